@@ -1,0 +1,1 @@
+//! Claim, report, assignment: the agent's conversation with the server.

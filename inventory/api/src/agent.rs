@@ -1,0 +1,229 @@
+//! The agent's conversation with the server. Paths are under `/agent/v1` of the TLS port.
+//!
+//! `POST claim` (no client certificate) -> `POST report` -> `GET assignment` (long poll) -> `POST step`,
+//! `POST progress` -> reboot -> `POST report`, `GET assignment`, `POST verification` -> `GET assignment` for life.
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::CheckResult;
+use crate::id::{Mac, MachineId, PlanId, UnixMs};
+use crate::plan::{InstallPlan, Mount};
+
+/// `POST claim`: trades the boot ticket for a machine certificate. The same ticket with the same key may be sent
+/// again (a lost answer); with another key it is an alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimRequest {
+    /// The boot ticket from the kernel arguments.
+    pub ticket: String,
+    /// PKCS#10 signing request, PEM.
+    pub csr_pem: String,
+    /// The NIC that booted, as the kernel arguments say.
+    pub boot_mac: Mac,
+    /// Agent version.
+    pub agent_version: String,
+}
+
+/// Answer to a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimResponse {
+    /// Who the machine is from now on.
+    pub machine: MachineId,
+    /// Machine certificate, PEM; its subject common name is the machine id.
+    pub certificate_pem: String,
+    /// Server clock.
+    pub server_time: UnixMs,
+    /// Address of the machine's page, for the console.
+    #[serde(default)]
+    pub page_url: Option<String>,
+}
+
+/// Where the agent runs, part of every report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunsOn {
+    /// In memory, booted from the network.
+    MiniOs,
+    /// On the installed system.
+    Installed,
+    /// A newer agent said something else.
+    #[serde(other)]
+    Unknown,
+}
+
+/// `POST report`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReportRequest {
+    /// Fresh for each report that is made, the same when one is sent again: 32 hexadecimal digits.
+    pub nonce: String,
+    /// Where the agent runs.
+    pub runs_on: RunsOn,
+    /// The report.
+    pub report: Box<crate::report::AssetReport>,
+}
+
+/// Answer to a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportResponse {
+    /// The check, when something was expected.
+    pub check: Option<CheckResult>,
+    /// A sentence for the console.
+    pub message: String,
+}
+
+/// `GET assignment?wait=SECONDS&seen=SEQ`: what to do now. Answers at once when `seq` differs from `seen`, else when it
+/// changes or the wait is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssignmentResponse {
+    /// Changes whenever the assignment changes.
+    pub seq: u64,
+    /// What to do.
+    pub assignment: Assignment,
+}
+
+/// What the server wants of the agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Assignment {
+    /// Nothing now; show the message and ask again.
+    Wait {
+        /// A sentence for the console: what the machine waits for.
+        message: String,
+    },
+    /// Collect and send a report now.
+    Report {},
+    /// Verify the plan and execute it, then ask again.
+    Install {
+        /// The plan.
+        plan: Box<InstallPlan>,
+    },
+    /// Erase what the plan had written: signatures, partition tables, discard; then ask again.
+    Wipe {
+        /// The disks.
+        disks: Vec<crate::plan::DiskTarget>,
+    },
+    /// Reboot now.
+    Reboot {
+        /// A sentence for the console.
+        message: String,
+    },
+    /// Prove that the installed system is as asked, run first-boot scripts that have not run, send the verification.
+    Verify {
+        /// The plan it was installed by.
+        plan: PlanId,
+        /// What to prove.
+        expect: VerifyRequest,
+    },
+    /// Stop: show the message, touch nothing, stay.
+    Stop {
+        /// A sentence for the console.
+        message: String,
+    },
+}
+
+/// `POST step`: before a step begins and after it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The plan.
+    pub plan: PlanId,
+    /// Index into its steps; `steps.len()` for the plan as a whole.
+    pub index: u32,
+    /// Name of the step, or "plan".
+    pub name: String,
+    /// What happened.
+    pub outcome: StepOutcome,
+}
+
+/// What happened to a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum StepOutcome {
+    /// It is about to begin: the answer says whether it may.
+    Starting {},
+    /// It is done.
+    Done {
+        /// How long it took, in milliseconds.
+        elapsed_ms: u64,
+    },
+    /// It was refused or failed; nothing further is done.
+    Failed {
+        /// Stable short code.
+        code: String,
+        /// What was tried, on what, what came back.
+        detail: String,
+        /// Whether any byte of the disk may have been changed by this run.
+        wrote: bool,
+    },
+    /// A newer agent said something else.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Answer to a step report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Permission {
+    /// Go on.
+    Continue {},
+    /// Stop before anything else is written; ask for the assignment.
+    Stop {
+        /// Why.
+        message: String,
+    },
+}
+
+/// `POST progress`: how far a long step is. May be lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The plan.
+    pub plan: PlanId,
+    /// Index of the step.
+    pub index: u32,
+    /// Bytes done (of the decompressed image when writing).
+    pub done_bytes: u64,
+    /// Bytes in total.
+    pub total_bytes: u64,
+}
+
+/// What the resident agent must find on the installed system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// Host name.
+    pub hostname: String,
+    /// Accounts with everything about them.
+    pub accounts: Vec<crate::deploy::Account>,
+    /// Cron jobs.
+    pub cron: Vec<crate::deploy::CronJob>,
+    /// Scripts.
+    pub scripts: Vec<crate::deploy::Script>,
+    /// Mounts.
+    pub mounts: Vec<Mount>,
+}
+
+/// `POST verification`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// The plan.
+    pub plan: PlanId,
+    /// One entry a thing that was looked at.
+    pub items: Vec<VerifiedItem>,
+}
+
+impl Verification {
+    /// True when there is at least one item and all hold.
+    pub fn holds(&self) -> bool {
+        !self.items.is_empty() && self.items.iter().all(|i| i.ok)
+    }
+}
+
+/// One thing that was looked at on the installed system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedItem {
+    /// What, e.g. "account alice", "cron backup", "mount /", "script setup".
+    pub what: String,
+    /// Whether it is as asked.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+}

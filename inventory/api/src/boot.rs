@@ -1,0 +1,210 @@
+//! Network boot: the decision what a machine boots, and the journey of its packets.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Mac, UnixMs};
+
+/// What a machine that asks the network shall boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum BootTarget {
+    /// The mini-os.
+    MiniOs {
+        /// What for.
+        purpose: Purpose,
+    },
+    /// Its own disk.
+    LocalDisk,
+    /// No answer at all.
+    Ignore,
+}
+
+/// What the mini-os is booted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Asset check.
+    Commission,
+    /// Wait for a decision.
+    Standby,
+    /// Install.
+    Deploy,
+    /// Wipe.
+    Release,
+}
+
+/// One thing that was heard from a machine or answered to it, kept bounded for each MAC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootEvent {
+    /// When.
+    pub at: UnixMs,
+    /// Who.
+    pub mac: Mac,
+    /// Address in use, if any.
+    pub ip: Option<std::net::Ipv4Addr>,
+    /// Network name, if known.
+    pub network: Option<String>,
+    /// What.
+    pub what: BootEventKind,
+}
+
+/// What was heard or answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum BootEventKind {
+    /// DHCP message heard and answered.
+    Dhcp {
+        /// "discover", "request", "inform", "decline", "release".
+        message: String,
+        /// Who asks: "bios", "uefi-x64", "ipxe", "slipway", "other", ...
+        client: String,
+        /// "offer", "ack", "nak" or the short code of the silence.
+        answer: String,
+        /// Boot file named in the answer.
+        boot_file: Option<String>,
+    },
+    /// TFTP transfer ended.
+    Tftp {
+        /// File.
+        file: String,
+        /// Bytes sent.
+        bytes: u64,
+        /// Whether it was read to its end.
+        complete: bool,
+    },
+    /// HTTP response ended.
+    Http {
+        /// Path without its query.
+        path: String,
+        /// Bytes sent.
+        bytes: u64,
+        /// Status code.
+        status: u16,
+    },
+    /// A boot script was given.
+    Script {
+        /// What it boots.
+        target: BootTarget,
+    },
+}
+
+/// What the boot script tells the mini-os on the kernel command line, as `slipway.NAME=VALUE` words.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BootArgs {
+    /// Base URL of the TLS port, e.g. `https://10.0.0.1:8443`.
+    pub server: String,
+    /// Base URL of the plain boot service, e.g. `http://10.0.0.1:8067`.
+    pub boot_url: String,
+    /// The NIC that booted.
+    pub mac: Mac,
+    /// The single-use boot ticket.
+    pub ticket: String,
+    /// Server clock when the script was made: good enough to check a certificate.
+    pub time: UnixMs,
+    /// What the mini-os is booted for.
+    pub purpose: Purpose,
+}
+
+/// Why a kernel command line has no usable [`BootArgs`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BootArgsError {
+    /// A word is missing.
+    #[error("the kernel command line has no {0}: this system was not booted by Slipway")]
+    Missing(&'static str),
+    /// A word cannot be read.
+    #[error("the kernel command line has a wrong {0}")]
+    Wrong(&'static str),
+}
+
+impl BootArgs {
+    /// The words for the kernel command line.
+    pub fn to_words(&self) -> Vec<String> {
+        vec![
+            format!("slipway.server={}", self.server),
+            format!("slipway.boot={}", self.boot_url),
+            format!("slipway.mac={}", self.mac),
+            format!("slipway.ticket={}", self.ticket),
+            format!("slipway.time={}", self.time.0),
+            format!("slipway.purpose={}", self.purpose),
+        ]
+    }
+
+    /// Reads a kernel command line.
+    pub fn parse(command_line: &str) -> Result<BootArgs, BootArgsError> {
+        let word = |name: &'static str| {
+            command_line
+                .split_ascii_whitespace()
+                .filter_map(|w| w.strip_prefix(name)?.strip_prefix('='))
+                .next_back()
+                .ok_or(BootArgsError::Missing(name))
+        };
+        let wrong = BootArgsError::Wrong;
+        Ok(BootArgs {
+            server: word("slipway.server")?.to_owned(),
+            boot_url: word("slipway.boot")?.to_owned(),
+            mac: word("slipway.mac")?.parse().map_err(|_| wrong("slipway.mac"))?,
+            ticket: word("slipway.ticket")?.to_owned(),
+            time: UnixMs(word("slipway.time")?.parse().map_err(|_| wrong("slipway.time"))?),
+            purpose: word("slipway.purpose")?
+                .parse()
+                .map_err(|()| wrong("slipway.purpose"))?,
+        })
+    }
+}
+
+impl fmt::Debug for BootArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The ticket is a secret: it never reaches a log.
+        write!(f, "BootArgs({} {} {})", self.mac, self.purpose, self.server)
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Purpose::Commission => "commission",
+            Purpose::Standby => "standby",
+            Purpose::Deploy => "deploy",
+            Purpose::Release => "release",
+        })
+    }
+}
+
+impl std::str::FromStr for Purpose {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Purpose, ()> {
+        match text {
+            "commission" => Ok(Purpose::Commission),
+            "standby" => Ok(Purpose::Standby),
+            "deploy" => Ok(Purpose::Deploy),
+            "release" => Ok(Purpose::Release),
+            _ => Err(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boot_args_round_trip() {
+        let args = BootArgs {
+            server: "https://10.0.0.1:8443".into(),
+            boot_url: "http://10.0.0.1:8067".into(),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            ticket: "secret".into(),
+            time: UnixMs(1_700_000_000_000),
+            purpose: Purpose::Deploy,
+        };
+        let line = format!("console=ttyS0 {} quiet", args.to_words().join(" "));
+        assert!(BootArgs::parse(&line).unwrap() == args);
+        assert!(!format!("{args:?}").contains("secret"));
+        assert_eq!(
+            BootArgs::parse("quiet"),
+            Err(BootArgsError::Missing("slipway.server"))
+        );
+    }
+}

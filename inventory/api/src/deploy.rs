@@ -1,0 +1,127 @@
+//! What is asked for: the image and the environment that a machine shall get.
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::ExpectedAssets;
+use crate::id::Mac;
+
+/// A deployment as a person or a rule asks for it. Named ones in the configuration are *profiles*.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeployRequest {
+    /// Image as `name` (newest version) or `name@version`.
+    pub image: String,
+    /// Host name. `{serial}`, `{mac}` and `{id}` are filled in; absent: `{id}`.
+    pub hostname: Option<String>,
+    /// Which disk to install on. Absent: the only disk that can hold the image, else it must be named.
+    pub disk: Option<DiskChoice>,
+    /// What must be found before a disk is touched.
+    pub expected: Option<ExpectedAssets>,
+    /// Network of the installed system. Absent: DHCP on the NIC that booted.
+    pub network: Vec<NicConfig>,
+    /// User accounts.
+    pub accounts: Vec<Account>,
+    /// Cron jobs.
+    pub cron: Vec<CronJob>,
+    /// Scripts.
+    pub scripts: Vec<Script>,
+    /// More kernel arguments for the installed system.
+    pub kernel_args: Vec<String>,
+}
+
+/// How the install disk is chosen. All that is given must hold, and exactly one disk must be left.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiskChoice {
+    /// Serial number.
+    pub serial: Option<String>,
+    /// WWN.
+    pub wwn: Option<String>,
+    /// Text that the model contains, without case.
+    pub model: Option<String>,
+    /// Least size in bytes.
+    pub min_bytes: Option<u64>,
+    /// Largest size in bytes.
+    pub max_bytes: Option<u64>,
+    /// When several are left: take the smallest. Only when all of them have the same size does the choice still fail.
+    pub smallest: bool,
+}
+
+/// Network of one NIC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NicConfig {
+    /// Which NIC; absent: the one that booted.
+    #[serde(default)]
+    pub mac: Option<Mac>,
+    /// Addresses with prefix length, e.g. "10.0.0.7/24"; empty: DHCP.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Default gateway.
+    #[serde(default)]
+    pub gateway: Option<String>,
+    /// Name servers.
+    #[serde(default)]
+    pub dns: Vec<String>,
+}
+
+/// A user account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Account {
+    /// Login name; "root" changes the existing account.
+    pub name: String,
+    /// Numeric id; absent: the next free one from 1000.
+    pub uid: Option<u32>,
+    /// Full name.
+    pub full_name: Option<String>,
+    /// Login shell; absent: /bin/bash.
+    pub shell: Option<String>,
+    /// Further groups; missing ones are made.
+    pub groups: Vec<String>,
+    /// May run everything as root: with `password_hash` absent no password is asked for.
+    pub sudo: bool,
+    /// OpenSSH public keys.
+    pub ssh_keys: Vec<String>,
+    /// crypt(3) hash, e.g. yescrypt `$y$...` or `$6$...`; absent: password login is locked.
+    pub password_hash: Option<String>,
+}
+
+/// A cron job; becomes a file in /etc/cron.d.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CronJob {
+    /// Name: letters, digits, '-' and '_' (cron ignores files with other characters).
+    pub name: String,
+    /// Five time fields or @reboot, @hourly, @daily, ...
+    pub schedule: String,
+    /// The user it runs as.
+    pub user: String,
+    /// Command line.
+    pub command: String,
+}
+
+/// A script that the machine gets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// Name: letters, digits, '-' and '_'.
+    pub name: String,
+    /// The text, beginning with `#!`.
+    pub content: String,
+    /// When it runs.
+    pub run: ScriptRun,
+    /// For `kept`: absolute path; absent: /usr/local/sbin/NAME.
+    #[serde(default)]
+    pub path: Option<String>,
+}
+
+/// When a script runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScriptRun {
+    /// Once, by the agent, on the first boot from disk. Its exit status is part of the verification.
+    FirstBoot,
+    /// Never by Slipway: it is put in place for people and cron.
+    Kept,
+}

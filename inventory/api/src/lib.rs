@@ -1,0 +1,21 @@
+//! The wire types: what the agent, the server, the CLI and the page say to each other.
+//!
+//! Everything here is data. Two rules decide the shape of an enum:
+//! - *facts*, agent to server, end in an `Unknown` variant, so that an old server survives a new agent;
+//! - *plans*, server to agent, refuse what they do not know: an unknown step is never skipped.
+//!
+//! Facts are `Option` or a list, never a placeholder string.
+
+pub mod agent;
+pub mod boot;
+pub mod check;
+pub mod deploy;
+pub mod id;
+pub mod image;
+pub mod machine;
+pub mod plan;
+pub mod problem;
+pub mod report;
+
+pub use id::{Mac, MachineId, PlanId, Sha256Digest, UnixMs};
+pub use problem::Problem;

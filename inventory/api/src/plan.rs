@@ -1,0 +1,238 @@
+//! The install plan: what the server decided, readable before it runs. The agent verifies it against the live
+//! machine and executes it step by step. A plan with anything unknown in it is refused.
+
+use serde::{Deserialize, Serialize};
+
+use crate::deploy::{Account, CronJob, NicConfig, Script};
+use crate::id::{MachineId, PlanId, Sha256Digest, UnixMs};
+
+/// The schema number this build writes into [`InstallPlan::schema`] and the only one it accepts.
+pub const PLAN_SCHEMA: u32 = 1;
+
+/// One installation of one image on one disk of one machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstallPlan {
+    /// See [`PLAN_SCHEMA`].
+    pub schema: u32,
+    /// Its name.
+    pub id: PlanId,
+    /// The machine it is for.
+    pub machine: MachineId,
+    /// When it was made.
+    pub made_at: UnixMs,
+    /// Image name, for people.
+    pub image: String,
+    /// Image version, for people.
+    pub image_version: String,
+    /// Host name of the installed system.
+    pub hostname: String,
+    /// The only disk that may be written.
+    pub disk: DiskTarget,
+    /// In order. Writing begins with the first step.
+    pub steps: Vec<Step>,
+}
+
+/// A disk by what does not change between boots. At least one of serial and WWN is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskTarget {
+    /// Serial number.
+    pub serial: Option<String>,
+    /// WWN.
+    pub wwn: Option<String>,
+    /// Model, for people.
+    pub model: Option<String>,
+    /// Exact capacity in bytes.
+    pub size_bytes: u64,
+    /// Logical block size: LBAs in the plan count these.
+    pub block_bytes: u32,
+}
+
+/// One step. Steps are idempotent as a whole: a plan that is cut off runs again from its first step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Step {
+    /// Discards the whole disk where the disk can, and overwrites its first and last MiB with zeros in any case.
+    EraseDisk {},
+    /// Writes protective MBR and GPT, primary and backup.
+    Partition {
+        /// Disk GUID, lower case.
+        disk_guid: String,
+        /// Partitions in order of number.
+        partitions: Vec<Partition>,
+    },
+    /// Makes a FAT32 file system.
+    MakeFat {
+        /// Partition number.
+        partition: u32,
+        /// Volume id as fstab has it, e.g. "1A2B-3C4D".
+        volume_id: String,
+        /// Volume label, at most 11 characters.
+        label: String,
+    },
+    /// Streams a zstd-compressed ext4 file system image to a partition: digest of the compressed bytes and of the
+    /// decompressed bytes are checked, then the file system gets its UUID and grows to the partition.
+    WriteImage {
+        /// Partition number.
+        partition: u32,
+        /// Where from.
+        source: ImageSource,
+        /// The file system UUID it gets, lower case.
+        uuid: String,
+    },
+    /// Puts the boot loader in place for BIOS (MBR and BIOS boot partition) and UEFI (ESP), from the files that the
+    /// image brings in /usr/lib/slipway/boot.
+    Bootloader {
+        /// Number of the BIOS boot partition.
+        bios_partition: u32,
+        /// Number of the ESP.
+        esp_partition: u32,
+        /// Number of the root partition.
+        root_partition: u32,
+        /// UUID of the root file system.
+        root_uuid: String,
+        /// Kernel arguments after `root=UUID=... ro`.
+        kernel_args: Vec<String>,
+    },
+    /// Writes /etc/fstab.
+    Fstab {
+        /// Lines.
+        mounts: Vec<Mount>,
+    },
+    /// Host name, /etc/hosts, a machine id to be made on first boot, SSH host keys likewise.
+    Hostname {
+        /// Host name.
+        hostname: String,
+    },
+    /// systemd-networkd files.
+    Network {
+        /// One entry a NIC; here every entry names its MAC.
+        nics: Vec<NicConfig>,
+    },
+    /// Accounts, groups, sudo, SSH keys.
+    Accounts {
+        /// Accounts.
+        accounts: Vec<Account>,
+    },
+    /// Files in /etc/cron.d.
+    Cron {
+        /// Jobs.
+        jobs: Vec<CronJob>,
+    },
+    /// Scripts, first boot and kept.
+    Scripts {
+        /// Scripts.
+        scripts: Vec<Script>,
+    },
+    /// Puts the running agent on the disk with the machine's identity and the server's address, as a systemd service.
+    Agent {},
+    /// Flushes, reads back the partition table and the first MiB of the root file system, unmounts.
+    Finish {},
+}
+
+impl Step {
+    /// The step's stable name, as in its `kind` field.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::EraseDisk {} => "erase-disk",
+            Step::Partition { .. } => "partition",
+            Step::MakeFat { .. } => "make-fat",
+            Step::WriteImage { .. } => "write-image",
+            Step::Bootloader { .. } => "bootloader",
+            Step::Fstab { .. } => "fstab",
+            Step::Hostname { .. } => "hostname",
+            Step::Network { .. } => "network",
+            Step::Accounts { .. } => "accounts",
+            Step::Cron { .. } => "cron",
+            Step::Scripts { .. } => "scripts",
+            Step::Agent {} => "agent",
+            Step::Finish {} => "finish",
+        }
+    }
+}
+
+/// One GPT partition. LBAs are inclusive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// Number from 1.
+    pub number: u32,
+    /// GPT name.
+    pub name: String,
+    /// What it is for; decides the type GUID.
+    pub role: PartitionRole,
+    /// Unique partition GUID, lower case.
+    pub guid: String,
+    /// First LBA.
+    pub first_lba: u64,
+    /// Last LBA.
+    pub last_lba: u64,
+}
+
+/// What a partition is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionRole {
+    /// 21686148-6449-6e6f-744e-656564454649: room for GRUB's core image on BIOS machines.
+    BiosBoot,
+    /// c12a7328-f81f-11d2-ba4b-00a0c93ec93b: EFI system partition.
+    Esp,
+    /// 4f68bce3-e8cd-4db1-96e7-fbcaf984b709: root file system, x86-64.
+    Root,
+}
+
+impl PartitionRole {
+    /// The GPT type GUID, lower case.
+    pub fn type_guid(self) -> &'static str {
+        match self {
+            PartitionRole::BiosBoot => "21686148-6449-6e6f-744e-656564454649",
+            PartitionRole::Esp => "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+            PartitionRole::Root => "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+        }
+    }
+}
+
+/// Where an image comes from and how it is known to be right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSource {
+    /// Path on the server; see `channel`.
+    pub path: String,
+    /// How it is fetched.
+    pub channel: ImageChannel,
+    /// Digest of the compressed bytes.
+    pub sha256: Sha256Digest,
+    /// Compressed size in bytes.
+    pub compressed_bytes: u64,
+    /// Digest of the decompressed file system image.
+    pub content_sha256: Sha256Digest,
+    /// Size of the decompressed file system image in bytes.
+    pub content_bytes: u64,
+}
+
+/// How an image is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageChannel {
+    /// Plain HTTP from the boot service: for images without secrets. The digest comes over mutual TLS.
+    Http,
+    /// Mutual TLS with the machine certificate.
+    MutualTls,
+}
+
+/// One line of /etc/fstab.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// `UUID=...`.
+    pub device: String,
+    /// Mount point.
+    pub path: String,
+    /// File system type.
+    pub kind: String,
+    /// Options.
+    pub options: String,
+    /// fsck pass.
+    pub pass: u8,
+}

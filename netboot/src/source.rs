@@ -1,0 +1,47 @@
+//! What netboot asks of the rest of Slipway. It knows no machine, no state and no database: it asks this trait.
+
+use std::future::Future;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use inventory_api::boot::{BootArgs, BootEvent, BootTarget};
+use inventory_api::{Mac, Sha256Digest};
+
+/// Who asks, as far as the boot service can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootClient {
+    /// Hardware address.
+    pub mac: Mac,
+    /// Address of its lease, once it has one.
+    pub ip: Option<Ipv4Addr>,
+    /// Name of the configured network it is on.
+    pub network: String,
+    /// The server's address on that network: URLs are made with it.
+    pub server: Ipv4Addr,
+}
+
+/// What a boot script shall do.
+#[derive(Clone, Debug)]
+pub enum ScriptOrder {
+    /// Boot the mini-os with these arguments; the ticket in them was made for this very script.
+    MiniOs(Box<BootArgs>),
+    /// Boot the local disk.
+    LocalDisk,
+    /// Nothing: the request is answered with 404 and the firmware goes on by itself.
+    Ignore,
+}
+
+/// The decisions netboot does not make.
+pub trait BootSource: Send + Sync + 'static {
+    /// What this machine boots now. Asked for each DHCP message that could carry boot data: changes nothing, is fast.
+    fn target(&self, client: &BootClient) -> impl Future<Output = BootTarget> + Send;
+
+    /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket.
+    fn script(&self, client: &BootClient) -> impl Future<Output = ScriptOrder> + Send;
+
+    /// The file of a public image, for ranges over plain HTTP. `None`: not known or not public.
+    fn public_image(&self, digest: Sha256Digest) -> impl Future<Output = Option<PathBuf>> + Send;
+
+    /// Something was heard or answered; kept for `slipway explain`.
+    fn heard(&self, event: BootEvent);
+}
