@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::boot::BootEvent;
 use crate::check::CheckResult;
+use crate::deploy::DeployRequest;
 use crate::id::{Mac, MachineId, PlanId, UnixMs};
 use crate::plan::InstallPlan;
 use crate::report::AssetReport;
@@ -107,4 +109,105 @@ pub struct VerbResponse {
     pub status: MachineStatus,
     /// The plan, for deploy.
     pub plan: Option<PlanId>,
+}
+
+/// Body of `POST /v1/machines/{id}/deploy`: a [`DeployRequest`], or `{"profile": NAME}`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum DeployOrder {
+    /// A profile of the server's configuration, by name.
+    Profile {
+        /// Its name.
+        profile: String,
+    },
+    /// All of it.
+    Request(Box<DeployRequest>),
+}
+
+impl<'de> Deserialize<'de> for DeployOrder {
+    // By hand: serde's untagged error says only "did not match any variant".
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct ByName {
+            profile: String,
+        }
+        let value = serde_json::Value::deserialize(d)?;
+        if value.get("profile").is_some() {
+            let ByName { profile } = serde_json::from_value(value).map_err(D::Error::custom)?;
+            return Ok(DeployOrder::Profile { profile });
+        }
+        let request = serde_json::from_value(value).map_err(D::Error::custom)?;
+        Ok(DeployOrder::Request(Box::new(request)))
+    }
+}
+
+/// Answer to `POST /v1/machines/{id}/deploy`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeployResponse {
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// The state afterwards.
+    pub status: MachineStatus,
+    /// The plan, password hashes left out. Absent when the machine must report first.
+    pub plan: Option<InstallPlan>,
+}
+
+/// `GET /v1/journey/{mac}`: what was heard from a MAC, and what it means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Journey {
+    /// The MAC.
+    pub mac: Mac,
+    /// The machine it belongs to, if known.
+    pub machine: Option<MachineSummary>,
+    /// Oldest first, bounded.
+    pub events: Vec<BootEvent>,
+    /// One sentence: how far it came and what to look at.
+    pub diagnosis: String,
+}
+
+/// One line of `GET /v1/profiles`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What it asks for, password hashes left out.
+    pub request: DeployRequest,
+}
+
+/// One event of the stream `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The machine that changed.
+    pub machine: MachineId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deploy_order_is_a_profile_or_a_request() {
+        let by_name: DeployOrder = serde_json::from_str(r#"{"profile": "web"}"#).unwrap();
+        assert_eq!(
+            by_name,
+            DeployOrder::Profile {
+                profile: "web".into()
+            }
+        );
+        let whole: DeployOrder = serde_json::from_str(r#"{"image": "debian-12"}"#).unwrap();
+        assert!(matches!(whole, DeployOrder::Request(r) if r.image == "debian-12"));
+        for (body, says) in [
+            (
+                r#"{"profile": "web", "image": "debian-12"}"#,
+                "unknown field `image`",
+            ),
+            (r#"{"imagee": "debian-12"}"#, "unknown field `imagee`"),
+        ] {
+            let error = serde_json::from_str::<DeployOrder>(body).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
 }

@@ -1,0 +1,50 @@
+//! The verbs that take nothing but the machine.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A verb of `POST /v1/machines/{id}/{verb}` other than deploy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Check the assets.
+    Commission,
+    /// Wipe the disks and make it ready again.
+    Release,
+    /// Take it out of service.
+    Retire,
+    /// Try again what failed.
+    Retry,
+    /// Stop what is going on.
+    Abort,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Verb; 5] = [
+        Verb::Commission,
+        Verb::Release,
+        Verb::Retire,
+        Verb::Retry,
+        Verb::Abort,
+    ];
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verb::Commission => "commission",
+            Verb::Release => "release",
+            Verb::Retire => "retire",
+            Verb::Retry => "retry",
+            Verb::Abort => "abort",
+        })
+    }
+}
+
+impl FromStr for Verb {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Verb, ()> {
+        Verb::ALL.into_iter().find(|v| v.to_string() == text).ok_or(())
+    }
+}
