@@ -1,0 +1,59 @@
+//! What the boot service is started with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use netboot_protocol::Network;
+
+/// Default port of the HTTP boot service.
+pub const DEFAULT_HTTP_PORT: u16 = 8067;
+
+/// Everything the boot service needs to start. Files named here are opened by [`crate::Netboot::bind`] or, for kernel
+/// and initramfs, at each request, so that a new build is served without a restart.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Networks to serve; at least one. Several may share a server address when all but one are behind relays.
+    pub networks: Vec<Network>,
+    /// DHCP port, 67; 0 picks a free one (tests).
+    pub dhcp_port: u16,
+    /// TFTP port, 69; 0 picks a free one (tests).
+    pub tftp_port: u16,
+    /// HTTP port, [`DEFAULT_HTTP_PORT`]; 0 picks a free one (tests).
+    pub http_port: u16,
+    /// Boot files by name, for TFTP and for `/boot/NAME`: `undionly.kpxe` and `snponly.efi`.
+    pub boot_files: BTreeMap<String, Bytes>,
+    /// The mini-os kernel.
+    pub kernel: PathBuf,
+    /// The mini-os initramfs.
+    pub initramfs: PathBuf,
+    /// The second archive (our CA certificate), made at start.
+    pub site_archive: Bytes,
+    /// The durable lease journal; its directory has to exist.
+    pub lease_journal: PathBuf,
+    /// Kernel arguments of the mini-os beside [`inventory_api::boot::BootArgs`], e.g. `console=ttyS0`.
+    pub kernel_args: Vec<String>,
+    /// Test mode for simulated machines on one host: sockets are bound to the server address only (no interface is
+    /// looked for), DHCP replies go to the datagram's source address, and an HTTP client need not hold the lease of
+    /// the MAC it names.
+    pub reply_to_source: bool,
+}
+
+impl Config {
+    /// The standard ports, no files, normal mode.
+    pub fn new(networks: Vec<Network>, lease_journal: PathBuf) -> Config {
+        Config {
+            networks,
+            dhcp_port: 67,
+            tftp_port: 69,
+            http_port: DEFAULT_HTTP_PORT,
+            boot_files: BTreeMap::new(),
+            kernel: PathBuf::new(),
+            initramfs: PathBuf::new(),
+            site_archive: Bytes::new(),
+            lease_journal,
+            kernel_args: Vec::new(),
+            reply_to_source: false,
+        }
+    }
+}
