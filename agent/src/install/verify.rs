@@ -1,0 +1,221 @@
+//! May this plan run here? A pure function of the plan and the live disks.
+
+use inventory_api::id::MachineId;
+use inventory_api::plan::{DiskTarget, InstallPlan, PLAN_SCHEMA};
+
+use super::layout;
+use super::site::LiveDisk;
+
+/// The disk a plan means, found among the live ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The kernel's name now. Good until the next look only.
+    pub name: String,
+    /// Capacity in bytes.
+    pub size_bytes: u64,
+    /// Logical block size in bytes.
+    pub block_bytes: u32,
+}
+
+/// Why a plan may not run here. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Another schema.
+    #[error("the plan has schema {0}, this agent knows only {PLAN_SCHEMA}")]
+    Schema(u32),
+    /// For another machine.
+    #[error("the plan is for machine {plan}, this is {here}")]
+    Machine {
+        /// The plan's.
+        plan: MachineId,
+        /// Ours.
+        here: MachineId,
+    },
+    /// The plan does not name its disk by serial or WWN.
+    #[error("the plan names its disk neither by serial number nor by WWN")]
+    DiskUnnamed,
+    /// No such disk.
+    #[error("no disk with {wanted} is here; found: {found}")]
+    DiskMissing {
+        /// What the plan names.
+        wanted: String,
+        /// What is here.
+        found: String,
+    },
+    /// More than one disk answers to the name.
+    #[error("more than one disk has {wanted}: {names}")]
+    DiskAmbiguous {
+        /// What the plan names.
+        wanted: String,
+        /// Kernel names.
+        names: String,
+    },
+    /// Another size or block size than planned.
+    #[error("disk {name} has {found}, the plan says {planned}")]
+    DiskSize {
+        /// Kernel name.
+        name: String,
+        /// What it has.
+        found: String,
+        /// What was planned.
+        planned: String,
+    },
+    /// Read-only.
+    #[error("disk {0} is read-only")]
+    DiskReadOnly(String),
+    /// Removable.
+    #[error("disk {0} is a removable medium")]
+    DiskRemovable(String),
+    /// Mounted or held by something.
+    #[error("disk {name} is in use: {by}")]
+    DiskBusy {
+        /// Kernel name.
+        name: String,
+        /// By what.
+        by: String,
+    },
+    /// Partitions, order of steps or their references are wrong.
+    #[error("the plan's layout is wrong: {0}")]
+    Layout(String),
+    /// An image does not fit.
+    #[error("{0}")]
+    ImageSize(String),
+    /// Something in a step cannot be done safely.
+    #[error("step {step}: {detail}")]
+    Content {
+        /// Name of the step.
+        step: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+impl Refused {
+    /// Stable short code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refused::Schema(_) => "plan-schema",
+            Refused::Machine { .. } => "plan-machine",
+            Refused::DiskUnnamed => "plan-disk",
+            Refused::DiskMissing { .. } => "disk-missing",
+            Refused::DiskAmbiguous { .. } => "disk-ambiguous",
+            Refused::DiskSize { .. } => "disk-size",
+            Refused::DiskReadOnly(_) => "disk-readonly",
+            Refused::DiskRemovable(_) => "disk-removable",
+            Refused::DiskBusy { .. } => "disk-busy",
+            Refused::Layout(_) => "plan-layout",
+            Refused::ImageSize(_) => "image-size",
+            Refused::Content { .. } => "plan-content",
+        }
+    }
+}
+
+/// Whether `plan` may run on this machine with these disks, and on which of them.
+pub fn verify(plan: &InstallPlan, here: &MachineId, disks: &[LiveDisk]) -> Result<Located, Refused> {
+    if plan.schema != PLAN_SCHEMA {
+        return Err(Refused::Schema(plan.schema));
+    }
+    if plan.machine != *here {
+        return Err(Refused::Machine {
+            plan: plan.machine.clone(),
+            here: here.clone(),
+        });
+    }
+    layout::check(plan)?;
+    locate(&plan.disk, disks)
+}
+
+/// The only live disk that is `target`: by serial and WWN as far as they are given, with exactly its size and block
+/// size, writable, not removable, not in use. Field reports 24: names such as sda and "the first disk" wiped wrong
+/// disks, so nothing else counts, and two disks of one name are none.
+pub(super) fn locate(target: &DiskTarget, disks: &[LiveDisk]) -> Result<Located, Refused> {
+    let wanted = describe(target)?;
+    let same = |planned: &Option<String>, live: &Option<String>| match planned {
+        Some(planned) => live.as_deref().map(str::trim) == Some(planned.trim()),
+        None => true,
+    };
+    let matching: Vec<&LiveDisk> = disks
+        .iter()
+        .filter(|d| same(&target.serial, &d.facts.serial) && same(&target.wwn, &d.facts.wwn))
+        .collect();
+    let disk = match matching[..] {
+        [disk] => disk,
+        [] => {
+            let found: Vec<String> = disks.iter().take(32).map(|d| describe_live(&d.facts)).collect();
+            let found = if found.is_empty() {
+                "no disk at all".to_owned()
+            } else {
+                found.join(", ")
+            };
+            return Err(Refused::DiskMissing { wanted, found });
+        }
+        _ => {
+            let names: Vec<&str> = matching.iter().map(|d| d.facts.name.as_str()).collect();
+            return Err(Refused::DiskAmbiguous {
+                wanted,
+                names: names.join(", "),
+            });
+        }
+    };
+    let facts = &disk.facts;
+    let name = facts.name.clone();
+    if facts.size_bytes != Some(target.size_bytes) || facts.logical_block_bytes != Some(target.block_bytes) {
+        let text = |size: Option<u64>, block: Option<u32>| {
+            let size = size.map_or("an unknown size".to_owned(), |s| format!("{s} bytes"));
+            let block = block.map_or("unknown size".to_owned(), |b| format!("{b} bytes"));
+            format!("{size} in blocks of {block}")
+        };
+        return Err(Refused::DiskSize {
+            name,
+            found: text(facts.size_bytes, facts.logical_block_bytes),
+            planned: text(Some(target.size_bytes), Some(target.block_bytes)),
+        });
+    }
+    if facts.read_only == Some(true) {
+        return Err(Refused::DiskReadOnly(name));
+    }
+    if facts.removable == Some(true) {
+        return Err(Refused::DiskRemovable(name));
+    }
+    if let Some(by) = &disk.in_use {
+        return Err(Refused::DiskBusy { name, by: by.clone() });
+    }
+    Ok(Located {
+        name,
+        size_bytes: target.size_bytes,
+        block_bytes: target.block_bytes,
+    })
+}
+
+/// The disk as the plan names it.
+fn describe(target: &DiskTarget) -> Result<String, Refused> {
+    let given = |value: &Option<String>| {
+        value
+            .as_deref()
+            .map(str::trim)
+            .filter(|v| !v.is_empty())
+            .map(str::to_owned)
+    };
+    if target.serial.is_some() && given(&target.serial).is_none()
+        || target.wwn.is_some() && given(&target.wwn).is_none()
+    {
+        return Err(Refused::DiskUnnamed);
+    }
+    match (given(&target.serial), given(&target.wwn)) {
+        (None, None) => Err(Refused::DiskUnnamed),
+        (Some(serial), None) => Ok(format!("serial {serial}")),
+        (None, Some(wwn)) => Ok(format!("WWN {wwn}")),
+        (Some(serial), Some(wwn)) => Ok(format!("serial {serial} and WWN {wwn}")),
+    }
+}
+
+fn describe_live(facts: &inventory_api::report::DiskFacts) -> String {
+    let mut text = facts.name.clone();
+    if let Some(serial) = &facts.serial {
+        text += &format!(" serial {serial}");
+    }
+    if let Some(wwn) = &facts.wwn {
+        text += &format!(" WWN {wwn}");
+    }
+    text
+}
