@@ -2,6 +2,7 @@
 //!
 //! The library is what the simulated machines of the tests run too; only `main.rs` reads argv and the environment.
 
+pub mod console;
 pub mod init;
 pub mod install;
 pub mod report;

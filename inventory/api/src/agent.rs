@@ -97,7 +97,8 @@ pub enum Assignment {
         /// The plan.
         plan: Box<InstallPlan>,
     },
-    /// Erase what the plan had written: signatures, partition tables, discard; then ask again.
+    /// Erase what the plan had written: signatures, partition tables, discard; then ask again. What comes of it is
+    /// told as step 0, name "wipe", of the plan [`WIPE_PLAN`]: starting, then done or failed.
     Wipe {
         /// The disks.
         disks: Vec<crate::plan::DiskTarget>,
@@ -120,6 +121,9 @@ pub enum Assignment {
         message: String,
     },
 }
+
+/// The id that stands for a wipe in a [`StepReport`]: a wipe has no plan.
+pub const WIPE_PLAN: &str = "wipe";
 
 /// `POST step`: before a step begins and after it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,48 @@
+//! What a person in front of the machine reads.
+
+/// Where the agent says in plain sentences what it does: the consoles of a machine, or a test's list.
+pub trait Console: Send + Sync {
+    /// Shows one line. It has passed [`plain`], and never holds a secret.
+    fn line(&self, text: &str);
+}
+
+/// Longest line that is shown, in characters.
+const LINE_LIMIT: usize = 240;
+
+/// A text from elsewhere as one harmless line: no control characters (a terminal obeys them), bounded length.
+pub fn plain(text: &str) -> String {
+    let mut line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LINE_LIMIT + 1)
+        .collect();
+    if line.chars().count() > LINE_LIMIT {
+        line = line.chars().take(LINE_LIMIT - 3).collect();
+        line.push_str("...");
+    }
+    line
+}
+
+/// A console that writes to standard output, for a service under systemd.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stdout;
+
+impl Console for Stdout {
+    fn line(&self, text: &str) {
+        use std::io::Write;
+        // Nobody reads: that must not stop the work.
+        let _ = writeln!(std::io::stdout().lock(), "{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_harmless() {
+        assert_eq!(plain("a\x1b[2Jb\nc"), "a [2Jb c");
+        let long = plain(&"é".repeat(500));
+        assert!(long.ends_with("...") && long.chars().count() == LINE_LIMIT);
+    }
+}
