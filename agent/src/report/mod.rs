@@ -1,1 +1,143 @@
-//! report
+//! The asset report: what this machine is made of. Collectors, one file each, under [`Roots`].
+
+mod boot;
+mod clean;
+mod memory;
+mod roots;
+mod text;
+
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use inventory_api::UnixMs;
+use inventory_api::report::{AssetReport, CollectorProblem, REPORT_SCHEMA};
+
+pub use roots::Roots;
+pub use text::render_text;
+
+/// A collector that has not ended by then is left behind: a dying disk can hold `open` for minutes.
+const COLLECTOR_TIME: Duration = Duration::from_secs(20);
+
+/// Problems kept; a broken machine must not flood the report.
+const PROBLEM_LIMIT: usize = 64;
+
+/// What one collector could not read.
+#[derive(Debug)]
+struct Problems {
+    collector: &'static str,
+    found: Vec<CollectorProblem>,
+}
+
+impl Problems {
+    fn new(collector: &'static str) -> Problems {
+        Problems {
+            collector,
+            found: Vec::new(),
+        }
+    }
+
+    /// Notes one problem: what was tried, on what, what came back.
+    fn note(&mut self, detail: impl Display) {
+        if self.found.len() < PROBLEM_LIMIT {
+            let detail = clean::text(&detail.to_string()).unwrap_or_default();
+            self.found.push(CollectorProblem {
+                collector: self.collector.to_owned(),
+                detail,
+            });
+        }
+    }
+}
+
+/// Runs every collector. Blocking, for as long as the slowest collector; never panics. A collector that fails,
+/// panics or does not end leaves a problem, and the rest of the report stands.
+pub fn collect(roots: &Roots) -> AssetReport {
+    let started = Instant::now();
+    let running = [
+        start(roots, "boot", |roots, problems, part| {
+            part.boot = boot::collect(roots, problems)
+        }),
+        start(roots, "memory", |roots, problems, part| {
+            part.memory.usable_bytes = memory::usable_bytes(roots, problems);
+        }),
+    ];
+    let mut report = AssetReport {
+        schema: REPORT_SCHEMA,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..AssetReport::default()
+    };
+    let deadline = started + COLLECTOR_TIME;
+    for (collector, part) in running {
+        match part.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(part) => merge(&mut report, part),
+            Err(e) => report.problems.push(CollectorProblem {
+                collector: collector.to_owned(),
+                detail: match e {
+                    mpsc::RecvTimeoutError::Timeout => {
+                        format!("not finished after {} s, left behind", COLLECTOR_TIME.as_secs())
+                    }
+                    mpsc::RecvTimeoutError::Disconnected => "could not start a thread for it".to_owned(),
+                },
+            }),
+        }
+    }
+    report.problems.truncate(PROBLEM_LIMIT);
+    report.collected_at = now();
+    report.collect_ms = started.elapsed().as_millis() as u64;
+    report
+}
+
+type Running = (&'static str, mpsc::Receiver<AssetReport>);
+
+/// Starts a collector in a thread of its own; it fills its part of an otherwise empty report.
+fn start(
+    roots: &Roots,
+    name: &'static str,
+    run: impl FnOnce(&Roots, &mut Problems, &mut AssetReport) + Send + 'static,
+) -> Running {
+    let (sender, receiver) = mpsc::channel();
+    let roots = roots.clone();
+    let work = move || {
+        let mut problems = Problems::new(name);
+        let mut part = AssetReport::default();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&roots, &mut problems, &mut part))) {
+            let said = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or(panic.downcast_ref::<&str>().copied());
+            problems.note(format_args!(
+                "the collector panicked: {}",
+                said.unwrap_or("no message")
+            ));
+        }
+        part.problems = problems.found;
+        // The receiver is gone when the collector was left behind: nobody waits for this part.
+        let _ = sender.send(part);
+    };
+    // Without a thread the sender is dropped, and the receiver says so.
+    let _ = std::thread::Builder::new()
+        .name(format!("report-{name}"))
+        .spawn(work);
+    (name, receiver)
+}
+
+/// Adds one collector's part.
+fn merge(report: &mut AssetReport, part: AssetReport) {
+    let AssetReport {
+        boot,
+        memory,
+        problems,
+        ..
+    } = part;
+    if boot != Default::default() {
+        report.boot = boot;
+    }
+    report.memory.usable_bytes = report.memory.usable_bytes.or(memory.usable_bytes);
+    report.problems.extend(problems);
+}
+
+fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMs(i64::try_from(since.as_millis()).unwrap_or(0))
+}
