@@ -1,0 +1,160 @@
+//! The API's client: TLS to a server whose certificate authority is ours, problems as errors, bounded answers.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use inventory_api::Problem;
+use reqwest::{Certificate, Method, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{CliEnv, CliError, Common};
+
+/// No answer of the API is larger.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// A connection to one server.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: String,
+}
+
+impl Client {
+    /// Options win over the environment.
+    pub(crate) fn new(common: &Common, env: CliEnv) -> Result<Client, CliError> {
+        let url = common.url.clone().or(env.url).ok_or_else(|| {
+            CliError::usage("which server? Give --url https://HOST:8443 or set SLIPWAY_URL")
+        })?;
+        let base = Url::parse(&url)
+            .map_err(|e| CliError::usage(format!("the server address {url:?} is wrong: {e}")))?;
+        // A token never leaves without TLS.
+        if base.scheme() != "https" || base.host_str().is_none() {
+            return Err(CliError::usage(format!(
+                "the server address {url:?} must be https://HOST:PORT"
+            )));
+        }
+        let token = env
+            .token
+            .map(|t| t.trim().to_owned())
+            .filter(|t| !t.is_empty())
+            .ok_or_else(|| CliError::usage("no API token: set SLIPWAY_TOKEN (it is not taken from the command line, where others could read it)"))?;
+        // One provider in the process; a second call is harmless.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(120))
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(true);
+        if let Some(ca) = common.ca.clone().or(env.ca) {
+            let wrong = |e: &dyn std::fmt::Display| {
+                CliError::usage(format!(
+                    "the certificate authority {} cannot be used: {e}",
+                    ca.display()
+                ))
+            };
+            let pem = std::fs::read(&ca).map_err(|e| wrong(&e))?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| wrong(&e))?;
+            if certificates.is_empty() {
+                return Err(wrong(&"it has no certificate"));
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        let http = builder
+            .build()
+            .map_err(|e| CliError::failed(format!("TLS cannot be set up: {}", chain(&e))))?;
+        Ok(Client { http, base, token })
+    }
+
+    /// `GET path`.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.send(Method::GET, path, None::<&()>).await
+    }
+
+    /// `POST path` with a JSON body, or none.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, CliError> {
+        self.send(Method::POST, path, body).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, CliError> {
+        let url = self
+            .base
+            .join(path)
+            .map_err(|e| CliError::usage(format!("{path:?} is no path: {e}")))?;
+        let mut request = self
+            .http
+            .request(method.clone(), url.clone())
+            .bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let failed = |e: reqwest::Error| CliError::failed(unreachable(&url, &e));
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(failed)?;
+            if bytes.len() + chunk.len() > MAX_ANSWER {
+                return Err(CliError::failed(format!(
+                    "the answer of {url} is larger than {MAX_ANSWER} bytes"
+                )));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return serde_json::from_slice(&bytes).map_err(|e| {
+                CliError::failed(format!(
+                    "{method} {url} answered with something this slipway does not understand ({e}): is it the same version as the server?"
+                ))
+            });
+        }
+        Err(match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => CliError::Refused(problem),
+            Err(_) => CliError::failed(format!(
+                "{method} {url} answered {status}: is that a Slipway server?"
+            )),
+        })
+    }
+}
+
+/// What to look at when no answer came.
+fn unreachable(url: &Url, error: &reqwest::Error) -> String {
+    let why = chain(error);
+    let hint = if why.contains("UnknownIssuer") || why.contains("invalid peer certificate") {
+        "give the server's certificate authority with --ca FILE or SLIPWAY_CA (DATA_DIR/ca.pem on the server)"
+    } else if error.is_connect() {
+        "is the server running, and is the address right?"
+    } else if error.is_timeout() {
+        "it took too long: look at the server's log"
+    } else {
+        "look at the server's log"
+    };
+    let server = url.origin().ascii_serialization();
+    format!("no answer from {server}: {why}\n  {hint}")
+}
+
+/// An error with its causes: reqwest hides the one that matters at the bottom.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

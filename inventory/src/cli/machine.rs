@@ -1,0 +1,147 @@
+//! `slipway machine` and `slipway deploy`.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use inventory_api::machine::{DeployResponse, HistoryEntry, MachineDetail, MachineSummary, VerbResponse};
+
+use super::client::Client;
+use super::render;
+use super::{CliEnv, CliError, Common, Confirmed, MachineCommand, Order, Output, Which};
+use crate::text;
+
+pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -> Result<String, CliError> {
+    let client = Client::new(common, env)?;
+    let out = common.output;
+    match command {
+        MachineCommand::List { state } => {
+            let mut machines: Vec<MachineSummary> = client.get("/v1/machines").await?;
+            machines.retain(|m| {
+                state
+                    .as_ref()
+                    .is_none_or(|s| m.status.state.eq_ignore_ascii_case(s))
+            });
+            render::answer(out, &machines, |m| render::machines(m, now()))
+        }
+        MachineCommand::Show(Which { machine }) => {
+            let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
+            render::answer(out, &detail, |d| render::machine(d, now()))
+        }
+        MachineCommand::History(Which { machine }) => {
+            let history: Vec<HistoryEntry> = client.get(&path(&machine, "/history")?).await?;
+            render::answer(out, &history, |h| render::history(h))
+        }
+        MachineCommand::Deploy(order) => deploy_with(&client, order, out).await,
+        MachineCommand::Commission(which) => verb(&client, &which.machine, "commission", out).await,
+        MachineCommand::Retry(which) => verb(&client, &which.machine, "retry", out).await,
+        MachineCommand::Abort(which) => verb(&client, &which.machine, "abort", out).await,
+        MachineCommand::Release(Confirmed { machine, yes }) => {
+            if !yes {
+                let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
+                let disk = detail.plan.as_ref().map_or_else(
+                    || "what Slipway wrote to its disks is erased".to_owned(),
+                    |plan| format!("everything on {} is erased", text::plan::disk(&plan.disk)),
+                );
+                confirm(&format!("Release {}: {disk}.", render::name(&detail.machine)))?;
+            }
+            verb(&client, &machine, "release", out).await
+        }
+        MachineCommand::Retire(Confirmed { machine, yes }) => {
+            if !yes {
+                let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
+                confirm(&format!(
+                    "Retire {}: Slipway no longer answers it. Its disks are not touched.",
+                    render::name(&detail.machine)
+                ))?;
+            }
+            verb(&client, &machine, "retire", out).await
+        }
+    }
+}
+
+pub(crate) async fn deploy(order: Order, common: &Common, env: CliEnv) -> Result<String, CliError> {
+    deploy_with(&Client::new(common, env)?, order, common.output).await
+}
+
+/// Shows the plan first and asks, unless told not to.
+async fn deploy_with(client: &Client, order: Order, out: Output) -> Result<String, CliError> {
+    let body = order.order()?;
+    let here = path(&order.machine, "/deploy")?;
+    if order.dry_run || !order.yes {
+        let planned: DeployResponse = client.post(&format!("{here}?dry_run=true"), Some(&body)).await?;
+        if order.dry_run {
+            return render::answer(out, &planned, |p| render::deploy(p));
+        }
+        // Standard output is kept for the answer.
+        eprint!("{}", render::deploy(&planned));
+        confirm("The disk is erased.")?;
+    }
+    let done: DeployResponse = client.post(&here, Some(&body)).await?;
+    render::answer(out, &done, |d| render::deploy(d))
+}
+
+async fn verb(client: &Client, machine: &str, verb: &str, out: Output) -> Result<String, CliError> {
+    let done: VerbResponse = client
+        .post(&path(machine, &format!("/{verb}"))?, None::<&()>)
+        .await?;
+    render::answer(out, &done, |d| render::verb(machine, d))
+}
+
+/// The path of a machine. Serial numbers may hold anything: encoded as one path segment.
+fn path(machine: &str, rest: &str) -> Result<String, CliError> {
+    // URL rules resolve these two away, percent-encoded or not.
+    if machine.is_empty() || machine.len() > 128 || machine == "." || machine == ".." {
+        return Err(CliError::usage(
+            "MACHINE is an id, a MAC or a serial number: 1 to 128 bytes",
+        ));
+    }
+    let mut encoded = String::new();
+    for byte in machine.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Ok(format!("/v1/machines/{encoded}{rest}"))
+}
+
+/// Asks on the terminal; without one the answer is no.
+fn confirm(what: &str) -> Result<(), CliError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::usage(format!(
+            "{what}\n  Nothing was done: give --yes to go on without being asked."
+        )));
+    }
+    eprint!("{what} Go on? Type yes: ");
+    let _ = std::io::stderr().flush();
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    if read.is_ok() && line.trim() == "yes" {
+        Ok(())
+    } else {
+        Err(CliError::failed("nothing was done"))
+    }
+}
+
+fn now() -> inventory_api::UnixMs {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    inventory_api::UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_one_path_segment() {
+        assert_eq!(path("m-0123", "/history").unwrap(), "/v1/machines/m-0123/history");
+        assert_eq!(
+            path("52:54:00:12:34:56", "").unwrap(),
+            "/v1/machines/52:54:00:12:34:56"
+        );
+        assert_eq!(path("../x?y#z", "").unwrap(), "/v1/machines/..%2Fx%3Fy%23z");
+        assert!(path("", "").is_err() && path("..", "").is_err() && path(&"x".repeat(129), "").is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! The commands for people: they speak to a running server over its API, or work on local files.
+//!
+//! `main.rs` parses [`Command`] as a part of its own, reads the environment into [`CliEnv`] and ends the process with
+//! what [`run`] returns: 0 done, 1 refused or failed, 2 the question itself was wrong.
+
+mod client;
+mod error;
+mod machine;
+mod render;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use inventory_api::Mac;
+use inventory_api::deploy::DeployRequest;
+use inventory_api::machine::DeployOrder;
+
+pub use error::CliError;
+
+/// What the environment says; only `main.rs` reads it.
+#[derive(Clone, Default)]
+pub struct CliEnv {
+    /// SLIPWAY_URL: base address of the server, e.g. `https://10.0.0.1:8443`.
+    pub url: Option<String>,
+    /// SLIPWAY_TOKEN: an API token. A secret.
+    pub token: Option<String>,
+    /// SLIPWAY_CA: PEM file of the certificate authority to trust, and no other.
+    pub ca: Option<PathBuf>,
+}
+
+/// A command for people.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List machines, look at one, and tell them what to do
+    Machine(MachineArgs),
+    /// Install a machine: plan, show, go
+    Deploy(DeployArgs),
+    /// List, build, import and verify images
+    Image(ImageArgs),
+    /// Say how far a machine came in its network boot, and what to look at
+    Explain(ExplainArgs),
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// How to answer
+    #[arg(long, short, value_enum, default_value_t, global = true)]
+    pub output: Output,
+    /// Address of the server [environment: SLIPWAY_URL]
+    #[arg(long, value_name = "URL", global = true)]
+    pub url: Option<String>,
+    /// Certificate authority of the server, PEM; nothing else is trusted [environment: SLIPWAY_CA]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub ca: Option<PathBuf>,
+}
+
+/// Form of the answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// The API's JSON, for programs
+    Json,
+}
+
+/// `slipway machine`.
+#[derive(Debug, Args)]
+pub struct MachineArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: MachineCommand,
+}
+
+/// What can be done with machines. MACHINE is an id, a MAC or a serial number.
+#[derive(Debug, Subcommand)]
+pub enum MachineCommand {
+    /// List the machines
+    List {
+        /// Only machines in this state (new, commissioning, ready, deploying, deployed, failed, ...)
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// Show one machine: state, verdict, hardware, plan, verification
+    Show(Which),
+    /// Show what happened to a machine
+    History(Which),
+    /// Check the hardware against what is expected
+    Commission(Which),
+    /// Install a machine: plan, show, go
+    Deploy(Order),
+    /// Wipe the disk of a machine and make it ready again
+    Release(Confirmed),
+    /// Take a machine out of service
+    Retire(Confirmed),
+    /// Try again what failed
+    Retry(Which),
+    /// Stop what is going on
+    Abort(Which),
+}
+
+/// One machine.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// Id, MAC or serial number
+    pub machine: String,
+}
+
+/// One machine, and a yes where something is lost.
+#[derive(Debug, Args)]
+pub struct Confirmed {
+    /// Id, MAC or serial number
+    pub machine: String,
+    /// Do not ask: what the machine holds may be lost
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `slipway deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to deploy.
+    #[command(flatten)]
+    pub order: Order,
+}
+
+/// A deployment: of which machine, and what.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["profile", "request"]))]
+pub struct Order {
+    /// Id, MAC or serial number
+    pub machine: String,
+    /// A profile of the server's configuration
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// A deploy request as TOML
+    #[arg(long, value_name = "FILE.toml")]
+    pub request: Option<PathBuf>,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before the disk is erased
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `slipway image`.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ImageCommand,
+}
+
+/// What can be done with images.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// List the images the server can install
+    List,
+}
+
+/// `slipway explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// MAC of the NIC that boots, e.g. 52:54:00:12:34:56
+    pub mac: Mac,
+}
+
+/// Runs a command: answers go to standard output, errors to standard error. Returns the exit code: 0 done, 1 refused
+/// or failed, 2 the question itself was wrong.
+pub async fn run(command: Command, env: CliEnv) -> u8 {
+    match execute(command, env).await {
+        Ok(text) => {
+            use std::io::Write as _;
+            // A closed pipe (`slipway machine list | head -1`) is no error worth a word.
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            0
+        }
+        Err(error) => {
+            eprintln!("slipway: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+/// Runs a command and returns what it has to say.
+///
+/// # Errors
+/// What was tried, on what, and what to do; see [`CliError`].
+pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> {
+    match command {
+        Command::Machine(args) => machine::run(args.command, &args.common, env).await,
+        Command::Deploy(args) => machine::deploy(args.order, &args.common, env).await,
+        Command::Image(args) => match args.command {
+            ImageCommand::List => {
+                let images: Vec<inventory_api::image::ImageManifest> =
+                    client::Client::new(&args.common, env)?.get("/v1/images").await?;
+                render::answer(args.common.output, &images, |images| render::images(images))
+            }
+        },
+        Command::Explain(args) => {
+            let journey: inventory_api::machine::Journey = client::Client::new(&args.common, env)?
+                .get(&format!("/v1/journey/{}", args.mac))
+                .await?;
+            render::answer(args.common.output, &journey, render::journey)
+        }
+    }
+}
+
+impl Order {
+    /// The order as the API takes it; reads the request file.
+    fn order(&self) -> Result<DeployOrder, CliError> {
+        let Some(path) = &self.request else {
+            let profile = self.profile.clone().unwrap_or_default();
+            return Ok(DeployOrder::Profile { profile });
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| CliError::usage(format!("the request {} cannot be read: {e}", path.display())))?;
+        let request: DeployRequest = toml::from_str(&text)
+            .map_err(|e| CliError::usage(format!("the request {} is wrong:\n{e}", path.display())))?;
+        Ok(DeployOrder::Request(Box::new(request)))
+    }
+}

@@ -1,0 +1,393 @@
+//! Answers as text. Pure: the time is an argument. Everything a machine said is tamed before it reaches a terminal.
+
+use inventory_api::UnixMs;
+use inventory_api::check::{CheckResult, Severity, Verdict};
+use inventory_api::image::ImageManifest;
+use inventory_api::machine::{
+    DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, VerbResponse,
+};
+use inventory_api::plan::InstallPlan;
+use inventory_api::report::AssetReport;
+use serde::Serialize;
+
+use super::table::Table;
+use super::{CliError, Output};
+use crate::text::{ago, disk_size, duration, memory_size, tame, timestamp};
+use crate::text::{boot as boot_text, plan as plan_text};
+
+/// The answer in the form that was asked for.
+pub(crate) fn answer<T: Serialize>(
+    output: Output,
+    value: &T,
+    text: impl FnOnce(&T) -> String,
+) -> Result<String, CliError> {
+    match output {
+        Output::Text => Ok(text(value)),
+        Output::Json => serde_json::to_string_pretty(value)
+            .map(|json| json + "\n")
+            .map_err(|e| CliError::failed(format!("the answer cannot be written as JSON: {e}"))),
+    }
+}
+
+/// Host name, else serial number, else id.
+pub(crate) fn name(m: &MachineSummary) -> String {
+    let text = m
+        .hostname
+        .as_deref()
+        .or(m.serial.as_deref())
+        .unwrap_or(m.id.as_str());
+    tame(text, 80)
+}
+
+/// "deploying/installing 42 %".
+fn state(status: &MachineStatus) -> String {
+    let mut text = status.state.clone();
+    if let Some(phase) = &status.phase {
+        text.push_str(&format!("/{phase}"));
+    }
+    if let Some(step) = &status.step {
+        text.push_str(&format!(" {} %", step.percent.min(100)));
+    }
+    text
+}
+
+pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
+    if machines.is_empty() {
+        return "No machines. Power one on that boots from a provisioning network: it appears here by itself.\n".into();
+    }
+    let mut table = Table::new(&[
+        "ID", "STATE", "HOSTNAME", "MODEL", "SERIAL", "MAC", "ADDRESS", "SEEN",
+    ]);
+    for m in machines {
+        table.row([
+            m.id.to_string(),
+            state(&m.status),
+            m.hostname.clone().unwrap_or_default(),
+            m.model.clone().unwrap_or_default(),
+            m.serial.clone().unwrap_or_default(),
+            m.macs.first().map(ToString::to_string).unwrap_or_default(),
+            m.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            m.last_seen.map(|at| ago(at, now)).unwrap_or_default(),
+        ]);
+    }
+    table.text(0)
+}
+
+/// Key and value lines.
+fn facts(lines: &[(&str, Option<String>)]) -> String {
+    let width = lines
+        .iter()
+        .filter(|(_, v)| v.is_some())
+        .map(|(k, _)| k.len())
+        .max()
+        .unwrap_or(0);
+    let mut out = String::new();
+    for (key, value) in lines {
+        if let Some(value) = value {
+            out.push_str(&format!("  {key:width$}  {}\n", tame(value, 400)));
+        }
+    }
+    out
+}
+
+pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
+    let m = &d.machine;
+    let s = &m.status;
+    let mut out = format!("{}  {}\n  {}\n\n", name(m), state(s), tame(&s.sentence, 500));
+    out.push_str(&facts(&[
+        ("id", Some(m.id.to_string())),
+        ("model", m.model.clone()),
+        ("serial", m.serial.clone()),
+        (
+            "macs",
+            Some(
+                m.macs
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ),
+        ),
+        ("address", m.ip.map(|ip| ip.to_string())),
+        ("in this state", Some(duration(now.since(s.since)))),
+        ("gives up in", s.deadline.map(|at| duration(at.since(now)))),
+        ("reason", s.reason.clone()),
+        (
+            "seen",
+            m.last_seen
+                .map(|at| format!("{} ({})", ago(at, now), timestamp(at))),
+        ),
+        ("enrolled", Some(timestamp(m.enrolled_at))),
+        (
+            "step",
+            s.step.as_ref().map(|step| {
+                let mut text = format!(
+                    "{} of {}: {}, {} % of the whole",
+                    step.index.saturating_add(1),
+                    step.count,
+                    plan_text::step_title(&step.name),
+                    step.percent.min(100)
+                );
+                if step.total_bytes > 0 {
+                    text.push_str(&format!(
+                        " ({} of {})",
+                        disk_size(step.done_bytes),
+                        disk_size(step.total_bytes)
+                    ));
+                }
+                text
+            }),
+        ),
+    ]));
+    if let Some(result) = &d.check {
+        out.push_str(&check(result));
+    }
+    if let Some(r) = &d.report {
+        out.push_str(&report(r));
+    }
+    if let Some(p) = &d.plan {
+        out.push_str(&plan(p));
+    }
+    if let Some(v) = &d.verification {
+        out.push_str(&format!(
+            "\nVerification: {}\n",
+            if v.holds() { "holds" } else { "does NOT hold" }
+        ));
+        let mut table = Table::new(&["", "WHAT", "FOUND"]);
+        for item in &v.items {
+            table.row([if item.ok { "ok" } else { "NOT OK" }, &item.what, &item.found]);
+        }
+        out.push_str(&table.text(2));
+    }
+    out
+}
+
+fn check(result: &CheckResult) -> String {
+    let verdict = match result.verdict {
+        Verdict::Pass => "pass: the machine is as expected",
+        Verdict::Warn => "pass, with something to look at",
+        Verdict::Fail => "FAIL: the machine is not as expected, no disk is touched",
+    };
+    let mut out = format!("\nVerdict: {verdict}\n");
+    for f in &result.findings {
+        let mark = match f.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        out.push_str(&format!("  {mark}: {}\n", tame(&f.sentence, 500)));
+    }
+    out
+}
+
+fn report(r: &AssetReport) -> String {
+    let mut out = String::from("\nHardware\n");
+    let join = |parts: &[&Option<String>]| {
+        let words: Vec<&str> = parts.iter().filter_map(|p| p.as_deref()).collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    };
+    let modules = r.memory.slots.iter().filter(|s| s.size_bytes.is_some()).count();
+    out.push_str(&facts(&[
+        (
+            "system",
+            r.system
+                .as_ref()
+                .and_then(|s| join(&[&s.manufacturer, &s.product])),
+        ),
+        (
+            "firmware",
+            r.firmware
+                .as_ref()
+                .and_then(|f| join(&[&f.vendor, &f.version, &f.date])),
+        ),
+        (
+            "cpu",
+            r.cpu.as_ref().map(|c| {
+                let count = |n: Option<u32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+                format!(
+                    "{} ({} sockets, {} cores, {} threads)",
+                    c.model.as_deref().unwrap_or("unknown"),
+                    count(c.sockets),
+                    count(c.cores),
+                    count(c.threads)
+                )
+            }),
+        ),
+        (
+            "memory",
+            r.memory.usable_bytes.map(|b| {
+                format!(
+                    "{} usable, {modules} of {} slots populated",
+                    memory_size(b),
+                    r.memory.slots.len()
+                )
+            }),
+        ),
+    ]));
+    if !r.disks.is_empty() {
+        out.push('\n');
+        let mut table = Table::new(&["DISK", "SIZE", "MODEL", "SERIAL", "WWN"]);
+        for d in &r.disks {
+            table.row([
+                d.name.clone(),
+                d.size_bytes.map(disk_size).unwrap_or_default(),
+                d.model.clone().unwrap_or_default(),
+                d.serial.clone().unwrap_or_default(),
+                d.wwn.clone().unwrap_or_default(),
+            ]);
+        }
+        out.push_str(&table.text(2));
+    }
+    if !r.nics.is_empty() {
+        out.push('\n');
+        let mut table = Table::new(&["NIC", "MAC", "DRIVER", "PCI", "LINK"]);
+        for n in &r.nics {
+            table.row([
+                n.name.clone(),
+                n.mac.map(|m| m.to_string()).unwrap_or_default(),
+                n.driver.clone().unwrap_or_default(),
+                n.pci.clone().unwrap_or_default(),
+                match (n.link, n.speed_mbps) {
+                    (Some(true), Some(speed)) => format!("up, {speed} Mbit/s"),
+                    (Some(true), None) => "up".to_owned(),
+                    (Some(false), _) => "down".to_owned(),
+                    (None, _) => String::new(),
+                },
+            ]);
+        }
+        out.push_str(&table.text(2));
+    }
+    for p in &r.problems {
+        out.push_str(&format!(
+            "  not read: {}: {}\n",
+            tame(&p.collector, 40),
+            tame(&p.detail, 300)
+        ));
+    }
+    out
+}
+
+/// A plan, readable before it runs.
+pub(crate) fn plan(p: &InstallPlan) -> String {
+    let mut out = format!("\nPlan {} for {}\n", p.id, p.machine);
+    out.push_str(&facts(&[
+        ("image", Some(format!("{} {}", p.image, p.image_version))),
+        ("hostname", Some(p.hostname.clone())),
+        ("disk", Some(plan_text::disk(&p.disk))),
+    ]));
+    let partitions = plan_text::partitions(p);
+    if !partitions.is_empty() {
+        out.push('\n');
+        let mut table = Table::new(&["PART", "NAME", "FOR", "SIZE", "FIRST LBA", "LAST LBA"]);
+        for part in partitions {
+            table.row([
+                part.number.to_string(),
+                part.name.clone(),
+                plan_text::role(part.role).to_owned(),
+                disk_size(plan_text::partition_bytes(part, p.disk.block_bytes)),
+                part.first_lba.to_string(),
+                part.last_lba.to_string(),
+            ]);
+        }
+        out.push_str(&table.text(2));
+    }
+    out.push('\n');
+    let mut table = Table::new(&["STEP", "WHAT", ""]);
+    for (i, step) in p.steps.iter().enumerate() {
+        let title = plan_text::step_title(step.name()).to_owned();
+        table.row([
+            (i + 1).to_string(),
+            title,
+            tame(&plan_text::step_detail(step, p), 97),
+        ]);
+    }
+    out.push_str(&table.text(2));
+    out
+}
+
+pub(crate) fn deploy(d: &DeployResponse) -> String {
+    let mut out = match (&d.plan, d.dry_run) {
+        (Some(p), _) => plan(p).trim_start().to_owned(),
+        (None, _) => "There is no plan yet: the machine must report its hardware first.\n".to_owned(),
+    };
+    out.push('\n');
+    if d.dry_run {
+        out.push_str("Dry run: nothing was changed.\n");
+    } else {
+        out.push_str(&format!(
+            "Now {}: {}\n",
+            state(&d.status),
+            tame(&d.status.sentence, 500)
+        ));
+    }
+    out
+}
+
+pub(crate) fn verb(machine: &str, d: &VerbResponse) -> String {
+    format!(
+        "{}  {}\n  {}\n",
+        tame(machine, 128),
+        state(&d.status),
+        tame(&d.status.sentence, 500)
+    )
+}
+
+pub(crate) fn history(entries: &[HistoryEntry]) -> String {
+    let mut table = Table::new(&["SEQ", "WHEN", "WHO", "EVENT", "STATE", "WHAT"]);
+    for e in entries {
+        table.row([
+            e.seq.to_string(),
+            timestamp(e.at),
+            e.actor.clone(),
+            e.event.clone(),
+            e.state.clone(),
+            e.sentence.clone(),
+        ]);
+    }
+    table.text(0)
+}
+
+pub(crate) fn images(images: &[ImageManifest]) -> String {
+    if images.is_empty() {
+        return "No images. Build one: slipway image build RECIPE.toml; or bring one: slipway image import DIRECTORY\n"
+            .into();
+    }
+    let mut table = Table::new(&[
+        "IMAGE", "VERSION", "SYSTEM", "ARCH", "TO FETCH", "ON DISK", "BUILT", "SHA-256",
+    ]);
+    for i in images {
+        table.row([
+            i.name.clone(),
+            i.version.clone(),
+            i.os.clone(),
+            i.architecture.clone(),
+            disk_size(i.compressed_bytes),
+            disk_size(i.content_bytes),
+            timestamp(i.built_at),
+            i.sha256.to_string()[..12].to_owned(),
+        ]);
+    }
+    table.text(0)
+}
+
+pub(crate) fn journey(j: &Journey) -> String {
+    let mut out = match &j.machine {
+        Some(m) => format!("{} is {} ({}), {}\n", j.mac, name(m), m.id, state(&m.status)),
+        None => format!("{} is no machine that Slipway knows\n", j.mac),
+    };
+    out.push_str(&format!("  {}\n\n", tame(&j.diagnosis, 1000)));
+    let mut table = Table::new(&["WHEN", "NETWORK", "ADDRESS", "WHAT", ""]);
+    for e in &j.events {
+        let (what, detail) = boot_text::event(&e.what);
+        table.row([
+            timestamp(e.at),
+            e.network.clone().unwrap_or_default(),
+            e.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            what,
+            detail,
+        ]);
+    }
+    if !j.events.is_empty() {
+        out.push_str(&table.text(0));
+    }
+    out
+}

@@ -1,0 +1,54 @@
+//! Tables for a terminal: aligned by display width, no colour, no frame.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::text::tame;
+
+/// Cells are never wider.
+const MAX_CELL: usize = 100;
+
+/// Rows of cells under a heading.
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(heading: &[&str]) -> Table {
+        Table {
+            rows: vec![heading.iter().map(|h| (*h).to_owned()).collect()],
+        }
+    }
+
+    pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        let cells = cells.into_iter().map(|c| match c.as_ref() {
+            "" => "-".to_owned(),
+            text => tame(text, MAX_CELL),
+        });
+        self.rows.push(cells.collect());
+    }
+
+    /// The table, each line indented by `indent` spaces and without trailing spaces.
+    pub(crate) fn text(&self, indent: usize) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |column: usize| {
+            self.rows
+                .iter()
+                .filter_map(|r| r.get(column))
+                .map(|c| c.width())
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut out = String::new();
+        for row in &self.rows {
+            let mut line = " ".repeat(indent);
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(cell);
+                line.push_str(&" ".repeat(width - cell.width() + 2));
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
