@@ -1,1 +1,16 @@
-//! images
+//! Images: the file systems that Slipway installs. A recipe says what goes into one, [`build()`] makes it, [`import()`]
+//! takes one in that was made elsewhere, [`list`], [`open`] and [`Image::verify`] are for those who serve them.
+
+mod build;
+mod catalogue;
+mod digest;
+mod error;
+mod import;
+mod recipe;
+
+pub use build::{build, is_current};
+pub use catalogue::{Image, Listing, MANIFEST, list, open};
+pub use digest::CONTENT_MAX_BYTES;
+pub use error::{Error, Result};
+pub use import::{ImportFields, import};
+pub use recipe::{Recipe, RecipeFile};

@@ -1,0 +1,109 @@
+//! Digests of an image file and of what it decompresses to, in one pass and never held whole.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use inventory_api::id::Sha256Digest;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
+
+/// A file system image larger than this is not taken: 256 GiB. It bounds what a small compressed file can become.
+pub const CONTENT_MAX_BYTES: u64 = 256 << 30;
+
+/// Digest and size of a compressed file and its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Digests {
+    pub sha256: Sha256Digest,
+    pub compressed_bytes: u64,
+    pub content_sha256: Sha256Digest,
+    pub content_bytes: u64,
+}
+
+/// Hashes and counts what passes through, reading or writing.
+pub(crate) struct Hashing<T> {
+    inner: T,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<T> Hashing<T> {
+    pub fn new(inner: T) -> Hashing<T> {
+        Hashing {
+            inner,
+            hash: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    pub fn finish(self) -> (T, Sha256Digest, u64) {
+        (self.inner, Sha256Digest(self.hash.finalize().into()), self.bytes)
+    }
+}
+
+impl<T: Read> Read for Hashing<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+}
+
+impl<T: io::Write> io::Write for Hashing<T> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let n = self.inner.write(buffer)?;
+        self.hash.update(&buffer[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Decompresses `file` into `sink` and gives the digests of both sides.
+///
+/// # Errors
+/// If it is not zstd, is cut short, becomes larger than [`CONTENT_MAX_BYTES`], or `sink` fails.
+pub(crate) fn decompress(file: File, mut sink: impl io::Write) -> io::Result<Digests> {
+    let compressed = BufReader::with_capacity(1 << 20, Hashing::new(file));
+    let mut decoder = zstd::Decoder::with_buffer(compressed)?;
+    let mut hash = Sha256::new();
+    let mut content_bytes = 0;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = match decoder.read(&mut buffer)? {
+            0 => break,
+            n => n,
+        };
+        content_bytes += n as u64;
+        if content_bytes > CONTENT_MAX_BYTES {
+            return Err(io::Error::other(format!(
+                "it decompresses to more than {CONTENT_MAX_BYTES} bytes"
+            )));
+        }
+        hash.update(&buffer[..n]);
+        sink.write_all(&buffer[..n])?;
+    }
+    let (_, sha256, compressed_bytes) = decoder.finish().into_inner().finish();
+    let content_sha256 = Sha256Digest(hash.finalize().into());
+    Ok(Digests {
+        sha256,
+        compressed_bytes,
+        content_sha256,
+        content_bytes,
+    })
+}
+
+pub(crate) fn digest_file(path: &Path) -> Result<Digests> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    decompress(file, io::sink()).map_err(Error::io("decompress", path))
+}
+
+/// SHA-256 of bytes.
+pub(crate) fn digest_bytes(bytes: &[u8]) -> Sha256Digest {
+    Sha256Digest(Sha256::digest(bytes).into())
+}

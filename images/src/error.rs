@@ -1,0 +1,65 @@
+//! What can go wrong with images.
+
+use std::path::{Path, PathBuf};
+
+/// Why an image could not be made, taken in or used. The text says what was tried, on what, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or directory could not be read or written.
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        /// What was tried, e.g. "read".
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A recipe is not right; the text names the file and the place in it.
+    #[error("recipe {path}: {reason}")]
+    Recipe {
+        /// The recipe file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file is not an image we can install.
+    #[error("{path} is not an image that can be installed: {reason}")]
+    NotAnImage {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A stored image is not what its manifest says.
+    #[error("image in {path} is damaged: {reason}; import or build it again")]
+    Damaged {
+        /// The image's directory.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// There is an image of this name and version already.
+    #[error("there is an image {name} {version} already ({path}): choose another version or remove it")]
+    Exists {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A program that is needed failed.
+    #[error(transparent)]
+    Program(#[from] mini_os::Error),
+}
+
+impl Error {
+    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::Io { what, path, source }
+    }
+}
+
+/// Shorthand of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,256 @@
+//! Debian packages without touching the host: a private apt that uses the host's mirror, its proxy settings and
+//! Debian's own signatures, and keeps everything else in a directory of ours.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::run;
+use crate::{Error, Result};
+
+/// The keys that Debian's archive is signed with (package `debian-archive-keyring`).
+pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Where Debian packages come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// Code name, e.g. "bookworm".
+    pub suite: String,
+    /// URL of the main archive.
+    pub archive: String,
+    /// URL of the security archive.
+    pub security: String,
+}
+
+impl Mirror {
+    /// The mirror the host itself uses for Debian; deb.debian.org if the host uses none (not a Debian, for example).
+    pub fn of_host(suite: &str) -> Mirror {
+        let listing = Command::new("apt-get")
+            .args([
+                "indextargets",
+                "--format",
+                "$(ORIGIN)|$(SITE)|$(RELEASE)",
+                "Created-By: Packages",
+            ])
+            .output()
+            .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+            .unwrap_or_default();
+        Mirror::from_listing(suite, &listing)
+    }
+
+    /// Picks the mirror out of lines `origin|site|release`, as `apt-get indextargets` prints them.
+    fn from_listing(suite: &str, listing: &str) -> Mirror {
+        let mut mirror = Mirror {
+            suite: suite.to_owned(),
+            archive: "http://deb.debian.org/debian".to_owned(),
+            security: "http://deb.debian.org/debian-security".to_owned(),
+        };
+        // Another release of Debian on the host has the same archive: only the suite differs.
+        for line in listing.lines() {
+            let mut fields = line.split('|');
+            let (Some("Debian"), Some(site), Some(release)) = (fields.next(), fields.next(), fields.next())
+            else {
+                continue;
+            };
+            let site = site.trim_end_matches('/');
+            if !(site.starts_with("http://") || site.starts_with("https://")) {
+                continue;
+            }
+            if release.contains("-security") {
+                mirror.security = site.to_owned();
+            } else if !release.contains('-') {
+                mirror.archive = site.to_owned();
+            }
+        }
+        mirror
+    }
+
+    /// Lines for a `sources.list`, with the named components.
+    pub fn sources(&self, components: &str) -> Vec<String> {
+        let Mirror {
+            suite,
+            archive,
+            security,
+        } = self;
+        vec![
+            format!("deb [signed-by={KEYRING}] {archive} {suite} {components}"),
+            format!("deb [signed-by={KEYRING}] {archive} {suite}-updates {components}"),
+            format!("deb [signed-by={KEYRING}] {security} {suite}-security {components}"),
+        ]
+    }
+}
+
+/// An apt of our own in one directory.
+pub struct Apt {
+    dir: PathBuf,
+    config: PathBuf,
+}
+
+impl Apt {
+    /// Prepares the directory; nothing is fetched yet.
+    ///
+    /// # Errors
+    /// If the directory cannot be written or the host has no apt.
+    pub fn new(dir: &Path, mirror: &Mirror, components: &str) -> Result<Apt> {
+        for sub in ["lists/partial", "archives/partial", "parts"] {
+            let path = dir.join(sub);
+            fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;
+        }
+        let dir = dir.canonicalize().map_err(Error::io("find", dir))?;
+        // Proxies and the like of the host stay valid; its hooks, sources and state do not concern us.
+        let acquire = run(Command::new("apt-config").args(["dump", "Acquire"]))?;
+        let d = dir.display();
+        let mut text = String::from_utf8_lossy(&acquire).into_owned();
+        text.push_str(&format!(
+            "Dir::State \"{d}\";\nDir::State::lists \"{d}/lists\";\nDir::State::status \"{d}/status\";\n\
+             Dir::Cache \"{d}\";\nDir::Cache::archives \"{d}/archives\";\nDir::Etc::parts \"{d}/parts\";\n\
+             Dir::Etc::main \"{d}/none\";\nDir::Etc::sourcelist \"{d}/sources.list\";\n\
+             Dir::Etc::sourceparts \"{d}/none\";\nDir::Etc::preferences \"{d}/none\";\n\
+             Dir::Etc::preferencesparts \"{d}/none\";\nAPT::Architecture \"amd64\";\nAPT::Architectures \"amd64\";\n\
+             Acquire::Retries \"4\";\nAcquire::Languages \"none\";\nAPT::Get::Assume-Yes \"true\";\n\
+             APT::Sandbox::User \"root\";\n"
+        ));
+        let config = dir.join("apt.conf");
+        let sources = mirror.sources(components).join("\n") + "\n";
+        write(&config, text.as_bytes())?;
+        write(&dir.join("status"), b"")?;
+        write(&dir.join("sources.list"), sources.as_bytes())?;
+        Ok(Apt { dir, config })
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("APT_CONFIG", &self.config)
+            .env("LC_ALL", "C")
+            .current_dir(self.dir.join("archives"));
+        command
+    }
+
+    /// Fetches the package lists.
+    ///
+    /// # Errors
+    /// If the mirror cannot be reached or its signature does not hold.
+    pub fn update(&self) -> Result<()> {
+        run(self.command("apt-get").args(["-q", "--error-on=any", "update"])).map(drop)
+    }
+
+    /// The newest version of `package` and its direct dependencies.
+    ///
+    /// # Errors
+    /// If the lists do not know the package.
+    pub fn candidate(&self, package: &str) -> Result<Candidate> {
+        let out = run(self
+            .command("apt-cache")
+            .args(["show", "--no-all-versions", package]))?;
+        let text = String::from_utf8_lossy(&out);
+        let field = |name: &str| {
+            text.lines()
+                .find_map(|l| l.strip_prefix(name))
+                .map(|v| v.trim().to_owned())
+        };
+        let version = field("Version:")
+            .ok_or_else(|| Error::Input(format!("apt-cache show {package}: no version in its answer")))?;
+        let depends = field("Depends:").unwrap_or_default();
+        let depends = depends
+            .split(',')
+            .filter_map(|d| d.split_whitespace().next())
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>();
+        Ok(Candidate {
+            package: package.to_owned(),
+            version,
+            depends,
+        })
+    }
+
+    /// Downloads the packages (apt checks them against the signed lists) and returns the files, in the order asked.
+    ///
+    /// # Errors
+    /// If one cannot be had.
+    pub fn download(&self, packages: &[Candidate]) -> Result<Vec<PathBuf>> {
+        let archives = self.dir.join("archives");
+        let names: Vec<String> = packages
+            .iter()
+            .map(|c| format!("{}={}", c.package, c.version))
+            .collect();
+        // apt leaves a file alone whose digest is right, so a second call costs nothing.
+        run(self.command("apt-get").arg("-q").arg("download").args(&names))?;
+        packages
+            .iter()
+            .map(|c| {
+                // A ':' of an epoch is written as %3a in the file name.
+                let prefix = format!("{}_{}_", c.package, c.version.replace(':', "%3a"));
+                find_deb(&archives, &prefix)?.ok_or_else(|| {
+                    Error::Input(format!(
+                        "apt-get download {}: no file {prefix}*.deb in {} afterwards",
+                        c.package,
+                        archives.display()
+                    ))
+                })
+            })
+            .collect()
+    }
+}
+
+/// A package version that can be downloaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Package name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Names it depends on directly.
+    pub depends: BTreeSet<String>,
+}
+
+/// Unpacks a package's files into `target` (not installed: no script runs).
+///
+/// # Errors
+/// If dpkg-deb fails.
+pub fn extract(deb: &Path, target: &Path) -> Result<()> {
+    fs::create_dir_all(target).map_err(Error::io("make directory", target))?;
+    run(Command::new("dpkg-deb").arg("-x").arg(deb).arg(target)).map(drop)
+}
+
+fn find_deb(dir: &Path, prefix: &str) -> Result<Option<PathBuf>> {
+    let mut found = None;
+    for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
+        let entry = entry.map_err(Error::io("list", dir))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(prefix) && name.ends_with(".deb") {
+            found = Some(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).map_err(Error::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_mirror_is_used_and_others_repositories_are_not() {
+        let listing = "Debian|http://mirror.example/debian/|bookworm\nDebian|http://mirror.example/debian|bookworm-updates\n\
+                       Debian|http://sec.example/debian-security|bookworm-security\ngoogle|https://packages.example|x\n\
+                       Debian|cdrom:[x]/|bookworm\nDebian|http://backports.example/debian|bookworm-backports\n";
+        let mirror = Mirror::from_listing("bookworm", listing);
+        assert_eq!(mirror.archive, "http://mirror.example/debian");
+        assert_eq!(mirror.security, "http://sec.example/debian-security");
+        let sources = mirror.sources("main");
+        assert!(
+            sources[1].ends_with("http://mirror.example/debian bookworm-updates main"),
+            "{sources:?}"
+        );
+        assert_eq!(
+            Mirror::from_listing("bookworm", "").archive,
+            "http://deb.debian.org/debian"
+        );
+    }
+}
