@@ -1,1 +1,68 @@
-//! lifecycle
+//! What a machine should be doing: pure decisions. No clock, no randomness, no I/O; the time and fresh ids are
+//! arguments.
+//!
+//! - [`transition`]: (state, event, limits, now) -> next state and actions, or [`Refused`]. The only maker of states.
+//! - [`boot_target`]: what a machine in a state boots from the network.
+//! - [`assignment`]: what its agent is told to do.
+//! - [`check`]: expected assets against a report.
+//! - [`plan`]: report + image + request -> install plan, or the missing fact.
+//! - [`policy`]: rules that make "automatic on first boot" real.
+
+pub mod assignment;
+pub mod check;
+pub mod event;
+pub mod plan;
+pub mod policy;
+pub mod state;
+pub mod status;
+mod transition;
+
+pub use assignment::{AgentSession, assignment};
+pub use check::check;
+pub use event::{Action, AfterCheck, Event};
+pub use plan::{FreshIds, PlanError, PlanInput, plan};
+pub use policy::{Decision, MachineFacts, Policy, Rule, RuleAction, RuleMatch};
+pub use state::{Limits, State};
+pub use status::status;
+pub use transition::{Refused, Transition, transition};
+
+use inventory_api::boot::{BootTarget, Purpose};
+
+/// What a machine in this state boots when it asks the network. `commission_unknown`: what [`Policy`] decided for a
+/// machine in state New; everywhere else the state alone decides.
+pub fn boot_target(state: &State, commission_unknown: bool) -> BootTarget {
+    use state::{DeployPhase, DiskState};
+    match state {
+        State::New if commission_unknown => BootTarget::MiniOs {
+            purpose: Purpose::Commission,
+        },
+        State::New => BootTarget::LocalDisk,
+        State::Commissioning(_) => BootTarget::MiniOs {
+            purpose: Purpose::Commission,
+        },
+        // Nothing decides the machine's power yet: it stays where a decision reaches it at once.
+        State::Ready(_) => BootTarget::MiniOs {
+            purpose: Purpose::Standby,
+        },
+        State::Deploying(d) => match d.phase {
+            DeployPhase::AwaitBoot
+            | DeployPhase::Booting
+            | DeployPhase::Claimed
+            | DeployPhase::Installing { .. } => BootTarget::MiniOs {
+                purpose: Purpose::Deploy,
+            },
+            DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => BootTarget::LocalDisk,
+        },
+        State::Deployed(_) => BootTarget::LocalDisk,
+        State::Releasing(_) => BootTarget::MiniOs {
+            purpose: Purpose::Release,
+        },
+        State::Failed(f) => match f.disk {
+            DiskState::Installed => BootTarget::LocalDisk,
+            DiskState::Untouched | DiskState::Partial => BootTarget::MiniOs {
+                purpose: Purpose::Standby,
+            },
+        },
+        State::Quarantined(_) | State::Retired => BootTarget::Ignore,
+    }
+}

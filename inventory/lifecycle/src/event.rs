@@ -1,0 +1,161 @@
+//! Events: verbs that people and rules say, facts that machines and clocks report. What a fact needs of other pure
+//! decisions (the check, the plan) is decided before and carried in it.
+
+use inventory_api::boot::BootTarget;
+use inventory_api::check::Verdict;
+use inventory_api::{PlanId, UnixMs};
+use serde::{Deserialize, Serialize};
+
+/// Something that happened to one machine, as history stores it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Verb: look at the hardware (again).
+    Commission,
+    /// Verb: install this plan.
+    Deploy {
+        /// The plan.
+        plan: PlanId,
+    },
+    /// Verb: wipe what was installed.
+    Release,
+    /// Verb: take it out of service.
+    Retire,
+    /// Verb: go on after a failure.
+    Retry,
+    /// Verb: end what is going on.
+    Abort,
+    /// Fact: a boot script was given.
+    ScriptGiven {
+        /// What it boots.
+        target: BootTarget,
+    },
+    /// Fact: an agent in the mini-os traded a fresh ticket for a certificate. Once a boot.
+    Claimed,
+    /// Fact: a report came from the mini-os and was checked.
+    Reported {
+        /// Verdict; absent: nothing was expected.
+        verdict: Option<Verdict>,
+        /// First finding of a failed check, or why the machine is held.
+        detail: String,
+        /// What follows a commissioning that passed.
+        after: AfterCheck,
+    },
+    /// Fact: a report came from the resident agent on the installed system.
+    ResidentReported,
+    /// Fact: the agent asks to begin a step.
+    StepStarting {
+        /// The plan.
+        plan: PlanId,
+        /// Index from 0.
+        index: u32,
+        /// Name.
+        name: String,
+    },
+    /// Fact: the plan is executed to its end.
+    InstallDone {
+        /// The plan.
+        plan: PlanId,
+    },
+    /// Fact: a step was refused or failed.
+    StepFailed {
+        /// The plan.
+        plan: PlanId,
+        /// Index from 0.
+        index: u32,
+        /// Name.
+        name: String,
+        /// Stable short code.
+        code: String,
+        /// What was tried, on what, what came back.
+        detail: String,
+        /// Whether the disk may have been changed by this run.
+        wrote: bool,
+    },
+    /// Fact: the resident agent has looked at everything.
+    Verified {
+        /// The plan.
+        plan: PlanId,
+        /// What does not hold; empty: all is as asked.
+        failing: Vec<String>,
+    },
+    /// Fact: the wipe is done and read back.
+    WipeDone,
+    /// Fact: the wipe failed.
+    WipeFailed {
+        /// Stable short code.
+        code: String,
+        /// What was tried, on what, what came back.
+        detail: String,
+    },
+    /// Fact: somebody else may be speaking for this machine.
+    SecurityAlarm {
+        /// Stable short code, e.g. "ticket-used".
+        code: String,
+        /// What happened.
+        detail: String,
+    },
+    /// Fact: the clock passed the state's deadline. Carries it, so that a late timer cannot end another phase.
+    DeadlinePassed {
+        /// The deadline that passed.
+        deadline: UnixMs,
+    },
+}
+
+/// What follows a commissioning whose check did not fail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "after", rename_all = "kebab-case")]
+pub enum AfterCheck {
+    /// Wait for a decision.
+    Hold,
+    /// Install this plan at once.
+    Deploy {
+        /// The plan.
+        plan: PlanId,
+    },
+    /// A rule or request wants a deployment, but no plan can be made.
+    CannotPlan {
+        /// Stable short code of the [`crate::PlanError`].
+        code: String,
+        /// The missing fact.
+        detail: String,
+    },
+}
+
+impl Event {
+    /// The stable name, as in the `event` field.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Commission => "commission",
+            Event::Deploy { .. } => "deploy",
+            Event::Release => "release",
+            Event::Retire => "retire",
+            Event::Retry => "retry",
+            Event::Abort => "abort",
+            Event::ScriptGiven { .. } => "script-given",
+            Event::Claimed => "claimed",
+            Event::Reported { .. } => "reported",
+            Event::ResidentReported => "resident-reported",
+            Event::StepStarting { .. } => "step-starting",
+            Event::InstallDone { .. } => "install-done",
+            Event::StepFailed { .. } => "step-failed",
+            Event::Verified { .. } => "verified",
+            Event::WipeDone => "wipe-done",
+            Event::WipeFailed { .. } => "wipe-failed",
+            Event::SecurityAlarm { .. } => "security-alarm",
+            Event::DeadlinePassed { .. } => "deadline-passed",
+        }
+    }
+}
+
+/// What follows a transition. Idempotent; runs after the commit and again after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The agent's assignment may have changed: wake its long poll.
+    WakeAgent,
+    /// No certificate of this machine is good any more.
+    RevokeIdentity,
+    /// No boot ticket of this machine is good any more.
+    DropTickets,
+}

@@ -1,0 +1,263 @@
+use super::*;
+use inventory_api::Mac;
+use inventory_api::Sha256Digest;
+use inventory_api::deploy::{Account, CronJob, DiskChoice, Script, ScriptRun};
+use inventory_api::image::BootFiles;
+use inventory_api::report::{BootFacts, DiskFacts, FirmwareMode, NicFacts, Transport};
+
+const GIB: u64 = 1 << 30;
+
+fn disk(name: &str, size: u64) -> DiskFacts {
+    DiskFacts {
+        name: name.into(),
+        serial: Some(format!("SER-{name}")),
+        size_bytes: Some(size),
+        logical_block_bytes: Some(512),
+        transport: Some(Transport::Virtio),
+        ..Default::default()
+    }
+}
+
+fn report() -> AssetReport {
+    let mac = Mac([2, 0, 0, 0, 0, 1]);
+    AssetReport {
+        boot: BootFacts {
+            mode: Some(FirmwareMode::Uefi),
+            boot_mac: Some(mac),
+            ..Default::default()
+        },
+        disks: vec![disk("vda", 8 * GIB)],
+        nics: vec![NicFacts {
+            mac: Some(mac),
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+fn image() -> ImageManifest {
+    ImageManifest {
+        name: "debian-12".into(),
+        version: "1".into(),
+        os: "Debian".into(),
+        architecture: "x86_64".into(),
+        file: "root.ext4.zst".into(),
+        sha256: Sha256Digest([1; 32]),
+        compressed_bytes: 100,
+        content_sha256: Sha256Digest([2; 32]),
+        content_bytes: GIB,
+        boot: BootFiles {
+            kernel_release: "6.1".into(),
+            kernel: "/vmlinuz".into(),
+            initrd: "/initrd.img".into(),
+            firmware: vec![FirmwareMode::Bios, FirmwareMode::Uefi],
+        },
+        built_at: UnixMs(0),
+        public: true,
+        recipe_sha256: None,
+    }
+}
+
+fn make(report: &AssetReport, request: &DeployRequest) -> Result<InstallPlan, PlanError> {
+    plan(PlanInput {
+        machine: &"m-1".parse().unwrap(),
+        report,
+        image: &image(),
+        request,
+        id: &"p-1".parse().unwrap(),
+        ids: &FreshIds::from_random(&std::array::from_fn(|i| i as u8)),
+        now: UnixMs(1),
+    })
+}
+
+#[test]
+fn layout_is_aligned_and_inside_the_disk() {
+    for (size, block) in [
+        (8 * GIB, 512),
+        (8 * GIB + 512, 512),
+        (8 * GIB, 4096),
+        (20_000_000_000_000, 4096),
+    ] {
+        let mut report = report();
+        report.disks[0].size_bytes = Some(size);
+        report.disks[0].logical_block_bytes = Some(block);
+        let plan = make(&report, &DeployRequest::default()).unwrap();
+        let Step::Partition { partitions, .. } = &plan.steps[1] else {
+            panic!()
+        };
+        let block = u64::from(block);
+        let mut free = EDGE_BYTES / block;
+        for p in partitions {
+            assert_eq!(p.first_lba, free);
+            assert_eq!(p.first_lba * block % MIB, 0);
+            free = p.last_lba + 1;
+        }
+        assert!(free * block <= size - EDGE_BYTES && size - free * block < EDGE_BYTES + MIB + 1);
+    }
+}
+
+#[test]
+fn the_disk_is_never_the_next_best() {
+    let request = |choice: DiskChoice| DeployRequest {
+        disk: Some(choice),
+        ..Default::default()
+    };
+    let code = |report: &AssetReport, request: &DeployRequest| {
+        make(report, request).map(|p| p.disk.serial).map_err(|e| e.code())
+    };
+    let any = DeployRequest::default();
+    let mut r = report();
+    assert_eq!(code(&r, &any), Ok(Some("SER-vda".into())));
+    r.disks.push(disk("vdb", 16 * GIB));
+    assert_eq!(code(&r, &any), Err("disk-ambiguous"));
+    let smallest = request(DiskChoice {
+        smallest: true,
+        ..Default::default()
+    });
+    assert_eq!(code(&r, &smallest), Ok(Some("SER-vda".into())));
+    let named = request(DiskChoice {
+        serial: Some("ser-VDB".into()),
+        ..Default::default()
+    });
+    assert_eq!(code(&r, &named), Ok(Some("SER-vdb".into())));
+    let missing = request(DiskChoice {
+        serial: Some("OTHER".into()),
+        ..Default::default()
+    });
+    assert_eq!(code(&r, &missing), Err("disk-not-found"));
+    r.disks[0].size_bytes = Some(GIB / 2);
+    assert_eq!(
+        code(&r, &any),
+        Ok(Some("SER-vdb".into())),
+        "one that is too small is no candidate"
+    );
+    let small = request(DiskChoice {
+        serial: Some("SER-vda".into()),
+        ..Default::default()
+    });
+    assert_eq!(code(&r, &small), Err("disk-too-small"));
+    r.disks[1].removable = Some(true);
+    assert_eq!(code(&r, &any), Err("disk-too-small"));
+    r.disks[0].read_only = Some(true);
+    assert_eq!(code(&r, &any), Err("no-disk"));
+    let mut r = report();
+    r.disks[0].serial = None;
+    assert_eq!(code(&r, &any), Err("disk-no-identity"));
+    r.disks[0].wwn = Some("eui.1".into());
+    assert!(code(&r, &any).is_ok());
+    // Field report 24: two disks under one serial.
+    let mut r = report();
+    r.disks.push(DiskFacts {
+        size_bytes: Some(GIB / 4),
+        serial: r.disks[0].serial.clone(),
+        ..disk("vdb", 1)
+    });
+    assert_eq!(code(&r, &any), Err("disk-no-identity"));
+}
+
+#[test]
+fn requests_that_would_break_a_file_are_refused() {
+    let account = |a: Account| DeployRequest {
+        accounts: vec![a],
+        ..Default::default()
+    };
+    let named = |name: &str| Account {
+        name: name.into(),
+        ..Default::default()
+    };
+    let job = |schedule: &str| DeployRequest {
+        cron: vec![CronJob {
+            name: "j".into(),
+            schedule: schedule.into(),
+            user: "root".into(),
+            command: "true".into(),
+        }],
+        ..Default::default()
+    };
+    let script = |content: &str, path: Option<&str>| DeployRequest {
+        scripts: vec![Script {
+            name: "s".into(),
+            content: content.into(),
+            run: ScriptRun::Kept,
+            path: path.map(str::to_owned),
+        }],
+        ..Default::default()
+    };
+    let bad = [
+        account(named("ro:ot")),
+        account(named("")),
+        account(named("Alice")),
+        account(Account {
+            full_name: Some("a\nb".into()),
+            ..named("a")
+        }),
+        account(Account {
+            uid: Some(0),
+            ..named("a")
+        }),
+        account(Account {
+            password_hash: Some("plain".into()),
+            ..named("a")
+        }),
+        account(Account {
+            password_hash: Some("$6$a:b".into()),
+            ..named("a")
+        }),
+        account(Account {
+            ssh_keys: vec!["ssh-ed25519 AAAA\nssh-rsa B".into()],
+            ..named("a")
+        }),
+        account(Account {
+            groups: vec!["a b".into()],
+            ..named("a")
+        }),
+        DeployRequest {
+            accounts: vec![named("a"), named("a")],
+            ..Default::default()
+        },
+        job("* * * *"),
+        job("60 * * * *"),
+        job("*/0 * * * *"),
+        job("5-1 * * * *"),
+        job("@never"),
+        script("echo", None),
+        script("#!/bin/sh", Some("relative")),
+        script("#!/bin/sh", Some("/a/../etc/passwd")),
+        DeployRequest {
+            hostname: Some("-x".into()),
+            ..Default::default()
+        },
+        DeployRequest {
+            hostname: Some("{serial}".into()),
+            ..Default::default()
+        },
+        DeployRequest {
+            kernel_args: vec!["a b".into()],
+            ..Default::default()
+        },
+    ];
+    for request in bad {
+        assert_eq!(
+            make(&report(), &request).map_err(|e| e.code()),
+            Err("bad-request"),
+            "{request:?}"
+        );
+    }
+    for schedule in ["*/5 0-6,22 1 jan-mar mon", "@daily", "0 4 * * 7"] {
+        assert!(make(&report(), &job(schedule)).is_ok(), "{schedule}");
+    }
+    assert!(make(&report(), &script("#!/bin/sh\n", Some("/usr/local/bin/x"))).is_ok());
+}
+
+#[test]
+fn the_plan_survives_the_wire_and_refuses_the_unknown() {
+    let plan = make(&report(), &DeployRequest::default()).unwrap();
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(serde_json::from_value::<InstallPlan>(json.clone()).unwrap(), plan);
+    let mut unknown = json.clone();
+    unknown["steps"][0]["kind"] = "format-everything".into();
+    assert!(serde_json::from_value::<InstallPlan>(unknown).is_err());
+    let mut unknown = json;
+    unknown["steps"][3]["extra"] = 1.into();
+    assert!(serde_json::from_value::<InstallPlan>(unknown).is_err());
+}

@@ -1,0 +1,143 @@
+//! The state in the words that people see.
+
+use inventory_api::UnixMs;
+use inventory_api::check::Verdict;
+use inventory_api::machine::MachineStatus;
+
+use crate::state::{BootPhase, DeployPhase, DiskState, Stage, State};
+
+/// State, phase and sentence. `since` is when the state or phase began; step progress is filled in by the caller.
+pub fn status(state: &State, since: UnixMs) -> MachineStatus {
+    MachineStatus {
+        state: state_name(state).to_owned(),
+        phase: phase_name(state).map(str::to_owned),
+        sentence: status_sentence(state),
+        reason: match state {
+            State::Failed(f) => Some(f.reason.clone()),
+            State::Quarantined(q) => Some(q.reason.clone()),
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Deploying(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Retired => None,
+        },
+        since,
+        deadline: state.deadline(),
+        step: None,
+    }
+}
+
+/// The state's name as API and page show it.
+pub fn state_name(state: &State) -> &'static str {
+    match state {
+        State::New => "new",
+        State::Commissioning(_) => "commissioning",
+        State::Ready(_) => "ready",
+        State::Deploying(_) => "deploying",
+        State::Deployed(_) => "deployed",
+        State::Releasing(_) => "releasing",
+        State::Failed(_) => "failed",
+        State::Quarantined(_) => "quarantined",
+        State::Retired => "retired",
+    }
+}
+
+/// The phase of a transient state; for a failure, what it happened during.
+pub fn phase_name(state: &State) -> Option<&'static str> {
+    let boot = |phase: BootPhase| match phase {
+        BootPhase::AwaitBoot => "await-boot",
+        BootPhase::Booting => "booting",
+        BootPhase::Claimed => "claimed",
+    };
+    match state {
+        State::Commissioning(c) => Some(boot(c.phase)),
+        State::Deploying(d) => Some(match d.phase {
+            DeployPhase::AwaitBoot => "await-boot",
+            DeployPhase::Booting => "booting",
+            DeployPhase::Claimed => "claimed",
+            DeployPhase::Installing { .. } => "installing",
+            DeployPhase::AwaitLocalBoot { .. } => "await-local-boot",
+            DeployPhase::Verifying => "verifying",
+        }),
+        State::Releasing(r) if r.wiping => Some("wiping"),
+        State::Releasing(r) => Some(boot(r.phase)),
+        State::Failed(f) => Some(match f.during {
+            Stage::Commissioning => "commissioning",
+            Stage::Deploying => "deploying",
+            Stage::Releasing => "releasing",
+        }),
+        State::New | State::Ready(_) | State::Deployed(_) | State::Quarantined(_) | State::Retired => None,
+    }
+}
+
+/// "Why am I waiting": what is going on and what comes next.
+pub fn status_sentence(state: &State) -> String {
+    let boot = |phase: BootPhase, then: &str| match phase {
+        BootPhase::AwaitBoot => {
+            format!("Waiting for the machine to ask the network to boot (power it on or restart it), {then}.")
+        }
+        BootPhase::Booting => format!("The boot script was given; the mini-os is loading, {then}."),
+        BootPhase::Claimed => format!("The agent runs in the mini-os; its asset report comes next, {then}."),
+    };
+    match state {
+        State::New => "Enrolled; nothing is known about its hardware yet. Commission it.".to_owned(),
+        State::Commissioning(c) => boot(c.phase, "to check its hardware"),
+        State::Ready(r) => match r.verdict {
+            Some(Verdict::Pass) => "The asset check passed. Waiting for a decision: deploy it.".to_owned(),
+            Some(Verdict::Warn) => "The asset check passed with warnings. Waiting for a decision.".to_owned(),
+            Some(Verdict::Fail) => "The hardware is not as expected. Nothing will be installed.".to_owned(),
+            None => "Its hardware is known; nothing was expected of it. Waiting for a decision: deploy it."
+                .to_owned(),
+        },
+        State::Deploying(d) => match &d.phase {
+            DeployPhase::AwaitBoot => boot(BootPhase::AwaitBoot, "to install it"),
+            DeployPhase::Booting => boot(BootPhase::Booting, "to install it"),
+            DeployPhase::Claimed => boot(BootPhase::Claimed, "then the installation"),
+            DeployPhase::Installing { name: Some(name), .. } if d.attempt > 1 => {
+                format!("Installing, attempt {}: step {name}.", d.attempt)
+            }
+            DeployPhase::Installing { name: Some(name), .. } => format!("Installing: step {name}."),
+            DeployPhase::Installing { name: None, .. } => {
+                "The hardware is as expected; the agent verifies the plan and begins to install.".to_owned()
+            }
+            DeployPhase::AwaitLocalBoot { boots: 0 } => {
+                "Everything is written; the machine reboots and boots its disk next.".to_owned()
+            }
+            DeployPhase::AwaitLocalBoot { .. } => {
+                "The machine boots its disk; its resident agent reports next.".to_owned()
+            }
+            DeployPhase::Verifying => {
+                "The resident agent runs first-boot scripts and proves that everything is as asked."
+                    .to_owned()
+            }
+        },
+        State::Deployed(_) => "Installed and proven; the resident agent is in charge.".to_owned(),
+        State::Releasing(r) if r.wiping => "The agent wipes what was installed.".to_owned(),
+        State::Releasing(r) => boot(r.phase, "to wipe its disk"),
+        State::Failed(f) => {
+            let stage = match f.during {
+                Stage::Commissioning => "Commissioning",
+                Stage::Deploying => "Deployment",
+                Stage::Releasing => "Release",
+            };
+            let disk = match f.disk {
+                DiskState::Untouched => "No disk was touched.",
+                DiskState::Partial => "Its disk holds half an installation.",
+                DiskState::Installed => "The installed system is on its disk.",
+            };
+            format!(
+                "{stage} failed ({}): {} {disk} Retry when the cause is gone.",
+                f.reason, f.detail
+            )
+        }
+        State::Quarantined(q) => {
+            format!(
+                "Stopped ({}): {} Find out who else spoke for it, then commission or retire it.",
+                q.reason, q.detail
+            )
+        }
+        State::Retired => "Out of service.".to_owned(),
+    }
+}
