@@ -1,0 +1,72 @@
+//! Where things are that were built before: programs beside the test binary, mini-os and images in `.slipway`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is a folder of the workspace")
+        .to_owned()
+}
+
+/// Built artefacts: `SLIPWAY_ARTEFACTS`, else `.slipway` of the workspace.
+pub fn state() -> PathBuf {
+    match std::env::var_os("SLIPWAY_ARTEFACTS") {
+        Some(path) => path.into(),
+        None => workspace().join(".slipway"),
+    }
+}
+
+/// Captured data of real machines; `None` when they are not here.
+pub fn fixtures() -> Option<PathBuf> {
+    let path = match std::env::var_os("SLIPWAY_FIXTURES") {
+        Some(path) => PathBuf::from(path),
+        None => workspace().join("../shared/fixtures"),
+    };
+    path.is_dir().then_some(path)
+}
+
+/// A program of this workspace, from the same build as the running one.
+///
+/// # Errors
+/// It was not built: says how.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    // Programs are in target/PROFILE, test binaries in target/PROFILE/deps.
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join(name))
+        .find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built: run `cargo build --workspace --bins`"))
+}
+
+/// A file of `.slipway`.
+///
+/// # Errors
+/// It is not there: says which make target makes it.
+pub fn built(relative: &str, target: &str) -> Result<PathBuf> {
+    let path = state().join(relative);
+    if !path.exists() {
+        bail!("{} is not built: run `make {target}`", path.display());
+    }
+    Ok(path)
+}
+
+/// A temporary directory for one run, under `.slipway/run`: disks are big, and /tmp may be memory.
+///
+/// # Errors
+/// It cannot be made.
+pub fn run_directory(name: &str) -> Result<tempfile::TempDir> {
+    let parent = state().join("run");
+    std::fs::create_dir_all(&parent).with_context(|| format!("making {}", parent.display()))?;
+    let prefix = format!("{name}-{}-", std::process::id());
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempdir_in(&parent)
+        .with_context(|| format!("making a directory in {}", parent.display()))
+}

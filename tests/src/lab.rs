@@ -1,0 +1,112 @@
+//! A provisioning network of its own: the calling thread moves into a fresh network namespace with a bridge.
+
+use std::cell::Cell;
+use std::net::Ipv4Addr;
+
+use anyhow::Result;
+use nix::sched::{CloneFlags, unshare};
+
+use crate::netns::{NetNs, ip};
+
+/// Name of the bridge, which is the provisioning network.
+pub const BRIDGE: &str = "br0";
+/// The server's address on it.
+pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+
+/// An isolated network. Whatever the calling thread starts afterwards is in it; it vanishes with the last of them.
+pub struct Lab {
+    inside: NetNs,
+    outside: NetNs,
+    taps: Cell<u32>,
+}
+
+impl Lab {
+    /// Moves the calling thread into a new namespace with the bridge [`BRIDGE`] and [`SERVER`] on it.
+    ///
+    /// # Errors
+    /// Not permitted, or a network command failed.
+    pub fn enter() -> Result<Lab> {
+        let outside = NetNs::of_this_thread()?;
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        let lab = Lab {
+            inside: NetNs::of_this_thread()?,
+            outside,
+            taps: Cell::new(0),
+        };
+        ip("link set lo up")?;
+        // stp_state 0 and no forward delay: a port passes the first DISCOVER at once.
+        ip(&format!(
+            "link add {BRIDGE} type bridge stp_state 0 forward_delay 0"
+        ))?;
+        ip(&format!("addr add {SERVER}/24 dev {BRIDGE}"))?;
+        ip(&format!("link set {BRIDGE} up"))?;
+        Ok(lab)
+    }
+
+    /// The namespace itself.
+    pub fn inside(&self) -> &NetNs {
+        &self.inside
+    }
+
+    /// The namespace the calling thread came from.
+    pub fn outside(&self) -> &NetNs {
+        &self.outside
+    }
+
+    /// A new tap device on the bridge, for QEMU.
+    ///
+    /// # Errors
+    /// A network command failed.
+    pub fn tap(&self) -> Result<String> {
+        let name = format!("tap{}", self.taps.replace(self.taps.get() + 1));
+        ip(&format!("tuntap add dev {name} mode tap"))?;
+        ip(&format!("link set {name} master {BRIDGE} up"))?;
+        Ok(name)
+    }
+
+    /// A client with a cable to the bridge: a namespace whose `eth0` has this MAC and no address.
+    ///
+    /// # Errors
+    /// A network command failed.
+    pub fn client(&self, mac: &str) -> Result<NetNs> {
+        self.client_on(BRIDGE, mac)
+    }
+
+    /// As [`Lab::client`], on another bridge of the lab.
+    ///
+    /// # Errors
+    /// A network command failed.
+    pub fn client_on(&self, bridge: &str, mac: &str) -> Result<NetNs> {
+        let client = NetNs::new()?;
+        let name = format!("port{}", self.taps.replace(self.taps.get() + 1));
+        ip(&format!(
+            "link add {name} type veth peer name eth0 address {mac} netns {}",
+            client.path()
+        ))?;
+        ip(&format!("link set {name} master {bridge} up"))?;
+        client.run(|| ip("link set eth0 up").map(drop))?;
+        Ok(client)
+    }
+
+    /// A further bridge with this address, e.g. `10.78.0.1/24`: a network that is not configured.
+    ///
+    /// # Errors
+    /// A network command failed.
+    pub fn bridge(&self, name: &str, address: &str) -> Result<()> {
+        ip(&format!(
+            "link add {name} type bridge stp_state 0 forward_delay 0"
+        ))?;
+        ip(&format!("addr add {address} dev {name}"))?;
+        ip(&format!("link set {name} up"))?;
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    /// The thread goes back to where it came from; processes still inside keep the namespace until they end.
+    fn drop(&mut self) {
+        if let Err(error) = self.outside.enter() {
+            eprintln!("leaving the lab's network namespace: {error:#}");
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! A virtual server: QEMU with real firmware, a disk that is a file, and a serial console that is kept.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use crate::artefacts::run_directory;
+use crate::child::Owned;
+use crate::qmp::Qmp;
+use crate::wait;
+
+/// Which firmware the virtual server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS; its network card has iPXE as option ROM.
+    Bios,
+    /// OVMF with EDK2's own PXE client (the card's ROM is taken out).
+    Uefi,
+}
+
+impl std::str::FromStr for Firmware {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Firmware> {
+        match text {
+            "bios" => Ok(Firmware::Bios),
+            "uefi" => Ok(Firmware::Uefi),
+            _ => bail!("{text:?} is no firmware: FIRMWARE=bios or FIRMWARE=uefi"),
+        }
+    }
+}
+
+impl std::fmt::Display for Firmware {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Firmware::Bios => "bios",
+            Firmware::Uefi => "uefi",
+        })
+    }
+}
+
+/// What a virtual server is made of.
+#[derive(Clone, Debug)]
+pub struct VmSpec {
+    /// For file names and SMBIOS serial numbers.
+    pub name: String,
+    /// Firmware.
+    pub firmware: Firmware,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// MAC of its network card.
+    pub mac: String,
+    /// Serial number of its disk.
+    pub disk_serial: String,
+    /// Size of its disk in bytes.
+    pub disk_bytes: u64,
+}
+
+impl VmSpec {
+    /// A server with a 6 GiB disk and 1 GiB of memory.
+    pub fn new(name: &str, firmware: Firmware) -> VmSpec {
+        let last = name
+            .bytes()
+            .fold(0u8, |sum, b| sum.wrapping_mul(31).wrapping_add(b));
+        VmSpec {
+            name: name.to_owned(),
+            firmware,
+            memory_mib: 1024,
+            mac: format!("52:54:00:77:00:{last:02x}"),
+            disk_serial: format!("DISK-{}", name.to_uppercase()),
+            disk_bytes: 6 << 30,
+        }
+    }
+
+    /// The system serial number that its SMBIOS tells.
+    pub fn system_serial(&self) -> String {
+        format!("SN-{}", self.name.to_uppercase())
+    }
+}
+
+/// A virtual server. Its files are in a temporary directory that goes with it.
+pub struct Vm {
+    spec: VmSpec,
+    tap: String,
+    directory: tempfile::TempDir,
+    process: Option<Owned>,
+    starts: u32,
+}
+
+impl Vm {
+    /// Makes disk and firmware variables; it is not powered on yet.
+    ///
+    /// # Errors
+    /// A file cannot be made.
+    pub fn new(spec: VmSpec, tap: String) -> Result<Vm> {
+        let directory = run_directory(&spec.name)?;
+        let disk = std::fs::File::create(directory.path().join("disk.raw"))?;
+        disk.set_len(spec.disk_bytes)?;
+        if spec.firmware == Firmware::Uefi {
+            std::fs::copy(
+                "/usr/share/OVMF/OVMF_VARS_4M.fd",
+                directory.path().join("vars.fd"),
+            )
+            .context("copying OVMF_VARS_4M.fd: is the package ovmf installed?")?;
+        }
+        Ok(Vm {
+            spec,
+            tap,
+            directory,
+            process: None,
+            starts: 0,
+        })
+    }
+
+    /// What it is made of.
+    pub fn spec(&self) -> &VmSpec {
+        &self.spec
+    }
+
+    /// The disk: a sparse file.
+    pub fn disk(&self) -> PathBuf {
+        self.file("disk.raw")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Powers it on.
+    ///
+    /// # Errors
+    /// It runs already, or QEMU cannot be started.
+    pub fn power_on(&mut self) -> Result<()> {
+        if self.process.is_some() {
+            bail!("{} is powered on already", self.spec.name);
+        }
+        self.starts += 1;
+        let mut command = Command::new("qemu-system-x86_64");
+        command.args(self.arguments());
+        self.process = Some(Owned::start(command, &self.file("qemu.log"))?);
+        Ok(())
+    }
+
+    /// The QEMU command line without the program.
+    fn arguments(&self) -> Vec<String> {
+        let spec = &self.spec;
+        let path = |name: &str| self.file(name).display().to_string();
+        let serial = spec.system_serial();
+        let mut words: Vec<String> = [
+            "-nodefaults",
+            "-machine",
+            "q35,smbios-entry-point-type=64",
+            "-smp",
+            "2",
+            "-display",
+            "none",
+            // A screen for the page's sake and for screendump; nothing needs a driver for it.
+            "-vga",
+            "std",
+            "-device",
+            "virtio-rng-pci",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
+        add("-accel", accelerator().to_owned());
+        add("-m", spec.memory_mib.to_string());
+        // virtio's network card and disk; the network first, the server decides each boot.
+        let rom = match spec.firmware {
+            Firmware::Bios => "",
+            Firmware::Uefi => ",romfile=",
+        };
+        add(
+            "-netdev",
+            format!("tap,id=net0,ifname={},script=no,downscript=no", self.tap),
+        );
+        add(
+            "-device",
+            format!("virtio-net-pci,netdev=net0,mac={},bootindex=1{rom}", spec.mac),
+        );
+        add(
+            "-drive",
+            format!(
+                "if=none,id=disk0,format=raw,discard=unmap,cache=unsafe,file={}",
+                path("disk.raw")
+            ),
+        );
+        add(
+            "-device",
+            format!(
+                "virtio-blk-pci,drive=disk0,serial={},bootindex=2",
+                spec.disk_serial
+            ),
+        );
+        if spec.firmware == Firmware::Uefi {
+            let code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+            add(
+                "-drive",
+                format!("if=pflash,format=raw,unit=0,readonly=on,file={code}"),
+            );
+            add(
+                "-drive",
+                format!("if=pflash,format=raw,unit=1,file={}", path("vars.fd")),
+            );
+            add(
+                "-fw_cfg",
+                "name=opt/org.tianocore/IPv6PXESupport,string=no".to_owned(),
+            );
+        }
+        add(
+            "-smbios",
+            "type=0,vendor=Slipway Lab,version=1.0,date=11/22/2026".to_owned(),
+        );
+        add(
+            "-smbios",
+            format!(
+                "type=1,manufacturer=Slipway,product=Virtual Server,version=1,serial={serial},uuid={}",
+                uuid_of(&spec.mac)
+            ),
+        );
+        add(
+            "-smbios",
+            format!("type=2,manufacturer=Slipway,product=Board,version=1,serial=B{serial}"),
+        );
+        add(
+            "-smbios",
+            format!("type=3,manufacturer=Slipway,version=1,serial=C{serial},asset=A-1"),
+        );
+        add(
+            "-smbios",
+            format!("type=17,loc_pfx=DIMM,bank=B,manufacturer=Samsung,serial=M{serial},part=M393,speed=3200"),
+        );
+        let socket = |name: &str| format!("path={},server=on,wait=off", path(name));
+        // One log for each power-on, so that a wait does not find the text of the boot before.
+        let log = self.console_path();
+        add(
+            "-chardev",
+            format!(
+                "socket,id=console,{},logfile={},logappend=on",
+                socket("console.sock"),
+                log.display()
+            ),
+        );
+        add("-serial", "chardev:console".to_owned());
+        add("-chardev", format!("socket,id=qmp,{}", socket("qmp.sock")));
+        add("-qmp", "chardev:qmp".to_owned());
+        words
+    }
+
+    /// The serial console of the current power-on.
+    pub fn console_path(&self) -> PathBuf {
+        self.file(&format!("console-{}.log", self.starts))
+    }
+
+    /// What the serial console of the current power-on has shown.
+    pub fn console(&self) -> String {
+        std::fs::read(self.console_path())
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// Waits until the console of this power-on shows `text`.
+    ///
+    /// # Errors
+    /// The deadline passed or QEMU ended: with the console's last lines.
+    pub async fn wait_console(&mut self, text: &str, within: Duration) -> Result<()> {
+        let what = format!("{text:?} on the console of {}", self.spec.name);
+        let start = std::time::Instant::now();
+        loop {
+            if self.console().contains(text) {
+                return Ok(());
+            }
+            if let Some(process) = &mut self.process
+                && let Some(status) = process.ended()?
+            {
+                let log = std::fs::read_to_string(self.file("qemu.log")).unwrap_or_default();
+                bail!("QEMU ended ({status}) before {what}: {log}");
+            }
+            if start.elapsed() > within {
+                bail!(
+                    "waited {} s for {what}; its last lines:\n{}",
+                    within.as_secs(),
+                    self.tail(25)
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The last lines of the console, without control sequences.
+    pub fn tail(&self, lines: usize) -> String {
+        let text = self.console();
+        let all: Vec<&str> = text.lines().collect();
+        let last = all[all.len().saturating_sub(lines)..].join("\n");
+        last.chars().filter(|c| !c.is_control() || *c == '\n').collect()
+    }
+
+    /// Types a line on the serial console.
+    ///
+    /// # Errors
+    /// It is powered off.
+    pub fn type_line(&self, line: &str) -> Result<()> {
+        let mut stream = UnixStream::connect(self.file("console.sock"))?;
+        stream.write_all(format!("{line}\r").as_bytes())?;
+        Ok(())
+    }
+
+    /// The machine protocol.
+    ///
+    /// # Errors
+    /// It is powered off.
+    pub fn qmp(&self) -> Result<Qmp> {
+        let path = self.file("qmp.sock");
+        wait::until_blocking("QEMU's QMP socket", Duration::from_secs(10), || {
+            Ok(Qmp::connect(&path).ok())
+        })
+    }
+
+    /// The reset button.
+    ///
+    /// # Errors
+    /// It is powered off.
+    pub fn reset(&self) -> Result<()> {
+        self.qmp()?.execute("system_reset", json!({})).map(drop)
+    }
+
+    /// A picture of the screen, as PPM.
+    ///
+    /// # Errors
+    /// It is powered off, or the file cannot be written.
+    pub fn screendump(&self, file: &Path) -> Result<()> {
+        self.qmp()?
+            .execute("screendump", json!({"filename": file}))
+            .map(drop)
+    }
+
+    /// Pulls the plug.
+    pub fn power_off(&mut self) {
+        self.process = None;
+    }
+
+    /// True while QEMU runs.
+    ///
+    /// # Errors
+    /// The kernel does not know the process.
+    pub fn is_on(&mut self) -> Result<bool> {
+        match &mut self.process {
+            Some(process) => Ok(process.ended()?.is_none()),
+            None => Ok(false),
+        }
+    }
+}
+
+/// A UUID of version 4 shape made from a MAC: the same machine has the same one in every run.
+fn uuid_of(mac: &str) -> String {
+    let digits: String = mac.chars().filter(|c| *c != ':').collect();
+    format!("51495057-4159-4000-8000-{digits}")
+}
+
+/// "kvm" where a guest really runs with it, else software emulation. /dev/kvm alone proves nothing: there are hosts
+/// where it opens and guests hang at their first instruction.
+pub fn accelerator() -> &'static str {
+    static FOUND: OnceLock<&str> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        if kvm_runs().unwrap_or(false) {
+            "kvm"
+        } else {
+            "tcg,thread=multi"
+        }
+    })
+}
+
+/// Boots a sixteen-bit program of a few bytes under KVM that leaves by the debug-exit port.
+fn kvm_runs() -> Result<bool> {
+    if !Path::new("/dev/kvm").exists() {
+        return Ok(false);
+    }
+    let directory = tempfile::tempdir()?;
+    let image = directory.path().join("probe.img");
+    // mov al, 0x10; out 0xf4, al; hlt; with the signature of a boot sector: QEMU ends with status 0x21. Before that
+    // the guest's firmware has run millions of instructions under KVM.
+    let mut sector = vec![0u8; 512];
+    sector[..5].copy_from_slice(&[0xb0, 0x10, 0xe6, 0xf4, 0xf4]);
+    sector[510..].copy_from_slice(&[0x55, 0xaa]);
+    std::fs::write(&image, &sector)?;
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args("-nodefaults -machine q35 -accel kvm -m 64 -display none".split(' '));
+    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+    command.args(["-drive", &format!("if=ide,format=raw,file={}", image.display())]);
+    let mut probe = Owned::start(command, &directory.path().join("log"))?;
+    let status = wait::until_blocking("the KVM probe", Duration::from_secs(8), || probe.ended())?;
+    Ok(status.code() == Some(0x21))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probe_of_the_accelerator_comes_to_an_answer() {
+        if !crate::Level::Qemu.runs() {
+            return;
+        }
+        assert!(["kvm", "tcg,thread=multi"].contains(&accelerator()));
+    }
+
+    #[test]
+    fn every_spec_has_its_own_identity() {
+        let (a, b) = (VmSpec::new("a", Firmware::Bios), VmSpec::new("b", Firmware::Bios));
+        assert_ne!(a.mac, b.mac);
+        assert_ne!(a.disk_serial, b.disk_serial);
+        assert_ne!(a.system_serial(), b.system_serial());
+        assert_ne!(uuid_of(&a.mac), uuid_of(&b.mac));
+    }
+}

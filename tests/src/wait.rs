@@ -1,0 +1,51 @@
+//! Waiting with a deadline that says what it waited for. Nothing here sleeps for a fixed time and hopes.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+
+/// Looks at `condition` until it gives something, at most for `within`.
+///
+/// # Errors
+/// The deadline passed; the error names `what` and the time.
+pub async fn until<T, F, R>(what: &str, within: Duration, mut condition: F) -> Result<T>
+where
+    F: FnMut() -> R,
+    R: Future<Output = Result<Option<T>>>,
+{
+    let start = Instant::now();
+    loop {
+        if let Some(found) = condition().await? {
+            return Ok(found);
+        }
+        if start.elapsed() > within {
+            bail!("waited {} s for {what}", within.as_secs());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// As [`until`], for code without a runtime.
+///
+/// # Errors
+/// The deadline passed; the error names `what` and the time.
+pub fn until_blocking<T>(
+    what: &str,
+    within: Duration,
+    mut condition: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = condition()? {
+            return Ok(found);
+        }
+        if start.elapsed() > within {
+            bail!("waited {} s for {what}", within.as_secs());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
