@@ -3,4 +3,3 @@
 pub mod cli;
 pub mod service;
 pub mod text;
-pub mod tls;

@@ -1,0 +1,220 @@
+//! Is an account as asked: passwd, shadow, group, sudoers, authorized_keys.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use inventory_api::deploy::Account;
+
+use super::files::{owner_and_mode, read_text, under};
+
+/// Largest database file that is read, in bytes.
+const LIMIT: u64 = 4 << 20;
+
+/// The account files of one installed system, read once.
+pub struct Databases {
+    passwd: HashMap<String, Passwd>,
+    /// Name to the password field.
+    shadow: HashMap<String, String>,
+    /// Group name to id and members.
+    group: HashMap<String, (u32, Vec<String>)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Passwd {
+    uid: u32,
+    gid: u32,
+    gecos: String,
+    home: String,
+    shell: String,
+}
+
+impl Databases {
+    /// Reads /etc/passwd, /etc/shadow and /etc/group under `root`; the error names the file.
+    pub fn read(root: &Path) -> Result<Databases, String> {
+        let lines = |file: &str| {
+            read_text(&root.join("etc").join(file), LIMIT)
+                .map(|text| {
+                    text.lines()
+                        .map(|l| l.split(':').map(str::to_owned).collect::<Vec<_>>())
+                        .collect::<Vec<_>>()
+                })
+                .map_err(|e| format!("/etc/{file}: {e}"))
+        };
+        let mut passwd = HashMap::new();
+        for fields in lines("passwd")? {
+            if let [name, _, uid, gid, gecos, home, shell] = &fields[..]
+                && let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse())
+            {
+                let entry = Passwd {
+                    uid,
+                    gid,
+                    gecos: gecos.clone(),
+                    home: home.clone(),
+                    shell: shell.clone(),
+                };
+                // The first line of a name is the one that counts.
+                passwd.entry(name.clone()).or_insert(entry);
+            }
+        }
+        let mut shadow = HashMap::new();
+        for fields in lines("shadow")? {
+            if let [name, password, ..] = &fields[..] {
+                shadow.entry(name.clone()).or_insert(password.clone());
+            }
+        }
+        let mut group = HashMap::new();
+        for fields in lines("group")? {
+            if let [name, _, gid, members] = &fields[..]
+                && let Ok(gid) = gid.parse()
+            {
+                let members = members
+                    .split(',')
+                    .filter(|m| !m.is_empty())
+                    .map(str::to_owned)
+                    .collect();
+                group.entry(name.clone()).or_insert((gid, members));
+            }
+        }
+        Ok(Databases {
+            passwd,
+            shadow,
+            group,
+        })
+    }
+
+    /// What is not as asked; empty when all is. Never holds a password hash.
+    pub fn differences(&self, root: &Path, account: &Account) -> Vec<String> {
+        let Some(passwd) = self.passwd.get(&account.name) else {
+            return vec!["no such account in /etc/passwd".into()];
+        };
+        let mut wrong = Vec::new();
+        let is_root = account.name == "root";
+        if let Some(uid) = account.uid
+            && uid != passwd.uid
+        {
+            wrong.push(format!("uid {} instead of {uid}", passwd.uid));
+        }
+        if let Some(full_name) = &account.full_name
+            && passwd.gecos.split(',').next() != Some(full_name.as_str())
+        {
+            wrong.push(format!("full name {:?} instead of {full_name:?}", passwd.gecos));
+        }
+        match &account.shell {
+            Some(shell) if *shell != passwd.shell => {
+                wrong.push(format!("shell {} instead of {shell}", passwd.shell));
+            }
+            None if !is_root && passwd.shell != "/bin/bash" => {
+                wrong.push(format!("shell {} instead of /bin/bash", passwd.shell));
+            }
+            _ => {}
+        }
+        self.password(account, &mut wrong);
+        for name in &account.groups {
+            match self.group.get(name) {
+                None => wrong.push(format!("no group {name}")),
+                Some((gid, members)) => {
+                    if *gid != passwd.gid && !members.contains(&account.name) {
+                        wrong.push(format!("not in group {name}"));
+                    }
+                }
+            }
+        }
+        sudo(root, account, &mut wrong);
+        keys(root, account, passwd, &mut wrong);
+        wrong
+    }
+
+    fn password(&self, account: &Account, wrong: &mut Vec<String>) {
+        let field = self.shadow.get(&account.name);
+        match (&account.password_hash, field) {
+            (_, None) => wrong.push("no line in /etc/shadow".into()),
+            (Some(asked), Some(found)) if asked != found => {
+                wrong.push("the password hash is another one".into());
+            }
+            (None, Some(found)) if !found.starts_with(['!', '*']) => {
+                wrong.push("password login is not locked".into());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The one file in /etc/sudoers.d that the installer writes for an account.
+fn sudo(root: &Path, account: &Account, wrong: &mut Vec<String>) {
+    let path = root.join(format!("etc/sudoers.d/slipway-{}", account.name));
+    let text = match read_text(&path, LIMIT) {
+        Ok(text) => text,
+        Err(e) => {
+            if account.sudo {
+                wrong.push(format!("/etc/sudoers.d/slipway-{}: {e}", account.name));
+            }
+            return;
+        }
+    };
+    if !account.sudo {
+        wrong.push("has a sudo rule that was not asked for".into());
+        return;
+    }
+    let rule = text
+        .lines()
+        .map(str::trim)
+        .find(|l| l.split_ascii_whitespace().next() == Some(account.name.as_str()));
+    let without_password = rule.map(|r| r.contains("NOPASSWD:"));
+    match without_password {
+        None => wrong.push("the sudo file has no rule for the account".into()),
+        Some(true) if account.password_hash.is_some() => wrong.push("sudo asks for no password".into()),
+        Some(false) if account.password_hash.is_none() => {
+            wrong.push("sudo asks for a password that the account does not have".into());
+        }
+        Some(_) => {}
+    }
+    // sudo ignores a file that others can write.
+    if let Ok(meta) = path.metadata()
+        && (meta.uid() != 0 || meta.mode() & 0o022 != 0)
+    {
+        wrong.push(format!("sudo file: {}", owner_and_mode(&meta)));
+    }
+}
+
+fn keys(root: &Path, account: &Account, passwd: &Passwd, wrong: &mut Vec<String>) {
+    if account.ssh_keys.is_empty() {
+        return;
+    }
+    let Some(home) = under(root, &passwd.home) else {
+        wrong.push(format!("home directory {:?}", passwd.home));
+        return;
+    };
+    let directory = home.join(".ssh");
+    let file = directory.join("authorized_keys");
+    let text = match read_text(&file, LIMIT) {
+        Ok(text) => text,
+        Err(e) => {
+            wrong.push(format!("{}/.ssh/authorized_keys: {e}", passwd.home));
+            return;
+        }
+    };
+    let missing = account
+        .ssh_keys
+        .iter()
+        .filter(|key| !text.lines().any(|line| line.trim() == key.trim()))
+        .count();
+    if missing > 0 {
+        wrong.push(format!(
+            "{missing} of {} SSH keys missing",
+            account.ssh_keys.len()
+        ));
+    }
+    // sshd (StrictModes) ignores keys that others can write; the private ones nobody else needs to read.
+    for (what, path, mode) in [(".ssh", &directory, 0o700), ("authorized_keys", &file, 0o600)] {
+        match path.symlink_metadata() {
+            Ok(meta) if meta.uid() == passwd.uid && meta.mode() & 0o777 == mode => {}
+            Ok(meta) => wrong.push(format!(
+                "{what}: {} instead of owner {} mode {mode:04o}",
+                owner_and_mode(&meta),
+                passwd.uid
+            )),
+            Err(e) => wrong.push(format!("{what}: {e}")),
+        }
+    }
+}

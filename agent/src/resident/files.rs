@@ -1,0 +1,55 @@
+//! Reading files of the installed system.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// The whole file, if it is a regular one of at most `limit` bytes.
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    // A FIFO would wait for a writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("larger than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// As text; bytes that are no UTF-8 are replaced.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&read_bounded(path, limit)?).into_owned())
+}
+
+/// `path` of the installed system under `root`. Only absolute paths without `..`.
+pub fn under(root: &Path, path: &str) -> Option<PathBuf> {
+    let relative = Path::new(path.strip_prefix('/')?);
+    relative
+        .components()
+        .all(|c| matches!(c, Component::Normal(_)))
+        .then(|| root.join(relative))
+}
+
+/// Whether a name is one that the installer puts into a file name.
+pub fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Owner and mode as `ls` counts them, in words: "owner 0:0 mode 0644".
+pub fn owner_and_mode(meta: &Metadata) -> String {
+    format!(
+        "owner {}:{} mode {:04o}",
+        meta.uid(),
+        meta.gid(),
+        meta.mode() & 0o7777
+    )
+}

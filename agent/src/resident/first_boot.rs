@@ -1,0 +1,258 @@
+//! First-boot scripts: each runs once, and what came of it is kept.
+
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use inventory_api::deploy::Script;
+use inventory_api::{PlanId, Sha256Digest, UnixMs};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::files::read_bounded;
+use crate::console::{Console, plain};
+
+/// What is done with first-boot scripts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FirstBoot {
+    /// They run, each for at most this time.
+    Run {
+        /// Longest time for one script; then it and its children are killed.
+        limit: Duration,
+    },
+    /// A simulated machine, whose scripts must not run on the host: they are taken to have ended so.
+    Pretend {
+        /// The exit status.
+        exit_status: i32,
+    },
+}
+
+impl Default for FirstBoot {
+    fn default() -> FirstBoot {
+        FirstBoot::Run {
+            limit: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Runs of one script at most: a run that the machine's power or a crash cut off is begun again, not for ever.
+const RUNS: u32 = 3;
+/// The end of a script's output that is kept, in bytes.
+const OUTPUT_KEPT: usize = 16 << 10;
+/// Where records are.
+const RECORDS: &str = "var/lib/slipway-agent/firstboot";
+
+/// What is known of a script's run: `/var/lib/slipway-agent/firstboot/NAME.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The plan that brought the script.
+    pub plan: PlanId,
+    /// Digest of its text.
+    pub sha256: Sha256Digest,
+    /// How often it was begun.
+    pub runs: u32,
+    /// When the last run began.
+    pub started_at: UnixMs,
+    /// How it ended; absent while it runs, and when the machine went down meanwhile.
+    pub end: Option<End>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// When.
+    pub at: UnixMs,
+    /// In words, e.g. "exit status 0".
+    pub how: String,
+    /// Exit status 0.
+    pub ok: bool,
+    /// The end of what it wrote to standard output and standard error.
+    pub output: String,
+}
+
+/// Runs `script`, whose file is `file`, if it has not run for this plan. Ok when it ended with exit status 0.
+pub async fn once(
+    root: &Path,
+    plan: &PlanId,
+    script: &Script,
+    file: &Path,
+    first_boot: &FirstBoot,
+    console: &dyn Console,
+) -> Result<String, String> {
+    let path = root.join(RECORDS).join(format!("{}.json", script.name));
+    let sha256 = Sha256Digest(Sha256::digest(script.content.as_bytes()).into());
+    let before = read_record(&path).filter(|r| r.plan == *plan && r.sha256 == sha256);
+    let runs = match next_run(before.as_ref()) {
+        Next::Ended(end) => return verdict(&end),
+        Next::GiveUp => {
+            return Err(format!(
+                "it was begun {RUNS} times, and the machine went down each time"
+            ));
+        }
+        Next::Run(runs) => runs,
+    };
+    let mut record = Record {
+        plan: plan.clone(),
+        sha256,
+        runs,
+        started_at: now(),
+        end: None,
+    };
+    // Not run rather than run without a record: it would run again on every boot.
+    write_record(&path, &record).map_err(|e| format!("not run, {}: {e}", path.display()))?;
+    console.line(&format!("first boot: running script {}", script.name));
+    let end = match first_boot {
+        FirstBoot::Run { limit } => run(root, file, *limit).await,
+        FirstBoot::Pretend { exit_status } => End {
+            at: now(),
+            how: format!("exit status {exit_status}"),
+            ok: *exit_status == 0,
+            output: String::new(),
+        },
+    };
+    console.line(&format!("first boot: script {}: {}", script.name, end.how));
+    record.end = Some(end.clone());
+    write_record(&path, &record).map_err(|e| format!("{}, but {}: {e}", end.how, path.display()))?;
+    verdict(&end)
+}
+
+enum Next {
+    Ended(End),
+    Run(u32),
+    GiveUp,
+}
+
+fn next_run(before: Option<&Record>) -> Next {
+    match before {
+        None => Next::Run(1),
+        Some(Record { end: Some(end), .. }) => Next::Ended(end.clone()),
+        Some(record) if record.runs < RUNS => Next::Run(record.runs + 1),
+        Some(_) => Next::GiveUp,
+    }
+}
+
+fn verdict(end: &End) -> Result<String, String> {
+    if end.ok {
+        return Ok(end.how.clone());
+    }
+    let last = end.output.lines().rev().find(|l| !l.trim().is_empty());
+    Err(match last {
+        Some(line) => format!("{}; it wrote last: {}", end.how, plain(line)),
+        None => end.how.clone(),
+    })
+}
+
+/// Runs the file in a process group of its own with a plain environment.
+async fn run(root: &Path, file: &Path, limit: Duration) -> End {
+    let spawned = tokio::process::Command::new(file)
+        .current_dir(root)
+        .env_clear()
+        .env(
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        )
+        .env("HOME", "/root")
+        .env("LANG", "C.UTF-8")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(e) => return ended(format!("it could not be started: {e}"), false, Vec::new()),
+    };
+    let group = child.id();
+    let out = tokio::spawn(tail(child.stdout.take()));
+    let err = tokio::spawn(tail(child.stderr.take()));
+    let waited = tokio::time::timeout(limit, child.wait()).await;
+    let (how, ok) = match waited {
+        Ok(Ok(status)) => (words(status), status.success()),
+        Ok(Err(e)) => (format!("waiting for it failed: {e}"), false),
+        Err(_) => {
+            if let Some(group) = group.and_then(|g| i32::try_from(g).ok()) {
+                // The script may be gone already; its children are what matters.
+                let _ =
+                    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::SIGKILL);
+            }
+            let _ = child.wait().await;
+            (format!("killed after {} s", limit.as_secs()), false)
+        }
+    };
+    // A service that the script started may hold the pipes open for ever.
+    let mut output = Vec::new();
+    for reader in [out, err] {
+        let abort = reader.abort_handle();
+        if let Ok(Ok(bytes)) = tokio::time::timeout(Duration::from_secs(1), reader).await {
+            output.extend(bytes);
+        }
+        abort.abort();
+    }
+    ended(how, ok, output)
+}
+
+fn ended(how: String, ok: bool, output: Vec<u8>) -> End {
+    let from = output.len().saturating_sub(OUTPUT_KEPT);
+    End {
+        at: now(),
+        how,
+        ok,
+        output: String::from_utf8_lossy(&output[from..]).into_owned(),
+    }
+}
+
+fn words(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => "ended without a status".to_owned(),
+    }
+}
+
+/// The last bytes of a stream.
+async fn tail(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut stream) = stream else { return kept };
+    let mut buffer = [0; 4096];
+    while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+        kept.extend_from_slice(&buffer[..n]);
+        if kept.len() > 2 * OUTPUT_KEPT {
+            kept.drain(..kept.len() - OUTPUT_KEPT);
+        }
+    }
+    kept
+}
+
+fn read_record(path: &Path) -> Option<Record> {
+    serde_json::from_slice(&read_bounded(path, 1 << 20).ok()?).ok()
+}
+
+/// Writes the record so that it is whole or not there.
+fn write_record(path: &Path, record: &Record) -> io::Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let new = PathBuf::from(format!("{}.new", path.display()));
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(&serde_json::to_vec_pretty(record)?)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    std::fs::File::open(directory)?.sync_all()
+}
+
+fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMs(since.as_millis().try_into().unwrap_or(0))
+}

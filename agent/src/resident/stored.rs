@@ -1,0 +1,66 @@
+//! The identity that the installation left on the disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use inventory_api::MachineId;
+use serde::Deserialize;
+
+use super::files::read_bounded;
+use crate::install::Identity;
+
+/// Why a stored identity cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// A file cannot be read.
+    #[error("{path}: {source}; this system was not installed by Slipway, or its files are damaged", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// agent.json is not what it must be.
+    #[error("{path}: {source}", path = path.display())]
+    Config {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+/// /etc/slipway/agent.json. A later installer may write more into it.
+#[derive(Deserialize)]
+struct Config {
+    server: String,
+    boot_url: String,
+    machine: MachineId,
+}
+
+/// Largest file that is read here, in bytes.
+const LIMIT: u64 = 256 << 10;
+
+/// Reads `/etc/slipway/agent.json` and `/var/lib/slipway-agent/{key,cert,ca}.pem` under `root`.
+pub fn load(root: &Path) -> Result<Identity, StoredError> {
+    let text = |path: &str| {
+        let path = root.join(path);
+        let read = read_bounded(&path, LIMIT).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+        });
+        read.map_err(|source| StoredError::File { path, source })
+    };
+    let path = "etc/slipway/agent.json";
+    let config: Config = serde_json::from_str(&text(path)?).map_err(|source| StoredError::Config {
+        path: root.join(path),
+        source,
+    })?;
+    Ok(Identity {
+        machine: config.machine,
+        server: config.server,
+        boot_url: config.boot_url,
+        key_pem: text("var/lib/slipway-agent/key.pem")?,
+        cert_pem: text("var/lib/slipway-agent/cert.pem")?,
+        ca_pem: text("var/lib/slipway-agent/ca.pem")?,
+    })
+}

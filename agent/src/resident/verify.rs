@@ -1,0 +1,200 @@
+//! Is the installed system as asked. Looks, runs what must run once, changes nothing else.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use inventory_api::PlanId;
+use inventory_api::agent::{VerifiedItem, VerifyRequest};
+use inventory_api::deploy::{CronJob, Script, ScriptRun};
+use inventory_api::plan::Mount;
+
+use super::accounts::Databases;
+use super::files::{is_name, owner_and_mode, read_bounded, read_text, under};
+use super::first_boot::{self, FirstBoot};
+use crate::console::Console;
+
+/// Where the installer puts first-boot scripts.
+const FIRST_BOOT: &str = "/usr/local/lib/slipway/firstboot.d";
+/// Largest file that is read, in bytes.
+const LIMIT: u64 = 4 << 20;
+
+/// Runs the first-boot scripts of `plan` that have not run yet, then looks at everything asked, under `root`. One
+/// item a thing; what is found never holds a secret.
+pub async fn verify(
+    root: &Path,
+    plan: &PlanId,
+    expect: &VerifyRequest,
+    first_boot: &FirstBoot,
+    console: &dyn Console,
+) -> Vec<VerifiedItem> {
+    let mut items = vec![hostname(root, &expect.hostname)];
+    for script in expect.scripts.iter().filter(|s| s.run == ScriptRun::FirstBoot) {
+        let found = match script_in_place(root, script) {
+            Ok(file) => first_boot::once(root, plan, script, &file, first_boot, console).await,
+            Err(why) => Err(why),
+        };
+        items.push(item(format!("script {}", script.name), found));
+    }
+    // Accounts after the scripts: a script may not have undone them.
+    match Databases::read(root) {
+        Ok(databases) => items.extend(expect.accounts.iter().map(|account| {
+            let wrong = databases.differences(root, account);
+            let found = if wrong.is_empty() {
+                Ok("as asked".to_owned())
+            } else {
+                Err(wrong.join("; "))
+            };
+            item(format!("account {}", account.name), found)
+        })),
+        Err(why) => items.extend(
+            expect
+                .accounts
+                .iter()
+                .map(|a| item(format!("account {}", a.name), Err(why.clone()))),
+        ),
+    }
+    items.extend(
+        expect
+            .cron
+            .iter()
+            .map(|job| item(format!("cron {}", job.name), cron(root, job))),
+    );
+    for script in expect.scripts.iter().filter(|s| s.run == ScriptRun::Kept) {
+        let found = script_in_place(root, script).map(|_| "in place".to_owned());
+        items.push(item(format!("script {}", script.name), found));
+    }
+    let mounted = mounts(root);
+    items.extend(
+        expect
+            .mounts
+            .iter()
+            .map(|m| item(format!("mount {}", m.path), is_mounted(&mounted, m))),
+    );
+    items
+}
+
+fn item(what: String, found: Result<String, String>) -> VerifiedItem {
+    let (ok, mut found) = match found {
+        Ok(found) => (true, found),
+        Err(found) => (false, found),
+    };
+    if found.len() > 1000 {
+        found = found.chars().take(1000).collect();
+    }
+    VerifiedItem { what, ok, found }
+}
+
+fn hostname(root: &Path, asked: &str) -> VerifiedItem {
+    // The running kernel's name in life; a simulated machine has only the file.
+    let live = root.join("proc/sys/kernel/hostname");
+    let path = if live.exists() {
+        live
+    } else {
+        root.join("etc/hostname")
+    };
+    let found = match read_text(&path, 4096) {
+        Ok(name) if name.trim() == asked => Ok(asked.to_owned()),
+        Ok(name) => Err(format!("{:?} instead of {asked:?}", name.trim())),
+        Err(e) => Err(format!("{}: {e}", path.display())),
+    };
+    item("hostname".into(), found)
+}
+
+fn cron(root: &Path, job: &CronJob) -> Result<String, String> {
+    if !is_name(&job.name) {
+        return Err("its name cannot be a file in /etc/cron.d".into());
+    }
+    let path = root.join(format!("etc/cron.d/slipway-{}", job.name));
+    let text = read_text(&path, LIMIT).map_err(|e| format!("/etc/cron.d/slipway-{}: {e}", job.name))?;
+    let words = |line: &str| -> Vec<String> { line.split_ascii_whitespace().map(str::to_owned).collect() };
+    let asked = words(&format!("{} {} {}", job.schedule, job.user, job.command));
+    if !text.lines().any(|line| words(line) == asked) {
+        return Err("the file has another line".into());
+    }
+    let meta = path.metadata().map_err(|e| e.to_string())?;
+    // cron ignores a file that is not root's or that others can write.
+    if meta.uid() != 0 || meta.mode() & 0o022 != 0 {
+        return Err(owner_and_mode(&meta));
+    }
+    Ok(format!("{} {}", job.schedule, job.user))
+}
+
+/// The script's file, when it is the one that was asked for and can be run.
+fn script_in_place(root: &Path, script: &Script) -> Result<std::path::PathBuf, String> {
+    if !is_name(&script.name) {
+        return Err("its name cannot be a file name".into());
+    }
+    let place = match (script.run, &script.path) {
+        (ScriptRun::FirstBoot, _) => format!("{FIRST_BOOT}/{}", script.name),
+        (ScriptRun::Kept, Some(path)) => path.clone(),
+        (ScriptRun::Kept, None) => format!("/usr/local/sbin/{}", script.name),
+    };
+    let path = under(root, &place).ok_or_else(|| format!("{place:?} is not an absolute path"))?;
+    let bytes = read_bounded(&path, LIMIT).map_err(|e| format!("{place}: {e}"))?;
+    if bytes != script.content.as_bytes() {
+        return Err(format!("{place} has another content"));
+    }
+    let meta = path.metadata().map_err(|e| format!("{place}: {e}"))?;
+    if meta.mode() & 0o100 == 0 || meta.mode() & 0o022 != 0 {
+        return Err(format!("{place}: {}", owner_and_mode(&meta)));
+    }
+    Ok(path)
+}
+
+/// What is mounted: device, path, type. From the kernel; for a simulated machine, which has none, from its fstab.
+fn mounts(root: &Path) -> Result<Vec<Mounted>, String> {
+    let live = root.join("proc/self/mounts");
+    let path = if live.exists() {
+        live
+    } else {
+        root.join("etc/fstab")
+    };
+    let text = read_text(&path, LIMIT).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(parse_mounts(&text))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mounted {
+    device: String,
+    path: String,
+    kind: String,
+}
+
+fn parse_mounts(text: &str) -> Vec<Mounted> {
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let device = words.next().filter(|d| !d.starts_with('#'))?;
+            Some(Mounted {
+                device: unescape(device),
+                path: unescape(words.next()?),
+                kind: words.next()?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// The kernel and fstab write blanks in names as `\040` (fstab(5)).
+fn unescape(word: &str) -> String {
+    word.replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\134", "\\")
+}
+
+fn is_mounted(mounted: &Result<Vec<Mounted>, String>, asked: &Mount) -> Result<String, String> {
+    let mounted = mounted.as_ref().map_err(Clone::clone)?;
+    // Swap has no mount point.
+    if asked.kind == "swap" {
+        return Ok("not looked at".into());
+    }
+    // The last one covers those before it.
+    match mounted.iter().rev().find(|m| m.path == asked.path) {
+        None => Err("not mounted".into()),
+        Some(m) if m.kind != asked.kind => Err(format!("{} instead of {}", m.kind, asked.kind)),
+        Some(m) => Ok(format!("{} {}", m.device, m.kind)),
+    }
+}
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

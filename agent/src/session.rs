@@ -1,1 +1,0 @@
-//! Claim, report, assignment: the agent's conversation with the server.

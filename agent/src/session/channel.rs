@@ -1,0 +1,296 @@
+//! Calls to the server: bounded answers, typed errors, patience.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use inventory_api::Problem;
+use reqwest::{Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Pace;
+use super::backoff::pause;
+use super::identity::{random_u32, tls};
+use crate::console::{Console, plain};
+use crate::install::Identity;
+
+/// Largest answer that is read, in bytes: a plan with its scripts, with room.
+const ANSWER_LIMIT: usize = 8 << 20;
+
+/// Longest time without a byte from the server; longer than the longest poll it may hold.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// Time between two lines about a server that does not answer.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
+
+/// Why a call gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// No answer, or "not now" (429, 5xx): worth trying again.
+    Unreachable(String),
+    /// The server understood and says no.
+    Refused(Problem),
+    /// An answer that this agent does not understand.
+    Strange(String),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Unreachable(why) | CallError::Strange(why) => f.write_str(why),
+            CallError::Refused(problem) => {
+                write!(f, "{} ({})", plain(&problem.detail), plain(&problem.code))
+            }
+        }
+    }
+}
+
+/// The way to one server.
+#[derive(Clone)]
+pub struct Channel {
+    http: reqwest::Client,
+    server: String,
+    boot_url: String,
+    console: Arc<dyn Console>,
+    pace: Pace,
+}
+
+impl Channel {
+    /// Opens the way with the machine's certificate. Connects at the first call.
+    pub fn open(identity: &Identity, console: Arc<dyn Console>, pace: Pace) -> Result<Channel, String> {
+        let tls = tls(&identity.ca_pem, Some((&identity.cert_pem, &identity.key_pem)))?;
+        Channel::with(tls, &identity.server, &identity.boot_url, console, pace)
+    }
+
+    /// Opens the way for a claim.
+    pub fn open_without_identity(
+        server: &str,
+        boot_url: &str,
+        ca_pem: &str,
+        console: Arc<dyn Console>,
+        pace: Pace,
+    ) -> Result<Channel, String> {
+        Channel::with(tls(ca_pem, None)?, server, boot_url, console, pace)
+    }
+
+    fn with(
+        tls: rustls::ClientConfig,
+        server: &str,
+        boot_url: &str,
+        console: Arc<dyn Console>,
+        pace: Pace,
+    ) -> Result<Channel, String> {
+        if !server.starts_with("https://") {
+            return Err(format!(
+                "the server's address {server:?} is not an https:// address"
+            ));
+        }
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            // The environment's proxies are for people.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(SILENCE)
+            .tcp_keepalive(Duration::from_secs(15))
+            .pool_idle_timeout(Duration::from_secs(60))
+            .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| format!("making the HTTP client: {}", chain(&e)))?;
+        Ok(Channel {
+            http,
+            server: server.trim_end_matches('/').to_owned(),
+            boot_url: boot_url.trim_end_matches('/').to_owned(),
+            console,
+            pace,
+        })
+    }
+
+    /// Posts to `/agent/v1/PATH` and reads the answer; waits for a server that is away, for as long as it takes.
+    pub async fn post<B: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<A, CallError> {
+        let bytes = self.patiently(path, Some(json(body)?)).await?;
+        serde_json::from_slice(&bytes).map_err(|e| CallError::Strange(format!("the answer to {path}: {e}")))
+    }
+
+    /// As [`post`](Channel::post), for an answer that says nothing.
+    pub async fn tell<B: Serialize>(&self, path: &str, body: &B) -> Result<(), CallError> {
+        self.patiently(path, Some(json(body)?)).await.map(|_| ())
+    }
+
+    /// Posts once; for what may be lost.
+    pub async fn try_tell<B: Serialize>(&self, path: &str, body: &B) -> Result<(), CallError> {
+        self.once(path, Some(json(body)?)).await.map(|_| ())
+    }
+
+    /// Gets `/agent/v1/PATH`; waits for a server that is away.
+    pub async fn get(&self, path: &str) -> Result<Vec<u8>, CallError> {
+        self.patiently(path, None).await
+    }
+
+    /// One call: a POST of `body`, or a GET.
+    async fn once(&self, path: &str, body: Option<Bytes>) -> Result<Vec<u8>, CallError> {
+        let url = format!("{}/agent/v1/{path}", self.server);
+        let request = match body {
+            Some(body) => self
+                .http
+                .post(url)
+                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .body(body),
+            None => self.http.get(url),
+        };
+        let response = request
+            .timeout(SILENCE + Duration::from_secs(15))
+            .send()
+            .await
+            .map_err(|e| away(&self.server, &e))?;
+        answer(response).await
+    }
+
+    /// Calls until there is an answer, saying from time to time what it waits for.
+    async fn patiently(&self, path: &str, body: Option<Bytes>) -> Result<Vec<u8>, CallError> {
+        let mut attempt = 0;
+        let mut said: Option<Instant> = None;
+        loop {
+            let why = match self.once(path, body.clone()).await {
+                Err(CallError::Unreachable(why)) => why,
+                other => {
+                    if said.is_some() {
+                        self.console.line("server: it answers again");
+                    }
+                    return other;
+                }
+            };
+            attempt += 1;
+            let wait = pause(attempt, self.pace.retry_first, self.pace.retry_cap, random_u32());
+            // One lost connection is nothing to talk about: a restart of the server cuts every poll.
+            if attempt >= 2 && said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+                self.console
+                    .line(&format!("server: {} (attempt {attempt}, trying on)", plain(&why)));
+                said = Some(Instant::now());
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Opens a file for reading from `from`: `path` on the plain boot service or on the TLS port.
+    pub async fn open_file(&self, path: &str, tls: bool, from: u64) -> Result<Response, reqwest::Error> {
+        let base = if tls { &self.server } else { &self.boot_url };
+        let mut request = self.http.get(format!("{base}{path}"));
+        if from > 0 {
+            request = request.header(reqwest::header::RANGE, format!("bytes={from}-"));
+        }
+        request.send().await
+    }
+}
+
+/// The body of a good answer, or what a bad one means.
+async fn answer(mut response: Response) -> Result<Vec<u8>, CallError> {
+    let status = response.status();
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() <= ANSWER_LIMIT => bytes.extend_from_slice(&chunk),
+            Ok(Some(_)) => {
+                return Err(CallError::Strange(format!(
+                    "the answer is larger than {ANSWER_LIMIT} bytes"
+                )));
+            }
+            Ok(None) => break,
+            Err(e) => {
+                return Err(CallError::Unreachable(format!(
+                    "the answer was cut: {}",
+                    chain(&e)
+                )));
+            }
+        }
+    }
+    judge(status, bytes)
+}
+
+/// What status and body mean.
+fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
+    if status.is_success() {
+        return Ok(bytes);
+    }
+    let problem: Option<Problem> = serde_json::from_slice(&bytes).ok();
+    let words = problem
+        .as_ref()
+        .map_or(String::new(), |p| format!(": {}", plain(&p.detail)));
+    if status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || status == StatusCode::REQUEST_TIMEOUT
+    {
+        return Err(CallError::Unreachable(format!(
+            "the server answers {status}{words}"
+        )));
+    }
+    Err(match problem {
+        // The status line is what HTTP was told; the body may not contradict it.
+        Some(problem) => CallError::Refused(Problem {
+            status: status.as_u16(),
+            ..problem
+        }),
+        None => CallError::Refused(Problem {
+            code: "http".into(),
+            title: "Refused".into(),
+            status: status.as_u16(),
+            detail: format!("the server answers {status} and does not say why"),
+        }),
+    })
+}
+
+fn json(body: &impl Serialize) -> Result<Bytes, CallError> {
+    serde_json::to_vec(body)
+        .map(Bytes::from)
+        .map_err(|e| CallError::Strange(format!("the question cannot be written: {e}")))
+}
+
+fn away(server: &str, error: &reqwest::Error) -> CallError {
+    CallError::Unreachable(format!("{server}: {}", chain(error)))
+}
+
+/// An error with its causes; reqwest alone says only "error sending request".
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses() {
+        let problem = br#"{"type":"ticket-used","title":"t","status":200,"detail":"d"}"#.to_vec();
+        assert_eq!(judge(StatusCode::OK, vec![1]), Ok(vec![1]));
+        match judge(StatusCode::CONFLICT, problem.clone()) {
+            Err(CallError::Refused(p)) => assert_eq!((p.code.as_str(), p.status), ("ticket-used", 409)),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(
+            judge(StatusCode::BAD_GATEWAY, problem),
+            Err(CallError::Unreachable(_))
+        ));
+        assert!(
+            matches!(judge(StatusCode::NOT_FOUND, b"<html>".to_vec()), Err(CallError::Refused(p)) if p.status == 404)
+        );
+        assert!(matches!(
+            judge(StatusCode::FOUND, vec![]),
+            Err(CallError::Refused(_))
+        ));
+    }
+}

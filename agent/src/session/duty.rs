@@ -1,0 +1,398 @@
+//! What the server wants, and doing it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use inventory_api::PlanId;
+use inventory_api::agent::{
+    Assignment, AssignmentResponse, Permission, StepOutcome, StepReport, Verification, VerifyRequest,
+    WIPE_PLAN,
+};
+use inventory_api::plan::{DiskTarget, InstallPlan};
+use serde_json::Value;
+
+use super::channel::{CallError, Channel};
+use super::link::ServerLink;
+use super::{Duty, Exit, Machine, Pace, RefusesIdentity, impossible};
+use crate::console::{Console, plain};
+use crate::install::{Ended, Identity, Site};
+use crate::resident;
+
+/// Least time between two questions that are answered the same way, whatever the server does.
+const SAME_ANSWER: Duration = Duration::from_secs(1);
+
+/// One answer to the question for the assignment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// The server's number for it.
+    pub seq: u64,
+    /// What to do.
+    pub what: What,
+}
+
+/// What to do, as far as this agent understands it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// Understood.
+    Known(Assignment),
+    /// Has something that this agent does not know. Nothing of it is done.
+    Unknown {
+        /// The plan and its number of steps, when there is a plan with a readable id.
+        plan: Option<(PlanId, u32)>,
+        /// What is not understood.
+        why: String,
+    },
+}
+
+/// What follows an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Ask for the next.
+    Ask,
+    /// Send a report, then ask.
+    Report,
+    /// End.
+    Exit(Exit),
+}
+
+/// Reads an answer. A plan or an assignment with anything unknown in it is not understood as a whole.
+pub fn read(bytes: &[u8]) -> Result<Order, String> {
+    let why = match serde_json::from_slice::<AssignmentResponse>(bytes) {
+        Ok(AssignmentResponse { seq, assignment }) => {
+            return Ok(Order {
+                seq,
+                what: What::Known(assignment),
+            });
+        }
+        Err(e) => e.to_string(),
+    };
+    let value: Value = serde_json::from_slice(bytes).map_err(|_| why.clone())?;
+    let seq = value
+        .get("seq")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| why.clone())?;
+    let plan = value.pointer("/assignment/plan").and_then(|plan| {
+        let id = plan.get("id")?.as_str()?.parse().ok()?;
+        let steps = plan.get("steps").and_then(Value::as_array).map_or(0, Vec::len);
+        Some((id, u32::try_from(steps).unwrap_or(0)))
+    });
+    Ok(Order {
+        seq,
+        what: What::Unknown { plan, why },
+    })
+}
+
+/// Asks for the assignment; the server holds the question while `last` still stands.
+pub async fn next(
+    channel: &Channel,
+    last: Option<&Order>,
+    pace: &Pace,
+    console: &dyn Console,
+) -> Result<Order, Exit> {
+    let asked = Instant::now();
+    let seen = last.map_or(String::new(), |o| format!("&seen={}", o.seq));
+    let path = format!("assignment?wait={}{seen}", pace.poll_wait.as_secs());
+    let order = loop {
+        let why = match channel.get(&path).await {
+            Ok(bytes) => match read(&bytes) {
+                Ok(order) => break order,
+                Err(why) => why,
+            },
+            Err(CallError::Refused(problem)) if problem.refuses_identity() => {
+                return Err(Exit::Refused { problem });
+            }
+            Err(e) => e.to_string(),
+        };
+        console.line(&plain(&format!(
+            "server: its assignment cannot be understood, asking again: {why}"
+        )));
+        tokio::time::sleep(pace.retry_cap).await;
+    };
+    if last == Some(&order) {
+        tokio::time::sleep(SAME_ANSWER.min(pace.poll_wait).saturating_sub(asked.elapsed())).await;
+    }
+    Ok(order)
+}
+
+/// Does what the order says.
+pub async fn follow(
+    machine: &Machine,
+    channel: &Channel,
+    identity: &Identity,
+    order: &Order,
+) -> Result<Follow, Exit> {
+    let console = machine.console.as_ref();
+    let assignment = match &order.what {
+        What::Known(assignment) => assignment,
+        What::Unknown { plan, why } => {
+            let why = format!("the server asks for something this agent does not know: {why}");
+            console.line(&plain(&format!("{why}; nothing was done")));
+            if let Some((plan, steps)) = plan {
+                refuse(channel, plan, *steps, "plan-unknown", why).await?;
+            }
+            return Ok(Follow::Ask);
+        }
+    };
+    match (assignment, &machine.duty) {
+        (Assignment::Wait { message }, _) => console.line(&format!("waiting: {}", plain(message))),
+        (Assignment::Stop { message }, _) => {
+            console.line(&format!("STOPPED by the server: {}", plain(message)));
+            console.line("nothing is touched; this machine stays and asks again");
+        }
+        (Assignment::Report {}, _) => return Ok(Follow::Report),
+        (Assignment::Reboot { message }, _) => {
+            return Ok(Follow::Exit(Exit::Reboot {
+                message: message.clone(),
+            }));
+        }
+        (Assignment::Install { plan }, Duty::MiniOs { site }) => {
+            run_plan(machine, channel, identity, plan, site).await;
+        }
+        (Assignment::Wipe { disks }, Duty::MiniOs { site }) => {
+            wipe(machine, channel, disks, site).await?;
+        }
+        (Assignment::Verify { plan, expect }, Duty::Installed { root, first_boot }) => {
+            verify(machine, channel, plan, expect, root, first_boot).await?;
+        }
+        (Assignment::Install { plan }, Duty::Installed { .. }) => {
+            let steps = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+            let why = "this is the installed system: a plan runs only in the mini-os".to_owned();
+            console.line(&why);
+            refuse(channel, &plan.id, steps, "not-in-mini-os", why).await?;
+        }
+        (Assignment::Wipe { .. }, Duty::Installed { .. }) => {
+            let why = "this is the installed system: disks are wiped only in the mini-os".to_owned();
+            console.line(&why);
+            refuse(channel, &wipe_plan()?, 0, "not-in-mini-os", why).await?;
+        }
+        (Assignment::Verify { .. }, Duty::MiniOs { .. }) => {
+            console.line("the server wants the installed system verified, but this is the mini-os; waiting");
+        }
+    }
+    Ok(Follow::Ask)
+}
+
+/// Executes a plan. How it ended is already told to the server; here it is told to the console.
+async fn run_plan(
+    machine: &Machine,
+    channel: &Channel,
+    identity: &Identity,
+    plan: &InstallPlan,
+    site: &Site,
+) {
+    let console = &machine.console;
+    console.line(&format!(
+        "install: {} {} on the disk with {}, {} steps",
+        plain(&plan.image),
+        plain(&plan.image_version),
+        plain(&disk_words(&plan.disk)),
+        plan.steps.len()
+    ));
+    let link = ServerLink::new(
+        channel.clone(),
+        Arc::clone(console),
+        &machine.pace,
+        plan.steps.len(),
+    );
+    match pending::execute(plan, identity, site, &link).await {
+        Ok(Ended::Done) => console.line("install: done"),
+        Ok(Ended::Stopped { index, message }) => console.line(&format!(
+            "install: stopped by the server before step {}: {}",
+            index + 1,
+            plain(&message)
+        )),
+        Err(failure) => {
+            console.line(&format!("install: FAILED: {}", plain(&failure.to_string())));
+            console.line(if failure.wrote {
+                "install: the disk was changed; the server decides what happens next"
+            } else {
+                "install: the disk was not changed; the server decides what happens next"
+            });
+        }
+    }
+}
+
+async fn wipe(machine: &Machine, channel: &Channel, disks: &[DiskTarget], site: &Site) -> Result<(), Exit> {
+    let console = machine.console.as_ref();
+    let plan = wipe_plan()?;
+    let report = |outcome| StepReport {
+        plan: plan.clone(),
+        index: 0,
+        name: "wipe".into(),
+        outcome,
+    };
+    match channel
+        .post::<_, Permission>("step", &report(StepOutcome::Starting {}))
+        .await
+    {
+        Ok(Permission::Continue {}) => {}
+        Ok(Permission::Stop { message }) => {
+            console.line(&format!("wipe: not begun, the server says: {}", plain(&message)));
+            return Ok(());
+        }
+        Err(e) => return not_told(machine, "wipe: not begun", e),
+    }
+    let words: Vec<String> = disks.iter().take(32).map(disk_words).collect();
+    console.line(&plain(&format!("wipe: erasing {}", words.join("; "))));
+    let started = Instant::now();
+    let outcome = match pending::wipe(disks, site).await {
+        Ok(()) => {
+            console.line("wipe: done");
+            StepOutcome::Done {
+                elapsed_ms: started.elapsed().as_millis() as u64,
+            }
+        }
+        Err(failure) => {
+            console.line(&format!("wipe: FAILED: {}", plain(&failure.to_string())));
+            StepOutcome::Failed {
+                code: failure.code,
+                detail: failure.detail,
+                wrote: failure.wrote,
+            }
+        }
+    };
+    match channel.tell("step", &report(outcome)).await {
+        Ok(()) => Ok(()),
+        Err(e) => not_told(machine, "wipe: its end was not accepted", e),
+    }
+}
+
+async fn verify(
+    machine: &Machine,
+    channel: &Channel,
+    plan: &PlanId,
+    expect: &VerifyRequest,
+    root: &std::path::Path,
+    first_boot: &resident::FirstBoot,
+) -> Result<(), Exit> {
+    let console = machine.console.as_ref();
+    console.line("verify: first-boot scripts, then every account, cron job, script and mount");
+    let items = resident::verify(root, plan, expect, first_boot, console).await;
+    let verification = Verification {
+        plan: plan.clone(),
+        items,
+    };
+    let bad = verification.items.iter().filter(|i| !i.ok);
+    for item in bad.clone().take(20) {
+        console.line(&format!(
+            "verify: NOT as asked: {}: {}",
+            plain(&item.what),
+            plain(&item.found)
+        ));
+    }
+    console.line(&format!(
+        "verify: {} of {} things are as asked",
+        verification.items.len() - bad.count(),
+        verification.items.len()
+    ));
+    match channel.tell("verification", &verification).await {
+        Ok(()) => Ok(()),
+        Err(e) => not_told(machine, "verify: not accepted", e),
+    }
+}
+
+/// Tells the server that a plan will not run here. Nothing was written.
+async fn refuse(
+    channel: &Channel,
+    plan: &PlanId,
+    steps: u32,
+    code: &str,
+    detail: String,
+) -> Result<(), Exit> {
+    let report = StepReport {
+        plan: plan.clone(),
+        index: steps,
+        name: "plan".into(),
+        outcome: StepOutcome::Failed {
+            code: code.into(),
+            detail,
+            wrote: false,
+        },
+    };
+    match channel.tell("step", &report).await {
+        Err(CallError::Refused(problem)) if problem.refuses_identity() => Err(Exit::Refused { problem }),
+        // Whatever it says: nothing was done, and the next assignment is its answer.
+        _ => Ok(()),
+    }
+}
+
+fn not_told(machine: &Machine, what: &str, error: CallError) -> Result<(), Exit> {
+    match error {
+        CallError::Refused(problem) if problem.refuses_identity() => Err(Exit::Refused { problem }),
+        error => {
+            machine.console.line(&format!("{what}: {error}"));
+            Ok(())
+        }
+    }
+}
+
+fn wipe_plan() -> Result<PlanId, Exit> {
+    WIPE_PLAN.parse().map_err(impossible)
+}
+
+fn disk_words(disk: &DiskTarget) -> String {
+    let mut words = match (&disk.serial, &disk.wwn) {
+        (Some(serial), _) => format!("serial {serial}"),
+        (None, Some(wwn)) => format!("WWN {wwn}"),
+        (None, None) => "no name".to_owned(),
+    };
+    if let Some(model) = &disk.model {
+        words += &format!(" ({model})");
+    }
+    words
+}
+
+/// Until branch `install` lands its executor: every plan is refused, nothing is written.
+mod pending {
+    use super::{DiskTarget, Ended, Identity, InstallPlan, ServerLink, Site};
+    use crate::install::Failure;
+
+    fn failure() -> Failure {
+        Failure {
+            index: 0,
+            step: "plan".into(),
+            code: "no-executor".into(),
+            detail: "this agent was built without its install executor".into(),
+            wrote: false,
+        }
+    }
+    pub async fn execute(_: &InstallPlan, _: &Identity, _: &Site, _: &ServerLink) -> Result<Ended, Failure> {
+        Err(failure())
+    }
+    pub async fn wipe(_: &[DiskTarget], _: &Site) -> Result<(), Failure> {
+        Err(failure())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_and_unknown_orders() {
+        let wait = read(br#"{"seq":3,"assignment":{"kind":"wait","message":"m"}}"#).unwrap();
+        assert_eq!(
+            wait,
+            Order {
+                seq: 3,
+                what: What::Known(Assignment::Wait { message: "m".into() })
+            }
+        );
+        let dance = read(br#"{"seq":4,"assignment":{"kind":"dance"}}"#).unwrap();
+        assert!(
+            matches!(dance, Order { seq: 4, what: What::Unknown { plan: None, why } } if why.contains("dance"))
+        );
+        let plan = read(
+            br#"{"seq":5,"assignment":{"kind":"install","plan":{"id":"p-1","steps":[{"kind":"erase-disk"},{"kind":"paint"}]}}}"#,
+        )
+        .unwrap();
+        match plan.what {
+            What::Unknown {
+                plan: Some((id, 2)), ..
+            } => assert_eq!(id.as_str(), "p-1"),
+            other => panic!("{other:?}"),
+        }
+        assert!(read(b"<html>").is_err());
+        assert!(read(br#"{"assignment":{"kind":"dance"}}"#).is_err());
+    }
+}

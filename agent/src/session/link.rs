@@ -1,0 +1,236 @@
+//! The install executor's way to the server.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures::StreamExt;
+use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport};
+use inventory_api::plan::{ImageChannel, ImageSource};
+use reqwest::{Response, StatusCode};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Pace;
+use super::channel::{CallError, Channel, chain};
+use crate::console::Console;
+use crate::install::{ByteStream, FetchError, Link};
+
+/// One run's way to the server. Progress goes out in a task of its own, the newest only.
+pub struct ServerLink {
+    channel: Channel,
+    console: Arc<dyn Console>,
+    /// Steps in the plan.
+    steps: usize,
+    /// Tenths of the running step that were shown.
+    shown: AtomicU32,
+    progress: watch::Sender<Option<Progress>>,
+    sender: JoinHandle<()>,
+}
+
+impl ServerLink {
+    /// Must be called inside a tokio runtime.
+    pub fn new(channel: Channel, console: Arc<dyn Console>, pace: &Pace, steps: usize) -> ServerLink {
+        let (progress, newest) = watch::channel(None);
+        let sender = tokio::spawn(send_progress(channel.clone(), newest, pace.progress));
+        ServerLink {
+            channel,
+            console,
+            steps,
+            shown: AtomicU32::new(0),
+            progress,
+            sender,
+        }
+    }
+}
+
+impl Drop for ServerLink {
+    fn drop(&mut self) {
+        self.sender.abort();
+    }
+}
+
+async fn send_progress(
+    channel: Channel,
+    mut newest: watch::Receiver<Option<Progress>>,
+    gap: std::time::Duration,
+) {
+    while newest.changed().await.is_ok() {
+        let progress = newest.borrow_and_update().clone();
+        if let Some(progress) = progress {
+            // Lost progress is no harm: the next one says more.
+            let _ = channel.try_tell("progress", &progress).await;
+        }
+        tokio::time::sleep(gap).await;
+    }
+}
+
+impl Link for ServerLink {
+    async fn step(&self, report: StepReport) -> Result<Permission, String> {
+        let answer = self.channel.post("step", &report).await;
+        let step = format!(
+            "install: step {}/{} {}",
+            report.index + 1,
+            self.steps,
+            report.name
+        );
+        match (&report.outcome, &answer) {
+            (StepOutcome::Starting {}, Ok(Permission::Continue {})) => {
+                self.shown.store(0, Ordering::Relaxed);
+                self.console.line(&step);
+            }
+            (StepOutcome::Done { elapsed_ms }, _) if (report.index as usize) < self.steps => {
+                self.console
+                    .line(&format!("{step}: done in {:.1} s", *elapsed_ms as f64 / 1000.0));
+            }
+            _ => {}
+        }
+        answer.map_err(|e: CallError| e.to_string())
+    }
+
+    fn progress(&self, progress: Progress) {
+        let tenths = (u128::from(progress.done_bytes) * 10 / u128::from(progress.total_bytes.max(1))) as u32;
+        if tenths > self.shown.fetch_max(tenths, Ordering::Relaxed) {
+            self.console.line(&format!(
+                "install: {}0 % ({} of {} MiB)",
+                tenths,
+                progress.done_bytes >> 20,
+                progress.total_bytes >> 20
+            ));
+        }
+        self.progress.send_replace(Some(progress));
+    }
+
+    fn fetch(
+        &self,
+        source: &ImageSource,
+        from: u64,
+    ) -> impl Future<Output = Result<ByteStream, FetchError>> + Send {
+        let path = source.path.clone();
+        let tls = source.channel == ImageChannel::MutualTls;
+        let channel = self.channel.clone();
+        let total = source.compressed_bytes;
+        async move {
+            if !safe_path(&path) {
+                return Err(FetchError::Fatal(format!(
+                    "the image path {path:?} is not a path"
+                )));
+            }
+            let response = channel
+                .open_file(&path, tls, from)
+                .await
+                .map_err(|e| FetchError::Retry(format!("image {path}: {}", chain(&e))))?;
+            opened(&response, &path, from, total)?;
+            let stream = response
+                .bytes_stream()
+                .map(|chunk| chunk.map_err(|e| std::io::Error::other(chain(&e))));
+            Ok(Box::pin(stream) as ByteStream)
+        }
+    }
+}
+
+/// A path on the server and nothing else: a plan cannot send the agent to another host.
+fn safe_path(path: &str) -> bool {
+    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// Whether the answer is the rest of the image from `from`.
+fn opened(response: &Response, path: &str, from: u64, total: u64) -> Result<(), FetchError> {
+    let header = |name: reqwest::header::HeaderName| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned)
+    };
+    judge(
+        response.status(),
+        header(reqwest::header::CONTENT_RANGE).as_deref(),
+        response.content_length(),
+        from,
+        total,
+    )
+    .map_err(|(retry, why)| {
+        let why = format!("image {path} from byte {from}: {why}");
+        if retry {
+            FetchError::Retry(why)
+        } else {
+            FetchError::Fatal(why)
+        }
+    })
+}
+
+/// The decision of [`opened`]; an error says whether trying again can help.
+fn judge(
+    status: StatusCode,
+    range: Option<&str>,
+    length: Option<u64>,
+    from: u64,
+    total: u64,
+) -> Result<(), (bool, String)> {
+    if status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+        )
+    {
+        return Err((true, format!("the server answers {status}")));
+    }
+    match status {
+        StatusCode::OK if from == 0 => {}
+        StatusCode::OK => {
+            return Err((
+                false,
+                "the server sends the whole file again, it knows no ranges".into(),
+            ));
+        }
+        StatusCode::PARTIAL_CONTENT => {
+            let starts = range
+                .and_then(|r| r.strip_prefix("bytes "))
+                .and_then(|r| r.split('-').next())
+                .and_then(|r| r.trim().parse::<u64>().ok());
+            if starts != Some(from) {
+                return Err((false, format!("the server sends the range {range:?}")));
+            }
+        }
+        other => return Err((false, format!("the server answers {other}"))),
+    }
+    match length {
+        Some(length) if length != total.saturating_sub(from) => Err((
+            false,
+            format!(
+                "the server has {length} bytes, the plan says {}",
+                total.saturating_sub(from)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_rest_of_the_image_will_do() {
+        let ok = StatusCode::OK;
+        let part = StatusCode::PARTIAL_CONTENT;
+        assert_eq!(judge(ok, None, Some(10), 0, 10), Ok(()));
+        assert_eq!(judge(part, Some("bytes 4-9/10"), Some(6), 4, 10), Ok(()));
+        let retry = |r: Result<(), (bool, String)>| r.unwrap_err().0;
+        assert!(!retry(judge(ok, None, Some(10), 4, 10)));
+        assert!(!retry(judge(ok, None, Some(11), 0, 10)));
+        assert!(!retry(judge(part, Some("bytes 0-9/10"), Some(10), 4, 10)));
+        assert!(!retry(judge(part, None, Some(6), 4, 10)));
+        assert!(!retry(judge(StatusCode::NOT_FOUND, None, None, 0, 10)));
+        assert!(retry(judge(StatusCode::SERVICE_UNAVAILABLE, None, None, 0, 10)));
+    }
+
+    #[test]
+    fn paths() {
+        assert!(safe_path("/images/ab"));
+        for bad in ["", "images", "//evil/x", "/a b", "/a\r\nX: y", "http://x/"] {
+            assert!(!safe_path(bad), "{bad:?}");
+        }
+    }
+}

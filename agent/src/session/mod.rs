@@ -1,0 +1,316 @@
+//! The agent's conversation with the server: claim, report, assignment, for the mini-os and the installed system.
+//!
+//! [`run`] is all of it, for a real machine and for a simulated one: everything it touches comes with [`Machine`].
+//! It ends only with an [`Exit`]; a server that is down, restarts or answers late is waited for.
+
+mod backoff;
+mod channel;
+mod duty;
+mod identity;
+mod link;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use inventory_api::agent::{ClaimRequest, ClaimResponse, ReportRequest, ReportResponse, RunsOn};
+use inventory_api::boot::BootArgs;
+use inventory_api::check::{CheckResult, Verdict};
+use inventory_api::{Problem, UnixMs};
+use tokio_util::sync::CancellationToken;
+
+use crate::console::{Console, plain};
+use crate::install::{Identity, Site};
+use crate::report::{self, Roots};
+use crate::resident::FirstBoot;
+use channel::{CallError, Channel};
+
+/// One machine that talks to its server.
+pub struct Machine {
+    /// Who it is, or how it becomes someone.
+    pub origin: Origin,
+    /// Where the collectors of the report look.
+    pub roots: Roots,
+    /// What it can do.
+    pub duty: Duty,
+    /// Where it says what it does.
+    pub console: Arc<dyn Console>,
+    /// Called with the server's clock when a claim was answered.
+    pub server_time: Option<Arc<dyn Fn(UnixMs) + Send + Sync>>,
+    /// How patient it is.
+    pub pace: Pace,
+    /// Ends the conversation at once, wherever it is.
+    pub cancel: CancellationToken,
+}
+
+/// Where a machine's identity comes from.
+pub enum Origin {
+    /// A boot ticket, to be traded for a certificate.
+    Ticket {
+        /// The kernel arguments.
+        args: BootArgs,
+        /// The server's CA certificate, PEM, from the site archive.
+        ca_pem: String,
+    },
+    /// The identity that the installation left on the disk.
+    Stored(Identity),
+}
+
+/// What the machine can do.
+pub enum Duty {
+    /// It runs from memory: install and wipe.
+    MiniOs {
+        /// Where disks are.
+        site: Site,
+    },
+    /// It runs the installed system: verify.
+    Installed {
+        /// Root of the installed system, `/` in life.
+        root: PathBuf,
+        /// What is done with first-boot scripts.
+        first_boot: FirstBoot,
+    },
+}
+
+/// Times of a conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How long the server may hold a question for the assignment.
+    pub poll_wait: Duration,
+    /// First pause after a call that did not reach the server; it doubles.
+    pub retry_first: Duration,
+    /// Longest pause.
+    pub retry_cap: Duration,
+    /// Least time between two progress messages.
+    pub progress: Duration,
+    /// Time between two reports nobody asked for, on the installed system.
+    pub report: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            poll_wait: Duration::from_secs(25),
+            retry_first: Duration::from_millis(500),
+            retry_cap: Duration::from_secs(15),
+            progress: Duration::from_millis(500),
+            report: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// How a conversation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The server wants a reboot now.
+    Reboot {
+        /// Its sentence for the console.
+        message: String,
+    },
+    /// The server does not accept this machine: ticket used up, certificate revoked, machine retired.
+    Refused {
+        /// Its words.
+        problem: Problem,
+    },
+    /// The conversation could not begin: unreadable CA certificate, no randomness.
+    Impossible {
+        /// What was tried and what came back.
+        detail: String,
+    },
+    /// [`Machine::cancel`].
+    Cancelled,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Reboot { message } => write!(f, "reboot: {}", plain(message)),
+            Exit::Refused { problem } => write!(
+                f,
+                "the server refuses this machine: {} ({})",
+                plain(&problem.detail),
+                plain(&problem.code)
+            ),
+            Exit::Impossible { detail } => write!(f, "cannot talk to the server: {detail}"),
+            Exit::Cancelled => f.write_str("cancelled"),
+        }
+    }
+}
+
+/// Talks to the server until there is an [`Exit`]. Must run inside a tokio runtime with time and I/O enabled.
+/// Dropping the future is the loss of power: nothing more is sent.
+pub async fn run(machine: Machine) -> Exit {
+    let cancel = machine.cancel.clone();
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Exit::Cancelled,
+        exit = converse(&machine) => exit,
+    }
+}
+
+async fn converse(machine: &Machine) -> Exit {
+    match talk(machine).await {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+async fn talk(machine: &Machine) -> Result<Exit, Exit> {
+    let identity = match &machine.origin {
+        Origin::Ticket { args, ca_pem } => claim(machine, args, ca_pem).await?,
+        Origin::Stored(identity) => identity.clone(),
+    };
+    let channel = Channel::open(&identity, machine.console.clone(), machine.pace).map_err(impossible)?;
+    send_report(machine, &channel).await?;
+    let mut reported = Instant::now();
+    let mut last = None;
+    loop {
+        let resident = matches!(machine.duty, Duty::Installed { .. });
+        if resident && reported.elapsed() >= machine.pace.report {
+            send_report(machine, &channel).await?;
+            reported = Instant::now();
+        }
+        let next = duty::next(&channel, last.as_ref(), &machine.pace, machine.console.as_ref()).await?;
+        // The same question answered the same way is not a new order.
+        if last.as_ref() == Some(&next) {
+            continue;
+        }
+        let follow = duty::follow(machine, &channel, &identity, &next).await?;
+        last = Some(next);
+        match follow {
+            duty::Follow::Ask => {}
+            duty::Follow::Report => {
+                send_report(machine, &channel).await?;
+                reported = Instant::now();
+            }
+            duty::Follow::Exit(exit) => return Ok(exit),
+        }
+    }
+}
+
+/// Trades the ticket for a certificate. The key is made once: a claim whose answer was lost is repeated with it.
+async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Identity, Exit> {
+    let key = identity::make_key().map_err(impossible)?;
+    let request = ClaimRequest {
+        ticket: args.ticket.clone(),
+        csr_pem: key.csr_pem,
+        boot_mac: args.mac,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let channel = Channel::open_without_identity(
+        &args.server,
+        &args.boot_url,
+        ca_pem,
+        machine.console.clone(),
+        machine.pace,
+    )
+    .map_err(impossible)?;
+    machine.console.line(&format!(
+        "server: asking {} who this machine is",
+        plain(&args.server)
+    ));
+    let answer: ClaimResponse = match channel.post("claim", &request).await {
+        Ok(answer) => answer,
+        Err(CallError::Refused(problem)) => return Err(Exit::Refused { problem }),
+        Err(e) => return Err(impossible(e)),
+    };
+    if let Some(set) = &machine.server_time {
+        set(answer.server_time);
+    }
+    machine
+        .console
+        .line(&format!("server: this is machine {}", answer.machine));
+    if let Some(page) = &answer.page_url {
+        machine.console.line(&format!("server: see {}", plain(page)));
+    }
+    Ok(Identity {
+        machine: answer.machine,
+        server: args.server.clone(),
+        boot_url: args.boot_url.clone(),
+        key_pem: key.key_pem,
+        cert_pem: answer.certificate_pem,
+        ca_pem: ca_pem.to_owned(),
+    })
+}
+
+/// Collects a report and sends it until the server has it.
+async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
+    let roots = machine.roots.clone();
+    let console = &machine.console;
+    let report = match tokio::task::spawn_blocking(move || report::collect(&roots)).await {
+        Ok(report) => report,
+        Err(e) => return Err(impossible(format!("the collectors did not end: {e}"))),
+    };
+    console.line(&format!(
+        "report: {} disks, {} NICs, {} problems, collected in {} ms",
+        report.disks.len(),
+        report.nics.len(),
+        report.problems.len(),
+        report.collect_ms
+    ));
+    let request = ReportRequest {
+        nonce: identity::nonce().map_err(impossible)?,
+        runs_on: match machine.duty {
+            Duty::MiniOs { .. } => RunsOn::MiniOs,
+            Duty::Installed { .. } => RunsOn::Installed,
+        },
+        report: Box::new(report),
+    };
+    match channel.post::<_, ReportResponse>("report", &request).await {
+        Ok(answer) => {
+            console.line(&format!("report: {}", plain(&answer.message)));
+            if let Some(check) = &answer.check {
+                show_check(console.as_ref(), check);
+            }
+            Ok(())
+        }
+        Err(CallError::Refused(problem)) if problem.refuses_identity() => Err(Exit::Refused { problem }),
+        // The server does not want this report. The assignment will say what it wants instead.
+        Err(e) => {
+            console.line(&format!("report: not accepted: {e}"));
+            Ok(())
+        }
+    }
+}
+
+/// Findings shown on the console at most.
+const FINDINGS_SHOWN: usize = 10;
+
+fn show_check(console: &dyn Console, check: &CheckResult) {
+    console.line(match check.verdict {
+        Verdict::Pass => "check: the hardware is as expected",
+        Verdict::Warn => "check: the hardware is as expected, with something to look at",
+        Verdict::Fail => "check: the hardware is NOT as expected, no disk is touched",
+    });
+    for finding in check.findings.iter().take(FINDINGS_SHOWN) {
+        console.line(&format!(
+            "check: {}: {}",
+            plain(&finding.place),
+            plain(&finding.sentence)
+        ));
+    }
+    if check.findings.len() > FINDINGS_SHOWN {
+        console.line(&format!(
+            "check: and {} more",
+            check.findings.len() - FINDINGS_SHOWN
+        ));
+    }
+}
+
+fn impossible(detail: impl fmt::Display) -> Exit {
+    Exit::Impossible {
+        detail: detail.to_string(),
+    }
+}
+
+/// What a problem answer means for the conversation.
+trait RefusesIdentity {
+    /// The server does not accept who we are: asking again will not help.
+    fn refuses_identity(&self) -> bool;
+}
+
+impl RefusesIdentity for Problem {
+    fn refuses_identity(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+}
