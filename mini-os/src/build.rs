@@ -1,11 +1,27 @@
 //! From packages and the agent to the kernel, the initramfs and their manifest.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use crate::{Error, Result};
+use crate::modules::{Dependencies, lines_about, name_of};
+use crate::packages::{Packages, fetch};
+use crate::{Error, Result, Tree, firmware, select};
+
+/// zstd level of each module: made once, unpacked at every boot.
+const MODULE_LEVEL: i32 = 19;
+
+/// Outer compression of the whole archive: nearly all in it is compressed already, this takes the rest (agent, index)
+/// at next to no time for the kernel.
+const OUTER_LEVEL: i32 = 19;
+
+/// The kernel holds a window of this size (1 MiB) while it unpacks: memory is short then.
+const OUTER_WINDOW_LOG: u32 = 20;
 
 /// How much is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,20 +78,207 @@ pub struct Manifest {
     pub initramfs_sha256: String,
     /// Its size in bytes.
     pub initramfs_bytes: u64,
-    /// What it was made of: name (package_version or "agent") and SHA-256.
-    pub inputs: std::collections::BTreeMap<String, String>,
+    /// Its size in the machine's memory, decompressed.
+    pub unpacked_bytes: u64,
+    /// What it was made of: file name of each package, "agent", "builder"; and SHA-256.
+    pub inputs: BTreeMap<String, String>,
 }
 
-/// Makes a mini-os: `kernel`, `initramfs` and `manifest.json` in `request.out`.
+/// Makes a mini-os: `kernel`, `initramfs` and `manifest.json` in `request.out`. Needs the network when the packages are
+/// not in the cache.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn build(request: &Request) -> Result<Manifest> {
-    Err(Error::Input(format!("not yet: {}", request.out.display())))
+    let agent = read_agent(&request.agent)?;
+    let packages = fetch(&request.cache, request.variant)?;
+    let contents = assemble(&packages, agent, request.variant)?;
+    write_out(&request.out, &contents)
 }
 
-/// Is what stands in `out` made of this agent and this variant, and whole?
-pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> bool {
-    let _ = (out, variant, agent);
-    false
+/// A mini-os in memory.
+pub(crate) struct Contents {
+    pub kernel: Vec<u8>,
+    pub initramfs: Vec<u8>,
+    pub manifest: Manifest,
+}
+
+/// Makes all bytes; reads only `packages`.
+pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) -> Result<Contents> {
+    let index = |name: &str| read_text(&packages.modules.join(name));
+    let softdep = index("modules.softdep")?;
+    let dependencies = Dependencies::parse(&index("modules.dep")?)?;
+    let wanted: Vec<String> = dependencies
+        .paths()
+        .filter(|p| select::chosen(variant, p))
+        .map(str::to_owned)
+        .collect();
+    let chosen = dependencies.closure(wanted, &softdep)?;
+    let names: BTreeSet<String> = chosen.iter().map(|p| name_of(p)).collect();
+
+    let mut inputs = packages.inputs.clone();
+    inputs.insert("agent".to_owned(), sha256(&agent));
+    inputs.insert("builder".to_owned(), sha256(include_bytes!("select.rs")));
+
+    let mut tree = Tree::new();
+    for directory in [
+        "proc",
+        "sys",
+        "dev",
+        "run",
+        "tmp",
+        "mnt",
+        "etc",
+        "var",
+        "root",
+        "lib/firmware",
+    ] {
+        tree.directory(directory);
+    }
+    // The kernel opens /dev/console for PID 1 before anything is mounted there.
+    tree.character_device("dev/console", 0o600, 5, 1);
+    tree.character_device("dev/null", 0o666, 1, 3);
+    tree.file("init", 0o755, agent);
+
+    let base = format!("lib/modules/{}", packages.release);
+    let mut asked_for = BTreeSet::new();
+    for path in &chosen {
+        let file = packages.modules.join(path);
+        let bytes = read(&file)?;
+        asked_for.extend(
+            crate::modinfo::modinfo(&bytes, "firmware")?
+                .into_iter()
+                .map(str::to_owned),
+        );
+        let compressed = zstd::bulk::compress(&bytes, MODULE_LEVEL).map_err(Error::io("compress", &file))?;
+        tree.file(&format!("{base}/{path}.zst"), 0o644, compressed);
+    }
+    let texts = [
+        ("modules.dep", dependencies.text_for(&chosen, ".zst")),
+        ("modules.alias", lines_about(&index("modules.alias")?, &names)),
+        ("modules.softdep", lines_about(&softdep, &names)),
+        ("modules.builtin", index("modules.builtin")?),
+    ];
+    for (name, text) in texts {
+        tree.file(&format!("{base}/{name}"), 0o644, text.into_bytes());
+    }
+    let firmware_files = firmware::add(&mut tree, &packages.firmware, &asked_for)?;
+
+    let plain = tree.to_bytes();
+    let initramfs =
+        compress_outer(&plain).map_err(|e| Error::Input(format!("cannot compress the initramfs: {e}")))?;
+    let kernel = read(&packages.kernel)?;
+    let manifest = Manifest {
+        variant,
+        kernel_release: packages.release.clone(),
+        modules: chosen.len(),
+        firmware_files,
+        kernel_sha256: sha256(&kernel),
+        kernel_bytes: kernel.len() as u64,
+        initramfs_sha256: sha256(&initramfs),
+        initramfs_bytes: initramfs.len() as u64,
+        unpacked_bytes: plain.len() as u64,
+        inputs,
+    };
+    Ok(Contents {
+        kernel,
+        initramfs,
+        manifest,
+    })
+}
+
+fn compress_outer(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut compressor = zstd::bulk::Compressor::new(OUTER_LEVEL)?;
+    compressor.set_parameter(zstd::zstd_safe::CParameter::WindowLog(OUTER_WINDOW_LOG))?;
+    compressor.compress(plain)
+}
+
+/// The manifest goes last: a directory with a manifest is whole.
+fn write_out(out: &Path, contents: &Contents) -> Result<Manifest> {
+    fs::create_dir_all(out).map_err(Error::io("make directory", out))?;
+    let manifest_path = out.join("manifest.json");
+    match fs::remove_file(&manifest_path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::io("remove", &manifest_path)(e));
+        }
+        _ => {}
+    }
+    let mut manifest = serde_json::to_vec_pretty(&contents.manifest)
+        .map_err(|e| Error::Input(format!("cannot write the manifest: {e}")))?;
+    manifest.push(b'\n');
+    // Renamed into place: a server that is sending the old file goes on sending the old file.
+    for (name, bytes) in [
+        ("kernel", &contents.kernel),
+        ("initramfs", &contents.initramfs),
+        ("manifest.json", &manifest),
+    ] {
+        let (path, temporary) = (out.join(name), out.join(format!(".{name}.new")));
+        fs::write(&temporary, bytes).map_err(Error::io("write", &temporary))?;
+        fs::rename(&temporary, &path).map_err(Error::io("rename to", &path))?;
+    }
+    Ok(contents.manifest.clone())
+}
+
+/// The manifest of what stands in `out`, if it is whole and made by this builder of this variant and this agent.
+pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> Option<Manifest> {
+    let manifest: Manifest = serde_json::from_slice(&fs::read(out.join("manifest.json")).ok()?).ok()?;
+    let agent = sha256(&fs::read(agent).ok()?);
+    let input = |name: &str, digest: &str| manifest.inputs.get(name).is_some_and(|d| d == digest);
+    let size = |name: &str, bytes: u64| fs::metadata(out.join(name)).is_ok_and(|m| m.len() == bytes);
+    let current = manifest.variant == variant
+        && input("agent", &agent)
+        && input("builder", &sha256(include_bytes!("select.rs")))
+        && size("kernel", manifest.kernel_bytes)
+        && size("initramfs", manifest.initramfs_bytes);
+    current.then_some(manifest)
+}
+
+/// PID 1 has no dynamic loader and no libraries: a dynamic agent would be a kernel panic without a reason.
+fn read_agent(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read(path)?;
+    if !bytes.starts_with(b"\x7fELF\x02\x01") {
+        return Err(Error::Input(format!(
+            "agent {}: not a 64-bit ELF program",
+            path.display()
+        )));
+    }
+    if has_interpreter(&bytes) {
+        return Err(Error::Input(format!(
+            "agent {}: it needs a dynamic loader and the mini-os has none; build it for x86_64-unknown-linux-musl",
+            path.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Does an ELF64 program have a PT_INTERP header?
+fn has_interpreter(elf: &[u8]) -> bool {
+    const PT_INTERP: [u8; 4] = 3u32.to_le_bytes();
+    let field = |at: usize, n: usize| {
+        elf.get(at..at + n)
+            .unwrap_or(&[])
+            .iter()
+            .rev()
+            .fold(0, |a, b| a << 8 | usize::from(*b))
+    };
+    let (start, size, count) = (field(0x20, 8), field(0x36, 2), field(0x38, 2));
+    (0..count).any(|i| {
+        let at = start.saturating_add(i * size);
+        elf.get(at..at.saturating_add(4)) == Some(&PT_INTERP)
+    })
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut file = fs::File::open(path).map_err(Error::io("open", path))?;
+    file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    Ok(bytes)
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read(path)?).map_err(|_| Error::Input(format!("{}: not UTF-8", path.display())))
 }

@@ -4,17 +4,24 @@
 //! What is in it, for those who read it (the agent's `init`):
 //! - `/init`: the agent.
 //! - `/lib/modules/REL/`: modules as `.ko.zst`, each compressed for itself (measured: fastest start, least memory);
-//!   the kernel cannot decompress them, `init` does. `modules.dep`, `modules.alias`, `modules.softdep` and
-//!   `modules.builtin` name only what is there, with the `.ko.zst` names.
-//! - `/lib/firmware/`: the firmware files these modules ask for.
+//!   the kernel cannot decompress them, `init` does. `modules.dep`, `modules.alias` and `modules.softdep` name only
+//!   what is there, with the `.ko.zst` names; `modules.builtin` is the kernel's.
+//! - `/lib/firmware/*.xz`: the firmware files these modules ask for; the kernel finds and unpacks them by itself.
 
 mod archive;
 mod build;
 pub mod debian;
 mod error;
+mod firmware;
+mod modinfo;
+mod modules;
+mod packages;
 mod process;
+mod select;
 
 pub use archive::{Tree, site_archive};
 pub use build::{Manifest, Request, Variant, build, is_current};
 pub use error::{Error, Result};
+pub use modinfo::modinfo;
+pub use modules::{Dependencies, lines_about, name_of};
 pub use process::run;

@@ -155,7 +155,7 @@ fn memory(findings: &mut Vec<Finding>, expected: &ExpectedAssets, report: &Asset
         .filter(|s| s.populated != Some(false))
         .collect();
     if let Some(wanted) = expected.dimms {
-        let found = (!report.memory.slots.is_empty()).then(|| populated.len() as u32);
+        let found = (!report.memory.slots.is_empty()).then_some(populated.len() as u32);
         number(
             findings,
             "dimm-count",
@@ -291,7 +291,7 @@ pub fn bytes(n: u64) -> String {
     const MIB: u64 = 1 << 20;
     if n >= GIB && n.is_multiple_of(GIB) {
         format!("{} GiB", n / GIB)
-    } else if n >= MIB && n < 10 * GIB && n.is_multiple_of(MIB) {
+    } else if (MIB..10 * GIB).contains(&n) && n.is_multiple_of(MIB) {
         format!("{} MiB", n / MIB)
     } else {
         format!("{:.1} GB", n as f64 / 1e9)

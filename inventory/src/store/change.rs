@@ -1,0 +1,176 @@
+//! One write transaction.
+
+use std::net::Ipv4Addr;
+
+use inventory_api::{Mac, MachineId, UnixMs};
+use lifecycle::State;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Sqlite, Transaction};
+
+use super::machines::{load_machine, machine_of_mac};
+use super::{HistoryRow, Identity, MachineRow, StoreError, to_json};
+
+/// A write transaction. Nothing of it is seen before [`Change::commit`]; dropped, it is undone.
+pub struct Change {
+    transaction: Transaction<'static, Sqlite>,
+}
+
+impl Change {
+    pub(super) fn new(transaction: Transaction<'static, Sqlite>) -> Change {
+        Change { transaction }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+
+    /// Makes all of it lasting.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+
+    /// One machine, as it stands in this transaction.
+    pub async fn machine(&mut self, id: &MachineId) -> Result<Option<MachineRow>, StoreError> {
+        load_machine(self.connection(), id).await
+    }
+
+    /// The machine that has a MAC.
+    pub async fn machine_of_mac(&mut self, mac: Mac) -> Result<Option<MachineId>, StoreError> {
+        machine_of_mac(self.connection(), mac).await
+    }
+
+    /// Adds a machine in its first state. Only [`crate::advance`] calls this and [`Change::put_state`].
+    pub(crate) async fn add_machine(
+        &mut self,
+        id: &MachineId,
+        network: &str,
+        first: &HistoryRow,
+        deadline: Option<UnixMs>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO machines (id, state, history_seq, deadline, enrolled_at, network) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(id.as_str())
+        .bind(to_json("state", &first.state)?)
+        .bind(first.seq)
+        .bind(deadline.map(|d| d.0))
+        .bind(first.at.0)
+        .bind(network)
+        .execute(self.connection())
+        .await?;
+        self.add_history(id, first).await
+    }
+
+    /// Stores a state together with its history row.
+    pub(crate) async fn put_state(
+        &mut self,
+        id: &MachineId,
+        row: &HistoryRow,
+        deadline: Option<UnixMs>,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE machines SET state = $2, history_seq = $3, deadline = $4 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(to_json("state", &row.state)?)
+            .bind(row.seq)
+            .bind(deadline.map(|d| d.0))
+            .execute(self.connection())
+            .await?;
+        self.add_history(id, row).await
+    }
+
+    async fn add_history(&mut self, id: &MachineId, row: &HistoryRow) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO history (machine, seq, at, actor, event, limits, state, sentence)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(id.as_str())
+        .bind(row.seq)
+        .bind(row.at.0)
+        .bind(&row.actor)
+        .bind(to_json("event", &row.event)?)
+        .bind(to_json("limits", &row.limits)?)
+        .bind(to_json::<State>("state", &row.state)?)
+        .bind(&row.sentence)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// The NIC that boots now: it becomes the first of the machine's MACs. A MAC stays with the machine that has it.
+    pub async fn put_boot_mac(&mut self, id: &MachineId, mac: Mac) -> Result<(), StoreError> {
+        sqlx::query("UPDATE macs SET rank = 1 WHERE machine = $1 AND mac <> $2")
+            .bind(id.as_str())
+            .bind(mac.to_string())
+            .execute(self.connection())
+            .await?;
+        sqlx::query(
+            "INSERT INTO macs (mac, machine, rank) VALUES ($1, $2, 0)
+             ON CONFLICT (mac) DO UPDATE SET rank = 0 WHERE machine = excluded.machine",
+        )
+        .bind(mac.to_string())
+        .bind(id.as_str())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Adds a MAC that the machine reported. Returns the machine that has it already, if that is another one.
+    pub async fn add_mac(&mut self, id: &MachineId, mac: Mac) -> Result<Option<MachineId>, StoreError> {
+        if let Some(owner) = self.machine_of_mac(mac).await? {
+            return Ok((owner != *id).then_some(owner));
+        }
+        sqlx::query("INSERT INTO macs (mac, machine, rank) VALUES ($1, $2, 1)")
+            .bind(mac.to_string())
+            .bind(id.as_str())
+            .execute(self.connection())
+            .await?;
+        Ok(None)
+    }
+
+    /// Where the machine is now.
+    pub async fn put_place(&mut self, id: &MachineId, network: &str, ip: Ipv4Addr) -> Result<(), StoreError> {
+        sqlx::query("UPDATE machines SET network = $2, ip = $3 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(network)
+            .bind(ip.to_string())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// What the machine says of itself; facts that a report does not have are kept.
+    pub async fn put_identity(&mut self, id: &MachineId, identity: &Identity) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE machines SET manufacturer = coalesce($2, manufacturer), product = coalesce($3, product),
+                serial = coalesce($4, serial), uuid = coalesce($5, uuid) WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .bind(&identity.manufacturer)
+        .bind(&identity.product)
+        .bind(&identity.serial)
+        .bind(&identity.uuid)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Its agent was heard.
+    pub async fn put_last_seen(&mut self, id: &MachineId, at: UnixMs) -> Result<(), StoreError> {
+        sqlx::query("UPDATE machines SET last_seen = max(coalesce(last_seen, 0), $2) WHERE id = $1")
+            .bind(id.as_str())
+            .bind(at.0)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Host name of the current plan.
+    pub async fn put_hostname(&mut self, id: &MachineId, hostname: Option<&str>) -> Result<(), StoreError> {
+        sqlx::query("UPDATE machines SET hostname = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(hostname)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}

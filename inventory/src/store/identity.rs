@@ -1,0 +1,207 @@
+//! Tickets, certificates and tokens. Of tickets and tokens only a digest is stored.
+
+use std::net::Ipv4Addr;
+
+use inventory_api::{Mac, MachineId, UnixMs};
+use sqlx::Row as _;
+
+use super::{Change, KEPT_TICKETS, Store, StoreError, parse};
+
+/// A boot ticket as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketRow {
+    /// The machine it was made for.
+    pub machine: MachineId,
+    /// The NIC that booted.
+    pub mac: Mac,
+    /// The address of the lease it was handed to.
+    pub ip: Ipv4Addr,
+    /// When it ends.
+    pub expires_at: UnixMs,
+    /// A newer boot script replaced it.
+    pub void: bool,
+    /// SHA-256 of the public key that claimed it.
+    pub key_digest: Option<Vec<u8>>,
+    /// Serial number of the certificate that was given for it.
+    pub certificate: Option<String>,
+}
+
+/// A machine certificate as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRow {
+    /// Whose.
+    pub machine: MachineId,
+    /// The certificate, PEM.
+    pub pem: String,
+    /// No longer good.
+    pub revoked: bool,
+}
+
+impl Store {
+    /// The machine of a certificate that is known and not revoked.
+    pub async fn machine_of_certificate(&self, serial: &str) -> Result<Option<MachineId>, StoreError> {
+        let id: Option<String> =
+            sqlx::query_scalar("SELECT machine FROM certificates WHERE serial = $1 AND revoked = 0")
+                .bind(serial)
+                .fetch_optional(&self.read)
+                .await?;
+        id.map(|id| parse("machine id", &id)).transpose()
+    }
+
+    /// The name of a token by its digest.
+    pub async fn token_name(&self, digest: &[u8; 32]) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar("SELECT name FROM tokens WHERE digest = $1")
+            .bind(digest.as_slice())
+            .fetch_optional(&self.read)
+            .await?)
+    }
+
+    /// How many tokens there are.
+    pub async fn count_tokens(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT count(*) FROM tokens").fetch_one(&self.read).await?)
+    }
+}
+
+impl Change {
+    /// Stores a ticket; older ones of the machine that nobody claimed become void.
+    pub async fn add_ticket(
+        &mut self,
+        digest: &[u8; 32],
+        ticket: &TicketRow,
+        minted_at: UnixMs,
+    ) -> Result<(), StoreError> {
+        let machine = ticket.machine.as_str();
+        sqlx::query("UPDATE tickets SET void = 1 WHERE machine = $1 AND key_digest IS NULL")
+            .bind(machine)
+            .execute(self.connection())
+            .await?;
+        sqlx::query(
+            "INSERT INTO tickets (digest, machine, mac, ip, minted_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(digest.as_slice())
+        .bind(machine)
+        .bind(ticket.mac.to_string())
+        .bind(ticket.ip.to_string())
+        .bind(minted_at.0)
+        .bind(ticket.expires_at.0)
+        .execute(self.connection())
+        .await?;
+        sqlx::query(
+            "DELETE FROM tickets WHERE machine = $1 AND rowid NOT IN
+                (SELECT rowid FROM tickets WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)",
+        )
+        .bind(machine)
+        .bind(KEPT_TICKETS)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// A ticket by its digest.
+    pub async fn ticket(&mut self, digest: &[u8; 32]) -> Result<Option<TicketRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM tickets WHERE digest = $1")
+            .bind(digest.as_slice())
+            .fetch_optional(self.connection())
+            .await?;
+        row.map(|row| {
+            Ok(TicketRow {
+                machine: parse("machine id", row.try_get("machine")?)?,
+                mac: parse("MAC", row.try_get("mac")?)?,
+                ip: parse("address", row.try_get("ip")?)?,
+                expires_at: UnixMs(row.try_get("expires_at")?),
+                void: row.try_get::<i64, _>("void")? != 0,
+                key_digest: row.try_get("key_digest")?,
+                certificate: row.try_get("certificate")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Marks a ticket as claimed by a key, for which a certificate was given.
+    pub async fn claim_ticket(
+        &mut self,
+        digest: &[u8; 32],
+        key_digest: &[u8; 32],
+        certificate: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE tickets SET key_digest = $2, certificate = $3 WHERE digest = $1")
+            .bind(digest.as_slice())
+            .bind(key_digest.as_slice())
+            .bind(certificate)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Stores a machine certificate. Older ones of the machine are revoked and forgotten in time.
+    pub async fn add_certificate(
+        &mut self,
+        machine: &MachineId,
+        serial: &str,
+        pem: &str,
+        issued_at: UnixMs,
+        expires_at: UnixMs,
+    ) -> Result<(), StoreError> {
+        self.revoke_certificates(machine).await?;
+        sqlx::query(
+            "INSERT INTO certificates (serial, machine, issued_at, expires_at, pem) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(serial)
+        .bind(machine.as_str())
+        .bind(issued_at.0)
+        .bind(expires_at.0)
+        .bind(pem)
+        .execute(self.connection())
+        .await?;
+        // An unknown serial number is refused like a revoked one, so old rows need not stay.
+        sqlx::query(
+            "DELETE FROM certificates WHERE machine = $1 AND rowid NOT IN
+                (SELECT rowid FROM certificates WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)",
+        )
+        .bind(machine.as_str())
+        .bind(KEPT_TICKETS)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// A certificate by its serial number.
+    pub async fn certificate(&mut self, serial: &str) -> Result<Option<CertificateRow>, StoreError> {
+        let row = sqlx::query("SELECT machine, pem, revoked FROM certificates WHERE serial = $1")
+            .bind(serial)
+            .fetch_optional(self.connection())
+            .await?;
+        row.map(|row| {
+            Ok(CertificateRow {
+                machine: parse("machine id", row.try_get("machine")?)?,
+                pem: row.try_get("pem")?,
+                revoked: row.try_get::<i64, _>("revoked")? != 0,
+            })
+        })
+        .transpose()
+    }
+
+    /// Revokes all certificates of a machine and voids its tickets that nobody claimed.
+    pub async fn revoke_certificates(&mut self, machine: &MachineId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE certificates SET revoked = 1 WHERE machine = $1")
+            .bind(machine.as_str())
+            .execute(self.connection())
+            .await?;
+        sqlx::query("UPDATE tickets SET void = 1 WHERE machine = $1 AND key_digest IS NULL")
+            .bind(machine.as_str())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Stores a token. False when the name is taken.
+    pub async fn add_token(&mut self, name: &str, digest: &[u8; 32], at: UnixMs) -> Result<bool, StoreError> {
+        let done = sqlx::query("INSERT INTO tokens (name, digest, made_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(name)
+            .bind(digest.as_slice())
+            .bind(at.0)
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}

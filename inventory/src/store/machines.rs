@@ -1,0 +1,193 @@
+//! Machines, their MACs and their history: what is read. Writing is in [`Change`](super::Change).
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use inventory_api::{Mac, MachineId, UnixMs};
+use lifecycle::{Event, Limits, State};
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::{Store, StoreError, from_json, parse};
+
+/// A machine as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineRow {
+    /// Id.
+    pub id: MachineId,
+    /// State.
+    pub state: State,
+    /// Sequence number of the newest history row.
+    pub history_seq: i64,
+    /// When it was enrolled.
+    pub enrolled_at: UnixMs,
+    /// When its agent was last heard, as far as it was stored.
+    pub last_seen: Option<UnixMs>,
+    /// Provisioning network it booted on.
+    pub network: Option<String>,
+    /// Last address.
+    pub ip: Option<Ipv4Addr>,
+    /// What it says of itself.
+    pub identity: Identity,
+    /// Host name of the current plan.
+    pub hostname: Option<String>,
+    /// Its MACs, the NIC that booted last first.
+    pub macs: Vec<Mac>,
+}
+
+/// What a report says of who the machine is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// Model.
+    pub product: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// SMBIOS UUID.
+    pub uuid: Option<String>,
+}
+
+/// One row of a history, as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryRow {
+    /// From 1, without gaps.
+    pub seq: i64,
+    /// When.
+    pub at: UnixMs,
+    /// Who.
+    pub actor: String,
+    /// What happened. Absent in the first row: the enrolment.
+    pub event: Option<Event>,
+    /// The limits that held then: with them the transition can be made again.
+    pub limits: Limits,
+    /// State afterwards.
+    pub state: State,
+    /// In words.
+    pub sentence: String,
+}
+
+impl Store {
+    /// All machines, newest first.
+    pub async fn machines(&self) -> Result<Vec<MachineRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM machines ORDER BY enrolled_at DESC, id")
+            .fetch_all(&self.read)
+            .await?;
+        let mut macs: HashMap<String, Vec<Mac>> = HashMap::new();
+        for row in sqlx::query("SELECT machine, mac FROM macs ORDER BY machine, rank, mac")
+            .fetch_all(&self.read)
+            .await?
+        {
+            let mac = parse("MAC", row.try_get("mac")?)?;
+            macs.entry(row.try_get("machine")?).or_default().push(mac);
+        }
+        rows.iter()
+            .map(|row| {
+                let id: &str = row.try_get("id")?;
+                machine_row(row, macs.remove(id).unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// One machine.
+    pub async fn machine(&self, id: &MachineId) -> Result<Option<MachineRow>, StoreError> {
+        load_machine(&mut *self.read.acquire().await?, id).await
+    }
+
+    /// The machine that has a MAC.
+    pub async fn machine_of_mac(&self, mac: Mac) -> Result<Option<MachineId>, StoreError> {
+        machine_of_mac(&mut *self.read.acquire().await?, mac).await
+    }
+
+    /// The machines that reported a serial number; more than one when makers do not fill it in.
+    pub async fn machines_of_serial(&self, serial: &str) -> Result<Vec<MachineId>, StoreError> {
+        let rows = sqlx::query("SELECT id FROM machines WHERE serial = $1 LIMIT 2")
+            .bind(serial)
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter().map(|row| parse("machine id", row.try_get("id")?)).collect()
+    }
+
+    /// A machine's history, oldest first.
+    pub async fn history(&self, id: &MachineId) -> Result<Vec<HistoryRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM history WHERE machine = $1 ORDER BY seq")
+            .bind(id.as_str())
+            .fetch_all(&self.read)
+            .await?;
+        let row = |row: &SqliteRow| {
+            Ok(HistoryRow {
+                seq: row.try_get("seq")?,
+                at: UnixMs(row.try_get("at")?),
+                actor: row.try_get("actor")?,
+                event: from_json("event", row.try_get("event")?)?,
+                limits: from_json("limits", row.try_get("limits")?)?,
+                state: from_json("state", row.try_get("state")?)?,
+                sentence: row.try_get("sentence")?,
+            })
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// Machines whose deadline is at or before `now`, and the next deadline after it.
+    pub async fn deadlines(&self, now: UnixMs) -> Result<(Vec<MachineId>, Option<UnixMs>), StoreError> {
+        let due = sqlx::query("SELECT id FROM machines WHERE deadline <= $1 ORDER BY deadline")
+            .bind(now.0)
+            .fetch_all(&self.read)
+            .await?;
+        let due = due.iter().map(|row| parse("machine id", row.try_get("id")?)).collect::<Result<_, _>>()?;
+        let next: Option<i64> = sqlx::query_scalar("SELECT min(deadline) FROM machines WHERE deadline > $1")
+            .bind(now.0)
+            .fetch_one(&self.read)
+            .await?;
+        Ok((due, next.map(UnixMs)))
+    }
+}
+
+pub(super) async fn load_machine(
+    connection: &mut SqliteConnection,
+    id: &MachineId,
+) -> Result<Option<MachineRow>, StoreError> {
+    let row = sqlx::query("SELECT * FROM machines WHERE id = $1")
+        .bind(id.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let macs = sqlx::query("SELECT mac FROM macs WHERE machine = $1 ORDER BY rank, mac")
+        .bind(id.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    let macs = macs.iter().map(|row| parse("MAC", row.try_get("mac")?)).collect::<Result<_, _>>()?;
+    machine_row(&row, macs).map(Some)
+}
+
+pub(super) async fn machine_of_mac(
+    connection: &mut SqliteConnection,
+    mac: Mac,
+) -> Result<Option<MachineId>, StoreError> {
+    let id: Option<String> = sqlx::query_scalar("SELECT machine FROM macs WHERE mac = $1")
+        .bind(mac.to_string())
+        .fetch_optional(connection)
+        .await?;
+    id.map(|id| parse("machine id", &id)).transpose()
+}
+
+fn machine_row(row: &SqliteRow, macs: Vec<Mac>) -> Result<MachineRow, StoreError> {
+    let ip: Option<&str> = row.try_get("ip")?;
+    Ok(MachineRow {
+        id: parse("machine id", row.try_get("id")?)?,
+        state: from_json("state", row.try_get("state")?)?,
+        history_seq: row.try_get("history_seq")?,
+        enrolled_at: UnixMs(row.try_get("enrolled_at")?),
+        last_seen: row.try_get::<Option<i64>, _>("last_seen")?.map(UnixMs),
+        network: row.try_get("network")?,
+        ip: ip.map(|ip| parse("address", ip)).transpose()?,
+        identity: Identity {
+            manufacturer: row.try_get("manufacturer")?,
+            product: row.try_get("product")?,
+            serial: row.try_get("serial")?,
+            uuid: row.try_get("uuid")?,
+        },
+        hostname: row.try_get("hostname")?,
+        macs,
+    })
+}

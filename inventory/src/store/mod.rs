@@ -1,0 +1,126 @@
+//! SQLite, the only SQL. Reads go through a pool, writes through one connection and `BEGIN IMMEDIATE`, so that a
+//! [`Change`] never fails half-way for another writer.
+
+mod change;
+mod documents;
+mod identity;
+mod machines;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+pub use change::Change;
+pub use documents::{ReportRow, StoredReport};
+pub use identity::{CertificateRow, TicketRow};
+pub use machines::{HistoryRow, Identity, MachineRow};
+
+/// Reports that are kept whole for each machine.
+pub const KEPT_REPORTS: i64 = 10;
+/// Nonces that are kept for each machine; an older report is refused by its time.
+pub const KEPT_NONCES: i64 = 500;
+/// Tickets that are kept for each machine.
+pub const KEPT_TICKETS: i64 = 16;
+/// Plans that are kept for each machine.
+pub const KEPT_PLANS: i64 = 20;
+
+/// Why the store cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database file cannot be opened.
+    #[error("cannot open the store {path}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: sqlx::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("cannot bring the store {path} up to date: {source}")]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A statement failed.
+    #[error("the store failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// A row has a value that this version cannot read.
+    #[error("the store has a {what} that cannot be read: {detail}")]
+    Content {
+        /// Which kind of value.
+        what: &'static str,
+        /// Why.
+        detail: String,
+    },
+}
+
+/// The store. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    read: SqlitePool,
+    write: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database file, made and migrated as needed.
+    pub async fn open(path: &Path) -> Result<Store, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A machine's next action follows from what was committed: a commit must outlive a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10))
+            .foreign_keys(true);
+        let opened = |source| StoreError::Open { path: path.to_owned(), source };
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(opened)?;
+        sqlx::migrate!("src/store/schema")
+            .run(&write)
+            .await
+            .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_with(options.read_only(true))
+            .await
+            .map_err(opened)?;
+        Ok(Store { read, write })
+    }
+
+    /// Begins a transaction; dropped without [`Change::commit`] it leaves nothing.
+    pub async fn begin(&self) -> Result<Change, StoreError> {
+        Ok(Change::new(self.write.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    /// Ends all connections.
+    pub async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+/// Reads a column that holds JSON.
+fn from_json<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::Content { what, detail: e.to_string() })
+}
+
+/// Writes a column that holds JSON.
+fn to_json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Content { what, detail: e.to_string() })
+}
+
+/// Reads a column that holds a name: MAC, id, address.
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|e: T::Err| StoreError::Content { what, detail: e.to_string() })
+}
+
+#[cfg(test)]
+mod tests;

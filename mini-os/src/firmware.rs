@@ -1,0 +1,135 @@
+//! Firmware files: only those the chosen modules ask for, each as `.xz`, which Debian's kernel unpacks by itself
+//! (CONFIG_FW_LOADER_COMPRESS_XZ; it takes CRC32 checks only).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Error, Result, Tree};
+
+/// Adds the files of `asked_for` that exist below one of `roots` (a package's `lib/firmware`), and what symbolic links
+/// among them point to. Returns the number of files. What no package has is left out: most modules name firmware of
+/// cards that never came to be.
+///
+/// # Errors
+/// If a file cannot be read or xz fails.
+pub(crate) fn add(tree: &mut Tree, roots: &[PathBuf], asked_for: &BTreeSet<String>) -> Result<usize> {
+    let mut open: Vec<PathBuf> = asked_for
+        .iter()
+        .filter_map(|name| plain(Path::new(name)))
+        .collect();
+    let mut seen = BTreeSet::new();
+    let mut files = 0;
+    while let Some(name) = open.pop() {
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let Some(path) = roots
+            .iter()
+            .map(|r| r.join(&name))
+            .find(|p| p.symlink_metadata().is_ok())
+        else {
+            continue;
+        };
+        let inside = format!("lib/firmware/{}.xz", name.display());
+        let kind = path
+            .symlink_metadata()
+            .map_err(Error::io("read", &path))?
+            .file_type();
+        if kind.is_symlink() {
+            let target = fs::read_link(&path).map_err(Error::io("read link", &path))?;
+            tree.symlink(&inside, &format!("{}.xz", target.display()));
+            open.extend(plain(&name.parent().unwrap_or(Path::new("")).join(target)));
+        } else if kind.is_file() {
+            tree.file(&inside, 0o644, xz(&path)?);
+            files += 1;
+        }
+    }
+    Ok(files)
+}
+
+/// The path without `.` and `..`; none if it leads out of the firmware directory.
+fn plain(path: &Path) -> Option<PathBuf> {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => plain.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !plain.pop() {
+                    return None;
+                }
+            }
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(plain)
+}
+
+fn xz(path: &Path) -> Result<Vec<u8>> {
+    let file = fs::File::open(path).map_err(Error::io("open", path))?;
+    // One thread: several would cut the file into blocks, and their number would show in the bytes.
+    let output = Command::new("xz")
+        .args([
+            "--format=xz",
+            "--check=crc32",
+            "--lzma2=preset=9e,dict=2MiB",
+            "--threads=1",
+            "--stdout",
+        ])
+        .stdin(Stdio::from(file))
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|e| program(format!("cannot start it: {e}; is xz-utils installed?"), ""))?;
+    if !output.status.success() {
+        return Err(program(
+            output.status.to_string(),
+            String::from_utf8_lossy(&output.stderr).trim(),
+        ));
+    }
+    Ok(output.stdout)
+}
+
+fn program(outcome: String, tail: &str) -> Error {
+    Error::Program {
+        program: "xz".to_owned(),
+        outcome,
+        tail: tail.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_asked_for_with_the_targets_of_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("lib/firmware");
+        fs::create_dir_all(root.join("intel/ddp")).unwrap();
+        fs::write(root.join("intel/ddp/ice-1.3.pkg"), [7; 5000]).unwrap();
+        std::os::unix::fs::symlink("ddp/ice-1.3.pkg", root.join("intel/ice.pkg")).unwrap();
+        std::os::unix::fs::symlink("../../../../../etc/shadow", root.join("intel/evil")).unwrap();
+        fs::write(root.join("other.fw"), [1]).unwrap();
+        let asked = [
+            "intel/ice.pkg",
+            "intel/evil",
+            "never/was.fw",
+            "../../etc/passwd",
+            "/etc/passwd",
+        ];
+        let mut tree = Tree::new();
+        let files = add(
+            &mut tree,
+            &[root],
+            &asked.iter().map(|s| (*s).to_owned()).collect(),
+        )
+        .unwrap();
+        assert_eq!(files, 1);
+        assert!(tree.contains("lib/firmware/intel/ddp/ice-1.3.pkg.xz"));
+        assert!(tree.contains("lib/firmware/intel/ice.pkg.xz"));
+        assert!(!tree.contains("lib/firmware/other.fw.xz"));
+        assert!(!tree.contains("etc/shadow") && !tree.contains("etc/passwd.xz"));
+    }
+}

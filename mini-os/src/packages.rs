@@ -1,0 +1,121 @@
+//! The Debian packages a mini-os is made of: fetched, checked by apt, unpacked.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::build::{read, sha256};
+use crate::debian::{Apt, Mirror, extract};
+use crate::{Error, Result, Variant, run, select};
+
+/// The release whose kernel the mini-os runs.
+const SUITE: &str = "bookworm";
+
+/// Depends on the newest kernel of the suite.
+const KERNEL_META: &str = "linux-image-amd64";
+
+/// Unpacked packages.
+pub(crate) struct Packages {
+    /// Kernel release, e.g. "6.1.0-56-amd64".
+    pub release: String,
+    /// The kernel file.
+    pub kernel: PathBuf,
+    /// Directory with `kernel/`, `modules.dep` and so on.
+    pub modules: PathBuf,
+    /// Directories with firmware, the first that has a file wins.
+    pub firmware: Vec<PathBuf>,
+    /// File name of each package and its SHA-256.
+    pub inputs: BTreeMap<String, String>,
+}
+
+/// Fetches and unpacks the packages of `variant` in `cache`.
+///
+/// # Errors
+/// If the mirror cannot be reached (and the cache does not have them), a signature does not hold, or the packages do not
+/// look as expected.
+pub(crate) fn fetch(cache: &Path, variant: Variant) -> Result<Packages> {
+    let apt = Apt::new(
+        &cache.join("apt"),
+        &Mirror::of_host(SUITE),
+        "main non-free-firmware",
+    )?;
+    apt.update()?;
+    let meta = apt.candidate(KERNEL_META)?;
+    let kernel = meta
+        .depends
+        .iter()
+        .find(|d| d.starts_with("linux-image-"))
+        .ok_or_else(|| {
+            Error::Input(format!(
+                "{KERNEL_META} {}: it depends on no linux-image-*",
+                meta.version
+            ))
+        })?;
+    let mut wanted = vec![apt.candidate(kernel)?];
+    for package in select::firmware_packages(variant) {
+        wanted.push(apt.candidate(package)?);
+    }
+    let debs = apt.download(&wanted)?;
+
+    let mut inputs = BTreeMap::new();
+    let mut roots = Vec::new();
+    for deb in &debs {
+        let name = deb.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let digest = sha256(&read(deb)?);
+        roots.push(unpacked(cache, deb, &digest)?);
+        inputs.insert(name, digest);
+    }
+    let (kernel_root, firmware_roots) = roots
+        .split_first()
+        .ok_or_else(|| Error::Input("no packages".to_owned()))?;
+    let release = kernel.trim_start_matches("linux-image-").to_owned();
+    let modules = kernel_root.join("lib/modules").join(&release);
+    index(kernel_root, &modules, &release)?;
+    Ok(Packages {
+        kernel: kernel_root.join(format!("boot/vmlinuz-{release}")),
+        modules,
+        firmware: firmware_roots.iter().map(|r| r.join("lib/firmware")).collect(),
+        release,
+        inputs,
+    })
+}
+
+/// Unpacks once; the directory is named after the digest, so a changed package is another directory.
+fn unpacked(cache: &Path, deb: &Path, digest: &str) -> Result<PathBuf> {
+    let target = cache.join("unpacked").join(digest);
+    if target.is_dir() {
+        return Ok(target);
+    }
+    let temporary = cache
+        .join("unpacked")
+        .join(format!(".{digest}.{}", std::process::id()));
+    extract(deb, &temporary)?;
+    match fs::rename(&temporary, &target) {
+        // Another build was quicker.
+        Err(_) if target.is_dir() => {
+            fs::remove_dir_all(&temporary).map_err(Error::io("remove", &temporary))?;
+            Ok(target)
+        }
+        result => result
+            .map(|()| target.clone())
+            .map_err(Error::io("rename to", &target)),
+    }
+}
+
+/// Debian makes the module index when the package is installed; it is not in the package.
+fn index(root: &Path, modules: &Path, release: &str) -> Result<()> {
+    if !modules.is_dir() {
+        return Err(Error::Input(format!(
+            "the kernel package has no {}",
+            modules.display()
+        )));
+    }
+    // depmod renames each file into place, but a run cut short leaves only some of them: the mark says all.
+    let mark = modules.join(".indexed");
+    if mark.is_file() {
+        return Ok(());
+    }
+    run(Command::new("depmod").arg("-b").arg(root).arg(release))?;
+    fs::write(&mark, b"").map_err(Error::io("write", &mark))
+}
