@@ -1,6 +1,13 @@
 //! The Slipway server: remembers the machines, decides what they do, answers agents and people.
 
+pub mod actions;
+pub mod advance;
 pub mod cli;
+pub mod config;
+pub mod core;
+pub mod redact;
+pub mod sentence;
 pub mod service;
+pub mod store;
 pub mod text;
 pub mod tls;

@@ -86,7 +86,10 @@ impl Store {
         .await?;
         row.map(|row| {
             let report = from_json("report", row.try_get("report")?)?;
-            Ok(StoredReport { report, at: UnixMs(row.try_get("at")?) })
+            Ok(StoredReport {
+                report,
+                at: UnixMs(row.try_get("at")?),
+            })
         })
         .transpose()
     }
@@ -103,7 +106,11 @@ impl Store {
 
 impl Change {
     /// The report of a machine that had this nonce.
-    pub async fn report_with_nonce(&mut self, id: &MachineId, nonce: &str) -> Result<Option<ReportRow>, StoreError> {
+    pub async fn report_with_nonce(
+        &mut self,
+        id: &MachineId,
+        nonce: &str,
+    ) -> Result<Option<ReportRow>, StoreError> {
         let row = sqlx::query(
             "SELECT digest, answer, rowid = (SELECT max(rowid) FROM reports WHERE machine = $1) AS newest
              FROM reports WHERE machine = $1 AND nonce = $2",
@@ -176,7 +183,12 @@ impl Change {
     }
 
     /// Stores a check in place of the one before.
-    pub async fn put_check(&mut self, id: &MachineId, check: &CheckResult, at: UnixMs) -> Result<(), StoreError> {
+    pub async fn put_check(
+        &mut self,
+        id: &MachineId,
+        check: &CheckResult,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO checks (machine, at, result) VALUES ($1, $2, $3)
              ON CONFLICT (machine) DO UPDATE SET at = excluded.at, result = excluded.result",
@@ -190,7 +202,12 @@ impl Change {
     }
 
     /// Stores what was ordered in place of the order before.
-    pub async fn put_request(&mut self, id: &MachineId, request: &DeployRequest, at: UnixMs) -> Result<(), StoreError> {
+    pub async fn put_request(
+        &mut self,
+        id: &MachineId,
+        request: &DeployRequest,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO requests (machine, at, request) VALUES ($1, $2, $3)
              ON CONFLICT (machine) DO UPDATE SET at = excluded.at, request = excluded.request",
@@ -204,7 +221,12 @@ impl Change {
     }
 
     /// Stores a plan; the oldest ones go.
-    pub async fn put_plan(&mut self, id: &MachineId, plan: &InstallPlan, at: UnixMs) -> Result<(), StoreError> {
+    pub async fn put_plan(
+        &mut self,
+        id: &MachineId,
+        plan: &InstallPlan,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO plans (id, machine, at, plan) VALUES ($1, $2, $3, $4)")
             .bind(plan.id.as_str())
             .bind(id.as_str())

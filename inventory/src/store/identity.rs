@@ -58,7 +58,9 @@ impl Store {
 
     /// How many tokens there are.
     pub async fn count_tokens(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT count(*) FROM tokens").fetch_one(&self.read).await?)
+        Ok(sqlx::query_scalar("SELECT count(*) FROM tokens")
+            .fetch_one(&self.read)
+            .await?)
     }
 }
 
@@ -181,12 +183,17 @@ impl Change {
         .transpose()
     }
 
-    /// Revokes all certificates of a machine and voids its tickets that nobody claimed.
+    /// Revokes all certificates of a machine.
     pub async fn revoke_certificates(&mut self, machine: &MachineId) -> Result<(), StoreError> {
         sqlx::query("UPDATE certificates SET revoked = 1 WHERE machine = $1")
             .bind(machine.as_str())
             .execute(self.connection())
             .await?;
+        Ok(())
+    }
+
+    /// Voids the tickets of a machine that nobody claimed.
+    pub async fn void_tickets(&mut self, machine: &MachineId) -> Result<(), StoreError> {
         sqlx::query("UPDATE tickets SET void = 1 WHERE machine = $1 AND key_digest IS NULL")
             .bind(machine.as_str())
             .execute(self.connection())
@@ -196,12 +203,14 @@ impl Change {
 
     /// Stores a token. False when the name is taken.
     pub async fn add_token(&mut self, name: &str, digest: &[u8; 32], at: UnixMs) -> Result<bool, StoreError> {
-        let done = sqlx::query("INSERT INTO tokens (name, digest, made_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(name)
-            .bind(digest.as_slice())
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
+        let done = sqlx::query(
+            "INSERT INTO tokens (name, digest, made_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(name)
+        .bind(digest.as_slice())
+        .bind(at.0)
+        .execute(self.connection())
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 }

@@ -105,7 +105,9 @@ impl Store {
             .bind(serial)
             .fetch_all(&self.read)
             .await?;
-        rows.iter().map(|row| parse("machine id", row.try_get("id")?)).collect()
+        rows.iter()
+            .map(|row| parse("machine id", row.try_get("id")?))
+            .collect()
     }
 
     /// A machine's history, oldest first.
@@ -134,7 +136,10 @@ impl Store {
             .bind(now.0)
             .fetch_all(&self.read)
             .await?;
-        let due = due.iter().map(|row| parse("machine id", row.try_get("id")?)).collect::<Result<_, _>>()?;
+        let due = due
+            .iter()
+            .map(|row| parse("machine id", row.try_get("id")?))
+            .collect::<Result<_, _>>()?;
         let next: Option<i64> = sqlx::query_scalar("SELECT min(deadline) FROM machines WHERE deadline > $1")
             .bind(now.0)
             .fetch_one(&self.read)
@@ -156,7 +161,10 @@ pub(super) async fn load_machine(
         .bind(id.as_str())
         .fetch_all(&mut *connection)
         .await?;
-    let macs = macs.iter().map(|row| parse("MAC", row.try_get("mac")?)).collect::<Result<_, _>>()?;
+    let macs = macs
+        .iter()
+        .map(|row| parse("MAC", row.try_get("mac")?))
+        .collect::<Result<_, _>>()?;
     machine_row(&row, macs).map(Some)
 }
 

@@ -77,7 +77,10 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true);
-        let opened = |source| StoreError::Open { path: path.to_owned(), source };
+        let opened = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .connect_with(options.clone())
@@ -86,7 +89,10 @@ impl Store {
         sqlx::migrate!("src/store/schema")
             .run(&write)
             .await
-            .map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
+            .map_err(|source| StoreError::Migrate {
+                path: path.to_owned(),
+                source,
+            })?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .connect_with(options.read_only(true))
@@ -109,17 +115,29 @@ impl Store {
 
 /// Reads a column that holds JSON.
 fn from_json<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::Content { what, detail: e.to_string() })
+    serde_json::from_str(text).map_err(|e| StoreError::Content {
+        what,
+        detail: e.to_string(),
+    })
 }
 
 /// Writes a column that holds JSON.
 fn to_json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Content { what, detail: e.to_string() })
+    serde_json::to_string(value).map_err(|e| StoreError::Content {
+        what,
+        detail: e.to_string(),
+    })
 }
 
 /// Reads a column that holds a name: MAC, id, address.
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    text.parse().map_err(|e: T::Err| StoreError::Content { what, detail: e.to_string() })
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+    what: &'static str,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|e: T::Err| StoreError::Content {
+        what,
+        detail: e.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,114 @@
+//! The file as it is written.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use inventory_api::deploy::DeployRequest;
+use lifecycle::{Limits, Rule};
+use netboot::NetworkSettings;
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default = "data_dir")]
+    pub data_dir: PathBuf,
+    #[serde(default)]
+    pub api: Api,
+    #[serde(default)]
+    pub boot: Boot,
+    #[serde(default)]
+    pub mini_os: MiniOs,
+    #[serde(default)]
+    pub images: Images,
+    #[serde(default)]
+    pub network: Vec<Spanned<NetworkSettings>>,
+    #[serde(default)]
+    pub policy: Policy,
+    #[serde(default)]
+    pub rule: Vec<Spanned<Rule>>,
+    #[serde(default)]
+    pub profile: BTreeMap<String, Spanned<DeployRequest>>,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+impl File {
+    pub(super) fn with_data_dir(data_dir: PathBuf) -> File {
+        File {
+            data_dir,
+            api: Api::default(),
+            boot: Boot::default(),
+            mini_os: MiniOs::default(),
+            images: Images::default(),
+            network: Vec::new(),
+            policy: Policy::default(),
+            rule: Vec::new(),
+            profile: BTreeMap::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+fn data_dir() -> PathBuf {
+    PathBuf::from("/var/lib/slipway")
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Api {
+    pub listen: SocketAddr,
+    pub names: Vec<Spanned<String>>,
+}
+
+impl Default for Api {
+    fn default() -> Api {
+        Api {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443)),
+            names: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Boot {
+    pub http_port: u16,
+    pub tftp_port: u16,
+    pub dhcp_port: u16,
+    pub loaders: PathBuf,
+    pub ticket_seconds: Spanned<u64>,
+}
+
+impl Default for Boot {
+    fn default() -> Boot {
+        Boot {
+            http_port: netboot::DEFAULT_HTTP_PORT,
+            tftp_port: 69,
+            dhcp_port: 67,
+            loaders: PathBuf::from("/usr/lib/ipxe"),
+            ticket_seconds: Spanned::new(0..0, 600),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct MiniOs {
+    pub dir: Option<PathBuf>,
+    pub kernel_args: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Images {
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Policy {
+    pub unknown: lifecycle::policy::Unknown,
+}

@@ -1,0 +1,336 @@
+//! `slipway.toml`: read, checked, printed in its checked form.
+
+mod file;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use inventory_api::deploy::DeployRequest;
+use lifecycle::{Limits, Policy, RuleAction};
+use netboot::Network;
+use serde::Serialize;
+
+use file::File;
+
+/// Why a configuration cannot be used. Names the file and, where there is one, the line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: std::io::Error,
+    },
+    /// Not TOML, or not what is allowed.
+    #[error("{path}: {detail}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, what is wrong and what is allowed.
+        detail: String,
+    },
+    /// A value that cannot be used.
+    #[error("{path}:{line}: {detail}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong and what is allowed.
+        detail: String,
+    },
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the store, the authority and the leases are. Mode 0700.
+    pub data_dir: PathBuf,
+    /// Users' and agents' TLS port.
+    pub api: Api,
+    /// The boot service.
+    pub boot: Boot,
+    /// The mini-os.
+    pub mini_os: MiniOs,
+    /// Directory of the images.
+    pub images_dir: PathBuf,
+    /// Provisioning networks; none: no boot service is started.
+    pub networks: Vec<Network>,
+    /// What happens to machines by themselves.
+    pub policy: Policy,
+    /// Named deploy requests.
+    pub profiles: BTreeMap<String, DeployRequest>,
+    /// Deadlines and attempts.
+    pub limits: Limits,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Api {
+    /// Address and port of the TLS listener.
+    pub listen: SocketAddr,
+    /// Further names and addresses of the server in its certificate.
+    pub names: Vec<String>,
+}
+
+/// `[boot]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Boot {
+    /// HTTP boot port.
+    pub http_port: u16,
+    /// TFTP port.
+    pub tftp_port: u16,
+    /// DHCP port.
+    pub dhcp_port: u16,
+    /// Directory of `undionly.kpxe` and `snponly.efi` (Debian's package `ipxe`).
+    pub loaders: PathBuf,
+    /// How long a boot ticket can be claimed.
+    pub ticket_seconds: u64,
+    /// Simulated machines on this host: see [`netboot::Config::reply_to_source`]; a ticket may be claimed from a
+    /// loopback address. Not in the file: only a test sets it.
+    #[serde(skip)]
+    pub simulated: bool,
+}
+
+/// `[mini_os]`.
+#[derive(Clone, Debug, Serialize)]
+pub struct MiniOs {
+    /// Directory of `kernel` and `initramfs`.
+    pub dir: PathBuf,
+    /// More kernel arguments.
+    pub kernel_args: Vec<String>,
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it are relative to its directory.
+    ///
+    /// # Errors
+    /// File, line, what is wrong and what is allowed.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Config::parse(path, &text)
+    }
+
+    /// As [`Config::load`], for a text that is already there.
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|e| ConfigError::Parse {
+            path: path.to_owned(),
+            detail: e.to_string(),
+        })?;
+        let wrong = |at: usize, detail: String| ConfigError::Value {
+            path: path.to_owned(),
+            line: text
+                .get(..at)
+                .map_or(1, |before| before.matches('\n').count() + 1),
+            detail,
+        };
+        let mut networks: Vec<Network> = Vec::new();
+        for entry in file.network {
+            let at = entry.span().start;
+            let network = Network::new(entry.into_inner()).map_err(|e| wrong(at, e.to_string()))?;
+            if networks.iter().any(|n| n.name() == network.name()) {
+                return Err(wrong(
+                    at,
+                    format!("network {}: the name is used twice", network.name()),
+                ));
+            }
+            networks.push(network);
+        }
+        let mut profiles = BTreeMap::new();
+        for (name, entry) in file.profile {
+            let at = entry.span().start;
+            let request = entry.into_inner();
+            if request.image.is_empty() {
+                return Err(wrong(
+                    at,
+                    format!("profile {name}: `image` is missing: NAME or NAME@VERSION"),
+                ));
+            }
+            profiles.insert(name, request);
+        }
+        let mut policy = Policy {
+            rules: Vec::new(),
+            unknown: file.policy.unknown,
+        };
+        for entry in file.rule {
+            let at = entry.span().start;
+            let rule = entry.into_inner();
+            let name = &rule.name;
+            if rule.matches == lifecycle::RuleMatch::default() {
+                return Err(wrong(
+                    at,
+                    format!(
+                        "rule {name}: `match` is empty; give at least one of serial, manufacturer, product, mac, network"
+                    ),
+                ));
+            }
+            match (rule.action, &rule.profile) {
+                (RuleAction::Deploy, None) => {
+                    return Err(wrong(at, format!("rule {name}: action deploy needs a `profile`")));
+                }
+                (RuleAction::Deploy, Some(profile)) if !profiles.contains_key(profile) => {
+                    let known: Vec<_> = profiles.keys().map(String::as_str).collect();
+                    return Err(wrong(
+                        at,
+                        format!(
+                            "rule {name}: there is no [profile.{profile}]; profiles are: {}",
+                            if known.is_empty() {
+                                "(none)".to_owned()
+                            } else {
+                                known.join(", ")
+                            }
+                        ),
+                    ));
+                }
+                (RuleAction::Hold | RuleAction::Commission, Some(_)) => {
+                    return Err(wrong(
+                        at,
+                        format!("rule {name}: `profile` goes only with action = \"deploy\""),
+                    ));
+                }
+                (RuleAction::Deploy, Some(_)) | (RuleAction::Hold | RuleAction::Commission, None) => {}
+            }
+            policy.rules.push(rule);
+        }
+        for entry in &file.api.names {
+            let name = entry.get_ref();
+            let good = (1..=253).contains(&name.len())
+                && name
+                    .bytes()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b':'));
+            if !good {
+                return Err(wrong(
+                    entry.span().start,
+                    format!("name {name:?} is neither a host name nor an address"),
+                ));
+            }
+        }
+        let ticket_seconds = file.boot.ticket_seconds.get_ref();
+        if !(30..=3600).contains(ticket_seconds) {
+            return Err(wrong(
+                file.boot.ticket_seconds.span().start,
+                format!("ticket_seconds = {ticket_seconds} has to be between 30 and 3600"),
+            ));
+        }
+        let base = path.parent().unwrap_or(Path::new(""));
+        let data_dir = base.join(file.data_dir);
+        Ok(Config {
+            api: Api {
+                listen: file.api.listen,
+                names: file
+                    .api
+                    .names
+                    .into_iter()
+                    .map(toml::Spanned::into_inner)
+                    .collect(),
+            },
+            boot: Boot {
+                http_port: file.boot.http_port,
+                tftp_port: file.boot.tftp_port,
+                dhcp_port: file.boot.dhcp_port,
+                loaders: base.join(file.boot.loaders),
+                ticket_seconds: *ticket_seconds,
+                simulated: false,
+            },
+            mini_os: MiniOs {
+                dir: file
+                    .mini_os
+                    .dir
+                    .map_or_else(|| data_dir.join("mini-os"), |dir| base.join(dir)),
+                kernel_args: file.mini_os.kernel_args,
+            },
+            images_dir: file
+                .images
+                .dir
+                .map_or_else(|| data_dir.join("images"), |dir| base.join(dir)),
+            data_dir,
+            networks,
+            policy,
+            profiles,
+            limits: file.limits,
+        })
+    }
+
+    /// A configuration with only defaults, for a server that keeps everything in `data_dir`.
+    pub fn new(data_dir: PathBuf) -> Config {
+        let defaults = File::with_data_dir(data_dir.clone());
+        Config {
+            api: Api {
+                listen: defaults.api.listen,
+                names: Vec::new(),
+            },
+            boot: Boot {
+                http_port: defaults.boot.http_port,
+                tftp_port: defaults.boot.tftp_port,
+                dhcp_port: defaults.boot.dhcp_port,
+                loaders: defaults.boot.loaders,
+                ticket_seconds: defaults.boot.ticket_seconds.into_inner(),
+                simulated: false,
+            },
+            mini_os: MiniOs {
+                dir: data_dir.join("mini-os"),
+                kernel_args: Vec::new(),
+            },
+            images_dir: data_dir.join("images"),
+            data_dir,
+            networks: Vec::new(),
+            policy: Policy::default(),
+            profiles: BTreeMap::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Every name and address that the server's certificate has.
+    pub fn tls_names(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::from(["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()]);
+        names.extend(self.networks.iter().map(|n| n.server().to_string()));
+        names.extend(self.api.names.iter().cloned());
+        if !self.api.listen.ip().is_unspecified() {
+            names.insert(self.api.listen.ip().to_string());
+        }
+        names
+    }
+
+    /// The checked form as TOML, defaults filled in and password hashes left out.
+    pub fn checked_form(&self) -> String {
+        #[derive(Serialize)]
+        struct Checked<'a> {
+            data_dir: &'a Path,
+            api: &'a Api,
+            boot: &'a Boot,
+            mini_os: &'a MiniOs,
+            images: BTreeMap<&'a str, &'a Path>,
+            policy: BTreeMap<&'a str, lifecycle::policy::Unknown>,
+            limits: &'a Limits,
+            network: Vec<&'a netboot::NetworkSettings>,
+            rule: &'a [lifecycle::Rule],
+            profile: BTreeMap<&'a str, DeployRequest>,
+        }
+        let checked = Checked {
+            data_dir: &self.data_dir,
+            api: &self.api,
+            boot: &self.boot,
+            mini_os: &self.mini_os,
+            images: BTreeMap::from([("dir", self.images_dir.as_path())]),
+            policy: BTreeMap::from([("unknown", self.policy.unknown)]),
+            limits: &self.limits,
+            network: self.networks.iter().map(Network::settings).collect(),
+            rule: &self.policy.rules,
+            profile: self
+                .profiles
+                .iter()
+                .map(|(name, request)| (name.as_str(), crate::redact::request(request.clone())))
+                .collect(),
+        };
+        toml::to_string(&checked).unwrap_or_else(|e| format!("# cannot be printed: {e}\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! What the rooms of the server share: configuration, store, authority, clock, and what is only in memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use inventory_api::agent::{Progress, RunsOn};
+use inventory_api::boot::BootEvent;
+use inventory_api::{Mac, MachineId, UnixMs};
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::store::Store;
+use crate::tls::Authority;
+
+/// Boot events kept for each MAC.
+const JOURNEY_EVENTS: usize = 200;
+/// MACs whose journey is kept; the one heard longest ago goes first.
+const JOURNEY_MACS: usize = 4096;
+
+/// The time. A test brings its own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> UnixMs + Send + Sync>);
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Clock {
+        Clock::new(|| {
+            let since = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default();
+            UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        })
+    }
+
+    /// A clock of one's own.
+    pub fn new(clock: impl Fn() -> UnixMs + Send + Sync + 'static) -> Clock {
+        Clock(Arc::new(clock))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> UnixMs {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({})", self.now().0)
+    }
+}
+
+/// Shared by all rooms of the server.
+pub struct Core {
+    /// Configuration.
+    pub config: Config,
+    /// Store.
+    pub store: Store,
+    /// Certificate authority.
+    pub authority: Authority,
+    /// Clock.
+    pub clock: Clock,
+    /// What is lost at a restart, and may be.
+    pub memory: Memory,
+    /// Cancelled when the server ends: long polls and streams end with it.
+    pub stop: CancellationToken,
+}
+
+/// What is only in memory.
+pub struct Memory {
+    sessions: Mutex<HashMap<MachineId, Session>>,
+    journeys: Mutex<Journeys>,
+    wakes: Mutex<HashMap<MachineId, Arc<Notify>>>,
+    changes: broadcast::Sender<MachineId>,
+    /// A deadline may have changed.
+    pub deadlines: Notify,
+}
+
+/// What is known of the agent of a machine since it was last heard to start.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    /// Where it said it runs.
+    pub runs_on: Option<RunsOn>,
+    /// How far the running step is.
+    pub progress: Option<Progress>,
+    /// Last time it was heard.
+    pub last_seen: Option<UnixMs>,
+}
+
+#[derive(Default)]
+struct Journeys {
+    by_mac: HashMap<Mac, VecDeque<BootEvent>>,
+    owners: HashMap<Mac, MachineId>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each critical section leaves its map whole at every point.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory {
+            sessions: Mutex::default(),
+            journeys: Mutex::default(),
+            wakes: Mutex::default(),
+            changes: broadcast::channel(1024).0,
+            deadlines: Notify::new(),
+        }
+    }
+}
+
+impl Memory {
+    /// A copy of the session of a machine.
+    pub fn session(&self, id: &MachineId) -> Session {
+        lock(&self.sessions).get(id).cloned().unwrap_or_default()
+    }
+
+    /// Changes the session of a machine.
+    pub fn update_session(&self, id: &MachineId, change: impl FnOnce(&mut Session)) {
+        change(lock(&self.sessions).entry(id.clone()).or_default());
+    }
+
+    /// The bell that rings when the assignment of a machine may have changed.
+    pub fn bell(&self, id: &MachineId) -> Arc<Notify> {
+        lock(&self.wakes).entry(id.clone()).or_default().clone()
+    }
+
+    /// Rings the bell of a machine.
+    pub fn wake(&self, id: &MachineId) {
+        self.bell(id).notify_waiters();
+    }
+
+    /// Tells pages that a machine changed.
+    pub fn changed(&self, id: &MachineId) {
+        // Nobody listens: fine.
+        let _ = self.changes.send(id.clone());
+    }
+
+    /// Ids of machines as they change.
+    pub fn changes(&self) -> broadcast::Receiver<MachineId> {
+        self.changes.subscribe()
+    }
+
+    /// Keeps a boot event. Returns the machine it belongs to, if that is known.
+    pub fn heard(&self, event: BootEvent) -> Option<MachineId> {
+        let mut journeys = lock(&self.journeys);
+        let mac = event.mac;
+        if !journeys.by_mac.contains_key(&mac) && journeys.by_mac.len() >= JOURNEY_MACS {
+            let oldest = journeys
+                .by_mac
+                .iter()
+                .min_by_key(|(_, events)| events.back().map_or(UnixMs(0), |e| e.at))
+                .map(|(mac, _)| *mac);
+            if let Some(oldest) = oldest {
+                journeys.by_mac.remove(&oldest);
+                journeys.owners.remove(&oldest);
+            }
+        }
+        let events = journeys.by_mac.entry(mac).or_default();
+        if events.len() >= JOURNEY_EVENTS {
+            events.pop_front();
+        }
+        events.push_back(event);
+        journeys.owners.get(&mac).cloned()
+    }
+
+    /// A MAC belongs to a machine; only kept for MACs that were heard.
+    pub fn owned(&self, mac: Mac, id: &MachineId) {
+        let mut journeys = lock(&self.journeys);
+        if journeys.by_mac.contains_key(&mac) {
+            journeys.owners.insert(mac, id.clone());
+        }
+    }
+
+    /// What was heard from a MAC, oldest first.
+    pub fn journey(&self, mac: Mac) -> Vec<BootEvent> {
+        lock(&self.journeys)
+            .by_mac
+            .get(&mac)
+            .map(|e| e.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inventory_api::boot::BootEventKind;
+
+    #[test]
+    fn journeys_are_bounded() {
+        let memory = Memory::default();
+        let event = |n: u32, at: i64| BootEvent {
+            at: UnixMs(at),
+            mac: Mac([2, 0, (n >> 24) as u8, (n >> 16) as u8, (n >> 8) as u8, n as u8]),
+            ip: None,
+            network: None,
+            what: BootEventKind::Http {
+                path: "/".into(),
+                bytes: 0,
+                status: 200,
+            },
+        };
+        for at in 0..1000 {
+            memory.heard(event(0, at));
+        }
+        let kept = memory.journey(Mac([2, 0, 0, 0, 0, 0]));
+        assert_eq!(
+            (kept.len(), kept.last().map(|e| e.at)),
+            (JOURNEY_EVENTS, Some(UnixMs(999)))
+        );
+        for n in 1..=JOURNEY_MACS as u32 {
+            memory.heard(event(n, 1000 + i64::from(n)));
+        }
+        assert!(memory.journey(Mac([2, 0, 0, 0, 0, 0])).is_empty());
+        assert_eq!(lock(&memory.journeys).by_mac.len(), JOURNEY_MACS);
+    }
+}

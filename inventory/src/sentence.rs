@@ -1,0 +1,56 @@
+//! History in sentences.
+
+use inventory_api::boot::BootTarget;
+use lifecycle::status::status_sentence;
+use lifecycle::{AfterCheck, Event, State};
+
+/// What happened and, where it is news, what follows.
+pub fn of_event(event: &Event, after: &State) -> String {
+    let what = match event {
+        Event::Commission => "Commissioning was asked for.".to_owned(),
+        Event::Deploy { plan } => format!("Deployment of plan {plan} was asked for."),
+        Event::Release => "Release was asked for.".to_owned(),
+        Event::Retire => "Retirement was asked for.".to_owned(),
+        Event::Retry => "A retry was asked for.".to_owned(),
+        Event::Abort => "An abort was asked for.".to_owned(),
+        Event::ScriptGiven { target } => match target {
+            BootTarget::MiniOs { purpose } => format!("It was told to boot the mini-os ({purpose})."),
+            BootTarget::LocalDisk => "It was told to boot its disk.".to_owned(),
+            BootTarget::Ignore => "Its question what to boot was not answered.".to_owned(),
+        },
+        Event::Claimed => "The agent in the mini-os claimed its ticket.".to_owned(),
+        Event::Reported {
+            verdict: Some(lifecycle_verdict),
+            detail,
+            ..
+        } => {
+            let verdict = match lifecycle_verdict {
+                inventory_api::check::Verdict::Pass => "pass",
+                inventory_api::check::Verdict::Warn => "warn",
+                inventory_api::check::Verdict::Fail => "fail",
+            };
+            format!("It reported its hardware; verdict: {verdict}. {detail}")
+        }
+        Event::Reported {
+            verdict: None,
+            detail,
+            after,
+        } => match after {
+            AfterCheck::Hold | AfterCheck::Deploy { .. } => format!("It reported its hardware. {detail}"),
+            AfterCheck::CannotPlan { detail, .. } => format!("It reported its hardware; no plan: {detail}."),
+        },
+        Event::ResidentReported => "The resident agent reported from the installed system.".to_owned(),
+        Event::StepStarting { index, name, .. } => return format!("Step {} began: {name}.", index + 1),
+        Event::InstallDone { .. } => "Every step of the plan is done.".to_owned(),
+        Event::StepFailed { name, code, .. } => format!("Step {name} failed ({code})."),
+        Event::Verified { failing, .. } if failing.is_empty() => {
+            "The resident agent proved the result.".to_owned()
+        }
+        Event::Verified { .. } => "The resident agent found the result not as asked.".to_owned(),
+        Event::WipeDone => "The wipe is done.".to_owned(),
+        Event::WipeFailed { code, .. } => format!("The wipe failed ({code})."),
+        Event::SecurityAlarm { code, detail } => return format!("Alarm ({code}): {detail}"),
+        Event::DeadlinePassed { .. } => "Its time was over.".to_owned(),
+    };
+    format!("{} {}", what.trim_end(), status_sentence(after))
+}
