@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use inventory_api::plan::{ImageSource, InstallPlan, Partition, PartitionRole, Step};
 
+use super::settings::{accounts, boot, cron, fstab, hostname, network, scripts};
 use super::verify::Refused;
 
 /// Partitions begin at multiples of this many bytes: no disk is slow with it and all tools agree on it.
@@ -17,7 +18,7 @@ pub(super) fn check(plan: &InstallPlan) -> Result<(), Refused> {
     if ![512, 4096].contains(&block) {
         return wrong(format!("blocks of {block} bytes; only 512 and 4096 are known"));
     }
-    if plan.disk.size_bytes % block != 0 || plan.disk.size_bytes < 8 * ALIGNMENT {
+    if !plan.disk.size_bytes.is_multiple_of(block) || plan.disk.size_bytes < 8 * ALIGNMENT {
         return wrong(format!("a disk of {} bytes", plan.disk.size_bytes));
     }
     order(&plan.steps)?;
@@ -97,7 +98,7 @@ fn check_partitions(partitions: &[Partition], blocks: u64, block: u64) -> Result
                 "{at}: blocks {first} to {last} are not in {first_usable} to {last_usable}"
             ));
         }
-        if p.first_lba * block % ALIGNMENT != 0 {
+        if !(p.first_lba * block).is_multiple_of(ALIGNMENT) {
             return wrong(format!(
                 "{at}: block {} is not at a multiple of 1 MiB",
                 p.first_lba
@@ -187,7 +188,29 @@ fn references(step: &Step, steps: &[Step], partitions: &[Partition], block: u64)
         | Step::Agent {}
         | Step::Finish {} => {}
     }
-    Ok(())
+    content(step).map_err(|detail| Refused::Content {
+        step: step.name(),
+        detail,
+    })
+}
+
+/// What the step would write into files of the installed system.
+fn content(step: &Step) -> Result<(), String> {
+    match step {
+        Step::Bootloader { kernel_args, .. } => boot::check(kernel_args),
+        Step::Fstab { mounts } => fstab::check(mounts),
+        Step::Hostname { hostname } => hostname::check(hostname),
+        Step::Network { nics } => network::check(nics),
+        Step::Accounts { accounts } => accounts::check(accounts),
+        Step::Cron { jobs } => cron::check(jobs),
+        Step::Scripts { scripts } => scripts::check(scripts),
+        Step::EraseDisk {}
+        | Step::Partition { .. }
+        | Step::MakeFat { .. }
+        | Step::WriteImage { .. }
+        | Step::Agent {}
+        | Step::Finish {} => Ok(()),
+    }
 }
 
 fn image_fits(source: &ImageSource, room: u64) -> Result<(), Refused> {

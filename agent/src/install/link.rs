@@ -55,7 +55,7 @@ pub struct Failure {
     pub wrote: bool,
 }
 
-/// How `execute` ended when nothing failed.
+/// How [`execute`](super::execute) ended when nothing failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// All steps are done.

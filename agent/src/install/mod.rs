@@ -1,19 +1,37 @@
 //! Installing and wiping: the only code that writes to a disk.
 //!
-//! [`verify`] decides whether a plan may run here: a pure function of the plan and the live disks. `execute` does the
+//! [`verify`] decides whether a plan may run here: a pure function of the plan and the live disks. [`execute`] does the
 //! steps on a [`Site`], which is a machine's block device in life and a file with two directories in a simulation. It
 //! asks and tells the server through a [`Link`].
 
+mod blocks;
+mod disk;
+mod erase;
+mod error;
+mod execute;
+mod ext4;
+mod fat;
+mod fetch;
+mod gpt;
+mod image_writer;
 mod in_use;
+mod ioctl;
 mod layout;
 mod link;
+mod mounts;
+mod root;
+mod run;
+mod settings;
 mod site;
 mod verify;
 
+pub use erase::wipe;
+pub use execute::execute;
+pub use fetch::Patience;
 pub use link::{ByteStream, Ended, Failure, FetchError, Identity, Link};
+pub use settings::accounts::{sudoers_path, sudoers_text};
+pub use settings::agent::{AgentConfig, BINARY_PATH, CONFIG_PATH, STATE_DIR};
+pub use settings::cron::{cron_path, cron_text};
+pub use settings::scripts::{FIRST_BOOT_DIR, script_path};
 pub use site::{LiveDisk, Site};
 pub use verify::{Located, Refused, verify};
-
-// Coming next, for the session:
-//   pub async fn execute<L: Link>(plan: &InstallPlan, identity: &Identity, site: &Site, link: &L) -> Result<Ended, Failure>
-//   pub async fn wipe(disks: &[DiskTarget], site: &Site) -> Result<(), Failure>

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use inventory_api::report::DiskFacts;
 
+use super::fetch::Patience;
 use super::in_use;
 
 /// A disk as it is at this moment.
@@ -27,6 +28,7 @@ pub struct Site {
     pub(super) place: Place,
     /// The agent's own binary, to be put on the disk.
     pub(super) agent_exe: PathBuf,
+    pub(super) patience: Patience,
     /// One run at a time: threads of a run that was dropped end before the next begins.
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -60,6 +62,7 @@ impl Site {
                 mounts: "/mnt/slipway".into(),
             },
             agent_exe: "/proc/self/exe".into(),
+            patience: Patience::default(),
             turn: Arc::default(),
         }
     }
@@ -82,8 +85,15 @@ impl Site {
             look: Arc::new(look),
             place,
             agent_exe,
+            patience: Patience::default(),
             turn: Arc::default(),
         }
+    }
+
+    /// With another patience for the image's stream.
+    pub fn with_patience(mut self, patience: Patience) -> Site {
+        self.patience = patience;
+        self
     }
 
     /// The disks now, with what uses them. Reads sysfs: call it where blocking is allowed.

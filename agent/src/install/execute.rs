@@ -1,0 +1,162 @@
+//! Doing a plan, step by step.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use inventory_api::agent::{Permission, StepOutcome, StepReport};
+use inventory_api::plan::{InstallPlan, Step};
+
+use super::error::StepError;
+use super::fetch;
+use super::image_writer::ImageWriter;
+use super::link::{Ended, Failure, Identity, Link};
+use super::run::Run;
+use super::site::Site;
+
+/// Verifies the plan against the live disks and does its steps. Before each it asks the server for permission, after
+/// each it tells it. When this future is dropped nothing more is written but the blocks that are on their way, and
+/// what is mounted is unmounted; the same plan can then run again.
+///
+/// # Errors
+/// The first step that is refused or fails, already reported. Nothing after it is done.
+pub async fn execute<L: Link>(
+    plan: &InstallPlan,
+    identity: &Identity,
+    site: &Site,
+    link: &L,
+) -> Result<Ended, Failure> {
+    let turn = site.turn.clone().lock_owned().await;
+    let whole = plan.steps.len();
+    let begun = Instant::now();
+    let run = Arc::new(Run::new(plan.clone(), identity.clone(), site.clone(), turn));
+    if let Err(error) = blocking(&run, |run| run.prepare()).await {
+        return Err(failed(plan, whole, &run, error, link).await);
+    }
+    for (index, step) in plan.steps.iter().enumerate() {
+        let answer = link.step(report(plan, index, StepOutcome::Starting {})).await;
+        match answer {
+            Ok(Permission::Continue {}) => {}
+            Ok(Permission::Stop { message }) => {
+                return Ok(Ended::Stopped {
+                    index: index as u32,
+                    message,
+                });
+            }
+            Err(e) => return Err(gone(plan, index, &run, e)),
+        }
+        let began = Instant::now();
+        let result = match step {
+            Step::WriteImage { .. } => write_image(&run, index, link).await,
+            _ => blocking(&run, move |run| run.step(index)).await,
+        };
+        if let Err(error) = result {
+            return Err(failed(plan, index, &run, error, link).await);
+        }
+        let elapsed_ms = began.elapsed().as_millis() as u64;
+        match link
+            .step(report(plan, index, StepOutcome::Done { elapsed_ms }))
+            .await
+        {
+            Ok(Permission::Continue {}) => {}
+            Ok(Permission::Stop { message }) if index + 1 < whole => {
+                return Ok(Ended::Stopped {
+                    index: index as u32 + 1,
+                    message,
+                });
+            }
+            Ok(Permission::Stop { .. }) => {}
+            Err(e) => return Err(gone(plan, index, &run, e)),
+        }
+    }
+    let elapsed_ms = begun.elapsed().as_millis() as u64;
+    match link
+        .step(report(plan, whole, StepOutcome::Done { elapsed_ms }))
+        .await
+    {
+        Ok(_) => Ok(Ended::Done),
+        Err(e) => Err(gone(plan, whole, &run, e)),
+    }
+}
+
+async fn write_image<L: Link>(run: &Arc<Run>, index: usize, link: &L) -> Result<(), StepError> {
+    let Some(Step::WriteImage {
+        partition,
+        source,
+        uuid,
+    }) = run.plan.steps.get(index)
+    else {
+        return Err(StepError::new("internal", "not an image step"));
+    };
+    let number = *partition;
+    let area = blocking(run, move |run| run.partition(number)).await?;
+    let writer = ImageWriter::start(area, source.clone(), run.clone());
+    let target = fetch::Progressing {
+        plan: run.plan.id.clone(),
+        index: index as u32,
+        source,
+    };
+    fetch::stream(&target, &run.site.patience, writer, link).await?;
+    let uuid = uuid.clone();
+    blocking(run, move |run| run.adopt_root(number, &uuid)).await
+}
+
+/// Runs a blocking part where it may block.
+async fn blocking<T: Send + 'static>(
+    run: &Arc<Run>,
+    part: impl FnOnce(&Run) -> Result<T, StepError> + Send + 'static,
+) -> Result<T, StepError> {
+    let run = run.clone();
+    let task = tokio::task::spawn_blocking(move || part(&run));
+    task.await.unwrap_or_else(|e| {
+        Err(StepError::new(
+            "internal",
+            format!("the step's thread ended: {e}"),
+        ))
+    })
+}
+
+fn report(plan: &InstallPlan, index: usize, outcome: StepOutcome) -> StepReport {
+    StepReport {
+        plan: plan.id.clone(),
+        index: index as u32,
+        name: name(plan, index),
+        outcome,
+    }
+}
+
+fn name(plan: &InstallPlan, index: usize) -> String {
+    plan.steps.get(index).map_or("plan", Step::name).to_owned()
+}
+
+async fn failed<L: Link>(plan: &InstallPlan, index: usize, run: &Run, error: StepError, link: &L) -> Failure {
+    let (code, detail, wrote) = (error.code.to_owned(), error.detail, run.wrote());
+    let outcome = StepOutcome::Failed {
+        code: code.clone(),
+        detail: detail.clone(),
+        wrote,
+    };
+    if let Err(e) = link.step(report(plan, index, outcome)).await {
+        tracing::warn!(
+            "the server could not be told that {} failed: {e}",
+            name(plan, index)
+        );
+    }
+    Failure {
+        index: index as u32,
+        step: name(plan, index),
+        code,
+        detail,
+        wrote,
+    }
+}
+
+fn gone(plan: &InstallPlan, index: usize, run: &Run, detail: String) -> Failure {
+    let detail = format!("the server cannot be reached: {detail}");
+    Failure {
+        index: index as u32,
+        step: name(plan, index),
+        code: "server-gone".into(),
+        detail,
+        wrote: run.wrote(),
+    }
+}

@@ -1,0 +1,487 @@
+//! Accounts: the user databases as texts, home directories, SSH keys, sudo.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use inventory_api::deploy::Account;
+
+use super::super::error::StepError;
+use super::super::root::{Owner, ROOT, Root};
+use super::databases::{Databases, find, ids, put};
+use super::{one_line, plain_path, quoted, user_name};
+
+/// First id of people's accounts, and the last (login.defs, UID_MIN and UID_MAX of Debian).
+const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60000;
+
+/// Whether every value can stand in its file and says there what it says here. Hashes and keys are not quoted.
+pub(in super::super) fn check(accounts: &[Account]) -> Result<(), String> {
+    let mut seen = std::collections::BTreeSet::new();
+    for a in accounts {
+        let name = quoted(&a.name);
+        if !user_name(&a.name) {
+            return Err(format!("{name} is not a user name"));
+        }
+        if !seen.insert(&a.name) {
+            return Err(format!("account {name} comes twice"));
+        }
+        if let Some(group) = a.groups.iter().find(|g| !user_name(g)) {
+            return Err(format!("account {name}: {} is not a group name", quoted(group)));
+        }
+        if a.full_name
+            .as_deref()
+            .is_some_and(|t| !one_line(t) || t.contains([':', ',']) || t.len() > 200)
+        {
+            return Err(format!(
+                "account {name}: its full name has ':', ',' or a line break, or is too long"
+            ));
+        }
+        if a.shell.as_deref().is_some_and(|s| !plain_path(s)) {
+            return Err(format!("account {name}: its shell is not an absolute path"));
+        }
+        let reserved = |uid: u32| uid == 0 || uid == 65534 || uid == 65535 || uid == u32::MAX;
+        if a.uid
+            .is_some_and(|uid| if a.name == "root" { uid != 0 } else { reserved(uid) })
+        {
+            return Err(format!("account {name}: its uid is reserved"));
+        }
+        if a.password_hash.as_deref().is_some_and(|h| !is_hash(h)) {
+            return Err(format!(
+                "account {name}: its password hash is not a crypt(5) hash such as $y$..."
+            ));
+        }
+        if a.ssh_keys.len() > 256 || a.ssh_keys.iter().any(|k| !is_key(k)) {
+            return Err(format!(
+                "account {name}: an SSH key is not one line of type, base64 and comment"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// crypt(5): printable ASCII without ':', ';', '*', '!', '\' and white space, in modular form.
+fn is_hash(hash: &str) -> bool {
+    hash.starts_with('$')
+        && hash.len() <= 384
+        && hash
+            .bytes()
+            .all(|c| c.is_ascii_graphic() && !b":;*!\\".contains(&c))
+}
+
+fn is_key(key: &str) -> bool {
+    let mut words = key.split(' ');
+    let kind = words.next().unwrap_or_default();
+    let known = ["ssh-", "ecdsa-sha2-", "sk-"].iter().any(|k| kind.starts_with(k));
+    let body = words.next().unwrap_or_default();
+    let base64 = body.len() >= 16
+        && body
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"+/=".contains(&c));
+    known && base64 && one_line(key) && key.len() <= 16 << 10
+}
+
+/// An account as it now stands in passwd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    owner: Owner,
+    home: String,
+    shell: String,
+    /// It was not there before.
+    fresh: bool,
+}
+
+/// Edits the databases. `day`: days since 1970, the date of the password.
+fn edit(db: &mut Databases, accounts: &[Account], day: u64) -> Result<Vec<Entry>, String> {
+    let mut entries = Vec::new();
+    // Fixed uids first: the next free one must not take them.
+    let mut order: Vec<&Account> = accounts.iter().collect();
+    order.sort_by_key(|a| a.uid.is_none());
+    for account in order {
+        entries.push(edit_one(db, account, day)?);
+    }
+    for account in accounts {
+        for group in &account.groups {
+            let gid = free_id(&db.group, &db.group, group)?;
+            db.join(group, Some(&account.name), gid);
+        }
+    }
+    Ok(entries)
+}
+
+fn edit_one(db: &mut Databases, account: &Account, day: u64) -> Result<Entry, String> {
+    let name = account.name.as_str();
+    let old: Option<Vec<String>> =
+        find(&db.passwd, name).map(|f| f.iter().map(|s| (*s).to_owned()).collect());
+    let shell = account.shell.as_deref();
+    let fresh = old.is_none();
+    let mut fields = match old {
+        Some(old) if old.len() == 7 => {
+            let uid: u32 = old[2]
+                .parse()
+                .map_err(|_| format!("the image's passwd has no number for {name}"))?;
+            if name != "root" && uid < *PEOPLE.start() {
+                return Err(format!("{name} is a system account of the image (uid {uid})"));
+            }
+            if account.uid.is_some_and(|wanted| wanted != uid) {
+                return Err(format!("the image has {name} with another uid, {uid}"));
+            }
+            if !plain_path(&old[5]) {
+                return Err(format!("the image's home directory of {name} is not a path"));
+            }
+            old
+        }
+        Some(_) => return Err(format!("the image's passwd has a broken line for {name}")),
+        None => {
+            let uid = match account.uid {
+                Some(uid) if ids(&db.passwd).any(|taken| taken == uid) => {
+                    return Err(format!("uid {uid} of {name} is taken"));
+                }
+                Some(uid) => uid,
+                None => free_id(&db.passwd, &db.group, name)?,
+            };
+            let gid = match find(&db.group, name).and_then(|f| f.get(2)?.parse().ok()) {
+                Some(gid) => gid,
+                None if ids(&db.group).any(|taken| taken == uid) => free_id(&db.group, &db.group, name)?,
+                None => uid,
+            };
+            db.join(name, None, gid);
+            let shell = "/bin/bash";
+            [
+                name,
+                "x",
+                &uid.to_string(),
+                &gid.to_string(),
+                "",
+                &format!("/home/{name}"),
+                shell,
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        }
+    };
+    if let Some(full_name) = &account.full_name {
+        fields[4] = format!("{full_name},,,");
+    }
+    if let Some(shell) = shell {
+        fields[6] = shell.to_owned();
+    }
+    put(
+        &mut db.passwd,
+        &fields.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
+    let hash = account.password_hash.as_deref().unwrap_or("*");
+    put(
+        &mut db.shadow,
+        &[name, hash, &day.to_string(), "0", "99999", "7", "", "", ""],
+    );
+    let number = |i: usize| {
+        fields[i]
+            .parse::<u32>()
+            .map_err(|_| format!("the image's passwd has no number for {name}"))
+    };
+    let owner = Owner {
+        uid: number(2)?,
+        gid: number(3)?,
+    };
+    Ok(Entry {
+        name: name.to_owned(),
+        owner,
+        home: fields[5].clone(),
+        shell: fields[6].clone(),
+        fresh,
+    })
+}
+
+/// The first id of people's that is free in both texts.
+fn free_id(a: &str, b: &str, name: &str) -> Result<u32, String> {
+    let taken: std::collections::BTreeSet<u32> = ids(a).chain(ids(b)).collect();
+    PEOPLE
+        .into_iter()
+        .find(|id| !taken.contains(id))
+        .ok_or_else(|| format!("no id is free for {name}"))
+}
+
+/// Where an account's sudo rule is.
+pub fn sudoers_path(account: &Account) -> String {
+    format!("/etc/sudoers.d/slipway-{}", account.name)
+}
+
+/// An account's sudo rule.
+pub fn sudoers_text(account: &Account) -> String {
+    let tag = if account.password_hash.is_some() {
+        ""
+    } else {
+        "NOPASSWD: "
+    };
+    format!(
+        "# Written by Slipway when the system was installed.\n{} ALL=(ALL:ALL) {tag}ALL\n",
+        account.name
+    )
+}
+
+pub(in super::super) fn apply(root: &Root, accounts: &[Account]) -> Result<(), StepError> {
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let needed = |path: &str| {
+        root.read_text(path)?
+            .ok_or_else(|| StepError::new("accounts", format!("the image has no {path}")))
+    };
+    let mut db = Databases {
+        passwd: needed("/etc/passwd")?,
+        shadow: needed("/etc/shadow")?,
+        group: needed("/etc/group")?,
+        gshadow: root.read_text("/etc/gshadow")?.unwrap_or_default(),
+    };
+    let day = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs() / 86400);
+    // Day 0 would mean that the password must be changed at once (shadow(5)).
+    let entries = edit(&mut db, accounts, day.max(1)).map_err(|e| StepError::new("accounts", e))?;
+    for entry in &entries {
+        if !root.exists(&entry.shell) {
+            return Err(StepError::new(
+                "accounts",
+                format!("the image has no {}, the shell of {}", entry.shell, entry.name),
+            ));
+        }
+    }
+    for (path, text, mode) in [
+        ("/etc/group", &db.group, 0o644),
+        ("/etc/gshadow", &db.gshadow, 0o640),
+        ("/etc/shadow", &db.shadow, 0o640),
+        ("/etc/passwd", &db.passwd, 0o644),
+    ] {
+        if !text.is_empty() {
+            // Group shadow may read its two: who owned them before owns them after.
+            let owner = root.owner(path).unwrap_or(ROOT);
+            root.write(path, text.as_bytes(), mode, owner)?;
+        }
+    }
+    for account in accounts {
+        if let Some(entry) = entries.iter().find(|e| e.name == account.name) {
+            home(root, account, entry)?;
+        }
+        if account.sudo && account.name != "root" {
+            root.write(
+                &sudoers_path(account),
+                sudoers_text(account).as_bytes(),
+                0o440,
+                ROOT,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn home(root: &Root, account: &Account, entry: &Entry) -> Result<(), StepError> {
+    if entry.fresh || !root.exists(&entry.home) {
+        root.make_dir(&entry.home, 0o700, entry.owner)?;
+        root.copy_tree("/etc/skel", &entry.home, entry.owner, 8)?;
+    }
+    if account.ssh_keys.is_empty() {
+        return Ok(());
+    }
+    let dir = format!("{}/.ssh", entry.home);
+    root.make_dir(&dir, 0o700, entry.owner)?;
+    let text = account.ssh_keys.join("\n") + "\n";
+    root.write(
+        &format!("{dir}/authorized_keys"),
+        text.as_bytes(),
+        0o600,
+        entry.owner,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Databases {
+        Databases {
+            passwd: "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
+                .into(),
+            shadow: "root:*:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n".into(),
+            group: "root:x:0:\ndaemon:x:1:\nsudo:x:27:\n".into(),
+            gshadow: "root:*::\ndaemon:*::\nsudo:*::\n".into(),
+        }
+    }
+
+    fn account(name: &str) -> Account {
+        Account {
+            name: name.into(),
+            ..Account::default()
+        }
+    }
+
+    #[test]
+    fn golden_texts() {
+        let mut db = image();
+        let alice = Account {
+            full_name: Some("Alice Ä.".into()),
+            groups: vec!["sudo".into(), "ops".into()],
+            password_hash: Some("$y$j9T$salt$hash".into()),
+            ..account("alice")
+        };
+        let bob = Account {
+            uid: Some(1000),
+            shell: Some("/bin/sh".into()),
+            groups: vec!["ops".into()],
+            ..account("bob")
+        };
+        let root = Account {
+            password_hash: Some("$6$a$b".into()),
+            ..account("root")
+        };
+        let entries = edit(&mut db, &[alice, bob, root], 20000).expect("edited");
+        let expected = Databases {
+            passwd: "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n\
+                bob:x:1000:1000::/home/bob:/bin/sh\nalice:x:1001:1001:Alice Ä.,,,:/home/alice:/bin/bash\n"
+                .into(),
+            shadow: "root:$6$a$b:20000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n\
+                bob:*:20000:0:99999:7:::\nalice:$y$j9T$salt$hash:20000:0:99999:7:::\n"
+                .into(),
+            group:
+                "root:x:0:\ndaemon:x:1:\nsudo:x:27:alice\nbob:x:1000:\nalice:x:1001:\nops:x:1002:alice,bob\n"
+                    .into(),
+            gshadow: "root:*::\ndaemon:*::\nsudo:*::alice\nbob:!::\nalice:!::\nops:!::alice,bob\n".into(),
+        };
+        assert_eq!(db, expected);
+        assert_eq!(
+            entries
+                .iter()
+                .map(|e| (e.name.as_str(), e.fresh))
+                .collect::<Vec<_>>(),
+            [("bob", true), ("alice", true), ("root", false)]
+        );
+    }
+
+    #[test]
+    fn a_second_run_changes_nothing() {
+        let accounts = [
+            Account {
+                groups: vec!["ops".into()],
+                ..account("alice")
+            },
+            account("bob"),
+        ];
+        let mut db = image();
+        edit(&mut db, &accounts, 20000).expect("edited");
+        let once = db.clone();
+        edit(&mut db, &accounts, 20000).expect("edited again");
+        assert_eq!(db, once);
+    }
+
+    #[test]
+    fn system_accounts_and_taken_uids_are_refused() {
+        assert!(edit(&mut image(), &[account("daemon")], 1).is_err());
+        assert!(
+            edit(
+                &mut image(),
+                &[Account {
+                    uid: Some(1),
+                    ..account("eve")
+                }],
+                1
+            )
+            .is_err()
+        );
+        let two = [
+            Account {
+                uid: Some(2000),
+                ..account("a")
+            },
+            Account {
+                uid: Some(2000),
+                ..account("b")
+            },
+        ];
+        assert!(edit(&mut image(), &two, 1).is_err());
+    }
+
+    #[test]
+    fn values_that_would_say_something_else_are_refused() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ alice@host";
+        let good = Account {
+            ssh_keys: vec![key.into()],
+            password_hash: Some("$6$salt$hash./".into()),
+            ..account("alice")
+        };
+        assert_eq!(check(std::slice::from_ref(&good)), Ok(()));
+        let bad = [
+            account("Alice"),
+            account("a:0"),
+            account("a\nroot2"),
+            account(""),
+            Account {
+                uid: Some(0),
+                ..good.clone()
+            },
+            Account {
+                uid: Some(1),
+                ..account("root")
+            },
+            Account {
+                full_name: Some("x:0:0".into()),
+                ..good.clone()
+            },
+            Account {
+                full_name: Some("x\nevil".into()),
+                ..good.clone()
+            },
+            Account {
+                shell: Some("bash".into()),
+                ..good.clone()
+            },
+            Account {
+                shell: Some("/bin/sh\nevil".into()),
+                ..good.clone()
+            },
+            Account {
+                groups: vec!["a,b".into()],
+                ..good.clone()
+            },
+            Account {
+                password_hash: Some("plain".into()),
+                ..good.clone()
+            },
+            Account {
+                password_hash: Some("$6$a:0:".into()),
+                ..good.clone()
+            },
+            Account {
+                password_hash: Some("$6$a\n".into()),
+                ..good.clone()
+            },
+            Account {
+                ssh_keys: vec![format!("{key}\ncommand=x")],
+                ..good.clone()
+            },
+            Account {
+                ssh_keys: vec!["ssh-ed25519".into()],
+                ..good.clone()
+            },
+        ];
+        for account in bad {
+            let refused = check(std::slice::from_ref(&account)).expect_err(&account.name);
+            assert!(
+                !refused.contains("$6$") && !refused.contains("AAAA"),
+                "a secret in {refused}"
+            );
+        }
+        assert!(check(&[good.clone(), good]).is_err());
+    }
+
+    #[test]
+    fn sudo_asks_for_a_password_when_there_is_one() {
+        let sudo = Account {
+            sudo: true,
+            ..account("alice")
+        };
+        assert!(sudoers_text(&sudo).ends_with("\nalice ALL=(ALL:ALL) NOPASSWD: ALL\n"));
+        let with = Account {
+            password_hash: Some("$6$a$b".into()),
+            ..sudo
+        };
+        assert!(sudoers_text(&with).ends_with("\nalice ALL=(ALL:ALL) ALL\n"));
+    }
+}

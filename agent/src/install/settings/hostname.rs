@@ -1,0 +1,92 @@
+//! What makes this system itself and no copy of its image: host name, machine id, SSH host keys.
+
+use super::super::error::StepError;
+use super::super::root::Root;
+use super::{enable, quoted, write_text};
+
+/// Makes the host keys before sshd looks for them: Debian's ssh.service fails its `sshd -t` without any.
+const HOST_KEYS_UNIT: &str = "\
+[Unit]
+Description=Make the SSH host keys of this machine
+ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
+Before=ssh.service ssh.socket
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/ssh-keygen -A
+RemainAfterExit=yes
+
+[Install]
+WantedBy=multi-user.target
+RequiredBy=ssh.service
+";
+
+/// RFC 1123: labels of letters, digits and '-'; Linux takes 64 bytes.
+pub(in super::super) fn check(hostname: &str) -> Result<(), String> {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    if hostname.len() <= 64 && hostname.split('.').all(label) {
+        return Ok(());
+    }
+    Err(format!("{} is not a host name", quoted(hostname)))
+}
+
+fn hosts(hostname: &str) -> String {
+    let short = hostname.split('.').next().unwrap_or(hostname);
+    let names = if short == hostname {
+        hostname.to_owned()
+    } else {
+        format!("{hostname} {short}")
+    };
+    format!(
+        "127.0.0.1 localhost\n127.0.1.1 {names}\n\n::1 localhost ip6-localhost ip6-loopback\n\
+         ff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+    )
+}
+
+pub(in super::super) fn apply(root: &Root, hostname: &str) -> Result<(), StepError> {
+    write_text(root, "/etc/hostname", &format!("{hostname}\n"))?;
+    write_text(root, "/etc/hosts", &hosts(hostname))?;
+    // Empty: systemd makes one on the first boot (machine-id(5)).
+    write_text(root, "/etc/machine-id", "")?;
+    if root.exists("/var/lib/dbus/machine-id") {
+        root.symlink("/etc/machine-id", "/var/lib/dbus/machine-id")?;
+    }
+    // Random seeds must not be shared by all machines of one image.
+    root.remove("/var/lib/systemd/random-seed")?;
+    for name in root
+        .list("/etc/ssh")?
+        .iter()
+        .filter(|n| n.starts_with("ssh_host_"))
+    {
+        root.remove(&format!("/etc/ssh/{name}"))?;
+    }
+    const UNIT: &str = "slipway-host-keys.service";
+    write_text(root, &format!("/etc/systemd/system/{UNIT}"), HOST_KEYS_UNIT)?;
+    enable(root, UNIT, &["multi-user.target"])?;
+    root.symlink(
+        &format!("/etc/systemd/system/{UNIT}"),
+        &format!("/etc/systemd/system/ssh.service.requires/{UNIT}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_hosts() {
+        for good in ["a", "web-1", "m-0123456789ab", "db1.example.org"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a..b", "a b", "a\nb", "ä", &"a".repeat(65)] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+        assert!(hosts("web.example.org").contains("127.0.1.1 web.example.org web\n"));
+        assert!(hosts("web").contains("127.0.1.1 web\n"));
+    }
+}
