@@ -1,6 +1,23 @@
 //! Network boot as pure decisions: who is asking, what to answer. No socket, clock or randomness: time is an
 //! argument.
+//!
+//! A DHCP message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; the boot
+//! script is [`mini_os_script`] or [`local_disk_script`].
 
+pub mod boot;
+pub mod client;
+pub mod encode;
+pub mod lease;
 pub mod network;
+pub mod packet;
+pub mod reply;
+pub mod script;
 
+pub use boot::{BIOS_LOADER, BootFile, BootUrls, NoBoot, UEFI_X64_LOADER, boot_file};
+pub use client::{ClientKind, MessageKind, PxeClient, classify};
+pub use encode::{ReplyContent, ReplyKind, encode};
+pub use lease::{Exhausted, Lease, LeaseState, Leases, choose_address};
 pub use network::{Mode, Network, NetworkError, NetworkSettings, PoolRange};
+pub use packet::NotForUs;
+pub use reply::{Decision, Destination, LeaseChange, Silence, decide, destination, select_network};
+pub use script::{ScriptError, local_disk_script, mini_os_script};

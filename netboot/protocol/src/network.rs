@@ -216,6 +216,7 @@ pub enum NetworkError {
 pub struct Network {
     settings: NetworkSettings,
     reserved: BTreeSet<Ipv4Addr>,
+    pool: Vec<Ipv4Addr>,
 }
 
 impl Network {
@@ -309,9 +310,18 @@ impl Network {
         if settings.pools.is_empty() && reserved.is_empty() {
             return Err(NetworkError::Empty(name));
         }
+        let ours = [Some(settings.server), settings.router];
+        let pool = settings
+            .pools
+            .iter()
+            .flat_map(|range| u32::from(range.first)..=u32::from(range.last))
+            .map(Ipv4Addr::from)
+            .filter(|address| !reserved.contains(address) && !ours.contains(&Some(*address)))
+            .collect();
         Ok(Network {
             settings: NetworkSettings { subnet, ..settings },
             reserved,
+            pool,
         })
     }
 
@@ -353,14 +363,9 @@ impl Network {
         }
     }
 
-    /// Every address that machines without a reservation can get, in order.
-    pub fn pool_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        self.settings
-            .pools
-            .iter()
-            .flat_map(|range| u32::from(range.first)..=u32::from(range.last))
-            .map(Ipv4Addr::from)
-            .filter(|address| !self.reserved.contains(address) && !self.is_ours(*address))
+    /// Every address that machines without a reservation can get, in order of the configuration.
+    pub fn pool(&self) -> &[Ipv4Addr] {
+        &self.pool
     }
 
     fn in_pool(&self, address: Ipv4Addr) -> bool {
@@ -432,7 +437,7 @@ mod tests {
         good.subnet = "10.0.0.7/24".parse().unwrap();
         let network = Network::new(good).unwrap();
         assert_eq!(network.subnet().to_string(), "10.0.0.0/24");
-        assert_eq!(network.pool_addresses().count(), 10);
+        assert_eq!(network.pool().len(), 10);
         assert!(network.is_local());
     }
 
@@ -469,11 +474,15 @@ mod tests {
             (|s| s.pools.push(s.pools[0]), "in two pools"),
             (|s| s.pools.clear(), "neither a pool nor a reservation"),
             (
-                |s| drop(s.reservations.insert(Mac([2, 0, 0, 0, 0, 1]), s.server)),
+                |s| {
+                    s.reservations.insert(Mac([2, 0, 0, 0, 0, 1]), s.server);
+                },
                 "reserved for 02:00:00:00:00:01 is taken",
             ),
             (
-                |s| drop(s.reservations.insert(Mac([0xff; 6]), Ipv4Addr::new(10, 0, 0, 9))),
+                |s| {
+                    s.reservations.insert(Mac([0xff; 6]), Ipv4Addr::new(10, 0, 0, 9));
+                },
                 "not the address of a network card",
             ),
         ];
@@ -504,10 +513,6 @@ mod tests {
         assert!(!network.may_lease(mac, Ipv4Addr::new(10, 0, 0, 104)));
         assert!(!network.may_lease(other, Ipv4Addr::new(10, 0, 0, 103)));
         assert!(network.may_lease(other, Ipv4Addr::new(10, 0, 0, 104)));
-        assert!(
-            network
-                .pool_addresses()
-                .all(|a| a != Ipv4Addr::new(10, 0, 0, 103))
-        );
+        assert!(network.pool().iter().all(|a| *a != Ipv4Addr::new(10, 0, 0, 103)));
     }
 }

@@ -1,0 +1,401 @@
+//! Who is asking: from a DHCP message to a [`PxeClient`].
+
+use std::net::Ipv4Addr;
+
+use inventory_api::Mac;
+
+use crate::packet::{NotForUs, Packet, sub_options};
+
+/// User class of our own second stage (RFC 3004 or raw).
+pub const SLIPWAY_USER_CLASS: &[u8] = b"slipway";
+
+/// What a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Is there a server?
+    Discover,
+    /// Take, confirm or renew an address.
+    Request,
+    /// The address is in use by somebody else.
+    Decline,
+    /// The address is given back.
+    Release,
+    /// Settings without an address.
+    Inform,
+}
+
+impl MessageKind {
+    /// Lower-case name, as in `BootEventKind::Dhcp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            MessageKind::Discover => "discover",
+            MessageKind::Request => "request",
+            MessageKind::Decline => "decline",
+            MessageKind::Release => "release",
+            MessageKind::Inform => "inform",
+        }
+    }
+}
+
+/// What kind of program asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// BIOS PXE ROM (architecture 0).
+    Bios,
+    /// 32-bit UEFI PXE (6).
+    UefiIa32,
+    /// 64-bit UEFI PXE: 7, and 9 in old firmware (the RFC 4578 errata swapped them).
+    UefiX64,
+    /// 64-bit UEFI HTTP boot (16).
+    UefiX64Http,
+    /// 64-bit ARM UEFI PXE (11).
+    UefiArm64,
+    /// 64-bit ARM UEFI HTTP boot (19).
+    UefiArm64Http,
+    /// Boot firmware of another architecture.
+    OtherFirmware,
+    /// Any iPXE (or gPXE).
+    Ipxe {
+        /// It can fetch by HTTP (feature 19 of option 175; iPXE without option 175 is taken to).
+        http: bool,
+        /// It runs on UEFI.
+        efi: bool,
+    },
+    /// Our own second stage: user class "slipway". `ipxe` when it is an iPXE, else it is the mini-os.
+    SlipwayStage {
+        /// It is an iPXE that wants a script.
+        ipxe: bool,
+    },
+    /// An operating system or something else that does not boot from us.
+    Other,
+}
+
+impl ClientKind {
+    /// Stable short code, as in `BootEventKind::Dhcp`.
+    pub fn code(self) -> &'static str {
+        match self {
+            ClientKind::Bios => "bios",
+            ClientKind::UefiIa32 => "uefi-ia32",
+            ClientKind::UefiX64 => "uefi-x64",
+            ClientKind::UefiX64Http => "uefi-x64-http",
+            ClientKind::UefiArm64 => "uefi-arm64",
+            ClientKind::UefiArm64Http => "uefi-arm64-http",
+            ClientKind::OtherFirmware => "other-firmware",
+            ClientKind::Ipxe { .. } => "ipxe",
+            ClientKind::SlipwayStage { .. } => "slipway",
+            ClientKind::Other => "other",
+        }
+    }
+
+    /// Whether its messages can carry boot data back.
+    pub fn boots(self) -> bool {
+        !matches!(self, ClientKind::Other | ClientKind::SlipwayStage { ipxe: false })
+    }
+}
+
+/// A client and what it asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PxeClient {
+    /// Hardware address: the identity. Option 61 differs between the stages of one boot and is only echoed.
+    pub mac: Mac,
+    /// What kind of program asks.
+    pub kind: ClientKind,
+    /// What it asks for.
+    pub message: MessageKind,
+    /// SMBIOS UUID in its printed order; `None` when missing, of wrong length, all zero or all one.
+    pub guid: Option<[u8; 16]>,
+    /// The whole list of option 93, at most 16 entries.
+    pub architectures: Vec<u16>,
+    /// Transaction id.
+    pub xid: u32,
+    /// Relay hops.
+    pub hops: u8,
+    /// Seconds field.
+    pub secs: u16,
+    /// Flags as received.
+    pub flags: u16,
+    /// Address it uses already.
+    pub ciaddr: Ipv4Addr,
+    /// Relay's address; unspecified without a relay.
+    pub giaddr: Ipv4Addr,
+    /// Option 82, byte for byte.
+    pub relay: Option<Vec<u8>>,
+    /// Option 50.
+    pub requested: Option<Ipv4Addr>,
+    /// Option 54.
+    pub server_id: Option<Ipv4Addr>,
+    /// Option 57: longest message it takes. EDK2 says 65280 in a REQUEST.
+    pub max_size: Option<u16>,
+    /// Option 60.
+    pub vendor_class: Vec<u8>,
+    /// Option 61.
+    pub client_id: Option<Vec<u8>>,
+    /// Option 97 as received.
+    pub machine_id: Option<Vec<u8>>,
+}
+
+impl PxeClient {
+    /// Whether replies have to be broadcast.
+    pub fn wants_broadcast(&self) -> bool {
+        self.flags & 0x8000 != 0
+    }
+
+    /// Sub-option of the relay's option 82.
+    fn relay_address(&self, code: u8) -> Option<Ipv4Addr> {
+        let value = sub_options(self.relay.as_deref()?).remove(&code)?;
+        Some(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?))
+    }
+
+    /// The address that says which subnet the client is on: link selection (RFC 3527, 82.5), else giaddr. `None`:
+    /// it is on our own link.
+    pub fn link(&self) -> Option<Ipv4Addr> {
+        if self.giaddr.is_unspecified() {
+            return None;
+        }
+        Some(self.relay_address(5).unwrap_or(self.giaddr))
+    }
+
+    /// Server identifier override by the relay (RFC 5107, 82.11).
+    pub fn server_override(&self) -> Option<Ipv4Addr> {
+        if self.giaddr.is_unspecified() {
+            None
+        } else {
+            self.relay_address(11)
+        }
+    }
+}
+
+/// Who asks, or why the datagram is none of our business.
+pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
+    let packet = Packet::parse(bytes)?;
+    let options = &packet.options;
+    let message = match options.get(53).and_then(|v| v.first().copied()) {
+        None => return Err(NotForUs::NoMessageType),
+        Some(1) => MessageKind::Discover,
+        Some(3) => MessageKind::Request,
+        Some(4) => MessageKind::Decline,
+        Some(7) => MessageKind::Release,
+        Some(8) => MessageKind::Inform,
+        Some(other) => return Err(NotForUs::MessageType(other)),
+    };
+    let architectures: Vec<u16> = options
+        .get(93)
+        .unwrap_or_default()
+        .chunks_exact(2)
+        .take(16)
+        .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+        .collect();
+    let machine_id = options.get(97).filter(|id| id.len() <= 255).map(<[u8]>::to_vec);
+    Ok(PxeClient {
+        mac: packet.mac,
+        kind: kind(&packet, &architectures),
+        message,
+        guid: machine_id.as_deref().and_then(guid),
+        architectures,
+        xid: packet.xid,
+        hops: packet.hops,
+        secs: packet.secs,
+        flags: packet.flags,
+        ciaddr: packet.ciaddr,
+        giaddr: packet.giaddr,
+        relay: options.get(82).map(<[u8]>::to_vec),
+        requested: options.address(50).filter(|ip| !ip.is_unspecified()),
+        server_id: options.address(54),
+        max_size: options.u16(57),
+        vendor_class: options.get(60).unwrap_or_default().to_vec(),
+        client_id: options
+            .get(61)
+            .filter(|id| !id.is_empty() && id.len() <= 255)
+            .map(<[u8]>::to_vec),
+        machine_id,
+    })
+}
+
+fn kind(packet: &Packet, architectures: &[u16]) -> ClientKind {
+    let options = &packet.options;
+    let vendor = options.get(60).unwrap_or_default();
+    let user_class = options.get(77).unwrap_or_default();
+    let features = options.get(175).map(sub_options);
+    let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
+        || features.as_ref().is_some_and(|f| f.contains_key(&36));
+    let ipxe = features.is_some() || has_class(user_class, b"iPXE") || has_class(user_class, b"gPXE");
+    if has_class(user_class, SLIPWAY_USER_CLASS) {
+        return ClientKind::SlipwayStage {
+            ipxe: ipxe || vendor.starts_with(b"PXEClient"),
+        };
+    }
+    if ipxe {
+        let http = features.is_none_or(|f| f.get(&19).is_some_and(|v| v.iter().any(|&b| b != 0)));
+        return ClientKind::Ipxe { http, efi };
+    }
+    // By prefix only: "PXEClient" without anything behind it exists.
+    let (pxe, http) = (
+        vendor.starts_with(b"PXEClient"),
+        vendor.starts_with(b"HTTPClient"),
+    );
+    if !pxe && !http {
+        return ClientKind::Other;
+    }
+    // A list says "any of these": the first that we can serve. No option 93 at all: the oldest ROMs, BIOS.
+    let known = |arch: &u16| match (arch, http) {
+        (0, false) => Some(ClientKind::Bios),
+        (6, false) => Some(ClientKind::UefiIa32),
+        (7 | 9, false) => Some(ClientKind::UefiX64),
+        (11, false) => Some(ClientKind::UefiArm64),
+        (16, true) => Some(ClientKind::UefiX64Http),
+        (19, true) => Some(ClientKind::UefiArm64Http),
+        _ => None,
+    };
+    match architectures {
+        [] if pxe => ClientKind::Bios,
+        list => list.iter().find_map(known).unwrap_or(ClientKind::OtherFirmware),
+    }
+}
+
+/// Whether option 77 is `class`: raw (iPXE sends it so) or as a list of length-prefixed classes (RFC 3004).
+fn has_class(option: &[u8], class: &[u8]) -> bool {
+    if option == class {
+        return true;
+    }
+    let mut rest = option;
+    while let [len, tail @ ..] = rest {
+        let Some((one, tail)) = tail.split_at_checked(usize::from(*len)) else {
+            return false;
+        };
+        if one == class {
+            return true;
+        }
+        rest = tail;
+    }
+    false
+}
+
+/// The UUID of option 97: type 0, then 16 bytes with the first three fields little-endian, as EDK2 and iPXE send
+/// them (measured: 00112233-4455-... travels as 33221100 5544 ...).
+fn guid(option: &[u8]) -> Option<[u8; 16]> {
+    let [0, bytes @ ..] = option else { return None };
+    let mut guid: [u8; 16] = bytes.try_into().ok()?;
+    if guid == [0; 16] || guid == [0xff; 16] {
+        return None;
+    }
+    guid[..4].reverse();
+    guid[4..6].reverse();
+    guid[6..8].reverse();
+    Some(guid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::tests::discover;
+
+    fn kind_of(options: &[(u8, &[u8])]) -> ClientKind {
+        let mut all = vec![(53, &[1u8][..])];
+        all.extend(options);
+        classify(&discover(&all)).unwrap().kind
+    }
+
+    #[test]
+    fn architectures() {
+        let pxe: &[u8] = b"PXEClient:Arch:00007:UNDI:003000";
+        let http: &[u8] = b"HTTPClient:Arch:00016:UNDI:003000";
+        for (vendor, arch, expected) in [
+            (pxe, &[0u8, 0][..], ClientKind::Bios),
+            (b"PXEClient", &[], ClientKind::Bios),
+            (pxe, &[0, 6], ClientKind::UefiIa32),
+            (pxe, &[0, 7], ClientKind::UefiX64),
+            (pxe, &[0, 9], ClientKind::UefiX64),
+            (pxe, &[0, 11], ClientKind::UefiArm64),
+            (pxe, &[0, 27, 0, 7], ClientKind::UefiX64),
+            (pxe, &[0, 27], ClientKind::OtherFirmware),
+            (pxe, &[0], ClientKind::Bios),
+            (http, &[0, 16], ClientKind::UefiX64Http),
+            (http, &[0, 19], ClientKind::UefiArm64Http),
+            (http, &[0, 7], ClientKind::OtherFirmware),
+            (b"U-Boot", &[0, 22], ClientKind::Other),
+            (b"", &[], ClientKind::Other),
+        ] {
+            assert_eq!(
+                kind_of(&[(60, vendor), (93, arch)]),
+                expected,
+                "{vendor:?} {arch:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn ipxe_and_our_stage() {
+        let features: &[u8] = &[0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0, 0x13, 1, 1, 0x24, 1, 1];
+        let no_http: &[u8] = &[0x18, 1, 1];
+        let pxe: (u8, &[u8]) = (60, b"PXEClient:Arch:00000:UNDI:002001");
+        assert_eq!(
+            kind_of(&[pxe, (175, features)]),
+            ClientKind::Ipxe {
+                http: true,
+                efi: true
+            }
+        );
+        assert_eq!(
+            kind_of(&[pxe, (93, &[0, 0]), (175, no_http)]),
+            ClientKind::Ipxe {
+                http: false,
+                efi: false
+            }
+        );
+        assert_eq!(
+            kind_of(&[pxe, (77, b"iPXE")]),
+            ClientKind::Ipxe {
+                http: true,
+                efi: false
+            }
+        );
+        assert_eq!(
+            kind_of(&[pxe, (77, b"\x04iPXE")]),
+            ClientKind::Ipxe {
+                http: true,
+                efi: false
+            }
+        );
+        assert_eq!(
+            kind_of(&[(77, b"slipway")]),
+            ClientKind::SlipwayStage { ipxe: false }
+        );
+        assert_eq!(
+            kind_of(&[(77, b"\x03abc\x07slipway")]),
+            ClientKind::SlipwayStage { ipxe: false }
+        );
+        assert_eq!(
+            kind_of(&[pxe, (77, b"slipway"), (175, features)]),
+            ClientKind::SlipwayStage { ipxe: true }
+        );
+    }
+
+    #[test]
+    fn guid_is_swapped_and_junk_is_no_identity() {
+        let sent = [
+            0, 0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
+        ];
+        let printed = [
+            0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
+        ];
+        assert_eq!(guid(&sent), Some(printed));
+        assert_eq!(guid(&[0; 17]), None);
+        assert_eq!(guid(&[&[0][..], &[0xff; 16]].concat()), None);
+        assert_eq!(guid(&sent[..16]), None);
+        assert_eq!(guid(&[]), None);
+    }
+
+    #[test]
+    fn relay_facts() {
+        let mut bytes = discover(&[(53, &[1]), (82, &[5, 4, 10, 9, 0, 0, 11, 4, 10, 9, 0, 1])]);
+        assert_eq!(
+            classify(&bytes).unwrap().link(),
+            None,
+            "option 82 without a relay means nothing"
+        );
+        bytes[24..28].copy_from_slice(&[10, 8, 0, 1]);
+        let client = classify(&bytes).unwrap();
+        assert_eq!(client.link(), Some(Ipv4Addr::new(10, 9, 0, 0)));
+        assert_eq!(client.server_override(), Some(Ipv4Addr::new(10, 9, 0, 1)));
+    }
+}

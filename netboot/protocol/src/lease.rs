@@ -1,0 +1,322 @@
+//! Leases of one network, and the choice of an address. Pure: the journal is somebody else's.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+
+use inventory_api::{Mac, UnixMs};
+
+use crate::network::Network;
+
+/// Seconds an offered address waits for its REQUEST. EDK2 collects offers for 4 s, and retries up to 32 s.
+pub const OFFER_SECONDS: u64 = 60;
+/// Seconds a declined address is kept out of use.
+pub const DECLINE_SECONDS: u64 = 3600;
+
+/// What became of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    /// Offered, not yet requested; never written to the journal.
+    Offered,
+    /// Acknowledged.
+    Bound,
+    /// Given back. The machine gets it again as long as nobody else needs it.
+    Released,
+    /// Somebody else uses it (DECLINE): nobody gets it until `expires`.
+    Declined,
+}
+
+impl LeaseState {
+    /// Lower-case name, as in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            LeaseState::Offered => "offered",
+            LeaseState::Bound => "bound",
+            LeaseState::Released => "released",
+            LeaseState::Declined => "declined",
+        }
+    }
+
+    /// The state of that name.
+    pub fn from_name(name: &str) -> Option<LeaseState> {
+        [
+            LeaseState::Offered,
+            LeaseState::Bound,
+            LeaseState::Released,
+            LeaseState::Declined,
+        ]
+        .into_iter()
+        .find(|state| state.name() == name)
+    }
+}
+
+/// One address and the machine it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Machine.
+    pub mac: Mac,
+    /// Address.
+    pub ip: Ipv4Addr,
+    /// Until when it holds.
+    pub expires: UnixMs,
+    /// What became of it.
+    pub state: LeaseState,
+}
+
+impl Lease {
+    /// Whether nobody else may have the address now.
+    pub fn holds(&self, now: UnixMs) -> bool {
+        self.state != LeaseState::Released && now < self.expires
+    }
+
+    /// Whether the machine uses the address now.
+    pub fn is_bound(&self, now: UnixMs) -> bool {
+        self.state == LeaseState::Bound && now < self.expires
+    }
+}
+
+/// No address is left; a value, since it is a normal state of a small pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("all {pool} addresses of the pools are in use")]
+pub struct Exhausted {
+    /// Addresses in the pools.
+    pub pool: usize,
+}
+
+/// The leases of one network: at most one for each address and each machine (a declined address has no machine).
+/// Ended leases stay until the address is needed, so that a machine keeps its address.
+#[derive(Clone, Debug, Default)]
+pub struct Leases {
+    by_ip: HashMap<Ipv4Addr, Lease>,
+    by_mac: HashMap<Mac, Ipv4Addr>,
+    /// When an address can be had by another machine, earliest first.
+    free_from: BTreeSet<(UnixMs, Ipv4Addr)>,
+}
+
+impl Leases {
+    /// The machine's lease, ended ones too.
+    pub fn of(&self, mac: Mac) -> Option<Lease> {
+        self.by_ip.get(self.by_mac.get(&mac)?).copied()
+    }
+
+    /// The lease of an address, ended ones too.
+    pub fn at(&self, ip: Ipv4Addr) -> Option<Lease> {
+        self.by_ip.get(&ip).copied()
+    }
+
+    /// The machine that uses `ip` now.
+    pub fn holder(&self, ip: Ipv4Addr, now: UnixMs) -> Option<Mac> {
+        self.at(ip)
+            .filter(|lease| lease.is_bound(now))
+            .map(|lease| lease.mac)
+    }
+
+    /// Every lease, by address.
+    pub fn all(&self) -> BTreeMap<Ipv4Addr, Lease> {
+        self.by_ip.iter().map(|(&ip, &lease)| (ip, lease)).collect()
+    }
+
+    /// Takes a lease in, in place of what its address and its machine had before.
+    pub fn insert(&mut self, lease: Lease) {
+        self.remove(lease.ip);
+        if lease.state != LeaseState::Declined {
+            if let Some(old) = self.by_mac.get(&lease.mac).copied() {
+                self.remove(old);
+            }
+            self.by_mac.insert(lease.mac, lease.ip);
+        }
+        self.by_ip.insert(lease.ip, lease);
+        self.free_from.insert((free_from(&lease), lease.ip));
+    }
+
+    /// Forgets an address.
+    pub fn remove(&mut self, ip: Ipv4Addr) {
+        if let Some(old) = self.by_ip.remove(&ip) {
+            self.free_from.remove(&(free_from(&old), ip));
+            if self.by_mac.get(&old.mac) == Some(&ip) {
+                self.by_mac.remove(&old.mac);
+            }
+        }
+    }
+}
+
+fn free_from(lease: &Lease) -> UnixMs {
+    if lease.state == LeaseState::Released {
+        UnixMs(0)
+    } else {
+        lease.expires
+    }
+}
+
+/// The address for `mac`: its reservation, the one it had, the one it asks for, one never used (from a place in the
+/// pool that its MAC decides, so that even an empty journal tends to give the same), or the one free for longest.
+pub fn choose_address(
+    network: &Network,
+    leases: &Leases,
+    mac: Mac,
+    wish: Option<Ipv4Addr>,
+    now: UnixMs,
+) -> Result<Ipv4Addr, Exhausted> {
+    let usable = |ip: Ipv4Addr| {
+        let free = leases.at(ip).is_none_or(|lease| {
+            !lease.holds(now) || (lease.mac == mac && lease.state != LeaseState::Declined)
+        });
+        network.may_lease(mac, ip) && free
+    };
+    let had = leases.of(mac).map(|lease| lease.ip);
+    if let Some(ip) = [network.reservation(mac), had, wish]
+        .into_iter()
+        .flatten()
+        .find(|&ip| usable(ip))
+    {
+        return Ok(ip);
+    }
+    let pool = network.pool();
+    let exhausted = Exhausted { pool: pool.len() };
+    // A reserved address that is declined or still held: nothing else may be given to this machine.
+    if pool.is_empty() || network.reservation(mac).is_some() {
+        return Err(exhausted);
+    }
+    let start = spread(mac) as usize % pool.len();
+    let never_used = (0..pool.len()).map(|i| pool[(start + i) % pool.len()]);
+    if leases.by_ip.len() < pool.len() + network.settings().reservations.len()
+        && let Some(ip) = never_used.into_iter().find(|&ip| leases.at(ip).is_none())
+    {
+        return Ok(ip);
+    }
+    leases
+        .free_from
+        .iter()
+        .take_while(|(at, _)| *at <= now)
+        .map(|(_, ip)| *ip)
+        .find(|&ip| usable(ip))
+        .ok_or(exhausted)
+}
+
+/// A number that spreads MACs evenly (FNV-1a).
+pub(crate) fn spread(mac: Mac) -> u32 {
+    mac.0.iter().fold(0x811c_9dc5, |hash, &byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{NetworkSettings, PoolRange};
+    use proptest::prelude::*;
+
+    const NOW: UnixMs = UnixMs(1_000_000);
+
+    fn network(addresses: u8) -> Network {
+        let mut settings =
+            NetworkSettings::new("lab", Ipv4Addr::new(10, 0, 0, 1), "10.0.0.0/24".parse().unwrap());
+        settings.pools = vec![PoolRange {
+            first: Ipv4Addr::new(10, 0, 0, 10),
+            last: Ipv4Addr::new(10, 0, 0, 9 + addresses),
+        }];
+        settings
+            .reservations
+            .insert(mac(200), Ipv4Addr::new(10, 0, 0, 10));
+        Network::new(settings).unwrap()
+    }
+
+    fn mac(n: u8) -> Mac {
+        Mac([2, 0, 0, 0, 0, n])
+    }
+
+    fn lease(n: u8, last: u8, seconds: u64, state: LeaseState) -> Lease {
+        Lease {
+            mac: mac(n),
+            ip: Ipv4Addr::new(10, 0, 0, last),
+            expires: NOW.plus_seconds(seconds),
+            state,
+        }
+    }
+
+    #[test]
+    fn sticky_wish_reservation_and_reuse() {
+        let network = network(3);
+        let mut leases = Leases::default();
+        assert_eq!(
+            choose_address(&network, &leases, mac(200), None, NOW),
+            Ok(Ipv4Addr::new(10, 0, 0, 10))
+        );
+        let wish = Some(Ipv4Addr::new(10, 0, 0, 12));
+        assert_eq!(
+            choose_address(&network, &leases, mac(1), wish, NOW),
+            Ok(wish.unwrap())
+        );
+        leases.insert(lease(1, 11, 100, LeaseState::Bound));
+        assert_eq!(
+            choose_address(&network, &leases, mac(1), wish, NOW),
+            Ok(Ipv4Addr::new(10, 0, 0, 11)),
+            "sticky"
+        );
+        assert_eq!(
+            choose_address(&network, &leases, mac(2), None, NOW),
+            Ok(Ipv4Addr::new(10, 0, 0, 12))
+        );
+        leases.insert(lease(2, 12, 50, LeaseState::Bound));
+        assert_eq!(
+            choose_address(&network, &leases, mac(3), None, NOW),
+            Err(Exhausted { pool: 2 })
+        );
+        let later = NOW.plus_seconds(60);
+        assert_eq!(
+            choose_address(&network, &leases, mac(3), None, later),
+            Ok(Ipv4Addr::new(10, 0, 0, 12))
+        );
+        leases.insert(lease(1, 11, 100, LeaseState::Released));
+        assert_eq!(
+            choose_address(&network, &leases, mac(3), None, NOW),
+            Ok(Ipv4Addr::new(10, 0, 0, 11))
+        );
+    }
+
+    #[test]
+    fn a_declined_address_is_nobodys() {
+        let network = network(3);
+        let mut leases = Leases::default();
+        leases.insert(lease(1, 11, 100, LeaseState::Declined));
+        leases.insert(lease(200, 10, 100, LeaseState::Declined));
+        assert_eq!(
+            choose_address(&network, &leases, mac(1), None, NOW),
+            Ok(Ipv4Addr::new(10, 0, 0, 12))
+        );
+        assert!(choose_address(&network, &leases, mac(200), None, NOW).is_err());
+    }
+
+    proptest! {
+        /// Whatever happens, no two machines hold one address, and indexes agree.
+        #[test]
+        fn no_address_twice(steps in proptest::collection::vec((0u8..12, 0u8..4, 0i64..200), 1..200)) {
+            let network = network(6);
+            let mut leases = Leases::default();
+            let mut now = NOW;
+            for (who, what, wait) in steps {
+                now = UnixMs(now.0 + wait * 1000);
+                match what {
+                    0 | 1 => {
+                        if let Ok(ip) = choose_address(&network, &leases, mac(who), None, now) {
+                            prop_assert!(network.may_lease(mac(who), ip));
+                            if let Some(other) = leases.at(ip) {
+                                prop_assert!(!other.holds(now) || other.mac == mac(who));
+                            }
+                            let state = if what == 0 { LeaseState::Offered } else { LeaseState::Bound };
+                            leases.insert(Lease { mac: mac(who), ip, expires: now.plus_seconds(100), state });
+                        } else {
+                            prop_assert!(leases.by_ip.values().filter(|l| l.holds(now)).count() >= 5);
+                        }
+                    }
+                    _ => if let Some(old) = leases.of(mac(who)) {
+                        let state = if what == 2 { LeaseState::Released } else { LeaseState::Declined };
+                        leases.insert(Lease { state, ..old });
+                    }
+                }
+                prop_assert_eq!(leases.by_ip.len(), leases.free_from.len());
+                prop_assert!(leases.by_mac.iter().all(|(m, ip)| leases.by_ip[ip].mac == *m));
+                prop_assert!(leases.by_ip.len() <= 6);
+            }
+        }
+    }
+}

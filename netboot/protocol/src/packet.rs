@@ -1,0 +1,256 @@
+//! The shape of a DHCP message, read defensively.
+//!
+//! dhcproto 0.15 reads and writes the fields; this file stands in front of it, because it panics for `hlen` > 16,
+//! drops every option after a malformed one, keeps only the first architecture of option 93, ignores overload
+//! (option 52) and cannot give option 82 back byte for byte (netboot-measured.md 1.2).
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use dhcproto::v4::{MAGIC, borrowed};
+use inventory_api::Mac;
+
+/// Shortest message: header and magic cookie (RFC 2131, section 2).
+const MIN_BYTES: usize = 240;
+/// Longest message we look at. Over Ethernet nothing longer arrives unfragmented.
+pub const MAX_BYTES: usize = 1500;
+
+/// Why a datagram is not for us. Codes are stable: log field, metric label and history use them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotForUs {
+    /// Shorter than a header.
+    TooShort,
+    /// Longer than [`MAX_BYTES`].
+    TooLong,
+    /// Not a BOOTREQUEST.
+    NotRequest,
+    /// Not Ethernet with six-byte addresses.
+    HardwareType,
+    /// No DHCP magic cookie.
+    BadCookie,
+    /// The client address is no NIC's.
+    JunkMac,
+    /// No option 53: plain BOOTP.
+    NoMessageType,
+    /// A message type that no client sends to a DHCP server, or that we do not serve (lease query, ...).
+    MessageType(u8),
+}
+
+impl NotForUs {
+    /// Stable short code.
+    pub fn code(self) -> &'static str {
+        match self {
+            NotForUs::TooShort => "too-short",
+            NotForUs::TooLong => "too-long",
+            NotForUs::NotRequest => "not-a-request",
+            NotForUs::HardwareType => "hardware-type",
+            NotForUs::BadCookie => "bad-cookie",
+            NotForUs::JunkMac => "junk-mac",
+            NotForUs::NoMessageType => "no-message-type",
+            NotForUs::MessageType(_) => "message-type",
+        }
+    }
+}
+
+/// Raw options by code. The parts of an option that was split or repeated are joined in order (RFC 3396).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawOptions(BTreeMap<u8, Vec<u8>>);
+
+impl RawOptions {
+    /// Bytes of an option, `None` when absent.
+    pub fn get(&self, code: u8) -> Option<&[u8]> {
+        self.0.get(&code).map(Vec::as_slice)
+    }
+
+    /// An option that is one address.
+    pub fn address(&self, code: u8) -> Option<Ipv4Addr> {
+        let bytes: [u8; 4] = self.get(code)?.get(..4)?.try_into().ok()?;
+        Some(Ipv4Addr::from(bytes))
+    }
+
+    /// An option that is one 16-bit number.
+    pub fn u16(&self, code: u8) -> Option<u16> {
+        let bytes: [u8; 2] = self.get(code)?.get(..2)?.try_into().ok()?;
+        Some(u16::from_be_bytes(bytes))
+    }
+
+    /// Reads an option field to its end marker; a truncated last option is dropped, what came before it stays.
+    fn read(&mut self, mut field: &[u8]) {
+        while let [code, rest @ ..] = field {
+            match code {
+                0 => field = rest,
+                255 => return,
+                _ => {
+                    let [len, rest @ ..] = rest else { return };
+                    let Some((value, rest)) = rest.split_at_checked(usize::from(*len)) else {
+                        return;
+                    };
+                    self.0.entry(*code).or_default().extend_from_slice(value);
+                    field = rest;
+                }
+            }
+        }
+    }
+}
+
+/// Sub-options of an encapsulated option (43, 82, 175), last one wins.
+pub fn sub_options(bytes: &[u8]) -> BTreeMap<u8, Vec<u8>> {
+    let mut options = RawOptions::default();
+    options.read(bytes);
+    options.0
+}
+
+/// A well-formed BOOTREQUEST from an Ethernet NIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// Client hardware address.
+    pub mac: Mac,
+    /// Relay hops.
+    pub hops: u8,
+    /// Transaction id.
+    pub xid: u32,
+    /// Seconds since the client began; EDK2 swaps its bytes on port 4011.
+    pub secs: u16,
+    /// Flags; 0x8000 is broadcast.
+    pub flags: u16,
+    /// Address the client uses already.
+    pub ciaddr: Ipv4Addr,
+    /// Relay's address.
+    pub giaddr: Ipv4Addr,
+    /// Options, those in overloaded `file` and `sname` fields too.
+    pub options: RawOptions,
+}
+
+impl Packet {
+    /// Reads a datagram.
+    pub fn parse(bytes: &[u8]) -> Result<Packet, NotForUs> {
+        if bytes.len() < MIN_BYTES {
+            return Err(NotForUs::TooShort);
+        }
+        if bytes.len() > MAX_BYTES {
+            return Err(NotForUs::TooLong);
+        }
+        if bytes[0] != 1 {
+            return Err(NotForUs::NotRequest);
+        }
+        if bytes[1] != 1 || bytes[2] != 6 {
+            return Err(NotForUs::HardwareType);
+        }
+        if bytes[236..240] != MAGIC {
+            return Err(NotForUs::BadCookie);
+        }
+        // From here on dhcproto's accessors cannot panic: 240 bytes are there and hlen is 6.
+        let header = borrowed::Message::new(bytes).map_err(|_| NotForUs::TooShort)?;
+        let mac = Mac(header.chaddr().try_into().map_err(|_| NotForUs::HardwareType)?);
+        if mac.is_junk() {
+            return Err(NotForUs::JunkMac);
+        }
+        let mut options = RawOptions::default();
+        options.read(&bytes[MIN_BYTES..]);
+        let overload = options.get(52).and_then(|v| v.first().copied()).unwrap_or(0);
+        if overload & 1 != 0 {
+            options.read(&bytes[108..236]);
+        }
+        if overload & 2 != 0 {
+            options.read(&bytes[44..108]);
+        }
+        Ok(Packet {
+            mac,
+            hops: header.hops(),
+            xid: header.xid(),
+            secs: header.secs(),
+            flags: u16::from(header.flags()),
+            ciaddr: header.ciaddr(),
+            giaddr: header.giaddr(),
+            options,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A DISCOVER with these options, for tests.
+    pub(crate) fn discover(options: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; 236];
+        bytes[..3].copy_from_slice(&[1, 1, 6]);
+        bytes[4..8].copy_from_slice(&[0xde, 0xad, 0xbe, 0xef]);
+        bytes[28..34].copy_from_slice(&[0x52, 0x54, 0, 0, 0, 1]);
+        bytes.extend(MAGIC);
+        for (code, value) in options {
+            bytes.extend([*code, value.len() as u8]);
+            bytes.extend(*value);
+        }
+        bytes.push(255);
+        bytes
+    }
+
+    #[test]
+    fn refusals_have_their_reason() {
+        let good = discover(&[(53, &[1])]);
+        assert!(Packet::parse(&good).is_ok());
+        let with = |at: usize, value: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = value;
+            Packet::parse(&bytes).unwrap_err()
+        };
+        assert_eq!(Packet::parse(&[]), Err(NotForUs::TooShort));
+        assert_eq!(Packet::parse(&good[..239]), Err(NotForUs::TooShort));
+        assert_eq!(Packet::parse(&vec![1; 1501]), Err(NotForUs::TooLong));
+        assert_eq!(with(0, 2), NotForUs::NotRequest);
+        assert_eq!(with(1, 6), NotForUs::HardwareType);
+        assert_eq!(
+            with(2, 255),
+            NotForUs::HardwareType,
+            "dhcproto alone panics on this one"
+        );
+        assert_eq!(with(236, 0), NotForUs::BadCookie);
+        assert_eq!(with(28, 0x01), NotForUs::JunkMac);
+    }
+
+    #[test]
+    fn options_survive_a_torn_tail_and_are_joined() {
+        let mut bytes = discover(&[
+            (53, &[1]),
+            (82, &[1, 2, 9, 9]),
+            (12, b"b\xe9b\xe9"),
+            (82, &[2, 1, 7]),
+        ]);
+        bytes.pop();
+        bytes.extend([60, 200, b'P']);
+        let packet = Packet::parse(&bytes).unwrap();
+        assert_eq!(packet.options.get(53), Some(&[1][..]));
+        assert_eq!(packet.options.get(82), Some(&[1, 2, 9, 9, 2, 1, 7][..]));
+        assert_eq!(
+            packet.options.get(12),
+            Some(&b"b\xe9b\xe9"[..]),
+            "not UTF-8, kept as it came"
+        );
+        assert_eq!(packet.options.get(60), None);
+    }
+
+    #[test]
+    fn overloaded_fields_are_read() {
+        let mut bytes = discover(&[(52, &[3])]);
+        bytes[108..112].copy_from_slice(&[53, 1, 1, 255]);
+        bytes[44..48].copy_from_slice(&[93, 2, 0, 7]);
+        let packet = Packet::parse(&bytes).unwrap();
+        assert_eq!(packet.options.get(53), Some(&[1][..]));
+        assert_eq!(packet.options.u16(93), Some(7));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
+            let _ = Packet::parse(&bytes);
+            let _ = sub_options(&bytes);
+            let mut with_header = discover(&[]);
+            with_header.pop();
+            with_header.extend(bytes);
+            with_header.truncate(MAX_BYTES);
+            prop_assert!(Packet::parse(&with_header).is_ok());
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The answer to a DHCP message: a reply or a silence with its reason, and what becomes of the lease.
+
+use std::net::Ipv4Addr;
+
+use inventory_api::UnixMs;
+use inventory_api::boot::BootTarget;
+
+use crate::boot::{BootFile, BootUrls, boot_file};
+use crate::client::{MessageKind, PxeClient};
+use crate::encode::{ReplyContent, ReplyKind};
+use crate::lease::{DECLINE_SECONDS, Exhausted, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address};
+use crate::network::Network;
+
+/// Where a reply goes (RFC 2131, 4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To the relay, port 67.
+    Relay(Ipv4Addr),
+    /// To an address the client has, port 68.
+    Unicast(Ipv4Addr),
+    /// To 255.255.255.255 port 68 (not the subnet's broadcast address).
+    Broadcast,
+    /// To an address the client does not have yet, port 68: needs the link address `PxeClient::mac`, since the client
+    /// answers no ARP.
+    Link(Ipv4Addr),
+}
+
+/// Why there is no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// The machine is to be ignored.
+    Ignored,
+    /// No network is configured for where it comes from.
+    UnknownNetwork,
+    /// It took another server's offer.
+    OtherServer,
+    /// It confirms or renews an address that we never gave it: not ours to refuse.
+    UnknownBinding,
+    /// No address is left.
+    Exhausted(Exhausted),
+    /// A REQUEST, DECLINE or INFORM without the address it is about.
+    NoAddress,
+    /// An INFORM from an address outside the network.
+    ForeignAddress,
+    /// A RELEASE: the address is free again.
+    Released,
+    /// A DECLINE: the address is out of use for an hour.
+    Declined,
+}
+
+impl Silence {
+    /// Stable short code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Silence::Ignored => "ignored",
+            Silence::UnknownNetwork => "unknown-network",
+            Silence::OtherServer => "other-server",
+            Silence::UnknownBinding => "unknown-binding",
+            Silence::Exhausted(_) => "pool-exhausted",
+            Silence::NoAddress => "no-address",
+            Silence::ForeignAddress => "foreign-address",
+            Silence::Released => "released",
+            Silence::Declined => "declined",
+        }
+    }
+}
+
+/// What to do about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The answer.
+    pub answer: Result<ReplyContent, Silence>,
+    /// A change of the leases, to be made before anything else; a change that is not an offer has to be durable before
+    /// the answer is sent.
+    pub change: Option<LeaseChange>,
+}
+
+/// A change of the leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// Takes this in.
+    Insert(Lease),
+    /// Forgets an offer that was not taken.
+    Forget(Ipv4Addr),
+}
+
+fn silent(reason: Silence) -> Decision {
+    Decision {
+        answer: Err(reason),
+        change: None,
+    }
+}
+
+/// The network a client is on: by the relay's link address, else the local one among `networks` (those that are
+/// served through the interface the message came in by).
+pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Option<&'a Network> {
+    match client.link() {
+        Some(link) => networks.iter().find(|network| network.subnet().contains(&link)),
+        None => networks.iter().find(|network| network.is_local()),
+    }
+}
+
+/// Decides about one message. `target` is what the machine boots now; it counts only for clients that boot.
+pub fn decide(
+    client: &PxeClient,
+    network: &Network,
+    leases: &Leases,
+    target: BootTarget,
+    urls: &BootUrls,
+    now: UnixMs,
+) -> Decision {
+    if client.kind.boots() && target == BootTarget::Ignore {
+        return silent(Silence::Ignored);
+    }
+    match client.message {
+        MessageKind::Discover => discover(client, network, leases, urls, now),
+        MessageKind::Request => request(client, network, leases, urls, now),
+        MessageKind::Release => release(client, network, leases, now),
+        MessageKind::Decline => decline(client, network, leases, now),
+        MessageKind::Inform => inform(client, network, urls),
+    }
+}
+
+fn discover(
+    client: &PxeClient,
+    network: &Network,
+    leases: &Leases,
+    urls: &BootUrls,
+    now: UnixMs,
+) -> Decision {
+    let ip = match choose_address(network, leases, client.mac, client.requested, now) {
+        Ok(ip) => ip,
+        Err(exhausted) => return silent(Silence::Exhausted(exhausted)),
+    };
+    // A binding that is still running stays one: a repeated DISCOVER must not shorten it.
+    let bound = leases
+        .of(client.mac)
+        .is_some_and(|lease| lease.ip == ip && lease.is_bound(now));
+    let offer = Lease {
+        mac: client.mac,
+        ip,
+        expires: now.plus_seconds(OFFER_SECONDS),
+        state: LeaseState::Offered,
+    };
+    Decision {
+        answer: Ok(content(client, network, urls, ReplyKind::Offer, ip)),
+        change: (!bound).then_some(LeaseChange::Insert(offer)),
+    }
+}
+
+fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUrls, now: UnixMs) -> Decision {
+    let ours = leases.of(client.mac);
+    let selecting = client.server_id.is_some();
+    if let Some(server) = client.server_id
+        && server != network.server()
+        && Some(server) != client.server_override()
+    {
+        let offered = ours.filter(|lease| lease.state == LeaseState::Offered);
+        return Decision {
+            answer: Err(Silence::OtherServer),
+            change: offered.map(|lease| LeaseChange::Forget(lease.ip)),
+        };
+    }
+    let renewing = !client.ciaddr.is_unspecified();
+    let wanted = if renewing && !selecting {
+        Some(client.ciaddr)
+    } else {
+        client.requested
+    };
+    let Some(wanted) = wanted.or(renewing.then_some(client.ciaddr)) else {
+        return silent(Silence::NoAddress);
+    };
+    // INIT-REBOOT, RENEWING, REBINDING of an address that we know nothing of: another server may have given it.
+    let known = ours.is_some() || network.reservation(client.mac).is_some();
+    if !selecting && !known {
+        return silent(Silence::UnknownBinding);
+    }
+    match choose_address(network, leases, client.mac, Some(wanted), now) {
+        Ok(ip) if ip == wanted => {
+            let content = content(client, network, urls, ReplyKind::Ack, ip);
+            let seconds = u64::from(content.lease_seconds.unwrap_or(0));
+            let lease = Lease {
+                mac: client.mac,
+                ip,
+                expires: now.plus_seconds(seconds),
+                state: LeaseState::Bound,
+            };
+            Decision {
+                answer: Ok(content),
+                change: Some(LeaseChange::Insert(lease)),
+            }
+        }
+        // It may not have that address: it shall begin again at once, not when its patience ends.
+        Ok(_) | Err(_) => Decision {
+            answer: Ok(nak()),
+            change: None,
+        },
+    }
+}
+
+fn release(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Decision {
+    let theirs = leases
+        .of(client.mac)
+        .filter(|lease| lease.ip == client.ciaddr && lease.is_bound(now));
+    let for_us = client.server_id.is_none_or(|server| server == network.server());
+    match theirs {
+        Some(lease) if for_us => Decision {
+            answer: Err(Silence::Released),
+            change: Some(LeaseChange::Insert(Lease {
+                state: LeaseState::Released,
+                ..lease
+            })),
+        },
+        _ => silent(Silence::UnknownBinding),
+    }
+}
+
+fn decline(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Decision {
+    let Some(ip) = client.requested else {
+        return silent(Silence::NoAddress);
+    };
+    if client.server_id.is_some_and(|server| server != network.server()) {
+        return silent(Silence::OtherServer);
+    }
+    // Only the machine that was given the address may take it out of use: no stranger empties the pool.
+    match leases
+        .of(client.mac)
+        .filter(|lease| lease.ip == ip && lease.holds(now))
+    {
+        Some(lease) => Decision {
+            answer: Err(Silence::Declined),
+            change: Some(LeaseChange::Insert(Lease {
+                state: LeaseState::Declined,
+                expires: now.plus_seconds(DECLINE_SECONDS),
+                ..lease
+            })),
+        },
+        None => silent(Silence::UnknownBinding),
+    }
+}
+
+fn inform(client: &PxeClient, network: &Network, urls: &BootUrls) -> Decision {
+    if client.ciaddr.is_unspecified() {
+        return silent(Silence::NoAddress);
+    }
+    if !network.subnet().contains(&client.ciaddr) {
+        return silent(Silence::ForeignAddress);
+    }
+    let content = ReplyContent {
+        kind: ReplyKind::Ack,
+        address: Ipv4Addr::UNSPECIFIED,
+        lease_seconds: None,
+        boot: boot_file(client, urls),
+    };
+    Decision {
+        answer: Ok(content),
+        change: None,
+    }
+}
+
+fn nak() -> ReplyContent {
+    ReplyContent {
+        kind: ReplyKind::Nak,
+        address: Ipv4Addr::UNSPECIFIED,
+        lease_seconds: None,
+        boot: BootFile::None(crate::boot::NoBoot::NotBooting),
+    }
+}
+
+fn content(
+    client: &PxeClient,
+    network: &Network,
+    urls: &BootUrls,
+    kind: ReplyKind,
+    address: Ipv4Addr,
+) -> ReplyContent {
+    let settings = network.settings();
+    let seconds = if client.kind.boots() {
+        settings.lease_seconds_boot
+    } else {
+        settings.lease_seconds
+    };
+    // OFFER and ACK carry the same boot data: EDK2 and iPXE read both.
+    ReplyContent {
+        kind,
+        address,
+        lease_seconds: Some(seconds),
+        boot: boot_file(client, urls),
+    }
+}
+
+/// Where the reply goes.
+pub fn destination(client: &PxeClient, content: &ReplyContent) -> Destination {
+    if !client.giaddr.is_unspecified() {
+        Destination::Relay(client.giaddr)
+    } else if content.kind == ReplyKind::Nak {
+        Destination::Broadcast
+    } else if !client.ciaddr.is_unspecified() {
+        Destination::Unicast(client.ciaddr)
+    } else if client.wants_broadcast() || content.address.is_unspecified() {
+        Destination::Broadcast
+    } else {
+        Destination::Link(content.address)
+    }
+}
