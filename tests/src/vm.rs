@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::artefacts::run_directory;
+use crate::artefacts::{run_directory, state};
 use crate::child::Owned;
 use crate::qmp::Qmp;
 use crate::wait;

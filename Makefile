@@ -1,0 +1,65 @@
+# Slipway: `make demo` shows it, `make test` checks it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+FIRMWARE ?= bios
+export FIRMWARE
+
+# The agent is static: musl where rustc has it, else glibc linked statically.
+MUSL := x86_64-unknown-linux-musl
+GNU := x86_64-unknown-linux-gnu
+AGENT_TARGET = $(shell [ -d "$$(rustc --print target-libdir --target $(MUSL) 2>/dev/null)" ] && echo $(MUSL) || echo $(GNU))
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+AGENT = $(TARGET_DIR)/$(AGENT_TARGET)/agent/slipway-agent
+
+.PHONY: help demo test bench fmt clean setup agent mini-os image check invariants
+
+help:
+	@echo 'make demo            power on a virtual server with an empty disk and watch it become a Debian'
+	@echo '                     (FIRMWARE=bios or uefi; DEMO_ONCE=1 ends when the machine is deployed)'
+	@echo 'make test            format, lints, licences, and all test levels that can run here'
+	@echo 'make bench           measure; the table goes to docs/bench.md'
+	@echo 'make mini-os image   build what machines boot and what they get, into .slipway/'
+	@echo 'make fmt clean'
+
+setup:
+	@.ci/setup
+
+# The agent gets a build of its own: a build of the whole workspace would link the features that the server needs.
+agent: setup
+	@$(if $(filter $(GNU),$(AGENT_TARGET)),RUSTFLAGS='-C target-feature=+crt-static') \
+	  cargo build --locked --quiet -p agent --bin slipway-agent --profile agent --target $(AGENT_TARGET)
+
+# Both look at their inputs first and do nothing when what is there was made of the same.
+mini-os: agent
+	@cargo run --locked --quiet -p e2e --bin artefacts -- mini-os --agent $(AGENT)
+
+image: setup
+	@cargo run --locked --quiet -p e2e --bin artefacts -- image
+
+demo: mini-os image
+	@cargo build --locked --quiet -p inventory -p e2e --bins
+	@cargo run --locked --quiet -p e2e --bin demo
+
+# One pass over the workspace before the artefacts are made, so that cargo builds the dependencies once.
+test:
+	@.ci/setup --tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo deny --offline --log-level error check licenses bans sources
+	cargo build --workspace --all-targets --locked
+	$(MAKE) mini-os image
+	levels=$$(cargo run --locked --quiet -p e2e --bin levels) && \
+	  cargo nextest run --workspace --locked -E "$$levels"
+
+bench: mini-os image
+	@cargo build --locked --quiet -p inventory -p e2e --bins
+	@cargo run --locked --quiet -p e2e --bin bench
+
+fmt:
+	cargo fmt --all
+
+clean:
+	rm -rf .slipway
+	cargo clean
