@@ -37,26 +37,29 @@ const PLACEHOLDERS: &[&str] = &[
     "assettag",
     "badindex",
     "basebboardassettag",
+    "chassisassettag",
+    "chassismanufacturer",
     "chassisserialnumber",
     "chassisversion",
     "defaultstring",
-    "dimm",
     "empty",
     "fillbyoem",
     "filledbyoem",
     "invalid",
     "manufacturer",
-    "na",
     "n/a",
+    "na",
     "noasset",
     "noassetinformation",
     "noassettag",
     "nodimm",
+    "noenclosure",
     "nomodule",
     "nomoduleinstalled",
     "none",
     "notapplicable",
     "notavailable",
+    "notdefined",
     "notinstalled",
     "notpresent",
     "notprovided",
@@ -66,14 +69,17 @@ const PLACEHOLDERS: &[&str] = &[
     "null",
     "nullstring",
     "oem",
+    "oemchassismanufacturer",
+    "oemchassisserialnumber",
+    "oemchassisversion",
     "oemdefault",
     "outofspec",
     "partnum",
     "partnumber",
     "productname",
     "reserved",
-    "sernum",
     "serialnumber",
+    "sernum",
     "skunumber",
     "sn",
     "socketdesignation",
@@ -82,14 +88,36 @@ const PLACEHOLDERS: &[&str] = &[
     "systemproductname",
     "systemserialnumber",
     "systemversion",
+    "tbdbyoem",
     "tobefilledbyoem",
     "tobefilledbyom",
+    "type2boardassettag",
+    "type2boardproductname1",
+    "type2boardserialnumber",
+    "type2boardvendorname1",
+    "type2boardversion",
     "undefined",
     "unknow",
     "unknown",
     "unspecified",
     "version",
+    "xx",
     "xxxxx",
+];
+
+/// Placeholders that count: "Manufacturer07", "Dimm3_PartNum", "ChannelA_Dimm2_Manufacturer", "A1_AssetTagNum0".
+/// Compared without digits; the slot before the word is any.
+const COUNTED: &[&str] = &[
+    "assettagnum",
+    "manufacturer",
+    "manufacturernamestring",
+    "modulepartnumber",
+    "partnum",
+    "partnumber",
+    "sernum",
+    "serialnumber",
+    "typefamily",
+    "typesku",
 ];
 
 fn is_placeholder(text: &str) -> bool {
@@ -101,8 +129,22 @@ fn is_placeholder(text: &str) -> bool {
         })
         .flat_map(char::to_lowercase)
         .collect();
-    key.is_empty() || key.chars().all(|c| c == '0') || PLACEHOLDERS.contains(&key.as_str())
+    if key.is_empty() || key.chars().all(|c| c == '0') || PLACEHOLDERS.contains(&key.as_str()) {
+        return true;
+    }
+    // Only a text with a count or a slot in it: "Acme Manufacturer" is a name.
+    let words: String = key.chars().filter(|c| !c.is_ascii_digit()).collect();
+    words.len() < key.len()
+        && !text.contains(' ')
+        && COUNTED.iter().any(|counted| {
+            words.strip_suffix(counted).is_some_and(|slot| {
+                slot.is_empty() || slot.starts_with("dimm") || slot.starts_with("channel") || slot.len() == 1
+            })
+        })
 }
+
+/// The beginnings of counting that makers leave, with the letters of their field before it.
+const COUNTING: [&str; 2] = ["1234567890", "0123456789"];
 
 fn is_filler(text: &str) -> bool {
     let key: String = text
@@ -112,14 +154,102 @@ fn is_filler(text: &str) -> bool {
         .to_ascii_uppercase();
     let hex = key.strip_prefix("0X").unwrap_or(&key);
     let one_sign = |key: &str| {
-        key.len() > 1
-            && key.bytes().all(|b| b == key.as_bytes()[0])
-            && matches!(key.as_bytes()[0], b'0' | b'F' | b'X')
+        let first = key.as_bytes().first().copied();
+        key.len() > 1 && key.bytes().all(|b| Some(b) == first) && matches!(first, Some(b'0' | b'F' | b'X'))
     };
-    one_sign(&key)
-        || one_sign(hex)
-        || matches!(
-            key.as_str(),
-            "123456789" | "0123456789" | "1234567890" | "12345678"
-        )
+    let counting = COUNTING.iter().any(|all| {
+        // "01234567", "123456789", "01234567890123456789AB", "BSN12345678901234567".
+        key.len() >= 8 && (all.starts_with(&key) || key.contains(all))
+    });
+    one_sign(&key) || one_sign(hex) || counting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_of_real_tables_are_no_facts() {
+        for junk in [
+            "",
+            "   ",
+            "To Be Filled By O.E.M.",
+            "To be filled by O.E.M",
+            "Not Specified",
+            "NO DIMM",
+            "Default string",
+            "Unknown",
+            "UNKNOWN",
+            "....................",
+            "0000000000",
+            "00",
+            "--",
+            "[Empty]",
+            "(none)",
+            "None",
+            "N/A",
+            "Not Set",
+            "TBD by OEM",
+            "Fill By OEM",
+            "System Product Name",
+            "SKU Number",
+            "Manufacturer07",
+            "ModulePartNumber01",
+            "Dimm3_Manufacturer_Name_String",
+            "ChannelA_Dimm2_PartNum",
+            "A1_AssetTagNum0",
+            "Type2 - Board Serial Number",
+            "OEM Chassis Serial Number",
+            "xx",
+            "NULL",
+            "No Asset Information",
+            "<BAD INDEX>",
+            "\0\0",
+            "\u{202e}",
+        ] {
+            assert_eq!(fact(junk), None, "{junk:?}");
+        }
+        for junk in [
+            "FFFFFFFF",
+            "0x00000000",
+            "XXXXXXX",
+            ".XXXXXXX.XXXXXXXXXXXXXX.",
+            "1234567890.",
+            "01234567",
+            "ATN12345678901234567",
+        ] {
+            assert_eq!(serial(junk), None, "{junk:?}");
+        }
+    }
+
+    #[test]
+    fn facts_that_look_odd_stay() {
+        for real in [
+            "Super Server",
+            "42",
+            "0100",
+            "4242",
+            "Dell Inc.",
+            "SKU=NotProvided;ModelName=PowerEdge R630",
+            ".790H8D2.CN7475162M0382.",
+            "00AD00B300AD",
+            "P1-DIMMA1",
+            "OEM-R 720xd",
+            "M393B5270CH0-CH9",
+            "Rev B",
+            "F-18.05.100",
+            "DIMM 1",
+            "DIMM_A1",
+            "1.0",
+            "Other World",
+        ] {
+            assert_eq!(serial(real).as_deref(), Some(real));
+        }
+        assert_eq!(
+            fact("  PowerEdge 6450/550         ").as_deref(),
+            Some("PowerEdge 6450/550")
+        );
+        assert_eq!(fact("a\u{1b}[31mb\nc").as_deref(), Some("a[31mbc"));
+        assert_eq!(text(&"x".repeat(5000)).unwrap().len(), FACT_LIMIT);
+    }
 }

@@ -2,8 +2,14 @@
 
 mod boot;
 mod clean;
+mod cpu;
+mod disks;
+mod ethtool;
 mod memory;
+mod nics;
+mod pci;
 mod roots;
+mod smbios;
 mod text;
 
 use std::fmt::Display;
@@ -12,7 +18,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use inventory_api::UnixMs;
-use inventory_api::report::{AssetReport, CollectorProblem, REPORT_SCHEMA};
+use inventory_api::report::{AssetReport, BootFacts, CollectorProblem, CpuFacts, REPORT_SCHEMA};
 
 pub use roots::Roots;
 pub use text::render_text;
@@ -58,8 +64,18 @@ pub fn collect(roots: &Roots) -> AssetReport {
         start(roots, "boot", |roots, problems, part| {
             part.boot = boot::collect(roots, problems)
         }),
+        start(roots, "cpu", |roots, problems, part| {
+            part.cpu = cpu::collect(roots, problems)
+        }),
+        start(roots, "smbios", smbios::collect),
         start(roots, "memory", |roots, problems, part| {
             part.memory.usable_bytes = memory::usable_bytes(roots, problems);
+        }),
+        start(roots, "disks", |roots, problems, part| {
+            part.disks = disks::collect(roots, problems)
+        }),
+        start(roots, "nics", |roots, problems, part| {
+            part.nics = nics::collect(roots, problems)
         }),
     ];
     let mut report = AssetReport {
@@ -122,22 +138,102 @@ fn start(
     (name, receiver)
 }
 
-/// Adds one collector's part.
+/// Adds one collector's part. For what the kernel and SMBIOS both tell, the part that was merged first goes before.
 fn merge(report: &mut AssetReport, part: AssetReport) {
-    let AssetReport {
-        boot,
-        memory,
-        problems,
-        ..
-    } = part;
-    if boot != Default::default() {
-        report.boot = boot;
+    if part.boot != BootFacts::default() {
+        report.boot = part.boot;
     }
-    report.memory.usable_bytes = report.memory.usable_bytes.or(memory.usable_bytes);
-    report.problems.extend(problems);
+    report.system = report.system.take().or(part.system);
+    report.board = report.board.take().or(part.board);
+    report.chassis = report.chassis.take().or(part.chassis);
+    report.firmware = report.firmware.take().or(part.firmware);
+    report.cpu = match (report.cpu.take(), part.cpu) {
+        (Some(first), Some(second)) => Some(CpuFacts {
+            sockets: first.sockets.or(second.sockets),
+            vendor: first.vendor.or(second.vendor),
+            model: first.model.or(second.model),
+            cores: first.cores.or(second.cores),
+            threads: first.threads.or(second.threads),
+            flags: if first.flags.is_empty() {
+                second.flags
+            } else {
+                first.flags
+            },
+            processors: if first.processors.is_empty() {
+                second.processors
+            } else {
+                first.processors
+            },
+        }),
+        (first, second) => first.or(second),
+    };
+    report.memory.usable_bytes = report.memory.usable_bytes.or(part.memory.usable_bytes);
+    report.memory.slots.extend(part.memory.slots);
+    report.disks.extend(part.disks);
+    report.nics.extend(part.nics);
+    report.problems.extend(part.problems);
 }
 
 fn now() -> UnixMs {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMs(i64::try_from(since.as_millis()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_tells_something_and_nothing_panics() {
+        let report = collect(&Roots::live());
+        println!("{}", render_text(&report));
+        assert!(
+            report.memory.usable_bytes.is_some_and(|bytes| bytes > 64 << 20),
+            "{report:?}"
+        );
+        assert!(report.cpu.is_some_and(|cpu| cpu.threads.is_some()));
+        assert!(report.boot.kernel.is_some());
+        assert!(
+            report.problems.iter().all(|p| !p.detail.contains("panicked")),
+            "{:?}",
+            report.problems
+        );
+    }
+
+    #[test]
+    fn a_machine_of_which_nothing_was_captured_has_no_facts_and_no_problems() {
+        let dir = tempfile::tempdir().unwrap();
+        let report = collect(&Roots::under(dir.path()));
+        let empty = AssetReport {
+            schema: REPORT_SCHEMA,
+            agent_version: report.agent_version.clone(),
+            collected_at: report.collected_at,
+            collect_ms: report.collect_ms,
+            ..AssetReport::default()
+        };
+        assert_eq!(report, empty);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_the_rest_goes_out() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("sys/firmware/dmi/tables/DMI")).unwrap();
+        std::fs::create_dir_all(dir.path().join("proc")).unwrap();
+        std::fs::write(dir.path().join("sys/block"), "not a folder").unwrap();
+        std::fs::write(dir.path().join("proc/meminfo"), "MemTotal: 1024 kB\n").unwrap();
+        let report = collect(&Roots::under(dir.path()));
+        let mut collectors: Vec<&str> = report.problems.iter().map(|p| p.collector.as_str()).collect();
+        collectors.sort_unstable();
+        assert_eq!(collectors, ["disks", "smbios"]);
+        assert_eq!(report.memory.usable_bytes, Some(1 << 20));
+    }
+
+    #[test]
+    fn a_collector_that_panics_is_a_problem() {
+        let (_, part) = start(&Roots::live(), "memory", |_, _, _| panic!("boom"));
+        let part = part
+            .recv_timeout(Duration::from_secs(10))
+            .expect("the collector's part within 10 s");
+        assert_eq!(part.problems[0].detail, "the collector panicked: boom");
+    }
 }

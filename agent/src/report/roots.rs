@@ -129,20 +129,28 @@ pub fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Splits at digits: letters compare by length and then alphabet (sdz before sdaa), numbers by value.
+/// Splits at digits: words compare by the alphabet, numbers by value, and the letters that count disks (sdz before
+/// sdaa) by length first.
 fn order_key(name: &str) -> Vec<(usize, String)> {
     let mut parts: Vec<(usize, String)> = Vec::new();
-    let mut digits = None;
-    for c in name.chars() {
-        if digits != Some(c.is_ascii_digit()) {
-            parts.push((0, String::new()));
-            digits = Some(c.is_ascii_digit());
-        }
-        if let Some((len, part)) = parts.last_mut()
-            && !(part.is_empty() && c == '0')
-        {
-            *len += 1;
-            part.push(c);
+    let counted = ["xvd", "sd", "vd", "hd"]
+        .into_iter()
+        .find(|prefix| name.starts_with(prefix));
+    let rest = counted
+        .and_then(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name);
+    parts.extend(counted.map(|prefix| (0, prefix.to_owned())));
+    for run in rest
+        .as_bytes()
+        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit())
+    {
+        let run = String::from_utf8_lossy(run);
+        match run.starts_with(|c: char| c.is_ascii_digit()) {
+            true => {
+                let value = run.trim_start_matches('0');
+                parts.push((value.len(), value.to_owned()));
+            }
+            false => parts.push((if counted.is_some() { run.len() } else { 0 }, run.into_owned())),
         }
     }
     parts
@@ -160,7 +168,7 @@ mod tests {
         }
         assert_eq!(
             names(dir.path()).unwrap(),
-            ["sda", "sdb", "sdaa", "nvme2n1", "nvme10n1"]
+            ["nvme2n1", "nvme10n1", "sda", "sdb", "sdaa"]
         );
     }
 

@@ -169,6 +169,8 @@ pub struct ProcessorFacts {
     pub serial: Option<String>,
     /// Cores.
     pub cores: Option<u32>,
+    /// Cores that firmware has not switched off.
+    pub cores_enabled: Option<u32>,
     /// Threads.
     pub threads: Option<u32>,
 }

@@ -1,0 +1,132 @@
+//! What a disk says of itself: SCSI VPD pages and ATA IDENTIFY DEVICE data. Pure.
+
+use super::super::clean;
+
+/// IDENTIFY DEVICE data, 256 words (ACS-4, 7.12).
+const IDENTIFY_BYTES: usize = 512;
+/// Where it stands in VPD page 89h (SAT-4, 12.4.2).
+const IDENTIFY_IN_PAGE: usize = 60;
+
+/// Medium rotation rate, where the disk tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rotation {
+    Spins,
+    Solid,
+    /// The disk has the field and leaves it empty, as virtual ones do.
+    NotReported,
+}
+
+impl Rotation {
+    /// SBC-4 table 238 and ACS-4 word 217 have the same values.
+    fn decode(rate: u16) -> Option<Rotation> {
+        match rate {
+            0 => Some(Rotation::NotReported),
+            1 => Some(Rotation::Solid),
+            0x0401..=0xfffe => Some(Rotation::Spins),
+            _ => None,
+        }
+    }
+}
+
+/// The facts of IDENTIFY DEVICE.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct AtaIdentity {
+    pub model: Option<String>,
+    pub serial: Option<String>,
+    pub firmware: Option<String>,
+    pub wwn: Option<String>,
+    pub rotation: Option<Rotation>,
+}
+
+impl AtaIdentity {
+    /// From VPD page 89h.
+    pub fn from_page(page: &[u8]) -> Option<AtaIdentity> {
+        AtaIdentity::parse(page_body(page, 0x89)?.get(IDENTIFY_IN_PAGE - 4..)?)
+    }
+
+    /// From the 512 bytes of IDENTIFY DEVICE. None: too short, or empty.
+    pub fn parse(data: &[u8]) -> Option<AtaIdentity> {
+        let data = data.get(..IDENTIFY_BYTES)?;
+        if data.iter().all(|b| *b == 0) {
+            return None;
+        }
+        let word = |n: usize| u16::from_le_bytes([data[2 * n], data[2 * n + 1]]);
+        // Text has the first letter in the high byte of each word.
+        let text = |from: usize, to: usize| {
+            let bytes: Vec<u8> = (from..to).flat_map(|n| word(n).to_be_bytes()).collect();
+            ascii(&bytes)
+        };
+        let wwn = (108..112).fold(0_u64, |wwn, n| wwn << 16 | u64::from(word(n)));
+        // Word 87 bit 8: a world wide name is there; its first digit is the NAA.
+        let has_wwn = word(87) & 0xc100 == 0x4100 && wwn >> 60 == 5;
+        Some(AtaIdentity {
+            model: text(27, 47),
+            serial: text(10, 20),
+            firmware: text(23, 27),
+            wwn: has_wwn.then(|| format!("naa.{wwn:016x}")),
+            rotation: Rotation::decode(word(217)),
+        })
+    }
+}
+
+fn ascii(bytes: &[u8]) -> Option<String> {
+    clean::serial(&bytes.iter().map(|b| char::from(*b)).collect::<String>())
+}
+
+/// The content of a VPD page (SPC-6, 7.7.1), as long as the page says and the bytes are there.
+fn page_body(page: &[u8], number: u8) -> Option<&[u8]> {
+    let [_, code, high, low, body @ ..] = page else {
+        return None;
+    };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    (*code == number).then(|| &body[..length.min(body.len())])
+}
+
+/// Page 80h, unit serial number.
+pub(super) fn serial_page(page: &[u8]) -> Option<String> {
+    ascii(page_body(page, 0x80)?)
+}
+
+/// Page B1h, block device characteristics.
+pub(super) fn rotation_page(page: &[u8]) -> Option<Rotation> {
+    let body = page_body(page, 0xb1)?;
+    Rotation::decode(u16::from_be_bytes([*body.first()?, *body.get(1)?]))
+}
+
+/// Page 83h, device identification: the logical unit's NAA or EUI-64 name.
+pub(super) fn naming_page(page: &[u8]) -> Option<String> {
+    let mut rest = page_body(page, 0x83)?;
+    let mut eui = None;
+    while let [_, kind, _, length, after @ ..] = rest {
+        let id = after.get(..usize::from(*length))?;
+        rest = &after[id.len()..];
+        // Association 0: the logical unit, not a port or a target.
+        if kind >> 4 & 0x3 != 0 {
+            continue;
+        }
+        match kind & 0xf {
+            3 if matches!(id.len(), 8 | 16) => {
+                if let Some(naa) = wwn(&format!("naa.{}", hex::encode(id))) {
+                    return Some(naa);
+                }
+            }
+            2 if matches!(id.len(), 8 | 12 | 16) => eui = wwn(&format!("eui.{}", hex::encode(id))),
+            _ => {}
+        }
+    }
+    eui
+}
+
+/// A name the world has once: "naa.", "eui." or "uuid." and not zero. The kernel also makes up names from vendor,
+/// model and serial ("t10.", "nvme."): those say nothing more than the serial does.
+pub(super) fn wwn(text: &str) -> Option<String> {
+    let text = clean::text(text)?.to_lowercase();
+    let (kind, id) = text.split_once('.')?;
+    let digits = || id.bytes().filter(|b| *b != b'-');
+    let sound = matches!(kind, "naa" | "eui" | "uuid")
+        && digits().all(|b| b.is_ascii_hexdigit())
+        && digits().count() >= 16
+        && digits().any(|b| b != b'0')
+        && digits().any(|b| b != b'f');
+    sound.then_some(text)
+}

@@ -1,0 +1,159 @@
+//! Physical network interfaces, by sysfs; on the running system ethtool is asked too.
+
+use std::path::{Path, PathBuf};
+
+use inventory_api::Mac;
+use inventory_api::report::NicFacts;
+
+use super::roots::{Roots, attribute, flag, link_name, names, number};
+use super::{Problems, clean, ethtool, pci};
+
+/// Interfaces kept.
+const NIC_LIMIT: usize = 256;
+/// More than any wire has, in Mbit/s. The kernel's unknown is -1, which some drivers make 4294967295.
+const SPEED_LIMIT: i64 = 10_000_000;
+
+/// Every interface with a device behind it: no bonds, bridges, VLANs, tunnels or SR-IOV virtual functions.
+pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<NicFacts> {
+    let folder = roots.sys("class/net");
+    let names = names(&folder).unwrap_or_else(|e| {
+        problems.note(format_args!("{}: {e}", folder.display()));
+        Vec::new()
+    });
+    let physical: Vec<String> = names
+        .into_iter()
+        .filter(|name| is_physical(&folder.join(name)))
+        .collect();
+    if physical.len() > NIC_LIMIT {
+        problems.note(format_args!(
+            "{}: {} NICs, the first {NIC_LIMIT} are kept",
+            folder.display(),
+            physical.len()
+        ));
+    }
+    physical
+        .into_iter()
+        .take(NIC_LIMIT)
+        .map(|name| nic(roots, name, problems))
+        .collect()
+}
+
+fn is_physical(interface: &Path) -> bool {
+    let device = interface.join("device");
+    device.exists() && !device.join("physfn").exists()
+}
+
+fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
+    let folder = roots.sys("class/net").join(&name);
+    let device: Option<PathBuf> = roots.device(&folder.join("device"));
+    let mac = address(&folder.join("address"));
+    let told = match roots.is_live().then(|| ethtool::ask(&name)) {
+        Some(Ok(told)) => told,
+        Some(Err(e)) => {
+            problems.note(format_args!("{name}: ethtool: {e}"));
+            ethtool::Told::default()
+        }
+        None => ethtool::Told::default(),
+    };
+    // addr_assign_type 0 is NET_ADDR_PERM: nobody changed the address. A bond notes what it changed.
+    let permanent = || match number(&folder.join("addr_assign_type")) {
+        Some(0) => mac,
+        _ => address(&folder.join("bonding_slave/perm_hwaddr")),
+    };
+    // Reading fails while the interface is down: then nobody knows.
+    let link = flag(&folder.join("carrier"));
+    NicFacts {
+        mac,
+        permanent_mac: told.permanent_mac.or_else(permanent),
+        driver: link_name(&folder.join("device/driver"))
+            .and_then(|d| clean::text(&d))
+            .or(told.driver),
+        pci: device.as_deref().and_then(pci::address),
+        pci_id: device.as_deref().and_then(|device| pci::id(roots, device)),
+        link,
+        speed_mbps: if link == Some(true) {
+            speed(number(&folder.join("speed")))
+        } else {
+            None
+        },
+        firmware: told.firmware,
+        name,
+    }
+}
+
+fn speed(mbps: Option<i64>) -> Option<u32> {
+    u32::try_from(mbps.filter(|mbps| (1..=SPEED_LIMIT).contains(mbps))?).ok()
+}
+
+/// An Ethernet address; InfiniBand's 20 bytes are none.
+fn address(path: &Path) -> Option<Mac> {
+    attribute(path)?
+        .trim()
+        .parse()
+        .ok()
+        .filter(|mac: &Mac| !mac.is_junk())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_card_with_its_facts_and_no_bond() {
+        let dir = tempfile::tempdir().unwrap();
+        let sys = dir.path().join("sys");
+        let device = sys.join("devices/pci0000:00/0000:00:1c.0/0000:03:00.0");
+        let net = device.join("net/eno1");
+        for folder in [
+            &net,
+            &sys.join("class/net/bond0"),
+            &sys.join("bus/pci/drivers/ixgbe"),
+        ] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::create_dir_all(sys.join("class/net/vf0/device/physfn")).unwrap();
+        symlink(
+            "../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0/net/eno1",
+            sys.join("class/net/eno1"),
+        )
+        .unwrap();
+        symlink("../../../0000:03:00.0", net.join("device")).unwrap();
+        symlink("../../../../bus/pci/drivers/ixgbe", device.join("driver")).unwrap();
+        for (file, text) in [
+            (device.join("vendor"), "0x8086\n"),
+            (device.join("device"), "0x10FB\n"),
+            (net.join("address"), "a0:36:9f:00:11:22\n"),
+            (net.join("addr_assign_type"), "0\n"),
+            (net.join("carrier"), "1\n"),
+            (net.join("speed"), "10000\n"),
+        ] {
+            fs::write(file, text).unwrap();
+        }
+        let mut problems = Problems::new("nics");
+        let mac = Some("a0:36:9f:00:11:22".parse().unwrap());
+        let expected = NicFacts {
+            name: "eno1".to_owned(),
+            mac,
+            permanent_mac: mac,
+            driver: Some("ixgbe".to_owned()),
+            pci: Some("0000:03:00.0".to_owned()),
+            pci_id: Some("8086:10fb".to_owned()),
+            link: Some(true),
+            speed_mbps: Some(10_000),
+            firmware: None,
+        };
+        assert_eq!(collect(&Roots::under(dir.path()), &mut problems), [expected]);
+        assert!(problems.found.is_empty(), "{problems:?}");
+    }
+
+    #[test]
+    fn unknown_speed_is_none() {
+        for unknown in [None, Some(-1), Some(0), Some(4_294_967_295)] {
+            assert_eq!(speed(unknown), None);
+        }
+        assert_eq!(speed(Some(400_000)), Some(400_000));
+    }
+}

@@ -1,0 +1,106 @@
+//! The specification's enumerations in the words dmidecode uses. Other, Unknown and values out of the
+//! specification are None.
+
+/// 7.4.1, System enclosure or chassis types; bit 7 is the lock.
+pub(super) fn chassis(byte: u8) -> Option<&'static str> {
+    Some(match byte & 0x7f {
+        0x03 => "Desktop",
+        0x04 => "Low Profile Desktop",
+        0x05 => "Pizza Box",
+        0x06 => "Mini Tower",
+        0x07 => "Tower",
+        0x08 => "Portable",
+        0x09 => "Laptop",
+        0x0a => "Notebook",
+        0x0b => "Hand Held",
+        0x0c => "Docking Station",
+        0x0d => "All In One",
+        0x0e => "Sub Notebook",
+        0x0f => "Space-saving",
+        0x10 => "Lunch Box",
+        0x11 => "Main Server Chassis",
+        0x12 => "Expansion Chassis",
+        0x13 => "Sub Chassis",
+        0x14 => "Bus Expansion Chassis",
+        0x15 => "Peripheral Chassis",
+        0x16 => "RAID Chassis",
+        0x17 => "Rack Mount Chassis",
+        0x18 => "Sealed-case PC",
+        0x19 => "Multi-system",
+        0x1a => "CompactPCI",
+        0x1b => "AdvancedTCA",
+        0x1c => "Blade",
+        0x1d => "Blade Enclosing",
+        0x1e => "Tablet",
+        0x1f => "Convertible",
+        0x20 => "Detachable",
+        0x21 => "IoT Gateway",
+        0x22 => "Embedded PC",
+        0x23 => "Mini PC",
+        0x24 => "Stick PC",
+        _ => return None,
+    })
+}
+
+/// 7.18.1, Form factor.
+pub(super) fn memory_form(byte: u8) -> Option<&'static str> {
+    Some(match byte {
+        0x03 => "SIMM",
+        0x04 => "SIP",
+        0x05 => "Chip",
+        0x06 => "DIP",
+        0x07 => "ZIP",
+        0x08 => "Proprietary Card",
+        0x09 => "DIMM",
+        0x0a => "TSOP",
+        0x0b => "Row Of Chips",
+        0x0c => "RIMM",
+        0x0d => "SODIMM",
+        0x0e => "SRIMM",
+        0x0f => "FB-DIMM",
+        0x10 => "Die",
+        0x11 => "CAMM",
+        0x12 => "CUDIMM",
+        0x13 => "CSODIMM",
+        _ => return None,
+    })
+}
+
+/// 7.18.2, Type.
+pub(super) fn memory_kind(byte: u8) -> Option<&'static str> {
+    Some(match byte {
+        0x03 => "DRAM",
+        0x04 => "EDRAM",
+        0x05 => "VRAM",
+        0x06 => "SRAM",
+        0x07 => "RAM",
+        0x08 => "ROM",
+        0x09 => "Flash",
+        0x0a => "EEPROM",
+        0x0b => "FEPROM",
+        0x0c => "EPROM",
+        0x0d => "CDRAM",
+        0x0e => "3DRAM",
+        0x0f => "SDRAM",
+        0x10 => "SGRAM",
+        0x11 => "RDRAM",
+        0x12 => "DDR",
+        0x13 => "DDR2",
+        0x14 => "DDR2 FB-DIMM",
+        0x18 => "DDR3",
+        0x19 => "FBD2",
+        0x1a => "DDR4",
+        0x1b => "LPDDR",
+        0x1c => "LPDDR2",
+        0x1d => "LPDDR3",
+        0x1e => "LPDDR4",
+        0x1f => "Logical non-volatile device",
+        0x20 => "HBM",
+        0x21 => "HBM2",
+        0x22 => "DDR5",
+        0x23 => "LPDDR5",
+        0x24 => "HBM3",
+        0x25 => "MRDIMM",
+        _ => return None,
+    })
+}
