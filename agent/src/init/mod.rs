@@ -1,1 +1,295 @@
-//! PID 1 of the mini-os.
+//! PID 1 of the mini-os: mounts, drivers, network, clock, then the conversation with the server.
+//!
+//! It never ends: whatever goes wrong is said on the consoles, and after a while the machine reboots and tries again.
+
+mod coldplug;
+mod console;
+mod modules;
+mod network;
+mod system;
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use inventory_api::boot::BootArgs;
+use tokio_util::sync::CancellationToken;
+
+use crate::console::{Console, plain};
+use crate::install::Site;
+use crate::report::{self, Roots};
+use crate::session::{self, Duty, Exit, Machine, Origin, Pace};
+use coldplug::ColdPlug;
+use console::{Consoles, uptime};
+use network::Interface;
+
+pub use modules::Index as ModuleIndex;
+
+/// Time for a person to read why, before the machine tries again.
+const BEFORE_RETRY: Duration = Duration::from_secs(120);
+/// The same after a panic.
+const AFTER_PANIC: Duration = Duration::from_secs(30);
+/// Turns of cold-plug: a bus driver brings new devices, which bring the next drivers.
+const ROUNDS: usize = 4;
+/// Longest wait for the boot NIC to appear.
+const NIC_WAIT: Duration = Duration::from_secs(60);
+/// Disks have been found when nothing new came for so long.
+const QUIET: Duration = Duration::from_millis(700);
+/// Longest wait for disks to settle.
+const SETTLE: Duration = Duration::from_secs(15);
+/// Longest wait when there is no disk at all: some machines have none.
+const NO_DISK: Duration = Duration::from_secs(5);
+/// The server's CA certificate, from the site archive.
+const CA_FILE: &str = "/etc/slipway/ca.pem";
+
+/// Runs the mini-os. Call it as PID 1 and nowhere else: it mounts, loads drivers and reboots.
+pub fn run() -> Infallible {
+    let mounts = system::mount_all();
+    let consoles = Arc::new(Consoles::open());
+    let console: Arc<dyn Console> = consoles.clone();
+    reboot_on_panic(Arc::clone(&console));
+    console.line(&format!(
+        "Slipway mini-os, agent {}, kernel {}",
+        env!("CARGO_PKG_VERSION"),
+        system::kernel_release().unwrap_or_else(|e| e.to_string())
+    ));
+    for failure in mounts {
+        console.line(&failure);
+    }
+    // Two workers: one may be busy decompressing an image.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let (why, pause) = match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            tokio::spawn(async {
+                match system::reap_orphans().await {}
+            });
+            boot(&console).await
+        }),
+        Err(e) => (format!("FAILED: starting the runtime: {e}"), BEFORE_RETRY),
+    };
+    finish(console.as_ref(), &why, pause)
+}
+
+/// Says why, waits, reboots; a kernel that refuses is asked again.
+fn finish(console: &dyn Console, why: &str, pause: Duration) -> Infallible {
+    console.line(&plain(why));
+    if !pause.is_zero() {
+        console.line(&format!(
+            "next: this machine reboots in {} s and tries again",
+            pause.as_secs()
+        ));
+        std::thread::sleep(pause);
+    }
+    console.line("rebooting");
+    loop {
+        console.line(&system::reboot());
+        std::thread::sleep(BEFORE_RETRY);
+    }
+}
+
+/// A panic anywhere is the end of the mini-os, told on the consoles.
+fn reboot_on_panic(console: Arc<dyn Console>) {
+    std::panic::set_hook(Box::new(move |panic| {
+        // The report's collectors run apart and may fail alone; they only panic in builds that unwind.
+        let collector = std::thread::current()
+            .name()
+            .is_some_and(|n| n.starts_with("report-"));
+        console.line(&plain(&format!("FAILED: the agent has an error: {panic}")));
+        if !(collector && cfg!(panic = "unwind")) {
+            match finish(console.as_ref(), "the mini-os cannot go on", AFTER_PANIC) {}
+        }
+    }));
+}
+
+/// From drivers to the end of the conversation: why it ended, and how long to wait before the reboot.
+async fn boot(console: &Arc<dyn Console>) -> (String, Duration) {
+    match prepare(console).await {
+        Err(why) => (format!("FAILED: {why}"), BEFORE_RETRY),
+        Ok(machine) => {
+            let exit = session::run(machine).await;
+            let pause = match &exit {
+                Exit::Reboot { .. } => Duration::ZERO,
+                Exit::Refused { .. } | Exit::Impossible { .. } | Exit::Cancelled => BEFORE_RETRY,
+            };
+            (exit.to_string(), pause)
+        }
+    }
+}
+
+/// Drivers, network, clock: everything that must be there for the conversation.
+async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
+    let line = fs::read_to_string("/proc/cmdline").map_err(|e| format!("/proc/cmdline: {e}"))?;
+    let args = BootArgs::parse(&line).map_err(|e| e.to_string())?;
+    console.line(&format!(
+        "booted to {} for {} by {}",
+        args.purpose,
+        args.mac,
+        plain(&args.server)
+    ));
+    if let Some(said) = system::set_clock(args.time) {
+        console.line(&said);
+    }
+    let ca_pem = fs::read_to_string(CA_FILE)
+        .map_err(|e| format!("{CA_FILE}: {e}; the boot script must load the site archive too"))?;
+    let mut drivers = cold_plug(console).await?;
+    let interface = boot_nic(&args, &mut drivers, console).await?;
+    let settling = settle(drivers, Arc::clone(console));
+    let (network, disks) = tokio::join!(network::bring_up(interface, Arc::clone(console)), settling);
+    network?;
+    console.line(&format!("disks: {disks}"));
+    let roots = Roots::live();
+    let look = roots.clone();
+    let clock = Arc::clone(console);
+    Ok(Machine {
+        origin: Origin::Ticket { args, ca_pem },
+        roots,
+        duty: Duty::MiniOs {
+            site: Site::machine(move || report::collect(&look).disks),
+        },
+        console: Arc::clone(console),
+        server_time: Some(Arc::new(move |time| {
+            if let Some(said) = system::set_clock(time) {
+                clock.line(&said);
+            }
+        })),
+        pace: Pace::default(),
+        cancel: CancellationToken::new(),
+    })
+}
+
+/// Loads the drivers of everything that is there at the start.
+async fn cold_plug(console: &Arc<dyn Console>) -> Result<ColdPlug, String> {
+    let console = Arc::clone(console);
+    blocking(move || {
+        let started = Instant::now();
+        let release = system::kernel_release().map_err(|e| format!("the kernel's release: {e}"))?;
+        let mut drivers = ColdPlug::open(&release).map_err(|e| {
+            format!("/lib/modules/{release}/modules.dep: {e}; the initramfs does not fit the kernel")
+        })?;
+        for name in coldplug::ALWAYS {
+            drivers.load(name, console.as_ref());
+        }
+        for _ in 0..ROUNDS {
+            if !drivers.round(console.as_ref()) {
+                break;
+            }
+        }
+        if let Err(why) = system::mount_efivarfs() {
+            console.line(&why);
+        }
+        console.line(&format!(
+            "drivers: {} of {} modules loaded in {:.1} s",
+            drivers.count(),
+            drivers.known(),
+            started.elapsed().as_secs_f64()
+        ));
+        Ok(drivers)
+    })
+    .await?
+}
+
+/// The NIC that booted; a slow one is waited for.
+async fn boot_nic(
+    args: &BootArgs,
+    drivers: &mut ColdPlug,
+    console: &Arc<dyn Console>,
+) -> Result<Interface, String> {
+    let started = Instant::now();
+    let mut said = false;
+    loop {
+        let here = network::interfaces().map_err(|e| format!("/sys/class/net: {e}"))?;
+        if let Some(found) = here.iter().find(|i| i.mac == args.mac) {
+            return Ok(found.clone());
+        }
+        let names: Vec<String> = here.iter().map(|i| format!("{} {}", i.name, i.mac)).collect();
+        let names = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        if started.elapsed() > NIC_WAIT {
+            return Err(format!(
+                "the NIC {} that booted has no driver here; NICs found: {names}",
+                args.mac
+            ));
+        }
+        if !said && started.elapsed() > Duration::from_secs(2) {
+            console.line(&format!(
+                "network: waiting for the NIC {}; found so far: {names}",
+                args.mac
+            ));
+            said = true;
+        }
+        drivers.round(console.as_ref());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Waits until no new device and no new disk has come for a moment; the answer is in words.
+async fn settle(mut drivers: ColdPlug, console: Arc<dyn Console>) -> String {
+    let started = Instant::now();
+    let mut disks = block_devices();
+    let mut since = Instant::now();
+    loop {
+        let say = Arc::clone(&console);
+        let turn = blocking(move || {
+            let new = drivers.round(say.as_ref());
+            (drivers, new)
+        })
+        .await;
+        let new;
+        (drivers, new) = match turn {
+            Ok(turn) => turn,
+            Err(why) => return why,
+        };
+        let now = block_devices();
+        if new || now != disks {
+            since = Instant::now();
+            disks = now;
+        }
+        let quiet = since.elapsed() >= QUIET && (!disks.is_empty() || started.elapsed() >= NO_DISK);
+        if quiet || started.elapsed() >= SETTLE {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    if disks.is_empty() {
+        "none found".to_owned()
+    } else {
+        disks.into_iter().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Names of block devices with a device behind them.
+fn block_devices() -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir("/sys/block") else {
+        return BTreeSet::new();
+    };
+    entries
+        .flatten()
+        .filter(|e| Path::new(&e.path()).join("device").exists())
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect()
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| format!("a task of the start did not end: {e}"))
+}
+
+/// Whether this process is the mini-os: the first process, started by the kernel as an init.
+pub fn is_pid_one() -> bool {
+    std::process::id() == 1
+}
+
+/// Time since the kernel started, for measurements.
+pub fn since_kernel_start() -> Duration {
+    uptime()
+}

@@ -15,7 +15,7 @@ use super::channel::{CallError, Channel};
 use super::link::ServerLink;
 use super::{Duty, Exit, Machine, Pace, RefusesIdentity, impossible};
 use crate::console::{Console, plain};
-use crate::install::{Ended, Identity, Site};
+use crate::install::{self, Ended, Identity, Site};
 use crate::resident;
 
 /// Least time between two questions that are answered the same way, whatever the server does.
@@ -194,7 +194,7 @@ async fn run_plan(
         &machine.pace,
         plan.steps.len(),
     );
-    match pending::execute(plan, identity, site, &link).await {
+    match install::execute(plan, identity, site, &link).await {
         Ok(Ended::Done) => console.line("install: done"),
         Ok(Ended::Stopped { index, message }) => console.line(&format!(
             "install: stopped by the server before step {}: {}",
@@ -235,7 +235,7 @@ async fn wipe(machine: &Machine, channel: &Channel, disks: &[DiskTarget], site: 
     let words: Vec<String> = disks.iter().take(32).map(disk_words).collect();
     console.line(&plain(&format!("wipe: erasing {}", words.join("; "))));
     let started = Instant::now();
-    let outcome = match pending::wipe(disks, site).await {
+    let outcome = match install::wipe(disks, site).await {
         Ok(()) => {
             console.line("wipe: done");
             StepOutcome::Done {
@@ -340,28 +340,6 @@ fn disk_words(disk: &DiskTarget) -> String {
         words += &format!(" ({model})");
     }
     words
-}
-
-/// Until branch `install` lands its executor: every plan is refused, nothing is written.
-mod pending {
-    use super::{DiskTarget, Ended, Identity, InstallPlan, ServerLink, Site};
-    use crate::install::Failure;
-
-    fn failure() -> Failure {
-        Failure {
-            index: 0,
-            step: "plan".into(),
-            code: "no-executor".into(),
-            detail: "this agent was built without its install executor".into(),
-            wrote: false,
-        }
-    }
-    pub async fn execute(_: &InstallPlan, _: &Identity, _: &Site, _: &ServerLink) -> Result<Ended, Failure> {
-        Err(failure())
-    }
-    pub async fn wipe(_: &[DiskTarget], _: &Site) -> Result<(), Failure> {
-        Err(failure())
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,331 @@
+//! The boot NIC: up, an address by DHCP, routes, name servers; and keeping the lease.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use inventory_api::Mac;
+use mozim::{DhcpV4Client, DhcpV4Config, DhcpV4Lease, DhcpV4State};
+use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+
+use crate::console::Console;
+
+/// Time for one attempt at DHCP before it is told and begun anew.
+const ATTEMPT_SECONDS: u32 = 20;
+/// Longest wait for a carrier before DHCP is tried anyway: some drivers do not tell it.
+const CARRIER: Duration = Duration::from_secs(15);
+
+/// A network interface of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The kernel's name.
+    pub name: String,
+    /// The kernel's number.
+    pub index: u32,
+    /// Its MAC.
+    pub mac: Mac,
+}
+
+/// Interfaces with a device behind them (no loopback, no bridges), by name.
+pub fn interfaces() -> io::Result<Vec<Interface>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/sys/class/net")?.flatten() {
+        let path = entry.path();
+        let text = |file: &str| {
+            fs::read_to_string(path.join(file))
+                .ok()
+                .map(|t| t.trim().to_owned())
+        };
+        if !path.join("device").exists() {
+            continue;
+        }
+        if let (Some(Ok(mac)), Some(Ok(index)), Ok(name)) = (
+            text("address").map(|t| t.parse()),
+            text("ifindex").map(|t| t.parse()),
+            entry.file_name().into_string(),
+        ) {
+            found.push(Interface { name, index, mac });
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// A lease as this machine uses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Our address.
+    pub address: Ipv4Addr,
+    /// Its prefix length.
+    pub prefix: u8,
+    /// Destination, prefix length, gateway; the default route has prefix length 0. A gateway 0.0.0.0: on the link.
+    pub routes: Vec<(Ipv4Addr, u8, Ipv4Addr)>,
+    /// Name servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// Search domain.
+    pub domain: Option<String>,
+    /// MTU, when the server gives a sane one.
+    pub mtu: Option<u32>,
+    /// Lease time in seconds.
+    pub seconds: u32,
+}
+
+/// What a lease means. Classless routes replace the router option (RFC 3442). An MTU under 576 is nonsense (RFC 2132
+/// has 68 as the least, but no TLS record fits there).
+pub fn settings(lease: &DhcpV4Lease) -> Settings {
+    let classless = lease.classless_routes.as_deref().unwrap_or_default();
+    let routes = if classless.is_empty() {
+        let gateways = lease.gateways.as_deref().unwrap_or_default();
+        gateways
+            .iter()
+            .take(1)
+            .map(|g| (Ipv4Addr::UNSPECIFIED, 0, *g))
+            .collect()
+    } else {
+        classless
+            .iter()
+            .take(32)
+            .map(|r| (r.destination, r.prefix_length.min(32), r.router))
+            .collect()
+    };
+    let word = |d: &String| {
+        !d.is_empty()
+            && d.len() < 254
+            && d.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+    };
+    Settings {
+        address: lease.yiaddr,
+        prefix: lease.subnet_mask.to_bits().leading_ones() as u8,
+        routes,
+        dns: lease.dns_srvs.iter().flatten().take(3).copied().collect(),
+        domain: lease.domain_name.clone().filter(word),
+        mtu: lease.mtu.map(u32::from).filter(|m| (576..=9216).contains(m)),
+        seconds: lease.lease_time_sec,
+    }
+}
+
+/// Brings `interface` up and gets an address, for as long as it takes; then keeps the lease in a task of its own.
+///
+/// # Errors
+/// The kernel refuses what is asked of it.
+pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result<(), String> {
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(|e| format!("netlink: {e}"))?;
+    tokio::spawn(connection);
+    let up = |index: u32| handle.link().set(LinkUnspec::new_with_index(index).up().build());
+    // Loopback, for whoever expects it.
+    let _ = up(1).execute().await;
+    up(interface.index)
+        .execute()
+        .await
+        .map_err(|e| format!("{}: cannot bring it up: {e}", interface.name))?;
+    carrier(&interface, console.as_ref()).await;
+    let mut client = client(&interface).await?;
+    let mut attempt = 1u32;
+    let lease = loop {
+        match client.run().await {
+            Ok(DhcpV4State::Done(lease)) => break lease,
+            Ok(_) => {}
+            Err(e) => {
+                console.line(&format!(
+                    "network: {} {}: no address from DHCP yet (attempt {attempt}: {}), trying on",
+                    interface.name,
+                    interface.mac,
+                    crate::console::plain(e.msg())
+                ));
+                attempt += 1;
+                client.clean_up();
+                tokio::time::sleep(Duration::from_secs(u64::from(attempt.min(10)))).await;
+            }
+        }
+    };
+    let now = settings(&lease);
+    apply(&handle, &interface, None, &now).await?;
+    console.line(&format!(
+        "network: {} {}/{} by DHCP from {}",
+        interface.name, now.address, now.prefix, lease.srv_id
+    ));
+    tokio::spawn(keep(client, handle, interface, now, console));
+    Ok(())
+}
+
+async fn client(interface: &Interface) -> Result<DhcpV4Client, String> {
+    let mut config = DhcpV4Config::new(&interface.name);
+    config.set_iface_index(interface.index);
+    let failed = |e: mozim::DhcpError| format!("{}: DHCP: {e}", interface.name);
+    config.set_iface_mac_raw(&interface.mac.0).map_err(failed)?;
+    // Type 1 and the MAC, as iPXE has it: the server sees one client, not two.
+    config.use_mac_as_client_id();
+    config.set_timeout_sec(ATTEMPT_SECONDS);
+    DhcpV4Client::init(config, None).await.map_err(failed)
+}
+
+async fn carrier(interface: &Interface, console: &dyn Console) {
+    let path = format!("/sys/class/net/{}/carrier", interface.name);
+    let started = tokio::time::Instant::now();
+    let mut said = false;
+    while fs::read_to_string(&path).map_or(true, |t| t.trim() != "1") {
+        if started.elapsed() > CARRIER {
+            console.line(&format!(
+                "network: {} has no link after {} s, asking for an address all the same",
+                interface.name,
+                CARRIER.as_secs()
+            ));
+            return;
+        }
+        if !said && started.elapsed() > Duration::from_secs(2) {
+            console.line(&format!(
+                "network: waiting for the link of {} {}",
+                interface.name, interface.mac
+            ));
+            said = true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Renews the lease for ever. A lease that runs out keeps its address until there is a new one: a machine without an
+/// address could not even say what went wrong.
+async fn keep(
+    mut client: DhcpV4Client,
+    handle: Handle,
+    interface: Interface,
+    mut now: Settings,
+    console: Arc<dyn Console>,
+) {
+    loop {
+        match client.run().await {
+            Ok(DhcpV4State::Done(lease)) => {
+                let next = settings(&lease);
+                if next == now {
+                    continue;
+                }
+                if next.address != now.address {
+                    console.line(&format!(
+                        "network: {} now has {}/{}",
+                        interface.name, next.address, next.prefix
+                    ));
+                }
+                if let Err(why) = apply(&handle, &interface, Some(&now), &next).await {
+                    console.line(&format!("network: {why}"));
+                }
+                now = next;
+            }
+            Ok(_) => {}
+            Err(e) => {
+                console.line(&format!(
+                    "network: {}: the lease was not renewed ({}), trying on",
+                    interface.name,
+                    crate::console::plain(e.msg())
+                ));
+                client.clean_up();
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+        }
+    }
+}
+
+/// Sets address, MTU, routes and name servers; takes the address of `before` away when it is another one.
+async fn apply(
+    handle: &Handle,
+    interface: &Interface,
+    before: Option<&Settings>,
+    next: &Settings,
+) -> Result<(), String> {
+    let failed = |what: &str, e: rtnetlink::Error| format!("{}: {what}: {e}", interface.name);
+    if let Some(mtu) = next.mtu {
+        // A NIC that cannot do it keeps its own.
+        let message = LinkUnspec::new_with_index(interface.index)
+            .mtu(mtu)
+            .build();
+        let _ = handle.link().set(message).execute().await;
+    }
+    if let Some(before) = before
+        && (before.address, before.prefix) != (next.address, next.prefix)
+    {
+        let mut addresses = handle
+            .address()
+            .get()
+            .set_link_index_filter(interface.index)
+            .set_prefix_length_filter(before.prefix)
+            .set_address_filter(before.address.into())
+            .execute();
+        while let Ok(Some(message)) = addresses.try_next().await {
+            let _ = handle.address().del(message).execute().await;
+        }
+    }
+    handle
+        .address()
+        .add(interface.index, next.address.into(), next.prefix)
+        .replace()
+        .execute()
+        .await
+        .map_err(|e| failed(&format!("address {}/{}", next.address, next.prefix), e))?;
+    for (destination, prefix, gateway) in &next.routes {
+        let mut route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(*destination, *prefix)
+            .output_interface(interface.index);
+        route = if gateway.is_unspecified() {
+            route.scope(rtnetlink::packet_route::route::RouteScope::Link)
+        } else {
+            // The gateway may be outside the subnet (RFC 3442, /32 leases).
+            route.gateway(*gateway).onlink()
+        };
+        handle
+            .route()
+            .add(route.build())
+            .replace()
+            .execute()
+            .await
+            .map_err(|e| failed(&format!("route {destination}/{prefix} by {gateway}"), e))?;
+    }
+    let mut text = String::new();
+    for server in &next.dns {
+        text += &format!("nameserver {server}\n");
+    }
+    if let Some(domain) = &next.domain {
+        text += &format!("search {domain}\n");
+    }
+    fs::write("/etc/resolv.conf", text).map_err(|e| format!("/etc/resolv.conf: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease() -> DhcpV4Lease {
+        let mut lease = DhcpV4Lease::default();
+        lease.yiaddr = Ipv4Addr::new(10, 0, 0, 5);
+        lease.subnet_mask = Ipv4Addr::new(255, 255, 255, 0);
+        lease.gateways = Some(vec![Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)]);
+        lease
+    }
+
+    #[test]
+    fn what_a_lease_means() {
+        let mut lease = lease();
+        lease.mtu = Some(68);
+        lease.domain_name = Some("a b\nnameserver 6.6.6.6".into());
+        let plain = settings(&lease);
+        assert_eq!((plain.prefix, plain.mtu, plain.domain), (24, None, None));
+        assert_eq!(
+            plain.routes,
+            [(Ipv4Addr::UNSPECIFIED, 0, Ipv4Addr::new(10, 0, 0, 1))]
+        );
+        lease.mtu = Some(9000);
+        lease.classless_routes = Some(vec![mozim::DhcpV4ClasslessRoute {
+            destination: Ipv4Addr::new(10, 9, 0, 0),
+            prefix_length: 16,
+            router: Ipv4Addr::new(10, 0, 0, 3),
+        }]);
+        let classless = settings(&lease);
+        assert_eq!(
+            classless.routes,
+            [(Ipv4Addr::new(10, 9, 0, 0), 16, Ipv4Addr::new(10, 0, 0, 3))]
+        );
+        assert_eq!(classless.mtu, Some(9000));
+    }
+}

@@ -1,0 +1,144 @@
+//! What the first process does for the system: mounts, clock, orphans, reboot.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use inventory_api::UnixMs;
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::RebootMode;
+use nix::sys::time::TimeSpec;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::time::{ClockId, clock_settime};
+use nix::unistd::Pid;
+
+/// A clock that is off by less is left alone.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// Mounts the kernel's file systems. What cannot be mounted is returned in words.
+pub fn mount_all() -> Vec<String> {
+    let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let mut failures = Vec::new();
+    for (kind, at, flags, options) in [
+        ("proc", "/proc", safe, None),
+        ("sysfs", "/sys", safe, None),
+        ("devtmpfs", "/dev", MsFlags::MS_NOSUID, Some("mode=0755")),
+        ("tmpfs", "/run", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=0755")),
+        ("tmpfs", "/tmp", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=1777")),
+    ] {
+        if let Err(why) = mount_one(kind, at, flags, options) {
+            failures.push(why);
+        }
+    }
+    for folder in ["/etc", "/mnt"] {
+        if let Err(e) = fs::create_dir_all(folder) {
+            failures.push(format!("{folder}: {e}"));
+        }
+    }
+    failures
+}
+
+/// Mounts efivarfs where the firmware is UEFI; its module must be loaded.
+pub fn mount_efivarfs() -> Result<(), String> {
+    let at = "/sys/firmware/efi/efivars";
+    if !Path::new(at).exists() {
+        return Ok(());
+    }
+    let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount_one("efivarfs", at, safe, None)
+}
+
+fn mount_one(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> Result<(), String> {
+    // On sysfs folders exist already and cannot be made.
+    let _ = fs::create_dir_all(at);
+    match mount(Some(kind), at, Some(kind), flags, options) {
+        // The kernel has mounted /dev by itself (CONFIG_DEVTMPFS_MOUNT).
+        Ok(()) | Err(nix::errno::Errno::EBUSY) => Ok(()),
+        Err(e) => Err(format!("mounting {kind} on {at}: {}", e.desc())),
+    }
+}
+
+/// Whether the clock must be set: it is off by more than a minute, and `right` is a time at all.
+pub fn clock_is_off(now: SystemTime, right: UnixMs) -> bool {
+    let Ok(right) = u64::try_from(right.0) else {
+        return false;
+    };
+    // 2020-01-01: an earlier time is no server's clock.
+    if right < 1_577_836_800_000 {
+        return false;
+    }
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    now.abs_diff(u128::from(right)) > CLOCK_TOLERANCE.as_millis()
+}
+
+/// Sets the clock if it is off; the answer is in words if something was done.
+pub fn set_clock(right: UnixMs) -> Option<String> {
+    let before = SystemTime::now();
+    if !clock_is_off(before, right) {
+        return None;
+    }
+    let seconds = right.0 / 1000;
+    let time = TimeSpec::new(seconds, (right.0 % 1000) * 1_000_000);
+    let before = before.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Some(match clock_settime(ClockId::CLOCK_REALTIME, time) {
+        Ok(()) => format!(
+            "clock: set to the server's, it was off by {} s",
+            seconds.unsigned_abs().abs_diff(before)
+        ),
+        Err(e) => format!("clock: cannot be set: {}", e.desc()),
+    })
+}
+
+/// Takes away dead processes that nobody else waits for, for ever. One that this program started itself is waited for
+/// by who started it: only a process that is still there dead after a whole turn is an orphan.
+pub async fn reap_orphans() -> Infallible {
+    let mut seen: Option<Pid> = None;
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let dead = match waitid(Id::All, peek) {
+            Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => Some(pid),
+            _ => None,
+        };
+        if let Some(pid) = dead
+            && seen == dead
+        {
+            let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+        }
+        seen = dead;
+    }
+}
+
+/// Writes everything out and reboots; returns only if the kernel refuses.
+pub fn reboot() -> String {
+    nix::unistd::sync();
+    match nix::sys::reboot::reboot(RebootMode::RB_AUTOBOOT) {
+        Err(e) => format!("the kernel refuses to reboot: {}", e.desc()),
+        Ok(never) => match never {},
+    }
+}
+
+/// The kernel's release, which names the modules' folder.
+pub fn kernel_release() -> io::Result<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_set_only_when_it_is_off() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let at = |seconds: i64| UnixMs(seconds * 1000);
+        assert!(!clock_is_off(now, at(1_800_000_059)));
+        assert!(!clock_is_off(now, at(1_799_999_941)));
+        assert!(clock_is_off(now, at(1_800_000_061)));
+        assert!(clock_is_off(UNIX_EPOCH, at(1_800_000_000)));
+        assert!(!clock_is_off(now, at(0)));
+        assert!(!clock_is_off(now, UnixMs(i64::MIN)));
+    }
+}
