@@ -53,7 +53,9 @@ fn main() -> ExitCode {
         match agent::init::run() {}
     }
     if named_init {
-        eprintln!("/init is the mini-os's first process; here it would take the machine over. Run it as slipway-agent.");
+        eprintln!(
+            "/init is the mini-os's first process; here it would take the machine over. Run it as slipway-agent."
+        );
         return ExitCode::FAILURE;
     }
     match run(Arguments::parse().command) {

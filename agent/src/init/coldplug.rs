@@ -93,7 +93,12 @@ impl ColdPlug {
             if !self.seen.insert(modalias.clone()) {
                 continue;
             }
-            let names: Vec<String> = self.index.serving(&modalias).into_iter().map(str::to_owned).collect();
+            let names: Vec<String> = self
+                .index
+                .serving(&modalias)
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
             for name in names {
                 if !self.loaded.contains(&name) {
                     new = true;

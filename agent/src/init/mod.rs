@@ -66,9 +66,7 @@ pub fn run() -> Infallible {
         .build();
     let (why, pause) = match runtime {
         Ok(runtime) => runtime.block_on(async {
-            tokio::spawn(async {
-                match system::reap_orphans().await {}
-            });
+            tokio::spawn(async { match system::reap_orphans().await {} });
             boot(&console).await
         }),
         Err(e) => (format!("FAILED: starting the runtime: {e}"), BEFORE_RETRY),

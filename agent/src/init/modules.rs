@@ -82,7 +82,10 @@ impl Index {
         let of_kind = |kind: &str| self.aliases.get(kind).map_or(&[][..], Vec::as_slice);
         // A pattern whose kind has a wildcard is filed under "".
         for (pattern, name) in of_kind(kind_of(modalias)).iter().chain(of_kind("")) {
-            if !found.contains(&name.as_str()) && self.modules.contains_key(name) && matches(pattern, modalias) {
+            if !found.contains(&name.as_str())
+                && self.modules.contains_key(name)
+                && matches(pattern, modalias)
+            {
                 found.push(name.as_str());
             }
         }
@@ -196,7 +199,10 @@ mod tests {
         for (pattern, text) in [
             ("a*c", "abbbc"),
             ("*", ""),
-            ("pci:v00008086d000010D3sv*sd*bc*sc*i*", "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"),
+            (
+                "pci:v00008086d000010D3sv*sd*bc*sc*i*",
+                "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00",
+            ),
             ("virtio:d00000001v*", "virtio:d00000001v00001AF4"),
             ("[a-c]x[!0-9]", "bxz"),
             ("a[]]b", "a]b"),

@@ -238,9 +238,7 @@ async fn apply(
     let failed = |what: &str, e: rtnetlink::Error| format!("{}: {what}: {e}", interface.name);
     if let Some(mtu) = next.mtu {
         // A NIC that cannot do it keeps its own.
-        let message = LinkUnspec::new_with_index(interface.index)
-            .mtu(mtu)
-            .build();
+        let message = LinkUnspec::new_with_index(interface.index).mtu(mtu).build();
         let _ = handle.link().set(message).execute().await;
     }
     if let Some(before) = before
