@@ -6,7 +6,10 @@ mod catalogue;
 mod digest;
 mod error;
 mod import;
+mod inspect;
 mod recipe;
+mod store;
+mod superblock;
 
 pub use build::{build, is_current};
 pub use catalogue::{Image, Listing, MANIFEST, list, open};

@@ -1,4 +1,4 @@
-//! `cargo run -p mini-os --example build -- VARIANT AGENT OUT CACHE`: makes a mini-os, for scripts.
+//! `cargo run -p mini-os --example build-mini-os -- VARIANT AGENT OUT CACHE`: makes a mini-os, for scripts.
 
 use std::process::ExitCode;
 

@@ -1,0 +1,167 @@
+//! From a recipe to an image: bootstrap a root tree, finish it, make the file system, compress.
+
+mod filesystem;
+mod tree;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use inventory_api::id::UnixMs;
+use inventory_api::image::ImageManifest;
+use inventory_api::report::FirmwareMode;
+use tracing::info;
+
+use crate::digest::{Digests, Hashing};
+use crate::inspect::inspect;
+use crate::store::Staging;
+use crate::{Error, Image, RecipeFile, Result, list};
+
+/// zstd level: 10 is near the knee, decompression is as quick as at 3 and the network carries less.
+const LEVEL: i32 = 10;
+
+/// Makes an image of `recipe` in `out_dir`/NAME-VERSION, VERSION being the time. Needs root and the network; `cache`
+/// keeps downloaded packages for the next build.
+///
+/// # Errors
+/// If a program is missing or fails, or the result is not an image that can be booted.
+pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image> {
+    if !nix_is_root() {
+        return Err(Error::Recipe {
+            path: recipe.path.clone(),
+            reason: "building an image needs root (it makes files of other owners)".to_owned(),
+        });
+    }
+    let started = Instant::now();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as i64);
+    let version = version_of(now / 1000);
+    let staging = Staging::new(out_dir, &recipe.recipe.name, &version)?;
+    let root = staging.path().join("root");
+
+    tree::bootstrap(&recipe.recipe, &root, cache)?;
+    info!(seconds = started.elapsed().as_secs(), "root tree is there");
+    tree::finish(&recipe.recipe, &root)?;
+    let raw = staging.path().join("root.ext4");
+    filesystem::make(&root, &raw, recipe.recipe.slack_percent)?;
+    fs::remove_dir_all(&root).map_err(Error::io("remove", &root))?;
+    let facts = inspect(&raw)?;
+    info!(seconds = started.elapsed().as_secs(), "file system is there");
+
+    let file = format!("{}-{version}.ext4.zst", recipe.recipe.name);
+    let digests = compress(&raw, &staging.path().join(&file))?;
+    fs::remove_file(&raw).map_err(Error::io("remove", &raw))?;
+    let manifest = ImageManifest {
+        name: recipe.recipe.name.clone(),
+        version,
+        os: recipe.recipe.os.clone(),
+        architecture: "x86_64".to_owned(),
+        file,
+        sha256: digests.sha256,
+        compressed_bytes: digests.compressed_bytes,
+        content_sha256: digests.content_sha256,
+        content_bytes: digests.content_bytes,
+        boot: facts.boot,
+        built_at: UnixMs(now),
+        public: recipe.recipe.public,
+        recipe_sha256: Some(recipe.sha256),
+    };
+    for mode in [FirmwareMode::Bios, FirmwareMode::Uefi] {
+        if !manifest.boot.firmware.contains(&mode) {
+            return Err(Error::NotAnImage {
+                path: recipe.path.clone(),
+                reason: format!(
+                    "the built system lacks what {mode:?} firmware boots (packages grub-*, shim-signed)"
+                ),
+            });
+        }
+    }
+    let image = staging.commit(manifest)?;
+    info!(
+        seconds = started.elapsed().as_secs(),
+        bytes = image.manifest.compressed_bytes,
+        "image is there"
+    );
+    Ok(image)
+}
+
+/// The newest image in `dir` that was made of exactly this recipe by this builder, and whose file is there.
+pub fn is_current(recipe: &RecipeFile, dir: &Path) -> Option<Image> {
+    let of_recipe = |i: &Image| i.manifest.recipe_sha256 == Some(recipe.sha256) && i.open().is_ok();
+    list(dir).ok()?.images.into_iter().find(of_recipe)
+}
+
+/// Compresses with all processors, hashing both sides in the same pass.
+pub(crate) fn compress(raw: &Path, target: &Path) -> Result<Digests> {
+    let mut source = Hashing::new(File::open(raw).map_err(Error::io("open", raw))?);
+    let file = File::create(target).map_err(Error::io("make", target))?;
+    let writing = |what: &'static str| Error::io(what, target);
+    let out = BufWriter::with_capacity(1 << 20, Hashing::new(file));
+    let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(writing("compress to"))?;
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    encoder.multithread(threads).map_err(writing("compress to"))?;
+    encoder.include_checksum(true).map_err(writing("compress to"))?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = std::io::Read::read(&mut source, &mut buffer).map_err(Error::io("read", raw))?;
+        if n == 0 {
+            break;
+        }
+        encoder.write_all(&buffer[..n]).map_err(writing("write"))?;
+    }
+    let out = encoder.finish().map_err(writing("write"))?;
+    let hashing = out.into_inner().map_err(|e| writing("write")(e.into_error()))?;
+    let (file, sha256, compressed_bytes) = hashing.finish();
+    file.sync_all().map_err(writing("write"))?;
+    let (_, content_sha256, content_bytes) = source.finish();
+    Ok(Digests {
+        sha256,
+        compressed_bytes,
+        content_sha256,
+        content_bytes,
+    })
+}
+
+/// "20261122.0431": sorts by time, and two builds of one recipe are seldom in the same minute.
+fn version_of(unix_seconds: i64) -> String {
+    let (days, seconds) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
+    let (year, month, day) = civil(days);
+    format!(
+        "{year:04}{month:02}{day:02}.{:02}{:02}",
+        seconds / 3600,
+        seconds / 60 % 60
+    )
+}
+
+/// Year, month and day of a day number since 1970-01-01 (Howard Hinnant's `civil_from_days`).
+fn civil(days: i64) -> (i64, i64, i64) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let of_era = z.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+fn nix_is_root() -> bool {
+    // The owner of /proc/self is the effective user.
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(PathBuf::from("/proc/self")).is_ok_and(|m| m.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_the_time() {
+        assert_eq!(version_of(0), "19700101.0000");
+        assert_eq!(version_of(1_709_251_199), "20240229.2359");
+        assert_eq!(version_of(1_795_321_860), "20261122.0431");
+    }
+}

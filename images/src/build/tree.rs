@@ -1,0 +1,331 @@
+//! The root tree: what mmdebstrap installs, and what makes a system of it that boots on any machine.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use mini_os::debian::Mirror;
+
+use crate::inspect::BOOT_DIR;
+use crate::recipe::Recipe;
+use crate::{Error, Result};
+
+/// Modules of GRUB's BIOS core image: find the root file system, draw a prompt, boot Linux.
+const GRUB_MODULES: &[&str] = &[
+    "biosdisk",
+    "part_gpt",
+    "ext2",
+    "search",
+    "search_fs_uuid",
+    "search_label",
+    "normal",
+    "linux",
+    "configfile",
+    "serial",
+    "terminal",
+    "echo",
+    "test",
+    "halt",
+    "reboot",
+    "sleep",
+    "minicmd",
+    "gzio",
+];
+
+/// Where GRUB finds its configuration: partition 3 of the disk it was itself read from. A name or a UUID would find
+/// another disk's system first on a machine that has two.
+const GRUB_PREFIX: &str = "(,gpt3)/boot/grub";
+
+/// Makes the tree in `root` (must not exist). Downloaded packages are kept in `cache`.
+pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()> {
+    let debs = cache.join("debs").join(&recipe.suite);
+    fs::create_dir_all(&debs).map_err(Error::io("make directory", &debs))?;
+    let debs = debs.canonicalize().map_err(Error::io("find", &debs))?;
+    let debs = shell_word(&debs.to_string_lossy());
+    let mirror = Mirror::of_host(&recipe.suite);
+    let mut packages = recipe.packages.clone();
+    packages.push(recipe.kernel.clone());
+
+    let mut command = Command::new("mmdebstrap");
+    command.args([
+        "--mode=root",
+        "--format=directory",
+        "--quiet",
+        "--skip=download/empty",
+        "--skip=essential/unlink",
+    ]);
+    command
+        .arg(format!("--variant={}", recipe.variant))
+        .arg(format!("--include={}", packages.join(",")));
+    command.args([
+        "--aptopt=APT::Install-Recommends \"false\"",
+        "--aptopt=Acquire::Retries \"4\"",
+    ]);
+    command.arg("--aptopt=Acquire::Languages \"none\"");
+    command.args([
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/info/*",
+    ]);
+    command.args([
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+    ]);
+    command.arg("--dpkgopt=path-include=/usr/share/doc/*/copyright");
+    // apt takes what it finds in its archive directory and has the right digest.
+    command.arg(format!(
+        "--setup-hook=mkdir -p \"$1/var/cache/apt/archives/partial\"; cp -a {debs}/. \"$1/var/cache/apt/archives/\""
+    ));
+    command.arg(format!(
+        "--customize-hook=cp -au \"$1\"/var/cache/apt/archives/*.deb {debs}/"
+    ));
+    command.arg(&recipe.suite).arg(root);
+    // Without [signed-by=]: the host's path is of no use inside, and Debian's keys are trusted there anyway.
+    let components = recipe.components.join(" ");
+    for line in mirror.sources(&components) {
+        command.arg(line);
+    }
+    mini_os::run(
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )?;
+    Ok(())
+}
+
+/// Makes of a tree of packages a system for any machine: no identity, no secret, boot files in place.
+pub(super) fn finish(recipe: &Recipe, root: &Path) -> Result<()> {
+    grub(recipe, root)?;
+    sources(recipe, root)?;
+    ssh_host_keys(root)?;
+    // Empty, not absent: systemd makes one at boot without taking it for a first boot that asks questions.
+    put(root, "etc/machine-id", "", 0o444)?;
+    put(root, "etc/fstab", "# Written at installation.\n", 0o644)?;
+    put(root, "etc/hostname", "localhost\n", 0o644)?;
+    put(
+        root,
+        "etc/hosts",
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
+        0o644,
+    )?;
+    put(root, "etc/default/locale", "LANG=C.UTF-8\n", 0o644)?;
+    link(root, "etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")?;
+    for unit in recipe.services.iter().chain([&SSH_KEYS_UNIT.to_owned()]) {
+        mini_os::run(
+            Command::new("systemctl")
+                .arg("--root")
+                .arg(root)
+                .arg("enable")
+                .arg(unit),
+        )?;
+    }
+    for file in [
+        "etc/.pwd.lock",
+        "etc/passwd-",
+        "etc/group-",
+        "etc/shadow-",
+        "etc/gshadow-",
+        "initrd.img.old",
+        "vmlinuz.old",
+    ] {
+        remove(root, file)?;
+    }
+    for directory in [
+        "var/lib/apt/lists",
+        "var/cache/apt",
+        "var/log",
+        "var/cache/debconf",
+        "var/cache/ldconfig",
+        "tmp",
+        "run",
+        "var/tmp",
+    ] {
+        empty(root, directory)?;
+    }
+    // debconf and apt expect their directories; a journal directory makes the journal outlive a boot.
+    for directory in [
+        "var/lib/apt/lists/partial",
+        "var/cache/apt/archives/partial",
+        "var/log/journal",
+        "var/log/apt",
+    ] {
+        let path = root.join(directory);
+        fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;
+    }
+    Ok(())
+}
+
+/// GRUB for both firmwares: files for the installer below [`BOOT_DIR`], modules and defaults for the system itself.
+fn grub(recipe: &Recipe, root: &Path) -> Result<()> {
+    let boot = root.join(BOOT_DIR);
+    fs::create_dir_all(&boot).map_err(Error::io("make directory", &boot))?;
+    for (from, to) in [
+        ("usr/lib/grub/i386-pc/boot.img", "boot.img"),
+        ("usr/lib/shim/shimx64.efi.signed", "shimx64.efi"),
+        ("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "grubx64.efi"),
+    ] {
+        let (from, to) = (root.join(from), boot.join(to));
+        fs::copy(&from, &to).map_err(Error::io("copy to the boot files", &from))?;
+    }
+    // Inside: program and modules are of one version.
+    let core = format!("/{BOOT_DIR}/core.img");
+    let mut command = Command::new("chroot");
+    command
+        .arg(root)
+        .args(["grub-mkimage", "-O", "i386-pc", "-p", GRUB_PREFIX, "-o", &core]);
+    mini_os::run(command.args(GRUB_MODULES))?;
+
+    let (from, to) = (root.join("usr/lib/grub/i386-pc"), root.join("boot/grub/i386-pc"));
+    fs::create_dir_all(&to).map_err(Error::io("make directory", &to))?;
+    for entry in fs::read_dir(&from).map_err(Error::io("list", &from))? {
+        let path = entry.map_err(Error::io("list", &from))?.path();
+        if path.extension().is_some_and(|e| e == "mod" || e == "lst") {
+            let target = to.join(path.file_name().unwrap_or_default());
+            fs::copy(&path, &target).map_err(Error::io("copy", &path))?;
+        }
+    }
+    // update-grub runs at each kernel upgrade and reads this.
+    let defaults = format!(
+        "GRUB_DEFAULT=0\nGRUB_TIMEOUT=1\nGRUB_RECORDFAIL_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n\
+         GRUB_CMDLINE_LINUX=\"{}\"\nGRUB_TERMINAL=\"console serial\"\n\
+         GRUB_SERIAL_COMMAND=\"serial --unit=0 --speed=115200\"\nGRUB_DISABLE_OS_PROBER=true\n",
+        recipe.kernel_arguments
+    );
+    put(root, "etc/default/grub", &defaults, 0o644)
+}
+
+/// What the installed system updates from: Debian's own addresses, not the builder's mirror.
+fn sources(recipe: &Recipe, root: &Path) -> Result<()> {
+    let Recipe {
+        suite, components, ..
+    } = recipe;
+    let components = components.join(" ");
+    let signed_by = mini_os::debian::KEYRING;
+    let text = format!(
+        "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: {suite} {suite}-updates\nComponents: {components}\n\
+         Signed-By: {signed_by}\n\nTypes: deb\nURIs: http://deb.debian.org/debian-security\nSuites: {suite}-security\n\
+         Components: {components}\nSigned-By: {signed_by}\n"
+    );
+    remove(root, "etc/apt/sources.list")?;
+    empty(root, "etc/apt/sources.list.d")?;
+    put(root, "etc/apt/sources.list.d/debian.sources", &text, 0o644)
+}
+
+const SSH_KEYS_UNIT: &str = "slipway-ssh-host-keys.service";
+
+/// Keys that many machines share are no keys: each makes its own at its first start. RSA is left out, it takes seconds
+/// and no client needs it.
+fn ssh_host_keys(root: &Path) -> Result<()> {
+    let ssh = root.join("etc/ssh");
+    if !ssh.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(&ssh).map_err(Error::io("list", &ssh))? {
+        let path = entry.map_err(Error::io("list", &ssh))?.path();
+        if path
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with("ssh_host_"))
+        {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    put(
+        root,
+        &format!("etc/systemd/system/{SSH_KEYS_UNIT}"),
+        "[Unit]\nDescription=Make this machine's SSH host keys\nBefore=ssh.service\n\
+         ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key\n\n\
+         [Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/usr/bin/ssh-keygen -q -t ecdsa -N \"\" -f /etc/ssh/ssh_host_ecdsa_key\n\
+         ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N \"\" -f /etc/ssh/ssh_host_ed25519_key\n\n\
+         [Install]\nWantedBy=multi-user.target\nRequiredBy=ssh.service\n",
+        0o644,
+    )
+}
+
+fn put(root: &Path, path: &str, text: &str, mode: u32) -> Result<()> {
+    remove(root, path)?;
+    let path = root.join(path);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(Error::io("make directory", parent))?;
+    }
+    fs::write(&path, text).map_err(Error::io("write", &path))?;
+    fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(Error::io("set the mode of", &path))
+}
+
+fn link(root: &Path, path: &str, target: &str) -> Result<()> {
+    remove(root, path)?;
+    let path = root.join(path);
+    symlink(target, &path).map_err(Error::io("link", &path))
+}
+
+/// Removes a file or a link (never what it points to); one that is not there is fine.
+fn remove(root: &Path, path: &str) -> Result<()> {
+    let path = root.join(path);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what is in a directory, not the directory.
+fn empty(root: &Path, directory: &str) -> Result<()> {
+    let directory = root.join(directory);
+    if !directory.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(&directory).map_err(Error::io("list", &directory))? {
+        let entry = entry.map_err(Error::io("list", &directory))?;
+        let path = entry.path();
+        let is_dir = entry.file_type().map_err(Error::io("read", &path))?.is_dir();
+        let removed = if is_dir {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
+}
+
+/// A text as one word of a shell.
+fn shell_word(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_the_word_back() {
+        for text in ["/a b/c", "it's", "$(x) \"y\" `z`"] {
+            let output = Command::new("sh")
+                .arg("-c")
+                .arg(format!("printf %s {}", shell_word(text)))
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = dir.path().join("outside");
+        fs::write(&outside, "host").unwrap();
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join("etc")).unwrap();
+        symlink(&outside, root.join("etc/hostname")).unwrap();
+        put(&root, "etc/hostname", "x\n", 0o600).unwrap();
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "host");
+        assert_eq!(fs::read_to_string(root.join("etc/hostname")).unwrap(), "x\n");
+        assert_eq!(
+            fs::metadata(root.join("etc/hostname"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777,
+            0o600
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! Putting an image into the catalogue: made in a hidden directory beside it and renamed when it is whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use inventory_api::image::ImageManifest;
+
+use crate::recipe::{check_name, check_version};
+use crate::{Error, Image, MANIFEST, Result};
+
+/// A directory for an image in the making; removed when dropped without [`Staging::commit`].
+pub(crate) struct Staging {
+    work: PathBuf,
+    target: PathBuf,
+}
+
+impl Staging {
+    /// # Errors
+    /// If there is an image of this name and version, the name is not one, or the directory cannot be made.
+    pub fn new(out_dir: &Path, name: &str, version: &str) -> Result<Staging> {
+        let wrong = |reason: String| Error::NotAnImage {
+            path: out_dir.join(MANIFEST),
+            reason,
+        };
+        check_name(name).map_err(wrong)?;
+        check_version(version).map_err(wrong)?;
+        let target = out_dir.join(format!("{name}-{version}"));
+        if target.exists() {
+            return Err(Error::Exists {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                path: target,
+            });
+        }
+        let work = out_dir.join(format!(".new-{name}-{version}-{}", std::process::id()));
+        fs::create_dir_all(&work).map_err(Error::io("make directory", &work))?;
+        let work = work.canonicalize().map_err(Error::io("find", &work))?;
+        Ok(Staging { work, target })
+    }
+
+    /// Where to make it.
+    pub fn path(&self) -> &Path {
+        &self.work
+    }
+
+    /// Writes the manifest and puts the image in its place.
+    pub fn commit(self, manifest: ImageManifest) -> Result<Image> {
+        let path = self.work.join(MANIFEST);
+        let mut bytes =
+            serde_json::to_vec_pretty(&manifest).map_err(|e| Error::io("write", &path)(e.into()))?;
+        bytes.push(b'\n');
+        fs::write(&path, bytes).map_err(Error::io("write", &path))?;
+        fs::rename(&self.work, &self.target).map_err(Error::io("rename to", &self.target))?;
+        Ok(Image {
+            dir: self.target.clone(),
+            manifest,
+        })
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After a commit there is nothing here any more.
+        if let Err(e) = fs::remove_dir_all(&self.work)
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.work.display(), error = %e, "cannot remove a half-made image");
+        }
+    }
+}
