@@ -7,6 +7,7 @@ pub mod lab;
 pub mod level;
 pub mod netns;
 pub mod qmp;
+pub mod sim;
 pub mod vm;
 pub mod wait;
 

@@ -368,12 +368,29 @@ fn uuid_of(mac: &str) -> String {
 pub fn accelerator() -> &'static str {
     static FOUND: OnceLock<&str> = OnceLock::new();
     FOUND.get_or_init(|| {
-        if kvm_runs().unwrap_or(false) {
+        if kvm_runs_cached() {
             "kvm"
         } else {
             "tcg,thread=multi"
         }
     })
+}
+
+/// The probe takes seconds where guests hang: its answer is kept until the host is booted again.
+fn kvm_runs_cached() -> bool {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let note = state().join(format!("kvm-{}", boot.trim()));
+    match std::fs::read_to_string(&note).as_deref() {
+        Ok("runs") => true,
+        Ok("hangs") => false,
+        _ => {
+            let runs = kvm_runs().unwrap_or(false);
+            // A note that cannot be written only means that the next process probes again.
+            let _ = std::fs::create_dir_all(state());
+            let _ = std::fs::write(&note, if runs { "runs" } else { "hangs" });
+            runs
+        }
+    }
 }
 
 /// Boots a sixteen-bit program of a few bytes under KVM that leaves by the debug-exit port.

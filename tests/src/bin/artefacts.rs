@@ -22,7 +22,7 @@ fn main() -> Result<()> {
 fn mini_os(agent: &Path) -> Result<()> {
     for (variant, name) in [(Variant::Full, "full"), (Variant::Small, "small")] {
         let out = state().join("mini-os").join(name);
-        if mini_os::is_current(&out, variant, agent) {
+        if mini_os::is_current(&out, variant, agent).is_some() {
             eprintln!("mini-os {name}: up to date");
             continue;
         }

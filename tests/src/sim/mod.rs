@@ -1,0 +1,10 @@
+//! Simulated machines: real DHCP, TFTP and HTTP bytes like firmware and iPXE send them, then the real agent library with
+//! a captured machine as its roots and a file as its disk.
+
+pub mod captured;
+pub mod dhcp;
+pub mod machine;
+pub mod tftp;
+
+pub use captured::Captured;
+pub use machine::{Booted, Console, Machine, PowerOn};
