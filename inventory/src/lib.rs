@@ -11,3 +11,4 @@ pub mod service;
 pub mod store;
 pub mod text;
 pub mod tls;
+pub mod ui;

@@ -1,0 +1,76 @@
+//! `GET /events`: tells an open page that something it shows has changed; the page then fetches itself and is morphed.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
+use inventory_api::MachineId;
+use serde::Deserialize;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Ui;
+use super::session::{self, SignedIn};
+
+/// Changes within this time are one: progress of many machines must not make a browser render without end.
+const QUIET: Duration = Duration::from_millis(400);
+/// A page is told to look at least this often; the session is checked then too.
+const AT_LEAST: Duration = Duration::from_secs(20);
+
+/// What a page shows.
+#[derive(Deserialize)]
+pub(crate) struct Of {
+    machine: Option<MachineId>,
+}
+
+struct Watch {
+    changes: Receiver<MachineId>,
+    machine: Option<MachineId>,
+    ui: Ui,
+    headers: HeaderMap,
+    first: bool,
+}
+
+pub(crate) async fn stream(
+    State(ui): State<Ui>,
+    SignedIn(_): SignedIn,
+    Query(of): Query<Of>,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let watch = Watch {
+        changes: ui.service.changes(),
+        machine: of.machine,
+        ui,
+        headers,
+        first: true,
+    };
+    let events = futures::stream::unfold(watch, |mut w| async move {
+        // At once after (re)connecting: what changed in between was missed.
+        if !std::mem::take(&mut w.first) {
+            let _ = tokio::time::timeout(AT_LEAST, changed(&mut w.changes, w.machine.as_ref())).await;
+            tokio::time::sleep(QUIET).await;
+            w.changes = w.changes.resubscribe();
+            // Signed out or revoked: the stream ends, the page's next request shows the sign-in.
+            if !matches!(session::actor(&w.ui, &w.headers).await, Ok(Some(_))) {
+                return None;
+            }
+        }
+        Some((Ok(Event::default().event("machine-changed").data("")), w))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+/// Waits for a change of the machine, or of any. Lagging behind is a change; the end of the service is one too.
+async fn changed(changes: &mut Receiver<MachineId>, machine: Option<&MachineId>) {
+    loop {
+        match changes.recv().await {
+            Ok(id) if machine.is_some_and(|m| *m != id) => {}
+            Ok(_) | Err(RecvError::Lagged(_)) => return,
+            // Shutting down: wait for the connection to be closed instead of spinning.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The web page: server-rendered HTML, live by server-sent events, everything embedded. Works air-gapped and under a
+//! strict content security policy: no inline script or style, nothing from elsewhere.
+
+mod assets;
+mod events;
+mod guard;
+mod pages;
+mod session;
+pub mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::get;
+
+use crate::service::Service;
+
+/// What every handler has.
+#[derive(Clone)]
+pub(crate) struct Ui {
+    pub(crate) service: Arc<Service>,
+    pub(crate) sessions: Arc<session::Sessions>,
+}
+
+/// Forms are small.
+const MAX_BODY: usize = 16 * 1024;
+
+/// The page, to be served under the TLS port beside the API: cookies are `Secure`. Brings the fallback of the whole
+/// port: HTML for people, a problem for paths of the API.
+pub fn router(service: Arc<Service>) -> Router {
+    let ui = Ui {
+        service,
+        sessions: Arc::default(),
+    };
+    Router::new()
+        .route("/", get(pages::root))
+        .route("/sign-in", get(pages::sign_in_page).post(pages::sign_in))
+        .route("/sign-out", axum::routing::post(pages::sign_out))
+        .route("/machines", get(pages::machines))
+        .route("/machines/{id}", get(pages::machine_overview))
+        .route("/machines/{id}/{tab}", get(pages::machine))
+        .route("/machines/{id}/do/{verb}", get(pages::ask).post(pages::act))
+        .route("/images", get(pages::images))
+        .route("/profiles", get(pages::profiles))
+        .route("/events", get(events::stream))
+        .route("/static/{file}", get(assets::serve))
+        .fallback(pages::not_found)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(ui)
+}

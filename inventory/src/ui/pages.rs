@@ -1,0 +1,381 @@
+//! The handlers: ask the service, hand its answer to a view, render.
+
+use std::time::Instant;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use inventory_api::machine::{DeployOrder, Journey, MachineDetail};
+use inventory_api::{Problem, UnixMs};
+use serde::Deserialize;
+
+use super::Ui;
+use super::session::{self, SignedIn};
+use super::view::act::{ActPage, DeployPage, DeployPlanPage};
+use super::view::hardware::HardwareView;
+use super::view::lists::{self, ImagesPage, ProfilesPage};
+use super::view::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView, network};
+use super::view::machines::{MachinesPage, display_name};
+use super::view::plan::{PlanView, disk_key};
+use super::view::{ErrorPage, Shell, SignInPage};
+use crate::service::{Actor, Verb};
+
+/// A problem, shown as a page.
+pub(crate) struct PageError {
+    pub(crate) problem: Problem,
+    pub(crate) actor: Option<Actor>,
+}
+
+type Page = Result<Response, PageError>;
+
+fn problem(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Problem {
+    Problem {
+        code: code.into(),
+        title: title.into(),
+        status,
+        detail: detail.into(),
+    }
+}
+
+fn now() -> UnixMs {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn shell(title: impl Into<String>, section: &'static str, actor: Option<&Actor>) -> Shell {
+    Shell {
+        title: title.into(),
+        section,
+        actor: actor.map(|a| a.0.clone()),
+        now: now(),
+    }
+}
+
+fn html(page: impl Template) -> Response {
+    match page.render() {
+        Ok(text) => Html(text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "this page could not be rendered: look at the server's log",
+            )
+                .into_response()
+        }
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let shell = shell(self.problem.title.clone(), "", self.actor.as_ref());
+        let mut response = html(ErrorPage {
+            shell,
+            status: status.as_u16(),
+            problem: self.problem,
+        });
+        *response.status_mut() = status;
+        response
+    }
+}
+
+pub(crate) async fn root() -> Redirect {
+    Redirect::to("/machines")
+}
+
+/// The fallback of the whole port.
+pub(crate) async fn not_found(State(ui): State<Ui>, uri: Uri, headers: HeaderMap) -> Response {
+    let missing = problem(
+        404,
+        "not-found",
+        "There is nothing here",
+        "The address may be mistyped, or what it showed is gone.",
+    );
+    if ["/v1", "/agent"].iter().any(|p| uri.path().starts_with(p)) {
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        return (
+            StatusCode::NOT_FOUND,
+            kind,
+            serde_json::to_string(&missing).unwrap_or_default(),
+        )
+            .into_response();
+    }
+    let actor = session::actor(&ui, &headers).await.ok().flatten();
+    PageError {
+        problem: missing,
+        actor,
+    }
+    .into_response()
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+pub(crate) async fn sign_in_page(State(ui): State<Ui>, Query(q): Query<Next>, headers: HeaderMap) -> Page {
+    let next = session::safe_next(&q.next).to_owned();
+    if session::actor(&ui, &headers).await?.is_some() {
+        return Ok(Redirect::to(&next).into_response());
+    }
+    Ok(html(SignInPage {
+        shell: shell("Sign in", "", None),
+        next,
+        error: None,
+    }))
+}
+
+/// The form of the sign-in page. The token is a secret: no Debug.
+#[derive(Deserialize)]
+pub(crate) struct SignIn {
+    token: String,
+    #[serde(default)]
+    next: String,
+}
+
+pub(crate) async fn sign_in(State(ui): State<Ui>, Form(form): Form<SignIn>) -> Page {
+    let next = session::safe_next(&form.next).to_owned();
+    let token = form.token.trim();
+    let known = ui
+        .service
+        .authenticate(token)
+        .await
+        .map_err(|problem| PageError { problem, actor: None })?;
+    match known {
+        Some(actor) => {
+            tracing::info!(actor = %actor.0, "signed in to the page");
+            let name = ui.sessions.open(token, Instant::now());
+            Ok((
+                [(header::SET_COOKIE, session::cookie(&name))],
+                Redirect::to(&next),
+            )
+                .into_response())
+        }
+        None => {
+            tracing::warn!("a sign-in to the page with an unknown token");
+            let error = Some(
+                "That token is not valid. Check that all of it was copied, and that it was not revoked.",
+            );
+            let mut page = html(SignInPage {
+                shell: shell("Sign in", "", None),
+                next,
+                error,
+            });
+            *page.status_mut() = StatusCode::UNAUTHORIZED;
+            Ok(page)
+        }
+    }
+}
+
+pub(crate) async fn sign_out(State(ui): State<Ui>, headers: HeaderMap) -> Response {
+    if let Some(name) = session::name(&headers) {
+        ui.sessions.close(name);
+    }
+    (
+        [(header::SET_COOKIE, session::no_cookie())],
+        Redirect::to("/sign-in"),
+    )
+        .into_response()
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ListQuery {
+    state: Option<String>,
+    #[serde(default)]
+    q: String,
+}
+
+pub(crate) async fn machines(
+    State(ui): State<Ui>,
+    SignedIn(actor): SignedIn,
+    Query(query): Query<ListQuery>,
+) -> Page {
+    let machines = ui.service.machines().await.map_err(|problem| PageError {
+        problem,
+        actor: Some(actor.clone()),
+    })?;
+    let q: String = query.q.chars().take(100).collect();
+    let shell = shell("Machines", "Machines", Some(&actor));
+    Ok(html(MachinesPage::new(
+        shell,
+        &machines,
+        query.state.as_deref(),
+        &q,
+        now(),
+    )))
+}
+
+pub(crate) async fn machine_overview(ui: State<Ui>, who: SignedIn, Path(id): Path<String>) -> Page {
+    machine(ui, who, Path((id, Tab::Overview.key().to_owned()))).await
+}
+
+pub(crate) async fn machine(
+    State(ui): State<Ui>,
+    SignedIn(actor): SignedIn,
+    Path((id, tab)): Path<(String, String)>,
+) -> Page {
+    let fail = |problem| PageError {
+        problem,
+        actor: Some(actor.clone()),
+    };
+    let tab: Tab = tab.parse().map_err(|()| {
+        fail(problem(
+            404,
+            "not-found",
+            "There is nothing here",
+            "A machine has no such page.",
+        ))
+    })?;
+    let d = ui.service.machine(&id).await.map_err(fail)?;
+    let now = now();
+    let body = match tab {
+        Tab::Overview => {
+            let history = ui.service.history(&id).await.map_err(fail)?;
+            let journeys = journeys(&ui, &d).await.map_err(fail)?;
+            let mut boots: Vec<_> = journeys.into_iter().flat_map(|j| j.events).collect();
+            boots.sort_by_key(|e| e.at);
+            Body::Overview(Box::new(Overview::new(&d, &history, &boots, now)))
+        }
+        Tab::Hardware => Body::Hardware(HardwareView::new(d.report.as_ref(), d.reported_at, now)),
+        Tab::Plan => Body::Plan(d.plan.as_ref().map(PlanView::new)),
+        Tab::Verification => Body::Verification(VerificationView::new(d.verification.as_ref())),
+        Tab::History => Body::History(lists::history(&ui.service.history(&id).await.map_err(fail)?, now)),
+        Tab::Network => Body::Network(network(&journeys(&ui, &d).await.map_err(fail)?)),
+    };
+    let shell = shell(display_name(&d.machine), "Machines", Some(&actor));
+    Ok(html(MachinePage {
+        shell,
+        head: Head::new(&d, now),
+        tab,
+        body,
+    }))
+}
+
+/// NICs of one machine that are asked about; the boot NIC is the first.
+const MAX_NICS: usize = 8;
+
+async fn journeys(ui: &Ui, d: &MachineDetail) -> Result<Vec<Journey>, Problem> {
+    let mut all = Vec::new();
+    for (i, mac) in d.machine.macs.iter().take(MAX_NICS).enumerate() {
+        let journey = ui.service.journey(*mac).await?;
+        // NICs that never said anything are not worth a card, but the boot NIC's silence is.
+        if i == 0 || !journey.events.is_empty() {
+            all.push(journey);
+        }
+    }
+    Ok(all)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Choice {
+    profile: Option<String>,
+    /// The disk that was shown, when confirming.
+    disk: Option<String>,
+}
+
+/// `GET /machines/{id}/do/{verb}`: what will happen, before it does.
+pub(crate) async fn ask(
+    State(ui): State<Ui>,
+    SignedIn(actor): SignedIn,
+    Path((id, verb)): Path<(String, String)>,
+    Query(choice): Query<Choice>,
+) -> Page {
+    let fail = |problem| PageError {
+        problem,
+        actor: Some(actor.clone()),
+    };
+    let d = ui.service.machine(&id).await.map_err(fail)?;
+    let shell = shell(display_name(&d.machine), "Machines", Some(&actor));
+    if verb == "deploy" {
+        let Some(profile) = choice.profile else {
+            return Ok(html(DeployPage::new(shell, &d, &ui.service.profiles())));
+        };
+        let order = DeployOrder::Profile {
+            profile: profile.clone(),
+        };
+        let planned = ui.service.deploy(&id, order, true, &actor).await.map_err(fail)?;
+        return Ok(html(DeployPlanPage::new(
+            shell,
+            &d,
+            &profile,
+            planned.plan.as_ref(),
+        )));
+    }
+    Ok(html(ActPage::new(shell, &d, parse_verb(&verb).map_err(fail)?)))
+}
+
+fn parse_verb(verb: &str) -> Result<Verb, Problem> {
+    verb.parse().map_err(|()| {
+        problem(
+            404,
+            "not-found",
+            "There is nothing here",
+            "There is no such thing to do with a machine.",
+        )
+    })
+}
+
+/// `POST /machines/{id}/do/{verb}`: confirmed.
+pub(crate) async fn act(
+    State(ui): State<Ui>,
+    SignedIn(actor): SignedIn,
+    Path((id, verb)): Path<(String, String)>,
+    Form(choice): Form<Choice>,
+) -> Page {
+    let fail = |problem| PageError {
+        problem,
+        actor: Some(actor.clone()),
+    };
+    if verb == "deploy" {
+        let Some(profile) = choice.profile else {
+            return Err(fail(problem(
+                400,
+                "no-profile",
+                "No profile was chosen",
+                "Go back and choose what to deploy.",
+            )));
+        };
+        let order = DeployOrder::Profile { profile };
+        // What was confirmed is a disk: when the plan would now take another one, ask again.
+        let planned = ui
+            .service
+            .deploy(&id, order.clone(), true, &actor)
+            .await
+            .map_err(fail)?;
+        let disk = planned.plan.as_ref().map(|p| disk_key(&p.disk));
+        if disk != choice.disk {
+            let detail = "Since the plan was shown, the machine or the profile has changed and another disk would be written. Nothing was done: look at the new plan and confirm it.";
+            return Err(fail(problem(409, "plan-changed", "The plan has changed", detail)));
+        }
+        ui.service.deploy(&id, order, false, &actor).await.map_err(fail)?;
+    } else {
+        ui.service
+            .verb(&id, parse_verb(&verb).map_err(fail)?, &actor)
+            .await
+            .map_err(fail)?;
+    }
+    Ok(Redirect::to(&format!("/machines/{id}")).into_response())
+}
+
+pub(crate) async fn images(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
+    let images = ui.service.images().await.map_err(|problem| PageError {
+        problem,
+        actor: Some(actor.clone()),
+    })?;
+    Ok(html(ImagesPage::new(
+        shell("Images", "Images", Some(&actor)),
+        &images,
+    )))
+}
+
+pub(crate) async fn profiles(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
+    Ok(html(ProfilesPage::new(
+        shell("Profiles", "Profiles", Some(&actor)),
+        &ui.service.profiles(),
+    )))
+}

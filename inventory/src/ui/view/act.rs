@@ -1,0 +1,236 @@
+//! Verbs: which ones a state offers, and what a person confirms.
+
+use askama::Template;
+use inventory_api::machine::{MachineDetail, Profile};
+use inventory_api::plan::InstallPlan;
+
+use super::Shell;
+use super::lists::ProfileCard;
+use super::machines::display_name;
+use super::plan::PlanView;
+use crate::service::Verb;
+use crate::text::plan::disk as disk_words;
+
+/// A button.
+pub struct Action {
+    /// Verb as in the address.
+    pub verb: &'static str,
+    /// Label.
+    pub label: &'static str,
+    /// Icon.
+    pub icon: &'static str,
+    /// CSS classes of the button.
+    pub class: &'static str,
+}
+
+const COMMISSION: Action = Action {
+    verb: "commission",
+    label: "Commission",
+    icon: "clipboard-check",
+    class: "btn-outline-secondary",
+};
+const DEPLOY: Action = Action {
+    verb: "deploy",
+    label: "Deploy",
+    icon: "rocket",
+    class: "btn-primary",
+};
+const RELEASE: Action = Action {
+    verb: "release",
+    label: "Release",
+    icon: "archive",
+    class: "btn-outline-danger",
+};
+const RETIRE: Action = Action {
+    verb: "retire",
+    label: "Retire",
+    icon: "trash",
+    class: "btn-ghost-secondary",
+};
+const RETRY: Action = Action {
+    verb: "retry",
+    label: "Retry",
+    icon: "refresh",
+    class: "btn-primary",
+};
+const ABORT: Action = Action {
+    verb: "abort",
+    label: "Abort",
+    icon: "player-stop",
+    class: "btn-outline-danger",
+};
+
+/// The verbs that a state takes (`phase` of a failure: what it happened during). The service has the last word.
+pub fn actions(state: &str, phase: Option<&str>) -> Vec<Action> {
+    match state {
+        "new" => vec![RETIRE, COMMISSION],
+        "ready" => vec![RETIRE, COMMISSION, DEPLOY],
+        "deployed" => vec![RETIRE, RELEASE],
+        "commissioning" | "deploying" | "releasing" => vec![ABORT],
+        "failed" if phase == Some("commissioning") => vec![RETIRE, COMMISSION, RETRY],
+        "failed" => vec![RETIRE, RELEASE, RETRY],
+        "quarantined" => vec![RETIRE, COMMISSION],
+        _ => Vec::new(),
+    }
+}
+
+/// What a person confirms.
+#[derive(Template)]
+#[template(path = "act.html")]
+pub struct ActPage {
+    /// Around it.
+    pub shell: Shell,
+    /// Machine id.
+    pub id: String,
+    /// Machine name.
+    pub name: String,
+    /// Verb as in the address.
+    pub verb: String,
+    /// Heading.
+    pub title: String,
+    /// What will happen.
+    pub text: &'static str,
+    /// The disk it is about.
+    pub disk: Option<String>,
+    /// What happens to the disk.
+    pub disk_text: &'static str,
+    /// Words on the button.
+    pub button: &'static str,
+    /// Its classes.
+    pub button_class: &'static str,
+    /// Icon.
+    pub icon: &'static str,
+    /// Colour.
+    pub color: &'static str,
+}
+
+impl ActPage {
+    /// What the verb does to this machine, naming the disk where one is touched.
+    pub fn new(shell: Shell, d: &MachineDetail, verb: Verb) -> ActPage {
+        let name = display_name(&d.machine);
+        let plan = d.plan.as_ref();
+        let disk = plan.map(|p| disk_words(&p.disk));
+        let busy_writing = d.machine.status.state == "deploying";
+        let (title, text, disk, disk_text, button, button_class, icon, color) = match verb {
+            Verb::Commission => (
+                format!("Commission {name}?"),
+                "The machine boots the mini-os, reports its hardware and is checked against what is expected. No disk is written. If it is powered off, power it on.",
+                None,
+                "",
+                "Commission",
+                "btn-primary",
+                COMMISSION.icon,
+                "primary",
+            ),
+            Verb::Release => (
+                format!("Release {name}?"),
+                "The machine is booted into the mini-os, the disk that Slipway wrote is wiped, and the machine becomes ready for something else.",
+                disk,
+                "Everything on it is erased. This cannot be undone.",
+                "Erase the disk and release",
+                "btn-danger",
+                RELEASE.icon,
+                "red",
+            ),
+            Verb::Retire => (
+                format!("Retire {name}?"),
+                "Slipway keeps its history, but no longer answers when it boots from the network.",
+                disk,
+                "Its disk is left as it is: wipe it with Release first if it leaves the house.",
+                "Retire",
+                "btn-danger",
+                RETIRE.icon,
+                "secondary",
+            ),
+            Verb::Retry => (
+                format!("Retry {name}?"),
+                "What failed is tried again from its beginning.",
+                disk,
+                "If a deployment failed, this disk is erased and written anew.",
+                "Retry",
+                "btn-primary",
+                RETRY.icon,
+                "primary",
+            ),
+            Verb::Abort => (
+                format!("Abort {name}?"),
+                "What is going on stops at the next safe point; the machine is then marked as failed and can be retried or released.",
+                disk.filter(|_| busy_writing),
+                "It may be half written: the machine will not boot from it.",
+                "Abort",
+                "btn-danger",
+                ABORT.icon,
+                "red",
+            ),
+        };
+        ActPage {
+            shell,
+            id: d.machine.id.to_string(),
+            name,
+            verb: verb.to_string(),
+            title,
+            text,
+            disk,
+            disk_text,
+            button,
+            button_class,
+            icon,
+            color,
+        }
+    }
+}
+
+/// Choice of a profile.
+#[derive(Template)]
+#[template(path = "deploy.html")]
+pub struct DeployPage {
+    /// Around it.
+    pub shell: Shell,
+    /// Machine id.
+    pub id: String,
+    /// Machine name.
+    pub name: String,
+    /// What can be chosen.
+    pub profiles: Vec<ProfileCard>,
+}
+
+impl DeployPage {
+    /// The choice for this machine.
+    pub fn new(shell: Shell, d: &MachineDetail, profiles: &[Profile]) -> DeployPage {
+        DeployPage {
+            shell,
+            id: d.machine.id.to_string(),
+            name: display_name(&d.machine),
+            profiles: profiles.iter().map(ProfileCard::new).collect(),
+        }
+    }
+}
+
+/// The plan, before it is confirmed.
+#[derive(Template)]
+#[template(path = "deploy_plan.html")]
+pub struct DeployPlanPage {
+    /// Around it.
+    pub shell: Shell,
+    /// Machine id.
+    pub id: String,
+    /// Machine name.
+    pub name: String,
+    /// Profile.
+    pub profile: String,
+    /// The plan; absent when the machine must report first.
+    pub plan: Option<PlanView>,
+}
+
+impl DeployPlanPage {
+    /// What is to be confirmed.
+    pub fn new(shell: Shell, d: &MachineDetail, profile: &str, plan: Option<&InstallPlan>) -> DeployPlanPage {
+        DeployPlanPage {
+            shell,
+            id: d.machine.id.to_string(),
+            name: display_name(&d.machine),
+            profile: profile.to_owned(),
+            plan: plan.map(PlanView::new),
+        }
+    }
+}

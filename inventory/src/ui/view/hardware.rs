@@ -1,0 +1,479 @@
+//! The asset report as tiles, groups of facts and tables. An absent fact is a dash, an empty slot is a row.
+
+use inventory_api::UnixMs;
+use inventory_api::report::{AssetReport, FirmwareMode, MemorySlot, Transport};
+
+use super::or_dash;
+use crate::text::{ago, disk_size, duration, memory_size, timestamp};
+
+/// The hardware tab.
+#[derive(Default)]
+pub struct HardwareView {
+    /// Whether there is a report.
+    pub present: bool,
+    /// When and how it was taken.
+    pub taken: String,
+    /// The four figures people look for.
+    pub tiles: Vec<Tile>,
+    /// Anchor and label of each section.
+    pub sections: Vec<(&'static str, &'static str)>,
+    /// System, board, chassis, firmware.
+    pub system: Vec<Group>,
+    /// CPU sockets, memory slots, disks, NICs.
+    pub tables: Vec<TableView>,
+    /// Collector and what it could not read.
+    pub problems: Vec<(String, String)>,
+}
+
+/// A figure.
+pub struct Tile {
+    /// Section it leads to.
+    pub anchor: &'static str,
+    /// Icon.
+    pub icon: &'static str,
+    /// Figure.
+    pub value: String,
+    /// What it counts.
+    pub label: String,
+}
+
+/// Facts of one thing.
+pub struct Group {
+    /// The thing.
+    pub title: &'static str,
+    /// Label and value.
+    pub facts: Vec<(&'static str, String)>,
+}
+
+/// A table.
+pub struct TableView {
+    /// Section.
+    pub anchor: &'static str,
+    /// Heading.
+    pub title: &'static str,
+    /// A sum.
+    pub note: String,
+    /// Column headings.
+    pub columns: &'static [&'static str],
+    /// Rows.
+    pub rows: Vec<TableRow>,
+    /// What stands there without rows.
+    pub empty: &'static str,
+}
+
+/// A row; dim for what is not there.
+pub struct TableRow {
+    /// Not populated.
+    pub dim: bool,
+    cells: Vec<String>,
+}
+
+impl TableRow {
+    /// Each cell with the heading of its column.
+    pub fn cells<'a>(&'a self, columns: &&'static [&'static str]) -> Vec<(&'static str, &'a String)> {
+        columns.iter().copied().zip(&self.cells).collect()
+    }
+}
+
+fn text(value: &Option<String>) -> String {
+    or_dash(value.as_ref())
+}
+
+fn group(title: &'static str, facts: Vec<(&'static str, Option<String>)>) -> Option<Group> {
+    let facts: Vec<_> = facts.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
+    (!facts.is_empty()).then_some(Group { title, facts })
+}
+
+fn system(r: &AssetReport) -> Vec<Group> {
+    let s = r.system.clone().unwrap_or_default();
+    let b = r.board.clone().unwrap_or_default();
+    let c = r.chassis.clone().unwrap_or_default();
+    let f = r.firmware.clone().unwrap_or_default();
+    let boot = &r.boot;
+    let mode = boot.mode.map(|m| match m {
+        FirmwareMode::Bios => "BIOS",
+        FirmwareMode::Uefi => "UEFI",
+        FirmwareMode::Unknown => "unknown",
+    });
+    [
+        group(
+            "System",
+            vec![
+                ("Maker", s.manufacturer),
+                ("Product", s.product),
+                ("Version", s.version),
+                ("Serial", s.serial),
+                ("SKU", s.sku),
+                ("Family", s.family),
+                ("UUID", s.uuid),
+            ],
+        ),
+        group(
+            "Board",
+            vec![
+                ("Maker", b.manufacturer),
+                ("Product", b.product),
+                ("Version", b.version),
+                ("Serial", b.serial),
+                ("Asset tag", b.asset_tag),
+            ],
+        ),
+        group(
+            "Chassis",
+            vec![
+                ("Kind", c.kind),
+                ("Maker", c.manufacturer),
+                ("Version", c.version),
+                ("Serial", c.serial),
+                ("Asset tag", c.asset_tag),
+            ],
+        ),
+        group(
+            "Firmware and boot",
+            vec![
+                ("Vendor", f.vendor),
+                ("Version", f.version),
+                ("Date", f.date),
+                ("Booted by", mode.map(str::to_owned)),
+                (
+                    "Secure Boot",
+                    boot.secure_boot
+                        .map(|on| if on { "on" } else { "off" }.to_owned()),
+                ),
+                ("Boot NIC", boot.boot_mac.map(|m| m.to_string())),
+                ("Kernel", boot.kernel.clone()),
+            ],
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn cpu(r: &AssetReport) -> TableView {
+    let c = r.cpu.clone().unwrap_or_default();
+    let mut note = text(&c.model);
+    if !c.flags.is_empty() {
+        note.push_str(&format!(" · {}", c.flags.join(", ")));
+    }
+    TableView {
+        anchor: "cpu",
+        title: "Processors",
+        note,
+        columns: &["Socket", "Model", "Maker", "Cores", "Threads", "Serial"],
+        rows: c
+            .processors
+            .iter()
+            .map(|p| {
+                let empty = p.populated == Some(false);
+                TableRow {
+                    dim: empty,
+                    cells: vec![
+                        text(&p.socket),
+                        if empty {
+                            "empty socket".into()
+                        } else {
+                            text(&p.model)
+                        },
+                        text(&p.manufacturer),
+                        or_dash(p.cores),
+                        or_dash(p.threads),
+                        text(&p.serial),
+                    ],
+                }
+            })
+            .collect(),
+        empty: "The firmware lists no sockets.",
+    }
+}
+
+fn slot_is_empty(s: &MemorySlot) -> bool {
+    s.populated == Some(false) || s.populated.is_none() && s.size_bytes.is_none()
+}
+
+fn memory(r: &AssetReport) -> TableView {
+    let slots = &r.memory.slots;
+    let populated = slots.iter().filter(|s| !slot_is_empty(s)).count();
+    let installed: u64 = slots
+        .iter()
+        .filter_map(|s| s.size_bytes)
+        .fold(0, u64::saturating_add);
+    let mut note = format!("{populated} of {} slots populated", slots.len());
+    if installed > 0 {
+        note.push_str(&format!(", {}", memory_size(installed)));
+    }
+    TableView {
+        anchor: "memory",
+        title: "Memory",
+        note,
+        columns: &["Slot", "Size", "Type", "Speed", "Maker", "Part", "Serial"],
+        rows: slots
+            .iter()
+            .map(|s| {
+                let empty = slot_is_empty(s);
+                let bank = s.bank.as_ref().map(|b| format!(" ({b})")).unwrap_or_default();
+                let kind: Vec<&str> = [&s.kind, &s.form]
+                    .into_iter()
+                    .filter_map(|t| t.as_deref())
+                    .collect();
+                TableRow {
+                    dim: empty,
+                    cells: vec![
+                        format!("{}{bank}", text(&s.slot)),
+                        if empty {
+                            "empty".into()
+                        } else {
+                            or_dash(s.size_bytes.map(memory_size))
+                        },
+                        if empty || kind.is_empty() {
+                            "–".into()
+                        } else {
+                            kind.join(" ")
+                        },
+                        match (s.configured_mts, s.speed_mts) {
+                            (Some(now), Some(rated)) if now != rated => format!("{now} of {rated} MT/s"),
+                            (Some(speed), _) | (None, Some(speed)) => format!("{speed} MT/s"),
+                            (None, None) => "–".into(),
+                        },
+                        text(&s.manufacturer),
+                        text(&s.part),
+                        text(&s.serial),
+                    ],
+                }
+            })
+            .collect(),
+        empty: "The firmware lists no memory slots.",
+    }
+}
+
+fn transport(t: Transport) -> &'static str {
+    match t {
+        Transport::Sata => "SATA",
+        Transport::Sas => "SAS",
+        Transport::Scsi => "SCSI",
+        Transport::Nvme => "NVMe",
+        Transport::Virtio => "virtio",
+        Transport::Usb => "USB",
+        Transport::Mmc => "MMC",
+        Transport::Unknown => "other",
+    }
+}
+
+fn disks(r: &AssetReport) -> TableView {
+    let sum: u64 = r
+        .disks
+        .iter()
+        .filter_map(|d| d.size_bytes)
+        .fold(0, u64::saturating_add);
+    TableView {
+        anchor: "disks",
+        title: "Disks",
+        note: if r.disks.is_empty() {
+            String::new()
+        } else {
+            format!("{} in all", disk_size(sum))
+        },
+        columns: &[
+            "Disk", "Size", "Model", "Serial", "WWN", "Kind", "Firmware", "Blocks",
+        ],
+        rows: r
+            .disks
+            .iter()
+            .map(|d| {
+                let mut kind = Vec::new();
+                if let Some(t) = d.transport {
+                    kind.push(transport(t).to_owned());
+                }
+                match d.rotational {
+                    Some(true) => kind.push("spins".into()),
+                    Some(false) => kind.push("solid state".into()),
+                    None => {}
+                }
+                if d.removable == Some(true) {
+                    kind.push("removable".into());
+                }
+                if d.read_only == Some(true) {
+                    kind.push("read-only".into());
+                }
+                TableRow {
+                    dim: false,
+                    cells: vec![
+                        d.name.clone(),
+                        or_dash(d.size_bytes.map(disk_size)),
+                        text(&d.model),
+                        text(&d.serial),
+                        text(&d.wwn),
+                        if kind.is_empty() {
+                            "–".into()
+                        } else {
+                            kind.join(", ")
+                        },
+                        text(&d.firmware),
+                        match (d.logical_block_bytes, d.physical_block_bytes) {
+                            (Some(l), Some(p)) => format!("{l} / {p}"),
+                            (l, p) => or_dash(l.or(p)),
+                        },
+                    ],
+                }
+            })
+            .collect(),
+        empty: "No disk was found. Check cabling and the storage controller's mode (RAID or HBA).",
+    }
+}
+
+fn nics(r: &AssetReport) -> TableView {
+    let up = r.nics.iter().filter(|n| n.link == Some(true)).count();
+    TableView {
+        anchor: "nics",
+        title: "Network interfaces",
+        note: format!("{up} of {} with link", r.nics.len()),
+        columns: &["NIC", "MAC", "Link", "Driver", "PCI", "Device", "Firmware"],
+        rows: r
+            .nics
+            .iter()
+            .map(|n| {
+                let boots = n.mac.is_some() && n.mac == r.boot.boot_mac;
+                TableRow {
+                    dim: n.link == Some(false),
+                    cells: vec![
+                        if boots {
+                            format!("{} (booted)", n.name)
+                        } else {
+                            n.name.clone()
+                        },
+                        match (n.mac, n.permanent_mac) {
+                            (Some(mac), Some(fixed)) if mac != fixed => format!("{mac} (burnt in {fixed})"),
+                            (mac, fixed) => or_dash(mac.or(fixed)),
+                        },
+                        match (n.link, n.speed_mbps) {
+                            (Some(true), Some(s)) if s >= 1000 && s % 1000 == 0 => {
+                                format!("{} Gbit/s", s / 1000)
+                            }
+                            (Some(true), Some(s)) => format!("{s} Mbit/s"),
+                            (Some(true), None) => "up".into(),
+                            (Some(false), _) => "no link".into(),
+                            (None, _) => "–".into(),
+                        },
+                        text(&n.driver),
+                        text(&n.pci),
+                        text(&n.pci_id),
+                        text(&n.firmware),
+                    ],
+                }
+            })
+            .collect(),
+        empty: "No network interface was found, which is odd for a machine that booted from one.",
+    }
+}
+
+impl HardwareView {
+    /// How a report reads.
+    pub fn new(report: Option<&AssetReport>, reported_at: Option<UnixMs>, now: UnixMs) -> HardwareView {
+        let Some(r) = report else {
+            return HardwareView::default();
+        };
+        let cores = r.cpu.as_ref().and_then(|c| c.cores.or(c.threads));
+        let disk_sum: u64 = r
+            .disks
+            .iter()
+            .filter_map(|d| d.size_bytes)
+            .fold(0, u64::saturating_add);
+        let installed: u64 = r
+            .memory
+            .slots
+            .iter()
+            .filter_map(|s| s.size_bytes)
+            .fold(0, u64::saturating_add);
+        let memory_bytes = if installed > 0 {
+            Some(installed)
+        } else {
+            r.memory.usable_bytes
+        };
+        let tile = |anchor, icon, value: String, label: String| Tile {
+            anchor,
+            icon,
+            value,
+            label,
+        };
+        let tiles = vec![
+            tile(
+                "cpu",
+                "cpu",
+                cores.map_or_else(
+                    || "–".into(),
+                    |n| format!("{n} {}", if n == 1 { "core" } else { "cores" }),
+                ),
+                r.cpu
+                    .as_ref()
+                    .and_then(|c| c.model.clone())
+                    .unwrap_or_else(|| "Processors".into()),
+            ),
+            tile(
+                "memory",
+                "stack-2",
+                or_dash(memory_bytes.map(memory_size)),
+                r.memory.usable_bytes.map_or_else(
+                    || "Memory".into(),
+                    |b| format!("Memory, {} usable", memory_size(b)),
+                ),
+            ),
+            tile(
+                "disks",
+                "database",
+                if r.disks.is_empty() {
+                    "none".into()
+                } else {
+                    disk_size(disk_sum)
+                },
+                format!(
+                    "{} {}",
+                    r.disks.len(),
+                    if r.disks.len() == 1 { "disk" } else { "disks" }
+                ),
+            ),
+            tile(
+                "nics",
+                "network",
+                format!(
+                    "{} {}",
+                    r.nics.len(),
+                    if r.nics.len() == 1 { "NIC" } else { "NICs" }
+                ),
+                format!(
+                    "{} with link",
+                    r.nics.iter().filter(|n| n.link == Some(true)).count()
+                ),
+            ),
+        ];
+        let mut sections = vec![
+            ("system", "System"),
+            ("cpu", "Processors"),
+            ("memory", "Memory"),
+            ("disks", "Disks"),
+            ("nics", "Network"),
+        ];
+        if !r.problems.is_empty() {
+            sections.push(("problems", "Problems"));
+        }
+        let when = reported_at.map_or_else(String::new, |at| {
+            format!("Reported {} ({}), ", ago(at, now), timestamp(at))
+        });
+        HardwareView {
+            present: true,
+            taken: format!(
+                "{when}collected in {} by agent {}",
+                duration(r.collect_ms),
+                r.agent_version
+            ),
+            tiles,
+            sections,
+            system: system(r),
+            tables: vec![cpu(r), memory(r), disks(r), nics(r)],
+            problems: r
+                .problems
+                .iter()
+                .map(|p| (p.collector.clone(), p.detail.clone()))
+                .collect(),
+        }
+    }
+}

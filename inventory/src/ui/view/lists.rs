@@ -1,0 +1,309 @@
+//! Images, profiles, history and packet journeys.
+
+use askama::Template;
+use inventory_api::UnixMs;
+use inventory_api::boot::BootEventKind;
+use inventory_api::deploy::{DeployRequest, DiskChoice};
+use inventory_api::image::ImageManifest;
+use inventory_api::machine::{HistoryEntry, Journey, Profile};
+use inventory_api::report::FirmwareMode;
+
+use super::{Shell, state_color};
+use crate::text::{ago, boot as boot_words, disk_size, plan as plan_words, timestamp};
+
+/// The images.
+#[derive(Template)]
+#[template(path = "images.html")]
+pub struct ImagesPage {
+    /// Around it.
+    pub shell: Shell,
+    /// The images.
+    pub images: Vec<ImageCard>,
+}
+
+/// One image.
+pub struct ImageCard {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Operating system.
+    pub os: String,
+    /// Architecture.
+    pub architecture: String,
+    /// "BIOS, UEFI".
+    pub firmware: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Compressed size.
+    pub compressed: String,
+    /// Size on disk.
+    pub content: String,
+    /// When it was built.
+    pub built: String,
+    /// Whether it may be had without a certificate.
+    pub public: bool,
+    /// Digest.
+    pub sha256: String,
+}
+
+impl ImagesPage {
+    /// The page.
+    pub fn new(shell: Shell, images: &[ImageManifest]) -> ImagesPage {
+        let card = |i: &ImageManifest| ImageCard {
+            name: i.name.clone(),
+            version: i.version.clone(),
+            os: i.os.clone(),
+            architecture: i.architecture.clone(),
+            firmware: i
+                .boot
+                .firmware
+                .iter()
+                .map(|f| match f {
+                    FirmwareMode::Bios => "BIOS",
+                    FirmwareMode::Uefi => "UEFI",
+                    FirmwareMode::Unknown => "other",
+                })
+                .collect::<Vec<_>>()
+                .join(", "),
+            kernel: i.boot.kernel_release.clone(),
+            compressed: disk_size(i.compressed_bytes),
+            content: disk_size(i.content_bytes),
+            built: timestamp(i.built_at),
+            public: i.public,
+            sha256: i.sha256.to_string(),
+        };
+        ImagesPage {
+            shell,
+            images: images.iter().map(card).collect(),
+        }
+    }
+}
+
+/// The profiles.
+#[derive(Template)]
+#[template(path = "profiles.html")]
+pub struct ProfilesPage {
+    /// Around it.
+    pub shell: Shell,
+    /// The profiles.
+    pub profiles: Vec<ProfileCard>,
+}
+
+/// One profile.
+pub struct ProfileCard {
+    /// Name.
+    pub name: String,
+    /// Image.
+    pub image: String,
+    /// In one line.
+    pub summary: String,
+    /// All of it.
+    pub facts: Vec<(&'static str, String)>,
+}
+
+impl ProfilesPage {
+    /// The page.
+    pub fn new(shell: Shell, profiles: &[Profile]) -> ProfilesPage {
+        ProfilesPage {
+            shell,
+            profiles: profiles.iter().map(ProfileCard::new).collect(),
+        }
+    }
+}
+
+fn disk_choice(choice: Option<&DiskChoice>) -> String {
+    let Some(c) = choice else {
+        return "the only one that can hold the image".into();
+    };
+    let mut words = Vec::new();
+    for (label, value) in [("serial", &c.serial), ("WWN", &c.wwn), ("model with", &c.model)] {
+        if let Some(value) = value {
+            words.push(format!("{label} {value}"));
+        }
+    }
+    if let Some(min) = c.min_bytes {
+        words.push(format!("at least {}", disk_size(min)));
+    }
+    if let Some(max) = c.max_bytes {
+        words.push(format!("at most {}", disk_size(max)));
+    }
+    if c.smallest {
+        words.push("the smallest".into());
+    }
+    if words.is_empty() {
+        "the only one that can hold the image".into()
+    } else {
+        words.join(", ")
+    }
+}
+
+impl ProfileCard {
+    /// How a profile reads.
+    pub fn new(profile: &Profile) -> ProfileCard {
+        let r: &DeployRequest = &profile.request;
+        let mut facts = vec![
+            (
+                "Host name",
+                r.hostname.clone().unwrap_or_else(|| "the machine's id".into()),
+            ),
+            ("Disk", disk_choice(r.disk.as_ref())),
+            (
+                "Network",
+                if r.network.is_empty() {
+                    "DHCP on the boot NIC".into()
+                } else {
+                    r.network
+                        .iter()
+                        .map(plan_words::nic)
+                        .collect::<Vec<_>>()
+                        .join("; ")
+                },
+            ),
+        ];
+        let mut summary = Vec::new();
+        let mut list = |label: &'static str, noun: &str, items: Vec<String>| {
+            if !items.is_empty() {
+                summary.push(format!(
+                    "{} {noun}{}",
+                    items.len(),
+                    if items.len() == 1 { "" } else { "s" }
+                ));
+                facts.push((label, items.join("; ")));
+            }
+        };
+        list(
+            "Accounts",
+            "account",
+            r.accounts.iter().map(plan_words::account).collect(),
+        );
+        list(
+            "Cron jobs",
+            "cron job",
+            r.cron
+                .iter()
+                .map(|j| format!("{} ({})", j.name, j.schedule))
+                .collect(),
+        );
+        list(
+            "Scripts",
+            "script",
+            r.scripts.iter().map(|s| s.name.clone()).collect(),
+        );
+        if !r.kernel_args.is_empty() {
+            facts.push(("Kernel arguments", r.kernel_args.join(" ")));
+        }
+        facts.push((
+            "Hardware check",
+            if r.expected.is_some() {
+                "before any disk is touched"
+            } else {
+                "nothing is expected"
+            }
+            .into(),
+        ));
+        ProfileCard {
+            name: profile.name.clone(),
+            image: r.image.clone(),
+            summary: summary.join(", "),
+            facts,
+        }
+    }
+}
+
+/// One row of a history.
+pub struct HistoryRow {
+    /// Number.
+    pub seq: i64,
+    /// When, for the script.
+    pub ms: i64,
+    /// "3 min ago".
+    pub ago: String,
+    /// Exact time.
+    pub stamp: String,
+    /// A sentence.
+    pub sentence: String,
+    /// Event name.
+    pub event: String,
+    /// State afterwards.
+    pub state: String,
+    /// Its colour.
+    pub color: &'static str,
+    /// Who.
+    pub actor: String,
+}
+
+/// Newest first.
+pub fn history(entries: &[HistoryEntry], now: UnixMs) -> Vec<HistoryRow> {
+    let row = |e: &HistoryEntry| HistoryRow {
+        seq: e.seq,
+        ms: e.at.0,
+        ago: ago(e.at, now),
+        stamp: timestamp(e.at),
+        sentence: e.sentence.clone(),
+        event: e.event.clone(),
+        state: e.state.replace('/', ": "),
+        color: state_color(&e.state),
+        actor: e.actor.clone(),
+    };
+    entries.iter().rev().map(row).collect()
+}
+
+/// What was heard from one NIC.
+pub struct JourneyView {
+    /// Its MAC.
+    pub mac: String,
+    /// What it means.
+    pub diagnosis: String,
+    /// Newest first.
+    pub events: Vec<JourneyEvent>,
+}
+
+/// One packet or transfer.
+pub struct JourneyEvent {
+    /// Time of day.
+    pub time: String,
+    /// Exact time.
+    pub stamp: String,
+    /// What.
+    pub what: String,
+    /// More.
+    pub detail: String,
+    /// Colour.
+    pub color: &'static str,
+    /// Address in use.
+    pub ip: String,
+    /// Network.
+    pub network: String,
+}
+
+impl JourneyView {
+    /// How a journey reads.
+    pub fn new(journey: &Journey) -> JourneyView {
+        let events = journey.events.iter().rev().map(|e| {
+            let (what, detail) = boot_words::event(&e.what);
+            let stamp = timestamp(e.at);
+            JourneyEvent {
+                // "2026-11-22 04:31:51 UTC" -> "04:31:51"
+                time: stamp.split(' ').nth(1).unwrap_or_default().to_owned(),
+                stamp,
+                what,
+                detail,
+                color: match &e.what {
+                    BootEventKind::Dhcp { .. } => "azure",
+                    BootEventKind::Tftp { complete: false, .. } => "red",
+                    BootEventKind::Http { status, .. } if *status >= 400 => "red",
+                    BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => "teal",
+                    BootEventKind::Script { .. } => "purple",
+                },
+                ip: e.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+                network: e.network.clone().unwrap_or_default(),
+            }
+        });
+        JourneyView {
+            mac: journey.mac.to_string(),
+            diagnosis: journey.diagnosis.clone(),
+            events: events.collect(),
+        }
+    }
+}

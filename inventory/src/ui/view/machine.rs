@@ -1,0 +1,367 @@
+//! One machine: head, tabs, overview.
+
+use std::str::FromStr;
+
+use askama::Template;
+use inventory_api::UnixMs;
+use inventory_api::agent::Verification;
+use inventory_api::boot::BootEvent;
+use inventory_api::check::{CheckResult, Severity, Verdict};
+use inventory_api::machine::{HistoryEntry, Journey, MachineDetail};
+
+use super::act::{Action, actions};
+use super::hardware::HardwareView;
+use super::lists::{HistoryRow, JourneyView};
+use super::machines::display_name;
+use super::plan::PlanView;
+use super::timeline::{Stage, timeline, total_ms};
+use super::{Moment, Shell, busy, capital, state_color, state_icon};
+use crate::text::{duration, plan as plan_words, timestamp};
+
+/// A tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    /// Stages, verdict, facts.
+    Overview,
+    /// The report.
+    Hardware,
+    /// The plan.
+    Plan,
+    /// What the installed system proved.
+    Verification,
+    /// What happened.
+    History,
+    /// Packets.
+    Network,
+}
+
+impl Tab {
+    const ALL: [(Tab, &'static str, &'static str); 6] = [
+        (Tab::Overview, "overview", "Overview"),
+        (Tab::Hardware, "hardware", "Hardware"),
+        (Tab::Plan, "plan", "Plan"),
+        (Tab::Verification, "verification", "Verification"),
+        (Tab::History, "history", "History"),
+        (Tab::Network, "network", "Packets"),
+    ];
+
+    /// As in the address.
+    pub fn key(&self) -> &'static str {
+        Tab::ALL
+            .iter()
+            .find(|(t, ..)| t == self)
+            .map_or("overview", |(_, key, _)| key)
+    }
+}
+
+impl FromStr for Tab {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Tab, ()> {
+        Tab::ALL
+            .iter()
+            .find(|(_, key, _)| *key == text)
+            .map(|(tab, ..)| *tab)
+            .ok_or(())
+    }
+}
+
+/// The page of a machine.
+#[derive(Template)]
+#[template(path = "machine.html")]
+pub struct MachinePage {
+    /// Around it.
+    pub shell: Shell,
+    /// Above the tabs.
+    pub head: Head,
+    /// Which tab.
+    pub tab: Tab,
+    /// What the tab shows.
+    pub body: Body,
+}
+
+/// What a tab shows.
+pub enum Body {
+    /// Stages, verdict, facts.
+    Overview(Box<Overview>),
+    /// The report.
+    Hardware(HardwareView),
+    /// The plan.
+    Plan(Option<PlanView>),
+    /// What the installed system proved.
+    Verification(VerificationView),
+    /// What happened.
+    History(Vec<HistoryRow>),
+    /// Packets, one entry a NIC.
+    Network(Vec<JourneyView>),
+}
+
+/// Above the tabs.
+pub struct Head {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// State in words, with its phase.
+    pub state: String,
+    /// Colour.
+    pub color: &'static str,
+    /// Icon of the sentence.
+    pub icon: &'static str,
+    /// Something is going on.
+    pub busy: bool,
+    /// Why it waits and what comes next.
+    pub sentence: String,
+    /// Reason code.
+    pub reason: Option<String>,
+    /// When it gives up.
+    pub deadline: Option<Deadline>,
+    /// Buttons.
+    pub actions: Vec<Action>,
+    /// Tabs.
+    pub tabs: Vec<TabLink>,
+}
+
+/// A time to come.
+pub struct Deadline {
+    /// Milliseconds since 1970.
+    pub ms: i64,
+    /// How long until then.
+    pub text: String,
+}
+
+/// A tab's link.
+pub struct TabLink {
+    /// As in the address.
+    pub key: &'static str,
+    /// Label.
+    pub label: &'static str,
+    /// A figure, or empty.
+    pub badge: String,
+    /// Its colour.
+    pub badge_color: &'static str,
+}
+
+impl Head {
+    /// The head of this machine's page.
+    pub fn new(d: &MachineDetail, now: UnixMs) -> Head {
+        let s = &d.machine.status;
+        let problems = d.report.as_ref().map_or(0, |r| r.problems.len());
+        let failed = d
+            .verification
+            .as_ref()
+            .map_or(0, |v| v.items.iter().filter(|i| !i.ok).count());
+        let badge = |tab: Tab| match tab {
+            Tab::Hardware if problems > 0 => (problems.to_string(), "yellow"),
+            Tab::Verification if failed > 0 => (failed.to_string(), "red"),
+            _ => (String::new(), "secondary"),
+        };
+        Head {
+            id: d.machine.id.to_string(),
+            name: display_name(&d.machine),
+            state: match &s.phase {
+                Some(phase) => format!("{}: {}", capital(&s.state), phase.replace('-', " ")),
+                None => capital(&s.state),
+            },
+            color: state_color(&s.state),
+            icon: state_icon(&s.state),
+            busy: busy(&s.state),
+            sentence: s.sentence.clone(),
+            reason: s.reason.clone(),
+            deadline: s.deadline.map(|at| Deadline {
+                ms: at.0,
+                text: duration(at.since(now)),
+            }),
+            actions: actions(&s.state, s.phase.as_deref()),
+            tabs: Tab::ALL
+                .into_iter()
+                .map(|(tab, key, label)| {
+                    let (badge, badge_color) = badge(tab);
+                    TabLink {
+                        key,
+                        label,
+                        badge,
+                        badge_color,
+                    }
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The first tab.
+pub struct Overview {
+    /// What the stages are about.
+    pub heading: &'static str,
+    /// From the first packet to the end, or until now.
+    pub total: Option<String>,
+    /// Of the installation, while it runs.
+    pub percent: Option<u8>,
+    /// The stages.
+    pub stages: Vec<Stage>,
+    /// The verdict.
+    pub verdict: Option<VerdictView>,
+    /// Label and value.
+    pub facts: Vec<(&'static str, String)>,
+    /// When its agent was heard.
+    pub last_seen: Option<Moment>,
+    /// The plan in short.
+    pub plan: Vec<(&'static str, String)>,
+}
+
+impl Overview {
+    /// The overview of this machine. `boots`: what was heard from all its NICs.
+    pub fn new(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent], now: UnixMs) -> Overview {
+        let m = &d.machine;
+        let stages = timeline(d, history, boots, now);
+        let mut facts = Vec::new();
+        let mut fact = |key, value: Option<String>| facts.extend(value.map(|v| (key, v)));
+        fact("Model", m.model.clone());
+        fact("Serial", m.serial.clone());
+        fact("Host name", m.hostname.clone());
+        fact(
+            "MAC",
+            Some(
+                m.macs
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ),
+        );
+        fact("Address", m.ip.map(|ip| ip.to_string()));
+        fact("Id", Some(m.id.to_string()));
+        fact("Enrolled", Some(timestamp(m.enrolled_at)));
+        let plan = d.plan.as_ref().map_or_else(Vec::new, |p| {
+            vec![
+                ("Image", format!("{} {}", p.image, p.image_version)),
+                ("Host name", p.hostname.clone()),
+                ("Disk", plan_words::disk(&p.disk)),
+                ("Steps", p.steps.len().to_string()),
+            ]
+        });
+        Overview {
+            heading: if m.status.state == "releasing" {
+                "Release"
+            } else {
+                "From power-on to deployed"
+            },
+            total: total_ms(&stages, now).map(duration),
+            percent: m.status.step.as_ref().map(|s| s.percent.min(100)),
+            stages,
+            verdict: d.check.as_ref().map(VerdictView::new),
+            facts,
+            last_seen: m.last_seen.map(|at| Moment::new(at, now)),
+            plan,
+        }
+    }
+}
+
+/// The verdict.
+pub struct VerdictView {
+    /// Colour.
+    pub color: &'static str,
+    /// Icon.
+    pub icon: &'static str,
+    /// In a word.
+    pub title: &'static str,
+    /// In a sentence.
+    pub text: &'static str,
+    /// What is different.
+    pub findings: Vec<FindingView>,
+}
+
+/// One difference.
+pub struct FindingView {
+    /// Colour.
+    pub color: &'static str,
+    /// What to do.
+    pub sentence: String,
+    /// Where.
+    pub place: String,
+    /// Expected.
+    pub expected: String,
+    /// Found.
+    pub found: String,
+    /// Code.
+    pub code: String,
+}
+
+impl VerdictView {
+    fn new(check: &CheckResult) -> VerdictView {
+        let (color, icon, title, text) = match check.verdict {
+            Verdict::Pass => (
+                "green",
+                "circle-check",
+                "Hardware as expected",
+                "Everything that was asked for is there.",
+            ),
+            Verdict::Warn => (
+                "yellow",
+                "alert-circle",
+                "Hardware as expected, with a remark",
+                "Nothing stops the machine; look at it when there is time.",
+            ),
+            Verdict::Fail => (
+                "red",
+                "alert-triangle",
+                "Hardware not as expected",
+                "No disk is touched until this is put right.",
+            ),
+        };
+        let finding = |f: &inventory_api::check::Finding| FindingView {
+            color: match f.severity {
+                Severity::Error => "red",
+                Severity::Warning => "yellow",
+            },
+            sentence: f.sentence.clone(),
+            place: f.place.clone(),
+            expected: f.expected.clone(),
+            found: f.found.clone(),
+            code: f.code.clone(),
+        };
+        VerdictView {
+            color,
+            icon,
+            title,
+            text,
+            findings: check.findings.iter().map(finding).collect(),
+        }
+    }
+}
+
+/// What the installed system proved.
+#[derive(Default)]
+pub struct VerificationView {
+    /// In a sentence.
+    pub title: String,
+    /// The plan.
+    pub plan: String,
+    /// One entry a thing that was looked at; what is wrong first.
+    pub items: Vec<inventory_api::agent::VerifiedItem>,
+}
+
+impl VerificationView {
+    /// How a verification reads.
+    pub fn new(verification: Option<&Verification>) -> VerificationView {
+        let Some(v) = verification else {
+            return VerificationView::default();
+        };
+        let mut items = v.items.clone();
+        items.sort_by_key(|i| i.ok);
+        let wrong = items.iter().filter(|i| !i.ok).count();
+        VerificationView {
+            title: if wrong == 0 {
+                format!("All {} things are as asked", items.len())
+            } else {
+                format!("{wrong} of {} things are not as asked", items.len())
+            },
+            plan: v.plan.to_string(),
+            items,
+        }
+    }
+}
+
+/// One view a NIC.
+pub fn network(journeys: &[Journey]) -> Vec<JourneyView> {
+    journeys.iter().map(JourneyView::new).collect()
+}
