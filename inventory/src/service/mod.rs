@@ -1,15 +1,30 @@
 //! What API, page and boot service ask for. Every method answers with a wire type or a [`Problem`].
 
+mod agent;
+mod diagnosis;
+mod orders;
+mod planning;
+mod progress;
 mod verb;
 
+use std::sync::Arc;
+
 use inventory_api::image::ImageManifest;
-use inventory_api::machine::{
-    DeployOrder, DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary, Profile, VerbResponse,
-};
+use inventory_api::machine::{HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, Profile};
 use inventory_api::plan::InstallPlan;
 use inventory_api::{Mac, MachineId, Problem};
+use lifecycle::State;
+use lifecycle::state::DeployPhase;
+use lifecycle::status::{phase_name, state_name};
 use tokio::sync::broadcast;
 
+use crate::core::Core;
+use crate::problem::{no_machine, of_store, problem};
+use crate::redact;
+use crate::secret;
+use crate::store::{HistoryRow, MachineRow};
+
+pub use agent::ImageFile;
 pub use verb::Verb;
 
 /// Who acts: the name of a token, or "agent", "boot", "clock". Stands in the history.
@@ -18,84 +33,222 @@ pub struct Actor(pub String);
 
 /// The service. Shared as `Arc<Service>`.
 pub struct Service {
-    changes: broadcast::Sender<MachineId>,
+    core: Arc<Core>,
 }
 
 impl Service {
+    /// The service over a core.
+    pub fn new(core: Arc<Core>) -> Service {
+        Service { core }
+    }
+
+    /// What is behind it.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// All machines, newest enrolled first.
     pub async fn machines(&self) -> Result<Vec<MachineSummary>, Problem> {
-        Err(not_built())
+        let rows = self.core.store.machines().await.map_err(of_store)?;
+        let mut machines = Vec::with_capacity(rows.len());
+        for row in rows {
+            machines.push(self.summary(row).await?);
+        }
+        Ok(machines)
     }
 
     /// One machine, by id, MAC or serial number.
     pub async fn machine(&self, key: &str) -> Result<MachineDetail, Problem> {
-        let _ = key;
-        Err(not_built())
+        let row = self.find(key).await?;
+        let store = &self.core.store;
+        let id = row.id.clone();
+        let stored = store.stored_report(&id).await.map_err(of_store)?;
+        let plan = match row.state.plan() {
+            Some(plan) => store.plan_by_id(plan).await.map_err(of_store)?,
+            None => None,
+        };
+        Ok(MachineDetail {
+            machine: self.summary(row).await?,
+            reported_at: stored.as_ref().map(|s| s.at),
+            report: stored.map(|s| s.report),
+            check: store.check(&id).await.map_err(of_store)?,
+            plan: plan.map(redact::plan),
+            verification: store.verification(&id).await.map_err(of_store)?,
+        })
     }
 
     /// Its history, oldest first.
     pub async fn history(&self, key: &str) -> Result<Vec<HistoryEntry>, Problem> {
-        let _ = key;
-        Err(not_built())
+        let row = self.find(key).await?;
+        let rows = self.core.store.history(&row.id).await.map_err(of_store)?;
+        Ok(rows.into_iter().map(history_entry).collect())
     }
 
-    /// Its current plan, password hashes left out.
+    /// Its current plan, password hashes left out; the newest one when the state has none.
     pub async fn plan(&self, key: &str) -> Result<InstallPlan, Problem> {
-        let _ = key;
-        Err(not_built())
+        let row = self.find(key).await?;
+        let plan = match row.state.plan() {
+            Some(plan) => self.core.store.plan_by_id(plan).await.map_err(of_store)?,
+            None => self.core.store.plan(&row.id).await.map_err(of_store)?,
+        };
+        plan.map(redact::plan).ok_or_else(|| {
+            problem(
+                404,
+                "no-plan",
+                "No plan",
+                format!(
+                    "machine {} has no plan; deploy it, with dry_run to only see one",
+                    row.id
+                ),
+            )
+        })
     }
 
     /// What was heard from a MAC and what it means.
     pub async fn journey(&self, mac: Mac) -> Result<Journey, Problem> {
-        let _ = mac;
-        Err(not_built())
+        let machine = match self.core.store.machine_of_mac(mac).await.map_err(of_store)? {
+            Some(id) => Some(self.summary(self.row(&id).await?).await?),
+            None => None,
+        };
+        let events = self.core.memory.journey(mac);
+        let status = machine.as_ref().map(|m| &m.status);
+        let diagnosis = diagnosis::diagnose(mac, &events, status, self.core.clock.now());
+        Ok(Journey {
+            mac,
+            machine,
+            events,
+            diagnosis,
+        })
     }
 
-    /// The images that can be installed, newest first.
+    /// The images that can be installed, by name, the newest first.
     pub async fn images(&self) -> Result<Vec<ImageManifest>, Problem> {
-        Err(not_built())
+        let images = planning::list_images(&self.core).await?;
+        Ok(images.into_iter().map(|i| i.manifest).collect())
     }
 
     /// The profiles of the configuration, password hashes left out.
     pub fn profiles(&self) -> Vec<Profile> {
-        Vec::new()
-    }
-
-    /// Does a verb other than deploy.
-    pub async fn verb(&self, key: &str, verb: Verb, actor: &Actor) -> Result<VerbResponse, Problem> {
-        let _ = (key, verb, actor);
-        Err(not_built())
-    }
-
-    /// Orders a deployment; with `dry_run` only says what the plan would be.
-    pub async fn deploy(
-        &self,
-        key: &str,
-        order: DeployOrder,
-        dry_run: bool,
-        actor: &Actor,
-    ) -> Result<DeployResponse, Problem> {
-        let _ = (key, order, dry_run, actor);
-        Err(not_built())
+        let profile = |(name, request): (&String, &inventory_api::deploy::DeployRequest)| Profile {
+            name: name.clone(),
+            request: redact::request(request.clone()),
+        };
+        self.core.config.profiles.iter().map(profile).collect()
     }
 
     /// The name of a token, if it is one.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Actor>, Problem> {
-        let _ = token;
-        Err(not_built())
+        // Anything else cannot be a token: no look-up for it.
+        if token.len() != 64 {
+            return Ok(None);
+        }
+        let name = self
+            .core
+            .store
+            .token_name(&secret::digest(token))
+            .await
+            .map_err(of_store)?;
+        Ok(name.map(Actor))
     }
 
     /// Ids of machines as they change: state, progress, report, address. A receiver that lags must read all anew.
     pub fn changes(&self) -> broadcast::Receiver<MachineId> {
-        self.changes.subscribe()
+        self.core.memory.changes()
+    }
+
+    /// A machine by id, MAC or serial number.
+    async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
+        let store = &self.core.store;
+        if let Ok(id) = key.parse::<MachineId>()
+            && let Some(row) = store.machine(&id).await.map_err(of_store)?
+        {
+            return Ok(row);
+        }
+        if let Ok(mac) = key.parse::<Mac>()
+            && let Some(id) = store.machine_of_mac(mac).await.map_err(of_store)?
+        {
+            return self.row(&id).await;
+        }
+        let by_serial = store.machines_of_serial(key).await.map_err(of_store)?;
+        match by_serial.as_slice() {
+            [id] => self.row(id).await,
+            [] => Err(no_machine(key)),
+            [..] => Err(problem(
+                409,
+                "machine-ambiguous",
+                "Several machines",
+                "several machines reported this serial number: name one by id or MAC",
+            )),
+        }
+    }
+
+    async fn row(&self, id: &MachineId) -> Result<MachineRow, Problem> {
+        self.core
+            .store
+            .machine(id)
+            .await
+            .map_err(of_store)?
+            .ok_or_else(|| no_machine(id.as_str()))
+    }
+
+    async fn summary(&self, row: MachineRow) -> Result<MachineSummary, Problem> {
+        let session = self.core.memory.session(&row.id);
+        let mut status = self.status(&row.id, &row.state).await?;
+        if let State::Deploying(d) = &row.state
+            && let DeployPhase::Installing { .. } = d.phase
+            && let Some(plan) = self.core.store.plan_by_id(&d.plan).await.map_err(of_store)?
+        {
+            status.step = progress::step_status(&row.state, &plan, session.progress.as_ref());
+        }
+        let words: Vec<&str> = [&row.identity.manufacturer, &row.identity.product]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
+        Ok(MachineSummary {
+            id: row.id,
+            macs: row.macs,
+            model: (!words.is_empty()).then(|| words.join(" ")),
+            serial: row.identity.serial,
+            hostname: row.hostname,
+            ip: row.ip,
+            status,
+            last_seen: session.last_seen.max(row.last_seen),
+            enrolled_at: row.enrolled_at,
+        })
+    }
+
+    async fn status(&self, id: &MachineId, state: &State) -> Result<MachineStatus, Problem> {
+        let since = self
+            .core
+            .store
+            .phase_since(id, phase_key)
+            .await
+            .map_err(of_store)?;
+        Ok(lifecycle::status(state, since))
     }
 }
 
-fn not_built() -> Problem {
-    Problem {
-        code: "not-built".into(),
-        title: "Not built yet".into(),
-        status: 501,
-        detail: "this server was built before the service was complete".into(),
+/// What must be equal for two states to be the same phase.
+fn phase_key(state: &State) -> (&'static str, Option<&'static str>) {
+    (state_name(state), phase_name(state))
+}
+
+fn history_entry(row: HistoryRow) -> HistoryEntry {
+    let state = match phase_name(&row.state) {
+        Some(phase) => format!("{}/{phase}", state_name(&row.state)),
+        None => state_name(&row.state).to_owned(),
+    };
+    HistoryEntry {
+        seq: row.seq,
+        at: row.at,
+        actor: row.actor,
+        event: row
+            .event
+            .as_ref()
+            .map_or("enrolled", lifecycle::Event::name)
+            .to_owned(),
+        state,
+        sentence: row.sentence,
     }
 }

@@ -48,6 +48,17 @@ impl Store {
         id.map(|id| parse("machine id", &id)).transpose()
     }
 
+    /// Whether there is a ticket with this digest: asked before a write transaction is begun for a stranger.
+    pub async fn has_ticket(&self, digest: &[u8; 32]) -> Result<bool, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT count(*) FROM tickets WHERE digest = $1")
+                .bind(digest.as_slice())
+                .fetch_one(&self.read)
+                .await
+                .map(|count: i64| count > 0)?,
+        )
+    }
+
     /// The name of a token by its digest.
     pub async fn token_name(&self, digest: &[u8; 32]) -> Result<Option<String>, StoreError> {
         Ok(sqlx::query_scalar("SELECT name FROM tokens WHERE digest = $1")

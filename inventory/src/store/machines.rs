@@ -130,6 +130,30 @@ impl Store {
         rows.iter().map(row).collect()
     }
 
+    /// When the machine's present phase began: the oldest of its newest history rows whose states have the same `key`.
+    pub async fn phase_since<K: PartialEq>(
+        &self,
+        id: &MachineId,
+        key: impl Fn(&State) -> K,
+    ) -> Result<UnixMs, StoreError> {
+        // Steps and boots make a phase of at most some dozen rows.
+        let rows = sqlx::query("SELECT at, state FROM history WHERE machine = $1 ORDER BY seq DESC LIMIT 64")
+            .bind(id.as_str())
+            .fetch_all(&self.read)
+            .await?;
+        let mut since = UnixMs(0);
+        let mut present = None;
+        for row in &rows {
+            let state: State = from_json("state", row.try_get("state")?)?;
+            let found = key(&state);
+            if present.get_or_insert_with(|| key(&state)) != &found {
+                break;
+            }
+            since = UnixMs(row.try_get("at")?);
+        }
+        Ok(since)
+    }
+
     /// Machines whose deadline is at or before `now`, and the next deadline after it.
     pub async fn deadlines(&self, now: UnixMs) -> Result<(Vec<MachineId>, Option<UnixMs>), StoreError> {
         let due = sqlx::query("SELECT id FROM machines WHERE deadline <= $1 ORDER BY deadline")

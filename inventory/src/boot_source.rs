@@ -1,0 +1,215 @@
+//! What the boot service asks: the target from state and rules, the script with its ticket.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use inventory_api::boot::{BootArgs, BootEvent, BootTarget};
+use inventory_api::{Mac, MachineId, Sha256Digest};
+use lifecycle::{Decision, Event, MachineFacts, State, boot_target};
+use netboot::{BootClient, BootSource, ScriptOrder};
+
+use crate::advance::{AdvanceError, advance_in, after_commit, enroll};
+use crate::core::Core;
+use crate::secret;
+use crate::store::{MachineRow, StoreError, TicketRow};
+
+/// Actor of what the boot service sees.
+const BOOT: &str = "boot";
+/// Actor of what the rules order.
+const POLICY: &str = "policy";
+
+/// The boot service's view of the inventory.
+pub struct Boot {
+    core: Arc<Core>,
+    api_port: u16,
+    /// Base URL of the boot service by network name.
+    boot_urls: HashMap<String, String>,
+}
+
+impl Boot {
+    /// `boot_urls`: base URL of the plain boot service for each network.
+    pub fn new(core: Arc<Core>, api_port: u16, boot_urls: HashMap<String, String>) -> Boot {
+        Boot {
+            core,
+            api_port,
+            boot_urls,
+        }
+    }
+
+    fn commission_unknown(&self, facts: &MachineFacts) -> bool {
+        match self.core.config.policy.decide(facts, false) {
+            Decision::Hold { .. } => false,
+            Decision::Commission { .. } | Decision::Deploy { .. } => true,
+        }
+    }
+
+    fn facts(&self, row: Option<&MachineRow>, client: &BootClient) -> MachineFacts {
+        let mut facts = MachineFacts {
+            network: Some(client.network.clone()),
+            ..MachineFacts::default()
+        };
+        if let Some(row) = row {
+            facts.serial.clone_from(&row.identity.serial);
+            facts.manufacturer.clone_from(&row.identity.manufacturer);
+            facts.product.clone_from(&row.identity.product);
+            facts.macs.clone_from(&row.macs);
+        }
+        if !facts.macs.contains(&client.mac) {
+            facts.macs.push(client.mac);
+        }
+        facts
+    }
+
+    async fn known(&self, mac: Mac) -> Result<Option<MachineRow>, StoreError> {
+        match self.core.store.machine_of_mac(mac).await? {
+            Some(id) => self.core.store.machine(&id).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn make_script(&self, client: &BootClient) -> Result<ScriptOrder, AdvanceError> {
+        let Some(ip) = client.ip else {
+            tracing::warn!(mac = %client.mac, "a boot script was asked for without a lease");
+            return Ok(ScriptOrder::Ignore);
+        };
+        if client.mac.is_junk() {
+            return Ok(ScriptOrder::Ignore);
+        }
+        let core = &self.core;
+        let now = core.clock.now();
+        let mut change = core.store.begin().await?;
+        let id = match change.machine_of_mac(client.mac).await? {
+            Some(id) => id,
+            None => {
+                let Some(id) = secret::machine_id() else {
+                    return Ok(ScriptOrder::Ignore);
+                };
+                enroll(core, &mut change, &id, &client.network, BOOT).await?;
+                id
+            }
+        };
+        change.put_boot_mac(&id, client.mac).await?;
+        change.put_place(&id, &client.network, ip).await?;
+        let row = change
+            .machine(&id)
+            .await?
+            .ok_or_else(|| AdvanceError::UnknownMachine(id.clone()))?;
+        let mut steps = Vec::new();
+        let mut state = row.state.clone();
+        if state == State::New && self.commission_unknown(&self.facts(Some(&row), client)) {
+            let advanced = advance_in(core, &mut change, &id, Event::Commission, POLICY, now).await?;
+            state = advanced.state.clone();
+            steps.push(advanced);
+        }
+        let event = Event::ScriptGiven {
+            target: boot_target(&state, false),
+        };
+        let advanced = advance_in(core, &mut change, &id, event, BOOT, now).await?;
+        // The event may have ended a deployment: what counts is the state it left.
+        let target = boot_target(&advanced.state, false);
+        steps.push(advanced);
+        let order = match target {
+            BootTarget::LocalDisk => ScriptOrder::LocalDisk,
+            BootTarget::Ignore => ScriptOrder::Ignore,
+            BootTarget::MiniOs { purpose } => {
+                let ticket = secret::fresh();
+                let row = TicketRow {
+                    machine: id.clone(),
+                    mac: client.mac,
+                    ip,
+                    expires_at: now.plus_seconds(core.config.boot.ticket_seconds),
+                    void: false,
+                    key_digest: None,
+                    certificate: None,
+                };
+                change.add_ticket(&secret::digest(&ticket), &row, now).await?;
+                ScriptOrder::MiniOs(Box::new(BootArgs {
+                    server: format!("https://{}:{}", client.server, self.api_port),
+                    boot_url: self.boot_url(client),
+                    mac: client.mac,
+                    ticket,
+                    time: now,
+                    purpose,
+                }))
+            }
+        };
+        change.commit().await?;
+        self.started_anew(&id, client.mac);
+        for advanced in &steps {
+            after_commit(core, advanced);
+        }
+        Ok(order)
+    }
+
+    /// A machine that asks what to boot runs no agent: what was known of one is over.
+    fn started_anew(&self, id: &MachineId, mac: Mac) {
+        self.core.memory.update_session(id, |session| {
+            session.runs_on = None;
+            session.progress = None;
+        });
+        self.core.memory.owned(mac, id);
+    }
+
+    fn boot_url(&self, client: &BootClient) -> String {
+        self.boot_urls
+            .get(&client.network)
+            .cloned()
+            .unwrap_or_else(|| format!("http://{}:{}", client.server, self.core.config.boot.http_port))
+    }
+}
+
+impl BootSource for Boot {
+    async fn target(&self, client: &BootClient) -> BootTarget {
+        if client.mac.is_junk() {
+            return BootTarget::Ignore;
+        }
+        match self.known(client.mac).await {
+            Ok(row) => {
+                let state = row.as_ref().map_or(State::New, |r| r.state.clone());
+                let commission =
+                    state == State::New && self.commission_unknown(&self.facts(row.as_ref(), client));
+                boot_target(&state, commission)
+            }
+            Err(error) => {
+                // Silence: the firmware asks again, and a wrong answer could boot a half-installed disk.
+                tracing::error!(mac = %client.mac, %error, "cannot decide what a machine boots");
+                BootTarget::Ignore
+            }
+        }
+    }
+
+    async fn script(&self, client: &BootClient) -> ScriptOrder {
+        match self.make_script(client).await {
+            Ok(order) => order,
+            Err(error) => {
+                tracing::error!(mac = %client.mac, %error, "no boot script was made");
+                ScriptOrder::Ignore
+            }
+        }
+    }
+
+    async fn public_image(&self, digest: Sha256Digest) -> Option<PathBuf> {
+        let dir = self.core.config.images_dir.clone();
+        let listing = tokio::task::spawn_blocking(move || images::list(&dir))
+            .await
+            .ok()?;
+        match listing {
+            Ok(listing) => listing
+                .images
+                .iter()
+                .find(|i| i.manifest.sha256 == digest && i.manifest.public)
+                .map(images::Image::path),
+            Err(error) => {
+                tracing::error!(%error, "cannot list the images");
+                None
+            }
+        }
+    }
+
+    fn heard(&self, event: BootEvent) {
+        if let Some(id) = self.core.memory.heard(event) {
+            self.core.memory.changed(&id);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Tickets, tokens and ids from the system's randomness.
+
+use inventory_api::{MachineId, PlanId};
+use sha2::{Digest as _, Sha256};
+
+/// 256 random bits as 64 hexadecimal digits.
+pub fn fresh() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}
+
+/// What is stored of a ticket or a token: 256 random bits need no salt and no slow hash.
+pub fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// A fresh machine id.
+pub fn machine_id() -> Option<MachineId> {
+    format!("m-{}", hex::encode(rand::random::<[u8; 6]>()))
+        .parse()
+        .ok()
+}
+
+/// A fresh plan id.
+pub fn plan_id() -> Option<PlanId> {
+    format!("p-{}", hex::encode(rand::random::<[u8; 8]>()))
+        .parse()
+        .ok()
+}

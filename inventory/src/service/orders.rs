@@ -1,0 +1,138 @@
+//! What people order: verbs and deployments.
+
+use inventory_api::deploy::DeployRequest;
+use inventory_api::machine::{DeployOrder, DeployResponse, VerbResponse};
+use inventory_api::{MachineId, Problem};
+use lifecycle::{Event, State, transition};
+
+use super::{Actor, Service, Verb, planning};
+use crate::advance::{AdvanceError, advance, advance_in, after_commit};
+use crate::problem::{of_advance, of_store, problem};
+use crate::redact;
+
+impl Service {
+    /// Does a verb other than deploy.
+    pub async fn verb(&self, key: &str, verb: Verb, actor: &Actor) -> Result<VerbResponse, Problem> {
+        let id = self.find(key).await?.id;
+        let event = match verb {
+            Verb::Commission => Event::Commission,
+            Verb::Release => Event::Release,
+            Verb::Retire => Event::Retire,
+            Verb::Retry => Event::Retry,
+            Verb::Abort => Event::Abort,
+        };
+        let advanced = advance(&self.core, &id, event, &actor.0)
+            .await
+            .map_err(of_advance)?;
+        self.verb_response(&id, &advanced.state).await
+    }
+
+    async fn verb_response(&self, id: &MachineId, state: &State) -> Result<VerbResponse, Problem> {
+        Ok(VerbResponse {
+            status: self.status(id, state).await?,
+            plan: state.plan().cloned(),
+        })
+    }
+
+    /// Orders a deployment; with `dry_run` only says what the plan would be.
+    pub async fn deploy(
+        &self,
+        key: &str,
+        order: DeployOrder,
+        dry_run: bool,
+        actor: &Actor,
+    ) -> Result<DeployResponse, Problem> {
+        let machine = self.find(key).await?;
+        let request = self.request_of(order)?;
+        let now = self.core.clock.now();
+        let report = self
+            .core
+            .store
+            .report(&machine.id)
+            .await
+            .map_err(of_store)?
+            .ok_or_else(|| {
+                problem(
+                    409,
+                    "no-report",
+                    "Nothing is known about its hardware",
+                    format!("machine {} has not reported yet: commission it first", machine.id),
+                )
+            })?;
+        let check = request
+            .expected
+            .as_ref()
+            .map(|expected| lifecycle::check(expected, &report));
+        if let Some(check) = &check {
+            planning::refuse_failed(check)?;
+        }
+        let plan = planning::make_plan(&self.core, &machine.id, &report, &request, now).await?;
+        let event = Event::Deploy {
+            plan: plan.id.clone(),
+        };
+        if dry_run {
+            // The same refusal as without dry_run, and nothing stored.
+            transition(&machine.state, &event, &self.core.config.limits, now)
+                .map_err(|e| of_advance(AdvanceError::Refused(e)))?;
+            let status = self.status(&machine.id, &machine.state).await?;
+            return Ok(DeployResponse {
+                dry_run,
+                status,
+                plan: Some(redact::plan(plan)),
+            });
+        }
+        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        let advanced = advance_in(&self.core, &mut change, &machine.id, event, &actor.0, now)
+            .await
+            .map_err(of_advance)?;
+        change.put_plan(&machine.id, &plan, now).await.map_err(of_store)?;
+        change
+            .put_request(&machine.id, &request, now)
+            .await
+            .map_err(of_store)?;
+        change
+            .put_hostname(&machine.id, Some(&plan.hostname))
+            .await
+            .map_err(of_store)?;
+        if let Some(check) = &check {
+            change
+                .put_check(&machine.id, check, now)
+                .await
+                .map_err(of_store)?;
+        }
+        change.commit().await.map_err(of_store)?;
+        after_commit(&self.core, &advanced);
+        let status = self.status(&machine.id, &advanced.state).await?;
+        Ok(DeployResponse {
+            dry_run,
+            status,
+            plan: Some(redact::plan(plan)),
+        })
+    }
+
+    fn request_of(&self, order: DeployOrder) -> Result<DeployRequest, Problem> {
+        match order {
+            DeployOrder::Request(request) => Ok(*request),
+            DeployOrder::Profile { profile } => {
+                let profiles = &self.core.config.profiles;
+                profiles.get(&profile).cloned().ok_or_else(|| {
+                    let known: Vec<_> = profiles.keys().map(String::as_str).collect();
+                    let shown: String = profile.chars().take(80).collect();
+                    problem(
+                        422,
+                        "profile-unknown",
+                        "No such profile",
+                        format!(
+                            "there is no profile {shown:?} in the configuration; profiles are: {}",
+                            if known.is_empty() {
+                                "(none)".to_owned()
+                            } else {
+                                known.join(", ")
+                            }
+                        ),
+                    )
+                })
+            }
+        }
+    }
+}
