@@ -2,10 +2,13 @@
 
 pub mod actions;
 pub mod advance;
+pub mod api;
+pub mod app;
 pub mod boot_source;
 pub mod cli;
 pub mod config;
 pub mod core;
+pub mod deadlines;
 pub mod problem;
 pub mod redact;
 pub mod secret;

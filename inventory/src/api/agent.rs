@@ -1,0 +1,186 @@
+//! `/agent/v1`, as [`inventory_api::agent`] describes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use inventory_api::agent::{
+    AssignmentResponse, ClaimRequest, ClaimResponse, Permission, Progress, ReportRequest, ReportResponse,
+    StepReport, Verification,
+};
+use inventory_api::{MachineId, Sha256Digest};
+use serde::Deserialize;
+use tower::ServiceExt as _;
+use tower_http::services::ServeFile;
+
+use super::body;
+use crate::problem::{ApiError, internal, problem};
+use crate::service::Service;
+use crate::tls::Peer;
+
+/// A claim is a ticket and a signing request.
+const CLAIM_BYTES: usize = 32 * 1024;
+/// A machine with hundreds of disks and DIMMs reports some hundred kilobytes.
+const REPORT_BYTES: usize = 8 * 1024 * 1024;
+/// Step and progress.
+const SMALL_BYTES: usize = 64 * 1024;
+/// A verification names every account, job and script.
+const VERIFICATION_BYTES: usize = 1024 * 1024;
+
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/agent/v1/claim", post(claim))
+        .route("/agent/v1/report", post(report))
+        .route("/agent/v1/assignment", get(assignment))
+        .route("/agent/v1/step", post(step))
+        .route("/agent/v1/progress", post(progress))
+        .route("/agent/v1/verification", post(verification))
+        .route("/agent/v1/images/{digest}", get(image))
+        .with_state(service)
+}
+
+/// A machine that showed a certificate that is still good.
+struct Machine(MachineId);
+
+impl FromRequestParts<Arc<Service>> for Machine {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Machine, ApiError> {
+        let peer = parts.extensions.get::<Peer>().cloned();
+        let Some(certificate) = peer.as_ref().and_then(|p| p.certificate.clone()) else {
+            return Err(problem(
+                401,
+                "certificate-missing",
+                "No machine certificate",
+                "only a machine with its certificate may ask this: claim a boot ticket first",
+            )
+            .into());
+        };
+        match service.machine_of_certificate(&certificate.serial).await? {
+            Some(id) if id == certificate.machine => Ok(Machine(id)),
+            Some(_) | None => {
+                tracing::warn!(machine = %certificate.machine, serial = %certificate.serial,
+                    peer = ?peer.map(|p| p.address), "a revoked certificate was refused");
+                Err(problem(
+                    403,
+                    "certificate-revoked",
+                    "Machine certificate no longer good",
+                    "this machine certificate was revoked or replaced by a newer one: boot the machine again",
+                )
+                .into())
+            }
+        }
+    }
+}
+
+/// Runs to its end even when the client goes: what follows a commit must not be left out.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, inventory_api::Problem>> + Send + 'static,
+) -> Result<T, ApiError> {
+    Ok(tokio::spawn(work).await.map_err(|e| internal(&e))??)
+}
+
+async fn claim(
+    State(service): State<Arc<Service>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<ClaimResponse>, ApiError> {
+    let (_, claim) = body::read::<ClaimRequest>(request, CLAIM_BYTES).await?;
+    let page = page_base(&headers);
+    let address = peer.address.ip().to_canonical();
+    to_the_end(async move { service.claim(&claim, address, page.as_deref()).await })
+        .await
+        .map(Json)
+}
+
+/// Where the machine's page is, by the address under which the machine found us.
+fn page_base(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let plain = host.len() <= 255
+        && host
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b':' | b'[' | b']'));
+    plain.then(|| format!("https://{host}/machines"))
+}
+
+async fn report(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<Json<ReportResponse>, ApiError> {
+    let (bytes, sent) = body::read::<ReportRequest>(request, REPORT_BYTES).await?;
+    to_the_end(async move { service.report(&id, &bytes, &sent).await })
+        .await
+        .map(Json)
+}
+
+#[derive(Deserialize)]
+struct AssignmentQuery {
+    #[serde(default)]
+    wait: u64,
+    #[serde(default)]
+    seen: Option<u64>,
+}
+
+async fn assignment(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    query: Result<Query<AssignmentQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<AssignmentResponse>, ApiError> {
+    let Query(query) = query.map_err(|e| problem(400, "bad-query", "Query not usable", e.body_text()))?;
+    let wait = Duration::from_secs(query.wait);
+    Ok(Json(service.assignment(&id, query.seen, wait).await?))
+}
+
+async fn step(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<Json<Permission>, ApiError> {
+    let (_, step) = body::read::<StepReport>(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.step(&id, step).await })
+        .await
+        .map(Json)
+}
+
+async fn progress(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let (_, progress) = body::read::<Progress>(request, SMALL_BYTES).await?;
+    service.progress(&id, progress).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn verification(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let (_, verification) = body::read::<Verification>(request, VERIFICATION_BYTES).await?;
+    to_the_end(async move { service.verification(&id, verification).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn image(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    Path(digest): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let digest: Sha256Digest = digest.parse().map_err(|e: inventory_api::id::NameError| {
+        problem(400, "bad-digest", "Digest not usable", e.to_string())
+    })?;
+    let file = service.image_of_plan(&id, digest).await?;
+    match ServeFile::new(file.path).oneshot(request).await {
+        Ok(response) => Ok(response.into_response()),
+        Err(never) => match never {},
+    }
+}

@@ -1,0 +1,17 @@
+//! HTTP: the agents' endpoints under `/agent/v1`, people's under `/v1`.
+
+mod agent;
+mod body;
+mod events;
+mod user;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::service::Service;
+
+/// Both APIs; paths that are in neither are left to whom this is merged with.
+pub fn router(service: Arc<Service>) -> Router {
+    agent::router(service.clone()).merge(user::router(service))
+}

@@ -1,0 +1,173 @@
+//! `/v1`: people and programs, with bearer tokens.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::header;
+use http::request::Parts;
+use inventory_api::image::ImageManifest;
+use inventory_api::machine::{
+    DeployOrder, DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary, Profile, VerbResponse,
+};
+use inventory_api::plan::InstallPlan;
+use inventory_api::{Mac, Problem};
+use serde::Deserialize;
+
+use super::{body, events};
+use crate::problem::{ApiError, internal, problem};
+use crate::service::{Actor, Service, Verb};
+
+/// A deploy request with its scripts.
+const ORDER_BYTES: usize = 1024 * 1024;
+
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/v1/health", get(health))
+        .route("/v1/machines", get(machines))
+        .route("/v1/machines/{key}", get(machine))
+        .route("/v1/machines/{key}/history", get(history))
+        .route("/v1/machines/{key}/plan", get(plan))
+        .route("/v1/machines/{key}/{verb}", post(verb))
+        .route("/v1/images", get(images))
+        .route("/v1/profiles", get(profiles))
+        .route("/v1/journey/{mac}", get(journey))
+        .route("/v1/events", get(events::stream))
+        .with_state(service)
+}
+
+/// Somebody with a token.
+pub(super) struct User(pub Actor);
+
+impl FromRequestParts<Arc<Service>> for User {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<User, Response> {
+        let token = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
+        let actor = match token {
+            Some(token) => service
+                .authenticate(token)
+                .await
+                .map_err(|p| ApiError(p).into_response())?,
+            None => None,
+        };
+        actor.map(User).ok_or_else(|| {
+            let detail = match token {
+                Some(_) => "the token is not one of this server; `slipway token create NAME` makes one",
+                None => "send `Authorization: Bearer TOKEN`; `slipway token create NAME` makes a token",
+            };
+            let mut response = ApiError(problem(401, "unauthorized", "Token needed", detail)).into_response();
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+            response
+        })
+    }
+}
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+async fn health() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "ok": true }))
+}
+
+async fn machines(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<MachineSummary>> {
+    Ok(Json(service.machines().await?))
+}
+
+async fn machine(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path(key): Path<String>,
+) -> Answer<MachineDetail> {
+    Ok(Json(service.machine(&key).await?))
+}
+
+async fn history(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path(key): Path<String>,
+) -> Answer<Vec<HistoryEntry>> {
+    Ok(Json(service.history(&key).await?))
+}
+
+async fn plan(State(service): State<Arc<Service>>, _: User, Path(key): Path<String>) -> Answer<InstallPlan> {
+    Ok(Json(service.plan(&key).await?))
+}
+
+async fn images(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<ImageManifest>> {
+    Ok(Json(service.images().await?))
+}
+
+async fn profiles(State(service): State<Arc<Service>>, _: User) -> Json<Vec<Profile>> {
+    Json(service.profiles())
+}
+
+async fn journey(State(service): State<Arc<Service>>, _: User, Path(mac): Path<String>) -> Answer<Journey> {
+    let mac: Mac = mac.parse().map_err(|e: inventory_api::id::NameError| {
+        problem(400, "bad-mac", "MAC not usable", e.to_string())
+    })?;
+    Ok(Json(service.journey(mac).await?))
+}
+
+#[derive(Deserialize)]
+struct VerbQuery {
+    #[serde(default)]
+    dry_run: Option<String>,
+}
+
+async fn verb(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path((key, verb)): Path<(String, String)>,
+    query: Result<Query<VerbQuery>, axum::extract::rejection::QueryRejection>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let Query(query) = query.map_err(|e| problem(400, "bad-query", "Query not usable", e.body_text()))?;
+    let dry_run = match query.dry_run.as_deref() {
+        None | Some("0" | "false") => false,
+        Some("1" | "true" | "") => true,
+        Some(_) => return Err(problem(400, "bad-query", "Query not usable", "dry_run is 1 or 0").into()),
+    };
+    if verb == "deploy" {
+        let (_, order) = body::read::<DeployOrder>(request, ORDER_BYTES).await?;
+        let work = async move { service.deploy(&key, order, dry_run, &actor).await };
+        let response: DeployResponse = to_the_end(work).await?;
+        return Ok(Json(response).into_response());
+    }
+    let Ok(verb) = verb.parse::<Verb>() else {
+        let shown: String = verb.chars().take(40).collect();
+        let all: Vec<_> = Verb::ALL.iter().map(Verb::to_string).collect();
+        let detail = format!(
+            "there is no verb {shown:?}; verbs are: deploy, {}",
+            all.join(", ")
+        );
+        return Err(problem(404, "verb-unknown", "No such verb", detail).into());
+    };
+    if dry_run {
+        return Err(problem(
+            400,
+            "bad-query",
+            "Query not usable",
+            "dry_run goes with deploy only",
+        )
+        .into());
+    }
+    let response: VerbResponse = to_the_end(async move { service.verb(&key, verb, &actor).await }).await?;
+    Ok(Json(response).into_response())
+}
+
+/// Runs to its end even when the client goes.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, ApiError> {
+    Ok(tokio::spawn(work).await.map_err(|e| internal(&e))??)
+}

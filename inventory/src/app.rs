@@ -1,0 +1,354 @@
+//! The server as a whole: `bind` opens everything, `start` spawns, `run` stays.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use netboot::{BoundNetwork, Netboot};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::boot_source::Boot;
+use crate::config::Config;
+use crate::core::{Clock, Core, Memory};
+use crate::service::Service;
+use crate::store::{Store, StoreError};
+use crate::tls::{self, Authority, TlsError};
+use crate::{api, deadlines, secret, ui};
+
+/// The boot files that the boot service gives out, from [`crate::config::Boot::loaders`].
+const LOADERS: [&str; 2] = ["undionly.kpxe", "snponly.efi"];
+
+/// Why the server cannot start, or why it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A file or a socket.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was tried, on what.
+        what: String,
+        /// What came back.
+        source: std::io::Error,
+    },
+    /// Another server uses the data directory.
+    #[error("another slipway server uses {0}: stop it first, or give each its own data_dir")]
+    Locked(PathBuf),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The authority or the listener.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The boot service.
+    #[error("boot service: {0}")]
+    Netboot(#[from] netboot::NetbootError),
+    /// A token's name is taken or not a name.
+    #[error("{0}")]
+    TokenName(String),
+    /// A task panicked: a bug.
+    #[error("the {0} task ended unexpectedly")]
+    Task(String),
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> AppError {
+    let what = what.into();
+    |source| AppError::Io { what, source }
+}
+
+/// What is known once everything is open.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// The TLS port: API, agents, page.
+    pub api: SocketAddr,
+    /// Where each network is served.
+    pub networks: Vec<BoundNetwork>,
+    /// Certificate of the authority, PEM: what clients have to trust.
+    pub ca_pem: String,
+    /// File of that certificate.
+    pub ca_file: PathBuf,
+    /// The admin token, at the very first start only. A secret: printed once, stored nowhere.
+    pub first_token: Option<String>,
+}
+
+/// The server with everything open and nothing running.
+pub struct App {
+    bound: Bound,
+    service: Arc<Service>,
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    netboot: Option<Netboot>,
+    lock: File,
+}
+
+/// The running server. Dropped, it ends at once.
+pub struct Running {
+    bound: Bound,
+    service: Arc<Service>,
+    stop: CancellationToken,
+    tasks: JoinSet<(&'static str, Result<(), AppError>)>,
+    _lock: File,
+}
+
+impl App {
+    /// Opens data directory, store, authority and sockets.
+    ///
+    /// # Errors
+    /// What was tried, on what, and what to do.
+    pub async fn bind(config: Config) -> Result<App, AppError> {
+        App::bind_with(config, Clock::system()).await
+    }
+
+    /// As [`App::bind`], with a clock of one's own.
+    pub async fn bind_with(config: Config, clock: Clock) -> Result<App, AppError> {
+        let lock = open_data_dir(&config.data_dir)?;
+        let now = clock.now();
+        let store = Store::open(&store_file(&config.data_dir)).await?;
+        let ca_dir = config.data_dir.join("ca");
+        let authority = Authority::open(&ca_dir, now)?;
+        let (certificate, key) =
+            authority.server_certificate(&config.data_dir.join("tls"), &config.tls_names(), now)?;
+        let tls = tls::server_config(authority.certificate(), certificate, key)?;
+        let listener = TcpListener::bind(config.api.listen).await.map_err(io(format!(
+            "listen on {} for the API ([api] listen)",
+            config.api.listen
+        )))?;
+        let api = listener.local_addr().map_err(io("ask for the API's address"))?;
+        let netboot = if config.networks.is_empty() {
+            tracing::warn!("no [[network]] is configured: no machine can boot from this server");
+            None
+        } else {
+            Some(Netboot::bind(netboot_config(&config, &authority)?).await?)
+        };
+        let first_token = first_token(&store, &clock).await?;
+        let bound = Bound {
+            api,
+            networks: netboot.as_ref().map(|n| n.bound().to_vec()).unwrap_or_default(),
+            ca_pem: authority.pem().to_owned(),
+            ca_file: ca_dir.join("ca.pem"),
+            first_token,
+        };
+        let core = Core {
+            config,
+            store,
+            authority,
+            clock,
+            memory: Memory::default(),
+            stop: CancellationToken::new(),
+        };
+        let service = Arc::new(Service::new(Arc::new(core)));
+        Ok(App {
+            bound,
+            service,
+            listener,
+            tls,
+            netboot,
+            lock,
+        })
+    }
+
+    /// Binds and starts.
+    pub async fn start(config: Config) -> Result<Running, AppError> {
+        Ok(App::bind(config).await?.spawn())
+    }
+
+    /// What is open.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// Spawns the server's tasks.
+    pub fn spawn(self) -> Running {
+        let App {
+            bound,
+            service,
+            listener,
+            tls,
+            netboot,
+            lock,
+        } = self;
+        let core = service.core().clone();
+        let stop = core.stop.clone();
+        let mut tasks = JoinSet::new();
+        // The page brings the fallback: HTML for people, a problem for the API's paths.
+        let router = api::router(service.clone()).merge(ui::router(service.clone()));
+        let serving = stop.clone();
+        tasks.spawn(async move {
+            tls::serve(listener, tls, router, tls::Limits::default(), serving).await;
+            ("API", Ok(()))
+        });
+        let for_deadlines = core.clone();
+        tasks.spawn(async move {
+            deadlines::run(&for_deadlines).await;
+            ("deadline", Ok(()))
+        });
+        if let Some(netboot) = netboot {
+            let urls = bound
+                .networks
+                .iter()
+                .map(|n| (n.network.clone(), format!("http://{}", n.http)))
+                .collect();
+            let source = Arc::new(Boot::new(core, bound.api.port(), urls));
+            let running = netboot.start(source, stop.child_token());
+            tasks.spawn(async move { ("boot service", running.run().await.map_err(AppError::from)) });
+        }
+        Running {
+            bound,
+            service,
+            stop,
+            tasks,
+            _lock: lock,
+        }
+    }
+}
+
+impl Running {
+    /// What is open.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// The service, for those in the same process.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Cancelling it ends the server gracefully.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Stays until the server was told to stop, or a task fails (the others are stopped then).
+    ///
+    /// # Errors
+    /// What failed first.
+    pub async fn run(mut self) -> Result<(), AppError> {
+        let mut result = Ok(());
+        while let Some(ended) = self.tasks.join_next().await {
+            let told = self.stop.is_cancelled();
+            let ended = match ended {
+                Ok((_, Err(error))) => Err(error),
+                Ok((name, Ok(()))) if !told => Err(AppError::Task(name.to_owned())),
+                Ok((_, Ok(()))) => Ok(()),
+                Err(error) => Err(AppError::Task(error.to_string())),
+            };
+            if result.is_ok() {
+                result = ended;
+            }
+            // One for all: a server that lost a part must not look alive.
+            self.stop.cancel();
+        }
+        self.service.core().store.close().await;
+        result
+    }
+
+    /// Ends gracefully.
+    ///
+    /// # Errors
+    /// As [`Running::run`].
+    pub async fn stop(self) -> Result<(), AppError> {
+        self.stop.cancel();
+        self.run().await
+    }
+}
+
+/// Makes a token and returns it; only its digest is stored. Works beside a running server.
+///
+/// # Errors
+/// When the name is taken or not a name, or the store cannot be opened.
+pub async fn create_token(config: &Config, name: &str) -> Result<String, AppError> {
+    make_data_dir(&config.data_dir)?;
+    let store = Store::open(&store_file(&config.data_dir)).await?;
+    let token = add_token(&store, name, &Clock::system()).await;
+    store.close().await;
+    token
+}
+
+async fn add_token(store: &Store, name: &str, clock: &Clock) -> Result<String, AppError> {
+    let good = (1..=40).contains(&name.len())
+        && name
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'@'));
+    // These stand in histories for what no person did.
+    if !good || ["agent", "boot", "clock", "policy"].contains(&name) {
+        return Err(AppError::TokenName(format!(
+            "{name:?} cannot be the name of a token: use 1 to 40 letters, digits, '-', '_', '.', '@', and none of agent, boot, \
+             clock, policy"
+        )));
+    }
+    let token = secret::fresh();
+    let mut change = store.begin().await?;
+    if !change
+        .add_token(name, &secret::digest(&token), clock.now())
+        .await?
+    {
+        return Err(AppError::TokenName(format!(
+            "there is a token named {name:?} already: choose another name"
+        )));
+    }
+    change.commit().await?;
+    Ok(token)
+}
+
+async fn first_token(store: &Store, clock: &Clock) -> Result<Option<String>, AppError> {
+    match store.count_tokens().await? {
+        0 => Ok(Some(add_token(store, "admin", clock).await?)),
+        _ => Ok(None),
+    }
+}
+
+fn store_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("slipway.db")
+}
+
+fn make_data_dir(path: &Path) -> Result<(), AppError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(io(format!(
+            "make the data directory {} (data_dir)",
+            path.display()
+        )))
+}
+
+/// Makes the data directory and takes its lock, which ends with the process.
+fn open_data_dir(path: &Path) -> Result<File, AppError> {
+    make_data_dir(path)?;
+    let lock_path = path.join("lock");
+    let lock = File::create(&lock_path).map_err(io(format!("write {}", lock_path.display())))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(AppError::Locked(path.to_owned())),
+        Err(fs::TryLockError::Error(source)) => Err(AppError::Io {
+            what: format!("lock {}", lock_path.display()),
+            source,
+        }),
+    }
+}
+
+fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Config, AppError> {
+    let mut boot_files = BTreeMap::new();
+    for name in LOADERS {
+        let path = config.boot.loaders.join(name);
+        let bytes = fs::read(&path).map_err(io(format!(
+            "read the boot loader {} (install Debian's package ipxe, or set [boot] loaders)",
+            path.display()
+        )))?;
+        boot_files.insert(name.to_owned(), bytes.into());
+    }
+    let mut netboot = netboot::Config::new(config.networks.clone(), config.data_dir.join("leases"));
+    netboot.dhcp_port = config.boot.dhcp_port;
+    netboot.tftp_port = config.boot.tftp_port;
+    netboot.http_port = config.boot.http_port;
+    netboot.boot_files = boot_files;
+    netboot.kernel = config.mini_os.dir.join("kernel");
+    netboot.initramfs = config.mini_os.dir.join("initramfs");
+    netboot.site_archive = mini_os::site_archive(authority.pem().as_bytes()).into();
+    netboot.kernel_args.clone_from(&config.mini_os.kernel_args);
+    netboot.reply_to_source = config.boot.simulated;
+    Ok(netboot)
+}
