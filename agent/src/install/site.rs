@@ -90,6 +90,14 @@ impl Site {
         }
     }
 
+    /// A machine with its mount points elsewhere than in `/mnt/slipway`. No effect in a simulation.
+    pub fn with_mounts(mut self, dir: PathBuf) -> Site {
+        if let Place::Machine { mounts, .. } = &mut self.place {
+            *mounts = dir;
+        }
+        self
+    }
+
     /// With another patience for the image's stream.
     pub fn with_patience(mut self, patience: Patience) -> Site {
         self.patience = patience;
