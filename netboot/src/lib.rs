@@ -1,10 +1,32 @@
 //! Answers machines that ask the network how to boot: DHCP, TFTP, HTTP boot.
+//!
+//! [`Netboot::bind`] opens, [`Netboot::start`] spawns, [`Running::run`] stays. Decisions about packets are
+//! `netboot-protocol`'s, decisions about machines those of a [`BootSource`].
 
+mod body;
 pub mod config;
+mod connection;
+mod dhcp;
+mod http;
+mod journal;
+mod leases;
+mod ra;
+mod range;
 pub mod server;
+mod socket;
 pub mod source;
+mod tftp;
 
 pub use config::{Config, DEFAULT_HTTP_PORT};
-pub use netboot_protocol::{Mode, Network, NetworkError, NetworkSettings, PoolRange};
+pub use leases::LeaseBook;
+pub use netboot_protocol::{Lease, LeaseState, Mode, Network, NetworkError, NetworkSettings, PoolRange};
 pub use server::{BoundNetwork, Netboot, NetbootError, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};
+
+/// The clock.
+pub(crate) fn now() -> inventory_api::UnixMs {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    inventory_api::UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,13 +1,25 @@
 //! `bind` opens, `start` spawns, `run` stays.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use netboot_protocol::Network;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::connection;
+use crate::dhcp::DhcpService;
+use crate::http::HttpService;
+use crate::journal::Journal;
+use crate::leases::{self, JournalQueue, LeaseBook};
+use crate::ra::Advertiser;
+use crate::socket::{DhcpSocket, interface_of};
 use crate::source::BootSource;
+use crate::tftp::TftpService;
 
 /// Why the boot service cannot start or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -15,16 +27,19 @@ pub enum NetbootError {
     /// The configuration names no network.
     #[error("no network is configured: the boot service has nobody to answer")]
     NoNetworks,
+    /// Two networks cannot be told apart.
+    #[error("networks {0} and {1}: {2}")]
+    Clash(String, String, &'static str),
     /// Something could not be opened, read or written.
     #[error("cannot {what}: {source}")]
     Io {
         /// What was tried, on what, and what to do.
         what: String,
         /// What came back.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A task panicked: a bug; the process should end.
-    #[error("the boot service's {0} task panicked")]
+    #[error("a task of the boot service panicked: {0}")]
     Panicked(String),
 }
 
@@ -33,7 +48,7 @@ pub enum NetbootError {
 pub struct BoundNetwork {
     /// Network name.
     pub network: String,
-    /// DHCP socket.
+    /// DHCP: our address and port. (Outside of test mode the socket itself is bound to the interface.)
     pub dhcp: SocketAddr,
     /// TFTP socket.
     pub tftp: SocketAddr,
@@ -41,21 +56,74 @@ pub struct BoundNetwork {
     pub http: SocketAddr,
 }
 
+/// The sockets on one of our addresses.
+struct Door {
+    networks: Vec<Network>,
+    dhcp: DhcpSocket,
+    tftp: UdpSocket,
+    http: TcpListener,
+    http_port: u16,
+    advertiser: Option<Advertiser>,
+}
+
 /// The boot service with its sockets open and nothing running.
 pub struct Netboot {
     config: Config,
+    doors: Vec<Door>,
     bound: Vec<BoundNetwork>,
+    book: LeaseBook,
+    journal: Journal,
 }
 
 impl Netboot {
-    /// Opens the journal and all sockets.
+    /// Opens the journal and all sockets. Needs a tokio runtime; the standard ports need CAP_NET_BIND_SERVICE,
+    /// CAP_NET_RAW and CAP_NET_ADMIN.
     pub async fn bind(config: Config) -> Result<Netboot, NetbootError> {
         if config.networks.is_empty() {
             return Err(NetbootError::NoNetworks);
         }
+        check_apart(&config.networks)?;
+        let (book, journal) =
+            leases::open(&config.lease_journal, &config.networks).map_err(|source| NetbootError::Io {
+                what: format!("open the lease journal {}", config.lease_journal.display()),
+                source,
+            })?;
+        let mut by_server: BTreeMap<Ipv4Addr, Vec<Network>> = BTreeMap::new();
+        for network in &config.networks {
+            by_server
+                .entry(network.server())
+                .or_default()
+                .push(network.clone());
+        }
+        let (mut doors, mut bound) = (Vec::new(), Vec::new());
+        for (server, networks) in by_server {
+            let door = open_door(&config, server, networks).await?;
+            let address = |local: io::Result<SocketAddr>| {
+                let port = local.map(|local| local.port());
+                let failed = |source| NetbootError::Io {
+                    what: "ask a socket for its port".to_owned(),
+                    source,
+                };
+                port.map(|port| SocketAddr::from((server, port))).map_err(failed)
+            };
+            for network in &door.networks {
+                bound.push(BoundNetwork {
+                    network: network.name().to_owned(),
+                    dhcp: address(door.dhcp.local_addr())?,
+                    tftp: address(door.tftp.local_addr())?,
+                    http: address(door.http.local_addr())?,
+                });
+            }
+            doors.push(door);
+        }
+        let place = |b: &BoundNetwork| config.networks.iter().position(|n| n.name() == b.network);
+        bound.sort_by_key(place);
         Ok(Netboot {
             config,
-            bound: Vec::new(),
+            doors,
+            bound,
+            book,
+            journal,
         })
     }
 
@@ -64,14 +132,125 @@ impl Netboot {
         &self.bound
     }
 
+    /// The leases, now and while the service runs.
+    pub fn leases(&self) -> LeaseBook {
+        self.book.clone()
+    }
+
     /// Spawns the service's tasks. They end when `cancel` is cancelled.
     pub fn start<S: BootSource>(self, source: Arc<S>, cancel: CancellationToken) -> Running {
-        let _ = (self.config, source);
-        Running {
-            tasks: JoinSet::new(),
-            cancel,
+        let Netboot {
+            config,
+            doors,
+            book,
+            journal,
+            ..
+        } = self;
+        let mut tasks = JoinSet::new();
+        let (queue, records) = JournalQueue::new();
+        tasks.spawn_blocking(move || {
+            leases::write_loop(journal, records);
+            Ok(())
+        });
+        let files = Arc::new(config.boot_files);
+        for door in doors {
+            let dhcp = DhcpService {
+                socket: door.dhcp,
+                networks: door.networks.clone(),
+                http_port: door.http_port,
+                book: book.clone(),
+                queue: queue.clone(),
+                source: source.clone(),
+                reply_to_source: config.reply_to_source,
+            };
+            tasks.spawn(dhcp.serve(cancel.clone()));
+            let tftp = TftpService {
+                socket: door.tftp,
+                files: files.clone(),
+                book: book.clone(),
+                source: source.clone(),
+            };
+            tasks.spawn(tftp.serve(cancel.clone()));
+            let http = HttpService {
+                networks: door.networks,
+                http_port: door.http_port,
+                boot_files: files.clone(),
+                kernel: config.kernel.clone(),
+                initramfs: config.initramfs.clone(),
+                site_archive: config.site_archive.clone(),
+                kernel_args: config.kernel_args.clone(),
+                book: book.clone(),
+                source: source.clone(),
+                trust_any_source: config.reply_to_source,
+            };
+            tasks.spawn(connection::serve(door.http, http.router(), cancel.clone()));
+            if let Some(advertiser) = door.advertiser {
+                tasks.spawn(advertiser.serve(cancel.clone()));
+            }
+        }
+        Running { tasks, cancel }
+    }
+}
+
+/// Networks have to differ in name and subnet, and one address of ours has at most one local network.
+fn check_apart(networks: &[Network]) -> Result<(), NetbootError> {
+    for (i, a) in networks.iter().enumerate() {
+        for b in &networks[..i] {
+            let why = if a.name() == b.name() {
+                "have the same name"
+            } else if a.subnet().contains(&b.subnet()) || b.subnet().contains(&a.subnet()) {
+                "have overlapping subnets"
+            } else {
+                continue;
+            };
+            return Err(NetbootError::Clash(b.name().to_owned(), a.name().to_owned(), why));
         }
     }
+    Ok(())
+}
+
+async fn open_door(config: &Config, server: Ipv4Addr, networks: Vec<Network>) -> Result<Door, NetbootError> {
+    let names: Vec<&str> = networks.iter().map(Network::name).collect();
+    let names = names.join(", ");
+    let failed = |service: &str, port: u16| {
+        let what = format!("open {service} for network {names} on {server} port {port}");
+        move |source| NetbootError::Io { what, source }
+    };
+    let dhcp = if config.reply_to_source {
+        DhcpSocket::on_address(server, config.dhcp_port)
+    } else {
+        DhcpSocket::on_interface(server, config.dhcp_port)
+    };
+    let dhcp = dhcp.map_err(failed("DHCP", config.dhcp_port))?;
+    let tftp = UdpSocket::bind((server, config.tftp_port)).map_err(failed("TFTP", config.tftp_port))?;
+    let http = TcpListener::bind((server, config.http_port)).await;
+    let http = http.map_err(failed("HTTP", config.http_port))?;
+    let http_port = http
+        .local_addr()
+        .map_err(failed("HTTP", config.http_port))?
+        .port();
+    let wanted = networks
+        .iter()
+        .any(|network| network.is_local() && network.settings().router_advertisements);
+    let advertiser = if wanted && !config.reply_to_source {
+        let opened = interface_of(server).and_then(Advertiser::open);
+        // IPv6 may be switched off on this host: machines then only lose time.
+        opened
+            .inspect_err(|error| {
+                tracing::warn!(%error, %names, "cannot answer router solicitations: stock iPXE will wait 13 s longer");
+            })
+            .ok()
+    } else {
+        None
+    };
+    Ok(Door {
+        networks,
+        dhcp,
+        tftp,
+        http,
+        http_port,
+        advertiser,
+    })
 }
 
 /// The running boot service.

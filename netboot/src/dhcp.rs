@@ -1,0 +1,183 @@
+//! The DHCP loop: receive, decode, look up, decide, make durable, send, tell.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use inventory_api::UnixMs;
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use netboot_protocol::{
+    BootUrls, Destination, Network, PxeClient, ReplyContent, Silence, classify, decide, destination, encode,
+    select_network,
+};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::leases::{JournalQueue, LeaseBook};
+use crate::now;
+use crate::server::NetbootError;
+use crate::socket::DhcpSocket;
+use crate::source::{BootClient, BootSource};
+
+/// Messages that are worked on at once; more are dropped, and the machines ask again.
+const IN_FLIGHT: usize = 1024;
+
+/// DHCP for the networks that are reached through one of our addresses.
+pub(crate) struct DhcpService<S> {
+    pub(crate) socket: DhcpSocket,
+    pub(crate) networks: Vec<Network>,
+    pub(crate) http_port: u16,
+    pub(crate) book: LeaseBook,
+    pub(crate) queue: JournalQueue,
+    pub(crate) source: Arc<S>,
+    pub(crate) reply_to_source: bool,
+}
+
+impl<S: BootSource> DhcpService<S> {
+    pub(crate) async fn serve(self, cancel: CancellationToken) -> Result<(), NetbootError> {
+        let service = Arc::new(self);
+        let room = Arc::new(Semaphore::new(IN_FLIGHT));
+        let mut tasks = JoinSet::new();
+        let mut buffer = [0u8; 2048];
+        loop {
+            let received = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                Some(ended) = tasks.join_next() => match ended {
+                    Ok(()) => continue,
+                    Err(error) => return Err(NetbootError::Panicked(format!("DHCP: {error}"))),
+                },
+                received = service.socket.receive(&mut buffer) => received,
+            };
+            let (len, from) = match received {
+                Ok(received) => received,
+                Err(error) => {
+                    // The interface is down for a moment, or a reply could not be delivered.
+                    tracing::warn!(%error, "cannot receive DHCP messages");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let client = match classify(&buffer[..len]) {
+                Ok(client) => client,
+                Err(reason) => {
+                    tracing::debug!(%from, reason = reason.code(), "datagram ignored");
+                    continue;
+                }
+            };
+            let Ok(permit) = room.clone().try_acquire_owned() else {
+                tracing::warn!(mac = %client.mac, "too many DHCP messages at once: one is dropped");
+                continue;
+            };
+            let service = service.clone();
+            tasks.spawn(async move {
+                service.answer(client, from).await;
+                drop(permit);
+            });
+        }
+    }
+
+    async fn answer(&self, client: PxeClient, from: SocketAddr) {
+        let Some(network) = select_network(&self.networks, &client) else {
+            return self.tell(&client, None, None, Silence::UnknownNetwork.code(), None);
+        };
+        let target = if client.kind.boots() {
+            let ip = self.book.address_of(network.name(), client.mac, now());
+            let server = network.server();
+            let asks = BootClient {
+                mac: client.mac,
+                ip,
+                network: network.name().to_owned(),
+                server,
+            };
+            self.source.target(&asks).await
+        } else {
+            BootTarget::LocalDisk
+        };
+        let urls = BootUrls {
+            server: network.server(),
+            http_port: self.http_port,
+        };
+        let at = now();
+        let (answer, durable) = self.book.with(network.name(), &self.queue, |leases| {
+            let decision = decide(&client, network, leases, target, &urls, at);
+            (decision.answer, decision.change)
+        });
+        if let Some(durable) = durable
+            && !durable.wait().await
+        {
+            return self.tell(&client, Some(network), None, "journal-failed", None);
+        }
+        match answer {
+            Err(silence) => self.tell(&client, Some(network), None, silence.code(), None),
+            Ok(content) => {
+                let bytes = encode(&client, network, &content);
+                let word = match self.send(&client, &content, &bytes, from).await {
+                    Ok(()) => content.kind.name(),
+                    Err(error) => {
+                        tracing::warn!(mac = %client.mac, %error, "cannot send a DHCP reply");
+                        "send-failed"
+                    }
+                };
+                let ip = Some(content.address).filter(|ip| !ip.is_unspecified());
+                self.tell(&client, Some(network), ip, word, content.boot.name());
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        client: &PxeClient,
+        content: &ReplyContent,
+        bytes: &[u8],
+        from: SocketAddr,
+    ) -> std::io::Result<()> {
+        if self.reply_to_source {
+            let SocketAddr::V4(from) = from else { return Ok(()) };
+            return self.socket.send(bytes, from).await;
+        }
+        let to = match destination(client, content) {
+            Destination::Relay(relay) => SocketAddrV4::new(relay, 67),
+            Destination::Unicast(ip) => SocketAddrV4::new(ip, 68),
+            Destination::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, 68),
+            Destination::Link(ip) => match self.socket.learn(ip, client.mac) {
+                Ok(()) => SocketAddrV4::new(ip, 68),
+                Err(error) => {
+                    // Without CAP_NET_ADMIN. Every client takes a broadcast too.
+                    tracing::debug!(%error, %ip, "cannot set an ARP entry: the reply is broadcast");
+                    SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)
+                }
+            },
+        };
+        self.socket.send(bytes, to).await
+    }
+
+    fn tell(
+        &self,
+        client: &PxeClient,
+        network: Option<&Network>,
+        ip: Option<Ipv4Addr>,
+        answer: &str,
+        boot_file: Option<&str>,
+    ) {
+        let at: UnixMs = now();
+        let known = network.and_then(|network| self.book.address_of(network.name(), client.mac, at));
+        let network = network.map(|network| network.name().to_owned());
+        tracing::info!(
+            mac = %client.mac, network, message = client.message.name(), client = client.kind.code(), answer,
+            ip = ip.map(tracing::field::display), boot_file, "dhcp"
+        );
+        self.source.heard(BootEvent {
+            at,
+            mac: client.mac,
+            ip: ip.or(known),
+            network,
+            what: BootEventKind::Dhcp {
+                message: client.message.name().to_owned(),
+                client: client.kind.code().to_owned(),
+                answer: answer.to_owned(),
+                boot_file: boot_file.map(str::to_owned),
+            },
+        });
+    }
+}

@@ -1,0 +1,388 @@
+//! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges, no redirects
+//! (one stops EDK2), `//x` taken for `/x` (shim asks so), everything else 404.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use bytes::Bytes;
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use inventory_api::{Mac, Sha256Digest};
+use netboot_protocol::{BootUrls, Network, local_disk_script, mini_os_script};
+
+use crate::body::{Told, file_body};
+use crate::leases::LeaseBook;
+use crate::now;
+use crate::range::{Wanted, wanted};
+use crate::source::{BootClient, BootSource, ScriptOrder};
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) Ipv4Addr);
+
+/// HTTP boot for the networks that are reached through one of our addresses.
+pub(crate) struct HttpService<S> {
+    pub(crate) networks: Vec<Network>,
+    pub(crate) http_port: u16,
+    pub(crate) boot_files: Arc<BTreeMap<String, Bytes>>,
+    pub(crate) kernel: PathBuf,
+    pub(crate) initramfs: PathBuf,
+    pub(crate) site_archive: Bytes,
+    pub(crate) kernel_args: Vec<String>,
+    pub(crate) book: LeaseBook,
+    pub(crate) source: Arc<S>,
+    pub(crate) trust_any_source: bool,
+}
+
+impl<S: BootSource> HttpService<S> {
+    pub(crate) fn router(self) -> Router {
+        Router::new().fallback(respond::<S>).with_state(Arc::new(self))
+    }
+}
+
+/// What a path names.
+#[derive(Debug, PartialEq, Eq)]
+enum Route<'a> {
+    Script,
+    Kernel,
+    Initramfs,
+    Site,
+    BootFile(&'a str),
+    Image(Sha256Digest),
+    Nothing,
+}
+
+fn route(path: &str) -> Route<'_> {
+    let path = path.trim_start_matches('/');
+    let (folder, name) = path.split_once('/').unwrap_or(("", path));
+    match (folder, name.trim_start_matches('/')) {
+        ("", "boot.ipxe") => Route::Script,
+        ("boot", "kernel") => Route::Kernel,
+        ("boot", "initramfs") => Route::Initramfs,
+        ("boot", "site") => Route::Site,
+        // Firmware may ask for a loader beside another one.
+        ("boot" | "", name) => Route::BootFile(name),
+        ("images", digest) => digest.parse().map_or(Route::Nothing, Route::Image),
+        _ => Route::Nothing,
+    }
+}
+
+/// The `mac` parameter of a query.
+fn mac_parameter(query: &str) -> Option<Mac> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("mac="))?;
+    let mac: Mac = value.replace("%3A", ":").replace("%3a", ":").parse().ok()?;
+    (!mac.is_junk()).then_some(mac)
+}
+
+async fn respond<S: BootSource>(
+    State(service): State<Arc<HttpService<S>>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path());
+    let mac = mac_parameter(request.uri().query().unwrap_or_default());
+    let response = if method != Method::GET && method != Method::HEAD {
+        refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD")
+    } else {
+        match route(path) {
+            // HEAD would make a ticket that nobody gets.
+            Route::Script if method == Method::HEAD => {
+                refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
+            }
+            Route::Script => service.script(mac, peer).await,
+            Route::Kernel => service.file(&service.kernel, None, request.headers()).await,
+            Route::Initramfs => service.file(&service.initramfs, None, request.headers()).await,
+            Route::Site => from_memory(
+                service.site_archive.clone(),
+                "application/octet-stream",
+                request.headers(),
+            ),
+            Route::BootFile(name) => match service.boot_files.get(name) {
+                Some(bytes) => from_memory(bytes.clone(), content_type(name), request.headers()),
+                None => not_found(),
+            },
+            Route::Image(digest) => match service.source.public_image(digest).await {
+                Some(file) => service.file(&file, Some(digest), request.headers()).await,
+                None => not_found(),
+            },
+            Route::Nothing => not_found(),
+        }
+    };
+    service.tell_at_the_end(&path.replace("//", "/"), peer, mac, response)
+}
+
+impl<S: BootSource> HttpService<S> {
+    /// The machine at `peer`: the holder of that lease; in test mode the one it says it is.
+    fn machine_at(&self, peer: Ipv4Addr, says: Option<Mac>) -> Option<(Option<&Network>, Mac)> {
+        let at = now();
+        let by_lease = self
+            .networks
+            .iter()
+            .find_map(|network| Some((Some(network), self.book.holder(network.name(), peer, at)?)));
+        by_lease.or_else(|| Some((None, says.filter(|_| self.trust_any_source)?)))
+    }
+
+    async fn script(&self, mac: Option<Mac>, peer: Ipv4Addr) -> Response {
+        let Some(mac) = mac else {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "boot.ipxe needs ?mac= with the address of the booting NIC",
+            );
+        };
+        let network = match self.machine_at(peer, Some(mac)) {
+            Some((network, holder)) if holder == mac => network,
+            _ if self.trust_any_source => None,
+            _ => {
+                tracing::warn!(%mac, %peer, "boot script refused: the address does not hold this machine's lease");
+                let refusal = refuse(
+                    StatusCode::FORBIDDEN,
+                    "a boot script is only given to the address of the machine's lease",
+                );
+                return refusal;
+            }
+        };
+        // Without a lease (test mode): the network that has one for this MAC, else the first.
+        let at = now();
+        let network = network
+            .or_else(|| {
+                self.networks
+                    .iter()
+                    .find(|n| self.book.address_of(n.name(), mac, at).is_some())
+            })
+            .unwrap_or(&self.networks[0]);
+        let urls = BootUrls {
+            server: network.server(),
+            http_port: self.http_port,
+        };
+        let client = BootClient {
+            mac,
+            ip: Some(peer),
+            network: network.name().to_owned(),
+            server: network.server(),
+        };
+        let (text, target) = match self.source.script(&client).await {
+            ScriptOrder::Ignore => return not_found(),
+            ScriptOrder::LocalDisk => (local_disk_script(mac), BootTarget::LocalDisk),
+            ScriptOrder::MiniOs(args) => match mini_os_script(&urls, &args, &self.kernel_args) {
+                Ok(text) => (
+                    text,
+                    BootTarget::MiniOs {
+                        purpose: args.purpose,
+                    },
+                ),
+                Err(error) => {
+                    tracing::error!(%mac, %error, "cannot make a boot script");
+                    return refuse(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "the boot script cannot be made, see the log",
+                    );
+                }
+            },
+        };
+        self.source.heard(BootEvent {
+            at: now(),
+            mac,
+            ip: Some(peer),
+            network: Some(client.network),
+            what: BootEventKind::Script { target },
+        });
+        // It has a ticket: no cache may keep it.
+        let headers = [
+            (header::CONTENT_TYPE, "text/plain"),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        (headers, text).into_response()
+    }
+
+    async fn file(&self, path: &Path, digest: Option<Sha256Digest>, headers: &HeaderMap) -> Response {
+        let opened = async {
+            let file = tokio::fs::File::open(path).await?;
+            let facts = file.metadata().await?;
+            if facts.is_file() {
+                Ok((file, facts.len()))
+            } else {
+                Err(std::io::Error::other("not a regular file"))
+            }
+        };
+        let (file, len) = match opened.await {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "cannot open a file that is to be served");
+                return refuse(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the file cannot be opened, see the server's log",
+                );
+            }
+        };
+        let tag = digest.map(|digest| format!("\"{digest}\""));
+        match part(headers, len, tag.as_deref()) {
+            Err(refusal) => *refusal,
+            Ok((first, count, mut response)) => match file_body(file, first, count).await {
+                Ok(body) => {
+                    *response.body_mut() = body;
+                    response
+                }
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "cannot read a file that is to be served");
+                    refuse(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "the file cannot be read, see the server's log",
+                    )
+                }
+            },
+        }
+    }
+
+    /// Has the end of the response told to the source, with the bytes that were really sent.
+    fn tell_at_the_end(&self, path: &str, peer: Ipv4Addr, says: Option<Mac>, response: Response) -> Response {
+        let status = response.status().as_u16();
+        // Who asks for another machine's script is heard under the name they gave: that is the machine in danger.
+        let refused = if status == 403 {
+            says.map(|mac| (None, mac))
+        } else {
+            None
+        };
+        let Some((network, mac)) = refused.or_else(|| self.machine_at(peer, says)) else {
+            return response;
+        };
+        let network = network.map(|network| network.name().to_owned());
+        let path: String = path.chars().take(200).collect();
+        let source = self.source.clone();
+        response.map(|body| {
+            Body::new(Told::new(body, move |bytes| {
+                tracing::info!(%mac, path, status, bytes, "http");
+                let what = BootEventKind::Http { path, bytes, status };
+                source.heard(BootEvent {
+                    at: now(),
+                    mac,
+                    ip: Some(peer),
+                    network,
+                    what,
+                });
+            }))
+        })
+    }
+}
+
+fn content_type(name: &str) -> &'static str {
+    if name.ends_with(".efi") {
+        "application/efi"
+    } else {
+        "application/octet-stream"
+    }
+}
+
+fn from_memory(bytes: Bytes, content_type: &'static str, headers: &HeaderMap) -> Response {
+    match part(headers, bytes.len() as u64, None) {
+        Err(refusal) => *refusal,
+        Ok((first, count, mut response)) => {
+            let first = first as usize;
+            *response.body_mut() = Body::from(bytes.slice(first..first + count as usize));
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                header::HeaderValue::from_static(content_type),
+            );
+            response
+        }
+    }
+}
+
+/// First byte, count and the head of the response to a request for a file of `len` bytes.
+fn part(headers: &HeaderMap, len: u64, tag: Option<&str>) -> Result<(u64, u64, Response), Box<Response>> {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    // If-Range with another tag: the part would not fit what the client has.
+    let same = text(header::IF_RANGE).is_none_or(|given| Some(given) == tag);
+    let range = text(header::RANGE).filter(|_| same);
+    let (status, first, count, content_range) = match wanted(range, len) {
+        Wanted::All => (StatusCode::OK, 0, len, None),
+        Wanted::Part(first, last) => (
+            StatusCode::PARTIAL_CONTENT,
+            first,
+            last - first + 1,
+            Some(format!("bytes {first}-{last}/{len}")),
+        ),
+        Wanted::Unsatisfiable => {
+            let mut refusal = refuse(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "the range lies outside of the file",
+            );
+            if let Ok(value) = format!("bytes */{len}").parse() {
+                refusal.headers_mut().insert(header::CONTENT_RANGE, value);
+            }
+            return Err(Box::new(refusal));
+        }
+    };
+    let mut response = status.into_response();
+    let head = [
+        (header::CONTENT_TYPE, Some("application/octet-stream".to_owned())),
+        (header::CONTENT_LENGTH, Some(count.to_string())),
+        (header::ACCEPT_RANGES, Some("bytes".to_owned())),
+        (header::CONTENT_RANGE, content_range),
+        (header::ETAG, tag.map(str::to_owned)),
+    ];
+    for (name, value) in head {
+        if let Some(value) = value.and_then(|value| value.parse().ok()) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok((first, count, response))
+}
+
+fn not_found() -> Response {
+    refuse(StatusCode::NOT_FOUND, "there is no such file")
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response {
+    (status, [(header::CONTENT_TYPE, "text/plain")], format!("{why}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes() {
+        let digest = "ab".repeat(32);
+        assert_eq!(route("/boot.ipxe"), Route::Script);
+        assert_eq!(route("//boot.ipxe"), Route::Script);
+        assert_eq!(route("/boot/kernel"), Route::Kernel);
+        assert_eq!(route("//boot//initramfs"), Route::Initramfs);
+        assert_eq!(route("/boot/site"), Route::Site);
+        assert_eq!(route("/boot/snponly.efi"), Route::BootFile("snponly.efi"));
+        assert_eq!(route("/snponly.efi"), Route::BootFile("snponly.efi"));
+        assert_eq!(
+            route(&format!("/images/{digest}")),
+            Route::Image(digest.parse().unwrap())
+        );
+        assert_eq!(route("/images/../x"), Route::Nothing);
+        assert_eq!(route("/etc/passwd"), Route::Nothing);
+        assert_eq!(route(""), Route::BootFile(""));
+    }
+
+    #[test]
+    fn mac_in_a_query() {
+        let mac = Mac([0x52, 0x54, 0, 0, 0, 1]);
+        for query in [
+            "mac=52:54:00:00:00:01",
+            "a=b&mac=52-54-00-00-00-01",
+            "mac=52%3a54%3A00%3a00%3a00%3a01",
+        ] {
+            assert_eq!(mac_parameter(query), Some(mac), "{query}");
+        }
+        for query in [
+            "",
+            "mac=",
+            "mac=x",
+            "mac=ff:ff:ff:ff:ff:ff",
+            "xmac=52:54:00:00:00:01",
+        ] {
+            assert_eq!(mac_parameter(query), None, "{query}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The durable lease journal: one line a change, appended and synced before the ACK goes out.
+//!
+//! A line is `v1 NETWORK MAC IP EXPIRES_MS STATE CHECKSUM`. The last line for an address wins. At start the file is read
+//! (a torn or damaged line is skipped: its ACK was never sent) and written anew with what is left, so its size is
+//! bounded by the pools; it is written anew too when it has grown by [`GROWTH`].
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use inventory_api::{Mac, UnixMs};
+use netboot_protocol::{Lease, LeaseState};
+
+/// Bytes appended before the journal is written anew.
+pub const GROWTH: u64 = 8 << 20;
+/// Longest journal that is read at start.
+const MAX_BYTES: u64 = 256 << 20;
+/// Longest line; a network name has at most 64 characters.
+const MAX_LINE: usize = 256;
+
+/// One change of one network's leases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Network name.
+    pub network: String,
+    /// The lease as it is from now on.
+    pub lease: Lease,
+}
+
+impl Record {
+    fn to_line(&self) -> String {
+        let Lease {
+            mac,
+            ip,
+            expires,
+            state,
+        } = &self.lease;
+        let body = format!("v1 {} {mac} {ip} {} {}", self.network, expires.0, state.name());
+        let sum = checksum(&body);
+        format!("{body} {sum:08x}\n")
+    }
+
+    fn parse(line: &str) -> Option<Record> {
+        let (body, sum) = line.strip_suffix('\n')?.rsplit_once(' ')?;
+        if u32::from_str_radix(sum, 16).ok()? != checksum(body) {
+            return None;
+        }
+        let mut words = body.split(' ');
+        let mut next = || words.next();
+        if next()? != "v1" {
+            return None;
+        }
+        Some(Record {
+            network: next()?.to_owned(),
+            lease: Lease {
+                mac: next()?.parse::<Mac>().ok()?,
+                ip: next()?.parse::<Ipv4Addr>().ok()?,
+                expires: UnixMs(next()?.parse().ok()?),
+                state: LeaseState::from_name(next()?)?,
+            },
+        })
+    }
+}
+
+/// FNV-1a: finds torn and damaged lines, no more.
+fn checksum(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+/// What a journal held.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// The last record of each address.
+    pub records: Vec<Record>,
+    /// Lines that could not be read.
+    pub damaged: u64,
+}
+
+/// The open journal.
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    appended: u64,
+    growth: u64,
+}
+
+impl Journal {
+    /// Reads the journal at `path` (none is an empty one), writes it anew and opens it for appending. `keep` says which
+    /// records are still of use.
+    pub fn open(path: &Path, keep: impl Fn(&Record) -> bool) -> io::Result<(Journal, Replayed)> {
+        let mut replayed = replay(path)?;
+        replayed.records.retain(keep);
+        let file = write_anew(path, &replayed.records)?;
+        Ok((
+            Journal {
+                path: path.to_owned(),
+                file,
+                appended: 0,
+                growth: GROWTH,
+            },
+            replayed,
+        ))
+    }
+
+    /// Appends records and waits until they are on the disk.
+    pub fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        let text: String = records.iter().map(Record::to_line).collect();
+        let before = self.file.metadata()?.len();
+        if let Err(error) = self
+            .file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.sync_data())
+        {
+            // A part of a line must not spoil the next one.
+            let _ = self.file.set_len(before);
+            return Err(error);
+        }
+        self.appended += text.len() as u64;
+        Ok(())
+    }
+
+    /// Whether it is time for [`Journal::compact`].
+    pub fn has_grown(&self) -> bool {
+        self.appended > self.growth
+    }
+
+    /// Writes the journal anew with the last record of each address.
+    pub fn compact(&mut self) -> io::Result<()> {
+        let replayed = replay(&self.path)?;
+        self.file = write_anew(&self.path, &replayed.records)?;
+        self.appended = 0;
+        Ok(())
+    }
+}
+
+fn replay(path: &Path) -> io::Result<Replayed> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Replayed::default()),
+        Err(error) => return Err(error),
+    };
+    if file.metadata()?.len() > MAX_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!(
+                "{} is larger than {MAX_BYTES} bytes: this is no lease journal",
+                path.display()
+            ),
+        ));
+    }
+    let mut last: BTreeMap<(String, Ipv4Addr), Record> = BTreeMap::new();
+    let mut damaged = 0;
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if reader
+            .by_ref()
+            .take(MAX_LINE as u64)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
+            break;
+        }
+        match std::str::from_utf8(&line).ok().and_then(Record::parse) {
+            Some(record) => {
+                last.insert((record.network.clone(), record.lease.ip), record);
+            }
+            None => damaged += 1,
+        }
+    }
+    Ok(Replayed {
+        records: last.into_values().collect(),
+        damaged,
+    })
+}
+
+/// Writes a complete journal beside the old one and puts it in its place; a power cut leaves one of the two.
+fn write_anew(path: &Path, records: &[Record]) -> io::Result<File> {
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
+    let text: String = records.iter().map(Record::to_line).collect();
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    let directory = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()?;
+    OpenOptions::new().append(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(n: u8, expires: i64) -> Record {
+        Record {
+            network: "lab".into(),
+            lease: Lease {
+                mac: Mac([2, 0, 0, 0, 0, n]),
+                ip: Ipv4Addr::new(10, 0, 0, n),
+                expires: UnixMs(expires),
+                state: LeaseState::Bound,
+            },
+        }
+    }
+
+    fn open(path: &Path) -> (Journal, Replayed) {
+        Journal::open(path, |_| true).unwrap()
+    }
+
+    #[test]
+    fn a_cut_at_any_byte_loses_nothing_that_was_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        let (mut journal, _) = open(&path);
+        let synced = [record(1, 10), record(2, 20)];
+        journal.append(&synced).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        journal.append(&[record(3, 30)]).unwrap();
+        let all = std::fs::read(&path).unwrap();
+        for cut in good.len()..=all.len() {
+            let torn = dir.path().join("torn");
+            std::fs::write(&torn, &all[..cut]).unwrap();
+            let (mut journal, replayed) = open(&torn);
+            let expected = if cut == all.len() { 3 } else { 2 };
+            assert_eq!(replayed.records.len(), expected, "cut at {cut}");
+            assert_eq!(replayed.records[..2], synced);
+            assert_eq!(replayed.damaged, u64::from(cut != good.len() && cut != all.len()));
+            journal.append(&[record(4, 40)]).unwrap();
+            let (_, again) = open(&torn);
+            assert_eq!(
+                (again.records.len(), again.damaged),
+                (expected + 1, 0),
+                "the next line is whole"
+            );
+        }
+    }
+
+    #[test]
+    fn damage_in_the_middle_costs_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        let (mut journal, _) = open(&path);
+        journal
+            .append(&[record(1, 10), record(2, 20), record(3, 30)])
+            .unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let second = bytes.iter().position(|&b| b == b'\n').unwrap() + 10;
+        bytes[second] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let (_, replayed) = open(&path);
+        assert_eq!(replayed.records, [record(1, 10), record(3, 30)]);
+        assert_eq!(replayed.damaged, 1);
+        std::fs::write(&path, vec![0xff; 100_000]).unwrap();
+        let (_, replayed) = open(&path);
+        assert!(replayed.records.is_empty() && replayed.damaged > 0);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn the_journal_stays_bounded_and_the_last_word_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        let (mut journal, _) = open(&path);
+        journal.growth = 10_000;
+        for round in 0..1000 {
+            journal.append(&[record((round % 3) as u8, round)]).unwrap();
+            if journal.has_grown() {
+                journal.compact().unwrap();
+            }
+        }
+        assert!(std::fs::metadata(&path).unwrap().len() < 11_000);
+        drop(journal);
+        let (_, replayed) = open(&path);
+        assert_eq!(replayed.records, [record(0, 999), record(1, 997), record(2, 998)]);
+        let (_, kept) = Journal::open(&path, |record| record.lease.expires.0 > 997).unwrap();
+        assert_eq!(kept.records.len(), 2);
+    }
+}

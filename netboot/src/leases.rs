@@ -1,0 +1,167 @@
+//! The leases of all networks: in memory for decisions, in the journal before an ACK.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use inventory_api::{Mac, UnixMs};
+use netboot_protocol::{Lease, LeaseChange, LeaseState, Leases, Network};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::journal::{Journal, Record};
+
+/// Changes that wait for the disk at once; more and DHCP messages are dropped, as a full socket buffer would.
+const QUEUE: usize = 4096;
+
+/// A view of the leases, for who has to know which machine an address belongs to.
+#[derive(Clone, Default)]
+pub struct LeaseBook {
+    networks: Arc<Mutex<BTreeMap<String, Leases>>>,
+}
+
+impl LeaseBook {
+    /// The machine that has `ip` on a network now, by an acknowledged lease.
+    pub fn holder(&self, network: &str, ip: Ipv4Addr, now: UnixMs) -> Option<Mac> {
+        self.lock().get(network)?.holder(ip, now)
+    }
+
+    /// The machine that has `ip` now, and the name of the network it is on.
+    pub fn holder_anywhere(&self, ip: Ipv4Addr, now: UnixMs) -> Option<(String, Mac)> {
+        self.lock()
+            .iter()
+            .find_map(|(name, leases)| Some((name.clone(), leases.holder(ip, now)?)))
+    }
+
+    /// The machine's acknowledged lease on a network.
+    pub fn address_of(&self, network: &str, mac: Mac, now: UnixMs) -> Option<Ipv4Addr> {
+        self.lock()
+            .get(network)?
+            .of(mac)
+            .filter(|lease| lease.is_bound(now))
+            .map(|lease| lease.ip)
+    }
+
+    /// Every lease with its network's name, ended ones too.
+    pub fn all(&self) -> Vec<(String, Lease)> {
+        let networks = self.lock();
+        networks
+            .iter()
+            .flat_map(|(name, leases)| leases.all().into_values().map(|l| (name.clone(), l)))
+            .collect()
+    }
+
+    /// Looks at a network's leases and changes them as `decide` says, in one go. A change that has to be durable is put
+    /// into `queue` in the same order as it is made; what is given back then tells when it is.
+    pub(crate) fn with<T>(
+        &self,
+        network: &str,
+        queue: &JournalQueue,
+        decide: impl FnOnce(&Leases) -> (T, Option<LeaseChange>),
+    ) -> (T, Option<Durable>) {
+        let mut networks = self.lock();
+        let leases = networks.entry(network.to_owned()).or_default();
+        let (result, change) = decide(leases);
+        let durable = match change {
+            Some(LeaseChange::Insert(lease)) => {
+                leases.insert(lease);
+                // An offer that is lost in a crash costs nothing.
+                (lease.state != LeaseState::Offered).then(|| {
+                    queue.push(Record {
+                        network: network.to_owned(),
+                        lease,
+                    })
+                })
+            }
+            Some(LeaseChange::Forget(ip)) => {
+                leases.remove(ip);
+                None
+            }
+            None => None,
+        };
+        (result, durable)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Leases>> {
+        // No code panics while it holds the lock; if it did, the process ends anyway.
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads the journal and gives back the leases of the configured networks. Leases that the configuration no longer
+/// allows are dropped.
+pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<(LeaseBook, Journal)> {
+    let (journal, replayed) = Journal::open(path, |record| {
+        networks.iter().any(|network| {
+            network.name() == record.network && network.may_lease(record.lease.mac, record.lease.ip)
+        })
+    })?;
+    if replayed.damaged > 0 {
+        tracing::warn!(lines = replayed.damaged, path = %path.display(), "damaged lines in the lease journal skipped");
+    }
+    let book = LeaseBook::default();
+    let count = replayed.records.len();
+    // The journal keeps the last line of each address; of two addresses of one machine the later lease counts.
+    let mut records = replayed.records;
+    records.sort_by_key(|record| record.lease.expires);
+    for Record { network, lease } in records {
+        book.lock().entry(network).or_default().insert(lease);
+    }
+    tracing::info!(leases = count, "lease journal read");
+    Ok((book, journal))
+}
+
+/// A record on its way to the disk and who waits for it.
+pub(crate) struct Pending {
+    record: Record,
+    done: oneshot::Sender<bool>,
+}
+
+/// Where records go to become durable.
+#[derive(Clone)]
+pub(crate) struct JournalQueue(mpsc::Sender<Pending>);
+
+impl JournalQueue {
+    pub(crate) fn new() -> (JournalQueue, mpsc::Receiver<Pending>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (JournalQueue(sender), receiver)
+    }
+
+    fn push(&self, record: Record) -> Durable {
+        let (done, wait) = oneshot::channel();
+        if self.0.try_send(Pending { record, done }).is_err() {
+            tracing::warn!("the lease journal is too slow: a DHCP message is dropped");
+        }
+        Durable(wait)
+    }
+}
+
+/// A change on its way to the disk.
+pub(crate) struct Durable(oneshot::Receiver<bool>);
+
+impl Durable {
+    /// Waits until it is there. `false`: it is not, and the ACK must not be sent.
+    pub(crate) async fn wait(self) -> bool {
+        self.0.await.unwrap_or(false)
+    }
+}
+
+/// Writes what comes, as many records with one sync as have come in meanwhile. Ends when every sender is gone.
+pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending>) {
+    let mut batch = Vec::new();
+    while queue.blocking_recv_many(&mut batch, 1024) > 0 {
+        let (records, waiting): (Vec<Record>, Vec<_>) = batch.drain(..).map(|p| (p.record, p.done)).unzip();
+        let result = journal.append(&records);
+        if let Err(error) = &result {
+            tracing::error!(%error, "cannot write the lease journal: no ACK is sent until it can be written again");
+        }
+        for done in waiting {
+            let _ = done.send(result.is_ok());
+        }
+        if journal.has_grown()
+            && let Err(error) = journal.compact()
+        {
+            tracing::error!(%error, "cannot write the lease journal anew");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Sockets: which interface an address is on, and how a DHCP reply reaches a client without an address.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::AsRawFd;
+
+use inventory_api::Mac;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: String,
+    pub(crate) index: u32,
+}
+
+/// The interface that has `address`.
+pub(crate) fn interface_of(address: Ipv4Addr) -> io::Result<Interface> {
+    for entry in getifaddrs()? {
+        let ip = entry.address.and_then(|a| a.as_sockaddr_in().map(SockaddrIn::ip));
+        if ip == Some(address) {
+            let index = if_nametoindex(entry.interface_name.as_str())?;
+            return Ok(Interface {
+                name: entry.interface_name,
+                index,
+            });
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::AddrNotAvailable,
+        format!(
+            "no interface has the address {address}: give it to one (ip address add) or correct `server`"
+        ),
+    ))
+}
+
+/// A DHCP socket.
+pub(crate) struct DhcpSocket {
+    socket: UdpSocket,
+    /// Our address and interface; `None` in test mode, where the socket is bound to the address.
+    link: Option<(Ipv4Addr, Interface)>,
+}
+
+impl DhcpSocket {
+    /// A socket that hears and speaks on the interface of `server` only.
+    pub(crate) fn on_interface(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
+        let interface = interface_of(server)?;
+        let socket = udp()?;
+        socket.set_reuse_address(true)?;
+        socket.set_broadcast(true)?;
+        socket.bind_device(Some(interface.name.as_bytes()))?;
+        // Broadcasts reach a socket bound to 0.0.0.0 only.
+        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+        Ok(DhcpSocket {
+            socket: UdpSocket::from_std(socket.into())?,
+            link: Some((server, interface)),
+        })
+    }
+
+    /// A socket on one address, for simulated machines.
+    pub(crate) fn on_address(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
+        let socket = udp()?;
+        socket.bind(&SocketAddr::from((server, port)).into())?;
+        Ok(DhcpSocket {
+            socket: UdpSocket::from_std(socket.into())?,
+            link: None,
+        })
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.recv_from(buffer).await
+    }
+
+    /// Sends from our address on the network, whatever other addresses the interface has.
+    pub(crate) async fn send(&self, bytes: &[u8], to: SocketAddrV4) -> io::Result<()> {
+        let Some((server, interface)) = &self.link else {
+            return self.socket.send_to(bytes, to).await.map(drop);
+        };
+        // A relay may be behind a router on another interface; everything else stays on this one.
+        let info = nix::libc::in_pktinfo {
+            ipi_ifindex: interface.index as i32,
+            ipi_spec_dst: nix::libc::in_addr {
+                s_addr: u32::from(*server).to_be(),
+            },
+            ipi_addr: nix::libc::in_addr { s_addr: 0 },
+        };
+        let send = || {
+            let control = [ControlMessage::Ipv4PacketInfo(&info)];
+            let iov = [io::IoSlice::new(bytes)];
+            let to = SockaddrIn::from(to);
+            let flags = MsgFlags::MSG_DONTWAIT;
+            sendmsg(self.socket.as_raw_fd(), &iov, &control, flags, Some(&to)).map_err(io::Error::from)
+        };
+        self.socket.async_io(Interest::WRITABLE, send).await.map(drop)
+    }
+
+    /// Tells the kernel the link address of a client that has no address yet and so answers no ARP.
+    pub(crate) fn learn(&self, ip: Ipv4Addr, mac: Mac) -> io::Result<()> {
+        match &self.link {
+            Some((_, interface)) => set_arp(&self.socket, &interface.name, ip, mac),
+            None => Ok(()),
+        }
+    }
+}
+
+fn udp() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    // A rack that is switched on at once sends its DISCOVERs at once.
+    let _ = socket.set_recv_buffer_size(4 << 20);
+    Ok(socket)
+}
+
+nix::ioctl_write_ptr_bad!(siocsarp, nix::libc::SIOCSARP, nix::libc::arpreq);
+
+fn set_arp(socket: &UdpSocket, interface: &str, ip: Ipv4Addr, mac: Mac) -> io::Result<()> {
+    use nix::libc;
+    let mut device = [0; 16];
+    for (to, from) in device.iter_mut().take(15).zip(interface.bytes()) {
+        *to = from as libc::c_char;
+    }
+    let mut protocol = [0; 14];
+    // sockaddr_in without its family: port (2), address (4).
+    for (to, from) in protocol[2..6].iter_mut().zip(ip.octets()) {
+        *to = from as libc::c_char;
+    }
+    let mut hardware = [0; 14];
+    for (to, from) in hardware.iter_mut().zip(mac.0) {
+        *to = from as libc::c_char;
+    }
+    let request = libc::arpreq {
+        arp_pa: libc::sockaddr {
+            sa_family: libc::AF_INET as libc::sa_family_t,
+            sa_data: protocol,
+        },
+        arp_ha: libc::sockaddr {
+            sa_family: libc::ARPHRD_ETHER,
+            sa_data: hardware,
+        },
+        arp_flags: libc::ATF_COM,
+        arp_netmask: libc::sockaddr {
+            sa_family: 0,
+            sa_data: [0; 14],
+        },
+        arp_dev: device,
+    };
+    // SAFETY: `request` is a complete, initialised arpreq that outlives the call, and the kernel only reads it.
+    unsafe { siocsarp(socket.as_raw_fd(), &request) }?;
+    Ok(())
+}
