@@ -124,6 +124,8 @@ pub fn names(folder: &Path) -> io::Result<Vec<String>> {
         .take(FOLDER_LIMIT)
         .filter_map(|entry| entry.ok().map(|e| e.file_name()))
         .filter_map(|name: OsString| name.into_string().ok())
+        // The kernel lets an interface be called anything but a slash or a space.
+        .filter(|name| !name.chars().any(char::is_control))
         .collect();
     names.sort_by_cached_key(|name| order_key(name));
     Ok(names)

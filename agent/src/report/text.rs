@@ -203,6 +203,7 @@ impl Page {
             named("serial", &d.serial),
             d.wwn.clone(),
             named("firmware", &d.firmware),
+            d.pci.clone(),
             d.removable.filter(|r| *r).map(|_| "removable".to_owned()),
             d.read_only.filter(|r| *r).map(|_| "read-only".to_owned()),
         ];

@@ -8,7 +8,7 @@ use super::table::{Table, code, name};
 use super::words;
 
 /// Slots kept.
-const SLOT_LIMIT: usize = 4096;
+const SLOT_LIMIT: usize = 1024;
 /// 7.17.2, Use.
 const USE_SYSTEM_MEMORY: u8 = 3;
 const KIB: u64 = 1024;

@@ -7,7 +7,7 @@ use super::super::Problems;
 use super::table::{Table, code, name};
 
 /// Sockets kept. VMware writes 128 (field report 19).
-const SOCKET_LIMIT: usize = 1024;
+const SOCKET_LIMIT: usize = 256;
 
 /// Processor types of 7.5.1 that are no processor the system runs on: math, DSP, video.
 const NOT_CENTRAL: [u8; 3] = [4, 5, 6];

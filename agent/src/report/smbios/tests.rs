@@ -53,6 +53,8 @@ fn machines(folder: &Path) -> Vec<PathBuf> {
 struct Oracle {
     equal: usize,
     placeholders: usize,
+    /// What was taken for a placeholder, to be looked over by a person.
+    left_out: std::collections::BTreeSet<String>,
     wrong: Vec<String>,
 }
 
@@ -68,7 +70,10 @@ impl Oracle {
         match (got_ascii.as_deref(), said) {
             (None, None) => {}
             (Some(got), Some(said)) if got == said => self.equal += 1,
-            (None, Some(said)) if clean::serial(said).is_none() => self.placeholders += 1,
+            (None, Some(said)) if clean::serial(said).is_none() => {
+                self.placeholders += 1;
+                self.left_out.insert(said.to_owned());
+            }
             (got, said) => self
                 .wrong
                 .push(format!("{at}: got {got:?}, dmidecode says {said:?}")),
