@@ -97,6 +97,7 @@ pub fn build(request: &Request) -> Result<Manifest> {
 }
 
 /// A mini-os in memory.
+#[derive(Debug)]
 pub(crate) struct Contents {
     pub kernel: Vec<u8>,
     pub initramfs: Vec<u8>,
@@ -281,4 +282,145 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 
 fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(read(path)?).map_err(|_| Error::Input(format!("{}: not UTF-8", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::Read;
+
+    use super::*;
+
+    /// A kernel package as it is unpacked, with three modules, one of them not chosen.
+    fn packages(dir: &Path) -> Packages {
+        let modules = dir.join("lib/modules/6.1.0-1-amd64");
+        let firmware = dir.join("fw");
+        for (path, entries) in [
+            (
+                "kernel/drivers/net/ethernet/intel/e1000e/e1000e.ko",
+                &["firmware=intel/x.bin", "license=GPL"][..],
+            ),
+            ("kernel/drivers/ptp/ptp.ko", &["license=GPL"]),
+            ("kernel/sound/snd.ko", &["firmware=snd.bin"]),
+        ] {
+            let path = modules.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, crate::modinfo::tests::elf(entries)).unwrap();
+        }
+        for (name, text) in [
+            (
+                "modules.dep",
+                "kernel/drivers/net/ethernet/intel/e1000e/e1000e.ko: kernel/drivers/ptp/ptp.ko\n\
+                 kernel/drivers/ptp/ptp.ko:\nkernel/sound/snd.ko:\n",
+            ),
+            (
+                "modules.alias",
+                "alias pci:v00008086d000010D3sv* e1000e\nalias pci:v1 snd\n",
+            ),
+            ("modules.softdep", ""),
+            ("modules.builtin", "kernel/fs/x.ko\n"),
+        ] {
+            fs::write(modules.join(name), text).unwrap();
+        }
+        fs::create_dir_all(firmware.join("intel")).unwrap();
+        fs::write(firmware.join("intel/x.bin"), [9; 3000]).unwrap();
+        fs::write(firmware.join("snd.bin"), [9; 3000]).unwrap();
+        fs::write(dir.join("vmlinuz"), b"kernel").unwrap();
+        Packages {
+            release: "6.1.0-1-amd64".to_owned(),
+            kernel: dir.join("vmlinuz"),
+            modules,
+            firmware: vec![firmware],
+            inputs: BTreeMap::from([("linux-image_1.deb".to_owned(), "00".to_owned())]),
+        }
+    }
+
+    fn names(initramfs: &[u8]) -> BTreeSet<String> {
+        let plain = zstd::decode_all(initramfs).unwrap();
+        let mut rest = &plain[..];
+        let mut names = BTreeSet::new();
+        loop {
+            let mut reader = cpio::newc::Reader::new(rest).unwrap();
+            if reader.entry().is_trailer() {
+                return names;
+            }
+            let name = reader.entry().name().to_owned();
+            if name.ends_with("e1000e.ko.zst") {
+                let mut bytes = Vec::new();
+                reader.read_to_end(&mut bytes).unwrap();
+                let module = zstd::decode_all(&bytes[..]).unwrap();
+                assert_eq!(crate::modinfo(&module, "license").unwrap(), ["GPL"]);
+            }
+            names.insert(name);
+            rest = reader.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn the_same_inputs_give_the_same_bytes_wherever_they_lie() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let make = |dir: &Path| assemble(&packages(dir), b"agent".to_vec(), Variant::Full);
+        let (first, second) = match (make(a.path()), make(b.path())) {
+            (Ok(first), Ok(second)) => (first, second),
+            (Err(e), _) if e.to_string().contains("cannot start") => return println!("skipped: {e}"),
+            (first, second) => panic!("{:?} {:?}", first.err(), second.err()),
+        };
+        assert_eq!(first.initramfs, second.initramfs);
+        assert_eq!(first.manifest, second.manifest);
+        let other = assemble(&packages(a.path()), b"agenu".to_vec(), Variant::Full).unwrap();
+        assert_ne!(first.initramfs, other.initramfs);
+
+        assert_eq!((first.manifest.modules, first.manifest.firmware_files), (2, 1));
+        let names = names(&first.initramfs);
+        let base = "lib/modules/6.1.0-1-amd64";
+        for name in [
+            "init".to_owned(),
+            "dev/console".to_owned(),
+            format!("{base}/kernel/drivers/ptp/ptp.ko.zst"),
+            format!("{base}/modules.alias"),
+            "lib/firmware/intel/x.bin.xz".to_owned(),
+            "proc".to_owned(),
+        ] {
+            assert!(names.contains(&name), "{name} in {names:?}");
+        }
+        assert!(!names.iter().any(|n| n.contains("snd")), "{names:?}");
+    }
+
+    #[test]
+    fn what_is_written_is_current_until_something_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent = dir.path().join("agent");
+        fs::write(&agent, b"agent").unwrap();
+        let out = dir.path().join("out");
+        let contents = assemble(&packages(dir.path()), b"agent".to_vec(), Variant::Small).unwrap();
+        let manifest = write_out(&out, &contents).unwrap();
+        assert_eq!(is_current(&out, Variant::Small, &agent), Some(manifest));
+        assert_eq!(is_current(&out, Variant::Full, &agent), None);
+        fs::write(&agent, b"newer").unwrap();
+        assert_eq!(is_current(&out, Variant::Small, &agent), None);
+        fs::write(&agent, b"agent").unwrap();
+        fs::write(out.join("initramfs"), b"short").unwrap();
+        assert_eq!(is_current(&out, Variant::Small, &agent), None);
+    }
+
+    #[test]
+    fn an_agent_that_cannot_be_the_first_process_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("agent");
+        let refusal = |bytes: &[u8]| {
+            fs::write(&file, bytes).unwrap();
+            read_agent(&file).unwrap_err().to_string()
+        };
+        assert!(refusal(b"#!/bin/sh\n").contains("ELF"));
+        let mut elf = vec![0; 0x40 + 0x38];
+        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[0x20] = 0x40;
+        elf[0x36] = 0x38;
+        elf[0x38] = 1;
+        elf[0x40] = 3;
+        assert!(refusal(&elf).contains("dynamic loader"));
+        elf[0x40] = 1;
+        fs::write(&file, &elf).unwrap();
+        assert_eq!(read_agent(&file).unwrap(), elf);
+    }
 }

@@ -49,13 +49,15 @@ pub(super) fn make(root: &Path, image: &Path, slack_percent: u32) -> Result<()> 
 }
 
 /// Size in bytes for a content: its blocks, a block per file for the rounding and directories, inode tables, journal,
-/// reserved group descriptors, and `slack_percent` on top; whole 16 MiB.
+/// reserved group descriptors, and `slack_percent` on top; whole 16 MiB, and never too small for the journal.
 fn size(blocks: u64, inodes: u64, slack_percent: u32) -> u64 {
     let content = blocks * BLOCK + inodes * BLOCK / 2;
     let with_slack = content + content * u64::from(slack_percent) / 100;
     // 256 bytes of inode per 16 KiB, 1 % reserved for root, group descriptors: 4 MiB in the first group and its copies.
     let overhead = with_slack / 64 + with_slack / 100 + (JOURNAL_MIB + 32) * MIB;
-    (with_slack + overhead).next_multiple_of(16 * MIB)
+    (with_slack + overhead)
+        .next_multiple_of(16 * MIB)
+        .max(4 * JOURNAL_MIB * MIB)
 }
 
 fn first_number(output: &[u8]) -> Result<u64> {
