@@ -20,6 +20,11 @@ pub fn fact(raw: &str) -> Option<String> {
     text(raw).filter(|t| !is_placeholder(t))
 }
 
+/// As [`fact`], for the name of a place: "0" is the first slot or bank.
+pub fn place(raw: &str) -> Option<String> {
+    text(raw).filter(|t| t.bytes().all(|b| b == b'0') || !is_placeholder(t))
+}
+
 /// As [`fact`], for serial numbers and part numbers: a filler of one repeated sign or a counting pattern is None.
 pub fn serial(raw: &str) -> Option<String> {
     fact(raw).filter(|t| !is_filler(t))
@@ -220,6 +225,13 @@ mod tests {
         ] {
             assert_eq!(serial(junk), None, "{junk:?}");
         }
+    }
+
+    #[test]
+    fn zero_is_a_place_and_no_serial() {
+        assert_eq!(place("0").as_deref(), Some("0"));
+        assert_eq!(place("NO DIMM"), None);
+        assert_eq!(serial("0"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use inventory_api::report::MemorySlot;
 use smbioslib::{SMBiosMemoryDevice, SMBiosPhysicalMemoryArray, SMBiosStruct, UndefinedStruct};
 
 use super::super::Problems;
-use super::table::{Table, code, name};
+use super::table::{Table, code, name, place};
 use super::words;
 
 /// Slots kept.
@@ -49,8 +49,8 @@ pub(super) fn slots(table: &Table, problems: &mut Problems) -> Vec<MemorySlot> {
 fn slot(device: &SMBiosMemoryDevice, problems: &mut Problems) -> MemorySlot {
     let parts = device.parts();
     let empty = MemorySlot {
-        slot: name(parts, device.device_locator(), problems),
-        bank: name(parts, device.bank_locator(), problems),
+        slot: place(parts, device.device_locator(), problems),
+        bank: place(parts, device.bank_locator(), problems),
         form: parts
             .get_field_byte(0x0e)
             .and_then(words::memory_form)

@@ -4,7 +4,7 @@ use inventory_api::report::{CpuFacts, ProcessorFacts};
 use smbioslib::{SMBiosProcessorInformation, SMBiosStruct, UndefinedStruct};
 
 use super::super::Problems;
-use super::table::{Table, code, name};
+use super::table::{Table, code, name, place};
 
 /// Sockets kept. VMware writes 128 (field report 19).
 const SOCKET_LIMIT: usize = 256;
@@ -34,7 +34,7 @@ pub(super) fn processors(table: &Table, problems: &mut Problems) -> Vec<Processo
 
 fn processor(s: &SMBiosProcessorInformation, problems: &mut Problems) -> ProcessorFacts {
     let parts = s.parts();
-    let socket = name(parts, s.socket_designation(), problems);
+    let socket = place(parts, s.socket_designation(), problems);
     // 7.5, Status: bit 6 is "socket populated".
     let populated = parts.get_field_byte(0x18).map(|status| status & 0x40 != 0);
     if populated == Some(false) {

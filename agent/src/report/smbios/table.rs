@@ -146,6 +146,11 @@ pub(super) fn name(parts: &UndefinedStruct, value: SMBiosString, problems: &mut 
     clean::fact(&string(parts, value, problems)?)
 }
 
+/// A string that says where: a slot, a bank, a socket.
+pub(super) fn place(parts: &UndefinedStruct, value: SMBiosString, problems: &mut Problems) -> Option<String> {
+    clean::place(&string(parts, value, problems)?)
+}
+
 /// A string that is a number given by the maker: serial, part number, asset tag, version.
 pub(super) fn code(parts: &UndefinedStruct, value: SMBiosString, problems: &mut Problems) -> Option<String> {
     clean::serial(&string(parts, value, problems)?)

@@ -286,6 +286,7 @@ fn no_fact_differs_from_dmidecode() {
         "{count} machines: {} facts equal, {} placeholders left out",
         oracle.equal, oracle.placeholders
     );
+    println!("left out: {:?}", oracle.left_out);
     assert!(count > 200, "only {count} machines under {}", smbios.display());
     assert!(
         oracle.wrong.is_empty(),
