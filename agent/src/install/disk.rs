@@ -210,6 +210,30 @@ pub(super) fn open_partition(
     }
 }
 
+/// Opens a block device or a file by its path, for measuring.
+pub(super) fn open_path(path: &Path) -> Result<Area, StepError> {
+    let what = format!("open {}", path.display());
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .tried("disk-open", &what)?;
+    let device = file
+        .metadata()
+        .tried("disk-open", &what)?
+        .file_type()
+        .is_block_device();
+    let len = file.seek(SeekFrom::End(0)).tried("disk-open", &what)?;
+    Ok(Area {
+        file,
+        path: path.to_owned(),
+        start: 0,
+        len,
+        position: 0,
+        device,
+    })
+}
+
 /// Path of a partition's node, for mounting.
 pub(super) fn partition_node(
     site: &Site,

@@ -24,6 +24,7 @@ mod run;
 mod settings;
 mod site;
 mod verify;
+mod write_path;
 
 pub use erase::wipe;
 pub use execute::execute;
@@ -35,3 +36,4 @@ pub use settings::cron::{cron_path, cron_text};
 pub use settings::scripts::{FIRST_BOOT_DIR, script_path};
 pub use site::{LiveDisk, Site};
 pub use verify::{Located, Refused, verify};
+pub use write_path::write_path;
