@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     // The kernel hands its own arguments to the first process: they are not for clap.
     let named_init = std::env::args_os().next().is_some_and(|name| name == "/init");
     if agent::init::is_pid_one() {
-        match agent::init::run() {}
+        agent::init::run()
     }
     if named_init {
         eprintln!(

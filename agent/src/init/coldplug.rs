@@ -142,7 +142,7 @@ fn insert(path: &Path) -> Result<(), String> {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         // The driver looked and found nothing of its own.
         Err(Errno::ENODEV) => Ok(()),
-        Err(e) => Err(format!("the kernel refuses it: {}", e.desc())),
+        Err(e) => Err(format!("not loaded: {}", e.desc())),
     }
 }
 

@@ -9,7 +9,6 @@ mod network;
 mod system;
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +45,7 @@ const NO_DISK: Duration = Duration::from_secs(5);
 const CA_FILE: &str = "/etc/slipway/ca.pem";
 
 /// Runs the mini-os. Call it as PID 1 and nowhere else: it mounts, loads drivers and reboots.
-pub fn run() -> Infallible {
+pub fn run() -> ! {
     let mounts = system::mount_all();
     let consoles = Arc::new(Consoles::open());
     let console: Arc<dyn Console> = consoles.clone();
@@ -75,7 +74,7 @@ pub fn run() -> Infallible {
 }
 
 /// Says why, waits, reboots; a kernel that refuses is asked again.
-fn finish(console: &dyn Console, why: &str, pause: Duration) -> Infallible {
+fn finish(console: &dyn Console, why: &str, pause: Duration) -> ! {
     console.line(&plain(why));
     if !pause.is_zero() {
         console.line(&format!(
@@ -100,7 +99,7 @@ fn reboot_on_panic(console: Arc<dyn Console>) {
             .is_some_and(|n| n.starts_with("report-"));
         console.line(&plain(&format!("FAILED: the agent has an error: {panic}")));
         if !(collector && cfg!(panic = "unwind")) {
-            match finish(console.as_ref(), "the mini-os cannot go on", AFTER_PANIC) {}
+            finish(console.as_ref(), "the mini-os cannot go on", AFTER_PANIC)
         }
     }));
 }

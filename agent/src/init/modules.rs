@@ -234,7 +234,8 @@ mod tests {
             if !text.contains('[') {
                 proptest::prop_assert!(matches(&text, &text));
             }
-            proptest::prop_assert!(matches(&format!("*{}*", "?".repeat(text.len())), &text));
+            let any = "?".repeat(text.len());
+            proptest::prop_assert!(matches(&any, &text));
         }
     }
 

@@ -164,10 +164,16 @@ async fn client(interface: &Interface) -> Result<DhcpV4Client, String> {
 }
 
 async fn carrier(interface: &Interface, console: &dyn Console) {
-    let path = format!("/sys/class/net/{}/carrier", interface.name);
+    let text = |file: &str| {
+        fs::read_to_string(format!("/sys/class/net/{}/{file}", interface.name))
+            .map_or(String::new(), |t| t.trim().to_owned())
+    };
+    // A carrier alone is not enough: until the kernel has also made the link operational it drops what is sent, and
+    // the first DISCOVER costs four seconds. Drivers that know no state say "unknown".
+    let ready = || text("carrier") == "1" && matches!(text("operstate").as_str(), "up" | "unknown");
     let started = tokio::time::Instant::now();
     let mut said = false;
-    while fs::read_to_string(&path).map_or(true, |t| t.trim() != "1") {
+    while !ready() {
         if started.elapsed() > CARRIER {
             console.line(&format!(
                 "network: {} has no link after {} s, asking for an address all the same",

@@ -7,6 +7,7 @@ use std::path::Path;
 use inventory_api::deploy::Account;
 
 use super::files::{owner_and_mode, read_text, under};
+use crate::install;
 
 /// Largest database file that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -89,7 +90,6 @@ impl Databases {
             return vec!["no such account in /etc/passwd".into()];
         };
         let mut wrong = Vec::new();
-        let is_root = account.name == "root";
         if let Some(uid) = account.uid
             && uid != passwd.uid
         {
@@ -100,14 +100,11 @@ impl Databases {
         {
             wrong.push(format!("full name {:?} instead of {full_name:?}", passwd.gecos));
         }
-        match &account.shell {
-            Some(shell) if *shell != passwd.shell => {
-                wrong.push(format!("shell {} instead of {shell}", passwd.shell));
-            }
-            None if !is_root && passwd.shell != "/bin/bash" => {
-                wrong.push(format!("shell {} instead of /bin/bash", passwd.shell));
-            }
-            _ => {}
+        // Without a wish an account that the image brought keeps the shell it had.
+        if let Some(shell) = &account.shell
+            && *shell != passwd.shell
+        {
+            wrong.push(format!("shell {} instead of {shell}", passwd.shell));
         }
         self.password(account, &mut wrong);
         for name in &account.groups {
@@ -140,34 +137,29 @@ impl Databases {
     }
 }
 
-/// The one file in /etc/sudoers.d that the installer writes for an account.
+/// The one file in /etc/sudoers.d that the installer writes for an account. Root needs none.
 fn sudo(root: &Path, account: &Account, wrong: &mut Vec<String>) {
-    let path = root.join(format!("etc/sudoers.d/slipway-{}", account.name));
+    let place = install::sudoers_path(account);
+    let asked = account.sudo && account.name != "root";
+    let Some(path) = under(root, &place) else {
+        wrong.push(format!("{place:?} is not a path"));
+        return;
+    };
     let text = match read_text(&path, LIMIT) {
         Ok(text) => text,
         Err(e) => {
-            if account.sudo {
-                wrong.push(format!("/etc/sudoers.d/slipway-{}: {e}", account.name));
+            if asked {
+                wrong.push(format!("{place}: {e}"));
             }
             return;
         }
     };
-    if !account.sudo {
+    if !asked {
         wrong.push("has a sudo rule that was not asked for".into());
         return;
     }
-    let rule = text
-        .lines()
-        .map(str::trim)
-        .find(|l| l.split_ascii_whitespace().next() == Some(account.name.as_str()));
-    let without_password = rule.map(|r| r.contains("NOPASSWD:"));
-    match without_password {
-        None => wrong.push("the sudo file has no rule for the account".into()),
-        Some(true) if account.password_hash.is_some() => wrong.push("sudo asks for no password".into()),
-        Some(false) if account.password_hash.is_none() => {
-            wrong.push("sudo asks for a password that the account does not have".into());
-        }
-        Some(_) => {}
+    if text != install::sudoers_text(account) {
+        wrong.push(format!("{place} has another content"));
     }
     // sudo ignores a file that others can write.
     if let Ok(meta) = path.metadata()

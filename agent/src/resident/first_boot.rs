@@ -148,7 +148,16 @@ fn verdict(end: &End) -> Result<String, String> {
 
 /// Runs the file in a process group of its own with a plain environment.
 async fn run(root: &Path, file: &Path, limit: Duration) -> End {
-    let spawned = tokio::process::Command::new(file)
+    let mut command = tokio::process::Command::new(file);
+    // SAFETY: umask(2) is async-signal-safe and cannot fail. The agent's own mask (0077 by its unit) would surprise
+    // scripts that write configuration for everybody.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+            Ok(())
+        });
+    }
+    let spawned = command
         .current_dir(root)
         .env_clear()
         .env(

@@ -12,9 +12,8 @@ use super::accounts::Databases;
 use super::files::{is_name, owner_and_mode, read_bounded, read_text, under};
 use super::first_boot::{self, FirstBoot};
 use crate::console::Console;
+use crate::install;
 
-/// Where the installer puts first-boot scripts.
-const FIRST_BOOT: &str = "/usr/local/lib/slipway/firstboot.d";
 /// Largest file that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
 
@@ -104,12 +103,11 @@ fn cron(root: &Path, job: &CronJob) -> Result<String, String> {
     if !is_name(&job.name) {
         return Err("its name cannot be a file in /etc/cron.d".into());
     }
-    let path = root.join(format!("etc/cron.d/slipway-{}", job.name));
-    let text = read_text(&path, LIMIT).map_err(|e| format!("/etc/cron.d/slipway-{}: {e}", job.name))?;
-    let words = |line: &str| -> Vec<String> { line.split_ascii_whitespace().map(str::to_owned).collect() };
-    let asked = words(&format!("{} {} {}", job.schedule, job.user, job.command));
-    if !text.lines().any(|line| words(line) == asked) {
-        return Err("the file has another line".into());
+    let place = install::cron_path(job);
+    let path = under(root, &place).ok_or("its name cannot be a file name")?;
+    let text = read_text(&path, LIMIT).map_err(|e| format!("{place}: {e}"))?;
+    if text != install::cron_text(job) {
+        return Err(format!("{place} has another content"));
     }
     let meta = path.metadata().map_err(|e| e.to_string())?;
     // cron ignores a file that is not root's or that others can write.
@@ -124,11 +122,7 @@ fn script_in_place(root: &Path, script: &Script) -> Result<std::path::PathBuf, S
     if !is_name(&script.name) {
         return Err("its name cannot be a file name".into());
     }
-    let place = match (script.run, &script.path) {
-        (ScriptRun::FirstBoot, _) => format!("{FIRST_BOOT}/{}", script.name),
-        (ScriptRun::Kept, Some(path)) => path.clone(),
-        (ScriptRun::Kept, None) => format!("/usr/local/sbin/{}", script.name),
-    };
+    let place = install::script_path(script);
     let path = under(root, &place).ok_or_else(|| format!("{place:?} is not an absolute path"))?;
     let bytes = read_bounded(&path, LIMIT).map_err(|e| format!("{place}: {e}"))?;
     if bytes != script.content.as_bytes() {

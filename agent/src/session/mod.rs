@@ -8,6 +8,8 @@ mod channel;
 mod duty;
 mod identity;
 mod link;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
