@@ -87,7 +87,8 @@ async fn a_server_that_stays_away_is_not_waited_for_forever() {
 
 #[tokio::test]
 async fn wrong_bytes_are_named_and_nothing_half_good_stays() {
-    let cases: [(&str, fn(&mut Bench)); 6] = [
+    type Change = fn(&mut Bench);
+    let cases: [(&str, Change); 6] = [
         ("image-digest", |b| b.image_step().sha256.0[0] ^= 1),
         ("image-digest", |b| b.image_step().content_sha256.0[0] ^= 1),
         // One byte turned over on the way: decompression fails or not, the digest tells.
