@@ -38,6 +38,14 @@ pub enum StoreError {
         /// What came back.
         source: sqlx::Error,
     },
+    /// The database file cannot be made.
+    #[error("cannot make the store {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What came back.
+        source: std::io::Error,
+    },
     /// The schema cannot be brought up to date.
     #[error("cannot bring the store {path} up to date: {source}")]
     Migrate {
@@ -69,6 +77,10 @@ pub struct Store {
 impl Store {
     /// Opens the database file, made and migrated as needed.
     pub async fn open(path: &Path) -> Result<Store, StoreError> {
+        private_file(path).map_err(|source| StoreError::File {
+            path: path.to_owned(),
+            source,
+        })?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -111,6 +123,18 @@ impl Store {
         self.read.close().await;
         self.write.close().await;
     }
+}
+
+/// Plans hold password hashes: the file is for its owner only, whatever the directory's mode is. SQLite gives its
+/// side files the mode of the database.
+fn private_file(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let file = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
 }
 
 /// Reads a column that holds JSON.

@@ -1,1 +1,227 @@
+use inventory_api::agent::{ReportResponse, Verification};
+use inventory_api::check::{CheckResult, Verdict};
+use inventory_api::report::AssetReport;
+use inventory_api::{Mac, MachineId, UnixMs};
+use lifecycle::{Limits, State};
 
+use super::*;
+
+fn id(n: u32) -> MachineId {
+    format!("m-{n:012x}").parse().unwrap()
+}
+
+fn row(seq: i64, at: i64) -> HistoryRow {
+    HistoryRow {
+        seq,
+        at: UnixMs(at),
+        actor: "boot".into(),
+        event: None,
+        limits: Limits::default(),
+        state: State::New,
+        sentence: "Seen.".into(),
+    }
+}
+
+async fn with_machine(store: &Store, n: u32) -> MachineId {
+    let id = id(n);
+    let mut change = store.begin().await.unwrap();
+    change.add_machine(&id, "lab", &row(1, 5), None).await.unwrap();
+    change
+        .put_boot_mac(&id, Mac([2, 0, 0, 0, 0, n as u8]))
+        .await
+        .unwrap();
+    change.commit().await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn what_is_committed_is_there_after_opening_again_and_what_is_dropped_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    let store = Store::open(&path).await.unwrap();
+    let first = with_machine(&store, 1).await;
+    let mut change = store.begin().await.unwrap();
+    change.add_machine(&id(2), "lab", &row(1, 6), None).await.unwrap();
+    drop(change);
+    store.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    let all = store.machines().await.unwrap();
+    assert_eq!(all.len(), 1);
+    assert_eq!(
+        (all[0].id.clone(), all[0].macs.clone()),
+        (first.clone(), vec![Mac([2, 0, 0, 0, 0, 1])])
+    );
+    assert_eq!(store.machine(&first).await.unwrap().as_ref(), Some(&all[0]));
+    assert_eq!(store.history(&first).await.unwrap(), vec![row(1, 5)]);
+    assert_eq!(
+        store.machine_of_mac(Mac([2, 0, 0, 0, 0, 1])).await.unwrap(),
+        Some(first)
+    );
+}
+
+#[tokio::test]
+async fn a_mac_stays_with_its_machine_and_the_boot_nic_comes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let (one, two) = (with_machine(&store, 1).await, with_machine(&store, 2).await);
+    let (first, second) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 9]));
+    let mut change = store.begin().await.unwrap();
+    assert_eq!(change.add_mac(&one, second).await.unwrap(), None);
+    assert_eq!(change.add_mac(&two, second).await.unwrap(), Some(one.clone()));
+    change.put_boot_mac(&one, second).await.unwrap();
+    change.put_boot_mac(&two, first).await.unwrap();
+    change.commit().await.unwrap();
+    assert_eq!(
+        store.machine(&one).await.unwrap().unwrap().macs,
+        vec![second, first]
+    );
+    assert_eq!(
+        store.machine(&two).await.unwrap().unwrap().macs,
+        vec![Mac([2, 0, 0, 0, 0, 2])]
+    );
+}
+
+#[tokio::test]
+async fn reports_and_nonces_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let id = with_machine(&store, 1).await;
+    let mut change = store.begin().await.unwrap();
+    let last = KEPT_NONCES + 20;
+    for n in 0..=last {
+        let report = AssetReport {
+            collect_ms: n as u64,
+            ..AssetReport::default()
+        };
+        change
+            .put_report(&id, &format!("{n:032x}"), &[1; 32], &report, UnixMs(n))
+            .await
+            .unwrap();
+    }
+    let answer = ReportResponse {
+        check: None,
+        message: "x".into(),
+    };
+    change
+        .put_report_answer(&id, &format!("{last:032x}"), &answer)
+        .await
+        .unwrap();
+    let newest = change
+        .report_with_nonce(&id, &format!("{last:032x}"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(newest.newest && newest.answer == Some(answer));
+    let older = change
+        .report_with_nonce(&id, &format!("{:032x}", last - 1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!older.newest && older.answer.is_none());
+    assert_eq!(
+        change
+            .report_with_nonce(&id, &format!("{:032x}", 3))
+            .await
+            .unwrap(),
+        None
+    );
+    change.commit().await.unwrap();
+    assert_eq!(
+        store.stored_report(&id).await.unwrap().unwrap().report.collect_ms,
+        last as u64
+    );
+    let whole: i64 = sqlx::query_scalar("SELECT count(*) FROM reports WHERE report IS NOT NULL")
+        .fetch_one(&store.read)
+        .await
+        .unwrap();
+    let all: i64 = sqlx::query_scalar("SELECT count(*) FROM reports")
+        .fetch_one(&store.read)
+        .await
+        .unwrap();
+    assert_eq!((whole, all), (KEPT_REPORTS, KEPT_NONCES));
+}
+
+#[tokio::test]
+async fn documents_replace_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let id = with_machine(&store, 1).await;
+    let check = |verdict| CheckResult {
+        verdict,
+        findings: vec![],
+    };
+    let mut change = store.begin().await.unwrap();
+    change
+        .put_check(&id, &check(Verdict::Fail), UnixMs(1))
+        .await
+        .unwrap();
+    change
+        .put_check(&id, &check(Verdict::Pass), UnixMs(2))
+        .await
+        .unwrap();
+    let verification = Verification {
+        plan: "p-1".parse().unwrap(),
+        items: vec![],
+    };
+    change
+        .put_verification(&id, &verification, UnixMs(1))
+        .await
+        .unwrap();
+    change.commit().await.unwrap();
+    assert_eq!(store.check(&id).await.unwrap(), Some(check(Verdict::Pass)));
+    assert_eq!(store.verification(&id).await.unwrap(), Some(verification));
+    assert_eq!(store.request(&id).await.unwrap(), None);
+    assert_eq!(store.plan(&id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_newer_certificate_revokes_the_older_and_a_newer_ticket_voids_the_older() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let id = with_machine(&store, 1).await;
+    let ticket = TicketRow {
+        machine: id.clone(),
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        ip: "10.0.0.9".parse().unwrap(),
+        expires_at: UnixMs(100),
+        void: false,
+        key_digest: None,
+        certificate: None,
+    };
+    let mut change = store.begin().await.unwrap();
+    change.add_ticket(&[1; 32], &ticket, UnixMs(1)).await.unwrap();
+    change.claim_ticket(&[1; 32], &[7; 32], "aa").await.unwrap();
+    change.add_ticket(&[2; 32], &ticket, UnixMs(2)).await.unwrap();
+    change.add_ticket(&[3; 32], &ticket, UnixMs(3)).await.unwrap();
+    let claimed = change.ticket(&[1; 32]).await.unwrap().unwrap();
+    assert!(!claimed.void && claimed.key_digest == Some(vec![7; 32]));
+    assert!(change.ticket(&[2; 32]).await.unwrap().unwrap().void);
+    assert_eq!(change.ticket(&[3; 32]).await.unwrap(), Some(ticket));
+    change
+        .add_certificate(&id, "aa", "A", UnixMs(1), UnixMs(9))
+        .await
+        .unwrap();
+    change
+        .add_certificate(&id, "bb", "B", UnixMs(2), UnixMs(9))
+        .await
+        .unwrap();
+    change.commit().await.unwrap();
+    assert!(store.has_ticket(&[3; 32]).await.unwrap() && !store.has_ticket(&[4; 32]).await.unwrap());
+    assert_eq!(store.machine_of_certificate("aa").await.unwrap(), None);
+    assert_eq!(store.machine_of_certificate("bb").await.unwrap(), Some(id));
+    assert_eq!(store.machine_of_certificate("cc").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn tokens_have_one_name_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let mut change = store.begin().await.unwrap();
+    assert!(change.add_token("ann", &[1; 32], UnixMs(1)).await.unwrap());
+    assert!(!change.add_token("ann", &[2; 32], UnixMs(1)).await.unwrap());
+    change.commit().await.unwrap();
+    assert_eq!(store.token_name(&[1; 32]).await.unwrap().as_deref(), Some("ann"));
+    assert_eq!(store.token_name(&[2; 32]).await.unwrap(), None);
+    assert_eq!(store.count_tokens().await.unwrap(), 1);
+}

@@ -1,0 +1,218 @@
+//! Who may speak for a machine.
+
+use std::net::Ipv4Addr;
+
+use inventory_api::Mac;
+use inventory_api::agent::{Assignment, RunsOn};
+use netboot::ScriptOrder;
+use reqwest::Method;
+
+use crate::harness::{HOME, Key, NIC, Site, report};
+
+#[tokio::test]
+async fn a_lost_answer_may_be_asked_for_again_with_the_same_key() {
+    let site = Site::new().await;
+    let args = site.ticket(NIC, HOME).await;
+    let key = Key::new();
+    let first = site.claim(&args, &key, None).await.unwrap();
+    let again = site.claim(&args, &key, None).await.unwrap();
+    assert_eq!(
+        (first.id.clone(), &first.certificate),
+        (again.id, &again.certificate)
+    );
+    assert_eq!(site.phase(&first.id).await, "commissioning/claimed");
+    first.report(&site, RunsOn::MiniOs).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_key_is_an_alarm_that_stops_the_machine_and_revokes_its_certificate() {
+    let site = Site::new().await;
+    let args = site.ticket(NIC, HOME).await;
+    let honest = site.claim(&args, &Key::new(), None).await.unwrap();
+    let problem = site
+        .claim(&args, &Key::new(), Some(Ipv4Addr::new(127, 0, 0, 66)))
+        .await
+        .unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.status), ("ticket-used", 409));
+
+    let status = site.status(&honest.id).await;
+    assert_eq!(
+        (status.state.as_str(), status.reason.as_deref()),
+        ("quarantined", Some("ticket-used"))
+    );
+    let refused = honest.report(&site, RunsOn::MiniOs).await.unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), refused.status),
+        ("certificate-revoked", 403)
+    );
+    assert!(matches!(site.script(NIC, HOME).await, ScriptOrder::Ignore));
+    let history: Vec<inventory_api::machine::HistoryEntry> = site
+        .user(Method::GET, &format!("/v1/machines/{}/history", honest.id), None)
+        .await
+        .unwrap();
+    let alarm = history.last().unwrap();
+    assert_eq!(alarm.event, "security-alarm");
+    assert!(alarm.sentence.contains("127.0.0.66"), "{}", alarm.sentence);
+}
+
+#[tokio::test]
+async fn a_waiting_assignment_says_stop_when_the_alarm_comes() {
+    let site = Site::new().await;
+    let args = site.ticket(NIC, HOME).await;
+    let honest = site.claim(&args, &Key::new(), None).await.unwrap();
+    let seen = honest.assignment(&site, "").await.unwrap().seq;
+    let query = format!("?wait=20&seen={seen}");
+    let (answer, _) = tokio::join!(honest.assignment(&site, &query), async {
+        site.claim(&args, &Key::new(), None).await.unwrap_err()
+    });
+    assert!(matches!(answer.unwrap().assignment, Assignment::Stop { .. }));
+}
+
+#[tokio::test]
+async fn a_ticket_is_refused_when_unknown_old_or_from_elsewhere() {
+    let site = Site::new().await;
+    let mut made_up = site.ticket(NIC, HOME).await;
+    made_up.ticket = "0".repeat(64);
+    assert_eq!(
+        site.claim(&made_up, &Key::new(), None).await.unwrap_err().code,
+        "ticket-unknown"
+    );
+
+    let args = site.ticket(NIC, HOME).await;
+    let elsewhere = site
+        .claim(&args, &Key::new(), Some(Ipv4Addr::new(127, 0, 0, 2)))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (elsewhere.code.as_str(), elsewhere.status),
+        ("ticket-address", 403)
+    );
+    let mut other_nic = args.clone();
+    other_nic.mac = Mac([2, 0, 0, 0, 0, 9]);
+    assert_eq!(
+        site.claim(&other_nic, &Key::new(), None).await.unwrap_err().code,
+        "ticket-address"
+    );
+
+    let newer = site.ticket(NIC, HOME).await;
+    assert_eq!(
+        site.claim(&args, &Key::new(), None).await.unwrap_err().code,
+        "ticket-expired"
+    );
+    site.pass(601);
+    assert_eq!(
+        site.claim(&newer, &Key::new(), None).await.unwrap_err().code,
+        "ticket-expired"
+    );
+}
+
+#[tokio::test]
+async fn a_newer_claim_revokes_the_older_certificate() {
+    let site = Site::new().await;
+    let before = site.boot(NIC).await;
+    before.report(&site, RunsOn::MiniOs).await.unwrap();
+    let after = site.boot(NIC).await;
+    assert_eq!(before.id, after.id);
+    assert_eq!(
+        before.report(&site, RunsOn::MiniOs).await.unwrap_err().code,
+        "certificate-revoked"
+    );
+    after.report(&site, RunsOn::MiniOs).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broken_signing_request_uses_nothing_up() {
+    let site = Site::new().await;
+    let args = site.ticket(NIC, HOME).await;
+    let body = serde_json::json!({
+        "ticket": args.ticket, "csr_pem": "nonsense", "boot_mac": args.mac, "agent_version": "test",
+    });
+    let response = site
+        .client(None, None)
+        .post(site.url("/agent/v1/claim"))
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 400);
+    site.claim(&args, &Key::new(), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_report_is_taken_once() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    let first = report(&"a".repeat(32), RunsOn::MiniOs);
+    let answer: inventory_api::agent::ReportResponse = agent.post(&site, "report", &first).await.unwrap();
+    assert_eq!(site.phase(&agent.id).await, "ready");
+    // The answer was lost: the very same report gets the same answer and moves nothing.
+    let again: inventory_api::agent::ReportResponse = agent.post(&site, "report", &first).await.unwrap();
+    assert_eq!(answer, again);
+    let mut forged = first.clone();
+    forged.report.collect_ms = 99;
+    let refused = agent
+        .post::<serde_json::Value>(&site, "report", &forged)
+        .await
+        .unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.status), ("report-replayed", 409));
+    // Once a newer report is there, the old one is a replay too.
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    assert_eq!(
+        agent
+            .post::<serde_json::Value>(&site, "report", &first)
+            .await
+            .unwrap_err()
+            .code,
+        "report-replayed"
+    );
+}
+
+#[tokio::test]
+async fn another_nic_of_a_reported_machine_is_the_same_machine() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    let second = Mac([2, 0, 0, 0, 0, 2]);
+    let mut sent = report(&"b".repeat(32), RunsOn::MiniOs);
+    sent.report.nics.push(inventory_api::report::NicFacts {
+        mac: Some(second),
+        ..Default::default()
+    });
+    agent
+        .post::<serde_json::Value>(&site, "report", &sent)
+        .await
+        .unwrap();
+    let again = site.boot(second).await;
+    assert_eq!(agent.id, again.id);
+}
+
+#[tokio::test]
+async fn without_a_good_certificate_an_agent_gets_nothing() {
+    let site = Site::new().await;
+    let nobody = site.client(None, None);
+    for path in ["assignment", "images/x"] {
+        let response = nobody
+            .get(site.url(&format!("/agent/v1/{path}")))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 401, "{path}");
+    }
+    for path in ["report", "step", "progress", "verification"] {
+        let response = nobody
+            .post(site.url(&format!("/agent/v1/{path}")))
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 401, "{path}");
+    }
+    // A certificate of another authority does not even pass the handshake.
+    let other = Site::new().await;
+    let stranger = other.boot(NIC).await;
+    let request = site
+        .client(Some(&stranger.identity), None)
+        .get(site.url("/v1/health"))
+        .send()
+        .await;
+    assert!(request.is_err());
+}

@@ -1,0 +1,7 @@
+//! The server in this process, over real TLS, with agents that speak to it as real ones do.
+
+mod claims;
+mod harness;
+mod lifecycle;
+mod replay;
+mod users;

@@ -1,0 +1,115 @@
+//! Folding the history through the transition function gives the stored state.
+
+use std::sync::Arc;
+
+use inventory::advance::{AdvanceError, advance, enroll};
+use inventory::config::Config;
+use inventory::core::{Clock, Core, Memory};
+use inventory::store::Store;
+use inventory::tls::Authority;
+use inventory_api::boot::{BootTarget, Purpose};
+use inventory_api::check::Verdict;
+use inventory_api::{MachineId, PlanId, UnixMs};
+use lifecycle::{AfterCheck, Event, State, transition};
+use proptest::prelude::*;
+
+pub async fn assert_replays(store: &Store, id: &MachineId) {
+    let mut state = State::New;
+    let rows = store.history(id).await.unwrap();
+    for (n, row) in rows.iter().enumerate() {
+        assert_eq!(row.seq, n as i64 + 1);
+        match &row.event {
+            None => assert_eq!(n, 0),
+            Some(event) => state = transition(&state, event, &row.limits, row.at).unwrap().state,
+        }
+        assert_eq!(state, row.state, "row {}", row.seq);
+    }
+    assert_eq!(store.machine(id).await.unwrap().unwrap().state, state);
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let plan: PlanId = "p-1".parse().unwrap();
+    let mini_os = BootTarget::MiniOs {
+        purpose: Purpose::Commission,
+    };
+    let reported = |verdict, after| Event::Reported {
+        verdict,
+        detail: "x".into(),
+        after,
+    };
+    prop::sample::select(vec![
+        Event::Commission,
+        Event::Deploy { plan: plan.clone() },
+        Event::Release,
+        Event::Retry,
+        Event::Abort,
+        Event::ScriptGiven { target: mini_os },
+        Event::ScriptGiven {
+            target: BootTarget::LocalDisk,
+        },
+        Event::Claimed,
+        reported(None, AfterCheck::Hold),
+        reported(Some(Verdict::Fail), AfterCheck::Hold),
+        reported(Some(Verdict::Pass), AfterCheck::Deploy { plan: plan.clone() }),
+        Event::ResidentReported,
+        Event::StepStarting {
+            plan: plan.clone(),
+            index: 0,
+            name: "erase-disk".into(),
+        },
+        Event::InstallDone { plan: plan.clone() },
+        Event::Verified {
+            plan: plan.clone(),
+            failing: vec![],
+        },
+        Event::Verified {
+            plan,
+            failing: vec!["cron".into()],
+        },
+        Event::WipeDone,
+        Event::SecurityAlarm {
+            code: "ticket-used".into(),
+            detail: "x".into(),
+        },
+        Event::DeadlinePassed { deadline: UnixMs(0) },
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_events_replays(events in prop::collection::vec(events(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let time = Arc::new(std::sync::atomic::AtomicI64::new(1_795_000_000_000));
+            let tick = time.clone();
+            let clock = Clock::new(move || UnixMs(tick.fetch_add(1000, std::sync::atomic::Ordering::SeqCst)));
+            let core = Core {
+                config: Config::new(dir.path().to_owned()),
+                store: Store::open(&dir.path().join("s.db")).await.unwrap(),
+                authority: Authority::open(&dir.path().join("ca"), clock.now()).unwrap(),
+                clock,
+                memory: Memory::default(),
+                stop: Default::default(),
+            };
+            let id: MachineId = "m-000000000001".parse().unwrap();
+            let mut change = core.store.begin().await.unwrap();
+            enroll(&core, &mut change, &id, "lab", "boot").await.unwrap();
+            change.commit().await.unwrap();
+            for event in events {
+                let before = core.store.machine(&id).await.unwrap().unwrap();
+                match advance(&core, &id, event, "test").await {
+                    Ok(done) => assert_eq!(done.before, before.state),
+                    // Refused: nothing may have changed.
+                    Err(AdvanceError::Refused(_)) => {
+                        assert_eq!(core.store.machine(&id).await.unwrap().unwrap(), before);
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert_replays(&core.store, &id).await;
+        });
+    }
+}

@@ -1,0 +1,292 @@
+//! The API for people.
+
+use inventory_api::agent::RunsOn;
+use inventory_api::machine::{DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{NIC, Site, answer, order};
+
+#[tokio::test]
+async fn without_a_token_only_health_answers() {
+    let site = Site::new().await;
+    let client = site.client(None, None);
+    let health = client.get(site.url("/v1/health")).send().await.unwrap();
+    assert_eq!(health.text().await.unwrap(), r#"{"ok":true}"#);
+    let wrong = "0".repeat(64);
+    for path in [
+        "machines",
+        "machines/m-1",
+        "machines/m-1/history",
+        "machines/m-1/plan",
+        "images",
+        "profiles",
+        "events",
+        "journey/02:00:00:00:00:01",
+    ] {
+        let url = site.url(&format!("/v1/{path}"));
+        let without = client.get(&url).send().await.unwrap();
+        assert_eq!(without.headers()["www-authenticate"], "Bearer");
+        assert_eq!(
+            answer::<serde_json::Value>(without).await.unwrap_err().status,
+            401,
+            "{path}"
+        );
+        for token in [wrong.as_str(), "", "short"] {
+            let with = client.get(&url).bearer_auth(token).send().await.unwrap();
+            assert_eq!(with.status(), 401, "{path}");
+        }
+    }
+    let verb = client
+        .post(site.url("/v1/machines/m-1/retire"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(verb.status(), 401);
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_with_a_reason() {
+    let site = Site::new().await;
+    let id = site.boot(NIC).await.id;
+    let deploy = format!("/v1/machines/{id}/deploy");
+    let cases = [
+        (format!("/v1/machines/{}", "nobody"), None, 404, "machine-unknown"),
+        ("/v1/journey/xyz".into(), None, 400, "bad-mac"),
+        (
+            format!("/v1/machines/{id}/explode"),
+            Some(json!({})),
+            404,
+            "verb-unknown",
+        ),
+        (deploy.clone(), Some(json!({ "imagee": "x" })), 400, "bad-json"),
+        (deploy.clone(), Some(order()), 409, "no-report"),
+        (
+            deploy.clone(),
+            Some(json!({ "profile": "web" })),
+            422,
+            "profile-unknown",
+        ),
+        (
+            format!("/v1/machines/{id}/release"),
+            Some(json!({})),
+            409,
+            "wrong-state",
+        ),
+        (
+            format!("/v1/machines/{id}/abort?dry_run=1"),
+            Some(json!({})),
+            400,
+            "bad-query",
+        ),
+        ("/v1/nothing".into(), None, 404, "not-found"),
+    ];
+    for (path, body, status, code) in cases {
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let problem = site
+            .user::<serde_json::Value>(method, &path, body)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (problem.status, problem.code.as_str()),
+            (status, code),
+            "{path}: {}",
+            problem.detail
+        );
+    }
+    let client = site.client(None, None);
+    let post = |body: reqwest::Body| {
+        client
+            .post(site.url(&deploy))
+            .bearer_auth(&site.token)
+            .body(body)
+            .send()
+    };
+    let broken = answer::<serde_json::Value>(post("{".into()).await.unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!((broken.status, broken.code.as_str()), (400, "bad-json"));
+    let large = vec![b' '; 2 << 20];
+    let announced = answer::<serde_json::Value>(post(large.clone().into()).await.unwrap())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (announced.status, announced.code.as_str()),
+        (413, "body-too-large")
+    );
+    let chunks = futures::stream::iter(
+        large
+            .chunks(65536)
+            .map(|c| Ok::<_, std::io::Error>(c.to_vec()))
+            .collect::<Vec<_>>(),
+    );
+    // The server may close before all is sent; what matters is that it does not take it.
+    if let Ok(response) = post(reqwest::Body::wrap_stream(chunks)).await {
+        assert_eq!(response.status(), 413);
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_the_plan_and_changes_nothing() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    let id = &agent.id;
+    let history = || site.user::<Vec<HistoryEntry>>(Method::GET, "/v1/machines/SN1/history", None);
+    let before = history().await.unwrap();
+    let dry: DeployResponse = site
+        .user(
+            Method::POST,
+            &format!("/v1/machines/{NIC}/deploy?dry_run=1"),
+            Some(order()),
+        )
+        .await
+        .unwrap();
+    let plan = dry.plan.unwrap();
+    assert_eq!(
+        (dry.dry_run, plan.disk.serial.as_deref(), plan.hostname.as_str()),
+        (true, Some("DISK1"), "web-sn1")
+    );
+    assert!(!serde_json::to_string(&plan).unwrap().contains("secret"));
+    assert_eq!(before, history().await.unwrap());
+    assert_eq!(site.phase(id).await, "ready");
+    let none = site
+        .user::<serde_json::Value>(Method::GET, &format!("/v1/machines/{id}/plan"), None)
+        .await;
+    assert_eq!(none.unwrap_err().code, "no-plan");
+
+    site.deploy(id).await;
+    let detail: MachineDetail = site
+        .user(Method::GET, &format!("/v1/machines/{id}"), None)
+        .await
+        .unwrap();
+    assert_eq!(detail.machine.hostname.as_deref(), Some("web-sn1"));
+    assert_eq!(detail.machine.model.as_deref(), Some("Acme R1"));
+    assert!(!serde_json::to_string(&detail).unwrap().contains("secret"));
+    let path = format!("/v1/machines/{id}/deploy?dry_run=1");
+    let refused = site
+        .user::<serde_json::Value>(Method::POST, &path, Some(order()))
+        .await;
+    assert_eq!(refused.unwrap_err().code, "wrong-state");
+}
+
+#[tokio::test]
+async fn a_machine_that_is_not_as_expected_is_not_deployed() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    let mut order = order();
+    order["expected"] = json!({ "serial": "SN2" });
+    let refused = site
+        .user::<serde_json::Value>(
+            Method::POST,
+            &format!("/v1/machines/{}/deploy", agent.id),
+            Some(order),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, "check-failed");
+    assert!(refused.detail.contains("SN1"), "{}", refused.detail);
+    assert_eq!(site.phase(&agent.id).await, "ready");
+}
+
+#[tokio::test]
+async fn lists_journeys_and_events() {
+    let site = Site::new().await;
+    let client = site.client(None, None);
+    let mut events = client
+        .get(site.url("/v1/events"))
+        .bearer_auth(&site.token)
+        .send()
+        .await
+        .unwrap();
+    let agent = site.boot(NIC).await;
+    let chunk = tokio::time::timeout(std::time::Duration::from_secs(10), events.chunk())
+        .await
+        .expect("waited 10 s for an event")
+        .unwrap()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&chunk).contains(agent.id.as_str()));
+    let machines: Vec<MachineSummary> = site.user(Method::GET, "/v1/machines", None).await.unwrap();
+    assert_eq!(machines.len(), 1);
+    assert_eq!(
+        (machines[0].macs[0], machines[0].ip),
+        (NIC, Some("127.0.0.1".parse().unwrap()))
+    );
+    let journey: Journey = site
+        .user(Method::GET, &format!("/v1/journey/{NIC}"), None)
+        .await
+        .unwrap();
+    assert_eq!(journey.machine.map(|m| m.id), Some(agent.id));
+    let unknown: Journey = site
+        .user(Method::GET, "/v1/journey/02:00:00:00:00:77", None)
+        .await
+        .unwrap();
+    assert!(
+        unknown.diagnosis.contains("Nothing was ever heard"),
+        "{}",
+        unknown.diagnosis
+    );
+}
+
+#[tokio::test]
+async fn secrets_are_nowhere_in_the_data_directory_but_where_they_belong() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new().await;
+    let args = site.ticket(NIC, crate::harness::HOME).await;
+    let mode = |path: &str| {
+        std::fs::metadata(site.data().join(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(
+        (mode("data"), mode("data/ca"), mode("data/ca/ca.key")),
+        (0o700, 0o700, 0o600)
+    );
+    // Even where somebody made the directory before, with the usual mode.
+    assert_eq!(
+        (mode("data/slipway.db"), mode("data/slipway.db-wal")),
+        (0o600, 0o600)
+    );
+    for entry in std::fs::read_dir(site.data().join("data")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            for secret in [&site.token, &args.ticket] {
+                assert!(
+                    !bytes.windows(secret.len()).any(|w| w == secret.as_bytes()),
+                    "{}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share() {
+    let site = Site::new().await;
+    let token = inventory::app::create_token(&site.config, "ann").await.unwrap();
+    let response = site
+        .client(None, None)
+        .get(site.url("/v1/machines"))
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    for name in ["ann", "clock", "a b", ""] {
+        assert!(
+            inventory::app::create_token(&site.config, name).await.is_err(),
+            "{name}"
+        );
+    }
+    let second = inventory::app::App::bind(site.config.clone())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(second.contains("another slipway server"), "{second}");
+}
