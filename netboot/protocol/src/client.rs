@@ -118,7 +118,7 @@ pub struct PxeClient {
     pub ciaddr: Ipv4Addr,
     /// Relay's address; unspecified without a relay.
     pub giaddr: Ipv4Addr,
-    /// Option 82, byte for byte.
+    /// Option 82, byte for byte; `None` too when it is longer than one option can be.
     pub relay: Option<Vec<u8>>,
     /// Option 50.
     pub requested: Option<Ipv4Addr>,
@@ -198,7 +198,10 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
         flags: packet.flags,
         ciaddr: packet.ciaddr,
         giaddr: packet.giaddr,
-        relay: options.get(82).map(<[u8]>::to_vec),
+        relay: options
+            .get(82)
+            .filter(|relay| relay.len() <= 255)
+            .map(<[u8]>::to_vec),
         requested: options.address(50).filter(|ip| !ip.is_unspecified()),
         server_id: options.address(54),
         max_size: options.u16(57),

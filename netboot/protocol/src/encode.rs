@@ -192,9 +192,9 @@ fn assemble(
     for option in options {
         bytes.extend(option.to_vec().unwrap_or_default());
     }
-    for part in relay.unwrap_or_default().chunks(255) {
-        bytes.extend([82, part.len() as u8]);
-        bytes.extend(part);
+    if let Some(relay) = relay {
+        bytes.extend([82, relay.len() as u8]);
+        bytes.extend(relay);
     }
     bytes.push(255);
     if bytes.len() < MIN_REPLY {

@@ -241,11 +241,9 @@ mod tests {
             choose_address(&network, &leases, mac(200), None, NOW),
             Ok(Ipv4Addr::new(10, 0, 0, 10))
         );
-        let wish = Some(Ipv4Addr::new(10, 0, 0, 12));
-        assert_eq!(
-            choose_address(&network, &leases, mac(1), wish, NOW),
-            Ok(wish.unwrap())
-        );
+        let wished = Ipv4Addr::new(10, 0, 0, 12);
+        let wish = Some(wished);
+        assert_eq!(choose_address(&network, &leases, mac(1), wish, NOW), Ok(wished));
         leases.insert(lease(1, 11, 100, LeaseState::Bound));
         assert_eq!(
             choose_address(&network, &leases, mac(1), wish, NOW),
