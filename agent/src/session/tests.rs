@@ -36,6 +36,9 @@ struct Asked {
     known: bool,
 }
 
+/// A signing request, PEM, to a certificate.
+type Sign = Box<dyn Fn(&str) -> String + Send>;
+
 type Handler = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
 
 struct Server {
@@ -81,7 +84,7 @@ async fn server(answer: impl Fn(&Seen, &Asked) -> Answer + Send + Sync + 'static
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let state = Seen {
         asked: Arc::clone(&asked),
-        issuer: Arc::new(Mutex::new(sign_with(&ca))),
+        issuer: Mutex::new(sign_with(&ca)),
     };
     let handler: Handler = Arc::new(move |a| answer(&state, a));
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -102,7 +105,7 @@ async fn server(answer: impl Fn(&Seen, &Asked) -> Answer + Send + Sync + 'static
 /// What an answer may look at.
 struct Seen {
     asked: Arc<Mutex<Vec<String>>>,
-    issuer: Arc<Mutex<Box<dyn Fn(&str) -> String + Send>>>,
+    issuer: Mutex<Sign>,
 }
 
 impl Seen {
@@ -118,7 +121,7 @@ impl Seen {
     }
 }
 
-fn sign_with(ca: &rcgen::CertifiedIssuer<'static, rcgen::KeyPair>) -> Box<dyn Fn(&str) -> String + Send> {
+fn sign_with(ca: &rcgen::CertifiedIssuer<'static, rcgen::KeyPair>) -> Sign {
     let key = rcgen::KeyPair::from_pem(&ca.key().serialize_pem()).unwrap();
     let issuer = rcgen::Issuer::from_ca_cert_der(ca.der(), key).unwrap();
     Box::new(move |csr| {
