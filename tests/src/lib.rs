@@ -1,16 +1,21 @@
 //! The harness of the end-to-end tests, the demo and the bench: a network of its own, virtual servers with real
 //! firmware, the real `slipway` process, and simulated machines that speak real bytes.
 
+pub mod api;
 pub mod artefacts;
 pub mod child;
 pub mod lab;
 pub mod level;
 pub mod netns;
 pub mod qmp;
+pub mod scenario;
+pub mod server;
 pub mod sim;
 pub mod vm;
 pub mod wait;
 
+pub use api::Api;
 pub use lab::Lab;
 pub use level::Level;
+pub use server::{Server, ServerSpec};
 pub use vm::{Firmware, Vm, VmSpec};

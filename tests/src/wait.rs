@@ -1,6 +1,5 @@
 //! Waiting with a deadline that says what it waited for. Nothing here sleeps for a fixed time and hopes.
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -12,11 +11,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 ///
 /// # Errors
 /// The deadline passed; the error names `what` and the time.
-pub async fn until<T, F, R>(what: &str, within: Duration, mut condition: F) -> Result<T>
-where
-    F: FnMut() -> R,
-    R: Future<Output = Result<Option<T>>>,
-{
+pub async fn until<T>(
+    what: &str,
+    within: Duration,
+    mut condition: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(found) = condition().await? {

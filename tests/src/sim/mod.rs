@@ -4,6 +4,7 @@
 pub mod captured;
 pub mod dhcp;
 pub mod machine;
+pub mod rig;
 pub mod tftp;
 
 pub use captured::Captured;

@@ -1,0 +1,171 @@
+//! The real `slipway serve` process with a configuration made for a lab.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use inventory_api::deploy::DeployRequest;
+use serde::Serialize;
+
+use crate::api::Api;
+use crate::artefacts::program;
+use crate::child::Owned;
+use crate::lab::SERVER;
+use crate::scenario::PROFILE;
+use crate::wait;
+
+/// What a server is started with.
+#[derive(Clone, Debug)]
+pub struct ServerSpec {
+    /// Data directory and configuration go here.
+    pub directory: PathBuf,
+    /// Directory of the mini-os: `kernel` and `initramfs`.
+    pub mini_os: PathBuf,
+    /// Directory of the images.
+    pub images: PathBuf,
+    /// What machines made by "Slipway" get by themselves; `None`: they are checked and held.
+    pub profile: Option<DeployRequest>,
+    /// More lines for the end of the configuration.
+    pub more: String,
+}
+
+/// A running server process in the calling thread's network namespace.
+pub struct Server {
+    spec: ServerSpec,
+    process: Option<Owned>,
+    token: String,
+}
+
+impl Server {
+    /// Writes the configuration, starts the process and reads its token.
+    ///
+    /// # Errors
+    /// It does not come up: with its log.
+    pub async fn start(spec: ServerSpec) -> Result<Server> {
+        std::fs::create_dir_all(&spec.directory)?;
+        std::fs::write(spec.directory.join("slipway.toml"), configuration(&spec)?)?;
+        let mut server = Server {
+            spec,
+            process: None,
+            token: String::new(),
+        };
+        server.power_on().await?;
+        Ok(server)
+    }
+
+    /// Starts the process again after [`Server::kill`].
+    ///
+    /// # Errors
+    /// It does not come up: with its log.
+    pub async fn power_on(&mut self) -> Result<()> {
+        let mut command = Command::new(program("slipway")?);
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(self.spec.directory.join("slipway.toml"));
+        command.env("NO_COLOR", "1");
+        let log = self.log_path();
+        let served = |log: &Path| {
+            std::fs::read_to_string(log)
+                .unwrap_or_default()
+                .matches("slipway serves")
+                .count()
+        };
+        let before = served(&log);
+        let mut process = Owned::start(command, &log)?;
+        wait::until("slipway to serve", Duration::from_secs(30), async || {
+            if let Some(status) = process.ended()? {
+                bail!(
+                    "slipway serve ended ({status}):\n{}",
+                    std::fs::read_to_string(&log).unwrap_or_default()
+                );
+            }
+            // The token is printed after that line and before anything is answered.
+            Ok((served(&log) > before
+                && self.ca_file().exists()
+                && (before > 0 || find_token(&log).is_some()))
+            .then_some(()))
+        })
+        .await?;
+        if let Some(token) = find_token(&log) {
+            self.token = token;
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Where it keeps its log.
+    pub fn log_path(&self) -> PathBuf {
+        self.spec.directory.join("slipway.log")
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// File of the certificate that clients trust.
+    pub fn ca_file(&self) -> PathBuf {
+        self.spec.directory.join("data/ca/ca.pem")
+    }
+
+    /// The admin token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Base URL of its TLS port inside the lab.
+    pub fn url(&self) -> String {
+        format!("https://{SERVER}:8443")
+    }
+
+    /// A client, for code inside the lab.
+    ///
+    /// # Errors
+    /// The CA file cannot be read.
+    pub fn api(&self) -> Result<Api> {
+        Api::with_ca_file(&self.url(), &self.ca_file(), &self.token)
+    }
+}
+
+fn find_token(log: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(log).ok()?;
+    let line = text
+        .lines()
+        .find(|l| l.contains("Admin token") && l.contains(": "))?;
+    Some(line.rsplit(": ").next()?.trim().to_owned())
+}
+
+/// The configuration file of a lab.
+fn configuration(spec: &ServerSpec) -> Result<String> {
+    #[derive(Serialize)]
+    struct Profiles<'a> {
+        profile: std::collections::BTreeMap<&'a str, &'a DeployRequest>,
+    }
+    let mut text = format!(
+        "data_dir = \"data\"\n\
+         [mini_os]\ndir = {:?}\nkernel_args = [\"console=tty0\", \"console=ttyS0,115200\"]\n\
+         [images]\ndir = {:?}\n\
+         [[network]]\nname = \"lab\"\nserver = \"{SERVER}\"\nsubnet = \"10.77.0.0/24\"\n\
+         pools = [{{ first = \"10.77.0.100\", last = \"10.77.0.199\" }}]\n",
+        spec.mini_os, spec.images
+    );
+    if let Some(profile) = &spec.profile {
+        text.push_str(&format!(
+            "[[rule]]\nname = \"lab machines\"\nmatch = {{ manufacturer = \"Slipway\" }}\naction = \"deploy\"\n\
+             profile = \"{PROFILE}\"\n"
+        ));
+        let profiles = Profiles {
+            profile: [(PROFILE, profile)].into(),
+        };
+        text.push_str(&toml::to_string(&profiles).context("writing the profile as TOML")?);
+    }
+    text.push_str(&spec.more);
+    Ok(text)
+}
