@@ -206,6 +206,7 @@ impl Machine {
     }
 
     async fn mini_os(&self, arguments: &str, site_archive: &[u8], how: PowerOn) -> Result<Exit> {
+        std::fs::write(self.captured.root().join("proc/cmdline"), format!("{arguments}\n"))?;
         let mut args = BootArgs::parse(arguments)?;
         if let Some(url) = how.boot_url {
             args.boot_url = url;
@@ -252,6 +253,7 @@ impl Machine {
             return Ok(Booted::NoSystem);
         }
         self.say("disk: the installed system starts");
+        std::fs::write(self.captured.root().join("proc/cmdline"), "root=UUID=sim ro\n")?;
         let exit = agent::resident::run(Resident {
             root: self.root(),
             roots: Roots::under(self.captured.root()),
@@ -325,7 +327,9 @@ impl Script {
         let (mut arguments, mut files) = (None, Vec::new());
         for line in text.lines() {
             let line = line.split("||").next().unwrap_or_default();
-            let mut words = line.split_ascii_whitespace().filter(|w| !w.starts_with("--"));
+            // The one option with a value that our scripts use.
+            let line = line.replace("--name kernel ", "").replace("--name initramfs ", "").replace("--name site ", "");
+            let mut words = line.split_ascii_whitespace();
             match words.next() {
                 Some("kernel") => {
                     files.push(

@@ -8,4 +8,5 @@ pub mod rig;
 pub mod tftp;
 
 pub use captured::Captured;
-pub use machine::{Booted, Console, Machine, PowerOn};
+pub use machine::{BootService, Booted, Console, Machine, PowerOn};
+pub use rig::Rig;
