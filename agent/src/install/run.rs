@@ -135,7 +135,9 @@ impl Run {
             }
             _ => self.mount(number, Mount::Root)?,
         };
-        let files = Root::open(&mounted.dir, !self.simulated(), true)?;
+        // A simulated root has owners too where that is possible: the verification looks at them.
+        let owners = !self.simulated() || nix::unistd::geteuid().is_root();
+        let files = Root::open(&mounted.dir, owners, true)?;
         if let (Some(superblock), false) = (superblock, self.simulated()) {
             ext4::adopt(&files, superblock, uuid, room)?;
         }

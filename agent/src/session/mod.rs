@@ -239,10 +239,14 @@ async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Ident
 async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
     let roots = machine.roots.clone();
     let console = &machine.console;
-    let report = match tokio::task::spawn_blocking(move || report::collect(&roots)).await {
+    let mut report = match tokio::task::spawn_blocking(move || report::collect(&roots)).await {
         Ok(report) => report,
         Err(e) => return Err(impossible(format!("the collectors did not end: {e}"))),
     };
+    // Only the boot arguments tell which NIC booted; the plan's default network hangs on it.
+    if let Origin::Ticket { args, .. } = &machine.origin {
+        report.boot.boot_mac.get_or_insert(args.mac);
+    }
     console.line(&format!(
         "report: {} disks, {} NICs, {} problems, collected in {} ms",
         report.disks.len(),

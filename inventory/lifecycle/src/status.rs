@@ -127,8 +127,9 @@ pub fn status_sentence(state: &State) -> String {
                 DiskState::Partial => "Its disk holds half an installation.",
                 DiskState::Installed => "The installed system is on its disk.",
             };
+            let stop = if f.detail.ends_with(['.', '!', '?']) { "" } else { "." };
             format!(
-                "{stage} failed ({}): {} {disk} Retry when the cause is gone.",
+                "{stage} failed ({}): {}{stop} {disk} Retry when the cause is gone.",
                 f.reason, f.detail
             )
         }

@@ -380,6 +380,7 @@ fn image_tree(root: &Path) -> Result<()> {
         "etc/cron.d",
         "etc/sudoers.d",
         "home",
+        "bin",
         "root",
         "boot/grub",
     ] {
@@ -401,6 +402,7 @@ fn image_tree(root: &Path) -> Result<()> {
         ("etc/gshadow", "root:*::\nsudo:*::\n"),
         ("etc/hosts", "127.0.0.1 localhost\n"),
         ("vmlinuz", "kernel"),
+        ("bin/bash", "#!/bin/false\n"),
         ("initrd.img", "initrd"),
     ] {
         std::fs::write(root.join(name), text)?;
