@@ -77,6 +77,10 @@ impl Site {
         assert_eq!(self.open().await, None, "only the first start makes a token");
     }
 
+    pub async fn stop(&mut self) -> Result<(), inventory::app::AppError> {
+        self.running.take().unwrap().stop().await
+    }
+
     pub fn running(&self) -> &Running {
         self.running.as_ref().unwrap()
     }

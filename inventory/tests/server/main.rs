@@ -1,5 +1,6 @@
 //! The server in this process, over real TLS, with agents that speak to it as real ones do.
 
+mod boot;
 mod claims;
 mod harness;
 mod lifecycle;

@@ -1,0 +1,71 @@
+//! The server with its boot service: a script over HTTP, and the claim of what stands in it.
+
+use inventory_api::agent::RunsOn;
+use inventory_api::boot::BootArgs;
+use inventory_api::machine::Journey;
+use netboot::{Network, NetworkSettings, PoolRange};
+use reqwest::Method;
+
+use crate::harness::{Key, NIC, Site};
+
+#[tokio::test]
+async fn a_script_over_http_leads_to_a_claim_and_a_stop_ends_all_of_it() {
+    let files = tempfile::tempdir().unwrap();
+    for name in ["undionly.kpxe", "snponly.efi", "kernel", "initramfs"] {
+        std::fs::write(files.path().join(name), name).unwrap();
+    }
+    let mut site = Site::with(|config| {
+        let mut settings = NetworkSettings::new(
+            "lab",
+            "127.0.0.1".parse().unwrap(),
+            "127.0.0.0/8".parse().unwrap(),
+        );
+        settings.pools = vec![PoolRange {
+            first: "127.1.0.1".parse().unwrap(),
+            last: "127.1.0.9".parse().unwrap(),
+        }];
+        config.networks = vec![Network::new(settings).unwrap()];
+        config.boot.simulated = true;
+        (
+            config.boot.http_port,
+            config.boot.tftp_port,
+            config.boot.dhcp_port,
+        ) = (0, 0, 0);
+        config.boot.loaders = files.path().to_owned();
+        config.mini_os.dir = files.path().to_owned();
+    })
+    .await;
+    let base = format!("http://{}", site.running().bound().networks[0].http);
+    let plain = reqwest::Client::new();
+    let get = async |path: &str| {
+        plain
+            .get(format!("{base}{path}"))
+            .send()
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap()
+    };
+    let script = String::from_utf8(get(&format!("/boot.ipxe?mac={NIC}")).await.to_vec()).unwrap();
+    let args = BootArgs::parse(&script).unwrap_or_else(|e| panic!("{e} in {script}"));
+    assert_eq!(
+        (args.server.clone(), args.boot_url.clone()),
+        (site.url(""), base.clone())
+    );
+    let archive = get("/boot/site").await;
+    let ca = site.running().bound().ca_pem.clone();
+    assert!(archive.windows(ca.len()).any(|w| w == ca.as_bytes()));
+
+    let agent = site.claim(&args, &Key::new(), None).await.unwrap();
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    let journey: Journey = site
+        .user(Method::GET, &format!("/v1/journey/{NIC}"), None)
+        .await
+        .unwrap();
+    assert!(!journey.events.is_empty());
+    assert_eq!(journey.machine.map(|m| m.status.state), Some("ready".into()));
+
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(20), site.stop()).await;
+    stopped.expect("waited 20 s for the server to end").unwrap();
+}
