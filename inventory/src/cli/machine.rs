@@ -67,7 +67,7 @@ async fn deploy_with(client: &Client, order: Order, out: Output) -> Result<Strin
     let body = order.order()?;
     let here = path(&order.machine, "/deploy")?;
     if order.dry_run || !order.yes {
-        let planned: DeployResponse = client.post(&format!("{here}?dry_run=true"), Some(&body)).await?;
+        let planned: DeployResponse = client.post(&format!("{here}?dry_run=1"), Some(&body)).await?;
         if order.dry_run {
             return render::answer(out, &planned, |p| render::deploy(p));
         }

@@ -5,6 +5,7 @@
 
 mod client;
 mod error;
+mod local;
 mod machine;
 mod render;
 mod table;
@@ -38,6 +39,8 @@ pub enum Command {
     Deploy(DeployArgs),
     /// List, build, import and verify images
     Image(ImageArgs),
+    /// Make the operating system that lives in memory
+    MiniOs(MiniOsArgs),
     /// Say how far a machine came in its network boot, and what to look at
     Explain(ExplainArgs),
 }
@@ -164,10 +167,85 @@ pub struct ImageArgs {
 }
 
 /// What can be done with images.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum ImageCommand {
     /// List the images the server can install
     List,
+    /// Build an image from a recipe on this host (needs root)
+    Build {
+        /// The recipe
+        #[arg(value_name = "RECIPE.toml")]
+        recipe: PathBuf,
+        /// Where images are kept: the server's directory
+        #[arg(long, default_value_os_t = local::images_dir())]
+        dir: PathBuf,
+        /// Where downloaded packages are kept
+        #[arg(long, default_value = "/var/cache/slipway")]
+        cache: PathBuf,
+    },
+    /// Take in an ext4 root file system that was made elsewhere
+    Import {
+        /// The file system image, raw or compressed with zstd
+        file: PathBuf,
+        /// Name: a-z, 0-9, '-'
+        #[arg(long)]
+        name: String,
+        /// Version: a-z, 0-9, '-', '.'
+        #[arg(long = "image-version", value_name = "VERSION")]
+        version: String,
+        /// Operating system in words; absent: what its os-release says
+        #[arg(long)]
+        os: Option<String>,
+        /// It holds secrets: serve it to machines with a certificate only
+        #[arg(long)]
+        private: bool,
+        /// Where images are kept: the server's directory
+        #[arg(long, default_value_os_t = local::images_dir())]
+        dir: PathBuf,
+    },
+    /// Read every byte of one image or all, and compare with the manifest
+    Verify {
+        /// NAME or NAME@VERSION; absent: all
+        image: Option<String>,
+        /// Where images are kept: the server's directory
+        #[arg(long, default_value_os_t = local::images_dir())]
+        dir: PathBuf,
+    },
+}
+
+/// `slipway mini-os`.
+#[derive(Debug, Args)]
+pub struct MiniOsArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: MiniOsCommand,
+}
+
+/// What can be done with the mini-os.
+#[derive(Clone, Debug, Subcommand)]
+pub enum MiniOsCommand {
+    /// Make kernel and initramfs from Debian's packages and the agent
+    Build(BuildMiniOs),
+}
+
+/// `slipway mini-os build`.
+#[derive(Clone, Debug, Args)]
+pub struct BuildMiniOs {
+    /// How much is in it: every server driver, or what virtual machines need
+    #[arg(long, default_value = "full", value_parser = ["full", "small"])]
+    pub variant: String,
+    /// The agent: a static slipway-agent
+    #[arg(long, value_name = "FILE")]
+    pub agent: PathBuf,
+    /// Where kernel, initramfs and manifest.json go
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/slipway/mini-os")]
+    pub out: PathBuf,
+    /// Where downloaded packages are kept
+    #[arg(long, value_name = "DIR", default_value = "/var/cache/slipway")]
+    pub cache: PathBuf,
 }
 
 /// `slipway explain`.
@@ -205,13 +283,16 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
     match command {
         Command::Machine(args) => machine::run(args.command, &args.common, env).await,
         Command::Deploy(args) => machine::deploy(args.order, &args.common, env).await,
-        Command::Image(args) => match args.command {
-            ImageCommand::List => {
-                let images: Vec<inventory_api::image::ImageManifest> =
-                    client::Client::new(&args.common, env)?.get("/v1/images").await?;
-                render::answer(args.common.output, &images, |images| render::images(images))
-            }
-        },
+        Command::Image(args) if matches!(args.command, ImageCommand::List) => {
+            let images: Vec<inventory_api::image::ImageManifest> =
+                client::Client::new(&args.common, env)?.get("/v1/images").await?;
+            render::answer(args.common.output, &images, |images| render::images(images))
+        }
+        Command::Image(args) => local::blocking(move || local::image(&args.command, args.common.output)).await,
+        Command::MiniOs(args) => {
+            let MiniOsCommand::Build(build) = args.command;
+            local::blocking(move || local::mini_os(&build, args.common.output)).await
+        }
         Command::Explain(args) => {
             let journey: inventory_api::machine::Journey = client::Client::new(&args.common, env)?
                 .get(&format!("/v1/journey/{}", args.mac))

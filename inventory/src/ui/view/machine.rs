@@ -246,7 +246,7 @@ impl Overview {
                 "From power-on to deployed"
             },
             total: total_ms(&stages, now).map(duration),
-            percent: m.status.step.as_ref().map(|s| s.percent.min(100)),
+            percent: stages.iter().find_map(|s| s.percent),
             stages,
             verdict: d.check.as_ref().map(VerdictView::new),
             facts,

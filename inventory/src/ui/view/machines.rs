@@ -184,7 +184,7 @@ impl Row {
             model: m.model.clone().unwrap_or_else(|| "not reported yet".into()),
             serial: m.serial.clone().unwrap_or_default(),
             ip: super::or_dash(m.ip),
-            progress: m.status.step.as_ref().map(|s| RowProgress {
+            progress: m.status.step.as_ref().filter(|_| m.status.phase.as_deref() == Some("installing")).map(|s| RowProgress {
                 percent: s.percent.min(100),
                 label: step_title(&s.name).to_owned(),
             }),

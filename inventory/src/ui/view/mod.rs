@@ -7,6 +7,10 @@ pub mod machine;
 pub mod machines;
 pub mod plan;
 pub mod timeline;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
 
 use askama::Template;
 use inventory_api::{Problem, UnixMs};

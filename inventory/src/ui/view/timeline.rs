@@ -360,7 +360,8 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
             Mark::Done => {
                 stage.detail = facts.detail[kind as usize].clone();
                 if let (Some(at), Some(before)) = (at, previous) {
-                    stage.elapsed = duration(at.since(before));
+                    let ms = at.since(before);
+                    stage.elapsed = if ms == 0 { String::new() } else { duration(ms) };
                 }
                 previous = at.max(previous);
             }
@@ -393,11 +394,15 @@ fn install(stage: &mut Stage, d: &MachineDetail) {
         );
         return;
     }
-    let Some(running) = &d.machine.status.step else {
+    let Some(running) = &d.machine.status.step else { return };
+    if stage.mark != Mark::Active && stage.mark != Mark::Failed {
         return;
-    };
+    }
     if stage.mark == Mark::Active {
         stage.percent = Some(running.percent.min(100));
+        // The sentence stands above the page already.
+        let disk = plan.disk.model.as_deref().or(plan.disk.serial.as_deref());
+        stage.detail = format!("{} {} on {}", plan.image, plan.image_version, disk.unwrap_or("the disk"));
     }
     let index = running.index as usize;
     for (i, step) in plan.steps.iter().enumerate() {

@@ -1,0 +1,146 @@
+//! Commands that work on local files: images and the mini-os. They need no server; a running one finds a new image by
+//! itself, because it lists the directory anew.
+
+use std::path::{Path, PathBuf};
+
+use images::{ImportFields, RecipeFile};
+use inventory_api::image::ImageManifest;
+
+use super::{BuildMiniOs, CliError, ImageCommand, Output, render};
+use crate::text::disk_size;
+
+/// `slipway image build|import|verify`; `list` asks the server and does not come here.
+pub(crate) fn image(command: &ImageCommand, output: Output) -> Result<String, CliError> {
+    match command {
+        ImageCommand::List => Err(CliError::usage("image list asks the server")),
+        ImageCommand::Build { recipe, dir, cache } => build(recipe, dir, cache, output),
+        ImageCommand::Import { file, name, version, os, private, dir } => {
+            let fields = ImportFields {
+                name: name.clone(),
+                version: version.clone(),
+                os: os.clone(),
+                public: !private,
+            };
+            images::import(file, &fields, dir).map_err(failed).and_then(|image| made(&image.manifest, &image.dir, output))
+        }
+        ImageCommand::Verify { image, dir } => verify(image.as_deref(), dir, output),
+    }
+}
+
+fn failed(error: images::Error) -> CliError {
+    CliError::failed(with_causes(&error))
+}
+
+/// An error and what it came from.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(&format!(": {cause_text}"));
+        }
+        next = cause.source();
+    }
+    text
+}
+
+fn build(recipe: &Path, dir: &Path, cache: &Path, output: Output) -> Result<String, CliError> {
+    let recipe = RecipeFile::load(recipe).map_err(|e| CliError::usage(with_causes(&e)))?;
+    let image = match images::is_current(&recipe, dir) {
+        Some(image) => image,
+        None => images::build(&recipe, dir, cache).map_err(failed)?,
+    };
+    made(&image.manifest, &image.dir, output)
+}
+
+fn made(manifest: &ImageManifest, dir: &Path, output: Output) -> Result<String, CliError> {
+    render::answer(output, manifest, |m| {
+        format!(
+            "{} {}: {}\n  {} to fetch, {} on disk\n  sha256 {}\n  in {}\n",
+            m.name,
+            m.version,
+            m.os,
+            disk_size(m.compressed_bytes),
+            disk_size(m.content_bytes),
+            m.sha256,
+            dir.display()
+        )
+    })
+}
+
+#[derive(serde::Serialize)]
+struct Verified {
+    image: String,
+    ok: bool,
+    problem: Option<String>,
+}
+
+/// Reads every byte of one image (`name` or `name@version`) or of all.
+fn verify(wanted: Option<&str>, dir: &Path, output: Output) -> Result<String, CliError> {
+    let listing = images::list(dir).map_err(failed)?;
+    let mut results: Vec<Verified> = Vec::new();
+    for image in &listing.images {
+        let name = format!("{}@{}", image.manifest.name, image.manifest.version);
+        if wanted.is_some_and(|w| w != name && w != image.manifest.name) {
+            continue;
+        }
+        let problem = image.verify().err().map(|e| with_causes(&e));
+        results.push(Verified { image: name, ok: problem.is_none(), problem });
+    }
+    if let Some(wanted) = wanted.filter(|_| results.is_empty()) {
+        return Err(CliError::failed(format!("{} has no image {wanted:?}", dir.display())));
+    }
+    if wanted.is_none() {
+        results.extend(listing.problems.iter().map(|e| Verified {
+            image: "?".into(),
+            ok: false,
+            problem: Some(with_causes(e)),
+        }));
+    }
+    let text = render::answer(output, &results, |list| {
+        let line = |v: &Verified| match &v.problem {
+            None => format!("{}: as its manifest says\n", v.image),
+            Some(problem) => format!("{}: NOT GOOD: {problem}\n", v.image),
+        };
+        if list.is_empty() { format!("{} has no image\n", dir.display()) } else { list.iter().map(line).collect() }
+    })?;
+    if results.iter().all(|v| v.ok) { Ok(text) } else { Err(CliError::failed(text.trim_end().to_owned())) }
+}
+
+/// `slipway mini-os build`.
+pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, CliError> {
+    let request = mini_os::Request {
+        variant: build.variant.parse().map_err(CliError::Usage)?,
+        agent: build.agent.clone(),
+        out: build.out.clone(),
+        cache: build.cache.clone(),
+    };
+    let manifest = match mini_os::is_current(&request.out, request.variant, &request.agent) {
+        Some(manifest) => manifest,
+        None => mini_os::build(&request).map_err(|e| CliError::failed(with_causes(&e)))?,
+    };
+    render::answer(output, &manifest, |m| {
+        format!(
+            "mini-os with Linux {} in {}\n  kernel {}, initramfs {} ({} modules, {} firmware files)\n",
+            m.kernel_release,
+            request.out.display(),
+            disk_size(m.kernel_bytes),
+            disk_size(m.initramfs_bytes),
+            m.modules,
+            m.firmware_files
+        )
+    })
+}
+
+/// Runs blocking work off the async threads.
+pub(crate) async fn blocking(
+    work: impl FnOnce() -> Result<String, CliError> + Send + 'static,
+) -> Result<String, CliError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| CliError::failed(format!("the work ended early: {e}")))?
+}
+
+/// Where the server looks for images by default.
+pub(crate) fn images_dir() -> PathBuf {
+    "/var/lib/slipway/images".into()
+}

@@ -1,0 +1,11 @@
+// Keeps of Tabler what the templates use; see LICENSES.md for the command. Colours are put together in the view models.
+module.exports = {
+  content: ["../templates/*.html", "../view/*.rs"],
+  safelist: {
+    standard: [/^status-/, /^bg-[a-z]+-lt$/, /^bg-[a-z]+$/, /^text-[a-z]+$/, /^btn-/, /^alert/, /^data-bs-theme/],
+    greedy: [/data-bs-theme/],
+  },
+  variables: true,
+  keyframes: true,
+  fontFace: true,
+};
