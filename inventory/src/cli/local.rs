@@ -14,14 +14,23 @@ pub(crate) fn image(command: &ImageCommand, output: Output) -> Result<String, Cl
     match command {
         ImageCommand::List => Err(CliError::usage("image list asks the server")),
         ImageCommand::Build { recipe, dir, cache } => build(recipe, dir, cache, output),
-        ImageCommand::Import { file, name, version, os, private, dir } => {
+        ImageCommand::Import {
+            file,
+            name,
+            version,
+            os,
+            private,
+            dir,
+        } => {
             let fields = ImportFields {
                 name: name.clone(),
                 version: version.clone(),
                 os: os.clone(),
                 public: !private,
             };
-            images::import(file, &fields, dir).map_err(failed).and_then(|image| made(&image.manifest, &image.dir, output))
+            images::import(file, &fields, dir)
+                .map_err(failed)
+                .and_then(|image| made(&image.manifest, &image.dir, output))
         }
         ImageCommand::Verify { image, dir } => verify(image.as_deref(), dir, output),
     }
@@ -86,10 +95,17 @@ fn verify(wanted: Option<&str>, dir: &Path, output: Output) -> Result<String, Cl
             continue;
         }
         let problem = image.verify().err().map(|e| with_causes(&e));
-        results.push(Verified { image: name, ok: problem.is_none(), problem });
+        results.push(Verified {
+            image: name,
+            ok: problem.is_none(),
+            problem,
+        });
     }
     if let Some(wanted) = wanted.filter(|_| results.is_empty()) {
-        return Err(CliError::failed(format!("{} has no image {wanted:?}", dir.display())));
+        return Err(CliError::failed(format!(
+            "{} has no image {wanted:?}",
+            dir.display()
+        )));
     }
     if wanted.is_none() {
         results.extend(listing.problems.iter().map(|e| Verified {
@@ -103,9 +119,17 @@ fn verify(wanted: Option<&str>, dir: &Path, output: Output) -> Result<String, Cl
             None => format!("{}: as its manifest says\n", v.image),
             Some(problem) => format!("{}: NOT GOOD: {problem}\n", v.image),
         };
-        if list.is_empty() { format!("{} has no image\n", dir.display()) } else { list.iter().map(line).collect() }
+        if list.is_empty() {
+            format!("{} has no image\n", dir.display())
+        } else {
+            list.iter().map(line).collect()
+        }
     })?;
-    if results.iter().all(|v| v.ok) { Ok(text) } else { Err(CliError::failed(text.trim_end().to_owned())) }
+    if results.iter().all(|v| v.ok) {
+        Ok(text)
+    } else {
+        Err(CliError::failed(text.trim_end().to_owned()))
+    }
 }
 
 /// `slipway mini-os build`.
@@ -137,7 +161,9 @@ pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, Cli
 pub(crate) async fn blocking(
     work: impl FnOnce() -> Result<String, CliError> + Send + 'static,
 ) -> Result<String, CliError> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| CliError::failed(format!("the work ended early: {e}")))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| CliError::failed(format!("the work ended early: {e}")))?
 }
 
 /// Where the server looks for images by default.

@@ -9,6 +9,8 @@ mod local;
 mod machine;
 mod render;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -288,7 +290,9 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
                 client::Client::new(&args.common, env)?.get("/v1/images").await?;
             render::answer(args.common.output, &images, |images| render::images(images))
         }
-        Command::Image(args) => local::blocking(move || local::image(&args.command, args.common.output)).await,
+        Command::Image(args) => {
+            local::blocking(move || local::image(&args.command, args.common.output)).await
+        }
         Command::MiniOs(args) => {
             let MiniOsCommand::Build(build) = args.command;
             local::blocking(move || local::mini_os(&build, args.common.output)).await

@@ -184,10 +184,15 @@ impl Row {
             model: m.model.clone().unwrap_or_else(|| "not reported yet".into()),
             serial: m.serial.clone().unwrap_or_default(),
             ip: super::or_dash(m.ip),
-            progress: m.status.step.as_ref().filter(|_| m.status.phase.as_deref() == Some("installing")).map(|s| RowProgress {
-                percent: s.percent.min(100),
-                label: step_title(&s.name).to_owned(),
-            }),
+            progress: m
+                .status
+                .step
+                .as_ref()
+                .filter(|_| m.status.phase.as_deref() == Some("installing"))
+                .map(|s| RowProgress {
+                    percent: s.percent.min(100),
+                    label: step_title(&s.name).to_owned(),
+                }),
             sentence: m.status.sentence.clone(),
             last_seen: m.last_seen.map(|at| Moment::new(at, now)),
         }

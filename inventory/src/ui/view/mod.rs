@@ -6,11 +6,11 @@ pub mod lists;
 pub mod machine;
 pub mod machines;
 pub mod plan;
-pub mod timeline;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 
 use askama::Template;
 use inventory_api::{Problem, UnixMs};

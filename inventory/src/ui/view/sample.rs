@@ -4,7 +4,9 @@ use inventory_api::agent::{Verification, VerifiedItem};
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Purpose};
 use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use inventory_api::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
-use inventory_api::machine::{HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, StepStatus};
+use inventory_api::machine::{
+    HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, StepStatus,
+};
 use inventory_api::plan::{
     DiskTarget, ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
 };
@@ -40,7 +42,9 @@ pub fn summary(n: u8, state: &str, phase: Option<&str>, sentence: &str) -> Machi
             sentence: sentence.into(),
             reason: matches!(state, "failed").then(|| "check-failed".into()),
             since: ago(80),
-            deadline: phase.filter(|_| state != "failed").map(|_| UnixMs(NOW.0 + 1_200_000)),
+            deadline: phase
+                .filter(|_| state != "failed")
+                .map(|_| UnixMs(NOW.0 + 1_200_000)),
             step: None,
         },
         last_seen: (state != "new").then(|| ago(i64::from(n) * 7)),
@@ -50,19 +54,66 @@ pub fn summary(n: u8, state: &str, phase: Option<&str>, sentence: &str) -> Machi
 
 /// The list.
 pub fn machines() -> Vec<MachineSummary> {
-    let mut deploying = summary(4, "deploying", Some("installing"), "Installing: step write-image.");
+    let mut deploying = summary(
+        4,
+        "deploying",
+        Some("installing"),
+        "Installing: step write-image.",
+    );
     deploying.status.step = Some(step());
-    let mut second = summary(5, "deploying", Some("await-local-boot"), "Everything is written; the machine reboots and boots its disk next.");
-    second.status.step = Some(StepStatus { index: 12, count: 13, name: "finish".into(), done_bytes: 0, total_bytes: 0, percent: 100 });
+    let mut second = summary(
+        5,
+        "deploying",
+        Some("await-local-boot"),
+        "Everything is written; the machine reboots and boots its disk next.",
+    );
+    second.status.step = Some(StepStatus {
+        index: 12,
+        count: 13,
+        name: "finish".into(),
+        done_bytes: 0,
+        total_bytes: 0,
+        percent: 100,
+    });
     vec![
-        summary(9, "new", None, "Enrolled; nothing is known about its hardware yet. Commission it."),
-        summary(8, "commissioning", Some("booting"), "The boot script was given; the mini-os is loading, to check its hardware."),
-        summary(3, "failed", Some("deploying"), "Deployment failed (check-failed): DIMM slot B3 is empty, 32 GiB DDR4 was ordered. No disk was touched. Retry when the cause is gone."),
+        summary(
+            9,
+            "new",
+            None,
+            "Enrolled; nothing is known about its hardware yet. Commission it.",
+        ),
+        summary(
+            8,
+            "commissioning",
+            Some("booting"),
+            "The boot script was given; the mini-os is loading, to check its hardware.",
+        ),
+        summary(
+            3,
+            "failed",
+            Some("deploying"),
+            "Deployment failed (check-failed): DIMM slot B3 is empty, 32 GiB DDR4 was ordered. No disk was touched. Retry when the cause is gone.",
+        ),
         deploying,
         second,
-        summary(6, "ready", None, "The asset check passed. Waiting for a decision: deploy it."),
-        summary(2, "deployed", None, "Installed and proven; the resident agent is in charge."),
-        summary(1, "deployed", None, "Installed and proven; the resident agent is in charge."),
+        summary(
+            6,
+            "ready",
+            None,
+            "The asset check passed. Waiting for a decision: deploy it.",
+        ),
+        summary(
+            2,
+            "deployed",
+            None,
+            "Installed and proven; the resident agent is in charge.",
+        ),
+        summary(
+            1,
+            "deployed",
+            None,
+            "Installed and proven; the resident agent is in charge.",
+        ),
     ]
 }
 
@@ -117,7 +168,11 @@ pub fn plan() -> InstallPlan {
                     part(3, "root", PartitionRole::Root, 528_384, 1_875_382_271),
                 ],
             },
-            Step::MakeFat { partition: 2, volume_id: "1A2B-3C4D".into(), label: "ESP".into() },
+            Step::MakeFat {
+                partition: 2,
+                volume_id: "1A2B-3C4D".into(),
+                label: "ESP".into(),
+            },
             Step::WriteImage {
                 partition: 3,
                 source: ImageSource {
@@ -139,11 +194,25 @@ pub fn plan() -> InstallPlan {
             },
             Step::Fstab {
                 mounts: vec![
-                    Mount { device: "UUID=6f1d".into(), path: "/".into(), kind: "ext4".into(), options: "defaults".into(), pass: 1 },
-                    Mount { device: "UUID=1A2B-3C4D".into(), path: "/boot/efi".into(), kind: "vfat".into(), options: "umask=0077".into(), pass: 2 },
+                    Mount {
+                        device: "UUID=6f1d".into(),
+                        path: "/".into(),
+                        kind: "ext4".into(),
+                        options: "defaults".into(),
+                        pass: 1,
+                    },
+                    Mount {
+                        device: "UUID=1A2B-3C4D".into(),
+                        path: "/boot/efi".into(),
+                        kind: "vfat".into(),
+                        options: "umask=0077".into(),
+                        pass: 2,
+                    },
                 ],
             },
-            Step::Hostname { hostname: "web-04".into() },
+            Step::Hostname {
+                hostname: "web-04".into(),
+            },
             Step::Network {
                 nics: vec![NicConfig {
                     mac: Some(mac(4)),
@@ -159,11 +228,16 @@ pub fn plan() -> InstallPlan {
                         full_name: Some("Alice Berg".into()),
                         groups: vec!["adm".into(), "docker".into()],
                         sudo: true,
-                        ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3qk3JqzT7pQ1u5 alice@laptop".into()],
+                        ssh_keys: vec![
+                            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3qk3JqzT7pQ1u5 alice@laptop".into(),
+                        ],
                         password_hash: Some("$y$j9T$NEVERSHOWN$abcdef".into()),
                         ..Account::default()
                     },
-                    Account { name: "backup".into(), ..Account::default() },
+                    Account {
+                        name: "backup".into(),
+                        ..Account::default()
+                    },
                 ],
             },
             Step::Cron {
@@ -238,15 +312,25 @@ pub fn report() -> AssetReport {
             serial: some("..CNFCP0012300AB."),
             ..BoardFacts::default()
         }),
-        chassis: Some(ChassisFacts { kind: some("Rack Mount Chassis"), serial: some("7XK04Q3"), ..ChassisFacts::default() }),
-        firmware: Some(FirmwareFacts { vendor: some("Dell Inc."), version: some("1.12.1"), date: some("09/11/2026") }),
+        chassis: Some(ChassisFacts {
+            kind: some("Rack Mount Chassis"),
+            serial: some("7XK04Q3"),
+            ..ChassisFacts::default()
+        }),
+        firmware: Some(FirmwareFacts {
+            vendor: some("Dell Inc."),
+            version: some("1.12.1"),
+            date: some("09/11/2026"),
+        }),
         cpu: Some(CpuFacts {
             sockets: Some(1),
             vendor: some("GenuineIntel"),
             model: some("Intel(R) Xeon(R) Silver 4314 CPU @ 2.40GHz"),
             cores: Some(16),
             threads: Some(32),
-            flags: ["aes", "avx2", "avx512f", "sgx", "vmx"].map(str::to_owned).to_vec(),
+            flags: ["aes", "avx2", "avx512f", "sgx", "vmx"]
+                .map(str::to_owned)
+                .to_vec(),
             processors: vec![
                 ProcessorFacts {
                     socket: some("CPU1"),
@@ -257,14 +341,24 @@ pub fn report() -> AssetReport {
                     threads: Some(32),
                     ..ProcessorFacts::default()
                 },
-                ProcessorFacts { socket: some("CPU2"), populated: Some(false), ..ProcessorFacts::default() },
+                ProcessorFacts {
+                    socket: some("CPU2"),
+                    populated: Some(false),
+                    ..ProcessorFacts::default()
+                },
             ],
         }),
         memory: MemoryFacts {
             usable_bytes: Some(134_000_000_000),
             slots: vec![
-                dimm("A1", true), dimm("A2", true), dimm("A3", false), dimm("A4", false),
-                dimm("B1", true), dimm("B2", true), dimm("B3", false), dimm("B4", false),
+                dimm("A1", true),
+                dimm("A2", true),
+                dimm("A3", false),
+                dimm("A4", false),
+                dimm("B1", true),
+                dimm("B2", true),
+                dimm("B3", false),
+                dimm("B4", false),
             ],
         },
         disks: vec![
@@ -360,12 +454,54 @@ fn entry(seq: i64, seconds: i64, actor: &str, event: &str, state: &str, sentence
 /// A first boot that is being installed, as lifecycle names its events.
 pub fn history() -> Vec<HistoryEntry> {
     vec![
-        entry(1, 118, "boot", "commission", "commissioning/await-boot", "Seen for the first time on network lab; rule web says: deploy profile web."),
-        entry(2, 118, "boot", "script-given", "commissioning/booting", "The boot script was given: it boots the mini-os to commission."),
-        entry(3, 87, "agent", "claimed", "commissioning/claimed", "The agent in the mini-os has claimed its boot ticket."),
-        entry(4, 84, "agent", "reported", "deploying/installing", "The hardware is as expected; plan p-0123456789abcdef follows."),
-        entry(5, 80, "agent", "step-starting", "deploying/installing", "Step erase-disk begins."),
-        entry(6, 71, "agent", "step-starting", "deploying/installing", "Step write-image begins."),
+        entry(
+            1,
+            118,
+            "boot",
+            "commission",
+            "commissioning/await-boot",
+            "Seen for the first time on network lab; rule web says: deploy profile web.",
+        ),
+        entry(
+            2,
+            118,
+            "boot",
+            "script-given",
+            "commissioning/booting",
+            "The boot script was given: it boots the mini-os to commission.",
+        ),
+        entry(
+            3,
+            87,
+            "agent",
+            "claimed",
+            "commissioning/claimed",
+            "The agent in the mini-os has claimed its boot ticket.",
+        ),
+        entry(
+            4,
+            84,
+            "agent",
+            "reported",
+            "deploying/installing",
+            "The hardware is as expected; plan p-0123456789abcdef follows.",
+        ),
+        entry(
+            5,
+            80,
+            "agent",
+            "step-starting",
+            "deploying/installing",
+            "Step erase-disk begins.",
+        ),
+        entry(
+            6,
+            71,
+            "agent",
+            "step-starting",
+            "deploying/installing",
+            "Step write-image begins.",
+        ),
     ]
 }
 
@@ -373,9 +509,30 @@ pub fn history() -> Vec<HistoryEntry> {
 pub fn deployed_history() -> Vec<HistoryEntry> {
     let mut all = history();
     all.extend([
-        entry(7, 40, "agent", "install-done", "deploying/await-local-boot", "The plan is executed to its end."),
-        entry(8, 22, "boot", "script-given", "deploying/await-local-boot", "The machine was told to boot its disk."),
-        entry(9, 9, "agent", "resident-reported", "deploying/verifying", "The resident agent runs on the installed system."),
+        entry(
+            7,
+            40,
+            "agent",
+            "install-done",
+            "deploying/await-local-boot",
+            "The plan is executed to its end.",
+        ),
+        entry(
+            8,
+            22,
+            "boot",
+            "script-given",
+            "deploying/await-local-boot",
+            "The machine was told to boot its disk.",
+        ),
+        entry(
+            9,
+            9,
+            "agent",
+            "resident-reported",
+            "deploying/verifying",
+            "The resident agent runs on the installed system.",
+        ),
         entry(10, 4, "agent", "verified", "deployed", "Everything is as asked."),
     ]);
     all
@@ -399,25 +556,84 @@ pub fn boots() -> Vec<BootEvent> {
     vec![
         event(128, dhcp("discover", "uefi-x64", "offer", Some("snponly.efi"))),
         event(127, dhcp("request", "uefi-x64", "ack", Some("snponly.efi"))),
-        event(126, BootEventKind::Tftp { file: "snponly.efi".into(), bytes: 233_472, complete: true }),
-        event(122, dhcp("discover", "ipxe", "offer", Some("http://10.77.0.1:8067/boot.ipxe"))),
-        event(121, dhcp("request", "ipxe", "ack", Some("http://10.77.0.1:8067/boot.ipxe"))),
-        event(118, BootEventKind::Script { target: BootTarget::MiniOs { purpose: Purpose::Commission } }),
-        event(118, BootEventKind::Http { path: "/boot.ipxe".into(), bytes: 812, status: 200 }),
-        event(116, BootEventKind::Http { path: "/boot/kernel".into(), bytes: 8_152_256, status: 200 }),
-        event(108, BootEventKind::Http { path: "/boot/initramfs".into(), bytes: 27_800_000, status: 200 }),
-        event(108, BootEventKind::Http { path: "/boot/site".into(), bytes: 1_024, status: 200 }),
+        event(
+            126,
+            BootEventKind::Tftp {
+                file: "snponly.efi".into(),
+                bytes: 233_472,
+                complete: true,
+            },
+        ),
+        event(
+            122,
+            dhcp(
+                "discover",
+                "ipxe",
+                "offer",
+                Some("http://10.77.0.1:8067/boot.ipxe"),
+            ),
+        ),
+        event(
+            121,
+            dhcp("request", "ipxe", "ack", Some("http://10.77.0.1:8067/boot.ipxe")),
+        ),
+        event(
+            118,
+            BootEventKind::Script {
+                target: BootTarget::MiniOs {
+                    purpose: Purpose::Commission,
+                },
+            },
+        ),
+        event(
+            118,
+            BootEventKind::Http {
+                path: "/boot.ipxe".into(),
+                bytes: 812,
+                status: 200,
+            },
+        ),
+        event(
+            116,
+            BootEventKind::Http {
+                path: "/boot/kernel".into(),
+                bytes: 8_152_256,
+                status: 200,
+            },
+        ),
+        event(
+            108,
+            BootEventKind::Http {
+                path: "/boot/initramfs".into(),
+                bytes: 27_800_000,
+                status: 200,
+            },
+        ),
+        event(
+            108,
+            BootEventKind::Http {
+                path: "/boot/site".into(),
+                bytes: 1_024,
+                status: 200,
+            },
+        ),
     ]
 }
 
 /// The machine that is being installed.
 pub fn detail() -> MachineDetail {
-    let machine = machines().into_iter().find(|m| m.status.state == "deploying").unwrap();
+    let machine = machines()
+        .into_iter()
+        .find(|m| m.status.state == "deploying")
+        .unwrap();
     MachineDetail {
         machine,
         report: Some(report()),
         reported_at: Some(ago(84)),
-        check: Some(CheckResult { verdict: Verdict::Pass, findings: vec![] }),
+        check: Some(CheckResult {
+            verdict: Verdict::Pass,
+            findings: vec![],
+        }),
         plan: Some(plan()),
         verification: None,
     }
@@ -426,14 +642,32 @@ pub fn detail() -> MachineDetail {
 /// The same machine, deployed.
 pub fn deployed() -> MachineDetail {
     let mut d = detail();
-    d.machine.status = summary(4, "deployed", None, "Installed and proven; the resident agent is in charge.").status;
-    let item = |what: &str, ok, found: &str| VerifiedItem { what: what.into(), ok, found: found.into() };
+    d.machine.status = summary(
+        4,
+        "deployed",
+        None,
+        "Installed and proven; the resident agent is in charge.",
+    )
+    .status;
+    let item = |what: &str, ok, found: &str| VerifiedItem {
+        what: what.into(),
+        ok,
+        found: found.into(),
+    };
     d.verification = Some(Verification {
         plan: plan().id,
         items: vec![
             item("hostname", true, "web-04"),
-            item("account alice", true, "uid 1000, groups adm docker sudo, 1 SSH key"),
-            item("cron backup", true, "/etc/cron.d/backup, owned by root, mode 0644"),
+            item(
+                "account alice",
+                true,
+                "uid 1000, groups adm docker sudo, 1 SSH key",
+            ),
+            item(
+                "cron backup",
+                true,
+                "/etc/cron.d/backup, owned by root, mode 0644",
+            ),
             item("mount /", true, "ext4, UUID=6f1d2c3b-4a59-4e6f-8091-a2b3c4d5e6f7"),
             item("script setup", true, "exit status 0 after 2.1 s"),
         ],
@@ -447,6 +681,7 @@ pub fn journey() -> Journey {
         mac: mac(4),
         machine: None,
         events: boots(),
-        diagnosis: "Booted the mini-os over UEFI network boot; kernel and initramfs were read to their end.".into(),
+        diagnosis: "Booted the mini-os over UEFI network boot; kernel and initramfs were read to their end."
+            .into(),
     }
 }

@@ -394,7 +394,9 @@ fn install(stage: &mut Stage, d: &MachineDetail) {
         );
         return;
     }
-    let Some(running) = &d.machine.status.step else { return };
+    let Some(running) = &d.machine.status.step else {
+        return;
+    };
     if stage.mark != Mark::Active && stage.mark != Mark::Failed {
         return;
     }
@@ -402,7 +404,12 @@ fn install(stage: &mut Stage, d: &MachineDetail) {
         stage.percent = Some(running.percent.min(100));
         // The sentence stands above the page already.
         let disk = plan.disk.model.as_deref().or(plan.disk.serial.as_deref());
-        stage.detail = format!("{} {} on {}", plan.image, plan.image_version, disk.unwrap_or("the disk"));
+        stage.detail = format!(
+            "{} {} on {}",
+            plan.image,
+            plan.image_version,
+            disk.unwrap_or("the disk")
+        );
     }
     let index = running.index as usize;
     for (i, step) in plan.steps.iter().enumerate() {
