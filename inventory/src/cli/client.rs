@@ -132,7 +132,7 @@ impl Client {
 fn unreachable(url: &Url, error: &reqwest::Error) -> String {
     let why = chain(error);
     let hint = if why.contains("UnknownIssuer") || why.contains("invalid peer certificate") {
-        "give the server's certificate authority with --ca FILE or SLIPWAY_CA (DATA_DIR/ca.pem on the server)"
+        "give the server's certificate authority with --ca FILE or SLIPWAY_CA (DATA_DIR/ca/ca.pem on the server)"
     } else if error.is_connect() {
         "is the server running, and is the address right?"
     } else if error.is_timeout() {

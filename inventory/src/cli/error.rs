@@ -43,7 +43,6 @@ fn problem(p: &Problem) -> String {
         401 => Some(
             "Set SLIPWAY_TOKEN to a valid API token (the first one is printed when the server is first started).",
         ),
-        404 => Some("`slipway machine list` shows the machines that are known."),
         _ => None,
     };
     if let Some(hint) = hint {
