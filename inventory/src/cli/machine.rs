@@ -69,14 +69,14 @@ async fn deploy_with(client: &Client, order: Order, out: Output) -> Result<Strin
     if order.dry_run || !order.yes {
         let planned: DeployResponse = client.post(&format!("{here}?dry_run=1"), Some(&body)).await?;
         if order.dry_run {
-            return render::answer(out, &planned, |p| render::deploy(p));
+            return render::answer(out, &planned, render::deploy);
         }
         // Standard output is kept for the answer.
         eprint!("{}", render::deploy(&planned));
         confirm("The disk is erased.")?;
     }
     let done: DeployResponse = client.post(&here, Some(&body)).await?;
-    render::answer(out, &done, |d| render::deploy(d))
+    render::answer(out, &done, render::deploy)
 }
 
 async fn verb(client: &Client, machine: &str, verb: &str, out: Output) -> Result<String, CliError> {
