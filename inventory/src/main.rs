@@ -1,7 +1,7 @@
 //! `slipway`: the server and its command line. The only place of this crate that reads arguments and the environment or
 //! ends the process.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,6 +108,7 @@ async fn serve(path: PathBuf) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let app = App::bind(Config::load(&path)?).await?;
     let bound = app.bound().clone();
