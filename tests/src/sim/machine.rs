@@ -206,7 +206,10 @@ impl Machine {
     }
 
     async fn mini_os(&self, arguments: &str, site_archive: &[u8], how: PowerOn) -> Result<Exit> {
-        std::fs::write(self.captured.root().join("proc/cmdline"), format!("{arguments}\n"))?;
+        std::fs::write(
+            self.captured.root().join("proc/cmdline"),
+            format!("{arguments}\n"),
+        )?;
         let mut args = BootArgs::parse(arguments)?;
         if let Some(url) = how.boot_url {
             args.boot_url = url;
@@ -328,7 +331,10 @@ impl Script {
         for line in text.lines() {
             let line = line.split("||").next().unwrap_or_default();
             // The one option with a value that our scripts use.
-            let line = line.replace("--name kernel ", "").replace("--name initramfs ", "").replace("--name site ", "");
+            let line = line
+                .replace("--name kernel ", "")
+                .replace("--name initramfs ", "")
+                .replace("--name site ", "");
             let mut words = line.split_ascii_whitespace();
             match words.next() {
                 Some("kernel") => {

@@ -1,0 +1,6 @@
+//! Level qemu: virtual servers with real firmware boot from the network, are installed, boot their disk and check in.
+
+#[path = "qemu/first_boot.rs"]
+mod first_boot;
+#[path = "qemu/installed.rs"]
+mod installed;
