@@ -58,8 +58,9 @@ impl Index {
                 match word {
                     "pre:" => after = false,
                     "post:" => after = true,
-                    word if after => entry.1.push(word.replace('-', "_")),
-                    word => entry.0.push(word.replace('-', "_")),
+                    // As written: it may be an alias, such as crypto-crc32c.
+                    word if after => entry.1.push(word.to_owned()),
+                    word => entry.0.push(word.to_owned()),
                 }
             }
         }
@@ -96,18 +97,27 @@ impl Index {
     /// Empty for a name that is not here: it is built into the kernel, or this mini-os does not have it.
     pub fn order(&self, name: &str, loaded: &mut HashSet<String>) -> Vec<String> {
         let mut paths = Vec::new();
-        self.visit(&name.replace('-', "_"), loaded, &mut paths, 0);
+        self.visit(name, loaded, &mut paths, 0);
         paths
     }
 
     fn visit(&self, name: &str, loaded: &mut HashSet<String>, paths: &mut Vec<String>, depth: usize) {
-        let Some(module) = self.modules.get(name) else {
-            return;
-        };
-        if depth > DEPTH || !loaded.insert(name.to_owned()) {
+        if depth > DEPTH {
             return;
         }
-        let soft = self.soft.get(name);
+        let module_name = name.replace('-', "_");
+        let Some(module) = self.modules.get(&module_name) else {
+            // What a module asks for with request_module() at run time has no modprobe to answer here: every module
+            // that serves the alias is loaded, as ext4 needs some crypto-crc32c to mount anything.
+            for serving in self.serving(name) {
+                self.visit(serving, loaded, paths, depth + 1);
+            }
+            return;
+        };
+        if !loaded.insert(module_name.clone()) {
+            return;
+        }
+        let soft = self.soft.get(&module_name);
         for before in soft.map_or(&[][..], |s| &s.0) {
             self.visit(before, loaded, paths, depth + 1);
         }
@@ -245,8 +255,8 @@ mod tests {
              kernel/pps-core.ko.zst:\nkernel/fs/ext4.ko.zst: kernel/jbd2.ko.zst\nkernel/jbd2.ko.zst:\n\
              kernel/crc32c-intel.ko.zst:\nkernel/loop-a.ko: \nkernel/loop-b.ko:\ngarbage\n",
             "# Aliases\nalias pci:v00008086d000010D3sv*sd*bc*sc*i* e1000e\nalias fs-ext4 ext4\nalias p*i:v1 jbd2\n\
-             alias pci:v00008086d000010D3* not_here\nalias broken\n",
-            "softdep ext4 pre: crc32c-intel post: nothing-here\nsoftdep loop_a pre: loop_b\nsoftdep loop_b pre: loop_a\n",
+             alias pci:v00008086d000010D3* not_here\nalias broken\nalias crypto-crc32c crc32c_intel\n",
+            "softdep ext4 pre: crypto-crc32c post: nothing-here\nsoftdep loop_a pre: loop_b\nsoftdep loop_b pre: loop_a\n",
         )
     }
 
