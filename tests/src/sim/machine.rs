@@ -10,7 +10,7 @@ use agent::install::Site;
 use agent::report::{Roots, collect};
 use agent::resident::{FirstBoot, Resident};
 use agent::session::{Duty, Exit, Origin, Pace};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use inventory_api::Mac;
 use inventory_api::boot::BootArgs;
 use tokio::net::UdpSocket;
@@ -19,7 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::captured::Captured;
 use super::dhcp::{self, Asker};
+use super::ipxe::{Script, certificate_in, client, fetch};
 use super::tftp;
+use super::tree::image_tree;
+use crate::wait;
 
 /// Where the boot service is.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +105,21 @@ pub enum Booted {
     Ignored,
 }
 
+/// What a network boot led to.
+pub enum Netbooted {
+    /// The local disk.
+    Disk,
+    /// No answer for this machine.
+    Nothing,
+    /// The mini-os.
+    MiniOs {
+        /// Its kernel arguments.
+        args: Box<BootArgs>,
+        /// The certificate from the site archive.
+        ca_pem: String,
+    },
+}
+
 /// Changes to one power-on that a test wants.
 #[derive(Clone, Default)]
 pub struct PowerOn {
@@ -157,13 +175,25 @@ impl Machine {
     /// # Errors
     /// The boot service did not answer as it must.
     pub async fn power_on(&self, service: BootService, how: PowerOn) -> Result<Booted> {
+        match self.netboot(service).await? {
+            Netbooted::Disk => self.boot_disk().await,
+            Netbooted::Nothing => Ok(Booted::Ignored),
+            Netbooted::MiniOs { args, ca_pem } => self.mini_os(*args, ca_pem, how).await.map(Booted::MiniOs),
+        }
+    }
+
+    /// What firmware and iPXE do, up to the decision what runs.
+    ///
+    /// # Errors
+    /// The boot service did not answer as it must.
+    pub async fn netboot(&self, service: BootService) -> Result<Netbooted> {
         self.say("firmware: power on");
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let xid = u32::from_be_bytes([self.mac.0[2], self.mac.0[3], self.mac.0[4], self.mac.0[5]]);
         let offer = dhcp::lease(&socket, service.dhcp, self.asker, self.mac, xid).await?;
         self.say(format!("firmware: address {}", offer.yiaddr));
         if offer.file.is_empty() {
-            return self.boot_disk().await;
+            return Ok(Netbooted::Disk);
         }
         let loader = tftp::get(service.tftp, &offer.file).await?;
         self.say(format!(
@@ -180,19 +210,18 @@ impl Machine {
                 ipxe.yiaddr
             );
         }
-        self.say(format!("ipxe: script {}", ipxe.file));
         let http = client()?;
-        let script = match fetch(&http, &ipxe.file).await {
-            Ok(bytes) => String::from_utf8(bytes)?,
-            Err(error) => {
-                self.say(format!("ipxe: no script: {error:#}"));
-                return Ok(Booted::Ignored);
-            }
-        };
+        let response = http.get(&ipxe.file).send().await?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            self.say("ipxe: no script for this machine");
+            return Ok(Netbooted::Nothing);
+        }
+        let script = response.error_for_status()?.text().await?;
+        self.say(format!("ipxe: script {}", ipxe.file));
         match Script::parse(&script, &ipxe.file)? {
             Script::Local => {
                 self.say("ipxe: local disk");
-                self.boot_disk().await
+                Ok(Netbooted::Disk)
             }
             Script::Kernel { arguments, files } => {
                 let mut site = Vec::new();
@@ -200,22 +229,28 @@ impl Machine {
                     site = fetch(&http, url).await?;
                     self.say(format!("ipxe: loaded {url}"));
                 }
-                self.mini_os(&arguments, &site, how).await.map(Booted::MiniOs)
+                std::fs::write(
+                    self.captured.root().join("proc/cmdline"),
+                    format!("{arguments}\n"),
+                )?;
+                let args = Box::new(BootArgs::parse(&arguments)?);
+                Ok(Netbooted::MiniOs {
+                    args,
+                    ca_pem: certificate_in(&site)?,
+                })
             }
         }
     }
 
-    async fn mini_os(&self, arguments: &str, site_archive: &[u8], how: PowerOn) -> Result<Exit> {
-        std::fs::write(
-            self.captured.root().join("proc/cmdline"),
-            format!("{arguments}\n"),
-        )?;
-        let mut args = BootArgs::parse(arguments)?;
+    /// The agent as the first process of the mini-os.
+    ///
+    /// # Errors
+    /// A directory cannot be made.
+    pub async fn mini_os(&self, mut args: BootArgs, ca_pem: String, how: PowerOn) -> Result<Exit> {
         if let Some(url) = how.boot_url {
             args.boot_url = url;
         }
         self.say(format!("mini-os: {}", args.purpose));
-        let ca_pem = certificate_in(site_archive)?;
         Ok(agent::session::run(agent::session::Machine {
             origin: Origin::Ticket { args, ca_pem },
             roots: Roots::under(self.captured.root()),
@@ -235,7 +270,10 @@ impl Machine {
     pub fn site(&self) -> Result<Site> {
         let (root, esp) = (self.root(), self.dir.join("esp"));
         std::fs::create_dir_all(&esp)?;
-        image_tree(&root)?;
+        // A thread of a run whose power was cut may still be writing its last file.
+        wait::until_blocking("an empty root directory", Duration::from_secs(5), || {
+            Ok(image_tree(&root).ok())
+        })?;
         let roots = Roots::under(self.captured.root());
         let disks = BTreeMap::from([("vda".to_owned(), self.disk())]);
         let binary = self.dir.join("agent");
@@ -269,20 +307,45 @@ impl Machine {
         Ok(Booted::Installed(exit))
     }
 
-    /// Powers it on again and again, as it reboots, for ever: until the future is dropped. An installed system that is
-    /// content never ends.
+    /// Powers it on again and again, as it reboots, for ever: until the future is dropped. A boot service that does not
+    /// answer is tried again, as firmware in a boot loop does. An installed system that is content never ends.
     ///
     /// # Errors
-    /// It came to something that is not a reboot.
+    /// It came to something that is not a reboot, or the boot service does not come back.
     pub async fn live(&self, service: BootService) -> Result<()> {
+        let mut failures = 0;
         loop {
-            match self.power_on(service, PowerOn::default()).await? {
-                Booted::MiniOs(Exit::Reboot { .. }) | Booted::Installed(Exit::Reboot { .. }) => {}
-                other => bail!(
+            match self.power_on(service, PowerOn::default()).await {
+                Ok(Booted::MiniOs(Exit::Reboot { .. }) | Booted::Installed(Exit::Reboot { .. })) => {
+                    failures = 0
+                }
+                Ok(other) => bail!(
                     "{}: {other:?}; console:\n{}",
                     self.serial,
                     self.console.lines().join("\n")
                 ),
+                Err(error) if failures < 100 => {
+                    failures += 1;
+                    self.say(format!("firmware: no boot: {error:#}; again"));
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// As [`Machine::live`], until the console shows `text`: then the power is lost.
+    ///
+    /// # Errors
+    /// As [`Machine::live`], or the text does not come in a minute.
+    pub async fn live_until(&self, service: BootService, text: &str) -> Result<()> {
+        let from = self.console.lines().len();
+        tokio::select! {
+            biased;
+            _ = self.console.wait(text, from) => Ok(()),
+            ended = self.live(service) => ended,
+            () = tokio::time::sleep(Duration::from_secs(60)) => {
+                bail!("{}: {text:?} was not shown in 60 s:\n{}", self.serial, self.console.lines().join("\n"))
             }
         }
     }
@@ -297,121 +360,4 @@ fn quick() -> Pace {
         progress: Duration::from_millis(100),
         report: Duration::from_secs(24 * 3600),
     }
-}
-
-fn client() -> Result<reqwest::Client> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    // Plain HTTP only: the platform's certificates are not wanted, and not there on a bare machine.
-    Ok(reqwest::Client::builder()
-        .tls_certs_only([])
-        .timeout(Duration::from_secs(60))
-        .build()?)
-}
-
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>> {
-    let response = client.get(url).send().await?.error_for_status()?;
-    Ok(response.bytes().await?.to_vec())
-}
-
-/// What an iPXE script says, as far as a machine must understand it.
-#[derive(Debug, PartialEq, Eq)]
-enum Script {
-    Local,
-    Kernel { arguments: String, files: Vec<String> },
-}
-
-impl Script {
-    /// `url` is where it came from: names in it are relative to that.
-    fn parse(text: &str, url: &str) -> Result<Script> {
-        if !text.starts_with("#!ipxe\n") {
-            bail!("not an iPXE script: {:?}", text.lines().next());
-        }
-        let base = reqwest::Url::parse(url)?;
-        let (mut arguments, mut files) = (None, Vec::new());
-        for line in text.lines() {
-            let line = line.split("||").next().unwrap_or_default();
-            // The one option with a value that our scripts use.
-            let line = line
-                .replace("--name kernel ", "")
-                .replace("--name initramfs ", "")
-                .replace("--name site ", "");
-            let mut words = line.split_ascii_whitespace();
-            match words.next() {
-                Some("kernel") => {
-                    files.push(
-                        base.join(words.next().context("kernel without a file")?)?
-                            .to_string(),
-                    );
-                    arguments = Some(words.collect::<Vec<_>>().join(" "));
-                }
-                Some("initrd" | "module") => {
-                    files.push(
-                        base.join(words.next().context("initrd without a file")?)?
-                            .to_string(),
-                    );
-                }
-                Some("sanboot" | "exit") if arguments.is_none() => return Ok(Script::Local),
-                _ => {}
-            }
-        }
-        let arguments = arguments.with_context(|| format!("the script boots nothing:\n{text}"))?;
-        Ok(Script::Kernel { arguments, files })
-    }
-}
-
-/// The CA certificate in the site archive.
-fn certificate_in(archive: &[u8]) -> Result<String> {
-    let text = String::from_utf8_lossy(archive);
-    let from = text
-        .find("-----BEGIN CERTIFICATE-----")
-        .context("no certificate in the site archive")?;
-    const END: &str = "-----END CERTIFICATE-----";
-    let to = from
-        + text[from..]
-            .find(END)
-            .context("a cut certificate in the site archive")?
-        + END.len();
-    Ok(format!("{}\n", &text[from..to]))
-}
-
-/// What an image brings and the install steps need, in the directory that stands for the mounted root.
-fn image_tree(root: &Path) -> Result<()> {
-    if root.exists() {
-        std::fs::remove_dir_all(root)?;
-    }
-    let boot = root.join("usr/lib/slipway/boot");
-    for dir in [
-        "etc/ssh",
-        "etc/systemd/system/multi-user.target.wants",
-        "etc/cron.d",
-        "etc/sudoers.d",
-        "home",
-        "bin",
-        "root",
-        "boot/grub",
-    ] {
-        std::fs::create_dir_all(root.join(dir))?;
-    }
-    std::fs::create_dir_all(&boot)?;
-    // A boot sector ends with its signature.
-    let mut sector = vec![0u8; 512];
-    sector[510..].copy_from_slice(&[0x55, 0xaa]);
-    std::fs::write(boot.join("boot.img"), &sector)?;
-    std::fs::write(boot.join("core.img"), vec![0x90u8; 30_000])?;
-    for name in ["shimx64.efi", "grubx64.efi"] {
-        std::fs::write(boot.join(name), vec![0x4d; 4096])?;
-    }
-    for (name, text) in [
-        ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"),
-        ("etc/shadow", "root:*:19000:0:99999:7:::\n"),
-        ("etc/group", "root:x:0:\nsudo:x:27:\n"),
-        ("etc/gshadow", "root:*::\nsudo:*::\n"),
-        ("etc/hosts", "127.0.0.1 localhost\n"),
-        ("vmlinuz", "kernel"),
-        ("bin/bash", "#!/bin/false\n"),
-        ("initrd.img", "initrd"),
-    ] {
-        std::fs::write(root.join(name), text)?;
-    }
-    Ok(())
 }

@@ -3,10 +3,12 @@
 
 pub mod captured;
 pub mod dhcp;
+mod ipxe;
 pub mod machine;
 pub mod rig;
 pub mod tftp;
+mod tree;
 
 pub use captured::Captured;
-pub use machine::{BootService, Booted, Console, Machine, PowerOn};
+pub use machine::{BootService, Booted, Console, Machine, Netbooted, PowerOn};
 pub use rig::Rig;
