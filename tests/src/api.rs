@@ -130,6 +130,25 @@ impl Api {
         }
     }
 
+    /// Waits until the machine is failed, quarantined or deployed.
+    ///
+    /// # Errors
+    /// The deadline passed: with its history.
+    pub async fn wait_rest(&self, key: &str, within: Duration) -> Result<MachineDetail> {
+        let waited = wait::until(&format!("machine {key} to come to rest"), within, async || {
+            let Ok(detail) = self.machine(key).await else {
+                return Ok(None);
+            };
+            let rest = ["failed", "quarantined", "deployed"].contains(&detail.machine.status.state.as_str());
+            Ok(rest.then_some(detail))
+        })
+        .await;
+        match waited {
+            Ok(detail) => Ok(detail),
+            Err(error) => Err(error.context(self.story(key).await)),
+        }
+    }
+
     /// State and history as text, for the message of a failed test.
     pub async fn story(&self, key: &str) -> String {
         let mut text = match self.machine(key).await {

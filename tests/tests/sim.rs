@@ -1,4 +1,12 @@
 //! Level sim: the server in process and simulated machines with real bytes and the real agent library.
 
+#[path = "sim/disks.rs"]
+mod disks;
 #[path = "sim/fleet.rs"]
 mod fleet;
+#[path = "sim/hostile.rs"]
+mod hostile;
+#[path = "sim/power.rs"]
+mod power;
+#[path = "sim/tickets.rs"]
+mod tickets;

@@ -103,9 +103,17 @@ impl Rig {
     /// # Errors
     /// It does not come up.
     pub async fn power_on(&mut self) -> Result<()> {
-        let running = App::start(self.config.clone())
-            .await
-            .context("starting the server")?;
+        // The tasks of a server that was killed let go of its lock and its ports a moment later.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let running = loop {
+            match App::start(self.config.clone()).await {
+                Ok(running) => break running,
+                Err(error) if std::time::Instant::now() > deadline => {
+                    return Err(error).context("starting the server for 10 s");
+                }
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        };
         let bound = running.bound();
         if let Some(token) = &bound.first_token {
             self.token.clone_from(token);
@@ -184,9 +192,14 @@ pub fn bytes_of(seed: usize, len: usize) -> Vec<u8> {
     bytes
 }
 
+/// What the image holds.
+pub fn content(len: usize) -> Vec<u8> {
+    bytes_of(3, len)
+}
+
 fn make_image(dir: &Path, bytes: usize) -> Result<()> {
     std::fs::create_dir_all(dir)?;
-    let content = bytes_of(3, bytes);
+    let content = content(bytes);
     let compressed = zstd::encode_all(&content[..], 1)?;
     let digest = |bytes: &[u8]| Sha256Digest(Sha256::digest(bytes).into());
     let manifest = ImageManifest {

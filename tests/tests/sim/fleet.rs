@@ -1,29 +1,40 @@
-//! Machines that nothing bad happens to.
+//! Machines that nothing bad happens to: one, and many at once.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use e2e::sim::{Machine, Rig};
 use inventory_api::machine::MachineDetail;
+use tokio::task::JoinSet;
 
-const DISK: u64 = 1 << 30;
-const IMAGE: usize = 3 << 20;
+/// Size of a simulated disk: sparse.
+pub const DISK: u64 = 1 << 30;
+/// Size of the simulated image: bytes that do not compress.
+pub const IMAGE: usize = 3 << 20;
+/// One machine, on a busy host.
+pub const ONE: Duration = Duration::from_secs(90);
 
-/// One machine to Deployed, with everything that must be true then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_machine_from_discover_to_deployed() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
     let machine = Machine::make(rig.directory(), 1, DISK).unwrap();
-    let api = rig.api().unwrap();
-    let life = machine.live(rig.service());
-    let detail = tokio::select! {
-        ended = life => panic!("the machine stopped: {ended:?}"),
-        detail = api.wait_state(&machine.serial, "deployed", Duration::from_secs(60)) => detail,
-    };
-    let detail = detail.unwrap_or_else(|e| panic!("{e:?}\n{}", machine.console.lines().join("\n")));
+    let detail = to_deployed(&rig, &machine).await;
     check_deployed(&machine, &detail);
 }
 
-fn check_deployed(machine: &Machine, detail: &MachineDetail) {
+/// Lets the machine live until the server says that it is deployed.
+pub async fn to_deployed(rig: &Rig, machine: &Machine) -> MachineDetail {
+    let api = rig.api().unwrap();
+    let detail = tokio::select! {
+        ended = machine.live(rig.service()) => panic!("the machine stopped: {ended:?}"),
+        detail = api.wait_state(&machine.serial, "deployed", ONE) => detail,
+    };
+    detail.unwrap_or_else(|e| panic!("{e:?}\n{}", machine.console.lines().join("\n")))
+}
+
+/// What must be true of every deployed machine.
+pub fn check_deployed(machine: &Machine, detail: &MachineDetail) {
     let plan = detail.plan.as_ref().expect("a plan");
     assert_eq!(plan.disk.serial.as_deref(), Some(machine.disk_serial.as_str()));
     assert_eq!(plan.hostname, format!("web-{}", machine.serial.to_lowercase()));
@@ -31,4 +42,76 @@ fn check_deployed(machine: &Machine, detail: &MachineDetail) {
     assert!(verification.holds(), "{verification:#?}");
     let passwd = std::fs::read_to_string(machine.root().join("etc/passwd")).unwrap();
     assert!(passwd.contains("alice:x:1500:"), "{passwd}");
+    check_written(machine);
+}
+
+/// The image is on the machine's third partition, byte for byte.
+pub fn check_written(machine: &Machine) {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut disk = std::fs::File::open(machine.disk()).unwrap();
+    let gpt = gptman::GPT::read_from(&mut disk, 512).expect("a partition table");
+    disk.seek(SeekFrom::Start(gpt[3].starting_lba * 512)).unwrap();
+    let mut found = vec![0; IMAGE];
+    disk.read_exact(&mut found).unwrap();
+    assert!(
+        found == e2e::sim::rig::content(IMAGE),
+        "{}: the image on the disk is another",
+        machine.serial
+    );
+}
+
+/// Two hundred machines are switched on in one moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fleet_of_200_machines_from_discover_to_deployed() {
+    const MACHINES: u16 = 200;
+    let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
+    let service = rig.service();
+    let machines: Vec<Arc<Machine>> = (1..=MACHINES)
+        .map(|n| Arc::new(Machine::make(rig.directory(), n, DISK).unwrap()))
+        .collect();
+    let start = Instant::now();
+    let mut lives = JoinSet::new();
+    for machine in &machines {
+        let machine = machine.clone();
+        lives.spawn(async move { machine.live(service).await });
+    }
+    let api = rig.api().unwrap();
+    let all = e2e::wait::until(
+        "200 machines to be deployed",
+        Duration::from_secs(400),
+        async || {
+            if let Some(ended) = lives.try_join_next() {
+                panic!("a machine stopped: {ended:?}");
+            }
+            let Ok(list) = api.machines().await else {
+                return Ok(None);
+            };
+            for machine in &list {
+                let status = &machine.status;
+                assert!(
+                    !["failed", "quarantined"].contains(&status.state.as_str()),
+                    "{machine:#?}"
+                );
+            }
+            let deployed = list.iter().filter(|m| m.status.state == "deployed").count();
+            Ok((deployed == usize::from(MACHINES)).then_some(list))
+        },
+    )
+    .await
+    .unwrap();
+    eprintln!(
+        "{MACHINES} machines deployed in {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    let ids: BTreeSet<_> = all.iter().map(|m| m.id.clone()).collect();
+    let addresses: BTreeSet<_> = all.iter().map(|m| m.ip).collect();
+    assert_eq!(ids.len(), usize::from(MACHINES), "two machines share an id");
+    assert_eq!(
+        addresses.len(),
+        usize::from(MACHINES),
+        "two machines share an address"
+    );
+    for machine in &machines {
+        check_deployed(machine, &api.machine(&machine.serial).await.unwrap());
+    }
 }
