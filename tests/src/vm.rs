@@ -301,6 +301,11 @@ impl Vm {
         last.chars().filter(|c| !c.is_control() || *c == '\n').collect()
     }
 
+    /// What QEMU itself has said, e.g. why it ended.
+    pub fn qemu_log(&self) -> String {
+        std::fs::read_to_string(self.file("qemu.log")).unwrap_or_default()
+    }
+
     /// Types a line on the serial console.
     ///
     /// # Errors
