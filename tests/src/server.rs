@@ -100,6 +100,11 @@ impl Server {
         self.process = None;
     }
 
+    /// Process id; `None` after [`Server::kill`].
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Owned::id)
+    }
+
     /// Where it keeps its log.
     pub fn log_path(&self) -> PathBuf {
         self.spec.directory.join("slipway.log")

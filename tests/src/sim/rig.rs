@@ -197,7 +197,11 @@ pub fn content(len: usize) -> Vec<u8> {
     bytes_of(3, len)
 }
 
-fn make_image(dir: &Path, bytes: usize) -> Result<()> {
+/// Writes a public image of `bytes` bytes with its manifest into `dir`.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn make_image(dir: &Path, bytes: usize) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     let content = content(bytes);
     let compressed = zstd::encode_all(&content[..], 1)?;

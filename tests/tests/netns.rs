@@ -1,0 +1,25 @@
+//! Level netns: the real `slipway serve` on its real ports, and real clients, in network namespaces that each test makes
+//! and that vanish with it.
+
+#[path = "netns/capture.rs"]
+mod capture;
+#[path = "netns/clients.rs"]
+mod clients;
+#[path = "netns/http.rs"]
+mod http;
+#[path = "netns/leases.rs"]
+mod leases;
+#[path = "netns/malformed.rs"]
+mod malformed;
+#[path = "netns/port.rs"]
+mod port;
+#[path = "netns/relay.rs"]
+mod relay;
+#[path = "netns/silence.rs"]
+mod silence;
+#[path = "netns/site.rs"]
+mod site;
+#[path = "netns/stranger.rs"]
+mod stranger;
+#[path = "netns/tftp.rs"]
+mod tftp;

@@ -1,0 +1,168 @@
+//! Addresses: durable, reserved, used up, given back.
+
+use std::net::Ipv4Addr;
+
+use anyhow::{Context, Result};
+use e2e::sim::dhcp::{ACK, Asker, DISCOVER, Message, NAK, OFFER, REQUEST};
+
+use crate::port::{BROADCAST, Port};
+use crate::site::{RESERVED, SMALL_BRIDGE, Site};
+
+/// A message with the client's own address in it.
+fn with_ciaddr(message: &Message, ip: Ipv4Addr) -> Vec<u8> {
+    let mut bytes = message.bytes();
+    bytes[12..16].copy_from_slice(&ip.octets());
+    bytes
+}
+
+/// A REQUEST for an offered address.
+fn take(port: &Port, xid: u32, ip: Ipv4Addr, server: [u8; 4]) -> Message {
+    Message::new(REQUEST, Asker::System, port.mac, xid)
+        .with(50, &ip.octets())
+        .with(54, &server)
+}
+
+#[tokio::test]
+async fn leases_outlive_the_server() -> Result<()> {
+    let Some(mut site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (first, second) = (site.port("02:00:00:00:10:01")?, site.port("02:00:00:00:10:02")?);
+    // An address that the first machine would not get by the spread of MACs: only the journal can know it afterwards.
+    let usual = first.lease(Asker::Bios, 1).await?.yiaddr;
+    let wish = Ipv4Addr::new(10, 77, 0, if usual.octets()[3] == 177 { 178 } else { 177 });
+    let release = with_ciaddr(&Message::new(7, Asker::System, first.mac, 2), usual);
+    first.socket(68)?.send_to(&release, BROADCAST).await?;
+    site.wait_answer(first.mac, "release:released").await?;
+    let other = second
+        .ask(&Message::new(DISCOVER, Asker::System, second.mac, 3).with(50, &usual.octets()))
+        .await?
+        .context("no offer")?;
+    assert_eq!(other.yiaddr, usual, "a released address is free for others");
+    let ack = second
+        .ask(&take(&second, 3, usual, [10, 77, 0, 1]))
+        .await?
+        .context("no ACK")?;
+    assert_eq!(ack.kind(), ACK);
+    let offer = first
+        .ask(&Message::new(DISCOVER, Asker::System, first.mac, 4).with(50, &wish.octets()))
+        .await?
+        .context("no offer")?;
+    assert_eq!(offer.yiaddr, wish);
+    let ack = first
+        .ask(&take(&first, 4, wish, [10, 77, 0, 1]))
+        .await?
+        .context("no ACK")?;
+    assert_eq!(ack.kind(), ACK);
+
+    site.server.kill();
+    site.server.power_on().await?;
+    // Every stage of the next boot has the address of before: ROM, iPXE and the system.
+    for (xid, asker) in (10..).zip([Asker::Uefi, Asker::Ipxe, Asker::System]) {
+        assert_eq!(first.lease(asker, xid).await?.yiaddr, wish, "{asker:?}");
+    }
+    assert_eq!(second.lease(Asker::Bios, 20).await?.yiaddr, usual);
+    // INIT-REBOOT: a machine that comes back and only confirms what it had.
+    let confirm = Message::new(REQUEST, Asker::System, first.mac, 21).with(50, &wish.octets());
+    assert_eq!(first.ask(&confirm).await?.context("no answer")?.kind(), ACK);
+    // Of an address that is not its own it is told so at once.
+    let confirm = Message::new(REQUEST, Asker::System, first.mac, 22).with(50, &usual.octets());
+    assert_eq!(first.ask(&confirm).await?.context("no answer")?.kind(), NAK);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_used_up_pool_is_said_and_a_reservation_is_safe_from_it() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let port = |n: u8| site.port_on(SMALL_BRIDGE, &format!("02:00:00:00:20:{n:02x}"));
+    let (one, two, late) = (port(1)?, port(2)?, port(3)?);
+    let first = one.lease(Asker::Bios, 1).await?.yiaddr;
+    let second = two.lease(Asker::Uefi, 2).await?.yiaddr;
+    assert_ne!(first, second);
+    let ask = Message::new(DISCOVER, Asker::Bios, late.mac, 3);
+    assert!(
+        late.ask(&ask).await?.is_none(),
+        "two addresses, and both are in use"
+    );
+    assert_eq!(site.answers(late.mac).await?, ["discover:pool-exhausted"]);
+    let said = site.explain(late.mac)?;
+    assert!(
+        said.contains("pool-exhausted") && said.contains("deliberately not answered"),
+        "{said}"
+    );
+    assert!(
+        site.server.log().contains("pool-exhausted"),
+        "the log says it too"
+    );
+    // Who fills the pool does not get the reserved address.
+    let reserved = site.port_on(SMALL_BRIDGE, RESERVED.0)?;
+    assert_eq!(
+        reserved.lease(Asker::Bios, 4).await?.yiaddr,
+        Ipv4Addr::new(10, 79, 0, 50)
+    );
+    // Nor are the other networks touched.
+    assert_eq!(
+        site.port("02:00:00:00:20:04")?
+            .lease(Asker::Bios, 5)
+            .await?
+            .kind(),
+        ACK
+    );
+    let release = with_ciaddr(&Message::new(7, Asker::System, two.mac, 6), second);
+    two.socket(68)?.send_to(&release, BROADCAST).await?;
+    site.wait_answer(two.mac, "release:released").await?;
+    let offer = late.ask(&ask).await?.context("an address is free again")?;
+    assert_eq!((offer.kind(), offer.yiaddr), (OFFER, second));
+    Ok(())
+}
+
+#[tokio::test]
+async fn reservations_declines_and_informs() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let reserved = site.port(RESERVED.0)?;
+    let address: Ipv4Addr = RESERVED.1.parse()?;
+    // Whatever it asks for.
+    let wish = Message::new(DISCOVER, Asker::Bios, reserved.mac, 1).with(50, &[10, 77, 0, 120]);
+    assert_eq!(reserved.ask(&wish).await?.context("no offer")?.yiaddr, address);
+    assert_eq!(reserved.lease(Asker::Bios, 2).await?.yiaddr, address);
+
+    let port = site.port("02:00:00:00:30:01")?;
+    let taken = port.lease(Asker::System, 3).await?.yiaddr;
+    // INFORM: settings and no lease.
+    port.take(taken)?;
+    let inform = with_ciaddr(&Message::new(8, Asker::System, port.mac, 4), taken);
+    let ack = port
+        .ask_bytes(&inform, 4, BROADCAST)
+        .await?
+        .context("no answer to INFORM")?;
+    assert_eq!((ack.kind(), ack.yiaddr), (ACK, Ipv4Addr::UNSPECIFIED));
+    assert_eq!(ack.option(51), None);
+    port.drop_addresses()?;
+    // DECLINE: somebody else has the address, and nobody gets it for a while.
+    let decline = Message::new(4, Asker::System, port.mac, 5)
+        .with(50, &taken.octets())
+        .with(54, &[10, 77, 0, 1]);
+    port.socket(68)?.send_to(&decline.bytes(), BROADCAST).await?;
+    site.wait_answer(port.mac, "decline:declined").await?;
+    assert_ne!(port.lease(Asker::System, 6).await?.yiaddr, taken);
+    let other = site.port("02:00:00:00:30:02")?;
+    let wish = Message::new(DISCOVER, Asker::Bios, other.mac, 7).with(50, &taken.octets());
+    assert_ne!(other.ask(&wish).await?.context("no offer")?.yiaddr, taken);
+    // A stranger cannot take addresses of others out of use.
+    let theft = Message::new(4, Asker::System, other.mac, 8)
+        .with(50, &address.octets())
+        .with(54, &[10, 77, 0, 1]);
+    other.socket(68)?.send_to(&theft.bytes(), BROADCAST).await?;
+    site.wait_answer(other.mac, "decline:unknown-binding").await?;
+    assert_eq!(reserved.lease(Asker::Bios, 9).await?.yiaddr, address);
+    // A REQUEST that chose another server is none of our business.
+    let elsewhere = Message::new(REQUEST, Asker::Bios, other.mac, 10)
+        .with(50, &[10, 77, 0, 9])
+        .with(54, &[10, 77, 0, 99]);
+    assert!(other.ask(&elsewhere).await?.is_none());
+    Ok(())
+}

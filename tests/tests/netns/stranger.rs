@@ -1,0 +1,447 @@
+//! The stranger of `docs/security.md`: on the provisioning network, knows the machine's MAC and address, has no
+//! credential. One test for each row of its table.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use e2e::sim::dhcp::Asker;
+use inventory_api::agent::{ClaimRequest, ClaimResponse};
+use inventory_api::boot::BootArgs;
+use inventory_api::{Mac, Problem};
+use serde_json::Value;
+
+use crate::capture::{Capture, is_ipv4};
+use crate::port::Port;
+use crate::site::Site;
+
+const MACHINE: &str = "02:00:00:00:90:01";
+const STRANGER: &str = "02:00:00:00:90:66";
+
+/// Fetches the boot script of `mac`: text and status.
+fn script(port: &Port, mac: Mac) -> Result<(String, u16)> {
+    let (body, code) = port.curl(&[&format!("http://10.77.0.1:8067/boot.ipxe?mac={mac}")])?;
+    Ok((String::from_utf8(body)?, code))
+}
+
+/// The boot arguments in a script for the mini-os.
+fn boot_args(script: &str) -> Result<BootArgs> {
+    let line = script.lines().find(|l| l.starts_with("kernel "));
+    Ok(BootArgs::parse(
+        line.with_context(|| format!("no mini-os in {script}"))?,
+    )?)
+}
+
+/// A key that somebody speaks with.
+struct Key {
+    pair: rcgen::KeyPair,
+    files: PathBuf,
+}
+
+/// A machine certificate in the hands of who claimed it.
+struct Identity {
+    claimed: ClaimResponse,
+    arguments: Vec<String>,
+}
+
+impl Key {
+    fn new(site: &Site, name: &str) -> Result<Key> {
+        Ok(Key {
+            pair: rcgen::KeyPair::generate()?,
+            files: site.directory().join(name),
+        })
+    }
+
+    /// `POST claim` from `port`.
+    fn claim(&self, site: &Site, port: &Port, mac: Mac, ticket: &str) -> Result<Result<Identity, Problem>> {
+        let csr = rcgen::CertificateParams::default().serialize_request(&self.pair)?;
+        let claim = ClaimRequest {
+            ticket: ticket.to_owned(),
+            csr_pem: csr.pem()?,
+            boot_mac: mac,
+            agent_version: "test".to_owned(),
+        };
+        let ca = site.server.ca_file().to_string_lossy().into_owned();
+        let body = serde_json::to_string(&claim)?;
+        let (answer, code) = port.curl(&[
+            "--cacert",
+            &ca,
+            "-d",
+            &body,
+            "https://10.77.0.1:8443/agent/v1/claim",
+        ])?;
+        if code != 200 {
+            return Ok(Err(serde_json::from_slice(&answer)?));
+        }
+        let claimed: ClaimResponse = serde_json::from_slice(&answer)?;
+        let (certificate, key) = (self.files.with_extension("crt"), self.files.with_extension("key"));
+        std::fs::write(&certificate, &claimed.certificate_pem)?;
+        std::fs::write(&key, self.pair.serialize_pem())?;
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        let arguments = [
+            "--cacert",
+            &ca,
+            "--cert",
+            &text(&certificate),
+            "--key",
+            &text(&key),
+        ];
+        Ok(Ok(Identity {
+            claimed,
+            arguments: arguments.map(str::to_owned).to_vec(),
+        }))
+    }
+}
+
+impl Identity {
+    /// Asks something with the certificate: the answer's JSON and the status.
+    fn ask(&self, port: &Port, path: &str, more: &[&str]) -> Result<(Value, u16)> {
+        let url = format!("https://10.77.0.1:8443/agent/v1/{path}");
+        let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        arguments.extend(more);
+        arguments.push(&url);
+        let (body, code) = port.curl(&arguments)?;
+        Ok((serde_json::from_slice(&body).unwrap_or(Value::Null), code))
+    }
+}
+
+fn refused(claimed: Result<Identity, Problem>) -> Result<String> {
+    match claimed {
+        Ok(_) => anyhow::bail!("the claim was accepted"),
+        Err(problem) => Ok(problem.code),
+    }
+}
+
+/// A machine that booted up to its script, and a stranger with an address of its own.
+async fn scene(site: &Site) -> Result<(Port, Port, String)> {
+    let (machine, stranger) = (site.port(MACHINE)?, site.port(STRANGER)?);
+    machine.boot(Asker::Ipxe, 1).await?;
+    stranger.boot(Asker::System, 2).await?;
+    let (text, code) = script(&machine, machine.mac)?;
+    ensure!(code == 200, "the machine gets its script: {code} {text}");
+    Ok((machine, stranger, boot_args(&text)?.ticket))
+}
+
+/// The stranger takes the machine's MAC and gets its address by DHCP, as nobody on a shared wire can prevent.
+fn spoof(stranger: Port, as_mac: Mac) -> Result<Port> {
+    stranger.drop_addresses()?;
+    stranger.ns.run(|| {
+        e2e::netns::ip("link set eth0 down")?;
+        e2e::netns::ip(&format!("link set eth0 address {as_mac}"))?;
+        e2e::netns::ip("link set eth0 up").map(drop)
+    })?;
+    Ok(Port {
+        ns: stranger.ns,
+        mac: as_mac,
+    })
+}
+
+/// Row "DHCP, TFTP": everything is in clear and nothing in it is secret.
+#[tokio::test]
+async fn dhcp_and_tftp_carry_no_secret() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let machine = site.port(MACHINE)?;
+    let capture = Capture::start(&machine)?;
+    machine.boot(Asker::Uefi, 1).await?;
+    let got = machine.run("curl", &["-sS", "-m", "15", "tftp://10.77.0.1/snponly.efi"])?;
+    ensure!(
+        got.stdout == std::fs::read("/usr/lib/ipxe/snponly.efi")?,
+        "Debian's file, byte for byte"
+    );
+    machine.boot(Asker::Ipxe, 2).await?;
+    let frames = capture.frames();
+    let count = frames.iter().filter(|f| is_ipv4(f)).count();
+    ensure!(count > 100, "the capture has the transfer, not {count} packets");
+    let ticket = boot_args(&script(&machine, machine.mac)?.0)?.ticket;
+    // A second boot, when a ticket exists.
+    machine.boot(Asker::Bios, 3).await?;
+    let all: Vec<u8> = frames
+        .into_iter()
+        .chain(capture.frames().into_iter().filter(udp))
+        .flatten()
+        .collect();
+    for secret in [ticket.as_str(), site.server.token(), "PRIVATE KEY"] {
+        ensure!(!holds(&all, secret), "a secret in clear");
+    }
+    Ok(())
+}
+
+fn udp(frame: &Vec<u8>) -> bool {
+    is_ipv4(frame) && frame[23] == 17
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// Row "boot script": from an address that does not hold the lease it is refused, and people see that somebody tried.
+#[tokio::test]
+async fn a_boot_script_is_for_the_address_of_the_lease() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger) = (site.port(MACHINE)?, site.port(STRANGER)?);
+    let machines = machine.boot(Asker::Ipxe, 1).await?;
+    let strangers = stranger.boot(Asker::System, 2).await?;
+    let nobody: Mac = "02:00:00:00:90:99".parse().map_err(|e| anyhow::anyhow!("{e}"))?;
+    for mac in [machine.mac, nobody] {
+        let (text, code) = script(&stranger, mac)?;
+        assert_eq!(code, 403, "{text}");
+        assert!(!text.contains("slipway.") && !text.contains("#!ipxe"), "{text}");
+    }
+    assert!(
+        site.server.api()?.machines().await?.is_empty(),
+        "a refused question makes no machine"
+    );
+    let said = site.explain(machine.mac)?;
+    assert!(
+        said.contains("403") && said.contains(&strangers.to_string()),
+        "who tried and from where: {said}"
+    );
+    assert!(said.contains("does not hold"), "and what it means: {said}");
+    assert!(site.server.log().contains("boot script refused"));
+    // An address that nobody leased.
+    stranger.drop_addresses()?;
+    stranger.take("10.77.0.77".parse()?)?;
+    assert_eq!(script(&stranger, machine.mac)?.1, 403);
+    // The machine itself.
+    assert_eq!(script(&machine, machine.mac)?.1, 200);
+    assert_eq!(
+        script(&machine, stranger.mac)?.1,
+        403,
+        "nor may it ask for another one"
+    );
+    // When its lease has ended by RELEASE, its address gets nothing any more.
+    let mut release = e2e::sim::dhcp::Message::new(7, Asker::System, machine.mac, 3).bytes();
+    release[12..16].copy_from_slice(&machines.octets());
+    machine.socket(68)?.send_to(&release, "10.77.0.1:67").await?;
+    site.wait_answer(machine.mac, "release:released").await?;
+    assert_eq!(script(&machine, machine.mac)?.1, 403);
+    Ok(())
+}
+
+/// Row "boot script": a ticket is of no use from another address, with another MAC, or invented. (That it ends after its
+/// lifetime is tested where the clock is an argument: inventory/tests/server/claims.rs.)
+#[tokio::test]
+async fn a_ticket_is_bound_to_its_lease_and_replaced_by_the_next() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger, ticket) = scene(&site).await?;
+    let (own, theirs) = (Key::new(&site, "own")?, Key::new(&site, "theirs")?);
+    assert_eq!(
+        refused(theirs.claim(&site, &stranger, machine.mac, &ticket)?)?,
+        "ticket-address"
+    );
+    assert_eq!(
+        refused(theirs.claim(&site, &machine, stranger.mac, &ticket)?)?,
+        "ticket-address"
+    );
+    assert_eq!(
+        refused(theirs.claim(&site, &stranger, machine.mac, &"A".repeat(ticket.len()))?)?,
+        "ticket-unknown"
+    );
+    // The failed attempts used nothing up.
+    let next = boot_args(&script(&machine, machine.mac)?.0)?.ticket;
+    assert_ne!(next, ticket, "made for one script");
+    let claimed = own.claim(&site, &machine, machine.mac, &next)?;
+    let identity = claimed.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    assert_eq!(identity.ask(&machine, "assignment", &[])?.1, 200);
+    assert!(
+        !site.server.log().contains(&ticket) && !site.server.log().contains(&next),
+        "no ticket in a log"
+    );
+    Ok(())
+}
+
+/// Row "kernel, initramfs, site archive": public, with our certificate and not its key.
+#[tokio::test]
+async fn boot_files_have_the_certificate_and_no_key() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let stranger = site.port(STRANGER)?;
+    stranger.boot(Asker::System, 1).await?;
+    let (archive, code) = stranger.curl(&["http://10.77.0.1:8067/boot/site"])?;
+    assert_eq!(code, 200);
+    let certificate = std::fs::read_to_string(site.server.ca_file())?;
+    assert!(
+        holds(&archive, certificate.trim_end()),
+        "the certificate that agents trust"
+    );
+    for secret in ["PRIVATE KEY", site.server.token()] {
+        assert!(!holds(&archive, secret));
+    }
+    Ok(())
+}
+
+/// Row "claim": a thief of the ticket who holds the address and is faster gets a certificate, but not unseen: the
+/// machine's own claim is the alarm, and stops everything.
+#[tokio::test]
+async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger, ticket) = scene(&site).await?;
+    let thief = spoof(stranger, machine.mac)?;
+    thief.boot(Asker::System, 3).await?;
+    let (own, theirs) = (Key::new(&site, "own")?, Key::new(&site, "theirs")?);
+    let stolen = theirs
+        .claim(&site, &thief, machine.mac, &ticket)?
+        .map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    assert_eq!(
+        stolen.ask(&thief, "assignment", &[])?.1,
+        200,
+        "what the page admits"
+    );
+    // The bridge sends the machine's frames to whoever spoke last: the machine speaks.
+    machine.lease(Asker::System, 4).await?;
+    assert_eq!(
+        refused(own.claim(&site, &machine, machine.mac, &ticket)?)?,
+        "ticket-used"
+    );
+    let (problem, code) = stolen.ask(&machine, "assignment", &[])?;
+    assert_eq!(
+        (code, problem["type"].as_str()),
+        (403, Some("certificate-revoked"))
+    );
+    let id = stolen.claimed.machine.to_string();
+    let detail = site.server.api()?.machine(&id).await?;
+    assert_eq!(
+        detail.machine.status.state, "quarantined",
+        "{}",
+        detail.machine.status.sentence
+    );
+    let history = site.server.api()?.history(&id).await?;
+    assert!(
+        history.iter().any(|entry| entry.event == "security-alarm"),
+        "{history:?}"
+    );
+    // Neither of them gets any further.
+    assert!(script(&machine, machine.mac)?.0.find("slipway.ticket").is_none());
+    Ok(())
+}
+
+/// Row "claim": a stranger who takes the address and fetches a script of their own makes the machine's ticket void. The
+/// machine's claim is then the alarm.
+#[tokio::test]
+async fn a_script_fetched_by_somebody_else_is_seen() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger, ticket) = scene(&site).await?;
+    let thief = spoof(stranger, machine.mac)?;
+    thief.boot(Asker::Ipxe, 3).await?;
+    let (text, code) = script(&thief, machine.mac)?;
+    assert_eq!(
+        code, 200,
+        "what the page admits: who holds the lease reads the script"
+    );
+    let (own, theirs) = (Key::new(&site, "own")?, Key::new(&site, "theirs")?);
+    let stolen = theirs.claim(&site, &thief, machine.mac, &boot_args(&text)?.ticket)?;
+    let stolen = stolen.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    machine.lease(Asker::System, 4).await?;
+    assert_eq!(
+        refused(own.claim(&site, &machine, machine.mac, &ticket)?)?,
+        "ticket-replaced"
+    );
+    let id = stolen.claimed.machine.to_string();
+    let detail = site.server.api()?.machine(&id).await?;
+    assert_eq!(
+        detail.machine.status.state, "quarantined",
+        "{}",
+        detail.machine.status.sentence
+    );
+    assert_eq!(stolen.ask(&machine, "assignment", &[])?.1, 403);
+    Ok(())
+}
+
+/// Rows "report, plan, steps" and "resident agent": nothing without the machine's own certificate.
+#[tokio::test]
+async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger, ticket) = scene(&site).await?;
+    let (own, theirs) = (Key::new(&site, "own")?, Key::new(&site, "theirs")?);
+    let own = own
+        .claim(&site, &machine, machine.mac, &ticket)?
+        .map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    // The stranger's best: a certificate as a machine of its own. It speaks for that one only.
+    let ticket = boot_args(&script(&stranger, stranger.mac)?.0)?.ticket;
+    let theirs = theirs
+        .claim(&site, &stranger, stranger.mac, &ticket)?
+        .map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    assert_ne!(own.claimed.machine, theirs.claimed.machine);
+    let (assignment, code) = theirs.ask(&stranger, "assignment", &[])?;
+    assert_eq!(code, 200);
+    assert!(!assignment.to_string().contains(&own.claimed.machine.to_string()));
+    let (_, closed) = site.image("closed-1")?;
+    for digest in [closed, site.image("open-1")?.1] {
+        let (_, code) = theirs.ask(&stranger, &format!("images/{digest}"), &[])?;
+        assert_eq!(code, 404, "an image of no plan of its own");
+    }
+    // A certificate that somebody made for themselves, with the machine's name in it.
+    let mut forged = rcgen::CertificateParams::default();
+    forged.distinguished_name = rcgen::DistinguishedName::new();
+    forged
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, own.claimed.machine.to_string());
+    let pair = rcgen::KeyPair::generate()?;
+    let files = site.directory().join("forged");
+    std::fs::write(files.with_extension("crt"), forged.self_signed(&pair)?.pem())?;
+    std::fs::write(files.with_extension("key"), pair.serialize_pem())?;
+    let text = |extension: &str| files.with_extension(extension).to_string_lossy().into_owned();
+    let ca = site.server.ca_file().to_string_lossy().into_owned();
+    let output = stranger.run(
+        "curl",
+        &[
+            "-s",
+            "-m",
+            "5",
+            "--cacert",
+            &ca,
+            "--cert",
+            &text("crt"),
+            "--key",
+            &text("key"),
+            "https://10.77.0.1:8443/agent/v1/assignment",
+        ],
+    )?;
+    assert!(
+        !output.status.success() && output.stdout.is_empty(),
+        "refused in the handshake"
+    );
+    // The stolen certificate without its key is no use either; and a newer claim ends the older identity.
+    let again = boot_args(&script(&machine, machine.mac)?.0)?.ticket;
+    let newer = Key::new(&site, "newer")?.claim(&site, &machine, machine.mac, &again)?;
+    let newer = newer.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    assert_eq!(
+        own.ask(&machine, "assignment", &[])?.1,
+        403,
+        "one identity at a time"
+    );
+    assert_eq!(newer.ask(&machine, "assignment", &[])?.1, 200);
+    Ok(())
+}
+
+/// Row "image": a public one is open to read, another one is not there for who has no plan with it.
+#[tokio::test]
+async fn a_private_image_is_not_served_in_clear() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let stranger = site.port(STRANGER)?;
+    stranger.boot(Asker::System, 1).await?;
+    for (folder, expected) in [("open-1", 200), ("closed-1", 404)] {
+        let (_, digest) = site.image(folder)?;
+        let (_, code) = stranger.curl(&[
+            "-o",
+            "/dev/null",
+            &format!("http://10.77.0.1:8067/images/{digest}"),
+        ])?;
+        assert_eq!(code, expected, "{folder}");
+    }
+    Ok(())
+}
