@@ -91,12 +91,14 @@ fn silent(reason: Silence) -> Decision {
     }
 }
 
-/// The network a client is on: by the relay's link address, else the local one among `networks` (those that are
-/// served through the interface the message came in by).
+/// The network a client is on: by the relay's link address; without one by the address it has, since a machine behind
+/// a relay renews and releases past it (RFC 2131, 4.3.6); else the local one among `networks` (those that are served
+/// through the interface the message came in by).
 pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Option<&'a Network> {
+    let of = |ip| networks.iter().find(|network| network.subnet().contains(&ip));
     match client.link() {
-        Some(link) => networks.iter().find(|network| network.subnet().contains(&link)),
-        None => networks.iter().find(|network| network.is_local()),
+        Some(link) => of(link),
+        None => of(client.ciaddr).or_else(|| networks.iter().find(|network| network.is_local())),
     }
 }
 

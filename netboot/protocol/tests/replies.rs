@@ -408,6 +408,12 @@ fn the_link_decides_the_network() {
     assert_eq!(name(&asked).as_deref(), Some("far"));
     asked[24..28].copy_from_slice(&[10, 8, 0, 1]);
     assert_eq!(name(&asked), None, "a relay of somebody else");
+    // It renews by itself, past the relay.
+    let mut renew = message(3, &[]);
+    renew[12..16].copy_from_slice(&[10, 9, 0, 9]);
+    assert_eq!(name(&renew).as_deref(), Some("far"));
+    renew[12..16].copy_from_slice(&[10, 0, 0, 101]);
+    assert_eq!(name(&renew).as_deref(), Some("lab"));
 }
 
 proptest! {
