@@ -127,7 +127,11 @@ pub fn status_sentence(state: &State) -> String {
                 DiskState::Partial => "Its disk holds half an installation.",
                 DiskState::Installed => "The installed system is on its disk.",
             };
-            let stop = if f.detail.ends_with(['.', '!', '?']) { "" } else { "." };
+            let stop = if f.detail.ends_with(['.', '!', '?']) {
+                ""
+            } else {
+                "."
+            };
             format!(
                 "{stage} failed ({}): {}{stop} {disk} Retry when the cause is gone.",
                 f.reason, f.detail

@@ -94,6 +94,17 @@ impl Service {
                 Some(_) | None => Err(ticket_used(&id)),
             };
         }
+        let at_home = IpAddr::V4(ticket.ip) == peer || (core.config.boot.simulated && peer.is_loopback());
+        // A script is fetched anew only by a machine that boots anew, and then nobody holds the older ticket any more.
+        let both_live = ticket.void && at_home && ticket.mac == claim.boot_mac && now < ticket.expires_at;
+        if both_live && change.newer_ticket_claimed(&digest).await.map_err(of_store)? {
+            drop(change);
+            let detail = format!(
+                "{} ({}) claimed its boot ticket after somebody had fetched a newer one in its place and claimed that.",
+                ticket.mac, ticket.ip
+            );
+            return Err(self.alarm(&ticket, peer, "ticket-replaced", detail).await);
+        }
         if ticket.void || now >= ticket.expires_at {
             tracing::warn!(machine = %id, %peer, "a claim with an old ticket was refused");
             return Err(problem(
@@ -103,7 +114,6 @@ impl Service {
                 "the boot ticket is too old or was replaced by a newer boot script: boot the machine again",
             ));
         }
-        let at_home = IpAddr::V4(ticket.ip) == peer || (core.config.boot.simulated && peer.is_loopback());
         if !at_home || ticket.mac != claim.boot_mac {
             tracing::warn!(machine = %id, %peer, lease = %ticket.ip, mac = %claim.boot_mac,
                 "a claim from another address than its ticket's was refused");
@@ -145,20 +155,38 @@ impl Service {
         Ok(response(issued.pem))
     }
 
-    /// Somebody else holds the ticket too: an alarm, whose consequence the state decides.
+    /// Somebody else holds the ticket too.
     async fn second_claim(&self, ticket: &TicketRow, peer: IpAddr) -> Problem {
-        tracing::error!(machine = %ticket.machine, %peer, "ALARM: a boot ticket was claimed with a second key");
+        let detail = format!(
+            "A boot ticket that was handed to {} ({}) was claimed a second time, with another key, from {peer}.",
+            ticket.mac, ticket.ip
+        );
+        self.alarm(ticket, peer, "ticket-used", detail).await
+    }
+
+    /// Two parties speak for one machine: an alarm, whose consequence the state decides.
+    async fn alarm(&self, ticket: &TicketRow, peer: IpAddr, code: &'static str, detail: String) -> Problem {
+        tracing::error!(machine = %ticket.machine, %peer, code, "ALARM: two parties claim to be one machine");
         let event = Event::SecurityAlarm {
-            code: "ticket-used".into(),
-            detail: format!(
-                "A boot ticket that was handed to {} ({}) was claimed a second time, with another key, from {peer}.",
-                ticket.mac, ticket.ip
-            ),
+            code: code.into(),
+            detail,
         };
         match advance(&self.core, &ticket.machine, event, AGENT).await {
-            Ok(_) => ticket_used(&ticket.machine),
             Err(AdvanceError::Store(error)) => of_store(error),
-            Err(AdvanceError::Refused(_) | AdvanceError::UnknownMachine(_)) => ticket_used(&ticket.machine),
+            Ok(_) | Err(AdvanceError::Refused(_) | AdvanceError::UnknownMachine(_))
+                if code == "ticket-used" =>
+            {
+                ticket_used(&ticket.machine)
+            }
+            Ok(_) | Err(AdvanceError::Refused(_) | AdvanceError::UnknownMachine(_)) => problem(
+                409,
+                code,
+                "Ticket was replaced",
+                format!(
+                    "somebody fetched a newer boot script for machine {} and claimed its ticket",
+                    ticket.machine
+                ),
+            ),
         }
     }
 

@@ -69,6 +69,17 @@ pub fn diagnose(mac: Mac, events: &[BootEvent], machine: Option<&MachineStatus>,
             "It broke off {file} after {bytes} bytes of TFTP. Once is normal (firmware asks for the size first); again and \
              again it is a bad link or a packet size that does not pass."
         ),
+        BootEventKind::Http {
+            status: 403, path, ..
+        } => {
+            let from = last
+                .ip
+                .map_or_else(|| "an address".to_owned(), |ip| ip.to_string());
+            format!(
+                "{from} asked for its {path} and was refused: that address does not hold this machine's lease. Either \
+                 somebody tries to speak for it, or it uses an address that it did not get from this server."
+            )
+        }
         BootEventKind::Http { path, status, .. } if *status >= 400 => {
             format!(
                 "It asked for {path} and got status {status}: a file is missing on the server, or it is to be left alone."
@@ -126,6 +137,13 @@ mod tests {
                 complete,
             })
         };
+        let http = |status| {
+            event(BootEventKind::Http {
+                path: "/boot.ipxe".into(),
+                bytes: 0,
+                status,
+            })
+        };
         let soon = UnixMs(1000);
         let late = UnixMs(100_000);
         let cases = [
@@ -136,6 +154,8 @@ mod tests {
             (vec![dhcp("not-pxe")], soon, "deliberately not answered: not-pxe"),
             (vec![dhcp("ack"), tftp(false)], soon, "broke off"),
             (vec![dhcp("ack"), tftp(true)], late, "no driver"),
+            (vec![http(403)], soon, "does not hold this machine's lease"),
+            (vec![http(404)], soon, "a file is missing"),
         ];
         for (events, now, expected) in cases {
             let text = diagnose(mac, &events, None, now);

@@ -130,6 +130,18 @@ impl Change {
         .transpose()
     }
 
+    /// Whether a ticket of the same machine that was made later was claimed.
+    pub async fn newer_ticket_claimed(&mut self, digest: &[u8; 32]) -> Result<bool, StoreError> {
+        let claimed: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM tickets AS newer JOIN tickets AS this ON this.digest = $1
+                WHERE newer.machine = this.machine AND newer.rowid > this.rowid AND newer.key_digest IS NOT NULL",
+        )
+        .bind(digest.as_slice())
+        .fetch_one(self.connection())
+        .await?;
+        Ok(claimed > 0)
+    }
+
     /// Marks a ticket as claimed by a key, for which a certificate was given.
     pub async fn claim_ticket(
         &mut self,

@@ -107,6 +107,22 @@ async fn a_ticket_is_refused_when_unknown_old_or_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_claim_after_somebody_fetched_and_claimed_a_newer_ticket_is_an_alarm() {
+    let site = Site::new().await;
+    let machines = site.ticket(NIC, HOME).await;
+    let strangers = site.ticket(NIC, HOME).await;
+    let stranger = site.claim(&strangers, &Key::new(), None).await.unwrap();
+    // From elsewhere it proves nothing: an old ticket that was overheard.
+    let elsewhere = Some(Ipv4Addr::new(127, 0, 0, 2));
+    let problem = site.claim(&machines, &Key::new(), elsewhere).await.unwrap_err();
+    assert_eq!(problem.code, "ticket-expired");
+    let problem = site.claim(&machines, &Key::new(), None).await.unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.status), ("ticket-replaced", 409));
+    let error = stranger.report(&site, RunsOn::MiniOs).await.unwrap_err();
+    assert_eq!(error.code, "certificate-revoked");
+}
+
+#[tokio::test]
 async fn a_newer_claim_revokes_the_older_certificate() {
     let site = Site::new().await;
     let before = site.boot(NIC).await;
