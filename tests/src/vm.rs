@@ -54,6 +54,8 @@ pub struct VmSpec {
     pub firmware: Firmware,
     /// Memory in MiB.
     pub memory_mib: u32,
+    /// Number of memory modules that it is in.
+    pub dimms: u32,
     /// MAC of its network card.
     pub mac: String,
     /// Serial number of its disk.
@@ -72,6 +74,7 @@ impl VmSpec {
             name: name.to_owned(),
             firmware,
             memory_mib: 1024,
+            dimms: 1,
             mac: format!("52:54:00:77:00:{last:02x}"),
             disk_serial: format!("DISK-{}", name.to_uppercase()),
             disk_bytes: 6 << 30,
@@ -108,6 +111,12 @@ impl Vm {
                 directory.path().join("vars.fd"),
             )
             .context("copying OVMF_VARS_4M.fd: is the package ovmf installed?")?;
+        }
+        for index in (0..spec.dimms).filter(|_| spec.dimms > 1) {
+            std::fs::write(
+                directory.path().join(format!("dimm{index}.bin")),
+                dimm(&spec, index),
+            )?;
         }
         Ok(Vm {
             spec,
@@ -232,10 +241,19 @@ impl Vm {
             "-smbios",
             format!("type=3,manufacturer=Slipway,version=1,serial=C{serial},asset=A-1"),
         );
-        add(
-            "-smbios",
-            format!("type=17,loc_pfx=DIMM,bank=B,manufacturer=Samsung,serial=M{serial},part=M393,speed=3200"),
-        );
+        // QEMU itself makes one module of anything below 16 GiB.
+        if spec.dimms > 1 {
+            for index in 0..spec.dimms {
+                add("-smbios", format!("file={}", path(&format!("dimm{index}.bin"))));
+            }
+        } else {
+            add(
+                "-smbios",
+                format!(
+                    "type=17,loc_pfx=DIMM,bank=B,manufacturer=Samsung,serial=M{serial},part=M393,speed=3200"
+                ),
+            );
+        }
         let socket = |name: &str| format!("path={},server=on,wait=off", path(name));
         // One log for each power-on, so that a wait does not find the text of the boot before.
         let log = self.console_path();
@@ -366,6 +384,44 @@ impl Vm {
 fn uuid_of(mac: &str) -> String {
     let digits: String = mac.chars().filter(|c| *c != ':').collect();
     format!("51495057-4159-4000-8000-{digits}")
+}
+
+/// One memory module as SMBIOS type 17 (specification 3.6, 7.18; the layout of version 2.8).
+fn dimm(spec: &VmSpec, index: u32) -> Vec<u8> {
+    const LENGTH: u8 = 0x28;
+    let mut bytes = vec![17, LENGTH];
+    let mut word = |value: u16| bytes.extend(value.to_le_bytes());
+    word(0x1100 + index as u16); // handle
+    word(0x1000); // QEMU's physical memory array
+    word(0xfffe); // no error information
+    word(72); // total width, with ECC
+    word(64); // data width
+    word((spec.memory_mib / spec.dimms) as u16); // MiB, below 32 GiB
+    // Form factor DIMM, no set, strings 1 and 2 for slot and bank, DDR4, synchronous.
+    bytes.extend([9, 0, 1, 2, 0x1a, 0x80, 0]);
+    bytes.extend(3200u16.to_le_bytes());
+    // Strings for maker, serial number, asset tag (none), part; two ranks.
+    bytes.extend([3, 4, 0, 5, 2]);
+    bytes.extend(0u32.to_le_bytes());
+    bytes.extend(3200u16.to_le_bytes());
+    for millivolts in [1200u16; 3] {
+        bytes.extend(millivolts.to_le_bytes());
+    }
+    debug_assert_eq!(bytes.len(), usize::from(LENGTH));
+    let slot = char::from(b'A' + index as u8);
+    let strings = [
+        format!("DIMM_{slot}1"),
+        format!("NODE 0 CHANNEL {index}"),
+        "Samsung".to_owned(),
+        format!("M{}-{slot}", spec.system_serial()),
+        "M393A2K43DB3-CWE".to_owned(),
+    ];
+    for text in strings {
+        bytes.extend(text.bytes());
+        bytes.push(0);
+    }
+    bytes.push(0);
+    bytes
 }
 
 /// "kvm" where a guest really runs with it, else software emulation. /dev/kvm alone proves nothing: there are hosts

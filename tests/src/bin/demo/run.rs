@@ -60,7 +60,10 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
     let mut screen = Screen::new();
     screen.print("Slipway demo: a server with an empty disk is powered on, and nobody touches it.\n");
 
-    let spec = VmSpec::new("demo", firmware);
+    let spec = VmSpec {
+        dimms: 2,
+        ..VmSpec::new("demo", firmware)
+    };
     let server = Server::start(ServerSpec {
         directory: data.clone(),
         mini_os,
@@ -150,6 +153,7 @@ fn wanted(spec: &VmSpec) -> DeployRequest {
             product: Some("Virtual Server".to_owned()),
             serial: Some(spec.system_serial()),
             memory_bytes: Some(u64::from(spec.memory_mib) << 20),
+            dimms: Some(spec.dimms),
             disks: vec![ExpectedDisks {
                 count: 1,
                 min_bytes: Some(spec.disk_bytes),
@@ -199,8 +203,9 @@ impl Demo {
         self.vm.power_on()?;
         (self.began, self.began_at, self.heard) = (Instant::now(), now(), Instant::now());
         let text = format!(
-            "{name}, {speed}; {} MiB memory, empty disk of {}, MAC {}, serial {}",
+            "{name}, {speed}\n{} MiB memory in {} modules, empty disk of {}, MAC {}, serial {}",
             spec.memory_mib,
+            spec.dimms,
             bytes(spec.disk_bytes),
             spec.mac,
             spec.system_serial()

@@ -30,6 +30,7 @@ pub struct Stages {
     last_seq: i64,
     console: usize,
     kernels: u32,
+    claimed: bool,
     write_began: Option<UnixMs>,
 }
 
@@ -106,7 +107,7 @@ impl Stages {
                     }
                 }
                 "step-starting" => {
-                    tell("install", format!("{}{}", entry.sentence, of_all(detail)));
+                    tell("install", step(&entry.sentence, detail));
                     if entry.sentence.contains("write-image") {
                         self.write_began = Some(entry.at);
                     }
@@ -129,7 +130,7 @@ impl Stages {
         news
     }
 
-    /// What is new on the serial console: kernels that start, and what the agent says in the mini-os.
+    /// What is new on the serial console: kernels that start, and what the agent says until it speaks to the server.
     pub fn console(&mut self, all: &str, now: UnixMs) -> Vec<News> {
         let mut news = Vec::new();
         let mut tell = |stage, text: String| news.push(News { at: now, stage, text });
@@ -147,8 +148,11 @@ impl Stages {
                     _ => tell("local boot", format!("Linux {version} starts from the disk")),
                 }
             } else if self.kernels == 1
+                && !self.claimed
                 && let Some(said) = said_by_agent(&line)
             {
+                // From here on the server knows what the console says.
+                self.claimed = said.starts_with("server: ");
                 tell("console", said.to_owned());
             }
         }
@@ -213,11 +217,21 @@ fn packet(event: &BootEvent) -> Option<(&'static str, String)> {
     })
 }
 
-fn of_all(detail: &MachineDetail) -> String {
-    detail
-        .plan
-        .as_ref()
-        .map_or(String::new(), |plan| format!(" ({} in all)", plan.steps.len()))
+/// "Step 5 began: bootloader." with the number of all.
+fn step(sentence: &str, detail: &MachineDetail) -> String {
+    let parts = sentence
+        .strip_prefix("Step ")
+        .and_then(|s| s.split_once(" began: "));
+    match (parts, &detail.plan) {
+        (Some((number, name)), Some(plan)) => {
+            format!(
+                "step {number}/{} {}",
+                plan.steps.len(),
+                name.trim_end_matches('.')
+            )
+        }
+        _ => sentence.to_owned(),
+    }
 }
 
 fn written(detail: &MachineDetail, began: UnixMs, ended: UnixMs) -> String {
