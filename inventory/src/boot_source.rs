@@ -120,6 +120,7 @@ impl Boot {
                     ip,
                     expires_at: now.plus_seconds(core.config.boot.ticket_seconds),
                     void: false,
+                    alarmed: false,
                     key_digest: None,
                     certificate: None,
                 };

@@ -205,6 +205,18 @@ pub struct VerifyRequest {
     pub mounts: Vec<Mount>,
 }
 
+impl VerifyRequest {
+    /// The name of each [`VerifiedItem`] that a verification must hold, in no order.
+    pub fn item_names(&self) -> Vec<String> {
+        let mut names = vec!["hostname".to_owned()];
+        names.extend(self.accounts.iter().map(|a| format!("account {}", a.name)));
+        names.extend(self.cron.iter().map(|c| format!("cron {}", c.name)));
+        names.extend(self.scripts.iter().map(|s| format!("script {}", s.name)));
+        names.extend(self.mounts.iter().map(|m| format!("mount {}", m.path)));
+        names
+    }
+}
+
 /// `POST verification`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
@@ -218,6 +230,21 @@ impl Verification {
     /// True when there is at least one item and all hold.
     pub fn holds(&self) -> bool {
         !self.items.is_empty() && self.items.iter().all(|i| i.ok)
+    }
+
+    /// What does not hold, or was asked for and not looked at. Empty: everything is as asked.
+    pub fn failing(&self, expect: &VerifyRequest) -> Vec<String> {
+        let wrong = self
+            .items
+            .iter()
+            .filter(|i| !i.ok)
+            .map(|i| format!("{}: {}", i.what, i.found));
+        let names = expect.item_names();
+        let unseen = names
+            .iter()
+            .filter(|name| !self.items.iter().any(|i| i.what == **name))
+            .map(|name| format!("{name}: not looked at"));
+        wrong.chain(unseen).collect()
     }
 }
 

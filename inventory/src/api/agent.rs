@@ -64,6 +64,10 @@ impl FromRequestParts<Arc<Service>> for Machine {
         match service.machine_of_certificate(&certificate.serial).await? {
             Some(id) if id == certificate.machine => Ok(Machine(id)),
             Some(_) | None => {
+                let address = peer.as_ref().map(|p| p.address.ip().to_canonical());
+                service
+                    .superseded_certificate(&certificate.serial, address)
+                    .await?;
                 tracing::warn!(machine = %certificate.machine, serial = %certificate.serial,
                     peer = ?peer.map(|p| p.address), "a revoked certificate was refused");
                 Err(problem(

@@ -23,7 +23,7 @@ use super::{Service, planning};
 use crate::advance::{AdvanceError, advance, advance_in, after_commit};
 use crate::problem::{internal, of_advance, of_store, problem};
 use crate::secret;
-use crate::store::{Identity, MachineRow, TicketRow};
+use crate::store::{Change, Identity, MachineRow, TicketRow};
 use crate::tls::SigningRequest;
 
 /// Actor of what agents report.
@@ -83,8 +83,13 @@ impl Service {
         };
         if let Some(claimed) = &ticket.key_digest {
             if *claimed != key_digest {
-                drop(change);
-                return Err(self.second_claim(&ticket, peer).await);
+                let detail = format!(
+                    "A boot ticket that was handed to {} ({}) was claimed a second time, with another key, from {peer}.",
+                    ticket.mac, ticket.ip
+                );
+                self.alarm_about_ticket(change, &digest, &ticket, "ticket-used", detail)
+                    .await?;
+                return Err(ticket_used(&id));
             }
             // The answer was lost: the same key gets the same certificate, unless it is no longer good.
             let serial = ticket.certificate.as_deref().unwrap_or_default();
@@ -98,12 +103,18 @@ impl Service {
         // A script is fetched anew only by a machine that boots anew, and then nobody holds the older ticket any more.
         let both_live = ticket.void && at_home && ticket.mac == claim.boot_mac && now < ticket.expires_at;
         if both_live && change.newer_ticket_claimed(&digest).await.map_err(of_store)? {
-            drop(change);
             let detail = format!(
                 "{} ({}) claimed its boot ticket after somebody had fetched a newer one in its place and claimed that.",
                 ticket.mac, ticket.ip
             );
-            return Err(self.alarm(&ticket, peer, "ticket-replaced", detail).await);
+            self.alarm_about_ticket(change, &digest, &ticket, "ticket-replaced", detail)
+                .await?;
+            return Err(problem(
+                409,
+                "ticket-replaced",
+                "Ticket was replaced",
+                format!("somebody fetched a newer boot script for machine {id} and claimed its ticket"),
+            ));
         }
         if ticket.void || now >= ticket.expires_at {
             tracing::warn!(machine = %id, %peer, "a claim with an old ticket was refused");
@@ -155,39 +166,54 @@ impl Service {
         Ok(response(issued.pem))
     }
 
-    /// Somebody else holds the ticket too.
-    async fn second_claim(&self, ticket: &TicketRow, peer: IpAddr) -> Problem {
-        let detail = format!(
-            "A boot ticket that was handed to {} ({}) was claimed a second time, with another key, from {peer}.",
-            ticket.mac, ticket.ip
-        );
-        self.alarm(ticket, peer, "ticket-used", detail).await
+    /// Somebody else holds a ticket of this machine: an alarm, once a ticket, whose consequence the state decides.
+    async fn alarm_about_ticket(
+        &self,
+        mut change: Change,
+        digest: &[u8; 32],
+        ticket: &TicketRow,
+        code: &'static str,
+        detail: String,
+    ) -> Result<(), Problem> {
+        tracing::error!(machine = %ticket.machine, detail, "ALARM: two hold a boot ticket of one machine");
+        if ticket.alarmed {
+            return Ok(());
+        }
+        change.ticket_alarmed(digest).await.map_err(of_store)?;
+        self.alarm(change, &ticket.machine, code, detail).await
     }
 
-    /// Two parties speak for one machine: an alarm, whose consequence the state decides.
-    async fn alarm(&self, ticket: &TicketRow, peer: IpAddr, code: &'static str, detail: String) -> Problem {
-        tracing::error!(machine = %ticket.machine, %peer, code, "ALARM: two parties claim to be one machine");
+    /// A certificate was shown that a newer claim has replaced. The machine that held it lost its key with its memory when
+    /// it booted again, so two are alive that speak for one machine: an alarm, once a certificate.
+    pub async fn superseded_certificate(&self, serial: &str, peer: Option<IpAddr>) -> Result<(), Problem> {
+        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        let Some(id) = change.take_superseded(serial).await.map_err(of_store)? else {
+            return Ok(());
+        };
+        let peer = peer.map_or("an unknown address".to_owned(), |p| p.to_string());
+        let detail = format!("A machine certificate that a newer claim had replaced was used from {peer}.");
+        tracing::error!(machine = %id, detail, "ALARM: two speak for one machine");
+        self.alarm(change, &id, "identity-used", detail).await
+    }
+
+    async fn alarm(
+        &self,
+        mut change: Change,
+        id: &MachineId,
+        code: &str,
+        detail: String,
+    ) -> Result<(), Problem> {
         let event = Event::SecurityAlarm {
-            code: code.into(),
+            code: code.to_owned(),
             detail,
         };
-        match advance(&self.core, &ticket.machine, event, AGENT).await {
-            Err(AdvanceError::Store(error)) => of_store(error),
-            Ok(_) | Err(AdvanceError::Refused(_) | AdvanceError::UnknownMachine(_))
-                if code == "ticket-used" =>
-            {
-                ticket_used(&ticket.machine)
-            }
-            Ok(_) | Err(AdvanceError::Refused(_) | AdvanceError::UnknownMachine(_)) => problem(
-                409,
-                code,
-                "Ticket was replaced",
-                format!(
-                    "somebody fetched a newer boot script for machine {} and claimed its ticket",
-                    ticket.machine
-                ),
-            ),
-        }
+        let now = self.core.clock.now();
+        let advanced = advance_in(&self.core, &mut change, id, event, AGENT, now)
+            .await
+            .map_err(of_advance)?;
+        change.commit().await.map_err(of_store)?;
+        after_commit(&self.core, &advanced);
+        Ok(())
     }
 
     /// The machine of a certificate that is still good. `None`: unknown or revoked.
@@ -563,16 +589,18 @@ impl Service {
                 "a verification has at most 10000 items",
             ));
         }
-        let mut failing: Vec<String> = verification
-            .items
-            .iter()
-            .filter(|i| !i.ok)
-            .take(20)
-            .map(|i| cut(&format!("{}: {}", i.what, i.found)))
-            .collect();
-        if verification.items.is_empty() {
-            failing.push("nothing was looked at".to_owned());
-        }
+        // What was not looked at does not hold: the plan says what there has to be.
+        let plan = self
+            .core
+            .store
+            .plan_by_id(&verification.plan)
+            .await
+            .map_err(of_store)?;
+        let failing = match plan.filter(|p| p.machine == *id) {
+            Some(plan) => verification.failing(&lifecycle::plan::verify_request(&plan)),
+            None => vec![format!("this machine has no plan {}", verification.plan)],
+        };
+        let failing = failing.iter().take(20).map(|text| cut(text)).collect();
         let now = self.core.clock.now();
         let mut change = self.core.store.begin().await.map_err(of_store)?;
         let event = Event::Verified {

@@ -18,8 +18,10 @@ pub struct TicketRow {
     pub ip: Ipv4Addr,
     /// When it ends.
     pub expires_at: UnixMs,
-    /// A newer boot script replaced it.
+    /// No longer good: dropped, or replaced by the ticket of a newer boot script.
     pub void: bool,
+    /// It has raised its alarm.
+    pub alarmed: bool,
     /// SHA-256 of the public key that claimed it.
     pub key_digest: Option<Vec<u8>>,
     /// Serial number of the certificate that was given for it.
@@ -123,6 +125,7 @@ impl Change {
                 ip: parse("address", row.try_get("ip")?)?,
                 expires_at: UnixMs(row.try_get("expires_at")?),
                 void: row.try_get::<i64, _>("void")? != 0,
+                alarmed: row.try_get::<i64, _>("alarmed")? != 0,
                 key_digest: row.try_get("key_digest")?,
                 certificate: row.try_get("certificate")?,
             })
@@ -140,6 +143,26 @@ impl Change {
         .fetch_one(self.connection())
         .await?;
         Ok(claimed > 0)
+    }
+
+    /// A ticket raises its alarm once: what is sent again and again must not fill the history.
+    pub async fn ticket_alarmed(&mut self, digest: &[u8; 32]) -> Result<(), StoreError> {
+        sqlx::query("UPDATE tickets SET alarmed = 1 WHERE digest = $1")
+            .bind(digest.as_slice())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// The machine of a certificate that a newer claim has replaced. True once for each certificate.
+    pub async fn take_superseded(&mut self, serial: &str) -> Result<Option<MachineId>, StoreError> {
+        let id: Option<String> = sqlx::query_scalar(
+            "UPDATE certificates SET superseded = 0 WHERE serial = $1 AND superseded = 1 RETURNING machine",
+        )
+        .bind(serial)
+        .fetch_optional(self.connection())
+        .await?;
+        id.map(|id| parse("machine id", &id)).transpose()
     }
 
     /// Marks a ticket as claimed by a key, for which a certificate was given.
@@ -167,7 +190,10 @@ impl Change {
         issued_at: UnixMs,
         expires_at: UnixMs,
     ) -> Result<(), StoreError> {
-        self.revoke_certificates(machine).await?;
+        sqlx::query("UPDATE certificates SET revoked = 1, superseded = 1 WHERE machine = $1 AND revoked = 0")
+            .bind(machine.as_str())
+            .execute(self.connection())
+            .await?;
         sqlx::query(
             "INSERT INTO certificates (serial, machine, issued_at, expires_at, pem) VALUES ($1, $2, $3, $4, $5)",
         )

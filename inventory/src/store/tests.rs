@@ -186,6 +186,7 @@ async fn a_newer_certificate_revokes_the_older_and_a_newer_ticket_voids_the_olde
         ip: "10.0.0.9".parse().unwrap(),
         expires_at: UnixMs(100),
         void: false,
+        alarmed: false,
         key_digest: None,
         certificate: None,
     };

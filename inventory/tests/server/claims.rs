@@ -94,14 +94,9 @@ async fn a_ticket_is_refused_when_unknown_old_or_from_elsewhere() {
         "ticket-address"
     );
 
-    let newer = site.ticket(NIC, HOME).await;
-    assert_eq!(
-        site.claim(&args, &Key::new(), None).await.unwrap_err().code,
-        "ticket-expired"
-    );
     site.pass(601);
     assert_eq!(
-        site.claim(&newer, &Key::new(), None).await.unwrap_err().code,
+        site.claim(&args, &Key::new(), None).await.unwrap_err().code,
         "ticket-expired"
     );
 }
@@ -118,22 +113,43 @@ async fn a_claim_after_somebody_fetched_and_claimed_a_newer_ticket_is_an_alarm()
     assert_eq!(problem.code, "ticket-expired");
     let problem = site.claim(&machines, &Key::new(), None).await.unwrap_err();
     assert_eq!((problem.code.as_str(), problem.status), ("ticket-replaced", 409));
+    site.claim(&machines, &Key::new(), None).await.unwrap_err();
+    assert_eq!(alarms(&site, &stranger.id).await, 1, "one ticket, one alarm");
     let error = stranger.report(&site, RunsOn::MiniOs).await.unwrap_err();
     assert_eq!(error.code, "certificate-revoked");
 }
 
+async fn alarms(site: &Site, id: &inventory_api::MachineId) -> usize {
+    let path = format!("/v1/machines/{id}/history");
+    let history: Vec<inventory_api::machine::HistoryEntry> =
+        site.user(Method::GET, &path, None).await.unwrap();
+    history.iter().filter(|h| h.event == "security-alarm").count()
+}
+
 #[tokio::test]
-async fn a_newer_claim_revokes_the_older_certificate() {
+async fn the_older_certificate_used_after_a_newer_claim_is_an_alarm() {
     let site = Site::new().await;
     let before = site.boot(NIC).await;
     before.report(&site, RunsOn::MiniOs).await.unwrap();
     let after = site.boot(NIC).await;
     assert_eq!(before.id, after.id);
+    after.report(&site, RunsOn::MiniOs).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(
+            before.report(&site, RunsOn::MiniOs).await.unwrap_err().code,
+            "certificate-revoked"
+        );
+    }
+    let status = site.status(&after.id).await;
     assert_eq!(
-        before.report(&site, RunsOn::MiniOs).await.unwrap_err().code,
+        (status.state.as_str(), status.reason.as_deref()),
+        ("quarantined", Some("identity-used"))
+    );
+    assert_eq!(
+        after.report(&site, RunsOn::MiniOs).await.unwrap_err().code,
         "certificate-revoked"
     );
-    after.report(&site, RunsOn::MiniOs).await.unwrap();
+    assert_eq!(alarms(&site, &after.id).await, 1, "one certificate, one alarm");
 }
 
 #[tokio::test]

@@ -327,14 +327,15 @@ impl Agent {
     }
 
     pub async fn verify(&self, site: &Site, plan: &InstallPlan, ok: bool) -> Result<(), Problem> {
-        let item = VerifiedItem {
-            what: "account alice".into(),
+        let names = lifecycle::plan::verify_request(plan).item_names();
+        let item = |what| VerifiedItem {
+            what,
             ok,
             found: "as asked".into(),
         };
         let body = Verification {
             plan: plan.id.clone(),
-            items: vec![item],
+            items: names.into_iter().map(item).collect(),
         };
         let url = site.url("/agent/v1/verification");
         let response = site

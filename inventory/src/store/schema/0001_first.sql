@@ -83,6 +83,7 @@ CREATE TABLE tickets (
     minted_at   INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,
     void        INTEGER NOT NULL DEFAULT 0,
+    alarmed     INTEGER NOT NULL DEFAULT 0,
     key_digest  BLOB,
     certificate TEXT
 ) STRICT;
@@ -94,7 +95,8 @@ CREATE TABLE certificates (
     issued_at  INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     pem        TEXT NOT NULL,
-    revoked    INTEGER NOT NULL DEFAULT 0
+    revoked    INTEGER NOT NULL DEFAULT 0,
+    superseded INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX certificates_machine ON certificates (machine);
 
