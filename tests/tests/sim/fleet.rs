@@ -104,7 +104,7 @@ async fn fleet_of_200_machines_from_discover_to_deployed() {
         start.elapsed().as_secs_f64()
     );
     let ids: BTreeSet<_> = all.iter().map(|m| m.id.clone()).collect();
-    let addresses: BTreeSet<_> = all.iter().map(|m| m.ip).collect();
+    let addresses: BTreeSet<String> = machines.iter().map(|m| address(m)).collect();
     assert_eq!(ids.len(), usize::from(MACHINES), "two machines share an id");
     assert_eq!(
         addresses.len(),
@@ -114,4 +114,15 @@ async fn fleet_of_200_machines_from_discover_to_deployed() {
     for machine in &machines {
         check_deployed(machine, &api.machine(&machine.serial).await.unwrap());
     }
+}
+
+/// The address that its firmware got; the same at each of its boots.
+fn address(machine: &Machine) -> String {
+    let lines = machine.console.lines();
+    let all: BTreeSet<&str> = lines
+        .iter()
+        .filter_map(|l| l.strip_prefix("firmware: address "))
+        .collect();
+    assert_eq!(all.len(), 1, "{}: {all:?}", machine.serial);
+    all.into_iter().collect()
 }
