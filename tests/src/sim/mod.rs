@@ -5,10 +5,12 @@ pub mod captured;
 pub mod dhcp;
 mod ipxe;
 pub mod machine;
+pub mod raw;
 pub mod rig;
 pub mod tftp;
 mod tree;
 
 pub use captured::Captured;
 pub use machine::{BootService, Booted, Console, Machine, Netbooted, PowerOn};
+pub use raw::Raw;
 pub use rig::Rig;

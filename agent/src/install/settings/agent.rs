@@ -18,10 +18,11 @@ pub const STATE_DIR: &str = "/var/lib/slipway-agent";
 /// The binary on the installed system.
 pub const BINARY_PATH: &str = "/usr/local/sbin/slipway-agent";
 
+/// Ordered after the ESP's mount, which the boot does not wait for (`nofail`): the verification looks at it.
 const UNIT: &str = "\
 [Unit]
 Description=Slipway resident agent
-After=network.target
+After=network.target boot-efi.mount
 
 [Service]
 ExecStart=/usr/local/sbin/slipway-agent resident
