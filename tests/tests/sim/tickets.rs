@@ -89,7 +89,7 @@ async fn a_second_claim_while_it_installs_stops_the_machine() {
     let attack = async {
         machine.console.wait("step 1/13 erase-disk", 0).await;
         let (status, answer) = raw(&rig).claim(&args).await.unwrap();
-        assert_eq!((status, code(&answer)), (StatusCode::FORBIDDEN, "ticket-used"));
+        assert_eq!((status, code(&answer)), (StatusCode::CONFLICT, "ticket-used"));
         api.wait_rest(&machine.serial, ONE).await.unwrap()
     };
     let detail = tokio::select! {
