@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::Result;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::netns::{NetNs, ip};
+use crate::wait;
 
 /// Name of the bridge, which is the provisioning network.
 pub const BRIDGE: &str = "br0";
@@ -85,6 +87,14 @@ impl Lab {
         ))?;
         ip(&format!("link set {name} master {bridge} up"))?;
         client.run(|| ip("link set eth0 up").map(drop))?;
+        // Up to a second passes before the kernel takes the carrier for real; what is sent until then is lost.
+        wait::until_blocking("the cable to carry packets", Duration::from_secs(10), || {
+            let port = ip(&format!("-d link show dev {name}"))?;
+            let up = port.contains("state forwarding")
+                && ip(&format!("link show dev {bridge}"))?.contains("state UP")
+                && client.run(|| ip("link show dev eth0"))?.contains("state UP");
+            Ok(up.then_some(()))
+        })?;
         Ok(client)
     }
 

@@ -153,10 +153,7 @@ fn discover(
 fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUrls, now: UnixMs) -> Decision {
     let ours = leases.of(client.mac);
     let selecting = client.server_id.is_some();
-    if let Some(server) = client.server_id
-        && server != network.server()
-        && Some(server) != client.server_override()
-    {
+    if !for_us(client, network) {
         let offered = ours.filter(|lease| lease.state == LeaseState::Offered);
         return Decision {
             answer: Err(Silence::OtherServer),
@@ -200,13 +197,19 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
     }
 }
 
+/// Whether the server it names, if it names one, is us, or the relay that stands for us (RFC 5107).
+fn for_us(client: &PxeClient, network: &Network) -> bool {
+    client
+        .server_id
+        .is_none_or(|server| server == network.server() || Some(server) == client.server_override())
+}
+
 fn release(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Decision {
     let theirs = leases
         .of(client.mac)
         .filter(|lease| lease.ip == client.ciaddr && lease.is_bound(now));
-    let for_us = client.server_id.is_none_or(|server| server == network.server());
     match theirs {
-        Some(lease) if for_us => Decision {
+        Some(lease) if for_us(client, network) => Decision {
             answer: Err(Silence::Released),
             change: Some(LeaseChange::Insert(Lease {
                 state: LeaseState::Released,
@@ -221,7 +224,7 @@ fn decline(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) 
     let Some(ip) = client.requested else {
         return silent(Silence::NoAddress);
     };
-    if client.server_id.is_some_and(|server| server != network.server()) {
+    if !for_us(client, network) {
         return silent(Silence::OtherServer);
     }
     // Only the machine that was given the address may take it out of use: no stranger empties the pool.

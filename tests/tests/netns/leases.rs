@@ -35,24 +35,16 @@ async fn leases_outlive_the_server() -> Result<()> {
     first.socket(68)?.send_to(&release, BROADCAST).await?;
     site.wait_answer(first.mac, "release:released").await?;
     let other = second
-        .ask(&Message::new(DISCOVER, Asker::System, second.mac, 3).with(50, &usual.octets()))
-        .await?
-        .context("no offer")?;
+        .answer(&Message::new(DISCOVER, Asker::System, second.mac, 3).with(50, &usual.octets()))
+        .await?;
     assert_eq!(other.yiaddr, usual, "a released address is free for others");
-    let ack = second
-        .ask(&take(&second, 3, usual, [10, 77, 0, 1]))
-        .await?
-        .context("no ACK")?;
+    let ack = second.answer(&take(&second, 3, usual, [10, 77, 0, 1])).await?;
     assert_eq!(ack.kind(), ACK);
     let offer = first
-        .ask(&Message::new(DISCOVER, Asker::System, first.mac, 4).with(50, &wish.octets()))
-        .await?
-        .context("no offer")?;
+        .answer(&Message::new(DISCOVER, Asker::System, first.mac, 4).with(50, &wish.octets()))
+        .await?;
     assert_eq!(offer.yiaddr, wish);
-    let ack = first
-        .ask(&take(&first, 4, wish, [10, 77, 0, 1]))
-        .await?
-        .context("no ACK")?;
+    let ack = first.answer(&take(&first, 4, wish, [10, 77, 0, 1])).await?;
     assert_eq!(ack.kind(), ACK);
 
     site.server.kill();
@@ -64,10 +56,10 @@ async fn leases_outlive_the_server() -> Result<()> {
     assert_eq!(second.lease(Asker::Bios, 20).await?.yiaddr, usual);
     // INIT-REBOOT: a machine that comes back and only confirms what it had.
     let confirm = Message::new(REQUEST, Asker::System, first.mac, 21).with(50, &wish.octets());
-    assert_eq!(first.ask(&confirm).await?.context("no answer")?.kind(), ACK);
+    assert_eq!(first.answer(&confirm).await?.kind(), ACK);
     // Of an address that is not its own it is told so at once.
     let confirm = Message::new(REQUEST, Asker::System, first.mac, 22).with(50, &usual.octets());
-    assert_eq!(first.ask(&confirm).await?.context("no answer")?.kind(), NAK);
+    assert_eq!(first.answer(&confirm).await?.kind(), NAK);
     Ok(())
 }
 
@@ -86,7 +78,7 @@ async fn a_used_up_pool_is_said_and_a_reservation_is_safe_from_it() -> Result<()
         late.ask(&ask).await?.is_none(),
         "two addresses, and both are in use"
     );
-    assert_eq!(site.answers(late.mac).await?, ["discover:pool-exhausted"]);
+    site.wait_answer(late.mac, "discover:pool-exhausted").await?;
     let said = site.explain(late.mac)?;
     assert!(
         said.contains("pool-exhausted") && said.contains("deliberately not answered"),
@@ -113,7 +105,7 @@ async fn a_used_up_pool_is_said_and_a_reservation_is_safe_from_it() -> Result<()
     let release = with_ciaddr(&Message::new(7, Asker::System, two.mac, 6), second);
     two.socket(68)?.send_to(&release, BROADCAST).await?;
     site.wait_answer(two.mac, "release:released").await?;
-    let offer = late.ask(&ask).await?.context("an address is free again")?;
+    let offer = late.answer(&ask).await?;
     assert_eq!((offer.kind(), offer.yiaddr), (OFFER, second));
     Ok(())
 }
@@ -127,7 +119,7 @@ async fn reservations_declines_and_informs() -> Result<()> {
     let address: Ipv4Addr = RESERVED.1.parse()?;
     // Whatever it asks for.
     let wish = Message::new(DISCOVER, Asker::Bios, reserved.mac, 1).with(50, &[10, 77, 0, 120]);
-    assert_eq!(reserved.ask(&wish).await?.context("no offer")?.yiaddr, address);
+    assert_eq!(reserved.answer(&wish).await?.yiaddr, address);
     assert_eq!(reserved.lease(Asker::Bios, 2).await?.yiaddr, address);
 
     let port = site.port("02:00:00:00:30:01")?;
@@ -151,7 +143,7 @@ async fn reservations_declines_and_informs() -> Result<()> {
     assert_ne!(port.lease(Asker::System, 6).await?.yiaddr, taken);
     let other = site.port("02:00:00:00:30:02")?;
     let wish = Message::new(DISCOVER, Asker::Bios, other.mac, 7).with(50, &taken.octets());
-    assert_ne!(other.ask(&wish).await?.context("no offer")?.yiaddr, taken);
+    assert_ne!(other.answer(&wish).await?.yiaddr, taken);
     // A stranger cannot take addresses of others out of use.
     let theft = Message::new(4, Asker::System, other.mac, 8)
         .with(50, &address.octets())

@@ -70,6 +70,16 @@ impl Port {
         self.ask_bytes(&message.bytes(), message.xid, BROADCAST).await
     }
 
+    /// As [`Port::ask`], of a server that has to answer: asks again when the machine is busy.
+    pub async fn answer(&self, message: &Message) -> Result<Reply> {
+        for _ in 0..10 {
+            if let Some(reply) = self.ask(message).await? {
+                return Ok(reply);
+            }
+        }
+        anyhow::bail!("{}: ten messages and no answer: {message:?}", self.mac)
+    }
+
     /// As [`Port::ask`], with bytes that were changed and to another destination.
     pub async fn ask_bytes(&self, bytes: &[u8], xid: u32, to: SocketAddr) -> Result<Option<Reply>> {
         let socket = self.socket(68)?;

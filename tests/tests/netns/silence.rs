@@ -142,9 +142,8 @@ async fn a_reply_goes_where_the_client_can_hear_it() -> Result<()> {
     assert_eq!(frame[30..34], frame[58..62], "to the address that is offered");
     // With the flag everybody hears it.
     let offer = port
-        .ask(&Message::new(DISCOVER, Asker::Bios, port.mac, 32))
-        .await?
-        .expect("an offer");
+        .answer(&Message::new(DISCOVER, Asker::Bios, port.mac, 32))
+        .await?;
     assert_eq!(offer.kind(), OFFER);
     let broadcast = overheard
         .wait("the broadcast offer", || Ok(()), from_server)

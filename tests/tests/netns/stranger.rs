@@ -158,7 +158,7 @@ async fn dhcp_and_tftp_carry_no_secret() -> Result<()> {
     machine.boot(Asker::Bios, 3).await?;
     let all: Vec<u8> = frames
         .into_iter()
-        .chain(capture.frames().into_iter().filter(udp))
+        .chain(capture.frames().into_iter().filter(|f| udp(f)))
         .flatten()
         .collect();
     for secret in [ticket.as_str(), site.server.token(), "PRIVATE KEY"] {
@@ -167,7 +167,7 @@ async fn dhcp_and_tftp_carry_no_secret() -> Result<()> {
     Ok(())
 }
 
-fn udp(frame: &Vec<u8>) -> bool {
+fn udp(frame: &[u8]) -> bool {
     is_ipv4(frame) && frame[23] == 17
 }
 
