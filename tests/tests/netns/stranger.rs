@@ -121,6 +121,18 @@ async fn scene(site: &Site) -> Result<(Port, Port, String)> {
     Ok((machine, stranger, boot_args(&text)?.ticket))
 }
 
+/// Keeps a NIC from speaking by itself (IPv6 solicitations): with the same MAC on two ports the bridge sends the answers to
+/// whoever spoke last.
+fn hush(port: &Port) -> Result<()> {
+    port.ns
+        .run(|| Ok(std::fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1")?))
+}
+
+/// The stranger goes: from now on the machine is alone with its MAC.
+fn unplug(port: &Port) -> Result<()> {
+    port.ns.run(|| e2e::netns::ip("link set eth0 down").map(drop))
+}
+
 /// The stranger takes the machine's MAC and gets its address by DHCP, as nobody on a shared wire can prevent.
 fn spoof(stranger: Port, as_mac: Mac) -> Result<Port> {
     stranger.drop_addresses()?;
@@ -284,6 +296,8 @@ async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
         return Ok(());
     };
     let (machine, stranger, ticket) = scene(&site).await?;
+    hush(&machine)?;
+    hush(&stranger)?;
     let thief = spoof(stranger, machine.mac)?;
     thief.boot(Asker::System, 3).await?;
     let (own, theirs) = (Key::new(&site, "own")?, Key::new(&site, "theirs")?);
@@ -295,7 +309,7 @@ async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
         200,
         "what the page admits"
     );
-    // The bridge sends the machine's frames to whoever spoke last: the machine speaks.
+    unplug(&thief)?;
     machine.lease(Asker::System, 4).await?;
     assert_eq!(
         refused(own.claim(&site, &machine, machine.mac, &ticket)?)?,
@@ -331,6 +345,8 @@ async fn a_script_fetched_by_somebody_else_is_seen() -> Result<()> {
         return Ok(());
     };
     let (machine, stranger, ticket) = scene(&site).await?;
+    hush(&machine)?;
+    hush(&stranger)?;
     let thief = spoof(stranger, machine.mac)?;
     thief.boot(Asker::Ipxe, 3).await?;
     let (text, code) = script(&thief, machine.mac)?;
@@ -341,6 +357,7 @@ async fn a_script_fetched_by_somebody_else_is_seen() -> Result<()> {
     let (own, theirs) = (Key::new(&site, "own")?, Key::new(&site, "theirs")?);
     let stolen = theirs.claim(&site, &thief, machine.mac, &boot_args(&text)?.ticket)?;
     let stolen = stolen.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    unplug(&thief)?;
     machine.lease(Asker::System, 4).await?;
     assert_eq!(
         refused(own.claim(&site, &machine, machine.mac, &ticket)?)?,
