@@ -430,16 +430,27 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
         !output.status.success() && output.stdout.is_empty(),
         "refused in the handshake"
     );
-    // The stolen certificate without its key is no use either; and a newer claim ends the older identity.
+    // A newer claim ends the older identity. Who still speaks with that one did not boot anew: there are two of them.
     let again = boot_args(&script(&machine, machine.mac)?.0)?.ticket;
     let newer = Key::new(&site, "newer")?.claim(&site, &machine, machine.mac, &again)?;
     let newer = newer.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    assert_eq!(newer.ask(&machine, "assignment", &[])?.1, 200);
     assert_eq!(
         own.ask(&machine, "assignment", &[])?.1,
         403,
         "one identity at a time"
     );
-    assert_eq!(newer.ask(&machine, "assignment", &[])?.1, 200);
+    assert_eq!(
+        newer.ask(&machine, "assignment", &[])?.1,
+        403,
+        "an alarm stops both"
+    );
+    let detail = site
+        .server
+        .api()?
+        .machine(&newer.claimed.machine.to_string())
+        .await?;
+    assert_eq!(detail.machine.status.state, "quarantined");
     Ok(())
 }
 
