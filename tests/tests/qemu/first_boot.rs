@@ -63,6 +63,45 @@ fn vm_uefi_from_an_empty_disk_to_deployed() {
     }
 }
 
+/// One machine, both accidents: the server is killed while the image is written and comes back, then the machine loses
+/// power while it writes; later the server is killed again while the machine boots its disk.
+#[test]
+fn vm_bios_survives_a_killed_server_and_a_power_cut() {
+    if Level::Qemu.runs() {
+        run(accidents());
+    }
+}
+
+async fn accidents() {
+    let mut bench = bench("cut", Firmware::Bios).await;
+    let api = bench.server.api().unwrap();
+    let serial = bench.vm.spec().system_serial();
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    bench.vm.power_on().unwrap();
+    bench.vm.wait_console("install: 20 %", minutes(4)).await.unwrap();
+    bench.server.kill();
+    // The image comes from the dead server too: the transfer is cut and goes on where it was.
+    bench.server.power_on().await.unwrap();
+    bench.vm.wait_console("install: 50 %", minutes(4)).await.unwrap();
+    bench.vm.power_off();
+    let status = api.machine(&serial).await.unwrap().machine.status;
+    assert_eq!(status.state, "deploying", "{}", api.story(&serial).await);
+
+    bench.vm.power_on().unwrap();
+    bench
+        .vm
+        .wait_console("step 13/13 finish: done", minutes(8))
+        .await
+        .unwrap();
+    bench.server.kill();
+    bench.server.power_on().await.unwrap();
+    let deployed = api.wait_state(&serial, "deployed", DEPLOYED_WITHIN).await;
+    let detail = deployed.unwrap_or_else(|e| panic!("{e:?}\nconsole:\n{}", bench.vm.tail(40)));
+    check_report(&bench.vm, &detail);
+    bench.vm.power_off();
+    check_disk(&RootFs::of(&bench.vm.disk()), &detail);
+}
+
 async fn empty_disk_to_deployed(name: &str, firmware: Firmware) {
     let mut bench = bench(name, firmware).await;
     let api = bench.server.api().unwrap();
@@ -142,7 +181,7 @@ fn check_disk(root: &RootFs, detail: &MachineDetail) {
     has("/etc/shadow", "alice:$6$slipwaylab$");
     has("/home/alice/.ssh/authorized_keys", "alice@lab");
     has(
-        "/etc/cron.d/heartbeat",
+        "/etc/cron.d/slipway-heartbeat",
         "*/5 * * * * deploy /usr/local/sbin/heartbeat",
     );
     has("/usr/local/sbin/heartbeat", "touch /tmp/heartbeat");
