@@ -119,7 +119,7 @@ pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) ->
 
     let mut inputs = packages.inputs.clone();
     inputs.insert("agent".to_owned(), sha256(&agent));
-    inputs.insert("builder".to_owned(), sha256(include_bytes!("select.rs")));
+    inputs.insert("builder".to_owned(), builder());
 
     let mut tree = Tree::new();
     for directory in [
@@ -188,10 +188,19 @@ pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) ->
     })
 }
 
+/// Compressed and padded with zeros to a multiple of four bytes. The kernel's EFI stub puts the archives that it loads end
+/// to end, and an uncompressed archive (the site archive) that does not begin at such an offset is not found.
 fn compress_outer(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut compressor = zstd::bulk::Compressor::new(OUTER_LEVEL)?;
     compressor.set_parameter(zstd::zstd_safe::CParameter::WindowLog(OUTER_WINDOW_LOG))?;
-    compressor.compress(plain)
+    let mut compressed = compressor.compress(plain)?;
+    compressed.resize(compressed.len().next_multiple_of(4), 0);
+    Ok(compressed)
+}
+
+/// Digest of what decides how it is built: a change makes what was built before out of date.
+fn builder() -> String {
+    sha256(&[&include_bytes!("select.rs")[..], &include_bytes!("build.rs")[..]].concat())
 }
 
 /// The manifest goes last: a directory with a manifest is whole.
@@ -228,7 +237,7 @@ pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> Option<Manifest
     let size = |name: &str, bytes: u64| fs::metadata(out.join(name)).is_ok_and(|m| m.len() == bytes);
     let current = manifest.variant == variant
         && input("agent", &agent)
-        && input("builder", &sha256(include_bytes!("select.rs")))
+        && input("builder", &builder())
         && size("kernel", manifest.kernel_bytes)
         && size("initramfs", manifest.initramfs_bytes);
     current.then_some(manifest)
@@ -336,7 +345,13 @@ mod tests {
     }
 
     fn names(initramfs: &[u8]) -> BTreeSet<String> {
-        let plain = zstd::decode_all(initramfs).unwrap();
+        assert!(
+            initramfs.len().is_multiple_of(4),
+            "the next archive has to begin at a multiple of four"
+        );
+        let mut plain = Vec::new();
+        let mut frame = zstd::Decoder::with_buffer(initramfs).unwrap().single_frame();
+        std::io::Read::read_to_end(&mut frame, &mut plain).unwrap();
         let mut rest = &plain[..];
         let mut names = BTreeSet::new();
         loop {
