@@ -1,0 +1,248 @@
+//! Reports, and what they lead to.
+
+use inventory_api::agent::{ReportRequest, ReportResponse, RunsOn};
+use inventory_api::check::{CheckResult, Verdict};
+use inventory_api::deploy::DeployRequest;
+use inventory_api::plan::InstallPlan;
+use inventory_api::report::AssetReport;
+use inventory_api::{MachineId, Problem};
+use lifecycle::status::status_sentence;
+use lifecycle::{AfterCheck, Decision, Event, MachineFacts, State};
+use sha2::{Digest as _, Sha256};
+
+use super::AGENT;
+use crate::advance::{AdvanceError, advance_in, after_commit};
+use crate::problem::{of_advance, of_store, problem};
+use crate::service::{Service, planning};
+use crate::store::{Identity, MachineRow};
+
+/// NICs of one report whose MACs are kept.
+const MAX_MACS: usize = 64;
+
+/// What the report of a machine in the mini-os leads to.
+struct Checked {
+    event: Event,
+    check: Option<CheckResult>,
+    order: Option<(InstallPlan, DeployRequest)>,
+}
+
+impl Service {
+    /// Takes a report. `body` is what was sent: a report sent again is known by its nonce and its digest.
+    pub async fn report(
+        &self,
+        id: &MachineId,
+        body: &[u8],
+        sent: &ReportRequest,
+    ) -> Result<ReportResponse, Problem> {
+        let good = sent.nonce.len() == 32 && sent.nonce.bytes().all(|c| c.is_ascii_hexdigit());
+        if !good {
+            return Err(problem(
+                400,
+                "bad-nonce",
+                "Nonce not usable",
+                "the nonce has to be 32 hexadecimal digits",
+            ));
+        }
+        let digest = Sha256::digest(body);
+        // Deciding needs the images, which are not asked inside a transaction: if the state moved meanwhile, again.
+        for _ in 0..5 {
+            let row = self.row(id).await?;
+            let decided = self.decide_report(&row, sent).await?;
+            let mut change = self.core.store.begin().await.map_err(of_store)?;
+            if let Some(before) = change
+                .report_with_nonce(id, &sent.nonce)
+                .await
+                .map_err(of_store)?
+            {
+                return match before.answer {
+                    Some(answer) if before.newest && before.digest == digest.as_slice() => Ok(answer),
+                    Some(_) | None => Err(problem(
+                        409,
+                        "report-replayed",
+                        "Report seen before",
+                        "a report with this nonce was taken before: collect a new one",
+                    )),
+                };
+            }
+            if change.machine(id).await.map_err(of_store)?.map(|m| m.history_seq) != Some(row.history_seq) {
+                continue;
+            }
+            let now = self.core.clock.now();
+            let advanced = match advance_in(&self.core, &mut change, id, decided.event, AGENT, now).await {
+                Ok(advanced) => Some(advanced),
+                // Facts are facts: the report is kept, and its assignment tells the agent what to do.
+                Err(AdvanceError::Refused(refused)) => {
+                    tracing::info!(machine = %id, code = refused.code, "a report moved nothing");
+                    None
+                }
+                Err(error) => return Err(of_advance(error)),
+            };
+            let identity = identity_of(&sent.report);
+            change
+                .put_report(id, &sent.nonce, &digest, &sent.report, now)
+                .await
+                .map_err(of_store)?;
+            change.put_identity(id, &identity).await.map_err(of_store)?;
+            change.put_last_seen(id, now).await.map_err(of_store)?;
+            for mac in macs_of(&sent.report) {
+                if let Some(other) = change.add_mac(id, mac).await.map_err(of_store)? {
+                    tracing::warn!(machine = %id, %mac, %other, "a reported MAC belongs to another machine");
+                }
+            }
+            if let Some(check) = &decided.check {
+                change.put_check(id, check, now).await.map_err(of_store)?;
+            }
+            if let (Some((plan, request)), Some(_)) = (&decided.order, &advanced) {
+                change.put_plan(id, plan, now).await.map_err(of_store)?;
+                change.put_request(id, request, now).await.map_err(of_store)?;
+                change
+                    .put_hostname(id, Some(&plan.hostname))
+                    .await
+                    .map_err(of_store)?;
+            }
+            let state = advanced.as_ref().map_or(&row.state, |a| &a.state);
+            let answer = ReportResponse {
+                check: decided.check,
+                message: status_sentence(state),
+            };
+            change
+                .put_report_answer(id, &sent.nonce, &answer)
+                .await
+                .map_err(of_store)?;
+            change.commit().await.map_err(of_store)?;
+            self.core
+                .memory
+                .update_session(id, |session| session.runs_on = Some(sent.runs_on));
+            // Where the agent runs is part of its assignment.
+            self.core.memory.wake(id);
+            match &advanced {
+                Some(advanced) => after_commit(&self.core, advanced),
+                None => self.core.memory.changed(id),
+            }
+            return Ok(answer);
+        }
+        Err(problem(
+            503,
+            "busy",
+            "Machine is being changed",
+            "the machine changes all the time: send the report again",
+        ))
+    }
+
+    /// What a report means: the check, and for a commissioning what follows it.
+    async fn decide_report(&self, row: &MachineRow, sent: &ReportRequest) -> Result<Checked, Problem> {
+        if sent.runs_on == RunsOn::Installed {
+            return Ok(Checked {
+                event: Event::ResidentReported,
+                check: None,
+                order: None,
+            });
+        }
+        let core = &self.core;
+        let report = &sent.report;
+        let policy = policy_of(&core.config.policy, row, report);
+        let rule_request = match &policy {
+            Decision::Deploy { profile, .. } => core.config.profiles.get(profile),
+            Decision::Hold { .. } | Decision::Commission { .. } => None,
+        };
+        let ordered = match &row.state {
+            State::Deploying(_) => core.store.request(&row.id).await.map_err(of_store)?,
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Failed(_)
+            | State::Quarantined(_)
+            | State::Retired => rule_request.cloned(),
+        };
+        let expected = ordered.as_ref().and_then(|r| r.expected.as_ref());
+        let check = expected.map(|expected| lifecycle::check(expected, report));
+        let verdict = check.as_ref().map(|c| c.verdict);
+        let mut detail = check
+            .as_ref()
+            .and_then(planning::first_finding)
+            .unwrap_or_default();
+        let first = matches!(&row.state, State::Commissioning(c) if c.first);
+        let mut order = None;
+        let after = match (&policy, rule_request) {
+            (Decision::Deploy { rule, .. }, Some(request)) if first && verdict != Some(Verdict::Fail) => {
+                match planning::make_plan(core, &row.id, report, request, core.clock.now()).await {
+                    Ok(plan) => {
+                        let after = AfterCheck::Deploy {
+                            plan: plan.id.clone(),
+                        };
+                        detail = format!("{detail} Rule {rule:?} deploys it.")
+                            .trim_start()
+                            .to_owned();
+                        order = Some((plan, request.clone()));
+                        after
+                    }
+                    Err(error) if error.status >= 500 => return Err(error),
+                    Err(error) => AfterCheck::CannotPlan {
+                        code: error.code,
+                        detail: error.detail,
+                    },
+                }
+            }
+            (Decision::Deploy { .. }, _) => AfterCheck::Hold,
+            (Decision::Hold { rule: Some(rule) } | Decision::Commission { rule: Some(rule) }, _) => {
+                if detail.is_empty() {
+                    detail = format!("Rule {rule:?} holds it.");
+                }
+                AfterCheck::Hold
+            }
+            (Decision::Hold { rule: None } | Decision::Commission { rule: None }, _) => {
+                if detail.is_empty() && first {
+                    "No rule deploys it.".clone_into(&mut detail);
+                }
+                AfterCheck::Hold
+            }
+        };
+        Ok(Checked {
+            event: Event::Reported {
+                verdict,
+                detail,
+                after,
+            },
+            check,
+            order,
+        })
+    }
+}
+
+/// What the rules say about a machine that has reported.
+fn policy_of(policy: &lifecycle::Policy, row: &MachineRow, report: &AssetReport) -> Decision {
+    let identity = identity_of(report);
+    let facts = MachineFacts {
+        serial: identity.serial,
+        manufacturer: identity.manufacturer,
+        product: identity.product,
+        macs: row.macs.clone(),
+        network: row.network.clone(),
+    };
+    policy.decide(&facts, true)
+}
+
+fn identity_of(report: &AssetReport) -> Identity {
+    // A fact of thousands of bytes is none.
+    let short = |text: &Option<String>| text.clone().filter(|t| !t.is_empty() && t.len() <= 256);
+    report
+        .system
+        .as_ref()
+        .map_or_else(Identity::default, |system| Identity {
+            manufacturer: short(&system.manufacturer),
+            product: short(&system.product),
+            serial: short(&system.serial),
+            uuid: short(&system.uuid),
+        })
+}
+
+fn macs_of(report: &AssetReport) -> impl Iterator<Item = inventory_api::Mac> + '_ {
+    report
+        .nics
+        .iter()
+        .take(MAX_MACS)
+        .filter_map(|nic| nic.permanent_mac.or(nic.mac))
+        .filter(|mac| !mac.is_junk())
+}
