@@ -106,7 +106,13 @@ pub async fn once(
     write_record(&path, &record).map_err(|e| format!("not run, {}: {e}", path.display()))?;
     console.line(&format!("first boot: running script {}", script.name));
     let end = match first_boot {
-        FirstBoot::Run { limit } => run(root, file, *limit).await,
+        FirstBoot::Run { limit } => {
+            let end = run(root, file, *limit).await;
+            // What the script wrote has to outlive a power cut as the record does, or it is "done" and never was. A task
+            // that panicked would only mean that it is not flushed early.
+            let _ = tokio::task::spawn_blocking(nix::unistd::sync).await;
+            end
+        }
         FirstBoot::Pretend { exit_status } => End {
             at: now(),
             how: format!("exit status {exit_status}"),
