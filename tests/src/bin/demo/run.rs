@@ -95,7 +95,7 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
         api,
         vm,
     };
-    let outcome = demo.to_deployed(firmware).await;
+    let outcome = demo.watch(firmware).await;
     match outcome {
         Ok(detail) => {
             DEPLOYED.store(true, Ordering::Relaxed);
@@ -189,7 +189,7 @@ impl Demo {
     }
 
     /// Powers it on and tells what happens until it is Deployed.
-    async fn to_deployed(&mut self, firmware: Firmware) -> Result<MachineDetail> {
+    async fn watch(&mut self, firmware: Firmware) -> Result<MachineDetail> {
         let spec = self.vm.spec().clone();
         // The probe takes seconds: before the clock starts.
         let speed = match accelerator() {
@@ -224,7 +224,7 @@ impl Demo {
         if !self.vm.is_on()? {
             bail!("QEMU has ended: {}", self.vm.qemu_log().trim());
         }
-        let mut news = self.stages.console(&self.vm.console(), now());
+        let mut news = Vec::new();
         match self.api.journey(mac).await {
             Ok(journey) => {
                 self.heard = Instant::now();
@@ -235,6 +235,8 @@ impl Demo {
             }
             Err(_) => {}
         }
+        // After the packets, which say whose kernel it is.
+        news.extend(self.stages.console(&self.vm.console(), now()));
         // Not known before its first question what to boot. History first: the machine is then at least as new.
         let mut known = None;
         if let Ok(history) = self.api.history(mac).await

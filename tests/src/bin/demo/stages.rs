@@ -29,7 +29,7 @@ pub struct Stages {
     last_packet: String,
     last_seq: i64,
     console: usize,
-    kernels: u32,
+    from_disk: bool,
     claimed: bool,
     write_began: Option<UnixMs>,
 }
@@ -41,6 +41,10 @@ impl Stages {
         self.heard = events.iter().cloned().collect();
         let mut news: Vec<News> = Vec::new();
         for event in fresh {
+            if let BootEventKind::Script { target } = event.what {
+                self.from_disk = target == BootTarget::LocalDisk;
+                self.claimed = false;
+            }
             let Some((stage, text)) = packet(&event) else {
                 continue;
             };
@@ -142,18 +146,17 @@ impl Stages {
             let line = plain(line);
             if let Some((_, version)) = line.split_once("Linux version ") {
                 let version = version.split_ascii_whitespace().next().unwrap_or_default();
-                self.kernels += 1;
-                match self.kernels {
-                    1 => tell("mini-os", format!("Linux {version} starts")),
-                    _ => tell("local boot", format!("Linux {version} starts from the disk")),
+                match self.from_disk {
+                    true => tell("local boot", format!("Linux {version} starts from the disk")),
+                    false => tell("mini-os", format!("Linux {version} starts")),
                 }
-            } else if self.kernels == 1
-                && !self.claimed
-                && let Some(said) = said_by_agent(&line)
-            {
+            } else if let Some(said) = said_by_agent(&line).filter(|_| !self.from_disk) {
+                let bad = said.starts_with("FAILED") || said.starts_with("next: ");
+                if bad || !self.claimed {
+                    tell(if bad { "problem" } else { "console" }, said.to_owned());
+                }
                 // From here on the server knows what the console says.
-                self.claimed = said.starts_with("server: ");
-                tell("console", said.to_owned());
+                self.claimed |= said.starts_with("server: ");
             }
         }
         news
@@ -396,6 +399,16 @@ mod tests {
                 ("console", "network: eth0 has a link".to_owned())
             ]
         );
+        // A second kernel is the disk's only when the script said so.
+        text.push_str("[ 0.0] Linux version 6.1.0-41 (debian)\n");
+        assert_eq!(stages.console(&text, UnixMs(3))[0].stage, "mini-os");
+        let mut script = event(4, "");
+        script.what = BootEventKind::Script {
+            target: BootTarget::LocalDisk,
+        };
+        stages.packets(&[script]);
+        text.push_str("[ 0.0] Linux version 6.1.0-41-cloud (debian)\n");
+        assert_eq!(stages.console(&text, UnixMs(5))[0].stage, "local boot");
         assert_eq!(plain("\x1b[1;31mred\x1b[0m\r"), "red");
     }
 }
