@@ -54,9 +54,9 @@ test:
 	  cargo nextest run --workspace --locked -E "$$levels"
 
 bench: mini-os image
-	@cargo build --locked --quiet --release -p agent --example write_path
+	@cargo build --locked --quiet -p agent --example write_path --profile agent --target $(AGENT_TARGET)
 	@cargo build --locked --quiet -p inventory -p e2e --bins
-	@SLIPWAY_WRITE_PATH=$(TARGET_DIR)/release/examples/write_path cargo run --locked --quiet -p e2e --bin bench
+	@SLIPWAY_WRITE_PATH=$(TARGET_DIR)/$(AGENT_TARGET)/agent/examples/write_path cargo run --locked --quiet -p e2e --bin bench
 
 fmt:
 	cargo fmt --all

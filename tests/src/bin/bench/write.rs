@@ -19,7 +19,7 @@ pub fn section() -> Result<String> {
         .context("the image is not built: run `make image`")?;
     let file = image.path();
     let bytes = image.manifest.content_bytes;
-    // Release build: `make bench` makes it.
+    // Built like the agent itself: `make bench` does it.
     let program = std::env::var("SLIPWAY_WRITE_PATH").unwrap_or_default();
     if !Path::new(&program).is_file() {
         bail!("SLIPWAY_WRITE_PATH does not name the write_path example: run `make bench`");
