@@ -60,7 +60,7 @@ async fn reports_in(memory: u32) -> Result<bool> {
     vm.power_on()?;
     Ok(server
         .api()?
-        .wait_state(&serial, "ready", Duration::from_secs(100))
+        .wait_state(&serial, "ready", Duration::from_secs(75))
         .await
         .is_ok())
 }
