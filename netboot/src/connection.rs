@@ -1,8 +1,7 @@
 //! Accepts HTTP connections, with bounds on their number, heads and patience.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::http::Peer;
+use crate::places::Places;
 use crate::server::NetbootError;
 
 /// Connections at once; more wait in the kernel's queue.
@@ -37,7 +37,7 @@ pub(crate) async fn serve(
     cancel: CancellationToken,
 ) -> Result<(), NetbootError> {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let open = Open::default();
+    let places = Places::default();
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -58,7 +58,7 @@ pub(crate) async fn serve(
                     IpAddr::V4(ip) => ip,
                     IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
                 };
-                let Some(place) = open.enter(ip) else {
+                let Some(place) = places.enter(ip.into(), PER_ADDRESS) else {
                     tracing::warn!(peer = %ip, "refused: too many HTTP connections from this address");
                     continue;
                 };
@@ -95,63 +95,5 @@ async fn connection(stream: TcpStream, peer: Ipv4Addr, router: Router) {
         .await;
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "HTTP connection ended");
-    }
-}
-
-/// Connections that are open, by address.
-#[derive(Clone, Default)]
-struct Open(Arc<Mutex<HashMap<Ipv4Addr, usize>>>);
-
-impl Open {
-    /// A place for one more connection, while there is one.
-    fn enter(&self, address: Ipv4Addr) -> Option<Place> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= PER_ADDRESS && !address.is_loopback() {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            open: self.clone(),
-            address,
-        })
-    }
-}
-
-struct Place {
-    open: Open,
-    address: Ipv4Addr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_has_a_bounded_number_of_places() {
-        let open = Open::default();
-        let (one, other) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
-        let mut places: Vec<_> = (0..PER_ADDRESS).filter_map(|_| open.enter(one)).collect();
-        assert_eq!(places.len(), PER_ADDRESS);
-        assert!(open.enter(one).is_none() && open.enter(other).is_some());
-        places.pop();
-        assert!(open.enter(one).is_some());
-        places.clear();
-        assert!(
-            open.0.lock().unwrap().is_empty(),
-            "nothing is remembered of who has gone"
-        );
     }
 }

@@ -10,6 +10,7 @@ mod dhcp;
 mod http;
 mod journal;
 mod leases;
+pub mod places;
 mod ra;
 mod range;
 pub mod server;

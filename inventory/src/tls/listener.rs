@@ -1,14 +1,14 @@
 //! The accept loop: TLS handshake, who the peer is, HTTP/1.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use inventory_api::MachineId;
+use netboot::places::{Place, Places};
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
@@ -102,7 +102,7 @@ pub async fn serve(
 ) {
     let acceptor = TlsAcceptor::from(config);
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let addresses = Addresses::default();
+    let places = Places::default();
     let mut connections = JoinSet::new();
     loop {
         let slot = tokio::select! {
@@ -124,7 +124,7 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = addresses.enter(address.ip(), limits.connections_per_address) else {
+        let Some(place) = places.enter(address.ip(), limits.connections_per_address) else {
             tracing::warn!(peer = %address, "refused: too many connections from this address");
             continue;
         };
@@ -215,61 +215,4 @@ fn peer_certificate(certificate: &CertificateDer<'_>) -> Option<PeerCertificate>
         machine,
         serial: hex::encode(parsed.raw_serial()),
     })
-}
-
-/// Connections open now, by address.
-#[derive(Clone, Default)]
-struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-impl Addresses {
-    fn enter(&self, address: IpAddr, most: usize) -> Option<Place> {
-        if !address.is_loopback() {
-            let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = open.entry(address).or_default();
-            if *count >= most {
-                return None;
-            }
-            *count += 1;
-        }
-        Some(Place {
-            addresses: self.clone(),
-            address,
-        })
-    }
-}
-
-struct Place {
-    addresses: Addresses,
-    address: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_cannot_take_all_connections() {
-        let addresses = Addresses::default();
-        let stranger: IpAddr = "10.0.0.9".parse().unwrap();
-        let first = addresses.enter(stranger, 2);
-        let second = addresses.enter(stranger, 2);
-        assert!(first.is_some() && second.is_some() && addresses.enter(stranger, 2).is_none());
-        assert!(addresses.enter("10.0.0.10".parse().unwrap(), 2).is_some());
-        drop(first);
-        assert!(addresses.enter(stranger, 2).is_some());
-        drop(second);
-        assert!(addresses.0.lock().unwrap().is_empty());
-    }
 }
