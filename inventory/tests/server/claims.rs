@@ -1,6 +1,8 @@
 //! Who may speak for a machine.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use inventory_api::agent::{Assignment, RunsOn};
@@ -63,6 +65,13 @@ async fn a_waiting_assignment_says_stop_when_the_alarm_comes() {
     let seen = honest.assignment(&site, "").await.unwrap().seq;
     let query = format!("?wait=20&seen={seen}");
     let (answer, _) = tokio::join!(honest.assignment(&site, &query), async {
+        // Held by the map of bells, by this line, and by the request that waits.
+        let bell = site.core().memory.bell(&honest.id);
+        let begun = Instant::now();
+        while Arc::strong_count(&bell) < 3 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "no request waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         site.claim(&args, &Key::new(), None).await.unwrap_err()
     });
     assert!(matches!(answer.unwrap().assignment, Assignment::Stop { .. }));
