@@ -29,6 +29,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
         secure_boot,
         kernel: kernel(roots),
         boot_mac: None,
+        ..BootFacts::default()
     }
 }
 

@@ -95,6 +95,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<CpuFacts
         threads: counts.threads.or(count(info.threads)),
         flags: info.flags,
         processors: Vec::new(),
+        ..CpuFacts::default()
     })
 }
 

@@ -164,6 +164,7 @@ fn merge(report: &mut AssetReport, part: AssetReport) {
             } else {
                 first.processors
             },
+            ..CpuFacts::default()
         }),
         (first, second) => first.or(second),
     };

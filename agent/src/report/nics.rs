@@ -78,6 +78,7 @@ fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
         },
         firmware: told.firmware,
         name,
+        ..NicFacts::default()
     }
 }
 
@@ -144,6 +145,7 @@ mod tests {
             link: Some(true),
             speed_mbps: Some(10_000),
             firmware: None,
+            ..Default::default()
         };
         assert_eq!(collect(&Roots::under(dir.path()), &mut problems), [expected]);
         assert!(problems.found.is_empty(), "{problems:?}");

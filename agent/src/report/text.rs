@@ -305,6 +305,7 @@ mod tests {
                         ..Default::default()
                     },
                 ],
+                ..Default::default()
             },
             problems: vec![CollectorProblem {
                 collector: "disks".to_owned(),

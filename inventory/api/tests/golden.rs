@@ -199,6 +199,7 @@ fn report() {
         memory: MemoryFacts {
             usable_bytes: Some(1),
             slots: vec![MemorySlot::default()],
+            ..Default::default()
         },
         disks: vec![DiskFacts {
             transport: Some(Transport::Nvme),

@@ -339,6 +339,7 @@ mod tests {
                     slot("A2", Some(32 * GIB)),
                     slot("A3", None),
                 ],
+                ..Default::default()
             },
             disks: vec![
                 disk("nvme0n1", 1000 * GIB, Transport::Nvme),

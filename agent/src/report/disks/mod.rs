@@ -154,6 +154,7 @@ impl Disk {
             pci: self.pci(roots),
             removable: flag(&self.block.join("removable")),
             read_only: flag(&self.block.join("ro")),
+            ..DiskFacts::default()
         }
     }
 

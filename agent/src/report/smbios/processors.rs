@@ -54,6 +54,7 @@ fn processor(s: &SMBiosProcessorInformation, problems: &mut Problems) -> Process
         cores: count(parts, 0x23, 0x2a),
         cores_enabled: count(parts, 0x24, 0x2c),
         threads: count(parts, 0x25, 0x2e),
+        ..ProcessorFacts::default()
     }
 }
 
@@ -85,5 +86,6 @@ pub(super) fn summary(processors: Vec<ProcessorFacts>) -> CpuFacts {
         threads: sum(|p| p.threads),
         flags: Vec::new(),
         processors,
+        ..CpuFacts::default()
     }
 }

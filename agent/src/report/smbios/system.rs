@@ -58,6 +58,7 @@ pub(super) fn board(table: &Table, problems: &mut Problems) -> Option<BoardFacts
         version: code(parts, s.version(), problems),
         serial: code(parts, s.serial_number(), problems),
         asset_tag: code(parts, s.asset_tag(), problems),
+        ..BoardFacts::default()
     })
 }
 
@@ -73,6 +74,7 @@ pub(super) fn chassis(table: &Table, problems: &mut Problems) -> Option<ChassisF
         version: code(parts, s.version(), problems),
         serial: code(parts, s.serial_number(), problems),
         asset_tag: code(parts, s.asset_tag_number(), problems),
+        ..ChassisFacts::default()
     })
 }
 
@@ -83,6 +85,7 @@ pub(super) fn firmware(table: &Table, problems: &mut Problems) -> Option<Firmwar
         vendor: name(parts, s.vendor(), problems),
         version: name(parts, s.version(), problems),
         date: string(parts, s.release_date(), problems).and_then(|date| clean::fact(&date)),
+        ..FirmwareFacts::default()
     })
 }
 

@@ -296,6 +296,7 @@ pub fn report() -> AssetReport {
             secure_boot: Some(false),
             kernel: some("6.1.0-41-amd64"),
             boot_mac: Some(mac(4)),
+            ..Default::default()
         },
         system: Some(SystemFacts {
             manufacturer: some("Dell Inc."),
@@ -321,6 +322,7 @@ pub fn report() -> AssetReport {
             vendor: some("Dell Inc."),
             version: some("1.12.1"),
             date: some("09/11/2026"),
+            ..Default::default()
         }),
         cpu: Some(CpuFacts {
             sockets: Some(1),
@@ -347,6 +349,7 @@ pub fn report() -> AssetReport {
                     ..ProcessorFacts::default()
                 },
             ],
+            ..Default::default()
         }),
         memory: MemoryFacts {
             usable_bytes: Some(134_000_000_000),
@@ -360,6 +363,7 @@ pub fn report() -> AssetReport {
                 dimm("B3", false),
                 dimm("B4", false),
             ],
+            ..Default::default()
         },
         disks: vec![
             DiskFacts {
@@ -412,6 +416,7 @@ pub fn report() -> AssetReport {
             collector: "smbios".into(),
             detail: "type 17 of handle 0x1103: the part number is not text (ff ff ff ff)".into(),
         }],
+        ..Default::default()
     }
 }
 

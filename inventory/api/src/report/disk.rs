@@ -1,0 +1,126 @@
+//! Disks and what they hang on.
+
+use serde::{Deserialize, Serialize};
+
+/// One whole disk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskFacts {
+    /// The kernel's name, e.g. "nvme0n1". Never an identity.
+    pub name: String,
+    /// Model.
+    pub model: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// World wide name or EUI/NGUID as sysfs `wwid` has it, e.g. "naa.5000c500a1b2c3d4", "eui.0025385...".
+    pub wwn: Option<String>,
+    /// Capacity in bytes.
+    pub size_bytes: Option<u64>,
+    /// Logical block size in bytes.
+    pub logical_block_bytes: Option<u32>,
+    /// Physical block size in bytes.
+    pub physical_block_bytes: Option<u32>,
+    /// Whether it spins.
+    pub rotational: Option<bool>,
+    /// How it is attached.
+    pub transport: Option<Transport>,
+    /// Firmware revision.
+    pub firmware: Option<String>,
+    /// PCI address of the controller, e.g. "0000:00:04.0".
+    pub pci: Option<String>,
+    /// Removable medium (USB sticks, virtual media).
+    pub removable: Option<bool>,
+    /// Read-only.
+    pub read_only: Option<bool>,
+    /// Bay or slot of an enclosure, as the kernel tells, e.g. "Slot 03"; on NVMe the PCI slot.
+    pub bay: Option<String>,
+    /// Path from the controller, as udev's by-path names it: "pci-0000:00:1f.2-ata-1".
+    pub path: Option<String>,
+    /// Turns in a minute; 0 or absent: it does not spin or does not tell.
+    pub rpm: Option<u32>,
+    /// It is a volume that a RAID controller makes of other disks.
+    pub raid_volume: Option<bool>,
+    /// Health.
+    pub health: Option<DiskHealth>,
+}
+
+/// How a disk is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// SATA or parallel ATA.
+    Sata,
+    /// SAS.
+    Sas,
+    /// Other SCSI (virtual SCSI, RAID volumes).
+    Scsi,
+    /// NVMe.
+    Nvme,
+    /// virtio-blk.
+    Virtio,
+    /// USB.
+    Usb,
+    /// SD or eMMC.
+    Mmc,
+    /// A newer agent said something else.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A disk's own word on its health (SMART of ATA, NVMe's health log).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskHealth {
+    /// The overall verdict of the disk.
+    pub passed: Option<bool>,
+    /// Temperature, degrees Celsius.
+    pub temperature_c: Option<i32>,
+    /// Hours powered on.
+    pub power_on_hours: Option<u64>,
+    /// Times powered on.
+    pub power_cycles: Option<u64>,
+    /// Life used, percent; can go over 100 (NVMe "percentage used", ATA wear levelling turned round).
+    pub used_percent: Option<u32>,
+    /// Spare blocks left, percent (NVMe).
+    pub spare_percent: Option<u32>,
+    /// Spare below which the maker warns, percent (NVMe).
+    pub spare_threshold_percent: Option<u32>,
+    /// Reallocated sectors (ATA attribute 5).
+    pub reallocated_sectors: Option<u64>,
+    /// Sectors waiting to be reallocated (ATA attribute 197).
+    pub pending_sectors: Option<u64>,
+    /// Errors that could not be corrected (ATA attribute 198 or 187; NVMe media errors).
+    pub uncorrectable_errors: Option<u64>,
+    /// Errors on the cable (ATA attribute 199).
+    pub link_errors: Option<u64>,
+    /// Critical warning bits (NVMe health log byte 0); 0 is well.
+    pub critical_warning: Option<u8>,
+    /// Powered off without notice (NVMe).
+    pub unsafe_shutdowns: Option<u64>,
+    /// Bytes written by the host.
+    pub written_bytes: Option<u64>,
+    /// Bytes read by the host.
+    pub read_bytes: Option<u64>,
+    /// The newest self-test in words: "passed", "failed", "running 40 %", "aborted".
+    pub self_test: Option<String>,
+}
+
+/// A PCI storage controller. Where `raid` is true, the disks behind it may be hidden from the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StorageController {
+    /// PCI address.
+    pub pci: String,
+    /// PCI vendor and device id, "1000:005d".
+    pub pci_id: Option<String>,
+    /// Kernel driver.
+    pub driver: Option<String>,
+    /// "raid", "sas", "sata", "nvme", "scsi", "ide" or the PCI class in hex.
+    pub kind: Option<String>,
+    /// It makes volumes of disks, and shows those in their place.
+    pub raid: Option<bool>,
+    /// Model as the driver or the volumes tell, e.g. "PERC H730P".
+    pub model: Option<String>,
+    /// Firmware version, where the driver tells.
+    pub firmware: Option<String>,
+}

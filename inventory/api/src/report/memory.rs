@@ -1,0 +1,92 @@
+//! Memory.
+
+use serde::{Deserialize, Serialize};
+
+/// Memory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryFacts {
+    /// Bytes the kernel can use (MemTotal).
+    pub usable_bytes: Option<u64>,
+    /// SMBIOS type 17 of every array whose use is system memory: one entry a slot, empty slots too.
+    pub slots: Vec<MemorySlot>,
+    /// Sum of the modules in the slots, bytes; absent where no slot tells.
+    pub installed_bytes: Option<u64>,
+    /// The arrays that the slots belong to.
+    pub arrays: Vec<MemoryArray>,
+    /// Error counters of the memory controllers.
+    pub edac: Vec<EdacCounter>,
+}
+
+/// SMBIOS type 17: one memory slot.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemorySlot {
+    /// Device locator, e.g. "DIMM A1".
+    pub slot: Option<String>,
+    /// Bank locator.
+    pub bank: Option<String>,
+    /// Size in bytes; absent: the slot is empty or the size is unknown, see `populated`.
+    pub size_bytes: Option<u64>,
+    /// Whether a module is in it; absent when the table does not say.
+    pub populated: Option<bool>,
+    /// Form factor in words, e.g. "DIMM".
+    pub form: Option<String>,
+    /// Type in words, e.g. "DDR4".
+    pub kind: Option<String>,
+    /// Rated speed, MT/s.
+    pub speed_mts: Option<u32>,
+    /// Configured speed, MT/s.
+    pub configured_mts: Option<u32>,
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// Part number, trimmed.
+    pub part: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Asset tag.
+    pub asset_tag: Option<String>,
+    /// Type detail in words, e.g. "Synchronous Registered (Buffered)".
+    pub detail: Option<String>,
+    /// Ranks.
+    pub rank: Option<u32>,
+    /// Bits of data.
+    pub data_width: Option<u32>,
+    /// Bits with those for error correction.
+    pub total_width: Option<u32>,
+    /// Configured voltage, volts.
+    pub voltage: Option<f64>,
+    /// Technology in words, e.g. "DRAM", "Intel Optane persistent memory".
+    pub technology: Option<String>,
+    /// Firmware version (persistent memory).
+    pub firmware: Option<String>,
+}
+
+/// SMBIOS type 16 whose use is system memory: a group of slots.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryArray {
+    /// Location in words, e.g. "System Board Or Motherboard".
+    pub location: Option<String>,
+    /// Error correction in words, e.g. "Multi-bit ECC".
+    pub error_correction: Option<String>,
+    /// Most bytes it can hold.
+    pub max_bytes: Option<u64>,
+    /// Slots it has.
+    pub slots: Option<u32>,
+}
+
+/// Errors the memory controller counted since the system started. It may count ranks or channels and not modules:
+/// never a source for which modules there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EdacCounter {
+    /// Controller, e.g. "mc0".
+    pub controller: String,
+    /// The kernel's label of the DIMM or rank, e.g. "CPU_SrcID#0_MC#0_Chan#0_DIMM#0".
+    pub label: Option<String>,
+    /// Errors that were corrected.
+    pub corrected: Option<u64>,
+    /// Errors that were not.
+    pub uncorrected: Option<u64>,
+}

@@ -1,0 +1,90 @@
+//! The asset report: what the machine says of itself. Every fact is optional; a collector that fails leaves a
+//! [`CollectorProblem`] and the report still goes out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UnixMs;
+
+mod cpu;
+mod disk;
+mod memory;
+mod nic;
+mod pci;
+mod platform;
+mod smbios;
+
+pub use cpu::{CpuCache, CpuFacts, ProcessorFacts, SmbiosCache};
+pub use disk::{DiskFacts, DiskHealth, StorageController, Transport};
+pub use memory::{EdacCounter, MemoryArray, MemoryFacts, MemorySlot};
+pub use nic::{LldpNeighbour, NicFacts};
+pub use pci::{GpuFacts, PciDevice};
+pub use platform::{BmcFacts, BootEntry, BootFacts, FirmwareMode, SensorFacts, TpmFacts};
+pub use smbios::{
+    BoardFacts, ChassisFacts, ExpansionSlot, FirmwareFacts, OnboardDevice, PowerSupply, SystemFacts,
+};
+
+/// The schema number this build writes into [`AssetReport::schema`].
+pub const REPORT_SCHEMA: u32 = 1;
+
+/// Everything the agent found, from one run of all collectors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AssetReport {
+    /// Version of this shape; see [`REPORT_SCHEMA`].
+    pub schema: u32,
+    /// Version of the agent that wrote the report.
+    pub agent_version: String,
+    /// The machine's own clock when the collectors ended.
+    pub collected_at: UnixMs,
+    /// Time the collectors took, in milliseconds.
+    pub collect_ms: u64,
+    /// How this system was booted.
+    pub boot: BootFacts,
+    /// SMBIOS type 1.
+    pub system: Option<SystemFacts>,
+    /// SMBIOS type 2 (the first base board).
+    pub board: Option<BoardFacts>,
+    /// SMBIOS type 3.
+    pub chassis: Option<ChassisFacts>,
+    /// SMBIOS type 0.
+    pub firmware: Option<FirmwareFacts>,
+    /// Processors.
+    pub cpu: Option<CpuFacts>,
+    /// Memory: what the kernel can use and each slot.
+    pub memory: MemoryFacts,
+    /// Whole disks, in the kernel's order of names. No partitions, loop, RAM or optical devices.
+    pub disks: Vec<DiskFacts>,
+    /// Physical network interfaces.
+    pub nics: Vec<NicFacts>,
+    /// Storage controllers.
+    pub controllers: Vec<StorageController>,
+    /// PCI devices, bridges left out.
+    pub pci: Vec<PciDevice>,
+    /// GPUs and other accelerators.
+    pub gpus: Vec<GpuFacts>,
+    /// Power supplies (SMBIOS type 39), empty bays too.
+    pub power_supplies: Vec<PowerSupply>,
+    /// Expansion slots (SMBIOS type 9).
+    pub slots: Vec<ExpansionSlot>,
+    /// Devices on the board (SMBIOS type 41, else 10).
+    pub onboard: Vec<OnboardDevice>,
+    /// OEM strings (SMBIOS type 11).
+    pub oem_strings: Vec<String>,
+    /// The BMC.
+    pub bmc: Option<BmcFacts>,
+    /// The TPM.
+    pub tpm: Option<TpmFacts>,
+    /// Sensors.
+    pub sensors: Vec<SensorFacts>,
+    /// What could not be read, and why.
+    pub problems: Vec<CollectorProblem>,
+}
+
+/// A fact that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectorProblem {
+    /// The collector, e.g. "smbios", "disks".
+    pub collector: String,
+    /// What was tried, on what, and what came back.
+    pub detail: String,
+}

@@ -1,0 +1,55 @@
+//! Network interfaces.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Mac;
+
+/// One physical network interface.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NicFacts {
+    /// The kernel's name.
+    pub name: String,
+    /// Current MAC.
+    pub mac: Option<Mac>,
+    /// Permanent MAC, where the driver tells.
+    pub permanent_mac: Option<Mac>,
+    /// Kernel driver.
+    pub driver: Option<String>,
+    /// PCI address.
+    pub pci: Option<String>,
+    /// PCI vendor and device id, "8086:10d3".
+    pub pci_id: Option<String>,
+    /// Whether there is a carrier.
+    pub link: Option<bool>,
+    /// Speed in Mbit/s when there is a link.
+    pub speed_mbps: Option<u32>,
+    /// Firmware version, where the driver tells.
+    pub firmware: Option<String>,
+    /// Expansion slot or board designation (SMBIOS), e.g. "Slot 2", "Integrated NIC 1".
+    pub slot: Option<String>,
+    /// Port of the card, as the driver names it, e.g. "p0".
+    pub port: Option<String>,
+    /// Virtual functions it can make (SR-IOV); absent: not able.
+    pub sriov_vfs: Option<u32>,
+    /// The switch port at the other end.
+    pub lldp: Option<LldpNeighbour>,
+}
+
+/// What the switch said of itself by LLDP (IEEE 802.1AB).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LldpNeighbour {
+    /// Chassis id; a MAC in lower case with colons.
+    pub chassis: Option<String>,
+    /// System name.
+    pub system: Option<String>,
+    /// Port id, e.g. "Ethernet1/7".
+    pub port: Option<String>,
+    /// Port description.
+    pub port_description: Option<String>,
+    /// Native VLAN of the port (802.1 port VLAN id).
+    pub vlan: Option<u16>,
+    /// Management address.
+    pub management: Option<std::net::IpAddr>,
+}

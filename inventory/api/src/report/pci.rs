@@ -1,0 +1,57 @@
+//! PCI devices.
+
+use serde::{Deserialize, Serialize};
+
+/// One PCI function. Ids are four lower-case hex digits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PciDevice {
+    /// Address, "0000:3b:00.0".
+    pub address: String,
+    /// Class, subclass and interface, six hex digits: "020000".
+    pub class: Option<String>,
+    /// Vendor id.
+    pub vendor: Option<String>,
+    /// Device id.
+    pub device: Option<String>,
+    /// Vendor id of the subsystem.
+    pub subsystem_vendor: Option<String>,
+    /// Device id of the subsystem.
+    pub subsystem_device: Option<String>,
+    /// Revision, two hex digits.
+    pub revision: Option<String>,
+    /// Kernel driver that took it; absent: none did.
+    pub driver: Option<String>,
+    /// Expansion slot that it sits in, as SMBIOS or the kernel names it.
+    pub slot: Option<String>,
+    /// Link speed in use, GT/s as the kernel writes it: "8.0 GT/s PCIe".
+    pub link_speed: Option<String>,
+    /// Lanes in use.
+    pub link_width: Option<u32>,
+    /// Most lanes.
+    pub link_width_max: Option<u32>,
+    /// Most speed.
+    pub link_speed_max: Option<String>,
+    /// NUMA node.
+    pub numa_node: Option<u32>,
+    /// Name by the PCI id database, where one was at hand: "Intel Corporation Ethernet Controller X710".
+    pub name: Option<String>,
+}
+
+/// A GPU or another accelerator, from the PCI devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GpuFacts {
+    /// PCI address.
+    pub pci: String,
+    /// PCI vendor and device id.
+    pub pci_id: Option<String>,
+    /// Name, where a driver or a database tells.
+    pub name: Option<String>,
+    /// Own memory in bytes, where the driver tells.
+    pub memory_bytes: Option<u64>,
+    /// Kernel driver.
+    pub driver: Option<String>,
+    /// Serial number, where the driver tells.
+    pub serial: Option<String>,
+}

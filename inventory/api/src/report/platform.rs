@@ -1,0 +1,108 @@
+//! The platform: boot, BMC, TPM, sensors.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Mac;
+
+/// How the running system was booted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BootFacts {
+    /// BIOS or UEFI, by /sys/firmware/efi.
+    pub mode: Option<FirmwareMode>,
+    /// Secure Boot state, on UEFI.
+    pub secure_boot: Option<bool>,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// The NIC that the firmware booted from.
+    pub boot_mac: Option<Mac>,
+    /// Secure Boot is in setup mode (keys not enrolled), on UEFI.
+    pub setup_mode: Option<bool>,
+    /// Boot entries of UEFI.
+    pub entries: Vec<BootEntry>,
+    /// Numbers of the entries in the firmware's order.
+    pub order: Vec<u16>,
+    /// Number of the entry that was booted.
+    pub current: Option<u16>,
+}
+
+/// Firmware interface in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirmwareMode {
+    /// Legacy BIOS.
+    Bios,
+    /// UEFI.
+    Uefi,
+    /// A newer agent said something else.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One boot entry of UEFI (`Boot####`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BootEntry {
+    /// Its number.
+    pub number: u16,
+    /// Description.
+    pub label: String,
+    /// Active.
+    pub active: bool,
+}
+
+/// The BMC, as seen from inside the machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BmcFacts {
+    /// Interface in words, e.g. "KCS" (SMBIOS type 38).
+    pub interface: Option<String>,
+    /// IPMI version, e.g. "2.0".
+    pub ipmi_version: Option<String>,
+    /// Firmware version, e.g. "2.86".
+    pub firmware: Option<String>,
+    /// IANA enterprise number of the maker.
+    pub manufacturer_id: Option<u32>,
+    /// Maker, where the number is a known one.
+    pub vendor: Option<String>,
+    /// Address on its LAN channel.
+    pub ip: Option<std::net::Ipv4Addr>,
+    /// Where the address is from: "static", "dhcp", "bios", "other".
+    pub ip_source: Option<String>,
+    /// MAC on its LAN channel.
+    pub mac: Option<Mac>,
+    /// Redfish host interface present (SMBIOS type 42).
+    pub redfish_host_interface: Option<bool>,
+}
+
+/// The TPM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TpmFacts {
+    /// "1.2" or "2.0".
+    pub version: Option<String>,
+    /// Maker's four letters, e.g. "IFX".
+    pub manufacturer: Option<String>,
+    /// Firmware version.
+    pub firmware: Option<String>,
+    /// SHA-256 over the public endorsement key, hex: the machine's strongest identity.
+    pub endorsement_key_sha256: Option<String>,
+}
+
+/// One sensor (hwmon).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SensorFacts {
+    /// Chip, e.g. "coretemp".
+    pub chip: String,
+    /// Label, e.g. "Package id 0", else the kernel's name of the input.
+    pub label: String,
+    /// Unit: "C", "V", "A", "W", "rpm".
+    pub unit: String,
+    /// Value in that unit.
+    pub value: f64,
+    /// Value above which the maker calls it critical.
+    pub critical: Option<f64>,
+    /// The chip says alarm.
+    pub alarm: Option<bool>,
+}
