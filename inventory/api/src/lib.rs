@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod boot;
 pub mod check;
+pub mod delivery;
 pub mod deploy;
 pub mod id;
 pub mod image;
