@@ -6,6 +6,7 @@ mod cpu;
 mod disks;
 mod ethtool;
 mod memory;
+mod merge;
 mod nics;
 mod pci;
 mod roots;
@@ -18,7 +19,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use inventory_api::UnixMs;
-use inventory_api::report::{AssetReport, BootFacts, CollectorProblem, CpuFacts, REPORT_SCHEMA};
+use inventory_api::report::{AssetReport, CollectorProblem, REPORT_SCHEMA};
 
 pub use roots::Roots;
 pub use text::render_text;
@@ -86,7 +87,7 @@ pub fn collect(roots: &Roots) -> AssetReport {
     let deadline = started + COLLECTOR_TIME;
     for (collector, part) in running {
         match part.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(part) => merge(&mut report, part),
+            Ok(part) => merge::merge(&mut report, part),
             Err(e) => report.problems.push(CollectorProblem {
                 collector: collector.to_owned(),
                 detail: match e {
@@ -136,43 +137,6 @@ fn start(
         .name(format!("report-{name}"))
         .spawn(work);
     (name, receiver)
-}
-
-/// Adds one collector's part. For what the kernel and SMBIOS both tell, the part that was merged first goes before.
-fn merge(report: &mut AssetReport, part: AssetReport) {
-    if part.boot != BootFacts::default() {
-        report.boot = part.boot;
-    }
-    report.system = report.system.take().or(part.system);
-    report.board = report.board.take().or(part.board);
-    report.chassis = report.chassis.take().or(part.chassis);
-    report.firmware = report.firmware.take().or(part.firmware);
-    report.cpu = match (report.cpu.take(), part.cpu) {
-        (Some(first), Some(second)) => Some(CpuFacts {
-            sockets: first.sockets.or(second.sockets),
-            vendor: first.vendor.or(second.vendor),
-            model: first.model.or(second.model),
-            cores: first.cores.or(second.cores),
-            threads: first.threads.or(second.threads),
-            flags: if first.flags.is_empty() {
-                second.flags
-            } else {
-                first.flags
-            },
-            processors: if first.processors.is_empty() {
-                second.processors
-            } else {
-                first.processors
-            },
-            ..CpuFacts::default()
-        }),
-        (first, second) => first.or(second),
-    };
-    report.memory.usable_bytes = report.memory.usable_bytes.or(part.memory.usable_bytes);
-    report.memory.slots.extend(part.memory.slots);
-    report.disks.extend(part.disks);
-    report.nics.extend(part.nics);
-    report.problems.extend(part.problems);
 }
 
 fn now() -> UnixMs {

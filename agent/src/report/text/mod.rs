@@ -1,0 +1,141 @@
+//! The report for people: `slipway-agent report`. One file a part, each adds its lines to the [`Page`].
+
+mod boot;
+mod cpu;
+mod disks;
+mod machine;
+mod memory;
+mod nics;
+
+use std::fmt::Display;
+
+use inventory_api::report::AssetReport;
+
+/// A page of plain text: what is there, one part a line. Absent facts are left out, not filled in.
+pub fn render_text(report: &AssetReport) -> String {
+    let mut page = Page(String::new());
+    page.machine(report);
+    page.boot(report);
+    if let Some(cpu) = &report.cpu {
+        page.cpu(cpu);
+    }
+    page.memory(&report.memory);
+    report.disks.iter().for_each(|disk| page.disk(disk));
+    report.nics.iter().for_each(|nic| page.nic(nic));
+    for problem in &report.problems {
+        page.line(
+            "Problem",
+            &[&Some(format!("{}: {}", problem.collector, problem.detail))],
+        );
+    }
+    page.line(
+        "Collected",
+        &[&Some(format!(
+            "in {} ms by agent {}",
+            report.collect_ms, report.agent_version
+        ))],
+    );
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    /// A name and the facts that are there. Nothing is written when there are none.
+    fn line(&mut self, name: &str, facts: &[&Option<String>]) {
+        let facts: Vec<&str> = facts.iter().filter_map(|fact| fact.as_deref()).collect();
+        if !facts.is_empty() {
+            self.0.push_str(&format!("{name:<12}{}\n", facts.join(", ")));
+        }
+    }
+}
+
+fn named(name: &str, value: &Option<impl Display>) -> Option<String> {
+    value.as_ref().map(|value| format!("{name} {value}"))
+}
+
+fn counted(count: Option<u32>, unit: &str) -> Option<String> {
+    count.map(|n| format!("{n} {unit}{}", if n == 1 { "" } else { "s" }))
+}
+
+/// Memory is counted in powers of two.
+fn binary(bytes: u64) -> String {
+    scaled(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB"])
+}
+
+/// Disks are sold in powers of ten.
+fn decimal(bytes: u64) -> String {
+    scaled(bytes, 1000, ["B", "kB", "MB", "GB", "TB"])
+}
+
+fn scaled(bytes: u64, step: u64, units: [&str; 5]) -> String {
+    let mut scale = 1_u64;
+    let mut unit = 0;
+    while unit + 1 < units.len() && bytes / scale >= step {
+        scale *= step;
+        unit += 1;
+    }
+    let (whole, tenth) = (bytes / scale, u128::from(bytes % scale) * 10 / u128::from(scale));
+    match tenth {
+        0 => format!("{whole} {}", units[unit]),
+        tenth => format!("{whole}.{tenth} {}", units[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use inventory_api::report::{CollectorProblem, MemoryFacts, MemorySlot, SystemFacts};
+
+    use super::*;
+
+    #[test]
+    fn sizes_as_people_say_them() {
+        assert_eq!(binary(16 << 30), "16 GiB");
+        assert_eq!(binary(1536 << 20), "1.5 GiB");
+        assert_eq!(decimal(960_197_124_096), "960.1 GB");
+        assert_eq!(decimal(512), "512 B");
+        assert_eq!(binary(u64::MAX), "16777215.9 TiB");
+    }
+
+    #[test]
+    fn only_what_is_known_is_written() {
+        let report = AssetReport {
+            agent_version: "0.1.0".to_owned(),
+            system: Some(SystemFacts {
+                product: Some("PowerEdge R630".to_owned()),
+                ..Default::default()
+            }),
+            memory: MemoryFacts {
+                usable_bytes: None,
+                slots: vec![
+                    MemorySlot {
+                        slot: Some("A1".to_owned()),
+                        populated: Some(false),
+                        ..Default::default()
+                    },
+                    MemorySlot {
+                        slot: Some("A2".to_owned()),
+                        populated: Some(true),
+                        size_bytes: Some(16 << 30),
+                        speed_mts: Some(2400),
+                        configured_mts: Some(1866),
+                        ..Default::default()
+                    },
+                ],
+                ..Default::default()
+            },
+            problems: vec![CollectorProblem {
+                collector: "disks".to_owned(),
+                detail: "sda: no answer".to_owned(),
+            }],
+            ..Default::default()
+        };
+        let expected = "System      PowerEdge R630\n\
+                        Memory      16 GiB in 1 of 2 slots\n  \
+                        slot      A1, empty\n  \
+                        slot      A2, 16 GiB, 2400 MT/s (runs at 1866)\n\
+                        Problem     disks: sda: no answer\n\
+                        Collected   in 0 ms by agent 0.1.0\n";
+        assert_eq!(render_text(&report), expected);
+    }
+}

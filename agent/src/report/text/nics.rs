@@ -1,0 +1,27 @@
+use inventory_api::report::NicFacts;
+
+use super::{Page, named};
+
+impl Page {
+    pub(super) fn nic(&mut self, n: &NicFacts) {
+        let link = n.link.map(|up| match (up, n.speed_mbps) {
+            (true, Some(mbps)) => format!("link {mbps} Mbit/s"),
+            (true, None) => "link".to_owned(),
+            (false, _) => "no link".to_owned(),
+        });
+        let permanent = n
+            .permanent_mac
+            .filter(|permanent| n.mac.is_some_and(|mac| mac != *permanent));
+        let facts = [
+            Some(n.name.clone()),
+            n.mac.map(|mac| mac.to_string()),
+            named("permanent", &permanent),
+            n.driver.clone(),
+            n.pci.clone(),
+            n.pci_id.clone(),
+            link,
+            named("firmware", &n.firmware),
+        ];
+        self.line("NIC", &facts.each_ref());
+    }
+}
