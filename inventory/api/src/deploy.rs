@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::ExpectedAssets;
+use crate::check::HardwareProfile;
 use crate::id::Mac;
 
 /// A deployment as a person or a rule asks for it. Named ones in the configuration are *profiles*.
@@ -16,7 +16,7 @@ pub struct DeployRequest {
     /// Which disk to install on. Absent: the only disk that can hold the image, else it must be named.
     pub disk: Option<DiskChoice>,
     /// What must be found before a disk is touched.
-    pub expected: Option<ExpectedAssets>,
+    pub expected: Option<HardwareProfile>,
     /// Network of the installed system. Absent: DHCP on the NIC that booted.
     pub network: Vec<NicConfig>,
     /// User accounts.

@@ -173,6 +173,7 @@ fn check(result: &CheckResult) -> String {
         let mark = match f.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Info => "info",
         };
         out.push_str(&format!("  {mark}: {}\n", tame(&f.sentence, 500)));
     }

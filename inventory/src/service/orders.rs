@@ -62,7 +62,7 @@ impl Service {
         let check = request
             .expected
             .as_ref()
-            .map(|expected| lifecycle::check(expected, &report));
+            .map(|expected| lifecycle::check(&expected.clone().into(), &report));
         if let Some(check) = &check {
             planning::refuse_failed(check)?;
         }

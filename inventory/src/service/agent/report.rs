@@ -157,7 +157,7 @@ impl Service {
             | State::Retired => rule_request.cloned(),
         };
         let expected = ordered.as_ref().and_then(|r| r.expected.as_ref());
-        let check = expected.map(|expected| lifecycle::check(expected, report));
+        let check = expected.map(|expected| lifecycle::check(&expected.clone().into(), report));
         let verdict = check.as_ref().map(|c| c.verdict);
         let mut detail = check
             .as_ref()

@@ -312,6 +312,7 @@ impl VerdictView {
             color: match f.severity {
                 Severity::Error => "red",
                 Severity::Warning => "yellow",
+                Severity::Info => "azure",
             },
             sentence: f.sentence.clone(),
             place: f.place.clone(),

@@ -12,7 +12,7 @@ use e2e::scenario::{PASSWORD, profile};
 use e2e::vm::accelerator;
 use e2e::{Api, Firmware, Lab, Server, ServerSpec, Vm, VmSpec, artefacts};
 use inventory_api::UnixMs;
-use inventory_api::check::{ExpectedAssets, ExpectedDisks};
+use inventory_api::check::{DiskProfile, HardwareProfile, MemoryProfile, NicProfile, SystemProfile};
 use inventory_api::deploy::DeployRequest;
 use inventory_api::machine::MachineDetail;
 
@@ -148,20 +148,23 @@ fn alone(home: &Path) -> Result<File> {
 /// What the machine shall become, and what it must be made of before a disk is touched.
 fn wanted(spec: &VmSpec) -> DeployRequest {
     DeployRequest {
-        expected: Some(ExpectedAssets {
-            manufacturer: Some("Slipway".to_owned()),
-            product: Some("Virtual Server".to_owned()),
-            serial: Some(spec.system_serial()),
-            memory_bytes: Some(u64::from(spec.memory_mib) << 20),
-            dimms: Some(spec.dimms),
-            disks: vec![ExpectedDisks {
-                count: 1,
-                min_bytes: Some(spec.disk_bytes),
-                transport: None,
-                model: None,
+        expected: Some(HardwareProfile {
+            system: SystemProfile {
+                maker: Some("Slipway".to_owned()),
+                model: Some("Virtual Server".to_owned()),
+                sku: None,
+            },
+            memory: MemoryProfile {
+                total: Some(u64::from(spec.memory_mib) << 20),
+                modules: Some(spec.dimms),
+                ..MemoryProfile::default()
+            },
+            disks: vec![DiskProfile {
+                min_size: Some(spec.disk_bytes),
+                ..DiskProfile::default()
             }],
-            nics: Some(1),
-            ..ExpectedAssets::default()
+            nics: vec![NicProfile::default()],
+            ..HardwareProfile::default()
         }),
         ..profile(artefacts::RECIPE)
     }

@@ -1,0 +1,85 @@
+//! The asset check: what was expected, and what the comparison found.
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::Placement;
+
+pub mod code;
+mod profile;
+mod size;
+
+pub use profile::{
+    BmcProfile, BoardProfile, CpuProfile, DimmProfile, DiskProfile, FirmwareProfile, GpuProfile,
+    HardwareProfile, HealthProfile, MemoryProfile, NicProfile, PciProfile, ProcessorProfile, ProfileProblem,
+    PsuProfile, SeverityRule, SystemProfile, Tolerance,
+};
+
+/// What one machine must be: hardware of its kind, and its own place.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Expectation {
+    /// What a machine of this kind must have.
+    pub profile: HardwareProfile,
+    /// Where this one belongs, with serial, asset tag and cabling.
+    pub placement: Option<Placement>,
+}
+
+impl From<HardwareProfile> for Expectation {
+    fn from(profile: HardwareProfile) -> Expectation {
+        Expectation {
+            profile,
+            placement: None,
+        }
+    }
+}
+
+/// The outcome of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As expected.
+    Pass,
+    /// As expected, with something to look at.
+    Warn,
+    /// Not as expected: no disk is touched.
+    Fail,
+}
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Good to know; the verdict stays.
+    Info,
+    /// Look at it when there is time.
+    Warning,
+    /// The machine is not as ordered.
+    Error,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Stable short code, one of [`code::ALL`], e.g. "dimm-missing".
+    pub code: String,
+    /// Where: a slot, bay or port exactly as the report names it; else "system", "memory", ... Of a part that moved or
+    /// was swapped: where it belongs.
+    pub place: String,
+    /// What was expected, in words.
+    pub expected: String,
+    /// What was found, in words.
+    pub found: String,
+    /// How grave.
+    pub severity: Severity,
+    /// A sentence that a technician can act on.
+    pub sentence: String,
+}
+
+/// Verdict and findings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The verdict: fail if any finding is an error, warn if any is a warning, else pass.
+    pub verdict: Verdict,
+    /// The findings, most grave first.
+    pub findings: Vec<Finding>,
+}

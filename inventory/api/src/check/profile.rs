@@ -1,0 +1,480 @@
+//! The hardware profile: what one machine of a kind must have. An absent field is not fixed and never a finding.
+//!
+//! Texts are compared without case and with runs of spaces as one; `*` stands for anything ("MTA36ASF8G72PZ*"). CPU models
+//! are compared without "(R)", "CPU", "@ 2.10GHz" and the like.
+//!
+//! Lists of parts: an entry with a place (slot, bay, PCI address, ...) fixes what is there; an entry without one fixes that
+//! `count` such parts are anywhere. A list that is given is complete: a part beyond it is a warning with its place. A list
+//! that is empty fixes nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Severity, size};
+use crate::report::Transport;
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What one machine of a kind must have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HardwareProfile {
+    /// Its name; orders and rack plans refer to it. Empty where it stands inside something that has a name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Maker and model.
+    #[serde(skip_serializing_if = "is_default")]
+    pub system: SystemProfile,
+    /// Base board.
+    #[serde(skip_serializing_if = "is_default")]
+    pub board: BoardProfile,
+    /// BIOS or UEFI.
+    #[serde(skip_serializing_if = "is_default")]
+    pub firmware: FirmwareProfile,
+    /// BMC.
+    #[serde(skip_serializing_if = "is_default")]
+    pub bmc: BmcProfile,
+    /// Processors.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cpu: CpuProfile,
+    /// Memory.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory: MemoryProfile,
+    /// Disks; removable ones do not count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<DiskProfile>,
+    /// Network ports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nics: Vec<NicProfile>,
+    /// GPUs and other accelerators.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuProfile>,
+    /// Power supplies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub psus: Vec<PsuProfile>,
+    /// Other PCI devices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pci: Vec<PciProfile>,
+    /// What makes a machine unhealthy, whatever it has. Holds with its defaults when absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub health: HealthProfile,
+    /// How far a number may be off.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tolerance: Tolerance,
+    /// Severity of findings by their code, other than by default; see [`super::code`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub severity: BTreeMap<String, SeverityRule>,
+}
+
+/// System.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SystemProfile {
+    /// Maker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
+    /// Model (SMBIOS product name).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Stock keeping unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+}
+
+/// Base board.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BoardProfile {
+    /// Maker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
+    /// Model (SMBIOS product name).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// BIOS or UEFI firmware.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FirmwareProfile {
+    /// Exactly this version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// This version or newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_version: Option<String>,
+    /// Exactly this release date, as the table writes it ("01/31/2022"); some makers keep one version over all releases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
+    /// This release date or newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_date: Option<String>,
+    /// Exactly this release number ("2.17").
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+}
+
+/// BMC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BmcProfile {
+    /// Exactly this firmware version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// This firmware version or newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_firmware: Option<String>,
+}
+
+/// Processors.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CpuProfile {
+    /// Populated sockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<u32>,
+    /// Model of each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Cores in use, over all sockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
+    /// Threads, over all sockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+    /// Exactly this microcode, "0xd0003e7".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub microcode: Option<String>,
+    /// This microcode or newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_microcode: Option<String>,
+    /// Tell, as information, which vulnerabilities the kernel calls open.
+    #[serde(skip_serializing_if = "is_default")]
+    pub show_vulnerabilities: bool,
+    /// Socket by socket.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processors: Vec<ProcessorProfile>,
+}
+
+/// One socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProcessorProfile {
+    /// Socket designation, "CPU2".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<String>,
+    /// The socket is empty.
+    #[serde(skip_serializing_if = "is_default")]
+    pub empty: bool,
+    /// Switched on in the firmware's setup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Cores it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
+    /// Cores that are switched on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores_enabled: Option<u32>,
+    /// Threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+    /// Part number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// Most speed, MHz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_mhz: Option<u32>,
+}
+
+/// Memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryProfile {
+    /// Sum of the modules, bytes or "512 GB". Where the machine lists no module, what the kernel can use stands in: it may
+    /// be up to 10 % less.
+    #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Modules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modules: Option<u32>,
+    /// Least rated speed of every module, MT/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_speed_mts: Option<u32>,
+    /// Least configured speed of every module, MT/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_configured_mts: Option<u32>,
+    /// Slot by slot, or groups of like modules.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dimms: Vec<DimmProfile>,
+}
+
+/// A memory slot and what is in it, or a group of like modules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DimmProfile {
+    /// Slot (device locator), "P1-DIMMA1".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
+    /// Bank locator: tells slots of one name apart. Slots of one name and bank stand in the report's order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bank: Option<String>,
+    /// The slot is empty.
+    #[serde(skip_serializing_if = "is_default")]
+    pub empty: bool,
+    /// How many, in a group; absent: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Size, bytes or "64 GB".
+    #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Maker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
+    /// Part number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// Type, "DDR4".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Ranks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u32>,
+    /// Bits with those for error correction: 72 of 64 is ECC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_width: Option<u32>,
+    /// Least rated speed, MT/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed_mts: Option<u32>,
+    /// Least configured speed, MT/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configured_mts: Option<u32>,
+}
+
+/// One disk, or a group of like disks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiskProfile {
+    /// Bay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bay: Option<String>,
+    /// Path from the controller, where there is no bay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// How many, in a group; absent: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Exact size, bytes.
+    #[serde(with = "size::disk", skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Least size, bytes or "960 GB".
+    #[serde(with = "size::disk", skip_serializing_if = "Option::is_none")]
+    pub min_size: Option<u64>,
+    /// Attachment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// Whether it spins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotational: Option<bool>,
+    /// Exactly this firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// This firmware or newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_firmware: Option<String>,
+    /// Most life used, percent; over [`HealthProfile::max_used_percent`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_used_percent: Option<u32>,
+}
+
+/// One network port, or a group of like ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NicProfile {
+    /// Expansion slot or board designation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<String>,
+    /// Port of the card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// PCI address: finds the port where no slot is known. A card that answers at another address is no finding by itself,
+    /// because addresses shift when another card is added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci: Option<String>,
+    /// How many, in a group; absent: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// PCI vendor and device id, "8086:1572".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci_id: Option<String>,
+    /// Kernel driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// Least speed of the link, Mbit/s; a port without a link is then a finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_speed_mbps: Option<u32>,
+    /// Exactly this firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// This firmware or newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_firmware: Option<String>,
+}
+
+/// One accelerator, or a group of like ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GpuProfile {
+    /// PCI address; finds it, as with NICs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci: Option<String>,
+    /// How many, in a group; absent: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// PCI vendor and device id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci_id: Option<String>,
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its own memory, bytes or "80 GB".
+    #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+}
+
+/// One power supply, or a group of like ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PsuProfile {
+    /// Bay, "PSU1".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bay: Option<String>,
+    /// How many, in a group; absent: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Maker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
+    /// Part number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// Most power, watts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watts: Option<u32>,
+    /// Whether it has mains power.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugged: Option<bool>,
+}
+
+/// PCI devices of one id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PciProfile {
+    /// PCI vendor and device id, "1000:005d".
+    pub id: String,
+    /// How many; absent: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Name, for people; not compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// What makes a machine unhealthy. Every rule holds unless it is switched off here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthProfile {
+    /// Disks must not say that they fail.
+    pub disks: bool,
+    /// Most life used of any disk, percent.
+    pub max_used_percent: u32,
+    /// Memory must be without errors that could not be corrected.
+    pub memory_errors: bool,
+    /// Most of the installed memory that the kernel may lack, percent; the firmware keeps some.
+    pub memory_lost_percent: u32,
+    /// Storage and network devices must have a driver.
+    pub drivers: bool,
+    /// Power supplies must not say that they fail.
+    pub power: bool,
+}
+
+impl Default for HealthProfile {
+    fn default() -> HealthProfile {
+        HealthProfile {
+            disks: true,
+            max_used_percent: 90,
+            memory_errors: true,
+            memory_lost_percent: 10,
+            drivers: true,
+            power: true,
+        }
+    }
+}
+
+/// How far a number may be below (sizes and watts: also above) the expected one, percent; 0 by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tolerance {
+    /// Total of memory.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory_total: u32,
+    /// Speed of memory.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory_speed: u32,
+    /// Size of a disk: makers differ by some blocks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub disk_size: u32,
+    /// Speed of a link.
+    #[serde(skip_serializing_if = "is_default")]
+    pub link_speed: u32,
+    /// Power of a power supply.
+    #[serde(skip_serializing_if = "is_default")]
+    pub psu_watts: u32,
+}
+
+/// What a profile makes of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeverityRule {
+    /// No finding.
+    Ignore,
+    /// As [`Severity::Info`].
+    Info,
+    /// As [`Severity::Warning`].
+    Warning,
+    /// As [`Severity::Error`].
+    Error,
+}
+
+impl SeverityRule {
+    /// The severity; None: no finding.
+    pub fn severity(self) -> Option<Severity> {
+        match self {
+            SeverityRule::Ignore => None,
+            SeverityRule::Info => Some(Severity::Info),
+            SeverityRule::Warning => Some(Severity::Warning),
+            SeverityRule::Error => Some(Severity::Error),
+        }
+    }
+}
+
+/// What is wrong with a profile that can be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {detail}")]
+pub struct ProfileProblem {
+    /// The field, "memory.dimms[3].count".
+    pub field: String,
+    /// What is wrong and what to do.
+    pub detail: String,
+}
