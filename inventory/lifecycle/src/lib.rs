@@ -6,11 +6,13 @@
 //! - [`assignment`]: what its agent is told to do.
 //! - [`check`]: expected assets against a report.
 //! - [`plan`]: report + image + request -> install plan, or the missing fact.
+//! - [`identity`]: who sent a report: a known machine, a new one, or two that claim one identity.
 //! - [`policy`]: rules that make "automatic on first boot" real.
 
 pub mod assignment;
 pub mod check;
 pub mod event;
+pub mod identity;
 pub mod plan;
 pub mod policy;
 pub mod state;

@@ -1,0 +1,419 @@
+//! What counts of a report.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use inventory_api::Mac;
+use inventory_api::report::AssetReport;
+use serde::{Deserialize, Serialize};
+
+use super::junk::{
+    SERIES_UUIDS, USB_NIC_DRIVERS, bare, counts_as_mac, counts_as_serial, is_filling, says_something,
+};
+
+/// NICs of one report that are looked at; a machine has fewer.
+const MAX_NICS: usize = 64;
+
+/// One kind of fact, with its weight: see [`Field::weight`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Field {
+    /// Hash of the TPM's endorsement key.
+    Tpm,
+    /// Serial number of the system (SMBIOS type 1).
+    System,
+    /// Serial number of the board (type 2).
+    Board,
+    /// SMBIOS UUID.
+    Uuid,
+    /// MAC of the BMC.
+    Bmc,
+    /// Permanent MACs of the NICs.
+    Nics,
+    /// Serial number of the chassis (type 3).
+    Chassis,
+}
+
+impl Field {
+    /// All of them, the weightiest first.
+    pub const ALL: [Field; 7] = [
+        Field::Tpm,
+        Field::System,
+        Field::Board,
+        Field::Uuid,
+        Field::Bmc,
+        Field::Nics,
+        Field::Chassis,
+    ];
+
+    /// How much it says when it agrees. 60 ([`super::CLAIM`]) out of two fields claim an identity.
+    ///
+    /// | field | weight | why |
+    /// | --- | --- | --- |
+    /// | TPM key | 55 | made in the chip, never equal by chance; but a module can be moved, and virtual ones are copied |
+    /// | system serial | 45 | on the label; written again by service after a board swap; multi-node enclosures share one |
+    /// | board serial | 40 | soldered to the board; makers leave it out or fill it in |
+    /// | UUID | 40 | meant to be unique; changed by firmware updates, shared by careless series |
+    /// | BMC MAC | 40 | on the board; a few BMCs have it changed by hand |
+    /// | NIC MACs | 35 | unique, but cards move: one common MAC is as much as four, they sit on one card |
+    /// | chassis serial | 15 | all blades of an enclosure share it: with the system serial it just claims, with another not |
+    pub fn weight(self) -> u32 {
+        match self {
+            Field::Tpm => 55,
+            Field::System => 45,
+            Field::Board | Field::Uuid | Field::Bmc => 40,
+            Field::Nics => 35,
+            Field::Chassis => 15,
+        }
+    }
+
+    /// Stable short name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Tpm => "tpm",
+            Field::System => "system",
+            Field::Board => "board",
+            Field::Uuid => "uuid",
+            Field::Bmc => "bmc",
+            Field::Nics => "nics",
+            Field::Chassis => "chassis",
+        }
+    }
+
+    /// As people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Field::Tpm => "TPM endorsement key",
+            Field::System => "system serial",
+            Field::Board => "board serial",
+            Field::Uuid => "SMBIOS UUID",
+            Field::Bmc => "BMC MAC",
+            Field::Nics => "NIC MACs",
+            Field::Chassis => "chassis serial",
+        }
+    }
+}
+
+/// A serial number with its maker, without whom it says nothing: makers count from 1 too.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Serial {
+    /// Maker, as compared.
+    maker: String,
+    /// Serial number, as compared.
+    bare: String,
+    /// As it was reported, for people.
+    shown: String,
+}
+
+impl Serial {
+    /// `None` when the number or its maker is a filling.
+    pub fn new(maker: Option<&str>, serial: Option<&str>) -> Option<Serial> {
+        let (maker, serial) = (maker?.trim(), serial?.trim());
+        if maker.len() > 256 || !counts_as_serial(serial) {
+            return None;
+        }
+        let maker = maker_name(maker);
+        says_something(&maker).then(|| Serial {
+            maker,
+            bare: bare(serial),
+            shown: serial.to_owned(),
+        })
+    }
+
+    fn same(&self, other: &Serial) -> bool {
+        self.maker == other.maker && self.bare == other.bare
+    }
+}
+
+/// Makers change how they write their name with a firmware update: "HP" and "HPE", "Dell" and "Dell Inc.".
+fn maker_name(text: &str) -> String {
+    const TAILS: &[&str] = &[
+        "corporation",
+        "computer",
+        "international",
+        "incorporated",
+        "company",
+        "limited",
+        "corp",
+        "gmbh",
+        "inc",
+        "ltd",
+        "llc",
+        "co",
+        "ag",
+    ];
+    let mut words: Vec<String> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .map(bare)
+        .filter(|w| !w.is_empty())
+        .collect();
+    while words.len() > 1 && words.last().is_some_and(|w| TAILS.contains(&w.as_str())) {
+        words.pop();
+    }
+    let name = words.concat();
+    match name.as_str() {
+        "hewlettpackard" | "hewlettpackardenterprise" | "hpe" => "hp".to_owned(),
+        _ => name,
+    }
+}
+
+/// A UUID without its byte order: DHCP option 97, SMBIOS raw, dmidecode before and since 2.6 and iPXE write the first three
+/// fields in one or the other order (ipxe issue 542), and IPMI sends all sixteen bytes backwards (IPMI 2.0, 20.8).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct Uuid {
+    /// The least of all orders.
+    canonical: [u8; 16],
+    /// As it was reported.
+    shown: [u8; 16],
+}
+
+impl Uuid {
+    /// `None`: not a UUID, or one that says nothing.
+    pub fn parse(text: &str) -> Option<Uuid> {
+        let shown = uuid_bytes(text)?;
+        let canonical = canonical(shown);
+        let series = SERIES_UUIDS
+            .iter()
+            .any(|known| uuid_bytes(known).is_some_and(|known| self::canonical(known) == canonical));
+        (!is_filling(&shown) && !series).then_some(Uuid { canonical, shown })
+    }
+}
+
+fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
+    let text = text.trim().trim_start_matches('{').trim_end_matches('}');
+    if text.len() > 64 || !text.bytes().all(|c| c.is_ascii_hexdigit() || c == b'-') {
+        return None;
+    }
+    let digits: Vec<u8> = text.bytes().filter(|c| *c != b'-').collect();
+    if digits.len() != 32 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn canonical(bytes: [u8; 16]) -> [u8; 16] {
+    let swapped = |mut b: [u8; 16]| {
+        b[..4].reverse();
+        b[4..6].reverse();
+        b[6..8].reverse();
+        b
+    };
+    let backwards = |mut b: [u8; 16]| {
+        b.reverse();
+        b
+    };
+    // Both together generate eight orders; the least stands for all.
+    let mut orders = BTreeSet::from([bytes]);
+    for _ in 0..4 {
+        let more: Vec<_> = orders.iter().flat_map(|b| [swapped(*b), backwards(*b)]).collect();
+        orders.extend(more);
+    }
+    orders.into_iter().next().unwrap_or(bytes)
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, byte) in self.shown.iter().enumerate() {
+            let dash = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
+            write!(f, "{dash}{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A UUID that was stored and has been found since to be shared by a series is none.
+fn uuid_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.as_deref().and_then(Uuid::parse))
+}
+
+impl From<Uuid> for String {
+    fn from(uuid: Uuid) -> String {
+        uuid.to_string()
+    }
+}
+
+/// Who a machine says it is: only what counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Identity {
+    /// Hash of the TPM's endorsement key.
+    pub tpm: Option<String>,
+    /// System serial.
+    pub system: Option<Serial>,
+    /// Board serial.
+    pub board: Option<Serial>,
+    /// Chassis serial.
+    pub chassis: Option<Serial>,
+    /// SMBIOS UUID.
+    #[serde(deserialize_with = "uuid_or_none")]
+    pub uuid: Option<Uuid>,
+    /// MAC of the BMC.
+    pub bmc: Option<Mac>,
+    /// Permanent MACs of its NICs.
+    pub nics: BTreeSet<Mac>,
+}
+
+impl Identity {
+    /// What counts of a report.
+    pub fn of(report: &AssetReport) -> Identity {
+        let serial = |maker: &Option<String>, serial: &Option<String>| {
+            Serial::new(maker.as_deref(), serial.as_deref())
+        };
+        let system = report.system.as_ref();
+        let digest = |text: &String| {
+            let good = text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit());
+            (good && text.bytes().any(|c| c != b'0')).then(|| text.to_ascii_lowercase())
+        };
+        Identity {
+            tpm: report
+                .tpm
+                .as_ref()
+                .and_then(|t| t.endorsement_key_sha256.as_ref())
+                .and_then(digest),
+            system: system.and_then(|s| serial(&s.manufacturer, &s.serial)),
+            board: report
+                .board
+                .as_ref()
+                .and_then(|b| serial(&b.manufacturer, &b.serial)),
+            chassis: report
+                .chassis
+                .as_ref()
+                .and_then(|c| serial(&c.manufacturer, &c.serial)),
+            uuid: system.and_then(|s| s.uuid.as_deref()).and_then(Uuid::parse),
+            bmc: report
+                .bmc
+                .as_ref()
+                .and_then(|b| b.mac)
+                .filter(|mac| counts_as_mac(*mac)),
+            nics: report
+                .nics
+                .iter()
+                .take(MAX_NICS)
+                .filter(|nic| {
+                    !nic.driver
+                        .as_deref()
+                        .is_some_and(|d| USB_NIC_DRIVERS.contains(&d))
+                })
+                .filter_map(|nic| nic.permanent_mac.or(nic.mac))
+                .filter(|mac| counts_as_mac(*mac))
+                .collect(),
+        }
+    }
+
+    /// True when nothing counts.
+    pub fn is_empty(&self) -> bool {
+        *self == Identity::default()
+    }
+
+    /// What it has of a field, as compared: texts by which machines that share it are found.
+    pub fn keys(&self, field: Field) -> Vec<String> {
+        let serial = |s: &Option<Serial>| s.iter().map(|s| format!("{} {}", s.maker, s.bare)).collect();
+        match field {
+            Field::Tpm => self.tpm.iter().cloned().collect(),
+            Field::System => serial(&self.system),
+            Field::Board => serial(&self.board),
+            Field::Chassis => serial(&self.chassis),
+            Field::Uuid => self
+                .uuid
+                .iter()
+                .map(|u| u.canonical.iter().map(|b| format!("{b:02x}")).collect())
+                .collect(),
+            Field::Bmc => self.bmc.iter().map(Mac::to_string).collect(),
+            Field::Nics => self.nics.iter().map(Mac::to_string).collect(),
+        }
+    }
+
+    /// What it has of a field, for people.
+    pub fn shown(&self, field: Field) -> Option<String> {
+        match field {
+            Field::System => self.system.as_ref().map(|s| s.shown.clone()),
+            Field::Board => self.board.as_ref().map(|s| s.shown.clone()),
+            Field::Chassis => self.chassis.as_ref().map(|s| s.shown.clone()),
+            Field::Uuid => self.uuid.as_ref().map(Uuid::to_string),
+            Field::Tpm | Field::Bmc | Field::Nics => {
+                let keys = self.keys(field);
+                (!keys.is_empty()).then(|| keys.join(", "))
+            }
+        }
+    }
+
+    /// The same without values that a person has found to be shared by different machines.
+    #[must_use]
+    pub fn without(&self, shared: &BTreeMap<Field, BTreeSet<String>>) -> Identity {
+        let mut rest = self.clone();
+        let is_shared = |field: Field| {
+            shared
+                .get(&field)
+                .is_some_and(|values| self.keys(field).iter().any(|key| values.contains(key)))
+        };
+        for field in Field::ALL {
+            if !is_shared(field) {
+                continue;
+            }
+            match field {
+                Field::Tpm => rest.tpm = None,
+                Field::System => rest.system = None,
+                Field::Board => rest.board = None,
+                Field::Chassis => rest.chassis = None,
+                Field::Uuid => rest.uuid = None,
+                Field::Bmc => rest.bmc = None,
+                Field::Nics => rest.nics.retain(|mac| !shared[&field].contains(&mac.to_string())),
+            }
+        }
+        rest
+    }
+
+    /// What a newer report adds or changes; what it does not have is kept: a collector may fail once.
+    #[must_use]
+    pub fn updated(self, newer: &Identity) -> Identity {
+        Identity {
+            tpm: newer.tpm.clone().or(self.tpm),
+            system: newer.system.clone().or(self.system),
+            board: newer.board.clone().or(self.board),
+            chassis: newer.chassis.clone().or(self.chassis),
+            uuid: newer.uuid.clone().or(self.uuid),
+            bmc: newer.bmc.or(self.bmc),
+            nics: if newer.nics.is_empty() {
+                self.nics
+            } else {
+                newer.nics.clone()
+            },
+        }
+    }
+
+    /// Whether a field is there in both and equal (`Some(true)`), or differs. NICs agree when one is in both.
+    pub(super) fn agrees(&self, other: &Identity, field: Field) -> Option<bool> {
+        fn both<T>(a: &Option<T>, b: &Option<T>, same: impl Fn(&T, &T) -> bool) -> Option<bool> {
+            Some(same(a.as_ref()?, b.as_ref()?))
+        }
+        match field {
+            Field::Tpm => both(&self.tpm, &other.tpm, String::eq),
+            Field::System => both(&self.system, &other.system, Serial::same),
+            Field::Board => both(&self.board, &other.board, Serial::same),
+            Field::Chassis => both(&self.chassis, &other.chassis, Serial::same),
+            Field::Uuid => both(&self.uuid, &other.uuid, |a, b| a.canonical == b.canonical),
+            Field::Bmc => both(&self.bmc, &other.bmc, Mac::eq),
+            Field::Nics => {
+                let none = self.nics.is_empty() || other.nics.is_empty();
+                (!none).then(|| !self.nics.is_disjoint(&other.nics))
+            }
+        }
+    }
+
+    /// Whether two fields of it hold the same text: Dell's service tag stands on system and chassis, and is one fact.
+    pub(super) fn same_text(&self, a: Field, b: Field) -> bool {
+        let bare = |field| match field {
+            Field::System => self.system.as_ref(),
+            Field::Board => self.board.as_ref(),
+            Field::Chassis => self.chassis.as_ref(),
+            Field::Tpm | Field::Uuid | Field::Bmc | Field::Nics => None,
+        };
+        matches!((bare(a), bare(b)), (Some(a), Some(b)) if a.bare == b.bare)
+    }
+}
