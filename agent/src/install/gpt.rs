@@ -117,7 +117,7 @@ pub(super) fn partition_starts(disk: &Area, block: u64) -> Vec<u64> {
 }
 
 /// A GUID as it lies on the disk: its first three fields little-endian (UEFI specification, appendix A).
-fn on_disk(guid: &str) -> Result<[u8; 16], StepError> {
+pub(super) fn on_disk(guid: &str) -> Result<[u8; 16], StepError> {
     let mut bytes =
         parse_uuid(guid).ok_or_else(|| StepError::new("plan-layout", format!("{guid:?} is not a GUID")))?;
     bytes[..4].reverse();

@@ -54,7 +54,8 @@ fn order(steps: &[Step]) -> Result<(), Refused> {
         | Step::Accounts { .. }
         | Step::Cron { .. }
         | Step::Scripts { .. }
-        | Step::Agent {} => 3,
+        | Step::Agent {}
+        | Step::BootOrder { .. } => 3,
     };
     if !steps.is_sorted_by_key(rank) {
         return wrong(
@@ -149,6 +150,9 @@ fn references(step: &Step, steps: &[Step], partitions: &[Partition], block: u64)
             guid(uuid)?;
             image_fits(source, (root.last_lba - root.first_lba + 1) * block)?;
         }
+        Step::BootOrder { esp_partition } => {
+            with_role(partitions, *esp_partition, PartitionRole::Esp)?;
+        }
         Step::Bootloader {
             bios_partition,
             esp_partition,
@@ -209,6 +213,7 @@ fn content(step: &Step) -> Result<(), String> {
         | Step::MakeFat { .. }
         | Step::WriteImage { .. }
         | Step::Agent {}
+        | Step::BootOrder { .. }
         | Step::Finish {} => Ok(()),
     }
 }

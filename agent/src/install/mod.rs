@@ -5,6 +5,7 @@
 //! asks and tells the server through a [`Link`].
 
 mod blocks;
+mod boot_order;
 mod disk;
 mod erase;
 mod error;

@@ -15,7 +15,7 @@ use super::root::Root;
 use super::settings::{accounts, agent, boot, cron, fstab, hostname, network, scripts};
 use super::site::{Place, Site};
 use super::verify::{Located, locate, verify};
-use super::{erase, ext4, fat, gpt};
+use super::{boot_order, erase, ext4, fat, gpt};
 
 /// A run: what it works on and what it has mounted. Shared with its threads; when the last of them is gone, what is
 /// mounted is unmounted and the next run's turn has come.
@@ -193,6 +193,7 @@ impl Run {
             Step::Scripts { scripts } => self.below_root(|root| scripts::apply(root, scripts)),
             Step::Agent {} => self
                 .below_root(|root| agent::apply(root, &self.site.agent_exe, &self.identity, &self.plan.id)),
+            Step::BootOrder { esp_partition } => self.boot_order(*esp_partition),
             Step::Finish {} => self.finish(),
         }
     }
@@ -222,6 +223,19 @@ impl Run {
             mounted.unmount()?;
             boot::apply_config(root, uuid, args)
         })
+    }
+
+    /// Never fails for the firmware's sake: the disk boots without it.
+    fn boot_order(&self, esp: u32) -> Result<(), StepError> {
+        let esp = self.planned(esp)?;
+        let Place::Machine { root, .. } = &self.site.place else {
+            return Ok(());
+        };
+        match boot_order::apply(&root.join("sys/firmware/efi/efivars"), esp) {
+            Ok(done) => tracing::info!("{done}"),
+            Err(why) => tracing::warn!("the boot order stays as it was: {why}"),
+        }
+        Ok(())
     }
 
     /// Flushes, unmounts, and reads back from the medium what makes the disk boot.

@@ -127,6 +127,12 @@ pub enum Step {
     },
     /// Puts the running agent on the disk with the machine's identity and the server's address, as a systemd service.
     Agent {},
+    /// UEFI only: the boot entry that this machine booted from stays first, an entry for the ESP follows it. A firmware
+    /// that refuses is written to the log and is no failure: the machine boots without it, only later.
+    BootOrder {
+        /// Number of the ESP.
+        esp_partition: u32,
+    },
     /// Flushes, reads back the partition table and the first MiB of the root file system, unmounts.
     Finish {},
 }
@@ -147,6 +153,7 @@ impl Step {
             Step::Cron { .. } => "cron",
             Step::Scripts { .. } => "scripts",
             Step::Agent {} => "agent",
+            Step::BootOrder { .. } => "boot-order",
             Step::Finish {} => "finish",
         }
     }

@@ -57,6 +57,7 @@ fn weight(step: &Step) -> u64 {
         | Step::Cron { .. }
         | Step::Scripts { .. }
         | Step::Agent {}
+        | Step::BootOrder { .. }
         | Step::Finish {} => 1,
     }
 }

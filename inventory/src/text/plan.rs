@@ -110,11 +110,9 @@ pub fn step_detail(step: &Step, plan: &InstallPlan) -> String {
             disk_size(source.content_bytes),
             &source.sha256.to_string()[..12],
         ),
-        Step::Bootloader { kernel_args, .. } if kernel_args.is_empty() => {
-            "GRUB for BIOS and UEFI; firmware boot entries are not touched".to_owned()
-        }
+        Step::Bootloader { kernel_args, .. } if kernel_args.is_empty() => "GRUB for BIOS and UEFI".to_owned(),
         Step::Bootloader { kernel_args, .. } => format!(
-            "GRUB for BIOS and UEFI; kernel arguments {}; firmware boot entries are not touched",
+            "GRUB for BIOS and UEFI; kernel arguments {}",
             kernel_args.join(" ")
         ),
         Step::Fstab { mounts } => {
@@ -146,6 +144,7 @@ pub fn step_detail(step: &Step, plan: &InstallPlan) -> String {
             list.join("; ")
         }
         Step::Agent {} => "slipway-agent as a systemd service, with this machine's identity".to_owned(),
+        Step::BootOrder { .. } => "UEFI boot order: network first, then this disk".to_owned(),
         Step::Finish {} => "Partition table and file system are read back before the reboot".to_owned(),
     }
 }

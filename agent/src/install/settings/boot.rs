@@ -1,4 +1,4 @@
-//! The boot loader, for either firmware, from the files the image brings. Firmware boot entries are not touched.
+//! The boot loader, for either firmware, from the files the image brings.
 
 use super::super::disk::Area;
 use super::super::error::{StepError, Tried};

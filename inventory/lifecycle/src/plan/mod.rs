@@ -9,7 +9,7 @@ use inventory_api::image::ImageManifest;
 use inventory_api::plan::{
     ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
 };
-use inventory_api::report::AssetReport;
+use inventory_api::report::{AssetReport, FirmwareMode};
 use inventory_api::{MachineId, PlanId, UnixMs};
 
 const MIB: u64 = 1 << 20;
@@ -226,7 +226,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         kernel_args.extend(["console=tty0".to_owned(), "console=ttyS0,115200".to_owned()]);
     }
     kernel_args.extend(request.kernel_args.iter().cloned());
-    let steps = vec![
+    let mut steps = vec![
         Step::EraseDisk {},
         Step::Partition {
             disk_guid: ids.disk.clone(),
@@ -264,8 +264,11 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
             scripts: request.scripts.clone(),
         },
         Step::Agent {},
-        Step::Finish {},
     ];
+    if report.boot.mode == Some(FirmwareMode::Uefi) {
+        steps.push(Step::BootOrder { esp_partition: 2 });
+    }
+    steps.push(Step::Finish {});
     Ok(InstallPlan {
         schema: PLAN_SCHEMA,
         id: id.clone(),
@@ -299,6 +302,7 @@ pub fn verify_request(plan: &InstallPlan) -> VerifyRequest {
             | Step::Hostname { .. }
             | Step::Network { .. }
             | Step::Agent {}
+            | Step::BootOrder { .. }
             | Step::Finish {} => {}
         }
     }
