@@ -1,17 +1,24 @@
 //! The asset report: what this machine is made of. Collectors, one file each, under [`Roots`].
 
+pub mod bmc;
 mod boot;
 mod clean;
+mod controllers;
 mod cpu;
 mod disks;
 mod ethtool;
+mod gpu;
+mod lldp;
 mod memory;
 mod merge;
 mod nics;
 mod pci;
+mod places;
 mod roots;
+mod sensors;
 mod smbios;
 mod text;
+mod tpm;
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,8 +26,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use inventory_api::UnixMs;
-use inventory_api::report::{AssetReport, CollectorProblem, REPORT_SCHEMA};
+use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCHEMA};
 
+pub use lldp::listen as listen_lldp;
 pub use roots::Roots;
 pub use text::render_text;
 
@@ -57,10 +65,43 @@ impl Problems {
     }
 }
 
+/// How to collect.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long beyond the other collectors to wait for the LLDP frames of switch ports that were not heard yet. By
+    /// the standard a switch sends one in 30 s; see [`listen_lldp`] for hearing them before.
+    pub lldp_wait: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            lldp_wait: Duration::from_secs(2),
+        }
+    }
+}
+
+/// As [`collect_with`], with the default options.
+pub fn collect(roots: &Roots) -> AssetReport {
+    collect_with(roots, Options::default())
+}
+
+/// Only the disks and their identity, not their health: what is needed before one is written to.
+pub fn disks(roots: &Roots) -> Vec<DiskFacts> {
+    let (_, part) = start(roots, "disks", |roots, problems, part| {
+        part.disks = disks::collect(roots, disks::Depth::Identity, problems)
+    });
+    part.recv_timeout(COLLECTOR_TIME).unwrap_or_default().disks
+}
+
 /// Runs every collector. Blocking, for as long as the slowest collector; never panics. A collector that fails,
 /// panics or does not end leaves a problem, and the rest of the report stands.
-pub fn collect(roots: &Roots) -> AssetReport {
+pub fn collect_with(roots: &Roots, options: Options) -> AssetReport {
     let started = Instant::now();
+    if roots.is_live() {
+        // Not being root is no finding about the machine.
+        let _ = listen_lldp();
+    }
     let running = [
         start(roots, "boot", |roots, problems, part| {
             part.boot = boot::collect(roots, problems)
@@ -73,7 +114,21 @@ pub fn collect(roots: &Roots) -> AssetReport {
             part.memory.usable_bytes = memory::usable_bytes(roots, problems);
         }),
         start(roots, "disks", |roots, problems, part| {
-            part.disks = disks::collect(roots, problems)
+            part.disks = disks::collect(roots, disks::Depth::Health, problems)
+        }),
+        start(roots, "pci", |roots, problems, part| {
+            part.pci = pci::collect(roots, problems);
+            part.gpus = gpu::of_devices(roots, &part.pci);
+            part.controllers = controllers::of_devices(roots, &part.pci);
+        }),
+        start(roots, "bmc", |roots, problems, part| {
+            part.bmc = bmc::collect(roots, problems)
+        }),
+        start(roots, "tpm", |roots, problems, part| {
+            part.tpm = tpm::collect(roots, problems)
+        }),
+        start(roots, "sensors", |roots, problems, part| {
+            part.sensors = sensors::collect(roots, problems)
         }),
         start(roots, "nics", |roots, problems, part| {
             part.nics = nics::collect(roots, problems)
@@ -99,6 +154,8 @@ pub fn collect(roots: &Roots) -> AssetReport {
             }),
         }
     }
+    places::join(roots, &mut report);
+    nics::add_neighbours(roots, &mut report.nics, Instant::now() + options.lldp_wait);
     report.problems.truncate(PROBLEM_LIMIT);
     report.collected_at = now();
     report.collect_ms = started.elapsed().as_millis() as u64;

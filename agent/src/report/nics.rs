@@ -1,12 +1,13 @@
 //! Physical network interfaces, by sysfs; on the running system ethtool is asked too.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use inventory_api::Mac;
 use inventory_api::report::NicFacts;
 
 use super::roots::{Roots, attribute, flag, link_name, names, number};
-use super::{Problems, clean, ethtool, pci};
+use super::{Problems, clean, ethtool, lldp, pci};
 
 /// Interfaces kept.
 const NIC_LIMIT: usize = 256;
@@ -43,9 +44,31 @@ fn is_physical(interface: &Path) -> bool {
     device.exists() && !device.join("physfn").exists()
 }
 
+/// Adds what the switches said, waiting for it until `deadline`. Only on the running system.
+pub(super) fn add_neighbours(roots: &Roots, nics: &mut [NicFacts], deadline: Instant) {
+    if !roots.is_live() {
+        return;
+    }
+    let index = |nic: &NicFacts| {
+        let number = number(&roots.sys("class/net").join(&nic.name).join("ifindex"))?;
+        i32::try_from(number).ok()
+    };
+    let linked: Vec<i32> = nics
+        .iter()
+        .filter(|nic| nic.link == Some(true))
+        .filter_map(index)
+        .collect();
+    lldp::wait(&linked, deadline);
+    for nic in nics {
+        nic.lldp = index(nic).and_then(lldp::neighbour);
+    }
+}
+
 fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
     let folder = roots.sys("class/net").join(&name);
     let device: Option<PathBuf> = roots.device(&folder.join("device"));
+    // Behind USB the nearest PCI function is the USB controller's, not the card's.
+    let card = device.as_deref().filter(|path| !is_usb(path));
     let mac = address(&folder.join("address"));
     let told = match roots.is_live().then(|| ethtool::ask(&name)) {
         Some(Ok(told)) => told,
@@ -68,8 +91,8 @@ fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
         driver: link_name(&folder.join("device/driver"))
             .and_then(|d| clean::text(&d))
             .or(told.driver),
-        pci: device.as_deref().and_then(pci::address),
-        pci_id: device.as_deref().and_then(|device| pci::id(roots, device)),
+        pci: card.and_then(pci::address),
+        pci_id: card.and_then(|device| pci::id(roots, device)),
         link,
         speed_mbps: if link == Some(true) {
             speed(number(&folder.join("speed")))
@@ -77,9 +100,21 @@ fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
             None
         },
         firmware: told.firmware,
+        port: attribute(&folder.join("phys_port_name")).and_then(|text| clean::text(&text)),
+        sriov_vfs: number(&folder.join("device/sriov_totalvfs"))
+            .and_then(|count| u32::try_from(count).ok())
+            .filter(|count| *count > 0),
         name,
-        ..NicFacts::default()
+        slot: None,
+        lldp: None,
     }
+}
+
+fn is_usb(device: &Path) -> bool {
+    device.iter().filter_map(|part| part.to_str()).any(|part| {
+        part.strip_prefix("usb")
+            .is_some_and(|bus| !bus.is_empty() && bus.bytes().all(|b| b.is_ascii_digit()))
+    })
 }
 
 fn speed(mbps: Option<i64>) -> Option<u32> {
@@ -130,6 +165,8 @@ mod tests {
             (net.join("addr_assign_type"), "0\n"),
             (net.join("carrier"), "1\n"),
             (net.join("speed"), "10000\n"),
+            (net.join("phys_port_name"), "p0\n"),
+            (device.join("sriov_totalvfs"), "63\n"),
         ] {
             fs::write(file, text).unwrap();
         }
@@ -144,7 +181,8 @@ mod tests {
             pci_id: Some("8086:10fb".to_owned()),
             link: Some(true),
             speed_mbps: Some(10_000),
-            firmware: None,
+            port: Some("p0".to_owned()),
+            sriov_vfs: Some(63),
             ..Default::default()
         };
         assert_eq!(collect(&Roots::under(dir.path()), &mut problems), [expected]);

@@ -42,6 +42,11 @@ impl Roots {
         self.live
     }
 
+    /// Any path of the machine.
+    pub fn at(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.base.join(path)
+    }
+
     /// A path under sys.
     pub fn sys(&self, path: impl AsRef<Path>) -> PathBuf {
         self.base.join("sys").join(path)

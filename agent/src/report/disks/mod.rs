@@ -28,8 +28,17 @@ const NOT_DISKS: [&str; 13] = [
     "loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd", "rbd", "drbd", "bcache", "mtdblock", "zd",
 ];
 
+/// How much is asked of a live disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Which disk it is.
+    Identity,
+    /// How it is, too.
+    Health,
+}
+
 /// Every whole disk, in the order of names.
-pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<DiskFacts> {
+pub(super) fn collect(roots: &Roots, _depth: Depth, problems: &mut Problems) -> Vec<DiskFacts> {
     let folder = roots.sys("block");
     let names = names(&folder).unwrap_or_else(|e| {
         problems.note(format_args!("{}: {e}", folder.display()));

@@ -33,7 +33,7 @@ impl Captured {
 
     fn collect(&self) -> Vec<DiskFacts> {
         let mut problems = Problems::new("disks");
-        let disks = collect(&Roots::under(self.0.path()), &mut problems);
+        let disks = collect(&Roots::under(self.0.path()), Depth::Health, &mut problems);
         assert!(problems.found.is_empty(), "{problems:?}");
         disks
     }

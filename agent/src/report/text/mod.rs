@@ -6,6 +6,8 @@ mod disks;
 mod machine;
 mod memory;
 mod nics;
+mod pci;
+mod platform;
 
 use std::fmt::Display;
 
@@ -20,8 +22,12 @@ pub fn render_text(report: &AssetReport) -> String {
         page.cpu(cpu);
     }
     page.memory(&report.memory);
+    report.controllers.iter().for_each(|controller| page.controller(controller));
     report.disks.iter().for_each(|disk| page.disk(disk));
     report.nics.iter().for_each(|nic| page.nic(nic));
+    report.gpus.iter().for_each(|gpu| page.gpu(gpu));
+    report.pci.iter().for_each(|device| page.pci(device));
+    page.platform(report);
     for problem in &report.problems {
         page.line(
             "Problem",

@@ -19,9 +19,22 @@ impl Page {
             n.driver.clone(),
             n.pci.clone(),
             n.pci_id.clone(),
+            n.slot.clone(),
+            named("port", &n.port),
             link,
             named("firmware", &n.firmware),
+            n.sriov_vfs.map(|count| format!("up to {count} virtual functions")),
         ];
         self.line("NIC", &facts.each_ref());
+        if let Some(peer) = &n.lldp {
+            let facts = [
+                peer.system.clone().or_else(|| peer.chassis.clone()),
+                named("port", &peer.port),
+                peer.port_description.clone(),
+                named("VLAN", &peer.vlan),
+                named("at", &peer.management),
+            ];
+            self.line("  switch", &facts.each_ref());
+        }
     }
 }

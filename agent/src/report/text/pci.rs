@@ -1,0 +1,49 @@
+use inventory_api::report::{GpuFacts, PciDevice, StorageController};
+
+use super::{Page, binary, named};
+
+impl Page {
+    pub(super) fn controller(&mut self, c: &StorageController) {
+        let facts = [
+            Some(c.pci.clone()),
+            c.kind.clone(),
+            c.model.clone(),
+            c.pci_id.clone(),
+            c.driver.clone().or_else(|| Some("no driver".to_owned())),
+            named("firmware", &c.firmware),
+            c.raid.filter(|raid| *raid).map(|_| "may hide its disks".to_owned()),
+        ];
+        self.line("Controller", &facts.each_ref());
+    }
+
+    pub(super) fn gpu(&mut self, g: &GpuFacts) {
+        let facts = [
+            Some(g.pci.clone()),
+            g.name.clone(),
+            g.pci_id.clone(),
+            g.memory_bytes.map(binary),
+            named("serial", &g.serial),
+            g.driver.clone().or_else(|| Some("no driver".to_owned())),
+        ];
+        self.line("GPU", &facts.each_ref());
+    }
+
+    pub(super) fn pci(&mut self, d: &PciDevice) {
+        let id = d.vendor.as_ref().zip(d.device.as_ref()).map(|(vendor, id)| format!("{vendor}:{id}"));
+        let width = d.link_width.map(|width| match d.link_width_max {
+            Some(most) if most != width => format!("x{width} of x{most}"),
+            _ => format!("x{width}"),
+        });
+        let facts = [
+            Some(d.address.clone()),
+            named("class", &d.class),
+            id,
+            d.name.clone(),
+            d.slot.clone(),
+            d.link_speed.clone(),
+            width,
+            d.driver.clone().or_else(|| Some("no driver".to_owned())),
+        ];
+        self.line("PCI", &facts.each_ref());
+    }
+}
