@@ -30,7 +30,11 @@ impl Page {
             ],
         );
         for entry in &report.boot.entries {
-            let place = report.boot.order.iter().position(|number| *number == entry.number);
+            let place = report
+                .boot
+                .order
+                .iter()
+                .position(|number| *number == entry.number);
             let facts = [
                 Some(format!("Boot{:04X}", entry.number)),
                 Some(entry.label.clone()).filter(|label| !label.is_empty()),

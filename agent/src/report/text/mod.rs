@@ -22,7 +22,10 @@ pub fn render_text(report: &AssetReport) -> String {
         page.cpu(cpu);
     }
     page.memory(&report.memory);
-    report.controllers.iter().for_each(|controller| page.controller(controller));
+    report
+        .controllers
+        .iter()
+        .for_each(|controller| page.controller(controller));
     report.disks.iter().for_each(|disk| page.disk(disk));
     report.nics.iter().for_each(|nic| page.nic(nic));
     report.gpus.iter().for_each(|gpu| page.gpu(gpu));

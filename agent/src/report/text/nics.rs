@@ -23,7 +23,8 @@ impl Page {
             named("port", &n.port),
             link,
             named("firmware", &n.firmware),
-            n.sriov_vfs.map(|count| format!("up to {count} virtual functions")),
+            n.sriov_vfs
+                .map(|count| format!("up to {count} virtual functions")),
         ];
         self.line("NIC", &facts.each_ref());
         if let Some(peer) = &n.lldp {

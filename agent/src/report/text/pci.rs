@@ -11,7 +11,9 @@ impl Page {
             c.pci_id.clone(),
             c.driver.clone().or_else(|| Some("no driver".to_owned())),
             named("firmware", &c.firmware),
-            c.raid.filter(|raid| *raid).map(|_| "may hide its disks".to_owned()),
+            c.raid
+                .filter(|raid| *raid)
+                .map(|_| "may hide its disks".to_owned()),
         ];
         self.line("Controller", &facts.each_ref());
     }
@@ -29,7 +31,11 @@ impl Page {
     }
 
     pub(super) fn pci(&mut self, d: &PciDevice) {
-        let id = d.vendor.as_ref().zip(d.device.as_ref()).map(|(vendor, id)| format!("{vendor}:{id}"));
+        let id = d
+            .vendor
+            .as_ref()
+            .zip(d.device.as_ref())
+            .map(|(vendor, id)| format!("{vendor}:{id}"));
         let width = d.link_width.map(|width| match d.link_width_max {
             Some(most) if most != width => format!("x{width} of x{most}"),
             _ => format!("x{width}"),

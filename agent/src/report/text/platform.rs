@@ -15,7 +15,9 @@ impl Page {
                     None => ip.to_string(),
                 }),
                 bmc.mac.map(|mac| mac.to_string()),
-                bmc.redfish_host_interface.filter(|there| *there).map(|_| "Redfish host interface".to_owned()),
+                bmc.redfish_host_interface
+                    .filter(|there| *there)
+                    .map(|_| "Redfish host interface".to_owned()),
             ];
             self.line("BMC", &facts.each_ref());
         }
@@ -33,7 +35,9 @@ impl Page {
                 Some(sensor.chip.clone()),
                 Some(sensor.label.clone()),
                 Some(value(sensor, sensor.value)),
-                sensor.critical.map(|limit| format!("critical at {}", value(sensor, limit))),
+                sensor
+                    .critical
+                    .map(|limit| format!("critical at {}", value(sensor, limit))),
                 sensor.alarm.filter(|alarm| *alarm).map(|_| "ALARM".to_owned()),
             ];
             self.line("Sensor", &facts.each_ref());
