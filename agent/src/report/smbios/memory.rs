@@ -1,82 +1,111 @@
 //! Types 16 and 17: memory arrays and the slots in them.
 
-use inventory_api::report::MemorySlot;
-use smbioslib::{SMBiosMemoryDevice, SMBiosPhysicalMemoryArray, SMBiosStruct, UndefinedStruct};
+use inventory_api::report::{MemoryArray, MemoryFacts, MemorySlot};
 
 use super::super::Problems;
-use super::table::{Table, code, name, place};
+use super::structure::Structure;
+use super::table::Table;
 use super::words;
 
 /// Slots kept.
 const SLOT_LIMIT: usize = 1024;
+/// Arrays kept.
+const ARRAY_LIMIT: usize = 256;
 /// 7.17.2, Use.
 const USE_SYSTEM_MEMORY: u8 = 3;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * 1024;
 
-/// Every slot of every array whose use is system memory: two arrays where there are two processors (field report 18),
-/// and not the flash chip of the firmware (field report 17). A slot whose array is missing counts as system memory.
-pub(super) fn slots(table: &Table, problems: &mut Problems) -> Vec<MemorySlot> {
-    let arrays: Vec<SMBiosPhysicalMemoryArray> = table.all(problems);
-    let devices: Vec<SMBiosMemoryDevice> = table.all(problems);
-    let of_the_system: Vec<&SMBiosMemoryDevice> = devices
-        .iter()
-        .filter(|device| {
-            let Some(handle) = device.physical_memory_array_handle() else {
-                return true;
-            };
-            let array = arrays
-                .iter()
-                .find(|array| array.parts().header.handle() == handle);
-            array
-                .and_then(|array| array.parts().get_field_byte(0x05))
-                .is_none_or(|usage| usage == USE_SYSTEM_MEMORY)
-        })
-        .collect();
-    if of_the_system.len() > SLOT_LIMIT {
+/// Every array whose use is system memory, and every slot of them: two arrays where there are two processors (field
+/// report 18), and not the flash chip of the firmware (field report 17). A slot whose array is missing counts as
+/// system memory: VMware's slots point to an array that is not there.
+pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {
+    let arrays = table.all(16, 0x0f, problems);
+    let of_the_system = |array: &&Structure| array.byte(0x05) == Some(USE_SYSTEM_MEMORY);
+    let mut devices = table.all(17, 0x15, problems);
+    devices.retain(|device| {
+        let handle = device.word(0x04);
+        let mut mine = arrays.iter().filter(|a| Some(a.handle()) == handle).peekable();
+        mine.peek().is_none() || mine.any(|array| of_the_system(&array))
+    });
+    if devices.len() > SLOT_LIMIT {
         problems.note(format_args!(
             "type 17: {} slots, the first {SLOT_LIMIT} are kept",
-            of_the_system.len()
+            devices.len()
         ));
+        devices.truncate(SLOT_LIMIT);
     }
-    of_the_system
-        .into_iter()
-        .take(SLOT_LIMIT)
-        .map(|device| slot(device, problems))
-        .collect()
+    let slots: Vec<MemorySlot> = devices.into_iter().map(|s| slot(s, problems)).collect();
+    let mut modules = slots.iter().filter_map(|slot| slot.size_bytes).peekable();
+    let installed_bytes = modules
+        .peek()
+        .is_some()
+        .then(|| modules.fold(0_u64, u64::saturating_add));
+    let arrays = arrays.iter().filter(|a| of_the_system(a)).take(ARRAY_LIMIT);
+    MemoryFacts {
+        installed_bytes,
+        slots,
+        arrays: arrays.map(|s| array(s)).collect(),
+        ..MemoryFacts::default()
+    }
 }
 
-fn slot(device: &SMBiosMemoryDevice, problems: &mut Problems) -> MemorySlot {
-    let parts = device.parts();
-    let empty = MemorySlot {
-        slot: place(parts, device.device_locator(), problems),
-        bank: place(parts, device.bank_locator(), problems),
-        form: parts
-            .get_field_byte(0x0e)
-            .and_then(words::memory_form)
-            .map(str::to_owned),
-        kind: parts
-            .get_field_byte(0x12)
-            .and_then(words::memory_kind)
-            .map(str::to_owned),
+fn array(s: &Structure) -> MemoryArray {
+    // 7.17: in KiB; 0x80000000 points to the extended field in bytes (2.7).
+    let max_bytes = match s.dword(0x07) {
+        Some(0x8000_0000) => s.qword(0x0f),
+        kib => kib.map(|kib| u64::from(kib) * KIB),
+    };
+    MemoryArray {
+        location: s.byte(0x04).and_then(words::memory::location).map(str::to_owned),
+        error_correction: s.byte(0x06).and_then(words::error_correction).map(str::to_owned),
+        max_bytes: max_bytes.filter(|bytes| *bytes != 0),
+        slots: s.word(0x0d).map(u32::from),
+    }
+}
+
+fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
+    let word =
+        |offset, word: fn(u8) -> Option<&'static str>| s.byte(offset).and_then(word).map(str::to_owned);
+    let size = Size::of(s);
+    let slot = MemorySlot {
+        slot: s.place(0x10, problems),
+        bank: s.place(0x11, problems),
+        form: word(0x0e, words::memory::form),
+        kind: word(0x12, words::memory::kind),
+        detail: s.word(0x13).and_then(words::memory::detail),
+        total_width: width(s, 0x08),
+        data_width: width(s, 0x0a),
         ..MemorySlot::default()
     };
-    let size = Size::of(parts);
     if size == Some(Size::Empty) {
         // What else stands there is left over or a default.
         return MemorySlot {
             populated: Some(false),
-            ..empty
+            ..slot
         };
     }
+    // Fields that came together are there together (table 3 of the specification); as dmidecode asks for them.
+    let since = |length: usize| s.length() >= length;
+    let named = since(0x1b);
+    let code = |offset, problems: &mut Problems| named.then(|| s.code(offset, problems)).flatten();
     let module = MemorySlot {
-        speed_mts: speed(parts, 0x15, 0x54),
-        configured_mts: speed(parts, 0x20, 0x58),
-        manufacturer: name(parts, device.manufacturer(), problems),
-        part: code(parts, device.part_number(), problems),
-        serial: code(parts, device.serial_number(), problems),
-        asset_tag: code(parts, device.asset_tag(), problems),
-        ..empty
+        speed_mts: since(0x17).then(|| speed(s, 0x15, 0x54)).flatten(),
+        manufacturer: named.then(|| s.name(0x17, problems)).flatten(),
+        serial: code(0x18, problems),
+        asset_tag: code(0x19, problems),
+        part: code(0x1a, problems),
+        rank: s
+            .byte(0x1b)
+            .map(|bits| u32::from(bits & 0x0f))
+            .filter(|rank| *rank != 0),
+        configured_mts: since(0x22).then(|| speed(s, 0x20, 0x58)).flatten(),
+        voltage: since(0x28).then(|| voltage(s.word(0x26))).flatten(),
+        technology: since(0x34)
+            .then(|| word(0x28, words::memory::technology))
+            .flatten(),
+        firmware: since(0x34).then(|| s.code(0x2b, problems)).flatten(),
+        ..slot
     };
     match size {
         Some(Size::Bytes(bytes)) => MemorySlot {
@@ -100,11 +129,8 @@ enum Size {
 }
 
 impl Size {
-    fn of(parts: &UndefinedStruct) -> Option<Size> {
-        Some(Size::decode(
-            parts.get_field_word(0x0c)?,
-            parts.get_field_dword(0x1c),
-        ))
+    fn of(s: &Structure) -> Option<Size> {
+        Some(Size::decode(s.word(0x0c)?, s.dword(0x1c)))
     }
 
     /// 7.18.1 Size, 7.18.5 Extended Size.
@@ -126,12 +152,25 @@ impl Size {
 }
 
 /// MT/s; 0 is unknown, 0xffff points to the extended field (3.3).
-fn speed(parts: &UndefinedStruct, word: usize, extended: usize) -> Option<u32> {
-    let speed = match parts.get_field_word(word)? {
-        0xffff => parts.get_field_dword(extended)? & 0x7fff_ffff,
+fn speed(s: &Structure, word: usize, extended: usize) -> Option<u32> {
+    let speed = match s.word(word)? {
+        0xffff if s.length() >= 0x5c => s.dword(extended)? & 0x7fff_ffff,
+        0xffff => 0,
         speed => u32::from(speed),
     };
     (speed != 0).then_some(speed)
+}
+
+/// Bits; 0 and 0xffff are unknown.
+fn width(s: &Structure, offset: usize) -> Option<u32> {
+    s.word(offset)
+        .filter(|bits| !matches!(bits, 0 | 0xffff))
+        .map(u32::from)
+}
+
+/// From millivolts; zero is unknown.
+fn voltage(millivolts: Option<u16>) -> Option<f64> {
+    millivolts.filter(|mv| *mv != 0).map(|mv| f64::from(mv) / 1000.0)
 }
 
 #[cfg(test)]
@@ -148,5 +187,30 @@ mod tests {
         assert_eq!(Size::decode(0x7fff, Some(0)), Size::Unknown);
         assert_eq!(Size::decode(0x7fff, None), Size::Bytes(32767 << 20));
         assert_eq!(Size::decode(0x8000, None), Size::Unknown);
+    }
+
+    #[test]
+    fn speeds_above_65534_stand_in_the_extended_field() {
+        let device = |length: u8, word: u16, extended: u32| {
+            let mut bytes = vec![0; usize::from(length) + 2];
+            (bytes[0], bytes[1]) = (17, length);
+            bytes[0x15..0x17].copy_from_slice(&word.to_le_bytes());
+            if length >= 0x5c {
+                bytes[0x54..0x58].copy_from_slice(&extended.to_le_bytes());
+            }
+            speed(&Structure::new(&bytes), 0x15, 0x54)
+        };
+        assert_eq!(device(0x22, 3200, 0), Some(3200));
+        assert_eq!(device(0x5c, 0xffff, 70_000), Some(70_000));
+        assert_eq!(device(0x5c, 0xffff, 0), None);
+        assert_eq!(device(0x22, 0xffff, 0), None);
+        assert_eq!(device(0x22, 0, 0), None);
+    }
+
+    #[test]
+    fn voltages_are_in_volts() {
+        assert_eq!(voltage(Some(1200)), Some(1.2));
+        assert_eq!(voltage(Some(1350)), Some(1.35));
+        assert_eq!(voltage(Some(0)), None);
     }
 }

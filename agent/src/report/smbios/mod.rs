@@ -1,7 +1,12 @@
-//! SMBIOS: the machine as its firmware describes it (DMTF DSP0134). Parsed by smbios-lib, checked against dmidecode.
+//! SMBIOS: the machine as its firmware describes it (DMTF DSP0134). Split by smbios-lib, checked against dmidecode.
 
+mod bmc;
+mod entry;
 mod memory;
+mod power;
 mod processors;
+mod slots;
+mod structure;
 mod system;
 mod table;
 #[cfg(test)]
@@ -13,7 +18,7 @@ use inventory_api::report::AssetReport;
 use super::Problems;
 use super::roots::Roots;
 
-/// Fills system, board, chassis, firmware, processors and memory slots. A machine without tables has none of them.
+/// Fills everything SMBIOS tells. A machine without tables has none of it.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut AssetReport) {
     let Some(table) = table::Table::read(roots, problems) else {
         if roots.is_live() {
@@ -31,9 +36,11 @@ fn fill(table: &table::Table, problems: &mut Problems, report: &mut AssetReport)
     report.board = system::board(table, problems);
     report.chassis = system::chassis(table, problems);
     report.firmware = system::firmware(table, problems);
-    report.memory.slots = memory::slots(table, problems);
-    let processors = processors::processors(table, problems);
-    if !processors.is_empty() {
-        report.cpu = Some(processors::summary(processors));
-    }
+    report.oem_strings = system::oem_strings(table, problems);
+    report.memory = memory::memory(table, problems);
+    report.cpu = processors::cpu(table, problems);
+    report.slots = slots::slots(table, problems);
+    report.onboard = slots::onboard(table, problems);
+    report.power_supplies = power::power_supplies(table, problems);
+    report.bmc = bmc::bmc(table, problems);
 }

@@ -1,76 +1,27 @@
-//! Type 4: processor sockets.
+//! Types 4 and 7: processor sockets and caches.
 
-use inventory_api::report::{CpuFacts, ProcessorFacts};
-use smbioslib::{SMBiosProcessorInformation, SMBiosStruct, UndefinedStruct};
+use inventory_api::report::{CpuFacts, ProcessorFacts, SmbiosCache};
 
 use super::super::Problems;
-use super::table::{Table, code, name, place};
+use super::structure::Structure;
+use super::table::Table;
+use super::words;
 
 /// Sockets kept. VMware writes 128 (field report 19).
 const SOCKET_LIMIT: usize = 256;
+/// Caches kept: three levels of each socket, and split ones.
+const CACHE_LIMIT: usize = 1024;
 
 /// Processor types of 7.5.1 that are no processor the system runs on: math, DSP, video.
 const NOT_CENTRAL: [u8; 3] = [4, 5, 6];
 
-pub(super) fn processors(table: &Table, problems: &mut Problems) -> Vec<ProcessorFacts> {
-    let sockets: Vec<SMBiosProcessorInformation> = table.all(problems);
-    if sockets.len() > SOCKET_LIMIT {
-        problems.note(format_args!(
-            "type 4: {} sockets, the first {SOCKET_LIMIT} are kept",
-            sockets.len()
-        ));
+/// What the sockets together say; the kernel's own count goes before it. None: no type 4 and no type 7.
+pub(super) fn cpu(table: &Table, problems: &mut Problems) -> Option<CpuFacts> {
+    let processors = processors(table, problems);
+    let smbios_caches = caches(table, problems);
+    if processors.is_empty() && smbios_caches.is_empty() {
+        return None;
     }
-    sockets
-        .iter()
-        .filter(|s| {
-            s.parts()
-                .get_field_byte(0x05)
-                .is_none_or(|kind| !NOT_CENTRAL.contains(&kind))
-        })
-        .take(SOCKET_LIMIT)
-        .map(|s| processor(s, problems))
-        .collect()
-}
-
-fn processor(s: &SMBiosProcessorInformation, problems: &mut Problems) -> ProcessorFacts {
-    let parts = s.parts();
-    let socket = place(parts, s.socket_designation(), problems);
-    // 7.5, Status: bit 6 is "socket populated".
-    let populated = parts.get_field_byte(0x18).map(|status| status & 0x40 != 0);
-    if populated == Some(false) {
-        // Tables name a maker and even a model for an empty socket.
-        return ProcessorFacts {
-            socket,
-            populated,
-            ..ProcessorFacts::default()
-        };
-    }
-    ProcessorFacts {
-        socket,
-        populated,
-        manufacturer: name(parts, s.processor_manufacturer(), problems),
-        model: name(parts, s.processor_version(), problems),
-        serial: code(parts, s.serial_number(), problems),
-        cores: count(parts, 0x23, 0x2a),
-        cores_enabled: count(parts, 0x24, 0x2c),
-        threads: count(parts, 0x25, 0x2e),
-        ..ProcessorFacts::default()
-    }
-}
-
-/// A byte, or the word that holds counts of 256 and more when the byte is 0xff (3.0). Zero is unknown.
-fn count(parts: &UndefinedStruct, byte: usize, word: usize) -> Option<u32> {
-    let small = u32::from(parts.get_field_byte(byte)?);
-    let count = match (small, parts.get_field_word(word)) {
-        // 0xffff is reserved.
-        (0xff, Some(large)) if large != 0 && large != 0xffff => u32::from(large),
-        _ => small,
-    };
-    (count != 0).then_some(count)
-}
-
-/// What the sockets together say; the kernel's own count goes before it.
-pub(super) fn summary(processors: Vec<ProcessorFacts>) -> CpuFacts {
     let populated = || processors.iter().filter(|p| p.populated == Some(true));
     let sum = |of: fn(&ProcessorFacts) -> Option<u32>| {
         let total = populated()
@@ -78,14 +29,178 @@ pub(super) fn summary(processors: Vec<ProcessorFacts>) -> CpuFacts {
             .try_fold(0_u32, |sum, count| sum.checked_add(count?))?;
         (total > 0).then_some(total)
     };
-    CpuFacts {
+    Some(CpuFacts {
         sockets: u32::try_from(populated().count()).ok().filter(|n| *n > 0),
-        vendor: None,
         model: populated().find_map(|p| p.model.clone()),
         cores: sum(|p| p.cores_enabled.or(p.cores)),
         threads: sum(|p| p.threads),
-        flags: Vec::new(),
         processors,
+        smbios_caches,
         ..CpuFacts::default()
+    })
+}
+
+fn processors(table: &Table, problems: &mut Problems) -> Vec<ProcessorFacts> {
+    let sockets: Vec<&Structure> = table
+        .all(4, 0x1a, problems)
+        .into_iter()
+        .filter(|s| s.byte(0x05).is_none_or(|kind| !NOT_CENTRAL.contains(&kind)))
+        .collect();
+    if sockets.len() > SOCKET_LIMIT {
+        problems.note(format_args!(
+            "type 4: {} sockets, the first {SOCKET_LIMIT} are kept",
+            sockets.len()
+        ));
+    }
+    sockets
+        .into_iter()
+        .take(SOCKET_LIMIT)
+        .map(|s| processor(s, problems))
+        .collect()
+}
+
+fn processor(s: &Structure, problems: &mut Problems) -> ProcessorFacts {
+    // 7.5, Status: bit 6 is "socket populated".
+    let status = s.byte(0x18).unwrap_or(0);
+    let populated = status & 0x40 != 0;
+    let socket = ProcessorFacts {
+        socket: s.place(0x04, problems),
+        populated: Some(populated),
+        kind: s.byte(0x05).and_then(words::processor::kind).map(str::to_owned),
+        max_mhz: mhz(s, 0x14),
+        upgrade: s
+            .byte(0x19)
+            .and_then(words::processor::upgrade)
+            .map(str::to_owned),
+        ..ProcessorFacts::default()
+    };
+    if !populated {
+        // Tables name a maker and even a model for an empty socket.
+        return socket;
+    }
+    let numbered = s.length() >= 0x23;
+    let counted = s.length() >= 0x28;
+    let code = |offset: usize, problems: &mut Problems| numbered.then(|| s.code(offset, problems)).flatten();
+    let count = |byte, word| counted.then(|| count(s, byte, word)).flatten();
+    let manufacturer = s.name(0x07, problems);
+    ProcessorFacts {
+        family: family(s, manufacturer.as_deref()).map(str::to_owned),
+        manufacturer,
+        model: s.name(0x10, problems),
+        serial: code(0x20, problems),
+        asset_tag: code(0x21, problems),
+        part: code(0x22, problems),
+        cores: count(0x23, 0x2a),
+        cores_enabled: count(0x24, 0x2c),
+        threads: count(0x25, 0x2e),
+        enabled: match status & 0x07 {
+            1 => Some(true),
+            // By the user, by the firmware.
+            2 | 3 => Some(false),
+            // Unknown; idle, waiting to be enabled; other.
+            _ => None,
+        },
+        current_mhz: mhz(s, 0x16),
+        ..socket
+    }
+}
+
+/// 7.5.2: 0xfe points to the second field (2.6).
+fn family(s: &Structure, manufacturer: Option<&str>) -> Option<&'static str> {
+    let code = match (s.byte(0x06)?, s.word(0x28)) {
+        (0xfe, Some(second)) => second,
+        (first, _) => u16::from(first),
+    };
+    words::processor::family(code, manufacturer)
+}
+
+/// MHz; zero is unknown.
+fn mhz(s: &Structure, offset: usize) -> Option<u32> {
+    s.word(offset).filter(|mhz| *mhz != 0).map(u32::from)
+}
+
+/// A byte, or the word that holds counts of 256 and more when the byte is 0xff (3.0). Zero is unknown.
+fn count(s: &Structure, byte: usize, word: usize) -> Option<u32> {
+    let count = match (s.byte(byte)?, s.word(word)) {
+        // 0xffff is reserved.
+        (0xff, Some(large)) if large != 0xffff => u32::from(large),
+        (small, _) => u32::from(small),
+    };
+    (count != 0).then_some(count)
+}
+
+fn caches(table: &Table, problems: &mut Problems) -> Vec<SmbiosCache> {
+    let caches = table.all(7, 0x0f, problems);
+    if caches.len() > CACHE_LIMIT {
+        problems.note(format_args!(
+            "type 7: {} caches, the first {CACHE_LIMIT} are kept",
+            caches.len()
+        ));
+    }
+    caches
+        .into_iter()
+        .take(CACHE_LIMIT)
+        .map(|s| cache(s, problems))
+        .collect()
+}
+
+fn cache(s: &Structure, problems: &mut Problems) -> SmbiosCache {
+    let configuration = s.word(0x05);
+    let typed = |offset, word: fn(u8) -> Option<&'static str>| {
+        (s.length() >= 0x13)
+            .then(|| s.byte(offset))
+            .flatten()
+            .and_then(word)
+            .map(str::to_owned)
+    };
+    SmbiosCache {
+        name: s.place(0x04, problems),
+        level: configuration.map(|bits| u32::from(bits & 0x07) + 1),
+        // 7.8: Installed Cache Size 2 (3.1) goes before the word.
+        size_bytes: s
+            .dword(0x17)
+            .or_else(|| s.word(0x09).map(widened))
+            .map(cache_bytes),
+        enabled: configuration.map(|bits| bits & 0x80 != 0),
+        kind: typed(0x11, words::cache_kind),
+        associativity: typed(0x12, words::associativity),
+        error_correction: typed(0x10, words::error_correction),
+    }
+}
+
+/// The word's granularity bit at its place in the double word.
+fn widened(size: u16) -> u32 {
+    (u32::from(size & 0x8000) << 16) | u32::from(size & 0x7fff)
+}
+
+/// 7.8: in KiB, or in 64 KiB when the top bit is set. Zero is none installed.
+fn cache_bytes(size: u32) -> u64 {
+    let unit = if size & 0x8000_0000 == 0 { 1024 } else { 64 * 1024 };
+    u64::from(size & 0x7fff_ffff) * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cache_sizes_in_both_granularities() {
+        assert_eq!(cache_bytes(widened(512)), 512 << 10);
+        assert_eq!(cache_bytes(widened(0x8000 | 320)), 20 << 20);
+        assert_eq!(cache_bytes(0x8000_1800), 384 << 20);
+        assert_eq!(cache_bytes(0), 0);
+    }
+
+    #[test]
+    fn counts_above_255_stand_in_the_second_field() {
+        let mut bytes = vec![0; 0x32];
+        (bytes[0], bytes[1]) = (4, 0x30);
+        (bytes[0x23], bytes[0x24], bytes[0x25]) = (0xff, 0xff, 64);
+        bytes[0x2a..0x2c].copy_from_slice(&288_u16.to_le_bytes());
+        bytes[0x2c..0x2e].copy_from_slice(&0xffff_u16.to_le_bytes());
+        let s = Structure::new(&bytes);
+        assert_eq!(count(&s, 0x23, 0x2a), Some(288));
+        assert_eq!(count(&s, 0x24, 0x2c), Some(255));
+        assert_eq!(count(&s, 0x25, 0x2e), Some(64));
     }
 }

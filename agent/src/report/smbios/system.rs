@@ -1,39 +1,45 @@
-//! Types 0, 1, 2 and 3: firmware, system, base board and chassis.
+//! Types 0, 1, 2, 3 and 11: firmware, system, base board, chassis, OEM strings.
 
 use inventory_api::report::{BoardFacts, ChassisFacts, FirmwareFacts, SystemFacts};
-use smbioslib::{
-    SMBiosBaseboardInformation, SMBiosInformation, SMBiosStruct, SMBiosSystemChassisInformation,
-    SMBiosSystemInformation,
-};
 
 use super::super::{Problems, clean};
-use super::table::{Table, code, name, string};
+use super::structure::Structure;
+use super::table::Table;
 use super::words;
 
+/// OEM strings kept.
+const OEM_LIMIT: usize = 256;
+
 pub(super) fn system(table: &Table, problems: &mut Problems) -> Option<SystemFacts> {
-    let s: SMBiosSystemInformation = table.single(problems)?;
-    let parts = s.parts();
+    let s = table.single(1, 0x08, problems)?;
     Some(SystemFacts {
-        manufacturer: name(parts, s.manufacturer(), problems),
-        product: name(parts, s.product_name(), problems),
-        version: code(parts, s.version(), problems),
-        serial: code(parts, s.serial_number(), problems),
-        uuid: parts
-            .get_field_data(0x08, 0x18)
-            .and_then(|raw| uuid(raw.try_into().ok()?, table.version)),
-        sku: code(parts, s.sku_number(), problems),
-        family: code(parts, s.family(), problems),
+        manufacturer: s.name(0x04, problems),
+        product: s.name(0x05, problems),
+        version: s.code(0x06, problems),
+        serial: s.code(0x07, problems),
+        // With the wake-up type behind it, as dmidecode asks for.
+        uuid: (s.length() >= 0x19)
+            .then(|| uuid(s.bytes(0x08, 0x18)?.try_into().ok()?, table.version))
+            .flatten(),
+        sku: code_from(s, 0x19, 0x1b, problems),
+        family: code_from(s, 0x1a, 0x1b, problems),
     })
 }
 
+/// A string of fields that came together with a later version: there when the structure has all of them.
+fn code_from(s: &Structure, offset: usize, least: usize, problems: &mut Problems) -> Option<String> {
+    (s.length() >= least).then(|| s.code(offset, problems)).flatten()
+}
+
 /// The UUID as dmidecode prints it: the first three fields are little-endian since SMBIOS 2.6 (7.2.1), before that
-/// firmware wrote it in the order of its text. Field report 15: DHCP option 97 has yet another order.
+/// firmware wrote it in the order of its text. Field report 15: DHCP option 97 has yet another order. Without a version
+/// it is none: the wrong order is another machine's UUID.
 fn uuid(raw: [u8; 16], version: Option<(u8, u8)>) -> Option<String> {
     if raw == [0; 16] || raw == [0xff; 16] {
         return None;
     }
     let mut b = raw;
-    if version.is_none_or(|version| version >= (2, 6)) {
+    if version? >= (2, 6) {
         b[0..4].reverse();
         b[4..6].reverse();
         b[6..8].reverse();
@@ -49,44 +55,91 @@ fn uuid(raw: [u8; 16], version: Option<(u8, u8)>) -> Option<String> {
     ))
 }
 
+/// The first board: a blade or a server with risers has several.
 pub(super) fn board(table: &Table, problems: &mut Problems) -> Option<BoardFacts> {
-    let s: SMBiosBaseboardInformation = table.first()?;
-    let parts = s.parts();
+    let s = table.all(2, 0x08, problems).into_iter().next()?;
     Some(BoardFacts {
-        manufacturer: name(parts, s.manufacturer(), problems),
-        product: name(parts, s.product(), problems),
-        version: code(parts, s.version(), problems),
-        serial: code(parts, s.serial_number(), problems),
-        asset_tag: code(parts, s.asset_tag(), problems),
-        ..BoardFacts::default()
+        manufacturer: s.name(0x04, problems),
+        product: s.name(0x05, problems),
+        version: s.code(0x06, problems),
+        serial: s.code(0x07, problems),
+        asset_tag: s.code(0x08, problems),
+        location: (s.length() >= 0x0e).then(|| s.code(0x0a, problems)).flatten(),
     })
 }
 
+/// The first chassis: the one the system board is in.
 pub(super) fn chassis(table: &Table, problems: &mut Problems) -> Option<ChassisFacts> {
-    let s: SMBiosSystemChassisInformation = table.first()?;
-    let parts = s.parts();
+    let s = table.all(3, 0x09, problems).into_iter().next()?;
+    let since = |length: usize, offset: usize| (s.length() >= length).then(|| s.byte(offset)).flatten();
+    // The SKU stands behind the contained elements.
+    let elements = s.byte(0x13).zip(s.byte(0x14));
+    let sku = elements.map(|(count, size)| 0x15 + usize::from(count) * usize::from(size));
+    let state = |offset| {
+        since(0x0d, offset)
+            .and_then(words::chassis_state)
+            .map(str::to_owned)
+    };
     Some(ChassisFacts {
-        manufacturer: name(parts, s.manufacturer(), problems),
-        kind: parts
-            .get_field_byte(0x05)
-            .and_then(words::chassis)
-            .map(str::to_owned),
-        version: code(parts, s.version(), problems),
-        serial: code(parts, s.serial_number(), problems),
-        asset_tag: code(parts, s.asset_tag_number(), problems),
-        ..ChassisFacts::default()
+        manufacturer: s.name(0x04, problems),
+        kind: s.byte(0x05).and_then(words::chassis).map(str::to_owned),
+        version: s.code(0x06, problems),
+        serial: s.code(0x07, problems),
+        asset_tag: s.code(0x08, problems),
+        height_u: since(0x13, 0x11).filter(|u| *u != 0).map(u32::from),
+        sku: sku.and_then(|at| s.code(at, problems)),
+        power_supply_state: state(0x0a),
+        thermal_state: state(0x0b),
     })
 }
 
 pub(super) fn firmware(table: &Table, problems: &mut Problems) -> Option<FirmwareFacts> {
-    let s: SMBiosInformation = table.single(problems)?;
-    let parts = s.parts();
+    let s = table.single(0, 0x12, problems)?;
+    let revision = |major: usize, minor: usize| {
+        let (major, minor) = s.byte(major).zip(s.byte(minor))?;
+        // 0xff in either: not supported (7.1).
+        (s.length() >= 0x18 && major != 0xff && minor != 0xff).then(|| format!("{major}.{minor}"))
+    };
     Some(FirmwareFacts {
-        vendor: name(parts, s.vendor(), problems),
-        version: name(parts, s.version(), problems),
-        date: string(parts, s.release_date(), problems).and_then(|date| clean::fact(&date)),
-        ..FirmwareFacts::default()
+        vendor: s.name(0x04, problems),
+        version: s.name(0x05, problems),
+        date: s.name(0x08, problems),
+        revision: revision(0x14, 0x15),
+        controller_revision: revision(0x16, 0x17),
+        rom_bytes: s.byte(0x09).and_then(|size| rom_bytes(size, s.word(0x18))),
     })
+}
+
+/// 7.1: in 64 KiB; 0xff is "16 MiB and more", told by the extended size (3.1).
+fn rom_bytes(size: u8, extended: Option<u16>) -> Option<u64> {
+    const MIB: u64 = 1024 * 1024;
+    match (size, extended) {
+        (0xff, None) => Some(16 * MIB),
+        (0xff, Some(extended)) => {
+            let unit = match extended >> 14 {
+                0 => MIB,
+                1 => 1024 * MIB,
+                _ => return None,
+            };
+            Some(u64::from(extended & 0x3fff) * unit).filter(|bytes| *bytes != 0)
+        }
+        (size, _) => Some((u64::from(size) + 1) * 64 * 1024),
+    }
+}
+
+/// Type 11. What makers put there is free text.
+pub(super) fn oem_strings(table: &Table, problems: &mut Problems) -> Vec<String> {
+    let mut strings = Vec::new();
+    for s in table.all(11, 0x05, problems) {
+        let count = s.byte(0x04).unwrap_or(0);
+        strings.extend(
+            (1..=count)
+                .map_while(|number| s.string_number(number))
+                .filter_map(|text| clean::fact(&text)),
+        );
+    }
+    strings.truncate(OEM_LIMIT);
+    strings
 }
 
 #[cfg(test)]
@@ -104,12 +157,21 @@ mod tests {
             uuid(raw, Some((2, 6))).unwrap(),
             "4c4c4544-a251-5010-8046-c3c04f333042"
         );
-        assert_eq!(uuid(raw, None), uuid(raw, Some((3, 0))));
+        assert_eq!(uuid(raw, None), None);
     }
 
     #[test]
     fn a_uuid_that_names_no_machine_is_none() {
         assert_eq!(uuid([0; 16], Some((3, 0))), None);
-        assert_eq!(uuid([0xff; 16], None), None);
+        assert_eq!(uuid([0xff; 16], Some((3, 0))), None);
+    }
+
+    #[test]
+    fn rom_sizes_in_both_ways() {
+        assert_eq!(rom_bytes(0x7f, None), Some(8 << 20));
+        assert_eq!(rom_bytes(0xff, None), Some(16 << 20));
+        assert_eq!(rom_bytes(0xff, Some(32)), Some(32 << 20));
+        assert_eq!(rom_bytes(0xff, Some(0x4002)), Some(2 << 30));
+        assert_eq!(rom_bytes(0xff, Some(0x8002)), None);
     }
 }

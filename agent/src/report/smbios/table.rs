@@ -1,11 +1,12 @@
-//! The table as bytes: which version it claims, how far it can be trusted, and its structures by smbios-lib.
+//! The table as bytes: how far it can be trusted, and its structures.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
-use smbioslib::{SMBiosData, SMBiosString, SMBiosStringError, SMBiosStruct, SMBiosVersion, UndefinedStruct};
-
+use super::super::Problems;
 use super::super::roots::{Roots, read_bounded};
-use super::super::{Problems, clean};
+use super::entry::{Announced, EntryPoint};
+use super::structure::Structure;
 
 /// Real tables are below 64 KiB, a few virtual machines' somewhat above (field report 19).
 const TABLE_LIMIT: u64 = 4 * 1024 * 1024;
@@ -15,11 +16,14 @@ const ENTRY_LIMIT: u64 = 64;
 const STRUCTURE_LIMIT: usize = 65_536;
 const HEADER: usize = 4;
 const END_OF_TABLE: u8 = 127;
+/// Marks a structure that firmware switched off.
+const INACTIVE: u8 = 126;
 
 /// The sound part of a table.
-pub(super) struct Table {
-    data: SMBiosData,
-    /// Version by the entry point, with dmidecode's corrections; absent: no or unknown entry point.
+pub(in super::super) struct Table {
+    structures: Vec<Structure>,
+    /// Version by the entry point, with dmidecode's corrections, or the least version that the structures' lengths
+    /// prove. Absent: neither tells.
     pub version: Option<(u8, u8)>,
 }
 
@@ -46,162 +50,105 @@ impl Table {
         };
         let path = roots.sys("firmware/dmi/tables/smbios_entry_point");
         let entry = match read_bounded(&path, ENTRY_LIMIT) {
-            Ok((bytes, _)) => EntryPoint::parse(&bytes),
+            Ok((bytes, _)) => EntryPoint::parse(&bytes).unwrap_or_else(|why| {
+                problems.note(format_args!("{}: {why}; it is not used", path.display()));
+                EntryPoint::NONE
+            }),
+            // A capture of the table alone.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => EntryPoint::NONE,
             Err(e) => {
-                problems.note(format_args!(
-                    "{}: {e}; the version is taken as 2.6 or newer",
-                    path.display()
-                ));
-                EntryPoint::default()
+                problems.note(format_args!("{}: {e}", path.display()));
+                EntryPoint::NONE
             }
         };
-        Some(Table::parse(bytes, entry, problems))
+        Some(Table::parse(&bytes, entry, problems))
     }
 
     /// Keeps the part before the first damage.
-    pub fn parse(mut bytes: Vec<u8>, entry: EntryPoint, problems: &mut Problems) -> Table {
-        let walk = walk(&bytes);
-        for detail in walk.oddities(bytes.len(), &entry) {
+    pub fn parse(bytes: &[u8], entry: EntryPoint, problems: &mut Problems) -> Table {
+        let walk = walk(bytes, &entry);
+        for detail in walk.oddities(bytes, &entry) {
             problems.note(detail);
         }
-        bytes.truncate(walk.sound_bytes);
-        let version = entry
-            .version
-            .map(|(major, minor)| SMBiosVersion::new(major, minor, 0));
-        Table {
-            data: SMBiosData::from_vec_and_version(bytes, version),
-            version: entry.version,
+        let structures: Vec<Structure> = walk
+            .structures
+            .into_iter()
+            .filter_map(|at| bytes.get(at))
+            .map(Structure::new)
+            .filter(|s| s.kind() != INACTIVE)
+            .collect();
+        note_repeated_handles(&structures, problems);
+        let version = entry.version.or_else(|| least_version(&structures));
+        if version.is_none() && structures.iter().any(|s| s.kind() == 1) {
+            problems.note(
+                "the version of the table is not known, so the order of the UUID's bytes is not either",
+            );
         }
+        Table { structures, version }
     }
 
-    /// The structures of one type, each once: a byte for byte repetition under the same handle is not a second part.
-    pub fn all<'a, T: SMBiosStruct<'a>>(&'a self, problems: &mut Problems) -> Vec<T> {
-        let mut seen = HashSet::new();
-        let all: Vec<T> = self.data.collect();
-        let before = all.len();
-        let once: Vec<T> = all
-            .into_iter()
-            .filter(|s| {
-                let parts = s.parts();
-                seen.insert((
-                    parts.fields.clone(),
-                    parts.strings.iter().cloned().collect::<Vec<_>>(),
-                ))
-            })
-            .collect();
-        if once.len() < before {
+    /// The structures of one type that have at least `least` bytes, in the order of the table. A shorter one is left
+    /// whole and said to be odd: what would be read as its fields are its strings. `least` is what dmidecode asks for.
+    pub fn all<'a>(&'a self, kind: u8, least: usize, problems: &mut Problems) -> Vec<&'a Structure> {
+        let (whole, short): (Vec<&Structure>, Vec<&Structure>) = self
+            .structures
+            .iter()
+            .filter(|s| s.kind() == kind)
+            .partition(|s| s.length() >= least);
+        for s in short {
             problems.note(format_args!(
-                "type {}: {} of {before} structures repeat another byte for byte, handle too; each is counted once",
-                T::STRUCT_TYPE,
-                before - once.len()
+                "type {kind} handle 0x{:04x}: has {} bytes, at least {least} belong; not read",
+                s.handle(),
+                s.length()
             ));
         }
-        once
+        whole
     }
 
     /// The first structure of a type that has one in a machine; more are said to be odd (field report 20).
-    pub fn single<'a, T: SMBiosStruct<'a>>(&'a self, problems: &mut Problems) -> Option<T> {
-        let all = self.all::<T>(problems);
+    pub fn single(&self, kind: u8, least: usize, problems: &mut Problems) -> Option<&Structure> {
+        let all = self.all(kind, least, problems);
         if all.len() > 1 {
             problems.note(format_args!(
-                "type {}: {} structures where one belongs; the first is used",
-                T::STRUCT_TYPE,
+                "type {kind}: {} structures where one belongs; the first is used",
                 all.len()
             ));
         }
         all.into_iter().next()
     }
+}
 
-    /// The first structure of a type that may stand several times (boards, chassis).
-    pub fn first<'a, T: SMBiosStruct<'a>>(&'a self) -> Option<T> {
-        self.data.first()
+/// A handle is unique (6.1.2). Structures under a repeated one are all kept: which of them is meant where another
+/// structure points to the handle cannot be known.
+fn note_repeated_handles(structures: &[Structure], problems: &mut Problems) {
+    let mut seen = HashSet::new();
+    let mut repeated: Vec<u16> = structures
+        .iter()
+        .filter(|s| s.kind() != END_OF_TABLE)
+        .map(Structure::handle)
+        .filter(|handle| !seen.insert(*handle))
+        .collect();
+    repeated.sort_unstable();
+    repeated.dedup();
+    if let Some(first) = repeated.first() {
+        problems.note(format_args!(
+            "{} handles stand more than once, the first is 0x{first:04x}; every structure is kept",
+            repeated.len()
+        ));
     }
 }
 
-/// One string, as the table has it. The specification wants UTF-8 since 3.5; older firmware writes Latin-1.
-pub(super) fn string(
-    parts: &UndefinedStruct,
-    string: SMBiosString,
-    problems: &mut Problems,
-) -> Option<String> {
-    match string.as_ref() {
-        Ok(text) => Some(text.clone()),
-        Err(SMBiosStringError::Utf8(e)) => Some(e.as_bytes().iter().map(|b| char::from(*b)).collect()),
-        // An older table has shorter structures.
-        Err(SMBiosStringError::FieldOutOfBounds) => None,
-        Err(SMBiosStringError::InvalidStringNumber(number)) => {
-            problems.note(format_args!(
-                "type {} handle 0x{:04x}: names string {number}, it has {}",
-                parts.header.struct_type(),
-                *parts.header.handle(),
-                parts.strings.iter().count()
-            ));
-            None
-        }
-    }
-}
-
-/// A string that is a name.
-pub(super) fn name(parts: &UndefinedStruct, value: SMBiosString, problems: &mut Problems) -> Option<String> {
-    clean::fact(&string(parts, value, problems)?)
-}
-
-/// A string that says where: a slot, a bank, a socket.
-pub(super) fn place(parts: &UndefinedStruct, value: SMBiosString, problems: &mut Problems) -> Option<String> {
-    clean::place(&string(parts, value, problems)?)
-}
-
-/// A string that is a number given by the maker: serial, part number, asset tag, version.
-pub(super) fn code(parts: &UndefinedStruct, value: SMBiosString, problems: &mut Problems) -> Option<String> {
-    clean::serial(&string(parts, value, problems)?)
-}
-
-/// What the entry point says of the table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct EntryPoint {
-    /// Major and minor version.
-    pub version: Option<(u8, u8)>,
-    /// Announced bytes and structures (32-bit entry point only; the 64-bit one has a maximum).
-    pub announced: Option<(usize, usize)>,
-}
-
-impl EntryPoint {
-    /// SMBIOS specification 3.9, 5.2: `_SM3_`, `_SM_`; older: `_DMI_` alone.
-    pub fn parse(bytes: &[u8]) -> EntryPoint {
-        let word = |at: usize| {
-            Some(usize::from(u16::from_le_bytes([
-                *bytes.get(at)?,
-                *bytes.get(at + 1)?,
-            ])))
-        };
-        let at = |at: usize| bytes.get(at).copied();
-        if bytes.starts_with(b"_SM3_") {
-            return EntryPoint {
-                version: at(7).zip(at(8)),
-                announced: None,
-            };
-        }
-        if bytes.starts_with(b"_SM_") {
-            // Versions some firmware writes and what it means: dmidecode 3.6, smbios_decode.
-            let version = at(6).zip(at(7)).map(|version| match version {
-                (2, 31 | 33) => (2, 3),
-                (2, 51) => (2, 6),
-                other => other,
-            });
-            return EntryPoint {
-                version,
-                announced: word(0x16).zip(word(0x1c)),
-            };
-        }
-        if bytes.starts_with(b"_DMI_") {
-            let version = at(0x0e).map(|bcd| (bcd >> 4, bcd & 0x0f));
-            return EntryPoint {
-                version,
-                announced: word(0x06).zip(word(0x0c)),
-            };
-        }
-        EntryPoint::default()
-    }
+/// The least version whose structures are as long as these: only 2.6 matters, which changed the order of the UUID.
+/// Table 3 of the specification tells the lengths.
+fn least_version(structures: &[Structure]) -> Option<(u8, u8)> {
+    let newer = |s: &Structure| match s.kind() {
+        4 => s.length() >= 0x2a,
+        9 => s.length() >= 0x11,
+        17 => s.length() >= 0x1c,
+        41 => s.length() >= 0x0b,
+        _ => false,
+    };
+    structures.iter().any(newer).then_some((2, 6))
 }
 
 /// Why the walk over a table ended.
@@ -209,93 +156,125 @@ impl EntryPoint {
 enum End {
     /// The end-of-table structure.
     Marker,
+    /// The announced number of structures.
+    Count,
     /// The bytes ended between two structures.
     Bytes,
     /// A structure says it is shorter than its own header. "DMI table is broken" (field report 21).
-    Length { offset: usize, length: u8 },
+    Length { length: u8 },
     /// The bytes ended within a structure or its strings.
-    Cut { offset: usize },
+    Cut,
     /// More structures than handles.
     TooMany,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Walk {
-    structures: usize,
-    sound_bytes: usize,
+    structures: Vec<Range<usize>>,
+    /// Where the walk ended.
+    offset: usize,
+    /// The last structure is the end-of-table structure.
+    marked: bool,
     end: End,
 }
 
-/// Goes from structure to structure as the specification says (6.1.2): smbios-lib does the same, but does not tell why it ended.
-fn walk(bytes: &[u8]) -> Walk {
-    let mut offset = 0;
-    let mut structures = 0;
-    let end = loop {
-        if structures == STRUCTURE_LIMIT {
-            break End::TooMany;
+/// Goes from structure to structure as the specification says (6.1.2) and ends where dmidecode 3.6 ends: at the
+/// end-of-table structure of a 3.x table, at the announced count or length of a 2.x table, before the first
+/// structure that is damaged in its frame.
+fn walk(bytes: &[u8], entry: &EntryPoint) -> Walk {
+    let length = entry.announced.map_or(bytes.len(), |a| a.bytes.min(bytes.len()));
+    let count = entry.announced.map_or(0, |a| a.structures);
+    let bytes = bytes.get(..length).unwrap_or(bytes);
+    let mut walk = Walk {
+        structures: Vec::new(),
+        offset: 0,
+        marked: false,
+        end: End::Bytes,
+    };
+    loop {
+        if count != 0 && walk.structures.len() == count {
+            walk.end = End::Count;
+            return walk;
         }
-        let Some(rest) = bytes.get(offset..).filter(|rest| !rest.is_empty()) else {
-            break End::Bytes;
-        };
-        let (Some(&kind), Some(&length)) = (rest.first(), rest.get(1)) else {
-            break End::Cut { offset };
+        if walk.structures.len() == STRUCTURE_LIMIT {
+            walk.end = End::TooMany;
+            return walk;
+        }
+        let rest = bytes.get(walk.offset..).unwrap_or_default();
+        let [kind, length, _, _, ..] = *rest else {
+            walk.end = if rest.is_empty() { End::Bytes } else { End::Cut };
+            return walk;
         };
         if usize::from(length) < HEADER {
-            break End::Length { offset, length };
+            walk.end = End::Length { length };
+            return walk;
         }
-        let Some(strings) = rest.get(usize::from(length)..) else {
-            break End::Cut { offset };
-        };
+        let strings = rest.get(usize::from(length)..).unwrap_or_default();
         let Some(zeros) = strings.windows(2).position(|pair| pair == [0, 0]) else {
-            break End::Cut { offset };
+            walk.end = End::Cut;
+            return walk;
         };
-        offset += usize::from(length) + zeros + 2;
-        structures += 1;
-        if kind == END_OF_TABLE {
-            break End::Marker;
+        let end = walk.offset + usize::from(length) + zeros + 2;
+        walk.structures.push(walk.offset..end);
+        walk.offset = end;
+        walk.marked = kind == END_OF_TABLE;
+        if walk.marked && entry.ends_at_marker {
+            walk.end = End::Marker;
+            return walk;
         }
-    };
-    Walk {
-        structures,
-        sound_bytes: offset,
-        end,
     }
 }
 
 impl Walk {
-    fn oddities(&self, total: usize, entry: &EntryPoint) -> Vec<String> {
+    fn oddities(&self, bytes: &[u8], entry: &EntryPoint) -> Vec<String> {
+        let total = bytes.len();
         let kept = format!(
             "{} structures in {} of {total} bytes are used",
-            self.structures, self.sound_bytes
+            self.structures.len(),
+            self.offset
         );
+        let at = self.offset;
         let mut odd = Vec::new();
         match self.end {
-            End::Marker if self.sound_bytes == total => {}
-            End::Marker => odd.push(format!("table: bytes after its end-of-table structure; {kept}")),
+            End::Marker | End::Count => {}
+            // A 2.x table whose count is right needs no end-of-table structure.
+            End::Bytes if self.marked => {}
             End::Bytes => odd.push(format!("table: no end-of-table structure; {kept}")),
-            End::Length { offset, length } => {
+            End::Length { length } => {
                 odd.push(format!(
-                    "table: broken at byte {offset}: a structure of length {length}; {kept}"
+                    "table: broken at byte {at}: a structure of length {length}; {kept}"
                 ));
             }
-            End::Cut { offset } => odd.push(format!(
-                "table: ends within the structure at byte {offset}; {kept}"
-            )),
+            End::Cut => odd.push(format!("table: ends within the structure at byte {at}; {kept}")),
             End::TooMany => odd.push(format!("table: more than {STRUCTURE_LIMIT} structures; {kept}")),
         }
-        if let Some((bytes, structures)) = entry.announced {
-            if structures != 0 && structures != self.structures {
+        if let Some(Announced {
+            bytes: length,
+            structures,
+        }) = entry.announced
+        {
+            if structures != 0 && structures != self.structures.len() {
                 odd.push(format!(
                     "entry point: {structures} structures announced, {} found",
-                    self.structures
+                    self.structures.len()
                 ));
             }
-            if bytes != self.sound_bytes && bytes != 0 {
+            if length > total {
                 odd.push(format!(
-                    "entry point: {bytes} bytes announced, the structures take {}",
-                    self.sound_bytes
+                    "entry point: {length} bytes announced, the table has {total}"
+                ));
+            } else if length != self.offset {
+                odd.push(format!(
+                    "entry point: {length} bytes announced, the structures take {}",
+                    self.offset
                 ));
             }
+        }
+        let unused = bytes.get(self.offset..).unwrap_or_default();
+        // The maximum of a 3.x table may leave room behind it.
+        let filler = unused.iter().all(|b| matches!(b, 0 | 0xff));
+        if odd.is_empty() && !filler {
+            odd.push(format!("table: {} bytes behind its end; {kept}", unused.len()));
         }
         odd
     }
@@ -305,68 +284,78 @@ impl Walk {
 mod tests {
     use super::*;
 
+    const SOUND: [u8; 8] = [1, 5, 0, 1, 1, b'A', 0, 0];
     const END: [u8; 6] = [127, 4, 0xff, 0xfe, 0, 0];
+
+    fn announced(bytes: usize, structures: usize) -> EntryPoint {
+        EntryPoint {
+            version: Some((2, 8)),
+            announced: Some(Announced { bytes, structures }),
+            ends_at_marker: false,
+        }
+    }
 
     #[test]
     fn a_sound_table_ends_at_its_marker() {
-        let mut bytes = vec![1, 5, 0, 1, 1, b'A', 0, 0];
-        bytes.extend(END);
-        bytes.extend([9, 9, 9]);
-        assert_eq!(
-            walk(&bytes),
-            Walk {
-                structures: 2,
-                sound_bytes: 14,
-                end: End::Marker
-            }
-        );
+        let bytes = [&SOUND[..], &END, &[9, 9, 9]].concat();
+        let walk = walk(&bytes, &EntryPoint::NONE);
+        assert_eq!(walk.structures, [0..8, 8..14]);
+        assert_eq!((walk.offset, walk.end), (14, End::Marker));
+    }
+
+    #[test]
+    fn a_table_of_version_2_ends_where_its_entry_point_says() {
+        // A type byte that was damaged to the end marker does not end it.
+        let bytes = [&END[..], &SOUND, &SOUND, &END].concat();
+        let ends = |length, count| {
+            let walk = walk(&bytes, &announced(length, count));
+            (walk.structures.len(), walk.end)
+        };
+        assert_eq!(ends(28, 4), (4, End::Count));
+        assert_eq!(ends(28, 2), (2, End::Count));
+        assert_eq!(ends(28, 0), (4, End::Bytes));
+        assert_eq!(ends(14, 4), (2, End::Bytes));
+        assert_eq!(ends(20, 4), (2, End::Cut));
+        assert_eq!(ends(9999, 9), (4, End::Bytes));
     }
 
     #[test]
     fn damage_is_named_and_what_stands_before_it_is_kept() {
-        let sound = [1, 5, 0, 1, 1, b'A', 0, 0];
-        let with = |tail: &[u8]| walk(&[&sound[..], tail].concat());
-        assert_eq!(
-            with(&[]),
-            Walk {
-                structures: 1,
-                sound_bytes: 8,
-                end: End::Bytes
-            }
-        );
-        assert_eq!(
-            with(&[4, 0, 0, 2, 0, 0]).end,
-            End::Length { offset: 8, length: 0 }
-        );
-        assert_eq!(with(&[4, 40, 0, 2, 0, 0]).end, End::Cut { offset: 8 });
-        assert_eq!(with(&[4, 4, 0, 2, b'A', 0]).end, End::Cut { offset: 8 });
-        assert_eq!(with(&[4]).end, End::Cut { offset: 8 });
+        let ends = |tail: &[u8]| {
+            let walk = walk(&[&SOUND[..], tail].concat(), &EntryPoint::NONE);
+            assert_eq!((walk.structures.len(), walk.offset), (1, 8));
+            walk.end
+        };
+        assert_eq!(ends(&[]), End::Bytes);
+        assert_eq!(ends(&[4, 0, 0, 2, 0, 0]), End::Length { length: 0 });
+        assert_eq!(ends(&[4, 40, 0, 2, 0, 0]), End::Cut);
+        assert_eq!(ends(&[4, 4, 0, 2, b'A', 0]), End::Cut);
+        assert_eq!(ends(&[4]), End::Cut);
     }
 
     #[test]
-    fn versions_as_dmidecode_corrects_them() {
-        let entry = |major, minor| EntryPoint::parse(&[b'_', b'S', b'M', b'_', 0, 31, major, minor]).version;
-        assert_eq!(entry(2, 31), Some((2, 3)));
-        assert_eq!(entry(2, 51), Some((2, 6)));
-        assert_eq!(entry(3, 2), Some((3, 2)));
-        assert_eq!(EntryPoint::parse(b"_SM3_\0\x18\x03\x02").version, Some((3, 2)));
-        assert_eq!(
-            EntryPoint::parse(b"_DMI_\0\0\0\0\0\0\0\0\0\x24").version,
-            Some((2, 4))
-        );
-        assert_eq!(EntryPoint::parse(b"garbage"), EntryPoint::default());
-        assert_eq!(EntryPoint::parse(b""), EntryPoint::default());
+    fn the_version_is_known_by_the_lengths_where_no_entry_point_is() {
+        let device = |length: u8| {
+            let mut device = vec![17, length, 0, 0x11];
+            device.resize(usize::from(length), 0);
+            device.extend([0, 0]);
+            [&SOUND[..], &device, &END].concat()
+        };
+        let read = |bytes: &[u8]| {
+            let mut problems = Problems::new("smbios");
+            let version = Table::parse(bytes, EntryPoint::NONE, &mut problems).version;
+            (version, problems.found.len())
+        };
+        assert_eq!(read(&device(0x1c)), (Some((2, 6)), 0));
+        assert_eq!(read(&device(0x1b)), (None, 1));
     }
 
     #[test]
-    fn a_repeated_structure_counts_once() {
-        use smbioslib::SMBiosMemoryDevice;
-        let device = [17, 4, 7, 0, 0, 0];
-        let other = [17, 4, 8, 0, 0, 0];
-        let bytes = [&device[..], &device, &other, &END].concat();
+    fn structures_of_one_handle_are_all_kept_and_said_to_be_odd() {
+        let bytes = [&SOUND[..], &SOUND, &END].concat();
         let mut problems = Problems::new("smbios");
-        let table = Table::parse(bytes, EntryPoint::default(), &mut problems);
-        assert_eq!(table.all::<SMBiosMemoryDevice>(&mut problems).len(), 2);
+        let table = Table::parse(&bytes, announced(22, 3), &mut problems);
+        assert_eq!(table.all(1, 5, &mut problems).len(), 2);
         assert_eq!(problems.found.len(), 1, "{problems:?}");
     }
 }

@@ -88,8 +88,10 @@ pub struct FirmwareFacts {
 pub struct ExpansionSlot {
     /// Designation, e.g. "PCIe Slot 1".
     pub slot: Option<String>,
-    /// Type in words, e.g. "x16 PCI Express 3".
+    /// Type in words, e.g. "PCI Express 3 x16".
     pub kind: Option<String>,
+    /// Width of its data bus, e.g. "x16".
+    pub width: Option<String>,
     /// Whether something is in it; absent when the table does not say.
     pub in_use: Option<bool>,
     /// PCI address of the slot, "0000:3b:00.0".

@@ -1,0 +1,100 @@
+//! Types 9, 10 and 41: expansion slots and the devices on the board.
+
+use inventory_api::report::{ExpansionSlot, OnboardDevice};
+
+use super::super::Problems;
+use super::structure::Structure;
+use super::table::Table;
+use super::words;
+
+/// Slots and devices kept.
+const LIMIT: usize = 512;
+
+pub(super) fn slots(table: &Table, problems: &mut Problems) -> Vec<ExpansionSlot> {
+    let slots = table.all(9, 0x0c, problems);
+    slots
+        .into_iter()
+        .take(LIMIT)
+        .map(|s| ExpansionSlot {
+            slot: s.place(0x04, problems),
+            kind: s.byte(0x05).and_then(words::slot::slot).map(str::to_owned),
+            width: s.byte(0x06).and_then(words::slot::width).map(str::to_owned),
+            in_use: match s.byte(0x07) {
+                Some(3) => Some(false),
+                Some(4) => Some(true),
+                // Other, unknown; unavailable: its processor is not there.
+                _ => None,
+            },
+            pci: (s.length() >= 0x11).then(|| pci(s, 0x0d)).flatten(),
+        })
+        .collect()
+}
+
+/// Segment, bus, device and function in four bytes (7.10.8). All ones is "not of this kind". The host bridge's address
+/// 0000:00:00.0 and bus 0xff device 0x1f are what firmware writes for an address it does not have.
+fn pci(s: &Structure, offset: usize) -> Option<String> {
+    let segment = s.word(offset)?;
+    let bus = s.byte(offset + 2)?;
+    let function = s.byte(offset + 3)?;
+    if (bus, function) == (0xff, 0xff) || (segment, bus, function) == (0, 0, 0) {
+        return None;
+    }
+    Some(format!(
+        "{segment:04x}:{bus:02x}:{:02x}.{}",
+        function >> 3,
+        function & 7
+    ))
+}
+
+/// Type 41 (2.6); type 10 is its forerunner, which newer tables repeat.
+pub(super) fn onboard(table: &Table, problems: &mut Problems) -> Vec<OnboardDevice> {
+    let extended = table.all(41, 0x0b, problems);
+    if !extended.is_empty() {
+        return extended
+            .into_iter()
+            .take(LIMIT)
+            .map(|s| device(s, 0x04, 0x05, pci(s, 0x07), problems))
+            .collect();
+    }
+    let mut devices = Vec::new();
+    for s in table.all(10, 0x06, problems) {
+        // Pairs of type and description from byte 4 on.
+        let pairs = (s.length() - 4) / 2;
+        devices.extend((0..pairs).map(|pair| device(s, 5 + 2 * pair, 4 + 2 * pair, None, problems)));
+    }
+    devices.truncate(LIMIT);
+    devices
+}
+
+fn device(
+    s: &Structure,
+    name: usize,
+    kind: usize,
+    pci: Option<String>,
+    problems: &mut Problems,
+) -> OnboardDevice {
+    OnboardDevice {
+        name: s.place(name, problems),
+        kind: s.byte(kind).and_then(words::slot::onboard).map(str::to_owned),
+        enabled: s.byte(kind).map(|bits| bits & 0x80 != 0),
+        pci,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_left_out() {
+        let at = |bytes: [u8; 4]| {
+            let header = [41, 8, 0, 0];
+            pci(&Structure::new(&[&header[..], &bytes, &[0, 0]].concat()), 4)
+        };
+        assert_eq!(at([0, 0, 0x3b, 0x01]).as_deref(), Some("0000:3b:00.1"));
+        assert_eq!(at([1, 0, 0xff, 0xf8]).as_deref(), Some("0001:ff:1f.0"));
+        assert_eq!(at([0xff; 4]), None);
+        assert_eq!(at([0, 0, 0xff, 0xff]), None);
+        assert_eq!(at([0; 4]), None);
+    }
+}

@@ -1,0 +1,694 @@
+//! dmidecode 3.6 as the oracle: its words, field by field, and what of them is no fact.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use inventory_api::report::{AssetReport, MemorySlot, ProcessorFacts};
+use serde_json::Value;
+
+use super::placeholders::is_placeholder;
+
+/// One structure as dmidecode prints it.
+#[derive(Debug, Default)]
+pub(super) struct Section {
+    pub kind: u8,
+    handle: String,
+    fields: BTreeMap<String, String>,
+}
+
+impl Section {
+    fn said(&self, field: &str) -> Option<&str> {
+        let text = self.fields.get(field)?.trim();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The first of the fields that is there: the names changed between versions of dmidecode.
+    fn either(&self, fields: [&'static str; 2]) -> Option<&str> {
+        fields.into_iter().find_map(|field| self.said(field))
+    }
+}
+
+/// The sections of dmidecode's text.
+pub(super) fn from_text(text: &str) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    let mut head: Option<(u8, String)> = None;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("Handle ") {
+            let (handle, rest) = rest.split_once(", DMI type ").unwrap();
+            let kind = rest.split(',').next().unwrap().parse().unwrap();
+            head = Some((kind, handle.to_owned()));
+        } else if line.is_empty() {
+            head = None;
+        } else if !line.starts_with('\t') {
+            // The structure's name; type 10 has one for each device.
+            if let Some((kind, handle)) = &head {
+                sections.push(Section {
+                    kind: *kind,
+                    handle: handle.clone(),
+                    fields: BTreeMap::new(),
+                });
+            }
+        } else if let (Some(_), Some((key, value))) = (&head, line.trim_start().split_once(':'))
+            && !line.starts_with("\t\t")
+            && let Some(section) = sections.last_mut()
+        {
+            section.fields.insert(key.to_owned(), value.trim().to_owned());
+        }
+    }
+    sections
+}
+
+/// The sections of an expected.json.
+pub(super) fn from_json(said: &Value) -> Vec<Section> {
+    let section = |kind, fields: &Value| Section {
+        kind,
+        handle: String::new(),
+        fields: fields
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect(),
+    };
+    let mut sections = vec![];
+    for (kind, name) in [
+        (0, "bios"),
+        (1, "system"),
+        (2, "baseboard"),
+        (3, "chassis"),
+        (38, "ipmi"),
+    ] {
+        if said[name].is_object() {
+            sections.push(section(kind, &said[name]));
+        }
+    }
+    for (kind, name) in [(4, "processors"), (17, "memory_devices")] {
+        let all = said[name].as_array().unwrap().iter();
+        let system = all.filter(|part| part["not_system_memory"] != Value::Bool(true));
+        sections.extend(system.map(|part| section(kind, part)));
+    }
+    let strings = said["oem_strings"].as_array().unwrap().iter().enumerate();
+    sections.push(Section {
+        kind: 11,
+        handle: String::new(),
+        fields: strings
+            .map(|(i, text)| (format!("String {}", i + 1), text.as_str().unwrap().to_owned()))
+            .collect(),
+    });
+    sections
+}
+
+/// What kind of text a fact is: it decides which of dmidecode's words are no fact.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Text {
+    /// A name, number, version, date: not a placeholder.
+    Free,
+    /// A slot, socket or bank: "0" is the first one.
+    Place,
+    /// A word of the specification's lists.
+    Word,
+    /// As Word, and "None" is a fact: no error correction.
+    WordOrNone,
+}
+
+/// dmidecode's way of saying nothing, and the placeholders of makers.
+fn fact(said: Option<&str>, text: Text) -> Option<&str> {
+    let said = said?;
+    let nothing = match text {
+        Text::Word => matches!(said, "Other" | "Unknown" | "<OUT OF SPEC>" | "None" | "Reserved"),
+        Text::WordOrNone => matches!(said, "Other" | "Unknown" | "<OUT OF SPEC>"),
+        Text::Place => said != "0" && is_placeholder(said),
+        Text::Free => is_placeholder(said),
+    };
+    (!nothing).then_some(said)
+}
+
+/// "16384 MB", "5 MB", "512 kB", "2 TB" as dmidecode rounds nothing.
+fn bytes(said: &str) -> Option<u64> {
+    let (number, unit) = said.split_once(' ')?;
+    let scale = match unit {
+        "bytes" => 0,
+        "kB" => 10,
+        "MB" => 20,
+        "GB" => 30,
+        "TB" => 40,
+        _ => return None,
+    };
+    Some(number.parse::<u64>().ok()? << scale)
+}
+
+/// Collects what differs from the oracle.
+#[derive(Default)]
+pub(super) struct Oracle {
+    equal: usize,
+    placeholders: usize,
+    left_out: BTreeSet<String>,
+    wrong: Vec<String>,
+}
+
+impl Oracle {
+    pub fn summary(&self) -> String {
+        format!(
+            "{} facts equal, {} placeholders left out: {:?}",
+            self.equal, self.placeholders, self.left_out
+        )
+    }
+
+    pub fn assert(&self) {
+        assert!(
+            self.wrong.is_empty(),
+            "{} wrong:\n{}",
+            self.wrong.len(),
+            self.wrong.join("\n")
+        );
+        assert!(self.equal > 100, "only {} facts compared", self.equal);
+    }
+
+    fn same<T: PartialEq + Debug>(&mut self, at: &str, got: Option<T>, said: Option<T>) {
+        match got == said {
+            true => self.equal += usize::from(got.is_some()),
+            false => self
+                .wrong
+                .push(format!("{at}: got {got:?}, dmidecode says {said:?}")),
+        }
+    }
+
+    fn text(&mut self, at: &str, got: &Option<String>, said: Option<&str>, text: Text) {
+        let expected = fact(said, text);
+        if let (Some(said), None) = (said, expected) {
+            self.placeholders += 1;
+            if text != Text::Word && text != Text::WordOrNone {
+                self.left_out.insert(said.to_owned());
+            }
+        }
+        self.same(at, got.as_deref(), expected);
+    }
+
+    fn number(&mut self, at: &str, got: Option<impl Into<u64>>, said: Option<&str>, unit: &str) {
+        let said = said.and_then(|s| s.strip_suffix(unit)?.trim().parse().ok());
+        self.same(at, got.map(Into::into), said);
+    }
+
+    /// Every field of every section that has a place in the report.
+    pub fn machine(&mut self, name: &str, report: &AssetReport, sections: &[Section]) {
+        let of = |kind: u8| {
+            sections
+                .iter()
+                .filter(move |s| s.kind == kind)
+                .collect::<Vec<_>>()
+        };
+        let nothing = Section::default();
+        // What dmidecode leaves out of a structure that is too short is left out by us.
+        let first = |kind: u8| of(kind).into_iter().find(|s| !s.fields.is_empty());
+        self.identity(
+            name,
+            report,
+            [0, 1, 2, 3].map(|kind| first(kind).unwrap_or(&nothing)),
+        );
+        let whole = |kind: u8| {
+            let mut whole = of(kind);
+            whole.retain(|s| !s.fields.is_empty());
+            whole
+        };
+        self.processors(name, report, &whole(4));
+        self.memory(name, report, &whole(17), &whole(16));
+        self.oem_strings(name, report, &whole(11));
+        self.bmc(name, report, first(38));
+        // An expected.json does not have these.
+        if sections.iter().any(|s| s.handle.is_empty()) {
+            return;
+        }
+        self.caches(name, report, &whole(7));
+        self.slots(name, report, &whole(9));
+        self.power(name, report, &whole(39));
+        self.onboard(name, report, &whole(41), &whole(10));
+    }
+
+    fn identity(&mut self, name: &str, report: &AssetReport, [bios, system, board, chassis]: [&Section; 4]) {
+        let f = report.firmware.clone().unwrap_or_default();
+        let s = report.system.clone().unwrap_or_default();
+        let b = report.board.clone().unwrap_or_default();
+        let c = report.chassis.clone().unwrap_or_default();
+        for (part, said, field, got, text) in [
+            ("bios", bios, "Vendor", &f.vendor, Text::Free),
+            ("bios", bios, "Version", &f.version, Text::Free),
+            ("bios", bios, "Release Date", &f.date, Text::Free),
+            ("bios", bios, "BIOS Revision", &f.revision, Text::Word),
+            (
+                "bios",
+                bios,
+                "Firmware Revision",
+                &f.controller_revision,
+                Text::Word,
+            ),
+            ("system", system, "Manufacturer", &s.manufacturer, Text::Free),
+            ("system", system, "Product Name", &s.product, Text::Free),
+            ("system", system, "Version", &s.version, Text::Free),
+            ("system", system, "Serial Number", &s.serial, Text::Free),
+            ("system", system, "SKU Number", &s.sku, Text::Free),
+            ("system", system, "Family", &s.family, Text::Free),
+            ("baseboard", board, "Manufacturer", &b.manufacturer, Text::Free),
+            ("baseboard", board, "Product Name", &b.product, Text::Free),
+            ("baseboard", board, "Version", &b.version, Text::Free),
+            ("baseboard", board, "Serial Number", &b.serial, Text::Free),
+            ("baseboard", board, "Asset Tag", &b.asset_tag, Text::Free),
+            ("chassis", chassis, "Manufacturer", &c.manufacturer, Text::Free),
+            ("chassis", chassis, "Type", &c.kind, Text::Word),
+            ("chassis", chassis, "Version", &c.version, Text::Free),
+            ("chassis", chassis, "Serial Number", &c.serial, Text::Free),
+            ("chassis", chassis, "Asset Tag", &c.asset_tag, Text::Free),
+        ] {
+            self.text(&format!("{name} {part} {field}"), got, said.said(field), text);
+        }
+        self.number(
+            &format!("{name} chassis Height"),
+            c.height_u,
+            chassis.said("Height"),
+            "U",
+        );
+        let uuid = system.said("UUID").map(str::to_lowercase);
+        // "Not Settable", "Not Present", or "--" where the fixture was made anonymous.
+        let uuid = uuid.filter(|uuid| uuid.len() == 36);
+        self.same(&format!("{name} UUID"), s.uuid.clone(), uuid);
+        // Only in the whole text.
+        if !bios.handle.is_empty() {
+            let rom = bios.said("ROM Size").and_then(bytes).filter(|b| *b != 0);
+            self.same(&format!("{name} ROM Size"), f.rom_bytes, rom);
+            for (said, field, got, text) in [
+                (board, "Location In Chassis", &b.location, Text::Free),
+                (chassis, "SKU Number", &c.sku, Text::Free),
+                (chassis, "Power Supply State", &c.power_supply_state, Text::Word),
+                (chassis, "Thermal State", &c.thermal_state, Text::Word),
+            ] {
+                self.text(&format!("{name} {field}"), got, said.said(field), text);
+            }
+        }
+    }
+
+    fn processors(&mut self, name: &str, report: &AssetReport, said: &[&Section]) {
+        let got: &[ProcessorFacts] = report.cpu.as_ref().map_or(&[], |cpu| &cpu.processors);
+        let not_central = ["Math Processor", "DSP Processor", "Video Processor"];
+        let said: Vec<_> = said
+            .iter()
+            .filter(|s| s.said("Type").is_none_or(|kind| !not_central.contains(&kind)))
+            .collect();
+        self.same(&format!("{name}: sockets"), Some(got.len()), Some(said.len()));
+        for (i, (p, said)) in got.iter().zip(said).enumerate() {
+            let at = |field: &str| format!("{name} processor {i} {field}");
+            let status = said.said("Status").unwrap_or_default();
+            let populated = status.starts_with("Populated");
+            self.same(&at("populated"), p.populated, Some(populated));
+            for (field, got, text) in [
+                ("Socket Designation", &p.socket, Text::Place),
+                ("Type", &p.kind, Text::Word),
+            ] {
+                self.text(&at(field), got, said.said(field), text);
+            }
+            self.number(&at("Max Speed"), p.max_mhz, said.said("Max Speed"), "MHz");
+            if !said.handle.is_empty() {
+                self.text(&at("Upgrade"), &p.upgrade, said.said("Upgrade"), Text::WordOrNone);
+            }
+            if !populated {
+                // dmidecode prints what the table names for an empty socket; there is no processor.
+                let socket = ProcessorFacts {
+                    socket: p.socket.clone(),
+                    populated: Some(false),
+                    kind: p.kind.clone(),
+                    max_mhz: p.max_mhz,
+                    upgrade: p.upgrade.clone(),
+                    ..ProcessorFacts::default()
+                };
+                self.same(&at("empty"), Some(p), Some(&socket));
+                continue;
+            }
+            let enabled = match status {
+                "Populated, Enabled" => Some(true),
+                "Populated, Disabled By BIOS" | "Populated, Disabled By User" => Some(false),
+                _ => None,
+            };
+            self.same(&at("Status"), p.enabled, enabled);
+            for (field, got, text) in [
+                ("Family", &p.family, Text::Word),
+                ("Manufacturer", &p.manufacturer, Text::Free),
+                ("Version", &p.model, Text::Free),
+                ("Serial Number", &p.serial, Text::Free),
+                ("Part Number", &p.part, Text::Free),
+            ] {
+                self.text(&at(field), got, said.said(field), text);
+            }
+            for (field, got, unit) in [
+                ("Core Count", p.cores, ""),
+                ("Core Enabled", p.cores_enabled, ""),
+                ("Thread Count", p.threads, ""),
+                ("Current Speed", p.current_mhz, "MHz"),
+            ] {
+                self.number(&at(field), got, said.said(field), unit);
+            }
+            if !said.handle.is_empty() {
+                self.text(&at("Asset Tag"), &p.asset_tag, said.said("Asset Tag"), Text::Free);
+            }
+        }
+    }
+
+    fn memory(&mut self, name: &str, report: &AssetReport, devices: &[&Section], arrays: &[&Section]) {
+        // A slot whose array is there and is not system memory is no slot; one whose array is missing is (VMware).
+        let use_of = |handle: Option<&str>| {
+            let mut uses = arrays.iter().filter(|a| Some(a.handle.as_str()) == handle);
+            uses.clone().count() == 0 || uses.any(|a| a.said("Use") == Some("System Memory"))
+        };
+        let mut said: Vec<&&Section> = devices
+            .iter()
+            .filter(|d| d.handle.is_empty() || use_of(d.said("Array Handle")))
+            .collect();
+        let got: Vec<&MemorySlot> = match name {
+            // Its one module points to an array that does not exist; the expected.json leaves it out.
+            "u-root__VMWare" if devices.iter().all(|d| d.handle.is_empty()) => report
+                .memory
+                .slots
+                .iter()
+                .filter(|slot| slot.size_bytes.is_none())
+                .collect(),
+            _ => report.memory.slots.iter().collect(),
+        };
+        self.same(&format!("{name}: slots"), Some(got.len()), Some(said.len()));
+        said.truncate(got.len());
+        for (i, (slot, said)) in got.into_iter().zip(said).enumerate() {
+            self.slot(&format!("{name} slot {i}"), slot, said);
+        }
+        if devices.iter().any(|d| d.handle.is_empty()) {
+            return;
+        }
+        let said: Vec<_> = arrays
+            .iter()
+            .filter(|a| a.said("Use") == Some("System Memory"))
+            .collect();
+        let got = &report.memory.arrays;
+        self.same(&format!("{name}: arrays"), Some(got.len()), Some(said.len()));
+        for (i, (array, said)) in got.iter().zip(said).enumerate() {
+            let at = |field: &str| format!("{name} array {i} {field}");
+            self.text(
+                &at("Location"),
+                &array.location,
+                said.said("Location"),
+                Text::Word,
+            );
+            self.text(
+                &at("Error Correction"),
+                &array.error_correction,
+                said.said("Error Correction Type"),
+                Text::WordOrNone,
+            );
+            let most = said.said("Maximum Capacity").and_then(bytes).filter(|b| *b != 0);
+            self.same(&at("Maximum Capacity"), array.max_bytes, most);
+            self.number(&at("Devices"), array.slots, said.said("Number Of Devices"), "");
+        }
+    }
+
+    fn slot(&mut self, at: &str, slot: &MemorySlot, said: &Section) {
+        let at = |field: &str| format!("{at} {field}");
+        for (field, got, text) in [
+            ("Locator", &slot.slot, Text::Place),
+            ("Bank Locator", &slot.bank, Text::Place),
+            ("Form Factor", &slot.form, Text::Word),
+            ("Type", &slot.kind, Text::Word),
+            ("Type Detail", &slot.detail, Text::Word),
+        ] {
+            // "Other Unknown" tells as little as each of them.
+            let said = said.said(field).filter(|s| *s != "Other Unknown");
+            self.text(&at(field), got, said, text);
+        }
+        let size = said.said("Size").and_then(bytes).filter(|b| *b != 0);
+        self.same(&at("Size"), slot.size_bytes, size);
+        match said.said("Size") {
+            Some("No Module Installed") => self.same(&at("populated"), slot.populated, Some(false)),
+            _ if size.is_some() => self.same(&at("populated"), slot.populated, Some(true)),
+            // Unknown size: the serial or the part tells whether a module is there.
+            _ => assert_ne!(slot.populated, Some(false), "{}", at("Size")),
+        }
+        if !said.handle.is_empty() {
+            self.number(
+                &at("Total Width"),
+                slot.total_width,
+                said.said("Total Width"),
+                "bits",
+            );
+            self.number(
+                &at("Data Width"),
+                slot.data_width,
+                said.said("Data Width"),
+                "bits",
+            );
+        }
+        if slot.populated == Some(false) {
+            let bare = MemorySlot {
+                slot: slot.slot.clone(),
+                bank: slot.bank.clone(),
+                form: slot.form.clone(),
+                kind: slot.kind.clone(),
+                detail: slot.detail.clone(),
+                total_width: slot.total_width,
+                data_width: slot.data_width,
+                populated: Some(false),
+                ..MemorySlot::default()
+            };
+            self.same(&at("empty"), Some(slot), Some(&bare));
+            return;
+        }
+        // The same number: dmidecode said MHz until 3.2.
+        let mts = |said: Option<&str>| said.map(|s| s.replace("MHz", "MT/s"));
+        self.number(
+            &at("Speed"),
+            slot.speed_mts,
+            mts(said.said("Speed")).as_deref(),
+            "MT/s",
+        );
+        let configured = mts(said.either(["Configured Memory Speed", "Configured Clock Speed"]));
+        self.number(
+            &at("Configured"),
+            slot.configured_mts,
+            configured.as_deref(),
+            "MT/s",
+        );
+        self.number(&at("Rank"), slot.rank, said.said("Rank"), "");
+        for (field, got) in [
+            ("Manufacturer", &slot.manufacturer),
+            ("Part Number", &slot.part),
+            ("Serial Number", &slot.serial),
+        ] {
+            self.text(&at(field), got, said.said(field), Text::Free);
+        }
+        if said.handle.is_empty() {
+            return;
+        }
+        self.text(
+            &at("Asset Tag"),
+            &slot.asset_tag,
+            said.said("Asset Tag"),
+            Text::Free,
+        );
+        self.text(
+            &at("Firmware"),
+            &slot.firmware,
+            said.said("Firmware Version"),
+            Text::Free,
+        );
+        self.text(
+            &at("Technology"),
+            &slot.technology,
+            said.said("Memory Technology"),
+            Text::Word,
+        );
+        let volts = said
+            .said("Configured Voltage")
+            .and_then(|s| s.strip_suffix(" V")?.parse().ok());
+        self.same(&at("Voltage"), slot.voltage, volts);
+    }
+
+    fn oem_strings(&mut self, name: &str, report: &AssetReport, said: &[&Section]) {
+        let mut strings = Vec::new();
+        for section in said {
+            let mut numbered: Vec<(u32, &str)> = section
+                .fields
+                .iter()
+                .filter_map(|(key, value)| Some((key.strip_prefix("String ")?.parse().ok()?, value.as_str())))
+                .collect();
+            numbered.sort_unstable();
+            strings.extend(numbered.into_iter().map(|(_, text)| text.trim()));
+        }
+        let facts: Vec<&str> = strings
+            .into_iter()
+            .filter(|text| !text.is_empty() && !is_placeholder(text))
+            .collect();
+        let got: Vec<&str> = report.oem_strings.iter().map(String::as_str).collect();
+        self.same(&format!("{name}: OEM strings"), Some(got), Some(facts));
+    }
+
+    fn bmc(&mut self, name: &str, report: &AssetReport, said: Option<&Section>) {
+        let bmc = report.bmc.clone().unwrap_or_default();
+        let interface = said.and_then(|s| fact(s.said("Interface Type"), Text::Word));
+        // "KCS (Keyboard Control Style)".
+        let interface = interface.map(|s| s.split(' ').next().unwrap_or(s));
+        self.same(&format!("{name} BMC"), bmc.interface.as_deref(), interface);
+        let version = said
+            .and_then(|s| s.said("Specification Version"))
+            .filter(|v| *v != "0.0");
+        self.same(&format!("{name} IPMI"), bmc.ipmi_version.as_deref(), version);
+    }
+
+    fn caches(&mut self, name: &str, report: &AssetReport, said: &[&Section]) {
+        let none = Vec::new();
+        let got = report.cpu.as_ref().map_or(&none, |cpu| &cpu.smbios_caches);
+        self.same(&format!("{name}: caches"), Some(got.len()), Some(said.len()));
+        for (i, (cache, said)) in got.iter().zip(said).enumerate() {
+            let at = |field: &str| format!("{name} cache {i} {field}");
+            self.text(
+                &at("name"),
+                &cache.name,
+                said.said("Socket Designation"),
+                Text::Place,
+            );
+            let configuration = said.said("Configuration").unwrap_or_default();
+            self.same(
+                &at("enabled"),
+                cache.enabled,
+                Some(configuration.starts_with("Enabled")),
+            );
+            let level = configuration.rsplit("Level ").next();
+            self.number(&at("level"), cache.level, level, "");
+            self.same(
+                &at("size"),
+                cache.size_bytes,
+                said.said("Installed Size").and_then(bytes),
+            );
+            for (field, got, text) in [
+                ("System Type", &cache.kind, Text::Word),
+                ("Associativity", &cache.associativity, Text::Word),
+                ("Error Correction Type", &cache.error_correction, Text::WordOrNone),
+            ] {
+                self.text(&at(field), got, said.said(field), text);
+            }
+        }
+    }
+
+    fn slots(&mut self, name: &str, report: &AssetReport, said: &[&Section]) {
+        self.same(
+            &format!("{name}: slots"),
+            Some(report.slots.len()),
+            Some(said.len()),
+        );
+        for (i, (slot, said)) in report.slots.iter().zip(said).enumerate() {
+            let at = |field: &str| format!("{name} expansion slot {i} {field}");
+            self.text(
+                &at("Designation"),
+                &slot.slot,
+                said.said("Designation"),
+                Text::Place,
+            );
+            self.text(&at("Type"), &slot.kind, said.said("Type"), Text::Word);
+            // "8x or x8".
+            let width =
+                fact(said.said("Data Bus Width"), Text::Word).map(|w| w.rsplit(" or ").next().unwrap_or(w));
+            self.same(&at("Width"), slot.width.as_deref(), width);
+            let in_use = match said.said("Current Usage") {
+                Some("In Use") => Some(true),
+                Some("Available") => Some(false),
+                _ => None,
+            };
+            self.same(&at("Usage"), slot.in_use, in_use);
+            self.same(&at("Bus"), slot.pci.as_deref(), address(said));
+        }
+    }
+
+    fn power(&mut self, name: &str, report: &AssetReport, said: &[&Section]) {
+        self.same(
+            &format!("{name}: PSUs"),
+            Some(report.power_supplies.len()),
+            Some(said.len()),
+        );
+        for (i, (psu, said)) in report.power_supplies.iter().zip(said).enumerate() {
+            let at = |field: &str| format!("{name} PSU {i} {field}");
+            let location = fact(said.said("Location"), Text::Place).or(fact(said.said("Name"), Text::Free));
+            self.same(&at("Location"), psu.location.as_deref(), location);
+            for (field, got) in [
+                ("Name", &psu.name),
+                ("Manufacturer", &psu.manufacturer),
+                ("Serial Number", &psu.serial),
+                ("Asset Tag", &psu.asset_tag),
+                ("Model Part Number", &psu.part),
+                ("Revision", &psu.revision),
+            ] {
+                self.text(&at(field), got, said.said(field), Text::Free);
+            }
+            let watts = said.said("Max Power Capacity").filter(|w| *w != "0 W");
+            self.number(&at("Watts"), psu.max_watts, watts, "W");
+            let status = said.said("Status").unwrap_or_default();
+            let present = status.strip_prefix("Present, ");
+            self.same(&at("present"), psu.present, Some(present.is_some()));
+            self.same(&at("status"), psu.status.as_deref(), fact(present, Text::Word));
+            let plugged = said
+                .said("Plugged")
+                .map(|p| p == "Yes")
+                .filter(|_| present.is_some());
+            self.same(&at("plugged"), psu.plugged, plugged);
+            let hot = said.said("Hot Replaceable").map(|p| p == "Yes");
+            self.same(&at("hot"), psu.hot_replaceable, hot);
+        }
+    }
+
+    fn onboard(&mut self, name: &str, report: &AssetReport, extended: &[&Section], older: &[&Section]) {
+        let (said, field) = match extended.is_empty() {
+            true => (older, "Description"),
+            false => (extended, "Reference Designation"),
+        };
+        self.same(
+            &format!("{name}: on board"),
+            Some(report.onboard.len()),
+            Some(said.len()),
+        );
+        for (i, (device, said)) in report.onboard.iter().zip(said).enumerate() {
+            let at = |field: &str| format!("{name} on board {i} {field}");
+            self.text(&at("name"), &device.name, said.said(field), Text::Place);
+            self.text(&at("Type"), &device.kind, said.said("Type"), Text::Word);
+            self.same(
+                &at("Status"),
+                device.enabled,
+                said.said("Status").map(|s| s == "Enabled"),
+            );
+            self.same(&at("Bus"), device.pci.as_deref(), address(said));
+        }
+    }
+
+    /// The sums that an expected.json tells.
+    pub fn totals(&mut self, name: &str, report: &AssetReport, said: &Value) {
+        let populated = report
+            .cpu
+            .iter()
+            .flat_map(|cpu| &cpu.processors)
+            .filter(|p| p.populated == Some(true));
+        self.same(
+            &format!("{name}: processors"),
+            Some(populated.count() as u64),
+            said["processors_populated"].as_u64(),
+        );
+        // See `memory`: the gigabyte of VMware is there.
+        let total = if name == "u-root__VMWare" {
+            Some(1 << 30)
+        } else {
+            said["memory_total_mb"]
+                .as_u64()
+                .map(|mb| mb << 20)
+                .filter(|b| *b != 0)
+        };
+        self.same(
+            &format!("{name}: installed"),
+            report.memory.installed_bytes,
+            total,
+        );
+    }
+}
+
+/// dmidecode prints addresses that stand for none: the host bridge's, and bus 0xff device 0x1f.7.
+fn address(said: &Section) -> Option<&str> {
+    said.said("Bus Address")
+        .filter(|address| *address != "0000:00:00.0" && !address.ends_with("ff:1f.7"))
+}
