@@ -1,9 +1,18 @@
 //! What a person in front of the machine reads.
 
+use crate::screen::Poster;
+
 /// Where the agent says in plain sentences what it does: the consoles of a machine, or a test's list.
 pub trait Console: Send + Sync {
     /// Shows one line. It has passed [`plain`], and never holds a secret.
     fn line(&self, text: &str);
+
+    /// Shows the verdict, large where there is a screen.
+    fn poster(&self, poster: &Poster<'_>) {
+        for line in poster.lines() {
+            self.line(&line);
+        }
+    }
 }
 
 /// Longest line that is shown, in characters.

@@ -2,9 +2,11 @@
 //!
 //! The library is what the simulated machines of the tests run too; only `main.rs` reads argv and the environment.
 
+pub mod burn_in;
 pub mod console;
 pub mod init;
 pub mod install;
 pub mod report;
 pub mod resident;
+pub mod screen;
 pub mod session;

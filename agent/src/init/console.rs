@@ -3,19 +3,30 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::console::Console;
+use crate::screen::Poster;
 
 /// Longest time that one line may take on one console: a serial line whose other end holds it back must not hold us.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// All consoles at once, each line with the time since the kernel started.
 pub struct Consoles {
-    open: Mutex<Vec<File>>,
+    open: Mutex<Vec<One>>,
 }
+
+struct One {
+    file: File,
+    /// A virtual terminal: it has a size and can be cleared.
+    screen: bool,
+}
+
+// asm-generic/ioctls.h
+nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);
 
 impl Consoles {
     /// Opens `/dev/tty0`, `/dev/ttyS0` and what `/sys/class/tty/console/active` names. Those that are not there are
@@ -34,25 +45,68 @@ impl Consoles {
                 .custom_flags(nix::libc::O_NOCTTY | nix::libc::O_NONBLOCK)
                 .open(format!("/dev/{name}"))
         };
-        let mut files: Vec<File> = names.iter().filter_map(|n| open(n).ok()).collect();
+        let one = |name: &str| {
+            Some(One {
+                file: open(name).ok()?,
+                screen: name.strip_prefix("tty").is_some_and(|n| n.parse::<u8>().is_ok()),
+            })
+        };
+        let mut files: Vec<One> = names.iter().filter_map(|n| one(n)).collect();
         if files.is_empty() {
-            files.extend(open("console"));
+            files.extend(one("console"));
         }
         Consoles {
             open: Mutex::new(files),
         }
     }
+
+    /// A console that gives an error (a port that is not there) is not tried again.
+    fn each(&self, text: impl Fn(&One) -> String) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain_mut(|one| {
+            let text = text(one);
+            write(&mut one.file, text.as_bytes())
+        });
+    }
+}
+
+fn stamped(text: &str) -> String {
+    format!("[{:5.1} s] {text}\n", uptime().as_secs_f64())
 }
 
 impl Console for Consoles {
     fn line(&self, text: &str) {
-        let line = format!("[{:5.1} s] {text}\n", uptime().as_secs_f64());
-        let mut files = match self.open.lock() {
-            Ok(files) => files,
-            Err(poisoned) => poisoned.into_inner(),
+        let line = stamped(text);
+        self.each(|_| line.clone());
+    }
+
+    fn poster(&self, poster: &Poster<'_>) {
+        let lines: String = poster.lines().iter().map(|l| stamped(l)).collect();
+        self.each(|one| match one.screen {
+            true => {
+                let (columns, rows) = one.size();
+                poster.screen(columns, rows)
+            }
+            false => lines.clone(),
+        });
+    }
+}
+
+impl One {
+    /// Columns and rows; those of VGA where the terminal does not tell.
+    fn size(&self) -> (usize, usize) {
+        let mut size = nix::libc::winsize {
+            ws_row: 0,
+            ws_col: 0,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
         };
-        // A console that gives an error (a port that is not there) is not tried again.
-        files.retain_mut(|file| write(file, line.as_bytes()));
+        // SAFETY: the argument points to a winsize that outlives the call; the descriptor is open.
+        let known = unsafe { window_size(self.file.as_raw_fd(), &mut size) };
+        match (known, size.ws_col, size.ws_row) {
+            (Ok(_), columns, rows) if columns > 0 && rows > 0 => (columns.into(), rows.into()),
+            _ => (80, 25),
+        }
     }
 }
 

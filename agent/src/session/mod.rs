@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use inventory_api::agent::{ClaimRequest, ClaimResponse, ReportRequest, ReportResponse, RunsOn};
 use inventory_api::boot::BootArgs;
-use inventory_api::check::{CheckResult, Verdict};
 use inventory_api::{Problem, UnixMs};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +25,7 @@ use crate::console::{Console, plain};
 use crate::install::{Identity, Site};
 use crate::report::{self, Roots};
 use crate::resident::FirstBoot;
+use crate::screen::Poster;
 use channel::{CallError, Channel};
 
 /// One machine that talks to its server.
@@ -254,6 +254,7 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
         report.problems.len(),
         report.collect_ms
     ));
+    let system = report.system.clone().unwrap_or_default();
     let request = ReportRequest {
         nonce: identity::nonce().map_err(impossible)?,
         runs_on: match machine.duty {
@@ -265,8 +266,20 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
     match channel.post::<_, ReportResponse>("report", &request).await {
         Ok(answer) => {
             console.line(&format!("report: {}", plain(&answer.message)));
-            if let Some(check) = &answer.check {
-                show_check(console.as_ref(), check);
+            // The installed system's console is its users'.
+            if matches!(machine.duty, Duty::MiniOs { .. }) {
+                let named: Vec<&str> = [&system.manufacturer, &system.product]
+                    .into_iter()
+                    .filter_map(|n| n.as_deref())
+                    .collect();
+                let model = (!named.is_empty()).then(|| named.join(" "));
+                console.poster(&Poster {
+                    check: answer.check.as_ref(),
+                    serial: system.serial.as_deref(),
+                    model: model.as_deref(),
+                    place: answer.place.as_deref(),
+                    page: answer.page_url.as_deref(),
+                });
             }
             Ok(())
         }
@@ -276,30 +289,6 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
             console.line(&format!("report: not accepted: {e}"));
             Ok(())
         }
-    }
-}
-
-/// Findings shown on the console at most.
-const FINDINGS_SHOWN: usize = 10;
-
-fn show_check(console: &dyn Console, check: &CheckResult) {
-    console.line(match check.verdict {
-        Verdict::Pass => "check: the hardware is as expected",
-        Verdict::Warn => "check: the hardware is as expected, with something to look at",
-        Verdict::Fail => "check: the hardware is NOT as expected, no disk is touched",
-    });
-    for finding in check.findings.iter().take(FINDINGS_SHOWN) {
-        console.line(&format!(
-            "check: {}: {}",
-            plain(&finding.place),
-            plain(&finding.sentence)
-        ));
-    }
-    if check.findings.len() > FINDINGS_SHOWN {
-        console.line(&format!(
-            "check: and {} more",
-            check.findings.len() - FINDINGS_SHOWN
-        ));
     }
 }
 

@@ -68,6 +68,12 @@ pub struct ReportResponse {
     pub check: Option<CheckResult>,
     /// A sentence for the console.
     pub message: String,
+    /// Where the rack plan has this machine, in words.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// Address of the machine's page for a phone, for the QR code on its screen.
+    #[serde(default)]
+    pub page_url: Option<String>,
 }
 
 /// `GET assignment?wait=SECONDS&seen=SEQ`: what to do now. Answers at once when `seq` differs from `seen`, else when it

@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod boot;
+pub mod burn_in;
 pub mod check;
 pub mod delivery;
 pub mod deploy;

@@ -102,6 +102,8 @@ async fn reports_and_nonces_are_bounded() {
     let answer = ReportResponse {
         check: None,
         message: "x".into(),
+        place: None,
+        page_url: None,
     };
     change
         .put_report_answer(&id, &format!("{last:032x}"), &answer)

@@ -104,6 +104,8 @@ impl Service {
             let answer = ReportResponse {
                 check: decided.check,
                 message: status_sentence(state),
+                place: None,
+                page_url: None,
             };
             change
                 .put_report_answer(id, &sent.nonce, &answer)

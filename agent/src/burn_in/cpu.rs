@@ -1,0 +1,76 @@
+//! All CPUs at once, with work whose result is known: a CPU that computes wrongly is found, not only a slow one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use inventory_api::burn_in::BurnInPart;
+use sha2::{Digest as _, Sha256};
+
+use super::Shared;
+
+/// Edge of the matrices, so that two of them stay in a first-level cache.
+const EDGE: usize = 40;
+
+/// Works until then on as many threads as there are CPUs.
+pub(super) fn burn(shared: &Shared, until: Instant) -> BurnInPart {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (expected, rounds) = (round(), AtomicU64::new(0));
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while Instant::now() < until && !shared.stopped() {
+                    if round() != expected {
+                        shared.error();
+                    }
+                    rounds.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let (rounds, errors) = (rounds.into_inner(), shared.errors.load(Ordering::Relaxed));
+    BurnInPart {
+        name: "cpu".into(),
+        score: Some(rounds as f64 / begun.elapsed().as_secs_f64().max(1e-3)),
+        unit: "rounds/s".into(),
+        errors,
+        detail: format!("{rounds} rounds on {threads} threads, {errors} with a wrong result"),
+        ..BurnInPart::default()
+    }
+}
+
+/// One round: hashing (integer units) and a product of matrices (floating point), to one digest. The same on every CPU:
+/// no operation is left to the compiler's choice of order.
+fn round() -> [u8; 32] {
+    let mut a = [[0.0f64; EDGE]; EDGE];
+    let mut b = [[0.0f64; EDGE]; EDGE];
+    for i in 0..EDGE {
+        for j in 0..EDGE {
+            a[i][j] = 1.0 / (1 + i + j) as f64;
+            b[i][j] = (i as f64 - j as f64) / 7.0;
+        }
+    }
+    let (a, b) = (std::hint::black_box(a), std::hint::black_box(b));
+    let mut hash = Sha256::new();
+    for row in &a {
+        for j in 0..EDGE {
+            let sum = row.iter().zip(&b).fold(0.0, |sum, (x, line)| sum + x * line[j]);
+            hash.update(sum.to_bits().to_le_bytes());
+        }
+    }
+    let mut digest: [u8; 32] = hash.finalize().into();
+    for _ in 0..64 {
+        digest = Sha256::digest(digest).into();
+    }
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    /// Computed by another program (Python's floats and hashlib): a build or a CPU that gets another result is wrong.
+    #[test]
+    fn a_round_has_one_result() {
+        let expected = "367ef18ae5aabc3872522892b6b5a5bddd2fd670203c79cab8cc1f3068e142d3";
+        assert_eq!(hex::encode(super::round()), expected);
+    }
+}

@@ -1,0 +1,107 @@
+//! Reading of all disks at once, past the page cache: in sequence for the speed, jumping for the seeks. Devices are
+//! opened for reading only.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek as _, SeekFrom};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::time::Instant;
+
+use inventory_api::burn_in::BurnInPart;
+
+use super::{Disk, Shared};
+
+/// Bytes of one read.
+const READ: usize = 1 << 20;
+/// O_DIRECT wants buffers at multiples of the block size.
+const ALIGN: usize = 4096;
+/// Every so many reads one jumps.
+const JUMP: u64 = 16;
+
+/// Reads each disk in a thread of its own until then.
+pub(super) fn burn(shared: &Shared, until: Instant, disks: &[Disk]) -> Vec<BurnInPart> {
+    std::thread::scope(|scope| {
+        let working: Vec<_> = disks
+            .iter()
+            .map(|disk| (disk, scope.spawn(move || one(shared, until, disk))))
+            .collect();
+        working
+            .into_iter()
+            .map(|(disk, part)| {
+                part.join()
+                    .unwrap_or_else(|_| part_of(disk, 1, "reading it ended in a panic".into()))
+            })
+            .collect()
+    })
+}
+
+fn one(shared: &Shared, until: Instant, disk: &Disk) -> BurnInPart {
+    let opened = open(disk).and_then(|mut file| Ok((file.seek(SeekFrom::End(0))?, file)));
+    let (size, file) = match opened {
+        Ok((size, file)) if size >= READ as u64 => (size, file),
+        Ok((size, _)) => return part_of(disk, 0, format!("{size} bytes: too small to be read for speed")),
+        Err(e) => {
+            shared.error();
+            return part_of(disk, 1, format!("opening {}: {e}", disk.device.display()));
+        }
+    };
+    let mut buffer = vec![0u8; READ + ALIGN];
+    let skew = buffer.as_ptr().align_offset(ALIGN);
+    let buffer = &mut buffer[skew..skew + READ];
+    let blocks = size / READ as u64;
+    let (mut at, mut count, mut errors, mut first_error) = (0u64, 0u64, 0u64, None);
+    let (mut bytes, mut sequential) = (0u64, 0.0f64);
+    while (Instant::now() < until || count == 0) && !shared.stopped() {
+        count += 1;
+        let jump = count.is_multiple_of(JUMP);
+        // A jump lands by a fixed sequence, so that siblings do the same work.
+        let block = if jump {
+            count.wrapping_mul(0x9e37_79b9_7f4a_7c15) % blocks
+        } else {
+            at
+        };
+        let began = Instant::now();
+        match file.read_exact_at(buffer, block * READ as u64) {
+            Ok(()) if !jump => {
+                bytes += READ as u64;
+                sequential += began.elapsed().as_secs_f64();
+            }
+            Ok(()) => {}
+            Err(e) => {
+                errors += 1;
+                shared.error();
+                first_error.get_or_insert(format!("reading at byte {}: {e}", block * READ as u64));
+                // A dying disk takes its time for each error: enough is enough.
+                if errors >= 16 {
+                    break;
+                }
+            }
+        }
+        if !jump {
+            at = (at + 1) % blocks;
+        }
+    }
+    let detail = first_error.unwrap_or_else(|| format!("{count} reads of 1 MiB"));
+    BurnInPart {
+        score: (bytes > 0).then(|| bytes as f64 / 1e6 / sequential.max(1e-6)),
+        ..part_of(disk, errors, detail)
+    }
+}
+
+/// Past the page cache where the file system can.
+fn open(disk: &Disk) -> std::io::Result<File> {
+    let direct = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_DIRECT)
+        .open(&disk.device);
+    direct.or_else(|_| File::open(&disk.device))
+}
+
+fn part_of(disk: &Disk, errors: u64, detail: String) -> BurnInPart {
+    BurnInPart {
+        name: format!("disk {}", disk.name),
+        errors,
+        unit: "MB/s".into(),
+        detail,
+        ..BurnInPart::default()
+    }
+}

@@ -1,0 +1,216 @@
+//! Burn-in: CPU, memory, reading of disks. Blocking; runs until it is done or told to stop.
+//!
+//! Each part is a file and a plain function with what it measures in its result; this one says in which order, watches
+//! temperatures and error counters meanwhile, and judges.
+
+mod cpu;
+mod disk;
+mod memory;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use inventory_api::UnixMs;
+use inventory_api::burn_in::{BurnInPart, BurnInProgress, BurnInRequest, BurnInResult};
+
+/// Time between two looks at temperatures, counters and the order to stop.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// One disk to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// Serial number, else the kernel's name.
+    pub name: String,
+    /// Device file (or an ordinary file in a test).
+    pub device: PathBuf,
+}
+
+/// What the machine is asked while it works.
+pub trait Gauges: Send + Sync {
+    /// The highest temperature of all sensors now, degrees Celsius.
+    fn temperature(&self) -> Option<f64>;
+    /// Memory errors corrected since the system started.
+    fn corrected_errors(&self) -> Option<u64>;
+    /// Bytes of memory that can be taken without harm (MemAvailable).
+    fn available_bytes(&self) -> Option<u64>;
+}
+
+/// What the parts share while they run.
+#[derive(Debug, Default)]
+struct Shared {
+    errors: AtomicU64,
+    stop: Arc<AtomicBool>,
+}
+
+impl Shared {
+    fn error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Does what is asked, part after part. `stop` ends it early: what was measured until then is the result, not passed.
+pub fn run(
+    request: &BurnInRequest,
+    disks: &[Disk],
+    gauges: &dyn Gauges,
+    stop: Arc<AtomicBool>,
+    tell: &mut dyn FnMut(BurnInProgress),
+) -> BurnInResult {
+    let started = Instant::now();
+    let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut watch = Watch {
+        request,
+        gauges,
+        stop,
+        tell,
+        before: Duration::ZERO,
+        whole: Duration::from_secs(request.seconds().max(1)),
+        errors: 0,
+    };
+    let mut parts = Vec::new();
+    if request.cpu_seconds > 0 {
+        let time = seconds(request.cpu_seconds);
+        parts.extend(watch.part("cpu", time, |shared, until| vec![cpu::burn(shared, until)]));
+    }
+    if request.memory_seconds > 0 {
+        let time = seconds(request.memory_seconds);
+        let share = u64::from(request.memory_percent);
+        let bytes = gauges.available_bytes().map(|b| b / 100 * share);
+        parts.extend(watch.part("memory", time, |shared, until| {
+            vec![memory::burn(shared, until, bytes)]
+        }));
+    }
+    if request.disk_seconds > 0 && !disks.is_empty() {
+        let time = seconds(request.disk_seconds);
+        parts.extend(watch.part("disks", time, |shared, until| disk::burn(shared, until, disks)));
+    }
+    let stopped = watch.stop.load(Ordering::Relaxed);
+    BurnInResult {
+        started_at: UnixMs(i64::try_from(started_at.as_millis()).unwrap_or(0)),
+        elapsed_ms: millis(started.elapsed()),
+        passed: !stopped && !parts.is_empty() && parts.iter().all(|p| p.passed),
+        parts,
+    }
+}
+
+struct Watch<'a> {
+    request: &'a BurnInRequest,
+    gauges: &'a dyn Gauges,
+    stop: Arc<AtomicBool>,
+    tell: &'a mut dyn FnMut(BurnInProgress),
+    before: Duration,
+    whole: Duration,
+    errors: u64,
+}
+
+impl Watch<'_> {
+    /// Runs one part in a thread of its own and looks at the gauges until it ends.
+    fn part(
+        &mut self,
+        name: &str,
+        time: Duration,
+        work: impl FnOnce(&Shared, Instant) -> Vec<BurnInPart> + Send,
+    ) -> Vec<BurnInPart> {
+        let begun = Instant::now();
+        let shared = Shared {
+            errors: AtomicU64::new(0),
+            stop: self.stop.clone(),
+        };
+        let corrected = self.gauges.corrected_errors();
+        let mut hottest = self.gauges.temperature();
+        let mut parts = std::thread::scope(|scope| {
+            let working = scope.spawn(|| work(&shared, begun + time));
+            while !working.is_finished() {
+                let done = self.before + begun.elapsed().min(time);
+                (self.tell)(BurnInProgress {
+                    part: name.to_owned(),
+                    percent: (done.as_secs_f64() / self.whole.as_secs_f64() * 100.0).min(99.0) as u8,
+                    errors: self.errors + shared.errors.load(Ordering::Relaxed),
+                });
+                if let Some(now) = self.gauges.temperature() {
+                    hottest = Some(hottest.map_or(now, |h| h.max(now)));
+                }
+                std::thread::park_timeout(LOOK.min(time / 4));
+            }
+            working.join().unwrap_or_else(|_| {
+                vec![BurnInPart {
+                    name: name.to_owned(),
+                    errors: 1,
+                    detail: "the part itself failed (it panicked): a defect of the agent or of the machine"
+                        .into(),
+                    ..BurnInPart::default()
+                }]
+            })
+        });
+        self.before += time;
+        self.errors += shared.errors.load(Ordering::Relaxed);
+        let corrected = match (corrected, self.gauges.corrected_errors()) {
+            (Some(before), Some(after)) => Some(after.saturating_sub(before)),
+            _ => None,
+        };
+        for part in &mut parts {
+            part.elapsed_ms = millis(begun.elapsed());
+            part.max_temperature_c = hottest;
+            part.corrected_errors = corrected;
+            judge(part, self.request, shared.stopped());
+        }
+        parts
+    }
+}
+
+/// Whether a part passed, with the reason added to its sentence when it did not.
+fn judge(part: &mut BurnInPart, request: &BurnInRequest, stopped: bool) {
+    let mut reasons = Vec::new();
+    if part.errors > 0 {
+        reasons.push(format!("{} errors", part.errors));
+    }
+    if let (Some(most), Some(seen)) = (request.max_temperature_c, part.max_temperature_c)
+        && seen > most
+    {
+        reasons.push(format!("{seen:.0} C, at most {most:.0} C allowed"));
+    }
+    if let Some(corrected) = part.corrected_errors
+        && corrected > request.max_corrected_errors
+    {
+        reasons.push(format!(
+            "{corrected} corrected memory errors, at most {} allowed",
+            request.max_corrected_errors
+        ));
+    }
+    if let (Some(least), Some(score), true) = (
+        request.min_disk_mb_per_s,
+        part.score,
+        part.name.starts_with("disk "),
+    ) && score < least
+    {
+        reasons.push(format!("{score:.0} MB/s, at least {least:.0} MB/s asked"));
+    }
+    if stopped {
+        reasons.push("stopped before its end".into());
+    }
+    part.passed = reasons.is_empty();
+    if !part.passed {
+        let reasons = reasons.join("; ");
+        part.detail = match part.detail.is_empty() {
+            true => reasons,
+            false => format!("{reasons}: {}", part.detail),
+        };
+    }
+}
+
+fn seconds(n: u32) -> Duration {
+    Duration::from_secs(u64::from(n))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

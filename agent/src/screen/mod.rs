@@ -1,0 +1,192 @@
+//! What stands on the machine's own screen when it waits for a person: a verdict that can be read from the aisle, the
+//! serial number, the place in the rack, what to fix, and a QR code of the machine's page. Pure: text in, text out.
+
+mod letters;
+
+use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+
+use crate::console::plain;
+
+/// Findings on the serial console at most.
+const FINDINGS_SHOWN: usize = 10;
+/// Columns left of the QR code that the text needs at least.
+const TEXT_COLUMNS: usize = 40;
+
+/// What is shown.
+#[derive(Clone, Debug, Default)]
+pub struct Poster<'a> {
+    /// The check; None: nothing was expected of this machine.
+    pub check: Option<&'a CheckResult>,
+    /// System serial number.
+    pub serial: Option<&'a str>,
+    /// Maker and model.
+    pub model: Option<&'a str>,
+    /// Place in the rack, in words.
+    pub place: Option<&'a str>,
+    /// Address of the machine's page.
+    pub page: Option<&'a str>,
+}
+
+impl Poster<'_> {
+    fn word(&self) -> (&'static str, &'static str) {
+        match self.check.map(|c| c.verdict) {
+            Some(Verdict::Pass) => ("PASS", "the hardware is as expected"),
+            Some(Verdict::Warn) => ("WARN", "as expected, with something to look at"),
+            Some(Verdict::Fail) => ("FAIL", "the hardware is NOT as expected, no disk is touched"),
+            None => ("HOLD", "no expectation is known for this machine"),
+        }
+    }
+
+    fn findings(&self) -> &[Finding] {
+        self.check.map_or(&[], |c| &c.findings)
+    }
+
+    fn facts(&self) -> Vec<String> {
+        let mut facts = vec![format!("serial  {}", shown(self.serial))];
+        facts.push(format!("model   {}", shown(self.model)));
+        facts.push(format!(
+            "place   {}",
+            self.place.map_or("not in the rack plan".to_owned(), ascii)
+        ));
+        facts
+    }
+
+    /// Plain lines, for a serial console.
+    pub fn lines(&self) -> Vec<String> {
+        let (word, meaning) = self.word();
+        let mut lines = vec![format!("verdict: {word}: {meaning}")];
+        lines.extend(self.facts().into_iter().map(|f| format!("verdict: {f}")));
+        let findings = self.findings();
+        for finding in findings.iter().take(FINDINGS_SHOWN) {
+            lines.push(format!(
+                "verdict: {}: {}",
+                grade(finding),
+                ascii(&finding.sentence)
+            ));
+        }
+        if findings.len() > FINDINGS_SHOWN {
+            lines.push(format!("verdict: and {} more", findings.len() - FINDINGS_SHOWN));
+        }
+        if let Some(page) = self.page {
+            lines.push(format!("verdict: see {}", ascii(page)));
+        }
+        lines
+    }
+
+    /// A whole screen for a Linux console: it is cleared, and the last row stays free. At least 40 by 20 is used.
+    pub fn screen(&self, columns: usize, rows: usize) -> String {
+        let (columns, rows) = (columns.clamp(40, 240), rows.clamp(20, 100) - 1);
+        let code = self.page.and_then(qr).filter(|code| {
+            code.len() <= rows
+                && code
+                    .iter()
+                    .all(|l| l.chars().count() + 1 + TEXT_COLUMNS <= columns)
+        });
+        let code_columns = code
+            .iter()
+            .flatten()
+            .map(|l| l.chars().count())
+            .max()
+            .unwrap_or(0);
+        let width = match code {
+            Some(_) => columns - code_columns - 1,
+            None => columns,
+        };
+        let left = self.left(width, rows);
+        let colour = match self.check.map(|c| c.verdict) {
+            Some(Verdict::Pass) => "\x1b[1;32m",
+            Some(Verdict::Warn) => "\x1b[1;33m",
+            Some(Verdict::Fail) => "\x1b[1;31m",
+            None => "\x1b[1;36m",
+        };
+        // Cleared, cursor home, no wrapping at the edge.
+        let mut out = String::from("\x1b[0m\x1b[2J\x1b[H\x1b[?7l");
+        for row in 0..rows {
+            let text = left.get(row).map_or("", String::as_str);
+            let big = row < letters::HEIGHT;
+            out.push_str(if big { colour } else { "\x1b[0m" });
+            out.push_str(text);
+            if let Some(line) = code.as_ref().and_then(|c| c.get(row)) {
+                // By column number: the width of the text does not matter.
+                out.push_str(&format!("\x1b[{}G\x1b[0;37m{line}", columns - code_columns + 1));
+            }
+            out.push_str("\x1b[0m\n");
+        }
+        out.push_str("\x1b[?7h");
+        out
+    }
+
+    /// The rows of the text, cut to the screen: what does not fit is counted.
+    fn left(&self, width: usize, rows: usize) -> Vec<String> {
+        let (word, meaning) = self.word();
+        let mut left = letters::large(word);
+        left.push(String::new());
+        left.extend(wrapped(meaning, width));
+        left.push(String::new());
+        left.extend(self.facts().iter().flat_map(|f| wrapped(f, width)));
+        left.push(String::new());
+        let page = self.page.map(|p| wrapped(&ascii(p), width)).unwrap_or_default();
+        let room = rows.saturating_sub(page.len() + 1);
+        let findings = self.findings();
+        for (index, finding) in findings.iter().enumerate() {
+            let lines = wrapped(&format!("* {}", ascii(&finding.sentence)), width);
+            // A row is kept for "and more" unless this is the last one.
+            let kept = usize::from(index + 1 < findings.len());
+            if left.len() + lines.len() + kept > room {
+                left.push(format!("and {} more: see the page", findings.len() - index));
+                break;
+            }
+            left.extend(lines);
+        }
+        left.truncate(room);
+        left.resize(rows.saturating_sub(page.len()), String::new());
+        left.extend(page);
+        left
+    }
+}
+
+fn grade(finding: &Finding) -> &'static str {
+    match finding.severity {
+        Severity::Error => "fix",
+        Severity::Warning => "look at",
+        Severity::Info => "note",
+    }
+}
+
+fn shown(text: Option<&str>) -> String {
+    text.map_or("not reported".to_owned(), ascii)
+}
+
+/// A console's font has little beyond ASCII, and control characters are obeyed.
+fn ascii(text: &str) -> String {
+    plain(text)
+        .chars()
+        .map(|c| if c.is_ascii() { c } else { '?' })
+        .collect()
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    textwrap::wrap(text, textwrap::Options::new(width).subsequent_indent("  "))
+        .into_iter()
+        .map(|line| line.into_owned())
+        .collect()
+}
+
+/// The code with its quiet zone. The crate's "dark" is ink, and ink on a console is bright: turned round, so that a camera
+/// sees dark on light. Half blocks: CP437,
+/// which every VGA font has.
+fn qr(text: &str) -> Option<Vec<String>> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+    let drawn = code
+        .render::<Dense1x2>()
+        .dark_color(Dense1x2::Light)
+        .light_color(Dense1x2::Dark)
+        .quiet_zone(true)
+        .build();
+    Some(drawn.lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests;
