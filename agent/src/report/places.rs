@@ -86,6 +86,7 @@ mod tests {
             kind: None,
             in_use,
             pci: Some(pci.to_owned()),
+            ..ExpansionSlot::default()
         }
     }
 
