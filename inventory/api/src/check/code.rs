@@ -127,6 +127,8 @@ codes! {
     PSU_EXTRA = "psu-extra";
     /// Other power supply.
     PSU_OTHER = "psu-other";
+    /// Power supply in another bay.
+    PSU_MOVED = "psu-moved";
     /// Power supply without mains.
     PSU_UNPLUGGED = "psu-unplugged";
     /// Power supply says that it fails.

@@ -1,0 +1,364 @@
+//! The profile of a machine known good: what is its model's, never what is the single machine's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use inventory_api::check::{
+    BmcProfile, BoardProfile, CpuProfile, DimmProfile, DiskProfile, FirmwareProfile, GpuProfile,
+    HardwareProfile, HealthProfile, MemoryProfile, NicProfile, PciProfile, ProcessorProfile, PsuProfile,
+    SystemProfile,
+};
+use inventory_api::report::{
+    AssetReport, CpuFacts, DiskFacts, MemoryFacts, MemorySlot, NicFacts, PowerSupply,
+};
+
+use super::dimm::is_populated;
+use super::health;
+use super::nics::is_fixed;
+use super::parts::PART_LIMIT;
+use super::pci::id_of;
+use super::psus;
+use super::text::{normal, tame, words};
+
+/// Characters of a text that are kept.
+const TEXT: usize = 256;
+
+/// The golden profile: slots, sizes, parts, speeds, models, counts and firmware exactly. No serial numbers, MACs,
+/// temperatures, hours, links or boot entries. The report itself passes it without a finding: where its machine is not
+/// healthy, the profile asks for no more than it has.
+pub fn golden(report: &AssetReport) -> HardwareProfile {
+    let system = report.system.clone().unwrap_or_default();
+    let board = report.board.clone().unwrap_or_default();
+    let firmware = report.firmware.clone().unwrap_or_default();
+    let name = words([system.manufacturer.as_deref(), system.product.as_deref()]);
+    HardwareProfile {
+        name: tame(&name, TEXT),
+        system: SystemProfile {
+            maker: text(&system.manufacturer),
+            model: text(&system.product),
+            sku: text(&system.sku),
+        },
+        board: BoardProfile {
+            maker: text(&board.manufacturer),
+            model: text(&board.product),
+            version: None,
+        },
+        firmware: FirmwareProfile {
+            version: text(&firmware.version),
+            date: text(&firmware.date),
+            revision: text(&firmware.revision),
+            ..FirmwareProfile::default()
+        },
+        bmc: BmcProfile {
+            firmware: report.bmc.as_ref().and_then(|b| text(&b.firmware)),
+            min_firmware: None,
+        },
+        cpu: report.cpu.as_ref().map(cpu).unwrap_or_default(),
+        memory: memory(&report.memory),
+        disks: disks(&report.disks),
+        nics: nics(&report.nics),
+        gpus: gpus(report),
+        psus: power_supplies(&report.power_supplies),
+        pci: pci(report),
+        health: limits(report),
+        ..HardwareProfile::default()
+    }
+}
+
+/// A text that can be compared. Control characters are dropped from what is shown, so they are not kept here.
+fn text(text: &Option<String>) -> Option<String> {
+    text.as_deref()
+        .filter(|t| !t.trim().is_empty() && t.chars().count() <= TEXT && !t.chars().any(char::is_control))
+        .map(str::to_owned)
+}
+
+fn cpu(cpu: &CpuFacts) -> CpuProfile {
+    let listed: Vec<_> = cpu.processors.iter().take(PART_LIMIT).collect();
+    let names = repeated(listed.iter().map(|p| p.socket.as_deref()));
+    let processors: Vec<ProcessorProfile> = listed
+        .into_iter()
+        .filter_map(|p| {
+            let socket = text(&p.socket);
+            if p.populated == Some(false) {
+                // Sockets of one name stand in order: the empty ones hold their place.
+                let holds = p.socket.as_deref().is_some_and(|s| names.contains(&normal(s)));
+                return holds.then(|| ProcessorProfile {
+                    socket,
+                    empty: true,
+                    ..ProcessorProfile::default()
+                });
+            }
+            Some(ProcessorProfile {
+                socket,
+                empty: false,
+                enabled: p.enabled.filter(|on| *on),
+                model: text(&p.model),
+                cores: p.cores,
+                cores_enabled: p.cores_enabled,
+                threads: p.threads,
+                part: None,
+                max_mhz: p.max_mhz,
+            })
+        })
+        .collect();
+    let by_socket = !processors.is_empty();
+    CpuProfile {
+        sockets: cpu.sockets.filter(|_| !by_socket),
+        model: text(&cpu.model).filter(|_| !by_socket),
+        cores: cpu.cores,
+        threads: cpu.threads,
+        microcode: text(&cpu.microcode),
+        processors,
+        ..CpuProfile::default()
+    }
+}
+
+/// Names that stand more than once.
+fn repeated<'a>(names: impl Iterator<Item = Option<&'a str>>) -> BTreeSet<String> {
+    let (mut seen, mut again) = (BTreeSet::new(), BTreeSet::new());
+    for name in names.flatten().map(normal) {
+        if !seen.insert(name.clone()) {
+            again.insert(name);
+        }
+    }
+    again
+}
+
+fn memory(memory: &MemoryFacts) -> MemoryProfile {
+    let slots: Vec<&MemorySlot> = memory.slots.iter().take(PART_LIMIT).collect();
+    let names = repeated(slots.iter().map(|s| s.slot.as_deref()));
+    let mut groups = Groups::default();
+    for slot in &slots {
+        let shared = slot.slot.as_deref().is_none_or(|s| names.contains(&normal(s)));
+        let place = DimmProfile {
+            slot: slot.slot.clone(),
+            bank: slot.bank.clone().filter(|_| shared),
+            ..DimmProfile::default()
+        };
+        let placed = place != DimmProfile::default();
+        if is_populated(slot) {
+            let dimm = DimmProfile {
+                size: slot.size_bytes,
+                maker: text(&slot.manufacturer),
+                part: text(&slot.part),
+                kind: text(&slot.kind),
+                rank: slot.rank,
+                total_width: slot.total_width,
+                speed_mts: slot.speed_mts,
+                configured_mts: slot.configured_mts,
+                ..place
+            };
+            groups.add(dimm, placed);
+        } else if placed && shared {
+            groups.add(DimmProfile { empty: true, ..place }, true);
+        }
+    }
+    let sum = memory
+        .slots
+        .iter()
+        .filter(|s| is_populated(s))
+        .filter_map(|s| s.size_bytes)
+        .fold(0, u64::saturating_add);
+    MemoryProfile {
+        total: if memory.slots.is_empty() {
+            memory.usable_bytes
+        } else {
+            Some(sum).filter(|sum| *sum > 0)
+        },
+        dimms: groups.counted(|dimm, count| dimm.count = Some(count)),
+        ..MemoryProfile::default()
+    }
+}
+
+/// Entries in the report's order; like ones that have no place become one with a count.
+struct Groups<T>(Vec<(T, bool, u32)>);
+
+impl<T> Default for Groups<T> {
+    fn default() -> Groups<T> {
+        Groups(Vec::new())
+    }
+}
+
+impl<T: PartialEq> Groups<T> {
+    fn add(&mut self, entry: T, placed: bool) {
+        // Few kinds of like parts; a hostile list of unlike ones stays bounded.
+        let known = self
+            .0
+            .iter_mut()
+            .filter(|(_, p, _)| !placed && !*p)
+            .take(64)
+            .find(|(e, _, _)| *e == entry);
+        match known {
+            Some((_, _, count)) => *count += 1,
+            None => self.0.push((entry, placed, 1)),
+        }
+    }
+
+    fn counted(self, set: fn(&mut T, u32)) -> Vec<T> {
+        self.0
+            .into_iter()
+            .map(|(mut entry, _, count)| {
+                if count > 1 {
+                    set(&mut entry, count);
+                }
+                entry
+            })
+            .collect()
+    }
+}
+
+fn disks(disks: &[DiskFacts]) -> Vec<DiskProfile> {
+    let fixed: Vec<&DiskFacts> = disks
+        .iter()
+        .filter(|d| d.removable != Some(true))
+        .take(PART_LIMIT)
+        .collect();
+    let bays = repeated(fixed.iter().map(|d| d.bay.as_deref()));
+    let paths = repeated(fixed.iter().map(|d| d.path.as_deref()));
+    let mut groups = Groups::default();
+    for disk in fixed {
+        let bay = disk.bay.clone().filter(|bay| !bays.contains(&normal(bay)));
+        let path = disk
+            .path
+            .clone()
+            .filter(|path| bay.is_none() && !paths.contains(&normal(path)));
+        let placed = bay.is_some() || path.is_some();
+        let entry = DiskProfile {
+            bay,
+            path,
+            model: text(&disk.model),
+            size: disk.size_bytes,
+            transport: disk.transport,
+            rotational: disk.rotational,
+            firmware: text(&disk.firmware),
+            ..DiskProfile::default()
+        };
+        groups.add(entry, placed);
+    }
+    groups.counted(|disk, count| disk.count = Some(count))
+}
+
+fn nics(nics: &[NicFacts]) -> Vec<NicProfile> {
+    let mut groups = Groups::default();
+    for nic in nics.iter().filter(|n| is_fixed(n)).take(PART_LIMIT) {
+        let entry = NicProfile {
+            slot: nic.slot.clone(),
+            port: nic.port.clone(),
+            pci: nic.pci.clone(),
+            pci_id: text(&nic.pci_id),
+            driver: text(&nic.driver),
+            firmware: text(&nic.firmware),
+            ..NicProfile::default()
+        };
+        let placed = entry.slot.is_some() || entry.pci.is_some();
+        groups.add(entry, placed);
+    }
+    groups.counted(|nic, count| nic.count = Some(count))
+}
+
+fn gpus(report: &AssetReport) -> Vec<GpuProfile> {
+    let gpus = report.gpus.iter().take(PART_LIMIT);
+    gpus.map(|gpu| GpuProfile {
+        pci: Some(gpu.pci.clone()),
+        pci_id: text(&gpu.pci_id),
+        name: text(&gpu.name).filter(|_| gpu.pci_id.is_none()),
+        memory: gpu.memory_bytes,
+        count: None,
+    })
+    .collect()
+}
+
+fn power_supplies(supplies: &[PowerSupply]) -> Vec<PsuProfile> {
+    let mut groups = Groups::default();
+    for psu in supplies
+        .iter()
+        .filter(|p| p.present != Some(false))
+        .take(PART_LIMIT)
+    {
+        let bay = psus::bay_of(psu).map(str::to_owned);
+        let placed = bay.is_some();
+        let entry = PsuProfile {
+            bay,
+            maker: text(&psu.manufacturer),
+            part: text(&psu.part),
+            watts: psu.max_watts,
+            plugged: psu.plugged.filter(|plugged| *plugged),
+            count: None,
+        };
+        groups.add(entry, placed);
+    }
+    groups.counted(|psu, count| psu.count = Some(count))
+}
+
+/// Classes of cards and controllers; the rest is the chipset's and the processors' own, which come and go with settings.
+fn is_card(class: &str) -> bool {
+    ["01", "02", "03", "04", "0b", "0c04", "0c06", "10", "12"]
+        .iter()
+        .any(|c| class.starts_with(c))
+}
+
+/// Cards that are counted neither as network ports nor as accelerators nor as NVMe disks.
+fn pci(report: &AssetReport) -> Vec<PciProfile> {
+    let ports = report.nics.iter().filter_map(|n| n.pci.as_deref());
+    let gpus = report.gpus.iter().map(|g| g.pci.as_str());
+    let disks = report.disks.iter().filter_map(|d| d.pci.as_deref());
+    let nvme = report
+        .pci
+        .iter()
+        .filter(|d| d.class.as_deref().is_some_and(|c| c.starts_with("0108")));
+    let nvme: BTreeSet<&str> = nvme.map(|d| d.address.as_str()).collect();
+    let counted: BTreeSet<&str> = ports
+        .chain(gpus)
+        .chain(disks.filter(|address| nvme.contains(address)))
+        .collect();
+    // A device that is counted elsewhere takes its like with it: the count of an id is of all that have it.
+    let ids: BTreeSet<String> = report
+        .pci
+        .iter()
+        .filter(|d| counted.contains(d.address.as_str()))
+        .filter_map(id_of)
+        .collect();
+    let mut counts: BTreeMap<String, (u32, Option<String>)> = report
+        .pci
+        .iter()
+        .filter(|d| d.class.as_deref().is_some_and(is_card))
+        .filter_map(|d| Some((id_of(d)?, (0, text(&d.name)))))
+        .filter(|(id, _)| !ids.contains(id) && id.len() == 9)
+        .take(PART_LIMIT)
+        .collect();
+    // The check counts every device with the id, whatever its class.
+    for id in report.pci.iter().filter_map(id_of) {
+        if let Some((count, _)) = counts.get_mut(&id) {
+            *count += 1;
+        }
+    }
+    counts
+        .into_iter()
+        .map(|(id, (count, name))| PciProfile {
+            id,
+            count: (count > 1).then_some(count),
+            name,
+        })
+        .collect()
+}
+
+/// The rules of health, as far as this machine keeps them.
+fn limits(report: &AssetReport) -> HealthProfile {
+    let usual = HealthProfile::default();
+    let used = report.disks.iter().filter_map(health::used).max().unwrap_or(0);
+    let lost = health::memory_lost(&report.memory, usual.memory_lost_percent);
+    HealthProfile {
+        disks: !report.disks.iter().any(health::disk_fails),
+        max_used_percent: usual.max_used_percent.max(used),
+        memory_errors: !report
+            .memory
+            .edac
+            .iter()
+            .any(|e| e.uncorrected.is_some_and(|n| n > 0)),
+        memory_lost_percent: lost.unwrap_or(usual.memory_lost_percent),
+        drivers: !report
+            .pci
+            .iter()
+            .any(|d| d.driver.is_none() && d.class.as_deref().is_some_and(health::needs_driver)),
+        power: !report.power_supplies.iter().any(psus::fails),
+    }
+}

@@ -1,0 +1,378 @@
+//! Memory: slot by slot, then the totals that no slot explains.
+
+use std::collections::HashMap;
+
+use inventory_api::check::{DimmProfile, MemoryProfile, Tolerance, code};
+use inventory_api::report::{AssetReport, MemoryFacts, MemorySlot};
+
+use super::dimm::{Dimms, describe, describe_wanted, is_populated, place_of};
+use super::findings::Findings;
+use super::parts::{Difference, Kind as _, Outcome, PART_LIMIT, pair};
+use super::text::{label, memory_size, normal};
+
+pub(super) fn check(
+    findings: &mut Findings,
+    wanted: &MemoryProfile,
+    tolerance: &Tolerance,
+    report: &AssetReport,
+) {
+    let memory = &report.memory;
+    if memory.slots.is_empty() {
+        without_slots(findings, wanted, tolerance, memory);
+        return;
+    }
+    let explained = slots(findings, &wanted.dimms, tolerance, &memory.slots);
+    least_speed(findings, wanted, tolerance, &memory.slots);
+    if !explained {
+        totals(findings, wanted, tolerance, memory);
+    }
+}
+
+/// Names of slots that the report has more than once: there the bank belongs to the name.
+struct Names<'a>(HashMap<String, u32>, &'a [MemorySlot]);
+
+impl<'a> Names<'a> {
+    fn of(slots: &'a [MemorySlot]) -> Names<'a> {
+        let mut count = HashMap::new();
+        for slot in slots.iter().take(PART_LIMIT) {
+            *count
+                .entry(normal(slot.slot.as_deref().unwrap_or_default()))
+                .or_insert(0) += 1;
+        }
+        Names(count, slots)
+    }
+
+    /// "DIMM A1", and "DIMM A1 (bank BANK 2)" where several have the name.
+    fn label(&self, place: &str, bank: Option<&str>) -> String {
+        let several = self.0.get(&normal(place)).is_some_and(|n| *n > 1);
+        match bank.filter(|_| several) {
+            Some(bank) => format!("{} (bank {bank})", label("DIMM", place)),
+            None => label("DIMM", place),
+        }
+    }
+
+    fn of_have(&self, have: usize) -> String {
+        let slot = &self.1[have];
+        self.label(&place_of(slot), slot.bank.as_deref())
+    }
+
+    fn of_want(&self, want: &DimmProfile) -> String {
+        match &want.slot {
+            Some(slot) => self.label(slot, want.bank.as_deref()),
+            None => want.bank.clone().unwrap_or_else(|| "memory".to_owned()),
+        }
+    }
+}
+
+/// Returns whether a module is missing, another one, or more than ordered: that explains totals that are off.
+fn slots(
+    findings: &mut Findings,
+    wants: &[DimmProfile],
+    tolerance: &Tolerance,
+    haves: &[MemorySlot],
+) -> bool {
+    if wants.is_empty() {
+        return false;
+    }
+    let kind = Dimms {
+        speed_percent: tolerance.memory_speed,
+    };
+    let names = Names::of(haves);
+    let mut slow: Vec<(usize, usize, Vec<Difference>)> = Vec::new();
+    let mut fitting = 0;
+    let before = findings.len();
+    for outcome in pair(&kind, wants, haves) {
+        match outcome {
+            Outcome::Fits { .. } => fitting += 1,
+            Outcome::Missing { want, lacking } => missing(findings, &names, &wants[want], lacking),
+            Outcome::Extra { have } => {
+                let found = describe(&haves[have]);
+                let sentence = format!(
+                    "{}: {found} is there, the slot should be empty.",
+                    names.of_have(have)
+                );
+                findings.add(
+                    code::DIMM_EXTRA,
+                    &place_of(&haves[have]),
+                    "empty",
+                    &found,
+                    &sentence,
+                );
+            }
+            Outcome::Moved { want, have } => {
+                let (from, to) = (names.of_want(&wants[want]), names.of_have(have));
+                let what = describe(&haves[have]);
+                let sentence = format!("{what} sits in {to} instead of {from}. Move it from {to} to {from}.");
+                findings.add(
+                    code::DIMM_MOVED,
+                    &place_wanted(&wants[want]),
+                    &format!("{what} in {from}"),
+                    &format!("in {to}"),
+                    &sentence,
+                );
+            }
+            Outcome::Swapped { want, have, other } => {
+                let (from, to) = (names.of_want(&wants[want]), names.of_want(&wants[other]));
+                let what = describe(&haves[have]);
+                let sentence = format!(
+                    "The modules of {from} and {to} are swapped: {what} belongs in {from}. Exchange them."
+                );
+                findings.add(
+                    code::DIMM_SWAPPED,
+                    &place_wanted(&wants[want]),
+                    &format!("{what} in {from}"),
+                    &format!("in {to}"),
+                    &sentence,
+                );
+            }
+            Outcome::Differs { want, have } => {
+                let list = kind.differences(&wants[want], &haves[have]);
+                if list.first().is_some_and(|d| d.code == code::DIMM_SLOW) {
+                    slow.push((want, have, list));
+                } else {
+                    differs(findings, &names, &wants[want], have, haves, &list);
+                }
+            }
+        }
+    }
+    if haves.len() > PART_LIMIT {
+        let more = format!("{} more slots", haves.len() - PART_LIMIT);
+        let sentence = format!("The machine lists {more} than are looked at one by one.");
+        findings.add(code::DIMM_EXTRA, "memory", "", &more, &sentence);
+    }
+    let others = findings.len() > before;
+    speeds(findings, &names, wants, haves, slow, fitting, others);
+    others
+}
+
+fn place_wanted(want: &DimmProfile) -> String {
+    let place = want.slot.as_deref().or(want.bank.as_deref());
+    place.unwrap_or("memory").to_owned()
+}
+
+fn missing(findings: &mut Findings, names: &Names, want: &DimmProfile, lacking: u32) {
+    let what = describe_wanted(want);
+    let place = place_wanted(want);
+    if want.slot.is_some() || want.bank.is_some() {
+        let sentence = format!(
+            "{}: ordered {what}, slot is empty. Check that it is there and seated.",
+            names.of_want(want)
+        );
+        findings.add(code::DIMM_MISSING, &place, &what, "empty", &sentence);
+        return;
+    }
+    let of = want.count.unwrap_or(1);
+    let sentence = format!(
+        "{lacking} of {of} modules {what} are missing.{}",
+        empty_slots(names.1)
+    );
+    findings.add(
+        code::DIMM_MISSING,
+        &place,
+        &format!("{of} x {what}"),
+        &format!("{} of them", of.saturating_sub(lacking)),
+        &sentence,
+    );
+}
+
+fn empty_slots(slots: &[MemorySlot]) -> String {
+    let empty: Vec<String> = slots
+        .iter()
+        .filter(|s| !is_populated(s))
+        .take(16)
+        .map(place_of)
+        .collect();
+    if empty.is_empty() {
+        String::new()
+    } else {
+        format!(" Empty slots: {}.", empty.join(", "))
+    }
+}
+
+fn differs(
+    findings: &mut Findings,
+    names: &Names,
+    want: &DimmProfile,
+    have: usize,
+    haves: &[MemorySlot],
+    list: &[Difference],
+) {
+    let Some(first) = list.first() else { return };
+    let join = |of: fn(&Difference) -> &str| list.iter().map(of).collect::<Vec<_>>().join(", ");
+    let act = match first.code {
+        code::DIMM_SLOW => {
+            "It is slower than ordered, or the firmware's setup or a slower module holds it back."
+        }
+        code::DIMM_LARGER => "It is larger than ordered.",
+        _ => "Replace it by the module that was ordered.",
+    };
+    let (expected, found) = (join(|d| &d.expected), join(|d| &d.found));
+    let whole = match first.code {
+        code::DIMM_SLOW | code::DIMM_OTHER_KIND => format!("ordered {expected}, found {found}"),
+        _ => format!(
+            "ordered {}, found {}",
+            describe_wanted(want),
+            describe(&haves[have])
+        ),
+    };
+    let sentence = format!("{}: {whole}. {act}", names.of_have(have));
+    findings.add(first.code, &place_of(&haves[have]), &expected, &found, &sentence);
+}
+
+/// Modules that are alike but slow. All of them together are a setting and one finding; where one module is slower by its
+/// make, or another one than ordered, it holds the others back and is the finding.
+fn speeds(
+    findings: &mut Findings,
+    names: &Names,
+    wants: &[DimmProfile],
+    haves: &[MemorySlot],
+    slow: Vec<(usize, usize, Vec<Difference>)>,
+    fitting: usize,
+    others: bool,
+) {
+    let rated_less = |(want, have, _): &(usize, usize, Vec<Difference>)| {
+        wants[*want]
+            .speed_mts
+            .is_some_and(|wanted| haves[*have].speed_mts.is_none_or(|is| is < wanted))
+    };
+    let culprits = slow.iter().filter(|s| rated_less(s)).count();
+    let all = fitting == 0 && !others && slow.len() > 1;
+    if all && culprits == 0 {
+        let same = slow.iter().all(|(_, have, list)| {
+            (haves[*have].configured_mts, list.len()) == (haves[slow[0].1].configured_mts, slow[0].2.len())
+        });
+        if same {
+            let first = &slow[0].2[0];
+            let sentence = format!(
+                "All {} modules run slow: expected {}, found {}. Look at the memory speed in the firmware's setup, and at which \
+                 slots are filled.",
+                slow.len(),
+                first.expected,
+                first.found
+            );
+            findings.add(
+                code::MEMORY_SLOW,
+                "memory",
+                &first.expected,
+                &first.found,
+                &sentence,
+            );
+            return;
+        }
+    }
+    let held_back = culprits > 0 || (others && slow.len() > 1 && fitting == 0);
+    for entry in &slow {
+        if !held_back || rated_less(entry) {
+            let (want, have, list) = entry;
+            differs(findings, names, &wants[*want], *have, haves, list);
+        }
+    }
+}
+
+/// The least speeds that hold for every module.
+fn least_speed(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tolerance, slots: &[MemorySlot]) {
+    let all = DimmProfile {
+        speed_mts: wanted.min_speed_mts,
+        configured_mts: wanted.min_configured_mts,
+        ..DimmProfile::default()
+    };
+    if all == DimmProfile::default() {
+        return;
+    }
+    let kind = Dimms {
+        speed_percent: tolerance.memory_speed,
+    };
+    let names = Names::of(slots);
+    for (have, slot) in slots.iter().enumerate().take(PART_LIMIT) {
+        let list = kind.differences(&all, slot);
+        if is_populated(slot) && !list.is_empty() && !findings.has(code::DIMM_SLOW, &place_of(slot)) {
+            differs(findings, &names, &all, have, slots, &list);
+        }
+    }
+}
+
+fn totals(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tolerance, memory: &MemoryFacts) {
+    let populated: Vec<&MemorySlot> = memory.slots.iter().filter(|s| is_populated(s)).collect();
+    let modules = u32::try_from(populated.len()).unwrap_or(u32::MAX);
+    if let Some(count) = wanted.modules.filter(|n| *n != modules) {
+        let (code, act) = if modules < count {
+            (
+                code::DIMM_MISSING,
+                format!("{} missing.{}", count - modules, empty_slots(&memory.slots)),
+            )
+        } else {
+            (
+                code::DIMM_EXTRA,
+                format!("{} more than ordered.", modules - count),
+            )
+        };
+        let sentence = format!("{count} memory modules are expected, {modules} found: {act}");
+        findings.add(
+            code,
+            "memory",
+            &format!("{count} modules"),
+            &format!("{modules} modules"),
+            &sentence,
+        );
+        return;
+    }
+    let found = populated
+        .iter()
+        .filter_map(|s| s.size_bytes)
+        .fold(0, u64::saturating_add);
+    if let Some(total) = wanted.total
+        && !near(found, total, tolerance.memory_total)
+    {
+        let act = if found < total {
+            format!(
+                "Compare the modules with the order.{}",
+                empty_slots(&memory.slots)
+            )
+        } else {
+            "There is more than ordered.".to_owned()
+        };
+        total_is_off(findings, total, Some(found), &act);
+    }
+}
+
+/// Where SMBIOS lists no slot, the kernel's total stands in; it is short of what is built in by what firmware and kernel
+/// keep for themselves.
+fn without_slots(
+    findings: &mut Findings,
+    wanted: &MemoryProfile,
+    tolerance: &Tolerance,
+    memory: &MemoryFacts,
+) {
+    if let Some(total) = wanted.total {
+        let percent = tolerance.memory_total.max(10);
+        let holds = memory
+            .usable_bytes
+            .is_some_and(|usable| usable <= total && near(usable, total, percent));
+        if !holds {
+            let act = "The machine lists no memory slots: look at its modules.";
+            total_is_off(findings, total, memory.usable_bytes, act);
+        }
+    } else if wanted.dimms.iter().any(|d| !d.empty) || wanted.modules.is_some_and(|n| n > 0) {
+        let sentence = "The machine lists no memory slots: its firmware's tables are missing or broken, nothing can be said of \
+                        its modules.";
+        findings.add(
+            code::DIMM_MISSING,
+            "memory",
+            "memory modules",
+            "no slots reported",
+            sentence,
+        );
+    }
+}
+
+fn total_is_off(findings: &mut Findings, wanted: u64, found: Option<u64>, act: &str) {
+    let shown = found.map_or("not reported".to_owned(), memory_size);
+    let wanted = memory_size(wanted);
+    let sentence = format!("{wanted} of memory are expected; found: {shown}. {act}");
+    findings.add(code::MEMORY_TOTAL, "memory", &wanted, &shown, &sentence);
+}
+
+/// Whether a number is no further off than so many percent.
+pub(super) fn near(found: u64, wanted: u64, percent: u32) -> bool {
+    u128::from(found.abs_diff(wanted)) * 100 <= u128::from(wanted) * u128::from(percent)
+}

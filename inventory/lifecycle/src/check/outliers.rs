@@ -1,0 +1,368 @@
+//! Among machines of one profile: the one that differs, even where no rule names it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use inventory_api::report::{AssetReport, FirmwareMode};
+use serde::Serialize;
+
+use super::dimm::{self, is_populated};
+use super::nics::{self, is_fixed};
+use super::text::{disk_size, memory_size, tame, words};
+use super::{disks, psus, transport_name};
+
+/// Fewer machines teach nothing.
+const LEAST: usize = 3;
+/// Parts of one kind of one machine that are compared.
+const PARTS: usize = 512;
+/// Groups of a split fleet; with more, the fact is not the model's.
+const GROUPS: usize = 4;
+/// Remarks kept.
+const LIMIT: usize = 1000;
+/// Characters of a value.
+const VALUE: usize = 300;
+
+/// One fact that is not the same on all machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Outlier {
+    /// One machine has something else than nearly all others.
+    Odd {
+        /// The machine.
+        machine: String,
+        /// The fact, e.g. "firmware version", "memory module".
+        fact: String,
+        /// Slot, bay or port, several with commas; empty where the fact has none.
+        place: String,
+        /// What this machine has.
+        found: String,
+        /// What the others have.
+        usual: String,
+        /// How many of the others have that.
+        others: usize,
+    },
+    /// The machines fall into groups: nobody is odd.
+    Groups {
+        /// The fact.
+        fact: String,
+        /// Slot, bay or port.
+        place: String,
+        /// Each value and the machines that have it, the most frequent first.
+        groups: Vec<(String, Vec<String>)>,
+    },
+}
+
+/// Compares machines of one profile. Fewer than three give nothing.
+pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
+    if machines.len() < LEAST {
+        return Vec::new();
+    }
+    let mut facts: BTreeMap<(&'static str, String), BTreeMap<usize, String>> = BTreeMap::new();
+    for (at, (_, report)) in machines.iter().enumerate() {
+        let mut seen: BTreeMap<(&'static str, String), u32> = BTreeMap::new();
+        for (fact, place, value) in facts_of(report) {
+            // Places of one name stand in order.
+            let times = seen.entry((fact, place.clone())).or_default();
+            *times += 1;
+            let place = if *times > 1 {
+                format!("{place} ({times})")
+            } else {
+                place
+            };
+            facts.entry((fact, place)).or_default().insert(at, value);
+        }
+    }
+    let mut odd: BTreeMap<(usize, &'static str, String, String, usize), Vec<String>> = BTreeMap::new();
+    let mut groups = Vec::new();
+    for ((fact, place), values) in &facts {
+        let mut by_value: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for at in 0..machines.len() {
+            let value = values.get(&at).map_or("none", String::as_str);
+            by_value.entry(value).or_default().push(at);
+        }
+        if by_value.len() < 2 {
+            continue;
+        }
+        let mut by_value: Vec<(&str, Vec<usize>)> = by_value.into_iter().collect();
+        by_value.sort_by_key(|(_, who)| std::cmp::Reverse(who.len()));
+        let (usual, many) = (by_value[0].0, by_value[0].1.len());
+        let few = machines.len() - many;
+        if few <= (machines.len() / 4).max(1) {
+            for (value, who) in &by_value[1..] {
+                for at in who {
+                    let key = (*at, *fact, (*value).to_owned(), usual.to_owned(), many);
+                    odd.entry(key).or_default().push(place.clone());
+                }
+            }
+        } else if by_value.len() <= GROUPS && by_value.iter().all(|(_, who)| who.len() > 1) {
+            groups.push(Outlier::Groups {
+                fact: (*fact).to_owned(),
+                place: place.clone(),
+                groups: by_value
+                    .iter()
+                    .map(|(value, who)| {
+                        let who = who.iter().map(|at| machines[*at].0.clone()).collect();
+                        ((*value).to_owned(), who)
+                    })
+                    .collect(),
+            });
+        }
+    }
+    let odd = odd
+        .into_iter()
+        .map(|((at, fact, found, usual, others), places)| Outlier::Odd {
+            machine: machines[at].0.clone(),
+            fact: fact.to_owned(),
+            place: tame(&places.join(", "), VALUE),
+            found,
+            usual,
+            others,
+        });
+    odd.chain(merged(groups)).take(LIMIT).collect()
+}
+
+/// The same split at many places is one remark.
+fn merged(groups: Vec<Outlier>) -> Vec<Outlier> {
+    let mut places: BTreeMap<(String, Vec<(String, Vec<String>)>), BTreeSet<String>> = BTreeMap::new();
+    for outlier in groups {
+        if let Outlier::Groups { fact, place, groups } = outlier {
+            places.entry((fact, groups)).or_default().insert(place);
+        }
+    }
+    places
+        .into_iter()
+        .map(|((fact, groups), places)| Outlier::Groups {
+            fact,
+            place: tame(&places.into_iter().collect::<Vec<_>>().join(", "), VALUE),
+            groups,
+        })
+        .collect()
+}
+
+type Fact = (&'static str, String, String);
+
+/// What machines of one model should have in common; one fact a part, so that another part is one remark.
+fn facts_of(report: &AssetReport) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    whole(&mut facts, report);
+    processors(&mut facts, report);
+    parts(&mut facts, report);
+    for (_, place, value) in &mut facts {
+        *place = tame(place, 100);
+        *value = tame(value, VALUE);
+    }
+    facts
+}
+
+fn whole(facts: &mut Vec<Fact>, report: &AssetReport) {
+    let (system, board) = (report.system.as_ref(), report.board.as_ref());
+    let (firmware, bmc) = (report.firmware.as_ref(), report.bmc.as_ref());
+    let (tpm, boot) = (report.tpm.as_ref(), &report.boot);
+    let yes = |flag: Option<bool>| flag.map(|on| if on { "on" } else { "off" }.to_owned());
+    let mode = boot.mode.map(|mode| match mode {
+        FirmwareMode::Bios => "BIOS",
+        FirmwareMode::Uefi => "UEFI",
+        FirmwareMode::Unknown => "unknown",
+    });
+    let list: [(&'static str, Option<String>); 19] = [
+        ("system maker", system.and_then(|s| s.manufacturer.clone())),
+        ("system model", system.and_then(|s| s.product.clone())),
+        ("system SKU", system.and_then(|s| s.sku.clone())),
+        (
+            "board",
+            board.map(|b| words([b.manufacturer.as_deref(), b.product.as_deref()])),
+        ),
+        ("board version", board.and_then(|b| b.version.clone())),
+        (
+            "firmware",
+            firmware.map(|f| words([f.version.as_deref(), f.revision.as_deref(), f.date.as_deref()])),
+        ),
+        ("BMC firmware", bmc.and_then(|b| b.firmware.clone())),
+        ("BMC maker", bmc.and_then(|b| b.vendor.clone())),
+        (
+            "TPM",
+            tpm.map(|t| words([t.manufacturer.as_deref(), t.version.as_deref()])),
+        ),
+        ("TPM firmware", tpm.and_then(|t| t.firmware.clone())),
+        ("boot mode", mode.map(str::to_owned)),
+        ("Secure Boot", yes(boot.secure_boot)),
+        ("Secure Boot setup mode", yes(boot.setup_mode)),
+        (
+            "memory error correction",
+            report
+                .memory
+                .arrays
+                .first()
+                .and_then(|a| a.error_correction.clone()),
+        ),
+        ("OEM strings", Some(report.oem_strings.len().to_string())),
+        ("expansion slots in use", in_use(report)),
+        ("PCI devices", devices(report)),
+        ("accelerators", accelerators(report)),
+        ("storage controllers", controllers(report)),
+    ];
+    let known = list.into_iter().filter_map(|(fact, value)| Some((fact, value?)));
+    facts.extend(known.map(|(fact, value)| (fact, String::new(), value)));
+}
+
+/// Like values with their count, sorted: "2 x 8086:1572, 1 x 10de:2330".
+fn counted(values: impl Iterator<Item = String>) -> Option<String> {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for value in values.take(PARTS) {
+        *counts.entry(value).or_default() += 1;
+    }
+    let list: Vec<String> = counts
+        .into_iter()
+        .map(|(value, n)| format!("{n} x {value}"))
+        .collect();
+    (!list.is_empty()).then(|| list.join(", "))
+}
+
+fn in_use(report: &AssetReport) -> Option<String> {
+    counted(
+        report
+            .slots
+            .iter()
+            .filter(|s| s.in_use == Some(true))
+            .filter_map(|s| s.slot.clone()),
+    )
+}
+
+/// Devices that are told nowhere else.
+fn devices(report: &AssetReport) -> Option<String> {
+    let told: BTreeSet<&str> = report
+        .nics
+        .iter()
+        .filter_map(|n| n.pci.as_deref())
+        .chain(report.gpus.iter().map(|g| g.pci.as_str()))
+        .chain(report.disks.iter().filter_map(|d| d.pci.as_deref()))
+        .chain(report.controllers.iter().map(|c| c.pci.as_str()))
+        .collect();
+    let others = report.pci.iter().filter(|d| !told.contains(d.address.as_str()));
+    counted(others.filter_map(super::pci::id_of))
+}
+
+fn accelerators(report: &AssetReport) -> Option<String> {
+    counted(report.gpus.iter().map(|g| {
+        let memory = g.memory_bytes.map(memory_size);
+        words([g.pci_id.as_deref().or(g.name.as_deref()), memory.as_deref()])
+    }))
+}
+
+fn controllers(report: &AssetReport) -> Option<String> {
+    counted(report.controllers.iter().map(|c| {
+        words([
+            c.model.as_deref(),
+            c.pci_id.as_deref(),
+            c.firmware.as_deref(),
+            c.driver.as_deref(),
+        ])
+    }))
+}
+
+fn processors(facts: &mut Vec<Fact>, report: &AssetReport) {
+    let Some(cpu) = &report.cpu else { return };
+    let number = |n: Option<u32>| n.map(|n| n.to_string());
+    let mhz = |n: Option<f64>| n.map(|n| format!("{n:.0} MHz"));
+    let by_socket = cpu.processors.iter().any(|p| p.populated != Some(false));
+    let whole: [(&'static str, Option<String>); 9] = [
+        ("sockets", number(cpu.sockets).filter(|_| !by_socket)),
+        ("CPU model", cpu.model.clone().filter(|_| !by_socket)),
+        ("cores", number(cpu.cores).filter(|_| !by_socket)),
+        ("threads of a core", number(cpu.threads_per_core)),
+        ("CPU stepping", number(cpu.stepping)),
+        ("microcode", cpu.microcode.clone()),
+        ("NUMA nodes", number(cpu.numa_nodes)),
+        ("CPU frequency", mhz(cpu.max_mhz)),
+        (
+            "CPU flags",
+            Some(cpu.flags.join(" ")).filter(|flags| !flags.is_empty()),
+        ),
+    ];
+    let known = whole.into_iter().filter_map(|(fact, value)| Some((fact, value?)));
+    facts.extend(known.map(|(fact, value)| (fact, String::new(), value)));
+    for p in cpu
+        .processors
+        .iter()
+        .filter(|p| p.populated != Some(false))
+        .take(PARTS)
+    {
+        let cores = match (p.cores_enabled, p.cores) {
+            (Some(on), Some(all)) if on != all => Some(format!("{on} of {all} cores")),
+            (on, all) => on.or(all).map(|n| format!("{n} cores")),
+        };
+        let threads = p.threads.map(|n| format!("{n} threads"));
+        let off = (p.enabled == Some(false)).then_some("switched off");
+        let value = words([p.model.as_deref(), cores.as_deref(), threads.as_deref(), off]);
+        facts.push(("CPU", p.socket.clone().unwrap_or_default(), value));
+    }
+}
+
+fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
+    let memory = report.memory.slots.iter().filter(|s| is_populated(s));
+    for slot in memory.take(PARTS) {
+        let speed = slot.speed_mts.map(|n| format!("rated {n} MT/s"));
+        let configured = slot.configured_mts.map(|n| format!("runs at {n} MT/s"));
+        let rank = slot.rank.map(|n| format!("{n} ranks"));
+        let module = dimm::describe(slot);
+        let value = words([
+            Some(module.as_str()),
+            slot.kind.as_deref(),
+            rank.as_deref(),
+            speed.as_deref(),
+            configured.as_deref(),
+        ]);
+        facts.push(("memory module", dimm::place_of(slot), value));
+    }
+    let mut loose = Vec::new();
+    for disk in report
+        .disks
+        .iter()
+        .filter(|d| d.removable != Some(true))
+        .take(PARTS)
+    {
+        let size = disk.size_bytes.map(|n| format!("{} ({n} bytes)", disk_size(n)));
+        let firmware = disk.firmware.as_deref().map(|f| format!("firmware {f}"));
+        let value = words([
+            size.as_deref(),
+            disk.transport.map(transport_name),
+            disk.model.as_deref(),
+            firmware.as_deref(),
+        ]);
+        if disk.bay.is_some() || disk.path.is_some() {
+            facts.push(("disk", disks::place_of(disk).to_owned(), value));
+        } else {
+            loose.push(value);
+        }
+    }
+    facts.extend(counted(loose.into_iter()).map(|value| ("disks", String::new(), value)));
+    for nic in report.nics.iter().filter(|n| is_fixed(n)).take(PARTS) {
+        let firmware = nic.firmware.as_deref().map(|f| format!("firmware {f}"));
+        let value = words([nic.driver.as_deref(), nic.pci_id.as_deref(), firmware.as_deref()]);
+        let place = nics::place_of(nic);
+        if let Some(speed) = nic.speed_mbps {
+            facts.push(("link speed", place.clone(), format!("{speed} Mbit/s")));
+        }
+        facts.push(("network port", place, value));
+    }
+    for (at, psu) in report.power_supplies.iter().enumerate().take(PARTS) {
+        let value = if psu.present == Some(false) {
+            "absent".to_owned()
+        } else {
+            let watts = psu.max_watts.map(|n| format!("{n} W"));
+            let mains = (psu.plugged == Some(false)).then_some("no mains power");
+            words([
+                psu.manufacturer.as_deref(),
+                psu.part.as_deref(),
+                watts.as_deref(),
+                mains,
+            ])
+        };
+        facts.push(("power supply", psus::place_of(psu, at), value));
+    }
+    for device in report.onboard.iter().take(PARTS) {
+        if let (Some(name), Some(on)) = (&device.name, device.enabled) {
+            let value = if on { "on" } else { "off" };
+            facts.push(("onboard device", name.clone(), value.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Which part of the report stands for which entry of the profile: the same for modules, disks, ports, power supplies.
+
+use std::collections::HashMap;
+
+use super::text::normal;
+
+/// Parts of one kind that are looked at one by one. The largest machines have some hundred.
+pub(super) const PART_LIMIT: usize = 4096;
+/// Parts of one kind that are out of place, among which moves are looked for.
+const MOVE_LIMIT: usize = 128;
+
+/// A place as it is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// What kind of place: names of bays are not names of paths.
+    space: &'static str,
+    name: String,
+    /// Tells places of one name apart.
+    detail: Option<String>,
+}
+
+impl Place {
+    pub(super) fn new(space: &'static str, name: Option<&str>, detail: Option<&str>) -> Option<Place> {
+        name.map(|name| Place {
+            space,
+            name: normal(name),
+            detail: detail.map(normal),
+        })
+    }
+}
+
+/// One difference between an entry and a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub code: &'static str,
+    pub expected: String,
+    pub found: String,
+}
+
+/// A kind of part.
+pub(super) trait Kind {
+    /// Entry of a profile.
+    type Want;
+    /// Part of a report.
+    type Have;
+    /// Where the entry wants it; None: anywhere.
+    fn place(&self, want: &Self::Want) -> Option<Place>;
+    /// Where the part is.
+    fn places(&self, have: &Self::Have) -> Vec<Place>;
+    /// How many an entry without a place wants.
+    fn count(&self, want: &Self::Want) -> u32;
+    /// The entry wants its place empty.
+    fn wants_empty(&self, _: &Self::Want) -> bool {
+        false
+    }
+    /// There is a part, and not an empty place.
+    fn is_there(&self, _: &Self::Have) -> bool {
+        true
+    }
+    /// What differs, the most telling first; empty: it fits.
+    fn differences(&self, want: &Self::Want, have: &Self::Have) -> Vec<Difference>;
+    /// Alike enough to be the part that is missing elsewhere.
+    fn resembles(&self, want: &Self::Want, have: &Self::Have) -> bool {
+        self.differences(want, have).is_empty()
+    }
+    /// Places shift without anybody moving a part (PCI addresses).
+    fn shifts(&self) -> bool {
+        false
+    }
+}
+
+/// What became of the entries and the parts; numbers are positions in the two lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Fits { want: usize, have: usize },
+    Differs { want: usize, have: usize },
+    Missing { want: usize, lacking: u32 },
+    Moved { want: usize, have: usize },
+    Swapped { want: usize, have: usize, other: usize },
+    Extra { have: usize },
+}
+
+/// Pairs entries with parts. Linear in the parts, but for those that are out of place, which are bounded.
+pub(super) fn pair<K: Kind>(kind: &K, wants: &[K::Want], haves: &[K::Have]) -> Vec<Outcome> {
+    let haves = &haves[..haves.len().min(PART_LIMIT)];
+    let mut pairing = Pairing::new(kind, wants, haves);
+    pairing.in_place();
+    pairing.groups();
+    if kind.shifts() {
+        pairing.shifted();
+    } else {
+        pairing.swapped();
+        pairing.moved();
+    }
+    pairing.differing();
+    pairing.lacking();
+    pairing.extra();
+    pairing.outcomes
+}
+
+struct Pairing<'a, K: Kind> {
+    kind: &'a K,
+    wants: &'a [K::Want],
+    haves: &'a [K::Have],
+    /// The place's part or empty slot, for entries with a place.
+    seats: Vec<Option<usize>>,
+    /// Entries with a place that nothing stands for yet.
+    open: Vec<usize>,
+    /// Entries without a place and how many they still lack.
+    short: Vec<(usize, u32)>,
+    /// Parts that stand for nothing yet.
+    free: Vec<bool>,
+    /// Parts at the place of an open entry.
+    seated: Vec<bool>,
+    outcomes: Vec<Outcome>,
+}
+
+impl<'a, K: Kind> Pairing<'a, K> {
+    fn new(kind: &'a K, wants: &'a [K::Want], haves: &'a [K::Have]) -> Pairing<'a, K> {
+        let mut named: HashMap<(&'static str, String), Vec<(usize, Option<String>)>> = HashMap::new();
+        for (at, have) in haves.iter().enumerate() {
+            for place in kind.places(have) {
+                named
+                    .entry((place.space, place.name))
+                    .or_default()
+                    .push((at, place.detail));
+            }
+        }
+        let mut seated = vec![false; haves.len()];
+        let mut seats = vec![None; wants.len()];
+        let places: Vec<Option<Place>> = wants.iter().map(|w| kind.place(w)).collect();
+        // Places of one name: first those whose detail is the same too, then in order.
+        for exact in [true, false] {
+            for (seat, place) in seats.iter_mut().zip(&places) {
+                let Some(place) = place.as_ref().filter(|_| seat.is_none()) else {
+                    continue;
+                };
+                let at_place = named.get(&(place.space, place.name.clone()));
+                *seat = at_place.and_then(|list| {
+                    list.iter()
+                        .find(|(at, detail)| !seated[*at] && (!exact || *detail == place.detail))
+                        .map(|(at, _)| *at)
+                });
+                if let Some(at) = *seat {
+                    seated[at] = true;
+                }
+            }
+        }
+        let (open, short): (Vec<usize>, Vec<usize>) = (0..wants.len()).partition(|at| places[*at].is_some());
+        Pairing {
+            kind,
+            wants,
+            haves,
+            seats,
+            open,
+            short: short.into_iter().map(|at| (at, kind.count(&wants[at]))).collect(),
+            free: haves.iter().map(|h| kind.is_there(h)).collect(),
+            seated,
+            outcomes: Vec::new(),
+        }
+    }
+
+    fn fits(&self, want: usize, have: usize) -> bool {
+        self.kind
+            .differences(&self.wants[want], &self.haves[have])
+            .is_empty()
+    }
+
+    /// The part at an entry's place, if one is there and stands for nothing yet.
+    fn part_at(&self, want: usize) -> Option<usize> {
+        self.seats[want].filter(|have| self.free[*have])
+    }
+
+    fn take(&mut self, have: usize) -> usize {
+        self.free[have] = false;
+        have
+    }
+
+    fn in_place(&mut self) {
+        for want in std::mem::take(&mut self.open) {
+            match self.part_at(want) {
+                // Whatever is there is beyond the profile, or a part that belongs elsewhere.
+                _ if self.kind.wants_empty(&self.wants[want]) => {
+                    if let Some(have) = self.seats[want] {
+                        self.seated[have] = false;
+                    }
+                }
+                Some(have) if self.fits(want, have) => {
+                    let have = self.take(have);
+                    self.outcomes.push(Outcome::Fits { want, have });
+                }
+                _ => self.open.push(want),
+            }
+        }
+    }
+
+    /// Each group takes parts that fit it, the group with the most demands first, so that a part is not used up by a group
+    /// that any part would do for.
+    fn groups(&mut self) {
+        let mut short = std::mem::take(&mut self.short);
+        short.retain(|(want, _)| !self.kind.wants_empty(&self.wants[*want]));
+        let fitting: Vec<Vec<usize>> = short
+            .iter()
+            .map(|(want, _)| {
+                let loose = |have: &usize| self.free[*have] && !self.seated[*have];
+                (0..self.haves.len())
+                    .filter(|have| loose(have) && self.fits(*want, *have))
+                    .collect()
+            })
+            .collect();
+        let mut order: Vec<usize> = (0..short.len()).collect();
+        order.sort_by_key(|at| fitting[*at].len());
+        for at in order {
+            for have in &fitting[at] {
+                if short[at].1 > 0 && self.free[*have] {
+                    short[at].1 -= 1;
+                    let have = self.take(*have);
+                    self.outcomes.push(Outcome::Fits {
+                        want: short[at].0,
+                        have,
+                    });
+                }
+            }
+        }
+        self.short = short.into_iter().filter(|(_, lacking)| *lacking > 0).collect();
+    }
+
+    fn loose_parts(&self) -> Vec<usize> {
+        (0..self.haves.len())
+            .filter(|have| self.free[*have])
+            .take(MOVE_LIMIT)
+            .collect()
+    }
+
+    /// Where addresses shift, any part that fits will do, and then any that is left.
+    fn shifted(&mut self) {
+        for exact in [true, false] {
+            for want in std::mem::take(&mut self.open) {
+                let seat = self.part_at(want).filter(|_| !exact);
+                let found = seat.or_else(|| {
+                    self.loose_parts()
+                        .into_iter()
+                        .filter(|have| exact || !self.seated[*have])
+                        .find(|have| !exact || self.fits(want, *have))
+                });
+                match found {
+                    Some(have) => {
+                        let have = self.take(have);
+                        self.outcomes.push(if exact {
+                            Outcome::Moved { want, have }
+                        } else {
+                            Outcome::Differs { want, have }
+                        });
+                    }
+                    None => self.open.push(want),
+                }
+            }
+        }
+    }
+
+    fn swapped(&mut self) {
+        let wrong: Vec<(usize, usize)> = self
+            .open
+            .iter()
+            .filter_map(|want| self.part_at(*want).map(|have| (*want, have)))
+            .take(MOVE_LIMIT)
+            .collect();
+        for (n, (want, have)) in wrong.iter().enumerate() {
+            if !self.free[*have] {
+                continue;
+            }
+            let partner = wrong[n + 1..].iter().find(|(other, there)| {
+                self.free[*there] && self.fits(*want, *there) && self.fits(*other, *have)
+            });
+            if let Some(&(other, there)) = partner {
+                self.take(*have);
+                self.take(there);
+                self.open.retain(|at| at != want && *at != other);
+                self.outcomes.push(Outcome::Swapped {
+                    want: *want,
+                    have: there,
+                    other,
+                });
+            }
+        }
+    }
+
+    /// The place is empty, and the part is where none belongs.
+    fn moved(&mut self) {
+        for exact in [true, false] {
+            let open = std::mem::take(&mut self.open);
+            for (n, want) in open.into_iter().enumerate() {
+                let found = if n < MOVE_LIMIT && self.part_at(want).is_none() {
+                    self.loose_parts().into_iter().find(|have| {
+                        let (w, h) = (&self.wants[want], &self.haves[*have]);
+                        !self.seated[*have]
+                            && !self.kind.places(h).is_empty()
+                            && if exact {
+                                self.fits(want, *have)
+                            } else {
+                                self.kind.resembles(w, h)
+                            }
+                    })
+                } else {
+                    None
+                };
+                match found {
+                    Some(have) => {
+                        let have = self.take(have);
+                        self.outcomes.push(Outcome::Moved { want, have });
+                    }
+                    None => self.open.push(want),
+                }
+            }
+        }
+    }
+
+    fn differing(&mut self) {
+        for want in std::mem::take(&mut self.open) {
+            match self.part_at(want) {
+                Some(have) => {
+                    let have = self.take(have);
+                    self.outcomes.push(Outcome::Differs { want, have });
+                }
+                None => self.outcomes.push(Outcome::Missing { want, lacking: 1 }),
+            }
+        }
+    }
+
+    /// A group that lacks parts takes what is left and says what differs, the most alike first.
+    fn lacking(&mut self) {
+        for (want, mut lacking) in std::mem::take(&mut self.short) {
+            let mut left: Vec<(usize, usize)> = self
+                .loose_parts()
+                .into_iter()
+                .map(|have| {
+                    (
+                        self.kind.differences(&self.wants[want], &self.haves[have]).len(),
+                        have,
+                    )
+                })
+                .collect();
+            left.sort_unstable();
+            for (_, have) in left {
+                if lacking > 0 {
+                    lacking -= 1;
+                    let have = self.take(have);
+                    self.outcomes.push(Outcome::Differs { want, have });
+                }
+            }
+            if lacking > 0 {
+                self.outcomes.push(Outcome::Missing { want, lacking });
+            }
+        }
+    }
+
+    fn extra(&mut self) {
+        let extra = (0..self.haves.len()).filter(|have| self.free[*have]);
+        self.outcomes.extend(extra.map(|have| Outcome::Extra { have }));
+    }
+}

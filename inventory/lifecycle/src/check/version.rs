@@ -1,0 +1,162 @@
+//! Versions and dates: which is older.
+
+use std::cmp::Ordering;
+
+use super::text::same;
+
+/// Parts of a version that are compared.
+const PARTS: usize = 32;
+
+#[derive(PartialEq)]
+enum Part {
+    Number(u128),
+    Word(String),
+}
+
+/// Digits are numbers, letters words, anything else a border: "N1MET37W (1.22 )" is n, 1, met, 37, w, 1, 22.
+fn parts(text: &str) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut after_border = true;
+    for c in text.chars().take(512) {
+        match (c.to_digit(10), parts.last_mut()) {
+            (Some(digit), Some(Part::Number(n))) if !after_border => {
+                *n = n.saturating_mul(10).saturating_add(u128::from(digit));
+            }
+            (Some(digit), _) => parts.push(Part::Number(u128::from(digit))),
+            (None, last) if c.is_alphabetic() => match last {
+                Some(Part::Word(w)) if !after_border => w.extend(c.to_lowercase()),
+                _ => parts.push(Part::Word(c.to_lowercase().collect())),
+            },
+            _ => {}
+        }
+        after_border = !c.is_alphanumeric();
+        if parts.len() > PARTS {
+            break;
+        }
+    }
+    parts
+}
+
+/// Which version is older; None: they are of different makes and in no order.
+pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
+    let (a, b) = (parts(a), parts(b));
+    for (at, pair) in a.iter().zip(&b).enumerate() {
+        match pair {
+            (Part::Number(a), Part::Number(b)) if a != b => return Some(a.cmp(b)),
+            // "1.2a" and "1.2b" are releases; "P89" and "U30" are families.
+            (Part::Word(a), Part::Word(b)) if a != b => {
+                return (at > 0 && a.chars().count() == 1 && b.chars().count() == 1).then(|| a.cmp(b));
+            }
+            (Part::Number(_), Part::Word(_)) | (Part::Word(_), Part::Number(_)) => return None,
+            _ => {}
+        }
+    }
+    Some(a.len().cmp(&b.len()))
+}
+
+/// A date as firmware writes it, month first, or as ISO 8601 does; a year of two digits is of 1970 to 2069.
+fn date(text: &str) -> Option<(u32, u32, u32)> {
+    let numbers: Vec<u32> = text
+        .split(['/', '-', '.'])
+        .map(|n| n.trim().parse().ok())
+        .collect::<Option<_>>()?;
+    let (year, month, day) = match (numbers.as_slice(), text.contains('/')) {
+        (&[month, day, year], true) => (year, month, day),
+        (&[year, month, day], false) => (year, month, day),
+        _ => return None,
+    };
+    let year = match year {
+        0..70 => 2000 + year,
+        70..100 => 1900 + year,
+        1970..10_000 => year,
+        _ => return None,
+    };
+    ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some((year, month, day))
+}
+
+/// Which date is earlier; None: one of them is none.
+pub(super) fn compare_dates(a: &str, b: &str) -> Option<Ordering> {
+    Some(date(a)?.cmp(&date(b)?))
+}
+
+/// Why a version is not as expected.
+pub(super) struct Off {
+    /// Older than expected, as far as that can be told.
+    pub older: bool,
+    pub expected: String,
+    pub found: String,
+}
+
+/// Compares with an exact and a least version; None: as expected, or nothing is.
+pub(super) fn off(
+    exact: Option<&str>,
+    min: Option<&str>,
+    found: Option<&str>,
+    compare: fn(&str, &str) -> Option<Ordering>,
+) -> Option<Off> {
+    let exact = exact.filter(|wanted| !found.is_some_and(|found| same(wanted, found)));
+    let min = min.filter(|wanted| {
+        let order = found.and_then(|found| compare(found, wanted));
+        !matches!(order, Some(Ordering::Equal | Ordering::Greater))
+    });
+    let (wanted, expected) = match (exact, min) {
+        (Some(wanted), _) => (wanted, wanted.to_owned()),
+        (None, Some(wanted)) => (wanted, format!("{wanted} or newer")),
+        (None, None) => return None,
+    };
+    Some(Off {
+        older: found.and_then(|found| compare(found, wanted)) == Some(Ordering::Less),
+        expected,
+        found: found.unwrap_or("not reported").to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Ordering::{Equal, Greater, Less};
+
+    #[test]
+    fn versions_of_the_field_are_ordered() {
+        for (a, b, order) in [
+            ("2.4.2", "2.10.0", Some(Less)),
+            ("2.10", "2.10.0", Some(Less)),
+            ("N1MET37W (1.22 )", "N1MET35W (1.20 )", Some(Greater)),
+            ("U30 v2.36", "U30 v2.40 (10/26/2020)", Some(Less)),
+            ("U30 v2.36", "A43 v2.36", None),
+            ("P89", "I36", None),
+            ("1.2a", "1.2b", Some(Less)),
+            ("1.2", "1.2a", Some(Less)),
+            ("SE5C610.86B.01.01.0016", "SE5C610.86B.01.01.0016", Some(Equal)),
+            ("0xd0003e7", "0xd0003e7", Some(Equal)),
+            ("F.11", "2.0", None),
+            ("", "1", Some(Less)),
+        ] {
+            assert_eq!(compare(a, b), order, "{a} {b}");
+        }
+        let long = "9".repeat(10_000);
+        assert_eq!(compare(&long, "1"), Some(Greater));
+    }
+
+    #[test]
+    fn dates_of_the_field_are_ordered() {
+        assert_eq!(compare_dates("01/31/2022", "02/01/2021"), Some(Greater));
+        assert_eq!(compare_dates("12/31/99", "01/01/2000"), Some(Less));
+        assert_eq!(compare_dates("2021-02-01", "02/01/2021"), Some(Equal));
+        assert_eq!(compare_dates("soon", "02/01/2021"), None);
+        assert_eq!(compare_dates("13/01/2021", "02/01/2021"), None);
+    }
+
+    #[test]
+    fn exact_and_least_versions() {
+        let check = |exact, min, found| off(exact, min, found, compare).map(|o| o.older);
+        assert_eq!(check(Some("2.4"), None, Some("2.4")), None);
+        assert_eq!(check(Some("2.4"), None, Some("2.3")), Some(true));
+        assert_eq!(check(Some("2.4"), None, Some("2.5")), Some(false));
+        assert_eq!(check(Some("2.*"), None, Some("2.5")), None);
+        assert_eq!(check(None, Some("2.4"), Some("2.5")), None);
+        assert_eq!(check(None, Some("2.4"), Some("2.3")), Some(true));
+        assert_eq!(check(None, Some("2.4"), None), Some(false));
+        assert_eq!(check(None, None, None), None);
+    }
+}
