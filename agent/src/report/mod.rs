@@ -2,6 +2,8 @@
 
 pub mod bmc;
 mod boot;
+#[cfg(test)]
+mod captures;
 mod clean;
 mod controllers;
 mod cpu;
@@ -28,6 +30,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use inventory_api::UnixMs;
 use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCHEMA};
 
+pub use disks::{SelfTest, SelfTestError, disk_self_test};
 pub use lldp::listen as listen_lldp;
 pub use roots::Roots;
 pub use text::render_text;

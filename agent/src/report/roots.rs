@@ -92,7 +92,9 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<(Vec<u8>, bool)> {
 /// sysfs is the ordinary way of saying "this device does not have it".
 pub fn attribute(path: &Path) -> Option<String> {
     let (bytes, _) = read_bounded(path, ATTRIBUTE_LIMIT).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    // Some captures have each attribute filled up to its page with zeros.
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
 }
 
 /// A decimal attribute.

@@ -30,7 +30,11 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<SensorFacts
     for monitor in monitors {
         // Before Linux 3.13 the files were in the device's folder.
         let own = folder.join(&monitor);
-        let place = if own.join("name").exists() {
+        let has_inputs = names(&own)
+            .unwrap_or_default()
+            .iter()
+            .any(|file| file.ends_with("_input"));
+        let place = if has_inputs || own.join("name").exists() {
             own
         } else {
             own.join("device")

@@ -10,7 +10,8 @@ const IDENTIFY_IN_PAGE: usize = 60;
 /// Medium rotation rate, where the disk tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rotation {
-    Spins,
+    /// Turns in a minute.
+    Spins(u16),
     Solid,
     /// The disk has the field and leaves it empty, as virtual ones do.
     NotReported,
@@ -22,7 +23,7 @@ impl Rotation {
         match rate {
             0 => Some(Rotation::NotReported),
             1 => Some(Rotation::Solid),
-            0x0401..=0xfffe => Some(Rotation::Spins),
+            0x0401..=0xfffe => Some(Rotation::Spins(rate)),
             _ => None,
         }
     }
@@ -36,6 +37,8 @@ pub(super) struct AtaIdentity {
     pub firmware: Option<String>,
     pub wwn: Option<String>,
     pub rotation: Option<Rotation>,
+    /// General purpose logging: READ LOG EXT is there.
+    pub has_logs: bool,
 }
 
 impl AtaIdentity {
@@ -65,6 +68,8 @@ impl AtaIdentity {
             firmware: text(23, 27),
             wwn: has_wwn.then(|| format!("naa.{wwn:016x}")),
             rotation: Rotation::decode(word(217)),
+            // Words 84 and 87, bit 5; bits 15 and 14 say that the word is valid.
+            has_logs: [84, 87].iter().any(|n| word(*n) & 0xc020 == 0x4020),
         })
     }
 }
@@ -117,8 +122,17 @@ pub(super) fn naming_page(page: &[u8]) -> Option<String> {
     eui
 }
 
-/// A name the world has once: "naa.", "eui." or "uuid." and not zero. The kernel also makes up names from vendor,
-/// model and serial ("t10.", "nvme."): those say nothing more than the serial does.
+/// The names that the kernel or the disk makes up from maker, model and serial, as they stand: less than a world wide name,
+/// and all that some disks have.
+pub(super) fn made_up(text: &str) -> Option<String> {
+    let text = clean::text(text)?;
+    let (kind, rest) = text.split_once('.')?;
+    let sound = matches!(kind, "t10" | "nvme" | "scsi")
+        && rest.bytes().any(|b| b.is_ascii_alphanumeric() && b != b'0');
+    sound.then_some(text)
+}
+
+/// A name the world has once: "naa.", "eui." or "uuid." and not zero.
 pub(super) fn wwn(text: &str) -> Option<String> {
     let text = clean::text(text)?.to_lowercase();
     let (kind, id) = text.split_once('.')?;

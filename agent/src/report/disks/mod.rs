@@ -1,16 +1,23 @@
 //! Whole disks, by sysfs; a live SCSI or ATA disk is asked for what sysfs does not show.
 
 mod ask;
+mod ask_all;
+mod health;
 mod identity;
+mod place;
+mod self_test;
 #[cfg(test)]
 mod tests;
+mod transport;
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use inventory_api::report::{DiskFacts, Transport};
 
 use self::identity::{AtaIdentity, Rotation};
+pub use self::self_test::{SelfTest, SelfTestError, disk_self_test};
+use self::transport::{rotational, transport};
 use super::roots::{Roots, attribute, flag, names, number, read_bounded};
 use super::{Problems, clean, pci};
 
@@ -20,8 +27,6 @@ const DISK_LIMIT: usize = 1024;
 const SECTOR: u64 = 512;
 /// A VPD page has at most 64 KiB; those read here have less than one.
 const PAGE_LIMIT: u64 = 4096;
-/// How long one disk may take to answer; the ioctls inside have shorter limits of their own.
-const ANSWER_TIME: Duration = Duration::from_secs(8);
 
 /// Block devices that are no disk, for captures where the device path does not tell.
 const NOT_DISKS: [&str; 13] = [
@@ -31,6 +36,8 @@ const NOT_DISKS: [&str; 13] = [
 /// How much is asked of a live disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
+    /// What the kernel knows; the disk is not asked.
+    Kernel,
     /// Which disk it is.
     Identity,
     /// How it is, too.
@@ -38,13 +45,16 @@ pub(super) enum Depth {
 }
 
 /// Every whole disk, in the order of names.
-pub(super) fn collect(roots: &Roots, _depth: Depth, problems: &mut Problems) -> Vec<DiskFacts> {
+pub(super) fn collect(roots: &Roots, depth: Depth, problems: &mut Problems) -> Vec<DiskFacts> {
     let folder = roots.sys("block");
-    let names = names(&folder).unwrap_or_else(|e| {
+    let entries = entries(roots).unwrap_or_else(|e| {
         problems.note(format_args!("{}: {e}", folder.display()));
         Vec::new()
     });
-    let disks: Vec<Disk> = names.iter().filter_map(|name| Disk::find(roots, name)).collect();
+    let disks: Vec<Disk> = entries
+        .into_iter()
+        .filter_map(|(name, block)| Disk::find(roots, name, block))
+        .collect();
     if disks.len() > DISK_LIMIT {
         problems.note(format_args!(
             "{}: {} disks, the first {DISK_LIMIT} are kept",
@@ -52,11 +62,45 @@ pub(super) fn collect(roots: &Roots, _depth: Depth, problems: &mut Problems) -> 
             disks.len()
         ));
     }
-    disks
+    let seen: Vec<Seen> = disks
         .iter()
         .take(DISK_LIMIT)
-        .map(|disk| disk.facts(roots, problems))
+        .map(|disk| disk.look(roots, depth))
+        .collect();
+    let answers = ask_all::ask_all(roots, &seen, problems);
+    seen.into_iter()
+        .zip(answers)
+        .map(|(seen, answer)| seen.join(answer))
         .collect()
+}
+
+/// Names and folders of block devices, without partitions. Some captures have no sys/block, and the classes of it.
+fn entries(roots: &Roots) -> io::Result<Vec<(String, PathBuf)>> {
+    let below = |folder: PathBuf| -> io::Result<Vec<(String, PathBuf)>> {
+        Ok(names(&folder)?
+            .into_iter()
+            .map(|name| (name.clone(), folder.join(name)))
+            .collect())
+    };
+    let folder = roots.sys("block");
+    if folder.exists() {
+        return below(folder);
+    }
+    let mut found = below(roots.sys("class/block"))?;
+    found.retain(|(_, block)| !block.join("partition").exists());
+    for class in ["class/nvme-subsystem", "class/nvme"] {
+        for (_, holder) in below(roots.sys(class))? {
+            let namespaces = names(&holder).unwrap_or_default();
+            let is_namespace =
+                |name: &String| name.starts_with("nvme") && holder.join(name).join("size").is_file();
+            for name in namespaces.into_iter().filter(is_namespace) {
+                if found.iter().all(|(known, _)| *known != name) {
+                    found.push((name.clone(), holder.join(name)));
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// One entry of /sys/block that is a disk.
@@ -69,25 +113,21 @@ struct Disk {
 }
 
 impl Disk {
-    fn find(roots: &Roots, name: &str) -> Option<Disk> {
-        let block = roots.sys("block").join(name);
+    fn find(roots: &Roots, name: String, block: PathBuf) -> Option<Disk> {
         let path = roots.device(&block);
         let at = path.as_deref().and_then(Path::to_str).unwrap_or_default();
         let kind = number(&block.join("device/type"));
         let is_other = NOT_DISKS.iter().any(|prefix| name.starts_with(prefix))
             // eMMC shows its boot areas as disks.
             || (name.starts_with("mmcblk") && name.contains("boot"))
-            // NVMe multipath: one path of a disk that has a name of its own.
+            // NVMe multipath: one path of a disk that has a name of its own, "nvme0c1n1".
             || flag(&block.join("hidden")) == Some(true)
+            || name.strip_prefix("nvme").is_some_and(|numbers| numbers.contains('c'))
             // The disk itself of NVMe multipath is virtual; nothing else that is virtual is a disk.
             || (at.starts_with("devices/virtual/") && !name.starts_with("nvme"))
             // SCSI peripheral types (SPC-6): 5 is optical, 7 optical memory, 13 enclosure.
             || matches!(kind, Some(5 | 7 | 13));
-        (!is_other).then(|| Disk {
-            name: name.to_owned(),
-            block,
-            path,
-        })
+        (!is_other).then_some(Disk { name, block, path })
     }
 
     fn attribute(&self, name: &str) -> Option<String> {
@@ -106,65 +146,111 @@ impl Disk {
         )
     }
 
-    fn facts(&self, roots: &Roots, problems: &mut Problems) -> DiskFacts {
+    /// What sysfs tells, and what is left to ask the disk itself.
+    fn look(&self, roots: &Roots, depth: Depth) -> Seen {
         let vendor = self.attribute("device/vendor").unwrap_or_default();
         let is_ata = vendor.trim() == "ATA";
-        let transport = transport(&self.name, self.path.as_deref(), is_ata);
+        let path = self.path.as_deref();
+        let transport = transport(&self.name, path, is_ata);
         let is_scsi = matches!(
             transport,
             Some(Transport::Sata | Transport::Sas | Transport::Scsi | Transport::Usb)
         );
-
-        let mut ata = self.page("89").as_deref().and_then(AtaIdentity::from_page);
+        let ata = self.page("89").as_deref().and_then(AtaIdentity::from_page);
         let mut serial = self.fact("serial").or_else(|| self.fact("device/serial"));
         if serial.is_none() && is_scsi {
             serial = self.page("80").as_deref().and_then(identity::serial_page);
         }
-        let needs_ata = is_ata && ata.is_none() && transport == Some(Transport::Sata);
-        if roots.is_live() && is_scsi && (needs_ata || serial.is_none()) {
-            let answer = self.ask(roots, needs_ata, serial.is_none(), problems);
-            ata = ata.or(answer.ata);
-            serial = serial.or(answer.serial);
-        }
-        let ata = ata.unwrap_or_default();
-
-        let wwn = ["wwid", "device/wwid"]
-            .iter()
-            .find_map(|name| identity::wwn(&self.attribute(name)?))
-            .or_else(|| self.page("83").as_deref().and_then(identity::naming_page))
-            .or(ata.wwn);
-        let rotation = self
-            .page("b1")
-            .as_deref()
-            .and_then(identity::rotation_page)
-            .or(ata.rotation);
-        DiskFacts {
+        let wwids = || {
+            ["wwid", "device/wwid"]
+                .iter()
+                .filter_map(|name| self.attribute(name))
+        };
+        let rotation = self.page("b1").as_deref().and_then(identity::rotation_page);
+        let model = self.fact("device/model");
+        let raid_volume = is_scsi
+            .then(|| self.raid_volume(roots, model.as_deref()))
+            .flatten();
+        let questions = self.questions(transport, is_ata, raid_volume == Some(true), depth);
+        let questions = questions.map(|questions| ask::Questions {
+            identity: questions.identity && ata.is_none(),
+            serial: questions.serial && serial.is_none(),
+            ..questions
+        });
+        let facts = DiskFacts {
             name: self.name.clone(),
-            // SCSI has 16 characters for a model and 4 for a revision; ATA's own are longer.
-            model: ata
-                .model
-                .or_else(|| self.fact("device/model"))
-                .or_else(|| self.mmc("device/name")),
-            serial: ata.serial.or(serial),
-            wwn,
+            model: model.or_else(|| self.mmc("device/name")),
+            serial,
+            wwn: wwids()
+                .find_map(|text| identity::wwn(&text))
+                .or_else(|| self.page("83").as_deref().and_then(identity::naming_page)),
             size_bytes: self
                 .number("size")
                 .and_then(|n| u64::try_from(n).ok()?.checked_mul(SECTOR))
                 .filter(|n| *n > 0),
             logical_block_bytes: self.small("queue/logical_block_size"),
             physical_block_bytes: self.small("queue/physical_block_size"),
-            rotational: rotational(transport, flag(&self.block.join("queue/rotational")), rotation),
             transport,
-            firmware: ata
-                .firmware
-                .or_else(|| self.fact("device/firmware_rev"))
+            firmware: self
+                .fact("device/firmware_rev")
                 .or_else(|| self.fact("device/rev"))
                 .or_else(|| self.mmc("device/fwrev")),
-            pci: self.pci(roots),
+            pci: self.controller(roots).as_deref().and_then(pci::address),
             removable: flag(&self.block.join("removable")),
             read_only: flag(&self.block.join("ro")),
+            bay: place::bay(roots, path, &self.block),
+            path: self
+                .controller(roots)
+                .and_then(|path| place::by_path(roots, &path, &self.block)),
+            raid_volume,
             ..DiskFacts::default()
+        };
+        Seen {
+            kernel_rotational: flag(&self.block.join("queue/rotational")),
+            made_up: wwids().find_map(|text| identity::made_up(&text)),
+            rotation,
+            ata,
+            questions: questions.filter(|q| roots.is_live() && (q.identity || q.serial || q.health)),
+            facts,
         }
+    }
+
+    fn raid_volume(&self, roots: &Roots, model: Option<&str>) -> Option<bool> {
+        let path = self.path.as_deref();
+        let driver = path.and_then(|path| place::host_driver(roots, path));
+        let level = self.attribute("device/raid_level");
+        let level = level.as_deref().map(str::trim).filter(|level| !level.is_empty());
+        place::raid_volume(
+            driver.as_deref(),
+            path.and_then(place::Scsi::of),
+            level,
+            model.unwrap_or_default(),
+        )
+    }
+
+    /// What a disk of this kind can be asked. A volume of a RAID controller has no health of its own, and what hangs on
+    /// USB often takes the commands badly.
+    fn questions(
+        &self,
+        transport: Option<Transport>,
+        is_ata: bool,
+        volume: bool,
+        depth: Depth,
+    ) -> Option<ask::Questions> {
+        let health = depth == Depth::Health && !volume;
+        let (speaks, identity, serial, health) = match transport? {
+            Transport::Sata => (ask::Speaks::Ata, is_ata, true, health && is_ata),
+            Transport::Sas | Transport::Scsi => (ask::Speaks::Scsi, false, true, health),
+            Transport::Usb => (ask::Speaks::Scsi, false, true, false),
+            Transport::Nvme => (ask::Speaks::Nvme, false, false, health),
+            Transport::Virtio | Transport::Mmc | Transport::Unknown => return None,
+        };
+        (depth != Depth::Kernel).then_some(ask::Questions {
+            speaks,
+            identity,
+            serial,
+            health,
+        })
     }
 
     fn number(&self, name: &str) -> Option<i64> {
@@ -180,95 +266,51 @@ impl Disk {
         self.name.starts_with("mmcblk").then(|| self.fact(name)).flatten()
     }
 
-    /// The controller. The disk of NVMe multipath names its controllers by links beside it.
-    fn pci(&self, roots: &Roots) -> Option<String> {
+    /// The path of the disk below its controller. The disk of NVMe multipath is virtual and names its controllers by links
+    /// beside it: then the path of the first of those, as if the disk were there.
+    fn controller(&self, roots: &Roots) -> Option<PathBuf> {
         let path = self.path.as_deref()?;
-        let of_controller = || {
-            let subsystem = roots.sys(path.parent()?);
-            let controllers = names(&subsystem).ok()?;
-            controllers
-                .iter()
-                .filter(|name| name.starts_with("nvme"))
-                .find_map(|name| pci::address(&roots.device(&subsystem.join(name))?))
-        };
-        pci::address(path).or_else(of_controller)
-    }
-
-    /// Asks the disk in a thread of its own: a dying one does not answer, and must not take the others with it.
-    fn ask(&self, roots: &Roots, ata: bool, serial: bool, problems: &mut Problems) -> ask::Answer {
-        let device = roots.dev(&self.name);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let path = device.clone();
-        let started = std::thread::Builder::new()
-            .name("report-disk".to_owned())
-            .spawn(move || {
-                let _ = sender.send(ask::ask(&path, ata, serial));
-            });
-        let answer = match started {
-            Ok(_) => receiver
-                .recv_timeout(ANSWER_TIME)
-                .map_err(|_| format!("no answer after {} s", ANSWER_TIME.as_secs())),
-            Err(e) => Err(format!("no thread to ask it: {e}")),
-        };
-        match answer.and_then(|answer| answer.map_err(|e| e.to_string())) {
-            Ok(answer) => answer,
-            Err(e) => {
-                problems.note(format_args!("{}: asked for its identity: {e}", device.display()));
-                ask::Answer::default()
-            }
+        if pci::address(path).is_some() {
+            return Some(path.to_owned());
         }
+        let subsystem = roots.sys(path.parent()?);
+        let controllers = names(&subsystem).ok()?;
+        controllers
+            .iter()
+            .filter(|name| name.starts_with("nvme"))
+            .filter_map(|name| roots.device(&subsystem.join(name)))
+            .find(|path| pci::address(path).is_some())
+            .map(|path| path.join(&self.name))
     }
 }
 
-/// By the device path: the same wires have several drivers.
-fn transport(name: &str, path: Option<&Path>, is_ata: bool) -> Option<Transport> {
-    let parts: Vec<&str> = path
-        .into_iter()
-        .flat_map(Path::iter)
-        .filter_map(|part| part.to_str())
-        .collect();
-    let numbered = |prefix: &str| {
-        parts.iter().any(|part| {
-            part.strip_prefix(prefix)
-                .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        })
-    };
-    let is_scsi = numbered("host");
-    if name.starts_with("nvme") {
-        Some(Transport::Nvme)
-    } else if name.starts_with("mmcblk") {
-        Some(Transport::Mmc)
-    } else if numbered("usb") {
-        Some(Transport::Usb)
-    } else if is_ata || numbered("ata") {
-        // Behind a SAS controller too: it is a SATA disk.
-        Some(Transport::Sata)
-    } else if parts.iter().any(|part| part.starts_with("end_device-")) {
-        Some(Transport::Sas)
-    } else if is_scsi {
-        Some(Transport::Scsi)
-    } else if numbered("virtio") {
-        Some(Transport::Virtio)
-    } else if name.starts_with("sd") {
-        Some(Transport::Scsi)
-    } else if name.starts_with("vd") {
-        Some(Transport::Virtio)
-    } else {
-        None
-    }
+/// A disk as far as sysfs tells.
+struct Seen {
+    facts: DiskFacts,
+    kernel_rotational: Option<bool>,
+    made_up: Option<String>,
+    rotation: Option<Rotation>,
+    ata: Option<AtaIdentity>,
+    questions: Option<ask::Questions>,
 }
 
-/// The disk's own word goes before the kernel's, which says "rotational" when it was told nothing.
-fn rotational(transport: Option<Transport>, kernel: Option<bool>, disk: Option<Rotation>) -> Option<bool> {
-    match (disk, transport) {
-        (Some(Rotation::Spins), _) => Some(true),
-        (Some(Rotation::Solid), _) => Some(false),
-        (Some(Rotation::NotReported), _) | (None, Some(Transport::Virtio)) => None,
-        // RAID volumes, virtual disks and USB bridges keep the kernel's default.
-        (None, Some(Transport::Scsi | Transport::Usb) | None) => kernel.filter(|spins| !spins),
-        (
-            None,
-            Some(Transport::Sata | Transport::Sas | Transport::Nvme | Transport::Mmc | Transport::Unknown),
-        ) => kernel,
+impl Seen {
+    /// Joins what the disk answered: its own words go before the kernel's. SCSI has 16 characters for a model and 4 for a
+    /// revision; ATA's own are longer.
+    fn join(self, answer: ask::Answer) -> DiskFacts {
+        let mut facts = self.facts;
+        let ata = self.ata.or(answer.ata).unwrap_or_default();
+        let rotation = self.rotation.or(ata.rotation);
+        facts.model = ata.model.or(facts.model);
+        facts.serial = ata.serial.or(facts.serial).or(answer.serial);
+        facts.firmware = ata.firmware.or(facts.firmware);
+        facts.wwn = facts.wwn.or(ata.wwn).or(self.made_up);
+        facts.rotational = rotational(facts.transport, self.kernel_rotational, rotation);
+        facts.rpm = match rotation {
+            Some(Rotation::Spins(rate)) => Some(u32::from(rate)),
+            _ => None,
+        };
+        facts.health = answer.health;
+        facts
     }
 }

@@ -236,7 +236,7 @@ fn transport_by_the_path() {
 fn rotation_is_only_said_where_the_disk_said_it() {
     assert_eq!(rotational(Some(Transport::Scsi), Some(true), None), None);
     assert_eq!(
-        rotational(Some(Transport::Scsi), Some(true), Some(Rotation::Spins)),
+        rotational(Some(Transport::Scsi), Some(true), Some(Rotation::Spins(7200))),
         Some(true)
     );
     assert_eq!(
@@ -258,12 +258,134 @@ fn pages_of_a_sas_disk() {
     assert_eq!(serial_page(b"\0\x83\0\x02AB"), None);
     assert_eq!(
         rotation_page(&[0, 0xb1, 0, 60, 0x1c, 0x20]),
-        Some(Rotation::Spins)
+        Some(Rotation::Spins(7200))
     );
     assert_eq!(
         rotation_page(&[0, 0xb1, 0, 60, 0, 0]),
         Some(Rotation::NotReported)
     );
+}
+
+#[test]
+fn paths_as_udev_names_them() {
+    let captured = Captured::new();
+    let write = |path: &str, text: &str| {
+        let path = captured.0.path().join("sys/devices").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    // Port 1 of its controller, though the fifth of the machine.
+    let ata = "pci0000:00/0000:00:1f.2/ata5";
+    write(&format!("{ata}/ata_port/ata5/port_no"), "1\n");
+    captured.disk(
+        &format!("{ata}/host4/target4:0:0/4:0:0:0/block/sda"),
+        "../../../4:0:0:0",
+        &[("device/vendor", b"ATA     \n")],
+    );
+    let sas = "pci0000:16/0000:16:00.0/0000:18:00.0/host9/port-9:0/expander-9:0/port-9:0:7/end_device-9:0:7";
+    let end = format!("{sas}/sas_device/end_device-9:0:7");
+    write(&format!("{end}/sas_address"), "0x5000c500a1b2c3d5\n");
+    write(&format!("{end}/phy_identifier"), "7\n");
+    write(&format!("{end}/bay_identifier"), "11\n");
+    write(
+        "pci0000:16/0000:16:00.0/0000:18:00.0/host9/port-9:0/expander-9:0/sas_device/expander-9:0/sas_address",
+        "0x500304801ea5e93f\n",
+    );
+    captured.disk(
+        &format!("{sas}/target9:0:7/9:0:7:0/block/sdb"),
+        "../../../9:0:7:0",
+        &[("device/vendor", b"SEAGATE \n")],
+    );
+    // A volume of megaraid_sas, and a disk that it hands through.
+    let raid = "pci0000:3a/0000:3a:00.0/0000:3b:00.0/host12";
+    write(&format!("{raid}/scsi_host/host12/proc_name"), "megaraid_sas\n");
+    captured.disk(
+        &format!("{raid}/target12:2:0/12:2:0:0/block/sdc"),
+        "../../../12:2:0:0",
+        &[("device/model", b"PERC H730P Adp\n")],
+    );
+    captured.disk(
+        &format!("{raid}/target12:0:3/12:0:3:0/block/sdd"),
+        "../../../12:0:3:0",
+        &[("device/model", b"ST1200MM0099\n")],
+    );
+    let usb = "pci0000:00/0000:00:14.0/usb1/1-2/1-2.3/1-2.3:1.0/host6/target6:0:0/6:0:0:0/block/sde";
+    captured.disk(usb, "../../../6:0:0:0", &[]);
+    let vmd = "pci0000:64/0000:64:05.5/pci10000:00/10000:00:02.0/10000:01:00.0/nvme/nvme3/nvme3n1";
+    captured.disk(vmd, "../../nvme3", &[("nsid", b"1\n")]);
+    captured.disk(
+        "pci0000:00/0000:00:05.0/virtio2/block/vda",
+        "../../../virtio2",
+        &[],
+    );
+    // The enclosure's own name for the bay.
+    let bay = captured
+        .0
+        .path()
+        .join("sys/block/sdd/device/enclosure_device:Slot 03");
+    fs::create_dir_all(&bay).unwrap();
+    let disks = captured.collect();
+    let short: Vec<_> = disks
+        .iter()
+        .map(|d| {
+            (
+                d.name.as_str(),
+                d.path.as_deref().unwrap_or("-"),
+                d.bay.as_deref(),
+                d.raid_volume,
+            )
+        })
+        .collect();
+    assert_eq!(
+        short,
+        [
+            ("nvme3n1", "pci-0000:64:05.5-pci-10000:01:00.0-nvme-1", None, None),
+            ("sda", "pci-0000:00:1f.2-ata-1", None, None),
+            (
+                "sdb",
+                "pci-0000:18:00.0-sas-exp0x500304801ea5e93f-phy7-lun-0",
+                Some("Slot 11"),
+                None
+            ),
+            ("sdc", "pci-0000:3b:00.0-scsi-0:2:0:0", None, Some(true)),
+            (
+                "sdd",
+                "pci-0000:3b:00.0-scsi-0:0:3:0",
+                Some("Slot 03"),
+                Some(false)
+            ),
+            ("sde", "pci-0000:00:14.0-usb-0:2.3:1.0-scsi-0:0:0:0", None, None),
+            ("vda", "pci-0000:00:05.0", None, None),
+        ]
+    );
+}
+
+#[test]
+fn volumes_by_driver_channel_and_level() {
+    let at = |channel| {
+        Some(place::Scsi {
+            host: 0,
+            channel,
+            target: 0,
+            lun: 0,
+        })
+    };
+    for (driver, channel, level, model, expected) in [
+        (Some("mpt3sas"), 1, None, "Logical Volume", Some(true)),
+        (Some("mpt3sas"), 0, None, "ST4000NM0023", None),
+        (Some("hpsa"), 0, Some("RAID 1(+0)"), "LOGICAL VOLUME", Some(true)),
+        (Some("hpsa"), 0, Some("N/A"), "EG1200JEHMC", Some(false)),
+        (Some("aacraid"), 0, None, "Volume1", Some(true)),
+        (Some("ahci"), 0, None, "DELLBOSS VD", Some(true)),
+        (Some("ahci"), 0, None, "INTEL SSDSC2KB48", None),
+        (None, 0, None, "QEMU HARDDISK", None),
+    ] {
+        assert_eq!(
+            place::raid_volume(driver, at(channel), level, model),
+            expected,
+            "{driver:?} {model}"
+        );
+    }
 }
 
 #[test]
@@ -277,6 +399,12 @@ fn a_made_up_name_is_no_wwn() {
     ] {
         assert_eq!(wwn(made_up), None, "{made_up}");
     }
+    let made_up = |text: &str| super::identity::made_up(text);
+    assert_eq!(
+        made_up("t10.ATA     QEMU HARDDISK   QM00001\n").as_deref(),
+        Some("t10.ATA     QEMU HARDDISK   QM00001")
+    );
+    assert_eq!(made_up("nvme.0000-00-00-00000000"), None);
     assert_eq!(
         wwn("naa.5000C500A1B2C3D4\n").as_deref(),
         Some("naa.5000c500a1b2c3d4")

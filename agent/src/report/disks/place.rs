@@ -1,0 +1,229 @@
+//! Where a disk sits: the path from its controller, its bay, and whether it is a volume of a RAID controller.
+
+use std::path::{Path, PathBuf};
+
+use super::super::roots::{Roots, attribute, names, number};
+use super::super::{clean, pci};
+
+/// Entries looked at below one controller.
+const ENTRY_LIMIT: usize = 512;
+
+/// A SCSI address in a device path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scsi {
+    pub host: u32,
+    pub channel: u32,
+    pub target: u32,
+    pub lun: u64,
+}
+
+impl Scsi {
+    /// "0:2:1:0" among the parts of the path.
+    pub fn of(path: &Path) -> Option<Scsi> {
+        path.iter().filter_map(|part| part.to_str()).find_map(|part| {
+            let mut numbers = part.split(':').map(|n| n.parse::<u64>().ok());
+            let mut next = || numbers.next().flatten();
+            let (host, channel, target, lun) = (next()?, next()?, next()?, next()?);
+            let small = |n: u64| u32::try_from(n).ok();
+            (part.matches(':').count() == 3).then_some(Scsi {
+                host: small(host)?,
+                channel: small(channel)?,
+                target: small(target)?,
+                lun,
+            })
+        })
+    }
+}
+
+/// The part of the path that ends with the first part that is `prefix` and a number: ".../ata5".
+fn up_to(path: &Path, prefix: &str) -> Option<PathBuf> {
+    path.ancestors()
+        .filter(|p| {
+            let name = p.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            name.strip_prefix(prefix)
+                .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        })
+        .last()
+        .map(Path::to_owned)
+}
+
+/// As udev's path_id builtin names it, without the parts of a partition: "pci-0000:00:1f.2-ata-1". `path` is that of the
+/// block device below sys. None: on no bus that has such names, or the capture does not tell.
+pub(super) fn by_path(roots: &Roots, path: &Path, block: &Path) -> Option<String> {
+    let mut parts = pci_parts(path);
+    if parts.is_empty() {
+        return None;
+    }
+    let name = path.file_name()?.to_str()?;
+    if name.starts_with("nvme") {
+        let id = number(&block.join("nsid")).or_else(|| name.rsplit_once('n')?.1.parse().ok())?;
+        parts.push(format!("nvme-{id}"));
+        return Some(parts.join("-"));
+    }
+    parts.extend(usb_part(path));
+    if let Some(scsi) = Scsi::of(path) {
+        parts.push(scsi_part(roots, path, scsi)?);
+    }
+    Some(parts.join("-"))
+}
+
+/// The lowest function of each unbroken run of functions: below a bridge that makes a bus of its own (VMD) there is
+/// another run.
+fn pci_parts(path: &Path) -> Vec<String> {
+    let mut runs: Vec<String> = Vec::new();
+    let mut before = false;
+    for part in path.iter().filter_map(|part| part.to_str()) {
+        let is_function = pci::is_address(part);
+        if is_function && before {
+            runs.pop();
+        }
+        if is_function {
+            runs.push(format!("pci-{part}"));
+        }
+        before = is_function;
+    }
+    runs
+}
+
+/// "1-2.3:1.0" is "usb-0:2.3:1.0".
+fn usb_part(path: &Path) -> Option<String> {
+    let interface = path.iter().filter_map(|part| part.to_str()).rfind(|part| {
+        let is_word = part
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.' | b':'));
+        is_word && part.contains('-') && part.matches(':').count() == 1
+    })?;
+    Some(format!("usb-0:{}", interface.split_once('-')?.1))
+}
+
+fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
+    if let Some(port) = up_to(path, "ata") {
+        let port_name = port.file_name()?.to_str()?;
+        // The number in the name counts over all controllers; the port's own is here.
+        let number = number(&roots.sys(&port).join("ata_port").join(port_name).join("port_no"))?;
+        return Some(match (scsi.channel, scsi.target) {
+            (0, 0) => format!("ata-{number}"),
+            (0, slave) => format!("ata-{number}.{slave}"),
+            (multiplied, _) => format!("ata-{number}.{multiplied}.0"),
+        });
+    }
+    if let Some(end) = sas_device(roots, path) {
+        let fact = |name: &str| clean::text(&attribute(&end.join(name))?);
+        let address = fact("sas_address")?;
+        return Some(match (fact("phy_identifier"), expander(roots, path)) {
+            (Some(phy), Some(expander)) => format!("sas-exp{expander}-phy{phy}-lun-{}", scsi.lun),
+            (Some(phy), None) => format!("sas-phy{phy}-lun-{}", scsi.lun),
+            (None, _) => format!("sas-{address}-lun-{}", scsi.lun),
+        });
+    }
+    // Hosts are counted from the first one of the same controller.
+    let host = up_to(path, "host")?;
+    let first = names(&roots.sys(host.parent()?))
+        .ok()?
+        .iter()
+        .take(ENTRY_LIMIT)
+        .filter_map(|name| name.strip_prefix("host")?.parse::<u32>().ok())
+        .min()?;
+    Some(format!(
+        "scsi-{}:{}:{}:{}",
+        scsi.host.checked_sub(first)?,
+        scsi.channel,
+        scsi.target,
+        scsi.lun
+    ))
+}
+
+/// The folder of the SAS end device's own attributes.
+fn sas_device(roots: &Roots, path: &Path) -> Option<PathBuf> {
+    let end = path.ancestors().find(|p| {
+        p.file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with("end_device-"))
+    })?;
+    let name = end.file_name()?;
+    let inside = roots.sys(end).join("sas_device").join(name);
+    Some(if inside.exists() {
+        inside
+    } else {
+        roots.sys("class/sas_device").join(name)
+    })
+}
+
+/// The SAS address of the expander right above the end device.
+fn expander(roots: &Roots, path: &Path) -> Option<String> {
+    let above = path.ancestors().find(|p| {
+        p.file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with("expander-"))
+    })?;
+    let name = above.file_name()?;
+    let inside = roots.sys(above).join("sas_device").join(name);
+    let folder = if inside.exists() {
+        inside
+    } else {
+        roots.sys("class/sas_device").join(name)
+    };
+    clean::text(&attribute(&folder.join("sas_address"))?)
+}
+
+/// The bay: an enclosure that the kernel knows (SES) names it, else the SAS controller numbers it.
+pub(super) fn bay(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<String> {
+    let enclosure = names(&block.join("device"))
+        .unwrap_or_default()
+        .into_iter()
+        .find_map(|name| clean::place(name.strip_prefix("enclosure_device:")?));
+    enclosure.or_else(|| {
+        let bay = number(&sas_device(roots, path?)?.join("bay_identifier"))?;
+        Some(format!("Slot {bay:02}"))
+    })
+}
+
+/// The driver of the SCSI host.
+pub(super) fn host_driver(roots: &Roots, path: &Path) -> Option<String> {
+    let host = up_to(path, "host")?;
+    let name = host.file_name()?;
+    clean::text(&attribute(
+        &roots.sys(&host).join("scsi_host").join(name).join("proc_name"),
+    )?)
+}
+
+/// Whether a SCSI disk is a volume. None: nothing says that a RAID controller is in between.
+///
+/// The channels are those of the drivers: megaraid_sas has disks on 0 and 1 and volumes from 2 on
+/// (MEGASAS_MAX_PD_CHANNELS), mpt3sas and mptsas volumes on 1 (RAID_CHANNEL), aacraid volumes on 0
+/// (CONTAINER_CHANNEL). hpsa and smartpqi say the level of each.
+pub(super) fn raid_volume(
+    driver: Option<&str>,
+    scsi: Option<Scsi>,
+    level: Option<&str>,
+    model: &str,
+) -> Option<bool> {
+    let channel = scsi.map(|scsi| scsi.channel);
+    if let Some(level) = level {
+        return Some(level != "N/A");
+    }
+    let by_model = [
+        "LOGICAL VOLUME",
+        "PERC ",
+        "DELLBOSS VD",
+        "MR9",
+        "ServeRAID",
+        "RAID 930",
+        "RAID 530",
+        "Virtual Disk RAID",
+    ]
+    .iter()
+    .any(|name| model.starts_with(name));
+    match (driver, channel) {
+        (Some("megaraid_sas"), Some(channel)) => Some(channel >= 2),
+        (Some("mpt3sas" | "mpt2sas" | "mptsas"), Some(1)) => Some(true),
+        (Some("aacraid"), Some(channel)) => Some(channel == 0),
+        (
+            Some(
+                "arcmsr" | "3w-9xxx" | "3w-sas" | "3w-xxxx" | "ips" | "gdth" | "megaraid" | "stex" | "hptiop",
+            ),
+            _,
+        ) => Some(true),
+        _ => by_model.then_some(true),
+    }
+}

@@ -1,0 +1,112 @@
+//! A disk's own self-test, on demand. It runs in the disk, beside its other work; the report shows how it went.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use inventory_api::report::Transport;
+
+use super::super::Problems;
+use super::super::roots::Roots;
+use super::{Depth, ask};
+
+/// Longest time for a disk to take the order.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// Which self-test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelfTest {
+    /// Some minutes.
+    Short,
+    /// Reads the whole medium: hours.
+    Extended,
+    /// Ends the one that is running.
+    Abort,
+}
+
+/// Why it was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum SelfTestError {
+    /// No whole disk has this name.
+    #[error("{0}: this machine has no disk of that name")]
+    NoDisk(String),
+    /// The disk is not one that has self-tests.
+    #[error("{0}: {1}, it has no self-test that can be started")]
+    NotAble(String, &'static str),
+    /// The disk refused.
+    #[error("{0}: the disk refused the self-test")]
+    Refused(String),
+    /// The disk could not be asked.
+    #[error("{0}: {1}")]
+    Io(String, io::Error),
+}
+
+/// Orders a self-test of the disk with the kernel's name `name` ("sda", "nvme0n1"). Blocking, seconds at most.
+///
+/// # Errors
+/// See [`SelfTestError`].
+pub fn disk_self_test(name: &str, test: SelfTest) -> Result<(), SelfTestError> {
+    let roots = Roots::live();
+    let disks = super::collect(&roots, Depth::Kernel, &mut Problems::new("disks"));
+    let named = || name.to_owned();
+    let disk = disks
+        .into_iter()
+        .find(|disk| disk.name == name)
+        .ok_or_else(|| SelfTestError::NoDisk(named()))?;
+    if disk.raid_volume == Some(true) {
+        return Err(SelfTestError::NotAble(named(), "a volume of a RAID controller"));
+    }
+    let transport = match disk.transport {
+        Some(transport @ (Transport::Sata | Transport::Sas | Transport::Scsi | Transport::Nvme)) => transport,
+        Some(Transport::Virtio) => return Err(SelfTestError::NotAble(named(), "a virtual disk")),
+        _ => return Err(SelfTestError::NotAble(named(), "not a SATA, SAS or NVMe disk")),
+    };
+    let device = roots.dev(name);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::Builder::new()
+        .name("disk-self-test".to_owned())
+        .spawn(move || {
+            let _ = sender.send(order(device, transport, test));
+        })
+        .map_err(|e| SelfTestError::Io(named(), e))?;
+    match receiver.recv_timeout(ANSWER_TIME) {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(SelfTestError::Refused(named())),
+        Ok(Err(e)) => Err(SelfTestError::Io(named(), e)),
+        Err(_) => Err(SelfTestError::Io(
+            named(),
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no answer after {} s", ANSWER_TIME.as_secs()),
+            ),
+        )),
+    }
+}
+
+fn order(device: PathBuf, transport: Transport, test: SelfTest) -> io::Result<bool> {
+    let file = ask::open(&device)?;
+    let choose = |short, extended, abort| match test {
+        SelfTest::Short => short,
+        SelfTest::Extended => extended,
+        SelfTest::Abort => abort,
+    };
+    match transport {
+        // ATA8-ACS table 60.
+        Transport::Sata => ask::ata_self_test(&file, choose(1, 2, 0x7f)),
+        // Device Self-test (NVM Express base 2.0, 5.9), of all namespaces.
+        Transport::Nvme => ask::nvme_command(&file, 0x14, u32::MAX, u32::from(choose(1, 2, 0xf))),
+        // SEND DIAGNOSTIC, self-test code (SPC-6 table 218): background short, background extended, abort.
+        _ => ask::command(&file, &[0x1d, choose(1 << 5, 2 << 5, 4 << 5), 0, 0, 0, 0]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_not_there_is_named() {
+        let said = disk_self_test("sdzzzz", SelfTest::Short).unwrap_err().to_string();
+        assert_eq!(said, "sdzzzz: this machine has no disk of that name");
+    }
+}
