@@ -121,6 +121,13 @@ pub enum Assignment {
         /// What to prove.
         expect: VerifyRequest,
     },
+    /// Do this once and tell what became of it by `POST task`. Nothing of the lifecycle hangs on it.
+    Task {
+        /// Its id.
+        id: u64,
+        /// What to do.
+        task: crate::task::Task,
+    },
     /// Stop: show the message, touch nothing, stay.
     Stop {
         /// A sentence for the console.

@@ -14,10 +14,13 @@ pub mod delivery;
 pub mod deploy;
 pub mod id;
 pub mod image;
+pub mod import;
 pub mod machine;
+pub mod parts;
 pub mod plan;
 pub mod problem;
 pub mod report;
+pub mod task;
 
 pub use id::{Mac, MachineId, PlanId, Sha256Digest, UnixMs};
 pub use problem::Problem;

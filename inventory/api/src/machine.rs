@@ -83,6 +83,18 @@ pub struct MachineDetail {
     pub plan: Option<InstallPlan>,
     /// Newest verification of the installed system.
     pub verification: Option<crate::agent::Verification>,
+    /// What the check expected, and why.
+    #[serde(default)]
+    pub expected_from: Option<crate::delivery::ExpectedFrom>,
+    /// Parts that are also in another machine, bounded.
+    #[serde(default)]
+    pub duplicates: Vec<crate::parts::DuplicatePart>,
+    /// Newest tasks, newest first.
+    #[serde(default)]
+    pub tasks: Vec<crate::task::TaskStatus>,
+    /// Newest notes, newest first.
+    #[serde(default)]
+    pub notes: Vec<crate::task::Note>,
 }
 
 /// One row of a machine's history.

@@ -2,6 +2,7 @@
 
 use inventory_api::agent::{Assignment, RunsOn};
 use inventory_api::plan::{DiskTarget, InstallPlan};
+use inventory_api::task::Task;
 
 use crate::state::{DeployPhase, State};
 use crate::status::status_sentence;
@@ -80,6 +81,14 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
             disks: session.plan.map(|p| vec![disk(p)]).unwrap_or_default(),
         },
         (State::Releasing(_), false) => Assignment::Report {},
+    }
+}
+
+/// A one-shot task takes the place of waiting, and of nothing else.
+pub fn with_task(assignment: Assignment, task: Option<(u64, Task)>) -> Assignment {
+    match (assignment, task) {
+        (Assignment::Wait { .. }, Some((id, task))) => Assignment::Task { id, task },
+        (other, _) => other,
     }
 }
 

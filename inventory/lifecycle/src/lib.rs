@@ -7,12 +7,16 @@
 //! - [`check`]: expected assets against a report.
 //! - [`plan`]: report + image + request -> install plan, or the missing fact.
 //! - [`identity`]: who sent a report: a known machine, a new one, or two that claim one identity.
+//! - [`expectation`]: what is expected of a machine: its place in the rack plan, else what its deployment asks for.
+//! - [`parts`]: the parts of two reports -> what became of each.
 //! - [`policy`]: rules that make "automatic on first boot" real.
 
 pub mod assignment;
 pub mod check;
 pub mod event;
+pub mod expectation;
 pub mod identity;
+pub mod parts;
 pub mod plan;
 pub mod policy;
 pub mod state;

@@ -2,9 +2,12 @@
 //! [`Change`] never fails half-way for another writer.
 
 mod change;
+mod delivery;
 mod documents;
 mod identity;
 mod machines;
+mod parts;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,9 +17,11 @@ use sqlx::sqlite::{
 };
 
 pub use change::Change;
+pub use delivery::{CheckRow, NameRow, Written};
 pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
 pub use machines::{HistoryRow, Identity, MachineRow};
+pub use parts::OtherPlace;
 
 /// Reports that are kept whole for each machine.
 pub const KEPT_REPORTS: i64 = 10;

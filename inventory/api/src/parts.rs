@@ -1,0 +1,153 @@
+//! Parts and their lives: `GET /v1/parts/{serial}`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{MachineId, UnixMs};
+
+/// What kind of thing a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartKind {
+    /// The chassis.
+    Chassis,
+    /// The base board.
+    Board,
+    /// A processor.
+    Cpu,
+    /// A memory module.
+    Dimm,
+    /// A disk.
+    Disk,
+    /// A network port; its serial is its permanent MAC.
+    Nic,
+    /// A GPU or another accelerator.
+    Gpu,
+    /// A power supply.
+    Psu,
+    /// A newer server said something else.
+    #[serde(other)]
+    Unknown,
+}
+
+impl PartKind {
+    /// The word, as on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            PartKind::Chassis => "chassis",
+            PartKind::Board => "board",
+            PartKind::Cpu => "cpu",
+            PartKind::Dimm => "dimm",
+            PartKind::Disk => "disk",
+            PartKind::Nic => "nic",
+            PartKind::Gpu => "gpu",
+            PartKind::Psu => "psu",
+            PartKind::Unknown => "unknown",
+        }
+    }
+
+    /// Whether it can be changed while the machine runs.
+    pub fn hot_pluggable(self) -> bool {
+        matches!(self, PartKind::Disk | PartKind::Psu)
+    }
+}
+
+/// One part that has a serial number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartLife {
+    /// What it is.
+    pub kind: PartKind,
+    /// Serial number as the machine wrote it; of a NIC its permanent MAC.
+    pub serial: String,
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// Part number or model.
+    pub model: Option<String>,
+    /// Where it is by the newest reports; two entries: the same serial number is seen in two machines.
+    pub seen_in: Vec<PartPlace>,
+    /// It is in two machines at once: one of them, or the serial number, is not genuine.
+    pub duplicate: bool,
+    /// What happened to it, newest first, bounded.
+    pub events: Vec<PartEvent>,
+}
+
+/// Where a part is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartPlace {
+    /// The machine.
+    pub machine: MachineId,
+    /// Slot, bay or port.
+    pub place: String,
+    /// Since when it is there without interruption.
+    pub since: UnixMs,
+    /// The newest report that showed it there.
+    pub seen_at: UnixMs,
+}
+
+/// One event of a part's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartEvent {
+    /// When the report came that showed it.
+    pub at: UnixMs,
+    /// The machine.
+    pub machine: MachineId,
+    /// What happened.
+    pub what: PartEventKind,
+    /// Where it is now, or was when it was removed.
+    pub place: String,
+    /// Where it was before, when it moved inside its machine.
+    #[serde(default)]
+    pub from_place: Option<String>,
+    /// The machine it was last seen in, when that was another one.
+    #[serde(default)]
+    pub from_machine: Option<MachineId>,
+    /// Nonce of the report that showed it.
+    pub report: String,
+}
+
+/// What happened to a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartEventKind {
+    /// Seen in this machine for the first time.
+    Installed,
+    /// In another slot of the same machine.
+    Moved,
+    /// No longer in this machine.
+    Removed,
+    /// Back in a machine that it had been removed from.
+    Returned,
+    /// Seen while it was also in another machine.
+    Duplicate,
+    /// A newer server said something else.
+    #[serde(other)]
+    Unknown,
+}
+
+impl PartEventKind {
+    /// The word, as on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            PartEventKind::Installed => "installed",
+            PartEventKind::Moved => "moved",
+            PartEventKind::Removed => "removed",
+            PartEventKind::Returned => "returned",
+            PartEventKind::Duplicate => "duplicate",
+            PartEventKind::Unknown => "unknown",
+        }
+    }
+}
+
+/// A part of this machine that is also in another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DuplicatePart {
+    /// What it is.
+    pub kind: PartKind,
+    /// Serial number.
+    pub serial: String,
+    /// Where it is in this machine.
+    pub place: String,
+    /// The other machine.
+    pub other: MachineId,
+    /// Where it is there.
+    pub other_place: String,
+}

@@ -1,0 +1,149 @@
+//! One-shot tasks for an agent that runs: they come with the assignment, change no lifecycle state and have a result.
+//!
+//! `POST /agent/v1/task` tells what became of one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UnixMs;
+
+/// What an agent shall do once. An agent that does not know it says so and does nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Task {
+    /// Collect a report and send it.
+    Recheck {},
+    /// Switch on the locate LED through the machine's own BMC, for this long; 0 switches it off.
+    Identify {
+        /// Seconds, at most 255 (IPMI's limit for one command).
+        seconds: u8,
+    },
+    /// Load the machine and watch it. Only in the mini-os.
+    BurnIn {
+        /// What and how long.
+        order: BurnInOrder,
+    },
+}
+
+impl Task {
+    /// The word, as on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Task::Recheck {} => "recheck",
+            Task::Identify { .. } => "identify",
+            Task::BurnIn { .. } => "burn-in",
+        }
+    }
+}
+
+/// A burn-in as it is ordered. Disks are only read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BurnInOrder {
+    /// Seconds of load on every processor; 0: left out.
+    pub cpu_seconds: u64,
+    /// Seconds of writing and reading back free memory; 0: left out.
+    pub memory_seconds: u64,
+    /// Seconds of reading each disk; 0: left out.
+    pub disk_seconds: u64,
+    /// A sensor hotter than this (degrees Celsius) fails it; absent: what each chip calls critical.
+    pub max_celsius: Option<u32>,
+    /// A disk slower than this on average (MB/s) fails it.
+    pub min_disk_mb_s: Option<u32>,
+}
+
+impl Default for BurnInOrder {
+    fn default() -> BurnInOrder {
+        BurnInOrder {
+            cpu_seconds: 600,
+            memory_seconds: 600,
+            disk_seconds: 120,
+            max_celsius: None,
+            min_disk_mb_s: None,
+        }
+    }
+}
+
+/// `POST /agent/v1/task`: what became of a task. The answer is a [`crate::agent::Permission`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// The task's id.
+    pub id: u64,
+    /// What became of it.
+    pub outcome: TaskOutcome,
+}
+
+/// What became of a task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum TaskOutcome {
+    /// It is under way.
+    Running {
+        /// 0 to 100.
+        percent: u8,
+        /// What it does now, in words.
+        doing: String,
+    },
+    /// It is done.
+    Done {
+        /// What came of it, in a sentence.
+        detail: String,
+        /// Figures of a burn-in, to be compared among siblings.
+        #[serde(default)]
+        figures: Vec<Figure>,
+    },
+    /// It could not be done, or what it tests failed.
+    Failed {
+        /// Stable short code, e.g. "no-bmc", "too-hot".
+        code: String,
+        /// What was tried, on what, what came back.
+        detail: String,
+        /// Figures of a burn-in.
+        #[serde(default)]
+        figures: Vec<Figure>,
+    },
+    /// A newer agent said something else.
+    #[serde(other)]
+    Unknown,
+}
+
+/// One measured figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What, e.g. "disk nvme0n1 read" or "memory copy".
+    pub name: String,
+    /// How much.
+    pub value: f64,
+    /// In which unit, e.g. "MB/s", "C", "errors".
+    pub unit: String,
+}
+
+/// A task as API and page show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskStatus {
+    /// Id.
+    pub id: u64,
+    /// What.
+    pub task: Task,
+    /// Who asked.
+    pub actor: String,
+    /// When.
+    pub asked_at: UnixMs,
+    /// When the last word on it came.
+    pub changed_at: UnixMs,
+    /// The last word on it; absent: the agent has not taken it yet.
+    pub outcome: Option<TaskOutcome>,
+    /// It was given up: the agent did not take it in time.
+    #[serde(default)]
+    pub expired: bool,
+}
+
+/// A note that somebody left at a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When.
+    pub at: UnixMs,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub text: String,
+}

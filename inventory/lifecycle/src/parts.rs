@@ -1,0 +1,247 @@
+//! The parts of a report that can be told from all others of their kind, and what became of them since the report before.
+
+use std::collections::{BTreeMap, HashSet};
+
+use inventory_api::UnixMs;
+use inventory_api::parts::PartKind;
+use inventory_api::report::{AssetReport, Transport};
+
+use crate::identity::counts_as_serial;
+
+/// Parts of one machine that are followed. The largest real machines have some hundred.
+pub const MAX_PARTS: usize = 2048;
+
+/// One part in a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What tells it from all others: kind, part number and serial, in lower case. Makers number their parts
+    /// independently, so the serial number alone does not do.
+    pub key: String,
+    /// What it is.
+    pub kind: PartKind,
+    /// Serial number as reported.
+    pub serial: String,
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// Part number or model.
+    pub model: Option<String>,
+    /// Slot, bay or port.
+    pub place: String,
+}
+
+/// A part that a machine had by its report before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// [`Part::key`].
+    pub key: String,
+    /// What it is.
+    pub kind: PartKind,
+    /// Where it was.
+    pub place: String,
+}
+
+/// What became of a part since the report before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// It is in the machine and was not.
+    Arrived(&'a Part),
+    /// It is in another place of the machine.
+    Moved {
+        /// The part.
+        part: &'a Part,
+        /// Where it was.
+        from: &'a str,
+    },
+    /// It is no longer in the machine.
+    Removed(&'a Held),
+}
+
+/// The parts of a report that have a serial number worth the name, bounded by [`MAX_PARTS`]. A serial number that
+/// several slots of one machine show is none; a disk that is seen over several paths is one disk.
+pub fn parts(report: &AssetReport) -> Vec<Part> {
+    let mut found = Found::default();
+    if let Some(c) = &report.chassis {
+        found.add(PartKind::Chassis, &c.serial, &c.manufacturer, &c.kind, "chassis");
+    }
+    if let Some(b) = &report.board {
+        found.add(PartKind::Board, &b.serial, &b.manufacturer, &b.product, "board");
+    }
+    for p in report.cpu.iter().flat_map(|c| &c.processors).take(MAX_PARTS) {
+        let place = p.socket.as_deref().unwrap_or("socket");
+        let model = p.part.clone().or_else(|| p.model.clone());
+        found.add(PartKind::Cpu, &p.serial, &p.manufacturer, &model, place);
+    }
+    for s in report.memory.slots.iter().take(MAX_PARTS) {
+        if s.populated == Some(false) {
+            continue;
+        }
+        let place = match (&s.slot, &s.bank) {
+            (Some(slot), Some(bank)) => format!("{slot} ({bank})"),
+            (Some(one), None) | (None, Some(one)) => one.clone(),
+            (None, None) => "memory".to_owned(),
+        };
+        found.add(PartKind::Dimm, &s.serial, &s.manufacturer, &s.part, &place);
+    }
+    for d in report.disks.iter().take(MAX_PARTS) {
+        // A stick or virtual medium is no part; a RAID volume is made of parts.
+        if d.removable == Some(true) || d.raid_volume == Some(true) || d.transport == Some(Transport::Usb) {
+            continue;
+        }
+        let place = d.bay.as_ref().or(d.path.as_ref()).unwrap_or(&d.name);
+        found.add(PartKind::Disk, &d.serial, &None, &d.model, place);
+    }
+    for n in report.nics.iter().take(MAX_PARTS) {
+        // Of a card's own MAC only: USB and BMC-internal interfaces share theirs.
+        let Some(mac) = n.permanent_mac.filter(|m| !m.is_junk() && n.pci.is_some()) else {
+            continue;
+        };
+        let place = match (&n.slot, &n.port) {
+            (Some(slot), Some(port)) => format!("{slot} {port}"),
+            (Some(slot), None) => slot.clone(),
+            (None, _) => n.pci.clone().unwrap_or_else(|| n.name.clone()),
+        };
+        // A MAC is unique by itself; the PCI id may be read one time and not another.
+        found.put(PartKind::Nic, &mac.to_string(), &None, &n.pci_id, "", &place);
+    }
+    for g in report.gpus.iter().take(MAX_PARTS) {
+        let model = g.name.clone().or_else(|| g.pci_id.clone());
+        found.add(PartKind::Gpu, &g.serial, &None, &model, &g.pci);
+    }
+    for p in report.power_supplies.iter().take(MAX_PARTS) {
+        if p.present == Some(false) {
+            continue;
+        }
+        let place = p.location.as_ref().or(p.name.as_ref()).map_or("power supply", String::as_str);
+        found.add(PartKind::Psu, &p.serial, &p.manufacturer, &p.part, place);
+    }
+    found.parts()
+}
+
+#[derive(Default)]
+struct Found {
+    by_key: BTreeMap<String, Part>,
+    shared: HashSet<String>,
+    order: Vec<String>,
+}
+
+impl Found {
+    fn add(
+        &mut self,
+        kind: PartKind,
+        serial: &Option<String>,
+        manufacturer: &Option<String>,
+        model: &Option<String>,
+        place: &str,
+    ) {
+        if let Some(serial) = serial.as_deref().filter(|s| counts_as_serial(s)) {
+            let told = model.as_deref().unwrap_or_default();
+            self.put(kind, serial, manufacturer, model, told, place);
+        }
+    }
+
+    fn put(
+        &mut self,
+        kind: PartKind,
+        serial: &str,
+        manufacturer: &Option<String>,
+        model: &Option<String>,
+        told: &str,
+        place: &str,
+    ) {
+        let short = |text: &str| text.trim().chars().take(128).collect::<String>();
+        let key = format!(
+            "{}/{}/{}",
+            kind.name(),
+            short(told).to_lowercase(),
+            short(serial).to_lowercase()
+        );
+        if self.by_key.contains_key(&key) {
+            // Two paths lead to one disk; two slots that name one module name none.
+            if kind != PartKind::Disk {
+                self.shared.insert(key);
+            }
+            return;
+        }
+        self.order.push(key.clone());
+        self.by_key.insert(
+            key.clone(),
+            Part {
+                key,
+                kind,
+                serial: short(serial),
+                manufacturer: manufacturer.as_deref().map(short),
+                model: model.as_deref().map(short),
+                place: short(place),
+            },
+        );
+    }
+
+    fn parts(mut self) -> Vec<Part> {
+        let shared = self.shared;
+        self.order
+            .iter()
+            .filter(|key| !shared.contains(*key))
+            .filter_map(|key| self.by_key.remove(key))
+            .take(MAX_PARTS)
+            .collect()
+    }
+}
+
+/// The kinds of parts that this report can say nothing about, because what collects them failed: that such a part is
+/// not in it does not mean that it was removed.
+pub fn not_looked_at(report: &AssetReport) -> Vec<PartKind> {
+    use PartKind::{Board, Chassis, Cpu, Dimm, Disk, Gpu, Nic, Psu};
+    let failed = |name: &str| report.problems.iter().any(|p| p.collector == name);
+    let no_table = report.system.is_none() && report.board.is_none() && report.memory.slots.is_empty();
+    let mut kinds = Vec::new();
+    if no_table || failed("smbios") {
+        kinds.extend([Chassis, Board, Cpu, Dimm, Psu]);
+    }
+    if failed("disks") {
+        kinds.push(Disk);
+    }
+    if failed("nics") {
+        kinds.push(Nic);
+    }
+    if failed("gpu") || failed("gpus") || failed("pci") {
+        kinds.push(Gpu);
+    }
+    kinds
+}
+
+/// What became of the parts of a machine: removals first, then moves and arrivals in the report's order. `blind`: see
+/// [`not_looked_at`].
+pub fn diff<'a>(before: &'a [Held], now: &'a [Part], blind: &[PartKind]) -> Vec<Change<'a>> {
+    let had: BTreeMap<&str, &Held> = before.iter().map(|h| (h.key.as_str(), h)).collect();
+    let have: HashSet<&str> = now.iter().map(|p| p.key.as_str()).collect();
+    let removed = before
+        .iter()
+        .filter(|h| !have.contains(h.key.as_str()) && !blind.contains(&h.kind))
+        .map(Change::Removed);
+    let others = now.iter().filter_map(|part| match had.get(part.key.as_str()) {
+        None => Some(Change::Arrived(part)),
+        Some(held) if held.place != part.place => Some(Change::Moved {
+            part,
+            from: &held.place,
+        }),
+        Some(_) => None,
+    });
+    removed.chain(others).collect()
+}
+
+/// A stretch of time in which a machine showed a part without interruption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first report of it.
+    pub since: UnixMs,
+    /// The newest report of it, or the newest moment at which it cannot have been taken out.
+    pub until: UnixMs,
+}
+
+/// Whether two machines showed a part at once. One after the other is a part that moved.
+pub fn at_once(a: Stretch, b: Stretch) -> bool {
+    a.since.max(b.since) <= a.until.min(b.until)
+}
+
+#[cfg(test)]
+mod tests;

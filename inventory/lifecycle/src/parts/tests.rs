@@ -1,0 +1,172 @@
+use inventory_api::Mac;
+use inventory_api::report::{
+    BoardFacts, ChassisFacts, CollectorProblem, DiskFacts, MemorySlot, NicFacts, PowerSupply, SystemFacts,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+fn dimm(slot: &str, serial: &str) -> MemorySlot {
+    MemorySlot {
+        slot: Some(slot.into()),
+        populated: Some(true),
+        part: Some("MTA36ASF8G72PZ-3G2".into()),
+        serial: Some(serial.into()),
+        ..MemorySlot::default()
+    }
+}
+
+fn disk(name: &str, serial: &str) -> DiskFacts {
+    DiskFacts {
+        name: name.into(),
+        serial: Some(serial.into()),
+        model: Some("SAMSUNG MZ7".into()),
+        ..DiskFacts::default()
+    }
+}
+
+fn report(dimms: &[MemorySlot], disks: &[DiskFacts]) -> AssetReport {
+    let mut report = AssetReport {
+        system: Some(SystemFacts::default()),
+        disks: disks.to_vec(),
+        ..AssetReport::default()
+    };
+    report.memory.slots = dimms.to_vec();
+    report
+}
+
+fn held(report: &AssetReport) -> Vec<Held> {
+    let parts = parts(report);
+    parts
+        .into_iter()
+        .map(|p| Held {
+            key: p.key,
+            kind: p.kind,
+            place: p.place,
+        })
+        .collect()
+}
+
+fn words(before: &AssetReport, after: &AssetReport) -> Vec<String> {
+    let (before, blind) = (held(before), not_looked_at(after));
+    diff(&before, &parts(after), &blind)
+        .iter()
+        .map(|c| match c {
+            Change::Arrived(p) => format!("+{} {}", p.serial, p.place),
+            Change::Moved { part, from } => format!("{} {from}>{}", part.serial, part.place),
+            Change::Removed(h) => format!("-{}", h.place),
+        })
+        .collect()
+}
+
+#[test]
+fn installed_moved_and_removed() {
+    let before = report(&[dimm("A1", "AA01"), dimm("A2", "AA02")], &[disk("sda", "S001")]);
+    let after = report(&[dimm("A1", "AA02"), dimm("A3", "AA03")], &[disk("sda", "S001")]);
+    assert_eq!(words(&AssetReport::default(), &before), ["+AA01 A1", "+AA02 A2", "+S001 sda"]);
+    assert_eq!(words(&before, &after), ["-A1", "AA02 A2>A1", "+AA03 A3"]);
+    assert!(words(&before, &before).is_empty());
+}
+
+#[test]
+fn what_was_not_looked_at_was_not_removed() {
+    let before = report(&[dimm("A1", "AA01")], &[disk("sda", "S001")]);
+    let mut after = report(&[], &[]);
+    after.problems = vec![CollectorProblem {
+        collector: "disks".into(),
+        detail: "no".into(),
+    }];
+    assert_eq!(words(&before, &after), ["-A1"]);
+    after.system = None;
+    assert!(words(&before, &after).is_empty(), "no SMBIOS table was read at all");
+}
+
+#[test]
+fn junk_makes_no_part() {
+    for junk in [
+        "", "  ", "0", "00000000", "FFFFFFFF", "................", "To Be Filled By O.E.M.", "Default string",
+        "Not Specified", "0123456789", "123456789", "N/A", "System Serial Number", "None", "1234567890",
+    ] {
+        assert!(parts(&report(&[dimm("A1", junk)], &[])).is_empty(), "{junk:?}");
+    }
+}
+
+#[test]
+fn a_number_that_several_slots_show_is_none_but_two_paths_are_one_disk() {
+    let r = report(
+        &[dimm("A1", "SAME99"), dimm("A2", "SAME99"), dimm("A3", "OWN777")],
+        &[disk("sda", "S001"), disk("sdb", "S001")],
+    );
+    let serials: Vec<_> = parts(&r).into_iter().map(|p| (p.serial, p.place)).collect();
+    assert_eq!(serials, [("OWN777".into(), "A3".into()), ("S001".into(), "sda".into())]);
+}
+
+#[test]
+fn every_kind_of_part_is_followed_and_media_are_not() {
+    let mut r = report(&[dimm("A1", "AA01")], &[disk("sda", "S001"), disk("sdb", "STICK1"), disk("sdc", "VOL001")]);
+    r.disks[1].removable = Some(true);
+    r.disks[2].raid_volume = Some(true);
+    r.board = Some(BoardFacts { serial: Some("BOARD7".into()), ..BoardFacts::default() });
+    r.chassis = Some(ChassisFacts { serial: Some("CHAS77".into()), ..ChassisFacts::default() });
+    r.power_supplies = vec![
+        PowerSupply { location: Some("PSU1".into()), serial: Some("PSU001".into()), ..PowerSupply::default() },
+        PowerSupply { location: Some("PSU2".into()), serial: Some("PSU002".into()), present: Some(false), ..PowerSupply::default() },
+    ];
+    let nic = |mac: [u8; 6], pci: Option<&str>| NicFacts {
+        name: "eth".into(),
+        permanent_mac: Some(Mac(mac)),
+        pci: pci.map(str::to_owned),
+        ..NicFacts::default()
+    };
+    r.nics = vec![nic([0, 0x1b, 1, 2, 3, 4], Some("0000:01:00.0")), nic([0, 0x1b, 1, 2, 3, 5], None)];
+    let kinds: Vec<_> = parts(&r).iter().map(|p| (p.kind, p.serial.clone())).collect();
+    assert_eq!(
+        kinds,
+        [
+            (PartKind::Chassis, "CHAS77".into()),
+            (PartKind::Board, "BOARD7".into()),
+            (PartKind::Dimm, "AA01".into()),
+            (PartKind::Disk, "S001".into()),
+            (PartKind::Nic, "00:1b:01:02:03:04".into()),
+            (PartKind::Psu, "PSU001".into()),
+        ]
+    );
+}
+
+#[test]
+fn two_machines_at_once_is_not_one_after_the_other() {
+    let s = |since, until| Stretch { since: UnixMs(since), until: UnixMs(until) };
+    assert!(!at_once(s(1, 1), s(2, 2)));
+    assert!(at_once(s(1, 3), s(2, 2)));
+    assert!(at_once(s(2, 2), s(1, 3)));
+    assert!(!at_once(s(5, 9), s(1, 3)));
+}
+
+proptest! {
+    /// Applying the changes to what was gives what is.
+    #[test]
+    fn changes_lead_from_one_report_to_the_next(
+        before in proptest::collection::btree_map("[a-f]", 0u8..6, 0..6),
+        after in proptest::collection::btree_map("[a-f]", 0u8..6, 0..6),
+    ) {
+        let build = |m: &BTreeMap<String, u8>| {
+            let dimms: Vec<_> = m.iter().map(|(s, slot)| dimm(&format!("A{slot}"), &format!("{s}X7Q2"))).collect();
+            report(&dimms, &[])
+        };
+        let (b, a) = (build(&before), build(&after));
+        let (had, have) = (held(&b), parts(&a));
+        let mut place: BTreeMap<String, String> = had.iter().map(|h| (h.key.clone(), h.place.clone())).collect();
+        for change in diff(&had, &have, &[]) {
+            match change {
+                Change::Arrived(p) => prop_assert!(place.insert(p.key.clone(), p.place.clone()).is_none()),
+                Change::Moved { part, from } => {
+                    let old = place.insert(part.key.clone(), part.place.clone());
+                    prop_assert_eq!(old.as_deref(), Some(from));
+                }
+                Change::Removed(h) => prop_assert!(place.remove(&h.key).is_some()),
+            }
+        }
+        let now: BTreeMap<String, String> = have.iter().map(|p| (p.key.clone(), p.place.clone())).collect();
+        prop_assert_eq!(place, now);
+    }
+}
