@@ -9,6 +9,8 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod deadlines;
+pub mod export;
+pub mod import;
 pub mod problem;
 pub mod redact;
 pub mod secret;

@@ -12,7 +12,9 @@
 //! - [`policy`]: rules that make "automatic on first boot" real.
 
 pub mod assignment;
+pub mod bounds;
 pub mod check;
+pub mod delivery;
 pub mod event;
 pub mod expectation;
 pub mod identity;

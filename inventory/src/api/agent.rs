@@ -13,6 +13,7 @@ use inventory_api::agent::{
     AssignmentResponse, ClaimRequest, ClaimResponse, Permission, Progress, ReportRequest, ReportResponse,
     StepReport, Verification,
 };
+use inventory_api::task::TaskReport;
 use inventory_api::{MachineId, Sha256Digest};
 use serde::Deserialize;
 use tower::ServiceExt as _;
@@ -40,6 +41,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/agent/v1/step", post(step))
         .route("/agent/v1/progress", post(progress))
         .route("/agent/v1/verification", post(verification))
+        .route("/agent/v1/task", post(task))
         .route("/agent/v1/images/{digest}", get(image))
         .with_state(service)
 }
@@ -171,6 +173,17 @@ async fn verification(
     let (_, verification) = body::read::<Verification>(request, VERIFICATION_BYTES).await?;
     to_the_end(async move { service.verification(&id, verification).await }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn task(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<Json<Permission>, ApiError> {
+    let (_, report) = body::read::<TaskReport>(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.task_report(&id, report).await })
+        .await
+        .map(Json)
 }
 
 async fn image(

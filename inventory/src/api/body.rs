@@ -13,6 +13,20 @@ const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// Reads a JSON body of at most `limit` bytes. Returns the bytes too.
 pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result<(Bytes, T), ApiError> {
+    let bytes = whole(request, limit).await?;
+    let value = serde_json::from_slice(&bytes).map_err(|e| {
+        problem(
+            400,
+            "bad-json",
+            "Body not usable",
+            format!("the body is not what it should be: {e}"),
+        )
+    })?;
+    Ok((bytes, value))
+}
+
+/// Reads a body of at most `limit` bytes.
+pub async fn whole(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let too_large = || {
         problem(
             413,
@@ -47,13 +61,5 @@ pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result
                 problem(400, "body-cut", "Body cut off", "the body did not come whole")
             }
         })?;
-    let value = serde_json::from_slice(&bytes).map_err(|e| {
-        problem(
-            400,
-            "bad-json",
-            "Body not usable",
-            format!("the body is not what it should be: {e}"),
-        )
-    })?;
-    Ok((bytes, value))
+    Ok(bytes)
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod body;
+mod delivery;
 mod events;
 mod user;
 
@@ -13,5 +14,7 @@ use crate::service::Service;
 
 /// Both APIs; paths that are in neither are left to whom this is merged with.
 pub fn router(service: Arc<Service>) -> Router {
-    agent::router(service.clone()).merge(user::router(service))
+    agent::router(service.clone())
+        .merge(delivery::router(service.clone()))
+        .merge(user::router(service))
 }

@@ -16,7 +16,7 @@ use inventory_api::plan::InstallPlan;
 use inventory_api::{Mac, Problem};
 use serde::Deserialize;
 
-use super::{body, events};
+use super::{body, delivery, events};
 use crate::problem::{ApiError, internal, problem};
 use crate::service::{Actor, Service, Verb};
 
@@ -32,7 +32,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/machines/{key}/plan", get(plan))
         .route("/v1/machines/{key}/{verb}", post(verb))
         .route("/v1/images", get(images))
-        .route("/v1/profiles", get(profiles))
+        .route("/v1/profiles", get(profiles).post(delivery::profiles))
         .route("/v1/journey/{mac}", get(journey))
         .route("/v1/events", get(events::stream))
         .with_state(service)
@@ -73,7 +73,7 @@ impl FromRequestParts<Arc<Service>> for User {
     }
 }
 
-type Answer<T> = Result<Json<T>, ApiError>;
+pub(super) type Answer<T> = Result<Json<T>, ApiError>;
 
 async fn health() -> Json<serde_json::Value> {
     Json(serde_json::json!({ "ok": true }))
@@ -166,7 +166,7 @@ async fn verb(
 }
 
 /// Runs to its end even when the client goes.
-async fn to_the_end<T: Send + 'static>(
+pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, ApiError> {
     Ok(tokio::spawn(work).await.map_err(|e| internal(&e))??)

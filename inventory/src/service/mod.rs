@@ -1,10 +1,13 @@
 //! What API, page and boot service ask for. Every method answers with a wire type or a [`Problem`].
 
 mod agent;
+mod delivery;
 mod diagnosis;
 mod orders;
+mod parts;
 mod planning;
 mod progress;
+mod tasks;
 mod verb;
 
 use std::sync::Arc;
@@ -57,7 +60,7 @@ impl Service {
         Ok(machines)
     }
 
-    /// One machine, by id, MAC or serial number.
+    /// One machine, by id, MAC, serial number or asset tag.
     pub async fn machine(&self, key: &str) -> Result<MachineDetail, Problem> {
         let row = self.find(key).await?;
         let store = &self.core.store;
@@ -67,13 +70,19 @@ impl Service {
             Some(plan) => store.plan_by_id(plan).await.map_err(of_store)?,
             None => None,
         };
+        let duplicates = self.duplicate_parts(&id).await?;
+        let check = store.check(&id).await.map_err(of_store)?;
         Ok(MachineDetail {
             machine: self.summary(row).await?,
             reported_at: stored.as_ref().map(|s| s.at),
             report: stored.map(|s| s.report),
-            check: store.check(&id).await.map_err(of_store)?,
+            check: parts::with_duplicates(check, &duplicates),
             plan: plan.map(redact::plan),
             verification: store.verification(&id).await.map_err(of_store)?,
+            expected_from: store.expected_from(&id).await.map_err(of_store)?,
+            duplicates,
+            tasks: self.newest_tasks(&id).await?,
+            notes: store.notes(&id, 20).await.map_err(of_store)?,
         })
     }
 
@@ -156,7 +165,7 @@ impl Service {
         self.core.memory.changes()
     }
 
-    /// A machine by id, MAC or serial number.
+    /// A machine by id, MAC, serial number or asset tag.
     async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
         let store = &self.core.store;
         if let Ok(id) = key.parse::<MachineId>()
@@ -169,7 +178,10 @@ impl Service {
         {
             return self.row(&id).await;
         }
-        let by_serial = store.machines_of_serial(key).await.map_err(of_store)?;
+        let mut by_serial = store.machines_of_serial(key).await.map_err(of_store)?;
+        if by_serial.is_empty() {
+            by_serial = store.machines_named(key).await.map_err(of_store)?;
+        }
         match by_serial.as_slice() {
             [id] => self.row(id).await,
             [] => Err(no_machine(key)),

@@ -59,12 +59,9 @@ impl Service {
                     format!("machine {} has not reported yet: commission it first", machine.id),
                 )
             })?;
-        let check = request
-            .expected
-            .as_ref()
-            .map(|expected| lifecycle::check(&expected.clone().into(), &report));
+        let check = self.check_report(&report, request.expected.as_ref()).await?;
         if let Some(check) = &check {
-            planning::refuse_failed(check)?;
+            planning::refuse_failed(&check.result)?;
         }
         let plan = planning::make_plan(&self.core, &machine.id, &report, &request, now).await?;
         let event = Event::Deploy {
@@ -96,7 +93,7 @@ impl Service {
             .map_err(of_store)?;
         if let Some(check) = &check {
             change
-                .put_check(&machine.id, check, now)
+                .put_check_of(&machine.id, &check.result, &check.from, now)
                 .await
                 .map_err(of_store)?;
         }

@@ -13,10 +13,13 @@ pub const KEPT_TASKS: i64 = 100;
 pub const KEPT_NOTES: i64 = 200;
 
 impl Store {
-    /// The oldest task that the agent shall still do or does.
-    pub async fn open_task(&self, id: &MachineId) -> Result<Option<TaskStatus>, StoreError> {
-        let row = sqlx::query("SELECT * FROM tasks WHERE machine = $1 AND open = 1 ORDER BY id LIMIT 1")
+    /// The oldest task that the agent shall still do or does, and that something was heard of since a moment.
+    pub async fn open_task(&self, id: &MachineId, since: UnixMs) -> Result<Option<TaskStatus>, StoreError> {
+        let row = sqlx::query(
+            "SELECT * FROM tasks WHERE machine = $1 AND open = 1 AND changed_at >= $2 ORDER BY id LIMIT 1",
+        )
             .bind(id.as_str())
+            .bind(since.0)
             .fetch_optional(&self.read)
             .await?;
         row.as_ref().map(task).transpose()
@@ -113,16 +116,6 @@ impl Change {
             .bind(i64::try_from(number).unwrap_or(-1))
             .bind(to_json("task outcome", outcome)?)
             .bind(i64::from(open))
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    /// Gives a task up.
-    pub async fn expire_task(&mut self, number: u64, at: UnixMs) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tasks SET open = 0, expired = 1, changed_at = $2 WHERE id = $1 AND open = 1")
-            .bind(i64::try_from(number).unwrap_or(-1))
             .bind(at.0)
             .execute(self.connection())
             .await?;

@@ -55,7 +55,7 @@ impl Service {
         }
     }
 
-    async fn assignment_now(&self, id: &MachineId) -> Result<AssignmentResponse, Problem> {
+    pub(in crate::service) async fn assignment_now(&self, id: &MachineId) -> Result<AssignmentResponse, Problem> {
         let row = self.row(id).await?;
         let plan = match row.state.plan() {
             Some(plan) => self.core.store.plan_by_id(plan).await.map_err(of_store)?,
@@ -69,6 +69,7 @@ impl Service {
                 plan: plan.as_ref(),
             },
         );
+        let assignment = self.with_task(id, assignment).await?;
         // The number is the assignment's own digest: it survives a restart and changes when and only when it does.
         let text = serde_json::to_vec(&assignment).map_err(|e| internal(&e))?;
         let mut first = [0; 8];

@@ -1,7 +1,7 @@
 //! Reports, and what they lead to.
 
 use inventory_api::agent::{ReportRequest, ReportResponse, RunsOn};
-use inventory_api::check::{CheckResult, Verdict};
+use inventory_api::check::Verdict;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::AGENT;
 use crate::advance::{AdvanceError, advance_in, after_commit};
 use crate::problem::{of_advance, of_store, problem};
+use crate::service::delivery::Checked;
 use crate::service::{Service, planning};
 use crate::store::{Identity, MachineRow};
 
@@ -20,9 +21,9 @@ use crate::store::{Identity, MachineRow};
 const MAX_MACS: usize = 64;
 
 /// What the report of a machine in the mini-os leads to.
-struct Checked {
+struct Decided {
     event: Event,
-    check: Option<CheckResult>,
+    check: Option<Checked>,
     order: Option<(InstallPlan, DeployRequest)>,
 }
 
@@ -44,10 +45,11 @@ impl Service {
             ));
         }
         let digest = Sha256::digest(body);
+        let report = &lifecycle::bounds::bounded(&sent.report);
         // Deciding needs the images, which are not asked inside a transaction: if the state moved meanwhile, again.
         for _ in 0..5 {
             let row = self.row(id).await?;
-            let decided = self.decide_report(&row, sent).await?;
+            let decided = self.decide_report(&row, sent, report).await?;
             let mut change = self.core.store.begin().await.map_err(of_store)?;
             if let Some(before) = change
                 .report_with_nonce(id, &sent.nonce)
@@ -77,21 +79,22 @@ impl Service {
                 }
                 Err(error) => return Err(of_advance(error)),
             };
-            let identity = identity_of(&sent.report);
+            let identity = identity_of(report);
             change
-                .put_report(id, &sent.nonce, &digest, &sent.report, now)
+                .put_report(id, &sent.nonce, &digest, report, now)
                 .await
                 .map_err(of_store)?;
             change.put_identity(id, &identity).await.map_err(of_store)?;
             change.put_last_seen(id, now).await.map_err(of_store)?;
-            for mac in macs_of(&sent.report) {
+            for mac in macs_of(report) {
                 if let Some(other) = change.add_mac(id, mac).await.map_err(of_store)? {
                     tracing::warn!(machine = %id, %mac, %other, "a reported MAC belongs to another machine");
                 }
             }
-            if let Some(check) = &decided.check {
-                change.put_check(id, check, now).await.map_err(of_store)?;
-            }
+            let news = self
+                .took_report(&mut change, id, report, &sent.nonce, decided.check.as_ref(), now)
+                .await
+                .map_err(of_store)?;
             if let (Some((plan, request)), Some(_)) = (&decided.order, &advanced) {
                 change.put_plan(id, plan, now).await.map_err(of_store)?;
                 change.put_request(id, request, now).await.map_err(of_store)?;
@@ -102,7 +105,7 @@ impl Service {
             }
             let state = advanced.as_ref().map_or(&row.state, |a| &a.state);
             let answer = ReportResponse {
-                check: decided.check,
+                check: decided.check.map(|c| c.result),
                 message: status_sentence(state),
                 place: None,
                 page_url: None,
@@ -121,6 +124,7 @@ impl Service {
                 Some(advanced) => after_commit(&self.core, advanced),
                 None => self.core.memory.changed(id),
             }
+            self.told_parts(news).await?;
             return Ok(answer);
         }
         Err(problem(
@@ -132,16 +136,22 @@ impl Service {
     }
 
     /// What a report means: the check, and for a commissioning what follows it.
-    async fn decide_report(&self, row: &MachineRow, sent: &ReportRequest) -> Result<Checked, Problem> {
+    async fn decide_report(
+        &self,
+        row: &MachineRow,
+        sent: &ReportRequest,
+        report: &AssetReport,
+    ) -> Result<Decided, Problem> {
         if sent.runs_on == RunsOn::Installed {
-            return Ok(Checked {
+            // Looking never disturbs: the verdict is kept beside the state.
+            let requested = self.requested_of(row, report).await?;
+            return Ok(Decided {
                 event: Event::ResidentReported,
-                check: None,
+                check: self.check_report(report, requested.as_ref()).await?,
                 order: None,
             });
         }
         let core = &self.core;
-        let report = &sent.report;
         let policy = policy_of(&core.config.policy, row, report);
         let rule_request = match &policy {
             Decision::Deploy { profile, .. } => core.config.profiles.get(profile),
@@ -159,11 +169,11 @@ impl Service {
             | State::Retired => rule_request.cloned(),
         };
         let expected = ordered.as_ref().and_then(|r| r.expected.as_ref());
-        let check = expected.map(|expected| lifecycle::check(&expected.clone().into(), report));
-        let verdict = check.as_ref().map(|c| c.verdict);
+        let check = self.check_report(report, expected).await?;
+        let verdict = check.as_ref().map(|c| c.result.verdict);
         let mut detail = check
             .as_ref()
-            .and_then(planning::first_finding)
+            .and_then(|c| planning::first_finding(&c.result))
             .unwrap_or_default();
         let first = matches!(&row.state, State::Commissioning(c) if c.first);
         let mut order = None;
@@ -201,7 +211,7 @@ impl Service {
                 AfterCheck::Hold
             }
         };
-        Ok(Checked {
+        Ok(Decided {
             event: Event::Reported {
                 verdict,
                 detail,

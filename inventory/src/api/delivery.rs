@@ -1,0 +1,201 @@
+//! `/v1`: orders, racks, hardware profiles, parts, and what is asked of agents.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, header};
+use inventory_api::check::HardwareProfile;
+use inventory_api::delivery::{OrderDelivery, OrderSummary, ProfileSummary, RackDelivery, RackView};
+use inventory_api::import::ImportReport;
+use inventory_api::parts::PartLife;
+use inventory_api::task::{BurnInOrder, Task, TaskStatus};
+use serde::Deserialize;
+
+use super::body;
+use super::user::{Answer, User, to_the_end};
+use crate::export;
+use crate::import::{Format, MAX_BYTES};
+use crate::problem::{ApiError, problem};
+use crate::service::Service;
+
+/// A note, a number of seconds, a burn-in.
+const SMALL_BYTES: usize = 16 * 1024;
+
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/v1/orders", get(orders).post(import_orders))
+        .route("/v1/orders/{number}", get(order))
+        .route("/v1/orders/{number}/delivery.csv", get(order_csv))
+        .route("/v1/racks", get(racks).post(import_racks))
+        .route("/v1/racks/{room}/{rack}", get(rack))
+        .route("/v1/hardware-profiles", get(hardware_profiles).post(profiles))
+        .route("/v1/hardware-profiles/{name}", get(hardware_profile))
+        .route("/v1/parts/{serial}", get(parts))
+        .route("/v1/machines/{key}/recheck", post(recheck))
+        .route("/v1/machines/{key}/identify", post(identify))
+        .route("/v1/machines/{key}/burn-in", post(burn_in))
+        .route("/v1/machines/{key}/fixed", post(fixed))
+        .with_state(service)
+}
+
+fn format_of(headers: &HeaderMap) -> Result<Format, ApiError> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    Format::of_media_type(kind).ok_or_else(|| {
+        problem(
+            415,
+            "media-type",
+            "Format not known",
+            "send the file with Content-Type: text/csv or application/json",
+        )
+        .into()
+    })
+}
+
+async fn import_orders(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer<ImportReport> {
+    let format = format_of(&headers)?;
+    let bytes = body::whole(request, MAX_BYTES).await?;
+    to_the_end(async move { service.import_orders(&bytes, format, &actor).await })
+        .await
+        .map(Json)
+}
+
+async fn import_racks(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer<ImportReport> {
+    let format = format_of(&headers)?;
+    let bytes = body::whole(request, MAX_BYTES).await?;
+    to_the_end(async move { service.import_racks(&bytes, format, &actor).await })
+        .await
+        .map(Json)
+}
+
+/// `POST /v1/profiles`: hardware profiles.
+pub(super) async fn profiles(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer<ImportReport> {
+    let format = format_of(&headers)?;
+    let bytes = body::whole(request, MAX_BYTES).await?;
+    to_the_end(async move { service.import_profiles(&bytes, format, &actor).await })
+        .await
+        .map(Json)
+}
+
+async fn orders(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<OrderSummary>> {
+    Ok(Json(service.orders().await?))
+}
+
+async fn order(State(service): State<Arc<Service>>, _: User, Path(number): Path<String>) -> Answer<OrderDelivery> {
+    Ok(Json(service.order(&number).await?))
+}
+
+async fn order_csv(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path(number): Path<String>,
+) -> Result<Response, ApiError> {
+    let delivery = service.order(&number).await?;
+    Ok(export::csv_response(export::delivery(&delivery)))
+}
+
+async fn racks(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<RackDelivery>> {
+    Ok(Json(service.racks().await?))
+}
+
+async fn rack(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path((room, rack)): Path<(String, String)>,
+) -> Answer<RackView> {
+    Ok(Json(service.rack(&room, &rack).await?))
+}
+
+async fn hardware_profiles(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<ProfileSummary>> {
+    Ok(Json(service.hardware_profiles().await?))
+}
+
+async fn hardware_profile(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path(name): Path<String>,
+) -> Answer<HardwareProfile> {
+    Ok(Json(service.hardware_profile(&name).await?))
+}
+
+async fn parts(State(service): State<Arc<Service>>, _: User, Path(serial): Path<String>) -> Answer<Vec<PartLife>> {
+    Ok(Json(service.parts(&serial).await?))
+}
+
+async fn recheck(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(key): Path<String>,
+) -> Answer<Option<TaskStatus>> {
+    to_the_end(async move { service.recheck(&key, &actor).await })
+        .await
+        .map(Json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Identify {
+    seconds: u8,
+}
+
+async fn identify(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(key): Path<String>,
+    request: Request,
+) -> Answer<TaskStatus> {
+    let (_, Identify { seconds }) = body::read(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.ask_task(&key, Task::Identify { seconds }, &actor).await })
+        .await
+        .map(Json)
+}
+
+async fn burn_in(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(key): Path<String>,
+    request: Request,
+) -> Answer<TaskStatus> {
+    let (_, order) = body::read::<BurnInOrder>(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.ask_task(&key, Task::BurnIn { order }, &actor).await })
+        .await
+        .map(Json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixed {
+    text: String,
+}
+
+async fn fixed(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(key): Path<String>,
+    request: Request,
+) -> Answer<Option<TaskStatus>> {
+    let (_, Fixed { text }) = body::read(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.fixed(&key, &text, &actor).await })
+        .await
+        .map(Json)
+}
