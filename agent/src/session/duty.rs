@@ -140,6 +140,7 @@ pub async fn follow(
             console.line("nothing is touched; this machine stays and asks again");
         }
         (Assignment::Report {}, _) => return Ok(Follow::Report),
+        (Assignment::Task { id, task }, _) => super::task::run(machine, channel, *id, task).await?,
         (Assignment::Reboot { message }, _) => {
             return Ok(Follow::Exit(Exit::Reboot {
                 message: message.clone(),

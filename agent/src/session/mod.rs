@@ -8,6 +8,7 @@ mod channel;
 mod duty;
 mod identity;
 mod link;
+mod task;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,169 @@
+//! Orders, rack plan, hardware profiles: what is expected of a machine comes from them.
+
+use inventory_api::agent::{Assignment, ReportResponse, RunsOn};
+use inventory_api::check::Verdict;
+use inventory_api::delivery::{OrderDelivery, RackView, Receipt};
+use inventory_api::import::ImportReport;
+use inventory_api::machine::MachineDetail;
+use inventory_api::report::{AssetReport, MemorySlot};
+use inventory_api::{MachineId, Problem};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Agent, NIC, Site, answer, report};
+
+const ORDERS: &str = "order,item,count,profile,description\nPO-7,10,2,web,Web servers\n";
+const RACKS: &str = "room,rack,unit,serial,order,item\nR1,A07,12,SRV-0001,PO-7,10\nR1,A07,14,SRV-0002,PO-7,10\n";
+
+pub async fn import(site: &Site, what: &str, kind: &str, text: &str) -> Result<ImportReport, Problem> {
+    let response = site
+        .client(None, None)
+        .post(site.url(&format!("/v1/{what}")))
+        .bearer_auth(&site.token)
+        .header("content-type", kind)
+        .body(text.to_owned())
+        .send()
+        .await
+        .unwrap();
+    answer(response).await
+}
+
+pub async fn csv(site: &Site, what: &str, text: &str) -> ImportReport {
+    import(site, what, "text/csv", text).await.unwrap()
+}
+
+/// A report of a machine with this serial number and these modules.
+pub fn with_dimms(serial: &str, dimms: &[(&str, Option<&str>)]) -> AssetReport {
+    let mut r = *report("", RunsOn::MiniOs).report;
+    r.system.get_or_insert_default().serial = Some(serial.into());
+    r.memory.slots = dimms
+        .iter()
+        .map(|(slot, module)| MemorySlot {
+            slot: Some((*slot).into()),
+            populated: Some(module.is_some()),
+            size_bytes: module.map(|_| 64 << 30),
+            manufacturer: module.map(|_| "Micron".into()),
+            part: module.map(|_| "MTA36ASF8G72PZ".into()),
+            serial: module.map(str::to_owned),
+            ..MemorySlot::default()
+        })
+        .collect();
+    r
+}
+
+pub async fn send(site: &Site, agent: &Agent, report: &AssetReport, on: RunsOn) -> ReportResponse {
+    let mut body = crate::harness::report(&hex::encode(rand::random::<[u8; 16]>()), on);
+    body.report = Box::new(report.clone());
+    agent.post(site, "report", &body).await.unwrap()
+}
+
+pub async fn detail(site: &Site, id: &MachineId) -> MachineDetail {
+    site.user(Method::GET, &format!("/v1/machines/{id}"), None).await.unwrap()
+}
+
+fn profile(modules: u32) -> String {
+    json!({ "name": "web", "system": { "model": "R1" }, "memory": { "modules": modules } }).to_string()
+}
+
+#[tokio::test]
+async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
+    let site = Site::new().await;
+    let first = csv(&site, "orders", ORDERS).await;
+    assert_eq!((first.added, first.changed, first.unchanged), (1, 0, 0));
+    assert!(first.remarks[0].contains("\"web\" is not known yet"), "{:?}", first.remarks);
+    csv(&site, "racks", RACKS).await;
+    import(&site, "profiles", "application/json", &profile(2)).await.unwrap();
+    // The same again is harmless.
+    let again = csv(&site, "orders", ORDERS).await;
+    assert_eq!((again.added, again.changed, again.unchanged), (0, 0, 1));
+    assert_eq!(csv(&site, "racks", RACKS).await.unchanged, 2);
+
+    let agent = site.boot(NIC).await;
+    let good = with_dimms("srv-0001", &[("A1", Some("AA01X7")), ("A2", Some("AA02X7"))]);
+    let told = send(&site, &agent, &good, RunsOn::MiniOs).await;
+    assert_eq!(told.check.unwrap().verdict, Verdict::Pass);
+    let seen = detail(&site, &agent.id).await;
+    let from = seen.expected_from.unwrap();
+    assert_eq!(from.profile.as_deref(), Some("web"));
+    assert_eq!(from.placement.map(|p| (p.rack, p.unit)), Some(("A07".into(), 12)));
+    assert_eq!(site.phase(&agent.id).await, "ready");
+
+    let order: OrderDelivery = site.user(Method::GET, "/v1/orders/PO-7", None).await.unwrap();
+    let t = order.items[0].tally;
+    assert_eq!((t.ordered, t.received, t.checked, t.failing, t.missing), (2, 1, 1, 0, 1));
+
+    // A change of the profile checks the stored report again, and the waiting machine carries its verdict.
+    let changed = import(&site, "profiles", "application/json", &profile(4)).await.unwrap();
+    assert_eq!((changed.changed, changed.rechecked), (1, 1));
+    let seen = detail(&site, &agent.id).await;
+    assert_eq!(seen.check.unwrap().verdict, Verdict::Fail);
+    assert!(seen.machine.status.sentence.contains("not as expected"), "{}", seen.machine.status.sentence);
+    let rack: RackView = site.user(Method::GET, "/v1/racks/R1/A07", None).await.unwrap();
+    let receipts: Vec<_> = rack.places.iter().map(|p| (p.placement.unit, p.receipt)).collect();
+    assert_eq!(receipts, [(14, Receipt::Missing), (12, Receipt::Fail)]);
+
+    // The check that gates the disk uses the same expectation, whatever the request says.
+    let refused: Result<serde_json::Value, _> = site
+        .user(Method::POST, &format!("/v1/machines/{}/deploy", agent.id), Some(crate::harness::order()))
+        .await;
+    assert_eq!(refused.unwrap_err().code, "check-failed");
+
+    // A place that expects another machine: nothing is expected of this one any more.
+    let moved = RACKS.replace("SRV-0001", "SRV-0009");
+    assert_eq!(csv(&site, "racks", &moved).await.rechecked, 1);
+    let seen = detail(&site, &agent.id).await;
+    assert!(seen.check.is_none() && seen.expected_from.is_none());
+}
+
+#[tokio::test]
+async fn the_first_check_of_an_ordered_machine_holds_it_before_any_disk() {
+    let site = Site::new().await;
+    csv(&site, "orders", ORDERS).await;
+    csv(&site, "racks", RACKS).await;
+    import(&site, "profiles", "application/json", &profile(2)).await.unwrap();
+    let agent = site.boot(NIC).await;
+    let told = send(&site, &agent, &with_dimms("SRV-0002", &[("A1", Some("AA01X7")), ("A2", None)]), RunsOn::MiniOs).await;
+    assert_eq!(told.check.unwrap().verdict, Verdict::Fail);
+    assert_eq!(site.phase(&agent.id).await, "failed/commissioning");
+    // Put right: marked as fixed, the agent is asked for a report, and the machine is ready.
+    let _: serde_json::Value = site
+        .user(
+            Method::POST,
+            &format!("/v1/machines/{}/fixed", agent.id),
+            Some(json!({ "text": "module was not seated" })),
+        )
+        .await
+        .unwrap();
+    assert_eq!(agent.assignment(&site, "").await.unwrap().assignment, Assignment::Report {});
+    let good = with_dimms("SRV-0002", &[("A1", Some("AA01X7")), ("A2", Some("AA02X7"))]);
+    send(&site, &agent, &good, RunsOn::MiniOs).await;
+    assert_eq!(site.phase(&agent.id).await, "ready");
+    let seen = detail(&site, &agent.id).await;
+    assert_eq!(seen.check.unwrap().verdict, Verdict::Pass);
+    assert!(seen.notes[0].text == "module was not seated" && !seen.notes[0].actor.is_empty());
+}
+
+#[tokio::test]
+async fn a_file_is_taken_whole_or_not_at_all_and_bad_rows_are_named() {
+    let site = Site::new().await;
+    let bad = "order,item,count,profile\nPO-1,10,4,web\nPO-2,10,many,web\nPO-2,20,1,\n";
+    let refused = import(&site, "orders", "text/csv", bad).await.unwrap_err();
+    assert_eq!((refused.status, refused.code.as_str()), (422, "import-refused"));
+    for says in ["line 3, column 3 (count): \"many\"", "line 4, column 4 (profile): is empty"] {
+        assert!(refused.detail.contains(says), "{}", refused.detail);
+    }
+    let orders: Vec<serde_json::Value> = site.user(Method::GET, "/v1/orders", None).await.unwrap();
+    assert!(orders.is_empty(), "nothing of a bad file is taken");
+
+    csv(&site, "racks", RACKS).await;
+    let taken = "room,rack,unit,serial\nR1,B01,1,NEW-0001\nR1,B01,2,SRV-0001\n";
+    let refused = import(&site, "racks", "text/csv", taken).await.unwrap_err();
+    assert!(refused.detail.contains("line 3") && refused.detail.contains("R1 A07 unit 12"), "{}", refused.detail);
+    let missing: Result<RackView, _> = site.user(Method::GET, "/v1/racks/R1/B01", None).await;
+    assert_eq!(missing.unwrap_err().status, 404);
+    // Two machines may swap their places within one file.
+    let swap = "room,rack,unit,serial\nR1,A07,12,SRV-0002\nR1,A07,14,SRV-0001\n";
+    assert_eq!(csv(&site, "racks", swap).await.changed, 2);
+    let refused = import(&site, "racks", "text/html", swap).await.unwrap_err();
+    assert_eq!(refused.status, 415);
+}
