@@ -5,7 +5,10 @@
 
 mod cpu;
 mod disk;
+mod live;
 mod memory;
+
+pub use live::Live;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,23 +1,33 @@
-//! One-shot tasks that the server asks for while the machine waits: they touch no disk and change nothing installed.
+//! One-shot tasks that the server asks for while the machine waits: they write to no disk and change nothing installed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use inventory_api::agent::Permission;
+use inventory_api::burn_in::{BurnInProgress, BurnInRequest, BurnInResult};
 use inventory_api::task::{Task, TaskOutcome, TaskReport};
+use tokio::sync::mpsc;
 
 use super::channel::{CallError, Channel};
-use super::{Exit, Machine, RefusesIdentity, send_report};
+use super::{Duty, Exit, Machine, RefusesIdentity, impossible, send_report};
+use crate::burn_in::{self, Disk, Live};
 use crate::console::plain;
-use crate::report::bmc;
+use crate::report::{self, bmc};
+
+/// Time between two words on how far a burn-in is, although nothing changed: silence is taken for an end.
+const STILL_HERE: Duration = Duration::from_secs(30);
 
 /// Does a task and tells what became of it. A task that is asked for twice is done twice: none does harm.
 pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Task) -> Result<(), Exit> {
     let console = machine.console.as_ref();
-    let outcome = match task {
-        Task::Recheck {} => {
+    let outcome = match (task, &machine.duty) {
+        (Task::Recheck {}, _) => {
             console.line("task: a new report is asked for");
             send_report(machine, channel).await?;
             done("a new report was sent")
         }
-        Task::Identify { seconds } => {
+        (Task::Identify { seconds }, _) => {
             let seconds = *seconds;
             match tokio::task::spawn_blocking(move || bmc::identify(u32::from(seconds))).await {
                 Ok(Ok(())) if seconds == 0 => done("the locate LED is off"),
@@ -29,22 +39,138 @@ pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Ta
                 Err(e) => failed("no-locate-led", format!("the BMC's driver did not answer: {e}")),
             }
         }
-        Task::BurnIn { .. } => failed("not-able", "this agent has no burn-in".to_owned()),
+        (Task::BurnIn { request }, Duty::MiniOs { .. }) => match request.check() {
+            Ok(()) => burn_in(machine, channel, id, request).await?,
+            Err(why) => failed("bad-burn-in", why),
+        },
+        (Task::BurnIn { .. }, Duty::Installed { .. }) => failed(
+            "not-in-mini-os",
+            "this is the installed system: it is not burdened".to_owned(),
+        ),
     };
     if let TaskOutcome::Failed { detail, .. } = &outcome {
         console.line(&plain(&format!("task: FAILED: {detail}")));
     }
-    match channel.post::<_, Permission>("task", &TaskReport { id, outcome }).await {
+    tell(channel, id, outcome).await.map(|_| ())
+}
+
+/// Burns in on a thread of its own; each answer to how far it is says whether to go on.
+async fn burn_in(
+    machine: &Machine,
+    channel: &Channel,
+    id: u64,
+    request: &BurnInRequest,
+) -> Result<TaskOutcome, Exit> {
+    let console = machine.console.as_ref();
+    console.line(&format!(
+        "burn-in: about {} s; no disk is written to",
+        request.seconds()
+    ));
+    let stop = Arc::new(StopOnDrop(Arc::new(AtomicBool::new(false))));
+    let (told, mut progress) = mpsc::channel::<BurnInProgress>(1);
+    let work = {
+        let (roots, request, stop) = (machine.roots.clone(), request.clone(), stop.0.clone());
+        tokio::task::spawn_blocking(move || {
+            let disks: Vec<Disk> = report::disks(&roots)
+                .into_iter()
+                .filter(|d| d.removable != Some(true) && d.size_bytes.is_some_and(|b| b > 0))
+                .map(|d| Disk {
+                    device: roots.dev(&d.name),
+                    name: d.serial.unwrap_or(d.name),
+                })
+                .collect();
+            // Who is busy telling the last one need not hear each.
+            burn_in::run(&request, &disks, &Live::new(&roots), stop, &mut |p| {
+                let _ = told.try_send(p);
+            })
+        })
+    };
+    let mut last = BurnInProgress {
+        part: "start".to_owned(),
+        percent: 0,
+        errors: 0,
+    };
+    loop {
+        let running = TaskOutcome::Running {
+            percent: last.percent,
+            doing: format!("burn-in: {}, {} errors so far", last.part, last.errors),
+        };
+        if let Permission::Stop { message } = tell(channel, id, running).await? {
+            console.line(&plain(&format!("burn-in: stopped by the server: {message}")));
+            stop.0.store(true, Ordering::Relaxed);
+            break;
+        }
+        let until = tokio::time::Instant::now() + STILL_HERE;
+        // Not each percent is worth a call.
+        tokio::time::sleep(machine.pace.progress).await;
+        match tokio::time::timeout_at(until, progress.recv()).await {
+            Ok(Some(news)) => last = news,
+            Ok(None) => break,
+            Err(_) => {}
+        }
+    }
+    let result = work
+        .await
+        .map_err(|e| impossible(format!("the burn-in did not end: {e}")))?;
+    Ok(judged(result))
+}
+
+fn judged(result: BurnInResult) -> TaskOutcome {
+    let wrong: Vec<String> = result
+        .parts
+        .iter()
+        .filter(|p| !p.passed)
+        .map(|p| format!("{}: {}", p.name, p.detail))
+        .collect();
+    if result.passed {
+        TaskOutcome::Done {
+            detail: format!(
+                "burn-in passed, {} parts in {} s",
+                result.parts.len(),
+                result.elapsed_ms / 1000
+            ),
+            burn_in: Some(Box::new(result)),
+        }
+    } else {
+        TaskOutcome::Failed {
+            code: "burn-in-failed".to_owned(),
+            detail: if wrong.is_empty() {
+                "the burn-in was stopped before its end".to_owned()
+            } else {
+                wrong.join("; ")
+            },
+            burn_in: Some(Box::new(result)),
+        }
+    }
+}
+
+/// Ends the work of a conversation that ends.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn tell(channel: &Channel, id: u64, outcome: TaskOutcome) -> Result<Permission, Exit> {
+    match channel
+        .post::<_, Permission>("task", &TaskReport { id, outcome })
+        .await
+    {
+        Ok(permission) => Ok(permission),
         Err(CallError::Refused(problem)) if problem.refuses_identity() => Err(Exit::Refused { problem }),
-        // Whatever it says: the task was done, and the next assignment is its answer.
-        _ => Ok(()),
+        // The next assignment is its answer.
+        Err(e) => Ok(Permission::Stop {
+            message: e.to_string(),
+        }),
     }
 }
 
 fn done(detail: &str) -> TaskOutcome {
     TaskOutcome::Done {
         detail: detail.to_owned(),
-        figures: Vec::new(),
+        burn_in: None,
     }
 }
 
@@ -52,6 +178,6 @@ fn failed(code: &str, detail: String) -> TaskOutcome {
     TaskOutcome::Failed {
         code: code.to_owned(),
         detail,
-        figures: Vec::new(),
+        burn_in: None,
     }
 }

@@ -4,10 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::burn_in::{BurnInRequest, BurnInResult};
 use crate::id::UnixMs;
 
 /// What an agent shall do once. An agent that does not know it says so and does nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Task {
     /// Collect a report and send it.
@@ -20,7 +21,7 @@ pub enum Task {
     /// Load the machine and watch it. Only in the mini-os.
     BurnIn {
         /// What and how long.
-        order: BurnInOrder,
+        request: BurnInRequest,
     },
 }
 
@@ -31,34 +32,6 @@ impl Task {
             Task::Recheck {} => "recheck",
             Task::Identify { .. } => "identify",
             Task::BurnIn { .. } => "burn-in",
-        }
-    }
-}
-
-/// A burn-in as it is ordered. Disks are only read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct BurnInOrder {
-    /// Seconds of load on every processor; 0: left out.
-    pub cpu_seconds: u64,
-    /// Seconds of writing and reading back free memory; 0: left out.
-    pub memory_seconds: u64,
-    /// Seconds of reading each disk; 0: left out.
-    pub disk_seconds: u64,
-    /// A sensor hotter than this (degrees Celsius) fails it; absent: what each chip calls critical.
-    pub max_celsius: Option<u32>,
-    /// A disk slower than this on average (MB/s) fails it.
-    pub min_disk_mb_s: Option<u32>,
-}
-
-impl Default for BurnInOrder {
-    fn default() -> BurnInOrder {
-        BurnInOrder {
-            cpu_seconds: 600,
-            memory_seconds: 600,
-            disk_seconds: 120,
-            max_celsius: None,
-            min_disk_mb_s: None,
         }
     }
 }
@@ -87,9 +60,9 @@ pub enum TaskOutcome {
     Done {
         /// What came of it, in a sentence.
         detail: String,
-        /// Figures of a burn-in, to be compared among siblings.
+        /// Of a burn-in: its figures, to be compared among siblings.
         #[serde(default)]
-        figures: Vec<Figure>,
+        burn_in: Option<Box<BurnInResult>>,
     },
     /// It could not be done, or what it tests failed.
     Failed {
@@ -97,24 +70,13 @@ pub enum TaskOutcome {
         code: String,
         /// What was tried, on what, what came back.
         detail: String,
-        /// Figures of a burn-in.
+        /// Of a burn-in: its figures.
         #[serde(default)]
-        figures: Vec<Figure>,
+        burn_in: Option<Box<BurnInResult>>,
     },
     /// A newer agent said something else.
     #[serde(other)]
     Unknown,
-}
-
-/// One measured figure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
-    /// What, e.g. "disk nvme0n1 read" or "memory copy".
-    pub name: String,
-    /// How much.
-    pub value: f64,
-    /// In which unit, e.g. "MB/s", "C", "errors".
-    pub unit: String,
 }
 
 /// A task as API and page show it.

@@ -20,11 +20,15 @@ pub fn bounded(report: &AssetReport) -> AssetReport {
     });
     // Both ways hold for every report; one for which they did not is worth nothing.
     let mut bounded = bounded.unwrap_or_default();
-    bounded.problems.truncate(MAX_ENTRIES - cut.len().min(MAX_ENTRIES));
-    bounded.problems.extend(cut.into_iter().map(|detail| CollectorProblem {
-        collector: SERVER.to_owned(),
-        detail,
-    }));
+    bounded
+        .problems
+        .truncate(MAX_ENTRIES - cut.len().min(MAX_ENTRIES));
+    bounded
+        .problems
+        .extend(cut.into_iter().map(|detail| CollectorProblem {
+            collector: SERVER.to_owned(),
+            detail,
+        }));
     bounded
 }
 
@@ -114,13 +118,21 @@ mod tests {
             disks: vec![DiskFacts::default(); 100_000],
             ..AssetReport::default()
         };
-        report.cpu.get_or_insert_default().vulnerabilities.insert("a\nb".into(), "x".into());
+        report
+            .cpu
+            .get_or_insert_default()
+            .vulnerabilities
+            .insert("a\nb".into(), "x".into());
         let cut = bounded(&report);
         assert_eq!(cut.disks.len(), MAX_ENTRIES);
         let product = cut.system.unwrap().product.unwrap();
         assert!(product.starts_with("[2JR1x") && product.chars().count() == MAX_TEXT);
         assert!(cut.cpu.unwrap().vulnerabilities.is_empty());
         assert_eq!(cut.problems.len(), 1);
-        assert!(cut.problems[0].detail.contains("100000 entries of disks"), "{}", cut.problems[0].detail);
+        assert!(
+            cut.problems[0].detail.contains("100000 entries of disks"),
+            "{}",
+            cut.problems[0].detail
+        );
     }
 }

@@ -76,7 +76,9 @@ pub fn racks(machines: &[PlacedMachine]) -> Vec<RackDelivery> {
 /// The delivery of an order. `machines`: the places of the plan that name it. `known`: whether a hardware profile is.
 pub fn of_order(order: Order, machines: Vec<PlacedMachine>, known: impl Fn(&str) -> bool) -> OrderDelivery {
     let of_item = |item: &str, count| {
-        let placed = machines.iter().filter(|m| m.placement.item.as_deref() == Some(item));
+        let placed = machines
+            .iter()
+            .filter(|m| m.placement.item.as_deref() == Some(item));
         tally(count, placed.map(|m| m.receipt))
     };
     let items: Vec<ItemDelivery> = order
@@ -90,9 +92,12 @@ pub fn of_order(order: Order, machines: Vec<PlacedMachine>, known: impl Fn(&str)
         })
         .collect();
     // A machine whose place names the order and no item of it is received all the same.
-    let itemless = machines
-        .iter()
-        .filter(|m| !order.items.iter().any(|i| m.placement.item.as_deref() == Some(&i.item)));
+    let itemless = machines.iter().filter(|m| {
+        !order
+            .items
+            .iter()
+            .any(|i| m.placement.item.as_deref() == Some(&i.item))
+    });
     let itemless = tally(0, itemless.map(|m| m.receipt));
     let mut all = sum(items.iter().map(|i| &i.tally).chain([&itemless]));
     all.missing = all.ordered.saturating_sub(all.received);

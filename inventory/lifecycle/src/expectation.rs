@@ -208,11 +208,23 @@ mod tests {
             name: name.into(),
             ..HardwareProfile::default()
         };
-        let (e, from) = choose(Some(&here), Some("web".into()), Some(named("web")), Some(&named("r"))).unwrap();
-        assert_eq!((e.profile.name.as_str(), from.profile.as_deref()), ("web", Some("web")));
+        let (e, from) = choose(
+            Some(&here),
+            Some("web".into()),
+            Some(named("web")),
+            Some(&named("r")),
+        )
+        .unwrap();
+        assert_eq!(
+            (e.profile.name.as_str(), from.profile.as_deref()),
+            ("web", Some("web"))
+        );
         assert!(e.placement.is_some() && from.missing_profile.is_none());
         let (e, from) = choose(Some(&here), Some("web".into()), None, Some(&named("r"))).unwrap();
-        assert_eq!((e.profile.name.as_str(), from.profile.as_deref()), ("r", Some("r")));
+        assert_eq!(
+            (e.profile.name.as_str(), from.profile.as_deref()),
+            ("r", Some("r"))
+        );
         assert_eq!(from.missing_profile.as_deref(), Some("web"));
         assert!(choose(None, None, None, None).is_none());
     }

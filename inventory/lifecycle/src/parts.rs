@@ -111,7 +111,11 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
         if p.present == Some(false) {
             continue;
         }
-        let place = p.location.as_ref().or(p.name.as_ref()).map_or("power supply", String::as_str);
+        let place = p
+            .location
+            .as_ref()
+            .or(p.name.as_ref())
+            .map_or("power supply", String::as_str);
         found.add(PartKind::Psu, &p.serial, &p.manufacturer, &p.part, place);
     }
     found.parts()

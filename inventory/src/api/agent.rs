@@ -98,32 +98,35 @@ async fn claim(
     request: Request,
 ) -> Result<Json<ClaimResponse>, ApiError> {
     let (_, claim) = body::read::<ClaimRequest>(request, CLAIM_BYTES).await?;
-    let page = page_base(&headers);
+    let page = page_base(&headers).map(|base| format!("{base}/machines"));
     let address = peer.address.ip().to_canonical();
     to_the_end(async move { service.claim(&claim, address, page.as_deref()).await })
         .await
         .map(Json)
 }
 
-/// Where the machine's page is, by the address under which the machine found us.
+/// Where the pages are, by the address under which the machine found us.
 fn page_base(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let plain = host.len() <= 255
         && host
             .bytes()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b':' | b'[' | b']'));
-    plain.then(|| format!("https://{host}/machines"))
+    plain.then(|| format!("https://{host}"))
 }
 
 async fn report(
     State(service): State<Arc<Service>>,
     Machine(id): Machine,
+    headers: HeaderMap,
     request: Request,
 ) -> Result<Json<ReportResponse>, ApiError> {
     let (bytes, sent) = body::read::<ReportRequest>(request, REPORT_BYTES).await?;
-    to_the_end(async move { service.report(&id, &bytes, &sent).await })
-        .await
-        .map(Json)
+    // The id, not the serial number: two machines may say the same one.
+    let page = page_base(&headers).map(|base| format!("{base}/p/{id}"));
+    let mut answer = to_the_end(async move { service.report(&id, &bytes, &sent).await }).await?;
+    answer.page_url = page;
+    Ok(Json(answer))
 }
 
 #[derive(Deserialize)]

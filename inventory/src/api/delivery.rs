@@ -7,11 +7,12 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, header};
+use inventory_api::burn_in::BurnInRequest;
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{OrderDelivery, OrderSummary, ProfileSummary, RackDelivery, RackView};
 use inventory_api::import::ImportReport;
 use inventory_api::parts::PartLife;
-use inventory_api::task::{BurnInOrder, Task, TaskStatus};
+use inventory_api::task::{Task, TaskStatus};
 use serde::Deserialize;
 
 use super::body;
@@ -19,7 +20,7 @@ use super::user::{Answer, User, to_the_end};
 use crate::export;
 use crate::import::{Format, MAX_BYTES};
 use crate::problem::{ApiError, problem};
-use crate::service::Service;
+use crate::service::{ProfileMachines, Service};
 
 /// A note, a number of seconds, a burn-in.
 const SMALL_BYTES: usize = 16 * 1024;
@@ -34,6 +35,8 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/hardware-profiles", get(hardware_profiles).post(profiles))
         .route("/v1/hardware-profiles/{name}", get(hardware_profile))
         .route("/v1/parts/{serial}", get(parts))
+        .route("/v1/hardware-profiles/{name}/machines", get(profile_machines))
+        .route("/v1/machines/{key}/golden", post(golden))
         .route("/v1/machines/{key}/recheck", post(recheck))
         .route("/v1/machines/{key}/identify", post(identify))
         .route("/v1/machines/{key}/burn-in", post(burn_in))
@@ -138,6 +141,32 @@ async fn hardware_profile(
     Ok(Json(service.hardware_profile(&name).await?))
 }
 
+async fn profile_machines(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path(name): Path<String>,
+) -> Answer<ProfileMachines> {
+    Ok(Json(service.profile_machines(&name).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Golden {
+    name: String,
+}
+
+async fn golden(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(key): Path<String>,
+    request: Request,
+) -> Answer<ImportReport> {
+    let (_, Golden { name }) = body::read(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.golden(&key, &name, &actor).await })
+        .await
+        .map(Json)
+}
+
 async fn parts(State(service): State<Arc<Service>>, _: User, Path(serial): Path<String>) -> Answer<Vec<PartLife>> {
     Ok(Json(service.parts(&serial).await?))
 }
@@ -176,8 +205,8 @@ async fn burn_in(
     Path(key): Path<String>,
     request: Request,
 ) -> Answer<TaskStatus> {
-    let (_, order) = body::read::<BurnInOrder>(request, SMALL_BYTES).await?;
-    to_the_end(async move { service.ask_task(&key, Task::BurnIn { order }, &actor).await })
+    let (_, request) = body::read::<BurnInRequest>(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.ask_task(&key, Task::BurnIn { request }, &actor).await })
         .await
         .map(Json)
 }

@@ -11,7 +11,7 @@ use std::fmt;
 
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{Order, OrderItem, Placement, PlannedPort};
-use inventory_api::{MachineId, Problem};
+use inventory_api::Problem;
 
 use table::{Row, Table};
 
@@ -348,9 +348,4 @@ fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, key: impl F
             lines.insert(key, entry.line);
         }
     }
-}
-
-/// A name of a profile that is made from a machine, when none is given.
-pub fn golden_name(machine: &MachineId) -> String {
-    format!("golden-{machine}")
 }

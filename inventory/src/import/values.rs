@@ -117,6 +117,9 @@ pub(super) fn profile(entry: &Entry<HardwareProfile>, faults: &mut Faults) {
     if matches!(entry.value.name.as_str(), "." | "..") {
         faults.add(fault(entry, "name", "is no name"));
     }
+    for problem in lifecycle::check::validate(&entry.value) {
+        faults.add(fault(entry, problem.field, problem.detail));
+    }
 }
 
 /// What is wrong with a `field,value` row of a profile.

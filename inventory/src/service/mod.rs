@@ -28,6 +28,7 @@ use crate::secret;
 use crate::store::{HistoryRow, MachineRow};
 
 pub use agent::ImageFile;
+pub use delivery::{ProfileMachine, ProfileMachines};
 pub use verb::Verb;
 
 /// Who acts: the name of a token, or "agent", "boot", "clock". Stands in the history.

@@ -1,6 +1,7 @@
 //! One-shot tasks of agents: re-check, locate, burn-in. They change no lifecycle state.
 
 use inventory_api::agent::{Assignment, Permission};
+use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskReport, TaskStatus};
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::State;
@@ -13,12 +14,10 @@ use crate::store::MachineRow;
 
 /// A task nothing was heard of for so long is given up.
 const STALE_SECONDS: u64 = 600;
-/// Longest burn-in, each part of it.
-const MAX_BURN_IN_SECONDS: u64 = 7 * 24 * 3600;
 /// Longest text that an agent or a person leaves.
 const MAX_TEXT: usize = 1000;
-/// Figures of one burn-in.
-const MAX_FIGURES: usize = 512;
+/// Parts of one burn-in: a disk is one.
+const MAX_BURN_IN_PARTS: usize = 512;
 
 /// Whether a task is given up.
 pub(super) fn stale(task: &TaskStatus, now: UnixMs) -> bool {
@@ -87,7 +86,7 @@ impl Service {
                 ),
             ));
         }
-        if let Task::BurnIn { order } = task {
+        if let Task::BurnIn { request } = task {
             let in_mini_os = self.core.memory.session(&row.id).runs_on == Some(inventory_api::agent::RunsOn::MiniOs);
             if !in_mini_os || matches!(row.state, State::Deployed(_)) {
                 return Err(not_now(format!(
@@ -95,15 +94,9 @@ impl Service {
                     row.id
                 )));
             }
-            let parts = [order.cpu_seconds, order.memory_seconds, order.disk_seconds];
-            if parts.iter().all(|s| *s == 0) || parts.iter().any(|s| *s > MAX_BURN_IN_SECONDS) {
-                return Err(problem(
-                    422,
-                    "bad-burn-in",
-                    "Burn-in not usable",
-                    format!("each part of a burn-in takes 0 to {MAX_BURN_IN_SECONDS} s, and one of them more than 0"),
-                ));
-            }
+            request
+                .check()
+                .map_err(|why| problem(422, "bad-burn-in", "Burn-in not usable", why))?;
         }
         Ok(())
     }
@@ -196,27 +189,30 @@ impl Service {
 /// What an agent wrote, without what a terminal would act on and not without end.
 fn tame(outcome: TaskOutcome) -> TaskOutcome {
     let text = |t: String| -> String { t.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
-    let list = |mut figures: Vec<inventory_api::task::Figure>| {
-        figures.truncate(MAX_FIGURES);
-        for f in &mut figures {
-            f.name = text(std::mem::take(&mut f.name));
-            f.unit = text(std::mem::take(&mut f.unit));
-        }
-        figures
+    let figures = |burn_in: Option<Box<BurnInResult>>| {
+        burn_in.map(|mut result| {
+            result.parts.truncate(MAX_BURN_IN_PARTS);
+            for part in &mut result.parts {
+                part.name = text(std::mem::take(&mut part.name));
+                part.unit = text(std::mem::take(&mut part.unit));
+                part.detail = text(std::mem::take(&mut part.detail));
+            }
+            result
+        })
     };
     match outcome {
         TaskOutcome::Running { percent, doing } => TaskOutcome::Running {
             percent: percent.min(100),
             doing: text(doing),
         },
-        TaskOutcome::Done { detail, figures } => TaskOutcome::Done {
+        TaskOutcome::Done { detail, burn_in } => TaskOutcome::Done {
             detail: text(detail),
-            figures: list(figures),
+            burn_in: figures(burn_in),
         },
-        TaskOutcome::Failed { code, detail, figures } => TaskOutcome::Failed {
+        TaskOutcome::Failed { code, detail, burn_in } => TaskOutcome::Failed {
             code: text(code),
             detail: text(detail),
-            figures: list(figures),
+            burn_in: figures(burn_in),
         },
         TaskOutcome::Unknown => TaskOutcome::Unknown,
     }

@@ -13,7 +13,8 @@ use serde_json::json;
 use crate::harness::{Agent, NIC, Site, answer, report};
 
 const ORDERS: &str = "order,item,count,profile,description\nPO-7,10,2,web,Web servers\n";
-const RACKS: &str = "room,rack,unit,serial,order,item\nR1,A07,12,SRV-0001,PO-7,10\nR1,A07,14,SRV-0002,PO-7,10\n";
+const RACKS: &str =
+    "room,rack,unit,serial,order,item\nR1,A07,12,SRV-0001,PO-7,10\nR1,A07,14,SRV-0002,PO-7,10\n";
 
 pub async fn import(site: &Site, what: &str, kind: &str, text: &str) -> Result<ImportReport, Problem> {
     let response = site
@@ -58,7 +59,9 @@ pub async fn send(site: &Site, agent: &Agent, report: &AssetReport, on: RunsOn) 
 }
 
 pub async fn detail(site: &Site, id: &MachineId) -> MachineDetail {
-    site.user(Method::GET, &format!("/v1/machines/{id}"), None).await.unwrap()
+    site.user(Method::GET, &format!("/v1/machines/{id}"), None)
+        .await
+        .unwrap()
 }
 
 fn profile(modules: u32) -> String {
@@ -70,9 +73,15 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
     let site = Site::new().await;
     let first = csv(&site, "orders", ORDERS).await;
     assert_eq!((first.added, first.changed, first.unchanged), (1, 0, 0));
-    assert!(first.remarks[0].contains("\"web\" is not known yet"), "{:?}", first.remarks);
+    assert!(
+        first.remarks[0].contains("\"web\" is not known yet"),
+        "{:?}",
+        first.remarks
+    );
     csv(&site, "racks", RACKS).await;
-    import(&site, "profiles", "application/json", &profile(2)).await.unwrap();
+    import(&site, "profiles", "application/json", &profile(2))
+        .await
+        .unwrap();
     // The same again is harmless.
     let again = csv(&site, "orders", ORDERS).await;
     assert_eq!((again.added, again.changed, again.unchanged), (0, 0, 1));
@@ -90,21 +99,38 @@ async fn a_machine_is_checked_against_its_order_and_the_delivery_shows_it() {
 
     let order: OrderDelivery = site.user(Method::GET, "/v1/orders/PO-7", None).await.unwrap();
     let t = order.items[0].tally;
-    assert_eq!((t.ordered, t.received, t.checked, t.failing, t.missing), (2, 1, 1, 0, 1));
+    assert_eq!(
+        (t.ordered, t.received, t.checked, t.failing, t.missing),
+        (2, 1, 1, 0, 1)
+    );
 
     // A change of the profile checks the stored report again, and the waiting machine carries its verdict.
-    let changed = import(&site, "profiles", "application/json", &profile(4)).await.unwrap();
+    let changed = import(&site, "profiles", "application/json", &profile(4))
+        .await
+        .unwrap();
     assert_eq!((changed.changed, changed.rechecked), (1, 1));
     let seen = detail(&site, &agent.id).await;
     assert_eq!(seen.check.unwrap().verdict, Verdict::Fail);
-    assert!(seen.machine.status.sentence.contains("not as expected"), "{}", seen.machine.status.sentence);
+    assert!(
+        seen.machine.status.sentence.contains("not as expected"),
+        "{}",
+        seen.machine.status.sentence
+    );
     let rack: RackView = site.user(Method::GET, "/v1/racks/R1/A07", None).await.unwrap();
-    let receipts: Vec<_> = rack.places.iter().map(|p| (p.placement.unit, p.receipt)).collect();
+    let receipts: Vec<_> = rack
+        .places
+        .iter()
+        .map(|p| (p.placement.unit, p.receipt))
+        .collect();
     assert_eq!(receipts, [(14, Receipt::Missing), (12, Receipt::Fail)]);
 
     // The check that gates the disk uses the same expectation, whatever the request says.
     let refused: Result<serde_json::Value, _> = site
-        .user(Method::POST, &format!("/v1/machines/{}/deploy", agent.id), Some(crate::harness::order()))
+        .user(
+            Method::POST,
+            &format!("/v1/machines/{}/deploy", agent.id),
+            Some(crate::harness::order()),
+        )
         .await;
     assert_eq!(refused.unwrap_err().code, "check-failed");
 
@@ -120,9 +146,17 @@ async fn the_first_check_of_an_ordered_machine_holds_it_before_any_disk() {
     let site = Site::new().await;
     csv(&site, "orders", ORDERS).await;
     csv(&site, "racks", RACKS).await;
-    import(&site, "profiles", "application/json", &profile(2)).await.unwrap();
+    import(&site, "profiles", "application/json", &profile(2))
+        .await
+        .unwrap();
     let agent = site.boot(NIC).await;
-    let told = send(&site, &agent, &with_dimms("SRV-0002", &[("A1", Some("AA01X7")), ("A2", None)]), RunsOn::MiniOs).await;
+    let told = send(
+        &site,
+        &agent,
+        &with_dimms("SRV-0002", &[("A1", Some("AA01X7")), ("A2", None)]),
+        RunsOn::MiniOs,
+    )
+    .await;
     assert_eq!(told.check.unwrap().verdict, Verdict::Fail);
     assert_eq!(site.phase(&agent.id).await, "failed/commissioning");
     // Put right: marked as fixed, the agent is asked for a report, and the machine is ready.
@@ -134,7 +168,10 @@ async fn the_first_check_of_an_ordered_machine_holds_it_before_any_disk() {
         )
         .await
         .unwrap();
-    assert_eq!(agent.assignment(&site, "").await.unwrap().assignment, Assignment::Report {});
+    assert_eq!(
+        agent.assignment(&site, "").await.unwrap().assignment,
+        Assignment::Report {}
+    );
     let good = with_dimms("SRV-0002", &[("A1", Some("AA01X7")), ("A2", Some("AA02X7"))]);
     send(&site, &agent, &good, RunsOn::MiniOs).await;
     assert_eq!(site.phase(&agent.id).await, "ready");
@@ -149,7 +186,10 @@ async fn a_file_is_taken_whole_or_not_at_all_and_bad_rows_are_named() {
     let bad = "order,item,count,profile\nPO-1,10,4,web\nPO-2,10,many,web\nPO-2,20,1,\n";
     let refused = import(&site, "orders", "text/csv", bad).await.unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (422, "import-refused"));
-    for says in ["line 3, column 3 (count): \"many\"", "line 4, column 4 (profile): is empty"] {
+    for says in [
+        "line 3, column 3 (count): \"many\"",
+        "line 4, column 4 (profile): is empty",
+    ] {
         assert!(refused.detail.contains(says), "{}", refused.detail);
     }
     let orders: Vec<serde_json::Value> = site.user(Method::GET, "/v1/orders", None).await.unwrap();
@@ -158,7 +198,11 @@ async fn a_file_is_taken_whole_or_not_at_all_and_bad_rows_are_named() {
     csv(&site, "racks", RACKS).await;
     let taken = "room,rack,unit,serial\nR1,B01,1,NEW-0001\nR1,B01,2,SRV-0001\n";
     let refused = import(&site, "racks", "text/csv", taken).await.unwrap_err();
-    assert!(refused.detail.contains("line 3") && refused.detail.contains("R1 A07 unit 12"), "{}", refused.detail);
+    assert!(
+        refused.detail.contains("line 3") && refused.detail.contains("R1 A07 unit 12"),
+        "{}",
+        refused.detail
+    );
     let missing: Result<RackView, _> = site.user(Method::GET, "/v1/racks/R1/B01", None).await;
     assert_eq!(missing.unwrap_err().status, 404);
     // Two machines may swap their places within one file.

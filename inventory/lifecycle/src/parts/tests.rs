@@ -63,7 +63,10 @@ fn words(before: &AssetReport, after: &AssetReport) -> Vec<String> {
 fn installed_moved_and_removed() {
     let before = report(&[dimm("A1", "AA01"), dimm("A2", "AA02")], &[disk("sda", "S001")]);
     let after = report(&[dimm("A1", "AA02"), dimm("A3", "AA03")], &[disk("sda", "S001")]);
-    assert_eq!(words(&AssetReport::default(), &before), ["+AA01 A1", "+AA02 A2", "+S001 sda"]);
+    assert_eq!(
+        words(&AssetReport::default(), &before),
+        ["+AA01 A1", "+AA02 A2", "+S001 sda"]
+    );
     assert_eq!(words(&before, &after), ["-A1", "AA02 A2>A1", "+AA03 A3"]);
     assert!(words(&before, &before).is_empty());
 }
@@ -78,14 +81,30 @@ fn what_was_not_looked_at_was_not_removed() {
     }];
     assert_eq!(words(&before, &after), ["-A1"]);
     after.system = None;
-    assert!(words(&before, &after).is_empty(), "no SMBIOS table was read at all");
+    assert!(
+        words(&before, &after).is_empty(),
+        "no SMBIOS table was read at all"
+    );
 }
 
 #[test]
 fn junk_makes_no_part() {
     for junk in [
-        "", "  ", "0", "00000000", "FFFFFFFF", "................", "To Be Filled By O.E.M.", "Default string",
-        "Not Specified", "0123456789", "123456789", "N/A", "System Serial Number", "None", "1234567890",
+        "",
+        "  ",
+        "0",
+        "00000000",
+        "FFFFFFFF",
+        "................",
+        "To Be Filled By O.E.M.",
+        "Default string",
+        "Not Specified",
+        "0123456789",
+        "123456789",
+        "N/A",
+        "System Serial Number",
+        "None",
+        "1234567890",
     ] {
         assert!(parts(&report(&[dimm("A1", junk)], &[])).is_empty(), "{junk:?}");
     }
@@ -98,19 +117,40 @@ fn a_number_that_several_slots_show_is_none_but_two_paths_are_one_disk() {
         &[disk("sda", "S001"), disk("sdb", "S001")],
     );
     let serials: Vec<_> = parts(&r).into_iter().map(|p| (p.serial, p.place)).collect();
-    assert_eq!(serials, [("OWN777".into(), "A3".into()), ("S001".into(), "sda".into())]);
+    assert_eq!(
+        serials,
+        [("OWN777".into(), "A3".into()), ("S001".into(), "sda".into())]
+    );
 }
 
 #[test]
 fn every_kind_of_part_is_followed_and_media_are_not() {
-    let mut r = report(&[dimm("A1", "AA01")], &[disk("sda", "S001"), disk("sdb", "STICK1"), disk("sdc", "VOL001")]);
+    let mut r = report(
+        &[dimm("A1", "AA01")],
+        &[disk("sda", "S001"), disk("sdb", "STICK1"), disk("sdc", "VOL001")],
+    );
     r.disks[1].removable = Some(true);
     r.disks[2].raid_volume = Some(true);
-    r.board = Some(BoardFacts { serial: Some("BOARD7".into()), ..BoardFacts::default() });
-    r.chassis = Some(ChassisFacts { serial: Some("CHAS77".into()), ..ChassisFacts::default() });
+    r.board = Some(BoardFacts {
+        serial: Some("BOARD7".into()),
+        ..BoardFacts::default()
+    });
+    r.chassis = Some(ChassisFacts {
+        serial: Some("CHAS77".into()),
+        ..ChassisFacts::default()
+    });
     r.power_supplies = vec![
-        PowerSupply { location: Some("PSU1".into()), serial: Some("PSU001".into()), ..PowerSupply::default() },
-        PowerSupply { location: Some("PSU2".into()), serial: Some("PSU002".into()), present: Some(false), ..PowerSupply::default() },
+        PowerSupply {
+            location: Some("PSU1".into()),
+            serial: Some("PSU001".into()),
+            ..PowerSupply::default()
+        },
+        PowerSupply {
+            location: Some("PSU2".into()),
+            serial: Some("PSU002".into()),
+            present: Some(false),
+            ..PowerSupply::default()
+        },
     ];
     let nic = |mac: [u8; 6], pci: Option<&str>| NicFacts {
         name: "eth".into(),
@@ -118,7 +158,10 @@ fn every_kind_of_part_is_followed_and_media_are_not() {
         pci: pci.map(str::to_owned),
         ..NicFacts::default()
     };
-    r.nics = vec![nic([0, 0x1b, 1, 2, 3, 4], Some("0000:01:00.0")), nic([0, 0x1b, 1, 2, 3, 5], None)];
+    r.nics = vec![
+        nic([0, 0x1b, 1, 2, 3, 4], Some("0000:01:00.0")),
+        nic([0, 0x1b, 1, 2, 3, 5], None),
+    ];
     let kinds: Vec<_> = parts(&r).iter().map(|p| (p.kind, p.serial.clone())).collect();
     assert_eq!(
         kinds,
@@ -135,7 +178,10 @@ fn every_kind_of_part_is_followed_and_media_are_not() {
 
 #[test]
 fn two_machines_at_once_is_not_one_after_the_other() {
-    let s = |since, until| Stretch { since: UnixMs(since), until: UnixMs(until) };
+    let s = |since, until| Stretch {
+        since: UnixMs(since),
+        until: UnixMs(until),
+    };
     assert!(!at_once(s(1, 1), s(2, 2)));
     assert!(at_once(s(1, 3), s(2, 2)));
     assert!(at_once(s(2, 2), s(1, 3)));

@@ -105,9 +105,9 @@ impl Service {
             }
             let state = advanced.as_ref().map_or(&row.state, |a| &a.state);
             let answer = ReportResponse {
+                place: decided.check.as_ref().and_then(Checked::place),
                 check: decided.check.map(|c| c.result),
                 message: status_sentence(state),
-                place: None,
                 page_url: None,
             };
             change

@@ -1,6 +1,7 @@
 //! Orders, rack plan and hardware profiles: what is expected of each machine, and how far the delivery is.
 
 mod import;
+mod profiles;
 mod view;
 
 use inventory_api::check::{CheckResult, Expectation, HardwareProfile};
@@ -17,6 +18,7 @@ use crate::advance::{AdvanceError, advance_in, after_commit};
 use crate::problem::{of_advance, of_store};
 use crate::store::{Change, MachineRow, StoreError};
 
+pub use profiles::{ProfileMachine, ProfileMachines};
 pub(super) use view::missing;
 
 /// A check and what it was made against.
@@ -25,6 +27,13 @@ pub(super) struct Checked {
     pub(super) result: CheckResult,
     /// What was expected, and why.
     pub(super) from: ExpectedFrom,
+}
+
+impl Checked {
+    /// Where the rack plan has the machine, in words.
+    pub(super) fn place(&self) -> Option<String> {
+        self.from.placement.as_ref().map(crate::import::place_name)
+    }
 }
 
 impl Service {

@@ -641,6 +641,10 @@ pub fn detail() -> MachineDetail {
         }),
         plan: Some(plan()),
         verification: None,
+        expected_from: None,
+        duplicates: Vec::new(),
+        tasks: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

@@ -1,0 +1,85 @@
+//! Hardware profiles and their machines: made from one that is known to be good, and what its siblings teach.
+
+use inventory_api::check::{HardwareProfile, Verdict};
+use inventory_api::import::ImportReport;
+use inventory_api::{MachineId, Problem};
+use lifecycle::check::Outlier;
+use serde::Serialize;
+
+use crate::problem::{internal, of_store, problem};
+use crate::service::{Actor, Service};
+
+/// Machines of one profile that are compared: enough to show the odd one.
+const COMPARED: u32 = 500;
+
+/// The machines of a hardware profile, and where they differ.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProfileMachines {
+    /// Each with its verdict.
+    pub machines: Vec<ProfileMachine>,
+    /// Facts that are not the same on all of them.
+    pub outliers: Vec<Outlier>,
+}
+
+/// One machine of a profile.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProfileMachine {
+    /// Its id.
+    pub machine: MachineId,
+    /// Its verdict.
+    pub verdict: Option<Verdict>,
+}
+
+impl Service {
+    /// The machines that are checked against a hardware profile, and the ones that differ from their siblings.
+    pub async fn profile_machines(&self, name: &str) -> Result<ProfileMachines, Problem> {
+        let store = &self.core.store;
+        self.hardware_profile(name).await?;
+        let ids = store.machines_of_profile(name, COMPARED).await.map_err(of_store)?;
+        let mut machines = Vec::with_capacity(ids.len());
+        let mut reports = Vec::with_capacity(ids.len());
+        for id in ids {
+            let verdict = store.check(&id).await.map_err(of_store)?.map(|c| c.verdict);
+            if let Some(report) = store.report(&id).await.map_err(of_store)? {
+                reports.push((id.to_string(), report));
+            }
+            machines.push(ProfileMachine { machine: id, verdict });
+        }
+        // Some hundred reports take a while to compare: not on a thread that serves others.
+        let outliers = tokio::task::spawn_blocking(move || {
+            let reports: Vec<_> = reports.iter().map(|(id, report)| (id.clone(), report)).collect();
+            lifecycle::check::outliers(&reports)
+        })
+        .await
+        .map_err(|e| internal(&e))?;
+        Ok(ProfileMachines { machines, outliers })
+    }
+
+    /// Makes a hardware profile from the newest report of a machine that is known to be good.
+    pub async fn golden(&self, key: &str, name: &str, actor: &Actor) -> Result<ImportReport, Problem> {
+        let row = self.find(key).await?;
+        let report = self.core.store.report(&row.id).await.map_err(of_store)?;
+        let Some(report) = report else {
+            return Err(problem(
+                409,
+                "no-report",
+                "Nothing is known about its hardware",
+                format!("machine {} has not reported yet: commission it first", row.id),
+            ));
+        };
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 256 || name.chars().any(char::is_control) || name.starts_with('.') {
+            return Err(problem(
+                422,
+                "bad-name",
+                "Name not usable",
+                "the name of a profile has 1 to 256 characters, none of them a control character, the first not a point",
+            ));
+        }
+        let profile = HardwareProfile {
+            name: name.to_owned(),
+            ..lifecycle::check::golden(&report)
+        };
+        self.put_profiles(&[profile], actor).await
+    }
+}
