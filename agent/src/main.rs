@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::console::Stdout;
-use agent::report::{self, Roots};
+use agent::report::{self, Roots, SelfTest};
 use agent::resident::{self, FirstBoot, Resident};
 use agent::session::{Exit, Pace};
 use anyhow::Context;
@@ -41,6 +42,26 @@ enum Command {
         /// Read a captured machine from this folder instead of the live one.
         #[arg(long)]
         root: Option<PathBuf>,
+        /// Seconds to wait for what the switches say (LLDP); they speak every 30 s.
+        #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+        lldp_wait: u64,
+    },
+    /// Start a disk's own self-test; the report shows how it went. The disk goes on working meanwhile.
+    DiskSelfTest {
+        /// The kernel's name of the disk, e.g. sda or nvme0n1.
+        disk: String,
+        /// Read the whole medium: hours instead of minutes.
+        #[arg(long, conflicts_with = "abort")]
+        extended: bool,
+        /// End the test that is running.
+        #[arg(long)]
+        abort: bool,
+    },
+    /// Switch this machine's locate LED on, through its BMC.
+    Identify {
+        /// For so long; 0 switches it off, more than 255 leaves it on until it is switched off.
+        #[arg(long, default_value_t = 240)]
+        seconds: u32,
     },
     /// Show the version.
     Version,
@@ -70,8 +91,15 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Resident { root } => resident(root),
-        Command::Report { json, root } => {
-            let report = report::collect(&root.map_or_else(Roots::live, Roots::under));
+        Command::Report {
+            json,
+            root,
+            lldp_wait,
+        } => {
+            let options = report::Options {
+                lldp_wait: Duration::from_secs(lldp_wait.min(600)),
+            };
+            let report = report::collect_with(&root.map_or_else(Roots::live, Roots::under), options);
             let text = if json {
                 let mut text = serde_json::to_string_pretty(&report)?;
                 text.push('\n');
@@ -82,6 +110,32 @@ fn run(command: Command) -> anyhow::Result<()> {
             std::io::stdout()
                 .write_all(text.as_bytes())
                 .context("writing the report")
+        }
+        Command::DiskSelfTest {
+            disk,
+            extended,
+            abort,
+        } => {
+            let test = match (extended, abort) {
+                (_, true) => SelfTest::Abort,
+                (true, false) => SelfTest::Extended,
+                (false, false) => SelfTest::Short,
+            };
+            report::disk_self_test(&disk, test)?;
+            println!(
+                "{disk}: {}",
+                if abort {
+                    "self-test ended"
+                } else {
+                    "self-test started"
+                }
+            );
+            Ok(())
+        }
+        Command::Identify { seconds } => {
+            report::bmc::identify(seconds)?;
+            println!("locate LED {}", if seconds == 0 { "off" } else { "on" });
+            Ok(())
         }
         Command::Version => {
             println!("slipway-agent {}", env!("CARGO_PKG_VERSION"));

@@ -17,7 +17,8 @@ const DEPTH: usize = 32;
 /// Folders that are looked into at most, in one round.
 const FOLDERS: usize = 200_000;
 
-/// Always loaded: what no device asks for. "iso8859-1" is FAT's default character set.
+/// Always loaded: what no device asks for. "iso8859-1" is FAT's default character set; ipmi_devintf makes the BMC's
+/// device file, drivetemp the temperature sensors of SATA disks.
 pub const ALWAYS: &[&str] = &[
     "ext4",
     "vfat",
@@ -26,6 +27,9 @@ pub const ALWAYS: &[&str] = &[
     "nls_iso8859_1",
     "efivarfs",
     "af_packet",
+    "ipmi_si",
+    "ipmi_devintf",
+    "drivetemp",
 ];
 
 /// Loads modules, each once.

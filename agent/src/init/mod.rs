@@ -136,9 +136,17 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
         .map_err(|e| format!("{CA_FILE}: {e}; the boot script must load the site archive too"))?;
     let mut drivers = cold_plug(console).await?;
     let interface = boot_nic(&args, &mut drivers, console).await?;
+    // Switches say who they are twice a minute: the sooner somebody listens, the more the first report knows.
+    network::link_up_others(&interface).await;
+    if let Err(why) = report::listen_lldp() {
+        console.line(&plain(&why));
+    }
     let settling = settle(drivers, Arc::clone(console));
+    let boot = interface.clone();
     let (network, disks) = tokio::join!(network::bring_up(interface, Arc::clone(console)), settling);
     network?;
+    // Those whose drivers came later.
+    network::link_up_others(&boot).await;
     console.line(&format!("disks: {disks}"));
     let roots = Roots::live();
     let look = roots.clone();
@@ -147,7 +155,7 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
         origin: Origin::Ticket { args, ca_pem },
         roots,
         duty: Duty::MiniOs {
-            site: Site::machine(move || report::collect(&look).disks),
+            site: Site::machine(move || report::disks(&look)),
         },
         console: Arc::clone(console),
         server_time: Some(Arc::new(move |time| {

@@ -152,6 +152,27 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
     Ok(())
 }
 
+/// Brings up every other physical interface, without an address: a link and a switch's LLDP frame are only seen on an
+/// interface that is up. What cannot be brought up is left down; the report shows it without a link.
+pub async fn link_up_others(boot: &Interface) {
+    let Ok((connection, handle, _)) = rtnetlink::new_connection() else {
+        return;
+    };
+    tokio::spawn(connection);
+    for other in interfaces().unwrap_or_default() {
+        if other.index == boot.index {
+            continue;
+        }
+        // No addresses and routes from router advertisements: only the boot NIC is ours to talk on.
+        let _ = fs::write(
+            format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", other.name),
+            "1",
+        );
+        let up = LinkUnspec::new_with_index(other.index).up().build();
+        let _ = handle.link().set(up).execute().await;
+    }
+}
+
 async fn client(interface: &Interface) -> Result<DhcpV4Client, String> {
     let mut config = DhcpV4Config::new(&interface.name);
     config.set_iface_index(interface.index);

@@ -1,4 +1,4 @@
-use inventory_api::report::{DiskFacts, Transport};
+use inventory_api::report::{DiskFacts, DiskHealth, Transport};
 
 use super::{Page, decimal, named};
 
@@ -24,10 +24,41 @@ impl Page {
             named("serial", &d.serial),
             d.wwn.clone(),
             named("firmware", &d.firmware),
-            d.pci.clone(),
+            d.path.clone().or_else(|| d.pci.clone()),
+            named("bay", &d.bay),
+            d.rpm.map(|rpm| format!("{rpm} rpm")),
+            d.raid_volume
+                .filter(|raid| *raid)
+                .map(|_| "RAID volume".to_owned()),
             d.removable.filter(|r| *r).map(|_| "removable".to_owned()),
             d.read_only.filter(|r| *r).map(|_| "read-only".to_owned()),
         ];
         self.line("Disk", &facts.each_ref());
+        if let Some(health) = &d.health {
+            self.health(health);
+        }
+    }
+
+    fn health(&mut self, h: &DiskHealth) {
+        // A counter of errors is only told when it is not zero.
+        let errors = |count: Option<u64>, what: &str| count.filter(|n| *n > 0).map(|n| format!("{n} {what}"));
+        let facts = [
+            h.passed
+                .map(|passed| if passed { "passed" } else { "FAILING" }.to_owned()),
+            h.used_percent.map(|used| format!("{used} % used")),
+            h.spare_percent.map(|spare| format!("{spare} % spare")),
+            h.critical_warning
+                .filter(|bits| *bits != 0)
+                .map(|bits| format!("critical warning {bits:#04x}")),
+            errors(h.reallocated_sectors, "reallocated sectors"),
+            errors(h.pending_sectors, "pending sectors"),
+            errors(h.uncorrectable_errors, "uncorrectable errors"),
+            errors(h.link_errors, "link errors"),
+            h.temperature_c.map(|degrees| format!("{degrees} °C")),
+            h.power_on_hours.map(|hours| format!("{hours} h on")),
+            h.written_bytes.map(|bytes| format!("{} written", decimal(bytes))),
+            named("self-test", &h.self_test),
+        ];
+        self.line("  health", &facts.each_ref());
     }
 }
