@@ -8,6 +8,7 @@ mod clean;
 mod controllers;
 mod cpu;
 mod disks;
+mod edac;
 mod ethtool;
 mod gpu;
 mod lldp;
@@ -120,6 +121,7 @@ pub fn collect_with(roots: &Roots, options: Options) -> AssetReport {
         start(roots, "smbios", smbios::collect),
         start(roots, "memory", |roots, problems, part| {
             part.memory.usable_bytes = memory::usable_bytes(roots, problems);
+            part.memory.edac = edac::collect(roots, problems);
         }),
         start(roots, "disks", |roots, problems, part| {
             part.disks = disks::collect(roots, disks::Depth::Health, problems)

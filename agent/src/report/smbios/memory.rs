@@ -88,10 +88,10 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
     // Fields that came together are there together (table 3 of the specification); as dmidecode asks for them.
     let since = |length: usize| s.length() >= length;
     let named = since(0x1b);
-    let code = |offset, problems: &mut Problems| named.then(|| s.code(offset, problems)).flatten();
+    let code = |offset, problems: &mut Problems| named.then(|| s.fact(offset, problems)).flatten();
     let module = MemorySlot {
         speed_mts: since(0x17).then(|| speed(s, 0x15, 0x54)).flatten(),
-        manufacturer: named.then(|| s.name(0x17, problems)).flatten(),
+        manufacturer: named.then(|| s.fact(0x17, problems)).flatten(),
         serial: code(0x18, problems),
         asset_tag: code(0x19, problems),
         part: code(0x1a, problems),
@@ -104,7 +104,7 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
         technology: since(0x34)
             .then(|| word(0x28, words::memory::technology))
             .flatten(),
-        firmware: since(0x34).then(|| s.code(0x2b, problems)).flatten(),
+        firmware: since(0x34).then(|| s.fact(0x2b, problems)).flatten(),
         ..slot
     };
     match size {

@@ -23,15 +23,15 @@ pub(super) fn power_supplies(table: &Table, problems: &mut Problems) -> Vec<Powe
 fn power_supply(s: &Structure, problems: &mut Problems) -> PowerSupply {
     let bits = s.word(0x0e).unwrap_or(0);
     let present = bits & 0x02 != 0;
-    let name = s.name(0x06, problems);
+    let name = s.fact(0x06, problems);
     PowerSupply {
         location: s.place(0x05, problems).or_else(|| name.clone()),
         name,
-        manufacturer: s.name(0x07, problems),
-        serial: s.code(0x08, problems),
-        asset_tag: s.code(0x09, problems),
-        part: s.code(0x0a, problems),
-        revision: s.code(0x0b, problems),
+        manufacturer: s.fact(0x07, problems),
+        serial: s.fact(0x08, problems),
+        asset_tag: s.fact(0x09, problems),
+        part: s.fact(0x0a, problems),
+        revision: s.fact(0x0b, problems),
         // 0x8000: unknown.
         max_watts: s.word(0x0c).filter(|w| !matches!(w, 0 | 0x8000)).map(u32::from),
         present: Some(present),

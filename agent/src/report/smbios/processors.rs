@@ -80,13 +80,13 @@ fn processor(s: &Structure, problems: &mut Problems) -> ProcessorFacts {
     }
     let numbered = s.length() >= 0x23;
     let counted = s.length() >= 0x28;
-    let code = |offset: usize, problems: &mut Problems| numbered.then(|| s.code(offset, problems)).flatten();
+    let code = |offset: usize, problems: &mut Problems| numbered.then(|| s.fact(offset, problems)).flatten();
     let count = |byte, word| counted.then(|| count(s, byte, word)).flatten();
-    let manufacturer = s.name(0x07, problems);
+    let manufacturer = s.fact(0x07, problems);
     ProcessorFacts {
         family: family(s, manufacturer.as_deref()).map(str::to_owned),
         manufacturer,
-        model: s.name(0x10, problems),
+        model: s.fact(0x10, problems),
         serial: code(0x20, problems),
         asset_tag: code(0x21, problems),
         part: code(0x22, problems),

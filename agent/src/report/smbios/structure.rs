@@ -46,19 +46,14 @@ impl Structure {
         self.0.get_field_data(start, end)
     }
 
-    /// A string that is a name.
-    pub fn name(&self, offset: usize, problems: &mut Problems) -> Option<String> {
-        clean::fact(&self.string(offset, problems)?)
+    /// A string that is a name or a number given by the maker; placeholders and fillers are none.
+    pub fn fact(&self, offset: usize, problems: &mut Problems) -> Option<String> {
+        clean::serial(&self.string(offset, problems)?)
     }
 
     /// A string that says where: a slot, a bank, a socket.
     pub fn place(&self, offset: usize, problems: &mut Problems) -> Option<String> {
         clean::place(&self.string(offset, problems)?)
-    }
-
-    /// A string that is a number given by the maker: serial, part number, asset tag, version.
-    pub fn code(&self, offset: usize, problems: &mut Problems) -> Option<String> {
-        clean::serial(&self.string(offset, problems)?)
     }
 
     /// The string whose number stands at the offset. None: the structure ends before, or the number is zero.
@@ -133,7 +128,7 @@ mod tests {
     fn a_string_that_is_not_there_is_a_problem() {
         let mut problems = Problems::new("smbios");
         let s = Structure::new(&[1, 5, 0, 1, 250, b'A', 0, 0]);
-        assert_eq!(s.name(4, &mut problems), None);
+        assert_eq!(s.fact(4, &mut problems), None);
         assert_eq!(
             problems.found[0].detail,
             "type 1 handle 0x0100: names string 250, it has 1"

@@ -13,10 +13,10 @@ const OEM_LIMIT: usize = 256;
 pub(super) fn system(table: &Table, problems: &mut Problems) -> Option<SystemFacts> {
     let s = table.single(1, 0x08, problems)?;
     Some(SystemFacts {
-        manufacturer: s.name(0x04, problems),
-        product: s.name(0x05, problems),
-        version: s.code(0x06, problems),
-        serial: s.code(0x07, problems),
+        manufacturer: s.fact(0x04, problems),
+        product: s.fact(0x05, problems),
+        version: s.fact(0x06, problems),
+        serial: s.fact(0x07, problems),
         // With the wake-up type behind it, as dmidecode asks for.
         uuid: (s.length() >= 0x19)
             .then(|| uuid(s.bytes(0x08, 0x18)?.try_into().ok()?, table.version))
@@ -28,7 +28,7 @@ pub(super) fn system(table: &Table, problems: &mut Problems) -> Option<SystemFac
 
 /// A string of fields that came together with a later version: there when the structure has all of them.
 fn code_from(s: &Structure, offset: usize, least: usize, problems: &mut Problems) -> Option<String> {
-    (s.length() >= least).then(|| s.code(offset, problems)).flatten()
+    (s.length() >= least).then(|| s.fact(offset, problems)).flatten()
 }
 
 /// The UUID as dmidecode prints it: the first three fields are little-endian since SMBIOS 2.6 (7.2.1), before that
@@ -59,12 +59,12 @@ fn uuid(raw: [u8; 16], version: Option<(u8, u8)>) -> Option<String> {
 pub(super) fn board(table: &Table, problems: &mut Problems) -> Option<BoardFacts> {
     let s = table.all(2, 0x08, problems).into_iter().next()?;
     Some(BoardFacts {
-        manufacturer: s.name(0x04, problems),
-        product: s.name(0x05, problems),
-        version: s.code(0x06, problems),
-        serial: s.code(0x07, problems),
-        asset_tag: s.code(0x08, problems),
-        location: (s.length() >= 0x0e).then(|| s.code(0x0a, problems)).flatten(),
+        manufacturer: s.fact(0x04, problems),
+        product: s.fact(0x05, problems),
+        version: s.fact(0x06, problems),
+        serial: s.fact(0x07, problems),
+        asset_tag: s.fact(0x08, problems),
+        location: (s.length() >= 0x0e).then(|| s.fact(0x0a, problems)).flatten(),
     })
 }
 
@@ -81,13 +81,13 @@ pub(super) fn chassis(table: &Table, problems: &mut Problems) -> Option<ChassisF
             .map(str::to_owned)
     };
     Some(ChassisFacts {
-        manufacturer: s.name(0x04, problems),
+        manufacturer: s.fact(0x04, problems),
         kind: s.byte(0x05).and_then(words::chassis).map(str::to_owned),
-        version: s.code(0x06, problems),
-        serial: s.code(0x07, problems),
-        asset_tag: s.code(0x08, problems),
+        version: s.fact(0x06, problems),
+        serial: s.fact(0x07, problems),
+        asset_tag: s.fact(0x08, problems),
         height_u: since(0x13, 0x11).filter(|u| *u != 0).map(u32::from),
-        sku: sku.and_then(|at| s.code(at, problems)),
+        sku: sku.and_then(|at| s.fact(at, problems)),
         power_supply_state: state(0x0a),
         thermal_state: state(0x0b),
     })
@@ -101,9 +101,9 @@ pub(super) fn firmware(table: &Table, problems: &mut Problems) -> Option<Firmwar
         (s.length() >= 0x18 && major != 0xff && minor != 0xff).then(|| format!("{major}.{minor}"))
     };
     Some(FirmwareFacts {
-        vendor: s.name(0x04, problems),
-        version: s.name(0x05, problems),
-        date: s.name(0x08, problems),
+        vendor: s.fact(0x04, problems),
+        version: s.fact(0x05, problems),
+        date: s.fact(0x08, problems),
         revision: revision(0x14, 0x15),
         controller_revision: revision(0x16, 0x17),
         rom_bytes: s.byte(0x09).and_then(|size| rom_bytes(size, s.word(0x18))),

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use inventory_api::report::{AssetReport, MemorySlot, ProcessorFacts};
 use serde_json::Value;
 
+use super::super::super::clean;
 use super::placeholders::is_placeholder;
 
 /// One structure as dmidecode prints it.
@@ -123,7 +124,7 @@ fn fact(said: Option<&str>, text: Text) -> Option<&str> {
     (!nothing).then_some(said)
 }
 
-/// "16384 MB", "5 MB", "512 kB", "2 TB" as dmidecode rounds nothing.
+/// "16384 MB", "512 kB", "2 TB".
 fn bytes(said: &str) -> Option<u64> {
     let (number, unit) = said.split_once(' ')?;
     let scale = match unit {
@@ -132,9 +133,24 @@ fn bytes(said: &str) -> Option<u64> {
         "MB" => 20,
         "GB" => 30,
         "TB" => 40,
+        "PB" => 50,
+        "EB" => 60,
         _ => return None,
     };
-    Some(number.parse::<u64>().ok()? << scale)
+    number.parse::<u64>().ok()?.checked_mul(1 << scale)
+}
+
+/// As dmidecode prints a size: two units at most, what is smaller is cut off.
+fn printed(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let split = |unit: usize| bytes >> (10 * unit) & 0x3ff;
+    let highest = (0..7).rev().find(|unit| split(*unit) != 0).unwrap_or(0);
+    match highest.checked_sub(1) {
+        Some(lower) if split(lower) != 0 => {
+            format!("{} {}", split(lower) + (split(highest) << 10), UNITS[lower])
+        }
+        _ => format!("{} {}", split(highest), UNITS[highest]),
+    }
 }
 
 /// Collects what differs from the oracle.
@@ -144,14 +160,28 @@ pub(super) struct Oracle {
     placeholders: usize,
     left_out: BTreeSet<String>,
     wrong: Vec<String>,
+    /// In a damaged table a flipped bit makes a placeholder that nobody has written down: what `clean` leaves out counts
+    /// as one.
+    damaged: bool,
 }
 
 impl Oracle {
+    pub fn of_damaged() -> Oracle {
+        Oracle {
+            damaged: true,
+            ..Oracle::default()
+        }
+    }
+
     pub fn summary(&self) -> String {
         format!(
             "{} facts equal, {} placeholders left out: {:?}",
             self.equal, self.placeholders, self.left_out
         )
+    }
+
+    pub fn wrong(&self) -> &[String] {
+        &self.wrong
     }
 
     pub fn assert(&self) {
@@ -175,6 +205,19 @@ impl Oracle {
 
     fn text(&mut self, at: &str, got: &Option<String>, said: Option<&str>, text: Text) {
         let expected = fact(said, text);
+        // Words of the specification 3.7 to 3.9, which dmidecode 3.6 does not know yet.
+        let newer = ["CAMM", "CUDIMM", "CSODIMM", "MRDIMM"];
+        if said == Some("<OUT OF SPEC>") && got.as_deref().is_some_and(|got| newer.contains(&got)) {
+            return;
+        }
+        if self.damaged
+            && matches!(text, Text::Free | Text::Place)
+            && got.is_none()
+            && said.is_some_and(|said| clean::serial(said).is_none())
+        {
+            return;
+        }
+        let expected = expected.map(|text| text.get(..256).unwrap_or(text).trim_end());
         if let (Some(said), None) = (said, expected) {
             self.placeholders += 1;
             if text != Text::Word && text != Text::WordOrNone {
@@ -182,6 +225,15 @@ impl Oracle {
             }
         }
         self.same(at, got.as_deref(), expected);
+    }
+
+    /// Zero bytes are no size: nothing is there, or it is not known.
+    fn size(&mut self, at: &str, got: Option<u64>, said: Option<&str>) {
+        if got.zip(said).is_some_and(|(got, said)| printed(got) == said) {
+            self.equal += 1;
+        } else {
+            self.same(at, got, said.and_then(bytes).filter(|bytes| *bytes != 0));
+        }
     }
 
     fn number(&mut self, at: &str, got: Option<impl Into<u64>>, said: Option<&str>, unit: &str) {
@@ -272,8 +324,7 @@ impl Oracle {
         self.same(&format!("{name} UUID"), s.uuid.clone(), uuid);
         // Only in the whole text.
         if !bios.handle.is_empty() {
-            let rom = bios.said("ROM Size").and_then(bytes).filter(|b| *b != 0);
-            self.same(&format!("{name} ROM Size"), f.rom_bytes, rom);
+            self.size(&format!("{name} ROM Size"), f.rom_bytes, bios.said("ROM Size"));
             for (said, field, got, text) in [
                 (board, "Location In Chassis", &b.location, Text::Free),
                 (chassis, "SKU Number", &c.sku, Text::Free),
@@ -398,8 +449,11 @@ impl Oracle {
                 said.said("Error Correction Type"),
                 Text::WordOrNone,
             );
-            let most = said.said("Maximum Capacity").and_then(bytes).filter(|b| *b != 0);
-            self.same(&at("Maximum Capacity"), array.max_bytes, most);
+            self.size(
+                &at("Maximum Capacity"),
+                array.max_bytes,
+                said.said("Maximum Capacity"),
+            );
             self.number(&at("Devices"), array.slots, said.said("Number Of Devices"), "");
         }
     }
@@ -418,7 +472,7 @@ impl Oracle {
             self.text(&at(field), got, said, text);
         }
         let size = said.said("Size").and_then(bytes).filter(|b| *b != 0);
-        self.same(&at("Size"), slot.size_bytes, size);
+        self.size(&at("Size"), slot.size_bytes, said.said("Size"));
         match said.said("Size") {
             Some("No Module Installed") => self.same(&at("populated"), slot.populated, Some(false)),
             _ if size.is_some() => self.same(&at("populated"), slot.populated, Some(true)),
@@ -518,6 +572,8 @@ impl Oracle {
         let facts: Vec<&str> = strings
             .into_iter()
             .filter(|text| !text.is_empty() && !is_placeholder(text))
+            .filter(|text| !self.damaged || clean::fact(text).is_some())
+            .map(|text| text.get(..256).unwrap_or(text).trim_end())
             .collect();
         let got: Vec<&str> = report.oem_strings.iter().map(String::as_str).collect();
         self.same(&format!("{name}: OEM strings"), Some(got), Some(facts));
@@ -555,11 +611,8 @@ impl Oracle {
             );
             let level = configuration.rsplit("Level ").next();
             self.number(&at("level"), cache.level, level, "");
-            self.same(
-                &at("size"),
-                cache.size_bytes,
-                said.said("Installed Size").and_then(bytes),
-            );
+            let size = cache.size_bytes.filter(|bytes| *bytes != 0);
+            self.size(&at("size"), size, said.said("Installed Size"));
             for (field, got, text) in [
                 ("System Type", &cache.kind, Text::Word),
                 ("Associativity", &cache.associativity, Text::Word),
