@@ -1,9 +1,11 @@
 //! The harness of the end-to-end tests, the demo and the bench: a network of its own, virtual servers with real
 //! firmware, the real `slipway` process, and simulated machines that speak real bytes.
 
+pub mod accelerator;
 pub mod api;
 pub mod artefacts;
 pub mod child;
+pub mod hardware;
 pub mod lab;
 pub mod level;
 pub mod netns;

@@ -4,14 +4,15 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::artefacts::{run_directory, state};
+use crate::accelerator::accelerator;
+use crate::artefacts::run_directory;
 use crate::child::Owned;
+use crate::hardware::{self, Rack};
 use crate::qmp::Qmp;
 use crate::wait;
 
@@ -62,6 +63,8 @@ pub struct VmSpec {
     pub disk_serial: String,
     /// Size of its disk in bytes.
     pub disk_bytes: u64,
+    /// More hardware; it then decides over memory and modules.
+    pub rack: Option<Rack>,
 }
 
 impl VmSpec {
@@ -78,6 +81,26 @@ impl VmSpec {
             mac: format!("52:54:00:77:00:{last:02x}"),
             disk_serial: format!("DISK-{}", name.to_uppercase()),
             disk_bytes: 6 << 30,
+            rack: None,
+        }
+    }
+
+    /// A server with the hardware of a real one.
+    pub fn rack(name: &str, firmware: Firmware, rack: Rack) -> VmSpec {
+        VmSpec {
+            memory_mib: rack.memory_mib(),
+            dimms: hardware::SLOTS,
+            rack: Some(rack),
+            ..VmSpec::new(name, firmware)
+        }
+    }
+
+    /// The module in a slot, MiB; 0: none.
+    fn module_mib(&self, index: u32) -> u32 {
+        match &self.rack {
+            Some(rack) if rack.empty.contains(&index) => 0,
+            Some(_) => hardware::MODULE_MIB,
+            None => self.memory_mib / self.dimms,
         }
     }
 
@@ -93,6 +116,7 @@ pub struct Vm {
     tap: String,
     directory: tempfile::TempDir,
     process: Option<Owned>,
+    tpm: Option<Owned>,
     starts: u32,
 }
 
@@ -118,11 +142,15 @@ impl Vm {
                 dimm(&spec, index),
             )?;
         }
+        if let Some(rack) = &spec.rack {
+            rack.files(directory.path())?;
+        }
         Ok(Vm {
             spec,
             tap,
             directory,
             process: None,
+            tpm: None,
             starts: 0,
         })
     }
@@ -150,6 +178,9 @@ impl Vm {
             bail!("{} is powered on already", self.spec.name);
         }
         self.starts += 1;
+        if self.spec.rack.is_some() {
+            self.tpm = Some(Rack::tpm(self.directory.path())?);
+        }
         let mut command = Command::new("qemu-system-x86_64");
         command.args(self.arguments());
         self.process = Some(Owned::start(command, &self.file("qemu.log"))?);
@@ -165,8 +196,6 @@ impl Vm {
             "-nodefaults",
             "-machine",
             "q35,smbios-entry-point-type=64",
-            "-smp",
-            "2",
             "-display",
             "none",
             // A screen for the page's sake and for screendump; nothing needs a driver for it.
@@ -180,6 +209,15 @@ impl Vm {
         let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
         add("-accel", accelerator().to_owned());
         add("-m", spec.memory_mib.to_string());
+        add(
+            "-smp",
+            if spec.rack.is_some() {
+                "2,sockets=2,cores=1"
+            } else {
+                "2"
+            }
+            .to_owned(),
+        );
         // virtio's network card and disk. BIOS: the network first, the server decides each boot. UEFI keeps its boot order
         // in its own variables, as a real server does (with bootindex OVMF makes it anew at each start): the empty disk
         // fails, the network is next, and the agent leaves an order behind.
@@ -267,6 +305,9 @@ impl Vm {
         add("-serial", "chardev:console".to_owned());
         add("-chardev", format!("socket,id=qmp,{}", socket("qmp.sock")));
         add("-qmp", "chardev:qmp".to_owned());
+        if let Some(rack) = &spec.rack {
+            words.extend(rack.arguments(self.directory.path(), &spec.name, &spec.mac));
+        }
         words
     }
 
@@ -362,9 +403,37 @@ impl Vm {
             .map(drop)
     }
 
+    /// The characters of a VGA text screen, 80 by 25: what is read at B8000h (code page 437, attributes left out).
+    ///
+    /// # Errors
+    /// It is powered off, or its memory cannot be read.
+    pub fn screen_text(&self) -> Result<String> {
+        let file = self.file("screen.bin");
+        self.qmp()?.execute(
+            "pmemsave",
+            json!({"val": 0xb8000, "size": 80 * 25 * 2, "filename": file}),
+        )?;
+        let cells = std::fs::read(&file)?;
+        let character = |code: u8| match code {
+            0xdb => '\u{2588}',
+            0xdc => '\u{2584}',
+            0xdf => '\u{2580}',
+            0x20..=0x7e => char::from(code),
+            _ => ' ',
+        };
+        let rows = cells
+            .chunks(160)
+            .map(|row| row.iter().step_by(2).map(|c| character(*c)).collect::<String>());
+        Ok(rows
+            .map(|r| r.trim_end().to_owned())
+            .collect::<Vec<_>>()
+            .join("\n"))
+    }
+
     /// Pulls the plug.
     pub fn power_off(&mut self) {
         self.process = None;
+        self.tpm = None;
     }
 
     /// True while QEMU runs.
@@ -395,7 +464,7 @@ fn dimm(spec: &VmSpec, index: u32) -> Vec<u8> {
     word(0xfffe); // no error information
     word(72); // total width, with ECC
     word(64); // data width
-    word((spec.memory_mib / spec.dimms) as u16); // MiB, below 32 GiB
+    word(spec.module_mib(index) as u16); // MiB, below 32 GiB; 0: nothing in the slot
     // Form factor DIMM, no set, strings 1 and 2 for slot and bank, DDR4, synchronous.
     bytes.extend([9, 0, 1, 2, 0x1a, 0x80, 0]);
     bytes.extend(3200u16.to_le_bytes());
@@ -423,69 +492,9 @@ fn dimm(spec: &VmSpec, index: u32) -> Vec<u8> {
     bytes
 }
 
-/// "kvm" where a guest really runs with it, else software emulation. /dev/kvm alone proves nothing: there are hosts
-/// where it opens and guests hang at their first instruction.
-pub fn accelerator() -> &'static str {
-    static FOUND: OnceLock<&str> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        if kvm_runs_cached() {
-            "kvm"
-        } else {
-            "tcg,thread=multi"
-        }
-    })
-}
-
-/// The probe takes seconds where guests hang: its answer is kept until the host is booted again.
-fn kvm_runs_cached() -> bool {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let note = state().join(format!("kvm-{}", boot.trim()));
-    match std::fs::read_to_string(&note).as_deref() {
-        Ok("runs") => true,
-        Ok("hangs") => false,
-        _ => {
-            let runs = kvm_runs().unwrap_or(false);
-            // A note that cannot be written only means that the next process probes again.
-            let _ = std::fs::create_dir_all(state());
-            let _ = std::fs::write(&note, if runs { "runs" } else { "hangs" });
-            runs
-        }
-    }
-}
-
-/// Boots a sixteen-bit program of a few bytes under KVM that leaves by the debug-exit port.
-fn kvm_runs() -> Result<bool> {
-    if !Path::new("/dev/kvm").exists() {
-        return Ok(false);
-    }
-    let directory = tempfile::tempdir()?;
-    let image = directory.path().join("probe.img");
-    // mov al, 0x10; out 0xf4, al; hlt; with the signature of a boot sector: QEMU ends with status 0x21. Before that
-    // the guest's firmware has run millions of instructions under KVM.
-    let mut sector = vec![0u8; 512];
-    sector[..5].copy_from_slice(&[0xb0, 0x10, 0xe6, 0xf4, 0xf4]);
-    sector[510..].copy_from_slice(&[0x55, 0xaa]);
-    std::fs::write(&image, &sector)?;
-    let mut command = Command::new("qemu-system-x86_64");
-    command.args("-nodefaults -machine q35 -accel kvm -m 64 -display none".split(' '));
-    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
-    command.args(["-drive", &format!("if=ide,format=raw,file={}", image.display())]);
-    let mut probe = Owned::start(command, &directory.path().join("log"))?;
-    let status = wait::until_blocking("the KVM probe", Duration::from_secs(8), || probe.ended())?;
-    Ok(status.code() == Some(0x21))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_probe_of_the_accelerator_comes_to_an_answer() {
-        if !crate::Level::Qemu.runs() {
-            return;
-        }
-        assert!(["kvm", "tcg,thread=multi"].contains(&accelerator()));
-    }
 
     #[test]
     fn every_spec_has_its_own_identity() {

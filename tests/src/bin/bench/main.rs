@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     );
     out += &format!(
         "\nAccelerator: {}; {} CPUs.\n",
-        e2e::vm::accelerator(),
+        e2e::accelerator::accelerator(),
         std::thread::available_parallelism()?
     );
     out += &sizes()?;

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use e2e::accelerator::accelerator;
 use e2e::lab::SERVER;
 use e2e::scenario::{PASSWORD, profile};
-use e2e::vm::accelerator;
 use e2e::{Api, Firmware, Lab, Server, ServerSpec, Vm, VmSpec, artefacts};
 use inventory_api::UnixMs;
 use inventory_api::check::{DiskProfile, HardwareProfile, MemoryProfile, NicProfile, SystemProfile};

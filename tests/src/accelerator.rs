@@ -1,0 +1,77 @@
+//! KVM where it really runs, else software emulation.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::artefacts::state;
+use crate::child::Owned;
+use crate::wait;
+
+/// "kvm" where a guest really runs with it, else software emulation. /dev/kvm alone proves nothing: there are hosts
+/// where it opens and guests hang at their first instruction.
+pub fn accelerator() -> &'static str {
+    static FOUND: OnceLock<&str> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        if kvm_runs_cached() {
+            "kvm"
+        } else {
+            "tcg,thread=multi"
+        }
+    })
+}
+
+/// The probe takes seconds where guests hang: its answer is kept until the host is booted again.
+fn kvm_runs_cached() -> bool {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let note = state().join(format!("kvm-{}", boot.trim()));
+    match std::fs::read_to_string(&note).as_deref() {
+        Ok("runs") => true,
+        Ok("hangs") => false,
+        _ => {
+            let runs = kvm_runs().unwrap_or(false);
+            // A note that cannot be written only means that the next process probes again.
+            let _ = std::fs::create_dir_all(state());
+            let _ = std::fs::write(&note, if runs { "runs" } else { "hangs" });
+            runs
+        }
+    }
+}
+
+/// Boots a sixteen-bit program of a few bytes under KVM that leaves by the debug-exit port.
+fn kvm_runs() -> Result<bool> {
+    if !Path::new("/dev/kvm").exists() {
+        return Ok(false);
+    }
+    let directory = tempfile::tempdir()?;
+    let image = directory.path().join("probe.img");
+    // mov al, 0x10; out 0xf4, al; hlt; with the signature of a boot sector: QEMU ends with status 0x21. Before that
+    // the guest's firmware has run millions of instructions under KVM.
+    let mut sector = vec![0u8; 512];
+    sector[..5].copy_from_slice(&[0xb0, 0x10, 0xe6, 0xf4, 0xf4]);
+    sector[510..].copy_from_slice(&[0x55, 0xaa]);
+    std::fs::write(&image, &sector)?;
+    let mut command = Command::new("qemu-system-x86_64");
+    command.args("-nodefaults -machine q35 -accel kvm -m 64 -display none".split(' '));
+    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+    command.args(["-drive", &format!("if=ide,format=raw,file={}", image.display())]);
+    let mut probe = Owned::start(command, &directory.path().join("log"))?;
+    let status = wait::until_blocking("the KVM probe", Duration::from_secs(8), || probe.ended())?;
+    Ok(status.code() == Some(0x21))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probe_of_the_accelerator_comes_to_an_answer() {
+        if !crate::Level::Qemu.runs() {
+            return;
+        }
+        assert!(["kvm", "tcg,thread=multi"].contains(&accelerator()));
+    }
+}
