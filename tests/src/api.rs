@@ -28,6 +28,8 @@ impl Api {
         let http = reqwest::Client::builder()
             .tls_certs_only([reqwest::Certificate::from_pem(ca_pem)?])
             .timeout(Duration::from_secs(30))
+            // A redirect answer is looked at: it carries the cookie of a sign-in.
+            .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Api {
             http,
@@ -70,6 +72,38 @@ impl Api {
             bail!("{url}: {status}: {text}");
         }
         serde_json::from_str(&text).with_context(|| format!("{url}: {text}"))
+    }
+
+    /// A page as a signed-in person gets it.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn page(&self, path: &str) -> Result<String> {
+        let signed_in = self
+            .http
+            .post(format!("{}/sign-in", self.base))
+            .header("origin", &self.base)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("token={}", self.token))
+            .send()
+            .await?;
+        let cookie = signed_in
+            .headers()
+            .get("set-cookie")
+            .and_then(|c| c.to_str().ok());
+        let Some(cookie) = cookie.and_then(|c| c.split(';').next()) else {
+            bail!("signing in: {}, no cookie", signed_in.status());
+        };
+        let request = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .header("cookie", cookie);
+        let response = request.send().await?;
+        let (status, text) = (response.status(), response.text().await?);
+        if !status.is_success() {
+            bail!("{path}: {status}: {text}");
+        }
+        Ok(text)
     }
 
     /// All machines.

@@ -12,7 +12,7 @@ use crate::console::plain;
 /// Findings on the serial console at most.
 const FINDINGS_SHOWN: usize = 10;
 /// Columns left of the QR code that the text needs at least.
-const TEXT_COLUMNS: usize = 40;
+const TEXT_COLUMNS: usize = 34;
 
 /// What is shown.
 #[derive(Clone, Debug, Default)]

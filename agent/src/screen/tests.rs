@@ -34,7 +34,7 @@ fn poster(check: &CheckResult) -> Poster<'_> {
         serial: Some("VM0001"),
         model: Some("Slipway Virtual Server"),
         place: Some("Room 1, rack A3, unit 12"),
-        page: Some("https://10.77.0.1:8443/p/VM0001"),
+        page: Some("https://192.168.100.100:8443/p/0198d2c4-7f00-7000-8000-0123456789ab"),
     }
 }
 
@@ -86,7 +86,7 @@ fn a_failing_machine_on_a_vga_screen() {
         "serial  VM0001",
         "rack A3, unit 12",
         "Micron",
-        "https://10.77.0.1:8443",
+        "https://192.168.100.100:8443",
     ] {
         assert!(text.contains(part), "{part:?} is not on\n{text}");
     }
@@ -111,7 +111,10 @@ fn the_code_on_the_screen_can_be_read() {
     });
     let found = prepared.detect_grids();
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].decode().unwrap().1, "https://10.77.0.1:8443/p/VM0001");
+    assert_eq!(
+        found[0].decode().unwrap().1,
+        "https://192.168.100.100:8443/p/0198d2c4-7f00-7000-8000-0123456789ab"
+    );
 }
 
 #[test]
