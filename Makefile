@@ -56,7 +56,7 @@ test:
 bench: mini-os image
 	@cargo build --locked --quiet -p agent --example write_path --profile agent --target $(AGENT_TARGET)
 	@cargo build --locked --quiet -p inventory -p e2e --bins
-	@SLIPWAY_WRITE_PATH=$(TARGET_DIR)/$(AGENT_TARGET)/agent/examples/write_path cargo run --locked --quiet -p e2e --bin bench
+	@SLIPWAY_AGENT=$(AGENT) SLIPWAY_WRITE_PATH=$(TARGET_DIR)/$(AGENT_TARGET)/agent/examples/write_path cargo run --locked --quiet -p e2e --bin bench
 
 fmt:
 	cargo fmt --all

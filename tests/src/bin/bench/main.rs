@@ -1,7 +1,8 @@
-//! `make bench`: sizes, smallest memory, seconds per phase of a virtual first boot, write path against `zstd -d | dd`.
+//! `make bench`: reports of captured machines, sizes, smallest memory, seconds per phase of a virtual first boot, write path against `zstd -d | dd`.
 //! Prints a table and keeps it in docs/bench.md. Machines are noisy: compare figures of one run only.
 
 mod boot;
+mod report;
 mod write;
 
 use anyhow::Result;
@@ -17,6 +18,7 @@ fn main() -> Result<()> {
         e2e::accelerator::accelerator(),
         std::thread::available_parallelism()?
     );
+    out += &report::section()?;
     out += &sizes()?;
     out += &write::section()?;
     // A lab moves its thread into a namespace: each run gets a thread of its own.
