@@ -11,6 +11,8 @@ mod disks;
 mod edac;
 mod ethtool;
 mod gpu;
+#[cfg(test)]
+mod hostile;
 mod lldp;
 mod memory;
 mod merge;

@@ -170,7 +170,17 @@ fn completed(mut answer: Vec<u8>) -> io::Result<Vec<u8>> {
             answer.remove(0);
             Ok(answer)
         }
-        Some(code) => Err(io::Error::other(format!("completion code {code:02x}h"))),
+        Some(code) => {
+            // IPMI 2.0, table 5-2.
+            let words = match code {
+                0xc0 => "the BMC is busy",
+                0xc1 => "the BMC does not know this command",
+                0xc3 => "the BMC did not answer in time",
+                0xd4 => "the BMC does not allow it",
+                _ => "the BMC refuses",
+            };
+            Err(io::Error::other(format!("{words} (completion code {code:02x}h)")))
+        }
         None => Err(io::Error::new(io::ErrorKind::InvalidData, "an empty answer")),
     }
 }

@@ -14,6 +14,8 @@ pub(in super::super) fn health(log: &[u8]) -> Option<DiskHealth> {
         return None;
     }
     let counter = |at: usize| little_endian(&log[at..at + 16]);
+    // Virtual disks tell neither spare nor threshold: no spare at all is not what that means.
+    let has_spare = log[3] != 0 || log[4] != 0;
     let kelvin = i32::from(u16::from_le_bytes([log[1], log[2]]));
     Some(DiskHealth {
         passed: Some(log[0] == 0),
@@ -21,8 +23,8 @@ pub(in super::super) fn health(log: &[u8]) -> Option<DiskHealth> {
         power_on_hours: Some(counter(128)),
         power_cycles: Some(counter(112)),
         used_percent: Some(u32::from(log[5])),
-        spare_percent: Some(u32::from(log[3])),
-        spare_threshold_percent: Some(u32::from(log[4])),
+        spare_percent: has_spare.then_some(u32::from(log[3])),
+        spare_threshold_percent: has_spare.then_some(u32::from(log[4])),
         uncorrectable_errors: Some(counter(160)),
         critical_warning: Some(log[0]),
         unsafe_shutdowns: Some(counter(144)),
