@@ -75,7 +75,11 @@ fn write(lie: &str, path: &Path) {
         "folder" => fs::create_dir(path).unwrap(),
         "circle" => symlink(path.file_name().unwrap(), path).unwrap(),
         "device" => symlink("/dev/zero", path).unwrap(),
-        "signs" => fs::write(path, "\u{1b}]0;x\u{7}<img src=x>\r\n\u{202e}999999999999999999999999\0").unwrap(),
+        "signs" => fs::write(
+            path,
+            "\u{1b}]0;x\u{7}<img src=x>\r\n\u{202e}999999999999999999999999\0",
+        )
+        .unwrap(),
         "bytes" => fs::write(path, (0..=255).cycle().take(70_000).collect::<Vec<u8>>()).unwrap(),
         other => unreachable!("{other}"),
     }
@@ -83,7 +87,9 @@ fn write(lie: &str, path: &Path) {
 
 #[test]
 fn every_lie_in_every_file_is_survived() {
-    for lie in ["huge", "endless", "pipe", "folder", "circle", "device", "signs", "bytes"] {
+    for lie in [
+        "huge", "endless", "pipe", "folder", "circle", "device", "signs", "bytes",
+    ] {
         // Once with all files lies, once with sound words where they open the way to the others.
         for open_way in [false, true] {
             let dir = tempfile::tempdir().unwrap();
@@ -97,14 +103,29 @@ fn every_lie_in_every_file_is_survived() {
             }
             let started = Instant::now();
             let report = collect(&Roots::under(dir.path()));
-            assert!(started.elapsed() < Duration::from_secs(10), "{lie}: {:?}", started.elapsed());
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "{lie}: {:?}",
+                started.elapsed()
+            );
             let problems = &report.problems;
-            assert!(problems.iter().all(|p| !p.detail.contains("panicked") && !p.detail.contains("left behind")), "{lie}: {problems:?}");
+            assert!(
+                problems
+                    .iter()
+                    .all(|p| !p.detail.contains("panicked") && !p.detail.contains("left behind")),
+                "{lie}: {problems:?}"
+            );
             let json = serde_json::to_string(&report).unwrap();
             assert!(json.len() < 200_000, "{lie}: a report of {} bytes", json.len());
             // JSON writes control characters as \u00xx and the like.
-            assert!(!json.contains("\\u00") && !json.contains('\u{202e}'), "{lie}: {json}");
-            assert!(render_text(&report).chars().all(|c| c == '\n' || !c.is_control()), "{lie}");
+            assert!(
+                !json.contains("\\u00") && !json.contains('\u{202e}'),
+                "{lie}: {json}"
+            );
+            assert!(
+                render_text(&report).chars().all(|c| c == '\n' || !c.is_control()),
+                "{lie}"
+            );
         }
     }
 }
@@ -119,7 +140,15 @@ fn five_thousand_disks_are_a_thousand_and_a_problem() {
     }
     let started = Instant::now();
     let report = collect(&Roots::under(dir.path()));
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
     assert_eq!(report.disks.len(), 1024);
-    assert!(report.problems.iter().any(|p| p.collector == "disks"), "{:?}", report.problems);
+    assert!(
+        report.problems.iter().any(|p| p.collector == "disks"),
+        "{:?}",
+        report.problems
+    );
 }

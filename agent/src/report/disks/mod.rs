@@ -177,6 +177,7 @@ impl Disk {
             serial: questions.serial && serial.is_none(),
             ..questions
         });
+        let controller = self.controller(roots);
         let facts = DiskFacts {
             name: self.name.clone(),
             model: model.or_else(|| self.mmc("device/name")),
@@ -195,13 +196,11 @@ impl Disk {
                 .fact("device/firmware_rev")
                 .or_else(|| self.fact("device/rev"))
                 .or_else(|| self.mmc("device/fwrev")),
-            pci: self.controller(roots).as_deref().and_then(pci::address),
+            pci: controller.as_deref().and_then(pci::address),
             removable: flag(&self.block.join("removable")),
             read_only: flag(&self.block.join("ro")),
             bay: place::bay(roots, path, &self.block),
-            path: self
-                .controller(roots)
-                .and_then(|path| place::by_path(roots, &path, &self.block)),
+            path: controller.and_then(|path| place::by_path(roots, &path, &self.block)),
             raid_volume,
             ..DiskFacts::default()
         };
@@ -273,7 +272,12 @@ impl Disk {
         if pci::address(path).is_some() {
             return Some(path.to_owned());
         }
-        let subsystem = roots.sys(path.parent()?);
+        let parent = path.parent()?;
+        let is_subsystem = parent.file_name()?.to_str()?.starts_with("nvme-subsys");
+        if !is_subsystem {
+            return None;
+        }
+        let subsystem = roots.sys(parent);
         let controllers = names(&subsystem).ok()?;
         controllers
             .iter()

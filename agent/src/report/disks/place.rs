@@ -168,10 +168,11 @@ fn expander(roots: &Roots, path: &Path) -> Option<String> {
 
 /// The bay: an enclosure that the kernel knows (SES) names it, else the SAS controller numbers it.
 pub(super) fn bay(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<String> {
-    let enclosure = names(&block.join("device"))
-        .unwrap_or_default()
-        .into_iter()
-        .find_map(|name| clean::place(name.strip_prefix("enclosure_device:")?));
+    let entries = std::fs::read_dir(block.join("device")).into_iter().flatten();
+    let enclosure = entries.take(ENTRY_LIMIT).flatten().find_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        clean::place(name.strip_prefix("enclosure_device:")?)
+    });
     enclosure.or_else(|| {
         let bay = number(&sas_device(roots, path?)?.join("bay_identifier"))?;
         Some(format!("Slot {bay:02}"))
