@@ -107,6 +107,7 @@ impl App {
         let lock = open_data_dir(&config.data_dir)?;
         let now = clock.now();
         let store = Store::open(&store_file(&config.data_dir)).await?;
+        store.index_identities().await?;
         let ca_dir = config.data_dir.join("ca");
         let authority = Authority::open(&ca_dir, now)?;
         let (certificate, key) =

@@ -90,7 +90,7 @@ impl Boot {
             }
         };
         change.put_boot_mac(&id, client.mac).await?;
-        change.put_place(&id, &client.network, ip).await?;
+        change.put_place(&id, &client.network, ip, now).await?;
         let row = change
             .machine(&id)
             .await?

@@ -50,6 +50,14 @@ pub fn of_event(event: &Event, after: &State) -> String {
         Event::WipeDone => "The wipe is done.".to_owned(),
         Event::WipeFailed { code, .. } => format!("The wipe failed ({code})."),
         Event::SecurityAlarm { code, detail } => return format!("Alarm ({code}): {detail}"),
+        Event::Folded { into, detail } => {
+            return format!("This is machine {into}: {detail} Its NICs belong to that one from now on.");
+        }
+        Event::Absorbed { other, detail } => {
+            return format!("Enrolment {other} was this machine: {detail} Its NICs belong here from now on.");
+        }
+        Event::IdentityChanged { detail } => return format!("Recognised, with a change: {detail}."),
+        Event::ConflictResolved { detail, .. } => detail.clone(),
         Event::DeadlinePassed { .. } => "Its time was over.".to_owned(),
     };
     format!("{} {}", what.trim_end(), status_sentence(after))

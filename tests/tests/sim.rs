@@ -6,6 +6,8 @@ mod disks;
 mod fleet;
 #[path = "sim/hostile.rs"]
 mod hostile;
+#[path = "sim/identity.rs"]
+mod identity;
 #[path = "sim/power.rs"]
 mod power;
 #[path = "sim/tickets.rs"]

@@ -10,6 +10,7 @@ pub mod agent;
 pub mod boot;
 pub mod burn_in;
 pub mod check;
+pub mod conflict;
 pub mod delivery;
 pub mod deploy;
 pub mod id;

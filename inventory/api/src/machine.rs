@@ -30,6 +30,13 @@ pub struct MachineSummary {
     pub last_seen: Option<UnixMs>,
     /// When it was enrolled.
     pub enrolled_at: UnixMs,
+    /// The machine that this enrolment was found to be; it is retired for that.
+    #[serde(default)]
+    pub folded_into: Option<MachineId>,
+    /// Machines that claim its identity, or whose identity it claims, and nobody has decided yet. Itself: a report
+    /// contradicted what it had said before.
+    #[serde(default)]
+    pub conflicts_with: Vec<MachineId>,
 }
 
 /// The lifecycle state in the words that people see.

@@ -1,5 +1,6 @@
 //! What an agent is told to do, from the state and where the agent runs.
 
+use inventory_api::MachineId;
 use inventory_api::agent::{Assignment, RunsOn};
 use inventory_api::plan::{DiskTarget, InstallPlan};
 use inventory_api::task::Task;
@@ -14,6 +15,8 @@ pub struct AgentSession<'a> {
     pub runs_on: Option<RunsOn>,
     /// The plan the state is about, when there is one.
     pub plan: Option<&'a InstallPlan>,
+    /// The machine that this enrolment was found to be, when it was retired for that.
+    pub folded_into: Option<&'a MachineId>,
 }
 
 /// The assignment. An agent that has not reported since it started is asked for its report first.
@@ -27,6 +30,13 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
     let reboot = || Assignment::Reboot {
         message: status_sentence(state),
     };
+    if let (State::Retired, Some(machine), None | Some(RunsOn::MiniOs | RunsOn::Unknown)) =
+        (state, session.folded_into, session.runs_on)
+    {
+        return Assignment::Reboot {
+            message: format!("This is machine {machine}. It boots again, as that one."),
+        };
+    }
     let installed = match session.runs_on {
         Some(RunsOn::Installed) => true,
         Some(RunsOn::MiniOs | RunsOn::Unknown) => false,

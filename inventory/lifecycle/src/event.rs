@@ -3,7 +3,7 @@
 
 use inventory_api::boot::BootTarget;
 use inventory_api::check::Verdict;
-use inventory_api::{PlanId, UnixMs};
+use inventory_api::{MachineId, PlanId, UnixMs};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened to one machine, as history stores it.
@@ -95,12 +95,43 @@ pub enum Event {
         /// What happened.
         detail: String,
     },
+    /// Fact: this enrolment is another machine that is known: its MACs move there.
+    Folded {
+        /// The machine that it is.
+        into: MachineId,
+        /// How it was recognised.
+        detail: String,
+    },
+    /// Fact: another enrolment was this machine.
+    Absorbed {
+        /// The enrolment that was folded into it.
+        other: MachineId,
+        /// How it was recognised.
+        detail: String,
+    },
+    /// Fact: something of what the machine is recognised by has changed.
+    IdentityChanged {
+        /// What.
+        detail: String,
+    },
+    /// Verb: a person has looked at two that claim one identity.
+    ConflictResolved {
+        /// The other one.
+        other: MachineId,
+        /// What was found.
+        detail: String,
+        /// Conflicts of this machine that are still open.
+        open: u32,
+    },
     /// Fact: the clock passed the state's deadline. Carries it, so that a late timer cannot end another phase.
     DeadlinePassed {
         /// The deadline that passed.
         deadline: UnixMs,
     },
 }
+
+/// Code of the [`Event::SecurityAlarm`] of two that claim one identity.
+pub const IDENTITY_CONFLICT: &str = "identity-conflict";
 
 /// What follows a commissioning whose check did not fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +174,10 @@ impl Event {
             Event::WipeDone => "wipe-done",
             Event::WipeFailed { .. } => "wipe-failed",
             Event::SecurityAlarm { .. } => "security-alarm",
+            Event::Folded { .. } => "folded",
+            Event::Absorbed { .. } => "absorbed",
+            Event::IdentityChanged { .. } => "identity-changed",
+            Event::ConflictResolved { .. } => "conflict-resolved",
             Event::DeadlinePassed { .. } => "deadline-passed",
         }
     }

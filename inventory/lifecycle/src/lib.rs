@@ -27,7 +27,7 @@ mod transition;
 
 pub use assignment::{AgentSession, assignment};
 pub use check::check;
-pub use event::{Action, AfterCheck, Event};
+pub use event::{Action, AfterCheck, Event, IDENTITY_CONFLICT};
 pub use plan::{FreshIds, PlanError, PlanInput, plan};
 pub use policy::{Decision, MachineFacts, Policy, Rule, RuleAction, RuleMatch};
 pub use state::{Limits, State};

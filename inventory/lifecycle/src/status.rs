@@ -4,6 +4,7 @@ use inventory_api::UnixMs;
 use inventory_api::check::Verdict;
 use inventory_api::machine::MachineStatus;
 
+use crate::event::IDENTITY_CONFLICT;
 use crate::state::{BootPhase, DeployPhase, DiskState, Stage, State};
 
 /// State, phase and sentence. `since` is when the state or phase began; step progress is filled in by the caller.
@@ -135,6 +136,13 @@ pub fn status_sentence(state: &State) -> String {
             format!(
                 "{stage} failed ({}): {}{stop} {disk} Retry when the cause is gone.",
                 f.reason, f.detail
+            )
+        }
+        State::Quarantined(q) if q.reason == IDENTITY_CONFLICT => {
+            format!(
+                "Stopped ({}): {} No disk is touched. Look at both side by side and say which it is: \
+                 slipway machine conflict.",
+                q.reason, q.detail
             )
         }
         State::Quarantined(q) => {

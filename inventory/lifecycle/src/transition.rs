@@ -3,9 +3,9 @@
 
 use inventory_api::boot::BootTarget;
 use inventory_api::check::Verdict;
-use inventory_api::{PlanId, UnixMs};
+use inventory_api::{MachineId, PlanId, UnixMs};
 
-use crate::event::{Action, AfterCheck, Event};
+use crate::event::{Action, AfterCheck, Event, IDENTITY_CONFLICT};
 use crate::state::{
     BootPhase, Commissioning, DeployPhase, Deployed, Deploying, DiskState, Failed, Limits, Quarantined,
     Ready, Releasing, Stage, State,
@@ -102,6 +102,20 @@ fn quarantine(code: &str, detail: &str, plan: Option<&PlanId>) -> Outcome {
     )
 }
 
+/// The enrolment is another machine. Its certificate stays good until that machine claims: with it the agent is told to boot
+/// again, and nothing else.
+fn folded() -> Outcome {
+    to_with(State::Retired, &[Action::DropTickets])
+}
+
+/// Something of Slipway's is on its disk, or is being written: it cannot just go.
+fn not_folded(into: &MachineId, state: &str) -> Outcome {
+    refused(
+        "wrong-state",
+        format!("cannot make {into} of a machine that is {state}: release or abort it first"),
+    )
+}
+
 fn commissioning(limits: &Limits, now: UnixMs, first: bool) -> State {
     State::Commissioning(Commissioning {
         phase: BootPhase::AwaitBoot,
@@ -153,7 +167,7 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
         State::Deployed(d) => from_deployed(state, d, event, limits, now),
         State::Releasing(r) => from_releasing(state, r, event, limits, now),
         State::Failed(f) => from_failed(state, f, event, limits, now),
-        State::Quarantined(_) => from_quarantined(state, event, limits, now),
+        State::Quarantined(q) => from_quarantined(state, q, event, limits, now),
         State::Retired => from_retired(state, event),
     }
 }
@@ -165,6 +179,10 @@ fn from_new(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outco
         Event::Deploy { .. } | Event::Release => no_verb(event, "new", "commission it first"),
         Event::Retry | Event::Abort => no_verb(event, "new", "nothing is going on; commission it"),
         Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { .. } => folded(),
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
         Event::Claimed
         | Event::Reported { .. }
@@ -247,6 +265,10 @@ fn from_commissioning(
             fail(reason, detail)
         }
         Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { .. } => folded(),
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
         Event::ResidentReported
         | Event::StepStarting { .. }
@@ -312,6 +334,10 @@ fn from_ready(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Out
             if next == *state { stays(state) } else { to(next) }
         }
         Event::ScriptGiven { .. } | Event::Claimed | Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { .. } => folded(),
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
         Event::ResidentReported
         | Event::StepStarting { .. }
@@ -530,6 +556,10 @@ fn from_deploying(state: &State, d: &Deploying, event: &Event, limits: &Limits, 
             fail(reason, detail, d.disk)
         }
         Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { into, .. } => not_folded(into, "deploying"),
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, Some(&d.plan)),
         Event::WipeDone | Event::WipeFailed { .. } => no_fact(event, "deploying"),
     }
@@ -547,6 +577,10 @@ fn from_deployed(state: &State, d: &Deployed, event: &Event, limits: &Limits, no
         | Event::ResidentReported
         | Event::Verified { .. }
         | Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { into, .. } => not_folded(into, "deployed"),
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         // A stranger on the provisioning network must not be able to take a machine out of service.
         Event::SecurityAlarm { .. } => noted(state),
         Event::Claimed
@@ -626,6 +660,10 @@ fn from_releasing(state: &State, r: &Releasing, event: &Event, limits: &Limits, 
             }
         }
         Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { into, .. } => not_folded(into, "releasing"),
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, r.plan.as_ref()),
         Event::StepStarting { .. }
         | Event::InstallDone { .. }
@@ -671,6 +709,15 @@ fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: U
         | Event::Reported { .. }
         | Event::ResidentReported
         | Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { into, .. } => match f.disk {
+            DiskState::Untouched => folded(),
+            DiskState::Partial | DiskState::Installed => {
+                not_folded(into, "failed with something on its disk")
+            }
+        },
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         Event::SecurityAlarm { code, detail } => match f.disk {
             DiskState::Installed => noted(state),
             DiskState::Untouched | DiskState::Partial => quarantine(code, detail, f.plan.as_ref()),
@@ -684,7 +731,7 @@ fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: U
     }
 }
 
-fn from_quarantined(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+fn from_quarantined(state: &State, q: &Quarantined, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
     match event {
         Event::Commission => to(commissioning(limits, now, false)),
         Event::Retire => to_with(State::Retired, &[Action::RevokeIdentity, Action::DropTickets]),
@@ -694,6 +741,16 @@ fn from_quarantined(state: &State, event: &Event, limits: &Limits, now: UnixMs) 
             "find out who else spoke for it, then commission or retire it",
         ),
         Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { into, .. } => match &q.plan {
+            None => folded(),
+            Some(_) => not_folded(into, "quarantined with a deployment cut off"),
+        },
+        Event::ConflictResolved { open: 0, .. } if q.reason == IDENTITY_CONFLICT => {
+            to(commissioning(limits, now, false))
+        }
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         Event::SecurityAlarm { .. } => noted(state),
         Event::Claimed
         | Event::Reported { .. }
@@ -716,6 +773,10 @@ fn from_retired(state: &State, event: &Event) -> Outcome {
         | Event::Retry
         | Event::Abort => no_verb(event, "retired", "it is out of service for good"),
         Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
+        Event::Folded { .. } => no_fact(event, "retired"),
+        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
+            noted(state)
+        }
         Event::SecurityAlarm { .. } => noted(state),
         Event::Claimed
         | Event::Reported { .. }

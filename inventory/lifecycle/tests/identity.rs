@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use inventory_api::report::{
     AssetReport, BmcFacts, BoardFacts, ChassisFacts, NicFacts, SystemFacts, TpmFacts,
 };
-use inventory_api::{Mac, MachineId};
-use lifecycle::identity::{Change, Field, Identity, Known, Recognition, Uuid, changed, compare, recognise};
+use inventory_api::{Mac, MachineId, UnixMs};
+use lifecycle::identity::{
+    Candidate, Change, Field, Identity, Known, Recognition, Situation, Standing, Uuid, changed, compare,
+    recognise, standing,
+};
 use proptest::prelude::*;
 
 fn text(text: impl Into<String>) -> Option<String> {
@@ -325,6 +328,116 @@ fn an_identity_survives_the_store() {
     assert!(serde_json::from_value::<Identity>(value).unwrap().uuid.is_none());
 }
 
+/// Machine 1 and a report, at second 1000, of a machine that began to boot at second 900.
+struct Case {
+    own: Option<AssetReport>,
+    seen: AssetReport,
+    known: Option<AssetReport>,
+    heard: Option<i64>,
+    lists_its_mac: bool,
+}
+
+fn stand(case: &Case, booted: Option<i64>) -> Standing {
+    let own = case.own.as_ref().map(Identity::of);
+    standing(&Situation {
+        own: own.as_ref(),
+        seen: &Identity::of(&case.seen),
+        candidates: &[Candidate {
+            machine: id(1),
+            identity: case.known.as_ref().map(Identity::of),
+            heard: case.heard.map(|s| UnixMs(1000 * s)),
+            lists_its_mac: case.lists_its_mac,
+        }],
+        booted: booted.map(|s| UnixMs(1000 * s)),
+        now: UnixMs(1_000_000),
+        silence_seconds: 90,
+    })
+}
+
+#[test]
+fn what_follows_from_a_report() {
+    let mut swapped = server(1);
+    swapped.nics = vec![nic(77)];
+    let itself = |other_nics: Vec<MachineId>| Standing::Itself {
+        changes: vec![],
+        shares: vec![],
+        other_nics,
+    };
+    let another = Standing::Another {
+        machine: id(1),
+        changes: vec![],
+    };
+    let undecided = Standing::Undecided { machine: id(1) };
+    let conflict = Standing::Conflict { with: vec![id(1)] };
+    let base = || Case {
+        own: None,
+        seen: server(1),
+        known: None,
+        heard: Some(500),
+        lists_its_mac: true,
+    };
+    // It booted from another NIC of this machine, and has been silent since.
+    assert_eq!(stand(&base(), Some(900)), itself(vec![id(1)]));
+    let heard = |at| Case {
+        heard: Some(at),
+        ..base()
+    };
+    // Heard moments before the boot: is it the same machine that restarted, or another that says nothing right now?
+    assert_eq!(stand(&heard(950), Some(960)), undecided);
+    assert_eq!(stand(&heard(950), Some(940)), itself(vec![]), "two that live");
+    // A system that runs from its disk does not say when it booted.
+    assert_eq!(stand(&heard(950), None), itself(vec![]));
+    assert_eq!(stand(&heard(900), None), itself(vec![id(1)]));
+
+    let known = || Case {
+        known: Some(server(1)),
+        ..base()
+    };
+    assert_eq!(stand(&known(), Some(900)), another);
+    let alive = Case {
+        heard: Some(950),
+        ..known()
+    };
+    assert_eq!(stand(&alive, Some(900)), conflict);
+    assert_eq!(stand(&alive, Some(960)), undecided);
+    // Serial and UUID are on labels; without one of its MACs (and with another TPM) nobody takes its place.
+    let claims = || Case {
+        lists_its_mac: false,
+        seen: AssetReport {
+            tpm: None,
+            ..swapped.clone()
+        },
+        ..known()
+    };
+    assert_eq!(stand(&claims(), Some(900)), conflict);
+    let same_tpm = Case {
+        seen: swapped.clone(),
+        ..claims()
+    };
+    assert!(matches!(stand(&same_tpm, Some(900)), Standing::Another { .. }));
+    // An enrolment with a past of its own is not folded by itself.
+    let past = Case {
+        own: Some(server(1)),
+        ..known()
+    };
+    assert_eq!(stand(&past, Some(900)), conflict);
+    // Another machine with the NIC, or the certificate, of the one it is taken for.
+    let moved = Case {
+        own: Some(server(5)),
+        seen: server(6),
+        ..base()
+    };
+    assert_eq!(stand(&moved, Some(900)), Standing::Mismatch);
+    // A collector that failed once is no other machine.
+    let poor = Case {
+        own: Some(server(5)),
+        seen: AssetReport::default(),
+        lists_its_mac: false,
+        ..base()
+    };
+    assert_eq!(stand(&poor, Some(900)), itself(vec![]));
+}
+
 fn fixtures() -> Option<PathBuf> {
     let dir = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures")),
@@ -563,6 +676,26 @@ proptest! {
         if alive {
             let same = matches!(said, Recognition::Same { .. });
             prop_assert!(!same, "two that live: {:?}", comparison);
+        }
+    }
+
+    /// Whatever is sent: another machine's place is only taken by who lists its MAC or has its TPM key, with a first report,
+    /// while that machine is silent.
+    #[test]
+    fn a_claim_alone_never_takes_a_place(
+        own in prop::option::of(any_identity()),
+        seen in any_identity(),
+        known in any_identity(),
+        heard in prop::option::of(0i64..1000),
+        booted in prop::option::of(0i64..1000),
+        lists_its_mac: bool,
+    ) {
+        let tpm = compare(&Identity::of(&known), &Identity::of(&seen)).agree.contains(&Field::Tpm);
+        let fresh = own.as_ref().is_none_or(|own| Identity::of(own).is_empty());
+        let case = Case { own, seen, known: Some(known), heard, lists_its_mac };
+        if let Standing::Another { .. } = stand(&case, booted) {
+            prop_assert!(fresh && (lists_its_mac || tpm));
+            prop_assert!(heard.is_none_or(|heard| booted.is_none_or(|booted| heard <= booted) && heard <= 910));
         }
     }
 

@@ -3,15 +3,20 @@
 use inventory_api::agent::{Assignment, RunsOn};
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::Verdict;
-use inventory_api::{PlanId, UnixMs};
+use inventory_api::{MachineId, PlanId, UnixMs};
 use lifecycle::state::{DeployPhase, DiskState, Limits};
 use lifecycle::{
-    Action, AfterCheck, AgentSession, Event, State, assignment, boot_target, status, transition,
+    Action, AfterCheck, AgentSession, Event, IDENTITY_CONFLICT, State, assignment, boot_target, status,
+    transition,
 };
 use proptest::prelude::*;
 
 fn plan(n: u8) -> PlanId {
     format!("p-{n}").parse().unwrap()
+}
+
+fn machine(n: u8) -> MachineId {
+    format!("m-{n}").parse().unwrap()
 }
 
 fn reported(verdict: Verdict, after: AfterCheck) -> Event {
@@ -154,6 +159,7 @@ fn a_second_claimant_stops_the_machine_until_a_person_decides() {
     let session = AgentSession {
         runs_on: Some(RunsOn::MiniOs),
         plan: None,
+        folded_into: None,
     };
     assert!(matches!(assignment(&state, session), Assignment::Stop { .. }));
     let out = transition(&walk(&until_installing()), &alarm, &Limits::default(), UnixMs(0)).unwrap();
@@ -169,6 +175,10 @@ fn a_stranger_cannot_take_a_deployed_machine_down() {
             code: "ticket-used".into(),
             detail: String::new(),
         },
+        Event::SecurityAlarm {
+            code: IDENTITY_CONFLICT.into(),
+            detail: String::new(),
+        },
         Event::ResidentReported,
     ] {
         assert_eq!(
@@ -179,6 +189,65 @@ fn a_stranger_cannot_take_a_deployed_machine_down() {
         );
     }
     assert!(transition(&deployed, &Event::Claimed, &Limits::default(), UnixMs(0)).is_err());
+}
+
+#[test]
+fn two_that_claim_one_identity_stop_until_a_person_decides() {
+    let alarm = Event::SecurityAlarm {
+        code: IDENTITY_CONFLICT.into(),
+        detail: "the serial number of another".into(),
+    };
+    let resolved = |open| Event::ConflictResolved {
+        other: machine(2),
+        detail: "different".into(),
+        open,
+    };
+    let mut events = vec![
+        Event::Commission,
+        script(MINI_OS),
+        Event::Claimed,
+        alarm,
+        resolved(1),
+    ];
+    assert!(matches!(walk(&events), State::Quarantined(q) if q.reason == IDENTITY_CONFLICT));
+    events.push(resolved(0));
+    assert!(matches!(walk(&events), State::Commissioning(_)));
+    // What another alarm stopped is not let go by it.
+    let stolen = Event::SecurityAlarm {
+        code: "ticket-used".into(),
+        detail: String::new(),
+    };
+    let state = walk(&[Event::Commission, stolen, resolved(0)]);
+    assert!(matches!(state, State::Quarantined(_)));
+}
+
+#[test]
+fn an_enrolment_that_is_another_machine_is_retired_and_told_to_boot_again() {
+    let folded = Event::Folded {
+        into: machine(2),
+        detail: "same serial and UUID".into(),
+    };
+    let state = walk(&[Event::Commission, script(MINI_OS), Event::Claimed, folded.clone()]);
+    assert_eq!(state, State::Retired);
+    let into = machine(2);
+    for (runs_on, folded_into, boots) in [
+        (Some(RunsOn::MiniOs), Some(&into), true),
+        (None, Some(&into), true),
+        (Some(RunsOn::Installed), Some(&into), false),
+        (Some(RunsOn::MiniOs), None, false),
+    ] {
+        let session = AgentSession {
+            runs_on,
+            plan: None,
+            folded_into,
+        };
+        let told = assignment(&state, session);
+        assert_eq!(matches!(told, Assignment::Reboot { .. }), boots, "{told:?}");
+    }
+    // What has a system on its disk does not just go.
+    let deployed = State::Deployed(lifecycle::state::Deployed { plan: plan(1) });
+    assert!(transition(&deployed, &folded, &Limits::default(), UnixMs(0)).is_err());
+    assert!(transition(&walk(&until_installing()), &folded, &Limits::default(), UnixMs(0)).is_err());
 }
 
 #[test]
@@ -272,9 +341,25 @@ fn any_event() -> impl Strategy<Value = Event> {
             code: "c".into(),
             detail: String::new()
         }),
-        Just(Event::SecurityAlarm {
-            code: "ticket-used".into(),
+        prop::sample::select(vec!["ticket-used", IDENTITY_CONFLICT]).prop_map(|code| Event::SecurityAlarm {
+            code: code.into(),
             detail: String::new()
+        }),
+        Just(Event::Folded {
+            into: machine(2),
+            detail: String::new()
+        }),
+        Just(Event::Absorbed {
+            other: machine(3),
+            detail: String::new()
+        }),
+        Just(Event::IdentityChanged {
+            detail: String::new()
+        }),
+        (0u32..2).prop_map(|open| Event::ConflictResolved {
+            other: machine(2),
+            detail: String::new(),
+            open
         }),
     ]
 }
@@ -343,7 +428,7 @@ proptest! {
                 prop_assert!(passed, "{event:?}");
             }
             if !installing(&next.state) {
-                let session = AgentSession { runs_on: Some(RunsOn::MiniOs), plan: None };
+                let session = AgentSession { runs_on: Some(RunsOn::MiniOs), plan: None, folded_into: None };
                 let told = assignment(&next.state, session);
                 prop_assert!(!matches!(told, Assignment::Install { .. }), "{told:?}");
             }

@@ -8,6 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::header;
 use http::request::Parts;
+use inventory_api::conflict::{Conflicts, ResolveConflict};
 use inventory_api::image::ImageManifest;
 use inventory_api::machine::{
     DeployOrder, DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary, Profile, VerbResponse,
@@ -30,6 +31,10 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/machines/{key}", get(machine))
         .route("/v1/machines/{key}/history", get(history))
         .route("/v1/machines/{key}/plan", get(plan))
+        .route(
+            "/v1/machines/{key}/conflict",
+            get(conflicts).post(resolve_conflict),
+        )
         .route("/v1/machines/{key}/{verb}", post(verb))
         .route("/v1/images", get(images))
         .route("/v1/profiles", get(profiles).post(delivery::profiles))
@@ -101,6 +106,25 @@ async fn history(
 
 async fn plan(State(service): State<Arc<Service>>, _: User, Path(key): Path<String>) -> Answer<InstallPlan> {
     Ok(Json(service.plan(&key).await?))
+}
+
+async fn conflicts(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path(key): Path<String>,
+) -> Answer<Conflicts> {
+    Ok(Json(service.conflicts(&key).await?))
+}
+
+async fn resolve_conflict(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(key): Path<String>,
+    request: Request,
+) -> Answer<Conflicts> {
+    let (_, decision) = body::read::<ResolveConflict>(request, 4096).await?;
+    let work = async move { service.resolve_conflict(&key, &decision, &actor).await };
+    Ok(Json(to_the_end(work).await?))
 }
 
 async fn images(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<ImageManifest>> {

@@ -34,6 +34,7 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
         MachineCommand::Commission(which) => verb(&client, &which.machine, "commission", out).await,
         MachineCommand::Retry(which) => verb(&client, &which.machine, "retry", out).await,
         MachineCommand::Abort(which) => verb(&client, &which.machine, "abort", out).await,
+        MachineCommand::Conflict(args) => super::conflict::run(&client, args, out).await,
         MachineCommand::Release(Confirmed { machine, yes }) => {
             if !yes {
                 let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
@@ -87,7 +88,7 @@ async fn verb(client: &Client, machine: &str, verb: &str, out: Output) -> Result
 }
 
 /// The path of a machine. Serial numbers may hold anything: encoded as one path segment.
-fn path(machine: &str, rest: &str) -> Result<String, CliError> {
+pub(super) fn path(machine: &str, rest: &str) -> Result<String, CliError> {
     // URL rules resolve these two away, percent-encoded or not.
     if machine.is_empty() || machine.len() > 128 || machine == "." || machine == ".." {
         return Err(CliError::usage(

@@ -4,6 +4,7 @@
 //! what [`run`] returns: 0 done, 1 refused or failed, 2 the question itself was wrong.
 
 mod client;
+mod conflict;
 mod error;
 mod local;
 mod machine;
@@ -19,6 +20,7 @@ use inventory_api::Mac;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::machine::DeployOrder;
 
+pub use conflict::ConflictArgs;
 pub use error::CliError;
 
 /// What the environment says; only `main.rs` reads it.
@@ -107,6 +109,8 @@ pub enum MachineCommand {
     Retry(Which),
     /// Stop what is going on
     Abort(Which),
+    /// Show two machines that claim one identity side by side, and say which it is
+    Conflict(ConflictArgs),
 }
 
 /// One machine.

@@ -112,6 +112,14 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
         ("in this state", Some(duration(now.since(s.since)))),
         ("gives up in", s.deadline.map(|at| duration(at.since(now)))),
         ("reason", s.reason.clone()),
+        ("is now", m.folded_into.as_ref().map(ToString::to_string)),
+        (
+            "conflict",
+            (!m.conflicts_with.is_empty()).then(|| {
+                let others: Vec<_> = m.conflicts_with.iter().map(ToString::to_string).collect();
+                format!("with {}: slipway machine conflict {}", others.join(", "), m.id)
+            }),
+        ),
         (
             "seen",
             m.last_seen

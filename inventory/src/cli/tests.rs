@@ -45,7 +45,13 @@ fn commands_are_read() {
         parse("mini-os build --agent a --variant small"),
         Ok(Command::MiniOs(_))
     ));
+    let Command::Machine(m) = parse("machine conflict m-1 --different --with m-2").unwrap() else {
+        panic!()
+    };
+    assert!(matches!(m.command, MachineCommand::Conflict(c) if c.different && c.with.is_some()));
     for wrong in [
+        "machine conflict m-1 --different --retire m-2",
+        "machine conflict m-1 --with m-2",
         "deploy m-1",
         "deploy m-1 --profile a --request b",
         "explain 52:54",
@@ -180,4 +186,23 @@ fn a_machine_cannot_drive_the_terminal() {
     let text =
         render::machine(&d, UnixMs(0)) + &render::machines(std::slice::from_ref(&d.machine), UnixMs(0));
     assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text}");
+}
+
+#[test]
+fn a_conflict_is_shown_side_by_side() {
+    let text = super::conflict::text(&sample::conflicts());
+    for part in [
+        "OPEN",
+        "m-5254001a2b02",
+        "m-5254001a2b03",
+        "system serial",
+        "7XK03Q3",
+        "differs",
+        "same",
+        "--different --with",
+        "machine conflict m-5254001a2b02 --retire m-5254001a2b03",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "{text:?}");
 }

@@ -76,6 +76,9 @@ pub struct Api {
     pub names: Vec<String>,
 }
 
+/// Longer than the longest time an agent's question is held back ([`crate::service`]), with its pause after an error.
+const SILENCE_SECONDS: u64 = 90;
+
 /// `[boot]`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Boot {
@@ -89,6 +92,9 @@ pub struct Boot {
     pub loaders: PathBuf,
     /// How long a boot ticket can be claimed.
     pub ticket_seconds: u64,
+    /// An agent that lives is heard at least once in so many seconds. Only tests set it.
+    #[serde(skip)]
+    pub silence_seconds: u64,
     /// Simulated machines on this host: see [`netboot::Config::reply_to_source`]; a ticket may be claimed from a
     /// loopback address. Not in the file: only a test sets it.
     #[serde(skip)]
@@ -236,6 +242,7 @@ impl Config {
                 dhcp_port: file.boot.dhcp_port,
                 loaders: base.join(file.boot.loaders),
                 ticket_seconds: *ticket_seconds,
+                silence_seconds: SILENCE_SECONDS,
                 simulated: false,
             },
             mini_os: MiniOs {
@@ -271,6 +278,7 @@ impl Config {
                 dhcp_port: defaults.boot.dhcp_port,
                 loaders: defaults.boot.loaders,
                 ticket_seconds: defaults.boot.ticket_seconds.into_inner(),
+                silence_seconds: SILENCE_SECONDS,
                 simulated: false,
             },
             mini_os: MiniOs {

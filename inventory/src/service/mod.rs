@@ -2,6 +2,7 @@
 
 mod agent;
 mod delivery;
+mod conflict;
 mod diagnosis;
 mod orders;
 mod parts;
@@ -53,10 +54,12 @@ impl Service {
 
     /// All machines, newest enrolled first.
     pub async fn machines(&self) -> Result<Vec<MachineSummary>, Problem> {
+        let open = self.core.store.open_conflicts().await.map_err(of_store)?;
         let rows = self.core.store.machines().await.map_err(of_store)?;
         let mut machines = Vec::with_capacity(rows.len());
         for row in rows {
-            machines.push(self.summary(row).await?);
+            let conflicts = open.get(&row.id).cloned().unwrap_or_default();
+            machines.push(self.summary_with(row, conflicts.into_iter().collect()).await?);
         }
         Ok(machines)
     }
@@ -205,6 +208,19 @@ impl Service {
     }
 
     async fn summary(&self, row: MachineRow) -> Result<MachineSummary, Problem> {
+        let all = self.core.store.conflicts(&row.id).await.map_err(of_store)?;
+        let open = all.into_iter().filter(|c| c.resolved.is_none());
+        let others: std::collections::BTreeSet<MachineId> = open
+            .map(|c| if c.machine == row.id { c.other } else { c.machine })
+            .collect();
+        self.summary_with(row, others.into_iter().collect()).await
+    }
+
+    async fn summary_with(
+        &self,
+        row: MachineRow,
+        conflicts_with: Vec<MachineId>,
+    ) -> Result<MachineSummary, Problem> {
         let session = self.core.memory.session(&row.id);
         let mut status = self.status(&row.id, &row.state).await?;
         if let State::Deploying(d) = &row.state
@@ -228,6 +244,8 @@ impl Service {
             status,
             last_seen: session.last_seen.max(row.last_seen),
             enrolled_at: row.enrolled_at,
+            folded_into: row.folded_into,
+            conflicts_with,
         })
     }
 

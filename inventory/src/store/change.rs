@@ -127,12 +127,19 @@ impl Change {
         Ok(None)
     }
 
-    /// Where the machine is now.
-    pub async fn put_place(&mut self, id: &MachineId, network: &str, ip: Ipv4Addr) -> Result<(), StoreError> {
-        sqlx::query("UPDATE machines SET network = $2, ip = $3 WHERE id = $1")
+    /// Where the machine boots now.
+    pub async fn put_place(
+        &mut self,
+        id: &MachineId,
+        network: &str,
+        ip: Ipv4Addr,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE machines SET network = $2, ip = $3, booted_at = $4 WHERE id = $1")
             .bind(id.as_str())
             .bind(network)
             .bind(ip.to_string())
+            .bind(at.0)
             .execute(self.connection())
             .await?;
         Ok(())

@@ -23,6 +23,10 @@ pub struct MachineRow {
     pub enrolled_at: UnixMs,
     /// When its agent was last heard, as far as it was stored.
     pub last_seen: Option<UnixMs>,
+    /// When it was last given a boot script.
+    pub booted_at: Option<UnixMs>,
+    /// The machine that this enrolment was found to be.
+    pub folded_into: Option<MachineId>,
     /// Provisioning network it booted on.
     pub network: Option<String>,
     /// Last address.
@@ -101,7 +105,7 @@ impl Store {
 
     /// The machines that reported a serial number; more than one when makers do not fill it in.
     pub async fn machines_of_serial(&self, serial: &str) -> Result<Vec<MachineId>, StoreError> {
-        let rows = sqlx::query("SELECT id FROM machines WHERE serial = $1 LIMIT 2")
+        let rows = sqlx::query("SELECT id FROM machines WHERE serial = $1 AND folded_into IS NULL LIMIT 2")
             .bind(serial)
             .fetch_all(&self.read)
             .await?;
@@ -211,6 +215,11 @@ fn machine_row(row: &SqliteRow, macs: Vec<Mac>) -> Result<MachineRow, StoreError
         history_seq: row.try_get("history_seq")?,
         enrolled_at: UnixMs(row.try_get("enrolled_at")?),
         last_seen: row.try_get::<Option<i64>, _>("last_seen")?.map(UnixMs),
+        booted_at: row.try_get::<Option<i64>, _>("booted_at")?.map(UnixMs),
+        folded_into: row
+            .try_get::<Option<&str>, _>("folded_into")?
+            .map(|id| parse("machine id", id))
+            .transpose()?,
         network: row.try_get("network")?,
         ip: ip.map(|ip| parse("address", ip)).transpose()?,
         identity: Identity {

@@ -3,6 +3,7 @@
 
 mod change;
 mod delivery;
+mod conflicts;
 mod documents;
 mod identity;
 mod machines;
@@ -18,6 +19,7 @@ use sqlx::sqlite::{
 
 pub use change::Change;
 pub use delivery::{CheckRow, NameRow, Written};
+pub use conflicts::{ConflictRow, SharedValues};
 pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
 pub use machines::{HistoryRow, Identity, MachineRow};

@@ -2,6 +2,7 @@
 //! strict content security policy: no inline script or style, nothing from elsewhere.
 
 mod assets;
+mod conflict;
 mod events;
 mod guard;
 mod pages;
@@ -40,6 +41,10 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/sign-out", axum::routing::post(pages::sign_out))
         .route("/machines", get(pages::machines))
         .route("/machines/{id}", get(pages::machine_overview))
+        .route(
+            "/machines/{id}/conflict",
+            get(conflict::page).post(conflict::resolve),
+        )
         .route("/machines/{id}/{tab}", get(pages::machine))
         .route("/machines/{id}/do/{verb}", get(pages::ask).post(pages::act))
         .route("/images", get(pages::images))

@@ -46,7 +46,7 @@ fn now() -> UnixMs {
     UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-fn shell(title: impl Into<String>, section: &'static str, actor: Option<&Actor>) -> Shell {
+pub(super) fn shell(title: impl Into<String>, section: &'static str, actor: Option<&Actor>) -> Shell {
     Shell {
         title: title.into(),
         section,
@@ -55,7 +55,7 @@ fn shell(title: impl Into<String>, section: &'static str, actor: Option<&Actor>)
     }
 }
 
-fn html(page: impl Template) -> Response {
+pub(super) fn html(page: impl Template) -> Response {
     match page.render() {
         Ok(text) => Html(text).into_response(),
         Err(error) => {

@@ -10,7 +10,7 @@ use inventory::tls::Authority;
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::Verdict;
 use inventory_api::{MachineId, PlanId, UnixMs};
-use lifecycle::{AfterCheck, Event, State, transition};
+use lifecycle::{AfterCheck, Event, IDENTITY_CONFLICT, State, transition};
 use proptest::prelude::*;
 
 pub async fn assert_replays(store: &Store, id: &MachineId) {
@@ -29,6 +29,7 @@ pub async fn assert_replays(store: &Store, id: &MachineId) {
 
 fn events() -> impl Strategy<Value = Event> {
     let plan: PlanId = "p-1".parse().unwrap();
+    let other: MachineId = "m-000000000002".parse().unwrap();
     let mini_os = BootTarget::MiniOs {
         purpose: Purpose::Commission,
     };
@@ -70,6 +71,29 @@ fn events() -> impl Strategy<Value = Event> {
         Event::SecurityAlarm {
             code: "ticket-used".into(),
             detail: "x".into(),
+        },
+        Event::SecurityAlarm {
+            code: IDENTITY_CONFLICT.into(),
+            detail: "x".into(),
+        },
+        Event::Folded {
+            into: other.clone(),
+            detail: "x".into(),
+        },
+        Event::Absorbed {
+            other: other.clone(),
+            detail: "x".into(),
+        },
+        Event::IdentityChanged { detail: "x".into() },
+        Event::ConflictResolved {
+            other: other.clone(),
+            detail: "x".into(),
+            open: 1,
+        },
+        Event::ConflictResolved {
+            other,
+            detail: "x".into(),
+            open: 0,
         },
         Event::DeadlinePassed { deadline: UnixMs(0) },
     ])

@@ -24,9 +24,7 @@ impl Captured {
         };
         let tables = root.join("sys/firmware/dmi/tables");
         fs::create_dir_all(&tables)?;
-        let (entry, table) = smbios(serial);
-        fs::write(tables.join("DMI"), table)?;
-        fs::write(tables.join("smbios_entry_point"), entry)?;
+        captured.firmware(serial)?;
         fs::create_dir_all(root.join("proc/sys/kernel"))?;
         fs::write(
             root.join("proc/meminfo"),
@@ -39,7 +37,7 @@ impl Captured {
             "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Simulated CPU @ 2.40GHz\n\
              physical id\t: 0\ncore id\t\t: 0\ncpu cores\t: 1\nsiblings\t: 1\nflags\t\t: fpu aes avx avx2 vmx\n\n",
         )?;
-        captured.nic(mac)?;
+        captured.nic(0, mac)?;
         captured.disk(disk_serial, disk_bytes)?;
         Ok(captured)
     }
@@ -49,10 +47,33 @@ impl Captured {
         &self.root
     }
 
-    fn nic(&self, mac: Mac) -> Result<()> {
+    /// Writes the SMBIOS tables anew: system serial and UUID are made of `serial`.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn firmware(&self, serial: &str) -> Result<()> {
+        let tables = self.root.join("sys/firmware/dmi/tables");
+        let (entry, table) = smbios(serial);
+        fs::write(tables.join("DMI"), table)?;
+        fs::write(tables.join("smbios_entry_point"), entry)?;
+        Ok(())
+    }
+
+    /// Puts in NIC number `n`, from 0: PCI function `n` of the second slot, `ethN`. In place of the one that is there.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn nic(&self, n: u8, mac: Mac) -> Result<()> {
         let sys = self.root.join("sys");
-        let device = sys.join("devices/pci0000:00/0000:00:02.0/virtio0");
-        let net = device.join("net/eth0");
+        // virtio0 and virtio1 are the first NIC and the disk.
+        let virtio = if n == 0 { 0 } else { n + 1 };
+        let path = format!("devices/pci0000:00/0000:00:02.{n}/virtio{virtio}");
+        let device = sys.join(&path);
+        let net = device.join(format!("net/eth{n}"));
+        if net.exists() {
+            fs::write(net.join("address"), format!("{mac}\n"))?;
+            return Ok(());
+        }
         fs::create_dir_all(&net)?;
         for (name, value) in [
             ("address", mac.to_string()),
@@ -62,7 +83,7 @@ impl Captured {
         ] {
             fs::write(net.join(name), format!("{value}\n"))?;
         }
-        let pci = sys.join("devices/pci0000:00/0000:00:02.0");
+        let pci = sys.join(format!("devices/pci0000:00/0000:00:02.{n}"));
         fs::write(pci.join("vendor"), "0x1af4\n")?;
         fs::write(pci.join("device"), "0x1000\n")?;
         for folder in [
@@ -77,10 +98,10 @@ impl Captured {
         symlink("../../../bus/pci", pci.join("subsystem"))?;
         symlink("../../../../bus/virtio", device.join("subsystem"))?;
         symlink("../../../../bus/virtio/drivers/virtio_net", device.join("driver"))?;
-        symlink("../../../virtio0", net.join("device"))?;
+        symlink(format!("../../../virtio{virtio}"), net.join("device"))?;
         symlink(
-            "../../devices/pci0000:00/0000:00:02.0/virtio0/net/eth0",
-            sys.join("class/net/eth0"),
+            format!("../../{path}/net/eth{n}"),
+            sys.join(format!("class/net/eth{n}")),
         )?;
         Ok(())
     }

@@ -60,6 +60,8 @@ impl Rig {
         config.boot.dhcp_port = dhcp;
         config.boot.loaders = path.join("loaders");
         config.boot.simulated = true;
+        // Simulated agents ask every five seconds, and after a lost answer half a second later.
+        config.boot.silence_seconds = 7;
         config.mini_os.dir = path.join("mini-os");
         config.images_dir = path.join("images");
         let mut settings = NetworkSettings::new("lab", Ipv4Addr::LOCALHOST, "127.0.0.0/8".parse()?);

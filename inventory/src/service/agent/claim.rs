@@ -118,6 +118,7 @@ impl Service {
             .claim_ticket(&digest, &key_digest, &issued.serial)
             .await
             .map_err(of_store)?;
+        change.revoke_folded(&id).await.map_err(of_store)?;
         change.put_last_seen(&id, now).await.map_err(of_store)?;
         change.commit().await.map_err(of_store)?;
         core.memory.update_session(&id, |session| {

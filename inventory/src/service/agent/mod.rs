@@ -1,6 +1,7 @@
 //! The agents' side: claim, report, assignment, step, progress, verification, image.
 
 mod claim;
+mod identity;
 mod report;
 mod steps;
 
@@ -67,6 +68,7 @@ impl Service {
             AgentSession {
                 runs_on: session.runs_on,
                 plan: plan.as_ref(),
+                folded_into: row.folded_into.as_ref(),
             },
         );
         let assignment = self.with_task(id, assignment).await?;

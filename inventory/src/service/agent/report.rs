@@ -5,17 +5,18 @@ use inventory_api::check::Verdict;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
-use inventory_api::{MachineId, Problem};
+use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::status::status_sentence;
 use lifecycle::{AfterCheck, Decision, Event, MachineFacts, State};
 use sha2::{Digest as _, Sha256};
 
 use super::AGENT;
-use crate::advance::{AdvanceError, advance_in, after_commit};
+use super::identity::{self, Sender};
+use crate::advance::{AdvanceError, Advanced, advance_in, after_commit};
 use crate::problem::{of_advance, of_store, problem};
 use crate::service::delivery::Checked;
 use crate::service::{Service, planning};
-use crate::store::{Identity, MachineRow};
+use crate::store::{Change, Identity, MachineRow};
 
 /// NICs of one report whose MACs are kept.
 const MAX_MACS: usize = 64;
@@ -70,6 +71,26 @@ impl Service {
                 continue;
             }
             let now = self.core.clock.now();
+            if let Some(machine) = &row.folded_into {
+                return Ok(only_says(format!(
+                    "This is machine {machine}: it boots again, as that one."
+                )));
+            }
+            let (sender, identified) = identity::identify(&self.core, &mut change, &row, sent, now).await?;
+            let stopped = change
+                .machine(id)
+                .await
+                .map_err(of_store)?
+                .is_some_and(|m| matches!(m.state, State::Quarantined(_)));
+            match sender {
+                Sender::Itself => {}
+                Sender::Conflict if !stopped => {}
+                Sender::Conflict | Sender::Another(_) | Sender::Mismatch => {
+                    return self
+                        .stop_here(change, &row, &digest, sent, report, &sender, identified, now)
+                        .await;
+                }
+            }
             let advanced = match advance_in(&self.core, &mut change, id, decided.event, AGENT, now).await {
                 Ok(advanced) => Some(advanced),
                 // Facts are facts: the report is kept, and its assignment tells the agent what to do.
@@ -120,6 +141,9 @@ impl Service {
                 .update_session(id, |session| session.runs_on = Some(sent.runs_on));
             // Where the agent runs is part of its assignment.
             self.core.memory.wake(id);
+            for advanced in &identified {
+                after_commit(&self.core, advanced);
+            }
             match &advanced {
                 Some(advanced) => after_commit(&self.core, advanced),
                 None => self.core.memory.changed(id),
@@ -133,6 +157,66 @@ impl Service {
             "Machine is being changed",
             "the machine changes all the time: send the report again",
         ))
+    }
+
+    /// A report that leads to nothing but the word who sent it.
+    #[expect(clippy::too_many_arguments, reason = "what report() has at hand")]
+    async fn stop_here(
+        &self,
+        mut change: Change,
+        row: &MachineRow,
+        digest: &[u8],
+        sent: &ReportRequest,
+        report: &AssetReport,
+        sender: &Sender,
+        identified: Vec<Advanced>,
+        now: UnixMs,
+    ) -> Result<ReportResponse, Problem> {
+        let id = &row.id;
+        let message = match sender {
+            Sender::Mismatch => {
+                change
+                    .put_foreign_report(id, &sent.nonce, digest, now)
+                    .await
+                    .map_err(of_store)?;
+                "This report shows another machine than the one it was sent for. A person has to look."
+                    .to_owned()
+            }
+            Sender::Another(_) | Sender::Itself | Sender::Conflict => {
+                change
+                    .put_report(id, &sent.nonce, digest, report, now)
+                    .await
+                    .map_err(of_store)?;
+                change
+                    .put_identity(id, &identity_of(report))
+                    .await
+                    .map_err(of_store)?;
+                match sender {
+                    Sender::Another(machine) => {
+                        format!("This is machine {machine}, under another NIC: it boots again, as that one.")
+                    }
+                    Sender::Itself | Sender::Conflict | Sender::Mismatch => {
+                        "This machine claims the identity of another. Nothing is touched; a person has to look."
+                            .to_owned()
+                    }
+                }
+            }
+        };
+        change.put_last_seen(id, now).await.map_err(of_store)?;
+        let answer = only_says(message);
+        change
+            .put_report_answer(id, &sent.nonce, &answer)
+            .await
+            .map_err(of_store)?;
+        change.commit().await.map_err(of_store)?;
+        self.core
+            .memory
+            .update_session(id, |session| session.runs_on = Some(sent.runs_on));
+        self.core.memory.wake(id);
+        for advanced in &identified {
+            after_commit(&self.core, advanced);
+        }
+        Ok(answer)
     }
 
     /// What a report means: the check, and for a commissioning what follows it.
@@ -223,6 +307,16 @@ impl Service {
     }
 }
 
+/// An answer that only shows a sentence.
+fn only_says(message: String) -> ReportResponse {
+    ReportResponse {
+        check: None,
+        message,
+        place: None,
+        page_url: None,
+    }
+}
+
 /// What the rules say about a machine that has reported.
 fn policy_of(policy: &lifecycle::Policy, row: &MachineRow, report: &AssetReport) -> Decision {
     let identity = identity_of(report);
@@ -250,7 +344,8 @@ fn identity_of(report: &AssetReport) -> Identity {
         })
 }
 
-fn macs_of(report: &AssetReport) -> impl Iterator<Item = inventory_api::Mac> + '_ {
+/// MACs that a report lists, locally administered ones too: simulated and virtual machines boot from such.
+pub(super) fn macs_of(report: &AssetReport) -> impl Iterator<Item = inventory_api::Mac> + '_ {
     report
         .nics
         .iter()

@@ -113,6 +113,10 @@ pub struct Head {
     pub sentence: String,
     /// Reason code.
     pub reason: Option<String>,
+    /// Others claim its identity, or it claims theirs, and nobody has decided.
+    pub conflict: bool,
+    /// The machine that this enrolment was found to be.
+    pub folded_into: Option<String>,
     /// When it gives up.
     pub deadline: Option<Deadline>,
     /// Buttons.
@@ -167,6 +171,8 @@ impl Head {
             busy: busy(&s.state),
             sentence: s.sentence.clone(),
             reason: s.reason.clone(),
+            conflict: !d.machine.conflicts_with.is_empty(),
+            folded_into: d.machine.folded_into.as_ref().map(ToString::to_string),
             deadline: s.deadline.map(|at| Deadline {
                 ms: at.0,
                 text: duration(at.since(now)),

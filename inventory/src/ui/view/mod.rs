@@ -1,6 +1,7 @@
 //! View models: wire types in, what a template shows out. Pure, the time is an argument; escaping is askama's.
 
 pub mod act;
+pub mod conflict;
 pub mod hardware;
 pub mod lists;
 pub mod machine;

@@ -3,6 +3,7 @@
 use inventory_api::agent::{Verification, VerifiedItem};
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Purpose};
 use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
+use inventory_api::conflict::{Conflict, ConflictField, Conflicts};
 use inventory_api::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
 use inventory_api::machine::{
     HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, StepStatus,
@@ -49,6 +50,41 @@ pub fn summary(n: u8, state: &str, phase: Option<&str>, sentence: &str) -> Machi
         },
         last_seen: (state != "new").then(|| ago(i64::from(n) * 7)),
         enrolled_at: ago(300),
+        folded_into: None,
+        conflicts_with: Vec::new(),
+    }
+}
+
+/// Two that claim one identity; what the newcomer says is hostile.
+pub fn conflicts() -> Conflicts {
+    let known = summary(2, "deployed", None, "Installed and proven.");
+    let newcomer = summary(3, "quarantined", None, "Stopped.");
+    let field = |field: &str, name: &str, newcomer: &str, known: &str| ConflictField {
+        field: field.into(),
+        name: name.into(),
+        agrees: Some(newcomer == known),
+        newcomer: Some(newcomer.into()),
+        known: Some(known.into()),
+    };
+    Conflicts {
+        machine: known.clone(),
+        conflicts: vec![Conflict {
+            id: 1,
+            at: ago(60),
+            sentence: "It claims the identity of another.".into(),
+            fields: vec![
+                field("system", "system serial", "7XK03Q3", "7XK03Q3"),
+                field(
+                    "board",
+                    "board serial",
+                    "<script>alert(1)</script>\u{1b}[2J",
+                    "CN7475162M0382",
+                ),
+            ],
+            newcomer,
+            known,
+            resolution: None,
+        }],
     }
 }
 

@@ -2,6 +2,7 @@ use askama::Template as _;
 use inventory_api::machine::{MachineDetail, Profile};
 
 use super::act::{ActPage, DeployPlanPage, actions};
+use super::conflict::ConflictPage;
 use super::hardware::HardwareView;
 use super::lists::{JourneyView, ProfilesPage};
 use super::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView, network};
@@ -411,4 +412,22 @@ fn every_class_of_the_templates_is_in_a_style_sheet() {
             }
         }
     }
+}
+
+#[test]
+fn two_that_claim_one_identity_stand_side_by_side() {
+    let html = ConflictPage::new(shell(), &sample::conflicts()).render().unwrap();
+    for part in ["7XK03Q3", "differs", "same", "keep both", "retire m-5254001a2b03"] {
+        assert!(html.contains(part), "{part:?} is not in\n{html}");
+    }
+    assert!(!html.contains("<script>alert"), "{html}");
+    let mut d = sample::deployed();
+    let plain = page(&d, Tab::Plan, Body::Plan(None));
+    assert!(!plain.contains("/conflict"));
+    d.machine.conflicts_with = vec!["m-5254001a2b03".parse().unwrap()];
+    let marked = page(&d, Tab::Plan, Body::Plan(None));
+    assert!(
+        marked.contains(&format!("/machines/{}/conflict", d.machine.id)),
+        "{marked}"
+    );
 }

@@ -1,0 +1,356 @@
+//! Who sent a report, and what follows when it is not who its certificate says. The decision is
+//! [`lifecycle::identity::standing`]; here its facts are gathered and its answer is carried out, in the report's transaction.
+
+use std::collections::BTreeSet;
+
+use inventory_api::agent::{ReportRequest, RunsOn};
+use inventory_api::{Mac, MachineId, Problem, UnixMs};
+use lifecycle::identity::{Candidate, Change as Changed, Identity, Share, Situation, Standing, standing};
+use lifecycle::{Event, IDENTITY_CONFLICT};
+
+use super::AGENT;
+use super::report::macs_of;
+use crate::advance::{Advanced, advance_in};
+use crate::core::Core;
+use crate::problem::{of_advance, of_store, problem};
+use crate::store::{Change, ConflictRow, MachineRow, StoreError};
+
+/// What was done about the sender of a report.
+pub(super) enum Sender {
+    /// It is who it was taken for: the report goes on its way.
+    Itself,
+    /// It is a known machine under another NIC: it boots again, as that one.
+    Another(MachineId),
+    /// It claims who others are. Where its state has stopped for it, nothing follows from the report.
+    Conflict,
+    /// It is not the machine whose certificate it has: its report must not stand in that machine's place.
+    Mismatch,
+}
+
+/// Finds out who sent a report and writes down what follows.
+pub(super) async fn identify(
+    core: &Core,
+    change: &mut Change,
+    row: &MachineRow,
+    sent: &ReportRequest,
+    now: UnixMs,
+) -> Result<(Sender, Vec<Advanced>), Problem> {
+    let seen = Identity::of(&sent.report);
+    let gathered = gather(core, change, row, sent, &seen).await.map_err(of_store)?;
+    let situation = Situation {
+        own: gathered.own.as_ref(),
+        seen: &gathered.seen,
+        candidates: &gathered.candidates,
+        booted: row.booted_at.filter(|_| sent.runs_on != RunsOn::Installed),
+        now,
+        silence_seconds: core.config.boot.silence_seconds,
+    };
+    let mut work = Work {
+        core,
+        change,
+        row,
+        seen,
+        now,
+        done: Vec::new(),
+    };
+    let sender = match standing(&situation) {
+        Standing::Undecided { machine } => return Err(undecided(&row.id, &machine)),
+        Standing::Itself {
+            changes,
+            shares,
+            other_nics,
+        } => {
+            work.itself(&changes, &shares, &other_nics).await?;
+            Sender::Itself
+        }
+        Standing::Another { machine, changes } => work.another(machine, &changes).await?,
+        Standing::Conflict { with } => {
+            work.conflict(&with).await?;
+            Sender::Conflict
+        }
+        Standing::Mismatch => {
+            work.mismatch().await?;
+            Sender::Mismatch
+        }
+    };
+    Ok((sender, work.done))
+}
+
+struct Gathered {
+    /// As it was stored, without shared values.
+    own: Option<Identity>,
+    /// Without shared values.
+    seen: Identity,
+    candidates: Vec<Candidate>,
+}
+
+async fn gather(
+    core: &Core,
+    change: &mut Change,
+    row: &MachineRow,
+    sent: &ReportRequest,
+    seen: &Identity,
+) -> Result<Gathered, StoreError> {
+    let shared = change.shared_values().await?;
+    let own = change.identity(&row.id).await?.map(|i| i.without(&shared));
+    let seen = seen.without(&shared);
+    let mut listed = BTreeSet::new();
+    for mac in macs_of(&sent.report) {
+        listed.extend(change.machine_of_mac(mac).await?);
+    }
+    let mut others = change.sharers(&seen).await?;
+    others.extend(listed.iter().cloned());
+    others.remove(&row.id);
+    // A conflict that a person has yet to decide is not found again with each report.
+    for open in change
+        .conflicts(&row.id)
+        .await?
+        .iter()
+        .filter(|c| c.resolved.is_none())
+    {
+        others.remove(&open.machine);
+        others.remove(&open.other);
+    }
+    let mut candidates = Vec::new();
+    for machine in others {
+        let Some(other) = change.machine(&machine).await? else {
+            continue;
+        };
+        if other.state == lifecycle::State::Retired {
+            continue;
+        }
+        let heard = [
+            core.memory.session(&machine).last_seen,
+            other.last_seen,
+            other.booted_at,
+        ];
+        candidates.push(Candidate {
+            identity: change.identity(&machine).await?.map(|i| i.without(&shared)),
+            heard: heard.into_iter().flatten().max(),
+            lists_its_mac: listed.contains(&machine),
+            machine,
+        });
+    }
+    Ok(Gathered {
+        own,
+        seen,
+        candidates,
+    })
+}
+
+struct Work<'a> {
+    core: &'a Core,
+    change: &'a mut Change,
+    row: &'a MachineRow,
+    seen: Identity,
+    now: UnixMs,
+    done: Vec<Advanced>,
+}
+
+impl Work<'_> {
+    async fn bring(&mut self, id: &MachineId, event: Event) -> Result<(), Problem> {
+        let advanced = advance_in(self.core, self.change, id, event, AGENT, self.now)
+            .await
+            .map_err(of_advance)?;
+        self.done.push(advanced);
+        Ok(())
+    }
+
+    async fn keep_facts(&mut self, id: &MachineId) -> Result<(), Problem> {
+        let before = self
+            .change
+            .identity(id)
+            .await
+            .map_err(of_store)?
+            .unwrap_or_default();
+        let facts = before.updated(&self.seen);
+        self.change
+            .put_facts(id, &facts, self.now)
+            .await
+            .map_err(of_store)
+    }
+
+    async fn itself(
+        &mut self,
+        changes: &[Changed],
+        shares: &[Share],
+        other_nics: &[MachineId],
+    ) -> Result<(), Problem> {
+        let id = self.row.id.clone();
+        for other in other_nics {
+            // An enrolment that is further than waiting for its report stays: that is for a person to see.
+            let state = self
+                .change
+                .machine(other)
+                .await
+                .map_err(of_store)?
+                .map(|m| m.state);
+            let event = Event::Folded {
+                into: id.clone(),
+                detail: "that one reported the NIC it had booted from, and it has never reported itself."
+                    .to_owned(),
+            };
+            let limits = &self.core.config.limits;
+            let goes = state.is_some_and(|s| lifecycle::transition(&s, &event, limits, self.now).is_ok());
+            if goes {
+                self.fold(other, &id, event, "it booted from another NIC of this machine.")
+                    .await?;
+            }
+        }
+        let first = self.change.identity(&id).await.map_err(of_store)?.is_none();
+        // What it has in common with others is news once.
+        let words = change_words(changes, if first { shares } else { &[] });
+        if !words.is_empty() {
+            let detail = words.join("; ");
+            self.bring(&id, Event::IdentityChanged { detail }).await?;
+        }
+        self.keep_facts(&id).await
+    }
+
+    async fn fold(
+        &mut self,
+        from: &MachineId,
+        into: &MachineId,
+        event: Event,
+        how: &str,
+    ) -> Result<(), Problem> {
+        let macs = self.change.machine(from).await.map_err(of_store)?.map(|m| m.macs);
+        self.bring(from, event).await?;
+        self.change.fold(from, into).await.map_err(of_store)?;
+        for mac in macs.into_iter().flatten() {
+            self.core.memory.owned(mac, into);
+        }
+        let absorbed = Event::Absorbed {
+            other: from.clone(),
+            detail: how.to_owned(),
+        };
+        self.bring(into, absorbed).await?;
+        tracing::info!(machine = %into, folded = %from, "two enrolments are one machine");
+        Ok(())
+    }
+
+    async fn another(&mut self, machine: MachineId, changes: &[Changed]) -> Result<Sender, Problem> {
+        let id = self.row.id.clone();
+        let words = change_words(changes, &[]);
+        let changed = if words.is_empty() {
+            "nothing else changed".to_owned()
+        } else {
+            words.join("; ")
+        };
+        let detail =
+            format!("its serial numbers and UUID say so, and it has one of that machine's NICs; {changed}.");
+        let event = Event::Folded {
+            into: machine.clone(),
+            detail: detail.clone(),
+        };
+        let limits = &self.core.config.limits;
+        if lifecycle::transition(&self.row.state, &event, limits, self.now).is_err() {
+            self.conflict(&[machine]).await?;
+            return Ok(Sender::Conflict);
+        }
+        self.fold(&id, &machine, event, &detail).await?;
+        // What is kept of the known machine stays: it reports itself when it has booted again.
+        self.change
+            .put_facts(&id, &self.seen, self.now)
+            .await
+            .map_err(of_store)?;
+        Ok(Sender::Another(machine))
+    }
+
+    async fn conflict(&mut self, with: &[MachineId]) -> Result<(), Problem> {
+        let id = self.row.id.clone();
+        for other in with {
+            let known = self
+                .change
+                .identity(other)
+                .await
+                .map_err(of_store)?
+                .unwrap_or_default();
+            let sentence = format!(
+                "{id} reports what {other} is known by{}. It may be a copy, or the same machine with another NIC.",
+                agreeing(&known, &self.seen)
+            );
+            self.open(other, known, &sentence).await?;
+            self.bring(other, alarm(&sentence)).await?;
+        }
+        let list: Vec<_> = with.iter().map(MachineId::to_string).collect();
+        let detail = format!("It claims the identity of {}.", list.join(" and "));
+        self.bring(&id, alarm(&detail)).await?;
+        self.keep_facts(&id).await
+    }
+
+    async fn mismatch(&mut self) -> Result<(), Problem> {
+        let id = self.row.id.clone();
+        let open = self.change.conflicts(&id).await.map_err(of_store)?;
+        if open
+            .iter()
+            .any(|c| c.resolved.is_none() && c.machine == id && c.other == id)
+        {
+            return Ok(());
+        }
+        let known = self
+            .change
+            .identity(&id)
+            .await
+            .map_err(of_store)?
+            .unwrap_or_default();
+        let sentence =
+            "A report in its name shows another machine. A NIC or a disk of it may have been moved there.";
+        self.open(&id, known, sentence).await?;
+        self.bring(&id, alarm(sentence)).await
+    }
+
+    async fn open(&mut self, other: &MachineId, known: Identity, sentence: &str) -> Result<(), Problem> {
+        tracing::error!(machine = %self.row.id, %other, sentence, "ALARM: one identity is claimed by two");
+        let boot_mac: Option<Mac> = self.row.macs.first().copied();
+        let row = ConflictRow {
+            id: 0,
+            machine: self.row.id.clone(),
+            other: other.clone(),
+            at: self.now,
+            sentence: sentence.to_owned(),
+            boot_mac,
+            seen: self.seen.clone(),
+            known,
+            resolved: None,
+        };
+        self.change.add_conflict(&row).await.map_err(of_store)
+    }
+}
+
+fn alarm(detail: &str) -> Event {
+    Event::SecurityAlarm {
+        code: IDENTITY_CONFLICT.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
+
+fn agreeing(known: &Identity, seen: &Identity) -> String {
+    let comparison = lifecycle::identity::compare(known, seen);
+    let words: Vec<_> = comparison.agree.iter().map(|f| f.words()).collect();
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", words.join(", "))
+    }
+}
+
+fn change_words(changes: &[Changed], shares: &[Share]) -> Vec<String> {
+    let shared = shares.iter().map(|share| {
+        let fields: Vec<_> = share.fields.iter().map(|f| f.words()).collect();
+        format!("it has the {} of {}", fields.join(" and the "), share.machine)
+    });
+    changes.iter().map(Changed::to_string).chain(shared).collect()
+}
+
+fn undecided(id: &MachineId, other: &MachineId) -> Problem {
+    problem(
+        503,
+        "identity-undecided",
+        "Not clear yet which machine this is",
+        format!(
+            "{id} may be machine {other}, which was heard moments ago: send the report again, until it is clear whether \
+             that one lives"
+        ),
+    )
+}
