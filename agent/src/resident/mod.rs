@@ -46,6 +46,10 @@ pub struct Resident {
 /// # Errors
 /// The stored identity cannot be read: this system was not installed by Slipway, or its files are damaged.
 pub async fn run(resident: Resident) -> Result<Exit, StoredError> {
+    if resident.roots.is_live() {
+        // From now on, so that the daily report knows the switch ports; without it, it does not.
+        let _ = crate::report::listen_lldp();
+    }
     loop {
         let identity = load(&resident.root)?;
         resident.console.line(&format!(
