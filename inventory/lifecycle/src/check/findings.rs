@@ -1,6 +1,6 @@
 //! The list of findings as it grows: severities by code and profile, tamed texts, a bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use inventory_api::check::{CheckResult, Finding, Severity, SeverityRule, Verdict, code};
 
@@ -15,6 +15,7 @@ const SENTENCE: usize = 500;
 pub(super) struct Findings<'a> {
     rules: &'a BTreeMap<String, SeverityRule>,
     list: Vec<Finding>,
+    told: HashSet<(&'static str, String)>,
 }
 
 impl<'a> Findings<'a> {
@@ -22,6 +23,7 @@ impl<'a> Findings<'a> {
         Findings {
             rules,
             list: Vec::new(),
+            told: HashSet::new(),
         }
     }
 
@@ -38,6 +40,7 @@ impl<'a> Findings<'a> {
             None => Some(default_severity(code)),
         };
         if let Some(severity) = severity {
+            self.told.insert((code, place.to_owned()));
             self.list.push(Finding {
                 code: code.to_owned(),
                 place: tame(place, PHRASE),
@@ -54,8 +57,12 @@ impl<'a> Findings<'a> {
         self.list.len()
     }
 
-    pub(super) fn has(&self, code: &str, place: &str) -> bool {
-        self.list.iter().any(|f| f.code == code && f.place == place)
+    pub(super) fn has(&self, code: &'static str, place: &str) -> bool {
+        self.told.contains(&(code, place.to_owned()))
+    }
+
+    pub(super) fn has_code(&self, code: &str) -> bool {
+        self.list.iter().any(|f| f.code == code)
     }
 
     pub(super) fn result(mut self) -> CheckResult {

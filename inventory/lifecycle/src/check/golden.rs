@@ -14,7 +14,7 @@ use inventory_api::report::{
 use super::dimm::is_populated;
 use super::health;
 use super::nics::is_fixed;
-use super::parts::PART_LIMIT;
+use super::parts::{GROUP_LIMIT, PART_LIMIT};
 use super::pci::id_of;
 use super::psus;
 use super::text::{normal, tame, words};
@@ -169,40 +169,41 @@ fn memory(memory: &MemoryFacts) -> MemoryProfile {
     }
 }
 
-/// Entries in the report's order; like ones that have no place become one with a count.
-struct Groups<T>(Vec<(T, bool, u32)>);
+/// Entries with a place in the report's order, then those without: like ones become one with a count.
+struct Groups<T> {
+    placed: Vec<T>,
+    groups: Vec<(T, u32)>,
+}
 
 impl<T> Default for Groups<T> {
     fn default() -> Groups<T> {
-        Groups(Vec::new())
+        Groups {
+            placed: Vec::new(),
+            groups: Vec::new(),
+        }
     }
 }
 
 impl<T: PartialEq> Groups<T> {
     fn add(&mut self, entry: T, placed: bool) {
-        // Few kinds of like parts; a hostile list of unlike ones stays bounded.
-        let known = self
-            .0
-            .iter_mut()
-            .filter(|(_, p, _)| !placed && !*p)
-            .take(64)
-            .find(|(e, _, _)| *e == entry);
-        match known {
-            Some((_, _, count)) => *count += 1,
-            None => self.0.push((entry, placed, 1)),
+        if placed {
+            self.placed.push(entry);
+        } else if let Some((_, count)) = self.groups.iter_mut().find(|(known, _)| *known == entry) {
+            *count += 1;
+        } else if self.groups.len() < GROUP_LIMIT {
+            // More kinds than the check looks at are no machine's.
+            self.groups.push((entry, 1));
         }
     }
 
     fn counted(self, set: fn(&mut T, u32)) -> Vec<T> {
-        self.0
-            .into_iter()
-            .map(|(mut entry, _, count)| {
-                if count > 1 {
-                    set(&mut entry, count);
-                }
-                entry
-            })
-            .collect()
+        let groups = self.groups.into_iter().map(|(mut entry, count)| {
+            if count > 1 {
+                set(&mut entry, count);
+            }
+            entry
+        });
+        self.placed.into_iter().chain(groups).collect()
     }
 }
 

@@ -51,7 +51,8 @@ pub enum Outlier {
     },
 }
 
-/// Compares machines of one profile. Fewer than three give nothing.
+/// Compares machines of one profile. Fewer than three give nothing. Where at least three in five have the same, a value that
+/// only one (or one in ten) has is odd; values that more machines share are groups.
 pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
     if machines.len() < LEAST {
         return Vec::new();
@@ -85,19 +86,22 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
         let mut by_value: Vec<(&str, Vec<usize>)> = by_value.into_iter().collect();
         by_value.sort_by_key(|(_, who)| std::cmp::Reverse(who.len()));
         let (usual, many) = (by_value[0].0, by_value[0].1.len());
-        let few = machines.len() - many;
-        if few <= (machines.len() / 4).max(1) {
-            for (value, who) in &by_value[1..] {
-                for at in who {
-                    let key = (*at, *fact, (*value).to_owned(), usual.to_owned(), many);
-                    odd.entry(key).or_default().push(place.clone());
-                }
+        let rare = (machines.len() / 10).max(1);
+        let settled = many * 5 >= machines.len() * 3;
+        let (few, groups_of) = by_value
+            .iter()
+            .partition::<Vec<_>, _>(|(value, who)| settled && *value != usual && who.len() <= rare);
+        for (value, who) in few {
+            for at in who {
+                let key = (*at, *fact, (*value).to_owned(), usual.to_owned(), many);
+                odd.entry(key).or_default().push(place.clone());
             }
-        } else if by_value.len() <= GROUPS && by_value.iter().all(|(_, who)| who.len() > 1) {
+        }
+        if (2..=GROUPS).contains(&groups_of.len()) && groups_of.iter().all(|(_, who)| who.len() > 1) {
             groups.push(Outlier::Groups {
                 fact: (*fact).to_owned(),
                 place: place.clone(),
-                groups: by_value
+                groups: groups_of
                     .iter()
                     .map(|(value, who)| {
                         let who = who.iter().map(|at| machines[*at].0.clone()).collect();

@@ -1,16 +1,18 @@
 //! Which part of the report stands for which entry of the profile: the same for modules, disks, ports, power supplies.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::text::normal;
 
 /// Parts of one kind that are looked at one by one. The largest machines have some hundred.
 pub(super) const PART_LIMIT: usize = 4096;
+/// Entries without a place that are looked at: a machine has a handful of different parts of one kind.
+pub(super) const GROUP_LIMIT: usize = 64;
 /// Parts of one kind that are out of place, among which moves are looked for.
 const MOVE_LIMIT: usize = 128;
 
 /// A place as it is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     /// What kind of place: names of bays are not names of paths.
     space: &'static str,
@@ -26,6 +28,14 @@ impl Place {
             name: normal(name),
             detail: detail.map(normal),
         })
+    }
+
+    /// What places are found by: with or without what tells those of one name apart.
+    fn key(self, exact: bool) -> Place {
+        Place {
+            detail: self.detail.filter(|_| exact),
+            ..self
+        }
     }
 }
 
@@ -117,32 +127,31 @@ struct Pairing<'a, K: Kind> {
 
 impl<'a, K: Kind> Pairing<'a, K> {
     fn new(kind: &'a K, wants: &'a [K::Want], haves: &'a [K::Have]) -> Pairing<'a, K> {
-        let mut named: HashMap<(&'static str, String), Vec<(usize, Option<String>)>> = HashMap::new();
-        for (at, have) in haves.iter().enumerate() {
-            for place in kind.places(have) {
-                named
-                    .entry((place.space, place.name))
-                    .or_default()
-                    .push((at, place.detail));
-            }
-        }
-        let mut seated = vec![false; haves.len()];
-        let mut seats = vec![None; wants.len()];
         let places: Vec<Option<Place>> = wants.iter().map(|w| kind.place(w)).collect();
+        let mut seats = vec![None; wants.len()];
+        let mut seated = vec![false; haves.len()];
         // Places of one name: first those whose detail is the same too, then in order.
         for exact in [true, false] {
+            let mut named: HashMap<Place, VecDeque<usize>> = HashMap::new();
+            for (at, have) in haves.iter().enumerate().filter(|(at, _)| !seated[*at]) {
+                for place in kind.places(have) {
+                    named.entry(place.key(exact)).or_default().push_back(at);
+                }
+            }
             for (seat, place) in seats.iter_mut().zip(&places) {
                 let Some(place) = place.as_ref().filter(|_| seat.is_none()) else {
                     continue;
                 };
-                let at_place = named.get(&(place.space, place.name.clone()));
-                *seat = at_place.and_then(|list| {
-                    list.iter()
-                        .find(|(at, detail)| !seated[*at] && (!exact || *detail == place.detail))
-                        .map(|(at, _)| *at)
-                });
-                if let Some(at) = *seat {
-                    seated[at] = true;
+                let Some(list) = named.get_mut(&place.clone().key(exact)) else {
+                    continue;
+                };
+                while let Some(at) = list.pop_front() {
+                    // It may have been taken by another name of its place.
+                    if !seated[at] {
+                        seated[at] = true;
+                        *seat = Some(at);
+                        break;
+                    }
                 }
             }
         }
@@ -199,6 +208,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
     fn groups(&mut self) {
         let mut short = std::mem::take(&mut self.short);
         short.retain(|(want, _)| !self.kind.wants_empty(&self.wants[*want]));
+        short.truncate(GROUP_LIMIT);
         let fitting: Vec<Vec<usize>> = short
             .iter()
             .map(|(want, _)| {
@@ -235,13 +245,16 @@ impl<'a, K: Kind> Pairing<'a, K> {
     /// Where addresses shift, any part that fits will do, and then any that is left.
     fn shifted(&mut self) {
         for exact in [true, false] {
-            for want in std::mem::take(&mut self.open) {
+            let loose = self.loose_parts();
+            for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
                 let seat = self.part_at(want).filter(|_| !exact);
                 let found = seat.or_else(|| {
-                    self.loose_parts()
-                        .into_iter()
-                        .filter(|have| exact || !self.seated[*have])
-                        .find(|have| !exact || self.fits(want, *have))
+                    loose
+                        .iter()
+                        .filter(|_| n < MOVE_LIMIT)
+                        .filter(|have| self.free[**have] && (exact || !self.seated[**have]))
+                        .find(|have| !exact || self.fits(want, **have))
+                        .copied()
                 });
                 match found {
                     Some(have) => {
@@ -288,23 +301,21 @@ impl<'a, K: Kind> Pairing<'a, K> {
     /// The place is empty, and the part is where none belongs.
     fn moved(&mut self) {
         for exact in [true, false] {
-            let open = std::mem::take(&mut self.open);
-            for (n, want) in open.into_iter().enumerate() {
-                let found = if n < MOVE_LIMIT && self.part_at(want).is_none() {
-                    self.loose_parts().into_iter().find(|have| {
-                        let (w, h) = (&self.wants[want], &self.haves[*have]);
-                        !self.seated[*have]
-                            && !self.kind.places(h).is_empty()
-                            && if exact {
-                                self.fits(want, *have)
-                            } else {
-                                self.kind.resembles(w, h)
-                            }
-                    })
-                } else {
-                    None
-                };
-                match found {
+            let mut loose = self.loose_parts();
+            loose.retain(|have| !self.seated[*have] && !self.kind.places(&self.haves[*have]).is_empty());
+            for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
+                let empty = n < MOVE_LIMIT && self.part_at(want).is_none();
+                let found = loose
+                    .iter()
+                    .filter(|have| empty && self.free[**have])
+                    .find(|have| {
+                        if exact {
+                            self.fits(want, **have)
+                        } else {
+                            self.kind.resembles(&self.wants[want], &self.haves[**have])
+                        }
+                    });
+                match found.copied() {
                     Some(have) => {
                         let have = self.take(have);
                         self.outcomes.push(Outcome::Moved { want, have });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use inventory_api::check::{HardwareProfile, ProfileProblem, code};
 
-use super::parts::PART_LIMIT;
+use super::parts::{GROUP_LIMIT, PART_LIMIT};
 
 /// What is wrong with a profile; empty: nothing. At most some hundred problems are told.
 pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
@@ -24,6 +24,7 @@ pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
         }
     }
     sizes(&mut problems, profile);
+    groups(&mut problems, profile);
     for (at, dimm) in profile.memory.dimms.iter().enumerate() {
         let field = format!("memory.dimms[{at}]");
         let placed = dimm.slot.is_some() || dimm.bank.is_some();
@@ -106,6 +107,35 @@ fn sizes(problems: &mut Problems, profile: &HardwareProfile) {
             problems.add(
                 field.to_owned(),
                 format!("{len} entries; a profile has at most {PART_LIMIT}"),
+            );
+        }
+    }
+}
+
+/// Entries without a place, which are looked at all together.
+fn groups(problems: &mut Problems, profile: &HardwareProfile) {
+    let dimms = profile.memory.dimms.iter();
+    let (disks, nics) = (profile.disks.iter(), profile.nics.iter());
+    for (field, groups) in [
+        (
+            "memory.dimms",
+            dimms.filter(|d| d.slot.is_none() && d.bank.is_none()).count(),
+        ),
+        (
+            "disks",
+            disks.filter(|d| d.bay.is_none() && d.path.is_none()).count(),
+        ),
+        (
+            "nics",
+            nics.filter(|n| n.slot.is_none() && n.pci.is_none()).count(),
+        ),
+        ("gpus", profile.gpus.iter().filter(|g| g.pci.is_none()).count()),
+        ("psus", profile.psus.iter().filter(|p| p.bay.is_none()).count()),
+    ] {
+        if groups > GROUP_LIMIT {
+            problems.add(
+                field.to_owned(),
+                format!("{groups} entries without a place; at most {GROUP_LIMIT}: give like parts one entry with a count"),
             );
         }
     }

@@ -54,15 +54,28 @@ pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
     Some(a.len().cmp(&b.len()))
 }
 
-/// A date as firmware writes it, month first, or as ISO 8601 does; a year of two digits is of 1970 to 2069.
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
+/// A date as firmware writes it, month first ("01/31/2022", "Jul 26 2022"), or as ISO 8601 does; a year of two digits is of
+/// 1970 to 2069.
 fn date(text: &str) -> Option<(u32, u32, u32)> {
-    let numbers: Vec<u32> = text
-        .split(['/', '-', '.'])
-        .map(|n| n.trim().parse().ok())
-        .collect::<Option<_>>()?;
-    let (year, month, day) = match (numbers.as_slice(), text.contains('/')) {
-        (&[month, day, year], true) => (year, month, day),
-        (&[year, month, day], false) => (year, month, day),
+    let words: Vec<&str> = text
+        .split(['/', '-', '.', ' ', ','])
+        .filter(|w| !w.is_empty())
+        .take(4)
+        .collect();
+    let number = |word: &str| word.parse::<u32>().ok();
+    let named = |word: &str| {
+        let word = word.to_lowercase();
+        let at = MONTHS.iter().position(|m| word.starts_with(m))?;
+        u32::try_from(at + 1).ok()
+    };
+    let (year, month, day) = match words.as_slice() {
+        [month, day, year] if named(month).is_some() => (number(year)?, named(month)?, number(day)?),
+        [month, day, year] if text.contains('/') => (number(year)?, number(month)?, number(day)?),
+        [year, month, day] => (number(year)?, number(month)?, number(day)?),
         _ => return None,
     };
     let year = match year {
@@ -143,6 +156,7 @@ mod tests {
         assert_eq!(compare_dates("01/31/2022", "02/01/2021"), Some(Greater));
         assert_eq!(compare_dates("12/31/99", "01/01/2000"), Some(Less));
         assert_eq!(compare_dates("2021-02-01", "02/01/2021"), Some(Equal));
+        assert_eq!(compare_dates("Jul 26 2022", "Nov  5 2023"), Some(Less));
         assert_eq!(compare_dates("soon", "02/01/2021"), None);
         assert_eq!(compare_dates("13/01/2021", "02/01/2021"), None);
     }

@@ -1,0 +1,83 @@
+//! Captured machines, read by the real agent.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use agent::report::{Roots, collect};
+use inventory_api::check::{CheckResult, HardwareProfile};
+use inventory_api::report::AssetReport;
+use lifecycle::check;
+
+/// A folder of the fixtures; None, and a line that says so, where they are not at hand.
+pub fn folder(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
+        PathBuf::from,
+    );
+    let folder = root.join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(
+        std::env::var_os("SLIPWAY_REQUIRE_ALL").is_none(),
+        "no fixtures at {}",
+        folder.display()
+    );
+    println!("skipped: no fixtures at {} (SLIPWAY_FIXTURES)", folder.display());
+    None
+}
+
+/// The folders in a folder, sorted.
+pub fn folders(folder: &Path) -> Vec<PathBuf> {
+    let mut list: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    list.sort();
+    list
+}
+
+pub fn name_of(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// The report of a machine of which there are only SMBIOS tables.
+pub fn smbios_report(tables: &Path) -> AssetReport {
+    let root = tempfile::tempdir().unwrap();
+    let to = root.path().join("sys/firmware/dmi/tables");
+    std::fs::create_dir_all(&to).unwrap();
+    for file in ["DMI", "smbios_entry_point"] {
+        if tables.join(file).exists() {
+            std::fs::copy(tables.join(file), to.join(file)).unwrap();
+        }
+    }
+    collect(&Roots::under(root.path()))
+}
+
+/// Every machine of which there are SMBIOS tables, with its name.
+pub fn machines() -> &'static [(String, AssetReport)] {
+    static MACHINES: OnceLock<Vec<(String, AssetReport)>> = OnceLock::new();
+    MACHINES.get_or_init(|| {
+        ["smbios/norm", "smbios/rebuilt", "smbios/linuxhw"]
+            .iter()
+            .filter_map(|part| folder(part))
+            .flat_map(|part| folders(&part))
+            .map(|path| (name_of(&path), smbios_report(&path)))
+            .collect()
+    })
+}
+
+/// The check of a report against the golden profile of another.
+pub fn against(profile: &HardwareProfile, report: &AssetReport) -> CheckResult {
+    check(&profile.clone().into(), report)
+}
+
+/// Findings as "code place", for messages.
+pub fn told(result: &CheckResult) -> Vec<(String, String)> {
+    result
+        .findings
+        .iter()
+        .map(|f| (f.code.clone(), f.place.clone()))
+        .collect()
+}

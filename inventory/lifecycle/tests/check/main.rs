@@ -1,0 +1,12 @@
+//! The check against captured machines: their golden profile, faults in their tables, differences planted into every one
+//! of them, fleets with one odd machine.
+
+mod cabling;
+mod faults;
+mod fixtures;
+mod fleet;
+mod golden;
+mod hostile;
+mod planted;
+mod profile;
+mod server;
