@@ -239,3 +239,45 @@ fn counts_are_those_of_hwloc() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(compared > 100, "only {compared} counts compared");
 }
+
+/// ghw's snapshots have no expected text beside them: /proc/cpuinfo and sysfs are two witnesses of the same machine.
+#[test]
+fn cpuinfo_and_sysfs_of_the_snapshots_agree() {
+    let Some(ghw) = fixtures("cpu/ghw/snapshots") else {
+        return;
+    };
+    let mut compared = 0;
+    for archive in archives(&ghw, ".tar.gz") {
+        // Some are pointers to files that were not fetched.
+        if std::fs::metadata(&archive).unwrap().len() < 1000 {
+            continue;
+        }
+        let name = name(&archive, ".tar.gz");
+        let (_dir, root) = unpack(&archive, COUNTED);
+        let text = std::fs::read_to_string(root.join("proc/cpuinfo")).unwrap();
+        let of = |key: &str| -> Vec<u32> {
+            let values = text.lines().filter_map(|line| line.split_once(':'));
+            let values = values.filter(|(found, _)| found.trim() == key);
+            values
+                .filter_map(|(_, value)| value.trim().parse().ok())
+                .collect()
+        };
+        let mut problems = Problems::new("cpu");
+        let facts = collect(&Roots::under(&root), &mut problems).unwrap();
+        assert!(problems.found.is_empty(), "{name}: {problems:?}");
+        if !name.contains("s390x") {
+            assert_eq!(facts.threads, count(of("processor").len()), "{name}");
+        }
+        let packages: std::collections::HashSet<u32> = of("physical id").into_iter().collect();
+        if let Some(cores) = of("cpu cores").first() {
+            assert_eq!(facts.sockets, count(packages.len()), "{name}");
+            assert_eq!(facts.cores, Some(cores * packages.len() as u32), "{name}");
+            compared += 1;
+        }
+        println!(
+            "{name}: {:?} {:?} {:?} {:?} {:?}",
+            facts.sockets, facts.cores, facts.threads, facts.vendor, facts.model
+        );
+    }
+    assert!(compared >= 4, "only {compared} machines");
+}

@@ -26,7 +26,7 @@ pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {
     devices.retain(|device| {
         let handle = device.word(0x04);
         let mut mine = arrays.iter().filter(|a| Some(a.handle()) == handle).peekable();
-        mine.peek().is_none() || mine.any(|array| of_the_system(&array))
+        mine.peek().is_none() || mine.any(&of_the_system)
     });
     if devices.len() > SLOT_LIMIT {
         problems.note(format_args!(

@@ -76,8 +76,8 @@ impl Structure {
 
     /// String `number`, from 1. Nothing stands behind an empty one: that is the end of the strings.
     pub fn string_number(&self, number: u8) -> Option<String> {
-        let strings = self.0.strings.iter().take_while(|text| !text.is_empty());
-        let text = strings.skip(usize::from(number.checked_sub(1)?)).next()?;
+        let mut strings = self.0.strings.iter().take_while(|text| !text.is_empty());
+        let text = strings.nth(usize::from(number.checked_sub(1)?))?;
         Some(decode(text))
     }
 }

@@ -1,42 +1,78 @@
 use inventory_api::report::{CpuFacts, ProcessorFacts};
 
-use super::{Page, counted, named};
+use super::{Page, binary, counted, named};
 
 impl Page {
     pub(super) fn cpu(&mut self, cpu: &CpuFacts) {
-        let counts = [
+        let range = match (cpu.min_mhz, cpu.max_mhz) {
+            (Some(min), Some(max)) => Some(format!("{min:.0} to {max:.0} MHz")),
+            (None, Some(max)) => Some(format!("up to {max:.0} MHz")),
+            _ => None,
+        };
+        let numbers = [
+            ("family", cpu.family),
+            ("model", cpu.model_number),
+            ("stepping", cpu.stepping),
+        ];
+        let numbers: Vec<String> = numbers
+            .iter()
+            .filter_map(|(name, number)| named(name, number))
+            .collect();
+        let facts = [
+            cpu.model.clone(),
+            cpu.vendor.clone(),
             counted(cpu.sockets, "socket"),
             counted(cpu.cores, "core"),
             counted(cpu.threads, "thread"),
+            counted(cpu.numa_nodes, "NUMA node"),
+            range,
+            (!numbers.is_empty()).then(|| numbers.join(" ")),
+            named("microcode", &cpu.microcode),
         ];
-        self.line(
-            "CPU",
-            &[&cpu.model, &cpu.vendor, &counts[0], &counts[1], &counts[2]],
-        );
+        self.line("CPU", &facts.each_ref());
         self.line(
             "  flags",
             &[&(!cpu.flags.is_empty()).then(|| cpu.flags.join(" "))],
         );
-        for ProcessorFacts {
-            socket,
-            populated,
-            model,
-            serial,
-            cores,
-            threads,
-            ..
-        } in &cpu.processors
-        {
-            let empty = (*populated == Some(false)).then(|| "empty".to_owned());
-            let facts = [
-                socket,
-                &empty,
-                model,
-                &named("serial", serial),
-                &counted(*cores, "core"),
-                &counted(*threads, "thread"),
-            ];
-            self.line("  socket", &facts);
+        let caches = cpu.caches.iter().map(|cache| {
+            let (level, kind) = (cache.level, &cache.kind);
+            format!(
+                "L{level} {kind} {} in {}",
+                binary(cache.total_bytes),
+                cache.instances
+            )
+        });
+        let caches: Vec<String> = caches.collect();
+        self.line("  caches", &[&(!caches.is_empty()).then(|| caches.join(", "))]);
+        // What is mitigated or does not concern this processor is in the JSON.
+        for (name, said) in &cpu.vulnerabilities {
+            if said.starts_with("Vulnerable") {
+                self.line("  open", &[&Some(format!("{name}: {said}"))]);
+            }
         }
+        for processor in &cpu.processors {
+            self.processor(processor);
+        }
+    }
+
+    fn processor(&mut self, p: &ProcessorFacts) {
+        let empty = (p.populated == Some(false)).then(|| "empty".to_owned());
+        let off = (p.enabled == Some(false)).then(|| "switched off".to_owned());
+        let cores = match (p.cores, p.cores_enabled) {
+            (Some(cores), Some(enabled)) if enabled < cores => Some(format!("{enabled} of {cores} cores")),
+            (cores, enabled) => counted(cores.or(enabled), "core"),
+        };
+        let facts = [
+            p.socket.clone(),
+            empty,
+            p.model.clone(),
+            named("part", &p.part),
+            named("serial", &p.serial),
+            cores,
+            counted(p.threads, "thread"),
+            p.current_mhz.map(|mhz| format!("{mhz} MHz")),
+            off,
+        ];
+        self.line("  socket", &facts.each_ref());
     }
 }

@@ -26,13 +26,17 @@ impl Page {
                     &b.product,
                     &b.version,
                     &named("serial", &b.serial),
+                    &named("asset tag", &b.asset_tag),
+                    &b.location,
                 ],
             );
         }
         if let Some(c) = &report.chassis {
+            let height = c.height_u.map(|units| format!("{units} U"));
             let facts = [
                 &c.manufacturer,
                 &c.kind,
+                &height,
                 &c.version,
                 &named("serial", &c.serial),
                 &named("asset tag", &c.asset_tag),
@@ -40,7 +44,14 @@ impl Page {
             self.line("Chassis", &facts);
         }
         if let Some(f) = &report.firmware {
-            self.line("Firmware", &[&f.vendor, &f.version, &f.date]);
+            let facts = [
+                f.vendor.clone(),
+                f.version.clone(),
+                f.date.clone(),
+                named("revision", &f.revision),
+                named("controller", &f.controller_revision),
+            ];
+            self.line("Firmware", &facts.each_ref());
         }
     }
 }

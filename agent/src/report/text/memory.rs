@@ -1,16 +1,15 @@
-use inventory_api::report::{MemoryFacts, MemorySlot};
+use inventory_api::report::{EdacCounter, MemoryFacts, MemorySlot};
 
-use super::{Page, binary, named};
+use super::{Page, binary, counted, named};
 
 impl Page {
     pub(super) fn memory(&mut self, memory: &MemoryFacts) {
-        let modules: Vec<u64> = memory.slots.iter().filter_map(|slot| slot.size_bytes).collect();
-        let total = modules.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
-        let installed = (!modules.is_empty()).then(|| {
+        let modules = memory.slots.iter().filter(|slot| slot.size_bytes.is_some());
+        let installed = memory.installed_bytes.map(|bytes| {
             format!(
                 "{} in {} of {} slots",
-                binary(total),
-                modules.len(),
+                binary(bytes),
+                modules.count(),
                 memory.slots.len()
             )
         });
@@ -18,8 +17,30 @@ impl Page {
             .usable_bytes
             .map(|bytes| format!("{} usable", binary(bytes)));
         self.line("Memory", &[&installed, &usable]);
+        for array in &memory.arrays {
+            let facts = [
+                array.location.clone(),
+                array.slots.map(|slots| format!("{slots} slots")),
+                array.max_bytes.map(|bytes| format!("up to {}", binary(bytes))),
+                named("error correction", &array.error_correction),
+            ];
+            self.line("  array", &facts.each_ref());
+        }
         for slot in &memory.slots {
             self.slot(slot);
+        }
+        for EdacCounter {
+            controller,
+            label,
+            corrected,
+            uncorrected,
+        } in &memory.edac
+        {
+            let (corrected, uncorrected) = (corrected.unwrap_or(0), uncorrected.unwrap_or(0));
+            if corrected > 0 || uncorrected > 0 {
+                let errors = format!("{corrected} errors corrected, {uncorrected} not");
+                self.line("  errors", &[&Some(controller.clone()), label, &Some(errors)]);
+            }
         }
     }
 
@@ -34,6 +55,7 @@ impl Page {
             _ => format!("{speed} MT/s"),
         });
         let size = s.size_bytes.map(binary);
+        let ranks = counted(s.rank, "rank");
         self.line(
             "  slot",
             &[
@@ -41,6 +63,7 @@ impl Page {
                 &s.bank,
                 &size,
                 &s.kind,
+                &ranks,
                 &speed,
                 &s.manufacturer,
                 &s.part,

@@ -8,6 +8,7 @@ mod memory;
 mod nics;
 mod pci;
 mod platform;
+mod slots;
 
 use std::fmt::Display;
 
@@ -30,6 +31,7 @@ pub fn render_text(report: &AssetReport) -> String {
     report.nics.iter().for_each(|nic| page.nic(nic));
     report.gpus.iter().for_each(|gpu| page.gpu(gpu));
     report.pci.iter().for_each(|device| page.pci(device));
+    page.slots(report);
     page.platform(report);
     for problem in &report.problems {
         page.line(
@@ -116,6 +118,7 @@ mod tests {
             }),
             memory: MemoryFacts {
                 usable_bytes: None,
+                installed_bytes: Some(16 << 30),
                 slots: vec![
                     MemorySlot {
                         slot: Some("A1".to_owned()),

@@ -89,5 +89,5 @@ pub(super) fn is_placeholder(said: &str) -> bool {
         let counted = said.strip_prefix(*name).is_some_and(|n| n.parse::<u32>().is_ok());
         counted || (name.starts_with('_') && said.strip_suffix(*name).is_some_and(slot))
     };
-    OF_DMIDECODE.contains(&said) || OF_MAKERS.contains(&said) || COUNTED.iter().any(|name| counted(name))
+    OF_DMIDECODE.contains(&said) || OF_MAKERS.contains(&said) || COUNTED.iter().any(counted)
 }
