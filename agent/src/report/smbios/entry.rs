@@ -7,6 +7,8 @@ pub(in super::super) struct EntryPoint {
     pub version: Option<(u8, u8)>,
     /// Bytes and structures of the table, exact (32-bit and legacy entry points; the 64-bit one has a maximum).
     pub announced: Option<Announced>,
+    /// Most bytes of the table (64-bit entry point).
+    pub most: Option<usize>,
     /// The table ends at its end-of-table structure. In a 2.x table the announced count decides, and dmidecode reads on.
     pub ends_at_marker: bool,
 }
@@ -23,6 +25,7 @@ impl EntryPoint {
     pub const NONE: EntryPoint = EntryPoint {
         version: None,
         announced: None,
+        most: None,
         ends_at_marker: true,
     };
 
@@ -35,6 +38,7 @@ impl EntryPoint {
             let entry = sized(bytes, 6, 0x18)?;
             return Ok(EntryPoint {
                 version: Some((entry[7], entry[8])),
+                most: dword(entry, 0x0c).filter(|most| *most != 0),
                 ..EntryPoint::NONE
             });
         }
@@ -49,6 +53,7 @@ impl EntryPoint {
                 version: Some(corrected((entry[6], entry[7]))),
                 announced: Some(Announced::at(bytes, 0x16, 0x1c)),
                 ends_at_marker: false,
+                ..EntryPoint::NONE
             });
         }
         if bytes.starts_with(b"_DMI_") {
@@ -60,6 +65,7 @@ impl EntryPoint {
                 version: Some((entry[0x0e] >> 4, entry[0x0e] & 0x0f)),
                 announced: Some(Announced::at(bytes, 0x06, 0x0c)),
                 ends_at_marker: false,
+                ..EntryPoint::NONE
             });
         }
         Err("it begins with none of _SM3_, _SM_, _DMI_".to_owned())
@@ -94,6 +100,11 @@ fn sized(bytes: &[u8], at: usize, least: usize) -> Result<&[u8], String> {
         return Err("its checksum is wrong".to_owned());
     }
     Ok(entry)
+}
+
+fn dword(bytes: &[u8], at: usize) -> Option<usize> {
+    let raw: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+    usize::try_from(u32::from_le_bytes(raw)).ok()
 }
 
 fn sum(bytes: &[u8]) -> u8 {
@@ -137,12 +148,13 @@ mod tests {
         assert_eq!(version(2, 31), Some((2, 3)));
         assert_eq!(version(2, 51), Some((2, 6)));
         assert_eq!(version(3, 2), Some((3, 2)));
-        let mut sm3 = b"_SM3_\0\x18\x03\x02\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
+        let mut sm3 = b"_SM3_\0\x18\x03\x02\0\x01\0\0\x10\0\0\0\0\0\0\0\0\0\0".to_vec();
         sm3[5] = 0_u8.wrapping_sub(sum(&sm3));
         assert_eq!(
             EntryPoint::parse(&sm3),
             Ok(EntryPoint {
                 version: Some((3, 2)),
+                most: Some(4096),
                 ..EntryPoint::NONE
             })
         );

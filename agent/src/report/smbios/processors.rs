@@ -164,7 +164,7 @@ fn cache(s: &Structure, problems: &mut Problems) -> SmbiosCache {
         enabled: configuration.map(|bits| bits & 0x80 != 0),
         kind: typed(0x11, words::cache_kind),
         associativity: typed(0x12, words::associativity),
-        error_correction: typed(0x10, words::error_correction),
+        error_correction: typed(0x10, words::cache_error_correction),
     }
 }
 

@@ -182,7 +182,9 @@ struct Walk {
 /// end-of-table structure of a 3.x table, at the announced count or length of a 2.x table, before the first
 /// structure that is damaged in its frame.
 fn walk(bytes: &[u8], entry: &EntryPoint) -> Walk {
-    let length = entry.announced.map_or(bytes.len(), |a| a.bytes.min(bytes.len()));
+    // A length of zero is none.
+    let said = entry.announced.map(|a| a.bytes).filter(|bytes| *bytes != 0);
+    let length = said.or(entry.most).unwrap_or(usize::MAX).min(bytes.len());
     let count = entry.announced.map_or(0, |a| a.structures);
     let bytes = bytes.get(..length).unwrap_or(bytes);
     let mut walk = Walk {
@@ -292,6 +294,7 @@ mod tests {
             version: Some((2, 8)),
             announced: Some(Announced { bytes, structures }),
             ends_at_marker: false,
+            ..EntryPoint::NONE
         }
     }
 

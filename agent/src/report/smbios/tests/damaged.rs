@@ -240,7 +240,8 @@ fn dump(entry: &EntryPoint, table: &[u8]) -> Vec<u8> {
         None => {
             head[..5].copy_from_slice(b"_SM3_");
             (head[6], head[7], head[8]) = (0x18, major, minor);
-            head[0x0c..0x10].copy_from_slice(&(table.len() as u32).to_le_bytes());
+            let most = entry.most.unwrap_or(table.len()) as u32;
+            head[0x0c..0x10].copy_from_slice(&most.to_le_bytes());
             head[0x10] = 32;
             head[5] = sum(&head[..0x18]);
         }
@@ -284,7 +285,15 @@ fn dmidecode_itself_agrees_on_damaged_tables() {
                 _ => announced.structures,
             },
         });
-        let entry = EntryPoint { announced, ..*entry };
+        let most = entry.most.map(|most| match dice.below(4) {
+            0 => dice.below(bytes.len()).max(1),
+            _ => most.min(bytes.len()),
+        });
+        let entry = EntryPoint {
+            announced,
+            most,
+            ..*entry
+        };
         std::fs::write(&path, dump(&entry, &bytes)).unwrap();
         let said = Command::new(&dmidecode)
             .arg("--from-dump")
@@ -344,6 +353,7 @@ proptest::proptest! {
             version,
             announced: announced.map(|(bytes, structures)| Announced { bytes, structures }),
             ends_at_marker: announced.is_none(),
+            ..EntryPoint::NONE
         };
         read(&bytes, entry);
     }

@@ -45,6 +45,7 @@ fn of_version_2(minor: u8, bytes: usize, structures: usize) -> EntryPoint {
         version: Some((2, minor)),
         announced: Some(Announced { bytes, structures }),
         ends_at_marker: false,
+        ..EntryPoint::NONE
     }
 }
 

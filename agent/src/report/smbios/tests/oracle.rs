@@ -104,7 +104,7 @@ pub(super) fn from_json(said: &Value) -> Vec<Section> {
 enum Text {
     /// A name, number, version, date: not a placeholder.
     Free,
-    /// A slot, socket or bank: "0" is the first one.
+    /// A slot, socket or bank: "0" and "0000" are the first one.
     Place,
     /// A word of the specification's lists.
     Word,
@@ -118,7 +118,7 @@ fn fact(said: Option<&str>, text: Text) -> Option<&str> {
     let nothing = match text {
         Text::Word => matches!(said, "Other" | "Unknown" | "<OUT OF SPEC>" | "None" | "Reserved"),
         Text::WordOrNone => matches!(said, "Other" | "Unknown" | "<OUT OF SPEC>"),
-        Text::Place => said != "0" && is_placeholder(said),
+        Text::Place => said.bytes().any(|b| b != b'0') && is_placeholder(said),
         Text::Free => is_placeholder(said),
     };
     (!nothing).then_some(said)

@@ -61,12 +61,18 @@ pub(super) fn chassis_state(code: u8) -> Option<&'static str> {
     from_one(&["", "", "Safe", "Warning", "Critical", "Non-recoverable"], code)
 }
 
-/// 7.8.3 and 7.17.3, Error correction type; 7 is of memory arrays alone. "None" is a fact.
+/// 7.8.3 and 7.17.3, Error correction type; "None" is a fact.
 pub(super) fn error_correction(code: u8) -> Option<&'static str> {
     from_one(
         &["", "", "None", "Parity", "Single-bit ECC", "Multi-bit ECC", "CRC"],
         code,
     )
+}
+
+/// 7.8.3, Error correction type of a cache.
+pub(super) fn cache_error_correction(code: u8) -> Option<&'static str> {
+    // CRC is of memory arrays alone.
+    error_correction(code).filter(|_| code < 7)
 }
 
 /// 7.8.4, System cache type.
