@@ -212,11 +212,9 @@ fn procfs() {
     );
 }
 
-#[test]
-fn nvme_multipath_without_sys_block() {
-    let Some(archive) = fixtures("disk/nvme-sysfs/data/config-pcie.tar.xz") else {
-        return;
-    };
+/// The report of a tar archive of the fixtures.
+fn unpacked_report(archive: &str) -> Option<AssetReport> {
+    let archive = fixtures(archive)?;
     let dir = tempfile::tempdir().unwrap();
     let unpacked = std::process::Command::new("tar")
         .arg("-xJf")
@@ -226,10 +224,41 @@ fn nvme_multipath_without_sys_block() {
         .status();
     if !unpacked.is_ok_and(|status| status.success()) {
         println!("skipped: tar cannot unpack {}", archive.display());
-        return;
+        return None;
     }
     let report = collect(&Roots::under(dir.path()));
     no_panics(&report);
+    Some(report)
+}
+
+#[test]
+fn nvme_without_sys_block() {
+    let Some(report) = unpacked_report("disk/nvme-sysfs/data/hostnqn-order.tar.xz") else {
+        return;
+    };
+    assert_eq!(report.disks.len(), 1, "{:?}", report.disks);
+    let disk = &report.disks[0];
+    assert_eq!(disk.model.as_deref(), Some("SAMSUNG MZVL4512HBLU-00BL7"));
+    assert_eq!(disk.serial.as_deref(), Some("S67VNF0W218998"));
+    assert_eq!(disk.size_bytes, Some(1_000_215_216 * 512));
+    assert_eq!(
+        disk.wwn.as_deref(),
+        Some(
+            "nvme.144d-533637564e463057323138393938-53414d53554e47204d5a564c3435313248424c552d3030424c37-00000001"
+        )
+    );
+    assert_eq!(
+        (disk.transport, disk.pci.as_deref()),
+        (Some(Transport::Nvme), Some("0000:02:00.0"))
+    );
+    assert_eq!(disk.path.as_deref(), Some("pci-0000:02:00.0-nvme-1"));
+}
+
+#[test]
+fn nvme_multipath_without_sys_block() {
+    let Some(report) = unpacked_report("disk/nvme-sysfs/data/config-pcie.tar.xz") else {
+        return;
+    };
     let disk = |name: &str, serial: &str, pci: &str, hex: &str, bay: Option<&str>| DiskFacts {
         name: name.to_owned(),
         model: Some("QEMU NVMe Ctrl".to_owned()),

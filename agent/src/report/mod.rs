@@ -31,7 +31,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use inventory_api::UnixMs;
-use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCHEMA, SensorFacts};
+use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCHEMA};
 
 pub use disks::{SelfTest, SelfTestError, disk_self_test};
 pub use lldp::listen as listen_lldp;
@@ -98,11 +98,6 @@ pub fn disks(roots: &Roots) -> Vec<DiskFacts> {
         part.disks = disks::collect(roots, disks::Depth::Identity, problems)
     });
     part.recv_timeout(COLLECTOR_TIME).unwrap_or_default().disks
-}
-
-/// Only the sensors: what is looked at again and again while a machine works hard.
-pub fn sensors(roots: &Roots) -> Vec<SensorFacts> {
-    sensors::collect(roots, &mut Problems::new("sensors"))
 }
 
 /// Runs every collector. Blocking, for as long as the slowest collector; never panics. A collector that fails,

@@ -58,13 +58,18 @@ fn named(
         .find(|device| device.enabled != Some(false) && same(&device.pci, address))
         .and_then(|device| device.name.clone())
         .or_else(|| {
-            // Type 9 has the address of the card in the slot (any function of it), or of the bridge above it.
+            // Type 9 has the address of the card in the slot (any function of it), or of the bridge above it. On the root
+            // bus the other functions of that address are the chipset's.
             let used = || {
                 slots
                     .iter()
                     .filter(|slot| slot.in_use != Some(false) && slot.pci.is_some())
             };
-            let here = used().find(|slot| slot.pci.as_deref().and_then(device_of) == device_of(address));
+            let on_root_bus = above.len() < 2;
+            let here = used().find(|slot| {
+                same(&slot.pci, address)
+                    || (!on_root_bus && slot.pci.as_deref().and_then(device_of) == device_of(address))
+            });
             let bridge = || {
                 above
                     .iter()
@@ -117,5 +122,11 @@ mod tests {
             Some("PCIe Slot 2")
         );
         assert_eq!(of("0000:00:1f.2", &["0000:00:1f.2"]), None);
+        // A chipset's device beside the one that a table gives as a slot's (seen: slots at 00:1f.5).
+        let chipset = [slot("J6B1", "0000:00:1f.5", None)];
+        assert_eq!(
+            named(&chipset, &[], "0000:00:1f.2", &["0000:00:1f.2".to_owned()]),
+            None
+        );
     }
 }

@@ -140,6 +140,47 @@ mod tests {
         );
     }
 
+    /// What `ipmitool lan print` says of two real BMCs, sent again as the answers that say so.
+    #[test]
+    fn real_bmcs() {
+        let folder = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(
+            || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"),
+            std::path::PathBuf::from,
+        );
+        for file in [
+            "inventory/nvidia-bmm/test/lan_print.txt",
+            "inventory/redhat-hardware/samples/ipmi_lan_info",
+        ] {
+            let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
+                println!("skipped: no {file} in {}", folder.display());
+                continue;
+            };
+            let said = |name: &str| {
+                text.lines()
+                    .find_map(|l| l.split_once(':').filter(|(n, _)| n.trim() == name))
+                    .map(|(_, v)| v.trim())
+            };
+            let ip: Ipv4Addr = said("IP Address").unwrap().parse().unwrap();
+            let mac: Mac = said("MAC Address").unwrap().parse().unwrap();
+            let (source, word) = match said("IP Address Source").unwrap() {
+                "Static Address" => (1, "static"),
+                "DHCP Address" => (2, "dhcp"),
+                other => panic!("{file}: {other}"),
+            };
+            let found = Lan::new(
+                Some(&[&[0x11][..], &ip.octets()].concat()),
+                Some(&[0x11, source]),
+                Some(&[&[0x11][..], &mac.0].concat()),
+            );
+            let expected = Lan {
+                ip: Some(ip),
+                source: Some(word.to_owned()),
+                mac: Some(mac),
+            };
+            assert_eq!(found, expected, "{file}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(answer in proptest::collection::vec(proptest::num::u8::ANY, 0..40)) {

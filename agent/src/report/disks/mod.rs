@@ -125,6 +125,7 @@ impl Disk {
             || name.strip_prefix("nvme").is_some_and(|numbers| numbers.contains('c'))
             // The disk itself of NVMe multipath is virtual; nothing else that is virtual is a disk.
             || (at.starts_with("devices/virtual/") && !name.starts_with("nvme"))
+            || path.as_deref().is_some_and(|path| is_over_network(roots, path))
             // SCSI peripheral types (SPC-6): 5 is optical, 7 optical memory, 13 enclosure.
             || matches!(kind, Some(5 | 7 | 13));
         (!is_other).then_some(Disk { name, block, path })
@@ -272,20 +273,48 @@ impl Disk {
         if pci::address(path).is_some() {
             return Some(path.to_owned());
         }
-        let parent = path.parent()?;
-        let is_subsystem = parent.file_name()?.to_str()?.starts_with("nvme-subsys");
-        if !is_subsystem {
-            return None;
-        }
-        let subsystem = roots.sys(parent);
-        let controllers = names(&subsystem).ok()?;
-        controllers
-            .iter()
-            .filter(|name| name.starts_with("nvme"))
-            .filter_map(|name| roots.device(&subsystem.join(name)))
-            .find(|path| pci::address(path).is_some())
-            .map(|path| path.join(&self.name))
+        let below = subsystem_controllers(roots, path)
+            .into_iter()
+            .find(|controller| pci::address(controller).is_some())?;
+        Some(below.join(&self.name))
     }
+}
+
+/// The controllers of an NVMe multipath disk.
+fn subsystem_controllers(roots: &Roots, disk: &Path) -> Vec<PathBuf> {
+    let subsystem = disk.parent().filter(|parent| {
+        parent
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("nvme-subsys"))
+    });
+    let Some(subsystem) = subsystem.map(|path| roots.sys(path)) else {
+        return Vec::new();
+    };
+    names(&subsystem)
+        .unwrap_or_default()
+        .iter()
+        .filter(|name| name.starts_with("nvme"))
+        .filter_map(|name| roots.device(&subsystem.join(name)))
+        .collect()
+}
+
+/// NVMe over fabrics, iSCSI: the disk of another machine, whatever it looks like here.
+fn is_over_network(roots: &Roots, path: &Path) -> bool {
+    let over_fabrics = |path: &Path| path.starts_with("devices/virtual/nvme-fabrics");
+    let is_session = |part: &str| {
+        part.strip_prefix("session")
+            .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    // Namespaces beside the controllers resolve to the subsystem itself and say nothing.
+    let controllers = subsystem_controllers(roots, path);
+    let mut controllers = controllers
+        .iter()
+        .filter(|c| !c.starts_with("devices/virtual/nvme-subsystem"))
+        .peekable();
+    over_fabrics(path)
+        || (controllers.peek().is_some() && controllers.all(|controller| over_fabrics(controller)))
+        || path.iter().filter_map(|part| part.to_str()).any(is_session)
 }
 
 /// A disk as far as sysfs tells.

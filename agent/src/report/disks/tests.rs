@@ -267,6 +267,40 @@ fn pages_of_a_sas_disk() {
 }
 
 #[test]
+fn disks_of_other_machines_are_not_of_this_one() {
+    let captured = Captured::new();
+    let sys = captured.0.path().join("sys");
+    captured.disk(
+        "virtual/nvme-fabrics/ctl/nvme1/nvme1n1",
+        "../../nvme1",
+        &[("size", b"1000\n")],
+    );
+    captured.disk(
+        "virtual/nvme-subsystem/nvme-subsys2/nvme2n1",
+        "../../nvme-subsys2",
+        &[("size", b"1000\n")],
+    );
+    fs::create_dir_all(sys.join("devices/virtual/nvme-fabrics/ctl/nvme2")).unwrap();
+    symlink(
+        "../../nvme-fabrics/ctl/nvme2",
+        sys.join("devices/virtual/nvme-subsystem/nvme-subsys2/nvme2"),
+    )
+    .unwrap();
+    captured.disk(
+        "platform/host3/session1/target3:0:0/3:0:0:1/block/sdb",
+        "../../../3:0:0:1",
+        &[("size", b"1000\n")],
+    );
+    captured.disk(
+        "pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0/block/sda",
+        "../../../0:0:0:0",
+        &[("size", b"1000\n")],
+    );
+    let names: Vec<String> = captured.collect().into_iter().map(|disk| disk.name).collect();
+    assert_eq!(names, ["sda"]);
+}
+
+#[test]
 fn paths_as_udev_names_them() {
     let captured = Captured::new();
     let write = |path: &str, text: &str| {

@@ -235,3 +235,39 @@ fn receive(socket: &mut File, frame: &mut [u8]) -> io::Result<Option<(i32, usize
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbour_is_kept_until_it_says_good_bye() {
+        let neighbours = Neighbours::default();
+        let heard = |port: &str, seconds| frame::Heard {
+            neighbour: LldpNeighbour {
+                port: Some(port.to_owned()),
+                ..LldpNeighbour::default()
+            },
+            lifetime: Duration::from_secs(seconds),
+        };
+        let port = || {
+            let heard = neighbours.heard.lock().unwrap();
+            heard.get(&7).and_then(|(neighbour, _)| neighbour.port.clone())
+        };
+        note(&neighbours, 7, heard("Ethernet1/7", 120));
+        assert_eq!(port().as_deref(), Some("Ethernet1/7"));
+        note(&neighbours, 7, heard("Ethernet1/8", 120));
+        assert_eq!(port().as_deref(), Some("Ethernet1/8"));
+        note(&neighbours, 7, heard("Ethernet1/8", 0));
+        assert_eq!(port(), None);
+        for interface in 0..2 * INTERFACE_LIMIT as i32 {
+            note(&neighbours, interface, heard("x", 120));
+        }
+        assert_eq!(neighbours.heard.lock().unwrap().len(), INTERFACE_LIMIT);
+    }
+
+    #[test]
+    fn the_layout_is_the_kernels() {
+        assert_eq!(size_of::<Membership>(), 16);
+    }
+}
