@@ -16,6 +16,9 @@ pub enum CliError {
     /// It was tried and failed.
     #[error("{0}")]
     Failed(String),
+    /// A machine was checked and is not as expected. The whole answer, for standard output.
+    #[error("{0}")]
+    Verdict(String),
 }
 
 impl CliError {
@@ -31,7 +34,7 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             CliError::Usage(_) => 2,
-            CliError::Refused(_) | CliError::Failed(_) => 1,
+            CliError::Refused(_) | CliError::Failed(_) | CliError::Verdict(_) => 1,
         }
     }
 }

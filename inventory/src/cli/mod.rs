@@ -3,6 +3,7 @@
 //! `main.rs` parses [`Command`] as a part of its own, reads the environment into [`CliEnv`] and ends the process with
 //! what [`run`] returns: 0 done, 1 refused or failed, 2 the question itself was wrong.
 
+pub mod check;
 mod client;
 mod conflict;
 mod error;
@@ -47,6 +48,10 @@ pub enum Command {
     MiniOs(MiniOsArgs),
     /// Say how far a machine came in its network boot, and what to look at
     Explain(ExplainArgs),
+    /// Make a hardware profile of a machine known good, without a server
+    Profile(check::ProfileArgs),
+    /// Check an asset report against a hardware profile, without a server
+    Check(check::CheckArgs),
 }
 
 /// What every command takes.
@@ -274,6 +279,12 @@ pub async fn run(command: Command, env: CliEnv) -> u8 {
             let _ = std::io::stdout().lock().write_all(text.as_bytes());
             0
         }
+        // The answer that a program asked for, and no error of the command.
+        Err(CliError::Verdict(text)) => {
+            use std::io::Write as _;
+            let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            1
+        }
         Err(error) => {
             eprintln!("slipway: {error}");
             error.exit_code()
@@ -301,6 +312,8 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
             let MiniOsCommand::Build(build) = args.command;
             local::blocking(move || local::mini_os(&build, args.common.output)).await
         }
+        Command::Profile(args) => local::blocking(move || check::profile(&args)).await,
+        Command::Check(args) => local::blocking(move || check::check(&args)).await,
         Command::Explain(args) => {
             let journey: inventory_api::machine::Journey = client::Client::new(&args.common, env)?
                 .get(&format!("/v1/journey/{}", args.mac))

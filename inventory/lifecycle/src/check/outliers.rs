@@ -124,9 +124,12 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
     odd.chain(merged(groups)).take(LIMIT).collect()
 }
 
+/// Each value and the machines that have it.
+type Split = Vec<(String, Vec<String>)>;
+
 /// The same split at many places is one remark.
 fn merged(groups: Vec<Outlier>) -> Vec<Outlier> {
-    let mut places: BTreeMap<(String, Vec<(String, Vec<String>)>), BTreeSet<String>> = BTreeMap::new();
+    let mut places: BTreeMap<(String, Split), BTreeSet<String>> = BTreeMap::new();
     for outlier in groups {
         if let Outlier::Groups { fact, place, groups } = outlier {
             places.entry((fact, groups)).or_default().insert(place);

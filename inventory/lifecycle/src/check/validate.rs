@@ -13,7 +13,7 @@ pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
         if !code::ALL.contains(&known.as_str()) {
             let near: Vec<&str> = code::ALL.iter().copied().filter(|c| alike(c, known)).collect();
             let hint = if near.is_empty() {
-                "see the manual for the codes".to_owned()
+                "docs/check.md lists them".to_owned()
             } else {
                 format!("did you mean {}?", near.join(" or "))
             };

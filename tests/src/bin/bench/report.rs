@@ -34,7 +34,10 @@ pub fn section() -> Result<String> {
         }
     }
     if rows.is_empty() {
-        return Ok(format!("\n## Report\n\nNo captured machines in {}.\n", fixtures.display()));
+        return Ok(format!(
+            "\n## Report\n\nNo captured machines in {}.\n",
+            fixtures.display()
+        ));
     }
     rows.sort_by(f64::total_cmp);
     let (median, slowest) = (rows[rows.len() / 2], rows[rows.len() - 1]);
@@ -59,7 +62,10 @@ fn report(agent: &str, more: &[&str]) -> Result<f64> {
         .output()?;
     let seconds = begun.elapsed().as_secs_f64();
     if !output.status.success() {
-        bail!("{agent} report {more:?}: {}", String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "{agent} report {more:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let report: inventory_api::report::AssetReport = serde_json::from_slice(&output.stdout)?;
     if !more.is_empty() && report.system.is_none() {

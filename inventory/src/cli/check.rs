@@ -1,0 +1,335 @@
+//! `slipway profile` and `slipway check`: the asset check on files, without a server.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use inventory_api::check::{CheckResult, Expectation, HardwareProfile, Severity, Verdict};
+use inventory_api::delivery::Placement;
+use inventory_api::report::AssetReport;
+use serde::de::DeserializeOwned;
+
+use super::{CliError, Common, Output, render};
+use crate::text::tame;
+
+/// Bytes of a file that are read; a report of a large machine is some hundred kilobytes.
+const FILE_LIMIT: u64 = 64 << 20;
+
+/// `slipway profile`.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ProfileCommand,
+}
+
+/// What can be done with hardware profiles.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// Make the golden profile of a machine known good from its asset report (`slipway-agent report --json`)
+    ///
+    /// Prints TOML; with --output json, JSON. It fixes what is the model's (slots, sizes, parts, speeds, firmware) and
+    /// nothing that is the single machine's (serial numbers, MACs, hours).
+    FromReport {
+        /// The report as JSON; - is standard input
+        #[arg(value_name = "REPORT.json")]
+        report: PathBuf,
+        /// Name of the profile; absent: maker and model
+        #[arg(long)]
+        name: Option<String>,
+    },
+}
+
+/// `slipway check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 pass or warn, 1 fail, 2 a file is wrong.")]
+pub struct CheckArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// The hardware profile, TOML or JSON; - is standard input
+    #[arg(long, value_name = "PROFILE")]
+    pub expected: PathBuf,
+    /// The asset report as JSON; - is standard input
+    #[arg(long, value_name = "REPORT.json")]
+    pub report: PathBuf,
+    /// The machine's place in the rack plan (serial number, asset tag, switch ports), TOML or JSON
+    #[arg(long, value_name = "FILE")]
+    pub placement: Option<PathBuf>,
+}
+
+/// Runs `slipway profile`.
+pub(crate) fn profile(args: &ProfileArgs) -> Result<String, CliError> {
+    let ProfileCommand::FromReport { report, name } = &args.command;
+    let mut profile = lifecycle::check::golden(&read_report(report)?);
+    if let Some(name) = name {
+        profile.name.clone_from(name);
+    }
+    match args.common.output {
+        Output::Json => render::answer(Output::Json, &profile, |_| String::new()),
+        Output::Text => toml::to_string_pretty(&profile)
+            .map_err(|e| CliError::failed(format!("the profile cannot be written as TOML: {e}"))),
+    }
+}
+
+/// Runs `slipway check`. A machine that fails is [`CliError::Verdict`] with the whole answer.
+pub(crate) fn check(args: &CheckArgs) -> Result<String, CliError> {
+    let stdin = |path: &Path| path == Path::new("-");
+    let files = [Some(&args.expected), Some(&args.report), args.placement.as_ref()];
+    if files.into_iter().flatten().filter(|path| stdin(path)).count() > 1 {
+        return Err(CliError::usage(
+            "only one of --expected, --report and --placement can be standard input (-)",
+        ));
+    }
+    let profile: HardwareProfile = read_settings("profile", &args.expected)?;
+    let problems = lifecycle::check::validate(&profile);
+    if !problems.is_empty() {
+        let list: String = problems.iter().map(|p| format!("\n  {p}")).collect();
+        return Err(CliError::usage(format!(
+            "the profile {} makes no sense:{}",
+            shown(&args.expected),
+            tame_lines(&list)
+        )));
+    }
+    let placement: Option<Placement> = match &args.placement {
+        Some(path) => Some(read_settings("placement", path)?),
+        None => None,
+    };
+    let report = read_report(&args.report)?;
+    let result = lifecycle::check(&Expectation { profile, placement }, &report);
+    let text = render::answer(args.common.output, &result, verdict)?;
+    match result.verdict {
+        Verdict::Pass | Verdict::Warn => Ok(text),
+        Verdict::Fail => Err(CliError::Verdict(text)),
+    }
+}
+
+fn verdict(result: &CheckResult) -> String {
+    let word = match result.verdict {
+        Verdict::Pass => "pass: the machine is as expected",
+        Verdict::Warn => "warn: the machine is as expected, with something to look at",
+        Verdict::Fail => "FAIL: the machine is not as expected",
+    };
+    let mut out = format!("{word}\n");
+    for f in &result.findings {
+        let severity = match f.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Info => "info",
+        };
+        out.push_str(&format!(
+            "  {severity}: {} [{}]\n",
+            tame(&f.sentence, 600),
+            tame(&f.code, 40)
+        ));
+    }
+    out
+}
+
+fn shown(path: &Path) -> String {
+    if path == Path::new("-") {
+        "on standard input".to_owned()
+    } else {
+        tame(&path.display().to_string(), 300)
+    }
+}
+
+fn tame_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().take(60).map(|line| tame(line, 300)).collect();
+    lines.join("\n")
+}
+
+fn read(what: &str, path: &Path) -> Result<String, CliError> {
+    let failed = |e: std::io::Error| CliError::usage(format!("the {what} {} cannot be read: {e}", shown(path)));
+    let from: Box<dyn std::io::Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(failed)?)
+    };
+    let mut text = String::new();
+    from.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FILE_LIMIT {
+        return Err(CliError::usage(format!(
+            "the {what} {} is larger than {} MiB",
+            shown(path),
+            FILE_LIMIT >> 20
+        )));
+    }
+    Ok(text)
+}
+
+/// A file that is TOML or JSON, by its name, else by its first sign. Errors name line and column.
+fn read_settings<T: DeserializeOwned>(what: &str, path: &Path) -> Result<T, CliError> {
+    let text = read(what, path)?;
+    let json = match path.extension().and_then(|e| e.to_str()) {
+        Some("json") => true,
+        Some("toml") => false,
+        _ => text.trim_start().starts_with('{'),
+    };
+    let parsed = if json {
+        serde_json::from_str(&text).map_err(|e| e.to_string())
+    } else {
+        toml::from_str(&text).map_err(|e| e.to_string())
+    };
+    parsed.map_err(|e| {
+        CliError::usage(format!(
+            "the {what} {} is wrong: {}",
+            shown(path),
+            tame_lines(e.trim_end())
+        ))
+    })
+}
+
+fn read_report(path: &Path) -> Result<AssetReport, CliError> {
+    let text = read("report", path)?;
+    let report: AssetReport = serde_json::from_str(&text).map_err(|e| {
+        CliError::usage(format!(
+            "the report {} is wrong: {}",
+            shown(path),
+            tame_lines(&e.to_string())
+        ))
+    })?;
+    // Every field of a report may be absent, so that any JSON object would pass for one.
+    if report.schema == 0 && report == AssetReport::default() {
+        return Err(CliError::usage(format!(
+            "the report {} holds nothing of an asset report: make one with `slipway-agent report --json`",
+            shown(path)
+        )));
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use inventory_api::report::{MemorySlot, SystemFacts};
+
+    use super::*;
+
+    fn common(output: Output) -> Common {
+        Common {
+            output,
+            url: None,
+            ca: None,
+        }
+    }
+
+    struct Files(tempfile::TempDir);
+
+    impl Files {
+        fn with(files: &[(&str, &str)]) -> Files {
+            let dir = tempfile::tempdir().unwrap();
+            for (name, text) in files {
+                std::fs::write(dir.path().join(name), text).unwrap();
+            }
+            Files(dir)
+        }
+
+        fn check(&self, expected: &str, report: &str, output: Output) -> Result<String, CliError> {
+            check(&CheckArgs {
+                common: common(output),
+                expected: self.0.path().join(expected),
+                report: self.0.path().join(report),
+                placement: None,
+            })
+        }
+
+        fn golden(&self, report: &str, output: Output) -> Result<String, CliError> {
+            profile(&ProfileArgs {
+                common: common(output),
+                command: ProfileCommand::FromReport {
+                    report: self.0.path().join(report),
+                    name: None,
+                },
+            })
+        }
+    }
+
+    fn report() -> AssetReport {
+        let slot = |name: &str| MemorySlot {
+            slot: Some(name.into()),
+            populated: Some(true),
+            size_bytes: Some(64 << 30),
+            manufacturer: Some("Micron".into()),
+            part: Some("MTA36ASF8G72PZ".into()),
+            serial: Some("1A2B3C4D".into()),
+            ..Default::default()
+        };
+        AssetReport {
+            schema: 1,
+            system: Some(SystemFacts {
+                product: Some("PowerEdge R640".into()),
+                ..Default::default()
+            }),
+            memory: inventory_api::report::MemoryFacts {
+                slots: vec![slot("A4"), slot("A5")],
+                ..Default::default()
+            },
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_machine_is_checked_against_the_profile_of_another() {
+        let good = report();
+        let mut bad = report();
+        bad.memory.slots[1] = MemorySlot {
+            slot: Some("A5".into()),
+            populated: Some(false),
+            ..Default::default()
+        };
+        let json = |r: &AssetReport| serde_json::to_string(r).unwrap();
+        let files = Files::with(&[("good.json", &json(&good)), ("bad.json", &json(&bad))]);
+        let toml = files.golden("good.json", Output::Text).unwrap();
+        assert!(toml.contains("size = \"64 GiB\"") && !toml.contains("1A2B3C4D"), "{toml}");
+        std::fs::write(files.0.path().join("web.toml"), &toml).unwrap();
+        let as_json = files.golden("good.json", Output::Json).unwrap();
+        std::fs::write(files.0.path().join("web"), as_json).unwrap();
+        for profile in ["web.toml", "web"] {
+            let text = files.check(profile, "good.json", Output::Text).unwrap();
+            assert!(text.starts_with("pass"), "{text}");
+            let Err(failed) = files.check(profile, "bad.json", Output::Json) else {
+                panic!("it passed")
+            };
+            assert_eq!(failed.exit_code(), 1);
+            let result: CheckResult = serde_json::from_str(&failed.to_string()).unwrap();
+            assert_eq!(result.verdict, Verdict::Fail);
+            assert_eq!(result.findings.len(), 1);
+            assert_eq!(
+                result.findings[0].sentence,
+                "DIMM A5: ordered 64 GB Micron MTA36ASF8G72PZ, slot is empty. Check that it is there and seated."
+            );
+        }
+        let text = files.check("web.toml", "bad.json", Output::Text).unwrap_err().to_string();
+        assert!(text.contains("FAIL") && text.contains("[dimm-missing]"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_file_is_named_with_line_and_column() {
+        let files = Files::with(&[
+            ("report.json", &serde_json::to_string(&report()).unwrap()),
+            ("empty.json", "{}"),
+            ("broken.json", "{\n \"disks\": 3 }"),
+            ("typo.toml", "[memory]\ntotl = \"64 GB\"\n"),
+            ("typo.json", "{\n\"disks\": [{\"size_gb\": 1}]}"),
+            ("nonsense.toml", "severity.dimm-mising = \"info\"\n"),
+            ("good.toml", ""),
+        ]);
+        for (expected, report, says) in [
+            ("typo.toml", "report.json", vec!["typo.toml", "line 2, column 1", "totl"]),
+            ("typo.json", "report.json", vec!["typo.json", "line 2 column", "size_gb"]),
+            ("nonsense.toml", "report.json", vec!["severity.dimm-mising", "dimm-missing"]),
+            ("good.toml", "broken.json", vec!["broken.json", "line 2 column"]),
+            ("good.toml", "empty.json", vec!["empty.json", "slipway-agent report --json"]),
+            ("none.toml", "report.json", vec!["none.toml", "No such file"]),
+        ] {
+            let error = files.check(expected, report, Output::Text).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
+            for word in says {
+                assert!(error.to_string().contains(word), "{error} does not say {word:?}");
+            }
+        }
+    }
+}
