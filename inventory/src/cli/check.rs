@@ -143,14 +143,17 @@ fn tame_lines(text: &str) -> String {
 }
 
 fn read(what: &str, path: &Path) -> Result<String, CliError> {
-    let failed = |e: std::io::Error| CliError::usage(format!("the {what} {} cannot be read: {e}", shown(path)));
+    let failed =
+        |e: std::io::Error| CliError::usage(format!("the {what} {} cannot be read: {e}", shown(path)));
     let from: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
         Box::new(std::fs::File::open(path).map_err(failed)?)
     };
     let mut text = String::new();
-    from.take(FILE_LIMIT + 1).read_to_string(&mut text).map_err(failed)?;
+    from.take(FILE_LIMIT + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     if text.len() as u64 > FILE_LIMIT {
         return Err(CliError::usage(format!(
             "the {what} {} is larger than {} MiB",
@@ -283,7 +286,10 @@ mod tests {
         let json = |r: &AssetReport| serde_json::to_string(r).unwrap();
         let files = Files::with(&[("good.json", &json(&good)), ("bad.json", &json(&bad))]);
         let toml = files.golden("good.json", Output::Text).unwrap();
-        assert!(toml.contains("size = \"64 GiB\"") && !toml.contains("1A2B3C4D"), "{toml}");
+        assert!(
+            toml.contains("size = \"64 GiB\"") && !toml.contains("1A2B3C4D"),
+            "{toml}"
+        );
         std::fs::write(files.0.path().join("web.toml"), &toml).unwrap();
         let as_json = files.golden("good.json", Output::Json).unwrap();
         std::fs::write(files.0.path().join("web"), as_json).unwrap();
@@ -302,7 +308,10 @@ mod tests {
                 "DIMM A5: ordered 64 GB Micron MTA36ASF8G72PZ, slot is empty. Check that it is there and seated."
             );
         }
-        let text = files.check("web.toml", "bad.json", Output::Text).unwrap_err().to_string();
+        let text = files
+            .check("web.toml", "bad.json", Output::Text)
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("FAIL") && text.contains("[dimm-missing]"), "{text}");
     }
 
@@ -318,11 +327,27 @@ mod tests {
             ("good.toml", ""),
         ]);
         for (expected, report, says) in [
-            ("typo.toml", "report.json", vec!["typo.toml", "line 2, column 1", "totl"]),
-            ("typo.json", "report.json", vec!["typo.json", "line 2 column", "size_gb"]),
-            ("nonsense.toml", "report.json", vec!["severity.dimm-mising", "dimm-missing"]),
+            (
+                "typo.toml",
+                "report.json",
+                vec!["typo.toml", "line 2, column 1", "totl"],
+            ),
+            (
+                "typo.json",
+                "report.json",
+                vec!["typo.json", "line 2 column", "size_gb"],
+            ),
+            (
+                "nonsense.toml",
+                "report.json",
+                vec!["severity.dimm-mising", "dimm-missing"],
+            ),
             ("good.toml", "broken.json", vec!["broken.json", "line 2 column"]),
-            ("good.toml", "empty.json", vec!["empty.json", "slipway-agent report --json"]),
+            (
+                "good.toml",
+                "empty.json",
+                vec!["empty.json", "slipway-agent report --json"],
+            ),
             ("none.toml", "report.json", vec!["none.toml", "No such file"]),
         ] {
             let error = files.check(expected, report, Output::Text).unwrap_err();

@@ -168,8 +168,9 @@ fn the_odd_one_among_clones_of_every_captured_machine_is_named() {
 
 /// `[('disk', '1I:1:1', 'type', 'SAS'), ...]` as it stands in the files.
 fn tuples(text: &str) -> Vec<Vec<String>> {
-    let (mut all, mut tuple, mut word): (Vec<Vec<String>>, Vec<String>, Option<(char, String)>) =
-        Default::default();
+    let mut all = Vec::new();
+    let mut tuple = Vec::new();
+    let mut word: Option<(char, String)> = None;
     for c in text.chars() {
         match &mut word {
             Some((quote, text)) if c == *quote => {

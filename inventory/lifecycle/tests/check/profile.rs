@@ -227,3 +227,24 @@ fn mistakes_are_named() {
         assert!(error.contains(says), "{text}: {error}");
     }
 }
+
+#[test]
+fn the_manual_is_true() {
+    let manual = include_str!("../../../../docs/check.md");
+    let example = manual
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let profile = profile(example);
+    assert_eq!(lifecycle::check::validate(&profile), []);
+    assert_eq!(profile.disks.len(), 2);
+    for code in inventory_api::check::code::ALL {
+        assert!(
+            manual.contains(&format!("| `{code}` |")),
+            "docs/check.md lacks {code}"
+        );
+    }
+}
