@@ -239,6 +239,8 @@ fn report() {
                 findings: vec![finding],
             }),
             message: "m".into(),
+            place: Some("rack A12, unit 7".into()),
+            page_url: Some("https://server/at/m-0123456789ab".into()),
         },
     );
 }
