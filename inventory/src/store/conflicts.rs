@@ -129,22 +129,27 @@ impl Change {
         Ok(())
     }
 
-    /// Machines in service that share a value with an identity. More than a hundred tell nothing and are cut.
-    pub async fn sharers(&mut self, identity: &Identity) -> Result<BTreeSet<MachineId>, StoreError> {
-        let mut found = BTreeSet::new();
+    /// Machines in service that share values with an identity, and which. A value that more than twenty share tells
+    /// nothing: the rest is cut.
+    pub async fn sharers(
+        &mut self,
+        identity: &Identity,
+    ) -> Result<BTreeMap<MachineId, BTreeSet<Field>>, StoreError> {
+        let mut found: BTreeMap<MachineId, BTreeSet<Field>> = BTreeMap::new();
         for field in Field::ALL {
             for value in identity.keys(field) {
                 let rows = sqlx::query(
                     "SELECT v.machine FROM identity_values AS v JOIN machines AS m ON m.id = v.machine
                      WHERE v.field = $1 AND v.value = $2 AND json_extract(m.state, '$.state') <> 'retired'
-                     ORDER BY m.enrolled_at LIMIT 100",
+                     ORDER BY m.enrolled_at LIMIT 20",
                 )
                 .bind(field.name())
                 .bind(value)
                 .fetch_all(self.connection())
                 .await?;
                 for row in &rows {
-                    found.insert(parse("machine id", row.try_get("machine")?)?);
+                    let machine = parse("machine id", row.try_get("machine")?)?;
+                    found.entry(machine).or_default().insert(field);
                 }
             }
         }

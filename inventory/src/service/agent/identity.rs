@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use inventory_api::agent::{ReportRequest, RunsOn};
 use inventory_api::{Mac, MachineId, Problem, UnixMs};
-use lifecycle::identity::{Candidate, Change as Changed, Identity, Share, Situation, Standing, standing};
+use lifecycle::identity::{
+    CLAIM, Candidate, Change as Changed, Field, Identity, Share, Situation, Standing, standing,
+};
 use lifecycle::{Event, IDENTITY_CONFLICT};
 
 use super::AGENT;
@@ -14,6 +16,9 @@ use crate::advance::{Advanced, advance_in};
 use crate::core::Core;
 use crate::problem::{of_advance, of_store, problem};
 use crate::store::{Change, ConflictRow, MachineRow, StoreError};
+
+/// Machines that parts may come from.
+const PARTS_OF: usize = 5;
 
 /// What was done about the sender of a report.
 pub(super) enum Sender {
@@ -98,7 +103,16 @@ async fn gather(
     for mac in macs_of(&sent.report) {
         listed.extend(change.machine_of_mac(mac).await?);
     }
-    let mut others = change.sharers(&seen).await?;
+    let (claimed, in_common): (Vec<_>, Vec<_>) = change
+        .sharers(&seen)
+        .await?
+        .into_iter()
+        .partition(|(_, fields)| may_claim(fields));
+    let mut others: BTreeSet<MachineId> = claimed.into_iter().map(|(machine, _)| machine).collect();
+    // A few have a part of it; what many have is no part but a filling that is not known as one.
+    if in_common.len() <= PARTS_OF {
+        others.extend(in_common.into_iter().map(|(machine, _)| machine));
+    }
     others.extend(listed.iter().cloned());
     others.remove(&row.id);
     // A conflict that a person has yet to decide is not found again with each report.
@@ -136,6 +150,13 @@ async fn gather(
         seen,
         candidates,
     })
+}
+
+/// Whether so much in common may be a claim: the weight that [`lifecycle::identity::recognise`] asks for, or a value that is
+/// made to be unique.
+fn may_claim(fields: &BTreeSet<Field>) -> bool {
+    let weight: u32 = fields.iter().map(|f| f.weight()).sum();
+    weight >= CLAIM || fields.contains(&Field::Uuid) || fields.contains(&Field::Tpm)
 }
 
 struct Work<'a> {
