@@ -56,7 +56,10 @@ impl Service {
         }
     }
 
-    pub(in crate::service) async fn assignment_now(&self, id: &MachineId) -> Result<AssignmentResponse, Problem> {
+    pub(in crate::service) async fn assignment_now(
+        &self,
+        id: &MachineId,
+    ) -> Result<AssignmentResponse, Problem> {
         let row = self.row(id).await?;
         let plan = match row.state.plan() {
             Some(plan) => self.core.store.plan_by_id(plan).await.map_err(of_store)?,
