@@ -21,7 +21,16 @@ pub fn cell(text: &str) -> String {
 /// Each machine of an order with what is known of it; then what of each item has no place in the rack plan yet.
 pub fn delivery(order: &OrderDelivery) -> String {
     let mut out = Sheet::new(&[
-        "order", "item", "room", "rack", "unit", "serial", "asset_tag", "machine", "status", "findings",
+        "order",
+        "item",
+        "room",
+        "rack",
+        "unit",
+        "serial",
+        "asset_tag",
+        "machine",
+        "status",
+        "findings",
         "first_finding",
     ]);
     let number = &order.order.number;
@@ -87,7 +96,10 @@ pub fn csv_response(text: String) -> Response {
     (
         [
             (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-            (header::CONTENT_DISPOSITION, "attachment; filename=\"delivery.csv\""),
+            (
+                header::CONTENT_DISPOSITION,
+                "attachment; filename=\"delivery.csv\"",
+            ),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         ],
         text,
@@ -101,7 +113,17 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula() {
-        for evil in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =cmd|' /C calc'!A0", "\r=1", "|x", "%0a"] {
+        for evil in [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            " =cmd|' /C calc'!A0",
+            "\r=1",
+            "|x",
+            "%0a",
+        ] {
             let safe = cell(evil);
             assert!(safe.starts_with('\''), "{evil:?} -> {safe:?}");
             assert!(!safe.chars().any(char::is_control));

@@ -104,7 +104,11 @@ async fn orders(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<Orde
     Ok(Json(service.orders().await?))
 }
 
-async fn order(State(service): State<Arc<Service>>, _: User, Path(number): Path<String>) -> Answer<OrderDelivery> {
+async fn order(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path(number): Path<String>,
+) -> Answer<OrderDelivery> {
     Ok(Json(service.order(&number).await?))
 }
 
@@ -167,7 +171,11 @@ async fn golden(
         .map(Json)
 }
 
-async fn parts(State(service): State<Arc<Service>>, _: User, Path(serial): Path<String>) -> Answer<Vec<PartLife>> {
+async fn parts(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Path(serial): Path<String>,
+) -> Answer<Vec<PartLife>> {
     Ok(Json(service.parts(&serial).await?))
 }
 

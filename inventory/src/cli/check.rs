@@ -41,6 +41,20 @@ pub enum ProfileCommand {
         #[arg(long)]
         name: Option<String>,
     },
+    /// List the hardware profiles of the server
+    List,
+    /// Print one of the server's as JSON
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Make one on the server from a machine that is known to be good
+    FromMachine {
+        /// Id, MAC, serial number or asset tag
+        machine: String,
+        /// Name of the profile
+        name: String,
+    },
 }
 
 /// `slipway check`.
@@ -61,9 +75,11 @@ pub struct CheckArgs {
     pub placement: Option<PathBuf>,
 }
 
-/// Runs `slipway profile`.
+/// Runs `slipway profile from-report`; what asks the server is in `delivery`.
 pub(crate) fn profile(args: &ProfileArgs) -> Result<String, CliError> {
-    let ProfileCommand::FromReport { report, name } = &args.command;
+    let ProfileCommand::FromReport { report, name } = &args.command else {
+        return Err(CliError::usage("this asks the server and is not done on files"));
+    };
     let mut profile = lifecycle::check::golden(&read_report(report)?);
     if let Some(name) = name {
         profile.name.clone_from(name);

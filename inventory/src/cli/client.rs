@@ -87,45 +87,83 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, CliError> {
+        let (mut request, url) = self.request(&method, path)?;
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let bytes = answered(&method, &url, request).await?;
+        understood(&method, &url, &bytes)
+    }
+
+    /// `POST path` with a file.
+    pub(crate) async fn post_file<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media_type: &str,
+        bytes: Vec<u8>,
+    ) -> Result<T, CliError> {
+        let (request, url) = self.request(&Method::POST, path)?;
+        let request = request
+            .header(reqwest::header::CONTENT_TYPE, media_type)
+            .body(bytes);
+        let bytes = answered(&Method::POST, &url, request).await?;
+        understood(&Method::POST, &url, &bytes)
+    }
+
+    /// `GET path`, whose answer is a text.
+    pub(crate) async fn get_text(&self, path: &str) -> Result<String, CliError> {
+        let (request, url) = self.request(&Method::GET, path)?;
+        let bytes = answered(&Method::GET, &url, request).await?;
+        String::from_utf8(bytes)
+            .map_err(|_| CliError::failed(format!("{url} answered with something that is no text")))
+    }
+
+    fn request(&self, method: &Method, path: &str) -> Result<(reqwest::RequestBuilder, Url), CliError> {
         let url = self
             .base
             .join(path)
             .map_err(|e| CliError::usage(format!("{path:?} is no path: {e}")))?;
-        let mut request = self
+        let request = self
             .http
             .request(method.clone(), url.clone())
             .bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let failed = |e: reqwest::Error| CliError::failed(unreachable(&url, &e));
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        let mut bytes = Vec::new();
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(failed)?;
-            if bytes.len() + chunk.len() > MAX_ANSWER {
-                return Err(CliError::failed(format!(
-                    "the answer of {url} is larger than {MAX_ANSWER} bytes"
-                )));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|e| {
-                CliError::failed(format!(
-                    "{method} {url} answered with something this slipway does not understand ({e}): is it the same version as the server?"
-                ))
-            });
-        }
-        Err(match serde_json::from_slice::<Problem>(&bytes) {
-            Ok(problem) => CliError::Refused(problem),
-            Err(_) => CliError::failed(format!(
-                "{method} {url} answered {status}: is that a Slipway server?"
-            )),
-        })
+        Ok((request, url))
     }
+}
+
+/// The bytes of an answer, or its problem.
+async fn answered(method: &Method, url: &Url, request: reqwest::RequestBuilder) -> Result<Vec<u8>, CliError> {
+    let failed = |e: reqwest::Error| CliError::failed(unreachable(url, &e));
+    let response = request.send().await.map_err(failed)?;
+    let status = response.status();
+    let mut bytes = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(failed)?;
+        if bytes.len() + chunk.len() > MAX_ANSWER {
+            return Err(CliError::failed(format!(
+                "the answer of {url} is larger than {MAX_ANSWER} bytes"
+            )));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(bytes);
+    }
+    Err(match serde_json::from_slice::<Problem>(&bytes) {
+        Ok(problem) => CliError::Refused(problem),
+        Err(_) => CliError::failed(format!(
+            "{method} {url} answered {status}: is that a Slipway server?"
+        )),
+    })
+}
+
+fn understood<T: DeserializeOwned>(method: &Method, url: &Url, bytes: &[u8]) -> Result<T, CliError> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        CliError::failed(format!(
+            "{method} {url} answered with something this slipway does not understand ({e}): is it the same version as the server?"
+        ))
+    })
 }
 
 /// What to look at when no answer came.

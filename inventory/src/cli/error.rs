@@ -41,7 +41,9 @@ impl CliError {
 
 /// A problem in words, with what to do where the code tells.
 fn problem(p: &Problem) -> String {
-    let mut text = format!("{}: {}", tame(&p.title, 200), tame(&p.detail, 2000));
+    // The faults of a file stand one a line.
+    let detail: Vec<String> = p.detail.lines().take(60).map(|line| tame(line, 2000)).collect();
+    let mut text = format!("{}: {}", tame(&p.title, 200), detail.join("\n  "));
     let hint = match p.status {
         401 => Some(
             "Set SLIPWAY_TOKEN to a valid API token (the first one is printed when the server is first started).",

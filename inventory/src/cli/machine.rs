@@ -2,7 +2,9 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use inventory_api::burn_in::BurnInRequest;
 use inventory_api::machine::{DeployResponse, HistoryEntry, MachineDetail, MachineSummary, VerbResponse};
+use inventory_api::task::TaskStatus;
 
 use super::client::Client;
 use super::render;
@@ -33,6 +35,39 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
         MachineCommand::Deploy(order) => deploy_with(&client, order, out).await,
         MachineCommand::Commission(which) => verb(&client, &which.machine, "commission", out).await,
         MachineCommand::Retry(which) => verb(&client, &which.machine, "retry", out).await,
+        MachineCommand::Recheck(Which { machine }) => {
+            let task: Option<TaskStatus> = client.post(&path(&machine, "/recheck")?, None::<&()>).await?;
+            render::answer(out, &task, |t| asked(&machine, t.as_ref()))
+        }
+        MachineCommand::Identify { machine, seconds } => {
+            let body = serde_json::json!({ "seconds": seconds });
+            let task: TaskStatus = client.post(&path(&machine, "/identify")?, Some(&body)).await?;
+            render::answer(out, &task, |t| asked(&machine, Some(t)))
+        }
+        MachineCommand::BurnIn {
+            machine,
+            cpu,
+            memory,
+            disk,
+            max_temperature,
+            min_disk_speed,
+        } => {
+            let request = BurnInRequest {
+                cpu_seconds: cpu,
+                memory_seconds: memory,
+                disk_seconds: disk,
+                max_temperature_c: max_temperature,
+                min_disk_mb_per_s: min_disk_speed,
+                ..BurnInRequest::default()
+            };
+            let task: TaskStatus = client.post(&path(&machine, "/burn-in")?, Some(&request)).await?;
+            render::answer(out, &task, |t| asked(&machine, Some(t)))
+        }
+        MachineCommand::Fixed { machine, text } => {
+            let body = serde_json::json!({ "text": text });
+            let task: Option<TaskStatus> = client.post(&path(&machine, "/fixed")?, Some(&body)).await?;
+            render::answer(out, &task, |t| asked(&machine, t.as_ref()))
+        }
         MachineCommand::Abort(which) => verb(&client, &which.machine, "abort", out).await,
         MachineCommand::Conflict(args) => super::conflict::run(&client, args, out).await,
         MachineCommand::Release(Confirmed { machine, yes }) => {
@@ -87,6 +122,19 @@ async fn verb(client: &Client, machine: &str, verb: &str, out: Output) -> Result
     render::answer(out, &done, |d| render::verb(machine, d))
 }
 
+/// A text as one segment of a path.
+pub(super) fn segment(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
 /// The path of a machine. Serial numbers may hold anything: encoded as one path segment.
 pub(super) fn path(machine: &str, rest: &str) -> Result<String, CliError> {
     // URL rules resolve these two away, percent-encoded or not.
@@ -95,15 +143,20 @@ pub(super) fn path(machine: &str, rest: &str) -> Result<String, CliError> {
             "MACHINE is an id, a MAC or a serial number: 1 to 128 bytes",
         ));
     }
-    let mut encoded = String::new();
-    for byte in machine.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
+    Ok(format!("/v1/machines/{}{rest}", segment(machine)))
+}
+
+/// What was asked of an agent, in a line.
+fn asked(machine: &str, task: Option<&TaskStatus>) -> String {
+    let machine = text::tame(machine, 128);
+    match task {
+        Some(task) => format!(
+            "{machine}: asked for {} (task {}); `slipway machine show {machine}` shows what comes of it\n",
+            task.task.name(),
+            task.id
+        ),
+        None => format!("{machine}: checked again; `slipway machine show {machine}` shows the verdict\n"),
     }
-    Ok(format!("/v1/machines/{encoded}{rest}"))
 }
 
 /// Asks on the terminal; without one the answer is no.

@@ -6,6 +6,7 @@
 pub mod check;
 mod client;
 mod conflict;
+mod delivery;
 mod error;
 mod local;
 mod machine;
@@ -48,8 +49,16 @@ pub enum Command {
     MiniOs(MiniOsArgs),
     /// Say how far a machine came in its network boot, and what to look at
     Explain(ExplainArgs),
-    /// Make a hardware profile of a machine known good, without a server
+    /// Take in a file of orders, hardware profiles or racks, whole or not at all
+    Import(delivery::ImportArgs),
+    /// Orders: what was received, what is as ordered, what is missing
+    Order(delivery::OrderArgs),
+    /// Racks: what stands where
+    Rack(delivery::RackArgs),
+    /// Hardware profiles: what one machine of a kind must have
     Profile(check::ProfileArgs),
+    /// Parts: the life of each that has a serial number
+    Part(delivery::PartArgs),
     /// Check an asset report against a hardware profile, without a server
     Check(check::CheckArgs),
 }
@@ -116,6 +125,43 @@ pub enum MachineCommand {
     Abort(Which),
     /// Show two machines that claim one identity side by side, and say which it is
     Conflict(ConflictArgs),
+    /// Have the agent report again and check it; a deployed machine is not disturbed
+    Recheck(Which),
+    /// Switch on the locate LED
+    Identify {
+        /// Id, MAC, serial number or asset tag
+        machine: String,
+        /// For how many seconds, at most 255; 0 switches it off
+        #[arg(long, default_value_t = 60)]
+        seconds: u8,
+    },
+    /// Load CPU, memory and disks (reading only) of a machine in the mini-os and watch it
+    BurnIn {
+        /// Id, MAC, serial number or asset tag
+        machine: String,
+        /// Seconds of load on every processor
+        #[arg(long, default_value_t = 300)]
+        cpu: u32,
+        /// Seconds of writing and reading memory
+        #[arg(long, default_value_t = 300)]
+        memory: u32,
+        /// Seconds of reading each disk
+        #[arg(long, default_value_t = 120)]
+        disk: u32,
+        /// Fail above this temperature, degrees Celsius
+        #[arg(long, value_name = "C")]
+        max_temperature: Option<f64>,
+        /// Fail below this speed of reading a disk, MB/s
+        #[arg(long, value_name = "MB/S")]
+        min_disk_speed: Option<f64>,
+    },
+    /// Leave a note that a fault is put right, then check again
+    Fixed {
+        /// Id, MAC, serial number or asset tag
+        machine: String,
+        /// What was done
+        text: String,
+    },
 }
 
 /// One machine.
@@ -308,11 +354,18 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         Command::Image(args) => {
             local::blocking(move || local::image(&args.command, args.common.output)).await
         }
+        Command::Import(args) => delivery::import(args, env).await,
+        Command::Order(args) => delivery::order(args, env).await,
+        Command::Rack(args) => delivery::rack(args, env).await,
+        Command::Part(args) => delivery::part(args, env).await,
         Command::MiniOs(args) => {
             let MiniOsCommand::Build(build) = args.command;
             local::blocking(move || local::mini_os(&build, args.common.output)).await
         }
-        Command::Profile(args) => local::blocking(move || check::profile(&args)).await,
+        Command::Profile(args) if matches!(args.command, check::ProfileCommand::FromReport { .. }) => {
+            local::blocking(move || check::profile(&args)).await
+        }
+        Command::Profile(args) => delivery::profile(args, env).await,
         Command::Check(args) => local::blocking(move || check::check(&args)).await,
         Command::Explain(args) => {
             let journey: inventory_api::machine::Journey = client::Client::new(&args.common, env)?

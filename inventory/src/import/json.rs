@@ -10,12 +10,20 @@ pub(super) fn entries<T: DeserializeOwned>(bytes: &[u8], faults: &mut Faults) ->
     let text = match std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)) {
         Ok(text) => text,
         Err(e) => {
-            let line = bytes[..e.valid_up_to().min(bytes.len())].iter().filter(|b| **b == b'\n').count();
+            let line = bytes[..e.valid_up_to().min(bytes.len())]
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count();
             faults.add(fault_at(line as u64 + 1, 0, "the file is not UTF-8".to_owned()));
             return all;
         }
     };
-    let mut cursor = Cursor { text, at: 0, line: 1, line_start: 0 };
+    let mut cursor = Cursor {
+        text,
+        at: 0,
+        line: 1,
+        line_start: 0,
+    };
     cursor.skip_space();
     let list = cursor.peek() == Some('[');
     if list {
@@ -38,7 +46,10 @@ pub(super) fn entries<T: DeserializeOwned>(bytes: &[u8], faults: &mut Faults) ->
                 let (l, c) = (e.line() as u64, e.column() as u64);
                 let column = if l <= 1 { column + c.saturating_sub(1) } else { c };
                 let said = e.to_string();
-                let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(s, _)| s).to_owned();
+                let said = said
+                    .rsplit_once(" at line ")
+                    .map_or(said.as_str(), |(s, _)| s)
+                    .to_owned();
                 faults.add(fault_at(line + l.saturating_sub(1), column, said));
                 return all;
             }
@@ -70,7 +81,9 @@ pub(super) fn entries<T: DeserializeOwned>(bytes: &[u8], faults: &mut Faults) ->
                 return all;
             }
             (false, Some(_)) => {
-                faults.add(cursor.fault("the entry has ended, and something follows: several entries stand in a list [ ]"));
+                faults.add(cursor.fault(
+                    "the entry has ended, and something follows: several entries stand in a list [ ]",
+                ));
                 return all;
             }
         }

@@ -9,9 +9,9 @@ mod values;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use inventory_api::Problem;
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{Order, OrderItem, Placement, PlannedPort};
-use inventory_api::Problem;
 
 use table::{Row, Table};
 
@@ -145,7 +145,12 @@ pub fn orders(bytes: &[u8], format: Format) -> Result<Vec<Entry<Order>>, Vec<Fau
         Format::Json => json::entries(bytes, &mut faults),
         Format::Csv => {
             let columns = ["order", "item", "count", "profile", "description"];
-            let table = Table::read(bytes, &["order", "item", "count", "profile"], |c| columns.contains(&c), &mut faults);
+            let table = Table::read(
+                bytes,
+                &["order", "item", "count", "profile"],
+                |c| columns.contains(&c),
+                &mut faults,
+            );
             let mut by_number: BTreeMap<String, Entry<Order>> = BTreeMap::new();
             for row in &table.rows {
                 let number = faults.take(row.required("order"));
@@ -191,7 +196,16 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
     let entries = match format {
         Format::Json => json::entries(bytes, &mut faults),
         Format::Csv => {
-            let columns = ["room", "rack", "unit", "serial", "asset_tag", "order", "item", "profile"];
+            let columns = [
+                "room",
+                "rack",
+                "unit",
+                "serial",
+                "asset_tag",
+                "order",
+                "item",
+                "profile",
+            ];
             let known = |c: &str| columns.contains(&c) || port_column(c).is_some();
             let table = Table::read(bytes, &["room", "rack", "unit"], known, &mut faults);
             table
@@ -209,10 +223,22 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
             values::placement(entry, &mut faults);
         }
         unique(&entries, &mut faults, "unit", |p| place_name(p));
-        let named: Vec<_> = entries.iter().filter(|e| e.value.serial.is_some()).cloned().collect();
-        unique(&named, &mut faults, "serial", |p| lifecycle::expectation::name_key(p.serial.as_deref().unwrap_or_default()));
-        let tagged: Vec<_> = entries.iter().filter(|e| e.value.asset_tag.is_some()).cloned().collect();
-        unique(&tagged, &mut faults, "asset_tag", |p| lifecycle::expectation::name_key(p.asset_tag.as_deref().unwrap_or_default()));
+        let named: Vec<_> = entries
+            .iter()
+            .filter(|e| e.value.serial.is_some())
+            .cloned()
+            .collect();
+        unique(&named, &mut faults, "serial", |p| {
+            lifecycle::expectation::name_key(p.serial.as_deref().unwrap_or_default())
+        });
+        let tagged: Vec<_> = entries
+            .iter()
+            .filter(|e| e.value.asset_tag.is_some())
+            .cloned()
+            .collect();
+        unique(&tagged, &mut faults, "asset_tag", |p| {
+            lifecycle::expectation::name_key(p.asset_tag.as_deref().unwrap_or_default())
+        });
     }
     faults.or(entries)
 }
@@ -248,7 +274,8 @@ fn placement(row: &Row<'_>, faults: &mut Faults) -> Placement {
             (None, None) if nic.is_none() && vlan.is_none() => {}
             (switch, _) => {
                 let missing = if switch.is_none() { "switch" } else { "port" };
-                let detail = "a cable needs both its switch and its switch port, as LLDP names them".to_owned();
+                let detail =
+                    "a cable needs both its switch and its switch port, as LLDP names them".to_owned();
                 faults.add(row.fault(&name(missing), detail));
             }
         }
@@ -287,7 +314,13 @@ pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfil
                     let mut value = serde_json::Map::new();
                     value.insert("name".to_owned(), name.into());
                     let value = serde_json::Value::Object(value);
-                    (Entry { value, line: row.line }, Vec::new())
+                    (
+                        Entry {
+                            value,
+                            line: row.line,
+                        },
+                        Vec::new(),
+                    )
                 });
                 if fields.contains(&field) {
                     faults.add(row.fault("field", format!("{field:?} stands there twice for this profile")));

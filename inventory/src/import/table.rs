@@ -33,7 +33,10 @@ impl Table<'_> {
             .from_reader(bytes);
         let mut table = Table { rows: Vec::new() };
         let columns: Vec<String> = match reader.headers() {
-            Ok(heading) => heading.iter().map(|c| c.to_lowercase().replace([' ', '-'], "_")).collect(),
+            Ok(heading) => heading
+                .iter()
+                .map(|c| c.to_lowercase().replace([' ', '-'], "_"))
+                .collect(),
             Err(e) => {
                 faults.add(not_csv(&e, 1));
                 return table;
@@ -90,7 +93,11 @@ impl Table<'_> {
                     line,
                     column: record.len().min(columns.len()) as u64 + 1,
                     field: String::new(),
-                    detail: format!("the row has {} cells, the heading has {}", record.len(), columns.len()),
+                    detail: format!(
+                        "the row has {} cells, the heading has {}",
+                        record.len(),
+                        columns.len()
+                    ),
                 });
                 continue;
             }
@@ -197,7 +204,11 @@ impl Row<'_> {
 
     /// A whole number.
     pub(super) fn number(&self, column: &str, min: u32, max: u32) -> Result<u32, Fault> {
-        self.optional_number(column, min, max)?
-            .ok_or_else(|| self.fault(column, format!("is empty; a whole number from {min} to {max} is needed")))
+        self.optional_number(column, min, max)?.ok_or_else(|| {
+            self.fault(
+                column,
+                format!("is empty; a whole number from {min} to {max} is needed"),
+            )
+        })
     }
 }

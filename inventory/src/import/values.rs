@@ -73,11 +73,18 @@ pub(super) fn placement(entry: &Entry<Placement>, faults: &mut Faults) {
     let p = &entry.value;
     name(entry, faults, "room", &p.room);
     name(entry, faults, "rack", &p.rack);
-    if [&p.room, &p.rack].iter().any(|t| matches!(t.as_str(), "." | "..")) {
+    if [&p.room, &p.rack]
+        .iter()
+        .any(|t| matches!(t.as_str(), "." | ".."))
+    {
         faults.add(fault(entry, "rack", "is no name"));
     }
     if !(1..=MAX_UNIT).contains(&p.unit) {
-        faults.add(fault(entry, "unit", format!("{} is not a unit from 1 to {MAX_UNIT}", p.unit)));
+        faults.add(fault(
+            entry,
+            "unit",
+            format!("{} is not a unit from 1 to {MAX_UNIT}", p.unit),
+        ));
     }
     for (field, text) in [("serial", &p.serial), ("asset_tag", &p.asset_tag)] {
         let Some(text) = text else { continue };
@@ -95,7 +102,11 @@ pub(super) fn placement(entry: &Entry<Placement>, faults: &mut Faults) {
         }
     }
     if p.item.is_some() && p.order.is_none() {
-        faults.add(fault(entry, "order", "is empty, and an item is named: items belong to an order"));
+        faults.add(fault(
+            entry,
+            "order",
+            "is empty, and an item is named: items belong to an order",
+        ));
     }
     if p.ports.len() > MAX_PORTS {
         faults.add(fault(entry, "ports", format!("more than {MAX_PORTS} cables")));
@@ -107,7 +118,11 @@ pub(super) fn placement(entry: &Entry<Placement>, faults: &mut Faults) {
             name(entry, faults, &format!("ports[{i}].nic"), nic);
         }
         if port.vlan.is_some_and(|v| !(1..=4094).contains(&v)) {
-            faults.add(fault(entry, format!("ports[{i}].vlan"), "is not a VLAN from 1 to 4094"));
+            faults.add(fault(
+                entry,
+                format!("ports[{i}].vlan"),
+                "is not a VLAN from 1 to 4094",
+            ));
         }
     }
 }
@@ -167,7 +182,10 @@ pub(super) fn profile_field(field: &str, text: &str) -> Result<Set, FieldFault> 
     let mut said = String::new();
     for value in candidates {
         let mut profile = Value::Object(serde_json::Map::new());
-        let set = Set { path: alone.clone(), value: value.clone() };
+        let set = Set {
+            path: alone.clone(),
+            value: value.clone(),
+        };
         put(&mut profile, &set).map_err(FieldFault::Field)?;
         match serde_json::from_value::<HardwareProfile>(profile) {
             Ok(_) => return Ok(Set { path, value }),
@@ -180,7 +198,9 @@ pub(super) fn profile_field(field: &str, text: &str) -> Result<Set, FieldFault> 
             }
         }
     }
-    Err(FieldFault::Value(format!("{text:?} is no value of {field}: {said}")))
+    Err(FieldFault::Value(format!(
+        "{text:?} is no value of {field}: {said}"
+    )))
 }
 
 /// "memory.dimms[3].slot".
@@ -189,7 +209,11 @@ fn path(field: &str) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     for part in field.split('.') {
         let (key, mut rest) = part.split_once('[').map_or((part, ""), |(k, r)| (k, r));
-        if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+        if key.is_empty()
+            || !key
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        {
             return Err(bad());
         }
         steps.push(Step::Key(key.to_owned()));
@@ -197,7 +221,9 @@ fn path(field: &str) -> Result<Vec<Step>, String> {
             let (number, after) = rest.split_once(']').ok_or_else(bad)?;
             let number: usize = number.parse().map_err(|_| bad())?;
             if number >= MAX_INDEX {
-                return Err(format!("{field:?}: a list has at most {MAX_INDEX} entries, counted from 0"));
+                return Err(format!(
+                    "{field:?}: a list has at most {MAX_INDEX} entries, counted from 0"
+                ));
             }
             steps.push(Step::Index(number));
             rest = match after {
@@ -221,14 +247,18 @@ pub(super) fn put(root: &mut Value, set: &Set) -> Result<(), String> {
                 if at.is_null() {
                     *at = Value::Object(serde_json::Map::new());
                 }
-                let map = at.as_object_mut().ok_or_else(|| format!("{key:?} stands below something that is a value"))?;
+                let map = at
+                    .as_object_mut()
+                    .ok_or_else(|| format!("{key:?} stands below something that is a value"))?;
                 at = map.entry(key.clone()).or_insert(Value::Null);
             }
             Step::Index(index) => {
                 if at.is_null() {
                     *at = Value::Array(Vec::new());
                 }
-                let list = at.as_array_mut().ok_or_else(|| "a list stands where a value stands already".to_owned())?;
+                let list = at
+                    .as_array_mut()
+                    .ok_or_else(|| "a list stands where a value stands already".to_owned())?;
                 while list.len() <= *index {
                     list.push(Value::Object(serde_json::Map::new()));
                 }

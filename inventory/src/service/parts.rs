@@ -54,7 +54,9 @@ pub(super) async fn record(
         match one {
             PartChange::Removed(held) => {
                 change.drop_part(id, &held.key).await?;
-                change.add_part_event(&held.key, &event(PartEventKind::Removed, &held.place)).await?;
+                change
+                    .add_part_event(&held.key, &event(PartEventKind::Removed, &held.place))
+                    .await?;
             }
             PartChange::Moved { part, from } => {
                 change.put_part(id, part, now).await?;
@@ -68,7 +70,11 @@ pub(super) async fn record(
                 let back = change.was_in(&part.key, id).await?;
                 let last = change.last_part_event(&part.key).await?;
                 change.put_part(id, part, now).await?;
-                let what = if back { PartEventKind::Returned } else { PartEventKind::Installed };
+                let what = if back {
+                    PartEventKind::Returned
+                } else {
+                    PartEventKind::Installed
+                };
                 let arrived = PartEvent {
                     from_machine: last.map(|l| l.machine).filter(|m| m != id),
                     ..event(what, &part.place)
@@ -104,7 +110,9 @@ async fn shared(
     for (key, kind, here, mut other, alarmed) in change.shared_parts(id, MAX_SHARED).await? {
         let session = core.memory.session(&other.machine);
         let runs = session.runs_on.is_some()
-            && session.last_seen.is_some_and(|seen| now.since(seen) <= ALIVE_SECONDS * 1000);
+            && session
+                .last_seen
+                .is_some_and(|seen| now.since(seen) <= ALIVE_SECONDS * 1000);
         if runs && !kind.hot_pluggable() {
             // It reported the part in this run and still runs: what needs the power off is still in it.
             change.part_still_in(&key, &other.machine, now).await?;
@@ -145,7 +153,11 @@ impl Service {
         };
         let lives = self.core.store.parts_of_serial(&serial).await.map_err(of_store)?;
         if lives.is_empty() {
-            return Err(missing("part", &serial, "no report has shown this serial number or MAC"));
+            return Err(missing(
+                "part",
+                &serial,
+                "no report has shown this serial number or MAC",
+            ));
         }
         Ok(lives)
     }
@@ -158,7 +170,10 @@ impl Service {
 
 /// The check as people see it: duplicate parts are findings too. They are no reason to stop a machine by themselves,
 /// because some makers give one serial number twice.
-pub(super) fn with_duplicates(check: Option<CheckResult>, duplicates: &[DuplicatePart]) -> Option<CheckResult> {
+pub(super) fn with_duplicates(
+    check: Option<CheckResult>,
+    duplicates: &[DuplicatePart],
+) -> Option<CheckResult> {
     if duplicates.is_empty() {
         return check;
     }

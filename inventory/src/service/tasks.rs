@@ -32,7 +32,12 @@ impl Service {
         self.add_task(&row.id, &task, &actor.0).await
     }
 
-    pub(super) async fn add_task(&self, id: &MachineId, task: &Task, actor: &str) -> Result<TaskStatus, Problem> {
+    pub(super) async fn add_task(
+        &self,
+        id: &MachineId,
+        task: &Task,
+        actor: &str,
+    ) -> Result<TaskStatus, Problem> {
         let now = self.core.clock.now();
         let mut change = self.core.store.begin().await.map_err(of_store)?;
         let number = change.add_task(id, task, actor, now).await.map_err(of_store)?;
@@ -55,7 +60,10 @@ impl Service {
     pub(super) fn agent_runs(&self, id: &MachineId) -> bool {
         let session = self.core.memory.session(id);
         let now = self.core.clock.now();
-        session.runs_on.is_some() && session.last_seen.is_some_and(|s| now.since(s) <= ALIVE_SECONDS * 1000)
+        session.runs_on.is_some()
+            && session
+                .last_seen
+                .is_some_and(|s| now.since(s) <= ALIVE_SECONDS * 1000)
     }
 
     fn may_task(&self, row: &MachineRow, task: &Task) -> Result<(), Problem> {
@@ -87,7 +95,8 @@ impl Service {
             ));
         }
         if let Task::BurnIn { request } = task {
-            let in_mini_os = self.core.memory.session(&row.id).runs_on == Some(inventory_api::agent::RunsOn::MiniOs);
+            let in_mini_os =
+                self.core.memory.session(&row.id).runs_on == Some(inventory_api::agent::RunsOn::MiniOs);
             if !in_mini_os || matches!(row.state, State::Deployed(_)) {
                 return Err(not_now(format!(
                     "machine {} does not run the mini-os: a burn-in would disturb what is installed on it",
@@ -102,13 +111,20 @@ impl Service {
     }
 
     /// The assignment with the oldest task in the place of waiting.
-    pub(super) async fn with_task(&self, id: &MachineId, assignment: Assignment) -> Result<Assignment, Problem> {
+    pub(super) async fn with_task(
+        &self,
+        id: &MachineId,
+        assignment: Assignment,
+    ) -> Result<Assignment, Problem> {
         if !matches!(assignment, Assignment::Wait { .. }) {
             return Ok(assignment);
         }
         let since = UnixMs(self.core.clock.now().0 - STALE_SECONDS as i64 * 1000);
         let task = self.core.store.open_task(id, since).await.map_err(of_store)?;
-        Ok(lifecycle::assignment::with_task(assignment, task.map(|t| (t.id, t.task))))
+        Ok(lifecycle::assignment::with_task(
+            assignment,
+            task.map(|t| (t.id, t.task)),
+        ))
     }
 
     /// What an agent says of its task. The answer tells whether to go on.
@@ -125,7 +141,10 @@ impl Service {
         };
         let open = matches!(report.outcome, TaskOutcome::Running { .. });
         let outcome = tame(report.outcome);
-        change.put_task_outcome(task.id, &outcome, open, now).await.map_err(of_store)?;
+        change
+            .put_task_outcome(task.id, &outcome, open, now)
+            .await
+            .map_err(of_store)?;
         change.commit().await.map_err(of_store)?;
         if !open {
             tracing::info!(machine = %id, task = task.task.name(), number = task.id, "a task ended");
@@ -144,7 +163,10 @@ impl Service {
         let now = self.core.clock.now();
         let mut tasks = self.core.store.tasks(id, 20).await.map_err(of_store)?;
         for task in &mut tasks {
-            let ended = matches!(task.outcome, Some(TaskOutcome::Done { .. } | TaskOutcome::Failed { .. }));
+            let ended = matches!(
+                task.outcome,
+                Some(TaskOutcome::Done { .. } | TaskOutcome::Failed { .. })
+            );
             task.expired = !ended && (task.expired || stale(task, now));
         }
         Ok(tasks)
@@ -154,9 +176,13 @@ impl Service {
     pub async fn recheck(&self, key: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
         if self.may_task(&row, &Task::Recheck {}).is_ok() {
-            return self.add_task(&row.id, &Task::Recheck {}, &actor.0).await.map(Some);
+            return self
+                .add_task(&row.id, &Task::Recheck {}, &actor.0)
+                .await
+                .map(Some);
         }
-        self.recheck_stored(std::slice::from_ref(&row.id), &actor.0).await?;
+        self.recheck_stored(std::slice::from_ref(&row.id), &actor.0)
+            .await?;
         Ok(None)
     }
 
@@ -164,11 +190,20 @@ impl Service {
     /// check ended is tried again.
     pub async fn fixed(&self, key: &str, text: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
-        let text: String = text.trim().chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect();
+        let text: String = text
+            .trim()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_TEXT)
+            .collect();
         let note = Note {
             at: self.core.clock.now(),
             actor: actor.0.clone(),
-            text: if text.is_empty() { "Marked as fixed.".to_owned() } else { text },
+            text: if text.is_empty() {
+                "Marked as fixed.".to_owned()
+            } else {
+                text
+            },
         };
         let mut change = self.core.store.begin().await.map_err(of_store)?;
         change.add_note(&row.id, &note).await.map_err(of_store)?;
@@ -209,7 +244,11 @@ fn tame(outcome: TaskOutcome) -> TaskOutcome {
             detail: text(detail),
             burn_in: figures(burn_in),
         },
-        TaskOutcome::Failed { code, detail, burn_in } => TaskOutcome::Failed {
+        TaskOutcome::Failed {
+            code,
+            detail,
+            burn_in,
+        } => TaskOutcome::Failed {
             code: text(code),
             detail: text(detail),
             burn_in: figures(burn_in),

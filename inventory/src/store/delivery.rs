@@ -116,12 +116,13 @@ impl Store {
 
     /// The places of one rack, the highest unit first.
     pub async fn placements_of_rack(&self, room: &str, rack: &str) -> Result<Vec<Placement>, StoreError> {
-        let rows: Vec<String> =
-            sqlx::query_scalar("SELECT body FROM placements WHERE room = $1 AND rack = $2 ORDER BY unit DESC")
-                .bind(room)
-                .bind(rack)
-                .fetch_all(&self.read)
-                .await?;
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT body FROM placements WHERE room = $1 AND rack = $2 ORDER BY unit DESC",
+        )
+        .bind(room)
+        .bind(rack)
+        .fetch_all(&self.read)
+        .await?;
         rows.iter().map(|text| from_json("placement", text)).collect()
     }
 
@@ -195,7 +196,9 @@ impl Store {
                 .bind(id.as_str())
                 .fetch_optional(&self.read)
                 .await?;
-        text.flatten().map(|text| from_json("expectation", &text)).transpose()
+        text.flatten()
+            .map(|text| from_json("expectation", &text))
+            .transpose()
     }
 }
 
@@ -314,7 +317,11 @@ impl Change {
     }
 
     /// Adds a place. Returns the place that has its serial number or asset tag already, if one has: nothing is added then.
-    pub async fn add_placement(&mut self, p: &Placement, at: UnixMs) -> Result<Option<Placement>, StoreError> {
+    pub async fn add_placement(
+        &mut self,
+        p: &Placement,
+        at: UnixMs,
+    ) -> Result<Option<Placement>, StoreError> {
         let serial = p.serial.as_deref().map(name_key);
         let tag = p.asset_tag.as_deref().map(name_key);
         let other: Option<String> =
@@ -465,7 +472,12 @@ async fn placements_named(
         .serials
         .iter()
         .map(|n| ("SELECT body FROM placements WHERE serial_key = $1", n))
-        .chain(names.asset_tags.iter().map(|n| ("SELECT body FROM placements WHERE tag_key = $1", n)));
+        .chain(
+            names
+                .asset_tags
+                .iter()
+                .map(|n| ("SELECT body FROM placements WHERE tag_key = $1", n)),
+        );
     for (sql, name) in all {
         let text: Option<String> = sqlx::query_scalar(sql)
             .bind(name_key(name))

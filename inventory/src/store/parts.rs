@@ -141,12 +141,7 @@ impl Change {
     }
 
     /// A part is in a machine, in this place, from now on or still.
-    pub async fn put_part(
-        &mut self,
-        id: &MachineId,
-        part: &Part,
-        at: UnixMs,
-    ) -> Result<(), StoreError> {
+    pub async fn put_part(&mut self, id: &MachineId, part: &Part, at: UnixMs) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO parts (key, kind, serial, serial_key, manufacturer, model) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (key) DO UPDATE SET manufacturer = coalesce(excluded.manufacturer, manufacturer),
@@ -297,7 +292,12 @@ impl Change {
     }
 
     /// That a part is in two machines was told, in both.
-    pub async fn part_alarmed(&mut self, key: &str, one: &MachineId, two: &MachineId) -> Result<(), StoreError> {
+    pub async fn part_alarmed(
+        &mut self,
+        key: &str,
+        one: &MachineId,
+        two: &MachineId,
+    ) -> Result<(), StoreError> {
         sqlx::query("UPDATE part_places SET alarmed = 1 WHERE part = $1 AND machine IN ($2, $3)")
             .bind(key)
             .bind(one.as_str())

@@ -18,10 +18,10 @@ impl Store {
         let row = sqlx::query(
             "SELECT * FROM tasks WHERE machine = $1 AND open = 1 AND changed_at >= $2 ORDER BY id LIMIT 1",
         )
-            .bind(id.as_str())
-            .bind(since.0)
-            .fetch_optional(&self.read)
-            .await?;
+        .bind(id.as_str())
+        .bind(since.0)
+        .fetch_optional(&self.read)
+        .await?;
         row.as_ref().map(task).transpose()
     }
 
@@ -37,11 +37,12 @@ impl Store {
 
     /// The newest notes of a machine, newest first.
     pub async fn notes(&self, id: &MachineId, limit: u32) -> Result<Vec<Note>, StoreError> {
-        let rows = sqlx::query("SELECT at, actor, text FROM notes WHERE machine = $1 ORDER BY id DESC LIMIT $2")
-            .bind(id.as_str())
-            .bind(limit)
-            .fetch_all(&self.read)
-            .await?;
+        let rows =
+            sqlx::query("SELECT at, actor, text FROM notes WHERE machine = $1 ORDER BY id DESC LIMIT $2")
+                .bind(id.as_str())
+                .bind(limit)
+                .fetch_all(&self.read)
+                .await?;
         rows.iter()
             .map(|row| {
                 Ok(Note {
@@ -88,13 +89,17 @@ impl Change {
         )
         .bind(id.as_str())
         .bind(KEPT_TASKS)
-            .execute(self.connection())
-            .await?;
+        .execute(self.connection())
+        .await?;
         Ok(number.unsigned_abs())
     }
 
     /// One task of a machine, and whether it is still open.
-    pub async fn task(&mut self, id: &MachineId, number: u64) -> Result<Option<(TaskStatus, bool)>, StoreError> {
+    pub async fn task(
+        &mut self,
+        id: &MachineId,
+        number: u64,
+    ) -> Result<Option<(TaskStatus, bool)>, StoreError> {
         let row = sqlx::query("SELECT * FROM tasks WHERE machine = $1 AND id = $2")
             .bind(id.as_str())
             .bind(i64::try_from(number).unwrap_or(-1))

@@ -61,7 +61,12 @@ impl Tale {
 
 impl Service {
     /// Takes a file of orders.
-    pub async fn import_orders(&self, bytes: &[u8], format: Format, actor: &Actor) -> Result<ImportReport, Problem> {
+    pub async fn import_orders(
+        &self,
+        bytes: &[u8],
+        format: Format,
+        actor: &Actor,
+    ) -> Result<ImportReport, Problem> {
         let entries = import::orders(bytes, format).map_err(|faults| refused(&faults))?;
         let now = self.core.clock.now();
         let mut tale = Tale::new("orders");
@@ -69,12 +74,22 @@ impl Service {
         for Entry { value: order, .. } in &entries {
             let written = change.put_order(order, now).await.map_err(of_store)?;
             if written != Written::Same {
-                for place in change.placements_of_order(&order.number).await.map_err(of_store)? {
-                    tale.machines.extend(change.machines_placed(&place).await.map_err(of_store)?);
+                for place in change
+                    .placements_of_order(&order.number)
+                    .await
+                    .map_err(of_store)?
+                {
+                    tale.machines
+                        .extend(change.machines_placed(&place).await.map_err(of_store)?);
                 }
             }
             for item in &order.items {
-                if change.hardware_profile(&item.profile).await.map_err(of_store)?.is_none() {
+                if change
+                    .hardware_profile(&item.profile)
+                    .await
+                    .map_err(of_store)?
+                    .is_none()
+                {
                     tale.remark(unknown_profile(&item.profile));
                 }
             }
@@ -96,15 +111,27 @@ impl Service {
         self.put_profiles(&profiles, actor).await
     }
 
-    pub(super) async fn put_profiles(&self, profiles: &[HardwareProfile], actor: &Actor) -> Result<ImportReport, Problem> {
+    pub(super) async fn put_profiles(
+        &self,
+        profiles: &[HardwareProfile],
+        actor: &Actor,
+    ) -> Result<ImportReport, Problem> {
         let now = self.core.clock.now();
         let mut tale = Tale::new("profiles");
         let mut change = self.core.store.begin().await.map_err(of_store)?;
         for profile in profiles {
-            let written = change.put_hardware_profile(profile, now).await.map_err(of_store)?;
+            let written = change
+                .put_hardware_profile(profile, now)
+                .await
+                .map_err(of_store)?;
             if written != Written::Same {
-                for place in change.placements_of_profile(&profile.name).await.map_err(of_store)? {
-                    tale.machines.extend(change.machines_placed(&place).await.map_err(of_store)?);
+                for place in change
+                    .placements_of_profile(&profile.name)
+                    .await
+                    .map_err(of_store)?
+                {
+                    tale.machines
+                        .extend(change.machines_placed(&place).await.map_err(of_store)?);
                 }
             }
             tale.entry(profile.name.clone(), written);
@@ -114,7 +141,12 @@ impl Service {
     }
 
     /// Takes a rack plan. Places that are not in the file stay as they are.
-    pub async fn import_racks(&self, bytes: &[u8], format: Format, actor: &Actor) -> Result<ImportReport, Problem> {
+    pub async fn import_racks(
+        &self,
+        bytes: &[u8],
+        format: Format,
+        actor: &Actor,
+    ) -> Result<ImportReport, Problem> {
         let entries = import::racks(bytes, format).map_err(|faults| refused(&faults))?;
         let now = self.core.clock.now();
         let mut tale = Tale::new("racks");
@@ -123,14 +155,18 @@ impl Service {
         let mut writes = Vec::new();
         for entry in &entries {
             let p = &entry.value;
-            let before = change.placement_at(&p.room, &p.rack, p.unit).await.map_err(of_store)?;
+            let before = change
+                .placement_at(&p.room, &p.rack, p.unit)
+                .await
+                .map_err(of_store)?;
             let written = match &before {
                 Some(before) if before == p => Written::Same,
                 Some(_) => Written::Changed,
                 None => Written::Added,
             };
             if let Some(before) = before.filter(|_| written == Written::Changed) {
-                tale.machines.extend(change.machines_placed(&before).await.map_err(of_store)?);
+                tale.machines
+                    .extend(change.machines_placed(&before).await.map_err(of_store)?);
                 change.drop_placement(&before).await.map_err(of_store)?;
             }
             if written != Written::Same {
@@ -175,12 +211,22 @@ impl Service {
 }
 
 fn unknown_profile(name: &str) -> String {
-    format!("the hardware profile {name:?} is not known yet: import it, or make it from a machine known to be good")
+    format!(
+        "the hardware profile {name:?} is not known yet: import it, or make it from a machine known to be good"
+    )
 }
 
-async fn remarks(change: &mut Change, p: &inventory_api::delivery::Placement, tale: &mut Tale) -> Result<(), Problem> {
+async fn remarks(
+    change: &mut Change,
+    p: &inventory_api::delivery::Placement,
+    tale: &mut Tale,
+) -> Result<(), Problem> {
     if let Some(profile) = &p.profile
-        && change.hardware_profile(profile).await.map_err(of_store)?.is_none()
+        && change
+            .hardware_profile(profile)
+            .await
+            .map_err(of_store)?
+            .is_none()
     {
         tale.remark(unknown_profile(profile));
     }

@@ -86,9 +86,7 @@ impl Service {
             | State::Quarantined(_)
             | State::Retired => false,
         };
-        if by_deployment
-            && let Some(request) = self.core.store.request(&row.id).await.map_err(of_store)?
-        {
+        if by_deployment && let Some(request) = self.core.store.request(&row.id).await.map_err(of_store)? {
             return Ok(request.expected);
         }
         let system = report.system.clone().unwrap_or_default();
@@ -101,7 +99,9 @@ impl Service {
         };
         let config = &self.core.config;
         Ok(match config.policy.decide(&facts, true) {
-            Decision::Deploy { profile, .. } => config.profiles.get(&profile).and_then(|r| r.expected.clone()),
+            Decision::Deploy { profile, .. } => {
+                config.profiles.get(&profile).and_then(|r| r.expected.clone())
+            }
             Decision::Hold { .. } | Decision::Commission { .. } => None,
         })
     }
@@ -139,7 +139,10 @@ impl Service {
             return Ok(Recheck::Moved);
         }
         match &checked {
-            Some(c) => change.put_check_of(id, &c.result, &c.from, now).await.map_err(of_store)?,
+            Some(c) => change
+                .put_check_of(id, &c.result, &c.from, now)
+                .await
+                .map_err(of_store)?,
             None => change.drop_check(id).await.map_err(of_store)?,
         }
         // A waiting machine carries its verdict in its state; nothing else moves for a re-check.
@@ -182,7 +185,11 @@ impl Service {
         checked: Option<&Checked>,
         now: UnixMs,
     ) -> Result<PartsNews, StoreError> {
-        let height = report.chassis.as_ref().and_then(|c| c.height_u).filter(|u| (1..=60).contains(u));
+        let height = report
+            .chassis
+            .as_ref()
+            .and_then(|c| c.height_u)
+            .filter(|u| (1..=60).contains(u));
         change.put_names(id, &names(report), height).await?;
         match checked {
             Some(c) => change.put_check_of(id, &c.result, &c.from, now).await?,

@@ -35,7 +35,10 @@ impl Service {
     pub async fn profile_machines(&self, name: &str) -> Result<ProfileMachines, Problem> {
         let store = &self.core.store;
         self.hardware_profile(name).await?;
-        let ids = store.machines_of_profile(name, COMPARED).await.map_err(of_store)?;
+        let ids = store
+            .machines_of_profile(name, COMPARED)
+            .await
+            .map_err(of_store)?;
         let mut machines = Vec::with_capacity(ids.len());
         let mut reports = Vec::with_capacity(ids.len());
         for id in ids {
@@ -68,7 +71,11 @@ impl Service {
             ));
         };
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > 256 || name.chars().any(char::is_control) || name.starts_with('.') {
+        if name.is_empty()
+            || name.chars().count() > 256
+            || name.chars().any(char::is_control)
+            || name.starts_with('.')
+        {
             return Err(problem(
                 422,
                 "bad-name",

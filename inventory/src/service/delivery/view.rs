@@ -59,7 +59,11 @@ impl Service {
             heights: store.heights().await.map_err(of_store)?,
         };
         for name in store.machine_names().await.map_err(of_store)? {
-            let map = if name.tag { &mut found.by_tag } else { &mut found.by_serial };
+            let map = if name.tag {
+                &mut found.by_tag
+            } else {
+                &mut found.by_serial
+            };
             map.entry(name.value).or_insert(name.machine);
         }
         Ok(found)
@@ -115,9 +119,18 @@ impl Service {
 
     /// One rack, unit by unit.
     pub async fn rack(&self, room: &str, rack: &str) -> Result<RackView, Problem> {
-        let places = self.core.store.placements_of_rack(room, rack).await.map_err(of_store)?;
+        let places = self
+            .core
+            .store
+            .placements_of_rack(room, rack)
+            .await
+            .map_err(of_store)?;
         if places.is_empty() {
-            return Err(missing("rack", &format!("{room} {rack}"), "`slipway rack list` shows all"));
+            return Err(missing(
+                "rack",
+                &format!("{room} {rack}"),
+                "`slipway rack list` shows all",
+            ));
         }
         let found = self.found().await?;
         let places: Vec<PlacedMachine> = places.into_iter().map(|p| found.placed(p)).collect();

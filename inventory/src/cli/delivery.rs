@@ -1,0 +1,386 @@
+//! `slipway import|order|rack|profile|part`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use inventory_api::check::HardwareProfile;
+use inventory_api::delivery::{OrderDelivery, OrderSummary, ProfileSummary, RackDelivery, RackView, Tally};
+use inventory_api::import::{ImportReport, Imported};
+use inventory_api::parts::PartLife;
+
+use super::check::{ProfileArgs, ProfileCommand};
+use super::client::Client;
+use super::machine::segment;
+use super::table::Table;
+use super::{CliEnv, CliError, Common, render};
+use crate::import::MAX_BYTES;
+use crate::text::{tame, timestamp};
+
+/// `slipway import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What is in the file
+    #[arg(value_enum)]
+    pub kind: ImportKind,
+    /// The file: .csv or .json; the columns are in docs/orders.md
+    pub file: PathBuf,
+}
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImportKind {
+    /// Orders with their items
+    Orders,
+    /// Hardware profiles
+    Profiles,
+    /// The rack plan with serial numbers or asset tags and cabling
+    Racks,
+}
+
+/// `slipway order`.
+#[derive(Debug, Args)]
+pub struct OrderArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: OrderCommand,
+}
+
+/// What can be asked of orders.
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// List the orders
+    List,
+    /// Show how far the delivery of an order is
+    Show {
+        /// Order number
+        number: String,
+        /// As CSV, one row a machine
+        #[arg(long)]
+        csv: bool,
+    },
+}
+
+/// `slipway rack`.
+#[derive(Debug, Args)]
+pub struct RackArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RackCommand,
+}
+
+/// What can be asked of racks.
+#[derive(Debug, Subcommand)]
+pub enum RackCommand {
+    /// List the racks of the plan
+    List,
+    /// Show one rack, the highest unit first
+    Show {
+        /// Room
+        room: String,
+        /// Rack
+        rack: String,
+    },
+}
+
+/// `slipway part`.
+#[derive(Debug, Args)]
+pub struct PartArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PartCommand,
+}
+
+/// What can be asked of parts.
+#[derive(Debug, Subcommand)]
+pub enum PartCommand {
+    /// Show the life of a part
+    Show {
+        /// Serial number; of a network port its MAC
+        serial: String,
+    },
+}
+
+pub(super) async fn import(args: ImportArgs, env: CliEnv) -> Result<String, CliError> {
+    let media_type = media_type(&args.file)?;
+    let client = Client::new(&args.common, env)?;
+    let bytes = read(&args.file)?;
+    let path = match args.kind {
+        ImportKind::Orders => "/v1/orders",
+        ImportKind::Profiles => "/v1/profiles",
+        ImportKind::Racks => "/v1/racks",
+    };
+    let report: ImportReport = client.post_file(path, media_type, bytes).await?;
+    render::answer(args.common.output, &report, imported)
+}
+
+fn media_type(file: &Path) -> Result<&'static str, CliError> {
+    let ending = file
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+        .to_lowercase();
+    match ending.as_str() {
+        "csv" => Ok("text/csv"),
+        "json" => Ok("application/json"),
+        _ => Err(CliError::usage(format!(
+            "{} is neither .csv nor .json: its ending says how it is read",
+            file.display()
+        ))),
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, CliError> {
+    let cannot = |e: std::io::Error| CliError::usage(format!("{} cannot be read: {e}", file.display()));
+    let size = std::fs::metadata(file).map_err(cannot)?.len();
+    if size > MAX_BYTES as u64 {
+        return Err(CliError::usage(format!(
+            "{} has {size} bytes; a file may have {MAX_BYTES}: split it",
+            file.display()
+        )));
+    }
+    std::fs::read(file).map_err(cannot)
+}
+
+fn imported(report: &ImportReport) -> String {
+    let mut text = format!(
+        "{}: {} added, {} changed, {} as before; {} machines checked again\n",
+        report.kind, report.added, report.changed, report.unchanged, report.rechecked
+    );
+    for entry in &report.entries {
+        let what = match entry.what {
+            Imported::Added => "added",
+            Imported::Changed => "changed",
+        };
+        text.push_str(&format!("  {what} {}\n", tame(&entry.name, 200)));
+    }
+    for remark in &report.remarks {
+        text.push_str(&format!("  note: {}\n", tame(remark, 300)));
+    }
+    text
+}
+
+fn tally_cells(t: &Tally) -> [String; 6] {
+    [t.ordered, t.received, t.checked, t.passing, t.failing, t.missing].map(|n| n.to_string())
+}
+
+pub(super) async fn order(args: OrderArgs, env: CliEnv) -> Result<String, CliError> {
+    let client = Client::new(&args.common, env)?;
+    let out = args.common.output;
+    match args.command {
+        OrderCommand::List => {
+            let orders: Vec<OrderSummary> = client.get("/v1/orders").await?;
+            render::answer(out, &orders, |orders| {
+                if orders.is_empty() {
+                    return "No orders. `slipway import orders FILE` takes them in.\n".to_owned();
+                }
+                let mut table = Table::new(&[
+                    "ORDER", "ITEMS", "ORDERED", "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
+                ]);
+                for o in orders {
+                    let head = [o.number.clone(), o.items.to_string()];
+                    table.row(head.into_iter().chain(tally_cells(&o.tally)));
+                }
+                table.text(0)
+            })
+        }
+        OrderCommand::Show { number, csv: true } => {
+            client
+                .get_text(&format!("/v1/orders/{}/delivery.csv", segment(&number)))
+                .await
+        }
+        OrderCommand::Show { number, csv: false } => {
+            let order: OrderDelivery = client.get(&format!("/v1/orders/{}", segment(&number))).await?;
+            render::answer(out, &order, order_text)
+        }
+    }
+}
+
+fn order_text(order: &OrderDelivery) -> String {
+    let t = &order.tally;
+    let mut text = format!(
+        "Order {}: {} ordered, {} received, {} checked, {} failing, {} missing\n",
+        tame(&order.order.number, 100),
+        t.ordered,
+        t.received,
+        t.checked,
+        t.failing,
+        t.missing
+    );
+    let mut items = Table::new(&[
+        "ITEM", "PROFILE", "ORDERED", "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
+    ]);
+    for i in &order.items {
+        let profile = if i.profile_known {
+            i.profile.clone()
+        } else {
+            format!("{} (not known)", i.profile)
+        };
+        items.row([i.item.clone(), profile].into_iter().chain(tally_cells(&i.tally)));
+    }
+    text.push_str(&items.text(2));
+    let mut racks = Table::new(&[
+        "ROOM", "RACK", "PLANNED", "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
+    ]);
+    for r in &order.racks {
+        racks.row(
+            [r.room.clone(), r.rack.clone()]
+                .into_iter()
+                .chain(tally_cells(&r.tally)),
+        );
+    }
+    if !order.racks.is_empty() {
+        text.push_str(&racks.text(2));
+    }
+    let failing: Vec<_> = order
+        .machines
+        .iter()
+        .filter(|m| m.finding.is_some())
+        .take(100)
+        .collect();
+    for m in failing {
+        let finding = m.finding.as_deref().unwrap_or_default();
+        let place = crate::import::place_name(&m.placement);
+        text.push_str(&format!(
+            "  {} {}: {}\n",
+            m.receipt.name(),
+            tame(&place, 100),
+            tame(finding, 300)
+        ));
+    }
+    text
+}
+
+pub(super) async fn rack(args: RackArgs, env: CliEnv) -> Result<String, CliError> {
+    let client = Client::new(&args.common, env)?;
+    let out = args.common.output;
+    match args.command {
+        RackCommand::List => {
+            let racks: Vec<RackDelivery> = client.get("/v1/racks").await?;
+            render::answer(out, &racks, |racks| {
+                let mut table = Table::new(&[
+                    "ROOM", "RACK", "PLANNED", "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
+                ]);
+                for r in racks {
+                    table.row(
+                        [r.room.clone(), r.rack.clone()]
+                            .into_iter()
+                            .chain(tally_cells(&r.tally)),
+                    );
+                }
+                table.text(0)
+            })
+        }
+        RackCommand::Show { room, rack } => {
+            let path = format!("/v1/racks/{}/{}", segment(&room), segment(&rack));
+            let view: RackView = client.get(&path).await?;
+            render::answer(out, &view, |view| {
+                let mut table = Table::new(&["UNIT", "SERIAL", "ASSET TAG", "STATUS", "MACHINE", "FINDING"]);
+                for p in &view.places {
+                    table.row([
+                        p.placement.unit.to_string(),
+                        p.placement.serial.clone().unwrap_or_default(),
+                        p.placement.asset_tag.clone().unwrap_or_default(),
+                        p.receipt.name().to_owned(),
+                        p.machine.as_ref().map_or(String::new(), ToString::to_string),
+                        p.finding.clone().unwrap_or_default(),
+                    ]);
+                }
+                table.text(0)
+            })
+        }
+    }
+}
+
+pub(super) async fn profile(args: ProfileArgs, env: CliEnv) -> Result<String, CliError> {
+    let client = Client::new(&args.common, env)?;
+    let out = args.common.output;
+    match args.command {
+        ProfileCommand::List => {
+            let profiles: Vec<ProfileSummary> = client.get("/v1/hardware-profiles").await?;
+            render::answer(out, &profiles, |profiles| {
+                let mut table = Table::new(&["PROFILE", "MACHINES", "CHANGED"]);
+                for p in profiles {
+                    table.row([p.name.clone(), p.machines.to_string(), timestamp(p.changed_at)]);
+                }
+                table.text(0)
+            })
+        }
+        ProfileCommand::Show { name } => {
+            let profile: HardwareProfile = client
+                .get(&format!("/v1/hardware-profiles/{}", segment(&name)))
+                .await?;
+            render::answer(super::Output::Json, &profile, |_| String::new())
+        }
+        ProfileCommand::FromReport { .. } => Err(CliError::usage("a report is a file: no server is asked")),
+        ProfileCommand::FromMachine { machine, name } => {
+            let path = format!("/v1/machines/{}/golden", segment(&machine));
+            let report: ImportReport = client
+                .post(&path, Some(&serde_json::json!({ "name": name })))
+                .await?;
+            render::answer(out, &report, imported)
+        }
+    }
+}
+
+pub(super) async fn part(args: PartArgs, env: CliEnv) -> Result<String, CliError> {
+    let client = Client::new(&args.common, env)?;
+    let PartCommand::Show { serial } = args.command;
+    let parts: Vec<PartLife> = client.get(&format!("/v1/parts/{}", segment(&serial))).await?;
+    render::answer(args.common.output, &parts, |parts| {
+        parts.iter().map(part_text).collect()
+    })
+}
+
+fn part_text(part: &PartLife) -> String {
+    let words: Vec<&str> = [&part.manufacturer, &part.model]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    let mut text = format!(
+        "{} {} ({})\n",
+        part.kind.name(),
+        tame(&part.serial, 128),
+        tame(&words.join(" "), 200)
+    );
+    if part.duplicate {
+        text.push_str("  DUPLICATE: two machines report it at once\n");
+    }
+    for place in &part.seen_in {
+        text.push_str(&format!(
+            "  in {} {} since {}, seen {}\n",
+            place.machine,
+            tame(&place.place, 128),
+            timestamp(place.since),
+            timestamp(place.seen_at)
+        ));
+    }
+    let mut table = Table::new(&["WHEN", "WHAT", "MACHINE", "PLACE", "FROM"]);
+    for e in &part.events {
+        let from = e
+            .from_place
+            .clone()
+            .or_else(|| e.from_machine.as_ref().map(ToString::to_string));
+        table.row([
+            timestamp(e.at),
+            e.what.name().to_owned(),
+            e.machine.to_string(),
+            e.place.clone(),
+            from.unwrap_or_default(),
+        ]);
+    }
+    text.push_str(&table.text(2));
+    text
+}

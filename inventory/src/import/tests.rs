@@ -1,0 +1,203 @@
+use super::*;
+use proptest::prelude::*;
+
+fn csv_faults<T: std::fmt::Debug>(read: Result<Vec<Entry<T>>, Vec<Fault>>) -> Vec<String> {
+    read.unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn orders_by_csv_and_by_json_are_the_same() {
+    let text = "\u{feff}Order;Item;Count;Profile;Description\r\nPO-1;10;40;web;\"40 web; row 7\"\r\nPO-1;20;2;db;\r\n\r\nPO-2;10;1;web;x\r\n";
+    let csv = orders(text.as_bytes(), Format::Csv).unwrap();
+    assert_eq!(csv.iter().map(|e| e.line).collect::<Vec<_>>(), [2, 5]);
+    assert_eq!(
+        csv[0].value.items[0].description.as_deref(),
+        Some("40 web; row 7")
+    );
+    assert_eq!(
+        (
+            csv[0].value.items[1].count,
+            csv[0].value.items[1].profile.as_str()
+        ),
+        (2, "db")
+    );
+    let values: Vec<_> = csv.into_iter().map(|e| e.value).collect();
+    let json = serde_json::to_vec_pretty(&values).unwrap();
+    let back: Vec<_> = orders(&json, Format::Json)
+        .unwrap()
+        .into_iter()
+        .map(|e| e.value)
+        .collect();
+    assert_eq!(back, values);
+}
+
+#[test]
+fn each_fault_has_its_line_and_column() {
+    let text = "order,item,count,profile\nPO-1,10,0,web\n,10,1,web\nPO-1,10\nPO-2,10,1,web\nPO-2,10,2,web\n";
+    assert_eq!(
+        csv_faults(orders(text.as_bytes(), Format::Csv)),
+        [
+            "line 2, column 3 (count): \"0\" is not a whole number from 1 to 1000000",
+            "line 3, column 1 (order): is empty",
+            "line 4, column 3: the row has 2 cells, the heading has 4",
+            "line 6, column 2 (item): item \"10\" of order \"PO-2\" stands in the file twice: an item is one row",
+        ]
+    );
+    let heading = csv_faults(orders(b"order,item,amount\nPO-1,10,1\n", Format::Csv));
+    assert!(
+        heading
+            .iter()
+            .any(|f| f.starts_with("line 1, column 3 (heading): there is no column \"amount\""))
+    );
+    assert!(
+        heading.iter().any(|f| f.contains("lacks: count, profile")),
+        "{heading:?}"
+    );
+    assert!(csv_faults(orders(b"", Format::Csv))[0].starts_with("line 1"));
+    assert!(csv_faults(orders(b"order,item,count,profile\n", Format::Csv))[0].contains("no rows"));
+    let latin = csv_faults(orders(
+        b"order,item,count,profile\nPO-1,10,1,w\xe9b\n",
+        Format::Csv,
+    ));
+    assert!(
+        latin[0].starts_with("line 2") && latin[0].contains("UTF-8"),
+        "{latin:?}"
+    );
+}
+
+#[test]
+fn a_fault_in_json_has_its_line_and_column_too() {
+    let text = "[\n  {\"number\": \"PO-1\", \"items\": [{\"item\": \"10\", \"count\": 1, \"profile\": \"web\"}]},\n  {\"number\": \"PO-2\",\n   \"itmes\": []}\n]";
+    let faults = orders(text.as_bytes(), Format::Json).unwrap_err();
+    assert_eq!(faults[0].line, 4, "{faults:?}");
+    assert!(faults[0].detail.contains("unknown field `itmes`"), "{faults:?}");
+    let one = "{\"number\": \"PO-1\", \"items\": []}";
+    assert_eq!(
+        csv_faults(orders(one.as_bytes(), Format::Json)),
+        ["line 1 (items): the order has no items"]
+    );
+    let twice = "[{\"number\":\"A1\",\"items\":[{\"item\":\"1\",\"count\":1,\"profile\":\"p\"}]},\n{\"number\":\"A1\",\"items\":[{\"item\":\"1\",\"count\":1,\"profile\":\"p\"}]}]";
+    assert_eq!(
+        csv_faults(orders(twice.as_bytes(), Format::Json)),
+        ["line 2 (order): \"A1\" stands in line 1 already"]
+    );
+    for text in ["", "[", "[]", "[{}", "nonsense", "[{},]", "[] []", "{} {}"] {
+        assert!(orders(text.as_bytes(), Format::Json).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_place_with_its_cables() {
+    let text = "room,rack,unit,serial,asset_tag,order,item,nic1,switch1,port1,vlan1,switch2,port2\n\
+                R1,A07,12,7XK03Q3,INV-9,PO-1,10,aa:bb:cc:dd:ee:01,sw-a07-1,Ethernet1/7,100,sw-a07-2,Ethernet1/7\n\
+                R1,A07,14,,,,,,,,,,\n";
+    let places = racks(text.as_bytes(), Format::Csv).unwrap();
+    let p = &places[0].value;
+    assert_eq!(
+        (p.ports.len(), p.ports[0].vlan, p.ports[1].nic.as_deref()),
+        (2, Some(100), None)
+    );
+    assert_eq!(p.ports[1].switch, "sw-a07-2");
+    assert!(places[1].value.serial.is_none() && places[1].value.ports.is_empty());
+    for (row, says) in [
+        ("R1,A07,0,,,,,,,,,,", "line 2, column 3 (unit)"),
+        (
+            "R1,A07,1,Default string,,,,,,,,,",
+            "line 2 (serial): \"Default string\" is what makers leave",
+        ),
+        (
+            "R1,A07,1,,,,10,,,,,,",
+            "line 2 (order): is empty, and an item is named",
+        ),
+        (
+            "R1,A07,1,,,,,,sw,,,,",
+            "line 2, column 10 (port1): a cable needs both",
+        ),
+        ("R1,A07,1,,,,,,sw,p,9999,,", "line 2, column 11 (vlan1)"),
+        (
+            "R1,A07,1,SAME77,,,,,,,,,\nR1,A07,2,same77,,,,,,,,,",
+            "line 3 (serial): \"same77\" stands in line 2 already",
+        ),
+    ] {
+        let heading = text.lines().next().unwrap();
+        let faults = csv_faults(racks(format!("{heading}\n{row}\n").as_bytes(), Format::Csv));
+        assert!(faults.iter().any(|f| f.starts_with(says)), "{row}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_profile_field_by_field() {
+    let text = "profile,field,value\n\
+                web,system.model,PowerEdge R650\n\
+                web,cpu.sockets,2\n\
+                web,memory.total,512 GB\n\
+                web,memory.dimms[0].slot,A1\n\
+                web,memory.dimms[0].size,64 GB\n\
+                web,memory.dimms[1].slot,A2\n\
+                web,memory.dimms[1].empty,yes\n";
+    let web = &profiles(text.as_bytes(), Format::Csv).unwrap()[0].value;
+    assert_eq!(
+        (web.name.as_str(), web.system.model.as_deref()),
+        ("web", Some("PowerEdge R650"))
+    );
+    assert_eq!((web.cpu.sockets, web.memory.total), (Some(2), Some(512 << 30)));
+    assert!(web.memory.dimms[1].empty && web.memory.dimms[0].size == Some(64 << 30));
+    for (row, says) in [
+        (
+            "web,system.modle,R650",
+            "line 2, column 2 (field): there is no field \"system.modle\"",
+        ),
+        (
+            "web,cpu.sockets,two",
+            "line 2, column 3 (value): \"two\" is no value of cpu.sockets",
+        ),
+        ("web,memory.dimms[9999].slot,A1", "line 2, column 2 (field)"),
+        ("web,memory..x,A1", "line 2, column 2 (field)"),
+        ("web,cpu.sockets[0],2", "line 2, column"),
+        (",cpu.sockets,2", "line 2, column 1 (profile): is empty"),
+        (
+            "web,cpu.sockets,2\nweb,cpu.sockets,4",
+            "line 3, column 2 (field): \"cpu.sockets\" stands there twice",
+        ),
+    ] {
+        let faults = csv_faults(profiles(
+            format!("profile,field,value\n{row}\n").as_bytes(),
+            Format::Csv,
+        ));
+        assert!(faults.iter().any(|f| f.starts_with(says)), "{row}: {faults:?}");
+    }
+}
+
+#[test]
+fn faults_are_named_to_a_readable_number() {
+    let mut text = "order,item,count,profile\n".to_owned();
+    for n in 0..1000 {
+        text.push_str(&format!("PO-{n},10,many,web\n"));
+    }
+    let faults = csv_faults(orders(text.as_bytes(), Format::Csv));
+    assert_eq!(faults.len(), MAX_FAULTS);
+    assert!(
+        faults[MAX_FAULTS - 1].ends_with("(and 950 faults more)"),
+        "{}",
+        faults[MAX_FAULTS - 1]
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), head in 0usize..4) {
+        let heads = ["", "order,item,count,profile\n", "room,rack,unit,serial,nic1,switch1,port1\n", "profile,field,value\n"];
+        let mut text = heads[head].as_bytes().to_vec();
+        text.extend(bytes);
+        for format in [Format::Csv, Format::Json] {
+            let _ = orders(&text, format);
+            let _ = racks(&text, format);
+            let _ = profiles(&text, format);
+        }
+    }
+
+    #[test]
+    fn no_field_makes_it_panic(field in "[a-z.\\[\\]0-9_]{0,30}", value in "\\PC{0,12}") {
+        let _ = values::profile_field(&field, &value);
+    }
+}
