@@ -9,7 +9,12 @@ use inventory_api::delivery::{
 
 /// What is known of a machine that has reported.
 pub fn receipt(check: Option<&CheckResult>) -> Receipt {
-    match check.map(|c| c.verdict) {
+    receipt_of(check.map(|c| c.verdict))
+}
+
+/// As [`receipt`], from the verdict alone.
+pub fn receipt_of(verdict: Option<Verdict>) -> Receipt {
+    match verdict {
         None => Receipt::Received,
         Some(Verdict::Pass) => Receipt::Pass,
         Some(Verdict::Warn) => Receipt::Warn,

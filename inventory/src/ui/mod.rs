@@ -3,6 +3,7 @@
 
 mod assets;
 mod conflict;
+mod delivery;
 mod events;
 mod guard;
 mod pages;
@@ -47,6 +48,21 @@ pub fn router(service: Arc<Service>) -> Router {
         )
         .route("/machines/{id}/{tab}", get(pages::machine))
         .route("/machines/{id}/do/{verb}", get(pages::ask).post(pages::act))
+        .route(
+            "/machines/{id}/task/{what}",
+            axum::routing::post(delivery::machine_task),
+        )
+        .route("/orders", get(delivery::orders))
+        .route("/orders/{number}", get(delivery::order))
+        .route("/orders/{number}/delivery.csv", get(delivery::order_csv))
+        .route("/racks", get(delivery::racks))
+        .route("/racks/{room}/{rack}", get(delivery::rack))
+        .route("/hardware-profiles", get(delivery::hardware_profiles))
+        .route("/hardware-profiles/{name}", get(delivery::hardware_profile))
+        .route("/parts/{serial}", get(delivery::part))
+        .route("/p", get(delivery::phone_ask))
+        .route("/p/{key}", get(delivery::phone))
+        .route("/p/{key}/{what}", axum::routing::post(delivery::phone_task))
         .route("/images", get(pages::images))
         .route("/profiles", get(pages::profiles))
         .route("/events", get(events::stream))

@@ -28,9 +28,9 @@ pub(crate) struct PageError {
     pub(crate) actor: Option<Actor>,
 }
 
-type Page = Result<Response, PageError>;
+pub(super) type Page = Result<Response, PageError>;
 
-fn problem(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Problem {
+pub(super) fn problem(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Problem {
     Problem {
         code: code.into(),
         title: title.into(),
@@ -39,7 +39,7 @@ fn problem(status: u16, code: &str, title: &str, detail: impl Into<String>) -> P
     }
 }
 
-fn now() -> UnixMs {
+pub(super) fn now() -> UnixMs {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();

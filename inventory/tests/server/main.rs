@@ -5,5 +5,6 @@ mod claims;
 mod delivery;
 mod harness;
 mod lifecycle;
+mod parts;
 mod replay;
 mod users;

@@ -3,8 +3,11 @@
 use inventory_api::UnixMs;
 use inventory_api::report::{AssetReport, FirmwareMode, MemorySlot, Transport};
 
-use super::or_dash;
+use super::{devices, or_dash};
 use crate::text::{ago, disk_size, duration, memory_size, timestamp};
+
+/// Rows of one table: a report may have thousands.
+const MAX_ROWS: usize = 256;
 
 /// The hardware tab.
 #[derive(Default)]
@@ -69,6 +72,11 @@ pub struct TableRow {
 }
 
 impl TableRow {
+    /// A row of cells.
+    pub(super) fn new(dim: bool, cells: Vec<String>) -> TableRow {
+        TableRow { dim, cells }
+    }
+
     /// Each cell with the heading of its column.
     pub fn cells<'a>(&'a self, columns: &&'static [&'static str]) -> Vec<(&'static str, &'a String)> {
         columns.iter().copied().zip(&self.cells).collect()
@@ -79,7 +87,7 @@ fn text(value: &Option<String>) -> String {
     or_dash(value.as_ref())
 }
 
-fn group(title: &'static str, facts: Vec<(&'static str, Option<String>)>) -> Option<Group> {
+pub(super) fn group(title: &'static str, facts: Vec<(&'static str, Option<String>)>) -> Option<Group> {
     let facts: Vec<_> = facts.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
     (!facts.is_empty()).then_some(Group { title, facts })
 }
@@ -298,7 +306,10 @@ fn disks(r: &AssetReport) -> TableView {
                 TableRow {
                     dim: false,
                     cells: vec![
-                        d.name.clone(),
+                        match d.bay.as_ref() {
+                            Some(bay) => format!("{} ({bay})", d.name),
+                            None => d.name.clone(),
+                        },
                         or_dash(d.size_bytes.map(disk_size)),
                         text(&d.model),
                         text(&d.serial),
@@ -356,7 +367,7 @@ fn nics(r: &AssetReport) -> TableView {
                         },
                         text(&n.driver),
                         text(&n.pci),
-                        text(&n.pci_id),
+                        or_dash(devices::pci_name_of(n.pci_id.as_deref()).or_else(|| n.pci_id.clone())),
                         text(&n.firmware),
                     ],
                 }
@@ -445,13 +456,18 @@ impl HardwareView {
                 ),
             ),
         ];
-        let mut sections = vec![
-            ("system", "System"),
-            ("cpu", "Processors"),
-            ("memory", "Memory"),
-            ("disks", "Disks"),
-            ("nics", "Network"),
-        ];
+        let mut tables = vec![cpu(r), memory(r), disks(r), nics(r)];
+        tables.extend(devices::tables(r));
+        let mut sections = vec![("system", "System")];
+        sections.extend(tables.iter().map(|t| (t.anchor, t.title)));
+        for table in &mut tables {
+            if table.rows.len() > MAX_ROWS {
+                table.note = format!("the first {MAX_ROWS} of {} are shown", table.rows.len());
+                table.rows.truncate(MAX_ROWS);
+            }
+        }
+        let mut groups = system(r);
+        groups.extend(devices::groups(r));
         if !r.problems.is_empty() {
             sections.push(("problems", "Problems"));
         }
@@ -467,11 +483,12 @@ impl HardwareView {
             ),
             tiles,
             sections,
-            system: system(r),
-            tables: vec![cpu(r), memory(r), disks(r), nics(r)],
+            system: groups,
+            tables,
             problems: r
                 .problems
                 .iter()
+                .take(MAX_ROWS)
                 .map(|p| (p.collector.clone(), p.detail.clone()))
                 .collect(),
         }

@@ -14,8 +14,9 @@ use super::hardware::HardwareView;
 use super::lists::{HistoryRow, JourneyView};
 use super::machines::display_name;
 use super::plan::PlanView;
+use super::tasks::{NoteRow, TaskRow, notes, tasks};
 use super::timeline::{Stage, timeline, total_ms};
-use super::{Moment, Shell, busy, capital, state_color, state_icon};
+use super::{Moment, Shell, busy, capital, segment, state_color, state_icon};
 use crate::text::{duration, plan as plan_words, timestamp};
 
 /// A tab.
@@ -212,6 +213,64 @@ pub struct Overview {
     pub last_seen: Option<Moment>,
     /// The plan in short.
     pub plan: Vec<(&'static str, String)>,
+    /// What was expected and where it belongs.
+    pub expected: Vec<ExpectedFact>,
+    /// What was asked of its agent.
+    pub tasks: Vec<TaskRow>,
+    /// Notes.
+    pub notes: Vec<NoteRow>,
+}
+
+/// One line about what is expected.
+pub struct ExpectedFact {
+    /// Label.
+    pub key: &'static str,
+    /// Value.
+    pub value: String,
+    /// Where it leads, or empty.
+    pub href: String,
+}
+
+/// Cables that are shown of one machine.
+const MAX_PORTS: usize = 16;
+
+fn expected(d: &MachineDetail) -> Vec<ExpectedFact> {
+    let Some(from) = &d.expected_from else {
+        return Vec::new();
+    };
+    let mut facts = Vec::new();
+    let mut fact = |key, value: String, href: String| facts.push(ExpectedFact { key, value, href });
+    if let Some(p) = &from.placement {
+        let rack = format!("/racks/{}/{}", segment(&p.room), segment(&p.rack));
+        fact("Belongs in", crate::import::place_name(p), rack);
+        if let Some(number) = &p.order {
+            let item = p.item.as_ref().map_or(String::new(), |i| format!(" item {i}"));
+            fact(
+                "Order",
+                format!("{number}{item}"),
+                format!("/orders/{}", segment(number)),
+            );
+        }
+        for port in p.ports.iter().take(MAX_PORTS) {
+            let nic = port.nic.as_deref().unwrap_or("any NIC");
+            fact(
+                "Cable",
+                format!("{nic} → {} {}", port.switch, port.port),
+                String::new(),
+            );
+        }
+    }
+    if let Some(name) = &from.profile {
+        fact(
+            "Profile",
+            name.clone(),
+            format!("/hardware-profiles/{}", segment(name)),
+        );
+    }
+    if let Some(name) = &from.missing_profile {
+        fact("Profile", format!("{name}: not imported yet"), String::new());
+    }
+    facts
 }
 
 impl Overview {
@@ -258,9 +317,15 @@ impl Overview {
             facts,
             last_seen: m.last_seen.map(|at| Moment::new(at, now)),
             plan,
+            expected: expected(d),
+            tasks: tasks(&d.tasks, 5, now),
+            notes: notes(&d.notes, 5, now),
         }
     }
 }
+
+/// Findings that are shown of one machine.
+const MAX_FINDINGS: usize = 200;
 
 /// The verdict.
 pub struct VerdictView {
@@ -293,7 +358,8 @@ pub struct FindingView {
 }
 
 impl VerdictView {
-    fn new(check: &CheckResult) -> VerdictView {
+    /// How a check reads.
+    pub fn new(check: &CheckResult) -> VerdictView {
         let (color, icon, title, text) = match check.verdict {
             Verdict::Pass => (
                 "green",
@@ -331,7 +397,7 @@ impl VerdictView {
             icon,
             title,
             text,
-            findings: check.findings.iter().map(finding).collect(),
+            findings: check.findings.iter().take(MAX_FINDINGS).map(finding).collect(),
         }
     }
 }

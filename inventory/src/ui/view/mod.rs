@@ -2,13 +2,18 @@
 
 pub mod act;
 pub mod conflict;
+pub mod delivery;
+pub mod devices;
 pub mod hardware;
 pub mod lists;
 pub mod machine;
 pub mod machines;
+pub mod parts;
+pub mod phone;
 pub mod plan;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
@@ -32,9 +37,11 @@ pub struct Shell {
 
 impl Shell {
     /// Address, icon and label of the menu's entries.
-    pub fn menu(&self) -> [(&'static str, &'static str, &'static str); 3] {
+    pub fn menu(&self) -> [(&'static str, &'static str, &'static str); 5] {
         [
             ("/machines", "server-2", "Machines"),
+            ("/orders", "package", "Orders"),
+            ("/racks", "server", "Racks"),
             ("/images", "disc", "Images"),
             ("/profiles", "list-details", "Profiles"),
         ]
@@ -87,6 +94,15 @@ pub fn state_icon(state: &str) -> &'static str {
 /// Whether something is going on.
 pub fn busy(state: &str) -> bool {
     matches!(state, "commissioning" | "deploying" | "releasing")
+}
+
+/// A text as one segment of an address.
+pub fn segment(text: &str) -> String {
+    let one = |b: u8| match b {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':' => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    text.bytes().map(one).collect()
 }
 
 /// "deployed" -> "Deployed".

@@ -1,0 +1,466 @@
+//! Orders, racks and hardware profiles: how far the delivery is.
+
+use askama::Template;
+use inventory_api::check::HardwareProfile;
+use inventory_api::delivery::{
+    OrderDelivery, OrderSummary, PlacedMachine, ProfileSummary, RackDelivery, RackView, Receipt, Tally,
+};
+use lifecycle::check::Outlier;
+
+use super::{Shell, segment};
+use crate::service::ProfileMachines;
+use crate::text::timestamp;
+
+/// Rows of one table; there is a count of the rest.
+const MAX_ROWS: usize = 500;
+
+/// Colour and word of what is known of an ordered machine.
+pub fn receipt(r: Receipt) -> (&'static str, &'static str) {
+    match r {
+        Receipt::Missing => ("secondary", "Missing"),
+        Receipt::Received => ("azure", "Received"),
+        Receipt::Pass => ("green", "Pass"),
+        Receipt::Warn => ("yellow", "Remark"),
+        Receipt::Fail => ("red", "Fail"),
+        Receipt::Unknown => ("secondary", "Unknown"),
+    }
+}
+
+/// How many of how many, as a bar.
+pub struct Bar {
+    /// The figures.
+    pub tally: Tally,
+    /// "12 of 40 received".
+    pub words: String,
+}
+
+impl Bar {
+    fn new(tally: Tally) -> Bar {
+        Bar {
+            words: format!("{} of {}", tally.received, tally.ordered),
+            tally,
+        }
+    }
+}
+
+/// The orders.
+#[derive(Template)]
+#[template(path = "orders.html")]
+pub struct OrdersPage {
+    /// Around it.
+    pub shell: Shell,
+    /// The orders.
+    pub orders: Vec<OrderRow>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// One order.
+pub struct OrderRow {
+    /// Number.
+    pub number: String,
+    /// Its page.
+    pub href: String,
+    /// Items.
+    pub items: u32,
+    /// How far.
+    pub bar: Bar,
+}
+
+impl OrdersPage {
+    /// The page.
+    pub fn new(shell: Shell, orders: &[OrderSummary]) -> OrdersPage {
+        let row = |o: &OrderSummary| OrderRow {
+            href: format!("/orders/{}", segment(&o.number)),
+            number: o.number.clone(),
+            items: o.items,
+            bar: Bar::new(o.tally),
+        };
+        OrdersPage {
+            shell,
+            orders: orders.iter().take(MAX_ROWS).map(row).collect(),
+            more: orders.len().saturating_sub(MAX_ROWS),
+        }
+    }
+}
+
+/// One order.
+#[derive(Template)]
+#[template(path = "order.html")]
+pub struct OrderPage {
+    /// Around it.
+    pub shell: Shell,
+    /// Number.
+    pub number: String,
+    /// Its page.
+    pub href: String,
+    /// All of it.
+    pub bar: Bar,
+    /// By item.
+    pub items: Vec<ItemRow>,
+    /// By rack.
+    pub racks: Vec<RackRow>,
+    /// Machine by machine; what is wrong first.
+    pub machines: Vec<MachineRow>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// One item.
+pub struct ItemRow {
+    /// Item.
+    pub item: String,
+    /// In words.
+    pub description: String,
+    /// Hardware profile.
+    pub profile: String,
+    /// Its page.
+    pub profile_href: String,
+    /// Whether it is known.
+    pub known: bool,
+    /// How far.
+    pub bar: Bar,
+}
+
+/// One rack.
+pub struct RackRow {
+    /// Room.
+    pub room: String,
+    /// Rack.
+    pub rack: String,
+    /// Its page.
+    pub href: String,
+    /// How far.
+    pub bar: Bar,
+}
+
+impl RackRow {
+    fn new(r: &RackDelivery) -> RackRow {
+        RackRow {
+            room: r.room.clone(),
+            rack: r.rack.clone(),
+            href: format!("/racks/{}/{}", segment(&r.room), segment(&r.rack)),
+            bar: Bar::new(r.tally),
+        }
+    }
+}
+
+/// A place and its machine.
+pub struct MachineRow {
+    /// "R1 A07".
+    pub rack: String,
+    /// Lowest unit.
+    pub unit: u32,
+    /// Units it takes.
+    pub height: u32,
+    /// Item of the order.
+    pub item: String,
+    /// What is expected there: serial number, else asset tag.
+    pub name: String,
+    /// The machine's page, or empty.
+    pub href: String,
+    /// Colour.
+    pub color: &'static str,
+    /// Word.
+    pub word: &'static str,
+    /// Its most grave finding.
+    pub finding: String,
+}
+
+impl MachineRow {
+    fn new(m: &PlacedMachine) -> MachineRow {
+        let p = &m.placement;
+        let (color, word) = receipt(m.receipt);
+        MachineRow {
+            rack: format!("{} {}", p.room, p.rack),
+            unit: p.unit,
+            height: m.height_u.unwrap_or(1).clamp(1, 20),
+            item: p.item.clone().unwrap_or_default(),
+            name: p
+                .serial
+                .clone()
+                .or_else(|| p.asset_tag.clone())
+                .unwrap_or_default(),
+            href: m
+                .machine
+                .as_ref()
+                .map_or(String::new(), |id| format!("/machines/{id}")),
+            color,
+            word,
+            finding: m.finding.clone().unwrap_or_default(),
+        }
+    }
+
+    /// "12" or "12–13".
+    pub fn units(&self) -> String {
+        match self.height {
+            1 => self.unit.to_string(),
+            h => format!("{}–{}", self.unit, self.unit + h - 1),
+        }
+    }
+}
+
+/// Fail before remark before missing before the rest.
+fn urgency(r: Receipt) -> u8 {
+    match r {
+        Receipt::Fail => 0,
+        Receipt::Warn => 1,
+        Receipt::Missing => 2,
+        Receipt::Received | Receipt::Unknown => 3,
+        Receipt::Pass => 4,
+    }
+}
+
+impl OrderPage {
+    /// Label, figure and colour of the tiles.
+    pub fn tiles(&self) -> [(&'static str, u32, &'static str); 4] {
+        let t = &self.bar.tally;
+        let red = if t.failing > 0 { "red" } else { "secondary" };
+        [
+            ("ordered", t.ordered, "body"),
+            ("received", t.received, "body"),
+            ("checked and as ordered", t.passing, "green"),
+            ("not as ordered", t.failing, red),
+        ]
+    }
+
+    /// The page.
+    pub fn new(shell: Shell, d: &OrderDelivery) -> OrderPage {
+        let mut machines: Vec<&PlacedMachine> = d.machines.iter().collect();
+        machines.sort_by_key(|m| urgency(m.receipt));
+        OrderPage {
+            shell,
+            number: d.order.number.clone(),
+            href: format!("/orders/{}", segment(&d.order.number)),
+            bar: Bar::new(d.tally),
+            items: d
+                .items
+                .iter()
+                .take(MAX_ROWS)
+                .enumerate()
+                .map(|(i, item)| ItemRow {
+                    item: item.item.clone(),
+                    description: d
+                        .order
+                        .items
+                        .get(i)
+                        .and_then(|o| o.description.clone())
+                        .unwrap_or_default(),
+                    profile_href: format!("/hardware-profiles/{}", segment(&item.profile)),
+                    profile: item.profile.clone(),
+                    known: item.profile_known,
+                    bar: Bar::new(item.tally),
+                })
+                .collect(),
+            racks: d.racks.iter().take(MAX_ROWS).map(RackRow::new).collect(),
+            more: machines.len().saturating_sub(MAX_ROWS),
+            machines: machines.into_iter().take(MAX_ROWS).map(MachineRow::new).collect(),
+        }
+    }
+}
+
+/// The racks.
+#[derive(Template)]
+#[template(path = "racks.html")]
+pub struct RacksPage {
+    /// Around it.
+    pub shell: Shell,
+    /// The racks.
+    pub racks: Vec<RackRow>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl RacksPage {
+    /// The page.
+    pub fn new(shell: Shell, racks: &[RackDelivery]) -> RacksPage {
+        RacksPage {
+            shell,
+            racks: racks.iter().take(MAX_ROWS).map(RackRow::new).collect(),
+            more: racks.len().saturating_sub(MAX_ROWS),
+        }
+    }
+}
+
+/// One rack, unit by unit.
+#[derive(Template)]
+#[template(path = "rack.html")]
+pub struct RackPage {
+    /// Around it.
+    pub shell: Shell,
+    /// Room.
+    pub room: String,
+    /// Rack.
+    pub rack: String,
+    /// How far.
+    pub bar: Bar,
+    /// The highest first, gaps too.
+    pub units: Vec<UnitRow>,
+}
+
+/// A unit without anything, or a machine with its units.
+pub enum UnitRow {
+    /// Nothing is planned here.
+    Free(u32),
+    /// A machine.
+    Taken(MachineRow),
+}
+
+impl RackPage {
+    /// The page.
+    pub fn new(shell: Shell, view: &RackView) -> RackPage {
+        let mut units = Vec::new();
+        let mut next = None;
+        // Highest first; what lies between two machines is free.
+        for place in view.places.iter().take(MAX_ROWS) {
+            let row = MachineRow::new(place);
+            let top = row.unit + row.height - 1;
+            if let Some(next) = next {
+                units.extend((top + 1..=next).rev().map(UnitRow::Free));
+            }
+            next = row.unit.checked_sub(1);
+            units.push(UnitRow::Taken(row));
+        }
+        if let Some(next) = next {
+            units.extend((1..=next).rev().map(UnitRow::Free));
+        }
+        RackPage {
+            shell,
+            room: view.room.clone(),
+            rack: view.rack.clone(),
+            bar: Bar::new(view.tally),
+            units,
+        }
+    }
+}
+
+/// The hardware profiles.
+#[derive(Template)]
+#[template(path = "hardware_profiles.html")]
+pub struct HardwareProfilesPage {
+    /// Around it.
+    pub shell: Shell,
+    /// Name, address, machines, when it changed.
+    pub profiles: Vec<(String, String, u32, String)>,
+}
+
+impl HardwareProfilesPage {
+    /// The page.
+    pub fn new(shell: Shell, profiles: &[ProfileSummary]) -> HardwareProfilesPage {
+        let row = |p: &ProfileSummary| {
+            let href = format!("/hardware-profiles/{}", segment(&p.name));
+            (p.name.clone(), href, p.machines, timestamp(p.changed_at))
+        };
+        HardwareProfilesPage {
+            shell,
+            profiles: profiles.iter().take(MAX_ROWS).map(row).collect(),
+        }
+    }
+}
+
+/// One hardware profile.
+#[derive(Template)]
+#[template(path = "hardware_profile.html")]
+pub struct HardwareProfilePage {
+    /// Around it.
+    pub shell: Shell,
+    /// Name.
+    pub name: String,
+    /// Field and value, as in a CSV file.
+    pub fields: Vec<(String, String)>,
+    /// Machines: id, colour, word.
+    pub machines: Vec<(String, &'static str, &'static str)>,
+    /// One machine differs: its id, what, where, what it has, what the others have.
+    pub odd: Vec<[String; 5]>,
+    /// The machines fall into groups: what, where, each value with the number of machines.
+    pub groups: Vec<(String, String, Vec<String>)>,
+}
+
+impl HardwareProfilePage {
+    /// The page.
+    pub fn new(shell: Shell, profile: &HardwareProfile, of: &ProfileMachines) -> HardwareProfilePage {
+        let mut fields = Vec::new();
+        if let Ok(value) = serde_json::to_value(profile) {
+            flatten(&value, &mut String::new(), &mut fields);
+        }
+        fields.retain(|(field, _)| field != "name");
+        let mut odd = Vec::new();
+        let mut groups = Vec::new();
+        for outlier in of.outliers.iter().take(MAX_ROWS) {
+            match outlier {
+                Outlier::Odd {
+                    machine,
+                    fact,
+                    place,
+                    found,
+                    usual,
+                    others,
+                } => odd.push([
+                    machine.clone(),
+                    fact.clone(),
+                    place.clone(),
+                    found.clone(),
+                    format!("{usual} ({others} others)"),
+                ]),
+                Outlier::Groups {
+                    fact,
+                    place,
+                    groups: all,
+                } => {
+                    let words = all
+                        .iter()
+                        .map(|(value, ids)| format!("{value} ({})", ids.len()))
+                        .collect();
+                    groups.push((fact.clone(), place.clone(), words));
+                }
+            }
+        }
+        HardwareProfilePage {
+            shell,
+            name: profile.name.clone(),
+            fields,
+            machines: of
+                .machines
+                .iter()
+                .take(MAX_ROWS)
+                .map(|m| {
+                    let (color, word) = receipt(lifecycle::delivery::receipt_of(m.verdict));
+                    (m.machine.to_string(), color, word)
+                })
+                .collect(),
+            odd,
+            groups,
+        }
+    }
+}
+
+/// A profile as lines: "memory.dimms[0].slot", "A1".
+fn flatten(value: &serde_json::Value, path: &mut String, out: &mut Vec<(String, String)>) {
+    use serde_json::Value;
+    if out.len() >= MAX_ROWS {
+        return;
+    }
+    let length = path.len();
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                if length > 0 {
+                    path.push('.');
+                }
+                path.push_str(key);
+                flatten(value, path, out);
+                path.truncate(length);
+            }
+        }
+        Value::Array(list) => {
+            for (i, value) in list.iter().enumerate() {
+                path.push_str(&format!("[{i}]"));
+                flatten(value, path, out);
+                path.truncate(length);
+            }
+        }
+        Value::Null => {}
+        Value::String(text) => out.push((path.clone(), text.clone())),
+        Value::Bool(_) | Value::Number(_) => out.push((path.clone(), value.to_string())),
+    }
+}

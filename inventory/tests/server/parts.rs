@@ -1,0 +1,356 @@
+//! The lives of parts, tasks for agents, and reports that mean harm.
+
+use inventory_api::agent::{Assignment, Permission, ReportResponse, RunsOn};
+use inventory_api::check::Verdict;
+use inventory_api::parts::{PartEventKind, PartLife};
+use inventory_api::report::{AssetReport, DiskFacts, NicFacts};
+use inventory_api::task::{Task, TaskOutcome, TaskReport};
+use inventory_api::{Mac, Problem};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::delivery::{detail, send, with_dimms};
+use crate::harness::{Agent, NIC, Site};
+
+const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+async fn life(site: &Site, serial: &str) -> PartLife {
+    let mut lives: Vec<PartLife> = site
+        .user(Method::GET, &format!("/v1/parts/{serial}"), None)
+        .await
+        .unwrap();
+    assert_eq!(lives.len(), 1);
+    lives.remove(0)
+}
+
+fn whats(part: &PartLife) -> Vec<PartEventKind> {
+    part.events.iter().rev().map(|e| e.what).collect()
+}
+
+/// A report of a machine whose boot NIC is the one it booted with.
+fn machine(serial: &str, nic: Mac, dimms: &[(&str, Option<&str>)]) -> AssetReport {
+    let mut r = with_dimms(serial, dimms);
+    r.disks.clear();
+    r.nics = vec![NicFacts {
+        name: "eth0".into(),
+        mac: Some(nic),
+        ..NicFacts::default()
+    }];
+    r.boot.boot_mac = Some(nic);
+    r
+}
+
+#[tokio::test]
+async fn a_part_is_installed_moved_removed_and_returned() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    let steps: [&[(&str, Option<&str>)]; 4] = [
+        &[("A1", Some("AA01X7")), ("A2", None)],
+        &[("A1", None), ("A2", Some("AA01X7"))],
+        &[("A1", None), ("A2", None)],
+        &[("A1", Some("AA01X7")), ("A2", None)],
+    ];
+    for dimms in steps {
+        site.pass(60);
+        send(&site, &agent, &machine("SRV-0001", NIC, dimms), RunsOn::MiniOs).await;
+        // The same again is no event.
+        send(&site, &agent, &machine("SRV-0001", NIC, dimms), RunsOn::MiniOs).await;
+    }
+    let part = life(&site, "aa01x7").await;
+    use PartEventKind::{Installed, Moved, Removed, Returned};
+    assert_eq!(whats(&part), [Installed, Moved, Removed, Returned]);
+    assert_eq!(part.events[2].from_place.as_deref(), Some("A1"));
+    assert_eq!((part.seen_in.len(), part.seen_in[0].place.as_str()), (1, "A1"));
+    assert!(!part.duplicate && part.events.iter().all(|e| e.report.len() == 32));
+    let unknown: Result<Vec<PartLife>, _> = site.user(Method::GET, "/v1/parts/NOBODY1", None).await;
+    assert_eq!(unknown.unwrap_err().status, 404);
+}
+
+#[tokio::test]
+async fn a_part_that_moves_to_another_machine_is_no_duplicate() {
+    let site = Site::new().await;
+    let one = site.boot(NIC).await;
+    send(
+        &site,
+        &one,
+        &machine("SRV-0001", NIC, &[("A1", Some("AA01X7"))]),
+        RunsOn::MiniOs,
+    )
+    .await;
+    // Off: nothing is heard of it while the module is in the other one.
+    site.pass(3600);
+    let two = site.boot(OTHER).await;
+    send(
+        &site,
+        &two,
+        &machine("SRV-0002", OTHER, &[("B1", Some("AA01X7"))]),
+        RunsOn::MiniOs,
+    )
+    .await;
+    let part = life(&site, "AA01X7").await;
+    assert!(!part.duplicate, "{part:?}");
+    assert_eq!(part.events[0].from_machine.as_ref(), Some(&one.id));
+    assert!(detail(&site, &two.id).await.duplicates.is_empty());
+}
+
+#[tokio::test]
+async fn a_part_in_two_running_machines_is_an_alarm_on_both() {
+    let site = Site::new().await;
+    let one = site.boot(NIC).await;
+    send(
+        &site,
+        &one,
+        &machine("SRV-0001", NIC, &[("A1", Some("AA01X7"))]),
+        RunsOn::MiniOs,
+    )
+    .await;
+    site.pass(20);
+    one.assignment(&site, "").await.unwrap();
+    let two = site.boot(OTHER).await;
+    send(
+        &site,
+        &two,
+        &machine("SRV-0002", OTHER, &[("B1", Some("AA01X7"))]),
+        RunsOn::MiniOs,
+    )
+    .await;
+    let part = life(&site, "AA01X7").await;
+    assert!(part.duplicate, "{part:?}");
+    assert_eq!(part.events[0].what, PartEventKind::Duplicate);
+    for (here, there, place) in [(&one, &two, "B1"), (&two, &one, "A1")] {
+        let seen = detail(&site, &here.id).await;
+        assert_eq!(
+            (&seen.duplicates[0].other, seen.duplicates[0].other_place.as_str()),
+            (&there.id, place)
+        );
+        let check = seen.check.unwrap();
+        assert_eq!(check.verdict, Verdict::Warn);
+        assert!(
+            check.findings.iter().any(|f| f.code == "part-duplicate"),
+            "{check:?}"
+        );
+    }
+    // Found and put right: the next report ends the alarm.
+    send(
+        &site,
+        &two,
+        &machine("SRV-0002", OTHER, &[("B1", None)]),
+        RunsOn::MiniOs,
+    )
+    .await;
+    assert!(detail(&site, &one.id).await.duplicates.is_empty());
+}
+
+async fn tell(site: &Site, agent: &Agent, id: u64, outcome: TaskOutcome) -> Permission {
+    agent
+        .post(site, "task", &TaskReport { id, outcome })
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    let path = |verb: &str| format!("/v1/machines/{}/{verb}", agent.id);
+    // Commissioning: it has something else to do.
+    let early: Result<serde_json::Value, Problem> = site
+        .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
+        .await;
+    assert_eq!(early.unwrap_err().code, "task-not-now");
+    send(&site, &agent, &machine("SRV-0001", NIC, &[]), RunsOn::MiniOs).await;
+    let before = agent.assignment(&site, "").await.unwrap();
+    let asked: serde_json::Value = site
+        .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
+        .await
+        .unwrap();
+    let now = agent
+        .assignment(&site, &format!("?wait=20&seen={}", before.seq))
+        .await
+        .unwrap();
+    let Assignment::Task { id, task } = now.assignment else {
+        panic!("no task: {now:?}")
+    };
+    assert_eq!(
+        (id, task),
+        (asked["id"].as_u64().unwrap(), Task::Identify { seconds: 60 })
+    );
+    let failed = TaskOutcome::Failed {
+        code: "no-bmc".into(),
+        detail: "no \u{1b}[2J/dev/ipmi0".into(),
+        burn_in: None,
+    };
+    assert_eq!(tell(&site, &agent, id, failed).await, Permission::Continue {});
+    assert_eq!(agent.assignment(&site, "").await.unwrap(), before, "done once");
+    let seen = detail(&site, &agent.id).await;
+    let Some(TaskOutcome::Failed { detail: said, .. }) = &seen.tasks[0].outcome else {
+        panic!("{:?}", seen.tasks)
+    };
+    assert!(!said.contains('\u{1b}') && seen.machine.status.state == "ready");
+    // A word on a task that is over, or on another machine's, changes nothing.
+    assert!(matches!(
+        tell(
+            &site,
+            &agent,
+            id,
+            TaskOutcome::Running {
+                percent: 1,
+                doing: "x".into()
+            }
+        )
+        .await,
+        Permission::Stop { .. }
+    ));
+    assert!(matches!(
+        tell(
+            &site,
+            &agent,
+            999,
+            TaskOutcome::Running {
+                percent: 1,
+                doing: "x".into()
+            }
+        )
+        .await,
+        Permission::Stop { .. }
+    ));
+
+    // A burn-in goes on until something else is to be done.
+    let _: serde_json::Value = site
+        .user(Method::POST, &path("burn-in"), Some(json!({})))
+        .await
+        .unwrap();
+    let Assignment::Task { id, .. } = agent.assignment(&site, "").await.unwrap().assignment else {
+        panic!("no burn-in")
+    };
+    let running = |percent| TaskOutcome::Running {
+        percent,
+        doing: "cpu".into(),
+    };
+    assert_eq!(
+        tell(&site, &agent, id, running(10)).await,
+        Permission::Continue {}
+    );
+    site.deploy(&agent.id).await;
+    assert!(matches!(
+        tell(&site, &agent, id, running(20)).await,
+        Permission::Stop { .. }
+    ));
+
+    // An agent that is not heard any more takes nothing.
+    site.pass(3600);
+    let silent: Result<serde_json::Value, Problem> = site
+        .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
+        .await;
+    assert!(matches!(
+        silent.unwrap_err().code.as_str(),
+        "agent-silent" | "task-not-now"
+    ));
+}
+
+/// Everything that shows a machine, as a browser asks for it.
+async fn pages(site: &Site, id: &inventory_api::MachineId) -> Vec<(String, String)> {
+    let client = site.client(None, None);
+    let cookie = sign_in(site).await;
+    let mut all = Vec::new();
+    for path in [
+        "/machines".to_owned(),
+        format!("/machines/{id}"),
+        format!("/machines/{id}/hardware"),
+        format!("/machines/{id}/history"),
+        format!("/p/{id}"),
+        "/orders".to_owned(),
+        "/racks".to_owned(),
+        "/parts/EVIL%3Cb%3E77".to_owned(),
+    ] {
+        let response = client
+            .get(site.url(&path))
+            .header("cookie", &cookie)
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            response.status().is_success() || path.starts_with("/parts"),
+            "{path}: {}",
+            response.status()
+        );
+        all.push((path, response.text().await.unwrap()));
+    }
+    all
+}
+
+async fn sign_in(site: &Site) -> String {
+    let ca = reqwest::Certificate::from_pem(site.running().bound().ca_pem.as_bytes()).unwrap();
+    let client = reqwest::Client::builder()
+        .tls_certs_only([ca])
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let response = client
+        .post(site.url("/sign-in"))
+        .header("origin", site.url(""))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("token={}&next=/machines", site.token))
+        .send()
+        .await
+        .unwrap();
+    let cookie = response
+        .headers()
+        .get("set-cookie")
+        .expect("a session")
+        .to_str()
+        .unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_hostile_report_does_no_harm_anywhere() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u{1b}]0;owned\u{7}\u{202e}=cmd|' /C calc'!A0";
+    let mut r = machine("SRV-0001", NIC, &[("<b>A1</b>", Some("EVIL<b>77"))]);
+    let system = r.system.get_or_insert_default();
+    system.serial = Some(format!("{evil}9"));
+    system.product = Some(evil.into());
+    r.chassis.get_or_insert_default().asset_tag = Some(evil.into());
+    r.disks = (0..100_000)
+        .map(|n| DiskFacts {
+            name: format!("d{n}"),
+            serial: Some(format!("{n:x}<i>Z")),
+            ..DiskFacts::default()
+        })
+        .collect();
+    r.problems = vec![inventory_api::report::CollectorProblem {
+        collector: evil.into(),
+        detail: evil.repeat(100),
+    }];
+    let begin = std::time::Instant::now();
+    send(&site, &agent, &r, RunsOn::MiniOs).await;
+    let seen = detail(&site, &agent.id).await;
+    assert_eq!(
+        seen.report.as_ref().unwrap().disks.len(),
+        lifecycle::bounds::MAX_ENTRIES
+    );
+    for (path, page) in pages(&site, &agent.id).await {
+        assert!(page.len() < 1 << 20, "{path} has {} bytes", page.len());
+        for bad in [
+            "<script>alert",
+            "<img src=x",
+            "<i>Z",
+            "<b>77",
+            "\u{1b}",
+            "\u{202e}",
+        ] {
+            assert!(!page.contains(bad), "{path} shows {bad:?}");
+        }
+    }
+    // The API's JSON and a CSV file carry text, not commands.
+    assert!(!serde_json::to_string(&seen).unwrap().contains("\\u001b"));
+    // 10 MB are not even read to their end.
+    r.problems[0].detail = "x".repeat(10 << 20);
+    let mut body = crate::harness::report(&"ab".repeat(16), RunsOn::MiniOs);
+    body.report = Box::new(r);
+    let refused: Result<ReportResponse, Problem> = agent.post(&site, "report", &body).await;
+    assert_eq!(refused.unwrap_err().status, 413);
+    assert!(begin.elapsed().as_secs() < 60, "it took {:?}", begin.elapsed());
+}
