@@ -74,7 +74,8 @@ impl Table<'_> {
             return table;
         }
         let columns = std::rc::Rc::new(columns);
-        let mut last = 1;
+        // Counted here: the reader's own count is off where lines end in CR LF.
+        let (mut counted, mut last) = (0, 1);
         for record in reader.records() {
             let record = match record {
                 Ok(record) => record,
@@ -83,8 +84,17 @@ impl Table<'_> {
                     return table;
                 }
             };
-            let line = record.position().map_or(last + 1, csv::Position::line);
-            last = line;
+            let begin = record.position().map_or(counted as u64, csv::Position::byte) as usize;
+            let begin = begin
+                + bytes
+                    .iter()
+                    .skip(begin)
+                    .take_while(|b| matches!(b, b'\r' | b'\n'))
+                    .count();
+            let passed = bytes.get(counted..begin).unwrap_or_default();
+            last += passed.iter().filter(|b| **b == b'\n').count() as u64;
+            counted = counted.max(begin);
+            let line = last;
             if record.iter().all(str::is_empty) {
                 continue;
             }

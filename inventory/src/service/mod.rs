@@ -1,8 +1,8 @@
 //! What API, page and boot service ask for. Every method answers with a wire type or a [`Problem`].
 
 mod agent;
-mod delivery;
 mod conflict;
+mod delivery;
 mod diagnosis;
 mod orders;
 mod parts;

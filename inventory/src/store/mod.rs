@@ -2,8 +2,8 @@
 //! [`Change`] never fails half-way for another writer.
 
 mod change;
-mod delivery;
 mod conflicts;
+mod delivery;
 mod documents;
 mod identity;
 mod machines;
@@ -18,8 +18,8 @@ use sqlx::sqlite::{
 };
 
 pub use change::Change;
-pub use delivery::{CheckRow, NameRow, Written};
 pub use conflicts::{ConflictRow, SharedValues};
+pub use delivery::{CheckRow, NameRow, Written};
 pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
 pub use machines::{HistoryRow, Identity, MachineRow};

@@ -3,7 +3,7 @@
 use inventory_api::agent::{Assignment, Permission, ReportResponse, RunsOn};
 use inventory_api::check::Verdict;
 use inventory_api::parts::{PartEventKind, PartLife};
-use inventory_api::report::{AssetReport, DiskFacts, NicFacts};
+use inventory_api::report::{AssetReport, NicFacts};
 use inventory_api::task::{Task, TaskOutcome, TaskReport};
 use inventory_api::{Mac, Problem};
 use reqwest::Method;
@@ -158,7 +158,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
         .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
         .await;
     assert_eq!(early.unwrap_err().code, "task-not-now");
-    send(&site, &agent, &machine("SRV-0001", NIC, &[]), RunsOn::MiniOs).await;
+    send(&site, &agent, &with_dimms("SRV-0001", &[]), RunsOn::MiniOs).await;
     let before = agent.assignment(&site, "").await.unwrap();
     let asked: serde_json::Value = site
         .user(Method::POST, &path("identify"), Some(json!({ "seconds": 60 })))
@@ -313,19 +313,17 @@ async fn a_hostile_report_does_no_harm_anywhere() {
     system.serial = Some(format!("{evil}9"));
     system.product = Some(evil.into());
     r.chassis.get_or_insert_default().asset_tag = Some(evil.into());
-    r.disks = (0..100_000)
-        .map(|n| DiskFacts {
-            name: format!("d{n}"),
-            serial: Some(format!("{n:x}<i>Z")),
-            ..DiskFacts::default()
-        })
-        .collect();
     r.problems = vec![inventory_api::report::CollectorProblem {
         collector: evil.into(),
         detail: evil.repeat(100),
     }];
     let begin = std::time::Instant::now();
-    send(&site, &agent, &r, RunsOn::MiniOs).await;
+    let mut body = crate::harness::report(&"cd".repeat(16), RunsOn::MiniOs);
+    body.report = Box::new(r.clone());
+    let mut sent = serde_json::to_value(&body).unwrap();
+    let disk = |n: u32| json!({ "name": format!("d{n}"), "serial": format!("{n:x}<i>Z") });
+    sent["report"]["disks"] = (0..100_000).map(disk).collect();
+    let _: ReportResponse = agent.post(&site, "report", &sent).await.unwrap();
     let seen = detail(&site, &agent.id).await;
     assert_eq!(
         seen.report.as_ref().unwrap().disks.len(),

@@ -176,7 +176,7 @@ async fn a_machine_that_is_not_as_expected_is_not_deployed() {
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     let mut order = order();
-    order["expected"] = json!({ "serial": "SN2" });
+    order["expected"] = json!({ "system": { "model": "R2" } });
     let refused = site
         .user::<serde_json::Value>(
             Method::POST,
@@ -186,7 +186,7 @@ async fn a_machine_that_is_not_as_expected_is_not_deployed() {
         .await
         .unwrap_err();
     assert_eq!(refused.code, "check-failed");
-    assert!(refused.detail.contains("SN1"), "{}", refused.detail);
+    assert!(refused.detail.contains("R1"), "{}", refused.detail);
     assert_eq!(site.phase(&agent.id).await, "ready");
 }
 
