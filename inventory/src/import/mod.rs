@@ -222,7 +222,7 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
         for entry in &entries {
             values::placement(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "unit", |p| place_name(p));
+        unique(&entries, &mut faults, "unit", place_name);
         let named: Vec<_> = entries
             .iter()
             .filter(|e| e.value.serial.is_some())

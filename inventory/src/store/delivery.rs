@@ -131,18 +131,22 @@ impl Store {
         placements_named(&mut *self.read.acquire().await?, names).await
     }
 
-    /// All names of all machines.
+    /// All names of all machines that are not retired: a name goes on to the machine that has it now.
     pub async fn machine_names(&self) -> Result<Vec<NameRow>, StoreError> {
-        let rows = sqlx::query("SELECT machine, kind, value FROM machine_names ORDER BY machine")
-            .fetch_all(&self.read)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT machine, kind, value FROM machine_names JOIN machines ON id = machine
+             WHERE json_extract(state, '$.state') <> 'retired' ORDER BY machine",
+        )
+        .fetch_all(&self.read)
+        .await?;
         rows.iter().map(name_row).collect()
     }
 
     /// The machines that have a serial number or asset tag, at most 2.
     pub async fn machines_named(&self, name: &str) -> Result<Vec<MachineId>, StoreError> {
         let rows: Vec<String> = sqlx::query_scalar(
-            "SELECT DISTINCT machine FROM machine_names WHERE value = $1 ORDER BY machine LIMIT 2",
+            "SELECT DISTINCT machine FROM machine_names JOIN machines ON id = machine
+             WHERE value = $1 AND json_extract(state, '$.state') <> 'retired' ORDER BY machine LIMIT 2",
         )
         .bind(name_key(name))
         .fetch_all(&self.read)
