@@ -54,7 +54,7 @@ pub fn with_dimms(serial: &str, dimms: &[(&str, Option<&str>)]) -> AssetReport {
 
 pub async fn send(site: &Site, agent: &Agent, report: &AssetReport, on: RunsOn) -> ReportResponse {
     let mut body = crate::harness::report(&hex::encode(rand::random::<[u8; 16]>()), on);
-    body.report = Box::new(report.clone());
+    *body.report = report.clone();
     agent.post(site, "report", &body).await.unwrap()
 }
 
