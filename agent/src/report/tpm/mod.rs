@@ -98,7 +98,18 @@ trait Commands {
 struct Device(File);
 
 impl Commands for Device {
+    /// Asks once more when the kernel's own limit for the command was over: the limits are for hardware, and a first
+    /// command may find the TPM busy with its self-test. Nothing that is asked changes the TPM.
     fn run(&mut self, command: &[u8]) -> io::Result<Vec<u8>> {
+        match self.once(command) {
+            Err(e) if e.raw_os_error() == Some(nix::libc::ETIME) => self.once(command),
+            answer => answer,
+        }
+    }
+}
+
+impl Device {
+    fn once(&mut self, command: &[u8]) -> io::Result<Vec<u8>> {
         self.0.write_all(command)?;
         let timeout = PollTimeout::try_from(ANSWER_TIME).unwrap_or(PollTimeout::ZERO);
         if poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout)? == 0 {
