@@ -137,7 +137,7 @@ async fn a_cloned_pair_is_kept_apart_and_stopped() {
     for (this, other) in [(&one, &two), (&two, &one)] {
         assert_eq!(this.status.state, "quarantined", "{this:#?}");
         assert_eq!(this.status.reason.as_deref(), Some("identity-conflict"));
-        assert_eq!(this.conflicts_with, [other.id.clone()]);
+        assert_eq!(this.conflicts_with, std::slice::from_ref(&other.id));
         let shown: serde_json::Value = api
             .get(&format!("/v1/machines/{}/conflict", this.id))
             .await
@@ -221,7 +221,7 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
     let after = of_mac(&rig, victim.mac).await;
     assert_eq!((&after.id, after.status.state.as_str()), (&before.id, "deployed"));
     assert_eq!((&after.macs, &after.serial), (&before.macs, &before.serial));
-    assert_eq!(after.conflicts_with, [newcomer.id.clone()]);
+    assert_eq!(after.conflicts_with, std::slice::from_ref(&newcomer.id));
     assert!(api.story(before.id.as_str()).await.contains("identity-conflict"));
     assert!(matches!(
         victim.netboot(rig.service()).await.unwrap(),
