@@ -111,23 +111,38 @@ impl Graph {
 
 /// The sources of a folder of the workspace, without what its sub-crates hold, as (path, text without tests).
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
+    let (mut found, mut tests) = (Vec::new(), Vec::new());
     let mut todo = vec![workspace().join(folder).join("src")];
     while let Some(dir) = todo.pop() {
         for entry in std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 todo.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs")
-                && path.file_stem() != Some("tests".as_ref())
-            {
+            } else if path.extension().is_some_and(|e| e == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
+                tests.extend(test_modules(&path, &text));
                 found.push((path, code(&text)));
             }
         }
     }
+    found.retain(|(path, _)| !tests.iter().any(|t| path.with_extension("").starts_with(t)));
     assert!(!found.is_empty(), "{folder} has no sources");
     found
+}
+
+/// What a file declares as a module of tests, `#[cfg(test)] mod name;`: its path without the extension.
+fn test_modules(path: &Path, text: &str) -> Vec<PathBuf> {
+    let dir = match path.file_stem().and_then(|s| s.to_str()) {
+        Some("mod" | "lib" | "main") => path.parent().unwrap().to_owned(),
+        _ => path.with_extension(""),
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines
+        .windows(2)
+        .filter(|pair| pair[0] == "#[cfg(test)]")
+        .filter_map(|pair| pair[1].split_once("mod ")?.1.strip_suffix(';'))
+        .map(|name| dir.join(name))
+        .collect()
 }
 
 /// The text without comments and without its test module.
