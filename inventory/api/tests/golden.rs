@@ -5,10 +5,12 @@
 use std::path::Path;
 
 use inventory_api::agent::*;
+use inventory_api::burn_in::{BurnInPart, BurnInRequest, BurnInResult};
 use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use inventory_api::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
 use inventory_api::plan::*;
 use inventory_api::report::*;
+use inventory_api::task::{Task, TaskOutcome, TaskReport};
 use inventory_api::{Mac, Problem, Sha256Digest, UnixMs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -245,6 +247,56 @@ fn report() {
     );
 }
 
+fn task(task: Task) -> Assignment {
+    Assignment::Task { id: 7, task }
+}
+
+#[test]
+fn tasks() {
+    let result = BurnInResult {
+        started_at: UnixMs(1_795_000_000_000),
+        elapsed_ms: 60_000,
+        passed: true,
+        parts: vec![BurnInPart {
+            name: "cpu".into(),
+            passed: true,
+            elapsed_ms: 60_000,
+            score: Some(512.5),
+            unit: "rounds/s".into(),
+            max_temperature_c: Some(71.0),
+            detail: "d".into(),
+            ..BurnInPart::default()
+        }],
+    };
+    let outcomes = [
+        (
+            "running",
+            TaskOutcome::Running {
+                percent: 40,
+                doing: "d".into(),
+            },
+        ),
+        (
+            "done",
+            TaskOutcome::Done {
+                detail: "d".into(),
+                burn_in: Some(Box::new(result)),
+            },
+        ),
+        (
+            "failed",
+            TaskOutcome::Failed {
+                code: "no-locate-led".into(),
+                detail: "d".into(),
+                burn_in: None,
+            },
+        ),
+    ];
+    for (name, outcome) in outcomes {
+        golden(&format!("task-{name}"), &TaskReport { id: 7, outcome });
+    }
+}
+
 #[test]
 fn assignments() {
     let expect = VerifyRequest {
@@ -278,6 +330,17 @@ fn assignments() {
             },
         ),
         ("stop", Assignment::Stop { message: "m".into() }),
+        ("task-recheck", task(Task::Recheck {})),
+        ("task-identify", task(Task::Identify { seconds: 60 })),
+        (
+            "task-burn-in",
+            task(Task::BurnIn {
+                request: BurnInRequest {
+                    max_temperature_c: Some(85.0),
+                    ..BurnInRequest::default()
+                },
+            }),
+        ),
     ];
     for (name, assignment) in all {
         golden(

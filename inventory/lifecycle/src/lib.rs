@@ -13,6 +13,7 @@
 
 pub mod assignment;
 pub mod bounds;
+pub mod burn_in;
 pub mod check;
 pub mod delivery;
 pub mod event;

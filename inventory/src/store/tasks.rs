@@ -1,5 +1,6 @@
 //! One-shot tasks of agents, and notes.
 
+use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskStatus};
 use inventory_api::{MachineId, UnixMs};
 use sqlx::Row as _;
@@ -33,6 +34,19 @@ impl Store {
             .fetch_all(&self.read)
             .await?;
         rows.iter().map(task).collect()
+    }
+
+    /// The newest result of a burn-in, passed or not.
+    pub async fn newest_burn_in(&self, id: &MachineId) -> Result<Option<BurnInResult>, StoreError> {
+        let row = sqlx::query(
+            "SELECT json_extract(outcome, '$.burn_in') AS burn_in FROM tasks
+             WHERE machine = $1 AND json_extract(outcome, '$.burn_in') IS NOT NULL ORDER BY id DESC LIMIT 1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.read)
+        .await?;
+        row.map(|row| from_json("burn-in result", row.try_get("burn_in")?))
+            .transpose()
     }
 
     /// The newest notes of a machine, newest first.

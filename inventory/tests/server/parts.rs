@@ -1,6 +1,7 @@
 //! The lives of parts, tasks for agents, and reports that mean harm.
 
 use inventory_api::agent::{Assignment, Permission, ReportResponse, RunsOn};
+use inventory_api::burn_in::{BurnInPart, BurnInResult};
 use inventory_api::check::Verdict;
 use inventory_api::parts::{PartEventKind, PartLife};
 use inventory_api::report::{AssetReport, NicFacts};
@@ -9,7 +10,7 @@ use inventory_api::{Mac, Problem};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::delivery::{detail, send, with_dimms};
+use crate::delivery::{csv, detail, import, send, with_dimms};
 use crate::harness::{Agent, NIC, Site};
 
 const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -246,6 +247,65 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
         silent.unwrap_err().code.as_str(),
         "agent-silent" | "task-not-now"
     ));
+}
+
+#[tokio::test]
+async fn the_slow_one_among_siblings_is_named_after_the_burn_in() {
+    let site = Site::new().await;
+    let profile = json!([{ "name": "web-1", "memory": { "modules": 1 } }]).to_string();
+    import(&site, "profiles", "application/json", &profile)
+        .await
+        .unwrap();
+    let mut places = "room,rack,unit,serial,profile\n".to_owned();
+    for n in 1..=4 {
+        places += &format!("R1,A1,{n},SRV-000{n},web-1\n");
+    }
+    csv(&site, "racks", &places).await;
+    let mut slow = None;
+    for n in 1..=4u8 {
+        let nic = Mac([2, 0, 0, 0, 1, n]);
+        let agent = site.boot(nic).await;
+        let module = format!("AA0{n}X7");
+        let report = machine(&format!("SRV-000{n}"), nic, &[("A1", Some(&module))]);
+        send(&site, &agent, &report, RunsOn::MiniOs).await;
+        let path = format!("/v1/machines/{}/burn-in", agent.id);
+        let asked: serde_json::Value = site.user(Method::POST, &path, Some(json!({}))).await.unwrap();
+        let part = BurnInPart {
+            name: "cpu".into(),
+            passed: true,
+            score: Some(if n == 3 { 510.0 } else { 1000.0 + f64::from(n) }),
+            unit: "rounds/s".into(),
+            ..BurnInPart::default()
+        };
+        let result = BurnInResult {
+            passed: true,
+            parts: vec![part],
+            ..BurnInResult::default()
+        };
+        let done = TaskOutcome::Done {
+            detail: "passed".into(),
+            burn_in: Some(Box::new(result)),
+        };
+        tell(&site, &agent, asked["id"].as_u64().unwrap(), done).await;
+        if n == 3 {
+            slow = Some(agent.id);
+        }
+    }
+    let seen: serde_json::Value = site
+        .user(Method::GET, "/v1/hardware-profiles/web-1/machines", None)
+        .await
+        .unwrap();
+    let odd: Vec<&serde_json::Value> = seen["outliers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|o| o["fact"] == "burn-in speed")
+        .collect();
+    assert_eq!(odd.len(), 1, "{seen:#}");
+    assert_eq!(
+        (odd[0]["machine"].as_str(), odd[0]["place"].as_str()),
+        (slow.as_ref().map(|s| s.as_str()), Some("CPU"))
+    );
 }
 
 /// Everything that shows a machine, as a browser asks for it.

@@ -41,17 +41,24 @@ impl Service {
             .map_err(of_store)?;
         let mut machines = Vec::with_capacity(ids.len());
         let mut reports = Vec::with_capacity(ids.len());
+        let mut burned = Vec::new();
         for id in ids {
             let verdict = store.check(&id).await.map_err(of_store)?.map(|c| c.verdict);
             if let Some(report) = store.report(&id).await.map_err(of_store)? {
                 reports.push((id.to_string(), report));
+            }
+            if let Some(result) = store.newest_burn_in(&id).await.map_err(of_store)? {
+                burned.push((id.to_string(), result));
             }
             machines.push(ProfileMachine { machine: id, verdict });
         }
         // Some hundred reports take a while to compare: not on a thread that serves others.
         let outliers = tokio::task::spawn_blocking(move || {
             let reports: Vec<_> = reports.iter().map(|(id, report)| (id.clone(), report)).collect();
-            lifecycle::check::outliers(&reports)
+            let burned: Vec<_> = burned.iter().map(|(id, result)| (id.clone(), result)).collect();
+            let mut outliers = lifecycle::check::outliers(&reports);
+            outliers.extend(lifecycle::burn_in::compare(&burned));
+            outliers
         })
         .await
         .map_err(|e| internal(&e))?;
