@@ -7,12 +7,15 @@ pub trait Console: Send + Sync {
     /// Shows one line. It has passed [`plain`], and never holds a secret.
     fn line(&self, text: &str);
 
-    /// Shows the verdict, large where there is a screen.
+    /// Shows the verdict, large where there is a screen; it stays there until [`Console::end_poster`].
     fn poster(&self, poster: &Poster<'_>) {
         for line in poster.lines() {
             self.line(&line);
         }
     }
+
+    /// The verdict has been there long enough: lines scroll again.
+    fn end_poster(&self) {}
 }
 
 /// Longest line that is shown, in characters.

@@ -403,7 +403,8 @@ impl Vm {
             .map(drop)
     }
 
-    /// The characters of a VGA text screen, 80 by 25: what is read at B8000h (code page 437, attributes left out).
+    /// The characters of the VGA text memory, rows of 80 (code page 437, attributes left out). All 32 KiB of it: the kernel
+    /// scrolls by moving the screen's start, so the screen is somewhere in there, with what has scrolled away before it.
     ///
     /// # Errors
     /// It is powered off, or its memory cannot be read.
@@ -411,7 +412,7 @@ impl Vm {
         let file = self.file("screen.bin");
         self.qmp()?.execute(
             "pmemsave",
-            json!({"val": 0xb8000, "size": 80 * 25 * 2, "filename": file}),
+            json!({"val": 0xb8000, "size": 0x8000, "filename": file}),
         )?;
         let cells = std::fs::read(&file)?;
         let character = |code: u8| match code {

@@ -23,6 +23,8 @@ struct One {
     file: File,
     /// A virtual terminal: it has a size and can be cleared.
     screen: bool,
+    /// A verdict is on it: lines go to its last row, one over the other.
+    poster: bool,
 }
 
 // asm-generic/ioctls.h
@@ -49,6 +51,7 @@ impl Consoles {
             Some(One {
                 file: open(name).ok()?,
                 screen: name.strip_prefix("tty").is_some_and(|n| n.parse::<u8>().is_ok()),
+                poster: false,
             })
         };
         let mut files: Vec<One> = names.iter().filter_map(|n| one(n)).collect();
@@ -61,7 +64,7 @@ impl Consoles {
     }
 
     /// A console that gives an error (a port that is not there) is not tried again.
-    fn each(&self, text: impl Fn(&One) -> String) {
+    fn each(&self, text: impl Fn(&mut One) -> String) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain_mut(|one| {
             let text = text(one);
@@ -77,17 +80,32 @@ fn stamped(text: &str) -> String {
 impl Console for Consoles {
     fn line(&self, text: &str) {
         let line = stamped(text);
-        self.each(|_| line.clone());
+        self.each(|one| match one.poster {
+            true => {
+                let (columns, rows) = one.size();
+                let cut: String = line.trim_end().chars().take(columns - 1).collect();
+                format!("\x1b[{rows};1H\x1b[2K{cut}")
+            }
+            false => line.clone(),
+        });
     }
 
     fn poster(&self, poster: &Poster<'_>) {
         let lines: String = poster.lines().iter().map(|l| stamped(l)).collect();
         self.each(|one| match one.screen {
             true => {
+                one.poster = true;
                 let (columns, rows) = one.size();
                 poster.screen(columns, rows)
             }
             false => lines.clone(),
+        });
+    }
+
+    fn end_poster(&self) {
+        self.each(|one| match std::mem::take(&mut one.poster) {
+            true => format!("\x1b[{};1H\n", one.size().1),
+            false => String::new(),
         });
     }
 }

@@ -142,14 +142,17 @@ pub async fn follow(
         (Assignment::Report {}, _) => return Ok(Follow::Report),
         (Assignment::Task { id, task }, _) => super::task::run(machine, channel, *id, task).await?,
         (Assignment::Reboot { message }, _) => {
+            console.end_poster();
             return Ok(Follow::Exit(Exit::Reboot {
                 message: message.clone(),
             }));
         }
         (Assignment::Install { plan }, Duty::MiniOs { site }) => {
+            console.end_poster();
             run_plan(machine, channel, identity, plan, site).await;
         }
         (Assignment::Wipe { disks }, Duty::MiniOs { site }) => {
+            console.end_poster();
             wipe(machine, channel, disks, site).await?;
         }
         (Assignment::Verify { plan, expect }, Duty::Installed { root, first_boot }) => {

@@ -122,7 +122,7 @@ async fn empty_disk_to_deployed(name: &str, firmware: Firmware) {
     bench.vm.reset().unwrap();
     e2e::wait::until(
         "the resident agent after a second boot",
-        Duration::from_secs(240),
+        Duration::from_secs(400),
         async || {
             let Ok(now) = api.machine(&serial).await else {
                 return Ok(None);
