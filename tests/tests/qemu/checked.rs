@@ -190,5 +190,5 @@ async fn on_the_pages(api: &Api, detail: &MachineDetail, serial: &str) {
         assert!(page.contains(plain), "{path} does not say {plain:?}:\n{page}");
     }
     let order: Value = api.get("/v1/orders/PO-1").await.unwrap();
-    assert_eq!(order["items"][0]["failing"], json!(1), "{order:#}");
+    assert_eq!(order["items"][0]["tally"]["failing"], json!(1), "{order:#}");
 }
