@@ -105,7 +105,12 @@ pub fn first_finding(check: &CheckResult) -> Option<String> {
     } else {
         String::new()
     };
-    Some(format!("{}: {}{more}", first.place, first.sentence))
+    // Most sentences name the place themselves.
+    let place = match first.sentence.contains(&first.place) {
+        true => String::new(),
+        false => format!("{}: ", first.place),
+    };
+    Some(format!("{place}{}{more}", first.sentence))
 }
 
 /// Refuses a machine that is not as expected.
