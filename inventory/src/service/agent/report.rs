@@ -131,19 +131,7 @@ impl Service {
                 message: status_sentence(state),
                 page_url: None,
             };
-            change
-                .put_report_answer(id, &sent.nonce, &answer)
-                .await
-                .map_err(of_store)?;
-            change.commit().await.map_err(of_store)?;
-            self.core
-                .memory
-                .update_session(id, |session| session.runs_on = Some(sent.runs_on));
-            // Where the agent runs is part of its assignment.
-            self.core.memory.wake(id);
-            for advanced in &identified {
-                after_commit(&self.core, advanced);
-            }
+            self.taken(change, id, sent, &answer, &identified).await?;
             match &advanced {
                 Some(advanced) => after_commit(&self.core, advanced),
                 None => self.core.memory.changed(id),
@@ -204,19 +192,33 @@ impl Service {
         };
         change.put_last_seen(id, now).await.map_err(of_store)?;
         let answer = only_says(message);
+        self.taken(change, id, sent, &answer, &identified).await?;
+        Ok(answer)
+    }
+
+    /// Ends a report: its answer is kept for when it is sent again, and what it changed is told.
+    async fn taken(
+        &self,
+        mut change: Change,
+        id: &MachineId,
+        sent: &ReportRequest,
+        answer: &ReportResponse,
+        identified: &[Advanced],
+    ) -> Result<(), Problem> {
         change
-            .put_report_answer(id, &sent.nonce, &answer)
+            .put_report_answer(id, &sent.nonce, answer)
             .await
             .map_err(of_store)?;
         change.commit().await.map_err(of_store)?;
         self.core
             .memory
             .update_session(id, |session| session.runs_on = Some(sent.runs_on));
+        // Where the agent runs is part of its assignment.
         self.core.memory.wake(id);
-        for advanced in &identified {
+        for advanced in identified {
             after_commit(&self.core, advanced);
         }
-        Ok(answer)
+        Ok(())
     }
 
     /// What a report means: the check, and for a commissioning what follows it.
