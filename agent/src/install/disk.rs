@@ -368,3 +368,60 @@ fn open_node(path: &Path, sys: &Path, exclusive: bool) -> Result<Area, StepError
         device: true,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A partition as the kernel shows it in sysfs, with its node.
+    fn partition(root: &Path, disk: &str, name: &str, number: u32, start: u64, sectors: u64) {
+        let sys = root.join("sys/block").join(disk).join(name);
+        fs::create_dir_all(&sys).unwrap();
+        // What is a slash in the device's name is an exclamation mark in sysfs.
+        let devname = name.replace('!', "/");
+        for (file, text) in [
+            ("partition", number.to_string()),
+            ("start", start.to_string()),
+            ("size", sectors.to_string()),
+            (
+                "uevent",
+                format!("MAJOR=8\nMINOR=3\nDEVNAME={devname}\nDEVTYPE=partition\n"),
+            ),
+        ] {
+            fs::write(sys.join(file), text + "\n").unwrap();
+        }
+        let node = root.join("dev").join(devname);
+        fs::create_dir_all(node.parent().unwrap()).unwrap();
+        fs::write(node, "").unwrap();
+    }
+
+    /// Field report 25 (dell-recovery#67): `p1` or `1` after the device's name. The kernel says how it calls a partition;
+    /// the name is never built.
+    #[test]
+    fn field_report_25_a_partition_has_the_name_that_the_kernel_gives_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for (disk, name, node) in [
+            ("sda", "sda3", "sda3"),
+            ("nvme0n1", "nvme0n1p3", "nvme0n1p3"),
+            ("mmcblk0", "mmcblk0p3", "mmcblk0p3"),
+            ("cciss!c0d0", "cciss!c0d0p3", "cciss/c0d0p3"),
+            // A multipath NVMe partition lies below the disk under a name that no rule gives.
+            ("nvme1n1", "nvme1c0n1p3", "nvme1c0n1p3"),
+        ] {
+            partition(root, disk, name, 3, 1_050_624, 2048);
+            let (_, found) = wait_for_node(root, disk, 3, 1_050_624 * 512, 2048 * 512).unwrap();
+            assert_eq!(found, root.join("dev").join(node));
+        }
+        // Directories of a disk that are no partitions, and an old table's partition 3 in another place, are not taken.
+        fs::create_dir_all(root.join("sys/block/sdb/queue")).unwrap();
+        partition(root, "sdb", "sdb3", 3, 2048, 4096);
+        let sdb = root.join("sys/block/sdb");
+        assert_eq!(find_partition(&sdb, 3, 1_050_624 * 512, 2048 * 512), None);
+        assert_eq!(find_partition(&sdb, 2, 2048 * 512, 4096 * 512), None);
+        assert_eq!(
+            find_partition(&sdb, 3, 2048 * 512, 4096 * 512),
+            Some(sdb.join("sdb3"))
+        );
+    }
+}

@@ -1,4 +1,4 @@
-//! The plan check as a table, with field reports 24 (the wrong disk wiped).
+//! The plan check as a table, with field report 24 (the wrong disk wiped).
 
 use agent::install::{LiveDisk, verify};
 use inventory_api::id::MachineId;
@@ -35,8 +35,59 @@ fn base() -> InstallPlan {
     plan(b"image", b"content", DISK)
 }
 
+/// Field report 24 (xcat-core#815 and #647, talos#4766, op-build#298, harvester#6909): a disk chosen by /dev/sdX or by the
+/// first WWN, and the wrong one wiped. Stable ids only, and a refusal when two disks match.
 #[test]
-fn the_disk_is_found_by_what_does_not_change() {
+fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
+    let with = |name: &str, serial: Option<&str>, wwn: Option<&str>| DiskFacts {
+        serial: serial.map(str::to_owned),
+        wwn: wwn.map(str::to_owned),
+        ..facts(name, "")
+    };
+    let plan_of = |serial: Option<&str>, wwn: Option<&str>| {
+        let mut plan = base();
+        plan.disk.serial = serial.map(str::to_owned);
+        plan.disk.wwn = wwn.map(str::to_owned);
+        plan
+    };
+    // Both paths of one multipath disk, or two disks of a series that share a WWN: not ours to choose.
+    let twins = live(&[
+        with("sda", None, Some("naa.5000c500a")),
+        with("sdb", None, Some("naa.5000c500a")),
+    ]);
+    assert_eq!(
+        code(&plan_of(None, Some("naa.5000c500a")), &twins),
+        "disk-ambiguous"
+    );
+    // A disk that has the serial but another WWN is another disk, in whatever place of the list.
+    let mixed = [
+        with("sda", Some("S1"), Some("naa.5000c500b")),
+        with("sdb", Some("S1"), Some("naa.5000c500a")),
+        with("sdc", Some("S2"), Some("naa.5000c500a")),
+    ];
+    for turn in 0..3 {
+        let mut disks = mixed.to_vec();
+        disks.rotate_left(turn);
+        // The kernel names them by the order it found them in.
+        for (n, disk) in disks.iter_mut().enumerate() {
+            disk.name = ["sda", "sdb", "sdc"][n].into();
+        }
+        let wanted = disks
+            .iter()
+            .find(|d| d.wwn == mixed[1].wwn && d.serial == mixed[1].serial);
+        let name = wanted.map(|d| d.name.clone());
+        let located = verify(
+            &plan_of(Some("S1"), Some("naa.5000c500a")),
+            &machine(),
+            &live(&disks),
+        );
+        assert_eq!(located.ok().map(|l| l.name), name, "turn {turn}");
+        assert_eq!(code(&plan_of(Some("S1"), None), &live(&disks)), "disk-ambiguous");
+    }
+}
+
+#[test]
+fn field_report_24_the_disk_is_found_by_what_does_not_change() {
     // The names have changed places since the plan was made: the serial counts.
     let disks = live(&[facts("sda", "S2"), facts("sdb", " S1 ")]);
     let located = verify(&base(), &machine(), &disks).expect("found");

@@ -231,22 +231,25 @@ fn kind(packet: &Packet, architectures: &[u16]) -> ClientKind {
         let http = features.is_none_or(|f| f.get(&19).is_some_and(|v| v.iter().any(|&b| b != 0)));
         return ClientKind::Ipxe { http, efi };
     }
+    // The Raspberry Pi leaves option 60 out of its REQUEST (raspberrypi/rpi-eeprom#87): then the architecture tells, which
+    // only firmware sends.
+    let unsaid = vendor.is_empty() && !architectures.is_empty();
     // By prefix only: "PXEClient" without anything behind it exists.
     let (pxe, http) = (
-        vendor.starts_with(b"PXEClient"),
-        vendor.starts_with(b"HTTPClient"),
+        unsaid || vendor.starts_with(b"PXEClient"),
+        unsaid || vendor.starts_with(b"HTTPClient"),
     );
     if !pxe && !http {
         return ClientKind::Other;
     }
     // A list says "any of these": the first that we can serve. No option 93 at all: the oldest ROMs, BIOS.
-    let known = |arch: &u16| match (arch, http) {
-        (0, false) => Some(ClientKind::Bios),
-        (6, false) => Some(ClientKind::UefiIa32),
-        (7 | 9, false) => Some(ClientKind::UefiX64),
-        (11, false) => Some(ClientKind::UefiArm64),
-        (16, true) => Some(ClientKind::UefiX64Http),
-        (19, true) => Some(ClientKind::UefiArm64Http),
+    let known = |arch: &u16| match arch {
+        0 if pxe => Some(ClientKind::Bios),
+        6 if pxe => Some(ClientKind::UefiIa32),
+        7 | 9 if pxe => Some(ClientKind::UefiX64),
+        11 if pxe => Some(ClientKind::UefiArm64),
+        16 if http => Some(ClientKind::UefiX64Http),
+        19 if http => Some(ClientKind::UefiArm64Http),
         _ => None,
     };
     match architectures {
@@ -317,6 +320,9 @@ mod tests {
             (http, &[0, 7], ClientKind::OtherFirmware),
             (b"U-Boot", &[0, 22], ClientKind::Other),
             (b"", &[], ClientKind::Other),
+            (b"", &[0, 0], ClientKind::Bios),
+            (b"", &[0, 16], ClientKind::UefiX64Http),
+            (b"", &[0, 27], ClientKind::OtherFirmware),
         ] {
             assert_eq!(
                 kind_of(&[(60, vendor), (93, arch)]),

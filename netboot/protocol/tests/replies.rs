@@ -296,6 +296,77 @@ fn requests() {
     ));
 }
 
+/// Answers a message and keeps what it changed, as the server does.
+fn serve(leases: &mut Leases, bytes: &[u8]) -> ReplyContent {
+    let (_, decision) = ask(leases, bytes);
+    match decision.change {
+        Some(LeaseChange::Insert(lease)) => leases.insert(lease),
+        Some(LeaseChange::Forget(ip)) => leases.remove(ip),
+        None => {}
+    }
+    decision.answer.expect("an answer")
+}
+
+/// Field report 14 (pfsense#3307, coreos/bugs#1432, TechnitiumSoftware/DnsServer#870): firmware, iPXE and the operating
+/// system each send another client identifier, and the pool ran out. The MAC is the machine.
+#[test]
+fn field_report_14_three_client_identifiers_of_one_machine_get_one_address() {
+    let mut leases = Leases::default();
+    let stages: [(&str, Options, &[u8]); 4] = [
+        (
+            "firmware",
+            UEFI,
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
+        ),
+        ("iPXE", IPXE, &[1, 0x52, 0x54, 0, 0, 0, 1]),
+        (
+            "systemd-networkd (RFC 4361)",
+            &[],
+            &[255, 0xb6, 0x22, 0x0f, 0xeb, 0, 2, 0, 0, 0xab, 0x11, 9, 9],
+        ),
+        ("no identifier", &[], &[]),
+    ];
+    // The pool has four addresses: twelve askers would empty it.
+    for round in 0..3 {
+        for (stage, options, id) in stages {
+            let id: &[(u8, &[u8])] = &[(61, id)];
+            let id = if id[0].1.is_empty() { &[] } else { id };
+            let offer = serve(&mut leases, &message(1, &[options, id]));
+            let address = offer.address;
+            let asked: Options = &[(54, &[10, 0, 0, 1]), (50, &address.octets())];
+            let ack = serve(&mut leases, &message(3, &[options, id, asked]));
+            assert_eq!((ack.kind, ack.address), (ReplyKind::Ack, address));
+            let all = leases.all();
+            assert_eq!(all.len(), 1, "{stage}, round {round}: {all:?}");
+            assert_eq!(leases.of(MAC).map(|l| l.ip), Some(address), "{stage}");
+        }
+    }
+}
+
+/// Field report 16 (raspberrypi/rpi-eeprom#87): says architecture 0, and its REQUEST has no option 60. What a REQUEST
+/// leaves out is not taken for a change of mind: the ACK names the same boot file as the offer.
+#[test]
+fn field_report_16_a_request_without_option_60_is_still_the_firmwares() {
+    let arch: Options = &[(93, &[0, 0]), (94, &[1, 2, 1])];
+    let discover = message(1, &[&[(60, b"PXEClient:Arch:00000:UNDI:002001")], arch]);
+    let (offered, offer) = reply(&discover);
+    let asked: Options = &[(54, &[10, 0, 0, 1]), (50, &offer.yiaddr().octets())];
+    let request = message(3, &[arch, asked]);
+    assert_eq!(classify(&request).unwrap().kind, ClientKind::Bios);
+    let (acked, ack) = reply(&request);
+    assert_eq!(ack.opts().msg_type(), Some(v4::MessageType::Ack));
+    assert_eq!(ack.yiaddr(), offer.yiaddr());
+    let file = |bytes: &[u8]| (bytes[20..24].to_vec(), bytes[108..236].to_vec());
+    assert_eq!(
+        (file(&acked), option(&ack, 67)),
+        (file(&offered), option(&offer, 67))
+    );
+    assert!(acked[108..].starts_with(b"undionly.kpxe\0"));
+    // An operating system names no architecture: it gets an address and nothing to boot.
+    let (bytes, plain) = reply(&message(3, &[asked]));
+    assert_eq!((plain.yiaddr(), bytes[108]), (offer.yiaddr(), 0));
+}
+
 #[test]
 fn release_decline_inform_ignore() {
     let want: Options = &[(50, &[10, 0, 0, 101])];
