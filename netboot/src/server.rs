@@ -166,6 +166,7 @@ impl Netboot {
             tasks.spawn(dhcp.serve(cancel.clone()));
             let tftp = TftpService {
                 socket: door.tftp,
+                networks: door.networks.clone(),
                 files: files.clone(),
                 book: book.clone(),
                 source: source.clone(),

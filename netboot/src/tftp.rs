@@ -1,189 +1,214 @@
 //! TFTP: a read-only table of boot files; no path reaches the file system.
 //!
-//! async-tftp 0.4.2 with guards (netboot-measured.md 1.1): it goes on resending after a client's ERROR (EDK2 aborts
-//! every size probe so), so few and quick retries; no limits of its own, so ours on block, window and transfers; one
-//! server for each address, since it answers from the address it is bound to.
+//! Our own engine: why not async-tftp stands in ARCHITECTURE.md. What to send and when is [`netboot_protocol::tftp`]'s;
+//! here are the sockets. One task hears the requests; each transfer has a task and a connected socket, so that transfers
+//! run on all cores and the kernel sorts their packets.
+
+mod channel;
+mod live;
+mod transfer;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_tftp::packet::Error as TftpError;
-use async_tftp::server::{Handler, TftpServerBuilder};
 use bytes::Bytes;
-use futures::io::{AsyncRead, Sink};
 use inventory_api::boot::{BootEvent, BootEventKind};
+use netboot_protocol::Network;
+use netboot_protocol::tftp::packet::{RefusedRequest, error};
+use netboot_protocol::tftp::{
+    ErrorCode, Outcome, Packet, Request, TransferMode, netascii, parse, table_name,
+};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::leases::LeaseBook;
 use crate::now;
+use crate::places::Places;
 use crate::server::NetbootError;
 use crate::source::BootSource;
+use live::{Admission, Admitted, Live};
 
-/// Largest block: fits an Ethernet frame unfragmented.
-const BLOCK: u16 = 1468;
-/// Largest window (RFC 7440), in blocks.
-const WINDOW: u16 = 16;
-/// Resend after this time; a client's own wish is not heard, it may be 255 s.
-const TIMEOUT: Duration = Duration::from_secs(1);
-/// Then give up.
-const RETRIES: u32 = 5;
-/// Transfers at once; each has a socket.
+/// Transfers at once; each has a socket. What is asked beyond is not answered, and asked again by the client.
 const TRANSFERS: usize = 512;
+/// Transfers at once of one address; loopback is not counted. A machine has one or two; behind address translation more.
+const PER_ADDRESS: usize = 32;
+/// Largest file whose line ends are changed, in bytes: it is held a second time. Boot files are fetched as octets.
+const NETASCII: usize = 16 << 20;
+/// RFC 2347 has a request end within 512 bytes; what is longer is cut off.
+const REQUEST: usize = 2048;
 
+/// TFTP on one of our addresses.
 pub(crate) struct TftpService<S> {
     pub(crate) socket: UdpSocket,
+    /// Only clients with an address in one of these are answered.
+    pub(crate) networks: Vec<Network>,
     pub(crate) files: Arc<BTreeMap<String, Bytes>>,
     pub(crate) book: LeaseBook,
     pub(crate) source: Arc<S>,
 }
 
+/// What the transfers of a service share.
+struct Desk<S> {
+    door: tokio::net::UdpSocket,
+    local: IpAddr,
+    networks: Vec<Network>,
+    files: Arc<BTreeMap<String, Bytes>>,
+    book: LeaseBook,
+    source: Arc<S>,
+    live: Live,
+    room: Arc<Semaphore>,
+    places: Places,
+    batches: channel::Batches,
+}
+
 impl<S: BootSource> TftpService<S> {
     pub(crate) async fn serve(self, cancel: CancellationToken) -> Result<(), NetbootError> {
-        let what = "serve TFTP".to_owned();
-        let files = Files {
+        let failed = |source| NetbootError::Io {
+            what: "serve TFTP".to_owned(),
+            source,
+        };
+        self.socket.set_nonblocking(true).map_err(failed)?;
+        let door = tokio::net::UdpSocket::from_std(self.socket).map_err(failed)?;
+        let desk = Arc::new(Desk {
+            local: door.local_addr().map_err(failed)?.ip(),
+            door,
+            networks: self.networks,
             files: self.files,
             book: self.book,
             source: self.source,
-            running: Arc::default(),
-        };
-        let server = TftpServerBuilder::with_handler(files)
-            .std_socket(self.socket)
-            .map(|builder| {
-                builder
-                    .timeout(TIMEOUT)
-                    .ignore_client_timeout()
-                    .max_send_retries(RETRIES)
-                    .block_size_limit(BLOCK)
-                    .window_size_limit(WINDOW)
-            })
-            .map_err(|error| NetbootError::Io {
-                what: what.clone(),
-                source: io::Error::other(error),
-            })?;
-        let server = server.build().await.map_err(|error| NetbootError::Io {
-            what: what.clone(),
-            source: io::Error::other(error),
-        })?;
-        tokio::select! {
-            () = cancel.cancelled() => Ok(()),
-            ended = server.serve() => {
-                ended.map_err(|error| NetbootError::Io { what, source: io::Error::other(error) })
+            live: Live::default(),
+            room: Arc::new(Semaphore::new(TRANSFERS)),
+            places: Places::default(),
+            batches: channel::Batches::default(),
+        });
+        let mut transfers = JoinSet::new();
+        let mut buffer = [0; REQUEST];
+        loop {
+            let received = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                Some(ended) = transfers.join_next() => match ended {
+                    Ok(()) => continue,
+                    Err(error) => return Err(NetbootError::Panicked(format!("TFTP: {error}"))),
+                },
+                received = desk.door.recv_from(&mut buffer) => received,
+            };
+            match received {
+                Ok((len, client)) => {
+                    if let Some((datagram, admitted)) = desk.admit(&buffer[..len], client).await {
+                        transfers.spawn(desk.clone().answer(datagram, client, admitted));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot receive a TFTP request");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
             }
         }
     }
 }
 
-struct Files<S> {
-    files: Arc<BTreeMap<String, Bytes>>,
-    book: LeaseBook,
-    source: Arc<S>,
-    running: Arc<AtomicUsize>,
-}
-
-/// The table's name for what a client asks: firmware sends `name`, `/name`, `//name` or `\name`.
-fn table_name(path: &Path) -> Option<&str> {
-    Some(path.to_str()?.trim_start_matches(['/', '\\']))
-}
-
-impl<S: BootSource> Handler for Files<S> {
-    type Reader = FileReader<S>;
-    type Writer = Sink;
-
-    async fn read_req_open(
-        &mut self,
-        client: &SocketAddr,
-        path: &Path,
-    ) -> Result<(FileReader<S>, Option<u64>), TftpError> {
-        let found = table_name(path).and_then(|name| self.files.get_key_value(name));
-        let Some((name, bytes)) = found else {
-            tracing::info!(%client, file = %path.display().to_string().escape_debug(), "tftp: no such file");
-            return Err(TftpError::FileNotFound);
+impl<S: BootSource> Desk<S> {
+    /// Decides whether a datagram begins a transfer; what is refused is answered here.
+    async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Vec<u8>, Admitted)> {
+        let served = match client.ip() {
+            IpAddr::V4(ip) => self.networks.iter().any(|network| network.subnet().contains(&ip)),
+            IpAddr::V6(_) => false,
         };
-        if self.running.fetch_add(1, Ordering::Relaxed) >= TRANSFERS {
-            self.running.fetch_sub(1, Ordering::Relaxed);
-            tracing::warn!(%client, "tftp: {TRANSFERS} transfers at once, one more is refused");
-            return Err(TftpError::Msg("busy, ask again".to_owned()));
+        if !served {
+            tracing::debug!(%client, "tftp: not answered, the address is in none of the networks");
+            return None;
         }
-        let reader = FileReader {
-            name: name.clone(),
-            bytes: bytes.clone(),
-            position: 0,
-            acknowledged: 0,
-            complete: false,
-            client: *client,
-            book: self.book.clone(),
-            source: self.source.clone(),
-            running: self.running.clone(),
+        match parse(datagram) {
+            Ok(Packet::Read(_)) => {}
+            // An ERROR is never answered with one, nor is a packet of a transfer that has ended.
+            Ok(_) | Err(RefusedRequest::Unknown) => return None,
+            Err(why) => {
+                tracing::info!(%client, %why, "tftp: refused");
+                self.refuse(client, why.code(), &why.to_string()).await;
+                return None;
+            }
+        }
+        let busy = |what: &str| tracing::warn!(%client, "tftp: {what}, a request is not answered");
+        match self.live.admit(client, datagram) {
+            Admission::Known => None,
+            Admission::New(entry) => {
+                let Ok(permit) = self.room.clone().try_acquire_owned() else {
+                    busy("too many transfers");
+                    return None;
+                };
+                let Some(place) = self.places.enter(client.ip(), PER_ADDRESS) else {
+                    busy("too many transfers to this address");
+                    return None;
+                };
+                Some((datagram.to_vec(), Admitted { entry, permit, place }))
+            }
+        }
+    }
+
+    /// Answers a read request to its end.
+    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, mut admitted: Admitted) {
+        let Ok(Packet::Read(request)) = parse(&datagram) else {
+            return;
         };
-        Ok((reader, Some(bytes.len() as u64)))
-    }
-
-    async fn write_req_open(
-        &mut self,
-        _client: &SocketAddr,
-        _path: &Path,
-        _size: Option<u64>,
-    ) -> Result<Sink, TftpError> {
-        Err(TftpError::PermissionDenied)
-    }
-}
-
-/// One transfer; tells its end when it is dropped.
-struct FileReader<S: BootSource> {
-    name: String,
-    bytes: Bytes,
-    position: usize,
-    /// Bytes before the last read: async-tftp reads on only when it has an ACK, so these were sent and received (but
-    /// for the blocks of one window).
-    acknowledged: usize,
-    complete: bool,
-    client: SocketAddr,
-    book: LeaseBook,
-    source: Arc<S>,
-    running: Arc<AtomicUsize>,
-}
-
-impl<S: BootSource> AsyncRead for FileReader<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let position = self.position;
-        let part = &self.bytes[position..];
-        let len = part.len().min(buffer.len());
-        buffer[..len].copy_from_slice(&part[..len]);
-        self.acknowledged = position;
-        self.position += len;
-        // A read of nothing at the end of the file; the last block is on its way.
-        if len == 0 && !buffer.is_empty() {
-            self.complete = true;
+        let name = table_name(request.name);
+        let found = match &name {
+            Some(name) => self.find(name, client.ip()).await,
+            None => None,
+        };
+        let (Some(name), Some(file)) = (name, found) else {
+            tracing::info!(%client, file = %request.name.escape_ascii(), "tftp: no such file");
+            self.refuse(client, ErrorCode::NotFound, "no such file").await;
+            return;
+        };
+        let Some(file) = in_mode(&request, file) else {
+            tracing::info!(%client, file = name, "tftp: refused, too large for mode netascii");
+            self.refuse(
+                client,
+                ErrorCode::Other,
+                "too large for netascii, ask in mode octet",
+            )
+            .await;
+            return;
+        };
+        let begun = std::time::Instant::now();
+        let ended = transfer::serve(
+            &request,
+            file,
+            (self.local, client),
+            &self.batches,
+            &mut admitted.entry,
+        );
+        match ended.await {
+            Ok((outcome, bytes)) => self.tell(client, name, bytes, begun.elapsed(), outcome),
+            Err(error) => {
+                tracing::warn!(%client, file = name, %error, "tftp: cannot open a socket for a transfer")
+            }
         }
-        Poll::Ready(Ok(len))
     }
-}
 
-impl<S: BootSource> Drop for FileReader<S> {
-    fn drop(&mut self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
-        let bytes = if self.complete {
-            self.bytes.len()
-        } else {
-            self.acknowledged
-        } as u64;
-        if bytes == 0 {
-            // A size probe: EDK2 asks for `tsize` and aborts.
+    /// The file a name stands for, to this client.
+    async fn find(&self, name: &str, _client: IpAddr) -> Option<Bytes> {
+        self.files.get(name).cloned()
+    }
+
+    async fn refuse(&self, client: SocketAddr, code: ErrorCode, why: &str) {
+        // Lost like any datagram if it cannot be sent.
+        let _ = self.door.send_to(&error(code, why), client).await;
+    }
+
+    fn tell(&self, client: SocketAddr, file: String, bytes: u64, took: Duration, outcome: Outcome) {
+        let complete = outcome.is_complete();
+        let ms = took.as_millis() as u64;
+        if bytes == 0 && !complete {
+            // EDK2 asks for `tsize` and aborts; who has got nothing has not begun to boot.
+            tracing::debug!(%client, file, ms, outcome = outcome.code(), "tftp: nothing fetched");
             return;
         }
-        tracing::info!(client = %self.client, file = self.name, bytes, complete = self.complete, "tftp");
-        let IpAddr::V4(ip) = self.client.ip() else { return };
+        tracing::info!(%client, file, bytes, ms, outcome = outcome.code(), "tftp");
+        let IpAddr::V4(ip) = client.ip() else { return };
         let Some((network, mac)) = self.book.holder_anywhere(ip, now()) else {
             return;
         };
@@ -193,10 +218,19 @@ impl<S: BootSource> Drop for FileReader<S> {
             ip: Some(ip),
             network: Some(network),
             what: BootEventKind::Tftp {
-                file: self.name.clone(),
+                file,
                 bytes,
-                complete: self.complete,
+                complete,
             },
         });
+    }
+}
+
+/// The bytes to send in the request's mode; `None`: too many to hold them twice.
+fn in_mode(request: &Request<'_>, file: Bytes) -> Option<Bytes> {
+    match request.mode {
+        TransferMode::Octet => Some(file),
+        TransferMode::Netascii if file.len() > NETASCII => None,
+        TransferMode::Netascii => Some(netascii(&file).into()),
     }
 }

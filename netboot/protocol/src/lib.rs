@@ -2,7 +2,7 @@
 //! argument.
 //!
 //! A DHCP message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; the boot
-//! script is [`mini_os_script`] or [`local_disk_script`].
+//! script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`].
 
 pub mod boot;
 pub mod client;
@@ -12,6 +12,7 @@ pub mod network;
 pub mod packet;
 pub mod reply;
 pub mod script;
+pub mod tftp;
 
 pub use boot::{BIOS_LOADER, BootFile, BootUrls, NoBoot, UEFI_X64_LOADER, boot_file};
 pub use client::{ClientKind, MessageKind, PxeClient, classify};

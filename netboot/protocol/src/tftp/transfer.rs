@@ -1,0 +1,277 @@
+//! One transfer as a state machine: datagrams and the time go in, what to send comes out. It has no bytes of the file.
+//!
+//! The OACK counts as block 0, so that both are sent, acknowledged and repeated alike.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::options::Accepted;
+use super::packet::{Packet, parse};
+use super::rtt::RoundTrip;
+
+/// Packets to a client that has not answered once: its address may be made up, and somebody else gets them.
+const UNANSWERED: u32 = 4;
+/// Without progress for this long the client is taken to be gone.
+const GIVE_UP: Duration = Duration::from_secs(30);
+/// After so many repeats of the last block, and this long, its ACK is not waited for: some ROMs send none.
+const LAST_REPEATS: u32 = 6;
+const LAST_WAIT: Duration = Duration::from_secs(5);
+/// Times the client's host says that nobody listens until it is believed.
+const UNREACHABLE: u32 = 3;
+
+/// What to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Send {
+    /// The OACK.
+    Oack,
+    /// DATA packets from the first to the last block, both inclusive.
+    Blocks {
+        /// First block; counts from 1 and beyond 65535.
+        first: u64,
+        /// Last block.
+        last: u64,
+    },
+}
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing before the deadline or the next datagram.
+    Wait,
+    /// Send this.
+    Send(Send),
+    /// The OACK was never answered: begin a transfer without options from another port, and go on listening here.
+    WithoutOptions,
+    /// The transfer has ended.
+    End(Outcome),
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was acknowledged.
+    Complete,
+    /// Everything but the last block was acknowledged; then the client fell silent, as those do that have what they want.
+    LastUnconfirmed,
+    /// The client sent an ERROR with this code. After an OACK that is a size probe (EDK2 sends code 8), no failure.
+    Refused(u16),
+    /// The client answered, and then no more.
+    Silent,
+    /// The client never answered.
+    NeverAnswered,
+    /// The client's host says that nobody listens there.
+    Unreachable,
+    /// The client has asked for something else from the same port.
+    Superseded,
+}
+
+impl Outcome {
+    /// Whether the client has the whole file.
+    pub fn is_complete(self) -> bool {
+        matches!(self, Outcome::Complete | Outcome::LastUnconfirmed)
+    }
+
+    /// A stable short code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Outcome::Complete => "complete",
+            Outcome::LastUnconfirmed => "last-unconfirmed",
+            Outcome::Refused(_) => "refused",
+            Outcome::Silent => "silent",
+            Outcome::NeverAnswered => "never-answered",
+            Outcome::Unreachable => "unreachable",
+            Outcome::Superseded => "superseded",
+        }
+    }
+}
+
+/// One transfer.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    len: u64,
+    block: u64,
+    window: u64,
+    /// The last block; shorter than the others, perhaps empty.
+    last: u64,
+    /// The first block that is not acknowledged.
+    next: u64,
+    /// The last block that was sent since then.
+    sent: u64,
+    sent_at: Duration,
+    /// `next` was sent more than once: an ACK does not tell the round trip.
+    repeats: u32,
+    /// Copies of earlier blocks may be on their way: an ACK for the block before `next` is then an answer to those.
+    doubtful: bool,
+    answered: bool,
+    quiet: bool,
+    unreachable: u32,
+    progress_at: Duration,
+    deadline: Duration,
+    round_trip: RoundTrip,
+}
+
+impl Transfer {
+    /// A transfer of `len` bytes with these options. [`Transfer::begin`] comes next.
+    pub fn new(accepted: &Accepted, len: u64) -> Transfer {
+        let block = u64::from(accepted.block.max(1));
+        let first = u64::from(accepted.oack.is_none());
+        Transfer {
+            len,
+            block,
+            window: u64::from(accepted.window.max(1)),
+            last: len / block + 1,
+            next: first,
+            sent: first,
+            sent_at: Duration::ZERO,
+            repeats: 0,
+            doubtful: false,
+            answered: false,
+            quiet: false,
+            unreachable: 0,
+            progress_at: Duration::ZERO,
+            deadline: Duration::ZERO,
+            round_trip: RoundTrip::unknown(accepted.timeout),
+        }
+    }
+
+    /// The first packet.
+    pub fn begin(&mut self, now: Duration) -> Step {
+        self.progress_at = now;
+        self.send(now)
+    }
+
+    /// A datagram of the client has come.
+    pub fn received(&mut self, datagram: &[u8], now: Duration) -> Step {
+        match parse(datagram) {
+            Ok(Packet::Ack(number)) => self.acknowledged(number, now),
+            Ok(Packet::Error { code, .. }) => Step::End(Outcome::Refused(code)),
+            // Not for a transfer; perhaps from somebody who guesses ports.
+            Ok(Packet::Read(_)) | Err(_) => Step::Wait,
+        }
+    }
+
+    /// The deadline may have passed.
+    pub fn elapsed(&mut self, now: Duration) -> Step {
+        if now < self.deadline {
+            return Step::Wait;
+        }
+        let idle = now.saturating_sub(self.progress_at);
+        if !self.answered && (self.quiet || self.repeats + 1 >= UNANSWERED) {
+            if self.next > 0 || self.quiet {
+                return Step::End(Outcome::NeverAnswered);
+            }
+            self.be_quiet();
+            return Step::WithoutOptions;
+        }
+        if self.next == self.last && self.repeats >= LAST_REPEATS && idle >= LAST_WAIT {
+            return Step::End(Outcome::LastUnconfirmed);
+        }
+        if idle >= GIVE_UP {
+            return Step::End(Outcome::Silent);
+        }
+        self.round_trip.back_off();
+        self.repeats += 1;
+        self.send(now)
+    }
+
+    /// The client has sent its request again and lacks the first packet.
+    pub fn asked_again(&mut self, now: Duration) -> Step {
+        if self.answered || self.quiet {
+            return Step::Wait;
+        }
+        self.repeats += 1;
+        self.send(now)
+    }
+
+    /// The client's host said that nobody listens on the client's port.
+    pub fn unreachable(&mut self) -> Step {
+        self.unreachable += 1;
+        if self.answered && self.next == self.last {
+            Step::End(Outcome::LastUnconfirmed)
+        } else if !self.answered || self.unreachable >= UNREACHABLE {
+            Step::End(Outcome::Unreachable)
+        } else {
+            Step::Wait
+        }
+    }
+
+    /// Sends nothing by itself any more until the client answers: a transfer without options has taken over.
+    pub fn be_quiet(&mut self) {
+        self.quiet = true;
+        self.deadline = self.progress_at + GIVE_UP;
+    }
+
+    /// When [`Transfer::elapsed`] wants to be called.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Whether the client has answered at all.
+    pub fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Bytes in each block but the last.
+    pub fn block(&self) -> u64 {
+        self.block
+    }
+
+    /// Bytes that the client has.
+    pub fn acknowledged_bytes(&self) -> u64 {
+        (self.next.saturating_sub(1) * self.block).min(self.len)
+    }
+
+    /// The bytes of the file in a block.
+    pub fn bytes_of(&self, block: u64) -> Range<u64> {
+        let start = (block.saturating_sub(1) * self.block).min(self.len);
+        start..(start + self.block).min(self.len)
+    }
+
+    fn acknowledged(&mut self, number: u16, now: Duration) -> Step {
+        // Windows are far shorter than 65536 blocks: the low 16 bits tell which block is meant.
+        let ahead = u64::from(number.wrapping_sub(self.next as u16));
+        if ahead <= self.sent - self.next {
+            return self.progress(self.next + ahead, now);
+        }
+        // RFC 7440: the block before `next` once more means that `next` is missing. With one block at a time it may be a
+        // copy, and answering it would double every packet from here on (Sorcerer's apprentice, RFC 1123 4.2.3.1);
+        // with a window that would be so for the answer to a copy, hence `doubtful` and once only.
+        let gap = number == (self.next as u16).wrapping_sub(1) && self.window > 1 && self.next > 0;
+        if gap && !self.doubtful && self.repeats == 0 {
+            self.repeats += 1;
+            return self.send(now);
+        }
+        Step::Wait
+    }
+
+    fn progress(&mut self, block: u64, now: Duration) -> Step {
+        self.answered = true;
+        self.quiet = false;
+        self.progress_at = now;
+        if self.repeats == 0 {
+            self.round_trip.measured(now.saturating_sub(self.sent_at));
+        }
+        self.next = block + 1;
+        if block == self.last {
+            return Step::End(Outcome::Complete);
+        }
+        self.doubtful = self.repeats > 0 || block < self.sent;
+        self.repeats = 0;
+        self.unreachable = 0;
+        self.send(now)
+    }
+
+    /// Sends from `next` as far as the window goes.
+    fn send(&mut self, now: Duration) -> Step {
+        self.sent_at = now;
+        self.deadline = now + self.round_trip.pause();
+        if self.next == 0 {
+            return Step::Send(Send::Oack);
+        }
+        self.sent = (self.next + self.window - 1).min(self.last);
+        Step::Send(Send::Blocks {
+            first: self.next,
+            last: self.sent,
+        })
+    }
+}
