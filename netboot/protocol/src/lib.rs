@@ -6,6 +6,7 @@
 
 pub mod boot;
 pub mod client;
+pub mod custom;
 pub mod encode;
 pub mod lease;
 pub mod network;
@@ -13,12 +14,14 @@ pub mod packet;
 pub mod reply;
 pub mod script;
 pub mod tftp;
+pub mod settings;
 
 pub use boot::{BIOS_LOADER, BootFile, BootUrls, NoBoot, UEFI_X64_LOADER, boot_file};
 pub use client::{ClientKind, MessageKind, PxeClient, classify};
 pub use encode::{ReplyContent, ReplyKind, encode};
 pub use lease::{Exhausted, Lease, LeaseState, Leases, choose_address};
-pub use network::{Mode, Network, NetworkError, NetworkSettings, PoolRange};
+pub use network::{Network, NetworkError};
 pub use packet::NotForUs;
 pub use reply::{Decision, Destination, LeaseChange, Silence, decide, destination, select_network};
 pub use script::{ScriptError, local_disk_script, mini_os_script};
+pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route};

@@ -1,109 +1,16 @@
 //! A provisioning network: where we answer, with which addresses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use inventory_api::Mac;
 use ipnet::Ipv4Net;
-use serde::{Deserialize, Serialize};
 
-/// Seconds a machine keeps its address when nothing else is configured.
-pub const DEFAULT_LEASE_SECONDS: u32 = 3600;
-/// Seconds firmware and iPXE keep theirs: long enough for a slow boot, short enough that a machine that was only
-/// switched on once does not hold an address for long.
-pub const DEFAULT_BOOT_LEASE_SECONDS: u32 = 600;
+use crate::custom::{classless_routes, custom_option, is_domain, search_list};
+use crate::settings::{Mode, NetworkSettings, PoolRange};
+
 /// The most addresses that the pools of one network may have (a /16): leases are kept in memory.
 pub const MAX_POOL: u64 = 65_536;
-
-/// How Slipway serves a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Slipway is the DHCP server: addresses and boot data.
-    #[default]
-    Server,
-}
-
-/// First and last address of a pool, both inclusive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PoolRange {
-    /// First address.
-    pub first: Ipv4Addr,
-    /// Last address.
-    pub last: Ipv4Addr,
-}
-
-/// A network as a person writes it; [`Network::new`] checks it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkSettings {
-    /// Name, for logs and pages: 1 to 64 of a-z, 0-9 and '-'.
-    pub name: String,
-    /// Our own address there. When it lies outside `subnet` the network is served through a relay only.
-    pub server: Ipv4Addr,
-    /// The machines' subnet.
-    pub subnet: Ipv4Net,
-    /// How we serve it.
-    #[serde(default)]
-    pub mode: Mode,
-    /// Addresses to give out.
-    #[serde(default)]
-    pub pools: Vec<PoolRange>,
-    /// Fixed addresses.
-    #[serde(default)]
-    pub reservations: BTreeMap<Mac, Ipv4Addr>,
-    /// Default gateway (option 3).
-    #[serde(default)]
-    pub router: Option<Ipv4Addr>,
-    /// Name servers (option 6).
-    #[serde(default)]
-    pub dns: Vec<Ipv4Addr>,
-    /// Domain (option 15).
-    #[serde(default)]
-    pub domain: Option<String>,
-    /// Seconds of a lease of an operating system (the mini-os too).
-    #[serde(default = "default_lease")]
-    pub lease_seconds: u32,
-    /// Seconds of a lease of firmware and iPXE.
-    #[serde(default = "default_boot_lease")]
-    pub lease_seconds_boot: u32,
-    /// Answer IPv6 Router Solicitations with an empty advertisement: stock iPXE waits 13 s for one otherwise.
-    #[serde(default = "yes")]
-    pub router_advertisements: bool,
-}
-
-fn default_lease() -> u32 {
-    DEFAULT_LEASE_SECONDS
-}
-
-fn default_boot_lease() -> u32 {
-    DEFAULT_BOOT_LEASE_SECONDS
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl NetworkSettings {
-    /// Settings with every optional field at its default.
-    pub fn new(name: &str, server: Ipv4Addr, subnet: Ipv4Net) -> NetworkSettings {
-        NetworkSettings {
-            name: name.to_owned(),
-            server,
-            subnet,
-            mode: Mode::Server,
-            pools: Vec::new(),
-            reservations: BTreeMap::new(),
-            router: None,
-            dns: Vec::new(),
-            domain: None,
-            lease_seconds: DEFAULT_LEASE_SECONDS,
-            lease_seconds_boot: DEFAULT_BOOT_LEASE_SECONDS,
-            router_advertisements: true,
-        }
-    }
-}
 
 /// Why settings do not make a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -141,11 +48,13 @@ pub enum NetworkError {
         /// The network's subnet.
         subnet: Ipv4Net,
     },
-    /// A pool's last address is before its first.
-    #[error("network {name}: pool {first}-{last} ends before it starts")]
+    /// A range's last address is before its first.
+    #[error("network {name}: {what} {first}-{last} ends before it starts")]
     Backwards {
         /// Network.
         name: String,
+        /// Pool or exclusion.
+        what: &'static str,
         /// First.
         first: Ipv4Addr,
         /// Last.
@@ -185,8 +94,8 @@ pub enum NetworkError {
         /// Machine.
         mac: Mac,
     },
-    /// Neither pool nor reservation.
-    #[error("network {0}: has neither a pool nor a reservation, so no machine could get an address")]
+    /// Neither pool nor reservation in server mode.
+    #[error("network {0}: mode = \"server\" needs a pool or a reservation, else no machine could get an address")]
     Empty(String),
     /// Lease times.
     #[error("network {name}: {what} = {seconds} has to be between 30 and 2592000 seconds")]
@@ -206,9 +115,41 @@ pub enum NetworkError {
         /// As configured.
         domain: String,
     },
-    /// Too many name servers.
-    #[error("network {0}: at most 8 name servers")]
+    /// Too many name servers or time servers.
+    #[error("network {0}: at most 8 name servers and 8 time servers")]
     Dns(String),
+    /// A number outside of its bounds.
+    #[error("network {name}: {what} = {value} has to be between {least} and {most}")]
+    Number {
+        /// Network.
+        name: String,
+        /// Field.
+        what: &'static str,
+        /// As configured.
+        value: u32,
+        /// The least allowed.
+        least: u32,
+        /// The most allowed.
+        most: u32,
+    },
+    /// What does not fit into one option.
+    #[error("network {name}: {what} has more than the 255 bytes that can be sent; take some out")]
+    TooLong {
+        /// Network.
+        name: String,
+        /// Field.
+        what: &'static str,
+    },
+    /// An option that cannot be sent.
+    #[error("network {name}: option {code} {why}")]
+    Option {
+        /// Network.
+        name: String,
+        /// Its code.
+        code: u8,
+        /// What is wrong, and what to do.
+        why: String,
+    },
 }
 
 /// A checked network.
@@ -217,6 +158,8 @@ pub struct Network {
     settings: NetworkSettings,
     reserved: BTreeSet<Ipv4Addr>,
     pool: Vec<Ipv4Addr>,
+    /// Options 119, 121 and those added by hand, as they are sent.
+    options: Vec<(u8, Vec<u8>)>,
 }
 
 impl Network {
@@ -234,69 +177,11 @@ impl Network {
         if !(8..=30).contains(&subnet.prefix_len()) {
             return Err(NetworkError::Subnet { name, subnet });
         }
-        let not_host = |what, address: Ipv4Addr| {
-            let bad = address.is_unspecified() || address.is_broadcast() || address.is_multicast();
-            if bad {
-                Err(NetworkError::NotHost {
-                    name: name.clone(),
-                    what,
-                    address,
-                })
-            } else {
-                Ok(())
-            }
-        };
-        let inside = |what, address: Ipv4Addr| {
-            let good =
-                subnet.contains(&address) && address != subnet.network() && address != subnet.broadcast();
-            if good {
-                Ok(())
-            } else {
-                Err(NetworkError::Outside {
-                    name: name.clone(),
-                    what,
-                    address,
-                    subnet,
-                })
-            }
-        };
-        not_host("server", settings.server)?;
-        if subnet.contains(&settings.server) {
-            inside("server", settings.server)?;
-        }
-        if let Some(router) = settings.router {
-            inside("router", router)?;
-        }
-        if settings.dns.len() > 8 {
-            return Err(NetworkError::Dns(name));
-        }
-        for dns in &settings.dns {
-            not_host("name server", *dns)?;
-        }
-        if let Some(domain) = &settings.domain {
-            let good = (1..=200).contains(&domain.len())
-                && domain.split('.').all(|label| {
-                    (1..=63).contains(&label.len())
-                        && label
-                            .bytes()
-                            .all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
-                });
-            if !good {
-                return Err(NetworkError::Domain {
-                    name,
-                    domain: domain.chars().take(80).collect(),
-                });
-            }
-        }
-        for (what, seconds) in [
-            ("lease_seconds", settings.lease_seconds),
-            ("lease_seconds_boot", settings.lease_seconds_boot),
-        ] {
-            if !(30..=2_592_000).contains(&seconds) {
-                return Err(NetworkError::LeaseTime { name, what, seconds });
-            }
-        }
-        check_pools(&name, &settings.pools, &inside)?;
+        let inside = |what, address: Ipv4Addr| check_inside(&name, subnet, what, address);
+        check_addresses(&settings, subnet)?;
+        check_numbers(&settings)?;
+        check_ranges(&name, "pool", &settings.pools, &inside)?;
+        check_ranges(&name, "exclude", &settings.exclude, &inside)?;
         let mut reserved = BTreeSet::new();
         for (&mac, &address) in &settings.reservations {
             if mac.is_junk() {
@@ -307,21 +192,25 @@ impl Network {
                 return Err(NetworkError::Reserved { name, address, mac });
             }
         }
-        if settings.pools.is_empty() && reserved.is_empty() {
+        if settings.mode == Mode::Server && settings.pools.is_empty() && reserved.is_empty() {
             return Err(NetworkError::Empty(name));
         }
+        let options = own_options(&settings)?;
         let ours = [Some(settings.server), settings.router];
+        let excluded = |address: &Ipv4Addr| settings.exclude.iter().any(|range| range.contains(*address));
         let pool = settings
             .pools
             .iter()
             .flat_map(|range| u32::from(range.first)..=u32::from(range.last))
             .map(Ipv4Addr::from)
             .filter(|address| !reserved.contains(address) && !ours.contains(&Some(*address)))
+            .filter(|address| !excluded(address))
             .collect();
         Ok(Network {
             settings: NetworkSettings { subnet, ..settings },
             reserved,
             pool,
+            options,
         })
     }
 
@@ -345,6 +234,16 @@ impl Network {
         self.settings.subnet
     }
 
+    /// How we serve it.
+    pub fn mode(&self) -> Mode {
+        self.settings.mode
+    }
+
+    /// Options 119, 121 and those added by hand: code and bytes.
+    pub fn own_options(&self) -> &[(u8, Vec<u8>)] {
+        &self.options
+    }
+
     /// Whether machines reach us without a relay: our address lies in their subnet.
     pub fn is_local(&self) -> bool {
         self.settings.subnet.contains(&self.settings.server)
@@ -363,6 +262,17 @@ impl Network {
         }
     }
 
+    /// Whether a person may reserve `address` here: a host of the subnet that is neither ours nor reserved in the
+    /// configuration.
+    pub fn may_reserve(&self, address: Ipv4Addr) -> bool {
+        let hosts = self.settings.subnet;
+        hosts.contains(&address)
+            && address != hosts.network()
+            && address != hosts.broadcast()
+            && !self.is_ours(address)
+            && !self.reserved.contains(&address)
+    }
+
     /// Every address that machines without a reservation can get, in order of the configuration.
     pub fn pool(&self) -> &[Ipv4Addr] {
         &self.pool
@@ -372,7 +282,12 @@ impl Network {
         self.settings
             .pools
             .iter()
-            .any(|range| (range.first..=range.last).contains(&address))
+            .any(|range| range.contains(address))
+            && !self
+                .settings
+                .exclude
+                .iter()
+                .any(|range| range.contains(address))
     }
 
     fn is_ours(&self, address: Ipv4Addr) -> bool {
@@ -380,25 +295,151 @@ impl Network {
     }
 }
 
-fn check_pools(
+fn check_inside(
     name: &str,
-    pools: &[PoolRange],
+    subnet: Ipv4Net,
+    what: &'static str,
+    address: Ipv4Addr,
+) -> Result<(), NetworkError> {
+    if subnet.contains(&address) && address != subnet.network() && address != subnet.broadcast() {
+        return Ok(());
+    }
+    Err(NetworkError::Outside {
+        name: name.to_owned(),
+        what,
+        address,
+        subnet,
+    })
+}
+
+/// Addresses and names that are sent.
+fn check_addresses(settings: &NetworkSettings, subnet: Ipv4Net) -> Result<(), NetworkError> {
+    let name = || settings.name.clone();
+    let host = |what, address: Ipv4Addr| {
+        if address.is_unspecified() || address.is_broadcast() || address.is_multicast() {
+            return Err(NetworkError::NotHost {
+                name: name(),
+                what,
+                address,
+            });
+        }
+        Ok(())
+    };
+    let inside = |what, address| check_inside(&settings.name, subnet, what, address);
+    host("server", settings.server)?;
+    if subnet.contains(&settings.server) {
+        inside("server", settings.server)?;
+    }
+    if let Some(router) = settings.router {
+        inside("router", router)?;
+    }
+    for route in &settings.routes {
+        inside("via", route.via)?;
+    }
+    if settings.dns.len() > 8 || settings.ntp.len() > 8 {
+        return Err(NetworkError::Dns(name()));
+    }
+    for dns in &settings.dns {
+        host("name server", *dns)?;
+    }
+    for ntp in &settings.ntp {
+        host("time server", *ntp)?;
+    }
+    match settings
+        .domain
+        .iter()
+        .chain(&settings.search)
+        .find(|domain| !is_domain(domain))
+    {
+        Some(domain) => Err(NetworkError::Domain {
+            name: name(),
+            domain: domain.chars().take(80).collect(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_numbers(settings: &NetworkSettings) -> Result<(), NetworkError> {
+    let name = || settings.name.clone();
+    for (what, seconds) in [
+        ("lease_seconds", settings.lease_seconds),
+        ("lease_seconds_boot", settings.lease_seconds_boot),
+    ] {
+        if !(30..=2_592_000).contains(&seconds) {
+            return Err(NetworkError::LeaseTime {
+                name: name(),
+                what,
+                seconds,
+            });
+        }
+    }
+    for (what, value, least, most) in [
+        ("look_seconds", settings.look_seconds, 0, 60),
+        ("unknown_share", u32::from(settings.unknown_share), 1, 100),
+        // RFC 2132, 5.1: at least 68.
+        ("mtu", u32::from(settings.mtu.unwrap_or(1500)), 68, 65_535),
+    ] {
+        if !(least..=most).contains(&value) {
+            return Err(NetworkError::Number {
+                name: name(),
+                what,
+                value,
+                least,
+                most,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn own_options(settings: &NetworkSettings) -> Result<Vec<(u8, Vec<u8>)>, NetworkError> {
+    let name = || settings.name.clone();
+    let too_long = |what| NetworkError::TooLong { name: name(), what };
+    let mut options: Vec<(u8, Vec<u8>)> = Vec::new();
+    if !settings.search.is_empty() {
+        options.push((119, search_list(&settings.search).ok_or(too_long("search"))?));
+    }
+    if !settings.routes.is_empty() {
+        let routes = classless_routes(&settings.routes, settings.router).ok_or(too_long("routes"))?;
+        options.push((121, routes));
+    }
+    for option in &settings.options {
+        let wrong = |why: String| NetworkError::Option {
+            name: name(),
+            code: option.code,
+            why,
+        };
+        let (code, bytes) = custom_option(option).map_err(wrong)?;
+        if options.iter().any(|(other, _)| *other == code) {
+            return Err(wrong("stands there twice".to_owned()));
+        }
+        options.push((code, bytes));
+    }
+    Ok(options)
+}
+
+fn check_ranges(
+    name: &str,
+    what: &'static str,
+    ranges: &[PoolRange],
     inside: &dyn Fn(&'static str, Ipv4Addr) -> Result<(), NetworkError>,
 ) -> Result<(), NetworkError> {
+    let address = if what == "pool" { "pool address" } else { "excluded address" };
     let mut count = 0u64;
-    let mut sorted = pools.to_vec();
+    let mut sorted = ranges.to_vec();
     sorted.sort_by_key(|range| range.first);
     let mut end: Option<Ipv4Addr> = None;
     for PoolRange { first, last } in sorted {
         if last < first {
             return Err(NetworkError::Backwards {
                 name: name.to_owned(),
+                what,
                 first,
                 last,
             });
         }
-        inside("pool address", first)?;
-        inside("pool address", last)?;
+        inside(address, first)?;
+        inside(address, last)?;
         if end.is_some_and(|end| first <= end) {
             return Err(NetworkError::Overlap {
                 name: name.to_owned(),
@@ -424,11 +465,30 @@ mod tests {
     fn settings() -> NetworkSettings {
         let mut settings =
             NetworkSettings::new("lab", Ipv4Addr::new(10, 0, 0, 1), "10.0.0.0/24".parse().unwrap());
+        settings.mode = Mode::Server;
         settings.pools = vec![PoolRange {
             first: Ipv4Addr::new(10, 0, 0, 100),
             last: Ipv4Addr::new(10, 0, 0, 109),
         }];
         settings
+    }
+
+    #[test]
+    fn excluded_addresses_are_nobodys_and_an_observer_needs_no_pool() {
+        let ip = |n| Ipv4Addr::new(10, 0, 0, n);
+        let mut with = settings();
+        with.exclude = vec![PoolRange { first: ip(102), last: ip(107) }];
+        let network = Network::new(with).unwrap();
+        assert_eq!(network.pool(), [100, 101, 108, 109].map(ip));
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        assert!(!network.may_lease(mac, ip(105)) && network.may_lease(mac, ip(108)));
+        assert!(network.may_reserve(ip(105)) && network.may_reserve(ip(9)));
+        assert!(!network.may_reserve(ip(1)) && !network.may_reserve(ip(255)) && !network.may_reserve(ip(0)));
+        for mode in [Mode::Observe, Mode::Proxy] {
+            let mut bare = settings();
+            (bare.mode, bare.pools) = (mode, Vec::new());
+            assert!(Network::new(bare).is_ok());
+        }
     }
 
     #[test]
@@ -445,7 +505,7 @@ mod tests {
     fn each_mistake_is_named() {
         type Change = fn(&mut NetworkSettings);
         let ip = Ipv4Addr::new;
-        let cases: [(Change, &str); 14] = [
+        let cases: [(Change, &str); 21] = [
             (|s| s.name = "Lab 1".into(), "network name \"Lab 1\""),
             (
                 |s| s.subnet = "10.0.0.0/31".parse().unwrap(),
@@ -463,6 +523,27 @@ mod tests {
             ),
             (|s| s.domain = Some("a b".into()), "domain \"a b\""),
             (|s| s.lease_seconds = 1, "lease_seconds = 1"),
+            (|s| s.unknown_share = 0, "unknown_share = 0 has to be between 1 and 100"),
+            (|s| s.mtu = Some(60), "mtu = 60"),
+            (|s| s.search = vec!["a".repeat(60); 9], "search has more than the 255 bytes"),
+            (|s| s.search = vec!["a..b".into()], "domain \"a..b\""),
+            (
+                |s| {
+                    s.routes = vec![crate::settings::Route {
+                        to: "10.9.0.0/16".parse().unwrap(),
+                        via: Ipv4Addr::new(10, 9, 0, 1),
+                    }];
+                },
+                "via 10.9.0.1 is not a host",
+            ),
+            (
+                |s| s.options = vec![crate::settings::CustomOption { code: 53, ..Default::default() }],
+                "option 53 cannot be set by hand",
+            ),
+            (
+                |s| s.exclude = vec![PoolRange { first: Ipv4Addr::new(10, 0, 1, 1), last: Ipv4Addr::new(10, 0, 1, 2) }],
+                "excluded address 10.0.1.1",
+            ),
             (
                 |s| s.pools[0].last = Ipv4Addr::new(10, 0, 0, 99),
                 "ends before it starts",
@@ -472,7 +553,7 @@ mod tests {
                 "pool address 10.0.1.9",
             ),
             (|s| s.pools.push(s.pools[0]), "in two pools"),
-            (|s| s.pools.clear(), "neither a pool nor a reservation"),
+            (|s| s.pools.clear(), "needs a pool or a reservation"),
             (
                 |s| {
                     s.reservations.insert(Mac([2, 0, 0, 0, 0, 1]), s.server);

@@ -1,0 +1,219 @@
+//! A network as a person writes it in the configuration. [`crate::Network::new`] checks it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use inventory_api::Mac;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+/// Seconds a machine keeps its address when nothing else is configured.
+pub const DEFAULT_LEASE_SECONDS: u32 = 3600;
+/// Seconds firmware and iPXE keep theirs: long enough for a slow boot, short enough that a machine that was only
+/// switched on once does not hold an address for long.
+pub const DEFAULT_BOOT_LEASE_SECONDS: u32 = 600;
+/// Seconds server mode looks for another DHCP server before it gives out its first address. dnsmasq pings an address
+/// for 3 s before it offers it (measured: netboot-measured.md 2.3, rule 5).
+pub const DEFAULT_LOOK_SECONDS: u32 = 4;
+/// Percent of a pool that machines nobody enrolled yet may hold.
+pub const DEFAULT_UNKNOWN_SHARE: u8 = 80;
+
+/// How Slipway serves a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// It sends nothing, and tells which DHCP servers it hears and what it would have answered.
+    #[default]
+    Observe,
+    /// Another server gives the addresses, Slipway only the boot data (proxyDHCP, PXE 2.1 section 2.2).
+    Proxy,
+    /// Slipway is the DHCP server: addresses and boot data.
+    Server,
+}
+
+impl Mode {
+    /// As in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Observe => "observe",
+            Mode::Proxy => "proxy",
+            Mode::Server => "server",
+        }
+    }
+}
+
+/// What server mode does when it hears another DHCP server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnForeignServer {
+    /// Gives out no address any more until the other one is gone; machines that have one may keep it.
+    #[default]
+    Refuse,
+    /// Says so and goes on.
+    Warn,
+}
+
+/// First and last address of a range, both inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolRange {
+    /// First address.
+    pub first: Ipv4Addr,
+    /// Last address.
+    pub last: Ipv4Addr,
+}
+
+impl PoolRange {
+    /// Whether it has this address.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        (self.first..=self.last).contains(&address)
+    }
+}
+
+/// A static route (option 121).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Destination.
+    pub to: Ipv4Net,
+    /// Router, an address of the network.
+    pub via: Ipv4Addr,
+}
+
+/// An option that Slipway has no field for. Exactly one of the values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CustomOption {
+    /// Its code.
+    pub code: u8,
+    /// Value as text, sent without a NUL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Value as a list of addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<Ipv4Addr>>,
+    /// Value in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hex: Option<String>,
+}
+
+/// A network as a person writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSettings {
+    /// Name, for logs and pages: 1 to 64 of a-z, 0-9 and '-'.
+    pub name: String,
+    /// Our own address there. When it lies outside `subnet` the network is served through a relay only.
+    pub server: Ipv4Addr,
+    /// The machines' subnet.
+    pub subnet: Ipv4Net,
+    /// How we serve it.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What server mode does beside another DHCP server.
+    #[serde(default)]
+    pub on_foreign_server: OnForeignServer,
+    /// Seconds server mode looks for another DHCP server before it gives out its first address; 0: it answers at once
+    /// and looks meanwhile.
+    #[serde(default = "default_look")]
+    pub look_seconds: u32,
+    /// Ask by ARP whether anybody uses an address before it is offered for the first time.
+    #[serde(default = "yes")]
+    pub probe_addresses: bool,
+    /// Addresses to give out.
+    #[serde(default)]
+    pub pools: Vec<PoolRange>,
+    /// Addresses within the pools that are not given out.
+    #[serde(default)]
+    pub exclude: Vec<PoolRange>,
+    /// Fixed addresses.
+    #[serde(default)]
+    pub reservations: BTreeMap<Mac, Ipv4Addr>,
+    /// Percent of the pool, 1 to 100, that machines nobody enrolled yet may hold together.
+    #[serde(default = "default_share")]
+    pub unknown_share: u8,
+    /// Default gateway (option 3).
+    #[serde(default)]
+    pub router: Option<Ipv4Addr>,
+    /// Name servers (option 6).
+    #[serde(default)]
+    pub dns: Vec<Ipv4Addr>,
+    /// Domain (option 15).
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// Domains to search (option 119).
+    #[serde(default)]
+    pub search: Vec<String>,
+    /// Time servers (option 42).
+    #[serde(default)]
+    pub ntp: Vec<Ipv4Addr>,
+    /// MTU in bytes (option 26).
+    #[serde(default)]
+    pub mtu: Option<u16>,
+    /// Static routes (option 121). Who reads them ignores option 3, so the default route is sent with them.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// Other options.
+    #[serde(default)]
+    pub options: Vec<CustomOption>,
+    /// Seconds of a lease of an operating system (the mini-os too).
+    #[serde(default = "default_lease")]
+    pub lease_seconds: u32,
+    /// Seconds of a lease of firmware and iPXE.
+    #[serde(default = "default_boot_lease")]
+    pub lease_seconds_boot: u32,
+    /// Answer IPv6 Router Solicitations with an empty advertisement: stock iPXE waits 13 s for one otherwise. Not in
+    /// observe mode.
+    #[serde(default = "yes")]
+    pub router_advertisements: bool,
+}
+
+fn default_lease() -> u32 {
+    DEFAULT_LEASE_SECONDS
+}
+
+fn default_boot_lease() -> u32 {
+    DEFAULT_BOOT_LEASE_SECONDS
+}
+
+fn default_look() -> u32 {
+    DEFAULT_LOOK_SECONDS
+}
+
+fn default_share() -> u8 {
+    DEFAULT_UNKNOWN_SHARE
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl NetworkSettings {
+    /// Settings with every optional field at its default: it observes.
+    pub fn new(name: &str, server: Ipv4Addr, subnet: Ipv4Net) -> NetworkSettings {
+        NetworkSettings {
+            name: name.to_owned(),
+            server,
+            subnet,
+            mode: Mode::default(),
+            on_foreign_server: OnForeignServer::default(),
+            look_seconds: DEFAULT_LOOK_SECONDS,
+            probe_addresses: true,
+            pools: Vec::new(),
+            exclude: Vec::new(),
+            reservations: BTreeMap::new(),
+            unknown_share: DEFAULT_UNKNOWN_SHARE,
+            router: None,
+            dns: Vec::new(),
+            domain: None,
+            search: Vec::new(),
+            ntp: Vec::new(),
+            mtu: None,
+            routes: Vec::new(),
+            options: Vec::new(),
+            lease_seconds: DEFAULT_LEASE_SECONDS,
+            lease_seconds_boot: DEFAULT_BOOT_LEASE_SECONDS,
+            router_advertisements: true,
+        }
+    }
+}
