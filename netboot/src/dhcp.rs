@@ -7,8 +7,8 @@ use std::time::Duration;
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use netboot_protocol::{
-    BootUrls, Destination, Network, PxeClient, ReplyContent, Silence, classify, decide, destination, encode,
-    select_network,
+    BootUrls, Destination, Mode, Network, PxeClient, Rates, ReplyContent, Silence, classify, decide,
+    destination, encode, no_network, select_network, would_answer,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -26,6 +26,8 @@ const IN_FLIGHT: usize = 1024;
 /// DHCP for the networks that are reached through one of our addresses.
 pub(crate) struct DhcpService<S> {
     pub(crate) socket: DhcpSocket,
+    /// Port 4011.
+    pub(crate) boot_server: DhcpSocket,
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
     pub(crate) book: LeaseBook,
@@ -39,15 +41,17 @@ impl<S: BootSource> DhcpService<S> {
         let service = Arc::new(self);
         let room = Arc::new(Semaphore::new(IN_FLIGHT));
         let mut tasks = JoinSet::new();
-        let mut buffer = [0u8; 2048];
+        let mut rates = Rates::default();
+        let (mut buffer, mut other) = ([0u8; 2048], [0u8; 2048]);
         loop {
-            let received = tokio::select! {
+            let (received, to_boot_server) = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 Some(ended) = tasks.join_next() => match ended {
                     Ok(()) => continue,
                     Err(error) => return Err(NetbootError::Panicked(format!("DHCP: {error}"))),
                 },
-                received = service.socket.receive(&mut buffer) => received,
+                received = service.socket.receive(&mut buffer) => (received, false),
+                received = service.boot_server.receive(&mut other) => (received, true),
             };
             let (len, from) = match received {
                 Ok(received) => received,
@@ -58,13 +62,25 @@ impl<S: BootSource> DhcpService<S> {
                     continue;
                 }
             };
-            let client = match classify(&buffer[..len]) {
+            let bytes = if to_boot_server {
+                &other[..len]
+            } else {
+                &buffer[..len]
+            };
+            let mut client = match classify(bytes) {
                 Ok(client) => client,
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
                     continue;
                 }
             };
+            client.to_boot_server = to_boot_server;
+            client.known = service.source.known(client.mac);
+            if !rates.admit(&client, now()) {
+                // Not a line or an event each: a flood must not fill anything.
+                tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp");
+                continue;
+            }
             let Ok(permit) = room.clone().try_acquire_owned() else {
                 tracing::warn!(mac = %client.mac, "too many DHCP messages at once: one is dropped");
                 continue;
@@ -79,30 +95,32 @@ impl<S: BootSource> DhcpService<S> {
 
     async fn answer(&self, client: PxeClient, from: SocketAddr) {
         let Some(network) = select_network(&self.networks, &client) else {
-            return self.tell(&client, None, None, Silence::UnknownNetwork.code(), None);
+            return self.tell(&client, None, None, no_network(&client).code(), None);
         };
-        let target = if client.kind.boots() {
-            let ip = self.book.address_of(network.name(), client.mac, now());
-            let server = network.server();
-            let asks = BootClient {
-                mac: client.mac,
-                ip,
-                network: network.name().to_owned(),
-                server,
-            };
-            self.source.target(&asks).await
-        } else {
-            BootTarget::LocalDisk
-        };
+        let target = self.target(&client, network).await;
         let urls = BootUrls {
             server: network.server(),
             http_port: self.http_port,
         };
         let at = now();
-        let (answer, durable) = self.book.with(network.name(), &self.queue, |leases| {
-            let decision = decide(&client, network, leases, target, &urls, at);
-            (decision.answer, decision.change)
-        });
+        if network.mode() == Mode::Observe {
+            let (would, _) = self
+                .book
+                .with(network.name(), &self.queue, client.known, |leases| {
+                    (would_answer(&client, network, leases, target, &urls, at), None)
+                });
+            let (word, boot) = match &would {
+                Ok(content) => (format!("would-{}", content.kind.name()), content.boot.name()),
+                Err(silence) => (format!("would-not: {}", silence.code()), None),
+            };
+            return self.tell(&client, Some(network), None, &word, boot);
+        }
+        let (answer, durable) = self
+            .book
+            .with(network.name(), &self.queue, client.known, |leases| {
+                let decision = decide(&client, network, leases, target, &urls, at);
+                (decision.answer, decision.change)
+            });
         if let Some(durable) = durable
             && !durable.wait().await
         {
@@ -125,6 +143,19 @@ impl<S: BootSource> DhcpService<S> {
         }
     }
 
+    async fn target(&self, client: &PxeClient, network: &Network) -> BootTarget {
+        if !client.kind.boots() {
+            return BootTarget::LocalDisk;
+        }
+        let asks = BootClient {
+            mac: client.mac,
+            ip: self.book.address_of(network.name(), client.mac, now()),
+            network: network.name().to_owned(),
+            server: network.server(),
+        };
+        self.source.target(&asks).await
+    }
+
     async fn send(
         &self,
         client: &PxeClient,
@@ -134,7 +165,12 @@ impl<S: BootSource> DhcpService<S> {
     ) -> std::io::Result<()> {
         if self.reply_to_source {
             let SocketAddr::V4(from) = from else { return Ok(()) };
-            return self.socket.send(bytes, from).await;
+            return self.socket_for(client).send(bytes, from).await;
+        }
+        if client.to_boot_server {
+            // EDK2 asks from port 4011, iPXE from 68: each wants the answer where it asked from (measured, 2.1).
+            let SocketAddr::V4(from) = from else { return Ok(()) };
+            return self.boot_server.send(bytes, from).await;
         }
         let to = match destination(client, content) {
             Destination::Relay(relay) => SocketAddrV4::new(relay, 67),
@@ -150,6 +186,14 @@ impl<S: BootSource> DhcpService<S> {
             },
         };
         self.socket.send(bytes, to).await
+    }
+
+    fn socket_for(&self, client: &PxeClient) -> &DhcpSocket {
+        if client.to_boot_server {
+            &self.boot_server
+        } else {
+            &self.socket
+        }
     }
 
     fn tell(

@@ -52,11 +52,13 @@ impl LeaseBook {
     }
 
     /// Looks at a network's leases and changes them as `decide` says, in one go. A change that has to be durable is put
-    /// into `queue` in the same order as it is made; what is given back then tells when it is.
+    /// into `queue` in the same order as it is made; what is given back then tells when it is. `known`: the machine is
+    /// enrolled.
     pub(crate) fn with<T>(
         &self,
         network: &str,
         queue: &JournalQueue,
+        known: bool,
         decide: impl FnOnce(&Leases) -> (T, Option<LeaseChange>),
     ) -> (T, Option<Durable>) {
         let mut networks = self.lock();
@@ -65,8 +67,9 @@ impl LeaseBook {
         let durable = match change {
             Some(LeaseChange::Insert(lease)) => {
                 leases.insert(lease);
-                // An offer that is lost in a crash costs nothing.
-                (lease.state != LeaseState::Offered).then(|| {
+                leases.set_known(lease.mac, known);
+                // An offer that is lost in a crash costs nothing, and what others gave is theirs to remember.
+                (!matches!(lease.state, LeaseState::Offered | LeaseState::Seen)).then(|| {
                     queue.push(Record {
                         network: network.to_owned(),
                         lease,
@@ -80,6 +83,16 @@ impl LeaseBook {
             None => None,
         };
         (result, durable)
+    }
+
+    /// Asks of every lease whether its machine is enrolled: the journal does not say.
+    pub(crate) fn mark_known(&self, known: impl Fn(Mac) -> bool) {
+        for leases in self.lock().values_mut() {
+            let macs: Vec<Mac> = leases.all().values().map(|lease| lease.mac).collect();
+            for mac in macs {
+                leases.set_known(mac, known(mac));
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Leases>> {

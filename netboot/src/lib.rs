@@ -20,7 +20,10 @@ mod tftp;
 
 pub use config::{Config, DEFAULT_HTTP_PORT};
 pub use leases::LeaseBook;
-pub use netboot_protocol::{Lease, LeaseState, Mode, Network, NetworkError, NetworkSettings, PoolRange};
+pub use netboot_protocol::{
+    CustomOption, Lease, LeaseState, Mode, Network, NetworkError, NetworkSettings, OnForeignServer,
+    PoolRange, Route,
+};
 pub use server::{BoundNetwork, Netboot, NetbootError, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
-use netboot_protocol::Network;
+use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,8 @@ pub struct BoundNetwork {
     pub network: String,
     /// DHCP: our address and port. (Outside of test mode the socket itself is bound to the interface.)
     pub dhcp: SocketAddr,
+    /// Boot server of PXE: our address and port.
+    pub boot_server: SocketAddr,
     /// TFTP socket.
     pub tftp: SocketAddr,
     /// HTTP socket: `http://{http}` is the network's boot URL.
@@ -60,6 +62,7 @@ pub struct BoundNetwork {
 struct Door {
     networks: Vec<Network>,
     dhcp: DhcpSocket,
+    boot_server: DhcpSocket,
     tftp: UdpSocket,
     http: TcpListener,
     http_port: u16,
@@ -110,6 +113,7 @@ impl Netboot {
                 bound.push(BoundNetwork {
                     network: network.name().to_owned(),
                     dhcp: address(door.dhcp.local_addr())?,
+                    boot_server: address(door.boot_server.local_addr())?,
                     tftp: address(door.tftp.local_addr())?,
                     http: address(door.http.local_addr())?,
                 });
@@ -146,6 +150,7 @@ impl Netboot {
             journal,
             ..
         } = self;
+        book.mark_known(|mac| source.known(mac));
         let mut tasks = JoinSet::new();
         let (queue, records) = JournalQueue::new();
         tasks.spawn_blocking(move || {
@@ -156,6 +161,7 @@ impl Netboot {
         for door in doors {
             let dhcp = DhcpService {
                 socket: door.dhcp,
+                boot_server: door.boot_server,
                 networks: door.networks.clone(),
                 http_port: door.http_port,
                 book: book.clone(),
@@ -217,12 +223,20 @@ async fn open_door(config: &Config, server: Ipv4Addr, networks: Vec<Network>) ->
         let what = format!("open {service} for network {names} on {server} port {port}");
         move |source| NetbootError::Io { what, source }
     };
-    let dhcp = if config.reply_to_source {
-        DhcpSocket::on_address(server, config.dhcp_port)
-    } else {
-        DhcpSocket::on_interface(server, config.dhcp_port)
+    let open_dhcp = |port| {
+        if config.reply_to_source {
+            DhcpSocket::on_address(server, port)
+        } else {
+            DhcpSocket::on_interface(server, port)
+        }
     };
-    let dhcp = dhcp.map_err(failed("DHCP", config.dhcp_port))?;
+    let dhcp = open_dhcp(config.dhcp_port).map_err(failed("DHCP", config.dhcp_port))?;
+    let boot_server_port = if config.dhcp_port == 0 {
+        0
+    } else {
+        BOOT_SERVER_PORT
+    };
+    let boot_server = open_dhcp(boot_server_port).map_err(failed("the PXE boot server", boot_server_port))?;
     let tftp = UdpSocket::bind((server, config.tftp_port)).map_err(failed("TFTP", config.tftp_port))?;
     let http = TcpListener::bind((server, config.http_port)).await;
     let http = http.map_err(failed("HTTP", config.http_port))?;
@@ -230,9 +244,9 @@ async fn open_door(config: &Config, server: Ipv4Addr, networks: Vec<Network>) ->
         .local_addr()
         .map_err(failed("HTTP", config.http_port))?
         .port();
-    let wanted = networks
-        .iter()
-        .any(|network| network.is_local() && network.settings().router_advertisements);
+    let wanted = networks.iter().any(|network| {
+        network.is_local() && network.mode() != Mode::Observe && network.settings().router_advertisements
+    });
     let advertiser = if wanted && !config.reply_to_source {
         let opened = interface_of(server).and_then(Advertiser::open);
         // IPv6 may be switched off on this host: machines then only lose time.
@@ -247,6 +261,7 @@ async fn open_door(config: &Config, server: Ipv4Addr, networks: Vec<Network>) ->
     Ok(Door {
         networks,
         dhcp,
+        boot_server,
         tftp,
         http,
         http_port,

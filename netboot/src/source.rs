@@ -36,6 +36,13 @@ pub trait BootSource: Send + Sync + 'static {
     /// What this machine boots now. Asked for each DHCP message that could carry boot data: changes nothing, is fast.
     fn target(&self, client: &BootClient) -> impl Future<Output = BootTarget> + Send;
 
+    /// Whether the machine with this MAC is enrolled. Asked for every DHCP message: answers from memory. Who knows no
+    /// machines says yes to all: then no part of a pool is kept for anybody.
+    fn known(&self, mac: Mac) -> bool {
+        let _ = mac;
+        true
+    }
+
     /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket.
     fn script(&self, client: &BootClient) -> impl Future<Output = ScriptOrder> + Send;
 

@@ -157,7 +157,7 @@ fn configuration(spec: &ServerSpec) -> Result<String> {
         "data_dir = \"data\"\n\
          [mini_os]\ndir = {:?}\nkernel_args = [\"console=tty0\", \"console=ttyS0,115200\"]\n\
          [images]\ndir = {:?}\n\
-         [[network]]\nname = \"lab\"\nserver = \"{SERVER}\"\nsubnet = \"10.77.0.0/24\"\n\
+         [[network]]\nname = \"lab\"\nserver = \"{SERVER}\"\nsubnet = \"10.77.0.0/24\"\nmode = \"server\"\nlook_seconds = 0\n\
          pools = [{{ first = \"10.77.0.100\", last = \"10.77.0.199\" }}]\n",
         spec.mini_os, spec.images
     );

@@ -3,7 +3,7 @@
 use inventory_api::agent::RunsOn;
 use inventory_api::boot::BootArgs;
 use inventory_api::machine::Journey;
-use netboot::{Network, NetworkSettings, PoolRange};
+use netboot::{Mode, Network, NetworkSettings, PoolRange};
 use reqwest::Method;
 
 use crate::harness::{Key, NIC, Site};
@@ -20,6 +20,7 @@ async fn a_script_over_http_leads_to_a_claim_and_a_stop_ends_all_of_it() {
             "127.0.0.1".parse().unwrap(),
             "127.0.0.0/8".parse().unwrap(),
         );
+        settings.mode = Mode::Server;
         settings.pools = vec![PoolRange {
             first: "127.1.0.1".parse().unwrap(),
             last: "127.1.0.9".parse().unwrap(),

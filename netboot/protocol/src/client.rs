@@ -102,6 +102,10 @@ pub struct PxeClient {
     pub kind: ClientKind,
     /// What it asks for.
     pub message: MessageKind,
+    /// It came to the boot server's port, 4011, and not to the DHCP server's. Said by who received it.
+    pub to_boot_server: bool,
+    /// The machine is enrolled. Said by who knows the machines.
+    pub known: bool,
     /// SMBIOS UUID in its printed order; `None` when missing, of wrong length, all zero or all one.
     pub guid: Option<[u8; 16]>,
     /// The whole list of option 93, at most 16 entries.
@@ -190,6 +194,8 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
         mac: packet.mac,
         kind: kind(&packet, &architectures),
         message,
+        to_boot_server: false,
+        known: false,
         guid: machine_id.as_deref().and_then(guid),
         architectures,
         xid: packet.xid,

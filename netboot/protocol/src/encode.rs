@@ -51,6 +51,10 @@ pub struct ReplyContent {
     pub lease_seconds: Option<u32>,
     /// Boot data.
     pub boot: BootFile,
+    /// The machine's host name (option 12).
+    pub host_name: Option<String>,
+    /// Only boot data, beside another server's addresses: no address, no lease, no settings of the network.
+    pub proxy: bool,
 }
 
 /// The bytes of a reply to `client`.
@@ -65,11 +69,19 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
         .filter(|_| !client.giaddr.is_unspecified());
     loop {
         let bytes = assemble(client, network, content, &options, relay);
-        // The nice-to-haves go first; the header says boot server and boot file a second time.
-        let spare = [15, 28, 61, 66, 6, 67];
+        // The nice-to-haves go first, and what the operator added before all; the header says boot server and boot file
+        // a second time.
+        let spare = [119, 15, 42, 12, 28, 61, 66, 6, 26, 121, 67];
+        let added = |code: u8| {
+            code != 121 && code != 119 && network.own_options().iter().any(|(own, _)| *own == code)
+        };
         let dispensable = |option: &DhcpOption| {
             let code = u8::from(OptionCode::from(option));
-            spare.iter().position(|&spare| spare == code)
+            let place = spare
+                .iter()
+                .position(|&spare| spare == code)
+                .map(|place| place + 1);
+            place.or(added(code).then_some(0))
         };
         let first = options
             .iter()
@@ -98,24 +110,11 @@ fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec
         options.push(DhcpOption::ClientIdentifier(id.clone())); // RFC 6842
     }
     if content.kind != ReplyKind::Nak {
-        options.push(DhcpOption::SubnetMask(settings.subnet.netmask()));
-        options.push(DhcpOption::BroadcastAddr(settings.subnet.broadcast()));
-        options.extend(settings.router.map(|router| DhcpOption::Router(vec![router])));
-        if !settings.dns.is_empty() {
-            options.push(DhcpOption::DomainNameServer(settings.dns.clone()));
-        }
-        options.extend(settings.domain.clone().map(DhcpOption::DomainName));
-        if let Some(seconds) = content.lease_seconds {
-            // Up to 1/16 earlier than the usual half and 7/8: machines that booted together do not renew together.
-            let earlier = seconds / 16 * (spread(client.mac) % 16) / 16;
-            options.push(DhcpOption::AddressLeaseTime(seconds));
-            options.push(DhcpOption::Renewal(seconds / 2 - earlier));
-            options.push(DhcpOption::Rebinding(
-                (u64::from(seconds) * 7 / 8) as u32 - earlier,
-            ));
+        if !content.proxy {
+            network_options(client, network, content, &mut options);
         }
         options.extend(client.machine_id.clone().map(DhcpOption::ClientMachineIdentifier));
-        boot_options(client, settings.server, &content.boot, &mut options);
+        boot_options(client, settings.server, content, &mut options);
     }
     options.sort_by_key(|option| match u8::from(OptionCode::from(option)) {
         53 => 0,
@@ -124,30 +123,71 @@ fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec
     options
 }
 
-fn boot_options(client: &PxeClient, server: Ipv4Addr, boot: &BootFile, options: &mut Vec<DhcpOption>) {
-    match boot {
-        BootFile::Tftp(_) => {
-            if !matches!(client.kind, ClientKind::Ipxe { .. }) {
-                // Sub-option 6 (discovery control) = 8: take the boot file of this offer, ask no boot server. Option
-                // 60 without it ends in PXE-E16 (measured, 2.2).
-                options.push(DhcpOption::VendorExtensions(vec![6, 1, 8, 255]));
-                options.push(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
-            }
-            options.push(DhcpOption::TFTPServerName(with_nul(&server.to_string())));
-        }
-        BootFile::Http(_) => options.push(DhcpOption::ClassIdentifier(b"HTTPClient".to_vec())),
-        BootFile::Script(_) | BootFile::None(_) => {}
+fn network_options(
+    client: &PxeClient,
+    network: &Network,
+    content: &ReplyContent,
+    options: &mut Vec<DhcpOption>,
+) {
+    let settings = network.settings();
+    options.push(DhcpOption::SubnetMask(settings.subnet.netmask()));
+    options.push(DhcpOption::BroadcastAddr(settings.subnet.broadcast()));
+    options.extend(settings.router.map(|router| DhcpOption::Router(vec![router])));
+    if !settings.dns.is_empty() {
+        options.push(DhcpOption::DomainNameServer(settings.dns.clone()));
     }
-    if matches!(
+    if !settings.ntp.is_empty() {
+        options.push(DhcpOption::NtpServers(settings.ntp.clone()));
+    }
+    options.extend(settings.domain.clone().map(DhcpOption::DomainName));
+    options.extend(settings.mtu.map(DhcpOption::InterfaceMtu));
+    options.extend(content.host_name.clone().map(DhcpOption::Hostname));
+    options.extend(
+        network
+            .own_options()
+            .iter()
+            .map(|(code, bytes)| raw(*code, bytes.clone())),
+    );
+    if let Some(seconds) = content.lease_seconds {
+        // Up to 1/16 earlier than the usual half and 7/8: machines that booted together do not renew together.
+        let earlier = seconds / 16 * (spread(client.mac) % 16) / 16;
+        options.push(DhcpOption::AddressLeaseTime(seconds));
+        options.push(DhcpOption::Renewal(seconds / 2 - earlier));
+        options.push(DhcpOption::Rebinding(
+            (u64::from(seconds) * 7 / 8) as u32 - earlier,
+        ));
+    }
+}
+
+fn boot_options(client: &PxeClient, server: Ipv4Addr, content: &ReplyContent, options: &mut Vec<DhcpOption>) {
+    let boot = &content.boot;
+    let ipxe = matches!(
         client.kind,
         ClientKind::Ipxe { .. } | ClientKind::SlipwayStage { ipxe: true }
-    ) {
+    );
+    // Firmware and iPXE take a proxy's offer for one only with option 60. Sub-option 6 (discovery control) = 8: take the
+    // boot file of this offer, ask no boot server. Option 60 without it ends in PXE-E16 (measured, 2.2).
+    let http = matches!(boot, BootFile::Http(_));
+    let loader = boot.name().is_some() && !http && (content.proxy || !ipxe);
+    if loader {
+        options.push(DhcpOption::VendorExtensions(vec![6, 1, 8, 255]));
+        options.push(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
+    } else if http {
+        options.push(DhcpOption::ClassIdentifier(b"HTTPClient".to_vec()));
+    }
+    if matches!(boot, BootFile::Tftp(_)) {
+        options.push(DhcpOption::TFTPServerName(with_nul(&server.to_string())));
+    }
+    if ipxe && !content.proxy {
         // no-pxedhcp = 1: iPXE does not wait 3 s for a ProxyDHCP offer.
-        let no_pxedhcp = UnknownOption::new(OptionCode::Unknown(175), vec![176, 1, 1]);
-        options.push(DhcpOption::Unknown(no_pxedhcp));
+        options.push(raw(175, vec![176, 1, 1]));
     }
     // ROMs read option 67 as a C string.
     options.extend(boot.name().map(|name| DhcpOption::BootfileName(with_nul(name))));
+}
+
+fn raw(code: u8, bytes: Vec<u8>) -> DhcpOption {
+    DhcpOption::Unknown(UnknownOption::new(OptionCode::from(code), bytes))
 }
 
 fn with_nul(text: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Leases of one network, and the choice of an address. Pure: the journal is somebody else's.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 use inventory_api::{Mac, UnixMs};
@@ -11,6 +11,11 @@ use crate::network::Network;
 pub const OFFER_SECONDS: u64 = 60;
 /// Seconds a declined address is kept out of use.
 pub const DECLINE_SECONDS: u64 = 3600;
+
+/// Seconds that an ended lease of an enrolled machine is kept from machines that nobody enrolled.
+pub const KEPT_SECONDS: u64 = 86_400;
+/// The most leases of one network: a full pool, and as many reservations or addresses of other servers.
+const MOST: usize = 2 * crate::network::MAX_POOL as usize;
 
 /// What became of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub enum LeaseState {
     Released,
     /// Somebody else uses it (DECLINE): nobody gets it until `expires`.
     Declined,
+    /// Another DHCP server gave it, as the machine said; never written to the journal.
+    Seen,
 }
 
 impl LeaseState {
@@ -33,6 +40,7 @@ impl LeaseState {
             LeaseState::Bound => "bound",
             LeaseState::Released => "released",
             LeaseState::Declined => "declined",
+            LeaseState::Seen => "seen",
         }
     }
 
@@ -43,6 +51,7 @@ impl LeaseState {
             LeaseState::Bound,
             LeaseState::Released,
             LeaseState::Declined,
+            LeaseState::Seen,
         ]
         .into_iter()
         .find(|state| state.name() == name)
@@ -70,7 +79,7 @@ impl Lease {
 
     /// Whether the machine uses the address now.
     pub fn is_bound(&self, now: UnixMs) -> bool {
-        self.state == LeaseState::Bound && now < self.expires
+        matches!(self.state, LeaseState::Bound | LeaseState::Seen) && now < self.expires
     }
 }
 
@@ -90,6 +99,8 @@ pub struct Leases {
     by_mac: HashMap<Mac, Ipv4Addr>,
     /// When an address can be had by another machine, earliest first.
     free_from: BTreeSet<(UnixMs, Ipv4Addr)>,
+    /// Machines with a lease that nobody enrolled.
+    strangers: HashSet<Mac>,
 }
 
 impl Leases {
@@ -126,6 +137,31 @@ impl Leases {
         }
         self.by_ip.insert(lease.ip, lease);
         self.free_from.insert((free_from(&lease), lease.ip));
+        // What others give out is not bounded by a pool of ours.
+        while self.by_ip.len() > MOST {
+            let Some((_, first)) = self.free_from.first().copied() else {
+                return;
+            };
+            self.remove(first);
+        }
+    }
+
+    /// Says whether the machine is enrolled; one that nobody spoke of is.
+    pub fn set_known(&mut self, mac: Mac, known: bool) {
+        if known || !self.by_mac.contains_key(&mac) {
+            self.strangers.remove(&mac);
+        } else {
+            self.strangers.insert(mac);
+        }
+    }
+
+    /// How many machines that nobody enrolled hold an address now; exact below `enough`.
+    pub fn strangers(&self, now: UnixMs, enough: usize) -> usize {
+        if self.strangers.len() < enough {
+            return self.strangers.len();
+        }
+        let holds = |mac: &&Mac| self.of(**mac).is_some_and(|lease| lease.holds(now));
+        self.strangers.iter().filter(holds).count()
     }
 
     /// Forgets an address.
@@ -134,6 +170,7 @@ impl Leases {
             self.free_from.remove(&(free_from(&old), ip));
             if self.by_mac.get(&old.mac) == Some(&ip) {
                 self.by_mac.remove(&old.mac);
+                self.strangers.remove(&old.mac);
             }
         }
     }
@@ -148,17 +185,30 @@ fn free_from(lease: &Lease) -> UnixMs {
 }
 
 /// The address for `mac`: its reservation, the one it had, the one it asks for, one never used (from a place in the
-/// pool that its MAC decides, so that even an empty journal tends to give the same), or the one free for longest.
+/// pool that its MAC decides, so that even an empty journal tends to give the same), or the one free for longest. A machine
+/// that is not `known` gets none that an enrolled machine had in the last day.
 pub fn choose_address(
     network: &Network,
     leases: &Leases,
     mac: Mac,
+    known: bool,
     wish: Option<Ipv4Addr>,
     now: UnixMs,
 ) -> Result<Ipv4Addr, Exhausted> {
+    // A machine that is only switched off finds its address again, whoever floods the network meanwhile.
+    let kept = |lease: &Lease| {
+        !known
+            && lease.state == LeaseState::Bound
+            && !leases.strangers.contains(&lease.mac)
+            && now < lease.expires.plus_seconds(KEPT_SECONDS)
+    };
     let usable = |ip: Ipv4Addr| {
         let free = leases.at(ip).is_none_or(|lease| {
-            !lease.holds(now) || (lease.mac == mac && lease.state != LeaseState::Declined)
+            if lease.mac == mac {
+                lease.state != LeaseState::Declined || !lease.holds(now)
+            } else {
+                !lease.holds(now) && !kept(&lease)
+            }
         });
         network.may_lease(mac, ip) && free
     };
@@ -202,7 +252,7 @@ pub(crate) fn spread(mac: Mac) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{NetworkSettings, PoolRange};
+    use crate::settings::{Mode, NetworkSettings, PoolRange};
     use proptest::prelude::*;
 
     const NOW: UnixMs = UnixMs(1_000_000);
@@ -210,6 +260,7 @@ mod tests {
     fn network(addresses: u8) -> Network {
         let mut settings =
             NetworkSettings::new("lab", Ipv4Addr::new(10, 0, 0, 1), "10.0.0.0/24".parse().unwrap());
+        settings.mode = Mode::Server;
         settings.pools = vec![PoolRange {
             first: Ipv4Addr::new(10, 0, 0, 10),
             last: Ipv4Addr::new(10, 0, 0, 9 + addresses),
@@ -238,35 +289,38 @@ mod tests {
         let network = network(3);
         let mut leases = Leases::default();
         assert_eq!(
-            choose_address(&network, &leases, mac(200), None, NOW),
+            choose_address(&network, &leases, mac(200), true, None, NOW),
             Ok(Ipv4Addr::new(10, 0, 0, 10))
         );
         let wished = Ipv4Addr::new(10, 0, 0, 12);
         let wish = Some(wished);
-        assert_eq!(choose_address(&network, &leases, mac(1), wish, NOW), Ok(wished));
+        assert_eq!(
+            choose_address(&network, &leases, mac(1), true, wish, NOW),
+            Ok(wished)
+        );
         leases.insert(lease(1, 11, 100, LeaseState::Bound));
         assert_eq!(
-            choose_address(&network, &leases, mac(1), wish, NOW),
+            choose_address(&network, &leases, mac(1), true, wish, NOW),
             Ok(Ipv4Addr::new(10, 0, 0, 11)),
             "sticky"
         );
         assert_eq!(
-            choose_address(&network, &leases, mac(2), None, NOW),
+            choose_address(&network, &leases, mac(2), true, None, NOW),
             Ok(Ipv4Addr::new(10, 0, 0, 12))
         );
         leases.insert(lease(2, 12, 50, LeaseState::Bound));
         assert_eq!(
-            choose_address(&network, &leases, mac(3), None, NOW),
+            choose_address(&network, &leases, mac(3), true, None, NOW),
             Err(Exhausted { pool: 2 })
         );
         let later = NOW.plus_seconds(60);
         assert_eq!(
-            choose_address(&network, &leases, mac(3), None, later),
+            choose_address(&network, &leases, mac(3), true, None, later),
             Ok(Ipv4Addr::new(10, 0, 0, 12))
         );
         leases.insert(lease(1, 11, 100, LeaseState::Released));
         assert_eq!(
-            choose_address(&network, &leases, mac(3), None, NOW),
+            choose_address(&network, &leases, mac(3), true, None, NOW),
             Ok(Ipv4Addr::new(10, 0, 0, 11))
         );
     }
@@ -278,10 +332,10 @@ mod tests {
         leases.insert(lease(1, 11, 100, LeaseState::Declined));
         leases.insert(lease(200, 10, 100, LeaseState::Declined));
         assert_eq!(
-            choose_address(&network, &leases, mac(1), None, NOW),
+            choose_address(&network, &leases, mac(1), true, None, NOW),
             Ok(Ipv4Addr::new(10, 0, 0, 12))
         );
-        assert!(choose_address(&network, &leases, mac(200), None, NOW).is_err());
+        assert!(choose_address(&network, &leases, mac(200), true, None, NOW).is_err());
     }
 
     proptest! {
@@ -295,7 +349,7 @@ mod tests {
                 now = UnixMs(now.0 + wait * 1000);
                 match what {
                     0 | 1 => {
-                        if let Ok(ip) = choose_address(&network, &leases, mac(who), None, now) {
+                        if let Ok(ip) = choose_address(&network, &leases, mac(who), true, None, now) {
                             prop_assert!(network.may_lease(mac(who), ip));
                             if let Some(other) = leases.at(ip) {
                                 prop_assert!(!other.holds(now) || other.mac == mac(who));

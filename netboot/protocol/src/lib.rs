@@ -11,6 +11,8 @@ pub mod encode;
 pub mod lease;
 pub mod network;
 pub mod packet;
+pub mod proxy;
+pub mod rate;
 pub mod reply;
 pub mod script;
 pub mod tftp;
@@ -22,6 +24,11 @@ pub use encode::{ReplyContent, ReplyKind, encode};
 pub use lease::{Exhausted, Lease, LeaseState, Leases, choose_address};
 pub use network::{Network, NetworkError};
 pub use packet::NotForUs;
-pub use reply::{Decision, Destination, LeaseChange, Silence, decide, destination, select_network};
+pub use proxy::BOOT_SERVER_PORT;
+pub use rate::Rates;
+pub use reply::{
+    Decision, Destination, LeaseChange, Silence, decide, destination, no_network, quarantine, select_network,
+    would_answer,
+};
 pub use script::{ScriptError, local_disk_script, mini_os_script};
 pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route};

@@ -95,7 +95,9 @@ pub enum NetworkError {
         mac: Mac,
     },
     /// Neither pool nor reservation in server mode.
-    #[error("network {0}: mode = \"server\" needs a pool or a reservation, else no machine could get an address")]
+    #[error(
+        "network {0}: mode = \"server\" needs a pool or a reservation, else no machine could get an address"
+    )]
     Empty(String),
     /// Lease times.
     #[error("network {name}: {what} = {seconds} has to be between 30 and 2592000 seconds")]
@@ -262,15 +264,19 @@ impl Network {
         }
     }
 
-    /// Whether a person may reserve `address` here: a host of the subnet that is neither ours nor reserved in the
-    /// configuration.
-    pub fn may_reserve(&self, address: Ipv4Addr) -> bool {
+    /// Whether `address` can be a machine's: a host of the subnet that is not ours.
+    pub fn may_be_host(&self, address: Ipv4Addr) -> bool {
         let hosts = self.settings.subnet;
         hosts.contains(&address)
             && address != hosts.network()
             && address != hosts.broadcast()
             && !self.is_ours(address)
-            && !self.reserved.contains(&address)
+    }
+
+    /// Whether a person may reserve `address` here: a host of the subnet that is neither ours nor reserved in the
+    /// configuration.
+    pub fn may_reserve(&self, address: Ipv4Addr) -> bool {
+        self.may_be_host(address) && !self.reserved.contains(&address)
     }
 
     /// Every address that machines without a reservation can get, in order of the configuration.
@@ -279,15 +285,8 @@ impl Network {
     }
 
     fn in_pool(&self, address: Ipv4Addr) -> bool {
-        self.settings
-            .pools
-            .iter()
-            .any(|range| range.contains(address))
-            && !self
-                .settings
-                .exclude
-                .iter()
-                .any(|range| range.contains(address))
+        self.settings.pools.iter().any(|range| range.contains(address))
+            && !self.settings.exclude.iter().any(|range| range.contains(address))
     }
 
     fn is_ours(&self, address: Ipv4Addr) -> bool {
@@ -424,7 +423,11 @@ fn check_ranges(
     ranges: &[PoolRange],
     inside: &dyn Fn(&'static str, Ipv4Addr) -> Result<(), NetworkError>,
 ) -> Result<(), NetworkError> {
-    let address = if what == "pool" { "pool address" } else { "excluded address" };
+    let address = if what == "pool" {
+        "pool address"
+    } else {
+        "excluded address"
+    };
     let mut count = 0u64;
     let mut sorted = ranges.to_vec();
     sorted.sort_by_key(|range| range.first);
@@ -477,7 +480,10 @@ mod tests {
     fn excluded_addresses_are_nobodys_and_an_observer_needs_no_pool() {
         let ip = |n| Ipv4Addr::new(10, 0, 0, n);
         let mut with = settings();
-        with.exclude = vec![PoolRange { first: ip(102), last: ip(107) }];
+        with.exclude = vec![PoolRange {
+            first: ip(102),
+            last: ip(107),
+        }];
         let network = Network::new(with).unwrap();
         assert_eq!(network.pool(), [100, 101, 108, 109].map(ip));
         let mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -523,9 +529,15 @@ mod tests {
             ),
             (|s| s.domain = Some("a b".into()), "domain \"a b\""),
             (|s| s.lease_seconds = 1, "lease_seconds = 1"),
-            (|s| s.unknown_share = 0, "unknown_share = 0 has to be between 1 and 100"),
+            (
+                |s| s.unknown_share = 0,
+                "unknown_share = 0 has to be between 1 and 100",
+            ),
             (|s| s.mtu = Some(60), "mtu = 60"),
-            (|s| s.search = vec!["a".repeat(60); 9], "search has more than the 255 bytes"),
+            (
+                |s| s.search = vec!["a".repeat(60); 9],
+                "search has more than the 255 bytes",
+            ),
             (|s| s.search = vec!["a..b".into()], "domain \"a..b\""),
             (
                 |s| {
@@ -537,11 +549,21 @@ mod tests {
                 "via 10.9.0.1 is not a host",
             ),
             (
-                |s| s.options = vec![crate::settings::CustomOption { code: 53, ..Default::default() }],
+                |s| {
+                    s.options = vec![crate::settings::CustomOption {
+                        code: 53,
+                        ..Default::default()
+                    }]
+                },
                 "option 53 cannot be set by hand",
             ),
             (
-                |s| s.exclude = vec![PoolRange { first: Ipv4Addr::new(10, 0, 1, 1), last: Ipv4Addr::new(10, 0, 1, 2) }],
+                |s| {
+                    s.exclude = vec![PoolRange {
+                        first: Ipv4Addr::new(10, 0, 1, 1),
+                        last: Ipv4Addr::new(10, 0, 1, 2),
+                    }]
+                },
                 "excluded address 10.0.1.1",
             ),
             (

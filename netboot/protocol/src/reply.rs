@@ -2,14 +2,16 @@
 
 use std::net::Ipv4Addr;
 
-use inventory_api::UnixMs;
 use inventory_api::boot::BootTarget;
+use inventory_api::{Mac, UnixMs};
 
 use crate::boot::{BootFile, BootUrls, boot_file};
 use crate::client::{MessageKind, PxeClient};
 use crate::encode::{ReplyContent, ReplyKind};
 use crate::lease::{DECLINE_SECONDS, Exhausted, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address};
 use crate::network::Network;
+use crate::proxy;
+use crate::settings::Mode;
 
 /// Where a reply goes (RFC 2131, 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +32,26 @@ pub enum Destination {
 pub enum Silence {
     /// The machine is to be ignored.
     Ignored,
-    /// No network is configured for where it comes from.
+    /// No network is configured for the interface it comes in by.
     UnknownNetwork,
+    /// It comes through a relay of which no configured network is.
+    UnknownRelay,
+    /// The network is only observed.
+    Observing,
+    /// Server mode still looks whether another DHCP server is there.
+    Looking,
+    /// Another DHCP server is there, and the network refuses to serve beside it.
+    ForeignServer,
+    /// Somebody sends more messages than any machine has to.
+    TooMany,
+    /// What is left of the pool is kept for machines that are enrolled.
+    KeptForKnown,
+    /// Addresses are another server's business in this network.
+    AddressServer,
+    /// It does not boot from the network, and boot data is all there is here.
+    NotBooting,
+    /// There is no boot file for its architecture.
+    NoBootFile,
     /// It took another server's offer.
     OtherServer,
     /// It confirms or renews an address that we never gave it: not ours to refuse.
@@ -54,6 +74,15 @@ impl Silence {
         match self {
             Silence::Ignored => "ignored",
             Silence::UnknownNetwork => "unknown-network",
+            Silence::UnknownRelay => "unknown-relay",
+            Silence::Observing => "observing",
+            Silence::Looking => "looking-for-servers",
+            Silence::ForeignServer => "foreign-server",
+            Silence::TooMany => "too-many",
+            Silence::KeptForKnown => "kept-for-known",
+            Silence::AddressServer => "address-server",
+            Silence::NotBooting => "not-booting",
+            Silence::NoBootFile => "no-boot-file",
             Silence::OtherServer => "other-server",
             Silence::UnknownBinding => "unknown-binding",
             Silence::Exhausted(_) => "pool-exhausted",
@@ -84,7 +113,7 @@ pub enum LeaseChange {
     Forget(Ipv4Addr),
 }
 
-fn silent(reason: Silence) -> Decision {
+pub(crate) fn silent(reason: Silence) -> Decision {
     Decision {
         answer: Err(reason),
         change: None,
@@ -102,8 +131,47 @@ pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Option
     }
 }
 
-/// Decides about one message. `target` is what the machine boots now; it counts only for clients that boot.
+/// Why no network was found for a client.
+pub fn no_network(client: &PxeClient) -> Silence {
+    if client.giaddr.is_unspecified() {
+        Silence::UnknownNetwork
+    } else {
+        Silence::UnknownRelay
+    }
+}
+
+/// Decides about one message. `target` is what the machine boots now; it counts only for clients that boot. A network
+/// that is observed is never answered: [`would_answer`] tells what it would be.
 pub fn decide(
+    client: &PxeClient,
+    network: &Network,
+    leases: &Leases,
+    target: BootTarget,
+    urls: &BootUrls,
+    now: UnixMs,
+) -> Decision {
+    if network.mode() == Mode::Observe {
+        return silent(Silence::Observing);
+    }
+    decide_as(network.mode(), client, network, leases, target, urls, now)
+}
+
+/// What an observed network would answer as a server, or as a proxy when it has no addresses to give out.
+pub fn would_answer(
+    client: &PxeClient,
+    network: &Network,
+    leases: &Leases,
+    target: BootTarget,
+    urls: &BootUrls,
+    now: UnixMs,
+) -> Result<ReplyContent, Silence> {
+    let addresses = !network.pool().is_empty() || network.reservation(client.mac).is_some();
+    let mode = if addresses { Mode::Server } else { Mode::Proxy };
+    decide_as(mode, client, network, leases, target, urls, now).answer
+}
+
+fn decide_as(
+    mode: Mode,
     client: &PxeClient,
     network: &Network,
     leases: &Leases,
@@ -114,12 +182,31 @@ pub fn decide(
     if client.kind.boots() && target == BootTarget::Ignore {
         return silent(Silence::Ignored);
     }
+    if mode == Mode::Proxy || client.to_boot_server {
+        return proxy::decide(client, network, urls, now);
+    }
     match client.message {
         MessageKind::Discover => discover(client, network, leases, urls, now),
         MessageKind::Request => request(client, network, leases, urls, now),
         MessageKind::Release => release(client, network, leases, now),
         MessageKind::Decline => decline(client, network, leases, now),
         MessageKind::Inform => inform(client, network, urls),
+    }
+}
+
+/// Whether a machine that has no address yet may take one of the pool: strangers only their share of it, so that a
+/// flood of made-up MACs leaves something for the machines that are known.
+fn admitted(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Result<(), Silence> {
+    let share = usize::from(network.settings().unknown_share);
+    let has = leases.of(client.mac).is_some_and(|lease| lease.holds(now));
+    if client.known || share >= 100 || has || network.reservation(client.mac).is_some() {
+        return Ok(());
+    }
+    let most = (network.pool().len() * share).div_ceil(100);
+    if leases.strangers(now, most) < most {
+        Ok(())
+    } else {
+        Err(Silence::KeptForKnown)
     }
 }
 
@@ -130,9 +217,13 @@ fn discover(
     urls: &BootUrls,
     now: UnixMs,
 ) -> Decision {
-    let ip = match choose_address(network, leases, client.mac, client.requested, now) {
+    let choice = admitted(client, network, leases, now).and_then(|()| {
+        choose_address(network, leases, client.mac, client.known, client.requested, now)
+            .map_err(Silence::Exhausted)
+    });
+    let ip = match choice {
         Ok(ip) => ip,
-        Err(exhausted) => return silent(Silence::Exhausted(exhausted)),
+        Err(silence) => return silent(silence),
     };
     // A binding that is still running stays one: a repeated DISCOVER must not shorten it.
     let bound = leases
@@ -174,7 +265,10 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
     if !selecting && !known {
         return silent(Silence::UnknownBinding);
     }
-    match choose_address(network, leases, client.mac, Some(wanted), now) {
+    if let Err(silence) = admitted(client, network, leases, now) {
+        return silent(silence);
+    }
+    match choose_address(network, leases, client.mac, client.known, Some(wanted), now) {
         Ok(ip) if ip == wanted => {
             let content = content(client, network, urls, ReplyKind::Ack, ip);
             let seconds = u64::from(content.lease_seconds.unwrap_or(0));
@@ -256,6 +350,8 @@ fn inform(client: &PxeClient, network: &Network, urls: &BootUrls) -> Decision {
         address: Ipv4Addr::UNSPECIFIED,
         lease_seconds: None,
         boot: boot_file(client, urls),
+        host_name: None,
+        proxy: false,
     };
     Decision {
         answer: Ok(content),
@@ -269,6 +365,8 @@ fn nak() -> ReplyContent {
         address: Ipv4Addr::UNSPECIFIED,
         lease_seconds: None,
         boot: BootFile::None(crate::boot::NoBoot::NotBooting),
+        host_name: None,
+        proxy: false,
     }
 }
 
@@ -291,14 +389,26 @@ fn content(
         address,
         lease_seconds: Some(seconds),
         boot: boot_file(client, urls),
+        host_name: None,
+        proxy: false,
     }
 }
 
-/// Where the reply goes.
+/// Takes an address out of use for an hour that somebody answered for although nobody was given it.
+pub fn quarantine(mac: Mac, ip: Ipv4Addr, now: UnixMs) -> LeaseChange {
+    LeaseChange::Insert(Lease {
+        mac,
+        ip,
+        expires: now.plus_seconds(DECLINE_SECONDS),
+        state: LeaseState::Declined,
+    })
+}
+
+/// Where the reply goes. (From the boot server's port it goes to where the question came from.)
 pub fn destination(client: &PxeClient, content: &ReplyContent) -> Destination {
     if !client.giaddr.is_unspecified() {
         Destination::Relay(client.giaddr)
-    } else if content.kind == ReplyKind::Nak {
+    } else if content.kind == ReplyKind::Nak || (content.proxy && client.ciaddr.is_unspecified()) {
         Destination::Broadcast
     } else if !client.ciaddr.is_unspecified() {
         Destination::Unicast(client.ciaddr)

@@ -21,6 +21,7 @@ fn fixtures() -> Option<PathBuf> {
 fn exercise(bytes: &[u8]) {
     let mut settings =
         NetworkSettings::new("lab", "10.0.0.1".parse().unwrap(), "10.0.0.0/24".parse().unwrap());
+    settings.mode = Mode::Server;
     settings.pools = vec![PoolRange {
         first: "10.0.0.100".parse().unwrap(),
         last: "10.0.0.200".parse().unwrap(),

@@ -34,6 +34,7 @@ const IPXE: Options = &[
 
 fn network() -> Network {
     let mut settings = NetworkSettings::new("lab", URLS.server, "10.0.0.0/24".parse().unwrap());
+    settings.mode = Mode::Server;
     settings.pools = vec![PoolRange {
         first: Ipv4Addr::new(10, 0, 0, 100),
         last: Ipv4Addr::new(10, 0, 0, 103),
@@ -464,6 +465,7 @@ fn a_full_pool_is_silence_and_a_repeated_discover_keeps_a_binding() {
 #[test]
 fn the_link_decides_the_network() {
     let mut far = NetworkSettings::new("far", URLS.server, "10.9.0.0/24".parse().unwrap());
+    far.mode = Mode::Server;
     far.pools = vec![PoolRange {
         first: Ipv4Addr::new(10, 9, 0, 9),
         last: Ipv4Addr::new(10, 9, 0, 9),

@@ -10,7 +10,7 @@ use inventory_api::Sha256Digest;
 use inventory_api::image::{BootFiles, ImageManifest};
 use inventory_api::report::FirmwareMode;
 use lifecycle::{Policy, Rule, RuleAction, RuleMatch};
-use netboot::{Network, NetworkSettings, PoolRange};
+use netboot::{Mode, Network, NetworkSettings, PoolRange};
 use sha2::{Digest, Sha256};
 
 use super::machine::BootService;
@@ -65,6 +65,7 @@ impl Rig {
         config.mini_os.dir = path.join("mini-os");
         config.images_dir = path.join("images");
         let mut settings = NetworkSettings::new("lab", Ipv4Addr::LOCALHOST, "127.0.0.0/8".parse()?);
+        settings.mode = Mode::Server;
         settings.pools = vec![PoolRange {
             first: Ipv4Addr::new(127, 1, 0, 10),
             last: Ipv4Addr::new(127, 1, 7, 250),

@@ -30,6 +30,8 @@ const NETWORKS: &str = r#"
 name = "small"
 server = "10.79.0.1"
 subnet = "10.79.0.0/24"
+mode = "server"
+look_seconds = 0
 pools = [{ first = "10.79.0.10", last = "10.79.0.11" }]
 [network.reservations]
 "02:00:00:00:00:50" = "10.79.0.50"
@@ -38,6 +40,8 @@ pools = [{ first = "10.79.0.10", last = "10.79.0.11" }]
 name = "far"
 server = "10.77.0.1"
 subnet = "10.88.0.0/24"
+mode = "server"
+look_seconds = 0
 pools = [{ first = "10.88.0.100", last = "10.88.0.109" }]
 "#;
 

@@ -1,0 +1,71 @@
+//! ProxyDHCP: boot data beside somebody else's DHCP server (PXE 2.1, section 2.2; measured in netboot-measured.md 2.2).
+//!
+//! On port 67 a DISCOVER gets an OFFER without an address. Firmware that then asks a boot server does so on port 4011
+//! and gets an ACK, in server mode too. Nothing else is ever sent: no NAK, no lease.
+
+use std::net::Ipv4Addr;
+
+use inventory_api::UnixMs;
+
+use crate::boot::{BootFile, BootUrls, boot_file};
+use crate::client::{MessageKind, PxeClient};
+use crate::encode::{ReplyContent, ReplyKind};
+use crate::lease::{Lease, LeaseState};
+use crate::network::Network;
+use crate::reply::{Decision, LeaseChange, Silence, silent};
+use crate::settings::Mode;
+
+/// Port of the boot server (PXE 2.1, section 2.2.4).
+pub const BOOT_SERVER_PORT: u16 = 4011;
+/// Seconds that we believe in an address another server gave. Its renewals are sent to that server and not heard here.
+pub const SEEN_SECONDS: u64 = 86_400;
+
+pub(crate) fn decide(client: &PxeClient, network: &Network, urls: &BootUrls, now: UnixMs) -> Decision {
+    match (client.message, client.to_boot_server) {
+        (MessageKind::Discover, false) => Decision {
+            answer: offer(client, urls, ReplyKind::Offer),
+            change: None,
+        },
+        // The choice of the other server's offer is broadcast: it tells which address the machine has from now on.
+        (MessageKind::Request, false) => Decision {
+            answer: Err(Silence::AddressServer),
+            change: seen(client, network, client.requested.unwrap_or(client.ciaddr), now),
+        },
+        (MessageKind::Request | MessageKind::Inform, true) => Decision {
+            answer: offer(client, urls, ReplyKind::Ack),
+            change: seen(client, network, client.ciaddr, now),
+        },
+        (MessageKind::Inform | MessageKind::Release | MessageKind::Decline, false)
+        | (MessageKind::Discover | MessageKind::Release | MessageKind::Decline, true) => {
+            silent(Silence::AddressServer)
+        }
+    }
+}
+
+fn offer(client: &PxeClient, urls: &BootUrls, kind: ReplyKind) -> Result<ReplyContent, Silence> {
+    if !client.kind.boots() {
+        return Err(Silence::NotBooting);
+    }
+    match boot_file(client, urls) {
+        BootFile::None(_) => Err(Silence::NoBootFile),
+        boot => Ok(ReplyContent {
+            kind,
+            address: Ipv4Addr::UNSPECIFIED,
+            lease_seconds: None,
+            boot,
+            host_name: None,
+            proxy: true,
+        }),
+    }
+}
+
+fn seen(client: &PxeClient, network: &Network, ip: Ipv4Addr, now: UnixMs) -> Option<LeaseChange> {
+    // In server mode the leases say it; what a client claims must not overwrite them.
+    let others = network.mode() == Mode::Proxy && network.may_be_host(ip);
+    others.then_some(LeaseChange::Insert(Lease {
+        mac: client.mac,
+        ip,
+        expires: now.plus_seconds(SEEN_SECONDS),
+        state: LeaseState::Seen,
+    }))
+}

@@ -1,0 +1,117 @@
+//! How often somebody may ask: no machine has to ask as often as a broken or hostile one can.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use inventory_api::{Mac, UnixMs};
+
+use crate::client::PxeClient;
+
+/// Messages a second from one MAC. A boot needs four, a retry some more.
+pub const PER_MAC: u32 = 20;
+/// Messages a second through one relay's circuit (option 82) from machines that are not enrolled. Behind a circuit is a
+/// switch port or a VLAN with a rack.
+pub const PER_CIRCUIT: u32 = 200;
+/// Askers that are told apart in one second; who comes after them in that second has to wait if it is not enrolled.
+const MOST: usize = 32_768;
+
+#[derive(PartialEq, Eq, Hash)]
+enum Asker {
+    Mac(Mac),
+    Circuit(Ipv4Addr, Vec<u8>),
+}
+
+/// Counts of the running second.
+#[derive(Default)]
+pub struct Rates {
+    second: i64,
+    counts: HashMap<Asker, u32>,
+}
+
+impl Rates {
+    /// Whether a message is within its bounds; counts it.
+    pub fn admit(&mut self, client: &PxeClient, now: UnixMs) -> bool {
+        let second = now.0.div_euclid(1000);
+        if second != self.second {
+            self.second = second;
+            self.counts.clear();
+        }
+        let mac = self.count(Asker::Mac(client.mac), client.known, PER_MAC);
+        let circuit = match &client.relay {
+            Some(relay) if !client.known && !client.giaddr.is_unspecified() => {
+                self.count(Asker::Circuit(client.giaddr, relay.clone()), false, PER_CIRCUIT)
+            }
+            _ => true,
+        };
+        mac && circuit
+    }
+
+    fn count(&mut self, asker: Asker, known: bool, most: u32) -> bool {
+        if self.counts.len() >= MOST && !self.counts.contains_key(&asker) {
+            return known;
+        }
+        let count = self.counts.entry(asker).or_default();
+        *count = count.saturating_add(1);
+        *count <= most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::classify;
+    use crate::packet::tests::discover;
+
+    fn client(n: u32, options: &[(u8, &[u8])]) -> PxeClient {
+        let mut all = vec![(53, &[1u8][..])];
+        all.extend(options);
+        let mut bytes = discover(&all);
+        bytes[30..34].copy_from_slice(&n.to_be_bytes());
+        bytes[24..28].copy_from_slice(&[10, 8, 0, 1]);
+        classify(&bytes).unwrap()
+    }
+
+    #[test]
+    fn one_mac_twenty_a_second() {
+        let mut rates = Rates::default();
+        let one = client(1, &[]);
+        let mut passed = |at| (0..100).filter(|_| rates.admit(&one, UnixMs(at))).count();
+        assert_eq!((passed(1000), passed(1999), passed(2000)), (20, 0, 20));
+        assert!(
+            rates.admit(&client(2, &[]), UnixMs(2000)),
+            "others are not touched"
+        );
+    }
+
+    #[test]
+    fn a_flood_behind_one_circuit_stays_there() {
+        let mut rates = Rates::default();
+        let (bad, good): (&[u8], &[u8]) = (&[1, 2, b'p', b'7'], &[1, 2, b'p', b'8']);
+        let passed = (0..5000)
+            .filter(|n| rates.admit(&client(*n, &[(82, bad)]), UnixMs(1000)))
+            .count();
+        assert_eq!(passed, PER_CIRCUIT as usize);
+        assert!(rates.admit(&client(9000, &[(82, good)]), UnixMs(1000)));
+        let mut enrolled = client(9001, &[(82, bad)]);
+        enrolled.known = true;
+        assert!(
+            rates.admit(&enrolled, UnixMs(1000)),
+            "an enrolled machine behind the same circuit"
+        );
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut rates = Rates::default();
+        for n in 0..100_000 {
+            rates.admit(&client(n, &[]), UnixMs(1000));
+        }
+        assert_eq!(rates.counts.len(), MOST);
+        let mut enrolled = client(200_000, &[]);
+        assert!(!rates.admit(&enrolled, UnixMs(1000)));
+        enrolled.known = true;
+        assert!(rates.admit(&enrolled, UnixMs(1000)));
+        rates.admit(&enrolled, UnixMs(2000));
+        assert_eq!(rates.counts.len(), 1);
+    }
+}
