@@ -15,8 +15,8 @@ pub mod proxy;
 pub mod rate;
 pub mod reply;
 pub mod script;
-pub mod tftp;
 pub mod settings;
+pub mod tftp;
 
 pub use boot::{BIOS_LOADER, BootFile, BootUrls, NoBoot, UEFI_X64_LOADER, boot_file};
 pub use client::{ClientKind, MessageKind, PxeClient, classify};
