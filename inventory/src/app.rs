@@ -186,6 +186,11 @@ impl App {
             deadlines::run(&for_deadlines).await;
             ("deadline", Ok(()))
         });
+        let for_rechecks = service.clone();
+        tasks.spawn(async move {
+            for_rechecks.run_rechecks().await;
+            ("re-check", Ok(()))
+        });
         if let Some(netboot) = netboot {
             let urls = bound
                 .networks

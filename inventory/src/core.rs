@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use inventory_api::agent::{Progress, RunsOn};
 use inventory_api::boot::BootEvent;
 use inventory_api::{Mac, MachineId, UnixMs};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -76,6 +76,10 @@ pub struct Memory {
     changes: broadcast::Sender<MachineId>,
     /// A deadline may have changed.
     pub deadlines: Notify,
+    /// Machines are to be checked again.
+    pub rechecks: Notify,
+    /// How many machines were checked again since the start.
+    pub rechecked: watch::Sender<u64>,
 }
 
 /// What is known of the agent of a machine since it was last heard to start.
@@ -108,6 +112,8 @@ impl Default for Memory {
             wakes: Mutex::default(),
             changes: broadcast::channel(1024).0,
             deadlines: Notify::new(),
+            rechecks: Notify::new(),
+            rechecked: watch::channel(0).0,
         }
     }
 }

@@ -18,6 +18,9 @@ pub struct ImportReport {
     pub entries: Vec<ImportedEntry>,
     /// Machines whose newest report was checked again because of it.
     pub rechecked: u32,
+    /// Machines that are still to be checked again because of it: `GET /v1/rechecks` tells how many are left.
+    #[serde(default)]
+    pub pending: u32,
     /// What is odd but no reason to refuse, e.g. an item whose hardware profile is not known yet.
     pub remarks: Vec<String>,
 }
@@ -39,4 +42,19 @@ pub enum Imported {
     Added,
     /// Different from before.
     Changed,
+}
+
+/// What a removal took away: `DELETE /v1/orders/{number}`, `/v1/hardware-profiles/{name}`, `/v1/racks/{room}/{rack}` and
+/// `/v1/racks/{room}/{rack}/{unit}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The entries, e.g. "PO-7" or "R1 A07 unit 12".
+    pub removed: Vec<String>,
+}
+
+/// `GET /v1/rechecks`: machines that are checked again in the background, because what is expected of them changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rechecks {
+    /// Machines that are still to be checked again.
+    pub left: u32,
 }

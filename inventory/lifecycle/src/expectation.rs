@@ -4,7 +4,7 @@ use inventory_api::check::{CheckResult, Expectation, Finding, HardwareProfile, S
 use inventory_api::delivery::{ExpectedFrom, Order, Placement};
 use inventory_api::report::AssetReport;
 
-use crate::identity::counts_as_serial;
+use crate::identity::counts_as_name;
 
 /// The names by which a rack plan can know a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub fn usable_name(text: &str) -> bool {
     let short = (2..=3).contains(&bare.len())
         && bare.iter().any(char::is_ascii_digit)
         && bare.iter().any(|c| *c != bare[0]);
-    !text.chars().any(char::is_control) && (short || counts_as_serial(text))
+    !text.chars().any(char::is_control) && (short || counts_as_name(text))
 }
 
 /// The names that a report tells. Junk is no name: it would put a machine where another belongs.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, header};
 use inventory_api::burn_in::BurnInRequest;
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{OrderDelivery, OrderSummary, ProfileSummary, RackDelivery, RackView};
-use inventory_api::import::ImportReport;
+use inventory_api::import::{ImportReport, Rechecks, Removed};
 use inventory_api::parts::PartLife;
 use inventory_api::task::{Task, TaskStatus};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::body;
 use super::user::{Answer, User, to_the_end};
 use crate::export;
-use crate::import::{Format, MAX_BYTES};
+use crate::import::{Format, Kind, MAX_BYTES};
 use crate::problem::{ApiError, problem};
 use crate::service::{ProfileMachines, Service};
 
@@ -27,13 +27,21 @@ const SMALL_BYTES: usize = 16 * 1024;
 
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
-        .route("/v1/orders", get(orders).post(import_orders))
-        .route("/v1/orders/{number}", get(order))
+        .route("/v1/orders", get(orders).merge(importing(Kind::Orders)))
+        .route("/v1/orders/{number}", get(order).delete(remove_order))
         .route("/v1/orders/{number}/delivery.csv", get(order_csv))
-        .route("/v1/racks", get(racks).post(import_racks))
-        .route("/v1/racks/{room}/{rack}", get(rack))
-        .route("/v1/hardware-profiles", get(hardware_profiles).post(profiles))
-        .route("/v1/hardware-profiles/{name}", get(hardware_profile))
+        .route("/v1/racks", get(racks).merge(importing(Kind::Racks)))
+        .route("/v1/racks/{room}/{rack}", get(rack).delete(remove_rack))
+        .route("/v1/racks/{room}/{rack}/{unit}", delete(remove_place))
+        .route("/v1/rechecks", get(rechecks))
+        .route(
+            "/v1/hardware-profiles",
+            get(hardware_profiles).merge(importing(Kind::Profiles)),
+        )
+        .route(
+            "/v1/hardware-profiles/{name}",
+            get(hardware_profile).delete(remove_profile),
+        )
         .route("/v1/parts/{serial}", get(parts))
         .route("/v1/hardware-profiles/{name}/machines", get(profile_machines))
         .route("/v1/machines/{key}/golden", post(golden))
@@ -60,42 +68,63 @@ fn format_of(headers: &HeaderMap) -> Result<Format, ApiError> {
     })
 }
 
-async fn import_orders(
+/// `POST` of a file of this kind.
+pub(super) fn importing(kind: Kind) -> MethodRouter<Arc<Service>> {
+    post(
+        async move |State(service): State<Arc<Service>>,
+                    User(actor): User,
+                    headers: HeaderMap,
+                    request: Request|
+                    -> Answer<ImportReport> {
+            let format = format_of(&headers)?;
+            let bytes = body::whole(request, MAX_BYTES).await?;
+            to_the_end(async move { service.import(kind, &bytes, format, &actor).await })
+                .await
+                .map(Json)
+        },
+    )
+}
+
+async fn rechecks(State(service): State<Arc<Service>>, _: User) -> Answer<Rechecks> {
+    Ok(Json(service.rechecks().await?))
+}
+
+async fn remove_order(
     State(service): State<Arc<Service>>,
     User(actor): User,
-    headers: HeaderMap,
-    request: Request,
-) -> Answer<ImportReport> {
-    let format = format_of(&headers)?;
-    let bytes = body::whole(request, MAX_BYTES).await?;
-    to_the_end(async move { service.import_orders(&bytes, format, &actor).await })
+    Path(number): Path<String>,
+) -> Answer<Removed> {
+    to_the_end(async move { service.remove_order(&number, &actor).await })
         .await
         .map(Json)
 }
 
-async fn import_racks(
+async fn remove_profile(
     State(service): State<Arc<Service>>,
     User(actor): User,
-    headers: HeaderMap,
-    request: Request,
-) -> Answer<ImportReport> {
-    let format = format_of(&headers)?;
-    let bytes = body::whole(request, MAX_BYTES).await?;
-    to_the_end(async move { service.import_racks(&bytes, format, &actor).await })
+    Path(name): Path<String>,
+) -> Answer<Removed> {
+    to_the_end(async move { service.remove_hardware_profile(&name, &actor).await })
         .await
         .map(Json)
 }
 
-/// `POST /v1/profiles`: hardware profiles.
-pub(super) async fn profiles(
+async fn remove_rack(
     State(service): State<Arc<Service>>,
     User(actor): User,
-    headers: HeaderMap,
-    request: Request,
-) -> Answer<ImportReport> {
-    let format = format_of(&headers)?;
-    let bytes = body::whole(request, MAX_BYTES).await?;
-    to_the_end(async move { service.import_profiles(&bytes, format, &actor).await })
+    Path((room, rack)): Path<(String, String)>,
+) -> Answer<Removed> {
+    to_the_end(async move { service.remove_places(&room, &rack, None, &actor).await })
+        .await
+        .map(Json)
+}
+
+async fn remove_place(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path((room, rack, unit)): Path<(String, String, u32)>,
+) -> Answer<Removed> {
+    to_the_end(async move { service.remove_places(&room, &rack, Some(unit), &actor).await })
         .await
         .map(Json)
 }

@@ -18,6 +18,7 @@ use inventory_api::{Mac, Problem};
 use serde::Deserialize;
 
 use super::{body, delivery, events};
+use crate::import::Kind;
 use crate::problem::{ApiError, internal, problem};
 use crate::service::{Actor, Service, Verb};
 
@@ -37,7 +38,10 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         )
         .route("/v1/machines/{key}/{verb}", post(verb))
         .route("/v1/images", get(images))
-        .route("/v1/profiles", get(profiles).post(delivery::profiles))
+        .route(
+            "/v1/profiles",
+            get(profiles).merge(delivery::importing(Kind::Profiles)),
+        )
         .route("/v1/journey/{mac}", get(journey))
         .route("/v1/events", get(events::stream))
         .with_state(service)

@@ -55,6 +55,11 @@ pub enum ProfileCommand {
         /// Name of the profile
         name: String,
     },
+    /// Remove a profile that neither a place nor an order item asks for
+    Remove {
+        /// Its name
+        name: String,
+    },
 }
 
 /// `slipway check`.

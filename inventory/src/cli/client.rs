@@ -81,6 +81,11 @@ impl Client {
         self.send(Method::POST, path, body).await
     }
 
+    /// `DELETE path`.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.send(Method::DELETE, path, None::<&()>).await
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,

@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{OrderDelivery, OrderSummary, ProfileSummary, RackDelivery, RackView, Tally};
-use inventory_api::import::{ImportReport, Imported};
+use inventory_api::import::{ImportReport, Imported, Removed};
 use inventory_api::parts::PartLife;
 
 use super::check::{ProfileArgs, ProfileCommand};
 use super::client::Client;
 use super::machine::segment;
 use super::table::Table;
-use super::{CliEnv, CliError, Common, render};
-use crate::import::MAX_BYTES;
+use super::{CliEnv, CliError, Common, Output, render};
+use crate::import::{Kind, MAX_BYTES};
 use crate::text::{tame, timestamp};
 
 /// `slipway import`.
@@ -24,20 +24,9 @@ pub struct ImportArgs {
     pub common: Common,
     /// What is in the file
     #[arg(value_enum)]
-    pub kind: ImportKind,
+    pub kind: Kind,
     /// The file: .csv or .json; the columns are in docs/orders.md
     pub file: PathBuf,
-}
-
-/// What a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ImportKind {
-    /// Orders with their items
-    Orders,
-    /// Hardware profiles
-    Profiles,
-    /// The rack plan with serial numbers or asset tags and cabling
-    Racks,
 }
 
 /// `slipway order`.
@@ -64,6 +53,11 @@ pub enum OrderCommand {
         #[arg(long)]
         csv: bool,
     },
+    /// Remove an order that no place of the rack plan names
+    Remove {
+        /// Order number
+        number: String,
+    },
 }
 
 /// `slipway rack`.
@@ -88,6 +82,16 @@ pub enum RackCommand {
         room: String,
         /// Rack
         rack: String,
+    },
+    /// Remove a place, or all places of a rack, where no machine stands
+    Remove {
+        /// Room
+        room: String,
+        /// Rack
+        rack: String,
+        /// Only the place at this height unit
+        #[arg(long)]
+        unit: Option<u32>,
     },
 }
 
@@ -116,12 +120,8 @@ pub(super) async fn import(args: ImportArgs, env: CliEnv) -> Result<String, CliE
     let media_type = media_type(&args.file)?;
     let client = Client::new(&args.common, env)?;
     let bytes = read(&args.file)?;
-    let path = match args.kind {
-        ImportKind::Orders => "/v1/orders",
-        ImportKind::Profiles => "/v1/profiles",
-        ImportKind::Racks => "/v1/racks",
-    };
-    let report: ImportReport = client.post_file(path, media_type, bytes).await?;
+    let path = format!("/v1/{}", args.kind.name());
+    let report: ImportReport = client.post_file(&path, media_type, bytes).await?;
     render::answer(args.common.output, &report, imported)
 }
 
@@ -158,6 +158,12 @@ fn imported(report: &ImportReport) -> String {
         "{}: {} added, {} changed, {} as before; {} machines checked again\n",
         report.kind, report.added, report.changed, report.unchanged, report.rechecked
     );
+    if report.pending > 0 {
+        text.push_str(&format!(
+            "  {} more are being checked again in the background\n",
+            report.pending
+        ));
+    }
     for entry in &report.entries {
         let what = match entry.what {
             Imported::Added => "added",
@@ -204,7 +210,20 @@ pub(super) async fn order(args: OrderArgs, env: CliEnv) -> Result<String, CliErr
             let order: OrderDelivery = client.get(&format!("/v1/orders/{}", segment(&number))).await?;
             render::answer(out, &order, order_text)
         }
+        OrderCommand::Remove { number } => {
+            remove(&client, &format!("/v1/orders/{}", segment(&number)), out).await
+        }
     }
+}
+
+async fn remove(client: &Client, path: &str, out: Output) -> Result<String, CliError> {
+    let removed: Removed = client.delete(path).await?;
+    render::answer(out, &removed, |r| {
+        r.removed
+            .iter()
+            .map(|name| format!("removed {}\n", tame(name, 200)))
+            .collect()
+    })
 }
 
 fn order_text(order: &OrderDelivery) -> String {
@@ -300,6 +319,13 @@ pub(super) async fn rack(args: RackArgs, env: CliEnv) -> Result<String, CliError
                 table.text(0)
             })
         }
+        RackCommand::Remove { room, rack, unit } => {
+            let mut path = format!("/v1/racks/{}/{}", segment(&room), segment(&rack));
+            if let Some(unit) = unit {
+                path.push_str(&format!("/{unit}"));
+            }
+            remove(&client, &path, out).await
+        }
     }
 }
 
@@ -321,7 +347,10 @@ pub(super) async fn profile(args: ProfileArgs, env: CliEnv) -> Result<String, Cl
             let profile: HardwareProfile = client
                 .get(&format!("/v1/hardware-profiles/{}", segment(&name)))
                 .await?;
-            render::answer(super::Output::Json, &profile, |_| String::new())
+            render::answer(Output::Json, &profile, |_| String::new())
+        }
+        ProfileCommand::Remove { name } => {
+            remove(&client, &format!("/v1/hardware-profiles/{}", segment(&name)), out).await
         }
         ProfileCommand::FromReport { .. } => Err(CliError::usage("a report is a file: no server is asked")),
         ProfileCommand::FromMachine { machine, name } => {

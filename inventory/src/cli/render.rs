@@ -61,7 +61,11 @@ pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
     for m in machines {
         table.row([
             m.id.to_string(),
-            state(&m.status),
+            if m.conflicts_with.is_empty() {
+                state(&m.status)
+            } else {
+                format!("{} CONFLICT", state(&m.status))
+            },
             m.hostname.clone().unwrap_or_default(),
             m.model.clone().unwrap_or_default(),
             m.serial.clone().unwrap_or_default(),
@@ -70,7 +74,32 @@ pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
             m.last_seen.map(|at| ago(at, now)).unwrap_or_default(),
         ]);
     }
-    table.text(0)
+    let mut text = table.text(0);
+    // Whoever reads the list must not take one of two machines for the other.
+    for m in machines.iter().filter(|m| !m.conflicts_with.is_empty()) {
+        text.push_str(&format!("{} {}\n", m.id, conflict(m)));
+    }
+    text
+}
+
+/// With whom a machine is in conflict about who it is, and how to decide.
+fn conflict(m: &MachineSummary) -> String {
+    let others: Vec<String> = m
+        .conflicts_with
+        .iter()
+        .map(|other| {
+            if *other == m.id {
+                "what it said before".to_owned()
+            } else {
+                other.to_string()
+            }
+        })
+        .collect();
+    format!(
+        "is in conflict with {} about who it is: slipway machine conflict {}",
+        others.join(", "),
+        m.id
+    )
 }
 
 /// Key and value lines.
@@ -113,13 +142,7 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
         ("gives up in", s.deadline.map(|at| duration(at.since(now)))),
         ("reason", s.reason.clone()),
         ("is now", m.folded_into.as_ref().map(ToString::to_string)),
-        (
-            "conflict",
-            (!m.conflicts_with.is_empty()).then(|| {
-                let others: Vec<_> = m.conflicts_with.iter().map(ToString::to_string).collect();
-                format!("with {}: slipway machine conflict {}", others.join(", "), m.id)
-            }),
-        ),
+        ("conflict", (!m.conflicts_with.is_empty()).then(|| conflict(m))),
         (
             "seen",
             m.last_seen

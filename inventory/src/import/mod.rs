@@ -30,6 +30,36 @@ const MAX_COUNT: u32 = 1_000_000;
 /// Units of one rack.
 const MAX_UNIT: u32 = 200;
 
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Orders with their items
+    Orders,
+    /// Hardware profiles
+    Profiles,
+    /// The rack plan with serial numbers or asset tags and cabling
+    Racks,
+}
+
+impl Kind {
+    /// All of them, in the order in which they are best taken in.
+    pub const ALL: [Kind; 3] = [Kind::Profiles, Kind::Orders, Kind::Racks];
+
+    /// "orders", "profiles", "racks": the last segment of its address too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Orders => "orders",
+            Kind::Profiles => "profiles",
+            Kind::Racks => "racks",
+        }
+    }
+
+    /// By its name.
+    pub fn of_name(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|k| k.name() == name)
+    }
+}
+
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -49,6 +79,20 @@ impl Format {
             Some(Format::Json)
         } else {
             None
+        }
+    }
+}
+
+impl Format {
+    /// By what it begins with, for text that comes without a name: a list or an entry of JSON, else CSV.
+    pub fn of_text(text: &str) -> Format {
+        match text
+            .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
+            .chars()
+            .next()
+        {
+            Some('[' | '{') => Format::Json,
+            _ => Format::Csv,
         }
     }
 }

@@ -181,8 +181,7 @@ impl Service {
                 .await
                 .map(Some);
         }
-        self.recheck_stored(std::slice::from_ref(&row.id), &actor.0)
-            .await?;
+        self.recheck_stored(&row.id, &actor.0, None).await?;
         Ok(None)
     }
 

@@ -116,14 +116,7 @@ impl Store {
 
     /// The places of one rack, the highest unit first.
     pub async fn placements_of_rack(&self, room: &str, rack: &str) -> Result<Vec<Placement>, StoreError> {
-        let rows: Vec<String> = sqlx::query_scalar(
-            "SELECT body FROM placements WHERE room = $1 AND rack = $2 ORDER BY unit DESC",
-        )
-        .bind(room)
-        .bind(rack)
-        .fetch_all(&self.read)
-        .await?;
-        rows.iter().map(|text| from_json("placement", text)).collect()
+        placements_of_rack(&mut *self.read.acquire().await?, room, rack).await
     }
 
     /// The places that have one of these names.
@@ -309,7 +302,36 @@ impl Change {
         Ok(written(before.is_some()))
     }
 
-    /// Takes a place out of the plan, for it to be written anew.
+    /// The places of a rack, the highest unit first.
+    pub async fn placements_of_rack(&mut self, room: &str, rack: &str) -> Result<Vec<Placement>, StoreError> {
+        placements_of_rack(self.connection(), room, rack).await
+    }
+
+    /// The numbers of the orders that have an item with this profile.
+    pub async fn orders_of_profile(&mut self, profile: &str) -> Result<Vec<String>, StoreError> {
+        let numbers = sqlx::query_scalar(
+            "SELECT DISTINCT o.number FROM orders o, json_each(o.body, '$.items') i
+             WHERE json_extract(i.value, '$.profile') = $1 ORDER BY o.number",
+        )
+        .bind(profile);
+        Ok(numbers.fetch_all(self.connection()).await?)
+    }
+
+    /// Takes an order away.
+    pub async fn remove_order(&mut self, number: &str) -> Result<(), StoreError> {
+        let delete = sqlx::query("DELETE FROM orders WHERE number = $1").bind(number);
+        delete.execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Takes a hardware profile away.
+    pub async fn remove_hardware_profile(&mut self, name: &str) -> Result<(), StoreError> {
+        let delete = sqlx::query("DELETE FROM hardware_profiles WHERE name = $1").bind(name);
+        delete.execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Takes a place out of the plan.
     pub async fn drop_placement(&mut self, p: &Placement) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM placements WHERE room = $1 AND rack = $2 AND unit = $3")
             .bind(&p.room)
@@ -495,4 +517,18 @@ async fn placements_named(
         }
     }
     Ok(found)
+}
+
+async fn placements_of_rack(
+    connection: &mut SqliteConnection,
+    room: &str,
+    rack: &str,
+) -> Result<Vec<Placement>, StoreError> {
+    let rows: Vec<String> =
+        sqlx::query_scalar("SELECT body FROM placements WHERE room = $1 AND rack = $2 ORDER BY unit DESC")
+            .bind(room)
+            .bind(rack)
+            .fetch_all(connection)
+            .await?;
+    rows.iter().map(|text| from_json("placement", text)).collect()
 }

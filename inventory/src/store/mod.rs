@@ -8,6 +8,7 @@ mod documents;
 mod identity;
 mod machines;
 mod parts;
+mod rechecks;
 mod tasks;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
 pub use machines::{HistoryRow, Identity, MachineRow};
 pub use parts::OtherPlace;
+pub use rechecks::RecheckRow;
 
 /// Reports that are kept whole for each machine.
 pub const KEPT_REPORTS: i64 = 10;

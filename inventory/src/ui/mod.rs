@@ -6,6 +6,7 @@ mod conflict;
 mod delivery;
 mod events;
 mod guard;
+mod import;
 mod pages;
 mod session;
 pub mod view;
@@ -51,6 +52,12 @@ pub fn router(service: Arc<Service>) -> Router {
         .route(
             "/machines/{id}/task/{what}",
             axum::routing::post(delivery::machine_task),
+        )
+        .route(
+            "/import",
+            get(import::page)
+                .post(import::take)
+                .layer(DefaultBodyLimit::max(import::MAX_FORM)),
         )
         .route("/orders", get(delivery::orders))
         .route("/orders/{number}", get(delivery::order))

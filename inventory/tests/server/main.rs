@@ -5,6 +5,8 @@ mod claims;
 mod delivery;
 mod harness;
 mod lifecycle;
+mod pages;
 mod parts;
+mod rack;
 mod replay;
 mod users;

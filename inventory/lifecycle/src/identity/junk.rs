@@ -78,13 +78,24 @@ pub(super) fn says_something(bare: &str) -> bool {
 
 /// Whether a serial number can be one machine's own.
 pub fn counts_as_serial(text: &str) -> bool {
+    counts(text, |digits, whole| whole || digits >= 5)
+}
+
+/// Whether a text can be the name by which a person knows one machine. Tags are numbered in sequence, and number 1234
+/// comes: only a long run of counting digits is a filling here.
+pub fn counts_as_name(text: &str) -> bool {
+    counts(text, |digits, _| digits >= 9)
+}
+
+/// `long`: whether so many counting digits, after letters or as the whole text, are a filling.
+fn counts(text: &str, long: impl Fn(usize, bool) -> bool) -> bool {
     // A text that is too long to be a serial number is an attack or garbage.
     if text.len() > 128 {
         return false;
     }
     let bare = bare(text);
     // Three signs are too few for more than one batch: "1.0", "42", "N/A".
-    bare.len() >= 4 && says_something(&bare) && !repeats(bare.as_bytes()) && !counts_up_or_down(&bare)
+    bare.len() >= 4 && says_something(&bare) && !repeats(bare.as_bytes()) && !counts_up_or_down(&bare, long)
 }
 
 /// "0000", "xxxxxx", "4242", "123123123": one to three signs again and again.
@@ -93,7 +104,7 @@ fn repeats(bytes: &[u8]) -> bool {
 }
 
 /// "0123456789", "SYS-1234567890", "BSN12345678901234567", "9876543210".
-fn counts_up_or_down(bare: &str) -> bool {
+fn counts_up_or_down(bare: &str, long: impl Fn(usize, bool) -> bool) -> bool {
     let digits = bare
         .trim_start_matches(|c: char| c.is_ascii_lowercase())
         .as_bytes();
@@ -102,7 +113,7 @@ fn counts_up_or_down(bare: &str) -> bool {
             w[0].is_ascii_digit() && w[1].is_ascii_digit() && (w[0] - b'0' + step) % 10 == w[1] - b'0'
         })
     };
-    (digits.len() >= 5 || digits.len() == bare.len())
+    long(digits.len(), digits.len() == bare.len())
         && (steps(1) && matches!(digits[0], b'0' | b'1') || steps(9) && matches!(digits[0], b'9' | b'0'))
 }
 
@@ -269,6 +280,23 @@ mod tests {
             "CHASSIS-1",
         ] {
             assert!(counts_as_serial(serial), "{serial:?} does not count");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_happens_to_count_is_still_a_name() {
+        for name in ["SRV-01234", "SN-12345", "1234", "12345678", "A0123"] {
+            assert!(counts_as_name(name), "{name:?} is no name");
+        }
+        for junk in [
+            "0123456789",
+            "SYS-1234567890",
+            "123456789",
+            "0000000",
+            "Default string",
+            "",
+        ] {
+            assert!(!counts_as_name(junk), "{junk:?} is a name");
         }
     }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use inventory_api::check::HardwareProfile;
+use inventory_api::delivery::{Order, Placement};
 use inventory_api::import::{ImportReport, Imported, ImportedEntry};
 use inventory_api::{MachineId, Problem};
 
-use crate::import::{self, Entry, Fault, Format, place_name, refused};
+use crate::import::{self, Entry, Fault, Format, Kind, place_name, refused};
 use crate::problem::of_store;
 use crate::service::{Actor, Service};
 use crate::store::{Change, Written};
@@ -22,10 +23,10 @@ struct Tale {
 }
 
 impl Tale {
-    fn new(kind: &str) -> Tale {
+    fn new(kind: Kind) -> Tale {
         Tale {
             report: ImportReport {
-                kind: kind.to_owned(),
+                kind: kind.name().to_owned(),
                 ..ImportReport::default()
             },
             machines: BTreeSet::new(),
@@ -52,6 +53,15 @@ impl Tale {
         }
     }
 
+    /// What is expected at these places changes.
+    async fn affects(&mut self, change: &mut Change, places: &[Placement]) -> Result<(), Problem> {
+        for place in places {
+            self.machines
+                .extend(change.machines_placed(place).await.map_err(of_store)?);
+        }
+        Ok(())
+    }
+
     fn remark(&mut self, text: String) {
         if self.report.remarks.len() < NAMED && !self.report.remarks.contains(&text) {
             self.report.remarks.push(text);
@@ -60,55 +70,47 @@ impl Tale {
 }
 
 impl Service {
-    /// Takes a file of orders.
-    pub async fn import_orders(
+    /// Takes a file of this kind, whole or not at all.
+    pub async fn import(
         &self,
+        kind: Kind,
         bytes: &[u8],
         format: Format,
         actor: &Actor,
     ) -> Result<ImportReport, Problem> {
-        let entries = import::orders(bytes, format).map_err(|faults| refused(&faults))?;
+        match kind {
+            Kind::Orders => {
+                self.put_orders(&read(import::orders, bytes, format)?, actor)
+                    .await
+            }
+            Kind::Profiles => {
+                let entries = read(import::profiles, bytes, format)?;
+                let profiles: Vec<HardwareProfile> = entries.into_iter().map(|e| e.value).collect();
+                self.put_profiles(&profiles, actor).await
+            }
+            Kind::Racks => self.put_racks(&read(import::racks, bytes, format)?, actor).await,
+        }
+    }
+
+    async fn put_orders(&self, entries: &[Entry<Order>], actor: &Actor) -> Result<ImportReport, Problem> {
         let now = self.core.clock.now();
-        let mut tale = Tale::new("orders");
+        let mut tale = Tale::new(Kind::Orders);
         let mut change = self.core.store.begin().await.map_err(of_store)?;
-        for Entry { value: order, .. } in &entries {
+        for Entry { value: order, .. } in entries {
             let written = change.put_order(order, now).await.map_err(of_store)?;
             if written != Written::Same {
-                for place in change
+                let places = change
                     .placements_of_order(&order.number)
                     .await
-                    .map_err(of_store)?
-                {
-                    tale.machines
-                        .extend(change.machines_placed(&place).await.map_err(of_store)?);
-                }
+                    .map_err(of_store)?;
+                tale.affects(&mut change, &places).await?;
             }
             for item in &order.items {
-                if change
-                    .hardware_profile(&item.profile)
-                    .await
-                    .map_err(of_store)?
-                    .is_none()
-                {
-                    tale.remark(unknown_profile(&item.profile));
-                }
+                known_profile(&mut change, &item.profile, &mut tale).await?;
             }
             tale.entry(order.number.clone(), written);
         }
-        change.commit().await.map_err(of_store)?;
-        self.told(tale, actor).await
-    }
-
-    /// Takes a file of hardware profiles.
-    pub async fn import_profiles(
-        &self,
-        bytes: &[u8],
-        format: Format,
-        actor: &Actor,
-    ) -> Result<ImportReport, Problem> {
-        let entries = import::profiles(bytes, format).map_err(|faults| refused(&faults))?;
-        let profiles: Vec<HardwareProfile> = entries.into_iter().map(|e| e.value).collect();
-        self.put_profiles(&profiles, actor).await
+        self.told(change, tale, actor).await
     }
 
     pub(super) async fn put_profiles(
@@ -117,7 +119,7 @@ impl Service {
         actor: &Actor,
     ) -> Result<ImportReport, Problem> {
         let now = self.core.clock.now();
-        let mut tale = Tale::new("profiles");
+        let mut tale = Tale::new(Kind::Profiles);
         let mut change = self.core.store.begin().await.map_err(of_store)?;
         for profile in profiles {
             let written = change
@@ -125,35 +127,25 @@ impl Service {
                 .await
                 .map_err(of_store)?;
             if written != Written::Same {
-                for place in change
+                let places = change
                     .placements_of_profile(&profile.name)
                     .await
-                    .map_err(of_store)?
-                {
-                    tale.machines
-                        .extend(change.machines_placed(&place).await.map_err(of_store)?);
-                }
+                    .map_err(of_store)?;
+                tale.affects(&mut change, &places).await?;
             }
             tale.entry(profile.name.clone(), written);
         }
-        change.commit().await.map_err(of_store)?;
-        self.told(tale, actor).await
+        self.told(change, tale, actor).await
     }
 
-    /// Takes a rack plan. Places that are not in the file stay as they are.
-    pub async fn import_racks(
-        &self,
-        bytes: &[u8],
-        format: Format,
-        actor: &Actor,
-    ) -> Result<ImportReport, Problem> {
-        let entries = import::racks(bytes, format).map_err(|faults| refused(&faults))?;
+    /// Places that are not in the file stay as they are.
+    async fn put_racks(&self, entries: &[Entry<Placement>], actor: &Actor) -> Result<ImportReport, Problem> {
         let now = self.core.clock.now();
-        let mut tale = Tale::new("racks");
+        let mut tale = Tale::new(Kind::Racks);
         let mut change = self.core.store.begin().await.map_err(of_store)?;
         // All that change leave the plan before any is written: machines may swap their places within a file.
         let mut writes = Vec::new();
-        for entry in &entries {
+        for entry in entries {
             let p = &entry.value;
             let before = change
                 .placement_at(&p.room, &p.rack, p.unit)
@@ -165,8 +157,7 @@ impl Service {
                 None => Written::Added,
             };
             if let Some(before) = before.filter(|_| written == Written::Changed) {
-                tale.machines
-                    .extend(change.machines_placed(&before).await.map_err(of_store)?);
+                tale.affects(&mut change, std::slice::from_ref(&before)).await?;
                 change.drop_placement(&before).await.map_err(of_store)?;
             }
             if written != Written::Same {
@@ -179,7 +170,7 @@ impl Service {
         for entry in writes {
             let p = &entry.value;
             match change.add_placement(p, now).await.map_err(of_store)? {
-                None => tale.machines.extend(change.machines_placed(p).await.map_err(of_store)?),
+                None => tale.affects(&mut change, std::slice::from_ref(p)).await?,
                 Some(other) if faults.len() < 50 => faults.push(Fault {
                     line: entry.line,
                     column: 0,
@@ -196,39 +187,40 @@ impl Service {
         if !faults.is_empty() {
             return Err(refused(&faults));
         }
-        change.commit().await.map_err(of_store)?;
-        self.told(tale, actor).await
+        self.told(change, tale, actor).await
     }
 
-    async fn told(&self, tale: Tale, actor: &Actor) -> Result<ImportReport, Problem> {
-        let machines: Vec<MachineId> = tale.machines.into_iter().collect();
+    async fn told(&self, change: Change, tale: Tale, actor: &Actor) -> Result<ImportReport, Problem> {
         let mut report = tale.report;
-        report.rechecked = self.recheck_stored(&machines, &actor.0).await?;
+        report.pending = self.commit_and_recheck(change, &tale.machines, &actor.0).await?;
+        report.rechecked = tale.machines.len() as u32 - report.pending;
         tracing::info!(actor = %actor.0, kind = report.kind, added = report.added, changed = report.changed,
-            unchanged = report.unchanged, rechecked = report.rechecked, "a file was imported");
+            unchanged = report.unchanged, rechecks = tale.machines.len(), "a file was imported");
         Ok(report)
     }
 }
 
-fn unknown_profile(name: &str) -> String {
-    format!(
-        "the hardware profile {name:?} is not known yet: import it, or make it from a machine known to be good"
-    )
+fn read<T>(
+    reader: impl Fn(&[u8], Format) -> Result<Vec<Entry<T>>, Vec<Fault>>,
+    bytes: &[u8],
+    format: Format,
+) -> Result<Vec<Entry<T>>, Problem> {
+    reader(bytes, format).map_err(|faults| refused(&faults))
 }
 
-async fn remarks(
-    change: &mut Change,
-    p: &inventory_api::delivery::Placement,
-    tale: &mut Tale,
-) -> Result<(), Problem> {
-    if let Some(profile) = &p.profile
-        && change
-            .hardware_profile(profile)
-            .await
-            .map_err(of_store)?
-            .is_none()
-    {
-        tale.remark(unknown_profile(profile));
+/// A remark where a profile is not known yet.
+async fn known_profile(change: &mut Change, name: &str, tale: &mut Tale) -> Result<(), Problem> {
+    if change.hardware_profile(name).await.map_err(of_store)?.is_none() {
+        tale.remark(format!(
+            "the hardware profile {name:?} is not known yet: import it, or make it from a machine known to be good"
+        ));
+    }
+    Ok(())
+}
+
+async fn remarks(change: &mut Change, p: &Placement, tale: &mut Tale) -> Result<(), Problem> {
+    if let Some(profile) = &p.profile {
+        known_profile(change, profile, tale).await?;
     }
     let Some(number) = &p.order else { return Ok(()) };
     match change.order(number).await.map_err(of_store)? {

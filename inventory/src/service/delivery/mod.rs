@@ -2,6 +2,8 @@
 
 mod import;
 mod profiles;
+mod recheck;
+mod remove;
 mod view;
 
 use inventory_api::check::{CheckResult, Expectation, HardwareProfile};
@@ -10,12 +12,11 @@ use inventory_api::report::AssetReport;
 use inventory_api::task::Task;
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::expectation::{check_chosen, choose, names, place_of, profile_name};
-use lifecycle::{AfterCheck, Decision, Event, MachineFacts, State};
+use lifecycle::{Decision, MachineFacts, State};
 
+use super::Service;
 use super::parts::{PartsNews, record};
-use super::{Service, planning};
-use crate::advance::{AdvanceError, advance_in, after_commit};
-use crate::problem::{of_advance, of_store};
+use crate::problem::of_store;
 use crate::store::{Change, MachineRow, StoreError};
 
 pub use profiles::{ProfileMachine, ProfileMachines};
@@ -105,73 +106,6 @@ impl Service {
             Decision::Hold { .. } | Decision::Commission { .. } => None,
         })
     }
-
-    /// Checks the newest reports of machines again, because what is expected of them changed. Returns how many were.
-    pub(super) async fn recheck_stored(&self, ids: &[MachineId], actor: &str) -> Result<u32, Problem> {
-        let mut done = 0;
-        for id in ids {
-            // The machine may move in between: again, with what it is then.
-            for _ in 0..5 {
-                match self.recheck_one(id, actor).await? {
-                    Recheck::Done => {
-                        done += 1;
-                        break;
-                    }
-                    Recheck::NoReport => break,
-                    Recheck::Moved => {}
-                }
-            }
-        }
-        Ok(done)
-    }
-
-    async fn recheck_one(&self, id: &MachineId, actor: &str) -> Result<Recheck, Problem> {
-        let core = &self.core;
-        let row = self.row(id).await?;
-        let Some(stored) = core.store.stored_report(id).await.map_err(of_store)? else {
-            return Ok(Recheck::NoReport);
-        };
-        let requested = self.requested_of(&row, &stored.report).await?;
-        let checked = self.check_report(&stored.report, requested.as_ref()).await?;
-        let now = core.clock.now();
-        let mut change = core.store.begin().await.map_err(of_store)?;
-        if change.machine(id).await.map_err(of_store)?.map(|m| m.history_seq) != Some(row.history_seq) {
-            return Ok(Recheck::Moved);
-        }
-        match &checked {
-            Some(c) => change
-                .put_check_of(id, &c.result, &c.from, now)
-                .await
-                .map_err(of_store)?,
-            None => change.drop_check(id).await.map_err(of_store)?,
-        }
-        // A waiting machine carries its verdict in its state; nothing else moves for a re-check.
-        let verdict = checked.as_ref().map(|c| c.result.verdict);
-        let mut advanced = None;
-        if let State::Ready(ready) = &row.state
-            && ready.verdict != verdict
-        {
-            let event = Event::Reported {
-                verdict,
-                detail: checked
-                    .as_ref()
-                    .and_then(|c| planning::first_finding(&c.result))
-                    .unwrap_or_default(),
-                after: AfterCheck::Hold,
-            };
-            advanced = match advance_in(core, &mut change, id, event, actor, now).await {
-                Ok(advanced) => Some(advanced),
-                Err(AdvanceError::Refused(_)) => None,
-                Err(error) => return Err(of_advance(error)),
-            };
-        }
-        change.commit().await.map_err(of_store)?;
-        match &advanced {
-            Some(advanced) => after_commit(core, advanced),
-            None => core.memory.changed(id),
-        }
-        Ok(Recheck::Done)
-    }
 }
 
 impl Service {
@@ -209,10 +143,4 @@ impl Service {
         }
         Ok(())
     }
-}
-
-enum Recheck {
-    Done,
-    NoReport,
-    Moved,
 }

@@ -56,4 +56,24 @@
     var dialog = document.getElementById("dialog");
     if (dialog && !dialog.open && document.querySelector("#dialog-body form")) dialog.showModal();
   }).observe(document.getElementById("dialog-body"), { childList: true });
+
+  // A chosen file is read into the form, where it can be looked at before it is sent.
+  document.querySelectorAll("[data-file]").forEach(function (el) { el.hidden = false; });
+  document.addEventListener("change", function (event) {
+    var input = event.target.closest("[data-file-into]");
+    if (!input || !input.files.length) return;
+    var file = input.files[0];
+    var note = document.querySelector("[data-file-note]");
+    var into = document.getElementById(input.dataset.fileInto);
+    if (file.size > Number(input.dataset.fileMax)) {
+      note.textContent = file.name + " is too large for this page: slipway import takes it.";
+      return;
+    }
+    file.arrayBuffer().then(function (bytes) {
+      into.value = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      note.textContent = file.name + ", as it will be imported:";
+    }).catch(function () {
+      note.textContent = file.name + " is not UTF-8 text. A spreadsheet: save it as CSV UTF-8 first.";
+    });
+  });
 })();

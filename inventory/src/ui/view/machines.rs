@@ -54,6 +54,8 @@ pub struct Row {
     pub state: String,
     /// Its colour.
     pub color: &'static str,
+    /// Another machine claims to be this one, or it contradicts itself.
+    pub conflict: bool,
     /// Something is going on.
     pub busy: bool,
     /// Boot NIC.
@@ -123,6 +125,9 @@ const STATES: [&str; 9] = [
     "retired",
 ];
 
+/// Not a state: machines of any state about whose identity nobody has decided yet.
+const CONFLICT: &str = "conflict";
+
 impl MachinesPage {
     /// The page for these machines, filter and query.
     pub fn new(
@@ -132,7 +137,7 @@ impl MachinesPage {
         query: &str,
         now: UnixMs,
     ) -> MachinesPage {
-        let state = state.filter(|s| STATES.contains(s));
+        let state = state.filter(|s| STATES.contains(s) || *s == CONFLICT);
         let mut filters = vec![Filter {
             href: "/machines".into(),
             label: "All".into(),
@@ -152,9 +157,24 @@ impl MachinesPage {
                 });
             }
         }
+        let conflicts = machines.iter().filter(|m| !m.conflicts_with.is_empty()).count();
+        if conflicts > 0 || state == Some(CONFLICT) {
+            filters.push(Filter {
+                href: format!("/machines?state={CONFLICT}"),
+                label: "Identity conflict".into(),
+                color: "red",
+                count: conflicts,
+                active: state == Some(CONFLICT),
+            });
+        }
+        let of_state = |m: &MachineSummary| match state {
+            None => true,
+            Some(CONFLICT) => !m.conflicts_with.is_empty(),
+            Some(state) => m.status.state == state,
+        };
         let found: Vec<&MachineSummary> = machines
             .iter()
-            .filter(|m| state.is_none_or(|s| m.status.state == s) && matches(m, query))
+            .filter(|m| of_state(m) && matches(m, query))
             .collect();
         MachinesPage {
             shell,
@@ -179,6 +199,7 @@ impl Row {
             name: display_name(m),
             state: capital(&m.status.state),
             color: state_color(&m.status.state),
+            conflict: !m.conflicts_with.is_empty(),
             busy: busy(&m.status.state),
             mac: m.macs.first().map(ToString::to_string).unwrap_or_default(),
             model: m.model.clone().unwrap_or_else(|| "not reported yet".into()),

@@ -5,6 +5,7 @@ pub mod conflict;
 pub mod delivery;
 pub mod devices;
 pub mod hardware;
+pub mod import;
 pub mod lists;
 pub mod machine;
 pub mod machines;

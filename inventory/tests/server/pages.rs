@@ -1,0 +1,261 @@
+//! The pages of a delivery with machines that have reported, as a browser gets them.
+
+use inventory_api::machine::MachineSummary;
+use reqwest::{Method, StatusCode};
+
+use crate::harness::Site;
+use crate::rack::{Rack, module};
+
+/// A browser that is signed in.
+pub struct Browser {
+    http: reqwest::Client,
+    cookie: String,
+}
+
+impl Browser {
+    pub async fn open(site: &Site) -> Browser {
+        let ca = reqwest::Certificate::from_pem(site.running().bound().ca_pem.as_bytes()).unwrap();
+        let http = reqwest::Client::builder()
+            .tls_certs_only([ca])
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        let mut browser = Browser {
+            http,
+            cookie: String::new(),
+        };
+        let form = [("token", site.token.as_str()), ("next", "/machines")];
+        let response = browser.send(site, Method::POST, "/sign-in", Some(&form)).await;
+        let cookie = response.headers().get("set-cookie").expect("a session");
+        browser.cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+        browser
+    }
+
+    async fn send(
+        &self,
+        site: &Site,
+        method: Method,
+        path: &str,
+        form: Option<&[(&str, &str)]>,
+    ) -> reqwest::Response {
+        let mut request = self
+            .http
+            .request(method, site.url(path))
+            .header("origin", site.url(""))
+            .header("cookie", &self.cookie);
+        if let Some(form) = form {
+            let body: Vec<String> = form.iter().map(|(k, v)| format!("{k}={}", percent(v))).collect();
+            request = request
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(body.join("&"));
+        }
+        request.send().await.unwrap()
+    }
+
+    /// Any answer.
+    pub async fn ask(&self, site: &Site, path: &str) -> (StatusCode, String) {
+        let response = self.send(site, Method::GET, path, None).await;
+        (response.status(), response.text().await.unwrap())
+    }
+
+    pub async fn page(&self, site: &Site, path: &str) -> String {
+        let (status, text) = self.ask(site, path).await;
+        assert!(status.is_success(), "{path}: {status}: {text}");
+        text
+    }
+
+    pub async fn submit(&self, site: &Site, path: &str, form: &[(&str, &str)]) -> (StatusCode, String) {
+        let response = self.send(site, Method::POST, path, Some(form)).await;
+        (response.status(), response.text().await.unwrap())
+    }
+}
+
+fn percent(text: &str) -> String {
+    text.bytes().map(|b| format!("%{b:02X}")).collect()
+}
+
+/// The text of a page, without its tags, each run of white space one space.
+pub fn words(page: &str) -> String {
+    let mut text = String::new();
+    for part in page.split('<') {
+        text.push(' ');
+        text.push_str(part.split_once('>').map_or(part, |(_, rest)| rest));
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn has(page: &str, parts: &[&str]) {
+    let text = words(page);
+    for part in parts {
+        assert!(
+            page.contains(part) || text.contains(part),
+            "{part:?} is not in\n{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_is_seen_on_every_page() {
+    let site = Site::new().await;
+    let rack = Rack::fill(&site).await;
+    let browser = Browser::open(&site).await;
+
+    // The order: what needs work stands first.
+    let order = browser.page(&site, "/orders/PO-7").await;
+    has(
+        &order,
+        &[
+            "6 ordered",
+            "Web servers row 7",
+            "5 of 6",
+            "/racks/R1/A07",
+            "/hardware-profiles/web-r650",
+            "SRV-0006",
+            "DIMM A2: ordered 32 GB Micron MTA36ASF4G72PZ, slot is empty",
+        ],
+    );
+    let at = |text: &str| order.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(at(">SRV-0002<") < at(">SRV-0006<") && at(">SRV-0006<") < at(">SRV-0001<"));
+    has(&browser.page(&site, "/orders").await, &["PO-7", "5 of 6"]);
+
+    // The rack: unit by unit, what is free too.
+    let page = browser.page(&site, "/racks/R1/A07").await;
+    has(
+        &page,
+        &[
+            "15 SRV-0006",
+            "Missing",
+            "11 SRV-0002",
+            "slot is empty",
+            "10 SRV-0001",
+            "9",
+            "1",
+        ],
+    );
+    assert!(page.contains(&format!("/machines/{}", rack.id(2))));
+
+    // The phone: what to do, in words, at its place.
+    let phone = browser.page(&site, "/p/srv-0002").await;
+    has(
+        &phone,
+        &[
+            "FAIL",
+            "SRV-0002",
+            "R1 A07 unit 11",
+            "DIMM A2",
+            "ordered 32 GB Micron MTA36ASF4G72PZ, slot is empty",
+            "Check again",
+            "Mark as fixed",
+            "Locate LED",
+        ],
+    );
+    // By asset tag too; as ordered.
+    has(
+        &browser.page(&site, "/p/DC-47111").await,
+        &["PASS", "SRV-0001", "As ordered."],
+    );
+    let (status, missing) = browser.ask(&site, "/p/SRV-0006").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    has(
+        &missing,
+        &["SRV-0006 has not reported yet", "R1 A07 unit 15", "/racks/R1/A07"],
+    );
+
+    // The part: from the machine that lacks it to the one that has it.
+    let serial = module(2, "A2");
+    let part = browser.page(&site, &format!("/parts/{serial}")).await;
+    has(
+        &part,
+        &[
+            "Micron MTA36ASF4G72PZ",
+            rack.id(2).as_str(),
+            rack.id(3).as_str(),
+            "A2",
+        ],
+    );
+    assert!(
+        !part.contains("at the same time"),
+        "it moved, it is not in two machines"
+    );
+    let (_, part) = browser.ask(&site, &format!("/p/{serial}")).await;
+    has(&part, &["is a part, not a machine", &format!("/parts/{serial}")]);
+
+    // The profile: its machines, and the odd one although no rule names what differs.
+    let profile = browser.page(&site, "/hardware-profiles/web-r650").await;
+    has(
+        &profile,
+        &[
+            "microcode",
+            "0xd000331",
+            "0xd0003b9",
+            rack.id(4).as_str(),
+            "memory.dimms[1].slot",
+        ],
+    );
+
+    // The list marks the two that claim one identity, and nobody else.
+    let list = browser.page(&site, "/machines").await;
+    assert_eq!(list.matches("/conflict\"").count(), 2, "{}", words(&list));
+    for n in [5, 6] {
+        assert!(list.contains(&format!("/machines/{}/conflict", rack.id(n))));
+    }
+    let only = browser.page(&site, "/machines?state=conflict").await;
+    assert_eq!(only.matches("<tr id=\"row-").count(), 2);
+    let all: Vec<MachineSummary> = site.user(Method::GET, "/v1/machines", None).await.unwrap();
+    let marked = all.iter().filter(|m| !m.conflicts_with.is_empty());
+    assert_eq!(marked.count(), 2);
+}
+
+#[tokio::test]
+async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
+    let site = Site::new().await;
+    let browser = Browser::open(&site).await;
+    has(
+        &browser.page(&site, "/import").await,
+        &["Rack plan", "whole or not at all"],
+    );
+    let bad = "order,item,count,profile\nPO-1,10,4,web\nPO-2,10,many,<b>web</b>\n";
+    let form = |kind, text| [("kind", kind), ("text", text)];
+    let (status, page) = browser.submit(&site, "/import", &form("orders", bad)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    has(
+        &page,
+        &[
+            "Nothing was imported",
+            "line 3, column 3 (count)",
+            "PO-1,10,4,web",
+        ],
+    );
+    assert!(!page.contains("<b>web"), "{page}");
+    let orders: Vec<serde_json::Value> = site.user(Method::GET, "/v1/orders", None).await.unwrap();
+    assert!(orders.is_empty(), "nothing of a bad file is taken");
+
+    // Put right; cells copied from a spreadsheet come with tabs and CR LF.
+    let good = "order\titem\tcount\tprofile\r\nPO-1\t10\t4\tweb\r\nPO-2\t10\t2\tweb\r\n";
+    let (status, page) = browser.submit(&site, "/import", &form("orders", good)).await;
+    assert_eq!(status, StatusCode::OK);
+    has(
+        &page,
+        &[
+            "Orders: 2 added, 0 changed, 0 as before",
+            "PO-2 (new)",
+            "not known yet",
+            "href=\"/orders\"",
+        ],
+    );
+    let json = r#" [{"name": "web", "memory": {"modules": 2}}]"#;
+    let (status, page) = browser.submit(&site, "/import", &form("profiles", json)).await;
+    assert_eq!(status, StatusCode::OK, "{}", words(&page));
+    has(&browser.page(&site, "/hardware-profiles").await, &["web"]);
+    // A rack plan larger than other forms may be.
+    let mut racks = "room,rack,unit,serial\n".to_owned();
+    for n in 0..3000 {
+        racks += &format!("R1,A{},{},SRV-{n:05}\n", n / 40, n % 40 + 1);
+    }
+    let (status, page) = browser.submit(&site, "/import", &form("racks", &racks)).await;
+    assert_eq!(status, StatusCode::OK, "{:.2000}", words(&page));
+    has(&page, &["Racks: 3000 added"]);
+    let (status, page) = browser.submit(&site, "/import", &form("cables", good)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    has(&page, &["Say what the file holds"]);
+}
