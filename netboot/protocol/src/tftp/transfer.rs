@@ -255,22 +255,36 @@ impl Transfer {
         if block == self.last {
             return Step::End(Outcome::Complete);
         }
-        self.doubtful = self.repeats > 0 || block < self.sent;
+        // An ACK in the midst of a window: what follows is lost, and the client throws away the rest of the window
+        // (RFC 7440). Or the network copied a block: then the rest is welcome, a second copy of it would be answered in the
+        // same way, and so on to the end of the file. Believed once; after that only new blocks are sent, and a loss
+        // waits for the deadline.
+        let partial = block < self.sent;
+        let rest_is_coming = partial && self.doubtful;
+        self.doubtful = !rest_is_coming && (partial || self.repeats > 0);
         self.repeats = 0;
         self.unreachable = 0;
-        self.send(now)
+        let from = if rest_is_coming { self.sent + 1 } else { self.next };
+        self.send_from(from, now)
     }
 
-    /// Sends from `next` as far as the window goes.
     fn send(&mut self, now: Duration) -> Step {
+        self.send_from(self.next, now)
+    }
+
+    /// Sends as far as the window goes.
+    fn send_from(&mut self, first: u64, now: Duration) -> Step {
         self.sent_at = now;
         self.deadline = now + self.round_trip.pause();
         if self.next == 0 {
             return Step::Send(Send::Oack);
         }
         self.sent = (self.next + self.window - 1).min(self.last);
+        if first > self.sent {
+            return Step::Wait;
+        }
         Step::Send(Send::Blocks {
-            first: self.next,
+            first,
             last: self.sent,
         })
     }

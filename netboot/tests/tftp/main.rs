@@ -1,0 +1,367 @@
+//! TFTP on loopback: the probes of netboot-measured.md table 1.1, which no other server passes all of, and what firmware
+//! and loaders were seen to send.
+
+mod service;
+
+use std::time::{Duration, Instant};
+
+use service::{Client, Service, fetch, oack, pattern, request};
+
+/// Nothing more comes: the server's first repeat would.
+const QUIET: Duration = Duration::from_millis(700);
+/// At once, on a loaded machine. Other servers take 3 s and more.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// Long enough for an answer that must not come.
+const A_WHILE: Duration = Duration::from_millis(200);
+
+const LEN: usize = 300_000;
+const TEXT: &[u8] = b"one\ntwo\rthree\r\n";
+
+async fn start() -> Service {
+    Service::start([
+        ("f300k", pattern(LEN)),
+        ("grub/x86_64-efi/fs.lst", b"procfs\n".to_vec()),
+        ("text", TEXT.to_vec()),
+        ("empty", Vec::new()),
+    ])
+    .await
+}
+
+fn octet(name: &str, options: &[(&str, &str)]) -> Vec<u8> {
+    request(name.as_bytes(), "octet", options)
+}
+
+#[tokio::test]
+async fn every_way_to_ask_for_a_file() {
+    let service = start().await;
+    for name in [
+        &b"f300k"[..],
+        b"/f300k",
+        b"//f300k",
+        b"\\f300k",
+        b"./f300k",
+        b"f300k\xff",
+        b"f300k\xff\xff",
+    ] {
+        let got = fetch(service.tftp, &request(name, "octet", &[("blksize", "1468")])).await;
+        assert!(got == Ok(pattern(LEN)), "{}", name.escape_ascii());
+    }
+    let nested = fetch(service.tftp, &octet("/grub//x86_64-efi\\fs.lst", &[])).await;
+    assert_eq!(nested.unwrap(), b"procfs\n");
+    assert_eq!(fetch(service.tftp, &octet("empty", &[])).await.unwrap(), b"");
+    // Firmware: shim, GRUB, iPXE, EDK2, U-Boot, and without options.
+    for options in [
+        &[("blksize", "512"), ("windowsize", "4")][..],
+        &[("blksize", "1024"), ("tsize", "0")],
+        &[("blksize", "1432"), ("tsize", "0")],
+        &[("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")],
+        &[("timeout", "5"), ("blksize", "1468"), ("windowsize", "64")],
+        &[],
+    ] {
+        let got = fetch(service.tftp, &octet("f300k", options)).await;
+        assert!(got == Ok(pattern(LEN)), "{options:?}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn odd_requests_are_understood() {
+    let service = start().await;
+    let plain = octet("f300k", &[("blksize", "1024")]);
+    for tail in [
+        &b"\0\0\0\0\0\0\0\0"[..],
+        b"x",
+        b"tsize",
+        b"tsize\x000",
+        &[0xff; 40],
+    ] {
+        let got = fetch(service.tftp, &[&plain[..], tail].concat()).await;
+        assert!(got == Ok(pattern(LEN)), "{}", tail.escape_ascii());
+    }
+    let many: Vec<(String, String)> = (0..30).map(|n| (format!("x{n}"), n.to_string())).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert!(fetch(service.tftp, &octet("f300k", &many)).await == Ok(pattern(LEN)));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_come_at_once_and_tell_no_path() {
+    let service = start().await;
+    for (packet, code) in [
+        (octet("none", &[("blksize", "512")]), 1),
+        (
+            octet("revocations_sbat.efi", &[("blksize", "512"), ("windowsize", "4")]),
+            1,
+        ),
+        (octet("../f300k", &[]), 1),
+        (octet("/etc/passwd", &[]), 1),
+        (octet("", &[]), 1),
+        (octet("/", &[]), 1),
+        (request(b"f300k\xffx", "octet", &[]), 1),
+        (b"\0\x01f300k".to_vec(), 4),
+        (b"\0\x01f300k\0".to_vec(), 4),
+        (b"\0\x01f300k\0octe".to_vec(), 4),
+        (request(b"f300k", "mail", &[]), 4),
+        (b"\0\x02f300k\0octet\0".to_vec(), 2),
+    ] {
+        let begun = Instant::now();
+        let client = Client::ask(service.tftp, &packet).await;
+        let (answer, _) = client.next().await;
+        assert_eq!(answer[..4], [0, 5, 0, code], "{}", packet.escape_ascii());
+        assert!(!answer.contains(&b'/') && answer.ends_with(b"\0") && answer.len() < 60);
+        assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_not_answered() {
+    let service = start().await;
+    let client = Client::ask(service.tftp, b"").await;
+    for packet in [
+        &b"\0"[..],
+        b"\0\x03\0\x01x",
+        b"\0\x04\0\x01",
+        b"\0\x05\0\x01x\0",
+        b"\0\x06\0",
+        b"\x07\x07",
+    ] {
+        client.send(packet, service.tftp).await;
+    }
+    assert_eq!(client.all_within(A_WHILE).await, Vec::<Vec<u8>>::new());
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn netascii_changes_line_ends() {
+    let service = start().await;
+    let got = fetch(service.tftp, &request(b"text", "netascii", &[("tsize", "0")])).await;
+    assert_eq!(got.unwrap(), b"one\r\ntwo\r\0three\r\0\r\n");
+    let client = Client::ask(service.tftp, &request(b"text", "NetASCII", &[("tsize", "0")])).await;
+    assert_eq!(
+        oack(&client.next().await.0),
+        [("tsize".to_owned(), 19)],
+        "as many as are sent"
+    );
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn edk2s_size_probe_ends_and_the_next_request_is_served_at_once() {
+    let service = start().await;
+    let probe = octet(
+        "f300k",
+        &[("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")],
+    );
+    let client = Client::ask(service.tftp, &probe).await;
+    let (first, from) = client.next().await;
+    assert_eq!(oack(&first)[0], ("tsize".to_owned(), LEN as u32));
+    client
+        .send(b"\0\x05\0\x08User aborted the transfer\0", from)
+        .await;
+    assert_eq!(client.all_within(QUIET).await.len(), 0, "nothing after an ERROR");
+    // From the same port, the same words or others.
+    for next in [
+        probe.clone(),
+        octet("f300k", &[("blksize", "1468"), ("windowsize", "4")]),
+    ] {
+        let begun = Instant::now();
+        client.send(&next, service.tftp).await;
+        let (again, from) = client.next().await;
+        assert_eq!(again[1], 6);
+        assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+        client.send(b"\0\x05\0\x08no\0", from).await;
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn another_request_from_the_same_port_replaces_a_transfer() {
+    let service = start().await;
+    let client = Client::ask(service.tftp, &octet("f300k", &[])).await;
+    let (_, old) = client.next().await;
+    client.ack(1, old).await;
+    client.data(2).await;
+    client.send(&octet("text", &[]), service.tftp).await;
+    let (packet, new) = client.data(1).await;
+    assert!(new != old && packet[4..] == *TEXT);
+    client.ack(1, new).await;
+    assert_eq!(
+        client.all_within(QUIET).await.len(),
+        0,
+        "the old transfer has ended"
+    );
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_sent_twice_is_one_transfer() {
+    let service = start().await;
+    let ask = octet("f300k", &[("blksize", "1024")]);
+    let client = Client::ask(service.tftp, &ask).await;
+    client.send(&ask, service.tftp).await;
+    let (first, from) = client.next().await;
+    assert_eq!(first[1], 6);
+    client.ack(0, from).await;
+    assert_eq!(client.data(1).await.1, from);
+    // A late copy does not disturb what runs.
+    client.send(&ask, service.tftp).await;
+    client.ack(1, from).await;
+    assert_eq!(client.data(2).await.1, from);
+    client.send(b"\0\x05\0\0end\0", from).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn no_sorcerers_apprentice() {
+    let service = start().await;
+    let client = Client::ask(service.tftp, &octet("f300k", &[])).await;
+    let (_, from) = client.next().await;
+    // The measured round trip becomes this, and the repeat by time is far off.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    for _ in 0..3 {
+        client.ack(1, from).await;
+    }
+    let packets = client.all_within(A_WHILE).await;
+    let second = packets
+        .iter()
+        .filter(|packet| packet[..4] == [0, 3, 0, 2])
+        .count();
+    let stalled = begun.elapsed() > A_WHILE + Duration::from_millis(50);
+    assert!(second == 1 || stalled, "one DATA for three equal ACKs: {second}");
+    client.send(b"\0\x05\0\0end\0", from).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_window_whose_first_block_was_lost_comes_again_at_once() {
+    let service = start().await;
+    let client = Client::ask(service.tftp, &octet("f300k", &[("windowsize", "4")])).await;
+    let (_, from) = client.next().await;
+    client.ack(0, from).await;
+    client.data(4).await;
+    let begun = Instant::now();
+    client.ack(0, from).await;
+    for number in 1..=4 {
+        client.data(number).await;
+    }
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+    client.send(b"\0\x05\0\0end\0", from).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn who_never_answers_gets_four_packets_and_who_ignores_oacks_the_file() {
+    let service = start().await;
+    let silent = Client::ask(service.tftp, &octet("f300k", &[])).await;
+    let deaf = Client::ask(service.tftp, &octet("text", &[("blksize", "1468")])).await;
+    let fetched = async {
+        loop {
+            let (packet, from) = deaf.next().await;
+            if packet[1] == 3 {
+                deaf.ack(1, from).await;
+                return packet;
+            }
+        }
+    };
+    let (packets, data) = tokio::join!(silent.all_within(Duration::from_secs(6)), fetched);
+    assert_eq!(packets.len(), 4, "and no flood to an address that may be made up");
+    assert_eq!(data[4..], *TEXT);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_thrice_takes_no_oack() {
+    let service = start().await;
+    let ask = octet("text", &[("blksize", "1468")]);
+    let client = Client::ask(service.tftp, &ask).await;
+    let (first, old) = client.next().await;
+    assert_eq!(first[1], 6);
+    let mut asked = tokio::time::interval(Duration::from_millis(100));
+    let (data, new) = loop {
+        tokio::select! {
+            _ = asked.tick() => client.send(&ask, service.tftp).await,
+            (packet, from) = client.next() => if packet[1] == 3 { break (packet, from) },
+        }
+    };
+    assert_eq!(data[4..], *TEXT);
+    assert_ne!(
+        new, old,
+        "from another port: who took the OACK meanwhile refuses it"
+    );
+    client.ack(1, new).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn greed_is_answered_with_what_fits() {
+    let service = start().await;
+    let greedy = octet(
+        "f300k",
+        &[("blksize", "65464"), ("windowsize", "65535"), ("timeout", "255")],
+    );
+    let client = Client::ask(service.tftp, &greedy).await;
+    let (packet, from) = client.next().await;
+    let options = oack(&packet);
+    assert_eq!(options[0].0, "blksize");
+    assert!(options[0].1 <= 65_464 && options[1] == ("windowsize".to_owned(), 64));
+    client.send(b"\0\x05\0\0end\0", from).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_end_a_transfer() {
+    let service = start().await;
+    let client = Client::ask(service.tftp, &octet("f300k", &[])).await;
+    let (_, from) = client.next().await;
+    let stranger = Client::ask(from, b"\0\x05\0\0end\0").await;
+    stranger.ack(1, from).await;
+    assert_eq!(stranger.all_within(A_WHILE).await.len(), 0);
+    client.ack(1, from).await;
+    client.data(2).await;
+    client.send(b"\0\x05\0\0end\0", from).await;
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_fetches_at_once() {
+    let service = start().await;
+    let server = service.tftp;
+    let ask = octet("f300k", &[("blksize", "1468"), ("windowsize", "4")]);
+    let begun = Instant::now();
+    let clients = (0..200).map(|_| {
+        let ask = ask.clone();
+        tokio::spawn(async move { fetch(server, &ask).await })
+    });
+    for got in futures::future::join_all(clients.collect::<Vec<_>>()).await {
+        assert!(got.unwrap() == Ok(pattern(LEN)));
+    }
+    // A debug build on a loaded machine; nobody was left waiting for long, or fetch() had given up.
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    service.stop().await;
+}
+
+/// async-tftp knows nothing of our code: a client that gets the same bytes from both speaks TFTP.
+#[tokio::test]
+async fn our_client_gets_the_same_from_async_tftp() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("f300k"), pattern(LEN)).unwrap();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let theirs = socket.local_addr().unwrap();
+    let builder = async_tftp::server::TftpServerBuilder::with_dir_ro(directory.path()).unwrap();
+    let server = builder.std_socket(socket).unwrap().build().await.unwrap();
+    let running = tokio::spawn(async move { server.serve().await });
+    let service = start().await;
+    for options in [
+        &[][..],
+        &[("blksize", "1468")],
+        &[("blksize", "1024"), ("tsize", "0"), ("windowsize", "8")],
+    ] {
+        let ask = octet("f300k", options);
+        let (ours, theirs) = (fetch(service.tftp, &ask).await, fetch(theirs, &ask).await);
+        assert!(ours == Ok(pattern(LEN)) && ours == theirs, "{options:?}");
+    }
+    running.abort();
+    service.stop().await;
+}
