@@ -13,7 +13,7 @@ AGENT_TARGET = $(shell [ -d "$$(rustc --print target-libdir --target $(MUSL) 2>/
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 AGENT = $(TARGET_DIR)/$(AGENT_TARGET)/agent/slipway-agent
 
-.PHONY: help demo test bench fmt clean setup agent mini-os image check invariants
+.PHONY: help demo test fuzz bench fmt clean setup agent mini-os image check invariants
 
 help:
 	@echo 'make demo            power on a virtual server with an empty disk and watch it become a Debian'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test            format, lints, licences, and all test levels that can run here'
 	@echo 'make bench           measure; the table goes to docs/bench.md'
 	@echo 'make mini-os image   build what machines boot and what they get, into .slipway/'
+	@echo 'make fuzz            look for inputs that break a parser (FUZZ_SECONDS=60 for each target)'
 	@echo 'make fmt clean'
 
 setup:
@@ -50,8 +51,14 @@ test:
 	cargo deny --offline --log-level error check licenses bans sources
 	cargo build --workspace --all-targets --locked
 	$(MAKE) mini-os image
+	.ci/fuzz build
 	levels=$$(cargo run --locked --quiet -p e2e --bin levels) && \
 	  cargo nextest run --workspace --locked -E "$$levels"
+
+FUZZ_SECONDS ?= 60
+fuzz:
+	@.ci/setup --tests
+	.ci/fuzz all $(FUZZ_SECONDS)
 
 bench: mini-os image
 	@cargo build --locked --quiet -p agent --example write_path --profile agent --target $(AGENT_TARGET)

@@ -7,6 +7,8 @@ use crate::netns::NetNs;
 /// A level of tests, by what it needs beyond cargo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// Fuzz targets, for some seconds each.
+    Fuzz,
     /// The server in process and simulated machines, on loopback.
     Sim,
     /// Network namespaces and real clients.
@@ -34,11 +36,12 @@ const QEMU_NEEDS: &[(&str, &str)] = &[
 
 impl Level {
     /// All of them, cheapest first.
-    pub const ALL: [Level; 3] = [Level::Sim, Level::Netns, Level::Qemu];
+    pub const ALL: [Level; 4] = [Level::Fuzz, Level::Sim, Level::Netns, Level::Qemu];
 
     /// Name of the level, which is the name of its test binary.
     pub fn name(self) -> &'static str {
         match self {
+            Level::Fuzz => "fuzz",
             Level::Sim => "sim",
             Level::Netns => "netns",
             Level::Qemu => "qemu",
@@ -48,6 +51,8 @@ impl Level {
     /// Why this level cannot run here; `None` when it can.
     pub fn obstacle(self) -> Option<String> {
         let needs = match self {
+            Level::Fuzz if present("cargo-fuzz") => return None,
+            Level::Fuzz => return Some("missing: cargo-fuzz; `.ci/setup --tests` installs it".to_owned()),
             Level::Sim => return None,
             Level::Netns => NETNS_NEEDS,
             Level::Qemu => QEMU_NEEDS,

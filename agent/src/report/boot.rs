@@ -121,6 +121,19 @@ fn load_option(number: u16, bytes: &[u8]) -> Option<BootEntry> {
     })
 }
 
+/// Any bytes as each variable.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
+        boot: BootFacts {
+            order: numbers(bytes),
+            entries: load_option(1, bytes).into_iter().collect(),
+            ..BootFacts::default()
+        },
+        ..Default::default()
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,8 @@ mod cpu;
 mod disks;
 mod edac;
 mod ethtool;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gpu;
 #[cfg(test)]
 mod hostile;

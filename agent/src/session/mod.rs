@@ -28,6 +28,8 @@ use crate::report::{self, Roots};
 use crate::resident::FirstBoot;
 use crate::screen::Poster;
 use channel::{CallError, Channel};
+#[cfg(fuzzing)]
+pub use duty::read as read_order;
 
 /// One machine that talks to its server.
 pub struct Machine {

@@ -4,6 +4,8 @@
 mod decode;
 mod ipmi;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use self::decode::fuzz;
 use std::fmt;
 use std::path::PathBuf;
 

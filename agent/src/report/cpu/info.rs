@@ -183,6 +183,25 @@ fn flags_of_note(flags: &str) -> Vec<String> {
     found
 }
 
+/// Any bytes as /proc/cpuinfo.
+#[cfg(any(test, fuzzing))]
+pub(in super::super) fn fuzz(bytes: &[u8]) {
+    let info = CpuInfo::parse(&String::from_utf8_lossy(bytes));
+    super::super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
+        cpu: Some(inventory_api::report::CpuFacts {
+            sockets: info.sockets(),
+            cores: info.physical_cores(),
+            threads: info.threads(),
+            vendor: info.vendor,
+            model: info.model,
+            flags: info.flags,
+            microcode: info.microcode,
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +245,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "\\PC{0,300}") {
-            CpuInfo::parse(&text);
+            fuzz(text.as_bytes());
         }
 
         /// The lines that are read, with any value.

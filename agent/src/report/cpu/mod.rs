@@ -6,6 +6,8 @@ mod info;
 mod tests;
 mod topology;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use self::info::fuzz;
 use std::collections::BTreeMap;
 
 use inventory_api::report::CpuFacts;

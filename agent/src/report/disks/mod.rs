@@ -347,3 +347,29 @@ impl Seen {
         facts
     }
 }
+
+/// Every page of a disk: its names, its health, its self-tests.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(page: &[u8]) {
+    use self::identity::{naming_page, rotation_page, serial_page};
+    for code in [0x80, 0x83, 0x89, 0xb1] {
+        let mut page = page.to_vec();
+        if let Some(byte) = page.get_mut(1) {
+            *byte = code;
+        }
+        let identity = AtaIdentity::from_page(&page).unwrap_or_default();
+        let disk = DiskFacts {
+            model: identity.model,
+            serial: identity.serial.or(serial_page(&page)),
+            firmware: identity.firmware,
+            wwn: identity.wwn.or(naming_page(&page)),
+            health: health::fuzz(&page),
+            ..DiskFacts::default()
+        };
+        let _ = rotation_page(&page);
+        super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
+            disks: vec![disk],
+            ..Default::default()
+        });
+    }
+}

@@ -129,3 +129,17 @@ fn management(value: &[u8]) -> Option<IpAddr> {
     let (length, rest) = value.split_first()?;
     network_address(rest.get(..usize::from(*length))?).filter(|address| !address.is_unspecified())
 }
+
+/// Any bytes as a data unit.
+#[cfg(any(test, fuzzing))]
+pub(in super::super) fn fuzz(unit: &[u8]) {
+    let Some(heard) = parse(unit) else { return };
+    let nic = inventory_api::report::NicFacts {
+        lldp: Some(heard.neighbour),
+        ..Default::default()
+    };
+    super::super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
+        nics: vec![nic],
+        ..Default::default()
+    });
+}

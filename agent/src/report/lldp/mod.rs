@@ -5,5 +5,7 @@ mod listen;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use frame::fuzz;
 pub use listen::listen;
 pub(super) use listen::{neighbour, wait};

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use inventory_api::report::LldpNeighbour;
 
-use super::frame::parse;
+use super::frame::{fuzz, parse};
 
 fn field(kind: u16, value: &[u8]) -> Vec<u8> {
     let header = kind << 9 | value.len() as u16;
@@ -135,11 +135,7 @@ fn real_switches() {
 proptest::proptest! {
     #[test]
     fn any_frame_is_read_without_a_panic(frame in proptest::collection::vec(proptest::num::u8::ANY, 0..1500)) {
-        if let Some(heard) = parse(&frame) {
-            for text in [heard.neighbour.chassis, heard.neighbour.port, heard.neighbour.system].into_iter().flatten() {
-                assert!(text.chars().count() <= 256 && !text.chars().any(char::is_control));
-            }
-        }
+        fuzz(&frame);
     }
 
     #[test]
@@ -147,6 +143,6 @@ proptest::proptest! {
         let mut frame = unit(&mandatory());
         frame.truncate(frame.len() - 2);
         frame.extend(tail);
-        let _ = parse(&frame);
+        fuzz(&frame);
     }
 }

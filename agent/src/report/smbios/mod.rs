@@ -44,3 +44,35 @@ fn fill(table: &table::Table, problems: &mut Problems, report: &mut AssetReport)
     report.power_supplies = power::power_supplies(table, problems);
     report.bmc = bmc::bmc(table, problems);
 }
+
+/// A table alone, a table of 2.x with an announced size, and a table behind an entry point of its own.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    use entry::{Announced, EntryPoint};
+    let announced = Announced {
+        bytes: bytes.len(),
+        structures: 40,
+    };
+    let legacy = EntryPoint {
+        version: Some((2, 7)),
+        announced: Some(announced),
+        most: None,
+        ends_at_marker: false,
+    };
+    let mut entries = vec![(EntryPoint::NONE, bytes), (legacy, bytes)];
+    if let Some((head, table)) = bytes.split_at_checked(0x20)
+        && let Ok(entry) = EntryPoint::parse(head)
+    {
+        entries.push((entry, table));
+    }
+    for (entry, bytes) in entries {
+        let mut problems = Problems::new("smbios");
+        let mut report = AssetReport::default();
+        fill(
+            &table::Table::parse(bytes, entry, &mut problems),
+            &mut problems,
+            &mut report,
+        );
+        super::fuzz::assert_harmless(&report);
+    }
+}

@@ -3,6 +3,8 @@
 mod command;
 mod spki;
 
+#[cfg(any(test, fuzzing))]
+pub(super) use self::command::fuzz;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;

@@ -1,0 +1,52 @@
+//! Doors for fuzzers and property tests: every parser of bytes that firmware or a device wrote, with any bytes. A door
+//! panics when a parser does, or when a fact comes out that could hurt who reads it.
+//!
+//! `tests/fuzz` calls them under `cargo fuzz`.
+
+use inventory_api::report::AssetReport;
+use serde_json::Value;
+
+use super::render_text;
+
+/// A parser with any bytes.
+pub type Door = fn(&[u8]);
+
+/// The doors by the kind of bytes behind them.
+pub const DOORS: [(&str, Door); 7] = [
+    ("smbios", super::smbios::fuzz),
+    ("disks", super::disks::fuzz),
+    ("lldp", super::lldp::fuzz),
+    ("tpm", super::tpm::fuzz),
+    ("bmc", super::bmc::fuzz),
+    ("boot", super::boot::fuzz),
+    ("cpu", super::cpu::fuzz),
+];
+
+/// Longest text of a fact, in characters (`clean::text`).
+const TEXT_LIMIT: usize = 256;
+
+/// A report of what a parser gave: every text is short and has no control character, the report survives JSON, and the
+/// page for people can be written.
+pub(super) fn assert_harmless(report: &AssetReport) {
+    let json = serde_json::to_value(report).expect("a report is JSON");
+    assert_texts(&json);
+    let again: AssetReport = serde_json::from_value(json).expect("its own JSON is a report");
+    assert_eq!(&again, report);
+    render_text(report);
+}
+
+fn assert_texts(value: &Value) {
+    match value {
+        Value::String(text) => {
+            assert!(
+                text.chars().count() <= TEXT_LIMIT,
+                "{} characters: {text:?}",
+                text.chars().count()
+            );
+            assert!(!text.chars().any(char::is_control), "{text:?}");
+        }
+        Value::Array(values) => values.iter().for_each(assert_texts),
+        Value::Object(fields) => fields.values().for_each(assert_texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

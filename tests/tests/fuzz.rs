@@ -1,0 +1,41 @@
+//! Some seconds of fuzzing a target. `make fuzz` is the long run, with the agent's parsers too; tests/fuzz/lib.rs says what
+//! has to hold.
+
+use std::process::Command;
+
+use e2e::Level;
+use e2e::artefacts::workspace;
+
+/// A run finds what a change broke in reach of the seeds; it is no search.
+const SECONDS: &str = "10";
+
+fn fuzz(target: &str) {
+    if !Level::Fuzz.runs() {
+        return;
+    }
+    let output = Command::new(workspace().join(".ci/fuzz"))
+        .args(["run", target, SECONDS])
+        .output()
+        .expect("bash starts .ci/fuzz");
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{target}: an input breaks it; it lies in .slipway/fuzz/found"
+    );
+    let executed = said
+        .lines()
+        .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    let executed: u64 = executed.and_then(|n| n.trim().parse().ok()).unwrap_or(0);
+    assert!(executed > 1000, "{target}: only {executed} inputs were tried");
+}
+
+#[test]
+fn dhcp4() {
+    fuzz("dhcp4");
+}
+
+#[test]
+fn server_report() {
+    fuzz("server_report");
+}
