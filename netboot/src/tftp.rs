@@ -1,7 +1,7 @@
 //! TFTP: a read-only table of boot files; no path reaches the file system.
 //!
 //! Our own engine: why not async-tftp stands in ARCHITECTURE.md. What to send and when is [`netboot_protocol::tftp`]'s;
-//! here are the sockets. One task hears the requests; each transfer has a task and a connected socket, so that transfers
+//! here are the sockets. One task hears the requests; each transfer has a thread and a connected socket, so that transfers
 //! run on all cores and the kernel sorts their packets.
 
 mod channel;
@@ -30,6 +30,7 @@ use crate::places::Places;
 use crate::server::NetbootError;
 use crate::source::BootSource;
 use live::{Admission, Admitted, Live};
+use transfer::Order;
 
 /// Transfers at once; each has a socket. What is asked beyond is not answered, and asked again by the client.
 const TRANSFERS: usize = 512;
@@ -149,7 +150,7 @@ impl<S: BootSource> Desk<S> {
     }
 
     /// Answers a read request to its end.
-    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, mut admitted: Admitted) {
+    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, admitted: Admitted) {
         let Ok(Packet::Read(request)) = parse(&datagram) else {
             return;
         };
@@ -174,18 +175,24 @@ impl<S: BootSource> Desk<S> {
             return;
         };
         let begun = std::time::Instant::now();
-        let ended = transfer::serve(
-            &request,
+        let Admitted { entry, permit, place } = admitted;
+        let order = Order {
+            datagram,
             file,
-            (self.local, client),
-            &self.batches,
-            &mut admitted.entry,
-        );
-        match ended.await {
+            local: self.local,
+            client,
+            batches: self.batches.clone(),
+            entry,
+        };
+        let ended = match order.start() {
+            // The sender is only dropped by a panic: that ends the service, as any panic does.
+            Ok(ended) => ended.await.expect("a transfer's thread panicked"),
+            Err(error) => Err(error),
+        };
+        drop((permit, place));
+        match ended {
             Ok((outcome, bytes)) => self.tell(client, name, bytes, begun.elapsed(), outcome),
-            Err(error) => {
-                tracing::warn!(%client, file = name, %error, "tftp: cannot open a socket for a transfer")
-            }
+            Err(error) => tracing::warn!(%client, file = name, %error, "tftp: a transfer cannot be started"),
         }
     }
 

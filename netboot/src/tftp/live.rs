@@ -84,9 +84,7 @@ pub(super) struct Entry {
 /// What a transfer holds as long as it runs.
 pub(super) struct Admitted {
     pub(super) entry: Entry,
-    #[expect(dead_code, reason = "held, never read")]
     pub(super) permit: OwnedSemaphorePermit,
-    #[expect(dead_code, reason = "held, never read")]
     pub(super) place: Place,
 }
 

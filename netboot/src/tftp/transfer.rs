@@ -1,95 +1,165 @@
-//! Runs one transfer: the state machine between its socket and the clock.
+//! Runs one transfer: the state machine between its socket and the clock, on a thread of its own.
+//!
+//! A thread, because with one block at a time each packet is a wake-up: blocking in `recv` takes one system call less a
+//! packet than waiting for readiness, and the kernel's scheduler spreads transfers over the cores.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use netboot_protocol::tftp::{Accepted, Outcome, Request, Send, Step, Transfer, negotiate};
-use tokio::time::Instant;
+use netboot_protocol::tftp::{Accepted, Outcome, Packet, Send, Step, Transfer, negotiate, parse};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::oneshot;
 
-use super::channel::{Batches, Channel};
-use super::live::{Entry, Nudge};
+use super::channel::{Batches, Channel, either};
+use super::live::{Entry, Heard, Nudge};
 
 /// ACKs have 4 bytes; an ERROR's text may be cut.
 const REPLY: usize = 512;
+/// How soon a transfer notices what it is told from outside.
+const NOTICE: Duration = Duration::from_millis(50);
+/// Bytes of a thread's stack, most of them never touched.
+const STACK: usize = 256 << 10;
 
-/// Sends `file` to the client, and gives back how that ended and the bytes that were acknowledged. `ends`: our address
-/// and the client's. An error: no socket could be opened.
-pub(super) async fn serve(
-    request: &Request<'_>,
-    file: Bytes,
-    ends: (IpAddr, SocketAddr),
-    batches: &Batches,
-    entry: &mut Entry,
-) -> io::Result<(Outcome, u64)> {
-    let open = || Channel::open(ends.0, ends.1, batches);
-    let channel = open().await?;
-    let accepted = negotiate(request, file.len() as u64, channel.limits());
-    if accepted.oack.is_some() {
-        entry.heard.offers_options();
+/// How a transfer ended, and the bytes that were acknowledged; an error: no socket could be opened.
+pub(super) type Ended = io::Result<(Outcome, u64)>;
+
+/// What a transfer is begun with.
+pub(super) struct Order {
+    /// The read request.
+    pub(super) datagram: Vec<u8>,
+    pub(super) file: Bytes,
+    /// The address of ours that was asked.
+    pub(super) local: IpAddr,
+    pub(super) client: SocketAddr,
+    pub(super) batches: Batches,
+    pub(super) entry: Entry,
+}
+
+impl Order {
+    /// Starts the thread. Dropping the receiver ends the transfer.
+    pub(super) fn start(self) -> io::Result<oneshot::Receiver<Ended>> {
+        let (done, ended) = oneshot::channel();
+        let builder = std::thread::Builder::new()
+            .name("tftp".to_owned())
+            .stack_size(STACK);
+        builder.spawn(move || {
+            let mut order = self;
+            let result = order.serve(&done);
+            // Out of the table of transfers before anybody hears of the end.
+            drop(order);
+            let _ = done.send(result);
+        })?;
+        Ok(ended)
     }
-    let mut line = Line::new(channel, file.clone(), accepted);
-    let mut plain: Option<Line> = None;
-    let mut ended = line.begin().await;
-    // Until the client has answered: on the first line or, if it takes no OACK, on one without options.
-    while ended.is_none() && !line.transfer.is_answered() {
-        let other = plain.as_ref();
-        let deadline = other.map_or(line.deadline(), |other| line.deadline().min(other.deadline()));
-        let mut begin_plain = false;
-        tokio::select! {
-            ready = line.channel.readable() => {
-                ready?;
-                ended = line.hear().await;
-            }
-            ready = async {
-                match other {
-                    Some(other) => other.channel.readable().await,
-                    None => std::future::pending().await,
-                }
-            } => {
-                ready?;
-                if let Some(mut other) = plain.take() {
-                    let other_ended = other.hear().await;
-                    if other.transfer.is_answered() {
-                        (line, ended) = (other, other_ended);
-                    } else if other_ended.is_none() {
-                        plain = Some(other);
-                    }
-                    // Refused: the client has taken the OACK meanwhile.
-                }
-            }
-            () = tokio::time::sleep_until(deadline) => {
-                (begin_plain, ended) = line.tick().await;
-                if let Some(other) = &mut plain && other.tick().await.1.is_some() {
-                    plain = None;
-                    ended = Some(Outcome::NeverAnswered);
-                }
-            }
-            nudge = entry.nudges.recv() => match nudge {
+
+    fn open(&self) -> io::Result<Channel> {
+        Channel::open(self.local, self.client, &self.batches)
+    }
+
+    fn serve(&mut self, done: &oneshot::Sender<Ended>) -> Ended {
+        let Ok(Packet::Read(request)) = parse(&self.datagram) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let channel = self.open()?;
+        let accepted = negotiate(&request, self.file.len() as u64, channel.limits());
+        if accepted.oack.is_some() {
+            self.entry.heard.offers_options();
+        }
+        let mut line = Line::new(channel, self.file.clone(), accepted);
+        let mut ended = line.begin();
+        if ended.is_none() {
+            ended = self.open_up(&mut line, done)?;
+        }
+        while ended.is_none() {
+            ended = match self.told(done) {
+                Some(Nudge::Superseded) => Some(Outcome::Superseded),
+                _ => match line.tick().1 {
+                    Some(outcome) => Some(outcome),
+                    None => line.hear(&self.entry.heard),
+                },
+            };
+        }
+        let outcome = ended.unwrap_or(Outcome::Silent);
+        Ok((outcome, line.transfer.acknowledged_bytes()))
+    }
+
+    /// Until the client has answered: on this line or, if it takes no OACK, on one without options, which then takes the
+    /// place of this one.
+    fn open_up(&mut self, line: &mut Line, done: &oneshot::Sender<Ended>) -> io::Result<Option<Outcome>> {
+        let mut plain: Option<Line> = None;
+        let mut wants_plain = false;
+        while !line.transfer.is_answered() {
+            let ended = match self.told(done) {
+                Some(Nudge::Superseded) => return Ok(Some(Outcome::Superseded)),
                 Some(Nudge::AskedAgain) => {
                     let step = line.transfer.asked_again(line.now());
-                    ended = line.take(step).await;
+                    line.take(step)
                 }
                 Some(Nudge::WithoutOptions) => {
                     line.transfer.be_quiet();
-                    begin_plain = true;
+                    wants_plain = true;
+                    None
                 }
-                Some(Nudge::Superseded) | None => ended = Some(Outcome::Superseded),
-            },
-        }
-        if begin_plain && plain.is_none() {
-            let mut begun = Line::new(open().await?, file.clone(), Accepted::none());
-            if begun.begin().await.is_none() {
-                plain = Some(begun);
+                None => {
+                    let has = match &plain {
+                        None => [true, false],
+                        Some(plain) => {
+                            either(&line.channel, &plain.channel, line.pause().min(plain.pause()))?
+                        }
+                    };
+                    if let Some(mut other) = plain.take() {
+                        let other_ended = if has[1] {
+                            other.hear(&self.entry.heard)
+                        } else {
+                            other.tick().1
+                        };
+                        if other.transfer.is_answered() {
+                            *line = other;
+                            return Ok(other_ended);
+                        }
+                        match other_ended {
+                            // Refused: the client has taken the OACK meanwhile, or is gone.
+                            Some(Outcome::Refused(_)) => {}
+                            Some(outcome) => return Ok(Some(outcome)),
+                            None => plain = Some(other),
+                        }
+                    }
+                    let heard = if has[0] {
+                        line.hear(&self.entry.heard)
+                    } else {
+                        None
+                    };
+                    let (wanted, ended) = if heard.is_none() {
+                        line.tick()
+                    } else {
+                        (false, heard)
+                    };
+                    wants_plain |= wanted;
+                    ended
+                }
+            };
+            if ended.is_some() {
+                return Ok(ended);
+            }
+            if std::mem::take(&mut wants_plain) && plain.is_none() {
+                let mut begun = Line::new(self.open()?, self.file.clone(), Accepted::none());
+                if begun.begin().is_none() {
+                    plain = Some(begun);
+                }
             }
         }
+        Ok(None)
     }
-    drop(plain);
-    let outcome = match ended {
-        Some(outcome) => outcome,
-        None => line.run(entry).await,
-    };
-    Ok((outcome, line.transfer.acknowledged_bytes()))
+
+    fn told(&mut self, done: &oneshot::Sender<Ended>) -> Option<Nudge> {
+        match self.entry.nudges.try_recv() {
+            Ok(nudge) => Some(nudge),
+            Err(TryRecvError::Disconnected) => Some(Nudge::Superseded),
+            Err(TryRecvError::Empty) => done.is_closed().then_some(Nudge::Superseded),
+        }
+    }
 }
 
 /// A transfer on its socket.
@@ -112,81 +182,50 @@ impl Line {
         }
     }
 
-    fn now(&self) -> std::time::Duration {
+    fn now(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    fn deadline(&self) -> Instant {
-        self.begun + self.transfer.deadline()
+    /// How long to wait for a datagram at most.
+    fn pause(&self) -> Duration {
+        self.transfer.deadline().saturating_sub(self.now()).min(NOTICE)
     }
 
-    async fn begin(&mut self) -> Option<Outcome> {
+    fn begin(&mut self) -> Option<Outcome> {
         let step = self.transfer.begin(self.now());
-        self.take(step).await
+        self.take(step)
     }
 
-    /// Reads what has come.
-    async fn hear(&mut self) -> Option<Outcome> {
+    /// Waits for a datagram and does what it asks for.
+    fn hear(&mut self, heard: &Heard) -> Option<Outcome> {
         let mut buffer = [0; REPLY];
-        let step = match self.channel.try_receive(&mut buffer) {
-            Ok(len) => self.transfer.received(&buffer[..len], self.now()),
+        let step = match self.channel.receive(&mut buffer, self.pause()) {
+            Ok(len) => {
+                let step = self.transfer.received(&buffer[..len], self.now());
+                heard.now(self.transfer.is_answered());
+                step
+            }
             Err(error) => self.failed(&error),
         };
-        self.take(step).await
+        self.take(step)
     }
 
-    /// Lets time pass; the first value: a line without options is wanted.
-    async fn tick(&mut self) -> (bool, Option<Outcome>) {
+    /// Looks at the clock; the first value: a line without options is wanted.
+    fn tick(&mut self) -> (bool, Option<Outcome>) {
         match self.transfer.elapsed(self.now()) {
             Step::WithoutOptions => (true, None),
-            step => (false, self.take(step).await),
-        }
-    }
-
-    /// Goes on to the end, once the client has answered.
-    async fn run(&mut self, entry: &mut Entry) -> Outcome {
-        entry.heard.now(true);
-        let sleep = tokio::time::sleep_until(self.deadline());
-        tokio::pin!(sleep);
-        let mut buffer = [0; REPLY];
-        loop {
-            // A client that answers at once must not keep a core for itself.
-            tokio::task::consume_budget().await;
-            let step = match self.channel.try_receive(&mut buffer) {
-                Ok(len) => {
-                    entry.heard.now(true);
-                    self.transfer.received(&buffer[..len], self.now())
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::select! {
-                    biased;
-                    _ = self.channel.readable() => continue,
-                    () = &mut sleep => self.transfer.elapsed(self.now()),
-                    nudge = entry.nudges.recv() => match nudge {
-                        Some(Nudge::Superseded) | None => return Outcome::Superseded,
-                        Some(Nudge::AskedAgain | Nudge::WithoutOptions) => continue,
-                    },
-                },
-                Err(error) => self.failed(&error),
-            };
-            if let Some(outcome) = self.take(step).await {
-                return outcome;
-            }
-            let deadline = self.deadline();
-            if sleep.deadline() != deadline {
-                sleep.as_mut().reset(deadline);
-            }
+            step => (false, self.take(step)),
         }
     }
 
     /// Does a step; gives back the end.
-    async fn take(&mut self, step: Step) -> Option<Outcome> {
+    fn take(&mut self, step: Step) -> Option<Outcome> {
         let sent = match step {
             Step::Wait | Step::WithoutOptions => return None,
             Step::End(outcome) => return Some(outcome),
-            Step::Send(Send::Oack) => self.channel.send(&self.oack).await,
+            Step::Send(Send::Oack) => self.channel.send(&self.oack),
             Step::Send(Send::Blocks { first, last }) => {
-                let sent = self.channel.send_blocks(&self.transfer, &self.file, first, last);
-                sent.await
+                self.channel.send_blocks(&self.transfer, &self.file, first, last)
             }
         };
         match sent.map_err(|error| self.failed(&error)) {
@@ -199,7 +238,7 @@ impl Line {
     fn failed(&mut self, error: &io::Error) -> Step {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => self.transfer.unreachable(),
-            io::ErrorKind::WouldBlock => Step::Wait,
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Step::Wait,
             _ => {
                 tracing::debug!(%error, "tftp: a packet is lost");
                 Step::Wait
