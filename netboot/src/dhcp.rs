@@ -6,22 +6,27 @@ use std::time::Duration;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use netboot_protocol::foreign::pass;
 use netboot_protocol::{
     BootUrls, Destination, Mode, Network, PxeClient, Rates, ReplyContent, Silence, classify, decide,
-    destination, encode, no_network, select_network, would_answer,
+    destination, encode, needs_probe, no_network, quarantine, select_network, would_answer,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::arp::Prober;
 use crate::leases::{JournalQueue, LeaseBook};
 use crate::now;
 use crate::server::NetbootError;
 use crate::socket::DhcpSocket;
 use crate::source::{BootClient, BootSource};
+use crate::watch::NetworkBook;
 
 /// Messages that are worked on at once; more are dropped, and the machines ask again.
 const IN_FLIGHT: usize = 1024;
+/// Addresses that are tried for one DISCOVER when others are found to use them; the machine asks again anyway.
+const TRIES: usize = 3;
 
 /// DHCP for the networks that are reached through one of our addresses.
 pub(crate) struct DhcpService<S> {
@@ -32,6 +37,9 @@ pub(crate) struct DhcpService<S> {
     pub(crate) http_port: u16,
     pub(crate) book: LeaseBook,
     pub(crate) queue: JournalQueue,
+    pub(crate) watch: NetworkBook,
+    /// `None`: nobody can be asked whether an address is in use.
+    pub(crate) prober: Option<Arc<Prober>>,
     pub(crate) source: Arc<S>,
     pub(crate) reply_to_source: bool,
 }
@@ -102,8 +110,8 @@ impl<S: BootSource> DhcpService<S> {
             server: network.server(),
             http_port: self.http_port,
         };
-        let at = now();
         if network.mode() == Mode::Observe {
+            let at = now();
             let (would, _) = self
                 .book
                 .with(network.name(), &self.queue, client.known, |leases| {
@@ -115,19 +123,15 @@ impl<S: BootSource> DhcpService<S> {
             };
             return self.tell(&client, Some(network), None, &word, boot);
         }
-        let (answer, durable) = self
-            .book
-            .with(network.name(), &self.queue, client.known, |leases| {
-                let decision = decide(&client, network, leases, target, &urls, at);
-                (decision.answer, decision.change)
-            });
-        if let Some(durable) = durable
-            && !durable.wait().await
-        {
-            return self.tell(&client, Some(network), None, "journal-failed", None);
-        }
+        let answer = match self.decide(&client, network, target, &urls).await {
+            Some(answer) => answer,
+            None => return self.tell(&client, Some(network), None, "journal-failed", None),
+        };
         match answer {
-            Err(silence) => self.tell(&client, Some(network), None, silence.code(), None),
+            Err(silence) => {
+                self.note(&client, network, silence);
+                self.tell(&client, Some(network), None, silence.code(), None);
+            }
             Ok(content) => {
                 let bytes = encode(&client, network, &content);
                 let word = match self.send(&client, &content, &bytes, from).await {
@@ -141,6 +145,78 @@ impl<S: BootSource> DhcpService<S> {
                 self.tell(&client, Some(network), ip, word, content.boot.name());
             }
         }
+    }
+
+    /// Decides, makes it durable and makes sure that nobody else has the address. `None`: it could not be made durable.
+    async fn decide(
+        &self,
+        client: &PxeClient,
+        network: &Network,
+        target: BootTarget,
+        urls: &BootUrls,
+    ) -> Option<Result<ReplyContent, Silence>> {
+        let (name, queue, known) = (network.name(), &self.queue, client.known);
+        for _ in 0..TRIES {
+            let at = now();
+            let gate = self.watch.gate(name, at);
+            let ((answer, before), durable) = self.book.with(name, queue, known, |leases| {
+                let before = leases.of(client.mac);
+                match pass(gate, client, leases, at) {
+                    Ok(()) => {
+                        let decision = decide(client, network, leases, target, urls, at);
+                        ((decision.answer, before), decision.change)
+                    }
+                    Err(silence) => ((Err(silence), before), None),
+                }
+            });
+            if let Some(durable) = durable
+                && !durable.wait().await
+            {
+                return None;
+            }
+            let (Ok(content), Some(prober)) = (&answer, &self.prober) else {
+                return Some(answer);
+            };
+            if !needs_probe(client, network, before, content) {
+                return Some(answer);
+            }
+            let address = content.address;
+            let Some(user) = prober.user_of(address, client.mac).await else {
+                return Some(answer);
+            };
+            self.watch.note(
+                name,
+                "address-in-use",
+                format!(
+                    "{address} of the pool is used by {user}, who did not get it here: out of use for an hour"
+                ),
+            );
+            // Durable sooner or later: were it lost, the address would be asked for again.
+            let _ = self.book.with(name, queue, false, |_| {
+                ((), Some(quarantine(user, address, now())))
+            });
+        }
+        Some(Err(Silence::AddressInUse))
+    }
+
+    /// What concerns the network and not this machine alone.
+    fn note(&self, client: &PxeClient, network: &Network, silence: Silence) {
+        let detail = match silence {
+            Silence::Exhausted(exhausted) => format!("{exhausted}: a machine got none"),
+            Silence::KeptForKnown => format!(
+                "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is kept for those that are",
+                network.settings().unknown_share
+            ),
+            Silence::Declined => match client.requested {
+                Some(ip) => format!(
+                    "{ip} was declined by {}: somebody else uses it; out of use for an hour",
+                    client.mac
+                ),
+                None => return,
+            },
+            _ => return,
+        };
+        self.watch.note(network.name(), silence.code(), detail);
     }
 
     async fn target(&self, client: &PxeClient, network: &Network) -> BootTarget {

@@ -14,6 +14,14 @@ use crate::journal::{Journal, Record};
 /// Changes that wait for the disk at once; more and DHCP messages are dropped, as a full socket buffer would.
 const QUEUE: usize = 4096;
 
+/// How many addresses of a network are in which use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) held: u64,
+    pub(crate) bound: u64,
+    pub(crate) quarantined: u64,
+}
+
 /// A view of the leases, for who has to know which machine an address belongs to.
 #[derive(Clone, Default)]
 pub struct LeaseBook {
@@ -40,6 +48,23 @@ impl LeaseBook {
             .of(mac)
             .filter(|lease| lease.is_bound(now))
             .map(|lease| lease.ip)
+    }
+
+    /// What is in use in a network now.
+    pub(crate) fn counts(&self, network: &str, now: UnixMs) -> Counts {
+        let mut counts = Counts::default();
+        if let Some(leases) = self.lock().get(network) {
+            for lease in leases.iter().filter(|lease| lease.holds(now)) {
+                match lease.state {
+                    LeaseState::Declined => counts.quarantined += 1,
+                    LeaseState::Bound | LeaseState::Seen => {
+                        (counts.held, counts.bound) = (counts.held + 1, counts.bound + 1)
+                    }
+                    LeaseState::Offered | LeaseState::Released => counts.held += 1,
+                }
+            }
+        }
+        counts
     }
 
     /// Every lease with its network's name, ended ones too.
@@ -88,7 +113,7 @@ impl LeaseBook {
     /// Asks of every lease whether its machine is enrolled: the journal does not say.
     pub(crate) fn mark_known(&self, known: impl Fn(Mac) -> bool) {
         for leases in self.lock().values_mut() {
-            let macs: Vec<Mac> = leases.all().values().map(|lease| lease.mac).collect();
+            let macs: Vec<Mac> = leases.iter().map(|lease| lease.mac).collect();
             for mac in macs {
                 leases.set_known(mac, known(mac));
             }

@@ -3,6 +3,7 @@
 //! [`Netboot::bind`] opens, [`Netboot::start`] spawns, [`Running::run`] stays. Decisions about packets are
 //! `netboot-protocol`'s, decisions about machines those of a [`BootSource`].
 
+mod arp;
 mod body;
 pub mod config;
 mod connection;
@@ -10,6 +11,7 @@ mod dhcp;
 mod http;
 mod journal;
 mod leases;
+mod link;
 pub mod places;
 mod ra;
 mod range;
@@ -17,6 +19,7 @@ pub mod server;
 mod socket;
 pub mod source;
 mod tftp;
+mod watch;
 
 pub use config::{Config, DEFAULT_HTTP_PORT};
 pub use leases::LeaseBook;
@@ -26,6 +29,7 @@ pub use netboot_protocol::{
 };
 pub use server::{BoundNetwork, Netboot, NetbootError, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};
+pub use watch::NetworkBook;
 
 /// The clock.
 pub(crate) fn now() -> inventory_api::UnixMs {

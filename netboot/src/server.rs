@@ -10,16 +10,19 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::arp::Prober;
 use crate::config::Config;
 use crate::connection;
 use crate::dhcp::DhcpService;
 use crate::http::HttpService;
 use crate::journal::Journal;
 use crate::leases::{self, JournalQueue, LeaseBook};
+use crate::link::LinkSocket;
 use crate::ra::Advertiser;
-use crate::socket::{DhcpSocket, interface_of};
+use crate::socket::{DhcpSocket, Interface, interface_of};
 use crate::source::BootSource;
 use crate::tftp::TftpService;
+use crate::watch::{NetworkBook, Watcher};
 
 /// Why the boot service cannot start or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,8 @@ struct Door {
     http: TcpListener,
     http_port: u16,
     advertiser: Option<Advertiser>,
+    prober: Option<Arc<Prober>>,
+    watcher: Option<Watcher>,
 }
 
 /// The boot service with its sockets open and nothing running.
@@ -75,6 +80,7 @@ pub struct Netboot {
     doors: Vec<Door>,
     bound: Vec<BoundNetwork>,
     book: LeaseBook,
+    watch: NetworkBook,
     journal: Journal,
 }
 
@@ -98,9 +104,10 @@ impl Netboot {
                 .or_default()
                 .push(network.clone());
         }
+        let watch = NetworkBook::new(&config.networks, book.clone());
         let (mut doors, mut bound) = (Vec::new(), Vec::new());
         for (server, networks) in by_server {
-            let door = open_door(&config, server, networks).await?;
+            let door = open_door(&config, server, networks, &watch).await?;
             let address = |local: io::Result<SocketAddr>| {
                 let port = local.map(|local| local.port());
                 let failed = |source| NetbootError::Io {
@@ -127,6 +134,7 @@ impl Netboot {
             doors,
             bound,
             book,
+            watch,
             journal,
         })
     }
@@ -141,12 +149,18 @@ impl Netboot {
         self.book.clone()
     }
 
+    /// The networks as they stand, now and while the service runs.
+    pub fn networks(&self) -> NetworkBook {
+        self.watch.clone()
+    }
+
     /// Spawns the service's tasks. They end when `cancel` is cancelled.
     pub fn start<S: BootSource>(self, source: Arc<S>, cancel: CancellationToken) -> Running {
         let Netboot {
             config,
             doors,
             book,
+            watch,
             journal,
             ..
         } = self;
@@ -166,6 +180,8 @@ impl Netboot {
                 http_port: door.http_port,
                 book: book.clone(),
                 queue: queue.clone(),
+                watch: watch.clone(),
+                prober: door.prober.clone(),
                 source: source.clone(),
                 reply_to_source: config.reply_to_source,
             };
@@ -191,6 +207,12 @@ impl Netboot {
                 trust_any_source: config.reply_to_source,
             };
             tasks.spawn(connection::serve(door.http, http.router(), cancel.clone()));
+            if let Some(prober) = door.prober {
+                tasks.spawn(prober.serve(cancel.clone()));
+            }
+            if let Some(watcher) = door.watcher {
+                tasks.spawn(watcher.serve(cancel.clone()));
+            }
             if let Some(advertiser) = door.advertiser {
                 tasks.spawn(advertiser.serve(cancel.clone()));
             }
@@ -216,7 +238,12 @@ fn check_apart(networks: &[Network]) -> Result<(), NetbootError> {
     Ok(())
 }
 
-async fn open_door(config: &Config, server: Ipv4Addr, networks: Vec<Network>) -> Result<Door, NetbootError> {
+async fn open_door(
+    config: &Config,
+    server: Ipv4Addr,
+    networks: Vec<Network>,
+    watch: &NetworkBook,
+) -> Result<Door, NetbootError> {
     let names: Vec<&str> = networks.iter().map(Network::name).collect();
     let names = names.join(", ");
     let failed = |service: &str, port: u16| {
@@ -258,6 +285,10 @@ async fn open_door(config: &Config, server: Ipv4Addr, networks: Vec<Network>) ->
     } else {
         None
     };
+    let local = networks
+        .iter()
+        .find(|network| network.is_local() && !config.reply_to_source);
+    let (prober, watcher) = local.map_or((None, None), |network| on_the_link(server, network, watch));
     Ok(Door {
         networks,
         dhcp,
@@ -266,7 +297,46 @@ async fn open_door(config: &Config, server: Ipv4Addr, networks: Vec<Network>) ->
         http,
         http_port,
         advertiser,
+        prober,
+        watcher,
     })
+}
+
+/// What hears and speaks below UDP. Without CAP_NET_RAW the service runs without.
+fn on_the_link(
+    server: Ipv4Addr,
+    network: &Network,
+    watch: &NetworkBook,
+) -> (Option<Arc<Prober>>, Option<Watcher>) {
+    let without = |what: &'static str| {
+        let name = network.name();
+        move |error: &io::Error| {
+            tracing::warn!(%error, network = name, "{what}: give the process CAP_NET_RAW");
+        }
+    };
+    let interface = interface_of(server);
+    let open = |open: fn(&Interface) -> io::Result<LinkSocket>| match &interface {
+        Ok(interface) => open(interface),
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+    };
+    let prober = open(LinkSocket::arp)
+        .inspect_err(without(
+            "addresses are offered without asking by ARP who uses them",
+        ))
+        .ok()
+        .map(|socket| Arc::new(Prober::new(socket)));
+    let watcher = open(LinkSocket::server_replies)
+        .inspect_err(without("other DHCP servers cannot be heard"))
+        .ok()
+        .map(|socket| Watcher {
+            socket,
+            network: network.clone(),
+            book: watch.clone(),
+        });
+    if watcher.is_some() {
+        watch.watched(network.name());
+    }
+    (prober, watcher)
 }
 
 /// The running boot service.

@@ -17,6 +17,7 @@ pub mod id;
 pub mod image;
 pub mod import;
 pub mod machine;
+pub mod network;
 pub mod parts;
 pub mod plan;
 pub mod problem;

@@ -121,6 +121,11 @@ impl Leases {
             .map(|lease| lease.mac)
     }
 
+    /// Every lease, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.by_ip.values()
+    }
+
     /// Every lease, by address.
     pub fn all(&self) -> BTreeMap<Ipv4Addr, Lease> {
         self.by_ip.iter().map(|(&ip, &lease)| (ip, lease)).collect()

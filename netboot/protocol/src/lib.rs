@@ -8,6 +8,8 @@ pub mod boot;
 pub mod client;
 pub mod custom;
 pub mod encode;
+pub mod foreign;
+pub mod frame;
 pub mod lease;
 pub mod network;
 pub mod packet;
@@ -21,14 +23,15 @@ pub mod tftp;
 pub use boot::{BIOS_LOADER, BootFile, BootUrls, NoBoot, UEFI_X64_LOADER, boot_file};
 pub use client::{ClientKind, MessageKind, PxeClient, classify};
 pub use encode::{ReplyContent, ReplyKind, encode};
+pub use foreign::{ForeignServer, Gate, Gives, Watch};
 pub use lease::{Exhausted, Lease, LeaseState, Leases, choose_address};
 pub use network::{Network, NetworkError};
 pub use packet::NotForUs;
 pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;
 pub use reply::{
-    Decision, Destination, LeaseChange, Silence, decide, destination, no_network, quarantine, select_network,
-    would_answer,
+    Decision, Destination, LeaseChange, Silence, decide, destination, needs_probe, no_network, quarantine,
+    select_network, would_answer,
 };
 pub use script::{ScriptError, local_disk_script, mini_os_script};
 pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route};

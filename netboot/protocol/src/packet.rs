@@ -46,7 +46,7 @@ impl NotForUs {
             NotForUs::HardwareType => "hardware-type",
             NotForUs::BadCookie => "bad-cookie",
             NotForUs::JunkMac => "junk-mac",
-            NotForUs::NoMessageType => "no-message-type",
+            NotForUs::NoMessageType => "bootp",
             NotForUs::MessageType(_) => "message-type",
         }
     }
@@ -57,6 +57,13 @@ impl NotForUs {
 pub struct RawOptions(BTreeMap<u8, Vec<u8>>);
 
 impl RawOptions {
+    /// Those of one option field.
+    pub fn of(field: &[u8]) -> RawOptions {
+        let mut options = RawOptions::default();
+        options.read(field);
+        options
+    }
+
     /// Bytes of an option, `None` when absent.
     pub fn get(&self, code: u8) -> Option<&[u8]> {
         self.0.get(&code).map(Vec::as_slice)
@@ -95,9 +102,7 @@ impl RawOptions {
 
 /// Sub-options of an encapsulated option (43, 82, 175), last one wins.
 pub fn sub_options(bytes: &[u8]) -> BTreeMap<u8, Vec<u8>> {
-    let mut options = RawOptions::default();
-    options.read(bytes);
-    options.0
+    RawOptions::of(bytes).0
 }
 
 /// A well-formed BOOTREQUEST from an Ethernet NIC.
@@ -145,8 +150,7 @@ impl Packet {
         if mac.is_junk() {
             return Err(NotForUs::JunkMac);
         }
-        let mut options = RawOptions::default();
-        options.read(&bytes[MIN_BYTES..]);
+        let mut options = RawOptions::of(&bytes[MIN_BYTES..]);
         let overload = options.get(52).and_then(|v| v.first().copied()).unwrap_or(0);
         if overload & 1 != 0 {
             options.read(&bytes[108..236]);

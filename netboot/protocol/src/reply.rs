@@ -42,6 +42,8 @@ pub enum Silence {
     Looking,
     /// Another DHCP server is there, and the network refuses to serve beside it.
     ForeignServer,
+    /// The addresses that could be offered are used by somebody who did not get them from us.
+    AddressInUse,
     /// Somebody sends more messages than any machine has to.
     TooMany,
     /// What is left of the pool is kept for machines that are enrolled.
@@ -78,6 +80,7 @@ impl Silence {
             Silence::Observing => "observing",
             Silence::Looking => "looking-for-servers",
             Silence::ForeignServer => "foreign-server",
+            Silence::AddressInUse => "address-in-use",
             Silence::TooMany => "too-many",
             Silence::KeptForKnown => "kept-for-known",
             Silence::AddressServer => "address-server",
@@ -392,6 +395,26 @@ fn content(
         host_name: None,
         proxy: false,
     }
+}
+
+/// Whether somebody else could use the address of an OFFER without our knowing: not when it is reserved, or the machine
+/// itself had it last. `before`: the machine's lease before the offer. Behind a relay there is nobody to ask.
+pub fn needs_probe(
+    client: &PxeClient,
+    network: &Network,
+    before: Option<Lease>,
+    content: &ReplyContent,
+) -> bool {
+    let theirs = before.is_some_and(|lease| {
+        lease.ip == content.address && matches!(lease.state, LeaseState::Bound | LeaseState::Released)
+    });
+    content.kind == ReplyKind::Offer
+        && !content.proxy
+        && network.settings().probe_addresses
+        && network.is_local()
+        && client.giaddr.is_unspecified()
+        && network.reservation(client.mac).is_none()
+        && !theirs
 }
 
 /// Takes an address out of use for an hour that somebody answered for although nobody was given it.

@@ -1,0 +1,95 @@
+//! Provisioning networks as they stand.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Mac, UnixMs};
+
+/// What Slipway does in a network now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkState {
+    /// It listens and answers nothing.
+    Observing,
+    /// It gives boot data beside another DHCP server.
+    Proxying,
+    /// It looks whether another DHCP server is there before it gives out addresses.
+    Looking,
+    /// It gives out addresses and boot data.
+    Serving,
+    /// Another DHCP server is there: it gives out no address.
+    Refusing,
+    /// A state that is newer than this program.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a DHCP server gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gives {
+    /// Addresses.
+    Addresses,
+    /// Boot data only (proxyDHCP).
+    BootData,
+    /// Something that is newer than this program.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A DHCP server that is not this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherServer {
+    /// Its address, by its own word.
+    pub address: Ipv4Addr,
+    /// Link address its messages come from.
+    pub mac: Mac,
+    /// What it gives.
+    pub gives: Gives,
+    /// First heard.
+    pub first_seen: UnixMs,
+    /// Last heard.
+    pub last_seen: UnixMs,
+}
+
+/// Something that happened in a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkEvent {
+    /// When.
+    pub at: UnixMs,
+    /// Stable short code: "foreign-server", "foreign-server-gone", "address-in-use", "declined", "pool-exhausted",
+    /// "kept-for-known".
+    pub kind: String,
+    /// In words.
+    pub detail: String,
+}
+
+/// A provisioning network as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkStatus {
+    /// Name.
+    pub name: String,
+    /// Slipway's address there.
+    pub server: Ipv4Addr,
+    /// The machines' subnet.
+    pub subnet: String,
+    /// As configured: "observe", "proxy", "server".
+    pub mode: String,
+    /// What it does now.
+    pub state: NetworkState,
+    /// Whether it can hear other DHCP servers there; not behind relays.
+    pub watched: bool,
+    /// Addresses to give out.
+    pub pool: u64,
+    /// Addresses that are offered or in use now.
+    pub held: u64,
+    /// Addresses in use now.
+    pub bound: u64,
+    /// Addresses out of use, since somebody else was found to use them.
+    pub quarantined: u64,
+    /// Other DHCP servers that were heard in the last minutes.
+    pub servers: Vec<OtherServer>,
+    /// What happened, oldest first; bounded.
+    pub events: Vec<NetworkEvent>,
+}

@@ -1,0 +1,375 @@
+//! Other DHCP servers in a network: how they are asked for, told from us, remembered, and what that means for us.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use dhcproto::v4::MAGIC;
+use inventory_api::{Mac, UnixMs};
+
+use crate::client::{MessageKind, PxeClient};
+use crate::lease::Leases;
+use crate::network::Network;
+use crate::packet::RawOptions;
+use crate::reply::Silence;
+use crate::settings::{Mode, OnForeignServer};
+
+/// Seconds between two questions who is there, after the first ones.
+pub const ASK_SECONDS: u64 = 60;
+/// Seconds after which a server that was not heard again is gone: three questions without an answer.
+pub const GONE_SECONDS: u64 = 3 * ASK_SECONDS + 10;
+/// Servers remembered for one network.
+const MOST: usize = 16;
+
+/// What a server gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// Addresses.
+    Addresses,
+    /// Boot data only: a proxyDHCP server.
+    BootData,
+}
+
+/// An OFFER, ACK or NAK that somebody sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerReply {
+    /// Who sent it, by its own word (option 54).
+    pub server: Ipv4Addr,
+    /// Machine it is for.
+    pub client: Mac,
+    /// What it gives.
+    pub gives: Gives,
+}
+
+/// Reads a server's message; `None` for anything else.
+pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
+    let fixed = bytes.get(..240)?;
+    if fixed[..3] != [2, 1, 6] || fixed[236..] != MAGIC || bytes.len() > crate::packet::MAX_BYTES {
+        return None;
+    }
+    let options = RawOptions::of(&bytes[240..]);
+    let kind = options.get(53).and_then(|value| value.first().copied());
+    let (true, Some(server)) = (matches!(kind, Some(2 | 5 | 6)), options.address(54)) else {
+        return None;
+    };
+    // An ACK to an INFORM has no address either; no server that gives addresses says option 60 in it.
+    let boot_only = fixed[16..20] == [0; 4] && options.get(60).is_some();
+    Some(ServerReply {
+        server,
+        client: Mac(fixed[28..34].try_into().ok()?),
+        gives: if boot_only {
+            Gives::BootData
+        } else {
+            Gives::Addresses
+        },
+    })
+}
+
+/// A DISCOVER that asks who is there. `boots`: as UEFI firmware asks, which proxyDHCP servers answer too.
+pub fn question(mac: Mac, xid: u32, boots: bool) -> Vec<u8> {
+    let mut bytes = vec![0; 236];
+    bytes[..3].copy_from_slice(&[1, 1, 6]);
+    bytes[4..8].copy_from_slice(&xid.to_be_bytes());
+    bytes[10] = 0x80; // broadcast: we want to hear the answer whatever its address
+    bytes[28..34].copy_from_slice(&mac.0);
+    bytes.extend(MAGIC);
+    bytes.extend([53, 1, 1, 55, 4, 1, 3, 54, 60]);
+    if boots {
+        let class = b"PXEClient:Arch:00007:UNDI:003000";
+        bytes.extend([60, class.len() as u8]);
+        bytes.extend(class);
+        bytes.extend([93, 2, 0, 7, 94, 3, 1, 3, 0]);
+    }
+    bytes.push(255);
+    bytes.resize(bytes.len().max(300), 0);
+    bytes
+}
+
+/// A server that is not us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignServer {
+    /// Its address, by its own word.
+    pub address: Ipv4Addr,
+    /// Link address its last message came from: its own, or that of the relay before it.
+    pub link: Mac,
+    /// What it gives.
+    pub gives: Gives,
+    /// First heard.
+    pub first: UnixMs,
+    /// Last heard.
+    pub last: UnixMs,
+}
+
+/// Whether we may give out addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Yes.
+    Open,
+    /// We still look whether another server does.
+    Looking,
+    /// Another server does.
+    Refused,
+}
+
+/// What is known of other servers in one network.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    mode: Mode,
+    refuses: bool,
+    look_until: UnixMs,
+    servers: BTreeMap<Ipv4Addr, ForeignServer>,
+}
+
+impl Watch {
+    /// Nothing known yet. A network behind relays only cannot be watched: nothing is looked for.
+    pub fn new(network: &Network, now: UnixMs) -> Watch {
+        let look = u64::from(network.settings().look_seconds);
+        Watch {
+            mode: network.mode(),
+            refuses: network.settings().on_foreign_server == OnForeignServer::Refuse,
+            look_until: now.plus_seconds(if network.is_local() { look } else { 0 }),
+            servers: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in a message of a server that is not us; gives the server back if it was not known.
+    pub fn heard(&mut self, reply: &ServerReply, link: Mac, now: UnixMs) -> Option<ForeignServer> {
+        if let Some(server) = self.servers.get_mut(&reply.server) {
+            (server.link, server.last) = (link, now);
+            if reply.gives == Gives::Addresses {
+                server.gives = Gives::Addresses;
+            }
+            return None;
+        }
+        if self.servers.len() >= MOST {
+            return None;
+        }
+        let server = ForeignServer {
+            address: reply.server,
+            link,
+            gives: reply.gives,
+            first: now,
+            last: now,
+        };
+        self.servers.insert(server.address, server);
+        Some(server)
+    }
+
+    /// Forgets servers that were not heard for [`GONE_SECONDS`] and gives them back.
+    pub fn expire(&mut self, now: UnixMs) -> Vec<ForeignServer> {
+        let gone = |server: &ForeignServer| server.last.plus_seconds(GONE_SECONDS) <= now;
+        let out: Vec<_> = self.servers.values().copied().filter(gone).collect();
+        self.servers.retain(|_, server| !gone(server));
+        out
+    }
+
+    /// The servers that are there, by address.
+    pub fn servers(&self) -> impl Iterator<Item = &ForeignServer> {
+        self.servers.values()
+    }
+
+    /// Whether addresses may be given out now.
+    pub fn gate(&self, now: UnixMs) -> Gate {
+        let other = self
+            .servers
+            .values()
+            .any(|server| server.gives == Gives::Addresses);
+        if self.mode != Mode::Server {
+            Gate::Open
+        } else if other && self.refuses {
+            Gate::Refused
+        } else if now < self.look_until {
+            Gate::Looking
+        } else {
+            Gate::Open
+        }
+    }
+}
+
+/// Whether a message may be answered as the gate stands. What we gave stays given: a machine that has an address from us
+/// may keep it, and begin anew with it while we look.
+pub fn pass(gate: Gate, client: &PxeClient, leases: &Leases, now: UnixMs) -> Result<(), Silence> {
+    let closed = match gate {
+        Gate::Open => return Ok(()),
+        Gate::Looking => Silence::Looking,
+        Gate::Refused => Silence::ForeignServer,
+    };
+    let has = leases.of(client.mac).filter(|lease| lease.is_bound(now));
+    let keeps = match client.message {
+        MessageKind::Discover => has.is_some() && gate == Gate::Looking,
+        MessageKind::Request => {
+            has.is_some_and(|lease| client.requested == Some(lease.ip) || client.ciaddr == lease.ip)
+        }
+        // No answer, or one without an address.
+        MessageKind::Release | MessageKind::Decline | MessageKind::Inform => true,
+    };
+    if keeps || client.to_boot_server {
+        Ok(())
+    } else {
+        Err(closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::classify;
+    use crate::lease::{Lease, LeaseState};
+    use crate::packet::tests::discover;
+    use crate::settings::{NetworkSettings, PoolRange};
+
+    const NOW: UnixMs = UnixMs(1_000_000);
+    const OURS: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 99);
+
+    fn network(change: impl FnOnce(&mut NetworkSettings)) -> Network {
+        let mut settings =
+            NetworkSettings::new("lab", Ipv4Addr::new(10, 0, 0, 1), "10.0.0.0/24".parse().unwrap());
+        settings.mode = Mode::Server;
+        settings.pools = vec![PoolRange {
+            first: Ipv4Addr::new(10, 0, 0, 10),
+            last: Ipv4Addr::new(10, 0, 0, 19),
+        }];
+        change(&mut settings);
+        Network::new(settings).unwrap()
+    }
+
+    fn reply(kind: u8, yiaddr: [u8; 4], options: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut all = vec![(53, vec![kind]), (54, OTHER.octets().to_vec())];
+        all.extend(options.iter().map(|(code, value)| (*code, value.to_vec())));
+        let all: Vec<(u8, &[u8])> = all.iter().map(|(code, value)| (*code, &value[..])).collect();
+        let mut bytes = discover(&all);
+        bytes[0] = 2;
+        bytes[16..20].copy_from_slice(&yiaddr);
+        bytes
+    }
+
+    #[test]
+    fn servers_are_told_by_what_they_say() {
+        let read = |bytes: &[u8]| read_reply(bytes).map(|reply| (reply.server, reply.gives));
+        assert_eq!(
+            read(&reply(2, [10, 0, 0, 50], &[])),
+            Some((OTHER, Gives::Addresses))
+        );
+        assert_eq!(
+            read(&reply(5, [10, 0, 0, 50], &[(60, b"PXEClient")])),
+            Some((OTHER, Gives::Addresses))
+        );
+        assert_eq!(
+            read(&reply(2, [0; 4], &[(60, b"PXEClient")])),
+            Some((OTHER, Gives::BootData))
+        );
+        assert_eq!(
+            read(&reply(6, [0; 4], &[])),
+            Some((OTHER, Gives::Addresses)),
+            "a NAK"
+        );
+        assert_eq!(read(&reply(1, [0; 4], &[])), None, "a client's message type");
+        assert_eq!(
+            read(&discover(&[(53, &[2]), (54, &[10, 0, 0, 99])])),
+            None,
+            "a BOOTREQUEST"
+        );
+        for cut in 0..240 {
+            assert_eq!(read(&reply(2, [10, 0, 0, 50], &[])[..cut]), None);
+        }
+    }
+
+    #[test]
+    fn the_question_is_a_discover_of_a_machine() {
+        for (boots, kind) in [(false, "other"), (true, "uefi-x64")] {
+            let client = classify(&question(OURS, 7, boots)).unwrap();
+            assert_eq!(
+                (client.mac, client.xid, client.message),
+                (OURS, 7, MessageKind::Discover)
+            );
+            assert_eq!(client.kind.code(), kind);
+            assert!(client.wants_broadcast());
+        }
+    }
+
+    #[test]
+    fn a_server_closes_the_gate_until_it_is_gone() {
+        let gives_addresses = read_reply(&reply(2, [10, 0, 0, 50], &[])).unwrap();
+        let gives_boot_data = read_reply(&reply(2, [0; 4], &[(60, b"PXEClient")])).unwrap();
+        let mut watch = Watch::new(&network(|_| {}), NOW);
+        assert_eq!(watch.gate(NOW), Gate::Looking);
+        let looked = NOW.plus_seconds(4);
+        assert_eq!(watch.gate(looked), Gate::Open);
+        assert!(watch.heard(&gives_boot_data, OURS, looked).is_some());
+        assert_eq!(watch.gate(looked), Gate::Open, "it gives no addresses");
+        assert!(
+            watch.heard(&gives_addresses, OURS, looked).is_none(),
+            "the same server"
+        );
+        assert_eq!(watch.gate(looked), Gate::Refused);
+        let soon = looked.plus_seconds(GONE_SECONDS - 1);
+        assert!(watch.expire(soon).is_empty());
+        watch.heard(&gives_addresses, OURS, soon);
+        let late = soon.plus_seconds(GONE_SECONDS);
+        assert_eq!(watch.expire(late).len(), 1);
+        assert_eq!(watch.gate(late), Gate::Open);
+
+        let warns = |s: &mut NetworkSettings| s.on_foreign_server = OnForeignServer::Warn;
+        let proxies = |s: &mut NetworkSettings| s.mode = Mode::Proxy;
+        for network in [network(warns), network(proxies)] {
+            let mut watch = Watch::new(&network, NOW);
+            watch.heard(&gives_addresses, OURS, looked);
+            assert_eq!((watch.gate(looked), watch.servers().count()), (Gate::Open, 1));
+        }
+        let behind_a_relay = network(|s| s.server = Ipv4Addr::new(192, 168, 0, 1));
+        assert_eq!(Watch::new(&behind_a_relay, NOW).gate(NOW), Gate::Open);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut watch = Watch::new(&network(|_| {}), NOW);
+        for n in 0..1000u32 {
+            let reply = ServerReply {
+                server: Ipv4Addr::from(n),
+                client: OURS,
+                gives: Gives::Addresses,
+            };
+            watch.heard(&reply, OURS, NOW);
+        }
+        assert_eq!(watch.servers().count(), MOST);
+    }
+
+    #[test]
+    fn what_was_given_stays_given() {
+        let ip = [10, 0, 0, 12];
+        let ask = |kind: u8, options: &[(u8, &[u8])]| {
+            let mut all = vec![(53, vec![kind])];
+            all.extend(options.iter().map(|(code, value)| (*code, value.to_vec())));
+            let all: Vec<(u8, &[u8])> = all.iter().map(|(code, value)| (*code, &value[..])).collect();
+            classify(&discover(&all)).unwrap()
+        };
+        let none = Leases::default();
+        let mut bound = Leases::default();
+        bound.insert(Lease {
+            mac: Mac([0x52, 0x54, 0, 0, 0, 1]),
+            ip: ip.into(),
+            expires: NOW.plus_seconds(9),
+            state: LeaseState::Bound,
+        });
+        let discover = ask(1, &[]);
+        let confirms = ask(3, &[(50, &ip)]);
+        let wants_another = ask(3, &[(50, &[10, 0, 0, 13])]);
+        let (looking, refused) = (Err(Silence::Looking), Err(Silence::ForeignServer));
+        for (gate, leases, client, expected) in [
+            (Gate::Open, &none, &discover, Ok(())),
+            (Gate::Looking, &none, &discover, looking),
+            (Gate::Looking, &bound, &discover, Ok(())),
+            (Gate::Refused, &none, &discover, refused),
+            (Gate::Refused, &bound, &discover, refused),
+            (Gate::Looking, &none, &confirms, looking),
+            (Gate::Looking, &bound, &confirms, Ok(())),
+            (Gate::Refused, &bound, &confirms, Ok(())),
+            (Gate::Refused, &bound, &wants_another, refused),
+            (Gate::Refused, &none, &ask(7, &[]), Ok(())),
+        ] {
+            assert_eq!(pass(gate, client, leases, NOW), expected, "{gate:?} {client:?}");
+        }
+        let expired = NOW.plus_seconds(10);
+        assert_eq!(pass(Gate::Refused, &confirms, &bound, expired), refused);
+    }
+}

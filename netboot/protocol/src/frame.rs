@@ -1,0 +1,134 @@
+//! The two kinds of Ethernet frames that are written and read here: DHCP in UDP in IPv4, and ARP for IPv4 (RFC 826, 5227).
+
+use std::net::Ipv4Addr;
+
+use inventory_api::Mac;
+
+const ETHERNET: usize = 14;
+const IPV4: usize = 20;
+const UDP: usize = 8;
+const BROADCAST: [u8; 6] = [0xff; 6];
+/// EtherType of IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// EtherType of ARP.
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+
+fn ethernet(to: [u8; 6], from: Mac, ethertype: u16) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(400);
+    frame.extend(to);
+    frame.extend(from.0);
+    frame.extend(ethertype.to_be_bytes());
+    frame
+}
+
+/// A client's broadcast without an address: from 0.0.0.0 port 68 to 255.255.255.255 port 67.
+pub fn client_broadcast(from: Mac, payload: &[u8]) -> Vec<u8> {
+    let mut frame = ethernet(BROADCAST, from, ETHERTYPE_IPV4);
+    let (total, udp) = ((IPV4 + UDP + payload.len()) as u16, (UDP + payload.len()) as u16);
+    let mut header = [
+        0x45, 0x10, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
+    ];
+    header[2..4].copy_from_slice(&total.to_be_bytes());
+    let sum = !header
+        .chunks_exact(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .fold(0, |sum, word| (sum + word) % 0xffff);
+    header[10..12].copy_from_slice(&(sum as u16).to_be_bytes());
+    frame.extend(header);
+    frame.extend([0, 68, 0, 67]);
+    frame.extend(udp.to_be_bytes());
+    // No checksum: optional over IPv4 (RFC 768), and the frame has its own.
+    frame.extend([0, 0]);
+    frame.extend(payload);
+    frame
+}
+
+/// A UDP datagram in a frame that went to `port`: who sent the frame, and the payload. Fragments are not read.
+pub fn datagram_to(frame: &[u8], port: u16) -> Option<(Mac, &[u8])> {
+    let from = Mac(frame.get(6..12)?.try_into().ok()?);
+    let packet = frame.get(ETHERNET..)?;
+    let ipv4 = frame.get(12..14)? == ETHERTYPE_IPV4.to_be_bytes() && packet.first()? >> 4 == 4;
+    let header = usize::from(packet.first()? & 15) * 4;
+    let fragment = u16::from_be_bytes(packet.get(6..8)?.try_into().ok()?) & 0x3fff;
+    if !ipv4 || header < IPV4 || fragment != 0 || *packet.get(9)? != 17 {
+        return None;
+    }
+    let udp = packet.get(header..)?;
+    if udp.get(2..4)? != port.to_be_bytes() {
+        return None;
+    }
+    let len = usize::from(u16::from_be_bytes(udp.get(4..6)?.try_into().ok()?));
+    Some((from, udp.get(UDP..len)?))
+}
+
+/// An ARP probe (RFC 5227, 2.1.1): asks who has `address` without having one.
+pub fn arp_probe(from: Mac, address: Ipv4Addr) -> Vec<u8> {
+    let mut frame = ethernet(BROADCAST, from, ETHERTYPE_ARP);
+    frame.extend([0, 1, 8, 0, 6, 4, 0, 1]);
+    frame.extend(from.0);
+    frame.extend([0; 4]);
+    frame.extend([0; 6]);
+    frame.extend(address.octets());
+    frame.resize(60, 0);
+    frame
+}
+
+/// Who says in an ARP frame, request or reply, that an address is his.
+pub fn arp_claim(frame: &[u8]) -> Option<(Mac, Ipv4Addr)> {
+    let arp = frame.get(ETHERNET..ETHERNET + 28)?;
+    let ours = frame[12..14] == ETHERTYPE_ARP.to_be_bytes() && arp[..6] == [0, 1, 8, 0, 6, 4];
+    let mac = Mac(arp[8..14].try_into().ok()?);
+    let ip = Ipv4Addr::new(arp[14], arp[15], arp[16], arp[17]);
+    (ours && !ip.is_unspecified() && !mac.is_junk()).then_some((mac, ip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+
+    #[test]
+    fn a_datagram_comes_back_and_its_header_sums_up() {
+        let frame = client_broadcast(MAC, b"payload");
+        assert_eq!(datagram_to(&frame, 67), Some((MAC, &b"payload"[..])));
+        assert_eq!(datagram_to(&frame, 68), None);
+        let sum: u32 = frame[14..34]
+            .chunks_exact(2)
+            .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+            .sum();
+        assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff, "RFC 791: ones' complement");
+        for cut in 0..frame.len() {
+            assert_eq!(datagram_to(&frame[..cut], 67), None, "cut at {cut}");
+        }
+        let mut fragment = frame.clone();
+        fragment[20] = 0x20;
+        assert_eq!(datagram_to(&fragment, 67), None);
+    }
+
+    #[test]
+    fn arp_probes_claim_nothing_and_answers_do() {
+        let ip = Ipv4Addr::new(10, 0, 0, 9);
+        let mut frame = arp_probe(MAC, ip);
+        assert_eq!(frame.len(), 60, "the shortest Ethernet frame");
+        assert_eq!(arp_claim(&frame), None, "a probe has no sender address");
+        frame[28..32].copy_from_slice(&ip.octets());
+        assert_eq!(arp_claim(&frame), Some((MAC, ip)));
+        frame[12] = 0x86;
+        assert_eq!(arp_claim(&frame), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_frame_is_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), ip in any::<bool>()) {
+            let mut frame = bytes;
+            if frame.len() > 14 {
+                frame[12..14].copy_from_slice(if ip { &[8, 0] } else { &[8, 6] });
+                if ip { frame[14] = 0x40 | (frame[14] & 15); }
+            }
+            let _ = datagram_to(&frame, 68);
+            let _ = arp_claim(&frame);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Frames of one interface: what a UDP socket does not hear or cannot say.
+
+use std::io::{self, Read};
+use std::mem;
+
+use inventory_api::Mac;
+use netboot_protocol::frame::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
+use nix::ifaddrs::getifaddrs;
+use nix::libc;
+use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::socket::Interface;
+
+/// A packet socket. Needs CAP_NET_RAW.
+pub(crate) struct LinkSocket {
+    socket: AsyncFd<Socket>,
+    mac: Mac,
+}
+
+impl LinkSocket {
+    /// ARP on an interface.
+    pub(crate) fn arp(interface: &Interface) -> io::Result<LinkSocket> {
+        LinkSocket::open(interface, ETHERTYPE_ARP, &[])
+    }
+
+    /// What DHCP servers send to clients on an interface: UDP to port 68, broadcast or to a link address that is ours. The
+    /// kernel does not show us what we send ourselves.
+    pub(crate) fn server_replies(interface: &Interface) -> io::Result<LinkSocket> {
+        const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
+        const TAKE: SockFilter = SockFilter::new(0x06, 0, 0, 0x4_0000);
+        // What `tcpdump -dd "udp dst port 68"` makes for IPv4.
+        let filter = [
+            SockFilter::new(0x30, 0, 0, 23),     // ldb [23]: protocol
+            SockFilter::new(0x15, 0, 5, 17),     // jeq UDP
+            SockFilter::new(0x28, 0, 0, 20),     // ldh [20]: fragment
+            SockFilter::new(0x45, 3, 0, 0x1fff), // jset offset
+            SockFilter::new(0xb1, 0, 0, 14),     // ldx 4*([14]&0xf): header length
+            SockFilter::new(0x48, 0, 0, 16),     // ldh [x+16]: destination port
+            SockFilter::new(0x15, 1, 0, 68),     // jeq 68
+            DROP,
+            TAKE,
+        ];
+        LinkSocket::open(interface, ETHERTYPE_IPV4, &filter)
+    }
+
+    fn open(interface: &Interface, ethertype: u16, filter: &[SockFilter]) -> io::Result<LinkSocket> {
+        let mac = mac_of(interface)?;
+        // Protocol 0: nothing arrives before filter and interface are set.
+        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
+        socket.set_nonblocking(true)?;
+        if !filter.is_empty() {
+            socket.attach_filter(filter)?;
+        }
+        socket.bind(&link_address(interface, ethertype)?)?;
+        // SAFETY: the Socket owns its descriptor and keeps it open until it is dropped, after its registration.
+        let socket = unsafe { AsyncFd::register(socket) }?;
+        Ok(LinkSocket { socket, mac })
+    }
+
+    /// The interface's own address.
+    pub(crate) fn mac(&self) -> Mac {
+        self.mac
+    }
+
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket
+            .async_io(Interest::READABLE, |mut socket| socket.read(buffer))
+            .await
+    }
+
+    /// Sends a whole frame. The queue of an interface is seldom full, and a lost question is asked again.
+    pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
+        self.socket.get_ref().send(frame).map(drop)
+    }
+}
+
+fn mac_of(interface: &Interface) -> io::Result<Mac> {
+    let none = || {
+        io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            format!("{} is no Ethernet interface", interface.name),
+        )
+    };
+    getifaddrs()?
+        .filter(|entry| entry.interface_name == interface.name)
+        .find_map(|entry| entry.address?.as_link_addr()?.addr())
+        .map(Mac)
+        .filter(|mac| !mac.is_junk())
+        .ok_or_else(none)
+}
+
+fn link_address(interface: &Interface, ethertype: u16) -> io::Result<SockAddr> {
+    // SAFETY: sockaddr_ll is plain data that fits into the storage, and is written whole with its length.
+    let ((), address) = unsafe {
+        SockAddr::try_init(|storage, len| {
+            let mut link: libc::sockaddr_ll = mem::zeroed();
+            link.sll_family = libc::AF_PACKET as libc::sa_family_t;
+            link.sll_protocol = ethertype.to_be();
+            link.sll_ifindex = interface.index as i32;
+            storage.cast::<libc::sockaddr_ll>().write(link);
+            *len = mem::size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            Ok(())
+        })
+    }?;
+    Ok(address)
+}
