@@ -1,6 +1,7 @@
 //! The durable lease journal: one line a change, appended and synced before the ACK goes out.
 //!
-//! A line is `v1 NETWORK MAC IP EXPIRES_MS STATE CHECKSUM`. The last line for an address wins. At start the file is read
+//! A line is `v1 NETWORK MAC IP EXPIRES_MS STATE CHECKSUM`. The last line for an address wins (of leases and of reservations
+//! each). At start the file is read
 //! (a torn or damaged line is skipped: its ACK was never sent) and written anew with what is left, so its size is
 //! bounded by the pools; it is written anew too when it has grown by [`GROWTH`].
 
@@ -152,7 +153,7 @@ fn replay(path: &Path) -> io::Result<Replayed> {
             ),
         ));
     }
-    let mut last: BTreeMap<(String, Ipv4Addr), Record> = BTreeMap::new();
+    let mut last: BTreeMap<(String, Ipv4Addr, bool), Record> = BTreeMap::new();
     let mut damaged = 0;
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
@@ -168,7 +169,14 @@ fn replay(path: &Path) -> io::Result<Replayed> {
         }
         match std::str::from_utf8(&line).ok().and_then(Record::parse) {
             Some(record) => {
-                last.insert((record.network.clone(), record.lease.ip), record);
+                // A reservation stands beside the leases of its address; one that ended needs no line.
+                let reserved = record.lease.state == LeaseState::Reserved;
+                let place = (record.network.clone(), record.lease.ip, reserved);
+                if reserved && record.lease.expires == UnixMs(0) {
+                    last.remove(&place);
+                } else {
+                    last.insert(place, record);
+                }
             }
             None => damaged += 1,
         }
@@ -241,6 +249,22 @@ mod tests {
                 "the next line is whole"
             );
         }
+    }
+
+    #[test]
+    fn a_reservation_stands_beside_a_lease_and_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        let (mut journal, _) = open(&path);
+        let mut reserved = record(1, i64::MAX);
+        reserved.lease.state = LeaseState::Reserved;
+        let lease = record(1, 10);
+        journal.append(&[lease.clone(), reserved.clone()]).unwrap();
+        assert_eq!(open(&path).1.records, [lease.clone(), reserved.clone()]);
+        let (mut journal, _) = open(&path);
+        reserved.lease.expires = UnixMs(0);
+        journal.append(&[reserved]).unwrap();
+        assert_eq!(open(&path).1.records, [lease]);
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl LeaseBook {
                     LeaseState::Bound | LeaseState::Seen => {
                         (counts.held, counts.bound) = (counts.held + 1, counts.bound + 1)
                     }
-                    LeaseState::Offered | LeaseState::Released => counts.held += 1,
+                    LeaseState::Offered | LeaseState::Released | LeaseState::Reserved => counts.held += 1,
                 }
             }
         }
@@ -110,6 +110,15 @@ impl LeaseBook {
         (result, durable)
     }
 
+    /// The reservations that people made in a network.
+    pub(crate) fn reservations(&self, network: &str) -> BTreeMap<Mac, Ipv4Addr> {
+        let networks = self.lock();
+        networks
+            .get(network)
+            .map(|leases| leases.reservations().clone())
+            .unwrap_or_default()
+    }
+
     /// Asks of every lease whether its machine is enrolled: the journal does not say.
     pub(crate) fn mark_known(&self, known: impl Fn(Mac) -> bool) {
         for leases in self.lock().values_mut() {
@@ -129,23 +138,31 @@ impl LeaseBook {
 /// Reads the journal and gives back the leases of the configured networks. Leases that the configuration no longer
 /// allows are dropped.
 pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<(LeaseBook, Journal)> {
+    let of = |name: &str| networks.iter().find(|network| network.name() == name);
     let (journal, replayed) = Journal::open(path, |record| {
-        networks.iter().any(|network| {
-            network.name() == record.network && network.may_lease(record.lease.mac, record.lease.ip)
-        })
+        of(&record.network).is_some_and(|network| network.may_be_host(record.lease.ip))
     })?;
     if replayed.damaged > 0 {
         tracing::warn!(lines = replayed.damaged, path = %path.display(), "damaged lines in the lease journal skipped");
     }
     let book = LeaseBook::default();
-    let count = replayed.records.len();
     // The journal keeps the last line of each address; of two addresses of one machine the later lease counts.
+    // Reservations go first: they say which leases may be.
     let mut records = replayed.records;
-    records.sort_by_key(|record| record.lease.expires);
-    for Record { network, lease } in records {
-        book.lock().entry(network).or_default().insert(lease);
+    records.sort_by_key(|record| (record.lease.state != LeaseState::Reserved, record.lease.expires));
+    for Record { network: name, lease } in records {
+        let Some(network) = of(&name) else { continue };
+        let mut books = book.lock();
+        let leases = books.entry(name).or_default();
+        let allowed = match lease.state {
+            LeaseState::Reserved => network.may_reserve(lease.ip) && network.reservation(lease.mac).is_none(),
+            _ => leases.may_lease(network, lease.mac, lease.ip),
+        };
+        if allowed {
+            leases.insert(lease);
+        }
     }
-    tracing::info!(leases = count, "lease journal read");
+    tracing::info!(leases = book.all().len(), "lease journal read");
     Ok((book, journal))
 }
 
@@ -159,10 +176,25 @@ pub(crate) struct Pending {
 #[derive(Clone)]
 pub(crate) struct JournalQueue(mpsc::Sender<Pending>);
 
+/// The same, for who must not keep the writer from ending.
+#[derive(Clone)]
+pub(crate) struct WeakQueue(mpsc::WeakSender<Pending>);
+
+impl WeakQueue {
+    /// The queue, as long as the service runs.
+    pub(crate) fn upgrade(&self) -> Option<JournalQueue> {
+        self.0.upgrade().map(JournalQueue)
+    }
+}
+
 impl JournalQueue {
     pub(crate) fn new() -> (JournalQueue, mpsc::Receiver<Pending>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         (JournalQueue(sender), receiver)
+    }
+
+    pub(crate) fn weak(&self) -> WeakQueue {
+        WeakQueue(self.0.downgrade())
     }
 
     fn push(&self, record: Record) -> Durable {

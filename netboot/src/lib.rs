@@ -29,7 +29,7 @@ pub use netboot_protocol::{
 };
 pub use server::{BoundNetwork, Netboot, NetbootError, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};
-pub use watch::NetworkBook;
+pub use watch::{NetworkBook, ReservationError};
 
 /// The clock.
 pub(crate) fn now() -> inventory_api::UnixMs {

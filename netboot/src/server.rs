@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +17,7 @@ use crate::connection;
 use crate::dhcp::DhcpService;
 use crate::http::HttpService;
 use crate::journal::Journal;
-use crate::leases::{self, JournalQueue, LeaseBook};
+use crate::leases::{self, JournalQueue, LeaseBook, Pending};
 use crate::link::LinkSocket;
 use crate::ra::Advertiser;
 use crate::socket::{DhcpSocket, Interface, interface_of};
@@ -82,6 +83,8 @@ pub struct Netboot {
     book: LeaseBook,
     watch: NetworkBook,
     journal: Journal,
+    queue: JournalQueue,
+    records: mpsc::Receiver<Pending>,
 }
 
 impl Netboot {
@@ -104,7 +107,8 @@ impl Netboot {
                 .or_default()
                 .push(network.clone());
         }
-        let watch = NetworkBook::new(&config.networks, book.clone());
+        let (queue, records) = JournalQueue::new();
+        let watch = NetworkBook::new(&config.networks, book.clone(), queue.weak());
         let (mut doors, mut bound) = (Vec::new(), Vec::new());
         for (server, networks) in by_server {
             let door = open_door(&config, server, networks, &watch).await?;
@@ -136,6 +140,8 @@ impl Netboot {
             book,
             watch,
             journal,
+            queue,
+            records,
         })
     }
 
@@ -162,11 +168,12 @@ impl Netboot {
             book,
             watch,
             journal,
+            queue,
+            records,
             ..
         } = self;
         book.mark_known(|mac| source.known(mac));
         let mut tasks = JoinSet::new();
-        let (queue, records) = JournalQueue::new();
         tasks.spawn_blocking(move || {
             leases::write_loop(journal, records);
             Ok(())
@@ -334,7 +341,7 @@ fn on_the_link(
             book: watch.clone(),
         });
     if watcher.is_some() {
-        watch.watched(network.name());
+        watch.watched(network);
     }
     (prober, watcher)
 }

@@ -1,17 +1,23 @@
 //! What is known of each network: other DHCP servers, what happened, how many addresses are in use.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use inventory_api::UnixMs;
-use inventory_api::network::{Gives as ApiGives, NetworkEvent, NetworkState, NetworkStatus, OtherServer};
+use inventory_api::network::{
+    Gives as ApiGives, NetworkEvent, NetworkState, NetworkStatus, OtherServer, Reservation,
+};
+use inventory_api::{Mac, UnixMs};
 use netboot_protocol::foreign::{ASK_SECONDS, question, read_reply};
 use netboot_protocol::frame::{client_broadcast, datagram_to};
-use netboot_protocol::{ForeignServer, Gate, Gives, Mode, Network, OnForeignServer, Watch};
+use netboot_protocol::reserve::{reserve, unreserve};
+use netboot_protocol::{
+    ForeignServer, Gate, Gives, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Watch,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::leases::LeaseBook;
+use crate::leases::{LeaseBook, WeakQueue};
 use crate::link::LinkSocket;
 use crate::now;
 use crate::server::NetbootError;
@@ -31,6 +37,21 @@ struct Inner {
     networks: Vec<Network>,
     states: Mutex<BTreeMap<String, State>>,
     leases: LeaseBook,
+    queue: WeakQueue,
+}
+
+/// Why a reservation was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReservationError {
+    /// There is no such network.
+    #[error("there is no network {0:?} in the configuration")]
+    Network(String),
+    /// The rules do not allow it.
+    #[error(transparent)]
+    Refused(#[from] ReserveError),
+    /// The journal could not be written: nothing has changed for good.
+    #[error("the lease journal cannot be written; see the server's log")]
+    Journal,
 }
 
 struct State {
@@ -41,10 +62,9 @@ struct State {
 }
 
 impl NetworkBook {
-    pub(crate) fn new(networks: &[Network], leases: LeaseBook) -> NetworkBook {
-        let at = now();
+    pub(crate) fn new(networks: &[Network], leases: LeaseBook, queue: WeakQueue) -> NetworkBook {
         let state = |network: &Network| State {
-            watch: Watch::new(network, at),
+            watch: Watch::deaf(network),
             watched: false,
             events: VecDeque::new(),
         };
@@ -52,6 +72,7 @@ impl NetworkBook {
             networks: networks.to_vec(),
             states: Mutex::new(networks.iter().map(|n| (n.name().to_owned(), state(n))).collect()),
             leases,
+            queue,
         }))
     }
 
@@ -79,11 +100,48 @@ impl NetworkBook {
                 held: counts.held,
                 bound: counts.bound,
                 quarantined: counts.quarantined,
+                reservations: self.reservations(network),
                 servers: state.watch.servers().map(other_server).collect(),
                 events: state.events.iter().cloned().collect(),
             })
         };
         self.0.networks.iter().filter_map(one).collect()
+    }
+
+    /// Reserves an address of a network for a machine, durably, in place of what was reserved for it before.
+    pub async fn reserve(&self, network: &str, mac: Mac, ip: Ipv4Addr) -> Result<(), ReservationError> {
+        let at = now();
+        self.change(network, |network, leases| reserve(network, leases, mac, ip, at))
+            .await
+    }
+
+    /// Ends the reservation of a machine, durably.
+    pub async fn unreserve(&self, network: &str, mac: Mac) -> Result<(), ReservationError> {
+        self.change(network, |_, leases| unreserve(leases, mac)).await
+    }
+
+    async fn change(
+        &self,
+        name: &str,
+        decide: impl FnOnce(&Network, &Leases) -> Result<LeaseChange, ReserveError>,
+    ) -> Result<(), ReservationError> {
+        let network = self.0.networks.iter().find(|network| network.name() == name);
+        let network = network.ok_or_else(|| ReservationError::Network(name.chars().take(80).collect()))?;
+        let queue = self.0.queue.upgrade().ok_or(ReservationError::Journal)?;
+        let (result, durable) =
+            self.0
+                .leases
+                .with(name, &queue, true, |leases| match decide(network, leases) {
+                    Ok(change) => (Ok(()), Some(change)),
+                    Err(error) => (Err(error), None),
+                });
+        result?;
+        if let Some(durable) = durable
+            && !durable.wait().await
+        {
+            return Err(ReservationError::Journal);
+        }
+        Ok(())
     }
 
     pub(crate) fn gate(&self, network: &str, at: UnixMs) -> Gate {
@@ -92,9 +150,10 @@ impl NetworkBook {
             .map_or(Gate::Open, |state| state.watch.gate(at))
     }
 
-    pub(crate) fn watched(&self, network: &str) {
-        if let Some(state) = self.lock().get_mut(network) {
-            state.watched = true;
+    /// A network is listened to from now on.
+    pub(crate) fn watched(&self, network: &Network) {
+        if let Some(state) = self.lock().get_mut(network.name()) {
+            (state.watched, state.watch) = (true, Watch::new(network, now()));
         }
     }
 
@@ -123,7 +182,7 @@ impl NetworkBook {
     }
 
     /// Somebody else's reply was heard in a network.
-    fn heard(&self, network: &Network, bytes: &[u8], link: inventory_api::Mac) {
+    fn heard(&self, network: &Network, bytes: &[u8], link: Mac) {
         let Some(reply) = read_reply(bytes) else { return };
         if self.0.networks.iter().any(|ours| ours.server() == reply.server) {
             return;
@@ -153,6 +212,19 @@ impl NetworkBook {
             );
             self.note(network.name(), "foreign-server", detail);
         }
+    }
+
+    fn reservations(&self, network: &Network) -> Vec<Reservation> {
+        let configured = network.settings().reservations.iter().map(|pair| (pair, true));
+        let made = self.0.leases.reservations(network.name());
+        configured
+            .chain(made.iter().map(|pair| (pair, false)))
+            .map(|((&mac, &address), configured)| Reservation {
+                mac,
+                address,
+                configured,
+            })
+            .collect()
     }
 
     fn expire(&self, network: &str) {

@@ -65,6 +65,25 @@ pub struct NetworkEvent {
     pub detail: String,
 }
 
+/// An address that is kept for a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The machine's NIC.
+    pub mac: Mac,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// It stands in the configuration, and can be changed only there.
+    pub configured: bool,
+}
+
+/// `PUT /v1/networks/NAME/reservations/MAC`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReserveAddress {
+    /// The address to keep for the machine.
+    pub address: Ipv4Addr,
+}
+
 /// A provisioning network as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkStatus {
@@ -88,6 +107,8 @@ pub struct NetworkStatus {
     pub bound: u64,
     /// Addresses out of use, since somebody else was found to use them.
     pub quarantined: u64,
+    /// Addresses that are kept for machines.
+    pub reservations: Vec<Reservation>,
     /// Other DHCP servers that were heard in the last minutes.
     pub servers: Vec<OtherServer>,
     /// What happened, oldest first; bounded.

@@ -30,6 +30,8 @@ pub enum LeaseState {
     Declined,
     /// Another DHCP server gave it, as the machine said; never written to the journal.
     Seen,
+    /// Kept for its machine, beside whatever lease there is of it; with `expires` 0 no longer.
+    Reserved,
 }
 
 impl LeaseState {
@@ -41,6 +43,7 @@ impl LeaseState {
             LeaseState::Released => "released",
             LeaseState::Declined => "declined",
             LeaseState::Seen => "seen",
+            LeaseState::Reserved => "reserved",
         }
     }
 
@@ -52,6 +55,7 @@ impl LeaseState {
             LeaseState::Released,
             LeaseState::Declined,
             LeaseState::Seen,
+            LeaseState::Reserved,
         ]
         .into_iter()
         .find(|state| state.name() == name)
@@ -101,6 +105,9 @@ pub struct Leases {
     free_from: BTreeSet<(UnixMs, Ipv4Addr)>,
     /// Machines with a lease that nobody enrolled.
     strangers: HashSet<Mac>,
+    /// Addresses that a person reserved beside those of the configuration, both ways.
+    reserved: BTreeMap<Mac, Ipv4Addr>,
+    reserved_for: HashMap<Ipv4Addr, Mac>,
 }
 
 impl Leases {
@@ -112,6 +119,29 @@ impl Leases {
     /// The lease of an address, ended ones too.
     pub fn at(&self, ip: Ipv4Addr) -> Option<Lease> {
         self.by_ip.get(&ip).copied()
+    }
+
+    /// The address that a person reserved for a machine.
+    pub fn reservation(&self, mac: Mac) -> Option<Ipv4Addr> {
+        self.reserved.get(&mac).copied()
+    }
+
+    /// The machine that a person reserved an address for.
+    pub fn reserved_for(&self, ip: Ipv4Addr) -> Option<Mac> {
+        self.reserved_for.get(&ip).copied()
+    }
+
+    /// Every reservation that a person made, by MAC.
+    pub fn reservations(&self) -> &BTreeMap<Mac, Ipv4Addr> {
+        &self.reserved
+    }
+
+    /// Whether `mac` may have `ip`, as the configuration and the reservations say.
+    pub fn may_lease(&self, network: &Network, mac: Mac, ip: Ipv4Addr) -> bool {
+        match self.reservation(mac) {
+            Some(reserved) if network.reservation(mac).is_none() => reserved == ip,
+            _ => network.may_lease(mac, ip) && self.reserved_for(ip).is_none(),
+        }
     }
 
     /// The machine that uses `ip` now.
@@ -133,6 +163,16 @@ impl Leases {
 
     /// Takes a lease in, in place of what its address and its machine had before.
     pub fn insert(&mut self, lease: Lease) {
+        if lease.state == LeaseState::Reserved {
+            if let Some(old) = self.reserved.remove(&lease.mac) {
+                self.reserved_for.remove(&old);
+            }
+            if lease.expires > UnixMs(0) {
+                self.reserved.insert(lease.mac, lease.ip);
+                self.reserved_for.insert(lease.ip, lease.mac);
+            }
+            return;
+        }
         self.remove(lease.ip);
         if lease.state != LeaseState::Declined {
             if let Some(old) = self.by_mac.get(&lease.mac).copied() {
@@ -215,26 +255,25 @@ pub fn choose_address(
                 !lease.holds(now) && !kept(&lease)
             }
         });
-        network.may_lease(mac, ip) && free
+        leases.may_lease(network, mac, ip) && free
     };
     let had = leases.of(mac).map(|lease| lease.ip);
-    if let Some(ip) = [network.reservation(mac), had, wish]
-        .into_iter()
-        .flatten()
-        .find(|&ip| usable(ip))
-    {
+    let reserved = network.reservation(mac).or(leases.reservation(mac));
+    if let Some(ip) = [reserved, had, wish].into_iter().flatten().find(|&ip| usable(ip)) {
         return Ok(ip);
     }
     let pool = network.pool();
     let exhausted = Exhausted { pool: pool.len() };
     // A reserved address that is declined or still held: nothing else may be given to this machine.
-    if pool.is_empty() || network.reservation(mac).is_some() {
+    if pool.is_empty() || reserved.is_some() {
         return Err(exhausted);
     }
     let start = spread(mac) as usize % pool.len();
     let never_used = (0..pool.len()).map(|i| pool[(start + i) % pool.len()]);
     if leases.by_ip.len() < pool.len() + network.settings().reservations.len()
-        && let Some(ip) = never_used.into_iter().find(|&ip| leases.at(ip).is_none())
+        && let Some(ip) = never_used
+            .into_iter()
+            .find(|&ip| leases.at(ip).is_none() && leases.reserved_for(ip).is_none())
     {
         return Ok(ip);
     }

@@ -16,6 +16,7 @@ pub mod packet;
 pub mod proxy;
 pub mod rate;
 pub mod reply;
+pub mod reserve;
 pub mod script;
 pub mod settings;
 pub mod tftp;
@@ -33,5 +34,6 @@ pub use reply::{
     Decision, Destination, LeaseChange, Silence, decide, destination, needs_probe, no_network, quarantine,
     select_network, would_answer,
 };
+pub use reserve::ReserveError;
 pub use script::{ScriptError, local_disk_script, mini_os_script};
 pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route};

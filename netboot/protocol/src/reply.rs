@@ -202,7 +202,8 @@ fn decide_as(
 fn admitted(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Result<(), Silence> {
     let share = usize::from(network.settings().unknown_share);
     let has = leases.of(client.mac).is_some_and(|lease| lease.holds(now));
-    if client.known || share >= 100 || has || network.reservation(client.mac).is_some() {
+    let reserved = network.reservation(client.mac).or(leases.reservation(client.mac));
+    if client.known || share >= 100 || has || reserved.is_some() {
         return Ok(());
     }
     let most = (network.pool().len() * share).div_ceil(100);
@@ -264,7 +265,11 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
         return silent(Silence::NoAddress);
     };
     // INIT-REBOOT, RENEWING, REBINDING of an address that we know nothing of: another server may have given it.
-    let known = ours.is_some() || network.reservation(client.mac).is_some();
+    let known = ours.is_some()
+        || network
+            .reservation(client.mac)
+            .or(leases.reservation(client.mac))
+            .is_some();
     if !selecting && !known {
         return silent(Silence::UnknownBinding);
     }
