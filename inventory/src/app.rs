@@ -18,7 +18,7 @@ use crate::core::{Clock, Core, Memory};
 use crate::service::Service;
 use crate::store::{Store, StoreError};
 use crate::tls::{self, Authority, TlsError};
-use crate::{api, deadlines, secret, ui};
+use crate::{api, deadlines, known, secret, ui};
 
 /// The boot files that the boot service gives out, from [`crate::config::Boot::loaders`].
 const LOADERS: [&str; 2] = ["undionly.kpxe", "snponly.efi"];
@@ -140,6 +140,11 @@ impl App {
             memory: Memory::default(),
             stop: CancellationToken::new(),
         };
+        if let Some(netboot) = &netboot {
+            // Fresh memory: nobody has set it before.
+            let _ = core.memory.networks.set(netboot.networks());
+        }
+        known::load(&core).await?;
         let service = Arc::new(Service::new(Arc::new(core)));
         Ok(App {
             bound,
@@ -190,6 +195,11 @@ impl App {
         tasks.spawn(async move {
             for_rechecks.run_rechecks().await;
             ("re-check", Ok(()))
+        });
+        let for_macs = core.clone();
+        tasks.spawn(async move {
+            known::run(&for_macs).await;
+            ("MAC", Ok(()))
         });
         if let Some(netboot) = netboot {
             let urls = bound

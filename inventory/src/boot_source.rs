@@ -150,6 +150,7 @@ impl Boot {
             session.progress = None;
         });
         self.core.memory.owned(mac, id);
+        self.core.memory.enrolled(mac);
     }
 
     fn boot_url(&self, client: &BootClient) -> String {
@@ -178,6 +179,14 @@ impl BootSource for Boot {
                 BootTarget::Ignore
             }
         }
+    }
+
+    fn known(&self, mac: Mac) -> bool {
+        self.core.memory.host_name(mac).is_some()
+    }
+
+    fn host_name(&self, mac: Mac) -> Option<String> {
+        self.core.memory.host_name(mac).flatten()
     }
 
     async fn script(&self, client: &BootClient) -> ScriptOrder {

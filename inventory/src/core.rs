@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use inventory_api::agent::{Progress, RunsOn};
 use inventory_api::boot::BootEvent;
 use inventory_api::{Mac, MachineId, UnixMs};
+use netboot::NetworkBook;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -74,6 +75,9 @@ pub struct Memory {
     journeys: Mutex<Journeys>,
     wakes: Mutex<HashMap<MachineId, Arc<Notify>>>,
     changes: broadcast::Sender<MachineId>,
+    macs: RwLock<HashMap<Mac, Option<String>>>,
+    /// The networks as they stand; not set when none is configured.
+    pub networks: OnceLock<NetworkBook>,
     /// A deadline may have changed.
     pub deadlines: Notify,
     /// Machines are to be checked again.
@@ -111,6 +115,8 @@ impl Default for Memory {
             journeys: Mutex::default(),
             wakes: Mutex::default(),
             changes: broadcast::channel(1024).0,
+            macs: RwLock::default(),
+            networks: OnceLock::new(),
             deadlines: Notify::new(),
             rechecks: Notify::new(),
             rechecked: watch::channel(0).0,
@@ -148,6 +154,23 @@ impl Memory {
     /// Ids of machines as they change.
     pub fn changes(&self) -> broadcast::Receiver<MachineId> {
         self.changes.subscribe()
+    }
+
+    /// Replaces what is known of MACs: whose machine is enrolled, and its host name.
+    pub fn set_macs(&self, macs: HashMap<Mac, Option<String>>) {
+        *self.macs.write().unwrap_or_else(PoisonError::into_inner) = macs;
+    }
+
+    /// A machine with this MAC is enrolled.
+    pub fn enrolled(&self, mac: Mac) {
+        let mut macs = self.macs.write().unwrap_or_else(PoisonError::into_inner);
+        macs.entry(mac).or_default();
+    }
+
+    /// The host name, if there is one, of the machine with this MAC; `None`: none is enrolled.
+    pub fn host_name(&self, mac: Mac) -> Option<Option<String>> {
+        let macs = self.macs.read().unwrap_or_else(PoisonError::into_inner);
+        macs.get(&mac).cloned()
     }
 
     /// Keeps a boot event. Returns the machine it belongs to, if that is known.

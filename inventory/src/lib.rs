@@ -11,6 +11,7 @@ pub mod core;
 pub mod deadlines;
 pub mod export;
 pub mod import;
+pub mod known;
 pub mod problem;
 pub mod redact;
 pub mod secret;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use netboot_protocol::custom::is_host_name;
 use netboot_protocol::foreign::pass;
 use netboot_protocol::{
     BootUrls, Destination, Mode, Network, PxeClient, Rates, ReplyContent, Silence, classify, decide,
@@ -132,7 +133,11 @@ impl<S: BootSource> DhcpService<S> {
                 self.note(&client, network, silence);
                 self.tell(&client, Some(network), None, silence.code(), None);
             }
-            Ok(content) => {
+            Ok(mut content) => {
+                content.host_name = self
+                    .source
+                    .host_name(client.mac)
+                    .filter(|name| is_host_name(name));
                 let bytes = encode(&client, network, &content);
                 let word = match self.send(&client, &content, &bytes, from).await {
                     Ok(()) => content.kind.name(),

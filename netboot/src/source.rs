@@ -43,6 +43,12 @@ pub trait BootSource: Send + Sync + 'static {
         true
     }
 
+    /// The host name of the machine with this MAC, for option 12. Asked for every answer: answers from memory.
+    fn host_name(&self, mac: Mac) -> Option<String> {
+        let _ = mac;
+        None
+    }
+
     /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket.
     fn script(&self, client: &BootClient) -> impl Future<Output = ScriptOrder> + Send;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::header;
 use http::request::Parts;
@@ -13,6 +13,7 @@ use inventory_api::image::ImageManifest;
 use inventory_api::machine::{
     DeployOrder, DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary, Profile, VerbResponse,
 };
+use inventory_api::network::{NetworkStatus, ReserveAddress};
 use inventory_api::plan::InstallPlan;
 use inventory_api::{Mac, Problem};
 use serde::Deserialize;
@@ -43,6 +44,11 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             get(profiles).merge(delivery::importing(Kind::Profiles)),
         )
         .route("/v1/journey/{mac}", get(journey))
+        .route("/v1/networks", get(networks))
+        .route(
+            "/v1/networks/{name}/reservations/{mac}",
+            put(reserve).delete(unreserve),
+        )
         .route("/v1/events", get(events::stream))
         .with_state(service)
 }
@@ -139,10 +145,39 @@ async fn profiles(State(service): State<Arc<Service>>, _: User) -> Json<Vec<Prof
     Json(service.profiles())
 }
 
+async fn networks(State(service): State<Arc<Service>>, _: User) -> Json<Vec<NetworkStatus>> {
+    Json(service.networks())
+}
+
+async fn reserve(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path((network, mac)): Path<(String, String)>,
+    request: Request,
+) -> Answer<NetworkStatus> {
+    let mac = mac_of(&mac)?;
+    let (_, wanted) = body::read::<ReserveAddress>(request, 1024).await?;
+    let work = async move { service.reserve(&network, mac, Some(wanted.address), &actor).await };
+    Ok(Json(to_the_end(work).await?))
+}
+
+async fn unreserve(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path((network, mac)): Path<(String, String)>,
+) -> Answer<NetworkStatus> {
+    let mac = mac_of(&mac)?;
+    let work = async move { service.reserve(&network, mac, None, &actor).await };
+    Ok(Json(to_the_end(work).await?))
+}
+
+fn mac_of(text: &str) -> Result<Mac, ApiError> {
+    let wrong = |e: inventory_api::id::NameError| problem(400, "bad-mac", "MAC not usable", e.to_string());
+    Ok(text.parse().map_err(wrong)?)
+}
+
 async fn journey(State(service): State<Arc<Service>>, _: User, Path(mac): Path<String>) -> Answer<Journey> {
-    let mac: Mac = mac.parse().map_err(|e: inventory_api::id::NameError| {
-        problem(400, "bad-mac", "MAC not usable", e.to_string())
-    })?;
+    let mac = mac_of(&mac)?;
     Ok(Json(service.journey(mac).await?))
 }
 

@@ -10,6 +10,7 @@ mod delivery;
 mod error;
 mod local;
 mod machine;
+mod network;
 mod render;
 mod table;
 #[cfg(test)]
@@ -49,6 +50,8 @@ pub enum Command {
     MiniOs(MiniOsArgs),
     /// Say how far a machine came in its network boot, and what to look at
     Explain(ExplainArgs),
+    /// Provisioning networks: other DHCP servers, addresses in use, reservations
+    Network(network::NetworkArgs),
     /// Take in a file of orders, hardware profiles or racks, whole or not at all
     Import(delivery::ImportArgs),
     /// Orders: what was received, what is as ordered, what is missing
@@ -354,6 +357,7 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         Command::Image(args) => {
             local::blocking(move || local::image(&args.command, args.common.output)).await
         }
+        Command::Network(args) => network::run(args, env).await,
         Command::Import(args) => delivery::import(args, env).await,
         Command::Order(args) => delivery::order(args, env).await,
         Command::Rack(args) => delivery::rack(args, env).await,

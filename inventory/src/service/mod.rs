@@ -4,6 +4,7 @@ mod agent;
 mod conflict;
 mod delivery;
 mod diagnosis;
+mod networks;
 mod orders;
 mod parts;
 mod planning;

@@ -103,6 +103,19 @@ impl Store {
         machine_of_mac(&mut *self.read.acquire().await?, mac).await
     }
 
+    /// Every MAC of an enrolled machine, with the machine's host name.
+    pub async fn macs(&self) -> Result<HashMap<Mac, Option<String>>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT macs.mac, machines.hostname FROM macs JOIN machines ON machines.id = macs.machine
+             WHERE machines.folded_into IS NULL",
+        )
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((parse("MAC", row.try_get("mac")?)?, row.try_get("hostname")?)))
+            .collect()
+    }
+
     /// The machines that reported a serial number; more than one when makers do not fill it in.
     pub async fn machines_of_serial(&self, serial: &str) -> Result<Vec<MachineId>, StoreError> {
         let rows = sqlx::query("SELECT id FROM machines WHERE serial = $1 AND folded_into IS NULL LIMIT 2")

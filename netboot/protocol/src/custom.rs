@@ -79,6 +79,11 @@ pub fn is_domain(text: &str) -> bool {
     (1..=200).contains(&text.len()) && text.split('.').all(label)
 }
 
+/// Whether a text is a host name, of one label, that can be sent (option 12).
+pub fn is_host_name(text: &str) -> bool {
+    is_domain(text) && !text.contains('.') && text.len() <= 63
+}
+
 /// Option 119 (RFC 3397), without compression, which many clients read wrongly. `None`: longer than one option.
 pub fn search_list(domains: &[String]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -117,9 +117,9 @@ async fn a_relayed_machine_gets_an_address_of_its_subnet_through_the_relay() -> 
     foreign[24..28].copy_from_slice(&[10, 99, 0, 1]);
     assert!(relay.ask(&foreign, SILENCE).await?.is_none());
     // Both were heard, and were silence on purpose.
-    e2e::wait::until("two messages of unknown networks", PATIENCE, async || {
+    e2e::wait::until("two messages of unknown relays", PATIENCE, async || {
         let answers = site.answers(mac).await?;
-        let unknown = answers.iter().filter(|a| *a == "discover:unknown-network");
+        let unknown = answers.iter().filter(|a| *a == "discover:unknown-relay");
         Ok((unknown.count() == 2).then_some(()))
     })
     .await?;

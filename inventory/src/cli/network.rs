@@ -1,0 +1,184 @@
+//! `slipway network`: how the provisioning networks stand, and addresses kept for machines.
+
+use std::net::Ipv4Addr;
+
+use clap::{Args, Subcommand};
+use inventory_api::Mac;
+use inventory_api::network::{Gives, NetworkState, NetworkStatus, ReserveAddress};
+
+use super::client::Client;
+use super::machine::segment;
+use super::render;
+use super::table::Table;
+use super::{CliEnv, CliError, Common};
+use crate::text::{tame, timestamp};
+
+/// `slipway network`.
+#[derive(Debug, Args)]
+pub struct NetworkArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: NetworkCommand,
+}
+
+/// What can be done with networks.
+#[derive(Debug, Subcommand)]
+pub enum NetworkCommand {
+    /// List the networks: what Slipway does there, addresses in use, other DHCP servers
+    List,
+    /// Show one network: other DHCP servers, reservations, what happened
+    Show {
+        /// Name in the configuration
+        name: String,
+    },
+    /// Keep an address for a machine, for as long as it lives
+    Reserve {
+        /// Name of the network
+        name: String,
+        /// MAC of the machine's NIC
+        mac: Mac,
+        /// Address
+        address: Ipv4Addr,
+    },
+    /// Keep no address for a machine any more
+    Unreserve {
+        /// Name of the network
+        name: String,
+        /// MAC of the machine's NIC
+        mac: Mac,
+    },
+}
+
+pub(super) async fn run(args: NetworkArgs, env: CliEnv) -> Result<String, CliError> {
+    let client = Client::new(&args.common, env)?;
+    let out = args.common.output;
+    let path = |name: &str, mac: Mac| format!("/v1/networks/{}/reservations/{mac}", segment(name));
+    match args.command {
+        NetworkCommand::List => {
+            let networks: Vec<NetworkStatus> = client.get("/v1/networks").await?;
+            render::answer(out, &networks, |networks| list(networks))
+        }
+        NetworkCommand::Show { name } => {
+            let networks: Vec<NetworkStatus> = client.get("/v1/networks").await?;
+            let names: Vec<String> = networks.iter().map(|n| n.name.clone()).collect();
+            let network = networks.into_iter().find(|n| n.name == name).ok_or_else(|| {
+                CliError::failed(format!(
+                    "there is no network {name:?}; networks are: {}",
+                    names.join(", ")
+                ))
+            })?;
+            render::answer(out, &network, show)
+        }
+        NetworkCommand::Reserve { name, mac, address } => {
+            let network: NetworkStatus = client.put(&path(&name, mac), &ReserveAddress { address }).await?;
+            render::answer(out, &network, |_| {
+                format!("{address} of {name} is kept for {mac}\n")
+            })
+        }
+        NetworkCommand::Unreserve { name, mac } => {
+            let network: NetworkStatus = client.delete(&path(&name, mac)).await?;
+            render::answer(out, &network, |_| {
+                format!("no address of {name} is kept for {mac}\n")
+            })
+        }
+    }
+}
+
+fn state(state: NetworkState) -> &'static str {
+    match state {
+        NetworkState::Observing => "observes",
+        NetworkState::Proxying => "boot data only",
+        NetworkState::Looking => "looks for other servers",
+        NetworkState::Serving => "serves",
+        NetworkState::Refusing => "REFUSES",
+        NetworkState::Unknown => "?",
+    }
+}
+
+fn list(networks: &[NetworkStatus]) -> String {
+    if networks.is_empty() {
+        return "No networks: the server's configuration has no [[network]].\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        "NETWORK",
+        "SERVER",
+        "SUBNET",
+        "MODE",
+        "STATE",
+        "IN USE",
+        "POOL",
+        "OTHER SERVERS",
+    ]);
+    for n in networks {
+        let others: Vec<String> = n.servers.iter().map(|s| s.address.to_string()).collect();
+        table.row([
+            n.name.clone(),
+            n.server.to_string(),
+            n.subnet.clone(),
+            n.mode.clone(),
+            state(n.state).to_owned(),
+            n.held.to_string(),
+            n.pool.to_string(),
+            others.join(" "),
+        ]);
+    }
+    table.text(0)
+}
+
+fn show(n: &NetworkStatus) -> String {
+    let mut text = format!(
+        "{} ({}, server {}): mode {}, {}\n  {} addresses in the pools, {} offered or in use, {} out of use\n",
+        n.name,
+        n.subnet,
+        n.server,
+        n.mode,
+        state(n.state),
+        n.pool,
+        n.held,
+        n.quarantined
+    );
+    if !n.watched {
+        text.push_str("  other DHCP servers cannot be heard here\n");
+    }
+    if !n.servers.is_empty() {
+        let mut table = Table::new(&["OTHER SERVER", "MAC", "GIVES", "FIRST HEARD", "LAST HEARD"]);
+        for s in &n.servers {
+            table.row([
+                s.address.to_string(),
+                s.mac.to_string(),
+                match s.gives {
+                    Gives::Addresses => "addresses",
+                    Gives::BootData => "boot data",
+                    Gives::Unknown => "?",
+                }
+                .to_owned(),
+                timestamp(s.first_seen),
+                timestamp(s.last_seen),
+            ]);
+        }
+        text.push_str(&format!("\n{}", table.text(0)));
+    }
+    if !n.reservations.is_empty() {
+        let mut table = Table::new(&["MAC", "RESERVED ADDRESS", "BY"]);
+        for r in &n.reservations {
+            let by = if r.configured { "configuration" } else { "API" };
+            table.row([r.mac.to_string(), r.address.to_string(), by.to_owned()]);
+        }
+        text.push_str(&format!("\n{}", table.text(0)));
+    }
+    if !n.events.is_empty() {
+        text.push('\n');
+        for e in &n.events {
+            text.push_str(&format!(
+                "{}  {}: {}\n",
+                timestamp(e.at),
+                tame(&e.kind, 40),
+                tame(&e.detail, 400)
+            ));
+        }
+    }
+    text
+}
