@@ -1,5 +1,7 @@
 //! Level sim: the server in process and simulated machines with real bytes and the real agent library.
 
+#[path = "sim/burn_in.rs"]
+mod burn_in;
 #[path = "sim/disks.rs"]
 mod disks;
 #[path = "sim/fleet.rs"]

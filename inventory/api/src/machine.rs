@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::boot::BootEvent;
-use crate::check::CheckResult;
+use crate::check::{CheckResult, Verdict};
 use crate::deploy::DeployRequest;
 use crate::id::{Mac, MachineId, PlanId, UnixMs};
 use crate::plan::InstallPlan;
@@ -37,6 +37,9 @@ pub struct MachineSummary {
     /// contradicted what it had said before.
     #[serde(default)]
     pub conflicts_with: Vec<MachineId>,
+    /// Verdict of its newest check; absent: nothing is expected of it.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
 }
 
 /// The lifecycle state in the words that people see.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use inventory_api::check::{CheckResult, Expectation, HardwareProfile, Severity, Verdict};
 use inventory_api::delivery::Placement;
-use inventory_api::report::AssetReport;
+use inventory_api::report::{AssetReport, REPORT_SCHEMA};
 use serde::de::DeserializeOwned;
 
 use super::{CliError, Common, Output, render};
@@ -164,8 +164,12 @@ fn tame_lines(text: &str) -> String {
 }
 
 fn read(what: &str, path: &Path) -> Result<String, CliError> {
-    let failed =
-        |e: std::io::Error| CliError::usage(format!("the {what} {} cannot be read: {e}", shown(path)));
+    let wrong = |why: &str| CliError::usage(format!("the {what} {} {why}", shown(path)));
+    let failed = |e: std::io::Error| match e.kind() {
+        // PowerShell's > writes UTF-16.
+        std::io::ErrorKind::InvalidData => wrong("is not UTF-8 text: save it as UTF-8"),
+        _ => wrong(&format!("cannot be read: {e}")),
+    };
     let from: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
@@ -176,51 +180,69 @@ fn read(what: &str, path: &Path) -> Result<String, CliError> {
         .read_to_string(&mut text)
         .map_err(failed)?;
     if text.len() as u64 > FILE_LIMIT {
-        return Err(CliError::usage(format!(
-            "the {what} {} is larger than {} MiB",
-            shown(path),
-            FILE_LIMIT >> 20
-        )));
+        return Err(wrong(&format!("is larger than {} MiB", FILE_LIMIT >> 20)));
     }
-    Ok(text)
+    // Windows editors put a mark before the first sign.
+    let text = text.trim_start_matches('\u{feff}');
+    if text.trim().is_empty() {
+        return Err(wrong("is empty"));
+    }
+    Ok(text.to_owned())
 }
 
-/// A file that is TOML or JSON, by its name, else by its first sign. Errors name line and column.
+/// A file that is TOML or JSON, by its first sign: what it is called does not matter. Errors name line and column.
 fn read_settings<T: DeserializeOwned>(what: &str, path: &Path) -> Result<T, CliError> {
     let text = read(what, path)?;
-    let json = match path.extension().and_then(|e| e.to_str()) {
-        Some("json") => true,
-        Some("toml") => false,
-        _ => text.trim_start().starts_with('{'),
-    };
-    let parsed = if json {
+    let parsed = if text.trim_start().starts_with('{') {
         serde_json::from_str(&text).map_err(|e| e.to_string())
     } else {
         toml::from_str(&text).map_err(|e| e.to_string())
     };
     parsed.map_err(|e| {
+        let hint = if is_report(&text) {
+            "\n  That is an asset report: `slipway profile from-report` makes a profile of it."
+        } else {
+            ""
+        };
         CliError::usage(format!(
-            "the {what} {} is wrong: {}",
+            "the {what} {} is wrong: {}{hint}",
             shown(path),
             tame_lines(e.trim_end())
         ))
     })
 }
 
+/// Whether a text is what `slipway-agent report --json` prints.
+fn is_report(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Report {
+        schema: serde_json::Value,
+        #[serde(rename = "agent_version")]
+        _version: serde_json::Value,
+    }
+    serde_json::from_str::<Report>(text).is_ok_and(|r| r.schema.is_number())
+}
+
 fn read_report(path: &Path) -> Result<AssetReport, CliError> {
     let text = read("report", path)?;
-    let report: AssetReport = serde_json::from_str(&text).map_err(|e| {
+    let wrong = |why: &str| {
         CliError::usage(format!(
-            "the report {} is wrong: {}",
+            "the report {} is wrong: {}\n  `slipway-agent report --json` makes one.",
             shown(path),
-            tame_lines(&e.to_string())
+            tame_lines(why)
         ))
-    })?;
-    // Every field of a report may be absent, so that any JSON object would pass for one.
-    if report.schema == 0 && report == AssetReport::default() {
-        return Err(CliError::usage(format!(
-            "the report {} holds nothing of an asset report: make one with `slipway-agent report --json`",
-            shown(path)
+    };
+    let report: AssetReport = serde_json::from_str(&text).map_err(|e| wrong(&e.to_string()))?;
+    // Every field of a report may be absent, so that any JSON object would pass for one: a profile in its place, too.
+    if !is_report(&text) || report.schema == 0 && report == AssetReport::default() {
+        return Err(wrong("it holds nothing of an asset report"));
+    }
+    // An older or newer agent may mean something else by the same name.
+    if report.schema > REPORT_SCHEMA {
+        return Err(wrong(&format!(
+            "it is of schema {}, made by agent {}; this slipway reads schema {REPORT_SCHEMA}: use one of the agent's version",
+            report.schema,
+            tame(&report.agent_version, 40)
         )));
     }
     Ok(report)
@@ -314,7 +336,8 @@ mod tests {
         std::fs::write(files.0.path().join("web.toml"), &toml).unwrap();
         let as_json = files.golden("good.json", Output::Json).unwrap();
         std::fs::write(files.0.path().join("web"), as_json).unwrap();
-        for profile in ["web.toml", "web"] {
+        std::fs::write(files.0.path().join("named-wrongly.json"), &toml).unwrap();
+        for profile in ["web.toml", "web", "named-wrongly.json"] {
             let text = files.check(profile, "good.json", Output::Text).unwrap();
             assert!(text.starts_with("pass"), "{text}");
             let Err(failed) = files.check(profile, "bad.json", Output::Json) else {
@@ -345,8 +368,16 @@ mod tests {
             ("typo.toml", "[memory]\ntotl = \"64 GB\"\n"),
             ("typo.json", "{\n\"disks\": [{\"size_gb\": 1}]}"),
             ("nonsense.toml", "severity.dimm-mising = \"info\"\n"),
-            ("good.toml", ""),
+            ("good.toml", "# anything goes\n"),
+            ("blank", " \n"),
+            ("list.json", "[1, 2]"),
+            (
+                "newer.json",
+                "{\"schema\": 99, \"agent_version\": \"9.1\", \"disks\": [{\"name\": \"sda\"}]}",
+            ),
+            ("web.json", "{\"name\": \"web\", \"system\": {\"model\": \"R1\"}}"),
         ]);
+        std::fs::write(files.0.path().join("latin.json"), b"{\"name\": \"B\xfcro\"}").unwrap();
         for (expected, report, says) in [
             (
                 "typo.toml",
@@ -369,6 +400,31 @@ mod tests {
                 "empty.json",
                 vec!["empty.json", "slipway-agent report --json"],
             ),
+            ("good.toml", "blank", vec!["blank", "is empty"]),
+            ("blank", "report.json", vec!["the profile", "blank", "is empty"]),
+            (
+                "good.toml",
+                "list.json",
+                vec!["list.json", "slipway-agent report --json"],
+            ),
+            (
+                "good.toml",
+                "newer.json",
+                vec!["newer.json", "schema 99", "agent 9.1", "schema 1"],
+            ),
+            (
+                "good.toml",
+                "web.json",
+                vec!["web.json", "nothing of an asset report"],
+            ),
+            (
+                "report.json",
+                "web.json",
+                vec!["report.json", "slipway profile from-report"],
+            ),
+            ("good.toml", ".", vec!["directory"]),
+            (".", "report.json", vec!["directory"]),
+            ("good.toml", "latin.json", vec!["latin.json", "UTF-8"]),
             ("none.toml", "report.json", vec!["none.toml", "No such file"]),
         ] {
             let error = files.check(expected, report, Output::Text).unwrap_err();

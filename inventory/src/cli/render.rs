@@ -14,6 +14,10 @@ use super::table::Table;
 use super::{CliError, Output};
 use crate::text::{ago, disk_size, duration, memory_size, tame, timestamp};
 use crate::text::{boot as boot_text, plan as plan_text};
+use crate::ui::view;
+
+/// Tasks, and notes, that are shown of one machine.
+const SHOWN_TASKS: usize = 10;
 
 /// The answer in the form that was asked for.
 pub(crate) fn answer<T: Serialize>(
@@ -61,11 +65,7 @@ pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
     for m in machines {
         table.row([
             m.id.to_string(),
-            if m.conflicts_with.is_empty() {
-                state(&m.status)
-            } else {
-                format!("{} CONFLICT", state(&m.status))
-            },
+            listed_state(m),
             m.hostname.clone().unwrap_or_default(),
             m.model.clone().unwrap_or_default(),
             m.serial.clone().unwrap_or_default(),
@@ -78,6 +78,18 @@ pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
     // Whoever reads the list must not take one of two machines for the other.
     for m in machines.iter().filter(|m| !m.conflicts_with.is_empty()) {
         text.push_str(&format!("{} {}\n", m.id, conflict(m)));
+    }
+    text
+}
+
+/// The state, and what nobody must overlook in a list.
+fn listed_state(m: &MachineSummary) -> String {
+    let mut text = state(&m.status);
+    if m.verdict == Some(Verdict::Fail) {
+        text.push_str(" FAIL");
+    }
+    if !m.conflicts_with.is_empty() {
+        text.push_str(" CONFLICT");
     }
     text
 }
@@ -173,6 +185,7 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
     if let Some(result) = &d.check {
         out.push_str(&check(result));
     }
+    out.push_str(&at_the_rack(d, now));
     if let Some(r) = &d.report {
         out.push_str(&report(r));
     }
@@ -193,11 +206,44 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
     out
 }
 
+/// Place, what was asked of its agent, and notes.
+fn at_the_rack(d: &MachineDetail, now: UnixMs) -> String {
+    let from = d.expected_from.as_ref();
+    let place = from.and_then(|f| f.placement.as_ref());
+    let mut out = facts(&[
+        ("belongs in", place.map(crate::import::place_name)),
+        ("profile", from.and_then(|f| f.profile.clone())),
+    ]);
+    for t in view::tasks::tasks(&d.tasks, SHOWN_TASKS, now) {
+        let percent = t.percent.map_or(String::new(), |p| format!(" {p} %"));
+        let line = format!("{}: {}{percent} ({}, {})", t.title, t.text, t.actor, t.at.ago);
+        out.push_str(&format!("  {}\n", tame(&line, 600)));
+        for (part, passed, speed, found) in &t.parts {
+            let mark = if *passed { "ok" } else { "NOT OK" };
+            out.push_str(&format!(
+                "    {}\n",
+                tame(&format!("{mark} {part} {speed} {found}"), 300)
+            ));
+        }
+    }
+    for n in view::tasks::notes(&d.notes, SHOWN_TASKS, now) {
+        out.push_str(&format!(
+            "  {}\n",
+            tame(&format!("{}: {} ({})", n.actor, n.text, n.at.ago), 600)
+        ));
+    }
+    if out.is_empty() {
+        out
+    } else {
+        format!("\nAt the rack\n{out}")
+    }
+}
+
 fn check(result: &CheckResult) -> String {
     let verdict = match result.verdict {
         Verdict::Pass => "pass: the machine is as expected",
         Verdict::Warn => "pass, with something to look at",
-        Verdict::Fail => "FAIL: the machine is not as expected, no disk is touched",
+        Verdict::Fail => "FAIL: the machine is not as expected",
     };
     let mut out = format!("\nVerdict: {verdict}\n");
     for f in &result.findings {

@@ -14,6 +14,7 @@ mod verb;
 
 use std::sync::Arc;
 
+use inventory_api::check::Verdict;
 use inventory_api::image::ImageManifest;
 use inventory_api::machine::{HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, Profile};
 use inventory_api::plan::InstallPlan;
@@ -56,11 +57,16 @@ impl Service {
     /// All machines, newest enrolled first.
     pub async fn machines(&self) -> Result<Vec<MachineSummary>, Problem> {
         let open = self.core.store.open_conflicts().await.map_err(of_store)?;
+        let verdicts = self.core.store.verdicts().await.map_err(of_store)?;
         let rows = self.core.store.machines().await.map_err(of_store)?;
         let mut machines = Vec::with_capacity(rows.len());
         for row in rows {
             let conflicts = open.get(&row.id).cloned().unwrap_or_default();
-            machines.push(self.summary_with(row, conflicts.into_iter().collect()).await?);
+            let verdict = verdicts.get(&row.id).copied();
+            machines.push(
+                self.summary_with(row, conflicts.into_iter().collect(), verdict)
+                    .await?,
+            );
         }
         Ok(machines)
     }
@@ -214,13 +220,16 @@ impl Service {
         let others: std::collections::BTreeSet<MachineId> = open
             .map(|c| if c.machine == row.id { c.other } else { c.machine })
             .collect();
-        self.summary_with(row, others.into_iter().collect()).await
+        let check = self.core.store.check(&row.id).await.map_err(of_store)?;
+        self.summary_with(row, others.into_iter().collect(), check.map(|c| c.verdict))
+            .await
     }
 
     async fn summary_with(
         &self,
         row: MachineRow,
         conflicts_with: Vec<MachineId>,
+        verdict: Option<Verdict>,
     ) -> Result<MachineSummary, Problem> {
         let session = self.core.memory.session(&row.id);
         let mut status = self.status(&row.id, &row.state).await?;
@@ -247,6 +256,7 @@ impl Service {
             enrolled_at: row.enrolled_at,
             folded_into: row.folded_into,
             conflicts_with,
+            verdict,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The lives of parts: what a report says of them, and who asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use inventory_api::parts::{DuplicatePart, PartEvent, PartEventKind, PartLife};
@@ -142,6 +142,24 @@ async fn shared(
         news.duplicates.insert(other.machine);
     }
     Ok(news)
+}
+
+impl Service {
+    /// The serial numbers of the machines that parts were in, to call them by.
+    pub async fn names_in(&self, parts: &[PartLife]) -> Result<BTreeMap<MachineId, String>, Problem> {
+        let events = parts.iter().flat_map(|p| &p.events);
+        let told = events.flat_map(|e| std::iter::once(&e.machine).chain(&e.from_machine));
+        let seen = parts.iter().flat_map(|p| &p.seen_in).map(|s| &s.machine);
+        let ids: BTreeSet<&MachineId> = told.chain(seen).collect();
+        let mut names = BTreeMap::new();
+        for id in ids {
+            let row = self.core.store.machine(id).await.map_err(of_store)?;
+            if let Some(serial) = row.and_then(|r| r.identity.serial) {
+                names.insert(id.clone(), serial);
+            }
+        }
+        Ok(names)
+    }
 }
 
 impl Service {

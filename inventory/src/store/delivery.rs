@@ -173,7 +173,7 @@ impl Store {
     }
 
     /// The verdict of every machine that has one.
-    pub async fn verdicts(&self) -> Result<Vec<(MachineId, Verdict)>, StoreError> {
+    pub async fn verdicts(&self) -> Result<HashMap<MachineId, Verdict>, StoreError> {
         let rows = sqlx::query("SELECT machine, verdict FROM checks WHERE verdict IS NOT NULL")
             .fetch_all(&self.read)
             .await?;

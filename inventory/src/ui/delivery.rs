@@ -33,9 +33,11 @@ fn fail(actor: &Actor) -> impl Fn(Problem) -> PageError {
 
 pub(super) async fn orders(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
     let orders = ui.service.orders().await.map_err(fail(&actor))?;
+    let rechecks = ui.service.rechecks().await.map_err(fail(&actor))?;
     Ok(html(OrdersPage::new(
         shell("Orders", "Orders", Some(&actor)),
         &orders,
+        rechecks.left,
     )))
 }
 
@@ -101,7 +103,8 @@ pub(super) async fn part(
     let parts = ui.service.parts(&serial).await.map_err(fail(&actor))?;
     let shown: String = serial.chars().take(128).collect();
     let shell = shell(format!("Part {shown}"), "", Some(&actor));
-    Ok(html(PartPage::new(shell, &shown, &parts, now())))
+    let names = ui.service.names_in(&parts).await.map_err(fail(&actor))?;
+    Ok(html(PartPage::new(shell, &shown, &parts, &names, now())))
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 mod boot;
 mod claims;
+mod cli;
 mod delivery;
 mod harness;
 mod lifecycle;

@@ -1,5 +1,6 @@
 //! The pages of a delivery with machines that have reported, as a browser gets them.
 
+use inventory_api::check::Verdict;
 use inventory_api::machine::MachineSummary;
 use reqwest::{Method, StatusCode};
 
@@ -142,6 +143,7 @@ async fn a_delivery_is_seen_on_every_page() {
             "FAIL",
             "SRV-0002",
             "R1 A07 unit 11",
+            "href=\"/racks/R1/A07\"",
             "DIMM A2",
             "ordered 32 GB Micron MTA36ASF4G72PZ, slot is empty",
             "Check again",
@@ -199,9 +201,24 @@ async fn a_delivery_is_seen_on_every_page() {
     for n in [5, 6] {
         assert!(list.contains(&format!("/machines/{}/conflict", rack.id(n))));
     }
+    assert_eq!(list.matches("not as ordered").count(), 1, "{}", words(&list));
     let only = browser.page(&site, "/machines?state=conflict").await;
     assert_eq!(only.matches("<tr id=\"row-").count(), 2);
     let all: Vec<MachineSummary> = site.user(Method::GET, "/v1/machines", None).await.unwrap();
+    let failing: Vec<_> = all.iter().filter(|m| m.verdict == Some(Verdict::Fail)).collect();
+    assert_eq!(failing.iter().map(|m| &m.id).collect::<Vec<_>>(), [rack.id(2)]);
+    // Waiting with the wrong hardware does not look as if all were well.
+    let machine = browser.page(&site, &format!("/machines/{}", rack.id(2))).await;
+    has(
+        &machine,
+        &[
+            "Ready",
+            "status status-red",
+            "Hardware not as expected",
+            "/orders/PO-7",
+            "/racks/R1/A07",
+        ],
+    );
     let marked = all.iter().filter(|m| !m.conflicts_with.is_empty());
     assert_eq!(marked.count(), 2);
 }
@@ -258,4 +275,58 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     let (status, page) = browser.submit(&site, "/import", &form("cables", good)).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     has(&page, &["Say what the file holds"]);
+}
+
+/// The view models have such a test of their own, with made-up machines; this one is for pages that need a whole rack.
+#[tokio::test]
+async fn every_class_of_the_pages_of_a_delivery_is_in_a_style_sheet_and_nothing_is_inline() {
+    let site = Site::new().await;
+    let rack = Rack::fill(&site).await;
+    let browser = Browser::open(&site).await;
+    let css = browser.page(&site, "/static/tabler.css").await + &browser.page(&site, "/static/app.css").await;
+    let module = module(2, "A2");
+    for path in [
+        "/machines".to_owned(),
+        format!("/machines/{}", rack.id(2)),
+        format!("/machines/{}/hardware", rack.id(2)),
+        format!("/machines/{}/conflict", rack.id(5)),
+        "/orders".to_owned(),
+        "/orders/PO-7".to_owned(),
+        "/racks".to_owned(),
+        "/racks/R1/A07".to_owned(),
+        "/hardware-profiles".to_owned(),
+        "/hardware-profiles/web-r650".to_owned(),
+        format!("/parts/{module}"),
+        "/p".to_owned(),
+        "/p/SRV-0002".to_owned(),
+        "/p/SRV-0006".to_owned(),
+        "/import".to_owned(),
+    ] {
+        let (_, page) = browser.ask(&site, &path).await;
+        let lists = page
+            .split("class=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next());
+        // Hooks for the eye of the reader only.
+        let bare = ["page", "sl-machines", "sl-finding", "sl-task", "sl-phone-task"];
+        for class in lists
+            .flat_map(str::split_whitespace)
+            .filter(|c| !bare.contains(c))
+        {
+            assert!(
+                css.contains(&format!(".{class}")),
+                "{path}: no style sheet knows {class}"
+            );
+        }
+        for wrong in [
+            " style=",
+            "<style",
+            "<script>",
+            " onclick=",
+            "javascript:",
+            "http://",
+        ] {
+            assert!(!page.contains(wrong), "{path} has {wrong}");
+        }
+    }
 }

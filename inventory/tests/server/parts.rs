@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::delivery::{csv, detail, import, send, with_dimms};
 use crate::harness::{Agent, NIC, Site};
+use crate::pages::Browser;
 
 const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
@@ -310,8 +311,7 @@ async fn the_slow_one_among_siblings_is_named_after_the_burn_in() {
 
 /// Everything that shows a machine, as a browser asks for it.
 async fn pages(site: &Site, id: &inventory_api::MachineId) -> Vec<(String, String)> {
-    let client = site.client(None, None);
-    let cookie = sign_in(site).await;
+    let browser = Browser::open(site).await;
     let mut all = Vec::new();
     for path in [
         "/machines".to_owned(),
@@ -319,60 +319,42 @@ async fn pages(site: &Site, id: &inventory_api::MachineId) -> Vec<(String, Strin
         format!("/machines/{id}/hardware"),
         format!("/machines/{id}/history"),
         format!("/p/{id}"),
+        "/p/SRV-0001".to_owned(),
         "/orders".to_owned(),
+        "/orders/PO-7".to_owned(),
+        "/orders/PO-7/delivery.csv".to_owned(),
         "/racks".to_owned(),
+        "/racks/R1/A07".to_owned(),
+        "/hardware-profiles/web".to_owned(),
         "/parts/EVIL%3Cb%3E77".to_owned(),
     ] {
-        let response = client
-            .get(site.url(&path))
-            .header("cookie", &cookie)
-            .send()
-            .await
-            .unwrap();
-        assert!(
-            response.status().is_success() || path.starts_with("/parts"),
-            "{path}: {}",
-            response.status()
-        );
-        all.push((path, response.text().await.unwrap()));
+        all.push((path.clone(), browser.page(site, &path).await));
     }
     all
-}
-
-async fn sign_in(site: &Site) -> String {
-    let ca = reqwest::Certificate::from_pem(site.running().bound().ca_pem.as_bytes()).unwrap();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([ca])
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap();
-    let response = client
-        .post(site.url("/sign-in"))
-        .header("origin", site.url(""))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(format!("token={}&next=/machines", site.token))
-        .send()
-        .await
-        .unwrap();
-    let cookie = response
-        .headers()
-        .get("set-cookie")
-        .expect("a session")
-        .to_str()
-        .unwrap();
-    cookie.split(';').next().unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn a_hostile_report_does_no_harm_anywhere() {
     let site = Site::new().await;
+    csv(&site, "orders", "order,item,count,profile\nPO-7,10,1,web\n").await;
+    csv(
+        &site,
+        "racks",
+        "room,rack,unit,serial,order,item\nR1,A07,12,SRV-0001,PO-7,10\n",
+    )
+    .await;
+    let profile = json!({ "name": "web", "system": { "model": "R1" }, "memory": { "modules": 4 } });
+    import(&site, "profiles", "application/json", &profile.to_string())
+        .await
+        .unwrap();
     let agent = site.boot(NIC).await;
     let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u{1b}]0;owned\u{7}\u{202e}=cmd|' /C calc'!A0";
     let mut r = machine("SRV-0001", NIC, &[("<b>A1</b>", Some("EVIL<b>77"))]);
     let system = r.system.get_or_insert_default();
     system.serial = Some(format!("{evil}9"));
     system.product = Some(evil.into());
-    r.chassis.get_or_insert_default().asset_tag = Some(evil.into());
+    let chassis = r.chassis.get_or_insert_default();
+    (chassis.asset_tag, chassis.serial) = (Some(evil.into()), Some("SRV-0001".into()));
     r.problems = vec![inventory_api::report::CollectorProblem {
         collector: evil.into(),
         detail: evil.repeat(100),
@@ -389,7 +371,19 @@ async fn a_hostile_report_does_no_harm_anywhere() {
         seen.report.as_ref().unwrap().disks.len(),
         lifecycle::bounds::MAX_ENTRIES
     );
+    let mut shown = 0;
     for (path, page) in pages(&site, &agent.id).await {
+        shown += usize::from(page.contains("script&#62;alert") || page.contains("script&gt;alert"));
+        if path.ends_with(".csv") {
+            // A spreadsheet runs what begins so.
+            let cells = page.lines().flat_map(|line| line.split(','));
+            let formulas: Vec<&str> = cells
+                .map(|c| c.trim_start_matches('"'))
+                .filter(|c| c.starts_with(['=', '+', '-', '@', '\t', '\r']))
+                .collect();
+            assert!(formulas.is_empty() && page.contains("SRV-0001"), "{formulas:?}");
+            continue;
+        }
         assert!(page.len() < 1 << 20, "{path} has {} bytes", page.len());
         for bad in [
             "<script>alert",
@@ -402,6 +396,7 @@ async fn a_hostile_report_does_no_harm_anywhere() {
             assert!(!page.contains(bad), "{path} shows {bad:?}");
         }
     }
+    assert!(shown >= 6, "the words are shown, not dropped: {shown}");
     // The API's JSON and a CSV file carry text, not commands.
     assert!(!serde_json::to_string(&seen).unwrap().contains("\\u001b"));
     // 10 MB are not even read to their end.

@@ -47,6 +47,8 @@ codes! {
     CPU_CORES = "cpu-cores";
     /// Other number of threads: simultaneous multithreading is off or on.
     CPU_THREADS = "cpu-threads";
+    /// The same processor in another revision.
+    CPU_OTHER_STEPPING = "cpu-other-stepping";
     /// Microcode older.
     MICROCODE_OLDER = "microcode-older";
     /// Microcode other.

@@ -148,6 +148,9 @@ pub struct CpuProfile {
     /// Threads, over all sockets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
+    /// Stepping: the revision of the silicon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stepping: Option<u32>,
     /// Exactly this microcode, "0xd0003e7".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub microcode: Option<String>,

@@ -1,4 +1,4 @@
-//! Processors: socket by socket, then the totals that no socket explains, then the microcode.
+//! Processors: socket by socket, then the totals that no socket explains, then stepping and microcode.
 
 use std::cmp::Ordering;
 
@@ -17,6 +17,10 @@ pub(super) fn check(findings: &mut Findings, wanted: &CpuProfile, report: &Asset
     sockets(findings, &wanted.processors, &cpu.processors);
     if findings.len() == before {
         totals(findings, wanted, cpu);
+    }
+    // Each stepping has its own microcode: where that differs, the other says nothing.
+    if findings.len() == before {
+        stepping(findings, wanted, cpu);
     }
     if findings.len() == before {
         microcode(findings, wanted, cpu);
@@ -255,6 +259,23 @@ fn number(
     let shown = found.map_or("not reported".to_owned(), |n| n.to_string());
     let sentence = format!("{wanted} {what} are expected; found: {shown}. {act}");
     findings.add(code, "CPU", &format!("{wanted} {what}"), &shown, &sentence);
+}
+
+fn stepping(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
+    let Some(expected) = wanted.stepping.filter(|s| cpu.stepping != Some(*s)) else {
+        return;
+    };
+    let found = cpu.stepping.map_or("not reported".to_owned(), |s| s.to_string());
+    let sentence = format!(
+        "The processors have stepping {found}; expected is {expected}. It is another revision of the model that was ordered."
+    );
+    findings.add(
+        code::CPU_OTHER_STEPPING,
+        "CPU",
+        &expected.to_string(),
+        &found,
+        &sentence,
+    );
 }
 
 fn microcode(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {

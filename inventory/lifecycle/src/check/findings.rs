@@ -101,6 +101,7 @@ fn default_severity(code: &str) -> Severity {
         | code::CPU_MOVED
         | code::CPU_SWAPPED
         | code::MICROCODE_OTHER
+        | code::CPU_OTHER_STEPPING
         | code::DIMM_EXTRA
         | code::DIMM_LARGER
         | code::DIMM_MOVED

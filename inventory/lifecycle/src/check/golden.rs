@@ -106,6 +106,7 @@ fn cpu(cpu: &CpuFacts) -> CpuProfile {
         model: text(&cpu.model).filter(|_| !by_socket),
         cores: cpu.cores,
         threads: cpu.threads,
+        stepping: cpu.stepping,
         microcode: text(&cpu.microcode),
         processors,
         ..CpuProfile::default()

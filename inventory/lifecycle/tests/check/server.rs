@@ -117,6 +117,7 @@ pub fn server() -> AssetReport {
             model: Some("Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz".into()),
             cores: Some(32),
             threads: Some(64),
+            stepping: Some(4),
             microcode: Some("0x2006a08".into()),
             processors: vec![processor(1), processor(2)],
             flags: vec!["aes".into(), "vmx".into()],
@@ -215,6 +216,10 @@ const PLANTED: &[(&str, &str, Severity, Plant)] = {
         }),
         ("cpu-threads", "CPU", Error, |r| {
             r.cpu.as_mut().unwrap().threads = Some(32)
+        }),
+        ("cpu-other-stepping", "CPU", Warning, |r| {
+            let cpu = r.cpu.as_mut().unwrap();
+            (cpu.stepping, cpu.microcode) = (Some(7), Some("0x5003303".into()));
         }),
         ("microcode-older", "CPU", Error, |r| {
             r.cpu.as_mut().unwrap().microcode = Some("0x2006906".into())

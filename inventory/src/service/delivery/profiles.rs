@@ -26,6 +26,8 @@ pub struct ProfileMachines {
 pub struct ProfileMachine {
     /// Its id.
     pub machine: MachineId,
+    /// Its serial number, where it told one.
+    pub serial: Option<String>,
     /// Its verdict.
     pub verdict: Option<Verdict>,
 }
@@ -50,7 +52,12 @@ impl Service {
             if let Some(result) = store.newest_burn_in(&id).await.map_err(of_store)? {
                 burned.push((id.to_string(), result));
             }
-            machines.push(ProfileMachine { machine: id, verdict });
+            let serial = self.row(&id).await?.identity.serial;
+            machines.push(ProfileMachine {
+                machine: id,
+                serial,
+                verdict,
+            });
         }
         // Some hundred reports take a while to compare: not on a thread that serves others.
         let outliers = tokio::task::spawn_blocking(move || {

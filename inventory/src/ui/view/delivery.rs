@@ -53,6 +53,8 @@ pub struct OrdersPage {
     pub orders: Vec<OrderRow>,
     /// How many more there are.
     pub more: usize,
+    /// Machines that are still to be checked again, because what is expected of them changed.
+    pub rechecks: u32,
 }
 
 /// One order.
@@ -69,7 +71,7 @@ pub struct OrderRow {
 
 impl OrdersPage {
     /// The page.
-    pub fn new(shell: Shell, orders: &[OrderSummary]) -> OrdersPage {
+    pub fn new(shell: Shell, orders: &[OrderSummary], rechecks: u32) -> OrdersPage {
         let row = |o: &OrderSummary| OrderRow {
             href: format!("/orders/{}", segment(&o.number)),
             number: o.number.clone(),
@@ -80,6 +82,7 @@ impl OrdersPage {
             shell,
             orders: orders.iter().take(MAX_ROWS).map(row).collect(),
             more: orders.len().saturating_sub(MAX_ROWS),
+            rechecks,
         }
     }
 }
@@ -159,6 +162,8 @@ pub struct MachineRow {
     pub name: String,
     /// The machine's page, or empty.
     pub href: String,
+    /// The rack's page.
+    pub rack_href: String,
     /// Colour.
     pub color: &'static str,
     /// Word.
@@ -185,6 +190,7 @@ impl MachineRow {
                 .machine
                 .as_ref()
                 .map_or(String::new(), |id| format!("/machines/{id}")),
+            rack_href: format!("/racks/{}/{}", segment(&p.room), segment(&p.rack)),
             color,
             word,
             finding: m.finding.clone().unwrap_or_default(),
@@ -368,10 +374,10 @@ pub struct HardwareProfilePage {
     pub name: String,
     /// Field and value, as in a CSV file.
     pub fields: Vec<(String, String)>,
-    /// Machines: id, colour, word.
-    pub machines: Vec<(String, &'static str, &'static str)>,
-    /// One machine differs: its id, what, where, what it has, what the others have.
-    pub odd: Vec<[String; 5]>,
+    /// Machines: id, name, colour, word.
+    pub machines: Vec<(String, String, &'static str, &'static str)>,
+    /// One machine differs: its id, name, what, where, what it has, what the others have.
+    pub odd: Vec<[String; 6]>,
     /// The machines fall into groups: what, where, each value with the number of machines.
     pub groups: Vec<(String, String, Vec<String>)>,
 }
@@ -384,6 +390,12 @@ impl HardwareProfilePage {
             flatten(&value, &mut String::new(), &mut fields);
         }
         fields.retain(|(field, _)| field != "name");
+        let name = |id: &str| {
+            let machine = of.machines.iter().find(|m| m.machine.as_str() == id);
+            machine
+                .and_then(|m| m.serial.clone())
+                .unwrap_or_else(|| id.to_owned())
+        };
         let mut odd = Vec::new();
         let mut groups = Vec::new();
         for outlier in of.outliers.iter().take(MAX_ROWS) {
@@ -397,6 +409,7 @@ impl HardwareProfilePage {
                     others,
                 } => odd.push([
                     machine.clone(),
+                    name(machine),
                     fact.clone(),
                     place.clone(),
                     found.clone(),
@@ -425,7 +438,7 @@ impl HardwareProfilePage {
                 .take(MAX_ROWS)
                 .map(|m| {
                     let (color, word) = receipt(lifecycle::delivery::receipt_of(m.verdict));
-                    (m.machine.to_string(), color, word)
+                    (m.machine.to_string(), name(m.machine.as_str()), color, word)
                 })
                 .collect(),
             odd,

@@ -57,11 +57,11 @@ impl ImportPage {
     pub fn kinds(&self) -> [KindChoice; 3] {
         Kind::ALL.map(|kind| {
             let (title, text) = match kind {
-                Kind::Profiles => ("Hardware profiles", "what one machine of a kind must have"),
-                Kind::Orders => ("Orders", "order numbers, items, counts"),
+                Kind::Profiles => ("Hardware profiles", "What one machine of a kind must have. JSON, or columns: profile, field, value"),
+                Kind::Orders => ("Orders", "Columns: order, item, count, profile; description"),
                 Kind::Racks => (
                     "Rack plan",
-                    "room, rack, unit, serial number or asset tag, cabling",
+                    "Columns: room, rack, unit; serial, asset_tag, order, item, profile, nic1, switch1, port1, vlan1",
                 ),
             };
             KindChoice {

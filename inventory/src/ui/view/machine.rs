@@ -16,7 +16,7 @@ use super::machines::display_name;
 use super::plan::PlanView;
 use super::tasks::{NoteRow, TaskRow, notes, tasks};
 use super::timeline::{Stage, timeline, total_ms};
-use super::{Moment, Shell, busy, capital, segment, state_color, state_icon};
+use super::{Moment, Shell, busy, capital, segment, shown_color, state_icon};
 use crate::text::{duration, plan as plan_words, timestamp};
 
 /// A tab.
@@ -167,8 +167,11 @@ impl Head {
                 Some(phase) => format!("{}: {}", capital(&s.state), phase.replace('-', " ")),
                 None => capital(&s.state),
             },
-            color: state_color(&s.state),
-            icon: state_icon(&s.state),
+            color: shown_color(&d.machine),
+            icon: match shown_color(&d.machine) {
+                "red" => "alert-triangle",
+                _ => state_icon(&s.state),
+            },
             busy: busy(&s.state),
             sentence: s.sentence.clone(),
             reason: s.reason.clone(),

@@ -2,9 +2,10 @@
 
 use askama::Template;
 use inventory_api::UnixMs;
+use inventory_api::check::Verdict;
 use inventory_api::machine::MachineSummary;
 
-use super::{Moment, Shell, busy, capital, state_color};
+use super::{Moment, Shell, busy, capital, shown_color, state_color};
 use crate::text::plan::step_title;
 
 /// More rows are not sent at once: the page is morphed on every change.
@@ -54,6 +55,8 @@ pub struct Row {
     pub state: String,
     /// Its colour.
     pub color: &'static str,
+    /// Its hardware is not as ordered.
+    pub failing: bool,
     /// Another machine claims to be this one, or it contradicts itself.
     pub conflict: bool,
     /// Something is going on.
@@ -198,7 +201,8 @@ impl Row {
             id: m.id.to_string(),
             name: display_name(m),
             state: capital(&m.status.state),
-            color: state_color(&m.status.state),
+            color: shown_color(m),
+            failing: m.verdict == Some(Verdict::Fail),
             conflict: !m.conflicts_with.is_empty(),
             busy: busy(&m.status.state),
             mac: m.macs.first().map(ToString::to_string).unwrap_or_default(),

@@ -20,6 +20,8 @@ mod tests;
 pub mod timeline;
 
 use askama::Template;
+use inventory_api::check::Verdict;
+use inventory_api::machine::MachineSummary;
 use inventory_api::{Problem, UnixMs};
 
 use crate::text::{ago, timestamp};
@@ -80,6 +82,14 @@ pub fn state_color(state: &str) -> &'static str {
         "failed" => "red",
         "quarantined" => "orange",
         _ => "secondary",
+    }
+}
+
+/// Colour of a machine's state: one that waits with the wrong hardware is not fine.
+pub fn shown_color(m: &MachineSummary) -> &'static str {
+    match (m.status.state.as_str(), m.verdict) {
+        ("ready", Some(Verdict::Fail)) => "red",
+        (state, _) => state_color(state),
     }
 }
 

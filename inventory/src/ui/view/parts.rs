@@ -1,8 +1,10 @@
 //! The life of a part.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
-use inventory_api::UnixMs;
 use inventory_api::parts::{PartEventKind, PartKind, PartLife};
+use inventory_api::{MachineId, UnixMs};
 
 use super::{Moment, Shell};
 
@@ -31,8 +33,8 @@ pub struct PartView {
     pub serial: String,
     /// In two machines at once.
     pub duplicate: bool,
-    /// Machine, place, since, seen.
-    pub places: Vec<(String, String, Moment, Moment)>,
+    /// Machine, its name, place, since, seen.
+    pub places: Vec<(String, String, String, Moment, Moment)>,
     /// Newest first.
     pub events: Vec<EventRow>,
     /// Events not shown.
@@ -51,6 +53,15 @@ pub struct EventRow {
     pub sentence: String,
     /// The machine.
     pub machine: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Names of machines, where they told one.
+pub type Names = BTreeMap<MachineId, String>;
+
+fn name(id: &MachineId, names: &Names) -> String {
+    names.get(id).cloned().unwrap_or_else(|| id.to_string())
 }
 
 /// The kind of a part for people.
@@ -70,17 +81,17 @@ pub fn kind_words(kind: PartKind) -> &'static str {
 
 impl PartPage {
     /// The page.
-    pub fn new(shell: Shell, serial: &str, parts: &[PartLife], now: UnixMs) -> PartPage {
+    pub fn new(shell: Shell, serial: &str, parts: &[PartLife], names: &Names, now: UnixMs) -> PartPage {
         PartPage {
             shell,
             serial: serial.to_owned(),
-            parts: parts.iter().map(|p| PartView::new(p, now)).collect(),
+            parts: parts.iter().map(|p| PartView::new(p, names, now)).collect(),
         }
     }
 }
 
 impl PartView {
-    fn new(p: &PartLife, now: UnixMs) -> PartView {
+    fn new(p: &PartLife, names: &Names, now: UnixMs) -> PartView {
         let words: Vec<&str> = [&p.manufacturer, &p.model]
             .into_iter()
             .flatten()
@@ -93,7 +104,7 @@ impl PartView {
                     "green",
                     "Installed",
                     match &e.from_machine {
-                        Some(other) => format!("Seen in {place}; it was last in {other}."),
+                        Some(other) => format!("Seen in {place}; it was last in {}.", name(other, names)),
                         None => format!("Seen in {place} for the first time."),
                     },
                 ),
@@ -111,7 +122,10 @@ impl PartView {
                     "red",
                     "Duplicate",
                     match &e.from_machine {
-                        Some(other) => format!("Also reported by {other}, in {place}, at the same time."),
+                        Some(other) => format!(
+                            "Also reported by {}, in {place}, at the same time.",
+                            name(other, names)
+                        ),
                         None => "Also reported by another machine.".to_owned(),
                     },
                 ),
@@ -123,6 +137,7 @@ impl PartView {
                 word,
                 sentence,
                 machine: e.machine.to_string(),
+                name: name(&e.machine, names),
             }
         };
         PartView {
@@ -138,6 +153,7 @@ impl PartView {
                     let place = s.place.clone();
                     (
                         s.machine.to_string(),
+                        name(&s.machine, names),
                         place,
                         Moment::new(s.since, now),
                         Moment::new(s.seen_at, now),

@@ -7,7 +7,7 @@ use inventory_api::machine::MachineDetail;
 
 use super::machine::VerdictView;
 use super::tasks::{NoteRow, TaskRow, notes, tasks};
-use super::{Moment, Shell};
+use super::{Moment, Shell, segment};
 use crate::import::place_name;
 
 /// Findings that fit a phone.
@@ -39,8 +39,8 @@ pub struct PhonePage {
     pub name: String,
     /// Maker and model.
     pub model: String,
-    /// "R1 A07 unit 12".
-    pub place: Option<String>,
+    /// "R1 A07 unit 12", and the rack's page.
+    pub place: Option<(String, String)>,
     /// PASS, WARN, FAIL, or what there is instead.
     pub word: &'static str,
     /// Colour.
@@ -92,7 +92,10 @@ impl PhonePage {
                 .expected_from
                 .as_ref()
                 .and_then(|e| e.placement.as_ref())
-                .map(place_name),
+                .map(|p| {
+                    let rack = format!("/racks/{}/{}", segment(&p.room), segment(&p.rack));
+                    (place_name(p), rack)
+                }),
             word,
             color: verdict.as_ref().map_or("secondary", |v| v.color),
             icon: verdict.as_ref().map_or("info-circle", |v| v.icon),

@@ -340,6 +340,8 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
     for (i, kind) in stages.iter().copied().enumerate() {
         let at = facts.at(kind);
         let mark = match i.cmp(&current) {
+            // It was checked, and that did not go well.
+            std::cmp::Ordering::Less if kind == Kind::Verdict && waits_with_fault(d) => Mark::Failed,
             std::cmp::Ordering::Less => Mark::Done,
             std::cmp::Ordering::Greater => Mark::Pending,
             std::cmp::Ordering::Equal if failed => Mark::Failed,
@@ -380,6 +382,11 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
         out.push(stage);
     }
     out
+}
+
+/// Ready for a decision, and not as expected.
+fn waits_with_fault(d: &MachineDetail) -> bool {
+    d.machine.status.state == "ready" && d.check.as_ref().is_some_and(|c| c.verdict == Verdict::Fail)
 }
 
 /// Steps and percent of the install stage.

@@ -1,0 +1,165 @@
+//! What is asked of agents while their machines wait, from the API through the real agent library and back.
+
+use std::time::Duration;
+
+use e2e::sim::{Machine, Rig};
+use e2e::wait;
+use inventory_api::burn_in::BurnInResult;
+use inventory_api::check::Verdict;
+use inventory_api::import::ImportReport;
+use inventory_api::machine::MachineDetail;
+use inventory_api::task::{TaskOutcome, TaskStatus};
+use lifecycle::Policy;
+use serde_json::{Value, json};
+
+use crate::fleet::{DISK, IMAGE, ONE};
+
+/// The disk can be read where the agent looks for it, and there is memory to work on.
+fn awake(machine: &Machine) {
+    let root = machine.captured.root();
+    std::fs::create_dir_all(root.join("dev")).unwrap();
+    std::os::unix::fs::symlink(machine.disk(), root.join("dev/vda")).unwrap();
+    let meminfo = "MemTotal:       16303908 kB\nMemAvailable:      16384 kB\n";
+    std::fs::write(root.join("proc/meminfo"), meminfo).unwrap();
+}
+
+/// The end of a machine's newest burn-in, and how far it was seen to be before.
+async fn ended(rig: &Rig, serial: &str) -> (BurnInResult, Vec<u8>) {
+    let api = rig.api().unwrap();
+    let mut seen = Vec::new();
+    let what = format!("the burn-in of {serial} to end");
+    let result = wait::until(&what, ONE, async || {
+        let detail = api.machine(serial).await?;
+        assert_eq!(detail.machine.status.state, "ready", "a task changes no state");
+        Ok(match detail.tasks.first().and_then(|t| t.outcome.clone()) {
+            Some(TaskOutcome::Done { burn_in, .. } | TaskOutcome::Failed { burn_in, .. }) => {
+                Some(*burn_in.expect("its figures"))
+            }
+            Some(TaskOutcome::Running { percent, .. }) => {
+                seen.push(percent);
+                None
+            }
+            _ => None,
+        })
+    });
+    let result = result.await.unwrap();
+    (result, seen)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burn_in_is_asked_for_watched_kept_and_compared_with_its_siblings() {
+    let mut rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
+        .await
+        .unwrap();
+    let api = rig.api().unwrap();
+    let profile = json!([{ "name": "sim", "memory": { "modules": 1 } }]);
+    let taken: ImportReport = api.post("/v1/profiles", &profile).await.unwrap();
+    assert_eq!(taken.added, 1);
+    let machines: Vec<Machine> = (1..=3)
+        .map(|n| Machine::make(rig.directory(), n, DISK).unwrap())
+        .collect();
+    let place = |(n, m): (usize, &Machine)| json!({ "room": "R1", "rack": "A1", "unit": n + 1, "serial": m.serial, "profile": "sim" });
+    let plan: Vec<Value> = machines.iter().enumerate().map(place).collect();
+    let _: ImportReport = api.post("/v1/racks", &plan).await.unwrap();
+    machines.iter().for_each(awake);
+    let lives: Vec<_> = machines
+        .iter()
+        .cloned()
+        .map(|machine| {
+            let service = rig.service();
+            tokio::spawn(async move { machine.live(service).await })
+        })
+        .collect();
+    let mut results = Vec::new();
+    let mut progress = Vec::new();
+    for machine in &machines {
+        let ready = api.wait_state(&machine.serial, "ready", ONE).await.unwrap();
+        assert_eq!(
+            ready.expected_from.and_then(|f| f.profile).as_deref(),
+            Some("sim")
+        );
+        let request = json!({ "cpu_seconds": 1, "memory_seconds": 1, "disk_seconds": 1 });
+        let path = format!("/v1/machines/{}/burn-in", machine.serial);
+        let asked: TaskStatus = api.post(&path, &request).await.unwrap();
+        assert_eq!(asked.outcome, None);
+        // One after the other: each has the processors for itself, as a machine has.
+        let (result, seen) = ended(&rig, &machine.serial).await;
+        assert!(result.passed, "{result:#?}");
+        let mut parts: Vec<&str> = result.parts.iter().map(|p| p.name.as_str()).collect();
+        parts.sort_unstable();
+        assert!(parts.contains(&"cpu") && parts.contains(&"memory"), "{parts:?}");
+        assert!(
+            parts.iter().any(|p| p.contains(&machine.disk_serial)),
+            "{parts:?}"
+        );
+        assert!(
+            result.parts.iter().all(|p| p.score.is_some_and(|s| s > 0.0)),
+            "{result:#?}"
+        );
+        results.push((ready.machine.id.to_string(), result));
+        progress.extend(seen);
+    }
+    assert!(
+        progress.iter().any(|p| (1..100).contains(p)),
+        "nobody saw it run: {progress:?}"
+    );
+
+    // Kept over a restart; what stands out among them is what their figures say.
+    lives.iter().for_each(tokio::task::JoinHandle::abort);
+    rig.kill();
+    rig.power_on().await.unwrap();
+    let api = rig.api().unwrap();
+    for (id, result) in &results {
+        let detail: MachineDetail = api.machine(id).await.unwrap();
+        let Some(TaskOutcome::Done {
+            burn_in: Some(kept), ..
+        }) = &detail.tasks[0].outcome
+        else {
+            panic!("{:?}", detail.tasks)
+        };
+        assert_eq!(**kept, *result);
+        let page = api.page(&format!("/machines/{id}")).await.unwrap();
+        assert!(page.contains("Burn-in") && page.contains("<b>cpu</b>"), "{page}");
+    }
+    let shown: Value = api.get("/v1/hardware-profiles/sim/machines").await.unwrap();
+    let compared: Vec<_> = results.iter().map(|(id, r)| (id.clone(), r)).collect();
+    let odd = serde_json::to_value(lifecycle::burn_in::compare(&compared)).unwrap();
+    let mut burned = shown["outliers"].as_array().unwrap().clone();
+    burned.retain(|o| o["fact"].as_str().is_some_and(|f| f.starts_with("burn-in")));
+    assert_eq!(Value::Array(burned), odd);
+}
+
+/// A deployed machine is looked at again on request: a newer report and its verdict, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_re_check_of_a_deployed_machine_never_changes_its_state() {
+    let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
+    let api = rig.api().unwrap();
+    let machine = Machine::make(rig.directory(), 1, DISK).unwrap();
+    let (service, living) = (rig.service(), machine.clone());
+    let life = tokio::spawn(async move { living.live(service).await });
+    let before = api.wait_state(&machine.serial, "deployed", ONE).await.unwrap();
+    let history = api.history(&machine.serial).await.unwrap();
+    let path = |what: &str| format!("/v1/machines/{}/{what}", machine.serial);
+    // What is expected of it changes to something it is not: it is said, and it goes on running.
+    let profile = json!([{ "name": "sim", "memory": { "modules": 8 } }]);
+    let _: ImportReport = api.post("/v1/profiles", &profile).await.unwrap();
+    let plan = json!([{ "room": "R1", "rack": "A1", "unit": 1, "serial": machine.serial, "profile": "sim" }]);
+    let _: ImportReport = api.post("/v1/racks", &plan).await.unwrap();
+    let asked: Option<TaskStatus> = api.post(&path("recheck"), &()).await.unwrap();
+    assert!(asked.is_some(), "the resident agent runs: it is asked");
+    let after = wait::until("the re-check to end", Duration::from_secs(60), async || {
+        let detail = api.machine(&machine.serial).await?;
+        let done = matches!(detail.tasks[0].outcome, Some(TaskOutcome::Done { .. }));
+        Ok(done.then_some(detail))
+    });
+    let after = after.await.unwrap();
+    assert!(after.reported_at > before.reported_at);
+    assert_eq!(after.check.map(|c| c.verdict), Some(Verdict::Fail));
+    assert_eq!(after.machine.status, before.machine.status);
+    assert_eq!(api.history(&machine.serial).await.unwrap(), history);
+    // It is not burdened either.
+    let refused = api.post::<Value>(&path("burn-in"), &json!({})).await.unwrap_err();
+    assert!(refused.to_string().contains("409"), "{refused}");
+    assert!(!life.is_finished());
+    life.abort();
+}
