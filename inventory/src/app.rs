@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use netboot::{BoundNetwork, Netboot};
+use netboot_protocol::Loader;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,8 @@ use crate::store::{Store, StoreError};
 use crate::tls::{self, Authority, TlsError};
 use crate::{api, deadlines, known, secret, ui};
 
-/// The boot files that the boot service gives out, from [`crate::config::Boot::loaders`].
-const LOADERS: [&str; 2] = ["undionly.kpxe", "snponly.efi"];
+/// What shim loads, under the name it asks for.
+const GRUB: &str = "grubx64.efi";
 
 /// Why the server cannot start, or why it ended.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +146,7 @@ impl App {
             let _ = core.memory.networks.set(netboot.networks());
         }
         known::load(&core).await?;
+        core.memory.loaders.restore(core.store.loader_trials().await?);
         let service = Arc::new(Service::new(Arc::new(core)));
         Ok(App {
             bound,
@@ -347,20 +349,49 @@ fn open_data_dir(path: &Path) -> Result<File, AppError> {
 }
 
 fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Config, AppError> {
+    let boot = &config.boot;
     let mut boot_files = BTreeMap::new();
-    for name in LOADERS {
-        let path = config.boot.loaders.join(name);
+    for loader in [
+        Loader::Undionly,
+        Loader::Snponly,
+        Loader::IpxeBios,
+        Loader::IpxeEfi,
+    ] {
+        let path = boot.loaders.join(loader.file());
+        let second_choice = matches!(loader, Loader::IpxeBios | Loader::IpxeEfi);
+        if second_choice && !path.exists() {
+            tracing::info!(path = %path.display(), "no second loader for machines on which the first does not work");
+            continue;
+        }
         let bytes = fs::read(&path).map_err(io(format!(
             "read the boot loader {} (install Debian's package ipxe, or set [boot] loaders)",
             path.display()
         )))?;
-        boot_files.insert(name.to_owned(), bytes.into());
+        boot_files.insert(loader.file().to_owned(), bytes.into());
+    }
+    // Debian's packages shim-signed and grub-efi-amd64-signed are wanted and not required.
+    let mut http_boot_files = BTreeMap::new();
+    for (path, name, by_http) in [
+        (Some(&boot.shim), Loader::Signed.file(), false),
+        (Some(&boot.grub), GRUB, false),
+        (boot.grub_http.as_ref(), GRUB, true),
+    ] {
+        let Some(path) = path else { continue };
+        match fs::read(path) {
+            Ok(bytes) if by_http => http_boot_files.insert(name.to_owned(), bytes.into()),
+            Ok(bytes) => boot_files.insert(name.to_owned(), bytes.into()),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "no signed loader: a machine with Secure Boot cannot boot this way");
+                None
+            }
+        };
     }
     let mut netboot = netboot::Config::new(config.networks.clone(), config.data_dir.join("leases"));
     netboot.dhcp_port = config.boot.dhcp_port;
     netboot.tftp_port = config.boot.tftp_port;
     netboot.http_port = config.boot.http_port;
     netboot.boot_files = boot_files;
+    netboot.http_boot_files = http_boot_files;
     netboot.kernel = config.mini_os.dir.join("kernel");
     netboot.initramfs = config.mini_os.dir.join("initramfs");
     netboot.site_archive = mini_os::site_archive(authority.pem().as_bytes()).into();

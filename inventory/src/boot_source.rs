@@ -8,6 +8,7 @@ use inventory_api::boot::{BootArgs, BootEvent, BootTarget};
 use inventory_api::{Mac, MachineId, Sha256Digest};
 use lifecycle::{Decision, Event, MachineFacts, State, boot_target};
 use netboot::{BootClient, BootSource, ScriptOrder};
+use netboot_protocol::{ClientKind, Loader, Trial};
 
 use crate::advance::{AdvanceError, advance_in, after_commit, enroll};
 use crate::core::Core;
@@ -153,6 +154,16 @@ impl Boot {
         self.core.memory.enrolled(mac);
     }
 
+    /// Writes beside the answer: firmware does not wait for it, and what is lost in a power cut is learnt again.
+    fn keep_trial(&self, mac: Mac, trial: Trial) {
+        let core = self.core.clone();
+        tokio::spawn(async move {
+            if let Err(error) = core.store.put_loader_trial(mac, Some(&trial)).await {
+                tracing::error!(%mac, %error, "cannot keep what became of a loader");
+            }
+        });
+    }
+
     fn boot_url(&self, client: &BootClient) -> String {
         self.boot_urls
             .get(&client.network)
@@ -217,7 +228,26 @@ impl BootSource for Boot {
         }
     }
 
+    fn loader(
+        &self,
+        mac: Mac,
+        kind: ClientKind,
+        anew: bool,
+        there_is: &(dyn Fn(Loader) -> bool + Sync),
+    ) -> Option<Loader> {
+        let now = self.core.clock.now();
+        let (loader, ended) = self.core.memory.loaders.next(mac, kind, anew, &there_is, now);
+        if let Some(trial) = ended {
+            tracing::warn!(%mac, next = loader.map(Loader::file), why = trial.sentence(), "a loader failed");
+            self.keep_trial(mac, trial);
+        }
+        loader
+    }
+
     fn heard(&self, event: BootEvent) {
+        if let Some(trial) = self.core.memory.loaders.heard(&event) {
+            self.keep_trial(event.mac, trial);
+        }
         if let Some(id) = self.core.memory.heard(event) {
             self.core.memory.changed(&id);
         }

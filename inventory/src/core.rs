@@ -13,6 +13,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::loaders::Loaders;
 use crate::store::Store;
 use crate::tls::Authority;
 
@@ -74,6 +75,8 @@ pub struct Memory {
     sessions: Mutex<HashMap<MachineId, Session>>,
     journeys: Mutex<Journeys>,
     wakes: Mutex<HashMap<MachineId, Arc<Notify>>>,
+    /// What became of the loaders that machines were given; kept in the store too.
+    pub loaders: Loaders,
     changes: broadcast::Sender<MachineId>,
     macs: RwLock<HashMap<Mac, Option<String>>>,
     /// The networks as they stand; not set when none is configured.
@@ -114,6 +117,7 @@ impl Default for Memory {
             sessions: Mutex::default(),
             journeys: Mutex::default(),
             wakes: Mutex::default(),
+            loaders: Loaders::default(),
             changes: broadcast::channel(1024).0,
             macs: RwLock::default(),
             networks: OnceLock::new(),

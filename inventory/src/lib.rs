@@ -12,6 +12,7 @@ pub mod deadlines;
 pub mod export;
 pub mod import;
 pub mod known;
+pub mod loaders;
 pub mod problem;
 pub mod redact;
 pub mod secret;

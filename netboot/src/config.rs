@@ -21,8 +21,11 @@ pub struct Config {
     pub tftp_port: u16,
     /// HTTP port, [`DEFAULT_HTTP_PORT`]; 0 picks a free one (tests).
     pub http_port: u16,
-    /// Boot files by name, for TFTP and for `/boot/NAME`: `undionly.kpxe` and `snponly.efi`.
+    /// Boot files by name, for TFTP and for `/boot/NAME`: [`netboot_protocol::Loader::file`] of each loader there is; for
+    /// [`netboot_protocol::Loader::Signed`] `grubx64.efi` too.
     pub boot_files: BTreeMap<String, Bytes>,
+    /// Other bytes for some names where they are asked for by HTTP: a `grubx64.efi` that can load by HTTP (Debian 12's cannot).
+    pub http_boot_files: BTreeMap<String, Bytes>,
     /// The mini-os kernel.
     pub kernel: PathBuf,
     /// The mini-os initramfs.
@@ -48,6 +51,7 @@ impl Config {
             tftp_port: 69,
             http_port: DEFAULT_HTTP_PORT,
             boot_files: BTreeMap::new(),
+            http_boot_files: BTreeMap::new(),
             kernel: PathBuf::new(),
             initramfs: PathBuf::new(),
             site_archive: Bytes::new(),

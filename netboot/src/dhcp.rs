@@ -9,14 +9,16 @@ use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use netboot_protocol::custom::is_host_name;
 use netboot_protocol::foreign::pass;
 use netboot_protocol::{
-    BootUrls, Destination, Mode, Network, PxeClient, Rates, ReplyContent, Silence, classify, decide,
-    destination, encode, needs_probe, no_network, quarantine, select_network, would_answer,
+    BootUrls, ClientKind, Destination, Loader, MessageKind, Mode, Network, PxeClient, Rates, ReplyContent,
+    Silence, classify, decide, destination, encode, needs_probe, no_network, quarantine, select_network,
+    would_answer,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::arp::Prober;
+use crate::files::Files;
 use crate::leases::{JournalQueue, LeaseBook};
 use crate::now;
 use crate::server::NetbootError;
@@ -36,6 +38,7 @@ pub(crate) struct DhcpService<S> {
     pub(crate) boot_server: DhcpSocket,
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
+    pub(crate) files: Arc<Files>,
     pub(crate) book: LeaseBook,
     pub(crate) queue: JournalQueue,
     pub(crate) watch: NetworkBook,
@@ -85,6 +88,7 @@ impl<S: BootSource> DhcpService<S> {
             };
             client.to_boot_server = to_boot_server;
             client.known = service.source.known(client.mac);
+            service.choose_loader(&mut client);
             if !rates.admit(&client, now()) {
                 // Not a line or an event each: a flood must not fill anything.
                 tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp");
@@ -222,6 +226,18 @@ impl<S: BootSource> DhcpService<S> {
             _ => return,
         };
         self.watch.note(network.name(), silence.code(), detail);
+    }
+
+    fn choose_loader(&self, client: &mut PxeClient) {
+        let (mac, kind) = (client.mac, client.kind);
+        if Loader::list(kind).is_empty() {
+            return;
+        }
+        let anew = client.message == MessageKind::Discover && !matches!(kind, ClientKind::Ipxe { .. });
+        let by_http = kind == ClientKind::UefiX64Http;
+        client.loader = self
+            .source
+            .loader(mac, kind, anew, &|loader| self.files.has(loader, by_http));
     }
 
     async fn target(&self, client: &PxeClient, network: &Network) -> BootTarget {

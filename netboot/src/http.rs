@@ -1,9 +1,8 @@
 //! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges, no redirects
 //! (one stops EDK2), `//x` taken for `/x` (shim asks so), everything else 404.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,15 +11,15 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::{Mac, Sha256Digest};
-use netboot_protocol::{BootUrls, Network, local_disk_script, mini_os_script};
 
 use crate::body::{Told, file_body};
-use crate::leases::LeaseBook;
+use crate::files::{BootFileBytes, Files, Transport};
 use crate::now;
 use crate::range::{Wanted, wanted};
-use crate::source::{BootClient, BootSource, ScriptOrder};
+use crate::scripts::{Language, NoScript, Scripts};
+use crate::source::BootSource;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -28,16 +27,9 @@ pub(crate) struct Peer(pub(crate) Ipv4Addr);
 
 /// HTTP boot for the networks that are reached through one of our addresses.
 pub(crate) struct HttpService<S> {
-    pub(crate) networks: Vec<Network>,
-    pub(crate) http_port: u16,
-    pub(crate) boot_files: Arc<BTreeMap<String, Bytes>>,
-    pub(crate) kernel: PathBuf,
-    pub(crate) initramfs: PathBuf,
-    pub(crate) site_archive: Bytes,
-    pub(crate) kernel_args: Vec<String>,
-    pub(crate) book: LeaseBook,
+    pub(crate) files: Arc<Files>,
+    pub(crate) scripts: Arc<Scripts<S>>,
     pub(crate) source: Arc<S>,
-    pub(crate) trust_any_source: bool,
 }
 
 impl<S: BootSource> HttpService<S> {
@@ -49,10 +41,7 @@ impl<S: BootSource> HttpService<S> {
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
-    Script,
-    Kernel,
-    Initramfs,
-    Site,
+    Script(Language),
     BootFile(&'a str),
     Image(Sha256Digest),
     Nothing,
@@ -62,10 +51,8 @@ fn route(path: &str) -> Route<'_> {
     let path = path.trim_start_matches('/');
     let (folder, name) = path.split_once('/').unwrap_or(("", path));
     match (folder, name.trim_start_matches('/')) {
-        ("", "boot.ipxe") => Route::Script,
-        ("boot", "kernel") => Route::Kernel,
-        ("boot", "initramfs") => Route::Initramfs,
-        ("boot", "site") => Route::Site,
+        ("", "boot.ipxe") => Route::Script(Language::Ipxe),
+        ("grub", "grub.cfg") => Route::Script(Language::Grub),
         // Firmware may ask for a loader beside another one.
         ("boot" | "", name) => Route::BootFile(name),
         ("images", digest) => digest.parse().map_or(Route::Nothing, Route::Image),
@@ -92,19 +79,15 @@ async fn respond<S: BootSource>(
     } else {
         match route(path) {
             // HEAD would make a ticket that nobody gets.
-            Route::Script if method == Method::HEAD => {
+            Route::Script(_) if method == Method::HEAD => {
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
             }
-            Route::Script => service.script(mac, peer).await,
-            Route::Kernel => service.file(&service.kernel, None, request.headers()).await,
-            Route::Initramfs => service.file(&service.initramfs, None, request.headers()).await,
-            Route::Site => from_memory(
-                service.site_archive.clone(),
-                "application/octet-stream",
-                request.headers(),
-            ),
-            Route::BootFile(name) => match service.boot_files.get(name) {
-                Some(bytes) => from_memory(bytes.clone(), content_type(name), request.headers()),
+            Route::Script(language) => service.script(mac, peer, language).await,
+            Route::BootFile(name) => match service.files.get(name, Transport::Http) {
+                Some(BootFileBytes::Memory(bytes)) => {
+                    from_memory(bytes, content_type(name), request.headers())
+                }
+                Some(BootFileBytes::Path(path)) => service.file(&path, None, request.headers()).await,
                 None => not_found(),
             },
             Route::Image(digest) => match service.source.public_image(digest).await {
@@ -118,86 +101,35 @@ async fn respond<S: BootSource>(
 }
 
 impl<S: BootSource> HttpService<S> {
-    /// The machine at `peer`: the holder of that lease; in test mode the one it says it is.
-    fn machine_at(&self, peer: Ipv4Addr, says: Option<Mac>) -> Option<(Option<&Network>, Mac)> {
-        let at = now();
-        let by_lease = self
-            .networks
-            .iter()
-            .find_map(|network| Some((Some(network), self.book.holder(network.name(), peer, at)?)));
-        by_lease.or_else(|| Some((None, says.filter(|_| self.trust_any_source)?)))
-    }
-
-    async fn script(&self, mac: Option<Mac>, peer: Ipv4Addr) -> Response {
-        let Some(mac) = mac else {
+    async fn script(&self, mac: Option<Mac>, peer: Ipv4Addr, language: Language) -> Response {
+        if language == Language::Ipxe && mac.is_none() {
             return refuse(
                 StatusCode::BAD_REQUEST,
                 "boot.ipxe needs ?mac= with the address of the booting NIC",
             );
-        };
-        let network = match self.machine_at(peer, Some(mac)) {
-            Some((network, holder)) if holder == mac => network,
-            _ if self.trust_any_source => None,
-            _ => {
-                tracing::warn!(%mac, %peer, "boot script refused: the address does not hold this machine's lease");
-                let refusal = refuse(
+        }
+        match self.scripts.make(peer, mac, language).await {
+            // It has a ticket: no cache may keep it.
+            Ok(text) => {
+                let headers = [
+                    (header::CONTENT_TYPE, "text/plain"),
+                    (header::CACHE_CONTROL, "no-store"),
+                ];
+                (headers, text).into_response()
+            }
+            Err(NoScript::Ignored) => not_found(),
+            Err(NoScript::NotTheHolder) => {
+                tracing::warn!(?mac, %peer, "boot script refused: the address does not hold this machine's lease");
+                refuse(
                     StatusCode::FORBIDDEN,
                     "a boot script is only given to the address of the machine's lease",
-                );
-                return refusal;
+                )
             }
-        };
-        // Without a lease (test mode): the network that has one for this MAC, else the first.
-        let at = now();
-        let network = network
-            .or_else(|| {
-                self.networks
-                    .iter()
-                    .find(|n| self.book.address_of(n.name(), mac, at).is_some())
-            })
-            .unwrap_or(&self.networks[0]);
-        let urls = BootUrls {
-            server: network.server(),
-            http_port: self.http_port,
-        };
-        let client = BootClient {
-            mac,
-            ip: Some(peer),
-            network: network.name().to_owned(),
-            server: network.server(),
-        };
-        let (text, target) = match self.source.script(&client).await {
-            ScriptOrder::Ignore => return not_found(),
-            ScriptOrder::LocalDisk => (local_disk_script(mac), BootTarget::LocalDisk),
-            ScriptOrder::MiniOs(args) => match mini_os_script(&urls, &args, &self.kernel_args) {
-                Ok(text) => (
-                    text,
-                    BootTarget::MiniOs {
-                        purpose: args.purpose,
-                    },
-                ),
-                Err(error) => {
-                    tracing::error!(%mac, %error, "cannot make a boot script");
-                    return refuse(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "the boot script cannot be made, see the log",
-                    );
-                }
-            },
-        };
-        self.source.heard(BootEvent {
-            at: now(),
-            mac,
-            ip: Some(peer),
-            network: Some(client.network),
-            what: BootEventKind::Script { target },
-        });
-        // It has a ticket: no cache may keep it.
-        let headers = [
-            (header::CONTENT_TYPE, "text/plain"),
-            (header::CACHE_CONTROL, "no-store"),
-        ];
-        (headers, text).into_response()
+            Err(NoScript::Broken) => refuse(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the boot script cannot be made, see the log",
+            ),
+        }
     }
 
     async fn file(&self, path: &Path, digest: Option<Sha256Digest>, headers: &HeaderMap) -> Response {
@@ -248,7 +180,7 @@ impl<S: BootSource> HttpService<S> {
         } else {
             None
         };
-        let Some((network, mac)) = refused.or_else(|| self.machine_at(peer, says)) else {
+        let Some((network, mac)) = refused.or_else(|| self.scripts.machine_at(peer, says)) else {
             return response;
         };
         let network = network.map(|network| network.name().to_owned());
@@ -349,11 +281,12 @@ mod tests {
     #[test]
     fn routes() {
         let digest = "ab".repeat(32);
-        assert_eq!(route("/boot.ipxe"), Route::Script);
-        assert_eq!(route("//boot.ipxe"), Route::Script);
-        assert_eq!(route("/boot/kernel"), Route::Kernel);
-        assert_eq!(route("//boot//initramfs"), Route::Initramfs);
-        assert_eq!(route("/boot/site"), Route::Site);
+        assert_eq!(route("/boot.ipxe"), Route::Script(Language::Ipxe));
+        assert_eq!(route("//boot.ipxe"), Route::Script(Language::Ipxe));
+        assert_eq!(route("/grub/grub.cfg"), Route::Script(Language::Grub));
+        assert_eq!(route("/boot/kernel"), Route::BootFile("kernel"));
+        assert_eq!(route("//boot//initramfs"), Route::BootFile("initramfs"));
+        assert_eq!(route("//grubx64.efi"), Route::BootFile("grubx64.efi"));
         assert_eq!(route("/boot/snponly.efi"), Route::BootFile("snponly.efi"));
         assert_eq!(route("/snponly.efi"), Route::BootFile("snponly.efi"));
         assert_eq!(

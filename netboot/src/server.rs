@@ -15,11 +15,13 @@ use crate::arp::Prober;
 use crate::config::Config;
 use crate::connection;
 use crate::dhcp::DhcpService;
+use crate::files::Files;
 use crate::http::HttpService;
 use crate::journal::Journal;
 use crate::leases::{self, JournalQueue, LeaseBook, Pending};
 use crate::link::LinkSocket;
 use crate::ra::Advertiser;
+use crate::scripts::Scripts;
 use crate::socket::{DhcpSocket, Interface, interface_of};
 use crate::source::BootSource;
 use crate::tftp::TftpService;
@@ -178,13 +180,14 @@ impl Netboot {
             leases::write_loop(journal, records);
             Ok(())
         });
-        let files = Arc::new(config.boot_files);
+        let files = Arc::new(Files::new(&config));
         for door in doors {
             let dhcp = DhcpService {
                 socket: door.dhcp,
                 boot_server: door.boot_server,
                 networks: door.networks.clone(),
                 http_port: door.http_port,
+                files: files.clone(),
                 book: book.clone(),
                 queue: queue.clone(),
                 watch: watch.clone(),
@@ -193,25 +196,27 @@ impl Netboot {
                 reply_to_source: config.reply_to_source,
             };
             tasks.spawn(dhcp.serve(cancel.clone()));
+            let scripts = Arc::new(Scripts {
+                networks: door.networks.clone(),
+                http_port: door.http_port,
+                kernel_args: config.kernel_args.clone(),
+                book: book.clone(),
+                source: source.clone(),
+                trust_any_source: config.reply_to_source,
+            });
             let tftp = TftpService {
                 socket: door.tftp,
                 networks: door.networks.clone(),
                 files: files.clone(),
+                scripts: scripts.clone(),
                 book: book.clone(),
                 source: source.clone(),
             };
             tasks.spawn(tftp.serve(cancel.clone()));
             let http = HttpService {
-                networks: door.networks,
-                http_port: door.http_port,
-                boot_files: files.clone(),
-                kernel: config.kernel.clone(),
-                initramfs: config.initramfs.clone(),
-                site_archive: config.site_archive.clone(),
-                kernel_args: config.kernel_args.clone(),
-                book: book.clone(),
+                files: files.clone(),
+                scripts,
                 source: source.clone(),
-                trust_any_source: config.reply_to_source,
             };
             tasks.spawn(connection::serve(door.http, http.router(), cancel.clone()));
             if let Some(prober) = door.prober {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use inventory_api::boot::{BootArgs, BootEvent, BootTarget};
 use inventory_api::{Mac, Sha256Digest};
+use netboot_protocol::{ClientKind, Loader, Trial};
 
 /// Who asks, as far as the boot service can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,19 @@ pub trait BootSource: Send + Sync + 'static {
     fn host_name(&self, mac: Mac) -> Option<String> {
         let _ = mac;
         None
+    }
+
+    /// The loader whose turn it is for this machine, among those `there_is`; `anew`: its firmware has begun to ask again.
+    /// Asked for each message of firmware: answers from memory. Who remembers nothing gives the first of the list.
+    fn loader(
+        &self,
+        mac: Mac,
+        kind: ClientKind,
+        anew: bool,
+        there_is: &(dyn Fn(Loader) -> bool + Sync),
+    ) -> Option<Loader> {
+        let _ = (mac, anew);
+        Trial::default().next(kind, there_is)
     }
 
     /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket.

@@ -8,25 +8,26 @@ mod channel;
 mod live;
 mod transfer;
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use inventory_api::boot::{BootEvent, BootEventKind};
-use netboot_protocol::Network;
 use netboot_protocol::tftp::packet::{RefusedRequest, error};
 use netboot_protocol::tftp::{
     ErrorCode, Outcome, Packet, Request, TransferMode, netascii, parse, table_name,
 };
+use netboot_protocol::{GRUB_CONFIG, Network};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::files::Files;
 use crate::leases::LeaseBook;
 use crate::now;
 use crate::places::Places;
+use crate::scripts::{Language, Scripts};
 use crate::server::NetbootError;
 use crate::source::BootSource;
 use live::{Admission, Admitted, Live};
@@ -46,7 +47,8 @@ pub(crate) struct TftpService<S> {
     pub(crate) socket: UdpSocket,
     /// Only clients with an address in one of these are answered.
     pub(crate) networks: Vec<Network>,
-    pub(crate) files: Arc<BTreeMap<String, Bytes>>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) scripts: Arc<Scripts<S>>,
     pub(crate) book: LeaseBook,
     pub(crate) source: Arc<S>,
 }
@@ -56,7 +58,8 @@ struct Desk<S> {
     door: tokio::net::UdpSocket,
     local: IpAddr,
     networks: Vec<Network>,
-    files: Arc<BTreeMap<String, Bytes>>,
+    files: Arc<Files>,
+    scripts: Arc<Scripts<S>>,
     book: LeaseBook,
     source: Arc<S>,
     live: Live,
@@ -78,6 +81,7 @@ impl<S: BootSource> TftpService<S> {
             door,
             networks: self.networks,
             files: self.files,
+            scripts: self.scripts,
             book: self.book,
             source: self.source,
             live: Live::default(),
@@ -197,8 +201,13 @@ impl<S: BootSource> Desk<S> {
     }
 
     /// The file a name stands for, to this client.
-    async fn find(&self, name: &str, _client: IpAddr) -> Option<Bytes> {
-        self.files.get(name).cloned()
+    async fn find(&self, name: &str, client: IpAddr) -> Option<Bytes> {
+        if name == GRUB_CONFIG {
+            let IpAddr::V4(ip) = client else { return None };
+            let text = self.scripts.make(ip, None, Language::Grub).await.ok()?;
+            return Some(text.into());
+        }
+        self.files.bytes(name.strip_prefix("boot/").unwrap_or(name)).await
     }
 
     async fn refuse(&self, client: SocketAddr, code: ErrorCode, why: &str) {

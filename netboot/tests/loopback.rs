@@ -470,9 +470,19 @@ async fn tftp_table_and_refusals() {
         );
     }
     assert!(tftp(server, "\\snponly.efi", &[]).await.is_ok());
-    for name in ["../leases", "/etc/passwd", "", "snponly.efi/..", "kernel"] {
+    for name in [
+        "../leases",
+        "/etc/passwd",
+        "",
+        "snponly.efi/..",
+        "kernels",
+        "grub/grub.cfg",
+    ] {
         assert_eq!(tftp(server, name, &[]).await, Err(1), "{name}");
     }
+    // GRUB of the signed chain loads the mini-os by TFTP.
+    let kernel = http(service.bound.http, "GET", "/boot/kernel", "").await;
+    assert!(tftp(server, "/boot/kernel", &[]).await.unwrap() == kernel.body);
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.send_to(b"\0\x02x\0octet\0", server).await.unwrap();
     let mut reply = [0; 512];

@@ -30,6 +30,11 @@ const QEMU_NEEDS: &[(&str, &str)] = &[
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
     ("/usr/lib/ipxe/undionly.kpxe", "ipxe"),
+    ("/usr/lib/shim/shimx64.efi.signed", "shim-signed"),
+    (
+        "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+        "grub-efi-amd64-signed",
+    ),
     ("debugfs", "e2fsprogs"),
     ("/dev/net/tun", "a kernel with tun"),
 ];

@@ -23,6 +23,31 @@ pub enum Firmware {
     Bios,
     /// OVMF with EDK2's own PXE client (the card's ROM is taken out).
     Uefi,
+    /// OVMF that boots by UEFI HTTP boot.
+    UefiHttp,
+    /// OVMF with Microsoft's keys and Secure Boot on.
+    SecureBoot,
+}
+
+impl Firmware {
+    /// OVMF, not SeaBIOS.
+    pub fn is_uefi(self) -> bool {
+        self != Firmware::Bios
+    }
+
+    /// Its code and its variables as delivered.
+    fn files(self) -> [&'static str; 2] {
+        match self {
+            Firmware::SecureBoot => [
+                "/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
+                "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
+            ],
+            _ => [
+                "/usr/share/OVMF/OVMF_CODE_4M.fd",
+                "/usr/share/OVMF/OVMF_VARS_4M.fd",
+            ],
+        }
+    }
 }
 
 impl std::str::FromStr for Firmware {
@@ -42,6 +67,8 @@ impl std::fmt::Display for Firmware {
         f.write_str(match self {
             Firmware::Bios => "bios",
             Firmware::Uefi => "uefi",
+            Firmware::UefiHttp => "uefi-http",
+            Firmware::SecureBoot => "secure-boot",
         })
     }
 }
@@ -129,12 +156,10 @@ impl Vm {
         let directory = run_directory(&spec.name)?;
         let disk = std::fs::File::create(directory.path().join("disk.raw"))?;
         disk.set_len(spec.disk_bytes)?;
-        if spec.firmware == Firmware::Uefi {
-            std::fs::copy(
-                "/usr/share/OVMF/OVMF_VARS_4M.fd",
-                directory.path().join("vars.fd"),
-            )
-            .context("copying OVMF_VARS_4M.fd: is the package ovmf installed?")?;
+        if spec.firmware.is_uefi() {
+            let [_, variables] = spec.firmware.files();
+            std::fs::copy(variables, directory.path().join("vars.fd"))
+                .with_context(|| format!("copying {variables}: is the package ovmf installed?"))?;
         }
         for index in (0..spec.dimms).filter(|_| spec.dimms > 1) {
             std::fs::write(
@@ -194,8 +219,6 @@ impl Vm {
         let serial = spec.system_serial();
         let mut words: Vec<String> = [
             "-nodefaults",
-            "-machine",
-            "q35,smbios-entry-point-type=64",
             "-display",
             "none",
             // A screen for the page's sake and for screendump; nothing needs a driver for it.
@@ -207,6 +230,11 @@ impl Vm {
         .map(str::to_owned)
         .to_vec();
         let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
+        let smm = match spec.firmware {
+            Firmware::SecureBoot => ",smm=on",
+            _ => "",
+        };
+        add("-machine", format!("q35,smbios-entry-point-type=64{smm}"));
         add("-accel", accelerator().to_owned());
         add("-m", spec.memory_mib.to_string());
         add(
@@ -223,7 +251,7 @@ impl Vm {
         // fails, the network is next, and the agent leaves an order behind.
         let (nic, disk) = match spec.firmware {
             Firmware::Bios => (",bootindex=1", ",bootindex=2"),
-            Firmware::Uefi => (",romfile=", ""),
+            _ => (",romfile=", ""),
         };
         add(
             "-netdev",
@@ -244,8 +272,8 @@ impl Vm {
             "-device",
             format!("virtio-blk-pci,drive=disk0,serial={}{disk}", spec.disk_serial),
         );
-        if spec.firmware == Firmware::Uefi {
-            let code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+        if spec.firmware.is_uefi() {
+            let [code, _] = spec.firmware.files();
             add(
                 "-drive",
                 format!("if=pflash,format=raw,unit=0,readonly=on,file={code}"),
@@ -258,6 +286,20 @@ impl Vm {
                 "-fw_cfg",
                 "name=opt/org.tianocore/IPv6PXESupport,string=no".to_owned(),
             );
+            if spec.firmware == Firmware::UefiHttp {
+                add(
+                    "-fw_cfg",
+                    "name=opt/org.tianocore/IPv4PXESupport,string=no".to_owned(),
+                );
+            }
+            if spec.firmware == Firmware::SecureBoot {
+                // The variables are the firmware's alone: written in system management mode.
+                add(
+                    "-global",
+                    "driver=cfi.pflash01,property=secure,value=on".to_owned(),
+                );
+                add("-global", "ICH9-LPC.disable_s3=1".to_owned());
+            }
         }
         add(
             "-smbios",

@@ -6,3 +6,5 @@ mod checked;
 mod first_boot;
 #[path = "qemu/installed.rs"]
 mod installed;
+#[path = "qemu/paths.rs"]
+mod paths;

@@ -79,6 +79,9 @@ pub(super) struct Boot {
     pub tftp_port: u16,
     pub dhcp_port: u16,
     pub loaders: PathBuf,
+    pub shim: PathBuf,
+    pub grub: PathBuf,
+    pub grub_http: Option<PathBuf>,
     pub ticket_seconds: Spanned<u64>,
 }
 
@@ -89,6 +92,9 @@ impl Default for Boot {
             tftp_port: 69,
             dhcp_port: 67,
             loaders: PathBuf::from("/usr/lib/ipxe"),
+            shim: PathBuf::from("/usr/lib/shim/shimx64.efi.signed"),
+            grub: PathBuf::from("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"),
+            grub_http: None,
             ticket_seconds: Spanned::new(0..0, 600),
         }
     }

@@ -88,8 +88,15 @@ pub struct Boot {
     pub tftp_port: u16,
     /// DHCP port.
     pub dhcp_port: u16,
-    /// Directory of `undionly.kpxe` and `snponly.efi` (Debian's package `ipxe`).
+    /// Directory of `undionly.kpxe` and `snponly.efi`, and of `ipxe.pxe` and `ipxe.efi` for machines on which these do not
+    /// work (Debian's package `ipxe`).
     pub loaders: PathBuf,
+    /// shim for machines with Secure Boot (Debian's package `shim-signed`).
+    pub shim: PathBuf,
+    /// GRUB behind it, a network build that loads by TFTP (Debian's package `grub-efi-amd64-signed`).
+    pub grub: PathBuf,
+    /// GRUB for UEFI HTTP boot: one with the module http, as Debian 13's.
+    pub grub_http: Option<PathBuf>,
     /// How long a boot ticket can be claimed.
     pub ticket_seconds: u64,
     /// An agent that lives is heard at least once in so many seconds. Only tests set it.
@@ -241,6 +248,9 @@ impl Config {
                 tftp_port: file.boot.tftp_port,
                 dhcp_port: file.boot.dhcp_port,
                 loaders: base.join(file.boot.loaders),
+                shim: base.join(file.boot.shim),
+                grub: base.join(file.boot.grub),
+                grub_http: file.boot.grub_http.map(|path| base.join(path)),
                 ticket_seconds: *ticket_seconds,
                 silence_seconds: SILENCE_SECONDS,
                 simulated: false,
@@ -277,6 +287,9 @@ impl Config {
                 tftp_port: defaults.boot.tftp_port,
                 dhcp_port: defaults.boot.dhcp_port,
                 loaders: defaults.boot.loaders,
+                shim: defaults.boot.shim,
+                grub: defaults.boot.grub,
+                grub_http: None,
                 ticket_seconds: defaults.boot.ticket_seconds.into_inner(),
                 silence_seconds: SILENCE_SECONDS,
                 simulated: false,

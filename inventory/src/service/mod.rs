@@ -132,7 +132,16 @@ impl Service {
         };
         let events = self.core.memory.journey(mac);
         let status = machine.as_ref().map(|m| &m.status);
-        let diagnosis = diagnosis::diagnose(mac, &events, status, self.core.clock.now());
+        let mut diagnosis = diagnosis::diagnose(mac, &events, status, self.core.clock.now());
+        if let Some(loaders) = self
+            .core
+            .memory
+            .loaders
+            .of(mac)
+            .and_then(|trial| trial.sentence())
+        {
+            diagnosis = format!("{loaders} {diagnosis}");
+        }
         Ok(Journey {
             mac,
             machine,

@@ -6,6 +6,7 @@ mod conflicts;
 mod delivery;
 mod documents;
 mod identity;
+mod loaders;
 mod machines;
 mod parts;
 mod rechecks;

@@ -5,11 +5,7 @@ use std::net::Ipv4Addr;
 use inventory_api::Mac;
 
 use crate::client::{ClientKind, PxeClient};
-
-/// Loader for BIOS machines, from Debian's `ipxe`: it keeps to the ROM's own network driver (UNDI).
-pub const BIOS_LOADER: &str = "undionly.kpxe";
-/// Loader for UEFI x64 machines: iPXE that keeps to the firmware's network driver (SNP).
-pub const UEFI_X64_LOADER: &str = "snponly.efi";
+use crate::loader::Loader;
 
 /// Where our HTTP boot service is, seen from a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,24 +79,21 @@ impl BootFile {
 /// The boot file for a client, by kind and architecture. What is booted in the end (mini-os or local disk) is the
 /// script's matter: firmware that gets no boot file at all loses about a minute with timeouts.
 pub fn boot_file(client: &PxeClient, urls: &BootUrls) -> BootFile {
+    let loader = client.loader.or(Loader::list(client.kind).first().copied());
+    let by_tftp = match loader {
+        Some(loader) => BootFile::Tftp(loader.file()),
+        None => BootFile::None(NoBoot::UnsupportedArchitecture),
+    };
     match client.kind {
-        ClientKind::Bios => BootFile::Tftp(BIOS_LOADER),
-        ClientKind::UefiX64 => BootFile::Tftp(UEFI_X64_LOADER),
-        ClientKind::UefiX64Http => BootFile::Http(urls.file(UEFI_X64_LOADER)),
+        ClientKind::Bios | ClientKind::UefiX64 => by_tftp,
+        ClientKind::UefiX64Http => loader.map_or(by_tftp, |loader| BootFile::Http(urls.file(loader.file()))),
         ClientKind::Ipxe { http: true, .. } | ClientKind::SlipwayStage { ipxe: true } => {
             BootFile::Script(urls.script(client.mac))
         }
         // An iPXE built without HTTP: our loader has it, and then identifies itself as one that has.
-        ClientKind::Ipxe {
-            http: false,
-            efi: false,
-        } => BootFile::Tftp(BIOS_LOADER),
-        ClientKind::Ipxe {
-            http: false,
-            efi: true,
-        } => {
-            if client.architectures.iter().any(|arch| matches!(arch, 7 | 9)) {
-                BootFile::Tftp(UEFI_X64_LOADER)
+        ClientKind::Ipxe { http: false, efi } => {
+            if !efi || client.architectures.iter().any(|arch| matches!(arch, 7 | 9)) {
+                by_tftp
             } else {
                 BootFile::None(NoBoot::UnsupportedArchitecture)
             }

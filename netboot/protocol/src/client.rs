@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use inventory_api::Mac;
 
+use crate::loader::Loader;
 use crate::packet::{NotForUs, Packet, sub_options};
 
 /// User class of our own second stage (RFC 3004 or raw).
@@ -106,6 +107,8 @@ pub struct PxeClient {
     pub to_boot_server: bool,
     /// The machine is enrolled. Said by who knows the machines.
     pub known: bool,
+    /// The loader whose turn it is; `None`: the first for its kind. Said by who remembers what became of the last.
+    pub loader: Option<Loader>,
     /// SMBIOS UUID in its printed order; `None` when missing, of wrong length, all zero or all one.
     pub guid: Option<[u8; 16]>,
     /// The whole list of option 93, at most 16 entries.
@@ -196,6 +199,7 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
         message,
         to_boot_server: false,
         known: false,
+        loader: None,
         guid: machine_id.as_deref().and_then(guid),
         architectures,
         xid: packet.xid,

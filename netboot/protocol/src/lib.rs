@@ -11,6 +11,7 @@ pub mod encode;
 pub mod foreign;
 pub mod frame;
 pub mod lease;
+pub mod loader;
 pub mod network;
 pub mod packet;
 pub mod proxy;
@@ -21,11 +22,12 @@ pub mod script;
 pub mod settings;
 pub mod tftp;
 
-pub use boot::{BIOS_LOADER, BootFile, BootUrls, NoBoot, UEFI_X64_LOADER, boot_file};
+pub use boot::{BootFile, BootUrls, NoBoot, boot_file};
 pub use client::{ClientKind, MessageKind, PxeClient, classify};
 pub use encode::{ReplyContent, ReplyKind, encode};
 pub use foreign::{ForeignServer, Gate, Gives, Watch};
 pub use lease::{Exhausted, Lease, LeaseState, Leases, choose_address};
+pub use loader::{Failure, Loader, Trial};
 pub use network::{Network, NetworkError};
 pub use packet::NotForUs;
 pub use proxy::BOOT_SERVER_PORT;
@@ -35,5 +37,7 @@ pub use reply::{
     select_network, would_answer,
 };
 pub use reserve::ReserveError;
-pub use script::{ScriptError, local_disk_script, mini_os_script};
+pub use script::{
+    GRUB_CONFIG, ScriptError, grub_local_disk_script, grub_mini_os_script, local_disk_script, mini_os_script,
+};
 pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route};

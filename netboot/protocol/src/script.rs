@@ -1,4 +1,6 @@
-//! Boot scripts for iPXE, as old as Debian 12's (git of January 2019): only commands and options it has.
+//! Boot scripts: for iPXE and, on machines with Secure Boot, for Debian's signed GRUB.
+//!
+//! iPXE may be as old as Debian 12's (git of January 2019): scripts have only commands and options it has.
 //!
 //! No script asks DHCP a second time: iPXE fetched it over the lease it has.
 
@@ -23,11 +25,9 @@ pub enum ScriptError {
     TooLong(usize),
 }
 
-/// The script that boots the mini-os.
-pub fn mini_os_script(urls: &BootUrls, args: &BootArgs, extra: &[String]) -> Result<String, ScriptError> {
-    // The EFI stub loads what initrd= names from iPXE's virtual file system, in this order; on BIOS the words mean
-    // nothing and iPXE hands over every initrd it fetched.
-    let mut words = vec!["initrd=initramfs".to_owned(), "initrd=site".to_owned()];
+/// The words of the mini-os kernel's command line, each one a word to iPXE and to GRUB.
+fn words(args: &BootArgs, extra: &[String], first: &[&str]) -> Result<Vec<String>, ScriptError> {
+    let mut words: Vec<String> = first.iter().map(|word| (*word).to_owned()).collect();
     words.extend(extra.iter().cloned());
     words.extend(args.to_words());
     for (number, word) in words.iter().enumerate() {
@@ -36,10 +36,18 @@ pub fn mini_os_script(urls: &BootUrls, args: &BootArgs, extra: &[String]) -> Res
             return Err(ScriptError::Word(number));
         }
     }
-    let line = words.join(" ");
-    if line.len() > MAX_COMMAND_LINE {
-        return Err(ScriptError::TooLong(line.len()));
+    let length = words.iter().map(|word| word.len() + 1).sum::<usize>() - 1;
+    if length > MAX_COMMAND_LINE {
+        return Err(ScriptError::TooLong(length));
     }
+    Ok(words)
+}
+
+/// The script that boots the mini-os.
+pub fn mini_os_script(urls: &BootUrls, args: &BootArgs, extra: &[String]) -> Result<String, ScriptError> {
+    // The EFI stub loads what initrd= names from iPXE's virtual file system, in this order; on BIOS the words mean
+    // nothing and iPXE hands over every initrd it fetched.
+    let line = words(args, extra, &["initrd=initramfs", "initrd=site"])?.join(" ");
     let base = urls.base();
     Ok(format!(
         "#!ipxe
@@ -78,6 +86,50 @@ iseq ${{platform}} efi && goto next ||
 sanboot --no-describe --drive 0x80 || goto next
 :next
 exit 1
+"
+    )
+}
+
+/// What GRUB asks for first, below the place it was loaded from: Debian's network builds have this prefix compiled in.
+pub const GRUB_CONFIG: &str = "grub/grub.cfg";
+
+/// As [`mini_os_script`], for GRUB. Paths without a device are where GRUB itself came from: TFTP or HTTP boot.
+pub fn grub_mini_os_script(args: &BootArgs, extra: &[String]) -> Result<String, ScriptError> {
+    // In single quotes nothing means anything to GRUB, and no word has one.
+    let line = words(args, extra, &[])?
+        .iter()
+        .map(|word| format!("'{word}'"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    Ok(format!(
+        "set timeout=0
+echo 'Slipway: {mac} boots the mini-os ({purpose}) by the signed chain'
+if linux /boot/kernel {line} ; then
+  if initrd /boot/initramfs /boot/site ; then
+    boot
+  fi
+fi
+echo 'Slipway: boot files cannot be fetched, restarting in 20 s'
+sleep 20
+reboot
+",
+        mac = args.mac,
+        purpose = args.purpose,
+    ))
+}
+
+/// As [`local_disk_script`], for GRUB: the loader that the installed system put on its EFI system partition, through
+/// GRUB's own chainloader, which asks shim whether it is signed; else back to the firmware.
+pub fn grub_local_disk_script(mac: Mac) -> String {
+    format!(
+        "set timeout=0
+echo 'Slipway: {mac} boots its own disk'
+if search --no-floppy --set=esp --file /EFI/debian/grubx64.efi ; then
+  set root=$esp
+  chainloader /EFI/debian/grubx64.efi
+  boot
+fi
+exit
 "
     )
 }
@@ -125,6 +177,20 @@ mod tests {
         for label in ["again", "failed", "restart"] {
             assert_eq!(script.matches(&format!("\n:{label}\n")).count(), 1, "{label}");
         }
+    }
+
+    #[test]
+    fn mini_os_by_grub() {
+        let script = grub_mini_os_script(&args(), &["console=ttyS0,115200".into()]).unwrap();
+        let kernel = script.lines().find(|line| line.contains("linux ")).unwrap();
+        let command = kernel.strip_prefix("if linux /boot/kernel ").unwrap();
+        let command = command.strip_suffix(" ; then").unwrap().replace('\'', "");
+        assert!(command.starts_with("console=ttyS0,115200 slipway.server="));
+        assert!(BootArgs::parse(&command).unwrap() == args());
+        assert!(script.contains("initrd /boot/initramfs /boot/site ;"));
+        let mut evil = args();
+        evil.ticket = "a';reboot;'".into();
+        assert!(grub_mini_os_script(&evil, &[]).is_err());
     }
 
     #[test]

@@ -201,7 +201,7 @@ impl Demo {
         };
         let name = match firmware {
             Firmware::Bios => "SeaBIOS",
-            Firmware::Uefi => "OVMF (UEFI)",
+            _ => "OVMF (UEFI)",
         };
         self.vm.power_on()?;
         (self.began, self.began_at, self.heard) = (Instant::now(), now(), Instant::now());

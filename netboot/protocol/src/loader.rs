@@ -1,0 +1,332 @@
+//! Which loader a machine is given, and what becomes of one that does not bring it on.
+//!
+//! A loader has failed when the firmware fetched it whole and then asks for an address again although nothing that only
+//! the loader could have asked for was heard. Firmware that refuses a loader by Secure Boot goes to its next boot entry at
+//! once (10 ms after the last block in OVMF, netboot-measured.md 2.3 rule 15); one whose driver does not work in the loader
+//! comes back after the loader's own attempts or a reset.
+
+use inventory_api::UnixMs;
+use inventory_api::boot::{BootEvent, BootEventKind};
+use serde::{Deserialize, Serialize};
+
+use crate::client::ClientKind;
+
+/// Firmware that comes back within this time after it had the whole loader never started it. Milliseconds; a loader that
+/// was started needs longer to find out that it cannot work.
+const REFUSED_WITHIN_MS: u64 = 2_500;
+
+/// A first program for a machine's firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loader {
+    /// iPXE for BIOS that keeps to the ROM's own network driver (UNDI).
+    Undionly,
+    /// iPXE for BIOS with drivers of its own.
+    IpxeBios,
+    /// iPXE for UEFI that keeps to the firmware's network driver (SNP).
+    Snponly,
+    /// iPXE for UEFI with drivers of its own.
+    IpxeEfi,
+    /// shim and GRUB, signed: the only ones that start under Secure Boot.
+    Signed,
+}
+
+impl Loader {
+    /// All.
+    pub const ALL: [Loader; 5] = [
+        Loader::Undionly,
+        Loader::IpxeBios,
+        Loader::Snponly,
+        Loader::IpxeEfi,
+        Loader::Signed,
+    ];
+
+    /// Name of the file that the firmware is told to load.
+    pub fn file(self) -> &'static str {
+        match self {
+            Loader::Undionly => "undionly.kpxe",
+            Loader::IpxeBios => "ipxe.pxe",
+            Loader::Snponly => "snponly.efi",
+            Loader::IpxeEfi => "ipxe.efi",
+            Loader::Signed => "shimx64.efi",
+        }
+    }
+
+    fn of_file(name: &str) -> Option<Loader> {
+        Loader::ALL.into_iter().find(|loader| loader.file() == name)
+    }
+
+    /// The loaders for a kind of firmware, in the order in which they are tried.
+    pub fn list(kind: ClientKind) -> &'static [Loader] {
+        match kind {
+            ClientKind::Bios | ClientKind::Ipxe { efi: false, .. } => &[Loader::Undionly, Loader::IpxeBios],
+            ClientKind::UefiX64 | ClientKind::UefiX64Http | ClientKind::Ipxe { efi: true, .. } => {
+                &[Loader::Snponly, Loader::IpxeEfi, Loader::Signed]
+            }
+            _ => &[],
+        }
+    }
+}
+
+/// Why a loader is not given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// Fetched whole, and the firmware asked again at once: Secure Boot refused it.
+    Refused,
+    /// Fetched whole, and nothing came of it.
+    NoProgress,
+}
+
+/// What is known of a machine's loaders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Trial {
+    /// The loader that brought it to its boot script.
+    pub worked: Option<Loader>,
+    /// Loaders that did not, with the reason. Empty after one worked.
+    pub failed: Vec<(Loader, Failure)>,
+    /// The loader the firmware was told to load last.
+    #[serde(skip)]
+    given: Option<Loader>,
+    /// When it had all of that.
+    #[serde(skip)]
+    fetched: Option<UnixMs>,
+}
+
+impl Trial {
+    /// Takes in what was heard of the machine. True: what is worth keeping has changed.
+    pub fn heard(&mut self, event: &BootEvent) -> bool {
+        match &event.what {
+            BootEventKind::Dhcp { client, .. } if client == "ipxe" => self.progress(),
+            BootEventKind::Dhcp {
+                answer,
+                boot_file: Some(file),
+                ..
+            } if matches!(answer.as_str(), "offer" | "ack") => {
+                let name = file.rsplit('/').next().unwrap_or(file);
+                if let Some(loader) = Loader::of_file(name) {
+                    if self.given != Some(loader) {
+                        self.fetched = None;
+                    }
+                    self.given = Some(loader);
+                }
+                false
+            }
+            BootEventKind::Dhcp { .. } => false,
+            BootEventKind::Tftp {
+                file, complete: true, ..
+            } => self.fetched_file(file, event.at),
+            BootEventKind::Http {
+                path, status: 200, ..
+            } => self.fetched_file(path, event.at),
+            BootEventKind::Script { .. } => self.progress(),
+            BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => false,
+        }
+    }
+
+    fn fetched_file(&mut self, path: &str, at: UnixMs) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        match Loader::of_file(name) {
+            Some(loader) if self.given == Some(loader) => {
+                self.fetched = Some(at);
+                false
+            }
+            // Another loader than the one given: an older answer, or a person who types names.
+            Some(_) => false,
+            // What only a running loader asks for.
+            None => self.progress(),
+        }
+    }
+
+    fn progress(&mut self) -> bool {
+        let Some(loader) = self.given.take() else {
+            return false;
+        };
+        self.fetched = None;
+        let changed = self.worked != Some(loader) || !self.failed.is_empty();
+        self.worked = Some(loader);
+        self.failed.clear();
+        changed
+    }
+
+    /// The firmware asks for an address anew. True: its last loader has failed by that.
+    pub fn asks_anew(&mut self, now: UnixMs) -> bool {
+        let (Some(loader), Some(fetched)) = (self.given, self.fetched.take()) else {
+            return false;
+        };
+        let why = if now.since(fetched) <= REFUSED_WITHIN_MS && loader != Loader::Signed {
+            Failure::Refused
+        } else {
+            Failure::NoProgress
+        };
+        self.given = None;
+        if self.worked == Some(loader) {
+            self.worked = None;
+        }
+        self.failed.retain(|(other, _)| *other != loader);
+        self.failed.push((loader, why));
+        true
+    }
+
+    /// The loader whose turn it is, among those there are: the one that worked; the signed one where Secure Boot refused
+    /// another; else the first that has not failed, and after all have failed the first again.
+    pub fn next(&self, kind: ClientKind, there_is: impl Fn(Loader) -> bool) -> Option<Loader> {
+        let list: Vec<Loader> = Loader::list(kind)
+            .iter()
+            .copied()
+            .filter(|l| there_is(*l))
+            .collect();
+        let failed = |loader: Loader| self.failed.iter().any(|(other, _)| *other == loader);
+        if let Some(worked) = self.worked.filter(|loader| list.contains(loader)) {
+            return Some(worked);
+        }
+        let refused = self.failed.iter().any(|(_, why)| *why == Failure::Refused);
+        if refused && list.contains(&Loader::Signed) && !failed(Loader::Signed) {
+            return Some(Loader::Signed);
+        }
+        list.iter()
+            .copied()
+            .find(|l| !failed(*l))
+            .or(list.first().copied())
+    }
+
+    /// Whether it says anything that a fresh one does not.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.worked.is_some() || !self.failed.is_empty()
+    }
+
+    /// What a person should know; `None` while the first loader of the list is in use.
+    pub fn sentence(&self) -> Option<String> {
+        let failed: Vec<String> = self
+            .failed
+            .iter()
+            .map(|(loader, why)| match why {
+                Failure::Refused => format!(
+                    "{} was fetched whole and refused at once, as Secure Boot refuses what is not signed",
+                    loader.file()
+                ),
+                Failure::NoProgress => {
+                    format!("{} was fetched whole and did not come further", loader.file())
+                }
+            })
+            .collect();
+        if failed.is_empty() {
+            return match self.worked {
+                None | Some(Loader::Undionly | Loader::Snponly) => None,
+                Some(loader) => Some(format!("It boots with {}.", loader.file())),
+            };
+        }
+        Some(format!("{}: another loader is next.", failed.join("; ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inventory_api::Mac;
+    use inventory_api::boot::BootTarget;
+
+    fn event(at: i64, what: BootEventKind) -> BootEvent {
+        BootEvent {
+            at: UnixMs(at),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            ip: None,
+            network: None,
+            what,
+        }
+    }
+
+    fn told(at: i64, client: &str, file: &str) -> BootEvent {
+        let what = BootEventKind::Dhcp {
+            message: "request".into(),
+            client: client.into(),
+            answer: "ack".into(),
+            boot_file: Some(file.into()),
+        };
+        event(at, what)
+    }
+
+    fn fetched(at: i64, file: &str) -> BootEvent {
+        let what = BootEventKind::Tftp {
+            file: file.into(),
+            bytes: 1,
+            complete: true,
+        };
+        event(at, what)
+    }
+
+    fn next(trial: &Trial, kind: ClientKind) -> Loader {
+        trial.next(kind, |_| true).unwrap()
+    }
+
+    #[test]
+    fn refused_at_once_is_secure_boot() {
+        let mut trial = Trial::default();
+        assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Snponly);
+        trial.heard(&told(0, "uefi-x64", "snponly.efi"));
+        trial.heard(&fetched(300, "snponly.efi"));
+        assert!(trial.asks_anew(UnixMs(310)));
+        assert_eq!(trial.failed, [(Loader::Snponly, Failure::Refused)]);
+        assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Signed);
+        assert_eq!(next(&trial, ClientKind::UefiX64Http), Loader::Signed);
+        assert!(trial.sentence().unwrap().contains("Secure Boot"));
+        // Where there is no signed chain, the next best.
+        let without = trial.next(ClientKind::UefiX64, |loader| loader != Loader::Signed);
+        assert_eq!(without, Some(Loader::IpxeEfi));
+
+        trial.heard(&told(400, "uefi-x64", "shimx64.efi"));
+        trial.heard(&fetched(500, "shimx64.efi"));
+        assert!(trial.heard(&fetched(600, "grubx64.efi")), "shim runs");
+        assert_eq!((trial.worked, trial.failed.len()), (Some(Loader::Signed), 0));
+        assert_eq!(
+            next(&trial, ClientKind::UefiX64),
+            Loader::Signed,
+            "at the next boot too"
+        );
+    }
+
+    #[test]
+    fn a_loader_that_gets_nowhere_is_changed_and_one_that_worked_is_kept() {
+        let mut trial = Trial::default();
+        let mut now = 0;
+        let mut attempt = |trial: &mut Trial| {
+            let loader = next(trial, ClientKind::Bios);
+            trial.heard(&told(now, "bios", loader.file()));
+            trial.heard(&fetched(now + 100, loader.file()));
+            now += 60_000;
+            assert!(trial.asks_anew(UnixMs(now)));
+            loader
+        };
+        assert_eq!(attempt(&mut trial), Loader::Undionly);
+        assert_eq!(attempt(&mut trial), Loader::IpxeBios);
+        assert_eq!(attempt(&mut trial), Loader::Undionly, "round again");
+        trial.heard(&told(now, "bios", "ipxe.pxe"));
+        trial.heard(&fetched(now + 1, "ipxe.pxe"));
+        assert!(trial.heard(&event(
+            now + 2,
+            BootEventKind::Script {
+                target: BootTarget::LocalDisk
+            }
+        )));
+        assert_eq!(next(&trial, ClientKind::Bios), Loader::IpxeBios);
+        // It comes back for its next boot: no failure.
+        assert!(!trial.asks_anew(UnixMs(now + 90_000)));
+        let kept: Trial = serde_json::from_value(serde_json::to_value(&trial).unwrap()).unwrap();
+        assert_eq!(next(&kept, ClientKind::Bios), Loader::IpxeBios);
+    }
+
+    #[test]
+    fn what_is_no_failure_of_a_loader() {
+        let mut trial = Trial::default();
+        // Told and never fetched: TFTP is filtered, or another server's offer was taken.
+        trial.heard(&told(0, "bios", "undionly.kpxe"));
+        assert!(!trial.asks_anew(UnixMs(60_000)));
+        // iPXE asks DHCP: it runs.
+        trial.heard(&fetched(60_100, "undionly.kpxe"));
+        trial.heard(&told(61_000, "ipxe", "http://10.0.0.1:8067/boot.ipxe?mac=x"));
+        assert!(!trial.asks_anew(UnixMs(62_000)));
+        assert_eq!(trial.worked, Some(Loader::Undionly));
+        assert_eq!(trial.sentence(), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! The boot files by name: loaders from memory, the mini-os from its files.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use netboot_protocol::Loader;
+
+/// What shim loads, from the place it came from itself.
+const GRUB: &str = "grubx64.efi";
+
+/// By which protocol a file is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tftp,
+    Http,
+}
+
+/// Where a boot file's bytes are.
+#[derive(Clone, Debug)]
+pub(crate) enum BootFileBytes {
+    Memory(Bytes),
+    Path(PathBuf),
+}
+
+type Held = (SystemTime, Weak<Vec<u8>>);
+
+/// All boot files.
+pub(crate) struct Files {
+    loaders: BTreeMap<String, Bytes>,
+    /// Names that stand for another file by HTTP.
+    http: BTreeMap<String, Bytes>,
+    paths: BTreeMap<&'static str, PathBuf>,
+    /// What transfers hold at this moment, with the time of change it was read at.
+    read: Mutex<HashMap<PathBuf, Held>>,
+}
+
+/// A file's bytes that several transfers share.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Files {
+    pub(crate) fn new(config: &crate::Config) -> Files {
+        let mut loaders = config.boot_files.clone();
+        loaders.insert("site".to_owned(), config.site_archive.clone());
+        Files {
+            loaders,
+            http: config.http_boot_files.clone(),
+            paths: BTreeMap::from([
+                ("kernel", config.kernel.clone()),
+                ("initramfs", config.initramfs.clone()),
+            ]),
+            read: Mutex::default(),
+        }
+    }
+
+    /// Whether all of a loader is there. GRUB is part of the signed one, and by HTTP it has to be one that can load by HTTP.
+    pub(crate) fn has(&self, loader: Loader, by_http: bool) -> bool {
+        self.loaders.contains_key(loader.file())
+            && match (loader, by_http) {
+                (Loader::Signed, true) => self.http.contains_key(GRUB),
+                (Loader::Signed, false) => self.loaders.contains_key(GRUB),
+                _ => true,
+            }
+    }
+
+    /// A file by the last part of its name.
+    pub(crate) fn get(&self, name: &str, transport: Transport) -> Option<BootFileBytes> {
+        if let Some(path) = self.paths.get(name) {
+            return Some(BootFileBytes::Path(path.clone()));
+        }
+        let by_http = || self.http.get(name).filter(|_| transport == Transport::Http);
+        by_http()
+            .or_else(|| self.loaders.get(name))
+            .cloned()
+            .map(BootFileBytes::Memory)
+    }
+
+    /// The bytes of a file, for TFTP. A file on disk is held once, for as long as a transfer needs it.
+    pub(crate) async fn bytes(&self, name: &str) -> Option<Bytes> {
+        match self.get(name, Transport::Tftp)? {
+            BootFileBytes::Memory(bytes) => Some(bytes),
+            BootFileBytes::Path(path) => match self.read(&path).await {
+                Ok(bytes) => Some(bytes),
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "cannot read a file that is to be served");
+                    None
+                }
+            },
+        }
+    }
+
+    async fn read(&self, path: &PathBuf) -> std::io::Result<Bytes> {
+        let changed = tokio::fs::metadata(path).await?.modified()?;
+        let kept = {
+            let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            read.get(path)
+                .filter(|(at, _)| *at == changed)
+                .and_then(|(_, bytes)| bytes.upgrade())
+        };
+        if let Some(bytes) = kept {
+            return Ok(Bytes::from_owner(Shared(bytes)));
+        }
+        let bytes = Arc::new(tokio::fs::read(path).await?);
+        self.read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.clone(), (changed, Arc::downgrade(&bytes)));
+        Ok(Bytes::from_owner(Shared(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_read_once_for_all_transfers_and_anew_when_it_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let kernel = folder.path().join("kernel");
+        std::fs::write(&kernel, b"one").unwrap();
+        let mut config = crate::Config::new(Vec::new(), folder.path().join("leases"));
+        config.kernel = kernel.clone();
+        config
+            .boot_files
+            .insert("grubx64.efi".into(), Bytes::from_static(b"tftp"));
+        config
+            .http_boot_files
+            .insert("grubx64.efi".into(), Bytes::from_static(b"http"));
+        let files = Files::new(&config);
+        let first = files.bytes("kernel").await.unwrap();
+        let second = files.bytes("kernel").await.unwrap();
+        assert_eq!((&first[..], first.as_ptr()), (&b"one"[..], second.as_ptr()));
+        drop((first, second));
+        std::fs::write(&kernel, b"another").unwrap();
+        assert_eq!(files.bytes("kernel").await.unwrap()[..], b"another"[..]);
+        assert!(files.bytes("initramfs").await.is_none(), "there is no such file");
+        assert_eq!(files.bytes("grubx64.efi").await.unwrap()[..], b"tftp"[..]);
+        let http = files.get("grubx64.efi", Transport::Http);
+        assert!(matches!(http, Some(BootFileBytes::Memory(bytes)) if bytes[..] == b"http"[..]));
+        assert!(files.get("passwd", Transport::Http).is_none());
+    }
+}

@@ -1,0 +1,118 @@
+//! Boot scripts for whoever asks for one, by HTTP or TFTP: the machine whose lease the address is.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use inventory_api::Mac;
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use netboot_protocol::{
+    BootUrls, Network, grub_local_disk_script, grub_mini_os_script, local_disk_script, mini_os_script,
+};
+
+use crate::leases::LeaseBook;
+use crate::now;
+use crate::source::{BootClient, BootSource, ScriptOrder};
+
+/// Which program reads the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    Ipxe,
+    Grub,
+}
+
+/// Why there is no script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoScript {
+    /// The machine is to be left alone.
+    Ignored,
+    /// The address does not hold the lease of the machine that is named.
+    NotTheHolder,
+    /// It cannot be written; the log says why.
+    Broken,
+}
+
+/// What scripts are made of, for the networks behind one of our addresses.
+pub(crate) struct Scripts<S> {
+    pub(crate) networks: Vec<Network>,
+    pub(crate) http_port: u16,
+    pub(crate) kernel_args: Vec<String>,
+    pub(crate) book: LeaseBook,
+    pub(crate) source: Arc<S>,
+    pub(crate) trust_any_source: bool,
+}
+
+impl<S: BootSource> Scripts<S> {
+    /// The machine at `peer`: the holder of that lease; in test mode the one it says it is.
+    pub(crate) fn machine_at(&self, peer: Ipv4Addr, says: Option<Mac>) -> Option<(Option<&Network>, Mac)> {
+        let at = now();
+        let by_lease = self
+            .networks
+            .iter()
+            .find_map(|network| Some((Some(network), self.book.holder(network.name(), peer, at)?)));
+        by_lease.or_else(|| Some((None, says.filter(|_| self.trust_any_source)?)))
+    }
+
+    /// The script for the machine at `peer`, which may say who it is, and then has to be that.
+    pub(crate) async fn make(
+        &self,
+        peer: Ipv4Addr,
+        says: Option<Mac>,
+        language: Language,
+    ) -> Result<String, NoScript> {
+        let (network, mac) = self.machine_at(peer, says).ok_or(NoScript::NotTheHolder)?;
+        let (network, mac) = match says {
+            Some(said) if said != mac && self.trust_any_source => (None, said),
+            Some(said) if said != mac => return Err(NoScript::NotTheHolder),
+            _ => (network, mac),
+        };
+        // Without a lease (test mode): the network that has one for this MAC, else the first.
+        let at = now();
+        let network = network
+            .or_else(|| {
+                self.networks
+                    .iter()
+                    .find(|n| self.book.address_of(n.name(), mac, at).is_some())
+            })
+            .unwrap_or(&self.networks[0]);
+        let urls = BootUrls {
+            server: network.server(),
+            http_port: self.http_port,
+        };
+        let client = BootClient {
+            mac,
+            ip: Some(peer),
+            network: network.name().to_owned(),
+            server: network.server(),
+        };
+        let (text, target) = match self.source.script(&client).await {
+            ScriptOrder::Ignore => return Err(NoScript::Ignored),
+            ScriptOrder::LocalDisk => {
+                let text = match language {
+                    Language::Ipxe => local_disk_script(mac),
+                    Language::Grub => grub_local_disk_script(mac),
+                };
+                (text, BootTarget::LocalDisk)
+            }
+            ScriptOrder::MiniOs(args) => {
+                let text = match language {
+                    Language::Ipxe => mini_os_script(&urls, &args, &self.kernel_args),
+                    Language::Grub => grub_mini_os_script(&args, &self.kernel_args),
+                };
+                let purpose = args.purpose;
+                let text = text.map_err(|error| {
+                    tracing::error!(%mac, %error, "cannot make a boot script");
+                    NoScript::Broken
+                })?;
+                (text, BootTarget::MiniOs { purpose })
+            }
+        };
+        self.source.heard(BootEvent {
+            at: now(),
+            mac,
+            ip: Some(peer),
+            network: Some(client.network),
+            what: BootEventKind::Script { target },
+        });
+        Ok(text)
+    }
+}
