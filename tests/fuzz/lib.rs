@@ -2,15 +2,19 @@
 
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use inventory_api::agent::ReportRequest;
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::Expectation;
 use inventory_api::report::AssetReport;
 use inventory_api::{Mac, UnixMs};
+use netboot_protocol::foreign::read_reply;
+use netboot_protocol::frame::{arp_claim, datagram_to};
+use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
-    BootUrls, LeaseChange, Leases, Network, NetworkSettings, PoolRange, classify, decide, destination,
-    encode, select_network,
+    BootUrls, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, classify,
+    decide, destination, encode, select_network, would_answer,
 };
 
 #[cfg(feature = "agent")]
@@ -61,19 +65,30 @@ pub fn server_report(bytes: &[u8]) {
     let _ = lifecycle::expectation::names(&report);
 }
 
-static LAB: LazyLock<Vec<Network>> = LazyLock::new(|| {
-    let mut settings = NetworkSettings::new("lab", URLS.server, "10.0.0.0/24".parse().expect("a subnet"));
-    settings.pools = vec![PoolRange {
-        first: Ipv4Addr::new(10, 0, 0, 100),
-        last: Ipv4Addr::new(10, 0, 0, 103),
-    }];
-    settings
-        .reservations
-        .insert(Mac([0x52, 0x54, 0, 0x77, 0, 1]), Ipv4Addr::new(10, 0, 0, 50));
-    settings.router = Some(Ipv4Addr::new(10, 0, 0, 254));
-    settings.dns = vec![Ipv4Addr::new(10, 0, 0, 53)];
-    settings.domain = Some("lab.example".into());
-    vec![Network::new(settings).expect("a sound network")]
+/// A network in each mode: on our link, behind a relay, beside another server, and one that is only watched.
+static NETWORKS: LazyLock<[Vec<Network>; 3]> = LazyLock::new(|| {
+    [Mode::Server, Mode::Proxy, Mode::Observe].map(|mode| {
+        [("lab", "10.0.0"), ("far", "10.1.0")]
+            .map(|(name, prefix)| {
+                let address = |last: u8| format!("{prefix}.{last}").parse().expect("an address");
+                let subnet = format!("{prefix}.0/24").parse().expect("a subnet");
+                let mut settings = NetworkSettings::new(name, URLS.server, subnet);
+                settings.mode = mode;
+                if mode != Mode::Proxy {
+                    settings.pools = vec![PoolRange {
+                        first: address(100),
+                        last: address(103),
+                    }];
+                    let mac = Mac([0x52, 0x54, 0, 0x77, 0, prefix.len() as u8]);
+                    settings.reservations.insert(mac, address(50));
+                    settings.router = Some(address(254));
+                    settings.dns = vec![address(53)];
+                    settings.domain = Some("lab.example".into());
+                }
+                Network::new(settings).expect("a sound network")
+            })
+            .into()
+    })
 });
 
 const URLS: BootUrls = BootUrls {
@@ -84,38 +99,153 @@ const URLS: BootUrls = BootUrls {
 /// A conversation: datagrams, each behind its length in two bytes (what is longer than the rest is the rest), a second
 /// apart, with the leases that come of them. A single captured datagram is tried by itself first.
 pub fn dhcp4(bytes: &[u8]) {
-    dhcp4_message(bytes, &mut Leases::default(), UnixMs(1_000_000));
-    let (mut leases, mut now, mut rest) = (Leases::default(), UnixMs(1_000_000), bytes);
-    while let [high, low, tail @ ..] = rest {
-        let length = usize::from(u16::from_be_bytes([*high, *low])).min(tail.len());
-        let (datagram, after) = tail.split_at(length);
-        dhcp4_message(datagram, &mut leases, now);
-        (now, rest) = (now.plus_seconds(1), after);
+    for networks in NETWORKS.iter() {
+        let mut server = DhcpServer::new(networks);
+        server.hears(bytes);
+        let (mut server, mut rest) = (DhcpServer::new(networks), bytes);
+        while let [high, low, tail @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*high, *low])).min(tail.len());
+            let (datagram, after) = tail.split_at(length);
+            server.hears(datagram);
+            rest = after;
+        }
     }
 }
 
-fn dhcp4_message(datagram: &[u8], leases: &mut Leases, now: UnixMs) {
-    let Ok(client) = classify(datagram) else { return };
-    let Some(network) = select_network(&LAB, &client) else {
-        return;
-    };
-    let target = BootTarget::MiniOs {
-        purpose: Purpose::Commission,
-    };
-    let decision = decide(&client, network, leases, target, &URLS, now);
-    match decision.change {
-        Some(LeaseChange::Insert(lease)) => {
-            assert!(network.may_lease(lease.mac, lease.ip), "{lease:?}");
-            leases.insert(lease);
+struct DhcpServer<'a> {
+    networks: &'a [Network],
+    leases: [Leases; 2],
+    rates: Rates,
+    now: UnixMs,
+}
+
+impl DhcpServer<'_> {
+    fn new(networks: &[Network]) -> DhcpServer<'_> {
+        DhcpServer {
+            networks,
+            leases: Default::default(),
+            rates: Rates::default(),
+            now: UnixMs(1_000_000),
         }
-        Some(LeaseChange::Forget(ip)) => leases.remove(ip),
-        None => {}
     }
-    let Ok(content) = decision.answer else { return };
-    let reply = encode(&client, network, &content);
-    assert!((300..=1472).contains(&reply.len()), "{} bytes", reply.len());
-    assert_eq!(reply[..3], [2, 1, 6], "a reply on Ethernet");
-    assert_eq!(reply[4..8], client.xid.to_be_bytes(), "the client's transaction");
-    assert_eq!(reply[28..34], client.mac.0, "the client's address");
-    let _ = destination(&client, &content);
+
+    fn hears(&mut self, datagram: &[u8]) {
+        self.now = self.now.plus_seconds(1);
+        let _ = (
+            read_reply(datagram),
+            datagram_to(datagram, 67),
+            arp_claim(datagram),
+        );
+        let Ok(mut client) = classify(datagram) else {
+            return;
+        };
+        self.rates.admit(&client, self.now);
+        // What a datagram does not say, and who received it knows.
+        (client.known, client.to_boot_server) = (client.xid & 1 == 1, client.xid & 6 == 6);
+        let Some(at) = select_network(self.networks, &client).and_then(|chosen| {
+            self.networks
+                .iter()
+                .position(|network| network.name() == chosen.name())
+        }) else {
+            return;
+        };
+        let (network, leases) = (&self.networks[at], &mut self.leases[at]);
+        let target = BootTarget::MiniOs {
+            purpose: Purpose::Commission,
+        };
+        let decision = decide(&client, network, leases, target, &URLS, self.now);
+        match (network.mode(), decision.change) {
+            // Who has which address of the other server's, to know whom a script is for.
+            (Mode::Server, _) | (_, None) => {}
+            (Mode::Proxy, Some(LeaseChange::Insert(lease))) if lease.state == LeaseState::Seen => {}
+            (mode, change) => panic!("{mode:?} and {change:?}: only a server has leases"),
+        }
+        match decision.change {
+            Some(LeaseChange::Insert(lease)) => {
+                assert!(network.subnet().contains(&lease.ip), "{lease:?}");
+                leases.insert(lease);
+            }
+            Some(LeaseChange::Forget(ip)) => leases.remove(ip),
+            None => {}
+        }
+        let _ = would_answer(&client, network, leases, target, &URLS, self.now);
+        let Ok(content) = decision.answer else { return };
+        assert_ne!(network.mode(), Mode::Observe, "who watches is silent");
+        if network.mode() == Mode::Proxy {
+            assert!(
+                content.address.is_unspecified() && content.kind.name() != "nak",
+                "{content:?}"
+            );
+        }
+        let reply = encode(&client, network, &content);
+        assert!((300..=1472).contains(&reply.len()), "{} bytes", reply.len());
+        assert_eq!(reply[..3], [2, 1, 6], "a reply on Ethernet");
+        assert_eq!(reply[4..8], client.xid.to_be_bytes(), "the client's transaction");
+        assert_eq!(reply[28..34], client.mac.0, "the client's address");
+        if let Some(relay) = &client.relay {
+            let echo = [&[82, relay.len() as u8][..], relay].concat();
+            assert!(
+                reply.windows(echo.len()).any(|part| part == echo),
+                "option 82 as it came"
+            );
+        }
+        let _ = destination(&client, &content);
+    }
+}
+
+/// A request, then what a client may send during its transfer: datagrams behind their length in one byte, time behind a zero.
+/// What is sent lies within the file and the window, and a client that never answers gets no flood.
+pub fn tftp(bytes: &[u8]) {
+    let (request, mut rest) = bytes.split_at(bytes.len().min(64));
+    let _ = table_name(request);
+    if netascii(bytes).len() > 2 * bytes.len() {
+        panic!("netascii more than doubles");
+    }
+    for datagram in [bytes, request] {
+        let Ok(Packet::Read(request)) = parse(datagram) else {
+            continue;
+        };
+        let _ = table_name(request.name);
+        let limits = Limits::for_mtu(1500, false);
+        let file = u64::from(bytes.first().copied().unwrap_or(0)) * 1000;
+        let accepted = negotiate(&request, file, limits);
+        assert!(
+            (1..=64).contains(&accepted.window) && (8..=1468).contains(&accepted.block),
+            "{accepted:?}"
+        );
+        let (mut transfer, mut now, mut unanswered) = (Transfer::new(&accepted, file), Duration::ZERO, 0);
+        let mut step = transfer.begin(now);
+        loop {
+            match step {
+                Step::Send(send) => {
+                    if let Send::Blocks { first, last } = send {
+                        assert!(
+                            first >= 1 && first <= last && last <= file / transfer.block() + 1,
+                            "{send:?}"
+                        );
+                        assert!(last - first < u64::from(accepted.window), "{send:?}");
+                        assert!(transfer.bytes_of(last).end <= file);
+                    }
+                    if !transfer.is_answered() {
+                        unanswered += 1;
+                        assert!(unanswered <= 8, "a flood to somebody who never answered");
+                    }
+                }
+                Step::End(_) => break,
+                Step::Wait | Step::WithoutOptions => {}
+            }
+            step = match rest {
+                [] => break,
+                [0, tail @ ..] => {
+                    (now, rest) = (transfer.deadline(), tail);
+                    transfer.elapsed(now)
+                }
+                [length, tail @ ..] => {
+                    let (datagram, after) = tail.split_at(usize::from(*length).min(tail.len()));
+                    (now, rest) = (now + Duration::from_millis(1), after);
+                    transfer.received(datagram, now)
+                }
+            };
+        }
+    }
 }

@@ -36,6 +36,11 @@ fn dhcp4() {
 }
 
 #[test]
+fn tftp() {
+    fuzz("tftp");
+}
+
+#[test]
 fn server_report() {
     fuzz("server_report");
 }

@@ -63,10 +63,8 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
     // believed: EDK2 says 65280 in its REQUEST.
     let limit = usize::from(client.max_size.unwrap_or(576)).clamp(576, 1500) - HEADERS;
     let mut options = options(client, network, content);
-    let relay = client
-        .relay
-        .as_deref()
-        .filter(|_| !client.giaddr.is_unspecified());
+    // Without giaddr too: a switch that snoops adds it on the way and finds the port to reply to by its echo.
+    let relay = client.relay.as_deref();
     loop {
         let bytes = assemble(client, network, content, &options, relay);
         // The nice-to-haves go first, and what the operator added before all; the header says boot server and boot file
