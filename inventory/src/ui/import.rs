@@ -78,6 +78,10 @@ pub(super) async fn take(State(ui): State<Ui>, SignedIn(actor): SignedIn, Form(f
         }
     };
     page.faults = refused.lines().map(str::to_owned).collect();
+    // The first of several lines says only that the others follow.
+    if page.faults.len() > 1 {
+        page.faults.remove(0);
+    }
     // What was sent stands in the form again: it is put right where it is wrong.
     page.text = if file.text.len() <= MAX_TEXT {
         file.text

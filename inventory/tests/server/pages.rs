@@ -95,6 +95,24 @@ fn has(page: &str, parts: &[&str]) {
     }
 }
 
+fn known_classes(path: &str, page: &str, css: &str) {
+    let lists = page
+        .split("class=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    // Hooks for the eye of the reader only.
+    let bare = ["page", "sl-machines", "sl-finding", "sl-task", "sl-phone-task"];
+    for class in lists
+        .flat_map(str::split_whitespace)
+        .filter(|c| !bare.contains(c))
+    {
+        assert!(
+            css.contains(&format!(".{class}")),
+            "{path}: no style sheet knows {class}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_delivery_is_seen_on_every_page() {
     let site = Site::new().await;
@@ -244,6 +262,8 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
         ],
     );
     assert!(!page.contains("<b>web"), "{page}");
+    let css = browser.page(&site, "/static/tabler.css").await + &browser.page(&site, "/static/app.css").await;
+    known_classes("/import, refused", &page, &css);
     let orders: Vec<serde_json::Value> = site.user(Method::GET, "/v1/orders", None).await.unwrap();
     assert!(orders.is_empty(), "nothing of a bad file is taken");
 
@@ -303,21 +323,7 @@ async fn every_class_of_the_pages_of_a_delivery_is_in_a_style_sheet_and_nothing_
         "/import".to_owned(),
     ] {
         let (_, page) = browser.ask(&site, &path).await;
-        let lists = page
-            .split("class=\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next());
-        // Hooks for the eye of the reader only.
-        let bare = ["page", "sl-machines", "sl-finding", "sl-task", "sl-phone-task"];
-        for class in lists
-            .flat_map(str::split_whitespace)
-            .filter(|c| !bare.contains(c))
-        {
-            assert!(
-                css.contains(&format!(".{class}")),
-                "{path}: no style sheet knows {class}"
-            );
-        }
+        known_classes(&path, &page, &css);
         for wrong in [
             " style=",
             "<style",
