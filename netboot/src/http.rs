@@ -14,7 +14,7 @@ use bytes::Bytes;
 use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::{Mac, Sha256Digest};
 
-use crate::body::{Told, file_body};
+use crate::body::{Buffers, Told, file_body};
 use crate::files::{BootFileBytes, Files, Transport};
 use crate::now;
 use crate::range::{Wanted, wanted};
@@ -30,6 +30,7 @@ pub(crate) struct HttpService<S> {
     pub(crate) files: Arc<Files>,
     pub(crate) scripts: Arc<Scripts<S>>,
     pub(crate) source: Arc<S>,
+    pub(crate) buffers: Buffers,
 }
 
 impl<S: BootSource> HttpService<S> {
@@ -137,7 +138,7 @@ impl<S: BootSource> HttpService<S> {
             let file = tokio::fs::File::open(path).await?;
             let facts = file.metadata().await?;
             if facts.is_file() {
-                Ok((file, facts.len()))
+                Ok((file.into_std().await, facts.len()))
             } else {
                 Err(std::io::Error::other("not a regular file"))
             }
@@ -155,19 +156,10 @@ impl<S: BootSource> HttpService<S> {
         let tag = digest.map(|digest| format!("\"{digest}\""));
         match part(headers, len, tag.as_deref()) {
             Err(refusal) => *refusal,
-            Ok((first, count, mut response)) => match file_body(file, first, count).await {
-                Ok(body) => {
-                    *response.body_mut() = body;
-                    response
-                }
-                Err(error) => {
-                    tracing::error!(path = %path.display(), %error, "cannot read a file that is to be served");
-                    refuse(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        "the file cannot be read, see the server's log",
-                    )
-                }
-            },
+            Ok((first, count, mut response)) => {
+                *response.body_mut() = file_body(file, first, count, &self.buffers);
+                response
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::arp::Prober;
+use crate::body::Buffers;
 use crate::config::Config;
 use crate::connection;
 use crate::dhcp::DhcpService;
@@ -181,6 +182,7 @@ impl Netboot {
             Ok(())
         });
         let files = Arc::new(Files::new(&config));
+        let buffers = Buffers::default();
         for door in doors {
             let dhcp = DhcpService {
                 socket: door.dhcp,
@@ -217,6 +219,7 @@ impl Netboot {
                 files: files.clone(),
                 scripts,
                 source: source.clone(),
+                buffers: buffers.clone(),
             };
             tasks.spawn(connection::serve(door.http, http.router(), cancel.clone()));
             if let Some(prober) = door.prober {
