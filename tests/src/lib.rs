@@ -8,6 +8,7 @@ pub mod child;
 pub mod hardware;
 pub mod lab;
 pub mod level;
+pub mod lossy;
 pub mod netns;
 pub mod qmp;
 pub mod scenario;

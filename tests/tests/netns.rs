@@ -9,6 +9,8 @@ mod clients;
 mod http;
 #[path = "netns/leases.rs"]
 mod leases;
+#[path = "netns/lossy.rs"]
+mod lossy;
 #[path = "netns/malformed.rs"]
 mod malformed;
 #[path = "netns/port.rs"]

@@ -66,6 +66,33 @@ async fn real_clients_fetch_the_loader_whole() -> Result<()> {
         let got = port.run("curl", &["-sS", "-m", "15", "--tftp-blksize", block, url])?;
         assert!(got.stdout == loader, "curl, blksize {block}: other bytes");
     }
+    for window in ["1", "4", "16"] {
+        let _ = std::fs::remove_file(&file);
+        let window = format!("windowsize {window}");
+        let options = [
+            "--option",
+            "blksize 1428",
+            "--option",
+            &window,
+            "--option",
+            "timeout 2",
+        ];
+        let files = [
+            "--get",
+            "--remote-file",
+            "undionly.kpxe",
+            "--local-file",
+            &name,
+            "10.77.0.1",
+        ];
+        let got = port.run("atftp", &[&options[..], &files[..]].concat())?;
+        ensure!(
+            got.status.success(),
+            "atftp, {window}: {}",
+            String::from_utf8_lossy(&got.stderr)
+        );
+        assert!(std::fs::read(&file)? == loader, "atftp, {window}: other bytes");
+    }
     let plain = port.run(
         "curl",
         &[

@@ -1,14 +1,25 @@
-//! `make bench`: reports of captured machines, sizes, smallest memory, seconds per phase of a virtual first boot, write path against `zstd -d | dd`.
+//! `make bench`: reports of captured machines, sizes, smallest memory, seconds per phase of a virtual first boot, write path against `zstd -d | dd`,
+//! TFTP and HTTP boot against the usual servers.
 //! Prints a table and keeps it in docs/bench.md. Machines are noisy: compare figures of one run only.
 
 mod boot;
+mod http;
 mod report;
+mod rivals;
+mod tftp;
 mod write;
 
 use anyhow::Result;
 use e2e::{Firmware, artefacts};
 
 fn main() -> Result<()> {
+    // One section by itself, while working on it; the kept table is always of one whole run.
+    match std::env::var("SLIPWAY_BENCH").unwrap_or_default().as_str() {
+        "" => {}
+        "tftp" => return in_thread(tftp::section).map(|text| println!("{text}")),
+        "http" => return in_thread(http::section).map(|text| println!("{text}")),
+        other => anyhow::bail!("SLIPWAY_BENCH={other}: tftp and http can be run by themselves"),
+    }
     let mut out = String::from(
         "# Bench\n\nMade by `make bench`; each section names what it ran. Machines are noisy and the accelerator differs from place to \
          place: compare figures of one run, and ratios.\n",
@@ -22,6 +33,8 @@ fn main() -> Result<()> {
     out += &sizes()?;
     out += &write::section()?;
     // A lab moves its thread into a namespace: each run gets a thread of its own.
+    out += &in_thread(tftp::section)?;
+    out += &in_thread(http::section)?;
     out += &in_thread(boot::smallest_memory)?;
     for firmware in [Firmware::Bios, Firmware::Uefi] {
         out += &in_thread(move || boot::first_boot(firmware))?;

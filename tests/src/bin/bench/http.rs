@@ -1,0 +1,92 @@
+//! HTTP boot of a large file beside nginx with sendfile, by curl.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::rivals::{ADDRESS, Bench, Rivals, example, median, memory};
+
+const ROUNDS: usize = 5;
+const FILE: (&str, usize) = ("f300m", 300_000_000);
+const NGINX_PORT: u16 = 8068;
+
+pub fn section() -> Result<String> {
+    let rivals = match Rivals::unpack(&["nginx"]) {
+        Ok(rivals) => rivals,
+        Err(error) => return Ok(format!("\n## HTTP boot\n\nSkipped: {error:#}.\n")),
+    };
+    let bench = Bench::new(&[FILE])?;
+    let directory = tempfile::tempdir()?;
+    let place = directory.path().display();
+    let configuration = directory.path().join("nginx.conf");
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
+        .concat();
+    std::fs::write(
+        &configuration,
+        format!(
+            "user root; daemon off; worker_processes auto; pid {place}/pid; error_log {place}/error;\n\
+             events {{ worker_connections 1024; }}\n\
+             http {{ sendfile on; tcp_nopush on; access_log off; {temporary}\n\
+             server {{ listen {ADDRESS}:{NGINX_PORT}; root {}; }} }}\n",
+            bench.files.display()
+        ),
+    )?;
+    let mut nginx = rivals.program("usr/sbin/nginx");
+    nginx
+        .arg("-c")
+        .arg(&configuration)
+        .arg("-e")
+        .arg(directory.path().join("error"));
+    let nginx = bench.server(nginx, "tcp", NGINX_PORT)?;
+    let mut ours = Command::new(example("boot_server")?);
+    ours.args([ADDRESS, "10.77.0.0/24"]).arg(&bench.files);
+    let ours = bench.server(ours, "tcp", netboot::DEFAULT_HTTP_PORT)?;
+    let before = memory(ours.id())?.0;
+    let addresses = [
+        format!("http://{ADDRESS}:{}/boot/kernel", netboot::DEFAULT_HTTP_PORT),
+        format!("http://{ADDRESS}:{NGINX_PORT}/{}", FILE.0),
+    ];
+    let mut text = format!(
+        "\n## HTTP boot\n\nA file of 300 MB by curl over a veth pair, MB/s of all clients together, median of {ROUNDS}, in turns. nginx with \
+         sendfile. Target: ratio at least 0.9.\n\n| clients | Slipway | nginx | ratio |\n| --- | --- | --- | --- |\n"
+    );
+    for clients in [1, 16] {
+        let mut rates = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            for (address, rates) in addresses.iter().zip(&mut rates) {
+                rates.push(rate(&bench, address, clients)?);
+            }
+        }
+        let [ours, theirs] = rates.map(median);
+        text += &format!(
+            "| {clients} | {ours:.0} | {theirs:.0} | **{:.2}** |\n",
+            ours / theirs
+        );
+    }
+    let most = memory(ours.id())?.1;
+    text += &format!("\nResident memory of our server: {before:.1} MiB before, at most {most:.1} MiB.\n");
+    bench.end(nginx)?;
+    bench.end(ours)?;
+    Ok(text)
+}
+
+fn rate(bench: &Bench, address: &str, clients: usize) -> Result<f64> {
+    let begun = Instant::now();
+    let running: Vec<_> = (0..clients)
+        .map(|_| {
+            let mut curl = bench.client.command("curl");
+            curl.args(["-sSf", "-o", "/dev/null", "-w", "%{size_download}", address]);
+            curl.stdout(Stdio::piped()).spawn()
+        })
+        .collect();
+    for curl in running {
+        let output = curl.context("running curl")?.wait_with_output()?;
+        let bytes = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() || bytes != FILE.1.to_string() {
+            bail!("curl {address}: {bytes} bytes");
+        }
+    }
+    Ok((FILE.1 * clients) as f64 / 1e6 / begun.elapsed().as_secs_f64())
+}

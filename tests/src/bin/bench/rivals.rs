@@ -1,0 +1,156 @@
+//! Servers of other people, to be measured beside ours in the same run: from Debian's packages, unpacked beside each other
+//! and not installed (tftpd-hpa and atftpd conflict, and installing starts them).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use e2e::child::Owned;
+use e2e::netns::{NetNs, ip};
+use e2e::{Lab, artefacts, wait};
+
+/// Where the servers serve.
+pub const ADDRESS: &str = "10.77.0.1";
+
+/// Programs from packages.
+pub struct Rivals {
+    directory: tempfile::TempDir,
+}
+
+impl Rivals {
+    /// Downloads and unpacks these packages.
+    ///
+    /// # Errors
+    /// No network, or no such package: the section is skipped with these words.
+    pub fn unpack(packages: &[&str]) -> Result<Rivals> {
+        let directory = tempfile::tempdir()?;
+        run(Command::new("apt-get")
+            .args(["-qq", "-o", "APT::Sandbox::User=root", "download"])
+            .args(packages)
+            .current_dir(&directory))?;
+        for package in std::fs::read_dir(&directory)? {
+            run(Command::new("dpkg-deb")
+                .arg("-x")
+                .arg(package?.path())
+                .arg(directory.path().join("root")))?;
+        }
+        Ok(Rivals { directory })
+    }
+
+    /// A program of theirs.
+    pub fn program(&self, path: &str) -> Command {
+        let root = self.directory.path().join("root");
+        let mut command = Command::new(root.join(path));
+        let libraries =
+            ["usr/lib", "lib"].map(|lib| root.join(lib).join("x86_64-linux-gnu").display().to_string());
+        command.env("LD_LIBRARY_PATH", libraries.join(":"));
+        command
+    }
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("running {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A lab with a server side, where the calling thread is, and a client with a cable to it.
+pub struct Bench {
+    // Kept: it brings the thread back.
+    _lab: Lab,
+    /// The client's side.
+    pub client: NetNs,
+    /// Files of random bytes.
+    pub files: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Makes it, with files of these names and sizes.
+    ///
+    /// # Errors
+    /// Not permitted, or no room.
+    pub fn new(files: &[(&str, usize)]) -> Result<Bench> {
+        let lab = Lab::enter()?;
+        let client = lab.client("02:00:00:00:99:01")?;
+        client.run(|| ip("addr add 10.77.0.99/24 dev eth0").map(drop))?;
+        let directory = artefacts::run_directory("bench-files")?;
+        let path = directory.path().to_owned();
+        for (name, bytes) in files {
+            std::fs::write(path.join(name), e2e::sim::rig::bytes_of(7, *bytes))?;
+        }
+        Ok(Bench {
+            _lab: lab,
+            client,
+            files: path,
+            _directory: directory,
+        })
+    }
+
+    /// Starts a server here and waits until something listens on the port.
+    ///
+    /// # Errors
+    /// It cannot be started, or listens on nothing; its own words are in the error.
+    pub fn server(&self, command: Command, protocol: &str, port: u16) -> Result<Owned> {
+        let log = self.files.with_extension("log");
+        let name = format!("{command:?}");
+        let child = Owned::start(command, &log)?;
+        let wanted = format!(":{port:04X} 00000000:0000");
+        let listens = || {
+            let sockets = std::fs::read_to_string(format!("/proc/thread-self/net/{protocol}"))?;
+            Ok(sockets.contains(&wanted).then_some(()))
+        };
+        wait::until_blocking(&format!("{name} to listen"), Duration::from_secs(10), listens)
+            .with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
+        Ok(child)
+    }
+
+    /// Ends a server that has processes of its own, and waits until the port is free.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn end(&self, mut server: Owned) -> Result<()> {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(server.id())?);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        let ended = || Ok(server.ended()?);
+        wait::until_blocking("a server to end", Duration::from_secs(10), ended).map(drop)
+    }
+}
+
+/// Resident memory of a process and its highest, MiB.
+pub fn memory(pid: u32) -> Result<(f64, f64)> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let mib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim()
+            .strip_suffix(" kB")?
+            .parse::<f64>()
+            .ok()
+            .map(|kib| kib / 1024.0)
+    };
+    mib("VmRSS:")
+        .zip(mib("VmHWM:"))
+        .context("no memory in /proc/PID/status")
+}
+
+/// Our server with these files, built with optimisation: `make bench` does it.
+///
+/// # Errors
+/// It was not built.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let directory = std::env::var("SLIPWAY_BOOT_EXAMPLES").unwrap_or_default();
+    let file = Path::new(&directory).join(name);
+    if !file.is_file() {
+        bail!("SLIPWAY_BOOT_EXAMPLES has no {name}: run `make bench`");
+    }
+    Ok(file)
+}
+
+/// Middle of three or more.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

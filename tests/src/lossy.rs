@@ -1,0 +1,201 @@
+//! A bad network: a switch in user space between a client and the lab's bridge, which loses, copies, delays and reorders
+//! frames. The kernels of test machines often have no netem.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::lab::{BRIDGE, Lab};
+use crate::netns::{NetNs, ip};
+
+/// Longest Ethernet frame of these networks.
+const FRAME: usize = 2048;
+/// How often the switch looks whether it shall end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What happens to frames, in each direction.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    /// Lost, per thousand.
+    pub loss: u64,
+    /// Delivered twice, per thousand.
+    pub copies: u64,
+    /// Delayed by up to this: what is sent later may arrive earlier.
+    pub delay: Duration,
+    /// Where chance begins.
+    pub seed: u64,
+}
+
+/// The switch; it ends when this is dropped.
+pub struct Switch {
+    end: Arc<AtomicBool>,
+    lost: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Switch {
+    /// Frames lost so far.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Switch {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A client whose cable to the lab's bridge goes through the switch: a namespace whose `eth0` has this MAC and no address.
+///
+/// # Errors
+/// Not permitted, or /dev/net/tun is missing.
+pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)> {
+    let ours = tap("lossy0")?;
+    ip(&format!("link set lossy0 master {BRIDGE} up"))?;
+    let client = NetNs::new()?;
+    let theirs = client.run(|| {
+        let theirs = tap("eth0")?;
+        ip(&format!("link set eth0 address {mac} up"))?;
+        Ok(theirs)
+    })?;
+    let (end, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let wire = Wire {
+        ends: [ours, theirs],
+        weather,
+        chance: weather.seed | 1,
+        due: BinaryHeap::new(),
+        frames: HashMap::new(),
+        serial: 0,
+        lost: lost.clone(),
+    };
+    let stop = end.clone();
+    let thread = std::thread::Builder::new()
+        .name("lossy".to_owned())
+        .spawn(move || wire.run(&stop))?;
+    let switch = Switch {
+        end,
+        lost,
+        thread: Some(thread),
+    };
+    crate::wait::until_blocking(
+        "the lossy cable to carry packets",
+        Duration::from_secs(10),
+        || {
+            let up = ip("-d link show dev lossy0")?.contains("state forwarding")
+                && lab
+                    .inside()
+                    .run(|| ip(&format!("link show dev {BRIDGE}")))?
+                    .contains("state UP");
+            Ok(up.then_some(()))
+        },
+    )?;
+    Ok((client, switch))
+}
+
+nix::ioctl_write_ptr_bad!(
+    set_interface,
+    nix::request_code_write!(b'T', 202, size_of::<libc::c_int>()),
+    libc::ifreq
+);
+
+/// A tap device in the namespace of the calling thread, for as long as the file is open.
+fn tap(name: &str) -> Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/net/tun")
+        .context("opening /dev/net/tun")?;
+    // SAFETY: ifreq is plain data, for which zeros are a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+    // SAFETY: the request is valid for the call.
+    unsafe { set_interface(file.as_raw_fd(), &raw const request) }
+        .with_context(|| format!("making tap {name}"))?;
+    Ok(file)
+}
+
+struct Wire {
+    ends: [File; 2],
+    weather: Weather,
+    chance: u64,
+    due: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// By serial number: to which end, and the frame.
+    frames: HashMap<u64, (usize, Vec<u8>)>,
+    serial: u64,
+    lost: Arc<AtomicU64>,
+}
+
+impl Wire {
+    fn run(mut self, end: &AtomicBool) {
+        while !end.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            let wait = self.due.peek().map_or(LOOK, |Reverse((at, _))| {
+                at.saturating_duration_since(now).min(LOOK)
+            });
+            let limit = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+            let mut watched = self
+                .ends
+                .each_ref()
+                .map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN));
+            // An interrupted wait is as good as one that has ended.
+            let _ = poll(&mut watched, limit);
+            for from in [0, 1] {
+                let mut buffer = [0; FRAME];
+                while let Ok(len) = self.ends[from].read(&mut buffer) {
+                    self.accept(1 - from, &buffer[..len]);
+                }
+            }
+            while let Some(Reverse((at, serial))) = self.due.peek().copied()
+                && at <= Instant::now()
+            {
+                self.due.pop();
+                if let Some((to, frame)) = self.frames.remove(&serial) {
+                    // A full or downed device loses it, as a switch would.
+                    let _ = self.ends[to].write(&frame);
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, to: usize, frame: &[u8]) {
+        let copies = 1 + u64::from(self.chance(1000) < self.weather.copies);
+        for _ in 0..copies {
+            if self.chance(1000) < self.weather.loss {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let micros = self.weather.delay.as_micros() as u64;
+            let after = Duration::from_micros(self.chance(micros + 1));
+            self.serial += 1;
+            self.frames.insert(self.serial, (to, frame.to_vec()));
+            self.due.push(Reverse((Instant::now() + after, self.serial)));
+        }
+    }
+
+    fn chance(&mut self, of: u64) -> u64 {
+        // xorshift64
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        self.chance % of
+    }
+}
