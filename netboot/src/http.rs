@@ -194,11 +194,13 @@ impl<S: BootSource> HttpService<S> {
     }
 }
 
+/// EDK2 decides by it whether a file is a program, a CD or a disk (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
 fn content_type(name: &str) -> &'static str {
-    if name.ends_with(".efi") {
-        "application/efi"
-    } else {
-        "application/octet-stream"
+    match name.rsplit('.').next() {
+        Some("efi") => "application/efi",
+        Some("iso") => "application/vnd.efi-iso",
+        Some("img") => "application/vnd.efi-img",
+        _ => "application/octet-stream",
     }
 }
 

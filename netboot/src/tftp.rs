@@ -165,7 +165,7 @@ impl<S: BootSource> Desk<S> {
         };
         let (Some(name), Some(file)) = (name, found) else {
             tracing::info!(%client, file = %request.name.escape_ascii(), "tftp: no such file");
-            self.refuse(client, ErrorCode::NotFound, "no such file").await;
+            self.refuse(client, ErrorCode::NotFound, "file not found").await;
             return;
         };
         let Some(file) = in_mode(&request, file) else {

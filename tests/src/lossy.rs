@@ -107,11 +107,14 @@ pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)>
     Ok((client, switch))
 }
 
-nix::ioctl_write_ptr_bad!(
-    set_interface,
-    nix::request_code_write!(b'T', 202, size_of::<libc::c_int>()),
-    libc::ifreq
-);
+mod request {
+    nix::ioctl_write_ptr_bad!(
+        /// TUNSETIFF: names the device that a descriptor of /dev/net/tun is.
+        set_interface,
+        nix::request_code_write!(b'T', 202, size_of::<nix::libc::c_int>()),
+        nix::libc::ifreq
+    );
+}
 
 /// A tap device in the namespace of the calling thread, for as long as the file is open.
 fn tap(name: &str) -> Result<File> {
@@ -128,7 +131,7 @@ fn tap(name: &str) -> Result<File> {
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
     // SAFETY: the request is valid for the call.
-    unsafe { set_interface(file.as_raw_fd(), &raw const request) }
+    unsafe { request::set_interface(file.as_raw_fd(), &raw const request) }
         .with_context(|| format!("making tap {name}"))?;
     Ok(file)
 }

@@ -1,11 +1,9 @@
 //! TFTP on loopback: the probes of netboot-measured.md table 1.1, which no other server passes all of, and what firmware
 //! and loaders were seen to send.
 
-mod service;
-
 use std::time::{Duration, Instant};
 
-use service::{Client, Service, fetch, oack, pattern, request};
+use crate::service::{Client, Service, fetch, oack, pattern, request};
 
 /// Nothing more comes: the server's first repeat would.
 const QUIET: Duration = Duration::from_millis(700);

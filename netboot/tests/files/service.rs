@@ -45,6 +45,7 @@ impl BootSource for Nobody {
 pub struct Service {
     _directory: tempfile::TempDir,
     pub tftp: SocketAddr,
+    pub http: SocketAddr,
     cancel: CancellationToken,
     running: JoinHandle<Result<(), NetbootError>>,
 }
@@ -68,12 +69,13 @@ impl Service {
             .map(|(name, bytes)| (name.to_owned(), Bytes::from(bytes)))
             .collect::<BTreeMap<_, _>>();
         let netboot = Netboot::bind(config).await.unwrap();
-        let tftp = netboot.bound()[0].tftp;
+        let (tftp, http) = (netboot.bound()[0].tftp, netboot.bound()[0].http);
         let cancel = CancellationToken::new();
         let running = tokio::spawn(netboot.start(Arc::<Nobody>::default(), cancel.clone()).run());
         Service {
             _directory: directory,
             tftp,
+            http,
             cancel,
             running,
         }

@@ -1,0 +1,195 @@
+//! HTTP boot with raw bytes: what UEFI firmware takes and what it stumbles over (netboot-measured.md 2.6).
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::service::{DEADLINE, Service, pattern};
+
+const LEN: usize = 300_000;
+
+async fn start() -> Service {
+    Service::start([
+        ("shimx64.efi", pattern(LEN)),
+        ("grubx64.efi", pattern(1000)),
+        ("cd.iso", pattern(2000)),
+        ("disk.img", pattern(2000)),
+        ("empty.efi", Vec::new()),
+    ])
+    .await
+}
+
+/// A connection that stays.
+struct Connection(TcpStream);
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, wanted: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then_some(value.trim())
+        })
+    }
+}
+
+impl Connection {
+    async fn open(service: &Service) -> Connection {
+        Connection(TcpStream::connect(service.http).await.unwrap())
+    }
+
+    /// Sends these bytes and reads one answer, as long as its Content-Length says; HEAD has no body.
+    async fn ask(&mut self, request: &str) -> Answer {
+        self.0.write_all(request.as_bytes()).await.unwrap();
+        let read = async {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(self.0.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let mut answer = Answer {
+                status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+                head,
+                body: Vec::new(),
+            };
+            let len = answer
+                .header("content-length")
+                .expect("a length")
+                .parse()
+                .unwrap();
+            if !request.starts_with("HEAD") {
+                answer.body = vec![0; len];
+                self.0.read_exact(&mut answer.body).await.unwrap();
+            }
+            answer
+        };
+        let answer = tokio::time::timeout(DEADLINE, read).await;
+        let answer = answer.unwrap_or_else(|_| panic!("waited {DEADLINE:?} for the answer to {request}"));
+        assert!(
+            answer.head.starts_with("HTTP/1.1 "),
+            "EDK2 refuses HTTP/1.0: {}",
+            answer.head
+        );
+        for line in answer.head.lines().skip(1).filter(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(':').expect("a header line");
+            assert!(
+                !value.trim().is_empty(),
+                "OVMF hangs on a header without a value: {name}"
+            );
+        }
+        assert_eq!(
+            answer.header("transfer-encoding"),
+            None,
+            "EDK2 wants a length, no chunks"
+        );
+        assert_eq!(answer.header("location"), None, "EDK2 follows no redirection");
+        answer
+    }
+}
+
+/// As EDK2's HTTP driver writes it.
+fn edk2(method: &str, path: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: UefiHttpBoot/1.0\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn edk2_asks_for_the_size_and_fetches_on_one_connection() {
+    let service = start().await;
+    let mut connection = Connection::open(&service).await;
+    for path in [
+        "/shimx64.efi",
+        "/boot/shimx64.efi",
+        "//shimx64.efi",
+        "/boot//shimx64.efi",
+    ] {
+        let head = connection.ask(&edk2("HEAD", path)).await;
+        assert_eq!(
+            (head.status, head.header("content-length")),
+            (200, Some("300000")),
+            "{path}"
+        );
+        let whole = connection.ask(&edk2("GET", path)).await;
+        assert_eq!(
+            (whole.status, whole.header("content-type")),
+            (200, Some("application/efi")),
+            "{path}"
+        );
+        assert!(whole.body == pattern(LEN), "{path}: other bytes");
+    }
+    // shim asks for files that are not there before it asks for GRUB, on the same connection.
+    for missing in ["/revocations_sbat.efi", "/shim_certificate_0.efi"] {
+        assert_eq!(connection.ask(&edk2("GET", missing)).await.status, 404);
+        assert_eq!(connection.ask(&edk2("HEAD", missing)).await.status, 404);
+    }
+    assert!(connection.ask(&edk2("GET", "//grubx64.efi")).await.body == pattern(1000));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_type_says_how_firmware_boots_it() {
+    let service = start().await;
+    let mut connection = Connection::open(&service).await;
+    for (path, expected) in [
+        ("/grubx64.efi", "application/efi"),
+        ("/cd.iso", "application/vnd.efi-iso"),
+        ("/disk.img", "application/vnd.efi-img"),
+    ] {
+        let head = connection.ask(&edk2("HEAD", path)).await;
+        assert_eq!(head.header("content-type"), Some(expected), "{path}");
+    }
+    let empty = connection.ask(&edk2("GET", "/empty.efi")).await;
+    assert_eq!((empty.status, empty.header("content-length")), (200, Some("0")));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn requests_sent_together_and_in_parts_are_answered_in_order() {
+    let service = start().await;
+    let mut connection = Connection::open(&service).await;
+    // GRUB's loopback reads parts.
+    let part = "GET /shimx64.efi HTTP/1.1\r\nHost: x\r\nRange: bytes=100-199\r\n\r\n";
+    let both = format!("{}{part}", edk2("GET", "/grubx64.efi"));
+    let (start, rest) = both.split_at(17);
+    connection.0.write_all(start.as_bytes()).await.unwrap();
+    connection.0.flush().await.unwrap();
+    let first = connection.ask(rest).await;
+    assert!(first.status == 200 && first.body == pattern(1000));
+    let second = connection.ask("").await;
+    assert_eq!(
+        (second.status, second.header("content-range")),
+        (206, Some("bytes 100-199/300000"))
+    );
+    assert!(second.body == pattern(LEN)[100..200]);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_request_ends_the_connection_only() {
+    let service = start().await;
+    for bytes in [
+        &b"\0\0\0\0\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ] {
+        let mut stream = TcpStream::connect(service.http).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer)).await;
+        assert!(
+            read.is_ok(),
+            "{}: the connection stays open",
+            bytes.escape_ascii()
+        );
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", answer.escape_ascii());
+    }
+    let mut connection = Connection::open(&service).await;
+    assert_eq!(connection.ask(&edk2("GET", "/grubx64.efi")).await.status, 200);
+    service.stop().await;
+}

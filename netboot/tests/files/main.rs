@@ -1,0 +1,5 @@
+//! Boot files on loopback, byte by byte as firmware and loaders ask for them.
+
+mod http;
+mod service;
+mod tftp;
