@@ -67,7 +67,14 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
             Outcome::Fits { .. } => {}
             Outcome::Missing { want, lacking } => {
                 explained.is_missing(&wants[want].pci_id, lacking);
-                missing(findings, &mut explained, &wants[want], lacking, &report.pci);
+                missing(
+                    findings,
+                    &mut explained,
+                    &wants[want],
+                    lacking,
+                    &haves,
+                    &report.pci,
+                );
             }
             Outcome::Extra { have } => {
                 let nic = haves[have];
@@ -223,11 +230,22 @@ fn describe(nic: &NicFacts) -> String {
     format!("{} ({text})", nic.name)
 }
 
+/// Whether a port is on the card that a profile means: its slot, else its PCI device.
+fn one_card(want: &NicProfile, have: &NicFacts) -> bool {
+    let device = |address: &str| address.rsplit_once('.').map(|(device, _)| device.to_lowercase());
+    match (&want.slot, &have.slot, &want.pci, &have.pci) {
+        (Some(slot), Some(other), _, _) => same(slot, other),
+        (_, _, Some(pci), Some(other)) => device(pci).is_some_and(|d| device(other) == Some(d)),
+        _ => false,
+    }
+}
+
 fn missing(
     findings: &mut Findings,
     explained: &mut Explained,
     want: &NicProfile,
     lacking: u32,
+    haves: &[&NicFacts],
     pci: &[PciDevice],
 ) {
     let what = words([want.driver.as_deref(), want.pci_id.as_deref()]);
@@ -268,7 +286,12 @@ fn missing(
     } else {
         what.clone()
     };
-    let (found, act) = if idle.is_empty() {
+    let (found, act) = if idle.is_empty() && haves.iter().take(PART_LIMIT).any(|h| one_card(want, h)) {
+        (
+            "missing",
+            "Other ports of its card are seen: it is switched off in the firmware's setup, or broken.",
+        )
+    } else if idle.is_empty() {
         ("missing", "The card is missing, not seated or broken.")
     } else {
         (

@@ -431,3 +431,31 @@ fn addresses_that_shift_are_no_finding() {
         "{result:#?}"
     );
 }
+
+#[test]
+fn a_port_of_a_card_that_is_there_sends_nobody_to_look_for_the_card() {
+    let profile = golden(&server());
+    let said = |change: fn(&mut AssetReport)| {
+        let mut report = server();
+        change(&mut report);
+        let found = against(&profile, &report);
+        let missing = found.findings.iter().filter(|f| f.code == "nic-missing");
+        missing.map(|f| f.sentence.clone()).collect::<Vec<_>>()
+    };
+    let port = said(|r| {
+        drop(r.nics.pop());
+        r.pci.retain(|d| d.address != "0000:3b:00.3");
+    });
+    assert!(
+        port.len() == 1 && port[0].contains("Other ports of its card are seen"),
+        "{port:?}"
+    );
+    let card = said(|r| {
+        r.nics.retain(|n| n.slot.as_deref() != Some("Slot 2"));
+        r.pci.retain(|d| !d.address.starts_with("0000:3b:00"));
+    });
+    assert!(
+        !card.is_empty() && card.iter().all(|s| s.contains("The card is missing")),
+        "{card:?}"
+    );
+}
