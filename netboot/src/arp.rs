@@ -73,7 +73,8 @@ impl Prober {
 
     async fn ask(&self, address: Ipv4Addr, client: Mac, claims: &mut mpsc::Receiver<Mac>) -> Option<Mac> {
         for wait in WAITS {
-            if let Err(error) = self.socket.send(&arp_probe(self.socket.mac(), address)) {
+            let own = self.socket.mac()?;
+            if let Err(error) = self.socket.send(&arp_probe(own, address)) {
                 tracing::debug!(%error, %address, "cannot ask by ARP");
             }
             let other = async {

@@ -5,7 +5,6 @@ use std::mem;
 
 use inventory_api::Mac;
 use netboot_protocol::frame::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
-use nix::ifaddrs::getifaddrs;
 use nix::libc;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 use tokio::io::Interest;
@@ -16,7 +15,6 @@ use crate::socket::Interface;
 /// A packet socket. Needs CAP_NET_RAW.
 pub(crate) struct LinkSocket {
     socket: AsyncFd<Socket>,
-    mac: Mac,
 }
 
 impl LinkSocket {
@@ -46,7 +44,6 @@ impl LinkSocket {
     }
 
     fn open(interface: &Interface, ethertype: u16, filter: &[SockFilter]) -> io::Result<LinkSocket> {
-        let mac = mac_of(interface)?;
         // Protocol 0: nothing arrives before filter and interface are set.
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
         socket.set_nonblocking(true)?;
@@ -56,12 +53,28 @@ impl LinkSocket {
         socket.bind(&link_address(interface, ethertype)?)?;
         // SAFETY: the Socket owns its descriptor and keeps it open until it is dropped, after its registration.
         let socket = unsafe { AsyncFd::register(socket) }?;
-        Ok(LinkSocket { socket, mac })
+        let link = LinkSocket { socket };
+        if link.mac().is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                format!("{} is no Ethernet interface", interface.name),
+            ));
+        }
+        Ok(link)
     }
 
-    /// The interface's own address.
-    pub(crate) fn mac(&self) -> Mac {
-        self.mac
+    /// The interface's own address now: that of a bridge changes with its ports, that of a bond at a failover.
+    pub(crate) fn mac(&self) -> Option<Mac> {
+        let address = self.socket.get_ref().local_addr().ok()?;
+        if (address.len() as usize) < mem::size_of::<libc::sockaddr_ll>() - 2 {
+            return None;
+        }
+        // SAFETY: the storage behind a SockAddr is larger than a sockaddr_ll, and the kernel has written one: it is the
+        // address of a packet socket.
+        let link: libc::sockaddr_ll =
+            unsafe { address.as_ptr().cast::<libc::sockaddr_ll>().read_unaligned() };
+        let mac = Mac(link.sll_addr[..6].try_into().ok()?);
+        (link.sll_halen == 6 && !mac.is_junk()).then_some(mac)
     }
 
     pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -74,21 +87,6 @@ impl LinkSocket {
     pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
         self.socket.get_ref().send(frame).map(drop)
     }
-}
-
-fn mac_of(interface: &Interface) -> io::Result<Mac> {
-    let none = || {
-        io::Error::new(
-            io::ErrorKind::AddrNotAvailable,
-            format!("{} is no Ethernet interface", interface.name),
-        )
-    };
-    getifaddrs()?
-        .filter(|entry| entry.interface_name == interface.name)
-        .find_map(|entry| entry.address?.as_link_addr()?.addr())
-        .map(Mac)
-        .filter(|mac| !mac.is_junk())
-        .ok_or_else(none)
 }
 
 fn link_address(interface: &Interface, ethertype: u16) -> io::Result<SockAddr> {

@@ -302,7 +302,7 @@ impl Watcher {
         if self.network.mode() == Mode::Observe {
             return;
         }
-        let mac = self.socket.mac();
+        let Some(mac) = self.socket.mac() else { return };
         // Ours to recognise in a capture; nothing depends on it.
         let xid = u32::from(self.network.server()) ^ asked as u32;
         let frame = client_broadcast(mac, &question(mac, xid, asked % 2 == 1));

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Result;
+use inventory_api::Mac;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::netns::{NetNs, ip};
@@ -96,6 +97,16 @@ impl Lab {
             Ok(up.then_some(()))
         })?;
         Ok(client)
+    }
+
+    /// The link address of an interface of the lab itself.
+    ///
+    /// # Errors
+    /// There is no such interface.
+    pub fn mac_of(&self, name: &str) -> Result<Mac> {
+        let text = ip(&format!("-br link show dev {name}"))?;
+        let word = text.split_ascii_whitespace().nth(2).unwrap_or_default();
+        word.parse().map_err(|e| anyhow::anyhow!("{name}: {word:?}: {e}"))
     }
 
     /// A further bridge with this address, e.g. `10.78.0.1/24`: a network that is not configured.

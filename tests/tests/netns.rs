@@ -13,6 +13,8 @@ mod leases;
 mod lossy;
 #[path = "netns/malformed.rs"]
 mod malformed;
+#[path = "netns/neighbours.rs"]
+mod neighbours;
 #[path = "netns/port.rs"]
 mod port;
 #[path = "netns/relay.rs"]

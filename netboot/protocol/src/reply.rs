@@ -207,7 +207,8 @@ fn admitted(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs)
         return Ok(());
     }
     let most = (network.pool().len() * share).div_ceil(100);
-    if leases.strangers(now, most) < most {
+    // Of a pool that is too small to be shared nothing is kept.
+    if most >= network.pool().len() || leases.strangers(now, most) < most {
         Ok(())
     } else {
         Err(Silence::KeptForKnown)

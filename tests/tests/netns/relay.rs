@@ -43,13 +43,15 @@ impl Relay {
     async fn ask(&self, bytes: &[u8], patience: Duration) -> Result<Option<(Vec<u8>, SocketAddr)>> {
         self.socket.send_to(bytes, "10.77.0.1:67").await?;
         let mut buffer = [0u8; 2048];
-        match tokio::time::timeout(patience, self.socket.recv_from(&mut buffer)).await {
-            Err(_) => Ok(None),
-            Ok(received) => {
-                let (len, from) = received?;
-                Ok(Some((buffer[..len].to_vec(), from)))
+        let until = tokio::time::Instant::now() + patience;
+        while let Ok(received) = tokio::time::timeout_at(until, self.socket.recv_from(&mut buffer)).await {
+            let (len, from) = received?;
+            // The server's own question who else is there is a request, and a relay hears it too.
+            if len > 0 && buffer[0] == 2 {
+                return Ok(Some((buffer[..len].to_vec(), from)));
             }
         }
+        Ok(None)
     }
 }
 

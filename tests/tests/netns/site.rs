@@ -9,6 +9,7 @@ use e2e::sim::rig::{bytes_of, make_image};
 use e2e::{Lab, Level, Server, ServerSpec};
 use inventory_api::Mac;
 use inventory_api::image::ImageManifest;
+use inventory_api::network::NetworkStatus;
 
 use crate::port::Port;
 
@@ -57,6 +58,11 @@ impl Site {
     /// Starts it in a network namespace that the calling thread enters. `None`: this level cannot run here, which was
     /// said.
     pub async fn start() -> Result<Option<Site>> {
+        Site::start_with(&[], "").await
+    }
+
+    /// As [`Site::start`], with further bridges (name and address) and lines for networks on them.
+    pub async fn start_with(bridges: &[(&str, &str)], networks: &str) -> Result<Option<Site>> {
         if !Level::Netns.runs() {
             return Ok(None);
         }
@@ -75,12 +81,15 @@ impl Site {
         let lab = Lab::enter()?;
         lab.bridge(OTHER_BRIDGE, "10.78.0.1/24")?;
         lab.bridge(SMALL_BRIDGE, "10.79.0.1/24")?;
+        for (name, address) in bridges {
+            lab.bridge(name, address)?;
+        }
         let server = Server::start(ServerSpec {
             directory: path.to_owned(),
             mini_os: path.join("mini-os"),
             images: path.join("images"),
             profile: None,
-            more: NETWORKS.to_owned(),
+            more: format!("{NETWORKS}{networks}"),
         })
         .await?;
         Ok(Some(Site {
@@ -114,17 +123,28 @@ impl Site {
 
     /// What `slipway explain MAC` prints.
     pub fn explain(&self, mac: Mac) -> Result<String> {
+        self.slipway(&["explain", &mac.to_string()])
+    }
+
+    /// How a network stands, from `slipway network show`.
+    pub fn network(&self, name: &str) -> Result<NetworkStatus> {
+        let text = self.slipway(&["network", "show", name, "--output", "json"])?;
+        serde_json::from_str(&text).with_context(|| text)
+    }
+
+    /// What a `slipway` command prints.
+    pub fn slipway(&self, arguments: &[&str]) -> Result<String> {
         let output = Command::new(program("slipway")?)
-            .args(["explain", &mac.to_string()])
+            .args(arguments)
             .env("SLIPWAY_URL", self.server.url())
             .env("SLIPWAY_CA", self.server.ca_file())
             .env("SLIPWAY_TOKEN", self.server.token())
             .output()
-            .context("running slipway explain")?;
+            .context("running slipway")?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         ensure!(
             output.status.success(),
-            "slipway explain {mac}: {}",
+            "slipway {arguments:?}: {}",
             text(&output.stderr)
         );
         Ok(text(&output.stdout))
