@@ -1,8 +1,9 @@
 //! `make bench`: reports of captured machines, sizes, smallest memory, seconds per phase of a virtual first boot, write path against `zstd -d | dd`,
-//! TFTP and HTTP boot against the usual servers.
+//! DHCP, TFTP and HTTP boot against the usual servers.
 //! Prints a table and keeps it in docs/bench.md. Machines are noisy: compare figures of one run only.
 
 mod boot;
+mod dhcp;
 mod http;
 mod report;
 mod rivals;
@@ -16,9 +17,10 @@ fn main() -> Result<()> {
     // One section by itself, while working on it; the kept table is always of one whole run.
     match std::env::var("SLIPWAY_BENCH").unwrap_or_default().as_str() {
         "" => {}
+        "dhcp" => return in_thread(dhcp::section).map(|text| println!("{text}")),
         "tftp" => return in_thread(tftp::section).map(|text| println!("{text}")),
         "http" => return in_thread(http::section).map(|text| println!("{text}")),
-        other => anyhow::bail!("SLIPWAY_BENCH={other}: tftp and http can be run by themselves"),
+        other => anyhow::bail!("SLIPWAY_BENCH={other}: dhcp, tftp and http can be run by themselves"),
     }
     let mut out = String::from(
         "# Bench\n\nMade by `make bench`; each section names what it ran. Machines are noisy and the accelerator differs from place to \
@@ -33,6 +35,7 @@ fn main() -> Result<()> {
     out += &sizes()?;
     out += &write::section()?;
     // A lab moves its thread into a namespace: each run gets a thread of its own.
+    out += &in_thread(dhcp::section)?;
     out += &in_thread(tftp::section)?;
     out += &in_thread(http::section)?;
     out += &in_thread(boot::smallest_memory)?;
