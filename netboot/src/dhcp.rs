@@ -88,12 +88,12 @@ impl<S: BootSource> DhcpService<S> {
             };
             client.to_boot_server = to_boot_server;
             client.known = service.source.known(client.mac);
-            service.choose_loader(&mut client);
             if !rates.admit(&client, now()) {
                 // Not a line or an event each: a flood must not fill anything.
                 tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp");
                 continue;
             }
+            service.choose_loader(&mut client);
             let Ok(permit) = room.clone().try_acquire_owned() else {
                 tracing::warn!(mac = %client.mac, "too many DHCP messages at once: one is dropped");
                 continue;
