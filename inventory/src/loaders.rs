@@ -65,3 +65,81 @@ impl Loaders {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inventory_api::boot::BootEventKind;
+    use netboot_protocol::Failure;
+
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+
+    fn event(mac: Mac, at: i64, what: BootEventKind) -> BootEvent {
+        BootEvent {
+            at: UnixMs(at),
+            mac,
+            ip: None,
+            network: None,
+            what,
+        }
+    }
+
+    fn told(mac: Mac) -> BootEvent {
+        let what = BootEventKind::Dhcp {
+            message: "request".into(),
+            client: "uefi-x64".into(),
+            answer: "ack".into(),
+            boot_file: Some("snponly.efi".into()),
+        };
+        event(mac, 0, what)
+    }
+
+    fn ask(loaders: &Loaders, anew: bool, now: i64) -> (Option<Loader>, Option<Trial>) {
+        loaders.next(MAC, ClientKind::UefiX64, anew, &|_| true, UnixMs(now))
+    }
+
+    #[test]
+    fn a_refused_loader_is_kept_over_a_restart_and_forgotten_on_request() {
+        let loaders = Loaders::default();
+        assert_eq!(ask(&loaders, true, 0).0, Some(Loader::Snponly));
+        assert_eq!(loaders.heard(&told(MAC)), None);
+        let fetched = BootEventKind::Tftp {
+            file: "snponly.efi".into(),
+            bytes: 1,
+            complete: true,
+        };
+        assert_eq!(loaders.heard(&event(MAC, 10, fetched)), None);
+        let (next, kept) = ask(&loaders, true, 20);
+        let kept = kept.expect("a refusal is worth keeping");
+        assert_eq!(
+            (next, &kept.failed[..]),
+            (Some(Loader::Signed), &[(Loader::Snponly, Failure::Refused)][..])
+        );
+        assert_eq!(
+            ask(&loaders, false, 30),
+            (Some(Loader::Signed), None),
+            "its REQUEST is no new attempt"
+        );
+
+        let after = Loaders::default();
+        after.restore(vec![(MAC, kept)]);
+        assert_eq!(ask(&after, true, 40).0, Some(Loader::Signed));
+        after.forget(MAC);
+        assert_eq!(ask(&after, true, 50).0, Some(Loader::Snponly));
+        assert_eq!(after.of(MAC), None);
+    }
+
+    #[test]
+    fn a_flood_of_macs_is_bounded_and_takes_nothing_from_those_with_a_past() {
+        let loaders = Loaders::default();
+        let mut worked = Trial::default();
+        worked.worked = Some(Loader::Signed);
+        loaders.restore(vec![(MAC, worked.clone())]);
+        for n in 0..2 * LIMIT as u32 {
+            let [a, b, c, d] = n.to_be_bytes();
+            loaders.heard(&told(Mac([4, 0, a, b, c, d])));
+        }
+        assert!(loaders.trials().len() <= LIMIT);
+        assert_eq!(loaders.of(MAC), Some(worked));
+    }
+}

@@ -44,6 +44,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             get(profiles).merge(delivery::importing(Kind::Profiles)),
         )
         .route("/v1/journey/{mac}", get(journey))
+        .route("/v1/journey/{mac}/loader", axum::routing::delete(forget_loader))
         .route("/v1/networks", get(networks))
         .route(
             "/v1/networks/{name}/reservations/{mac}",
@@ -179,6 +180,16 @@ fn mac_of(text: &str) -> Result<Mac, ApiError> {
 async fn journey(State(service): State<Arc<Service>>, _: User, Path(mac): Path<String>) -> Answer<Journey> {
     let mac = mac_of(&mac)?;
     Ok(Json(service.journey(mac).await?))
+}
+
+async fn forget_loader(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(mac): Path<String>,
+) -> Answer<Journey> {
+    let mac = mac_of(&mac)?;
+    let work = async move { service.forget_loader(mac, &actor).await };
+    Ok(Json(to_the_end(work).await?))
 }
 
 #[derive(Deserialize)]

@@ -316,6 +316,9 @@ pub struct ExplainArgs {
     pub common: Common,
     /// MAC of the NIC that boots, e.g. 52:54:00:12:34:56
     pub mac: Mac,
+    /// Forget which loaders failed on it: its next boot begins with the first loader again
+    #[arg(long)]
+    pub forget_loader: bool,
 }
 
 /// Runs a command: answers go to standard output, errors to standard error. Returns the exit code: 0 done, 1 refused
@@ -372,9 +375,12 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         Command::Profile(args) => delivery::profile(args, env).await,
         Command::Check(args) => local::blocking(move || check::check(&args)).await,
         Command::Explain(args) => {
-            let journey: inventory_api::machine::Journey = client::Client::new(&args.common, env)?
-                .get(&format!("/v1/journey/{}", args.mac))
-                .await?;
+            let client = client::Client::new(&args.common, env)?;
+            let journey: inventory_api::machine::Journey = if args.forget_loader {
+                client.delete(&format!("/v1/journey/{}/loader", args.mac)).await?
+            } else {
+                client.get(&format!("/v1/journey/{}", args.mac)).await?
+            };
             render::answer(args.common.output, &journey, render::journey)
         }
     }

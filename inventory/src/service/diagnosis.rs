@@ -1,35 +1,62 @@
-//! `slipway explain`: how far a machine came, in one sentence, from what was heard of it.
+//! `slipway explain`: how far a machine came, in one sentence, from what was heard of it, and what to look at when it came no
+//! further.
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
-use inventory_api::machine::MachineStatus;
+use inventory_api::machine::MachineSummary;
 use inventory_api::{Mac, UnixMs};
 
 /// Silence of this length is worth a word.
 const QUIET_MS: u64 = 60_000;
+/// So many offers in a row that were not taken are no accident: firmware asks four times (PXE 2.1, 2.2.4: 4, 8, 16, 32 s).
+const OFFERS: usize = 3;
 
 /// How far it came and what to look at.
-pub fn diagnose(mac: Mac, events: &[BootEvent], machine: Option<&MachineStatus>, now: UnixMs) -> String {
-    let Some(last) = events.last() else {
-        return match machine {
-            Some(status) => format!(
-                "Nothing was heard from {mac} since the server started. {}",
-                status.sentence
-            ),
-            None => format!(
-                "Nothing was ever heard from {mac}: is it powered on, set to network boot first, and is this NIC on a \
-                 provisioning network? A switch port that takes 30 s to forward (spanning tree) looks the same."
-            ),
-        };
+pub fn diagnose(mac: Mac, events: &[BootEvent], machine: Option<&MachineSummary>, now: UnixMs) -> String {
+    let what = match events.last() {
+        None if machine.is_some() => format!("Nothing was heard from {mac} since the server started."),
+        None => format!(
+            "Nothing was ever heard from {mac}: is it powered on, set to network boot first, and is this NIC on a \
+             provisioning network? A switch port that takes 30 s to forward (spanning tree) looks the same."
+        ),
+        Some(last) => {
+            let agent = machine
+                .and_then(|machine| machine.last_seen)
+                .filter(|seen| *seen >= last.at);
+            match agent {
+                Some(seen) => format!(
+                    "It came up: its agent was heard {} s ago.",
+                    now.since(seen) / 1000
+                ),
+                None => stage(events, last, now),
+            }
+        }
     };
+    match machine {
+        Some(machine) => format!("{what} {}", machine.status.sentence),
+        None if events.is_empty() => what,
+        None => format!("{what} No machine with this MAC is enrolled yet."),
+    }
+}
+
+/// Where a boot stands that has not come to the agent.
+fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
     let quiet = now.since(last.at) >= QUIET_MS;
     let seconds = now.since(last.at) / 1000;
-    let what = match &last.what {
+    match &last.what {
         BootEventKind::Dhcp {
             message,
             client,
             answer,
             boot_file,
         } => match (answer.as_str(), boot_file) {
+            ("offer" | "would-offer", _) if untaken_offers(events) >= OFFERS => {
+                let offers = untaken_offers(events);
+                format!(
+                    "It asked for an address {offers} times in a row ({client}), was offered one each time, and never took it: \
+                     another DHCP server's offer is taken first, the offers do not reach it (VLAN, or a switch port that \
+                     forwards too late: spanning tree), or its firmware does not like them."
+                )
+            }
             ("offer", _) if quiet => format!(
                 "It asked for an address ({client}, {message}), was offered one, and has been silent for {seconds} s: it did \
                  not take the offer. Another DHCP server on this network, or a firmware that did not like the offer."
@@ -43,24 +70,14 @@ pub fn diagnose(mac: Mac, events: &[BootEvent], machine: Option<&MachineStatus>,
             ("nak", _) => {
                 "It asked for an address it may not have and was told so; it asks anew next.".to_owned()
             }
+            ("unknown-relay", _) => format!(
+                "Its DHCP {message} came through a relay that belongs to no configured network: add a [[network]] with the \
+                 subnet behind that relay, or point the relay elsewhere."
+            ),
             (silence, _) => {
                 format!("Its DHCP {message} ({client}) was heard and deliberately not answered: {silence}.")
             }
         },
-        BootEventKind::Tftp {
-            file,
-            bytes,
-            complete: true,
-        } => {
-            if quiet {
-                format!(
-                    "It loaded {file} ({bytes} bytes) by TFTP and has been silent for {seconds} s: the loader hangs or has \
-                     no driver for this NIC. Look at the machine's console."
-                )
-            } else {
-                format!("It loaded {file} ({bytes} bytes) by TFTP; its boot script comes next.")
-            }
-        }
         BootEventKind::Tftp {
             file,
             bytes,
@@ -69,6 +86,7 @@ pub fn diagnose(mac: Mac, events: &[BootEvent], machine: Option<&MachineStatus>,
             "It broke off {file} after {bytes} bytes of TFTP. Once is normal (firmware asks for the size first); again and \
              again it is a bad link or a packet size that does not pass."
         ),
+        BootEventKind::Tftp { file, bytes, .. } => fetched(file, *bytes, "TFTP", quiet.then_some(seconds)),
         BootEventKind::Http {
             status: 403, path, ..
         } => {
@@ -85,81 +103,162 @@ pub fn diagnose(mac: Mac, events: &[BootEvent], machine: Option<&MachineStatus>,
                 "It asked for {path} and got status {status}: a file is missing on the server, or it is to be left alone."
             )
         }
-        BootEventKind::Http { path, bytes, .. } => {
-            let mini_os = path.starts_with("/boot/initramfs") || path.starts_with("/boot/site");
-            if mini_os && quiet {
-                format!(
-                    "It loaded the mini-os ({path}, {bytes} bytes) and has been silent for {seconds} s. Look at its console: too \
-                     little memory, or no driver for its NIC."
-                )
-            } else {
-                format!("It loaded {path} ({bytes} bytes) by HTTP.")
-            }
-        }
+        BootEventKind::Http { path, bytes, .. } => fetched(path, *bytes, "HTTP", quiet.then_some(seconds)),
         BootEventKind::Script { target } => match target {
+            BootTarget::MiniOs { purpose } if quiet => script_only(&purpose.to_string(), seconds),
             BootTarget::MiniOs { purpose } => format!("It was given the mini-os to boot ({purpose})."),
             BootTarget::LocalDisk => "It was told to boot its own disk.".to_owned(),
             BootTarget::Ignore => "Its question what to boot was not answered.".to_owned(),
         },
-    };
-    match machine {
-        Some(status) => format!("{what} {}", status.sentence),
-        None => format!("{what} No machine with this MAC is enrolled yet."),
+    }
+}
+
+/// Offers at the end of the journey without anything between them.
+fn untaken_offers(events: &[BootEvent]) -> usize {
+    events
+        .iter()
+        .rev()
+        .take_while(|event| {
+            matches!(&event.what, BootEventKind::Dhcp { message, answer, .. }
+                if message == "discover" && answer.ends_with("offer"))
+        })
+        .count()
+}
+
+fn script_only(purpose: &str, seconds: u64) -> String {
+    format!(
+        "It was given the mini-os to boot ({purpose}) and has not asked for its kernel for {seconds} s: the loader hangs, or \
+         HTTP from the machine to this server breaks off. Look at its console."
+    )
+}
+
+/// After a whole file. `quiet`: the seconds since then, when they are many.
+fn fetched(path: &str, bytes: u64, by: &str, quiet: Option<u64>) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let loaded = format!("It loaded {path} ({bytes} bytes) by {by}");
+    match (name, quiet) {
+        ("boot.ipxe" | "grub.cfg", Some(seconds)) => format!(
+            "{loaded} and has not asked for its kernel for {seconds} s: the loader hangs, or a transfer from this server \
+             breaks off. Look at its console."
+        ),
+        ("boot.ipxe" | "grub.cfg", None) => format!("{loaded}; its kernel comes next."),
+        ("kernel", Some(seconds)) => format!(
+            "{loaded} and not the archives behind it, for {seconds} s: too little memory for them, or the link broke off. \
+             Look at its console."
+        ),
+        ("initramfs" | "site", Some(seconds)) => format!(
+            "{loaded}: it has the mini-os, but no agent has been heard for {seconds} s. Look at its console: too little \
+             memory, or no driver for its NIC (the `full` mini-os has more of them)."
+        ),
+        ("kernel" | "initramfs" | "site", None) => format!("{loaded}; the mini-os starts next."),
+        (_, Some(seconds)) => format!(
+            "{loaded} and has been silent for {seconds} s: the loader hangs or has no driver for this NIC. At its next boot \
+             it is given another loader. Look at the machine's console."
+        ),
+        (_, None) => format!("{loaded}; its boot script comes next."),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inventory_api::boot::Purpose;
 
-    #[test]
-    fn each_stage_has_its_sentence() {
-        let mac = Mac([2, 0, 0, 0, 0, 1]);
-        let event = |what| BootEvent {
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+
+    fn event(what: BootEventKind) -> BootEvent {
+        BootEvent {
             at: UnixMs(0),
-            mac,
+            mac: MAC,
             ip: None,
             network: None,
             what,
-        };
-        let dhcp = |answer: &str| {
-            event(BootEventKind::Dhcp {
-                message: "discover".into(),
-                client: "bios".into(),
-                answer: answer.into(),
-                boot_file: Some("undionly.kpxe".into()),
-            })
-        };
-        let tftp = |complete| {
-            event(BootEventKind::Tftp {
-                file: "undionly.kpxe".into(),
-                bytes: 7,
-                complete,
-            })
-        };
-        let http = |status| {
-            event(BootEventKind::Http {
-                path: "/boot.ipxe".into(),
-                bytes: 0,
-                status,
-            })
-        };
+        }
+    }
+
+    fn dhcp(answer: &str) -> BootEvent {
+        event(BootEventKind::Dhcp {
+            message: "discover".into(),
+            client: "bios".into(),
+            answer: answer.into(),
+            boot_file: Some("undionly.kpxe".into()),
+        })
+    }
+
+    fn tftp(file: &str, complete: bool) -> BootEvent {
+        event(BootEventKind::Tftp {
+            file: file.into(),
+            bytes: 7,
+            complete,
+        })
+    }
+
+    fn http(path: &str, status: u16) -> BootEvent {
+        event(BootEventKind::Http {
+            path: path.into(),
+            bytes: 0,
+            status,
+        })
+    }
+
+    #[test]
+    fn each_stage_has_its_sentence() {
+        let script = event(BootEventKind::Script {
+            target: BootTarget::MiniOs {
+                purpose: Purpose::Commission,
+            },
+        });
         let soon = UnixMs(1000);
         let late = UnixMs(100_000);
+        let loader = || tftp("undionly.kpxe", true);
         let cases = [
             (vec![], soon, "Nothing was ever heard"),
             (vec![dhcp("offer")], soon, "loads undionly.kpxe next"),
             (vec![dhcp("offer")], late, "did not take the offer"),
+            (vec![dhcp("offer"); 3], soon, "3 times in a row"),
+            (vec![dhcp("offer"); 3], soon, "spanning tree"),
             (vec![dhcp("ack")], late, "may be filtered"),
             (vec![dhcp("not-pxe")], soon, "deliberately not answered: not-pxe"),
-            (vec![dhcp("ack"), tftp(false)], soon, "broke off"),
-            (vec![dhcp("ack"), tftp(true)], late, "no driver"),
-            (vec![http(403)], soon, "does not hold this machine's lease"),
-            (vec![http(404)], soon, "a file is missing"),
+            (
+                vec![dhcp("unknown-relay")],
+                soon,
+                "belongs to no configured network",
+            ),
+            (vec![dhcp("ack"), tftp("undionly.kpxe", false)], soon, "broke off"),
+            (vec![dhcp("ack"), loader()], soon, "its boot script comes next"),
+            (vec![dhcp("ack"), loader()], late, "another loader"),
+            (vec![script.clone()], soon, "was given the mini-os"),
+            (vec![script.clone()], late, "has not asked for its kernel"),
+            (
+                vec![script.clone(), http("/boot.ipxe", 200)],
+                late,
+                "has not asked for its kernel",
+            ),
+            (
+                vec![tftp("grub/grub.cfg", true)],
+                late,
+                "has not asked for its kernel",
+            ),
+            (
+                vec![http("/boot/kernel", 200)],
+                late,
+                "not the archives behind it",
+            ),
+            (vec![http("/boot/site", 200)], late, "no agent has been heard"),
+            (vec![tftp("boot/site", true)], late, "no agent has been heard"),
+            (vec![http("/boot/site", 200)], soon, "the mini-os starts next"),
+            (
+                vec![http("/boot.ipxe", 403)],
+                soon,
+                "does not hold this machine's lease",
+            ),
+            (vec![http("/boot.ipxe", 404)], soon, "a file is missing"),
         ];
         for (events, now, expected) in cases {
-            let text = diagnose(mac, &events, None, now);
+            let text = diagnose(MAC, &events, None, now);
             assert!(text.contains(expected), "{text:?} does not say {expected:?}");
         }
+        let taken = [dhcp("offer"), dhcp("offer"), dhcp("ack"), dhcp("offer")];
+        assert_eq!(untaken_offers(&taken), 1);
     }
 }

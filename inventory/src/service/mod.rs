@@ -131,15 +131,10 @@ impl Service {
             None => None,
         };
         let events = self.core.memory.journey(mac);
-        let status = machine.as_ref().map(|m| &m.status);
-        let mut diagnosis = diagnosis::diagnose(mac, &events, status, self.core.clock.now());
-        if let Some(loaders) = self
-            .core
-            .memory
-            .loaders
-            .of(mac)
-            .and_then(|trial| trial.sentence())
-        {
+        let now = self.core.clock.now();
+        let mut diagnosis = diagnosis::diagnose(mac, &events, machine.as_ref(), now);
+        let trial = self.core.memory.loaders.of(mac);
+        if let Some(loaders) = trial.and_then(|trial| trial.sentence()) {
             diagnosis = format!("{loaders} {diagnosis}");
         }
         Ok(Journey {
@@ -148,6 +143,18 @@ impl Service {
             events,
             diagnosis,
         })
+    }
+
+    /// Forgets which loaders failed and which worked on this NIC: its next boot begins with the first of its list.
+    pub async fn forget_loader(&self, mac: Mac, actor: &Actor) -> Result<Journey, Problem> {
+        self.core
+            .store
+            .put_loader_trial(mac, None)
+            .await
+            .map_err(of_store)?;
+        self.core.memory.loaders.forget(mac);
+        tracing::info!(%mac, actor = %actor.0, "what became of its loaders is forgotten");
+        self.journey(mac).await
     }
 
     /// The images that can be installed, by name, the newest first.

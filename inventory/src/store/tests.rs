@@ -228,3 +228,20 @@ async fn tokens_have_one_name_each() {
     assert_eq!(store.token_name(&[2; 32]).await.unwrap(), None);
     assert_eq!(store.count_tokens().await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn what_became_of_loaders_is_kept_and_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let mac = Mac([2, 0, 0, 0, 0, 1]);
+    let mut trial = netboot_protocol::Trial::default();
+    trial.failed = vec![(
+        netboot_protocol::Loader::Snponly,
+        netboot_protocol::Failure::Refused,
+    )];
+    store.put_loader_trial(mac, Some(&trial)).await.unwrap();
+    store.put_loader_trial(mac, Some(&trial)).await.unwrap();
+    assert_eq!(store.loader_trials().await.unwrap(), [(mac, trial)]);
+    store.put_loader_trial(mac, None).await.unwrap();
+    assert_eq!(store.loader_trials().await.unwrap(), []);
+}
