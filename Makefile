@@ -61,6 +61,7 @@ fuzz:
 	.ci/fuzz all $(FUZZ_SECONDS)
 
 bench: mini-os image
+	@.ci/setup --bench
 	@cargo build --locked --quiet -p agent --example write_path --profile agent --target $(AGENT_TARGET)
 	@cargo build --locked --quiet -p netboot --examples --release
 	@cargo build --locked --quiet -p inventory -p e2e --bins
