@@ -273,7 +273,8 @@ async fn open_door(
         }
     };
     let dhcp = open_dhcp(config.dhcp_port).map_err(failed("DHCP", config.dhcp_port))?;
-    let boot_server_port = if config.dhcp_port == 0 {
+    // Servers of simulated machines share one address: the port that clients know can be only one's.
+    let boot_server_port = if config.dhcp_port == 0 || config.reply_to_source {
         0
     } else {
         BOOT_SERVER_PORT
