@@ -187,16 +187,19 @@ impl Racer {
         let words = [
             "-r", &rate, "-R", "60000", "-p", &seconds, "-W", "500000", "-s", &rate,
         ];
-        let run = self.perfdhcp(&words)?;
-        println!(
-            "{}: {rate}/s offered, {:.0}/s, {:.2} % dropped, {:.2} ms",
-            self.name, run.rate, run.drops, run.delay
-        );
-        if run.drops > DROPS {
-            self.out = true;
-        } else {
-            (self.best, self.drops, self.delay) = (run.rate.max(self.best), run.drops, run.delay);
+        for _ in 0..TRIES {
+            let run = self.perfdhcp(&words)?;
+            let done = run.acks as f64 / f64::from(SECONDS);
+            println!(
+                "{}: {rate}/s offered, {done:.0}/s, {:.2} % dropped, {:.2} ms",
+                self.name, run.drops, run.delay
+            );
+            if run.drops <= DROPS {
+                (self.best, self.drops, self.delay) = (done, run.drops, run.delay);
+                return Ok(());
+            }
         }
+        self.out = true;
         Ok(())
     }
 
