@@ -7,10 +7,13 @@ use std::os::fd::AsRawFd;
 use inventory_api::Mac;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+
+/// Bytes that wait to be read: a second of the highest load that was measured.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,8 +118,11 @@ impl DhcpSocket {
 fn udp() -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    // A rack that is switched on at once sends its DISCOVERs at once.
-    let _ = socket.set_recv_buffer_size(4 << 20);
+    // A rack that is switched on at once sends its DISCOVERs at once: more than net.core.rmem_max holds, which only
+    // CAP_NET_ADMIN may exceed.
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
     Ok(socket)
 }
 

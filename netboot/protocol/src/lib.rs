@@ -5,6 +5,7 @@
 //! script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`].
 
 pub mod boot;
+pub mod check;
 pub mod client;
 pub mod custom;
 pub mod encode;
@@ -23,12 +24,13 @@ pub mod settings;
 pub mod tftp;
 
 pub use boot::{BootFile, BootUrls, NoBoot, boot_file};
+pub use check::NetworkError;
 pub use client::{ClientKind, MessageKind, PxeClient, classify};
 pub use encode::{ReplyContent, ReplyKind, encode};
 pub use foreign::{ForeignServer, Gate, Gives, Watch};
 pub use lease::{Exhausted, Lease, LeaseState, Leases, choose_address};
 pub use loader::{Failure, Loader, Trial};
-pub use network::{Network, NetworkError};
+pub use network::Network;
 pub use packet::NotForUs;
 pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;

@@ -43,7 +43,7 @@ pub fn section() -> Result<String> {
     }
     let directory = artefacts::run_directory("bench-dhcp")?;
     let at = |name: &str| directory.path().join(name);
-    let mut racers = vec![
+    let mut racers = [
         racer("slipway, durable", 91, &at("slipway.log"), |ns, net| {
             let mut command = ns.command(&ours);
             command.arg(format!("{net}.0.1")).arg(at("slipway.leases"));
