@@ -370,11 +370,13 @@ fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Con
         boot_files.insert(loader.file().to_owned(), bytes.into());
     }
     // Debian's packages shim-signed and grub-efi-amd64-signed are wanted and not required.
+    let beside = config.mini_os.dir.join(mini_os::GRUB_FOR_HTTP);
+    let grub_http = boot.grub_http.clone().or(beside.is_file().then_some(beside));
     let mut http_boot_files = BTreeMap::new();
     for (path, name, by_http) in [
         (Some(&boot.shim), Loader::Signed.file(), false),
         (Some(&boot.grub), GRUB, false),
-        (boot.grub_http.as_ref(), GRUB, true),
+        (grub_http.as_ref(), GRUB, true),
     ] {
         let Some(path) = path else { continue };
         match fs::read(path) {

@@ -86,7 +86,7 @@ pub(crate) fn fetch(cache: &Path, variant: Variant) -> Result<Packages> {
 }
 
 /// Unpacks once; the directory is named after the digest, so a changed package is another directory.
-fn unpacked(cache: &Path, deb: &Path, digest: &str) -> Result<PathBuf> {
+pub(crate) fn unpacked(cache: &Path, deb: &Path, digest: &str) -> Result<PathBuf> {
     let target = cache.join("unpacked").join(digest);
     if target.is_dir() {
         return Ok(target);

@@ -91,6 +91,8 @@ async fn connection(stream: TcpStream, peer: Ipv4Addr, router: Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
+        // GRUB 2.12 compares names of fields byte by byte: with "content-length" every file is empty to it.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

@@ -80,10 +80,14 @@ async fn respond<S: BootSource>(
     } else {
         match route(path) {
             // HEAD would make a ticket that nobody gets.
-            Route::Script(_) if method == Method::HEAD => {
+            Route::Script(Language::Ipxe) if method == Method::HEAD => {
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
             }
-            Route::Script(language) => service.script(mac, peer, language).await,
+            Route::Script(Language::Ipxe) => service.script(mac, peer).await,
+            Route::Script(Language::Grub) => {
+                let made = service.scripts.for_grub(peer, method == Method::HEAD).await;
+                script_response(made, mac, peer)
+            }
             Route::BootFile(name) => match service.files.get(name, Transport::Http) {
                 Some(BootFileBytes::Memory(bytes)) => {
                     from_memory(bytes, content_type(name), request.headers())
@@ -102,35 +106,14 @@ async fn respond<S: BootSource>(
 }
 
 impl<S: BootSource> HttpService<S> {
-    async fn script(&self, mac: Option<Mac>, peer: Ipv4Addr, language: Language) -> Response {
-        if language == Language::Ipxe && mac.is_none() {
+    async fn script(&self, mac: Option<Mac>, peer: Ipv4Addr) -> Response {
+        if mac.is_none() {
             return refuse(
                 StatusCode::BAD_REQUEST,
                 "boot.ipxe needs ?mac= with the address of the booting NIC",
             );
         }
-        match self.scripts.make(peer, mac, language).await {
-            // It has a ticket: no cache may keep it.
-            Ok(text) => {
-                let headers = [
-                    (header::CONTENT_TYPE, "text/plain"),
-                    (header::CACHE_CONTROL, "no-store"),
-                ];
-                (headers, text).into_response()
-            }
-            Err(NoScript::Ignored) => not_found(),
-            Err(NoScript::NotTheHolder) => {
-                tracing::warn!(?mac, %peer, "boot script refused: the address does not hold this machine's lease");
-                refuse(
-                    StatusCode::FORBIDDEN,
-                    "a boot script is only given to the address of the machine's lease",
-                )
-            }
-            Err(NoScript::Broken) => refuse(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the boot script cannot be made, see the log",
-            ),
-        }
+        script_response(self.scripts.make(peer, mac, Language::Ipxe).await, mac, peer)
     }
 
     async fn file(&self, path: &Path, digest: Option<Sha256Digest>, headers: &HeaderMap) -> Response {
@@ -195,6 +178,33 @@ impl<S: BootSource> HttpService<S> {
 }
 
 /// EDK2 decides by it whether a file is a program, a CD or a disk (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
+fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: Ipv4Addr) -> Response {
+    match made {
+        // It has a ticket: no cache may keep it.
+        Ok(text) => {
+            let headers = [
+                (header::CONTENT_TYPE, "text/plain".to_owned()),
+                (header::CACHE_CONTROL, "no-store".to_owned()),
+                // Said and not left to the server's library: it leaves it out of the answer to HEAD.
+                (header::CONTENT_LENGTH, text.len().to_string()),
+            ];
+            (headers, text).into_response()
+        }
+        Err(NoScript::Ignored) => not_found(),
+        Err(NoScript::NotTheHolder) => {
+            tracing::warn!(?mac, %peer, "boot script refused: the address does not hold this machine's lease");
+            refuse(
+                StatusCode::FORBIDDEN,
+                "a boot script is only given to the address of the machine's lease",
+            )
+        }
+        Err(NoScript::Broken) => refuse(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the boot script cannot be made, see the log",
+        ),
+    }
+}
+
 fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("efi") => "application/efi",

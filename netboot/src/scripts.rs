@@ -1,7 +1,9 @@
 //! Boot scripts for whoever asks for one, by HTTP or TFTP: the machine whose lease the address is.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
@@ -31,6 +33,12 @@ pub(crate) enum NoScript {
     Broken,
 }
 
+/// How long a script that only its length was asked of waits to be fetched. GRUB asks for both at once.
+const ANNOUNCED: Duration = Duration::from_secs(30);
+
+/// A script that waits to be fetched.
+pub(crate) type Announced = Mutex<HashMap<Ipv4Addr, (Instant, String)>>;
+
 /// What scripts are made of, for the networks behind one of our addresses.
 pub(crate) struct Scripts<S> {
     pub(crate) networks: Vec<Network>,
@@ -39,6 +47,7 @@ pub(crate) struct Scripts<S> {
     pub(crate) book: LeaseBook,
     pub(crate) source: Arc<S>,
     pub(crate) trust_any_source: bool,
+    pub(crate) announced: Announced,
 }
 
 impl<S: BootSource> Scripts<S> {
@@ -50,6 +59,25 @@ impl<S: BootSource> Scripts<S> {
             .iter()
             .find_map(|network| Some((Some(network), self.book.holder(network.name(), peer, at)?)));
         by_lease.or_else(|| Some((None, says.filter(|_| self.trust_any_source)?)))
+    }
+
+    /// The script for GRUB at `peer`. `only_length`: it asks how long the script is first (HEAD), and what it fetches then has
+    /// to be that very script: a script is made once.
+    pub(crate) async fn for_grub(&self, peer: Ipv4Addr, only_length: bool) -> Result<String, NoScript> {
+        let waiting = {
+            let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+            announced.retain(|_, (at, _)| at.elapsed() < ANNOUNCED);
+            announced.remove(&peer)
+        };
+        let text = match waiting {
+            Some((_, text)) => text,
+            None => self.make(peer, None, Language::Grub).await?,
+        };
+        if only_length {
+            let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+            announced.insert(peer, (Instant::now(), text.clone()));
+        }
+        Ok(text)
     }
 
     /// The script for the machine at `peer`, which may say who it is, and then has to be that.

@@ -22,7 +22,7 @@ use crate::journal::Journal;
 use crate::leases::{self, JournalQueue, LeaseBook, Pending};
 use crate::link::LinkSocket;
 use crate::ra::Advertiser;
-use crate::scripts::Scripts;
+use crate::scripts::{Announced, Scripts};
 use crate::socket::{DhcpSocket, Interface, interface_of};
 use crate::source::BootSource;
 use crate::tftp::TftpService;
@@ -98,6 +98,7 @@ impl Netboot {
             return Err(NetbootError::NoNetworks);
         }
         check_apart(&config.networks)?;
+        raise_file_limit();
         let (book, journal) =
             leases::open(&config.lease_journal, &config.networks).map_err(|source| NetbootError::Io {
                 what: format!("open the lease journal {}", config.lease_journal.display()),
@@ -205,6 +206,7 @@ impl Netboot {
                 book: book.clone(),
                 source: source.clone(),
                 trust_any_source: config.reply_to_source,
+                announced: Announced::default(),
             });
             let tftp = TftpService {
                 socket: door.tftp,
@@ -233,6 +235,17 @@ impl Netboot {
             }
         }
         Running { tasks, cancel }
+    }
+}
+
+/// Each transfer has a socket or two, and each connection one: more than the 1024 that a shell allows by default. What the
+/// system permits is enough; where it does not, requests wait.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files");
     }
 }
 

@@ -25,8 +25,10 @@ pub enum Firmware {
     Uefi,
     /// OVMF that boots by UEFI HTTP boot.
     UefiHttp,
-    /// OVMF with Microsoft's keys and Secure Boot on.
+    /// OVMF with Microsoft's keys and Secure Boot on, by PXE first.
     SecureBoot,
+    /// The same by UEFI HTTP boot.
+    SecureBootHttp,
 }
 
 impl Firmware {
@@ -35,10 +37,14 @@ impl Firmware {
         self != Firmware::Bios
     }
 
+    fn is_secure(self) -> bool {
+        matches!(self, Firmware::SecureBoot | Firmware::SecureBootHttp)
+    }
+
     /// Its code and its variables as delivered.
     fn files(self) -> [&'static str; 2] {
         match self {
-            Firmware::SecureBoot => [
+            _ if self.is_secure() => [
                 "/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
                 "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
             ],
@@ -69,6 +75,7 @@ impl std::fmt::Display for Firmware {
             Firmware::Uefi => "uefi",
             Firmware::UefiHttp => "uefi-http",
             Firmware::SecureBoot => "secure-boot",
+            Firmware::SecureBootHttp => "secure-boot-http",
         })
     }
 }
@@ -230,10 +237,7 @@ impl Vm {
         .map(str::to_owned)
         .to_vec();
         let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
-        let smm = match spec.firmware {
-            Firmware::SecureBoot => ",smm=on",
-            _ => "",
-        };
+        let smm = if spec.firmware.is_secure() { ",smm=on" } else { "" };
         add("-machine", format!("q35,smbios-entry-point-type=64{smm}"));
         add("-accel", accelerator().to_owned());
         add("-m", spec.memory_mib.to_string());
@@ -286,13 +290,13 @@ impl Vm {
                 "-fw_cfg",
                 "name=opt/org.tianocore/IPv6PXESupport,string=no".to_owned(),
             );
-            if spec.firmware == Firmware::UefiHttp {
+            if matches!(spec.firmware, Firmware::UefiHttp | Firmware::SecureBootHttp) {
                 add(
                     "-fw_cfg",
                     "name=opt/org.tianocore/IPv4PXESupport,string=no".to_owned(),
                 );
             }
-            if spec.firmware == Firmware::SecureBoot {
+            if spec.firmware.is_secure() {
                 // The variables are the firmware's alone: written in system management mode.
                 add(
                     "-global",

@@ -144,6 +144,13 @@ pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, Cli
         Some(manifest) => manifest,
         None => mini_os::build(&request).map_err(|e| CliError::failed(with_causes(&e)))?,
     };
+    // Only machines with Secure Boot that boot by UEFI HTTP boot need it: its absence is no reason to have no mini-os.
+    if !request.out.join(mini_os::GRUB_FOR_HTTP).is_file()
+        && let Err(error) = mini_os::grub_for_http(&request.out, &request.cache)
+    {
+        let why = with_causes(&error);
+        tracing::warn!(%why, "no signed GRUB for UEFI HTTP boot: such machines with Secure Boot cannot boot this way");
+    }
     render::answer(output, &manifest, |m| {
         format!(
             "mini-os with Linux {} in {}\n  kernel {}, initramfs {} ({} modules, {} firmware files)\n",

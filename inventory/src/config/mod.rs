@@ -95,7 +95,8 @@ pub struct Boot {
     pub shim: PathBuf,
     /// GRUB behind it, a network build that loads by TFTP (Debian's package `grub-efi-amd64-signed`).
     pub grub: PathBuf,
-    /// GRUB for UEFI HTTP boot: one with the module http, as Debian 13's.
+    /// GRUB for UEFI HTTP boot: one with the module http, as Debian 13's. Without one, what `slipway mini-os build` put beside the
+    /// mini-os.
     pub grub_http: Option<PathBuf>,
     /// How long a boot ticket can be claimed.
     pub ticket_seconds: u64,

@@ -61,7 +61,9 @@ impl Loader {
         match kind {
             ClientKind::Bios | ClientKind::Ipxe { efi: false, .. } => &[Loader::Undionly, Loader::IpxeBios],
             ClientKind::UefiX64 | ClientKind::UefiX64Http | ClientKind::Ipxe { efi: true, .. } => {
-                &[Loader::Snponly, Loader::IpxeEfi, Loader::Signed]
+                // Secure Boot is a likelier reason than a network driver of the firmware that iPXE cannot use, and firmware with
+                // no other boot entry does not come back by itself to show which it was.
+                &[Loader::Snponly, Loader::Signed, Loader::IpxeEfi]
             }
             _ => &[],
         }

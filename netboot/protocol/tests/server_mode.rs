@@ -215,32 +215,3 @@ fn a_repeated_discover_gets_the_same_offer() {
     }
     assert_eq!(leases.iter().count(), 1);
 }
-
-/// The search for an address must not get slower with the machines that are there already.
-#[test]
-fn the_last_machine_costs_what_the_first_did() {
-    let network = network(|s| {
-        s.subnet = "10.0.0.0/16".parse().unwrap();
-        s.pools = vec![PoolRange {
-            first: Ipv4Addr::new(10, 0, 1, 0),
-            last: Ipv4Addr::new(10, 0, 80, 255),
-        }];
-    });
-    let mut leases = Leases::default();
-    let mut seconds = |from: u32| {
-        let begun = std::time::Instant::now();
-        for n in from..from + 2000 {
-            boot(&network, &mut leases, machine(n), true, NOW).unwrap();
-        }
-        begun.elapsed().as_secs_f64()
-    };
-    let first = seconds(0);
-    for round in 1..4 {
-        seconds(round * 2000);
-    }
-    let last = (4..7).map(|round| seconds(round * 2000)).fold(f64::MAX, f64::min);
-    assert!(
-        last < 8.0 * first + 0.05,
-        "2000 machines: {first:.3} s at first, {last:.3} s at the end"
-    );
-}

@@ -22,7 +22,7 @@ fn main() -> Result<()> {
 fn mini_os(agent: &Path) -> Result<()> {
     for (variant, name) in [(Variant::Full, "full"), (Variant::Small, "small")] {
         let out = state().join("mini-os").join(name);
-        if mini_os::is_current(&out, variant, agent).is_some() {
+        if mini_os::is_current(&out, variant, agent).is_some() && out.join(mini_os::GRUB_FOR_HTTP).is_file() {
             eprintln!("mini-os {name}: up to date");
             continue;
         }
@@ -38,6 +38,8 @@ fn mini_os(agent: &Path) -> Result<()> {
             cache: cache()?,
         };
         let made = mini_os::build(&request).with_context(|| format!("building mini-os {name}"))?;
+        mini_os::grub_for_http(&state().join("mini-os").join(name), &cache()?)
+            .context("fetching the signed GRUB")?;
         eprintln!(
             "mini-os {name}: kernel {} and initramfs {}, {} modules, in {} s",
             megabytes(made.kernel_bytes),
