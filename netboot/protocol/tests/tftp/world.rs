@@ -192,7 +192,8 @@ impl World<'_> {
     }
 }
 
-/// Lets the client fetch the file; ends when it has it, or after ten minutes.
+/// Lets the client fetch the file; ends when it has it, or after two hours: at a quarter lost, each of hundreds of windows takes
+/// seconds.
 pub fn fetch(file: &[u8], client: &Client, weather: Weather) -> Seen {
     let mut world = World {
         file,
@@ -231,7 +232,7 @@ pub fn fetch(file: &[u8], client: &Client, weather: Weather) -> Seen {
             return world.seen;
         };
         world.now = at;
-        if world.now > Duration::from_secs(600) {
+        if world.now > Duration::from_secs(7200) {
             return world.seen;
         }
         let mut reply = None;
