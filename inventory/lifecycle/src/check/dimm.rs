@@ -82,6 +82,10 @@ impl Kind for Dimms {
         is_populated(have)
     }
 
+    fn has_nameless_places(&self) -> bool {
+        true
+    }
+
     fn differences(&self, want: &DimmProfile, have: &MemorySlot) -> Vec<Difference> {
         let mut list = Vec::new();
         let mut add = |code, expected: String, found: Option<String>, unknown: &str| {

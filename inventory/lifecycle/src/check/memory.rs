@@ -101,6 +101,12 @@ fn slots(
             }
             Outcome::Moved { want, have } => {
                 let (from, to) = (names.of_want(&wants[want]), names.of_have(have));
+                let named = haves[have].slot.is_some() || haves[have].bank.is_some();
+                let to = if named {
+                    to
+                } else {
+                    "a slot without a name".to_owned()
+                };
                 let what = describe(&haves[have]);
                 let sentence = format!("{what} sits in {to} instead of {from}. Move it from {to} to {from}.");
                 findings.add(

@@ -73,6 +73,11 @@ pub(super) trait Kind {
     fn resembles(&self, want: &Self::Want, have: &Self::Have) -> bool {
         self.differences(want, have).is_empty()
     }
+    /// Firmware leaves places without a name (Supermicro calls every empty memory slot "NO DIMM"): a part that is nowhere may be
+    /// one that moved.
+    fn has_nameless_places(&self) -> bool {
+        false
+    }
     /// Places shift without anybody moving a part (PCI addresses).
     fn shifts(&self) -> bool {
         false
@@ -302,7 +307,10 @@ impl<'a, K: Kind> Pairing<'a, K> {
     fn moved(&mut self) {
         for exact in [true, false] {
             let mut loose = self.loose_parts();
-            loose.retain(|have| !self.seated[*have] && !self.kind.places(&self.haves[*have]).is_empty());
+            let nameless = exact && self.kind.has_nameless_places();
+            loose.retain(|have| {
+                !self.seated[*have] && (nameless || !self.kind.places(&self.haves[*have]).is_empty())
+            });
             for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
                 let empty = n < MOVE_LIMIT && self.part_at(want).is_none();
                 let found = loose

@@ -111,9 +111,6 @@ fn faults(base: &AssetReport) -> Vec<Fault> {
             .flatten()
             .filter(|_| named)
         {
-            if slots[*to].slot.is_none() && slots[*to].bank.is_none() {
-                continue;
-            }
             add("dimm_moved", "dimm-moved", place.clone(), &|r| {
                 let there = r.memory.slots[*to].clone();
                 r.memory.slots[*to] = MemorySlot {
