@@ -17,10 +17,11 @@ fn main() -> Result<()> {
     // One section by itself, while working on it; the kept table is always of one whole run.
     match std::env::var("SLIPWAY_BENCH").unwrap_or_default().as_str() {
         "" => {}
+        "report" => return report::section().map(|text| println!("{text}")),
         "dhcp" => return in_thread(dhcp::section).map(|text| println!("{text}")),
         "tftp" => return in_thread(tftp::section).map(|text| println!("{text}")),
         "http" => return in_thread(http::section).map(|text| println!("{text}")),
-        other => anyhow::bail!("SLIPWAY_BENCH={other}: dhcp, tftp and http can be run by themselves"),
+        other => anyhow::bail!("SLIPWAY_BENCH={other}: report, dhcp, tftp and http can be run by themselves"),
     }
     let mut out = String::from(
         "# Bench\n\nMade by `make bench`; each section names what it ran. Machines are noisy and the accelerator differs from place to \
