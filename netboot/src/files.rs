@@ -9,7 +9,7 @@ use bytes::Bytes;
 use netboot_protocol::Loader;
 
 /// What shim loads, from the place it came from itself.
-const GRUB: &str = "grubx64.efi";
+pub(crate) const GRUB: &str = "grubx64.efi";
 
 /// By which protocol a file is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

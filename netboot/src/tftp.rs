@@ -8,9 +8,10 @@ mod channel;
 mod live;
 mod transfer;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use inventory_api::boot::{BootEvent, BootEventKind};
@@ -23,11 +24,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::files::Files;
+use crate::files::{Files, GRUB};
 use crate::leases::LeaseBook;
 use crate::now;
 use crate::places::Places;
-use crate::scripts::{Language, Scripts};
+use crate::scripts::Scripts;
 use crate::server::NetbootError;
 use crate::source::BootSource;
 use live::{Admission, Admitted, Live};
@@ -39,6 +40,8 @@ const TRANSFERS: usize = 512;
 const PER_ADDRESS: usize = 32;
 /// Largest file whose line ends are changed, in bytes: it is held a second time. Boot files are fetched as octets.
 const NETASCII: usize = 16 << 20;
+/// GRUB asks for its configuration within seconds; a person who plays at its prompt, later.
+const GRUB_STARTS: Duration = Duration::from_secs(120);
 /// RFC 2347 has a request end within 512 bytes; what is longer is cut off.
 const REQUEST: usize = 2048;
 
@@ -66,6 +69,8 @@ struct Desk<S> {
     room: Arc<Semaphore>,
     places: Places,
     batches: channel::Batches,
+    /// Who has fetched GRUB, and when; only addresses of our networks can.
+    grub_fetched: Mutex<HashMap<Ipv4Addr, Instant>>,
 }
 
 impl<S: BootSource> TftpService<S> {
@@ -88,6 +93,7 @@ impl<S: BootSource> TftpService<S> {
             room: Arc::new(Semaphore::new(TRANSFERS)),
             places: Places::default(),
             batches: channel::Batches::default(),
+            grub_fetched: Mutex::default(),
         });
         let mut transfers = JoinSet::new();
         let mut buffer = [0; REQUEST];
@@ -204,10 +210,22 @@ impl<S: BootSource> Desk<S> {
     async fn find(&self, name: &str, client: IpAddr) -> Option<Bytes> {
         if name == GRUB_CONFIG {
             let IpAddr::V4(ip) = client else { return None };
-            let text = self.scripts.make(ip, None, Language::Grub).await.ok()?;
-            return Some(text.into());
+            if !self.has_fetched_grub(ip) {
+                tracing::warn!(%client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
+                return None;
+            }
+            // Asked for again, it is the same script.
+            return self.scripts.for_grub(ip, true).await.ok().map(Bytes::from);
         }
         self.files.bytes(name.strip_prefix("boot/").unwrap_or(name)).await
+    }
+
+    /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,
+    /// and a script that is made is an event in its machine's life.
+    fn has_fetched_grub(&self, ip: Ipv4Addr) -> bool {
+        let mut fetched = self.grub_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        fetched.retain(|_, at| at.elapsed() < GRUB_STARTS);
+        fetched.contains_key(&ip)
     }
 
     async fn refuse(&self, client: SocketAddr, code: ErrorCode, why: &str) {
@@ -217,6 +235,10 @@ impl<S: BootSource> Desk<S> {
 
     fn tell(&self, client: SocketAddr, file: String, bytes: u64, took: Duration, outcome: Outcome) {
         let complete = outcome.is_complete();
+        if let (true, GRUB, IpAddr::V4(ip)) = (complete, file.as_str(), client.ip()) {
+            let mut fetched = self.grub_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+            fetched.insert(ip, Instant::now());
+        }
         let ms = took.as_millis() as u64;
         if bytes == 0 && !complete {
             // EDK2 asks for `tsize` and aborts; who has got nothing has not begun to boot.
