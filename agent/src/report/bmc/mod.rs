@@ -111,16 +111,17 @@ pub fn identify(seconds: u32) -> Result<(), IdentifyError> {
         ))
     })?;
     let failed = |e: std::io::Error| IdentifyError(format!("{}: Chassis Identify: {e}", path.display()));
-    // NetFn 00h Chassis, command 04h Chassis Identify (28.5): interval in seconds, then bit 0 "until switched off".
+    let mut device = Device::open(&path).map_err(failed)?;
+    locate(&mut device, seconds).map_err(failed)
+}
+
+/// NetFn 00h Chassis, command 04h Chassis Identify (28.5): interval in seconds, then bit 0 "until switched off".
+fn locate(bmc: &mut impl Requests, seconds: u32) -> std::io::Result<()> {
     let request: &[u8] = match u8::try_from(seconds) {
         Ok(seconds) => &[seconds],
         Err(_) => &[0, 1],
     };
-    Device::open(&path)
-        .map_err(failed)?
-        .ask(0x00, 0x04, request)
-        .map_err(failed)?;
-    Ok(())
+    bmc.ask(0x00, 0x04, request).map(drop)
 }
 
 #[cfg(test)]
@@ -166,6 +167,25 @@ mod tests {
         };
         assert_eq!(facts, expected);
         assert!(problems.found.is_empty());
+    }
+
+    #[test]
+    fn the_locate_led_for_a_time_until_switched_off_and_off() {
+        struct Chassis(Vec<Vec<u8>>);
+        impl Requests for Chassis {
+            fn ask(&mut self, netfn: u8, command: u8, data: &[u8]) -> io::Result<Vec<u8>> {
+                assert_eq!((netfn, command), (0, 4));
+                self.0.push(data.to_vec());
+                Ok(Vec::new())
+            }
+        }
+        let mut chassis = Chassis(Vec::new());
+        for seconds in [15, 255, 256, 0] {
+            locate(&mut chassis, seconds).unwrap();
+        }
+        assert_eq!(chassis.0, [vec![15], vec![255], vec![0, 1], vec![0]]);
+        let refused = locate(&mut Bmc, 15).unwrap_err().to_string();
+        assert!(refused.contains("c1h"), "{refused}");
     }
 
     #[test]
