@@ -83,26 +83,53 @@ pub fn disk_self_test(name: &str, test: SelfTest) -> Result<(), SelfTestError> {
     }
 }
 
-fn order(device: PathBuf, transport: Transport, test: SelfTest) -> io::Result<bool> {
-    let file = ask::open(&device)?;
+/// What a disk is told, in its own words.
+#[derive(Debug, PartialEq, Eq)]
+enum Order {
+    /// Subcommand of SMART EXECUTE OFF-LINE IMMEDIATE (ATA8-ACS table 60).
+    Ata(u8),
+    /// Code of Device Self-test, opcode 14h (NVM Express base 2.0, 5.9).
+    Nvme(u32),
+    /// SEND DIAGNOSTIC with a self-test code (SPC-6 table 218): background short, background extended, abort.
+    Scsi([u8; 6]),
+}
+
+fn order_for(transport: Transport, test: SelfTest) -> Order {
     let choose = |short, extended, abort| match test {
         SelfTest::Short => short,
         SelfTest::Extended => extended,
         SelfTest::Abort => abort,
     };
     match transport {
-        // ATA8-ACS table 60.
-        Transport::Sata => ask::ata_self_test(&file, choose(1, 2, 0x7f)),
-        // Device Self-test (NVM Express base 2.0, 5.9), of all namespaces.
-        Transport::Nvme => ask::nvme_command(&file, 0x14, u32::MAX, u32::from(choose(1, 2, 0xf))),
-        // SEND DIAGNOSTIC, self-test code (SPC-6 table 218): background short, background extended, abort.
-        _ => ask::command(&file, &[0x1d, choose(1 << 5, 2 << 5, 4 << 5), 0, 0, 0, 0]),
+        Transport::Sata => Order::Ata(choose(1, 2, 0x7f)),
+        Transport::Nvme => Order::Nvme(u32::from(choose(1, 2, 0xf))),
+        _ => Order::Scsi([0x1d, choose(1 << 5, 2 << 5, 4 << 5), 0, 0, 0, 0]),
+    }
+}
+
+fn order(device: PathBuf, transport: Transport, test: SelfTest) -> io::Result<bool> {
+    let file = ask::open(&device)?;
+    match order_for(transport, test) {
+        Order::Ata(subcommand) => ask::ata_self_test(&file, subcommand),
+        // Of all namespaces.
+        Order::Nvme(code) => ask::nvme_command(&file, 0x14, u32::MAX, code),
+        Order::Scsi(command) => ask::command(&file, &command),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_kind_of_disk_is_told_in_its_own_words() {
+        use SelfTest::{Abort, Extended, Short};
+        let all = |transport| [Short, Extended, Abort].map(|test| order_for(transport, test));
+        assert_eq!(all(Transport::Sata), [1, 2, 0x7f].map(Order::Ata));
+        assert_eq!(all(Transport::Nvme), [1, 2, 0xf].map(Order::Nvme));
+        let diagnostic = |code| Order::Scsi([0x1d, code, 0, 0, 0, 0]);
+        assert_eq!(all(Transport::Sas), [0x20, 0x40, 0x80].map(diagnostic));
+    }
 
     #[test]
     fn a_disk_that_is_not_there_is_named() {
