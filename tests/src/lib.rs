@@ -4,6 +4,7 @@
 pub mod accelerator;
 pub mod api;
 pub mod artefacts;
+pub mod boot_path;
 pub mod child;
 pub mod hardware;
 pub mod lab;
@@ -18,7 +19,8 @@ pub mod vm;
 pub mod wait;
 
 pub use api::Api;
+pub use boot_path::{BootPath, BootPathSpec, run};
 pub use lab::Lab;
 pub use level::Level;
 pub use server::{Server, ServerSpec};
-pub use vm::{Firmware, Vm, VmSpec};
+pub use vm::{Firmware, Nic, Vm, VmSpec};

@@ -26,8 +26,16 @@ pub struct ServerSpec {
     pub images: PathBuf,
     /// What machines made by "Slipway" get by themselves; `None`: they are checked and held.
     pub profile: Option<DeployRequest>,
+    /// Lines of its `[[network]]` that say what it does there: [`ServerSpec::SERVER_MODE`], or others.
+    pub network: String,
     /// More lines for the end of the configuration.
     pub more: String,
+}
+
+impl ServerSpec {
+    /// It gives the addresses, from the start.
+    pub const SERVER_MODE: &str = "mode = \"server\"\nlook_seconds = 0\n\
+        pools = [{ first = \"10.77.0.100\", last = \"10.77.0.199\" }]\n";
 }
 
 /// A running server process in the calling thread's network namespace.
@@ -155,11 +163,11 @@ fn configuration(spec: &ServerSpec) -> Result<String> {
     }
     let mut text = format!(
         "data_dir = \"data\"\n\
-         [mini_os]\ndir = {:?}\nkernel_args = [\"console=tty0\", \"console=ttyS0,115200\"]\n\
+         [mini_os]\ndir = {:?}\nkernel_args = [\"console=tty0\", \"console=ttyS0,115200\", \
+         \"earlyprintk=ttyS0,115200\"]\n\
          [images]\ndir = {:?}\n\
-         [[network]]\nname = \"lab\"\nserver = \"{SERVER}\"\nsubnet = \"10.77.0.0/24\"\nmode = \"server\"\nlook_seconds = 0\n\
-         pools = [{{ first = \"10.77.0.100\", last = \"10.77.0.199\" }}]\n",
-        spec.mini_os, spec.images
+         [[network]]\nname = \"lab\"\nserver = \"{SERVER}\"\nsubnet = \"10.77.0.0/24\"\n{}",
+        spec.mini_os, spec.images, spec.network
     );
     if let Some(profile) = &spec.profile {
         text.push_str(&format!(

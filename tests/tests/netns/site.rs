@@ -89,6 +89,7 @@ impl Site {
             mini_os: path.join("mini-os"),
             images: path.join("images"),
             profile: None,
+            network: ServerSpec::SERVER_MODE.to_owned(),
             more: format!("{NETWORKS}{networks}"),
         })
         .await?;

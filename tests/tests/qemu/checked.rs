@@ -57,6 +57,7 @@ async fn checked() {
         mini_os: artefacts::built("mini-os/full", "mini-os").unwrap(),
         images: artefacts::built("images", "image").unwrap(),
         profile: None,
+        network: ServerSpec::SERVER_MODE.to_owned(),
         more: String::new(),
     })
     .await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::scenario::{FIRST_BOOT_MARK, profile};
-use e2e::{Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts};
+use e2e::{Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts, run};
 use inventory_api::machine::MachineDetail;
 
 use crate::installed::RootFs;
@@ -27,6 +27,7 @@ async fn bench(name: &str, firmware: Firmware) -> Bench {
         mini_os: artefacts::built("mini-os/small", "mini-os").unwrap(),
         images: artefacts::built("images", "image").unwrap(),
         profile: Some(profile(artefacts::RECIPE)),
+        network: ServerSpec::SERVER_MODE.to_owned(),
         more: String::new(),
     })
     .await
@@ -38,15 +39,6 @@ async fn bench(name: &str, firmware: Firmware) -> Bench {
         _directory: directory,
         _lab: lab,
     }
-}
-
-fn run(work: impl Future<Output = ()>) {
-    // The lab moves this thread into its network namespace: everything has to stay on it.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(work);
 }
 
 #[test]

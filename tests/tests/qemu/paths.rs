@@ -3,89 +3,19 @@
 
 use std::time::Duration;
 
-use e2e::{Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts};
-use inventory_api::boot::BootEventKind;
-use inventory_api::machine::{Journey, MachineDetail};
-
-/// Firmware, loader, mini-os and report in software emulation on two slow cores.
-const REPORTED_WITHIN: Duration = Duration::from_secs(240);
-
-struct Path {
-    // Dropped in this order: machine, server, network.
-    vm: Vm,
-    server: Server,
-    _directory: tempfile::TempDir,
-    _lab: Lab,
-}
-
-impl Path {
-    async fn new(name: &str, firmware: Firmware) -> Path {
-        let lab = Lab::enter().unwrap();
-        let directory = artefacts::run_directory(name).unwrap();
-        let server = Server::start(ServerSpec {
-            directory: directory.path().to_owned(),
-            mini_os: artefacts::built("mini-os/small", "mini-os").unwrap(),
-            images: artefacts::built("images", "image").unwrap(),
-            profile: None,
-            more: String::new(),
-        })
-        .await
-        .unwrap();
-        let vm = Vm::new(VmSpec::new(name, firmware), lab.tap().unwrap()).unwrap();
-        Path {
-            vm,
-            server,
-            _directory: directory,
-            _lab: lab,
-        }
-    }
-
-    /// Waits until its report was taken.
-    async fn reported(&self) -> (MachineDetail, Journey) {
-        let api = self.server.api().unwrap();
-        let serial = self.vm.spec().system_serial();
-        let ready = api.wait_state(&serial, "ready", REPORTED_WITHIN).await;
-        let detail = ready.unwrap_or_else(|e| {
-            panic!(
-                "{e:?}\nconsole:\n{}\nlog:\n{}",
-                self.vm.tail(40),
-                self.server.log()
-            )
-        });
-        (detail, api.journey(&self.vm.spec().mac).await.unwrap())
-    }
-}
-
-fn run(work: impl Future<Output = ()>) {
-    // The lab moves this thread into its network namespace: everything has to stay on it.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(work);
-}
-
-/// Files that were fetched to their end, in order: "tftp NAME" or "http PATH".
-fn fetched(journey: &Journey) -> Vec<String> {
-    let whole = |event: &inventory_api::boot::BootEvent| match &event.what {
-        BootEventKind::Tftp {
-            file, complete: true, ..
-        } => Some(format!("tftp {file}")),
-        BootEventKind::Http {
-            path, status: 200, ..
-        } => Some(format!("http {path}")),
-        _ => None,
-    };
-    journey.events.iter().filter_map(whole).collect()
-}
+use e2e::boot_path::{BY_IPXE, fetched};
+use e2e::{BootPathSpec, Firmware, Level, Nic, run};
 
 #[test]
 fn vm_uefi_http_boot_reports() {
     if Level::Qemu.runs() {
         run(async {
-            let mut path = Path::new("httpboot", Firmware::UefiHttp).await;
+            let mut path = BootPathSpec::new("httpboot", Firmware::UefiHttp)
+                .start()
+                .await
+                .unwrap();
             path.vm.power_on().unwrap();
-            let (detail, journey) = path.reported().await;
+            let (detail, journey) = path.reported().await.unwrap();
             let fetched = fetched(&journey);
             assert_eq!(fetched[0], "http /boot/snponly.efi", "{fetched:?}");
             assert!(
@@ -133,7 +63,7 @@ fn vm_secure_boot_gets_the_signed_chain_by_http_boot() {
 }
 
 async fn secure_boot(name: &str, firmware: Firmware, files: [String; 6]) {
-    let mut path = Path::new(name, firmware).await;
+    let mut path = BootPathSpec::new(name, firmware).start().await.unwrap();
     let api = path.server.api().unwrap();
     let mac = path.vm.spec().mac.clone();
     path.vm.power_on().unwrap();
@@ -152,7 +82,7 @@ async fn secure_boot(name: &str, firmware: Firmware, files: [String; 6]) {
     }
     path.vm.power_off();
     path.vm.power_on().unwrap();
-    let (detail, journey) = path.reported().await;
+    let (detail, journey) = path.reported().await.unwrap();
     let report = detail.report.unwrap();
     assert_eq!(report.boot.secure_boot, Some(true));
     let fetched = fetched(&journey);
@@ -160,4 +90,26 @@ async fn secure_boot(name: &str, firmware: Firmware, files: [String; 6]) {
         assert!(fetched.contains(&file), "{file} in {fetched:?}");
     }
     assert!(journey.diagnosis.contains("shimx64.efi"), "{}", journey.diagnosis);
+}
+
+/// iPXE in the card's ROM has HTTP: it is given the script at once and no loader.
+async fn script_at_once(name: &str, firmware: Firmware, nic: Nic) {
+    let mut path = BootPathSpec::new(name, firmware).nic(nic).start().await.unwrap();
+    path.vm.power_on().unwrap();
+    let journey = path.kernel().await.unwrap();
+    assert_eq!(fetched(&journey), BY_IPXE);
+}
+
+#[test]
+fn vm_bios_e1000e_rom_gets_the_script_at_once() {
+    if Level::Qemu.runs() {
+        run(script_at_once("e1000bios", Firmware::Bios, Nic::E1000e));
+    }
+}
+
+#[test]
+fn vm_uefi_e1000e_rom_gets_the_script_at_once() {
+    if Level::Qemu.runs() {
+        run(script_at_once("e1000uefi", Firmware::Uefi, Nic::E1000e));
+    }
 }

@@ -22,6 +22,7 @@ async fn server(lab: &str, deploy: bool) -> Result<(Server, tempfile::TempDir)> 
         mini_os: artefacts::built("mini-os/full", "mini-os")?,
         images: artefacts::built("images", "image")?,
         profile: deploy.then(|| profile(artefacts::RECIPE)),
+        network: ServerSpec::SERVER_MODE.to_owned(),
         more: String::new(),
     })
     .await?;

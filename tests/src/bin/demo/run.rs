@@ -69,6 +69,7 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
         mini_os,
         images,
         profile: Some(wanted(&spec)),
+        network: ServerSpec::SERVER_MODE.to_owned(),
         more: String::new(),
     })
     .await?;

@@ -1,0 +1,189 @@
+//! One way from power-on to the mini-os: a lab, a server and a virtual server whose firmware takes it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use inventory_api::boot::{BootEvent, BootEventKind};
+use inventory_api::machine::{Journey, MachineDetail};
+
+use crate::artefacts;
+use crate::lab::Lab;
+use crate::server::{Server, ServerSpec};
+use crate::vm::{Firmware, Nic, Vm, VmSpec};
+
+/// Firmware and loader in software emulation on two slow cores, to the kernel's first line.
+pub const KERNEL_WITHIN: Duration = Duration::from_secs(150);
+/// As [`KERNEL_WITHIN`], with the mini-os and its report.
+pub const REPORTED_WITHIN: Duration = Duration::from_secs(240);
+/// The first thing a kernel says: by `earlyprintk`, before it has looked at any device.
+const FIRST_LINE: &str = "Linux version ";
+
+/// What iPXE fetches once it runs, as [`fetched`] tells it.
+pub const BY_IPXE: [&str; 4] = [
+    "http /boot.ipxe",
+    "http /boot/kernel",
+    "http /boot/initramfs",
+    "http /boot/site",
+];
+
+/// What varies from path to path.
+pub struct BootPathSpec {
+    /// The virtual server.
+    pub vm: VmSpec,
+    network: Option<String>,
+    more: String,
+    tap: Option<String>,
+}
+
+impl BootPathSpec {
+    /// A machine with this firmware and a virtio card, in the server's own network; the server gives the addresses.
+    pub fn new(name: &str, firmware: Firmware) -> BootPathSpec {
+        BootPathSpec {
+            vm: VmSpec::new(name, firmware),
+            network: None,
+            more: String::new(),
+            tap: None,
+        }
+    }
+
+    /// With another network card.
+    pub fn nic(mut self, nic: Nic) -> BootPathSpec {
+        self.vm.nic = nic;
+        self
+    }
+
+    /// With these lines in the server's `[[network]]` instead of mode, look_seconds and pools.
+    pub fn network(mut self, lines: &str) -> BootPathSpec {
+        self.network = Some(lines.to_owned());
+        self
+    }
+
+    /// With more lines at the end of the server's configuration.
+    pub fn more(mut self, lines: &str) -> BootPathSpec {
+        self.more.push_str(lines);
+        self
+    }
+
+    /// On this tap device instead of a new one on the lab's bridge.
+    pub fn tap(mut self, name: String) -> BootPathSpec {
+        self.tap = Some(name);
+        self
+    }
+
+    /// Starts the server in a lab of its own. The machine is not powered on yet.
+    ///
+    /// # Errors
+    /// Not permitted, something is not built, or the server does not come up.
+    pub async fn start(self) -> Result<BootPath> {
+        self.start_in(Lab::enter()?).await
+    }
+
+    /// As [`BootPathSpec::start`], in a lab that is laid out already.
+    ///
+    /// # Errors
+    /// Something is not built, or the server does not come up.
+    pub async fn start_in(self, lab: Lab) -> Result<BootPath> {
+        let directory = artefacts::run_directory(&self.vm.name)?;
+        let mut spec = ServerSpec {
+            directory: directory.path().to_owned(),
+            mini_os: artefacts::built("mini-os/small", "mini-os")?,
+            images: artefacts::built("images", "image")?,
+            profile: None,
+            network: ServerSpec::SERVER_MODE.to_owned(),
+            more: self.more,
+        };
+        if let Some(network) = self.network {
+            spec.network = network;
+        }
+        let server = Server::start(spec).await?;
+        let tap = match self.tap {
+            Some(tap) => tap,
+            None => lab.tap()?,
+        };
+        Ok(BootPath {
+            vm: Vm::new(self.vm, tap)?,
+            server,
+            _directory: directory,
+            lab,
+        })
+    }
+}
+
+/// A path that is being taken.
+pub struct BootPath {
+    // Dropped in this order: machine, server, network.
+    /// The machine; [`Vm::power_on`] begins.
+    pub vm: Vm,
+    /// The server.
+    pub server: Server,
+    _directory: tempfile::TempDir,
+    /// The network.
+    pub lab: Lab,
+}
+
+impl BootPath {
+    /// Waits until the kernel has said its first line; gives what the server knows of the way to it.
+    ///
+    /// # Errors
+    /// It took longer than [`KERNEL_WITHIN`]: with the console and what was heard.
+    pub async fn kernel(&mut self) -> Result<Journey> {
+        let seen = self.vm.wait_console(FIRST_LINE, KERNEL_WITHIN).await;
+        let journey = self.journey().await?;
+        seen.with_context(|| self.story(&journey))?;
+        Ok(journey)
+    }
+
+    /// Waits until the machine's report was taken.
+    ///
+    /// # Errors
+    /// It took longer than [`REPORTED_WITHIN`]: with the console and what was heard.
+    pub async fn reported(&self) -> Result<(MachineDetail, Journey)> {
+        let api = self.server.api()?;
+        let serial = self.vm.spec().system_serial();
+        let ready = api.wait_state(&serial, "ready", REPORTED_WITHIN).await;
+        let journey = self.journey().await?;
+        let detail =
+            ready.with_context(|| format!("{}\nconsole:\n{}", self.story(&journey), self.vm.tail(40)))?;
+        Ok((detail, journey))
+    }
+
+    /// What the server has heard of the machine so far.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn journey(&self) -> Result<Journey> {
+        self.server.api()?.journey(&self.vm.spec().mac).await
+    }
+
+    fn story(&self, journey: &Journey) -> String {
+        format!(
+            "diagnosis: {}\nheard: {:#?}\nlog:\n{}",
+            journey.diagnosis,
+            journey.events,
+            self.server.log()
+        )
+    }
+}
+
+/// Files that were fetched to their end, in order: "tftp NAME" or "http PATH".
+pub fn fetched(journey: &Journey) -> Vec<String> {
+    let whole = |event: &BootEvent| match &event.what {
+        BootEventKind::Tftp {
+            file, complete: true, ..
+        } => Some(format!("tftp {file}")),
+        BootEventKind::Http {
+            path, status: 200, ..
+        } => Some(format!("http {path}")),
+        _ => None,
+    };
+    journey.events.iter().filter_map(whole).collect()
+}
+
+/// Runs a test in a lab: that moves the thread into its network namespace, so everything has to stay on it.
+pub fn run(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made")
+        .block_on(work);
+}

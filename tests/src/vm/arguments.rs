@@ -1,0 +1,145 @@
+//! The command line of QEMU.
+
+use std::path::Path;
+
+use super::smbios::uuid_of;
+use super::{Firmware, Nic, VmSpec};
+use crate::accelerator::accelerator;
+
+/// The QEMU command line without the program.
+///
+/// `tap`: the device that its network card is on; `directory`: where its files are; `console`: where the serial console is kept.
+pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Path) -> Vec<String> {
+    let path = |name: &str| directory.join(name).display().to_string();
+    let serial = spec.system_serial();
+    let mut words: Vec<String> = [
+        "-nodefaults",
+        "-display",
+        "none",
+        // A screen for the page's sake and for screendump; nothing needs a driver for it.
+        "-vga",
+        "std",
+        "-device",
+        "virtio-rng-pci",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
+    let smm = if spec.firmware.is_secure() { ",smm=on" } else { "" };
+    add("-machine", format!("q35,smbios-entry-point-type=64{smm}"));
+    add("-accel", accelerator().to_owned());
+    add("-m", spec.memory_mib.to_string());
+    add(
+        "-smp",
+        if spec.rack.is_some() {
+            "2,sockets=2,cores=1"
+        } else {
+            "2"
+        }
+        .to_owned(),
+    );
+    // BIOS: the network first, the server decides each boot. UEFI keeps its boot order
+    // in its own variables, as a real server does (with bootindex OVMF makes it anew at each start): the empty disk
+    // fails, the network is next, and the agent leaves an order behind.
+    let (nic, disk) = match (spec.firmware, spec.nic) {
+        (Firmware::Bios, _) => (",bootindex=1", ",bootindex=2"),
+        (_, Nic::Virtio) => (",romfile=", ""),
+        (_, Nic::E1000e) => ("", ""),
+    };
+    let model = match spec.nic {
+        Nic::Virtio => "virtio-net-pci",
+        Nic::E1000e => "e1000e",
+    };
+    add(
+        "-netdev",
+        format!("tap,id=net0,ifname={tap},script=no,downscript=no"),
+    );
+    add("-device", format!("{model},netdev=net0,mac={}{nic}", spec.mac));
+    add(
+        "-drive",
+        format!(
+            "if=none,id=disk0,format=raw,discard=unmap,cache=unsafe,file={}",
+            path("disk.raw")
+        ),
+    );
+    add(
+        "-device",
+        format!("virtio-blk-pci,drive=disk0,serial={}{disk}", spec.disk_serial),
+    );
+    if spec.firmware.is_uefi() {
+        let [code, _] = spec.firmware.files();
+        add(
+            "-drive",
+            format!("if=pflash,format=raw,unit=0,readonly=on,file={code}"),
+        );
+        add(
+            "-drive",
+            format!("if=pflash,format=raw,unit=1,file={}", path("vars.fd")),
+        );
+        add(
+            "-fw_cfg",
+            "name=opt/org.tianocore/IPv6PXESupport,string=no".to_owned(),
+        );
+        if matches!(spec.firmware, Firmware::UefiHttp | Firmware::SecureBootHttp) {
+            add(
+                "-fw_cfg",
+                "name=opt/org.tianocore/IPv4PXESupport,string=no".to_owned(),
+            );
+        }
+        if spec.firmware.is_secure() {
+            // The variables are the firmware's alone: written in system management mode.
+            add(
+                "-global",
+                "driver=cfi.pflash01,property=secure,value=on".to_owned(),
+            );
+            add("-global", "ICH9-LPC.disable_s3=1".to_owned());
+        }
+    }
+    add(
+        "-smbios",
+        "type=0,vendor=Slipway Lab,version=1.0,date=11/22/2026".to_owned(),
+    );
+    add(
+        "-smbios",
+        format!(
+            "type=1,manufacturer=Slipway,product=Virtual Server,version=1,serial={serial},uuid={}",
+            uuid_of(&spec.mac)
+        ),
+    );
+    add(
+        "-smbios",
+        format!("type=2,manufacturer=Slipway,product=Board,version=1,serial=B{serial}"),
+    );
+    add(
+        "-smbios",
+        format!("type=3,manufacturer=Slipway,version=1,serial=C{serial},asset=A-1"),
+    );
+    // QEMU itself makes one module of anything below 16 GiB.
+    if spec.dimms > 1 {
+        for index in 0..spec.dimms {
+            add("-smbios", format!("file={}", path(&format!("dimm{index}.bin"))));
+        }
+    } else {
+        add(
+            "-smbios",
+            format!("type=17,loc_pfx=DIMM,bank=B,manufacturer=Samsung,serial=M{serial},part=M393,speed=3200"),
+        );
+    }
+    let socket = |name: &str| format!("path={},server=on,wait=off", path(name));
+    // One log for each power-on, so that a wait does not find the text of the boot before.
+    add(
+        "-chardev",
+        format!(
+            "socket,id=console,{},logfile={},logappend=on",
+            socket("console.sock"),
+            console.display()
+        ),
+    );
+    add("-serial", "chardev:console".to_owned());
+    add("-chardev", format!("socket,id=qmp,{}", socket("qmp.sock")));
+    add("-qmp", "chardev:qmp".to_owned());
+    if let Some(rack) = &spec.rack {
+        words.extend(rack.arguments(directory, &spec.name, &spec.mac));
+    }
+    words
+}
