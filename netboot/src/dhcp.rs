@@ -83,6 +83,7 @@ impl<S: BootSource> DhcpService<S> {
                 Ok(client) => client,
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
+                    service.watch.silent(service.home(), reason.code());
                     continue;
                 }
             };
@@ -91,6 +92,9 @@ impl<S: BootSource> DhcpService<S> {
             if !rates.admit(&client, now()) {
                 // Not a line or an event each: a flood must not fill anything.
                 tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp");
+                let network = select_network(&service.networks, &client);
+                let network = network.map_or_else(|| service.home(), Network::name);
+                service.watch.silent(network, Silence::TooMany.code());
                 continue;
             }
             service.choose_loader(&mut client);
@@ -108,7 +112,16 @@ impl<S: BootSource> DhcpService<S> {
 
     async fn answer(&self, client: PxeClient, from: SocketAddr) {
         let Some(network) = select_network(&self.networks, &client) else {
-            return self.tell(&client, None, None, no_network(&client).code(), None);
+            let silence = no_network(&client);
+            if silence == Silence::UnknownRelay {
+                let detail = format!(
+                    "a relay, {}, passes on DHCP messages of a subnet that no [[network]] has: they are not answered",
+                    client.giaddr
+                );
+                self.watch.note(self.home(), silence.code(), detail);
+            }
+            self.watch.silent(self.home(), silence.code());
+            return self.tell(&client, None, None, silence.code(), None);
         };
         let target = self.target(&client, network).await;
         let urls = BootUrls {
@@ -130,11 +143,15 @@ impl<S: BootSource> DhcpService<S> {
         }
         let answer = match self.decide(&client, network, target, &urls).await {
             Some(answer) => answer,
-            None => return self.tell(&client, Some(network), None, "journal-failed", None),
+            None => {
+                self.watch.silent(network.name(), "journal-failed");
+                return self.tell(&client, Some(network), None, "journal-failed", None);
+            }
         };
         match answer {
             Err(silence) => {
                 self.note(&client, network, silence);
+                self.watch.silent(network.name(), silence.code());
                 self.tell(&client, Some(network), None, silence.code(), None);
             }
             Ok(mut content) => {
@@ -206,6 +223,12 @@ impl<S: BootSource> DhcpService<S> {
             });
         }
         Some(Err(Silence::AddressInUse))
+    }
+
+    /// The network under whose name stands what belongs to none: the one of this address of ours.
+    fn home(&self) -> &str {
+        let local = self.networks.iter().find(|network| network.is_local());
+        local.or(self.networks.first()).map_or("", Network::name)
     }
 
     /// What concerns the network and not this machine alone.

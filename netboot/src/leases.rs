@@ -20,6 +20,7 @@ pub(crate) struct Counts {
     pub(crate) held: u64,
     pub(crate) bound: u64,
     pub(crate) quarantined: u64,
+    pub(crate) strangers: u64,
 }
 
 /// A view of the leases, for who has to know which machine an address belongs to.
@@ -54,6 +55,7 @@ impl LeaseBook {
     pub(crate) fn counts(&self, network: &str, now: UnixMs) -> Counts {
         let mut counts = Counts::default();
         if let Some(leases) = self.lock().get(network) {
+            counts.strangers = leases.strangers(now, 0) as u64;
             for lease in leases.iter().filter(|lease| lease.holds(now)) {
                 match lease.state {
                     LeaseState::Declined => counts.quarantined += 1,
@@ -65,6 +67,17 @@ impl LeaseBook {
             }
         }
         counts
+    }
+
+    /// The addresses of a network that are out of use now, the one that comes back first first, and not more than `most`.
+    pub(crate) fn quarantined(&self, network: &str, now: UnixMs, most: usize) -> Vec<Lease> {
+        let out = |lease: &&Lease| lease.state == LeaseState::Declined && lease.holds(now);
+        let networks = self.lock();
+        let leases = networks.get(network).into_iter().flat_map(Leases::iter);
+        let mut all: Vec<Lease> = leases.filter(out).copied().collect();
+        all.sort_by_key(|lease| (lease.expires, lease.ip));
+        all.truncate(most);
+        all
     }
 
     /// Every lease with its network's name, ended ones too.

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use inventory_api::network::{
-    Gives as ApiGives, NetworkEvent, NetworkState, NetworkStatus, OtherServer, Reservation,
+    Gives as ApiGives, NetworkEvent, NetworkState, NetworkStatus, OtherServer, QuarantinedAddress,
+    Reservation, SilenceCount,
 };
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::foreign::{ASK_SECONDS, question, read_reply};
 use netboot_protocol::frame::{client_broadcast, datagram_to};
-use netboot_protocol::reserve::{reserve, unreserve};
+use netboot_protocol::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
     ForeignServer, Gate, Gives, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Watch,
+    strangers_most,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,10 @@ use crate::server::NetbootError;
 
 /// Events kept for each network.
 const EVENTS: usize = 100;
+/// Events of one kind kept for each network: what a stranger can make happen must not push out the rest.
+const EVENTS_OF_A_KIND: usize = 30;
+/// Addresses out of use that are named.
+const QUARANTINED: usize = 100;
 /// An event of the same kind about the same is not said again within this time.
 const AGAIN_SECONDS: u64 = 60;
 /// Seconds between the questions at the start; then it is [`ASK_SECONDS`].
@@ -59,6 +65,8 @@ struct State {
     /// Whether frames can be heard there.
     watched: bool,
     events: VecDeque<NetworkEvent>,
+    /// Messages that were not answered, and the last time, by reason: there are only so many reasons.
+    silences: BTreeMap<&'static str, (u64, UnixMs)>,
 }
 
 impl NetworkBook {
@@ -67,6 +75,7 @@ impl NetworkBook {
             watch: Watch::deaf(network),
             watched: false,
             events: VecDeque::new(),
+            silences: BTreeMap::new(),
         };
         NetworkBook(Arc::new(Inner {
             networks: networks.to_vec(),
@@ -100,8 +109,12 @@ impl NetworkBook {
                 held: counts.held,
                 bound: counts.bound,
                 quarantined: counts.quarantined,
+                quarantined_addresses: self.quarantined(network, at),
+                strangers: counts.strangers,
+                strangers_most: strangers_most(network).map(|most| most as u64),
                 reservations: self.reservations(network),
                 servers: state.watch.servers().map(other_server).collect(),
+                silences: state.silences.iter().map(silence_count).collect(),
                 events: state.events.iter().cloned().collect(),
             })
         };
@@ -118,6 +131,26 @@ impl NetworkBook {
     /// Ends the reservation of a machine, durably.
     pub async fn unreserve(&self, network: &str, mac: Mac) -> Result<(), ReservationError> {
         self.change(network, |_, leases| unreserve(leases, mac)).await
+    }
+
+    /// Puts an address that somebody was found to use back into use, durably.
+    pub async fn end_quarantine(&self, network: &str, ip: Ipv4Addr) -> Result<(), ReservationError> {
+        let at = now();
+        self.change(network, |_, leases| end_quarantine(leases, ip, at))
+            .await
+    }
+
+    /// Ends what was reserved at run time for any of these NICs, in every network; says where it did.
+    pub async fn unreserve_all(&self, macs: &[Mac]) -> Result<Vec<(String, Mac)>, ReservationError> {
+        let mut ended = Vec::new();
+        for network in &self.0.networks {
+            let reserved = self.0.leases.reservations(network.name());
+            for mac in macs.iter().filter(|mac| reserved.contains_key(mac)) {
+                self.unreserve(network.name(), *mac).await?;
+                ended.push((network.name().to_owned(), *mac));
+            }
+        }
+        Ok(ended)
     }
 
     async fn change(
@@ -171,7 +204,11 @@ impl NetworkBook {
             return;
         }
         tracing::warn!(network, kind, "{detail}");
-        if state.events.len() >= EVENTS {
+        let same = state.events.iter().filter(|event| event.kind == kind).count();
+        let oldest = state.events.iter().position(|event| event.kind == kind);
+        if let Some(oldest) = oldest.filter(|_| same >= EVENTS_OF_A_KIND) {
+            state.events.remove(oldest);
+        } else if state.events.len() >= EVENTS {
             state.events.pop_front();
         }
         state.events.push_back(NetworkEvent {
@@ -179,6 +216,15 @@ impl NetworkBook {
             kind: kind.to_owned(),
             detail,
         });
+    }
+
+    /// Counts a message that was not answered.
+    pub(crate) fn silent(&self, network: &str, reason: &'static str) {
+        let at = now();
+        if let Some(state) = self.lock().get_mut(network) {
+            let (count, last) = state.silences.entry(reason).or_insert((0, at));
+            (*count, *last) = (*count + 1, at);
+        }
     }
 
     /// Somebody else's reply was heard in a network.
@@ -227,6 +273,16 @@ impl NetworkBook {
             .collect()
     }
 
+    fn quarantined(&self, network: &Network, at: UnixMs) -> Vec<QuarantinedAddress> {
+        let named = |lease: netboot_protocol::Lease| QuarantinedAddress {
+            address: lease.ip,
+            mac: lease.mac,
+            until: lease.expires,
+        };
+        let leases = self.0.leases.quarantined(network.name(), at, QUARANTINED);
+        leases.into_iter().map(named).collect()
+    }
+
     fn expire(&self, network: &str) {
         let gone = match self.lock().get_mut(network) {
             Some(state) => state.watch.expire(now()),
@@ -244,6 +300,14 @@ impl NetworkBook {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
         // Each critical section leaves the map whole at every point.
         self.0.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn silence_count((reason, (count, last)): (&&'static str, &(u64, UnixMs))) -> SilenceCount {
+    SilenceCount {
+        reason: (*reason).to_owned(),
+        count: *count,
+        last: *last,
     }
 }
 

@@ -59,7 +59,7 @@ pub struct NetworkEvent {
     /// When.
     pub at: UnixMs,
     /// Stable short code: "foreign-server", "foreign-server-gone", "address-in-use", "declined", "pool-exhausted",
-    /// "kept-for-known".
+    /// "kept-for-known", "unknown-relay".
     pub kind: String,
     /// In words.
     pub detail: String,
@@ -74,6 +74,28 @@ pub struct Reservation {
     pub address: Ipv4Addr,
     /// It stands in the configuration, and can be changed only there.
     pub configured: bool,
+}
+
+/// An address that nobody is given, since somebody was found to use it who did not get it here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedAddress {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Who uses it, or who declined it.
+    pub mac: Mac,
+    /// Until when it is out of use.
+    pub until: UnixMs,
+}
+
+/// DHCP messages that were heard in a network and not answered, for one reason, since the server's start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceCount {
+    /// Stable short code, see docs/networks.md.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// The last one.
+    pub last: UnixMs,
 }
 
 /// `PUT /v1/networks/NAME/reservations/MAC`.
@@ -107,10 +129,22 @@ pub struct NetworkStatus {
     pub bound: u64,
     /// Addresses out of use, since somebody else was found to use them.
     pub quarantined: u64,
+    /// They by name, the one that comes back first first; bounded.
+    #[serde(default)]
+    pub quarantined_addresses: Vec<QuarantinedAddress>,
+    /// Addresses that machines hold which nobody enrolled.
+    #[serde(default)]
+    pub strangers: u64,
+    /// The most of them; absent: as many as there are.
+    #[serde(default)]
+    pub strangers_most: Option<u64>,
     /// Addresses that are kept for machines.
     pub reservations: Vec<Reservation>,
     /// Other DHCP servers that were heard in the last minutes.
     pub servers: Vec<OtherServer>,
+    /// What was not answered and why, by reason.
+    #[serde(default)]
+    pub silences: Vec<SilenceCount>,
     /// What happened, oldest first; bounded.
     pub events: Vec<NetworkEvent>,
 }

@@ -50,6 +50,10 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             "/v1/networks/{name}/reservations/{mac}",
             put(reserve).delete(unreserve),
         )
+        .route(
+            "/v1/networks/{name}/quarantine/{address}",
+            axum::routing::delete(end_quarantine),
+        )
         .route("/v1/events", get(events::stream))
         .with_state(service)
 }
@@ -169,6 +173,18 @@ async fn unreserve(
 ) -> Answer<NetworkStatus> {
     let mac = mac_of(&mac)?;
     let work = async move { service.reserve(&network, mac, None, &actor).await };
+    Ok(Json(to_the_end(work).await?))
+}
+
+async fn end_quarantine(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path((network, address)): Path<(String, String)>,
+) -> Answer<NetworkStatus> {
+    let wrong =
+        |e: std::net::AddrParseError| problem(400, "bad-address", "Address not usable", e.to_string());
+    let address = address.parse().map_err(wrong)?;
+    let work = async move { service.end_quarantine(&network, address, &actor).await };
     Ok(Json(to_the_end(work).await?))
 }
 

@@ -43,6 +43,13 @@ pub enum NetworkCommand {
         /// Address
         address: Ipv4Addr,
     },
+    /// Put an address back into use that somebody was found to use
+    Unquarantine {
+        /// Name of the network
+        name: String,
+        /// Address
+        address: Ipv4Addr,
+    },
     /// Keep no address for a machine any more
     Unreserve {
         /// Name of the network
@@ -76,6 +83,13 @@ pub(super) async fn run(args: NetworkArgs, env: CliEnv) -> Result<String, CliErr
             let network: NetworkStatus = client.put(&path(&name, mac), &ReserveAddress { address }).await?;
             render::answer(out, &network, |_| {
                 format!("{address} of {name} is kept for {mac}\n")
+            })
+        }
+        NetworkCommand::Unquarantine { name, address } => {
+            let path = format!("/v1/networks/{}/quarantine/{address}", segment(&name));
+            let network: NetworkStatus = client.delete(&path).await?;
+            render::answer(out, &network, |_| {
+                format!("{address} of {name} can be given out again\n")
             })
         }
         NetworkCommand::Unreserve { name, mac } => {
@@ -140,6 +154,12 @@ fn show(n: &NetworkStatus) -> String {
         n.held,
         n.quarantined
     );
+    if let Some(most) = n.strangers_most {
+        text.push_str(&format!(
+            "  {} held by machines that nobody enrolled, which may hold {most}\n",
+            n.strangers
+        ));
+    }
     if !n.watched {
         text.push_str("  other DHCP servers cannot be heard here\n");
     }
@@ -166,6 +186,20 @@ fn show(n: &NetworkStatus) -> String {
         for r in &n.reservations {
             let by = if r.configured { "configuration" } else { "API" };
             table.row([r.mac.to_string(), r.address.to_string(), by.to_owned()]);
+        }
+        text.push_str(&format!("\n{}", table.text(0)));
+    }
+    if !n.quarantined_addresses.is_empty() {
+        let mut table = Table::new(&["OUT OF USE", "USED BY", "UNTIL"]);
+        for q in &n.quarantined_addresses {
+            table.row([q.address.to_string(), q.mac.to_string(), timestamp(q.until)]);
+        }
+        text.push_str(&format!("\n{}", table.text(0)));
+    }
+    if !n.silences.is_empty() {
+        let mut table = Table::new(&["NOT ANSWERED", "MESSAGES", "LAST"]);
+        for s in &n.silences {
+            table.row([tame(&s.reason, 40), s.count.to_string(), timestamp(s.last)]);
         }
         text.push_str(&format!("\n{}", table.text(0)));
     }

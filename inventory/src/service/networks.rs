@@ -27,24 +27,66 @@ impl Service {
         address: Option<Ipv4Addr>,
         actor: &Actor,
     ) -> Result<NetworkStatus, Problem> {
-        let none = || no_network(network);
-        let book = self.core.memory.networks.get().ok_or_else(none)?;
+        let book = self.book(network)?;
         let done = match address {
             Some(address) => book.reserve(network, mac, address).await,
             None => book.unreserve(network, mac).await,
         };
-        done.map_err(|error| match &error {
-            ReservationError::Network(_) => none(),
-            ReservationError::Refused(why) => {
-                problem(409, "reservation-refused", "Reservation refused", why.to_string())
-            }
-            ReservationError::Journal => problem(503, "journal-failed", "Not durable", error.to_string()),
-        })?;
+        done.map_err(|error| of_book(&error, "reservation-refused", "Reservation refused"))?;
         tracing::info!(
             network, %mac, address = address.map(tracing::field::display), actor = %actor.0, "reservation changed"
         );
-        let status = self.networks().into_iter().find(|status| status.name == network);
-        status.ok_or_else(none)
+        self.network(network)
+    }
+
+    /// Puts an address that somebody was found to use back into use; gives back the network as it is then.
+    ///
+    /// # Errors
+    /// What is in the way, and what to do.
+    pub async fn end_quarantine(
+        &self,
+        network: &str,
+        address: Ipv4Addr,
+        actor: &Actor,
+    ) -> Result<NetworkStatus, Problem> {
+        let done = self.book(network)?.end_quarantine(network, address).await;
+        done.map_err(|error| of_book(&error, "not-quarantined", "Not out of use"))?;
+        tracing::info!(network, %address, actor = %actor.0, "an address is back in use");
+        self.network(network)
+    }
+
+    /// A machine that is out of service keeps no address.
+    pub(super) async fn end_reservations(&self, macs: &[Mac]) {
+        let Some(book) = self.core.memory.networks.get() else {
+            return;
+        };
+        match book.unreserve_all(macs).await {
+            Ok(ended) => {
+                for (network, mac) in ended {
+                    tracing::info!(network, %mac, "the reservation of a retired machine ended");
+                }
+            }
+            // The machine is retired all the same; a person can end it.
+            Err(error) => tracing::error!(%error, "cannot end the reservations of a retired machine"),
+        }
+    }
+
+    fn book(&self, network: &str) -> Result<&netboot::NetworkBook, Problem> {
+        let book = self.core.memory.networks.get();
+        book.ok_or_else(|| no_network(network))
+    }
+
+    fn network(&self, name: &str) -> Result<NetworkStatus, Problem> {
+        let status = self.networks().into_iter().find(|status| status.name == name);
+        status.ok_or_else(|| no_network(name))
+    }
+}
+
+fn of_book(error: &ReservationError, code: &str, title: &str) -> Problem {
+    match error {
+        ReservationError::Network(name) => no_network(name),
+        ReservationError::Refused(why) => problem(409, code, title, why.to_string()),
+        ReservationError::Journal => problem(503, "journal-failed", "Not durable", error.to_string()),
     }
 }
 

@@ -9,11 +9,12 @@ use super::{Actor, Service, Verb, planning};
 use crate::advance::{AdvanceError, advance, advance_in, after_commit};
 use crate::problem::{of_advance, of_store, problem};
 use crate::redact;
+use crate::store::MachineRow;
 
 impl Service {
     /// Does a verb other than deploy.
     pub async fn verb(&self, key: &str, verb: Verb, actor: &Actor) -> Result<VerbResponse, Problem> {
-        let id = self.find(key).await?.id;
+        let MachineRow { id, macs, .. } = self.find(key).await?;
         let event = match verb {
             Verb::Commission => Event::Commission,
             Verb::Release => Event::Release,
@@ -24,6 +25,9 @@ impl Service {
         let advanced = advance(&self.core, &id, event, &actor.0)
             .await
             .map_err(of_advance)?;
+        if verb == Verb::Retire {
+            self.end_reservations(&macs).await;
+        }
         self.verb_response(&id, &advanced.state).await
     }
 

@@ -1,20 +1,22 @@
 //! The server with its boot service: a script over HTTP, and the claim of what stands in it.
 
+use inventory::config::Config;
 use inventory_api::agent::RunsOn;
 use inventory_api::boot::BootArgs;
 use inventory_api::machine::Journey;
+use inventory_api::network::NetworkStatus;
 use netboot::{Mode, Network, NetworkSettings, PoolRange};
 use reqwest::Method;
 
 use crate::harness::{Key, NIC, Site};
 
-#[tokio::test]
-async fn a_script_over_http_leads_to_a_claim_and_a_stop_ends_all_of_it() {
+/// A server with a network and its boot service, on loopback.
+pub async fn networked(change: impl FnOnce(&mut Config)) -> (Site, tempfile::TempDir) {
     let files = tempfile::tempdir().unwrap();
     for name in ["undionly.kpxe", "snponly.efi", "kernel", "initramfs"] {
         std::fs::write(files.path().join(name), name).unwrap();
     }
-    let mut site = Site::with(|config| {
+    let site = Site::with(|config| {
         let mut settings = NetworkSettings::new(
             "lab",
             "127.0.0.1".parse().unwrap(),
@@ -34,8 +36,37 @@ async fn a_script_over_http_leads_to_a_claim_and_a_stop_ends_all_of_it() {
         ) = (0, 0, 0);
         config.boot.loaders = files.path().to_owned();
         config.mini_os.dir = files.path().to_owned();
+        change(config);
     })
     .await;
+    (site, files)
+}
+
+#[tokio::test]
+async fn a_retired_machine_keeps_no_address() {
+    let (site, _files) = networked(|_| {}).await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    let other = "02:00:00:00:99:99";
+    for (mac, address) in [(NIC.to_string().as_str(), "127.1.0.5"), (other, "127.1.0.6")] {
+        let path = format!("/v1/networks/lab/reservations/{mac}");
+        let body = serde_json::json!({ "address": address });
+        let _: NetworkStatus = site.user(Method::PUT, &path, Some(body)).await.unwrap();
+    }
+    let retire = format!("/v1/machines/{}/retire", agent.id);
+    let _: serde_json::Value = site.user(Method::POST, &retire, None).await.unwrap();
+    let networks: Vec<NetworkStatus> = site.user(Method::GET, "/v1/networks", None).await.unwrap();
+    let kept: Vec<_> = networks[0]
+        .reservations
+        .iter()
+        .map(|r| r.mac.to_string())
+        .collect();
+    assert_eq!(kept, [other], "its own has ended, another's has not");
+}
+
+#[tokio::test]
+async fn a_script_over_http_leads_to_a_claim_and_a_stop_ends_all_of_it() {
+    let (mut site, _files) = networked(|_| {}).await;
     let base = format!("http://{}", site.running().bound().networks[0].http);
     let plain = reqwest::Client::new();
     let get = async |path: &str| {

@@ -36,7 +36,7 @@ pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;
 pub use reply::{
     Decision, Destination, LeaseChange, Silence, decide, destination, needs_probe, no_network, quarantine,
-    select_network, would_answer,
+    select_network, strangers_most, would_answer,
 };
 pub use reserve::ReserveError;
 pub use script::{

@@ -200,19 +200,23 @@ fn decide_as(
 /// Whether a machine that has no address yet may take one of the pool: strangers only their share of it, so that a
 /// flood of made-up MACs leaves something for the machines that are known.
 fn admitted(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Result<(), Silence> {
-    let share = usize::from(network.settings().unknown_share);
     let has = leases.of(client.mac).is_some_and(|lease| lease.holds(now));
     let reserved = network.reservation(client.mac).or(leases.reservation(client.mac));
-    if client.known || share >= 100 || has || reserved.is_some() {
+    if client.known || has || reserved.is_some() {
         return Ok(());
     }
-    let most = (network.pool().len() * share).div_ceil(100);
-    // Of a pool that is too small to be shared nothing is kept.
-    if most >= network.pool().len() || leases.strangers(now, most) < most {
-        Ok(())
-    } else {
-        Err(Silence::KeptForKnown)
+    match strangers_most(network) {
+        Some(most) if leases.strangers(now, most) >= most => Err(Silence::KeptForKnown),
+        Some(_) | None => Ok(()),
     }
+}
+
+/// The most addresses of the pools that machines may hold which nobody enrolled. `None`: all, since that is what is
+/// configured, or the pool is too small to be shared.
+pub fn strangers_most(network: &Network) -> Option<usize> {
+    let pool = network.pool().len();
+    let most = (pool * usize::from(network.settings().unknown_share)).div_ceil(100);
+    (most < pool).then_some(most)
 }
 
 fn discover(

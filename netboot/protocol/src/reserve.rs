@@ -44,6 +44,9 @@ pub enum ReserveError {
     /// There is no such reservation.
     #[error("no address is reserved for {0}")]
     None(Mac),
+    /// The address is not out of use.
+    #[error("{0} is not out of use")]
+    NotQuarantined(Ipv4Addr),
 }
 
 /// Reserves `ip` for `mac`, in place of what it had reserved before.
@@ -89,6 +92,19 @@ pub fn unreserve(leases: &Leases, mac: Mac) -> Result<LeaseChange, ReserveError>
         ip,
         expires: UnixMs(0),
         state: LeaseState::Reserved,
+    }))
+}
+
+/// Puts an address that somebody was found to use back into use. Its line in the journal stays, ended: a released lease would
+/// make it the address of whoever declined it.
+pub fn end_quarantine(leases: &Leases, ip: Ipv4Addr, now: UnixMs) -> Result<LeaseChange, ReserveError> {
+    let lease = leases
+        .at(ip)
+        .filter(|lease| lease.state == LeaseState::Declined && lease.holds(now))
+        .ok_or(ReserveError::NotQuarantined(ip))?;
+    Ok(LeaseChange::Insert(Lease {
+        expires: now,
+        ..lease
     }))
 }
 
@@ -191,5 +207,25 @@ mod tests {
             assert!(error.contains(expected), "{error:?} does not say {expected:?}");
         }
         assert!(reserve(&network, &leases, mac(7), ip(12), NOW).is_ok(), "its own");
+    }
+
+    #[test]
+    fn a_quarantine_is_ended_by_a_person() {
+        let (network, mut leases) = (network(), Leases::default());
+        for n in 10..=12 {
+            apply(&mut leases, Ok(crate::reply::quarantine(mac(n), ip(n), NOW)));
+        }
+        assert!(choose_address(&network, &leases, mac(1), true, None, NOW).is_err());
+        let change = end_quarantine(&leases, ip(11), NOW);
+        apply(&mut leases, change);
+        assert_eq!(
+            choose_address(&network, &leases, mac(1), true, None, NOW),
+            Ok(ip(11))
+        );
+        assert_eq!(leases.of(mac(11)), None, "it is nobody's");
+        for other in [ip(11), ip(50)] {
+            let refused = end_quarantine(&leases, other, NOW);
+            assert_eq!(refused, Err(ReserveError::NotQuarantined(other)));
+        }
     }
 }

@@ -214,6 +214,13 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
     let alone = [Ipv4Addr::new(10, 83, 0, 2)];
     offers(&port, &Message::new(DISCOVER, Asker::Bios, port.mac, 5), &alone).await?;
     site.wait_answer(port.mac, "discover:foreign-server").await?;
+    let silences = site.network("refused")?.silences;
+    assert!(
+        silences
+            .iter()
+            .any(|s| s.reason == "foreign-server" && s.count > 0),
+        "{silences:?}"
+    );
     // The lab's own network has nobody else.
     let lab = site.network("lab")?;
     assert_eq!((lab.state, lab.servers.len()), (NetworkState::Serving, 0));
@@ -244,6 +251,19 @@ async fn an_address_that_somebody_uses_is_not_offered_and_one_can_be_kept() -> R
         "{}",
         said.detail
     );
+
+    let out: Vec<_> = status
+        .quarantined_addresses
+        .iter()
+        .map(|q| (q.address, q.mac))
+        .collect();
+    assert_eq!(out, [(taken, printer.mac)]);
+    // Somebody took the printer away and says so.
+    site.slipway(&["network", "unquarantine", "small", "10.79.0.10"])?;
+    let status = site.network("small")?;
+    assert_eq!((status.quarantined, status.quarantined_addresses.len()), (0, 0));
+    let again = site.slipway(&["network", "unquarantine", "small", "10.79.0.10"]);
+    assert!(format!("{:#}", again.unwrap_err()).contains("10.79.0.10 is not out of use"));
 
     // A kept address, through the command line; it outlives the server.
     let machine = site.port("02:00:00:00:73:03")?;
