@@ -61,9 +61,17 @@ impl Lab {
     /// # Errors
     /// A network command failed.
     pub fn tap(&self) -> Result<String> {
+        self.tap_on(BRIDGE)
+    }
+
+    /// As [`Lab::tap`], on another bridge of the lab.
+    ///
+    /// # Errors
+    /// A network command failed.
+    pub fn tap_on(&self, bridge: &str) -> Result<String> {
         let name = format!("tap{}", self.taps.replace(self.taps.get() + 1));
         ip(&format!("tuntap add dev {name} mode tap"))?;
-        ip(&format!("link set {name} master {BRIDGE} up"))?;
+        ip(&format!("link set {name} master {bridge} up"))?;
         Ok(name)
     }
 

@@ -8,3 +8,5 @@ mod first_boot;
 mod installed;
 #[path = "qemu/paths.rs"]
 mod paths;
+#[path = "qemu/undi.rs"]
+mod undi;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::lossy::{self, Weather};
+use e2e::cable::{self, Weather};
 use e2e::sim::dhcp::Asker;
 
 use crate::port::Port;
@@ -21,7 +21,7 @@ async fn a_machine_boots_at_ten_percent_loss() -> Result<()> {
         seed: 42,
     };
     let mac = "02:00:00:00:68:01";
-    let (client, switch) = lossy::client(&site.lab, mac, weather)?;
+    let (client, switch) = cable::client(&site.lab, mac, weather)?;
     let port = Port::new(client, mac)?;
     let mut firmware = None;
     for xid in 1..10 {

@@ -1,5 +1,7 @@
-//! A bad network: a switch in user space between a client and the lab's bridge, which loses, copies, delays and reorders
-//! frames. The kernels of test machines often have no netem.
+//! A cable with a switch in user space between a client or virtual server and the lab's bridge. It loses, copies, delays and
+//! reorders frames (the kernels of test machines often have no netem), and a filter may change what passes.
+
+mod frame;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -19,6 +21,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::lab::{BRIDGE, Lab};
 use crate::netns::{NetNs, ip};
 
+pub use frame::{blank_options, read_request};
+
 /// Longest Ethernet frame of these networks.
 const FRAME: usize = 2048;
 /// How often the switch looks whether it shall end.
@@ -36,6 +40,28 @@ pub struct Weather {
     /// Where chance begins.
     pub seed: u64,
 }
+
+impl Weather {
+    /// Everything arrives, once and in order.
+    pub const FINE: Weather = Weather {
+        loss: 0,
+        copies: 0,
+        delay: Duration::ZERO,
+        seed: 1,
+    };
+}
+
+/// Where a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Towards {
+    /// To the lab's bridge, where the server is.
+    Bridge,
+    /// To the client or virtual server.
+    Client,
+}
+
+/// Looks at every frame and may change it.
+pub type Filter = Box<dyn FnMut(Towards, &mut [u8]) + Send>;
 
 /// The switch; it ends when this is dropped.
 pub struct Switch {
@@ -65,18 +91,43 @@ impl Drop for Switch {
 /// # Errors
 /// Not permitted, or /dev/net/tun is missing.
 pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)> {
-    let ours = tap("lossy0")?;
-    ip(&format!("link set lossy0 master {BRIDGE} up"))?;
     let client = NetNs::new()?;
     let theirs = client.run(|| {
         let theirs = tap("eth0")?;
         ip(&format!("link set eth0 address {mac} up"))?;
         Ok(theirs)
     })?;
+    Ok((client, connect(lab, theirs, weather, Box::new(|_, _| {}))?))
+}
+
+/// A tap device for a virtual server whose cable to the lab's bridge goes through the switch.
+///
+/// # Errors
+/// Not permitted, or /dev/net/tun is missing.
+pub fn vm(lab: &Lab, weather: Weather, filter: Filter) -> Result<(String, Switch)> {
+    const NEAR: &str = "near0";
+    // The virtual server holds its tap's only descriptor: a bridge of two ports joins it with the switch.
+    let theirs = tap("near1")?;
+    ip(&format!(
+        "link add {NEAR} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+    ))?;
+    // The lab's kernel has nothing to say there, least of all where its own address is.
+    ip(&format!("link set {NEAR} addrgenmode none"))?;
+    ip(&format!("link set {NEAR} arp off up"))?;
+    ip(&format!("link set near1 master {NEAR} up"))?;
+    let tap = lab.tap_on(NEAR)?;
+    Ok((tap, connect(lab, theirs, weather, filter)?))
+}
+
+fn connect(lab: &Lab, theirs: File, weather: Weather, filter: Filter) -> Result<Switch> {
+    const PORT: &str = "cable0";
+    let ours = tap(PORT)?;
+    ip(&format!("link set {PORT} master {BRIDGE} up"))?;
     let (end, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let wire = Wire {
         ends: [ours, theirs],
         weather,
+        filter,
         chance: weather.seed | 1,
         due: BinaryHeap::new(),
         frames: HashMap::new(),
@@ -85,26 +136,22 @@ pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)>
     };
     let stop = end.clone();
     let thread = std::thread::Builder::new()
-        .name("lossy".to_owned())
+        .name("cable".to_owned())
         .spawn(move || wire.run(&stop))?;
     let switch = Switch {
         end,
         lost,
         thread: Some(thread),
     };
-    crate::wait::until_blocking(
-        "the lossy cable to carry packets",
-        Duration::from_secs(10),
-        || {
-            let up = ip("-d link show dev lossy0")?.contains("state forwarding")
-                && lab
-                    .inside()
-                    .run(|| ip(&format!("link show dev {BRIDGE}")))?
-                    .contains("state UP");
-            Ok(up.then_some(()))
-        },
-    )?;
-    Ok((client, switch))
+    crate::wait::until_blocking("the cable to carry packets", Duration::from_secs(10), || {
+        let up = ip(&format!("-d link show dev {PORT}"))?.contains("state forwarding")
+            && lab
+                .inside()
+                .run(|| ip(&format!("link show dev {BRIDGE}")))?
+                .contains("state UP");
+        Ok(up.then_some(()))
+    })?;
+    Ok(switch)
 }
 
 mod request {
@@ -139,6 +186,7 @@ fn tap(name: &str) -> Result<File> {
 struct Wire {
     ends: [File; 2],
     weather: Weather,
+    filter: Filter,
     chance: u64,
     due: BinaryHeap<Reverse<(Instant, u64)>>,
     /// By serial number: to which end, and the frame.
@@ -164,7 +212,7 @@ impl Wire {
             for from in [0, 1] {
                 let mut buffer = [0; FRAME];
                 while let Ok(len) = self.ends[from].read(&mut buffer) {
-                    self.accept(1 - from, &buffer[..len]);
+                    self.accept(1 - from, &mut buffer[..len]);
                 }
             }
             while let Some(Reverse((at, serial))) = self.due.peek().copied()
@@ -179,7 +227,9 @@ impl Wire {
         }
     }
 
-    fn accept(&mut self, to: usize, frame: &[u8]) {
+    fn accept(&mut self, to: usize, frame: &mut [u8]) {
+        let towards = [Towards::Bridge, Towards::Client][to];
+        (self.filter)(towards, frame);
         let copies = 1 + u64::from(self.chance(1000) < self.weather.copies);
         for _ in 0..copies {
             if self.chance(1000) < self.weather.loss {
