@@ -146,7 +146,8 @@ impl App {
             let _ = core.memory.networks.set(netboot.networks());
         }
         known::load(&core).await?;
-        core.memory.loaders.restore(core.store.loader_trials().await?);
+        let (trials, models) = (core.store.loader_trials().await?, core.store.nic_models().await?);
+        core.memory.loaders.restore(trials, models);
         let service = Arc::new(Service::new(Arc::new(core)));
         Ok(App {
             bound,

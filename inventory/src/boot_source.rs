@@ -158,7 +158,7 @@ impl Boot {
     fn keep_trial(&self, mac: Mac, trial: Trial) {
         let core = self.core.clone();
         tokio::spawn(async move {
-            if let Err(error) = core.store.put_loader_trial(mac, Some(&trial)).await {
+            if let Err(error) = core.store.put_loader_trial(mac, &trial).await {
                 tracing::error!(%mac, %error, "cannot keep what became of a loader");
             }
         });

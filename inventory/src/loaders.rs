@@ -5,33 +5,110 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use inventory_api::boot::BootEvent;
+use inventory_api::loader::{LoaderFailure, LoaderModel, LoaderOverview, LoaderTally, NicLoaders};
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::{ClientKind, Loader, Trial};
+use netboot_protocol::experience::Tally;
+use netboot_protocol::{ClientKind, Experience, Failure, Loader, NicModel, Trial};
 
 /// NICs with something on foot; those of which nothing is to be kept go first.
 const LIMIT: usize = 16_384;
+/// Models, and NICs, that are shown.
+const SHOWN: usize = 1000;
 
-/// The trials by NIC.
+/// What became of the loaders, by NIC and by what its model is.
 #[derive(Default)]
-pub struct Loaders(Mutex<HashMap<Mac, Trial>>);
+pub struct Loaders(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    trials: HashMap<Mac, Trial>,
+    /// PCI ids of NICs that were reported.
+    pci: HashMap<Mac, NicModel>,
+    /// What stands in `trials`, by model.
+    models: HashMap<NicModel, Experience>,
+}
+
+impl Known {
+    /// Under what a NIC's experience counts.
+    fn models_of(&self, mac: Mac) -> impl Iterator<Item = NicModel> + use<> {
+        self.pci
+            .get(&mac)
+            .copied()
+            .into_iter()
+            .chain([NicModel::oui(mac)])
+    }
+
+    /// What NICs of this one's model are known to do: by PCI id, if any is known, else by OUI.
+    fn experience(&self, mac: Mac) -> Option<&Experience> {
+        self.models_of(mac).find_map(|model| self.models.get(&model))
+    }
+
+    /// Changes the trial of a NIC, and what its models are known to do with it.
+    fn change(&mut self, mac: Mac, change: impl FnOnce(&mut Self)) {
+        self.count(mac, Experience::remove);
+        change(self);
+        self.count(mac, Experience::add);
+    }
+
+    fn count(&mut self, mac: Mac, count: fn(&mut Experience, &Trial)) {
+        let Some(trial) = self
+            .trials
+            .get(&mac)
+            .filter(|trial| trial.is_worth_keeping())
+            .cloned()
+        else {
+            return;
+        };
+        for model in self.models_of(mac) {
+            let experience = self.models.entry(model).or_default();
+            count(experience, &trial);
+            if experience.is_empty() {
+                self.models.remove(&model);
+            }
+        }
+    }
+}
 
 impl Loaders {
     /// Takes in what the store kept.
-    pub fn restore(&self, kept: Vec<(Mac, Trial)>) {
-        self.trials().extend(kept);
+    pub fn restore(&self, kept: Vec<(Mac, Trial)>, models: Vec<(Mac, NicModel)>) {
+        let mut known = self.known();
+        known.pci.extend(models);
+        for (mac, trial) in kept {
+            known.change(mac, |known| {
+                known.trials.insert(mac, trial);
+            });
+        }
+    }
+
+    /// A report told what a NIC is.
+    pub fn reported(&self, mac: Mac, model: NicModel) {
+        self.known().change(mac, |known| {
+            known.pci.insert(mac, model);
+        });
     }
 
     /// Takes in what was heard. `Some`: this is to be kept from now on.
     pub fn heard(&self, event: &BootEvent) -> Option<Trial> {
-        let mut trials = self.trials();
-        if trials.len() >= LIMIT && !trials.contains_key(&event.mac) {
-            trials.retain(|_, trial| trial.is_worth_keeping());
+        let mut known = self.known();
+        let mac = event.mac;
+        if known.trials.len() >= LIMIT && !known.trials.contains_key(&mac) {
+            known.trials.retain(|_, trial| trial.is_worth_keeping());
         }
-        if trials.len() >= LIMIT && !trials.contains_key(&event.mac) {
+        if known.trials.len() >= LIMIT && !known.trials.contains_key(&mac) {
             return None;
         }
-        let trial = trials.entry(event.mac).or_default();
-        trial.heard(event).then(|| trial.clone())
+        let mut trial = known.trials.get(&mac).cloned().unwrap_or_default();
+        let news = trial.heard(event);
+        if news {
+            known.change(mac, |known| {
+                known.trials.insert(mac, trial.clone());
+            });
+            Some(trial)
+        } else {
+            known.trials.insert(mac, trial);
+            None
+        }
     }
 
     /// The loader whose turn it is; with what is to be kept from now on, when the firmware's coming back ended a trial.
@@ -43,26 +120,105 @@ impl Loaders {
         there_is: &dyn Fn(Loader) -> bool,
         now: UnixMs,
     ) -> (Option<Loader>, Option<Trial>) {
-        let mut trials = self.trials();
-        let Some(trial) = trials.get_mut(&mac) else {
-            return (Trial::default().next(kind, there_is), None);
+        let mut known = self.known();
+        let mut ended = None;
+        if anew && let Some(mut trial) = known.trials.get(&mac).cloned() {
+            if trial.asks_anew(now) {
+                ended = Some(trial.clone());
+            }
+            known.change(mac, |known| {
+                known.trials.insert(mac, trial);
+            });
+        }
+        let none = Experience::default();
+        let model = known.experience(mac).unwrap_or(&none);
+        let next = match known.trials.get(&mac) {
+            Some(trial) => trial.next(kind, model, there_is),
+            None => Trial::default().next(kind, model, there_is),
         };
-        let ended = anew && trial.asks_anew(now);
-        (trial.next(kind, there_is), ended.then(|| trial.clone()))
+        (next, ended)
     }
 
     /// What is known of a NIC's loaders.
     pub fn of(&self, mac: Mac) -> Option<Trial> {
-        self.trials().get(&mac).cloned()
+        self.known().trials.get(&mac).cloned()
+    }
+
+    /// What is known of a NIC's loaders, for people.
+    pub fn status(&self, mac: Mac) -> NicLoaders {
+        self.known().status(mac)
+    }
+
+    /// Everything that is known, for people: each model, and each NIC on which the first loader of its list did not do.
+    pub fn overview(&self) -> LoaderOverview {
+        let known = self.known();
+        let model = |(model, experience): (&NicModel, &Experience)| LoaderModel {
+            model: model.to_string(),
+            kind: match model {
+                NicModel::Pci(..) => "pci",
+                NicModel::Oui(_) => "oui",
+            }
+            .to_owned(),
+            loaders: experience.iter().map(tally).collect(),
+        };
+        let mut models: Vec<LoaderModel> = known.models.iter().map(model).collect();
+        models.sort_by(|a, b| (&b.kind, &a.model).cmp(&(&a.kind, &b.model)));
+        models.truncate(SHOWN);
+        let unusual = |(mac, trial): (&Mac, &Trial)| trial.sentence().map(|_| *mac);
+        let mut macs: Vec<Mac> = known.trials.iter().filter_map(unusual).collect();
+        macs.sort();
+        macs.truncate(SHOWN);
+        LoaderOverview {
+            models,
+            nics: macs.into_iter().map(|mac| known.status(mac)).collect(),
+        }
     }
 
     /// Begins anew with the first loader.
     pub fn forget(&self, mac: Mac) {
-        self.trials().remove(&mac);
+        self.known().change(mac, |known| {
+            known.trials.remove(&mac);
+        });
     }
 
-    fn trials(&self) -> MutexGuard<'_, HashMap<Mac, Trial>> {
+    /// The NICs from which something is known of a model.
+    pub fn nics_of(&self, model: NicModel) -> Vec<Mac> {
+        let known = self.known();
+        let is = |mac: &&Mac| known.models_of(**mac).any(|other| other == model);
+        known.trials.keys().filter(is).copied().collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn status(&self, mac: Mac) -> NicLoaders {
+        let trial = self.trials.get(&mac).cloned().unwrap_or_default();
+        let failed = |(loader, why): &(Loader, Failure)| LoaderFailure {
+            loader: loader.file().to_owned(),
+            reason: match why {
+                Failure::Refused => "refused",
+                Failure::NoProgress => "no-progress",
+            }
+            .to_owned(),
+        };
+        NicLoaders {
+            mac,
+            model: self.pci.get(&mac).map(ToString::to_string),
+            worked: trial.worked.map(|loader| loader.file().to_owned()),
+            failed: trial.failed.iter().map(failed).collect(),
+            sentence: trial.sentence(),
+        }
+    }
+}
+
+fn tally((loader, tally): (Loader, Tally)) -> LoaderTally {
+    LoaderTally {
+        loader: loader.file().to_owned(),
+        worked: tally.worked,
+        failed: tally.failed,
     }
 }
 
@@ -70,7 +226,6 @@ impl Loaders {
 mod tests {
     use super::*;
     use inventory_api::boot::BootEventKind;
-    use netboot_protocol::Failure;
 
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
@@ -122,7 +277,7 @@ mod tests {
         );
 
         let after = Loaders::default();
-        after.restore(vec![(MAC, kept)]);
+        after.restore(vec![(MAC, kept)], vec![]);
         assert_eq!(ask(&after, true, 40).0, Some(Loader::Signed));
         after.forget(MAC);
         assert_eq!(ask(&after, true, 50).0, Some(Loader::Snponly));
@@ -130,16 +285,64 @@ mod tests {
     }
 
     #[test]
+    fn the_second_machine_of_a_model_begins_with_what_worked_on_the_first() {
+        let loaders = Loaders::default();
+        let learned = |loader, failed| {
+            let mut trial = Trial::default();
+            (trial.worked, trial.overcome) = (Some(loader), failed);
+            trial
+        };
+        let ask = |mac| {
+            loaders
+                .next(mac, ClientKind::UefiX64, true, &|_| true, UnixMs(0))
+                .0
+        };
+        let (sibling, stranger) = (Mac([2, 0, 0, 9, 9, 9]), Mac([4, 0, 0, 0, 0, 1]));
+        let (model, other) = (NicModel::Pci(0x8086, 0x1533), NicModel::Pci(0x14e4, 0x165f));
+        loaders.restore(
+            vec![(MAC, learned(Loader::IpxeEfi, vec![Loader::Snponly]))],
+            vec![(MAC, model)],
+        );
+        assert_eq!(ask(sibling), Some(Loader::IpxeEfi), "by its OUI");
+        assert_eq!(ask(stranger), Some(Loader::Snponly));
+        // Its report says that it is the same card under another OUI; and a card of another kind goes by its own.
+        loaders.reported(stranger, model);
+        assert_eq!(ask(stranger), Some(Loader::IpxeEfi), "by its PCI id");
+        loaders.restore(
+            vec![(Mac([6, 0, 0, 0, 0, 1]), learned(Loader::Snponly, vec![]))],
+            vec![(Mac([6, 0, 0, 0, 0, 1]), other)],
+        );
+        loaders.reported(sibling, other);
+        assert_eq!(
+            ask(sibling),
+            Some(Loader::Snponly),
+            "the PCI id says more than the OUI"
+        );
+
+        let models = loaders.overview().models;
+        let names: Vec<&str> = models.iter().map(|m| m.model.as_str()).collect();
+        assert_eq!(names, ["14e4:165f", "8086:1533", "02:00:00", "06:00:00"]);
+        assert_eq!(loaders.nics_of(model), [MAC]);
+        loaders.forget(MAC);
+        assert_eq!(
+            ask(stranger),
+            Some(Loader::Snponly),
+            "what was learned went with its NIC"
+        );
+        assert_eq!(loaders.overview().models.len(), 2);
+    }
+
+    #[test]
     fn a_flood_of_macs_is_bounded_and_takes_nothing_from_those_with_a_past() {
         let loaders = Loaders::default();
         let mut worked = Trial::default();
         worked.worked = Some(Loader::Signed);
-        loaders.restore(vec![(MAC, worked.clone())]);
+        loaders.restore(vec![(MAC, worked.clone())], vec![]);
         for n in 0..2 * LIMIT as u32 {
             let [a, b, c, d] = n.to_be_bytes();
             loaders.heard(&told(Mac([4, 0, a, b, c, d])));
         }
-        assert!(loaders.trials().len() <= LIMIT);
+        assert!(loaders.known().trials.len() <= LIMIT);
         assert_eq!(loaders.of(MAC), Some(worked));
     }
 }

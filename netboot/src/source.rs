@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use inventory_api::boot::{BootArgs, BootEvent, BootTarget};
 use inventory_api::{Mac, Sha256Digest};
-use netboot_protocol::{ClientKind, Loader, Trial};
+use netboot_protocol::{ClientKind, Experience, Loader, Trial};
 
 /// Who asks, as far as the boot service can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub trait BootSource: Send + Sync + 'static {
         there_is: &(dyn Fn(Loader) -> bool + Sync),
     ) -> Option<Loader> {
         let _ = (mac, anew);
-        Trial::default().next(kind, there_is)
+        Trial::default().next(kind, &Experience::default(), there_is)
     }
 
     /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket.

@@ -16,6 +16,7 @@ pub mod deploy;
 pub mod id;
 pub mod image;
 pub mod import;
+pub mod loader;
 pub mod machine;
 pub mod network;
 pub mod parts;

@@ -188,6 +188,9 @@ pub struct Journey {
     pub events: Vec<BootEvent>,
     /// One sentence: how far it came and what to look at.
     pub diagnosis: String,
+    /// What became of the loaders it was given, when anything is known of it.
+    #[serde(default)]
+    pub loaders: Option<crate::loader::NicLoaders>,
 }
 
 /// One line of `GET /v1/profiles`.

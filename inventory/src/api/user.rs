@@ -10,6 +10,7 @@ use http::header;
 use http::request::Parts;
 use inventory_api::conflict::{Conflicts, ResolveConflict};
 use inventory_api::image::ImageManifest;
+use inventory_api::loader::LoaderOverview;
 use inventory_api::machine::{
     DeployOrder, DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary, Profile, VerbResponse,
 };
@@ -45,6 +46,8 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         )
         .route("/v1/journey/{mac}", get(journey))
         .route("/v1/journey/{mac}/loader", axum::routing::delete(forget_loader))
+        .route("/v1/loaders", get(loaders))
+        .route("/v1/loaders/{model}", axum::routing::delete(forget_model))
         .route("/v1/networks", get(networks))
         .route(
             "/v1/networks/{name}/reservations/{mac}",
@@ -205,6 +208,19 @@ async fn forget_loader(
 ) -> Answer<Journey> {
     let mac = mac_of(&mac)?;
     let work = async move { service.forget_loader(mac, &actor).await };
+    Ok(Json(to_the_end(work).await?))
+}
+
+async fn loaders(State(service): State<Arc<Service>>, _: User) -> Json<LoaderOverview> {
+    Json(service.loaders())
+}
+
+async fn forget_model(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(model): Path<String>,
+) -> Answer<LoaderOverview> {
+    let work = async move { service.forget_model(&model, &actor).await };
     Ok(Json(to_the_end(work).await?))
 }
 

@@ -8,6 +8,7 @@ mod client;
 mod conflict;
 mod delivery;
 mod error;
+mod loaders;
 mod local;
 mod machine;
 mod network;
@@ -50,6 +51,8 @@ pub enum Command {
     MiniOs(MiniOsArgs),
     /// Say how far a machine came in its network boot, and what to look at
     Explain(ExplainArgs),
+    /// Which loaders worked on which NICs, by model; forget it
+    Loaders(loaders::LoadersArgs),
     /// Provisioning networks: other DHCP servers, addresses in use, reservations
     Network(network::NetworkArgs),
     /// Take in a file of orders, hardware profiles or racks, whole or not at all
@@ -360,6 +363,7 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         Command::Image(args) => {
             local::blocking(move || local::image(&args.command, args.common.output)).await
         }
+        Command::Loaders(args) => loaders::run(args, env).await,
         Command::Network(args) => network::run(args, env).await,
         Command::Import(args) => delivery::import(args, env).await,
         Command::Order(args) => delivery::order(args, env).await,

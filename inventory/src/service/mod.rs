@@ -4,6 +4,7 @@ mod agent;
 mod conflict;
 mod delivery;
 mod diagnosis;
+mod loaders;
 mod networks;
 mod orders;
 mod parts;
@@ -133,28 +134,17 @@ impl Service {
         let events = self.core.memory.journey(mac);
         let now = self.core.clock.now();
         let mut diagnosis = diagnosis::diagnose(mac, &events, machine.as_ref(), now);
-        let trial = self.core.memory.loaders.of(mac);
-        if let Some(loaders) = trial.and_then(|trial| trial.sentence()) {
-            diagnosis = format!("{loaders} {diagnosis}");
+        let loaders = self.core.memory.loaders.status(mac);
+        if let Some(sentence) = &loaders.sentence {
+            diagnosis = format!("{sentence} {diagnosis}");
         }
         Ok(Journey {
             mac,
             machine,
             events,
             diagnosis,
+            loaders: (loaders.worked.is_some() || !loaders.failed.is_empty()).then_some(loaders),
         })
-    }
-
-    /// Forgets which loaders failed and which worked on this NIC: its next boot begins with the first of its list.
-    pub async fn forget_loader(&self, mac: Mac, actor: &Actor) -> Result<Journey, Problem> {
-        self.core
-            .store
-            .put_loader_trial(mac, None)
-            .await
-            .map_err(of_store)?;
-        self.core.memory.loaders.forget(mac);
-        tracing::info!(%mac, actor = %actor.0, "what became of its loaders is forgotten");
-        self.journey(mac).await
     }
 
     /// The images that can be installed, by name, the newest first.

@@ -239,9 +239,9 @@ async fn what_became_of_loaders_is_kept_and_forgotten() {
         netboot_protocol::Loader::Snponly,
         netboot_protocol::Failure::Refused,
     )];
-    store.put_loader_trial(mac, Some(&trial)).await.unwrap();
-    store.put_loader_trial(mac, Some(&trial)).await.unwrap();
+    store.put_loader_trial(mac, &trial).await.unwrap();
+    store.put_loader_trial(mac, &trial).await.unwrap();
     assert_eq!(store.loader_trials().await.unwrap(), [(mac, trial)]);
-    store.put_loader_trial(mac, None).await.unwrap();
+    store.forget_loader_trials(&[mac]).await.unwrap();
     assert_eq!(store.loader_trials().await.unwrap(), []);
 }

@@ -10,6 +10,7 @@ use inventory_api::boot::{BootEvent, BootEventKind};
 use serde::{Deserialize, Serialize};
 
 use crate::client::ClientKind;
+use crate::experience::Experience;
 
 /// Firmware that comes back within this time after it had the whole loader never started it. Milliseconds; a loader that
 /// was started needs longer to find out that it cannot work.
@@ -88,6 +89,8 @@ pub struct Trial {
     pub worked: Option<Loader>,
     /// Loaders that did not, with the reason. Empty after one worked.
     pub failed: Vec<(Loader, Failure)>,
+    /// Those that had failed when one worked: nothing to this NIC any more, but a hint for others of its model.
+    pub overcome: Vec<Loader>,
     /// The loader the firmware was told to load last.
     #[serde(skip)]
     given: Option<Loader>,
@@ -148,7 +151,10 @@ impl Trial {
         self.fetched = None;
         let changed = self.worked != Some(loader) || !self.failed.is_empty();
         self.worked = Some(loader);
-        self.failed.clear();
+        if !self.failed.is_empty() {
+            self.overcome = self.failed.drain(..).map(|(loader, _)| loader).collect();
+        }
+        self.overcome.retain(|other| *other != loader);
         changed
     }
 
@@ -171,14 +177,28 @@ impl Trial {
         true
     }
 
+    /// Every loader that failed on it, before or since one worked.
+    pub fn ever_failed(&self) -> impl Iterator<Item = Loader> + '_ {
+        let now = self.failed.iter().map(|(loader, _)| *loader);
+        let before = self.overcome.iter().copied();
+        now.chain(before.filter(|loader| !self.failed.iter().any(|(other, _)| other == loader)))
+    }
+
     /// The loader whose turn it is, among those there are: the one that worked; the signed one where Secure Boot refused
-    /// another; else the first that has not failed, and after all have failed the first again.
-    pub fn next(&self, kind: ClientKind, there_is: impl Fn(Loader) -> bool) -> Option<Loader> {
-        let list: Vec<Loader> = Loader::list(kind)
+    /// another; else the first that has not failed, and after all have failed the first again. `model`: what became of the
+    /// loaders on other NICs of its model, which decides what is first.
+    pub fn next(
+        &self,
+        kind: ClientKind,
+        model: &Experience,
+        there_is: impl Fn(Loader) -> bool,
+    ) -> Option<Loader> {
+        let mut list: Vec<Loader> = Loader::list(kind)
             .iter()
             .copied()
             .filter(|l| there_is(*l))
             .collect();
+        model.sort(&mut list);
         let failed = |loader: Loader| self.failed.iter().any(|(other, _)| *other == loader);
         if let Some(worked) = self.worked.filter(|loader| list.contains(loader)) {
             return Some(worked);
@@ -259,7 +279,7 @@ mod tests {
     }
 
     fn next(trial: &Trial, kind: ClientKind) -> Loader {
-        trial.next(kind, |_| true).unwrap()
+        trial.next(kind, &Experience::default(), |_| true).unwrap()
     }
 
     #[test]
@@ -274,13 +294,16 @@ mod tests {
         assert_eq!(next(&trial, ClientKind::UefiX64Http), Loader::Signed);
         assert!(trial.sentence().unwrap().contains("Secure Boot"));
         // Where there is no signed chain, the next best.
-        let without = trial.next(ClientKind::UefiX64, |loader| loader != Loader::Signed);
+        let without = trial.next(ClientKind::UefiX64, &Experience::default(), |loader| {
+            loader != Loader::Signed
+        });
         assert_eq!(without, Some(Loader::IpxeEfi));
 
         trial.heard(&told(400, "uefi-x64", "shimx64.efi"));
         trial.heard(&fetched(500, "shimx64.efi"));
         assert!(trial.heard(&fetched(600, "grubx64.efi")), "shim runs");
         assert_eq!((trial.worked, trial.failed.len()), (Some(Loader::Signed), 0));
+        assert!(trial.ever_failed().eq([Loader::Snponly]), "a hint for its model");
         assert_eq!(
             next(&trial, ClientKind::UefiX64),
             Loader::Signed,

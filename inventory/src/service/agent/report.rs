@@ -8,6 +8,7 @@ use inventory_api::report::AssetReport;
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::status::status_sentence;
 use lifecycle::{AfterCheck, Decision, Event, MachineFacts, State};
+use netboot_protocol::NicModel;
 use sha2::{Digest as _, Sha256};
 
 use super::AGENT;
@@ -107,9 +108,13 @@ impl Service {
                 .map_err(of_store)?;
             change.put_identity(id, &identity).await.map_err(of_store)?;
             change.put_last_seen(id, now).await.map_err(of_store)?;
-            for mac in macs_of(report) {
+            let mut models = Vec::new();
+            for (mac, model) in nics_of(report) {
                 if let Some(other) = change.add_mac(id, mac).await.map_err(of_store)? {
                     tracing::warn!(machine = %id, %mac, %other, "a reported MAC belongs to another machine");
+                } else if let Some(model) = model {
+                    change.put_nic_model(mac, model).await.map_err(of_store)?;
+                    models.push((mac, model));
                 }
             }
             let news = self
@@ -132,6 +137,9 @@ impl Service {
                 page_url: None,
             };
             self.taken(change, id, sent, &answer, &identified).await?;
+            for (mac, model) in models {
+                self.core.memory.loaders.reported(mac, model);
+            }
             match &advanced {
                 Some(advanced) => after_commit(&self.core, advanced),
                 None => self.core.memory.changed(id),
@@ -348,10 +356,14 @@ fn identity_of(report: &AssetReport) -> Identity {
 
 /// MACs that a report lists, locally administered ones too: simulated and virtual machines boot from such.
 pub(super) fn macs_of(report: &AssetReport) -> impl Iterator<Item = inventory_api::Mac> + '_ {
-    report
-        .nics
-        .iter()
-        .take(MAX_MACS)
-        .filter_map(|nic| nic.permanent_mac.or(nic.mac))
-        .filter(|mac| !mac.is_junk())
+    nics_of(report).map(|(mac, _)| mac)
+}
+
+/// The same, with what each NIC is.
+fn nics_of(report: &AssetReport) -> impl Iterator<Item = (inventory_api::Mac, Option<NicModel>)> + '_ {
+    let nics = report.nics.iter().take(MAX_MACS);
+    nics.filter_map(|nic| {
+        let mac = nic.permanent_mac.or(nic.mac).filter(|mac| !mac.is_junk())?;
+        Some((mac, nic.pci_id.as_deref().and_then(|id| id.parse().ok())))
+    })
 }

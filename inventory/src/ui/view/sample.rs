@@ -729,5 +729,12 @@ pub fn journey() -> Journey {
         events: boots(),
         diagnosis: "Booted the mini-os over UEFI network boot; kernel and initramfs were read to their end."
             .into(),
+        loaders: Some(inventory_api::loader::NicLoaders {
+            mac: mac(4),
+            model: Some("8086:1533".into()),
+            worked: Some("ipxe.efi".into()),
+            failed: Vec::new(),
+            sentence: Some("It boots with ipxe.efi.".into()),
+        }),
     }
 }
