@@ -1,6 +1,6 @@
 //! Accepts HTTP connections, with bounds on their number, heads and patience.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,11 +54,8 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok(((stream, peer), permit)) => {
-                let ip = match peer.ip() {
-                    IpAddr::V4(ip) => ip,
-                    IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-                };
-                let Some(place) = places.enter(ip.into(), PER_ADDRESS) else {
+                let ip = peer.ip();
+                let Some(place) = places.enter(ip, PER_ADDRESS) else {
                     tracing::warn!(peer = %ip, "refused: too many HTTP connections from this address");
                     continue;
                 };
@@ -77,7 +74,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, peer: Ipv4Addr, router: Router) {
+async fn connection(stream: TcpStream, peer: IpAddr, router: Router) {
     let socket = SockRef::from(&stream);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));

@@ -1,11 +1,11 @@
 //! The DHCP loop: receive, decode, look up, decide, make durable, send, tell.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
-use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use inventory_api::{Mac, UnixMs};
 use netboot_protocol::custom::is_host_name;
 use netboot_protocol::foreign::pass;
 use netboot_protocol::{
@@ -97,7 +97,9 @@ impl<S: BootSource> DhcpService<S> {
                 service.watch.silent(network, Silence::TooMany.code());
                 continue;
             }
-            service.choose_loader(&mut client);
+            let anew =
+                client.message == MessageKind::Discover && !matches!(client.kind, ClientKind::Ipxe { .. });
+            client.loader = loader_for(&*service.source, &service.files, client.mac, client.kind, anew);
             let Ok(permit) = room.clone().try_acquire_owned() else {
                 tracing::warn!(mac = %client.mac, "too many DHCP messages at once: one is dropped");
                 continue;
@@ -251,29 +253,14 @@ impl<S: BootSource> DhcpService<S> {
         self.watch.note(network.name(), silence.code(), detail);
     }
 
-    fn choose_loader(&self, client: &mut PxeClient) {
-        let (mac, kind) = (client.mac, client.kind);
-        if Loader::list(kind).is_empty() {
-            return;
-        }
-        let anew = client.message == MessageKind::Discover && !matches!(kind, ClientKind::Ipxe { .. });
-        let by_http = kind == ClientKind::UefiX64Http;
-        client.loader = self
-            .source
-            .loader(mac, kind, anew, &|loader| self.files.has(loader, by_http));
-    }
-
     async fn target(&self, client: &PxeClient, network: &Network) -> BootTarget {
-        if !client.kind.boots() {
-            return BootTarget::LocalDisk;
-        }
         let asks = BootClient {
             mac: client.mac,
             ip: self.book.address_of(network.name(), client.mac, now()),
             network: network.name().to_owned(),
             server: network.server(),
         };
-        self.source.target(&asks).await
+        target_of(&*self.source, client.kind, &asks).await
     }
 
     async fn send(
@@ -334,7 +321,7 @@ impl<S: BootSource> DhcpService<S> {
         self.source.heard(BootEvent {
             at,
             mac: client.mac,
-            ip: ip.or(known),
+            ip: ip.or(known).map(IpAddr::V4),
             network,
             what: BootEventKind::Dhcp {
                 message: client.message.name().to_owned(),
@@ -343,5 +330,29 @@ impl<S: BootSource> DhcpService<S> {
                 boot_file: boot_file.map(str::to_owned),
             },
         });
+    }
+}
+
+/// The loader whose turn it is for firmware of this kind; `None`: we have none for it. `anew`: it has begun to ask again.
+pub(crate) fn loader_for<S: BootSource>(
+    source: &S,
+    files: &Files,
+    mac: Mac,
+    kind: ClientKind,
+    anew: bool,
+) -> Option<Loader> {
+    if Loader::list(kind).is_empty() {
+        return None;
+    }
+    let by_http = matches!(kind, ClientKind::UefiX64Http | ClientKind::UefiArm64Http);
+    source.loader(mac, kind, anew, &|loader| files.has(loader, by_http))
+}
+
+/// What a machine boots now; of who does not boot it is not asked.
+pub(crate) async fn target_of<S: BootSource>(source: &S, kind: ClientKind, asks: &BootClient) -> BootTarget {
+    if kind.boots() {
+        source.target(asks).await
+    } else {
+        BootTarget::LocalDisk
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges, no redirects
 //! (one stops EDK2), `//x` taken for `/x` (shim asks so), everything else 404.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::source::BootSource;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) Ipv4Addr);
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// HTTP boot for the networks that are reached through one of our addresses.
 pub(crate) struct HttpService<S> {
@@ -106,7 +106,7 @@ async fn respond<S: BootSource>(
 }
 
 impl<S: BootSource> HttpService<S> {
-    async fn script(&self, mac: Option<Mac>, peer: Ipv4Addr) -> Response {
+    async fn script(&self, mac: Option<Mac>, peer: IpAddr) -> Response {
         if mac.is_none() {
             return refuse(
                 StatusCode::BAD_REQUEST,
@@ -147,7 +147,7 @@ impl<S: BootSource> HttpService<S> {
     }
 
     /// Has the end of the response told to the source, with the bytes that were really sent.
-    fn tell_at_the_end(&self, path: &str, peer: Ipv4Addr, says: Option<Mac>, response: Response) -> Response {
+    fn tell_at_the_end(&self, path: &str, peer: IpAddr, says: Option<Mac>, response: Response) -> Response {
         let status = response.status().as_u16();
         // Who asks for another machine's script is heard under the name they gave: that is the machine in danger.
         let refused = if status == 403 {
@@ -178,7 +178,7 @@ impl<S: BootSource> HttpService<S> {
 }
 
 /// EDK2 decides by it whether a file is a program, a CD or a disk (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
-fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: Ipv4Addr) -> Response {
+fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAddr) -> Response {
     match made {
         // It has a ticket: no cache may keep it.
         Ok(text) => {
@@ -196,6 +196,13 @@ fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: Ipv4A
             refuse(
                 StatusCode::FORBIDDEN,
                 "a boot script is only given to the address of the machine's lease",
+            )
+        }
+        Err(NoScript::ByIpv6) => {
+            tracing::warn!(?mac, %peer, "boot script refused: scripts are given by IPv4 only");
+            refuse(
+                StatusCode::FORBIDDEN,
+                "a boot script is only given by IPv4, to the address of the machine's lease",
             )
         }
         Err(NoScript::Broken) => refuse(

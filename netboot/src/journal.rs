@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use inventory_api::{Mac, UnixMs};
@@ -27,7 +27,7 @@ pub struct Record {
     /// Network name.
     pub network: String,
     /// The lease as it is from now on.
-    pub lease: Lease,
+    pub lease: Lease<IpAddr>,
 }
 
 impl Record {
@@ -57,7 +57,7 @@ impl Record {
             network: next()?.to_owned(),
             lease: Lease {
                 mac: next()?.parse::<Mac>().ok()?,
-                ip: next()?.parse::<Ipv4Addr>().ok()?,
+                ip: next()?.parse::<IpAddr>().ok()?,
                 expires: UnixMs(next()?.parse().ok()?),
                 state: LeaseState::from_name(next()?)?,
             },
@@ -153,7 +153,7 @@ fn replay(path: &Path) -> io::Result<Replayed> {
             ),
         ));
     }
-    let mut last: BTreeMap<(String, Ipv4Addr, bool), Record> = BTreeMap::new();
+    let mut last: BTreeMap<(String, IpAddr, bool), Record> = BTreeMap::new();
     let mut damaged = 0;
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
@@ -212,7 +212,7 @@ mod tests {
             network: "lab".into(),
             lease: Lease {
                 mac: Mac([2, 0, 0, 0, 0, n]),
-                ip: Ipv4Addr::new(10, 0, 0, n),
+                ip: [10, 0, 0, n].into(),
                 expires: UnixMs(expires),
                 state: LeaseState::Bound,
             },
@@ -265,6 +265,18 @@ mod tests {
         reserved.lease.expires = UnixMs(0);
         journal.append(&[reserved]).unwrap();
         assert_eq!(open(&path).1.records, [lease]);
+    }
+
+    #[test]
+    fn both_protocols_have_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leases");
+        let (mut journal, _) = open(&path);
+        let mut six = record(1, 10);
+        six.lease.ip = "fd00:7::100".parse().unwrap();
+        let all = [record(1, 10), six];
+        journal.append(&all).unwrap();
+        assert_eq!(open(&path).1.records, all);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The leases of all networks: in memory for decisions, in the journal before an ACK.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::{Lease, LeaseChange, LeaseState, Leases, Network};
+use netboot_protocol::{Address, AddressPool, Lease, LeaseChange, LeaseState, Leases, Network};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::journal::{Journal, Record};
@@ -24,26 +24,41 @@ pub(crate) struct Counts {
 }
 
 /// A view of the leases, for who has to know which machine an address belongs to.
-#[derive(Clone, Default)]
-pub struct LeaseBook {
-    networks: Arc<Mutex<BTreeMap<String, Leases>>>,
+pub struct LeaseBook<A = Ipv4Addr> {
+    networks: Arc<Mutex<BTreeMap<String, Leases<A>>>>,
 }
 
-impl LeaseBook {
+impl<A> Clone for LeaseBook<A> {
+    fn clone(&self) -> LeaseBook<A> {
+        LeaseBook {
+            networks: self.networks.clone(),
+        }
+    }
+}
+
+impl<A> Default for LeaseBook<A> {
+    fn default() -> LeaseBook<A> {
+        LeaseBook {
+            networks: Arc::default(),
+        }
+    }
+}
+
+impl<A: Address> LeaseBook<A> {
     /// The machine that has `ip` on a network now, by an acknowledged lease.
-    pub fn holder(&self, network: &str, ip: Ipv4Addr, now: UnixMs) -> Option<Mac> {
+    pub fn holder(&self, network: &str, ip: A, now: UnixMs) -> Option<Mac> {
         self.lock().get(network)?.holder(ip, now)
     }
 
     /// The machine that has `ip` now, and the name of the network it is on.
-    pub fn holder_anywhere(&self, ip: Ipv4Addr, now: UnixMs) -> Option<(String, Mac)> {
+    pub fn holder_anywhere(&self, ip: A, now: UnixMs) -> Option<(String, Mac)> {
         self.lock()
             .iter()
             .find_map(|(name, leases)| Some((name.clone(), leases.holder(ip, now)?)))
     }
 
     /// The machine's acknowledged lease on a network.
-    pub fn address_of(&self, network: &str, mac: Mac, now: UnixMs) -> Option<Ipv4Addr> {
+    pub fn address_of(&self, network: &str, mac: Mac, now: UnixMs) -> Option<A> {
         self.lock()
             .get(network)?
             .of(mac)
@@ -70,18 +85,18 @@ impl LeaseBook {
     }
 
     /// The addresses of a network that are out of use now, the one that comes back first first, and not more than `most`.
-    pub(crate) fn quarantined(&self, network: &str, now: UnixMs, most: usize) -> Vec<Lease> {
-        let out = |lease: &&Lease| lease.state == LeaseState::Declined && lease.holds(now);
+    pub(crate) fn quarantined(&self, network: &str, now: UnixMs, most: usize) -> Vec<Lease<A>> {
+        let out = |lease: &&Lease<A>| lease.state == LeaseState::Declined && lease.holds(now);
         let networks = self.lock();
-        let leases = networks.get(network).into_iter().flat_map(Leases::iter);
-        let mut all: Vec<Lease> = leases.filter(out).copied().collect();
+        let leases = networks.get(network).into_iter().flat_map(Leases::<A>::iter);
+        let mut all: Vec<Lease<A>> = leases.filter(out).copied().collect();
         all.sort_by_key(|lease| (lease.expires, lease.ip));
         all.truncate(most);
         all
     }
 
     /// Every lease with its network's name, ended ones too.
-    pub fn all(&self) -> Vec<(String, Lease)> {
+    pub fn all(&self) -> Vec<(String, Lease<A>)> {
         let networks = self.lock();
         networks
             .iter()
@@ -97,7 +112,7 @@ impl LeaseBook {
         network: &str,
         queue: &JournalQueue,
         known: bool,
-        decide: impl FnOnce(&Leases) -> (T, Option<LeaseChange>),
+        decide: impl FnOnce(&Leases<A>) -> (T, Option<LeaseChange<A>>),
     ) -> (T, Option<Durable>) {
         let mut networks = self.lock();
         let leases = networks.entry(network.to_owned()).or_default();
@@ -110,7 +125,7 @@ impl LeaseBook {
                 (!matches!(lease.state, LeaseState::Offered | LeaseState::Seen)).then(|| {
                     queue.push(Record {
                         network: network.to_owned(),
-                        lease,
+                        lease: lease.with_ip(lease.ip.into()),
                     })
                 })
             }
@@ -124,7 +139,7 @@ impl LeaseBook {
     }
 
     /// The reservations that people made in a network.
-    pub(crate) fn reservations(&self, network: &str) -> BTreeMap<Mac, Ipv4Addr> {
+    pub(crate) fn reservations(&self, network: &str) -> BTreeMap<Mac, A> {
         let networks = self.lock();
         networks
             .get(network)
@@ -142,41 +157,67 @@ impl LeaseBook {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Leases>> {
-        // No code panics while it holds the lock; if it did, the process ends anyway.
-        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Reads the journal and gives back the leases of the configured networks. Leases that the configuration no longer
-/// allows are dropped.
-pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<(LeaseBook, Journal)> {
-    let of = |name: &str| networks.iter().find(|network| network.name() == name);
-    let (journal, replayed) = Journal::open(path, |record| {
-        of(&record.network).is_some_and(|network| network.may_be_host(record.lease.ip))
-    })?;
-    if replayed.damaged > 0 {
-        tracing::warn!(lines = replayed.damaged, path = %path.display(), "damaged lines in the lease journal skipped");
-    }
-    let book = LeaseBook::default();
-    // The journal keeps the last line of each address; of two addresses of one machine the later lease counts.
-    // Reservations go first: they say which leases may be.
-    let mut records = replayed.records;
-    records.sort_by_key(|record| (record.lease.state != LeaseState::Reserved, record.lease.expires));
-    for Record { network: name, lease } in records {
-        let Some(network) = of(&name) else { continue };
-        let mut books = book.lock();
+    /// Takes in a lease of the journal, if it is allowed. `may_reserve`: a person may have reserved this address.
+    fn restore(&self, name: String, network: &impl AddressPool<A>, lease: Lease<A>, may_reserve: bool) {
+        let mut books = self.lock();
         let leases = books.entry(name).or_default();
         let allowed = match lease.state {
-            LeaseState::Reserved => network.may_reserve(lease.ip) && network.reservation(lease.mac).is_none(),
+            LeaseState::Reserved => may_reserve,
             _ => leases.may_lease(network, lease.mac, lease.ip),
         };
         if allowed {
             leases.insert(lease);
         }
     }
-    tracing::info!(leases = book.all().len(), "lease journal read");
-    Ok((book, journal))
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Leases<A>>> {
+        // No code panics while it holds the lock; if it did, the process ends anyway.
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The leases by IPv4 and by IPv6, and the journal that has both.
+pub(crate) struct Opened {
+    pub(crate) book: LeaseBook,
+    pub(crate) book6: LeaseBook<Ipv6Addr>,
+    pub(crate) journal: Journal,
+}
+
+/// Reads the journal and gives back the leases of the configured networks. Leases that the configuration no longer
+/// allows are dropped.
+pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened> {
+    let of = |name: &str| networks.iter().find(|network| network.name() == name);
+    let (journal, replayed) = Journal::open(path, |record| {
+        of(&record.network).is_some_and(|network| match record.lease.ip {
+            IpAddr::V4(ip) => network.may_be_host(ip),
+            IpAddr::V6(ip) => network.v6().is_some_and(|v6| v6.may_be_host(ip)),
+        })
+    })?;
+    if replayed.damaged > 0 {
+        tracing::warn!(lines = replayed.damaged, path = %path.display(), "damaged lines in the lease journal skipped");
+    }
+    let (book, book6) = (LeaseBook::default(), LeaseBook::default());
+    // The journal keeps the last line of each address; of two addresses of one machine the later lease counts.
+    // Reservations go first: they say which leases may be.
+    let mut records = replayed.records;
+    records.sort_by_key(|record| (record.lease.state != LeaseState::Reserved, record.lease.expires));
+    for Record { network: name, lease } in records {
+        let Some(network) = of(&name) else { continue };
+        match (lease.ip, network.v6()) {
+            (IpAddr::V4(ip), _) => {
+                let may_reserve = network.may_reserve(ip) && network.reservation(lease.mac).is_none();
+                book.restore(name, network, lease.with_ip(ip), may_reserve);
+            }
+            (IpAddr::V6(ip), Some(v6)) => book6.restore(name, v6, lease.with_ip(ip), false),
+            (IpAddr::V6(_), None) => {}
+        }
+    }
+    tracing::info!(
+        leases = book.all().len(),
+        leases_v6 = book6.all().len(),
+        "lease journal read"
+    );
+    Ok(Opened { book, book6, journal })
 }
 
 /// A record on its way to the disk and who waits for it.

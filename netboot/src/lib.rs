@@ -8,6 +8,7 @@ mod body;
 pub mod config;
 mod connection;
 mod dhcp;
+mod dhcp6;
 mod files;
 mod http;
 mod journal;
@@ -19,6 +20,7 @@ mod range;
 pub mod scripts;
 mod server;
 mod socket;
+mod socket6;
 pub mod source;
 mod tftp;
 mod watch;
@@ -27,9 +29,9 @@ pub use config::{Config, DEFAULT_HTTP_PORT};
 pub use leases::LeaseBook;
 pub use netboot_protocol::{
     CustomOption, Lease, LeaseState, Mode, Network, NetworkError, NetworkSettings, OnForeignServer,
-    PoolRange, Route,
+    PoolRange, Route, V6Settings,
 };
-pub use server::{BoundNetwork, Netboot, NetbootError, Running};
+pub use server::{BoundNetwork, BoundV6, Netboot, NetbootError, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};
 pub use watch::{NetworkBook, ReservationError};
 

@@ -1,7 +1,7 @@
 //! Boot scripts for whoever asks for one, by HTTP or TFTP: the machine whose lease the address is.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ pub(crate) enum NoScript {
     Ignored,
     /// The address does not hold the lease of the machine that is named.
     NotTheHolder,
+    /// It is asked for by IPv6. A ticket is for the IPv4 address that the mini-os will have.
+    ByIpv6,
     /// It cannot be written; the log says why.
     Broken,
 }
@@ -45,6 +47,7 @@ pub(crate) struct Scripts<S> {
     pub(crate) http_port: u16,
     pub(crate) kernel_args: Vec<String>,
     pub(crate) book: LeaseBook,
+    pub(crate) book6: LeaseBook<Ipv6Addr>,
     pub(crate) source: Arc<S>,
     pub(crate) trust_any_source: bool,
     pub(crate) announced: Announced,
@@ -52,22 +55,28 @@ pub(crate) struct Scripts<S> {
 
 impl<S: BootSource> Scripts<S> {
     /// The machine at `peer`: the holder of that lease; in test mode the one it says it is.
-    pub(crate) fn machine_at(&self, peer: Ipv4Addr, says: Option<Mac>) -> Option<(Option<&Network>, Mac)> {
+    pub(crate) fn machine_at(&self, peer: IpAddr, says: Option<Mac>) -> Option<(Option<&Network>, Mac)> {
         let at = now();
-        let by_lease = self
-            .networks
-            .iter()
-            .find_map(|network| Some((Some(network), self.book.holder(network.name(), peer, at)?)));
+        let by_lease = self.networks.iter().find_map(|network| {
+            let holder = match peer {
+                IpAddr::V4(peer) => self.book.holder(network.name(), peer, at),
+                IpAddr::V6(peer) => self.book6.holder(network.name(), peer, at),
+            };
+            Some((Some(network), holder?))
+        });
         by_lease.or_else(|| Some((None, says.filter(|_| self.trust_any_source)?)))
     }
 
     /// The script for GRUB at `peer`. `only_length`: it asks how long the script is first (HEAD), and what it fetches then has
     /// to be that very script: a script is made once.
-    pub(crate) async fn for_grub(&self, peer: Ipv4Addr, only_length: bool) -> Result<String, NoScript> {
+    pub(crate) async fn for_grub(&self, peer: IpAddr, only_length: bool) -> Result<String, NoScript> {
+        let IpAddr::V4(v4) = peer else {
+            return Err(NoScript::ByIpv6);
+        };
         let waiting = {
             let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
             announced.retain(|_, (at, _)| at.elapsed() < ANNOUNCED);
-            announced.remove(&peer)
+            announced.remove(&v4)
         };
         let text = match waiting {
             Some((_, text)) => text,
@@ -75,7 +84,7 @@ impl<S: BootSource> Scripts<S> {
         };
         if only_length {
             let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-            announced.insert(peer, (Instant::now(), text.clone()));
+            announced.insert(v4, (Instant::now(), text.clone()));
         }
         Ok(text)
     }
@@ -83,10 +92,13 @@ impl<S: BootSource> Scripts<S> {
     /// The script for the machine at `peer`, which may say who it is, and then has to be that.
     pub(crate) async fn make(
         &self,
-        peer: Ipv4Addr,
+        peer: IpAddr,
         says: Option<Mac>,
         language: Language,
     ) -> Result<String, NoScript> {
+        let IpAddr::V4(v4) = peer else {
+            return Err(NoScript::ByIpv6);
+        };
         let (network, mac) = self.machine_at(peer, says).ok_or(NoScript::NotTheHolder)?;
         let (network, mac) = match says {
             Some(said) if said != mac && self.trust_any_source => (None, said),
@@ -108,7 +120,7 @@ impl<S: BootSource> Scripts<S> {
         };
         let client = BootClient {
             mac,
-            ip: Some(peer),
+            ip: Some(v4),
             network: network.name().to_owned(),
             server: network.server(),
         };

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use crate::body::Buffers;
 use crate::config::Config;
 use crate::connection;
 use crate::dhcp::DhcpService;
+use crate::dhcp6::Dhcp6Service;
 use crate::files::Files;
 use crate::http::HttpService;
 use crate::journal::Journal;
@@ -24,6 +26,7 @@ use crate::link::LinkSocket;
 use crate::ra::Advertiser;
 use crate::scripts::{Announced, Scripts};
 use crate::socket::{DhcpSocket, Interface, interface_of};
+use crate::socket6::{Dhcp6Socket, server_duid};
 use crate::source::BootSource;
 use crate::tftp::TftpService;
 use crate::watch::{NetworkBook, Watcher};
@@ -50,6 +53,9 @@ pub enum NetbootError {
     Panicked(String),
 }
 
+/// Port of DHCPv6 servers (RFC 8415, 7.2).
+const DHCP6_PORT: u16 = 547;
+
 /// Where a network is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundNetwork {
@@ -63,6 +69,19 @@ pub struct BoundNetwork {
     pub tftp: SocketAddr,
     /// HTTP socket: `http://{http}` is the network's boot URL.
     pub http: SocketAddr,
+    /// The same by IPv6, where that is configured.
+    pub v6: Option<BoundV6>,
+}
+
+/// Where a network is served by IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundV6 {
+    /// DHCPv6: our address and port. (Outside of test mode the socket itself is bound to the interface.)
+    pub dhcp: SocketAddr,
+    /// TFTP socket.
+    pub tftp: SocketAddr,
+    /// HTTP socket.
+    pub http: SocketAddr,
 }
 
 /// The sockets on one of our addresses.
@@ -70,20 +89,37 @@ struct Door {
     networks: Vec<Network>,
     dhcp: DhcpSocket,
     boot_server: DhcpSocket,
-    tftp: UdpSocket,
-    http: TcpListener,
-    http_port: u16,
+    files: FileSockets,
     advertiser: Option<Advertiser>,
     prober: Option<Arc<Prober>>,
     watcher: Option<Watcher>,
+}
+
+/// The sockets on one of our IPv6 addresses.
+struct DoorV6 {
+    /// Each has DHCPv6.
+    networks: Vec<Network>,
+    dhcp: Dhcp6Socket,
+    files: FileSockets,
+}
+
+/// Where files are fetched.
+struct FileSockets {
+    tftp: UdpSocket,
+    http: TcpListener,
+    http_port: u16,
 }
 
 /// The boot service with its sockets open and nothing running.
 pub struct Netboot {
     config: Config,
     doors: Vec<Door>,
+    doors_v6: Vec<DoorV6>,
+    /// Our DHCPv6 identifier; empty where nothing is served by IPv6.
+    duid: Vec<u8>,
     bound: Vec<BoundNetwork>,
     book: LeaseBook,
+    book6: LeaseBook<Ipv6Addr>,
     watch: NetworkBook,
     journal: Journal,
     queue: JournalQueue,
@@ -99,11 +135,11 @@ impl Netboot {
         }
         check_apart(&config.networks)?;
         raise_file_limit();
-        let (book, journal) =
-            leases::open(&config.lease_journal, &config.networks).map_err(|source| NetbootError::Io {
-                what: format!("open the lease journal {}", config.lease_journal.display()),
-                source,
-            })?;
+        let leases::Opened { book, book6, journal } = leases::open(&config.lease_journal, &config.networks)
+            .map_err(|source| NetbootError::Io {
+            what: format!("open the lease journal {}", config.lease_journal.display()),
+            source,
+        })?;
         let mut by_server: BTreeMap<Ipv4Addr, Vec<Network>> = BTreeMap::new();
         for network in &config.networks {
             by_server
@@ -113,35 +149,61 @@ impl Netboot {
         }
         let (queue, records) = JournalQueue::new();
         let watch = NetworkBook::new(&config.networks, book.clone(), queue.weak());
-        let (mut doors, mut bound) = (Vec::new(), Vec::new());
+        let (mut doors, mut doors_v6, mut bound) = (Vec::new(), Vec::new(), Vec::new());
         for (server, networks) in by_server {
             let door = open_door(&config, server, networks, &watch).await?;
-            let address = |local: io::Result<SocketAddr>| {
-                let port = local.map(|local| local.port());
-                let failed = |source| NetbootError::Io {
-                    what: "ask a socket for its port".to_owned(),
-                    source,
-                };
-                port.map(|port| SocketAddr::from((server, port))).map_err(failed)
-            };
+            let address = |local| address_at(server.into(), local);
             for network in &door.networks {
                 bound.push(BoundNetwork {
                     network: network.name().to_owned(),
                     dhcp: address(door.dhcp.local_addr())?,
                     boot_server: address(door.boot_server.local_addr())?,
-                    tftp: address(door.tftp.local_addr())?,
-                    http: address(door.http.local_addr())?,
+                    tftp: address(door.files.tftp.local_addr())?,
+                    http: address(door.files.http.local_addr())?,
+                    v6: None,
                 });
             }
             doors.push(door);
+        }
+        let mut by_server_v6: BTreeMap<Ipv6Addr, Vec<Network>> = BTreeMap::new();
+        for network in &config.networks {
+            if let Some(v6) = network.v6() {
+                by_server_v6.entry(v6.server()).or_default().push(network.clone());
+            }
+        }
+        let mut duid = Vec::new();
+        if !by_server_v6.is_empty() {
+            let path = config.lease_journal.with_file_name("dhcp6-duid");
+            duid = server_duid(&path).map_err(|source| NetbootError::Io {
+                what: format!("keep our DHCPv6 identifier in {}", path.display()),
+                source,
+            })?;
+        }
+        for (server, networks) in by_server_v6 {
+            let door = open_door_v6(&config, server, networks).await?;
+            let at = |local| address_at(server.into(), local);
+            let v6 = BoundV6 {
+                dhcp: at(door.dhcp.local_addr())?,
+                tftp: at(door.files.tftp.local_addr())?,
+                http: at(door.files.http.local_addr())?,
+            };
+            for there in &mut bound {
+                if door.networks.iter().any(|n| n.name() == there.network) {
+                    there.v6 = Some(v6);
+                }
+            }
+            doors_v6.push(door);
         }
         let place = |b: &BoundNetwork| config.networks.iter().position(|n| n.name() == b.network);
         bound.sort_by_key(place);
         Ok(Netboot {
             config,
             doors,
+            doors_v6,
+            duid,
             bound,
             book,
+            book6,
             watch,
             journal,
             queue,
@@ -169,7 +231,10 @@ impl Netboot {
         let Netboot {
             config,
             doors,
+            doors_v6,
+            duid,
             book,
+            book6,
             watch,
             journal,
             queue,
@@ -177,6 +242,7 @@ impl Netboot {
             ..
         } = self;
         book.mark_known(|mac| source.known(mac));
+        book6.mark_known(|mac| source.known(mac));
         let mut tasks = JoinSet::new();
         tasks.spawn_blocking(move || {
             leases::write_loop(journal, records);
@@ -184,36 +250,24 @@ impl Netboot {
         });
         let files = Arc::new(Files::new(&config));
         let buffers = Buffers::default();
-        for door in doors {
-            let dhcp = DhcpService {
-                socket: door.dhcp,
-                boot_server: door.boot_server,
-                networks: door.networks.clone(),
-                http_port: door.http_port,
-                files: files.clone(),
-                book: book.clone(),
-                queue: queue.clone(),
-                watch: watch.clone(),
-                prober: door.prober.clone(),
-                source: source.clone(),
-                reply_to_source: config.reply_to_source,
-            };
-            tasks.spawn(dhcp.serve(cancel.clone()));
+        let serve_files = |tasks: &mut JoinSet<_>, sockets: FileSockets, networks: Vec<Network>| {
             let scripts = Arc::new(Scripts {
-                networks: door.networks.clone(),
-                http_port: door.http_port,
+                networks: networks.clone(),
+                http_port: sockets.http_port,
                 kernel_args: config.kernel_args.clone(),
                 book: book.clone(),
+                book6: book6.clone(),
                 source: source.clone(),
                 trust_any_source: config.reply_to_source,
                 announced: Announced::default(),
             });
             let tftp = TftpService {
-                socket: door.tftp,
-                networks: door.networks.clone(),
+                socket: sockets.tftp,
+                networks,
                 files: files.clone(),
                 scripts: scripts.clone(),
                 book: book.clone(),
+                book6: book6.clone(),
                 source: source.clone(),
             };
             tasks.spawn(tftp.serve(cancel.clone()));
@@ -223,7 +277,41 @@ impl Netboot {
                 source: source.clone(),
                 buffers: buffers.clone(),
             };
-            tasks.spawn(connection::serve(door.http, http.router(), cancel.clone()));
+            tasks.spawn(connection::serve(sockets.http, http.router(), cancel.clone()));
+        };
+        let duid = Arc::new(duid);
+        for door in doors_v6 {
+            let dhcp = Dhcp6Service {
+                socket: door.dhcp,
+                networks: door.networks.clone(),
+                http_port: door.files.http_port,
+                duid: duid.clone(),
+                files: files.clone(),
+                book: book6.clone(),
+                queue: queue.clone(),
+                watch: watch.clone(),
+                source: source.clone(),
+                reply_to_source: config.reply_to_source,
+            };
+            tasks.spawn(dhcp.serve(cancel.clone()));
+            serve_files(&mut tasks, door.files, door.networks);
+        }
+        for door in doors {
+            let dhcp = DhcpService {
+                socket: door.dhcp,
+                boot_server: door.boot_server,
+                networks: door.networks.clone(),
+                http_port: door.files.http_port,
+                files: files.clone(),
+                book: book.clone(),
+                queue: queue.clone(),
+                watch: watch.clone(),
+                prober: door.prober.clone(),
+                source: source.clone(),
+                reply_to_source: config.reply_to_source,
+            };
+            tasks.spawn(dhcp.serve(cancel.clone()));
+            serve_files(&mut tasks, door.files, door.networks);
             if let Some(prober) = door.prober {
                 tasks.spawn(prober.serve(cancel.clone()));
             }
@@ -257,6 +345,10 @@ fn check_apart(networks: &[Network]) -> Result<(), NetbootError> {
                 "have the same name"
             } else if a.subnet().contains(&b.subnet()) || b.subnet().contains(&a.subnet()) {
                 "have overlapping subnets"
+            } else if let (Some(a), Some(b)) = (a.v6(), b.v6())
+                && (a.prefix().contains(&b.prefix()) || b.prefix().contains(&a.prefix()))
+            {
+                "have overlapping IPv6 prefixes"
             } else {
                 continue;
             };
@@ -264,6 +356,74 @@ fn check_apart(networks: &[Network]) -> Result<(), NetbootError> {
         }
     }
     Ok(())
+}
+
+/// Our address with the port of a socket.
+fn address_at(server: IpAddr, local: io::Result<SocketAddr>) -> Result<SocketAddr, NetbootError> {
+    let failed = |source| NetbootError::Io {
+        what: "ask a socket for its port".to_owned(),
+        source,
+    };
+    local
+        .map(|local| SocketAddr::new(server, local.port()))
+        .map_err(failed)
+}
+
+fn failed(
+    service: &'static str,
+    names: &str,
+    server: IpAddr,
+    port: u16,
+) -> impl FnOnce(io::Error) -> NetbootError + use<> {
+    let what = format!("open {service} for network {names} on {server} port {port}");
+    move |source| NetbootError::Io { what, source }
+}
+
+async fn open_files(config: &Config, server: IpAddr, names: &str) -> Result<FileSockets, NetbootError> {
+    let tftp = UdpSocket::bind((server, config.tftp_port));
+    let tftp = tftp.map_err(failed("TFTP", names, server, config.tftp_port))?;
+    let http = TcpListener::bind((server, config.http_port)).await;
+    let http = http.map_err(failed("HTTP", names, server, config.http_port))?;
+    let http_port = address_at(server, http.local_addr())?.port();
+    Ok(FileSockets {
+        tftp,
+        http,
+        http_port,
+    })
+}
+
+/// How long an IPv6 address may take until the kernel has made sure that nobody else has it.
+const TENTATIVE: Duration = Duration::from_secs(4);
+
+async fn open_door_v6(
+    config: &Config,
+    server: Ipv6Addr,
+    networks: Vec<Network>,
+) -> Result<DoorV6, NetbootError> {
+    let names: Vec<&str> = networks.iter().map(Network::name).collect();
+    let names = names.join(", ");
+    let begun = Instant::now();
+    let files = loop {
+        match open_files(config, server.into(), &names).await {
+            Err(NetbootError::Io { source, .. })
+                if source.kind() == io::ErrorKind::AddrNotAvailable && begun.elapsed() < TENTATIVE =>
+            {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            opened => break opened?,
+        }
+    };
+    let (dhcp, port) = if config.reply_to_source {
+        (Dhcp6Socket::on_address(server, 0), 0)
+    } else {
+        (Dhcp6Socket::on_interface(server, DHCP6_PORT), DHCP6_PORT)
+    };
+    let dhcp = dhcp.map_err(failed("DHCPv6", &names, server.into(), port))?;
+    Ok(DoorV6 {
+        networks,
+        dhcp,
+        files,
+    })
 }
 
 async fn open_door(
@@ -274,10 +434,7 @@ async fn open_door(
 ) -> Result<Door, NetbootError> {
     let names: Vec<&str> = networks.iter().map(Network::name).collect();
     let names = names.join(", ");
-    let failed = |service: &str, port: u16| {
-        let what = format!("open {service} for network {names} on {server} port {port}");
-        move |source| NetbootError::Io { what, source }
-    };
+    let failed = |service, port| failed(service, &names, server.into(), port);
     let open_dhcp = |port| {
         if config.reply_to_source {
             DhcpSocket::on_address(server, port)
@@ -293,13 +450,7 @@ async fn open_door(
         BOOT_SERVER_PORT
     };
     let boot_server = open_dhcp(boot_server_port).map_err(failed("the PXE boot server", boot_server_port))?;
-    let tftp = UdpSocket::bind((server, config.tftp_port)).map_err(failed("TFTP", config.tftp_port))?;
-    let http = TcpListener::bind((server, config.http_port)).await;
-    let http = http.map_err(failed("HTTP", config.http_port))?;
-    let http_port = http
-        .local_addr()
-        .map_err(failed("HTTP", config.http_port))?
-        .port();
+    let files = open_files(config, server.into(), &names).await?;
     let wanted = networks.iter().any(|network| {
         network.is_local() && network.mode() != Mode::Observe && network.settings().router_advertisements
     });
@@ -322,9 +473,7 @@ async fn open_door(
         networks,
         dhcp,
         boot_server,
-        tftp,
-        http,
-        http_port,
+        files,
         advertiser,
         prober,
         watcher,

@@ -1,7 +1,7 @@
 //! Sockets: which interface an address is on, and how a DHCP reply reaches a client without an address.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
 use inventory_api::Mac;
@@ -23,9 +23,15 @@ pub(crate) struct Interface {
 }
 
 /// The interface that has `address`.
-pub(crate) fn interface_of(address: Ipv4Addr) -> io::Result<Interface> {
+pub(crate) fn interface_of(address: impl Into<IpAddr>) -> io::Result<Interface> {
+    let address = address.into();
     for entry in getifaddrs()? {
-        let ip = entry.address.and_then(|a| a.as_sockaddr_in().map(SockaddrIn::ip));
+        let v4 = entry
+            .address
+            .and_then(|a| Some(IpAddr::V4(a.as_sockaddr_in()?.ip())));
+        let ip = v4.or(entry
+            .address
+            .and_then(|a| Some(IpAddr::V6(a.as_sockaddr_in6()?.ip()))));
         if ip == Some(address) {
             let index = if_nametoindex(entry.interface_name.as_str())?;
             return Ok(Interface {
@@ -118,12 +124,17 @@ impl DhcpSocket {
 fn udp() -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
+    receive_buffer(&socket);
+    Ok(socket)
+}
+
+/// Gives a socket room for [`RECEIVE_BUFFER`] bytes.
+pub(crate) fn receive_buffer(socket: &Socket) {
     // A rack that is switched on at once sends its DISCOVERs at once: more than net.core.rmem_max holds, which only
     // CAP_NET_ADMIN may exceed.
-    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
-    Ok(socket)
 }
 
 nix::ioctl_write_ptr_bad!(siocsarp, nix::libc::SIOCSARP, nix::libc::arpreq);

@@ -9,7 +9,7 @@ mod live;
 mod transfer;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,7 @@ pub(crate) struct TftpService<S> {
     pub(crate) files: Arc<Files>,
     pub(crate) scripts: Arc<Scripts<S>>,
     pub(crate) book: LeaseBook,
+    pub(crate) book6: LeaseBook<Ipv6Addr>,
     pub(crate) source: Arc<S>,
 }
 
@@ -64,13 +65,14 @@ struct Desk<S> {
     files: Arc<Files>,
     scripts: Arc<Scripts<S>>,
     book: LeaseBook,
+    book6: LeaseBook<Ipv6Addr>,
     source: Arc<S>,
     live: Live,
     room: Arc<Semaphore>,
     places: Places,
     batches: channel::Batches,
     /// Who has fetched GRUB, and when; only addresses of our networks can.
-    grub_fetched: Mutex<HashMap<Ipv4Addr, Instant>>,
+    grub_fetched: Mutex<HashMap<IpAddr, Instant>>,
 }
 
 impl<S: BootSource> TftpService<S> {
@@ -88,6 +90,7 @@ impl<S: BootSource> TftpService<S> {
             files: self.files,
             scripts: self.scripts,
             book: self.book,
+            book6: self.book6,
             source: self.source,
             live: Live::default(),
             room: Arc::new(Semaphore::new(TRANSFERS)),
@@ -126,7 +129,13 @@ impl<S: BootSource> Desk<S> {
     async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Vec<u8>, Admitted)> {
         let served = match client.ip() {
             IpAddr::V4(ip) => self.networks.iter().any(|network| network.subnet().contains(&ip)),
-            IpAddr::V6(_) => false,
+            IpAddr::V6(ip) => {
+                let mut prefixes = self
+                    .networks
+                    .iter()
+                    .filter_map(|network| Some(network.v6()?.prefix()));
+                prefixes.any(|prefix| prefix.contains(&ip))
+            }
         };
         if !served {
             tracing::debug!(%client, "tftp: not answered, the address is in none of the networks");
@@ -209,20 +218,19 @@ impl<S: BootSource> Desk<S> {
     /// The file a name stands for, to this client.
     async fn find(&self, name: &str, client: IpAddr) -> Option<Bytes> {
         if name == GRUB_CONFIG {
-            let IpAddr::V4(ip) = client else { return None };
-            if !self.has_fetched_grub(ip) {
+            if !self.has_fetched_grub(client) {
                 tracing::warn!(%client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
                 return None;
             }
             // Asked for again, it is the same script.
-            return self.scripts.for_grub(ip, true).await.ok().map(Bytes::from);
+            return self.scripts.for_grub(client, true).await.ok().map(Bytes::from);
         }
         self.files.bytes(name.strip_prefix("boot/").unwrap_or(name)).await
     }
 
     /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,
     /// and a script that is made is an event in its machine's life.
-    fn has_fetched_grub(&self, ip: Ipv4Addr) -> bool {
+    fn has_fetched_grub(&self, ip: IpAddr) -> bool {
         let mut fetched = self.grub_fetched.lock().unwrap_or_else(PoisonError::into_inner);
         fetched.retain(|_, at| at.elapsed() < GRUB_STARTS);
         fetched.contains_key(&ip)
@@ -235,7 +243,8 @@ impl<S: BootSource> Desk<S> {
 
     fn tell(&self, client: SocketAddr, file: String, bytes: u64, took: Duration, outcome: Outcome) {
         let complete = outcome.is_complete();
-        if let (true, GRUB, IpAddr::V4(ip)) = (complete, file.as_str(), client.ip()) {
+        let ip = client.ip();
+        if complete && file == GRUB {
             let mut fetched = self.grub_fetched.lock().unwrap_or_else(PoisonError::into_inner);
             fetched.insert(ip, Instant::now());
         }
@@ -246,10 +255,11 @@ impl<S: BootSource> Desk<S> {
             return;
         }
         tracing::info!(%client, file, bytes, ms, outcome = outcome.code(), "tftp");
-        let IpAddr::V4(ip) = client.ip() else { return };
-        let Some((network, mac)) = self.book.holder_anywhere(ip, now()) else {
-            return;
+        let holder = match ip {
+            IpAddr::V4(ip) => self.book.holder_anywhere(ip, now()),
+            IpAddr::V6(ip) => self.book6.holder_anywhere(ip, now()),
         };
+        let Some((network, mac)) = holder else { return };
         self.source.heard(BootEvent {
             at: now(),
             mac,

@@ -43,7 +43,7 @@ pub struct BootEvent {
     /// Who.
     pub mac: Mac,
     /// Address in use, if any.
-    pub ip: Option<std::net::Ipv4Addr>,
+    pub ip: Option<std::net::IpAddr>,
     /// Network name, if known.
     pub network: Option<String>,
     /// What.

@@ -40,6 +40,8 @@ pub enum NoBoot {
     NotBooting,
     /// Firmware of an architecture that we have no loader for.
     UnsupportedArchitecture,
+    /// Over IPv6 iPXE gets no script: its DHCPv4, which it does as well, has one.
+    ScriptByIpv4,
 }
 
 impl NoBoot {
@@ -48,6 +50,7 @@ impl NoBoot {
         match self {
             NoBoot::NotBooting => "not-booting",
             NoBoot::UnsupportedArchitecture => "unsupported-architecture",
+            NoBoot::ScriptByIpv4 => "script-by-ipv4",
         }
     }
 }

@@ -139,6 +139,14 @@ pub enum NetworkError {
         /// Field.
         what: &'static str,
     },
+    /// DHCPv6 as it is configured cannot be served.
+    #[error("network {name}: [network.v6] {why}")]
+    V6 {
+        /// Network.
+        name: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// An option that cannot be sent.
     #[error("network {name}: option {code} {why}")]
     Option {

@@ -1,5 +1,6 @@
 //! Who is asking: from a DHCP message to a [`PxeClient`].
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use inventory_api::Mac;
@@ -195,7 +196,12 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
     let machine_id = options.get(97).filter(|id| id.len() <= 255).map(<[u8]>::to_vec);
     Ok(PxeClient {
         mac: packet.mac,
-        kind: kind(&packet, &architectures),
+        kind: kind(&Said {
+            vendor: options.get(60).unwrap_or_default(),
+            user_class: options.get(77).unwrap_or_default(),
+            features: options.get(175).map(sub_options),
+            architectures: &architectures,
+        }),
         message,
         to_boot_server: false,
         known: false,
@@ -224,11 +230,25 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
     })
 }
 
-fn kind(packet: &Packet, architectures: &[u16]) -> ClientKind {
-    let options = &packet.options;
-    let vendor = options.get(60).unwrap_or_default();
-    let user_class = options.get(77).unwrap_or_default();
-    let features = options.get(175).map(sub_options);
+/// What a client says about itself, in DHCPv4 or DHCPv6.
+pub(crate) struct Said<'a> {
+    /// Option 60; in DHCPv6 the first text of option 16.
+    pub(crate) vendor: &'a [u8],
+    /// Option 77; in DHCPv6 the first class of option 15.
+    pub(crate) user_class: &'a [u8],
+    /// iPXE's option 175.
+    pub(crate) features: Option<BTreeMap<u8, Vec<u8>>>,
+    /// Option 93, or 61 of DHCPv6.
+    pub(crate) architectures: &'a [u16],
+}
+
+pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
+    let Said {
+        vendor,
+        user_class,
+        features,
+        architectures,
+    } = said;
     let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
         || features.as_ref().is_some_and(|f| f.contains_key(&36));
     let ipxe = features.is_some() || has_class(user_class, b"iPXE") || has_class(user_class, b"gPXE");
@@ -238,7 +258,9 @@ fn kind(packet: &Packet, architectures: &[u16]) -> ClientKind {
         };
     }
     if ipxe {
-        let http = features.is_none_or(|f| f.get(&19).is_some_and(|v| v.iter().any(|&b| b != 0)));
+        let http = features
+            .as_ref()
+            .is_none_or(|f| f.get(&19).is_some_and(|v| v.iter().any(|&b| b != 0)));
         return ClientKind::Ipxe { http, efi };
     }
     // The Raspberry Pi leaves option 60 out of its REQUEST (raspberrypi/rpi-eeprom#87): then the architecture tells, which

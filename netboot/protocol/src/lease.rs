@@ -1,7 +1,9 @@
 //! Leases of one network, and the choice of an address. Pure: the journal is somebody else's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::Ipv4Addr;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr};
 
 use inventory_api::{Mac, UnixMs};
 
@@ -64,21 +66,72 @@ impl LeaseState {
 
 /// One address and the machine it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
+pub struct Lease<A = Ipv4Addr> {
     /// Machine.
     pub mac: Mac,
     /// Address.
-    pub ip: Ipv4Addr,
+    pub ip: A,
     /// Until when it holds.
     pub expires: UnixMs,
     /// What became of it.
     pub state: LeaseState,
 }
 
-impl Lease {
+/// An address that can be leased: IPv4 or IPv6.
+pub trait Address: Copy + Ord + Hash + Debug + Into<IpAddr> {}
+
+impl<A: Copy + Ord + Hash + Debug + Into<IpAddr>> Address for A {}
+
+/// What the choice of an address has to know of a network.
+pub trait AddressPool<A> {
+    /// Every address that machines without a reservation can get.
+    fn pool(&self) -> &[A];
+    /// How many addresses are reserved in the configuration.
+    fn reserved(&self) -> usize;
+    /// The address that the configuration reserves for `mac`.
+    fn reservation(&self, mac: Mac) -> Option<A>;
+    /// Whether the configuration allows `mac` to have `address`.
+    fn may_lease(&self, mac: Mac, address: A) -> bool;
+    /// Percent of the pool that machines nobody enrolled may hold.
+    fn unknown_share(&self) -> u8;
+}
+
+impl AddressPool<Ipv4Addr> for Network {
+    fn pool(&self) -> &[Ipv4Addr] {
+        Network::pool(self)
+    }
+
+    fn reserved(&self) -> usize {
+        self.settings().reservations.len()
+    }
+
+    fn reservation(&self, mac: Mac) -> Option<Ipv4Addr> {
+        Network::reservation(self, mac)
+    }
+
+    fn may_lease(&self, mac: Mac, address: Ipv4Addr) -> bool {
+        Network::may_lease(self, mac, address)
+    }
+
+    fn unknown_share(&self) -> u8 {
+        self.settings().unknown_share
+    }
+}
+
+impl<A> Lease<A> {
     /// Whether nobody else may have the address now.
     pub fn holds(&self, now: UnixMs) -> bool {
         self.state != LeaseState::Released && now < self.expires
+    }
+
+    /// The same lease with its address in another type.
+    pub fn with_ip<B>(&self, ip: B) -> Lease<B> {
+        Lease {
+            mac: self.mac,
+            ip,
+            expires: self.expires,
+            state: self.state,
+        }
     }
 
     /// Whether the machine uses the address now.
@@ -97,47 +150,60 @@ pub struct Exhausted {
 
 /// The leases of one network: at most one for each address and each machine (a declined address has no machine).
 /// Ended leases stay until the address is needed, so that a machine keeps its address.
-#[derive(Clone, Debug, Default)]
-pub struct Leases {
-    by_ip: HashMap<Ipv4Addr, Lease>,
-    by_mac: HashMap<Mac, Ipv4Addr>,
+#[derive(Clone, Debug)]
+pub struct Leases<A = Ipv4Addr> {
+    by_ip: HashMap<A, Lease<A>>,
+    by_mac: HashMap<Mac, A>,
     /// When an address can be had by another machine, earliest first.
-    free_from: BTreeSet<(UnixMs, Ipv4Addr)>,
+    free_from: BTreeSet<(UnixMs, A)>,
     /// Machines with a lease that nobody enrolled.
     strangers: HashSet<Mac>,
     /// Addresses that a person reserved beside those of the configuration, both ways.
-    reserved: BTreeMap<Mac, Ipv4Addr>,
-    reserved_for: HashMap<Ipv4Addr, Mac>,
+    reserved: BTreeMap<Mac, A>,
+    reserved_for: HashMap<A, Mac>,
 }
 
-impl Leases {
+impl<A> Default for Leases<A> {
+    fn default() -> Leases<A> {
+        Leases {
+            by_ip: HashMap::new(),
+            by_mac: HashMap::new(),
+            free_from: BTreeSet::new(),
+            strangers: HashSet::new(),
+            reserved: BTreeMap::new(),
+            reserved_for: HashMap::new(),
+        }
+    }
+}
+
+impl<A: Address> Leases<A> {
     /// The machine's lease, ended ones too.
-    pub fn of(&self, mac: Mac) -> Option<Lease> {
+    pub fn of(&self, mac: Mac) -> Option<Lease<A>> {
         self.by_ip.get(self.by_mac.get(&mac)?).copied()
     }
 
     /// The lease of an address, ended ones too.
-    pub fn at(&self, ip: Ipv4Addr) -> Option<Lease> {
+    pub fn at(&self, ip: A) -> Option<Lease<A>> {
         self.by_ip.get(&ip).copied()
     }
 
     /// The address that a person reserved for a machine.
-    pub fn reservation(&self, mac: Mac) -> Option<Ipv4Addr> {
+    pub fn reservation(&self, mac: Mac) -> Option<A> {
         self.reserved.get(&mac).copied()
     }
 
     /// The machine that a person reserved an address for.
-    pub fn reserved_for(&self, ip: Ipv4Addr) -> Option<Mac> {
+    pub fn reserved_for(&self, ip: A) -> Option<Mac> {
         self.reserved_for.get(&ip).copied()
     }
 
     /// Every reservation that a person made, by MAC.
-    pub fn reservations(&self) -> &BTreeMap<Mac, Ipv4Addr> {
+    pub fn reservations(&self) -> &BTreeMap<Mac, A> {
         &self.reserved
     }
 
     /// Whether `mac` may have `ip`, as the configuration and the reservations say.
-    pub fn may_lease(&self, network: &Network, mac: Mac, ip: Ipv4Addr) -> bool {
+    pub fn may_lease(&self, network: &impl AddressPool<A>, mac: Mac, ip: A) -> bool {
         match self.reservation(mac) {
             Some(reserved) if network.reservation(mac).is_none() => reserved == ip,
             _ => network.may_lease(mac, ip) && self.reserved_for(ip).is_none(),
@@ -145,24 +211,24 @@ impl Leases {
     }
 
     /// The machine that uses `ip` now.
-    pub fn holder(&self, ip: Ipv4Addr, now: UnixMs) -> Option<Mac> {
+    pub fn holder(&self, ip: A, now: UnixMs) -> Option<Mac> {
         self.at(ip)
             .filter(|lease| lease.is_bound(now))
             .map(|lease| lease.mac)
     }
 
     /// Every lease, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Lease> {
+    pub fn iter(&self) -> impl Iterator<Item = &Lease<A>> {
         self.by_ip.values()
     }
 
     /// Every lease, by address.
-    pub fn all(&self) -> BTreeMap<Ipv4Addr, Lease> {
+    pub fn all(&self) -> BTreeMap<A, Lease<A>> {
         self.by_ip.iter().map(|(&ip, &lease)| (ip, lease)).collect()
     }
 
     /// Takes a lease in, in place of what its address and its machine had before.
-    pub fn insert(&mut self, lease: Lease) {
+    pub fn insert(&mut self, lease: Lease<A>) {
         if lease.state == LeaseState::Reserved {
             if let Some(old) = self.reserved.remove(&lease.mac) {
                 self.reserved_for.remove(&old);
@@ -210,7 +276,7 @@ impl Leases {
     }
 
     /// Forgets an address.
-    pub fn remove(&mut self, ip: Ipv4Addr) {
+    pub fn remove(&mut self, ip: A) {
         if let Some(old) = self.by_ip.remove(&ip) {
             self.free_from.remove(&(free_from(&old), ip));
             if self.by_mac.get(&old.mac) == Some(&ip) {
@@ -221,7 +287,7 @@ impl Leases {
     }
 }
 
-fn free_from(lease: &Lease) -> UnixMs {
+fn free_from<A>(lease: &Lease<A>) -> UnixMs {
     if lease.state == LeaseState::Released {
         UnixMs(0)
     } else {
@@ -232,22 +298,22 @@ fn free_from(lease: &Lease) -> UnixMs {
 /// The address for `mac`: its reservation, the one it had, the one it asks for, one never used (from a place in the
 /// pool that its MAC decides, so that even an empty journal tends to give the same), or the one free for longest. A machine
 /// that is not `known` gets none that an enrolled machine had in the last day.
-pub fn choose_address(
-    network: &Network,
-    leases: &Leases,
+pub fn choose_address<A: Address>(
+    network: &impl AddressPool<A>,
+    leases: &Leases<A>,
     mac: Mac,
     known: bool,
-    wish: Option<Ipv4Addr>,
+    wish: Option<A>,
     now: UnixMs,
-) -> Result<Ipv4Addr, Exhausted> {
+) -> Result<A, Exhausted> {
     // A machine that is only switched off finds its address again, whoever floods the network meanwhile.
-    let kept = |lease: &Lease| {
+    let kept = |lease: &Lease<A>| {
         !known
             && lease.state == LeaseState::Bound
             && !leases.strangers.contains(&lease.mac)
             && now < lease.expires.plus_seconds(KEPT_SECONDS)
     };
-    let usable = |ip: Ipv4Addr| {
+    let usable = |ip: A| {
         let free = leases.at(ip).is_none_or(|lease| {
             if lease.mac == mac {
                 lease.state != LeaseState::Declined || !lease.holds(now)
@@ -270,7 +336,7 @@ pub fn choose_address(
     }
     let start = spread(mac) as usize % pool.len();
     let never_used = (0..pool.len()).map(|i| pool[(start + i) % pool.len()]);
-    if leases.by_ip.len() < pool.len() + network.settings().reservations.len()
+    if leases.by_ip.len() < pool.len() + network.reserved()
         && let Some(ip) = never_used
             .into_iter()
             .find(|&ip| leases.at(ip).is_none() && leases.reserved_for(ip).is_none())
@@ -284,6 +350,31 @@ pub fn choose_address(
         .map(|(_, ip)| *ip)
         .find(|&ip| usable(ip))
         .ok_or(exhausted)
+}
+
+/// Whether a machine that has no address yet may take one of the pool: strangers only their share of it, so that a
+/// flood of made-up MACs leaves something for the machines that are known.
+pub fn is_admitted<A: Address>(
+    network: &impl AddressPool<A>,
+    leases: &Leases<A>,
+    mac: Mac,
+    known: bool,
+    now: UnixMs,
+) -> bool {
+    let has = leases.of(mac).is_some_and(|lease| lease.holds(now));
+    let reserved = network.reservation(mac).or(leases.reservation(mac));
+    if known || has || reserved.is_some() {
+        return true;
+    }
+    strangers_most(network).is_none_or(|most| leases.strangers(now, most) < most)
+}
+
+/// The most addresses of the pools that machines may hold which nobody enrolled. `None`: all, since that is what is
+/// configured, or the pool is too small to be shared.
+pub fn strangers_most<A>(network: &impl AddressPool<A>) -> Option<usize> {
+    let pool = network.pool().len();
+    let most = (pool * usize::from(network.unknown_share())).div_ceil(100);
+    (most < pool).then_some(most)
 }
 
 /// A number that spreads MACs evenly (FNV-1a).

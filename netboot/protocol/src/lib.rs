@@ -23,6 +23,7 @@ pub mod reserve;
 pub mod script;
 pub mod settings;
 pub mod tftp;
+pub mod v6;
 
 pub use boot::{BootFile, BootUrls, NoBoot, boot_file};
 pub use check::NetworkError;
@@ -30,7 +31,7 @@ pub use client::{ClientKind, MessageKind, PxeClient, classify};
 pub use encode::{ReplyContent, ReplyKind, encode};
 pub use experience::{Experience, NicModel};
 pub use foreign::{ForeignServer, Gate, Gives, Watch};
-pub use lease::{Exhausted, Lease, LeaseState, Leases, choose_address};
+pub use lease::{Address, AddressPool, Exhausted, Lease, LeaseState, Leases, choose_address, strangers_most};
 pub use loader::{Failure, Loader, Trial};
 pub use network::Network;
 pub use packet::NotForUs;
@@ -38,10 +39,10 @@ pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;
 pub use reply::{
     Decision, Destination, LeaseChange, Silence, decide, destination, needs_probe, no_network, quarantine,
-    select_network, strangers_most, would_answer,
+    select_network, would_answer,
 };
 pub use reserve::ReserveError;
 pub use script::{
     GRUB_CONFIG, ScriptError, grub_local_disk_script, grub_mini_os_script, local_disk_script, mini_os_script,
 };
-pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route};
+pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route, V6Settings};

@@ -20,6 +20,7 @@ pub struct Network {
     pool: Vec<Ipv4Addr>,
     /// Options 119, 121 and those added by hand, as they are sent.
     options: Vec<(u8, Vec<u8>)>,
+    v6: Option<crate::v6::Network>,
 }
 
 impl Network {
@@ -56,6 +57,7 @@ impl Network {
             return Err(NetworkError::Empty(name));
         }
         let options = own_options(&settings)?;
+        let v6 = crate::v6::Network::of(&settings)?;
         let ours = [Some(settings.server), settings.router];
         let excluded = |address: &Ipv4Addr| settings.exclude.iter().any(|range| range.contains(*address));
         let pool = settings
@@ -71,6 +73,7 @@ impl Network {
             reserved,
             pool,
             options,
+            v6,
         })
     }
 
@@ -97,6 +100,11 @@ impl Network {
     /// How we serve it.
     pub fn mode(&self) -> Mode {
         self.settings.mode
+    }
+
+    /// Its DHCPv6, where that is configured.
+    pub fn v6(&self) -> Option<&crate::v6::Network> {
+        self.v6.as_ref()
     }
 
     /// Options 119, 121 and those added by hand: code and bytes.

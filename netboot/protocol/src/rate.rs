@@ -1,7 +1,7 @@
 //! How often somebody may ask: no machine has to ask as often as a broken or hostile one can.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use inventory_api::{Mac, UnixMs};
 
@@ -18,7 +18,7 @@ const MOST: usize = 32_768;
 #[derive(PartialEq, Eq, Hash)]
 enum Asker {
     Mac(Mac),
-    Circuit(Ipv4Addr, Vec<u8>),
+    Circuit(IpAddr, Vec<u8>),
 }
 
 /// Counts of the running second.
@@ -31,19 +31,37 @@ pub struct Rates {
 impl Rates {
     /// Whether a message is within its bounds; counts it.
     pub fn admit(&mut self, client: &PxeClient, now: UnixMs) -> bool {
+        let relay = IpAddr::from(client.giaddr);
+        let circuit = client.relay.as_ref().filter(|_| !relay.is_unspecified());
+        self.admit_from(
+            client.mac,
+            client.known,
+            circuit.map(|circuit| (relay, circuit)),
+            now,
+        )
+    }
+
+    /// As [`Rates::admit`], with what it has to know: the machine, whether it is enrolled, and the relay with its circuit.
+    pub fn admit_from(
+        &mut self,
+        mac: Mac,
+        known: bool,
+        circuit: Option<(IpAddr, &Vec<u8>)>,
+        now: UnixMs,
+    ) -> bool {
         let second = now.0.div_euclid(1000);
         if second != self.second {
             self.second = second;
             self.counts.clear();
         }
-        let mac = self.count(Asker::Mac(client.mac), client.known, PER_MAC);
-        let circuit = match &client.relay {
-            Some(relay) if !client.known && !client.giaddr.is_unspecified() => {
-                self.count(Asker::Circuit(client.giaddr, relay.clone()), false, PER_CIRCUIT)
+        let one = self.count(Asker::Mac(mac), known, PER_MAC);
+        let circuit = match circuit {
+            Some((relay, circuit)) if !known => {
+                self.count(Asker::Circuit(relay, circuit.clone()), false, PER_CIRCUIT)
             }
             _ => true,
         };
-        mac && circuit
+        one && circuit
     }
 
     fn count(&mut self, asker: Asker, known: bool, most: u32) -> bool {

@@ -8,7 +8,9 @@ use inventory_api::{Mac, UnixMs};
 use crate::boot::{BootFile, BootUrls, boot_file};
 use crate::client::{MessageKind, PxeClient};
 use crate::encode::{ReplyContent, ReplyKind};
-use crate::lease::{DECLINE_SECONDS, Exhausted, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address};
+use crate::lease::{
+    DECLINE_SECONDS, Exhausted, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address, is_admitted,
+};
 use crate::network::Network;
 use crate::proxy;
 use crate::settings::Mode;
@@ -109,11 +111,11 @@ pub struct Decision {
 
 /// A change of the leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeaseChange {
+pub enum LeaseChange<A = Ipv4Addr> {
     /// Takes this in.
-    Insert(Lease),
+    Insert(Lease<A>),
     /// Forgets an offer that was not taken.
-    Forget(Ipv4Addr),
+    Forget(A),
 }
 
 pub(crate) fn silent(reason: Silence) -> Decision {
@@ -197,26 +199,12 @@ fn decide_as(
     }
 }
 
-/// Whether a machine that has no address yet may take one of the pool: strangers only their share of it, so that a
-/// flood of made-up MACs leaves something for the machines that are known.
 fn admitted(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Result<(), Silence> {
-    let has = leases.of(client.mac).is_some_and(|lease| lease.holds(now));
-    let reserved = network.reservation(client.mac).or(leases.reservation(client.mac));
-    if client.known || has || reserved.is_some() {
-        return Ok(());
+    if is_admitted(network, leases, client.mac, client.known, now) {
+        Ok(())
+    } else {
+        Err(Silence::KeptForKnown)
     }
-    match strangers_most(network) {
-        Some(most) if leases.strangers(now, most) >= most => Err(Silence::KeptForKnown),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// The most addresses of the pools that machines may hold which nobody enrolled. `None`: all, since that is what is
-/// configured, or the pool is too small to be shared.
-pub fn strangers_most(network: &Network) -> Option<usize> {
-    let pool = network.pool().len();
-    let most = (pool * usize::from(network.settings().unknown_share)).div_ceil(100);
-    (most < pool).then_some(most)
 }
 
 fn discover(

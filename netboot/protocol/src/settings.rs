@@ -1,10 +1,10 @@
 //! A network as a person writes it in the configuration. [`crate::Network::new`] checks it.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use inventory_api::Mac;
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 /// Seconds a machine keeps its address when nothing else is configured.
@@ -56,16 +56,16 @@ pub enum OnForeignServer {
 /// First and last address of a range, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PoolRange {
+pub struct PoolRange<A = Ipv4Addr> {
     /// First address.
-    pub first: Ipv4Addr,
+    pub first: A,
     /// Last address.
-    pub last: Ipv4Addr,
+    pub last: A,
 }
 
-impl PoolRange {
+impl<A: Copy + Ord> PoolRange<A> {
     /// Whether it has this address.
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
+    pub fn contains(&self, address: A) -> bool {
         (self.first..=self.last).contains(&address)
     }
 }
@@ -166,6 +166,33 @@ pub struct NetworkSettings {
     /// observe mode.
     #[serde(default = "yes")]
     pub router_advertisements: bool,
+    /// DHCPv6; without it Slipway sends nothing by IPv6 but what `router_advertisements` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v6: Option<V6Settings>,
+}
+
+/// DHCPv6 in a network, as a person writes it: `[network.v6]`. Router advertisements, and so the default route, are the
+/// network's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct V6Settings {
+    /// Our own address there, for DHCPv6, TFTP and HTTP; not a link-local one. When it lies outside `prefix` the network is
+    /// served through a relay only.
+    pub server: Ipv6Addr,
+    /// The machines' prefix.
+    pub prefix: Ipv6Net,
+    /// `observe` or `server`: DHCPv6 has no proxies.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Addresses to give out.
+    #[serde(default)]
+    pub pools: Vec<PoolRange<Ipv6Addr>>,
+    /// Fixed addresses.
+    #[serde(default)]
+    pub reservations: BTreeMap<Mac, Ipv6Addr>,
+    /// Name servers (option 23).
+    #[serde(default)]
+    pub dns: Vec<Ipv6Addr>,
 }
 
 fn default_lease() -> u32 {
@@ -214,6 +241,7 @@ impl NetworkSettings {
             lease_seconds: DEFAULT_LEASE_SECONDS,
             lease_seconds_boot: DEFAULT_BOOT_LEASE_SECONDS,
             router_advertisements: true,
+            v6: None,
         }
     }
 }

@@ -58,9 +58,14 @@ impl Channel {
 
     /// What fits the path to the client.
     pub(super) fn limits(&self) -> Limits {
-        let mtu = getsockopt(&self.socket, sockopt::IpMtu).ok();
-        let mtu = mtu.and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET);
-        Limits::for_mtu(mtu, false)
+        let v6 = self.socket.peer_addr().is_ok_and(|peer| peer.is_ipv6());
+        let told = if v6 {
+            mtu_v6(&self.socket)
+        } else {
+            getsockopt(&self.socket, sockopt::IpMtu).ok()
+        };
+        let mtu = told.and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET);
+        Limits::for_mtu(mtu, v6)
     }
 
     /// The next datagram; [`io::ErrorKind::WouldBlock`]: none came within about `limit`.
@@ -129,6 +134,24 @@ impl Channel {
             sendmsg::<()>(fd, &slices, &batch, flags, None).map(drop)
         }
     }
+}
+
+/// The path's MTU of a connected IPv6 socket; nix has it for IPv4 only.
+fn mtu_v6(socket: &UdpSocket) -> Option<i32> {
+    use nix::libc;
+    let mut mtu: libc::c_int = 0;
+    let mut size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `size` bytes to `mtu`, which is that large, and both outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IPV6,
+            libc::IPV6_MTU,
+            (&raw mut mtu).cast(),
+            &mut size,
+        )
+    };
+    (result == 0).then_some(mtu)
 }
 
 /// Waits until one of the channels has a datagram, or an error to tell; whether each has.

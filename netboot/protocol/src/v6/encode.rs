@@ -1,0 +1,115 @@
+//! A DHCPv6 reply's bytes.
+
+use super::client::{Client, Relay};
+use super::network::Network;
+use super::reply::{AssociationAnswer, BootFile, Content, ReplyKind, Status};
+use super::wire::{code, put};
+use crate::lease::spread;
+
+/// Enterprise number of Intel, under which PXE's classes stand (UEFI 2.10, 24.3.1 and 24.7.3).
+const INTEL: u32 = 343;
+
+/// The bytes of a reply to `client`, in the envelopes of the relays that its message came through. `duid`: our server
+/// identifier.
+pub fn encode(client: &Client, network: &Network, duid: &[u8], content: &Content) -> Vec<u8> {
+    let kind = match content.kind {
+        ReplyKind::Advertise => 2,
+        ReplyKind::Reply => 7,
+    };
+    let mut out = vec![kind];
+    out.extend(client.xid);
+    if let Some(id) = &client.duid {
+        put(&mut out, code::CLIENT_ID, id);
+    }
+    put(&mut out, code::SERVER_ID, duid);
+    for answer in &content.associations {
+        put(&mut out, code::IA_NA, &association(client, answer));
+    }
+    if let Some(status) = content.status {
+        put(&mut out, code::STATUS, &status_value(status));
+    }
+    if content.rapid_commit {
+        put(&mut out, code::RAPID_COMMIT, &[]);
+    }
+    boot_options(content, &mut out);
+    let dns: Vec<u8> = network
+        .settings()
+        .dns
+        .iter()
+        .flat_map(|dns| dns.octets())
+        .collect();
+    if !dns.is_empty() && content.status.is_none() {
+        put(&mut out, code::DNS, &dns);
+    }
+    client.relays.iter().rev().fold(out, envelope)
+}
+
+fn association(client: &Client, answer: &AssociationAnswer) -> Vec<u8> {
+    let seconds = answer
+        .addresses
+        .iter()
+        .map(|(_, seconds)| *seconds)
+        .max()
+        .unwrap_or(0);
+    // Half and four fifths, up to 1/16 earlier: machines that booted together do not renew together.
+    let earlier = seconds / 16 * (spread(client.mac) % 16) / 16;
+    let rebind = (u64::from(seconds) * 4 / 5) as u32;
+    let mut value = answer.id.to_be_bytes().to_vec();
+    value.extend((seconds / 2 - earlier).to_be_bytes());
+    value.extend((rebind - earlier).to_be_bytes());
+    for (address, seconds) in &answer.addresses {
+        let lifetimes = [seconds.to_be_bytes(), seconds.to_be_bytes()].concat();
+        put(
+            &mut value,
+            code::IA_ADDRESS,
+            &[&address.octets()[..], &lifetimes].concat(),
+        );
+    }
+    if let Some(status) = answer.status {
+        put(&mut value, code::STATUS, &status_value(status));
+    }
+    value
+}
+
+fn status_value(status: Status) -> Vec<u8> {
+    let text = match status {
+        Status::Success => "done",
+        Status::NoAddress => "no address is left for this",
+        Status::NoBinding => "not given by this server",
+        Status::NotOnLink => "not an address of this link",
+    };
+    [&status.code().to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+fn boot_options(content: &Content, out: &mut Vec<u8>) {
+    let class = match &content.boot {
+        BootFile::Tftp(_) => "PXEClient",
+        BootFile::Http(_) => "HTTPClient",
+        BootFile::None(_) => return,
+    };
+    if content.kind == ReplyKind::Advertise {
+        // The highest preference: firmware takes it at once and does not collect others for a second (RFC 8415, 18.2.9).
+        put(out, code::PREFERENCE, &[255]);
+    }
+    let mut value = INTEL.to_be_bytes().to_vec();
+    value.extend((class.len() as u16).to_be_bytes());
+    value.extend(class.bytes());
+    put(out, code::VENDOR_CLASS, &value);
+    put(
+        out,
+        code::BOOT_FILE_URL,
+        content.boot.url().unwrap_or_default().as_bytes(),
+    );
+}
+
+/// RELAY-REPLY for the relay that sent the RELAY-FORWARD (RFC 8415, 19.3).
+fn envelope(inner: Vec<u8>, relay: &Relay) -> Vec<u8> {
+    let mut out = vec![13, relay.hops];
+    out.extend(relay.link.octets());
+    out.extend(relay.peer.octets());
+    if let Some(id) = &relay.interface_id {
+        put(&mut out, code::INTERFACE_ID, id);
+    }
+    put(&mut out, code::RELAY_MESSAGE, &inner);
+    out
+}

@@ -1,0 +1,448 @@
+//! The answer to a DHCPv6 message: a reply or a silence with its reason, and what becomes of the lease.
+//!
+//! A machine has one address, by the MAC of the NIC that asks, through all stages of a boot: their DUIDs and association
+//! numbers differ. The first association gets it, others are told that there is none for them.
+
+use std::net::Ipv6Addr;
+
+use inventory_api::UnixMs;
+use inventory_api::boot::BootTarget;
+
+use super::client::{Association, Client, MessageKind};
+use super::network::Network;
+use crate::boot::NoBoot;
+use crate::client::ClientKind;
+use crate::lease::{
+    AddressPool, DECLINE_SECONDS, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address, is_admitted,
+};
+use crate::loader::Loader;
+use crate::reply::{LeaseChange, Silence};
+use crate::settings::Mode;
+
+/// Where our services are, seen from a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootUrls {
+    /// Our address on the network.
+    pub server: Ipv6Addr,
+    /// Port of the HTTP boot service.
+    pub http_port: u16,
+}
+
+/// The boot data of a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootFile {
+    /// `tftp://[ADDRESS]/FILE`, for PXE firmware; the vendor class "PXEClient" goes with it.
+    Tftp(String),
+    /// A URL for UEFI HTTP boot; the vendor class "HTTPClient" has to go with it (UEFI 2.10, 24.7.3.1).
+    Http(String),
+    /// Nothing.
+    None(NoBoot),
+}
+
+impl BootFile {
+    /// The URL that is sent (option 59).
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            BootFile::Tftp(url) | BootFile::Http(url) => Some(url),
+            BootFile::None(_) => None,
+        }
+    }
+}
+
+/// Type of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// ADVERTISE.
+    Advertise,
+    /// REPLY.
+    Reply,
+}
+
+impl ReplyKind {
+    /// Lower-case name, as in `BootEventKind::Dhcp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReplyKind::Advertise => "advertise",
+            ReplyKind::Reply => "reply",
+        }
+    }
+}
+
+/// A status code (RFC 8415, 21.13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Done.
+    Success,
+    /// No address for this association.
+    NoAddress,
+    /// We know nothing of this association's address.
+    NoBinding,
+    /// The address is not one of this link.
+    NotOnLink,
+}
+
+impl Status {
+    /// Lower-case name, as in `BootEventKind::Dhcp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Success => "success",
+            Status::NoAddress => "no-address",
+            Status::NoBinding => "no-binding",
+            Status::NotOnLink => "not-on-link",
+        }
+    }
+
+    /// Its number.
+    pub fn code(self) -> u16 {
+        match self {
+            Status::Success => 0,
+            Status::NoAddress => 2,
+            Status::NoBinding => 3,
+            Status::NotOnLink => 4,
+        }
+    }
+}
+
+/// What is said about one association.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssociationAnswer {
+    /// Its number.
+    pub id: u32,
+    /// Addresses with the seconds of their lease; 0: not to be used any more.
+    pub addresses: Vec<(Ipv6Addr, u32)>,
+    /// What is wrong with it.
+    pub status: Option<Status>,
+}
+
+/// What a reply says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Type.
+    pub kind: ReplyKind,
+    /// Associations.
+    pub associations: Vec<AssociationAnswer>,
+    /// Status of the whole.
+    pub status: Option<Status>,
+    /// It answers a SOLICIT with a binding at once (RFC 8415, 18.3.1).
+    pub rapid_commit: bool,
+    /// Boot data.
+    pub boot: BootFile,
+}
+
+impl Content {
+    /// The address that it gives or keeps.
+    pub fn address(&self) -> Option<Ipv6Addr> {
+        let all = self.associations.iter().flat_map(|answer| &answer.addresses);
+        { all }.find_map(|(address, seconds)| (*seconds > 0).then_some(*address))
+    }
+}
+
+/// What to do about a message; as [`crate::Decision`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The answer.
+    pub answer: Result<Content, Silence>,
+    /// A change of the leases, to be made before anything else; one that is not an offer has to be durable before the answer
+    /// is sent.
+    pub change: Option<LeaseChange<Ipv6Addr>>,
+}
+
+impl Decision {
+    fn silent(reason: Silence) -> Decision {
+        Decision {
+            answer: Err(reason),
+            change: None,
+        }
+    }
+}
+
+/// The network a client is on: by the link address of its relays, else the local one among `networks`.
+pub fn select_network<'a>(networks: &'a [Network], client: &Client) -> Result<&'a Network, Silence> {
+    if client.relays.is_empty() {
+        let local = networks.iter().find(|network| network.is_local());
+        return local.ok_or(Silence::UnknownNetwork);
+    }
+    let of = |link| networks.iter().find(|network| network.prefix().contains(&link));
+    client.link().and_then(of).ok_or(Silence::UnknownRelay)
+}
+
+/// Decides about one message. `duid`: our server identifier. `target`: what the machine boots now; it counts only for
+/// clients that boot. A network that is observed is never answered: [`would_answer`] tells what it would be.
+pub fn decide(
+    client: &Client,
+    network: &Network,
+    duid: &[u8],
+    leases: &Leases<Ipv6Addr>,
+    target: BootTarget,
+    urls: &BootUrls,
+    now: UnixMs,
+) -> Decision {
+    if network.mode() == Mode::Observe {
+        return Decision::silent(Silence::Observing);
+    }
+    serve(client, network, duid, leases, target, urls, now)
+}
+
+/// What an observed network would answer.
+pub fn would_answer(
+    client: &Client,
+    network: &Network,
+    duid: &[u8],
+    leases: &Leases<Ipv6Addr>,
+    target: BootTarget,
+    urls: &BootUrls,
+    now: UnixMs,
+) -> Result<Content, Silence> {
+    serve(client, network, duid, leases, target, urls, now).answer
+}
+
+fn serve(
+    client: &Client,
+    network: &Network,
+    duid: &[u8],
+    leases: &Leases<Ipv6Addr>,
+    target: BootTarget,
+    urls: &BootUrls,
+    now: UnixMs,
+) -> Decision {
+    if client.kind.boots() && target == BootTarget::Ignore {
+        return Decision::silent(Silence::Ignored);
+    }
+    let server = Server {
+        network,
+        leases,
+        now,
+        boot: boot_file(client, urls),
+    };
+    if client.server_id.as_deref().is_some_and(|id| id != duid) {
+        let offered = leases
+            .of(client.mac)
+            .filter(|lease| lease.state == LeaseState::Offered);
+        let taken = offered.filter(|_| client.message == MessageKind::Request);
+        return Decision {
+            answer: Err(Silence::OtherServer),
+            change: taken.map(|lease| LeaseChange::Forget(lease.ip)),
+        };
+    }
+    match client.message {
+        MessageKind::Solicit => server.give(client, client.rapid_commit),
+        MessageKind::Request => server.give(client, true),
+        MessageKind::Renew | MessageKind::Rebind => server.keep(client),
+        MessageKind::Confirm => server.confirm(client),
+        MessageKind::Release => server.end(client, LeaseState::Released),
+        MessageKind::Decline => server.end(client, LeaseState::Declined),
+        MessageKind::InformationRequest => Decision {
+            answer: Ok(server.content(ReplyKind::Reply, Vec::new())),
+            change: None,
+        },
+    }
+}
+
+struct Server<'a> {
+    network: &'a Network,
+    leases: &'a Leases<Ipv6Addr>,
+    now: UnixMs,
+    boot: BootFile,
+}
+
+impl Server<'_> {
+    fn content(&self, kind: ReplyKind, associations: Vec<AssociationAnswer>) -> Content {
+        Content {
+            kind,
+            associations,
+            status: None,
+            rapid_commit: false,
+            boot: self.boot.clone(),
+        }
+    }
+
+    fn status(&self, status: Status, associations: Vec<AssociationAnswer>) -> Content {
+        Content {
+            status: Some(status),
+            boot: BootFile::None(NoBoot::NotBooting),
+            ..self.content(ReplyKind::Reply, associations)
+        }
+    }
+
+    fn seconds(&self, client: &Client) -> u32 {
+        self.network.lease_seconds(client.kind.boots())
+    }
+
+    /// SOLICIT and REQUEST. `bind`: the address is given now and not only shown.
+    fn give(&self, client: &Client, bind: bool) -> Decision {
+        let [first, others @ ..] = &client.associations[..] else {
+            return Decision::silent(Silence::NoAddress);
+        };
+        let (network, leases, mac, known) = (self.network, self.leases, client.mac, client.known);
+        let solicited = client.message == MessageKind::Solicit;
+        let chosen = if is_admitted(network, leases, mac, known, self.now) {
+            let wish = first.addresses.first().copied();
+            choose_address(network, leases, mac, known, wish, self.now).map_err(Silence::Exhausted)
+        } else {
+            Err(Silence::KeptForKnown)
+        };
+        let none = |association: &Association| AssociationAnswer {
+            id: association.id,
+            addresses: Vec::new(),
+            status: Some(Status::NoAddress),
+        };
+        let ip = match chosen {
+            Ok(ip) => ip,
+            // Somebody else may have one for it.
+            Err(silence) if solicited => return Decision::silent(silence),
+            Err(_) => {
+                let all = client.associations.iter().map(none).collect();
+                return Decision {
+                    answer: Ok(self.content(ReplyKind::Reply, all)),
+                    change: None,
+                };
+            }
+        };
+        let seconds = self.seconds(client);
+        let mut associations = vec![AssociationAnswer {
+            id: first.id,
+            addresses: vec![(ip, seconds)],
+            status: None,
+        }];
+        associations.extend(others.iter().map(none));
+        let (kind, expires, state) = if bind {
+            (ReplyKind::Reply, seconds, LeaseState::Bound)
+        } else {
+            (ReplyKind::Advertise, OFFER_SECONDS as u32, LeaseState::Offered)
+        };
+        let mut content = self.content(kind, associations);
+        content.rapid_commit = bind && solicited;
+        // A binding that is still running stays one: a repeated SOLICIT must not shorten it.
+        let bound = leases
+            .of(mac)
+            .is_some_and(|lease| lease.ip == ip && lease.is_bound(self.now));
+        let lease = Lease {
+            mac,
+            ip,
+            expires: self.now.plus_seconds(expires.into()),
+            state,
+        };
+        Decision {
+            answer: Ok(content),
+            change: (bind || !bound).then_some(LeaseChange::Insert(lease)),
+        }
+    }
+
+    /// RENEW and REBIND.
+    fn keep(&self, client: &Client) -> Decision {
+        let (network, leases, mac) = (self.network, self.leases, client.mac);
+        let binding = leases.of(mac).map(|lease| lease.ip);
+        let ours = binding.or(network.reservation(mac));
+        // Another server may have given it; and a REBIND goes to all (RFC 8415, 18.3.5).
+        if ours.is_none() && client.message == MessageKind::Rebind {
+            return Decision::silent(Silence::UnknownBinding);
+        }
+        let admitted = is_admitted(network, leases, mac, client.known, self.now);
+        let kept = ours.filter(|&ip| {
+            admitted && choose_address(network, leases, mac, client.known, Some(ip), self.now) == Ok(ip)
+        });
+        let seconds = self.seconds(client);
+        let mut given = false;
+        let answer = |association: &Association| {
+            let mut keeps = false;
+            let addresses: Vec<(Ipv6Addr, u32)> = association
+                .addresses
+                .iter()
+                .map(|&address| {
+                    let this = !given && kept == Some(address);
+                    (given, keeps) = (given || this, keeps || this);
+                    (address, if this { seconds } else { 0 })
+                })
+                .collect();
+            AssociationAnswer {
+                id: association.id,
+                status: (!keeps && addresses.is_empty()).then_some(Status::NoBinding),
+                addresses,
+            }
+        };
+        let associations: Vec<AssociationAnswer> = client.associations.iter().map(answer).collect();
+        let change = kept.filter(|_| given).map(|ip| {
+            LeaseChange::Insert(Lease {
+                mac,
+                ip,
+                expires: self.now.plus_seconds(seconds.into()),
+                state: LeaseState::Bound,
+            })
+        });
+        Decision {
+            answer: Ok(self.content(ReplyKind::Reply, associations)),
+            change,
+        }
+    }
+
+    /// CONFIRM: whether the addresses fit the link, nothing else (RFC 8415, 18.3.3).
+    fn confirm(&self, client: &Client) -> Decision {
+        let mut addresses = client.associations.iter().flat_map(|a| &a.addresses).peekable();
+        if addresses.peek().is_none() {
+            return Decision::silent(Silence::NoAddress);
+        }
+        let fit = addresses.all(|&address| self.network.prefix().contains(&address));
+        let status = if fit { Status::Success } else { Status::NotOnLink };
+        Decision {
+            answer: Ok(self.status(status, Vec::new())),
+            change: None,
+        }
+    }
+
+    /// RELEASE and DECLINE: always answered (RFC 8415, 18.3.7 and 18.3.8).
+    fn end(&self, client: &Client, state: LeaseState) -> Decision {
+        let held = self.leases.of(client.mac).filter(|lease| lease.holds(self.now));
+        // Only the machine that was given the address may take it out of use: no stranger empties the pool.
+        let named =
+            |association: &&Association| held.is_some_and(|lease| association.addresses.contains(&lease.ip));
+        let lease = held.filter(|_| client.associations.iter().any(|a| named(&a)));
+        let unknown = client
+            .associations
+            .iter()
+            .filter(|association| !named(association));
+        let unknown = unknown.map(|association| AssociationAnswer {
+            id: association.id,
+            addresses: Vec::new(),
+            status: Some(Status::NoBinding),
+        });
+        let expires = |lease: Lease<Ipv6Addr>| match state {
+            LeaseState::Declined => self.now.plus_seconds(DECLINE_SECONDS),
+            _ => lease.expires,
+        };
+        Decision {
+            answer: Ok(self.status(Status::Success, unknown.collect())),
+            change: lease.map(|lease| {
+                LeaseChange::Insert(Lease {
+                    state,
+                    expires: expires(lease),
+                    ..lease
+                })
+            }),
+        }
+    }
+}
+
+/// The boot file for a client. A script goes with a ticket for the IPv4 address that the mini-os will have: iPXE gets none
+/// here and asks DHCPv4 too; GRUB would wait for one at its prompt, so the signed chain is given by IPv4 only, which is
+/// the next boot entry of firmware that refuses the loader.
+fn boot_file(client: &Client, urls: &BootUrls) -> BootFile {
+    let unsigned = |loader: &Loader| *loader != Loader::Signed;
+    let first = || Loader::list(client.kind).iter().copied().find(unsigned);
+    let loader = client.loader.filter(unsigned).or_else(first);
+    let (server, port) = (urls.server, urls.http_port);
+    match (client.kind, loader) {
+        (ClientKind::UefiX64 | ClientKind::UefiArm64, Some(loader)) => {
+            BootFile::Tftp(format!("tftp://[{server}]/{}", loader.file()))
+        }
+        (ClientKind::UefiX64Http | ClientKind::UefiArm64Http, Some(loader)) => {
+            BootFile::Http(format!("http://[{server}]:{port}/boot/{}", loader.file()))
+        }
+        (ClientKind::Ipxe { .. } | ClientKind::SlipwayStage { ipxe: true }, _) => {
+            BootFile::None(NoBoot::ScriptByIpv4)
+        }
+        (ClientKind::Other | ClientKind::SlipwayStage { ipxe: false }, _) => {
+            BootFile::None(NoBoot::NotBooting)
+        }
+        _ => BootFile::None(NoBoot::UnsupportedArchitecture),
+    }
+}

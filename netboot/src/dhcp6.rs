@@ -1,0 +1,246 @@
+//! The DHCPv6 loop: receive, decode, look up, decide, make durable, send, tell.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
+use std::sync::Arc;
+use std::time::Duration;
+
+use inventory_api::boot::{BootEvent, BootEventKind};
+use netboot_protocol::v6::{
+    BootUrls, Client, MessageKind, Network, classify, client_name, decide, encode, select_network,
+    would_answer,
+};
+use netboot_protocol::{Mode, Network as AnyNetwork, Rates, Silence};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::dhcp::{loader_for, target_of};
+use crate::files::Files;
+use crate::leases::{JournalQueue, LeaseBook};
+use crate::now;
+use crate::server::NetbootError;
+use crate::socket6::Dhcp6Socket;
+use crate::source::{BootClient, BootSource};
+use crate::watch::NetworkBook;
+
+/// Messages that are worked on at once; more are dropped, and the machines ask again.
+const IN_FLIGHT: usize = 1024;
+
+/// DHCPv6 for the networks that are reached through one of our addresses.
+pub(crate) struct Dhcp6Service<S> {
+    pub(crate) socket: Dhcp6Socket,
+    /// The networks, each with DHCPv6.
+    pub(crate) networks: Vec<AnyNetwork>,
+    pub(crate) http_port: u16,
+    pub(crate) duid: Arc<Vec<u8>>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) book: LeaseBook<Ipv6Addr>,
+    pub(crate) queue: JournalQueue,
+    pub(crate) watch: NetworkBook,
+    pub(crate) source: Arc<S>,
+    pub(crate) reply_to_source: bool,
+}
+
+struct Desk<S> {
+    service: Dhcp6Service<S>,
+    networks: Vec<Network>,
+}
+
+impl<S: BootSource> Dhcp6Service<S> {
+    pub(crate) async fn serve(self, cancel: CancellationToken) -> Result<(), NetbootError> {
+        let networks = self.networks.iter().filter_map(|n| n.v6().cloned()).collect();
+        let desk = Arc::new(Desk {
+            service: self,
+            networks,
+        });
+        let room = Arc::new(Semaphore::new(IN_FLIGHT));
+        let mut tasks = JoinSet::new();
+        let mut rates = Rates::default();
+        let mut buffer = [0u8; 2048];
+        loop {
+            let received = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                Some(ended) = tasks.join_next() => match ended {
+                    Ok(()) => continue,
+                    Err(error) => return Err(NetbootError::Panicked(format!("DHCPv6: {error}"))),
+                },
+                received = desk.service.socket.receive(&mut buffer) => received,
+            };
+            let (len, from) = match received {
+                Ok(received) => received,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot receive DHCPv6 messages");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let mut client = match classify(&buffer[..len], *from.ip()) {
+                Ok(client) => client,
+                Err(reason) => {
+                    tracing::debug!(%from, reason = reason.code(), "datagram ignored");
+                    continue;
+                }
+            };
+            let source = &desk.service.source;
+            client.known = source.known(client.mac);
+            // The outermost relay and the name of the port there, as option 82 in IPv4.
+            let circuit = client
+                .relays
+                .first()
+                .and_then(|relay| relay.interface_id.as_ref());
+            let circuit = circuit.map(|circuit| (IpAddr::V6(*from.ip()), circuit));
+            if !rates.admit_from(client.mac, client.known, circuit, now()) {
+                tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp6");
+                continue;
+            }
+            let anew = client.message == MessageKind::Solicit;
+            client.loader = loader_for(&**source, &desk.service.files, client.mac, client.kind, anew);
+            let Ok(permit) = room.clone().try_acquire_owned() else {
+                tracing::warn!(mac = %client.mac, "too many DHCPv6 messages at once: one is dropped");
+                continue;
+            };
+            let desk = desk.clone();
+            tasks.spawn(async move {
+                desk.answer(client, from).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+impl<S: BootSource> Desk<S> {
+    async fn answer(&self, client: Client, from: SocketAddrV6) {
+        let service = &self.service;
+        let network = match select_network(&self.networks, &client) {
+            Ok(network) => network,
+            Err(silence) => {
+                let home = self.networks.iter().find(|network| network.is_local());
+                if let Some(home) = home.or(self.networks.first()) {
+                    service.watch.silent(home.name(), silence.code());
+                }
+                return self.tell(&client, None, None, silence.code(), None);
+            }
+        };
+        // Only networks with an IPv4 part are configured: by that name and address the rules know them.
+        let Some(whole) = service.networks.iter().find(|n| n.name() == network.name()) else {
+            return;
+        };
+        let asks = BootClient {
+            mac: client.mac,
+            ip: None,
+            network: network.name().to_owned(),
+            server: whole.server(),
+        };
+        let target = target_of(&*service.source, client.kind, &asks).await;
+        let urls = BootUrls {
+            server: network.server(),
+            http_port: service.http_port,
+        };
+        let (name, duid, known, at) = (network.name(), &service.duid, client.known, now());
+        if network.mode() == Mode::Observe {
+            let (would, _) = service.book.with(name, &service.queue, known, |leases| {
+                (
+                    would_answer(&client, network, duid, leases, target, &urls, at),
+                    None,
+                )
+            });
+            let (word, boot) = match &would {
+                Ok(content) => (format!("would-{}", content.kind.name()), content.boot.url()),
+                Err(silence) => (format!("would-not: {}", silence.code()), None),
+            };
+            return self.tell(&client, Some(network), None, &word, boot);
+        }
+        let (answer, durable) = service.book.with(name, &service.queue, known, |leases| {
+            let decision = decide(&client, network, duid, leases, target, &urls, at);
+            (decision.answer, decision.change)
+        });
+        if let Some(durable) = durable
+            && !durable.wait().await
+        {
+            service.watch.silent(name, "journal-failed");
+            return self.tell(&client, Some(network), None, "journal-failed", None);
+        }
+        match answer {
+            Err(silence) => {
+                self.note(network, silence);
+                service.watch.silent(name, silence.code());
+                self.tell(&client, Some(network), None, silence.code(), None);
+            }
+            Ok(content) => {
+                let bytes = encode(&client, network, duid, &content);
+                let to = destination(&client, from, service.reply_to_source);
+                let word = match service.socket.send(&bytes, to).await {
+                    Ok(()) => match content.status {
+                        Some(status) if status.code() != 0 => {
+                            format!("{}: {}", content.kind.name(), status.name())
+                        }
+                        _ => content.kind.name().to_owned(),
+                    },
+                    Err(error) => {
+                        tracing::warn!(mac = %client.mac, %error, "cannot send a DHCPv6 reply");
+                        "send-failed".to_owned()
+                    }
+                };
+                self.tell(
+                    &client,
+                    Some(network),
+                    content.address(),
+                    &word,
+                    content.boot.url(),
+                );
+            }
+        }
+    }
+
+    /// What concerns the network and not this machine alone.
+    fn note(&self, network: &Network, silence: Silence) {
+        let detail = match silence {
+            Silence::Exhausted(exhausted) => format!("IPv6: {exhausted}: a machine got none"),
+            Silence::KeptForKnown => {
+                "IPv6: machines that are not enrolled hold their share of the pool (unknown_share)".to_owned()
+            }
+            _ => return,
+        };
+        self.service.watch.note(network.name(), silence.code(), detail);
+    }
+
+    fn tell(
+        &self,
+        client: &Client,
+        network: Option<&Network>,
+        ip: Option<Ipv6Addr>,
+        answer: &str,
+        boot_file: Option<&str>,
+    ) {
+        let at = now();
+        let known = || self.service.book.address_of(network?.name(), client.mac, at);
+        let network_name = network.map(|network| network.name().to_owned());
+        let (message, kind) = (client.message.name(), client_name(client.kind));
+        tracing::info!(
+            mac = %client.mac, network = network_name, message, client = kind, answer,
+            ip = ip.map(tracing::field::display), boot_file, "dhcp6"
+        );
+        self.service.source.heard(BootEvent {
+            at,
+            mac: client.mac,
+            ip: ip.or_else(known).map(IpAddr::V6),
+            network: network_name,
+            what: BootEventKind::Dhcp {
+                message: message.to_owned(),
+                client: kind,
+                answer: answer.to_owned(),
+                boot_file: boot_file.map(str::to_owned),
+            },
+        });
+    }
+}
+
+/// To the client's port or the relay's (RFC 8415, 7.2), whatever port it came from.
+fn destination(client: &Client, from: SocketAddrV6, reply_to_source: bool) -> SocketAddrV6 {
+    let port = match (reply_to_source, client.relays.is_empty()) {
+        (true, _) => from.port(),
+        (false, true) => 546,
+        (false, false) => 547,
+    };
+    SocketAddrV6::new(*from.ip(), port, 0, from.scope_id())
+}

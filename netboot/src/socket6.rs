@@ -1,0 +1,119 @@
+//! The DHCPv6 socket of an interface, and who we are to its clients.
+
+use std::io::{self, Write};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::path::Path;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+
+use crate::socket::{interface_of, receive_buffer};
+
+/// All_DHCP_Relay_Agents_and_Servers and All_DHCP_Servers (RFC 8415, 7.1).
+const GROUPS: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2),
+    Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 1, 3),
+];
+
+/// A DHCPv6 socket.
+pub(crate) struct Dhcp6Socket(UdpSocket);
+
+impl Dhcp6Socket {
+    /// A socket that hears and speaks on the interface of `server` only.
+    pub(crate) fn on_interface(server: Ipv6Addr, port: u16) -> io::Result<Dhcp6Socket> {
+        let interface = interface_of(server)?;
+        let socket = udp()?;
+        socket.bind_device(Some(interface.name.as_bytes()))?;
+        socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
+        for group in &GROUPS {
+            socket.join_multicast_v6(group, interface.index)?;
+        }
+        Ok(Dhcp6Socket(UdpSocket::from_std(socket.into())?))
+    }
+
+    /// A socket on one address, for simulated machines.
+    pub(crate) fn on_address(server: Ipv6Addr, port: u16) -> io::Result<Dhcp6Socket> {
+        let socket = udp()?;
+        socket.bind(&SocketAddr::from((server, port)).into())?;
+        Ok(Dhcp6Socket(UdpSocket::from_std(socket.into())?))
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV6)> {
+        match self.0.recv_from(buffer).await? {
+            (len, SocketAddr::V6(from)) => Ok((len, from)),
+            (_, SocketAddr::V4(_)) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    pub(crate) async fn send(&self, bytes: &[u8], to: SocketAddrV6) -> io::Result<()> {
+        self.0.send_to(bytes, to).await.map(drop)
+    }
+}
+
+fn udp() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_only_v6(true)?;
+    receive_buffer(&socket);
+    Ok(socket)
+}
+
+/// Our identifier, kept in a file: clients remember who gave them their address, and would not renew with another. A UUID that
+/// was made once (RFC 6355): no NIC's address, since NICs change.
+///
+/// # Errors
+/// The file cannot be read or written, or has something else in it.
+pub(crate) fn server_duid(path: &Path) -> io::Result<Vec<u8>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse_duid(text.trim()).ok_or_else(|| {
+            let why = "has no DUID of type 4 in hexadecimal: restore the file, or remove it to begin with a new one";
+            io::Error::new(io::ErrorKind::InvalidData, why)
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+            let text = format!("0004{}", uuid.trim().replace('-', ""));
+            let duid = parse_duid(&text).ok_or_else(|| io::Error::other("the kernel gives no UUID"))?;
+            let new = path.with_extension("new");
+            let mut file = std::fs::File::create(&new)?;
+            file.write_all(format!("{text}\n").as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&new, path)?;
+            Ok(duid)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn parse_duid(text: &str) -> Option<Vec<u8>> {
+    if text.len() != 36 || !text.starts_with("0004") || !text.bytes().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identifier_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("duid");
+        let first = server_duid(&path).unwrap();
+        assert_eq!((first.len(), &first[..2]), (18, &[0, 4][..]));
+        assert_eq!(server_duid(&path).unwrap(), first);
+        assert_ne!(server_duid(&dir.path().join("other")).unwrap(), first);
+        for wrong in ["", "0004", "0001ffffffffffffffffffffffffffffffff", "0004é"] {
+            std::fs::write(&path, wrong).unwrap();
+            let error = server_duid(&path).unwrap_err().to_string();
+            assert!(error.contains("restore the file"), "{wrong:?}: {error}");
+        }
+    }
+}
