@@ -108,12 +108,7 @@ pub fn vm(lab: &Lab, weather: Weather, filter: Filter) -> Result<(String, Switch
     const NEAR: &str = "near0";
     // The virtual server holds its tap's only descriptor: a bridge of two ports joins it with the switch.
     let theirs = tap("near1")?;
-    ip(&format!(
-        "link add {NEAR} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
-    ))?;
-    // The lab's kernel has nothing to say there, least of all where its own address is.
-    ip(&format!("link set {NEAR} addrgenmode none"))?;
-    ip(&format!("link set {NEAR} arp off up"))?;
+    lab.plain_bridge(NEAR)?;
     ip(&format!("link set near1 master {NEAR} up"))?;
     let tap = lab.tap_on(NEAR)?;
     Ok((tap, connect(lab, theirs, weather, filter)?))

@@ -89,22 +89,32 @@ impl Lab {
     /// A network command failed.
     pub fn client_on(&self, bridge: &str, mac: &str) -> Result<NetNs> {
         let client = NetNs::new()?;
+        self.cable(&client, bridge, "eth0", mac)?;
+        Ok(client)
+    }
+
+    /// A cable from a namespace to a bridge: its interface there gets this name and MAC.
+    ///
+    /// # Errors
+    /// A network command failed.
+    pub fn cable(&self, client: &NetNs, bridge: &str, interface: &str, mac: &str) -> Result<()> {
         let name = format!("port{}", self.taps.replace(self.taps.get() + 1));
         ip(&format!(
-            "link add {name} type veth peer name eth0 address {mac} netns {}",
+            "link add {name} type veth peer name {interface} address {mac} netns {}",
             client.path()
         ))?;
         ip(&format!("link set {name} master {bridge} up"))?;
-        client.run(|| ip("link set eth0 up").map(drop))?;
+        client.run(|| ip(&format!("link set {interface} up")).map(drop))?;
         // Up to a second passes before the kernel takes the carrier for real; what is sent until then is lost.
         wait::until_blocking("the cable to carry packets", Duration::from_secs(10), || {
             let port = ip(&format!("-d link show dev {name}"))?;
             let up = port.contains("state forwarding")
                 && ip(&format!("link show dev {bridge}"))?.contains("state UP")
-                && client.run(|| ip("link show dev eth0"))?.contains("state UP");
+                && client
+                    .run(|| ip(&format!("link show dev {interface}")))?
+                    .contains("state UP");
             Ok(up.then_some(()))
-        })?;
-        Ok(client)
+        })
     }
 
     /// The link address of an interface of the lab itself.
@@ -127,6 +137,19 @@ impl Lab {
         ))?;
         ip(&format!("addr add {address} dev {name}"))?;
         ip(&format!("link set {name} up"))?;
+        Ok(())
+    }
+
+    /// A bridge that only joins others: the lab's kernel says nothing there, least of all where its own addresses are.
+    ///
+    /// # Errors
+    /// A network command failed.
+    pub fn plain_bridge(&self, name: &str) -> Result<()> {
+        ip(&format!(
+            "link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+        ))?;
+        ip(&format!("link set {name} addrgenmode none"))?;
+        ip(&format!("link set {name} arp off up"))?;
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ const NETNS_NEEDS: &[(&str, &str)] = &[
     ("tftp", "tftp-hpa"),
     ("curl", "curl"),
     ("/usr/lib/ipxe/undionly.kpxe", "ipxe"),
+    ("dnsmasq", "dnsmasq-base"),
 ];
 const QEMU_NEEDS: &[(&str, &str)] = &[
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -36,6 +37,8 @@ const QEMU_NEEDS: &[(&str, &str)] = &[
         "grub-efi-amd64-signed",
     ),
     ("debugfs", "e2fsprogs"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("dhcrelay", "isc-dhcp-relay"),
     ("/dev/net/tun", "a kernel with tun"),
 ];
 

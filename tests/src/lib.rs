@@ -7,6 +7,7 @@ pub mod artefacts;
 pub mod boot_path;
 pub mod cable;
 pub mod child;
+pub mod daemons;
 pub mod hardware;
 pub mod lab;
 pub mod level;

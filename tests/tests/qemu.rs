@@ -6,7 +6,13 @@ mod checked;
 mod first_boot;
 #[path = "qemu/installed.rs"]
 mod installed;
+#[path = "qemu/lossy.rs"]
+mod lossy;
 #[path = "qemu/paths.rs"]
 mod paths;
+#[path = "qemu/proxy.rs"]
+mod proxy;
+#[path = "qemu/relay.rs"]
+mod relay;
 #[path = "qemu/undi.rs"]
 mod undi;

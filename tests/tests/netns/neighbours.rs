@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use e2e::child::Owned;
+use e2e::daemons::AddressServer;
 use e2e::sim::dhcp::{ACK, Asker, DISCOVER, Message, OFFER, REQUEST, Reply};
 use inventory_api::Mac;
 use inventory_api::network::{Gives, NetworkState};
@@ -42,38 +42,6 @@ look_seconds = 0
 pools = [{ first = "10.83.0.100", last = "10.83.0.109" }]
 "#;
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A dnsmasq at `SUBNET.2` that gives out addresses and no boot data.
-struct Dnsmasq {
-    _process: Owned,
-    _port: Port,
-}
-
-fn dnsmasq(site: &Site, bridge: &str, subnet: &str) -> Result<Dnsmasq> {
-    let last = subnet.split('.').nth(1).unwrap_or_default();
-    let port = site.port_on(bridge, &format!("02:00:00:00:{last}:02"))?;
-    port.take(format!("{subnet}.2").parse()?)?;
-    let mut command = port.ns.command("dnsmasq");
-    command.args([
-        "-k",
-        "-C",
-        "/dev/null",
-        "-p",
-        "0",
-        "--no-ping",
-        "--user=root",
-        "--pid-file=",
-    ]);
-    command.arg(format!("--dhcp-range={subnet}.50,{subnet}.60,1h"));
-    let leases = site.directory().join(format!("dnsmasq-{last}"));
-    command.arg(format!("--dhcp-leasefile={}", leases.display()));
-    let log = leases.with_extension("log");
-    let process = Owned::start(command, &log).context("starting dnsmasq: is dnsmasq-base installed?")?;
-    Ok(Dnsmasq {
-        _process: process,
-        _port: port,
-    })
-}
 
 /// Asks until every server in `servers` has answered; the replies by server.
 async fn offers(port: &Port, message: &Message, servers: &[Ipv4Addr]) -> Result<Vec<Reply>> {
@@ -124,10 +92,11 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
     let Some(site) = Site::start_with(&BRIDGES, NETWORKS).await? else {
         return Ok(());
     };
+    let foreign = |bridge, subnet| AddressServer::start(&site.lab, bridge, subnet, site.directory());
     let _servers = [
-        dnsmasq(&site, "br3", "10.81.0")?,
-        dnsmasq(&site, "br4", "10.82.0")?,
-        dnsmasq(&site, "br5", "10.83.0")?,
+        foreign("br3", "10.81.0")?,
+        foreign("br4", "10.82.0")?,
+        foreign("br5", "10.83.0")?,
     ];
 
     // Observe, which is what a network without a mode does: not one packet, and a report.
