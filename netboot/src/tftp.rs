@@ -60,6 +60,8 @@ pub(crate) struct TftpService<S> {
 /// What the transfers of a service share.
 struct Desk<S> {
     door: tokio::net::UdpSocket,
+    /// The same socket, for transfers that stay on its port.
+    shared: Arc<UdpSocket>,
     local: IpAddr,
     networks: Vec<Network>,
     files: Arc<Files>,
@@ -82,10 +84,12 @@ impl<S: BootSource> TftpService<S> {
             source,
         };
         self.socket.set_nonblocking(true).map_err(failed)?;
+        let shared = Arc::new(self.socket.try_clone().map_err(failed)?);
         let door = tokio::net::UdpSocket::from_std(self.socket).map_err(failed)?;
         let desk = Arc::new(Desk {
             local: door.local_addr().map_err(failed)?.ip(),
             door,
+            shared,
             networks: self.networks,
             files: self.files,
             scripts: self.scripts,
@@ -127,22 +131,17 @@ impl<S: BootSource> TftpService<S> {
 impl<S: BootSource> Desk<S> {
     /// Decides whether a datagram begins a transfer; what is refused is answered here.
     async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Vec<u8>, Admitted)> {
-        let served = match client.ip() {
-            IpAddr::V4(ip) => self.networks.iter().any(|network| network.subnet().contains(&ip)),
-            IpAddr::V6(ip) => {
-                let mut prefixes = self
-                    .networks
-                    .iter()
-                    .filter_map(|network| Some(network.v6()?.prefix()));
-                prefixes.any(|prefix| prefix.contains(&ip))
-            }
-        };
-        if !served {
+        let Some(network) = self.network_of(client.ip()) else {
             tracing::debug!(%client, "tftp: not answered, the address is in none of the networks");
             return None;
-        }
+        };
+        let one_port = network.settings().tftp_single_port;
         match parse(datagram) {
             Ok(Packet::Read(_)) => {}
+            Ok(_) if one_port => {
+                self.live.deliver(client, datagram);
+                return None;
+            }
             // An ERROR is never answered with one, nor is a packet of a transfer that has ended.
             Ok(_) | Err(RefusedRequest::Unknown) => return None,
             Err(why) => {
@@ -152,7 +151,7 @@ impl<S: BootSource> Desk<S> {
             }
         }
         let busy = |what: &str| tracing::warn!(%client, "tftp: {what}, a request is not answered");
-        match self.live.admit(client, datagram) {
+        match self.live.admit(client, datagram, one_port) {
             Admission::Known => None,
             Admission::New(entry) => {
                 let Ok(permit) = self.room.clone().try_acquire_owned() else {
@@ -166,6 +165,13 @@ impl<S: BootSource> Desk<S> {
                 Some((datagram.to_vec(), Admitted { entry, permit, place }))
             }
         }
+    }
+
+    fn network_of(&self, client: IpAddr) -> Option<&Network> {
+        self.networks.iter().find(|network| match client {
+            IpAddr::V4(ip) => network.subnet().contains(&ip),
+            IpAddr::V6(ip) => network.v6().is_some_and(|v6| v6.prefix().contains(&ip)),
+        })
     }
 
     /// Answers a read request to its end.
@@ -195,11 +201,15 @@ impl<S: BootSource> Desk<S> {
         };
         let begun = std::time::Instant::now();
         let Admitted { entry, permit, place } = admitted;
+        let settings = self.network_of(client.ip()).map(Network::settings);
+        let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
         let order = Order {
             datagram,
             file,
             local: self.local,
             client,
+            door: one_port.then(|| self.shared.clone()),
+            most: settings.and_then(|settings| settings.tftp_blksize_max),
             batches: self.batches.clone(),
             entry,
         };

@@ -64,7 +64,7 @@ pub struct Relay {
 impl Relay {
     /// The network behind it, which has no server.
     pub const BRIDGE: &str = "behind0";
-    /// That network in the server's configuration.
+    /// That network in the server's configuration; TFTP passes the router as through a firewall that does not know it.
     pub const NETWORK: &str = r#"
 [[network]]
 name = "behind"
@@ -73,6 +73,8 @@ subnet = "10.88.0.0/24"
 mode = "server"
 look_seconds = 0
 router = "10.88.0.1"
+tftp_single_port = true
+tftp_blksize_max = 1024
 pools = [{ first = "10.88.0.100", last = "10.88.0.109" }]
 "#;
 

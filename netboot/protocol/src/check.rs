@@ -242,6 +242,13 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), NetworkErr
         ("unknown_share", u32::from(settings.unknown_share), 1, 100),
         // RFC 2132, 5.1: at least 68.
         ("mtu", u32::from(settings.mtu.unwrap_or(1500)), 68, 65_535),
+        // 512 bytes is a block without the option (RFC 1350), 65464 the largest with it (RFC 2348).
+        (
+            "tftp_blksize_max",
+            u32::from(settings.tftp_blksize_max.unwrap_or(1468)),
+            512,
+            65_464,
+        ),
     ] {
         if !(least..=most).contains(&value) {
             return Err(NetworkError::Number {

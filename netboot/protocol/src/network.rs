@@ -211,7 +211,7 @@ mod tests {
     fn each_mistake_is_named() {
         type Change = fn(&mut NetworkSettings);
         let ip = Ipv4Addr::new;
-        let cases: [(Change, &str); 21] = [
+        let cases: [(Change, &str); 22] = [
             (|s| s.name = "Lab 1".into(), "network name \"Lab 1\""),
             (
                 |s| s.subnet = "10.0.0.0/31".parse().unwrap(),
@@ -234,6 +234,10 @@ mod tests {
                 "unknown_share = 0 has to be between 1 and 100",
             ),
             (|s| s.mtu = Some(60), "mtu = 60"),
+            (
+                |s| s.tftp_blksize_max = Some(500),
+                "tftp_blksize_max = 500 has to be between 512 and 65464",
+            ),
             (
                 |s| s.search = vec!["a".repeat(60); 9],
                 "search has more than the 255 bytes",

@@ -166,6 +166,14 @@ pub struct NetworkSettings {
     /// observe mode.
     #[serde(default = "yes")]
     pub router_advertisements: bool,
+    /// Send TFTP from the port that was asked, 69. RFC 1350 gives each transfer a port of its own, which some boot ROMs, and
+    /// firewalls and address translation that do not know TFTP, let nothing come from (pin/tftp#125).
+    #[serde(default)]
+    pub tftp_single_port: bool,
+    /// Largest TFTP block in bytes; `None`: what the path's MTU carries in one packet. Old UEFI in QEMU needs 1024
+    /// (crowbar#1078).
+    #[serde(default)]
+    pub tftp_blksize_max: Option<u16>,
     /// DHCPv6; without it Slipway sends nothing by IPv6 but what `router_advertisements` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v6: Option<V6Settings>,
@@ -241,6 +249,8 @@ impl NetworkSettings {
             lease_seconds: DEFAULT_LEASE_SECONDS,
             lease_seconds_boot: DEFAULT_BOOT_LEASE_SECONDS,
             router_advertisements: true,
+            tftp_single_port: false,
+            tftp_blksize_max: None,
             v6: None,
         }
     }

@@ -1,10 +1,12 @@
-//! A transfer's socket: connected to the client, sending many blocks with one system call where the kernel can.
+//! A transfer's socket: its own and connected to the client, or the one that all share; many blocks go with one system call where
+//! the kernel can.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +14,7 @@ use netboot_protocol::tftp::packet::data_head;
 use netboot_protocol::tftp::{Limits, Transfer};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessage, MsgFlags, getsockopt, sendmsg, sockopt};
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, getsockopt, sendmsg, sockopt};
 
 /// Most datagrams of one call (the kernel's UDP_MAX_SEGMENTS, 64 until Linux 6.9) and their bytes together.
 const SEGMENTS: u64 = 64;
@@ -35,11 +37,24 @@ impl Batches {
     }
 }
 
-/// A socket for one transfer. It blocks, with a limit on how long.
+/// How a transfer speaks and hears.
+enum Link {
+    /// By a socket and port of its own, connected to the client: the kernel sorts the datagrams.
+    Own(UdpSocket),
+    /// By the port that was asked: who hears there hands over what is this client's. The socket does not block.
+    Shared {
+        door: Arc<UdpSocket>,
+        local: IpAddr,
+        client: SocketAddr,
+        inbox: Receiver<Box<[u8]>>,
+    },
+}
+
+/// A transfer's end of the line. It blocks, with a limit on how long.
 pub(super) struct Channel {
-    socket: UdpSocket,
+    link: Link,
     batches: Batches,
-    /// What the socket's limit is now.
+    /// What the own socket's limit is now.
     waits: Duration,
 }
 
@@ -50,37 +65,98 @@ impl Channel {
         socket.connect(client)?;
         socket.set_write_timeout(Some(LONGEST_SEND))?;
         Ok(Channel {
-            socket,
+            link: Link::Own(socket),
             batches: batches.clone(),
             waits: Duration::ZERO,
         })
     }
 
+    /// One on the port of ours that was asked; what the client sends comes by `inbox`.
+    pub(super) fn shared(
+        door: Arc<UdpSocket>,
+        inbox: Receiver<Box<[u8]>>,
+        local: IpAddr,
+        client: SocketAddr,
+        batches: &Batches,
+    ) -> Channel {
+        Channel {
+            link: Link::Shared {
+                door,
+                local,
+                client,
+                inbox,
+            },
+            batches: batches.clone(),
+            waits: Duration::ZERO,
+        }
+    }
+
+    /// Whether it has no port of its own.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.link, Link::Shared { .. })
+    }
+
     /// What fits the path to the client.
     pub(super) fn limits(&self) -> Limits {
-        let v6 = self.socket.peer_addr().is_ok_and(|peer| peer.is_ipv6());
-        let told = if v6 {
-            mtu_v6(&self.socket)
-        } else {
-            getsockopt(&self.socket, sockopt::IpMtu).ok()
-        };
-        let mtu = told.and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET);
-        Limits::for_mtu(mtu, v6)
+        match &self.link {
+            Link::Own(socket) => of_path(socket),
+            // Only a connected socket knows its path.
+            Link::Shared { local, client, .. } => UdpSocket::bind((*local, 0))
+                .and_then(|probe| probe.connect(*client).map(|()| of_path(&probe)))
+                .unwrap_or_else(|_| Limits::for_mtu(ETHERNET, client.is_ipv6())),
+        }
     }
 
     /// The next datagram; [`io::ErrorKind::WouldBlock`]: none came within about `limit`.
     pub(super) fn receive(&mut self, buffer: &mut [u8], limit: Duration) -> io::Result<usize> {
+        let socket = match &self.link {
+            Link::Own(socket) => socket,
+            Link::Shared { inbox, .. } => {
+                return match inbox.recv_timeout(limit) {
+                    Ok(datagram) => {
+                        let len = datagram.len().min(buffer.len());
+                        buffer[..len].copy_from_slice(&datagram[..len]);
+                        Ok(len)
+                    }
+                    Err(RecvTimeoutError::Timeout) => Err(io::ErrorKind::WouldBlock.into()),
+                    // Another transfer has taken its place, which it is told too.
+                    Err(RecvTimeoutError::Disconnected) => Err(io::ErrorKind::Interrupted.into()),
+                };
+            }
+        };
         // The limit is a system call of its own: it is changed when it is much off, and the caller looks at its clock.
         if self.waits < limit || self.waits > limit * 2 {
             self.waits = (limit + limit / 4).max(SHORTEST_WAIT);
-            self.socket.set_read_timeout(Some(self.waits))?;
+            socket.set_read_timeout(Some(self.waits))?;
         }
-        self.socket.recv(buffer)
+        socket.recv(buffer)
     }
 
     /// Sends one packet.
     pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.socket.send(packet).map(drop)
+        Ok(self.transmit(&[IoSlice::new(packet)], &[])?)
+    }
+
+    fn transmit(&self, slices: &[IoSlice<'_>], batch: &[ControlMessage<'_>]) -> nix::Result<()> {
+        let flags = MsgFlags::empty();
+        match &self.link {
+            Link::Own(socket) => sendmsg::<()>(socket.as_raw_fd(), slices, batch, flags, None).map(drop),
+            Link::Shared { door, client, .. } => {
+                let to = SockaddrStorage::from(*client);
+                let send = || sendmsg(door.as_raw_fd(), slices, batch, flags, Some(&to)).map(drop);
+                match send() {
+                    Err(Errno::EAGAIN) => {
+                        let mut room = [PollFd::new(door.as_fd(), PollFlags::POLLOUT)];
+                        poll(
+                            &mut room,
+                            PollTimeout::try_from(LONGEST_SEND).unwrap_or(PollTimeout::ZERO),
+                        )?;
+                        send()
+                    }
+                    sent => sent,
+                }
+            }
+        }
     }
 
     /// Sends blocks as DATA packets, from the first to the last.
@@ -118,11 +194,10 @@ impl Channel {
             let range = transfer.bytes_of(block);
             &file[range.start as usize..range.end as usize]
         };
-        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::empty());
         if first == last {
             let head = data_head(first);
             let slices = [IoSlice::new(&head), IoSlice::new(part(first))];
-            sendmsg::<()>(fd, &slices, &[], flags, None).map(drop)
+            self.transmit(&slices, &[])
         } else {
             let heads: Vec<[u8; 4]> = (first..=last).map(data_head).collect();
             let slices: Vec<IoSlice<'_>> = heads
@@ -131,9 +206,21 @@ impl Channel {
                 .flat_map(|(head, block)| [IoSlice::new(head), IoSlice::new(part(block))])
                 .collect();
             let batch = [ControlMessage::UdpGsoSegments(&size)];
-            sendmsg::<()>(fd, &slices, &batch, flags, None).map(drop)
+            self.transmit(&slices, &batch)
         }
     }
+}
+
+/// What fits the path of a connected socket.
+fn of_path(socket: &UdpSocket) -> Limits {
+    let v6 = socket.peer_addr().is_ok_and(|peer| peer.is_ipv6());
+    let told = if v6 {
+        mtu_v6(socket)
+    } else {
+        getsockopt(socket, sockopt::IpMtu).ok()
+    };
+    let mtu = told.and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET);
+    Limits::for_mtu(mtu, v6)
 }
 
 /// The path's MTU of a connected IPv6 socket; nix has it for IPv4 only.
@@ -154,10 +241,13 @@ fn mtu_v6(socket: &UdpSocket) -> Option<i32> {
     (result == 0).then_some(mtu)
 }
 
-/// Waits until one of the channels has a datagram, or an error to tell; whether each has.
+/// Waits until one of the channels has a datagram, or an error to tell; whether each has. Only those with a port of their own
+/// come in pairs.
 pub(super) fn either(one: &Channel, other: &Channel, limit: Duration) -> io::Result<[bool; 2]> {
-    let watch = |channel| PollFd::new(channel, PollFlags::POLLIN);
-    let mut watched = [watch(one.socket.as_fd()), watch(other.socket.as_fd())];
+    let (Link::Own(one), Link::Own(other)) = (&one.link, &other.link) else {
+        return Ok([true, false]);
+    };
+    let mut watched = [one, other].map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
     let limit = PollTimeout::try_from(limit + SHORTEST_WAIT).unwrap_or(PollTimeout::ZERO);
     match poll(&mut watched, limit) {
         Ok(_) | Err(Errno::EINTR) => Ok(watched.map(|fd| fd.any().unwrap_or(false))),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,11 @@ use netboot_protocol::tftp::{Repeat, repeated};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::places::Place;
+
+/// ACKs have 4 bytes; an ERROR's text may be cut.
+pub(super) const REPLY: usize = 512;
+/// Datagrams that wait for a transfer without a port of its own: a window's ACKs are fewer.
+const WAITING: usize = 64;
 
 /// What the one that hears requests tells a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +66,8 @@ struct Known {
     serial: u64,
     heard: Arc<Heard>,
     nudge: mpsc::Sender<Nudge>,
+    /// For a transfer without a port of its own.
+    inbox: Option<SyncSender<Box<[u8]>>>,
 }
 
 #[derive(Default)]
@@ -79,6 +87,8 @@ pub(super) struct Entry {
     serial: u64,
     pub(super) heard: Arc<Heard>,
     pub(super) nudges: mpsc::Receiver<Nudge>,
+    /// What the client sends to the port that was asked, for a transfer that stays there.
+    pub(super) inbox: Option<Receiver<Box<[u8]>>>,
 }
 
 /// What a transfer holds as long as it runs.
@@ -97,8 +107,9 @@ pub(super) enum Admission {
 }
 
 impl Live {
-    /// Looks whether `client` has a transfer already, and decides what a request of it means.
-    pub(super) fn admit(&self, client: SocketAddr, request: &[u8]) -> Admission {
+    /// Looks whether `client` has a transfer already, and decides what a request of it means. `one_port`: a new one stays on
+    /// the port that was asked.
+    pub(super) fn admit(&self, client: SocketAddr, request: &[u8], one_port: bool) -> Admission {
         let mut table = self.lock();
         if let Some(known) = table.known.get_mut(&client) {
             let same = *known.request == *request;
@@ -124,6 +135,7 @@ impl Live {
         }
         table.serial += 1;
         let (serial, (nudge, nudges)) = (table.serial, mpsc::channel(4));
+        let (inbox, arrives) = one_port.then(|| sync_channel(WAITING)).unzip();
         let heard = Arc::new(Heard {
             begun: Instant::now(),
             answered: AtomicBool::new(false),
@@ -138,6 +150,7 @@ impl Live {
                 serial,
                 heard: heard.clone(),
                 nudge,
+                inbox,
             },
         );
         Admission::New(Entry {
@@ -146,7 +159,17 @@ impl Live {
             serial,
             heard,
             nudges,
+            inbox: arrives,
         })
+    }
+
+    /// Hands a datagram to the transfer of this client that stays on the port that was asked, if there is one.
+    pub(super) fn deliver(&self, client: SocketAddr, datagram: &[u8]) {
+        let table = self.lock();
+        if let Some(inbox) = table.known.get(&client).and_then(|known| known.inbox.as_ref()) {
+            // Full: lost, as in a socket's buffer.
+            let _ = inbox.try_send(datagram[..datagram.len().min(REPLY)].into());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

@@ -4,7 +4,8 @@
 //! packet than waiting for readiness, and the kernel's scheduler spreads transfers over the cores.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,10 +14,8 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
-use super::live::{Entry, Heard, Nudge};
+use super::live::{Entry, Heard, Nudge, REPLY};
 
-/// ACKs have 4 bytes; an ERROR's text may be cut.
-const REPLY: usize = 512;
 /// How soon a transfer notices what it is told from outside.
 const NOTICE: Duration = Duration::from_millis(50);
 /// Bytes of a thread's stack, most of them never touched.
@@ -33,6 +32,10 @@ pub(super) struct Order {
     /// The address of ours that was asked.
     pub(super) local: IpAddr,
     pub(super) client: SocketAddr,
+    /// The socket that was asked, to stay on.
+    pub(super) door: Option<Arc<UdpSocket>>,
+    /// Largest block that the network allows.
+    pub(super) most: Option<u16>,
     pub(super) batches: Batches,
     pub(super) entry: Entry,
 }
@@ -62,8 +65,12 @@ impl Order {
         let Ok(Packet::Read(request)) = parse(&self.datagram) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let channel = self.open()?;
-        let accepted = negotiate(&request, self.file.len() as u64, channel.limits());
+        let channel = match (self.door.take(), self.entry.inbox.take()) {
+            (Some(door), Some(inbox)) => Channel::shared(door, inbox, self.local, self.client, &self.batches),
+            _ => self.open()?,
+        };
+        let limits = channel.limits().at_most(self.most);
+        let accepted = negotiate(&request, self.file.len() as u64, limits);
         if accepted.oack.is_some() {
             self.entry.heard.offers_options();
         }
@@ -86,7 +93,7 @@ impl Order {
     }
 
     /// Until the client has answered: on this line or, if it takes no OACK, on one without options, which then takes the
-    /// place of this one.
+    /// place of this one. (A transfer that stays on the port that was asked begins anew there.)
     fn open_up(&mut self, line: &mut Line, done: &oneshot::Sender<Ended>) -> io::Result<Option<Outcome>> {
         let mut plain: Option<Line> = None;
         let mut wants_plain = false;
@@ -143,6 +150,10 @@ impl Order {
             if ended.is_some() {
                 return Ok(ended);
             }
+            if wants_plain && line.channel.is_shared() {
+                wants_plain = false;
+                line.begin_anew();
+            }
             if std::mem::take(&mut wants_plain) && plain.is_none() {
                 let mut begun = Line::new(self.open()?, self.file.clone(), Accepted::none());
                 if begun.begin().is_none() {
@@ -162,6 +173,15 @@ impl Order {
     }
 }
 
+fn transfer(channel: &Channel, file: &Bytes, accepted: &Accepted) -> Transfer {
+    let transfer = Transfer::new(accepted, file.len() as u64);
+    if channel.is_shared() {
+        transfer.on_one_port()
+    } else {
+        transfer
+    }
+}
+
 /// A transfer on its socket.
 struct Line {
     channel: Channel,
@@ -174,12 +194,20 @@ struct Line {
 impl Line {
     fn new(channel: Channel, file: Bytes, accepted: Accepted) -> Line {
         Line {
+            transfer: transfer(&channel, &file, &accepted),
             channel,
-            transfer: Transfer::new(&accepted, file.len() as u64),
             file,
             oack: accepted.oack.unwrap_or_default(),
             begun: Instant::now(),
         }
+    }
+
+    /// Without options, on the same port.
+    fn begin_anew(&mut self) {
+        self.transfer = transfer(&self.channel, &self.file, &Accepted::none());
+        self.begun = Instant::now();
+        // A packet that cannot be sent is as good as lost on the way.
+        let _ = self.begin();
     }
 
     fn now(&self) -> Duration {

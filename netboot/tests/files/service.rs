@@ -1,6 +1,6 @@
 //! The service with a few files, and a client's socket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -53,6 +53,14 @@ pub struct Service {
 impl Service {
     /// Serves these files on loopback.
     pub async fn start(files: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Service {
+        Service::start_with(files, |_| {}).await
+    }
+
+    /// As [`Service::start`], in a network with other settings.
+    pub async fn start_with(
+        files: impl IntoIterator<Item = (&'static str, Vec<u8>)>,
+        change: fn(&mut NetworkSettings),
+    ) -> Service {
         let directory = tempfile::tempdir().unwrap();
         let subnet = "127.0.0.0/16".parse().unwrap();
         let mut settings = NetworkSettings::new("lab", Ipv4Addr::LOCALHOST, subnet);
@@ -60,6 +68,7 @@ impl Service {
             first: Ipv4Addr::new(127, 0, 1, 0),
             last: Ipv4Addr::new(127, 0, 1, 9),
         }];
+        change(&mut settings);
         let networks = vec![Network::new(settings).unwrap()];
         let mut config = Config::new(networks, directory.path().join("leases"));
         (config.dhcp_port, config.tftp_port, config.http_port) = (0, 0, 0);
@@ -165,10 +174,17 @@ impl Client {
 
 /// Fetches a file as a well-behaved client; `Err`: the server's error code.
 pub async fn fetch(server: SocketAddr, request: &[u8]) -> Result<Vec<u8>, u16> {
+    fetch_from(server, request).await.map(|(file, _)| file)
+}
+
+/// As [`fetch`], with where the packets came from.
+pub async fn fetch_from(server: SocketAddr, request: &[u8]) -> Result<(Vec<u8>, BTreeSet<SocketAddr>), u16> {
+    let mut sources = BTreeSet::new();
     let client = Client::ask(server, request).await;
     let (mut file, mut expected, mut size, mut window, mut in_window) = (Vec::new(), 1u16, 512, 1u32, 0);
     loop {
         let (packet, from) = client.next().await;
+        sources.insert(from);
         let number = u16::from_be_bytes([packet[2], packet[3]]);
         match packet[1] {
             3 if number == expected => {
@@ -181,7 +197,7 @@ pub async fn fetch(server: SocketAddr, request: &[u8]) -> Result<Vec<u8>, u16> {
                     client.ack(number, from).await;
                 }
                 if last {
-                    return Ok(file);
+                    return Ok((file, sources));
                 }
             }
             // Out of order: something was lost, for instance in a full socket buffer.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::service::{Client, Service, fetch, oack, pattern, request};
+use crate::service::{Client, Service, fetch, fetch_from, oack, pattern, request};
 
 /// Nothing more comes: the server's first repeat would.
 const QUIET: Duration = Duration::from_millis(700);
@@ -15,14 +15,22 @@ const A_WHILE: Duration = Duration::from_millis(200);
 const LEN: usize = 300_000;
 const TEXT: &[u8] = b"one\ntwo\rthree\r\n";
 
-async fn start() -> Service {
-    Service::start([
+fn files() -> [(&'static str, Vec<u8>); 4] {
+    [
         ("f300k", pattern(LEN)),
         ("grub/x86_64-efi/fs.lst", b"procfs\n".to_vec()),
         ("text", TEXT.to_vec()),
         ("empty", Vec::new()),
-    ])
-    .await
+    ]
+}
+
+async fn start() -> Service {
+    Service::start(files()).await
+}
+
+/// Everything comes from the port that was asked.
+async fn start_on_one_port() -> Service {
+    Service::start_with(files(), |settings| settings.tftp_single_port = true).await
 }
 
 fn octet(name: &str, options: &[(&str, &str)]) -> Vec<u8> {
@@ -361,5 +369,91 @@ async fn our_client_gets_the_same_from_async_tftp() {
         assert!(ours == Ok(pattern(LEN)) && ours == theirs, "{options:?}");
     }
     running.abort();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn one_port_serves_all_options_and_many_at_once() {
+    let service = start_on_one_port().await;
+    let mut fetching = Vec::new();
+    for options in [
+        &[("blksize", "512"), ("windowsize", "4")][..],
+        &[("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")],
+        &[("timeout", "5"), ("blksize", "1468"), ("windowsize", "64")],
+        &[("blksize", "65464")],
+        &[],
+    ] {
+        let (server, request) = (service.tftp, octet("f300k", options));
+        fetching.push(tokio::spawn(async move { fetch_from(server, &request).await }));
+    }
+    for (number, fetched) in fetching.into_iter().enumerate() {
+        let (file, sources) = fetched.await.unwrap().unwrap();
+        assert!(file == pattern(LEN), "client {number}");
+        assert!(sources.iter().eq([&service.tftp]), "client {number}: {sources:?}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn on_one_port_edk2_may_abort_and_ask_again() {
+    let service = start_on_one_port().await;
+    let sized = [("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")];
+    let client = Client::ask(service.tftp, &octet("f300k", &sized)).await;
+    for _ in 0..3 {
+        let (packet, from) = client.next().await;
+        assert_eq!((oack(&packet)[0].1, from), (LEN as u32, service.tftp));
+        client
+            .send(b"\0\x05\0\x08User aborted the transfer\0", service.tftp)
+            .await;
+        assert!(
+            client.all_within(QUIET).await.is_empty(),
+            "it goes on after an ERROR"
+        );
+        let begun = Instant::now();
+        client.send(&octet("f300k", &sized[1..]), service.tftp).await;
+        let (packet, from) = client.next().await;
+        assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+        assert_eq!((oack(&packet)[0].1, from), (1468, service.tftp));
+        client.ack(0, service.tftp).await;
+        let (block, from) = client.data(1).await;
+        assert!(block[4..] == pattern(LEN)[..1468] && from == service.tftp);
+        // Reset, and from the start.
+        client.send(b"\0\x05\0\x00\0", service.tftp).await;
+        while client.within(A_WHILE).await.is_some() {}
+        client.send(&octet("f300k", &sized), service.tftp).await;
+    }
+    service.stop().await;
+}
+
+/// The OACK comes once for each time it is asked for; who asks a third time gets blocks without options, from the same port.
+#[tokio::test]
+async fn on_one_port_a_client_without_options_is_served() {
+    let service = start_on_one_port().await;
+    let request = octet("f300k", &[("blksize", "1024")]);
+    let client = Client::ask(service.tftp, &request).await;
+    for asked in 1..=2 {
+        let packets = client.all_within(QUIET).await;
+        assert_eq!(packets.len(), 1, "asked {asked} times: {packets:?}");
+        assert_eq!(oack(&packets[0]), [("blksize".to_owned(), 1024)]);
+        client.send(&request, service.tftp).await;
+    }
+    for block in 1..=3u16 {
+        let (packet, from) = client.data(block).await;
+        let at = usize::from(block - 1) * 512;
+        assert!(packet[4..] == pattern(LEN)[at..at + 512] && from == service.tftp);
+        client.ack(block, from).await;
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_network_has_a_largest_block() {
+    let service = Service::start_with(files(), |settings| settings.tftp_blksize_max = Some(1024)).await;
+    for (asked, given) in [("1468", 1024), ("1024", 1024), ("600", 600)] {
+        let request = octet("f300k", &[("blksize", asked)]);
+        let (packet, _) = Client::ask(service.tftp, &request).await.next().await;
+        assert_eq!(oack(&packet), [("blksize".to_owned(), given)]);
+        assert!(fetch(service.tftp, &request).await == Ok(pattern(LEN)), "{asked}");
+    }
     service.stop().await;
 }

@@ -35,6 +35,15 @@ impl Limits {
             window: LARGEST_WINDOW,
         }
     }
+
+    /// With no larger blocks than these, if given; never less than every client takes.
+    pub fn at_most(self, block: Option<u16>) -> Limits {
+        let most = block.unwrap_or(u16::MAX).max(DEFAULT_BLOCK);
+        Limits {
+            block: self.block.min(most),
+            ..self
+        }
+    }
 }
 
 /// The options of a transfer.
@@ -183,5 +192,14 @@ mod tests {
         assert_eq!(Limits::for_mtu(9000, false).block, 8968);
         assert_eq!(Limits::for_mtu(65_536, false).block, 65_464);
         assert_eq!(Limits::for_mtu(0, false).block, 512);
+        let ethernet = Limits::for_mtu(1500, false);
+        for (most, block) in [
+            (None, 1468),
+            (Some(1024), 1024),
+            (Some(9000), 1468),
+            (Some(0), 512),
+        ] {
+            assert_eq!(ethernet.at_most(most).block, block, "{most:?}");
+        }
     }
 }

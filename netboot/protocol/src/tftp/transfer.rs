@@ -104,6 +104,7 @@ pub struct Transfer {
     doubtful: bool,
     answered: bool,
     quiet: bool,
+    one_port: bool,
     unreachable: u32,
     progress_at: Duration,
     deadline: Duration,
@@ -127,10 +128,22 @@ impl Transfer {
             doubtful: false,
             answered: false,
             quiet: false,
+            one_port: false,
             unreachable: 0,
             progress_at: Duration::ZERO,
             deadline: Duration::ZERO,
             round_trip: RoundTrip::unknown(accepted.timeout),
+        }
+    }
+
+    /// For a transfer from the port that was asked. Should the client not take an OACK, there is no other port to begin anew from:
+    /// blocks of 512 bytes would come from this one, and a client that has taken an OACK on its way meanwhile would take the
+    /// first for the last. So the OACK is not repeated by the clock, only when the client asks again: one that asks a third
+    /// time has nothing more coming.
+    pub fn on_one_port(self) -> Transfer {
+        Transfer {
+            one_port: true,
+            ..self
         }
     }
 
@@ -156,6 +169,14 @@ impl Transfer {
             return Step::Wait;
         }
         let idle = now.saturating_sub(self.progress_at);
+        if self.one_port && self.next == 0 {
+            self.deadline = self.progress_at + GIVE_UP;
+            return if idle < GIVE_UP {
+                Step::Wait
+            } else {
+                Step::End(Outcome::NeverAnswered)
+            };
+        }
         if !self.answered && (self.quiet || self.repeats + 1 >= UNANSWERED) {
             if self.next > 0 || self.quiet {
                 return Step::End(Outcome::NeverAnswered);
