@@ -1,5 +1,7 @@
 //! Boot data beside somebody else's DHCP server (a real dnsmasq, which gives only addresses): firmware joins the two offers.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use e2e::boot_path::{BY_IPXE, fetched};
 use e2e::cable::{self, Towards, Weather, blank_options};
 use e2e::daemons::AddressServer;
@@ -9,7 +11,8 @@ use inventory_api::boot::BootEventKind;
 use inventory_api::machine::Journey;
 
 /// dnsmasq's.
-const POOL: std::ops::RangeInclusive<u8> = 50..=60;
+const POOL: std::ops::RangeInclusive<IpAddr> =
+    IpAddr::V4(Ipv4Addr::new(10, 77, 0, 50))..=IpAddr::V4(Ipv4Addr::new(10, 77, 0, 60));
 const DHCP_CLIENT: u16 = 68;
 const VENDOR_OPTIONS: u8 = 43;
 
@@ -23,7 +26,7 @@ async fn beside_dnsmasq(lab: Lab, spec: BootPathSpec) -> (Vec<String>, Journey) 
     let foreign = journey.events.iter().filter_map(|event| event.ip);
     let foreign: Vec<_> = foreign.filter(|ip| !ip.is_unspecified()).collect();
     assert!(
-        !foreign.is_empty() && foreign.iter().all(|ip| POOL.contains(&ip.octets()[3])),
+        !foreign.is_empty() && foreign.iter().all(|ip| POOL.contains(ip)),
         "{journey:#?}"
     );
     let mut fetched = fetched(&journey);
