@@ -1,6 +1,6 @@
 //! What the fuzz targets do with their bytes, and what has to hold.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use netboot_protocol::foreign::read_reply;
 use netboot_protocol::frame::{arp_claim, datagram_to};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
-    BootUrls, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, classify,
-    decide, destination, encode, select_network, would_answer,
+    BootUrls, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
+    classify, decide, destination, encode, select_network, v6, would_answer,
 };
 
 #[cfg(feature = "agent")]
@@ -107,6 +107,101 @@ pub fn dhcp4(bytes: &[u8]) {
             let length = usize::from(u16::from_be_bytes([*high, *low])).min(tail.len());
             let (datagram, after) = tail.split_at(length);
             server.hears(datagram);
+            rest = after;
+        }
+    }
+}
+
+/// The network `lab` with DHCPv6: as a server and only watched.
+static V6: LazyLock<[v6::Network; 2]> = LazyLock::new(|| {
+    [Mode::Server, Mode::Observe].map(|mode| {
+        let address = |text: &str| text.parse().expect("an address");
+        let mut settings = NetworkSettings::new("lab", URLS.server, "10.0.0.0/24".parse().expect("a subnet"));
+        settings.v6 = Some(V6Settings {
+            server: address("fd00:7::1"),
+            prefix: "fd00:7::/64".parse().expect("a prefix"),
+            mode,
+            pools: vec![PoolRange {
+                first: address("fd00:7::100"),
+                last: address("fd00:7::103"),
+            }],
+            reservations: [(Mac([0x52, 0x54, 0, 0x77, 0, 1]), address("fd00:7::50"))].into(),
+            dns: vec![address("fd00:7::53")],
+        });
+        Network::new(settings)
+            .expect("a sound network")
+            .v6()
+            .expect("with DHCPv6")
+            .clone()
+    })
+});
+
+/// As [`dhcp4`]; each datagram comes from the link-local address that its first byte behind the length makes.
+pub fn dhcp6(bytes: &[u8]) {
+    const DUID: &[u8] = &[0, 4, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+    for network in V6.iter() {
+        let (mut leases, mut now) = (Leases::<Ipv6Addr>::default(), UnixMs(1_000_000));
+        let mut hears = |datagram: &[u8]| {
+            now = now.plus_seconds(1);
+            let last = datagram.last().copied().unwrap_or(0) & 7;
+            let from = Ipv6Addr::from([
+                0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x50, 0x54, 0, 0xff, 0xfe, 0x77, 0, last,
+            ]);
+            let Ok(mut client) = v6::classify(datagram, from) else {
+                return;
+            };
+            client.known = last & 1 == 1;
+            let networks = std::slice::from_ref(network);
+            if v6::select_network(networks, &client).is_err() {
+                return;
+            }
+            let urls = v6::BootUrls {
+                server: network.server(),
+                http_port: 8067,
+            };
+            let target = BootTarget::MiniOs {
+                purpose: Purpose::Commission,
+            };
+            let decision = v6::decide(&client, network, DUID, &leases, target, &urls, now);
+            match decision.change {
+                Some(LeaseChange::Insert(lease)) => {
+                    assert_eq!(network.mode(), Mode::Server, "only a server has leases");
+                    assert!(network.may_be_host(lease.ip), "{lease:?}");
+                    leases.insert(lease);
+                }
+                Some(LeaseChange::Forget(ip)) => leases.remove(ip),
+                None => {}
+            }
+            let _ = v6::would_answer(&client, network, DUID, &leases, target, &urls, now);
+            let Ok(content) = decision.answer else { return };
+            assert_eq!(network.mode(), Mode::Server, "who watches is silent");
+            if let Some(ip) = content.address() {
+                assert_eq!(
+                    leases.holder(ip, now).unwrap_or(client.mac),
+                    client.mac,
+                    "nobody else's address"
+                );
+            }
+            let reply = v6::encode(&client, network, DUID, &content);
+            assert!(
+                reply.len() <= datagram.len() + 512,
+                "{} bytes to {}",
+                reply.len(),
+                datagram.len()
+            );
+            let kind = if client.relays.is_empty() {
+                [2, 7]
+            } else {
+                [13, 13]
+            };
+            assert!(kind.contains(&reply[0]), "a server's message");
+        };
+        hears(bytes);
+        let mut rest = bytes;
+        while let [high, low, tail @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*high, *low])).min(tail.len());
+            let (datagram, after) = tail.split_at(length);
+            hears(datagram);
             rest = after;
         }
     }

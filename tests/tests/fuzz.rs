@@ -36,6 +36,11 @@ fn dhcp4() {
 }
 
 #[test]
+fn dhcp6() {
+    fuzz("dhcp6");
+}
+
+#[test]
 fn tftp() {
     fuzz("tftp");
 }

@@ -27,3 +27,5 @@ mod site;
 mod stranger;
 #[path = "netns/tftp.rs"]
 mod tftp;
+#[path = "netns/v6.rs"]
+mod v6;

@@ -16,3 +16,5 @@ mod proxy;
 mod relay;
 #[path = "qemu/undi.rs"]
 mod undi;
+#[path = "qemu/v6.rs"]
+mod v6;

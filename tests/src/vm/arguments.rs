@@ -76,14 +76,11 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
             "-drive",
             format!("if=pflash,format=raw,unit=1,file={}", path("vars.fd")),
         );
-        add(
-            "-fw_cfg",
-            "name=opt/org.tianocore/IPv6PXESupport,string=no".to_owned(),
-        );
-        if matches!(spec.firmware, Firmware::UefiHttp | Firmware::SecureBootHttp) {
+        for (version, on) in [4, 6].into_iter().zip(spec.firmware.pxe()) {
+            let on = if on { "yes" } else { "no" };
             add(
                 "-fw_cfg",
-                "name=opt/org.tianocore/IPv4PXESupport,string=no".to_owned(),
+                format!("name=opt/org.tianocore/IPv{version}PXESupport,string={on}"),
             );
         }
         if spec.firmware.is_secure() {

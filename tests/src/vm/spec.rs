@@ -13,6 +13,10 @@ pub enum Firmware {
     Uefi,
     /// OVMF that boots by UEFI HTTP boot.
     UefiHttp,
+    /// OVMF with EDK2's PXE client, by IPv6 only.
+    UefiV6,
+    /// OVMF without PXE: HTTP boot by IPv4 and then by IPv6. It cannot be kept from trying IPv4 first.
+    UefiHttpV6,
     /// OVMF with Microsoft's keys and Secure Boot on, by PXE first.
     SecureBoot,
     /// The same by UEFI HTTP boot.
@@ -27,6 +31,15 @@ impl Firmware {
 
     pub(super) fn is_secure(self) -> bool {
         matches!(self, Firmware::SecureBoot | Firmware::SecureBootHttp)
+    }
+
+    /// Whether its PXE client asks by IPv4, and by IPv6.
+    pub(super) fn pxe(self) -> [bool; 2] {
+        match self {
+            Firmware::UefiHttp | Firmware::SecureBootHttp | Firmware::UefiHttpV6 => [false, false],
+            Firmware::UefiV6 => [false, true],
+            _ => [true, false],
+        }
     }
 
     /// Its code and its variables as delivered.
@@ -62,6 +75,8 @@ impl std::fmt::Display for Firmware {
             Firmware::Bios => "bios",
             Firmware::Uefi => "uefi",
             Firmware::UefiHttp => "uefi-http",
+            Firmware::UefiV6 => "uefi-v6",
+            Firmware::UefiHttpV6 => "uefi-http-v6",
             Firmware::SecureBoot => "secure-boot",
             Firmware::SecureBootHttp => "secure-boot-http",
         })

@@ -63,6 +63,15 @@ impl Site {
 
     /// As [`Site::start`], with further bridges (name and address) and lines for networks on them.
     pub async fn start_with(bridges: &[(&str, &str)], networks: &str) -> Result<Option<Site>> {
+        Site::start_prepared(bridges, networks, || Ok(())).await
+    }
+
+    /// As [`Site::start_with`], with more done in the lab before the server starts.
+    pub async fn start_prepared(
+        bridges: &[(&str, &str)],
+        networks: &str,
+        prepare: impl FnOnce() -> Result<()>,
+    ) -> Result<Option<Site>> {
         if !Level::Netns.runs() {
             return Ok(None);
         }
@@ -84,6 +93,7 @@ impl Site {
         for (name, address) in bridges {
             lab.bridge(name, address)?;
         }
+        prepare()?;
         let server = Server::start(ServerSpec {
             directory: path.to_owned(),
             mini_os: path.join("mini-os"),

@@ -246,6 +246,7 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, NotForUs> {
             user_class: user_class.unwrap_or_default(),
             features: None,
             architectures: &architectures,
+            mac,
         }),
         message: kind_of_message,
         known: false,

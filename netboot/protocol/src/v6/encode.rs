@@ -82,24 +82,21 @@ fn status_value(status: Status) -> Vec<u8> {
 }
 
 fn boot_options(content: &Content, out: &mut Vec<u8>) {
-    let class = match &content.boot {
-        BootFile::Tftp(_) => "PXEClient",
-        BootFile::Http(_) => "HTTPClient",
-        BootFile::None(_) => return,
-    };
+    let Some(url) = content.boot.url() else { return };
     if content.kind == ReplyKind::Advertise {
         // The highest preference: firmware takes it at once and does not collect others for a second (RFC 8415, 18.2.9).
         put(out, code::PREFERENCE, &[255]);
     }
-    let mut value = INTEL.to_be_bytes().to_vec();
-    value.extend((class.len() as u16).to_be_bytes());
-    value.extend(class.bytes());
-    put(out, code::VENDOR_CLASS, &value);
-    put(
-        out,
-        code::BOOT_FILE_URL,
-        content.boot.url().unwrap_or_default().as_bytes(),
-    );
+    // Not "PXEClient" to PXE: EDK2 takes every such offer for one of a boot server and asks port 4011 by an address that it does
+    // not have yet, which ends its attempt at once (measured with OVMF 2022.11; `PxeBcParseDhcp6Packet`).
+    if let BootFile::Http(_) = &content.boot {
+        let class = b"HTTPClient";
+        let mut value = INTEL.to_be_bytes().to_vec();
+        value.extend((class.len() as u16).to_be_bytes());
+        value.extend(class);
+        put(out, code::VENDOR_CLASS, &value);
+    }
+    put(out, code::BOOT_FILE_URL, url.as_bytes());
 }
 
 /// RELAY-REPLY for the relay that sent the RELAY-FORWARD (RFC 8415, 19.3).

@@ -31,7 +31,7 @@ pub struct BootUrls {
 /// The boot data of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootFile {
-    /// `tftp://[ADDRESS]/FILE`, for PXE firmware; the vendor class "PXEClient" goes with it.
+    /// `tftp://[ADDRESS]/FILE`, for PXE firmware; without a vendor class.
     Tftp(String),
     /// A URL for UEFI HTTP boot; the vendor class "HTTPClient" has to go with it (UEFI 2.10, 24.7.3.1).
     Http(String),
@@ -426,9 +426,14 @@ impl Server<'_> {
 /// here and asks DHCPv4 too; GRUB would wait for one at its prompt, so the signed chain is given by IPv4 only, which is
 /// the next boot entry of firmware that refuses the loader.
 fn boot_file(client: &Client, urls: &BootUrls) -> BootFile {
-    let unsigned = |loader: &Loader| *loader != Loader::Signed;
+    let unsigned = |loader: &Loader| matches!(loader, Loader::Snponly | Loader::IpxeEfi | Loader::IpxeArm64);
     let first = || Loader::list(client.kind).iter().copied().find(unsigned);
-    let loader = client.loader.filter(unsigned).or_else(first);
+    // Not every server has one for ARM.
+    let sure = matches!(client.kind, ClientKind::UefiX64 | ClientKind::UefiX64Http);
+    let loader = client
+        .loader
+        .filter(unsigned)
+        .or_else(|| first().filter(|_| sure));
     let (server, port) = (urls.server, urls.http_port);
     match (client.kind, loader) {
         (ClientKind::UefiX64 | ClientKind::UefiArm64, Some(loader)) => {

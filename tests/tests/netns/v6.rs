@@ -1,0 +1,140 @@
+//! ISC's dhclient by DHCPv6: an address, its renewal after the server was killed, its release; and curl and TFTP by IPv6.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::child::Owned;
+use e2e::netns::ip;
+
+use crate::port::Port;
+use crate::site::Site;
+
+const NETWORK: &str = r#"
+[[network]]
+name = "six"
+server = "10.66.0.1"
+subnet = "10.66.0.0/24"
+[network.v6]
+server = "fd66::1"
+prefix = "fd66::/64"
+mode = "server"
+pools = [{ first = "fd66::100", last = "fd66::1ff" }]
+dns = ["fd66::53"]
+"#;
+
+async fn site() -> Result<Option<Site>> {
+    let bridges = [("br6", "10.66.0.1/24")];
+    Site::start_prepared(&bridges, NETWORK, || {
+        ip("addr add fd66::1/64 dev br6 nodad").map(drop)
+    })
+    .await
+}
+
+struct Client {
+    _process: Owned,
+    directory: PathBuf,
+}
+
+impl Client {
+    /// Told to renew after two seconds: T1 as the server gives it is half an hour away.
+    fn start(site: &Site, port: &Port, run: &str) -> Result<Client> {
+        let directory = site.directory().join(format!("dhclient6-{run}"));
+        std::fs::create_dir(&directory)?;
+        let hook = directory.join("hook");
+        let events = directory.join("events");
+        let text = format!(
+            "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n\
+             case $reason in BOUND6|RENEW6|REBIND6) ip addr replace $new_ip6_address/128 dev eth0 nodad;; esac\n\
+             echo \"$reason $new_ip6_address $new_dhcp6_name_servers\" >> {}\n",
+            events.display()
+        );
+        std::fs::write(&hook, text)?;
+        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755))?;
+        std::fs::write(directory.join("conf"), "timeout 20;\n")?;
+        let mut command = port.ns.command("dhclient");
+        command.args(["-6", "-d", "-1", "-sf"]).arg(hook);
+        command.arg("-cf").arg(directory.join("conf"));
+        command.arg("-lf").arg(directory.join("leases"));
+        command.arg("-pf").arg(directory.join("pid")).arg("eth0");
+        Ok(Client {
+            _process: Owned::start(command, &directory.join("log"))?,
+            directory,
+        })
+    }
+
+    async fn wait(&self, event: &str) -> Result<String> {
+        let what = format!("dhclient's {event}");
+        let waited = e2e::wait::until(&what, Duration::from_secs(20), async || {
+            let text = std::fs::read_to_string(self.directory.join("events")).unwrap_or_default();
+            let found = text
+                .lines()
+                .rev()
+                .find_map(|l| l.strip_prefix(event)?.strip_prefix(' '));
+            Ok(found.map(str::to_owned))
+        });
+        waited
+            .await
+            .with_context(|| std::fs::read_to_string(self.directory.join("log")).unwrap_or_default())
+    }
+}
+
+#[tokio::test]
+async fn dhclient_gets_keeps_and_releases_an_ipv6_address() -> Result<()> {
+    let Some(mut site) = site().await? else {
+        return Ok(());
+    };
+    let port = site.port_on("br6", "02:00:00:00:66:01")?;
+    let client = Client::start(&site, &port, "first")?;
+    let bound = client.wait("BOUND6").await?;
+    let (address, dns) = bound.split_once(' ').context("an address and a name server")?;
+    ensure!(address.starts_with("fd66::1") && dns == "fd66::53", "{bound}");
+    let answers = site.answers(port.mac).await?;
+    ensure!(answers == ["solicit:advertise", "request:reply"], "{answers:?}");
+
+    // Files by the new address.
+    let url = "http://[fd66::1]:8067/boot/snponly.efi";
+    let (body, status) = port.curl(&["-g", url])?;
+    ensure!(
+        status == 200 && body == std::fs::read("/usr/lib/ipxe/snponly.efi")?,
+        "{status}"
+    );
+    let (text, status) = port.curl(&["-g", "http://[fd66::1]:8067/boot.ipxe?mac=02:00:00:00:66:01"])?;
+    ensure!(status == 403, "{status}: {}", String::from_utf8_lossy(&text));
+    let tftp = port.run(
+        "curl",
+        &[
+            "-sS",
+            "-g",
+            "--tftp-blksize",
+            "65000",
+            "tftp://[fd66::1]/snponly.efi",
+        ],
+    )?;
+    ensure!(tftp.stdout == body, "{}", String::from_utf8_lossy(&tftp.stderr));
+
+    // The server is killed and has only its journal; the client has forgotten everything.
+    drop(client);
+    site.server.kill();
+    site.server.power_on().await?;
+    let client = Client::start(&site, &port, "second")?;
+    ensure!(
+        client.wait("BOUND6").await?.starts_with(address),
+        "the same MAC, the same address"
+    );
+    let directory = client.directory.clone();
+    drop(client);
+    let text = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    let (leases, pid, hook) = (text("leases"), text("none"), text("hook"));
+    let released = port.run(
+        "dhclient",
+        &["-6", "-r", "-sf", &hook, "-lf", &leases, "-pf", &pid, "eth0"],
+    )?;
+    ensure!(
+        released.status.success(),
+        "{}",
+        String::from_utf8_lossy(&released.stderr)
+    );
+    site.wait_answer(port.mac, "release:reply").await
+}
