@@ -397,6 +397,7 @@ fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Con
     netboot.http_boot_files = http_boot_files;
     netboot.kernel = config.mini_os.dir.join("kernel");
     netboot.initramfs = config.mini_os.dir.join("initramfs");
+    netboot.arm64 = mini_os::Arch::Arm64.directory(&config.mini_os.dir);
     netboot.site_archive = mini_os::site_archive(authority.pem().as_bytes()).into();
     netboot.kernel_args.clone_from(&config.mini_os.kernel_args);
     netboot.reply_to_source = config.boot.simulated;

@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     };
     let made = variant.parse().and_then(|variant| {
         let request = mini_os::Request {
+            arch: mini_os::Arch::Amd64,
             variant,
             agent: agent.into(),
             out: out.into(),

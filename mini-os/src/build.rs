@@ -46,9 +46,69 @@ impl FromStr for Variant {
     }
 }
 
+/// Processor architecture of the machines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// x86-64.
+    #[default]
+    Amd64,
+    /// 64-bit ARM.
+    Arm64,
+}
+
+impl Arch {
+    /// Debian's name.
+    pub fn debian(self) -> &'static str {
+        match self {
+            Arch::Amd64 => "amd64",
+            Arch::Arm64 => "arm64",
+        }
+    }
+
+    /// Rust's target for the static agent.
+    pub fn rust_target(self) -> &'static str {
+        match self {
+            Arch::Amd64 => "x86_64-unknown-linux-musl",
+            Arch::Arm64 => "aarch64-unknown-linux-musl",
+        }
+    }
+
+    /// `e_machine` of its programs (ELF: EM_X86_64, EM_AARCH64).
+    fn elf_machine(self) -> u16 {
+        match self {
+            Arch::Amd64 => 62,
+            Arch::Arm64 => 183,
+        }
+    }
+
+    /// Directory of the mini-os in that of the server: that of x86-64 is at its top.
+    pub fn directory(self, mini_os: &Path) -> PathBuf {
+        match self {
+            Arch::Amd64 => mini_os.to_owned(),
+            Arch::Arm64 => mini_os.join("arm64"),
+        }
+    }
+}
+
+impl FromStr for Arch {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Arch, String> {
+        match text {
+            "amd64" => Ok(Arch::Amd64),
+            "arm64" => Ok(Arch::Arm64),
+            _ => Err(format!(
+                "{text:?} is not an architecture of the mini-os: expected amd64 or arm64"
+            )),
+        }
+    }
+}
+
 /// What to make, of what, and where.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// For which machines.
+    pub arch: Arch,
     /// How much is in it.
     pub variant: Variant,
     /// The agent: a static binary, becomes `/init`.
@@ -62,6 +122,9 @@ pub struct Request {
 /// `manifest.json`: what was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// For which machines.
+    #[serde(default)]
+    pub arch: Arch,
     /// How much is in it.
     pub variant: Variant,
     /// Kernel release, e.g. "6.1.0-56-amd64".
@@ -90,9 +153,10 @@ pub struct Manifest {
 /// # Errors
 /// See [`Error`].
 pub fn build(request: &Request) -> Result<Manifest> {
-    let agent = read_agent(&request.agent)?;
-    let packages = fetch(&request.cache, request.variant)?;
-    let contents = assemble(&packages, agent, request.variant)?;
+    let agent = read_agent(&request.agent, request.arch)?;
+    let packages = fetch(&request.cache, request.variant, request.arch)?;
+    let mut contents = assemble(&packages, agent, request.variant)?;
+    contents.manifest.arch = request.arch;
     write_out(&request.out, &contents)
 }
 
@@ -170,6 +234,7 @@ pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) ->
         compress_outer(&plain).map_err(|e| Error::Input(format!("cannot compress the initramfs: {e}")))?;
     let kernel = read(&packages.kernel)?;
     let manifest = Manifest {
+        arch: Arch::default(),
         variant,
         kernel_release: packages.release.clone(),
         modules: chosen.len(),
@@ -244,7 +309,7 @@ pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> Option<Manifest
 }
 
 /// PID 1 has no dynamic loader and no libraries: a dynamic agent would be a kernel panic without a reason.
-fn read_agent(path: &Path) -> Result<Vec<u8>> {
+fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
     let bytes = read(path)?;
     if !bytes.starts_with(b"\x7fELF\x02\x01") {
         return Err(Error::Input(format!(
@@ -252,9 +317,19 @@ fn read_agent(path: &Path) -> Result<Vec<u8>> {
             path.display()
         )));
     }
+    let (debian, target) = (arch.debian(), arch.rust_target());
+    let machine = bytes
+        .get(18..20)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    if machine != Some(arch.elf_machine()) {
+        return Err(Error::Input(format!(
+            "agent {}: not a program for {debian}; build it for {target} (rustup target add {target})",
+            path.display()
+        )));
+    }
     if has_interpreter(&bytes) {
         return Err(Error::Input(format!(
-            "agent {}: it needs a dynamic loader and the mini-os has none; build it for x86_64-unknown-linux-musl",
+            "agent {}: it needs a dynamic loader and the mini-os has none; build it for {target}",
             path.display()
         )));
     }
@@ -424,11 +499,12 @@ mod tests {
         let file = dir.path().join("agent");
         let refusal = |bytes: &[u8]| {
             fs::write(&file, bytes).unwrap();
-            read_agent(&file).unwrap_err().to_string()
+            read_agent(&file, Arch::Amd64).unwrap_err().to_string()
         };
         assert!(refusal(b"#!/bin/sh\n").contains("ELF"));
         let mut elf = vec![0; 0x40 + 0x38];
         elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        elf[18] = 62;
         elf[0x20] = 0x40;
         elf[0x36] = 0x38;
         elf[0x38] = 1;
@@ -436,6 +512,14 @@ mod tests {
         assert!(refusal(&elf).contains("dynamic loader"));
         elf[0x40] = 1;
         fs::write(&file, &elf).unwrap();
-        assert_eq!(read_agent(&file).unwrap(), elf);
+        assert_eq!(read_agent(&file, Arch::Amd64).unwrap(), elf);
+        let other = read_agent(&file, Arch::Arm64).unwrap_err().to_string();
+        assert!(
+            other.contains("rustup target add aarch64-unknown-linux-musl"),
+            "{other}"
+        );
+        elf[18] = 183;
+        fs::write(&file, &elf).unwrap();
+        assert_eq!(read_agent(&file, Arch::Arm64).unwrap(), elf);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::run;
-use crate::{Error, Result};
+use crate::{Arch, Error, Result};
 
 /// The keys that Debian's archive is signed with (package `debian-archive-keyring`).
 pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -93,6 +93,14 @@ impl Apt {
     /// # Errors
     /// If the directory cannot be written or the host has no apt.
     pub fn new(dir: &Path, mirror: &Mirror, components: &str) -> Result<Apt> {
+        Apt::for_arch(dir, mirror, components, Arch::Amd64)
+    }
+
+    /// As [`Apt::new`], with the packages of another architecture than the host's, perhaps. Each needs a directory of its own.
+    ///
+    /// # Errors
+    /// If the directory cannot be written or the host has no apt.
+    pub fn for_arch(dir: &Path, mirror: &Mirror, components: &str, arch: Arch) -> Result<Apt> {
         for sub in ["lists/partial", "archives/partial", "parts"] {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;
@@ -100,14 +108,14 @@ impl Apt {
         let dir = dir.canonicalize().map_err(Error::io("find", dir))?;
         // Proxies and the like of the host stay valid; its hooks, sources and state do not concern us.
         let acquire = run(Command::new("apt-config").args(["dump", "Acquire"]))?;
-        let d = dir.display();
+        let (d, arch) = (dir.display(), arch.debian());
         let mut text = String::from_utf8_lossy(&acquire).into_owned();
         text.push_str(&format!(
             "Dir::State \"{d}\";\nDir::State::lists \"{d}/lists\";\nDir::State::status \"{d}/status\";\n\
              Dir::Cache \"{d}\";\nDir::Cache::archives \"{d}/archives\";\nDir::Etc::parts \"{d}/parts\";\n\
              Dir::Etc::main \"{d}/none\";\nDir::Etc::sourcelist \"{d}/sources.list\";\n\
              Dir::Etc::sourceparts \"{d}/none\";\nDir::Etc::preferences \"{d}/none\";\n\
-             Dir::Etc::preferencesparts \"{d}/none\";\nAPT::Architecture \"amd64\";\nAPT::Architectures \"amd64\";\n\
+             Dir::Etc::preferencesparts \"{d}/none\";\nAPT::Architecture \"{arch}\";\nAPT::Architectures \"{arch}\";\n\
              Acquire::Retries \"4\";\nAcquire::Languages \"none\";\nAPT::Get::Assume-Yes \"true\";\n\
              APT::Sandbox::User \"root\";\n"
         ));

@@ -21,7 +21,7 @@ mod process;
 mod select;
 
 pub use archive::{Tree, site_archive};
-pub use build::{Manifest, Request, Variant, build, is_current};
+pub use build::{Arch, Manifest, Request, Variant, build, is_current};
 pub use error::{Error, Result};
 pub use grub::{GRUB_FOR_HTTP, grub_for_http};
 pub use modinfo::modinfo;

@@ -7,13 +7,10 @@ use std::process::Command;
 
 use crate::build::{read, sha256};
 use crate::debian::{Apt, Mirror, extract};
-use crate::{Error, Result, Variant, run, select};
+use crate::{Arch, Error, Result, Variant, run, select};
 
 /// The release whose kernel the mini-os runs.
 const SUITE: &str = "bookworm";
-
-/// Depends on the newest kernel of the suite.
-const KERNEL_META: &str = "linux-image-amd64";
 
 /// Unpacked packages.
 pub(crate) struct Packages {
@@ -34,14 +31,21 @@ pub(crate) struct Packages {
 /// # Errors
 /// If the mirror cannot be reached (and the cache does not have them), a signature does not hold, or the packages do not
 /// look as expected.
-pub(crate) fn fetch(cache: &Path, variant: Variant) -> Result<Packages> {
-    let apt = Apt::new(
-        &cache.join("apt"),
+pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packages> {
+    // Depends on the newest kernel of the suite.
+    let kernel_meta = format!("linux-image-{}", arch.debian());
+    let directory = match arch {
+        Arch::Amd64 => cache.join("apt"),
+        Arch::Arm64 => cache.join("apt-arm64"),
+    };
+    let apt = Apt::for_arch(
+        &directory,
         &Mirror::of_host(SUITE),
         "main non-free-firmware",
+        arch,
     )?;
     // Without the network the lists of the last time do: packages are still checked against them, and they were signed.
-    let meta = match (apt.update(), apt.candidate(KERNEL_META)) {
+    let meta = match (apt.update(), apt.candidate(&kernel_meta)) {
         (Ok(()), meta) => meta?,
         (Err(_), Ok(meta)) => meta,
         (Err(e), Err(_)) => return Err(e),
@@ -52,7 +56,7 @@ pub(crate) fn fetch(cache: &Path, variant: Variant) -> Result<Packages> {
         .find(|d| d.starts_with("linux-image-"))
         .ok_or_else(|| {
             Error::Input(format!(
-                "{KERNEL_META} {}: it depends on no linux-image-*",
+                "{kernel_meta} {}: it depends on no linux-image-*",
                 meta.version
             ))
         })?;

@@ -30,6 +30,8 @@ pub struct Config {
     pub kernel: PathBuf,
     /// The mini-os initramfs.
     pub initramfs: PathBuf,
+    /// Directory of `kernel` and `initramfs` for 64-bit ARM, which may have neither.
+    pub arm64: PathBuf,
     /// The second archive (our CA certificate), made at start.
     pub site_archive: Bytes,
     /// The durable lease journal; its directory has to exist.
@@ -54,6 +56,7 @@ impl Config {
             http_boot_files: BTreeMap::new(),
             kernel: PathBuf::new(),
             initramfs: PathBuf::new(),
+            arm64: PathBuf::new(),
             site_archive: Bytes::new(),
             lease_journal,
             kernel_args: Vec::new(),

@@ -56,6 +56,8 @@ impl Files {
             paths: BTreeMap::from([
                 ("kernel", config.kernel.clone()),
                 ("initramfs", config.initramfs.clone()),
+                ("arm64/kernel", config.arm64.join("kernel")),
+                ("arm64/initramfs", config.arm64.join("initramfs")),
             ]),
             read: Mutex::default(),
         }
@@ -73,7 +75,9 @@ impl Files {
 
     /// A file by the last part of its name.
     pub(crate) fn get(&self, name: &str, transport: Transport) -> Option<BootFileBytes> {
-        if let Some(path) = self.paths.get(name) {
+        // Made on request: not there is then an answer, and no error of the server.
+        let there = |path: &&PathBuf| !name.starts_with("arm64/") || path.is_file();
+        if let Some(path) = self.paths.get(name).filter(there) {
             return Some(BootFileBytes::Path(path.clone()));
         }
         let by_http = || self.http.get(name).filter(|_| transport == Transport::Http);
@@ -146,5 +150,9 @@ mod tests {
         let http = files.get("grubx64.efi", Transport::Http);
         assert!(matches!(http, Some(BootFileBytes::Memory(bytes)) if bytes[..] == b"http"[..]));
         assert!(files.get("passwd", Transport::Http).is_none());
+        assert!(files.get("arm64/kernel", Transport::Http).is_none(), "not made");
+        config.arm64 = folder.path().to_owned();
+        let bytes = Files::new(&config).bytes("arm64/kernel").await;
+        assert_eq!(bytes.as_deref(), Some(&b"another"[..]));
     }
 }

@@ -134,10 +134,12 @@ fn verify(wanted: Option<&str>, dir: &Path, output: Output) -> Result<String, Cl
 
 /// `slipway mini-os build`.
 pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, CliError> {
+    let arch: mini_os::Arch = build.arch.parse().map_err(CliError::Usage)?;
     let request = mini_os::Request {
+        arch,
         variant: build.variant.parse().map_err(CliError::Usage)?,
         agent: build.agent.clone(),
-        out: build.out.clone(),
+        out: arch.directory(&build.out),
         cache: build.cache.clone(),
     };
     let manifest = match mini_os::is_current(&request.out, request.variant, &request.agent) {

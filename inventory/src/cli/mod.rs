@@ -297,6 +297,9 @@ pub enum MiniOsCommand {
 /// `slipway mini-os build`.
 #[derive(Clone, Debug, Args)]
 pub struct BuildMiniOs {
+    /// For which machines; that of arm64 goes into a directory `arm64` below --out
+    #[arg(long, default_value = "amd64", value_parser = ["amd64", "arm64"])]
+    pub arch: String,
     /// How much is in it: every server driver, or what virtual machines need
     #[arg(long, default_value = "full", value_parser = ["full", "small"])]
     pub variant: String,

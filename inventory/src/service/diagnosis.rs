@@ -4,6 +4,7 @@
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use inventory_api::machine::MachineSummary;
 use inventory_api::{Mac, UnixMs};
+use netboot_protocol::architecture::unsupported_client;
 
 /// Silence of this length is worth a word.
 const QUIET_MS: u64 = 60_000;
@@ -49,7 +50,13 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
             answer,
             boot_file,
         } => match (answer.as_str(), boot_file) {
-            ("offer" | "would-offer", _) if untaken_offers(events) >= OFFERS => {
+            ("offer" | "ack" | "advertise" | "reply", None) if unsupported_client(client).is_some() => {
+                let (name, advice) = unsupported_client(client).map_or(("", ""), |it| (it.name, it.advice));
+                format!("It has an address, and there is no boot file for {name}: {advice}.")
+            }
+            ("offer" | "would-offer" | "advertise" | "would-advertise", _)
+                if untaken_offers(events) >= OFFERS =>
+            {
                 let offers = untaken_offers(events);
                 format!(
                     "It asked for an address {offers} times in a row ({client}), was offered one each time, and never took it: \
@@ -57,16 +64,20 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
                      forwards too late: spanning tree), or its firmware does not like them."
                 )
             }
-            ("offer", _) if quiet => format!(
+            ("offer" | "advertise", _) if quiet => format!(
                 "It asked for an address ({client}, {message}), was offered one, and has been silent for {seconds} s: it did \
                  not take the offer. Another DHCP server on this network, or a firmware that did not like the offer."
             ),
-            ("ack", Some(file)) if quiet => format!(
+            ("ack" | "reply", Some(file)) if quiet => format!(
                 "It has an address and was told to load {file}, but did not fetch it for {seconds} s: TFTP or HTTP from \
                  the machine to this server may be filtered."
             ),
-            ("offer" | "ack", Some(file)) => format!("DHCP works ({client}); it loads {file} next."),
-            ("offer" | "ack", None) => format!("DHCP works ({client}); no boot file was asked for or given."),
+            ("offer" | "ack" | "advertise" | "reply", Some(file)) => {
+                format!("DHCP works ({client}); it loads {file} next.")
+            }
+            ("offer" | "ack" | "advertise" | "reply", None) => {
+                format!("DHCP works ({client}); no boot file was asked for or given.")
+            }
             ("nak", _) => {
                 "It asked for an address it may not have and was told so; it asks anew next.".to_owned()
             }
@@ -120,7 +131,8 @@ fn untaken_offers(events: &[BootEvent]) -> usize {
         .rev()
         .take_while(|event| {
             matches!(&event.what, BootEventKind::Dhcp { message, answer, .. }
-                if message == "discover" && answer.ends_with("offer"))
+                if (message == "discover" && answer.ends_with("offer"))
+                    || (message == "solicit" && answer.ends_with("advertise")))
         })
         .count()
 }
@@ -199,6 +211,30 @@ mod tests {
             bytes: 0,
             status,
         })
+    }
+
+    #[test]
+    fn firmware_without_a_boot_file_is_named_with_what_to_do() {
+        let given = |client: &str, answer: &str| {
+            let what = BootEventKind::Dhcp {
+                message: "request".into(),
+                client: client.into(),
+                answer: answer.into(),
+                boot_file: None,
+            };
+            diagnose(MAC, &[event(what)], None, UnixMs(1000))
+        };
+        let text = given("raspberry-pi", "ack");
+        assert!(
+            text.contains("the Raspberry Pi's own boot loader: put UEFI firmware"),
+            "{text}"
+        );
+        let text = given("uefi-ia32-v6", "reply");
+        assert!(
+            text.contains("32-bit x86 UEFI: set the firmware to 64-bit"),
+            "{text}"
+        );
+        assert!(given("other", "ack").contains("no boot file was asked for or given"));
     }
 
     #[test]

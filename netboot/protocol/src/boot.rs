@@ -83,12 +83,20 @@ impl BootFile {
 /// script's matter: firmware that gets no boot file at all loses about a minute with timeouts.
 pub fn boot_file(client: &PxeClient, urls: &BootUrls) -> BootFile {
     let loader = client.loader.or(Loader::list(client.kind).first().copied());
+    let unsupported = BootFile::None(NoBoot::UnsupportedArchitecture);
     let by_tftp = match loader {
         Some(loader) => BootFile::Tftp(loader.file()),
         None => BootFile::None(NoBoot::UnsupportedArchitecture),
     };
     match client.kind {
         ClientKind::Bios | ClientKind::UefiX64 => by_tftp,
+        // Not every server has a loader and a mini-os for it: only what who knows the files has named.
+        ClientKind::UefiArm64 => client
+            .loader
+            .map_or(unsupported, |loader| BootFile::Tftp(loader.file())),
+        ClientKind::UefiArm64Http => client
+            .loader
+            .map_or(unsupported, |loader| BootFile::Http(urls.file(loader.file()))),
         ClientKind::UefiX64Http => loader.map_or(by_tftp, |loader| BootFile::Http(urls.file(loader.file()))),
         ClientKind::Ipxe { http: true, .. } | ClientKind::SlipwayStage { ipxe: true } => {
             BootFile::Script(urls.script(client.mac))
@@ -101,10 +109,7 @@ pub fn boot_file(client: &PxeClient, urls: &BootUrls) -> BootFile {
                 BootFile::None(NoBoot::UnsupportedArchitecture)
             }
         }
-        ClientKind::UefiIa32
-        | ClientKind::UefiArm64
-        | ClientKind::UefiArm64Http
-        | ClientKind::OtherFirmware => BootFile::None(NoBoot::UnsupportedArchitecture),
+        ClientKind::OtherFirmware(_) => unsupported,
         ClientKind::SlipwayStage { ipxe: false } | ClientKind::Other => BootFile::None(NoBoot::NotBooting),
     }
 }

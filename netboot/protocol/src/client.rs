@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use inventory_api::Mac;
 
+use crate::architecture::{PI, Unsupported, firmware, is_raspberry_pi};
 use crate::loader::Loader;
 use crate::packet::{NotForUs, Packet, sub_options};
 
@@ -44,8 +45,6 @@ impl MessageKind {
 pub enum ClientKind {
     /// BIOS PXE ROM (architecture 0).
     Bios,
-    /// 32-bit UEFI PXE (6).
-    UefiIa32,
     /// 64-bit UEFI PXE: 7, and 9 in old firmware (the RFC 4578 errata swapped them).
     UefiX64,
     /// 64-bit UEFI HTTP boot (16).
@@ -54,8 +53,8 @@ pub enum ClientKind {
     UefiArm64,
     /// 64-bit ARM UEFI HTTP boot (19).
     UefiArm64Http,
-    /// Boot firmware of another architecture.
-    OtherFirmware,
+    /// Boot firmware that there is no loader for.
+    OtherFirmware(Unsupported),
     /// Any iPXE (or gPXE).
     Ipxe {
         /// It can fetch by HTTP (feature 19 of option 175; iPXE without option 175 is taken to).
@@ -77,12 +76,11 @@ impl ClientKind {
     pub fn code(self) -> &'static str {
         match self {
             ClientKind::Bios => "bios",
-            ClientKind::UefiIa32 => "uefi-ia32",
             ClientKind::UefiX64 => "uefi-x64",
             ClientKind::UefiX64Http => "uefi-x64-http",
             ClientKind::UefiArm64 => "uefi-arm64",
             ClientKind::UefiArm64Http => "uefi-arm64-http",
-            ClientKind::OtherFirmware => "other-firmware",
+            ClientKind::OtherFirmware(firmware) => firmware.code,
             ClientKind::Ipxe { .. } => "ipxe",
             ClientKind::SlipwayStage { .. } => "slipway",
             ClientKind::Other => "other",
@@ -201,6 +199,7 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
             user_class: options.get(77).unwrap_or_default(),
             features: options.get(175).map(sub_options),
             architectures: &architectures,
+            mac: packet.mac,
         }),
         message,
         to_boot_server: false,
@@ -240,6 +239,8 @@ pub(crate) struct Said<'a> {
     pub(crate) features: Option<BTreeMap<u8, Vec<u8>>>,
     /// Option 93, or 61 of DHCPv6.
     pub(crate) architectures: &'a [u16],
+    /// Its NIC.
+    pub(crate) mac: Mac,
 }
 
 pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
@@ -248,6 +249,7 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
         user_class,
         features,
         architectures,
+        mac,
     } = said;
     let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
         || features.as_ref().is_some_and(|f| f.contains_key(&36));
@@ -266,28 +268,25 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
     // The Raspberry Pi leaves option 60 out of its REQUEST (raspberrypi/rpi-eeprom#87): then the architecture tells, which
     // only firmware sends.
     let unsaid = vendor.is_empty() && !architectures.is_empty();
+    // U-Boot that boots in PXE's way says so; else it wants its own files, and says no architecture.
+    let u_boot = vendor.starts_with(b"U-Boot") && architectures.iter().any(|arch| matches!(arch, 21 | 22));
     // By prefix only: "PXEClient" without anything behind it exists.
     let (pxe, http) = (
-        unsaid || vendor.starts_with(b"PXEClient"),
+        unsaid || vendor.starts_with(b"PXEClient") || u_boot,
         unsaid || vendor.starts_with(b"HTTPClient"),
     );
     if !pxe && !http {
         return ClientKind::Other;
     }
-    // A list says "any of these": the first that we can serve. No option 93 at all: the oldest ROMs, BIOS.
-    let known = |arch: &u16| match arch {
-        0 if pxe => Some(ClientKind::Bios),
-        6 if pxe => Some(ClientKind::UefiIa32),
-        7 | 9 if pxe => Some(ClientKind::UefiX64),
-        11 if pxe => Some(ClientKind::UefiArm64),
-        16 if http => Some(ClientKind::UefiX64Http),
-        19 if http => Some(ClientKind::UefiArm64Http),
-        _ => None,
-    };
-    match architectures {
-        [] if pxe => ClientKind::Bios,
-        list => list.iter().find_map(known).unwrap_or(ClientKind::OtherFirmware),
+    let bios = architectures.first().is_none_or(|first| *first == 0);
+    if pxe && bios && is_raspberry_pi(*mac) {
+        return PI;
     }
+    // No option 93 at all: the oldest ROMs, BIOS.
+    if pxe && architectures.is_empty() {
+        return ClientKind::Bios;
+    }
+    firmware(architectures, pxe, http)
 }
 
 /// Whether option 77 is `class`: raw (iPXE sends it so) or as a list of length-prefixed classes (RFC 3004).
@@ -338,29 +337,41 @@ mod tests {
         let pxe: &[u8] = b"PXEClient:Arch:00007:UNDI:003000";
         let http: &[u8] = b"HTTPClient:Arch:00016:UNDI:003000";
         for (vendor, arch, expected) in [
-            (pxe, &[0u8, 0][..], ClientKind::Bios),
-            (b"PXEClient", &[], ClientKind::Bios),
-            (pxe, &[0, 6], ClientKind::UefiIa32),
-            (pxe, &[0, 7], ClientKind::UefiX64),
-            (pxe, &[0, 9], ClientKind::UefiX64),
-            (pxe, &[0, 11], ClientKind::UefiArm64),
-            (pxe, &[0, 27, 0, 7], ClientKind::UefiX64),
-            (pxe, &[0, 27], ClientKind::OtherFirmware),
-            (pxe, &[0], ClientKind::Bios),
-            (http, &[0, 16], ClientKind::UefiX64Http),
-            (http, &[0, 19], ClientKind::UefiArm64Http),
-            (http, &[0, 7], ClientKind::OtherFirmware),
-            (b"U-Boot", &[0, 22], ClientKind::Other),
-            (b"", &[], ClientKind::Other),
-            (b"", &[0, 0], ClientKind::Bios),
-            (b"", &[0, 16], ClientKind::UefiX64Http),
-            (b"", &[0, 27], ClientKind::OtherFirmware),
+            (pxe, &[0u8, 0][..], "bios"),
+            (b"PXEClient", &[], "bios"),
+            (pxe, &[0, 6], "uefi-ia32"),
+            (pxe, &[0, 7], "uefi-x64"),
+            (pxe, &[0, 9], "uefi-x64"),
+            (pxe, &[0, 11], "uefi-arm64"),
+            (pxe, &[0, 27, 0, 7], "uefi-x64"),
+            (pxe, &[0, 27], "uefi-riscv64"),
+            (pxe, &[0], "bios"),
+            (http, &[0, 16], "uefi-x64-http"),
+            (http, &[0, 19], "uefi-arm64-http"),
+            (http, &[0, 7], "other-firmware"),
+            (b"U-Boot.armv8", &[0, 22], "uboot-arm64"),
+            (b"", &[], "other"),
+            (b"", &[0, 0], "bios"),
+            (b"", &[0, 16], "uefi-x64-http"),
+            (b"", &[0, 27], "uefi-riscv64"),
         ] {
-            assert_eq!(
-                kind_of(&[(60, vendor), (93, arch)]),
-                expected,
-                "{vendor:?} {arch:?}"
-            );
+            let kind = kind_of(&[(60, vendor), (93, arch)]);
+            assert_eq!(kind.code(), expected, "{vendor:?} {arch:?}");
+        }
+    }
+
+    #[test]
+    fn a_raspberry_pi_is_no_bios_and_its_uefi_firmware_is_arm64() {
+        for (nic, arch, expected) in [
+            ([0xdc, 0xa6, 0x32], 0, "raspberry-pi"),
+            ([0x2c, 0xcf, 0x67], 0, "raspberry-pi"),
+            ([0xdc, 0xa6, 0x32], 11, "uefi-arm64"),
+            ([0xdc, 0xa6, 0x33], 0, "bios"),
+        ] {
+            let pxe: &[u8] = b"PXEClient:Arch:00000:UNDI:002001";
+            let mut bytes = discover(&[(53, &[1]), (60, pxe), (93, &[0, arch])]);
+            bytes[28..31].copy_from_slice(&nic);
+            assert_eq!(classify(&bytes).unwrap().kind.code(), expected, "{nic:x?} {arch}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! A DHCP message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; the boot
 //! script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`].
 
+pub mod architecture;
 pub mod boot;
 pub mod check;
 pub mod client;

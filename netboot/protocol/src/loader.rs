@@ -28,17 +28,20 @@ pub enum Loader {
     Snponly,
     /// iPXE for UEFI with drivers of its own.
     IpxeEfi,
+    /// iPXE for 64-bit ARM UEFI.
+    IpxeArm64,
     /// shim and GRUB, signed: the only ones that start under Secure Boot.
     Signed,
 }
 
 impl Loader {
     /// All.
-    pub const ALL: [Loader; 5] = [
+    pub const ALL: [Loader; 6] = [
         Loader::Undionly,
         Loader::IpxeBios,
         Loader::Snponly,
         Loader::IpxeEfi,
+        Loader::IpxeArm64,
         Loader::Signed,
     ];
 
@@ -49,6 +52,7 @@ impl Loader {
             Loader::IpxeBios => "ipxe.pxe",
             Loader::Snponly => "snponly.efi",
             Loader::IpxeEfi => "ipxe.efi",
+            Loader::IpxeArm64 => "ipxe-arm64.efi",
             Loader::Signed => "shimx64.efi",
         }
     }
@@ -66,6 +70,7 @@ impl Loader {
                 // no other boot entry does not come back by itself to show which it was.
                 &[Loader::Snponly, Loader::Signed, Loader::IpxeEfi]
             }
+            ClientKind::UefiArm64 | ClientKind::UefiArm64Http => &[Loader::IpxeArm64],
             _ => &[],
         }
     }
@@ -108,7 +113,7 @@ impl Trial {
                 answer,
                 boot_file: Some(file),
                 ..
-            } if matches!(answer.as_str(), "offer" | "ack") => {
+            } if matches!(answer.as_str(), "offer" | "ack" | "advertise" | "reply") => {
                 let name = file.rsplit('/').next().unwrap_or(file);
                 if let Some(loader) = Loader::of_file(name) {
                     if self.given != Some(loader) {

@@ -49,14 +49,16 @@ pub fn mini_os_script(urls: &BootUrls, args: &BootArgs, extra: &[String]) -> Res
     // nothing and iPXE hands over every initrd it fetched.
     let line = words(args, extra, &["initrd=initramfs", "initrd=site"])?.join(" ");
     let base = urls.base();
+    // iPXE itself says which processor it runs on: the folder of its mini-os, none for x86-64.
     Ok(format!(
         "#!ipxe
 echo Slipway: {mac} boots the mini-os ({purpose})
 set tries:int32 0
+iseq ${{buildarch}} arm64 && set folder arm64/ ||
 :again
 imgfree
-kernel --name kernel {base}/boot/kernel {line} || goto failed
-initrd --name initramfs {base}/boot/initramfs || goto failed
+kernel --name kernel {base}/boot/${{folder}}kernel {line} || goto failed
+initrd --name initramfs {base}/boot/${{folder}}initramfs || goto failed
 initrd --name site {base}/boot/site || goto failed
 boot || goto failed
 :failed
@@ -163,14 +165,18 @@ mod tests {
         let kernel = script.lines().find(|line| line.starts_with("kernel ")).unwrap();
         let command = kernel.strip_suffix(" || goto failed").unwrap();
         let command = command
-            .strip_prefix("kernel --name kernel http://10.0.0.1:8067/boot/kernel ")
+            .strip_prefix("kernel --name kernel http://10.0.0.1:8067/boot/${folder}kernel ")
             .unwrap();
         assert!(command.starts_with("initrd=initramfs initrd=site console=ttyS0,115200 slipway.server="));
         assert!(
             BootArgs::parse(command).unwrap() == args(),
             "what the agent reads is what was meant"
         );
-        assert!(script.contains("initrd --name initramfs http://10.0.0.1:8067/boot/initramfs "));
+        assert!(script.contains("initrd --name initramfs http://10.0.0.1:8067/boot/${folder}initramfs "));
+        assert!(
+            script.contains("\niseq ${buildarch} arm64 && set folder arm64/ ||\n"),
+            "else it is empty"
+        );
         assert!(script.contains("initrd --name site http://10.0.0.1:8067/boot/site "));
         assert!(script.starts_with("#!ipxe\n") && !script.contains("dhcp"));
         assert!(script.lines().all(|line| !line.ends_with(' ')));

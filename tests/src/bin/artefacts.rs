@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use e2e::artefacts::{RECIPE, state, workspace};
-use mini_os::{Request, Variant};
+use mini_os::{Arch, Request, Variant};
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +32,7 @@ fn mini_os(agent: &Path) -> Result<()> {
         );
         let start = Instant::now();
         let request = Request {
+            arch: Arch::Amd64,
             variant,
             agent: agent.to_owned(),
             out,

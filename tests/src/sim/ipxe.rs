@@ -41,7 +41,9 @@ impl Script {
             let line = line
                 .replace("--name kernel ", "")
                 .replace("--name initramfs ", "")
-                .replace("--name site ", "");
+                .replace("--name site ", "")
+                // The simulated machines are x86-64.
+                .replace("${folder}", "");
             let mut words = line.split_ascii_whitespace();
             match words.next() {
                 Some("kernel") => {
