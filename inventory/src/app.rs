@@ -1,6 +1,5 @@
 //! The server as a whole: `bind` opens everything, `start` spawns, `run` stays.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -8,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use netboot::{BoundNetwork, Netboot};
-use netboot_protocol::Loader;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::boot_files::{self, BootFiles};
 use crate::boot_source::Boot;
 use crate::config::Config;
 use crate::core::{Clock, Core, Memory};
@@ -20,9 +19,6 @@ use crate::service::Service;
 use crate::store::{Store, StoreError};
 use crate::tls::{self, Authority, TlsError};
 use crate::{api, deadlines, known, secret, ui};
-
-/// What shim loads, under the name it asks for.
-const GRUB: &str = "grubx64.efi";
 
 /// Why the server cannot start, or why it ended.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +46,9 @@ pub enum AppError {
     /// A token's name is taken or not a name.
     #[error("{0}")]
     TokenName(String),
+    /// The mini-os cannot be signed.
+    #[error("cannot sign the mini-os: {0}")]
+    Sign(String),
     /// A task panicked: a bug.
     #[error("the {0} task ended unexpectedly")]
     Task(String),
@@ -334,6 +333,17 @@ fn make_data_dir(path: &Path) -> Result<(), AppError> {
         )))
 }
 
+/// Signs the mini-os and its loaders for machines whose firmware trusts this certificate; a running server uses them from its next
+/// start on.
+///
+/// # Errors
+/// A file is missing or not to be used, or a program is missing; what was signed before stays.
+pub fn sign_mini_os(config: &Config, key: &Path, certificate: &Path) -> Result<PathBuf, AppError> {
+    make_data_dir(&config.data_dir)?;
+    let authority = Authority::open(&config.data_dir.join("ca"), Clock::system().now())?;
+    boot_files::sign(config, authority.pem(), key, certificate)
+}
+
 /// Makes the data directory and takes its lock, which ends with the process.
 fn open_data_dir(path: &Path) -> Result<File, AppError> {
     make_data_dir(path)?;
@@ -350,55 +360,19 @@ fn open_data_dir(path: &Path) -> Result<File, AppError> {
 }
 
 fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Config, AppError> {
-    let boot = &config.boot;
-    let mut boot_files = BTreeMap::new();
-    for loader in [
-        Loader::Undionly,
-        Loader::Snponly,
-        Loader::IpxeBios,
-        Loader::IpxeEfi,
-    ] {
-        let path = boot.loaders.join(loader.file());
-        let second_choice = matches!(loader, Loader::IpxeBios | Loader::IpxeEfi);
-        if second_choice && !path.exists() {
-            tracing::info!(path = %path.display(), "no second loader for machines on which the first does not work");
-            continue;
-        }
-        let bytes = fs::read(&path).map_err(io(format!(
-            "read the boot loader {} (install Debian's package ipxe, or set [boot] loaders)",
-            path.display()
-        )))?;
-        boot_files.insert(loader.file().to_owned(), bytes.into());
-    }
-    // Debian's packages shim-signed and grub-efi-amd64-signed are wanted and not required.
-    let beside = config.mini_os.dir.join(mini_os::GRUB_FOR_HTTP);
-    let grub_http = boot.grub_http.clone().or(beside.is_file().then_some(beside));
-    let mut http_boot_files = BTreeMap::new();
-    for (path, name, by_http) in [
-        (Some(&boot.shim), Loader::Signed.file(), false),
-        (Some(&boot.grub), GRUB, false),
-        (grub_http.as_ref(), GRUB, true),
-    ] {
-        let Some(path) = path else { continue };
-        match fs::read(path) {
-            Ok(bytes) if by_http => http_boot_files.insert(name.to_owned(), bytes.into()),
-            Ok(bytes) => boot_files.insert(name.to_owned(), bytes.into()),
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "no signed loader: a machine with Secure Boot cannot boot this way");
-                None
-            }
-        };
-    }
+    let site_archive = mini_os::site_archive(authority.pem().as_bytes());
+    let files = BootFiles::read(config, &site_archive)?;
     let mut netboot = netboot::Config::new(config.networks.clone(), config.data_dir.join("leases"));
     netboot.dhcp_port = config.boot.dhcp_port;
     netboot.tftp_port = config.boot.tftp_port;
     netboot.http_port = config.boot.http_port;
-    netboot.boot_files = boot_files;
-    netboot.http_boot_files = http_boot_files;
+    netboot.boot_files = files.all;
+    netboot.http_boot_files = files.by_http;
+    netboot.unified = files.unified;
     netboot.kernel = config.mini_os.dir.join("kernel");
     netboot.initramfs = config.mini_os.dir.join("initramfs");
     netboot.arm64 = mini_os::Arch::Arm64.directory(&config.mini_os.dir);
-    netboot.site_archive = mini_os::site_archive(authority.pem().as_bytes()).into();
+    netboot.site_archive = site_archive.into();
     netboot.kernel_args.clone_from(&config.mini_os.kernel_args);
     netboot.reply_to_source = config.boot.simulated;
     Ok(netboot)

@@ -4,6 +4,7 @@ pub mod actions;
 pub mod advance;
 pub mod api;
 pub mod app;
+mod boot_files;
 pub mod boot_source;
 pub mod cli;
 pub mod config;

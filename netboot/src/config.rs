@@ -32,6 +32,8 @@ pub struct Config {
     pub initramfs: PathBuf,
     /// Directory of `kernel` and `initramfs` for 64-bit ARM, which may have neither.
     pub arm64: PathBuf,
+    /// The mini-os as a unified kernel image that the site has signed, for Secure Boot with its own keys.
+    pub unified: Option<PathBuf>,
     /// The second archive (our CA certificate), made at start.
     pub site_archive: Bytes,
     /// The durable lease journal; its directory has to exist.
@@ -57,6 +59,7 @@ impl Config {
             kernel: PathBuf::new(),
             initramfs: PathBuf::new(),
             arm64: PathBuf::new(),
+            unified: None,
             site_archive: Bytes::new(),
             lease_journal,
             kernel_args: Vec::new(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use netboot_protocol::Loader;
+use netboot_protocol::{Loader, Trusted, UNIFIED};
 
 /// What shim loads, from the place it came from itself.
 pub(crate) const GRUB: &str = "grubx64.efi";
@@ -53,12 +53,16 @@ impl Files {
         Files {
             loaders,
             http: config.http_boot_files.clone(),
-            paths: BTreeMap::from([
-                ("kernel", config.kernel.clone()),
-                ("initramfs", config.initramfs.clone()),
-                ("arm64/kernel", config.arm64.join("kernel")),
-                ("arm64/initramfs", config.arm64.join("initramfs")),
-            ]),
+            paths: [
+                ("kernel", Some(config.kernel.clone())),
+                ("initramfs", Some(config.initramfs.clone())),
+                (UNIFIED, config.unified.clone()),
+                ("arm64/kernel", Some(config.arm64.join("kernel"))),
+                ("arm64/initramfs", Some(config.arm64.join("initramfs"))),
+            ]
+            .into_iter()
+            .filter_map(|(name, path)| Some((name, path?)))
+            .collect(),
             read: Mutex::default(),
         }
     }
@@ -71,6 +75,14 @@ impl Files {
                 (Loader::Signed, false) => self.loaders.contains_key(GRUB),
                 _ => true,
             }
+    }
+
+    /// What a machine with Secure Boot can be given by iPXE.
+    pub(crate) fn trusted(&self) -> Trusted {
+        Trusted {
+            unified: self.paths.contains_key(UNIFIED),
+            shim: self.has(Loader::SignedIpxe, true) && self.loaders.contains_key(Loader::Signed.file()),
+        }
     }
 
     /// A file by the last part of its name.

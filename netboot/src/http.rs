@@ -13,6 +13,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::{Mac, Sha256Digest};
+use netboot_protocol::AUTOEXEC;
 
 use crate::body::{Buffers, Told, file_body};
 use crate::files::{BootFileBytes, Files, Transport};
@@ -53,6 +54,7 @@ fn route(path: &str) -> Route<'_> {
     let (folder, name) = path.split_once('/').unwrap_or(("", path));
     match (folder, name.trim_start_matches('/')) {
         ("", "boot.ipxe") => Route::Script(Language::Ipxe),
+        ("", "boot.args") => Route::Script(Language::Words),
         ("grub", "grub.cfg") => Route::Script(Language::Grub),
         // Firmware may ask for a loader beside another one.
         ("boot" | "", name) => Route::BootFile(name),
@@ -80,13 +82,19 @@ async fn respond<S: BootSource>(
     } else {
         match route(path) {
             // HEAD would make a ticket that nobody gets.
-            Route::Script(Language::Ipxe) if method == Method::HEAD => {
+            Route::Script(Language::Ipxe | Language::Words) if method == Method::HEAD => {
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
             }
-            Route::Script(Language::Ipxe) => service.script(mac, peer).await,
+            Route::Script(language @ (Language::Ipxe | Language::Words)) => {
+                service.script(mac, peer, language).await
+            }
             Route::Script(Language::Grub) => {
                 let made = service.scripts.for_grub(peer, method == Method::HEAD).await;
                 script_response(made, mac, peer)
+            }
+            Route::BootFile(AUTOEXEC) => {
+                let bytes = Bytes::from(service.scripts.autoexec(peer));
+                from_memory(bytes, "text/plain", request.headers())
             }
             Route::BootFile(name) => match service.files.get(name, Transport::Http) {
                 Some(BootFileBytes::Memory(bytes)) => {
@@ -106,14 +114,14 @@ async fn respond<S: BootSource>(
 }
 
 impl<S: BootSource> HttpService<S> {
-    async fn script(&self, mac: Option<Mac>, peer: IpAddr) -> Response {
+    async fn script(&self, mac: Option<Mac>, peer: IpAddr, language: Language) -> Response {
         if mac.is_none() {
             return refuse(
                 StatusCode::BAD_REQUEST,
-                "boot.ipxe needs ?mac= with the address of the booting NIC",
+                "a boot script needs ?mac= with the address of the booting NIC",
             );
         }
-        script_response(self.scripts.make(peer, mac, Language::Ipxe).await, mac, peer)
+        script_response(self.scripts.make(peer, mac, language).await, mac, peer)
     }
 
     async fn file(&self, path: &Path, digest: Option<Sha256Digest>, headers: &HeaderMap) -> Response {
@@ -205,6 +213,7 @@ fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAdd
                 "a boot script is only given by IPv4, to the address of the machine's lease",
             )
         }
+        Err(NoScript::OwnDisk) => refuse(StatusCode::CONFLICT, "this machine boots its own disk"),
         Err(NoScript::Broken) => refuse(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the boot script cannot be made, see the log",
@@ -294,6 +303,7 @@ mod tests {
         let digest = "ab".repeat(32);
         assert_eq!(route("/boot.ipxe"), Route::Script(Language::Ipxe));
         assert_eq!(route("//boot.ipxe"), Route::Script(Language::Ipxe));
+        assert_eq!(route("/boot.args"), Route::Script(Language::Words));
         assert_eq!(route("/grub/grub.cfg"), Route::Script(Language::Grub));
         assert_eq!(route("/boot/kernel"), Route::BootFile("kernel"));
         assert_eq!(route("//boot//initramfs"), Route::BootFile("initramfs"));

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use inventory_api::Mac;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use netboot_protocol::{
-    BootUrls, Network, grub_local_disk_script, grub_mini_os_script, local_disk_script, mini_os_script,
+    BootUrls, Network, Trusted, autoexec_script, grub_local_disk_script, grub_mini_os_script,
+    local_disk_script, mini_os_script,
 };
 
 use crate::leases::LeaseBook;
@@ -20,6 +21,8 @@ use crate::source::{BootClient, BootSource, ScriptOrder};
 pub(crate) enum Language {
     Ipxe,
     Grub,
+    /// Just the words of the kernel's command line, for a mini-os that has a signed one.
+    Words,
 }
 
 /// Why there is no script.
@@ -31,6 +34,8 @@ pub(crate) enum NoScript {
     NotTheHolder,
     /// It is asked for by IPv6. A ticket is for the IPv4 address that the mini-os will have.
     ByIpv6,
+    /// It boots its own disk, which the mini-os that asks cannot do.
+    OwnDisk,
     /// It cannot be written; the log says why.
     Broken,
 }
@@ -46,6 +51,7 @@ pub(crate) struct Scripts<S> {
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
     pub(crate) kernel_args: Vec<String>,
+    pub(crate) trusted: Trusted,
     pub(crate) book: LeaseBook,
     pub(crate) book6: LeaseBook<Ipv6Addr>,
     pub(crate) source: Arc<S>,
@@ -65,6 +71,27 @@ impl<S: BootSource> Scripts<S> {
             Some((Some(network), holder?))
         });
         by_lease.or_else(|| Some((None, says.filter(|_| self.trust_any_source)?)))
+    }
+
+    /// What newer iPXE at `peer` does first.
+    pub(crate) fn autoexec(&self, peer: IpAddr) -> String {
+        let by_lease = self.machine_at(peer, None).and_then(|(network, _)| network);
+        let here = |network: &&Network| match peer {
+            IpAddr::V4(peer) => network.subnet().contains(&peer),
+            // It goes on by IPv4: scripts are given by IPv4 only.
+            IpAddr::V6(_) => false,
+        };
+        let network = by_lease
+            .or_else(|| self.networks.iter().find(here))
+            .unwrap_or(&self.networks[0]);
+        autoexec_script(&self.urls(network))
+    }
+
+    fn urls(&self, network: &Network) -> BootUrls {
+        BootUrls {
+            server: network.server(),
+            http_port: self.http_port,
+        }
     }
 
     /// The script for GRUB at `peer`. `only_length`: it asks how long the script is first (HEAD), and what it fetches then has
@@ -114,10 +141,7 @@ impl<S: BootSource> Scripts<S> {
                     .find(|n| self.book.address_of(n.name(), mac, at).is_some())
             })
             .unwrap_or(&self.networks[0]);
-        let urls = BootUrls {
-            server: network.server(),
-            http_port: self.http_port,
-        };
+        let urls = self.urls(network);
         let client = BootClient {
             mac,
             ip: Some(v4),
@@ -130,13 +154,15 @@ impl<S: BootSource> Scripts<S> {
                 let text = match language {
                     Language::Ipxe => local_disk_script(mac),
                     Language::Grub => grub_local_disk_script(mac),
+                    Language::Words => return Err(NoScript::OwnDisk),
                 };
                 (text, BootTarget::LocalDisk)
             }
             ScriptOrder::MiniOs(args) => {
                 let text = match language {
-                    Language::Ipxe => mini_os_script(&urls, &args, &self.kernel_args),
+                    Language::Ipxe => mini_os_script(&urls, &args, &self.kernel_args, self.trusted),
                     Language::Grub => grub_mini_os_script(&args, &self.kernel_args),
+                    Language::Words => Ok(args.to_words().join(" ") + "\n"),
                 };
                 let purpose = args.purpose;
                 let text = text.map_err(|error| {

@@ -255,6 +255,7 @@ impl Netboot {
                 networks: networks.clone(),
                 http_port: sockets.http_port,
                 kernel_args: config.kernel_args.clone(),
+                trusted: files.trusted(),
                 book: book.clone(),
                 book6: book6.clone(),
                 source: source.clone(),

@@ -19,7 +19,7 @@ use netboot_protocol::tftp::packet::{RefusedRequest, error};
 use netboot_protocol::tftp::{
     ErrorCode, Outcome, Packet, Request, TransferMode, netascii, parse, table_name,
 };
-use netboot_protocol::{GRUB_CONFIG, Network};
+use netboot_protocol::{AUTOEXEC, GRUB_CONFIG, Network};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -235,7 +235,11 @@ impl<S: BootSource> Desk<S> {
             // Asked for again, it is the same script.
             return self.scripts.for_grub(client, true).await.ok().map(Bytes::from);
         }
-        self.files.bytes(name.strip_prefix("boot/").unwrap_or(name)).await
+        let name = name.strip_prefix("boot/").unwrap_or(name);
+        if name == AUTOEXEC {
+            return Some(self.scripts.autoexec(client).into());
+        }
+        self.files.bytes(name).await
     }
 
     /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,

@@ -2,6 +2,7 @@
 //!
 //! It never ends: whatever goes wrong is said on the consoles, and after a while the machine reboots and tries again.
 
+mod ask;
 mod coldplug;
 mod console;
 mod modules;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use inventory_api::boot::BootArgs;
+use inventory_api::boot::{self, BootArgs};
 use tokio_util::sync::CancellationToken;
 
 use crate::console::{Console, plain};
@@ -66,7 +67,7 @@ pub fn run() -> ! {
     let (why, pause) = match runtime {
         Ok(runtime) => runtime.block_on(async {
             tokio::spawn(async { match system::reap_orphans().await {} });
-            boot(&console).await
+            converse(&console).await
         }),
         Err(e) => (format!("FAILED: starting the runtime: {e}"), BEFORE_RETRY),
     };
@@ -105,7 +106,7 @@ fn reboot_on_panic(console: Arc<dyn Console>) {
 }
 
 /// From drivers to the end of the conversation: why it ended, and how long to wait before the reboot.
-async fn boot(console: &Arc<dyn Console>) -> (String, Duration) {
+async fn converse(console: &Arc<dyn Console>) -> (String, Duration) {
     match prepare(console).await {
         Err(why) => (format!("FAILED: {why}"), BEFORE_RETRY),
         Ok(machine) => {
@@ -122,31 +123,29 @@ async fn boot(console: &Arc<dyn Console>) -> (String, Duration) {
 /// Drivers, network, clock: everything that must be there for the conversation.
 async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
     let line = fs::read_to_string("/proc/cmdline").map_err(|e| format!("/proc/cmdline: {e}"))?;
-    let args = BootArgs::parse(&line).map_err(|e| e.to_string())?;
-    console.line(&format!(
-        "booted to {} for {} by {}",
-        args.purpose,
-        args.mac,
-        plain(&args.server)
-    ));
-    if let Some(said) = system::set_clock(args.time) {
-        console.line(&said);
-    }
     let ca_pem = fs::read_to_string(CA_FILE)
         .map_err(|e| format!("{CA_FILE}: {e}; the boot script must load the site archive too"))?;
-    let mut drivers = cold_plug(console).await?;
-    let interface = boot_nic(&args, &mut drivers, console).await?;
-    // Switches say who they are twice a minute: the sooner somebody listens, the more the first report knows.
-    network::link_up_others(&interface).await;
-    if let Err(why) = report::listen_lldp() {
-        console.line(&plain(&why));
-    }
-    let settling = settle(drivers, Arc::clone(console));
-    let boot = interface.clone();
-    let (network, disks) = tokio::join!(network::bring_up(interface, Arc::clone(console)), settling);
-    network?;
-    // Those whose drivers came later.
-    network::link_up_others(&boot).await;
+    let urls = boot::ask_urls(&line);
+    let (args, disks) = if urls.is_empty() {
+        let args = BootArgs::parse(&line).map_err(|e| e.to_string())?;
+        told(&args, console);
+        let mut drivers = cold_plug(console).await?;
+        let interface = boot_nic(&args, &mut drivers, console).await?;
+        listen(&interface, console).await;
+        let settling = settle(drivers, Arc::clone(console));
+        let boot = interface.clone();
+        let (network, disks) = tokio::join!(network::bring_up(interface, Arc::clone(console)), settling);
+        network?;
+        // Those whose drivers came later.
+        network::link_up_others(&boot).await;
+        (args, disks)
+    } else {
+        let mut drivers = cold_plug(console).await?;
+        let (args, interface) = ask::ask(&urls, &mut drivers, console).await?;
+        told(&args, console);
+        listen(&interface, console).await;
+        (args, settle(drivers, Arc::clone(console)).await)
+    };
     console.line(&format!("disks: {disks}"));
     let roots = Roots::live();
     let look = roots.clone();
@@ -166,6 +165,27 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
         pace: Pace::default(),
         cancel: CancellationToken::new(),
     })
+}
+
+/// Says what the machine is booted for, and sets the clock.
+fn told(args: &BootArgs, console: &Arc<dyn Console>) {
+    console.line(&format!(
+        "booted to {} for {} by {}",
+        args.purpose,
+        args.mac,
+        plain(&args.server)
+    ));
+    if let Some(said) = system::set_clock(args.time) {
+        console.line(&said);
+    }
+}
+
+/// Switches say who they are twice a minute: the sooner somebody listens, the more the first report knows.
+async fn listen(boot: &Interface, console: &Arc<dyn Console>) {
+    network::link_up_others(boot).await;
+    if let Err(why) = report::listen_lldp() {
+        console.line(&plain(&why));
+    }
 }
 
 /// Loads the drivers of everything that is there at the start.

@@ -108,11 +108,57 @@ pub fn settings(lease: &DhcpV4Lease) -> Settings {
     }
 }
 
+/// An address that is kept.
+pub struct Kept {
+    task: tokio::task::JoinHandle<()>,
+    handle: Handle,
+    index: u32,
+}
+
+impl Kept {
+    /// Lets it go: the lease is not renewed, the routes go with the link, the address with the next.
+    pub async fn give_up(self) {
+        self.task.abort();
+        let down = LinkUnspec::new_with_index(self.index).down().build();
+        let _ = self.handle.link().set(down).execute().await;
+        let mut addresses = self
+            .handle
+            .address()
+            .get()
+            .set_link_index_filter(self.index)
+            .execute();
+        while let Ok(Some(message)) = addresses.try_next().await {
+            let _ = self.handle.address().del(message).execute().await;
+        }
+    }
+}
+
+/// Whether the NIC says it has a link.
+pub fn has_carrier(interface: &Interface) -> bool {
+    fs::read_to_string(format!("/sys/class/net/{}/carrier", interface.name)).is_ok_and(|t| t.trim() == "1")
+}
+
+/// Brings interfaces up, so that they find out whether they have a link, and gives them two seconds for it.
+pub async fn link_up(interfaces: &[Interface]) {
+    let Ok((connection, handle, _)) = rtnetlink::new_connection() else {
+        return;
+    };
+    tokio::spawn(connection);
+    for interface in interfaces {
+        let up = LinkUnspec::new_with_index(interface.index).up().build();
+        let _ = handle.link().set(up).execute().await;
+    }
+    let started = tokio::time::Instant::now();
+    while !interfaces.iter().any(has_carrier) && started.elapsed() < Duration::from_secs(2) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Brings `interface` up and gets an address, for as long as it takes; then keeps the lease in a task of its own.
 ///
 /// # Errors
 /// The kernel refuses what is asked of it.
-pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result<(), String> {
+pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result<Kept, String> {
     let (connection, handle, _) = rtnetlink::new_connection().map_err(|e| format!("netlink: {e}"))?;
     tokio::spawn(connection);
     let up = |index: u32| handle.link().set(LinkUnspec::new_with_index(index).up().build());
@@ -148,8 +194,9 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
         "network: {} {}/{} by DHCP from {}",
         interface.name, now.address, now.prefix, lease.srv_id
     ));
-    tokio::spawn(keep(client, handle, interface, now, console));
-    Ok(())
+    let index = interface.index;
+    let task = tokio::spawn(keep(client, handle.clone(), interface, now, console));
+    Ok(Kept { task, handle, index })
 }
 
 /// Brings up every other physical interface, without an address: a link and a switch's LLDP frame are only seen on an

@@ -107,6 +107,26 @@ pub struct BootArgs {
     pub purpose: Purpose,
 }
 
+/// Word of a kernel command line that is the same for all machines: base URLs of boot services, separated by commas. Who finds it
+/// asks one of them for its [`BootArgs`]: `GET URL/boot.args?mac=MAC`.
+const ASK: &str = "slipway.ask=";
+
+/// The word for these URLs.
+pub fn ask_word(urls: &[String]) -> String {
+    format!("{ASK}{}", urls.join(","))
+}
+
+/// The URLs in a kernel command line; none: its own words are all there are.
+pub fn ask_urls(command_line: &str) -> Vec<String> {
+    let words = command_line.split_ascii_whitespace();
+    let list = words.filter_map(|word| word.strip_prefix(ASK)).next_back();
+    list.into_iter()
+        .flat_map(|list| list.split(','))
+        .filter(|url| url.starts_with("http://"))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Why a kernel command line has no usable [`BootArgs`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BootArgsError {
@@ -188,6 +208,18 @@ impl std::str::FromStr for Purpose {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_to_ask_round_trip() {
+        let urls = [
+            "http://10.0.0.1:8067".to_owned(),
+            "http://10.1.0.1:8067".to_owned(),
+        ];
+        assert_eq!(ask_urls(&format!("quiet {}", ask_word(&urls))), urls);
+        for none in ["", "quiet", "slipway.ask=", "slipway.ask=file:///etc/passwd"] {
+            assert!(ask_urls(none).is_empty(), "{none}");
+        }
+    }
 
     #[test]
     fn boot_args_round_trip() {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use images::{ImportFields, RecipeFile};
 use inventory_api::image::ImageManifest;
 
-use super::{BuildMiniOs, CliError, ImageCommand, Output, render};
+use super::{BuildMiniOs, CliError, ImageCommand, Output, SignMiniOs, render};
+use crate::config::Config;
 use crate::text::disk_size;
 
 /// `slipway image build|import|verify`; `list` asks the server and does not come here.
@@ -41,7 +42,7 @@ fn failed(error: images::Error) -> CliError {
 }
 
 /// An error and what it came from.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -146,12 +147,12 @@ pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, Cli
         Some(manifest) => manifest,
         None => mini_os::build(&request).map_err(|e| CliError::failed(with_causes(&e)))?,
     };
-    // Only machines with Secure Boot that boot by UEFI HTTP boot need it: its absence is no reason to have no mini-os.
-    if !request.out.join(mini_os::GRUB_FOR_HTTP).is_file()
-        && let Err(error) = mini_os::grub_for_http(&request.out, &request.cache)
+    // Without them most machines boot all the same: their absence is no reason to have no mini-os.
+    if !mini_os::has_loaders(&request.out)
+        && let Err(error) = mini_os::fetch_loaders(&request.out, &request.cache)
     {
         let why = with_causes(&error);
-        tracing::warn!(%why, "no signed GRUB for UEFI HTTP boot: such machines with Secure Boot cannot boot this way");
+        tracing::warn!(%why, "no newer loaders: UEFI machines boot some seconds later, and not by UEFI HTTP boot with Secure Boot");
     }
     render::answer(output, &manifest, |m| {
         format!(
@@ -164,6 +165,18 @@ pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, Cli
             m.firmware_files
         )
     })
+}
+
+/// `slipway mini-os sign`.
+pub(crate) fn sign_mini_os(sign: &SignMiniOs) -> Result<String, CliError> {
+    let config = Config::load(&sign.config).map_err(|e| CliError::usage(e.to_string()))?;
+    let made = crate::app::sign_mini_os(&config, &sign.key, &sign.cert);
+    let dir = made.map_err(|e| CliError::failed(e.to_string()))?;
+    Ok(format!(
+        "signed in {}\nThe server uses it from its next start on, for machines that have {} in their firmware's db.\n",
+        dir.display(),
+        sign.cert.display()
+    ))
 }
 
 /// Runs blocking work off the async threads.

@@ -9,7 +9,7 @@ mod conflict;
 mod delivery;
 mod error;
 mod loaders;
-mod local;
+pub(crate) mod local;
 mod machine;
 mod network;
 mod render;
@@ -292,6 +292,22 @@ pub struct MiniOsArgs {
 pub enum MiniOsCommand {
     /// Make kernel and initramfs from Debian's packages and the agent
     Build(BuildMiniOs),
+    /// Sign it and its loaders with the site's own key, for machines with Secure Boot that trust that key
+    Sign(SignMiniOs),
+}
+
+/// `slipway mini-os sign`.
+#[derive(Clone, Debug, Args)]
+pub struct SignMiniOs {
+    /// Configuration file of the server
+    #[arg(long, default_value = "/etc/slipway/slipway.toml")]
+    pub config: PathBuf,
+    /// Private key, PEM, without a passphrase
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Its certificate, PEM: the one that is enrolled in the machines' firmware
+    #[arg(long, value_name = "FILE")]
+    pub cert: PathBuf,
 }
 
 /// `slipway mini-os build`.
@@ -373,8 +389,11 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         Command::Rack(args) => delivery::rack(args, env).await,
         Command::Part(args) => delivery::part(args, env).await,
         Command::MiniOs(args) => {
-            let MiniOsCommand::Build(build) = args.command;
-            local::blocking(move || local::mini_os(&build, args.common.output)).await
+            local::blocking(move || match args.command {
+                MiniOsCommand::Build(build) => local::mini_os(&build, args.common.output),
+                MiniOsCommand::Sign(sign) => local::sign_mini_os(&sign),
+            })
+            .await
         }
         Command::Profile(args) if matches!(args.command, check::ProfileCommand::FromReport { .. }) => {
             local::blocking(move || check::profile(&args)).await

@@ -78,10 +78,11 @@ pub(super) struct Boot {
     pub http_port: u16,
     pub tftp_port: u16,
     pub dhcp_port: u16,
-    pub loaders: PathBuf,
+    pub loaders: Option<PathBuf>,
     pub shim: PathBuf,
     pub grub: PathBuf,
     pub grub_http: Option<PathBuf>,
+    pub signed_ipxe: Option<PathBuf>,
     pub ticket_seconds: Spanned<u64>,
 }
 
@@ -91,10 +92,11 @@ impl Default for Boot {
             http_port: netboot::DEFAULT_HTTP_PORT,
             tftp_port: 69,
             dhcp_port: 67,
-            loaders: PathBuf::from("/usr/lib/ipxe"),
+            loaders: None,
             shim: PathBuf::from("/usr/lib/shim/shimx64.efi.signed"),
             grub: PathBuf::from("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"),
             grub_http: None,
+            signed_ipxe: None,
             ticket_seconds: Spanned::new(0..0, 600),
         }
     }

@@ -89,8 +89,8 @@ pub struct Boot {
     /// DHCP port.
     pub dhcp_port: u16,
     /// Directory of `undionly.kpxe` and `snponly.efi`, and of `ipxe.pxe` and `ipxe.efi` for machines on which these do not
-    /// work (Debian's package `ipxe`).
-    pub loaders: PathBuf,
+    /// work. Without one: what `slipway mini-os build` put beside the mini-os, else Debian's package `ipxe`.
+    pub loaders: Option<PathBuf>,
     /// shim for machines with Secure Boot (Debian's package `shim-signed`).
     pub shim: PathBuf,
     /// GRUB behind it, a network build that loads by TFTP (Debian's package `grub-efi-amd64-signed`).
@@ -98,6 +98,9 @@ pub struct Boot {
     /// GRUB for UEFI HTTP boot: one with the module http, as Debian 13's. Without one, what `slipway mini-os build` put beside the
     /// mini-os.
     pub grub_http: Option<PathBuf>,
+    /// Directory of an iPXE that Microsoft has signed: `ipxe-shimx64.efi` and `ipxe.efi` as iPXE's project releases them. It is then
+    /// what machines with Secure Boot get, before shim and GRUB.
+    pub signed_ipxe: Option<PathBuf>,
     /// How long a boot ticket can be claimed.
     pub ticket_seconds: u64,
     /// An agent that lives is heard at least once in so many seconds. Only tests set it.
@@ -248,10 +251,11 @@ impl Config {
                 http_port: file.boot.http_port,
                 tftp_port: file.boot.tftp_port,
                 dhcp_port: file.boot.dhcp_port,
-                loaders: base.join(file.boot.loaders),
+                loaders: file.boot.loaders.map(|path| base.join(path)),
                 shim: base.join(file.boot.shim),
                 grub: base.join(file.boot.grub),
                 grub_http: file.boot.grub_http.map(|path| base.join(path)),
+                signed_ipxe: file.boot.signed_ipxe.map(|path| base.join(path)),
                 ticket_seconds: *ticket_seconds,
                 silence_seconds: SILENCE_SECONDS,
                 simulated: false,
@@ -291,6 +295,7 @@ impl Config {
                 shim: defaults.boot.shim,
                 grub: defaults.boot.grub,
                 grub_http: None,
+                signed_ipxe: None,
                 ticket_seconds: defaults.boot.ticket_seconds.into_inner(),
                 silence_seconds: SILENCE_SECONDS,
                 simulated: false,

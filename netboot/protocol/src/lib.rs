@@ -44,6 +44,7 @@ pub use reply::{
 };
 pub use reserve::ReserveError;
 pub use script::{
-    GRUB_CONFIG, ScriptError, grub_local_disk_script, grub_mini_os_script, local_disk_script, mini_os_script,
+    AUTOEXEC, GRUB_CONFIG, ScriptError, Trusted, UNIFIED, autoexec_script, grub_local_disk_script,
+    grub_mini_os_script, local_disk_script, mini_os_script,
 };
 pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route, V6Settings};

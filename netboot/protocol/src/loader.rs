@@ -30,19 +30,22 @@ pub enum Loader {
     IpxeEfi,
     /// iPXE for 64-bit ARM UEFI.
     IpxeArm64,
-    /// shim and GRUB, signed: the only ones that start under Secure Boot.
+    /// shim and GRUB, signed: they start under Secure Boot with Microsoft's keys.
     Signed,
+    /// An iPXE signed by Microsoft, behind iPXE's own shim, which the operator has supplied.
+    SignedIpxe,
 }
 
 impl Loader {
     /// All.
-    pub const ALL: [Loader; 6] = [
+    pub const ALL: [Loader; 7] = [
         Loader::Undionly,
         Loader::IpxeBios,
         Loader::Snponly,
         Loader::IpxeEfi,
         Loader::IpxeArm64,
         Loader::Signed,
+        Loader::SignedIpxe,
     ];
 
     /// Name of the file that the firmware is told to load.
@@ -54,7 +57,13 @@ impl Loader {
             Loader::IpxeEfi => "ipxe.efi",
             Loader::IpxeArm64 => "ipxe-arm64.efi",
             Loader::Signed => "shimx64.efi",
+            Loader::SignedIpxe => "ipxe-shimx64.efi",
         }
+    }
+
+    /// Whether firmware with Microsoft's keys starts it.
+    fn is_signed(self) -> bool {
+        matches!(self, Loader::Signed | Loader::SignedIpxe)
     }
 
     fn of_file(name: &str) -> Option<Loader> {
@@ -68,7 +77,12 @@ impl Loader {
             ClientKind::UefiX64 | ClientKind::UefiX64Http | ClientKind::Ipxe { efi: true, .. } => {
                 // Secure Boot is a likelier reason than a network driver of the firmware that iPXE cannot use, and firmware with
                 // no other boot entry does not come back by itself to show which it was.
-                &[Loader::Snponly, Loader::Signed, Loader::IpxeEfi]
+                &[
+                    Loader::Snponly,
+                    Loader::SignedIpxe,
+                    Loader::Signed,
+                    Loader::IpxeEfi,
+                ]
             }
             ClientKind::UefiArm64 | ClientKind::UefiArm64Http => &[Loader::IpxeArm64],
             _ => &[],
@@ -168,7 +182,7 @@ impl Trial {
         let (Some(loader), Some(fetched)) = (self.given, self.fetched.take()) else {
             return false;
         };
-        let why = if now.since(fetched) <= REFUSED_WITHIN_MS && loader != Loader::Signed {
+        let why = if now.since(fetched) <= REFUSED_WITHIN_MS && !loader.is_signed() {
             Failure::Refused
         } else {
             Failure::NoProgress
@@ -209,8 +223,9 @@ impl Trial {
             return Some(worked);
         }
         let refused = self.failed.iter().any(|(_, why)| *why == Failure::Refused);
-        if refused && list.contains(&Loader::Signed) && !failed(Loader::Signed) {
-            return Some(Loader::Signed);
+        let signed = list.iter().copied().find(|l| l.is_signed() && !failed(*l));
+        if refused && signed.is_some() {
+            return signed;
         }
         list.iter()
             .copied()
@@ -300,7 +315,7 @@ mod tests {
         assert!(trial.sentence().unwrap().contains("Secure Boot"));
         // Where there is no signed chain, the next best.
         let without = trial.next(ClientKind::UefiX64, &Experience::default(), |loader| {
-            loader != Loader::Signed
+            !loader.is_signed()
         });
         assert_eq!(without, Some(Loader::IpxeEfi));
 

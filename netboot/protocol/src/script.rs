@@ -8,6 +8,7 @@ use inventory_api::Mac;
 use inventory_api::boot::BootArgs;
 
 use crate::boot::BootUrls;
+use crate::loader::Loader;
 
 /// Times that kernel and archives are asked for before the machine restarts.
 const TRIES: u32 = 5;
@@ -43,21 +44,60 @@ fn words(args: &BootArgs, extra: &[String], first: &[&str]) -> Result<Vec<String
     Ok(words)
 }
 
+/// What there is for a machine whose firmware starts only what is signed. iPXE itself runs there only if somebody the firmware
+/// trusts has signed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trusted {
+    /// A unified kernel image signed by the site: [`UNIFIED`].
+    pub unified: bool,
+    /// Debian's shim, which trusts Debian's kernel: for an iPXE that Microsoft signed.
+    pub shim: bool,
+}
+
+/// Name of the site's unified kernel image.
+pub const UNIFIED: &str = "mini-os.efi";
+
+/// iPXE of 2023 and later reads the firmware's variables (`core/efi_settings.c`); an older one finds nothing there and goes on.
+const SECURE_BOOT: &str = "iseq ${efi/SecureBoot:hexraw} 01";
+
 /// The script that boots the mini-os.
-pub fn mini_os_script(urls: &BootUrls, args: &BootArgs, extra: &[String]) -> Result<String, ScriptError> {
+pub fn mini_os_script(
+    urls: &BootUrls,
+    args: &BootArgs,
+    extra: &[String],
+    trusted: Trusted,
+) -> Result<String, ScriptError> {
     // The EFI stub loads what initrd= names from iPXE's virtual file system, in this order; on BIOS the words mean
     // nothing and iPXE hands over every initrd it fetched.
     let line = words(args, extra, &["initrd=initramfs", "initrd=site"])?.join(" ");
     let base = urls.base();
+    // Its command line is its own: what ours would say the agent asks for. Firmware that does not trust the site goes on.
+    let unified = if trusted.unified {
+        format!(
+            "{SECURE_BOOT} || goto again
+imgfree
+kernel --name {UNIFIED} {base}/boot/{UNIFIED} || goto again
+boot ||
+echo Slipway: this firmware does not trust the site's own key
+"
+        )
+    } else {
+        String::new()
+    };
+    let shim = if trusted.shim {
+        format!("{SECURE_BOOT} && shim {base}/boot/{} ||\n", Loader::Signed.file())
+    } else {
+        String::new()
+    };
     // iPXE itself says which processor it runs on: the folder of its mini-os, none for x86-64.
     Ok(format!(
         "#!ipxe
 echo Slipway: {mac} boots the mini-os ({purpose})
 set tries:int32 0
 iseq ${{buildarch}} arm64 && set folder arm64/ ||
-:again
+{unified}:again
 imgfree
-kernel --name kernel {base}/boot/${{folder}}kernel {line} || goto failed
+{shim}kernel --name kernel {base}/boot/${{folder}}kernel {line} || goto failed
 initrd --name initramfs {base}/boot/${{folder}}initramfs || goto failed
 initrd --name site {base}/boot/site || goto failed
 boot || goto failed
@@ -75,6 +115,40 @@ reboot
         mac = args.mac,
         purpose = args.purpose,
     ))
+}
+
+/// What newer iPXE for UEFI asks for beside itself before it does anything else.
+pub const AUTOEXEC: &str = "autoexec.ipxe";
+
+/// The script of that name: with the lease that the firmware got, no second DHCP, straight to the boot script. It says nothing
+/// about any machine, so anybody may read it.
+///
+/// iPXE of 2023 and later takes over the firmware's lease for the card it was loaded by ("cached DHCPACK"): that is the card that
+/// has an address before anything was opened. `ipxe.efi` with drivers of its own sees other cards too.
+pub fn autoexec_script(urls: &BootUrls) -> String {
+    let base = urls.base();
+    format!(
+        "#!ipxe
+set nic:int32 0
+:next
+isset ${{net${{nic}}/mac}} || goto ask
+isset ${{net${{nic}}/ip}} && goto opened ||
+inc nic
+goto next
+:opened
+ifopen net${{nic}} || goto ask
+chain --replace {base}/boot.ipxe?mac=${{net${{nic}}/mac}} || sleep 3
+chain --replace {base}/boot.ipxe?mac=${{net${{nic}}/mac}} || goto failed
+:ask
+echo Slipway: the firmware left no address, asking for one
+dhcp || goto failed
+chain --replace {base}/boot.ipxe?mac=${{netX/mac}} || goto failed
+:failed
+echo Slipway: no boot script from {base}, next boot option in 5 s
+sleep 5
+exit 1
+"
+    )
 }
 
 /// The script that boots the local disk. On BIOS straight from the first disk; on UEFI by leaving with an error, which
@@ -161,7 +235,13 @@ mod tests {
 
     #[test]
     fn mini_os() {
-        let script = mini_os_script(&URLS, &args(), &["console=ttyS0,115200".into()]).unwrap();
+        let script = mini_os_script(
+            &URLS,
+            &args(),
+            &["console=ttyS0,115200".into()],
+            Trusted::default(),
+        )
+        .unwrap();
         let kernel = script.lines().find(|line| line.starts_with("kernel ")).unwrap();
         let command = kernel.strip_suffix(" || goto failed").unwrap();
         let command = command
@@ -183,6 +263,25 @@ mod tests {
         for label in ["again", "failed", "restart"] {
             assert_eq!(script.matches(&format!("\n:{label}\n")).count(), 1, "{label}");
         }
+    }
+
+    #[test]
+    fn under_secure_boot_the_signed_image_is_tried_before_what_shim_trusts() {
+        let trusted = Trusted {
+            unified: true,
+            shim: true,
+        };
+        let script = mini_os_script(&URLS, &args(), &[], trusted).unwrap();
+        let at = |text: &str| script.find(text).unwrap_or_else(|| panic!("{text} in {script}"));
+        let unified =
+            "kernel --name mini-os.efi http://10.0.0.1:8067/boot/mini-os.efi || goto again\nboot ||\n";
+        let shim = "iseq ${efi/SecureBoot:hexraw} 01 && shim http://10.0.0.1:8067/boot/shimx64.efi ||\n";
+        assert!(at("01 || goto again\n") < at(unified) && at(unified) < at(":again\nimgfree\n"));
+        assert!(at(":again\n") < at(shim) && at(shim) < at("kernel --name kernel "));
+        let ticket = script.find("slipway.ticket").unwrap();
+        assert!(ticket > at(shim), "the signed image is given no words");
+        let plain = mini_os_script(&URLS, &args(), &[], Trusted::default()).unwrap();
+        assert!(!plain.contains("efi/SecureBoot") && !plain.contains("shim"));
     }
 
     #[test]
@@ -213,15 +312,30 @@ mod tests {
         ] {
             let mut with = args();
             with.ticket = evil.to_owned();
-            let by_ticket = mini_os_script(&URLS, &with, &[]);
+            let by_ticket = mini_os_script(&URLS, &with, &[], Trusted::default());
             assert!(by_ticket.is_err() || evil.is_empty(), "{evil:?}");
             assert!(
-                mini_os_script(&URLS, &args(), &[evil.to_owned()]).is_err(),
+                mini_os_script(&URLS, &args(), &[evil.to_owned()], Trusted::default()).is_err(),
                 "{evil:?}"
             );
         }
-        let long = mini_os_script(&URLS, &args(), &["x".repeat(2000)]);
+        let long = mini_os_script(&URLS, &args(), &["x".repeat(2000)], Trusted::default());
         assert!(matches!(long, Err(ScriptError::TooLong(_))));
+    }
+
+    #[test]
+    fn autoexec_goes_on_with_the_lease_there_is() {
+        let script = autoexec_script(&URLS);
+        let with_lease =
+            script.find("chain --replace http://10.0.0.1:8067/boot.ipxe?mac=${net${nic}/mac} || sleep 3");
+        assert!(with_lease.unwrap() < script.find("\ndhcp ").unwrap());
+        assert!(
+            script.starts_with("#!ipxe\n") && !script.contains("slipway."),
+            "{script}"
+        );
+        for label in ["next", "opened", "ask", "failed"] {
+            assert_eq!(script.matches(&format!("\n:{label}\n")).count(), 1, "{label}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::service::{DEADLINE, Service, pattern};
+use crate::service::{DEADLINE, Service, fetch, pattern, request};
 
 const LEN: usize = 300_000;
 
@@ -191,5 +191,27 @@ async fn what_is_no_request_ends_the_connection_only() {
     }
     let mut connection = Connection::open(&service).await;
     assert_eq!(connection.ask(&edk2("GET", "/grubx64.efi")).await.status, 200);
+    service.stop().await;
+}
+
+/// Newer iPXE asks beside the place it came from, by the protocol it came by; nothing in the answer is a machine's own.
+#[tokio::test]
+async fn autoexec_leads_to_the_boot_script() {
+    let service = start().await;
+    let mut connection = Connection::open(&service).await;
+    let by_http = connection
+        .ask("GET /boot/autoexec.ipxe HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await;
+    assert_eq!(
+        (by_http.status, by_http.header("content-type")),
+        (200, Some("text/plain"))
+    );
+    let text = String::from_utf8(by_http.body).unwrap();
+    let url = format!("http://{}/boot.ipxe?mac=", service.http);
+    assert!(text.starts_with("#!ipxe\n") && text.contains(&url), "{text}");
+    for name in ["autoexec.ipxe", "/autoexec.ipxe", "boot/autoexec.ipxe"] {
+        let by_tftp = fetch(service.tftp, &request(name.as_bytes(), "octet", &[])).await;
+        assert_eq!(by_tftp.unwrap(), text.as_bytes(), "{name}");
+    }
     service.stop().await;
 }

@@ -58,7 +58,7 @@ impl Rig {
         config.boot.http_port = http;
         config.boot.tftp_port = tftp;
         config.boot.dhcp_port = dhcp;
-        config.boot.loaders = path.join("loaders");
+        config.boot.loaders = Some(path.join("loaders"));
         config.boot.simulated = true;
         // Simulated agents ask every five seconds, and after a lost answer half a second later.
         config.boot.silence_seconds = 7;

@@ -1,0 +1,110 @@
+//! A mini-os whose command line is signed, and so the same for all machines, asks the server for the words that an unsigned
+//! one finds there. The server gives them to the holder of the machine's lease only, as it does with boot scripts. A wrong
+//! answer leads nowhere: the server is believed by its certificate, whose authority is signed with the mini-os.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use inventory_api::boot::BootArgs;
+
+use super::coldplug::ColdPlug;
+use super::network::{self, Interface};
+use crate::console::{Console, plain};
+
+/// Longest wait for an address on one NIC before the next is tried.
+const ADDRESS: Duration = Duration::from_secs(25);
+/// Longest wait for one server's answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Longest answer, in bytes: a kernel command line is not longer.
+const LONGEST: usize = 4096;
+/// All together.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Asks over each NIC in turn, those with a link first, until a server says what this machine is booted for. The NIC then has its
+/// address.
+///
+/// # Errors
+/// No server has answered in time, or the machine is to boot its own disk.
+pub(super) async fn ask(
+    urls: &[String],
+    drivers: &mut ColdPlug,
+    console: &Arc<dyn Console>,
+) -> Result<(BootArgs, Interface), String> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(ANSWER)
+        .build()
+        .map_err(|e| format!("making the HTTP client: {e}"))?;
+    let started = Instant::now();
+    let mut last = "no NIC with a driver".to_owned();
+    while started.elapsed() < PATIENCE {
+        drivers.round(console.as_ref());
+        let mut here = network::interfaces().map_err(|e| format!("/sys/class/net: {e}"))?;
+        network::link_up(&here).await;
+        here.sort_by_key(|interface| !network::has_carrier(interface));
+        for interface in here {
+            console.line(&format!(
+                "network: {} {}: asking for orders",
+                interface.name, interface.mac
+            ));
+            let up = network::bring_up(interface.clone(), Arc::clone(console));
+            let lease = match tokio::time::timeout(ADDRESS, up).await {
+                Ok(lease) => lease?,
+                Err(_) => {
+                    last = format!("no address on {}", interface.name);
+                    continue;
+                }
+            };
+            for url in urls {
+                let asked = format!("{}/boot.args?mac={}", url.trim_end_matches('/'), interface.mac);
+                match answer(&client, &asked, &interface).await {
+                    Ok(args) => return Ok((args, interface)),
+                    Err(Refusal::LocalDisk) => {
+                        return Err("the server has this machine boot its own disk now".to_owned());
+                    }
+                    Err(Refusal::Other(why)) => {
+                        last = format!("{asked}: {}", plain(&why));
+                        console.line(&last);
+                    }
+                }
+            }
+            // Another network's address would be in the way of the next.
+            lease.give_up().await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    Err(format!(
+        "no server has said what this machine is booted for; last: {last}"
+    ))
+}
+
+enum Refusal {
+    LocalDisk,
+    Other(String),
+}
+
+async fn answer(client: &reqwest::Client, url: &str, interface: &Interface) -> Result<BootArgs, Refusal> {
+    let other = |e: reqwest::Error| Refusal::Other(e.to_string());
+    let mut response = client.get(url).send().await.map_err(other)?;
+    let status = response.status();
+    if status == reqwest::StatusCode::CONFLICT {
+        return Err(Refusal::LocalDisk);
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(other)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > LONGEST {
+            return Err(Refusal::Other(format!("an answer of more than {LONGEST} bytes")));
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    if !status.is_success() {
+        return Err(Refusal::Other(format!("{status}: {}", text.trim())));
+    }
+    let args = BootArgs::parse(&text).map_err(|e| Refusal::Other(e.to_string()))?;
+    if args.mac != interface.mac {
+        return Err(Refusal::Other(format!("an answer for {}", args.mac)));
+    }
+    Ok(args)
+}

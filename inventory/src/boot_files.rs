@@ -1,0 +1,164 @@
+//! The boot files a server hands out: which of those there are it takes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use netboot_protocol::Loader;
+
+use crate::app::AppError;
+use crate::config::Config;
+
+/// Directory of Debian's package `ipxe`.
+const HOST_LOADERS: &str = "/usr/lib/ipxe";
+/// What shim loads.
+const GRUB: &str = "grubx64.efi";
+
+/// Boot files in memory, by the names they are asked for.
+pub(crate) struct BootFiles {
+    /// By any protocol.
+    pub all: BTreeMap<String, Bytes>,
+    /// Other bytes for these names by HTTP.
+    pub by_http: BTreeMap<String, Bytes>,
+    /// The mini-os that the site has signed.
+    pub unified: Option<PathBuf>,
+}
+
+impl BootFiles {
+    /// Reads what there is.
+    ///
+    /// # Errors
+    /// A loader without which nothing boots is missing, or what was configured cannot be read.
+    pub(crate) fn read(config: &Config, site_archive: &[u8]) -> Result<BootFiles, AppError> {
+        let boot = &config.boot;
+        let mut all = BTreeMap::new();
+        for loader in [
+            Loader::Undionly,
+            Loader::Snponly,
+            Loader::IpxeBios,
+            Loader::IpxeEfi,
+        ] {
+            let path = loader_file(config, loader);
+            let second_choice = matches!(loader, Loader::IpxeBios | Loader::IpxeEfi);
+            if second_choice && !path.exists() {
+                tracing::info!(path = %path.display(), "no second loader for machines on which the first does not work");
+                continue;
+            }
+            let bytes = fs::read(&path).map_err(io(format!(
+                "read the boot loader {} (install Debian's package ipxe, or set [boot] loaders)",
+                path.display()
+            )))?;
+            all.insert(loader.file().to_owned(), bytes.into());
+        }
+        // Debian's packages shim-signed and grub-efi-amd64-signed are wanted and not required.
+        let beside = config.mini_os.dir.join(mini_os::GRUB_FOR_HTTP);
+        let grub_http = boot.grub_http.clone().or(beside.is_file().then_some(beside));
+        let mut by_http = BTreeMap::new();
+        for (path, name, http) in [
+            (Some(&boot.shim), Loader::Signed.file(), false),
+            (Some(&boot.grub), GRUB, false),
+            (grub_http.as_ref(), GRUB, true),
+        ] {
+            let Some(path) = path else { continue };
+            match fs::read(path) {
+                Ok(bytes) if http => by_http.insert(name.to_owned(), bytes.into()),
+                Ok(bytes) => all.insert(name.to_owned(), bytes.into()),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "no signed loader: a machine with Secure Boot cannot boot this way");
+                    None
+                }
+            };
+        }
+        if let Some(dir) = &boot.signed_ipxe {
+            // shim starts the second as "ipxe.efi", beside itself: it then stands for the unsigned one.
+            for name in [Loader::SignedIpxe.file(), Loader::IpxeEfi.file()] {
+                let path = dir.join(name);
+                let bytes = fs::read(&path).map_err(io(format!(
+                    "read {}: [boot] signed_ipxe names a directory of iPXE's release files {} and {}",
+                    path.display(),
+                    Loader::SignedIpxe.file(),
+                    Loader::IpxeEfi.file(),
+                )))?;
+                all.insert(name.to_owned(), bytes.into());
+            }
+        }
+        let mut unified = None;
+        match mini_os::signed_files(&config.mini_os.dir, site_archive, &command_line(config)) {
+            Ok(None) => {}
+            Ok(Some((loaders, image))) => {
+                for (name, path) in loaders {
+                    // Microsoft's signature is worth more: it is trusted by all firmware.
+                    if boot.signed_ipxe.is_some() && name == Loader::IpxeEfi.file() {
+                        continue;
+                    }
+                    let what = format!("read the signed loader {}", path.display());
+                    all.insert(name, fs::read(&path).map_err(io(what))?.into());
+                }
+                unified = Some(image);
+            }
+            Err(error) => tracing::warn!(
+                %error,
+                "machines that trust only the site's own key cannot boot"
+            ),
+        }
+        Ok(BootFiles {
+            all,
+            by_http,
+            unified,
+        })
+    }
+}
+
+/// Where a loader is: `slipway mini-os build` puts newer ones of some beside the mini-os.
+fn loader_file(config: &Config, loader: Loader) -> PathBuf {
+    let newer = config.mini_os.dir.join(loader.file());
+    match &config.boot.loaders {
+        Some(dir) => dir.join(loader.file()),
+        None if newer.is_file() => newer,
+        None => Path::new(HOST_LOADERS).join(loader.file()),
+    }
+}
+
+/// The command line that is signed with the mini-os: the same for all machines. Each asks the boot service of its network for the
+/// rest.
+fn command_line(config: &Config) -> String {
+    let mut urls: Vec<String> = config
+        .networks
+        .iter()
+        .map(|network| format!("http://{}:{}", network.server(), config.boot.http_port))
+        .collect();
+    urls.dedup();
+    let mut words = config.mini_os.kernel_args.clone();
+    words.push(inventory_api::boot::ask_word(&urls));
+    words.join(" ")
+}
+
+/// Signs for a server with this certificate of its authority, PEM. The answer: where.
+pub(crate) fn sign(
+    config: &Config,
+    ca_pem: &str,
+    key: &Path,
+    certificate: &Path,
+) -> Result<PathBuf, AppError> {
+    if config.networks.is_empty() {
+        return Err(AppError::Sign(
+            "no [[network]] is configured: a signed mini-os would not know whom to ask".to_owned(),
+        ));
+    }
+    let site_archive = mini_os::site_archive(ca_pem.as_bytes());
+    mini_os::sign(&mini_os::Signing {
+        mini_os: &config.mini_os.dir,
+        host_loaders: config.boot.loaders.as_deref().unwrap_or(Path::new(HOST_LOADERS)),
+        site_archive: &site_archive,
+        command_line: &command_line(config),
+        key,
+        certificate,
+    })
+    .map_err(|error| AppError::Sign(crate::cli::local::with_causes(&error)))?;
+    Ok(config.mini_os.dir.join(mini_os::SIGNED_DIR))
+}
+
+fn io(what: String) -> impl FnOnce(std::io::Error) -> AppError {
+    |source| AppError::Io { what, source }
+}

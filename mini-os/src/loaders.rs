@@ -1,0 +1,60 @@
+//! Loaders that Debian 12 has only in versions that are too old for some machines; they are put beside the mini-os.
+
+use std::fs;
+use std::path::Path;
+
+use crate::build::{read, sha256};
+use crate::debian::{Apt, Mirror};
+use crate::packages::unpacked;
+use crate::{Error, Result};
+
+/// The first release whose signed network GRUB has the module http (Debian 12's ends at its prompt) and whose iPXE takes over
+/// the firmware's lease and its orders from `autoexec.ipxe` (netboot-measured.md, sections 0 and 3).
+const SUITE: &str = "trixie";
+
+/// Name of the signed GRUB for UEFI HTTP boot.
+pub const GRUB_FOR_HTTP: &str = "grubnetx64-http.efi";
+
+/// Package, file in it, name here.
+const FILES: [[&str; 3]; 4] = [
+    [
+        "grub-efi-amd64-signed",
+        "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+        GRUB_FOR_HTTP,
+    ],
+    ["ipxe", "usr/lib/ipxe/snponly.efi", "snponly.efi"],
+    ["ipxe", "usr/lib/ipxe/ipxe.efi", "ipxe.efi"],
+    ["ipxe", "usr/lib/ipxe/ipxe-arm64.efi", "ipxe-arm64.efi"],
+];
+
+/// Whether all of them are in `out`.
+pub fn has_loaders(out: &Path) -> bool {
+    FILES.iter().all(|[_, _, name]| out.join(name).is_file())
+}
+
+/// Fetches them into `out`, as they are in Debian's packages: signatures are in the files.
+///
+/// # Errors
+/// If the mirror cannot be reached and nothing is in the cache, or a package has no such file.
+pub fn fetch_loaders(out: &Path, cache: &Path) -> Result<()> {
+    let apt = Apt::new(&cache.join("apt-trixie"), &Mirror::of_host(SUITE), "main")?;
+    let updated = apt.update();
+    fs::create_dir_all(out).map_err(Error::io("make directory", out))?;
+    for [package, path, name] in FILES {
+        // Without the network the lists of the last time do.
+        let candidate = match (&updated, apt.candidate(package)) {
+            (_, Ok(candidate)) => candidate,
+            (Ok(()), Err(e)) => return Err(e),
+            (Err(_), Err(_)) => return updated,
+        };
+        let debs = apt.download(&[candidate])?;
+        let deb = debs
+            .first()
+            .ok_or_else(|| Error::Input(format!("apt-get download {package}: nothing came")))?;
+        let root = unpacked(cache, deb, &sha256(&read(deb)?))?;
+        let bytes = read(&root.join(path))?;
+        let file = out.join(name);
+        fs::write(&file, bytes).map_err(Error::io("write", &file))?;
+    }
+    Ok(())
+}
