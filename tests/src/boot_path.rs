@@ -1,5 +1,6 @@
 //! One way from power-on to the mini-os: a lab, a server and a virtual server whose firmware takes it.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -33,7 +34,12 @@ pub struct BootPathSpec {
     network: Option<String>,
     more: String,
     tap: Option<String>,
+    own_mini_os: bool,
+    prepare: Option<Prepare>,
 }
+
+/// Makes files: in the server's directory, from the mini-os's.
+type Prepare = Box<dyn FnOnce(&Path, &Path) -> Result<()>>;
 
 impl BootPathSpec {
     /// A machine with this firmware and a virtio card, in the server's own network; the server gives the addresses.
@@ -43,6 +49,8 @@ impl BootPathSpec {
             network: None,
             more: String::new(),
             tap: None,
+            own_mini_os: false,
+            prepare: None,
         }
     }
 
@@ -70,6 +78,18 @@ impl BootPathSpec {
         self
     }
 
+    /// With a copy of the mini-os that may be changed: [`BootPath::mini_os`].
+    pub fn own_mini_os(mut self) -> BootPathSpec {
+        self.own_mini_os = true;
+        self
+    }
+
+    /// With files that are made before the server starts: in its directory (the first path), from the mini-os's (the second).
+    pub fn prepare(mut self, work: impl FnOnce(&Path, &Path) -> Result<()> + 'static) -> BootPathSpec {
+        self.prepare = Some(Box::new(work));
+        self
+    }
+
     /// Starts the server in a lab of its own. The machine is not powered on yet.
     ///
     /// # Errors
@@ -84,9 +104,22 @@ impl BootPathSpec {
     /// Something is not built, or the server does not come up.
     pub async fn start_in(self, lab: Lab) -> Result<BootPath> {
         let directory = artefacts::run_directory(&self.vm.name)?;
+        let mut mini_os = artefacts::built("mini-os/small", "mini-os")?;
+        if self.own_mini_os {
+            let copy = directory.path().join("mini-os");
+            std::fs::create_dir(&copy)?;
+            for entry in std::fs::read_dir(&mini_os)? {
+                let entry = entry?;
+                std::fs::copy(entry.path(), copy.join(entry.file_name()))?;
+            }
+            mini_os = copy;
+        }
+        if let Some(work) = self.prepare {
+            work(directory.path(), &mini_os)?;
+        }
         let mut spec = ServerSpec {
             directory: directory.path().to_owned(),
-            mini_os: artefacts::built("mini-os/small", "mini-os")?,
+            mini_os: mini_os.clone(),
             images: artefacts::built("images", "image")?,
             profile: None,
             network: ServerSpec::SERVER_MODE.to_owned(),
@@ -103,7 +136,8 @@ impl BootPathSpec {
         Ok(BootPath {
             vm: Vm::new(self.vm, tap)?,
             server,
-            _directory: directory,
+            mini_os,
+            directory,
             lab,
         })
     }
@@ -116,7 +150,10 @@ pub struct BootPath {
     pub vm: Vm,
     /// The server.
     pub server: Server,
-    _directory: tempfile::TempDir,
+    /// Directory of the mini-os that the server gives.
+    pub mini_os: PathBuf,
+    /// Where the server has its files.
+    pub directory: tempfile::TempDir,
     /// The network.
     pub lab: Lab,
 }

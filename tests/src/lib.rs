@@ -16,6 +16,7 @@ pub mod qmp;
 pub mod scenario;
 pub mod server;
 pub mod sim;
+pub mod snakeoil;
 pub mod vm;
 pub mod wait;
 

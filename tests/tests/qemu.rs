@@ -14,6 +14,8 @@ mod paths;
 mod proxy;
 #[path = "qemu/relay.rs"]
 mod relay;
+#[path = "qemu/secure.rs"]
+mod secure;
 #[path = "qemu/undi.rs"]
 mod undi;
 #[path = "qemu/v6.rs"]

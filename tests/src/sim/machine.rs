@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use agent::install::Site;
+use agent::install::{Patience, Site};
 use agent::report::{Roots, collect};
 use agent::resident::{FirstBoot, Resident};
 use agent::session::{Duty, Exit, Origin, Pace};
@@ -89,6 +89,8 @@ pub struct Machine {
     pub captured: Captured,
     /// What its console showed, over all its boots.
     pub console: Arc<Console>,
+    /// How long its agent waits for the image.
+    pub patience: Patience,
     dir: PathBuf,
 }
 
@@ -152,6 +154,7 @@ impl Machine {
             asker,
             captured,
             console: Arc::default(),
+            patience: Patience::default(),
             dir,
         })
     }
@@ -278,13 +281,8 @@ impl Machine {
         let disks = BTreeMap::from([("vda".to_owned(), self.disk())]);
         let binary = self.dir.join("agent");
         std::fs::write(&binary, "#!/bin/false\n")?;
-        Ok(Site::simulated(
-            move || collect(&roots).disks,
-            disks,
-            root,
-            esp,
-            binary,
-        ))
+        let site = Site::simulated(move || collect(&roots).disks, disks, root, esp, binary);
+        Ok(site.with_patience(self.patience))
     }
 
     /// What the firmware does with the disk.

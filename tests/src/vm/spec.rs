@@ -21,6 +21,8 @@ pub enum Firmware {
     SecureBoot,
     /// The same by UEFI HTTP boot.
     SecureBootHttp,
+    /// OVMF with a site's own keys ([`crate::snakeoil`]) and no others, Secure Boot on, by PXE.
+    SecureBootOwn,
 }
 
 impl Firmware {
@@ -30,7 +32,10 @@ impl Firmware {
     }
 
     pub(super) fn is_secure(self) -> bool {
-        matches!(self, Firmware::SecureBoot | Firmware::SecureBootHttp)
+        matches!(
+            self,
+            Firmware::SecureBoot | Firmware::SecureBootHttp | Firmware::SecureBootOwn
+        )
     }
 
     /// Whether its PXE client asks by IPv4, and by IPv6.
@@ -45,6 +50,10 @@ impl Firmware {
     /// Its code and its variables as delivered.
     pub(super) fn files(self) -> [&'static str; 2] {
         match self {
+            Firmware::SecureBootOwn => [
+                "/usr/share/OVMF/OVMF_CODE_4M.snakeoil.fd",
+                "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd",
+            ],
             _ if self.is_secure() => [
                 "/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
                 "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
@@ -79,6 +88,7 @@ impl std::fmt::Display for Firmware {
             Firmware::UefiHttpV6 => "uefi-http-v6",
             Firmware::SecureBoot => "secure-boot",
             Firmware::SecureBootHttp => "secure-boot-http",
+            Firmware::SecureBootOwn => "secure-boot-own-keys",
         })
     }
 }

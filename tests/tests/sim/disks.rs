@@ -247,13 +247,14 @@ async fn a_transfer_that_is_cut_goes_on_where_it_was() {
 async fn a_transfer_that_never_gets_on_ends_failed() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
     let api = rig.api().unwrap();
-    let machine = Machine::make(rig.directory(), 1, DISK).unwrap();
+    let mut machine = Machine::make(rig.directory(), 1, DISK).unwrap();
+    // Three minutes in life.
+    machine.patience.give_up = Duration::from_secs(8);
     // Not even the headers come through.
     let cutter = Cutter::start(rig.service().http, 10).await;
     let detail = tokio::select! {
         () = install_through(&rig, &machine, &cutter) => panic!("the agent stopped:\n{}", machine.console.lines().join("\n")),
-        // The agent gives up when nothing came for three minutes.
-        detail = api.wait_rest(&machine.serial, Duration::from_secs(250)) => detail.unwrap(),
+        detail = api.wait_rest(&machine.serial, Duration::from_secs(90)) => detail.unwrap(),
     };
     let status = &detail.machine.status;
     assert_eq!(status.state, "failed", "{status:#?}");

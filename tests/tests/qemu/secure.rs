@@ -1,0 +1,116 @@
+//! Secure Boot with keys that are not Microsoft's alone, and what it must not start.
+
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::boot_path::{BY_IPXE, fetched};
+use e2e::snakeoil::{self, CERTIFICATE};
+use e2e::{BootPathSpec, Firmware, Level, run};
+
+/// Firmware that trusts only the site: the loader and the unified kernel image that `slipway mini-os sign` made; the agent asks
+/// for its orders.
+#[test]
+fn vm_secure_boot_with_own_keys_boots_the_signed_image() {
+    if Level::Qemu.runs() {
+        run(async {
+            let path = BootPathSpec::new("ownkeys", Firmware::SecureBootOwn).own_mini_os();
+            let mut path = path.start().await.unwrap();
+            let key = snakeoil::key(path.directory.path()).unwrap();
+            path.server.kill();
+            let mut sign = Command::new(e2e::artefacts::program("slipway").unwrap());
+            sign.args(["mini-os", "sign", "--cert", CERTIFICATE, "--key"])
+                .arg(&key);
+            sign.arg("--config")
+                .arg(path.directory.path().join("slipway.toml"));
+            snakeoil::run(&mut sign).unwrap();
+            path.server.power_on().await.unwrap();
+            path.vm.power_on().unwrap();
+            let (detail, journey) = path.reported().await.unwrap();
+            let report = detail.report.unwrap();
+            assert_eq!(report.boot.secure_boot, Some(true));
+            let files = [
+                "tftp snponly.efi",
+                "tftp autoexec.ipxe",
+                "http /boot.ipxe",
+                "http /boot/mini-os.efi",
+                "http /boot.args",
+            ];
+            assert_eq!(fetched(&journey), files);
+            assert!(
+                !path.vm.console().contains("slipway.ticket"),
+                "the command line is the signed one"
+            );
+        });
+    }
+}
+
+/// An iPXE whose signature the firmware trusts, as the operator gets it from iPXE's project, and no keys of the site: shim vouches
+/// for Debian's kernel. The firmware's only key stands for Microsoft's here.
+#[test]
+fn vm_secure_boot_with_the_operators_signed_ipxe() {
+    if Level::Qemu.runs() {
+        run(async {
+            let more = "[boot]\nsigned_ipxe = \"ipxe\"\nshim = \"ipxe/shim.efi\"\n";
+            let path = BootPathSpec::new("signedipxe", Firmware::SecureBootOwn)
+                .own_mini_os()
+                .more(more);
+            let path = path.prepare(|directory, mini_os| {
+                let key = snakeoil::key(directory)?;
+                let ipxe = directory.join("ipxe");
+                std::fs::create_dir(&ipxe)?;
+                snakeoil::sign(&key, &mini_os.join("snponly.efi"), &ipxe.join("ipxe-shimx64.efi"))?;
+                snakeoil::sign(&key, &mini_os.join("ipxe.efi"), &ipxe.join("ipxe.efi"))?;
+                let shim = std::path::Path::new("/usr/lib/shim/shimx64.efi.signed");
+                snakeoil::sign(&key, shim, &ipxe.join("shim.efi"))
+            });
+            let mut path = path.start().await.unwrap();
+            path.vm.power_on().unwrap();
+            path.vm
+                .wait_console("Access Denied", Duration::from_secs(120))
+                .await
+                .unwrap();
+            path.vm.power_off();
+            path.vm.power_on().unwrap();
+            let (detail, journey) = path.reported().await.unwrap();
+            assert_eq!(detail.report.unwrap().boot.secure_boot, Some(true));
+            let files = fetched(&journey);
+            for file in ["tftp ipxe-shimx64.efi", "http /boot/shimx64.efi"]
+                .iter()
+                .chain(&BY_IPXE)
+            {
+                assert!(files.iter().any(|f| f == file), "{file} in {files:?}");
+            }
+        });
+    }
+}
+
+/// Whoever can put a kernel on the server's disk, or on the wire, has not got it started: shim trusts Debian's signature only.
+#[test]
+fn vm_secure_boot_refuses_an_unsigned_kernel() {
+    if Level::Qemu.runs() {
+        run(async {
+            let path = BootPathSpec::new("unsigned", Firmware::SecureBootHttp).own_mini_os();
+            let mut path = path.start().await.unwrap();
+            let mut strip = Command::new("sbattach");
+            snakeoil::run(strip.arg("--remove").arg(path.mini_os.join("kernel"))).unwrap();
+            path.vm.power_on().unwrap();
+            path.vm
+                .wait_console("Access Denied", Duration::from_secs(120))
+                .await
+                .unwrap();
+            path.vm.power_off();
+            path.vm.power_on().unwrap();
+            let refused = "bad shim signature";
+            path.vm
+                .wait_console(refused, Duration::from_secs(120))
+                .await
+                .unwrap();
+            let after = "boot files cannot be fetched";
+            path.vm
+                .wait_console(after, Duration::from_secs(60))
+                .await
+                .unwrap();
+            assert!(!path.vm.console().contains("Linux version"));
+        });
+    }
+}
