@@ -38,11 +38,11 @@ impl BootFiles {
             Loader::Snponly,
             Loader::IpxeBios,
             Loader::IpxeEfi,
+            Loader::IpxeArm64,
         ] {
             let path = loader_file(config, loader);
-            let second_choice = matches!(loader, Loader::IpxeBios | Loader::IpxeEfi);
-            if second_choice && !path.exists() {
-                tracing::info!(path = %path.display(), "no second loader for machines on which the first does not work");
+            if !matches!(loader, Loader::Undionly | Loader::Snponly) && !path.exists() {
+                tracing::info!(path = %path.display(), "not there: machines that need this loader cannot boot");
                 continue;
             }
             let bytes = fs::read(&path).map_err(io(format!(

@@ -1,8 +1,9 @@
 //! Response bodies: a part of a file, and one that tells how much of it was sent.
 
-use std::fs::File;
+use std::collections::VecDeque;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -15,15 +16,37 @@ use tokio::task::JoinHandle;
 const CHUNK: usize = 256 << 10;
 /// Buffers that are kept for the next reader.
 const KEPT: usize = 64;
+/// Chunks that were read last and are kept for others: 16 MiB. Machines that boot together fetch the same files a little apart.
+const RECENT: usize = 64;
 
 /// Buffers to read into. New ones cost more than the reading: the kernel has to clear their pages first.
 #[derive(Clone, Default)]
-pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(crate) struct Buffers {
+    free: Free,
+    recent: Arc<Mutex<VecDeque<(Place, Bytes)>>>,
+}
+
+type Free = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// Device, inode, time of change, length: another file, or another content of it, is another place. And an offset.
+type Place = (u64, u64, i64, i64, u64, u64);
 
 impl Buffers {
     fn take(&self) -> Vec<u8> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         kept.unwrap_or_else(|| vec![0; CHUNK])
+    }
+
+    fn recent(&self, place: &Place) -> Option<Bytes> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, bytes) = recent.iter().find(|(kept, _)| kept == place)?;
+        Some(bytes.clone())
+    }
+
+    fn keep(&self, place: Place, bytes: Bytes) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.truncate(RECENT - 1);
+        recent.push_front((place, bytes));
     }
 }
 
@@ -31,7 +54,7 @@ impl Buffers {
 struct Chunk {
     buffer: Vec<u8>,
     len: usize,
-    home: Buffers,
+    home: Free,
 }
 
 impl AsRef<[u8]> for Chunk {
@@ -42,7 +65,7 @@ impl AsRef<[u8]> for Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        let mut kept = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.home.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT {
             kept.push(std::mem::take(&mut self.buffer));
         }
@@ -53,31 +76,53 @@ impl Drop for Chunk {
 /// chunk ahead of what is sent.
 struct FilePart {
     file: Arc<File>,
+    /// Which it is.
+    identity: (u64, u64, i64, i64, u64),
     buffers: Buffers,
     /// Where the next read begins, and the bytes from there on.
     next: u64,
     unread: u64,
     /// Bytes that were not handed on yet.
     left: u64,
-    ahead: Option<JoinHandle<io::Result<Bytes>>>,
+    ahead: Option<Ahead>,
+}
+
+/// The next chunk.
+enum Ahead {
+    Here(Bytes),
+    Read(JoinHandle<io::Result<Bytes>>),
 }
 
 impl FilePart {
     fn read_ahead(&mut self) {
-        let len = self.unread.min(CHUNK as u64) as usize;
+        let at = self.next;
+        // To the next multiple: chunks of all readers are the same.
+        let room = CHUNK as u64 - at % CHUNK as u64;
+        let len = self.unread.min(room) as usize;
         if len == 0 {
             self.ahead = None;
             return;
         }
-        let (file, home, at) = (self.file.clone(), self.buffers.clone(), self.next);
         self.next += len as u64;
         self.unread -= len as u64;
-        self.ahead = Some(tokio::task::spawn_blocking(move || {
-            let buffer = home.take();
-            let mut chunk = Chunk { buffer, len, home };
+        let (device, inode, seconds, nanoseconds, size) = self.identity;
+        let place = (device, inode, seconds, nanoseconds, size, at);
+        if let Some(bytes) = self.buffers.recent(&place).filter(|bytes| bytes.len() == len) {
+            self.ahead = Some(Ahead::Here(bytes));
+            return;
+        }
+        let (file, buffers) = (self.file.clone(), self.buffers.clone());
+        self.ahead = Some(Ahead::Read(tokio::task::spawn_blocking(move || {
+            let mut chunk = Chunk {
+                buffer: buffers.take(),
+                len,
+                home: buffers.free.clone(),
+            };
             file.read_exact_at(&mut chunk.buffer[..len], at)?;
-            Ok(Bytes::from_owner(chunk))
-        }));
+            let bytes = Bytes::from_owner(chunk);
+            buffers.keep(place, bytes.clone());
+            Ok(bytes)
+        })));
     }
 }
 
@@ -96,9 +141,12 @@ impl HttpBody for FilePart {
         let Some(ahead) = &mut self.ahead else {
             return Poll::Ready(None);
         };
-        let read = ready!(Pin::new(ahead).poll(context))
-            .map_err(io::Error::other)
-            .flatten();
+        let read = match ahead {
+            Ahead::Here(bytes) => Ok(std::mem::take(bytes)),
+            Ahead::Read(reading) => ready!(Pin::new(reading).poll(context))
+                .map_err(io::Error::other)
+                .flatten(),
+        };
         match read {
             Ok(bytes) => {
                 self.left -= bytes.len() as u64;
@@ -123,9 +171,16 @@ impl HttpBody for FilePart {
 }
 
 /// `count` bytes of `file` from `first`.
-pub(crate) fn file_body(file: File, first: u64, count: u64, buffers: &Buffers) -> Body {
+pub(crate) fn file_body(file: File, facts: &Metadata, first: u64, count: u64, buffers: &Buffers) -> Body {
     Body::new(FilePart {
         file: Arc::new(file),
+        identity: (
+            facts.dev(),
+            facts.ino(),
+            facts.mtime(),
+            facts.mtime_nsec(),
+            facts.len(),
+        ),
         buffers: buffers.clone(),
         next: first,
         unread: count,
@@ -184,5 +239,56 @@ impl<F: FnOnce(u64)> Drop for Told<F> {
         if let Some(tell) = self.tell.take() {
             tell(self.sent);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(path: &std::path::Path, first: u64, count: u64, buffers: &Buffers) -> Vec<u8> {
+        let file = File::open(path).unwrap();
+        let facts = file.metadata().unwrap();
+        let body = file_body(file, &facts, first, count, buffers);
+        axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec()
+    }
+
+    #[tokio::test]
+    async fn readers_share_what_was_read_and_never_another_content() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let content: Vec<u8> = (0..3 * CHUNK + 1000).map(|i| (i * 31 + i / 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let buffers = Buffers::default();
+        let len = content.len() as u64;
+        let parts = [
+            (0, len),
+            (0, len),
+            (1, 10),
+            (CHUNK as u64 - 1, 2),
+            (5, len - 5),
+            (2 * CHUNK as u64, 7),
+            (len, 0),
+        ];
+        for (first, count) in parts {
+            let expected = &content[first as usize..(first + count) as usize];
+            assert!(
+                read(&path, first, count, &buffers).await == expected,
+                "{first} {count}"
+            );
+        }
+        let kept = buffers.recent.lock().unwrap().len();
+        assert!((4..=RECENT).contains(&kept), "{kept} chunks are kept");
+
+        // Another file under the same name, of the same length.
+        let other: Vec<u8> = content.iter().rev().copied().collect();
+        let new = directory.path().join("new");
+        std::fs::write(&new, &other).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        assert!(read(&path, 0, len, &buffers).await == other);
+        for _ in 0..2 * RECENT {
+            buffers.keep((0, 0, 0, 0, 0, 0), Bytes::new());
+        }
+        assert_eq!(buffers.recent.lock().unwrap().len(), RECENT);
     }
 }

@@ -129,12 +129,12 @@ impl<S: BootSource> HttpService<S> {
             let file = tokio::fs::File::open(path).await?;
             let facts = file.metadata().await?;
             if facts.is_file() {
-                Ok((file.into_std().await, facts.len()))
+                Ok((file.into_std().await, facts))
             } else {
                 Err(std::io::Error::other("not a regular file"))
             }
         };
-        let (file, len) = match opened.await {
+        let (file, facts) = match opened.await {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::error!(path = %path.display(), %error, "cannot open a file that is to be served");
@@ -145,10 +145,10 @@ impl<S: BootSource> HttpService<S> {
             }
         };
         let tag = digest.map(|digest| format!("\"{digest}\""));
-        match part(headers, len, tag.as_deref()) {
+        match part(headers, facts.len(), tag.as_deref()) {
             Err(refusal) => *refusal,
             Ok((first, count, mut response)) => {
-                *response.body_mut() = file_body(file, first, count, &self.buffers);
+                *response.body_mut() = file_body(file, &facts, first, count, &self.buffers);
                 response
             }
         }

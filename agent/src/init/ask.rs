@@ -10,6 +10,7 @@ use inventory_api::boot::BootArgs;
 use super::coldplug::ColdPlug;
 use super::network::{self, Interface};
 use crate::console::{Console, plain};
+use crate::session::plain_client;
 
 /// Longest wait for an address on one NIC before the next is tried.
 const ADDRESS: Duration = Duration::from_secs(25);
@@ -27,15 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// No server has answered in time, or the machine is to boot its own disk.
 pub(super) async fn ask(
     urls: &[String],
+    ca_pem: &str,
     drivers: &mut ColdPlug,
     console: &Arc<dyn Console>,
 ) -> Result<(BootArgs, Interface), String> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(ANSWER)
-        .build()
-        .map_err(|e| format!("making the HTTP client: {e}"))?;
+    let client = plain_client(ca_pem)?;
     let started = Instant::now();
     let mut last = "no NIC with a driver".to_owned();
     while started.elapsed() < PATIENCE {
@@ -86,7 +83,7 @@ enum Refusal {
 
 async fn answer(client: &reqwest::Client, url: &str, interface: &Interface) -> Result<BootArgs, Refusal> {
     let other = |e: reqwest::Error| Refusal::Other(e.to_string());
-    let mut response = client.get(url).send().await.map_err(other)?;
+    let mut response = client.get(url).timeout(ANSWER).send().await.map_err(other)?;
     let status = response.status();
     if status == reqwest::StatusCode::CONFLICT {
         return Err(Refusal::LocalDisk);

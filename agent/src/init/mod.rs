@@ -141,7 +141,7 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
         (args, disks)
     } else {
         let mut drivers = cold_plug(console).await?;
-        let (args, interface) = ask::ask(&urls, &mut drivers, console).await?;
+        let (args, interface) = ask::ask(&urls, &ca_pem, &mut drivers, console).await?;
         told(&args, console);
         listen(&interface, console).await;
         (args, settle(drivers, Arc::clone(console)).await)

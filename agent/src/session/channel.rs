@@ -57,6 +57,26 @@ pub struct Channel {
     pace: Pace,
 }
 
+fn client(tls: rustls::ClientConfig) -> Result<reqwest::Client, String> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        // The environment's proxies are for people.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(SILENCE)
+        .tcp_keepalive(Duration::from_secs(15))
+        .pool_idle_timeout(Duration::from_secs(60))
+        .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|e| format!("making the HTTP client: {}", chain(&e)))
+}
+
+/// A client as the conversation has, for what comes before it.
+pub(crate) fn plain_client(ca_pem: &str) -> Result<reqwest::Client, String> {
+    client(tls(ca_pem, None)?)
+}
+
 impl Channel {
     /// Opens the way with the machine's certificate. Connects at the first call.
     pub fn open(identity: &Identity, console: Arc<dyn Console>, pace: Pace) -> Result<Channel, String> {
@@ -87,20 +107,8 @@ impl Channel {
                 "the server's address {server:?} is not an https:// address"
             ));
         }
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            // The environment's proxies are for people.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(SILENCE)
-            .tcp_keepalive(Duration::from_secs(15))
-            .pool_idle_timeout(Duration::from_secs(60))
-            .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| format!("making the HTTP client: {}", chain(&e)))?;
         Ok(Channel {
-            http,
+            http: client(tls)?,
             server: server.trim_end_matches('/').to_owned(),
             boot_url: boot_url.trim_end_matches('/').to_owned(),
             console,

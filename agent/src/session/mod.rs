@@ -27,6 +27,7 @@ use crate::install::{Identity, Site};
 use crate::report::{self, Roots};
 use crate::resident::FirstBoot;
 use crate::screen::Poster;
+pub(crate) use channel::plain_client;
 use channel::{CallError, Channel};
 #[cfg(fuzzing)]
 pub use duty::read as read_order;

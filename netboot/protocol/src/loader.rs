@@ -299,7 +299,8 @@ mod tests {
     }
 
     fn next(trial: &Trial, kind: ClientKind) -> Loader {
-        trial.next(kind, &Experience::default(), |_| true).unwrap()
+        let usual = |loader| loader != Loader::SignedIpxe;
+        trial.next(kind, &Experience::default(), usual).unwrap()
     }
 
     #[test]
@@ -313,6 +314,9 @@ mod tests {
         assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Signed);
         assert_eq!(next(&trial, ClientKind::UefiX64Http), Loader::Signed);
         assert!(trial.sentence().unwrap().contains("Secure Boot"));
+        // An iPXE that the operator has had signed comes before GRUB.
+        let with = trial.next(ClientKind::UefiX64, &Experience::default(), |_| true);
+        assert_eq!(with, Some(Loader::SignedIpxe));
         // Where there is no signed chain, the next best.
         let without = trial.next(ClientKind::UefiX64, &Experience::default(), |loader| {
             !loader.is_signed()

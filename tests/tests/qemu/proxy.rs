@@ -61,7 +61,7 @@ fn vm_proxy_uefi_pxe() {
         run(async {
             let spec = BootPathSpec::new("proxyuefi", Firmware::Uefi);
             let (loaders, journey) = beside_dnsmasq(Lab::enter().unwrap(), spec).await;
-            assert_eq!(loaders, ["tftp snponly.efi"]);
+            assert_eq!(loaders, ["tftp snponly.efi", "tftp autoexec.ipxe"]);
             assert_eq!(boot_server_answers(&journey), 0, "{journey:#?}");
         });
     }
@@ -81,7 +81,7 @@ fn vm_proxy_uefi_pxe_by_port_4011() {
             let (tap, _switch) = cable::vm(&lab, Weather::FINE, Box::new(filter)).unwrap();
             let spec = BootPathSpec::new("proxy4011", Firmware::Uefi).tap(tap);
             let (loaders, journey) = beside_dnsmasq(lab, spec).await;
-            assert_eq!(loaders, ["tftp snponly.efi"]);
+            assert_eq!(loaders, ["tftp snponly.efi", "tftp autoexec.ipxe"]);
             assert!(boot_server_answers(&journey) > 0, "{journey:#?}");
         });
     }
@@ -93,7 +93,7 @@ fn vm_proxy_uefi_http_boot() {
         run(async {
             let spec = BootPathSpec::new("proxyhttp", Firmware::UefiHttp);
             let (loaders, _) = beside_dnsmasq(Lab::enter().unwrap(), spec).await;
-            assert_eq!(loaders, ["http /boot/snponly.efi"]);
+            assert_eq!(loaders, ["http /boot/snponly.efi", "http /boot/autoexec.ipxe"]);
         });
     }
 }

@@ -23,8 +23,12 @@ fn vm_uefi_pxe_through_a_relay() {
                 "{journey:#?}"
             );
             let fetched = fetched(&journey);
-            assert_eq!(fetched[0], "tftp snponly.efi", "{fetched:?}");
-            assert_eq!(fetched[1..], BY_IPXE);
+            assert_eq!(
+                fetched[..2],
+                ["tftp snponly.efi", "tftp autoexec.ipxe"],
+                "{fetched:?}"
+            );
+            assert_eq!(fetched[2..], BY_IPXE);
         });
     }
 }

@@ -8,11 +8,18 @@ use e2e::{Firmware, Lab, Server, ServerSpec, Vm, VmSpec, artefacts};
 use inventory_api::UnixMs;
 use inventory_api::boot::BootEventKind;
 
-fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
         .block_on(work)
+}
+
+/// The time.
+pub fn now() -> Result<UnixMs> {
+    Ok(UnixMs(
+        SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64
+    ))
 }
 
 async fn server(lab: &str, deploy: bool) -> Result<(Server, tempfile::TempDir)> {
@@ -78,7 +85,7 @@ async fn phases(firmware: Firmware) -> Result<String> {
     let spec = VmSpec::new(&name, firmware);
     let (serial, mac) = (spec.system_serial(), spec.mac.clone());
     let mut vm = Vm::new(spec, lab.tap()?)?;
-    let begun = UnixMs(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64);
+    let begun = now()?;
     vm.power_on()?;
     let api = server.api()?;
     let detail = api

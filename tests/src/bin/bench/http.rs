@@ -17,29 +17,7 @@ pub fn section() -> Result<String> {
         Err(error) => return Ok(format!("\n## HTTP boot\n\nSkipped: {error:#}.\n")),
     };
     let bench = Bench::new(&[FILE])?;
-    let directory = tempfile::tempdir()?;
-    let place = directory.path().display();
-    let configuration = directory.path().join("nginx.conf");
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
-        .concat();
-    std::fs::write(
-        &configuration,
-        format!(
-            "user root; daemon off; worker_processes auto; pid {place}/pid; error_log {place}/error;\n\
-             events {{ worker_connections 1024; }}\n\
-             http {{ sendfile on; tcp_nopush on; access_log off; {temporary}\n\
-             server {{ listen {ADDRESS}:{NGINX_PORT}; root {}; }} }}\n",
-            bench.files.display()
-        ),
-    )?;
-    let mut nginx = rivals.program("usr/sbin/nginx");
-    nginx
-        .arg("-c")
-        .arg(&configuration)
-        .arg("-e")
-        .arg(directory.path().join("error"));
-    let nginx = bench.server(nginx, "tcp", NGINX_PORT)?;
+    let nginx = rivals.nginx(&bench.files, ADDRESS, NGINX_PORT)?;
     let mut ours = Command::new(example("boot_server")?);
     ours.args([ADDRESS, "10.77.0.0/24"]).arg(&bench.files);
     let ours = bench.server(ours, "tcp", netboot::DEFAULT_HTTP_PORT)?;

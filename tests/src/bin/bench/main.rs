@@ -1,10 +1,11 @@
-//! `make bench`: reports of captured machines, sizes, smallest memory, seconds per phase of a virtual first boot, write path against `zstd -d | dd`,
+//! `make bench`: reports of captured machines, sizes, smallest memory, seconds per boot path and per phase of a virtual first boot, write path against `zstd -d | dd`,
 //! DHCP, TFTP and HTTP boot against the usual servers.
 //! Prints a table and keeps it in docs/bench.md. Machines are noisy: compare figures of one run only.
 
 mod boot;
 mod dhcp;
 mod http;
+mod paths;
 mod report;
 mod rivals;
 mod tftp;
@@ -21,7 +22,10 @@ fn main() -> Result<()> {
         "dhcp" => return in_thread(dhcp::section).map(|text| println!("{text}")),
         "tftp" => return in_thread(tftp::section).map(|text| println!("{text}")),
         "http" => return in_thread(http::section).map(|text| println!("{text}")),
-        other => anyhow::bail!("SLIPWAY_BENCH={other}: report, dhcp, tftp and http can be run by themselves"),
+        "paths" => return in_thread(paths::section).map(|text| println!("{text}")),
+        other => anyhow::bail!(
+            "SLIPWAY_BENCH={other}: report, dhcp, tftp, http and paths can be run by themselves"
+        ),
     }
     let mut out = String::from(
         "# Bench\n\nMade by `make bench`; each section names what it ran. Machines are noisy and the accelerator differs from place to \
@@ -39,6 +43,7 @@ fn main() -> Result<()> {
     out += &in_thread(dhcp::section)?;
     out += &in_thread(tftp::section)?;
     out += &in_thread(http::section)?;
+    out += &in_thread(paths::section)?;
     out += &in_thread(boot::smallest_memory)?;
     for firmware in [Firmware::Bios, Firmware::Uefi] {
         out += &in_thread(move || boot::first_boot(firmware))?;

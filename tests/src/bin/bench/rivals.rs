@@ -38,6 +38,37 @@ impl Rivals {
         Ok(Rivals { directory })
     }
 
+    /// nginx with sendfile, which serves the files of a directory; its own go below it.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn nginx(&self, files: &Path, address: &str, port: u16) -> Result<Owned> {
+        let directory = files.join("nginx");
+        std::fs::create_dir_all(&directory)?;
+        let place = directory.display();
+        let configuration = directory.join("nginx.conf");
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {place}/{kind};"))
+            .concat();
+        std::fs::write(
+            &configuration,
+            format!(
+                "user root; daemon off; worker_processes auto; pid {place}/pid; error_log {place}/error;\n\
+                 events {{ worker_connections 1024; }}\n\
+                 http {{ sendfile on; tcp_nopush on; access_log off; {temporary}\n\
+                 server {{ listen {address}:{port}; root {}; }} }}\n",
+                files.display()
+            ),
+        )?;
+        let mut nginx = self.program("usr/sbin/nginx");
+        nginx
+            .arg("-c")
+            .arg(&configuration)
+            .arg("-e")
+            .arg(directory.join("error"));
+        started(nginx, "tcp", port, &directory.join("log"))
+    }
+
     /// A program of theirs.
     pub fn program(&self, path: &str) -> Command {
         let root = self.directory.path().join("root");
@@ -95,17 +126,7 @@ impl Bench {
     /// # Errors
     /// It cannot be started, or listens on nothing; its own words are in the error.
     pub fn server(&self, command: Command, protocol: &str, port: u16) -> Result<Owned> {
-        let log = self.files.with_extension("log");
-        let name = format!("{command:?}");
-        let child = Owned::start(command, &log)?;
-        let wanted = format!(":{port:04X} 00000000:0000");
-        let listens = || {
-            let sockets = std::fs::read_to_string(format!("/proc/thread-self/net/{protocol}"))?;
-            Ok(sockets.contains(&wanted).then_some(()))
-        };
-        wait::until_blocking(&format!("{name} to listen"), Duration::from_secs(10), listens)
-            .with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
-        Ok(child)
+        started(command, protocol, port, &self.files.with_extension("log"))
     }
 
     /// Ends a server that has processes of its own, and waits until the port is free.
@@ -118,6 +139,23 @@ impl Bench {
         let ended = || server.ended();
         wait::until_blocking("a server to end", Duration::from_secs(10), ended).map(drop)
     }
+}
+
+/// Starts a server in the namespace of this thread and waits until something listens on the port.
+///
+/// # Errors
+/// It cannot be started, or listens on nothing; its own words are in the error.
+pub fn started(command: Command, protocol: &str, port: u16, log: &Path) -> Result<Owned> {
+    let name = format!("{command:?}");
+    let child = Owned::start(command, log)?;
+    let wanted = format!(":{port:04X} 00000000:0000");
+    let listens = || {
+        let sockets = std::fs::read_to_string(format!("/proc/thread-self/net/{protocol}"))?;
+        Ok(sockets.contains(&wanted).then_some(()))
+    };
+    wait::until_blocking(&format!("{name} to listen"), Duration::from_secs(10), listens)
+        .with_context(|| std::fs::read_to_string(log).unwrap_or_default())?;
+    Ok(child)
 }
 
 /// Resident memory of a process and its highest, MiB.
