@@ -250,7 +250,13 @@ mod tests {
     }
 
     fn ask(loaders: &Loaders, anew: bool, now: i64) -> (Option<Loader>, Option<Trial>) {
-        loaders.next(MAC, ClientKind::UefiX64, anew, &|l| l != Loader::SignedIpxe, UnixMs(now))
+        loaders.next(
+            MAC,
+            ClientKind::UefiX64,
+            anew,
+            &|l| l != Loader::SignedIpxe,
+            UnixMs(now),
+        )
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub async fn networked(change: impl FnOnce(&mut Config)) -> (Site, tempfile::Tem
             config.boot.tftp_port,
             config.boot.dhcp_port,
         ) = (0, 0, 0);
-        config.boot.loaders = files.path().to_owned();
+        config.boot.loaders = Some(files.path().to_owned());
         config.mini_os.dir = files.path().to_owned();
         change(config);
     })

@@ -183,7 +183,13 @@ mod tests {
         model.add(&trial(None, &[Loader::Snponly]));
         let mut list = Loader::list(ClientKind::UefiX64).to_vec();
         model.sort(&mut list);
-        assert_eq!(list, [Loader::Signed, Loader::IpxeEfi, Loader::Snponly]);
+        let expected = [
+            Loader::SignedIpxe,
+            Loader::Signed,
+            Loader::IpxeEfi,
+            Loader::Snponly,
+        ];
+        assert_eq!(list, expected);
     }
 
     #[test]
