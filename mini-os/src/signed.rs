@@ -80,6 +80,12 @@ fn inputs(mini_os: &Path, site_archive: &[u8], command_line: &str) -> Result<Sig
 /// # Errors
 /// A file is missing, `objcopy` or `sbsign` is missing or refuses (a key with a passphrase, a certificate of another key).
 pub fn sign(signing: &Signing<'_>) -> Result<Signed> {
+    if !signing.mini_os.join("kernel").is_file() {
+        return Err(Error::Input(format!(
+            "{}: no mini-os is there; make one with `slipway mini-os build`",
+            signing.mini_os.display()
+        )));
+    }
     let out = signing.mini_os.join(SIGNED_DIR);
     let work = signing
         .mini_os

@@ -22,7 +22,10 @@ fn main() -> Result<()> {
 fn mini_os(agent: &Path) -> Result<()> {
     for (variant, name) in [(Variant::Full, "full"), (Variant::Small, "small")] {
         let out = state().join("mini-os").join(name);
-        if mini_os::is_current(&out, variant, agent).is_some() && mini_os::has_loaders(&out) {
+        if !mini_os::has_loaders(&out) {
+            mini_os::fetch_loaders(&out, &cache()?).context("fetching the loaders")?;
+        }
+        if mini_os::is_current(&out, variant, agent).is_some() {
             eprintln!("mini-os {name}: up to date");
             continue;
         }
@@ -39,8 +42,6 @@ fn mini_os(agent: &Path) -> Result<()> {
             cache: cache()?,
         };
         let made = mini_os::build(&request).with_context(|| format!("building mini-os {name}"))?;
-        mini_os::fetch_loaders(&state().join("mini-os").join(name), &cache()?)
-            .context("fetching the loaders")?;
         eprintln!(
             "mini-os {name}: kernel {} and initramfs {}, {} modules, in {} s",
             megabytes(made.kernel_bytes),
