@@ -4,6 +4,7 @@
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use inventory_api::machine::MachineSummary;
 use inventory_api::{Mac, UnixMs};
+use netboot_protocol::UNIFIED;
 use netboot_protocol::architecture::unsupported_client;
 
 /// Silence of this length is worth a word.
@@ -154,15 +155,26 @@ fn fetched(path: &str, bytes: u64, by: &str, quiet: Option<u64>) -> String {
              breaks off. Look at its console."
         ),
         ("boot.ipxe" | "grub.cfg", None) => format!("{loaded}; its kernel comes next."),
+        ("autoexec.ipxe", Some(seconds)) => format!(
+            "{loaded}, so iPXE runs, and has not asked for its boot script for {seconds} s: HTTP from the machine to this \
+             server may be filtered. Look at its console."
+        ),
+        (UNIFIED, Some(seconds)) => format!(
+            "{loaded} and nothing came of it for {seconds} s: its firmware does not trust the key it is signed with, or it has \
+             no driver for its NIC. Look at its console."
+        ),
+        (UNIFIED, None) => format!("{loaded}, the signed mini-os; it asks for its orders next."),
         ("kernel", Some(seconds)) => format!(
             "{loaded} and not the archives behind it, for {seconds} s: too little memory for them, or the link broke off. \
              Look at its console."
         ),
-        ("initramfs" | "site", Some(seconds)) => format!(
+        ("initramfs" | "site" | "boot.args", Some(seconds)) => format!(
             "{loaded}: it has the mini-os, but no agent has been heard for {seconds} s. Look at its console: too little \
              memory, or no driver for its NIC (the `full` mini-os has more of them)."
         ),
-        ("kernel" | "initramfs" | "site", None) => format!("{loaded}; the mini-os starts next."),
+        ("kernel" | "initramfs" | "site" | "boot.args", None) => {
+            format!("{loaded}; the mini-os starts next.")
+        }
         (_, Some(seconds)) => format!(
             "{loaded} and has been silent for {seconds} s: the loader hangs or has no driver for this NIC. At its next boot \
              it is given another loader. Look at the machine's console."
@@ -263,6 +275,18 @@ mod tests {
             (vec![dhcp("ack"), tftp("undionly.kpxe", false)], soon, "broke off"),
             (vec![dhcp("ack"), loader()], soon, "its boot script comes next"),
             (vec![dhcp("ack"), loader()], late, "another loader"),
+            (vec![tftp("autoexec.ipxe", true)], late, "so iPXE runs"),
+            (
+                vec![http("/boot/mini-os.efi", 200)],
+                late,
+                "does not trust the key",
+            ),
+            (
+                vec![http("/boot/mini-os.efi", 200)],
+                soon,
+                "asks for its orders next",
+            ),
+            (vec![http("/boot.args", 200)], late, "no agent has been heard"),
             (vec![script.clone()], soon, "was given the mini-os"),
             (vec![script.clone()], late, "has not asked for its kernel"),
             (
