@@ -83,6 +83,25 @@ fn a_source_that_never_answers_gets_four_packets() {
     );
 }
 
+/// There is no other port to go to, and a plain block after an OACK could be taken for the last.
+#[test]
+fn on_one_port_an_oack_is_sent_as_often_as_it_is_asked_for() {
+    let mut transfer = Transfer::new(&accepted(&[("blksize", 1468)]), 5000).on_one_port();
+    assert_eq!(transfer.begin(ms(0)), Step::Send(Send::Oack));
+    assert_eq!(transfer.elapsed(ms(9000)), Step::Wait);
+    assert_eq!(transfer.asked_again(ms(9001)), Step::Send(Send::Oack));
+    assert_eq!(transfer.elapsed(ms(20_000)), Step::Wait);
+    assert_eq!(transfer.received(&ack(0), ms(20_001)), blocks(1, 1));
+    assert_eq!(transfer.asked_again(ms(20_002)), Step::Wait);
+    let mut transfer = Transfer::new(&accepted(&[("blksize", 1468)]), 5000).on_one_port();
+    transfer.begin(ms(0));
+    assert_eq!(
+        (transfer.elapsed(ms(1000)), transfer.deadline()),
+        (Step::Wait, ms(30_000))
+    );
+    assert_eq!(transfer.elapsed(ms(30_000)), Step::End(Outcome::NeverAnswered));
+}
+
 #[test]
 fn a_client_that_falls_silent_is_left_after_thirty_seconds() {
     let mut transfer = Transfer::new(&Accepted::none(), 5000);
