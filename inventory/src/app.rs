@@ -1,5 +1,6 @@
 //! The server as a whole: `bind` opens everything, `start` spawns, `run` stays.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use netboot::{BoundNetwork, Netboot};
+use netboot_protocol::menu::MEMORY_TEST;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -291,10 +293,10 @@ async fn add_token(store: &Store, name: &str, clock: &Clock) -> Result<String, A
             .bytes()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'@'));
     // These stand in histories for what no person did.
-    if !good || ["agent", "boot", "clock", "policy"].contains(&name) {
+    if !good || ["agent", "boot", "clock", "console", "policy"].contains(&name) {
         return Err(AppError::TokenName(format!(
             "{name:?} cannot be the name of a token: use 1 to 40 letters, digits, '-', '_', '.', '@', and none of agent, boot, \
-             clock, policy"
+             clock, console, policy"
         )));
     }
     let token = secret::fresh();
@@ -362,18 +364,55 @@ fn open_data_dir(path: &Path) -> Result<File, AppError> {
 fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Config, AppError> {
     let site_archive = mini_os::site_archive(authority.pem().as_bytes());
     let files = BootFiles::read(config, &site_archive)?;
+    let mut boot_files = files.all;
+    let rescue_archive = if config.boot.menu_seconds > 0 {
+        menu_files(&config.boot, &mut boot_files)
+    } else {
+        None
+    };
     let mut netboot = netboot::Config::new(config.networks.clone(), config.data_dir.join("leases"));
     netboot.dhcp_port = config.boot.dhcp_port;
     netboot.tftp_port = config.boot.tftp_port;
     netboot.http_port = config.boot.http_port;
-    netboot.boot_files = files.all;
+    netboot.boot_files = boot_files;
     netboot.http_boot_files = files.by_http;
     netboot.unified = files.unified;
     netboot.kernel = config.mini_os.dir.join("kernel");
     netboot.initramfs = config.mini_os.dir.join("initramfs");
     netboot.arm64 = mini_os::Arch::Arm64.directory(&config.mini_os.dir);
     netboot.site_archive = site_archive.into();
+    netboot.rescue_archive = rescue_archive.map(Into::into);
     netboot.kernel_args.clone_from(&config.mini_os.kernel_args);
     netboot.reply_to_source = config.boot.simulated;
     Ok(netboot)
+}
+
+/// What the boot menu's choices need beside the mini-os: Memtest86+ among the boot files, and the archive with the rescue
+/// system's shell. Wanted and not required: a choice without its files is left out.
+fn menu_files(
+    boot: &crate::config::Boot,
+    boot_files: &mut BTreeMap<String, bytes::Bytes>,
+) -> Option<Vec<u8>> {
+    for (name, file) in MEMORY_TEST
+        .into_iter()
+        .zip(["memtest86+x64.bin", "memtest86+x64.efi"])
+    {
+        let path = boot.memory_test.join(file);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                boot_files.insert(name.to_owned(), bytes.into());
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "no memory test in the boot menu (Debian's package memtest86+, [boot] memory_test)");
+            }
+        }
+    }
+    let shell = fs::read(&boot.busybox).map_err(|error| error.to_string());
+    match shell.and_then(mini_os::rescue_archive) {
+        Ok(archive) => Some(archive),
+        Err(error) => {
+            tracing::warn!(path = %boot.busybox.display(), error, "no rescue system in the boot menu (Debian's package busybox-static, [boot] busybox)");
+            None
+        }
+    }
 }

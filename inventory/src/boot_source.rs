@@ -1,22 +1,28 @@
 //! What the boot service asks: the target from state and rules, the script with its ticket.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use inventory_api::boot::{BootArgs, BootEvent, BootTarget};
-use inventory_api::{Mac, MachineId, Sha256Digest};
-use lifecycle::{Decision, Event, MachineFacts, State, boot_target};
+use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice, Purpose};
+use inventory_api::{Mac, MachineId, Sha256Digest, UnixMs};
+use lifecycle::{AtConsole, Decision, Event, MachineFacts, State, boot_target};
 use netboot::{BootClient, BootSource, ScriptOrder};
-use netboot_protocol::{ClientKind, Loader, Trial};
+use netboot_protocol::{ClientKind, Loader, Menu, Trial};
 
-use crate::advance::{AdvanceError, advance_in, after_commit, enroll};
+use crate::advance::{AdvanceError, Advanced, advance_in, after_commit, enroll};
 use crate::core::Core;
 use crate::secret;
-use crate::store::{MachineRow, StoreError, TicketRow};
+use crate::service::rescue::{RESCUE_SECONDS, end_rescues};
+use crate::store::{Change, MachineRow, RescueRow, StoreError, TicketRow};
 
 /// Actor of what the boot service sees.
 const BOOT: &str = "boot";
+/// Actor of what a person at the machine's console does.
+const CONSOLE: &str = "console";
+/// How a rescue ended whose machine asks what to boot.
+const BOOTED_AGAIN: &str = "it booted again";
 /// Actor of what the rules order.
 const POLICY: &str = "policy";
 
@@ -92,11 +98,14 @@ impl Boot {
         };
         change.put_boot_mac(&id, client.mac).await?;
         change.put_place(&id, &client.network, ip, now).await?;
+        let mut steps: Vec<Advanced> = end_rescues(core, &mut change, &id, BOOTED_AGAIN, now)
+            .await?
+            .into_iter()
+            .collect();
         let row = change
             .machine(&id)
             .await?
             .ok_or_else(|| AdvanceError::UnknownMachine(id.clone()))?;
-        let mut steps = Vec::new();
         let mut state = row.state.clone();
         if state == State::New && self.commission_unknown(&self.facts(Some(&row), client)) {
             let advanced = advance_in(core, &mut change, &id, Event::Commission, POLICY, now).await?;
@@ -114,31 +123,107 @@ impl Boot {
             BootTarget::LocalDisk => ScriptOrder::LocalDisk,
             BootTarget::Ignore => ScriptOrder::Ignore,
             BootTarget::MiniOs { purpose } => {
-                let ticket = secret::fresh();
-                let row = TicketRow {
-                    machine: id.clone(),
-                    mac: client.mac,
-                    ip,
-                    expires_at: now.plus_seconds(core.config.boot.ticket_seconds),
-                    void: false,
-                    alarmed: false,
-                    key_digest: None,
-                    certificate: None,
-                };
-                change.add_ticket(&secret::digest(&ticket), &row, now).await?;
-                ScriptOrder::MiniOs(Box::new(BootArgs {
-                    server: format!("https://{}:{}", client.server, self.api_port),
-                    boot_url: self.boot_url(client),
-                    mac: client.mac,
-                    ticket,
-                    time: now,
-                    purpose,
-                }))
+                self.mini_os(&mut change, &id, client, ip, purpose, now).await?
             }
         };
         change.commit().await?;
         self.started_anew(&id, client.mac);
         for advanced in &steps {
+            after_commit(core, advanced);
+        }
+        Ok(order)
+    }
+
+    /// The mini-os, with a ticket to claim.
+    async fn mini_os(
+        &self,
+        change: &mut Change,
+        id: &MachineId,
+        client: &BootClient,
+        ip: Ipv4Addr,
+        purpose: Purpose,
+        now: UnixMs,
+    ) -> Result<ScriptOrder, AdvanceError> {
+        let ticket = secret::fresh();
+        let row = TicketRow {
+            machine: id.clone(),
+            mac: client.mac,
+            ip,
+            expires_at: now.plus_seconds(self.core.config.boot.ticket_seconds),
+            void: false,
+            alarmed: false,
+            key_digest: None,
+            certificate: None,
+        };
+        change.add_ticket(&secret::digest(&ticket), &row, now).await?;
+        Ok(self.order(client, ticket, purpose, now))
+    }
+
+    fn order(&self, client: &BootClient, ticket: String, purpose: Purpose, now: UnixMs) -> ScriptOrder {
+        ScriptOrder::MiniOs(Box::new(BootArgs {
+            server: format!("https://{}:{}", client.server, self.api_port),
+            boot_url: self.boot_url(client),
+            mac: client.mac,
+            ticket,
+            time: now,
+            purpose,
+        }))
+    }
+
+    /// What a person at the machine's console chose. Its state stays what it is.
+    async fn make_chosen(&self, client: &BootClient, choice: Choice) -> Result<ScriptOrder, AdvanceError> {
+        let core = &self.core;
+        let refuse = |why: &str| Ok(ScriptOrder::Refused(why.to_owned()));
+        if core.config.boot.menu_seconds == 0 {
+            return refuse("the boot menu is switched off");
+        }
+        let Some(ip) = client.ip else {
+            return Ok(ScriptOrder::Ignore);
+        };
+        let now = core.clock.now();
+        let mut change = core.store.begin().await?;
+        let Some(id) = change.machine_of_mac(client.mac).await? else {
+            return refuse("this machine is not enrolled");
+        };
+        let row = change
+            .machine(&id)
+            .await?
+            .ok_or_else(|| AdvanceError::UnknownMachine(id.clone()))?;
+        if let Err(refused) = lifecycle::console::choose(&row.state, choice) {
+            return Ok(ScriptOrder::Refused(refused.sentence));
+        }
+        let ended = end_rescues(core, &mut change, &id, BOOTED_AGAIN, now).await?;
+        let what = AtConsole::Chose { choice };
+        let event = Event::AtConsole { what };
+        let advanced = advance_in(core, &mut change, &id, event, CONSOLE, now).await?;
+        // The script that was not followed had a ticket.
+        change.void_tickets(&id).await?;
+        let order = match choice {
+            Choice::LocalDisk => ScriptOrder::LocalDisk,
+            Choice::MemoryTest => ScriptOrder::MemoryTest,
+            Choice::MiniOs => {
+                self.mini_os(&mut change, &id, client, ip, Purpose::Standby, now)
+                    .await?
+            }
+            Choice::Rescue => {
+                // No ticket that can be claimed: a claim would take the place of the agent on the disk.
+                let ticket = secret::fresh();
+                let row = RescueRow {
+                    machine: id.clone(),
+                    mac: client.mac,
+                    ip,
+                    made_at: now,
+                    expires_at: now.plus_seconds(RESCUE_SECONDS),
+                    opened_at: None,
+                    ended_at: None,
+                };
+                change.add_rescue(&secret::digest(&ticket), &row).await?;
+                self.order(client, ticket, Purpose::Rescue, now)
+            }
+        };
+        change.commit().await?;
+        self.started_anew(&id, client.mac);
+        for advanced in ended.iter().chain([&advanced]) {
             after_commit(core, advanced);
         }
         Ok(order)
@@ -208,6 +293,47 @@ impl BootSource for Boot {
                 ScriptOrder::Ignore
             }
         }
+    }
+
+    async fn menu(&self, client: &BootClient) -> Option<Menu> {
+        let seconds = self.core.config.boot.menu_seconds;
+        if seconds == 0 {
+            return None;
+        }
+        let state = match self.known(client.mac).await {
+            Ok(row) => row?.state,
+            Err(error) => {
+                tracing::error!(mac = %client.mac, %error, "no boot menu");
+                return None;
+            }
+        };
+        let choices = lifecycle::console::choices(&state);
+        (!choices.is_empty()).then_some(Menu { seconds, choices })
+    }
+
+    async fn chosen(&self, client: &BootClient, choice: Choice) -> ScriptOrder {
+        let order = match self.make_chosen(client, choice).await {
+            Ok(order) => order,
+            Err(error) => {
+                tracing::error!(mac = %client.mac, %error, %choice, "no boot script was made for a choice");
+                ScriptOrder::Refused("the server failed; its log says why".to_owned())
+            }
+        };
+        let refused = match &order {
+            ScriptOrder::Refused(why) => Some(why.clone()),
+            ScriptOrder::MiniOs(_)
+            | ScriptOrder::LocalDisk
+            | ScriptOrder::MemoryTest
+            | ScriptOrder::Ignore => None,
+        };
+        self.heard(BootEvent {
+            at: self.core.clock.now(),
+            mac: client.mac,
+            ip: client.ip.map(Into::into),
+            network: Some(client.network.clone()),
+            what: BootEventKind::Chosen { choice, refused },
+        });
+        order
     }
 
     async fn public_image(&self, digest: Sha256Digest) -> Option<PathBuf> {

@@ -6,6 +6,7 @@ use lifecycle::Event;
 
 use crate::advance::{AdvanceError, advance};
 use crate::core::Core;
+use crate::service::rescue::end_overdue;
 use crate::store::StoreError;
 
 /// Longest sleep: a clock that was set must be noticed.
@@ -45,6 +46,9 @@ async fn pass(core: &Core) -> Result<Duration, StoreError> {
             Err(AdvanceError::Store(error)) => return Err(error),
             Err(error) => tracing::error!(machine = %id, %error, "a deadline was refused"),
         }
+    }
+    if let Err(error) = end_overdue(core).await {
+        tracing::error!(%error, "rescues whose time is over could not be ended");
     }
     let until = next.map_or(LONGEST, |next| {
         Duration::from_millis(next.since(core.clock.now()))

@@ -8,6 +8,18 @@ pub fn fresh() -> String {
     hex::encode(rand::random::<[u8; 32]>())
 }
 
+/// A password that a person types: 60 random bits as three groups of letters and digits that are not taken for each other.
+/// Enough, since its tries are counted and it is good for a day.
+pub fn password() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let random: [u8; 12] = rand::random();
+    let letters: String = random
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte & 31)]))
+        .collect();
+    format!("{}-{}-{}", &letters[..4], &letters[4..8], &letters[8..])
+}
+
 /// What is stored of a ticket or a token: 256 random bits need no salt and no slow hash.
 pub fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()

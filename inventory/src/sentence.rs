@@ -1,8 +1,8 @@
 //! History in sentences.
 
-use inventory_api::boot::BootTarget;
+use inventory_api::boot::{BootTarget, Choice};
 use lifecycle::status::status_sentence;
-use lifecycle::{AfterCheck, Event, State};
+use lifecycle::{AfterCheck, AtConsole, Event, State};
 
 /// What happened and, where it is news, what follows.
 pub fn of_event(event: &Event, after: &State) -> String {
@@ -58,7 +58,30 @@ pub fn of_event(event: &Event, after: &State) -> String {
         }
         Event::IdentityChanged { detail } => return format!("Recognised, with a change: {detail}."),
         Event::ConflictResolved { detail, .. } => detail.clone(),
+        Event::AtConsole { what } => return at_console(what),
         Event::DeadlinePassed { .. } => "Its time was over.".to_owned(),
     };
     format!("{} {}", what.trim_end(), status_sentence(after))
+}
+
+/// What a person did at the machine's own console. Nothing follows from it.
+fn at_console(what: &AtConsole) -> String {
+    match what {
+        AtConsole::Chose { choice } => format!(
+            "Somebody at its console chose {} in the boot menu.",
+            match choice {
+                Choice::LocalDisk => "its local disk",
+                Choice::MiniOs => "the mini-os",
+                Choice::Rescue => "the rescue system",
+                Choice::MemoryTest => "the memory test",
+            }
+        ),
+        AtConsole::RescueOpened { by } => {
+            format!("Rescue: a shell was opened at its console, with the password that {by} had made.")
+        }
+        AtConsole::RescueEnded { why } => format!("Rescue ended: {why}."),
+        AtConsole::RescueLocked => {
+            "Rescue: so many wrong passwords were typed at its console that the right one is void.".to_owned()
+        }
+    }
 }

@@ -6,10 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use inventory_api::boot::Choice;
+use netboot_protocol::menu::MEMORY_TEST;
 use netboot_protocol::{Loader, Trusted, UNIFIED};
 
 /// What shim loads, from the place it came from itself.
 pub(crate) const GRUB: &str = "grubx64.efi";
+
+/// The archive with the shell of the rescue system.
+const RESCUE: &str = "rescue";
 
 /// By which protocol a file is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +55,9 @@ impl Files {
     pub(crate) fn new(config: &crate::Config) -> Files {
         let mut loaders = config.boot_files.clone();
         loaders.insert("site".to_owned(), config.site_archive.clone());
+        if let Some(rescue) = &config.rescue_archive {
+            loaders.insert(RESCUE.to_owned(), rescue.clone());
+        }
         Files {
             loaders,
             http: config.http_boot_files.clone(),
@@ -82,6 +90,15 @@ impl Files {
         Trusted {
             unified: self.paths.contains_key(UNIFIED),
             shim: self.has(Loader::SignedIpxe, true) && self.loaders.contains_key(Loader::Signed.file()),
+        }
+    }
+
+    /// Whether there is what a choice of the boot menu boots.
+    pub(crate) fn can(&self, choice: Choice) -> bool {
+        match choice {
+            Choice::LocalDisk | Choice::MiniOs => true,
+            Choice::Rescue => self.loaders.contains_key(RESCUE),
+            Choice::MemoryTest => MEMORY_TEST.iter().all(|name| self.loaders.contains_key(*name)),
         }
     }
 

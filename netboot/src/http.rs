@@ -11,9 +11,10 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use inventory_api::boot::{BootEvent, BootEventKind};
+use inventory_api::boot::{BootEvent, BootEventKind, Choice};
 use inventory_api::{Mac, Sha256Digest};
 use netboot_protocol::AUTOEXEC;
+use netboot_protocol::menu::grub_script;
 
 use crate::body::{Buffers, Told, file_body};
 use crate::files::{BootFileBytes, Files, Transport};
@@ -43,7 +44,9 @@ impl<S: BootSource> HttpService<S> {
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
+    /// Its own, or what a person chose instead.
     Script(Language),
+    Grub(Option<Choice>),
     BootFile(&'a str),
     Image(Sha256Digest),
     Nothing,
@@ -55,7 +58,7 @@ fn route(path: &str) -> Route<'_> {
     match (folder, name.trim_start_matches('/')) {
         ("", "boot.ipxe") => Route::Script(Language::Ipxe),
         ("", "boot.args") => Route::Script(Language::Words),
-        ("grub", "grub.cfg") => Route::Script(Language::Grub),
+        ("grub", name) => grub_script(&format!("grub/{name}")).map_or(Route::Nothing, Route::Grub),
         // Firmware may ask for a loader beside another one.
         ("boot" | "", name) => Route::BootFile(name),
         ("images", digest) => digest.parse().map_or(Route::Nothing, Route::Image),
@@ -63,10 +66,24 @@ fn route(path: &str) -> Route<'_> {
     }
 }
 
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// The `choice` parameter of a query. `Err`: it is none that there is.
+fn choice_parameter(query: &str) -> Result<Option<Choice>, ()> {
+    parameter(query, "choice").map(str::parse).transpose()
+}
+
 /// The `mac` parameter of a query.
 fn mac_parameter(query: &str) -> Option<Mac> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("mac="))?;
-    let mac: Mac = value.replace("%3A", ":").replace("%3a", ":").parse().ok()?;
+    let mac: Mac = parameter(query, "mac")?
+        .replace("%3A", ":")
+        .replace("%3a", ":")
+        .parse()
+        .ok()?;
     (!mac.is_junk()).then_some(mac)
 }
 
@@ -76,20 +93,23 @@ async fn respond<S: BootSource>(
     request: Request,
 ) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path());
-    let mac = mac_parameter(request.uri().query().unwrap_or_default());
+    let query = request.uri().query().unwrap_or_default();
+    let mac = mac_parameter(query);
     let response = if method != Method::GET && method != Method::HEAD {
         refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD")
     } else {
         match route(path) {
             // HEAD would make a ticket that nobody gets.
-            Route::Script(Language::Ipxe | Language::Words) if method == Method::HEAD => {
+            Route::Script(_) if method == Method::HEAD => {
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
             }
-            Route::Script(language @ (Language::Ipxe | Language::Words)) => {
-                service.script(mac, peer, language).await
-            }
-            Route::Script(Language::Grub) => {
-                let made = service.scripts.for_grub(peer, method == Method::HEAD).await;
+            Route::Script(language) => match choice_parameter(query) {
+                Ok(choice) => service.script(mac, choice, peer, language).await,
+                Err(()) => refuse(StatusCode::BAD_REQUEST, "there is no such choice"),
+            },
+            Route::Grub(choice) => {
+                let only_length = method == Method::HEAD;
+                let made = service.scripts.for_grub(peer, choice, only_length).await;
                 script_response(made, mac, peer)
             }
             Route::BootFile(AUTOEXEC) => {
@@ -114,14 +134,21 @@ async fn respond<S: BootSource>(
 }
 
 impl<S: BootSource> HttpService<S> {
-    async fn script(&self, mac: Option<Mac>, peer: IpAddr, language: Language) -> Response {
+    async fn script(
+        &self,
+        mac: Option<Mac>,
+        choice: Option<Choice>,
+        peer: IpAddr,
+        language: Language,
+    ) -> Response {
         if mac.is_none() {
             return refuse(
                 StatusCode::BAD_REQUEST,
                 "a boot script needs ?mac= with the address of the booting NIC",
             );
         }
-        script_response(self.scripts.make(peer, mac, language).await, mac, peer)
+        let made = self.scripts.make(peer, mac, choice, language).await;
+        script_response(made, mac, peer)
     }
 
     async fn file(&self, path: &Path, digest: Option<Sha256Digest>, headers: &HeaderMap) -> Response {
@@ -304,7 +331,9 @@ mod tests {
         assert_eq!(route("/boot.ipxe"), Route::Script(Language::Ipxe));
         assert_eq!(route("//boot.ipxe"), Route::Script(Language::Ipxe));
         assert_eq!(route("/boot.args"), Route::Script(Language::Words));
-        assert_eq!(route("/grub/grub.cfg"), Route::Script(Language::Grub));
+        assert_eq!(route("/grub/grub.cfg"), Route::Grub(None));
+        assert_eq!(route("//grub/rescue.cfg"), Route::Grub(Some(Choice::Rescue)));
+        assert_eq!(route("/grub/x86_64-efi/http.mod"), Route::Nothing);
         assert_eq!(route("/boot/kernel"), Route::BootFile("kernel"));
         assert_eq!(route("//boot//initramfs"), Route::BootFile("initramfs"));
         assert_eq!(route("//grubx64.efi"), Route::BootFile("grubx64.efi"));
@@ -317,6 +346,16 @@ mod tests {
         assert_eq!(route("/images/../x"), Route::Nothing);
         assert_eq!(route("/etc/passwd"), Route::Nothing);
         assert_eq!(route(""), Route::BootFile(""));
+    }
+
+    #[test]
+    fn choice_in_a_query() {
+        assert_eq!(
+            choice_parameter("mac=x&choice=memory-test"),
+            Ok(Some(Choice::MemoryTest))
+        );
+        assert_eq!(choice_parameter("mac=x"), Ok(None));
+        assert_eq!(choice_parameter("choice=shell"), Err(()));
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
-use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Choice};
+use netboot_protocol::menu::{grub_menu, grub_refusal_script, ipxe_menu, memory_test_script, refusal_script};
 use netboot_protocol::{
     BootUrls, Network, Trusted, autoexec_script, grub_local_disk_script, grub_mini_os_script,
     local_disk_script, mini_os_script,
 };
 
+use crate::files::Files;
 use crate::leases::LeaseBook;
 use crate::now;
 use crate::source::{BootClient, BootSource, ScriptOrder};
@@ -44,7 +46,7 @@ pub(crate) enum NoScript {
 const ANNOUNCED: Duration = Duration::from_secs(30);
 
 /// A script that waits to be fetched.
-pub(crate) type Announced = Mutex<HashMap<Ipv4Addr, (Instant, String)>>;
+pub(crate) type Announced = Mutex<HashMap<(Ipv4Addr, Option<Choice>), (Instant, String)>>;
 
 /// What scripts are made of, for the networks behind one of our addresses.
 pub(crate) struct Scripts<S> {
@@ -52,6 +54,7 @@ pub(crate) struct Scripts<S> {
     pub(crate) http_port: u16,
     pub(crate) kernel_args: Vec<String>,
     pub(crate) trusted: Trusted,
+    pub(crate) files: Arc<Files>,
     pub(crate) book: LeaseBook,
     pub(crate) book6: LeaseBook<Ipv6Addr>,
     pub(crate) source: Arc<S>,
@@ -94,33 +97,41 @@ impl<S: BootSource> Scripts<S> {
         }
     }
 
-    /// The script for GRUB at `peer`. `only_length`: it asks how long the script is first (HEAD), and what it fetches then has
+    /// The script for GRUB at `peer`, or that of a choice in it. `only_length`: it asks how long the script is first (HEAD), and
+    /// what it fetches then has
     /// to be that very script: a script is made once.
-    pub(crate) async fn for_grub(&self, peer: IpAddr, only_length: bool) -> Result<String, NoScript> {
+    pub(crate) async fn for_grub(
+        &self,
+        peer: IpAddr,
+        choice: Option<Choice>,
+        only_length: bool,
+    ) -> Result<String, NoScript> {
         let IpAddr::V4(v4) = peer else {
             return Err(NoScript::ByIpv6);
         };
         let waiting = {
             let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
             announced.retain(|_, (at, _)| at.elapsed() < ANNOUNCED);
-            announced.remove(&v4)
+            announced.remove(&(v4, choice))
         };
         let text = match waiting {
             Some((_, text)) => text,
-            None => self.make(peer, None, Language::Grub).await?,
+            None => self.make(peer, None, choice, Language::Grub).await?,
         };
         if only_length {
             let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-            announced.insert(v4, (Instant::now(), text.clone()));
+            announced.insert((v4, choice), (Instant::now(), text.clone()));
         }
         Ok(text)
     }
 
-    /// The script for the machine at `peer`, which may say who it is, and then has to be that.
+    /// The script for the machine at `peer`, which may say who it is, and then has to be that; or the script of what a person
+    /// there chose.
     pub(crate) async fn make(
         &self,
         peer: IpAddr,
         says: Option<Mac>,
+        choice: Option<Choice>,
         language: Language,
     ) -> Result<String, NoScript> {
         let IpAddr::V4(v4) = peer else {
@@ -148,8 +159,27 @@ impl<S: BootSource> Scripts<S> {
             network: network.name().to_owned(),
             server: network.server(),
         };
-        let (text, target) = match self.source.script(&client).await {
+        let order = match choice {
+            Some(choice) if !self.files.can(choice) => {
+                ScriptOrder::Refused("the server has no files for this".to_owned())
+            }
+            // Nothing unsigned starts behind the signed chain.
+            Some(Choice::MemoryTest) if language == Language::Grub => {
+                ScriptOrder::Refused("the memory test is not signed".to_owned())
+            }
+            Some(choice) => self.source.chosen(&client, choice).await,
+            None => self.source.script(&client).await,
+        };
+        let (text, target) = match order {
             ScriptOrder::Ignore => return Err(NoScript::Ignored),
+            ScriptOrder::Refused(why) => {
+                return match language {
+                    Language::Ipxe => Ok(refusal_script(&urls, mac, &why)),
+                    Language::Grub => Ok(grub_refusal_script(&why)),
+                    Language::Words => Err(NoScript::Ignored),
+                };
+            }
+            ScriptOrder::MemoryTest => return Ok(memory_test_script(&urls, mac, &self.kernel_args)),
             ScriptOrder::LocalDisk => {
                 let text = match language {
                     Language::Ipxe => local_disk_script(mac),
@@ -171,6 +201,26 @@ impl<S: BootSource> Scripts<S> {
                 })?;
                 (text, BootTarget::MiniOs { purpose })
             }
+        };
+        let menu = match choice {
+            Some(_) => None,
+            None => self.source.menu(&client).await,
+        };
+        let text = match menu {
+            Some(mut menu) => {
+                menu.choices.retain(|choice| self.files.can(*choice));
+                let decided = match target {
+                    BootTarget::MiniOs { purpose } => format!("mini-os ({purpose})"),
+                    BootTarget::LocalDisk | BootTarget::Ignore => "local disk".to_owned(),
+                };
+                match language {
+                    Language::Ipxe => ipxe_menu(&text, &menu, &urls, mac, &decided),
+                    Language::Grub => grub_menu(&text, &menu, &decided),
+                    // An agent reads it, and no person.
+                    Language::Words => text,
+                }
+            }
+            None => text,
         };
         self.source.heard(BootEvent {
             at: now(),

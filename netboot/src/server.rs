@@ -252,6 +252,7 @@ impl Netboot {
         let buffers = Buffers::default();
         let serve_files = |tasks: &mut JoinSet<_>, sockets: FileSockets, networks: Vec<Network>| {
             let scripts = Arc::new(Scripts {
+                files: files.clone(),
                 networks: networks.clone(),
                 http_port: sockets.http_port,
                 kernel_args: config.kernel_args.clone(),

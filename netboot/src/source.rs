@@ -4,9 +4,9 @@ use std::future::Future;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use inventory_api::boot::{BootArgs, BootEvent, BootTarget};
+use inventory_api::boot::{BootArgs, BootEvent, BootTarget, Choice};
 use inventory_api::{Mac, Sha256Digest};
-use netboot_protocol::{ClientKind, Experience, Loader, Trial};
+use netboot_protocol::{ClientKind, Experience, Loader, Menu, Trial};
 
 /// Who asks, as far as the boot service can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub enum ScriptOrder {
     MiniOs(Box<BootArgs>),
     /// Boot the local disk.
     LocalDisk,
+    /// Run the memory test.
+    MemoryTest,
+    /// Say why not, and ask again what to boot.
+    Refused(String),
     /// Nothing: the request is answered with 404 and the firmware goes on by itself.
     Ignore,
 }
@@ -65,6 +69,19 @@ pub trait BootSource: Send + Sync + 'static {
 
     /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket.
     fn script(&self, client: &BootClient) -> impl Future<Output = ScriptOrder> + Send;
+
+    /// The boot menu that goes with the script that this machine is given now. `None`: nobody may choose, and no second is
+    /// spent on waiting for a key.
+    fn menu(&self, client: &BootClient) -> impl Future<Output = Option<Menu>> + Send {
+        let _ = client;
+        async { None }
+    }
+
+    /// A person at the machine's console chose something else: what it boots then.
+    fn chosen(&self, client: &BootClient, choice: Choice) -> impl Future<Output = ScriptOrder> + Send {
+        let _ = (client, choice);
+        async { ScriptOrder::Refused("there is no boot menu here".to_owned()) }
+    }
 
     /// The file of a public image, for ranges over plain HTTP. `None`: not known or not public.
     fn public_image(&self, digest: Sha256Digest) -> impl Future<Output = Option<PathBuf>> + Send;

@@ -15,11 +15,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use inventory_api::boot::{BootEvent, BootEventKind};
+use netboot_protocol::AUTOEXEC;
+use netboot_protocol::Network;
+use netboot_protocol::menu::grub_script;
 use netboot_protocol::tftp::packet::{RefusedRequest, error};
 use netboot_protocol::tftp::{
     ErrorCode, Outcome, Packet, Request, TransferMode, netascii, parse, table_name,
 };
-use netboot_protocol::{AUTOEXEC, GRUB_CONFIG, Network};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +44,8 @@ const PER_ADDRESS: usize = 32;
 const NETASCII: usize = 16 << 20;
 /// GRUB asks for its configuration within seconds; a person who plays at its prompt, later.
 const GRUB_STARTS: Duration = Duration::from_secs(120);
+/// A choice in its menu is made later still.
+const GRUB_MENU: Duration = Duration::from_secs(600);
 /// RFC 2347 has a request end within 512 bytes; what is longer is cut off.
 const REQUEST: usize = 2048;
 
@@ -227,13 +231,14 @@ impl<S: BootSource> Desk<S> {
 
     /// The file a name stands for, to this client.
     async fn find(&self, name: &str, client: IpAddr) -> Option<Bytes> {
-        if name == GRUB_CONFIG {
-            if !self.has_fetched_grub(client) {
+        if let Some(choice) = grub_script(name) {
+            if !self.has_fetched_grub(client, choice.map_or(GRUB_STARTS, |_| GRUB_MENU)) {
                 tracing::warn!(%client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
                 return None;
             }
             // Asked for again, it is the same script.
-            return self.scripts.for_grub(client, true).await.ok().map(Bytes::from);
+            let made = self.scripts.for_grub(client, choice, true).await;
+            return made.ok().map(Bytes::from);
         }
         let name = name.strip_prefix("boot/").unwrap_or(name);
         if name == AUTOEXEC {
@@ -244,10 +249,10 @@ impl<S: BootSource> Desk<S> {
 
     /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,
     /// and a script that is made is an event in its machine's life.
-    fn has_fetched_grub(&self, ip: IpAddr) -> bool {
+    fn has_fetched_grub(&self, ip: IpAddr, within: Duration) -> bool {
         let mut fetched = self.grub_fetched.lock().unwrap_or_else(PoisonError::into_inner);
-        fetched.retain(|_, at| at.elapsed() < GRUB_STARTS);
-        fetched.contains_key(&ip)
+        fetched.retain(|_, at| at.elapsed() < GRUB_MENU);
+        fetched.get(&ip).is_some_and(|at| at.elapsed() < within)
     }
 
     async fn refuse(&self, client: SocketAddr, code: ErrorCode, why: &str) {

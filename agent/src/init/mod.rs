@@ -7,6 +7,7 @@ mod coldplug;
 mod console;
 mod modules;
 mod network;
+mod shell;
 mod system;
 
 use std::collections::BTreeSet;
@@ -15,13 +16,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use inventory_api::boot::{self, BootArgs};
+use inventory_api::boot::{self, BootArgs, Purpose};
 use tokio_util::sync::CancellationToken;
 
 use crate::console::{Console, plain};
 use crate::install::Site;
 use crate::report::{self, Roots};
-use crate::session::{self, Duty, Exit, Machine, Origin, Pace};
+use crate::session::{self, Duty, Exit, Machine, Origin, Pace, Rescue};
 use coldplug::ColdPlug;
 use console::{Consoles, uptime};
 use network::Interface;
@@ -32,6 +33,8 @@ pub use modules::Index as ModuleIndex;
 const BEFORE_RETRY: Duration = Duration::from_secs(120);
 /// The same after a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
+/// The same after a rescue, which somebody watches.
+const AFTER_RESCUE: Duration = Duration::from_secs(5);
 /// Turns of cold-plug: a bus driver brings new devices, which bring the next drivers.
 const ROUNDS: usize = 4;
 /// Longest wait for the boot NIC to appear.
@@ -109,6 +112,15 @@ fn reboot_on_panic(console: Arc<dyn Console>) {
 async fn converse(console: &Arc<dyn Console>) -> (String, Duration) {
     match prepare(console).await {
         Err(why) => (format!("FAILED: {why}"), BEFORE_RETRY),
+        Ok(Machine {
+            origin: Origin::Ticket { args, ca_pem },
+            ..
+        }) if args.purpose == Purpose::Rescue => {
+            match Rescue::open_channel(args, &ca_pem, Arc::clone(console)) {
+                Ok(rescue) => (shell::offer(rescue, console).await, AFTER_RESCUE),
+                Err(exit) => (exit.to_string(), BEFORE_RETRY),
+            }
+        }
         Ok(machine) => {
             let exit = session::run(machine).await;
             let pause = match &exit {

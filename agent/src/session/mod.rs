@@ -8,6 +8,7 @@ mod channel;
 mod duty;
 mod identity;
 mod link;
+mod rescue;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub(crate) use channel::plain_client;
 use channel::{CallError, Channel};
 #[cfg(fuzzing)]
 pub use duty::read as read_order;
+pub use rescue::Rescue;
 
 /// One machine that talks to its server.
 pub struct Machine {

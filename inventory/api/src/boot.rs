@@ -33,6 +33,32 @@ pub enum Purpose {
     Deploy,
     /// Wipe.
     Release,
+    /// A shell for a person at the console. Nothing is reported, installed or wiped.
+    Rescue,
+}
+
+/// What a person at the machine's own console can choose to boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// Its own disk.
+    LocalDisk,
+    /// The mini-os, to report and wait.
+    MiniOs,
+    /// The mini-os with a shell behind a password.
+    Rescue,
+    /// Memtest86+.
+    MemoryTest,
+}
+
+impl Choice {
+    /// All, in the order in which a menu has them.
+    pub const ALL: [Choice; 4] = [
+        Choice::LocalDisk,
+        Choice::MiniOs,
+        Choice::Rescue,
+        Choice::MemoryTest,
+    ];
 }
 
 /// One thing that was heard from a machine or answered to it, kept bounded for each MAC.
@@ -87,6 +113,13 @@ pub enum BootEventKind {
     Script {
         /// What it boots.
         target: BootTarget,
+    },
+    /// A person chose something in the boot menu.
+    Chosen {
+        /// What.
+        choice: Choice,
+        /// Why it was not followed; absent: it was.
+        refused: Option<String>,
     },
 }
 
@@ -188,7 +221,26 @@ impl fmt::Display for Purpose {
             Purpose::Standby => "standby",
             Purpose::Deploy => "deploy",
             Purpose::Release => "release",
+            Purpose::Rescue => "rescue",
         })
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Choice::LocalDisk => "local-disk",
+            Choice::MiniOs => "mini-os",
+            Choice::Rescue => "rescue",
+            Choice::MemoryTest => "memory-test",
+        })
+    }
+}
+
+impl std::str::FromStr for Choice {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Choice, ()> {
+        Choice::ALL.into_iter().find(|c| c.to_string() == text).ok_or(())
     }
 }
 
@@ -200,6 +252,7 @@ impl std::str::FromStr for Purpose {
             "standby" => Ok(Purpose::Standby),
             "deploy" => Ok(Purpose::Deploy),
             "release" => Ok(Purpose::Release),
+            "rescue" => Ok(Purpose::Rescue),
             _ => Err(()),
         }
     }

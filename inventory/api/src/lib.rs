@@ -23,6 +23,7 @@ pub mod parts;
 pub mod plan;
 pub mod problem;
 pub mod report;
+pub mod rescue;
 pub mod task;
 
 pub use id::{Mac, MachineId, PlanId, Sha256Digest, UnixMs};

@@ -1,7 +1,7 @@
 //! Events: verbs that people and rules say, facts that machines and clocks report. What a fact needs of other pure
 //! decisions (the check, the plan) is decided before and carried in it.
 
-use inventory_api::boot::BootTarget;
+use inventory_api::boot::{BootTarget, Choice};
 use inventory_api::check::Verdict;
 use inventory_api::{MachineId, PlanId, UnixMs};
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,11 @@ pub enum Event {
         /// Conflicts of this machine that are still open.
         open: u32,
     },
+    /// Fact: something happened at the machine's own console. Changes no state.
+    AtConsole {
+        /// What.
+        what: AtConsole,
+    },
     /// Fact: the clock passed the state's deadline. Carries it, so that a late timer cannot end another phase.
     DeadlinePassed {
         /// The deadline that passed.
@@ -132,6 +137,29 @@ pub enum Event {
 
 /// Code of the [`Event::SecurityAlarm`] of two that claim one identity.
 pub const IDENTITY_CONFLICT: &str = "identity-conflict";
+
+/// What a person did at a machine's own console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "did", rename_all = "kebab-case")]
+pub enum AtConsole {
+    /// Chose something in the boot menu, and got it.
+    Chose {
+        /// What.
+        choice: Choice,
+    },
+    /// Opened the rescue system's shell.
+    RescueOpened {
+        /// Who had its password made.
+        by: String,
+    },
+    /// The rescue is over.
+    RescueEnded {
+        /// How.
+        why: String,
+    },
+    /// Typed so many wrong passwords that the right one is void.
+    RescueLocked,
+}
 
 /// What follows a commissioning whose check did not fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +206,7 @@ impl Event {
             Event::Absorbed { .. } => "absorbed",
             Event::IdentityChanged { .. } => "identity-changed",
             Event::ConflictResolved { .. } => "conflict-resolved",
+            Event::AtConsole { .. } => "at-console",
             Event::DeadlinePassed { .. } => "deadline-passed",
         }
     }

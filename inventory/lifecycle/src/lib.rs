@@ -3,6 +3,7 @@
 //!
 //! - [`transition`]: (state, event, limits, now) -> next state and actions, or [`Refused`]. The only maker of states.
 //! - [`boot_target`]: what a machine in a state boots from the network.
+//! - [`console`]: what a person at its console may choose instead.
 //! - [`assignment`]: what its agent is told to do.
 //! - [`check`]: expected assets against a report.
 //! - [`plan`]: report + image + request -> install plan, or the missing fact.
@@ -15,6 +16,7 @@ pub mod assignment;
 pub mod bounds;
 pub mod burn_in;
 pub mod check;
+pub mod console;
 pub mod delivery;
 pub mod event;
 pub mod expectation;
@@ -28,7 +30,7 @@ mod transition;
 
 pub use assignment::{AgentSession, assignment};
 pub use check::check;
-pub use event::{Action, AfterCheck, Event, IDENTITY_CONFLICT};
+pub use event::{Action, AfterCheck, AtConsole, Event, IDENTITY_CONFLICT};
 pub use plan::{FreshIds, PlanError, PlanInput, plan};
 pub use policy::{Decision, MachineFacts, Policy, Rule, RuleAction, RuleMatch};
 pub use state::{Limits, State};

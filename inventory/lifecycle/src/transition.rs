@@ -180,9 +180,10 @@ fn from_new(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outco
         Event::Retry | Event::Abort => no_verb(event, "new", "nothing is going on; commission it"),
         Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
         Event::Folded { .. } => folded(),
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
         Event::Claimed
         | Event::Reported { .. }
@@ -266,9 +267,10 @@ fn from_commissioning(
         }
         Event::DeadlinePassed { .. } => stays(state),
         Event::Folded { .. } => folded(),
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
         Event::ResidentReported
         | Event::StepStarting { .. }
@@ -335,9 +337,10 @@ fn from_ready(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Out
         }
         Event::ScriptGiven { .. } | Event::Claimed | Event::DeadlinePassed { .. } => stays(state),
         Event::Folded { .. } => folded(),
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
         Event::ResidentReported
         | Event::StepStarting { .. }
@@ -557,9 +560,10 @@ fn from_deploying(state: &State, d: &Deploying, event: &Event, limits: &Limits, 
         }
         Event::DeadlinePassed { .. } => stays(state),
         Event::Folded { into, .. } => not_folded(into, "deploying"),
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, Some(&d.plan)),
         Event::WipeDone | Event::WipeFailed { .. } => no_fact(event, "deploying"),
     }
@@ -578,9 +582,10 @@ fn from_deployed(state: &State, d: &Deployed, event: &Event, limits: &Limits, no
         | Event::Verified { .. }
         | Event::DeadlinePassed { .. } => stays(state),
         Event::Folded { into, .. } => not_folded(into, "deployed"),
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         // A stranger on the provisioning network must not be able to take a machine out of service.
         Event::SecurityAlarm { .. } => noted(state),
         Event::Claimed
@@ -661,9 +666,10 @@ fn from_releasing(state: &State, r: &Releasing, event: &Event, limits: &Limits, 
         }
         Event::DeadlinePassed { .. } => stays(state),
         Event::Folded { into, .. } => not_folded(into, "releasing"),
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, r.plan.as_ref()),
         Event::StepStarting { .. }
         | Event::InstallDone { .. }
@@ -715,9 +721,10 @@ fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: U
                 not_folded(into, "failed with something on its disk")
             }
         },
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => match f.disk {
             DiskState::Installed => noted(state),
             DiskState::Untouched | DiskState::Partial => quarantine(code, detail, f.plan.as_ref()),
@@ -748,9 +755,10 @@ fn from_quarantined(state: &State, q: &Quarantined, event: &Event, limits: &Limi
         Event::ConflictResolved { open: 0, .. } if q.reason == IDENTITY_CONFLICT => {
             to(commissioning(limits, now, false))
         }
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { .. } => noted(state),
         Event::Claimed
         | Event::Reported { .. }
@@ -774,9 +782,10 @@ fn from_retired(state: &State, event: &Event) -> Outcome {
         | Event::Abort => no_verb(event, "retired", "it is out of service for good"),
         Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
         Event::Folded { .. } => no_fact(event, "retired"),
-        Event::Absorbed { .. } | Event::IdentityChanged { .. } | Event::ConflictResolved { .. } => {
-            noted(state)
-        }
+        Event::Absorbed { .. }
+        | Event::IdentityChanged { .. }
+        | Event::AtConsole { .. }
+        | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { .. } => noted(state),
         Event::Claimed
         | Event::Reported { .. }

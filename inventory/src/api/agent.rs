@@ -13,6 +13,7 @@ use inventory_api::agent::{
     AssignmentResponse, ClaimRequest, ClaimResponse, Permission, Progress, ReportRequest, ReportResponse,
     StepReport, Verification,
 };
+use inventory_api::rescue::{RescueRequest, RescueResponse};
 use inventory_api::task::TaskReport;
 use inventory_api::{MachineId, Sha256Digest};
 use serde::Deserialize;
@@ -36,6 +37,7 @@ const VERIFICATION_BYTES: usize = 1024 * 1024;
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/agent/v1/claim", post(claim))
+        .route("/agent/v1/rescue", post(rescue))
         .route("/agent/v1/report", post(report))
         .route("/agent/v1/assignment", get(assignment))
         .route("/agent/v1/step", post(step))
@@ -101,6 +103,18 @@ async fn claim(
     let page = page_base(&headers).map(|base| format!("{base}/machines"));
     let address = peer.address.ip().to_canonical();
     to_the_end(async move { service.claim(&claim, address, page.as_deref()).await })
+        .await
+        .map(Json)
+}
+
+async fn rescue(
+    State(service): State<Arc<Service>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Json<RescueResponse>, ApiError> {
+    let (_, asks) = body::read::<RescueRequest>(request, SMALL_BYTES).await?;
+    let address = peer.address.ip().to_canonical();
+    to_the_end(async move { service.rescue(&asks, address).await })
         .await
         .map(Json)
 }

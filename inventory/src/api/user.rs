@@ -16,6 +16,7 @@ use inventory_api::machine::{
 };
 use inventory_api::network::{NetworkStatus, ReserveAddress};
 use inventory_api::plan::InstallPlan;
+use inventory_api::rescue::RescuePassword;
 use inventory_api::{Mac, Problem};
 use serde::Deserialize;
 
@@ -38,6 +39,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             "/v1/machines/{key}/conflict",
             get(conflicts).post(resolve_conflict),
         )
+        .route("/v1/machines/{key}/rescue", post(rescue))
         .route("/v1/machines/{key}/{verb}", post(verb))
         .route("/v1/images", get(images))
         .route(
@@ -142,6 +144,15 @@ async fn resolve_conflict(
 ) -> Answer<Conflicts> {
     let (_, decision) = body::read::<ResolveConflict>(request, 4096).await?;
     let work = async move { service.resolve_conflict(&key, &decision, &actor).await };
+    Ok(Json(to_the_end(work).await?))
+}
+
+async fn rescue(
+    State(service): State<Arc<Service>>,
+    User(actor): User,
+    Path(key): Path<String>,
+) -> Answer<RescuePassword> {
+    let work = async move { service.make_rescue_password(&key, &actor).await };
     Ok(Json(to_the_end(work).await?))
 }
 

@@ -51,6 +51,8 @@ pub enum Command {
     MiniOs(MiniOsArgs),
     /// Say how far a machine came in its network boot, and what to look at
     Explain(ExplainArgs),
+    /// Make the password that opens the rescue system at a machine's console
+    Rescue(RescueArgs),
     /// Which loaders worked on which NICs, by model; forget it
     Loaders(loaders::LoadersArgs),
     /// Provisioning networks: other DHCP servers, addresses in use, reservations
@@ -330,6 +332,17 @@ pub struct BuildMiniOs {
     pub cache: PathBuf,
 }
 
+/// `slipway rescue`.
+#[derive(Debug, Args)]
+pub struct RescueArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// The machine.
+    #[command(flatten)]
+    pub which: Which,
+}
+
 /// `slipway explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
@@ -381,6 +394,12 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         }
         Command::Image(args) => {
             local::blocking(move || local::image(&args.command, args.common.output)).await
+        }
+        Command::Rescue(args) => {
+            let client = client::Client::new(&args.common, env)?;
+            let path = machine::path(&args.which.machine, "/rescue")?;
+            let made: inventory_api::rescue::RescuePassword = client.post(&path, None::<&()>).await?;
+            render::answer(args.common.output, &made, render::rescue)
         }
         Command::Loaders(args) => loaders::run(args, env).await,
         Command::Network(args) => network::run(args, env).await,

@@ -8,6 +8,7 @@ use inventory_api::machine::{
 };
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
+use inventory_api::rescue::RescuePassword;
 use serde::Serialize;
 
 use super::table::Table;
@@ -445,6 +446,22 @@ pub(crate) fn images(images: &[ImageManifest]) -> String {
         ]);
     }
     table.text(0)
+}
+
+pub(crate) fn rescue(made: &RescuePassword) -> String {
+    let how = match made.menu_seconds {
+        0 => "But the boot menu is switched off ([boot] menu_seconds): nobody can choose the rescue system."
+            .to_owned(),
+        seconds => format!(
+            "At the machine's console: boot it, press m within {seconds} s, choose Rescue, type the password."
+        ),
+    };
+    format!(
+        "{}\n  opens the rescue system of {} once, until {}. It is not shown again.\n  {how}\n",
+        made.password,
+        made.machine,
+        timestamp(made.expires_at)
+    )
 }
 
 pub(crate) fn journey(j: &Journey) -> String {

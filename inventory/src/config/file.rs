@@ -84,6 +84,9 @@ pub(super) struct Boot {
     pub grub_http: Option<PathBuf>,
     pub signed_ipxe: Option<PathBuf>,
     pub ticket_seconds: Spanned<u64>,
+    pub menu_seconds: Spanned<u32>,
+    pub busybox: PathBuf,
+    pub memory_test: PathBuf,
 }
 
 impl Default for Boot {
@@ -98,6 +101,9 @@ impl Default for Boot {
             grub_http: None,
             signed_ipxe: None,
             ticket_seconds: Spanned::new(0..0, 600),
+            menu_seconds: Spanned::new(0..0, 0),
+            busybox: PathBuf::from("/bin/busybox"),
+            memory_test: PathBuf::from("/boot"),
         }
     }
 }

@@ -79,6 +79,9 @@ pub struct Api {
 /// Longer than the longest time an agent's question is held back ([`crate::service`]), with its pause after an error.
 const SILENCE_SECONDS: u64 = 90;
 
+/// The longest wait for a key: every boot of a machine that has nothing to do waits so long.
+const MOST_MENU_SECONDS: u32 = 60;
+
 /// `[boot]`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Boot {
@@ -101,6 +104,12 @@ pub struct Boot {
     /// Directory of an iPXE that Microsoft has signed: `ipxe-shimx64.efi` and `ipxe.efi` as iPXE's project releases them. It is then
     /// what machines with Secure Boot get, before shim and GRUB.
     pub signed_ipxe: Option<PathBuf>,
+    /// Seconds in which a key at the machine's own console opens the boot menu; 0: there is none, and none is waited for.
+    pub menu_seconds: u32,
+    /// The shell of the rescue system: a static busybox (Debian's package `busybox-static`).
+    pub busybox: PathBuf,
+    /// Directory of `memtest86+x64.bin` and `memtest86+x64.efi` (Debian's package `memtest86+`).
+    pub memory_test: PathBuf,
     /// How long a boot ticket can be claimed.
     pub ticket_seconds: u64,
     /// An agent that lives is heard at least once in so many seconds. Only tests set it.
@@ -235,6 +244,15 @@ impl Config {
                 format!("ticket_seconds = {ticket_seconds} has to be between 30 and 3600"),
             ));
         }
+        let menu_seconds = file.boot.menu_seconds.get_ref();
+        if *menu_seconds > MOST_MENU_SECONDS {
+            return Err(wrong(
+                file.boot.menu_seconds.span().start,
+                format!(
+                    "menu_seconds = {menu_seconds} has to be between 0 (no boot menu) and {MOST_MENU_SECONDS}"
+                ),
+            ));
+        }
         let base = path.parent().unwrap_or(Path::new(""));
         let data_dir = base.join(file.data_dir);
         Ok(Config {
@@ -257,6 +275,9 @@ impl Config {
                 grub_http: file.boot.grub_http.map(|path| base.join(path)),
                 signed_ipxe: file.boot.signed_ipxe.map(|path| base.join(path)),
                 ticket_seconds: *ticket_seconds,
+                menu_seconds: *menu_seconds,
+                busybox: base.join(file.boot.busybox),
+                memory_test: base.join(file.boot.memory_test),
                 silence_seconds: SILENCE_SECONDS,
                 simulated: false,
             },
@@ -297,6 +318,9 @@ impl Config {
                 grub_http: None,
                 signed_ipxe: None,
                 ticket_seconds: defaults.boot.ticket_seconds.into_inner(),
+                menu_seconds: defaults.boot.menu_seconds.into_inner(),
+                busybox: defaults.boot.busybox,
+                memory_test: defaults.boot.memory_test,
                 silence_seconds: SILENCE_SECONDS,
                 simulated: false,
             },

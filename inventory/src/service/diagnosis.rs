@@ -1,7 +1,7 @@
 //! `slipway explain`: how far a machine came, in one sentence, from what was heard of it, and what to look at when it came no
 //! further.
 
-use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Purpose};
 use inventory_api::machine::MachineSummary;
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::UNIFIED;
@@ -116,6 +116,21 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
             )
         }
         BootEventKind::Http { path, bytes, .. } => fetched(path, *bytes, "HTTP", quiet.then_some(seconds)),
+        BootEventKind::Chosen {
+            choice,
+            refused: Some(why),
+        } => format!("Somebody at its console chose {choice}, which was refused: {why}."),
+        BootEventKind::Chosen {
+            choice,
+            refused: None,
+        } => {
+            format!("Somebody at its console chose {choice} in the boot menu.")
+        }
+        BootEventKind::Script {
+            target: BootTarget::MiniOs {
+                purpose: Purpose::Rescue,
+            },
+        } => "It boots the rescue system, as somebody at its console chose.".to_owned(),
         BootEventKind::Script { target } => match target {
             BootTarget::MiniOs { purpose } if quiet => script_only(&purpose.to_string(), seconds),
             BootTarget::MiniOs { purpose } => format!("It was given the mini-os to boot ({purpose})."),
@@ -186,7 +201,6 @@ fn fetched(path: &str, bytes: u64, by: &str, quiet: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use inventory_api::boot::Purpose;
 
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 

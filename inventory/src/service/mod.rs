@@ -10,6 +10,7 @@ mod orders;
 mod parts;
 mod planning;
 mod progress;
+pub(crate) mod rescue;
 mod tasks;
 mod verb;
 

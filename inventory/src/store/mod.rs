@@ -10,6 +10,7 @@ mod loaders;
 mod machines;
 mod parts;
 mod rechecks;
+mod rescue;
 mod tasks;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub use identity::{CertificateRow, TicketRow};
 pub use machines::{HistoryRow, Identity, MachineRow};
 pub use parts::OtherPlace;
 pub use rechecks::RecheckRow;
+pub use rescue::{RescuePasswordRow, RescueRow};
 
 /// Reports that are kept whole for each machine.
 pub const KEPT_REPORTS: i64 = 10;

@@ -35,6 +35,13 @@ pub fn event(what: &BootEventKind) -> (String, String) {
             "HTTP".to_owned(),
             format!("{path}: {status}, {}", disk_size(*bytes)),
         ),
+        BootEventKind::Chosen { choice, refused } => (
+            "boot menu".to_owned(),
+            match refused {
+                Some(why) => format!("{choice} was chosen and refused: {why}"),
+                None => format!("{choice} was chosen at the console"),
+            },
+        ),
         BootEventKind::Script { target } => (
             "boot script".to_owned(),
             match target {

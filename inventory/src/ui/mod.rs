@@ -7,6 +7,7 @@ mod delivery;
 mod events;
 mod guard;
 mod import;
+mod network;
 mod pages;
 mod session;
 pub mod view;
@@ -70,6 +71,23 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/p", get(delivery::phone_ask))
         .route("/p/{key}", get(delivery::phone))
         .route("/p/{key}/{what}", axum::routing::post(delivery::phone_task))
+        .route("/networks", get(network::page))
+        .route(
+            "/networks/{name}/reservations/{mac}",
+            axum::routing::post(network::unreserve),
+        )
+        .route(
+            "/networks/{name}/quarantine/{address}",
+            axum::routing::post(network::end_quarantine),
+        )
+        .route(
+            "/networks/loaders/{model}",
+            axum::routing::post(network::forget_model),
+        )
+        .route(
+            "/machines/{id}/loader/{mac}",
+            axum::routing::post(network::forget_loader),
+        )
         .route("/images", get(pages::images))
         .route("/profiles", get(pages::profiles))
         .route("/events", get(events::stream))

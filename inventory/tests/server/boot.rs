@@ -9,6 +9,7 @@ use netboot::{Mode, Network, NetworkSettings, PoolRange};
 use reqwest::Method;
 
 use crate::harness::{Key, NIC, Site};
+use crate::pages::Browser;
 
 /// A server with a network and its boot service, on loopback.
 pub async fn networked(change: impl FnOnce(&mut Config)) -> (Site, tempfile::TempDir) {
@@ -53,6 +54,26 @@ async fn a_retired_machine_keeps_no_address() {
         let body = serde_json::json!({ "address": address });
         let _: NetworkStatus = site.user(Method::PUT, &path, Some(body)).await.unwrap();
     }
+    // The page shows them, and ends one.
+    let browser = Browser::open(&site).await;
+    let page = browser.page(&site, "/networks").await;
+    assert!(page.contains("127.1.0.5") && page.contains("127.1.0.6"), "{page}");
+    let third = "02:00:00:00:99:98";
+    let body = serde_json::json!({ "address": "127.1.0.7" });
+    let path = format!("/v1/networks/lab/reservations/{third}");
+    let _: NetworkStatus = site.user(Method::PUT, &path, Some(body)).await.unwrap();
+    let (status, _) = browser
+        .submit(&site, &format!("/networks/lab/reservations/{third}"), &[])
+        .await;
+    assert!(status.is_redirection(), "{status}");
+    let (status, text) = browser
+        .submit(&site, "/networks/lab/quarantine/127.1.0.9", &[])
+        .await;
+    assert!(
+        status == 409 && text.contains("127.1.0.9 is not out of use"),
+        "{status} {text}"
+    );
+
     let retire = format!("/v1/machines/{}/retire", agent.id);
     let _: serde_json::Value = site.user(Method::POST, &retire, None).await.unwrap();
     let networks: Vec<NetworkStatus> = site.user(Method::GET, "/v1/networks", None).await.unwrap();

@@ -3,6 +3,7 @@
 mod boot;
 mod claims;
 mod cli;
+mod console;
 mod delivery;
 mod harness;
 mod lifecycle;

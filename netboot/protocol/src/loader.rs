@@ -144,7 +144,7 @@ impl Trial {
             BootEventKind::Http {
                 path, status: 200, ..
             } => self.fetched_file(path, event.at),
-            BootEventKind::Script { .. } => self.progress(),
+            BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => self.progress(),
             BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => false,
         }
     }

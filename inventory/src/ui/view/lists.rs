@@ -5,6 +5,7 @@ use inventory_api::UnixMs;
 use inventory_api::boot::BootEventKind;
 use inventory_api::deploy::{DeployRequest, DiskChoice};
 use inventory_api::image::ImageManifest;
+use inventory_api::loader::NicLoaders;
 use inventory_api::machine::{HistoryEntry, Journey, Profile};
 use inventory_api::report::FirmwareMode;
 
@@ -255,6 +256,8 @@ pub struct JourneyView {
     pub mac: String,
     /// What it means.
     pub diagnosis: String,
+    /// What is known of its loaders; empty: nothing.
+    pub loader: String,
     /// Newest first.
     pub events: Vec<JourneyEvent>,
 }
@@ -294,7 +297,8 @@ impl JourneyView {
                     BootEventKind::Tftp { complete: false, .. } => "red",
                     BootEventKind::Http { status, .. } if *status >= 400 => "red",
                     BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => "teal",
-                    BootEventKind::Script { .. } => "purple",
+                    BootEventKind::Chosen { refused: Some(_), .. } => "red",
+                    BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => "purple",
                 },
                 ip: e.ip.map(|ip| ip.to_string()).unwrap_or_default(),
                 network: e.network.clone().unwrap_or_default(),
@@ -303,7 +307,22 @@ impl JourneyView {
         JourneyView {
             mac: journey.mac.to_string(),
             diagnosis: journey.diagnosis.clone(),
+            loader: journey.loaders.as_ref().map(loader_words).unwrap_or_default(),
             events: events.collect(),
         }
+    }
+}
+
+/// "ipxe.efi works; snponly.efi failed (NIC 8086:1533)".
+fn loader_words(nic: &NicLoaders) -> String {
+    let worked = nic.worked.iter().map(|loader| format!("{loader} works"));
+    let failed = nic.failed.iter().map(|f| match f.reason.as_str() {
+        "refused" => format!("{} was refused (Secure Boot)", f.loader),
+        _ => format!("{} failed", f.loader),
+    });
+    let words: Vec<String> = worked.chain(failed).collect();
+    match &nic.model {
+        Some(model) => format!("{} (NIC {model})", words.join("; ")),
+        None => words.join("; "),
     }
 }

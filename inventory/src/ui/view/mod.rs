@@ -9,6 +9,7 @@ pub mod import;
 pub mod lists;
 pub mod machine;
 pub mod machines;
+pub mod network;
 pub mod parts;
 pub mod phone;
 pub mod plan;
@@ -40,11 +41,12 @@ pub struct Shell {
 
 impl Shell {
     /// Address, icon and label of the menu's entries.
-    pub fn menu(&self) -> [(&'static str, &'static str, &'static str); 5] {
+    pub fn menu(&self) -> [(&'static str, &'static str, &'static str); 6] {
         [
             ("/machines", "server-2", "Machines"),
             ("/orders", "package", "Orders"),
             ("/racks", "server", "Racks"),
+            ("/networks", "network", "Networks"),
             ("/images", "disc", "Images"),
             ("/profiles", "list-details", "Profiles"),
         ]

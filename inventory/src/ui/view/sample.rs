@@ -738,3 +738,82 @@ pub fn journey() -> Journey {
         }),
     }
 }
+
+pub fn network() -> inventory_api::network::NetworkStatus {
+    use inventory_api::network::{
+        Gives, NetworkEvent, NetworkState, NetworkStatus, OtherServer, QuarantinedAddress, Reservation,
+        SilenceCount,
+    };
+    let address = |n| std::net::Ipv4Addr::new(10, 0, 0, n);
+    NetworkStatus {
+        name: "rack-a".into(),
+        server: address(1),
+        subnet: "10.0.0.0/24".into(),
+        mode: "server".into(),
+        state: NetworkState::Refusing,
+        watched: true,
+        pool: 100,
+        held: 12,
+        bound: 11,
+        quarantined: 1,
+        quarantined_addresses: vec![QuarantinedAddress {
+            address: address(17),
+            mac: mac(9),
+            until: UnixMs(NOW.0 + 1_800_000),
+        }],
+        strangers: 3,
+        strangers_most: Some(80),
+        reservations: vec![
+            Reservation {
+                mac: mac(4),
+                address: address(50),
+                configured: false,
+            },
+            Reservation {
+                mac: mac(5),
+                address: address(51),
+                configured: true,
+            },
+        ],
+        servers: vec![OtherServer {
+            address: address(2),
+            mac: mac(8),
+            gives: Gives::Addresses,
+            first_seen: ago(3600),
+            last_seen: ago(20),
+        }],
+        silences: vec![SilenceCount {
+            reason: "foreign-server".into(),
+            count: 42,
+            last: ago(5),
+        }],
+        events: vec![NetworkEvent {
+            at: ago(3600),
+            kind: "foreign-server".into(),
+            detail: "another DHCP server, 10.0.0.2, gives out addresses".into(),
+        }],
+    }
+}
+
+pub fn loaders() -> inventory_api::loader::LoaderOverview {
+    use inventory_api::loader::{LoaderModel, LoaderOverview, LoaderTally};
+    LoaderOverview {
+        models: vec![LoaderModel {
+            model: "8086:1533".into(),
+            kind: "pci".into(),
+            loaders: vec![
+                LoaderTally {
+                    loader: "snponly.efi".into(),
+                    worked: 0,
+                    failed: 2,
+                },
+                LoaderTally {
+                    loader: "ipxe.efi".into(),
+                    worked: 7,
+                    failed: 0,
+                },
+            ],
+        }],
+        nics: Vec::new(),
+    }
+}

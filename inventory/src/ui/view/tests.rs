@@ -7,6 +7,7 @@ use super::hardware::HardwareView;
 use super::lists::{JourneyView, ProfilesPage};
 use super::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView, network};
 use super::machines::MachinesPage;
+use super::network::NetworksPage;
 use super::plan::PlanView;
 use super::sample::{self, NOW};
 use super::timeline::{Mark, timeline, total_ms};
@@ -397,6 +398,8 @@ fn every_class_of_the_templates_is_in_a_style_sheet() {
         DeployPlanPage::new(shell(), &d, "web", d.plan.as_ref())
             .render()
             .unwrap(),
+        networks(&[sample::network()]),
+        networks(&[]),
     ];
     pages.extend(Verb::ALL.map(|v| ActPage::new(shell(), &d, v).render().unwrap()));
     // Hooks for the eye of the reader only.
@@ -429,5 +432,49 @@ fn two_that_claim_one_identity_stand_side_by_side() {
     assert!(
         marked.contains(&format!("/machines/{}/conflict", d.machine.id)),
         "{marked}"
+    );
+}
+
+fn networks(networks: &[inventory_api::network::NetworkStatus]) -> String {
+    let page = NetworksPage::new(shell(), networks, &sample::loaders(), NOW);
+    page.render().unwrap()
+}
+
+#[test]
+fn a_network_says_who_else_is_there_and_what_was_not_answered() {
+    let html = networks(&[sample::network()]);
+    for part in [
+        "12 of 100 addresses",
+        "3, at most 80",
+        "Refuses",
+        "10.0.0.2",
+        "20 s ago",
+        "action=\"/networks/rack-a/quarantine/10.0.0.17\"",
+        "action=\"/networks/rack-a/reservations/",
+        "<code>foreign-server</code>",
+        ">42<",
+        "works on 7",
+        "failed on 2",
+        "action=\"/networks/loaders/8086:1533\"",
+    ] {
+        assert!(html.contains(part), "{part:?} is not in\n{html}");
+    }
+    assert_eq!(
+        html.matches("End it").count(),
+        1,
+        "what the configuration says is ended there"
+    );
+    let mut evil = sample::network();
+    evil.name = "<script>alert".into();
+    evil.events[0].detail = "<script>alert".into();
+    assert!(!networks(&[evil]).contains("<script>alert"));
+    let nic = page(
+        &sample::deployed(),
+        Tab::Network,
+        Body::Network(network(&[sample::journey()])),
+    );
+    assert!(
+        nic.contains("ipxe.efi works (NIC 8086:1533)") && nic.contains("/loader/"),
+        "{nic}"
     );
 }

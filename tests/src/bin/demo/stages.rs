@@ -212,6 +212,7 @@ fn packet(event: &BootEvent) -> Option<(&'static str, String)> {
             };
             (stage, format!("{what}, {} by HTTP{failed}", bytes(*sent)))
         }
+        BootEventKind::Chosen { choice, .. } => ("boot menu", format!("{choice} was chosen at the console")),
         BootEventKind::Script { target } => match target {
             BootTarget::MiniOs { purpose } => ("boot script", format!("boot the mini-os ({purpose})")),
             BootTarget::LocalDisk => ("local boot", "boot script: boot your own disk".to_owned()),

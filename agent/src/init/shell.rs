@@ -1,0 +1,263 @@
+//! The rescue system: on each console a prompt for the password, then a shell. The server judges the password
+//! ([`Rescue`]); here are the terminals.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{self, InputFlags, LocalFlags, OutputFlags, SetArg};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::console::{Console, plain};
+use crate::session::{Exit, Rescue};
+
+/// Longest line that is read as a password.
+const LINE: usize = 128;
+/// The shell, from the rescue archive.
+const BUSYBOX: &str = "/bin/busybox";
+
+// asm-generic/ioctls.h
+nix::ioctl_write_int_bad!(controlling_terminal, nix::libc::TIOCSCTTY);
+
+/// What the consoles share.
+struct Shared {
+    rescue: Rescue,
+    machine: String,
+    /// When the machine boots again, whatever is going on.
+    until: Mutex<Instant>,
+    /// Shells that run.
+    open: AtomicUsize,
+    runtime: Handle,
+    /// A console says that the server has ended the rescue.
+    over: mpsc::UnboundedSender<Exit>,
+}
+
+/// Offers the shell until the time is over or the server ends it; says why the machine boots again.
+pub async fn offer(rescue: Rescue, console: &Arc<dyn Console>) -> String {
+    let first = match rescue.begin().await {
+        Ok(first) => first,
+        Err(exit) => return exit.to_string(),
+    };
+    if let Err(why) = install_links() {
+        return format!("FAILED: the rescue system has no shell: {why}");
+    }
+    console.line(&format!(
+        "rescue: this is machine {}; {}",
+        first.machine,
+        plain(&first.message)
+    ));
+    let (over, mut ended) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared {
+        rescue,
+        machine: first.machine.to_string(),
+        until: Mutex::new(Instant::now() + Duration::from_secs(first.seconds_left)),
+        open: AtomicUsize::new(0),
+        runtime: Handle::current(),
+        over,
+    });
+    let mut consoles = 0;
+    for name in names() {
+        let shared = Arc::clone(&shared);
+        let spawned = std::thread::Builder::new()
+            .name(format!("rescue-{name}"))
+            .spawn(move || serve(&name, &shared));
+        consoles += usize::from(spawned.is_ok());
+    }
+    if consoles == 0 {
+        return "FAILED: there is no console for the rescue system".to_owned();
+    }
+    let why = loop {
+        let until = shared.until();
+        tokio::select! {
+            Some(exit) = ended.recv() => break exit.to_string(),
+            () = tokio::time::sleep_until(until.into()) => {
+                // A password that was right meanwhile moved it.
+                if shared.until() <= Instant::now() {
+                    break "rescue: its time is over".to_owned();
+                }
+            }
+        }
+    };
+    // Heard or not: the next boot script ends it too.
+    let _ = tokio::time::timeout(Duration::from_secs(5), shared.rescue.end()).await;
+    why
+}
+
+impl Shared {
+    fn until(&self) -> Instant {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The names of busybox's tools, as links to it.
+fn install_links() -> Result<(), String> {
+    let made = Command::new(BUSYBOX).args(["--install", "-s", "/bin"]).status();
+    match made {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{BUSYBOX} --install: {status}")),
+        Err(error) => Err(format!("{BUSYBOX}: {error}")),
+    }
+}
+
+/// The terminals of the consoles: the screen's first, the serial line, and what the kernel writes to.
+fn names() -> Vec<String> {
+    let active = std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
+    let mut names: Vec<String> = active
+        .split_ascii_whitespace()
+        .chain(["tty1", "ttyS0"])
+        .filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric()))
+        // tty0 is whichever is shown.
+        .map(|name| if name == "tty0" { "tty1" } else { name }.to_owned())
+        .collect();
+    names.sort();
+    names.dedup();
+    names.truncate(8);
+    names
+}
+
+/// One console, until the rescue is over.
+fn serve(name: &str, shared: &Shared) {
+    loop {
+        // A serial port that is not there gives an error here or at the first byte.
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(nix::libc::O_NOCTTY)
+            .open(format!("/dev/{name}"));
+        let Ok(terminal) = opened else { return };
+        match attend(&terminal, shared) {
+            Ok(()) => {}
+            Err(Ended::Terminal) => return,
+            Err(Ended::Rescue(exit)) => {
+                let _ = shared.over.send(exit);
+                return;
+            }
+        }
+    }
+}
+
+enum Ended {
+    /// The terminal gives an error: there is nobody behind it to tell.
+    Terminal,
+    Rescue(Exit),
+}
+
+impl From<io::Error> for Ended {
+    fn from(_: io::Error) -> Ended {
+        Ended::Terminal
+    }
+}
+
+/// One password and, if it is right, one shell.
+fn attend(mut terminal: &File, shared: &Shared) -> Result<(), Ended> {
+    line_mode(terminal, false)?;
+    write!(terminal, "\r\nSlipway rescue of {}. Password: ", shared.machine)?;
+    let typed = read_line(terminal)?;
+    write!(terminal, "\r\n")?;
+    if typed.is_empty() {
+        return Ok(());
+    }
+    let asked = shared.runtime.block_on(shared.rescue.try_password(typed));
+    let answer = asked.map_err(Ended::Rescue)?;
+    *shared.until.lock().unwrap_or_else(PoisonError::into_inner) =
+        Instant::now() + Duration::from_secs(answer.seconds_left);
+    if !answer.open {
+        write!(terminal, "Slipway rescue: {}\r\n", plain(&answer.message))?;
+        // The server counts too; here nobody has to guess when it listens again.
+        std::thread::sleep(Duration::from_secs(answer.wait_seconds.min(120)));
+        // What was typed meanwhile is no password.
+        let _ = termios::tcflush(terminal, termios::FlushArg::TCIFLUSH);
+        return Ok(());
+    }
+    write!(
+        terminal,
+        "A shell of the mini-os, as root. Nothing is mounted; the disks are as they were. exit leaves it, reboot boots again.\r\n"
+    )?;
+    line_mode(terminal, true)?;
+    shared.open.fetch_add(1, Ordering::SeqCst);
+    let left = shell(terminal);
+    // The last one out ends the rescue: its ticket is good for nothing more.
+    if shared.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+        let _ = shared.runtime.block_on(shared.rescue.end());
+        let why = match left {
+            Ok(()) => "rescue: the shell was left".to_owned(),
+            Err(error) => format!("rescue: the shell failed: {error}"),
+        };
+        return Err(Ended::Rescue(Exit::Reboot { message: why }));
+    }
+    Ok(())
+}
+
+/// Whole lines, as a person types them; with an echo, or without for a password.
+fn line_mode(terminal: &File, echo: bool) -> io::Result<()> {
+    let mut modes = termios::tcgetattr(terminal)?;
+    modes.input_flags.insert(InputFlags::ICRNL);
+    modes.output_flags.insert(OutputFlags::OPOST | OutputFlags::ONLCR);
+    modes.local_flags.insert(LocalFlags::ICANON | LocalFlags::ISIG);
+    let echoes = LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK;
+    modes.local_flags.set(echoes, echo);
+    termios::tcsetattr(terminal, SetArg::TCSANOW, &modes)?;
+    Ok(())
+}
+
+/// One line without its end. What is longer than any password is cut.
+fn read_line(mut terminal: &File) -> io::Result<String> {
+    let mut line = Vec::new();
+    let mut buffer = [0u8; 256];
+    loop {
+        let mut ready = [PollFd::new(terminal.as_fd(), PollFlags::POLLIN)];
+        poll(&mut ready, PollTimeout::NONE)?;
+        let read = terminal.read(&mut buffer)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let end = buffer[..read].iter().position(|b| matches!(b, b'\n' | b'\r'));
+        let part = &buffer[..end.unwrap_or(read)];
+        let room = LINE.saturating_sub(line.len());
+        line.extend_from_slice(&part[..part.len().min(room)]);
+        if end.is_some() {
+            return Ok(String::from_utf8_lossy(&line).into_owned());
+        }
+    }
+}
+
+/// A shell with this terminal as its own, to its end.
+fn shell(terminal: &File) -> io::Result<()> {
+    let file = || terminal.try_clone().map(Stdio::from);
+    let mut command = Command::new(BUSYBOX);
+    command
+        .args(["sh", "-l"])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/bin")
+        .env("HOME", "/root")
+        .env("TERM", "linux")
+        .env("PS1", "rescue:\\w# ")
+        .current_dir("/root")
+        .stdin(file()?)
+        .stdout(file()?)
+        .stderr(file()?);
+    let descriptor = terminal.as_raw_fd();
+    // SAFETY: setsid and ioctl are async-signal-safe, and nothing else runs between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            nix::unistd::setsid()?;
+            // 1: take it from whoever has it.
+            controlling_terminal(descriptor, 1)?;
+            Ok(())
+        });
+    }
+    let mut child = command.spawn()?;
+    match child.wait() {
+        // Taken away by the first process's reaper: it has ended.
+        Err(error) if error.raw_os_error() == Some(nix::libc::ECHILD) => Ok(()),
+        other => other.map(drop),
+    }
+}

@@ -1,0 +1,69 @@
+//! The rescue system: a shell on a machine's own console, opened with a password that the server judges.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Mac, MachineId, UnixMs};
+
+/// `POST /agent/v1/rescue`: the mini-os that was booted for a rescue. It has no certificate: the ticket of its boot script
+/// speaks for it, for nothing else and not longer than the rescue lasts.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescueRequest {
+    /// The ticket from the kernel arguments.
+    pub ticket: String,
+    /// The NIC that booted.
+    pub boot_mac: Mac,
+    /// What it is about.
+    pub what: RescueStep,
+}
+
+/// What a [`RescueRequest`] is about.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum RescueStep {
+    /// It has booted.
+    Begin {},
+    /// Somebody typed a password.
+    Open {
+        /// What was typed.
+        password: String,
+    },
+    /// The last shell was left, or the time is over.
+    End {},
+}
+
+impl fmt::Debug for RescueRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Ticket and password are secrets.
+        write!(f, "RescueRequest({})", self.boot_mac)
+    }
+}
+
+/// Answer to a [`RescueRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescueResponse {
+    /// The machine.
+    pub machine: MachineId,
+    /// A sentence for the console.
+    pub message: String,
+    /// Whether the password was right.
+    pub open: bool,
+    /// Seconds before the next password is looked at.
+    pub wait_seconds: u64,
+    /// Seconds until the machine is to boot again.
+    pub seconds_left: u64,
+}
+
+/// Answer to `POST /v1/machines/{key}/rescue`. The password is a secret, shown this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescuePassword {
+    /// The machine.
+    pub machine: MachineId,
+    /// Opens one rescue of this machine, until then.
+    pub password: String,
+    /// Until when.
+    pub expires_at: UnixMs,
+    /// Seconds in which a key opens the boot menu; 0: it is switched off, and there is no way into the rescue system.
+    pub menu_seconds: u32,
+}

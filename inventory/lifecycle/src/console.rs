@@ -1,0 +1,126 @@
+//! What a person at a machine's own console may choose, and how often a rescue password is tried.
+
+use inventory_api::boot::Choice;
+
+use crate::state::{DiskState, State};
+use crate::transition::Refused;
+
+/// Wrong passwords after which a rescue password is void.
+pub const MAX_WRONG: u32 = 20;
+/// Longest wait after a wrong password. Seconds.
+const LONGEST_WAIT: u64 = 60;
+
+/// Whether a machine in this state may boot what was chosen. While something is going on with it, nothing but what that needs:
+/// a choice would end it by its deadline.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn choose(state: &State, choice: Choice) -> Result<(), Refused> {
+    let no = |sentence: &str| {
+        Err(Refused {
+            code: "choice-refused",
+            sentence: sentence.to_owned(),
+        })
+    };
+    match state {
+        State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) => {}
+        State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) => {
+            return no("something is going on with this machine; wait for its end, or abort it");
+        }
+        State::Quarantined(_) | State::Retired => {
+            return no("this machine is not served; somebody has to look at it first");
+        }
+    }
+    let installed = match state {
+        State::Deployed(_) => true,
+        State::Failed(failed) => failed.disk == DiskState::Installed,
+        State::New
+        | State::Ready(_)
+        | State::Commissioning(_)
+        | State::Deploying(_)
+        | State::Releasing(_)
+        | State::Quarantined(_)
+        | State::Retired => false,
+    };
+    match (choice, state) {
+        (Choice::LocalDisk, State::Failed(failed)) if failed.disk == DiskState::Partial => {
+            no("its disk is only partly written; retry or release it")
+        }
+        // A claim from memory would replace the identity that the agent on the disk has.
+        (Choice::MiniOs, _) if installed => no("it has an installed system; choose rescue, or release it"),
+        (Choice::MiniOs, State::New) => no("nobody has commissioned it"),
+        (Choice::LocalDisk | Choice::MiniOs | Choice::Rescue | Choice::MemoryTest, _) => Ok(()),
+    }
+}
+
+/// What a menu offers for a machine in this state; empty: there is no menu, and nothing waits for a key.
+pub fn choices(state: &State) -> Vec<Choice> {
+    let possible = |choice: &Choice| choose(state, *choice).is_ok();
+    Choice::ALL.into_iter().filter(possible).collect()
+}
+
+/// Seconds before the next password is looked at, after so many wrong ones.
+pub fn wait_seconds(wrong: u32) -> u64 {
+    match wrong {
+        0 => 0,
+        n => (1u64 << (n - 1).min(10)).min(LONGEST_WAIT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{BootPhase, Commissioning, Deployed, Failed, Ready, Stage};
+    use inventory_api::UnixMs;
+
+    fn failed(disk: DiskState) -> State {
+        State::Failed(Failed {
+            during: Stage::Deploying,
+            reason: "x".into(),
+            detail: "x".into(),
+            plan: None,
+            disk,
+        })
+    }
+
+    #[test]
+    fn what_each_state_offers() {
+        let plan = "p-0123456789abcdef".parse().unwrap();
+        let commissioning = State::Commissioning(Commissioning {
+            phase: BootPhase::AwaitBoot,
+            deadline: UnixMs(0),
+            first: true,
+        });
+        use Choice::{LocalDisk, MemoryTest, MiniOs, Rescue};
+        for (state, expected) in [
+            (State::New, vec![LocalDisk, Rescue, MemoryTest]),
+            (
+                State::Ready(Ready { verdict: None }),
+                vec![LocalDisk, MiniOs, Rescue, MemoryTest],
+            ),
+            (
+                State::Deployed(Deployed { plan }),
+                vec![LocalDisk, Rescue, MemoryTest],
+            ),
+            (failed(DiskState::Partial), vec![MiniOs, Rescue, MemoryTest]),
+            (
+                failed(DiskState::Untouched),
+                vec![LocalDisk, MiniOs, Rescue, MemoryTest],
+            ),
+            (failed(DiskState::Installed), vec![LocalDisk, Rescue, MemoryTest]),
+            (commissioning, vec![]),
+            (State::Retired, vec![]),
+        ] {
+            assert_eq!(choices(&state), expected, "{state:?}");
+        }
+        let refused = choose(&failed(DiskState::Partial), LocalDisk).unwrap_err();
+        assert!(refused.sentence.contains("partly written"), "{refused}");
+    }
+
+    #[test]
+    fn the_wait_grows() {
+        let waits: Vec<u64> = (0..9).map(wait_seconds).collect();
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(wait_seconds(u32::MAX), 60);
+    }
+}

@@ -1,0 +1,267 @@
+//! What a person at a machine's own console chooses, over HTTP and TLS as the machine asks it.
+
+use inventory_api::Problem;
+use inventory_api::agent::RunsOn;
+use inventory_api::boot::{BootArgs, BootEventKind, Choice, Purpose};
+use inventory_api::machine::{HistoryEntry, Journey};
+use inventory_api::rescue::{RescuePassword, RescueRequest, RescueResponse, RescueStep};
+use reqwest::{Method, StatusCode};
+
+use crate::boot::networked;
+use crate::harness::{Key, NIC, Site, answer};
+
+/// What a loader gets.
+async fn fetch(site: &Site, path: &str) -> (StatusCode, String) {
+    let base = format!("http://{}", site.running().bound().networks[0].http);
+    let response = reqwest::get(format!("{base}{path}")).await.unwrap();
+    (response.status(), response.text().await.unwrap())
+}
+
+async fn script(site: &Site, choice: Option<&str>) -> String {
+    let choice = choice.map(|c| format!("&choice={c}")).unwrap_or_default();
+    let (status, text) = fetch(site, &format!("/boot.ipxe?mac={NIC}{choice}")).await;
+    assert!(status.is_success(), "{status}: {text}");
+    text
+}
+
+async fn ask(site: &Site, args: &BootArgs, what: RescueStep) -> Result<RescueResponse, Problem> {
+    let request = RescueRequest {
+        ticket: args.ticket.clone(),
+        boot_mac: args.mac,
+        what,
+    };
+    let url = site.url("/agent/v1/rescue");
+    let sent = site.client(None, None).post(url).json(&request).send().await;
+    answer(sent.unwrap()).await
+}
+
+async fn types(site: &Site, args: &BootArgs, password: &str) -> RescueResponse {
+    let password = password.to_owned();
+    ask(site, args, RescueStep::Open { password }).await.unwrap()
+}
+
+/// A program that needs nothing but the kernel, as far as its headers say.
+fn static_program() -> Vec<u8> {
+    let mut program = b"\x7fELF\x02\x01".to_vec();
+    program.resize(64, 0);
+    program.extend(b"the shell");
+    program
+}
+
+async fn site_with_menu() -> (Site, tempfile::TempDir) {
+    networked(|config| {
+        let files = config.mini_os.dir.clone();
+        std::fs::write(files.join("busybox"), static_program()).unwrap();
+        for file in ["memtest86+x64.bin", "memtest86+x64.efi"] {
+            std::fs::write(files.join(file), file).unwrap();
+        }
+        config.boot.busybox = files.join("busybox");
+        config.boot.memory_test = files;
+        config.boot.menu_seconds = 3;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_menu_is_there_when_nothing_is_going_on_and_each_choice_asks_again() {
+    let (site, _files) = site_with_menu().await;
+    // Its first boot is its commissioning: not a second is spent on a person.
+    let first = script(&site, None).await;
+    assert!(!first.contains("prompt"), "{first}");
+    let refused = script(&site, Some("local-disk")).await;
+    assert!(
+        refused.contains("echo Slipway: not possible: something is going on"),
+        "{refused}"
+    );
+    assert!(
+        refused.contains(&format!("/boot.ipxe?mac={NIC} || reboot")),
+        "then what was decided"
+    );
+    let args = BootArgs::parse(&script(&site, None).await).unwrap();
+    let agent = site.claim(&args, &Key::new(), None).await.unwrap();
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+
+    let menu = script(&site, None).await;
+    assert!(menu.contains("prompt --key m --timeout 3000 "), "{menu}");
+    for choice in ["local-disk", "mini-os", "rescue", "memory-test"] {
+        assert!(menu.contains(&format!(" {choice} ")), "{choice} in {menu}");
+    }
+    assert!(script(&site, Some("local-disk")).await.contains("sanboot"));
+    let mini_os = BootArgs::parse(&script(&site, Some("mini-os")).await).unwrap();
+    assert_eq!(mini_os.purpose, Purpose::Standby);
+    assert!(
+        script(&site, Some("memory-test"))
+            .await
+            .contains("/boot/memtest.bin")
+    );
+    assert_eq!(fetch(&site, "/boot/memtest.efi").await.1, "memtest86+x64.efi");
+    assert_eq!(
+        fetch(&site, &format!("/boot.ipxe?mac={NIC}&choice=shell"))
+            .await
+            .0,
+        StatusCode::BAD_REQUEST
+    );
+    let grub = fetch(&site, &format!("/grub/rescue.cfg?mac={NIC}")).await;
+    assert_eq!(grub.0, StatusCode::FORBIDDEN, "only the lease says who GRUB is");
+
+    let journey: Journey = site
+        .user(Method::GET, &format!("/v1/journey/{NIC}"), None)
+        .await
+        .unwrap();
+    let chosen: Vec<(Choice, bool)> = journey
+        .events
+        .iter()
+        .filter_map(|event| match &event.what {
+            BootEventKind::Chosen { choice, refused } => Some((*choice, refused.is_some())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        chosen,
+        [
+            (Choice::LocalDisk, true),
+            (Choice::LocalDisk, false),
+            (Choice::MiniOs, false),
+            (Choice::MemoryTest, false)
+        ]
+    );
+    // A ticket that was not followed is good for nothing.
+    let late = site.claim(&mini_os, &Key::new(), None).await.err().unwrap();
+    assert_eq!(late.code, "ticket-expired");
+    assert_eq!(site.status(&agent.id).await.state, "ready");
+}
+
+#[tokio::test]
+async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was() {
+    let (site, _files) = site_with_menu().await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    let text = script(&site, Some("rescue")).await;
+    assert!(text.contains("initrd --name rescue "), "{text}");
+    assert!(fetch(&site, "/boot/rescue").await.1.contains("the shell"));
+    let args = BootArgs::parse(&text).unwrap();
+    assert_eq!(args.purpose, Purpose::Rescue);
+    // Its ticket speaks for a rescue and for nothing else.
+    let claim = site.claim(&args, &Key::new(), None).await.err().unwrap();
+    assert_eq!(claim.code, "ticket-unknown");
+
+    let begun = ask(&site, &args, RescueStep::Begin {}).await.unwrap();
+    assert_eq!((begun.open, begun.seconds_left), (false, 1800));
+    assert!(begun.message.contains(&format!("slipway rescue {}", agent.id)));
+    assert!(!types(&site, &args, "").await.open, "nobody has made a password");
+    let path = format!("/v1/machines/{}/rescue", agent.id);
+    let made: RescuePassword = site.user(Method::POST, &path, None).await.unwrap();
+    assert_eq!((made.machine.clone(), made.menu_seconds), (agent.id.clone(), 3));
+    let wrong = types(&site, &args, "wrong").await;
+    assert_eq!((wrong.open, wrong.wait_seconds), (false, 1));
+    let early = types(&site, &args, &made.password).await;
+    assert!(
+        !early.open && early.message.contains("not so fast"),
+        "{}",
+        early.message
+    );
+    site.pass(2);
+    let open = types(&site, &args, &format!(" {} ", made.password.to_uppercase())).await;
+    assert_eq!((open.open, open.seconds_left), (true, 8 * 3600 - 2));
+    assert!(
+        types(&site, &args, &made.password).await.open,
+        "on the other console too"
+    );
+
+    // The agent that ran before has still its identity: a rescue replaces nobody.
+    agent.assignment(&site, "").await.unwrap();
+    // It boots again: the rescue is over, and its password is good for no other.
+    let again = BootArgs::parse(&script(&site, Some("rescue")).await).unwrap();
+    assert!(!types(&site, &again, &made.password).await.open);
+    let over = ask(&site, &args, RescueStep::Begin {}).await.unwrap_err();
+    assert_eq!(over.code, "rescue-over");
+    let history: Vec<HistoryEntry> = site
+        .user(Method::GET, &format!("/v1/machines/{}/history", agent.id), None)
+        .await
+        .unwrap();
+    let console: Vec<&str> = history
+        .iter()
+        .filter(|row| row.actor == "console")
+        .map(|row| row.sentence.as_str())
+        .collect();
+    let expected = [
+        "chose the rescue system",
+        "password that admin had made",
+        "it booted again",
+        "chose the rescue",
+    ];
+    assert_eq!(console.len(), expected.len(), "{console:?}");
+    for (said, part) in console.iter().zip(expected) {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(
+        history
+            .iter()
+            .filter(|row| row.actor == "console")
+            .all(|row| row.state == "ready")
+    );
+}
+
+#[tokio::test]
+async fn a_rescue_that_is_left_on_ends_by_the_clock_and_guessing_voids_its_password() {
+    let (site, _files) = site_with_menu().await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    let args = BootArgs::parse(&script(&site, Some("rescue")).await).unwrap();
+    let path = format!("/v1/machines/{}/rescue", agent.id);
+    let made: RescuePassword = site.user(Method::POST, &path, None).await.unwrap();
+    for n in 1..=20 {
+        let wrong = types(&site, &args, "wrong").await;
+        assert!(wrong.wait_seconds >= 1 && !wrong.open, "{n}");
+        site.pass(61);
+    }
+    assert!(
+        !types(&site, &args, &made.password).await.open,
+        "void after twenty guesses"
+    );
+    let made: RescuePassword = site.user(Method::POST, &path, None).await.unwrap();
+    assert!(types(&site, &args, &made.password).await.open);
+    site.pass(9 * 3600);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let history: Vec<HistoryEntry> = site
+            .user(Method::GET, &format!("/v1/machines/{}/history", agent.id), None)
+            .await
+            .unwrap();
+        let said: Vec<&str> = history.iter().map(|row| row.sentence.as_str()).collect();
+        if said
+            .last()
+            .is_some_and(|s| *s == "Rescue ended: its time was over.")
+        {
+            assert!(
+                said.iter().any(|s| s.contains("so many wrong passwords")),
+                "{said:?}"
+            );
+            break;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "waited 20 s for the rescue to end: {said:?}"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_menu_nothing_can_be_chosen() {
+    let (site, _files) = networked(|_| {}).await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    assert!(!script(&site, None).await.contains("prompt"));
+    // The files are not there either.
+    let refused = script(&site, Some("rescue")).await;
+    assert!(
+        refused.contains("not possible: the server has no files for this"),
+        "{refused}"
+    );
+    let refused = script(&site, Some("local-disk")).await;
+    assert!(
+        refused.contains("not possible: the boot menu is switched off"),
+        "{refused}"
+    );
+}
