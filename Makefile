@@ -13,7 +13,7 @@ AGENT_TARGET = $(shell [ -d "$$(rustc --print target-libdir --target $(MUSL) 2>/
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 AGENT = $(TARGET_DIR)/$(AGENT_TARGET)/agent/slipway-agent
 
-.PHONY: help demo test fuzz bench fmt clean setup agent mini-os image check invariants
+.PHONY: help demo test nightly fuzz bench fmt clean setup agent mini-os image check invariants
 
 help:
 	@echo 'make demo            power on a virtual server with an empty disk and watch it become a Debian'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test            format, lints, licences, and all test levels that can run here'
 	@echo 'make bench           measure; the table goes to docs/bench.md'
 	@echo 'make mini-os image   build what machines boot and what they get, into .slipway/'
+	@echo 'make nightly         the tests that are too long for make test (64-bit ARM)'
 	@echo 'make fuzz            look for inputs that break a parser (FUZZ_SECONDS=60 for each target)'
 	@echo 'make fmt clean'
 
@@ -32,9 +33,21 @@ agent: setup
 	@$(if $(filter $(GNU),$(AGENT_TARGET)),RUSTFLAGS='-C target-feature=+crt-static') \
 	  cargo build --locked --quiet -p agent --bin slipway-agent --profile agent --target $(AGENT_TARGET)
 
+# ARCH=arm64: the mini-os of 64-bit ARM machines, below that of the others. The C parts need a compiler for ARM.
+ARM64 := aarch64-unknown-linux-musl
+ifeq ($(ARCH),arm64)
+mini-os: setup
+	@[ -d "$$(rustc --print target-libdir --target $(ARM64) 2>/dev/null)" ] || \
+	  { echo 'make: Rust cannot build the agent for ARM here: rustup target add $(ARM64), apt-get install gcc-aarch64-linux-gnu' >&2; exit 1; }
+	@CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc \
+	  cargo build --locked --quiet -p agent --bin slipway-agent --profile agent --target $(ARM64)
+	@cargo run --locked --quiet -p inventory --bin slipway -- mini-os build --arch arm64 \
+	  --agent $(TARGET_DIR)/$(ARM64)/agent/slipway-agent --out .slipway/mini-os/full --cache .slipway/cache
+else
 # Both look at their inputs first and do nothing when what is there was made of the same.
 mini-os: agent
 	@cargo run --locked --quiet -p e2e --bin artefacts -- mini-os --agent $(AGENT)
+endif
 
 image: setup
 	@cargo run --locked --quiet -p e2e --bin artefacts -- image
@@ -54,6 +67,13 @@ test:
 	.ci/fuzz build
 	levels=$$(cargo run --locked --quiet -p e2e --bin levels) && \
 	  cargo nextest run --workspace --locked -E "$$levels"
+
+# Tests that take too long, or need more packages, for each change.
+nightly: mini-os image
+	@.ci/setup --tests
+	@.ci/setup --nightly
+	cargo build --locked --quiet -p inventory --bins
+	cargo nextest run --locked -p e2e --run-ignored ignored-only
 
 FUZZ_SECONDS ?= 60
 fuzz:

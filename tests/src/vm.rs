@@ -90,7 +90,7 @@ impl Vm {
         if self.spec.rack.is_some() {
             self.tpm = Some(Rack::tpm(self.directory.path())?);
         }
-        let mut command = Command::new("qemu-system-x86_64");
+        let mut command = Command::new(self.spec.firmware.program());
         command.args(arguments::arguments(
             &self.spec,
             &self.tap,

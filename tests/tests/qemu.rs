@@ -1,5 +1,7 @@
 //! Level qemu: virtual servers with real firmware boot from the network, are installed, boot their disk and check in.
 
+#[path = "qemu/arm64.rs"]
+mod arm64;
 #[path = "qemu/checked.rs"]
 mod checked;
 #[path = "qemu/first_boot.rs"]

@@ -147,9 +147,10 @@ pub(crate) fn mini_os(build: &BuildMiniOs, output: Output) -> Result<String, Cli
         Some(manifest) => manifest,
         None => mini_os::build(&request).map_err(|e| CliError::failed(with_causes(&e)))?,
     };
-    // Without them most machines boot all the same: their absence is no reason to have no mini-os.
-    if !mini_os::has_loaders(&request.out)
-        && let Err(error) = mini_os::fetch_loaders(&request.out, &request.cache)
+    // Without them most machines boot all the same: their absence is no reason to have no mini-os. Those of all architectures
+    // are in one place.
+    if !mini_os::has_loaders(&build.out)
+        && let Err(error) = mini_os::fetch_loaders(&build.out, &request.cache)
     {
         let why = with_causes(&error);
         tracing::warn!(%why, "no newer loaders: UEFI machines boot some seconds later, and not by UEFI HTTP boot with Secure Boot");

@@ -110,6 +110,12 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
                  somebody tries to speak for it, or it uses an address that it did not get from this server."
             )
         }
+        BootEventKind::Http {
+            path, status: 404, ..
+        } if path.contains("/arm64/") => format!(
+            "It asked for {path}, and this server has no mini-os for 64-bit ARM: run `slipway mini-os build --arch arm64 \
+             --agent FILE`; no restart is needed."
+        ),
         BootEventKind::Http { path, status, .. } if *status >= 400 => {
             format!(
                 "It asked for {path} and got status {status}: a file is missing on the server, or it is to be left alone."
@@ -327,6 +333,7 @@ mod tests {
                 "does not hold this machine's lease",
             ),
             (vec![http("/boot.ipxe", 404)], soon, "a file is missing"),
+            (vec![http("/boot/arm64/kernel", 404)], soon, "--arch arm64"),
         ];
         for (events, now, expected) in cases {
             let text = diagnose(MAC, &events, None, now);

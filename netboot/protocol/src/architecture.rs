@@ -47,8 +47,8 @@ const ARM64: [Unsupported; 2] = [
         advice: ARM64_ADVICE,
     },
 ];
-const ARM64_ADVICE: &str = "run `slipway mini-os build --arch arm64` with an agent for it, or put ipxe-arm64.efi (Debian 13's package ipxe) \
-     where [boot] loaders points, and restart the server";
+const ARM64_ADVICE: &str = "put ipxe-arm64.efi (Debian 13's package ipxe) where [boot] loaders points, or run \
+     `slipway mini-os build --arch arm64 --agent FILE`, and restart the server";
 
 /// Architecture number, transport (PXE's TFTP, or HTTP boot), and what there is for it.
 const TABLE: &[(u16, Result<ClientKind, Unsupported>)] = &[

@@ -12,22 +12,22 @@ use crate::accelerator::accelerator;
 pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Path) -> Vec<String> {
     let path = |name: &str| directory.join(name).display().to_string();
     let serial = spec.system_serial();
-    let mut words: Vec<String> = [
-        "-nodefaults",
-        "-display",
-        "none",
-        // A screen for the page's sake and for screendump; nothing needs a driver for it.
-        "-vga",
-        "std",
-        "-device",
-        "virtio-rng-pci",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    // AAVMF's network boot needs random numbers.
+    let words = ["-nodefaults", "-display", "none", "-device", "virtio-rng-pci"];
+    let mut words: Vec<String> = words.map(str::to_owned).to_vec();
     let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
-    let smm = if spec.firmware.is_secure() { ",smm=on" } else { "" };
-    add("-machine", format!("q35,smbios-entry-point-type=64{smm}"));
-    add("-accel", accelerator().to_owned());
+    if spec.firmware == Firmware::Arm64 {
+        add("-machine", "virt".to_owned());
+        add("-cpu", "cortex-a57".to_owned());
+        // The processor is emulated whatever the host can.
+        add("-accel", "tcg,thread=multi".to_owned());
+    } else {
+        let smm = if spec.firmware.is_secure() { ",smm=on" } else { "" };
+        add("-machine", format!("q35,smbios-entry-point-type=64{smm}"));
+        add("-accel", accelerator().to_owned());
+        // A screen for the page's sake and for screendump; nothing needs a driver for it.
+        add("-vga", "std".to_owned());
+    }
     add("-m", spec.memory_mib.to_string());
     add(
         "-smp",

@@ -17,6 +17,8 @@ pub enum Firmware {
     UefiV6,
     /// OVMF without PXE: HTTP boot by IPv4 and then by IPv6. It cannot be kept from trying IPv4 first.
     UefiHttpV6,
+    /// AAVMF: a machine of 64-bit ARM, by PXE.
+    Arm64,
     /// OVMF with Microsoft's keys and Secure Boot on, by PXE first.
     SecureBoot,
     /// The same by UEFI HTTP boot.
@@ -38,6 +40,14 @@ impl Firmware {
         )
     }
 
+    /// The QEMU that has its processor.
+    pub(super) fn program(self) -> &'static str {
+        match self {
+            Firmware::Arm64 => "qemu-system-aarch64",
+            _ => "qemu-system-x86_64",
+        }
+    }
+
     /// Whether its PXE client asks by IPv4, and by IPv6.
     pub(super) fn pxe(self) -> [bool; 2] {
         match self {
@@ -54,6 +64,7 @@ impl Firmware {
                 "/usr/share/OVMF/OVMF_CODE_4M.snakeoil.fd",
                 "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd",
             ],
+            Firmware::Arm64 => ["/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"],
             _ if self.is_secure() => [
                 "/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
                 "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
@@ -85,6 +96,7 @@ impl std::fmt::Display for Firmware {
             Firmware::Uefi => "uefi",
             Firmware::UefiHttp => "uefi-http",
             Firmware::UefiV6 => "uefi-v6",
+            Firmware::Arm64 => "arm64",
             Firmware::UefiHttpV6 => "uefi-http-v6",
             Firmware::SecureBoot => "secure-boot",
             Firmware::SecureBootHttp => "secure-boot-http",

@@ -39,14 +39,20 @@ struct Client {
 
 impl Client {
     /// Told to renew after two seconds: T1 as the server gives it is half an hour away.
-    fn start(site: &Site, port: &Port, run: &str) -> Result<Client> {
+    async fn start(site: &Site, port: &Port, run: &str) -> Result<Client> {
+        // Until the kernel has made sure that nobody else has it, dhclient cannot use its link-local address.
+        e2e::wait::until("a link-local address", Duration::from_secs(10), async || {
+            let all = port.ns.run(|| ip("-6 addr show dev eth0 scope link"))?;
+            Ok((all.contains("fe80") && !all.contains("tentative")).then_some(()))
+        })
+        .await?;
         let directory = site.directory().join(format!("dhclient6-{run}"));
         std::fs::create_dir(&directory)?;
         let hook = directory.join("hook");
         let events = directory.join("events");
         let text = format!(
             "#!/bin/sh\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n\
-             case $reason in BOUND6|RENEW6|REBIND6) ip addr replace $new_ip6_address/128 dev eth0 nodad;; esac\n\
+             case $reason in BOUND6|RENEW6|REBIND6) ip addr replace $new_ip6_address/64 dev eth0 nodad;; esac\n\
              echo \"$reason $new_ip6_address $new_dhcp6_name_servers\" >> {}\n",
             events.display()
         );
@@ -86,7 +92,7 @@ async fn dhclient_gets_keeps_and_releases_an_ipv6_address() -> Result<()> {
         return Ok(());
     };
     let port = site.port_on("br6", "02:00:00:00:66:01")?;
-    let client = Client::start(&site, &port, "first")?;
+    let client = Client::start(&site, &port, "first").await?;
     let bound = client.wait("BOUND6").await?;
     let (address, dns) = bound.split_once(' ').context("an address and a name server")?;
     ensure!(address.starts_with("fd66::1") && dns == "fd66::53", "{bound}");
@@ -118,7 +124,7 @@ async fn dhclient_gets_keeps_and_releases_an_ipv6_address() -> Result<()> {
     drop(client);
     site.server.kill();
     site.server.power_on().await?;
-    let client = Client::start(&site, &port, "second")?;
+    let client = Client::start(&site, &port, "second").await?;
     ensure!(
         client.wait("BOUND6").await?.starts_with(address),
         "the same MAC, the same address"

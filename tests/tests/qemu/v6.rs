@@ -55,8 +55,9 @@ fn vm_uefi_pxe_by_ipv6_fetches_its_loader() {
             wait_fetched(&path, "tftp snponly.efi").await;
             // The loader goes on by IPv4.
             let journey = path.kernel().await.unwrap();
-            assert_eq!(fetched(&journey)[0], "tftp snponly.efi");
-            assert_eq!(fetched(&journey)[1..5], BY_IPXE);
+            let files = fetched(&journey);
+            assert_eq!(files[0], "tftp snponly.efi", "{files:?}");
+            assert!(files.ends_with(&BY_IPXE.map(str::to_owned)), "{files:?}");
             let v6 = journey
                 .events
                 .iter()
