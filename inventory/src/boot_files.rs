@@ -86,8 +86,8 @@ impl BootFiles {
         let mut unified = None;
         match mini_os::signed_files(&config.mini_os.dir, site_archive, &command_line(config)) {
             Ok(None) => {}
-            Ok(Some((loaders, image))) => {
-                for (name, path) in loaders {
+            Ok(Some(signed)) => {
+                for (name, path) in signed.loaders {
                     // Microsoft's signature is worth more: it is trusted by all firmware.
                     if boot.signed_ipxe.is_some() && name == Loader::IpxeEfi.file() {
                         continue;
@@ -95,7 +95,7 @@ impl BootFiles {
                     let what = format!("read the signed loader {}", path.display());
                     all.insert(name, fs::read(&path).map_err(io(what))?.into());
                 }
-                unified = Some(image);
+                unified = Some(signed.unified);
             }
             Err(error) => tracing::warn!(
                 %error,

@@ -28,4 +28,4 @@ pub use loaders::{GRUB_FOR_HTTP, fetch_loaders, has_loaders};
 pub use modinfo::modinfo;
 pub use modules::{Dependencies, lines_about, name_of};
 pub use process::run;
-pub use signed::{SIGNED_DIR, Signed, Signing, UNIFIED, sign, signed_files};
+pub use signed::{SIGNED_DIR, Signed, SignedFiles, Signing, UNIFIED, sign, signed_files};

@@ -215,16 +215,20 @@ fn end_of_sections(pe: &[u8]) -> Option<u64> {
     Some((base + end).next_multiple_of(ALIGN))
 }
 
-/// What [`sign`] made of just this mini-os, with this archive and command line: loaders by name, and the unified kernel image.
-/// `Ok(None)`: nothing was ever signed.
+/// Signed files that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedFiles {
+    /// Loaders by name.
+    pub loaders: Vec<(String, PathBuf)>,
+    /// The unified kernel image.
+    pub unified: PathBuf,
+}
+
+/// What [`sign`] made of just this mini-os, with this archive and command line. `Ok(None)`: nothing was ever signed.
 ///
 /// # Errors
 /// What is signed is of another kernel, initramfs, authority or command line, or is not whole; the text says which.
-pub fn signed_files(
-    mini_os: &Path,
-    site_archive: &[u8],
-    command_line: &str,
-) -> Result<Option<(Vec<(String, PathBuf)>, PathBuf)>> {
+pub fn signed_files(mini_os: &Path, site_archive: &[u8], command_line: &str) -> Result<Option<SignedFiles>> {
     let dir = mini_os.join(SIGNED_DIR);
     let manifest = dir.join(MANIFEST);
     if !manifest.is_file() {
@@ -257,7 +261,8 @@ pub fn signed_files(
         }
     };
     let loaders = LOADERS.into_iter().map(file).collect::<Result<_>>()?;
-    Ok(Some((loaders, file(UNIFIED)?.1)))
+    let (_, unified) = file(UNIFIED)?;
+    Ok(Some(SignedFiles { loaders, unified }))
 }
 
 #[cfg(test)]
@@ -320,7 +325,7 @@ mod tests {
 
         for _ in 0..2 {
             sign(&signing).unwrap();
-            let (loaders, unified) = signed_files(&mini_os, b"site", "quiet").unwrap().unwrap();
+            let SignedFiles { loaders, unified } = signed_files(&mini_os, b"site", "quiet").unwrap().unwrap();
             assert_eq!(loaders.len(), LOADERS.len());
             let verify =
                 |file: &Path, with: &Path| run(Command::new("sbverify").arg("--cert").arg(with).arg(file));
