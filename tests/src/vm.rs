@@ -164,6 +164,27 @@ impl Vm {
         Ok(())
     }
 
+    /// Presses a key of its keyboard, by QEMU's name for it ("a", "ret").
+    ///
+    /// # Errors
+    /// It is powered off, or there is no such key.
+    pub fn press(&self, key: &str) -> Result<()> {
+        let keys = json!({"keys": [{"type": "qcode", "data": key}]});
+        self.qmp()?.execute("send-key", keys).map(drop)
+    }
+
+    /// Waits until the VGA screen shows `text`.
+    ///
+    /// # Errors
+    /// The deadline passed: with what was there.
+    pub async fn wait_screen(&self, text: &str, within: Duration) -> Result<()> {
+        wait::until(&format!("{text:?} on the screen"), within, async || {
+            Ok(self.screen_text()?.contains(text).then_some(()))
+        })
+        .await
+        .with_context(|| self.screen_text().unwrap_or_default())
+    }
+
     /// The machine protocol.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 mod arm64;
 #[path = "qemu/checked.rs"]
 mod checked;
+#[path = "qemu/console.rs"]
+mod console;
 #[path = "qemu/first_boot.rs"]
 mod first_boot;
 #[path = "qemu/installed.rs"]

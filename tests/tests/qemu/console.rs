@@ -1,0 +1,84 @@
+//! A person at the machine's keyboard: the boot menu, the rescue system, the memory test.
+
+use std::time::Duration;
+
+use e2e::boot_path::KERNEL_WITHIN;
+use e2e::{BootPathSpec, Firmware, Level, run};
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use inventory_api::machine::{HistoryEntry, MachineSummary};
+use inventory_api::rescue::RescuePassword;
+
+const SOON: Duration = Duration::from_secs(60);
+
+#[test]
+fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
+    if Level::Qemu.runs() {
+        run(async {
+            // Nobody commissions it: its first script has the menu already.
+            let mut path = BootPathSpec::new("console", Firmware::Bios)
+                .more("[policy]\nunknown = \"hold\"\n[boot]\nmenu_seconds = 60\n")
+                .start()
+                .await
+                .unwrap();
+            let api = path.server.api().unwrap();
+            path.vm.power_on().unwrap();
+            path.vm.wait_screen("press m within 60 s", SOON).await.unwrap();
+            path.vm.press("m").unwrap();
+            path.vm.wait_screen("Rescue: a shell", SOON).await.unwrap();
+            path.vm.press("r").unwrap();
+
+            path.vm.wait_console("Password: ", KERNEL_WITHIN).await.unwrap();
+            let machines: Vec<MachineSummary> = api.get("/v1/machines").await.unwrap();
+            let id = &machines[0].id;
+            let made: RescuePassword = api
+                .post(&format!("/v1/machines/{id}/rescue"), &serde_json::json!({}))
+                .await
+                .unwrap();
+            path.vm.type_line("let me in").unwrap();
+            path.vm.wait_console("the password is wrong", SOON).await.unwrap();
+            assert!(
+                !path.vm.console().contains("let me in"),
+                "a password is not shown"
+            );
+            // It is asked for anew after a second.
+            e2e::wait::until("the second prompt", SOON, async || {
+                Ok((path.vm.console().matches("Password: ").count() == 2).then_some(()))
+            })
+            .await
+            .unwrap();
+            path.vm.type_line(&made.password).unwrap();
+            path.vm
+                .wait_console("A shell of the mini-os", SOON)
+                .await
+                .unwrap();
+            path.vm.type_line("echo sum-$((40+2)) on $(uname -s)").unwrap();
+            path.vm.wait_console("sum-42 on Linux", SOON).await.unwrap();
+            path.vm.type_line("exit").unwrap();
+            path.vm.wait_console("rebooting", SOON).await.unwrap();
+
+            // Its next script: until then the old words may still be in the screen's memory.
+            e2e::wait::until("the second boot's script", KERNEL_WITHIN, async || {
+                let told = |e: &&BootEvent| {
+                    matches!(
+                        e.what,
+                        BootEventKind::Script {
+                            target: BootTarget::LocalDisk
+                        }
+                    )
+                };
+                Ok((path.journey().await?.events.iter().filter(told).count() == 2).then_some(()))
+            })
+            .await
+            .unwrap();
+            path.vm.wait_screen("press m within 60 s", SOON).await.unwrap();
+            let history: Vec<HistoryEntry> = api.get(&format!("/v1/machines/{id}/history")).await.unwrap();
+            let said: Vec<&str> = history.iter().map(|row| row.sentence.as_str()).collect();
+            assert!(said.contains(&"Rescue ended: the shell was left."), "{said:?}");
+            assert!(history.iter().all(|row| row.state == "new"), "{history:?}");
+            path.vm.press("m").unwrap();
+            path.vm.wait_screen("Memory test", SOON).await.unwrap();
+            path.vm.press("t").unwrap();
+            path.vm.wait_screen("Memtest86+ v6", SOON).await.unwrap();
+        });
+    }
+}
