@@ -8,6 +8,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -28,6 +29,8 @@ pub struct Vm {
     directory: tempfile::TempDir,
     process: Option<Owned>,
     tpm: Option<Owned>,
+    /// To the serial console, once something was typed there.
+    keyboard: Mutex<Option<UnixStream>>,
     starts: u32,
 }
 
@@ -60,6 +63,7 @@ impl Vm {
             directory,
             process: None,
             tpm: None,
+            keyboard: Mutex::default(),
             starts: 0,
         })
     }
@@ -87,6 +91,7 @@ impl Vm {
             bail!("{} is powered on already", self.spec.name);
         }
         self.starts += 1;
+        self.keyboard = Mutex::default();
         if self.spec.rack.is_some() {
             self.tpm = Some(Rack::tpm(self.directory.path())?);
         }
@@ -159,7 +164,18 @@ impl Vm {
     /// # Errors
     /// It is powered off.
     pub fn type_line(&self, line: &str) -> Result<()> {
-        let mut stream = UnixStream::connect(self.file("console.sock"))?;
+        let mut keyboard = self.keyboard.lock().unwrap_or_else(PoisonError::into_inner);
+        // It stays connected: QEMU forgets what has not gone through the serial port when the other end hangs up.
+        let stream = match &mut *keyboard {
+            Some(stream) => stream,
+            none => {
+                let stream = UnixStream::connect(self.file("console.sock"))?;
+                let mut screen = stream.try_clone()?;
+                // What it shows is in the log; the serial port stands still when nobody takes it from here.
+                std::thread::spawn(move || std::io::copy(&mut screen, &mut std::io::sink()));
+                none.insert(stream)
+            }
+        };
         stream.write_all(format!("{line}\r").as_bytes())?;
         Ok(())
     }

@@ -54,7 +54,10 @@ fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
             path.vm.type_line("echo sum-$((40+2)) on $(uname -s)").unwrap();
             path.vm.wait_console("sum-42 on Linux", SOON).await.unwrap();
             path.vm.type_line("exit").unwrap();
-            path.vm.wait_console("rebooting", SOON).await.unwrap();
+            path.vm
+                .wait_console("reboot: Restarting system", SOON)
+                .await
+                .unwrap();
 
             // Its next script: until then the old words may still be in the screen's memory.
             e2e::wait::until("the second boot's script", KERNEL_WITHIN, async || {
