@@ -208,8 +208,11 @@ pub fn fetched(journey: &Journey) -> Vec<String> {
         BootEventKind::Tftp {
             file, complete: true, ..
         } => Some(format!("tftp {file}")),
+        // HEAD has no bytes.
         BootEventKind::Http {
-            path, status: 200, ..
+            path,
+            status: 200,
+            bytes: 1..,
         } => Some(format!("http {path}")),
         _ => None,
     };
