@@ -38,12 +38,12 @@ impl Rivals {
         Ok(Rivals { directory })
     }
 
-    /// nginx with sendfile, which serves the files of a directory; its own go below it.
+    /// nginx with sendfile, which serves the files of a directory; its own are beside its program.
     ///
     /// # Errors
     /// It does not come up.
     pub fn nginx(&self, files: &Path, address: &str, port: u16) -> Result<Owned> {
-        let directory = files.join("nginx");
+        let directory = self.directory.path().join(format!("nginx-{port}"));
         std::fs::create_dir_all(&directory)?;
         let place = directory.display();
         let configuration = directory.join("nginx.conf");
