@@ -10,7 +10,7 @@ use e2e::boot_path::KERNEL_WITHIN;
 use e2e::{BootPathSpec, Firmware, Lab, Vm, VmSpec, artefacts};
 use inventory_api::boot::BootEventKind;
 
-use crate::rivals::{ADDRESS, Rivals, started};
+use crate::rivals::{ADDRESS, Rivals, end, started};
 
 /// What the kernel says first, by `earlyprintk`.
 const FIRST_LINE: &str = "Linux version ";
@@ -169,13 +169,16 @@ fn theirs(firmware: Firmware, recipe: &Recipe, nginx: Option<&Rivals>) -> Result
         }
     }
     let _dnsmasq = started(dnsmasq, "udp", 67, &root.join("dnsmasq.log"))?;
-    let _nginx = match (recipe, nginx) {
+    let nginx = match (recipe, nginx) {
         (Recipe::Ipxe(_), Some(rivals)) => Some(rivals.nginx(root, ADDRESS, NGINX_PORT)?),
         _ => None,
     };
     let spec = VmSpec::new(&format!("recipe-{firmware}"), firmware);
     let mut vm = Vm::new(spec, lab.tap()?)?;
-    super::boot::block_on(power_on_to_kernel(&mut vm))
+    let seconds = super::boot::block_on(power_on_to_kernel(&mut vm));
+    // Its workers outlive a master that is killed.
+    nginx.map_or(Ok(()), end)?;
+    seconds
 }
 
 async fn power_on_to_kernel(vm: &mut Vm) -> Result<f64> {

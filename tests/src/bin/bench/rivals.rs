@@ -133,12 +133,20 @@ impl Bench {
     ///
     /// # Errors
     /// It does not end.
-    pub fn end(&self, mut server: Owned) -> Result<()> {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(server.id())?);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
-        let ended = || server.ended();
-        wait::until_blocking("a server to end", Duration::from_secs(10), ended).map(drop)
+    pub fn end(&self, server: Owned) -> Result<()> {
+        end(server)
     }
+}
+
+/// Ends a server that has processes of its own, and waits until it has ended.
+///
+/// # Errors
+/// It does not end.
+pub fn end(mut server: Owned) -> Result<()> {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(server.id())?);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+    let ended = || server.ended();
+    wait::until_blocking("a server to end", Duration::from_secs(10), ended).map(drop)
 }
 
 /// Starts a server in the namespace of this thread and waits until something listens on the port.
