@@ -78,6 +78,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                 Ok(client) => client,
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
+                    desk.service.watch.silent(desk.home(), reason.code());
                     continue;
                 }
             };
@@ -91,9 +92,12 @@ impl<S: BootSource> Dhcp6Service<S> {
             let circuit = circuit.map(|circuit| (IpAddr::V6(*from.ip()), circuit));
             if !rates.admit_from(client.mac, client.known, circuit, now()) {
                 tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp6");
+                let network = select_network(&desk.networks, &client);
+                let network = network.map_or_else(|_| desk.home(), Network::name);
+                desk.service.watch.silent(network, Silence::TooMany.code());
                 continue;
             }
-            let anew = client.message == MessageKind::Solicit;
+            let anew = client.begins_anew();
             client.loader = loader_for(&**source, &desk.service.files, client.mac, client.kind, anew);
             let Ok(permit) = room.clone().try_acquire_owned() else {
                 tracing::warn!(mac = %client.mac, "too many DHCPv6 messages at once: one is dropped");
@@ -114,10 +118,14 @@ impl<S: BootSource> Desk<S> {
         let network = match select_network(&self.networks, &client) {
             Ok(network) => network,
             Err(silence) => {
-                let home = self.networks.iter().find(|network| network.is_local());
-                if let Some(home) = home.or(self.networks.first()) {
-                    service.watch.silent(home.name(), silence.code());
+                if silence == Silence::UnknownRelay {
+                    let detail = format!(
+                        "a relay, {}, passes on DHCPv6 messages of a link that no [network.v6] has: they are not answered",
+                        client.link().unwrap_or(*from.ip())
+                    );
+                    service.watch.note(self.home(), silence.code(), detail);
                 }
+                service.watch.silent(self.home(), silence.code());
                 return self.tell(&client, None, None, silence.code(), None);
             }
         };
@@ -150,9 +158,9 @@ impl<S: BootSource> Desk<S> {
             };
             return self.tell(&client, Some(network), None, &word, boot);
         }
-        let (answer, durable) = service.book.with(name, &service.queue, known, |leases| {
+        let ((answer, changed), durable) = service.book.with(name, &service.queue, known, |leases| {
             let decision = decide(&client, network, duid, leases, target, &urls, at);
-            (decision.answer, decision.change)
+            ((decision.answer, decision.change.is_some()), decision.change)
         });
         if let Some(durable) = durable
             && !durable.wait().await
@@ -167,6 +175,13 @@ impl<S: BootSource> Desk<S> {
                 self.tell(&client, Some(network), None, silence.code(), None);
             }
             Ok(content) => {
+                if client.message == MessageKind::Decline && changed {
+                    let detail = format!(
+                        "an IPv6 address was declined by {}: somebody else uses it; out of use for an hour",
+                        client.mac
+                    );
+                    service.watch.note(name, Silence::Declined.code(), detail);
+                }
                 let bytes = encode(&client, network, duid, &content);
                 let to = destination(&client, from, service.reply_to_source);
                 let word = match service.socket.send(&bytes, to).await {
@@ -190,6 +205,12 @@ impl<S: BootSource> Desk<S> {
                 );
             }
         }
+    }
+
+    /// The network under whose name stands what belongs to none: the one of this address of ours.
+    fn home(&self) -> &str {
+        let local = self.networks.iter().find(|network| network.is_local());
+        local.or(self.networks.first()).map_or("", Network::name)
     }
 
     /// What concerns the network and not this machine alone.

@@ -45,8 +45,26 @@ pub(crate) enum NoScript {
 /// How long a script that only its length was asked of waits to be fetched. GRUB asks for both at once.
 const ANNOUNCED: Duration = Duration::from_secs(30);
 
-/// A script that waits to be fetched.
-pub(crate) type Announced = Mutex<HashMap<(Ipv4Addr, Option<Choice>), (Instant, String)>>;
+/// Whose script it is: another machine may have come to the address meanwhile.
+type Addressee = (Ipv4Addr, Mac, Option<Choice>);
+
+/// Scripts that wait to be fetched: at most one for each machine and choice, and only for holders of leases.
+#[derive(Default)]
+pub(crate) struct Announced(Mutex<HashMap<Addressee, (Instant, String)>>);
+
+impl Announced {
+    /// The script and when it was made.
+    fn take(&self, whose: Addressee) -> Option<(Instant, String)> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|_, (made, _)| made.elapsed() < ANNOUNCED);
+        waiting.remove(&whose)
+    }
+
+    fn put(&self, whose: Addressee, made: Instant, text: String) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert(whose, (made, text));
+    }
+}
 
 /// What scripts are made of, for the networks behind one of our addresses.
 pub(crate) struct Scripts<S> {
@@ -98,8 +116,7 @@ impl<S: BootSource> Scripts<S> {
     }
 
     /// The script for GRUB at `peer`, or that of a choice in it. `only_length`: it asks how long the script is first (HEAD), and
-    /// what it fetches then has
-    /// to be that very script: a script is made once.
+    /// what it fetches then has to be that very script: a script is made once.
     pub(crate) async fn for_grub(
         &self,
         peer: IpAddr,
@@ -109,18 +126,18 @@ impl<S: BootSource> Scripts<S> {
         let IpAddr::V4(v4) = peer else {
             return Err(NoScript::ByIpv6);
         };
-        let waiting = {
-            let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-            announced.retain(|_, (at, _)| at.elapsed() < ANNOUNCED);
-            announced.remove(&(v4, choice))
-        };
-        let text = match waiting {
-            Some((_, text)) => text,
-            None => self.make(peer, None, choice, Language::Grub).await?,
+        let (_, mac) = self.machine_at(peer, None).ok_or(NoScript::NotTheHolder)?;
+        let whose = (v4, mac, choice);
+        let (made, text) = match self.announced.take(whose) {
+            Some(waiting) => waiting,
+            None => {
+                let text = self.make(peer, Some(mac), choice, Language::Grub).await?;
+                (Instant::now(), text)
+            }
         };
         if only_length {
-            let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-            announced.insert((v4, choice), (Instant::now(), text.clone()));
+            // By the time it was made: who asks again and again gets what is decided now.
+            self.announced.put(whose, made, text.clone());
         }
         Ok(text)
     }
@@ -230,5 +247,31 @@ impl<S: BootSource> Scripts<S> {
             what: BootEventKind::Script { target },
         });
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_was_announced_is_given_to_that_machine_and_once() {
+        let ip = Ipv4Addr::new(10, 0, 0, 9);
+        let (one, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+        let announced = Announced::default();
+        let made = Instant::now();
+        announced.put((ip, one, None), made, "ticket".to_owned());
+        assert_eq!(announced.take((ip, other, None)), None, "it has the address now");
+        assert_eq!(announced.take((ip, one, Some(Choice::Rescue))), None);
+        assert_eq!(announced.take((ip, one, None)), Some((made, "ticket".to_owned())));
+        assert_eq!(announced.take((ip, one, None)), None);
+        if let Some(made) = made.checked_sub(ANNOUNCED) {
+            announced.put((ip, one, None), made, "old".to_owned());
+            assert_eq!(
+                announced.take((ip, one, None)),
+                None,
+                "what is decided may have changed"
+            );
+        }
     }
 }

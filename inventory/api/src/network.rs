@@ -132,7 +132,7 @@ pub struct NetworkStatus {
     /// They by name, the one that comes back first first; bounded.
     #[serde(default)]
     pub quarantined_addresses: Vec<QuarantinedAddress>,
-    /// Addresses that machines hold which nobody enrolled.
+    /// Addresses that machines hold, or have declined, which nobody enrolled.
     #[serde(default)]
     pub strangers: u64,
     /// The most of them; absent: as many as there are.

@@ -158,6 +158,8 @@ pub struct Leases<A = Ipv4Addr> {
     free_from: BTreeSet<(UnixMs, A)>,
     /// Machines with a lease that nobody enrolled.
     strangers: HashSet<Mac>,
+    /// Addresses out of use because one of them said so (DECLINE).
+    spoiled: HashSet<A>,
     /// Addresses that a person reserved beside those of the configuration, both ways.
     reserved: BTreeMap<Mac, A>,
     reserved_for: HashMap<A, Mac>,
@@ -170,6 +172,7 @@ impl<A> Default for Leases<A> {
             by_mac: HashMap::new(),
             free_from: BTreeSet::new(),
             strangers: HashSet::new(),
+            spoiled: HashSet::new(),
             reserved: BTreeMap::new(),
             reserved_for: HashMap::new(),
         }
@@ -239,7 +242,11 @@ impl<A: Address> Leases<A> {
             }
             return;
         }
+        let spoiled = lease.state == LeaseState::Declined && self.strangers.contains(&lease.mac);
         self.remove(lease.ip);
+        if spoiled {
+            self.spoiled.insert(lease.ip);
+        }
         if lease.state != LeaseState::Declined {
             if let Some(old) = self.by_mac.get(&lease.mac).copied() {
                 self.remove(old);
@@ -266,19 +273,24 @@ impl<A: Address> Leases<A> {
         }
     }
 
-    /// How many machines that nobody enrolled hold an address now; exact below `enough`.
+    /// How many addresses machines that nobody enrolled hold now, or have said that somebody else uses them; exact from
+    /// `enough` on. Else one of them could take a whole pool out of use, address by address.
     pub fn strangers(&self, now: UnixMs, enough: usize) -> usize {
-        if self.strangers.len() < enough {
-            return self.strangers.len();
+        let most = self.strangers.len() + self.spoiled.len();
+        if most < enough {
+            return most;
         }
-        let holds = |mac: &&Mac| self.of(**mac).is_some_and(|lease| lease.holds(now));
-        self.strangers.iter().filter(holds).count()
+        let holds = |lease: Option<Lease<A>>| lease.is_some_and(|lease| lease.holds(now));
+        let held = self.strangers.iter().filter(|mac| holds(self.of(**mac)));
+        let spoiled = self.spoiled.iter().filter(|ip| holds(self.at(**ip)));
+        held.count() + spoiled.count()
     }
 
     /// Forgets an address.
     pub fn remove(&mut self, ip: A) {
         if let Some(old) = self.by_ip.remove(&ip) {
             self.free_from.remove(&(free_from(&old), ip));
+            self.spoiled.remove(&ip);
             if self.by_mac.get(&old.mac) == Some(&ip) {
                 self.by_mac.remove(&old.mac);
                 self.strangers.remove(&old.mac);

@@ -122,7 +122,9 @@ impl Trial {
     /// Takes in what was heard of the machine. True: what is worth keeping has changed.
     pub fn heard(&mut self, event: &BootEvent) -> bool {
         match &event.what {
-            BootEventKind::Dhcp { client, .. } if client == "ipxe" => self.progress(),
+            BootEventKind::Dhcp { client, .. } if matches!(client.as_str(), "ipxe" | "ipxe-v6") => {
+                self.progress()
+            }
             BootEventKind::Dhcp {
                 answer,
                 boot_file: Some(file),
@@ -377,5 +379,17 @@ mod tests {
         assert!(!trial.asks_anew(UnixMs(62_000)));
         assert_eq!(trial.worked, Some(Loader::Undionly));
         assert_eq!(trial.sentence(), None);
+        // By DHCPv6 too, which it asks where the routers say so.
+        trial.heard(&told(70_000, "uefi-x64-v6", "tftp://[fd00::1]/snponly.efi"));
+        trial.heard(&fetched(70_100, "snponly.efi"));
+        let by_v6 = BootEventKind::Dhcp {
+            message: "solicit".into(),
+            client: "ipxe-v6".into(),
+            answer: "advertise".into(),
+            boot_file: None,
+        };
+        trial.heard(&event(71_000, by_v6));
+        assert!(!trial.asks_anew(UnixMs(71_500)));
+        assert_eq!(trial.worked, Some(Loader::Snponly));
     }
 }

@@ -456,6 +456,47 @@ fn strangers_have_their_share() {
 }
 
 #[test]
+fn a_stranger_that_declines_address_after_address_spoils_its_share_and_no_more() {
+    let network = network(|s| s.unknown_share = 50);
+    let v6 = network.v6().unwrap();
+    let mut leases = Leases::default();
+    let mut now = NOW;
+    let mut hears = |leases: &mut Leases<Ipv6Addr>, kind: u8, options: &[Vec<u8>]| {
+        now = now.plus_seconds(1);
+        let bytes = [&[kind, 1, 2, 3][..], &option(1, THEIRS), &options.concat()].concat();
+        let client = classify(&bytes, link_local(MAC)).unwrap();
+        let decision = decide(&client, v6, OURS, leases, MINI_OS, &urls(), now);
+        if let Some(LeaseChange::Insert(lease)) = decision.change {
+            leases.insert(lease);
+            leases.set_known(lease.mac, false);
+        }
+        decision.answer
+    };
+    for _ in 0..8 {
+        let rapid = hears(&mut leases, SOLICIT, &[option(14, &[]), ia(1, &[])]);
+        if let Some(ip) = rapid.ok().and_then(|content| content.address()) {
+            hears(&mut leases, DECLINE, &[option(2, OURS), ia(1, &[ip])]).unwrap();
+        }
+    }
+    let declined = leases.iter().filter(|l| l.state == LeaseState::Declined);
+    assert_eq!(declined.count(), 2, "of four addresses");
+    let last = hears(&mut leases, SOLICIT, &[ia(1, &[])]);
+    assert_eq!(last, Err(Silence::KeptForKnown));
+    assert_eq!(leases.strangers(NOW.plus_seconds(4000), 0), 0, "an hour later");
+}
+
+#[test]
+fn a_request_for_an_address_of_another_link_is_told_so() {
+    let mut server = Server::new(network(|_| {}));
+    let moved = [option(2, OURS), ia(1, &[address("fd00:8::100")])];
+    let reply = server.reply(REQUEST, &moved);
+    assert_eq!(of(&associations(&reply)[0]), (vec![], Some(Status::NotOnLink)));
+    assert_eq!(server.state(MAC), None);
+    let wish = server.reply(SOLICIT, &[ia(1, &[address("fd00:8::100")])]);
+    assert_eq!(of(&associations(&wish)[0]).0.len(), 1, "only a wish");
+}
+
+#[test]
 fn through_relays_and_back() {
     let mut server = Server::new(network(|_| {}));
     let inner = [

@@ -96,6 +96,8 @@ pub enum NotForUs {
     NoClientId,
     /// It names a server and must not, or does not and has to (RFC 8415, 16).
     ServerId,
+    /// It asks for settings alone and has an association (RFC 8415, 16.12).
+    Association,
     /// Nothing in it tells the address of its NIC: a DUID without one, and a link-local address that was not made from one.
     NoMac,
 }
@@ -111,6 +113,7 @@ impl NotForUs {
             NotForUs::NothingRelayed => "nothing-relayed",
             NotForUs::NoClientId => "no-client-id",
             NotForUs::ServerId => "server-id",
+            NotForUs::Association => "association",
             NotForUs::NoMac => "no-mac",
         }
     }
@@ -175,6 +178,11 @@ impl Client {
         let links = self.relays.iter().rev().map(|relay| relay.link);
         links.into_iter().find(|link| !link.is_unspecified())
     }
+
+    /// Whether firmware begins to look for a loader with this. iPXE, which asks too where the routers say so, is one that runs.
+    pub fn begins_anew(&self) -> bool {
+        self.message == MessageKind::Solicit && !matches!(self.kind, ClientKind::Ipxe { .. })
+    }
 }
 
 /// The name of a kind of client in `BootEventKind::Dhcp`: firmware asks by both protocols, and they differ in what works.
@@ -226,6 +234,9 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, NotForUs> {
         .is_some_and(|names| names != server_id.is_some())
     {
         return Err(NotForUs::ServerId);
+    }
+    if kind_of_message == MessageKind::InformationRequest && options.get(code::IA_NA).is_some() {
+        return Err(NotForUs::Association);
     }
     let mac = told.or(interface_mac(peer)).or(duid.and_then(duid_mac));
     let mac = mac.filter(|mac| !mac.is_junk()).ok_or(NotForUs::NoMac)?;
@@ -395,6 +406,7 @@ pub(crate) mod tests {
                 (MessageKind::Solicit, [0xab, 0xcd, 0xef])
             );
             assert_eq!(client.associations[0].id, 7);
+            assert!(client.begins_anew());
         }
         let ipxe = [
             (code::USER_CLASS, b"\0\x04iPXE".to_vec()),
@@ -406,6 +418,8 @@ pub(crate) mod tests {
             "{:?}",
             client.kind
         );
+        assert!(!client.begins_anew(), "it is the loader");
+        assert_eq!(client_name(client.kind), "ipxe-v6");
         let system = classify(&message(1, &[]), link_local(MAC)).unwrap();
         assert_eq!(system.kind, ClientKind::Other);
     }
@@ -477,6 +491,7 @@ pub(crate) mod tests {
             (message(6, &server), NotForUs::ServerId),
             (message(3, &[]), NotForUs::ServerId),
             (message(8, &[]), NotForUs::ServerId),
+            (message(11, &[ia(1, &[])]), NotForUs::Association),
         ] {
             assert_eq!(classify(&bytes, from), Err(expected), "{bytes:?}");
         }

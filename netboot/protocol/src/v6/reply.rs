@@ -274,6 +274,20 @@ impl Server<'_> {
             return Decision::silent(Silence::NoAddress);
         };
         let (network, leases, mac, known) = (self.network, self.leases, client.mac, client.known);
+        let elsewhere = |address: &Ipv6Addr| !network.prefix().contains(address);
+        // It carries on with what it had on another link (RFC 8415, 18.3.2). A wish in a SOLICIT is only one.
+        if client.message == MessageKind::Request && first.addresses.iter().any(elsewhere) {
+            let not_here = |association: &Association| AssociationAnswer {
+                id: association.id,
+                addresses: Vec::new(),
+                status: Some(Status::NotOnLink),
+            };
+            let all = client.associations.iter().map(not_here).collect();
+            return Decision {
+                answer: Ok(self.content(ReplyKind::Reply, all)),
+                change: None,
+            };
+        }
         let solicited = client.message == MessageKind::Solicit;
         let chosen = if is_admitted(network, leases, mac, known, self.now) {
             let wish = first.addresses.first().copied();
