@@ -1,39 +1,41 @@
 //! Accepts HTTP connections, with bounds on their number, heads and patience.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, Shutdown};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use axum::Router;
-use axum::body::Body;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use bytes::BufMut;
+use http::{Method, Request};
+use netboot_protocol::http1::{BadHead, HEAD_BYTES, persists, request, response_head};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
-use crate::http::Peer;
+use crate::http::{Answer, HttpService, bad_request};
 use crate::places::Places;
+use crate::send::send;
 use crate::server::NetbootError;
+use crate::source::BootSource;
 
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
 /// Connections at once from one address, so that nobody alone keeps the others out; loopback is not counted. iPXE and the
 /// agent have one or two.
 const PER_ADDRESS: usize = 64;
-/// Longest request line and headers, in bytes.
-const HEAD_BYTES: usize = 16 << 10;
 /// A request's head has to come within this time; an idle connection is closed after it.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// A client that acknowledges nothing for this long is gone (switched off in the middle of an image).
 const SILENCE: Duration = Duration::from_secs(60);
+/// What a client sends after our last answer is read for this long, up to [`HEAD_BYTES`]: a socket that is closed with unread
+/// bytes resets the connection, and the answer may be lost (RFC 9112, section 9.6).
+const LAST: Duration = Duration::from_secs(2);
 
-pub(crate) async fn serve(
+pub(crate) async fn serve<S: BootSource>(
     listener: TcpListener,
-    router: Router,
+    service: Arc<HttpService<S>>,
     cancel: CancellationToken,
 ) -> Result<(), NetbootError> {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
@@ -59,9 +61,9 @@ pub(crate) async fn serve(
                     tracing::warn!(peer = %ip, "refused: too many HTTP connections from this address");
                     continue;
                 };
-                let router = router.clone();
+                let service = service.clone();
                 tasks.spawn(async move {
-                    connection(stream, ip, router).await;
+                    connection(stream, ip, &service).await;
                     drop((place, permit));
                 });
             }
@@ -74,25 +76,98 @@ pub(crate) async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, router: Router) {
+async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &HttpService<S>) {
     let socket = SockRef::from(&stream);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request)
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(HEAD_BYTES)
-        // GRUB 2.12 compares names of fields byte by byte: with "content-length" every file is empty to it.
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
+    let stream = Arc::new(stream);
+    if let Err(error) = requests(&stream, peer, service).await {
         tracing::debug!(%peer, %error, "HTTP connection ended");
     }
+}
+
+/// One after the other, until the client wants no more. hyper would do this but for one thing: it cannot send a file without
+/// reading it into memory first, and that costs half of what sendfile(2) reaches (docs/bench.md, "HTTP boot").
+async fn requests<S: BootSource>(
+    stream: &Arc<TcpStream>,
+    peer: IpAddr,
+    service: &HttpService<S>,
+) -> io::Result<()> {
+    let mut read = Vec::new();
+    loop {
+        let Ok(next) = tokio::time::timeout(HEAD_TIME, next(stream, &mut read)).await else {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "no whole request in time",
+            ));
+        };
+        let (answer, stays, with_content) = match next? {
+            Next::Ended => return Ok(()),
+            Next::Request(request) => (
+                service.respond(peer, &request).await,
+                persists(&request),
+                request.method() != Method::HEAD,
+            ),
+            Next::Bad(bad) => (Answer::from(bad_request(bad)), false, true),
+        };
+        let Answer { response, heard } = answer;
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        let head = response_head(&response, &date, !stays);
+        let content = with_content.then(|| response.into_body());
+        let (sent, result) = send(stream, head, content).await;
+        if let Some(heard) = heard {
+            service.tell(heard, sent);
+        }
+        result?;
+        if !stays {
+            return last(stream).await;
+        }
+    }
+}
+
+enum Next {
+    Request(Request<()>),
+    Bad(BadHead),
+    /// The client has no more.
+    Ended,
+}
+
+/// The next request; what was read behind it stays in `read`.
+async fn next(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<Next> {
+    loop {
+        match request(read) {
+            Ok(Some((request, len))) => {
+                read.drain(..len);
+                return Ok(Next::Request(request));
+            }
+            Ok(None) => {}
+            Err(bad) => return Ok(Next::Bad(bad)),
+        }
+        if more(stream, read).await? == 0 {
+            return Ok(Next::Ended);
+        }
+    }
+}
+
+/// Reads what there is, at most [`HEAD_BYTES`] at once.
+async fn more(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<usize> {
+    read.reserve(1024);
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(&mut (&mut *read).limit(HEAD_BYTES)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+    }
+}
+
+async fn last(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).shutdown(Shutdown::Write)?;
+    let rest = async {
+        let mut read = Vec::new();
+        while read.len() < HEAD_BYTES && more(stream, &mut read).await? > 0 {}
+        Ok(())
+    };
+    tokio::time::timeout(LAST, rest).await.unwrap_or(Ok(()))
 }

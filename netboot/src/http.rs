@@ -5,40 +5,52 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router};
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use inventory_api::boot::{BootEvent, BootEventKind, Choice};
 use inventory_api::{Mac, Sha256Digest};
 use netboot_protocol::AUTOEXEC;
+use netboot_protocol::http1::BadHead;
 use netboot_protocol::menu::grub_script;
 
-use crate::body::{Buffers, Told, file_body};
 use crate::files::{BootFileBytes, Files, Transport};
 use crate::now;
 use crate::range::{Wanted, wanted};
 use crate::scripts::{Language, NoScript, Scripts};
+use crate::send::Content;
 use crate::source::BootSource;
 
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
+type Response = http::Response<Content>;
+
+/// A response, and who is to hear of its end.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) heard: Option<Heard>,
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Answer {
+        Answer {
+            response,
+            heard: None,
+        }
+    }
+}
+
+/// A request of a machine in one of our networks.
+pub(crate) struct Heard {
+    mac: Mac,
+    peer: IpAddr,
+    network: Option<String>,
+    path: String,
+    status: u16,
+}
 
 /// HTTP boot for the networks that are reached through one of our addresses.
 pub(crate) struct HttpService<S> {
     pub(crate) files: Arc<Files>,
     pub(crate) scripts: Arc<Scripts<S>>,
     pub(crate) source: Arc<S>,
-    pub(crate) buffers: Buffers,
-}
-
-impl<S: BootSource> HttpService<S> {
-    pub(crate) fn router(self) -> Router {
-        Router::new().fallback(respond::<S>).with_state(Arc::new(self))
-    }
 }
 
 /// What a path names.
@@ -87,53 +99,54 @@ fn mac_parameter(query: &str) -> Option<Mac> {
     (!mac.is_junk()).then_some(mac)
 }
 
-async fn respond<S: BootSource>(
-    State(service): State<Arc<HttpService<S>>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    request: Request,
-) -> Response {
-    let (method, path) = (request.method().clone(), request.uri().path());
-    let query = request.uri().query().unwrap_or_default();
-    let mac = mac_parameter(query);
-    let response = if method != Method::GET && method != Method::HEAD {
-        refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD")
-    } else {
-        match route(path) {
-            // HEAD would make a ticket that nobody gets.
-            Route::Script(_) if method == Method::HEAD => {
-                refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
-            }
-            Route::Script(language) => match choice_parameter(query) {
-                Ok(choice) => service.script(mac, choice, peer, language).await,
-                Err(()) => refuse(StatusCode::BAD_REQUEST, "there is no such choice"),
-            },
-            Route::Grub(choice) => {
-                let only_length = method == Method::HEAD;
-                let made = service.scripts.for_grub(peer, choice, only_length).await;
-                script_response(made, mac, peer)
-            }
-            Route::BootFile(AUTOEXEC) => {
-                let bytes = Bytes::from(service.scripts.autoexec(peer));
-                from_memory(bytes, "text/plain", request.headers())
-            }
-            Route::BootFile(name) => match service.files.get(name, Transport::Http) {
-                Some(BootFileBytes::Memory(bytes)) => {
-                    from_memory(bytes, content_type(name), request.headers())
-                }
-                Some(BootFileBytes::Path(path)) => service.file(&path, None, request.headers()).await,
-                None => not_found(),
-            },
-            Route::Image(digest) => match service.source.public_image(digest).await {
-                Some(file) => service.file(&file, Some(digest), request.headers()).await,
-                None => not_found(),
-            },
-            Route::Nothing => not_found(),
-        }
-    };
-    service.tell_at_the_end(&path.replace("//", "/"), peer, mac, response)
-}
-
 impl<S: BootSource> HttpService<S> {
+    /// The answer to a request. Its content is not for HEAD.
+    pub(crate) async fn respond(&self, peer: IpAddr, request: &Request<()>) -> Answer {
+        let (method, path) = (request.method(), request.uri().path());
+        let query = request.uri().query().unwrap_or_default();
+        let mac = mac_parameter(query);
+        let response = if method != Method::GET && method != Method::HEAD {
+            let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+            let methods = HeaderValue::from_static("GET, HEAD");
+            response.headers_mut().insert(header::ALLOW, methods);
+            response
+        } else {
+            match route(path) {
+                // HEAD would make a ticket that nobody gets.
+                Route::Script(_) if method == Method::HEAD => {
+                    refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
+                }
+                Route::Script(language) => match choice_parameter(query) {
+                    Ok(choice) => self.script(mac, choice, peer, language).await,
+                    Err(()) => refuse(StatusCode::BAD_REQUEST, "there is no such choice"),
+                },
+                Route::Grub(choice) => {
+                    let only_length = method == Method::HEAD;
+                    let made = self.scripts.for_grub(peer, choice, only_length).await;
+                    script_response(made, mac, peer)
+                }
+                Route::BootFile(AUTOEXEC) => {
+                    let bytes = Bytes::from(self.scripts.autoexec(peer));
+                    from_memory(bytes, "text/plain", request.headers())
+                }
+                Route::BootFile(name) => match self.files.get(name, Transport::Http) {
+                    Some(BootFileBytes::Memory(bytes)) => {
+                        from_memory(bytes, content_type(name), request.headers())
+                    }
+                    Some(BootFileBytes::Path(path)) => self.file(&path, None, request.headers()).await,
+                    None => not_found(),
+                },
+                Route::Image(digest) => match self.source.public_image(digest).await {
+                    Some(file) => self.file(&file, Some(digest), request.headers()).await,
+                    None => not_found(),
+                },
+                Route::Nothing => not_found(),
+            }
+        };
+        let heard = self.hears_of(&path.replace("//", "/"), peer, mac, response.status().as_u16());
+        Answer { response, heard }
+    }
+
     async fn script(
         &self,
         mac: Option<Mac>,
@@ -175,55 +188,57 @@ impl<S: BootSource> HttpService<S> {
         match part(headers, facts.len(), tag.as_deref()) {
             Err(refusal) => *refusal,
             Ok((first, count, mut response)) => {
-                *response.body_mut() = file_body(file, &facts, first, count, &self.buffers);
+                *response.body_mut() = Content::File { file, first, count };
                 response
             }
         }
     }
 
-    /// Has the end of the response told to the source, with the bytes that were really sent.
-    fn tell_at_the_end(&self, path: &str, peer: IpAddr, says: Option<Mac>, response: Response) -> Response {
-        let status = response.status().as_u16();
+    fn hears_of(&self, path: &str, peer: IpAddr, says: Option<Mac>, status: u16) -> Option<Heard> {
         // Who asks for another machine's script is heard under the name they gave: that is the machine in danger.
         let refused = if status == 403 {
             says.map(|mac| (None, mac))
         } else {
             None
         };
-        let Some((network, mac)) = refused.or_else(|| self.scripts.machine_at(peer, says)) else {
-            return response;
-        };
-        let network = network.map(|network| network.name().to_owned());
-        let path: String = path.chars().take(200).collect();
-        let source = self.source.clone();
-        response.map(|body| {
-            Body::new(Told::new(body, move |bytes| {
-                tracing::info!(%mac, path, status, bytes, "http");
-                let what = BootEventKind::Http { path, bytes, status };
-                source.heard(BootEvent {
-                    at: now(),
-                    mac,
-                    ip: Some(peer),
-                    network,
-                    what,
-                });
-            }))
+        let (network, mac) = refused.or_else(|| self.scripts.machine_at(peer, says))?;
+        Some(Heard {
+            mac,
+            peer,
+            network: network.map(|network| network.name().to_owned()),
+            path: path.chars().take(200).collect(),
+            status,
         })
+    }
+
+    /// Tells the source how an answer ended, with the bytes of content that were really sent.
+    pub(crate) fn tell(&self, heard: Heard, bytes: u64) {
+        let Heard {
+            mac,
+            peer,
+            network,
+            path,
+            status,
+        } = heard;
+        tracing::info!(%mac, path, status, bytes, "http");
+        self.source.heard(BootEvent {
+            at: now(),
+            mac,
+            ip: Some(peer),
+            network,
+            what: BootEventKind::Http { path, bytes, status },
+        });
     }
 }
 
-/// EDK2 decides by it whether a file is a program, a CD or a disk (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
 fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAddr) -> Response {
     match made {
         // It has a ticket: no cache may keep it.
         Ok(text) => {
-            let headers = [
-                (header::CONTENT_TYPE, "text/plain".to_owned()),
-                (header::CACHE_CONTROL, "no-store".to_owned()),
-                // Said and not left to the server's library: it leaves it out of the answer to HEAD.
-                (header::CONTENT_LENGTH, text.len().to_string()),
-            ];
-            (headers, text).into_response()
+            let mut response = of_type(StatusCode::OK, "text/plain", text.into());
+            let no_store = HeaderValue::from_static("no-store");
+            response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+            response
         }
         Err(NoScript::Ignored) => not_found(),
         Err(NoScript::NotTheHolder) => {
@@ -248,6 +263,7 @@ fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAdd
     }
 }
 
+/// EDK2 decides by it whether a file is a program, a CD or a disk (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
 fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("efi") => "application/efi",
@@ -262,11 +278,9 @@ fn from_memory(bytes: Bytes, content_type: &'static str, headers: &HeaderMap) ->
         Err(refusal) => *refusal,
         Ok((first, count, mut response)) => {
             let first = first as usize;
-            *response.body_mut() = Body::from(bytes.slice(first..first + count as usize));
-            response.headers_mut().insert(
-                header::CONTENT_TYPE,
-                header::HeaderValue::from_static(content_type),
-            );
+            *response.body_mut() = Content::Memory(bytes.slice(first..first + count as usize));
+            let content_type = HeaderValue::from_static(content_type);
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
             response
         }
     }
@@ -297,9 +311,8 @@ fn part(headers: &HeaderMap, len: u64, tag: Option<&str>) -> Result<(u64, u64, R
             return Err(Box::new(refusal));
         }
     };
-    let mut response = status.into_response();
+    let mut response = of_type(status, "application/octet-stream", String::new().into());
     let head = [
-        (header::CONTENT_TYPE, Some("application/octet-stream".to_owned())),
         (header::CONTENT_LENGTH, Some(count.to_string())),
         (header::ACCEPT_RANGES, Some("bytes".to_owned())),
         (header::CONTENT_RANGE, content_range),
@@ -318,7 +331,23 @@ fn not_found() -> Response {
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/plain")], format!("{why}\n")).into_response()
+    of_type(status, "text/plain", format!("{why}\n").into())
+}
+
+/// What to say to bytes that are no request.
+pub(crate) fn bad_request(bad: BadHead) -> Response {
+    refuse(bad.status(), &bad.to_string())
+}
+
+/// With its length, always: firmware cannot do without.
+fn of_type(status: StatusCode, content_type: &'static str, content: Content) -> Response {
+    let len = HeaderValue::from(content.len());
+    let mut response = http::Response::new(content);
+    *response.status_mut() = status;
+    let fields = response.headers_mut();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    fields.insert(header::CONTENT_LENGTH, len);
+    response
 }
 
 #[cfg(test)]

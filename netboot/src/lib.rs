@@ -4,7 +4,6 @@
 //! `netboot-protocol`'s, decisions about machines those of a [`BootSource`].
 
 mod arp;
-mod body;
 pub mod config;
 mod connection;
 mod dhcp;
@@ -18,6 +17,7 @@ pub mod places;
 mod ra;
 mod range;
 pub mod scripts;
+mod send;
 mod server;
 mod socket;
 mod socket6;

@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::arp::Prober;
-use crate::body::Buffers;
 use crate::config::Config;
 use crate::connection;
 use crate::dhcp::DhcpService;
@@ -249,7 +248,6 @@ impl Netboot {
             Ok(())
         });
         let files = Arc::new(Files::new(&config));
-        let buffers = Buffers::default();
         let serve_files = |tasks: &mut JoinSet<_>, sockets: FileSockets, networks: Vec<Network>| {
             let scripts = Arc::new(Scripts {
                 files: files.clone(),
@@ -277,9 +275,8 @@ impl Netboot {
                 files: files.clone(),
                 scripts,
                 source: source.clone(),
-                buffers: buffers.clone(),
             };
-            tasks.spawn(connection::serve(sockets.http, http.router(), cancel.clone()));
+            tasks.spawn(connection::serve(sockets.http, Arc::new(http), cancel.clone()));
         };
         let duid = Arc::new(duid);
         for door in doors_v6 {

@@ -2,7 +2,7 @@
 //! argument.
 //!
 //! A DHCP message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; the boot
-//! script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`].
+//! script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`], heads of HTTP in [`http1`].
 
 pub mod architecture;
 pub mod boot;
@@ -13,6 +13,7 @@ pub mod encode;
 pub mod experience;
 pub mod foreign;
 pub mod frame;
+pub mod http1;
 pub mod lease;
 pub mod loader;
 pub mod menu;

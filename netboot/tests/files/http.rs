@@ -1,5 +1,7 @@
 //! HTTP boot with raw bytes: what UEFI firmware takes and what it stumbles over (netboot-measured.md 2.6).
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -191,6 +193,129 @@ async fn what_is_no_request_ends_the_connection_only() {
     }
     let mut connection = Connection::open(&service).await;
     assert_eq!(connection.ask(&edk2("GET", "/grubx64.efi")).await.status, 200);
+    service.stop().await;
+}
+
+/// What a request carries is not read: the connection ends behind the answer, and the answer arrives.
+#[tokio::test]
+async fn a_connection_ends_after_the_answer_where_it_has_to() {
+    let service = start().await;
+    for (request, status) in [
+        (
+            format!(
+                "POST /grubx64.efi HTTP/1.1\r\nContent-Length: 9000\r\n\r\n{}",
+                "x".repeat(9000)
+            ),
+            405,
+        ),
+        ("GET /grubx64.efi HTTP/1.0\r\n\r\n".to_owned(), 200),
+        (
+            "GET /grubx64.efi HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(),
+            200,
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(20_000)),
+            431,
+        ),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), 400),
+    ] {
+        let mut connection = Connection::open(&service).await;
+        let answer = connection.ask(&request).await;
+        assert_eq!(answer.status, status, "{}", &request[..40]);
+        assert_eq!(answer.header("connection"), Some("close"));
+        if status == 405 {
+            assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+        }
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(DEADLINE, connection.0.read_to_end(&mut rest)).await;
+        assert_eq!(end.expect("it ends").unwrap(), 0, "{}", &request[..40]);
+    }
+    let mut old = Connection::open(&service).await;
+    let stay = "HEAD /grubx64.efi HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    for _ in 0..2 {
+        assert_eq!(old.ask(stay).await.header("connection"), Some("keep-alive"));
+    }
+    service.stop().await;
+}
+
+/// More than is sent in one turn, and not a multiple of anything.
+const KERNEL: usize = 9_000_001;
+
+/// A client whose window is small: the server has to wait for it again and again.
+async fn narrow(service: &Service) -> Connection {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    Connection(socket.connect(service.http).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_on_disk_comes_whole_to_many_at_once() {
+    let service = Arc::new(start().await);
+    std::fs::write(service.kernel(), pattern(KERNEL)).unwrap();
+    let clients = (0..16).map(|client| {
+        let service = service.clone();
+        tokio::spawn(async move {
+            let mut connection = if client % 4 == 0 {
+                narrow(&service).await
+            } else {
+                Connection::open(&service).await
+            };
+            assert!(
+                connection
+                    .ask(&edk2("HEAD", "/boot/kernel"))
+                    .await
+                    .body
+                    .is_empty()
+            );
+            let whole = connection.ask(&edk2("GET", "/boot/kernel")).await;
+            assert!(whole.body == pattern(KERNEL), "client {client}");
+            let first = 4_194_300 + client;
+            let request = format!("GET /boot/kernel HTTP/1.1\r\nRange: bytes={first}-\r\n\r\n");
+            let part = connection.ask(&request).await;
+            assert!(
+                part.status == 206 && part.body == pattern(KERNEL)[first..],
+                "client {client}"
+            );
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    Arc::into_inner(service).unwrap().stop().await;
+}
+
+/// Its length was promised: the client has to see that it did not get all, and nothing else is harmed.
+#[tokio::test]
+async fn a_file_that_becomes_shorter_while_it_is_sent_ends_the_connection() {
+    let service = start().await;
+    std::fs::write(service.kernel(), pattern(KERNEL)).unwrap();
+    let mut connection = narrow(&service).await;
+    connection
+        .0
+        .write_all(edk2("GET", "/boot/kernel").as_bytes())
+        .await
+        .unwrap();
+    connection.0.read_u8().await.unwrap();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(service.kernel())
+        .unwrap();
+    file.set_len(10).unwrap();
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(DEADLINE, connection.0.read_to_end(&mut rest)).await;
+    let _ = read.expect("it ends");
+    assert!(rest.len() < KERNEL, "{} bytes", rest.len());
+    let again = Connection::open(&service)
+        .await
+        .ask(&edk2("GET", "/boot/kernel"))
+        .await;
+    assert!(again.body == pattern(KERNEL)[..10]);
+    std::fs::remove_file(service.kernel()).unwrap();
+    let gone = Connection::open(&service)
+        .await
+        .ask(&edk2("GET", "/boot/kernel"))
+        .await;
+    assert_eq!(gone.status, 500);
     service.stop().await;
 }
 

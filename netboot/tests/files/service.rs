@@ -43,7 +43,7 @@ impl BootSource for Nobody {
 
 /// The running service.
 pub struct Service {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     pub tftp: SocketAddr,
     pub http: SocketAddr,
     cancel: CancellationToken,
@@ -72,6 +72,7 @@ impl Service {
         let networks = vec![Network::new(settings).unwrap()];
         let mut config = Config::new(networks, directory.path().join("leases"));
         (config.dhcp_port, config.tftp_port, config.http_port) = (0, 0, 0);
+        config.kernel = directory.path().join("kernel");
         config.reply_to_source = true;
         let files = files.into_iter();
         config.boot_files = files
@@ -82,12 +83,17 @@ impl Service {
         let cancel = CancellationToken::new();
         let running = tokio::spawn(netboot.start(Arc::<Nobody>::default(), cancel.clone()).run());
         Service {
-            _directory: directory,
+            directory,
             tftp,
             http,
             cancel,
             running,
         }
+    }
+
+    /// The file on disk that is served as the kernel; it is not made here.
+    pub fn kernel(&self) -> PathBuf {
+        self.directory.path().join("kernel")
     }
 
     /// Ends it; no task has panicked.

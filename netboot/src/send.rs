@@ -1,0 +1,140 @@
+//! Puts a response on a connection: memory as it is, a file by sendfile(2).
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nix::sys::sendfile::sendfile64;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// The most of a file that is sent before others of the same size have their turn, in bytes.
+const AT_ONCE: usize = 4 << 20;
+/// Content up to this size goes into one packet with its head, as far as it fits, in bytes.
+const WITH_HEAD: usize = 16 << 10;
+
+/// What a response carries.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Memory(Bytes),
+    /// `count` bytes of `file` from `first`.
+    File {
+        file: File,
+        first: u64,
+        count: u64,
+    },
+}
+
+impl Content {
+    /// In bytes.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Content::Memory(bytes) => bytes.len() as u64,
+            Content::File { count, .. } => *count,
+        }
+    }
+}
+
+impl From<String> for Content {
+    fn from(text: String) -> Content {
+        Content::Memory(text.into())
+    }
+}
+
+/// Sends a head and, if there is one, the content behind it. How many bytes of the content the kernel took, and why not all.
+pub(crate) async fn send(
+    stream: &Arc<TcpStream>,
+    mut head: Vec<u8>,
+    content: Option<Content>,
+) -> (u64, io::Result<()>) {
+    let content = match content {
+        Some(Content::Memory(bytes)) if bytes.len() <= WITH_HEAD => {
+            let before = head.len();
+            head.extend_from_slice(&bytes);
+            let (sent, result) = all(stream, &head).await;
+            return (sent.saturating_sub(before) as u64, result);
+        }
+        content => content,
+    };
+    if let (_, Err(error)) = all(stream, &head).await {
+        return (0, Err(error));
+    }
+    match content {
+        None => (0, Ok(())),
+        Some(Content::Memory(bytes)) => {
+            let (sent, result) = all(stream, &bytes).await;
+            (sent as u64, result)
+        }
+        Some(Content::File { file, first, count }) => part_of(stream, Arc::new(file), first, count).await,
+    }
+}
+
+async fn all(stream: &TcpStream, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        let tried = match stream.writable().await {
+            Ok(()) => stream.try_write(&bytes[sent..]),
+            Err(error) => Err(error),
+        };
+        match tried {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return (sent, Err(error)),
+        }
+    }
+    (sent, Ok(()))
+}
+
+/// The file is read within sendfile, from the disk when it must be: on a thread that may wait, so that no slow disk stops the
+/// answers to others. The socket itself never makes it wait.
+async fn part_of(stream: &Arc<TcpStream>, file: Arc<File>, first: u64, count: u64) -> (u64, io::Result<()>) {
+    let mut sent = 0;
+    while sent < count {
+        if let Err(error) = stream.writable().await {
+            return (sent, Err(error));
+        }
+        let (stream, file) = (stream.clone(), file.clone());
+        let work = move || as_much_as_fits(&stream, &file, first + sent, count - sent);
+        let (more, result) = match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => (0, Err(io::Error::other(error))),
+        };
+        sent += more;
+        if result.is_err() {
+            return (sent, result);
+        }
+    }
+    (sent, Ok(()))
+}
+
+fn as_much_as_fits(stream: &TcpStream, file: &File, first: u64, count: u64) -> (u64, io::Result<()>) {
+    let most = count.min(AT_ONCE as u64);
+    let mut sent = 0;
+    while sent < most {
+        let tried = i64::try_from(first + sent)
+            .map_err(io::Error::other)
+            .and_then(|mut at| {
+                stream.try_io(Interest::WRITABLE, || {
+                    Ok(sendfile64(stream, file, Some(&mut at), (most - sent) as usize)?)
+                })
+            });
+        match tried {
+            // The length is promised: all that is left is to end the connection.
+            Ok(0) => {
+                return (
+                    sent,
+                    Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the file became shorter while it was sent",
+                    )),
+                );
+            }
+            Ok(count) => sent += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (sent, Err(error)),
+        }
+    }
+    (sent, Ok(()))
+}
