@@ -103,13 +103,13 @@ async fn requests<S: BootSource>(
             ));
         };
         let (answer, stays, with_content) = match next? {
-            Next::Ended => return Ok(()),
-            Next::Request(request) => (
+            None => return Ok(()),
+            Some(Ok(request)) => (
                 service.respond(peer, &request).await,
                 persists(&request),
                 request.method() != Method::HEAD,
             ),
-            Next::Bad(bad) => (Answer::from(bad_request(bad)), false, true),
+            Some(Err(bad)) => (Answer::from(bad_request(bad)), false, true),
         };
         let Answer { response, heard } = answer;
         let date = httpdate::fmt_http_date(SystemTime::now());
@@ -126,26 +126,19 @@ async fn requests<S: BootSource>(
     }
 }
 
-enum Next {
-    Request(Request<()>),
-    Bad(BadHead),
-    /// The client has no more.
-    Ended,
-}
-
-/// The next request; what was read behind it stays in `read`.
-async fn next(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<Next> {
+/// The next request, or what is none; `None`: the client has no more. What was read behind it stays in `read`.
+async fn next(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<Option<Result<Request<()>, BadHead>>> {
     loop {
         match request(read) {
             Ok(Some((request, len))) => {
                 read.drain(..len);
-                return Ok(Next::Request(request));
+                return Ok(Some(Ok(request)));
             }
             Ok(None) => {}
-            Err(bad) => return Ok(Next::Bad(bad)),
+            Err(bad) => return Ok(Some(Err(bad))),
         }
         if more(stream, read).await? == 0 {
-            return Ok(Next::Ended);
+            return Ok(None);
         }
     }
 }

@@ -15,10 +15,10 @@ use netboot_protocol::menu::grub_script;
 
 use crate::files::{BootFileBytes, Files, Transport};
 use crate::now;
-use crate::range::{Wanted, wanted};
 use crate::scripts::{Language, NoScript, Scripts};
 use crate::send::Content;
 use crate::source::BootSource;
+use netboot_protocol::range::{Wanted, wanted};
 
 type Response = http::Response<Content>;
 

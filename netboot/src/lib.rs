@@ -15,7 +15,6 @@ mod leases;
 mod link;
 pub mod places;
 mod ra;
-mod range;
 pub mod scripts;
 mod send;
 mod server;

@@ -11,6 +11,8 @@ use inventory_api::report::AssetReport;
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::foreign::read_reply;
 use netboot_protocol::frame::{arp_claim, datagram_to};
+use netboot_protocol::http1::{HEAD_BYTES, persists, request, response_head};
+use netboot_protocol::range::{Wanted, wanted};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
     BootUrls, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
@@ -349,5 +351,37 @@ pub fn tftp(bytes: &[u8]) {
                 }
             };
         }
+    }
+}
+
+/// A connection's bytes, as the HTTP service goes through them: each request takes some, a range lies within its file, and an
+/// answer's head is one head.
+pub fn http(bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Ok(Some((request, len))) = request(rest) {
+        assert!(
+            (1..=HEAD_BYTES.min(rest.len())).contains(&len),
+            "a head of {len} bytes"
+        );
+        let _ = persists(&request);
+        let range = request
+            .headers()
+            .get("range")
+            .and_then(|value| value.to_str().ok());
+        for file in [0, 1, 1000, u64::MAX] {
+            if let Wanted::Part(first, last) = wanted(range, file) {
+                assert!(
+                    first <= last && last < file,
+                    "{range:?} of {file}: {first}-{last}"
+                );
+            }
+        }
+        // Whatever a client says, and came into an answer.
+        let mut response = http::Response::new(());
+        *response.headers_mut() = request.headers().clone();
+        let head = response_head(&response, "date", true);
+        let ends = head.windows(4).filter(|four| four == b"\r\n\r\n").count();
+        assert!(ends == 1 && head.ends_with(b"\r\n\r\n"), "one head");
+        rest = &rest[len..];
     }
 }

@@ -41,6 +41,11 @@ fn dhcp6() {
 }
 
 #[test]
+fn http() {
+    fuzz("http");
+}
+
+#[test]
 fn tftp() {
     fuzz("tftp");
 }

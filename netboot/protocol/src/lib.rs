@@ -20,6 +20,7 @@ pub mod menu;
 pub mod network;
 pub mod packet;
 pub mod proxy;
+pub mod range;
 pub mod rate;
 pub mod reply;
 pub mod reserve;

@@ -2,7 +2,7 @@
 
 /// What a request wants of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// All of it (no range, or one that we need not understand).
     All,
     /// From the first to the last byte, both inclusive.
@@ -12,7 +12,8 @@ pub(crate) enum Wanted {
 }
 
 /// Reads a `Range` header for a file of `len` bytes.
-pub(crate) fn wanted(header: Option<&str>, len: u64) -> Wanted {
+#[must_use]
+pub fn wanted(header: Option<&str>, len: u64) -> Wanted {
     let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
         return Wanted::All;
     };
