@@ -24,7 +24,7 @@ use crate::now;
 use crate::server::NetbootError;
 use crate::socket::DhcpSocket;
 use crate::source::{BootClient, BootSource};
-use crate::watch::NetworkBook;
+use crate::watch::{Family, NetworkBook};
 
 /// Messages that are worked on at once; more are dropped, and the machines ask again.
 const IN_FLIGHT: usize = 1024;
@@ -186,7 +186,7 @@ impl<S: BootSource> DhcpService<S> {
         let (name, queue, known) = (network.name(), &self.queue, client.known);
         for _ in 0..TRIES {
             let at = now();
-            let gate = self.watch.gate(name, at);
+            let gate = self.watch.gate(name, Family::V4, at);
             let ((answer, before), durable) = self.book.with(name, queue, known, |leases| {
                 let before = leases.of(client.mac);
                 match pass(gate, client, leases, at) {

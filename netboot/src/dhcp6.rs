@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inventory_api::boot::{BootEvent, BootEventKind};
+use netboot_protocol::v6::foreign::pass;
 use netboot_protocol::v6::{
     BootUrls, Client, MessageKind, Network, classify, client_name, decide, encode, select_network,
     would_answer,
@@ -21,7 +22,7 @@ use crate::now;
 use crate::server::NetbootError;
 use crate::socket6::Dhcp6Socket;
 use crate::source::{BootClient, BootSource};
-use crate::watch::NetworkBook;
+use crate::watch::{Family, NetworkBook};
 
 /// Messages that are worked on at once; more are dropped, and the machines ask again.
 const IN_FLIGHT: usize = 1024;
@@ -158,10 +159,17 @@ impl<S: BootSource> Desk<S> {
             };
             return self.tell(&client, Some(network), None, &word, boot);
         }
-        let ((answer, changed), durable) = service.book.with(name, &service.queue, known, |leases| {
-            let decision = decide(&client, network, duid, leases, target, &urls, at);
-            ((decision.answer, decision.change.is_some()), decision.change)
-        });
+        let gate = service.watch.gate(name, Family::V6, at);
+        let ((answer, changed), durable) =
+            service.book.with(name, &service.queue, known, |leases| {
+                match pass(gate, &client, leases, at) {
+                    Ok(()) => {
+                        let decision = decide(&client, network, duid, leases, target, &urls, at);
+                        ((decision.answer, decision.change.is_some()), decision.change)
+                    }
+                    Err(silence) => ((Err(silence), false), None),
+                }
+            });
         if let Some(durable) = durable
             && !durable.wait().await
         {

@@ -4,13 +4,16 @@ use std::io::{self, Read};
 use std::mem;
 
 use inventory_api::Mac;
-use netboot_protocol::frame::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
+use netboot_protocol::frame::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use nix::libc;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::socket::Interface;
+
+const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
+const TAKE: SockFilter = SockFilter::new(0x06, 0, 0, 0x4_0000);
 
 /// A packet socket. Needs CAP_NET_RAW.
 pub(crate) struct LinkSocket {
@@ -26,8 +29,6 @@ impl LinkSocket {
     /// What DHCP servers send to clients on an interface: UDP to port 68, broadcast or to a link address that is ours. The
     /// kernel does not show us what we send ourselves.
     pub(crate) fn server_replies(interface: &Interface) -> io::Result<LinkSocket> {
-        const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
-        const TAKE: SockFilter = SockFilter::new(0x06, 0, 0, 0x4_0000);
         // What `tcpdump -dd "udp dst port 68"` makes for IPv4.
         let filter = [
             SockFilter::new(0x30, 0, 0, 23),     // ldb [23]: protocol
@@ -41,6 +42,20 @@ impl LinkSocket {
             TAKE,
         ];
         LinkSocket::open(interface, ETHERTYPE_IPV4, &filter)
+    }
+
+    /// What DHCPv6 servers answer to a link address that is ours: UDP to port 546. A socket of UDP would take that port from
+    /// this host's own DHCPv6 client.
+    pub(crate) fn server_replies_v6(interface: &Interface) -> io::Result<LinkSocket> {
+        let filter = [
+            SockFilter::new(0x30, 0, 0, 20),  // ldb [20]: next header
+            SockFilter::new(0x15, 0, 2, 17),  // jeq UDP
+            SockFilter::new(0x28, 0, 0, 56),  // ldh [56]: destination port
+            SockFilter::new(0x15, 1, 0, 546), // jeq 546
+            DROP,
+            TAKE,
+        ];
+        LinkSocket::open(interface, ETHERTYPE_IPV6, &filter)
     }
 
     fn open(interface: &Interface, ethertype: u16, filter: &[SockFilter]) -> io::Result<LinkSocket> {

@@ -4,16 +4,20 @@ use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use crate::socket::{interface_of, receive_buffer};
+use crate::socket::{Interface, interface_of, receive_buffer};
 
 /// All_DHCP_Relay_Agents_and_Servers and All_DHCP_Servers (RFC 8415, 7.1).
 const GROUPS: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2),
     Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 1, 3),
 ];
+
+/// Port of DHCPv6 servers (RFC 8415, 7.2).
+pub(crate) const PORT: u16 = 547;
 
 /// A DHCPv6 socket.
 pub(crate) struct Dhcp6Socket(UdpSocket);
@@ -52,6 +56,27 @@ impl Dhcp6Socket {
     pub(crate) async fn send(&self, bytes: &[u8], to: SocketAddrV6) -> io::Result<()> {
         self.0.send_to(bytes, to).await.map(drop)
     }
+}
+
+/// Sends a client's question to all servers and relays on an interface, from its link-local address (RFC 8415, 13.1). The answers
+/// go to the clients' port, whatever port this comes from.
+///
+/// # Errors
+/// The interface has no link-local address yet, or the question cannot be sent.
+pub(crate) fn ask_all(interface: &Interface, question: &[u8]) -> io::Result<()> {
+    let of_ours = |entry: InterfaceAddress| {
+        let ip = entry.address?.as_sockaddr_in6()?.ip();
+        (entry.interface_name == interface.name && ip.is_unicast_link_local()).then_some(ip)
+    };
+    let from = getifaddrs()?.find_map(of_ours);
+    let from =
+        from.ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no link-local address"))?;
+    let socket = udp()?;
+    // What is asked of all servers is not for ourselves.
+    socket.set_multicast_loop_v6(false)?;
+    socket.bind(&SocketAddrV6::new(from, 0, 0, interface.index).into())?;
+    let all = SocketAddrV6::new(GROUPS[0], PORT, 0, interface.index);
+    socket.send_to(question, &all.into()).map(drop)
 }
 
 fn udp() -> io::Result<Socket> {

@@ -1,28 +1,23 @@
 //! What is known of each network: other DHCP servers, what happened, how many addresses are in use.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use inventory_api::network::{
-    Gives as ApiGives, NetworkEvent, NetworkState, NetworkStatus, OtherServer, QuarantinedAddress,
-    Reservation, SilenceCount,
+    Gives as ApiGives, NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer,
+    QuarantinedAddress, Reservation, SilenceCount,
 };
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::foreign::{ASK_SECONDS, question, read_reply};
-use netboot_protocol::frame::{client_broadcast, datagram_to};
+use netboot_protocol::foreign::ServerReply;
 use netboot_protocol::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
-    ForeignServer, Gate, Gives, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Watch,
-    strangers_most,
+    AddressPool, ForeignServer, Gate, Gives, LeaseChange, Leases, Mode, Network, OnForeignServer,
+    ReserveError, Watch, strangers_most, v6,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::leases::{LeaseBook, WeakQueue};
-use crate::link::LinkSocket;
 use crate::now;
-use crate::server::NetbootError;
 
 /// Events kept for each network.
 const EVENTS: usize = 100;
@@ -32,8 +27,13 @@ const EVENTS_OF_A_KIND: usize = 30;
 const QUARANTINED: usize = 100;
 /// An event of the same kind about the same is not said again within this time.
 const AGAIN_SECONDS: u64 = 60;
-/// Seconds between the questions at the start; then it is [`ASK_SECONDS`].
-const FIRST_ASKS: [u64; 4] = [0, 1, 1, 2];
+
+/// Which DHCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
 
 /// A view of the networks, for pages and the API.
 #[derive(Clone)]
@@ -43,6 +43,7 @@ struct Inner {
     networks: Vec<Network>,
     states: Mutex<BTreeMap<String, State>>,
     leases: LeaseBook,
+    leases6: LeaseBook<Ipv6Addr>,
     queue: WeakQueue,
 }
 
@@ -60,20 +61,53 @@ pub enum ReservationError {
     Journal,
 }
 
-struct State {
+/// Other servers of one protocol.
+struct Side {
     watch: Watch,
     /// Whether frames can be heard there.
     watched: bool,
+}
+
+impl Side {
+    fn deaf(mode: Mode, network: &Network) -> Side {
+        Side {
+            watch: Watch::deaf(mode, network.settings()),
+            watched: false,
+        }
+    }
+
+    fn servers(&self) -> Vec<OtherServer> {
+        self.watch.servers().map(other_server).collect()
+    }
+}
+
+struct State {
+    v4: Side,
+    v6: Option<Side>,
     events: VecDeque<NetworkEvent>,
     /// Messages that were not answered, and the last time, by reason: there are only so many reasons.
     silences: BTreeMap<&'static str, (u64, UnixMs)>,
 }
 
+impl State {
+    fn side(&mut self, family: Family) -> Option<&mut Side> {
+        match family {
+            Family::V4 => Some(&mut self.v4),
+            Family::V6 => self.v6.as_mut(),
+        }
+    }
+}
+
 impl NetworkBook {
-    pub(crate) fn new(networks: &[Network], leases: LeaseBook, queue: WeakQueue) -> NetworkBook {
+    pub(crate) fn new(
+        networks: &[Network],
+        leases: LeaseBook,
+        leases6: LeaseBook<Ipv6Addr>,
+        queue: WeakQueue,
+    ) -> NetworkBook {
         let state = |network: &Network| State {
-            watch: Watch::deaf(network),
-            watched: false,
+            v4: Side::deaf(network.mode(), network),
+            v6: network.v6().map(|v6| Side::deaf(v6.mode(), network)),
             events: VecDeque::new(),
             silences: BTreeMap::new(),
         };
@@ -81,6 +115,7 @@ impl NetworkBook {
             networks: networks.to_vec(),
             states: Mutex::new(networks.iter().map(|n| (n.name().to_owned(), state(n))).collect()),
             leases,
+            leases6,
             queue,
         }))
     }
@@ -97,14 +132,8 @@ impl NetworkBook {
                 server: network.server(),
                 subnet: network.subnet().to_string(),
                 mode: network.mode().name().to_owned(),
-                state: match (network.mode(), state.watch.gate(at)) {
-                    (Mode::Observe, _) => NetworkState::Observing,
-                    (Mode::Proxy, _) => NetworkState::Proxying,
-                    (Mode::Server, Gate::Open) => NetworkState::Serving,
-                    (Mode::Server, Gate::Looking) => NetworkState::Looking,
-                    (Mode::Server, Gate::Refused) => NetworkState::Refusing,
-                },
-                watched: state.watched,
+                state: network_state(network.mode(), state.v4.watch.gate(at)),
+                watched: state.v4.watched,
                 pool: network.pool().len() as u64,
                 held: counts.held,
                 bound: counts.bound,
@@ -113,12 +142,32 @@ impl NetworkBook {
                 strangers: counts.strangers,
                 strangers_most: strangers_most(network).map(|most| most as u64),
                 reservations: self.reservations(network),
-                servers: state.watch.servers().map(other_server).collect(),
+                servers: state.v4.servers(),
                 silences: state.silences.iter().map(silence_count).collect(),
                 events: state.events.iter().cloned().collect(),
+                v6: network
+                    .v6()
+                    .zip(state.v6.as_ref())
+                    .map(|(v6, side)| self.v6_status(v6, side, at)),
             })
         };
         self.0.networks.iter().filter_map(one).collect()
+    }
+
+    fn v6_status(&self, network: &v6::Network, side: &Side, at: UnixMs) -> NetworkV6Status {
+        let counts = self.0.leases6.counts(network.name(), at);
+        NetworkV6Status {
+            server: network.server(),
+            prefix: network.prefix().to_string(),
+            mode: network.mode().name().to_owned(),
+            state: network_state(network.mode(), side.watch.gate(at)),
+            watched: side.watched,
+            pool: network.pool().len() as u64,
+            held: counts.held,
+            bound: counts.bound,
+            quarantined: counts.quarantined,
+            servers: side.servers(),
+        }
     }
 
     /// Reserves an address of a network for a machine, durably, in place of what was reserved for it before.
@@ -177,16 +226,20 @@ impl NetworkBook {
         Ok(())
     }
 
-    pub(crate) fn gate(&self, network: &str, at: UnixMs) -> Gate {
-        self.lock()
-            .get(network)
-            .map_or(Gate::Open, |state| state.watch.gate(at))
+    pub(crate) fn gate(&self, network: &str, family: Family, at: UnixMs) -> Gate {
+        let mut states = self.lock();
+        let side = states.get_mut(network).and_then(|state| state.side(family));
+        side.map_or(Gate::Open, |side| side.watch.gate(at))
     }
 
     /// A network is listened to from now on.
-    pub(crate) fn watched(&self, network: &Network) {
-        if let Some(state) = self.lock().get_mut(network.name()) {
-            (state.watched, state.watch) = (true, Watch::new(network, now()));
+    pub(crate) fn watched(&self, network: &Network, family: Family) {
+        let Some(mode) = mode_of(network, family) else {
+            return;
+        };
+        let mut states = self.lock();
+        if let Some(side) = states.get_mut(network.name()).and_then(|s| s.side(family)) {
+            (side.watched, side.watch) = (true, Watch::new(mode, network.settings(), now()));
         }
     }
 
@@ -227,34 +280,47 @@ impl NetworkBook {
         }
     }
 
-    /// Somebody else's reply was heard in a network.
-    fn heard(&self, network: &Network, bytes: &[u8], link: Mac) {
-        let Some(reply) = read_reply(bytes) else { return };
-        if self.0.networks.iter().any(|ours| ours.server() == reply.server) {
+    /// A server's reply was heard in a network.
+    pub(crate) fn heard(&self, network: &Network, family: Family, reply: &ServerReply, link: Mac) {
+        let ours = |ours: &Network| {
+            let v6 = ours.v6().map(|v6| IpAddr::V6(v6.server()));
+            reply.server == IpAddr::V4(ours.server()) || v6 == Some(reply.server)
+        };
+        let Some(mode) = mode_of(network, family) else {
+            return;
+        };
+        if self.0.networks.iter().any(ours) {
             return;
         }
         let new = self
             .lock()
             .get_mut(network.name())
-            .and_then(|state| state.watch.heard(&reply, link, now()));
+            .and_then(|state| state.side(family)?.watch.heard(reply, link, now()));
         if let Some(server) = new {
-            let what = match server.gives {
-                Gives::Addresses => "gives out addresses",
-                Gives::BootData => "gives out boot data (proxyDHCP)",
+            let what = match (server.gives, family) {
+                (Gives::Addresses, _) => "gives out addresses",
+                (Gives::BootData, Family::V4) => "gives out boot data (proxyDHCP)",
+                (Gives::BootData, Family::V6) => "gives out boot data",
             };
-            let settings = network.settings();
-            let so = match (settings.mode, settings.on_foreign_server, server.gives) {
-                (Mode::Server, OnForeignServer::Refuse, Gives::Addresses) => {
-                    ": no address is offered beside it. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
-                }
+            let so = match (mode, network.settings().on_foreign_server, server.gives) {
+                (Mode::Server, OnForeignServer::Refuse, Gives::Addresses) => match family {
+                    Family::V4 => {
+                        ": no address is offered beside it. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
+                    }
+                    Family::V6 => {
+                        ": no address is offered beside it. Switch it off, or set on_foreign_server = \"warn\""
+                    }
+                },
                 (Mode::Server, OnForeignServer::Warn, Gives::Addresses) => {
                     ": machines may take its offers, and an address may be given out twice"
                 }
                 _ => "",
             };
             let detail = format!(
-                "another DHCP server, {} ({}), {what}{so}",
-                server.address, server.link
+                "another {}, {} ({}), {what}{so}",
+                server_name(family),
+                server.address,
+                server.link
             );
             self.note(network.name(), "foreign-server", detail);
         }
@@ -283,15 +349,17 @@ impl NetworkBook {
         leases.into_iter().map(named).collect()
     }
 
-    fn expire(&self, network: &str) {
-        let gone = match self.lock().get_mut(network) {
-            Some(state) => state.watch.expire(now()),
+    pub(crate) fn expire(&self, network: &str, family: Family) {
+        let gone = match self.lock().get_mut(network).and_then(|s| s.side(family)) {
+            Some(side) => side.watch.expire(now()),
             None => return,
         };
         for server in gone {
             let detail = format!(
-                "the DHCP server {} ({}) is not heard any more",
-                server.address, server.link
+                "the {} {} ({}) is not heard any more",
+                server_name(family),
+                server.address,
+                server.link
             );
             self.note(network, "foreign-server-gone", detail);
         }
@@ -300,6 +368,30 @@ impl NetworkBook {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
         // Each critical section leaves the map whole at every point.
         self.0.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn server_name(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "DHCP server",
+        Family::V6 => "DHCPv6 server",
+    }
+}
+
+fn mode_of(network: &Network, family: Family) -> Option<Mode> {
+    match family {
+        Family::V4 => Some(network.mode()),
+        Family::V6 => network.v6().map(v6::Network::mode),
+    }
+}
+
+fn network_state(mode: Mode, gate: Gate) -> NetworkState {
+    match (mode, gate) {
+        (Mode::Observe, _) => NetworkState::Observing,
+        (Mode::Proxy, _) => NetworkState::Proxying,
+        (Mode::Server, Gate::Open) => NetworkState::Serving,
+        (Mode::Server, Gate::Looking) => NetworkState::Looking,
+        (Mode::Server, Gate::Refused) => NetworkState::Refusing,
     }
 }
 
@@ -321,57 +413,5 @@ fn other_server(server: &ForeignServer) -> OtherServer {
         },
         first_seen: server.first,
         last_seen: server.last,
-    }
-}
-
-/// Listens for other DHCP servers in a network of ours, and asks for them unless it only observes.
-pub(crate) struct Watcher {
-    pub(crate) socket: LinkSocket,
-    pub(crate) network: Network,
-    pub(crate) book: NetworkBook,
-}
-
-impl Watcher {
-    pub(crate) async fn serve(self, cancel: CancellationToken) -> Result<(), NetbootError> {
-        let name = self.network.name();
-        let mut asked = 0usize;
-        let mut buffer = [0u8; 2048];
-        let mut next = tokio::time::Instant::now();
-        loop {
-            tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                () = tokio::time::sleep_until(next) => {
-                    self.ask(asked);
-                    self.book.expire(name);
-                    asked += 1;
-                    let wait = FIRST_ASKS.get(asked).copied().unwrap_or(ASK_SECONDS);
-                    next = tokio::time::Instant::now() + Duration::from_secs(wait);
-                }
-                received = self.socket.receive(&mut buffer) => match received {
-                    Ok(len) => {
-                        if let Some((link, bytes)) = datagram_to(&buffer[..len], 68) {
-                            self.book.heard(&self.network, bytes, link);
-                        }
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, network = name, "cannot hear other DHCP servers");
-                        tokio::time::sleep(Duration::from_millis(200)).await;
-                    }
-                },
-            }
-        }
-    }
-
-    fn ask(&self, asked: usize) {
-        if self.network.mode() == Mode::Observe {
-            return;
-        }
-        let Some(mac) = self.socket.mac() else { return };
-        // Ours to recognise in a capture; nothing depends on it.
-        let xid = u32::from(self.network.server()) ^ asked as u32;
-        let frame = client_broadcast(mac, &question(mac, xid, asked % 2 == 1));
-        if let Err(error) = self.socket.send(&frame) {
-            tracing::debug!(%error, network = self.network.name(), "cannot ask for other DHCP servers");
-        }
     }
 }

@@ -149,6 +149,7 @@ pub fn dhcp6(bytes: &[u8]) {
             let from = Ipv6Addr::from([
                 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x50, 0x54, 0, 0xff, 0xfe, 0x77, 0, last,
             ]);
+            let _ = v6::foreign::read_reply(datagram, from, DUID);
             let Ok(mut client) = v6::classify(datagram, from) else {
                 return;
             };

@@ -1,6 +1,6 @@
 //! Provisioning networks as they stand.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +41,8 @@ pub enum Gives {
 /// A DHCP server that is not this one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherServer {
-    /// Its address, by its own word.
-    pub address: Ipv4Addr,
+    /// Its address: by its own word, of one by IPv6 that of the packet.
+    pub address: IpAddr,
     /// Link address its messages come from.
     pub mac: Mac,
     /// What it gives.
@@ -147,4 +147,32 @@ pub struct NetworkStatus {
     pub silences: Vec<SilenceCount>,
     /// What happened, oldest first; bounded.
     pub events: Vec<NetworkEvent>,
+    /// DHCPv6 there, where it is configured. What was not answered, and what happened, is counted with the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub v6: Option<NetworkV6Status>,
+}
+
+/// DHCPv6 of a network as it stands; the fields as in [`NetworkStatus`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkV6Status {
+    /// Slipway's address there.
+    pub server: Ipv6Addr,
+    /// The machines' prefix.
+    pub prefix: String,
+    /// As configured: "observe", "server".
+    pub mode: String,
+    /// What it does now.
+    pub state: NetworkState,
+    /// Whether it can hear other DHCPv6 servers there.
+    pub watched: bool,
+    /// Addresses to give out.
+    pub pool: u64,
+    /// Addresses that are offered or in use now.
+    pub held: u64,
+    /// Addresses in use now.
+    pub bound: u64,
+    /// Addresses out of use, since machines said that somebody else uses them.
+    pub quarantined: u64,
+    /// Other DHCPv6 servers that were heard in the last minutes.
+    pub servers: Vec<OtherServer>,
 }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use clap::{Args, Subcommand};
 use inventory_api::Mac;
-use inventory_api::network::{Gives, NetworkState, NetworkStatus, ReserveAddress};
+use inventory_api::network::{Gives, NetworkState, NetworkStatus, OtherServer, ReserveAddress};
 
 use super::client::Client;
 use super::machine::segment;
@@ -126,8 +126,11 @@ fn list(networks: &[NetworkStatus]) -> String {
         "POOL",
         "OTHER SERVERS",
     ]);
+    let others = |servers: &[OtherServer]| {
+        let all: Vec<String> = servers.iter().map(|s| s.address.to_string()).collect();
+        all.join(" ")
+    };
     for n in networks {
-        let others: Vec<String> = n.servers.iter().map(|s| s.address.to_string()).collect();
         table.row([
             n.name.clone(),
             n.server.to_string(),
@@ -136,8 +139,20 @@ fn list(networks: &[NetworkStatus]) -> String {
             state(n.state).to_owned(),
             n.held.to_string(),
             n.pool.to_string(),
-            others.join(" "),
+            others(&n.servers),
         ]);
+        if let Some(v6) = &n.v6 {
+            table.row([
+                format!("{} (IPv6)", n.name),
+                v6.server.to_string(),
+                v6.prefix.clone(),
+                v6.mode.clone(),
+                state(v6.state).to_owned(),
+                v6.held.to_string(),
+                v6.pool.to_string(),
+                others(&v6.servers),
+            ]);
+        }
     }
     table.text(0)
 }
@@ -163,9 +178,29 @@ fn show(n: &NetworkStatus) -> String {
     if !n.watched {
         text.push_str("  other DHCP servers cannot be heard here\n");
     }
-    if !n.servers.is_empty() {
+    if let Some(v6) = &n.v6 {
+        text.push_str(&format!(
+            "  IPv6: {}, server {}: mode {}, {}\n  {} IPv6 addresses in the pools, {} offered or in use, {} out of use\n",
+            v6.prefix,
+            v6.server,
+            v6.mode,
+            state(v6.state),
+            v6.pool,
+            v6.held,
+            v6.quarantined
+        ));
+        if !v6.watched {
+            text.push_str("  other DHCPv6 servers cannot be heard here\n");
+        }
+    }
+    let servers: Vec<&OtherServer> = n
+        .servers
+        .iter()
+        .chain(n.v6.iter().flat_map(|v6| &v6.servers))
+        .collect();
+    if !servers.is_empty() {
         let mut table = Table::new(&["OTHER SERVER", "MAC", "GIVES", "FIRST HEARD", "LAST HEARD"]);
-        for s in &n.servers {
+        for s in servers {
             table.row([
                 s.address.to_string(),
                 s.mac.to_string(),

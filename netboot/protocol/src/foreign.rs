@@ -1,17 +1,16 @@
 //! Other DHCP servers in a network: how they are asked for, told from us, remembered, and what that means for us.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use dhcproto::v4::MAGIC;
 use inventory_api::{Mac, UnixMs};
 
 use crate::client::{MessageKind, PxeClient};
 use crate::lease::Leases;
-use crate::network::Network;
 use crate::packet::RawOptions;
 use crate::reply::Silence;
-use crate::settings::{Mode, OnForeignServer};
+use crate::settings::{Mode, NetworkSettings, OnForeignServer};
 
 /// Seconds between two questions who is there, after the first ones.
 pub const ASK_SECONDS: u64 = 60;
@@ -29,18 +28,16 @@ pub enum Gives {
     BootData,
 }
 
-/// An OFFER, ACK or NAK that somebody sent.
+/// An answer that some server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerReply {
-    /// Who sent it, by its own word (option 54).
-    pub server: Ipv4Addr,
-    /// Machine it is for.
-    pub client: Mac,
+    /// Who sent it: by IPv4 by its own word (option 54), by IPv6 the sender's address.
+    pub server: IpAddr,
     /// What it gives.
     pub gives: Gives,
 }
 
-/// Reads a server's message; `None` for anything else.
+/// Reads an OFFER, ACK or NAK; `None` for anything else.
 pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
     let fixed = bytes.get(..240)?;
     if fixed[..3] != [2, 1, 6] || fixed[236..] != MAGIC || bytes.len() > crate::packet::MAX_BYTES {
@@ -54,8 +51,7 @@ pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
     // An ACK to an INFORM has no address either; no server that gives addresses says option 60 in it.
     let boot_only = fixed[16..20] == [0; 4] && options.get(60).is_some();
     Some(ServerReply {
-        server,
-        client: Mac(fixed[28..34].try_into().ok()?),
+        server: server.into(),
         gives: if boot_only {
             Gives::BootData
         } else {
@@ -87,8 +83,8 @@ pub fn question(mac: Mac, xid: u32, boots: bool) -> Vec<u8> {
 /// A server that is not us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForeignServer {
-    /// Its address, by its own word.
-    pub address: Ipv4Addr,
+    /// Its address, see [`ServerReply::server`].
+    pub address: IpAddr,
     /// Link address its last message came from: its own, or that of the relay before it.
     pub link: Mac,
     /// What it gives.
@@ -116,25 +112,26 @@ pub struct Watch {
     mode: Mode,
     refuses: bool,
     look_until: UnixMs,
-    servers: BTreeMap<Ipv4Addr, ForeignServer>,
+    servers: BTreeMap<IpAddr, ForeignServer>,
 }
 
 impl Watch {
     /// Nothing known yet, and nothing that could be heard: behind relays, or without the right to listen.
-    pub fn deaf(network: &Network) -> Watch {
+    /// `mode`: that of the protocol in question.
+    pub fn deaf(mode: Mode, settings: &NetworkSettings) -> Watch {
         Watch {
-            mode: network.mode(),
-            refuses: network.settings().on_foreign_server == OnForeignServer::Refuse,
+            mode,
+            refuses: settings.on_foreign_server == OnForeignServer::Refuse,
             look_until: UnixMs(0),
             servers: BTreeMap::new(),
         }
     }
 
     /// Nothing known yet; it is looked for from now on.
-    pub fn new(network: &Network, now: UnixMs) -> Watch {
+    pub fn new(mode: Mode, settings: &NetworkSettings, now: UnixMs) -> Watch {
         Watch {
-            look_until: now.plus_seconds(u64::from(network.settings().look_seconds)),
-            ..Watch::deaf(network)
+            look_until: now.plus_seconds(u64::from(settings.look_seconds)),
+            ..Watch::deaf(mode, settings)
         }
     }
 
@@ -221,8 +218,10 @@ mod tests {
     use super::*;
     use crate::client::classify;
     use crate::lease::{Lease, LeaseState};
+    use crate::network::Network;
     use crate::packet::tests::discover;
     use crate::settings::{NetworkSettings, PoolRange};
+    use std::net::Ipv4Addr;
 
     const NOW: UnixMs = UnixMs(1_000_000);
     const OURS: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -240,6 +239,10 @@ mod tests {
         Network::new(settings).unwrap()
     }
 
+    fn watching(network: &Network, now: UnixMs) -> Watch {
+        Watch::new(network.mode(), network.settings(), now)
+    }
+
     fn reply(kind: u8, yiaddr: [u8; 4], options: &[(u8, &[u8])]) -> Vec<u8> {
         let mut all = vec![(53, vec![kind]), (54, OTHER.octets().to_vec())];
         all.extend(options.iter().map(|(code, value)| (*code, value.to_vec())));
@@ -255,19 +258,19 @@ mod tests {
         let read = |bytes: &[u8]| read_reply(bytes).map(|reply| (reply.server, reply.gives));
         assert_eq!(
             read(&reply(2, [10, 0, 0, 50], &[])),
-            Some((OTHER, Gives::Addresses))
+            Some((OTHER.into(), Gives::Addresses))
         );
         assert_eq!(
             read(&reply(5, [10, 0, 0, 50], &[(60, b"PXEClient")])),
-            Some((OTHER, Gives::Addresses))
+            Some((OTHER.into(), Gives::Addresses))
         );
         assert_eq!(
             read(&reply(2, [0; 4], &[(60, b"PXEClient")])),
-            Some((OTHER, Gives::BootData))
+            Some((OTHER.into(), Gives::BootData))
         );
         assert_eq!(
             read(&reply(6, [0; 4], &[])),
-            Some((OTHER, Gives::Addresses)),
+            Some((OTHER.into(), Gives::Addresses)),
             "a NAK"
         );
         assert_eq!(read(&reply(1, [0; 4], &[])), None, "a client's message type");
@@ -298,7 +301,7 @@ mod tests {
     fn a_server_closes_the_gate_until_it_is_gone() {
         let gives_addresses = read_reply(&reply(2, [10, 0, 0, 50], &[])).unwrap();
         let gives_boot_data = read_reply(&reply(2, [0; 4], &[(60, b"PXEClient")])).unwrap();
-        let mut watch = Watch::new(&network(|_| {}), NOW);
+        let mut watch = watching(&network(|_| {}), NOW);
         assert_eq!(watch.gate(NOW), Gate::Looking);
         let looked = NOW.plus_seconds(4);
         assert_eq!(watch.gate(looked), Gate::Open);
@@ -319,12 +322,12 @@ mod tests {
         let warns = |s: &mut NetworkSettings| s.on_foreign_server = OnForeignServer::Warn;
         let proxies = |s: &mut NetworkSettings| s.mode = Mode::Proxy;
         for network in [network(warns), network(proxies)] {
-            let mut watch = Watch::new(&network, NOW);
+            let mut watch = watching(&network, NOW);
             watch.heard(&gives_addresses, OURS, looked);
             assert_eq!((watch.gate(looked), watch.servers().count()), (Gate::Open, 1));
         }
         assert_eq!(
-            Watch::deaf(&network(|_| {})).gate(NOW),
+            Watch::deaf(Mode::Server, network(|_| {}).settings()).gate(NOW),
             Gate::Open,
             "who cannot hear need not wait"
         );
@@ -332,11 +335,10 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut watch = Watch::new(&network(|_| {}), NOW);
+        let mut watch = watching(&network(|_| {}), NOW);
         for n in 0..1000u32 {
             let reply = ServerReply {
-                server: Ipv4Addr::from(n),
-                client: OURS,
+                server: Ipv4Addr::from(n).into(),
                 gives: Gives::Addresses,
             };
             watch.heard(&reply, OURS, NOW);

@@ -1,15 +1,18 @@
-//! The two kinds of Ethernet frames that are written and read here: DHCP in UDP in IPv4, and ARP for IPv4 (RFC 826, 5227).
+//! The kinds of Ethernet frames that are written or read here: DHCP in UDP in IPv4 and IPv6, and ARP for IPv4 (RFC 826, 5227).
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use inventory_api::Mac;
 
 const ETHERNET: usize = 14;
 const IPV4: usize = 20;
+const IPV6: usize = 40;
 const UDP: usize = 8;
 const BROADCAST: [u8; 6] = [0xff; 6];
 /// EtherType of IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// EtherType of IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// EtherType of ARP.
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 
@@ -61,6 +64,21 @@ pub fn datagram_to(frame: &[u8], port: u16) -> Option<(Mac, &[u8])> {
     Some((from, udp.get(UDP..len)?))
 }
 
+/// As [`datagram_to`], by IPv6: with who sent the packet. Extension headers, and so fragments, are not read.
+pub fn datagram6_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv6Addr, &[u8])> {
+    let from = Mac(frame.get(6..12)?.try_into().ok()?);
+    let packet = frame.get(ETHERNET..)?;
+    let ipv6 = frame[12..14] == ETHERTYPE_IPV6.to_be_bytes() && packet.first()? >> 4 == 6;
+    let header = packet.first_chunk::<IPV6>()?;
+    let sender: [u8; 16] = header[8..24].try_into().ok()?;
+    let udp = packet.get(IPV6..)?;
+    if !ipv6 || header[6] != 17 || udp.get(2..4)? != port.to_be_bytes() {
+        return None;
+    }
+    let len = usize::from(u16::from_be_bytes(udp.get(4..6)?.try_into().ok()?));
+    Some((from, sender.into(), udp.get(UDP..len)?))
+}
+
 /// An ARP probe (RFC 5227, 2.1.1): asks who has `address` without having one.
 pub fn arp_probe(from: Mac, address: Ipv4Addr) -> Vec<u8> {
     let mut frame = ethernet(BROADCAST, from, ETHERTYPE_ARP);
@@ -108,6 +126,25 @@ mod tests {
     }
 
     #[test]
+    fn a_datagram_by_ipv6_is_read_with_its_sender() {
+        let sender: Ipv6Addr = "fe80::9".parse().unwrap();
+        let mut frame = ethernet([2; 6], MAC, ETHERTYPE_IPV6);
+        frame.extend([0x60, 0, 0, 0, 0, 12, 17, 64]);
+        frame.extend(sender.octets());
+        frame.extend([0; 16]);
+        frame.extend([2, 35, 2, 34, 0, 12, 0, 0]);
+        frame.extend(b"load");
+        assert_eq!(datagram6_to(&frame, 546), Some((MAC, sender, &b"load"[..])));
+        assert_eq!(datagram6_to(&frame, 547), None);
+        for cut in 0..frame.len() {
+            assert_eq!(datagram6_to(&frame[..cut], 546), None, "cut at {cut}");
+        }
+        let mut fragment = frame.clone();
+        fragment[20] = 44;
+        assert_eq!(datagram6_to(&fragment, 546), None);
+    }
+
+    #[test]
     fn arp_probes_claim_nothing_and_answers_do() {
         let ip = Ipv4Addr::new(10, 0, 0, 9);
         let mut frame = arp_probe(MAC, ip);
@@ -128,6 +165,7 @@ mod tests {
                 if ip { frame[14] = 0x40 | (frame[14] & 15); }
             }
             let _ = datagram_to(&frame, 68);
+            let _ = datagram6_to(&frame, 546);
             let _ = arp_claim(&frame);
         }
     }

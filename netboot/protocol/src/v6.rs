@@ -6,6 +6,7 @@
 
 mod client;
 mod encode;
+pub mod foreign;
 mod network;
 mod reply;
 mod wire;

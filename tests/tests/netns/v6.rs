@@ -7,15 +7,29 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::child::Owned;
 use e2e::netns::ip;
+use inventory_api::network::{Gives, NetworkState};
 
 use crate::port::Port;
 use crate::site::Site;
 
+/// A network beside a dnsmasq.
+const BESIDE: &str = r#"
+[[network]]
+name = "beside6"
+server = "10.67.0.1"
+subnet = "10.67.0.0/24"
+[network.v6]
+server = "fd67::1"
+prefix = "fd67::/64"
+mode = "server"
+pools = [{ first = "fd67::100", last = "fd67::1ff" }]
+"#;
 const NETWORK: &str = r#"
 [[network]]
 name = "six"
 server = "10.66.0.1"
 subnet = "10.66.0.0/24"
+look_seconds = 0
 [network.v6]
 server = "fd66::1"
 prefix = "fd66::/64"
@@ -143,4 +157,71 @@ async fn dhclient_gets_keeps_and_releases_an_ipv6_address() -> Result<()> {
         String::from_utf8_lossy(&released.stderr)
     );
     site.wait_answer(port.mac, "release:reply").await
+}
+
+/// A dnsmasq that gives out addresses by DHCPv6.
+fn dnsmasq(site: &Site, place: &Port) -> Result<Owned> {
+    place.ns.run(|| ip("addr add fd67::2/64 dev eth0 nodad"))?;
+    let mut command = place.ns.command("dnsmasq");
+    command.args(["-k", "-C", "/dev/null", "-p", "0", "--user=root", "--pid-file="]);
+    command.args(["--interface=eth0", "--dhcp-range=fd67::50,fd67::60,64,1h"]);
+    command.arg(format!(
+        "--dhcp-leasefile={}",
+        site.directory().join("dnsmasq6").display()
+    ));
+    Owned::start(command, &site.directory().join("dnsmasq6.log"))
+}
+
+#[tokio::test]
+async fn beside_another_dhcpv6_server_no_address_is_given_out() -> Result<()> {
+    let prepare = || ip("addr add fd67::1/64 dev br67 nodad").map(drop);
+    let bridges = [("br67", "10.67.0.1/24")];
+    let Some(mut site) = Site::start_prepared(&bridges, BESIDE, prepare).await? else {
+        return Ok(());
+    };
+    let v6 = |site: &Site| site.network("beside6")?.v6.context("no DHCPv6");
+    let (pool, watched) = (v6(&site)?.pool, v6(&site)?.watched);
+    ensure!(pool == 256 && watched, "{pool} {watched}");
+    let place = site.port_on("br67", "02:00:00:00:67:02")?;
+    let _other = dnsmasq(&site, &place)?;
+    // It asks at its start, and then once in a minute.
+    site.server.kill();
+    site.server.power_on().await?;
+    e2e::wait::until(
+        "the other server to be known",
+        Duration::from_secs(20),
+        async || {
+            let status = v6(&site)?;
+            let known = status
+                .servers
+                .iter()
+                .any(|s| s.mac == place.mac && s.gives == Gives::Addresses);
+            Ok((known && status.state == NetworkState::Refusing).then_some(()))
+        },
+    )
+    .await?;
+    let events = site.network("beside6")?.events;
+    let said = events
+        .iter()
+        .find(|e| e.kind == "foreign-server")
+        .context("no event")?;
+    ensure!(
+        said.detail.starts_with("another DHCPv6 server, fe80::"),
+        "{}",
+        said.detail
+    );
+    // The IPv4 side has nobody else, and our own questions are not answered by ourselves.
+    let status = site.network("beside6")?;
+    ensure!(status.servers.is_empty() && status.v6.is_some_and(|v6| v6.held == 0 && v6.servers.len() == 1));
+
+    let port = site.port_on("br67", "02:00:00:00:67:03")?;
+    let client = Client::start(&site, &port, "beside").await?;
+    let bound = client.wait("BOUND6").await?;
+    ensure!(
+        bound.starts_with("fd67::5") || bound.starts_with("fd67::60"),
+        "dnsmasq's: {bound}"
+    );
+    site.wait_answer(port.mac, "solicit:foreign-server").await?;
+    ensure!(site.slipway(&["network", "list"])?.contains("REFUSES"));
+    Ok(())
 }

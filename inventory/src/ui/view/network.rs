@@ -3,7 +3,7 @@
 use askama::Template;
 use inventory_api::UnixMs;
 use inventory_api::loader::{LoaderModel, LoaderOverview};
-use inventory_api::network::{Gives, NetworkState, NetworkStatus};
+use inventory_api::network::{Gives, NetworkState, NetworkStatus, NetworkV6Status};
 
 use super::{Moment, Shell, segment};
 use crate::text::duration;
@@ -41,7 +41,9 @@ pub struct NetworkCard {
     pub sentence: &'static str,
     /// Label and value.
     pub facts: Vec<(&'static str, String)>,
-    /// Other DHCP servers.
+    /// DHCPv6, where it is configured.
+    pub v6: Option<V6Part>,
+    /// Other DHCP servers, by IPv4 and IPv6.
     pub servers: Vec<ServerRow>,
     /// Reserved addresses.
     pub reservations: Vec<ReservationRow>,
@@ -51,6 +53,18 @@ pub struct NetworkCard {
     pub silences: Vec<SilenceRow>,
     /// What happened, newest first.
     pub events: Vec<EventRow>,
+}
+
+/// DHCPv6 of a network.
+pub struct V6Part {
+    /// What it does now, in a word.
+    pub state: &'static str,
+    /// Colour of that.
+    pub color: &'static str,
+    /// What that means.
+    pub sentence: &'static str,
+    /// Label and value.
+    pub facts: Vec<(&'static str, String)>,
 }
 
 /// Another DHCP server.
@@ -197,7 +211,13 @@ impl NetworkCard {
             color,
             sentence,
             facts,
-            servers: n.servers.iter().map(server).collect(),
+            v6: n.v6.as_ref().map(V6Part::new),
+            servers: n
+                .servers
+                .iter()
+                .chain(n.v6.iter().flat_map(|v6| &v6.servers))
+                .map(server)
+                .collect(),
             reservations: n
                 .reservations
                 .iter()
@@ -228,6 +248,44 @@ impl NetworkCard {
                     detail: e.detail.clone(),
                 })
                 .collect(),
+        }
+    }
+}
+
+impl V6Part {
+    fn new(v6: &NetworkV6Status) -> V6Part {
+        let (state, color, sentence) = state(v6.state);
+        let mut facts = vec![
+            ("IPv6 prefix", v6.prefix.clone()),
+            ("Slipway is", v6.server.to_string()),
+            ("Mode", v6.mode.clone()),
+        ];
+        if v6.pool > 0 {
+            facts.push(("In use", format!("{} of {} addresses", v6.held, v6.pool)));
+        }
+        if v6.quarantined > 0 {
+            facts.push(("Out of use", v6.quarantined.to_string()));
+        }
+        if !v6.watched {
+            facts.push(("Other servers", "cannot be heard here".to_owned()));
+        }
+        V6Part {
+            state,
+            color,
+            sentence: match v6.state {
+                NetworkState::Observing => {
+                    "Slipway listens to DHCPv6 and answers nothing: set mode in [network.v6] to server to give out addresses."
+                }
+                NetworkState::Refusing => {
+                    "Another DHCPv6 server gives out addresses here: Slipway offers none beside it. Switch it off, or set \
+                     on_foreign_server to warn."
+                }
+                NetworkState::Proxying
+                | NetworkState::Looking
+                | NetworkState::Serving
+                | NetworkState::Unknown => sentence,
+            },
+            facts,
         }
     }
 }

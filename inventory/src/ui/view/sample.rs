@@ -741,8 +741,8 @@ pub fn journey() -> Journey {
 
 pub fn network() -> inventory_api::network::NetworkStatus {
     use inventory_api::network::{
-        Gives, NetworkEvent, NetworkState, NetworkStatus, OtherServer, QuarantinedAddress, Reservation,
-        SilenceCount,
+        Gives, NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer, QuarantinedAddress,
+        Reservation, SilenceCount,
     };
     let address = |n| std::net::Ipv4Addr::new(10, 0, 0, n);
     NetworkStatus {
@@ -776,7 +776,7 @@ pub fn network() -> inventory_api::network::NetworkStatus {
             },
         ],
         servers: vec![OtherServer {
-            address: address(2),
+            address: address(2).into(),
             mac: mac(8),
             gives: Gives::Addresses,
             first_seen: ago(3600),
@@ -792,6 +792,24 @@ pub fn network() -> inventory_api::network::NetworkStatus {
             kind: "foreign-server".into(),
             detail: "another DHCP server, 10.0.0.2, gives out addresses".into(),
         }],
+        v6: Some(NetworkV6Status {
+            server: "fd00:7::1".parse().unwrap(),
+            prefix: "fd00:7::/64".into(),
+            mode: "server".into(),
+            state: NetworkState::Refusing,
+            watched: true,
+            pool: 4096,
+            held: 7,
+            bound: 6,
+            quarantined: 2,
+            servers: vec![OtherServer {
+                address: "fe80::99".parse().unwrap(),
+                mac: mac(8),
+                gives: Gives::Addresses,
+                first_seen: ago(3600),
+                last_seen: ago(20),
+            }],
+        }),
     }
 }
 

@@ -81,6 +81,12 @@ fn status_value(status: Status) -> Vec<u8> {
     [&status.code().to_be_bytes()[..], text.as_bytes()].concat()
 }
 
+/// A vendor class of PXE.
+pub(super) fn vendor_class(class: &str) -> Vec<u8> {
+    let length = (class.len() as u16).to_be_bytes();
+    [&INTEL.to_be_bytes()[..], &length, class.as_bytes()].concat()
+}
+
 fn boot_options(content: &Content, out: &mut Vec<u8>) {
     let Some(url) = content.boot.url() else { return };
     if content.kind == ReplyKind::Advertise {
@@ -90,11 +96,7 @@ fn boot_options(content: &Content, out: &mut Vec<u8>) {
     // Not "PXEClient" to PXE: EDK2 takes every such offer for one of a boot server and asks port 4011 by an address that it does
     // not have yet, which ends its attempt at once (measured with OVMF 2022.11; `PxeBcParseDhcp6Packet`).
     if let BootFile::Http(_) = &content.boot {
-        let class = b"HTTPClient";
-        let mut value = INTEL.to_be_bytes().to_vec();
-        value.extend((class.len() as u16).to_be_bytes());
-        value.extend(class);
-        put(out, code::VENDOR_CLASS, &value);
+        put(out, code::VENDOR_CLASS, &vendor_class("HTTPClient"));
     }
     put(out, code::BOOT_FILE_URL, url.as_bytes());
 }

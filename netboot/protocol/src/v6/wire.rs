@@ -6,7 +6,9 @@ pub(crate) mod code {
     pub(crate) const SERVER_ID: u16 = 2;
     pub(crate) const IA_NA: u16 = 3;
     pub(crate) const IA_ADDRESS: u16 = 5;
+    pub(crate) const OPTION_REQUEST: u16 = 6;
     pub(crate) const PREFERENCE: u16 = 7;
+    pub(crate) const ELAPSED: u16 = 8;
     pub(crate) const RELAY_MESSAGE: u16 = 9;
     pub(crate) const STATUS: u16 = 13;
     pub(crate) const RAPID_COMMIT: u16 = 14;

@@ -1,0 +1,170 @@
+//! One of our IPv4 addresses: DHCP, the PXE boot server, files, and what hears and speaks below UDP.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
+
+use super::{FileSockets, Shared, Tasks, address_at, failed, names};
+use crate::arp::Prober;
+use crate::config::Config;
+use crate::dhcp::DhcpService;
+use crate::link::LinkSocket;
+use crate::ra::Advertiser;
+use crate::server::{BoundNetwork, NetbootError};
+use crate::socket::{DhcpSocket, Interface, interface_of};
+use crate::source::BootSource;
+use crate::watch::{Family, NetworkBook};
+use crate::watcher::{By, Watcher};
+
+/// The sockets on one of our addresses.
+pub(crate) struct DoorV4 {
+    server: Ipv4Addr,
+    networks: Vec<Network>,
+    dhcp: DhcpSocket,
+    boot_server: DhcpSocket,
+    files: FileSockets,
+    advertiser: Option<Advertiser>,
+    prober: Option<Arc<Prober>>,
+    watcher: Option<Watcher>,
+}
+
+impl DoorV4 {
+    pub(crate) async fn open(
+        config: &Config,
+        server: Ipv4Addr,
+        networks: Vec<Network>,
+        watch: &NetworkBook,
+    ) -> Result<DoorV4, NetbootError> {
+        let names = names(&networks);
+        let failed = |service, port| failed(service, &names, server.into(), port);
+        let open_dhcp = |port| {
+            if config.reply_to_source {
+                DhcpSocket::on_address(server, port)
+            } else {
+                DhcpSocket::on_interface(server, port)
+            }
+        };
+        let dhcp = open_dhcp(config.dhcp_port).map_err(failed("DHCP", config.dhcp_port))?;
+        // Servers of simulated machines share one address: the port that clients know can be only one's.
+        let boot_server_port = if config.dhcp_port == 0 || config.reply_to_source {
+            0
+        } else {
+            BOOT_SERVER_PORT
+        };
+        let boot_server =
+            open_dhcp(boot_server_port).map_err(failed("the PXE boot server", boot_server_port))?;
+        let files = FileSockets::open(config, server.into(), &names).await?;
+        let wanted = networks.iter().any(|network| {
+            network.is_local() && network.mode() != Mode::Observe && network.settings().router_advertisements
+        });
+        let advertiser = if wanted && !config.reply_to_source {
+            let opened = interface_of(server).and_then(Advertiser::open);
+            // IPv6 may be switched off on this host: machines then only lose time.
+            opened
+                .inspect_err(|error| {
+                    tracing::warn!(%error, %names, "cannot answer router solicitations: stock iPXE will wait 13 s longer");
+                })
+                .ok()
+        } else {
+            None
+        };
+        let local = networks
+            .iter()
+            .find(|network| network.is_local() && !config.reply_to_source);
+        let (prober, watcher) = local.map_or((None, None), |network| on_the_link(server, network, watch));
+        Ok(DoorV4 {
+            server,
+            networks,
+            dhcp,
+            boot_server,
+            files,
+            advertiser,
+            prober,
+            watcher,
+        })
+    }
+
+    /// Where each network behind it is served.
+    pub(crate) fn bound(&self) -> Result<Vec<BoundNetwork>, NetbootError> {
+        let address = |local| address_at(self.server.into(), local);
+        let one = |network: &Network| {
+            Ok(BoundNetwork {
+                network: network.name().to_owned(),
+                dhcp: address(self.dhcp.local_addr())?,
+                boot_server: address(self.boot_server.local_addr())?,
+                tftp: address(self.files.tftp.local_addr())?,
+                http: address(self.files.http.local_addr())?,
+                v6: None,
+            })
+        };
+        self.networks.iter().map(one).collect()
+    }
+
+    pub(crate) fn start<S: BootSource>(self, shared: &Shared<S>, tasks: &mut Tasks) {
+        let cancel = &shared.cancel;
+        let dhcp = DhcpService {
+            socket: self.dhcp,
+            boot_server: self.boot_server,
+            networks: self.networks.clone(),
+            http_port: self.files.http_port,
+            files: shared.files.clone(),
+            book: shared.book.clone(),
+            queue: shared.queue.clone(),
+            watch: shared.watch.clone(),
+            prober: self.prober.clone(),
+            source: shared.source.clone(),
+            reply_to_source: shared.config.reply_to_source,
+        };
+        tasks.spawn(dhcp.serve(cancel.clone()));
+        self.files.start(self.networks, shared, tasks);
+        if let Some(prober) = self.prober {
+            tasks.spawn(prober.serve(cancel.clone()));
+        }
+        if let Some(watcher) = self.watcher {
+            tasks.spawn(watcher.serve(cancel.clone()));
+        }
+        if let Some(advertiser) = self.advertiser {
+            tasks.spawn(advertiser.serve(cancel.clone()));
+        }
+    }
+}
+
+/// What hears and speaks below UDP. Without CAP_NET_RAW the service runs without.
+fn on_the_link(
+    server: Ipv4Addr,
+    network: &Network,
+    watch: &NetworkBook,
+) -> (Option<Arc<Prober>>, Option<Watcher>) {
+    let without = |what: &'static str| {
+        let name = network.name();
+        move |error: &io::Error| {
+            tracing::warn!(%error, network = name, "{what}: give the process CAP_NET_RAW");
+        }
+    };
+    let interface = interface_of(server);
+    let open = |open: fn(&Interface) -> io::Result<LinkSocket>| match &interface {
+        Ok(interface) => open(interface),
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+    };
+    let prober = open(LinkSocket::arp)
+        .inspect_err(without(
+            "addresses are offered without asking by ARP who uses them",
+        ))
+        .ok()
+        .map(|socket| Arc::new(Prober::new(socket)));
+    let watcher = open(LinkSocket::server_replies)
+        .inspect_err(without("other DHCP servers cannot be heard"))
+        .ok()
+        .map(|link| Watcher {
+            link,
+            by: By::V4 { server },
+            network: network.clone(),
+            book: watch.clone(),
+        });
+    if watcher.is_some() {
+        watch.watched(network, Family::V4);
+    }
+    (prober, watcher)
+}
