@@ -90,7 +90,11 @@ impl FileSockets {
             scripts,
             source: shared.source.clone(),
         };
-        tasks.spawn(connection::serve(self.http, Arc::new(http), shared.cancel.clone()));
+        tasks.spawn(connection::serve(
+            self.http,
+            Arc::new(http),
+            shared.cancel.clone(),
+        ));
     }
 }
 
