@@ -11,49 +11,75 @@ mod rivals;
 mod tftp;
 mod write;
 
-use anyhow::Result;
+use std::io::Write;
+
+use anyhow::{Context, Result, bail};
 use e2e::{Firmware, artefacts};
 
+type Section = fn() -> Result<String>;
+
+/// In the order of the table.
+const SECTIONS: [(&str, Section); 10] = [
+    ("report", report::section),
+    ("sizes", sizes),
+    ("write", write::section),
+    ("dhcp", dhcp::section),
+    ("tftp", tftp::section),
+    ("http", http::section),
+    ("paths", paths::section),
+    ("memory", boot::smallest_memory),
+    ("bios", || boot::first_boot(Firmware::Bios)),
+    ("uefi", || boot::first_boot(Firmware::Uefi)),
+];
+
 fn main() -> Result<()> {
-    // One section by itself, while working on it; the kept table is always of one whole run.
-    match std::env::var("SLIPWAY_BENCH").unwrap_or_default().as_str() {
-        "" => {}
-        "report" => return report::section().map(|text| println!("{text}")),
-        "dhcp" => return in_thread(dhcp::section).map(|text| println!("{text}")),
-        "tftp" => return in_thread(tftp::section).map(|text| println!("{text}")),
-        "http" => return in_thread(http::section).map(|text| println!("{text}")),
-        "paths" => return in_thread(paths::section).map(|text| println!("{text}")),
-        other => anyhow::bail!(
-            "SLIPWAY_BENCH={other}: report, dhcp, tftp, http and paths can be run by themselves"
-        ),
-    }
-    let mut out = String::from(
+    let head = format!(
         "# Bench\n\nMade by `make bench`; each section names what it ran. Machines are noisy and the accelerator differs from place to \
-         place: compare figures of one run, and ratios.\n",
-    );
-    out += &format!(
-        "\nAccelerator: {}; {} CPUs.\n",
+         place: compare figures of one run, and ratios.\n\nAccelerator: {}; {} CPUs.\n",
         e2e::accelerator::accelerator(),
         std::thread::available_parallelism()?
     );
-    out += &report::section()?;
-    out += &sizes()?;
-    out += &write::section()?;
-    // A lab moves its thread into a namespace: each run gets a thread of its own.
-    out += &in_thread(dhcp::section)?;
-    out += &in_thread(tftp::section)?;
-    out += &in_thread(http::section)?;
-    out += &in_thread(paths::section)?;
-    out += &in_thread(boot::smallest_memory)?;
-    for firmware in [Firmware::Bios, Firmware::Uefi] {
-        out += &in_thread(move || boot::first_boot(firmware))?;
+    // One section by itself, while working on it; the kept table is always of one whole run.
+    let only = std::env::var("SLIPWAY_BENCH").unwrap_or_default();
+    if !only.is_empty() {
+        let section = SECTIONS.iter().find(|(name, _)| *name == only);
+        let Some((_, section)) = section else {
+            let names = SECTIONS.map(|(name, _)| name).join(", ");
+            bail!("SLIPWAY_BENCH={only} is no section; there are {names}");
+        };
+        println!("{}", in_thread(*section)?);
+        return Ok(());
+    }
+    let mut table = head.clone();
+    print!("{head}");
+    let mut failed = Vec::new();
+    for (name, section) in SECTIONS {
+        // Half an hour of measuring is not lost because one section fails.
+        match in_thread(section) {
+            Ok(text) => {
+                print!("{text}");
+                table += &text;
+            }
+            Err(error) => {
+                println!("\n{name} failed: {error:#}");
+                failed.push(name);
+            }
+        }
+        std::io::stdout().flush()?;
+    }
+    if !failed.is_empty() {
+        bail!(
+            "failed: {}. The table is not kept; SLIPWAY_BENCH=NAME runs one section",
+            failed.join(", ")
+        );
     }
     let path = artefacts::workspace().join("docs/bench.md");
-    std::fs::write(&path, &out)?;
-    println!("{out}\nkept in docs/bench.md");
+    std::fs::write(&path, &table).with_context(|| format!("writing {}", path.display()))?;
+    println!("\nkept in docs/bench.md");
     Ok(())
 }
 
+/// A lab moves its thread into a namespace: each section gets a thread of its own.
 fn in_thread(work: impl FnOnce() -> Result<String> + Send + 'static) -> Result<String> {
     std::thread::spawn(work)
         .join()

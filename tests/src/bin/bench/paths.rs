@@ -73,7 +73,7 @@ pub fn section() -> Result<String> {
         "\n## Boot paths\n\nSeconds from power-on to the kernel's first line, virtio, `small` mini-os. Slipway: as it is delivered, from its \
          second boot on with Secure Boot. Today's recipe: dnsmasq for DHCP and TFTP, nginx for script, kernel and initramfs (GRUB has them by \
          TFTP), loaders of Debian 12.\n\n\
-         | path | Slipway | first DHCP | loader had its script | today's recipe | target |\n| --- | --- | --- | --- | --- | --- |\n",
+         | path | Slipway | first DHCP | loader had its script | last file sent | today's recipe | target |\n| --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for row in ROWS {
         let (firmware, name) = (row.firmware, row.name);
@@ -85,8 +85,8 @@ pub fn section() -> Result<String> {
         };
         let target = row.target.map_or(String::new(), |target| format!("{target:.1}"));
         text += &format!(
-            "| {name} | **{:.1}** | {:.1} | {:.1} | {theirs} | {target} |\n",
-            ours.kernel, ours.dhcp, ours.script
+            "| {name} | **{:.1}** | {:.1} | {:.1} | {:.1} | {theirs} | {target} |\n",
+            ours.kernel, ours.dhcp, ours.script, ours.files
         );
     }
     Ok(text)
@@ -103,6 +103,7 @@ fn in_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'stati
 struct Times {
     dhcp: f64,
     script: f64,
+    files: f64,
     kernel: f64,
 }
 
@@ -119,15 +120,19 @@ fn ours(firmware: Firmware) -> Result<Times> {
         let begun = super::boot::now()?;
         let kernel = power_on_to_kernel(&mut path.vm).await?;
         let journey = path.journey().await?;
-        let since = |wanted: fn(&BootEventKind) -> bool| {
-            let mut after = journey.events.iter().filter(|event| event.at >= begun);
+        let times = |wanted: fn(&BootEventKind) -> bool| {
+            let after = journey.events.iter().filter(|event| event.at >= begun);
             after
-                .find(|event| wanted(&event.what))
-                .map_or(f64::NAN, |event| event.at.since(begun) as f64 / 1000.0)
+                .filter(|event| wanted(&event.what))
+                .map(|event| event.at.since(begun) as f64 / 1000.0)
+                .collect::<Vec<_>>()
         };
+        let first = |times: Vec<f64>| times.first().copied().unwrap_or(f64::NAN);
+        let files = times(|what| matches!(what, BootEventKind::Http { .. } | BootEventKind::Tftp { .. }));
         Ok(Times {
-            dhcp: since(|what| matches!(what, BootEventKind::Dhcp { .. })),
-            script: since(|what| matches!(what, BootEventKind::Script { .. })),
+            dhcp: first(times(|what| matches!(what, BootEventKind::Dhcp { .. }))),
+            script: first(times(|what| matches!(what, BootEventKind::Script { .. }))),
+            files: files.last().copied().unwrap_or(f64::NAN),
             kernel,
         })
     })
