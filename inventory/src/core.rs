@@ -235,6 +235,7 @@ mod tests {
                 path: "/".into(),
                 bytes: 0,
                 status: 200,
+                head: false,
             },
         };
         for at in 0..1000 {

@@ -44,6 +44,7 @@ pub(crate) struct Heard {
     network: Option<String>,
     path: String,
     status: u16,
+    head: bool,
 }
 
 /// HTTP boot for the networks that are reached through one of our addresses.
@@ -143,7 +144,7 @@ impl<S: BootSource> HttpService<S> {
                 Route::Nothing => not_found(),
             }
         };
-        let heard = self.hears_of(&path.replace("//", "/"), peer, mac, response.status().as_u16());
+        let heard = self.hears_of(request, peer, mac, response.status().as_u16());
         Answer { response, heard }
     }
 
@@ -194,7 +195,7 @@ impl<S: BootSource> HttpService<S> {
         }
     }
 
-    fn hears_of(&self, path: &str, peer: IpAddr, says: Option<Mac>, status: u16) -> Option<Heard> {
+    fn hears_of(&self, request: &Request<()>, peer: IpAddr, says: Option<Mac>, status: u16) -> Option<Heard> {
         // Who asks for another machine's script is heard under the name they gave: that is the machine in danger.
         let refused = if status == 403 {
             says.map(|mac| (None, mac))
@@ -206,8 +207,15 @@ impl<S: BootSource> HttpService<S> {
             mac,
             peer,
             network: network.map(|network| network.name().to_owned()),
-            path: path.chars().take(200).collect(),
+            path: request
+                .uri()
+                .path()
+                .replace("//", "/")
+                .chars()
+                .take(200)
+                .collect(),
             status,
+            head: request.method() == Method::HEAD,
         })
     }
 
@@ -219,14 +227,20 @@ impl<S: BootSource> HttpService<S> {
             network,
             path,
             status,
+            head,
         } = heard;
-        tracing::info!(%mac, path, status, bytes, "http");
+        tracing::info!(%mac, path, status, bytes, head, "http");
         self.source.heard(BootEvent {
             at: now(),
             mac,
             ip: Some(peer),
             network,
-            what: BootEventKind::Http { path, bytes, status },
+            what: BootEventKind::Http {
+                path,
+                bytes,
+                status,
+                head,
+            },
         });
     }
 }

@@ -277,10 +277,27 @@ async fn from_discover_to_script() {
         "the script's end",
         |e| matches!(&e.what, BootEventKind::Http { path, .. } if path == "/boot.ipxe"),
     );
-    let BootEventKind::Http { bytes, status, .. } = fetched.await.what else {
+    let BootEventKind::Http {
+        bytes, status, head, ..
+    } = fetched.await.what
+    else {
         unreachable!()
     };
-    assert_eq!((bytes, status), (text.len() as u64, 200));
+    assert_eq!((bytes, status, head), (text.len() as u64, 200, false));
+    let length = http(
+        service.bound.http,
+        "HEAD",
+        &format!("/boot/snponly.efi?mac={mac}"),
+        "",
+    )
+    .await;
+    assert_eq!((length.status, length.body.len()), (200, 0));
+    service
+        .event(
+            "the question for a length",
+            |e| matches!(&e.what, BootEventKind::Http { path, head: true, bytes: 0, .. } if path == "/boot/snponly.efi"),
+        )
+        .await;
     service
         .event("the script", |e| matches!(e.what, BootEventKind::Script { .. }))
         .await;

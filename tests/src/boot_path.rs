@@ -208,11 +208,11 @@ pub fn fetched(journey: &Journey) -> Vec<String> {
         BootEventKind::Tftp {
             file, complete: true, ..
         } => Some(format!("tftp {file}")),
-        // HEAD has no bytes.
         BootEventKind::Http {
             path,
             status: 200,
-            bytes: 1..,
+            head: false,
+            ..
         } => Some(format!("http {path}")),
         _ => None,
     };

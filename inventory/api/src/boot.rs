@@ -108,6 +108,9 @@ pub enum BootEventKind {
         bytes: u64,
         /// Status code.
         status: u16,
+        /// Only its length was asked for (HEAD): nothing was fetched.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        head: bool,
     },
     /// A boot script was given.
     Script {

@@ -14,7 +14,7 @@ const OFFERS: usize = 3;
 
 /// How far it came and what to look at.
 pub fn diagnose(mac: Mac, events: &[BootEvent], machine: Option<&MachineSummary>, now: UnixMs) -> String {
-    let what = match events.last() {
+    let what = match last(events) {
         None if machine.is_some() => format!("Nothing was heard from {mac} since the server started."),
         None => format!(
             "Nothing was ever heard from {mac}: is it powered on, set to network boot first, and is this NIC on a \
@@ -38,6 +38,13 @@ pub fn diagnose(mac: Mac, events: &[BootEvent], machine: Option<&MachineSummary>
         None if events.is_empty() => what,
         None => format!("{what} No machine with this MAC is enrolled yet."),
     }
+}
+
+/// The last thing that tells how far it came: who asks for a length (HEAD) has fetched nothing yet.
+fn last(events: &[BootEvent]) -> Option<&BootEvent> {
+    let only_length = |event: &&BootEvent| matches!(&event.what, BootEventKind::Http { head: true, status, .. } if *status < 400);
+    let told = events.iter().rev().find(|event| !only_length(event));
+    told.or(events.last())
 }
 
 /// Where a boot stands that has not come to the agent.
@@ -120,6 +127,9 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
             format!(
                 "It asked for {path} and got status {status}: a file is missing on the server, or it is to be left alone."
             )
+        }
+        BootEventKind::Http { path, head: true, .. } => {
+            format!("It asked how long {path} is; it loads that next.")
         }
         BootEventKind::Http { path, bytes, .. } => fetched(path, *bytes, "HTTP", quiet.then_some(seconds)),
         BootEventKind::Chosen {
@@ -242,6 +252,16 @@ mod tests {
             path: path.into(),
             bytes: 0,
             status,
+            head: false,
+        })
+    }
+
+    fn head(path: &str, status: u16) -> BootEvent {
+        event(BootEventKind::Http {
+            path: path.into(),
+            bytes: 0,
+            status,
+            head: true,
         })
     }
 
@@ -334,6 +354,17 @@ mod tests {
             ),
             (vec![http("/boot.ipxe", 404)], soon, "a file is missing"),
             (vec![http("/boot/arm64/kernel", 404)], soon, "--arch arm64"),
+            // UEFI HTTP boot asks for the length first.
+            (
+                vec![dhcp("ack"), head("/boot/snponly.efi", 200)],
+                soon,
+                "loads undionly.kpxe next",
+            ),
+            (
+                vec![dhcp("ack"), head("/boot/snponly.efi", 404)],
+                soon,
+                "a file is missing",
+            ),
         ];
         for (events, now, expected) in cases {
             let text = diagnose(MAC, &events, None, now);

@@ -31,7 +31,18 @@ pub fn event(what: &BootEventKind) -> (String, String) {
                 if *complete { "" } else { ", NOT read to its end" }
             ),
         ),
-        BootEventKind::Http { path, bytes, status } => (
+        BootEventKind::Http {
+            path,
+            status,
+            head: true,
+            ..
+        } => (
+            "HTTP".to_owned(),
+            format!("{path}: {status}, its length was asked for"),
+        ),
+        BootEventKind::Http {
+            path, bytes, status, ..
+        } => (
             "HTTP".to_owned(),
             format!("{path}: {status}, {}", disk_size(*bytes)),
         ),

@@ -66,10 +66,6 @@ impl Loader {
         matches!(self, Loader::Signed | Loader::SignedIpxe)
     }
 
-    fn of_file(name: &str) -> Option<Loader> {
-        Loader::ALL.into_iter().find(|loader| loader.file() == name)
-    }
-
     /// The loaders for a kind of firmware, in the order in which they are tried.
     pub fn list(kind: ClientKind) -> &'static [Loader] {
         match kind {
@@ -88,6 +84,12 @@ impl Loader {
             _ => &[],
         }
     }
+}
+
+/// The loader that a path or URL ends with.
+fn of_path(path: &str) -> Option<Loader> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    Loader::ALL.into_iter().find(|loader| loader.file() == name)
 }
 
 /// Why a loader is not given again.
@@ -130,8 +132,7 @@ impl Trial {
                 boot_file: Some(file),
                 ..
             } if matches!(answer.as_str(), "offer" | "ack" | "advertise" | "reply") => {
-                let name = file.rsplit('/').next().unwrap_or(file);
-                if let Some(loader) = Loader::of_file(name) {
+                if let Some(loader) = of_path(file) {
                     if self.given != Some(loader) {
                         self.fetched = None;
                     }
@@ -143,6 +144,8 @@ impl Trial {
             BootEventKind::Tftp {
                 file, complete: true, ..
             } => self.fetched_file(file, event.at),
+            // Its length alone is no loader that could have failed.
+            BootEventKind::Http { path, head: true, .. } if of_path(path).is_some() => false,
             BootEventKind::Http {
                 path, status: 200, ..
             } => self.fetched_file(path, event.at),
@@ -152,8 +155,7 @@ impl Trial {
     }
 
     fn fetched_file(&mut self, path: &str, at: UnixMs) -> bool {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        match Loader::of_file(name) {
+        match of_path(path) {
             Some(loader) if self.given == Some(loader) => {
                 self.fetched = Some(at);
                 false
@@ -365,6 +367,27 @@ mod tests {
         assert!(!trial.asks_anew(UnixMs(now + 90_000)));
         let kept: Trial = serde_json::from_value(serde_json::to_value(&trial).unwrap()).unwrap();
         assert_eq!(next(&kept, ClientKind::Bios), Loader::IpxeBios);
+    }
+
+    #[test]
+    fn a_length_that_is_asked_for_is_no_fetch() {
+        let asked = |head| {
+            let mut trial = Trial::default();
+            trial.heard(&told(0, "uefi-x64-http", "http://10.0.0.1:8067/boot/snponly.efi"));
+            let what = BootEventKind::Http {
+                path: "/boot/snponly.efi".into(),
+                bytes: 0,
+                status: 200,
+                head,
+            };
+            trial.heard(&event(100, what));
+            trial.asks_anew(UnixMs(30_000))
+        };
+        assert!(
+            !asked(true),
+            "TCP is filtered, or a cable was pulled: not the loader's fault"
+        );
+        assert!(asked(false));
     }
 
     #[test]

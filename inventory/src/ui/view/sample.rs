@@ -633,6 +633,7 @@ pub fn boots() -> Vec<BootEvent> {
                 path: "/boot.ipxe".into(),
                 bytes: 812,
                 status: 200,
+                head: false,
             },
         ),
         event(
@@ -641,6 +642,7 @@ pub fn boots() -> Vec<BootEvent> {
                 path: "/boot/kernel".into(),
                 bytes: 8_152_256,
                 status: 200,
+                head: false,
             },
         ),
         event(
@@ -649,6 +651,7 @@ pub fn boots() -> Vec<BootEvent> {
                 path: "/boot/initramfs".into(),
                 bytes: 27_800_000,
                 status: 200,
+                head: false,
             },
         ),
         event(
@@ -657,6 +660,7 @@ pub fn boots() -> Vec<BootEvent> {
                 path: "/boot/site".into(),
                 bytes: 1_024,
                 status: 200,
+                head: false,
             },
         ),
     ]

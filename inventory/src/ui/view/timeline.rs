@@ -253,6 +253,7 @@ impl Facts {
                 path,
                 bytes,
                 status: 200..=299,
+                head: false,
             } if !after_install => {
                 if path.ends_with(".efi") || path.ends_with(".ipxe") {
                     self.note(Kind::BootFile, b.at, &format!("{path} over HTTP"));
