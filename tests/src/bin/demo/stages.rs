@@ -196,10 +196,12 @@ fn packet(event: &BootEvent) -> Option<(&'static str, String)> {
         }
         // The script that it gets is an event of its own.
         BootEventKind::Http { path, .. } if path.ends_with(".ipxe") => return None,
+        BootEventKind::Http { head: true, .. } => return None,
         BootEventKind::Http {
             path,
             bytes: sent,
             status,
+            ..
         } => {
             let failed = if *status >= 400 {
                 format!(", status {status}")
