@@ -16,6 +16,9 @@ pub trait Console: Send + Sync {
 
     /// The verdict has been there long enough: lines scroll again.
     fn end_poster(&self) {}
+
+    /// Waits until what was said has left the machine, but not for a terminal that takes nothing.
+    fn drain(&self) {}
 }
 
 /// Longest line that is shown, in characters.

@@ -365,11 +365,7 @@ fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Con
     let site_archive = mini_os::site_archive(authority.pem().as_bytes());
     let files = BootFiles::read(config, &site_archive)?;
     let mut boot_files = files.all;
-    let rescue_archive = if config.boot.menu_seconds > 0 {
-        menu_files(&config.boot, &mut boot_files)
-    } else {
-        None
-    };
+    let rescue = config.boot.menu_seconds > 0 && menu_files(&config.boot, &mut boot_files);
     let mut netboot = netboot::Config::new(config.networks.clone(), config.data_dir.join("leases"));
     netboot.dhcp_port = config.boot.dhcp_port;
     netboot.tftp_port = config.boot.tftp_port;
@@ -381,18 +377,15 @@ fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Con
     netboot.initramfs = config.mini_os.dir.join("initramfs");
     netboot.arm64 = mini_os::Arch::Arm64.directory(&config.mini_os.dir);
     netboot.site_archive = site_archive.into();
-    netboot.rescue_archive = rescue_archive.map(Into::into);
+    netboot.rescue = rescue;
     netboot.kernel_args.clone_from(&config.mini_os.kernel_args);
     netboot.reply_to_source = config.boot.simulated;
     Ok(netboot)
 }
 
-/// What the boot menu's choices need beside the mini-os: Memtest86+ among the boot files, and the archive with the rescue
-/// system's shell. Wanted and not required: a choice without its files is left out.
-fn menu_files(
-    boot: &crate::config::Boot,
-    boot_files: &mut BTreeMap<String, bytes::Bytes>,
-) -> Option<Vec<u8>> {
+/// What the boot menu's choices need beside the mini-os: Memtest86+ among the boot files, and a shell for the rescue system, which
+/// the API serves; false when there is none. Wanted and not required: a choice without its files is left out.
+fn menu_files(boot: &crate::config::Boot, boot_files: &mut BTreeMap<String, bytes::Bytes>) -> bool {
     for (name, file) in MEMORY_TEST
         .into_iter()
         .zip(["memtest86+x64.bin", "memtest86+x64.efi"])
@@ -408,11 +401,11 @@ fn menu_files(
         }
     }
     let shell = fs::read(&boot.busybox).map_err(|error| error.to_string());
-    match shell.and_then(mini_os::rescue_archive) {
-        Ok(archive) => Some(archive),
+    match shell.and_then(|shell| mini_os::is_static(&shell)) {
+        Ok(()) => true,
         Err(error) => {
             tracing::warn!(path = %boot.busybox.display(), error, "no rescue system in the boot menu (Debian's package busybox-static, [boot] busybox)");
-            None
+            false
         }
     }
 }

@@ -148,26 +148,12 @@ pub fn site_archive(ca_pem: &[u8]) -> Vec<u8> {
     tree.to_bytes()
 }
 
-/// The archive of the rescue system: a shell and its tools, all of them one static busybox. The agent makes the links to it.
+/// Whether a program needs nothing but the kernel, as the rescue system's shell: a 64-bit ELF file without a program interpreter
+/// (PT_INTERP).
 ///
 /// # Errors
-/// In words, when it could not run there: no program of x86-64 or arm64, or one that needs libraries.
-pub fn rescue_archive(busybox: Vec<u8>) -> Result<Vec<u8>, String> {
-    is_static(&busybox)?;
-    let mut tree = Tree::new();
-    tree.file("bin/busybox", 0o755, busybox);
-    tree.symlink("bin/sh", "busybox");
-    // The agent is the first process and takes no signals: the kernel is asked.
-    for name in ["reboot", "poweroff", "halt"] {
-        let script = format!("#!/bin/sh\nsync\nexec /bin/busybox {name} -f\n");
-        tree.file(&format!("usr/local/bin/{name}"), 0o755, script.into_bytes());
-    }
-    tree.directory("root");
-    Ok(tree.to_bytes())
-}
-
-/// Whether a program needs nothing but the kernel: a 64-bit ELF file without a program interpreter (PT_INTERP).
-fn is_static(program: &[u8]) -> Result<(), String> {
+/// In words, why it does not run in the mini-os.
+pub fn is_static(program: &[u8]) -> Result<(), String> {
     let number = |at: usize, len: usize| -> Option<usize> {
         let bytes = program.get(at..at.checked_add(len)?)?;
         let value = bytes
@@ -325,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rescue_archive_takes_only_a_shell_that_can_run() {
+    fn a_shell_must_need_nothing_but_the_kernel() {
         let program = |kinds: &[u32]| {
             let mut bytes = b"\x7fELF\x02\x01".to_vec();
             bytes.resize(64, 0);
@@ -337,14 +323,12 @@ mod tests {
             }
             bytes
         };
-        let archive = rescue_archive(program(&[1, 1, 7])).unwrap();
-        let names: Vec<String> = read_back(&archive).into_iter().map(|e| e.0).collect();
-        assert!(names.contains(&"bin/busybox".to_owned()) && names.contains(&"bin/sh".to_owned()));
-        let why = |bytes| rescue_archive(bytes).unwrap_err();
-        assert!(why(program(&[1, 3])).contains("needs libraries"));
-        assert!(why(b"#!/bin/sh".to_vec()).contains("no 64-bit program"));
+        assert_eq!(is_static(&program(&[1, 1, 7])), Ok(()));
+        let why = |bytes: &[u8]| is_static(bytes).unwrap_err();
+        assert!(why(&program(&[1, 3])).contains("needs libraries"));
+        assert!(why(b"#!/bin/sh").contains("no 64-bit program"));
         let mut cut = program(&[1, 1]);
         cut.truncate(100);
-        assert!(why(cut).contains("cut off"));
+        assert!(why(&cut).contains("cut off"));
     }
 }

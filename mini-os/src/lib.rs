@@ -21,7 +21,7 @@ mod process;
 mod select;
 mod signed;
 
-pub use archive::{Tree, rescue_archive, site_archive};
+pub use archive::{Tree, is_static, site_archive};
 pub use build::{Arch, Manifest, Request, Variant, build, is_current};
 pub use error::{Error, Result};
 pub use loaders::{GRUB_FOR_HTTP, fetch_loaders, has_loaders};

@@ -36,8 +36,8 @@ pub struct Config {
     pub unified: Option<PathBuf>,
     /// The second archive (our CA certificate), made at start.
     pub site_archive: Bytes,
-    /// The archive with the shell of the rescue system; `None`: there is no rescue system.
-    pub rescue_archive: Option<Bytes>,
+    /// Whether there is a shell for a rescue system: whoever booted it asks our authority's TLS port for it.
+    pub rescue: bool,
     /// The durable lease journal; its directory has to exist.
     pub lease_journal: PathBuf,
     /// Kernel arguments of the mini-os beside [`inventory_api::boot::BootArgs`], e.g. `console=ttyS0`.
@@ -63,7 +63,7 @@ impl Config {
             arm64: PathBuf::new(),
             unified: None,
             site_archive: Bytes::new(),
-            rescue_archive: None,
+            rescue: false,
             lease_journal,
             kernel_args: Vec::new(),
             reply_to_source: false,

@@ -13,9 +13,6 @@ use netboot_protocol::{Loader, Trusted, UNIFIED};
 /// What shim loads, from the place it came from itself.
 pub(crate) const GRUB: &str = "grubx64.efi";
 
-/// The archive with the shell of the rescue system.
-const RESCUE: &str = "rescue";
-
 /// By which protocol a file is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -37,6 +34,7 @@ pub(crate) struct Files {
     loaders: BTreeMap<String, Bytes>,
     /// Names that stand for another file by HTTP.
     http: BTreeMap<String, Bytes>,
+    rescue: bool,
     paths: BTreeMap<&'static str, PathBuf>,
     /// What transfers hold at this moment, with the time of change it was read at.
     read: Mutex<HashMap<PathBuf, Held>>,
@@ -55,12 +53,10 @@ impl Files {
     pub(crate) fn new(config: &crate::Config) -> Files {
         let mut loaders = config.boot_files.clone();
         loaders.insert("site".to_owned(), config.site_archive.clone());
-        if let Some(rescue) = &config.rescue_archive {
-            loaders.insert(RESCUE.to_owned(), rescue.clone());
-        }
         Files {
             loaders,
             http: config.http_boot_files.clone(),
+            rescue: config.rescue,
             paths: [
                 ("kernel", Some(config.kernel.clone())),
                 ("initramfs", Some(config.initramfs.clone())),
@@ -97,7 +93,7 @@ impl Files {
     pub(crate) fn can(&self, choice: Choice) -> bool {
         match choice {
             Choice::LocalDisk | Choice::MiniOs => true,
-            Choice::Rescue => self.loaders.contains_key(RESCUE),
+            Choice::Rescue => self.rescue,
             Choice::MemoryTest => MEMORY_TEST.iter().all(|name| self.loaders.contains_key(*name)),
         }
     }

@@ -1,12 +1,13 @@
 //! Boot scripts for whoever asks for one, by HTTP or TFTP: the machine whose lease the address is.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
-use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Choice};
+use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice};
 use netboot_protocol::menu::{grub_menu, grub_refusal_script, ipxe_menu, memory_test_script, refusal_script};
 use netboot_protocol::{
     BootUrls, Network, Trusted, autoexec_script, grub_local_disk_script, grub_mini_os_script,
@@ -45,22 +46,40 @@ pub(crate) enum NoScript {
 /// How long a script that only its length was asked of waits to be fetched. GRUB asks for both at once.
 const ANNOUNCED: Duration = Duration::from_secs(30);
 
+/// How long what a person chose waits for the agent in the signed mini-os to ask for it: drivers and an address on a slow NIC.
+const CHOSEN: Duration = Duration::from_secs(300);
+
 /// Whose script it is: another machine may have come to the address meanwhile.
 type Addressee = (Ipv4Addr, Mac, Option<Choice>);
 
-/// Scripts that wait to be fetched: at most one for each machine and choice, and only for holders of leases.
+/// What was made and waits to be fetched: at most one for each machine and choice, and only for holders of leases.
 #[derive(Default)]
-pub(crate) struct Announced(Mutex<HashMap<Addressee, (Instant, String)>>);
+pub(crate) struct Announced {
+    /// GRUB's scripts of which only the length was asked.
+    scripts: Waiting<Addressee>,
+    /// The words of what a person chose, where iPXE's script for it may start the site's signed mini-os: that one's command line is
+    /// without them.
+    words: Waiting<Mac>,
+}
 
-impl Announced {
-    /// The script and when it was made.
-    fn take(&self, whose: Addressee) -> Option<(Instant, String)> {
+/// Texts by whose they are, each for a time and to be had once.
+struct Waiting<K>(Mutex<HashMap<K, (Instant, String)>>);
+
+impl<K> Default for Waiting<K> {
+    fn default() -> Waiting<K> {
+        Waiting(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Waiting<K> {
+    /// The text and when it was made, if that is not longer ago than `at_most`.
+    fn take(&self, whose: &K, at_most: Duration) -> Option<(Instant, String)> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|_, (made, _)| made.elapsed() < ANNOUNCED);
-        waiting.remove(&whose)
+        waiting.retain(|_, (made, _)| made.elapsed() < at_most);
+        waiting.remove(whose)
     }
 
-    fn put(&self, whose: Addressee, made: Instant, text: String) {
+    fn put(&self, whose: K, made: Instant, text: String) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.insert(whose, (made, text));
     }
@@ -128,7 +147,7 @@ impl<S: BootSource> Scripts<S> {
         };
         let (_, mac) = self.machine_at(peer, None).ok_or(NoScript::NotTheHolder)?;
         let whose = (v4, mac, choice);
-        let (made, text) = match self.announced.take(whose) {
+        let (made, text) = match self.announced.scripts.take(&whose, ANNOUNCED) {
             Some(waiting) => waiting,
             None => {
                 let text = self.make(peer, Some(mac), choice, Language::Grub).await?;
@@ -137,7 +156,7 @@ impl<S: BootSource> Scripts<S> {
         };
         if only_length {
             // By the time it was made: who asks again and again gets what is decided now.
-            self.announced.put(whose, made, text.clone());
+            self.announced.scripts.put(whose, made, text.clone());
         }
         Ok(text)
     }
@@ -160,6 +179,11 @@ impl<S: BootSource> Scripts<S> {
             Some(said) if said != mac => return Err(NoScript::NotTheHolder),
             _ => (network, mac),
         };
+        // Of the boot before, unless it is this one's.
+        let chosen = self.announced.words.take(&mac, CHOSEN);
+        if let (Some((_, words)), Language::Words) = (chosen, language) {
+            return Ok(words);
+        }
         // Without a lease (test mode): the network that has one for this MAC, else the first.
         let at = now();
         let network = network
@@ -209,9 +233,12 @@ impl<S: BootSource> Scripts<S> {
                 let text = match language {
                     Language::Ipxe => mini_os_script(&urls, &args, &self.kernel_args, self.trusted),
                     Language::Grub => grub_mini_os_script(&args, &self.kernel_args),
-                    Language::Words => Ok(args.to_words().join(" ") + "\n"),
+                    Language::Words => Ok(words_of(&args)),
                 };
                 let purpose = args.purpose;
+                if choice.is_some() && language == Language::Ipxe && self.trusted.unified {
+                    self.announced.words.put(mac, Instant::now(), words_of(&args));
+                }
                 let text = text.map_err(|error| {
                     tracing::error!(%mac, %error, "cannot make a boot script");
                     NoScript::Broken
@@ -250,6 +277,11 @@ impl<S: BootSource> Scripts<S> {
     }
 }
 
+/// What the agent in the signed mini-os gets for its command line.
+fn words_of(args: &BootArgs) -> String {
+    args.to_words().join(" ") + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,17 +290,17 @@ mod tests {
     fn a_script_that_was_announced_is_given_to_that_machine_and_once() {
         let ip = Ipv4Addr::new(10, 0, 0, 9);
         let (one, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
-        let announced = Announced::default();
+        let announced = Waiting::default();
         let made = Instant::now();
         announced.put((ip, one, None), made, "ticket".to_owned());
-        assert_eq!(announced.take((ip, other, None)), None, "it has the address now");
-        assert_eq!(announced.take((ip, one, Some(Choice::Rescue))), None);
-        assert_eq!(announced.take((ip, one, None)), Some((made, "ticket".to_owned())));
-        assert_eq!(announced.take((ip, one, None)), None);
+        assert_eq!(announced.take(&(ip, other, None), ANNOUNCED), None, "it has the address now");
+        assert_eq!(announced.take(&(ip, one, Some(Choice::Rescue)), ANNOUNCED), None);
+        assert_eq!(announced.take(&(ip, one, None), ANNOUNCED), Some((made, "ticket".to_owned())));
+        assert_eq!(announced.take(&(ip, one, None), ANNOUNCED), None);
         if let Some(made) = made.checked_sub(ANNOUNCED) {
             announced.put((ip, one, None), made, "old".to_owned());
             assert_eq!(
-                announced.take((ip, one, None)),
+                announced.take(&(ip, one, None), ANNOUNCED),
                 None,
                 "what is decided may have changed"
             );

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::console::Console;
@@ -14,13 +14,17 @@ use crate::screen::Poster;
 /// Longest time that one line may take on one console: a serial line whose other end holds it back must not hold us.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Longest time for what was said to leave the machine: a serial port's buffer (4 KiB) takes 4 s at 9600 baud.
+const DRAINED_WITHIN: Duration = Duration::from_secs(5);
+
 /// All consoles at once, each line with the time since the kernel started.
 pub struct Consoles {
     open: Mutex<Vec<One>>,
 }
 
 struct One {
-    file: File,
+    name: String,
+    file: Arc<File>,
     /// A virtual terminal: it has a size and can be cleared.
     screen: bool,
     /// A verdict is on it: lines go to its last row, one over the other.
@@ -41,15 +45,10 @@ impl Consoles {
             .filter(|n| n.bytes().all(|b| b.is_ascii_alphanumeric()))
             .take(8)
             .collect();
-        let open = |name: &str| {
-            OpenOptions::new()
-                .write(true)
-                .custom_flags(nix::libc::O_NOCTTY | nix::libc::O_NONBLOCK)
-                .open(format!("/dev/{name}"))
-        };
         let one = |name: &str| {
             Some(One {
-                file: open(name).ok()?,
+                name: name.to_owned(),
+                file: Arc::new(terminal(name).ok()?),
                 screen: name.strip_prefix("tty").is_some_and(|n| n.parse::<u8>().is_ok()),
                 poster: false,
             })
@@ -63,14 +62,26 @@ impl Consoles {
         }
     }
 
-    /// A console that gives an error (a port that is not there) is not tried again.
+    /// A console that gives an error is opened anew: its terminal was hung up, which the kernel does at the end of a rescue's shell. One
+    /// that then gives an error too (a port that is not there) is not tried again.
     fn each(&self, text: impl Fn(&mut One) -> String) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain_mut(|one| {
             let text = text(one);
-            write(&mut one.file, text.as_bytes())
+            write(&one.file, text.as_bytes())
+                || terminal(&one.name).is_ok_and(|file| {
+                    one.file = Arc::new(file);
+                    write(&one.file, text.as_bytes())
+                })
         });
     }
+}
+
+fn terminal(name: &str) -> std::io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(nix::libc::O_NOCTTY | nix::libc::O_NONBLOCK)
+        .open(format!("/dev/{name}"))
 }
 
 fn stamped(text: &str) -> String {
@@ -108,6 +119,37 @@ impl Console for Consoles {
             false => String::new(),
         });
     }
+
+    fn drain(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let ports: Vec<Arc<File>> = open.iter().map(|one| Arc::clone(&one.file)).collect();
+        drop(open);
+        all_within(DRAINED_WITHIN, ports, |port| {
+            // One that gives an error has nothing to wait for.
+            let _ = nix::sys::termios::tcdrain(port);
+        });
+    }
+}
+
+/// Does the work on each at once and waits for all of them, at most for so long: tcdrain(3) itself has no limit, and a terminal whose
+/// other end holds it back takes for ever. False when one was left behind.
+fn all_within<T: Send + 'static>(limit: Duration, each: Vec<T>, work: fn(T)) -> bool {
+    let (done, heard) = mpsc::channel();
+    let mut count = 0;
+    for one in each {
+        let done = done.clone();
+        let spawned = std::thread::Builder::new().spawn(move || {
+            work(one);
+            let _ = done.send(());
+        });
+        count += usize::from(spawned.is_ok());
+    }
+    let end = Instant::now() + limit;
+    (0..count).all(|_| {
+        heard
+            .recv_timeout(end.saturating_duration_since(Instant::now()))
+            .is_ok()
+    })
 }
 
 impl One {
@@ -129,7 +171,7 @@ impl One {
 }
 
 /// False when the console does not work.
-fn write(file: &mut File, mut bytes: &[u8]) -> bool {
+fn write(mut file: &File, mut bytes: &[u8]) -> bool {
     let started = Instant::now();
     while !bytes.is_empty() {
         match file.write(bytes) {
@@ -150,4 +192,21 @@ fn write(file: &mut File, mut bytes: &[u8]) -> bool {
 /// Time since the kernel started.
 pub fn uptime() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_that_takes_nothing_holds_nobody_for_long() {
+        assert!(all_within(Duration::from_secs(60), vec![1, 2, 3], drop));
+        let (never, held) = mpsc::channel::<()>();
+        let started = Instant::now();
+        let all = all_within(Duration::from_millis(30), vec![held], |held| {
+            let _ = held.recv();
+        });
+        assert!(!all && started.elapsed() >= Duration::from_millis(30));
+        drop(never);
+    }
 }

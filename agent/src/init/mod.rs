@@ -88,6 +88,8 @@ fn finish(console: &dyn Console, why: &str, pause: Duration) -> ! {
         std::thread::sleep(pause);
     }
     console.line("rebooting");
+    // The kernel resets the machine with what a slow serial port has not sent yet.
+    console.drain();
     loop {
         console.line(&system::reboot());
         std::thread::sleep(BEFORE_RETRY);

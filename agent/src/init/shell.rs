@@ -1,11 +1,12 @@
 //! The rescue system: on each console a prompt for the password, then a shell. The server judges the password
 //! ([`Rescue`]); here are the terminals.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,8 +22,10 @@ use crate::session::{Exit, Rescue};
 
 /// Longest line that is read as a password.
 const LINE: usize = 128;
-/// The shell, from the rescue archive.
+/// Where the shell is put.
 const BUSYBOX: &str = "/bin/busybox";
+/// Its tools that have to ask the kernel: the agent is the first process and takes no signals.
+const ENDS: [&str; 3] = ["reboot", "poweroff", "halt"];
 
 // asm-generic/ioctls.h
 nix::ioctl_write_int_bad!(controlling_terminal, nix::libc::TIOCSCTTY);
@@ -46,7 +49,11 @@ pub async fn offer(rescue: Rescue, console: &Arc<dyn Console>) -> String {
         Ok(first) => first,
         Err(exit) => return exit.to_string(),
     };
-    if let Err(why) = install_links() {
+    let busybox = match rescue.shell().await {
+        Ok(busybox) => busybox,
+        Err(exit) => return format!("FAILED: the rescue system has no shell: {exit}"),
+    };
+    if let Err(why) = install(Path::new("/"), &busybox).and_then(|()| install_links()) {
         return format!("FAILED: the rescue system has no shell: {why}");
     }
     console.line(&format!(
@@ -95,6 +102,25 @@ impl Shared {
     fn until(&self) -> Instant {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Puts the shell and what belongs to it below `root`.
+fn install(root: &Path, busybox: &[u8]) -> Result<(), String> {
+    let program = |path: &str, bytes: &[u8]| {
+        let path = root.join(path.trim_start_matches('/'));
+        let said = |e: io::Error| format!("{}: {e}", path.display());
+        let folder = path.parent().unwrap_or(root);
+        fs::create_dir_all(folder).map_err(said)?;
+        fs::write(&path, bytes).map_err(said)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(said)
+    };
+    fs::create_dir_all(root.join("root")).map_err(|e| format!("/root: {e}"))?;
+    program(BUSYBOX, busybox)?;
+    for name in ENDS {
+        let script = format!("#!{BUSYBOX} sh\nsync\nexec {BUSYBOX} {name} -f\n");
+        program(&format!("/usr/local/bin/{name}"), script.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The names of busybox's tools, as links to it.

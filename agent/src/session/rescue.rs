@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use inventory_api::boot::BootArgs;
-use inventory_api::rescue::{RescueRequest, RescueResponse, RescueStep};
+use inventory_api::rescue::{RescueRequest, RescueResponse, RescueStep, SHELL_PATH};
 
 use super::channel::Channel;
 use super::{CallError, Exit, Pace, impossible};
@@ -36,6 +36,14 @@ impl Rescue {
         self.ask(RescueStep::Begin {}).await
     }
 
+    /// The shell: busybox, a static program. It comes over TLS, as no loader has to vouch for it.
+    ///
+    /// # Errors
+    /// The server has none, or it is too large.
+    pub async fn shell(&self) -> Result<Vec<u8>, Exit> {
+        self.channel.get(SHELL_PATH).await.map_err(exit)
+    }
+
     /// Asks whether a password opens the shell.
     ///
     /// # Errors
@@ -58,12 +66,13 @@ impl Rescue {
             boot_mac: self.args.mac,
             what,
         };
-        self.channel
-            .post("rescue", &request)
-            .await
-            .map_err(|error| match error {
-                CallError::Refused(problem) => Exit::Refused { problem },
-                CallError::Unreachable(_) | CallError::Strange(_) => impossible(error),
-            })
+        self.channel.post("rescue", &request).await.map_err(exit)
+    }
+}
+
+fn exit(error: CallError) -> Exit {
+    match error {
+        CallError::Refused(problem) => Exit::Refused { problem },
+        CallError::Unreachable(_) | CallError::Strange(_) => impossible(error),
     }
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Mac, MachineId, UnixMs};
 
+/// Below `/agent/v1/`: the shell of the rescue system, a static busybox. Anybody may have it: it is no secret.
+pub const SHELL_PATH: &str = "rescue/shell";
+
 /// `POST /agent/v1/rescue`: the mini-os that was booted for a rescue. It has no certificate: the ticket of its boot script
 /// speaks for it, for nothing else and not longer than the rescue lasts.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use inventory_api::agent::{
     AssignmentResponse, ClaimRequest, ClaimResponse, Permission, Progress, ReportRequest, ReportResponse,
     StepReport, Verification,
 };
-use inventory_api::rescue::{RescueRequest, RescueResponse};
+use inventory_api::rescue::{RescueRequest, RescueResponse, SHELL_PATH};
 use inventory_api::task::TaskReport;
 use inventory_api::{MachineId, Sha256Digest};
 use serde::Deserialize;
@@ -38,6 +38,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/agent/v1/claim", post(claim))
         .route("/agent/v1/rescue", post(rescue))
+        .route(&format!("/agent/v1/{SHELL_PATH}"), get(rescue_shell))
         .route("/agent/v1/report", post(report))
         .route("/agent/v1/assignment", get(assignment))
         .route("/agent/v1/step", post(step))
@@ -117,6 +118,11 @@ async fn rescue(
     to_the_end(async move { service.rescue(&asks, address).await })
         .await
         .map(Json)
+}
+
+/// The shell of the rescue system. It is no secret, and has to come from us: what the machine then runs as root.
+async fn rescue_shell(State(service): State<Arc<Service>>, request: Request) -> Response {
+    file(&service.core().config.boot.busybox, request).await
 }
 
 /// Where the pages are, by the address under which the machine found us.
@@ -212,9 +218,13 @@ async fn image(
     let digest: Sha256Digest = digest.parse().map_err(|e: inventory_api::id::NameError| {
         problem(400, "bad-digest", "Digest not usable", e.to_string())
     })?;
-    let file = service.image_of_plan(&id, digest).await?;
-    match ServeFile::new(file.path).oneshot(request).await {
-        Ok(response) => Ok(response.into_response()),
+    let image = service.image_of_plan(&id, digest).await?;
+    Ok(file(&image.path, request).await)
+}
+
+async fn file(path: &std::path::Path, request: Request) -> Response {
+    match ServeFile::new(path).oneshot(request).await {
+        Ok(response) => response.into_response(),
         Err(never) => match never {},
     }
 }

@@ -5,7 +5,7 @@
 //! No script asks DHCP a second time: iPXE fetched it over the lease it has.
 
 use inventory_api::Mac;
-use inventory_api::boot::{BootArgs, Purpose};
+use inventory_api::boot::BootArgs;
 
 use crate::boot::BootUrls;
 use crate::loader::Loader;
@@ -69,13 +69,10 @@ pub fn mini_os_script(
 ) -> Result<String, ScriptError> {
     // The EFI stub loads what initrd= names from iPXE's virtual file system, in this order; on BIOS the words mean
     // nothing and iPXE hands over every initrd it fetched.
-    let rescue = args.purpose == Purpose::Rescue;
-    let mut archives = vec!["initrd=initramfs", "initrd=site"];
-    archives.extend(rescue.then_some("initrd=rescue"));
-    let line = words(args, extra, &archives)?.join(" ");
+    let line = words(args, extra, &["initrd=initramfs", "initrd=site"])?.join(" ");
     let base = urls.base();
     // Its command line is its own: what ours would say the agent asks for. Firmware that does not trust the site goes on.
-    let unified = if trusted.unified && !rescue {
+    let unified = if trusted.unified {
         format!(
             "{SECURE_BOOT} || goto again
 imgfree
@@ -92,10 +89,6 @@ echo Slipway: this firmware does not trust the site's own key
     } else {
         String::new()
     };
-    let more = match rescue {
-        true => format!("initrd --name rescue {base}/boot/rescue || goto failed\n"),
-        false => String::new(),
-    };
     // iPXE itself says which processor it runs on: the folder of its mini-os, none for x86-64.
     Ok(format!(
         "#!ipxe
@@ -107,7 +100,7 @@ imgfree
 {shim}kernel --name kernel {base}/boot/${{folder}}kernel {line} || goto failed
 initrd --name initramfs {base}/boot/${{folder}}initramfs || goto failed
 initrd --name site {base}/boot/site || goto failed
-{more}boot || goto failed
+boot || goto failed
 :failed
 inc tries
 iseq ${{tries}} {TRIES} && goto restart ||
@@ -188,7 +181,7 @@ pub fn grub_mini_os_script(args: &BootArgs, extra: &[String]) -> Result<String, 
         "set timeout=0
 echo 'Slipway: {mac} boots the mini-os ({purpose}) by the signed chain'
 if linux /boot/kernel {line} ; then
-  if initrd /boot/initramfs /boot/site{more} ; then
+  if initrd /boot/initramfs /boot/site ; then
     boot
   fi
 fi
@@ -198,10 +191,6 @@ reboot
 ",
         mac = args.mac,
         purpose = args.purpose,
-        more = match args.purpose {
-            Purpose::Rescue => " /boot/rescue",
-            Purpose::Commission | Purpose::Standby | Purpose::Deploy | Purpose::Release => "",
-        },
     ))
 }
 
@@ -225,6 +214,7 @@ exit
 mod tests {
     use super::*;
     use inventory_api::UnixMs;
+    use inventory_api::boot::Purpose;
     use std::net::Ipv4Addr;
 
     fn args() -> BootArgs {
@@ -306,18 +296,6 @@ mod tests {
         let mut evil = args();
         evil.ticket = "a';reboot;'".into();
         assert!(grub_mini_os_script(&evil, &[]).is_err());
-    }
-
-    #[test]
-    fn a_rescue_has_its_own_archive() {
-        let mut args = args();
-        args.purpose = Purpose::Rescue;
-        let script = mini_os_script(&URLS, &args, &[], Trusted::default()).unwrap();
-        assert!(script.contains(" initrd=initramfs initrd=site initrd=rescue slipway.server="));
-        let archives = "/boot/site || goto failed\ninitrd --name rescue http://10.0.0.1:8067/boot/rescue || goto failed\nboot ";
-        assert!(script.contains(archives), "{script}");
-        let script = grub_mini_os_script(&args, &[]).unwrap();
-        assert!(script.contains("initrd /boot/initramfs /boot/site /boot/rescue ;"));
     }
 
     #[test]

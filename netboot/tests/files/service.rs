@@ -61,6 +61,22 @@ impl Service {
         files: impl IntoIterator<Item = (&'static str, Vec<u8>)>,
         change: fn(&mut NetworkSettings),
     ) -> Service {
+        let boot_files = files.into_iter();
+        let boot_files: BTreeMap<_, _> = boot_files
+            .map(|(name, bytes)| (name.to_owned(), Bytes::from(bytes)))
+            .collect();
+        Service::run(Arc::<Nobody>::default(), change, |config| {
+            config.boot_files = boot_files
+        })
+        .await
+    }
+
+    /// Runs it for this source, with other settings and another configuration.
+    pub async fn run<S: BootSource>(
+        source: Arc<S>,
+        change: fn(&mut NetworkSettings),
+        configure: impl FnOnce(&mut Config),
+    ) -> Service {
         let directory = tempfile::tempdir().unwrap();
         let subnet = "127.0.0.0/16".parse().unwrap();
         let mut settings = NetworkSettings::new("lab", Ipv4Addr::LOCALHOST, subnet);
@@ -74,14 +90,11 @@ impl Service {
         (config.dhcp_port, config.tftp_port, config.http_port) = (0, 0, 0);
         config.kernel = directory.path().join("kernel");
         config.reply_to_source = true;
-        let files = files.into_iter();
-        config.boot_files = files
-            .map(|(name, bytes)| (name.to_owned(), Bytes::from(bytes)))
-            .collect::<BTreeMap<_, _>>();
+        configure(&mut config);
         let netboot = Netboot::bind(config).await.unwrap();
         let (tftp, http) = (netboot.bound()[0].tftp, netboot.bound()[0].http);
         let cancel = CancellationToken::new();
-        let running = tokio::spawn(netboot.start(Arc::<Nobody>::default(), cancel.clone()).run());
+        let running = tokio::spawn(netboot.start(source, cancel.clone()).run());
         Service {
             directory,
             tftp,
