@@ -12,8 +12,10 @@ use crate::config::Config;
 
 /// Directory of Debian's package `ipxe`.
 const HOST_LOADERS: &str = "/usr/lib/ipxe";
+/// GRUB of Debian's package `grub-efi-amd64-signed`.
+const HOST_GRUB: &str = "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed";
 /// What shim loads.
-const GRUB: &str = "grubx64.efi";
+pub(crate) const GRUB: &str = "grubx64.efi";
 
 /// Boot files in memory, by the names they are asked for.
 pub(crate) struct BootFiles {
@@ -53,11 +55,14 @@ impl BootFiles {
         }
         // Debian's packages shim-signed and grub-efi-amd64-signed are wanted and not required.
         let beside = config.mini_os.dir.join(mini_os::GRUB_FOR_HTTP);
-        let grub_http = boot.grub_http.clone().or(beside.is_file().then_some(beside));
+        let newer = beside.is_file().then_some(beside);
+        let grub_http = boot.grub_http.clone().or_else(|| newer.clone());
+        // Debian 12's, behind a proxy, looks for its script on the server that gave the address (rhboot/grub2#87).
+        let grub = boot.grub.clone().or(newer).unwrap_or_else(|| HOST_GRUB.into());
         let mut by_http = BTreeMap::new();
         for (path, name, http) in [
             (Some(&boot.shim), Loader::Signed.file(), false),
-            (Some(&boot.grub), GRUB, false),
+            (Some(&grub), GRUB, false),
             (grub_http.as_ref(), GRUB, true),
         ] {
             let Some(path) = path else { continue };

@@ -8,9 +8,12 @@ use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::machine::{Journey, MachineDetail};
 
 use crate::artefacts;
-use crate::lab::Lab;
+use crate::cable::{self, Filter, Switch, Weather};
+use crate::lab::{BRIDGE, Lab};
+use crate::reach::{Between, Reach};
 use crate::server::{Server, ServerSpec};
 use crate::vm::{Firmware, Nic, Vm, VmSpec};
+use crate::wait;
 
 /// Firmware and loader in software emulation on two slow cores, to the kernel's first line.
 pub const KERNEL_WITHIN: Duration = Duration::from_secs(150);
@@ -27,13 +30,23 @@ pub const BY_IPXE: [&str; 4] = [
     "http /boot/site",
 ];
 
+/// What is fetched with a site's own keys in the firmware, after [`crate::snakeoil::sign_mini_os`].
+pub const BY_SIGNED_IMAGE: [&str; 5] = [
+    "tftp snponly.efi",
+    "tftp autoexec.ipxe",
+    "http /boot.ipxe",
+    "http /boot/mini-os.efi",
+    "http /boot.args",
+];
+
 /// What varies from path to path.
 pub struct BootPathSpec {
     /// The virtual server.
     pub vm: VmSpec,
     network: Option<String>,
     more: String,
-    tap: Option<String>,
+    reach: Option<Reach>,
+    cable: Option<(Weather, Filter)>,
     own_mini_os: bool,
     prepare: Option<Prepare>,
 }
@@ -48,7 +61,8 @@ impl BootPathSpec {
             vm: VmSpec::new(name, firmware),
             network: None,
             more: String::new(),
-            tap: None,
+            reach: None,
+            cable: None,
             own_mini_os: false,
             prepare: None,
         }
@@ -72,9 +86,15 @@ impl BootPathSpec {
         self
     }
 
-    /// On this tap device instead of a new one on the lab's bridge.
-    pub fn tap(mut self, name: String) -> BootPathSpec {
-        self.tap = Some(name);
+    /// With somebody else's daemon between the machine and the server.
+    pub fn reach(mut self, reach: Reach) -> BootPathSpec {
+        self.reach = Some(reach);
+        self
+    }
+
+    /// By a cable that does this to frames.
+    pub fn cable(mut self, weather: Weather, filter: Filter) -> BootPathSpec {
+        self.cable = Some((weather, filter));
         self
     }
 
@@ -128,16 +148,27 @@ impl BootPathSpec {
         if let Some(network) = self.network {
             spec.network = network;
         }
+        let (mut between, mut bridge) = (None, BRIDGE);
+        if let Some(reach) = self.reach {
+            reach.configure(&mut spec);
+            between = Some(reach.start(&lab, directory.path())?);
+            bridge = reach.bridge();
+        }
         let server = Server::start(spec).await?;
-        let tap = match self.tap {
-            Some(tap) => tap,
-            None => lab.tap()?,
+        let (tap, switch) = match self.cable {
+            Some((weather, filter)) => {
+                let (tap, switch) = cable::vm(&lab, bridge, weather, filter)?;
+                (tap, Some(switch))
+            }
+            None => (lab.tap_on(bridge)?, None),
         };
         Ok(BootPath {
             vm: Vm::new(self.vm, tap)?,
+            switch,
             server,
             mini_os,
             directory,
+            _between: between,
             lab,
         })
     }
@@ -148,12 +179,15 @@ pub struct BootPath {
     // Dropped in this order: machine, server, network.
     /// The machine; [`Vm::power_on`] begins.
     pub vm: Vm,
+    /// The cable, where it was asked for.
+    pub switch: Option<Switch>,
     /// The server.
     pub server: Server,
     /// Directory of the mini-os that the server gives.
     pub mini_os: PathBuf,
     /// Where the server has its files.
     pub directory: tempfile::TempDir,
+    _between: Option<Between>,
     /// The network.
     pub lab: Lab,
 }
@@ -164,10 +198,36 @@ impl BootPath {
     /// # Errors
     /// It took longer than [`KERNEL_WITHIN`]: with the console and what was heard.
     pub async fn kernel(&mut self) -> Result<Journey> {
-        let seen = self.vm.wait_console(FIRST_LINE, KERNEL_WITHIN).await;
+        self.said(FIRST_LINE).await
+    }
+
+    /// Waits until the console has said this, as [`BootPath::kernel`] does for the kernel.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn said(&mut self, words: &str) -> Result<Journey> {
+        let seen = self.vm.wait_console(words, KERNEL_WITHIN).await;
         let journey = self.journey().await?;
         seen.with_context(|| self.story(&journey))?;
         Ok(journey)
+    }
+
+    /// Waits until the machine has fetched a file to its end, named as [`fetched`] does.
+    ///
+    /// # Errors
+    /// As [`BootPath::kernel`].
+    pub async fn has_fetched(&self, file: &str) -> Result<Journey> {
+        let waited = wait::until(file, KERNEL_WITHIN, async || {
+            let journey = self.journey().await?;
+            Ok(fetched(&journey).iter().any(|f| f == file).then_some(journey))
+        })
+        .await;
+        if waited.is_err() {
+            let journey = self.journey().await?;
+            return waited
+                .with_context(|| format!("{}\nconsole:\n{}", self.story(&journey), self.vm.tail(40)));
+        }
+        waited
     }
 
     /// Waits until the machine's report was taken.

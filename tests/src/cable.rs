@@ -21,7 +21,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::lab::{BRIDGE, Lab};
 use crate::netns::{NetNs, ip};
 
-pub use frame::{blank_options, read_request};
+pub use frame::{blank_options, plain_pxe, read_request};
 
 /// Longest Ethernet frame of these networks.
 const FRAME: usize = 2048;
@@ -97,27 +97,30 @@ pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)>
         ip(&format!("link set eth0 address {mac} up"))?;
         Ok(theirs)
     })?;
-    Ok((client, connect(lab, theirs, weather, Box::new(|_, _| {}))?))
+    Ok((
+        client,
+        connect(lab, BRIDGE, theirs, weather, Box::new(|_, _| {}))?,
+    ))
 }
 
-/// A tap device for a virtual server whose cable to the lab's bridge goes through the switch.
+/// A tap device for a virtual server whose cable to a bridge of the lab goes through the switch.
 ///
 /// # Errors
 /// Not permitted, or /dev/net/tun is missing.
-pub fn vm(lab: &Lab, weather: Weather, filter: Filter) -> Result<(String, Switch)> {
+pub fn vm(lab: &Lab, bridge: &str, weather: Weather, filter: Filter) -> Result<(String, Switch)> {
     const NEAR: &str = "near0";
     // The virtual server holds its tap's only descriptor: a bridge of two ports joins it with the switch.
     let theirs = tap("near1")?;
     lab.plain_bridge(NEAR)?;
     ip(&format!("link set near1 master {NEAR} up"))?;
     let tap = lab.tap_on(NEAR)?;
-    Ok((tap, connect(lab, theirs, weather, filter)?))
+    Ok((tap, connect(lab, bridge, theirs, weather, filter)?))
 }
 
-fn connect(lab: &Lab, theirs: File, weather: Weather, filter: Filter) -> Result<Switch> {
+fn connect(lab: &Lab, bridge: &str, theirs: File, weather: Weather, filter: Filter) -> Result<Switch> {
     const PORT: &str = "cable0";
     let ours = tap(PORT)?;
-    ip(&format!("link set {PORT} master {BRIDGE} up"))?;
+    ip(&format!("link set {PORT} master {bridge} up"))?;
     let (end, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let wire = Wire {
         ends: [ours, theirs],
@@ -142,7 +145,7 @@ fn connect(lab: &Lab, theirs: File, weather: Weather, filter: Filter) -> Result<
         let up = ip(&format!("-d link show dev {PORT}"))?.contains("state forwarding")
             && lab
                 .inside()
-                .run(|| ip(&format!("link show dev {BRIDGE}")))?
+                .run(|| ip(&format!("link show dev {bridge}")))?
                 .contains("state UP");
         Ok(up.then_some(()))
     })?;

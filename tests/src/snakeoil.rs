@@ -6,6 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::artefacts::program;
+use crate::boot_path::BootPath;
+
 const KEY: &str = "/usr/share/ovmf/PkKek-1-snakeoil.key";
 /// The certificate in the firmware's db.
 pub const CERTIFICATE: &str = "/usr/share/ovmf/PkKek-1-snakeoil.pem";
@@ -35,6 +38,22 @@ pub fn sign(key: &Path, from: &Path, to: &Path) -> Result<()> {
         .arg(key)
         .args(["--cert", CERTIFICATE, "--output"]);
     run(command.arg(to).arg(from))
+}
+
+/// Signs the path's own mini-os as an operator does: on the server, which is then started again.
+///
+/// # Errors
+/// A package is missing, or `slipway mini-os sign` says why not.
+pub async fn sign_mini_os(path: &mut BootPath) -> Result<()> {
+    let key = key(path.directory.path())?;
+    path.server.kill();
+    let mut sign = Command::new(program("slipway")?);
+    sign.args(["mini-os", "sign", "--cert", CERTIFICATE, "--key"])
+        .arg(&key);
+    sign.arg("--config")
+        .arg(path.directory.path().join("slipway.toml"));
+    run(&mut sign)?;
+    path.server.power_on().await
 }
 
 /// Runs a program to its end.

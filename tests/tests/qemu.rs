@@ -14,10 +14,10 @@ mod installed;
 mod lossy;
 #[path = "qemu/paths.rs"]
 mod paths;
-#[path = "qemu/proxy.rs"]
-mod proxy;
-#[path = "qemu/relay.rs"]
-mod relay;
+#[path = "qemu/reach.rs"]
+mod reach;
+#[path = "qemu/rescue.rs"]
+mod rescue;
 #[path = "qemu/secure.rs"]
 mod secure;
 #[path = "qemu/undi.rs"]

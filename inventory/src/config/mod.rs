@@ -96,8 +96,9 @@ pub struct Boot {
     pub loaders: Option<PathBuf>,
     /// shim for machines with Secure Boot (Debian's package `shim-signed`).
     pub shim: PathBuf,
-    /// GRUB behind it, a network build that loads by TFTP (Debian's package `grub-efi-amd64-signed`).
-    pub grub: PathBuf,
+    /// GRUB behind it, a network build that loads by TFTP. Without one: what `slipway mini-os build` put beside the mini-os, else
+    /// Debian's package `grub-efi-amd64-signed`, whose GRUB of Debian 12 knows nothing of proxies.
+    pub grub: Option<PathBuf>,
     /// GRUB for UEFI HTTP boot: one with the module http, as Debian 13's. Without one, what `slipway mini-os build` put beside the
     /// mini-os.
     pub grub_http: Option<PathBuf>,
@@ -271,7 +272,7 @@ impl Config {
                 dhcp_port: file.boot.dhcp_port,
                 loaders: file.boot.loaders.map(|path| base.join(path)),
                 shim: base.join(file.boot.shim),
-                grub: base.join(file.boot.grub),
+                grub: file.boot.grub.map(|path| base.join(path)),
                 grub_http: file.boot.grub_http.map(|path| base.join(path)),
                 signed_ipxe: file.boot.signed_ipxe.map(|path| base.join(path)),
                 ticket_seconds: *ticket_seconds,

@@ -7,6 +7,8 @@ use inventory_api::{Mac, UnixMs};
 use netboot_protocol::UNIFIED;
 use netboot_protocol::architecture::unsupported_client;
 
+use crate::boot_files::GRUB;
+
 /// Silence of this length is worth a word.
 const QUIET_MS: u64 = 60_000;
 /// So many offers in a row that were not taken are no accident: firmware asks four times (PXE 2.1, 2.2.4: 4, 8, 16, 32 s).
@@ -206,6 +208,11 @@ fn fetched(path: &str, bytes: u64, by: &str, quiet: Option<u64>) -> String {
         ("kernel" | "initramfs" | "site" | "boot.args", None) => {
             format!("{loaded}; the mini-os starts next.")
         }
+        // rhboot/grub2#87: not every GRUB has it.
+        (GRUB, Some(seconds)) => format!(
+            "{loaded} and has not asked for its script for {seconds} s: beside another DHCP server, Debian 12's GRUB asks that one \
+             for it. `slipway mini-os build` fetches Debian 13's, which asks this server; then restart it. Look at the machine's console."
+        ),
         (_, Some(seconds)) => format!(
             "{loaded} and has been silent for {seconds} s: the loader hangs or has no driver for this NIC. At its next boot \
              it is given another loader. Look at the machine's console."
@@ -316,6 +323,16 @@ mod tests {
             (vec![dhcp("ack"), loader()], soon, "its boot script comes next"),
             (vec![dhcp("ack"), loader()], late, "another loader"),
             (vec![tftp("autoexec.ipxe", true)], late, "so iPXE runs"),
+            (
+                vec![tftp("grubx64.efi", true)],
+                soon,
+                "its boot script comes next",
+            ),
+            (
+                vec![tftp("grubx64.efi", true)],
+                late,
+                "Debian 12's GRUB asks that one",
+            ),
             (
                 vec![http("/boot/mini-os.efi", 200)],
                 late,

@@ -1,5 +1,12 @@
 //! What a switch may look at and change: the DHCP options and TFTP requests in an Ethernet frame.
 
+use super::{Filter, Towards};
+
+/// What iPXE says of itself: user class and encapsulated options.
+const OF_IPXE: [u8; 2] = [77, 175];
+/// Where DHCP messages go, and those that ask for boot data only.
+const DHCP_SERVERS: [u16; 2] = [67, 4011];
+
 /// Ethernet and the shortest IPv4 header's place.
 const ETHERNET: usize = 14;
 /// BOOTP's fixed part and the magic cookie.
@@ -50,6 +57,20 @@ pub fn read_request(frame: &[u8]) -> Option<String> {
     let name = frame.get(payload..)?.strip_prefix(&[0, 1])?;
     let end = name.iter().position(|b| *b == 0)?;
     (to == 69).then(|| String::from_utf8_lossy(&name[..end]).into_owned())
+}
+
+/// QEMU's BIOS ROMs are iPXE with HTTP, which gets its script at once. This takes what tells it from their DHCP messages, and so makes
+/// plain PXE firmware of them, until `last` has been asked for by TFTP.
+pub fn plain_pxe(last: &'static str) -> Filter {
+    let mut firmware = true;
+    Box::new(move |towards, frame| {
+        if towards == Towards::Bridge && firmware {
+            for port in DHCP_SERVERS {
+                blank_options(frame, port, &OF_IPXE);
+            }
+            firmware = read_request(frame).as_deref() != Some(last);
+        }
+    })
 }
 
 #[cfg(test)]

@@ -40,10 +40,13 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
     // BIOS: the network first, the server decides each boot. UEFI keeps its boot order
     // in its own variables, as a real server does (with bootindex OVMF makes it anew at each start): the empty disk
     // fails, the network is next, and the agent leaves an order behind.
-    let (nic, disk) = match (spec.firmware, spec.nic) {
-        (Firmware::Bios, _) => (",bootindex=1", ",bootindex=2"),
-        (_, Nic::Virtio) => (",romfile=", ""),
-        (_, Nic::E1000e) => ("", ""),
+    let (first, second) = match spec.network_first || spec.firmware == Firmware::Bios {
+        true => (",bootindex=1", ",bootindex=2"),
+        false => ("", ""),
+    };
+    let rom = match (spec.firmware, spec.nic) {
+        (Firmware::Bios, _) | (_, Nic::E1000e) => "",
+        (_, Nic::Virtio) => ",romfile=",
     };
     let model = match spec.nic {
         Nic::Virtio => "virtio-net-pci",
@@ -53,7 +56,10 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
         "-netdev",
         format!("tap,id=net0,ifname={tap},script=no,downscript=no"),
     );
-    add("-device", format!("{model},netdev=net0,mac={}{nic}", spec.mac));
+    add(
+        "-device",
+        format!("{model},netdev=net0,mac={}{rom}{first}", spec.mac),
+    );
     add(
         "-drive",
         format!(
@@ -63,7 +69,7 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
     );
     add(
         "-device",
-        format!("virtio-blk-pci,drive=disk0,serial={}{disk}", spec.disk_serial),
+        format!("virtio-blk-pci,drive=disk0,serial={}{second}", spec.disk_serial),
     );
     if spec.firmware.is_uefi() {
         let [code, _] = spec.firmware.files();

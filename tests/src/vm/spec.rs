@@ -134,6 +134,8 @@ pub struct VmSpec {
     pub disk_serial: String,
     /// Size of its disk in bytes.
     pub disk_bytes: u64,
+    /// UEFI: the network before the disk at each start, as the agent leaves the order on an installed machine. (BIOS has it so anyway.)
+    pub network_first: bool,
     /// More hardware; it then decides over memory and modules.
     pub rack: Option<Rack>,
 }
@@ -153,6 +155,7 @@ impl VmSpec {
             mac: format!("52:54:00:77:00:{last:02x}"),
             disk_serial: format!("DISK-{}", name.to_uppercase()),
             disk_bytes: 6 << 30,
+            network_first: false,
             rack: None,
         }
     }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use e2e::boot_path::KERNEL_WITHIN;
-use e2e::{BootPathSpec, Firmware, Level, run};
+use e2e::{Firmware, Level, run};
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
-use inventory_api::machine::{HistoryEntry, MachineSummary};
-use inventory_api::rescue::RescuePassword;
+use inventory_api::machine::HistoryEntry;
+
+use crate::rescue::{password, use_shell, with_menu};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -14,12 +15,7 @@ const SOON: Duration = Duration::from_secs(60);
 fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
     if Level::Qemu.runs() {
         run(async {
-            // Nobody commissions it: its first script has the menu already.
-            let mut path = BootPathSpec::new("console", Firmware::Bios)
-                .more("[policy]\nunknown = \"hold\"\n[boot]\nmenu_seconds = 60\n")
-                .start()
-                .await
-                .unwrap();
+            let mut path = with_menu("console", Firmware::Bios).start().await.unwrap();
             let api = path.server.api().unwrap();
             path.vm.power_on().unwrap();
             path.vm.wait_screen("press m within 60 s", SOON).await.unwrap();
@@ -27,13 +23,8 @@ fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
             path.vm.wait_screen("Rescue: a shell", SOON).await.unwrap();
             path.vm.press("r").unwrap();
 
-            path.vm.wait_console("Password: ", KERNEL_WITHIN).await.unwrap();
-            let machines: Vec<MachineSummary> = api.get("/v1/machines").await.unwrap();
-            let id = &machines[0].id;
-            let made: RescuePassword = api
-                .post(&format!("/v1/machines/{id}/rescue"), &serde_json::json!({}))
-                .await
-                .unwrap();
+            let made = password(&mut path).await;
+            let id = &made.machine;
             path.vm.type_line("let me in").unwrap();
             path.vm.wait_console("the password is wrong", SOON).await.unwrap();
             assert!(
@@ -46,18 +37,7 @@ fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
             })
             .await
             .unwrap();
-            path.vm.type_line(&made.password).unwrap();
-            path.vm
-                .wait_console("A shell of the mini-os", SOON)
-                .await
-                .unwrap();
-            path.vm.type_line("echo sum-$((40+2)) on $(uname -s)").unwrap();
-            path.vm.wait_console("sum-42 on Linux", SOON).await.unwrap();
-            path.vm.type_line("exit").unwrap();
-            path.vm
-                .wait_console("reboot: Restarting system", SOON)
-                .await
-                .unwrap();
+            use_shell(&mut path, &made.password).await;
 
             // Its next script: until then the old words may still be in the screen's memory.
             e2e::wait::until("the second boot's script", KERNEL_WITHIN, async || {

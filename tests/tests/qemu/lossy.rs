@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use e2e::cable::{self, Switch, Weather};
-use e2e::{BootPath, BootPathSpec, Firmware, Lab, Level, run};
+use e2e::cable::Weather;
+use e2e::{BootPath, BootPathSpec, Firmware, Level, run};
 
 const WEATHER: Weather = Weather {
     loss: 100,
@@ -12,21 +12,17 @@ const WEATHER: Weather = Weather {
     seed: 7,
 };
 
-struct Lossy {
-    // Dropped in this order: the path, its cable.
-    path: BootPath,
-    switch: Switch,
-}
-
-async fn at_ten_percent_loss(name: &str, firmware: Firmware) -> Lossy {
-    let lab = Lab::enter().unwrap();
-    let (tap, switch) = cable::vm(&lab, WEATHER, Box::new(|_, _| {})).unwrap();
-    let spec = BootPathSpec::new(name, firmware).tap(tap);
-    let mut path = spec.start_in(lab).await.unwrap();
+async fn at_ten_percent_loss(name: &str, firmware: Firmware) -> BootPath {
+    let spec = BootPathSpec::new(name, firmware).cable(WEATHER, Box::new(|_, _| {}));
+    let mut path = spec.start().await.unwrap();
     path.vm.power_on().unwrap();
     path.kernel().await.unwrap();
-    assert!(switch.lost() > 500, "it was a bad network: {}", switch.lost());
-    Lossy { path, switch }
+    assert!(lost(&path) > 500, "it was a bad network: {}", lost(&path));
+    path
+}
+
+fn lost(path: &BootPath) -> u64 {
+    path.switch.as_ref().unwrap().lost()
 }
 
 /// DHCP, the mini-os by iPXE's HTTP, the agent's conversation.
@@ -34,10 +30,10 @@ async fn at_ten_percent_loss(name: &str, firmware: Firmware) -> Lossy {
 fn vm_bios_reports_at_ten_percent_loss() {
     if Level::Qemu.runs() {
         run(async {
-            let lossy = at_ten_percent_loss("lossybios", Firmware::Bios).await;
-            let before = lossy.switch.lost();
-            lossy.path.reported().await.unwrap();
-            assert!(lossy.switch.lost() > before);
+            let path = at_ten_percent_loss("lossybios", Firmware::Bios).await;
+            let before = lost(&path);
+            path.reported().await.unwrap();
+            assert!(lost(&path) > before);
         });
     }
 }

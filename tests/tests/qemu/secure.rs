@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::boot_path::{BY_IPXE, fetched};
-use e2e::snakeoil::{self, CERTIFICATE};
+use e2e::boot_path::{BY_IPXE, BY_SIGNED_IMAGE, fetched};
+use e2e::snakeoil;
 use e2e::{BootPathSpec, Firmware, Level, run};
 
 /// Firmware that trusts only the site: the loader and the unified kernel image that `slipway mini-os sign` made; the agent asks
@@ -15,27 +15,12 @@ fn vm_secure_boot_with_own_keys_boots_the_signed_image() {
         run(async {
             let path = BootPathSpec::new("ownkeys", Firmware::SecureBootOwn).own_mini_os();
             let mut path = path.start().await.unwrap();
-            let key = snakeoil::key(path.directory.path()).unwrap();
-            path.server.kill();
-            let mut sign = Command::new(e2e::artefacts::program("slipway").unwrap());
-            sign.args(["mini-os", "sign", "--cert", CERTIFICATE, "--key"])
-                .arg(&key);
-            sign.arg("--config")
-                .arg(path.directory.path().join("slipway.toml"));
-            snakeoil::run(&mut sign).unwrap();
-            path.server.power_on().await.unwrap();
+            snakeoil::sign_mini_os(&mut path).await.unwrap();
             path.vm.power_on().unwrap();
             let (detail, journey) = path.reported().await.unwrap();
             let report = detail.report.unwrap();
             assert_eq!(report.boot.secure_boot, Some(true));
-            let files = [
-                "tftp snponly.efi",
-                "tftp autoexec.ipxe",
-                "http /boot.ipxe",
-                "http /boot/mini-os.efi",
-                "http /boot.args",
-            ];
-            assert_eq!(fetched(&journey), files);
+            assert_eq!(fetched(&journey), BY_SIGNED_IMAGE);
             assert!(
                 !path.vm.console().contains("slipway.ticket"),
                 "the command line is the signed one"

@@ -1,7 +1,5 @@
 //! Firmware that boots by IPv6: DHCPv6 with a boot file URL, and the loader by TFTP or HTTP.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use e2e::boot_path::{BY_IPXE, BootPath, fetched};
 use e2e::daemons::AddressServer;
@@ -9,9 +7,6 @@ use e2e::lab::BRIDGE;
 use e2e::netns::ip;
 use e2e::{BootPathSpec, Firmware, Lab, Level, ServerSpec, artefacts, run};
 use inventory_api::boot::BootEventKind;
-
-/// Firmware and its waits in software emulation on two slow cores.
-const LOADER_WITHIN: Duration = Duration::from_secs(150);
 
 const V6: &str = r#"[network.v6]
 server = "fd77::1"
@@ -29,21 +24,6 @@ async fn start(name: &str, firmware: Firmware, v4: &str) -> Result<BootPath> {
         .await
 }
 
-/// Waits until the machine has fetched a file to its end.
-async fn wait_fetched(path: &BootPath, file: &str) {
-    let waited = e2e::wait::until(file, LOADER_WITHIN, async || {
-        let journey = path.journey().await?;
-        Ok(fetched(&journey).contains(&file.to_owned()).then_some(()))
-    });
-    if let Err(error) = waited.await {
-        panic!(
-            "{error:#}\nconsole:\n{}\nlog:\n{}",
-            path.vm.tail(40),
-            path.server.log()
-        );
-    }
-}
-
 #[test]
 fn vm_uefi_pxe_by_ipv6_fetches_its_loader() {
     if Level::Qemu.runs() {
@@ -52,7 +32,7 @@ fn vm_uefi_pxe_by_ipv6_fetches_its_loader() {
                 .await
                 .unwrap();
             path.vm.power_on().unwrap();
-            wait_fetched(&path, "tftp snponly.efi").await;
+            path.has_fetched("tftp snponly.efi").await.unwrap();
             // The loader goes on by IPv4.
             let journey = path.kernel().await.unwrap();
             let files = fetched(&journey);
@@ -78,8 +58,7 @@ fn vm_uefi_http_boot_by_ipv6_fetches_its_loader() {
             let directory = artefacts::run_directory("http6-dnsmasq").unwrap();
             let _addresses = AddressServer::start(&path.lab, BRIDGE, "10.77.0", directory.path()).unwrap();
             path.vm.power_on().unwrap();
-            wait_fetched(&path, "http /boot/snponly.efi").await;
-            let journey = path.journey().await.unwrap();
+            let journey = path.has_fetched("http /boot/snponly.efi").await.unwrap();
             let by = journey.events.iter().rev().find_map(|event| match &event.what {
                 BootEventKind::Http { bytes, .. } if *bytes > 0 => event.ip,
                 _ => None,

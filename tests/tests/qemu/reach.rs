@@ -1,0 +1,213 @@
+//! Every boot path where the server is not the network's DHCP server itself: as a proxy beside a real dnsmasq, which gives only
+//! addresses, and through a real relay and router. Each ends with the first thing that proves it.
+
+use std::time::Duration;
+
+use e2e::boot_path::{BY_IPXE, BY_SIGNED_IMAGE, fetched};
+use e2e::cable::{Towards, Weather, blank_options, plain_pxe};
+use e2e::{BootPath, BootPathSpec, Firmware, Level, Reach, own_disk, run, snakeoil};
+use inventory_api::boot::BootEventKind;
+use inventory_api::machine::Journey;
+
+const DHCP_CLIENT: u16 = 68;
+const VENDOR_OPTIONS: u8 = 43;
+/// Firmware and an unsigned loader, in software emulation with system management mode.
+const REFUSED_WITHIN: Duration = Duration::from_secs(120);
+/// What GRUB fetches after shim.
+const BY_GRUB: [&str; 5] = [
+    "grubx64.efi",
+    "grub/grub.cfg",
+    "boot/kernel",
+    "boot/initramfs",
+    "boot/site",
+];
+
+/// A row of the table of boot paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    BiosRom,
+    Undionly,
+    UefiPxe,
+    UefiHttp,
+    StockKeys,
+    StockKeysHttp,
+    OwnKeys,
+    BiosDisk,
+    UefiDisk,
+}
+
+impl Way {
+    fn firmware(self) -> Firmware {
+        match self {
+            Way::BiosRom | Way::Undionly | Way::BiosDisk => Firmware::Bios,
+            Way::UefiPxe | Way::UefiDisk => Firmware::Uefi,
+            Way::UefiHttp => Firmware::UefiHttp,
+            Way::StockKeys => Firmware::SecureBoot,
+            Way::StockKeysHttp => Firmware::SecureBootHttp,
+            Way::OwnKeys => Firmware::SecureBootOwn,
+        }
+    }
+
+    /// What is fetched, in order; with Microsoft's keys, what is fetched last, in any order.
+    fn files(self) -> Vec<String> {
+        let ipxe = |loaders: &[&str]| -> Vec<String> {
+            loaders
+                .iter()
+                .chain(&BY_IPXE)
+                .map(|file| (*file).to_owned())
+                .collect()
+        };
+        match self {
+            Way::BiosRom => ipxe(&[]),
+            Way::Undionly => ipxe(&["tftp undionly.kpxe"]),
+            Way::UefiPxe => ipxe(&["tftp snponly.efi", "tftp autoexec.ipxe"]),
+            Way::UefiHttp => ipxe(&["http /boot/snponly.efi", "http /boot/autoexec.ipxe"]),
+            Way::StockKeys => BY_GRUB.map(|file| format!("tftp {file}")).to_vec(),
+            Way::StockKeysHttp => BY_GRUB
+                .map(|file| match file {
+                    "grubx64.efi" => "http /boot/grubx64.efi".to_owned(),
+                    file => format!("http /{file}"),
+                })
+                .to_vec(),
+            Way::OwnKeys => BY_SIGNED_IMAGE.map(str::to_owned).to_vec(),
+            Way::BiosDisk => ipxe(&[])[..1].to_vec(),
+            Way::UefiDisk => Way::UefiPxe.files()[..3].to_vec(),
+        }
+    }
+}
+
+/// Takes the path to its end; what was heard of it.
+async fn take(way: Way, reach: Reach) -> Journey {
+    let name = format!("{reach:?}-{way:?}").to_lowercase();
+    let mut spec = BootPathSpec::new(&name, way.firmware()).reach(reach);
+    match way {
+        Way::Undionly => spec = spec.cable(Weather::FINE, plain_pxe("undionly.kpxe")),
+        Way::OwnKeys => spec = spec.own_mini_os(),
+        // Nobody has said what is to become of it.
+        Way::BiosDisk | Way::UefiDisk => {
+            spec = spec.more("[policy]\nunknown = \"hold\"\n");
+            spec.vm.network_first = true;
+        }
+        _ => {}
+    }
+    let mut path = spec.start().await.unwrap();
+    match way {
+        Way::OwnKeys => snakeoil::sign_mini_os(&mut path).await.unwrap(),
+        Way::BiosDisk => own_disk::bios(&path.vm.disk()).unwrap(),
+        Way::UefiDisk => own_disk::uefi(&path.vm.disk()).unwrap(),
+        _ => {}
+    }
+    path.vm.power_on().unwrap();
+    if matches!(way, Way::StockKeys | Way::StockKeysHttp) {
+        refused(&mut path).await;
+    }
+    let journey = match way {
+        Way::OwnKeys => path.has_fetched("http /boot.args").await,
+        Way::BiosDisk | Way::UefiDisk => path.said(own_disk::LINE).await,
+        _ => path.kernel().await,
+    };
+    let journey = journey.unwrap();
+    assert!(reach.was_taken(&journey), "{journey:#?}");
+    let mut files = fetched(&journey);
+    // UEFI HTTP boot asks HEAD, then GET.
+    files.dedup();
+    match way {
+        // Its next entry, HTTP boot, is told the same before the disk's turn comes.
+        Way::UefiDisk => assert!(files.starts_with(&way.files()), "{files:?}"),
+        Way::StockKeys | Way::StockKeysHttp => {
+            // GRUB of Debian 13 opens both archives at once.
+            let mut last = files.split_off(files.len() - BY_GRUB.len());
+            last.sort();
+            let mut expected = way.files();
+            expected.sort();
+            assert_eq!(last, expected, "after {files:?}");
+            assert!(journey.diagnosis.contains("shimx64.efi"), "{}", journey.diagnosis);
+        }
+        _ => assert_eq!(files, way.files()),
+    }
+    journey
+}
+
+/// Firmware refuses the unsigned loader; at its next start it gets the signed chain.
+async fn refused(path: &mut BootPath) {
+    path.vm
+        .wait_console("Access Denied", REFUSED_WITHIN)
+        .await
+        .unwrap();
+    path.vm.power_off();
+    path.vm.power_on().unwrap();
+}
+
+/// A test for each cell of the table.
+macro_rules! cells {
+    ($($name:ident: $way:ident, $reach:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                if Level::Qemu.runs() {
+                    run(async { drop(take(Way::$way, Reach::$reach).await) });
+                }
+            }
+        )*
+    };
+}
+
+cells! {
+    vm_bios_rom_as_proxy: BiosRom, Proxy;
+    vm_bios_rom_through_a_relay: BiosRom, Relay;
+    vm_undionly_as_proxy: Undionly, Proxy;
+    vm_undionly_through_a_relay: Undionly, Relay;
+    vm_uefi_pxe_through_a_relay: UefiPxe, Relay;
+    vm_uefi_http_boot_as_proxy: UefiHttp, Proxy;
+    vm_uefi_http_boot_through_a_relay: UefiHttp, Relay;
+    vm_stock_keys_as_proxy: StockKeys, Proxy;
+    vm_stock_keys_through_a_relay: StockKeys, Relay;
+    vm_stock_keys_by_http_boot_as_proxy: StockKeysHttp, Proxy;
+    vm_stock_keys_by_http_boot_through_a_relay: StockKeysHttp, Relay;
+    vm_own_keys_as_proxy: OwnKeys, Proxy;
+    vm_own_keys_through_a_relay: OwnKeys, Relay;
+    vm_bios_own_disk_as_proxy: BiosDisk, Proxy;
+    vm_bios_own_disk_through_a_relay: BiosDisk, Relay;
+    vm_uefi_own_disk_as_proxy: UefiDisk, Proxy;
+    vm_uefi_own_disk_through_a_relay: UefiDisk, Relay;
+}
+
+/// Answers to a REQUEST: as a proxy they come from port 4011 only.
+fn boot_server_answers(journey: &Journey) -> usize {
+    let answer = |what: &BootEventKind| matches!(what, BootEventKind::Dhcp { message, answer, .. } if message == "request" && answer == "ack");
+    journey.events.iter().filter(|event| answer(&event.what)).count()
+}
+
+/// The offer says by sub-option 43.6 that no boot server is to be asked, and firmware asks none.
+#[test]
+fn vm_uefi_pxe_as_proxy() {
+    if Level::Qemu.runs() {
+        run(async {
+            let journey = take(Way::UefiPxe, Reach::Proxy).await;
+            assert_eq!(boot_server_answers(&journey), 0, "{journey:#?}");
+        });
+    }
+}
+
+/// Without option 43 in the offer (the cable takes it out; some relays and older proxies are so) EDK2 asks port 4011.
+#[test]
+fn vm_uefi_pxe_as_proxy_by_port_4011() {
+    if Level::Qemu.runs() {
+        run(async {
+            let filter = |towards, frame: &mut [u8]| {
+                if towards == Towards::Client {
+                    blank_options(frame, DHCP_CLIENT, &[VENDOR_OPTIONS]);
+                }
+            };
+            let spec = BootPathSpec::new("proxy4011", Firmware::Uefi)
+                .reach(Reach::Proxy)
+                .cable(Weather::FINE, Box::new(filter));
+            let mut path = spec.start().await.unwrap();
+            path.vm.power_on().unwrap();
+            let journey = path.kernel().await.unwrap();
+            assert!(Reach::Proxy.was_taken(&journey), "{journey:#?}");
+            assert_eq!(fetched(&journey), Way::UefiPxe.files());
+            assert!(boot_server_answers(&journey) > 0, "{journey:#?}");
+        });
+    }
+}

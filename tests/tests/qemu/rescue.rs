@@ -1,0 +1,104 @@
+//! The rescue system by every loader: BIOS is in `console`.
+
+use std::time::Duration;
+
+use e2e::boot_path::fetched;
+use e2e::{BootPath, BootPathSpec, Firmware, Level, run, snakeoil};
+use inventory_api::machine::MachineSummary;
+use inventory_api::rescue::RescuePassword;
+
+/// What a person waits for, on a slow core.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A machine that nobody commissions: its first script has the menu already.
+pub fn with_menu(name: &str, firmware: Firmware) -> BootPathSpec {
+    BootPathSpec::new(name, firmware).more("[policy]\nunknown = \"hold\"\n[boot]\nmenu_seconds = 60\n")
+}
+
+/// Waits for the prompt and makes the password.
+pub async fn password(path: &mut BootPath) -> RescuePassword {
+    path.said("Password: ").await.unwrap();
+    let api = path.server.api().unwrap();
+    let machines: Vec<MachineSummary> = api.get("/v1/machines").await.unwrap();
+    let rescue = format!("/v1/machines/{}/rescue", machines[0].id);
+    api.post(&rescue, &serde_json::json!({})).await.unwrap()
+}
+
+/// Types the password, runs something in the shell, and leaves it.
+pub async fn use_shell(path: &mut BootPath, password: &str) {
+    let vm = &mut path.vm;
+    vm.type_line(password).unwrap();
+    vm.wait_console("A shell of the mini-os", SOON).await.unwrap();
+    vm.type_line("echo sum-$((40+2)) on $(uname -s)").unwrap();
+    vm.wait_console("sum-42 on Linux", SOON).await.unwrap();
+    vm.type_line("exit").unwrap();
+    // The agent's last line has left the machine before the kernel's.
+    vm.wait_console("reboot: Restarting system", SOON).await.unwrap();
+    let console = vm.console();
+    let [last, end] = ["] rebooting\r\n", "reboot: Restarting system"].map(|line| console.find(line));
+    assert!(last.is_some() && last < end, "{}", vm.tail(10));
+}
+
+/// Chooses the rescue system in the menu of iPXE, or of GRUB, which shows its entries at once; what was fetched.
+async fn rescue(path: &mut BootPath) -> Vec<String> {
+    let grub = fetched(&path.journey().await.unwrap())
+        .iter()
+        .any(|file| file.ends_with("grubx64.efi"));
+    if !grub {
+        path.said("press m within 60 s").await.unwrap();
+        path.vm.press("m").unwrap();
+    }
+    path.said("Rescue: a shell").await.unwrap();
+    path.vm.press("r").unwrap();
+    let made = password(path).await;
+    use_shell(path, &made.password).await;
+    fetched(&path.journey().await.unwrap())
+}
+
+#[test]
+fn vm_rescue_by_uefi_ipxe() {
+    if Level::Qemu.runs() {
+        run(async {
+            let mut path = with_menu("rescueuefi", Firmware::Uefi).start().await.unwrap();
+            path.vm.power_on().unwrap();
+            let files = rescue(&mut path).await;
+            assert!(files.contains(&"http /boot/kernel".to_owned()), "{files:?}");
+        });
+    }
+}
+
+/// Microsoft's keys: the kernel is Debian's, and the shell comes by TLS, for which nobody's signature stands.
+#[test]
+fn vm_rescue_by_signed_grub() {
+    if Level::Qemu.runs() {
+        run(async {
+            let mut path = with_menu("rescuegrub", Firmware::SecureBootHttp)
+                .start()
+                .await
+                .unwrap();
+            path.vm.power_on().unwrap();
+            path.said("Access Denied").await.unwrap();
+            path.vm.power_off();
+            path.vm.power_on().unwrap();
+            path.has_fetched("http /grub/grub.cfg").await.unwrap();
+            let files = rescue(&mut path).await;
+            assert!(files.contains(&"http /grub/rescue.cfg".to_owned()), "{files:?}");
+        });
+    }
+}
+
+/// The site's own keys: the one signed image, which is told to be a rescue by `/boot.args`.
+#[test]
+fn vm_rescue_by_the_sites_signed_image() {
+    if Level::Qemu.runs() {
+        run(async {
+            let path = with_menu("rescueown", Firmware::SecureBootOwn).own_mini_os();
+            let mut path = path.start().await.unwrap();
+            snakeoil::sign_mini_os(&mut path).await.unwrap();
+            path.vm.power_on().unwrap();
+            let files = rescue(&mut path).await;
+            assert!(!files.contains(&"http /boot/kernel".to_owned()), "{files:?}");
+            assert!(files.contains(&"http /boot/mini-os.efi".to_owned()), "{files:?}");
+        });
+    }
+}
