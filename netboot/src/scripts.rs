@@ -293,9 +293,16 @@ mod tests {
         let announced = Waiting::default();
         let made = Instant::now();
         announced.put((ip, one, None), made, "ticket".to_owned());
-        assert_eq!(announced.take(&(ip, other, None), ANNOUNCED), None, "it has the address now");
+        assert_eq!(
+            announced.take(&(ip, other, None), ANNOUNCED),
+            None,
+            "it has the address now"
+        );
         assert_eq!(announced.take(&(ip, one, Some(Choice::Rescue)), ANNOUNCED), None);
-        assert_eq!(announced.take(&(ip, one, None), ANNOUNCED), Some((made, "ticket".to_owned())));
+        assert_eq!(
+            announced.take(&(ip, one, None), ANNOUNCED),
+            Some((made, "ticket".to_owned()))
+        );
         assert_eq!(announced.take(&(ip, one, None), ANNOUNCED), None);
         if let Some(made) = made.checked_sub(ANNOUNCED) {
             announced.put((ip, one, None), made, "old".to_owned());
