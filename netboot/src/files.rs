@@ -13,6 +13,9 @@ use netboot_protocol::{Loader, Trusted, UNIFIED};
 /// What shim loads, from the place it came from itself.
 pub(crate) const GRUB: &str = "grubx64.efi";
 
+/// The mini-os for 64-bit ARM: kernel and initramfs. It is made on request, at any time.
+const ARM64: [&str; 2] = ["arm64/kernel", "arm64/initramfs"];
+
 /// By which protocol a file is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -61,8 +64,8 @@ impl Files {
                 ("kernel", Some(config.kernel.clone())),
                 ("initramfs", Some(config.initramfs.clone())),
                 (UNIFIED, config.unified.clone()),
-                ("arm64/kernel", Some(config.arm64.join("kernel"))),
-                ("arm64/initramfs", Some(config.arm64.join("initramfs"))),
+                (ARM64[0], Some(config.arm64.join("kernel"))),
+                (ARM64[1], Some(config.arm64.join("initramfs"))),
             ]
             .into_iter()
             .filter_map(|(name, path)| Some((name, path?)))
@@ -71,12 +74,16 @@ impl Files {
         }
     }
 
-    /// Whether all of a loader is there. GRUB is part of the signed one, and by HTTP it has to be one that can load by HTTP.
+    /// Whether all of a loader is there. GRUB is part of the signed one, and by HTTP it has to be one that can load by HTTP. That for
+    /// ARM comes to nothing without a mini-os for ARM: its machines are given no loader, and `slipway explain` says what to do.
     pub(crate) fn has(&self, loader: Loader, by_http: bool) -> bool {
         self.loaders.contains_key(loader.file())
             && match (loader, by_http) {
                 (Loader::Signed, true) => self.http.contains_key(GRUB),
                 (Loader::Signed, false) => self.loaders.contains_key(GRUB),
+                (Loader::IpxeArm64, _) => ARM64
+                    .iter()
+                    .all(|name| self.paths.get(name).is_some_and(|path| path.is_file())),
                 _ => true,
             }
     }
@@ -101,7 +108,7 @@ impl Files {
     /// A file by the last part of its name.
     pub(crate) fn get(&self, name: &str, transport: Transport) -> Option<BootFileBytes> {
         // Made on request: not there is then an answer, and no error of the server.
-        let there = |path: &&PathBuf| !name.starts_with("arm64/") || path.is_file();
+        let there = |path: &&PathBuf| !ARM64.contains(&name) || path.is_file();
         if let Some(path) = self.paths.get(name).filter(there) {
             return Some(BootFileBytes::Path(path.clone()));
         }
@@ -177,7 +184,18 @@ mod tests {
         assert!(files.get("passwd", Transport::Http).is_none());
         assert!(files.get("arm64/kernel", Transport::Http).is_none(), "not made");
         config.arm64 = folder.path().to_owned();
-        let bytes = Files::new(&config).bytes("arm64/kernel").await;
+        let loader = Loader::IpxeArm64;
+        config
+            .boot_files
+            .insert(loader.file().into(), Bytes::from_static(b"loader"));
+        let files = Files::new(&config);
+        let bytes = files.bytes("arm64/kernel").await;
         assert_eq!(bytes.as_deref(), Some(&b"another"[..]));
+        assert!(
+            !files.has(loader, false) && !files.has(loader, true),
+            "there is no initramfs"
+        );
+        std::fs::write(folder.path().join("initramfs"), b"i").unwrap();
+        assert!(files.has(loader, false), "made without a restart");
     }
 }

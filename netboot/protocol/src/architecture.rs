@@ -47,8 +47,9 @@ const ARM64: [Unsupported; 2] = [
         advice: ARM64_ADVICE,
     },
 ];
-const ARM64_ADVICE: &str = "put ipxe-arm64.efi (Debian 13's package ipxe) where [boot] loaders points, or run \
-     `slipway mini-os build --arch arm64 --agent FILE`, and restart the server";
+const ARM64_ADVICE: &str = "it has no mini-os or no ipxe-arm64.efi (Debian 13's package ipxe) for it: run `make mini-os ARCH=arm64`, \
+     or `slipway mini-os build --arch arm64 --agent FILE`, which bring both; a server that had no loader when it started has to be \
+     restarted";
 
 /// Architecture number, transport (PXE's TFTP, or HTTP boot), and what there is for it.
 const TABLE: &[(u16, Result<ClientKind, Unsupported>)] = &[

@@ -38,7 +38,12 @@ pub fn ipxe_menu(script: &str, menu: &Menu, urls: &BootUrls, mac: Mac, decided: 
         .iter()
         .map(|choice| {
             let (words, key) = entry(*choice);
-            format!("item --key {key} {choice} {words} ({key})\n")
+            // There is neither for ARM, and iPXE alone knows which processor it runs on.
+            let not_arm = match choice {
+                Choice::Rescue | Choice::MemoryTest => "iseq ${buildarch} arm64 || ",
+                Choice::LocalDisk | Choice::MiniOs => "",
+            };
+            format!("{not_arm}item --key {key} {choice} {words} ({key})\n")
         })
         .collect();
     format!(
@@ -170,7 +175,7 @@ mod tests {
     fn menu() -> Menu {
         Menu {
             seconds: 3,
-            choices: vec![Choice::Rescue, Choice::MemoryTest],
+            choices: vec![Choice::LocalDisk, Choice::Rescue, Choice::MemoryTest],
         }
     }
 
@@ -182,8 +187,9 @@ prompt --key m --timeout 3000 Slipway: press m within 3 s for the boot menu || g
 :menu
 menu Slipway: 02:00:00:00:00:01
 item begin Go on: local disk
-item --key r rescue Rescue: a shell, behind a password (r)
-item --key t memory-test Memory test (Memtest86+) (t)
+item --key d local-disk Local disk (d)
+iseq ${buildarch} arm64 || item --key r rescue Rescue: a shell, behind a password (r)
+iseq ${buildarch} arm64 || item --key t memory-test Memory test (Memtest86+) (t)
 choose --timeout 300000 --default begin chosen || goto begin
 iseq ${chosen} begin && goto begin ||
 chain --replace http://10.0.0.1:8067/boot.ipxe?mac=02:00:00:00:00:01&choice=${chosen} || goto menu
