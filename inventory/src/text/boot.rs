@@ -63,3 +63,37 @@ pub fn event(what: &BootEventKind) -> (String, String) {
         ),
     }
 }
+
+/// Why a DHCP message was not answered, in words, by its code; the table of docs/networks.md. Empty for a code that is newer.
+pub fn silence(code: &str) -> &'static str {
+    match code {
+        "ignored" => "the machine is to be left alone",
+        "unknown-network" => "no network is configured for that interface",
+        "unknown-relay" => "no network is configured for that relay",
+        "looking-for-servers" => "it was still being looked for other DHCP servers",
+        "foreign-server" => "another DHCP server gives out addresses here",
+        "address-server" => "the business of the server that gives the addresses",
+        "not-booting" => "it does not boot from the network",
+        "no-boot-file" => "there is no loader for its architecture",
+        "other-server" => "it took another server's offer",
+        "unknown-binding" => "it named an address that is not known here",
+        "pool-exhausted" => "no address is left",
+        "kept-for-known" => "machines that are not enrolled hold their share",
+        "address-in-use" => "the addresses that were tried are in use",
+        "too-many" => "it asked too often",
+        "journal-failed" => "the lease journal could not be written",
+        "no-mac" => "nothing in it tells the NIC's address",
+        "no-client-id" | "server-id" | "association" | "too-many-relays" | "nothing-relayed" => {
+            "no DHCPv6 message that can be answered"
+        }
+        "released" => "an address was given back",
+        "declined" => "an address was declined: somebody else uses it",
+        "no-address" => "it named no address",
+        "foreign-address" => "its address is none of this network",
+        "bootp" => "BOOTP without DHCP",
+        "bad-cookie" | "hardware-type" | "junk-mac" | "message-type" | "too-short" | "too-long" => {
+            "no DHCP message of a machine"
+        }
+        _ => "",
+    }
+}

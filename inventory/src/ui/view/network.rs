@@ -6,6 +6,7 @@ use inventory_api::loader::{LoaderModel, LoaderOverview};
 use inventory_api::network::{Gives, NetworkState, NetworkStatus, NetworkV6Status};
 
 use super::{Moment, Shell, segment};
+use crate::text::boot::silence;
 use crate::text::duration;
 
 /// Events of a network that are shown, the newest.
@@ -105,6 +106,8 @@ pub struct QuarantineRow {
 pub struct SilenceRow {
     /// Code.
     pub reason: String,
+    /// The same in words; empty for one that there are none for.
+    pub words: &'static str,
     /// How many.
     pub count: u64,
     /// The last one.
@@ -175,7 +178,7 @@ impl NetworkCard {
             let most = n
                 .strangers_most
                 .map_or(String::new(), |most| format!(", at most {most}"));
-            facts.push(("Not enrolled", format!("{}{most}", n.strangers)));
+            facts.push(("Not enrolled", format!("machines hold {}{most}", n.strangers)));
         }
         if n.quarantined > 0 {
             facts.push(("Out of use", n.quarantined.to_string()));
@@ -199,6 +202,7 @@ impl NetworkCard {
             .iter()
             .map(|s| SilenceRow {
                 reason: s.reason.clone(),
+                words: silence(&s.reason),
                 count: s.count,
                 last: Moment::new(s.last, now),
             })

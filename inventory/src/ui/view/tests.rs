@@ -445,7 +445,8 @@ fn a_network_says_who_else_is_there_and_what_was_not_answered() {
     let html = networks(&[sample::network()]);
     for part in [
         "12 of 100 addresses",
-        "3, at most 80",
+        "machines hold 3, at most 80",
+        "another DHCP server gives out addresses here",
         "Refuses",
         "10.0.0.2",
         "fe80::99",

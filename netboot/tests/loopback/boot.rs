@@ -1,4 +1,4 @@
-//! The whole service on loopback: DISCOVER to ACK, TFTP and HTTP with real bytes, many machines at once.
+//! Whole boots: DISCOVER to ACK, TFTP and HTTP with real bytes, many machines at once.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +19,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+use crate::service::{Answer, DEADLINE, fetch, pattern, request};
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future)
@@ -105,10 +105,6 @@ fn config(dir: &std::path::Path) -> Config {
     config.site_archive = Bytes::from_static(b"site archive");
     config.kernel_args = vec!["console=ttyS0".into()];
     config
-}
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 31 + i / 251) as u8).collect()
 }
 
 async fn start_in(dir: tempfile::TempDir) -> Service {
@@ -554,74 +550,7 @@ async fn garbage_changes_nothing() {
 
 /// Fetches a file by TFTP; `Err` is the error code.
 async fn tftp(server: SocketAddr, name: &str, options: &[(&str, &str)]) -> Result<Vec<u8>, u16> {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let mut request = vec![0, 1];
-    let mut word = |word: &str| {
-        request.extend(word.as_bytes());
-        request.push(0);
-    };
-    word(name);
-    word("octet");
-    for (key, value) in options {
-        word(key);
-        word(value);
-    }
-    socket.send_to(&request, server).await.unwrap();
-    let (mut file, mut block, mut size, mut window, mut in_window) = (Vec::new(), 0u16, 512usize, 1u16, 0u16);
-    let mut packet = vec![0; 65536];
-    loop {
-        let (len, from) = within("a TFTP packet", socket.recv_from(&mut packet))
-            .await
-            .unwrap();
-        let number = u16::from_be_bytes([packet[2], packet[3]]);
-        match packet[1] {
-            3 if number == block.wrapping_add(1) => {
-                block = number;
-                file.extend(&packet[4..len]);
-                in_window += 1;
-                let last = len - 4 < size;
-                if last || in_window == window {
-                    in_window = 0;
-                    let ack = [0, 4, packet[2], packet[3]];
-                    socket.send_to(&ack, from).await.unwrap();
-                }
-                if last {
-                    return Ok(file);
-                }
-            }
-            3 => {}
-            5 => return Err(number),
-            6 => {
-                let text = String::from_utf8(packet[2..len].to_vec()).unwrap();
-                let words: Vec<&str> = text.split('\0').collect();
-                for pair in words.chunks_exact(2) {
-                    match pair[0] {
-                        "blksize" => size = pair[1].parse().unwrap(),
-                        "windowsize" => window = pair[1].parse().unwrap(),
-                        _ => {}
-                    }
-                }
-                assert!(size <= 65_464 && window <= 64, "{text:?}");
-                socket.send_to(&[0, 4, 0, 0], from).await.unwrap();
-            }
-            other => panic!("TFTP packet of type {other}"),
-        }
-    }
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(": ")?;
-            key.eq_ignore_ascii_case(name).then_some(value)
-        })
-    }
+    fetch(server, &request(name.as_bytes(), "octet", options)).await
 }
 
 async fn http(server: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {

@@ -250,3 +250,20 @@ pub fn oack(packet: &[u8]) -> Vec<(String, u32)> {
         .map(|pair| (pair[0].to_owned(), pair[1].parse().unwrap()))
         .collect()
 }
+
+/// An answer by HTTP.
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The value of a header.
+    pub fn header(&self, wanted: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then_some(value.trim())
+        })
+    }
+}

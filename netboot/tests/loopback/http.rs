@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::service::{DEADLINE, Service, fetch, pattern, request};
+use crate::service::{Answer, DEADLINE, Service, fetch, pattern, request};
 
 const LEN: usize = 300_000;
 
@@ -22,21 +22,6 @@ async fn start() -> Service {
 
 /// A connection that stays.
 struct Connection(TcpStream);
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, wanted: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case(wanted).then_some(value.trim())
-        })
-    }
-}
 
 impl Connection {
     async fn open(service: &Service) -> Connection {
