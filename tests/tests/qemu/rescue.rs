@@ -72,14 +72,12 @@ fn vm_rescue_by_uefi_ipxe() {
 fn vm_rescue_by_signed_grub() {
     if Level::Qemu.runs() {
         run(async {
-            let mut path = with_menu("rescuegrub", Firmware::SecureBootHttp)
+            let mut path = with_menu("rescuegrub", Firmware::SecureBoot)
                 .start()
                 .await
                 .unwrap();
             path.vm.power_on().unwrap();
-            path.said("Access Denied").await.unwrap();
-            path.vm.power_off();
-            path.vm.power_on().unwrap();
+            // PXE refuses the unsigned loader; the next entry, HTTP boot, gets the signed chain.
             path.has_fetched("http /grub/grub.cfg").await.unwrap();
             let files = rescue(&mut path).await;
             assert!(files.contains(&"http /grub/rescue.cfg".to_owned()), "{files:?}");
