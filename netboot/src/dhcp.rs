@@ -9,18 +9,18 @@ use inventory_api::{Mac, UnixMs};
 use netboot_protocol::custom::is_host_name;
 use netboot_protocol::foreign::pass;
 use netboot_protocol::{
-    BootUrls, ClientKind, Destination, Loader, MessageKind, Mode, Network, PxeClient, Rates, ReplyContent,
-    Silence, classify, decide, destination, encode, needs_probe, no_network, quarantine, select_network,
-    would_answer,
+    BootUrls, ClientKind, Destination, Loader, MessageKind, Mode, Network, Probe, PxeClient, Rates,
+    ReplyContent, Silence, classify, decide, destination, encode, needs_probe, no_network, quarantine,
+    select_network, would_answer,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::arp::Prober;
 use crate::files::Files;
 use crate::leases::{JournalQueue, LeaseBook};
 use crate::now;
+use crate::probe::{Prober, User};
 use crate::server::NetbootError;
 use crate::socket::DhcpSocket;
 use crate::source::{BootClient, BootSource};
@@ -43,7 +43,8 @@ pub(crate) struct DhcpService<S> {
     pub(crate) queue: JournalQueue,
     pub(crate) watch: NetworkBook,
     /// `None`: nobody can be asked whether an address is in use.
-    pub(crate) prober: Option<Arc<Prober>>,
+    pub(crate) arp: Option<Arc<Prober>>,
+    pub(crate) echo: Option<Arc<Prober>>,
     pub(crate) source: Arc<S>,
     pub(crate) reply_to_source: bool,
 }
@@ -202,26 +203,30 @@ impl<S: BootSource> DhcpService<S> {
             {
                 return None;
             }
-            let (Ok(content), Some(prober)) = (&answer, &self.prober) else {
+            let Ok(content) = &answer else {
                 return Some(answer);
             };
-            if !needs_probe(client, network, before, content) {
-                return Some(answer);
-            }
+            let prober = match needs_probe(client, network, before, content) {
+                None => None,
+                Some(Probe::Arp) => self.arp.as_ref(),
+                Some(Probe::Echo) => self.echo.as_ref(),
+            };
             let address = content.address;
-            let Some(user) = prober.user_of(address, client.mac).await else {
-                return Some(answer);
+            let user = match prober {
+                Some(prober) => prober.user_of(address, client.mac).await,
+                None => None,
             };
-            self.watch.note(
-                name,
-                "address-in-use",
-                format!(
-                    "{address} of the pool is used by {user}, who did not get it here: out of use for an hour"
-                ),
-            );
+            let (who, what) = match user {
+                None => return Some(answer),
+                Some(User::Machine(mac)) => (mac, format!("is used by {mac}, who did not get it here")),
+                // Whose it is cannot be known: it stands under the name of who was to get it, as after a DECLINE.
+                Some(User::Somebody) => (client.mac, "answers a ping, and nobody got it here".to_owned()),
+            };
+            let detail = format!("{address} of the pool {what}: out of use for an hour");
+            self.watch.note(name, "address-in-use", detail);
             // Durable sooner or later: were it lost, the address would be asked for again.
             let _ = self.book.with(name, queue, false, |_| {
-                ((), Some(quarantine(user, address, now())))
+                ((), Some(quarantine(who, address, now())))
             });
         }
         Some(Err(Silence::AddressInUse))

@@ -3,7 +3,6 @@
 //! [`Netboot::bind`] opens, [`Netboot::start`] spawns, [`Running::run`] stays. Decisions about packets are
 //! `netboot-protocol`'s, decisions about machines those of a [`BootSource`].
 
-mod arp;
 pub mod config;
 mod connection;
 mod dhcp;
@@ -15,6 +14,7 @@ mod journal;
 mod leases;
 mod link;
 pub mod places;
+mod probe;
 mod ra;
 mod scripts;
 mod send;

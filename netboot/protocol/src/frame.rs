@@ -1,4 +1,5 @@
-//! The kinds of Ethernet frames that are written or read here: DHCP in UDP in IPv4 and IPv6, and ARP for IPv4 (RFC 826, 5227).
+//! The kinds of Ethernet frames that are written or read here: DHCP in UDP in IPv4 and IPv6, and ARP for IPv4 (RFC 826, 5227);
+//! and ICMP's echo, for addresses that are not on the link.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -24,6 +25,15 @@ fn ethernet(to: [u8; 6], from: Mac, ethertype: u16) -> Vec<u8> {
     frame
 }
 
+/// Of bytes whose own sum is zero still (RFC 1071).
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let sum = !bytes
+        .chunks_exact(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .fold(0, |sum, word| (sum + word) % 0xffff);
+    (sum as u16).to_be_bytes()
+}
+
 /// A client's broadcast without an address: from 0.0.0.0 port 68 to 255.255.255.255 port 67.
 pub fn client_broadcast(from: Mac, payload: &[u8]) -> Vec<u8> {
     let mut frame = ethernet(BROADCAST, from, ETHERTYPE_IPV4);
@@ -32,11 +42,8 @@ pub fn client_broadcast(from: Mac, payload: &[u8]) -> Vec<u8> {
         0x45, 0x10, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff,
     ];
     header[2..4].copy_from_slice(&total.to_be_bytes());
-    let sum = !header
-        .chunks_exact(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .fold(0, |sum, word| (sum + word) % 0xffff);
-    header[10..12].copy_from_slice(&(sum as u16).to_be_bytes());
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum);
     frame.extend(header);
     frame.extend([0, 68, 0, 67]);
     frame.extend(udp.to_be_bytes());
@@ -100,6 +107,25 @@ pub fn arp_claim(frame: &[u8]) -> Option<(Mac, Ipv4Addr)> {
     (ours && !ip.is_unspecified() && !mac.is_junk()).then_some((mac, ip))
 }
 
+/// An ICMP echo request (RFC 792), as a raw socket sends it. `token`: identifier and sequence number, which come back.
+pub fn echo_request(token: u32) -> [u8; 8] {
+    let mut message = [0; 8];
+    message[0] = 8;
+    message[4..].copy_from_slice(&token.to_be_bytes());
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum);
+    message
+}
+
+/// Who answers an echo request, and its token. `packet`: with its IPv4 header, as a raw socket receives it.
+pub fn echo_reply(packet: &[u8]) -> Option<(Ipv4Addr, u32)> {
+    let header = usize::from(packet.first()? & 15) * 4;
+    let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
+    let message = packet.get(header.max(IPV4)..)?;
+    let token: [u8; 4] = message.get(4..8)?.try_into().ok()?;
+    (packet[0] >> 4 == 4 && message[..2] == [0, 0]).then_some((source.into(), u32::from_be_bytes(token)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +149,29 @@ mod tests {
         let mut fragment = frame.clone();
         fragment[20] = 0x20;
         assert_eq!(datagram_to(&fragment, 67), None);
+    }
+
+    #[test]
+    fn an_echo_comes_back_with_its_token() {
+        let mut reply = vec![
+            0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 88, 0, 9, 10, 77, 0, 1,
+        ];
+        reply.extend(echo_request(0xdead_beef));
+        assert_eq!(
+            reply[20..24],
+            [8, 0, 0x5a, 0x62],
+            "RFC 1071 by hand: !(0800+dead+beef)"
+        );
+        assert_eq!(echo_reply(&reply), None, "our own question");
+        reply[20] = 0;
+        let answer = Some((Ipv4Addr::new(10, 88, 0, 9), 0xdead_beef));
+        assert_eq!(echo_reply(&reply), answer);
+        for cut in 0..reply.len() {
+            assert_eq!(echo_reply(&reply[..cut]), None, "cut at {cut}");
+        }
+        reply.splice(20..20, [1; 4]);
+        reply[0] = 0x46;
+        assert_eq!(echo_reply(&reply), answer, "with IP options");
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub use packet::NotForUs;
 pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;
 pub use reply::{
-    Decision, Destination, LeaseChange, Silence, decide, destination, needs_probe, no_network, quarantine,
-    select_network, would_answer,
+    Decision, Destination, LeaseChange, Probe, Silence, decide, destination, needs_probe, no_network,
+    quarantine, select_network, would_answer,
 };
 pub use reserve::ReserveError;
 pub use script::{

@@ -395,24 +395,37 @@ fn content(
     }
 }
 
-/// Whether somebody else could use the address of an OFFER without our knowing: not when it is reserved, or the machine
-/// itself had it last. `before`: the machine's lease before the offer. Behind a relay there is nobody to ask.
+/// How to ask who uses an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// On our own link: nobody can hide from it.
+    Arp,
+    /// Behind a relay, where no ARP reaches. A host may be told not to answer.
+    Echo,
+}
+
+/// How to make sure that nobody else uses the address of an OFFER without our knowing. Not at all when it is reserved, or the
+/// machine itself had it last. `before`: the machine's lease before the offer.
 pub fn needs_probe(
     client: &PxeClient,
     network: &Network,
     before: Option<Lease>,
     content: &ReplyContent,
-) -> bool {
+) -> Option<Probe> {
     let theirs = before.is_some_and(|lease| {
         lease.ip == content.address && matches!(lease.state, LeaseState::Bound | LeaseState::Released)
     });
-    content.kind == ReplyKind::Offer
+    let needed = content.kind == ReplyKind::Offer
         && !content.proxy
         && network.settings().probe_addresses
-        && network.is_local()
-        && client.giaddr.is_unspecified()
         && network.reservation(client.mac).is_none()
-        && !theirs
+        && !theirs;
+    let way = if network.is_local() && client.giaddr.is_unspecified() {
+        Probe::Arp
+    } else {
+        Probe::Echo
+    };
+    needed.then_some(way)
 }
 
 /// Takes an address out of use for an hour that somebody answered for although nobody was given it.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
 
 use super::{FileSockets, Shared, Tasks, address_at, failed, names};
-use crate::arp::Prober;
 use crate::config::Config;
 use crate::dhcp::DhcpService;
 use crate::link::LinkSocket;
+use crate::probe::Prober;
 use crate::ra::Advertiser;
 use crate::server::{BoundNetwork, NetbootError};
 use crate::socket::{DhcpSocket, Interface, interface_of};
@@ -26,7 +26,8 @@ pub(crate) struct DoorV4 {
     boot_server: DhcpSocket,
     files: FileSockets,
     advertiser: Option<Advertiser>,
-    prober: Option<Arc<Prober>>,
+    arp: Option<Arc<Prober>>,
+    echo: Option<Arc<Prober>>,
     watcher: Option<Watcher>,
 }
 
@@ -73,7 +74,18 @@ impl DoorV4 {
         let local = networks
             .iter()
             .find(|network| network.is_local() && !config.reply_to_source);
-        let (prober, watcher) = local.map_or((None, None), |network| on_the_link(server, network, watch));
+        let (arp, watcher) = local.map_or((None, None), |network| on_the_link(server, network, watch));
+        let relayed = networks.iter().find(|network| {
+            let settings = network.settings();
+            network.mode() == Mode::Server && settings.probe_addresses && !config.reply_to_source
+        });
+        let echo = relayed.and_then(|network| {
+            let opened = Prober::by_echo(server).inspect_err(without(
+                network,
+                "addresses behind a relay are offered without asking who uses them",
+            ));
+            opened.ok().map(Arc::new)
+        });
         Ok(DoorV4 {
             server,
             networks,
@@ -81,7 +93,8 @@ impl DoorV4 {
             boot_server,
             files,
             advertiser,
-            prober,
+            arp,
+            echo,
             watcher,
         })
     }
@@ -113,13 +126,14 @@ impl DoorV4 {
             book: shared.book.clone(),
             queue: shared.queue.clone(),
             watch: shared.watch.clone(),
-            prober: self.prober.clone(),
+            arp: self.arp.clone(),
+            echo: self.echo.clone(),
             source: shared.source.clone(),
             reply_to_source: shared.config.reply_to_source,
         };
         tasks.spawn(dhcp.serve(cancel.clone()));
         self.files.start(self.networks, shared, tasks);
-        if let Some(prober) = self.prober {
+        for prober in [self.arp, self.echo].into_iter().flatten() {
             tasks.spawn(prober.serve(cancel.clone()));
         }
         if let Some(watcher) = self.watcher {
@@ -131,31 +145,33 @@ impl DoorV4 {
     }
 }
 
+fn without<'a>(network: &'a Network, what: &'static str) -> impl Fn(&io::Error) + 'a {
+    move |error| {
+        let network = network.name();
+        tracing::warn!(%error, network, "{what}: give the process CAP_NET_RAW");
+    }
+}
+
 /// What hears and speaks below UDP. Without CAP_NET_RAW the service runs without.
 fn on_the_link(
     server: Ipv4Addr,
     network: &Network,
     watch: &NetworkBook,
 ) -> (Option<Arc<Prober>>, Option<Watcher>) {
-    let without = |what: &'static str| {
-        let name = network.name();
-        move |error: &io::Error| {
-            tracing::warn!(%error, network = name, "{what}: give the process CAP_NET_RAW");
-        }
-    };
     let interface = interface_of(server);
     let open = |open: fn(&Interface) -> io::Result<LinkSocket>| match &interface {
         Ok(interface) => open(interface),
         Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
     };
-    let prober = open(LinkSocket::arp)
+    let arp = open(LinkSocket::arp)
         .inspect_err(without(
+            network,
             "addresses are offered without asking by ARP who uses them",
         ))
         .ok()
-        .map(|socket| Arc::new(Prober::new(socket)));
+        .map(|socket| Arc::new(Prober::by_arp(socket)));
     let watcher = open(LinkSocket::server_replies)
-        .inspect_err(without("other DHCP servers cannot be heard"))
+        .inspect_err(without(network, "other DHCP servers cannot be heard"))
         .ok()
         .map(|link| Watcher {
             link,
@@ -166,5 +182,5 @@ fn on_the_link(
     if watcher.is_some() {
         watch.watched(network, Family::V4);
     }
-    (prober, watcher)
+    (arp, watcher)
 }

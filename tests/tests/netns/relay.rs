@@ -143,3 +143,28 @@ async fn a_relayed_machine_gets_an_address_of_its_subnet_through_the_relay() -> 
     assert_eq!((reply.kind(), reply.yiaddr), (ACK, address));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_address_that_somebody_behind_the_relay_uses_is_not_offered() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let relay = Relay::new(&site)?;
+    let taken = Ipv4Addr::new(10, 88, 0, 105);
+    relay.port.ns.run(|| ip(&format!("addr add {taken}/32 dev lo")))?;
+    let mac: Mac = "02:00:00:00:50:98".parse().map_err(|e| anyhow::anyhow!("{e}"))?;
+    let wish = relayed(DISCOVER, mac, 5, &[(50, &taken.octets()), (82, OPTION_82)]);
+    let (bytes, _) = relay.ask(&wish, PATIENCE).await?.context("no offer")?;
+    let offered = Reply::parse(&bytes)?.yiaddr;
+    assert!(
+        offered != taken && offered.octets()[..3] == [10, 88, 0],
+        "{offered}"
+    );
+    let status = site.network("far")?;
+    let out = status.quarantined_addresses.iter().map(|q| q.address);
+    assert_eq!(out.collect::<Vec<_>>(), [taken]);
+    let said = status.events.iter().find(|event| event.kind == "address-in-use");
+    let said = &said.context("no event")?.detail;
+    assert!(said.contains("10.88.0.105") && said.contains("ping"), "{said}");
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! Asks whether anybody uses an address, before it is offered (RFC 2131, 3.1): by ARP (RFC 5227), or by ICMP's echo where no ARP
+//! reaches.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use inventory_api::Mac;
+use netboot_protocol::frame::{arp_claim, arp_probe, echo_reply, echo_request};
+use netboot_protocol::lease::OFFER_SECONDS;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::link::LinkSocket;
+use crate::server::NetbootError;
+
+/// When the questions are asked, and how long the last one waits: 250 ms in all, hidden in the 4 s that firmware
+/// collects offers. On one link an answer takes a millisecond, from another continent two hundred.
+const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(150)];
+/// An address that nobody answered for is taken for free as long as its offer holds.
+const CLEAN: Duration = Duration::from_secs(OFFER_SECONDS);
+/// Answers remembered.
+const MOST: usize = 4096;
+
+/// Who uses an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum User {
+    Machine(Mac),
+    /// Whoever answered a ping.
+    Somebody,
+}
+
+/// One way of asking, by one socket.
+pub(crate) struct Prober {
+    way: Way,
+    waiting: Mutex<HashMap<Ipv4Addr, Vec<mpsc::Sender<User>>>>,
+    clean: Mutex<HashMap<Ipv4Addr, Instant>>,
+}
+
+enum Way {
+    Arp(LinkSocket),
+    Echo(EchoSocket),
+}
+
+impl Way {
+    /// Asks once.
+    async fn ask(&self, address: Ipv4Addr) {
+        let asked = match self {
+            Way::Arp(socket) => match socket.mac() {
+                Some(own) => socket.send(&arp_probe(own, address)),
+                None => Ok(()),
+            },
+            Way::Echo(socket) => socket.ask(address).await,
+        };
+        if let Err(error) = asked {
+            tracing::debug!(%error, %address, "cannot ask who uses an address");
+        }
+    }
+
+    /// The next answer to a question, or what looks like one.
+    async fn answer(&self) -> io::Result<Option<(User, Ipv4Addr)>> {
+        let mut buffer = [0u8; 128];
+        match self {
+            Way::Arp(socket) => {
+                let len = socket.receive(&mut buffer).await?;
+                Ok(arp_claim(&buffer[..len]).map(|(mac, address)| (User::Machine(mac), address)))
+            }
+            Way::Echo(socket) => {
+                let answer = socket.answer(&mut buffer).await?;
+                Ok(answer.map(|address| (User::Somebody, address)))
+            }
+        }
+    }
+}
+
+/// Echo requests from one of our addresses. Needs CAP_NET_RAW.
+struct EchoSocket {
+    socket: AsyncFd<Socket>,
+    /// In each question of this process; who does not hear it cannot answer for others.
+    token: u32,
+}
+
+impl EchoSocket {
+    fn open(from: Ipv4Addr) -> io::Result<EchoSocket> {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SocketAddrV4::new(from, 0).into())?;
+        // SAFETY: the socket is owned by the AsyncFd and closed with it, never before.
+        let socket = unsafe { AsyncFd::register(socket) }?;
+        Ok(EchoSocket {
+            socket,
+            token: RandomState::new().build_hasher().finish() as u32,
+        })
+    }
+
+    async fn ask(&self, address: Ipv4Addr) -> io::Result<()> {
+        let to = SocketAddrV4::new(address, 0).into();
+        let question = echo_request(self.token);
+        let send = |socket: &Socket| socket.send_to(&question, &to);
+        self.socket.async_io(Interest::WRITABLE, send).await.map(|_| ())
+    }
+
+    async fn answer(&self, buffer: &mut [u8]) -> io::Result<Option<Ipv4Addr>> {
+        let receive = |mut socket: &Socket| socket.read(buffer);
+        let len = self.socket.async_io(Interest::READABLE, receive).await?;
+        let answer = echo_reply(&buffer[..len]);
+        Ok(answer
+            .filter(|(_, token)| *token == self.token)
+            .map(|(address, _)| address))
+    }
+}
+
+impl Prober {
+    /// On the socket's own link.
+    pub(crate) fn by_arp(socket: LinkSocket) -> Prober {
+        Prober::new(Way::Arp(socket))
+    }
+
+    /// Of everywhere, from one of our addresses.
+    pub(crate) fn by_echo(from: Ipv4Addr) -> io::Result<Prober> {
+        Ok(Prober::new(Way::Echo(EchoSocket::open(from)?)))
+    }
+
+    fn new(way: Way) -> Prober {
+        Prober {
+            way,
+            waiting: Mutex::default(),
+            clean: Mutex::default(),
+        }
+    }
+
+    /// Who else than `client` uses an address. When the question cannot be asked, nobody.
+    pub(crate) async fn user_of(&self, address: Ipv4Addr, client: Mac) -> Option<User> {
+        let now = Instant::now();
+        if lock(&self.clean)
+            .get(&address)
+            .is_some_and(|at| now.duration_since(*at) < CLEAN)
+        {
+            return None;
+        }
+        let (sender, mut claims) = mpsc::channel(4);
+        lock(&self.waiting).entry(address).or_default().push(sender);
+        let user = self.ask(address, client, &mut claims).await;
+        drop(claims);
+        let mut waiting = lock(&self.waiting);
+        if let Some(senders) = waiting.get_mut(&address) {
+            senders.retain(|sender| !sender.is_closed());
+            if senders.is_empty() {
+                waiting.remove(&address);
+            }
+        }
+        drop(waiting);
+        if user.is_none() {
+            let mut clean = lock(&self.clean);
+            if clean.len() >= MOST {
+                clean.retain(|_, at| now.duration_since(*at) < CLEAN);
+            }
+            if clean.len() < MOST {
+                clean.insert(address, now);
+            }
+        }
+        user
+    }
+
+    async fn ask(&self, address: Ipv4Addr, client: Mac, claims: &mut mpsc::Receiver<User>) -> Option<User> {
+        for wait in WAITS {
+            self.way.ask(address).await;
+            let other = async {
+                loop {
+                    match claims.recv().await {
+                        Some(User::Machine(mac)) if mac == client => {}
+                        claim => return claim,
+                    }
+                }
+            };
+            if let Ok(Some(user)) = tokio::time::timeout(wait, other).await {
+                return Some(user);
+            }
+        }
+        None
+    }
+
+    /// Hands claims to who waits for them.
+    pub(crate) async fn serve(self: Arc<Prober>, cancel: CancellationToken) -> Result<(), NetbootError> {
+        loop {
+            let answer = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                answer = self.way.answer() => answer,
+            };
+            match answer {
+                Ok(Some((user, address))) => {
+                    for sender in lock(&self.waiting).get(&address).into_iter().flatten() {
+                        let _ = sender.try_send(user);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "cannot hear who uses an address");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while it holds one of these.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
