@@ -1,5 +1,6 @@
 //! ISC's dhclient by DHCPv6: an address, its renewal after the server was killed, its release; and curl and TFTP by IPv6.
 
+use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::child::Owned;
 use e2e::netns::ip;
-use inventory_api::network::{Gives, NetworkState};
+use inventory_api::network::{Gives, NetworkEvent, NetworkState};
 
 use crate::port::Port;
 use crate::site::Site;
@@ -223,5 +224,26 @@ async fn beside_another_dhcpv6_server_no_address_is_given_out() -> Result<()> {
     );
     site.wait_answer(port.mac, "solicit:foreign-server").await?;
     ensure!(site.slipway(&["network", "list"])?.contains("REFUSES"));
-    Ok(())
+
+    // What cannot be answered is counted, and a relay of a link that is not configured is named.
+    let duid = [&[0, 1, 0, 10, 0, 3, 0, 1][..], &port.mac.0].concat();
+    let association = [[0, 3, 0, 12].as_slice(), &[0; 12]].concat();
+    let asks_too_much = [&[11, 1, 2, 3][..], &duid, &association].concat();
+    let solicit = [&[1, 1, 2, 3][..], &duid, &association].concat();
+    let link: Ipv6Addr = "fd99::1".parse()?;
+    let length = (solicit.len() as u16).to_be_bytes();
+    let relayed = [&[12, 0][..], &link.octets(), &[0; 16], &[0, 9], &length, &solicit].concat();
+    port.ns.run(|| {
+        let socket = std::net::UdpSocket::bind("[::]:0")?;
+        socket.send_to(&asks_too_much, "[fd67::1]:547")?;
+        Ok(socket.send_to(&relayed, "[fd67::1]:547").map(drop)?)
+    })?;
+    e2e::wait::until("both to be told", Duration::from_secs(10), async || {
+        let status = site.network("beside6")?;
+        let counted = |reason: &str| status.silences.iter().any(|s| s.reason == reason);
+        let named = |e: &NetworkEvent| e.kind == "unknown-relay" && e.detail.contains("fd99::1");
+        let told = counted("association") && counted("unknown-relay") && status.events.iter().any(named);
+        Ok(told.then_some(()))
+    })
+    .await
 }
