@@ -287,3 +287,30 @@ fn shell(terminal: &File) -> io::Result<()> {
         other => other.map(drop),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_and_what_asks_the_kernel_can_be_run() {
+        let root = tempfile::tempdir().unwrap();
+        install(root.path(), b"busybox").unwrap();
+        // A second rescue finds the first's.
+        install(root.path(), b"busybox of today").unwrap();
+        let file = |path: &str| root.path().join(path);
+        assert_eq!(fs::read(file("bin/busybox")).unwrap(), b"busybox of today");
+        for path in [
+            "bin/busybox",
+            "usr/local/bin/reboot",
+            "usr/local/bin/poweroff",
+            "usr/local/bin/halt",
+        ] {
+            let mode = fs::metadata(file(path)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o755, "{path}");
+        }
+        let script = fs::read_to_string(file("usr/local/bin/halt")).unwrap();
+        assert_eq!(script, "#!/bin/busybox sh\nsync\nexec /bin/busybox halt -f\n");
+        assert!(file("root").is_dir());
+    }
+}
