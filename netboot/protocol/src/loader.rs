@@ -124,7 +124,11 @@ impl Trial {
     /// Takes in what was heard of the machine. True: what is worth keeping has changed.
     pub fn heard(&mut self, event: &BootEvent) -> bool {
         match &event.what {
-            BootEventKind::Dhcp { client, .. } if matches!(client.as_str(), "ipxe" | "ipxe-v6") => {
+            // Anybody can write any MAC into two datagrams, and what is learnt is written down: only who has fetched the loader.
+            // A script, which is for the holder of a lease, says the same a moment later.
+            BootEventKind::Dhcp { client, .. }
+                if self.fetched.is_some() && matches!(client.as_str(), "ipxe" | "ipxe-v6") =>
+            {
                 self.progress()
             }
             BootEventKind::Dhcp {
@@ -367,6 +371,21 @@ mod tests {
         assert!(!trial.asks_anew(UnixMs(now + 90_000)));
         let kept: Trial = serde_json::from_value(serde_json::to_value(&trial).unwrap()).unwrap();
         assert_eq!(next(&kept, ClientKind::Bios), Loader::IpxeBios);
+    }
+
+    #[test]
+    fn dhcp_messages_alone_teach_nothing() {
+        let mut trial = Trial::default();
+        trial.heard(&told(0, "uefi-x64", "snponly.efi"));
+        let by_ipxe = told(10, "ipxe", "http://10.0.0.1:8067/boot.ipxe?mac=x");
+        assert!(
+            !trial.heard(&by_ipxe) && !trial.is_worth_keeping(),
+            "made-up MACs"
+        );
+        let script = BootEventKind::Script {
+            target: BootTarget::LocalDisk,
+        };
+        assert!(trial.heard(&event(20, script)), "the fetch was not seen");
     }
 
     #[test]
