@@ -13,7 +13,7 @@ AGENT_TARGET = $(shell [ -d "$$(rustc --print target-libdir --target $(MUSL) 2>/
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 AGENT = $(TARGET_DIR)/$(AGENT_TARGET)/agent/slipway-agent
 
-.PHONY: help demo test nightly fuzz bench fmt clean setup agent mini-os image check invariants
+.PHONY: help demo test nightly fuzz bench fmt clean setup agent agent-arm64 mini-os image check invariants
 
 help:
 	@echo 'make demo            power on a virtual server with an empty disk and watch it become a Debian'
@@ -33,16 +33,15 @@ agent: setup
 	@$(if $(filter $(GNU),$(AGENT_TARGET)),RUSTFLAGS='-C target-feature=+crt-static') \
 	  cargo build --locked --quiet -p agent --bin slipway-agent --profile agent --target $(AGENT_TARGET)
 
-# ARCH=arm64: the mini-os of 64-bit ARM machines, below that of the others. The C parts need a compiler for ARM.
-ARM64 := aarch64-unknown-linux-musl
+agent-arm64: setup
+	@.ci/setup --arm64
+	@mkdir -p .slipway && agent=$$(.ci/agent-arm64) && cp "$$agent" .slipway/agent-arm64
+
+# ARCH=arm64: the mini-os of 64-bit ARM machines, below that of the others.
 ifeq ($(ARCH),arm64)
-mini-os: setup
-	@[ -d "$$(rustc --print target-libdir --target $(ARM64) 2>/dev/null)" ] || \
-	  { echo 'make: Rust cannot build the agent for ARM here: rustup target add $(ARM64), apt-get install gcc-aarch64-linux-gnu' >&2; exit 1; }
-	@CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc \
-	  cargo build --locked --quiet -p agent --bin slipway-agent --profile agent --target $(ARM64)
+mini-os: agent-arm64
 	@cargo run --locked --quiet -p inventory --bin slipway -- mini-os build --arch arm64 \
-	  --agent $(TARGET_DIR)/$(ARM64)/agent/slipway-agent --out .slipway/mini-os/full --cache .slipway/cache
+	  --agent .slipway/agent-arm64 --out .slipway/mini-os/full --cache .slipway/cache
 else
 # Both look at their inputs first and do nothing when what is there was made of the same.
 mini-os: agent
@@ -69,7 +68,7 @@ test:
 	  cargo nextest run --workspace --locked -E "$$levels"
 
 # Tests that take too long, or need more packages, for each change.
-nightly: mini-os image
+nightly: mini-os image agent-arm64
 	@.ci/setup --tests
 	@.ci/setup --nightly
 	cargo build --locked --quiet -p inventory --bins

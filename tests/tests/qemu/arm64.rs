@@ -9,20 +9,14 @@ use e2e::{BootPathSpec, Firmware, Level, artefacts, run};
 use mini_os::{Arch, Request, Variant};
 
 const KERNEL_WITHIN: Duration = Duration::from_secs(400);
+const REPORTED_WITHIN: Duration = Duration::from_secs(400);
 
-/// A mini-os for ARM with a program in the agent's place that is none: no target for it has to be there, and the kernel's first
-/// line is what is waited for.
-fn mini_os_for_arm(directory: &Path, mini_os: &Path) -> Result<()> {
+fn mini_os_for_arm(_: &Path, mini_os: &Path) -> Result<()> {
     let cache = artefacts::state().join("cache");
-    let agent = directory.join("agent");
-    let mut elf = vec![0; 0x40];
-    elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
-    elf[18] = 183;
-    std::fs::write(&agent, elf)?;
     mini_os::build(&Request {
         arch: Arch::Arm64,
         variant: Variant::Small,
-        agent,
+        agent: artefacts::built("agent-arm64", "agent-arm64")?,
         out: Arch::Arm64.directory(mini_os),
         cache: cache.clone(),
     })?;
@@ -34,7 +28,7 @@ fn mini_os_for_arm(directory: &Path, mini_os: &Path) -> Result<()> {
 
 #[test]
 #[ignore = "nightly: all of it is emulated, and it needs the packages of .ci/packages-nightly"]
-fn vm_arm64_pxe_boots_its_own_kernel() {
+fn vm_arm64_pxe_boots_its_own_kernel_and_reports() {
     if Level::Qemu.runs() {
         run(async {
             let spec = BootPathSpec::new("arm64", Firmware::Arm64).own_mini_os();
@@ -53,10 +47,15 @@ fn vm_arm64_pxe_boots_its_own_kernel() {
                 Err(error) => panic!("{error:#}\n{}\n{}", path.vm.tail(40), path.server.log()),
             };
             assert_eq!(files[0], "tftp ipxe-arm64.efi", "{files:?}");
-            path.vm
-                .wait_console("Linux version", KERNEL_WITHIN)
-                .await
-                .unwrap();
+            let api = path.server.api().unwrap();
+            let serial = path.vm.spec().system_serial();
+            let machine = match api.wait_state(&serial, "ready", REPORTED_WITHIN).await {
+                Ok(machine) => machine,
+                Err(error) => panic!("{error:#}\n{}\n{}", path.vm.tail(60), path.server.log()),
+            };
+            let report = machine.report.unwrap();
+            assert_eq!(report.system.serial.as_deref(), Some(serial.as_str()));
+            println!("{report:#?}");
         });
     }
 }
