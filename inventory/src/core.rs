@@ -236,6 +236,7 @@ mod tests {
                 bytes: 0,
                 status: 200,
                 head: false,
+                partial: false,
             },
         };
         for at in 0..1000 {

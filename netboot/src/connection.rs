@@ -117,7 +117,7 @@ async fn requests<S: BootSource>(
         let content = with_content.then(|| response.into_body());
         let (sent, result) = send(stream, head, content).await;
         if let Some(heard) = heard {
-            service.tell(heard, sent);
+            service.tell(heard, sent, result.is_err());
         }
         result?;
         if !stays {

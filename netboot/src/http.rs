@@ -219,8 +219,8 @@ impl<S: BootSource> HttpService<S> {
         })
     }
 
-    /// Tells the source how an answer ended, with the bytes of content that were really sent.
-    pub(crate) fn tell(&self, heard: Heard, bytes: u64) {
+    /// Tells the source how an answer ended, with the bytes of content that were really sent, and whether that was not all.
+    pub(crate) fn tell(&self, heard: Heard, bytes: u64, partial: bool) {
         let Heard {
             mac,
             peer,
@@ -229,7 +229,7 @@ impl<S: BootSource> HttpService<S> {
             status,
             head,
         } = heard;
-        tracing::info!(%mac, path, status, bytes, head, "http");
+        tracing::info!(%mac, path, status, bytes, head, partial, "http");
         self.source.heard(BootEvent {
             at: now(),
             mac,
@@ -240,6 +240,7 @@ impl<S: BootSource> HttpService<S> {
                 bytes,
                 status,
                 head,
+                partial,
             },
         });
     }

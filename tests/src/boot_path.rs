@@ -272,6 +272,7 @@ pub fn fetched(journey: &Journey) -> Vec<String> {
             path,
             status: 200,
             head: false,
+            partial: false,
             ..
         } => Some(format!("http {path}")),
         _ => None,

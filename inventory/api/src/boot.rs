@@ -111,6 +111,9 @@ pub enum BootEventKind {
         /// Only its length was asked for (HEAD): nothing was fetched.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         head: bool,
+        /// The connection ended before all of it was sent.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partial: bool,
     },
     /// A boot script was given.
     Script {

@@ -133,6 +133,15 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
         BootEventKind::Http { path, head: true, .. } => {
             format!("It asked how long {path} is; it loads that next.")
         }
+        BootEventKind::Http {
+            path,
+            bytes,
+            partial: true,
+            ..
+        } => format!(
+            "It was fetching {path} by HTTP when its connection broke off, after {bytes} bytes: the network loses packets, or the \
+             machine was switched off or stopped reading."
+        ),
         BootEventKind::Http { path, bytes, .. } => fetched(path, *bytes, "HTTP", quiet.then_some(seconds)),
         BootEventKind::Chosen {
             choice,
@@ -260,6 +269,7 @@ mod tests {
             bytes: 0,
             status,
             head: false,
+            partial: false,
         })
     }
 
@@ -269,7 +279,21 @@ mod tests {
             bytes: 0,
             status,
             head: true,
+            partial: false,
         })
+    }
+
+    #[test]
+    fn a_fetch_that_broke_off_is_told_so() {
+        let mut broken = http("/boot/kernel", 200);
+        if let BootEventKind::Http { bytes, partial, .. } = &mut broken.what {
+            (*bytes, *partial) = (70_000, true);
+        }
+        let said = diagnose(MAC, &[broken], None, UnixMs(1000));
+        assert!(
+            said.contains("/boot/kernel") && said.contains("broke off, after 70000 bytes"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -41,10 +41,18 @@ pub fn event(what: &BootEventKind) -> (String, String) {
             format!("{path}: {status}, its length was asked for"),
         ),
         BootEventKind::Http {
-            path, bytes, status, ..
+            path,
+            bytes,
+            status,
+            partial,
+            ..
         } => (
             "HTTP".to_owned(),
-            format!("{path}: {status}, {}", disk_size(*bytes)),
+            format!(
+                "{path}: {status}, {}{}",
+                disk_size(*bytes),
+                if *partial { ", NOT read to its end" } else { "" }
+            ),
         ),
         BootEventKind::Chosen { choice, refused } => (
             "boot menu".to_owned(),

@@ -151,7 +151,10 @@ impl Trial {
             // Its length alone is no loader that could have failed.
             BootEventKind::Http { path, head: true, .. } if of_path(path).is_some() => false,
             BootEventKind::Http {
-                path, status: 200, ..
+                path,
+                status: 200,
+                partial: false,
+                ..
             } => self.fetched_file(path, event.at),
             BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => self.progress(),
             BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => false,
@@ -389,8 +392,8 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_asked_for_is_no_fetch() {
-        let asked = |head| {
+    fn what_was_not_fetched_whole_is_no_fetch() {
+        let asked = |head, partial| {
             let mut trial = Trial::default();
             trial.heard(&told(0, "uefi-x64-http", "http://10.0.0.1:8067/boot/snponly.efi"));
             let what = BootEventKind::Http {
@@ -398,15 +401,18 @@ mod tests {
                 bytes: 0,
                 status: 200,
                 head,
+                partial,
             };
             trial.heard(&event(100, what));
             trial.asks_anew(UnixMs(30_000))
         };
-        assert!(
-            !asked(true),
-            "TCP is filtered, or a cable was pulled: not the loader's fault"
-        );
-        assert!(asked(false));
+        for (head, partial) in [(true, false), (false, true)] {
+            assert!(
+                !asked(head, partial),
+                "TCP is filtered, or a cable was pulled: not the loader's fault"
+            );
+        }
+        assert!(asked(false, false));
     }
 
     #[test]

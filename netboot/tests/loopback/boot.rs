@@ -294,6 +294,21 @@ async fn from_discover_to_script() {
             |e| matches!(&e.what, BootEventKind::Http { path, head: true, bytes: 0, .. } if path == "/boot/snponly.efi"),
         )
         .await;
+    // A machine that is switched off in the middle of the kernel.
+    let kernel = std::fs::File::options()
+        .write(true)
+        .open(service.dir.path().join("kernel"));
+    kernel.unwrap().set_len(64 << 20).unwrap();
+    let mut leaves = TcpStream::connect(service.bound.http).await.unwrap();
+    let request = format!("GET /boot/kernel?mac={mac} HTTP/1.1\r\n\r\n");
+    leaves.write_all(request.as_bytes()).await.unwrap();
+    leaves.read_u8().await.unwrap();
+    drop(leaves);
+    service
+        .event("a kernel in part", |e| {
+            matches!(&e.what, BootEventKind::Http { path, partial: true, bytes, .. } if path == "/boot/kernel" && *bytes < 64 << 20)
+        })
+        .await;
     service
         .event("the script", |e| matches!(e.what, BootEventKind::Script { .. }))
         .await;

@@ -54,7 +54,9 @@ fn vm_arm64_pxe_boots_its_own_kernel_and_reports() {
                 Err(error) => panic!("{error:#}\n{}\n{}", path.vm.tail(60), path.server.log()),
             };
             let report = machine.report.unwrap();
-            assert_eq!(report.system.serial.as_deref(), Some(serial.as_str()));
+            let system = report.system.as_ref().unwrap();
+            assert_eq!(system.serial.as_deref(), Some(serial.as_str()));
+            assert_eq!((report.disks.len(), report.nics.len()), (1, 1));
             println!("{report:#?}");
         });
     }

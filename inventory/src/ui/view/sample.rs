@@ -634,6 +634,7 @@ pub fn boots() -> Vec<BootEvent> {
                 bytes: 812,
                 status: 200,
                 head: false,
+                partial: false,
             },
         ),
         event(
@@ -643,6 +644,7 @@ pub fn boots() -> Vec<BootEvent> {
                 bytes: 8_152_256,
                 status: 200,
                 head: false,
+                partial: false,
             },
         ),
         event(
@@ -652,6 +654,7 @@ pub fn boots() -> Vec<BootEvent> {
                 bytes: 27_800_000,
                 status: 200,
                 head: false,
+                partial: false,
             },
         ),
         event(
@@ -661,6 +664,7 @@ pub fn boots() -> Vec<BootEvent> {
                 bytes: 1_024,
                 status: 200,
                 head: false,
+                partial: false,
             },
         ),
     ]

@@ -254,6 +254,7 @@ impl Facts {
                 bytes,
                 status: 200..=299,
                 head: false,
+                partial: false,
             } if !after_install => {
                 if path.ends_with(".efi") || path.ends_with(".ipxe") {
                     self.note(Kind::BootFile, b.at, &format!("{path} over HTTP"));
