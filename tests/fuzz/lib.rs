@@ -129,6 +129,7 @@ static V6: LazyLock<[v6::Network; 2]> = LazyLock::new(|| {
             }],
             reservations: [(Mac([0x52, 0x54, 0, 0x77, 0, 1]), address("fd00:7::50"))].into(),
             dns: vec![address("fd00:7::53")],
+            boot_parameters: vec!["root=/".to_owned()],
         });
         Network::new(settings)
             .expect("a sound network")

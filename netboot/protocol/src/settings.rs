@@ -201,6 +201,11 @@ pub struct V6Settings {
     /// Name servers (option 23).
     #[serde(default)]
     pub dns: Vec<Ipv6Addr>,
+    /// What a loader is told beside its URL (option 60, RFC 5970, 3.2), for loaders of a site's own. Nothing when nothing is said:
+    /// EDK2's PXE takes the first for the loader's length in blocks of 512 bytes and gives up at another text
+    /// (`PxeBcDhcp6BootInfo`); a signed loader comes out too long.
+    #[serde(default)]
+    pub boot_parameters: Vec<String>,
 }
 
 fn default_lease() -> u32 {

@@ -46,6 +46,7 @@ fn network(change: impl FnOnce(&mut NetworkSettings)) -> Network {
         }],
         reservations: Default::default(),
         dns: vec![address("fd00:7::53")],
+        boot_parameters: Vec::new(),
     });
     change(&mut settings);
     Network::new(settings).unwrap()
@@ -222,6 +223,32 @@ fn text(message: &Message, code: OptionCode) -> String {
         }
         other => panic!("{code:?}: {other:?}"),
     }
+}
+
+#[test]
+fn a_sites_parameters_go_with_the_boot_file_and_with_nothing_else() {
+    let parameters = |with: &[&str]| {
+        let with = with.iter().map(|p| (*p).to_owned()).collect();
+        let mut server = Server::new(network(|all| {
+            if let Some(v6) = &mut all.v6 {
+                v6.boot_parameters = with;
+            }
+        }));
+        let of = |message: &Message| {
+            let option = message.opts().get(OptionCode::OptBootfileParam).cloned();
+            option.map(|option| match option {
+                DhcpOption::Unknown(unknown) => unknown.data().to_vec(),
+                other => panic!("{other:?}"),
+            })
+        };
+        let boots = server.reply(SOLICIT, &[ia(7, &[]), firmware("HTTPClient", 16)]);
+        let system = server.reply(SOLICIT, &[ia(9, &[]), option(14, &[])]);
+        (of(&boots), of(&system))
+    };
+    assert_eq!(parameters(&[]), (None, None));
+    // RFC 5970, 3.2: each with its length.
+    let two = b"\0\x06root=/\0\x02-v".to_vec();
+    assert_eq!(parameters(&["root=/", "-v"]), (Some(two), None));
 }
 
 #[test]

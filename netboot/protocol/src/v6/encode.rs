@@ -31,7 +31,7 @@ pub fn encode(client: &Client, network: &Network, duid: &[u8], content: &Content
     if content.rapid_commit {
         put(&mut out, code::RAPID_COMMIT, &[]);
     }
-    boot_options(content, &mut out);
+    boot_options(content, &network.settings().boot_parameters, &mut out);
     let dns: Vec<u8> = network
         .settings()
         .dns
@@ -87,7 +87,7 @@ pub(super) fn vendor_class(class: &str) -> Vec<u8> {
     [&INTEL.to_be_bytes()[..], &length, class.as_bytes()].concat()
 }
 
-fn boot_options(content: &Content, out: &mut Vec<u8>) {
+fn boot_options(content: &Content, parameters: &[String], out: &mut Vec<u8>) {
     let Some(url) = content.boot.url() else { return };
     if content.kind == ReplyKind::Advertise {
         // The highest preference: firmware takes it at once and does not collect others for a second (RFC 8415, 18.2.9).
@@ -99,6 +99,12 @@ fn boot_options(content: &Content, out: &mut Vec<u8>) {
         put(out, code::VENDOR_CLASS, &vendor_class("HTTPClient"));
     }
     put(out, code::BOOT_FILE_URL, url.as_bytes());
+    if !parameters.is_empty() {
+        let one =
+            |parameter: &String| [&(parameter.len() as u16).to_be_bytes()[..], parameter.as_bytes()].concat();
+        let value = parameters.iter().flat_map(one).collect::<Vec<u8>>();
+        put(out, code::BOOT_FILE_PARAMETERS, &value);
+    }
 }
 
 /// RELAY-REPLY for the relay that sent the RELAY-FORWARD (RFC 8415, 19.3).

@@ -122,6 +122,9 @@ impl AddressPool<Ipv6Addr> for Network {
     }
 }
 
+/// Longest boot parameters together, in bytes: with everything else in one packet of 1280 bytes, which every link takes.
+const MAX_PARAMETERS: usize = 512;
+
 type Addresses = (BTreeSet<Ipv6Addr>, Vec<Ipv6Addr>);
 
 /// The reserved addresses and those of the pools, or what is wrong and what to do.
@@ -149,6 +152,14 @@ fn check(settings: &V6Settings) -> Result<Addresses, String> {
         .try_for_each(|dns| unicast("name server", dns))?;
     if settings.dns.len() > 8 {
         return Err("dns has more than 8 name servers".to_owned());
+    }
+    let parameters = &settings.boot_parameters;
+    if parameters.iter().any(String::is_empty)
+        || parameters.iter().map(String::len).sum::<usize>() > MAX_PARAMETERS
+    {
+        return Err(format!(
+            "boot_parameters: none may be empty, and all together are at most {MAX_PARAMETERS} bytes"
+        ));
     }
     let inside = |what: &str, address: Ipv6Addr| {
         if prefix.contains(&address) && address != prefix.network() {
@@ -220,6 +231,7 @@ pub(crate) mod tests {
             }],
             reservations: Default::default(),
             dns: vec!["fd00:7::53".parse().unwrap()],
+            boot_parameters: Vec::new(),
         });
         all
     }
@@ -233,7 +245,9 @@ pub(crate) mod tests {
     #[test]
     fn each_mistake_is_named() {
         type Change = fn(&mut V6Settings);
-        let cases: [(Change, &str); 12] = [
+        let cases: [(Change, &str); 14] = [
+            (|s| s.boot_parameters = vec![String::new()], "none may be empty"),
+            (|s| s.boot_parameters = vec!["x".repeat(513)], "at most 512 bytes"),
             (|s| s.mode = Mode::Proxy, "DHCPv6 has no proxies"),
             (
                 |s| s.prefix = "fd00:7::/124".parse().unwrap(),

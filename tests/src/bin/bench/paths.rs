@@ -109,9 +109,9 @@ struct Times {
 
 fn ours(firmware: Firmware) -> Result<Times> {
     super::boot::block_on(async {
-        let mut path = BootPathSpec::new(&format!("path-{firmware}"), firmware)
-            .start()
-            .await?;
+        let mut spec = BootPathSpec::new(&format!("path-{firmware}"), firmware);
+        spec.vm.network_first = true;
+        let mut path = spec.start().await?;
         if matches!(firmware, Firmware::SecureBoot | Firmware::SecureBootHttp) {
             path.vm.power_on()?;
             path.vm.wait_console("Access Denied", KERNEL_WITHIN).await?;
@@ -178,7 +178,8 @@ fn theirs(firmware: Firmware, recipe: &Recipe, nginx: Option<&Rivals>) -> Result
         (Recipe::Ipxe(_), Some(rivals)) => Some(rivals.nginx(root, ADDRESS, NGINX_PORT)?),
         _ => None,
     };
-    let spec = VmSpec::new(&format!("recipe-{firmware}"), firmware);
+    let mut spec = VmSpec::new(&format!("recipe-{firmware}"), firmware);
+    spec.network_first = true;
     let mut vm = Vm::new(spec, lab.tap()?)?;
     let seconds = super::boot::block_on(power_on_to_kernel(&mut vm));
     // Its workers outlive a master that is killed.
