@@ -243,7 +243,13 @@ impl Disk {
             Transport::Sas | Transport::Scsi => (ask::Speaks::Scsi, false, true, health),
             Transport::Usb => (ask::Speaks::Scsi, false, true, false),
             Transport::Nvme => (ask::Speaks::Nvme, false, false, health),
-            Transport::Virtio | Transport::Mmc | Transport::Unknown => return None,
+            Transport::FibreChannel | Transport::Iscsi => (ask::Speaks::Scsi, false, true, false),
+            Transport::Virtio
+            | Transport::Mmc
+            | Transport::Sd
+            | Transport::NvmeOf
+            | Transport::Pmem
+            | Transport::Unknown => return None,
         };
         (depth != Depth::Kernel).then_some(ask::Questions {
             speaks,

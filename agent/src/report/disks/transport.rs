@@ -55,10 +55,28 @@ pub(super) fn rotational(
         (Some(Rotation::Solid), _) => Some(false),
         (Some(Rotation::NotReported), _) | (None, Some(Transport::Virtio)) => None,
         // RAID volumes, virtual disks and USB bridges keep the kernel's default.
-        (None, Some(Transport::Scsi | Transport::Usb) | None) => kernel.filter(|spins| !spins),
         (
             None,
-            Some(Transport::Sata | Transport::Sas | Transport::Nvme | Transport::Mmc | Transport::Unknown),
+            Some(
+                Transport::Scsi
+                | Transport::Usb
+                | Transport::FibreChannel
+                | Transport::Iscsi
+                | Transport::NvmeOf
+                | Transport::Pmem,
+            )
+            | None,
+        ) => kernel.filter(|spins| !spins),
+        (
+            None,
+            Some(
+                Transport::Sata
+                | Transport::Sas
+                | Transport::Nvme
+                | Transport::Mmc
+                | Transport::Sd
+                | Transport::Unknown,
+            ),
         ) => kernel,
     }
 }

@@ -11,7 +11,12 @@ impl Page {
             Transport::Nvme => Some("NVMe"),
             Transport::Virtio => Some("virtio"),
             Transport::Usb => Some("USB"),
-            Transport::Mmc => Some("MMC"),
+            Transport::Mmc => Some("eMMC"),
+            Transport::Sd => Some("SD"),
+            Transport::FibreChannel => Some("Fibre Channel"),
+            Transport::Iscsi => Some("iSCSI"),
+            Transport::NvmeOf => Some("NVMe over fabrics"),
+            Transport::Pmem => Some("persistent memory"),
             Transport::Unknown => None,
         });
         let facts = [

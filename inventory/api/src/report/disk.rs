@@ -34,14 +34,47 @@ pub struct DiskFacts {
     pub read_only: Option<bool>,
     /// Bay or slot of an enclosure, as the kernel tells, e.g. "Slot 03"; on NVMe the PCI slot.
     pub bay: Option<String>,
+    /// Enclosure that the bay belongs to: its SES logical identifier ("5000ccab05000000"), else the address of its expander.
+    /// Two shelves number their bays alike.
+    pub shelf: Option<String>,
     /// Path from the controller, as udev's by-path names it: "pci-0000:00:1f.2-ata-1".
     pub path: Option<String>,
     /// Turns in a minute; 0 or absent: it does not spin or does not tell.
     pub rpm: Option<u32>,
     /// It is a volume that a RAID controller makes of other disks.
     pub raid_volume: Option<bool>,
+    /// Further paths to the same disk, other than `name` and `path`: dual-ported SAS, two HBAs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<DiskPath>,
+    /// Further NVMe namespaces of the same disk, other than `name`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<DiskNamespace>,
     /// Health.
     pub health: Option<DiskHealth>,
+}
+
+/// Another block device by which the same disk is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskPath {
+    /// The kernel's name, e.g. "sdc".
+    pub name: String,
+    /// Path from the controller, as udev's by-path names it.
+    pub path: Option<String>,
+    /// PCI address of the controller.
+    pub pci: Option<String>,
+}
+
+/// Another namespace of the same NVMe disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskNamespace {
+    /// The kernel's name, e.g. "nvme0n2".
+    pub name: String,
+    /// EUI-64 or NGUID of the namespace.
+    pub wwn: Option<String>,
+    /// Capacity in bytes.
+    pub size_bytes: Option<u64>,
 }
 
 /// How a disk is attached.
@@ -60,8 +93,18 @@ pub enum Transport {
     Virtio,
     /// USB.
     Usb,
-    /// SD or eMMC.
+    /// eMMC, soldered to the board.
     Mmc,
+    /// SD card.
+    Sd,
+    /// Fibre Channel: a LUN of a storage array.
+    FibreChannel,
+    /// iSCSI: a LUN of a storage array.
+    Iscsi,
+    /// NVMe over fabrics: a namespace of another machine.
+    NvmeOf,
+    /// A namespace of persistent memory.
+    Pmem,
     /// A newer agent said something else.
     #[serde(other)]
     Unknown,
@@ -123,4 +166,8 @@ pub struct StorageController {
     pub model: Option<String>,
     /// Firmware version, where the driver tells.
     pub firmware: Option<String>,
+    /// Physical disks behind it that the kernel does not show, as the controller lists them. `name` is the controller's
+    /// own way to name a disk, e.g. "enclosure 32 slot 4".
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<DiskFacts>,
 }

@@ -10,8 +10,11 @@ pub struct MemoryFacts {
     pub usable_bytes: Option<u64>,
     /// SMBIOS type 17 of every array whose use is system memory: one entry a slot, empty slots too.
     pub slots: Vec<MemorySlot>,
-    /// Sum of the modules in the slots, bytes; absent where no slot tells.
+    /// Sum of what the modules in the slots give as memory, bytes; absent where no slot tells. Persistent memory counts
+    /// with its volatile part only, and the DRAM that caches it does not count.
     pub installed_bytes: Option<u64>,
+    /// Sum of what the modules keep without power, bytes; absent: there is no persistent memory.
+    pub persistent_bytes: Option<u64>,
     /// The arrays that the slots belong to.
     pub arrays: Vec<MemoryArray>,
     /// Error counters of the memory controllers.
@@ -60,6 +63,31 @@ pub struct MemorySlot {
     pub technology: Option<String>,
     /// Firmware version (persistent memory).
     pub firmware: Option<String>,
+    /// What kind of module it is.
+    pub class: Option<MemoryClass>,
+    /// Bytes that are plain memory (SMBIOS 3.2, offset 0x3c).
+    pub volatile_bytes: Option<u64>,
+    /// Bytes that outlive a power cut (SMBIOS 3.2, offset 0x34).
+    pub non_volatile_bytes: Option<u64>,
+    /// Bytes that cache other modules (SMBIOS 3.2, offset 0x44): DRAM in Memory Mode.
+    pub cache_bytes: Option<u64>,
+}
+
+/// What kind of module is in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryClass {
+    /// DRAM of any generation.
+    Dram,
+    /// Persistent memory: Optane, NVDIMM-N, -F, -P.
+    Persistent,
+    /// High-bandwidth memory in the processor's package.
+    Hbm,
+    /// Flash or ROM chips: never memory.
+    Flash,
+    /// A newer agent said something else.
+    #[serde(other)]
+    Unknown,
 }
 
 /// SMBIOS type 16 whose use is system memory: a group of slots.

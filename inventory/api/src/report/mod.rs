@@ -14,11 +14,14 @@ mod platform;
 mod smbios;
 
 pub use cpu::{CpuCache, CpuFacts, ProcessorFacts, SmbiosCache};
-pub use disk::{DiskFacts, DiskHealth, StorageController, Transport};
-pub use memory::{EdacCounter, MemoryArray, MemoryFacts, MemorySlot};
-pub use nic::{LldpNeighbour, NicFacts};
+pub use disk::{DiskFacts, DiskHealth, DiskNamespace, DiskPath, StorageController, Transport};
+pub use memory::{EdacCounter, MemoryArray, MemoryClass, MemoryFacts, MemorySlot};
+pub use nic::{LinkLayer, LldpNeighbour, NicFacts, OpticFacts};
 pub use pci::{GpuFacts, PciDevice};
-pub use platform::{BmcFacts, BootEntry, BootFacts, FirmwareMode, SensorFacts, TpmFacts};
+pub use platform::{
+    BatteryFacts, BmcEvent, BmcFacts, BootEntry, BootFacts, FirmwareComponent, FirmwareMode, FruFacts, SensorFacts,
+    TpmFacts,
+};
 pub use smbios::{
     BoardFacts, ChassisFacts, ExpansionSlot, FirmwareFacts, OnboardDevice, PowerSupply, SystemFacts,
 };
@@ -76,6 +79,12 @@ pub struct AssetReport {
     pub tpm: Option<TpmFacts>,
     /// Sensors.
     pub sensors: Vec<SensorFacts>,
+    /// Firmware images the machine lists (SMBIOS type 45).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub firmware_components: Vec<FirmwareComponent>,
+    /// Batteries.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub batteries: Vec<BatteryFacts>,
     /// What could not be read, and why.
     pub problems: Vec<CollectorProblem>,
 }

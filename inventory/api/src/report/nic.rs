@@ -8,8 +8,12 @@ use crate::id::Mac;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NicFacts {
-    /// The kernel's name.
+    /// The kernel's name; an InfiniBand port without a network interface has that of its device and port, "mlx5_2/1".
     pub name: String,
+    /// Link layer; absent: Ethernet.
+    pub link_layer: Option<LinkLayer>,
+    /// Port GUID of InfiniBand, "b8cef6030031333e".
+    pub guid: Option<String>,
     /// Current MAC.
     pub mac: Option<Mac>,
     /// Permanent MAC, where the driver tells.
@@ -34,6 +38,37 @@ pub struct NicFacts {
     pub sriov_vfs: Option<u32>,
     /// The switch port at the other end.
     pub lldp: Option<LldpNeighbour>,
+    /// The card answers LLDP in its own firmware and this could not be switched off: the switch stays unheard.
+    pub lldp_in_firmware: Option<bool>,
+    /// The pluggable module or cable in the port.
+    pub optic: Option<OpticFacts>,
+}
+
+/// Link layer of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkLayer {
+    /// Ethernet.
+    Ethernet,
+    /// InfiniBand.
+    Infiniband,
+    /// A newer agent said something else.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A pluggable module (SFP, QSFP) or direct-attach cable, by its EEPROM (SFF-8472, SFF-8636, CMIS).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpticFacts {
+    /// Form in words, e.g. "SFP", "QSFP28".
+    pub kind: Option<String>,
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// Part number.
+    pub part: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
 }
 
 /// What the switch said of itself by LLDP (IEEE 802.1AB).

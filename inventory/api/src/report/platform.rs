@@ -73,6 +73,82 @@ pub struct BmcFacts {
     pub mac: Option<Mac>,
     /// Redfish host interface present (SMBIOS type 42).
     pub redfish_host_interface: Option<bool>,
+    /// Field replaceable units of the BMC's inventory (IPMI FRU): board, chassis, power supplies, risers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fru: Vec<FruFacts>,
+    /// The newest entries of the system event log (IPMI SEL), newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<BmcEvent>,
+    /// Entries that the system event log holds.
+    pub event_count: Option<u32>,
+}
+
+/// One field replaceable unit (IPMI Platform Management FRU Information Storage Definition 1.0).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FruFacts {
+    /// Name by its record in the sensor data repository, e.g. "PSU1 FRU"; else "FRU 3".
+    pub name: String,
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// Product or board name.
+    pub product: Option<String>,
+    /// Part or model number.
+    pub part: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Asset tag.
+    pub asset_tag: Option<String>,
+}
+
+/// One entry of the system event log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BmcEvent {
+    /// When, by the BMC's clock; absent where the clock was not set.
+    pub at: Option<crate::id::UnixMs>,
+    /// What reported it, e.g. "Power Supply PS1 Status".
+    pub sensor: String,
+    /// What happened, e.g. "failure detected".
+    pub event: String,
+    /// It began (true) or ended (false).
+    pub asserted: Option<bool>,
+}
+
+/// One firmware image that the machine lists (SMBIOS type 45).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FirmwareComponent {
+    /// Name, e.g. "BMC Firmware".
+    pub name: Option<String>,
+    /// Version.
+    pub version: Option<String>,
+    /// Identifier in its maker's format.
+    pub id: Option<String>,
+    /// Release date.
+    pub date: Option<String>,
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// State in words, e.g. "Enabled".
+    pub state: Option<String>,
+}
+
+/// A battery: portable (SMBIOS type 22), of a RAID controller's cache, or of an NVDIMM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BatteryFacts {
+    /// Where, e.g. "PERC H730P cache".
+    pub location: Option<String>,
+    /// Maker.
+    pub manufacturer: Option<String>,
+    /// Model.
+    pub model: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// Charge or wear left, percent.
+    pub capacity_percent: Option<u32>,
+    /// State in words, e.g. "OK", "Failed".
+    pub status: Option<String>,
 }
 
 /// The TPM.

@@ -66,6 +66,11 @@ pub fn transport_name(transport: Transport) -> &'static str {
         Transport::Virtio => "virtio",
         Transport::Usb => "usb",
         Transport::Mmc => "mmc",
+        Transport::Sd => "sd",
+        Transport::FibreChannel => "fibre-channel",
+        Transport::Iscsi => "iscsi",
+        Transport::NvmeOf => "nvme-of",
+        Transport::Pmem => "pmem",
         Transport::Unknown => "unknown",
     }
 }

@@ -262,7 +262,12 @@ fn transport(t: Transport) -> &'static str {
         Transport::Nvme => "NVMe",
         Transport::Virtio => "virtio",
         Transport::Usb => "USB",
-        Transport::Mmc => "MMC",
+        Transport::Mmc => "eMMC",
+        Transport::Sd => "SD",
+        Transport::FibreChannel => "Fibre Channel",
+        Transport::Iscsi => "iSCSI",
+        Transport::NvmeOf => "NVMe over fabrics",
+        Transport::Pmem => "persistent memory",
         Transport::Unknown => "other",
     }
 }
