@@ -142,6 +142,7 @@ fn controller(roots: &Roots, device: &PciDevice, hosts: &BTreeMap<String, Host>)
         raid: Some(raid),
         model: host.and_then(|host| host.model.clone()).or(nvme_model),
         firmware: host.and_then(|host| host.firmware.clone()).or(nvme_firmware),
+        disks: Vec::new(),
     }
 }
 

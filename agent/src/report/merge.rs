@@ -30,6 +30,8 @@ pub(super) fn merge(report: &mut AssetReport, part: AssetReport) {
         bmc,
         tpm,
         sensors,
+        firmware_components,
+        batteries,
         problems,
     } = part;
     if boot != BootFacts::default() {
@@ -53,6 +55,8 @@ pub(super) fn merge(report: &mut AssetReport, part: AssetReport) {
     report.bmc = both(report.bmc.take(), bmc, merge_bmc);
     report.tpm = report.tpm.take().or(tpm);
     report.sensors.extend(sensors);
+    report.firmware_components.extend(firmware_components);
+    report.batteries.extend(batteries);
     report.problems.extend(problems);
 }
 
@@ -99,12 +103,14 @@ fn merge_memory(report: &mut MemoryFacts, part: MemoryFacts) {
         usable_bytes,
         slots,
         installed_bytes,
+        persistent_bytes,
         arrays,
         edac,
     } = part;
     report.usable_bytes = report.usable_bytes.or(usable_bytes);
     report.slots.extend(slots);
     report.installed_bytes = report.installed_bytes.or(installed_bytes);
+    report.persistent_bytes = report.persistent_bytes.or(persistent_bytes);
     report.arrays.extend(arrays);
     report.edac.extend(edac);
 }
@@ -126,6 +132,9 @@ fn merge_bmc(first: BmcFacts, second: BmcFacts) -> BmcFacts {
         ip_source: asked.ip_source.or(told.ip_source),
         mac: asked.mac.or(told.mac),
         redfish_host_interface: told.redfish_host_interface.or(asked.redfish_host_interface),
+        fru: filled(asked.fru, told.fru),
+        events: filled(asked.events, told.events),
+        event_count: asked.event_count.or(told.event_count),
     }
 }
 

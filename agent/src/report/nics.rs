@@ -105,8 +105,7 @@ fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
             .and_then(|count| u32::try_from(count).ok())
             .filter(|count| *count > 0),
         name,
-        slot: None,
-        lldp: None,
+        ..NicFacts::default()
     }
 }
 
