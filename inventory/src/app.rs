@@ -186,8 +186,19 @@ impl App {
         // The page brings the fallback: HTML for people, a problem for the API's paths.
         let router = api::router(service.clone()).merge(ui::router(service.clone()));
         let serving = stop.clone();
+        let for_broken = core.clone();
+        let on_broken: tls::OnBroken = Arc::new(move |peer, why| {
+            let address = peer.ip().to_canonical();
+            if for_broken
+                .memory
+                .broken_tls
+                .note(address, why, for_broken.clock.now())
+            {
+                tracing::warn!("the agent at {address} {why}");
+            }
+        });
         tasks.spawn(async move {
-            tls::serve(listener, tls, router, tls::Limits::default(), serving).await;
+            tls::serve(listener, tls, router, tls::Limits::default(), on_broken, serving).await;
             ("API", Ok(()))
         });
         let for_deadlines = core.clone();

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::loaders::Loaders;
 use crate::store::Store;
-use crate::tls::Authority;
+use crate::tls::{Authority, BrokenHandshakes};
 
 /// Boot events kept for each MAC.
 const JOURNEY_EVENTS: usize = 200;
@@ -81,6 +81,8 @@ pub struct Memory {
     macs: RwLock<HashMap<Mac, Option<String>>>,
     /// The networks as they stand; not set when none is configured.
     pub networks: OnceLock<NetworkBook>,
+    /// TLS handshakes that ended over a certificate.
+    pub broken_tls: BrokenHandshakes,
     /// A deadline may have changed.
     pub deadlines: Notify,
     /// Machines are to be checked again.
@@ -121,6 +123,7 @@ impl Default for Memory {
             changes: broadcast::channel(1024).0,
             macs: RwLock::default(),
             networks: OnceLock::new(),
+            broken_tls: BrokenHandshakes::default(),
             deadlines: Notify::new(),
             rechecks: Notify::new(),
             rechecked: watch::channel(0).0,

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-use super::TlsError;
+use super::{BrokenTls, TlsError};
 
 /// Bounds of the listener.
 #[derive(Clone, Copy, Debug)]
@@ -92,12 +92,16 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
+/// Told of each handshake that ended over a certificate.
+pub type OnBroken = Arc<dyn Fn(SocketAddr, BrokenTls) + Send + Sync>;
+
 /// Serves `router` until `stop`, then lets open requests end within `limits.drain`.
 pub async fn serve(
     listener: TcpListener,
     config: Arc<rustls::ServerConfig>,
     router: Router,
     limits: Limits,
+    on_broken: OnBroken,
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(config);
@@ -131,6 +135,7 @@ pub async fn serve(
         let connection = Connection {
             stream,
             address,
+            on_broken: on_broken.clone(),
             _slot: slot,
             _place: place,
         };
@@ -148,6 +153,7 @@ pub async fn serve(
 struct Connection {
     stream: TcpStream,
     address: SocketAddr,
+    on_broken: OnBroken,
     _slot: OwnedSemaphorePermit,
     _place: Place,
 }
@@ -159,7 +165,12 @@ impl Connection {
         let handshake = tokio::time::timeout(limits.handshake, acceptor.accept(self.stream));
         let stream = match handshake.await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(peer = %address, %error, "TLS handshake failed"),
+            Ok(Err(error)) => {
+                if let Some(why) = BrokenTls::of(&error) {
+                    (self.on_broken)(address, why);
+                }
+                return tracing::debug!(peer = %address, %error, "TLS handshake failed");
+            }
             Err(_) => return tracing::debug!(peer = %address, "TLS handshake took too long"),
         };
         let certificate = stream
