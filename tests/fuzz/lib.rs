@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use inventory_api::agent::ReportRequest;
+use inventory_api::agent::{ReportRequest, RunsOn};
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::Expectation;
 use inventory_api::report::AssetReport;
@@ -58,11 +58,11 @@ pub fn server_report(bytes: &[u8]) {
         profile,
         ..Expectation::default()
     };
-    let result = lifecycle::check(&expectation, &report);
+    let result = lifecycle::check(&expectation, &report, RunsOn::MiniOs);
     assert_eq!(result.findings, [], "a machine is what its own profile says");
     let others = [("a".to_owned(), &report), ("b".to_owned(), &report)];
     assert_eq!(lifecycle::check::outliers(&others), [], "twins do not differ");
-    let _ = lifecycle::check(&Expectation::default(), &report);
+    let _ = lifecycle::check(&Expectation::default(), &report, RunsOn::Installed);
     let _ = lifecycle::parts::parts(&report);
     let _ = lifecycle::expectation::names(&report);
 }

@@ -1,5 +1,6 @@
 //! What is expected of a machine, and why: its place in the rack plan, else what its deployment asks for.
 
+use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, Expectation, Finding, HardwareProfile, Severity, Verdict};
 use inventory_api::delivery::{ExpectedFrom, Order, Placement};
 use inventory_api::report::AssetReport;
@@ -114,8 +115,14 @@ pub fn choose(
 
 /// The check of what was chosen. A profile that is named and not known is a remark: "not compared" must not read as "as
 /// ordered".
-pub fn check_chosen(expectation: &Expectation, from: &ExpectedFrom, report: &AssetReport) -> CheckResult {
-    let mut result = crate::check(expectation, report);
+/// `runs_on`: which system reported.
+pub fn check_chosen(
+    expectation: &Expectation,
+    from: &ExpectedFrom,
+    report: &AssetReport,
+    runs_on: RunsOn,
+) -> CheckResult {
+    let mut result = crate::check(expectation, report, runs_on);
     if let Some(name) = &from.missing_profile {
         result.findings.push(Finding {
             code: "profile-unknown".to_owned(),
@@ -233,7 +240,7 @@ mod tests {
     fn a_profile_that_is_not_known_is_no_pass() {
         let here = place(1, None, None);
         let (e, from) = choose(Some(&here), Some("web".into()), None, None).unwrap();
-        let result = check_chosen(&e, &from, &AssetReport::default());
+        let result = check_chosen(&e, &from, &AssetReport::default(), RunsOn::MiniOs);
         assert!(result.verdict >= Verdict::Warn);
         assert!(result.findings.iter().any(|f| f.code == "profile-unknown"));
     }

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, Expectation, HardwareProfile, Severity, Verdict};
 use inventory_api::delivery::Placement;
 use inventory_api::report::{AssetReport, REPORT_SCHEMA};
@@ -78,6 +79,9 @@ pub struct CheckArgs {
     /// The machine's place in the rack plan (serial number, asset tag, switch ports), TOML or JSON
     #[arg(long, value_name = "FILE")]
     pub placement: Option<PathBuf>,
+    /// The report is from an installed system and not from the mini-os: boot mode and missing drivers are not judged
+    #[arg(long)]
+    pub installed: bool,
 }
 
 /// Runs `slipway profile from-report`; what asks the server is in `delivery`.
@@ -120,7 +124,12 @@ pub(crate) fn check(args: &CheckArgs) -> Result<String, CliError> {
         None => None,
     };
     let report = read_report(&args.report)?;
-    let result = lifecycle::check(&Expectation { profile, placement }, &report);
+    let runs_on = if args.installed {
+        RunsOn::Installed
+    } else {
+        RunsOn::MiniOs
+    };
+    let result = lifecycle::check(&Expectation { profile, placement }, &report, runs_on);
     let text = render::answer(args.common.output, &result, verdict)?;
     match result.verdict {
         Verdict::Pass | Verdict::Warn => Ok(text),
@@ -279,6 +288,7 @@ mod tests {
                 expected: self.0.path().join(expected),
                 report: self.0.path().join(report),
                 placement: None,
+                installed: false,
             })
         }
 

@@ -1,5 +1,6 @@
 //! A machine's own place: serial number, asset tag, cables.
 
+use inventory_api::agent::RunsOn;
 use inventory_api::check::{Expectation, HardwareProfile, Verdict};
 use inventory_api::delivery::{Placement, PlannedPort};
 use inventory_api::report::{AssetReport, ChassisFacts, LldpNeighbour};
@@ -59,11 +60,11 @@ fn expectation(placement: Placement) -> Expectation {
 
 #[test]
 fn a_machine_where_it_belongs_passes() {
-    assert_eq!(told(&check(&expectation(plan()), &wired())), []);
+    assert_eq!(told(&check(&expectation(plan()), &wired(), RunsOn::MiniOs)), []);
     // Cables that name no NIC: any will do.
     let mut any = plan();
     any.ports.iter_mut().for_each(|p| p.nic = None);
-    assert_eq!(told(&check(&expectation(any), &wired())), []);
+    assert_eq!(told(&check(&expectation(any), &wired(), RunsOn::MiniOs)), []);
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn one_wrong_cable_is_one_finding() {
     for (code, place, says, plant) in planted {
         let mut report = wired();
         plant(&mut report);
-        let result = check(&expectation(plan()), &report);
+        let result = check(&expectation(plan()), &report, RunsOn::MiniOs);
         assert_eq!(
             told(&result),
             [(code.to_owned(), place.to_owned())],
@@ -132,7 +133,7 @@ fn a_port_that_is_missing_is_told_once_by_the_profile() {
         profile,
         placement: Some(plan()),
     };
-    let result = check(&expectation, &report);
+    let result = check(&expectation, &report, RunsOn::MiniOs);
     assert_eq!(
         told(&result),
         [("nic-missing".to_owned(), "Slot 2 p3".to_owned())],

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use agent::report::{Roots, collect};
+use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, HardwareProfile};
 use inventory_api::report::AssetReport;
 use lifecycle::check;
@@ -70,7 +71,7 @@ pub fn machines() -> &'static [(String, AssetReport)] {
 
 /// The check of a report against the golden profile of another.
 pub fn against(profile: &HardwareProfile, report: &AssetReport) -> CheckResult {
-    check(&profile.clone().into(), report)
+    check(&profile.clone().into(), report, RunsOn::MiniOs)
 }
 
 /// Findings as "code place", for messages.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use inventory_api::agent::RunsOn;
 use inventory_api::report::{AssetReport, MemorySlot, ProcessorFacts};
 use lifecycle::check;
 use lifecycle::check::golden;
@@ -279,7 +280,7 @@ fn every_kind_of_fault_in_every_machine_is_exactly_its_finding() {
     for (name, base) in machines() {
         let expectation = golden(base).into();
         for fault in faults(base) {
-            let result = check(&expectation, &fault.report);
+            let result = check(&expectation, &fault.report, RunsOn::MiniOs);
             let found = told(&result);
             let expected = [(fault.code.to_owned(), fault.place.trim().to_owned())];
             let same = found.len() == 1 && found[0].0 == expected[0].0 && found[0].1.trim() == expected[0].1;

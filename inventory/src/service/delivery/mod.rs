@@ -6,6 +6,7 @@ mod recheck;
 mod remove;
 mod view;
 
+use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, Expectation, HardwareProfile};
 use inventory_api::delivery::ExpectedFrom;
 use inventory_api::report::AssetReport;
@@ -68,7 +69,7 @@ impl Service {
     ) -> Result<Option<Checked>, Problem> {
         let chosen = self.expectation_of(report, requested).await?;
         Ok(chosen.map(|(expectation, from)| Checked {
-            result: check_chosen(&expectation, &from, report),
+            result: check_chosen(&expectation, &from, report, RunsOn::MiniOs),
             from,
         }))
     }
