@@ -24,6 +24,7 @@ pub mod plan;
 pub mod problem;
 pub mod report;
 pub mod rescue;
+pub mod serial;
 pub mod task;
 
 pub use id::{Mac, MachineId, PlanId, Sha256Digest, UnixMs};

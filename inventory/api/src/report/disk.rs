@@ -53,6 +53,14 @@ pub struct DiskFacts {
     pub health: Option<DiskHealth>,
 }
 
+impl DiskFacts {
+    /// Bytes of all namespaces together: what was bought. `size_bytes` is that of `name` alone, which a plan writes to.
+    pub fn capacity_bytes(&self) -> Option<u64> {
+        let namespaces = self.namespaces.iter().filter_map(|namespace| namespace.size_bytes);
+        self.size_bytes.map(|first| namespaces.fold(first, u64::saturating_add))
+    }
+}
+
 /// Another block device by which the same disk is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -7,7 +7,10 @@ use crate::id::UnixMs;
 
 mod cpu;
 mod disk;
+mod distinct;
+pub mod makers;
 mod memory;
+mod memory_sums;
 mod nic;
 mod pci;
 mod platform;
@@ -15,12 +18,13 @@ mod smbios;
 
 pub use cpu::{CpuCache, CpuFacts, ProcessorFacts, SmbiosCache};
 pub use disk::{DiskFacts, DiskHealth, DiskNamespace, DiskPath, StorageController, Transport};
+pub use distinct::{distinct, is_emmc_area};
 pub use memory::{EdacCounter, MemoryArray, MemoryClass, MemoryFacts, MemorySlot};
 pub use nic::{LinkLayer, LldpNeighbour, NicFacts, OpticFacts};
 pub use pci::{GpuFacts, PciDevice};
 pub use platform::{
-    BatteryFacts, BmcEvent, BmcFacts, BootEntry, BootFacts, FirmwareComponent, FirmwareMode, FruFacts, SensorFacts,
-    TpmFacts,
+    BatteryFacts, BmcEvent, BmcFacts, BootEntry, BootFacts, FirmwareComponent, FirmwareMode, FruFacts,
+    SensorFacts, TpmFacts,
 };
 pub use smbios::{
     BoardFacts, ChassisFacts, ExpansionSlot, FirmwareFacts, OnboardDevice, PowerSupply, SystemFacts,

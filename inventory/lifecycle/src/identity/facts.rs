@@ -5,11 +5,10 @@ use std::fmt;
 
 use inventory_api::Mac;
 use inventory_api::report::AssetReport;
+use inventory_api::serial::{bare, counts_as_serial, says_something};
 use serde::{Deserialize, Serialize};
 
-use super::junk::{
-    SERIES_UUIDS, USB_NIC_DRIVERS, bare, counts_as_mac, counts_as_serial, is_filling, says_something,
-};
+use super::junk::{SERIES_UUIDS, USB_NIC_DRIVERS, counts_as_mac, is_filling};
 
 /// NICs of one report that are looked at; a machine has fewer.
 const MAX_NICS: usize = 64;
