@@ -1,30 +1,32 @@
 //! Accepts HTTP connections, with bounds on their number, heads and patience.
+//!
+//! When all places are taken, [`crate::places`] says whose connection gives way: no stranger keeps the holder of a lease out.
 
 use std::io;
 use std::net::{IpAddr, Shutdown};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BufMut;
 use http::{Method, Request};
 use netboot_protocol::http1::{BadHead, HEAD_BYTES, persists, request, response_head};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{Answer, HttpService, bad_request};
-use crate::places::Places;
+use crate::log;
+use crate::places::{Full, Limits, Place, Places};
 use crate::send::send;
 use crate::server::NetbootError;
 use crate::source::BootSource;
 
-/// Connections at once; more wait in the kernel's queue.
-const CONNECTIONS: usize = 1024;
-/// Connections at once from one address, so that nobody alone keeps the others out; loopback is not counted. iPXE and the
-/// agent have one or two.
-const PER_ADDRESS: usize = 64;
+/// Places for connections. iPXE and the agent have one or two at once.
+const LIMITS: Limits = Limits {
+    places: 1024,
+    per_address: 64,
+};
 /// A request's head has to come within this time; an idle connection is closed after it.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// A client that acknowledges nothing for this long is gone (switched off in the middle of an image).
@@ -38,8 +40,7 @@ pub(crate) async fn serve<S: BootSource>(
     service: Arc<HttpService<S>>,
     cancel: CancellationToken,
 ) -> Result<(), NetbootError> {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    let places = Places::default();
+    let places = Places::new(LIMITS);
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -48,41 +49,64 @@ pub(crate) async fn serve<S: BootSource>(
                 Ok(()) => continue,
                 Err(error) => return Err(NetbootError::Panicked(format!("HTTP: {error}"))),
             },
-            accepted = async {
-                // The semaphore is never closed.
-                let permit = room.clone().acquire_owned().await.ok();
-                listener.accept().await.map(|accepted| (accepted, permit))
-            } => accepted,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(((stream, peer), permit)) => {
+            Ok((stream, peer)) => {
                 let ip = peer.ip();
-                let Some(place) = places.enter(ip, PER_ADDRESS) else {
-                    tracing::warn!(peer = %ip, "refused: too many HTTP connections from this address");
-                    continue;
+                let place = match places.enter(ip, service.standing(ip)) {
+                    Ok(place) => place,
+                    Err(full) => {
+                        refused(ip, full);
+                        continue;
+                    }
                 };
                 let service = service.clone();
-                tasks.spawn(async move {
-                    connection(stream, ip, &service).await;
-                    drop((place, permit));
-                });
+                tasks.spawn(async move { connection(stream, ip, &service, place).await });
             }
             Err(error) => {
                 // Out of file descriptors, or the client is gone already.
-                tracing::warn!(%error, "cannot accept an HTTP connection");
+                log::paced!(warn; "http-accept", "failed", false; %error, "cannot accept an HTTP connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &HttpService<S>) {
+fn refused(peer: IpAddr, full: Full) {
+    let (reason, why) = match full {
+        Full::Address => (
+            "address",
+            "an address has all the HTTP connections that one may have: more are refused",
+        ),
+        Full::Places => (
+            "places",
+            "all HTTP connections are in use, none of them by somebody with less claim than this address: it is refused",
+        ),
+    };
+    if let Some(left_out) = log::each_minute("http-refused", reason) {
+        tracing::warn!(%peer, left_out, "{why}");
+    }
+}
+
+async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &HttpService<S>, place: Place) {
     let socket = SockRef::from(&stream);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
     let stream = Arc::new(stream);
-    if let Err(error) = requests(&stream, peer, service).await {
+    let ended = tokio::select! {
+        ended = requests(&stream, peer, service, &place) => ended,
+        () = place.taken_away() => {
+            if let Some(left_out) = log::each_minute("http-refused", "taken away") {
+                tracing::warn!(%peer, left_out, "all HTTP connections are in use: the one with the least claim is closed");
+            }
+            // With a reset: a close would wait for a client that does not read.
+            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            return;
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%peer, %error, "HTTP connection ended");
     }
 }
@@ -93,6 +117,7 @@ async fn requests<S: BootSource>(
     stream: &Arc<TcpStream>,
     peer: IpAddr,
     service: &HttpService<S>,
+    place: &Place,
 ) -> io::Result<()> {
     let mut read = Vec::new();
     loop {
@@ -102,6 +127,7 @@ async fn requests<S: BootSource>(
                 "no whole request in time",
             ));
         };
+        place.touch();
         let (answer, stays, with_content) = match next? {
             None => return Ok(()),
             Some(Ok(request)) => (
@@ -112,10 +138,11 @@ async fn requests<S: BootSource>(
             Some(Err(bad)) => (Answer::from(bad_request(bad)), false, true),
         };
         let Answer { response, heard } = answer;
-        let date = httpdate::fmt_http_date(SystemTime::now());
+        // httpdate panics before 1970, which a clock without a battery may say.
+        let date = httpdate::fmt_http_date(SystemTime::now().max(UNIX_EPOCH));
         let head = response_head(&response, &date, !stays);
         let content = with_content.then(|| response.into_body());
-        let (sent, result) = send(stream, head, content).await;
+        let (sent, result) = send(stream, head, content, place).await;
         if let Some(heard) = heard {
             service.tell(heard, sent, result.is_err());
         }

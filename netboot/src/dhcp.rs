@@ -1,35 +1,41 @@
 //! The DHCP loop: receive, decode, look up, decide, make durable, send, tell.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use inventory_api::{Mac, UnixMs};
+use netboot_protocol::claims::{Belief, Claims, PER_MAC};
 use netboot_protocol::custom::is_host_name;
 use netboot_protocol::foreign::pass;
+use netboot_protocol::sender::{Relays, believe, gives_up};
+use netboot_protocol::shares::Standing;
 use netboot_protocol::{
-    BootUrls, ClientKind, Destination, Loader, MessageKind, Mode, Network, Probe, PxeClient, Rates,
-    ReplyContent, Silence, classify, decide, destination, encode, needs_probe, no_network, quarantine,
-    select_network, would_answer,
+    BootUrls, ClientKind, Destination, Leases, Loader, MessageKind, Mode, Network, Probe, PxeClient, Rates,
+    ReplyContent, ReplyKind, Silence, classify, decide, destination, encode, given_up, needs_probe,
+    no_network, probe_of, quarantine, select_network, would_answer,
 };
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::files::Files;
-use crate::leases::{JournalQueue, LeaseBook};
+use crate::leases::{JournalQueue, LeaseBook, lock};
+use crate::log;
 use crate::now;
 use crate::probe::{Prober, User};
+use crate::room::{Room, Working};
 use crate::server::NetbootError;
 use crate::socket::DhcpSocket;
 use crate::source::{BootClient, BootSource};
 use crate::watch::{Family, NetworkBook};
 
-/// Messages that are worked on at once; more are dropped, and the machines ask again.
-const IN_FLIGHT: usize = 1024;
 /// Addresses that are tried for one DISCOVER when others are found to use them; the machine asks again anyway.
 const TRIES: usize = 3;
+
+/// After its RELEASE a client needs a moment to take the address off its interface.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// DHCP for the networks that are reached through one of our addresses.
 pub(crate) struct DhcpService<S> {
@@ -45,6 +51,9 @@ pub(crate) struct DhcpService<S> {
     /// `None`: nobody can be asked whether an address is in use.
     pub(crate) arp: Option<Arc<Prober>>,
     pub(crate) echo: Option<Arc<Prober>>,
+    pub(crate) relays: Mutex<Relays>,
+    /// Who has answered for addresses, by network.
+    pub(crate) claims: Mutex<BTreeMap<String, Claims>>,
     pub(crate) source: Arc<S>,
     pub(crate) reply_to_source: bool,
 }
@@ -52,7 +61,7 @@ pub(crate) struct DhcpService<S> {
 impl<S: BootSource> DhcpService<S> {
     pub(crate) async fn serve(self, cancel: CancellationToken) -> Result<(), NetbootError> {
         let service = Arc::new(self);
-        let room = Arc::new(Semaphore::new(IN_FLIGHT));
+        let room = Room::default();
         let mut tasks = JoinSet::new();
         let mut rates = Rates::default();
         let (mut buffer, mut other) = ([0u8; 2048], [0u8; 2048]);
@@ -70,7 +79,7 @@ impl<S: BootSource> DhcpService<S> {
                 Ok(received) => received,
                 Err(error) => {
                     // The interface is down for a moment, or a reply could not be delivered.
-                    tracing::warn!(%error, "cannot receive DHCP messages");
+                    log::paced!(warn; "dhcp", "receive", false; %error, "cannot receive DHCP messages");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -90,7 +99,9 @@ impl<S: BootSource> DhcpService<S> {
             };
             client.to_boot_server = to_boot_server;
             client.known = service.source.known(client.mac);
-            if !rates.admit(&client, now()) {
+            client.from = service.believable(from);
+            let standing = service.standing(&client);
+            if !rates.admit(&client, standing == Standing::Known, now()) {
                 // Not a line or an event each: a flood must not fill anything.
                 tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp");
                 let network = select_network(&service.networks, &client);
@@ -101,19 +112,38 @@ impl<S: BootSource> DhcpService<S> {
             let anew =
                 client.message == MessageKind::Discover && !matches!(client.kind, ClientKind::Ipxe { .. });
             client.loader = loader_for(&*service.source, &service.files, client.mac, client.kind, anew);
-            let Ok(permit) = room.clone().try_acquire_owned() else {
-                tracing::warn!(mac = %client.mac, "too many DHCP messages at once: one is dropped");
+            let Some(place) = room.enter(standing) else {
+                let network = select_network(&service.networks, &client);
+                let network = network.map_or_else(|| service.home(), Network::name);
+                service.watch.silent(network, Silence::TooMany.code());
+                log::paced!(warn; "dhcp", "busy", client.known; mac = %client.mac, "too many DHCP messages at once: one is dropped");
                 continue;
             };
             let service = service.clone();
-            tasks.spawn(async move {
-                service.answer(client, from).await;
-                drop(permit);
-            });
+            tasks.spawn(async move { service.answer(client, from, place).await });
         }
     }
 
-    async fn answer(&self, client: PxeClient, from: SocketAddr) {
+    /// Where a message came from, if that says something.
+    fn believable(&self, from: SocketAddr) -> Option<SocketAddrV4> {
+        match from {
+            SocketAddr::V4(from) if !self.reply_to_source => Some(from),
+            SocketAddr::V4(_) | SocketAddr::V6(_) => None,
+        }
+    }
+
+    /// What speaks for a machine when there is little room.
+    fn standing(&self, client: &PxeClient) -> Standing {
+        let Some(network) = select_network(&self.networks, client) else {
+            return Standing::Stranger;
+        };
+        if client.known || network.reservation(client.mac).is_some() {
+            return Standing::Known;
+        }
+        self.book.standing(network.name(), client.mac, now())
+    }
+
+    async fn answer(&self, client: PxeClient, from: SocketAddr, place: Working) {
         let Some(network) = select_network(&self.networks, &client) else {
             let silence = no_network(&client);
             if silence == Silence::UnknownRelay {
@@ -144,7 +174,7 @@ impl<S: BootSource> DhcpService<S> {
             };
             return self.tell(&client, Some(network), None, &word, boot);
         }
-        let answer = match self.decide(&client, network, target, &urls).await {
+        let answer = match self.decide(&client, network, target, &urls, place).await {
             Some(answer) => answer,
             None => {
                 self.watch.silent(network.name(), "journal-failed");
@@ -166,7 +196,7 @@ impl<S: BootSource> DhcpService<S> {
                 let word = match self.send(&client, &content, &bytes, from).await {
                     Ok(()) => content.kind.name(),
                     Err(error) => {
-                        tracing::warn!(mac = %client.mac, %error, "cannot send a DHCP reply");
+                        log::paced!(warn; "dhcp", "send", client.known; mac = %client.mac, %error, "cannot send a DHCP reply");
                         "send-failed"
                     }
                 };
@@ -183,19 +213,25 @@ impl<S: BootSource> DhcpService<S> {
         network: &Network,
         target: BootTarget,
         urls: &BootUrls,
+        mut place: Working,
     ) -> Option<Result<ReplyContent, Silence>> {
         let (name, queue, known) = (network.name(), &self.queue, client.known);
+        if let Err(silence) = self.believe(client, network, &mut place).await {
+            return Some(Err(silence));
+        }
         for _ in 0..TRIES {
             let at = now();
             let gate = self.watch.gate(name, Family::V4, at);
-            let ((answer, before), durable) = self.book.with(name, queue, known, |leases| {
+            let ((answer, before, reserved), durable) = self.book.with(name, queue, known, |leases| {
                 let before = leases.of(client.mac);
+                let reserved = network.reservation(client.mac).or(leases.reservation(client.mac));
+                let reserved = reserved.is_some();
                 match pass(gate, client, leases, at) {
                     Ok(()) => {
                         let decision = decide(client, network, leases, target, urls, at);
-                        ((decision.answer, before), decision.change)
+                        ((decision.answer, before, reserved), decision.change)
                     }
-                    Err(silence) => ((Err(silence), before), None),
+                    Err(silence) => ((Err(silence), before, reserved), None),
                 }
             });
             if let Some(durable) = durable
@@ -206,30 +242,116 @@ impl<S: BootSource> DhcpService<S> {
             let Ok(content) = &answer else {
                 return Some(answer);
             };
-            let prober = match needs_probe(client, network, before, content) {
-                None => None,
-                Some(Probe::Arp) => self.arp.as_ref(),
-                Some(Probe::Echo) => self.echo.as_ref(),
-            };
             let address = content.address;
+            let prober = self.prober(needs_probe(network, reserved, before, content));
             let user = match prober {
-                Some(prober) => prober.user_of(address, client.mac).await,
+                // Hundreds of milliseconds in which nothing is done: no place for work is held meanwhile.
+                Some(prober) => match place.wait() {
+                    Some(_waiting) => prober.user_of(address, client.mac).await,
+                    None => return Some(Err(Silence::TooMany)),
+                },
                 None => None,
             };
-            let (who, what) = match user {
-                None => return Some(answer),
-                Some(User::Machine(mac)) => (mac, format!("is used by {mac}, who did not get it here")),
-                // Whose it is cannot be known: it stands under the name of who was to get it, as after a DECLINE.
-                Some(User::Somebody) => (client.mac, "answers a ping, and nobody got it here".to_owned()),
-            };
-            let detail = format!("{address} of the pool {what}: out of use for an hour");
-            self.watch.note(name, "address-in-use", detail);
-            // Durable sooner or later: were it lost, the address would be asked for again.
-            let _ = self.book.with(name, queue, false, |_| {
-                ((), Some(quarantine(who, address, now())))
-            });
+            match user {
+                Some(user) if self.is_taken(client, network, address, user) => {}
+                _ => {
+                    if content.kind == ReplyKind::Ack {
+                        lock(&self.relays).learn(client);
+                    }
+                    return Some(answer);
+                }
+            }
         }
         Some(Err(Silence::AddressInUse))
+    }
+
+    fn prober(&self, way: Option<Probe>) -> Option<&Arc<Prober>> {
+        match way? {
+            Probe::Arp => self.arp.as_ref(),
+            Probe::Echo => self.echo.as_ref(),
+        }
+    }
+
+    /// Whether somebody else has an address, who says so; then it is out of use for an hour.
+    fn is_taken(&self, client: &PxeClient, network: &Network, address: Ipv4Addr, user: User) -> bool {
+        let name = network.name();
+        let (mac, who) = match user {
+            User::Machine(mac) => (Some(mac), mac.to_string()),
+            User::Somebody => (None, "somebody who answers pings".to_owned()),
+        };
+        let belief = lock(&self.claims).entry(name.to_owned()).or_default().claimed(
+            mac,
+            address,
+            network.pool().len(),
+            now(),
+        );
+        let detail = match belief {
+            Belief::InUse => format!(
+                "{address} of the pool is used by {who}, who did not get it here: out of use for an hour"
+            ),
+            Belief::TooMany => {
+                let detail = format!(
+                    "{who} answers for more than {PER_MAC} addresses of the pool: it is not believed any more, and they are given out. \
+                     It is a router that answers ARP for others (switch proxy ARP off there), or somebody who wants no machine to boot"
+                );
+                self.watch.note(name, "answers-for-all", detail);
+                return false;
+            }
+            Belief::TooManyInAll => {
+                let detail = "a quarter of the pool is out of use because somebody answers for its addresses: such answers are not believed \
+                     any more. Look who sends them: `slipway network show` names the MACs"
+                    .to_owned();
+                self.watch.note(name, "answers-for-all", detail);
+                return false;
+            }
+        };
+        self.watch.note(name, "address-in-use", detail);
+        // Whose it is may be unknown: then it stands under the name of who was to get it, as after a DECLINE. Durable sooner or
+        // later: were it lost, the address would be asked for again.
+        let who = mac.unwrap_or(client.mac);
+        let _ = self.book.with(name, &self.queue, false, |_| {
+            ((), Some(quarantine(who, address, now())))
+        });
+        true
+    }
+
+    /// Whether a message can come from who it names, and whether an address that is given up is no longer used.
+    async fn believe(
+        &self,
+        client: &PxeClient,
+        network: &Network,
+        place: &mut Working,
+    ) -> Result<(), Silence> {
+        believe(client, &lock(&self.relays))?;
+        let (name, queue) = (network.name(), &self.queue);
+        let given_up = || {
+            let look = |leases: &Leases| (given_up(client, leases, now()), None);
+            self.book.with(name, queue, client.known, look).0
+        };
+        let before = given_up();
+        let (Some(lease), Some(prober)) = (before, self.prober(probe_of(network))) else {
+            return Ok(());
+        };
+        let Some(_waiting) = place.wait() else {
+            return Err(Silence::TooMany);
+        };
+        if client.message == MessageKind::Release {
+            tokio::time::sleep(GRACE).await;
+        }
+        let users = prober.users_of(lease.ip).await;
+        let macs: Vec<Option<Mac>> = users
+            .into_iter()
+            .map(|user| match user {
+                User::Machine(mac) => Some(mac),
+                User::Somebody => None,
+            })
+            .collect();
+        // It may have begun anew meanwhile: then the lease is another one.
+        if given_up() == before && gives_up(client.message, client.mac, &macs) {
+            Ok(())
+        } else {
+            Err(Silence::StillInUse)
+        }
     }
 
     /// The network under whose name stands what belongs to none: the one of this address of ours.
@@ -319,7 +441,8 @@ impl<S: BootSource> DhcpService<S> {
         let at: UnixMs = now();
         let known = network.and_then(|network| self.book.address_of(network.name(), client.mac, at));
         let network = network.map(|network| network.name().to_owned());
-        tracing::info!(
+        let reason = format!("{} {answer}", client.message.name());
+        log::paced!(info; "dhcp", &reason, client.known;
             mac = %client.mac, network, message = client.message.name(), client = client.kind.code(), answer,
             ip = ip.map(tracing::field::display), boot_file, "dhcp"
         );

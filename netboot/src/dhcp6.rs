@@ -5,27 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inventory_api::boot::{BootEvent, BootEventKind};
+use netboot_protocol::shares::Standing;
 use netboot_protocol::v6::foreign::pass;
 use netboot_protocol::v6::{
     BootUrls, Client, MessageKind, Network, classify, client_name, decide, encode, select_network,
     would_answer,
 };
-use netboot_protocol::{Mode, Network as AnyNetwork, Rates, Silence};
-use tokio::sync::Semaphore;
+use netboot_protocol::{AddressPool, Mode, Network as AnyNetwork, Rates, Silence};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dhcp::{loader_for, target_of};
 use crate::files::Files;
 use crate::leases::{JournalQueue, LeaseBook};
+use crate::log;
 use crate::now;
+use crate::room::Room;
 use crate::server::NetbootError;
 use crate::socket6::Dhcp6Socket;
 use crate::source::{BootClient, BootSource};
 use crate::watch::{Family, NetworkBook};
-
-/// Messages that are worked on at once; more are dropped, and the machines ask again.
-const IN_FLIGHT: usize = 1024;
 
 /// DHCPv6 for the networks that are reached through one of our addresses.
 pub(crate) struct Dhcp6Service<S> {
@@ -54,7 +53,7 @@ impl<S: BootSource> Dhcp6Service<S> {
             service: self,
             networks,
         });
-        let room = Arc::new(Semaphore::new(IN_FLIGHT));
+        let room = Room::default();
         let mut tasks = JoinSet::new();
         let mut rates = Rates::default();
         let mut buffer = [0u8; 2048];
@@ -70,7 +69,7 @@ impl<S: BootSource> Dhcp6Service<S> {
             let (len, from) = match received {
                 Ok(received) => received,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot receive DHCPv6 messages");
+                    log::paced!(warn; "dhcp6", "receive", false; %error, "cannot receive DHCPv6 messages");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
@@ -91,7 +90,8 @@ impl<S: BootSource> Dhcp6Service<S> {
                 .first()
                 .and_then(|relay| relay.interface_id.as_ref());
             let circuit = circuit.map(|circuit| (IpAddr::V6(*from.ip()), circuit));
-            if !rates.admit_from(client.mac, client.known, circuit, now()) {
+            let standing = desk.standing(&client);
+            if !rates.admit_from(client.mac, standing == Standing::Known, circuit, now()) {
                 tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp6");
                 let network = select_network(&desk.networks, &client);
                 let network = network.map_or_else(|_| desk.home(), Network::name);
@@ -100,20 +100,34 @@ impl<S: BootSource> Dhcp6Service<S> {
             }
             let anew = client.begins_anew();
             client.loader = loader_for(&**source, &desk.service.files, client.mac, client.kind, anew);
-            let Ok(permit) = room.clone().try_acquire_owned() else {
-                tracing::warn!(mac = %client.mac, "too many DHCPv6 messages at once: one is dropped");
+            let Some(place) = room.enter(standing) else {
+                let network = select_network(&desk.networks, &client);
+                let network = network.map_or_else(|_| desk.home(), Network::name);
+                desk.service.watch.silent(network, Silence::TooMany.code());
+                log::paced!(warn; "dhcp6", "busy", client.known; mac = %client.mac, "too many DHCPv6 messages at once: one is dropped");
                 continue;
             };
             let desk = desk.clone();
             tasks.spawn(async move {
                 desk.answer(client, from).await;
-                drop(permit);
+                drop(place);
             });
         }
     }
 }
 
 impl<S: BootSource> Desk<S> {
+    /// What speaks for a machine when there is little room.
+    fn standing(&self, client: &Client) -> Standing {
+        let Ok(network) = select_network(&self.networks, client) else {
+            return Standing::Stranger;
+        };
+        if client.known || network.reservation(client.mac).is_some() {
+            return Standing::Known;
+        }
+        self.service.book.standing(network.name(), client.mac, now())
+    }
+
     async fn answer(&self, client: Client, from: SocketAddrV6) {
         let service = &self.service;
         let network = match select_network(&self.networks, &client) {
@@ -200,7 +214,7 @@ impl<S: BootSource> Desk<S> {
                         _ => content.kind.name().to_owned(),
                     },
                     Err(error) => {
-                        tracing::warn!(mac = %client.mac, %error, "cannot send a DHCPv6 reply");
+                        log::paced!(warn; "dhcp6", "send", client.known; mac = %client.mac, %error, "cannot send a DHCPv6 reply");
                         "send-failed".to_owned()
                     }
                 };
@@ -245,7 +259,8 @@ impl<S: BootSource> Desk<S> {
         let known = || self.service.book.address_of(network?.name(), client.mac, at);
         let network_name = network.map(|network| network.name().to_owned());
         let (message, kind) = (client.message.name(), client_name(client.kind));
-        tracing::info!(
+        let reason = format!("{message} {answer}");
+        log::paced!(info; "dhcp6", &reason, client.known;
             mac = %client.mac, network = network_name, message, client = kind, answer,
             ip = ip.map(tracing::field::display), boot_file, "dhcp6"
         );

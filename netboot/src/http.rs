@@ -14,7 +14,9 @@ use netboot_protocol::http1::BadHead;
 use netboot_protocol::menu::grub_script;
 
 use crate::files::{BootFileBytes, Files, Transport};
+use crate::log;
 use crate::now;
+use crate::places::Standing;
 use crate::scripts::{Language, NoScript, Scripts};
 use crate::send::Content;
 use crate::source::BootSource;
@@ -101,6 +103,15 @@ fn mac_parameter(query: &str) -> Option<Mac> {
 }
 
 impl<S: BootSource> HttpService<S> {
+    /// What speaks for who connects from an address.
+    pub(crate) fn standing(&self, peer: IpAddr) -> Standing {
+        match self.scripts.machine_at(peer, None) {
+            Some((_, mac)) if self.source.known(mac) => Standing::Known,
+            Some(_) => Standing::Lease,
+            None => Standing::Stranger,
+        }
+    }
+
     /// The answer to a request. Its content is not for HEAD.
     pub(crate) async fn respond(&self, peer: IpAddr, request: &Request<()>) -> Answer {
         let (method, path) = (request.method(), request.uri().path());
@@ -178,7 +189,7 @@ impl<S: BootSource> HttpService<S> {
         let (file, facts) = match opened.await {
             Ok(opened) => opened,
             Err(error) => {
-                tracing::error!(path = %path.display(), %error, "cannot open a file that is to be served");
+                log::paced!(error; "http-file", &path.display().to_string(), false; path = %path.display(), %error, "cannot open a file that is to be served");
                 return refuse(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "the file cannot be opened, see the server's log",
@@ -229,7 +240,8 @@ impl<S: BootSource> HttpService<S> {
             status,
             head,
         } = heard;
-        tracing::info!(%mac, path, status, bytes, head, partial, "http");
+        let known = self.source.known(mac);
+        log::paced!(info; "http", &status.to_string(), known; %mac, path, status, bytes, head, partial, "http");
         self.source.heard(BootEvent {
             at: now(),
             mac,
@@ -257,14 +269,14 @@ fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAdd
         }
         Err(NoScript::Ignored) => not_found(),
         Err(NoScript::NotTheHolder) => {
-            tracing::warn!(?mac, %peer, "boot script refused: the address does not hold this machine's lease");
+            log::paced!(warn; "boot-script", "not-the-holder", false; ?mac, %peer, "boot script refused: the address does not hold this machine's lease");
             refuse(
                 StatusCode::FORBIDDEN,
                 "a boot script is only given to the address of the machine's lease",
             )
         }
         Err(NoScript::ByIpv6) => {
-            tracing::warn!(?mac, %peer, "boot script refused: scripts are given by IPv4 only");
+            log::paced!(warn; "boot-script", "by-ipv6", false; ?mac, %peer, "boot script refused: scripts are given by IPv4 only");
             refuse(
                 StatusCode::FORBIDDEN,
                 "a boot script is only given by IPv4, to the address of the machine's lease",

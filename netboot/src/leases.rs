@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inventory_api::{Mac, UnixMs};
+use netboot_protocol::shares::Standing;
 use netboot_protocol::{Address, AddressPool, Lease, LeaseChange, LeaseState, Leases, Network};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::journal::{Journal, Record};
+use crate::log;
 
 /// Changes that wait for the disk at once; more and DHCP messages are dropped, as a full socket buffer would.
 const QUEUE: usize = 4096;
@@ -55,6 +57,16 @@ impl<A: Address> LeaseBook<A> {
         self.lock()
             .iter()
             .find_map(|(name, leases)| Some((name.clone(), leases.holder(ip, now)?)))
+    }
+
+    /// What speaks for a machine in a network: a reservation that a person made, or an acknowledged lease.
+    pub(crate) fn standing(&self, network: &str, mac: Mac, now: UnixMs) -> Standing {
+        let networks = self.lock();
+        match networks.get(network) {
+            Some(leases) if leases.reservation(mac).is_some() => Standing::Known,
+            Some(leases) if leases.of(mac).is_some_and(|lease| lease.is_bound(now)) => Standing::Lease,
+            Some(_) | None => Standing::Stranger,
+        }
     }
 
     /// The machine's acknowledged lease on a network.
@@ -171,9 +183,13 @@ impl<A: Address> LeaseBook<A> {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Leases<A>>> {
-        // No code panics while it holds the lock; if it did, the process ends anyway.
-        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.networks)
     }
+}
+
+/// No code of this crate panics while it holds a lock; if it did, the process ends anyway.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The leases by IPv4 and by IPv6, and the journal that has both.
@@ -254,7 +270,7 @@ impl JournalQueue {
     fn push(&self, record: Record) -> Durable {
         let (done, wait) = oneshot::channel();
         if self.0.try_send(Pending { record, done }).is_err() {
-            tracing::warn!("the lease journal is too slow: a DHCP message is dropped");
+            log::paced!(warn; "journal", "slow", false; "the lease journal is too slow: a DHCP message is dropped");
         }
         Durable(wait)
     }
@@ -277,7 +293,7 @@ pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending
         let (records, waiting): (Vec<Record>, Vec<_>) = batch.drain(..).map(|p| (p.record, p.done)).unzip();
         let result = journal.append(&records);
         if let Err(error) = &result {
-            tracing::error!(%error, "cannot write the lease journal: no ACK is sent until it can be written again");
+            log::paced!(error; "journal", "write", false; %error, "cannot write the lease journal: no ACK is sent until it can be written again");
         }
         for done in waiting {
             let _ = done.send(result.is_ok());

@@ -1,46 +1,104 @@
-//! Connections that are open, by address: nobody alone keeps the others out.
+//! Connections and transfers that are open: who may have a place is [`netboot_protocol::shares`]'s to say.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-/// Counts the connections of each address. The boot service and the TLS port have one each.
-#[derive(Clone, Default)]
-pub struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
+use netboot_protocol::shares::Shares;
+pub use netboot_protocol::shares::{Full, Limits, Standing};
+use tokio_util::sync::CancellationToken;
+
+/// The places of one service. The boot service's HTTP and TFTP and the TLS port have some each.
+#[derive(Clone)]
+pub struct Places(Arc<Inner>);
+
+struct Inner {
+    begun: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    shares: Shares,
+    ends: HashMap<u64, CancellationToken>,
+}
 
 /// The right to one connection; given back when dropped.
 pub struct Place {
     places: Places,
-    address: IpAddr,
+    number: u64,
+    end: CancellationToken,
 }
 
 impl Places {
-    /// A place for one more connection of `address`, while it has fewer than `most`. Loopback is not counted.
-    pub fn enter(&self, address: IpAddr, most: usize) -> Option<Place> {
-        if !address.is_loopback() {
-            let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = open.entry(address).or_default();
-            if *count >= most {
-                return None;
-            }
-            *count += 1;
+    /// All free.
+    pub fn new(limits: Limits) -> Places {
+        Places(Arc::new(Inner {
+            begun: Instant::now(),
+            state: Mutex::new(State {
+                shares: Shares::new(limits),
+                ends: HashMap::new(),
+            }),
+        }))
+    }
+
+    /// A place for one more connection of `address`. Another one may be taken away for it, see [`Place::taken_away`].
+    ///
+    /// # Errors
+    /// There is none for this address, or for anybody of this standing.
+    pub fn enter(&self, address: IpAddr, standing: Standing) -> Result<Place, Full> {
+        let now = self.now();
+        let mut state = self.lock();
+        let entered = state.shares.enter(address, standing, now)?;
+        if let Some(end) = entered.instead_of.and_then(|other| state.ends.remove(&other)) {
+            end.cancel();
         }
-        Some(Place {
+        let end = CancellationToken::new();
+        state.ends.insert(entered.place, end.clone());
+        Ok(Place {
             places: self.clone(),
-            address,
+            number: entered.place,
+            end,
         })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Something happened: a request came whole, or the other side took bytes. Who is quiet for long gives way first.
+    pub fn touch(&self) {
+        let now = self.places.now();
+        self.places.lock().shares.touch(self.number, now);
+    }
+
+    /// Who has it has shown more: a lease, a certificate, a session.
+    pub fn raise(&self, standing: Standing) {
+        self.places.lock().shares.raise(self.number, standing);
+    }
+
+    /// Waits until somebody else was given this place: the connection has to be closed now.
+    pub async fn taken_away(&self) {
+        self.end.cancelled().await;
+    }
+
+    /// Whether somebody else was given this place.
+    pub fn is_taken_away(&self) -> bool {
+        self.end.is_cancelled()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
+        let mut state = self.places.lock();
+        state.shares.leave(self.number);
+        state.ends.remove(&self.number);
     }
 }
 
@@ -48,26 +106,25 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_address_cannot_take_all_connections() {
-        const MOST: usize = 64;
-        let places = Places::default();
-        let one: IpAddr = "10.0.0.1".parse().unwrap();
-        let other: IpAddr = "10.0.0.2".parse().unwrap();
-        let mut taken: Vec<_> = (0..MOST).filter_map(|_| places.enter(one, MOST)).collect();
-        assert_eq!(taken.len(), MOST);
-        assert!(places.enter(one, MOST).is_none() && places.enter(other, MOST).is_some());
-        taken.pop();
-        assert!(places.enter(one, MOST).is_some());
-        let loopback: Vec<_> = (0..=MOST)
-            .filter_map(|_| places.enter("127.0.0.1".parse().unwrap(), MOST))
+    #[tokio::test]
+    async fn who_gives_way_is_told_and_nothing_is_remembered_of_who_has_gone() {
+        let limits = Limits {
+            places: 4,
+            per_address: 3,
+        };
+        let places = Places::new(limits);
+        let address = |n: u8| IpAddr::from([10, 0, 0, n]);
+        let strangers: Vec<Place> = (0..2)
+            .filter_map(|_| places.enter(address(1), Standing::Stranger).ok())
             .collect();
-        assert_eq!(loopback.len(), MOST + 1);
-        taken.clear();
-        drop(loopback);
-        assert!(
-            places.0.lock().unwrap().is_empty(),
-            "nothing is remembered of who has gone"
-        );
+        let leases: Vec<Place> = (2..4)
+            .filter_map(|n| places.enter(address(n), Standing::Lease).ok())
+            .collect();
+        let more = places.enter(address(4), Standing::Lease);
+        assert!(more.is_ok() && leases.iter().all(|place| !place.is_taken_away()));
+        strangers[0].taken_away().await;
+        drop((strangers, leases, more));
+        let state = places.lock();
+        assert!(state.shares.is_empty() && state.ends.is_empty());
     }
 }

@@ -1,11 +1,11 @@
 //! Asks whether anybody uses an address, before it is offered (RFC 2131, 3.1): by ARP (RFC 5227), or by ICMP's echo where no ARP
 //! reaches.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::leases::lock;
 use crate::link::LinkSocket;
 use crate::server::NetbootError;
 
@@ -25,8 +26,11 @@ use crate::server::NetbootError;
 const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(150)];
 /// An address that nobody answered for is taken for free as long as its offer holds.
 const CLEAN: Duration = Duration::from_secs(OFFER_SECONDS);
-/// Answers remembered.
-const MOST: usize = 4096;
+/// Clean addresses remembered; of more the oldest are asked for again. A quarter of the largest pool.
+const MOST: usize = 16_384;
+
+/// Answers for one address that are looked at.
+const MOST_ANSWERS: usize = 16;
 
 /// Who uses an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,34 @@ pub(crate) enum User {
 pub(crate) struct Prober {
     way: Way,
     waiting: Mutex<HashMap<Ipv4Addr, Vec<mpsc::Sender<User>>>>,
-    clean: Mutex<HashMap<Ipv4Addr, Instant>>,
+    clean: Mutex<Clean>,
+}
+
+/// Addresses that nobody answered for.
+#[derive(Default)]
+struct Clean {
+    since: HashMap<Ipv4Addr, Instant>,
+    oldest: VecDeque<(Instant, Ipv4Addr)>,
+}
+
+impl Clean {
+    fn has(&self, address: Ipv4Addr, now: Instant) -> bool {
+        let since = self.since.get(&address);
+        since.is_some_and(|since| now.duration_since(*since) < CLEAN)
+    }
+
+    fn insert(&mut self, address: Ipv4Addr, now: Instant) {
+        self.since.insert(address, now);
+        self.oldest.push_back((now, address));
+        while let Some((since, address)) = self.oldest.front().copied()
+            && (self.oldest.len() > MOST || now.duration_since(since) >= CLEAN)
+        {
+            self.oldest.pop_front();
+            if self.since.get(&address) == Some(&since) {
+                self.since.remove(&address);
+            }
+        }
+    }
 }
 
 enum Way {
@@ -138,15 +169,40 @@ impl Prober {
     /// Who else than `client` uses an address. When the question cannot be asked, nobody.
     pub(crate) async fn user_of(&self, address: Ipv4Addr, client: Mac) -> Option<User> {
         let now = Instant::now();
-        if lock(&self.clean)
-            .get(&address)
-            .is_some_and(|at| now.duration_since(*at) < CLEAN)
-        {
+        if lock(&self.clean).has(address, now) {
             return None;
         }
+        let other = |user: &User| *user != User::Machine(client);
+        let user = self.ask(address, other).await.into_iter().find(other);
+        if user.is_none() {
+            lock(&self.clean).insert(address, now);
+        }
+        user
+    }
+
+    /// Everybody who answers for an address now.
+    pub(crate) async fn users_of(&self, address: Ipv4Addr) -> Vec<User> {
+        self.ask(address, |_| false).await
+    }
+
+    /// Asks until somebody answers who is `enough`, or for as long as answers take.
+    async fn ask(&self, address: Ipv4Addr, enough: impl Fn(&User) -> bool) -> Vec<User> {
         let (sender, mut claims) = mpsc::channel(4);
         lock(&self.waiting).entry(address).or_default().push(sender);
-        let user = self.ask(address, client, &mut claims).await;
+        let mut users = Vec::new();
+        for wait in WAITS {
+            self.way.ask(address).await;
+            let until = tokio::time::Instant::now() + wait;
+            while let Ok(Some(user)) = tokio::time::timeout_at(until, claims.recv()).await {
+                users.push(user);
+                if enough(&user) {
+                    break;
+                }
+            }
+            if users.last().is_some_and(&enough) || users.len() >= MOST_ANSWERS {
+                break;
+            }
+        }
         drop(claims);
         let mut waiting = lock(&self.waiting);
         if let Some(senders) = waiting.get_mut(&address) {
@@ -155,35 +211,7 @@ impl Prober {
                 waiting.remove(&address);
             }
         }
-        drop(waiting);
-        if user.is_none() {
-            let mut clean = lock(&self.clean);
-            if clean.len() >= MOST {
-                clean.retain(|_, at| now.duration_since(*at) < CLEAN);
-            }
-            if clean.len() < MOST {
-                clean.insert(address, now);
-            }
-        }
-        user
-    }
-
-    async fn ask(&self, address: Ipv4Addr, client: Mac, claims: &mut mpsc::Receiver<User>) -> Option<User> {
-        for wait in WAITS {
-            self.way.ask(address).await;
-            let other = async {
-                loop {
-                    match claims.recv().await {
-                        Some(User::Machine(mac)) if mac == client => {}
-                        claim => return claim,
-                    }
-                }
-            };
-            if let Ok(Some(user)) = tokio::time::timeout(wait, other).await {
-                return Some(user);
-            }
-        }
-        None
+        users
     }
 
     /// Hands claims to who waits for them.
@@ -207,9 +235,4 @@ impl Prober {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it holds one of these.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -12,12 +13,16 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use crate::places::Place;
+
 /// The most of a file that one call sends, in bytes.
 const AT_ONCE: u64 = 2 << 20;
 /// In ms: a quick client has room again within this time. Going back to the event loop each time would cost a third of its rate.
 const PATIENCE: u8 = 200;
 /// Threads that wait so at once. Others have work for such threads too.
 static PATIENT: Semaphore = Semaphore::const_new(8);
+/// A client whose socket takes nothing for this long is given up: it may acknowledge without reading for ever.
+const STALLED: Duration = Duration::from_secs(60);
 /// Content up to this size goes into one packet with its head, as far as it fits, in bytes.
 const WITH_HEAD: usize = 16 << 10;
 
@@ -54,38 +59,52 @@ pub(crate) async fn send(
     stream: &Arc<TcpStream>,
     mut head: Vec<u8>,
     content: Option<Content>,
+    place: &Place,
 ) -> (u64, io::Result<()>) {
     let content = match content {
         Some(Content::Memory(bytes)) if bytes.len() <= WITH_HEAD => {
             let before = head.len();
             head.extend_from_slice(&bytes);
-            let (sent, result) = all(stream, &head).await;
+            let (sent, result) = all(stream, &head, place).await;
             return (sent.saturating_sub(before) as u64, result);
         }
         content => content,
     };
-    if let (_, Err(error)) = all(stream, &head).await {
+    if let (_, Err(error)) = all(stream, &head, place).await {
         return (0, Err(error));
     }
     match content {
         None => (0, Ok(())),
         Some(Content::Memory(bytes)) => {
-            let (sent, result) = all(stream, &bytes).await;
+            let (sent, result) = all(stream, &bytes, place).await;
             (sent as u64, result)
         }
-        Some(Content::File { file, first, count }) => part_of(stream, Arc::new(file), first, count).await,
+        Some(Content::File { file, first, count }) => {
+            part_of(stream, Arc::new(file), first, count, place).await
+        }
     }
 }
 
-async fn all(stream: &TcpStream, bytes: &[u8]) -> (usize, io::Result<()>) {
+/// Waits until the socket takes something, but not for ever.
+async fn writable(stream: &TcpStream) -> io::Result<()> {
+    let stalled = |_| io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing any more");
+    tokio::time::timeout(STALLED, stream.writable())
+        .await
+        .map_err(stalled)?
+}
+
+async fn all(stream: &TcpStream, bytes: &[u8], place: &Place) -> (usize, io::Result<()>) {
     let mut sent = 0;
     while sent < bytes.len() {
-        let tried = match stream.writable().await {
+        let tried = match writable(stream).await {
             Ok(()) => stream.try_write(&bytes[sent..]),
             Err(error) => Err(error),
         };
         match tried {
-            Ok(count) => sent += count,
+            Ok(count) => {
+                sent += count;
+                place.touch();
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return (sent, Err(error)),
         }
@@ -95,10 +114,16 @@ async fn all(stream: &TcpStream, bytes: &[u8]) -> (usize, io::Result<()>) {
 
 /// The file is read within sendfile, from the disk when it must be: on a thread that may wait, so that no slow disk stops the
 /// answers to others. The socket itself makes it wait for [`PATIENCE`] at most, and only when few others do.
-async fn part_of(stream: &Arc<TcpStream>, file: Arc<File>, first: u64, count: u64) -> (u64, io::Result<()>) {
+async fn part_of(
+    stream: &Arc<TcpStream>,
+    file: Arc<File>,
+    first: u64,
+    count: u64,
+    place: &Place,
+) -> (u64, io::Result<()>) {
     let mut sent = 0;
     while sent < count {
-        if let Err(error) = stream.writable().await {
+        if let Err(error) = writable(stream).await {
             return (sent, Err(error));
         }
         let patient = PATIENT.try_acquire().ok();
@@ -112,6 +137,9 @@ async fn part_of(stream: &Arc<TcpStream>, file: Arc<File>, first: u64, count: u6
             Err(error) => (0, Err(io::Error::other(error))),
         };
         sent += more;
+        if more > 0 {
+            place.touch();
+        }
         if result.is_err() {
             return (sent, result);
         }

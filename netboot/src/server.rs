@@ -181,6 +181,7 @@ impl Netboot {
         book.mark_known(|mac| source.known(mac));
         book6.mark_known(|mac| source.known(mac));
         let mut tasks = Tasks::new();
+        tasks.spawn(crate::log::serve(cancel.clone()));
         tasks.spawn_blocking(move || {
             leases::write_loop(journal, records);
             Ok(())

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use inventory_api::Mac;
 use inventory_api::boot::{BootEvent, BootEventKind};
 use netboot_protocol::AUTOEXEC;
 use netboot_protocol::Network;
@@ -22,24 +23,26 @@ use netboot_protocol::tftp::packet::{RefusedRequest, error};
 use netboot_protocol::tftp::{
     ErrorCode, Outcome, Packet, Request, TransferMode, netascii, parse, table_name,
 };
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::files::{Files, GRUB};
 use crate::leases::LeaseBook;
+use crate::log;
 use crate::now;
-use crate::places::Places;
+use crate::places::{Full, Limits, Places, Standing};
 use crate::scripts::Scripts;
 use crate::server::NetbootError;
 use crate::source::BootSource;
 use live::{Admission, Admitted, Live};
 use transfer::Order;
 
-/// Transfers at once; each has a socket. What is asked beyond is not answered, and asked again by the client.
-const TRANSFERS: usize = 512;
-/// Transfers at once of one address; loopback is not counted. A machine has one or two; behind address translation more.
-const PER_ADDRESS: usize = 32;
+/// Places for transfers; each has a socket. What is asked beyond is not answered, and asked again by the client. A machine has
+/// one or two at once; behind address translation more.
+const LIMITS: Limits = Limits {
+    places: 512,
+    per_address: 32,
+};
 /// Largest file whose line ends are changed, in bytes: it is held a second time. Boot files are fetched as octets.
 const NETASCII: usize = 16 << 20;
 /// GRUB asks for its configuration within seconds; a person who plays at its prompt, later.
@@ -74,7 +77,6 @@ struct Desk<S> {
     book6: LeaseBook<Ipv6Addr>,
     source: Arc<S>,
     live: Live,
-    room: Arc<Semaphore>,
     places: Places,
     batches: channel::Batches,
     /// Who has fetched GRUB, and when; only addresses of our networks can.
@@ -101,8 +103,7 @@ impl<S: BootSource> TftpService<S> {
             book6: self.book6,
             source: self.source,
             live: Live::default(),
-            room: Arc::new(Semaphore::new(TRANSFERS)),
-            places: Places::default(),
+            places: Places::new(LIMITS),
             batches: channel::Batches::default(),
             grub_fetched: Mutex::default(),
         });
@@ -124,7 +125,7 @@ impl<S: BootSource> TftpService<S> {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot receive a TFTP request");
+                    log::paced!(warn; "tftp", "receive", false; %error, "cannot receive a TFTP request");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -149,25 +150,41 @@ impl<S: BootSource> Desk<S> {
             // An ERROR is never answered with one, nor is a packet of a transfer that has ended.
             Ok(_) | Err(RefusedRequest::Unknown) => return None,
             Err(why) => {
-                tracing::info!(%client, %why, "tftp: refused");
+                log::paced!(info; "tftp", "request", false; %client, %why, "tftp: refused");
                 self.refuse(client, why.code(), &why.to_string()).await;
                 return None;
             }
         }
-        let busy = |what: &str| tracing::warn!(%client, "tftp: {what}, a request is not answered");
         match self.live.admit(client, datagram, one_port) {
             Admission::Known => None,
-            Admission::New(entry) => {
-                let Ok(permit) = self.room.clone().try_acquire_owned() else {
-                    busy("too many transfers");
-                    return None;
-                };
-                let Some(place) = self.places.enter(client.ip(), PER_ADDRESS) else {
-                    busy("too many transfers to this address");
-                    return None;
-                };
-                Some((datagram.to_vec(), Admitted { entry, permit, place }))
-            }
+            Admission::New(entry) => match self.places.enter(client.ip(), self.standing(client.ip())) {
+                Ok(place) => Some((datagram.to_vec(), Admitted { entry, place })),
+                Err(full) => {
+                    let what = match full {
+                        Full::Address => "too many transfers to this address",
+                        Full::Places => "too many transfers",
+                    };
+                    log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, a request is not answered");
+                    None
+                }
+            },
+        }
+    }
+
+    /// The machine that has an address, and its network.
+    fn holder(&self, ip: IpAddr) -> Option<(String, Mac)> {
+        match ip {
+            IpAddr::V4(ip) => self.book.holder_anywhere(ip, now()),
+            IpAddr::V6(ip) => self.book6.holder_anywhere(ip, now()),
+        }
+    }
+
+    /// What speaks for who asks.
+    fn standing(&self, ip: IpAddr) -> Standing {
+        match self.holder(ip) {
+            Some((_, mac)) if self.source.known(mac) => Standing::Known,
+            Some(_) => Standing::Lease,
+            None => Standing::Stranger,
         }
     }
 
@@ -189,12 +206,13 @@ impl<S: BootSource> Desk<S> {
             None => None,
         };
         let (Some(name), Some(file)) = (name, found) else {
-            tracing::info!(%client, file = %request.name.escape_ascii(), "tftp: no such file");
+            let file = request.name.escape_ascii();
+            log::paced!(info; "tftp", "no such file", false; %client, %file, "tftp: no such file");
             self.refuse(client, ErrorCode::NotFound, "file not found").await;
             return;
         };
         let Some(file) = in_mode(&request, file) else {
-            tracing::info!(%client, file = name, "tftp: refused, too large for mode netascii");
+            log::paced!(info; "tftp", "netascii", false; %client, file = name, "tftp: refused, too large for mode netascii");
             self.refuse(
                 client,
                 ErrorCode::Other,
@@ -204,7 +222,7 @@ impl<S: BootSource> Desk<S> {
             return;
         };
         let begun = std::time::Instant::now();
-        let Admitted { entry, permit, place } = admitted;
+        let Admitted { entry, place } = admitted;
         let settings = self.network_of(client.ip()).map(Network::settings);
         let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
         let order = Order {
@@ -219,13 +237,19 @@ impl<S: BootSource> Desk<S> {
         };
         let ended = match order.start() {
             // The sender is only dropped by a panic: that ends the service, as any panic does.
-            Ok(ended) => ended.await.expect("a transfer's thread panicked"),
+            Ok(ended) => tokio::select! {
+                ended = ended => ended.expect("a transfer's thread panicked"),
+                // Somebody with a better claim needs the place: dropping `ended` ends the transfer.
+                () = place.taken_away() => return,
+            },
             Err(error) => Err(error),
         };
-        drop((permit, place));
+        drop(place);
         match ended {
             Ok((outcome, bytes)) => self.tell(client, name, bytes, begun.elapsed(), outcome),
-            Err(error) => tracing::warn!(%client, file = name, %error, "tftp: a transfer cannot be started"),
+            Err(error) => {
+                log::paced!(warn; "tftp", "start", false; %client, file = name, %error, "tftp: a transfer cannot be started");
+            }
         }
     }
 
@@ -233,7 +257,7 @@ impl<S: BootSource> Desk<S> {
     async fn find(&self, name: &str, client: IpAddr) -> Option<Bytes> {
         if let Some(choice) = grub_script(name) {
             if !self.has_fetched_grub(client, choice.map_or(GRUB_STARTS, |_| GRUB_MENU)) {
-                tracing::warn!(%client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
+                log::paced!(warn; "tftp", "grub-not-fetched", false; %client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
                 return None;
             }
             // Asked for again, it is the same script.
@@ -273,11 +297,9 @@ impl<S: BootSource> Desk<S> {
             tracing::debug!(%client, file, ms, outcome = outcome.code(), "tftp: nothing fetched");
             return;
         }
-        tracing::info!(%client, file, bytes, ms, outcome = outcome.code(), "tftp");
-        let holder = match ip {
-            IpAddr::V4(ip) => self.book.holder_anywhere(ip, now()),
-            IpAddr::V6(ip) => self.book6.holder_anywhere(ip, now()),
-        };
+        let holder = self.holder(ip);
+        let known = holder.as_ref().is_some_and(|(_, mac)| self.source.known(*mac));
+        log::paced!(info; "tftp", outcome.code(), known; %client, file, bytes, ms, outcome = outcome.code(), "tftp");
         let Some((network, mac)) = holder else { return };
         self.source.heard(BootEvent {
             at: now(),

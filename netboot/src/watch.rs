@@ -17,6 +17,7 @@ use netboot_protocol::{
 };
 
 use crate::leases::{LeaseBook, WeakQueue};
+use crate::log;
 use crate::now;
 
 /// Events kept for each network.
@@ -256,7 +257,7 @@ impl NetworkBook {
         if again {
             return;
         }
-        tracing::warn!(network, kind, "{detail}");
+        log::paced!(warn; "network", kind, false; network, kind, "{detail}");
         let same = state.events.iter().filter(|event| event.kind == kind).count();
         let oldest = state.events.iter().position(|event| event.kind == kind);
         if let Some(oldest) = oldest.filter(|_| same >= EVENTS_OF_A_KIND) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use inventory_api::MachineId;
-use netboot::places::{Place, Places};
+use netboot::places::{Place, Places, Standing};
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
@@ -106,7 +106,10 @@ pub async fn serve(
 ) {
     let acceptor = TlsAcceptor::from(config);
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let places = Places::default();
+    let places = Places::new(netboot::places::Limits {
+        places: limits.connections,
+        per_address: limits.connections_per_address,
+    });
     let mut connections = JoinSet::new();
     loop {
         let slot = tokio::select! {
@@ -128,7 +131,7 @@ pub async fn serve(
                 continue;
             }
         };
-        let Some(place) = places.enter(address.ip(), limits.connections_per_address) else {
+        let Ok(place) = places.enter(address.ip(), Standing::Stranger) else {
             tracing::warn!(peer = %address, "refused: too many connections from this address");
             continue;
         };

@@ -1,7 +1,7 @@
 //! Who is asking: from a DHCP message to a [`PxeClient`].
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use inventory_api::Mac;
 
@@ -104,6 +104,8 @@ pub struct PxeClient {
     pub message: MessageKind,
     /// It came to the boot server's port, 4011, and not to the DHCP server's. Said by who received it.
     pub to_boot_server: bool,
+    /// Where the datagram came from. Said by who received it; `None`: it does not matter, the machine is simulated.
+    pub from: Option<SocketAddrV4>,
     /// The machine is enrolled. Said by who knows the machines.
     pub known: bool,
     /// The loader whose turn it is; `None`: the first for its kind. Said by who remembers what became of the last.
@@ -203,6 +205,7 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
         }),
         message,
         to_boot_server: false,
+        from: None,
         known: false,
         loader: None,
         guid: machine_id.as_deref().and_then(guid),

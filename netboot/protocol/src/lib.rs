@@ -7,6 +7,7 @@
 pub mod architecture;
 pub mod boot;
 pub mod check;
+pub mod claims;
 pub mod client;
 pub mod custom;
 pub mod encode;
@@ -15,6 +16,7 @@ pub mod foreign;
 pub mod frame;
 pub mod http1;
 pub mod lease;
+pub mod lines;
 pub mod loader;
 pub mod menu;
 pub mod network;
@@ -25,7 +27,9 @@ pub mod rate;
 pub mod reply;
 pub mod reserve;
 pub mod script;
+pub mod sender;
 pub mod settings;
+pub mod shares;
 pub mod tftp;
 pub mod v6;
 
@@ -43,8 +47,8 @@ pub use packet::NotForUs;
 pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;
 pub use reply::{
-    Decision, Destination, LeaseChange, Probe, Silence, decide, destination, needs_probe, no_network,
-    quarantine, select_network, would_answer,
+    Decision, Destination, LeaseChange, Probe, Silence, decide, destination, given_up, needs_probe,
+    no_network, probe_of, quarantine, select_network, would_answer,
 };
 pub use reserve::ReserveError;
 pub use script::{

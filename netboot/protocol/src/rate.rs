@@ -29,16 +29,11 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Whether a message is within its bounds; counts it.
-    pub fn admit(&mut self, client: &PxeClient, now: UnixMs) -> bool {
+    /// Whether a message is within its bounds; counts it. `known`: the machine is enrolled, or has an address reserved.
+    pub fn admit(&mut self, client: &PxeClient, known: bool, now: UnixMs) -> bool {
         let relay = IpAddr::from(client.giaddr);
         let circuit = client.relay.as_ref().filter(|_| !relay.is_unspecified());
-        self.admit_from(
-            client.mac,
-            client.known,
-            circuit.map(|circuit| (relay, circuit)),
-            now,
-        )
+        self.admit_from(client.mac, known, circuit.map(|circuit| (relay, circuit)), now)
     }
 
     /// As [`Rates::admit`], with what it has to know: the machine, whether it is enrolled, and the relay with its circuit.
@@ -93,10 +88,14 @@ mod tests {
     fn one_mac_twenty_a_second() {
         let mut rates = Rates::default();
         let one = client(1, &[]);
-        let mut passed = |at| (0..100).filter(|_| rates.admit(&one, UnixMs(at))).count();
+        let mut passed = |at| {
+            (0..100)
+                .filter(|_| rates.admit(&one, one.known, UnixMs(at)))
+                .count()
+        };
         assert_eq!((passed(1000), passed(1999), passed(2000)), (20, 0, 20));
         assert!(
-            rates.admit(&client(2, &[]), UnixMs(2000)),
+            rates.admit(&client(2, &[]), false, UnixMs(2000)),
             "others are not touched"
         );
     }
@@ -106,14 +105,14 @@ mod tests {
         let mut rates = Rates::default();
         let (bad, good): (&[u8], &[u8]) = (&[1, 2, b'p', b'7'], &[1, 2, b'p', b'8']);
         let passed = (0..5000)
-            .filter(|n| rates.admit(&client(*n, &[(82, bad)]), UnixMs(1000)))
+            .filter(|n| rates.admit(&client(*n, &[(82, bad)]), false, UnixMs(1000)))
             .count();
         assert_eq!(passed, PER_CIRCUIT as usize);
-        assert!(rates.admit(&client(9000, &[(82, good)]), UnixMs(1000)));
+        assert!(rates.admit(&client(9000, &[(82, good)]), false, UnixMs(1000)));
         let mut enrolled = client(9001, &[(82, bad)]);
         enrolled.known = true;
         assert!(
-            rates.admit(&enrolled, UnixMs(1000)),
+            rates.admit(&enrolled, enrolled.known, UnixMs(1000)),
             "an enrolled machine behind the same circuit"
         );
     }
@@ -122,14 +121,14 @@ mod tests {
     fn memory_is_bounded() {
         let mut rates = Rates::default();
         for n in 0..100_000 {
-            rates.admit(&client(n, &[]), UnixMs(1000));
+            rates.admit(&client(n, &[]), false, UnixMs(1000));
         }
         assert_eq!(rates.counts.len(), MOST);
         let mut enrolled = client(200_000, &[]);
-        assert!(!rates.admit(&enrolled, UnixMs(1000)));
+        assert!(!rates.admit(&enrolled, enrolled.known, UnixMs(1000)));
         enrolled.known = true;
-        assert!(rates.admit(&enrolled, UnixMs(1000)));
-        rates.admit(&enrolled, UnixMs(2000));
+        assert!(rates.admit(&enrolled, enrolled.known, UnixMs(1000)));
+        rates.admit(&enrolled, enrolled.known, UnixMs(2000));
         assert_eq!(rates.counts.len(), 1);
     }
 }

@@ -66,6 +66,10 @@ pub enum Silence {
     NoAddress,
     /// An INFORM from an address outside the network.
     ForeignAddress,
+    /// It gives up, refuses or prolongs a lease, and was not sent by who has that: wrong source port or address.
+    WrongSender,
+    /// A RELEASE or DECLINE of an address that its machine still answers for.
+    StillInUse,
     /// A RELEASE: the address is free again.
     Released,
     /// A DECLINE: the address is out of use for an hour.
@@ -93,6 +97,8 @@ impl Silence {
             Silence::Exhausted(_) => "pool-exhausted",
             Silence::NoAddress => "no-address",
             Silence::ForeignAddress => "foreign-address",
+            Silence::WrongSender => "wrong-sender",
+            Silence::StillInUse => "still-in-use",
             Silence::Released => "released",
             Silence::Declined => "declined",
         }
@@ -404,28 +410,42 @@ pub enum Probe {
     Echo,
 }
 
-/// How to make sure that nobody else uses the address of an OFFER without our knowing. Not at all when it is reserved, or the
-/// machine itself had it last. `before`: the machine's lease before the offer.
+/// How to make sure that nobody else uses the address of an OFFER without our knowing. Not at all when it is `reserved` for the
+/// machine, or the machine itself had it last. `before`: the machine's lease before the offer.
 pub fn needs_probe(
-    client: &PxeClient,
     network: &Network,
+    reserved: bool,
     before: Option<Lease>,
     content: &ReplyContent,
 ) -> Option<Probe> {
     let theirs = before.is_some_and(|lease| {
         lease.ip == content.address && matches!(lease.state, LeaseState::Bound | LeaseState::Released)
     });
-    let needed = content.kind == ReplyKind::Offer
-        && !content.proxy
-        && network.settings().probe_addresses
-        && network.reservation(client.mac).is_none()
-        && !theirs;
-    let way = if network.is_local() && client.giaddr.is_unspecified() {
+    let needed = content.kind == ReplyKind::Offer && !content.proxy && !reserved && !theirs;
+    needed.then(|| probe_of(network)).flatten()
+}
+
+/// How to ask who uses an address of a network; `None`: it is configured not to. An address on our own link is asked for by
+/// ARP, even if its machine speaks through a relay there: a ping would first fill the kernel's table of neighbours.
+pub fn probe_of(network: &Network) -> Option<Probe> {
+    let way = if network.is_local() {
         Probe::Arp
     } else {
         Probe::Echo
     };
-    needed.then_some(way)
+    network.settings().probe_addresses.then_some(way)
+}
+
+/// The bound address that a RELEASE or DECLINE is about, if the machine it names has it.
+pub fn given_up(client: &PxeClient, leases: &Leases, now: UnixMs) -> Option<Lease> {
+    let address = match client.message {
+        MessageKind::Release => Some(client.ciaddr),
+        MessageKind::Decline => client.requested,
+        MessageKind::Discover | MessageKind::Request | MessageKind::Inform => None,
+    };
+    leases
+        .of(client.mac)
+        .filter(|lease| lease.is_bound(now) && Some(lease.ip) == address)
 }
 
 /// Takes an address out of use for an hour that somebody answered for although nobody was given it.

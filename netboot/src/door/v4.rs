@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
 
@@ -128,6 +128,8 @@ impl DoorV4 {
             watch: shared.watch.clone(),
             arp: self.arp.clone(),
             echo: self.echo.clone(),
+            relays: Mutex::default(),
+            claims: Mutex::default(),
             source: shared.source.clone(),
             reply_to_source: shared.config.reply_to_source,
         };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use netboot_protocol::tftp::{Repeat, repeated};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use crate::places::Place;
 
@@ -94,7 +94,6 @@ pub(super) struct Entry {
 /// What a transfer holds as long as it runs.
 pub(super) struct Admitted {
     pub(super) entry: Entry,
-    pub(super) permit: OwnedSemaphorePermit,
     pub(super) place: Place,
 }
 

@@ -1,0 +1,198 @@
+//! Whether a message can come from the machine it names. Everybody can write any MAC into a datagram; a source port below
+//! 1024 takes privileges on the machine that sends, and a source address is checked by many networks.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use inventory_api::Mac;
+
+use crate::client::{MessageKind, PxeClient};
+use crate::reply::Silence;
+
+/// Port of DHCP clients.
+pub const CLIENT_PORT: u16 = 68;
+/// Port of DHCP relays, and of servers.
+pub const RELAY_PORT: u16 = 67;
+/// Relays remembered for one of our addresses.
+const MOST: usize = 1024;
+
+/// Relays that have carried an exchange to its end: what they put into `giaddr`, and the address they send from. A relay's
+/// own address towards the server is often another one.
+#[derive(Debug, Default)]
+pub struct Relays(BTreeSet<(Ipv4Addr, Ipv4Addr)>);
+
+impl Relays {
+    /// A machine took the address that was offered to it through this relay: its replies arrive where `giaddr` says.
+    pub fn learn(&mut self, client: &PxeClient) {
+        let Some(from) = client.from else { return };
+        let selects = client.message == MessageKind::Request && client.server_id.is_some();
+        if selects && from.port() == RELAY_PORT && !client.giaddr.is_unspecified() && self.0.len() < MOST {
+            self.0.insert((client.giaddr, *from.ip()));
+        }
+    }
+
+    fn has(&self, giaddr: Ipv4Addr, from: SocketAddrV4) -> bool {
+        from.port() == RELAY_PORT && (*from.ip() == giaddr || self.0.contains(&(giaddr, *from.ip())))
+    }
+}
+
+/// Whether a message that gives up, refuses or prolongs a lease is believed. Not looked at: messages that only begin an
+/// exchange, whose answer goes to the machine and not to who wrote them.
+///
+/// # Errors
+/// [`Silence::WrongSender`]: somebody else sent it. Without a relay a DHCP client sends from port 68, and from the address that
+/// it gives back or keeps (RFC 2131, 4.4.4 and 4.4.5); one that refuses an address has none (4.4.1). Several clients rebind
+/// from 0.0.0.0, which only a raw socket can.
+pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Silence> {
+    // Simulated machines on loopback have neither.
+    let Some(from) = client.from else { return Ok(()) };
+    let source = *from.ip();
+    let renews = client.message == MessageKind::Request
+        && client.server_id.is_none()
+        && !client.ciaddr.is_unspecified();
+    let can = match (client.message, client.giaddr.is_unspecified()) {
+        (MessageKind::Release, true) => from.port() == CLIENT_PORT && source == client.ciaddr,
+        (MessageKind::Decline, true) => {
+            let has_none = source.is_unspecified() || source.is_link_local();
+            from.port() == CLIENT_PORT && (has_none || client.requested == Some(source))
+        }
+        (MessageKind::Request, true) if renews => {
+            from.port() == CLIENT_PORT && (source == client.ciaddr || source.is_unspecified())
+        }
+        (MessageKind::Release | MessageKind::Decline, false) => relays.has(client.giaddr, from),
+        // After a restart no relay is known yet, and nothing is lost by a lease that goes on.
+        (MessageKind::Request, false) if renews => from.port() == RELAY_PORT,
+        (MessageKind::Discover | MessageKind::Request | MessageKind::Inform, _) => true,
+    };
+    if can { Ok(()) } else { Err(Silence::WrongSender) }
+}
+
+/// Whether a RELEASE or DECLINE of `mac` is believed after it was asked who uses the address. `answers`: by ARP the MACs that
+/// answered; to a ping without a MAC. A machine that has given its address back does not answer for it; of an address that it
+/// refuses somebody else does, or nobody whom we can hear.
+pub fn gives_up(message: MessageKind, mac: Mac, answers: &[Option<Mac>]) -> bool {
+    let itself = answers.contains(&Some(mac));
+    match message {
+        MessageKind::Release => !itself && !answers.contains(&None),
+        MessageKind::Decline => !itself || answers.iter().any(|answer| *answer != Some(mac)),
+        MessageKind::Discover | MessageKind::Request | MessageKind::Inform => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::classify;
+    use crate::packet::tests::discover;
+
+    const HOST: [u8; 4] = [10, 0, 0, 12];
+
+    fn message(kind: u8, ciaddr: [u8; 4], giaddr: [u8; 4], from: &str, options: &[(u8, &[u8])]) -> PxeClient {
+        let kind = [kind];
+        let mut all = vec![(53, &kind[..])];
+        all.extend(options);
+        let mut bytes = discover(&all);
+        bytes[12..16].copy_from_slice(&ciaddr);
+        bytes[24..28].copy_from_slice(&giaddr);
+        let mut client = classify(&bytes).unwrap();
+        client.from = Some(from.parse().unwrap());
+        client
+    }
+
+    #[test]
+    fn only_who_can_have_sent_it_is_believed() {
+        let (none, relay) = ([0; 4], [10, 8, 0, 1]);
+        let (wish, server): ((u8, &[u8]), (u8, &[u8])) = ((50, &HOST), (54, &[10, 0, 0, 1]));
+        let (request, decline, release) = (3, 4, 7);
+        for (kind, ciaddr, giaddr, from, options, believed) in [
+            // Without a relay.
+            (release, HOST, none, "10.0.0.12:68", &[server][..], true),
+            (release, HOST, none, "10.0.0.12:57721", &[server], false),
+            (release, HOST, none, "10.0.0.50:68", &[server], false),
+            (release, HOST, none, "0.0.0.0:68", &[server], false),
+            (release, HOST, none, "10.0.0.12:67", &[server], false),
+            (decline, none, none, "0.0.0.0:68", &[wish, server], true),
+            (decline, none, none, "169.254.3.4:68", &[wish, server], true),
+            (decline, none, none, "10.0.0.12:68", &[wish, server], true),
+            (decline, none, none, "10.0.0.50:68", &[wish, server], false),
+            (decline, none, none, "0.0.0.0:40000", &[wish, server], false),
+            (request, HOST, none, "10.0.0.12:68", &[], true),
+            (request, HOST, none, "0.0.0.0:68", &[], true),
+            (request, HOST, none, "10.0.0.50:68", &[], false),
+            (request, HOST, none, "10.0.0.12:1068", &[], false),
+            // The answer to these goes to the machine.
+            (request, none, none, "10.0.0.50:40000", &[wish, server], true),
+            (1, none, none, "10.0.0.50:40000", &[], true),
+            (8, HOST, none, "10.0.0.50:40000", &[], true),
+            // Through a relay.
+            (release, HOST, relay, "10.8.0.1:67", &[server], true),
+            (release, HOST, relay, "10.8.0.1:1067", &[server], false),
+            (release, HOST, relay, "10.9.9.9:67", &[server], false),
+            (decline, none, relay, "10.8.0.1:67", &[wish, server], true),
+            (decline, none, relay, "10.0.0.50:67", &[wish, server], false),
+            (decline, none, relay, "10.0.0.50:68", &[wish, server], false),
+            (request, HOST, relay, "10.0.0.5:67", &[], true),
+            (request, HOST, relay, "10.0.0.5:68", &[], false),
+        ] {
+            let client = message(kind, ciaddr, giaddr, from, options);
+            let expected = if believed {
+                Ok(())
+            } else {
+                Err(Silence::WrongSender)
+            };
+            assert_eq!(
+                believe(&client, &Relays::default()),
+                expected,
+                "{kind} from {from}: {client:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_answers_for_an_address_has_not_given_it_up() {
+        use MessageKind::{Decline, Release};
+        let (mac, other) = (Mac([2, 0, 0, 0, 0, 1]), Some(Mac([2, 0, 0, 0, 0, 2])));
+        for (message, answers, believed) in [
+            (Release, &[][..], true),
+            (Release, &[Some(mac)], false),
+            (Release, &[other], true),
+            (Release, &[None], false),
+            (Decline, &[], true),
+            (Decline, &[other], true),
+            (Decline, &[other, Some(mac)], true),
+            (Decline, &[Some(mac), Some(mac)], false),
+            (Decline, &[None], true),
+        ] {
+            assert_eq!(
+                gives_up(message, mac, answers),
+                believed,
+                "{message:?} {answers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_relay_is_known_by_an_exchange_that_it_carried() {
+        let relay = [10, 8, 0, 1];
+        let (wish, server): ((u8, &[u8]), (u8, &[u8])) = ((50, &HOST), (54, &[10, 0, 0, 1]));
+        let decline = |from| message(4, [0; 4], relay, from, &[wish, server]);
+        let mut relays = Relays::default();
+        relays.learn(&message(1, [0; 4], relay, "10.0.0.5:67", &[]));
+        relays.learn(&message(3, [0; 4], relay, "10.0.0.5:6767", &[wish, server]));
+        assert_eq!(
+            believe(&decline("10.0.0.5:67"), &relays),
+            Err(Silence::WrongSender)
+        );
+        relays.learn(&message(3, [0; 4], relay, "10.0.0.5:67", &[wish, server]));
+        assert_eq!(believe(&decline("10.0.0.5:67"), &relays), Ok(()));
+        assert_eq!(
+            believe(&decline("10.0.0.6:67"), &relays),
+            Err(Silence::WrongSender)
+        );
+        for n in 0..5000u32 {
+            let from = format!("{}:67", Ipv4Addr::from(n));
+            relays.learn(&message(3, [0; 4], relay, &from, &[wish, server]));
+        }
+        assert_eq!(relays.0.len(), MOST);
+    }
+}

@@ -1,0 +1,332 @@
+//! Who gets one of a bounded number of places: connections, transfers. Nobody takes all of them by having many addresses.
+//!
+//! Half of the places are kept for who has a lease or more. When there is none left, one is taken away: from the lowest
+//! standing, there from the address with most places, and there from the place in which nothing has happened for longest.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What speaks for who asks; later ones count more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Nothing.
+    Stranger,
+    /// Its address is a lease of ours.
+    Lease,
+    /// It is a known machine, or it has shown a good certificate or session.
+    Known,
+}
+
+/// How many places there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// In all.
+    pub places: usize,
+    /// For one IPv4 address or one IPv6 /64; loopback is not counted.
+    pub per_address: usize,
+}
+
+/// A place in which nothing happened for this long, in ms, may be given to somebody of the same standing.
+pub const QUIET_MS: u64 = 10_000;
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// This address has its share.
+    Address,
+    /// All are taken by who has a better claim.
+    Places,
+}
+
+/// A place that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// Its number.
+    pub place: u64,
+    /// The place that was taken away for it: its connection has to be closed.
+    pub instead_of: Option<u64>,
+}
+
+struct Taken {
+    group: IpAddr,
+    standing: Standing,
+    /// When something last happened in it, in ms of a clock that only goes forward.
+    active: u64,
+}
+
+/// The places that are taken. Times are milliseconds of a clock that only goes forward.
+pub struct Shares {
+    limits: Limits,
+    next: u64,
+    taken: HashMap<u64, Taken>,
+    /// Places by address, loopback too.
+    groups: HashMap<IpAddr, usize>,
+    strangers: usize,
+}
+
+impl Shares {
+    /// All places are free.
+    pub fn new(limits: Limits) -> Shares {
+        Shares {
+            limits,
+            next: 0,
+            taken: HashMap::new(),
+            groups: HashMap::new(),
+            strangers: 0,
+        }
+    }
+
+    /// A place for one more connection of `address`.
+    ///
+    /// # Errors
+    /// The address has its share, or everybody who has a place has a better claim to it.
+    pub fn enter(&mut self, address: IpAddr, standing: Standing, now: u64) -> Result<Entered, Full> {
+        let group = group_of(address);
+        let has = self.groups.get(&group).copied().unwrap_or(0);
+        if has >= self.limits.per_address && !group.is_loopback() {
+            return Err(Full::Address);
+        }
+        let strangers_full =
+            standing == Standing::Stranger && self.strangers >= self.limits.places.div_ceil(2);
+        let instead_of = if strangers_full || self.taken.len() >= self.limits.places {
+            let victim = self.weakest(standing, has, now).ok_or(Full::Places)?;
+            self.leave(victim);
+            Some(victim)
+        } else {
+            None
+        };
+        let place = self.next;
+        self.next += 1;
+        self.taken.insert(
+            place,
+            Taken {
+                group,
+                standing,
+                active: now,
+            },
+        );
+        *self.groups.entry(group).or_default() += 1;
+        self.strangers += usize::from(standing == Standing::Stranger);
+        Ok(Entered { place, instead_of })
+    }
+
+    /// Something happened in a place: a request came whole, or bytes were taken.
+    pub fn touch(&mut self, place: u64, now: u64) {
+        if let Some(taken) = self.taken.get_mut(&place) {
+            taken.active = now;
+        }
+    }
+
+    /// Who has a place has shown more since it got it.
+    pub fn raise(&mut self, place: u64, standing: Standing) {
+        if let Some(taken) = self.taken.get_mut(&place)
+            && taken.standing < standing
+        {
+            self.strangers -= usize::from(taken.standing == Standing::Stranger);
+            taken.standing = standing;
+        }
+    }
+
+    /// Gives a place back; one that was taken away or given back already is not there.
+    pub fn leave(&mut self, place: u64) {
+        let Some(taken) = self.taken.remove(&place) else {
+            return;
+        };
+        self.strangers -= usize::from(taken.standing == Standing::Stranger);
+        if let Some(count) = self.groups.get_mut(&taken.group) {
+            *count -= 1;
+            if *count == 0 {
+                self.groups.remove(&taken.group);
+            }
+        }
+    }
+
+    /// How many are taken.
+    pub fn len(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Whether none is taken.
+    pub fn is_empty(&self) -> bool {
+        self.taken.is_empty()
+    }
+
+    /// The place that is taken away for somebody of this standing whose address has `has` places.
+    fn weakest(&self, standing: Standing, has: usize, now: u64) -> Option<u64> {
+        let places_of = |taken: &Taken| self.groups.get(&taken.group).copied().unwrap_or(0);
+        let (&place, taken) = self
+            .taken
+            .iter()
+            .filter(|(_, taken)| taken.standing <= standing)
+            .min_by_key(|(place, taken)| {
+                let most_first = usize::MAX - places_of(taken);
+                (taken.standing, most_first, taken.active, **place)
+            })?;
+        let weaker = taken.standing < standing || places_of(taken) > has + 1;
+        if weaker {
+            return Some(place);
+        }
+        // As strong as who asks: only what nothing happens in.
+        self.taken
+            .iter()
+            .filter(|(_, t)| t.standing == standing && t.active.saturating_add(QUIET_MS) <= now)
+            .min_by_key(|(place, t)| (t.active, **place))
+            .map(|(&place, _)| place)
+    }
+}
+
+/// Who has one IPv6 address of a network can have all of its /64.
+fn group_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) if v6.is_loopback() => v6.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits {
+        places: 64,
+        per_address: 8,
+    };
+
+    fn v4(n: u32) -> IpAddr {
+        std::net::Ipv4Addr::from(0x0a00_0000 + n).into()
+    }
+
+    /// Who opens as many as it can from as many addresses as it likes.
+    fn attack(shares: &mut Shares, standing: Standing, addresses: u32, now: u64) -> Vec<u64> {
+        (0..addresses * 8)
+            .filter_map(|n| shares.enter(v4(1000 + n % addresses), standing, now).ok())
+            .map(|entered| entered.place)
+            .collect()
+    }
+
+    #[test]
+    fn strangers_with_many_addresses_keep_nobody_out_who_has_a_lease() {
+        for addresses in [4, 8, 9, 64, 1000] {
+            let mut shares = Shares::new(LIMITS);
+            attack(&mut shares, Standing::Stranger, addresses, 0);
+            assert!(shares.len() <= 32, "half is kept");
+            for n in 0..32 {
+                let entered = shares.enter(v4(n), Standing::Lease, 1).expect("a place");
+                assert_eq!(entered.instead_of, None);
+            }
+            for n in 0..8 {
+                let entered = shares.enter(v4(n), Standing::Known, 1).expect("a place");
+                assert!(entered.instead_of.is_some(), "a stranger's");
+            }
+        }
+    }
+
+    #[test]
+    fn many_leases_of_one_stranger_keep_no_other_lease_out() {
+        let mut shares = Shares::new(LIMITS);
+        attack(&mut shares, Standing::Lease, 17, 0);
+        assert_eq!(shares.len(), 64);
+        let victim = shares.enter(v4(1), Standing::Lease, 1).expect("a place");
+        assert!(victim.instead_of.is_some(), "of an address that has many");
+        // Its place is not taken away again, however often they come.
+        shares.touch(victim.place, 1);
+        for n in 0..1000 {
+            let again = shares.enter(v4(1000 + n % 17), Standing::Lease, 2);
+            assert_ne!(
+                again.map(|entered| entered.instead_of),
+                Ok(Some(victim.place)),
+                "{n}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_download_goes_on_and_an_idle_place_is_given_away() {
+        let mut shares = Shares::new(LIMITS);
+        let places: Vec<u64> = (0..64)
+            .map(|n| shares.enter(v4(n), Standing::Lease, 0).unwrap().place)
+            .collect();
+        assert_eq!(
+            shares.enter(v4(99), Standing::Lease, QUIET_MS - 1),
+            Err(Full::Places)
+        );
+        for place in &places[1..] {
+            shares.touch(*place, QUIET_MS - 1);
+        }
+        let entered = shares.enter(v4(99), Standing::Lease, QUIET_MS).unwrap();
+        assert_eq!(entered.instead_of, Some(places[0]));
+        assert_eq!(
+            shares.enter(v4(100), Standing::Lease, QUIET_MS),
+            Err(Full::Places)
+        );
+        assert_eq!(
+            shares.enter(v4(100), Standing::Stranger, QUIET_MS * 9),
+            Err(Full::Places),
+            "a stranger takes nobody's"
+        );
+        shares.raise(places[5], Standing::Known);
+        let entered = shares.enter(v4(101), Standing::Known, QUIET_MS).unwrap();
+        assert_ne!(entered.instead_of, Some(places[5]));
+    }
+
+    #[test]
+    fn an_address_is_a_v4_address_or_a_v6_prefix() {
+        let mut shares = Shares::new(LIMITS);
+        let of = |text: &str| text.parse::<IpAddr>().unwrap();
+        for n in 0..8 {
+            shares
+                .enter(of(&format!("fd00::{n}:1")), Standing::Known, 0)
+                .unwrap();
+        }
+        assert_eq!(
+            shares.enter(of("fd00::ffff"), Standing::Known, 0),
+            Err(Full::Address)
+        );
+        assert!(shares.enter(of("fd00:0:0:1::1"), Standing::Known, 0).is_ok());
+        for n in 0..8 {
+            shares
+                .enter(of(&format!("::ffff:10.0.0.{}", 1 + n / 8)), Standing::Known, 0)
+                .unwrap();
+        }
+        assert_eq!(
+            shares.enter(of("10.0.0.1"), Standing::Known, 0),
+            Err(Full::Address)
+        );
+        for loopback in ["127.0.0.1", "::1"] {
+            for _ in 0..9 {
+                assert!(shares.enter(of(loopback), Standing::Known, 0).is_ok());
+            }
+        }
+    }
+
+    proptest! {
+        /// Counts stay right and bounds hold, whoever comes and goes.
+        #[test]
+        fn counts_are_right(steps in proptest::collection::vec((0u32..20, 0u8..5, 0u64..4000), 1..400)) {
+            let (mut shares, mut mine, mut now) = (Shares::new(LIMITS), Vec::new(), 0);
+            for (who, what, later) in steps {
+                now += later;
+                let standing = [Standing::Stranger, Standing::Lease, Standing::Known][usize::from(what) % 3];
+                match (what, mine.pop()) {
+                    (0..3, last) => {
+                        mine.extend(last);
+                        if let Ok(entered) = shares.enter(v4(who), standing, now) {
+                            mine.retain(|place| Some(*place) != entered.instead_of);
+                            mine.push(entered.place);
+                        }
+                    }
+                    (3, Some(last)) => shares.leave(last),
+                    (_, Some(last)) => { shares.raise(last, standing); mine.push(last); }
+                    (_, None) => {}
+                }
+                prop_assert_eq!(shares.len(), mine.len());
+                prop_assert!(shares.len() <= 64);
+                let strangers = shares.taken.values().filter(|t| t.standing == Standing::Stranger).count();
+                prop_assert_eq!(shares.strangers, strangers);
+                prop_assert_eq!(shares.groups.values().sum::<usize>(), shares.len());
+            }
+        }
+    }
+}
