@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use netboot::{BoundNetwork, Netboot};
+use netboot_protocol::Loader;
 use netboot_protocol::menu::MEMORY_TEST;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -120,11 +121,18 @@ impl App {
             config.api.listen
         )))?;
         let api = listener.local_addr().map_err(io("ask for the API's address"))?;
+        let mut loaders = Vec::new();
         let netboot = if config.networks.is_empty() {
             tracing::warn!("no [[network]] is configured: no machine can boot from this server");
             None
         } else {
-            Some(Netboot::bind(netboot_config(&config, &authority)?).await?)
+            let made = netboot_config(&config, &authority)?;
+            let has = |loader: &Loader| {
+                let there = |name: &str| made.boot_files.contains_key(name);
+                there(loader.file()) && (*loader != Loader::Signed || there(boot_files::GRUB))
+            };
+            loaders.extend(Loader::ALL.into_iter().filter(has));
+            Some(Netboot::bind(made).await?)
         };
         let first_token = first_token(&store, &clock).await?;
         let bound = Bound {
@@ -142,6 +150,7 @@ impl App {
             memory: Memory::default(),
             stop: CancellationToken::new(),
         };
+        core.memory.loaders.set_there(loaders);
         if let Some(netboot) = &netboot {
             // Fresh memory: nobody has set it before.
             let _ = core.memory.networks.set(netboot.networks());

@@ -364,7 +364,7 @@ impl BootSource for Boot {
         let now = self.core.clock.now();
         let (loader, ended) = self.core.memory.loaders.next(mac, kind, anew, &there_is, now);
         if let Some(trial) = ended {
-            tracing::warn!(%mac, next = loader.map(Loader::file), why = trial.sentence(), "a loader failed");
+            tracing::warn!(%mac, next = loader.map(Loader::file), why = self.core.memory.loaders.status(mac).sentence, "a loader failed");
             self.keep_trial(mac, trial);
         }
         loader

@@ -1,8 +1,8 @@
 //! What became of the loaders that machines were given: asked for every message of firmware, so from memory; kept in the
 //! store, so that a restart does not begin anew with a loader that does not work.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use inventory_api::boot::BootEvent;
 use inventory_api::loader::{LoaderFailure, LoaderModel, LoaderOverview, LoaderTally, NicLoaders};
@@ -17,7 +17,11 @@ const SHOWN: usize = 1000;
 
 /// What became of the loaders, by NIC and by what its model is.
 #[derive(Default)]
-pub struct Loaders(Mutex<Known>);
+pub struct Loaders {
+    known: Mutex<Known>,
+    /// The loaders that this server has; empty: not said.
+    there: OnceLock<BTreeSet<Loader>>,
+}
 
 #[derive(Default)]
 struct Known {
@@ -70,6 +74,16 @@ impl Known {
 }
 
 impl Loaders {
+    /// Says which loaders this server has.
+    pub fn set_there(&self, there: impl IntoIterator<Item = Loader>) {
+        // Said once, at the start.
+        let _ = self.there.set(there.into_iter().collect());
+    }
+
+    fn sentence(&self, trial: &Trial) -> Option<String> {
+        trial.sentence(|loader| self.there.get().is_none_or(|there| there.contains(&loader)))
+    }
+
     /// Takes in what the store kept.
     pub fn restore(&self, kept: Vec<(Mac, Trial)>, models: Vec<(Mac, NicModel)>) {
         let mut known = self.known();
@@ -146,7 +160,9 @@ impl Loaders {
 
     /// What is known of a NIC's loaders, for people.
     pub fn status(&self, mac: Mac) -> NicLoaders {
-        self.known().status(mac)
+        let known = self.known();
+        let trial = known.trials.get(&mac).cloned().unwrap_or_default();
+        known.status(mac, self.sentence(&trial))
     }
 
     /// Everything that is known, for people: each model, and each NIC on which the first loader of its list did not do.
@@ -164,13 +180,16 @@ impl Loaders {
         let mut models: Vec<LoaderModel> = known.models.iter().map(model).collect();
         models.sort_by(|a, b| (&b.kind, &a.model).cmp(&(&a.kind, &b.model)));
         models.truncate(SHOWN);
-        let unusual = |(mac, trial): (&Mac, &Trial)| trial.sentence().map(|_| *mac);
-        let mut macs: Vec<Mac> = known.trials.iter().filter_map(unusual).collect();
-        macs.sort();
-        macs.truncate(SHOWN);
+        let unusual = |(mac, trial): (&Mac, &Trial)| Some((*mac, self.sentence(trial)?));
+        let mut nics: Vec<(Mac, String)> = known.trials.iter().filter_map(unusual).collect();
+        nics.sort();
+        nics.truncate(SHOWN);
         LoaderOverview {
             models,
-            nics: macs.into_iter().map(|mac| known.status(mac)).collect(),
+            nics: nics
+                .into_iter()
+                .map(|(mac, said)| known.status(mac, Some(said)))
+                .collect(),
         }
     }
 
@@ -189,12 +208,12 @@ impl Loaders {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Known {
-    fn status(&self, mac: Mac) -> NicLoaders {
+    fn status(&self, mac: Mac, sentence: Option<String>) -> NicLoaders {
         let trial = self.trials.get(&mac).cloned().unwrap_or_default();
         let failed = |(loader, why): &(Loader, Failure)| LoaderFailure {
             loader: loader.file().to_owned(),
@@ -209,7 +228,7 @@ impl Known {
             model: self.pci.get(&mac).map(ToString::to_string),
             worked: trial.worked.map(|loader| loader.file().to_owned()),
             failed: trial.failed.iter().map(failed).collect(),
-            sentence: trial.sentence(),
+            sentence,
         }
     }
 }
@@ -245,6 +264,7 @@ mod tests {
             client: "uefi-x64".into(),
             answer: "ack".into(),
             boot_file: Some("snponly.efi".into()),
+            facts: Default::default(),
         };
         event(mac, 0, what)
     }
@@ -268,6 +288,8 @@ mod tests {
             file: "snponly.efi".into(),
             bytes: 1,
             complete: true,
+            end: Default::default(),
+            block: None,
         };
         assert_eq!(loaders.heard(&event(MAC, 10, fetched)), None);
         let (next, kept) = ask(&loaders, true, 20);

@@ -5,10 +5,11 @@
 use std::io;
 use std::net::{IpAddr, Shutdown};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::BufMut;
 use http::{Method, Request};
+use inventory_api::boot::ConnectionEnd;
 use netboot_protocol::http1::{BadHead, HEAD_BYTES, persists, request, response_head};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::http::{Answer, HttpService, bad_request};
 use crate::log;
 use crate::places::{Full, Limits, Place, Places};
-use crate::send::send;
+use crate::running::unacknowledged;
+use crate::send::{Content, send};
 use crate::server::NetbootError;
 use crate::source::BootSource;
 
@@ -58,6 +60,7 @@ pub(crate) async fn serve<S: BootSource>(
                     Ok(place) => place,
                     Err(full) => {
                         refused(ip, full);
+                        service.broke(ip, ConnectionEnd::Busy);
                         continue;
                     }
                 };
@@ -95,20 +98,50 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
     let stream = Arc::new(stream);
+    let mut asked = false;
     let ended = tokio::select! {
-        ended = requests(&stream, peer, service, &place) => ended,
+        ended = requests(&stream, peer, service, &place, &mut asked) => ended,
         () = place.taken_away() => {
             if let Some(left_out) = log::each_minute("http-refused", "taken away") {
                 tracing::warn!(%peer, left_out, "all HTTP connections are in use: the one with the least claim is closed");
             }
             // With a reset: a close would wait for a client that does not read.
             let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-            return;
+            return service.broke(peer, ConnectionEnd::Busy);
         }
     };
+    if !asked {
+        let late = matches!(&ended, Err(error) if error.kind() == io::ErrorKind::TimedOut);
+        let end = if late {
+            ConnectionEnd::TimedOut
+        } else {
+            ConnectionEnd::Closed
+        };
+        service.broke(peer, end);
+    }
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "HTTP connection ended");
     }
+}
+
+/// Waits until the client has acknowledged all that was sent: what the kernel took, the client may never have got.
+async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
+    let (until, mut pause) = (Instant::now() + SILENCE, Duration::from_millis(1));
+    while unacknowledged(stream) > 0 {
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        if Instant::now() >= until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        // The next request acknowledges the last answer: then there is no need to wait.
+        let _ = tokio::time::timeout(pause, stream.readable()).await;
+        if unacknowledged(stream) > 0 {
+            tokio::time::sleep(pause).await;
+        }
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 /// One after the other, until the client wants no more. hyper would do this but for one thing: it cannot send a file without
@@ -118,6 +151,7 @@ async fn requests<S: BootSource>(
     peer: IpAddr,
     service: &HttpService<S>,
     place: &Place,
+    asked: &mut bool,
 ) -> io::Result<()> {
     let mut read = Vec::new();
     loop {
@@ -137,15 +171,28 @@ async fn requests<S: BootSource>(
             ),
             Some(Err(bad)) => (Answer::from(bad_request(bad)), false, true),
         };
+        *asked = true;
         let Answer { response, heard } = answer;
         // httpdate panics before 1970, which a clock without a battery may say.
         let date = httpdate::fmt_http_date(SystemTime::now().max(UNIX_EPOCH));
         let head = response_head(&response, &date, !stays);
         let content = with_content.then(|| response.into_body());
-        let (sent, result) = send(stream, head, content, place).await;
+        let of = content.as_ref().map_or(0, Content::len);
+        let running = heard.as_ref().map(|heard| service.begins(heard, of, stream));
+        let meter = running.as_ref().map(|running| &running.meter);
+        let (sent, mut result) = send(stream, head, content, place, meter).await;
         if let Some(heard) = heard {
-            service.tell(heard, sent, result.is_err());
+            if result.is_ok() {
+                result = acknowledged(stream).await;
+            }
+            let lost = if result.is_err() {
+                unacknowledged(stream)
+            } else {
+                0
+            };
+            service.tell(heard, sent.saturating_sub(lost), result.is_err());
         }
+        drop(running);
         result?;
         if !stays {
             return last(stream).await;

@@ -14,8 +14,8 @@ use netboot_protocol::sender::{Relays, believe, gives_up};
 use netboot_protocol::shares::Standing;
 use netboot_protocol::{
     BootUrls, ClientKind, Destination, Leases, Loader, MessageKind, Mode, Network, Probe, PxeClient, Rates,
-    ReplyContent, ReplyKind, Silence, classify, decide, destination, encode, given_up, needs_probe,
-    no_network, probe_of, quarantine, select_network, would_answer,
+    ReplyContent, ReplyKind, Silence, Unanswered, classify, decide, destination, encode, given_up,
+    needs_probe, no_network, outsider, probe_of, quarantine, select_network, would_answer,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,7 @@ impl<S: BootSource> DhcpService<S> {
         let room = Room::default();
         let mut tasks = JoinSet::new();
         let mut rates = Rates::default();
+        let mut dropped = None;
         let (mut buffer, mut other) = ([0u8; 2048], [0u8; 2048]);
         loop {
             let (received, to_boot_server) = tokio::select! {
@@ -93,7 +94,9 @@ impl<S: BootSource> DhcpService<S> {
                 Ok(client) => client,
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
-                    service.watch.silent(service.home(), reason.code());
+                    service
+                        .watch
+                        .silent(service.home(), reason, outsider(bytes, now()));
                     continue;
                 }
             };
@@ -104,19 +107,15 @@ impl<S: BootSource> DhcpService<S> {
             if !rates.admit(&client, standing == Standing::Known, now()) {
                 // Not a line or an event each: a flood must not fill anything.
                 tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp");
-                let network = select_network(&service.networks, &client);
-                let network = network.map_or_else(|| service.home(), Network::name);
-                service.watch.silent(network, Silence::TooMany.code());
+                service.drop_early(&client, Silence::TooMany.into(), &mut dropped);
                 continue;
             }
             let anew =
                 client.message == MessageKind::Discover && !matches!(client.kind, ClientKind::Ipxe { .. });
             client.loader = loader_for(&*service.source, &service.files, client.mac, client.kind, anew);
             let Some(place) = room.enter(standing) else {
-                let network = select_network(&service.networks, &client);
-                let network = network.map_or_else(|| service.home(), Network::name);
-                service.watch.silent(network, Silence::TooMany.code());
                 log::paced!(warn; "dhcp", "busy", client.known; mac = %client.mac, "too many DHCP messages at once: one is dropped");
+                service.drop_early(&client, Unanswered::Busy, &mut dropped);
                 continue;
             };
             let service = service.clone();
@@ -143,6 +142,19 @@ impl<S: BootSource> DhcpService<S> {
         self.book.standing(network.name(), client.mac, now())
     }
 
+    /// A message is dropped before it is looked at: counted, and in the journey of its machine once a second. `last`: who was told
+    /// of last, and in which second.
+    fn drop_early(&self, client: &PxeClient, why: Unanswered, last: &mut Option<(Mac, i64)>) {
+        let network = select_network(&self.networks, client);
+        self.watch
+            .silent(network.map_or_else(|| self.home(), Network::name), why, None);
+        let this = Some((client.mac, now().0 / 1000));
+        if *last != this {
+            *last = this;
+            self.heard(client, network, None, why.code(), None);
+        }
+    }
+
     async fn answer(&self, client: PxeClient, from: SocketAddr, place: Working) {
         let Some(network) = select_network(&self.networks, &client) else {
             let silence = no_network(&client);
@@ -153,7 +165,7 @@ impl<S: BootSource> DhcpService<S> {
                 );
                 self.watch.note(self.home(), silence.code(), detail);
             }
-            self.watch.silent(self.home(), silence.code());
+            self.watch.silent(self.home(), silence, None);
             return self.tell(&client, None, None, silence.code(), None);
         };
         let target = self.target(&client, network).await;
@@ -177,14 +189,20 @@ impl<S: BootSource> DhcpService<S> {
         let answer = match self.decide(&client, network, target, &urls, place).await {
             Some(answer) => answer,
             None => {
-                self.watch.silent(network.name(), "journal-failed");
-                return self.tell(&client, Some(network), None, "journal-failed", None);
+                self.watch.silent(network.name(), Unanswered::JournalFailed, None);
+                return self.tell(
+                    &client,
+                    Some(network),
+                    None,
+                    Unanswered::JournalFailed.code(),
+                    None,
+                );
             }
         };
         match answer {
             Err(silence) => {
                 self.note(&client, network, silence);
-                self.watch.silent(network.name(), silence.code());
+                self.watch.silent(network.name(), silence, None);
                 self.tell(&client, Some(network), None, silence.code(), None);
             }
             Ok(mut content) => {
@@ -197,7 +215,7 @@ impl<S: BootSource> DhcpService<S> {
                     Ok(()) => content.kind.name(),
                     Err(error) => {
                         log::paced!(warn; "dhcp", "send", client.known; mac = %client.mac, %error, "cannot send a DHCP reply");
-                        "send-failed"
+                        Unanswered::SendFailed.code()
                     }
                 };
                 let ip = Some(content.address).filter(|ip| !ip.is_unspecified());
@@ -438,24 +456,50 @@ impl<S: BootSource> DhcpService<S> {
         answer: &str,
         boot_file: Option<&str>,
     ) {
-        let at: UnixMs = now();
-        let known = network.and_then(|network| self.book.address_of(network.name(), client.mac, at));
-        let network = network.map(|network| network.name().to_owned());
         let reason = format!("{} {answer}", client.message.name());
         log::paced!(info; "dhcp", &reason, client.known;
-            mac = %client.mac, network, message = client.message.name(), client = client.kind.code(), answer,
-            ip = ip.map(tracing::field::display), boot_file, "dhcp"
+            mac = %client.mac, network = network.map(Network::name), message = client.message.name(), client = client.code(),
+            answer, ip = ip.map(tracing::field::display), boot_file, "dhcp"
         );
+        self.heard(client, network, ip, answer, boot_file);
+    }
+
+    /// Tells who keeps journeys, and who keeps the networks.
+    fn heard(
+        &self,
+        client: &PxeClient,
+        network: Option<&Network>,
+        ip: Option<Ipv4Addr>,
+        answer: &str,
+        boot_file: Option<&str>,
+    ) {
+        let at: UnixMs = now();
+        let known = network.and_then(|network| self.book.address_of(network.name(), client.mac, at));
+        let ip = ip.or(known).map(IpAddr::V4);
+        let facts = client.facts();
+        if let (Some(IpAddr::V4(ip)), Some(server)) = (facts.wants, facts.server)
+            && client.message == MessageKind::Request
+            && self
+                .networks
+                .iter()
+                .all(|ours| IpAddr::V4(ours.server()) != server)
+        {
+            self.watch.elsewhere().put(ip, client.mac);
+        }
+        let visitor = facts.who.clone().filter(|_| !client.known);
+        let home = network.map_or_else(|| self.home(), Network::name);
+        self.watch.asked(home, client.mac, ip, visitor);
         self.source.heard(BootEvent {
             at,
             mac: client.mac,
-            ip: ip.or(known).map(IpAddr::V4),
-            network,
+            ip,
+            network: network.map(|network| network.name().to_owned()),
             what: BootEventKind::Dhcp {
                 message: client.message.name().to_owned(),
-                client: client.kind.code().to_owned(),
+                client: client.code().to_owned(),
                 answer: answer.to_owned(),
                 boot_file: boot_file.map(str::to_owned),
+                facts,
             },
         });
     }

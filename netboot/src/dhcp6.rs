@@ -8,10 +8,9 @@ use inventory_api::boot::{BootEvent, BootEventKind};
 use netboot_protocol::shares::Standing;
 use netboot_protocol::v6::foreign::pass;
 use netboot_protocol::v6::{
-    BootUrls, Client, MessageKind, Network, classify, client_name, decide, encode, select_network,
-    would_answer,
+    BootUrls, Client, MessageKind, Network, classify, decide, encode, select_network, would_answer,
 };
-use netboot_protocol::{AddressPool, Mode, Network as AnyNetwork, Rates, Silence};
+use netboot_protocol::{AddressPool, Mode, Network as AnyNetwork, Rates, Silence, Unanswered};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +77,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                 Ok(client) => client,
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
-                    desk.service.watch.silent(desk.home(), reason.code());
+                    desk.service.watch.silent(desk.home(), reason, None);
                     continue;
                 }
             };
@@ -95,7 +94,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                 tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp6");
                 let network = select_network(&desk.networks, &client);
                 let network = network.map_or_else(|_| desk.home(), Network::name);
-                desk.service.watch.silent(network, Silence::TooMany.code());
+                desk.service.watch.silent(network, Silence::TooMany, None);
                 continue;
             }
             let anew = client.begins_anew();
@@ -103,7 +102,7 @@ impl<S: BootSource> Dhcp6Service<S> {
             let Some(place) = room.enter(standing) else {
                 let network = select_network(&desk.networks, &client);
                 let network = network.map_or_else(|_| desk.home(), Network::name);
-                desk.service.watch.silent(network, Silence::TooMany.code());
+                desk.service.watch.silent(network, Unanswered::Busy, None);
                 log::paced!(warn; "dhcp6", "busy", client.known; mac = %client.mac, "too many DHCPv6 messages at once: one is dropped");
                 continue;
             };
@@ -140,7 +139,7 @@ impl<S: BootSource> Desk<S> {
                     );
                     service.watch.note(self.home(), silence.code(), detail);
                 }
-                service.watch.silent(self.home(), silence.code());
+                service.watch.silent(self.home(), silence, None);
                 return self.tell(&client, None, None, silence.code(), None);
             }
         };
@@ -187,13 +186,19 @@ impl<S: BootSource> Desk<S> {
         if let Some(durable) = durable
             && !durable.wait().await
         {
-            service.watch.silent(name, "journal-failed");
-            return self.tell(&client, Some(network), None, "journal-failed", None);
+            service.watch.silent(name, Unanswered::JournalFailed, None);
+            return self.tell(
+                &client,
+                Some(network),
+                None,
+                Unanswered::JournalFailed.code(),
+                None,
+            );
         }
         match answer {
             Err(silence) => {
                 self.note(network, silence);
-                service.watch.silent(name, silence.code());
+                service.watch.silent(name, silence, None);
                 self.tell(&client, Some(network), None, silence.code(), None);
             }
             Ok(content) => {
@@ -215,7 +220,7 @@ impl<S: BootSource> Desk<S> {
                     },
                     Err(error) => {
                         log::paced!(warn; "dhcp6", "send", client.known; mac = %client.mac, %error, "cannot send a DHCPv6 reply");
-                        "send-failed".to_owned()
+                        Unanswered::SendFailed.code().to_owned()
                     }
                 };
                 self.tell(
@@ -258,22 +263,27 @@ impl<S: BootSource> Desk<S> {
         let at = now();
         let known = || self.service.book.address_of(network?.name(), client.mac, at);
         let network_name = network.map(|network| network.name().to_owned());
-        let (message, kind) = (client.message.name(), client_name(client.kind));
+        let (message, kind) = (client.message.name(), client.code());
         let reason = format!("{message} {answer}");
         log::paced!(info; "dhcp6", &reason, client.known;
             mac = %client.mac, network = network_name, message, client = kind, answer,
             ip = ip.map(tracing::field::display), boot_file, "dhcp6"
         );
+        let (ip, facts) = (ip.or_else(known).map(IpAddr::V6), client.facts());
+        let visitor = facts.who.clone().filter(|_| !client.known);
+        let home = network_name.as_deref().unwrap_or_else(|| self.home());
+        self.service.watch.asked(home, client.mac, ip, visitor);
         self.service.source.heard(BootEvent {
             at,
             mac: client.mac,
-            ip: ip.or_else(known).map(IpAddr::V6),
+            ip,
             network: network_name,
             what: BootEventKind::Dhcp {
                 message: message.to_owned(),
                 client: kind,
                 answer: answer.to_owned(),
                 boot_file: boot_file.map(str::to_owned),
+                facts,
             },
         });
     }

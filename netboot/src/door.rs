@@ -80,14 +80,14 @@ impl FileSockets {
             networks,
             files: shared.files.clone(),
             scripts: scripts.clone(),
-            book: shared.book.clone(),
-            book6: shared.book6.clone(),
+            watch: shared.watch.clone(),
             source: shared.source.clone(),
         };
         tasks.spawn(tftp.serve(shared.cancel.clone()));
         let http = HttpService {
             files: shared.files.clone(),
             scripts,
+            watch: shared.watch.clone(),
             source: shared.source.clone(),
         };
         tasks.spawn(connection::serve(

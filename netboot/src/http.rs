@@ -7,20 +7,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use inventory_api::boot::{BootEvent, BootEventKind, Choice};
+use inventory_api::boot::{BootEvent, BootEventKind, Choice, ConnectionEnd};
 use inventory_api::{Mac, Sha256Digest};
-use netboot_protocol::AUTOEXEC;
 use netboot_protocol::http1::BadHead;
 use netboot_protocol::menu::grub_script;
+use netboot_protocol::{AUTOEXEC, Network};
 
 use crate::files::{BootFileBytes, Files, Transport};
 use crate::log;
 use crate::now;
 use crate::places::Standing;
+use crate::running::Entered;
 use crate::scripts::{Language, NoScript, Scripts};
 use crate::send::Content;
 use crate::source::BootSource;
+use crate::watch::NetworkBook;
 use netboot_protocol::range::{Wanted, wanted};
+use tokio::net::TcpStream;
 
 type Response = http::Response<Content>;
 
@@ -53,6 +56,7 @@ pub(crate) struct Heard {
 pub(crate) struct HttpService<S> {
     pub(crate) files: Arc<Files>,
     pub(crate) scripts: Arc<Scripts<S>>,
+    pub(crate) watch: NetworkBook,
     pub(crate) source: Arc<S>,
 }
 
@@ -213,11 +217,14 @@ impl<S: BootSource> HttpService<S> {
         } else {
             None
         };
-        let (network, mac) = refused.or_else(|| self.scripts.machine_at(peer, says))?;
+        let named = |(network, mac): (Option<&Network>, Mac)| (network.map(|n| n.name().to_owned()), mac);
+        let (network, mac) = refused
+            .or_else(|| self.scripts.machine_at(peer, says).map(named))
+            .or_else(|| self.watch.whose(peer))?;
         Some(Heard {
             mac,
             peer,
-            network: network.map(|network| network.name().to_owned()),
+            network,
             path: request
                 .uri()
                 .path()
@@ -230,7 +237,33 @@ impl<S: BootSource> HttpService<S> {
         })
     }
 
-    /// Tells the source how an answer ended, with the bytes of content that were really sent, and whether that was not all.
+    /// An answer with `of` bytes of content begins.
+    pub(crate) fn begins(&self, heard: &Heard, of: u64, stream: &Arc<TcpStream>) -> Entered {
+        self.watch
+            .transfers()
+            .enter(heard.peer, &heard.path, of, Some(stream))
+    }
+
+    /// Tells the source of a connection that asked for nothing.
+    pub(crate) fn broke(&self, peer: IpAddr, end: ConnectionEnd) {
+        if let Some((network, mac)) = self.watch.whose(peer) {
+            let what = BootEventKind::Connection {
+                port: self.scripts.http_port,
+                end,
+                detail: None,
+            };
+            self.source.heard(BootEvent {
+                at: now(),
+                mac,
+                ip: Some(peer),
+                network,
+                what,
+            });
+        }
+    }
+
+    /// Tells the source how an answer ended, with the bytes of content that the client has acknowledged, and whether that was not
+    /// all.
     pub(crate) fn tell(&self, heard: Heard, bytes: u64, partial: bool) {
         let Heard {
             mac,

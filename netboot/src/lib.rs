@@ -18,6 +18,7 @@ pub mod places;
 mod probe;
 mod ra;
 mod room;
+mod running;
 mod scripts;
 mod send;
 mod server;
@@ -25,6 +26,7 @@ mod socket;
 mod socket6;
 pub mod source;
 mod tftp;
+mod visitors;
 mod watch;
 mod watcher;
 

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::places::Place;
+use crate::running::Meter;
 
 /// The most of a file that one call sends, in bytes.
 const AT_ONCE: u64 = 2 << 20;
@@ -60,27 +61,28 @@ pub(crate) async fn send(
     mut head: Vec<u8>,
     content: Option<Content>,
     place: &Place,
+    meter: Option<&Arc<Meter>>,
 ) -> (u64, io::Result<()>) {
     let content = match content {
         Some(Content::Memory(bytes)) if bytes.len() <= WITH_HEAD => {
             let before = head.len();
             head.extend_from_slice(&bytes);
-            let (sent, result) = all(stream, &head, place).await;
+            let (sent, result) = all(stream, &head, place, None).await;
             return (sent.saturating_sub(before) as u64, result);
         }
         content => content,
     };
-    if let (_, Err(error)) = all(stream, &head, place).await {
+    if let (_, Err(error)) = all(stream, &head, place, None).await {
         return (0, Err(error));
     }
     match content {
         None => (0, Ok(())),
         Some(Content::Memory(bytes)) => {
-            let (sent, result) = all(stream, &bytes, place).await;
+            let (sent, result) = all(stream, &bytes, place, meter).await;
             (sent as u64, result)
         }
         Some(Content::File { file, first, count }) => {
-            part_of(stream, Arc::new(file), first, count, place).await
+            part_of(stream, Arc::new(file), first, count, place, meter).await
         }
     }
 }
@@ -93,7 +95,12 @@ async fn writable(stream: &TcpStream) -> io::Result<()> {
         .map_err(stalled)?
 }
 
-async fn all(stream: &TcpStream, bytes: &[u8], place: &Place) -> (usize, io::Result<()>) {
+async fn all(
+    stream: &TcpStream,
+    bytes: &[u8],
+    place: &Place,
+    meter: Option<&Arc<Meter>>,
+) -> (usize, io::Result<()>) {
     let mut sent = 0;
     while sent < bytes.len() {
         let tried = match writable(stream).await {
@@ -104,6 +111,7 @@ async fn all(stream: &TcpStream, bytes: &[u8], place: &Place) -> (usize, io::Res
             Ok(count) => {
                 sent += count;
                 place.touch();
+                meter.inspect(|meter| meter.add(count as u64));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return (sent, Err(error)),
@@ -120,6 +128,7 @@ async fn part_of(
     first: u64,
     count: u64,
     place: &Place,
+    meter: Option<&Arc<Meter>>,
 ) -> (u64, io::Result<()>) {
     let mut sent = 0;
     while sent < count {
@@ -127,10 +136,17 @@ async fn part_of(
             return (sent, Err(error));
         }
         let patient = PATIENT.try_acquire().ok();
-        let (stream, file) = (stream.clone(), file.clone());
+        let (stream, file, meter) = (stream.clone(), file.clone(), meter.cloned());
         let work = move || {
             let patience = patient.as_ref().map(|_| PollTimeout::from(PATIENCE));
-            as_much_as_fits(&stream, &file, first + sent, count - sent, patience)
+            as_much_as_fits(
+                &stream,
+                &file,
+                first + sent,
+                count - sent,
+                patience,
+                meter.as_deref(),
+            )
         };
         let (more, result) = match tokio::task::spawn_blocking(work).await {
             Ok(done) => done,
@@ -153,6 +169,7 @@ fn as_much_as_fits(
     first: u64,
     count: u64,
     patience: Option<PollTimeout>,
+    meter: Option<&Meter>,
 ) -> (u64, io::Result<()>) {
     let mut sent = 0;
     // Ours alone: the connection was given up, the server stops.
@@ -182,7 +199,10 @@ fn as_much_as_fits(
                 let why = "the file became shorter while it was sent";
                 return (sent, Err(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
             }
-            Ok(count) => sent += count as u64,
+            Ok(count) => {
+                sent += count as u64;
+                meter.inspect(|meter| meter.add(count as u64));
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return (sent, Err(error)),

@@ -9,13 +9,12 @@ mod live;
 mod transfer;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use inventory_api::Mac;
-use inventory_api::boot::{BootEvent, BootEventKind};
+use inventory_api::boot::{BootEvent, BootEventKind, TftpEnd};
 use netboot_protocol::AUTOEXEC;
 use netboot_protocol::Network;
 use netboot_protocol::menu::grub_script;
@@ -27,13 +26,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::files::{Files, GRUB};
-use crate::leases::LeaseBook;
 use crate::log;
 use crate::now;
 use crate::places::{Full, Limits, Places, Standing};
 use crate::scripts::Scripts;
 use crate::server::NetbootError;
 use crate::source::BootSource;
+use crate::watch::NetworkBook;
 use live::{Admission, Admitted, Live};
 use transfer::Order;
 
@@ -59,8 +58,7 @@ pub(crate) struct TftpService<S> {
     pub(crate) networks: Vec<Network>,
     pub(crate) files: Arc<Files>,
     pub(crate) scripts: Arc<Scripts<S>>,
-    pub(crate) book: LeaseBook,
-    pub(crate) book6: LeaseBook<Ipv6Addr>,
+    pub(crate) watch: NetworkBook,
     pub(crate) source: Arc<S>,
 }
 
@@ -73,8 +71,7 @@ struct Desk<S> {
     networks: Vec<Network>,
     files: Arc<Files>,
     scripts: Arc<Scripts<S>>,
-    book: LeaseBook,
-    book6: LeaseBook<Ipv6Addr>,
+    watch: NetworkBook,
     source: Arc<S>,
     live: Live,
     places: Places,
@@ -99,8 +96,7 @@ impl<S: BootSource> TftpService<S> {
             networks: self.networks,
             files: self.files,
             scripts: self.scripts,
-            book: self.book,
-            book6: self.book6,
+            watch: self.watch,
             source: self.source,
             live: Live::default(),
             places: Places::new(LIMITS),
@@ -165,26 +161,19 @@ impl<S: BootSource> Desk<S> {
                         Full::Places => "too many transfers",
                     };
                     log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, a request is not answered");
+                    self.heard(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
                     None
                 }
             },
         }
     }
 
-    /// The machine that has an address, and its network.
-    fn holder(&self, ip: IpAddr) -> Option<(String, Mac)> {
-        match ip {
-            IpAddr::V4(ip) => self.book.holder_anywhere(ip, now()),
-            IpAddr::V6(ip) => self.book6.holder_anywhere(ip, now()),
-        }
-    }
-
     /// What speaks for who asks.
     fn standing(&self, ip: IpAddr) -> Standing {
-        match self.holder(ip) {
-            Some((_, mac)) if self.source.known(mac) => Standing::Known,
-            Some(_) => Standing::Lease,
-            None => Standing::Stranger,
+        match self.watch.whose(ip) {
+            Some((Some(_), mac)) if self.source.known(mac) => Standing::Known,
+            Some((Some(_), _)) => Standing::Lease,
+            Some((None, _)) | None => Standing::Stranger,
         }
     }
 
@@ -203,13 +192,17 @@ impl<S: BootSource> Desk<S> {
         let name = table_name(request.name);
         let found = match &name {
             Some(name) => self.find(name, client.ip()).await,
-            None => None,
+            None => Err(TftpEnd::NotFound),
         };
-        let (Some(name), Some(file)) = (name, found) else {
-            let file = request.name.escape_ascii();
-            log::paced!(info; "tftp", "no such file", false; %client, %file, "tftp: no such file");
-            self.refuse(client, ErrorCode::NotFound, "file not found").await;
-            return;
+        let (name, file) = match (name, found) {
+            (Some(name), Ok(file)) => (name, file),
+            (_, Ok(_)) => return,
+            (_, Err(why)) => {
+                let file = request.name.escape_ascii();
+                log::paced!(info; "tftp", "no such file", false; %client, %file, "tftp: no such file");
+                self.refuse(client, ErrorCode::NotFound, "file not found").await;
+                return self.heard(client.ip(), asked(&datagram), 0, why, None);
+            }
         };
         let Some(file) = in_mode(&request, file) else {
             log::paced!(info; "tftp", "netascii", false; %client, file = name, "tftp: refused, too large for mode netascii");
@@ -225,6 +218,10 @@ impl<S: BootSource> Desk<S> {
         let Admitted { entry, place } = admitted;
         let settings = self.network_of(client.ip()).map(Network::settings);
         let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
+        let running = self
+            .watch
+            .transfers()
+            .enter(client.ip(), &name, file.len() as u64, None);
         let order = Order {
             datagram,
             file,
@@ -234,6 +231,7 @@ impl<S: BootSource> Desk<S> {
             most: settings.and_then(|settings| settings.tftp_blksize_max),
             batches: self.batches.clone(),
             entry,
+            meter: running.meter.clone(),
         };
         let ended = match order.start() {
             // The sender is only dropped by a panic: that ends the service, as any panic does.
@@ -244,9 +242,9 @@ impl<S: BootSource> Desk<S> {
             },
             Err(error) => Err(error),
         };
-        drop(place);
+        drop((place, running));
         match ended {
-            Ok((outcome, bytes)) => self.tell(client, name, bytes, begun.elapsed(), outcome),
+            Ok((outcome, bytes, block)) => self.tell(client, name, bytes, begun.elapsed(), outcome, block),
             Err(error) => {
                 log::paced!(warn; "tftp", "start", false; %client, file = name, %error, "tftp: a transfer cannot be started");
             }
@@ -254,21 +252,21 @@ impl<S: BootSource> Desk<S> {
     }
 
     /// The file a name stands for, to this client.
-    async fn find(&self, name: &str, client: IpAddr) -> Option<Bytes> {
+    async fn find(&self, name: &str, client: IpAddr) -> Result<Bytes, TftpEnd> {
         if let Some(choice) = grub_script(name) {
             if !self.has_fetched_grub(client, choice.map_or(GRUB_STARTS, |_| GRUB_MENU)) {
                 log::paced!(warn; "tftp", "grub-not-fetched", false; %client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
-                return None;
+                return Err(TftpEnd::NoGrub);
             }
             // Asked for again, it is the same script.
             let made = self.scripts.for_grub(client, choice, true).await;
-            return made.ok().map(Bytes::from);
+            return made.map(Bytes::from).map_err(|_| TftpEnd::NotFound);
         }
         let name = name.strip_prefix("boot/").unwrap_or(name);
         if name == AUTOEXEC {
-            return Some(self.scripts.autoexec(client).into());
+            return Ok(self.scripts.autoexec(client).into());
         }
-        self.files.bytes(name).await
+        self.files.bytes(name).await.ok_or(TftpEnd::NotFound)
     }
 
     /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,
@@ -284,34 +282,72 @@ impl<S: BootSource> Desk<S> {
         let _ = self.door.send_to(&error(code, why), client).await;
     }
 
-    fn tell(&self, client: SocketAddr, file: String, bytes: u64, took: Duration, outcome: Outcome) {
-        let complete = outcome.is_complete();
+    fn tell(
+        &self,
+        client: SocketAddr,
+        file: String,
+        bytes: u64,
+        took: Duration,
+        outcome: Outcome,
+        block: u16,
+    ) {
         let ip = client.ip();
-        if complete && file == GRUB {
+        if outcome.is_complete() && file == GRUB {
             let mut fetched = self.grub_fetched.lock().unwrap_or_else(PoisonError::into_inner);
             fetched.insert(ip, Instant::now());
         }
         let ms = took.as_millis() as u64;
-        if bytes == 0 && !complete {
+        let end = match outcome {
+            Outcome::Complete | Outcome::LastUnconfirmed => TftpEnd::Complete,
             // EDK2 asks for `tsize` and aborts; who has got nothing has not begun to boot.
+            Outcome::Refused(_) if bytes == 0 => TftpEnd::SizeAsked,
+            Outcome::Refused(_) => TftpEnd::Refused,
+            Outcome::Silent => TftpEnd::Silent,
+            Outcome::NeverAnswered => TftpEnd::NeverAnswered,
+            Outcome::Unreachable => TftpEnd::Unreachable,
+            Outcome::Superseded => TftpEnd::Superseded,
+        };
+        if end == TftpEnd::SizeAsked {
             tracing::debug!(%client, file, ms, outcome = outcome.code(), "tftp: nothing fetched");
-            return;
+        } else {
+            let known = self.standing(ip) == Standing::Known;
+            log::paced!(info; "tftp", outcome.code(), known; %client, file, bytes, ms, outcome = outcome.code(), "tftp");
         }
-        let holder = self.holder(ip);
-        let known = holder.as_ref().is_some_and(|(_, mac)| self.source.known(*mac));
-        log::paced!(info; "tftp", outcome.code(), known; %client, file, bytes, ms, outcome = outcome.code(), "tftp");
-        let Some((network, mac)) = holder else { return };
+        self.heard(ip, file, bytes, end, Some(block));
+    }
+
+    /// Tells who keeps journeys.
+    fn heard(&self, ip: IpAddr, file: String, bytes: u64, end: TftpEnd, block: Option<u16>) {
+        let Some((network, mac)) = self.watch.whose(ip) else {
+            return;
+        };
         self.source.heard(BootEvent {
             at: now(),
             mac,
             ip: Some(ip),
-            network: Some(network),
+            network,
             what: BootEventKind::Tftp {
                 file,
                 bytes,
-                complete,
+                complete: end == TftpEnd::Complete,
+                end,
+                block,
             },
         });
+    }
+}
+
+/// The file that a request names, for people.
+fn asked(datagram: &[u8]) -> String {
+    match parse(datagram) {
+        Ok(Packet::Read(request)) => request
+            .name
+            .escape_ascii()
+            .to_string()
+            .chars()
+            .take(200)
+            .collect(),
+        _ => String::new(),
     }
 }
 

@@ -4,21 +4,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use inventory_api::boot::RunningTransfer;
 use inventory_api::network::{
     Gives as ApiGives, NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer,
-    QuarantinedAddress, Reservation, SilenceCount,
+    QuarantinedAddress, Reservation, Sender, Visitor,
 };
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::foreign::ServerReply;
 use netboot_protocol::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
     AddressPool, ForeignServer, Gate, Gives, LeaseChange, Leases, Mode, Network, OnForeignServer,
-    ReserveError, Watch, strangers_most, v6,
+    ReserveError, Unanswered, Watch, strangers_most, v6,
 };
 
 use crate::leases::{LeaseBook, WeakQueue};
 use crate::log;
 use crate::now;
+use crate::running::{Elsewhere, Transfers};
+use crate::visitors::Heard;
 
 /// Events kept for each network.
 const EVENTS: usize = 100;
@@ -46,6 +49,8 @@ struct Inner {
     leases: LeaseBook,
     leases6: LeaseBook<Ipv6Addr>,
     queue: WeakQueue,
+    transfers: Transfers,
+    elsewhere: Elsewhere,
 }
 
 /// Why a reservation was not changed.
@@ -86,8 +91,7 @@ struct State {
     v4: Side,
     v6: Option<Side>,
     events: VecDeque<NetworkEvent>,
-    /// Messages that were not answered, and the last time, by reason: there are only so many reasons.
-    silences: BTreeMap<&'static str, (u64, UnixMs)>,
+    heard: Heard,
 }
 
 impl State {
@@ -110,7 +114,7 @@ impl NetworkBook {
             v4: Side::deaf(network.mode(), network),
             v6: network.v6().map(|v6| Side::deaf(v6.mode(), network)),
             events: VecDeque::new(),
-            silences: BTreeMap::new(),
+            heard: Heard::default(),
         };
         NetworkBook(Arc::new(Inner {
             networks: networks.to_vec(),
@@ -118,6 +122,8 @@ impl NetworkBook {
             leases,
             leases6,
             queue,
+            transfers: Transfers::default(),
+            elsewhere: Elsewhere::default(),
         }))
     }
 
@@ -144,7 +150,10 @@ impl NetworkBook {
                 strangers_most: strangers_most(network).map(|most| most as u64),
                 reservations: self.reservations(network),
                 servers: state.v4.servers(),
-                silences: state.silences.iter().map(silence_count).collect(),
+                silences: state.heard.silences(),
+                heard_at: state.heard.last,
+                visitors: state.heard.visitors(),
+                missing: Vec::new(),
                 events: state.events.iter().cloned().collect(),
                 v6: network
                     .v6()
@@ -153,6 +162,30 @@ impl NetworkBook {
             })
         };
         self.0.networks.iter().filter_map(one).collect()
+    }
+
+    /// The transfers under way to these addresses.
+    pub fn running(&self, addresses: &[IpAddr]) -> Vec<RunningTransfer> {
+        self.0.transfers.to(addresses)
+    }
+
+    /// Whose NIC has this address now, and in which network: by our lease, else by what it said of another server's. Good for a
+    /// journey, and for no right.
+    pub fn whose(&self, ip: IpAddr) -> Option<(Option<String>, Mac)> {
+        let by_lease = match ip.to_canonical() {
+            IpAddr::V4(ip) => self.0.leases.holder_anywhere(ip, now()),
+            IpAddr::V6(ip) => self.0.leases6.holder_anywhere(ip, now()),
+        };
+        let by_lease = by_lease.map(|(network, mac)| (Some(network), mac));
+        by_lease.or_else(|| Some((None, self.0.elsewhere.get(ip.to_canonical())?)))
+    }
+
+    pub(crate) fn transfers(&self) -> &Transfers {
+        &self.0.transfers
+    }
+
+    pub(crate) fn elsewhere(&self) -> &Elsewhere {
+        &self.0.elsewhere
     }
 
     fn v6_status(&self, network: &v6::Network, side: &Side, at: UnixMs) -> NetworkV6Status {
@@ -272,12 +305,27 @@ impl NetworkBook {
         });
     }
 
-    /// Counts a message that was not answered.
-    pub(crate) fn silent(&self, network: &str, reason: &'static str) {
-        let at = now();
+    /// Counts a message that was not answered. `sender`: who sent it, of one that is no machine's by its form.
+    pub(crate) fn silent(&self, network: &str, reason: impl Into<Unanswered>, sender: Option<Sender>) {
         if let Some(state) = self.lock().get_mut(network) {
-            let (count, last) = state.silences.entry(reason).or_insert((0, at));
-            (*count, *last) = (*count + 1, at);
+            state.heard.silent(reason.into(), sender, now());
+        }
+    }
+
+    /// A DHCP message was heard in a network. `who`: what sent it, when it does not boot from the network and is not enrolled.
+    pub(crate) fn asked(&self, network: &str, mac: Mac, address: Option<IpAddr>, who: Option<String>) {
+        let last = now();
+        if let Some(state) = self.lock().get_mut(network) {
+            state.heard.last = Some(last);
+            match who {
+                None => state.heard.is_machine(mac),
+                Some(who) => state.heard.visit(Visitor {
+                    mac,
+                    who,
+                    address,
+                    last,
+                }),
+            }
         }
     }
 
@@ -317,8 +365,12 @@ impl NetworkBook {
                 }
                 _ => "",
             };
+            let file = server
+                .boot_file
+                .as_ref()
+                .map_or(String::new(), |file| format!(" and the boot file {file}"));
             let detail = format!(
-                "another {}, {} ({}), {what}{so}",
+                "another {}, {} ({}), {what}{file}{so}",
                 server_name(family),
                 server.address,
                 server.link
@@ -396,14 +448,6 @@ fn network_state(mode: Mode, gate: Gate) -> NetworkState {
     }
 }
 
-fn silence_count((reason, (count, last)): (&&'static str, &(u64, UnixMs))) -> SilenceCount {
-    SilenceCount {
-        reason: (*reason).to_owned(),
-        count: *count,
-        last: *last,
-    }
-}
-
 fn other_server(server: &ForeignServer) -> OtherServer {
     OtherServer {
         address: server.address,
@@ -412,6 +456,7 @@ fn other_server(server: &ForeignServer) -> OtherServer {
             Gives::Addresses => ApiGives::Addresses,
             Gives::BootData => ApiGives::BootData,
         },
+        boot_file: server.boot_file.clone(),
         first_seen: server.first,
         last_seen: server.last,
     }

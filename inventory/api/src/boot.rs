@@ -90,21 +90,30 @@ pub enum BootEventKind {
         answer: String,
         /// Boot file named in the answer.
         boot_file: Option<String>,
+        /// What else the message said.
+        #[serde(default, skip_serializing_if = "DhcpFacts::is_empty")]
+        facts: DhcpFacts,
     },
-    /// TFTP transfer ended.
+    /// TFTP request that was refused, or transfer that ended.
     Tftp {
         /// File.
         file: String,
-        /// Bytes sent.
+        /// Bytes that the client has acknowledged.
         bytes: u64,
         /// Whether it was read to its end.
         complete: bool,
+        /// How it ended.
+        #[serde(default)]
+        end: TftpEnd,
+        /// Bytes of a block, as agreed; absent: no transfer began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block: Option<u16>,
     },
     /// HTTP response ended.
     Http {
         /// Path without its query.
         path: String,
-        /// Bytes sent.
+        /// Bytes that the client has acknowledged.
         bytes: u64,
         /// Status code.
         status: u16,
@@ -127,6 +136,138 @@ pub enum BootEventKind {
         /// Why it was not followed; absent: it was.
         refused: Option<String>,
     },
+    /// A connection to the boot service (HTTP) or the TLS port ended before anything was asked.
+    Connection {
+        /// Port of ours.
+        port: u16,
+        /// How it ended.
+        end: ConnectionEnd,
+        /// What the network or the TLS library says of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// The machine's agent asked for something, and this was the answer. Only claims, reports and refusals are kept.
+    Agent {
+        /// Last part of the path: "claim", "report", ...
+        asked: String,
+        /// Status code.
+        status: u16,
+        /// Code of the problem, when it was refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+        /// Its sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+}
+
+/// What a DHCP message said beside its kind. Texts are printable and bounded by who fills them in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DhcpFacts {
+    /// The relay that it came through (giaddr, or the outermost relay of DHCPv6).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay: Option<std::net::IpAddr>,
+    /// The server that it names (option 54): whose offer it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<std::net::IpAddr>,
+    /// The address that it asks for or has (option 50, ciaddr).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wants: Option<std::net::IpAddr>,
+    /// The first client architecture (option 93).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<u16>,
+    /// What it is, for who does not boot from the network: "Windows", "a switch in ONIE".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Vendor class (option 60), at most 64 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// The machine's UUID (option 97), as printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// It came to the boot server's port, 4011.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub to_boot_server: bool,
+}
+
+impl DhcpFacts {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == DhcpFacts::default()
+    }
+}
+
+/// A transfer under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningTransfer {
+    /// The client's address.
+    pub ip: std::net::IpAddr,
+    /// File or path.
+    pub file: String,
+    /// "TFTP" or "HTTP".
+    pub by: String,
+    /// Bytes that the client has acknowledged.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub of: u64,
+    /// When it began.
+    pub begun: UnixMs,
+    /// When the last bytes went on.
+    pub moved: UnixMs,
+}
+
+/// How a TFTP request ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TftpEnd {
+    /// Everything was acknowledged, or all but the last block.
+    Complete,
+    /// The client asked how long the file is, and ended it at that.
+    SizeAsked,
+    /// The client ended it with an ERROR.
+    Refused,
+    /// The client answered, and then no more.
+    Silent,
+    /// The client never answered.
+    NeverAnswered,
+    /// The client's host says that nobody listens there.
+    Unreachable,
+    /// The client asked for something else from the same port.
+    Superseded,
+    /// There is no such file here.
+    NotFound,
+    /// A GRUB script for an address that has not fetched GRUB.
+    NoGrub,
+    /// Too many transfers at once, of all or of this address.
+    Busy,
+    /// Not said, or newer than this program.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a connection ended that asked for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectionEnd {
+    /// The machine does not take our certificate for valid now: its clock is wrong, or the server's.
+    Clock,
+    /// The machine does not know the authority that signed our certificate.
+    Authority,
+    /// The machine has another reason not to take our certificate.
+    Certificate,
+    /// It was closed or reset before it was usable.
+    Closed,
+    /// Nothing usable came in time.
+    TimedOut,
+    /// What came is not the protocol of that port.
+    Protocol,
+    /// All connections were taken.
+    Busy,
+    /// Newer than this program.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What the boot script tells the mini-os on the kernel command line, as `slipway.NAME=VALUE` words.

@@ -1,5 +1,7 @@
 //! Names and units: MAC addresses, machine and plan ids, digests, time.
 
+pub use crate::guid::Guid;
+
 use std::fmt;
 use std::str::FromStr;
 

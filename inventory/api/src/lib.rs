@@ -13,6 +13,7 @@ pub mod check;
 pub mod conflict;
 pub mod delivery;
 pub mod deploy;
+pub mod guid;
 pub mod id;
 pub mod image;
 pub mod import;
@@ -27,5 +28,5 @@ pub mod rescue;
 pub mod serial;
 pub mod task;
 
-pub use id::{Mac, MachineId, PlanId, Sha256Digest, UnixMs};
+pub use id::{Guid, Mac, MachineId, PlanId, Sha256Digest, UnixMs};
 pub use problem::Problem;

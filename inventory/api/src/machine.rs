@@ -186,8 +186,14 @@ pub struct Journey {
     pub machine: Option<MachineSummary>,
     /// Oldest first, bounded.
     pub events: Vec<BootEvent>,
-    /// One sentence: how far it came and what to look at.
+    /// Transfers to it under way.
+    #[serde(default)]
+    pub running: Vec<crate::boot::RunningTransfer>,
+    /// How far it came and what to look at, in sentences.
     pub diagnosis: String,
+    /// How far it came, as a stable short code; see docs/boot.md.
+    #[serde(default)]
+    pub stage: String,
     /// What became of the loaders it was given, when anything is known of it.
     #[serde(default)]
     pub loaders: Option<crate::loader::NicLoaders>,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Mac, UnixMs};
+use crate::id::{Guid, Mac, UnixMs};
 
 /// What Slipway does in a network now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct OtherServer {
     pub mac: Mac,
     /// What it gives.
     pub gives: Gives,
+    /// The boot file it names to machines that ask by PXE, if it does; at most 128 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_file: Option<String>,
     /// First heard.
     pub first_seen: UnixMs,
     /// Last heard.
@@ -95,6 +98,49 @@ pub struct SilenceCount {
     /// How many.
     pub count: u64,
     /// The last one.
+    pub last: UnixMs,
+    /// Who sent them, of messages that are no machine's by their form, the last first; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub senders: Vec<Sender>,
+}
+
+/// Who sent a DHCP message that nobody answers by its form, as far as it tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sender {
+    /// When it was heard last.
+    pub last: UnixMs,
+    /// Hardware type: 1 Ethernet, 32 InfiniBand (IANA "Hardware Types").
+    pub hardware_type: u8,
+    /// Length of the hardware address as the message says it, in bytes.
+    pub hardware_len: u8,
+    /// Hardware address, lower-case hexadecimal with colons; at most 16 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Client identifier (option 61), lower-case hexadecimal; at most 32 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// GUID of an InfiniBand port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guid: Option<Guid>,
+    /// Vendor class (option 60), printable; at most 64 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// The relay that it came through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Ipv4Addr>,
+}
+
+/// Who asks for addresses in a network and does not boot from it: an operating system, a switch, a BMC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visitor {
+    /// Its NIC.
+    pub mac: Mac,
+    /// What it is, as far as it tells.
+    pub who: String,
+    /// Its address, if it has one of ours.
+    pub address: Option<IpAddr>,
+    /// When it was heard last.
     pub last: UnixMs,
 }
 
@@ -147,6 +193,15 @@ pub struct NetworkStatus {
     pub silences: Vec<SilenceCount>,
     /// What happened, oldest first; bounded.
     pub events: Vec<NetworkEvent>,
+    /// When the last DHCP message of anybody was heard there.
+    #[serde(default)]
+    pub heard_at: Option<UnixMs>,
+    /// Who asks there and does not boot, the last first; bounded. Machines that are enrolled are not among them.
+    #[serde(default)]
+    pub visitors: Vec<Visitor>,
+    /// What keeps machines from booting there, each with what to do.
+    #[serde(default)]
+    pub missing: Vec<String>,
     /// DHCPv6 there, where it is configured. What was not answered, and what happened, is counted with the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v6: Option<NetworkV6Status>,

@@ -59,6 +59,7 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
             client,
             answer,
             boot_file,
+            ..
         } => match (answer.as_str(), boot_file) {
             ("offer" | "ack" | "advertise" | "reply", None) if unsupported_client(client).is_some() => {
                 let (name, advice) = unsupported_client(client).map_or(("", ""), |it| (it.name, it.advice));
@@ -103,6 +104,7 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
             file,
             bytes,
             complete: false,
+            ..
         } => format!(
             "It broke off {file} after {bytes} bytes of TFTP. Once is normal (firmware asks for the size first); again and \
              again it is a bad link or a packet size that does not pass."
@@ -143,6 +145,7 @@ fn stage(events: &[BootEvent], last: &BootEvent, now: UnixMs) -> String {
              machine was switched off or stopped reading."
         ),
         BootEventKind::Http { path, bytes, .. } => fetched(path, *bytes, "HTTP", quiet.then_some(seconds)),
+        BootEventKind::Connection { .. } | BootEventKind::Agent { .. } => String::new(),
         BootEventKind::Chosen {
             choice,
             refused: Some(why),
@@ -252,6 +255,7 @@ mod tests {
             client: "bios".into(),
             answer: answer.into(),
             boot_file: Some("undionly.kpxe".into()),
+            facts: Default::default(),
         })
     }
 
@@ -260,6 +264,8 @@ mod tests {
             file: file.into(),
             bytes: 7,
             complete,
+            end: Default::default(),
+            block: None,
         })
     }
 
@@ -304,6 +310,7 @@ mod tests {
                 client: client.into(),
                 answer: answer.into(),
                 boot_file: None,
+                facts: Default::default(),
             };
             diagnose(MAC, &[event(what)], None, UnixMs(1000))
         };

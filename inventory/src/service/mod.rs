@@ -143,7 +143,9 @@ impl Service {
             mac,
             machine,
             events,
+            running: Vec::new(),
             diagnosis,
+            stage: String::new(),
             loaders: (loaders.worked.is_some() || !loaders.failed.is_empty()).then_some(loaders),
         })
     }

@@ -1,6 +1,6 @@
 //! A network boot in words.
 
-use inventory_api::boot::{BootEventKind, BootTarget};
+use inventory_api::boot::{BootEventKind, BootTarget, ConnectionEnd, TftpEnd};
 
 use super::disk_size;
 
@@ -12,24 +12,67 @@ pub fn event(what: &BootEventKind) -> (String, String) {
             client,
             answer,
             boot_file,
+            facts,
         } => (
             format!("DHCP {message}"),
-            match boot_file {
-                Some(file) => format!("from {client}: {answer}, boot file {file}"),
-                None => format!("from {client}: {answer}"),
-            },
+            format!(
+                "from {}{}: {answer}{}",
+                facts.who.as_deref().unwrap_or(client),
+                facts
+                    .relay
+                    .map_or(String::new(), |relay| format!(" by relay {relay}")),
+                boot_file
+                    .as_ref()
+                    .map_or(String::new(), |file| format!(", boot file {file}"))
+            ),
         ),
         BootEventKind::Tftp {
             file,
             bytes,
             complete,
+            end,
+            ..
         } => (
             "TFTP".to_owned(),
+            match end {
+                TftpEnd::NotFound => format!("{file}: there is no such file here"),
+                TftpEnd::NoGrub => format!("{file}: refused, GRUB was not fetched before"),
+                TftpEnd::Busy => format!("{file}: not answered, too many transfers"),
+                TftpEnd::SizeAsked => format!("{file}: its length was asked for"),
+                TftpEnd::NeverAnswered => format!("{file}: the machine acknowledged nothing"),
+                TftpEnd::Complete
+                | TftpEnd::Refused
+                | TftpEnd::Silent
+                | TftpEnd::Unreachable
+                | TftpEnd::Superseded
+                | TftpEnd::Unknown => format!(
+                    "{file}: {}{}",
+                    disk_size(*bytes),
+                    if *complete { "" } else { ", NOT read to its end" }
+                ),
+            },
+        ),
+        BootEventKind::Connection { port, end, detail } => (
+            format!("port {port}"),
             format!(
-                "{file}: {}{}",
-                disk_size(*bytes),
-                if *complete { "" } else { ", NOT read to its end" }
+                "a connection {}{}",
+                connection_end(*end),
+                detail
+                    .as_ref()
+                    .map_or(String::new(), |detail| format!(": {detail}"))
             ),
+        ),
+        BootEventKind::Agent {
+            asked,
+            status,
+            code,
+            detail,
+        } => (
+            format!("agent: {asked}"),
+            match code {
+                None => status.to_string(),
+                Some(code) => format!("{status} {code}: {}", detail.as_deref().unwrap_or_default()),
+            },
         ),
         BootEventKind::Http {
             path,
@@ -72,36 +115,21 @@ pub fn event(what: &BootEventKind) -> (String, String) {
     }
 }
 
-/// Why a DHCP message was not answered, in words, by its code; the table of docs/networks.md. Empty for a code that is newer.
-pub fn silence(code: &str) -> &'static str {
-    match code {
-        "ignored" => "the machine is to be left alone",
-        "unknown-network" => "no network is configured for that interface",
-        "unknown-relay" => "no network is configured for that relay",
-        "looking-for-servers" => "it was still being looked for other DHCP servers",
-        "foreign-server" => "another DHCP server gives out addresses here",
-        "address-server" => "the business of the server that gives the addresses",
-        "not-booting" => "it does not boot from the network",
-        "no-boot-file" => "there is no loader for its architecture",
-        "other-server" => "it took another server's offer",
-        "unknown-binding" => "it named an address that is not known here",
-        "pool-exhausted" => "no address is left",
-        "kept-for-known" => "machines that are not enrolled hold their share",
-        "address-in-use" => "the addresses that were tried are in use",
-        "too-many" => "it asked too often",
-        "journal-failed" => "the lease journal could not be written",
-        "no-mac" => "nothing in it tells the NIC's address",
-        "no-client-id" | "server-id" | "association" | "too-many-relays" | "nothing-relayed" => {
-            "no DHCPv6 message that can be answered"
-        }
-        "released" => "an address was given back",
-        "declined" => "an address was declined: somebody else uses it",
-        "no-address" => "it named no address",
-        "foreign-address" => "its address is none of this network",
-        "bootp" => "BOOTP without DHCP",
-        "bad-cookie" | "hardware-type" | "junk-mac" | "message-type" | "too-short" | "too-long" => {
-            "no DHCP message of a machine"
-        }
-        _ => "",
+/// How a connection ended that asked for nothing, in words.
+pub fn connection_end(end: ConnectionEnd) -> &'static str {
+    match end {
+        ConnectionEnd::Clock => "ended: the machine takes our certificate for not valid now",
+        ConnectionEnd::Authority => "ended: the machine does not know our authority",
+        ConnectionEnd::Certificate => "ended: the machine does not take our certificate",
+        ConnectionEnd::Closed => "was closed before anything was asked",
+        ConnectionEnd::TimedOut => "brought nothing usable in time",
+        ConnectionEnd::Protocol => "spoke another protocol",
+        ConnectionEnd::Busy => "was refused: too many connections",
+        ConnectionEnd::Unknown => "ended",
     }
+}
+
+/// Why a DHCP message was not answered, in words, by its code. Empty for a code that is newer.
+pub fn silence(code: &str) -> &'static str {
+    netboot_protocol::Unanswered::of(code).map_or("", netboot_protocol::Unanswered::words)
 }

@@ -31,8 +31,20 @@ const RASPBERRY_PI: Unsupported = Unsupported {
 const UNKNOWN: Unsupported = Unsupported {
     code: "other-firmware",
     name: "firmware of an architecture that is not known here",
-    advice: "see the number in its DHCP option 93 (61 in DHCPv6), and report it if a server should boot by it",
+    advice: "it is not in IANA's table; report the number if a server should boot by it",
 };
+
+const EBC_HTTP: Unsupported = Unsupported {
+    code: "ebc-http",
+    name: "EFI byte code (HTTP boot)",
+    advice: "set the firmware to PXE instead of HTTP boot, or update it: x86-64 firmware says 16",
+};
+const UBOOT_ARM64_HTTP: Unsupported = Unsupported {
+    code: "uboot-arm64-http",
+    name: "64-bit ARM U-Boot (HTTP boot)",
+    advice: UBOOT_ADVICE,
+};
+const UBOOT_ADVICE: &str = "have U-Boot start an EFI program from the network (its standard boot, method efi): it then asks as 64-bit ARM UEFI";
 
 /// What a server without a mini-os for ARM has none for.
 const ARM64: [Unsupported; 2] = [
@@ -54,14 +66,24 @@ const ARM64_ADVICE: &str = "it has no mini-os or no ipxe-arm64.efi (Debian 13's 
 /// Architecture number, transport (PXE's TFTP, or HTTP boot), and what there is for it.
 const TABLE: &[(u16, Result<ClientKind, Unsupported>)] = &[
     (0, Ok(ClientKind::Bios)),
+    (1, Err(unsupported("nec-pc98", "NEC PC-98"))),
+    (2, Err(unsupported("itanium", "Itanium EFI"))),
+    (3, Err(unsupported("alpha", "DEC Alpha"))),
+    (4, Err(unsupported("arc-x86", "ARC x86"))),
+    (5, Err(unsupported("lean-client", "Intel Lean Client"))),
     (6, Err(UEFI_IA32)),
     (7, Ok(ClientKind::UefiX64)),
+    (8, Err(unsupported("xscale", "XScale EFI"))),
     // Old firmware: RFC 4578 had 7 and 9 the wrong way round.
     (9, Ok(ClientKind::UefiX64)),
     (10, Err(unsupported("uefi-arm32", "32-bit ARM UEFI"))),
     (11, Ok(ClientKind::UefiArm64)),
+    (12, Err(unsupported("powerpc-of", "PowerPC Open Firmware"))),
+    (13, Err(unsupported("powerpc-epapr", "PowerPC ePAPR"))),
+    (14, Err(unsupported("power-opal", "OpenPOWER petitboot (OPAL)"))),
     (15, Err(UEFI_IA32)),
     (16, Ok(ClientKind::UefiX64Http)),
+    (17, Err(EBC_HTTP)),
     (
         18,
         Err(unsupported("uefi-arm32-http", "32-bit ARM UEFI (HTTP boot)")),
@@ -81,9 +103,14 @@ const TABLE: &[(u16, Result<ClientKind, Unsupported>)] = &[
         Err(Unsupported {
             code: "uboot-arm64",
             name: "64-bit ARM U-Boot",
-            advice: "have U-Boot start an EFI program from the network (its standard boot, method efi): it then asks as 64-bit ARM UEFI",
+            advice: UBOOT_ADVICE,
         }),
     ),
+    (
+        23,
+        Err(unsupported("uboot-arm32-http", "32-bit ARM U-Boot (HTTP boot)")),
+    ),
+    (24, Err(UBOOT_ARM64_HTTP)),
     (25, Err(unsupported("uefi-riscv32", "32-bit RISC-V UEFI"))),
     (
         26,
@@ -93,6 +120,36 @@ const TABLE: &[(u16, Result<ClientKind, Unsupported>)] = &[
     (
         28,
         Err(unsupported("uefi-riscv64-http", "64-bit RISC-V UEFI (HTTP boot)")),
+    ),
+    (29, Err(unsupported("uefi-riscv128", "128-bit RISC-V UEFI"))),
+    (
+        30,
+        Err(unsupported(
+            "uefi-riscv128-http",
+            "128-bit RISC-V UEFI (HTTP boot)",
+        )),
+    ),
+    (31, Err(unsupported("s390x-basic", "s390x (IBM Z, basic)"))),
+    (32, Err(unsupported("s390x", "s390x (IBM Z, extended)"))),
+    (33, Err(unsupported("uefi-mips32", "32-bit MIPS UEFI"))),
+    (34, Err(unsupported("uefi-mips64", "64-bit MIPS UEFI"))),
+    (35, Err(unsupported("uefi-sunway32", "32-bit Sunway UEFI"))),
+    (36, Err(unsupported("uefi-sunway64", "64-bit Sunway UEFI"))),
+    (37, Err(unsupported("uefi-loongarch32", "32-bit LoongArch UEFI"))),
+    (
+        38,
+        Err(unsupported(
+            "uefi-loongarch32-http",
+            "32-bit LoongArch UEFI (HTTP boot)",
+        )),
+    ),
+    (39, Err(unsupported("uefi-loongarch64", "64-bit LoongArch UEFI"))),
+    (
+        40,
+        Err(unsupported(
+            "uefi-loongarch64-http",
+            "64-bit LoongArch UEFI (HTTP boot)",
+        )),
     ),
     (41, Err(RASPBERRY_PI)),
 ];
@@ -107,7 +164,7 @@ const fn unsupported(code: &'static str, name: &'static str) -> Unsupported {
 
 /// Whether these architectures boot by HTTP.
 fn is_http(architecture: u16) -> bool {
-    matches!(architecture, 15 | 16 | 18 | 19 | 20 | 26 | 28)
+    matches!(architecture, 15..=20 | 23 | 24 | 26 | 28 | 30 | 38 | 40)
 }
 
 /// The kind of firmware that says it is any of these: the first that there is a loader for, else the first. `pxe`, `http`:
@@ -157,24 +214,48 @@ mod tests {
 
     #[test]
     fn every_architecture_has_a_loader_or_an_advice() {
-        let cases: [(u16, &str); 18] = [
+        let cases: [(u16, &str); 42] = [
             (0, "bios"),
+            (1, "nec-pc98"),
+            (2, "itanium"),
+            (3, "alpha"),
+            (4, "arc-x86"),
+            (5, "lean-client"),
             (6, "uefi-ia32"),
             (7, "uefi-x64"),
+            (8, "xscale"),
             (9, "uefi-x64"),
             (10, "uefi-arm32"),
             (11, "uefi-arm64"),
+            (12, "powerpc-of"),
+            (13, "powerpc-epapr"),
+            (14, "power-opal"),
             (15, "uefi-ia32"),
             (16, "uefi-x64-http"),
+            (17, "ebc-http"),
             (18, "uefi-arm32-http"),
             (19, "uefi-arm64-http"),
             (20, "bios-http"),
             (21, "uboot-arm32"),
             (22, "uboot-arm64"),
+            (23, "uboot-arm32-http"),
+            (24, "uboot-arm64-http"),
             (25, "uefi-riscv32"),
             (26, "uefi-riscv32-http"),
             (27, "uefi-riscv64"),
             (28, "uefi-riscv64-http"),
+            (29, "uefi-riscv128"),
+            (30, "uefi-riscv128-http"),
+            (31, "s390x-basic"),
+            (32, "s390x"),
+            (33, "uefi-mips32"),
+            (34, "uefi-mips64"),
+            (35, "uefi-sunway32"),
+            (36, "uefi-sunway64"),
+            (37, "uefi-loongarch32"),
+            (38, "uefi-loongarch32-http"),
+            (39, "uefi-loongarch64"),
+            (40, "uefi-loongarch64-http"),
             (41, "raspberry-pi"),
         ];
         for (architecture, code) in cases {
@@ -203,7 +284,7 @@ mod tests {
             );
         }
         assert_eq!(TABLE.len(), cases.len());
-        for unknown in [1, 8, 12, 23, 29, 40, 42, 65535] {
+        for unknown in [42, 43, 65535] {
             assert_eq!(
                 firmware(&[unknown], true, true),
                 ClientKind::OtherFirmware(UNKNOWN)

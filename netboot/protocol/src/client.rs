@@ -1,13 +1,15 @@
 //! Who is asking: from a DHCP message to a [`PxeClient`].
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use inventory_api::Mac;
+use inventory_api::boot::DhcpFacts;
 
 use crate::architecture::{PI, Unsupported, firmware, is_raspberry_pi};
 use crate::loader::Loader;
 use crate::packet::{NotForUs, Packet, sub_options};
+use crate::stranger::{Stranger, printable, stranger};
 
 /// User class of our own second stage (RFC 3004 or raw).
 pub const SLIPWAY_USER_CLASS: &[u8] = b"slipway";
@@ -100,6 +102,8 @@ pub struct PxeClient {
     pub mac: Mac,
     /// What kind of program asks.
     pub kind: ClientKind,
+    /// Who that is, of a kind that does not boot.
+    pub stranger: Stranger,
     /// What it asks for.
     pub message: MessageKind,
     /// It came to the boot server's port, 4011, and not to the DHCP server's. Said by who received it.
@@ -143,6 +147,33 @@ pub struct PxeClient {
 }
 
 impl PxeClient {
+    /// Who asks, as a stable short code: `BootEventKind::Dhcp`.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            ClientKind::Other => self.stranger.code(),
+            kind => kind.code(),
+        }
+    }
+
+    /// What the message says beside its kind, for the journey.
+    pub fn facts(&self) -> DhcpFacts {
+        let address = |ip: Ipv4Addr| (!ip.is_unspecified()).then_some(IpAddr::V4(ip));
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        DhcpFacts {
+            relay: address(self.giaddr),
+            server: self.server_id.and_then(address),
+            wants: self.requested.and_then(address).or_else(|| address(self.ciaddr)),
+            architecture: self.architectures.first().copied(),
+            who: (self.kind == ClientKind::Other).then(|| self.stranger.name()),
+            vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
+            uuid: self.guid.map(|guid| {
+                let parts = [&guid[..4], &guid[4..6], &guid[6..8], &guid[8..10], &guid[10..]];
+                parts.map(hex).join("-")
+            }),
+            to_boot_server: self.to_boot_server,
+        }
+    }
+
     /// Whether replies have to be broadcast.
     pub fn wants_broadcast(&self) -> bool {
         self.flags & 0x8000 != 0
@@ -203,6 +234,7 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
             architectures: &architectures,
             mac: packet.mac,
         }),
+        stranger: stranger(options, &architectures),
         message,
         to_boot_server: false,
         from: None,
@@ -272,7 +304,7 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
     // only firmware sends.
     let unsaid = vendor.is_empty() && !architectures.is_empty();
     // U-Boot that boots in PXE's way says so; else it wants its own files, and says no architecture.
-    let u_boot = vendor.starts_with(b"U-Boot") && architectures.iter().any(|arch| matches!(arch, 21 | 22));
+    let u_boot = vendor.starts_with(b"U-Boot") && architectures.iter().any(|arch| matches!(arch, 21..=24));
     // By prefix only: "PXEClient" without anything behind it exists.
     let (pxe, http) = (
         unsaid || vendor.starts_with(b"PXEClient") || u_boot,

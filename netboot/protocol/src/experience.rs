@@ -75,8 +75,11 @@ pub struct Tally {
 pub struct Experience(BTreeMap<Loader, Tally>);
 
 impl Experience {
-    /// Counts a NIC.
+    /// Counts a NIC. Secure Boot is switched on in a machine, and says nothing of its NIC's model.
     pub fn add(&mut self, trial: &Trial) {
+        if trial.is_secure_boot() {
+            return;
+        }
         if let Some(worked) = trial.worked {
             self.0.entry(worked).or_default().worked += 1;
         }
@@ -87,6 +90,9 @@ impl Experience {
 
     /// Counts a NIC no more that was counted with this very trial.
     pub fn remove(&mut self, trial: &Trial) {
+        if trial.is_secure_boot() {
+            return;
+        }
         let mut less = |loader: Loader, of: fn(&mut Tally) -> &mut u32| {
             if let Some(tally) = self.0.get_mut(&loader) {
                 let count = of(tally);
@@ -190,6 +196,24 @@ mod tests {
             Loader::Snponly,
         ];
         assert_eq!(list, expected);
+    }
+
+    #[test]
+    fn secure_boot_on_one_machine_decides_for_no_other() {
+        let mut refused = Trial::default();
+        refused.failed = vec![(Loader::Snponly, Failure::Refused)];
+        let signed = trial(Some(Loader::Signed), &[]);
+        let mut after = trial(Some(Loader::Signed), &[]);
+        after.overcome = vec![Loader::Snponly];
+        let next = |model: &Experience| Trial::default().next(ClientKind::UefiX64, model, |_| true);
+        for secure in [refused, signed, after] {
+            let mut model = Experience::default();
+            model.add(&secure);
+            assert!(model.is_empty(), "{secure:?}");
+            assert_eq!(next(&model), Some(Loader::Snponly));
+            model.remove(&secure);
+            assert!(model.is_empty());
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::lease::Leases;
 use crate::packet::RawOptions;
 use crate::reply::Silence;
 use crate::settings::{Mode, NetworkSettings, OnForeignServer};
+use crate::stranger::printable;
 
 /// Seconds between two questions who is there, after the first ones.
 pub const ASK_SECONDS: u64 = 60;
@@ -35,6 +36,8 @@ pub struct ServerReply {
     pub server: IpAddr,
     /// What it gives.
     pub gives: Gives,
+    /// The boot file it names, printable and bounded.
+    pub boot_file: Option<String>,
 }
 
 /// Reads an OFFER, ACK or NAK; `None` for anything else.
@@ -50,8 +53,12 @@ pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
     };
     // An ACK to an INFORM has no address either; no server that gives addresses says option 60 in it.
     let boot_only = fixed[16..20] == [0; 4] && options.get(60).is_some();
+    // Option 67, or the field `file` with the server that has it.
+    let named = options.get(67).unwrap_or(&fixed[108..236]);
+    let named = printable(named.split(|byte| *byte == 0).next().unwrap_or_default());
     Some(ServerReply {
         server: server.into(),
+        boot_file: (!named.is_empty()).then_some(named),
         gives: if boot_only {
             Gives::BootData
         } else {
@@ -81,7 +88,7 @@ pub fn question(mac: Mac, xid: u32, boots: bool) -> Vec<u8> {
 }
 
 /// A server that is not us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignServer {
     /// Its address, see [`ServerReply::server`].
     pub address: IpAddr,
@@ -89,6 +96,8 @@ pub struct ForeignServer {
     pub link: Mac,
     /// What it gives.
     pub gives: Gives,
+    /// See [`ServerReply::boot_file`]; the last that it named.
+    pub boot_file: Option<String>,
     /// First heard.
     pub first: UnixMs,
     /// Last heard.
@@ -142,6 +151,9 @@ impl Watch {
             if reply.gives == Gives::Addresses {
                 server.gives = Gives::Addresses;
             }
+            if reply.boot_file.is_some() {
+                server.boot_file.clone_from(&reply.boot_file);
+            }
             return None;
         }
         if self.servers.len() >= MOST {
@@ -151,17 +163,23 @@ impl Watch {
             address: reply.server,
             link,
             gives: reply.gives,
+            boot_file: reply.boot_file.clone(),
             first: now,
             last: now,
         };
-        self.servers.insert(server.address, server);
+        self.servers.insert(server.address, server.clone());
         Some(server)
     }
 
     /// Forgets servers that were not heard for [`GONE_SECONDS`] and gives them back.
     pub fn expire(&mut self, now: UnixMs) -> Vec<ForeignServer> {
         let gone = |server: &ForeignServer| server.last.plus_seconds(GONE_SECONDS) <= now;
-        let out: Vec<_> = self.servers.values().copied().filter(gone).collect();
+        let out: Vec<_> = self
+            .servers
+            .values()
+            .filter(|server| gone(server))
+            .cloned()
+            .collect();
         self.servers.retain(|_, server| !gone(server));
         out
     }
@@ -285,6 +303,21 @@ mod tests {
     }
 
     #[test]
+    fn the_boot_file_of_a_second_pxe_server_is_read() {
+        let by_option = read_reply(&reply(2, [10, 0, 0, 50], &[(67, b"pxelinux.0\0")])).unwrap();
+        assert_eq!(by_option.boot_file.as_deref(), Some("pxelinux.0"));
+        let mut bytes = reply(2, [10, 0, 0, 50], &[]);
+        bytes[108..113].copy_from_slice(b"x.efi");
+        let by_field = read_reply(&bytes).unwrap();
+        assert_eq!(by_field.boot_file.as_deref(), Some("x.efi"));
+        let mut watch = watching(&network(|_| {}), NOW);
+        watch.heard(&by_field, OURS, NOW);
+        watch.heard(&read_reply(&reply(2, [10, 0, 0, 50], &[])).unwrap(), OURS, NOW);
+        let kept = watch.servers().next().and_then(|server| server.boot_file.clone());
+        assert_eq!(kept.as_deref(), Some("x.efi"), "only who asks by PXE is told");
+    }
+
+    #[test]
     fn the_question_is_a_discover_of_a_machine() {
         for (boots, kind) in [(false, "other"), (true, "uefi-x64")] {
             let client = classify(&question(OURS, 7, boots)).unwrap();
@@ -340,6 +373,7 @@ mod tests {
             let reply = ServerReply {
                 server: Ipv4Addr::from(n).into(),
                 gives: Gives::Addresses,
+                boot_file: None,
             };
             watch.heard(&reply, OURS, NOW);
         }

@@ -9,6 +9,7 @@ pub mod boot;
 pub mod check;
 pub mod claims;
 pub mod client;
+pub mod codes;
 pub mod custom;
 pub mod encode;
 pub mod experience;
@@ -20,6 +21,7 @@ pub mod lines;
 pub mod loader;
 pub mod menu;
 pub mod network;
+pub mod outsider;
 pub mod packet;
 pub mod proxy;
 pub mod range;
@@ -30,12 +32,14 @@ pub mod script;
 pub mod sender;
 pub mod settings;
 pub mod shares;
+pub mod stranger;
 pub mod tftp;
 pub mod v6;
 
 pub use boot::{BootFile, BootUrls, NoBoot, boot_file};
 pub use check::NetworkError;
 pub use client::{ClientKind, MessageKind, PxeClient, classify};
+pub use codes::Unanswered;
 pub use encode::{ReplyContent, ReplyKind, encode};
 pub use experience::{Experience, NicModel};
 pub use foreign::{ForeignServer, Gate, Gives, Watch};
@@ -43,6 +47,7 @@ pub use lease::{Address, AddressPool, Exhausted, Lease, LeaseState, Leases, choo
 pub use loader::{Failure, Loader, Trial};
 pub use menu::Menu;
 pub use network::Network;
+pub use outsider::outsider;
 pub use packet::NotForUs;
 pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;
@@ -56,3 +61,4 @@ pub use script::{
     grub_mini_os_script, local_disk_script, mini_os_script,
 };
 pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route, V6Settings};
+pub use stranger::Stranger;

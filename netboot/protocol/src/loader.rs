@@ -61,6 +61,17 @@ impl Loader {
         }
     }
 
+    /// The loaders for the same kinds of firmware, in the order in which they are tried.
+    fn siblings(self) -> &'static [Loader] {
+        match self {
+            Loader::Undionly | Loader::IpxeBios => Loader::list(ClientKind::Bios),
+            Loader::Snponly | Loader::IpxeEfi | Loader::Signed | Loader::SignedIpxe => {
+                Loader::list(ClientKind::UefiX64)
+            }
+            Loader::IpxeArm64 => Loader::list(ClientKind::UefiArm64),
+        }
+    }
+
     /// Whether firmware with Microsoft's keys starts it.
     fn is_signed(self) -> bool {
         matches!(self, Loader::Signed | Loader::SignedIpxe)
@@ -157,7 +168,10 @@ impl Trial {
                 ..
             } => self.fetched_file(path, event.at),
             BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => self.progress(),
-            BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => false,
+            BootEventKind::Tftp { .. }
+            | BootEventKind::Http { .. }
+            | BootEventKind::Connection { .. }
+            | BootEventKind::Agent { .. } => false,
         }
     }
 
@@ -207,6 +221,12 @@ impl Trial {
         true
     }
 
+    /// Whether its firmware refused a loader, or took a signed one alone: what it did then is Secure Boot's doing.
+    pub fn is_secure_boot(&self) -> bool {
+        self.failed.iter().any(|(_, why)| *why == Failure::Refused)
+            || self.worked.is_some_and(Loader::is_signed)
+    }
+
     /// Every loader that failed on it, before or since one worked.
     pub fn ever_failed(&self) -> impl Iterator<Item = Loader> + '_ {
         let now = self.failed.iter().map(|(loader, _)| *loader);
@@ -249,8 +269,8 @@ impl Trial {
         self.worked.is_some() || !self.failed.is_empty()
     }
 
-    /// What a person should know; `None` while the first loader of the list is in use.
-    pub fn sentence(&self) -> Option<String> {
+    /// What a person should know; `None` while the first loader of the list is in use. `there_is`: which loaders this server has.
+    pub fn sentence(&self, there_is: impl Fn(Loader) -> bool) -> Option<String> {
         let failed: Vec<String> = self
             .failed
             .iter()
@@ -264,13 +284,28 @@ impl Trial {
                 }
             })
             .collect();
-        if failed.is_empty() {
+        let Some((last, why)) = self.failed.last() else {
             return match self.worked {
                 None | Some(Loader::Undionly | Loader::Snponly) => None,
                 Some(loader) => Some(format!("It boots with {}.", loader.file())),
             };
-        }
-        Some(format!("{}: another loader is next.", failed.join("; ")))
+        };
+        let next = last
+            .siblings()
+            .iter()
+            .copied()
+            .find(|loader| there_is(*loader) && !self.failed.iter().any(|(other, _)| other == loader));
+        let then = match (next, why) {
+            (Some(_), _) => "another loader is next",
+            (None, Failure::Refused) => {
+                "there is no other loader here: switch Secure Boot off in the firmware's setup, or install Debian's packages \
+                 shim-signed and grub-efi-amd64-signed on the server and restart it"
+            }
+            (None, Failure::NoProgress) => {
+                "there is no other loader here that it has not tried: look at the machine's console, or boot by another NIC"
+            }
+        };
+        Some(format!("{}: {then}.", failed.join("; ")))
     }
 }
 
@@ -296,6 +331,7 @@ mod tests {
             client: client.into(),
             answer: "ack".into(),
             boot_file: Some(file.into()),
+            facts: Default::default(),
         };
         event(at, what)
     }
@@ -305,6 +341,8 @@ mod tests {
             file: file.into(),
             bytes: 1,
             complete: true,
+            end: Default::default(),
+            block: None,
         };
         event(at, what)
     }
@@ -324,7 +362,13 @@ mod tests {
         assert_eq!(trial.failed, [(Loader::Snponly, Failure::Refused)]);
         assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Signed);
         assert_eq!(next(&trial, ClientKind::UefiX64Http), Loader::Signed);
-        assert!(trial.sentence().unwrap().contains("Secure Boot"));
+        let said = |there_is: fn(Loader) -> bool| trial.sentence(there_is).unwrap();
+        assert!(said(|_| true).ends_with("another loader is next."));
+        let alone = said(|loader| loader == Loader::Snponly);
+        assert!(
+            alone.contains("Secure Boot") && alone.contains("shim-signed"),
+            "{alone}"
+        );
         // An iPXE that the operator has had signed comes before GRUB.
         let with = trial.next(ClientKind::UefiX64, &Experience::default(), |_| true);
         assert_eq!(with, Some(Loader::SignedIpxe));
@@ -426,7 +470,7 @@ mod tests {
         trial.heard(&told(61_000, "ipxe", "http://10.0.0.1:8067/boot.ipxe?mac=x"));
         assert!(!trial.asks_anew(UnixMs(62_000)));
         assert_eq!(trial.worked, Some(Loader::Undionly));
-        assert_eq!(trial.sentence(), None);
+        assert_eq!(trial.sentence(|_| true), None);
         // By DHCPv6 too, which it asks where the routers say so.
         trial.heard(&told(70_000, "uefi-x64-v6", "tftp://[fd00::1]/snponly.efi"));
         trial.heard(&fetched(70_100, "snponly.efi"));
@@ -435,6 +479,7 @@ mod tests {
             client: "ipxe-v6".into(),
             answer: "advertise".into(),
             boot_file: None,
+            facts: Default::default(),
         };
         trial.heard(&event(71_000, by_v6));
         assert!(!trial.asks_anew(UnixMs(71_500)));

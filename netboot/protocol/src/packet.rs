@@ -39,16 +39,7 @@ pub enum NotForUs {
 impl NotForUs {
     /// Stable short code.
     pub fn code(self) -> &'static str {
-        match self {
-            NotForUs::TooShort => "too-short",
-            NotForUs::TooLong => "too-long",
-            NotForUs::NotRequest => "not-a-request",
-            NotForUs::HardwareType => "hardware-type",
-            NotForUs::BadCookie => "bad-cookie",
-            NotForUs::JunkMac => "junk-mac",
-            NotForUs::NoMessageType => "bootp",
-            NotForUs::MessageType(_) => "message-type",
-        }
+        crate::codes::Unanswered::from(self).code()
     }
 }
 

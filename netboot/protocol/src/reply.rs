@@ -7,6 +7,7 @@ use inventory_api::{Mac, UnixMs};
 
 use crate::boot::{BootFile, BootUrls, boot_file};
 use crate::client::{MessageKind, PxeClient};
+use crate::codes::Unanswered;
 use crate::encode::{ReplyContent, ReplyKind};
 use crate::lease::{
     DECLINE_SECONDS, Exhausted, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address, is_admitted,
@@ -79,29 +80,7 @@ pub enum Silence {
 impl Silence {
     /// Stable short code.
     pub fn code(self) -> &'static str {
-        match self {
-            Silence::Ignored => "ignored",
-            Silence::UnknownNetwork => "unknown-network",
-            Silence::UnknownRelay => "unknown-relay",
-            Silence::Observing => "observing",
-            Silence::Looking => "looking-for-servers",
-            Silence::ForeignServer => "foreign-server",
-            Silence::AddressInUse => "address-in-use",
-            Silence::TooMany => "too-many",
-            Silence::KeptForKnown => "kept-for-known",
-            Silence::AddressServer => "address-server",
-            Silence::NotBooting => "not-booting",
-            Silence::NoBootFile => "no-boot-file",
-            Silence::OtherServer => "other-server",
-            Silence::UnknownBinding => "unknown-binding",
-            Silence::Exhausted(_) => "pool-exhausted",
-            Silence::NoAddress => "no-address",
-            Silence::ForeignAddress => "foreign-address",
-            Silence::WrongSender => "wrong-sender",
-            Silence::StillInUse => "still-in-use",
-            Silence::Released => "released",
-            Silence::Declined => "declined",
-        }
+        Unanswered::from(self).code()
     }
 }
 

@@ -15,14 +15,15 @@ use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
 use super::live::{Entry, Heard, Nudge, REPLY};
+use crate::running::Meter;
 
 /// How soon a transfer notices what it is told from outside.
 const NOTICE: Duration = Duration::from_millis(50);
 /// Bytes of a thread's stack, most of them never touched.
 const STACK: usize = 256 << 10;
 
-/// How a transfer ended, and the bytes that were acknowledged; an error: no socket could be opened.
-pub(super) type Ended = io::Result<(Outcome, u64)>;
+/// How a transfer ended, the bytes that were acknowledged, and those of a block; an error: no socket could be opened.
+pub(super) type Ended = io::Result<(Outcome, u64, u16)>;
 
 /// What a transfer is begun with.
 pub(super) struct Order {
@@ -38,6 +39,7 @@ pub(super) struct Order {
     pub(super) most: Option<u16>,
     pub(super) batches: Batches,
     pub(super) entry: Entry,
+    pub(super) meter: Arc<Meter>,
 }
 
 impl Order {
@@ -74,12 +76,14 @@ impl Order {
         if accepted.oack.is_some() {
             self.entry.heard.offers_options();
         }
+        let block = accepted.block;
         let mut line = Line::new(channel, self.file.clone(), accepted);
         let mut ended = line.begin();
         if ended.is_none() {
             ended = self.open_up(&mut line, done)?;
         }
         while ended.is_none() {
+            self.meter.set(line.transfer.acknowledged_bytes());
             ended = match self.told(done) {
                 Some(Nudge::Superseded) => Some(Outcome::Superseded),
                 _ => match line.tick().1 {
@@ -89,7 +93,7 @@ impl Order {
             };
         }
         let outcome = ended.unwrap_or(Outcome::Silent);
-        Ok((outcome, line.transfer.acknowledged_bytes()))
+        Ok((outcome, line.transfer.acknowledged_bytes(), block))
     }
 
     /// Until the client has answered: on this line or, if it takes no OACK, on one without options, which then takes the

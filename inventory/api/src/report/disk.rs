@@ -56,8 +56,12 @@ pub struct DiskFacts {
 impl DiskFacts {
     /// Bytes of all namespaces together: what was bought. `size_bytes` is that of `name` alone, which a plan writes to.
     pub fn capacity_bytes(&self) -> Option<u64> {
-        let namespaces = self.namespaces.iter().filter_map(|namespace| namespace.size_bytes);
-        self.size_bytes.map(|first| namespaces.fold(first, u64::saturating_add))
+        let namespaces = self
+            .namespaces
+            .iter()
+            .filter_map(|namespace| namespace.size_bytes);
+        self.size_bytes
+            .map(|first| namespaces.fold(first, u64::saturating_add))
     }
 }
 

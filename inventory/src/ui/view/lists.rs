@@ -2,7 +2,7 @@
 
 use askama::Template;
 use inventory_api::UnixMs;
-use inventory_api::boot::BootEventKind;
+use inventory_api::boot::{BootEventKind, TftpEnd};
 use inventory_api::deploy::{DeployRequest, DiskChoice};
 use inventory_api::image::ImageManifest;
 use inventory_api::loader::NicLoaders;
@@ -294,11 +294,17 @@ impl JourneyView {
                 detail,
                 color: match &e.what {
                     BootEventKind::Dhcp { .. } => "azure",
-                    BootEventKind::Tftp { complete: false, .. } => "red",
+                    BootEventKind::Tftp {
+                        end: TftpEnd::SizeAsked,
+                        ..
+                    } => "teal",
+                    BootEventKind::Tftp { complete: false, .. } | BootEventKind::Connection { .. } => "red",
+                    BootEventKind::Agent { status, .. } if *status >= 400 => "red",
                     BootEventKind::Http { status, .. } if *status >= 400 => "red",
                     BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => "teal",
                     BootEventKind::Chosen { refused: Some(_), .. } => "red",
                     BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => "purple",
+                    BootEventKind::Agent { .. } => "green",
                 },
                 ip: e.ip.map(|ip| ip.to_string()).unwrap_or_default(),
                 network: e.network.clone().unwrap_or_default(),

@@ -594,6 +594,7 @@ pub fn boots() -> Vec<BootEvent> {
         client: client.into(),
         answer: answer.into(),
         boot_file: file.map(Into::into),
+        facts: Default::default(),
     };
     vec![
         event(128, dhcp("discover", "uefi-x64", "offer", Some("snponly.efi"))),
@@ -604,6 +605,8 @@ pub fn boots() -> Vec<BootEvent> {
                 file: "snponly.efi".into(),
                 bytes: 233_472,
                 complete: true,
+                end: Default::default(),
+                block: None,
             },
         ),
         event(
@@ -737,6 +740,8 @@ pub fn journey() -> Journey {
         events: boots(),
         diagnosis: "Booted the mini-os over UEFI network boot; kernel and initramfs were read to their end."
             .into(),
+        stage: "mini-os".into(),
+        running: Vec::new(),
         loaders: Some(inventory_api::loader::NicLoaders {
             mac: mac(4),
             model: Some("8086:1533".into()),
@@ -787,6 +792,7 @@ pub fn network() -> inventory_api::network::NetworkStatus {
             address: address(2).into(),
             mac: mac(8),
             gives: Gives::Addresses,
+            boot_file: Some("pxelinux.0".into()),
             first_seen: ago(3600),
             last_seen: ago(20),
         }],
@@ -794,12 +800,21 @@ pub fn network() -> inventory_api::network::NetworkStatus {
             reason: "foreign-server".into(),
             count: 42,
             last: ago(5),
+            senders: Vec::new(),
         }],
         events: vec![NetworkEvent {
             at: ago(3600),
             kind: "foreign-server".into(),
             detail: "another DHCP server, 10.0.0.2, gives out addresses".into(),
         }],
+        heard_at: Some(ago(5)),
+        visitors: vec![inventory_api::network::Visitor {
+            mac: mac(7),
+            who: "a switch in ONIE".into(),
+            address: Some(address(18).into()),
+            last: ago(60),
+        }],
+        missing: Vec::new(),
         v6: Some(NetworkV6Status {
             server: "fd00:7::1".parse().unwrap(),
             prefix: "fd00:7::/64".into(),
@@ -814,6 +829,7 @@ pub fn network() -> inventory_api::network::NetworkStatus {
                 address: "fe80::99".parse().unwrap(),
                 mac: mac(8),
                 gives: Gives::Addresses,
+                boot_file: None,
                 first_seen: ago(3600),
                 last_seen: ago(20),
             }],

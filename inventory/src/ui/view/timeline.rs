@@ -242,6 +242,7 @@ impl Facts {
                 file,
                 bytes,
                 complete: true,
+                ..
             } if !after_install => {
                 self.note(
                     Kind::BootFile,

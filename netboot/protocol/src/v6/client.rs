@@ -1,13 +1,15 @@
 //! Who is asking by DHCPv6: from a datagram to a [`Client`].
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use inventory_api::Mac;
+use inventory_api::boot::DhcpFacts;
 
 use super::wire::{Options, code, first_text};
 use crate::client::{ClientKind, Said, kind};
 use crate::loader::Loader;
-use crate::packet::MAX_BYTES;
+use crate::packet::{MAX_BYTES, RawOptions};
+use crate::stranger::{Stranger, printable, stranger};
 
 /// RFC 8415, 7.6: HOP_COUNT_LIMIT.
 const MOST_RELAYS: usize = 8;
@@ -105,17 +107,7 @@ pub enum NotForUs {
 impl NotForUs {
     /// Stable short code.
     pub fn code(self) -> &'static str {
-        match self {
-            NotForUs::TooShort => "too-short",
-            NotForUs::TooLong => "too-long",
-            NotForUs::MessageType(_) => "message-type",
-            NotForUs::TooManyRelays => "too-many-relays",
-            NotForUs::NothingRelayed => "nothing-relayed",
-            NotForUs::NoClientId => "no-client-id",
-            NotForUs::ServerId => "server-id",
-            NotForUs::Association => "association",
-            NotForUs::NoMac => "no-mac",
-        }
+        crate::codes::Unanswered::from(self).code()
     }
 }
 
@@ -177,6 +169,45 @@ impl Client {
     pub fn link(&self) -> Option<Ipv6Addr> {
         let links = self.relays.iter().rev().map(|relay| relay.link);
         links.into_iter().find(|link| !link.is_unspecified())
+    }
+
+    /// Who asks, as a stable short code: `BootEventKind::Dhcp`.
+    pub fn code(&self) -> String {
+        match self.kind {
+            ClientKind::Other => format!("{}-v6", self.stranger().code()),
+            kind => client_name(kind),
+        }
+    }
+
+    /// By the vendor class and the DUID, as in DHCPv4 by option 61 that has one (RFC 4361).
+    fn stranger(&self) -> Stranger {
+        let mut field = Vec::new();
+        let id = [&[0xff, 0, 0, 0, 0][..], self.duid.as_deref().unwrap_or_default()].concat();
+        for (code, value) in [(60, &self.vendor_class), (61, &id)] {
+            let value = &value[..value.len().min(255)];
+            field.extend([code, value.len() as u8]);
+            field.extend(value);
+        }
+        stranger(&RawOptions::of(&field), &self.architectures)
+    }
+
+    /// What the message says beside its kind, for the journey.
+    pub fn facts(&self) -> DhcpFacts {
+        let wants = self
+            .associations
+            .iter()
+            .flat_map(|association| &association.addresses);
+        DhcpFacts {
+            relay: self
+                .relays
+                .first()
+                .map(|relay| IpAddr::V6(self.link().unwrap_or(relay.peer))),
+            wants: wants.into_iter().next().map(|ip| IpAddr::V6(*ip)),
+            architecture: self.architectures.first().copied(),
+            who: (self.kind == ClientKind::Other).then(|| self.stranger().name()),
+            vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
+            ..DhcpFacts::default()
+        }
     }
 
     /// Whether firmware begins to look for a loader with this. iPXE, which asks too where the routers say so, is one that runs.

@@ -40,6 +40,7 @@ pub fn read_reply(bytes: &[u8], from: Ipv6Addr, duid: &[u8]) -> Option<ServerRep
     Some(ServerReply {
         server: from.into(),
         gives,
+        boot_file: None,
     })
 }
 

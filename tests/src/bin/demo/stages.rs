@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use inventory_api::UnixMs;
-use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, TftpEnd};
 use inventory_api::check::{CheckResult, Verdict};
 use inventory_api::machine::{HistoryEntry, MachineDetail};
 use inventory_api::report::AssetReport;
@@ -179,21 +179,29 @@ fn packet(event: &BootEvent) -> Option<(&'static str, String)> {
             client,
             answer,
             boot_file,
+            ..
         } => {
             let file = boot_file
                 .as_ref()
                 .map_or(String::new(), |f| format!(", boot file {f}"));
             ("DHCP", format!("{message} from {client}: {answer} {who}{file}"))
         }
+        // EDK2 asks how long the file is first.
+        BootEventKind::Tftp {
+            end: TftpEnd::SizeAsked,
+            ..
+        } => return None,
         BootEventKind::Tftp {
             file,
             bytes: sent,
             complete,
+            ..
         } => {
-            // Firmware breaks a first transfer off to learn the size.
             let all = if *complete { "100 %" } else { "broken off" };
             ("boot file", format!("{file}, {} by TFTP, {all}", bytes(*sent)))
         }
+        // Of the agent the history tells.
+        BootEventKind::Connection { .. } | BootEventKind::Agent { .. } => return None,
         // The script that it gets is an event of its own.
         BootEventKind::Http { path, .. } if path.ends_with(".ipxe") => return None,
         BootEventKind::Http { head: true, .. } => return None,
@@ -369,6 +377,8 @@ mod tests {
                 file: file.to_owned(),
                 bytes: 70_123,
                 complete: true,
+                end: Default::default(),
+                block: None,
             },
         }
     }

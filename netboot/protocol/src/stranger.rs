@@ -1,0 +1,224 @@
+//! Who asks for an address and does not boot from the network, by what its DHCP message says of it.
+
+use crate::packet::RawOptions;
+
+/// Longest text of a stranger's that is kept, in characters.
+const LONGEST: usize = 64;
+
+/// Who asks and does not boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// An operating system or a program of one: its name.
+    System(&'static str),
+    /// A switch in ONIE, which looks for an installer.
+    Onie,
+    /// Another switch or router: its make.
+    Switch(&'static str),
+    /// A baseboard management controller: its make.
+    Bmc(&'static str),
+    /// OpenPOWER's boot loader.
+    Petitboot,
+    /// U-Boot that does not boot in PXE's way.
+    UBoot,
+    /// A printer, PDU, telephone or the like.
+    Appliance(&'static str),
+    /// It does not tell.
+    Unknown,
+}
+
+impl Stranger {
+    /// Stable short code, as in `BootEventKind::Dhcp`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Stranger::System(_) => "system",
+            Stranger::Onie => "onie",
+            Stranger::Switch(_) => "switch",
+            Stranger::Bmc(_) => "bmc",
+            Stranger::Petitboot => "petitboot",
+            Stranger::UBoot => "u-boot",
+            Stranger::Appliance(_) => "appliance",
+            Stranger::Unknown => "other",
+        }
+    }
+
+    /// For people, with an article where one is due.
+    pub fn name(self) -> String {
+        match self {
+            Stranger::System(name) => format!("an operating system ({name})"),
+            Stranger::Onie => "a switch in ONIE".to_owned(),
+            Stranger::Switch(make) => format!("a switch or router ({make})"),
+            Stranger::Bmc(make) => format!("a BMC ({make})"),
+            Stranger::Petitboot => "OpenPOWER petitboot".to_owned(),
+            Stranger::UBoot => "U-Boot with boot commands of its own".to_owned(),
+            Stranger::Appliance(what) => what.to_owned(),
+            Stranger::Unknown => "an unknown DHCP client".to_owned(),
+        }
+    }
+}
+
+/// Vendor classes (option 60) by their beginning, in lower case. Sources: the programs' own sources and manuals; dhcpcd
+/// `dhcpcd-VERSION:OS:...`, busybox `udhcp VERSION`, Microsoft MS-DHCPE 2.2.3, ONIE "DHCP requests", Arista and Juniper ZTP.
+const VENDORS: &[(&str, Stranger)] = &[
+    ("msft", Stranger::System("Windows")),
+    ("android-dhcp", Stranger::System("Android")),
+    ("dhcpcd", Stranger::System("dhcpcd")),
+    (
+        "udhcp",
+        Stranger::System("udhcpc of busybox: a small Linux, an installer or a BMC"),
+    ),
+    ("d-i", Stranger::System("the Debian installer")),
+    ("anaconda", Stranger::System("the installer Anaconda")),
+    ("dracut", Stranger::System("Linux, dracut")),
+    ("systemd", Stranger::System("Linux, systemd-networkd")),
+    ("isc-dhclient", Stranger::System("Linux, dhclient")),
+    ("linux", Stranger::System("Linux")),
+    ("freebsd", Stranger::System("FreeBSD")),
+    ("openbsd", Stranger::System("OpenBSD")),
+    ("netbsd", Stranger::System("NetBSD")),
+    ("sunw", Stranger::System("Solaris")),
+    ("vmware", Stranger::System("VMware ESXi")),
+    ("xen", Stranger::System("Xen")),
+    ("aaplbsdpc", Stranger::System("an Apple computer, BSDP")),
+    ("onie_vendor", Stranger::Onie),
+    ("cumulus-linux", Stranger::Switch("Cumulus Linux")),
+    ("arista", Stranger::Switch("Arista")),
+    ("juniper", Stranger::Switch("Juniper")),
+    ("ciscopnp", Stranger::Switch("Cisco")),
+    (
+        "cisco systems, inc. ip phone",
+        Stranger::Appliance("an IP telephone (Cisco)"),
+    ),
+    ("cisco", Stranger::Switch("Cisco")),
+    ("nvidia-nvos", Stranger::Switch("NVIDIA")),
+    ("mlnx", Stranger::Switch("NVIDIA")),
+    ("sonic", Stranger::Switch("SONiC")),
+    ("dell force10", Stranger::Switch("Dell")),
+    ("mikrotik", Stranger::Switch("MikroTik")),
+    ("idrac", Stranger::Bmc("Dell iDRAC")),
+    ("cpqrib", Stranger::Bmc("HPE iLO")),
+    ("hpe ilo", Stranger::Bmc("HPE iLO")),
+    ("ilo", Stranger::Bmc("HPE iLO")),
+    ("xcc", Stranger::Bmc("Lenovo XCC")),
+    ("imm", Stranger::Bmc("IBM or Lenovo IMM")),
+    ("openbmc", Stranger::Bmc("OpenBMC")),
+    ("ipmi", Stranger::Bmc("IPMI")),
+    ("bmc", Stranger::Bmc("its vendor class says so")),
+    ("petitboot", Stranger::Petitboot),
+    ("u-boot", Stranger::UBoot),
+    ("apc", Stranger::Appliance("a PDU or UPS (APC)")),
+    ("raritan", Stranger::Appliance("a PDU (Raritan)")),
+    ("servertech", Stranger::Appliance("a PDU (Server Technology)")),
+    ("hewlett-packard jetdirect", Stranger::Appliance("a printer (HP)")),
+    ("mfg=", Stranger::Appliance("a printer")),
+    ("polycom", Stranger::Appliance("an IP telephone (Polycom)")),
+    ("yealink", Stranger::Appliance("an IP telephone (Yealink)")),
+];
+
+/// Host names (option 12) that BMCs have as delivered, by their beginning, in lower case.
+const BMC_NAMES: &[(&str, &str)] = &[
+    ("idrac", "Dell iDRAC"),
+    ("ilo", "HPE iLO"),
+    ("xcc-", "Lenovo XCC"),
+    ("imm2-", "IBM or Lenovo IMM"),
+    ("ami", "AMI MegaRAC"),
+    ("megarac", "AMI MegaRAC"),
+    ("cimc", "Cisco CIMC"),
+    ("ibmc", "Huawei iBMC"),
+    ("obmc", "OpenBMC"),
+    ("openbmc", "OpenBMC"),
+    ("bmc", "its host name says so"),
+    ("ipmi", "its host name says so"),
+];
+
+/// Who it is, by vendor class, user class, architecture, host name, client identifier and the list of options it asks for.
+pub fn stranger(options: &RawOptions, architectures: &[u16]) -> Stranger {
+    let text = |code| printable(options.get(code).unwrap_or_default()).to_lowercase();
+    let (vendor, name) = (text(60), text(12));
+    // Architecture 14 is POWER OPAL; options 209 and 210 (RFC 5071) are PXELINUX's, which petitboot reads too.
+    if architectures.contains(&14) {
+        return Stranger::Petitboot;
+    }
+    if text(77).contains("onie_dhcp_user_class") {
+        return Stranger::Onie;
+    }
+    let by_vendor = VENDORS.iter().find(|(begin, _)| vendor.starts_with(begin));
+    let bmc = BMC_NAMES.iter().find(|(begin, _)| name.starts_with(begin));
+    match (by_vendor, bmc) {
+        // A BMC runs a small Linux: its name says more than its DHCP client.
+        (None | Some((_, Stranger::System(_))), Some((_, make))) => Stranger::Bmc(make),
+        (Some((_, stranger)), _) => *stranger,
+        (None, None) => by_lists(options),
+    }
+}
+
+/// By what DHCP clients without a vendor class always send.
+fn by_lists(options: &RawOptions) -> Stranger {
+    let id = options.get(61).unwrap_or_default();
+    let list = options.get(55).unwrap_or_default();
+    // systemd's DUID-EN (RFC 8415, 11.3): `ff`, four bytes IAID, type 2, enterprise 43793.
+    if id.first() == Some(&0xff) && id.get(5..11) == Some(&[0, 2, 0, 0, 0xab, 0x11]) {
+        return Stranger::System("Linux, systemd-networkd");
+    }
+    let system = match list {
+        [1, 28, 2, ..] => "Linux, dhclient",
+        [1, 2, 6, 12, 15, 26, 28, 121, ..] => "Linux, NetworkManager",
+        [1, 3, 6, 12, 15, 17, 23, 28, 29, 31, 33, 40, 41, 42, ..] => "Linux, dhcpcd",
+        [1, 121, 3, 6, 15, ..] => "macOS",
+        [1, 3, 6, 15, 31, 33, 43, 44, 46, 47, ..] | [1, 15, 3, 6, 44, 46, 47, ..] => "Windows",
+        _ => return Stranger::Unknown,
+    };
+    Stranger::System(system)
+}
+
+/// Text of a client for people: printable ASCII, bounded.
+pub fn printable(bytes: &[u8]) -> String {
+    let shown = bytes.iter().filter(|byte| matches!(byte, 0x20..=0x7e));
+    shown.take(LONGEST).map(|byte| char::from(*byte)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_named_by_what_they_say() {
+        let onie: &[(u8, &[u8])] = &[
+            (60, b"onie_vendor:x86_64-accton_as7712-r0"),
+            (77, b"onie_dhcp_user_class"),
+        ];
+        let systemd = [&[0xff, 1, 2, 3, 4, 0, 2, 0, 0, 0xab, 0x11][..], &[9; 8]].concat();
+        let cases: [(&[(u8, &[u8])], &[u16], &str, &str); 14] = [
+            (onie, &[], "onie", "a switch in ONIE"),
+            (&[(77, b"\x14onie_dhcp_user_class")], &[], "onie", "ONIE"),
+            (&[(60, b"petitboot")], &[], "petitboot", "OpenPOWER petitboot"),
+            (&[(60, b"")], &[14], "petitboot", "OpenPOWER petitboot"),
+            (&[(60, b"MSFT 5.0")], &[], "system", "Windows"),
+            (
+                &[(60, b"udhcp 1.23.1"), (12, b"AMIB42E99000004")],
+                &[],
+                "bmc",
+                "AMI MegaRAC",
+            ),
+            (&[(60, b"udhcp 1.36.1")], &[], "system", "busybox"),
+            (&[(60, b"dhcpcd-9.4.1:Linux-6.1:x86_64")], &[], "system", "dhcpcd"),
+            (&[(60, b"iDRAC")], &[], "bmc", "Dell iDRAC"),
+            (&[(12, b"idrac-7XK06Q3")], &[], "bmc", "Dell iDRAC"),
+            (&[(61, &systemd)], &[], "system", "systemd-networkd"),
+            (&[(55, &[1, 28, 2, 3, 15, 6, 12])], &[], "system", "dhclient"),
+            (&[(60, b"U-Boot.armv8")], &[], "u-boot", "U-Boot"),
+            (&[(60, b"\xff\xfe")], &[], "other", "unknown"),
+        ];
+        for (options, architectures, code, name) in cases {
+            let mut field = Vec::new();
+            for (option, value) in options {
+                field.extend([*option, value.len() as u8]);
+                field.extend(*value);
+            }
+            let found = stranger(&RawOptions::of(&field), architectures);
+            assert!(
+                found.code() == code && found.name().contains(name),
+                "{options:?}: {found:?}"
+            );
+        }
+    }
+}

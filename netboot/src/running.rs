@@ -1,0 +1,204 @@
+//! Transfers under way, and whose the addresses are that others gave: for who explains where a machine stands.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use inventory_api::boot::RunningTransfer;
+use inventory_api::{Mac, UnixMs};
+use nix::libc;
+use tokio::net::TcpStream;
+
+use crate::now;
+
+/// Addresses of others that are remembered; the one heard longest ago goes first.
+const ELSEWHERE: usize = 1024;
+
+mod request {
+    // SIOCOUTQ of a TCP socket: bytes that the other end has not acknowledged (tcp(7)).
+    nix::ioctl_read_bad!(unacknowledged, nix::libc::TIOCOUTQ, nix::libc::c_int);
+}
+
+/// Bytes handed to the kernel that the client has not acknowledged. It stands still when the connection is dead.
+pub(crate) fn unacknowledged(stream: &TcpStream) -> u64 {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as the stream is borrowed, and the request writes one int.
+    let asked = unsafe { request::unacknowledged(stream.as_raw_fd(), &raw mut count) };
+    asked.map_or(0, |_| u64::try_from(count).unwrap_or(0))
+}
+
+/// One transfer's count of bytes.
+pub(crate) struct Meter {
+    ip: IpAddr,
+    file: String,
+    by: &'static str,
+    of: u64,
+    begun: UnixMs,
+    /// By TFTP acknowledged, by HTTP taken by the kernel.
+    bytes: AtomicU64,
+    moved: AtomicI64,
+    stream: Weak<TcpStream>,
+}
+
+impl Meter {
+    /// So many bytes in all.
+    pub(crate) fn set(&self, bytes: u64) {
+        if self.bytes.swap(bytes, Ordering::Relaxed) != bytes {
+            self.moved.store(now().0, Ordering::Relaxed);
+        }
+    }
+
+    /// So many more.
+    pub(crate) fn add(&self, more: u64) {
+        self.set(self.bytes.load(Ordering::Relaxed).saturating_add(more));
+    }
+
+    fn status(&self) -> RunningTransfer {
+        let waiting = self.stream.upgrade().map_or(0, |stream| unacknowledged(&stream));
+        RunningTransfer {
+            ip: self.ip,
+            file: self.file.clone(),
+            by: self.by.to_owned(),
+            bytes: self.bytes.load(Ordering::Relaxed).saturating_sub(waiting),
+            of: self.of,
+            begun: self.begun,
+            moved: UnixMs(self.moved.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// The transfers under way. As many as there are places for.
+#[derive(Clone, Default)]
+pub(crate) struct Transfers(Arc<Mutex<(u64, BTreeMap<u64, Arc<Meter>>)>>);
+
+/// A transfer's place in the list; left when dropped.
+pub(crate) struct Entered {
+    transfers: Transfers,
+    number: u64,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl Transfers {
+    /// A transfer of `of` bytes begins. `stream`: the connection, of one by HTTP.
+    pub(crate) fn enter(&self, ip: IpAddr, file: &str, of: u64, stream: Option<&Arc<TcpStream>>) -> Entered {
+        let begun = now();
+        let meter = Arc::new(Meter {
+            ip,
+            file: file.to_owned(),
+            by: if stream.is_some() { "HTTP" } else { "TFTP" },
+            of,
+            begun,
+            bytes: AtomicU64::new(0),
+            moved: AtomicI64::new(begun.0),
+            stream: stream.map(Arc::downgrade).unwrap_or_default(),
+        });
+        let mut all = self.lock();
+        all.0 += 1;
+        let number = all.0;
+        all.1.insert(number, meter.clone());
+        Entered {
+            transfers: self.clone(),
+            number,
+            meter,
+        }
+    }
+
+    /// Those to these addresses.
+    pub(crate) fn to(&self, addresses: &[IpAddr]) -> Vec<RunningTransfer> {
+        let all = self.lock();
+        let theirs = all.1.values().filter(|meter| addresses.contains(&meter.ip));
+        theirs.map(|meter| meter.status()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<Meter>>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.transfers.lock().1.remove(&self.number);
+    }
+}
+
+/// Addresses that machines took from other DHCP servers, as their REQUESTs say. Good for a journey, and for nothing else: anybody
+/// can say so.
+#[derive(Clone, Default)]
+pub(crate) struct Elsewhere(Arc<Mutex<HashMap<Ipv4Addr, (Mac, UnixMs)>>>);
+
+impl Elsewhere {
+    pub(crate) fn put(&self, ip: Ipv4Addr, mac: Mac) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= ELSEWHERE && !all.contains_key(&ip) {
+            let oldest = all.iter().min_by_key(|(_, (_, at))| *at).map(|(ip, _)| *ip);
+            oldest.and_then(|oldest| all.remove(&oldest));
+        }
+        all.insert(ip, (mac, now()));
+    }
+
+    pub(crate) fn get(&self, ip: IpAddr) -> Option<Mac> {
+        let IpAddr::V4(ip) = ip else { return None };
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&ip).map(|(mac, _)| *mac)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+
+    #[tokio::test]
+    async fn what_the_kernel_took_and_the_client_did_not_read_does_not_count() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (mut client, (stream, peer)) = (client.unwrap(), accepted.unwrap());
+        let stream = Arc::new(stream);
+        let transfers = Transfers::default();
+        let entered = transfers.enter(peer.ip(), "/boot/kernel", 64 << 20, Some(&stream));
+        // A client that reads nothing: both kernels' buffers fill up.
+        let block = vec![0; 1 << 20];
+        let mut full = 0;
+        while full < 20 {
+            match stream.try_write(&block) {
+                Ok(count) => (entered.meter.add(count as u64), full = 0).0,
+                Err(_) => {
+                    full += 1;
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+            }
+        }
+        let sent = entered.meter.bytes.load(Ordering::Relaxed);
+        let [running] = &transfers.to(&[peer.ip()])[..] else {
+            panic!("one runs")
+        };
+        assert!(
+            running.bytes < sent && unacknowledged(&stream) > 0,
+            "{} of {sent}",
+            running.bytes
+        );
+        let mut all = vec![0; sent as usize];
+        client.read_exact(&mut all).await.unwrap();
+        for _ in 0..100 {
+            if unacknowledged(&stream) == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(transfers.to(&[peer.ip()])[0].bytes, sent);
+        drop(entered);
+        assert!(transfers.to(&[peer.ip()]).is_empty());
+    }
+
+    #[test]
+    fn addresses_of_others_are_bounded() {
+        let elsewhere = Elsewhere::default();
+        for n in 0..3 * ELSEWHERE as u32 {
+            elsewhere.put(Ipv4Addr::from(n), Mac([2, 0, 0, 0, 0, 1]));
+        }
+        assert_eq!(elsewhere.0.lock().unwrap().len(), ELSEWHERE);
+    }
+}
