@@ -198,10 +198,12 @@ impl App {
         let for_broken = core.clone();
         let on_broken: tls::OnBroken = Arc::new(move |peer, why| {
             let address = peer.ip().to_canonical();
-            if for_broken
-                .memory
-                .broken_tls
-                .note(address, why, for_broken.clock.now())
+            crate::service::tls_broken(&for_broken, address, why);
+            if let Some(why) = why
+                && for_broken
+                    .memory
+                    .broken_tls
+                    .note(address, why, for_broken.clock.now())
             {
                 tracing::warn!("the agent at {address} {why}");
             }

@@ -371,7 +371,9 @@ impl BootSource for Boot {
     }
 
     fn heard(&self, event: BootEvent) {
-        if let Some(trial) = self.core.memory.loaders.heard(&event) {
+        // Without a network it is only said to be this machine: nothing is learnt by that.
+        let sure = event.network.is_some() || self.core.config.boot.simulated;
+        if sure && let Some(trial) = self.core.memory.loaders.heard(&event) {
             self.keep_trial(event.mac, trial);
         }
         if let Some(id) = self.core.memory.heard(event) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use inventory_api::agent::{Progress, RunsOn};
-use inventory_api::boot::BootEvent;
+use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::{Mac, MachineId, UnixMs};
 use netboot::NetworkBook;
 use tokio::sync::{Notify, broadcast, watch};
@@ -196,6 +196,18 @@ impl Memory {
             }
         }
         let events = journeys.by_mac.entry(mac).or_default();
+        // An agent that tries again and again takes one line.
+        let again = |last: &&mut BootEvent| {
+            let tries = matches!(
+                event.what,
+                BootEventKind::Agent { .. } | BootEventKind::Connection { .. }
+            );
+            tries && last.what == event.what && last.ip == event.ip
+        };
+        if let Some(last) = events.back_mut().filter(again) {
+            last.at = event.at;
+            return journeys.owners.get(&mac).cloned();
+        }
         if events.len() >= JOURNEY_EVENTS {
             events.pop_front();
         }
@@ -211,6 +223,21 @@ impl Memory {
         }
     }
 
+    /// NICs other than this that were heard: those of `siblings`, and those whose MAC is at most four from it, the last heard first.
+    pub fn heard_near(&self, mac: Mac, siblings: &[Mac]) -> Vec<(Mac, UnixMs)> {
+        let number = |mac: Mac| mac.0.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
+        let is_near = |other: &Mac| {
+            *other != mac && (siblings.contains(other) || number(*other).abs_diff(number(mac)) <= 4)
+        };
+        let journeys = lock(&self.journeys);
+        let near = journeys.by_mac.iter().filter(|(other, _)| is_near(other));
+        let mut all: Vec<(Mac, UnixMs)> = near
+            .filter_map(|(other, events)| Some((*other, events.back()?.at)))
+            .collect();
+        all.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        all
+    }
+
     /// What was heard from a MAC, oldest first.
     pub fn journey(&self, mac: Mac) -> Vec<BootEvent> {
         lock(&self.journeys)
@@ -224,7 +251,6 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use inventory_api::boot::BootEventKind;
 
     #[test]
     fn journeys_are_bounded() {

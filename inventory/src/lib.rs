@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod deadlines;
+mod diagnosis;
 pub mod export;
 pub mod import;
 pub mod known;

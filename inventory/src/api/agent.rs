@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -15,7 +16,7 @@ use inventory_api::agent::{
 };
 use inventory_api::rescue::{RescueRequest, RescueResponse, SHELL_PATH};
 use inventory_api::task::TaskReport;
-use inventory_api::{MachineId, Sha256Digest};
+use inventory_api::{MachineId, Problem, Sha256Digest};
 use serde::Deserialize;
 use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
@@ -46,7 +47,23 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/agent/v1/verification", post(verification))
         .route("/agent/v1/task", post(task))
         .route("/agent/v1/images/{digest}", get(image))
+        .layer(axum::middleware::from_fn_with_state(service.clone(), note))
         .with_state(service)
+}
+
+/// Claims, reports and refusals stand in the journey of the machine.
+async fn note(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map(|peer| peer.address.ip().to_canonical());
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    if let Some(peer) = peer {
+        let refused = response.extensions().get::<Problem>();
+        service.agent_answered(peer, &path, response.status().as_u16(), refused);
+    }
+    response
 }
 
 /// A machine that showed a certificate that is still good.

@@ -207,9 +207,8 @@ fn mac_of(text: &str) -> Result<Mac, ApiError> {
     Ok(text.parse().map_err(wrong)?)
 }
 
-async fn journey(State(service): State<Arc<Service>>, _: User, Path(mac): Path<String>) -> Answer<Journey> {
-    let mac = mac_of(&mac)?;
-    Ok(Json(service.journey(mac).await?))
+async fn journey(State(service): State<Arc<Service>>, _: User, Path(key): Path<String>) -> Answer<Journey> {
+    Ok(Json(service.journey_of(&key).await?))
 }
 
 async fn forget_loader(

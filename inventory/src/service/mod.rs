@@ -3,7 +3,7 @@
 mod agent;
 mod conflict;
 mod delivery;
-mod diagnosis;
+mod journey;
 mod loaders;
 mod networks;
 mod orders;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use inventory_api::check::Verdict;
 use inventory_api::image::ImageManifest;
-use inventory_api::machine::{HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, Profile};
+use inventory_api::machine::{HistoryEntry, MachineDetail, MachineStatus, MachineSummary, Profile};
 use inventory_api::plan::InstallPlan;
 use inventory_api::{Mac, MachineId, Problem};
 use lifecycle::State;
@@ -34,6 +34,7 @@ use crate::store::{HistoryRow, MachineRow};
 
 pub use agent::ImageFile;
 pub use delivery::{ProfileMachine, ProfileMachines};
+pub(crate) use journey::tls_broken;
 pub use verb::Verb;
 
 /// Who acts: the name of a token, or "agent", "boot", "clock". Stands in the history.
@@ -123,30 +124,6 @@ impl Service {
                     row.id
                 ),
             )
-        })
-    }
-
-    /// What was heard from a MAC and what it means.
-    pub async fn journey(&self, mac: Mac) -> Result<Journey, Problem> {
-        let machine = match self.core.store.machine_of_mac(mac).await.map_err(of_store)? {
-            Some(id) => Some(self.summary(self.row(&id).await?).await?),
-            None => None,
-        };
-        let events = self.core.memory.journey(mac);
-        let now = self.core.clock.now();
-        let mut diagnosis = diagnosis::diagnose(mac, &events, machine.as_ref(), now);
-        let loaders = self.core.memory.loaders.status(mac);
-        if let Some(sentence) = &loaders.sentence {
-            diagnosis = format!("{sentence} {diagnosis}");
-        }
-        Ok(Journey {
-            mac,
-            machine,
-            events,
-            running: Vec::new(),
-            diagnosis,
-            stage: String::new(),
-            loaders: (loaders.worked.is_some() || !loaders.failed.is_empty()).then_some(loaders),
         })
     }
 

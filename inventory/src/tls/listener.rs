@@ -92,8 +92,8 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Told of each handshake that ended over a certificate.
-pub type OnBroken = Arc<dyn Fn(SocketAddr, BrokenTls) + Send + Sync>;
+/// Told of each handshake that was not completed; why, when it ended over a certificate.
+pub type OnBroken = Arc<dyn Fn(SocketAddr, Option<BrokenTls>) + Send + Sync>;
 
 /// Serves `router` until `stop`, then lets open requests end within `limits.drain`.
 pub async fn serve(
@@ -169,12 +169,13 @@ impl Connection {
         let stream = match handshake.await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
-                if let Some(why) = BrokenTls::of(&error) {
-                    (self.on_broken)(address, why);
-                }
+                (self.on_broken)(address, BrokenTls::of(&error));
                 return tracing::debug!(peer = %address, %error, "TLS handshake failed");
             }
-            Err(_) => return tracing::debug!(peer = %address, "TLS handshake took too long"),
+            Err(_) => {
+                (self.on_broken)(address, None);
+                return tracing::debug!(peer = %address, "TLS handshake took too long");
+            }
         };
         let certificate = stream
             .get_ref()

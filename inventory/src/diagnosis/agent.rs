@@ -1,0 +1,147 @@
+//! A machine whose mini-os or agent was heard, or should have been.
+
+use inventory_api::UnixMs;
+use inventory_api::boot::{BootEvent, BootEventKind, ConnectionEnd};
+
+use super::attempt::Attempt;
+use super::{Facts, QUIET, Stage};
+
+/// An agent's request and our answer.
+struct Asked<'a> {
+    at: UnixMs,
+    asked: &'a str,
+    refused: Option<(u16, &'a str, &'a str)>,
+}
+
+fn asked(event: &BootEvent) -> Option<Asked<'_>> {
+    match &event.what {
+        BootEventKind::Agent {
+            asked,
+            status,
+            code,
+            detail,
+        } => Some(Asked {
+            at: event.at,
+            asked,
+            refused: (*status >= 400).then(|| {
+                (
+                    *status,
+                    code.as_deref().unwrap_or("refused"),
+                    detail.as_deref().unwrap_or("the server's log says why"),
+                )
+            }),
+        }),
+        _ => None,
+    }
+}
+
+/// What the agent tells, when it was the last that was heard.
+pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> Option<(Stage, String)> {
+    let last = attempt.last;
+    let said = asked(last);
+    if let Some(Asked {
+        asked,
+        refused: Some((status, code, detail)),
+        ..
+    }) = said
+    {
+        let (what, ago) = (asked, facts.ago(last));
+        let full_stop = if detail.ends_with('.') { "" } else { "." };
+        return Some((
+            Stage::Agent,
+            format!(
+                "Its agent runs, and its {what} was refused {ago} s ago (status {status}, {code}): {detail}{full_stop}"
+            ),
+        ));
+    }
+    let claimed = said.as_ref().filter(|said| said.asked == "claim");
+    if let Some(claimed) = claimed
+        && facts.now.since(claimed.at) >= QUIET * 1000
+    {
+        let ago = facts.now.since(claimed.at) / 1000;
+        return Some((
+            Stage::Agent,
+            format!(
+                "Its agent claimed its boot ticket {ago} s ago, and its report has not come: a collector hangs, or large packets to TCP port \
+                 {} of {} are lost (MTU). Look at the machine's console.",
+                facts.ports.api,
+                facts.server(last)
+            ),
+        ));
+    }
+    // A connection that broke off is news even when the agent was heard before.
+    let broken = matches!(last.what, BootEventKind::Connection { .. });
+    let seen = facts.machine.and_then(|machine| machine.last_seen);
+    // Heard with the last event: the two clocks are one, and are read one after the other.
+    let seen = seen
+        .filter(|seen| *seen >= last.at && !broken)
+        .or(said.map(|said| said.at));
+    seen.map(|seen| {
+        let ago = facts.now.since(seen) / 1000;
+        (
+            Stage::Agent,
+            format!("It came up: its agent was heard {ago} s ago."),
+        )
+    })
+}
+
+/// Kernel and archives are there, and nothing of the agent. `what`: what was heard last.
+pub(super) fn not_heard(facts: &Facts<'_>, attempt: &Attempt<'_>, what: &str) -> String {
+    let (last, server, api) = (attempt.last, facts.server(attempt.last), facts.ports.api);
+    let ago = facts.ago(last);
+    if matches!(&last.what, BootEventKind::Dhcp { .. }) {
+        let ip = attempt.address();
+        let has = ip.map_or(String::new(), |ip| format!(" and has the address {ip}"));
+        return format!(
+            "{what}{has}, {ago} s ago; its agent has not reached https://{server}:{api} yet. If it stays so, TCP port {api} from it to {server} \
+             is filtered, or its agent ended: look at the machine's console."
+        );
+    }
+    format!(
+        "{what}; the mini-os starts next, and asks for an address by DHCP. Neither that nor its agent has been heard for {ago} s. If it stays \
+         so, look at its console: too little memory, Secure Boot, a kernel that hangs, or no driver for its NIC (the `full` mini-os has more \
+         of them: `slipway mini-os build --variant full`)."
+    )
+}
+
+/// A connection that asked for nothing.
+pub(super) fn connection(facts: &Facts<'_>, event: &BootEvent, port: u16, end: ConnectionEnd) -> String {
+    let (server, ago) = (facts.server(event), facts.ago(event));
+    let from = event.ip.map_or("its address".to_owned(), |ip| ip.to_string());
+    let agent = port == facts.ports.api;
+    let who = if agent {
+        format!("Its agent ({from})")
+    } else {
+        format!("It ({from})")
+    };
+    let mac = facts.mac;
+    match end {
+        ConnectionEnd::Clock => format!(
+            "{who} breaks off TLS to {server}:{port}, {ago} s ago: by its clock this server's certificate is not valid. Its clock is wrong (a \
+             dead battery): set it in the firmware's setup, or, if it is right, this server's clock."
+        ),
+        ConnectionEnd::Authority => format!(
+            "{who} breaks off TLS to {server}:{port}, {ago} s ago: it does not know our authority. It was booted or installed by another \
+             Slipway server, or DATA_DIR/ca was replaced: boot it again by this server, or deploy it again (`slipway machine deploy {mac}`)."
+        ),
+        ConnectionEnd::Certificate => format!(
+            "{who} was refused by TLS at {server}:{port}, {ago} s ago: its machine certificate is not valid here (it has run out, or is of \
+             another Slipway server). Deploy it again (`slipway machine deploy {mac}`)."
+        ),
+        ConnectionEnd::Closed | ConnectionEnd::TimedOut | ConnectionEnd::Unknown if agent => format!(
+            "{who} connected to {server}:{port} {ago} s ago, and TLS was not completed: something between them breaks it off (a filter or \
+             proxy that reads TLS), or large packets are lost (MTU). TCP port {port} has to pass untouched."
+        ),
+        ConnectionEnd::Closed | ConnectionEnd::TimedOut | ConnectionEnd::Unknown => format!(
+            "{who} connected to {server}, TCP port {port}, {ago} s ago, and no request came: packets are lost or something between them breaks \
+             the connection off. TCP port {port} has to pass untouched."
+        ),
+        ConnectionEnd::Protocol => format!(
+            "{who} connected to {server}:{port} {ago} s ago and did not speak TLS: something else answers for it, or a URL is wrong."
+        ),
+        ConnectionEnd::Busy => format!(
+            "{who} was refused at {server}:{port} {ago} s ago: too many connections of its address. Something there opens them and does not \
+             close them."
+        ),
+    }
+}

@@ -1,0 +1,181 @@
+//! One boot attempt in a journey: from the firmware's first DISCOVER to the next one.
+
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, TftpEnd};
+use netboot_protocol::{Loader, UNIFIED};
+
+use super::Stage;
+
+/// Splits a journey into attempts, oldest first. A new one begins when firmware asks for an address again after it had one.
+pub(super) fn split(events: &[BootEvent]) -> Vec<&[BootEvent]> {
+    let mut attempts = Vec::new();
+    let mut begin = 0;
+    for (i, event) in events.iter().enumerate() {
+        let further = events[begin..i].iter().any(|event| !is_first_question(event));
+        if further && is_first_question(event) && is_firmware(event) {
+            attempts.push(&events[begin..i]);
+            begin = i;
+        }
+    }
+    attempts.push(&events[begin..]);
+    attempts
+}
+
+fn is_first_question(event: &BootEvent) -> bool {
+    matches!(&event.what, BootEventKind::Dhcp { message, .. } if message == "discover" || message == "solicit")
+}
+
+/// Whether a DHCP message is firmware's: neither a loader's, the mini-os's nor a stranger's.
+fn is_firmware(event: &BootEvent) -> bool {
+    match &event.what {
+        BootEventKind::Dhcp { client, facts, .. } => {
+            let client = client.strip_suffix("-v6").unwrap_or(client);
+            facts.who.is_none() && !matches!(client, "ipxe" | "slipway" | "other" | "system")
+        }
+        _ => false,
+    }
+}
+
+/// What there is of one attempt.
+pub(super) struct Attempt<'a> {
+    pub(super) events: &'a [BootEvent],
+    /// The last event that tells how far it came.
+    pub(super) last: &'a BootEvent,
+}
+
+impl<'a> Attempt<'a> {
+    /// `events` is not empty.
+    pub(super) fn new(events: &'a [BootEvent]) -> Attempt<'a> {
+        let loaded = |before: usize| events[..before].iter().any(is_fetched);
+        let tells = |(i, event): &(usize, &BootEvent)| match &event.what {
+            // Only the length was asked for, or the request was made anew.
+            BootEventKind::Http {
+                head: true, status, ..
+            } => *status >= 400,
+            BootEventKind::Tftp { end, bytes, .. } => match end {
+                TftpEnd::SizeAsked => false,
+                TftpEnd::Superseded => *bytes > 0,
+                // A loader that runs looks for more than there is: modules, scripts, lists of revocations.
+                TftpEnd::NotFound => !loaded(*i),
+                TftpEnd::Complete
+                | TftpEnd::Refused
+                | TftpEnd::Silent
+                | TftpEnd::NeverAnswered
+                | TftpEnd::Unreachable
+                | TftpEnd::NoGrub
+                | TftpEnd::Busy
+                | TftpEnd::Unknown => true,
+            },
+            BootEventKind::Http {
+                status: 404, path, ..
+            } => !loaded(*i) || is_ours(path),
+            BootEventKind::Dhcp { answer, .. } => answer != "released",
+            BootEventKind::Http { .. }
+            | BootEventKind::Script { .. }
+            | BootEventKind::Chosen { .. }
+            | BootEventKind::Connection { .. }
+            | BootEventKind::Agent { .. } => true,
+        };
+        let found = events.iter().enumerate().rev().find(tells);
+        Attempt {
+            events,
+            last: found.map_or(&events[events.len() - 1], |(_, event)| event),
+        }
+    }
+
+    /// The furthest that it came.
+    pub(super) fn reach(&self) -> Stage {
+        let stages = self.events.iter().map(stage);
+        stages.max().unwrap_or(Stage::Unheard)
+    }
+
+    /// The last event for which this gives something, and that.
+    pub(super) fn find<T>(&self, of: impl Fn(&'a BootEvent) -> Option<T>) -> Option<T> {
+        self.events.iter().rev().find_map(of)
+    }
+
+    /// The boot file that it was told last.
+    pub(super) fn told(&self) -> Option<&'a str> {
+        self.find(|event| match &event.what {
+            BootEventKind::Dhcp { boot_file, .. } => boot_file.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// Its address, as it was last known.
+    pub(super) fn address(&self) -> Option<std::net::IpAddr> {
+        self.find(|event| match &event.what {
+            BootEventKind::Dhcp { facts, answer, .. } if answer == "address-server" => facts.wants,
+            BootEventKind::Dhcp { answer, .. } if answer.ends_with("offer") => None,
+            _ => event.ip,
+        })
+    }
+}
+
+fn is_fetched(event: &BootEvent) -> bool {
+    match &event.what {
+        BootEventKind::Tftp { complete, .. } => *complete,
+        BootEventKind::Http {
+            status: 200..=299,
+            head: false,
+            partial: false,
+            ..
+        } => true,
+        _ => false,
+    }
+}
+
+/// Whether Slipway itself tells machines to fetch this.
+fn is_ours(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    matches!(
+        name,
+        "kernel" | "initramfs" | "site" | "boot.ipxe" | "boot.args" | "grub.cfg"
+    ) || name == UNIFIED
+}
+
+/// How far a machine is that did this.
+fn stage(event: &BootEvent) -> Stage {
+    match &event.what {
+        BootEventKind::Dhcp {
+            client,
+            answer,
+            message,
+            ..
+        } => match (client.strip_suffix("-v6").unwrap_or(client), answer.as_str()) {
+            ("slipway", _) => Stage::MiniOs,
+            ("ipxe", "ack" | "reply") => Stage::Loaded,
+            (_, "ack" | "reply") => Stage::Addressed,
+            (_, "address-server") if message == "request" => Stage::Addressed,
+            (_, "offer" | "advertise" | "would-offer" | "would-advertise") => Stage::Offered,
+            _ => Stage::Asks,
+        },
+        BootEventKind::Tftp { file, complete, .. } => fetched(file, *complete),
+        BootEventKind::Http {
+            path,
+            status,
+            partial,
+            head,
+            ..
+        } => fetched(path, *status < 400 && !partial && !head),
+        BootEventKind::Script {
+            target: BootTarget::LocalDisk,
+        } => Stage::Disk,
+        BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => Stage::Script,
+        BootEventKind::Connection { .. } => Stage::Addressed,
+        BootEventKind::Agent { .. } => Stage::Agent,
+    }
+}
+
+fn fetched(path: &str, whole: bool) -> Stage {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match name {
+        "initramfs" | "site" | "boot.args" if whole => Stage::MiniOs,
+        "kernel" | "initramfs" | "site" => Stage::Kernel,
+        "boot.ipxe" | "grub.cfg" if whole => Stage::Script,
+        "boot.ipxe" | "grub.cfg" | "autoexec.ipxe" => Stage::Loaded,
+        name if name == UNIFIED => Stage::Kernel,
+        name if whole && Loader::ALL.iter().any(|loader| loader.file() == name) => Stage::Loaded,
+        "grubx64.efi" if whole => Stage::Loaded,
+        _ => Stage::Loader,
+    }
+}

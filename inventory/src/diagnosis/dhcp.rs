@@ -1,0 +1,348 @@
+//! A machine whose last word was DHCP.
+
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, DhcpFacts};
+use inventory_api::network::NetworkStatus;
+use netboot_protocol::architecture::unsupported_client;
+
+use super::attempt::Attempt;
+use super::{Facts, QUIET, Stage, address_servers, agent, boot_servers, name_servers, silence};
+
+/// A DHCP message and its answer.
+pub(super) struct Asked<'a> {
+    pub(super) event: &'a BootEvent,
+    pub(super) message: &'a str,
+    pub(super) client: &'a str,
+    pub(super) answer: &'a str,
+    pub(super) boot_file: Option<&'a str>,
+    pub(super) facts: &'a DhcpFacts,
+}
+
+/// An event as a DHCP message.
+pub(super) fn asked(event: &BootEvent) -> Option<Asked<'_>> {
+    match &event.what {
+        BootEventKind::Dhcp {
+            message,
+            client,
+            answer,
+            boot_file,
+            facts,
+        } => Some(Asked {
+            event,
+            message,
+            client: client.strip_suffix("-v6").unwrap_or(client),
+            answer,
+            boot_file: boot_file.as_deref(),
+            facts,
+        }),
+        _ => None,
+    }
+}
+
+/// What the last DHCP message of an attempt tells.
+pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
+    let Some(asked) = asked(attempt.last) else {
+        return (attempt.reach(), String::new());
+    };
+    if asked.client == "slipway" && matches!(asked.answer, "ack" | "reply" | "address-server") {
+        return (
+            Stage::MiniOs,
+            agent::not_heard(facts, attempt, "The mini-os runs"),
+        );
+    }
+    if let Some(who) = &asked.facts.who {
+        return stranger(facts, attempt, &asked, who);
+    }
+    let stage = match asked.answer {
+        "ack" | "reply" => Stage::Addressed.max(attempt.reach()),
+        "offer" | "advertise" => Stage::Offered,
+        "address-server" if asked.message == "request" => Stage::Addressed,
+        _ => Stage::Asks,
+    };
+    let mut said = answered(facts, attempt, &asked);
+    if asked.client == "slipway" {
+        said = format!("The mini-os runs and asks for its address. {said}");
+    }
+    (stage, said)
+}
+
+fn answered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
+    let given = matches!(
+        asked.answer,
+        "offer" | "ack" | "advertise" | "reply" | "no-boot-file"
+    );
+    if given
+        && asked.boot_file.is_none()
+        && let Some(said) = unsupported(asked)
+    {
+        return said;
+    }
+    match asked.answer {
+        "offer" | "advertise" => offered(facts, attempt, asked),
+        "ack" | "reply" => addressed(facts, attempt, asked),
+        "nak" => nak(facts, asked),
+        "address-server" if asked.message == "request" => addressed_elsewhere(facts, attempt, asked),
+        other => match other.split_once("-not: ") {
+            Some(("would", code)) => observed(facts, asked, &silence::of(facts, asked, code)),
+            _ if other.starts_with("would-") => {
+                observed(facts, asked, "As a server it would have been answered.")
+            }
+            _ => silence::of(facts, asked, other),
+        },
+    }
+}
+
+/// Firmware that there is no loader for.
+fn unsupported(asked: &Asked<'_>) -> Option<String> {
+    let firmware = unsupported_client(asked.client)?;
+    let number = asked.facts.architecture;
+    let number = number.map_or(String::new(), |number| {
+        format!(" (client architecture {number}, DHCP option 93)")
+    });
+    Some(format!(
+        "It asks as {}{number}, for which there is no boot file: {}.",
+        firmware.name, firmware.advice
+    ))
+}
+
+/// Offers at the end of the attempt without anything else between them.
+fn offers(attempt: &Attempt<'_>) -> usize {
+    let is_offer = |event: &&BootEvent| {
+        asked(event).is_some_and(|asked| {
+            matches!(asked.message, "discover" | "solicit") && matches!(asked.answer, "offer" | "advertise")
+        })
+    };
+    attempt.events.iter().rev().take_while(is_offer).count()
+}
+
+fn offered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
+    let (event, server) = (asked.event, facts.server(asked.event));
+    let (ago, times) = (facts.ago(event), offers(attempt).max(1));
+    let network = facts.network(event);
+    let others = network.map(address_servers).unwrap_or_default();
+    if network.is_some_and(|network| network.mode == "proxy") && event.ip.is_none() {
+        let name = network.map_or("", |network| &network.name);
+        let why = if others.is_empty() {
+            format!(
+                "no DHCP server that gives addresses is heard in network {name}, and Slipway gives none there (mode = \"proxy\"): start \
+                 the DHCP server, or set mode = \"server\" and pools in [[network]] {name}"
+            )
+        } else {
+            format!(
+                "it took no address from {}: is that server's pool full, or does its answer not reach the machine?",
+                name_servers(&others)
+            )
+        };
+        return format!(
+            "It asked {times} times ({}), last {ago} s ago, and was offered boot data by {server}; it did not go on. If it stays so, {why}.",
+            asked.client
+        );
+    }
+    let offer = match event.ip {
+        Some(ip) => format!("the address {ip}"),
+        None => "an address".to_owned(),
+    };
+    let asks = if times == 1 {
+        "once".to_owned()
+    } else {
+        format!("{times} times in a row")
+    };
+    format!(
+        "It asked for an address {asks} ({}), was offered {offer} by {server}, last {ago} s ago, and has not taken it. If it stays so, {}.",
+        asked.client,
+        why_not_taken(network, &server, asked)
+    )
+}
+
+fn why_not_taken(network: Option<&NetworkStatus>, server: &str, asked: &Asked<'_>) -> String {
+    let others = network.map(address_servers).unwrap_or_default();
+    if !others.is_empty() {
+        return format!(
+            "it takes the offer of another DHCP server, {}: switch that one off here, or set mode = \"proxy\"",
+            name_servers(&others)
+        );
+    }
+    match asked.facts.relay {
+        Some(relay) => format!(
+            "the offers are lost on the way back: they go to the relay {relay}, UDP port 67. Is there a route and no filter from {server} \
+             to it, and does it pass answers of {server} on to the machine?"
+        ),
+        None => format!(
+            "the offers do not reach it: its VLAN, DHCP snooping (trust the switch port of {server}, UDP port 67), or a switch port that \
+             forwards too late (spanning tree: make it an edge port). A DHCP server that Slipway cannot hear may be first, too"
+        ),
+    }
+}
+
+/// It has an address, and was told what to load, or nothing.
+fn addressed(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
+    let (event, server) = (asked.event, facts.server(asked.event));
+    let ago = facts.ago(event);
+    let has = event.ip.map_or("It has an address".to_owned(), |ip| {
+        format!("It has the address {ip}")
+    });
+    let Some(file) = asked.boot_file else {
+        return format!("{has} ({}); no boot file was asked for or given.", asked.client);
+    };
+    not_fetched(facts, attempt, asked, &format!("{has} from {server}"), file, ago)
+}
+
+/// Beside another server: it has that one's address, and our boot data.
+fn addressed_elsewhere(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
+    let address = asked
+        .facts
+        .wants
+        .map_or("an address".to_owned(), |ip| format!("the address {ip}"));
+    let from = asked
+        .facts
+        .server
+        .map_or(String::new(), |from| format!(" from {from}"));
+    let has = format!("It has {address}{from}");
+    match attempt.told() {
+        Some(file) => not_fetched(facts, attempt, asked, &has, file, facts.ago(asked.event)),
+        None => format!("{has}; no boot file was asked of Slipway or given by it."),
+    }
+}
+
+fn not_fetched(
+    facts: &Facts<'_>,
+    attempt: &Attempt<'_>,
+    asked: &Asked<'_>,
+    has: &str,
+    file: &str,
+    ago: u64,
+) -> String {
+    let server = facts.server(asked.event);
+    let tries = attempt
+        .events
+        .iter()
+        .filter(|event| super::dhcp::asked(event).is_some_and(|a| matches!(a.answer, "ack" | "reply")));
+    let tries = tries.count();
+    let again = if tries > 1 {
+        format!(" {tries} times")
+    } else {
+        String::new()
+    };
+    let port = if file.starts_with("http:") {
+        format!("HTTP (TCP port {} of {server})", facts.ports.http)
+    } else {
+        format!(
+            "TFTP (UDP port {} of {server}, answers from ports above 1023)",
+            facts.ports.tftp
+        )
+    };
+    let runs = if asked.client == "ipxe" { "iPXE runs. " } else { "" };
+    let boots = facts.network(asked.event).map(boot_servers).unwrap_or_default();
+    let other = if boots.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " Or it loads from another PXE server, {}: switch that one's boot data off.",
+            name_servers(&boots)
+        )
+    };
+    let proxied = if asked.answer == "address-server" {
+        format!(" UEFI asks {server} on UDP port 4011 first.")
+    } else {
+        String::new()
+    };
+    format!(
+        "{runs}{has} and was told{again} to load {file} {ago} s ago; nobody has asked for it yet. If it stays so, {port} is filtered \
+         between the machine and this server.{proxied}{other}"
+    )
+}
+
+fn nak(facts: &Facts<'_>, asked: &Asked<'_>) -> String {
+    let wanted = asked
+        .facts
+        .wants
+        .map_or("an address".to_owned(), |ip| format!("the address {ip}"));
+    let network = facts.network(asked.event);
+    let place = network.map_or(String::new(), |network| {
+        format!(" in network {} ({})", network.name, network.subnet)
+    });
+    format!(
+        "It asked for {wanted}, which it may not have{place}: another machine has it, or it comes from another network. {} told it so \
+         (NAK) {} s ago; it asks anew next. If it asks for the same again and again, it has a fixed or remembered address: restart its \
+         DHCP client.",
+        facts.server(asked.event),
+        facts.ago(asked.event)
+    )
+}
+
+fn observed(facts: &Facts<'_>, asked: &Asked<'_>, would: &str) -> String {
+    let network = facts.network(asked.event);
+    let name = network.map_or("", |network| network.name.as_str());
+    let others = network.map(address_servers).unwrap_or_default();
+    let other = if others.is_empty() {
+        String::new()
+    } else {
+        format!(" Addresses come from {}.", name_servers(&others))
+    };
+    format!(
+        "Its DHCP {} was heard and not answered: network {name} is only observed (mode = \"observe\"). {would}{other} Set mode = \"proxy\" \
+         (beside another DHCP server) or mode = \"server\" in [[network]] {name} and restart Slipway.",
+        asked.message
+    )
+}
+
+/// Who asks and does not boot.
+fn stranger(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>, who: &str) -> (Stage, String) {
+    let ago = facts.ago(asked.event);
+    let disk = attempt.find(|event| match &event.what {
+        BootEventKind::Script {
+            target: BootTarget::LocalDisk,
+        } => Some(()),
+        _ => None,
+    });
+    if disk.is_some() && asked.client == "system" {
+        return (
+            Stage::Disk,
+            format!("It boots its own disk, as it was told: {who} asked for an address {ago} s ago."),
+        );
+    }
+    let got = match (asked.answer, asked.event.ip) {
+        ("ack" | "reply", Some(ip)) => format!("It has the address {ip}."),
+        ("offer" | "advertise", _) => format!("It was offered an address {ago} s ago and has not taken it."),
+        ("ack" | "reply", None) => "It has an address.".to_owned(),
+        ("nak", _) => nak(facts, asked),
+        (answer, _) if answer.starts_with("would-") => observed(facts, asked, ""),
+        (answer, _) => silence::of(facts, asked, answer),
+    };
+    let advice = match asked.client {
+        "petitboot" => "OpenPOWER petitboot is not supported: no mini-os is made for it.",
+        "onie" => {
+            "It is a switch in ONIE, which looks for an installer: Slipway does not install switches. Give it its image by another DHCP \
+             server or network."
+        }
+        "switch" | "bmc" | "appliance" => {
+            "It does not boot from the network: no machine to provision is at this MAC."
+        }
+        "u-boot" => {
+            "Have U-Boot start an EFI program from the network (its standard boot, method efi), or boot in PXE's way: as it is, it asks \
+             for files of its own."
+        }
+        _ => {
+            "It does not boot from the network now: restart it, with network boot first in the firmware's boot order, to have it \
+             provisioned."
+        }
+    };
+    let vendor = asked
+        .facts
+        .vendor
+        .as_ref()
+        .map_or(String::new(), |vendor| format!(" (it says {vendor:?})"));
+    let stage = match asked.answer {
+        "ack" | "reply" => Stage::Addressed,
+        "offer" | "advertise" => Stage::Offered,
+        _ => Stage::Asks,
+    };
+    let quiet = if ago >= QUIET {
+        format!(", {ago} s ago")
+    } else {
+        String::new()
+    };
+    (
+        stage,
+        format!("{who} asks here{vendor}{quiet}: no firmware. {got} {advice}"),
+    )
+}

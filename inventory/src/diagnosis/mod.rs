@@ -1,0 +1,349 @@
+//! `slipway explain`: how far a machine came, what holds it up and what to do, from everything that is known of it. Pure: who calls
+//! gathers the facts, and the time is one of them.
+
+mod agent;
+mod attempt;
+mod dhcp;
+mod fetch;
+mod silence;
+mod unheard;
+
+use std::net::IpAddr;
+
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Purpose, RunningTransfer};
+use inventory_api::machine::MachineSummary;
+use inventory_api::network::{Gives, NetworkStatus, OtherServer};
+use inventory_api::{Guid, Mac, UnixMs};
+
+use attempt::Attempt;
+
+/// Silence of this length is worth a word, in seconds.
+const QUIET: u64 = 60;
+/// A transfer that moves nothing for so long has stopped, in seconds.
+const STOPPED: u64 = 5;
+/// How far apart two UUIDs of one MAC may be heard to be of two machines that are both there, in milliseconds.
+const TWINS_MS: u64 = 15 * 60_000;
+
+/// Ports of this server.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// TFTP.
+    pub tftp: u16,
+    /// HTTP boot.
+    pub http: u16,
+    /// TLS: API and agents.
+    pub api: u16,
+}
+
+/// Everything that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The NIC in question.
+    pub mac: Mac,
+    /// Its GUID, when it was asked about by that.
+    pub guid: Option<Guid>,
+    /// Its journey, oldest first.
+    pub events: &'a [BootEvent],
+    /// Transfers to its addresses under way.
+    pub running: &'a [RunningTransfer],
+    /// Its machine.
+    pub machine: Option<&'a MachineSummary>,
+    /// The networks as they stand.
+    pub networks: &'a [NetworkStatus],
+    /// NICs that were heard and whose MAC is close to this one, or of the same machine, with the time.
+    pub near: &'a [(Mac, UnixMs)],
+    /// What is known of its loaders.
+    pub loaders: Option<&'a str>,
+    /// This server's ports.
+    pub ports: Ports,
+    /// The time.
+    pub now: UnixMs,
+}
+
+/// How far a machine came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Nothing was heard that could be answered.
+    Unheard,
+    /// It asks for an address and is not answered.
+    Asks,
+    /// It was offered an address.
+    Offered,
+    /// It has an address.
+    Addressed,
+    /// It asks for its loader, or loads it.
+    Loader,
+    /// It had its loader whole.
+    Loaded,
+    /// It was given its boot script.
+    Script,
+    /// It loads kernel and archives.
+    Kernel,
+    /// It had all of them, or the mini-os was heard.
+    MiniOs,
+    /// Its agent was heard.
+    Agent,
+    /// It boots its own disk.
+    Disk,
+}
+
+impl Stage {
+    /// Stable short code; docs/boot.md has the list.
+    pub fn code(self) -> &'static str {
+        match self {
+            Stage::Unheard => "unheard",
+            Stage::Asks => "asks",
+            Stage::Offered => "offered",
+            Stage::Addressed => "addressed",
+            Stage::Loader => "loader",
+            Stage::Loaded => "loaded",
+            Stage::Script => "script",
+            Stage::Kernel => "kernel",
+            Stage::MiniOs => "mini-os",
+            Stage::Agent => "agent",
+            Stage::Disk => "disk",
+        }
+    }
+}
+
+/// What is to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// How far it came.
+    pub stage: Stage,
+    /// In sentences, the main one first.
+    pub sentences: Vec<String>,
+}
+
+impl Diagnosis {
+    /// As one text.
+    pub fn text(&self) -> String {
+        self.sentences.join(" ")
+    }
+}
+
+/// How far it came and what to look at.
+pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
+    let unheard = unheard::by_form(facts);
+    let (stage, main) = match (facts.events.last(), unheard) {
+        (last, Some((at, said))) if last.is_none_or(|last| last.at < at) => (Stage::Unheard, said),
+        (None, _) => (Stage::Unheard, unheard::nothing(facts)),
+        (Some(_), _) => heard(facts),
+    };
+    let mut sentences = vec![main];
+    sentences.extend(twins(facts.events));
+    let before_script = stage < Stage::Script;
+    sentences.extend(facts.loaders.filter(|_| before_script).map(str::to_owned));
+    if before_script {
+        let here = facts
+            .events
+            .iter()
+            .rev()
+            .find_map(|event| event.network.as_deref());
+        let concerned = |network: &&NetworkStatus| here.is_none_or(|name| name == network.name);
+        for missing in facts.networks.iter().filter(concerned).flat_map(|n| &n.missing) {
+            if !sentences.contains(missing) {
+                sentences.push(missing.clone());
+            }
+        }
+    }
+    match facts.machine {
+        Some(machine) => sentences.push(machine.status.sentence.clone()),
+        None if facts.events.is_empty() => {}
+        None if stage <= Stage::Asks => {}
+        None => sentences.push("No machine with this MAC is enrolled yet.".to_owned()),
+    }
+    Diagnosis { stage, sentences }
+}
+
+/// From the attempt that tells most: the last, or the one before it while the last has only begun.
+fn heard(facts: &Facts<'_>) -> (Stage, String) {
+    let attempts = attempt::split(facts.events);
+    let mut all = attempts.iter().rev().map(|events| Attempt::new(events));
+    let Some(last) = all.next() else {
+        return (Stage::Unheard, unheard::nothing(facts));
+    };
+    let before = all.next().filter(|before| {
+        let begun = last.events.first().map_or(facts.now, |event| event.at);
+        before.reach() > last.reach()
+            && last.reach() <= Stage::Offered
+            && facts.now.since(begun) < QUIET * 500
+    });
+    match before {
+        Some(before) if before.reach() < Stage::Agent && before.reach() != Stage::Disk => {
+            let (stage, said) = conclude(facts, &before);
+            (stage, format!("It begins anew now; the last time: {said}"))
+        }
+        _ => conclude(facts, &last),
+    }
+}
+
+/// What an attempt came to.
+fn conclude(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
+    let last = attempt.last;
+    let stage = attempt.reach();
+    if let Some(said) = agent::of(facts, attempt) {
+        return said;
+    }
+    let begun = attempt.events.first().map_or(UnixMs(0), |event| event.at);
+    let running = facts.running.iter().filter(|one| one.begun >= begun);
+    if let Some(one) = running.max_by_key(|one| one.begun) {
+        return (stage.max(Stage::Loader), fetch::running(facts, one));
+    }
+    let said = match &last.what {
+        BootEventKind::Dhcp { .. } => return dhcp::of(facts, attempt),
+        BootEventKind::Tftp {
+            file,
+            bytes,
+            end,
+            block,
+            ..
+        } => fetch::tftp(facts, attempt, file, *bytes, *end, *block),
+        BootEventKind::Http { .. } => fetch::http(facts, attempt),
+        BootEventKind::Connection { port, end, .. } => agent::connection(facts, last, *port, *end),
+        BootEventKind::Agent { .. } => String::new(),
+        BootEventKind::Chosen {
+            choice,
+            refused: Some(why),
+        } => format!("Somebody at its console chose {choice}, which was refused: {why}."),
+        BootEventKind::Chosen {
+            choice,
+            refused: None,
+        } => format!("Somebody at its console chose {choice} in the boot menu."),
+        BootEventKind::Script { target } => script(facts, attempt, *target),
+    };
+    (stage, said)
+}
+
+/// It was given a script, and nothing came after it.
+fn script(facts: &Facts<'_>, attempt: &Attempt<'_>, target: BootTarget) -> String {
+    let (ago, server) = (facts.ago(attempt.last), facts.server(attempt.last));
+    match target {
+        BootTarget::MiniOs {
+            purpose: Purpose::Rescue,
+        } => format!("It boots the rescue system since {ago} s, as somebody at its console chose."),
+        BootTarget::MiniOs { purpose } => format!(
+            "It was given the boot script {ago} s ago (mini-os, to {purpose}), and has not asked for its kernel. If it stays so, the loader \
+             hangs, or a transfer from {server} (HTTP: TCP port {}, or TFTP) breaks off: look at the machine's console.",
+            facts.ports.http
+        ),
+        BootTarget::LocalDisk => local_disk(facts, ago),
+        BootTarget::Ignore => silence::ignored(facts),
+    }
+}
+
+/// It was told to boot its own disk.
+fn local_disk(facts: &Facts<'_>, ago: u64) -> String {
+    let told = format!("It was told to boot its own disk {ago} s ago");
+    match facts.machine {
+        None => format!("{told}."),
+        Some(machine) => {
+            let (state, mac) = (&machine.status.state, facts.mac);
+            match state.as_str() {
+                "deployed" => {
+                    format!("{told}: it is deployed. Its agent is heard next; if not, look at its console.")
+                }
+                "new" => format!(
+                    "{told}: nobody has decided about it yet. `slipway machine commission {mac}` checks it at its next boot."
+                ),
+                _ => format!("{told}: it is {state}."),
+            }
+        }
+    }
+}
+
+/// Two machines with one MAC: it asks by two UUIDs within minutes.
+fn twins(events: &[BootEvent]) -> Option<String> {
+    let asked = |event: &BootEvent| match &event.what {
+        BootEventKind::Dhcp { facts, .. } => Some((event.at, facts.uuid.clone()?, facts.relay)),
+        _ => None,
+    };
+    let seen: Vec<_> = events.iter().filter_map(asked).collect();
+    let (last_at, last, last_by) = seen.last()?;
+    let (_, other, other_by) = seen
+        .iter()
+        .rev()
+        .find(|(at, other, _)| !same_uuid(other, last) && last_at.since(*at) < TWINS_MS)?;
+    let by = |relay: &Option<IpAddr>| relay.map_or(String::new(), |relay| format!(" (by relay {relay})"));
+    Some(format!(
+        "Two machines ask with this MAC: one has the UUID {last}{}, the other {other}{}. Give one NIC its own address back (it was \
+         cloned or set by hand), or unplug one.",
+        by(last_by),
+        by(other_by)
+    ))
+}
+
+/// Firmware and loader may write the first three fields in another byte order.
+fn same_uuid(a: &str, b: &str) -> bool {
+    let swapped = |text: &str| {
+        let mut fields: Vec<String> = text.split('-').map(str::to_owned).collect();
+        for field in fields.iter_mut().take(3) {
+            let pairs: Vec<&str> = field
+                .as_bytes()
+                .chunks(2)
+                .rev()
+                .filter_map(|p| std::str::from_utf8(p).ok())
+                .collect();
+            *field = pairs.concat();
+        }
+        fields.join("-")
+    };
+    a == b || swapped(a) == b
+}
+
+impl Facts<'_> {
+    /// Seconds since an event.
+    fn ago(&self, event: &BootEvent) -> u64 {
+        self.now.since(event.at) / 1000
+    }
+
+    /// The network of an event; without one the only network there is.
+    fn network(&self, event: &BootEvent) -> Option<&NetworkStatus> {
+        match (&event.network, self.networks) {
+            (Some(name), networks) => networks.iter().find(|network| network.name == *name),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+
+    /// "10.77.0.1", our address in the network of an event.
+    fn server(&self, event: &BootEvent) -> String {
+        match (self.network(event), event.ip) {
+            (Some(NetworkStatus { v6: Some(v6), .. }), Some(IpAddr::V6(_))) => v6.server.to_string(),
+            (Some(network), _) => network.server.to_string(),
+            (None, _) => "this server".to_owned(),
+        }
+    }
+}
+
+/// "10.77.0.9 (02:00:00:00:00:09), which gives addresses and the boot file x": each of these servers.
+fn name_servers(servers: &[&OtherServer]) -> String {
+    let one = |server: &&OtherServer| {
+        let gives = match (server.gives, &server.boot_file) {
+            (Gives::Addresses, None) => "addresses".to_owned(),
+            (Gives::Addresses, Some(file)) => format!("addresses and the boot file {file}"),
+            (Gives::BootData | Gives::Unknown, None) => "boot data".to_owned(),
+            (Gives::BootData | Gives::Unknown, Some(file)) => format!("boot data (the file {file})"),
+        };
+        format!("{} ({}), which gives {gives}", server.address, server.mac)
+    };
+    servers.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// Servers of a network that give addresses, by the protocol of `v6`.
+fn address_servers(network: &NetworkStatus) -> Vec<&OtherServer> {
+    network
+        .servers
+        .iter()
+        .filter(|server| server.gives == Gives::Addresses)
+        .collect()
+}
+
+/// Servers of a network that give boot data.
+fn boot_servers(network: &NetworkStatus) -> Vec<&OtherServer> {
+    let boots = |server: &&OtherServer| server.gives == Gives::BootData || server.boot_file.is_some();
+    network.servers.iter().filter(boots).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,853 @@
+//! Each kind of fault has its sentence, which names what and says what to do.
+
+use inventory_api::boot::{ConnectionEnd, DhcpFacts, TftpEnd};
+use inventory_api::machine::MachineStatus;
+use inventory_api::network::{NetworkState, QuarantinedAddress, Sender, SilenceCount};
+
+use super::*;
+
+const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+const PORTS: Ports = Ports {
+    tftp: 69,
+    http: 8067,
+    api: 8443,
+};
+
+fn network() -> NetworkStatus {
+    NetworkStatus {
+        name: "lab".into(),
+        server: [10, 77, 0, 1].into(),
+        subnet: "10.77.0.0/24".into(),
+        mode: "server".into(),
+        state: NetworkState::Serving,
+        watched: true,
+        pool: 10,
+        held: 10,
+        bound: 9,
+        quarantined: 1,
+        quarantined_addresses: vec![QuarantinedAddress {
+            address: [10, 77, 0, 105].into(),
+            mac: Mac([2, 0, 0, 0, 0, 9]),
+            until: UnixMs(9_000_000),
+        }],
+        strangers: 8,
+        strangers_most: Some(8),
+        reservations: Vec::new(),
+        servers: Vec::new(),
+        silences: Vec::new(),
+        events: Vec::new(),
+        heard_at: Some(UnixMs(0)),
+        visitors: Vec::new(),
+        missing: Vec::new(),
+        v6: None,
+    }
+}
+
+fn other(gives: Gives, file: Option<&str>) -> OtherServer {
+    OtherServer {
+        address: "10.77.0.2".parse().unwrap(),
+        mac: Mac([2, 0, 0, 0, 0, 2]),
+        gives,
+        boot_file: file.map(str::to_owned),
+        first_seen: UnixMs(0),
+        last_seen: UnixMs(0),
+    }
+}
+
+fn event(what: BootEventKind) -> BootEvent {
+    BootEvent {
+        at: UnixMs(0),
+        mac: MAC,
+        ip: Some("10.77.0.104".parse().unwrap()),
+        network: Some("lab".into()),
+        what,
+    }
+}
+
+fn dhcp(
+    message: &str,
+    client: &str,
+    answer: &str,
+    file: Option<&str>,
+    change: impl FnOnce(&mut DhcpFacts),
+) -> BootEvent {
+    let mut facts = DhcpFacts::default();
+    change(&mut facts);
+    event(BootEventKind::Dhcp {
+        message: message.into(),
+        client: client.into(),
+        answer: answer.into(),
+        boot_file: file.map(str::to_owned),
+        facts,
+    })
+}
+
+fn offer() -> BootEvent {
+    dhcp("discover", "bios", "offer", Some("undionly.kpxe"), |_| {})
+}
+
+fn ack() -> BootEvent {
+    dhcp("request", "bios", "ack", Some("undionly.kpxe"), |_| {})
+}
+
+fn refused(answer: &str) -> BootEvent {
+    dhcp("discover", "bios", answer, None, |_| {})
+}
+
+fn tftp(file: &str, bytes: u64, end: TftpEnd) -> BootEvent {
+    event(BootEventKind::Tftp {
+        file: file.into(),
+        bytes,
+        complete: end == TftpEnd::Complete,
+        end,
+        block: Some(1468),
+    })
+}
+
+fn http(path: &str, status: u16, partial: bool) -> BootEvent {
+    event(BootEventKind::Http {
+        path: path.into(),
+        bytes: 70_000,
+        status,
+        head: false,
+        partial,
+    })
+}
+
+fn head(path: &str, status: u16) -> BootEvent {
+    event(BootEventKind::Http {
+        path: path.into(),
+        bytes: 0,
+        status,
+        head: true,
+        partial: false,
+    })
+}
+
+fn agent(asked: &str, status: u16, code: Option<&str>) -> BootEvent {
+    event(BootEventKind::Agent {
+        asked: asked.into(),
+        status,
+        code: code.map(str::to_owned),
+        detail: code.map(|_| "boot the machine again".to_owned()),
+    })
+}
+
+fn broken(port: u16, end: ConnectionEnd) -> BootEvent {
+    event(BootEventKind::Connection {
+        port,
+        end,
+        detail: None,
+    })
+}
+
+fn script(target: BootTarget) -> BootEvent {
+    event(BootEventKind::Script { target })
+}
+
+const MINI_OS: BootTarget = BootTarget::MiniOs {
+    purpose: Purpose::Commission,
+};
+
+fn said_of(
+    events: &[BootEvent],
+    networks: &[NetworkStatus],
+    machine: Option<&MachineSummary>,
+    now: i64,
+) -> (Stage, String) {
+    let told = diagnose(&Facts {
+        mac: MAC,
+        guid: None,
+        events,
+        running: &[],
+        machine,
+        networks,
+        near: &[],
+        loaders: None,
+        ports: PORTS,
+        now: UnixMs(now),
+    });
+    (told.stage, told.text())
+}
+
+fn machine(state: &str) -> MachineSummary {
+    MachineSummary {
+        id: "m-1".parse().unwrap(),
+        macs: vec![MAC],
+        model: None,
+        serial: None,
+        hostname: None,
+        ip: None,
+        status: MachineStatus {
+            state: state.into(),
+            phase: None,
+            sentence: "Its state in words.".into(),
+            reason: None,
+            since: UnixMs(0),
+            deadline: None,
+            step: None,
+        },
+        last_seen: None,
+        enrolled_at: UnixMs(0),
+        folded_into: None,
+        conflicts_with: Vec::new(),
+        verdict: None,
+    }
+}
+
+#[test]
+fn each_fault_has_its_sentence() {
+    let wants = |ip: &'static str| move |facts: &mut DhcpFacts| facts.wants = Some(ip.parse().unwrap());
+    let relay = |facts: &mut DhcpFacts| facts.relay = Some("10.88.0.1".parse().unwrap());
+    let elsewhere = |facts: &mut DhcpFacts| {
+        facts.server = Some("10.77.0.2".parse().unwrap());
+        facts.wants = Some("10.77.0.55".parse().unwrap());
+    };
+    let loaded = || tftp("undionly.kpxe", 70_000, TftpEnd::Complete);
+    let arch = |number| move |facts: &mut DhcpFacts| facts.architecture = Some(number);
+    use Stage::*;
+    let rows: Vec<(Vec<BootEvent>, Stage, &[&str])> = vec![
+        (
+            vec![],
+            Unheard,
+            &[
+                "Nothing was ever heard from 02:00:00:00:00:01",
+                "10.77.0.1",
+                "10.77.0.0/24",
+                "spanning tree",
+            ],
+        ),
+        (
+            vec![offer()],
+            Offered,
+            &[
+                "was offered the address 10.77.0.104 by 10.77.0.1",
+                "has not taken it",
+                "DHCP snooping",
+            ],
+        ),
+        (
+            vec![offer(); 3],
+            Offered,
+            &["3 times in a row", "spanning tree", "10.77.0.1"],
+        ),
+        (
+            vec![dhcp("discover", "bios", "offer", None, relay)],
+            Offered,
+            &["relay 10.88.0.1", "UDP port 67", "way back"],
+        ),
+        (
+            vec![offer(), ack()],
+            Addressed,
+            &[
+                "has the address 10.77.0.104",
+                "load undionly.kpxe",
+                "UDP port 69 of 10.77.0.1",
+                "filtered",
+            ],
+        ),
+        (
+            vec![dhcp(
+                "request",
+                "ipxe",
+                "ack",
+                Some("http://10.77.0.1:8067/boot.ipxe?mac=x"),
+                |_| {},
+            )],
+            Loaded,
+            &["iPXE runs", "TCP port 8067 of 10.77.0.1"],
+        ),
+        (
+            vec![dhcp("request", "bios", "nak", None, wants("10.88.0.17"))],
+            Asks,
+            &["10.88.0.17", "NAK", "10.77.0.0/24"],
+        ),
+        (
+            vec![refused("pool-exhausted")],
+            Asks,
+            &["no address is left", "lab (10 of 10", "pools", "lease_seconds"],
+        ),
+        (
+            vec![refused("kept-for-known")],
+            Asks,
+            &[
+                "8 of at most 8",
+                "unknown_share",
+                "slipway network reserve lab 02:00:00:00:00:01",
+            ],
+        ),
+        (
+            vec![refused("address-in-use")],
+            Asks,
+            &[
+                "10.77.0.105 by 02:00:00:00:00:09",
+                "slipway network unquarantine lab",
+            ],
+        ),
+        (
+            vec![refused("too-many")],
+            Asks,
+            &["more than 20 messages a second", "loop"],
+        ),
+        (
+            vec![refused("foreign-server")],
+            Asks,
+            &["another DHCP server", "mode = \"proxy\"", "on_foreign_server"],
+        ),
+        (vec![refused("ignored")], Asks, &["server's log", "df"]),
+        (
+            vec![refused("journal-failed")],
+            Asks,
+            &["lease journal", "disk full"],
+        ),
+        (vec![refused("looking-for-servers")], Asks, &["look_seconds"]),
+        (
+            vec![refused("would-offer")],
+            Asks,
+            &["only observed", "mode = \"server\" in [[network]] lab"],
+        ),
+        (
+            vec![refused("would-not: pool-exhausted")],
+            Asks,
+            &["only observed", "no address is left"],
+        ),
+        (
+            vec![dhcp("request", "bios", "other-server", None, elsewhere)],
+            Asks,
+            &[
+                "took 10.77.0.55 from the DHCP server 10.77.0.2",
+                "mode = \"proxy\"",
+            ],
+        ),
+        (
+            vec![dhcp(
+                "request",
+                "bios",
+                "unknown-binding",
+                None,
+                wants("10.9.0.5"),
+            )],
+            Asks,
+            &["10.9.0.5", "did not give"],
+        ),
+        (
+            vec![dhcp("decline", "bios", "declined", None, wants("10.77.0.104"))],
+            Asks,
+            &["declined 10.77.0.104", "somebody else uses"],
+        ),
+        (
+            vec![dhcp("discover", "bios", "unknown-relay", None, relay)],
+            Asks,
+            &["relay 10.88.0.1", "add a [[network]]"],
+        ),
+        (
+            vec![dhcp("request", "s390x", "ack", None, arch(32))],
+            Addressed,
+            &["s390x", "client architecture 32", "no mini-os is made"],
+        ),
+        (
+            vec![dhcp("request", "other-firmware", "ack", None, arch(77))],
+            Addressed,
+            &["client architecture 77", "IANA"],
+        ),
+        (
+            vec![dhcp("request", "raspberry-pi", "ack", None, |_| {})],
+            Addressed,
+            &["the Raspberry Pi's own boot loader: put UEFI firmware"],
+        ),
+        (
+            vec![dhcp("request", "uefi-ia32-v6", "reply", None, |_| {})],
+            Addressed,
+            &["32-bit x86 UEFI", "set the firmware to 64-bit"],
+        ),
+        (
+            vec![dhcp("discover", "onie", "offer", None, |f| {
+                f.who = Some("a switch in ONIE".into())
+            })],
+            Offered,
+            &["a switch in ONIE", "does not install switches"],
+        ),
+        (
+            vec![dhcp("request", "petitboot", "ack", None, |f| {
+                f.who = Some("OpenPOWER petitboot".into())
+            })],
+            Addressed,
+            &["OpenPOWER petitboot is not supported"],
+        ),
+        (
+            vec![dhcp("request", "system", "ack", None, |f| {
+                f.who = Some("an operating system (Windows)".into())
+            })],
+            Addressed,
+            &["Windows", "10.77.0.104", "network boot first"],
+        ),
+        (
+            vec![ack(), tftp("pxelinux.0", 0, TftpEnd::NotFound)],
+            Loader,
+            &[
+                "asked 10.77.0.1 for pxelinux.0",
+                "does not name",
+                "option 67",
+                "undionly.kpxe",
+            ],
+        ),
+        (
+            vec![ack(), tftp("undionly.kpxe", 0, TftpEnd::NotFound)],
+            Loader,
+            &["lacks that loader", "[boot] loaders"],
+        ),
+        (
+            vec![ack(), tftp("undionly.kpxe", 0, TftpEnd::NeverAnswered)],
+            Loader,
+            &["acknowledged nothing", "tftp_single_port", "undionly.kpxe"],
+        ),
+        (
+            vec![ack(), tftp("undionly.kpxe", 0, TftpEnd::Silent)],
+            Loader,
+            &["of 1468 bytes", "MTU", "tftp_blksize_max = 1024", "lab"],
+        ),
+        (
+            vec![ack(), tftp("undionly.kpxe", 40_000, TftpEnd::Silent)],
+            Loader,
+            &["broke off undionly.kpxe after 40000 bytes", "10.77.0.1"],
+        ),
+        (
+            vec![ack(), tftp("undionly.kpxe", 0, TftpEnd::SizeAsked)],
+            Addressed,
+            &["nobody has asked for it yet"],
+        ),
+        (
+            vec![ack(), loaded()],
+            Loaded,
+            &["It loaded undionly.kpxe", "TCP port 8067", "Secure Boot"],
+        ),
+        (
+            vec![
+                ack(),
+                loaded(),
+                tftp("grub/x86_64-efi/fs.lst", 0, TftpEnd::NotFound),
+            ],
+            Loaded,
+            &["It loaded undionly.kpxe"],
+        ),
+        (
+            vec![tftp("grubx64.efi", 9, TftpEnd::Complete)],
+            Loaded,
+            &["grub/grub.cfg", "Debian 12's GRUB asks that one"],
+        ),
+        (
+            vec![tftp("autoexec.ipxe", 9, TftpEnd::Complete)],
+            Loaded,
+            &["iPXE runs", "TCP port 8067"],
+        ),
+        (
+            vec![broken(8067, ConnectionEnd::Closed)],
+            Addressed,
+            &["10.77.0.104", "TCP port 8067", "no request came"],
+        ),
+        (
+            vec![http("/boot/snponly.efi", 200, true)],
+            Loader,
+            &["/boot/snponly.efi", "broke off", "after 70000 bytes"],
+        ),
+        (
+            vec![ack(), head("/boot/snponly.efi", 200)],
+            Addressed,
+            &["load undionly.kpxe"],
+        ),
+        (
+            vec![ack(), head("/boot/snponly.efi", 404)],
+            Loader,
+            &["lacks that loader"],
+        ),
+        (
+            vec![script(MINI_OS)],
+            Script,
+            &[
+                "given the boot script",
+                "has not asked for its kernel",
+                "10.77.0.1",
+                "8067",
+            ],
+        ),
+        (
+            vec![script(MINI_OS), http("/boot.ipxe", 200, false)],
+            Script,
+            &["/boot.ipxe", "its kernel comes next"],
+        ),
+        (
+            vec![script(BootTarget::LocalDisk)],
+            Disk,
+            &["told to boot its own disk"],
+        ),
+        (
+            vec![http("/boot/kernel", 200, true)],
+            Kernel,
+            &["/boot/kernel", "broke off"],
+        ),
+        (
+            vec![http("/boot/kernel", 500, false)],
+            Kernel,
+            &["cannot read that file", "slipway mini-os build"],
+        ),
+        (
+            vec![http("/boot/kernel", 404, false)],
+            Kernel,
+            &["no mini-os", "slipway mini-os build"],
+        ),
+        (
+            vec![http("/boot/arm64/kernel", 404, false)],
+            Kernel,
+            &["--arch arm64"],
+        ),
+        (
+            vec![http("/boot.ipxe", 503, false)],
+            Loaded,
+            &["could not be made", "disk full"],
+        ),
+        (
+            vec![http("/boot.ipxe", 403, false)],
+            Loaded,
+            &["10.77.0.104", "does not hold this machine's lease"],
+        ),
+        (
+            vec![http("/boot/kernel", 200, false)],
+            Kernel,
+            &["archives behind it", "too little memory"],
+        ),
+        (
+            vec![http("/boot/site", 200, false)],
+            MiniOs,
+            &["the mini-os starts next", "no driver for its NIC"],
+        ),
+        (
+            vec![http("/boot/mini-os.efi", 200, false)],
+            Kernel,
+            &["does not trust the key"],
+        ),
+        (
+            vec![
+                http("/boot/site", 200, false),
+                dhcp("request", "slipway", "ack", None, |_| {}),
+            ],
+            MiniOs,
+            &[
+                "The mini-os runs and has the address 10.77.0.104",
+                "https://10.77.0.1:8443",
+                "TCP port 8443",
+            ],
+        ),
+        (
+            vec![broken(8443, ConnectionEnd::Clock)],
+            Addressed,
+            &["breaks off TLS to 10.77.0.1:8443", "clock is wrong"],
+        ),
+        (
+            vec![broken(8443, ConnectionEnd::Authority)],
+            Addressed,
+            &["does not know our authority", "boot it again"],
+        ),
+        (
+            vec![broken(8443, ConnectionEnd::Closed)],
+            Addressed,
+            &["10.77.0.1:8443", "TLS was not completed", "MTU"],
+        ),
+        (
+            vec![agent("claim", 403, Some("ticket-expired"))],
+            Agent,
+            &[
+                "its claim was refused",
+                "ticket-expired",
+                "boot the machine again.",
+            ],
+        ),
+        (
+            vec![agent("claim", 200, None), agent("report", 413, Some("too-large"))],
+            Agent,
+            &["its report was refused", "413, too-large"],
+        ),
+        (
+            vec![agent("claim", 200, None)],
+            Agent,
+            &["claimed its boot ticket 100 s ago", "report has not come", "8443"],
+        ),
+        (
+            vec![agent("claim", 200, None), agent("report", 200, None)],
+            Agent,
+            &["It came up: its agent was heard 100 s ago"],
+        ),
+    ];
+    for (events, stage, expected) in rows {
+        let (at, text) = said_of(&events, &[network()], None, 100_000);
+        for fact in expected {
+            assert!(text.contains(fact), "{text:?} does not say {fact:?}");
+        }
+        assert_eq!(at, stage, "{text}");
+        assert!(!text.contains("  ") && !text.contains(".."), "{text}");
+    }
+}
+
+#[test]
+fn what_the_watcher_knows_is_said() {
+    let proxy = |servers: Vec<OtherServer>| NetworkStatus {
+        mode: "proxy".into(),
+        servers,
+        ..network()
+    };
+    let mut boot_data = offer();
+    boot_data.ip = None;
+    let (_, text) = said_of(&[boot_data.clone()], &[proxy(vec![])], None, 100_000);
+    assert!(
+        text.contains("no DHCP server that gives addresses is heard in network lab"),
+        "{text}"
+    );
+    let (_, text) = said_of(
+        &[boot_data.clone()],
+        &[proxy(vec![other(Gives::Addresses, None)])],
+        None,
+        100_000,
+    );
+    assert!(text.contains("it took no address from 10.77.0.2"), "{text}");
+    let chosen = dhcp("request", "uefi-x64", "address-server", None, |facts| {
+        facts.server = Some("10.77.0.2".parse().unwrap());
+        facts.wants = Some("10.77.0.55".parse().unwrap());
+    });
+    let (stage, text) = said_of(
+        &[boot_data, chosen],
+        &[proxy(vec![other(Gives::Addresses, None)])],
+        None,
+        100_000,
+    );
+    let all = [
+        "10.77.0.55 from 10.77.0.2",
+        "undionly.kpxe",
+        "UDP port 69",
+        "4011",
+    ];
+    assert!(
+        stage == Stage::Addressed && all.iter().all(|fact| text.contains(fact)),
+        "{text}"
+    );
+    // A second server with addresses, or with boot data.
+    let with = |server| NetworkStatus {
+        servers: vec![server],
+        ..network()
+    };
+    let (_, text) = said_of(&[offer()], &[with(other(Gives::Addresses, None))], None, 100_000);
+    assert!(
+        text.contains("another DHCP server, 10.77.0.2 (02:00:00:00:00:02)"),
+        "{text}"
+    );
+    let (_, text) = said_of(
+        &[ack()],
+        &[with(other(Gives::Addresses, Some("pxelinux.0")))],
+        None,
+        100_000,
+    );
+    assert!(
+        text.contains("another PXE server, 10.77.0.2") && text.contains("pxelinux.0"),
+        "{text}"
+    );
+    // What is missing is said until there is a script, and no longer.
+    let lacking = NetworkStatus {
+        missing: vec!["No mini-os is here.".into()],
+        ..network()
+    };
+    for (events, says) in [(vec![offer()], true), (vec![script(MINI_OS)], false)] {
+        let (_, text) = said_of(&events, std::slice::from_ref(&lacking), None, 100_000);
+        assert_eq!(text.contains("No mini-os is here."), says, "{text}");
+    }
+}
+
+#[test]
+fn the_attempt_that_tells_most_is_told() {
+    let at = |mut event: BootEvent, at: i64| {
+        event.at = UnixMs(at);
+        event
+    };
+    // TFTP is filtered, and the firmware begins anew.
+    let events = [offer(), ack(), at(offer(), 60_000)];
+    let (stage, text) = said_of(&events, &[network()], None, 62_000);
+    assert!(
+        stage == Stage::Addressed
+            && text.contains("It begins anew now; the last time: ")
+            && text.contains("UDP port 69"),
+        "{text}"
+    );
+    let (stage, _) = said_of(&events, &[network()], None, 200_000);
+    assert_eq!(stage, Stage::Offered, "it does not take offers any more");
+    // The operating system's DHCP does not hide that it booted its disk.
+    let system = dhcp("request", "system", "ack", None, |f| {
+        f.who = Some("an operating system (Linux, dhclient)".into())
+    });
+    let (stage, text) = said_of(&[script(BootTarget::LocalDisk), system], &[network()], None, 5000);
+    assert!(
+        stage == Stage::Disk && text.contains("boots its own disk") && text.contains("dhclient"),
+        "{text}"
+    );
+    // The agent is there: what was heard before is over.
+    let mut up = machine("ready");
+    up.last_seen = Some(UnixMs(90_000));
+    let (stage, text) = said_of(&[ack()], &[network()], Some(&up), 100_000);
+    assert!(
+        stage == Stage::Agent && text.ends_with("heard 10 s ago. Its state in words."),
+        "{text}"
+    );
+}
+
+#[test]
+fn machines_that_are_left_alone_or_wait_are_said_to() {
+    for state in ["quarantined", "retired"] {
+        let (_, text) = said_of(&[refused("ignored")], &[network()], Some(&machine(state)), 1000);
+        assert!(
+            text.contains(&format!("It is {state}")) && text.contains("slipway machine show"),
+            "{text}"
+        );
+    }
+    let (_, text) = said_of(
+        &[script(BootTarget::LocalDisk)],
+        &[network()],
+        Some(&machine("new")),
+        1000,
+    );
+    assert!(
+        text.contains("slipway machine commission 02:00:00:00:00:01"),
+        "{text}"
+    );
+    let (_, text) = said_of(
+        &[http("/boot.ipxe", 404, false)],
+        &[network()],
+        Some(&machine("retired")),
+        1000,
+    );
+    assert!(text.contains("It is retired"), "{text}");
+}
+
+#[test]
+fn transfers_under_way_are_told_with_what_arrived() {
+    let one = RunningTransfer {
+        ip: "10.77.0.104".parse().unwrap(),
+        file: "/boot/initramfs".into(),
+        by: "HTTP".into(),
+        bytes: 1_000_000,
+        of: 30_000_000,
+        begun: UnixMs(1000),
+        moved: UnixMs(2000),
+    };
+    for (now, fact) in [
+        (4000, "1000000 of 30000000 bytes have arrived."),
+        (40_000, "none for 38 s"),
+    ] {
+        let events = [script(MINI_OS)];
+        let text = diagnose(&Facts {
+            mac: MAC,
+            guid: None,
+            events: &events,
+            running: std::slice::from_ref(&one),
+            machine: None,
+            networks: &[network()],
+            near: &[],
+            loaders: None,
+            ports: PORTS,
+            now: UnixMs(now),
+        })
+        .text();
+        assert!(
+            text.contains("/boot/initramfs by HTTP") && text.contains(fact),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn twins_are_told_by_their_uuids() {
+    let with = |uuid: &'static str| {
+        dhcp("discover", "bios", "offer", None, move |f| {
+            f.uuid = Some(uuid.into())
+        })
+    };
+    let (a, b) = (
+        "00112233-4455-6677-8899-aabbccddeeff",
+        "10112233-4455-6677-8899-aabbccddeeff",
+    );
+    let (_, text) = said_of(&[with(a), with(b), with(a)], &[network()], None, 1000);
+    assert!(
+        text.contains("Two machines ask with this MAC") && text.contains(a) && text.contains(b),
+        "{text}"
+    );
+    let (_, text) = said_of(
+        &[with(a), with("33221100-5544-7766-8899-aabbccddeeff")],
+        &[network()],
+        None,
+        1000,
+    );
+    assert!(
+        !text.contains("Two machines"),
+        "the same in another byte order: {text}"
+    );
+}
+
+/// `shared/cases/07-infiniband-unheard`.
+#[test]
+fn infiniband_is_told_by_guid_and_by_the_mac_in_it() {
+    let guid: Guid = "b8:ce:f6:03:00:31:33:3e".parse().unwrap();
+    let silenced = |sender: Sender| NetworkStatus {
+        silences: vec![SilenceCount {
+            reason: "hardware-type".into(),
+            count: 1,
+            last: UnixMs(0),
+            senders: vec![sender],
+        }],
+        ..network()
+    };
+    let base = Sender {
+        hardware_type: 32,
+        ..Sender::default()
+    };
+    let by_id = Sender {
+        guid: Some(guid),
+        client_id: Some("ff:00".into()),
+        ..base.clone()
+    };
+    let by_address = Sender {
+        hardware_len: 6,
+        address: Some("b8:ce:f6:31:33:3e".into()),
+        ..base
+    };
+    for sender in [by_id, by_address] {
+        for asked in [Some(guid), None] {
+            let networks = [silenced(sender.clone())];
+            let text = diagnose(&Facts {
+                mac: guid.mac(),
+                guid: asked,
+                events: &[],
+                running: &[],
+                machine: None,
+                networks: &networks,
+                near: &[],
+                loaders: None,
+                ports: PORTS,
+                now: UnixMs(1000),
+            })
+            .text();
+            let says = "Slipway boots by Ethernet only: set the port to Ethernet";
+            assert!(
+                text.contains("It asks by InfiniBand (hardware type 32") && text.contains(says),
+                "{text}"
+            );
+        }
+    }
+    let (_, text) = said_of(&[], &[silenced(Sender::default())], None, 1000);
+    assert!(text.contains("Nothing was ever heard"), "another one's: {text}");
+}
+
+#[test]
+fn every_code_of_a_silence_has_a_sentence() {
+    for reason in netboot_protocol::Unanswered::ALL {
+        let (_, text) = said_of(&[refused(reason.code())], &[network()], None, 1000);
+        assert!(
+            !text.contains(&format!(": {}.", reason.code())) && text.len() > 40,
+            "{text}"
+        );
+    }
+}
