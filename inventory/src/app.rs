@@ -18,6 +18,7 @@ use crate::boot_files::{self, BootFiles};
 use crate::boot_source::Boot;
 use crate::config::Config;
 use crate::core::{Clock, Core, Memory};
+use crate::missing::{There, missing};
 use crate::service::Service;
 use crate::store::{Store, StoreError};
 use crate::tls::{self, Authority, TlsError};
@@ -121,9 +122,11 @@ impl App {
             config.api.listen
         )))?;
         let api = listener.local_addr().map_err(io("ask for the API's address"))?;
+        for missing in missing(&config, There::look(&config, false)) {
+            tracing::warn!("{}", missing.sentence);
+        }
         let mut loaders = Vec::new();
         let netboot = if config.networks.is_empty() {
-            tracing::warn!("no [[network]] is configured: no machine can boot from this server");
             None
         } else {
             let made = netboot_config(&config, &authority)?;

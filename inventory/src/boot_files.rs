@@ -116,7 +116,7 @@ impl BootFiles {
 }
 
 /// Where a loader is: `slipway mini-os build` puts newer ones of some beside the mini-os.
-fn loader_file(config: &Config, loader: Loader) -> PathBuf {
+pub(crate) fn loader_file(config: &Config, loader: Loader) -> PathBuf {
     let newer = config.mini_os.dir.join(loader.file());
     match &config.boot.loaders {
         Some(dir) => dir.join(loader.file()),

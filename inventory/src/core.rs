@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -81,6 +82,8 @@ pub struct Memory {
     macs: RwLock<HashMap<Mac, Option<String>>>,
     /// The networks as they stand; not set when none is configured.
     pub networks: OnceLock<NetworkBook>,
+    /// A machine of 64-bit ARM has asked for its loader since the start.
+    pub arm64_asked: AtomicBool,
     /// TLS handshakes that ended over a certificate.
     pub broken_tls: BrokenHandshakes,
     /// A deadline may have changed.
@@ -123,6 +126,7 @@ impl Default for Memory {
             changes: broadcast::channel(1024).0,
             macs: RwLock::default(),
             networks: OnceLock::new(),
+            arm64_asked: AtomicBool::new(false),
             broken_tls: BrokenHandshakes::default(),
             deadlines: Notify::new(),
             rechecks: Notify::new(),
@@ -182,6 +186,9 @@ impl Memory {
 
     /// Keeps a boot event. Returns the machine it belongs to, if that is known.
     pub fn heard(&self, event: BootEvent) -> Option<MachineId> {
+        if matches!(&event.what, BootEventKind::Dhcp { client, .. } if client.starts_with("uefi-arm64")) {
+            self.arm64_asked.store(true, Ordering::Relaxed);
+        }
         let mut journeys = lock(&self.journeys);
         let mac = event.mac;
         if !journeys.by_mac.contains_key(&mac) && journeys.by_mac.len() >= JOURNEY_MACS {

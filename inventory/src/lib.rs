@@ -15,6 +15,7 @@ pub mod export;
 pub mod import;
 pub mod known;
 pub mod loaders;
+pub mod missing;
 pub mod problem;
 pub mod redact;
 pub mod secret;

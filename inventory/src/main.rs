@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use inventory::app::{App, create_token};
 use inventory::cli;
 use inventory::config::Config;
+use inventory::missing::{There, missing};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -93,7 +94,12 @@ fn main() -> ExitCode {
 }
 
 fn check_config(path: &std::path::Path) -> anyhow::Result<()> {
-    print!("{}", Config::load(path)?.checked_form());
+    let config = Config::load(path)?;
+    print!("{}", config.checked_form());
+    // As comments: what is printed stays a configuration.
+    for missing in missing(&config, There::look(&config, false)) {
+        println!("\n# MISSING: {}", missing.sentence);
+    }
     Ok(())
 }
 

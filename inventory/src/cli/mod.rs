@@ -343,14 +343,24 @@ pub struct RescueArgs {
     pub which: Which,
 }
 
+/// A MAC or a GUID as it is asked about.
+fn nic(text: &str) -> Result<String, String> {
+    let mac = text.parse::<Mac>().map(|mac| mac.to_string());
+    mac.or_else(|error| {
+        let guid = text.parse::<inventory_api::Guid>();
+        guid.map(|guid| guid.to_string()).map_err(|_| error.to_string())
+    })
+}
+
 /// `slipway explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// What every command takes.
     #[command(flatten)]
     pub common: Common,
-    /// MAC of the NIC that boots, e.g. 52:54:00:12:34:56
-    pub mac: Mac,
+    /// MAC of the NIC that boots, e.g. 52:54:00:12:34:56, or GUID of an InfiniBand port
+    #[arg(value_name = "MAC", value_parser = nic)]
+    pub nic: String,
     /// Forget which loaders failed on it: its next boot begins with the first loader again
     #[arg(long)]
     pub forget_loader: bool,
@@ -422,9 +432,9 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         Command::Explain(args) => {
             let client = client::Client::new(&args.common, env)?;
             let journey: inventory_api::machine::Journey = if args.forget_loader {
-                client.delete(&format!("/v1/journey/{}/loader", args.mac)).await?
+                client.delete(&format!("/v1/journey/{}/loader", args.nic)).await?
             } else {
-                client.get(&format!("/v1/journey/{}", args.mac)).await?
+                client.get(&format!("/v1/journey/{}", args.nic)).await?
             };
             render::answer(args.common.output, &journey, render::journey)
         }

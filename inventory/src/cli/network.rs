@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use clap::{Args, Subcommand};
 use inventory_api::Mac;
-use inventory_api::network::{Gives, NetworkState, NetworkStatus, OtherServer, ReserveAddress};
+use inventory_api::network::{Gives, NetworkState, NetworkStatus, OtherServer, ReserveAddress, Sender};
 
 use super::client::Client;
 use super::machine::segment;
@@ -12,6 +12,9 @@ use super::render;
 use super::table::Table;
 use super::{CliEnv, CliError, Common};
 use crate::text::{tame, timestamp};
+
+/// Senders of messages that are no machine's that are shown.
+const SENDERS: usize = 40;
 
 /// `slipway network`.
 #[derive(Debug, Args)]
@@ -21,7 +24,7 @@ pub struct NetworkArgs {
     pub common: Common,
     /// What to do.
     #[command(subcommand)]
-    pub command: NetworkCommand,
+    pub command: Option<NetworkCommand>,
 }
 
 /// What can be done with networks.
@@ -63,7 +66,7 @@ pub(super) async fn run(args: NetworkArgs, env: CliEnv) -> Result<String, CliErr
     let client = Client::new(&args.common, env)?;
     let out = args.common.output;
     let path = |name: &str, mac: Mac| format!("/v1/networks/{}/reservations/{mac}", segment(name));
-    match args.command {
+    match args.command.unwrap_or(NetworkCommand::List) {
         NetworkCommand::List => {
             let networks: Vec<NetworkStatus> = client.get("/v1/networks").await?;
             render::answer(out, &networks, |networks| list(networks))
@@ -99,6 +102,19 @@ pub(super) async fn run(args: NetworkArgs, env: CliEnv) -> Result<String, CliErr
             })
         }
     }
+}
+
+/// "GUID b8cef6030031333e, PXEClient": what a sender tells of itself.
+fn sender_words(sender: &Sender) -> String {
+    let guid = sender.guid.map(|guid| format!("GUID {guid}"));
+    let id = sender
+        .client_id
+        .as_ref()
+        .filter(|_| guid.is_none())
+        .map(|id| format!("client id {id}"));
+    let relay = sender.relay.map(|relay| format!("by relay {relay}"));
+    let words = [guid, id, sender.vendor.clone(), relay];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn state(state: NetworkState) -> &'static str {
@@ -154,7 +170,13 @@ fn list(networks: &[NetworkStatus]) -> String {
             ]);
         }
     }
-    table.text(0)
+    let mut text = table.text(0);
+    let mut said: Vec<&String> = networks.iter().flat_map(|n| &n.missing).collect();
+    said.dedup();
+    for missing in said {
+        text.push_str(&format!("\n{}\n", tame(missing, 600)));
+    }
+    text
 }
 
 fn show(n: &NetworkStatus) -> String {
@@ -174,6 +196,9 @@ fn show(n: &NetworkStatus) -> String {
             "  {} held by machines that nobody enrolled, which may hold {most}\n",
             n.strangers
         ));
+    }
+    for missing in &n.missing {
+        text.push_str(&format!("  {}\n", tame(missing, 600)));
     }
     if !n.watched {
         text.push_str("  other DHCP servers cannot be heard here\n");
@@ -204,12 +229,17 @@ fn show(n: &NetworkStatus) -> String {
             table.row([
                 s.address.to_string(),
                 s.mac.to_string(),
-                match s.gives {
-                    Gives::Addresses => "addresses",
-                    Gives::BootData => "boot data",
-                    Gives::Unknown => "?",
-                }
-                .to_owned(),
+                format!(
+                    "{}{}",
+                    match s.gives {
+                        Gives::Addresses => "addresses",
+                        Gives::BootData => "boot data",
+                        Gives::Unknown => "?",
+                    },
+                    s.boot_file
+                        .as_ref()
+                        .map_or(String::new(), |file| format!(", boot file {}", tame(file, 64)))
+                ),
                 timestamp(s.first_seen),
                 timestamp(s.last_seen),
             ]);
@@ -235,6 +265,37 @@ fn show(n: &NetworkStatus) -> String {
         let mut table = Table::new(&["NOT ANSWERED", "MESSAGES", "LAST"]);
         for s in &n.silences {
             table.row([tame(&s.reason, 40), s.count.to_string(), timestamp(s.last)]);
+        }
+        text.push_str(&format!("\n{}", table.text(0)));
+    }
+    let senders = n
+        .silences
+        .iter()
+        .flat_map(|s| s.senders.iter().map(move |sender| (s, sender)));
+    let mut table = Table::new(&["SENT BY", "REASON", "TYPE", "WHAT IT TELLS", "LAST"]);
+    let mut any = false;
+    for (silence, sender) in senders.take(SENDERS) {
+        any = true;
+        table.row([
+            sender.address.clone().unwrap_or_else(|| "no address".to_owned()),
+            tame(&silence.reason, 40),
+            sender.hardware_type.to_string(),
+            tame(&sender_words(sender), 120),
+            timestamp(sender.last),
+        ]);
+    }
+    if any {
+        text.push_str(&format!("\n{}", table.text(0)));
+    }
+    if !n.visitors.is_empty() {
+        let mut table = Table::new(&["ASKS AND DOES NOT BOOT", "ADDRESS", "WHAT IT IS", "LAST"]);
+        for v in &n.visitors {
+            table.row([
+                v.mac.to_string(),
+                v.address.map(|ip| ip.to_string()).unwrap_or_default(),
+                tame(&v.who, 80),
+                timestamp(v.last),
+            ]);
         }
         text.push_str(&format!("\n{}", table.text(0)));
     }

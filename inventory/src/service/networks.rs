@@ -1,19 +1,45 @@
 //! Provisioning networks: how they stand, and the addresses that people reserve.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::Ordering;
 
-use inventory_api::network::NetworkStatus;
+use inventory_api::network::{Gives, NetworkStatus, OtherServer};
 use inventory_api::{Mac, Problem};
-use netboot::ReservationError;
+use netboot::{Mode, ReservationError};
 
 use super::{Actor, Service};
+use crate::missing::{Missing, There, missing};
 use crate::problem::problem;
 
 impl Service {
     /// Each network as it stands, in the order of the configuration.
     pub fn networks(&self) -> Vec<NetworkStatus> {
         let networks = self.core.memory.networks.get();
-        networks.map(netboot::NetworkBook::status).unwrap_or_default()
+        let mut networks = networks.map(netboot::NetworkBook::status).unwrap_or_default();
+        let missing = self.missing();
+        for network in &mut networks {
+            let concerns = |one: &&Missing| one.network.as_ref().is_none_or(|name| *name == network.name);
+            network.missing = missing
+                .iter()
+                .filter(concerns)
+                .map(|one| one.sentence.clone())
+                .collect();
+            let gives = |server: &OtherServer| server.gives == Gives::Addresses;
+            if network.mode == Mode::Proxy.name() && network.watched && !network.servers.iter().any(gives) {
+                network.missing.push(format!(
+                    "No DHCP server that gives addresses is heard in network {0}, and Slipway gives none there (mode = \"proxy\"): start it, or \
+                     set mode = \"server\" with pools in [[network]] {0}.",
+                    network.name
+                ));
+            }
+        }
+        networks
+    }
+
+    /// What keeps every machine from booting.
+    pub fn missing(&self) -> Vec<Missing> {
+        let asked = self.core.memory.arm64_asked.load(Ordering::Relaxed);
+        missing(&self.core.config, There::look(&self.core.config, asked))
     }
 
     /// Reserves an address for a machine, or with `None` ends its reservation; gives back the network as it is then.

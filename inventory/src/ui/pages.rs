@@ -201,13 +201,9 @@ pub(crate) async fn machines(
     })?;
     let q: String = query.q.chars().take(100).collect();
     let shell = shell("Machines", "Machines", Some(&actor));
-    Ok(html(MachinesPage::new(
-        shell,
-        &machines,
-        query.state.as_deref(),
-        &q,
-        now(),
-    )))
+    let mut page = MachinesPage::new(shell, &machines, query.state.as_deref(), &q, now());
+    page.missing = ui.service.missing().into_iter().map(|one| one.sentence).collect();
+    Ok(html(page))
 }
 
 pub(crate) async fn machine_overview(ui: State<Ui>, who: SignedIn, Path(id): Path<String>) -> Page {

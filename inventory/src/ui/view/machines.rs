@@ -29,6 +29,8 @@ pub struct MachinesPage {
     pub filters: Vec<Filter>,
     /// The machines shown.
     pub rows: Vec<Row>,
+    /// What keeps every machine from booting.
+    pub missing: Vec<String>,
 }
 
 /// A link that filters.
@@ -180,6 +182,7 @@ impl MachinesPage {
             .filter(|m| of_state(m) && matches(m, query))
             .collect();
         MachinesPage {
+            missing: Vec::new(),
             shell,
             state: state.map(str::to_owned),
             query: query.to_owned(),

@@ -50,8 +50,12 @@ pub struct NetworkCard {
     pub reservations: Vec<ReservationRow>,
     /// Addresses out of use.
     pub quarantined: Vec<QuarantineRow>,
+    /// What keeps machines from booting there.
+    pub missing: Vec<String>,
     /// What was not answered.
     pub silences: Vec<SilenceRow>,
+    /// Who asks and does not boot.
+    pub visitors: Vec<VisitorRow>,
     /// What happened, newest first.
     pub events: Vec<EventRow>,
 }
@@ -75,7 +79,7 @@ pub struct ServerRow {
     /// Link address.
     pub mac: String,
     /// What it gives.
-    pub gives: &'static str,
+    pub gives: String,
     /// First heard.
     pub first: Moment,
     /// Last heard.
@@ -111,6 +115,18 @@ pub struct SilenceRow {
     /// How many.
     pub count: u64,
     /// The last one.
+    pub last: Moment,
+}
+
+/// Who asks and does not boot.
+pub struct VisitorRow {
+    /// Its NIC.
+    pub mac: String,
+    /// Its address, or empty.
+    pub address: String,
+    /// What it is.
+    pub who: String,
+    /// When it was heard last.
     pub last: Moment,
 }
 
@@ -189,10 +205,14 @@ impl NetworkCard {
         let server = |s: &inventory_api::network::OtherServer| ServerRow {
             address: s.address.to_string(),
             mac: s.mac.to_string(),
-            gives: match s.gives {
-                Gives::Addresses => "addresses",
-                Gives::BootData => "boot data",
-                Gives::Unknown => "?",
+            gives: {
+                let gives = match s.gives {
+                    Gives::Addresses => "addresses",
+                    Gives::BootData => "boot data",
+                    Gives::Unknown => "?",
+                };
+                let file = s.boot_file.as_ref();
+                file.map_or(gives.to_owned(), |file| format!("{gives}, boot file {file}"))
             },
             first: Moment::new(s.first_seen, now),
             last: Moment::new(s.last_seen, now),
@@ -240,7 +260,18 @@ impl NetworkCard {
                     left: duration(q.until.since(now)),
                 })
                 .collect(),
+            missing: n.missing.clone(),
             silences,
+            visitors: n
+                .visitors
+                .iter()
+                .map(|v| VisitorRow {
+                    mac: v.mac.to_string(),
+                    address: v.address.map(|ip| ip.to_string()).unwrap_or_default(),
+                    who: v.who.clone(),
+                    last: Moment::new(v.last, now),
+                })
+                .collect(),
             events: n
                 .events
                 .iter()
