@@ -1,5 +1,7 @@
 //! From bytes that firmware and devices wrote to a fact, or to nothing.
 
+mod placeholders;
+
 /// Longest fact kept, in characters. The longest string in 227 real tables is a third of this.
 const FACT_LIMIT: usize = 256;
 
@@ -17,7 +19,7 @@ pub fn text(raw: &str) -> Option<String> {
 
 /// As [`text`], and a placeholder is None too.
 pub fn fact(raw: &str) -> Option<String> {
-    text(raw).filter(|t| !is_placeholder(t))
+    text(raw).filter(|t| !is_placeholder(t) && !placeholders::says_nothing(t))
 }
 
 /// As [`fact`], for the name of a place: "0" is the first slot or bank.
@@ -133,21 +135,6 @@ const PLACEHOLDERS: &[&str] = &[
     "xxxxx",
 ];
 
-/// Placeholders that count: "Manufacturer07", "Dimm3_PartNum", "ChannelA_Dimm2_Manufacturer", "A1_AssetTagNum0".
-/// Compared without digits; the slot before the word is any.
-const COUNTED: &[&str] = &[
-    "assettagnum",
-    "manufacturer",
-    "manufacturernamestring",
-    "modulepartnumber",
-    "partnum",
-    "partnumber",
-    "sernum",
-    "serialnumber",
-    "typefamily",
-    "typesku",
-];
-
 fn is_placeholder(text: &str) -> bool {
     let key: String = text
         .chars()
@@ -160,22 +147,21 @@ fn is_placeholder(text: &str) -> bool {
         })
         .flat_map(char::to_lowercase)
         .collect();
-    if key.is_empty() || key.chars().all(|c| c == '0') || PLACEHOLDERS.contains(&key.as_str()) {
-        return true;
-    }
-    // Only a text with a count or a slot in it: "Acme Manufacturer" is a name.
-    let words: String = key.chars().filter(|c| !c.is_ascii_digit()).collect();
-    words.len() < key.len()
-        && !text.contains(' ')
-        && COUNTED.iter().any(|counted| {
-            words.strip_suffix(counted).is_some_and(|slot| {
-                slot.is_empty() || slot.starts_with("dimm") || slot.starts_with("channel") || slot.len() == 1
-            })
-        })
+    key.is_empty() || key.chars().all(|c| c == '0') || PLACEHOLDERS.contains(&key.as_str())
 }
 
 /// The beginnings of counting that makers leave, with the letters of their field before it.
 const COUNTING: [&str; 2] = ["1234567890", "0123456789"];
+
+/// "2020202020": the hex of blanks, zeros or erased bytes.
+fn is_blank_in_hex(hex: &str) -> bool {
+    hex.len() >= 8
+        && hex.len().is_multiple_of(2)
+        && hex
+            .as_bytes()
+            .chunks_exact(2)
+            .all(|pair| matches!(pair, b"20" | b"00" | b"FF"))
+}
 
 fn is_filler(text: &str) -> bool {
     let key: String = text
@@ -186,13 +172,14 @@ fn is_filler(text: &str) -> bool {
     let hex = key.strip_prefix("0X").unwrap_or(&key);
     let one_sign = |key: &str| {
         let first = key.as_bytes().first().copied();
-        key.len() > 1 && key.bytes().all(|b| Some(b) == first) && matches!(first, Some(b'0' | b'F' | b'X'))
+        let filling = matches!(first, Some(b'0' | b'F' | b'X')) || key.len() >= 5;
+        key.len() > 1 && filling && key.bytes().all(|b| Some(b) == first)
     };
     let counting = COUNTING.iter().any(|all| {
         // "01234567", "123456789", "01234567890123456789AB", "BSN12345678901234567".
         key.len() >= 8 && (all.starts_with(&key) || key.contains(all))
     });
-    one_sign(&key) || one_sign(hex) || counting
+    one_sign(&key) || one_sign(hex) || counting || is_blank_in_hex(hex)
 }
 
 #[cfg(test)]
@@ -273,7 +260,7 @@ mod tests {
             "0100",
             "4242",
             "Dell Inc.",
-            "SKU=NotProvided;ModelName=PowerEdge R630",
+            "SKU=0627;ModelName=PowerEdge R630",
             ".790H8D2.CN7475162M0382.",
             "00AD00B300AD",
             "P1-DIMMA1",

@@ -4,6 +4,8 @@ pub mod bmc;
 mod boot;
 #[cfg(test)]
 mod captures;
+#[cfg(test)]
+mod cases;
 mod clean;
 mod controllers;
 mod cpu;
@@ -15,6 +17,7 @@ pub mod fuzz;
 mod gpu;
 #[cfg(test)]
 mod hostile;
+mod infiniband;
 mod lldp;
 mod memory;
 mod merge;
@@ -33,7 +36,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use inventory_api::UnixMs;
-use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCHEMA};
+use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCHEMA, distinct};
 
 pub use disks::{SelfTest, SelfTestError, disk_self_test};
 pub use lldp::listen as listen_lldp;
@@ -94,7 +97,8 @@ pub fn collect(roots: &Roots) -> AssetReport {
     collect_with(roots, Options::default())
 }
 
-/// Only the disks and their identity, not their health: what is needed before one is written to.
+/// Only the disks and their identity, not their health: what is needed before one is written to. Every block device stands for
+/// itself here, each path and namespace too.
 pub fn disks(roots: &Roots) -> Vec<DiskFacts> {
     let (_, part) = start(roots, "disks", |roots, problems, part| {
         part.disks = disks::collect(roots, disks::Depth::Identity, problems)
@@ -165,6 +169,7 @@ pub fn collect_with(roots: &Roots, options: Options) -> AssetReport {
     }
     places::join(roots, &mut report);
     nics::add_neighbours(roots, &mut report.nics, Instant::now() + options.lldp_wait);
+    let mut report = distinct(report);
     report.problems.truncate(PROBLEM_LIMIT);
     report.collected_at = now();
     report.collect_ms = started.elapsed().as_millis() as u64;

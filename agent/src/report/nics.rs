@@ -7,14 +7,15 @@ use inventory_api::Mac;
 use inventory_api::report::NicFacts;
 
 use super::roots::{Roots, attribute, flag, link_name, names, number};
-use super::{Problems, clean, ethtool, lldp, pci};
+use super::{Problems, clean, ethtool, infiniband, lldp, pci};
 
 /// Interfaces kept.
 const NIC_LIMIT: usize = 256;
 /// More than any wire has, in Mbit/s. The kernel's unknown is -1, which some drivers make 4294967295.
 const SPEED_LIMIT: i64 = 10_000_000;
 
-/// Every interface with a device behind it: no bonds, bridges, VLANs, tunnels or SR-IOV virtual functions.
+/// Every interface with a device behind it, and every InfiniBand port: no bonds, bridges, VLANs, tunnels or SR-IOV virtual
+/// functions.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<NicFacts> {
     let folder = roots.sys("class/net");
     let names = names(&folder).unwrap_or_else(|e| {
@@ -32,16 +33,20 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<NicFacts> {
             physical.len()
         ));
     }
-    physical
+    let mut nics: Vec<NicFacts> = physical
         .into_iter()
         .take(NIC_LIMIT)
         .map(|name| nic(roots, name, problems))
-        .collect()
+        .collect();
+    infiniband::add_ports(roots, &mut nics);
+    nics.truncate(NIC_LIMIT);
+    nics
 }
 
 fn is_physical(interface: &Path) -> bool {
     let device = interface.join("device");
-    device.exists() && !device.join("physfn").exists()
+    // A partition of an InfiniBand port has its device too, and names its parent.
+    device.exists() && !device.join("physfn").exists() && !interface.join("parent").exists()
 }
 
 /// Adds what the switches said, waiting for it until `deadline`. Only on the running system.

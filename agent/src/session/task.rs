@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use inventory_api::agent::Permission;
 use inventory_api::burn_in::{BurnInProgress, BurnInRequest, BurnInResult};
+use inventory_api::report::Transport;
 use inventory_api::task::{Task, TaskOutcome, TaskReport};
 use tokio::sync::mpsc;
 
@@ -73,6 +74,13 @@ async fn burn_in(
         tokio::task::spawn_blocking(move || {
             let disks: Vec<Disk> = report::disks(&roots)
                 .into_iter()
+                // What is not in the machine is not this machine's to be tried.
+                .filter(|d| {
+                    !matches!(
+                        d.transport,
+                        Some(Transport::FibreChannel | Transport::Iscsi | Transport::NvmeOf)
+                    )
+                })
                 .filter(|d| d.removable != Some(true) && d.size_bytes.is_some_and(|b| b > 0))
                 .map(|d| Disk {
                     device: roots.dev(&d.name),

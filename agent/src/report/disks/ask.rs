@@ -10,7 +10,7 @@ use std::path::Path;
 use inventory_api::report::DiskHealth;
 
 use super::health::{ata, ata_logs, nvme, scsi};
-use super::identity::{AtaIdentity, serial_page};
+use super::identity::{AtaIdentity, Capacity, serial_page};
 
 /// How long the kernel waits for one command, in milliseconds.
 const COMMAND_MS: u32 = 3000;
@@ -87,6 +87,8 @@ pub(super) struct Questions {
     pub identity: bool,
     /// INQUIRY, VPD page 80h.
     pub serial: bool,
+    /// READ CAPACITY (16): the kernel gives it no size.
+    pub capacity: bool,
     /// Health.
     pub health: bool,
 }
@@ -96,6 +98,7 @@ pub(super) struct Questions {
 pub(super) struct Answer {
     pub ata: Option<AtaIdentity>,
     pub serial: Option<String>,
+    pub capacity: Option<Capacity>,
     pub health: Option<DiskHealth>,
 }
 
@@ -122,6 +125,11 @@ pub(super) fn ask(
         answer.serial = read(&file, &[0x12, 1, 0x80, 0, 252, 0], 252)?
             .as_deref()
             .and_then(serial_page);
+    }
+    if questions.capacity {
+        // SERVICE ACTION IN (16), service action 10h, 32 bytes.
+        let command = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
+        answer.capacity = read(&file, &command, 32)?.as_deref().and_then(Capacity::parse);
     }
     if questions.health {
         answer.health = match questions.speaks {
@@ -220,6 +228,11 @@ fn scsi_health(file: &File) -> io::Result<Option<DiskHealth>> {
             scsi::add(page, &data, &mut health);
         }
     }
+    // READ DEFECT DATA (10): the grown list, bytes from index; four bytes are its header, with the length of the whole.
+    let defects = run(file, &[0x37, 0, 0x08 | 0x04, 0, 0, 0, 0, 0, 4, 0], 4)?;
+    if defects.well || defects.is_recovered() {
+        health.reallocated_sectors = scsi::grown_defects(&defects.data);
+    }
     Ok((health != DiskHealth::default()).then_some(health))
 }
 
@@ -303,6 +316,17 @@ struct Done {
     well: bool,
     data: Vec<u8>,
     sense: Vec<u8>,
+}
+
+impl Done {
+    /// Sense key 1 (SPC-6, 4.4): the data is sound; a disk that has the list in another format says so.
+    fn is_recovered(&self) -> bool {
+        match self.sense[..] {
+            [0x72 | 0x73, key, ..] => key & 0xf == 1,
+            [0x70 | 0x71, _, key, ..] => key & 0xf == 1,
+            _ => false,
+        }
+    }
 }
 
 /// A command without data. False: the device answered with an error.

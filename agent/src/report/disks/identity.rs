@@ -74,6 +74,36 @@ impl AtaIdentity {
     }
 }
 
+/// Size by READ CAPACITY (16) (SBC-4, 5.21).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Capacity {
+    pub blocks: u64,
+    pub block_bytes: u32,
+}
+
+impl Capacity {
+    /// From the parameter data: the last block's address, then the length of a block. None: too short, or no such disk.
+    pub fn parse(data: &[u8]) -> Option<Capacity> {
+        let last = u64::from_be_bytes(data.get(..8)?.try_into().ok()?);
+        let block_bytes = u32::from_be_bytes(data.get(8..12)?.try_into().ok()?);
+        Some(Capacity {
+            blocks: last.checked_add(1)?,
+            block_bytes,
+        })
+        .filter(|capacity| (256..=65536).contains(&capacity.block_bytes))
+    }
+
+    /// Bytes altogether.
+    pub fn bytes(self) -> Option<u64> {
+        self.blocks.checked_mul(u64::from(self.block_bytes))
+    }
+
+    /// Whether Linux can use blocks of this length (drivers/scsi/sd.c): else it gives the disk no size.
+    pub fn kernel_can(self) -> bool {
+        matches!(self.block_bytes, 256 | 512 | 1024 | 2048 | 4096)
+    }
+}
+
 fn ascii(bytes: &[u8]) -> Option<String> {
     clean::serial(&bytes.iter().map(|b| char::from(*b)).collect::<String>())
 }

@@ -13,7 +13,7 @@ mod transport;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use inventory_api::report::{DiskFacts, Transport};
+use inventory_api::report::{DiskFacts, DiskPath, Transport, is_emmc_area};
 
 use self::identity::{AtaIdentity, Rotation};
 pub use self::self_test::{SelfTest, SelfTestError, disk_self_test};
@@ -68,10 +68,19 @@ pub(super) fn collect(roots: &Roots, depth: Depth, problems: &mut Problems) -> V
         .map(|disk| disk.look(roots, depth))
         .collect();
     let answers = ask_all::ask_all(roots, &seen, problems);
-    seen.into_iter()
-        .zip(answers)
-        .map(|(seen, answer)| seen.join(answer))
-        .collect()
+    let mut disks = Vec::with_capacity(seen.len());
+    for (seen, answer) in seen.into_iter().zip(answers) {
+        let has_no_size = seen.has_no_size;
+        let disk = seen.join(answer);
+        if has_no_size && disk.size_bytes.is_none() {
+            problems.note(format_args!(
+                "the kernel gives {} no size: sectors other than 512 or 4096 bytes, or a fault",
+                disk.name
+            ));
+        }
+        disks.push(disk);
+    }
+    disks
 }
 
 /// Names and folders of block devices, without partitions. Some captures have no sys/block, and the classes of it.
@@ -118,14 +127,12 @@ impl Disk {
         let at = path.as_deref().and_then(Path::to_str).unwrap_or_default();
         let kind = number(&block.join("device/type"));
         let is_other = NOT_DISKS.iter().any(|prefix| name.starts_with(prefix))
-            // eMMC shows its boot areas as disks.
-            || (name.starts_with("mmcblk") && name.contains("boot"))
+            || is_emmc_area(&name)
             // NVMe multipath: one path of a disk that has a name of its own, "nvme0c1n1".
             || flag(&block.join("hidden")) == Some(true)
             || name.strip_prefix("nvme").is_some_and(|numbers| numbers.contains('c'))
             // The disk itself of NVMe multipath is virtual; nothing else that is virtual is a disk.
             || (at.starts_with("devices/virtual/") && !name.starts_with("nvme"))
-            || path.as_deref().is_some_and(|path| is_over_network(roots, path))
             // SCSI peripheral types (SPC-6): 5 is optical, 7 optical memory, 13 enclosure.
             || matches!(kind, Some(5 | 7 | 13));
         (!is_other).then_some(Disk { name, block, path })
@@ -152,10 +159,30 @@ impl Disk {
         let vendor = self.attribute("device/vendor").unwrap_or_default();
         let is_ata = vendor.trim() == "ATA";
         let path = self.path.as_deref();
-        let transport = transport(&self.name, path, is_ata);
+        let controllers = path
+            .map(|path| subsystem_controllers(roots, path))
+            .unwrap_or_default();
+        let transport = match transport(&self.name, path, is_ata) {
+            Some(Transport::Nvme) if is_over_fabrics(roots, path, &controllers) => Some(Transport::NvmeOf),
+            Some(Transport::Mmc)
+                if self
+                    .attribute("device/type")
+                    .is_some_and(|kind| kind.trim() == "SD") =>
+            {
+                Some(Transport::Sd)
+            }
+            other => other,
+        };
         let is_scsi = matches!(
             transport,
-            Some(Transport::Sata | Transport::Sas | Transport::Scsi | Transport::Usb)
+            Some(
+                Transport::Sata
+                    | Transport::Sas
+                    | Transport::Scsi
+                    | Transport::Usb
+                    | Transport::FibreChannel
+                    | Transport::Iscsi
+            )
         );
         let ata = self.page("89").as_deref().and_then(AtaIdentity::from_page);
         let mut serial = self.fact("serial").or_else(|| self.fact("device/serial"));
@@ -173,12 +200,21 @@ impl Disk {
             .then(|| self.raid_volume(roots, model.as_deref()))
             .flatten();
         let questions = self.questions(transport, is_ata, raid_volume == Some(true), depth);
+        let size_bytes = self
+            .number("size")
+            .and_then(|n| u64::try_from(n).ok()?.checked_mul(SECTOR))
+            .filter(|n| *n > 0);
+        let removable = flag(&self.block.join("removable"));
+        // A drive without a medium has no size either.
+        let has_no_size = self.number("size") == Some(0) && removable != Some(true);
         let questions = questions.map(|questions| ask::Questions {
             identity: questions.identity && ata.is_none(),
             serial: questions.serial && serial.is_none(),
+            capacity: questions.capacity && has_no_size,
             ..questions
         });
-        let controller = self.controller(roots);
+        let mut ways = self.ways(&controllers);
+        let controller = (!ways.is_empty()).then(|| ways.remove(0)).map(|(_, path)| path);
         let facts = DiskFacts {
             name: self.name.clone(),
             model: model.or_else(|| self.mmc("device/name")),
@@ -186,10 +222,7 @@ impl Disk {
             wwn: wwids()
                 .find_map(|text| identity::wwn(&text))
                 .or_else(|| self.page("83").as_deref().and_then(identity::naming_page)),
-            size_bytes: self
-                .number("size")
-                .and_then(|n| u64::try_from(n).ok()?.checked_mul(SECTOR))
-                .filter(|n| *n > 0),
+            size_bytes,
             logical_block_bytes: self.small("queue/logical_block_size"),
             physical_block_bytes: self.small("queue/physical_block_size"),
             transport,
@@ -198,19 +231,30 @@ impl Disk {
                 .or_else(|| self.fact("device/rev"))
                 .or_else(|| self.mmc("device/fwrev")),
             pci: controller.as_deref().and_then(pci::address),
-            removable: flag(&self.block.join("removable")),
+            removable,
             read_only: flag(&self.block.join("ro")),
             bay: place::bay(roots, path, &self.block),
+            shelf: place::shelf(roots, path, &self.block),
             path: controller.and_then(|path| place::by_path(roots, &path, &self.block)),
             raid_volume,
+            paths: ways
+                .into_iter()
+                .map(|(name, path)| DiskPath {
+                    name,
+                    pci: pci::address(&path),
+                    path: place::by_path(roots, &path, &self.block),
+                })
+                .collect(),
             ..DiskFacts::default()
         };
         Seen {
             kernel_rotational: flag(&self.block.join("queue/rotational")),
+            has_no_size,
             made_up: wwids().find_map(|text| identity::made_up(&text)),
             rotation,
             ata,
-            questions: questions.filter(|q| roots.is_live() && (q.identity || q.serial || q.health)),
+            questions: questions
+                .filter(|q| roots.is_live() && (q.identity || q.serial || q.capacity || q.health)),
             facts,
         }
     }
@@ -255,6 +299,7 @@ impl Disk {
             speaks,
             identity,
             serial,
+            capacity: speaks == ask::Speaks::Scsi && transport != Some(Transport::Usb),
             health,
         })
     }
@@ -272,17 +317,28 @@ impl Disk {
         self.name.starts_with("mmcblk").then(|| self.fact(name)).flatten()
     }
 
-    /// The path of the disk below its controller. The disk of NVMe multipath is virtual and names its controllers by links
-    /// beside it: then the path of the first of those, as if the disk were there.
-    fn controller(&self, roots: &Roots) -> Option<PathBuf> {
-        let path = self.path.as_deref()?;
-        if pci::address(path).is_some() {
-            return Some(path.to_owned());
+    /// The ways to the disk: name and path below each controller. The disk of NVMe multipath is virtual and names its
+    /// controllers by links beside it: then the path is as if the disk were below each of them.
+    fn ways(&self, controllers: &[PathBuf]) -> Vec<(String, PathBuf)> {
+        let Some(path) = self.path.as_deref() else {
+            return Vec::new();
+        };
+        let hidden = |controller: &Path| {
+            // "nvme0n1" by its controller nvme3 is the hidden "nvme0c3n1".
+            let (subsystem, namespace) = self.name.strip_prefix("nvme")?.split_once('n')?;
+            let number = controller.file_name()?.to_str()?.strip_prefix("nvme")?;
+            Some(format!("nvme{subsystem}c{number}n{namespace}"))
+        };
+        let below: Vec<(String, PathBuf)> = controllers
+            .iter()
+            .filter(|controller| pci::address(controller).is_some())
+            .filter_map(|controller| Some((hidden(controller)?, controller.join(&self.name))))
+            .collect();
+        if below.is_empty() || pci::address(path).is_some() {
+            vec![(self.name.clone(), path.to_owned())]
+        } else {
+            below
         }
-        let below = subsystem_controllers(roots, path)
-            .into_iter()
-            .find(|controller| pci::address(controller).is_some())?;
-        Some(below.join(&self.name))
     }
 }
 
@@ -305,27 +361,27 @@ fn subsystem_controllers(roots: &Roots, disk: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// NVMe over fabrics, iSCSI: the disk of another machine, whatever it looks like here.
-fn is_over_network(roots: &Roots, path: &Path) -> bool {
-    let over_fabrics = |path: &Path| path.starts_with("devices/virtual/nvme-fabrics");
-    let is_session = |part: &str| {
-        part.strip_prefix("session")
-            .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+/// Whether a namespace is that of another machine: its own path, or all controllers of its subsystem, are over fabrics.
+fn is_over_fabrics(roots: &Roots, path: Option<&Path>, controllers: &[PathBuf]) -> bool {
+    let over = |controller: &Path| {
+        let transport = attribute(&roots.sys(controller).join("transport")).unwrap_or_default();
+        controller.starts_with("devices/virtual/nvme-fabrics")
+            || matches!(transport.trim(), "tcp" | "rdma" | "fc" | "loop")
     };
     // Namespaces beside the controllers resolve to the subsystem itself and say nothing.
-    let controllers = subsystem_controllers(roots, path);
     let mut controllers = controllers
         .iter()
         .filter(|c| !c.starts_with("devices/virtual/nvme-subsystem"))
         .peekable();
-    over_fabrics(path)
-        || (controllers.peek().is_some() && controllers.all(|controller| over_fabrics(controller)))
-        || path.iter().filter_map(|part| part.to_str()).any(is_session)
+    path.is_some_and(|path| over(path) || path.parent().is_some_and(over))
+        || (controllers.peek().is_some() && controllers.all(|controller| over(controller)))
 }
 
 /// A disk as far as sysfs tells.
 struct Seen {
     facts: DiskFacts,
+    /// The kernel has it and cannot use it.
+    has_no_size: bool,
     kernel_rotational: Option<bool>,
     made_up: Option<String>,
     rotation: Option<Rotation>,
@@ -350,6 +406,15 @@ impl Seen {
             _ => None,
         };
         facts.health = answer.health;
+        if let Some(capacity) = answer.capacity.filter(|capacity| !capacity.kernel_can()) {
+            facts.size_bytes = capacity.bytes();
+            facts.logical_block_bytes = Some(capacity.block_bytes);
+            facts.physical_block_bytes = None;
+        } else if self.has_no_size {
+            // The kernel's default, which the disk does not have.
+            facts.logical_block_bytes = None;
+            facts.physical_block_bytes = None;
+        }
         facts
     }
 }
@@ -372,7 +437,7 @@ pub(super) fn fuzz(page: &[u8]) {
             health: health::fuzz(&page),
             ..DiskFacts::default()
         };
-        let _ = rotation_page(&page);
+        let _ = (rotation_page(&page), identity::Capacity::parse(&page));
         super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
             disks: vec![disk],
             ..Default::default()

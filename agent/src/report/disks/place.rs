@@ -50,6 +50,9 @@ fn up_to(path: &Path, prefix: &str) -> Option<PathBuf> {
 /// As udev's path_id builtin names it, without the parts of a partition: "pci-0000:00:1f.2-ata-1". `path` is that of the
 /// block device below sys. None: on no bus that has such names, or the capture does not tell.
 pub(super) fn by_path(roots: &Roots, path: &Path, block: &Path) -> Option<String> {
+    if let Some(target) = iscsi_part(roots, path) {
+        return Some(target);
+    }
     let mut parts = pci_parts(path);
     if parts.is_empty() {
         return None;
@@ -96,7 +99,52 @@ fn usb_part(path: &Path) -> Option<String> {
     Some(format!("usb-0:{}", interface.split_once('-')?.1))
 }
 
+/// "ip-10.0.0.7:3260-iscsi-iqn.2001-04.com.example:disk-lun-1"; the address is left out where the capture has none.
+fn iscsi_part(roots: &Roots, path: &Path) -> Option<String> {
+    let session = up_to(path, "session")?;
+    let name = session.file_name()?;
+    let folder = roots.sys(&session);
+    let target = clean::text(&attribute(
+        &folder.join("iscsi_session").join(name).join("targetname"),
+    )?)?;
+    let connection = names(&folder)
+        .ok()?
+        .into_iter()
+        .find(|name| name.starts_with("connection"));
+    let portal = connection.and_then(|name| {
+        let folder = folder.join(&name).join("iscsi_connection").join(&name);
+        let read = |file: &str| clean::text(&attribute(&folder.join(file))?);
+        Some(format!(
+            "ip-{}:{}-",
+            read("persistent_address")?,
+            read("persistent_port")?
+        ))
+    });
+    let lun = Scsi::of(path)?.lun;
+    Some(format!("{}iscsi-{target}-lun-{lun}", portal.unwrap_or_default()))
+}
+
+/// The port name of the array behind a Fibre Channel path.
+fn fc_port(roots: &Roots, path: &Path) -> Option<String> {
+    let target = path.ancestors().find(|p| {
+        p.file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with("target"))
+    })?;
+    let name = target.file_name()?;
+    let inside = roots.sys(target).join("fc_transport").join(name);
+    let folder = if inside.exists() {
+        inside
+    } else {
+        roots.sys("class/fc_transport").join(name)
+    };
+    clean::text(&attribute(&folder.join("port_name"))?)
+}
+
 fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
+    if let Some(port) = fc_port(roots, path) {
+        return Some(format!("fc-{port}-lun-{}", scsi.lun));
+    }
     if let Some(port) = up_to(path, "ata") {
         let port_name = port.file_name()?.to_str()?;
         // The number in the name counts over all controllers; the port's own is here.
@@ -166,17 +214,38 @@ fn expander(roots: &Roots, path: &Path) -> Option<String> {
     clean::text(&attribute(&folder.join("sas_address"))?)
 }
 
-/// The bay: an enclosure that the kernel knows (SES) names it, else the SAS controller numbers it.
-pub(super) fn bay(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<String> {
+/// The enclosure (SES) that the kernel knows for a disk: the name of its bay, and the bay's folder.
+fn enclosure(block: &Path) -> Option<(String, PathBuf)> {
     let entries = std::fs::read_dir(block.join("device")).into_iter().flatten();
-    let enclosure = entries.take(ENTRY_LIMIT).flatten().find_map(|entry| {
+    entries.take(ENTRY_LIMIT).flatten().find_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
-        clean::place(name.strip_prefix("enclosure_device:")?)
-    });
-    enclosure.or_else(|| {
+        Some((
+            clean::place(name.strip_prefix("enclosure_device:")?)?,
+            entry.path(),
+        ))
+    })
+}
+
+/// The bay: an enclosure that the kernel knows names it, else the SAS controller numbers it.
+pub(super) fn bay(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<String> {
+    enclosure(block).map(|(bay, _)| bay).or_else(|| {
         let bay = number(&sas_device(roots, path?)?.join("bay_identifier"))?;
         Some(format!("Slot {bay:02}"))
     })
+}
+
+/// The logical identifier of the enclosure around the bay (SES-3, 6.1.2), "5000ccab05000000": by the enclosure that the kernel
+/// knows, else as the SAS controller tells it.
+pub(super) fn shelf(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<String> {
+    let by_ses = || attribute(&roots.sys(roots.device(&enclosure(block)?.1)?.parent()?.join("id")));
+    let by_sas = || attribute(&sas_device(roots, path?)?.join("enclosure_identifier"));
+    let id = by_ses().or_else(by_sas)?;
+    let id = id.trim().to_lowercase();
+    let id = id.strip_prefix("0x").unwrap_or(&id);
+    let sound = (1..=32).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_hexdigit())
+        && id.bytes().any(|b| b != b'0');
+    sound.then(|| id.to_owned())
 }
 
 /// The driver of the SCSI host.

@@ -19,17 +19,24 @@ pub(super) fn transport(name: &str, path: Option<&Path>, is_ata: bool) -> Option
                 .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
         })
     };
+    let starts = |prefix: &str| parts.iter().any(|part| part.starts_with(prefix));
     let is_scsi = numbered("host");
     if name.starts_with("nvme") {
         Some(Transport::Nvme)
     } else if name.starts_with("mmcblk") {
         Some(Transport::Mmc)
+    } else if name.starts_with("pmem") {
+        Some(Transport::Pmem)
+    } else if starts("rport-") || starts("vport-") {
+        Some(Transport::FibreChannel)
+    } else if numbered("session") {
+        Some(Transport::Iscsi)
     } else if numbered("usb") {
         Some(Transport::Usb)
     } else if is_ata || numbered("ata") {
         // Behind a SAS controller too: it is a SATA disk.
         Some(Transport::Sata)
-    } else if parts.iter().any(|part| part.starts_with("end_device-")) {
+    } else if starts("end_device-") {
         Some(Transport::Sas)
     } else if is_scsi {
         Some(Transport::Scsi)

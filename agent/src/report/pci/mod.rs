@@ -4,6 +4,7 @@ mod database;
 mod slots;
 #[cfg(test)]
 mod tests;
+pub(super) mod words;
 
 use std::path::Path;
 
@@ -29,6 +30,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<PciDevice> 
         .filter(|name| is_address(name))
         .filter_map(|name| device(roots, name, &slots))
         .collect();
+    // Addresses are hexadecimal: 0f is behind 07 and before 4b. A domain of more digits comes last.
+    devices.sort_by(|a, b| (a.address.len(), &a.address).cmp(&(b.address.len(), &b.address)));
     if devices.len() > DEVICE_LIMIT {
         problems.note(format_args!(
             "{}: {} devices, the first {DEVICE_LIMIT} are kept",

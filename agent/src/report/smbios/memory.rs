@@ -18,7 +18,8 @@ const MIB: u64 = 1024 * 1024;
 
 /// Every array whose use is system memory, and every slot of them: two arrays where there are two processors (field
 /// report 18), and not the flash chip of the firmware (field report 17). A slot whose array is missing counts as
-/// system memory: VMware's slots point to an array that is not there.
+/// system memory: VMware's slots point to an array that is not there. What of them is memory, and the sum, is decided by
+/// [`inventory_api::report::distinct`].
 pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {
     let arrays = table.all(16, 0x0f, problems);
     let of_the_system = |array: &&Structure| array.byte(0x05) == Some(USE_SYSTEM_MEMORY);
@@ -36,14 +37,8 @@ pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {
         devices.truncate(SLOT_LIMIT);
     }
     let slots: Vec<MemorySlot> = devices.into_iter().map(|s| slot(s, problems)).collect();
-    let mut modules = slots.iter().filter_map(|slot| slot.size_bytes).peekable();
-    let installed_bytes = modules
-        .peek()
-        .is_some()
-        .then(|| modules.fold(0_u64, u64::saturating_add));
     let arrays = arrays.iter().filter(|a| of_the_system(a)).take(ARRAY_LIMIT);
     MemoryFacts {
-        installed_bytes,
         slots,
         arrays: arrays.map(|s| array(s)).collect(),
         ..MemoryFacts::default()
@@ -107,6 +102,7 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
         firmware: since(0x34).then(|| s.fact(0x2b, problems)).flatten(),
         ..slot
     };
+    let module = portions(s, module);
     match size {
         Some(Size::Bytes(bytes)) => MemorySlot {
             size_bytes: Some(bytes),
@@ -118,6 +114,23 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
             populated: (module.serial.is_some() || module.part.is_some()).then_some(true),
             ..module
         },
+    }
+}
+
+/// 7.18, non-volatile, volatile and cache size (3.2): all ones are unknown, and a module of no portion at all is one whose
+/// firmware left the fields empty.
+fn portions(s: &Structure, module: MemorySlot) -> MemorySlot {
+    let portion = |offset| s.qword(offset).filter(|bytes| *bytes != u64::MAX);
+    let fields = [portion(0x34), portion(0x3c), portion(0x44)];
+    if fields.iter().all(|field| field.is_none_or(|bytes| bytes == 0)) {
+        return module;
+    }
+    let [non_volatile_bytes, volatile_bytes, cache_bytes] = fields;
+    MemorySlot {
+        non_volatile_bytes,
+        volatile_bytes,
+        cache_bytes,
+        ..module
     }
 }
 

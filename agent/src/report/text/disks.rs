@@ -1,6 +1,6 @@
 use inventory_api::report::{DiskFacts, DiskHealth, Transport};
 
-use super::{Page, decimal, named};
+use super::{Page, counted, decimal, named};
 
 impl Page {
     pub(super) fn disk(&mut self, d: &DiskFacts) {
@@ -22,6 +22,9 @@ impl Page {
         let facts = [
             Some(d.name.clone()),
             d.size_bytes.map(decimal),
+            d.logical_block_bytes
+                .filter(|bytes| !matches!(bytes, 512 | 4096))
+                .map(|bytes| format!("sectors of {bytes} bytes")),
             transport.map(str::to_owned),
             d.rotational
                 .map(|spins| if spins { "rotating" } else { "solid state" }.to_owned()),
@@ -31,6 +34,7 @@ impl Page {
             named("firmware", &d.firmware),
             d.path.clone().or_else(|| d.pci.clone()),
             named("bay", &d.bay),
+            named("shelf", &d.shelf),
             d.rpm.map(|rpm| format!("{rpm} rpm")),
             d.raid_volume
                 .filter(|raid| *raid)
@@ -39,6 +43,25 @@ impl Page {
             d.read_only.filter(|r| *r).map(|_| "read-only".to_owned()),
         ];
         self.line("Disk", &facts.each_ref());
+        for path in &d.paths {
+            self.line(
+                "  path",
+                &[
+                    &Some(path.name.clone()),
+                    &path.path.clone().or_else(|| path.pci.clone()),
+                ],
+            );
+        }
+        for namespace in &d.namespaces {
+            self.line(
+                "  namespace",
+                &[
+                    &Some(namespace.name.clone()),
+                    &namespace.size_bytes.map(decimal),
+                    &namespace.wwn,
+                ],
+            );
+        }
         if let Some(health) = &d.health {
             self.health(health);
         }
@@ -46,7 +69,7 @@ impl Page {
 
     fn health(&mut self, h: &DiskHealth) {
         // A counter of errors is only told when it is not zero.
-        let errors = |count: Option<u64>, what: &str| count.filter(|n| *n > 0).map(|n| format!("{n} {what}"));
+        let errors = |count: Option<u64>, what: &str| counted(count.filter(|n| *n > 0), what);
         let facts = [
             h.passed
                 .map(|passed| if passed { "passed" } else { "FAILING" }.to_owned()),
@@ -55,10 +78,10 @@ impl Page {
             h.critical_warning
                 .filter(|bits| *bits != 0)
                 .map(|bits| format!("critical warning {bits:#04x}")),
-            errors(h.reallocated_sectors, "reallocated sectors"),
-            errors(h.pending_sectors, "pending sectors"),
-            errors(h.uncorrectable_errors, "uncorrectable errors"),
-            errors(h.link_errors, "link errors"),
+            errors(h.reallocated_sectors, "reallocated sector"),
+            errors(h.pending_sectors, "pending sector"),
+            errors(h.uncorrectable_errors, "uncorrectable error"),
+            errors(h.link_errors, "link error"),
             h.temperature_c.map(|degrees| format!("{degrees} °C")),
             h.power_on_hours.map(|hours| format!("{hours} h on")),
             h.written_bytes.map(|bytes| format!("{} written", decimal(bytes))),

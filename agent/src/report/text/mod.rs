@@ -3,6 +3,7 @@
 mod boot;
 mod cpu;
 mod disks;
+mod health;
 mod machine;
 mod memory;
 mod nics;
@@ -17,6 +18,7 @@ use inventory_api::report::AssetReport;
 /// A page of plain text: what is there, one part a line. Absent facts are left out, not filled in.
 pub fn render_text(report: &AssetReport) -> String {
     let mut page = Page(String::new());
+    page.state(report);
     page.machine(report);
     page.boot(report);
     if let Some(cpu) = &report.cpu {
@@ -65,8 +67,9 @@ fn named(name: &str, value: &Option<impl Display>) -> Option<String> {
     value.as_ref().map(|value| format!("{name} {value}"))
 }
 
-fn counted(count: Option<u32>, unit: &str) -> Option<String> {
-    count.map(|n| format!("{n} {unit}{}", if n == 1 { "" } else { "s" }))
+fn counted(count: Option<impl Into<u64>>, unit: &str) -> Option<String> {
+    let count: u64 = count?.into();
+    Some(format!("{count} {unit}{}", if count == 1 { "" } else { "s" }))
 }
 
 /// Memory is counted in powers of two.
@@ -142,10 +145,11 @@ mod tests {
             }],
             ..Default::default()
         };
-        let expected = "System      PowerEdge R630\n\
+        let expected = "Health      nothing wrong was reported; 1 fact could not be read\n\
+                        System      PowerEdge R630\n\
                         Memory      16 GiB in 1 of 2 slots\n  \
-                        slot      A1, empty\n  \
-                        slot      A2, 16 GiB, 2400 MT/s (runs at 1866)\n\
+                        1 x       16 GiB 2400 MT/s (runs at 1866): A2\n  \
+                        empty     1 slot: A1\n\
                         Problem     disks: sda: no answer\n\
                         Collected   in 0 ms by agent 0.1.0\n";
         assert_eq!(render_text(&report), expected);

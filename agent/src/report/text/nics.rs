@@ -1,4 +1,4 @@
-use inventory_api::report::NicFacts;
+use inventory_api::report::{LinkLayer, NicFacts};
 
 use super::{Page, named};
 
@@ -15,6 +15,8 @@ impl Page {
         let facts = [
             Some(n.name.clone()),
             n.mac.map(|mac| mac.to_string()),
+            (n.link_layer == Some(LinkLayer::Infiniband)).then(|| "InfiniBand".to_owned()),
+            named("GUID", &n.guid),
             named("permanent", &permanent),
             n.driver.clone(),
             n.pci.clone(),

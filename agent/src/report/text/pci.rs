@@ -1,5 +1,6 @@
 use inventory_api::report::{GpuFacts, PciDevice, StorageController};
 
+use super::super::pci::words;
 use super::{Page, binary, named};
 
 impl Page {
@@ -7,7 +8,7 @@ impl Page {
         let facts = [
             Some(c.pci.clone()),
             c.kind.clone(),
-            c.model.clone(),
+            c.model.clone().or_else(|| vendor_of(c.pci_id.as_deref())),
             c.pci_id.clone(),
             c.driver.clone().or_else(|| Some("no driver".to_owned())),
             named("firmware", &c.firmware),
@@ -21,7 +22,7 @@ impl Page {
     pub(super) fn gpu(&mut self, g: &GpuFacts) {
         let facts = [
             Some(g.pci.clone()),
-            g.name.clone(),
+            g.name.clone().or_else(|| vendor_of(g.pci_id.as_deref())),
             g.pci_id.clone(),
             g.memory_bytes.map(binary),
             named("serial", &g.serial),
@@ -40,11 +41,15 @@ impl Page {
             Some(most) if most != width => format!("x{width} of x{most}"),
             _ => format!("x{width}"),
         });
+        let kind = d.class.as_deref().map(|class| {
+            let word = words::class(class);
+            word.map_or_else(|| format!("class {class}"), str::to_owned)
+        });
         let facts = [
             Some(d.address.clone()),
-            named("class", &d.class),
+            kind,
+            d.name.clone().or_else(|| vendor_of(d.vendor.as_deref())),
             id,
-            d.name.clone(),
             d.slot.clone(),
             d.link_speed.clone(),
             width,
@@ -52,4 +57,9 @@ impl Page {
         ];
         self.line("PCI", &facts.each_ref());
     }
+}
+
+/// The vendor in words, of an id or of "vendor:device".
+fn vendor_of(id: Option<&str>) -> Option<String> {
+    words::vendor(id?.split(':').next()?).map(str::to_owned)
 }

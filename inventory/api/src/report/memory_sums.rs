@@ -28,7 +28,7 @@ pub(super) fn complete(memory: &mut MemoryFacts) {
     split(memory);
     let sum = |of: fn(&MemorySlot) -> u64| memory.slots.iter().map(of).fold(0, u64::saturating_add);
     let persistent = sum(kept);
-    (memory.installed_bytes, memory.persistent_bytes) = match memory.slots.iter().all(|slot| known(slot)) {
+    (memory.installed_bytes, memory.persistent_bytes) = match memory.slots.iter().all(known) {
         true => (Some(sum(volatile)), (persistent > 0).then_some(persistent)),
         false => (None, None),
     };

@@ -70,7 +70,7 @@ impl Smart {
             Maker::Kingston => (bytes(241, 1 << 30), bytes(242, 1 << 30)),
             Maker::Micron => (bytes(246, 512), None),
             Maker::Samsung | Maker::Seagate => (bytes(241, 512), bytes(242, 512)),
-            Maker::Dell | Maker::Transcend | Maker::Other => (None, None),
+            Maker::Dell | Maker::SandForce | Maker::Transcend | Maker::Other => (None, None),
         };
         DiskHealth {
             temperature_c: self.temperature(),
@@ -117,6 +117,8 @@ impl Smart {
                 .and_then(|used| u32::try_from(used).ok())
                 .filter(|used| *used <= 255),
             Maker::Kingston => self.raw(231).and_then(left),
+            // Here the raw value is the controller's own.
+            Maker::SandForce => normalised(231),
             Maker::Transcend => self.raw(169).and_then(left),
             Maker::Seagate | Maker::Other => None,
         }
@@ -154,6 +156,8 @@ enum Maker {
     Samsung,
     Micron,
     Kingston,
+    /// Kingston's disks with SandForce's controller.
+    SandForce,
     Transcend,
     Seagate,
     Other,
@@ -162,14 +166,25 @@ enum Maker {
 impl Maker {
     fn of(model: &str) -> Maker {
         let is = |prefix: &str| model.starts_with(prefix);
-        if is("INTEL SSDSC") {
+        let any = |prefixes: &[&str]| prefixes.iter().any(|prefix| is(prefix));
+        if any(&["INTEL SSDSC", "INTEL SSDSA", "SOLIDIGM SSDSC"]) {
             Maker::Intel
-        } else if is("SSDSC") || is("MTFDDA") {
+        } else if any(&["SSDSC", "MTFDDA"]) {
             Maker::Dell
-        } else if is("SAMSUNG MZ") {
+        } else if any(&["SAMSUNG MZ", "Samsung SSD"]) {
             Maker::Samsung
-        } else if is("Micron_5") {
+        } else if any(&["Micron_", "Crucial_CT"])
+            || (is("CT") && (model.contains("MX") || model.contains("BX")))
+        {
             Maker::Micron
+        } else if any(&[
+            "KINGSTON SV300",
+            "KINGSTON SKC300",
+            "KINGSTON SVP200",
+            "KINGSTON SH103",
+            "KINGSTON SMS200",
+        ]) {
+            Maker::SandForce
         } else if is("KINGSTON S") {
             Maker::Kingston
         } else if is("TS") && model.contains("GMTS") {

@@ -42,6 +42,7 @@ pub(super) fn fuzz(bytes: &[u8]) -> Option<inventory_api::report::DiskHealth> {
         );
         let _ = (ata_logs::statistics_pages(bytes), ata_logs::has_statistics(bytes));
         health.self_test = ata_logs::self_test(bytes).or(nvme::self_test(bytes));
+        health.reallocated_sectors = scsi::grown_defects(bytes).or(health.reallocated_sectors);
         for page in scsi::PAGES {
             scsi::add(page, bytes, &mut health);
             let mut named = bytes.to_vec();

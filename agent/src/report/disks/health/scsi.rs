@@ -6,7 +6,7 @@ use inventory_api::report::DiskHealth;
 const PARAMETER_LIMIT: usize = 64;
 
 /// The pages that are asked for, cumulative values.
-pub(in super::super) const PAGES: [u8; 7] = [0x02, 0x03, 0x0d, 0x10, 0x11, 0x15, 0x2f];
+pub(in super::super) const PAGES: [u8; 8] = [0x02, 0x03, 0x05, 0x0d, 0x10, 0x11, 0x15, 0x2f];
 
 /// Adds what one page tells. A page that is not the one that was asked for, or broken, tells nothing.
 pub(in super::super) fn add(page: u8, data: &[u8], health: &mut DiskHealth) {
@@ -17,7 +17,8 @@ pub(in super::super) fn add(page: u8, data: &[u8], health: &mut DiskHealth) {
         match (page, code) {
             (0x02, 5) => health.written_bytes = number(value),
             (0x03, 5) => health.read_bytes = number(value),
-            (0x02 | 0x03, 6) => {
+            // Errors that were not corrected: writing, reading, verifying.
+            (0x02 | 0x03 | 0x05, 6) => {
                 let sum = health
                     .uncorrectable_errors
                     .unwrap_or(0)
@@ -42,6 +43,21 @@ pub(in super::super) fn add(page: u8, data: &[u8], health: &mut DiskHealth) {
             _ => {}
         }
     }
+}
+
+/// Sectors that the disk replaced since it left its maker, from the header of READ DEFECT DATA (10) (SBC-4, 5.18.2). None: no
+/// grown list, or in a format of the maker's.
+pub(in super::super) fn grown_defects(header: &[u8]) -> Option<u64> {
+    let [_, bits, high, low, ..] = header else {
+        return None;
+    };
+    let each = match bits & 0x7 {
+        // Short block; long block, bytes from index, physical sector.
+        0 => 4,
+        3..=5 => 8,
+        _ => return None,
+    };
+    (bits & 0x08 != 0).then(|| u64::from(u16::from_be_bytes([*high, *low])) / each)
 }
 
 /// Code and value of each parameter: two bytes of code, one of control, one of length.

@@ -383,3 +383,45 @@ proptest::proptest! {
         fuzz(&bytes);
     }
 }
+
+#[test]
+fn wear_by_the_makers_attributes() {
+    // Attribute, normalised value, raw value, and what of it is used.
+    for (model, id, value, raw, used) in [
+        ("SAMSUNG MZ7LH960HAJR-00005", 177, 98, 25, Some(2)),
+        ("Samsung SSD 860 EVO 1TB", 177, 91, 160, Some(9)),
+        ("Micron_5300_MTFDDAK480TDS", 202, 99, 1, Some(1)),
+        ("Micron_1100_MTFDDAK256TBN", 202, 88, 12, Some(12)),
+        ("CT1000MX500SSD1", 202, 93, 7, Some(7)),
+        ("CT480BX500SSD1", 202, 60, 40, Some(40)),
+        ("INTEL SSDSC2KB480G8", 233, 97, 0, Some(3)),
+        ("INTEL SSDSA2CW300G3", 233, 90, 0, Some(10)),
+        ("SOLIDIGM SSDSC2KB038TZ", 233, 99, 0, Some(1)),
+        ("KINGSTON SEDC500M960G", 231, 100, 96, Some(4)),
+        ("KINGSTON SA400M8120G", 231, 98, 98, Some(2)),
+        ("KINGSTON SV300S37A120G", 231, 95, 1, Some(5)),
+        ("ST4000NM0035-1V4107", 202, 100, 0, None),
+        ("Unknown SSD", 202, 100, 0, None),
+    ] {
+        let mut data = vec![0_u8; 512];
+        data[2..14].copy_from_slice(&[id, 3, 0, value, value, raw, 0, 0, 0, 0, 0, 0]);
+        let smart = ata::Smart::parse(&sealed(data)).unwrap();
+        assert_eq!(smart.health(model).used_percent, used, "{model}");
+    }
+}
+
+#[test]
+fn grown_defects_of_a_sas_disk() {
+    // Short blocks have four bytes, the others eight.
+    assert_eq!(scsi::grown_defects(&[0, 0x0c, 0x08, 0x20]), Some(260));
+    assert_eq!(scsi::grown_defects(&[0, 0x08, 0, 40]), Some(10));
+    assert_eq!(scsi::grown_defects(&[0, 0x0d, 0, 0]), Some(0));
+    // Only the maker's list, or a format of its own.
+    for header in [&[0, 0x14, 0, 8][..], &[0, 0x0e, 0, 8], &[0, 0x0c, 0], &[]] {
+        assert_eq!(scsi::grown_defects(header), None);
+    }
+    let mut health = DiskHealth::default();
+    scsi::add(0x05, &log_page(0x05, &[(6, vec![0, 7])]), &mut health);
+    scsi::add(0x03, &log_page(0x03, &[(6, vec![0, 3])]), &mut health);
+    assert_eq!(health.uncorrectable_errors, Some(10));
+}

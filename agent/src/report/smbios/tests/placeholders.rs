@@ -30,9 +30,12 @@ const OF_MAKERS: &[&str] = &[
     "Chassis Asset Tag",
     "Chassis Manufacturer",
     "Chassis Serial Number",
+    "Chassis SKU",
+    "Chassis SKU Number",
     "Chassis Version",
     "Default string",
     "empty",
+    "Family",
     "Fill By OEM",
     "INVALID",
     "N/A",
@@ -50,6 +53,9 @@ const OF_MAKERS: &[&str] = &[
     "OEM Chassis Manufacturer",
     "OEM Chassis Serial Number",
     "OEM Chassis Version",
+    "OEM String:",
+    "Product ID:",
+    "Product ID: .",
     "SKU Number",
     "System Version",
     "TBD by OEM",
@@ -59,6 +65,7 @@ const OF_MAKERS: &[&str] = &[
     "Type1Family",
     "Type1Sku0",
     "Type2 - Board Asset Tag",
+    "Type2 - Board Chassis Location",
     "Type2 - Board Product Name1",
     "Type2 - Board Serial Number",
     "Type2 - Board Vendor Name1",
@@ -78,6 +85,7 @@ const COUNTED: &[&str] = &[
     "Manufacturer",
     "PartNum",
     "ModulePartNumber",
+    "_AssetTag",
     "_Manufacturer",
     "_Manufacturer_Name_String",
     "_PartNum",
@@ -89,5 +97,10 @@ pub(super) fn is_placeholder(said: &str) -> bool {
         let counted = said.strip_prefix(*name).is_some_and(|n| n.parse::<u32>().is_ok());
         counted || (name.starts_with('_') && said.strip_suffix(*name).is_some_and(slot))
     };
-    OF_DMIDECODE.contains(&said) || OF_MAKERS.contains(&said) || COUNTED.iter().any(counted)
+    // Supermicro's have the date of manufacture behind them, Dell's the model.
+    let dated = said
+        .split_once("_AssetTag")
+        .is_some_and(|(slot, date)| slot.contains("DIMM") && (date.is_empty() || date.contains('/')));
+    let sku = said.starts_with("SKU=NotProvided;");
+    dated || sku || OF_DMIDECODE.contains(&said) || OF_MAKERS.contains(&said) || COUNTED.iter().any(counted)
 }
