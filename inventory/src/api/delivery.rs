@@ -186,6 +186,9 @@ async fn profile_machines(
 #[serde(deny_unknown_fields)]
 struct Golden {
     name: String,
+    /// Make it although the machine is not healthy.
+    #[serde(default)]
+    accept_unhealthy: bool,
 }
 
 async fn golden(
@@ -194,10 +197,13 @@ async fn golden(
     Path(key): Path<String>,
     request: Request,
 ) -> Answer<ImportReport> {
-    let (_, Golden { name }) = body::read(request, SMALL_BYTES).await?;
-    to_the_end(async move { service.golden(&key, &name, &actor).await })
-        .await
-        .map(Json)
+    let (_, asked): (_, Golden) = body::read(request, SMALL_BYTES).await?;
+    to_the_end(async move {
+        let accept = asked.accept_unhealthy;
+        service.golden(&key, &asked.name, accept, &actor).await
+    })
+    .await
+    .map(Json)
 }
 
 async fn parts(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use inventory_api::agent::RunsOn;
-use inventory_api::check::{CheckResult, Expectation, HardwareProfile, Severity, Verdict};
+use inventory_api::check::{CheckResult, Expectation, Finding, HardwareProfile, Severity, Verdict, code};
 use inventory_api::delivery::Placement;
 use inventory_api::report::{AssetReport, REPORT_SCHEMA};
 use serde::de::DeserializeOwned;
@@ -33,7 +33,8 @@ pub enum ProfileCommand {
     /// Make the golden profile of a machine known good from its asset report (`slipway-agent report --json`)
     ///
     /// Prints TOML; with --output json, JSON. It fixes what is the model's (slots, sizes, parts, speeds, firmware) and
-    /// nothing that is the single machine's (serial numbers, MACs, hours).
+    /// nothing that is the single machine's (serial numbers, MACs, hours). What is not healthy of the machine is told on
+    /// standard error and in comments, and is no part of the profile.
     FromReport {
         /// The report as JSON; - is standard input
         #[arg(value_name = "REPORT.json")]
@@ -55,6 +56,9 @@ pub enum ProfileCommand {
         machine: String,
         /// Name of the profile
         name: String,
+        /// Make it although the machine is not healthy; the rules of health stay on
+        #[arg(long)]
+        accept_unhealthy: bool,
     },
     /// Remove a profile that neither a place nor an order item asks for
     Remove {
@@ -89,15 +93,34 @@ pub(crate) fn profile(args: &ProfileArgs) -> Result<String, CliError> {
     let ProfileCommand::FromReport { report, name } = &args.command else {
         return Err(CliError::usage("this asks the server and is not done on files"));
     };
-    let mut profile = lifecycle::check::golden(&read_report(report)?);
+    let report = read_report(report)?;
+    let mut profile = lifecycle::check::golden(&report);
+    let sick = sick_lines(&lifecycle::check::unhealthy(&report));
+    if !sick.is_empty() {
+        eprintln!("slipway: {}", sick.join("\n  "));
+    }
     if let Some(name) = name {
         profile.name.clone_from(name);
     }
     match args.common.output {
         Output::Json => render::answer(Output::Json, &profile, |_| String::new()),
         Output::Text => toml::to_string_pretty(&profile)
+            .map(|toml| sick.iter().map(|line| format!("# {line}\n")).collect::<String>() + &toml)
             .map_err(|e| CliError::failed(format!("the profile cannot be written as TOML: {e}"))),
     }
+}
+
+/// What is not healthy of the machine that a profile is made of, a line each after one that says so; empty: nothing.
+fn sick_lines(sick: &[Finding]) -> Vec<String> {
+    if sick.is_empty() {
+        return Vec::new();
+    }
+    let health = "This machine is not healthy; the profile asks for a healthy one all the same:";
+    let lines = sick
+        .iter()
+        .take(50)
+        .map(|f| format!("- {} [{}]", tame(&f.sentence, 600), tame(&f.code, 40)));
+    [health.to_owned()].into_iter().chain(lines).collect()
 }
 
 /// Runs `slipway check`. A machine that fails is [`CliError::Verdict`] with the whole answer.
@@ -143,7 +166,22 @@ fn verdict(result: &CheckResult) -> String {
         Verdict::Warn => "warn: the machine is as expected, with something to look at",
         Verdict::Fail => "FAIL: the machine is not as expected",
     };
-    let mut out = format!("{word}\n");
+    let sick: Vec<String> = result
+        .findings
+        .iter()
+        .filter(|f| f.severity > Severity::Info && code::HEALTH.contains(&f.code.as_str()))
+        .map(|f| format!("{} at {}", tame(&f.code, 40), tame(&f.place, 100)))
+        .collect();
+    let health = match sick.len() {
+        0 => "no alarm".to_owned(),
+        1 => format!("1 alarm, {}", sick[0]),
+        n => format!(
+            "{n} alarms, {}{}",
+            sick[..n.min(4)].join(", "),
+            if n > 4 { ", ..." } else { "" }
+        ),
+    };
+    let mut out = format!("{word}; health: {health}\n");
     for f in &result.findings {
         let severity = match f.severity {
             Severity::Error => "error",
@@ -367,6 +405,35 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(text.contains("FAIL") && text.contains("[dimm-missing]"), "{text}");
+    }
+
+    #[test]
+    fn the_first_line_has_the_health_and_a_sick_golden_machine_is_told() {
+        let mut sick = report();
+        sick.disks = vec![inventory_api::report::DiskFacts {
+            name: "sda".into(),
+            bay: Some("Bay 1".into()),
+            health: Some(inventory_api::report::DiskHealth {
+                passed: Some(false),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }];
+        let files = Files::with(&[("sick.json", &serde_json::to_string(&sick).unwrap())]);
+        let toml = files.golden("sick.json", Output::Text).unwrap();
+        assert!(toml.starts_with("# This machine is not healthy"), "{toml}");
+        assert!(toml.contains("# - Disk Bay 1 says that it fails"), "{toml}");
+        assert!(!toml.contains("[health]"), "{toml}");
+        std::fs::write(files.0.path().join("web.toml"), &toml).unwrap();
+        let text = files
+            .check("web.toml", "sick.json", Output::Text)
+            .unwrap_err()
+            .to_string();
+        let first = text.lines().next().unwrap();
+        assert_eq!(
+            first,
+            "FAIL: the machine is not as expected; health: 1 alarm, disk-failed at Bay 1"
+        );
     }
 
     #[test]

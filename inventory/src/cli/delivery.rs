@@ -353,10 +353,17 @@ pub(super) async fn profile(args: ProfileArgs, env: CliEnv) -> Result<String, Cl
             remove(&client, &format!("/v1/hardware-profiles/{}", segment(&name)), out).await
         }
         ProfileCommand::FromReport { .. } => Err(CliError::usage("a report is a file: no server is asked")),
-        ProfileCommand::FromMachine { machine, name } => {
+        ProfileCommand::FromMachine {
+            machine,
+            name,
+            accept_unhealthy,
+        } => {
             let path = format!("/v1/machines/{}/golden", segment(&machine));
             let report: ImportReport = client
-                .post(&path, Some(&serde_json::json!({ "name": name })))
+                .post(
+                    &path,
+                    Some(&serde_json::json!({ "name": name, "accept_unhealthy": accept_unhealthy })),
+                )
                 .await?;
             render::answer(out, &report, imported)
         }

@@ -182,6 +182,9 @@ pub(super) async fn phone(State(ui): State<Ui>, SignedIn(actor): SignedIn, Path(
 pub(super) struct Words {
     #[serde(default)]
     text: String,
+    /// A box that is ticked: make the profile although the machine is not healthy.
+    #[serde(default)]
+    accept: Option<String>,
 }
 
 /// `POST /p/{key}/{what}`: check again, locate, mark as fixed.
@@ -207,7 +210,7 @@ pub(super) async fn machine_task(
     if what == "golden" {
         let name = words.text.trim();
         ui.service
-            .golden(id.as_str(), name, &actor)
+            .golden(id.as_str(), name, words.accept.is_some(), &actor)
             .await
             .map_err(fail(&actor))?;
         return Ok(Redirect::to(&format!("/hardware-profiles/{}", segment(name))).into_response());

@@ -29,6 +29,22 @@ codes! {
     BMC_FIRMWARE_OLDER = "bmc-firmware-older";
     /// BMC firmware other.
     BMC_FIRMWARE_OTHER = "bmc-firmware-other";
+    /// The BMC's event log tells of a failure.
+    BMC_EVENTS = "bmc-events";
+    /// TPM not seen.
+    TPM_MISSING = "tpm-missing";
+    /// TPM of another version.
+    TPM_OTHER = "tpm-other";
+    /// Booted by BIOS in place of UEFI, or the other way round.
+    BOOT_MODE = "boot-mode";
+    /// Secure Boot is off, or on.
+    SECURE_BOOT = "secure-boot";
+    /// Sensor in alarm or above its critical value.
+    SENSOR_ALARM = "sensor-alarm";
+    /// Fan that does not turn.
+    FAN_STOPPED = "fan-stopped";
+    /// Battery that says that it fails.
+    BATTERY_FAILED = "battery-failed";
     /// Socket empty.
     CPU_MISSING = "cpu-missing";
     /// Processor where none was expected.
@@ -81,6 +97,12 @@ codes! {
     MEMORY_LOST = "memory-lost";
     /// Memory errors that could not be corrected.
     MEMORY_ERRORS = "memory-errors";
+    /// Many memory errors that were corrected.
+    MEMORY_CORRECTED = "memory-corrected";
+    /// Memory without error correction, or with it.
+    MEMORY_ECC = "memory-ecc";
+    /// Total of persistent memory.
+    MEMORY_PERSISTENT = "memory-persistent";
     /// Disk missing.
     DISK_MISSING = "disk-missing";
     /// More disks than expected.
@@ -103,6 +125,14 @@ codes! {
     DISK_FAILED = "disk-failed";
     /// Much of the disk's life is used.
     DISK_WORN = "disk-worn";
+    /// Sectors that are reallocated, pending or uncorrectable.
+    DISK_ERRORS = "disk-errors";
+    /// Errors on the disk's cable.
+    DISK_LINK_ERRORS = "disk-link-errors";
+    /// Sectors of a size that no system here can use.
+    DISK_FORMAT = "disk-format";
+    /// Fewer ways to a disk than expected.
+    DISK_PATHS = "disk-paths";
     /// Network port missing.
     NIC_MISSING = "nic-missing";
     /// More network ports than expected.
@@ -139,6 +169,8 @@ codes! {
     PCI_MISSING = "pci-missing";
     /// More PCI devices of a kind than expected.
     PCI_EXTRA = "pci-extra";
+    /// PCIe link with fewer lanes or less speed.
+    LINK_SLOW = "link-slow";
     /// Device that no driver took.
     NO_DRIVER = "no-driver";
     /// Cable in another port of the right switch.
@@ -154,3 +186,24 @@ codes! {
     /// More findings than are listed.
     MORE = "more";
 }
+
+/// Codes of what a machine says of its health, whatever is expected of it.
+pub const HEALTH: &[&str] = &[
+    CPU_DISABLED,
+    MEMORY_LOST,
+    MEMORY_ERRORS,
+    MEMORY_CORRECTED,
+    DISK_FAILED,
+    DISK_WORN,
+    DISK_ERRORS,
+    DISK_LINK_ERRORS,
+    DISK_FORMAT,
+    LINK_SLOW,
+    PSU_FAILED,
+    PSU_UNPLUGGED,
+    NO_DRIVER,
+    FAN_STOPPED,
+    SENSOR_ALARM,
+    BATTERY_FAILED,
+    BMC_EVENTS,
+];

@@ -6,13 +6,15 @@ use crate::delivery::Placement;
 
 pub mod code;
 mod profile;
+mod rules;
 mod size;
 
 pub use profile::{
     BmcProfile, BoardProfile, CpuProfile, DimmProfile, DiskProfile, FirmwareProfile, GpuProfile,
-    HardwareProfile, HealthProfile, MemoryProfile, NicProfile, PciProfile, ProcessorProfile, ProfileProblem,
-    PsuProfile, SeverityRule, SystemProfile, Tolerance,
+    HardwareProfile, MemoryProfile, NicProfile, PciProfile, ProcessorProfile, ProfileProblem, PsuProfile,
+    SystemProfile,
 };
+pub use rules::{BootProfile, HealthProfile, LinkProfile, SeverityRule, Tolerance, TpmProfile};
 
 /// What one machine must be: hardware of its kind, and its own place.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Severity, size};
-use crate::report::Transport;
+use super::{BootProfile, HealthProfile, LinkProfile, SeverityRule, Tolerance, TpmProfile, size};
+use crate::report::{LinkLayer, MemoryClass, Transport};
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -37,13 +37,20 @@ pub struct HardwareProfile {
     /// BMC.
     #[serde(skip_serializing_if = "is_default")]
     pub bmc: BmcProfile,
+    /// TPM.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tpm: TpmProfile,
+    /// How the firmware boots.
+    #[serde(skip_serializing_if = "is_default")]
+    pub boot: BootProfile,
     /// Processors.
     #[serde(skip_serializing_if = "is_default")]
     pub cpu: CpuProfile,
     /// Memory.
     #[serde(skip_serializing_if = "is_default")]
     pub memory: MemoryProfile,
-    /// Disks; removable ones do not count.
+    /// Disks. Removable ones and those by USB, SD, eMMC, Fibre Channel, iSCSI, NVMe over fabrics and persistent memory
+    /// stand only for an entry that names their transport.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<DiskProfile>,
     /// Network ports.
@@ -58,6 +65,9 @@ pub struct HardwareProfile {
     /// Other PCI devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pci: Vec<PciProfile>,
+    /// Least PCIe link of devices, by their id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LinkProfile>,
     /// What makes a machine unhealthy, whatever it has. Holds with its defaults when absent.
     #[serde(skip_serializing_if = "is_default")]
     pub health: HealthProfile,
@@ -118,6 +128,9 @@ pub struct FirmwareProfile {
     /// Exactly this release number ("2.17").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// This release number or newer. Of several minima the version decides, then the date, then the release number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_revision: Option<String>,
 }
 
 /// BMC.
@@ -193,7 +206,7 @@ pub struct ProcessorProfile {
     /// Part number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
-    /// Most speed, MHz.
+    /// Most speed, MHz; not compared where the model is as expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_mhz: Option<u32>,
 }
@@ -202,13 +215,19 @@ pub struct ProcessorProfile {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryProfile {
-    /// Sum of the modules, bytes or "512 GB". Where the machine lists no module, what the kernel can use stands in: it may
-    /// be up to 10 % less.
+    /// Sum of what is plain memory, bytes or "512 GB": persistent memory counts with its volatile part, DRAM that caches it
+    /// does not count. Where the machine lists no module, what the kernel can use stands in: it may be up to 10 % less.
     #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// Modules.
+    /// Sum of what outlives a power cut, bytes or "1512 GB".
+    #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<u64>,
+    /// Modules, without those of persistent memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modules: Option<u32>,
+    /// Whether the memory controllers correct errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ecc: Option<bool>,
     /// Least rated speed of every module, MT/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_speed_mts: Option<u32>,
@@ -239,12 +258,15 @@ pub struct DimmProfile {
     /// Size, bytes or "64 GB".
     #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Maker.
+    /// Maker; not compared where the part number is as expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maker: Option<String>,
-    /// Part number.
+    /// Part number, compared without its revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
+    /// Kind of module; an entry without a place and a kind means plain memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<MemoryClass>,
     /// Type, "DDR4".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
@@ -254,7 +276,7 @@ pub struct DimmProfile {
     /// Bits with those for error correction: 72 of 64 is ECC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_width: Option<u32>,
-    /// Least rated speed, MT/s.
+    /// Least rated speed, MT/s; not compared where the part number is as expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed_mts: Option<u32>,
     /// Least configured speed, MT/s.
@@ -269,16 +291,22 @@ pub struct DiskProfile {
     /// Bay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bay: Option<String>,
-    /// Path from the controller, where there is no bay.
+    /// Shelf of the bay; absent: any. Shelves of other names stand in the report's order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shelf: Option<String>,
+    /// Path from the controller, where there is no bay. The PCI address in it is no place: addresses shift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Least ways to it (multipath).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paths: Option<u32>,
     /// How many, in a group; absent: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Exact size, bytes.
+    /// Exact size, bytes, or as on the label: "1.2 TB" is every disk that is sold as of 1.2 TB.
     #[serde(with = "size::disk", skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// Least size, bytes or "960 GB".
@@ -324,6 +352,9 @@ pub struct NicProfile {
     /// Kernel driver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
+    /// Link layer; absent: Ethernet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_layer: Option<LinkLayer>,
     /// Least speed of the link, Mbit/s; a port without a link is then a finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_speed_mbps: Option<u32>,
@@ -392,84 +423,6 @@ pub struct PciProfile {
     /// Name, for people; not compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-}
-
-/// What makes a machine unhealthy. Every rule holds unless it is switched off here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HealthProfile {
-    /// Disks must not say that they fail.
-    pub disks: bool,
-    /// Most life used of any disk, percent.
-    pub max_used_percent: u32,
-    /// Memory must be without errors that could not be corrected.
-    pub memory_errors: bool,
-    /// Most of the installed memory that the kernel may lack, percent; the firmware keeps some.
-    pub memory_lost_percent: u32,
-    /// Storage and network devices must have a driver.
-    pub drivers: bool,
-    /// Power supplies must not say that they fail.
-    pub power: bool,
-}
-
-impl Default for HealthProfile {
-    fn default() -> HealthProfile {
-        HealthProfile {
-            disks: true,
-            max_used_percent: 90,
-            memory_errors: true,
-            memory_lost_percent: 10,
-            drivers: true,
-            power: true,
-        }
-    }
-}
-
-/// How far a number may be below (sizes and watts: also above) the expected one, percent; 0 by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tolerance {
-    /// Total of memory.
-    #[serde(skip_serializing_if = "is_default")]
-    pub memory_total: u32,
-    /// Speed of memory.
-    #[serde(skip_serializing_if = "is_default")]
-    pub memory_speed: u32,
-    /// Size of a disk: makers differ by some blocks.
-    #[serde(skip_serializing_if = "is_default")]
-    pub disk_size: u32,
-    /// Speed of a link.
-    #[serde(skip_serializing_if = "is_default")]
-    pub link_speed: u32,
-    /// Power of a power supply.
-    #[serde(skip_serializing_if = "is_default")]
-    pub psu_watts: u32,
-}
-
-/// What a profile makes of a code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SeverityRule {
-    /// No finding.
-    Ignore,
-    /// As [`Severity::Info`].
-    Info,
-    /// As [`Severity::Warning`].
-    Warning,
-    /// As [`Severity::Error`].
-    Error,
-}
-
-impl SeverityRule {
-    /// The severity; None: no finding.
-    pub fn severity(self) -> Option<Severity> {
-        match self {
-            SeverityRule::Ignore => None,
-            SeverityRule::Info => Some(Severity::Info),
-            SeverityRule::Warning => Some(Severity::Warning),
-            SeverityRule::Error => Some(Severity::Error),
-        }
-    }
 }
 
 /// What is wrong with a profile that can be read.

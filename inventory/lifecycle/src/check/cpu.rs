@@ -5,16 +5,21 @@ use std::cmp::Ordering;
 use inventory_api::check::{CpuProfile, ProcessorProfile, code};
 use inventory_api::report::{AssetReport, CpuFacts, ProcessorFacts};
 
+use super::difference::{Difference, said};
 use super::findings::Findings;
-use super::parts::{Difference, Kind, Outcome, Place, pair};
-use super::text::{label, same, same_cpu};
+use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
+use super::text::{counted, label, same, same_cpu, same_part};
 use super::version::{compare, off};
 
-pub(super) fn check(findings: &mut Findings, wanted: &CpuProfile, report: &AssetReport) {
+/// `healthy`: no processor may be switched off, whatever the profile fixes.
+pub(super) fn check(findings: &mut Findings, wanted: &CpuProfile, report: &AssetReport, healthy: bool) {
     let none = CpuFacts::default();
     let cpu = report.cpu.as_ref().unwrap_or(&none);
     let before = findings.len();
     sockets(findings, &wanted.processors, &cpu.processors);
+    if healthy {
+        switched_off(findings, &wanted.processors, &cpu.processors);
+    }
     if findings.len() == before {
         totals(findings, wanted, cpu);
     }
@@ -69,58 +74,84 @@ impl Kind for Sockets {
         have.populated != Some(false)
     }
 
+    fn lists_places(&self) -> bool {
+        true
+    }
+
     fn differences(&self, want: &ProcessorProfile, have: &ProcessorFacts) -> Vec<Difference> {
         let mut list = Vec::new();
-        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not reported".to_owned());
         if let Some(model) = &want.model
             && !have.model.as_deref().is_some_and(|is| same_cpu(model, is))
         {
-            list.push(Difference {
-                code: code::CPU_OTHER_MODEL,
-                expected: model.clone(),
-                found: shown(&have.model),
-            });
+            list.push(Difference::of(
+                code::CPU_OTHER_MODEL,
+                model,
+                have.model.clone(),
+                "model",
+            ));
         }
         if let Some(part) = &want.part
-            && !have.part.as_deref().is_some_and(|is| same(part, is))
+            && !have.part.as_deref().is_some_and(|is| same_part(part, is))
         {
-            list.push(Difference {
-                code: code::CPU_OTHER_MODEL,
-                expected: format!("part {part}"),
-                found: format!("part {}", shown(&have.part)),
-            });
+            let found = have.part.as_ref().map(|is| format!("part {is}"));
+            list.push(Difference::of(
+                code::CPU_OTHER_MODEL,
+                format!("part {part}"),
+                found,
+                "part",
+            ));
         }
-        if want.enabled == Some(true) && have.enabled == Some(false) {
-            list.push(Difference {
-                code: code::CPU_DISABLED,
-                expected: "switched on".to_owned(),
-                found: "switched off".to_owned(),
-            });
+        if let Some(on) = want.enabled.filter(|on| have.enabled != Some(*on)) {
+            let word = |on: bool| if on { "switched on" } else { "switched off" }.to_owned();
+            list.push(Difference::of(
+                code::CPU_DISABLED,
+                word(on),
+                have.enabled.map(word),
+                "whether it is switched on",
+            ));
         }
-        let fewer = have.cores_enabled < want.cores_enabled;
+        let fewer = have
+            .cores_enabled
+            .zip(want.cores_enabled)
+            .is_some_and(|(is, wanted)| is < wanted);
         let numbers = [
-            (code::CPU_CORES, "cores", want.cores, have.cores),
+            (code::CPU_CORES, "core", "", want.cores, have.cores),
             (
                 if fewer {
                     code::CORES_DISABLED
                 } else {
                     code::CPU_CORES
                 },
-                "cores switched on",
+                "core",
+                " switched on",
                 want.cores_enabled,
                 have.cores_enabled,
             ),
-            (code::CPU_THREADS, "threads", want.threads, have.threads),
-            (code::CPU_OTHER_MODEL, "MHz at most", want.max_mhz, have.max_mhz),
+            (code::CPU_THREADS, "thread", "", want.threads, have.threads),
         ];
-        for (code, what, wanted, found) in numbers {
+        for (code, what, more, wanted, found) in numbers {
+            let shown = |n: u32| format!("{}{more}", counted(u64::from(n), what));
             if let Some(wanted) = wanted.filter(|wanted| found != Some(*wanted)) {
-                list.push(Difference {
-                    code,
-                    expected: format!("{wanted} {what}"),
-                    found: found.map_or(format!("{what} not reported"), |found| format!("{found} {what}")),
-                });
+                let name = format!("number of {what}s{more}");
+                list.push(Difference::of(code, shown(wanted), found.map(shown), &name));
             }
+        }
+        // What the socket can do follows the firmware: the same model is the same processor.
+        let is_ordered = want
+            .model
+            .as_deref()
+            .zip(have.model.as_deref())
+            .is_some_and(|(model, is)| same_cpu(model, is));
+        let max_mhz = want.max_mhz.filter(|_| !is_ordered);
+        if let Some(wanted) = max_mhz.filter(|wanted| have.max_mhz != Some(*wanted)) {
+            let shown = |mhz: u32| format!("{mhz} MHz at most");
+            let found = have.max_mhz.map(shown);
+            list.push(Difference::of(
+                code::CPU_OTHER_MODEL,
+                shown(wanted),
+                found,
+                "most speed",
+            ));
         }
         // Cores that are switched off are a setting; a processor made with other cores is another one.
         if fewer {
@@ -188,26 +219,52 @@ fn sockets(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[Process
             }
             Outcome::Differs { want, have } => {
                 let list = Sockets.differences(&wants[want], &haves[have]);
-                let Some(first) = list.first() else { continue };
-                let act = match first.code {
-                    code::CORES_DISABLED => {
-                        "Firmware has switched cores off: look at the core settings of its setup."
-                    }
-                    code::CPU_DISABLED => {
-                        "It is switched off in the firmware's setup, or firmware found it faulty."
-                    }
-                    code::CPU_THREADS => "Look at hyper-threading (SMT) in the firmware's setup.",
-                    _ => "Another processor is fitted than ordered.",
+                // One finding a processor, of what tells most.
+                let first = list.iter().find(|d| !d.unknown).map(std::slice::from_ref);
+                let Some(said) = said(first.unwrap_or(&list)) else {
+                    continue;
                 };
-                let place = name(have);
-                let sentence = format!(
-                    "{}: expected {}, found {}. {act}",
-                    label("CPU", place),
-                    first.expected,
-                    first.found
-                );
-                findings.add(first.code, place, &first.expected, &first.found, &sentence);
+                let (place, name) = (name(have), label("CPU", name(have)));
+                findings.add_said(place, &name, &said, |said| {
+                    let act = match said.code {
+                        code::CORES_DISABLED => {
+                            "Firmware has switched cores off: look at the core settings of its setup."
+                        }
+                        code::CPU_DISABLED => SWITCHED_OFF,
+                        code::CPU_THREADS => "Look at hyper-threading (SMT) in the firmware's setup.",
+                        _ => "Another processor is fitted than ordered.",
+                    };
+                    format!("{name}: expected {}, found {}. {act}", said.expected, said.found)
+                });
             }
+        }
+    }
+}
+
+const SWITCHED_OFF: &str = "It is switched off in the firmware's setup, or firmware found it faulty.";
+
+/// Processors that are there and switched off, where neither a finding nor the profile has told it.
+fn switched_off(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[ProcessorFacts]) {
+    let off = |p: &&ProcessorFacts| p.populated != Some(false) && p.enabled == Some(false);
+    let there = haves.iter().filter(|p| p.populated != Some(false)).count();
+    // Hypervisors list the processors that a machine could get as switched off.
+    if haves.iter().filter(off).count() * 2 > there {
+        return;
+    }
+    for processor in haves.iter().take(PART_LIMIT).filter(off) {
+        let place = processor.socket.as_deref().unwrap_or("CPU");
+        let ordered = wants.iter().any(|want| {
+            want.enabled == Some(false) && want.socket.as_deref().is_none_or(|socket| same(socket, place))
+        });
+        if !ordered && !findings.has_place(place) {
+            let sentence = format!("{} is not in use. {SWITCHED_OFF}", label("CPU", place));
+            findings.add(
+                code::CPU_DISABLED,
+                place,
+                "switched on",
+                "switched off",
+                &sentence,
+            );
         }
     }
 }
@@ -222,17 +279,29 @@ fn totals(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
                 "Check that each processor is there and seated.",
             ),
         };
-        return number(findings, code, "processors", sockets, cpu.sockets, act);
+        return number(findings, code, "processor", sockets, cpu.sockets, act);
     }
     if let Some(model) = &wanted.model
         && !cpu.model.as_deref().is_some_and(|is| same_cpu(model, is))
     {
-        let found = cpu.model.as_deref().unwrap_or("not reported");
-        let sentence = format!("The processors are {found}; ordered are {model}.");
-        return findings.add(code::CPU_OTHER_MODEL, "CPU", model, found, &sentence);
+        let list = [Difference::of(
+            code::CPU_OTHER_MODEL,
+            model,
+            cpu.model.clone(),
+            "model",
+        )];
+        if let Some(said) = said(&list) {
+            findings.add_said("CPU", "CPU", &said, |said| {
+                format!(
+                    "The processors are {}; ordered are {}.",
+                    said.found, said.expected
+                )
+            });
+        }
+        return;
     }
     if let Some(cores) = wanted.cores.filter(|n| cpu.cores != Some(*n)) {
-        let (code, act) = if cpu.cores < Some(cores) {
+        let (code, act) = if cpu.cores.is_some_and(|is| is < cores) {
             (
                 code::CORES_DISABLED,
                 "Look at the core settings of the firmware's setup.",
@@ -240,11 +309,11 @@ fn totals(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
         } else {
             (code::CPU_CORES, "Compare the model with the order.")
         };
-        return number(findings, code, "cores in use", cores, cpu.cores, act);
+        return number(findings, code, "core", cores, cpu.cores, act);
     }
     if let Some(threads) = wanted.threads.filter(|n| cpu.threads != Some(*n)) {
         let act = "Look at hyper-threading (SMT) in the firmware's setup.";
-        number(findings, code::CPU_THREADS, "threads", threads, cpu.threads, act);
+        number(findings, code::CPU_THREADS, "thread", threads, cpu.threads, act);
     }
 }
 
@@ -256,26 +325,39 @@ fn number(
     found: Option<u32>,
     act: &str,
 ) {
-    let shown = found.map_or("not reported".to_owned(), |n| n.to_string());
-    let sentence = format!("{wanted} {what} are expected; found: {shown}. {act}");
-    findings.add(code, "CPU", &format!("{wanted} {what}"), &shown, &sentence);
+    let shown = |n: u32| counted(u64::from(n), what);
+    let list = [Difference::of(
+        code,
+        shown(wanted),
+        found.map(shown),
+        &format!("number of {what}s"),
+    )];
+    if let Some(said) = said(&list) {
+        findings.add_said("CPU", "CPU", &said, |said| {
+            format!("Expected {}, found {}. {act}", said.expected, said.found)
+        });
+    }
 }
 
 fn stepping(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
     let Some(expected) = wanted.stepping.filter(|s| cpu.stepping != Some(*s)) else {
         return;
     };
-    let found = cpu.stepping.map_or("not reported".to_owned(), |s| s.to_string());
-    let sentence = format!(
-        "The processors have stepping {found}; expected is {expected}. It is another revision of the model that was ordered."
-    );
-    findings.add(
+    let found = cpu.stepping.map(|s| s.to_string());
+    let list = [Difference::of(
         code::CPU_OTHER_STEPPING,
-        "CPU",
-        &expected.to_string(),
-        &found,
-        &sentence,
-    );
+        expected.to_string(),
+        found,
+        "stepping",
+    )];
+    if let Some(said) = said(&list) {
+        findings.add_said("CPU", "CPU", &said, |said| {
+            format!(
+                "The processors have stepping {}; expected is {}. It is another revision of the model that was ordered.",
+                said.found, said.expected
+            )
+        });
+    }
 }
 
 fn microcode(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
@@ -287,16 +369,18 @@ fn microcode(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
     ) else {
         return;
     };
-    let code = if off.older {
-        code::MICROCODE_OLDER
-    } else {
-        code::MICROCODE_OTHER
-    };
-    let sentence = format!(
-        "The processors' microcode is {}; expected is {}. It comes with the firmware (BIOS/UEFI): update that.",
-        off.found, off.expected
-    );
-    findings.add(code, "CPU", &off.expected, &off.found, &sentence);
+    let mut difference = off.difference(code::MICROCODE_OLDER, code::MICROCODE_OTHER);
+    if difference.unknown {
+        difference.found = "microcode".to_owned();
+    }
+    if let Some(said) = said(&[difference]) {
+        findings.add_said("CPU", "CPU", &said, |said| {
+            format!(
+                "The processors' microcode is {}; expected is {}. It comes with the firmware (BIOS/UEFI): update that.",
+                said.found, said.expected
+            )
+        });
+    }
 }
 
 fn compare_hex(a: &str, b: &str) -> Option<Ordering> {

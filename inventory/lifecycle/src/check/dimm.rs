@@ -1,10 +1,12 @@
 //! One memory module against one entry of the profile.
 
 use inventory_api::check::{DimmProfile, code};
-use inventory_api::report::MemorySlot;
+use inventory_api::report::makers::memory_maker;
+use inventory_api::report::{MemoryClass, MemorySlot};
 
-use super::parts::{Difference, Kind, Place};
-use super::text::{memory_size, same, words};
+use super::difference::Difference;
+use super::parts::{Kind, Place};
+use super::text::{counted, memory_size, same, same_part, words};
 
 /// A slot that has a module, as far as the report tells.
 pub(super) fn is_populated(slot: &MemorySlot) -> bool {
@@ -86,86 +88,182 @@ impl Kind for Dimms {
         true
     }
 
+    fn lists_places(&self) -> bool {
+        true
+    }
+
     fn differences(&self, want: &DimmProfile, have: &MemorySlot) -> Vec<Difference> {
         let mut list = Vec::new();
-        let mut add = |code, expected: String, found: Option<String>, unknown: &str| {
-            list.push(Difference {
-                code,
-                expected,
-                found: found.unwrap_or_else(|| format!("{unknown} not reported")),
-            });
-        };
-        let smaller = want
-            .size
-            .filter(|size| have.size_bytes.is_none_or(|is| is < *size));
-        if let Some(size) = smaller {
-            add(
+        let size = have.size_bytes;
+        if let Some(wanted) = want.size.filter(|wanted| size.is_none_or(|is| is < *wanted)) {
+            let found = size.map(memory_size);
+            list.push(Difference::of(
                 code::DIMM_SMALLER,
-                memory_size(size),
-                have.size_bytes.map(memory_size),
+                memory_size(wanted),
+                found,
                 "size",
-            );
+            ));
         }
-        let texts = [
-            (code::DIMM_OTHER_PART, "part", &want.part, &have.part),
-            (code::DIMM_OTHER_PART, "maker", &want.maker, &have.manufacturer),
-            (code::DIMM_OTHER_KIND, "type", &want.kind, &have.kind),
-        ];
-        for (code, what, wanted, is) in texts {
-            if let Some(wanted) = wanted.as_deref().filter(|w| !w.trim().is_empty())
-                && !is.as_deref().is_some_and(|is| same(wanted, is))
-            {
-                add(code, wanted.to_owned(), is.clone(), what);
-            }
-        }
-        let numbers = [
-            ("ranks", want.rank, have.rank),
-            ("bits wide", want.total_width, have.total_width),
-        ];
-        for (what, wanted, is) in numbers {
-            if let Some(wanted) = wanted.filter(|wanted| is != Some(*wanted)) {
-                let found = is.map(|is| format!("{is} {what}"));
-                add(code::DIMM_OTHER_KIND, format!("{wanted} {what}"), found, what);
-            }
-        }
-        if let Some(size) = want
-            .size
-            .filter(|size| have.size_bytes.is_some_and(|is| is > *size))
+        let as_ordered = part(&mut list, want, have);
+        class(&mut list, want, have, as_ordered);
+        if let Some(wanted) = text(&want.kind)
+            && !have.kind.as_deref().is_some_and(|is| same(wanted, is))
         {
-            add(
+            list.push(Difference::of(
+                code::DIMM_OTHER_KIND,
+                wanted,
+                have.kind.clone(),
+                "type",
+            ));
+        }
+        let ranks = |n: u32| counted(u64::from(n), "rank");
+        if let Some(wanted) = want.rank.filter(|wanted| have.rank != Some(*wanted)) {
+            let found = have.rank.map(ranks);
+            list.push(Difference::of(
+                code::DIMM_OTHER_KIND,
+                ranks(wanted),
+                found,
+                "number of ranks",
+            ));
+        }
+        let bits = |n: u32| format!("{} wide", counted(u64::from(n), "bit"));
+        if let Some(wanted) = want
+            .total_width
+            .filter(|wanted| have.total_width != Some(*wanted))
+        {
+            let found = have.total_width.map(bits);
+            list.push(Difference::of(
+                code::DIMM_OTHER_KIND,
+                bits(wanted),
+                found,
+                "width",
+            ));
+        }
+        if let Some((wanted, size)) = want.size.zip(size).filter(|(wanted, is)| is > wanted) {
+            list.push(Difference::new(
                 code::DIMM_LARGER,
+                memory_size(wanted),
                 memory_size(size),
-                have.size_bytes.map(memory_size),
-                "size",
-            );
+            ));
         }
         let speeds = [
-            ("rated", want.speed_mts, have.speed_mts),
+            // Some firmware writes what the processor can do: the same part has the same speed.
+            ("rated", want.speed_mts.filter(|_| !as_ordered), have.speed_mts),
             ("configured", want.configured_mts, have.configured_mts),
         ];
         for (what, wanted, is) in speeds {
             if let Some(wanted) = wanted {
                 let least = u64::from(wanted) * u64::from(100_u32.saturating_sub(self.speed_percent));
                 if is.is_none_or(|is| u64::from(is) * 100 < least) {
-                    let found = is.map(|is| format!("{is} MT/s {what}"));
-                    add(
+                    list.push(Difference::of(
                         code::DIMM_SLOW,
                         format!("{wanted} MT/s {what}"),
-                        found,
+                        is.map(|is| format!("{is} MT/s {what}")),
                         &format!("{what} speed"),
-                    );
+                    ));
                 }
             }
         }
         list
     }
 
+    fn may_be(&self, want: &DimmProfile, have: &MemorySlot) -> bool {
+        let mut list = Vec::new();
+        class(&mut list, want, have, false);
+        list.is_empty() || want.class.is_some()
+    }
+
     /// A module that moved keeps its size and part; speed and such may follow the slot.
     fn resembles(&self, want: &DimmProfile, have: &MemorySlot) -> bool {
         let part = match (&want.part, &have.part) {
-            (Some(want), Some(have)) => same(want, have),
+            (Some(want), Some(have)) => same_part(want, have),
             (want, have) => want.is_none() && have.is_none(),
         };
         want.size.is_some() && want.size == have.size_bytes && part
+    }
+}
+
+fn text(wanted: &Option<String>) -> Option<&str> {
+    wanted.as_deref().filter(|text| !text.trim().is_empty())
+}
+
+/// Part number and maker. Returns whether the part number is as ordered: then the maker is, in whatever words.
+fn part(list: &mut Vec<Difference>, want: &DimmProfile, have: &MemorySlot) -> bool {
+    let (maker, found_maker) = (text(&want.maker), have.manufacturer.as_deref());
+    if let Some(wanted) = text(&want.part) {
+        if have.part.as_deref().is_some_and(|is| same_part(wanted, is)) {
+            return true;
+        }
+        let Some(found) = &have.part else {
+            let unknown = maker.filter(|_| found_maker.is_none());
+            let expected = words([unknown, Some(wanted)]);
+            list.push(Difference::unknown(code::DIMM_OTHER_PART, expected, "part"));
+            if unknown.is_some() {
+                return false;
+            }
+            return maker_differs(list, maker, found_maker);
+        };
+        list.push(Difference::new(code::DIMM_OTHER_PART, wanted, found));
+    }
+    maker_differs(list, maker, found_maker)
+}
+
+/// Returns false: the part number is not as ordered.
+fn maker_differs(list: &mut Vec<Difference>, wanted: Option<&str>, is: Option<&str>) -> bool {
+    if let Some(wanted) = wanted
+        && !is.is_some_and(|is| same(wanted, is) || memory_maker(wanted) == memory_maker(is))
+    {
+        list.push(Difference::of(
+            code::DIMM_OTHER_PART,
+            wanted,
+            is.map(str::to_owned),
+            "maker",
+        ));
+    }
+    false
+}
+
+pub(super) fn is_persistent(slot: &MemorySlot) -> bool {
+    slot.class == Some(MemoryClass::Persistent)
+}
+
+/// No plain memory module: an entry for a group must name its class.
+pub(super) fn is_special(slot: &MemorySlot) -> bool {
+    matches!(slot.class, Some(MemoryClass::Persistent | MemoryClass::Hbm))
+}
+
+fn class_name(class: MemoryClass) -> &'static str {
+    match class {
+        MemoryClass::Dram => "DRAM",
+        MemoryClass::Persistent => "persistent memory",
+        MemoryClass::Hbm => "HBM",
+        MemoryClass::Flash => "flash",
+        MemoryClass::Unknown => "unknown",
+    }
+}
+
+/// An entry for a group without a class means plain memory: a persistent module must not stand for a missing one.
+fn class(list: &mut Vec<Difference>, want: &DimmProfile, have: &MemorySlot, as_ordered: bool) {
+    let found = have.class.map(|class| class_name(class).to_owned());
+    let placed = want.slot.is_some() || want.bank.is_some();
+    let says = text(&want.kind).is_some_and(|kind| have.kind.as_deref().is_some_and(|is| same(kind, is)));
+    let says = says
+        && have
+            .kind
+            .as_deref()
+            .is_some_and(|kind| kind.contains("non-volatile"));
+    match want.class {
+        Some(wanted) if have.class != Some(wanted) => list.push(Difference::of(
+            code::DIMM_OTHER_KIND,
+            class_name(wanted),
+            found,
+            "kind of module",
+        )),
+        None if is_special(have) && !placed && !as_ordered && !says => list.push(Difference::new(
+            code::DIMM_OTHER_KIND,
+            class_name(MemoryClass::Dram),
+            found.unwrap_or_default(),
+        )),
+        Some(_) | None => {}
     }
 }

@@ -1,51 +1,97 @@
-//! Disks: bay by bay or in groups. Removable media do not count.
+//! Disks: bay by bay, by path, or in groups.
 
-use inventory_api::check::{DiskProfile, HardwareProfile, Tolerance, code};
+use std::collections::BTreeSet;
+
+use inventory_api::check::{DiskProfile, HardwareProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts};
 
+use super::difference::{LOOK, said};
+use super::disk::{Disks, counts, describe, describe_wanted, in_shelf, needs_naming, place_of, serial_of};
 use super::findings::Findings;
-use super::memory::near;
-use super::parts::{Difference, Kind, Outcome, PART_LIMIT, Place, pair};
-use super::text::{disk_size, label, same, words};
-use super::transport_name;
-use super::version::{compare, off};
+use super::parts::{Kind as _, Outcome, PART_LIMIT, pair};
+use super::text::{counted, label, normal};
 
-pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: &AssetReport) {
+/// Disks that the kernel shows, then those that only their RAID controller does.
+pub(super) fn all(report: &AssetReport) -> impl Iterator<Item = &DiskFacts> {
+    report.disks.iter().chain(hidden(report))
+}
+
+fn hidden(report: &AssetReport) -> impl Iterator<Item = &DiskFacts> {
+    report.controllers.iter().flat_map(|c| &c.disks)
+}
+
+/// `lacks_drivers`: a storage controller has no driver because the kernel that reported has none: what hangs on it is not seen.
+pub(super) fn check(
+    findings: &mut Findings,
+    profile: &HardwareProfile,
+    report: &AssetReport,
+    lacks_drivers: bool,
+) {
     let wants = &profile.disks;
     if wants.is_empty() {
         return;
     }
-    let haves: Vec<&DiskFacts> = report
-        .disks
-        .iter()
-        .filter(|d| d.removable != Some(true))
-        .collect();
-    let kind = Disks {
-        tolerance: &profile.tolerance,
-    };
-    for outcome in pair(&kind, wants, &haves) {
+    let haves: Vec<&DiskFacts> = all(report).filter(|disk| counts(disk, wants)).collect();
+    let shown = report.disks.iter().filter(|disk| counts(disk, wants)).count();
+    let kind = Disks::new(&profile.tolerance, wants, &haves);
+    let outcomes = pair(&kind, wants, &haves);
+    // A profile that knows nothing of the disks behind a RAID controller means its volumes, and the other way round.
+    let knows_hidden = outcomes.iter().any(|outcome| match outcome {
+        Outcome::Fits { have, .. } | Outcome::Moved { have, .. } | Outcome::Swapped { have, .. } => {
+            *have >= shown
+        }
+        Outcome::Differs { .. } | Outcome::Missing { .. } | Outcome::Extra { .. } => false,
+    });
+    let mut dark = Vec::new();
+    for outcome in outcomes {
         match outcome {
-            Outcome::Fits { want, have } => worn(findings, &wants[want], haves[have], &profile.health),
-            Outcome::Missing { want, lacking } => missing(findings, &wants[want], lacking, &haves),
+            Outcome::Fits { want, have } => {
+                worn(
+                    findings,
+                    &wants[want],
+                    haves[have],
+                    profile.health.max_used_percent,
+                );
+                let ways = u32::try_from(haves[have].paths.len())
+                    .unwrap_or(u32::MAX)
+                    .saturating_add(1);
+                if let Some(wanted) = wants[want].paths.filter(|wanted| *wanted > ways) {
+                    dark.push((haves[have], wanted, ways));
+                }
+            }
+            Outcome::Missing { .. } if lacks_drivers => {}
+            Outcome::Missing { want, lacking } => {
+                missing(findings, &kind, &wants[want], lacking, &haves, report)
+            }
             Outcome::Extra { have } => {
                 let disk = haves[have];
+                let silent = if knows_hidden {
+                    disk.raid_volume == Some(true)
+                } else {
+                    have >= shown
+                };
+                if silent || needs_naming(disk.transport) {
+                    continue;
+                }
                 let (place, found) = (place_of(disk), describe(disk));
                 let sentence = format!(
                     "{}: {found} is there although none was ordered.",
-                    label("Disk", place)
+                    label("Disk", &place)
                 );
-                findings.add(code::DISK_EXTRA, place, "no disk", &found, &sentence);
+                findings.add(code::DISK_EXTRA, &place, "no disk", &found, &sentence);
             }
+            Outcome::Moved { want, have } | Outcome::Swapped { want, have, .. }
+                if !kind.is_misplaced(&wants[want], haves[have]) => {}
             Outcome::Moved { want, have } => {
                 let (from, to, what) = (
-                    wanted_place(&wants[want]),
+                    kind.wanted_place(&wants[want]),
                     place_of(haves[have]),
                     describe(haves[have]),
                 );
                 let sentence = format!("{what} sits in {to} instead of {from}. Move it from {to} to {from}.");
                 findings.add(
                     code::DISK_MOVED,
-                    from,
+                    &from,
                     &format!("{what} in {from}"),
                     &format!("in {to}"),
                     &sentence,
@@ -53,8 +99,8 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
             }
             Outcome::Swapped { want, have, other } => {
                 let (from, to, what) = (
-                    wanted_place(&wants[want]),
-                    wanted_place(&wants[other]),
+                    kind.wanted_place(&wants[want]),
+                    kind.wanted_place(&wants[other]),
                     describe(haves[have]),
                 );
                 let sentence = format!(
@@ -62,7 +108,7 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
                 );
                 findings.add(
                     code::DISK_SWAPPED,
-                    from,
+                    &from,
                     &format!("{what} in {from}"),
                     &format!("in {to}"),
                     &sentence,
@@ -71,6 +117,7 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
             Outcome::Differs { want, have } => differs(findings, &kind, &wants[want], haves[have]),
         }
     }
+    paths(findings, &dark);
     if haves.len() > PART_LIMIT {
         let more = format!("{} more disks", haves.len() - PART_LIMIT);
         let sentence = format!("The machine lists {more} than are looked at one by one.");
@@ -78,231 +125,151 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
     }
 }
 
-struct Disks<'a> {
-    tolerance: &'a Tolerance,
-}
-
-impl<'a> Kind for Disks<'a> {
-    type Want = DiskProfile;
-    type Have = &'a DiskFacts;
-
-    fn place(&self, want: &DiskProfile) -> Option<Place> {
-        Place::new("bay", want.bay.as_deref(), None)
-            .or_else(|| Place::new("path", want.path.as_deref(), None))
-    }
-
-    fn places(&self, have: &&DiskFacts) -> Vec<Place> {
-        let bay = Place::new("bay", have.bay.as_deref(), None);
-        bay.into_iter()
-            .chain(Place::new("path", have.path.as_deref(), None))
-            .collect()
-    }
-
-    fn count(&self, want: &DiskProfile) -> u32 {
-        want.count.unwrap_or(1)
-    }
-
-    fn differences(&self, want: &DiskProfile, have: &&DiskFacts) -> Vec<Difference> {
-        let mut list = Vec::new();
-        let unknown = |what: &str| format!("{what} not reported");
-        let size = have.size_bytes.map_or_else(|| unknown("size"), shown_size);
-        let percent = self.tolerance.disk_size;
-        let exact = want
-            .size
-            .filter(|wanted| !have.size_bytes.is_some_and(|is| near(is, *wanted, percent)));
-        let least = want.min_size.filter(|wanted| {
-            !have
-                .size_bytes
-                .is_some_and(|is| is >= *wanted || near(is, *wanted, percent))
-        });
-        let larger = exact.is_some_and(|wanted| have.size_bytes.is_some_and(|is| is > wanted));
-        match (exact, least) {
-            (Some(wanted), _) if !larger => list.push(Difference {
-                code: code::DISK_SMALLER,
-                expected: shown_size(wanted),
-                found: size.clone(),
-            }),
-            (_, Some(wanted)) => list.push(Difference {
-                code: code::DISK_SMALLER,
-                expected: format!("at least {}", shown_size(wanted)),
-                found: size.clone(),
-            }),
-            _ => {}
-        }
-        if let Some(model) = &want.model
-            && !have.model.as_deref().is_some_and(|is| same(model, is))
-        {
-            list.push(Difference {
-                code: code::DISK_OTHER_MODEL,
-                expected: model.clone(),
-                found: have.model.clone().unwrap_or_else(|| unknown("model")),
-            });
-        }
-        if let Some(transport) = want.transport.filter(|t| have.transport != Some(*t)) {
-            list.push(Difference {
-                code: code::DISK_OTHER_MODEL,
-                expected: transport_name(transport).to_owned(),
-                found: have
-                    .transport
-                    .map_or_else(|| unknown("attachment"), |t| transport_name(t).to_owned()),
-            });
-        }
-        if let Some(rotational) = want.rotational.filter(|r| have.rotational != Some(*r)) {
-            let word = |spins| if spins { "spins" } else { "solid state" }.to_owned();
-            list.push(Difference {
-                code: code::DISK_OTHER_MODEL,
-                expected: word(rotational),
-                found: have.rotational.map_or_else(|| unknown("kind"), word),
-            });
-        }
-        if let Some(wanted) = exact.filter(|_| larger) {
-            list.push(Difference {
-                code: code::DISK_LARGER,
-                expected: shown_size(wanted),
-                found: size,
-            });
-        }
-        if let Some(off) = off(
-            want.firmware.as_deref(),
-            want.min_firmware.as_deref(),
-            have.firmware.as_deref(),
-            compare,
-        ) {
-            list.push(Difference {
-                code: if off.older {
-                    code::DISK_FIRMWARE_OLDER
-                } else {
-                    code::DISK_FIRMWARE_OTHER
-                },
-                expected: off.expected,
-                found: off.found,
-            });
-        }
-        list
-    }
-}
-
-/// The size on the label, and the exact bytes: two disks of "960.2 GB" can differ by some blocks.
-fn shown_size(n: u64) -> String {
-    format!("{} ({n} bytes)", disk_size(n))
-}
-
-/// Bay, path or, where neither is known, the kernel's name.
-pub(super) fn place_of(disk: &DiskFacts) -> &str {
-    disk.bay.as_deref().or(disk.path.as_deref()).unwrap_or(&disk.name)
-}
-
-fn wanted_place(want: &DiskProfile) -> &str {
-    want.bay.as_deref().or(want.path.as_deref()).unwrap_or("disks")
-}
-
-/// "960.2 GB sata SAMSUNG MZ7LH960 (serial S123)".
-fn describe(disk: &DiskFacts) -> String {
-    let size = disk.size_bytes.map(disk_size);
-    let text = words([
-        size.as_deref(),
-        disk.transport.map(transport_name),
-        disk.model.as_deref(),
-    ]);
-    let text = if text.is_empty() {
-        "a disk".to_owned()
-    } else {
-        text
-    };
-    match &disk.serial {
-        Some(serial) => format!("{text} (serial {serial})"),
-        None => text,
-    }
-}
-
-fn describe_wanted(want: &DiskProfile) -> String {
-    let size = match (want.size, want.min_size) {
-        (Some(size), _) => Some(disk_size(size)),
-        (None, Some(least)) => Some(format!("at least {}", disk_size(least))),
-        (None, None) => None,
-    };
-    let text = words([
-        size.as_deref(),
-        want.transport.map(transport_name),
-        want.model.as_deref(),
-    ]);
-    if text.is_empty() {
-        "a disk".to_owned()
-    } else {
-        text
-    }
-}
-
-fn missing(findings: &mut Findings, want: &DiskProfile, lacking: u32, haves: &[&DiskFacts]) {
-    let (place, what) = (wanted_place(want), describe_wanted(want));
+fn missing(
+    findings: &mut Findings,
+    kind: &Disks,
+    want: &DiskProfile,
+    lacking: u32,
+    haves: &[&DiskFacts],
+    report: &AssetReport,
+) {
+    let what = describe_wanted(want);
     if want.bay.is_some() || want.path.is_some() {
+        let place = match (&want.bay, &want.shelf) {
+            (Some(bay), None) => {
+                lacking_shelf(bay, haves).map_or_else(|| bay.clone(), |shelf| in_shelf(bay, shelf))
+            }
+            _ => kind.wanted_place(want),
+        };
         let sentence = format!(
             "{}: ordered {what}, no disk is seen there. Check that it is there and seated.",
-            label("Disk", place)
+            label("Disk", &place)
         );
-        findings.add(code::DISK_MISSING, place, &what, "no disk", &sentence);
+        findings.add(code::DISK_MISSING, &place, &what, "no disk", &sentence);
         return;
     }
-    let of = want.count.unwrap_or(1);
-    let there = if haves.is_empty() {
-        "no disk at all".to_owned()
-    } else {
-        let list: Vec<String> = haves
-            .iter()
-            .take(8)
+    let list = |disks: &mut dyn Iterator<Item = &DiskFacts>| -> Option<String> {
+        let list: Vec<String> = disks
+            .take(9)
             .map(|d| format!("{} {}", place_of(d), describe(d)))
             .collect();
-        let more = if haves.len() > 8 { ", ..." } else { "" };
-        format!("{}{more}", list.join(", "))
+        let more = if list.len() > 8 { ", ..." } else { "" };
+        (!list.is_empty()).then(|| format!("{}{more}", list[..list.len().min(8)].join(", ")))
     };
-    let sentence = format!("{lacking} of {of} disks {what} are missing. The machine has: {there}.");
+    let there = list(&mut haves.iter().copied()).unwrap_or_else(|| "no disk at all".to_owned());
+    let beside = list(
+        &mut all(report).filter(|d| needs_naming(d.transport) && !counts(d, std::slice::from_ref(want))),
+    );
+    let beside = beside.map_or(String::new(), |beside| {
+        format!(" Not counted unless the entry names their transport: {beside}.")
+    });
+    let of = want.count.unwrap_or(1);
+    let sentence = match of {
+        1 => format!("The disk {what} is missing. The machine has: {there}.{beside}"),
+        _ => format!("{lacking} of {of} disks {what} are missing. The machine has: {there}.{beside}"),
+    };
     findings.add(
         code::DISK_MISSING,
-        place,
+        "disks",
         &format!("{of} x {what}"),
         &format!("{} of them", of.saturating_sub(lacking)),
         &sentence,
     );
 }
 
-fn differs(findings: &mut Findings, kind: &Disks, want: &DiskProfile, disk: &DiskFacts) {
-    let list = kind.differences(want, &disk);
-    let Some(first) = list.first() else { return };
-    let join = |of: fn(&Difference) -> &str| list.iter().map(of).collect::<Vec<_>>().join(", ");
-    let (expected, found) = (join(|d| &d.expected), join(|d| &d.found));
-    let place = place_of(disk);
-    let (word, act) = match first.code {
-        code::DISK_FIRMWARE_OLDER => ("firmware ", "Update its firmware."),
-        code::DISK_FIRMWARE_OTHER => (
-            "firmware ",
-            "Install the expected firmware, or change the profile.",
-        ),
-        code::DISK_LARGER => ("", "It is larger than ordered."),
-        _ => ("", "Replace it by the disk that was ordered."),
-    };
-    let serial = disk
-        .serial
-        .as_deref()
-        .map_or(String::new(), |s| format!(" (serial {s})"));
-    let sentence = format!(
-        "{}{serial}: ordered {word}{expected}, found {found}. {act}",
-        label("Disk", place)
-    );
-    findings.add(first.code, place, &expected, &found, &sentence);
+/// The one shelf that has no disk in a bay of this name.
+fn lacking_shelf<'a>(bay: &str, haves: &[&'a DiskFacts]) -> Option<&'a str> {
+    let has = |disk: &&&DiskFacts| disk.bay.as_deref().is_some_and(|is| normal(is) == normal(bay));
+    let shelf = |disk: &&'a DiskFacts| disk.shelf.as_deref();
+    let having: BTreeSet<&str> = haves.iter().filter(has).filter_map(shelf).collect();
+    let mut without = haves
+        .iter()
+        .filter_map(shelf)
+        .filter(|shelf| !having.contains(shelf));
+    let first = without.next()?;
+    without.all(|other| other == first).then_some(first)
 }
 
-/// Wear beyond what the entry allows; what no disk may have is the health's.
-fn worn(
-    findings: &mut Findings,
-    want: &DiskProfile,
-    disk: &DiskFacts,
-    health: &inventory_api::check::HealthProfile,
-) {
-    let used = disk.health.as_ref().and_then(|h| h.used_percent);
-    let (Some(most), Some(used)) = (want.max_used_percent, used) else {
+fn differs(findings: &mut Findings, kind: &Disks, want: &DiskProfile, disk: &DiskFacts) {
+    let list = kind.differences(want, &disk);
+    let Some(said) = said(&list) else { return };
+    let place = place_of(disk);
+    let name = format!("{}{}", label("Disk", &place), serial_of(disk));
+    findings.add_said(&place, &name, &said, |said| {
+        let (word, act) = match said.code {
+            code::DISK_FORMAT => return format_sentence(disk),
+            code::DISK_FIRMWARE_OLDER => ("firmware ", "Update its firmware."),
+            code::DISK_FIRMWARE_OTHER => (
+                "firmware ",
+                "Install the expected firmware, or change the profile.",
+            ),
+            code::DISK_LARGER => ("", "It is larger than ordered."),
+            _ => ("", "Replace it by the disk that was ordered."),
+        };
+        format!(
+            "{name}: ordered {word}{}, found {}. {act}",
+            said.expected, said.found
+        )
+    });
+}
+
+/// What a disk with sectors that no system here can use needs.
+pub(super) fn format_sentence(disk: &DiskFacts) -> String {
+    let name = format!("{}{}", label("Disk", &place_of(disk)), serial_of(disk));
+    match odd_sectors(disk) {
+        Some(bytes) => {
+            format!("{name} has sectors of {bytes} bytes: reformat it to 512 (sg_format), or replace it.")
+        }
+        None => format!(
+            "{name}: the kernel gives it no size: sectors other than 512 or 4096 bytes, or a fault. Look at its format \
+             (sg_readcap --long), or replace it."
+        ),
+    }
+}
+
+/// The size of the sectors, where it is none that a system can use.
+pub(super) fn odd_sectors(disk: &DiskFacts) -> Option<u32> {
+    disk.logical_block_bytes
+        .filter(|bytes| *bytes > 0 && !matches!(bytes, 512 | 4096))
+}
+
+/// Wear beyond what the entry allows, or that is not reported; what no disk may have is the health's.
+fn worn(findings: &mut Findings, want: &DiskProfile, disk: &DiskFacts, most_of_any: u32) {
+    let Some(most) = want.max_used_percent else {
         return;
     };
-    if used > most && used <= health.max_used_percent {
-        super::health::disk_is_worn(findings, disk, used, most);
+    match disk.health.as_ref().and_then(|h| h.used_percent) {
+        Some(used) if used > most && used <= most_of_any => {
+            super::health::disk_is_worn(findings, disk, used, most);
+        }
+        Some(_) => {}
+        None => {
+            let (place, expected) = (place_of(disk), format!("at most {most} % used"));
+            let sentence = format!(
+                "{}{}: wear not reported (expected {expected}). {LOOK}",
+                label("Disk", &place),
+                serial_of(disk)
+            );
+            findings.add_unknown(code::DISK_WORN, &place, &expected, "wear not reported", &sentence);
+        }
     }
+}
+
+/// Disks that lost a way: one finding, because a dark controller or cable takes one of each.
+fn paths(findings: &mut Findings, dark: &[(&DiskFacts, u32, u32)]) {
+    let Some((first, wanted, ways)) = dark.first() else {
+        return;
+    };
+    let (expected, found) = (
+        counted(u64::from(*wanted), "path"),
+        counted(u64::from(*ways), "path"),
+    );
+    let (place, who) = match dark.len() {
+        1 => (place_of(first), label("Disk", &place_of(first))),
+        n => ("disks".to_owned(), counted(n as u64, "disk")),
+    };
+    let sentence = format!(
+        "{who}: {found} to each, {expected} expected. The disks work; look at the second controller, its cable and its expander."
+    );
+    findings.add(code::DISK_PATHS, &place, &expected, &found, &sentence);
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use inventory_api::check::{CheckResult, Finding, Severity, SeverityRule, Verdict, code};
 
+use super::difference::{Said, unknown_sentence};
 use super::text::tame;
 
 /// Findings kept; the last one says how many more there are.
@@ -35,9 +36,50 @@ impl<'a> Findings<'a> {
         found: &str,
         sentence: &str,
     ) {
+        self.add_as(default_severity(code), code, place, expected, found, sentence);
+    }
+
+    /// A fact that is fixed and not reported: it may be as expected, so it is a warning unless the profile says otherwise.
+    pub(super) fn add_unknown(
+        &mut self,
+        code: &'static str,
+        place: &str,
+        expected: &str,
+        found: &str,
+        sentence: &str,
+    ) {
+        self.add_as(Severity::Warning, code, place, expected, found, sentence);
+    }
+
+    /// What differs at a place. `sentence` makes the sentence of what is known to differ; `label` is the place in words.
+    pub(super) fn add_said(
+        &mut self,
+        place: &str,
+        label: &str,
+        said: &Said,
+        sentence: impl FnOnce(&Said) -> String,
+    ) {
+        if said.unknown {
+            let sentence = unknown_sentence(label, said);
+            self.add_unknown(said.code, place, &said.expected, &said.found, &sentence);
+        } else {
+            self.add(said.code, place, &said.expected, &said.found, &sentence(said));
+        }
+    }
+
+    /// Adds with another severity than the code's own; the profile's word on the code comes first.
+    pub(super) fn add_as(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: &str,
+        expected: &str,
+        found: &str,
+        sentence: &str,
+    ) {
         let severity = match self.rules.get(code) {
             Some(rule) => rule.severity(),
-            None => Some(default_severity(code)),
+            None => Some(severity),
         };
         if let Some(severity) = severity {
             self.told.insert((code, place.to_owned()));
@@ -59,6 +101,11 @@ impl<'a> Findings<'a> {
 
     pub(super) fn has(&self, code: &'static str, place: &str) -> bool {
         self.told.contains(&(code, place.to_owned()))
+    }
+
+    /// Whether anything is told of a place.
+    pub(super) fn has_place(&self, place: &str) -> bool {
+        self.told.iter().any(|(_, told)| told == place)
     }
 
     pub(super) fn has_code(&self, code: &str) -> bool {
@@ -120,6 +167,14 @@ fn default_severity(code: &str) -> Severity {
         | code::PSU_UNPLUGGED
         | code::PCI_EXTRA
         | code::NO_DRIVER
+        | code::BMC_EVENTS
+        | code::SENSOR_ALARM
+        | code::BATTERY_FAILED
+        | code::MEMORY_CORRECTED
+        | code::DISK_ERRORS
+        | code::DISK_LINK_ERRORS
+        | code::DISK_PATHS
+        | code::LINK_SLOW
         | code::CABLE_SILENT => Severity::Warning,
         _ => Severity::Error,
     }

@@ -3,29 +3,32 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::check::{
-    BmcProfile, BoardProfile, CpuProfile, DimmProfile, DiskProfile, FirmwareProfile, GpuProfile,
-    HardwareProfile, HealthProfile, MemoryProfile, NicProfile, PciProfile, ProcessorProfile, PsuProfile,
-    SystemProfile,
+    BmcProfile, BoardProfile, BootProfile, CpuProfile, DimmProfile, DiskProfile, FirmwareProfile, GpuProfile,
+    HardwareProfile, MemoryProfile, NicProfile, PciProfile, ProcessorProfile, PsuProfile, SystemProfile,
+    TpmProfile,
 };
 use inventory_api::report::{
-    AssetReport, CpuFacts, DiskFacts, MemoryFacts, MemorySlot, NicFacts, PowerSupply,
+    AssetReport, CpuFacts, DiskFacts, FirmwareMode, LinkLayer, MemoryFacts, MemorySlot, NicFacts,
+    PowerSupply, Transport,
 };
 
-use super::dimm::is_populated;
-use super::health;
-use super::nics::is_fixed;
+use super::dimm::{is_populated, is_special};
+use super::disk::needs_naming;
+use super::nics::{is_fixed, is_infiniband};
 use super::parts::{GROUP_LIMIT, PART_LIMIT};
 use super::pci::id_of;
-use super::psus;
-use super::text::{normal, tame, words};
+use super::prepare::prepared;
+use super::text::{is_filler, normal, tame, words};
+use super::{disks, links, memory as memory_check, psus};
 
 /// Characters of a text that are kept.
 const TEXT: usize = 256;
 
 /// The golden profile: slots, sizes, parts, speeds, models, counts and firmware exactly. No serial numbers, MACs,
-/// temperatures, hours, links or boot entries. The report itself passes it without a finding: where its machine is not
-/// healthy, the profile asks for no more than it has.
+/// temperatures, hours or boot entries. What is not healthy of its machine ([`super::unhealthy`]) is no part of it: the rules of
+/// health stay on, and but for what they say the report passes it.
 pub fn golden(report: &AssetReport) -> HardwareProfile {
+    let report = &prepared(report);
     let system = report.system.clone().unwrap_or_default();
     let board = report.board.clone().unwrap_or_default();
     let firmware = report.firmware.clone().unwrap_or_default();
@@ -35,7 +38,7 @@ pub fn golden(report: &AssetReport) -> HardwareProfile {
         system: SystemProfile {
             maker: text(&system.manufacturer),
             model: text(&system.product),
-            sku: text(&system.sku),
+            sku: text(&system.sku).filter(|sku| !is_filler(sku)),
         },
         board: BoardProfile {
             maker: text(&board.manufacturer),
@@ -54,12 +57,20 @@ pub fn golden(report: &AssetReport) -> HardwareProfile {
         },
         cpu: report.cpu.as_ref().map(cpu).unwrap_or_default(),
         memory: memory(&report.memory),
-        disks: disks(&report.disks),
+        tpm: TpmProfile {
+            present: report.tpm.is_some(),
+            version: report.tpm.as_ref().and_then(|t| text(&t.version)),
+        },
+        boot: BootProfile {
+            mode: report.boot.mode.filter(|mode| *mode != FirmwareMode::Unknown),
+            secure_boot: report.boot.secure_boot.filter(|on| *on),
+        },
+        disks: disks(report),
         nics: nics(&report.nics),
         gpus: gpus(report),
         psus: power_supplies(&report.power_supplies),
         pci: pci(report),
-        health: limits(report),
+        links: links::golden(report),
         ..HardwareProfile::default()
     }
 }
@@ -146,6 +157,7 @@ fn memory(memory: &MemoryFacts) -> MemoryProfile {
                 total_width: slot.total_width,
                 speed_mts: slot.speed_mts,
                 configured_mts: slot.configured_mts,
+                class: slot.class.filter(|_| is_special(slot)),
                 ..place
             };
             groups.add(dimm, placed);
@@ -153,18 +165,14 @@ fn memory(memory: &MemoryFacts) -> MemoryProfile {
             groups.add(DimmProfile { empty: true, ..place }, true);
         }
     }
-    let sum = memory
-        .slots
-        .iter()
-        .filter(|s| is_populated(s))
-        .filter_map(|s| s.size_bytes)
-        .fold(0, u64::saturating_add);
     MemoryProfile {
         total: if memory.slots.is_empty() {
             memory.usable_bytes
         } else {
-            Some(sum).filter(|sum| *sum > 0)
+            memory.installed_bytes.filter(|sum| *sum > 0)
         },
+        persistent: memory.persistent_bytes.filter(|_| !memory.slots.is_empty()),
+        ecc: memory_check::corrects_errors(memory).filter(|on| *on),
         dimms: groups.counted(|dimm, count| dimm.count = Some(count)),
         ..MemoryProfile::default()
     }
@@ -208,13 +216,15 @@ impl<T: PartialEq> Groups<T> {
     }
 }
 
-fn disks(disks: &[DiskFacts]) -> Vec<DiskProfile> {
-    let fixed: Vec<&DiskFacts> = disks
-        .iter()
-        .filter(|d| d.removable != Some(true))
-        .take(PART_LIMIT)
-        .collect();
-    let bays = repeated(fixed.iter().map(|d| d.bay.as_deref()));
+/// Disks that are built in: not what somebody plugged in, and no storage of other machines.
+fn disks(report: &AssetReport) -> Vec<DiskProfile> {
+    let built_in = |d: &&DiskFacts| {
+        d.removable != Some(true) && (!needs_naming(d.transport) || d.transport == Some(Transport::Mmc))
+    };
+    let fixed: Vec<&DiskFacts> = disks::all(report).filter(built_in).take(PART_LIMIT).collect();
+    // Where shelves are told apart, a bay's name may stand in each.
+    let one_shelf = fixed.iter().all(|d| d.shelf.is_none());
+    let bays = repeated(fixed.iter().filter(|_| one_shelf).map(|d| d.bay.as_deref()));
     let paths = repeated(fixed.iter().map(|d| d.path.as_deref()));
     let mut groups = Groups::default();
     for disk in fixed {
@@ -224,11 +234,17 @@ fn disks(disks: &[DiskFacts]) -> Vec<DiskProfile> {
             .clone()
             .filter(|path| bay.is_none() && !paths.contains(&normal(path)));
         let placed = bay.is_some() || path.is_some();
+        let shelf = disk.shelf.clone().filter(|_| bay.is_some());
+        let ways = u32::try_from(disk.paths.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
         let entry = DiskProfile {
             bay,
+            shelf,
             path,
+            paths: (ways > 1).then_some(ways),
             model: text(&disk.model),
-            size: disk.size_bytes,
+            size: disk.size_bytes.filter(|size| *size > 0),
             transport: disk.transport,
             rotational: disk.rotational,
             firmware: text(&disk.firmware),
@@ -248,6 +264,7 @@ fn nics(nics: &[NicFacts]) -> Vec<NicProfile> {
             pci: nic.pci.clone(),
             pci_id: text(&nic.pci_id),
             driver: text(&nic.driver),
+            link_layer: is_infiniband(nic).then_some(LinkLayer::Infiniband),
             firmware: text(&nic.firmware),
             ..NicProfile::default()
         };
@@ -271,20 +288,22 @@ fn gpus(report: &AssetReport) -> Vec<GpuProfile> {
 
 fn power_supplies(supplies: &[PowerSupply]) -> Vec<PsuProfile> {
     let mut groups = Groups::default();
+    let names = repeated(supplies.iter().map(psus::bay_of));
     for psu in supplies
         .iter()
         .filter(|p| p.present != Some(false))
         .take(PART_LIMIT)
     {
-        let bay = psus::bay_of(psu).map(str::to_owned);
+        let bay = psus::bay_of(psu)
+            .filter(|bay| !names.contains(&normal(bay)))
+            .map(str::to_owned);
         let placed = bay.is_some();
         let entry = PsuProfile {
             bay,
             maker: text(&psu.manufacturer),
             part: text(&psu.part),
             watts: psu.max_watts,
-            plugged: psu.plugged.filter(|plugged| *plugged),
-            count: None,
+            ..PsuProfile::default()
         };
         groups.add(entry, placed);
     }
@@ -341,26 +360,4 @@ fn pci(report: &AssetReport) -> Vec<PciProfile> {
             name,
         })
         .collect()
-}
-
-/// The rules of health, as far as this machine keeps them.
-fn limits(report: &AssetReport) -> HealthProfile {
-    let usual = HealthProfile::default();
-    let used = report.disks.iter().filter_map(health::used).max().unwrap_or(0);
-    let lost = health::memory_lost(&report.memory, usual.memory_lost_percent);
-    HealthProfile {
-        disks: !report.disks.iter().any(health::disk_fails),
-        max_used_percent: usual.max_used_percent.max(used),
-        memory_errors: !report
-            .memory
-            .edac
-            .iter()
-            .any(|e| e.uncorrected.is_some_and(|n| n > 0)),
-        memory_lost_percent: lost.unwrap_or(usual.memory_lost_percent),
-        drivers: !report
-            .pci
-            .iter()
-            .any(|d| d.driver.is_none() && d.class.as_deref().is_some_and(health::needs_driver)),
-        power: !report.power_supplies.iter().any(psus::fails),
-    }
 }

@@ -3,9 +3,10 @@
 use inventory_api::check::{GpuProfile, code};
 use inventory_api::report::{AssetReport, GpuFacts};
 
+use super::difference::{Difference, said};
 use super::findings::Findings;
 use super::nics::Explained;
-use super::parts::{Difference, Kind, Outcome, Place, pair};
+use super::parts::{Kind, Outcome, Place, pair};
 use super::text::{memory_size, same, words};
 
 pub(super) fn check(findings: &mut Findings, wants: &[GpuProfile], report: &AssetReport) -> Explained {
@@ -52,13 +53,16 @@ pub(super) fn check(findings: &mut Findings, wants: &[GpuProfile], report: &Asse
             }
             Outcome::Differs { want, have } => {
                 let (want, gpu) = (&wants[want], &haves[have]);
-                explained.is_missing(&want.pci_id, 1);
-                explained.is_extra(&gpu.pci_id);
                 let list = Gpus.differences(want, gpu);
-                let join = |of: fn(&Difference) -> &str| list.iter().map(of).collect::<Vec<_>>().join(", ");
-                let (expected, found) = (join(|d| &d.expected), join(|d| &d.found));
-                let sentence = format!("Accelerator at {}: expected {expected}, found {found}.", gpu.pci);
-                findings.add(code::GPU_OTHER, &gpu.pci, &expected, &found, &sentence);
+                let Some(said) = said(&list) else { continue };
+                if !said.unknown {
+                    explained.is_missing(&want.pci_id, 1);
+                    explained.is_extra(&gpu.pci_id);
+                }
+                let name = format!("Accelerator at {}", gpu.pci);
+                findings.add_said(&gpu.pci, &name, &said, |said| {
+                    format!("{name}: expected {}, found {}.", said.expected, said.found)
+                });
             }
         }
     }
@@ -83,7 +87,7 @@ impl Kind for Gpus {
         want.count.unwrap_or(1)
     }
 
-    fn shifts(&self) -> bool {
+    fn shifts(&self, _: &GpuProfile) -> bool {
         true
     }
 
@@ -96,21 +100,17 @@ impl Kind for Gpus {
             if let Some(wanted) = wanted
                 && !is.as_deref().is_some_and(|is| same(wanted, is))
             {
-                list.push(Difference {
-                    code: code::GPU_OTHER,
-                    expected: wanted.clone(),
-                    found: is.clone().unwrap_or_else(|| format!("{what} not reported")),
-                });
+                list.push(Difference::of(code::GPU_OTHER, wanted, is.clone(), what));
             }
         }
         if let Some(memory) = want.memory.filter(|wanted| have.memory_bytes != Some(*wanted)) {
-            list.push(Difference {
-                code: code::GPU_OTHER,
-                expected: memory_size(memory),
-                found: have
-                    .memory_bytes
-                    .map_or("memory not reported".to_owned(), memory_size),
-            });
+            let found = have.memory_bytes.map(memory_size);
+            list.push(Difference::of(
+                code::GPU_OTHER,
+                memory_size(memory),
+                found,
+                "memory",
+            ));
         }
         list
     }

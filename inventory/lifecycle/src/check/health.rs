@@ -1,14 +1,15 @@
 //! What makes a machine unhealthy, whatever it has: what its disks, memory, devices and power supplies say of themselves.
 
 use inventory_api::check::{HealthProfile, code};
-use inventory_api::report::{AssetReport, DiskFacts, MemoryFacts};
+use inventory_api::report::{AssetReport, DiskFacts, DiskHealth, MemoryFacts};
 
-use super::dimm::is_populated;
-use super::disks::place_of;
+use super::alarms;
+use super::disk::{needs_naming, place_of, serial_of};
+use super::disks::{all, format_sentence, odd_sectors};
 use super::findings::Findings;
 use super::nics::Explained;
 use super::parts::PART_LIMIT;
-use super::text::{label, memory_size};
+use super::text::{counted, label, memory_size};
 
 /// Less than this is kept by firmware and kernel on any machine.
 const LOST_FLOOR: u64 = 2 << 30;
@@ -19,18 +20,20 @@ pub(super) fn check(
     report: &AssetReport,
     explained: &Explained,
 ) {
-    for disk in report.disks.iter().take(PART_LIMIT) {
+    for disk in all(report).take(PART_LIMIT) {
+        if health.disks {
+            disk_format(findings, disk);
+            disk_errors(findings, health, disk);
+        }
         if health.disks && disk_fails(disk) {
             disk_failed(findings, disk);
         } else if let Some(used) = used(disk).filter(|used| *used > health.max_used_percent) {
             disk_is_worn(findings, disk, used, health.max_used_percent);
         }
     }
-    if health.memory_errors {
-        memory_errors(findings, &report.memory);
-    }
+    memory_errors(findings, health, &report.memory);
     if let Some(lost) = memory_lost(&report.memory, health.memory_lost_percent) {
-        let installed = memory_size(installed(&report.memory).unwrap_or_default());
+        let installed = memory_size(report.memory.installed_bytes.unwrap_or_default());
         let usable = memory_size(report.memory.usable_bytes.unwrap_or_default());
         let sentence = format!(
             "{installed} of memory are installed, but the kernel can use {usable}: {lost} % are lost. A module may be \
@@ -44,16 +47,92 @@ pub(super) fn check(
     if health.power {
         power(findings, report);
     }
+    alarms::check(findings, health, report);
 }
 
-pub(super) fn disk_fails(disk: &DiskFacts) -> bool {
-    disk.health
-        .as_ref()
-        .is_some_and(|h| h.passed == Some(false) || h.critical_warning.is_some_and(|bits| bits != 0))
+fn disk_fails(disk: &DiskFacts) -> bool {
+    disk.health.as_ref().is_some_and(|h| {
+        h.passed == Some(false) || h.critical_warning.is_some_and(|bits| bits != 0) || self_test_failed(h)
+    })
 }
 
-pub(super) fn used(disk: &DiskFacts) -> Option<u32> {
+fn self_test_failed(health: &DiskHealth) -> bool {
+    health
+        .self_test
+        .as_deref()
+        .is_some_and(|test| test.starts_with("failed"))
+}
+
+fn used(disk: &DiskFacts) -> Option<u32> {
     disk.health.as_ref().and_then(|h| h.used_percent)
+}
+
+/// Sectors of a size that no system here can use. Readers without a medium have no size either.
+fn disk_format(findings: &mut Findings, disk: &DiskFacts) {
+    let no_size =
+        disk.size_bytes == Some(0) || disk.size_bytes.is_none() && disk.logical_block_bytes.is_some();
+    let place = place_of(disk);
+    if (odd_sectors(disk).is_some() || no_size)
+        && !needs_naming(disk.transport)
+        && disk.removable != Some(true)
+        && !findings.has(code::DISK_FORMAT, &place)
+    {
+        let found =
+            odd_sectors(disk).map_or("no size".to_owned(), |bytes| format!("sectors of {bytes} bytes"));
+        findings.add(
+            code::DISK_FORMAT,
+            &place,
+            "sectors of 512 or 4096 bytes",
+            &found,
+            &format_sentence(disk),
+        );
+    }
+}
+
+/// What the disk counted: its medium in one finding, its cable in another.
+fn disk_errors(findings: &mut Findings, limits: &HealthProfile, disk: &DiskFacts) {
+    let Some(health) = &disk.health else { return };
+    let place = place_of(disk);
+    let name = format!("{}{}", label("Disk", &place), serial_of(disk));
+    let over: Vec<(u64, u64, &str)> = [
+        (
+            health.reallocated_sectors,
+            limits.max_reallocated_sectors,
+            "reallocated sector",
+        ),
+        (
+            health.pending_sectors,
+            limits.max_pending_sectors,
+            "pending sector",
+        ),
+        (
+            health.uncorrectable_errors,
+            limits.max_uncorrectable_errors,
+            "uncorrectable error",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is, most, what)| Some((is.filter(|is| *is > most)?, most, what)))
+    .collect();
+    let list =
+        |shown: &dyn Fn(&(u64, u64, &str)) -> String| over.iter().map(shown).collect::<Vec<_>>().join(", ");
+    if !over.is_empty() {
+        let found = list(&|(is, _, what)| counted(*is, what));
+        let expected = format!("at most {}", list(&|(_, most, what)| counted(*most, what)));
+        let sentence = format!("{name} has {found}; accepted: {expected}. Its medium fails: replace it.");
+        findings.add(code::DISK_ERRORS, &place, &expected, &found, &sentence);
+    }
+    if let Some(errors) = health.link_errors.filter(|is| *is > limits.max_link_errors) {
+        let (found, expected) = (
+            counted(errors, "link error"),
+            format!("at most {}", counted(limits.max_link_errors, "link error")),
+        );
+        let sentence = format!(
+            "{name} counted {found} on its cable over its life, {expected} accepted. Reseat the disk, check cable and backplane, \
+             and see whether the number grows."
+        );
+        findings.add(code::DISK_LINK_ERRORS, &place, &expected, &found, &sentence);
+    }
 }
 
 fn disk_failed(findings: &mut Findings, disk: &DiskFacts) {
@@ -66,31 +145,31 @@ fn disk_failed(findings: &mut Findings, disk: &DiskFacts) {
     if let Some(bits) = health.critical_warning.filter(|bits| *bits != 0) {
         said.push(format!("critical warning 0x{bits:02x}"));
     }
+    if self_test_failed(&health) {
+        said.push(format!(
+            "self-test {}",
+            health.self_test.as_deref().unwrap_or_default()
+        ));
+    }
     let said = said.join(", ");
-    let serial = disk
-        .serial
-        .as_deref()
-        .map_or(String::new(), |s| format!(" (serial {s})"));
     let sentence = format!(
-        "{}{serial} says that it fails: {said}. Replace it.",
-        label("Disk", place)
+        "{}{} says that it fails: {said}. Replace it.",
+        label("Disk", &place),
+        serial_of(disk)
     );
-    findings.add(code::DISK_FAILED, place, "healthy", &said, &sentence);
+    findings.add(code::DISK_FAILED, &place, "healthy", &said, &sentence);
 }
 
 pub(super) fn disk_is_worn(findings: &mut Findings, disk: &DiskFacts, used: u32, most: u32) {
     let place = place_of(disk);
-    let serial = disk
-        .serial
-        .as_deref()
-        .map_or(String::new(), |s| format!(" (serial {s})"));
     let sentence = format!(
-        "{}{serial}: {used} % of its life is used, at most {most} % is accepted. It is not new, or will end soon: replace it.",
-        label("Disk", place)
+        "{}{}: {used} % of its life is used, at most {most} % is accepted. It is not new, or will end soon: replace it.",
+        label("Disk", &place),
+        serial_of(disk)
     );
     findings.add(
         code::DISK_WORN,
-        place,
+        &place,
         &format!("at most {most} % used"),
         &format!("{used} % used"),
         &sentence,
@@ -98,43 +177,42 @@ pub(super) fn disk_is_worn(findings: &mut Findings, disk: &DiskFacts, used: u32,
 }
 
 /// The kernel counts per rank or channel, and then per controller again: one finding for each place that counts.
-fn memory_errors(findings: &mut Findings, memory: &MemoryFacts) {
-    let bad = memory
-        .edac
-        .iter()
-        .filter_map(|e| e.uncorrected.filter(|n| *n > 0).map(|n| (e, n)));
-    for (counter, errors) in bad.take(PART_LIMIT) {
+fn memory_errors(findings: &mut Findings, health: &HealthProfile, memory: &MemoryFacts) {
+    for counter in memory.edac.iter().take(PART_LIMIT) {
         let place = counter.label.as_deref().unwrap_or(&counter.controller);
-        let sentence = format!(
-            "Memory at {place} had {errors} errors that could not be corrected since the start. Replace the module there."
-        );
-        findings.add(
-            code::MEMORY_ERRORS,
-            place,
-            "0 uncorrected errors",
-            &format!("{errors} uncorrected errors"),
-            &sentence,
-        );
-    }
-}
-
-fn installed(memory: &MemoryFacts) -> Option<u64> {
-    let sum = memory
-        .slots
-        .iter()
-        .filter(|s| is_populated(s))
-        .filter_map(|s| s.size_bytes)
-        .fold(0, u64::saturating_add);
-    if sum > 0 {
-        Some(sum)
-    } else {
-        memory.installed_bytes
+        if let Some(errors) = counter.uncorrected.filter(|n| health.memory_errors && *n > 0) {
+            let found = counted(errors, "uncorrected error");
+            let sentence = format!(
+                "Memory at {place} had {} that could not be corrected since the start. Replace the module there.",
+                counted(errors, "error")
+            );
+            findings.add(
+                code::MEMORY_ERRORS,
+                place,
+                "0 uncorrected errors",
+                &found,
+                &sentence,
+            );
+        }
+        if let Some(errors) = counter.corrected.filter(|n| *n > health.max_corrected_errors) {
+            let (found, most) = (
+                counted(errors, "corrected error"),
+                format!(
+                    "at most {}",
+                    counted(health.max_corrected_errors, "corrected error")
+                ),
+            );
+            let sentence = format!(
+                "Memory at {place} had {found} since the start, {most} accepted. Reseat the module there; replace it if they go on."
+            );
+            findings.add(code::MEMORY_CORRECTED, place, &most, &found, &sentence);
+        }
     }
 }
 
 /// How many percent of what is installed the kernel lacks, if that is more than so many.
-pub(super) fn memory_lost(memory: &MemoryFacts, most_percent: u32) -> Option<u32> {
-    let (installed, usable) = (installed(memory)?, memory.usable_bytes?);
+fn memory_lost(memory: &MemoryFacts, most_percent: u32) -> Option<u32> {
+    let (installed, usable) = (memory.installed_bytes?, memory.usable_bytes?);
     let lost = installed.checked_sub(usable).filter(|lost| *lost > LOST_FLOOR)?;
     let percent = u32::try_from(u128::from(lost) * 100 / u128::from(installed)).ok()?;
     (percent > most_percent).then_some(percent)
@@ -142,7 +220,7 @@ pub(super) fn memory_lost(memory: &MemoryFacts, most_percent: u32) -> Option<u32
 
 /// Classes that are of no use without a driver: storage and network. Others (management, crypto, display) are often left
 /// alone in the mini-os.
-pub(super) fn needs_driver(class: &str) -> bool {
+fn needs_driver(class: &str) -> bool {
     class.starts_with("01") || class.starts_with("02")
 }
 
@@ -177,7 +255,22 @@ pub(super) fn no_driver(findings: &mut Findings, device: &inventory_api::report:
 fn power(findings: &mut Findings, report: &AssetReport) {
     for (at, psu) in report.power_supplies.iter().take(PART_LIMIT).enumerate() {
         let place = super::psus::place_of(psu, at);
-        if super::psus::fails(psu) && !findings.has(code::PSU_UNPLUGGED, &place) {
+        if psu.present == Some(false) || findings.has(code::PSU_UNPLUGGED, &place) {
+            continue;
+        }
+        if psu.plugged == Some(false) {
+            let sentence = format!(
+                "Power supply {place} has no mains power. {}",
+                super::psus::UNPLUGGED
+            );
+            findings.add(
+                code::PSU_UNPLUGGED,
+                &place,
+                "mains power",
+                "no mains power",
+                &sentence,
+            );
+        } else if super::psus::fails(psu) {
             let status = psu.status.as_deref().unwrap_or_default();
             let sentence = format!("Power supply {place} says: {status}. Replace it, or look at its mains.");
             findings.add(code::PSU_FAILED, &place, "OK", status, &sentence);

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use inventory_api::check::{DimmProfile, MemoryProfile, Tolerance, code};
 use inventory_api::report::{AssetReport, MemoryFacts, MemorySlot};
 
-use super::dimm::{Dimms, describe, describe_wanted, is_populated, place_of};
+use super::difference::{Difference, LOOK, Said, said};
+use super::dimm::{Dimms, describe, describe_wanted, is_persistent, is_populated, is_special, place_of};
 use super::findings::Findings;
-use super::parts::{Difference, Kind as _, Outcome, PART_LIMIT, pair};
-use super::text::{label, memory_size, normal};
+use super::parts::{Kind as _, Outcome, PART_LIMIT, pair};
+use super::text::{counted, label, memory_size, normal};
 
 pub(super) fn check(
     findings: &mut Findings,
@@ -17,6 +18,7 @@ pub(super) fn check(
     report: &AssetReport,
 ) {
     let memory = &report.memory;
+    error_correction(findings, wanted, memory);
     if memory.slots.is_empty() {
         without_slots(findings, wanted, tolerance, memory);
         return;
@@ -79,12 +81,17 @@ fn slots(
     };
     let names = Names::of(haves);
     let mut slow: Vec<(usize, usize, Vec<Difference>)> = Vec::new();
+    let mut others: Vec<Differing> = Vec::new();
+    let mut persistent: Vec<&MemorySlot> = Vec::new();
     let mut fitting = 0;
     let before = findings.len();
     for outcome in pair(&kind, wants, haves) {
         match outcome {
             Outcome::Fits { .. } => fitting += 1,
             Outcome::Missing { want, lacking } => missing(findings, &names, &wants[want], lacking),
+            Outcome::Extra { have } if is_persistent(&haves[have]) => persistent.push(&haves[have]),
+            // It is in the processor's package.
+            Outcome::Extra { have } if is_special(&haves[have]) => {}
             Outcome::Extra { have } => {
                 let found = describe(&haves[have]);
                 let sentence = format!(
@@ -133,13 +140,31 @@ fn slots(
             }
             Outcome::Differs { want, have } => {
                 let list = kind.differences(&wants[want], &haves[have]);
-                if list.first().is_some_and(|d| d.code == code::DIMM_SLOW) {
-                    slow.push((want, have, list));
-                } else {
-                    differs(findings, &names, &wants[want], have, haves, &list);
+                match said(&list) {
+                    Some(said) if said.code == code::DIMM_SLOW && !said.unknown => {
+                        slow.push((want, have, list))
+                    }
+                    Some(said) => others.push(Differing {
+                        want: &wants[want],
+                        have,
+                        said,
+                    }),
+                    None => {}
                 }
             }
         }
+    }
+    tell(findings, &names, &others);
+    if let Some(first) = persistent.first() {
+        let (n, found) = (counted(persistent.len() as u64, "module"), describe(first));
+        let sentence = format!("{n} of persistent memory ({found}) beyond what was ordered.");
+        findings.add(
+            code::DIMM_EXTRA,
+            "memory",
+            "none",
+            &format!("{n} of persistent memory"),
+            &sentence,
+        );
     }
     if haves.len() > PART_LIMIT {
         let more = format!("{} more slots", haves.len() - PART_LIMIT);
@@ -195,34 +220,61 @@ fn empty_slots(slots: &[MemorySlot]) -> String {
     }
 }
 
-fn differs(
-    findings: &mut Findings,
-    names: &Names,
-    want: &DimmProfile,
+/// A module that is not as its entry says.
+struct Differing<'a> {
+    want: &'a DimmProfile,
     have: usize,
-    haves: &[MemorySlot],
-    list: &[Difference],
-) {
+    said: Said,
+}
+
+/// Modules that differ: one finding each, or one for all of them where all differ alike.
+fn tell(findings: &mut Findings, names: &Names, list: &[Differing]) {
+    let populated = names
+        .1
+        .iter()
+        .take(PART_LIMIT)
+        .filter(|slot| is_populated(slot))
+        .count();
     let Some(first) = list.first() else { return };
-    let join = |of: fn(&Difference) -> &str| list.iter().map(of).collect::<Vec<_>>().join(", ");
-    let act = match first.code {
+    let alike = list.iter().all(|other| other.said == first.said);
+    if list.len() > 1 && list.len() == populated && alike {
+        let all = format!("All {populated} modules");
+        return findings.add_said("memory", &all, &first.said, |said| {
+            format!(
+                "{all}: ordered {}, found {}. {}",
+                said.expected,
+                said.found,
+                act(said.code)
+            )
+        });
+    }
+    for one in list {
+        differs(findings, names, one);
+    }
+}
+
+fn act(code: &str) -> &'static str {
+    match code {
         code::DIMM_SLOW => {
             "It is slower than ordered, or the firmware's setup or a slower module holds it back."
         }
         code::DIMM_LARGER => "It is larger than ordered.",
         _ => "Replace it by the module that was ordered.",
-    };
-    let (expected, found) = (join(|d| &d.expected), join(|d| &d.found));
-    let whole = match first.code {
-        code::DIMM_SLOW | code::DIMM_OTHER_KIND => format!("ordered {expected}, found {found}"),
-        _ => format!(
-            "ordered {}, found {}",
-            describe_wanted(want),
-            describe(&haves[have])
-        ),
-    };
-    let sentence = format!("{}: {whole}. {act}", names.of_have(have));
-    findings.add(first.code, &place_of(&haves[have]), &expected, &found, &sentence);
+    }
+}
+
+fn differs(findings: &mut Findings, names: &Names, one: &Differing) {
+    let slot = &names.1[one.have];
+    let name = names.of_have(one.have);
+    findings.add_said(&place_of(slot), &name, &one.said, |said| {
+        let whole = match said.code {
+            code::DIMM_SLOW | code::DIMM_OTHER_KIND => {
+                format!("ordered {}, found {}", said.expected, said.found)
+            }
+            _ => format!("ordered {}, found {}", describe_wanted(one.want), describe(slot)),
+        };
+        format!("{name}: {whole}. {}", act(said.code))
+    });
 }
 
 /// Modules that are alike but slow. All of them together are a setting and one finding; where one module is slower by its
@@ -239,7 +291,8 @@ fn speeds(
     let rated_less = |(want, have, _): &(usize, usize, Vec<Difference>)| {
         wants[*want]
             .speed_mts
-            .is_some_and(|wanted| haves[*have].speed_mts.is_none_or(|is| is < wanted))
+            .is_some_and(|wanted| haves[*have].speed_mts.is_some_and(|is| is < wanted))
+            && slow_by_make(&wants[*want], &haves[*have])
     };
     let culprits = slow.iter().filter(|s| rated_less(s)).count();
     let all = fitting == 0 && !others && slow.len() > 1;
@@ -248,7 +301,9 @@ fn speeds(
             (haves[*have].configured_mts, list.len()) == (haves[slow[0].1].configured_mts, slow[0].2.len())
         });
         if same {
-            let first = &slow[0].2[0];
+            let Some(first) = slow[0].2.iter().find(|d| !d.unknown) else {
+                return;
+            };
             let sentence = format!(
                 "All {} modules run slow: expected {}, found {}. Look at the memory speed in the firmware's setup, and at which \
                  slots are filled.",
@@ -267,12 +322,24 @@ fn speeds(
         }
     }
     let held_back = culprits > 0 || (others && slow.len() > 1 && fitting == 0);
-    for entry in &slow {
-        if !held_back || rated_less(entry) {
-            let (want, have, list) = entry;
-            differs(findings, names, &wants[*want], *have, haves, list);
-        }
-    }
+    let told: Vec<Differing> = slow
+        .iter()
+        .filter(|entry| !held_back || rated_less(entry))
+        .filter_map(|(want, have, list)| {
+            Some(Differing {
+                want: &wants[*want],
+                have: *have,
+                said: said(list)?,
+            })
+        })
+        .collect();
+    tell(findings, names, &told);
+}
+
+/// The part itself is another one: of the ordered part the rated speed is as ordered, whatever firmware writes.
+fn slow_by_make(want: &DimmProfile, have: &MemorySlot) -> bool {
+    let part = want.part.as_deref().zip(have.part.as_deref());
+    !part.is_some_and(|(want, have)| super::text::same_part(want, have))
 }
 
 /// The least speeds that hold for every module.
@@ -289,17 +356,27 @@ fn least_speed(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tole
         speed_percent: tolerance.memory_speed,
     };
     let names = Names::of(slots);
+    let mut slow = Vec::new();
     for (have, slot) in slots.iter().enumerate().take(PART_LIMIT) {
         let list = kind.differences(&all, slot);
-        if is_populated(slot) && !list.is_empty() && !findings.has(code::DIMM_SLOW, &place_of(slot)) {
-            differs(findings, &names, &all, have, slots, &list);
+        if is_populated(slot)
+            && let Some(said) = said(&list[..])
+            && said.code == code::DIMM_SLOW
+            && !findings.has(code::DIMM_SLOW, &place_of(slot))
+        {
+            slow.push(Differing {
+                want: &all,
+                have,
+                said,
+            });
         }
     }
+    tell(findings, &names, &slow);
 }
 
 fn totals(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tolerance, memory: &MemoryFacts) {
-    let populated: Vec<&MemorySlot> = memory.slots.iter().filter(|s| is_populated(s)).collect();
-    let modules = u32::try_from(populated.len()).unwrap_or(u32::MAX);
+    let plain = |slot: &&MemorySlot| is_populated(slot) && !is_special(slot);
+    let modules = u32::try_from(memory.slots.iter().filter(plain).count()).unwrap_or(u32::MAX);
     if let Some(count) = wanted.modules.filter(|n| *n != modules) {
         let (code, act) = if modules < count {
             (
@@ -312,32 +389,93 @@ fn totals(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tolerance
                 format!("{} more than ordered.", modules - count),
             )
         };
-        let sentence = format!("{count} memory modules are expected, {modules} found: {act}");
-        findings.add(
-            code,
-            "memory",
-            &format!("{count} modules"),
-            &format!("{modules} modules"),
-            &sentence,
+        let (count, modules) = (
+            counted(u64::from(count), "memory module"),
+            counted(u64::from(modules), "module"),
         );
+        let sentence = format!("{count} expected, {modules} found: {act}");
+        findings.add(code, "memory", &count, &modules, &sentence);
         return;
     }
-    let found = populated
-        .iter()
-        .filter_map(|s| s.size_bytes)
-        .fold(0, u64::saturating_add);
+    let found = memory.installed_bytes;
     if let Some(total) = wanted.total
-        && !near(found, total, tolerance.memory_total)
+        && !found.is_some_and(|found| near(found, total, tolerance.memory_total))
     {
-        let act = if found < total {
-            format!(
+        let cached = memory
+            .slots
+            .iter()
+            .any(|s| is_persistent(s) && s.volatile_bytes.is_some_and(|n| n > 0));
+        let act = match found {
+            Some(_) if cached => {
+                "The persistent memory is in Memory Mode: it is the memory, and the DRAM its cache."
+                    .to_owned()
+            }
+            Some(found) if found > total => "There is more than ordered.".to_owned(),
+            _ => format!(
                 "Compare the modules with the order.{}",
                 empty_slots(&memory.slots)
-            )
-        } else {
-            "There is more than ordered.".to_owned()
+            ),
         };
-        total_is_off(findings, total, Some(found), &act);
+        total_is_off(findings, total, found, &act);
+    }
+    if let Some(total) = wanted.persistent
+        && !memory
+            .persistent_bytes
+            .is_some_and(|found| near(found, total, tolerance.memory_total))
+    {
+        let (expected, found) = (
+            memory_size(total),
+            memory.persistent_bytes.map_or("none".to_owned(), memory_size),
+        );
+        let sentence = format!(
+            "{expected} of persistent memory are expected; found: {found}. Compare the modules with the order, and look at their \
+             mode in the firmware's setup."
+        );
+        findings.add(code::MEMORY_PERSISTENT, "memory", &expected, &found, &sentence);
+    }
+}
+
+/// Whether all memory controllers correct errors; None: not reported.
+pub(super) fn corrects_errors(memory: &MemoryFacts) -> Option<bool> {
+    let words = memory
+        .arrays
+        .iter()
+        .filter_map(|array| array.error_correction.as_deref());
+    let known: Vec<bool> = words
+        .filter_map(|word| match word {
+            "None" | "Parity" => Some(false),
+            word => word.contains("ECC").then_some(true),
+        })
+        .collect();
+    (!known.is_empty()).then(|| known.iter().all(|on| *on))
+}
+
+fn error_correction(findings: &mut Findings, wanted: &MemoryProfile, memory: &MemoryFacts) {
+    let is = corrects_errors(memory);
+    let Some(on) = wanted.ecc.filter(|on| is != Some(*on)) else {
+        return;
+    };
+    let word = |on: bool| {
+        if on {
+            "error correction"
+        } else {
+            "no error correction"
+        }
+        .to_owned()
+    };
+    let list = [Difference::of(
+        code::MEMORY_ECC,
+        word(on),
+        is.map(word),
+        "error correction",
+    )];
+    if let Some(said) = said(&list) {
+        findings.add_said("memory", "Memory", &said, |said| {
+            format!(
+                "The memory has {}; expected is {}. Look at the firmware's setup and at the kind of the modules.",
+                said.found, said.expected
+            )
+        });
     }
 }
 
@@ -358,24 +496,41 @@ fn without_slots(
             let act = "The machine lists no memory slots: look at its modules.";
             total_is_off(findings, total, memory.usable_bytes, act);
         }
-    } else if wanted.dimms.iter().any(|d| !d.empty) || wanted.modules.is_some_and(|n| n > 0) {
-        let sentence = "The machine lists no memory slots: its firmware's tables are missing or broken, nothing can be said of \
-                        its modules.";
-        findings.add(
+    } else if *wanted
+        != (MemoryProfile {
+            ecc: wanted.ecc,
+            ..MemoryProfile::default()
+        })
+    {
+        let sentence = format!(
+            "Memory modules not reported: the machine lists no memory slots, its firmware's tables are missing or broken. {LOOK}"
+        );
+        findings.add_unknown(
             code::DIMM_MISSING,
             "memory",
             "memory modules",
-            "no slots reported",
-            sentence,
+            "memory modules not reported",
+            &sentence,
         );
     }
 }
 
 fn total_is_off(findings: &mut Findings, wanted: u64, found: Option<u64>, act: &str) {
-    let shown = found.map_or("not reported".to_owned(), memory_size);
-    let wanted = memory_size(wanted);
-    let sentence = format!("{wanted} of memory are expected; found: {shown}. {act}");
-    findings.add(code::MEMORY_TOTAL, "memory", &wanted, &shown, &sentence);
+    let found = found.map(memory_size);
+    let list = [Difference::of(
+        code::MEMORY_TOTAL,
+        memory_size(wanted),
+        found,
+        "total memory",
+    )];
+    if let Some(said) = said(&list) {
+        findings.add_said("memory", "Memory", &said, |said| {
+            format!(
+                "{} of memory are expected; found: {}. {act}",
+                said.expected, said.found
+            )
+        });
+    }
 }
 
 /// Whether a number is no further off than so many percent.

@@ -1,22 +1,29 @@
 //! The asset check: what was expected against what was reported, and what a good machine or its siblings teach.
 //!
 //! One difference is one finding. What a part explains (a slot that is empty) is not told again by a total; a part that
-//! the profile does not fix is none. A fact that is expected but was not reported is a finding: "unknown" is never a pass.
+//! the profile does not fix is none. A fact that is expected but was not reported is a finding that says so: "unknown" is never a
+//! pass, and never a fault.
 
+mod alarms;
 mod cpu;
+mod difference;
 mod dimm;
+mod disk;
 mod disks;
 mod duplicates;
 mod findings;
+mod firmware;
 mod golden;
 mod gpus;
 mod health;
+mod links;
 mod memory;
 mod nics;
 mod outliers;
 mod parts;
 mod pci;
 mod placement;
+mod prepare;
 mod psus;
 mod system;
 mod text;
@@ -30,36 +37,58 @@ pub use text::memory_size;
 pub use validate::validate;
 
 use inventory_api::agent::RunsOn;
-use inventory_api::check::{CheckResult, Expectation};
+use inventory_api::check::{CheckResult, Expectation, Finding, Severity};
 use inventory_api::report::{AssetReport, Transport};
 
 use findings::Findings;
+use prepare::prepared;
 
 /// Compares. Linear in the report, but for parts that are out of place, which are bounded; so are the findings.
 ///
 /// `runs_on` is the system that reported. What only the mini-os can know (boot mode, drivers for every device) is not
 /// judged by the report of an installed system, whose kernel may lack drivers on purpose.
 pub fn check(expectation: &Expectation, report: &AssetReport, runs_on: RunsOn) -> CheckResult {
+    let report = &prepared(report);
     let profile = &expectation.profile;
+    let in_mini_os = runs_on == RunsOn::MiniOs;
     let mut findings = Findings::new(&profile.severity);
     if let Some(placement) = &expectation.placement {
         placement::identity(&mut findings, placement, report);
     }
-    system::check(&mut findings, profile, report);
-    cpu::check(&mut findings, &profile.cpu, report);
+    system::check(&mut findings, profile, report, runs_on);
+    cpu::check(&mut findings, &profile.cpu, report, profile.health.processors);
     memory::check(&mut findings, &profile.memory, &profile.tolerance, report);
-    disks::check(&mut findings, profile, report);
-    let mut explained = nics::check(&mut findings, profile, report);
+    let storage_waits = !in_mini_os
+        && report
+            .pci
+            .iter()
+            .any(|d| d.driver.is_none() && d.class.as_deref().is_some_and(|c| c.starts_with("01")));
+    disks::check(&mut findings, profile, report, storage_waits);
+    let mut explained = nics::check(&mut findings, profile, report, !in_mini_os);
     explained.merge(gpus::check(&mut findings, &profile.gpus, report));
     psus::check(&mut findings, profile, report);
     pci::check(&mut findings, &profile.pci, report, &explained);
+    links::check(
+        &mut findings,
+        &profile.links,
+        report,
+        profile.health.links,
+        !in_mini_os,
+    );
     let mut health = profile.health.clone();
-    health.drivers &= runs_on == RunsOn::MiniOs;
+    health.drivers &= in_mini_os;
     health::check(&mut findings, &health, report, &explained);
     if let Some(placement) = &expectation.placement {
         placement::cabling(&mut findings, placement, report);
     }
     findings.result()
+}
+
+/// What is not healthy of a machine, whatever is expected of it: a golden profile is made of a machine that has nothing here.
+pub fn unhealthy(report: &AssetReport) -> Vec<Finding> {
+    let mut found = check(&Expectation::default(), report, RunsOn::MiniOs).findings;
+    found.retain(|finding| finding.severity > Severity::Info);
+    found
 }
 
 /// The word for a transport, as on the wire.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inventory_api::check::{HardwareProfile, NicProfile, Tolerance, code};
-use inventory_api::report::{AssetReport, NicFacts, PciDevice};
+use inventory_api::check::{HardwareProfile, NicProfile, Severity, Tolerance, code};
+use inventory_api::report::{AssetReport, ExpansionSlot, LinkLayer, NicFacts, PciDevice};
 
+use super::difference::{Difference, said};
 use super::findings::Findings;
-use super::parts::{Difference, Kind, Outcome, PART_LIMIT, Place, pair};
-use super::text::{label, same, words};
+use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
+use super::text::{counted, label, same, words};
 use super::version::{compare, off};
 
 /// What findings about ports and accelerators explain of the PCI devices.
@@ -52,7 +53,21 @@ pub(super) fn is_fixed(nic: &NicFacts) -> bool {
         })
 }
 
-pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: &AssetReport) -> Explained {
+/// An InfiniBand port; older agents give its kind by its name alone.
+pub(super) fn is_infiniband(nic: &NicFacts) -> bool {
+    match nic.link_layer {
+        Some(layer) => layer == LinkLayer::Infiniband,
+        None => nic.mac.is_none() && nic.name.starts_with("ib"),
+    }
+}
+
+/// `lacks_drivers`: the kernel that reported has drivers for its own purpose only.
+pub(super) fn check(
+    findings: &mut Findings,
+    profile: &HardwareProfile,
+    report: &AssetReport,
+    lacks_drivers: bool,
+) -> Explained {
     let mut explained = Explained::default();
     let wants = &profile.nics;
     if wants.is_empty() {
@@ -61,25 +76,37 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
     let haves: Vec<&NicFacts> = report.nics.iter().filter(|n| is_fixed(n)).collect();
     let kind = Nics {
         tolerance: &profile.tolerance,
+        slots: &report.slots,
     };
     for outcome in pair(&kind, wants, &haves) {
         match outcome {
             Outcome::Fits { .. } => {}
             Outcome::Missing { want, lacking } => {
                 explained.is_missing(&wants[want].pci_id, lacking);
-                missing(
-                    findings,
-                    &mut explained,
-                    &wants[want],
-                    lacking,
-                    &haves,
-                    &report.pci,
-                );
+                let around = Around {
+                    haves: &haves,
+                    pci: &report.pci,
+                    lacks_drivers,
+                };
+                missing(findings, &mut explained, &wants[want], lacking, &around);
             }
             Outcome::Extra { have } => {
                 let nic = haves[have];
                 explained.is_extra(&nic.pci_id);
                 let (place, found) = (place_of(nic), describe(nic));
+                if is_infiniband(nic) {
+                    let sentence =
+                        format!("Network port {place}: {found} is an InfiniBand port beside those ordered.");
+                    findings.add_as(
+                        Severity::Info,
+                        code::NIC_EXTRA,
+                        &place,
+                        "no port",
+                        &found,
+                        &sentence,
+                    );
+                    continue;
+                }
                 let sentence = format!("Network port {place}: {found} is there although none was ordered.");
                 findings.add(code::NIC_EXTRA, &place, "no port", &found, &sentence);
             }
@@ -103,22 +130,22 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
             Outcome::Differs { want, have } => {
                 let (want, nic) = (&wants[want], haves[have]);
                 let list = kind.differences(want, &nic);
-                let Some(first) = list.first() else { continue };
-                if first.code == code::NIC_OTHER {
+                let Some(said) = said(&list) else { continue };
+                if said.code == code::NIC_OTHER && !said.unknown {
                     explained.is_missing(&want.pci_id, 1);
                     explained.is_extra(&nic.pci_id);
                 }
-                let join = |of: fn(&Difference) -> &str| list.iter().map(of).collect::<Vec<_>>().join(", ");
-                let (expected, found) = (join(|d| &d.expected), join(|d| &d.found));
                 let place = place_of(nic);
-                let act = match first.code {
-                    code::NIC_SLOW => "Check cable, transceiver and switch port.",
-                    code::NIC_FIRMWARE_OLDER => "Update its firmware.",
-                    code::NIC_FIRMWARE_OTHER => "Install the expected firmware, or change the profile.",
-                    _ => "Another card is fitted than ordered.",
-                };
-                let sentence = format!("Network port {place}: expected {expected}, found {found}. {act}");
-                findings.add(first.code, &place, &expected, &found, &sentence);
+                let name = label("Network port", &place);
+                findings.add_said(&place, &name, &said, |said| {
+                    let act = match said.code {
+                        code::NIC_SLOW => "Check cable, transceiver and switch port.",
+                        code::NIC_FIRMWARE_OLDER => "Update its firmware.",
+                        code::NIC_FIRMWARE_OTHER => "Install the expected firmware, or change the profile.",
+                        _ => "Another card is fitted than ordered.",
+                    };
+                    format!("{name}: expected {}, found {}. {act}", said.expected, said.found)
+                });
             }
         }
     }
@@ -132,6 +159,7 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
 
 struct Nics<'a> {
     tolerance: &'a Tolerance,
+    slots: &'a [ExpansionSlot],
 }
 
 impl<'a> Kind for Nics<'a> {
@@ -156,12 +184,30 @@ impl<'a> Kind for Nics<'a> {
         want.count.unwrap_or(1)
     }
 
-    fn shifts(&self) -> bool {
+    fn shifts(&self, _: &NicProfile) -> bool {
         true
+    }
+
+    fn other_places(&self) -> Vec<Place> {
+        let slots = self.slots.iter().take(PART_LIMIT);
+        slots
+            .filter_map(|slot| Place::new("slot", slot.slot.as_deref(), None))
+            .collect()
     }
 
     fn differences(&self, want: &NicProfile, have: &&NicFacts) -> Vec<Difference> {
         let mut list = Vec::new();
+        // A profile of an older version has the port's place and id, and not its kind.
+        let placed = want.slot.is_some() || want.pci.is_some();
+        let other_kind = match want.link_layer {
+            Some(wanted) => (wanted == LinkLayer::Infiniband) != is_infiniband(have),
+            None => is_infiniband(have) && !placed,
+        };
+        if other_kind {
+            let word = |infiniband: bool| if infiniband { "InfiniBand" } else { "Ethernet" };
+            let is = is_infiniband(have);
+            list.push(Difference::new(code::NIC_OTHER, word(!is), word(is)));
+        }
         let texts = [
             ("PCI id", &want.pci_id, &have.pci_id),
             ("driver", &want.driver, &have.driver),
@@ -170,25 +216,29 @@ impl<'a> Kind for Nics<'a> {
             if let Some(wanted) = wanted
                 && !is.as_deref().is_some_and(|is| same(wanted, is))
             {
-                list.push(Difference {
-                    code: code::NIC_OTHER,
-                    expected: format!("{what} {wanted}"),
-                    found: is
-                        .as_ref()
-                        .map_or_else(|| format!("{what} not reported"), |is| format!("{what} {is}")),
-                });
+                let found = is.as_ref().map(|is| format!("{what} {is}"));
+                list.push(Difference::of(
+                    code::NIC_OTHER,
+                    format!("{what} {wanted}"),
+                    found,
+                    what,
+                ));
             }
         }
         if let Some(speed) = want.min_speed_mbps {
             let least = u64::from(speed) * u64::from(100_u32.saturating_sub(self.tolerance.link_speed));
             if have.speed_mbps.is_none_or(|is| u64::from(is) * 100 < least) {
-                list.push(Difference {
-                    code: code::NIC_SLOW,
-                    expected: format!("{speed} Mbit/s"),
-                    found: have
-                        .speed_mbps
-                        .map_or("no link".to_owned(), |is| format!("{is} Mbit/s")),
-                });
+                let found = match (have.speed_mbps, have.link) {
+                    (Some(is), _) => Some(format!("{is} Mbit/s")),
+                    (None, Some(false)) => Some("no link".to_owned()),
+                    (None, Some(true) | None) => None,
+                };
+                list.push(Difference::of(
+                    code::NIC_SLOW,
+                    format!("{speed} Mbit/s"),
+                    found,
+                    "link speed",
+                ));
             }
         }
         if let Some(off) = off(
@@ -197,17 +247,19 @@ impl<'a> Kind for Nics<'a> {
             have.firmware.as_deref(),
             compare,
         ) {
-            list.push(Difference {
-                code: if off.older {
-                    code::NIC_FIRMWARE_OLDER
-                } else {
-                    code::NIC_FIRMWARE_OTHER
-                },
-                expected: format!("firmware {}", off.expected),
-                found: format!("firmware {}", off.found),
-            });
+            let mut difference = off.difference(code::NIC_FIRMWARE_OLDER, code::NIC_FIRMWARE_OTHER);
+            difference.expected = format!("firmware {}", difference.expected);
+            if !difference.unknown {
+                difference.found = format!("firmware {}", difference.found);
+            }
+            list.push(difference);
         }
         list
+    }
+
+    /// Any port may be another port, but none of another kind.
+    fn may_be(&self, want: &NicProfile, have: &&NicFacts) -> bool {
+        (want.link_layer == Some(LinkLayer::Infiniband)) == is_infiniband(have)
     }
 }
 
@@ -240,13 +292,19 @@ fn one_card(want: &NicProfile, have: &NicFacts) -> bool {
     }
 }
 
+/// What else the report has where a port is missing.
+struct Around<'a> {
+    haves: &'a [&'a NicFacts],
+    pci: &'a [PciDevice],
+    lacks_drivers: bool,
+}
+
 fn missing(
     findings: &mut Findings,
     explained: &mut Explained,
     want: &NicProfile,
     lacking: u32,
-    haves: &[&NicFacts],
-    pci: &[PciDevice],
+    around: &Around,
 ) {
     let what = words([want.driver.as_deref(), want.pci_id.as_deref()]);
     let what = if what.is_empty() {
@@ -264,7 +322,8 @@ fn missing(
         (true, None) => "NICs".to_owned(),
     };
     // The card may be there, with nobody to drive it.
-    let idle: Vec<&PciDevice> = pci
+    let idle: Vec<&PciDevice> = around
+        .pci
         .iter()
         .take(PART_LIMIT)
         .filter(|d| {
@@ -286,7 +345,7 @@ fn missing(
     } else {
         what.clone()
     };
-    let (found, act) = if idle.is_empty() && haves.iter().take(PART_LIMIT).any(|h| one_card(want, h)) {
+    let (found, act) = if idle.is_empty() && around.haves.iter().take(PART_LIMIT).any(|h| one_card(want, h)) {
         (
             "missing",
             "Other ports of its card are seen: it is switched off in the firmware's setup, or broken.",
@@ -300,8 +359,14 @@ fn missing(
         )
     };
     explained.addresses.extend(idle.iter().map(|d| d.address.clone()));
+    if around.lacks_drivers && !idle.is_empty() {
+        return;
+    }
     let sentence = if of > 1 {
-        format!("{lacking} of {of} network ports ({what}) are missing. {act}")
+        format!(
+            "{lacking} of {} ({what}) are missing. {act}",
+            counted(u64::from(of), "network port")
+        )
     } else {
         format!(
             "{}: expected {what}, which is missing. {act}",

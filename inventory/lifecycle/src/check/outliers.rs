@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::dimm::{self, is_populated};
 use super::nics::{self, is_fixed};
-use super::text::{disk_size, memory_size, tame, words};
-use super::{disks, psus, transport_name};
+use super::text::{counted as counted_word, disk_size, memory_size, tame, words};
+use super::{disk as disks, psus, transport_name};
 
 /// Fewer machines teach nothing.
 const LEAST: usize = 3;
@@ -59,6 +59,7 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
     }
     let mut facts: BTreeMap<(&'static str, String), BTreeMap<usize, String>> = BTreeMap::new();
     for (at, (_, report)) in machines.iter().enumerate() {
+        let report = &super::prepare::prepared(report);
         let mut seen: BTreeMap<(&'static str, String), u32> = BTreeMap::new();
         for (fact, place, value) in facts_of(report) {
             // Places of one name stand in order.
@@ -170,7 +171,7 @@ fn whole(facts: &mut Vec<Fact>, report: &AssetReport) {
         FirmwareMode::Uefi => "UEFI",
         FirmwareMode::Unknown => "unknown",
     });
-    let list: [(&'static str, Option<String>); 19] = [
+    let list: [(&'static str, Option<String>); 18] = [
         ("system maker", system.and_then(|s| s.manufacturer.clone())),
         ("system model", system.and_then(|s| s.product.clone())),
         ("system SKU", system.and_then(|s| s.sku.clone())),
@@ -178,7 +179,6 @@ fn whole(facts: &mut Vec<Fact>, report: &AssetReport) {
             "board",
             board.map(|b| words([b.manufacturer.as_deref(), b.product.as_deref()])),
         ),
-        ("board version", board.and_then(|b| b.version.clone())),
         (
             "firmware",
             firmware.map(|f| words([f.version.as_deref(), f.revision.as_deref(), f.date.as_deref()])),
@@ -295,9 +295,9 @@ fn processors(facts: &mut Vec<Fact>, report: &AssetReport) {
     {
         let cores = match (p.cores_enabled, p.cores) {
             (Some(on), Some(all)) if on != all => Some(format!("{on} of {all} cores")),
-            (on, all) => on.or(all).map(|n| format!("{n} cores")),
+            (on, all) => on.or(all).map(|n| counted_word(u64::from(n), "core")),
         };
-        let threads = p.threads.map(|n| format!("{n} threads"));
+        let threads = p.threads.map(|n| counted_word(u64::from(n), "thread"));
         let off = (p.enabled == Some(false)).then_some("switched off");
         let value = words([p.model.as_deref(), cores.as_deref(), threads.as_deref(), off]);
         facts.push(("CPU", p.socket.clone().unwrap_or_default(), value));
@@ -309,7 +309,7 @@ fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
     for slot in memory.take(PARTS) {
         let speed = slot.speed_mts.map(|n| format!("rated {n} MT/s"));
         let configured = slot.configured_mts.map(|n| format!("runs at {n} MT/s"));
-        let rank = slot.rank.map(|n| format!("{n} ranks"));
+        let rank = slot.rank.map(|n| counted_word(u64::from(n), "rank"));
         let module = dimm::describe(slot);
         let value = words([
             Some(module.as_str()),
@@ -321,12 +321,7 @@ fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
         facts.push(("memory module", dimm::place_of(slot), value));
     }
     let mut loose = Vec::new();
-    for disk in report
-        .disks
-        .iter()
-        .filter(|d| d.removable != Some(true))
-        .take(PARTS)
-    {
+    for disk in report.disks.iter().filter(|d| disks::counts(d, &[])).take(PARTS) {
         let size = disk.size_bytes.map(|n| format!("{} ({n} bytes)", disk_size(n)));
         let firmware = disk.firmware.as_deref().map(|f| format!("firmware {f}"));
         let value = words([
@@ -336,7 +331,7 @@ fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
             firmware.as_deref(),
         ]);
         if disk.bay.is_some() || disk.path.is_some() {
-            facts.push(("disk", disks::place_of(disk).to_owned(), value));
+            facts.push(("disk", disks::place_of(disk), value));
         } else {
             loose.push(value);
         }

@@ -1,7 +1,11 @@
 //! Which part of the report stands for which entry of the profile: the same for modules, disks, ports, power supplies.
+//!
+//! Places that do not exist on the machine were renamed (a firmware update, another naming in the profile): there the parts
+//! stand in order, and none of them has moved.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::difference::Difference;
 use super::text::normal;
 
 /// Parts of one kind that are looked at one by one. The largest machines have some hundred.
@@ -10,6 +14,8 @@ pub(super) const PART_LIMIT: usize = 4096;
 pub(super) const GROUP_LIMIT: usize = 64;
 /// Parts of one kind that are out of place, among which moves are looked for.
 const MOVE_LIMIT: usize = 128;
+/// Parts of one kind that are looked at where places were renamed.
+const RENAMED_LIMIT: usize = 512;
 
 /// A place as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +36,19 @@ impl Place {
         })
     }
 
+    /// What a name looks like without its numbers: "bay #".
+    fn shape(&self) -> (&'static str, String) {
+        let mut shape = String::new();
+        for c in self.name.chars() {
+            match (c.is_ascii_digit(), shape.ends_with('#')) {
+                (true, true) => {}
+                (true, false) => shape.push('#'),
+                (false, _) => shape.push(c),
+            }
+        }
+        (self.space, shape)
+    }
+
     /// What places are found by: with or without what tells those of one name apart.
     fn key(self, exact: bool) -> Place {
         Place {
@@ -37,14 +56,6 @@ impl Place {
             ..self
         }
     }
-}
-
-/// One difference between an entry and a part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Difference {
-    pub code: &'static str,
-    pub expected: String,
-    pub found: String,
 }
 
 /// A kind of part.
@@ -73,14 +84,26 @@ pub(super) trait Kind {
     fn resembles(&self, want: &Self::Want, have: &Self::Have) -> bool {
         self.differences(want, have).is_empty()
     }
+    /// Of the sort that the entry means: what is of no such sort neither stands for it nor differs from it.
+    fn may_be(&self, _: &Self::Want, _: &Self::Have) -> bool {
+        true
+    }
     /// Firmware leaves places without a name (Supermicro calls every empty memory slot "NO DIMM"): a part that is nowhere may be
     /// one that moved.
     fn has_nameless_places(&self) -> bool {
         false
     }
-    /// Places shift without anybody moving a part (PCI addresses).
-    fn shifts(&self) -> bool {
+    /// The entry's place shifts without anybody moving a part (PCI addresses).
+    fn shifts(&self, _: &Self::Want) -> bool {
         false
+    }
+    /// The report lists every place there is, empty ones too.
+    fn lists_places(&self) -> bool {
+        false
+    }
+    /// Places that the machine has beside those of its parts.
+    fn other_places(&self) -> Vec<Place> {
+        Vec::new()
     }
 }
 
@@ -101,12 +124,10 @@ pub(super) fn pair<K: Kind>(kind: &K, wants: &[K::Want], haves: &[K::Have]) -> V
     let mut pairing = Pairing::new(kind, wants, haves);
     pairing.in_place();
     pairing.groups();
-    if kind.shifts() {
-        pairing.shifted();
-    } else {
-        pairing.swapped();
-        pairing.moved();
-    }
+    pairing.renamed();
+    pairing.shifted();
+    pairing.swapped();
+    pairing.moved();
     pairing.differing();
     pairing.lacking();
     pairing.extra();
@@ -121,6 +142,10 @@ struct Pairing<'a, K: Kind> {
     seats: Vec<Option<usize>>,
     /// Entries with a place that nothing stands for yet.
     open: Vec<usize>,
+    /// Entries whose place does not exist on the machine.
+    renamed: Vec<bool>,
+    /// No place of the profile exists on the machine.
+    all_renamed: bool,
     /// Entries without a place and how many they still lack.
     short: Vec<(usize, u32)>,
     /// Parts that stand for nothing yet.
@@ -160,6 +185,22 @@ impl<'a, K: Kind> Pairing<'a, K> {
                 }
             }
         }
+        let lost: Vec<&Place> = seats
+            .iter()
+            .zip(&places)
+            .filter_map(|(seat, place)| place.as_ref().filter(|_| seat.is_none()))
+            .collect();
+        let there: Vec<Place> = haves
+            .iter()
+            .flat_map(|have| kind.places(have))
+            .chain(kind.other_places())
+            .collect();
+        let all_renamed = are_renamed(kind.lists_places(), &places, &lost, &there);
+        let renamed = seats
+            .iter()
+            .zip(&places)
+            .map(|(seat, place)| seat.is_none() && place.is_some() && (all_renamed || kind.lists_places()))
+            .collect();
         let (open, short): (Vec<usize>, Vec<usize>) = (0..wants.len()).partition(|at| places[*at].is_some());
         Pairing {
             kind,
@@ -167,6 +208,8 @@ impl<'a, K: Kind> Pairing<'a, K> {
             haves,
             seats,
             open,
+            renamed,
+            all_renamed,
             short: short.into_iter().map(|at| (at, kind.count(&wants[at]))).collect(),
             free: haves.iter().map(|h| kind.is_there(h)).collect(),
             seated,
@@ -247,18 +290,67 @@ impl<'a, K: Kind> Pairing<'a, K> {
             .collect()
     }
 
+    /// Places that do not exist: the parts that nothing else stands for, in order, those that fit first.
+    fn renamed(&mut self) {
+        for exact in [true, false] {
+            if !exact && !self.all_renamed {
+                return;
+            }
+            let loose: Vec<usize> = (0..self.haves.len())
+                .filter(|have| self.free[*have] && !self.seated[*have])
+                .take(RENAMED_LIMIT)
+                .collect();
+            let mut looked = 0;
+            for want in std::mem::take(&mut self.open) {
+                looked += usize::from(self.renamed[want]);
+                let found = loose
+                    .iter()
+                    .filter(|_| self.renamed[want] && looked <= RENAMED_LIMIT)
+                    .find(|have| {
+                        self.free[**have]
+                            && if exact {
+                                self.fits(want, **have)
+                            } else {
+                                self.kind.may_be(&self.wants[want], &self.haves[**have])
+                            }
+                    });
+                match found.copied() {
+                    Some(have) => {
+                        let have = self.take(have);
+                        self.outcomes.push(if exact {
+                            Outcome::Fits { want, have }
+                        } else {
+                            Outcome::Differs { want, have }
+                        });
+                    }
+                    None => self.open.push(want),
+                }
+            }
+        }
+    }
+
     /// Where addresses shift, any part that fits will do, and then any that is left.
     fn shifted(&mut self) {
         for exact in [true, false] {
             let loose = self.loose_parts();
             for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
+                if !self.kind.shifts(&self.wants[want]) {
+                    self.open.push(want);
+                    continue;
+                }
                 let seat = self.part_at(want).filter(|_| !exact);
                 let found = seat.or_else(|| {
                     loose
                         .iter()
                         .filter(|_| n < MOVE_LIMIT)
                         .filter(|have| self.free[**have] && (exact || !self.seated[**have]))
-                        .find(|have| !exact || self.fits(want, **have))
+                        .find(|have| {
+                            if exact {
+                                self.fits(want, **have)
+                            } else {
+                                self.kind.may_be(&self.wants[want], &self.haves[**have])
+                            }
+                        })
                         .copied()
                 });
                 match found {
@@ -352,6 +444,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
             let mut left: Vec<(usize, usize)> = self
                 .loose_parts()
                 .into_iter()
+                .filter(|have| self.kind.may_be(&self.wants[want], &self.haves[*have]))
                 .map(|have| {
                     (
                         self.kind.differences(&self.wants[want], &self.haves[have]).len(),
@@ -377,4 +470,18 @@ impl<'a, K: Kind> Pairing<'a, K> {
         let extra = (0..self.haves.len()).filter(|have| self.free[*have]);
         self.outcomes.extend(extra.map(|have| Outcome::Extra { have }));
     }
+}
+
+/// Whether the names of places changed as a whole. Where the report does not list empty places, one place that is not seen
+/// may be an empty one of the same naming.
+fn are_renamed(lists_places: bool, places: &[Option<Place>], lost: &[&Place], there: &[Place]) -> bool {
+    let placed = places.iter().flatten().count();
+    let existing: HashSet<(&str, &str)> = there.iter().map(|p| (p.space, p.name.as_str())).collect();
+    let names: HashSet<(&str, &str)> = lost.iter().map(|p| (p.space, p.name.as_str())).collect();
+    let shapes: HashSet<(&str, String)> = there.iter().map(Place::shape).collect();
+    placed > 0
+        && lost.len() == placed
+        && !there.is_empty()
+        && names.is_disjoint(&existing)
+        && (lists_places || names.len() > 1 || !lost.iter().any(|p| shapes.contains(&p.shape())))
 }

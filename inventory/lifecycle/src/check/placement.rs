@@ -107,8 +107,17 @@ pub(super) fn cabling(findings: &mut Findings, placement: &Placement, report: &A
             .take(4)
             .map(|p| format!("{} {}", p.switch, p.port))
             .collect();
+        let eaters: Vec<&str> = nics.iter().filter_map(|nic| answers_lldp(nic)).collect();
+        let act = match eaters.first() {
+            Some(driver) => format!(
+                "{} card here answers LLDP itself ({driver}), so that the system hears nothing: that says nothing of the cables. \
+                 Switch the card's LLDP agent off.",
+                if eaters.len() == nics.len() { "Every" } else { "A" }
+            ),
+            None => "Check the cables, and that the switches speak LLDP.".to_owned(),
+        };
         let sentence = format!(
-            "Nothing was heard from a switch on any port; the plan has {}. Check the cables, and that the switches speak LLDP.",
+            "Nothing was heard from a switch on any port; the plan has {}. {act}",
             named.join(", ")
         );
         findings.add(
@@ -186,8 +195,13 @@ fn single(findings: &mut Findings, cable: &Cable) {
             Some(false) => "no link",
             _ => "nothing heard",
         };
-        let sentence =
-            format!("{place}: {link}; the plan has {expected}. Check the cable and its transceivers.");
+        let act = match answers_lldp(nic).filter(|_| nic.link != Some(false)) {
+            Some(driver) => format!(
+                "This card answers LLDP itself ({driver}), so that the system hears nothing: that says nothing of the cable."
+            ),
+            None => "Check the cable and its transceivers.".to_owned(),
+        };
+        let sentence = format!("{place}: {link}; the plan has {expected}. {act}");
         return findings.add(code::CABLE_SILENT, &place, &expected, link, &sentence);
     };
     let found = format!(
@@ -221,6 +235,13 @@ fn single(findings: &mut Findings, cable: &Cable) {
             &sentence,
         );
     }
+}
+
+/// The driver of a card whose own firmware answers LLDP: the switch stays unheard.
+fn answers_lldp(nic: &NicFacts) -> Option<&str> {
+    let driver = nic.driver.as_deref().unwrap_or("its firmware");
+    let eats = nic.lldp_in_firmware.unwrap_or(matches!(driver, "i40e" | "ice"));
+    eats.then_some(driver)
 }
 
 fn words(plan: &PlannedPort) -> String {

@@ -3,10 +3,11 @@
 use inventory_api::check::{HardwareProfile, PsuProfile, code};
 use inventory_api::report::{AssetReport, PowerSupply};
 
+use super::difference::{Difference, LOOK, said};
 use super::findings::Findings;
 use super::memory::near;
-use super::parts::{Difference, Kind, Outcome, Place, pair};
-use super::text::{label, same, words};
+use super::parts::{Kind, Outcome, Place, pair};
+use super::text::{counted, label, same, same_part, words};
 
 pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: &AssetReport) {
     let wants = &profile.psus;
@@ -14,6 +15,20 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
         return;
     }
     let haves = &report.power_supplies;
+    if haves.is_empty() {
+        let of: u64 = wants.iter().map(|want| u64::from(want.count.unwrap_or(1))).sum();
+        let expected = counted(of, "power supply").replace("supplys", "supplies");
+        let sentence = format!(
+            "Power supplies not reported (expected {expected}): the machine's firmware lists none. {LOOK}"
+        );
+        return findings.add_unknown(
+            code::PSU_MISSING,
+            "power supplies",
+            &expected,
+            "power supplies not reported",
+            &sentence,
+        );
+    }
     let kind = Psus {
         percent: profile.tolerance.psu_watts,
     };
@@ -29,11 +44,26 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
                 let want = &wants[want];
                 let what = describe_wanted(want);
                 let of = want.count.unwrap_or(1);
-                let (place, sentence) = match &want.bay {
-                    Some(bay) => (
-                        bay.as_str(),
-                        format!("{}: ordered {what}, the bay is empty.", word(bay)),
-                    ),
+                let (place, sentence) = match bay_name(want.bay.as_deref()) {
+                    Some(bay) => {
+                        // Only firmware that lists the bay knows that it is empty.
+                        let listed = haves
+                            .iter()
+                            .any(|psu| bay_of(psu).is_some_and(|is| same(bay, is)));
+                        let found = if listed {
+                            "the bay is empty"
+                        } else {
+                            "none is seen there"
+                        };
+                        (
+                            bay,
+                            format!(
+                                "{}: ordered {what}, {found}. Check that it is there and seated.",
+                                word(bay)
+                            ),
+                        )
+                    }
+                    None if of == 1 => ("power supplies", format!("The power supply ({what}) is missing.")),
                     None => (
                         "power supplies",
                         format!("{lacking} of {of} power supplies ({what}) are missing."),
@@ -64,20 +94,26 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
             }
             Outcome::Differs { want, have } => {
                 let list = kind.differences(&wants[want], &haves[have]);
-                let Some(first) = list.first() else { continue };
-                let join = |of: fn(&Difference) -> &str| list.iter().map(of).collect::<Vec<_>>().join(", ");
-                let (expected, found) = (join(|d| &d.expected), join(|d| &d.found));
+                let Some(said) = said(&list) else { continue };
                 let place = place(have);
-                let act = match first.code {
-                    code::PSU_UNPLUGGED => "Plug in its power cord, and look at the supply line.",
-                    _ => "Replace it by the one that was ordered.",
-                };
-                let sentence = format!("{}: expected {expected}, found {found}. {act}", word(&place));
-                findings.add(first.code, &place, &expected, &found, &sentence);
+                findings.add_said(&place, &word(&place), &said, |said| {
+                    let act = match said.code {
+                        code::PSU_UNPLUGGED => UNPLUGGED,
+                        _ => "Replace it by the one that was ordered.",
+                    };
+                    format!(
+                        "{}: expected {}, found {}. {act}",
+                        word(&place),
+                        said.expected,
+                        said.found
+                    )
+                });
             }
         }
     }
 }
+
+pub(super) const UNPLUGGED: &str = "Plug in its power cord, and look at the supply line.";
 
 struct Psus {
     percent: u32,
@@ -88,7 +124,7 @@ impl Kind for Psus {
     type Have = PowerSupply;
 
     fn place(&self, want: &PsuProfile) -> Option<Place> {
-        Place::new("bay", want.bay.as_deref(), None)
+        Place::new("bay", bay_name(want.bay.as_deref()), None)
     }
 
     fn places(&self, have: &PowerSupply) -> Vec<Place> {
@@ -105,48 +141,64 @@ impl Kind for Psus {
 
     fn differences(&self, want: &PsuProfile, have: &PowerSupply) -> Vec<Difference> {
         let mut list = Vec::new();
-        for (what, wanted, is) in [
-            ("part", &want.part, &have.part),
-            ("maker", &want.maker, &have.manufacturer),
-        ] {
-            if let Some(wanted) = wanted
-                && !is.as_deref().is_some_and(|is| same(wanted, is))
-            {
-                list.push(Difference {
-                    code: code::PSU_OTHER,
-                    expected: wanted.clone(),
-                    found: is.clone().unwrap_or_else(|| format!("{what} not reported")),
-                });
-            }
+        let part = want.part.as_deref();
+        let as_ordered = part
+            .zip(have.part.as_deref())
+            .is_some_and(|(wanted, is)| same_part(wanted, is));
+        if let Some(wanted) = part.filter(|_| !as_ordered) {
+            list.push(Difference::of(code::PSU_OTHER, wanted, have.part.clone(), "part"));
+        }
+        // The maker of the ordered part is the ordered one, in whatever words.
+        if let Some(wanted) = want.maker.as_deref().filter(|_| !as_ordered)
+            && !have.manufacturer.as_deref().is_some_and(|is| same(wanted, is))
+        {
+            list.push(Difference::of(
+                code::PSU_OTHER,
+                wanted,
+                have.manufacturer.clone(),
+                "maker",
+            ));
         }
         if let Some(watts) = want.watts
             && !have
                 .max_watts
                 .is_some_and(|is| near(u64::from(is), u64::from(watts), self.percent))
         {
-            list.push(Difference {
-                code: code::PSU_OTHER,
-                expected: format!("{watts} W"),
-                found: have
-                    .max_watts
-                    .map_or("power not reported".to_owned(), |is| format!("{is} W")),
-            });
+            let found = have.max_watts.map(|is| format!("{is} W"));
+            list.push(Difference::of(
+                code::PSU_OTHER,
+                format!("{watts} W"),
+                found,
+                "power",
+            ));
         }
         if let Some(plugged) = want.plugged.filter(|wanted| have.plugged != Some(*wanted)) {
             let word = |plugged| if plugged { "mains power" } else { "no mains power" }.to_owned();
-            list.push(Difference {
-                code: code::PSU_UNPLUGGED,
-                expected: word(plugged),
-                found: have.plugged.map_or("mains power not reported".to_owned(), word),
-            });
+            list.push(Difference::of(
+                code::PSU_UNPLUGGED,
+                word(plugged),
+                have.plugged.map(word),
+                "mains power",
+            ));
         }
         list
     }
 }
 
-/// The bay's name; some firmware gives only the device a name.
+/// The bay's name; some firmware gives only the device a name. Dell's "PWR SPLY,750W,RDNT,DELTA" names the model.
 pub(super) fn bay_of(psu: &PowerSupply) -> Option<&str> {
-    psu.location.as_deref().or(psu.name.as_deref())
+    let part = psu.part.as_deref();
+    let is_part = |name: &&str| part.is_some_and(|part| same(part, name));
+    bay_name(psu.location.as_deref().or(psu.name.as_deref())).filter(|name| !is_part(name))
+}
+
+/// A name that can be a bay's, and not a model's: without a comma and without watts.
+pub(super) fn bay_name(name: Option<&str>) -> Option<&str> {
+    let watts = |word: &str| {
+        let digits = word.trim_end_matches(['w', 'W', 'p', 'P']);
+        digits.len() < word.len() && digits.len() > 2 && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    name.filter(|name| !name.contains(',') && !name.split([' ', '-', '_']).any(watts))
 }
 
 pub(super) fn place_of(psu: &PowerSupply, at: usize) -> String {
@@ -154,11 +206,7 @@ pub(super) fn place_of(psu: &PowerSupply, at: usize) -> String {
 }
 
 pub(super) fn fails(psu: &PowerSupply) -> bool {
-    psu.present != Some(false)
-        && psu
-            .status
-            .as_deref()
-            .is_some_and(|status| same("critical", status))
+    psu.present != Some(false) && psu.status.as_deref().is_some_and(super::alarms::is_critical)
 }
 
 fn describe(psu: &PowerSupply) -> String {

@@ -1,147 +1,195 @@
-//! The machine as a whole: maker, model, board, firmware, BMC.
+//! The machine as a whole: maker, model, board, TPM, boot.
 
-use inventory_api::check::{BmcProfile, HardwareProfile, code};
-use inventory_api::report::AssetReport;
+use inventory_api::agent::RunsOn;
+use inventory_api::check::{BootProfile, HardwareProfile, TpmProfile, code};
+use inventory_api::report::{AssetReport, FirmwareMode};
 
+use super::difference::{Difference, Said, said};
 use super::findings::Findings;
-use super::text::same;
-use super::version::{Off, compare, compare_dates, off};
+use super::firmware;
+use super::text::{is_filler, same, same_part, words};
 
-pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: &AssetReport) {
+pub(super) fn check(
+    findings: &mut Findings,
+    profile: &HardwareProfile,
+    report: &AssetReport,
+    runs_on: RunsOn,
+) {
     let system = report.system.as_ref();
     let wanted = &profile.system;
-    let model = differing(&[
-        (&wanted.maker, system.and_then(|s| s.manufacturer.as_deref())),
-        (&wanted.model, system.and_then(|s| s.product.as_deref())),
-    ]);
-    let sku = differing(&[(&wanted.sku, system.and_then(|s| s.sku.as_deref()))]);
-    if let Some((expected, found)) = model {
-        let sentence = format!(
-            "The machine is a {found}; ordered is a {expected}. Another machine was delivered or mounted here."
-        );
-        findings.add(code::SYSTEM_OTHER_MODEL, "system", &expected, &found, &sentence);
-    } else if let Some((expected, found)) = sku {
-        let sentence = format!(
-            "The machine is the right model, but its SKU is {found}; ordered is {expected}. Compare the delivery note."
-        );
-        findings.add(code::SYSTEM_OTHER_SKU, "system", &expected, &found, &sentence);
+    let model = differing(
+        code::SYSTEM_OTHER_MODEL,
+        same,
+        &[
+            (
+                "maker",
+                &wanted.maker,
+                system.and_then(|s| s.manufacturer.as_deref()),
+            ),
+            ("model", &wanted.model, system.and_then(|s| s.product.as_deref())),
+        ],
+    );
+    let sku = differing(
+        code::SYSTEM_OTHER_SKU,
+        same,
+        &[("SKU", &wanted.sku, system.and_then(|s| s.sku.as_deref()))],
+    );
+    let (is_other, is_unknown) = match &model {
+        Some(said) => (!said.unknown, said.unknown),
+        None => (false, false),
+    };
+    if let Some(said) = model {
+        findings.add_said("system", "System", &said, |said| {
+            format!(
+                "The machine is a {}; ordered is a {}. Another machine was delivered or mounted here.",
+                said.found, said.expected
+            )
+        });
+    }
+    if let Some(said) = sku.filter(|said| !is_other && !(is_unknown && said.unknown)) {
+        findings.add_said("system", "System", &said, |said| {
+            format!(
+                "The machine is the right model, but its SKU is {}; ordered is {}. Compare the delivery note.",
+                said.found, said.expected
+            )
+        });
     }
     let board = report.board.as_ref();
     let wanted = &profile.board;
-    if let Some((expected, found)) = differing(&[
-        (&wanted.maker, board.and_then(|b| b.manufacturer.as_deref())),
-        (&wanted.model, board.and_then(|b| b.product.as_deref())),
-        (&wanted.version, board.and_then(|b| b.version.as_deref())),
-    ]) {
-        let sentence = format!(
-            "The base board is {found}; expected is {expected}. Ask the supplier for the right board."
-        );
-        findings.add(code::BOARD_OTHER, "board", &expected, &found, &sentence);
+    // Dell writes the revision behind the part number of a board.
+    if let Some(said) = differing(
+        code::BOARD_OTHER,
+        same_part,
+        &[
+            (
+                "maker",
+                &wanted.maker,
+                board.and_then(|b| b.manufacturer.as_deref()),
+            ),
+            ("model", &wanted.model, board.and_then(|b| b.product.as_deref())),
+            (
+                "version",
+                &wanted.version,
+                board.and_then(|b| b.version.as_deref()),
+            ),
+        ],
+    ) {
+        findings.add_said("board", "Base board", &said, |said| {
+            format!(
+                "The base board is {}; expected is {}. Ask the supplier for the right board.",
+                said.found, said.expected
+            )
+        });
     }
-    firmware(findings, profile, report);
-    bmc(findings, &profile.bmc, report);
+    firmware::check(findings, &profile.firmware, report);
+    // A kernel that was made for one purpose may lack the drivers of BMC and TPM.
+    if runs_on == RunsOn::MiniOs || report.bmc.is_some() {
+        firmware::bmc(findings, &profile.bmc, report);
+    }
+    if runs_on == RunsOn::MiniOs || report.tpm.is_some() {
+        tpm(findings, &profile.tpm, report);
+    }
+    if runs_on == RunsOn::MiniOs {
+        boot(findings, &profile.boot, report);
+    }
 }
 
-/// What differs among facts that belong together: expected and found; None: nothing.
-fn differing(facts: &[(&Option<String>, Option<&str>)]) -> Option<(String, String)> {
-    let (mut expected, mut found) = (Vec::new(), Vec::new());
-    for (wanted, is) in facts {
-        let Some(wanted) = wanted.as_deref().filter(|w| !w.trim().is_empty()) else {
-            continue;
-        };
-        if !is.is_some_and(|is| same(wanted, is)) {
-            expected.push(wanted);
-            found.push(is.unwrap_or("not reported"));
+/// Facts that belong together, each with its name: wanted and found.
+type Facts<'a> = [(&'static str, &'a Option<String>, Option<&'a str>)];
+
+/// What differs among facts that belong together. A filler that somebody took for a fact fixes nothing.
+fn differing(code: &'static str, same: fn(&str, &str) -> bool, facts: &Facts) -> Option<Said> {
+    let list: Vec<Difference> = facts
+        .iter()
+        .filter_map(|(what, wanted, is)| {
+            let wanted = wanted.as_deref().filter(|wanted| !is_filler(wanted))?;
+            let is = is.filter(|is| !is_filler(is));
+            (!is.is_some_and(|is| same(wanted, is)))
+                .then(|| Difference::of(code, wanted, is.map(str::to_owned), what))
+        })
+        .collect();
+    said(&list)
+}
+
+fn tpm(findings: &mut Findings, wanted: &TpmProfile, report: &AssetReport) {
+    let version = wanted.version.as_deref();
+    let expected = words([Some("TPM"), version]);
+    match &report.tpm {
+        None if wanted.present || version.is_some() => {
+            let sentence = format!(
+                "{expected} is expected and none is seen. Check that the module is seated, and that it is switched on in the \
+                 firmware's setup."
+            );
+            findings.add(code::TPM_MISSING, "TPM", &expected, "no TPM", &sentence);
+        }
+        None => {}
+        Some(tpm) => {
+            let Some(said) = differing(
+                code::TPM_OTHER,
+                same,
+                &[("TPM version", &wanted.version, tpm.version.as_deref())],
+            ) else {
+                return;
+            };
+            findings.add_said("TPM", "TPM", &said, |said| {
+                format!(
+                    "The TPM is of version {}; expected is {}. Look at the firmware's setup, or replace the module.",
+                    said.found, said.expected
+                )
+            });
         }
     }
-    (!expected.is_empty()).then(|| (expected.join(" "), found.join(" ")))
 }
 
-/// Version, release number and date are one firmware and one finding.
-fn firmware(findings: &mut Findings, profile: &HardwareProfile, report: &AssetReport) {
-    let (wanted, is) = (&profile.firmware, report.firmware.as_ref());
-    let version = off(
-        wanted.version.as_deref(),
-        wanted.min_version.as_deref(),
-        is.and_then(|f| f.version.as_deref()),
-        compare,
-    );
-    let revision = off(
-        wanted.revision.as_deref(),
-        None,
-        is.and_then(|f| f.revision.as_deref()),
-        compare,
-    );
-    let date = off(
-        wanted.date.as_deref(),
-        wanted.min_date.as_deref(),
-        is.and_then(|f| f.date.as_deref()),
-        compare_dates,
-    );
-    let parts: Vec<(&str, Off)> = [("", version), ("release ", revision), ("of ", date)]
-        .into_iter()
-        .filter_map(|(word, off)| off.map(|off| (word, off)))
-        .collect();
-    if parts.is_empty() {
-        return;
+fn mode_name(mode: FirmwareMode) -> &'static str {
+    match mode {
+        FirmwareMode::Bios => "BIOS",
+        FirmwareMode::Uefi => "UEFI",
+        FirmwareMode::Unknown => "unknown",
     }
-    let older = parts.iter().any(|(_, off)| off.older);
-    let join = |of: fn(&Off) -> &str| {
-        let words: Vec<String> = parts
-            .iter()
-            .map(|(word, off)| format!("{word}{}", of(off)))
-            .collect();
-        words.join(", ")
-    };
-    let (expected, found) = (join(|o| &o.expected), join(|o| &o.found));
-    let (code, what, act) = if older {
-        (code::FIRMWARE_OLDER, "is older than", "Update it.")
-    } else {
-        (
-            code::FIRMWARE_OTHER,
-            "is not",
-            "Install the expected version, or change the profile.",
-        )
-    };
-    let sentence = format!("The firmware (BIOS/UEFI) {found} {what} the expected {expected}. {act}");
-    findings.add(code, "firmware", &expected, &found, &sentence);
 }
 
-fn bmc(findings: &mut Findings, wanted: &BmcProfile, report: &AssetReport) {
-    if *wanted == BmcProfile::default() {
-        return;
+fn boot(findings: &mut Findings, wanted: &BootProfile, report: &AssetReport) {
+    let is = report.boot.mode.filter(|mode| *mode != FirmwareMode::Unknown);
+    let mut told = false;
+    if let Some(mode) = wanted.mode.filter(|mode| is != Some(*mode)) {
+        let found = is.map(|is| mode_name(is).to_owned());
+        let list = [Difference::of(
+            code::BOOT_MODE,
+            mode_name(mode),
+            found,
+            "boot mode",
+        )];
+        if let Some(said) = said(&list) {
+            told = true;
+            findings.add_said("firmware", "Firmware", &said, |said| {
+                format!(
+                    "The machine boots by {}; expected is {}. Set the boot mode in the firmware's setup.",
+                    said.found, said.expected
+                )
+            });
+        }
     }
-    let expected = wanted.firmware.as_deref().or(wanted.min_firmware.as_deref());
-    let Some(bmc) = &report.bmc else {
-        let sentence = "No BMC answers in band. Check that it is there, has started and that IPMI is switched on in the \
-                        firmware's setup.";
-        findings.add(
-            code::BMC_MISSING,
-            "BMC",
-            expected.unwrap_or("a BMC"),
-            "no BMC",
-            sentence,
-        );
-        return;
-    };
-    if let Some(off) = off(
-        wanted.firmware.as_deref(),
-        wanted.min_firmware.as_deref(),
-        bmc.firmware.as_deref(),
-        compare,
-    ) {
-        let (code, act) = if off.older {
-            (code::BMC_FIRMWARE_OLDER, "Update it.")
-        } else {
-            (
-                code::BMC_FIRMWARE_OTHER,
-                "Install the expected version, or change the profile.",
-            )
-        };
-        let sentence = format!(
-            "The BMC's firmware is {}; expected is {}. {act}",
-            off.found, off.expected
-        );
-        findings.add(code, "BMC", &off.expected, &off.found, &sentence);
+    let is = report.boot.secure_boot;
+    let word = |on: bool| if on { "on" } else { "off" }.to_owned();
+    // Without UEFI there is no Secure Boot to report.
+    if let Some(on) = wanted
+        .secure_boot
+        .filter(|on| is != Some(*on) && !(told && is.is_none()))
+    {
+        let list = [Difference::of(
+            code::SECURE_BOOT,
+            word(on),
+            is.map(word),
+            "Secure Boot",
+        )];
+        if let Some(said) = said(&list) {
+            findings.add_said("firmware", "Firmware", &said, |said| {
+                format!(
+                    "Secure Boot is {}; expected is {}. Set it in the firmware's setup.",
+                    said.found, said.expected
+                )
+            });
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use inventory_api::serial::{bare, says_something};
+
 /// Characters of a text that are compared; the agent keeps 256.
 const COMPARED: usize = 512;
 
@@ -47,6 +49,70 @@ pub(super) fn same(wanted: &str, found: &str) -> bool {
         }
     }
     pattern[p..].iter().all(|c| *c == '*')
+}
+
+/// As [`same`], for part numbers: the revision behind one does not make another part. Dell's "0G6W6KA01" is "0G6W6K" in
+/// revision A01; Kingston writes ".A01G", Micron the revision of the chips ("-2G9E1"), others "REV 02".
+pub(super) fn same_part(wanted: &str, found: &str) -> bool {
+    same(wanted, found)
+        || (!wanted.contains('*') && {
+            let (wanted, found) = (normal(wanted), normal(found));
+            without_revision(&wanted) == without_revision(&found)
+        })
+}
+
+/// A part number in lower case, without what tells its revision.
+fn without_revision(part: &str) -> &str {
+    let all = |text: &str, holds: fn(u8) -> bool| !text.is_empty() && text.bytes().all(holds);
+    let digits = |text: &str| all(text, |b| b.is_ascii_digit());
+    // "pws-706p-1r rev1.1", "x_rev02".
+    if let Some((before, after)) = part.rsplit_once("rev") {
+        let number = after.trim_start_matches(['.', ':', '-', ' ']);
+        let bare = before.trim_end_matches([' ', '-', '_', '/', ',', '(']);
+        let short = number.len() <= 5 && all(number, |b| b.is_ascii_alphanumeric() || b == b'.' || b == b')');
+        if short && bare.len() >= 4 && bare.len() < before.len() {
+            return bare;
+        }
+    }
+    let Some(at) = part.len().checked_sub(3).filter(|at| part.is_char_boundary(*at)) else {
+        return part;
+    };
+    let (before, last) = part.split_at(at);
+    let dell = before.len() == 6
+        && all(before, |b| b.is_ascii_alphanumeric())
+        && last.starts_with(['a', 'x'])
+        && digits(&last[1..]);
+    if dell {
+        return before;
+    }
+    // "9965640-006.a01g".
+    if let Some((before, after)) = part.rsplit_once('.')
+        && let Some(number) = after.strip_prefix('a')
+        && before.contains('-')
+        && digits(number.trim_end_matches('g'))
+    {
+        return before;
+    }
+    // "mta36asf8g72pz-2g9e1": speed grade, then revision of the chips and of the board.
+    if let Some((_, grade)) = part.rsplit_once('-')
+        && let [a, b'g', c, d, e] = grade.as_bytes()
+        && [a, c, e].iter().all(|b| b.is_ascii_digit())
+        && d.is_ascii_alphabetic()
+    {
+        return &part[..part.len() - 2];
+    }
+    part
+}
+
+/// What firmware writes where nobody filled anything in.
+pub(super) fn is_filler(text: &str) -> bool {
+    let bare = bare(text);
+    bare.is_empty() || (bare.len() > 1 && !says_something(&bare))
+}
+
+/// "1 rank", "2 ranks".
+pub(super) fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// As [`same`], for CPU models: "Intel Xeon Gold 6130" is what firmware calls "Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz".
@@ -144,6 +210,47 @@ mod tests {
         assert!(!same("a*b*c", "a-b-d"));
         assert!(same("a*b*c", "a-b-b-c"));
         assert!(same("*** x", "*** x"));
+    }
+
+    #[test]
+    fn a_revision_does_not_make_another_part() {
+        for (a, b, is) in [
+            ("0G6W6KA00", "0G6W6KA01", true),
+            ("0G6W6KA00", "0G6W6K", true),
+            ("0G6W6KA00", "0TPJ2XA00", false),
+            ("0H28RRX05", "0H28RRA04", true),
+            ("PWS-706P-1R REV1.1", "PWS-706P-1R", true),
+            ("PWS-706P-1R", "PWS-707P-1R", false),
+            ("9965640-006.A01G", "9965640-006.A02G", true),
+            ("9965640-006.A01G", "9965640-007.A01G", false),
+            ("MTA36ASF8G72PZ-2G9E1", "MTA36ASF8G72PZ-2G9J3", true),
+            ("MTA36ASF8G72PZ-2G9E1", "MTA36ASF8G72PZ-3G2E1", false),
+            ("M393A4K40CB2-CTD", "M393A4K40BB2-CTD", false),
+            ("840758-091", "840758-B21", false),
+            ("MTA36*", "MTA36ASF8G72PZ-2G9E1", true),
+            ("", "A00", false),
+        ] {
+            assert_eq!(
+                (same_part(a, b), same_part(b, a) || a.contains('*')),
+                (is, is),
+                "{a} {b}"
+            );
+        }
+    }
+
+    #[test]
+    fn fillers_are_no_facts() {
+        for text in [
+            "SKU=NotProvided;ModelName=PowerEdge R320",
+            " ",
+            "To be filled by O.E.M.",
+            "Default string",
+        ] {
+            assert!(is_filler(text), "{text}");
+        }
+        for text in ["SKU=0716;ModelName=PowerEdge R640", "755258-B21", "M1"] {
+            assert!(!is_filler(text), "{text}");
+        }
     }
 
     #[test]

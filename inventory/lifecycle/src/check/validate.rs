@@ -68,6 +68,9 @@ pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
     for (at, psu) in profile.psus.iter().enumerate() {
         problems.count(&format!("psus[{at}]"), psu.count, psu.bay.as_ref().map(|_| "bay"));
     }
+    for (at, link) in profile.links.iter().enumerate() {
+        problems.pci_id(format!("links[{at}].id"), Some(&link.id));
+    }
     let mut seen = BTreeSet::new();
     for (at, pci) in profile.pci.iter().enumerate() {
         problems.pci_id(format!("pci[{at}].id"), Some(&pci.id));
@@ -102,6 +105,7 @@ fn sizes(problems: &mut Problems, profile: &HardwareProfile) {
         ("gpus", profile.gpus.len()),
         ("psus", profile.psus.len()),
         ("pci", profile.pci.len()),
+        ("links", profile.links.len()),
     ] {
         if len > PART_LIMIT {
             problems.add(

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::difference::Difference;
 use super::text::same;
 
 /// Parts of a version that are compared.
@@ -37,9 +38,19 @@ fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
+/// A number without points that is no first part of a version: "080015" (AMI's core), "6702".
+fn is_lone(text: &str, parts: &[Part]) -> bool {
+    let digits = text.trim();
+    matches!(parts, [Part::Number(_)]) && (digits.len() > 3 || digits.len() > 1 && digits.starts_with('0'))
+}
+
 /// Which version is older; None: they are of different makes and in no order.
 pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
+    let (text_a, text_b) = (a, b);
     let (a, b) = (parts(a), parts(b));
+    if is_lone(text_a, &a) && b.len() > 1 || is_lone(text_b, &b) && a.len() > 1 {
+        return None;
+    }
     for (at, pair) in a.iter().zip(&b).enumerate() {
         match pair {
             (Part::Number(a), Part::Number(b)) if a != b => return Some(a.cmp(b)),
@@ -92,15 +103,57 @@ pub(super) fn compare_dates(a: &str, b: &str) -> Option<Ordering> {
     Some(date(a)?.cmp(&date(b)?))
 }
 
+/// How a version is not as expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Older,
+    Newer,
+    /// Another one, in no order with the exact one expected.
+    Other,
+    /// In no order with the least one expected.
+    NoOrder,
+    NotReported,
+}
+
+impl How {
+    pub(super) fn code(self, older: &'static str, other: &'static str) -> &'static str {
+        if self == How::Older { older } else { other }
+    }
+
+    /// What to do.
+    pub(super) fn act(self) -> &'static str {
+        match self {
+            How::Older => "Update it.",
+            How::Newer | How::Other => "Install the expected version, or change the profile.",
+            How::NoOrder => {
+                "Which of the two is newer cannot be told: they are numbered in different ways. Write the minimum as this \
+                 machine reports its version, or give a least date."
+            }
+            How::NotReported => super::difference::LOOK,
+        }
+    }
+}
+
 /// Why a version is not as expected.
 pub(super) struct Off {
-    /// Older than expected, as far as that can be told.
-    pub older: bool,
+    pub how: How,
     pub expected: String,
     pub found: String,
 }
 
-/// Compares with an exact and a least version; None: as expected, or nothing is.
+impl Off {
+    /// As a difference of a part.
+    pub(super) fn difference(self, older: &'static str, other: &'static str) -> Difference {
+        Difference {
+            code: self.how.code(older, other),
+            unknown: self.how == How::NotReported,
+            expected: self.expected,
+            found: self.found,
+        }
+    }
+}
+
+/// Compares with an exact and a least version; None: as expected, or nothing is. What is not reported is found as "firmware".
 pub(super) fn off(
     exact: Option<&str>,
     min: Option<&str>,
@@ -117,10 +170,17 @@ pub(super) fn off(
         (None, Some(wanted)) => (wanted, format!("{wanted} or newer")),
         (None, None) => return None,
     };
+    let how = match found.map(|found| compare(found, wanted)) {
+        None => How::NotReported,
+        Some(Some(Ordering::Less)) => How::Older,
+        Some(Some(Ordering::Greater)) => How::Newer,
+        Some(_) if exact.is_none() => How::NoOrder,
+        Some(_) => How::Other,
+    };
     Some(Off {
-        older: found.and_then(|found| compare(found, wanted)) == Some(Ordering::Less),
+        how,
         expected,
-        found: found.unwrap_or("not reported").to_owned(),
+        found: found.unwrap_or("firmware").to_owned(),
     })
 }
 
@@ -144,6 +204,10 @@ mod tests {
             ("0xd0003e7", "0xd0003e7", Some(Equal)),
             ("F.11", "2.0", None),
             ("", "1", Some(Less)),
+            ("080015", "2.2", None),
+            ("080015", "080016", Some(Less)),
+            ("6702", "6701", Some(Greater)),
+            ("2", "2.1", Some(Less)),
         ] {
             assert_eq!(compare(a, b), order, "{a} {b}");
         }
@@ -163,14 +227,16 @@ mod tests {
 
     #[test]
     fn exact_and_least_versions() {
-        let check = |exact, min, found| off(exact, min, found, compare).map(|o| o.older);
+        let check = |exact, min, found| off(exact, min, found, compare).map(|o| o.how);
         assert_eq!(check(Some("2.4"), None, Some("2.4")), None);
-        assert_eq!(check(Some("2.4"), None, Some("2.3")), Some(true));
-        assert_eq!(check(Some("2.4"), None, Some("2.5")), Some(false));
+        assert_eq!(check(Some("2.4"), None, Some("2.3")), Some(How::Older));
+        assert_eq!(check(Some("2.4"), None, Some("2.5")), Some(How::Newer));
+        assert_eq!(check(Some("2.4"), None, Some("F3")), Some(How::Other));
         assert_eq!(check(Some("2.*"), None, Some("2.5")), None);
         assert_eq!(check(None, Some("2.4"), Some("2.5")), None);
-        assert_eq!(check(None, Some("2.4"), Some("2.3")), Some(true));
-        assert_eq!(check(None, Some("2.4"), None), Some(false));
+        assert_eq!(check(None, Some("2.4"), Some("2.3")), Some(How::Older));
+        assert_eq!(check(None, Some("2.4"), Some("F3")), Some(How::NoOrder));
+        assert_eq!(check(None, Some("2.4"), None), Some(How::NotReported));
         assert_eq!(check(None, None, None), None);
     }
 }

@@ -2,11 +2,14 @@
 //! of them, fleets with one odd machine.
 
 mod cabling;
+mod cases;
 mod faults;
 mod fixtures;
 mod fleet;
 mod golden;
+mod gone;
 mod hostile;
 mod planted;
 mod profile;
 mod server;
+mod unreported;

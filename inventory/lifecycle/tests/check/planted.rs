@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use inventory_api::agent::RunsOn;
 use inventory_api::report::{AssetReport, MemorySlot, ProcessorFacts};
 use lifecycle::check;
-use lifecycle::check::golden;
+use lifecycle::check::{golden, unhealthy};
 
 use crate::fixtures::{machines, told};
 
@@ -79,7 +79,8 @@ fn faults(base: &AssetReport) -> Vec<Fault> {
                 r.memory.slots[n].size_bytes = Some(size * 2)
             });
         }
-        if let Some(speed) = slot.speed_mts {
+        // Of one part number the rated speed is one, whatever firmware writes; and so is the maker.
+        if let Some(speed) = slot.speed_mts.filter(|_| slot.part.is_none()) {
             add("dimm_slow_rated", "dimm-slow", place.clone(), &|r| {
                 r.memory.slots[n].speed_mts = Some(speed * 2 / 3)
             });
@@ -96,7 +97,7 @@ fn faults(base: &AssetReport) -> Vec<Fault> {
                 r.memory.slots[n].rank = Some(7);
             });
         }
-        if slot.manufacturer.is_some() {
+        if slot.manufacturer.is_some() && slot.part.is_none() {
             add("dimm_other_maker", "dimm-other-part", place.clone(), &|r| {
                 r.memory.slots[n].manufacturer = Some("No Such Maker".into())
             });
@@ -248,7 +249,9 @@ fn whole(base: &AssetReport, add: &mut Add) {
         .filter(|(_, p)| p.present != Some(false))
     {
         // One that has no name is missing from all of them, but the one without mains can be pointed at.
+        // Dell's names of models are no bays.
         let name = psu.location.clone().or(psu.name.clone());
+        let name = name.filter(|name| !name.contains(','));
         let place = name.clone().unwrap_or_else(|| format!("power supply {}", n + 1));
         let all = name.unwrap_or_else(|| "power supplies".into());
         add("psu_missing", "psu-missing", all, &|r| {
@@ -279,9 +282,12 @@ fn every_kind_of_fault_in_every_machine_is_exactly_its_finding() {
     let mut wrong = Vec::new();
     for (name, base) in machines() {
         let expectation = golden(base).into();
+        // What ails the captured machine itself.
+        let sick: Vec<(String, String)> = unhealthy(base).into_iter().map(|f| (f.code, f.place)).collect();
         for fault in faults(base) {
             let result = check(&expectation, &fault.report, RunsOn::MiniOs);
-            let found = told(&result);
+            let mut found = told(&result);
+            found.retain(|one| !sick.contains(one));
             let expected = [(fault.code.to_owned(), fault.place.trim().to_owned())];
             let same = found.len() == 1 && found[0].0 == expected[0].0 && found[0].1.trim() == expected[0].1;
             if same {

@@ -64,7 +64,10 @@ fn an_order_in_totals_and_groups() {
         ("dimm-slow", |r| r.memory.slots[2].speed_mts = Some(2666)),
         ("disk-missing", |r| drop(r.disks.remove(0))),
         ("disk-smaller", |r| r.disks[3].size_bytes = Some(800_000_000_000)),
-        ("disk-extra", |r| r.disks.push(r.disks[0].clone())),
+        ("disk-extra", |r| {
+            r.disks.push(r.disks[0].clone());
+            r.disks.last_mut().unwrap().serial = Some("S45NNA09".into());
+        }),
         ("disk-worn", |r| {
             r.disks[3].health.as_mut().unwrap().used_percent = Some(6)
         }),
@@ -157,14 +160,19 @@ fn slots_of_one_name_are_told_apart() {
 #[test]
 fn tolerance_and_severity_are_the_profiles() {
     let text = r#"
-        disks = [{ count = 4, size = 960000000000 }]
+        disks = [{ count = 4, size = 950000000000 }]
         [tolerance]
-        disk_size = 1
+        disk_size = 2
     "#;
     assert_eq!(codes(text, |_| {}), Vec::<String>::new());
     assert_eq!(
-        codes("disks = [{ count = 4, size = 960000000000 }]", |_| {}).len(),
+        codes("disks = [{ count = 4, size = 950000000000 }]", |_| {}).len(),
         4
+    );
+    // As on the label.
+    assert_eq!(
+        codes("disks = [{ count = 4, size = '960 GB' }]", |_| {}),
+        Vec::<String>::new()
     );
     let speed = "memory.min_configured_mts = 3000\ntolerance.memory_speed = 5";
     assert_eq!(codes(speed, |_| {}), Vec::<String>::new());

@@ -173,7 +173,7 @@ const PLANTED: &[(&str, &str, Severity, Plant)] = {
             r.system.as_mut().unwrap().product = Some("PowerEdge R440".into());
             r.system.as_mut().unwrap().sku = Some("SKU=0715".into());
         }),
-        ("system-other-model", "system", Error, |r| r.system = None),
+        ("system-other-model", "system", Warning, |r| r.system = None),
         ("system-other-sku", "system", Error, |r| {
             r.system.as_mut().unwrap().sku = Some("SKU=0717".into())
         }),
@@ -235,6 +235,7 @@ const PLANTED: &[(&str, &str, Severity, Plant)] = {
         ("dimm-slow", "B3", Error, |r| {
             // One slower module slows all of them down.
             r.memory.slots[18].speed_mts = Some(2666);
+            r.memory.slots[18].part = None;
             r.memory.slots.iter_mut().for_each(|s| {
                 s.configured_mts = s.configured_mts.map(|_| 2666);
             })
@@ -275,6 +276,7 @@ const PLANTED: &[(&str, &str, Severity, Plant)] = {
         ("disk-extra", "Bay 5", Warning, |r| {
             let mut disk = r.disks[0].clone();
             disk.bay = Some("Bay 5".into());
+            disk.serial = Some("S45NNA05".into());
             disk.path = None;
             r.disks.push(disk);
         }),

@@ -72,8 +72,15 @@ impl Service {
         Ok(ProfileMachines { machines, outliers })
     }
 
-    /// Makes a hardware profile from the newest report of a machine that is known to be good.
-    pub async fn golden(&self, key: &str, name: &str, actor: &Actor) -> Result<ImportReport, Problem> {
+    /// Makes a hardware profile from the newest report of a machine that is known to be good. `accept_unhealthy`: also of one
+    /// that is not; the rules of health stay on.
+    pub async fn golden(
+        &self,
+        key: &str,
+        name: &str,
+        accept_unhealthy: bool,
+        actor: &Actor,
+    ) -> Result<ImportReport, Problem> {
         let row = self.find(key).await?;
         let report = self.core.store.report(&row.id).await.map_err(of_store)?;
         let Some(report) = report else {
@@ -95,6 +102,21 @@ impl Service {
                 "bad-name",
                 "Name not usable",
                 "the name of a profile has 1 to 256 characters, none of them a control character, the first not a point",
+            ));
+        }
+        let sick = lifecycle::check::unhealthy(&report);
+        if !accept_unhealthy && !sick.is_empty() {
+            let list: Vec<&str> = sick.iter().take(5).map(|f| f.sentence.as_str()).collect();
+            let more = if sick.len() > 5 { " ..." } else { "" };
+            return Err(problem(
+                409,
+                "unhealthy",
+                "This machine is not healthy",
+                format!(
+                    "{}{more} Mend it first, or make the profile all the same (accept_unhealthy, --accept-unhealthy, or tick the \
+                     box on the page).",
+                    list.join(" ")
+                ),
             ));
         }
         let profile = HardwareProfile {

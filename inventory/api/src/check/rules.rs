@@ -1,0 +1,153 @@
+//! Rules that hold whatever a machine has, and profiles of what is no part: health, tolerance, severity, TPM, boot, links.
+
+use serde::{Deserialize, Serialize};
+
+use super::Severity;
+use super::profile::is_default;
+use crate::report::FirmwareMode;
+
+/// TPM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TpmProfile {
+    /// There is one; false fixes nothing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub present: bool,
+    /// Version of its specification, "2.0".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// How the firmware boots. Judged by the mini-os's report only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BootProfile {
+    /// BIOS or UEFI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<FirmwareMode>,
+    /// Secure Boot is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secure_boot: Option<bool>,
+}
+
+/// Least PCIe link of every device of one id. Where an id has an entry, it decides and not [`HealthProfile::links`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkProfile {
+    /// PCI vendor and device id, "10de:2330".
+    pub id: String,
+    /// Least lanes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_width: Option<u32>,
+    /// Least speed, GT/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_speed_gts: Option<f64>,
+}
+
+/// What makes a machine unhealthy. Every rule holds unless it is switched off here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthProfile {
+    /// Disks must not say that they fail, and must have sectors that can be used.
+    pub disks: bool,
+    /// Most life used of any disk, percent.
+    pub max_used_percent: u32,
+    /// Most sectors that a disk has reallocated.
+    pub max_reallocated_sectors: u64,
+    /// Most sectors of a disk that wait to be reallocated.
+    pub max_pending_sectors: u64,
+    /// Most errors of a disk that could not be corrected.
+    pub max_uncorrectable_errors: u64,
+    /// Most errors on a disk's cable over its life.
+    pub max_link_errors: u64,
+    /// Memory must be without errors that could not be corrected.
+    pub memory_errors: bool,
+    /// Most corrected errors of a memory module since the system started.
+    pub max_corrected_errors: u64,
+    /// Most of the installed memory that the kernel may lack, percent; the firmware keeps some.
+    pub memory_lost_percent: u32,
+    /// Processors must not be switched off.
+    pub processors: bool,
+    /// Storage and network devices must have a driver.
+    pub drivers: bool,
+    /// GPUs and network cards must run at the lanes and speed that card and slot can do.
+    pub links: bool,
+    /// Power supplies must not say that they fail, and must have mains power.
+    pub power: bool,
+    /// Fans must turn and no sensor may be in alarm.
+    pub sensors: bool,
+    /// Batteries must not say that they fail.
+    pub batteries: bool,
+    /// The BMC's event log must not tell of a failure that lasts.
+    pub bmc_events: bool,
+}
+
+impl Default for HealthProfile {
+    fn default() -> HealthProfile {
+        HealthProfile {
+            disks: true,
+            max_used_percent: 90,
+            max_reallocated_sectors: 10,
+            max_pending_sectors: 0,
+            max_uncorrectable_errors: 0,
+            max_link_errors: 100,
+            memory_errors: true,
+            max_corrected_errors: 100,
+            memory_lost_percent: 10,
+            processors: true,
+            drivers: true,
+            links: true,
+            power: true,
+            sensors: true,
+            batteries: true,
+            bmc_events: true,
+        }
+    }
+}
+
+/// How far a number may be below (sizes and watts: also above) the expected one, percent; 0 by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tolerance {
+    /// Total of memory.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory_total: u32,
+    /// Speed of memory.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory_speed: u32,
+    /// Size of a disk: makers differ by some blocks.
+    #[serde(skip_serializing_if = "is_default")]
+    pub disk_size: u32,
+    /// Speed of a link.
+    #[serde(skip_serializing_if = "is_default")]
+    pub link_speed: u32,
+    /// Power of a power supply.
+    #[serde(skip_serializing_if = "is_default")]
+    pub psu_watts: u32,
+}
+
+/// What a profile makes of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SeverityRule {
+    /// No finding.
+    Ignore,
+    /// As [`Severity::Info`].
+    Info,
+    /// As [`Severity::Warning`].
+    Warning,
+    /// As [`Severity::Error`].
+    Error,
+}
+
+impl SeverityRule {
+    /// The severity; None: no finding.
+    pub fn severity(self) -> Option<Severity> {
+        match self {
+            SeverityRule::Ignore => None,
+            SeverityRule::Info => Some(Severity::Info),
+            SeverityRule::Warning => Some(Severity::Warning),
+            SeverityRule::Error => Some(Severity::Error),
+        }
+    }
+}

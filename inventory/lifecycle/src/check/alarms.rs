@@ -1,0 +1,144 @@
+//! What sensors, batteries and the BMC's event log say of the machine's health.
+
+use std::collections::BTreeMap;
+
+use inventory_api::check::{HealthProfile, code};
+use inventory_api::report::{AssetReport, BmcEvent, SensorFacts};
+
+use super::findings::Findings;
+use super::parts::PART_LIMIT;
+use super::text::{counted, label, same};
+
+pub(super) fn check(findings: &mut Findings, health: &HealthProfile, report: &AssetReport) {
+    if health.sensors {
+        for sensor in report.sensors.iter().take(PART_LIMIT) {
+            self::sensor(findings, sensor);
+        }
+    }
+    if health.batteries {
+        batteries(findings, report);
+    }
+    if health.bmc_events {
+        events(findings, report);
+    }
+}
+
+fn sensor(findings: &mut Findings, sensor: &SensorFacts) {
+    let place = if sensor.label.trim().is_empty() {
+        &sensor.chip
+    } else {
+        &sensor.label
+    };
+    let alarm = sensor.alarm == Some(true);
+    let shown = format!("{} {}", sensor.value, sensor.unit);
+    if sensor.unit == "rpm" && alarm && sensor.value <= 0.0 {
+        let sentence = format!(
+            "{} stands still and is in alarm. Check its plug and whether it is blocked, or replace it.",
+            label("Fan", place)
+        );
+        return findings.add(code::FAN_STOPPED, place, "turning", &shown, &sentence);
+    }
+    // Some chips write nothing where they know no limit.
+    let critical = sensor
+        .critical
+        .filter(|critical| *critical > 0.0 && sensor.value >= *critical);
+    if let Some(critical) = critical {
+        let expected = format!("below {critical} {}", sensor.unit);
+        let sentence = format!(
+            "{} ({}) measures {shown}, {critical} {} and more are critical. Look at fans, airflow and supply.",
+            label("Sensor", place),
+            sensor.chip,
+            sensor.unit
+        );
+        findings.add(code::SENSOR_ALARM, place, &expected, &shown, &sentence);
+    } else if alarm {
+        let sentence = format!(
+            "{} ({}) is in alarm: it measures {shown}. Look at what it measures.",
+            label("Sensor", place),
+            sensor.chip
+        );
+        findings.add(
+            code::SENSOR_ALARM,
+            place,
+            "no alarm",
+            &format!("alarm at {shown}"),
+            &sentence,
+        );
+    }
+}
+
+fn batteries(findings: &mut Findings, report: &AssetReport) {
+    const BAD: [&str; 7] = [
+        "fail", "bad", "replace", "degraded", "critical", "missing", "dead",
+    ];
+    for battery in report.batteries.iter().take(PART_LIMIT) {
+        let status = battery.status.as_deref().unwrap_or_default();
+        let words = status.to_lowercase();
+        if !BAD.iter().any(|bad| words.contains(bad)) || words.starts_with("not ") || words.starts_with("no ")
+        {
+            continue;
+        }
+        let place = battery
+            .location
+            .as_deref()
+            .or(battery.model.as_deref())
+            .unwrap_or("battery");
+        let sentence = format!("{} says: {status}. Replace it.", label("Battery", place));
+        findings.add(code::BATTERY_FAILED, place, "OK", status, &sentence);
+    }
+}
+
+/// Words of events that tell of a fault; "predictive failure" and "uncorrectable ECC" are among them.
+const FAULTS: [&str; 13] = [
+    "fail",
+    "fault",
+    "uncorrectable",
+    "non-recoverable",
+    "critical",
+    "ierr",
+    "thermal trip",
+    "lost",
+    "over temperature",
+    "overtemperature",
+    "limit reached",
+    "bus error",
+    "machine check",
+];
+
+/// Failures of the event log that did not end: one finding, because the log is one.
+fn events(findings: &mut Findings, report: &AssetReport) {
+    let Some(bmc) = &report.bmc else { return };
+    // Newest first: the newest word of a sensor on an event is what holds.
+    let mut last: BTreeMap<(String, String), &BmcEvent> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for event in bmc.events.iter().take(PART_LIMIT) {
+        let key = (event.sensor.to_lowercase(), event.event.to_lowercase());
+        let is_fault = FAULTS.iter().any(|fault| key.1.contains(fault))
+            && !["non-critical", "deasserted", "no fault"]
+                .iter()
+                .any(|mild| key.1.contains(mild));
+        if last.contains_key(&key) {
+            continue;
+        }
+        last.insert(key, event);
+        if is_fault && event.asserted != Some(false) {
+            faults.push(format!("{}: {}", event.sensor, event.event));
+        }
+    }
+    let n = faults.len();
+    if n == 0 {
+        return;
+    }
+    let more = if n > 5 { ", ..." } else { "" };
+    let list = format!("{}{more}", faults[..n.min(5)].join(", "));
+    let sentence = format!(
+        "The BMC's event log tells of {}: {list}. Look at what it names; clear the log when it is mended.",
+        counted(n as u64, "failure")
+    );
+    findings.add(code::BMC_EVENTS, "BMC", "no failure", &list, &sentence);
+}
+
+/// Whether a status says that a part fails.
+pub(super) fn is_critical(status: &str) -> bool {
+    same("critical", status) || same("non-recoverable", status)
+}

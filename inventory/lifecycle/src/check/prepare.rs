@@ -1,0 +1,61 @@
+//! The report as the check reads it: one entry for each part, and nothing else among the parts.
+
+use std::collections::BTreeSet;
+
+use inventory_api::report::{AssetReport, GpuFacts, NicFacts, PowerSupply, ProcessorFacts, distinct};
+use inventory_api::serial::counts_as_serial;
+
+/// The report with one entry for each part: also in reports of agents that listed some things twice.
+pub(super) fn prepared(report: &AssetReport) -> AssetReport {
+    let mut report = distinct(report.clone());
+    one_shelf_needs_no_name(&mut report);
+    let takes_functions = report.nics.iter().any(|nic| nic.sriov_vfs.is_some());
+    report.nics.retain(|nic| !(takes_functions && is_virtual(nic)));
+    let first: BTreeSet<String> = report.gpus.iter().map(|gpu| gpu.pci.clone()).collect();
+    report.gpus.retain(|gpu| !is_further_function(gpu, &first));
+    if let Some(cpu) = &mut report.cpu {
+        cpu.processors.retain(is_central);
+    }
+    let mut seen = BTreeSet::new();
+    report.power_supplies.retain(|psu| is_new(psu, &mut seen));
+    report
+}
+
+fn one_shelf_needs_no_name(report: &mut AssetReport) {
+    let shelves: BTreeSet<&str> = report
+        .disks
+        .iter()
+        .filter_map(|disk| disk.shelf.as_deref())
+        .collect();
+    if shelves.len() < 2 {
+        report.disks.iter_mut().for_each(|disk| disk.shelf = None);
+    }
+}
+
+/// A virtual function by its driver: "iavf", "igbvf", "ixgbevf".
+fn is_virtual(nic: &NicFacts) -> bool {
+    nic.sriov_vfs.is_none() && nic.driver.as_deref().is_some_and(|driver| driver.ends_with("vf"))
+}
+
+/// A function of an accelerator whose first function is listed too: a virtual one.
+fn is_further_function(gpu: &GpuFacts, all: &BTreeSet<String>) -> bool {
+    gpu.pci
+        .rsplit_once('.')
+        .is_some_and(|(device, function)| function != "0" && all.contains(&format!("{device}.0")))
+}
+
+/// SMBIOS type 4 lists mathematical and graphics processors too.
+fn is_central(processor: &ProcessorFacts) -> bool {
+    let kind = processor.kind.as_deref().unwrap_or_default();
+    !["Math Processor", "DSP Processor", "Video Processor"].contains(&kind)
+}
+
+/// Whether no entry of the same power supply at the same place was before it.
+fn is_new(psu: &PowerSupply, seen: &mut BTreeSet<(String, String)>) -> bool {
+    match (&psu.serial, &psu.location) {
+        (Some(serial), Some(location)) if counts_as_serial(serial) => {
+            seen.insert((location.clone(), serial.clone()))
+        }
+        _ => true,
+    }
+}
