@@ -15,7 +15,7 @@ use netboot_protocol::shares::Standing;
 use netboot_protocol::{
     BootUrls, ClientKind, Destination, Leases, Loader, MessageKind, Mode, Network, Probe, PxeClient, Rates,
     ReplyContent, ReplyKind, Silence, Unanswered, classify, decide, destination, encode, given_up,
-    needs_probe, no_network, outsider, probe_of, quarantine, select_network, would_answer,
+    needs_probe, no_network, outsider, probe_of, quarantine, refused_elsewhere, select_network, would_answer,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -157,6 +157,12 @@ impl<S: BootSource> DhcpService<S> {
 
     async fn answer(&self, client: PxeClient, from: SocketAddr, place: Working) {
         let Some(network) = select_network(&self.networks, &client) else {
+            if let Some((home, refusal)) = self.elsewhere(&client) {
+                let bytes = encode(&client, home, &refusal);
+                // To a relay that we may have no route to: then it is as if we had been silent.
+                let sent = self.send(&client, home, &refusal, &bytes, from).await;
+                tracing::debug!(mac = %client.mac, relay = %client.giaddr, ?sent, "refused behind an unknown relay");
+            }
             let silence = no_network(&client);
             if silence == Silence::UnknownRelay {
                 let detail = format!(
@@ -211,7 +217,7 @@ impl<S: BootSource> DhcpService<S> {
                     .host_name(client.mac)
                     .filter(|name| is_host_name(name));
                 let bytes = encode(&client, network, &content);
-                let word = match self.send(&client, &content, &bytes, from).await {
+                let word = match self.send(&client, network, &content, &bytes, from).await {
                     Ok(()) => content.kind.name(),
                     Err(error) => {
                         log::paced!(warn; "dhcp", "send", client.known; mac = %client.mac, %error, "cannot send a DHCP reply");
@@ -372,6 +378,16 @@ impl<S: BootSource> DhcpService<S> {
         }
     }
 
+    /// The refusal of who takes an offer of ours behind a relay of no network, and the network in whose name it is given: one that
+    /// we are the DHCP server of.
+    fn elsewhere(&self, client: &PxeClient) -> Option<(&Network, ReplyContent)> {
+        let home = self
+            .networks
+            .iter()
+            .find(|network| network.mode() == Mode::Server)?;
+        Some((home, refused_elsewhere(client, home.server())?))
+    }
+
     /// The network under whose name stands what belongs to none: the one of this address of ours.
     fn home(&self) -> &str {
         let local = self.networks.iter().find(|network| network.is_local());
@@ -388,8 +404,9 @@ impl<S: BootSource> DhcpService<S> {
             ),
             Silence::Declined => match client.requested {
                 Some(ip) => format!(
-                    "{ip} was declined by {}: somebody else uses it; out of use for an hour",
-                    client.mac
+                    "{ip} was declined by {}: somebody else uses it; out of use for {} s",
+                    client.mac,
+                    network.settings().decline_seconds
                 ),
                 None => return,
             },
@@ -411,6 +428,7 @@ impl<S: BootSource> DhcpService<S> {
     async fn send(
         &self,
         client: &PxeClient,
+        network: &Network,
         content: &ReplyContent,
         bytes: &[u8],
         from: SocketAddr,
@@ -424,11 +442,11 @@ impl<S: BootSource> DhcpService<S> {
             let SocketAddr::V4(from) = from else { return Ok(()) };
             return self.boot_server.send(bytes, from).await;
         }
-        let to = match destination(client, content) {
+        let to = match destination(client, network, content) {
             Destination::Relay(relay) => SocketAddrV4::new(relay, 67),
             Destination::Unicast(ip) => SocketAddrV4::new(ip, 68),
             Destination::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, 68),
-            Destination::Link(ip) => match self.socket.learn(ip, client.mac) {
+            Destination::Link(ip) => match self.socket.learn(ip, client.chaddr) {
                 Ok(()) => SocketAddrV4::new(ip, 68),
                 Err(error) => {
                     // Without CAP_NET_ADMIN. Every client takes a broadcast too.

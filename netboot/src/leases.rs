@@ -130,8 +130,8 @@ impl<A: Address> LeaseBook<A> {
         let leases = networks.entry(network.to_owned()).or_default();
         let (result, change) = decide(leases);
         let durable = match change {
-            Some(LeaseChange::Insert(lease)) => {
-                leases.insert(lease);
+            Some(change @ (LeaseChange::Insert(lease) | LeaseChange::Bind(lease, _))) => {
+                leases.apply(change);
                 leases.set_known(lease.mac, known);
                 // An offer that is lost in a crash costs nothing, and what others gave is theirs to remember.
                 (!matches!(lease.state, LeaseState::Offered | LeaseState::Seen)).then(|| {
@@ -141,8 +141,8 @@ impl<A: Address> LeaseBook<A> {
                     })
                 })
             }
-            Some(LeaseChange::Forget(ip)) => {
-                leases.remove(ip);
+            Some(change @ LeaseChange::Forget(_)) => {
+                leases.apply(change);
                 None
             }
             None => None,

@@ -33,8 +33,8 @@ mod watcher;
 pub use config::{Config, DEFAULT_HTTP_PORT};
 pub use leases::LeaseBook;
 pub use netboot_protocol::{
-    CustomOption, Lease, LeaseState, Mode, Network, NetworkError, NetworkSettings, OnForeignServer,
-    PoolRange, Route, V6Settings,
+    ClassMatch, ClassSettings, CustomOption, Lease, LeaseState, Mode, Network, NetworkError, NetworkSettings,
+    OnForeignServer, PoolRange, Route, V6Settings, clash,
 };
 pub use server::{BoundNetwork, BoundV6, Netboot, NetbootError, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};

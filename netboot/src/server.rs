@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use netboot_protocol::Network;
+use netboot_protocol::{Network, clash};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -219,20 +219,13 @@ fn raise_file_limit() {
 
 /// Networks have to differ in name and subnet, and one address of ours has at most one local network.
 fn check_apart(networks: &[Network]) -> Result<(), NetbootError> {
-    for (i, a) in networks.iter().enumerate() {
-        for b in &networks[..i] {
-            let why = if a.name() == b.name() {
-                "have the same name"
-            } else if a.subnet().contains(&b.subnet()) || b.subnet().contains(&a.subnet()) {
-                "have overlapping subnets"
-            } else if let (Some(a), Some(b)) = (a.v6(), b.v6())
-                && (a.prefix().contains(&b.prefix()) || b.prefix().contains(&a.prefix()))
-            {
-                "have overlapping IPv6 prefixes"
-            } else {
-                continue;
-            };
-            return Err(NetbootError::Clash(b.name().to_owned(), a.name().to_owned(), why));
+    for (i, new) in networks.iter().enumerate() {
+        if let Some((old, why)) = clash(&networks[..i], new) {
+            return Err(NetbootError::Clash(
+                old.name().to_owned(),
+                new.name().to_owned(),
+                why,
+            ));
         }
     }
     Ok(())

@@ -442,7 +442,7 @@ fn network_state(mode: Mode, gate: Gate) -> NetworkState {
     match (mode, gate) {
         (Mode::Observe, _) => NetworkState::Observing,
         (Mode::Proxy, _) => NetworkState::Proxying,
-        (Mode::Server, Gate::Open) => NetworkState::Serving,
+        (Mode::Server, Gate::Open | Gate::Beside) => NetworkState::Serving,
         (Mode::Server, Gate::Looking) => NetworkState::Looking,
         (Mode::Server, Gate::Refused) => NetworkState::Refusing,
     }

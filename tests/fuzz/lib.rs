@@ -15,7 +15,7 @@ use netboot_protocol::http1::{HEAD_BYTES, persists, request, response_head};
 use netboot_protocol::range::{Wanted, wanted};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
-    BootUrls, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
+    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
     classify, decide, destination, encode, select_network, v6, would_answer,
 };
 
@@ -85,9 +85,21 @@ static NETWORKS: LazyLock<[Vec<Network>; 3]> = LazyLock::new(|| {
                     }];
                     let mac = Mac([0x52, 0x54, 0, 0x77, 0, prefix.len() as u8]);
                     settings.reservations.insert(mac, address(50));
-                    settings.router = Some(address(254));
+                    settings.routers = vec![address(254)];
                     settings.dns = vec![address(53)];
                     settings.domain = Some("lab.example".into());
+                    settings.ipv6_only_seconds = Some(1800);
+                    settings.search = vec!["a.long.search.domain.example".into(); 12];
+                    settings.classes = vec![ClassSettings {
+                        name: "any".into(),
+                        matches: ClassMatch {
+                            vendor_class: Some("*PXE*0*".into()),
+                            user_class: Some("*".into()),
+                            ..ClassMatch::default()
+                        },
+                        lease_seconds: Some(60),
+                        ..ClassSettings::default()
+                    }];
                 }
                 Network::new(settings).expect("a sound network")
             })
@@ -175,7 +187,7 @@ pub fn dhcp6(bytes: &[u8]) {
                     assert!(network.may_be_host(lease.ip), "{lease:?}");
                     leases.insert(lease);
                 }
-                Some(LeaseChange::Forget(ip)) => leases.remove(ip),
+                Some(change) => leases.apply(change),
                 None => {}
             }
             let _ = v6::would_answer(&client, network, DUID, &leases, target, &urls, now);
@@ -262,11 +274,12 @@ impl DhcpServer<'_> {
             (mode, change) => panic!("{mode:?} and {change:?}: only a server has leases"),
         }
         match decision.change {
-            Some(LeaseChange::Insert(lease)) => {
-                assert!(network.subnet().contains(&lease.ip), "{lease:?}");
-                leases.insert(lease);
+            Some(change) => {
+                if let LeaseChange::Insert(lease) | LeaseChange::Bind(lease, _) = change {
+                    assert!(network.subnet().contains(&lease.ip), "{lease:?}");
+                }
+                leases.apply(change);
             }
-            Some(LeaseChange::Forget(ip)) => leases.remove(ip),
             None => {}
         }
         let _ = would_answer(&client, network, leases, target, &URLS, self.now);
@@ -282,15 +295,16 @@ impl DhcpServer<'_> {
         assert!((300..=1472).contains(&reply.len()), "{} bytes", reply.len());
         assert_eq!(reply[..3], [2, 1, 6], "a reply on Ethernet");
         assert_eq!(reply[4..8], client.xid.to_be_bytes(), "the client's transaction");
-        assert_eq!(reply[28..34], client.mac.0, "the client's address");
-        if let Some(relay) = &client.relay {
+        assert_eq!(reply[28..34], client.chaddr.0, "the client's address");
+        // A longer one is split, and one that leaves no room is left out.
+        if let Some(relay) = client.relay.as_ref().filter(|relay| relay.len() <= 255) {
             let echo = [&[82, relay.len() as u8][..], relay].concat();
             assert!(
                 reply.windows(echo.len()).any(|part| part == echo),
                 "option 82 as it came"
             );
         }
-        let _ = destination(&client, &content);
+        let _ = destination(&client, network, &content);
     }
 }
 

@@ -48,25 +48,26 @@ pub enum NameError {
 impl FromStr for Mac {
     type Err = NameError;
 
-    /// Reads `52:54:00:12:34:56`, `52-54-00-12-34-56` (iPXE's `hexhyp`) or `525400123456`, in either case.
+    /// Reads `52:54:00:12:34:56`, `52-54-00-12-34-56` (iPXE's `hexhyp`), `5254.0012.3456` (Cisco) or `525400123456`, in either
+    /// case.
     fn from_str(text: &str) -> Result<Mac, NameError> {
         let bad = || NameError::Mac(text.chars().take(40).collect());
-        let digits: String = match text.len() {
-            17 if text.is_ascii() => {
-                let separator = text.as_bytes()[2];
-                if separator != b':' && separator != b'-' {
-                    return Err(bad());
-                }
-                for (i, c) in text.bytes().enumerate() {
-                    if (i % 3 == 2) != (c == separator) {
-                        return Err(bad());
-                    }
-                }
-                text.chars().filter(|c| c.is_ascii_hexdigit()).collect()
-            }
-            12 => text.to_owned(),
+        // Every so many characters there is this separator.
+        let (group, separators): (usize, &[u8]) = match text.len() {
+            17 => (2, b":-"),
+            14 => (4, b"."),
+            12 => (12, b""),
             _ => return Err(bad()),
         };
+        let separator = separators.iter().find(|c| text.as_bytes()[group] == **c);
+        let right = |(i, c): (usize, u8)| (i % (group + 1) == group) == (Some(&c) == separator);
+        if separator.is_none() != separators.is_empty() || !text.bytes().enumerate().all(right) {
+            return Err(bad());
+        }
+        let digits: String = text
+            .chars()
+            .filter(|c| !separators.contains(&(*c as u8)))
+            .collect();
         if digits.len() != 12 || !digits.bytes().all(|c| c.is_ascii_hexdigit()) {
             return Err(bad());
         }
@@ -198,13 +199,24 @@ mod tests {
     #[test]
     fn mac_forms() {
         let mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0xab]);
-        for text in ["52:54:00:12:34:ab", "52-54-00-12-34-AB", "5254001234ab"] {
+        for text in [
+            "52:54:00:12:34:ab",
+            "52-54-00-12-34-AB",
+            "5254001234ab",
+            "5254.0012.34AB",
+        ] {
             assert_eq!(text.parse::<Mac>(), Ok(mac), "{text}");
         }
         for text in [
             "",
             "52:54:00:12:34",
             "52:54:00-12:34:ab",
+            "52.54.00.12.34.ab",
+            "5254:0012:34ab",
+            "5254.00123.4ab",
+            "5254.0012.34a.",
+            "52540012.34ab.",
+            "5254.0012é34a",
             "5254001234a",
             "52:54:00:12:34:ag",
             "é2:54:00:12:34:a",

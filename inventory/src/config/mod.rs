@@ -161,10 +161,18 @@ impl Config {
         for entry in file.network {
             let at = entry.span().start;
             let network = Network::new(entry.into_inner()).map_err(|e| wrong(at, e.to_string()))?;
-            if networks.iter().any(|n| n.name() == network.name()) {
+            if let Some((other, why)) = netboot::clash(&networks, &network) {
+                let of = |n: &Network| match n.v6() {
+                    Some(v6) => format!("{} ({}, {})", n.name(), n.subnet(), v6.prefix()),
+                    None => format!("{} ({})", n.name(), n.subnet()),
+                };
                 return Err(wrong(
                     at,
-                    format!("network {}: the name is used twice", network.name()),
+                    format!(
+                        "networks {} and {} {why}: change one of them",
+                        of(other),
+                        of(&network)
+                    ),
                 ));
             }
             networks.push(network);

@@ -80,6 +80,159 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
     }
 }
 
+/// The inputs of case 12, and their kin.
+#[test]
+fn a_mac_or_a_subnet_stands_there_once() {
+    let macs = include_str!("../../../tests/cases/12-mac-spellings/mac-same.toml");
+    let overlap = include_str!("../../../tests/cases/12-mac-spellings/overlap.toml");
+    let network =
+        |name: &str, rest: &str| format!("[[network]]\nname = \"{name}\"\nserver = \"10.77.0.1\"\n{rest}\n");
+    let v6 = |name: &str, subnet: &str, prefix: &str| {
+        let v6 = format!("[network.v6]\nserver = \"fd00:7::1\"\nprefix = \"{prefix}\"");
+        network(name, &format!("subnet = \"{subnet}\"\n{v6}"))
+    };
+    let both = |a: &str, b: &str| {
+        let reservations = format!("{{ \"{a}\" = \"10.77.0.10\", \"{b}\" = \"10.77.0.11\" }}");
+        network(
+            "a",
+            &format!("subnet = \"10.77.0.0/24\"\nreservations = {reservations}"),
+        )
+    };
+    let cases: [(String, &[&str]); 9] = [
+        (
+            macs.to_owned(),
+            &[
+                "line 8",
+                "\"AA-BB-CC-DD-EE-FF\" (10.77.0.10)",
+                "\"aa:bb:cc:dd:ee:ff\" (10.77.0.11)",
+            ],
+        ),
+        (
+            overlap.to_owned(),
+            &[
+                "toml:9:",
+                "networks rack-1 (10.77.0.0/24) and r2 (10.77.0.0/25) have overlapping subnets",
+            ],
+        ),
+        (
+            both("AABB.CCDD.EEFF", "aabbccddeeff"),
+            &["\"AABB.CCDD.EEFF\"", "\"aabbccddeeff\""],
+        ),
+        (
+            both("AA:BB:CC:DD:EE:FF", "aa:bb:cc:dd:ee:ff"),
+            &["are the same MAC"],
+        ),
+        (
+            both("aabb.ccdd", "aa:bb:cc:dd:ee:ff"),
+            &["\"aabb.ccdd\" is not a MAC address"],
+        ),
+        (
+            network("a", "subnet = \"10.77.0.0/25\"") + &network("b", "subnet = \"10.77.0.0/16\""),
+            &["networks a (10.77.0.0/25) and b (10.77.0.0/16) have overlapping subnets"],
+        ),
+        (
+            network("a", "subnet = \"10.77.0.0/24\"") + &network("a", "subnet = \"10.78.0.0/24\""),
+            &["networks a (10.77.0.0/24) and a (10.78.0.0/24) have the same name"],
+        ),
+        (
+            v6("a", "10.77.0.0/24", "fd00:7::/64") + &v6("b", "10.78.0.0/24", "fd00::/32"),
+            &["a (10.77.0.0/24, fd00:7::/64) and b (10.78.0.0/24, fd00::/32) have overlapping IPv6 prefixes"],
+        ),
+        (
+            v6("a", "10.77.0.0/24", "fd00:7::/64")
+                + "reservations = { \"02-00-00-00-00-01\" = \"fd00:7::a\", \"0200.0000.0001\" = \"fd00:7::b\" }",
+            &[
+                "\"02-00-00-00-00-01\" (fd00:7::a)",
+                "\"0200.0000.0001\" (fd00:7::b)",
+            ],
+        ),
+    ];
+    for (text, expected) in cases {
+        let error = parse(&text).err().unwrap_or_else(|| panic!("accepted: {text}"));
+        for part in expected {
+            assert!(error.contains(part), "{error:?} does not say {part:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_network_gives_is_written_in_the_ways_people_write_it() {
+    let text = |rest: &str| {
+        let head = "[[network]]\nname = \"a\"\nserver = \"10.77.0.1\"\nsubnet = \"10.77.0.0/24\"\n";
+        format!("{head}{rest}")
+    };
+    let config = parse(&text(
+        r#"
+router = ["10.77.0.254", "10.77.0.253"]
+lease_seconds = 10
+decline_seconds = 10
+next_server = "10.9.9.9"
+ipv6_only_seconds = 1800
+reservations = { "5254.0012.3456" = "10.77.0.10" }
+
+[[network.class]]
+name = "phones"
+match = { vendor_class = "AASTRA*", mac = "0008.5D*" }
+router = "10.77.0.250"
+options = [{ code = 66, text = "10.77.0.8" }]
+"#,
+    ))
+    .unwrap();
+    let settings = config.networks[0].settings();
+    assert_eq!(settings.routers.len(), 2);
+    assert_eq!(settings.classes[0].matches.mac.as_deref(), Some("0008.5D*"));
+    let again = parse(&config.checked_form()).unwrap();
+    assert_eq!(again.networks, config.networks);
+    let one = parse(&text("router = \"10.77.0.254\"")).unwrap();
+    assert_eq!(one.networks[0].settings().routers.len(), 1);
+    for (wrong, expected) in [
+        ("router = 7", "an address or a list of addresses"),
+        (
+            "router = [\"10.77.0.254\", \"x\"]",
+            "an address or a list of addresses",
+        ),
+        (
+            "router = \"10.78.0.254\"",
+            "router 10.78.0.254 is not a host of 10.77.0.0/24",
+        ),
+        (
+            "lease_seconds = 9",
+            "lease_seconds = 9 has to be between 10 and 2592000",
+        ),
+        ("decline_seconds = 1", "decline_seconds = 1 has to be between 10"),
+        (
+            "next_server = \"0.0.0.0\"",
+            "next_server 0.0.0.0 is not a host address",
+        ),
+        ("next_server = \"tftp.example\"", "invalid IPv4 address"),
+        (
+            "ipv6_only_seconds = 10",
+            "ipv6_only_seconds = 10 has to be between 300",
+        ),
+        (
+            "[[network.class]]\nname = \"a\"",
+            "network a, class a: `match` is empty",
+        ),
+        (
+            "[[network.class]]\nname = \"a\"\nmatch = { vendor = \"x\" }",
+            "unknown field `vendor`",
+        ),
+        (
+            "[[network.class]]\nname = \"a\"\nmatch = { circuit_id = \"0x1\" }",
+            "circuit_id = \"0x1\" is not hexadecimal",
+        ),
+        (
+            "[[network.class]]\nname = \"a\"\nmatch = { mac = \"xx*\" }",
+            "mac = \"xx*\" is neither a MAC address nor",
+        ),
+    ] {
+        let error = parse(&text(wrong))
+            .err()
+            .unwrap_or_else(|| panic!("accepted: {wrong}"));
+        assert!(error.contains(expected), "{error:?} does not say {expected:?}");
+    }
+}
+
 #[test]
 fn the_checked_form_has_no_password_hash() {
     let config = parse(

@@ -142,7 +142,6 @@ pub(super) fn of(facts: &Facts<'_>, asked: &Asked<'_>, code: &str) -> String {
         | Unanswered::NotRequest
         | Unanswered::HardwareType
         | Unanswered::BadCookie
-        | Unanswered::JunkMac
         | Unanswered::Bootp
         | Unanswered::MessageType
         | Unanswered::TooManyRelays

@@ -5,9 +5,13 @@ use std::net::Ipv4Addr;
 use inventory_api::Mac;
 use ipnet::Ipv4Net;
 
-use crate::custom::{classless_routes, custom_option, is_domain, search_list};
-use crate::network::MAX_POOL;
+use crate::custom::is_domain;
+use crate::network::{MAX_POOL, Network};
+use crate::options::LONGEST;
 use crate::settings::{NetworkSettings, PoolRange};
+
+/// The most routers, name servers or time servers.
+const MOST_SERVERS: usize = 8;
 
 /// Why settings do not make a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +101,7 @@ pub enum NetworkError {
     )]
     Empty(String),
     /// Lease times.
-    #[error("network {name}: {what} = {seconds} has to be between 30 and 2592000 seconds")]
+    #[error("network {name}: {what} = {seconds} has to be between 10 and 2592000 seconds (30 days)")]
     LeaseTime {
         /// Network.
         name: String,
@@ -114,9 +118,26 @@ pub enum NetworkError {
         /// As configured.
         domain: String,
     },
-    /// Too many name servers or time servers.
-    #[error("network {0}: at most 8 name servers and 8 time servers")]
-    Dns(String),
+    /// Too many addresses of one kind.
+    #[error("network {name}: {what} has {count} addresses, the most is {MOST_SERVERS}")]
+    TooMany {
+        /// Network.
+        name: String,
+        /// Field.
+        what: &'static str,
+        /// As configured.
+        count: usize,
+    },
+    /// An address stands twice in a list.
+    #[error("network {name}: {what} {address} stands there twice")]
+    Twice {
+        /// Network.
+        name: String,
+        /// Which address.
+        what: &'static str,
+        /// As configured.
+        address: Ipv4Addr,
+    },
     /// A number outside of its bounds.
     #[error("network {name}: {what} = {value} has to be between {least} and {most}")]
     Number {
@@ -131,13 +152,23 @@ pub enum NetworkError {
         /// The most allowed.
         most: u32,
     },
-    /// What does not fit into one option.
-    #[error("network {name}: {what} has more than the 255 bytes that can be sent; take some out")]
+    /// What does not fit into a message.
+    #[error("network {name}: {what} has more than the {LONGEST} bytes that can be sent; take some out")]
     TooLong {
         /// Network.
         name: String,
         /// Field.
         what: &'static str,
+    },
+    /// A class whose members cannot be told.
+    #[error("network {name}, class {class}: {why}")]
+    Class {
+        /// Network.
+        name: String,
+        /// The class, as configured.
+        class: String,
+        /// What is wrong, and what to do.
+        why: String,
     },
     /// DHCPv6 as it is configured cannot be served.
     #[error("network {name}: [network.v6] {why}")]
@@ -194,20 +225,37 @@ pub(crate) fn check_addresses(settings: &NetworkSettings, subnet: Ipv4Net) -> Re
     if subnet.contains(&settings.server) {
         inside("server", settings.server)?;
     }
-    if let Some(router) = settings.router {
-        inside("router", router)?;
-    }
     for route in &settings.routes {
         inside("via", route.via)?;
     }
-    if settings.dns.len() > 8 || settings.ntp.len() > 8 {
-        return Err(NetworkError::Dns(name()));
+    if let Some(next) = settings.next_server {
+        host("next_server", next)?;
     }
-    for dns in &settings.dns {
-        host("name server", *dns)?;
+    for (what, one, all) in [
+        ("router", "router", &settings.routers),
+        ("dns", "name server", &settings.dns),
+        ("ntp", "time server", &settings.ntp),
+    ] {
+        if all.len() > MOST_SERVERS {
+            return Err(NetworkError::TooMany {
+                name: name(),
+                what,
+                count: all.len(),
+            });
+        }
+        for (at, &address) in all.iter().enumerate() {
+            host(one, address)?;
+            if all[..at].contains(&address) {
+                return Err(NetworkError::Twice {
+                    name: name(),
+                    what: one,
+                    address,
+                });
+            }
+        }
     }
-    for ntp in &settings.ntp {
-        host("time server", *ntp)?;
+    for router in &settings.routers {
+        inside("router", *router)?;
     }
     match settings
         .domain
@@ -228,8 +276,9 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), NetworkErr
     for (what, seconds) in [
         ("lease_seconds", settings.lease_seconds),
         ("lease_seconds_boot", settings.lease_seconds_boot),
+        ("decline_seconds", settings.decline_seconds),
     ] {
-        if !(30..=2_592_000).contains(&seconds) {
+        if !(10..=2_592_000).contains(&seconds) {
             return Err(NetworkError::LeaseTime {
                 name: name(),
                 what,
@@ -240,6 +289,13 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), NetworkErr
     for (what, value, least, most) in [
         ("look_seconds", settings.look_seconds, 0, 60),
         ("unknown_share", u32::from(settings.unknown_share), 1, 100),
+        // RFC 8925, 3.4: MIN_V6ONLY_WAIT.
+        (
+            "ipv6_only_seconds",
+            settings.ipv6_only_seconds.unwrap_or(1800),
+            300,
+            u32::MAX,
+        ),
         // RFC 2132, 5.1: at least 68.
         ("mtu", u32::from(settings.mtu.unwrap_or(1500)), 68, 65_535),
         // 512 bytes is a block without the option (RFC 1350), 65464 the largest with it (RFC 2348).
@@ -261,32 +317,6 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), NetworkErr
         }
     }
     Ok(())
-}
-
-pub(crate) fn own_options(settings: &NetworkSettings) -> Result<Vec<(u8, Vec<u8>)>, NetworkError> {
-    let name = || settings.name.clone();
-    let too_long = |what| NetworkError::TooLong { name: name(), what };
-    let mut options: Vec<(u8, Vec<u8>)> = Vec::new();
-    if !settings.search.is_empty() {
-        options.push((119, search_list(&settings.search).ok_or(too_long("search"))?));
-    }
-    if !settings.routes.is_empty() {
-        let routes = classless_routes(&settings.routes, settings.router).ok_or(too_long("routes"))?;
-        options.push((121, routes));
-    }
-    for option in &settings.options {
-        let wrong = |why: String| NetworkError::Option {
-            name: name(),
-            code: option.code,
-            why,
-        };
-        let (code, bytes) = custom_option(option).map_err(wrong)?;
-        if options.iter().any(|(other, _)| *other == code) {
-            return Err(wrong("stands there twice".to_owned()));
-        }
-        options.push((code, bytes));
-    }
-    Ok(options)
 }
 
 pub(crate) fn check_ranges(
@@ -331,4 +361,24 @@ pub(crate) fn check_ranges(
         });
     }
     Ok(())
+}
+
+/// The one among `networks` that cannot stand beside `new`, and what they share. Each is found by an address, so no subnet may
+/// lie in another.
+pub fn clash<'a>(networks: &'a [Network], new: &Network) -> Option<(&'a Network, &'static str)> {
+    networks.iter().find_map(|old| {
+        let (a, b) = (old.subnet(), new.subnet());
+        let why = if old.name() == new.name() {
+            "have the same name"
+        } else if a.contains(&b) || b.contains(&a) {
+            "have overlapping subnets"
+        } else if let (Some(a), Some(b)) = (old.v6(), new.v6())
+            && (a.prefix().contains(&b.prefix()) || b.prefix().contains(&a.prefix()))
+        {
+            "have overlapping IPv6 prefixes"
+        } else {
+            return None;
+        };
+        Some((old, why))
+    })
 }

@@ -7,6 +7,7 @@ use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
 
 use crate::architecture::{PI, Unsupported, firmware, is_raspberry_pi};
+use crate::lease::fnv;
 use crate::loader::Loader;
 use crate::packet::{NotForUs, Packet, sub_options};
 use crate::stranger::{Stranger, printable, stranger};
@@ -98,8 +99,11 @@ impl ClientKind {
 /// A client and what it asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PxeClient {
-    /// Hardware address: the identity. Option 61 differs between the stages of one boot and is only echoed.
+    /// Hardware address: the identity. Option 61 differs between the stages of one boot and is only echoed. Of a client
+    /// whose hardware address is none (all zero, multicast), a locally administered one made from its option 61; it does not boot.
     pub mac: Mac,
+    /// The hardware address as sent, to be sent back.
+    pub chaddr: Mac,
     /// What kind of program asks.
     pub kind: ClientKind,
     /// Who that is, of a kind that does not boot.
@@ -130,7 +134,7 @@ pub struct PxeClient {
     pub ciaddr: Ipv4Addr,
     /// Relay's address; unspecified without a relay.
     pub giaddr: Ipv4Addr,
-    /// Option 82, byte for byte; `None` too when it is longer than one option can be.
+    /// Option 82, byte for byte.
     pub relay: Option<Vec<u8>>,
     /// Option 50.
     pub requested: Option<Ipv4Addr>,
@@ -138,8 +142,16 @@ pub struct PxeClient {
     pub server_id: Option<Ipv4Addr>,
     /// Option 57: longest message it takes. EDK2 says 65280 in a REQUEST.
     pub max_size: Option<u16>,
+    /// Option 55, in the client's order of preference.
+    pub wanted: Vec<u8>,
+    /// Option 118 (RFC 3011): the subnet it wants an address of.
+    pub subnet: Option<Ipv4Addr>,
+    /// Option 81 (RFC 4702): the name it has.
+    pub fqdn: Option<Vec<u8>>,
     /// Option 60.
     pub vendor_class: Vec<u8>,
+    /// Option 77.
+    pub user_class: Vec<u8>,
     /// Option 61.
     pub client_id: Option<Vec<u8>>,
     /// Option 97 as received.
@@ -185,13 +197,43 @@ impl PxeClient {
         Some(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?))
     }
 
-    /// The address that says which subnet the client is on: link selection (RFC 3527, 82.5), else giaddr. `None`:
-    /// it is on our own link.
+    /// The address that says which subnet the client is served on: the relay's link selection (RFC 3527, 82.5), else what
+    /// the client asks for (RFC 3011, option 118), else giaddr. `None`: it is on our own link.
     pub fn link(&self) -> Option<Ipv4Addr> {
         if self.giaddr.is_unspecified() {
-            return None;
+            return self.subnet;
         }
-        Some(self.relay_address(5).unwrap_or(self.giaddr))
+        let link = self.relay_address(5).or(self.subnet);
+        Some(link.unwrap_or(self.giaddr))
+    }
+
+    /// The address that it uses already and renews, releases or asks about. `ciaddr` of a DISCOVER, of a REQUEST that takes an
+    /// offer and of a DECLINE has to be zero (RFC 2131, table 5) and means nothing. A REQUEST that names a server but no address
+    /// (option 50) is a renewal of a client that must not name it.
+    pub fn uses(&self) -> Option<Ipv4Addr> {
+        let means = match self.message {
+            MessageKind::Request => {
+                self.server_id.is_none() || self.requested.is_none() || self.to_boot_server
+            }
+            MessageKind::Release | MessageKind::Inform => true,
+            MessageKind::Discover | MessageKind::Decline => false,
+        };
+        (means && !self.ciaddr.is_unspecified()).then_some(self.ciaddr)
+    }
+
+    /// Whether it asks for an option (55).
+    pub fn wants(&self, code: u8) -> bool {
+        self.wanted.contains(&code)
+    }
+
+    /// Whether a frame can be sent to its hardware address.
+    pub fn has_nic(&self) -> bool {
+        !self.chaddr.is_junk()
+    }
+
+    /// What tells its client identifier from another, to compare; `None` without one.
+    pub fn client_mark(&self) -> Option<u32> {
+        self.client_id.as_deref().map(fnv)
     }
 
     /// Server identifier override by the relay (RFC 5107, 82.11).
@@ -224,16 +266,24 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
         .take(16)
         .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
         .collect();
+    let client_id = options.get(61).filter(|id| !id.is_empty() && id.len() <= 255);
+    let mac = identity(packet.chaddr, client_id);
     let machine_id = options.get(97).filter(|id| id.len() <= 255).map(<[u8]>::to_vec);
+    let said = kind(&Said {
+        vendor: options.get(60).unwrap_or_default(),
+        user_class: options.get(77).unwrap_or_default(),
+        features: options.get(175).map(sub_options),
+        architectures: &architectures,
+        mac,
+    });
     Ok(PxeClient {
-        mac: packet.mac,
-        kind: kind(&Said {
-            vendor: options.get(60).unwrap_or_default(),
-            user_class: options.get(77).unwrap_or_default(),
-            features: options.get(175).map(sub_options),
-            architectures: &architectures,
-            mac: packet.mac,
-        }),
+        mac,
+        chaddr: packet.chaddr,
+        kind: if packet.chaddr.is_junk() {
+            ClientKind::Other
+        } else {
+            said
+        },
         stranger: stranger(options, &architectures),
         message,
         to_boot_server: false,
@@ -248,20 +298,32 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
         flags: packet.flags,
         ciaddr: packet.ciaddr,
         giaddr: packet.giaddr,
-        relay: options
-            .get(82)
-            .filter(|relay| relay.len() <= 255)
-            .map(<[u8]>::to_vec),
+        relay: options.get(82).map(<[u8]>::to_vec),
         requested: options.address(50).filter(|ip| !ip.is_unspecified()),
         server_id: options.address(54),
         max_size: options.u16(57),
-        vendor_class: options.get(60).unwrap_or_default().to_vec(),
-        client_id: options
-            .get(61)
-            .filter(|id| !id.is_empty() && id.len() <= 255)
+        wanted: options.get(55).unwrap_or_default().to_vec(),
+        subnet: options.address(118).filter(|ip| !ip.is_unspecified()),
+        fqdn: options
+            .get(81)
+            .filter(|name| name.len() <= 258)
             .map(<[u8]>::to_vec),
+        vendor_class: options.get(60).unwrap_or_default().to_vec(),
+        user_class: options.get(77).unwrap_or_default().to_vec(),
+        client_id: client_id.map(<[u8]>::to_vec),
         machine_id,
     })
+}
+
+/// The MAC that stands for a client: its hardware address, if a NIC can have it. RFC 2131, 2.1: else the client identifier
+/// tells it from others.
+fn identity(chaddr: Mac, client_id: Option<&[u8]>) -> Mac {
+    if !chaddr.is_junk() {
+        return chaddr;
+    }
+    let [a, b, c, d] = fnv(client_id.unwrap_or(&chaddr.0)).to_be_bytes();
+    // Locally administered (bit 1), and told from those that people choose by its first byte.
+    Mac([0xfe, 0x61, a, b, c, d])
 }
 
 /// What a client says about itself, in DHCPv4 or DHCPv6.
@@ -324,22 +386,22 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
     firmware(architectures, pxe, http)
 }
 
-/// Whether option 77 is `class`: raw (iPXE sends it so) or as a list of length-prefixed classes (RFC 3004).
+/// Whether option 77 is `class`, or has it.
 fn has_class(option: &[u8], class: &[u8]) -> bool {
-    if option == class {
-        return true;
-    }
+    user_classes(option).any(|one| one == class)
+}
+
+/// The user classes of option 77: the whole of it, as iPXE sends it raw, and those of a list, each behind its length
+/// (RFC 3004).
+pub(crate) fn user_classes(option: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = option;
-    while let [len, tail @ ..] = rest {
-        let Some((one, tail)) = tail.split_at_checked(usize::from(*len)) else {
-            return false;
-        };
-        if one == class {
-            return true;
-        }
+    let listed = std::iter::from_fn(move || {
+        let (len, tail) = rest.split_first()?;
+        let (one, tail) = tail.split_at_checked(usize::from(*len))?;
         rest = tail;
-    }
-    false
+        Some(one)
+    });
+    std::iter::once(option).chain(listed)
 }
 
 /// The UUID of option 97: type 0, then 16 bytes with the first three fields little-endian, as EDK2 and iPXE send

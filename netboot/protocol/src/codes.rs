@@ -40,7 +40,6 @@ pub enum Unanswered {
     NotRequest,
     HardwareType,
     BadCookie,
-    JunkMac,
     Bootp,
     MessageType,
     TooManyRelays,
@@ -53,7 +52,7 @@ pub enum Unanswered {
 
 impl Unanswered {
     /// All.
-    pub const ALL: [Unanswered; 38] = [
+    pub const ALL: [Unanswered; 37] = [
         Unanswered::Ignored,
         Unanswered::UnknownNetwork,
         Unanswered::UnknownRelay,
@@ -83,7 +82,6 @@ impl Unanswered {
         Unanswered::NotRequest,
         Unanswered::HardwareType,
         Unanswered::BadCookie,
-        Unanswered::JunkMac,
         Unanswered::Bootp,
         Unanswered::MessageType,
         Unanswered::TooManyRelays,
@@ -141,7 +139,6 @@ impl Unanswered {
                 "not by Ethernet, as InfiniBand: only Ethernet boots",
             ),
             Unanswered::BadCookie => ("bad-cookie", "BOOTP or other bytes: DHCP's cookie is missing"),
-            Unanswered::JunkMac => ("junk-mac", "its address is no network card's"),
             Unanswered::Bootp => ("bootp", "BOOTP without DHCP"),
             Unanswered::MessageType => ("message-type", "no message that a machine sends"),
             Unanswered::TooManyRelays => ("too-many-relays", "DHCPv6: it came through too many relays"),
@@ -211,7 +208,6 @@ impl From<NotForUs> for Unanswered {
             NotForUs::NotRequest => Unanswered::NotRequest,
             NotForUs::HardwareType => Unanswered::HardwareType,
             NotForUs::BadCookie => Unanswered::BadCookie,
-            NotForUs::JunkMac => Unanswered::JunkMac,
             NotForUs::NoMessageType => Unanswered::Bootp,
             NotForUs::MessageType(_) => Unanswered::MessageType,
         }

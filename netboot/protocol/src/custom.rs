@@ -2,10 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use crate::options::LONGEST;
 use crate::settings::{CustomOption, Route};
 
 /// Codes that Slipway sets itself, and what to use for them in the configuration.
-const OURS: [(u8, &str); 27] = [
+const OURS: [(u8, &str); 31] = [
     (0, "it is padding"),
     (1, "`subnet` says it"),
     (3, "use `router`"),
@@ -18,10 +19,11 @@ const OURS: [(u8, &str); 27] = [
     (43, "it carries boot data"),
     (50, "clients send it"),
     (51, "use `lease_seconds`"),
-    (52, "replies are not overloaded"),
+    (52, "replies are overloaded where that is needed"),
     (53, "it is the message type"),
     (54, "`server` says it"),
     (55, "clients send it"),
+    (56, "it is the message of a refusal"),
     (57, "clients send it"),
     (58, "it follows from `lease_seconds`"),
     (59, "it follows from `lease_seconds`"),
@@ -29,18 +31,27 @@ const OURS: [(u8, &str); 27] = [
     (61, "clients send it"),
     (66, "it carries boot data"),
     (67, "it carries boot data"),
+    (81, "it answers a client's name"),
     (82, "relays send it"),
     (97, "clients send it"),
+    (108, "use `ipv6_only_seconds`"),
+    (118, "clients send it"),
     (119, "use `search`"),
     (121, "use `routes`"),
 ];
 
-/// Code and bytes of a custom option.
+/// Those of them that a class may set, for clients that Slipway does not boot.
+const BOOT: [u8; 4] = [43, 60, 66, 67];
+
+/// Code and bytes of a custom option. `of_class`: it is one of a class, which may set boot data.
 ///
 /// # Errors
 /// What is wrong with it, as the rest of a sentence that begins with `option CODE`.
-pub fn custom_option(option: &CustomOption) -> Result<(u8, Vec<u8>), String> {
-    if let Some((_, why)) = OURS.iter().find(|(code, _)| *code == option.code) {
+pub(crate) fn custom_option(option: &CustomOption, of_class: bool) -> Result<(u8, Vec<u8>), String> {
+    let ours = OURS.iter().find(|(code, _)| *code == option.code);
+    if let Some((code, why)) = ours
+        && !(of_class && BOOT.contains(code))
+    {
         return Err(format!("cannot be set by hand: {why}"));
     }
     if option.code == 175 || option.code == 255 {
@@ -52,13 +63,14 @@ pub fn custom_option(option: &CustomOption) -> Result<(u8, Vec<u8>), String> {
         (None, None, Some(hex)) => unhex(hex).ok_or_else(|| format!("{hex:?} is not hexadecimal"))?,
         _ => return Err("needs exactly one of `text`, `addresses`, `hex`".to_owned()),
     };
-    if bytes.is_empty() || bytes.len() > 255 {
-        return Err(format!("has {} bytes; 1 to 255 can be sent", bytes.len()));
+    if bytes.is_empty() || bytes.len() > LONGEST {
+        return Err(format!("has {} bytes; 1 to {LONGEST} can be sent", bytes.len()));
     }
     Ok((option.code, bytes))
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+/// Bytes of an even number of hexadecimal digits.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }
@@ -84,8 +96,8 @@ pub fn is_host_name(text: &str) -> bool {
     is_domain(text) && !text.contains('.') && text.len() <= 63
 }
 
-/// Option 119 (RFC 3397), without compression, which many clients read wrongly. `None`: longer than one option.
-pub fn search_list(domains: &[String]) -> Option<Vec<u8>> {
+/// Option 119 (RFC 3397), without compression, which many clients read wrongly.
+pub(crate) fn search_list(domains: &[String]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for domain in domains {
         for label in domain.split('.') {
@@ -94,12 +106,11 @@ pub fn search_list(domains: &[String]) -> Option<Vec<u8>> {
         }
         bytes.push(0);
     }
-    (bytes.len() <= 255).then_some(bytes)
+    bytes
 }
 
-/// Option 121 (RFC 3442), with the default route if there is a router: who reads 121 ignores option 3. `None`: longer
-/// than one option.
-pub fn classless_routes(routes: &[Route], router: Option<Ipv4Addr>) -> Option<Vec<u8>> {
+/// Option 121 (RFC 3442), with the default route if there is a router: who reads 121 ignores option 3.
+pub(crate) fn classless_routes(routes: &[Route], router: Option<Ipv4Addr>) -> Vec<u8> {
     let default = router.filter(|_| routes.iter().all(|route| route.to.prefix_len() != 0));
     let default = default.map(|via| Route {
         to: ipnet::Ipv4Net::default(),
@@ -112,7 +123,7 @@ pub fn classless_routes(routes: &[Route], router: Option<Ipv4Addr>) -> Option<Ve
         bytes.extend(&route.to.network().octets()[..significant]);
         bytes.extend(route.via.octets());
     }
-    (bytes.len() <= 255).then_some(bytes)
+    bytes
 }
 
 #[cfg(test)]
@@ -141,28 +152,23 @@ mod tests {
             &[32, 10, 198, 122, 47, 10, 0, 0, 5],
         ]
         .concat();
-        assert_eq!(classless_routes(&routes, None), Some(expected.clone()));
+        assert_eq!(classless_routes(&routes, None), expected);
         let with_default = [expected, vec![0, 10, 0, 0, 254]].concat();
         assert_eq!(
             classless_routes(&routes, Some([10, 0, 0, 254].into())),
-            Some(with_default)
+            with_default
         );
         let own_default = [route("0.0.0.0/0", [10, 0, 0, 9])];
         assert_eq!(
             classless_routes(&own_default, Some([10, 0, 0, 254].into())),
-            Some(vec![0, 10, 0, 0, 9])
+            [0, 10, 0, 0, 9]
         );
-        assert_eq!(classless_routes(&vec![routes[4]; 30], None), None);
     }
 
     #[test]
     fn search_lists_are_labels() {
         let domains = ["eng.apple.com".to_owned(), "b.c".to_owned()];
-        assert_eq!(
-            search_list(&domains).as_deref(),
-            Some(&b"\x03eng\x05apple\x03com\0\x01b\x01c\0"[..])
-        );
-        assert_eq!(search_list(&vec!["a".repeat(60); 5]), None);
+        assert_eq!(search_list(&domains), b"\x03eng\x05apple\x03com\0\x01b\x01c\0");
     }
 
     #[test]
@@ -174,11 +180,11 @@ mod tests {
             hex: hex.map(str::to_owned),
         };
         assert_eq!(
-            custom_option(&option(100, Some("CET"), None)),
+            custom_option(&option(100, Some("CET"), None), false),
             Ok((100, b"CET".to_vec()))
         );
         assert_eq!(
-            custom_option(&option(224, None, Some("00fF"))),
+            custom_option(&option(224, None, Some("00fF")), false),
             Ok((224, vec![0, 255]))
         );
         let addresses = CustomOption {
@@ -187,7 +193,7 @@ mod tests {
             ..CustomOption::default()
         };
         assert_eq!(
-            custom_option(&addresses),
+            custom_option(&addresses, false),
             Ok((150, vec![10, 0, 0, 1, 10, 0, 0, 2]))
         );
         for (wrong, expected) in [
@@ -199,10 +205,14 @@ mod tests {
             (option(100, None, Some("0")), "not hexadecimal"),
             (option(100, None, Some("é0")), "not hexadecimal"),
             (option(100, Some(""), None), "has 0 bytes"),
-            (option(100, Some(&"x".repeat(256)), None), "has 256 bytes"),
+            (option(100, Some(&"x".repeat(1025)), None), "has 1025 bytes"),
+            (option(67, Some("x"), None), "it carries boot data"),
+            (option(108, Some("x"), None), "use `ipv6_only_seconds`"),
         ] {
-            let error = custom_option(&wrong).unwrap_err();
+            let error = custom_option(&wrong, false).unwrap_err();
             assert!(error.contains(expected), "{error:?} does not say {expected:?}");
         }
+        let of_class = |code| custom_option(&option(code, Some("x"), None), true);
+        assert!(of_class(67).is_ok() && of_class(53).is_err() && of_class(175).is_err());
     }
 }

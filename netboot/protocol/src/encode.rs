@@ -1,22 +1,31 @@
 //! A reply's bytes.
 //!
-//! dhcproto writes the header and each option; the order is ours: 53 first (some old ROMs insist), then ascending,
-//! option 82 byte for byte and last (RFC 3046), padding to the 300 bytes that relays want (netboot-measured.md 2.3).
+//! dhcproto writes the header. Options are written here: it splits none that are long (RFC 3396), gives option 82 back in an order
+//! of its own, and chooses nothing where not all fit. The order is 53 first (some old ROMs insist), then ascending, option 82 byte
+//! for byte and last (RFC 3046), padding to the 300 bytes that relays want (netboot-measured.md 2.3).
 
 use std::net::Ipv4Addr;
 
 use dhcproto::Encodable;
-use dhcproto::v4::{DhcpOption, HType, Message, MessageType, Opcode, OptionCode, UnknownOption};
+use dhcproto::v4::{HType, Message, Opcode};
 
 use crate::boot::BootFile;
 use crate::client::{ClientKind, PxeClient};
+use crate::fqdn;
 use crate::lease::spread;
 use crate::network::Network;
+use crate::options::Options;
 
 /// BOOTP's fixed size: relays drop what is shorter.
 pub const MIN_REPLY: usize = 300;
 /// IPv4 and UDP headers, which the sizes of option 57 include.
 const HEADERS: usize = 28;
+/// The header of a message and the magic cookie.
+const FIXED: usize = 240;
+/// What a message cannot do without: its type, server, lease and netmask.
+const LEAST: usize = 24;
+/// Leases shorter than this, in seconds, are renewed when RFC 2131 says, to the second.
+const SPREAD_FROM: u32 = 3600;
 
 /// Type of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,102 +71,171 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
     // RFC 2132 option 57 counts the whole datagram; 576 is what everybody takes. More than Ethernet carries is not
     // believed: EDK2 says 65280 in its REQUEST.
     let limit = usize::from(client.max_size.unwrap_or(576)).clamp(576, 1500) - HEADERS;
-    let mut options = options(client, network, content);
-    // Without giaddr too: a switch that snoops adds it on the way and finds the port to reply to by its echo.
-    let relay = client.relay.as_deref();
-    loop {
-        let bytes = assemble(client, network, content, &options, relay);
-        // The nice-to-haves go first, and what the operator added before all; the header says boot server and boot file
-        // a second time.
-        let spare = [119, 15, 42, 12, 28, 61, 66, 6, 26, 121, 67];
-        let added = |code: u8| {
-            code != 121 && code != 119 && network.own_options().iter().any(|(own, _)| *own == code)
-        };
-        let dispensable = |option: &DhcpOption| {
-            let code = u8::from(OptionCode::from(option));
-            let place = spare
-                .iter()
-                .position(|&spare| spare == code)
-                .map(|place| place + 1);
-            place.or(added(code).then_some(0))
-        };
-        let first = options
-            .iter()
-            .enumerate()
-            .filter_map(|(i, o)| Some((dispensable(o)?, i)))
-            .min();
-        match first {
-            Some((_, index)) if bytes.len() > limit => drop(options.remove(index)),
-            _ => return bytes,
+    let all = options(client, network, content);
+    let room = limit - FIXED - 1;
+    // Without giaddr too: a switch that snoops adds it on the way and finds the port to reply to by its echo. One that leaves no
+    // room for a message is left out (RFC 3046, 2.2).
+    let relay = client
+        .relay
+        .as_deref()
+        .filter(|relay| size(relay) + LEAST <= room);
+    let placed = place(client, content, all, room - relay.map_or(0, size));
+    let mut bytes = header(client, network, content);
+    for (field, options) in [(108..236, &placed.file), (44..108, &placed.sname)] {
+        if !options.is_empty() {
+            let mut value = written(options);
+            value.push(255);
+            value.resize(field.len(), 0);
+            bytes[field].copy_from_slice(&value);
         }
+    }
+    bytes.extend(written(&placed.main));
+    if let Some(relay) = relay {
+        put(&mut bytes, 82, relay);
+    }
+    bytes.push(255);
+    if bytes.len() < MIN_REPLY {
+        bytes.resize(MIN_REPLY, 0);
+    }
+    bytes
+}
+
+/// Which options stand where.
+#[derive(Default)]
+struct Placed {
+    main: Options,
+    /// In the header's fields, where the client is told so by option 52 (RFC 2132, 9.3).
+    file: Options,
+    sname: Options,
+}
+
+/// Chooses what fits into `room` bytes. What does not all fit goes by [`rank`], first into the options' own field, then into the
+/// two of the header, unless these say what to boot.
+fn place(client: &PxeClient, content: &ReplyContent, mut options: Options, room: usize) -> Placed {
+    let needed: usize = options.iter().map(|(_, value)| size(value)).sum();
+    if needed <= room {
+        options.sort_by_key(|(code, _)| if *code == 53 { 0 } else { *code });
+        return Placed {
+            main: options,
+            ..Placed::default()
+        };
+    }
+    let free = content.boot.name().is_none();
+    options.sort_by_key(|(code, _)| rank(client, content, *code));
+    let mut left = [room - 3, 127, 63];
+    let mut placed = Placed::default();
+    for (code, value) in options {
+        let need = size(&value);
+        let fields = if free { &left[..] } else { &left[..1] };
+        let Some(field) = fields.iter().position(|left| need <= *left) else {
+            continue;
+        };
+        left[field] -= need;
+        let into = match field {
+            0 => &mut placed.main,
+            1 => &mut placed.file,
+            _ => &mut placed.sname,
+        };
+        into.push((code, value));
+    }
+    let overload = u8::from(!placed.file.is_empty()) | u8::from(!placed.sname.is_empty()) << 1;
+    if overload != 0 {
+        placed.main.push((52, vec![overload]));
+    }
+    placed
+}
+
+/// Which option is put in sooner where not all fit: the lower. What the protocol and a boot cannot do without, then what the
+/// client asks for in its order (RFC 2132, 9.8), then the others, those that an operator added last.
+fn rank(client: &PxeClient, content: &ReplyContent, code: u8) -> usize {
+    const FIRST: [u8; 13] = [53, 54, 51, 1, 60, 43, 175, 97, 118, 56, 58, 59, 61];
+    const OTHERS: [u8; 12] = [67, 3, 121, 26, 6, 66, 28, 12, 81, 42, 15, 119];
+    let place = |list: &[u8]| list.iter().position(|one| *one == code);
+    let boots = code == 67 && content.boot.name().is_some();
+    place(&FIRST)
+        .or(boots.then_some(FIRST.len()))
+        .or(place(&client.wanted).map(|at| 100 + at))
+        .or(place(&OTHERS).map(|at| 10_000 + at))
+        .unwrap_or(20_000)
+}
+
+/// Bytes of an option with its code and length, both repeated for each part of 255 bytes.
+fn size(value: &[u8]) -> usize {
+    value.len() + 2 * value.len().div_ceil(255).max(1)
+}
+
+/// Writes an option, a long one in parts that the client joins (RFC 3396).
+fn put(out: &mut Vec<u8>, code: u8, value: &[u8]) {
+    if value.is_empty() {
+        out.extend([code, 0]);
+    }
+    for part in value.chunks(255) {
+        out.extend([code, part.len() as u8]);
+        out.extend(part);
     }
 }
 
-fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec<DhcpOption> {
-    let settings = network.settings();
-    let server = client.server_override().unwrap_or(settings.server);
-    let mut options = vec![
-        DhcpOption::MessageType(match content.kind {
-            ReplyKind::Offer => MessageType::Offer,
-            ReplyKind::Ack => MessageType::Ack,
-            ReplyKind::Nak => MessageType::Nak,
-        }),
-        DhcpOption::ServerIdentifier(server),
-    ];
+fn written(options: &Options) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (code, value) in options {
+        put(&mut out, *code, value);
+    }
+    out
+}
+
+fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Options {
+    let server = client.server_override().unwrap_or(network.server());
+    let kind = match content.kind {
+        ReplyKind::Offer => 2,
+        ReplyKind::Ack => 5,
+        ReplyKind::Nak => 6,
+    };
+    let mut options = vec![(53, vec![kind]), (54, server.octets().to_vec())];
     if let Some(id) = &client.client_id {
-        options.push(DhcpOption::ClientIdentifier(id.clone())); // RFC 6842
+        options.push((61, id.clone())); // RFC 6842
     }
-    if content.kind != ReplyKind::Nak {
-        if !content.proxy {
-            network_options(client, network, content, &mut options);
-        }
-        options.extend(client.machine_id.clone().map(DhcpOption::ClientMachineIdentifier));
-        boot_options(client, settings.server, content, &mut options);
+    if content.kind == ReplyKind::Nak {
+        options.push((56, b"the address cannot be used here: ask for another".to_vec()));
+        return options;
     }
-    options.sort_by_key(|option| match u8::from(OptionCode::from(option)) {
-        53 => 0,
-        code => code,
-    });
+    if !content.proxy {
+        network_options(client, network, content, &mut options);
+    }
+    options.extend(client.machine_id.clone().map(|id| (97, id)));
+    boot_options(client, network, content, &mut options);
     options
 }
 
-fn network_options(
-    client: &PxeClient,
-    network: &Network,
-    content: &ReplyContent,
-    options: &mut Vec<DhcpOption>,
-) {
-    let settings = network.settings();
-    options.push(DhcpOption::SubnetMask(settings.subnet.netmask()));
-    options.push(DhcpOption::BroadcastAddr(settings.subnet.broadcast()));
-    options.extend(settings.router.map(|router| DhcpOption::Router(vec![router])));
-    if !settings.dns.is_empty() {
-        options.push(DhcpOption::DomainNameServer(settings.dns.clone()));
-    }
-    if !settings.ntp.is_empty() {
-        options.push(DhcpOption::NtpServers(settings.ntp.clone()));
-    }
-    options.extend(settings.domain.clone().map(DhcpOption::DomainName));
-    options.extend(settings.mtu.map(DhcpOption::InterfaceMtu));
-    options.extend(content.host_name.clone().map(DhcpOption::Hostname));
-    options.extend(
-        network
-            .own_options()
-            .iter()
-            .map(|(code, bytes)| raw(*code, bytes.clone())),
-    );
+fn network_options(client: &PxeClient, network: &Network, content: &ReplyContent, options: &mut Options) {
+    let fixed = network.options(client);
+    let domain = fixed.get(&15).and_then(|domain| std::str::from_utf8(domain).ok());
+    let host_name = content.host_name.as_deref();
+    options.extend(host_name.map(|name| (12, name.as_bytes().to_vec())));
+    let name = client
+        .fqdn
+        .as_deref()
+        .and_then(|sent| fqdn::answer(sent, host_name, domain));
+    options.extend(name.map(|name| (81, name)));
+    // RFC 3011: given back as it came.
+    options.extend(client.subnet.map(|subnet| (118, subnet.octets().to_vec())));
+    // What an operator gives a class to boot is for those that we do not boot.
+    let ours = |code: u8| content.boot.name().is_some() && matches!(code, 43 | 60 | 66 | 67);
+    let sent = fixed.iter().filter(|(code, _)| !ours(**code));
+    options.extend(sent.map(|(code, value)| (*code, value.to_vec())));
     if let Some(seconds) = content.lease_seconds {
         // Up to 1/16 earlier than the usual half and 7/8: machines that booted together do not renew together.
-        let earlier = seconds / 16 * (spread(client.mac) % 16) / 16;
-        options.push(DhcpOption::AddressLeaseTime(seconds));
-        options.push(DhcpOption::Renewal(seconds / 2 - earlier));
-        options.push(DhcpOption::Rebinding(
-            (u64::from(seconds) * 7 / 8) as u32 - earlier,
-        ));
+        let earlier = match seconds {
+            SPREAD_FROM.. => seconds / 16 * (spread(client.mac) % 16) / 16,
+            _ => 0,
+        };
+        let rebind = (u64::from(seconds) * 7 / 8) as u32;
+        for (code, seconds) in [(51, seconds), (58, seconds / 2 - earlier), (59, rebind - earlier)] {
+            options.push((code, seconds.to_be_bytes().to_vec()));
+        }
     }
 }
 
-fn boot_options(client: &PxeClient, server: Ipv4Addr, content: &ReplyContent, options: &mut Vec<DhcpOption>) {
+fn boot_options(client: &PxeClient, network: &Network, content: &ReplyContent, options: &mut Options) {
     let boot = &content.boot;
     let ipxe = matches!(
         client.kind,
@@ -168,75 +246,70 @@ fn boot_options(client: &PxeClient, server: Ipv4Addr, content: &ReplyContent, op
     let http = matches!(boot, BootFile::Http(_));
     let loader = boot.name().is_some() && !http && (content.proxy || !ipxe);
     if loader {
-        options.push(DhcpOption::VendorExtensions(vec![6, 1, 8, 255]));
-        options.push(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
+        options.push((43, vec![6, 1, 8, 255]));
+        options.push((60, b"PXEClient".to_vec()));
     } else if http {
-        options.push(DhcpOption::ClassIdentifier(b"HTTPClient".to_vec()));
+        options.push((60, b"HTTPClient".to_vec()));
     }
     if matches!(boot, BootFile::Tftp(_)) {
-        options.push(DhcpOption::TFTPServerName(with_nul(&server.to_string())));
+        options.push((66, with_nul(&boot_server(client, network, content).to_string())));
     }
     if ipxe && !content.proxy {
         // no-pxedhcp = 1: iPXE does not wait 3 s for a ProxyDHCP offer.
-        options.push(raw(175, vec![176, 1, 1]));
+        options.push((175, vec![176, 1, 1]));
     }
     // ROMs read option 67 as a C string.
-    options.extend(boot.name().map(|name| DhcpOption::BootfileName(with_nul(name))));
-}
-
-fn raw(code: u8, bytes: Vec<u8>) -> DhcpOption {
-    DhcpOption::Unknown(UnknownOption::new(OptionCode::from(code), bytes))
+    options.extend(boot.name().map(|name| (67, with_nul(name))));
 }
 
 fn with_nul(text: &str) -> Vec<u8> {
     [text.as_bytes(), &[0]].concat()
 }
 
-fn assemble(
-    client: &PxeClient,
-    network: &Network,
-    content: &ReplyContent,
-    options: &[DhcpOption],
-    relay: Option<&[u8]>,
-) -> Vec<u8> {
+/// `siaddr`: where what is booted comes from, and for who boots nothing the configured server.
+fn boot_server(client: &PxeClient, network: &Network, content: &ReplyContent) -> Ipv4Addr {
+    let configured = network.next_server(client);
+    match &content.boot {
+        BootFile::Tftp(_) => configured.unwrap_or(network.server()),
+        BootFile::None(_) if !content.proxy => configured.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        BootFile::None(_) => Ipv4Addr::UNSPECIFIED,
+        BootFile::Http(_) | BootFile::Script(_) => network.server(),
+    }
+}
+
+fn header(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec<u8> {
+    // RFC 2131, table 3: `ciaddr` only in an ACK, and only that of a client which uses its address.
+    let uses = client.uses().filter(|_| content.kind == ReplyKind::Ack);
     let mut message = Message::new_with_id(
         client.xid,
-        client.ciaddr,
+        uses.unwrap_or(Ipv4Addr::UNSPECIFIED),
         content.address,
         Ipv4Addr::UNSPECIFIED,
         client.giaddr,
-        &client.mac.0,
+        &client.chaddr.0,
     );
     message
         .set_opcode(Opcode::BootReply)
         .set_htype(HType::Eth)
         .set_hops(client.hops);
-    // A NAK through a relay: the relay has to broadcast it (RFC 2131, 4.3.2).
-    let broadcast = if content.kind == ReplyKind::Nak { 0x8000 } else { 0 };
+    // Through a relay that has no address to send to, a NAK or the answer to an INFORM without an address has to be broadcast
+    // (RFC 2131, 4.3.2).
+    let nowhere = content.address.is_unspecified() && uses.is_none() && !content.proxy;
+    let broadcast = if nowhere { 0x8000 } else { 0 };
     message.set_flags((client.flags | broadcast).into());
-    if content.kind == ReplyKind::Nak {
-        message.clear_addrs().set_giaddr(client.giaddr);
-    } else if let Some(name) = content.boot.name() {
-        message.set_siaddr(network.server());
-        message.set_sname_str(network.server().to_string());
-        // dhcproto asserts the length, and a NUL has to fit: a longer name is in option 67 only.
-        if name.len() < 128 {
-            message.set_fname_str(name);
+    if content.kind != ReplyKind::Nak {
+        let server = boot_server(client, network, content);
+        message.set_siaddr(server);
+        if let Some(name) = content.boot.name() {
+            message.set_sname_str(server.to_string());
+            // dhcproto asserts the length, and a NUL has to fit: a longer name is in option 67 only.
+            if name.len() < 128 {
+                message.set_fname_str(name);
+            }
         }
     }
     // Writing to a Vec cannot fail; were it to, the reply would be short and the client would ask again.
     let mut bytes = message.to_vec().unwrap_or_default();
-    bytes.truncate(240);
-    for option in options {
-        bytes.extend(option.to_vec().unwrap_or_default());
-    }
-    if let Some(relay) = relay {
-        bytes.extend([82, relay.len() as u8]);
-        bytes.extend(relay);
-    }
-    bytes.push(255);
-    if bytes.len() < MIN_REPLY {
-        bytes.resize(MIN_REPLY, 0);
-    }
+    bytes.resize(FIXED, 0);
     bytes
 }

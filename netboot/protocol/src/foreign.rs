@@ -109,6 +109,8 @@ pub struct ForeignServer {
 pub enum Gate {
     /// Yes.
     Open,
+    /// Yes, but another server does too: what we did not give may be its.
+    Beside,
     /// We still look whether another server does.
     Looking,
     /// Another server does.
@@ -201,6 +203,8 @@ impl Watch {
             Gate::Refused
         } else if now < self.look_until {
             Gate::Looking
+        } else if other {
+            Gate::Beside
         } else {
             Gate::Open
         }
@@ -212,6 +216,18 @@ impl Watch {
 pub fn pass(gate: Gate, client: &PxeClient, leases: &Leases, now: UnixMs) -> Result<(), Silence> {
     let closed = match gate {
         Gate::Open => return Ok(()),
+        // INIT-REBOOT: a NAK of ours would take the other server's clients off the network.
+        Gate::Beside => {
+            let reboots = client.message == MessageKind::Request
+                && client.server_id.is_none()
+                && client.uses().is_none();
+            let theirs = reboots && leases.of(client.mac).is_none();
+            return if theirs {
+                Err(Silence::UnknownBinding)
+            } else {
+                Ok(())
+            };
+        }
         Gate::Looking => Silence::Looking,
         Gate::Refused => Silence::ForeignServer,
     };
@@ -354,10 +370,10 @@ mod tests {
 
         let warns = |s: &mut NetworkSettings| s.on_foreign_server = OnForeignServer::Warn;
         let proxies = |s: &mut NetworkSettings| s.mode = Mode::Proxy;
-        for network in [network(warns), network(proxies)] {
+        for (network, gate) in [(network(warns), Gate::Beside), (network(proxies), Gate::Open)] {
             let mut watch = watching(&network, NOW);
             watch.heard(&gives_addresses, OURS, looked);
-            assert_eq!((watch.gate(looked), watch.servers().count()), (Gate::Open, 1));
+            assert_eq!((watch.gate(looked), watch.servers().count()), (gate, 1));
         }
         assert_eq!(
             Watch::deaf(Mode::Server, network(|_| {}).settings()).gate(NOW),
@@ -412,6 +428,17 @@ mod tests {
             (Gate::Refused, &bound, &confirms, Ok(())),
             (Gate::Refused, &bound, &wants_another, refused),
             (Gate::Refused, &none, &ask(7, &[]), Ok(())),
+            // Beside another server a NAK is for our own clients only.
+            (Gate::Beside, &none, &discover, Ok(())),
+            (Gate::Beside, &bound, &wants_another, Ok(())),
+            (Gate::Beside, &none, &wants_another, Err(Silence::UnknownBinding)),
+            (Gate::Beside, &none, &ask(3, &[]), Err(Silence::UnknownBinding)),
+            (
+                Gate::Beside,
+                &none,
+                &ask(3, &[(50, &ip), (54, &[10, 0, 0, 1])]),
+                Ok(()),
+            ),
         ] {
             assert_eq!(pass(gate, client, leases, NOW), expected, "{gate:?} {client:?}");
         }

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use inventory_api::{Mac, UnixMs};
 
 use crate::network::Network;
+use crate::reply::LeaseChange;
 
 /// Seconds an offered address waits for its REQUEST. EDK2 collects offers for 4 s, and retries up to 32 s.
 pub const OFFER_SECONDS: u64 = 60;
@@ -160,6 +161,8 @@ pub struct Leases<A = Ipv4Addr> {
     strangers: HashSet<Mac>,
     /// Addresses out of use because one of them said so (DECLINE).
     spoiled: HashSet<A>,
+    /// The client identifier that took a machine's lease, by its mark. Not in the journal: after a restart it is not known.
+    marks: HashMap<Mac, u32>,
     /// Addresses that a person reserved beside those of the configuration, both ways.
     reserved: BTreeMap<Mac, A>,
     reserved_for: HashMap<A, Mac>,
@@ -173,6 +176,7 @@ impl<A> Default for Leases<A> {
             free_from: BTreeSet::new(),
             strangers: HashSet::new(),
             spoiled: HashSet::new(),
+            marks: HashMap::new(),
             reserved: BTreeMap::new(),
             reserved_for: HashMap::new(),
         }
@@ -264,6 +268,24 @@ impl<A: Address> Leases<A> {
         }
     }
 
+    /// Makes a change that was decided.
+    pub fn apply(&mut self, change: LeaseChange<A>) {
+        match change {
+            LeaseChange::Insert(lease) => self.insert(lease),
+            LeaseChange::Forget(ip) => self.remove(ip),
+            LeaseChange::Bind(lease, mark) => {
+                self.insert(lease);
+                self.marks.remove(&lease.mac);
+                self.marks.extend(mark.map(|mark| (lease.mac, mark)));
+            }
+        }
+    }
+
+    /// Whether a client with this identifier can be the one that took the machine's lease.
+    pub fn took(&self, mac: Mac, mark: Option<u32>) -> bool {
+        self.marks.get(&mac).is_none_or(|taken| Some(*taken) == mark)
+    }
+
     /// Says whether the machine is enrolled; one that nobody spoke of is.
     pub fn set_known(&mut self, mac: Mac, known: bool) {
         if known || !self.by_mac.contains_key(&mac) {
@@ -294,6 +316,7 @@ impl<A: Address> Leases<A> {
             if self.by_mac.get(&old.mac) == Some(&ip) {
                 self.by_mac.remove(&old.mac);
                 self.strangers.remove(&old.mac);
+                self.marks.remove(&old.mac);
             }
         }
     }
@@ -389,9 +412,14 @@ pub fn strangers_most<A>(network: &impl AddressPool<A>) -> Option<usize> {
     (most < pool).then_some(most)
 }
 
-/// A number that spreads MACs evenly (FNV-1a).
+/// A number that spreads MACs evenly.
 pub(crate) fn spread(mac: Mac) -> u32 {
-    mac.0.iter().fold(0x811c_9dc5, |hash, &byte| {
+    fnv(&mac.0)
+}
+
+/// FNV-1a.
+pub(crate) fn fnv(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, &byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })
 }

@@ -8,12 +8,14 @@ pub mod architecture;
 pub mod boot;
 pub mod check;
 pub mod claims;
+pub mod class;
 pub mod client;
 pub mod codes;
 pub mod custom;
 pub mod encode;
 pub mod experience;
 pub mod foreign;
+mod fqdn;
 pub mod frame;
 pub mod http1;
 pub mod lease;
@@ -21,6 +23,7 @@ pub mod lines;
 pub mod loader;
 pub mod menu;
 pub mod network;
+pub mod options;
 pub mod outsider;
 pub mod packet;
 pub mod proxy;
@@ -35,9 +38,11 @@ pub mod shares;
 pub mod stranger;
 pub mod tftp;
 pub mod v6;
+mod written;
 
 pub use boot::{BootFile, BootUrls, NoBoot, boot_file};
-pub use check::NetworkError;
+pub use check::{NetworkError, clash};
+pub use class::{ClassMatch, ClassSettings};
 pub use client::{ClientKind, MessageKind, PxeClient, classify};
 pub use codes::Unanswered;
 pub use encode::{ReplyContent, ReplyKind, encode};
@@ -53,7 +58,7 @@ pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;
 pub use reply::{
     Decision, Destination, LeaseChange, Probe, Silence, decide, destination, given_up, needs_probe,
-    no_network, probe_of, quarantine, select_network, would_answer,
+    no_network, probe_of, quarantine, refused_elsewhere, select_network, would_answer,
 };
 pub use reserve::ReserveError;
 pub use script::{

@@ -1,12 +1,15 @@
 //! A provisioning network: where we answer, with which addresses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use inventory_api::Mac;
 use ipnet::Ipv4Net;
 
-use crate::check::{NetworkError, check_addresses, check_inside, check_numbers, check_ranges, own_options};
+use crate::check::{NetworkError, check_addresses, check_inside, check_numbers, check_ranges};
+use crate::class::{Class, merged};
+use crate::client::PxeClient;
+use crate::options::{IPV6_ONLY, Options, fixed_options};
 use crate::settings::{Mode, NetworkSettings};
 
 /// The most addresses that the pools of one network may have (a /16): leases are kept in memory.
@@ -18,8 +21,8 @@ pub struct Network {
     settings: NetworkSettings,
     reserved: BTreeSet<Ipv4Addr>,
     pool: Vec<Ipv4Addr>,
-    /// Options 119, 121 and those added by hand, as they are sent.
-    options: Vec<(u8, Vec<u8>)>,
+    options: Options,
+    classes: Vec<Class>,
     v6: Option<crate::v6::Network>,
 }
 
@@ -49,23 +52,25 @@ impl Network {
                 return Err(NetworkError::JunkMac { name, mac });
             }
             inside("reservation", address)?;
-            if address == settings.server || Some(address) == settings.router || !reserved.insert(address) {
+            if address == settings.server || settings.routers.contains(&address) || !reserved.insert(address)
+            {
                 return Err(NetworkError::Reserved { name, address, mac });
             }
         }
         if settings.mode == Mode::Server && settings.pools.is_empty() && reserved.is_empty() {
             return Err(NetworkError::Empty(name));
         }
-        let options = own_options(&settings)?;
+        let options = fixed_options(&settings, false)?;
+        let classes = classes(&settings, subnet, &options)?;
         let v6 = crate::v6::Network::of(&settings)?;
-        let ours = [Some(settings.server), settings.router];
+        let ours = |address: &Ipv4Addr| *address == settings.server || settings.routers.contains(address);
         let excluded = |address: &Ipv4Addr| settings.exclude.iter().any(|range| range.contains(*address));
         let pool = settings
             .pools
             .iter()
             .flat_map(|range| u32::from(range.first)..=u32::from(range.last))
             .map(Ipv4Addr::from)
-            .filter(|address| !reserved.contains(address) && !ours.contains(&Some(*address)))
+            .filter(|address| !reserved.contains(address) && !ours(address))
             .filter(|address| !excluded(address))
             .collect();
         Ok(Network {
@@ -73,6 +78,7 @@ impl Network {
             reserved,
             pool,
             options,
+            classes,
             v6,
         })
     }
@@ -107,9 +113,37 @@ impl Network {
         self.v6.as_ref()
     }
 
-    /// Options 119, 121 and those added by hand: code and bytes.
-    pub fn own_options(&self) -> &[(u8, Vec<u8>)] {
-        &self.options
+    /// The options for a client, by code: those of the first of its classes that has one, else the network's.
+    pub(crate) fn options<'a>(&'a self, client: &PxeClient) -> BTreeMap<u8, &'a [u8]> {
+        let classes = self.classes_of(client).flat_map(|class| &class.options);
+        let mut options = BTreeMap::new();
+        for (code, value) in classes.chain(&self.options) {
+            options.entry(*code).or_insert(&value[..]);
+        }
+        if !client.wants(IPV6_ONLY) {
+            options.remove(&IPV6_ONLY);
+        }
+        options
+    }
+
+    /// Seconds of a client's lease.
+    pub(crate) fn lease_seconds(&self, client: &PxeClient) -> u32 {
+        let of_class = self.classes_of(client).find_map(|class| class.lease_seconds);
+        of_class.unwrap_or(if client.kind.boots() {
+            self.settings.lease_seconds_boot
+        } else {
+            self.settings.lease_seconds
+        })
+    }
+
+    /// The server that a client is sent to for files, if it is not us.
+    pub(crate) fn next_server(&self, client: &PxeClient) -> Option<Ipv4Addr> {
+        let of_class = self.classes_of(client).find_map(|class| class.next_server);
+        of_class.or(self.settings.next_server)
+    }
+
+    fn classes_of<'a, 'c>(&'a self, client: &'c PxeClient) -> impl Iterator<Item = &'a Class> + use<'a, 'c> {
+        self.classes.iter().filter(|class| class.has(client))
     }
 
     /// Whether machines reach us without a relay: our address lies in their subnet.
@@ -156,8 +190,38 @@ impl Network {
     }
 
     fn is_ours(&self, address: Ipv4Addr) -> bool {
-        address == self.settings.server || Some(address) == self.settings.router
+        address == self.settings.server || self.settings.routers.contains(&address)
     }
+}
+
+fn classes(
+    settings: &NetworkSettings,
+    subnet: Ipv4Net,
+    network: &Options,
+) -> Result<Vec<Class>, NetworkError> {
+    let mut checked = Vec::new();
+    for (at, class) in settings.classes.iter().enumerate() {
+        let wrong = |why: String| NetworkError::Class {
+            name: settings.name.clone(),
+            class: class.name.escape_debug().to_string(),
+            why,
+        };
+        if !(1..=64).contains(&class.name.len()) {
+            return Err(wrong("`name` has to have 1 to 64 characters".to_owned()));
+        }
+        if settings.classes[..at]
+            .iter()
+            .any(|other| other.name == class.name)
+        {
+            return Err(wrong("the name is used twice".to_owned()));
+        }
+        let all = merged(settings, class);
+        check_addresses(&all, subnet)?;
+        check_numbers(&all)?;
+        let options = fixed_options(&all, true)?;
+        checked.push(Class::new(class, options, network).map_err(wrong)?);
+    }
+    Ok(checked)
 }
 
 #[cfg(test)]
@@ -174,6 +238,15 @@ mod tests {
             last: Ipv4Addr::new(10, 0, 0, 109),
         }];
         settings
+    }
+
+    fn class(name: &str, vendor: Option<&str>) -> crate::class::ClassSettings {
+        let mut class = crate::class::ClassSettings {
+            name: name.to_owned(),
+            ..Default::default()
+        };
+        class.matches.vendor_class = vendor.map(str::to_owned);
+        class
     }
 
     #[test]
@@ -211,7 +284,7 @@ mod tests {
     fn each_mistake_is_named() {
         type Change = fn(&mut NetworkSettings);
         let ip = Ipv4Addr::new;
-        let cases: [(Change, &str); 22] = [
+        let cases: [(Change, &str); 35] = [
             (|s| s.name = "Lab 1".into(), "network name \"Lab 1\""),
             (
                 |s| s.subnet = "10.0.0.0/31".parse().unwrap(),
@@ -222,7 +295,74 @@ mod tests {
                 |s| s.server = Ipv4Addr::new(10, 0, 0, 255),
                 "server 10.0.0.255 is not a host",
             ),
-            (|s| s.router = Some(Ipv4Addr::new(10, 0, 1, 1)), "router 10.0.1.1"),
+            (
+                |s| s.routers = vec![Ipv4Addr::new(10, 0, 0, 254), Ipv4Addr::new(10, 0, 1, 1)],
+                "router 10.0.1.1",
+            ),
+            (
+                |s| s.routers = vec![Ipv4Addr::new(10, 0, 0, 254); 2],
+                "router 10.0.0.254 stands there twice",
+            ),
+            (
+                |s| s.dns = (1..10).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect(),
+                "dns has 9 addresses, the most is 8",
+            ),
+            (
+                |s| s.next_server = Some(Ipv4Addr::UNSPECIFIED),
+                "next_server 0.0.0.0 is not a host",
+            ),
+            (
+                |s| s.ipv6_only_seconds = Some(60),
+                "ipv6_only_seconds = 60 has to be between 300",
+            ),
+            (|s| s.decline_seconds = 0, "decline_seconds = 0"),
+            (
+                |s| s.classes = vec![class("phones", None)],
+                "class phones: `match` is empty: give at least one of vendor_class",
+            ),
+            (
+                |s| s.classes = vec![class("", Some("x"))],
+                "`name` has to have 1 to 64",
+            ),
+            (
+                |s| s.classes = vec![class("a", Some("x")), class("a", Some("y"))],
+                "class a: the name is used twice",
+            ),
+            (
+                |s| s.classes = vec![class("a", Some("0x123"))],
+                "class a: vendor_class = \"0x123\" is not hexadecimal",
+            ),
+            (
+                |s| {
+                    s.classes = vec![class("a", Some("x"))];
+                    s.classes[0].matches.mac = Some("nine".into());
+                },
+                "mac = \"nine\" is neither a MAC address nor",
+            ),
+            (
+                |s| {
+                    s.classes = vec![class("a", Some("x"))];
+                    s.classes[0].routers = vec![Ipv4Addr::new(10, 9, 0, 1)];
+                },
+                "network lab, class a: router 10.9.0.1 is not a host of 10.0.0.0/24",
+            ),
+            (
+                |s| {
+                    s.classes = vec![class("a", Some("x"))];
+                    s.classes[0].lease_seconds = Some(9);
+                },
+                "network lab, class a: lease_seconds = 9",
+            ),
+            (
+                |s| {
+                    s.classes = vec![class("a", Some("x"))];
+                    s.classes[0].options = vec![crate::settings::CustomOption {
+                        code: 53,
+                        ..Default::default()
+                    }];
+                },
+                "network lab, class a: option 53 cannot be set by hand",
+            ),
             (
                 |s| s.dns = vec![Ipv4Addr::BROADCAST],
                 "name server 255.255.255.255",
@@ -239,8 +379,8 @@ mod tests {
                 "tftp_blksize_max = 500 has to be between 512 and 65464",
             ),
             (
-                |s| s.search = vec!["a".repeat(60); 9],
-                "search has more than the 255 bytes",
+                |s| s.search = vec!["a".repeat(60); 17],
+                "search has more than the 1024 bytes",
             ),
             (|s| s.search = vec!["a..b".into()], "domain \"a..b\""),
             (

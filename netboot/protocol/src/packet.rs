@@ -28,8 +28,6 @@ pub enum NotForUs {
     HardwareType,
     /// No DHCP magic cookie.
     BadCookie,
-    /// The client address is no NIC's.
-    JunkMac,
     /// No option 53: plain BOOTP.
     NoMessageType,
     /// A message type that no client sends to a DHCP server, or that we do not serve (lease query, ...).
@@ -99,8 +97,8 @@ pub fn sub_options(bytes: &[u8]) -> BTreeMap<u8, Vec<u8>> {
 /// A well-formed BOOTREQUEST from an Ethernet NIC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Client hardware address.
-    pub mac: Mac,
+    /// Client hardware address (`chaddr`), as sent: it need not be one that a NIC can have.
+    pub chaddr: Mac,
     /// Relay hops.
     pub hops: u8,
     /// Transaction id.
@@ -137,10 +135,7 @@ impl Packet {
         }
         // From here on dhcproto's accessors cannot panic: 240 bytes are there and hlen is 6.
         let header = borrowed::Message::new(bytes).map_err(|_| NotForUs::TooShort)?;
-        let mac = Mac(header.chaddr().try_into().map_err(|_| NotForUs::HardwareType)?);
-        if mac.is_junk() {
-            return Err(NotForUs::JunkMac);
-        }
+        let chaddr = Mac(header.chaddr().try_into().map_err(|_| NotForUs::HardwareType)?);
         let mut options = RawOptions::of(&bytes[MIN_BYTES..]);
         let overload = options.get(52).and_then(|v| v.first().copied()).unwrap_or(0);
         if overload & 1 != 0 {
@@ -150,7 +145,7 @@ impl Packet {
             options.read(&bytes[44..108]);
         }
         Ok(Packet {
-            mac,
+            chaddr,
             hops: header.hops(),
             xid: header.xid(),
             secs: header.secs(),
@@ -202,7 +197,6 @@ pub(crate) mod tests {
             "dhcproto alone panics on this one"
         );
         assert_eq!(with(236, 0), NotForUs::BadCookie);
-        assert_eq!(with(28, 0x01), NotForUs::JunkMac);
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub enum Destination {
     Unicast(Ipv4Addr),
     /// To 255.255.255.255 port 68 (not the subnet's broadcast address).
     Broadcast,
-    /// To an address the client does not have yet, port 68: needs the link address `PxeClient::mac`, since the client
-    /// answers no ARP.
+    /// To an address on our link, port 68: needs the link address `PxeClient::chaddr`, since the client does not have the
+    /// address yet, or does not answer ARP.
     Link(Ipv4Addr),
 }
 
@@ -99,6 +99,8 @@ pub struct Decision {
 pub enum LeaseChange<A = Ipv4Addr> {
     /// Takes this in.
     Insert(Lease<A>),
+    /// Takes in an acknowledged lease, with the mark of the client identifier that took it.
+    Bind(Lease<A>, Option<u32>),
     /// Forgets an offer that was not taken.
     Forget(A),
 }
@@ -110,15 +112,22 @@ pub(crate) fn silent(reason: Silence) -> Decision {
     }
 }
 
-/// The network a client is on: by the relay's link address; without one by the address it has, since a machine behind
+/// The network a client is on: by [`PxeClient::link`]; without one by the address it uses, since a machine behind
 /// a relay renews and releases past it (RFC 2131, 4.3.6); else the local one among `networks` (those that are served
 /// through the interface the message came in by).
 pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Option<&'a Network> {
     let of = |ip| networks.iter().find(|network| network.subnet().contains(&ip));
     match client.link() {
         Some(link) => of(link),
-        None => of(client.ciaddr).or_else(|| networks.iter().find(|network| network.is_local())),
+        None => { client.uses().and_then(of) }.or_else(|| networks.iter().find(|network| network.is_local())),
     }
+}
+
+/// The refusal of a REQUEST that takes an offer of `server`, ours, behind a relay of which no network is: the client shall begin
+/// again at once.
+pub fn refused_elsewhere(client: &PxeClient, server: Ipv4Addr) -> Option<ReplyContent> {
+    let ours = client.message == MessageKind::Request && client.server_id == Some(server);
+    (ours && !client.to_boot_server).then(nak)
 }
 
 /// Why no network was found for a client.
@@ -225,7 +234,7 @@ fn discover(
 
 fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUrls, now: UnixMs) -> Decision {
     let ours = leases.of(client.mac);
-    let selecting = client.server_id.is_some();
+    let selecting = client.server_id.is_some() && client.uses().is_none();
     if !for_us(client, network) {
         let offered = ours.filter(|lease| lease.state == LeaseState::Offered);
         return Decision {
@@ -233,29 +242,31 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
             change: offered.map(|lease| LeaseChange::Forget(lease.ip)),
         };
     }
-    let renewing = !client.ciaddr.is_unspecified();
-    let wanted = if renewing && !selecting {
-        Some(client.ciaddr)
-    } else {
-        client.requested
-    };
-    let Some(wanted) = wanted.or(renewing.then_some(client.ciaddr)) else {
-        return silent(Silence::NoAddress);
-    };
-    // INIT-REBOOT, RENEWING, REBINDING of an address that we know nothing of: another server may have given it.
+    // RENEWING and REBINDING: the address in use. SELECTING and INIT-REBOOT: option 50. A client that takes our offer without
+    // saying which means the one it has; one that wants to go on with an address without saying which has to begin again.
+    let wanted = client.uses().or(client.requested);
+    if wanted.is_none() && !selecting {
+        return refuse();
+    }
+    // An address of another subnet is wrong here whoever gave it (RFC 2131, 4.3.2). One of this subnet that we know nothing of
+    // another server may have given.
+    let moved = client.uses().is_none() && wanted.is_some_and(|ip| !network.subnet().contains(&ip));
     let known = ours.is_some()
         || network
             .reservation(client.mac)
             .or(leases.reservation(client.mac))
             .is_some();
-    if !selecting && !known {
+    if !selecting && !known && !moved {
         return silent(Silence::UnknownBinding);
+    }
+    if moved {
+        return refuse();
     }
     if let Err(silence) = admitted(client, network, leases, now) {
         return silent(silence);
     }
-    match choose_address(network, leases, client.mac, client.known, Some(wanted), now) {
-        Ok(ip) if ip == wanted => {
+    match choose_address(network, leases, client.mac, client.known, wanted, now) {
+        Ok(ip) if wanted.is_none_or(|wanted| wanted == ip) => {
             let content = content(client, network, urls, ReplyKind::Ack, ip);
             let seconds = u64::from(content.lease_seconds.unwrap_or(0));
             let lease = Lease {
@@ -266,14 +277,18 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
             };
             Decision {
                 answer: Ok(content),
-                change: Some(LeaseChange::Insert(lease)),
+                change: Some(LeaseChange::Bind(lease, client.client_mark())),
             }
         }
         // It may not have that address: it shall begin again at once, not when its patience ends.
-        Ok(_) | Err(_) => Decision {
-            answer: Ok(nak()),
-            change: None,
-        },
+        Ok(_) | Err(_) => refuse(),
+    }
+}
+
+fn refuse() -> Decision {
+    Decision {
+        answer: Ok(nak()),
+        change: None,
     }
 }
 
@@ -287,7 +302,8 @@ fn for_us(client: &PxeClient, network: &Network) -> bool {
 fn release(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Decision {
     let theirs = leases
         .of(client.mac)
-        .filter(|lease| lease.ip == client.ciaddr && lease.is_bound(now));
+        .filter(|lease| lease.ip == client.ciaddr && lease.is_bound(now))
+        .filter(|_| leases.took(client.mac, client.client_mark()));
     match theirs {
         Some(lease) if for_us(client, network) => Decision {
             answer: Err(Silence::Released),
@@ -304,19 +320,21 @@ fn decline(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) 
     let Some(ip) = client.requested else {
         return silent(Silence::NoAddress);
     };
-    if !for_us(client, network) {
+    // Which server is meant has to be said (RFC 2131, table 5).
+    if client.server_id.is_none() || !for_us(client, network) {
         return silent(Silence::OtherServer);
     }
     // Only the machine that was given the address may take it out of use: no stranger empties the pool.
     match leases
         .of(client.mac)
         .filter(|lease| lease.ip == ip && lease.holds(now))
+        .filter(|_| leases.took(client.mac, client.client_mark()))
     {
         Some(lease) => Decision {
             answer: Err(Silence::Declined),
             change: Some(LeaseChange::Insert(Lease {
                 state: LeaseState::Declined,
-                expires: now.plus_seconds(DECLINE_SECONDS),
+                expires: now.plus_seconds(network.settings().decline_seconds.into()),
                 ..lease
             })),
         },
@@ -325,11 +343,11 @@ fn decline(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) 
 }
 
 fn inform(client: &PxeClient, network: &Network, urls: &BootUrls) -> Decision {
-    if client.ciaddr.is_unspecified() {
-        return silent(Silence::NoAddress);
-    }
-    if !network.subnet().contains(&client.ciaddr) {
-        return silent(Silence::ForeignAddress);
+    match client.uses() {
+        Some(ip) if !network.subnet().contains(&ip) => return silent(Silence::ForeignAddress),
+        // The relay knows where it came from.
+        None if client.giaddr.is_unspecified() => return silent(Silence::NoAddress),
+        Some(_) | None => {}
     }
     let content = ReplyContent {
         kind: ReplyKind::Ack,
@@ -363,17 +381,11 @@ fn content(
     kind: ReplyKind,
     address: Ipv4Addr,
 ) -> ReplyContent {
-    let settings = network.settings();
-    let seconds = if client.kind.boots() {
-        settings.lease_seconds_boot
-    } else {
-        settings.lease_seconds
-    };
     // OFFER and ACK carry the same boot data: EDK2 and iPXE read both.
     ReplyContent {
         kind,
         address,
-        lease_seconds: Some(seconds),
+        lease_seconds: Some(network.lease_seconds(client)),
         boot: boot_file(client, urls),
         host_name: None,
         proxy: false,
@@ -389,8 +401,9 @@ pub enum Probe {
     Echo,
 }
 
-/// How to make sure that nobody else uses the address of an OFFER without our knowing. Not at all when it is `reserved` for the
-/// machine, or the machine itself had it last. `before`: the machine's lease before the offer.
+/// How to make sure that nobody else uses the address of an OFFER without our knowing, or that of an ACK which no OFFER went
+/// before. Not at all when it is `reserved` for the machine, or the machine itself had it last. `before`: the machine's lease
+/// before the answer.
 pub fn needs_probe(
     network: &Network,
     reserved: bool,
@@ -398,9 +411,11 @@ pub fn needs_probe(
     content: &ReplyContent,
 ) -> Option<Probe> {
     let theirs = before.is_some_and(|lease| {
-        lease.ip == content.address && matches!(lease.state, LeaseState::Bound | LeaseState::Released)
+        let asked_before = content.kind == ReplyKind::Ack && lease.state == LeaseState::Offered;
+        let had = matches!(lease.state, LeaseState::Bound | LeaseState::Released);
+        lease.ip == content.address && (had || asked_before)
     });
-    let needed = content.kind == ReplyKind::Offer && !content.proxy && !reserved && !theirs;
+    let needed = !content.address.is_unspecified() && !content.proxy && !reserved && !theirs;
     needed.then(|| probe_of(network)).flatten()
 }
 
@@ -438,16 +453,19 @@ pub fn quarantine(mac: Mac, ip: Ipv4Addr, now: UnixMs) -> LeaseChange {
 }
 
 /// Where the reply goes. (From the boot server's port it goes to where the question came from.)
-pub fn destination(client: &PxeClient, content: &ReplyContent) -> Destination {
+pub fn destination(client: &PxeClient, network: &Network, content: &ReplyContent) -> Destination {
     if !client.giaddr.is_unspecified() {
-        Destination::Relay(client.giaddr)
-    } else if content.kind == ReplyKind::Nak || (content.proxy && client.ciaddr.is_unspecified()) {
-        Destination::Broadcast
-    } else if !client.ciaddr.is_unspecified() {
-        Destination::Unicast(client.ciaddr)
-    } else if client.wants_broadcast() || content.address.is_unspecified() {
-        Destination::Broadcast
-    } else {
-        Destination::Link(content.address)
+        return Destination::Relay(client.giaddr);
+    }
+    // On our own link, where a frame reaches it by its hardware address: one that answers no ARP, too.
+    let on_link = |ip: &Ipv4Addr| network.is_local() && network.subnet().contains(ip) && client.has_nic();
+    match client.uses() {
+        _ if content.kind == ReplyKind::Nak => Destination::Broadcast,
+        Some(ip) if content.address == ip && on_link(&ip) => Destination::Link(ip),
+        Some(ip) => Destination::Unicast(ip),
+        None if content.proxy || client.wants_broadcast() || !on_link(&content.address) => {
+            Destination::Broadcast
+        }
+        None => Destination::Link(content.address),
     }
 }

@@ -136,10 +136,7 @@ mod tests {
     }
 
     fn apply(leases: &mut Leases, change: Result<LeaseChange, ReserveError>) {
-        match change.unwrap() {
-            LeaseChange::Insert(lease) => leases.insert(lease),
-            LeaseChange::Forget(ip) => leases.remove(ip),
-        }
+        leases.apply(change.unwrap());
     }
 
     #[test]

@@ -42,16 +42,16 @@ impl Relays {
 /// # Errors
 /// [`Silence::WrongSender`]: somebody else sent it. Without a relay a DHCP client sends from port 68, and from the address that
 /// it gives back or keeps (RFC 2131, 4.4.4 and 4.4.5); one that refuses an address has none (4.4.1). Several clients rebind
-/// from 0.0.0.0, which only a raw socket can.
+/// or release from 0.0.0.0, which only a raw socket can.
 pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Silence> {
     // Simulated machines on loopback have neither.
     let Some(from) = client.from else { return Ok(()) };
     let source = *from.ip();
-    let renews = client.message == MessageKind::Request
-        && client.server_id.is_none()
-        && !client.ciaddr.is_unspecified();
+    let renews = client.message == MessageKind::Request && client.uses().is_some();
     let can = match (client.message, client.giaddr.is_unspecified()) {
-        (MessageKind::Release, true) => from.port() == CLIENT_PORT && source == client.ciaddr,
+        (MessageKind::Release, true) => {
+            from.port() == CLIENT_PORT && (source == client.ciaddr || source.is_unspecified())
+        }
         (MessageKind::Decline, true) => {
             let has_none = source.is_unspecified() || source.is_link_local();
             from.port() == CLIENT_PORT && (has_none || client.requested == Some(source))
@@ -109,7 +109,7 @@ mod tests {
             (release, HOST, none, "10.0.0.12:68", &[server][..], true),
             (release, HOST, none, "10.0.0.12:57721", &[server], false),
             (release, HOST, none, "10.0.0.50:68", &[server], false),
-            (release, HOST, none, "0.0.0.0:68", &[server], false),
+            (release, HOST, none, "0.0.0.0:68", &[server], true),
             (release, HOST, none, "10.0.0.12:67", &[server], false),
             (decline, none, none, "0.0.0.0:68", &[wish, server], true),
             (decline, none, none, "169.254.3.4:68", &[wish, server], true),

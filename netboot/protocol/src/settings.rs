@@ -7,6 +7,9 @@ use inventory_api::Mac;
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
+use crate::class::ClassSettings;
+use crate::written::{one_or_many, unique};
+
 /// Seconds a machine keeps its address when nothing else is configured.
 pub const DEFAULT_LEASE_SECONDS: u32 = 3600;
 /// Seconds firmware and iPXE keep theirs: long enough for a slow boot, short enough that a machine that was only
@@ -15,6 +18,8 @@ pub const DEFAULT_BOOT_LEASE_SECONDS: u32 = 600;
 /// Seconds server mode looks for another DHCP server before it gives out its first address. dnsmasq pings an address
 /// for 3 s before it offers it (measured: netboot-measured.md 2.3, rule 5).
 pub const DEFAULT_LOOK_SECONDS: u32 = 4;
+/// Seconds an address is kept out of use that a machine declined, when nothing else is configured.
+pub const DEFAULT_DECLINE_SECONDS: u32 = 3600;
 /// Percent of a pool that machines nobody enrolled yet may hold.
 pub const DEFAULT_UNKNOWN_SHARE: u8 = 80;
 
@@ -127,14 +132,14 @@ pub struct NetworkSettings {
     #[serde(default)]
     pub exclude: Vec<PoolRange>,
     /// Fixed addresses.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     pub reservations: BTreeMap<Mac, Ipv4Addr>,
     /// Percent of the pool, 1 to 100, that machines nobody enrolled yet may hold together.
     #[serde(default = "default_share")]
     pub unknown_share: u8,
-    /// Default gateway (option 3).
-    #[serde(default)]
-    pub router: Option<Ipv4Addr>,
+    /// Default gateways (option 3), the preferred one first. In the file one address or a list.
+    #[serde(default, rename = "router", deserialize_with = "one_or_many")]
+    pub routers: Vec<Ipv4Addr>,
     /// Name servers (option 6).
     #[serde(default)]
     pub dns: Vec<Ipv4Addr>,
@@ -156,12 +161,26 @@ pub struct NetworkSettings {
     /// Other options.
     #[serde(default)]
     pub options: Vec<CustomOption>,
+    /// Where loaders are fetched by TFTP (`siaddr`, options 66 and 43) when not from us, and what clients that do not boot
+    /// are told too. That server has to have our loaders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_server: Option<Ipv4Addr>,
+    /// Seconds a client that can do without IPv4 leaves it switched off (option 108, RFC 8925). Only who asks for it is
+    /// told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipv6_only_seconds: Option<u32>,
+    /// What clients of a kind get instead of, or beside, what all get. The first that matches and sets something counts.
+    #[serde(default, rename = "class", skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassSettings>,
     /// Seconds of a lease of an operating system (the mini-os too).
     #[serde(default = "default_lease")]
     pub lease_seconds: u32,
     /// Seconds of a lease of firmware and iPXE.
     #[serde(default = "default_boot_lease")]
     pub lease_seconds_boot: u32,
+    /// Seconds an address is kept out of use that a machine declined.
+    #[serde(default = "default_decline")]
+    pub decline_seconds: u32,
     /// Answer IPv6 Router Solicitations with an empty advertisement: stock iPXE waits 13 s for one otherwise. Not in
     /// observe mode.
     #[serde(default = "yes")]
@@ -196,7 +215,7 @@ pub struct V6Settings {
     #[serde(default)]
     pub pools: Vec<PoolRange<Ipv6Addr>>,
     /// Fixed addresses.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique")]
     pub reservations: BTreeMap<Mac, Ipv6Addr>,
     /// Name servers (option 23).
     #[serde(default)]
@@ -214,6 +233,10 @@ fn default_lease() -> u32 {
 
 fn default_boot_lease() -> u32 {
     DEFAULT_BOOT_LEASE_SECONDS
+}
+
+fn default_decline() -> u32 {
+    DEFAULT_DECLINE_SECONDS
 }
 
 fn default_look() -> u32 {
@@ -243,7 +266,7 @@ impl NetworkSettings {
             exclude: Vec::new(),
             reservations: BTreeMap::new(),
             unknown_share: DEFAULT_UNKNOWN_SHARE,
-            router: None,
+            routers: Vec::new(),
             dns: Vec::new(),
             domain: None,
             search: Vec::new(),
@@ -251,8 +274,12 @@ impl NetworkSettings {
             mtu: None,
             routes: Vec::new(),
             options: Vec::new(),
+            next_server: None,
+            ipv6_only_seconds: None,
+            classes: Vec::new(),
             lease_seconds: DEFAULT_LEASE_SECONDS,
             lease_seconds_boot: DEFAULT_BOOT_LEASE_SECONDS,
+            decline_seconds: DEFAULT_DECLINE_SECONDS,
             router_advertisements: true,
             tftp_single_port: false,
             tftp_blksize_max: None,

@@ -20,7 +20,7 @@ const URLS: BootUrls = BootUrls {
 fn network(mode: Mode) -> Network {
     let mut settings = NetworkSettings::new("lab", SERVER, "10.77.0.0/24".parse().unwrap());
     settings.mode = mode;
-    settings.router = Some(Ipv4Addr::new(10, 77, 0, 254));
+    settings.routers = vec![Ipv4Addr::new(10, 77, 0, 254)];
     settings.dns = vec![Ipv4Addr::new(10, 77, 0, 53)];
     settings.pools = vec![PoolRange {
         first: Ipv4Addr::new(10, 77, 0, 100),
@@ -148,7 +148,10 @@ fn captured_firmware_is_offered_boot_data_and_no_address() {
                 assert_eq!(decision.change, None);
                 let reply = encode(&client, &network(Mode::Proxy), &content);
                 assert_eq!(option(&reply, 53), Some(vec![2]));
-                assert_eq!(destination(&client, &content), Destination::Broadcast);
+                assert_eq!(
+                    destination(&client, &network(Mode::Proxy), &content),
+                    Destination::Broadcast
+                );
                 says_nothing_of_addresses(&reply);
                 is_boot_data(&client, &reply);
                 offers += 1;
@@ -170,7 +173,7 @@ fn captured_firmware_is_offered_boot_data_and_no_address() {
                     assert_eq!(option(&reply, 53), Some(vec![5]));
                     assert_eq!(reply[12..16], client.ciaddr.octets(), "ciaddr");
                     assert_eq!(
-                        destination(&client, &content),
+                        destination(&client, &network(mode), &content),
                         Destination::Unicast(client.ciaddr)
                     );
                     says_nothing_of_addresses(&reply);

@@ -39,7 +39,7 @@ fn network() -> Network {
         first: Ipv4Addr::new(10, 0, 0, 100),
         last: Ipv4Addr::new(10, 0, 0, 103),
     }];
-    settings.router = Some(Ipv4Addr::new(10, 0, 0, 254));
+    settings.routers = vec![Ipv4Addr::new(10, 0, 0, 254)];
     settings.dns = vec![Ipv4Addr::new(10, 0, 0, 53)];
     settings.domain = Some("lab.example".into());
     Network::new(settings).unwrap()
@@ -187,7 +187,7 @@ fn the_relay_gets_its_option_back_last_and_as_it_was() {
     assert_eq!(message.giaddr(), Ipv4Addr::new(10, 0, 0, 200));
     let (client, decision) = ask(&Leases::default(), &asked);
     let relay = Destination::Relay(Ipv4Addr::new(10, 0, 0, 200));
-    assert_eq!(destination(&client, &decision.answer.unwrap()), relay);
+    assert_eq!(destination(&client, &network(), &decision.answer.unwrap()), relay);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn destinations() {
     let mut asked = message(1, &[UEFI]);
     let to = |leases: &Leases, bytes: &[u8]| {
         let (client, decision) = ask(leases, bytes);
-        destination(&client, &decision.answer.unwrap())
+        destination(&client, &network(), &decision.answer.unwrap())
     };
     assert!(matches!(to(&leases, &asked), Destination::Link(ip) if network().pool().contains(&ip)));
     asked[10] = 0x80;
@@ -225,7 +225,8 @@ fn destinations() {
     renew[12..16].copy_from_slice(&[10, 0, 0, 101]);
     assert_eq!(
         to(&leases, &renew),
-        Destination::Unicast(Ipv4Addr::new(10, 0, 0, 101))
+        Destination::Link(Ipv4Addr::new(10, 0, 0, 101)),
+        "whether it answers ARP or not"
     );
     let wrong = message(3, &[&[(50, &[10, 0, 0, 9])]]);
     assert_eq!(to(&leases, &wrong), Destination::Broadcast, "a NAK");
@@ -247,7 +248,7 @@ fn requests() {
         "ack",
         "an offer from before a restart"
     );
-    assert_eq!(answer(&none, &message(3, &[ours])), "no-address");
+    assert_eq!(answer(&none, &message(3, &[ours])), "ack");
     assert_eq!(
         answer(&none, &message(3, &[ours, &[(50, &[10, 0, 0, 9])]])),
         "nak"
@@ -290,10 +291,13 @@ fn requests() {
     let change = ask(&none, &message(3, &[ours, want])).1.change;
     assert!(matches!(
         change,
-        Some(LeaseChange::Insert(Lease {
-            state: LeaseState::Bound,
-            ..
-        }))
+        Some(LeaseChange::Bind(
+            Lease {
+                state: LeaseState::Bound,
+                ..
+            },
+            None
+        ))
     ));
 }
 
@@ -301,8 +305,7 @@ fn requests() {
 fn serve(leases: &mut Leases, bytes: &[u8]) -> ReplyContent {
     let (_, decision) = ask(leases, bytes);
     match decision.change {
-        Some(LeaseChange::Insert(lease)) => leases.insert(lease),
-        Some(LeaseChange::Forget(ip)) => leases.remove(ip),
+        Some(change) => leases.apply(change),
         None => {}
     }
     decision.answer.expect("an answer")
@@ -384,7 +387,14 @@ fn release_decline_inform_ignore() {
     ));
     assert_eq!(ask(&bound(102), &release).1.change, None, "not its address");
 
-    let (_, declined) = ask(&bound(101), &message(4, &[want]));
+    let ours: Options = &[(54, &[10, 0, 0, 1])];
+    let (_, unsaid) = ask(&bound(101), &message(4, &[want]));
+    assert_eq!(
+        (unsaid.answer, unsaid.change),
+        (Err(Silence::OtherServer), None),
+        "it names no server"
+    );
+    let (_, declined) = ask(&bound(101), &message(4, &[want, ours]));
     assert_eq!(declined.answer, Err(Silence::Declined));
     let Some(LeaseChange::Insert(lease)) = declined.change else {
         panic!("{declined:?}")
@@ -398,7 +408,7 @@ fn release_decline_inform_ignore() {
         "a new address"
     );
     assert_eq!(
-        ask(&Leases::default(), &message(4, &[want])).1.change,
+        ask(&Leases::default(), &message(4, &[want, ours])).1.change,
         None,
         "no stranger empties the pool"
     );
@@ -518,7 +528,7 @@ proptest! {
                 let read = v4::Message::decode(&mut Decoder::new(&encoded)).unwrap();
                 prop_assert_eq!(read.xid(), client.xid);
                 prop_assert!(read.opts().msg_type().is_some());
-                let _ = destination(&client, &content);
+                let _ = destination(&client, &network(), &content);
             }
         }
     }

@@ -50,13 +50,9 @@ fn act(
     now: UnixMs,
 ) -> Result<ReplyContent, Silence> {
     let decision = decide(client, network, leases, BootTarget::LocalDisk, &URLS, now);
-    match decision.change {
-        Some(LeaseChange::Insert(lease)) => {
-            leases.insert(lease);
-            leases.set_known(lease.mac, client.known);
-        }
-        Some(LeaseChange::Forget(ip)) => leases.remove(ip),
-        None => {}
+    if let Some(change) = decision.change {
+        leases.apply(change);
+        leases.set_known(client.mac, client.known);
     }
     decision.answer
 }
@@ -87,7 +83,7 @@ fn machine(n: u32) -> Mac {
 #[test]
 fn every_option_of_a_network_is_in_its_bytes() {
     let network = network(|s| {
-        s.router = Some(ip(254));
+        s.routers = vec![ip(254), ip(253)];
         s.dns = vec![ip(53), ip(54)];
         s.domain = Some("lab.example".into());
         s.search = vec!["lab.example".into(), "example".into()];
@@ -124,7 +120,7 @@ fn every_option_of_a_network_is_in_its_bytes() {
     }
     for (code, expected) in [
         (1, &[255, 255, 255, 0][..]),
-        (3, &[10, 0, 0, 254]),
+        (3, &[10, 0, 0, 254, 10, 0, 0, 253]),
         (6, &[10, 0, 0, 53, 10, 0, 0, 54]),
         (12, b"node-7"),
         (15, b"lab.example"),

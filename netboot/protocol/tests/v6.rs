@@ -139,8 +139,7 @@ impl Server {
             self.now,
         );
         match decision.change {
-            Some(LeaseChange::Insert(lease)) => self.leases.insert(lease),
-            Some(LeaseChange::Forget(ip)) => self.leases.remove(ip),
+            Some(change) => self.leases.apply(change),
             None => {}
         }
         let reply = decision

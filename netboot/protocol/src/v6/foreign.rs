@@ -82,7 +82,7 @@ pub fn question(mac: Mac, xid: [u8; 3], boots: bool) -> Vec<u8> {
 /// As [`crate::foreign::pass`], for a DHCPv6 message.
 pub fn pass(gate: Gate, client: &Client, leases: &Leases<Ipv6Addr>, now: UnixMs) -> Result<(), Silence> {
     let closed = match gate {
-        Gate::Open => return Ok(()),
+        Gate::Open | Gate::Beside => return Ok(()),
         Gate::Looking => Silence::Looking,
         Gate::Refused => Silence::ForeignServer,
     };

@@ -1,0 +1,178 @@
+//! The answer to a client that tells its name (RFC 4702 for option 81, RFC 4704 for DHCPv6's option 39).
+//!
+//! Slipway changes no name in the DNS, which is what the flags say; the name it gives back is that of the machine's
+//! deployment, else the client's own.
+
+/// The server updates the client's address record (A, AAAA).
+const S: u8 = 1;
+/// The server does otherwise than the client asked.
+const O: u8 = 2;
+/// The name is in the DNS's labels, not in ASCII (DHCPv4 only).
+const E: u8 = 4;
+/// The server updates nothing; by DHCPv6 this is the bit of `E`.
+const N: u8 = 8;
+const N_V6: u8 = 4;
+
+/// The longest name in labels (RFC 1035, 2.3.4).
+const LONGEST: usize = 255;
+
+/// The value of option 81, for the client's; `None`: theirs is cut off. `host_name`: the machine's own, of one label.
+pub(crate) fn answer(sent: &[u8], host_name: Option<&str>, domain: Option<&str>) -> Option<Vec<u8>> {
+    let (head, name) = sent.split_first_chunk::<3>()?;
+    let mut name = if head[0] & E == 0 {
+        std::str::from_utf8(name).map(labels).unwrap_or_default()
+    } else {
+        in_labels(name)
+    };
+    complete(&mut name, host_name, domain);
+    let text = head[0] & E == 0;
+    let flags = head[0] & E | N | overrides(head[0]);
+    let name = if text { dotted(&name) } else { name };
+    // Both result codes are 255: obsolete (RFC 4702, 3.2).
+    Some([&[flags, 255, 255], &name[..]].concat())
+}
+
+/// The value of DHCPv6's option 39, as [`answer`].
+pub(crate) fn answer_v6(sent: &[u8], domain: Option<&str>) -> Option<Vec<u8>> {
+    let (flags, name) = sent.split_first()?;
+    let mut name = in_labels(name);
+    complete(&mut name, None, domain);
+    Some([&[N_V6 | overrides(*flags)], &name[..]].concat())
+}
+
+/// `O`, where the client wants what we do not do.
+fn overrides(flags: u8) -> u8 {
+    if flags & S == 0 { 0 } else { O }
+}
+
+/// Puts the machine's own name in, and the domain behind a name that has none. A name that ends in an empty label has one.
+fn complete(name: &mut Vec<u8>, host_name: Option<&str>, domain: Option<&str>) {
+    if let Some(host_name) = host_name {
+        *name = labels(host_name);
+    }
+    let tail = domain.map(labels).unwrap_or_default();
+    let single = name
+        .first()
+        .is_some_and(|len| name.len() == usize::from(*len) + 1);
+    if single && *name != [0] && !tail.is_empty() && name.len() + tail.len() < LONGEST {
+        name.extend(tail);
+        name.push(0);
+    }
+}
+
+/// A dotted name in labels; one that ends in a dot with the empty label behind. Nothing, if it is no name.
+fn labels(text: &str) -> Vec<u8> {
+    let (text, end) = match text.strip_suffix('.') {
+        Some(text) => (text, &[0][..]),
+        None => (text, &[][..]),
+    };
+    if !crate::custom::is_domain(text) {
+        return Vec::new();
+    }
+    let parts = text
+        .split('.')
+        .flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat());
+    parts.chain(end.iter().copied()).collect()
+}
+
+/// The labels a client sent, as far as they are sound: no pointers, nothing longer than a name. Nothing, if they are not.
+fn in_labels(sent: &[u8]) -> Vec<u8> {
+    if sent.len() > LONGEST {
+        return Vec::new();
+    }
+    let mut rest = sent;
+    while let [len, tail @ ..] = rest {
+        match (len, tail.get(usize::from(*len)..)) {
+            (0, Some([])) => return sent.to_vec(),
+            (1..=63, Some(after)) => rest = after,
+            _ => return Vec::new(),
+        }
+    }
+    sent.to_vec()
+}
+
+/// Labels with dots between them.
+fn dotted(name: &[u8]) -> Vec<u8> {
+    let (mut rest, mut text) = (name, Vec::new());
+    while let [len, tail @ ..] = rest {
+        let Some((label, after)) = tail.split_at_checked(usize::from(*len)) else {
+            break;
+        };
+        if !text.is_empty() {
+            text.push(b'.');
+        }
+        text.extend(label);
+        rest = after;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn flags_and_names() {
+        for (sent, host, domain, expected) in [
+            // Nobody asks for anything: N, nothing overridden.
+            (
+                &b"\x04\0\0\x03web\x03lab\0"[..],
+                None,
+                None,
+                &b"\x0c\xff\xff\x03web\x03lab\0"[..],
+            ),
+            // S: it wants its address record updated; we do not.
+            (
+                b"\x05\0\0\x03web",
+                None,
+                Some("lab.example"),
+                b"\x0e\xff\xff\x03web\x03lab\x07example\0",
+            ),
+            // N: it wants nothing.
+            (b"\x0c\0\0\x03web", None, None, b"\x0c\xff\xff\x03web"),
+            // The machine's own name counts.
+            (
+                b"\x05\0\0\x03old\x01x\0",
+                Some("web-7"),
+                Some("lab"),
+                b"\x0e\xff\xff\x05web-7\x03lab\0",
+            ),
+            (
+                b"\x04\0\0\x03old\x01x\0",
+                Some("web-7"),
+                None,
+                b"\x0c\xff\xff\x05web-7",
+            ),
+            // In ASCII, which is obsolete and still sent.
+            (b"\x01\0\0web", None, Some("lab"), b"\x0a\xff\xffweb.lab."),
+            (b"\x00\0\0web.other", None, Some("lab"), b"\x08\xff\xffweb.other"),
+            // No name, or none that can be one.
+            (b"\x04\0\0", None, Some("lab"), b"\x0c\xff\xff"),
+            (b"\x04\0\0\x00", None, Some("lab"), b"\x0c\xff\xff\x00"),
+            (b"\x04\0\0\xc0\x0c", None, Some("lab"), b"\x0c\xff\xff"),
+            (b"\x04\0\0\x09web", None, Some("lab"), b"\x0c\xff\xff"),
+            (b"\x00\0\0\xff\xfe", None, Some("lab"), b"\x08\xff\xff"),
+        ] {
+            let got = answer(sent, host, domain);
+            assert_eq!(got.as_deref(), Some(expected), "{sent:?}");
+        }
+        assert_eq!(answer(b"\x04\0", None, None), None);
+        assert_eq!(
+            answer_v6(b"\x01\x03web", Some("lab")).as_deref(),
+            Some(&b"\x06\x03web\x03lab\0"[..])
+        );
+        assert_eq!(answer_v6(b"", None), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_bounded_answer(sent in proptest::collection::vec(any::<u8>(), 0..600)) {
+            for host in [None, Some("web-7")] {
+                let answer = answer(&sent, host, Some("lab.example")).unwrap_or_default();
+                prop_assert!(answer.len() <= 3 + LONGEST + 1, "{}", answer.len());
+                let _ = answer_v6(&sent, Some("lab.example"));
+            }
+        }
+    }
+}
