@@ -35,7 +35,7 @@ use crate::watch::{Family, NetworkBook};
 const TRIES: usize = 3;
 
 /// After its RELEASE a client needs a moment to take the address off its interface.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(300);
 
 /// DHCP for the networks that are reached through one of our addresses.
 pub(crate) struct DhcpService<S> {
@@ -443,7 +443,17 @@ impl<S: BootSource> DhcpService<S> {
             return self.boot_server.send(bytes, from).await;
         }
         let to = match destination(client, network, content) {
-            Destination::Relay(relay) => SocketAddrV4::new(relay, 67),
+            Destination::Relay(relay) => {
+                let sent = self.socket.send(bytes, SocketAddrV4::new(relay, 67)).await;
+                // Its address on the machines' side may be one that we have no way to; the one it sends from is.
+                return match (sent, from) {
+                    (Err(error), SocketAddr::V4(from)) if from.port() == 67 => {
+                        tracing::debug!(%error, %relay, %from, "no way to the relay's address: the reply goes to where it sends from");
+                        self.socket.send(bytes, from).await
+                    }
+                    (sent, _) => sent,
+                };
+            }
             Destination::Unicast(ip) => SocketAddrV4::new(ip, 68),
             Destination::Broadcast => SocketAddrV4::new(Ipv4Addr::BROADCAST, 68),
             Destination::Link(ip) => match self.socket.learn(ip, client.chaddr) {

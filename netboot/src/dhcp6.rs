@@ -65,7 +65,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                 },
                 received = desk.service.socket.receive(&mut buffer) => received,
             };
-            let (len, from) = match received {
+            let (len, from, unicast) = match received {
                 Ok(received) => received,
                 Err(error) => {
                     log::paced!(warn; "dhcp6", "receive", false; %error, "cannot receive DHCPv6 messages");
@@ -83,6 +83,8 @@ impl<S: BootSource> Dhcp6Service<S> {
             };
             let source = &desk.service.source;
             client.known = source.known(client.mac);
+            // Relays send to us alone.
+            client.unicast = unicast && client.relays.is_empty();
             // The outermost relay and the name of the port there, as option 82 in IPv4.
             let circuit = client
                 .relays

@@ -2,10 +2,13 @@
 
 use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::socket::{Interface, interface_of, receive_buffer};
@@ -19,6 +22,9 @@ const GROUPS: [Ipv6Addr; 2] = [
 /// Port of DHCPv6 servers (RFC 8415, 7.2).
 pub(crate) const PORT: u16 = 547;
 
+/// A datagram that came: its length, its sender, and whether it was sent to an address of ours instead of to a group.
+pub(crate) type Received = (usize, SocketAddrV6, bool);
+
 /// A DHCPv6 socket.
 pub(crate) struct Dhcp6Socket(UdpSocket);
 
@@ -28,6 +34,7 @@ impl Dhcp6Socket {
         let interface = interface_of(server)?;
         let socket = udp()?;
         socket.bind_device(Some(interface.name.as_bytes()))?;
+        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
         for group in &GROUPS {
             socket.join_multicast_v6(group, interface.index)?;
@@ -46,11 +53,22 @@ impl Dhcp6Socket {
         self.0.local_addr()
     }
 
-    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV6)> {
-        match self.0.recv_from(buffer).await? {
-            (len, SocketAddr::V6(from)) => Ok((len, from)),
-            (_, SocketAddr::V4(_)) => Err(io::ErrorKind::Unsupported.into()),
-        }
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        let receive = || {
+            let mut iov = [io::IoSliceMut::new(buffer)];
+            let mut space = nix::cmsg_space!(nix::libc::in6_pktinfo);
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let message = recvmsg::<SockaddrIn6>(self.0.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
+            let from = message.address.ok_or(io::ErrorKind::Unsupported)?;
+            // A simulated machine's socket does not say; a truncated one says nothing either.
+            let to = message.cmsgs()?.find_map(|control| match control {
+                ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr)),
+                _ => None,
+            });
+            let unicast = to.is_some_and(|to| !to.is_multicast());
+            Ok((message.bytes, SocketAddrV6::from(from), unicast))
+        };
+        self.0.async_io(Interest::READABLE, receive).await
     }
 
     pub(crate) async fn send(&self, bytes: &[u8], to: SocketAddrV6) -> io::Result<()> {

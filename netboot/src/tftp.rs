@@ -144,7 +144,7 @@ impl<S: BootSource> Desk<S> {
                 return None;
             }
             // An ERROR is never answered with one, nor is a packet of a transfer that has ended.
-            Ok(_) | Err(RefusedRequest::Unknown) => return None,
+            Ok(_) | Err(RefusedRequest::Stray) => return None,
             Err(why) => {
                 log::paced!(info; "tftp", "request", false; %client, %why, "tftp: refused");
                 self.refuse(client, why.code(), &why.to_string()).await;

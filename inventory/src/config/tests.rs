@@ -199,7 +199,10 @@ options = [{ code = 66, text = "10.77.0.8" }]
             "lease_seconds = 9",
             "lease_seconds = 9 has to be between 10 and 2592000",
         ),
-        ("decline_seconds = 1", "decline_seconds = 1 has to be between 10"),
+        (
+            "decline_seconds = 0",
+            "decline_seconds = 0 has to be between 1 and",
+        ),
         (
             "next_server = \"0.0.0.0\"",
             "next_server 0.0.0.0 is not a host address",

@@ -142,6 +142,7 @@ pub(super) fn of(facts: &Facts<'_>, asked: &Asked<'_>, code: &str) -> String {
         | Unanswered::NotRequest
         | Unanswered::HardwareType
         | Unanswered::BadCookie
+        | Unanswered::Unicast
         | Unanswered::Bootp
         | Unanswered::MessageType
         | Unanswered::TooManyRelays

@@ -276,7 +276,6 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), NetworkErr
     for (what, seconds) in [
         ("lease_seconds", settings.lease_seconds),
         ("lease_seconds_boot", settings.lease_seconds_boot),
-        ("decline_seconds", settings.decline_seconds),
     ] {
         if !(10..=2_592_000).contains(&seconds) {
             return Err(NetworkError::LeaseTime {
@@ -288,6 +287,7 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), NetworkErr
     }
     for (what, value, least, most) in [
         ("look_seconds", settings.look_seconds, 0, 60),
+        ("decline_seconds", settings.decline_seconds, 1, 2_592_000),
         ("unknown_share", u32::from(settings.unknown_share), 1, 100),
         // RFC 8925, 3.4: MIN_V6ONLY_WAIT.
         (

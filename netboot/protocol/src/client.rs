@@ -197,14 +197,11 @@ impl PxeClient {
         Some(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?))
     }
 
-    /// The address that says which subnet the client is served on: the relay's link selection (RFC 3527, 82.5), else what
-    /// the client asks for (RFC 3011, option 118), else giaddr. `None`: it is on our own link.
-    pub fn link(&self) -> Option<Ipv4Addr> {
-        if self.giaddr.is_unspecified() {
-            return self.subnet;
-        }
-        let link = self.relay_address(5).or(self.subnet);
-        Some(link.unwrap_or(self.giaddr))
+    /// The subnet that is asked for apart from where the message came from: the relay's link selection (RFC 3527, 82.5), else the
+    /// client's own choice (RFC 3011, option 118).
+    pub fn selected(&self) -> Option<Ipv4Addr> {
+        let relay = { Some(self.giaddr) }.filter(|ip| !ip.is_unspecified());
+        relay.and_then(|_| self.relay_address(5)).or(self.subnet)
     }
 
     /// The address that it uses already and renews, releases or asks about. `ciaddr` of a DISCOVER, of a REQUEST that takes an
@@ -538,13 +535,13 @@ mod tests {
     fn relay_facts() {
         let mut bytes = discover(&[(53, &[1]), (82, &[5, 4, 10, 9, 0, 0, 11, 4, 10, 9, 0, 1])]);
         assert_eq!(
-            classify(&bytes).unwrap().link(),
+            classify(&bytes).unwrap().selected(),
             None,
             "option 82 without a relay means nothing"
         );
         bytes[24..28].copy_from_slice(&[10, 8, 0, 1]);
         let client = classify(&bytes).unwrap();
-        assert_eq!(client.link(), Some(Ipv4Addr::new(10, 9, 0, 0)));
+        assert_eq!(client.selected(), Some(Ipv4Addr::new(10, 9, 0, 0)));
         assert_eq!(client.server_override(), Some(Ipv4Addr::new(10, 9, 0, 1)));
     }
 }

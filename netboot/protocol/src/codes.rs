@@ -25,6 +25,7 @@ pub enum Unanswered {
     Exhausted,
     NoAddress,
     ForeignAddress,
+    Unicast,
     WrongSender,
     StillInUse,
     Released,
@@ -52,7 +53,7 @@ pub enum Unanswered {
 
 impl Unanswered {
     /// All.
-    pub const ALL: [Unanswered; 37] = [
+    pub const ALL: [Unanswered; 38] = [
         Unanswered::Ignored,
         Unanswered::UnknownNetwork,
         Unanswered::UnknownRelay,
@@ -70,6 +71,7 @@ impl Unanswered {
         Unanswered::Exhausted,
         Unanswered::NoAddress,
         Unanswered::ForeignAddress,
+        Unanswered::Unicast,
         Unanswered::WrongSender,
         Unanswered::StillInUse,
         Unanswered::Released,
@@ -121,6 +123,10 @@ impl Unanswered {
             Unanswered::Exhausted => ("pool-exhausted", "no address is left"),
             Unanswered::NoAddress => ("no-address", "it named no address"),
             Unanswered::ForeignAddress => ("foreign-address", "its address is none of this network"),
+            Unanswered::Unicast => (
+                "unicast",
+                "DHCPv6: it was sent to us alone instead of to all servers",
+            ),
             Unanswered::WrongSender => (
                 "wrong-sender",
                 "it cannot have come from the machine it speaks for",
@@ -192,6 +198,7 @@ impl From<Silence> for Unanswered {
             Silence::Exhausted(_) => Unanswered::Exhausted,
             Silence::NoAddress => Unanswered::NoAddress,
             Silence::ForeignAddress => Unanswered::ForeignAddress,
+            Silence::Unicast => Unanswered::Unicast,
             Silence::WrongSender => Unanswered::WrongSender,
             Silence::StillInUse => Unanswered::StillInUse,
             Silence::Released => Unanswered::Released,

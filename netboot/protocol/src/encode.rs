@@ -12,7 +12,7 @@ use dhcproto::v4::{HType, Message, Opcode};
 use crate::boot::BootFile;
 use crate::client::{ClientKind, PxeClient};
 use crate::fqdn;
-use crate::lease::spread;
+use crate::lease::earlier;
 use crate::network::Network;
 use crate::options::Options;
 
@@ -24,8 +24,6 @@ const HEADERS: usize = 28;
 const FIXED: usize = 240;
 /// What a message cannot do without: its type, server, lease and netmask.
 const LEAST: usize = 24;
-/// Leases shorter than this, in seconds, are renewed when RFC 2131 says, to the second.
-const SPREAD_FROM: u32 = 3600;
 
 /// Type of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,11 +221,7 @@ fn network_options(client: &PxeClient, network: &Network, content: &ReplyContent
     let sent = fixed.iter().filter(|(code, _)| !ours(**code));
     options.extend(sent.map(|(code, value)| (*code, value.to_vec())));
     if let Some(seconds) = content.lease_seconds {
-        // Up to 1/16 earlier than the usual half and 7/8: machines that booted together do not renew together.
-        let earlier = match seconds {
-            SPREAD_FROM.. => seconds / 16 * (spread(client.mac) % 16) / 16,
-            _ => 0,
-        };
+        let earlier = earlier(seconds, client.mac);
         let rebind = (u64::from(seconds) * 7 / 8) as u32;
         for (code, seconds) in [(51, seconds), (58, seconds / 2 - earlier), (59, rebind - earlier)] {
             options.push((code, seconds.to_be_bytes().to_vec()));

@@ -15,8 +15,12 @@ pub const OFFER_SECONDS: u64 = 60;
 /// Seconds a declined address is kept out of use.
 pub const DECLINE_SECONDS: u64 = 3600;
 
+/// Leases shorter than this, in seconds, are renewed at half of their time to the second.
+const SPREAD_FROM: u32 = 3600;
 /// Seconds that an ended lease of an enrolled machine is kept from machines that nobody enrolled.
 pub const KEPT_SECONDS: u64 = 86_400;
+/// A pool of so many addresses is given out in its order.
+const SMALL: usize = 16;
 /// The most leases of one network: a full pool, and as many reservations or addresses of other servers.
 const MOST: usize = 2 * crate::network::MAX_POOL as usize;
 
@@ -369,7 +373,11 @@ pub fn choose_address<A: Address>(
     if pool.is_empty() || reserved.is_some() {
         return Err(exhausted);
     }
-    let start = spread(mac) as usize % pool.len();
+    let start = match pool.len() {
+        // Here the same address would be chance, and people look for the first ones in their order.
+        ..=SMALL => 0,
+        len => spread(mac) as usize % len,
+    };
     let never_used = (0..pool.len()).map(|i| pool[(start + i) % pool.len()]);
     if leases.by_ip.len() < pool.len() + network.reserved()
         && let Some(ip) = never_used
@@ -415,6 +423,15 @@ pub fn strangers_most<A>(network: &impl AddressPool<A>) -> Option<usize> {
 /// A number that spreads MACs evenly.
 pub(crate) fn spread(mac: Mac) -> u32 {
     fnv(&mac.0)
+}
+
+/// Seconds by which a machine renews and rebinds earlier than others: machines that booted together do not come back together.
+/// Up to 1/16 of the lease, and not at all for one that is short.
+pub(crate) fn earlier(seconds: u32, mac: Mac) -> u32 {
+    if seconds < SPREAD_FROM {
+        return 0;
+    }
+    seconds / 16 * (spread(mac) % 16) / 16
 }
 
 /// FNV-1a.

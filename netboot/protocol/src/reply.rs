@@ -67,6 +67,8 @@ pub enum Silence {
     NoAddress,
     /// An INFORM from an address outside the network.
     ForeignAddress,
+    /// By DHCPv6: sent to one of our addresses, where only all servers may be asked.
+    Unicast,
     /// It gives up, refuses or prolongs a lease, and was not sent by who has that: wrong source port or address.
     WrongSender,
     /// A RELEASE or DECLINE of an address that its machine still answers for.
@@ -112,14 +114,17 @@ pub(crate) fn silent(reason: Silence) -> Decision {
     }
 }
 
-/// The network a client is on: by [`PxeClient::link`]; without one by the address it uses, since a machine behind
-/// a relay renews and releases past it (RFC 2131, 4.3.6); else the local one among `networks` (those that are served
-/// through the interface the message came in by).
+/// The network a client is on: by [`PxeClient::selected`], unless the network there ignores that; else by the relay's address;
+/// without a relay by the address it uses, since a machine behind one renews and releases past it (RFC 2131, 4.3.6); else the
+/// local one among `networks` (those that are served through the interface the message came in by).
 pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Option<&'a Network> {
     let of = |ip| networks.iter().find(|network| network.subnet().contains(&ip));
-    match client.link() {
-        Some(link) => of(link),
-        None => { client.uses().and_then(of) }.or_else(|| networks.iter().find(|network| network.is_local())),
+    let local = || networks.iter().find(|network| network.is_local());
+    let ignores = |ip| of(ip).is_some_and(|network| network.settings().ignore_subnet_selection);
+    match client.selected().filter(|ip| !ignores(*ip)) {
+        Some(selected) => of(selected),
+        None if client.giaddr.is_unspecified() => client.uses().and_then(of).or_else(local),
+        None => of(client.giaddr),
     }
 }
 

@@ -125,6 +125,10 @@ pub struct NetworkSettings {
     /// Ask by ARP whether anybody uses an address before it is offered for the first time.
     #[serde(default = "yes")]
     pub probe_addresses: bool,
+    /// Serve only who comes from here by the relay's address: some relays select a link (82.5), and some clients a subnet (118),
+    /// that is not theirs.
+    #[serde(default)]
+    pub ignore_subnet_selection: bool,
     /// Addresses to give out.
     #[serde(default)]
     pub pools: Vec<PoolRange>,
@@ -262,6 +266,7 @@ impl NetworkSettings {
             on_foreign_server: OnForeignServer::default(),
             look_seconds: DEFAULT_LOOK_SECONDS,
             probe_addresses: true,
+            ignore_subnet_selection: false,
             pools: Vec::new(),
             exclude: Vec::new(),
             reservations: BTreeMap::new(),

@@ -339,13 +339,18 @@ fn requests_directly_and_through_a_relay() {
             }
         }
     }
-    // Three pools of one address each are one after the other full.
-    let mut server = Server::new(3, |_| {});
-    for (n, chaddr) in [A, B, C].into_iter().enumerate() {
-        let offer = server.hears(&discover(chaddr).bytes()).unwrap();
-        server.carries("pools", n, &take(chaddr, offer[19]), Ack(offer[19]));
+    // Three pools of one address each, one after the other.
+    let mut server = Server::new(1, |s| {
+        s.pools.extend([2, 3].map(|n| PoolRange {
+            first: ip(n),
+            last: ip(n),
+        }));
+    });
+    for (chaddr, n) in [(A, 1), (B, 2), (C, 3)] {
+        server.carries("pools", 0, &discover(chaddr), Offer(n));
+        server.carries("pools", 1, &take(chaddr, n), Ack(n));
     }
-    server.carries("pools", 3, &discover(GROUP), Silent);
+    server.carries("pools", 2, &discover(GROUP), Silent);
 }
 
 #[test]
@@ -554,6 +559,14 @@ fn what_a_relay_says() {
             ],
         ),
         (
+            "link selection, ignored",
+            vec![
+                (take(A).ours(), Ack(1)),
+                (take(B).ours().by(FAR_RELAY), Nak),
+                (take(B).ours().option(82, &selects).by(FAR_RELAY), Nak),
+            ],
+        ),
+        (
             "subnet selection (RFC 3011)",
             vec![
                 (
@@ -572,7 +585,10 @@ fn what_a_relay_says() {
         ),
     ];
     for (row, steps) in rows {
-        let mut server = Server::new(1, |_| {});
+        let mut server = Server::new(1, |s| s.ignore_subnet_selection = false);
+        if row.contains("ignored") {
+            server = Server::new(1, |s| s.ignore_subnet_selection = true);
+        }
         for (at, (question, expected)) in steps.iter().enumerate() {
             let reply = server.carries(row, at, question, *expected);
             let asked = option(&question.bytes(), 118);

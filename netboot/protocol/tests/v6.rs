@@ -138,9 +138,8 @@ impl Server {
             &urls(),
             self.now,
         );
-        match decision.change {
-            Some(change) => self.leases.apply(change),
-            None => {}
+        if let Some(change) = decision.change {
+            self.leases.apply(change);
         }
         let reply = decision
             .answer
@@ -409,6 +408,59 @@ fn release_and_decline_are_answered() {
     assert_eq!(server.leases.at(ip).unwrap().state, LeaseState::Declined);
     let next = server.reply(SOLICIT, &[option(14, &[]), ia(5, &[])]);
     assert_ne!(of(&associations(&next)[0]).0[0].0, ip);
+}
+
+/// RFC 8415, 16: what all servers have to hear is not answered when one alone was asked; 18.4: the rest is told so.
+#[test]
+fn who_asks_us_alone_is_told_to_ask_all() {
+    let network = network(|_| {});
+    let ours = option(2, OURS);
+    for (kind, options, expected) in [
+        (SOLICIT, vec![ia(1, &[])], Err(Silence::Unicast)),
+        (
+            CONFIRM,
+            vec![ia(1, &[address("fd00:7::100")])],
+            Err(Silence::Unicast),
+        ),
+        (
+            REBIND,
+            vec![ia(1, &[address("fd00:7::100")])],
+            Err(Silence::Unicast),
+        ),
+        (INFORMATION, vec![], Err(Silence::Unicast)),
+        (REQUEST, vec![ours.clone(), ia(1, &[])], Ok(5)),
+        (RENEW, vec![ours.clone(), ia(1, &[])], Ok(5)),
+        (RELEASE, vec![ours.clone(), ia(1, &[])], Ok(5)),
+        (DECLINE, vec![ours.clone(), ia(1, &[])], Ok(5)),
+    ] {
+        let bytes = [&[kind, 1, 2, 3][..], &option(1, THEIRS), &options.concat()].concat();
+        let mut client = classify(&bytes, link_local(MAC)).unwrap();
+        client.unicast = true;
+        let v6 = network.v6().unwrap();
+        let decision = decide(&client, v6, OURS, &Leases::default(), MINI_OS, &urls(), NOW);
+        assert_eq!(decision.change, None, "{kind}");
+        let answer = decision.answer.map(|content| {
+            let reply = encode(&client, v6, OURS, &content);
+            let message = Message::decode(&mut Decoder::new(&reply)).unwrap();
+            assert!(associations(&message).is_empty(), "{kind}");
+            content.status.unwrap().code()
+        });
+        assert_eq!(answer, expected, "{kind}");
+    }
+}
+
+/// RFC 4704: the name is answered, and nothing is promised.
+#[test]
+fn a_name_is_answered() {
+    let mut server = Server::new(network(|s| s.domain = Some("lab.example".into())));
+    let named = [option(14, &[]), ia(1, &[]), option(39, b"\x01\x03web")];
+    let bytes = [&[SOLICIT, 1, 2, 3][..], &option(1, THEIRS), &named.concat()].concat();
+    let (_, reply) = server.hears(&bytes, link_local(MAC));
+    let answer = option(39, b"\x06\x03web\x03lab\x07example\0");
+    assert!(
+        reply.windows(answer.len()).any(|part| part == answer),
+        "{reply:?}"
+    );
 }
 
 #[test]

@@ -78,9 +78,12 @@ pub enum RefusedRequest {
     /// Neither octet nor netascii.
     #[error("the mode is neither octet nor netascii")]
     Mode,
-    /// Not a packet that a client sends.
-    #[error("not a read request")]
+    /// No operation of TFTP.
+    #[error("no TFTP operation")]
     Unknown,
+    /// A packet of a transfer that has ended or never was. It is not answered, as an ERROR is not.
+    #[error("not a request")]
+    Stray,
 }
 
 impl RefusedRequest {
@@ -88,9 +91,10 @@ impl RefusedRequest {
     pub fn code(self) -> ErrorCode {
         match self {
             RefusedRequest::Write => ErrorCode::AccessViolation,
-            RefusedRequest::CutOff | RefusedRequest::Mode | RefusedRequest::Unknown => {
-                ErrorCode::IllegalOperation
-            }
+            RefusedRequest::CutOff
+            | RefusedRequest::Mode
+            | RefusedRequest::Unknown
+            | RefusedRequest::Stray => ErrorCode::IllegalOperation,
         }
     }
 }
@@ -129,6 +133,8 @@ pub fn parse(datagram: &[u8]) -> Result<Packet<'_>, RefusedRequest> {
             code: u16::from_be_bytes([high, low]),
             text: text.split(|b| *b == 0).next().unwrap_or_default(),
         }),
+        // DATA, OACK, and what is too short for an ACK or ERROR.
+        [] | [0, 3..=6, ..] => Err(RefusedRequest::Stray),
         _ => Err(RefusedRequest::Unknown),
     }
 }
@@ -232,9 +238,13 @@ mod tests {
             (b"\0\x01name\0octe", RefusedRequest::CutOff, 4),
             (b"\0\x01name\0mail\0", RefusedRequest::Mode, 4),
             (b"\0\x02name\0octet\0", RefusedRequest::Write, 2),
-            (b"", RefusedRequest::Unknown, 4),
+            (b"\0\x02", RefusedRequest::Write, 2),
+            (b"", RefusedRequest::Stray, 4),
             (b"\0", RefusedRequest::Unknown, 4),
-            (b"\0\x04\0", RefusedRequest::Unknown, 4),
+            (b"\0\x03\0\x01x", RefusedRequest::Stray, 4),
+            (b"\0\x04\0", RefusedRequest::Stray, 4),
+            (b"\0\x05\0", RefusedRequest::Stray, 4),
+            (b"\0\x06x\0", RefusedRequest::Stray, 4),
             (b"\0\x09\0\x01", RefusedRequest::Unknown, 4),
             (b"\x01\x01x\0octet\0", RefusedRequest::Unknown, 4),
         ] {

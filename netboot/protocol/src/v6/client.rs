@@ -154,6 +154,10 @@ pub struct Client {
     pub server_id: Option<Vec<u8>>,
     /// It takes a REPLY to its SOLICIT.
     pub rapid_commit: bool,
+    /// It was sent to an address of ours, past the relays. Said by who received it.
+    pub unicast: bool,
+    /// Option 39 (RFC 4704): the name it has.
+    pub fqdn: Option<Vec<u8>>,
     /// What it wants addresses for.
     pub associations: Vec<Association>,
     /// Option 61, at most 16 entries.
@@ -297,6 +301,11 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, NotForUs> {
         duid: duid.map(<[u8]>::to_vec),
         server_id: server_id.map(<[u8]>::to_vec),
         rapid_commit: options.get(code::RAPID_COMMIT).is_some(),
+        unicast: false,
+        fqdn: options
+            .get(code::FQDN)
+            .filter(|name| name.len() <= 256)
+            .map(<[u8]>::to_vec),
         associations: options
             .filter(|(code, _)| *code == code::IA_NA)
             .filter_map(|(_, value)| association(value))

@@ -4,7 +4,8 @@ use super::client::{Client, Relay};
 use super::network::Network;
 use super::reply::{AssociationAnswer, BootFile, Content, ReplyKind, Status};
 use super::wire::{code, put};
-use crate::lease::spread;
+use crate::fqdn;
+use crate::lease::earlier;
 
 /// Enterprise number of Intel, under which PXE's classes stand (UEFI 2.10, 24.3.1 and 24.7.3).
 const INTEL: u32 = 343;
@@ -41,6 +42,10 @@ pub fn encode(client: &Client, network: &Network, duid: &[u8], content: &Content
     if !dns.is_empty() && content.status.is_none() {
         put(&mut out, code::DNS, &dns);
     }
+    if let Some(sent) = client.fqdn.as_ref().filter(|_| content.status.is_none()) {
+        let answer = fqdn::answer_v6(sent, network.domain());
+        answer.iter().for_each(|name| put(&mut out, code::FQDN, name));
+    }
     client.relays.iter().rev().fold(out, envelope)
 }
 
@@ -51,8 +56,8 @@ fn association(client: &Client, answer: &AssociationAnswer) -> Vec<u8> {
         .map(|(_, seconds)| *seconds)
         .max()
         .unwrap_or(0);
-    // Half and four fifths, up to 1/16 earlier: machines that booted together do not renew together.
-    let earlier = seconds / 16 * (spread(client.mac) % 16) / 16;
+    // Half and four fifths.
+    let earlier = earlier(seconds, client.mac);
     let rebind = (u64::from(seconds) * 4 / 5) as u32;
     let mut value = answer.id.to_be_bytes().to_vec();
     value.extend((seconds / 2 - earlier).to_be_bytes());
@@ -77,6 +82,7 @@ fn status_value(status: Status) -> Vec<u8> {
         Status::NoAddress => "no address is left for this",
         Status::NoBinding => "not given by this server",
         Status::NotOnLink => "not an address of this link",
+        Status::UseMulticast => "ask all servers, not this one alone",
     };
     [&status.code().to_be_bytes()[..], text.as_bytes()].concat()
 }

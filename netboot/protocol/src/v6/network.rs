@@ -18,7 +18,9 @@ pub struct Network {
     settings: V6Settings,
     lease_seconds: u32,
     lease_seconds_boot: u32,
+    decline_seconds: u32,
     unknown_share: u8,
+    domain: Option<String>,
     reserved: BTreeSet<Ipv6Addr>,
     pool: Vec<Ipv6Addr>,
 }
@@ -42,7 +44,9 @@ impl Network {
             },
             lease_seconds: all.lease_seconds,
             lease_seconds_boot: all.lease_seconds_boot,
+            decline_seconds: all.decline_seconds,
             unknown_share: all.unknown_share,
+            domain: all.domain.clone(),
             reserved,
             pool,
         }))
@@ -85,6 +89,14 @@ impl Network {
     }
 
     /// Seconds of a lease, for who boots and for who does not.
+    pub(crate) fn decline_seconds(&self) -> u32 {
+        self.decline_seconds
+    }
+
+    pub(crate) fn domain(&self) -> Option<&str> {
+        self.domain.as_deref()
+    }
+
     pub(crate) fn lease_seconds(&self, boots: bool) -> u32 {
         if boots {
             self.lease_seconds_boot

@@ -12,9 +12,7 @@ use super::client::{Association, Client, MessageKind};
 use super::network::Network;
 use crate::boot::NoBoot;
 use crate::client::ClientKind;
-use crate::lease::{
-    AddressPool, DECLINE_SECONDS, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address, is_admitted,
-};
+use crate::lease::{AddressPool, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address, is_admitted};
 use crate::loader::Loader;
 use crate::reply::{LeaseChange, Silence};
 use crate::settings::Mode;
@@ -79,6 +77,8 @@ pub enum Status {
     NoBinding,
     /// The address is not one of this link.
     NotOnLink,
+    /// It was sent to us alone, which we did not allow.
+    UseMulticast,
 }
 
 impl Status {
@@ -89,6 +89,7 @@ impl Status {
             Status::NoAddress => "no-address",
             Status::NoBinding => "no-binding",
             Status::NotOnLink => "not-on-link",
+            Status::UseMulticast => "use-multicast",
         }
     }
 
@@ -99,6 +100,7 @@ impl Status {
             Status::NoAddress => 2,
             Status::NoBinding => 3,
             Status::NotOnLink => 4,
+            Status::UseMulticast => 5,
         }
     }
 }
@@ -224,6 +226,9 @@ fn serve(
             change: taken.map(|lease| LeaseChange::Forget(lease.ip)),
         };
     }
+    if client.unicast {
+        return server.unicast(client);
+    }
     match client.message {
         MessageKind::Solicit => server.give(client, client.rapid_commit),
         MessageKind::Request => server.give(client, true),
@@ -261,6 +266,22 @@ impl Server<'_> {
             status: Some(status),
             boot: BootFile::None(NoBoot::NotBooting),
             ..self.content(ReplyKind::Reply, associations)
+        }
+    }
+
+    /// What was sent to us alone: we never allow it (RFC 8415, 16 and 18.4). Relays along the way would not see it.
+    fn unicast(&self, client: &Client) -> Decision {
+        match client.message {
+            MessageKind::Solicit
+            | MessageKind::Confirm
+            | MessageKind::Rebind
+            | MessageKind::InformationRequest => Decision::silent(Silence::Unicast),
+            MessageKind::Request | MessageKind::Renew | MessageKind::Release | MessageKind::Decline => {
+                Decision {
+                    answer: Ok(self.status(Status::UseMulticast, Vec::new())),
+                    change: None,
+                }
+            }
         }
     }
 
@@ -420,7 +441,7 @@ impl Server<'_> {
             status: Some(Status::NoBinding),
         });
         let expires = |lease: Lease<Ipv6Addr>| match state {
-            LeaseState::Declined => self.now.plus_seconds(DECLINE_SECONDS),
+            LeaseState::Declined => self.now.plus_seconds(self.network.decline_seconds().into()),
             _ => lease.expires,
         };
         Decision {

@@ -16,6 +16,7 @@ pub(crate) mod code {
     pub(crate) const VENDOR_CLASS: u16 = 16;
     pub(crate) const INTERFACE_ID: u16 = 18;
     pub(crate) const DNS: u16 = 23;
+    pub(crate) const FQDN: u16 = 39;
     pub(crate) const BOOT_FILE_URL: u16 = 59;
     pub(crate) const BOOT_FILE_PARAMETERS: u16 = 60;
     pub(crate) const ARCHITECTURE: u16 = 61;
