@@ -19,6 +19,8 @@ mod neighbours;
 mod port;
 #[path = "netns/relay.rs"]
 mod relay;
+#[path = "netns/rfc2131.rs"]
+mod rfc2131;
 #[path = "netns/silence.rs"]
 mod silence;
 #[path = "netns/site.rs"]
