@@ -295,6 +295,22 @@ impl BootSource for Boot {
         }
     }
 
+    async fn kernel_args(&self, client: &BootClient) -> Vec<String> {
+        match self.known(client.mac).await {
+            Ok(row) => self
+                .core
+                .config
+                .policy
+                .kernel_args(&self.facts(row.as_ref(), client))
+                .to_vec(),
+            Err(error) => {
+                // The script itself fails over the same store.
+                tracing::error!(mac = %client.mac, %error, "no kernel arguments by rule");
+                Vec::new()
+            }
+        }
+    }
+
     async fn menu(&self, client: &BootClient) -> Option<Menu> {
         let seconds = self.core.config.boot.menu_seconds;
         if seconds == 0 {

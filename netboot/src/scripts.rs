@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use inventory_api::Mac;
 use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice};
 use netboot_protocol::menu::{grub_menu, grub_refusal_script, ipxe_menu, memory_test_script, refusal_script};
+use netboot_protocol::script::narrowed;
 use netboot_protocol::{
     BootUrls, Network, Trusted, autoexec_script, grub_local_disk_script, grub_mini_os_script,
     local_disk_script, mini_os_script,
@@ -200,6 +201,11 @@ impl<S: BootSource> Scripts<S> {
             network: network.name().to_owned(),
             server: network.server(),
         };
+        let own = self.source.kernel_args(&client).await;
+        let kernel_args = narrowed(
+            &narrowed(&self.kernel_args, &network.settings().kernel_args),
+            &own,
+        );
         let order = match choice {
             Some(choice) if !self.files.can(choice) => {
                 ScriptOrder::Refused("the server has no files for this".to_owned())
@@ -220,7 +226,7 @@ impl<S: BootSource> Scripts<S> {
                     Language::Words => Err(NoScript::Ignored),
                 };
             }
-            ScriptOrder::MemoryTest => return Ok(memory_test_script(&urls, mac, &self.kernel_args)),
+            ScriptOrder::MemoryTest => return Ok(memory_test_script(&urls, mac, &kernel_args)),
             ScriptOrder::LocalDisk => {
                 let text = match language {
                     Language::Ipxe => local_disk_script(mac),
@@ -231,8 +237,8 @@ impl<S: BootSource> Scripts<S> {
             }
             ScriptOrder::MiniOs(args) => {
                 let text = match language {
-                    Language::Ipxe => mini_os_script(&urls, &args, &self.kernel_args, self.trusted),
-                    Language::Grub => grub_mini_os_script(&args, &self.kernel_args),
+                    Language::Ipxe => mini_os_script(&urls, &args, &kernel_args, self.trusted),
+                    Language::Grub => grub_mini_os_script(&args, &kernel_args),
                     Language::Words => Ok(words_of(&args)),
                 };
                 let purpose = args.purpose;

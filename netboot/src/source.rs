@@ -70,6 +70,12 @@ pub trait BootSource: Send + Sync + 'static {
     /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket.
     fn script(&self, client: &BootClient) -> impl Future<Output = ScriptOrder> + Send;
 
+    /// Kernel arguments of this machine's mini-os, in the place of those of the same name that its network or all machines have.
+    fn kernel_args(&self, client: &BootClient) -> impl Future<Output = Vec<String>> + Send {
+        let _ = client;
+        async { Vec::new() }
+    }
+
     /// The boot menu that goes with the script that this machine is given now. `None`: nobody may choose, and no second is
     /// spent on waiting for a key.
     fn menu(&self, client: &BootClient) -> impl Future<Output = Option<Menu>> + Send {

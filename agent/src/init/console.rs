@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use super::spcr;
 use crate::console::Console;
 use crate::screen::Poster;
 
@@ -35,13 +36,16 @@ struct One {
 nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);
 
 impl Consoles {
-    /// Opens `/dev/tty0`, `/dev/ttyS0` and what `/sys/class/tty/console/active` names. Those that are not there are
-    /// left out; if none is, `/dev/console`.
+    /// Opens `/dev/tty0`, `/dev/ttyS0`, what `/sys/class/tty/console/active` names, and the firmware's own console. Those that are
+    /// not there are left out; if none is, `/dev/console`.
     pub fn open() -> Consoles {
         let active = std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
+        let firmware = spcr::console();
+        let firmware_name = firmware.as_ref().map(|(name, _)| name.as_str());
         let names: BTreeSet<&str> = active
             .split_ascii_whitespace()
             .chain(["tty0", "ttyS0"])
+            .chain(firmware_name)
             .filter(|n| n.bytes().all(|b| b.is_ascii_alphanumeric()))
             .take(8)
             .collect();
@@ -56,6 +60,12 @@ impl Consoles {
         let mut files: Vec<One> = names.iter().filter_map(|n| one(n)).collect();
         if files.is_empty() {
             files.extend(one("console"));
+        }
+        if let Some((name, Some(baud))) = &firmware
+            && !active.split_ascii_whitespace().any(|known| known == name)
+            && let Some(port) = files.iter().find(|one| one.name == *name)
+        {
+            set_speed(&port.file, *baud);
         }
         Consoles {
             open: Mutex::new(files),
@@ -82,6 +92,22 @@ fn terminal(name: &str) -> std::io::Result<File> {
         .write(true)
         .custom_flags(nix::libc::O_NOCTTY | nix::libc::O_NONBLOCK)
         .open(format!("/dev/{name}"))
+}
+
+/// A port that the kernel was not told of has the speed of old terminals. One that cannot be set stays as it is.
+fn set_speed(port: &File, baud: u32) {
+    use nix::sys::termios::{BaudRate, SetArg, cfsetspeed, tcgetattr, tcsetattr};
+    let rate = match baud {
+        9600 => BaudRate::B9600,
+        19_200 => BaudRate::B19200,
+        57_600 => BaudRate::B57600,
+        _ => BaudRate::B115200,
+    };
+    if let Ok(mut settings) = tcgetattr(port)
+        && cfsetspeed(&mut settings, rate).is_ok()
+    {
+        let _ = tcsetattr(port, SetArg::TCSANOW, &settings);
+    }
 }
 
 fn stamped(text: &str) -> String {

@@ -37,6 +37,9 @@ pub struct Rule {
     /// The profile, for [`RuleAction::Deploy`].
     #[serde(default)]
     pub profile: Option<String>,
+    /// Kernel arguments of the mini-os for the machines it matches: see [`Policy::kernel_args`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_args: Vec<String>,
 }
 
 /// All fields that are given must hold. Texts are compared without case; a trailing `*` matches any rest.
@@ -134,6 +137,19 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Kernel arguments for a machine: of the first rule that matches it and has any. A rule about what only a report tells does not
+    /// match a machine that has not reported.
+    pub fn kernel_args(&self, facts: &MachineFacts) -> &[String] {
+        let mut matching = self
+            .rules
+            .iter()
+            .filter(|rule| !rule.kernel_args.is_empty())
+            .filter(|rule| matches!(rule_matches(&rule.matches, facts, true), Match::Yes));
+        matching.next().map_or(&[], |rule| &rule.kernel_args)
+    }
+}
+
 enum Match {
     Yes,
     No,
@@ -186,7 +202,36 @@ mod tests {
             matches,
             action,
             profile: profile.map(str::to_owned),
+            kernel_args: Vec::new(),
         }
+    }
+
+    #[test]
+    fn kernel_args_are_those_of_the_first_matching_rule_that_has_any() {
+        let maker = |manufacturer: &str| RuleMatch {
+            manufacturer: Some(manufacturer.into()),
+            ..Default::default()
+        };
+        let mut policy = Policy {
+            rules: vec![
+                rule("all", maker("*"), RuleAction::Commission, None),
+                rule("supermicro", maker("Supermicro*"), RuleAction::Commission, None),
+                rule("later", maker("Super*"), RuleAction::Commission, None),
+            ],
+            unknown: Unknown::Hold,
+        };
+        policy.rules[1].kernel_args = vec!["console=ttyS1,115200".into()];
+        policy.rules[2].kernel_args = vec!["console=ttyS2".into()];
+        let facts = |manufacturer: Option<&str>| MachineFacts {
+            manufacturer: manufacturer.map(str::to_owned),
+            ..Default::default()
+        };
+        assert_eq!(
+            policy.kernel_args(&facts(Some("Supermicro"))),
+            ["console=ttyS1,115200"]
+        );
+        assert!(policy.kernel_args(&facts(Some("Dell Inc."))).is_empty());
+        assert!(policy.kernel_args(&facts(None)).is_empty());
     }
 
     #[test]

@@ -249,3 +249,36 @@ fn the_checked_form_has_no_password_hash() {
         Some("$y$secret")
     );
 }
+
+/// tests/cases/14-console-by-machine.
+#[test]
+fn kernel_arguments_by_network_and_by_rule() {
+    let console = ["console=ttyS1,115200"];
+    let by_network = parse(include_str!(
+        "../../../tests/cases/14-console-by-machine/console-net.toml"
+    ))
+    .unwrap();
+    assert_eq!(by_network.networks[0].settings().kernel_args, console);
+    let by_rule = parse(include_str!(
+        "../../../tests/cases/14-console-by-machine/console-rule.toml"
+    ))
+    .unwrap();
+    assert_eq!(by_rule.policy.rules[0].kernel_args, console);
+    for config in [&by_network, &by_rule] {
+        let form = config.checked_form();
+        assert_eq!(parse(&form).unwrap().checked_form(), form);
+    }
+    let network = "[[network]]\nname = \"n\"\nserver = \"10.0.0.1\"\nsubnet = \"10.0.0.0/24\"\nkernel_args = [\"a b\"]\n";
+    let error = parse(network).unwrap_err();
+    assert!(
+        error.contains("slipway.toml:1: network n: kernel_args: kernel argument number 0"),
+        "{error}"
+    );
+    let rule =
+        "[[rule]]\nname = \"r\"\nmatch = { product = \"x\" }\naction = \"hold\"\nkernel_args = [\"$x\"]\n";
+    let error = parse(rule).unwrap_err();
+    assert!(
+        error.contains("slipway.toml:1: rule r: kernel_args: kernel argument number 0"),
+        "{error}"
+    );
+}

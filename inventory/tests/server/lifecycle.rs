@@ -265,6 +265,7 @@ async fn a_rule_deploys_a_machine_on_its_first_boot_and_another_holds_one() {
             matches,
             action,
             profile: profile.map(str::to_owned),
+            kernel_args: Vec::new(),
         };
         config.policy.rules = vec![
             rule(

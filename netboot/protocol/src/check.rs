@@ -19,6 +19,14 @@ pub enum NetworkError {
     /// The name cannot stand in paths and logs.
     #[error("network name {0:?}: use 1 to 64 of a-z, 0-9 and '-'")]
     Name(String),
+    /// A kernel argument that cannot stand in a boot script.
+    #[error("network {name}: kernel_args: {source}")]
+    KernelArgs {
+        /// Network.
+        name: String,
+        /// Which, and why.
+        source: crate::script::ScriptError,
+    },
     /// The subnet is too large or too small.
     #[error("network {name}: subnet {subnet} has to be between /8 and /30")]
     Subnet {
@@ -273,6 +281,8 @@ pub(crate) fn check_addresses(settings: &NetworkSettings, subnet: Ipv4Net) -> Re
 
 pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), NetworkError> {
     let name = || settings.name.clone();
+    crate::script::check_kernel_args(&settings.kernel_args)
+        .map_err(|source| NetworkError::KernelArgs { name: name(), source })?;
     for (what, seconds) in [
         ("lease_seconds", settings.lease_seconds),
         ("lease_seconds_boot", settings.lease_seconds_boot),

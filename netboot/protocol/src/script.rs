@@ -26,17 +26,39 @@ pub enum ScriptError {
     TooLong(usize),
 }
 
+/// Whether each argument is one word to iPXE and to GRUB.
+///
+/// # Errors
+/// [`ScriptError::Word`]
+pub fn check_kernel_args(args: &[String]) -> Result<(), ScriptError> {
+    let bad = |c: char| !c.is_ascii_graphic() || "\"$&|;#\\'`".contains(c);
+    match args
+        .iter()
+        .position(|word| word.is_empty() || word.chars().any(bad))
+    {
+        Some(number) => Err(ScriptError::Word(number)),
+        None => Ok(()),
+    }
+}
+
+/// Kernel arguments with those of a narrower place (network, rule) in the place of all of the same name: `console=ttyS1,115200` for one
+/// model leaves no `console=` of the general list, and its other words stay.
+pub fn narrowed(general: &[String], narrower: &[String]) -> Vec<String> {
+    fn name(word: &str) -> &str {
+        word.split('=').next().unwrap_or(word)
+    }
+    let kept = general
+        .iter()
+        .filter(|word| narrower.iter().all(|other| name(other) != name(word)));
+    kept.chain(narrower).cloned().collect()
+}
+
 /// The words of the mini-os kernel's command line, each one a word to iPXE and to GRUB.
 fn words(args: &BootArgs, extra: &[String], first: &[&str]) -> Result<Vec<String>, ScriptError> {
     let mut words: Vec<String> = first.iter().map(|word| (*word).to_owned()).collect();
     words.extend(extra.iter().cloned());
     words.extend(args.to_words());
-    for (number, word) in words.iter().enumerate() {
-        let bad = |c: char| !c.is_ascii_graphic() || "\"$&|;#\\'`".contains(c);
-        if word.is_empty() || word.chars().any(bad) {
-            return Err(ScriptError::Word(number));
-        }
-    }
+    check_kernel_args(&words)?;
     let length = words.iter().map(|word| word.len() + 1).sum::<usize>() - 1;
     if length > MAX_COMMAND_LINE {
         return Err(ScriptError::TooLong(length));
@@ -232,6 +254,28 @@ mod tests {
         server: Ipv4Addr::new(10, 0, 0, 1),
         http_port: 8067,
     };
+
+    #[test]
+    fn arguments_of_a_narrower_place_take_the_place_of_the_same_name() {
+        let list = |words: &str| words.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for (general, narrower, expected) in [
+            (
+                "console=tty0 console=ttyS0 iommu=pt",
+                "console=ttyS1,115200",
+                "iommu=pt console=ttyS1,115200",
+            ),
+            ("quiet console=ttyS0", "", "quiet console=ttyS0"),
+            ("quiet", "quiet debug", "quiet debug"),
+            ("", "console=ttyAMA0", "console=ttyAMA0"),
+        ] {
+            assert_eq!(narrowed(&list(general), &list(narrower)), list(expected));
+        }
+        assert_eq!(check_kernel_args(&list("a=b c")), Ok(()));
+        assert_eq!(
+            check_kernel_args(&["a".to_owned(), "b c".to_owned()]),
+            Err(ScriptError::Word(1))
+        );
+    }
 
     #[test]
     fn mini_os() {

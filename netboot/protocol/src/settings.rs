@@ -197,6 +197,9 @@ pub struct NetworkSettings {
     /// (crowbar#1078).
     #[serde(default)]
     pub tftp_blksize_max: Option<u16>,
+    /// Kernel arguments of the mini-os on this network, in the place of those of the same name in `[mini_os]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_args: Vec<String>,
     /// DHCPv6; without it Slipway sends nothing by IPv6 but what `router_advertisements` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v6: Option<V6Settings>,
@@ -288,6 +291,7 @@ impl NetworkSettings {
             router_advertisements: true,
             tftp_single_port: false,
             tftp_blksize_max: None,
+            kernel_args: Vec::new(),
             v6: None,
         }
     }

@@ -59,6 +59,10 @@ impl BootSource for Source {
         }
     }
 
+    async fn kernel_args(&self, _: &BootClient) -> Vec<String> {
+        vec!["panic=3".into()]
+    }
+
     async fn public_image(&self, digest: Sha256Digest) -> Option<PathBuf> {
         (digest == self.image.0).then(|| self.image.1.clone())
     }
@@ -88,6 +92,7 @@ fn config(dir: &std::path::Path) -> Config {
         first: Ipv4Addr::new(127, 0, 1, 0),
         last: Ipv4Addr::new(127, 0, 5, 250),
     }];
+    settings.kernel_args = vec!["console=ttyS1,115200".into(), "panic=2".into()];
     settings
         .reservations
         .insert(Mac([2, 0, 0, 0, 0, 0x77]), Ipv4Addr::new(127, 0, 0, 77));
@@ -103,7 +108,7 @@ fn config(dir: &std::path::Path) -> Config {
     std::fs::write(&config.kernel, pattern(1_000_000)).unwrap();
     std::fs::write(&config.initramfs, pattern(3_000_000)).unwrap();
     config.site_archive = Bytes::from_static(b"site archive");
-    config.kernel_args = vec!["console=ttyS0".into()];
+    config.kernel_args = vec!["console=ttyS0".into(), "iommu=pt".into(), "panic=1".into()];
     config
 }
 
@@ -265,10 +270,12 @@ async fn from_discover_to_script() {
     let script = http(service.bound.http, "GET", path, "").await;
     let text = String::from_utf8(script.body.clone()).unwrap();
     assert_eq!(script.status, 200);
+    // The network's console in the place of that of all machines, and a rule's word in the place of the network's.
     assert!(
-        text.contains("console=ttyS0") && text.contains("slipway.ticket=ticket"),
+        text.contains(" iommu=pt console=ttyS1,115200 panic=3 ") && text.contains("slipway.ticket=ticket"),
         "{text}"
     );
+    assert!(!text.contains("console=ttyS0"), "{text}");
     let fetched = service.event(
         "the script's end",
         |e| matches!(&e.what, BootEventKind::Http { path, .. } if path == "/boot.ipxe"),

@@ -81,6 +81,7 @@ impl Rig {
                 },
                 action: RuleAction::Deploy,
                 profile: Some(PROFILE.to_owned()),
+                kernel_args: Vec::new(),
             }],
             ..Policy::default()
         };

@@ -1,0 +1,145 @@
+//! The console that the firmware itself uses: ACPI's Serial Port Console Redirection Table (Microsoft, revision 1.10). Where the
+//! remote console is not the port that the command line names, the table names it. Pure but for [`console`].
+
+use std::fs;
+use std::path::Path;
+
+/// Longest table that is read; they have 80 to 90 bytes.
+const LIMIT: u64 = 4096;
+const TABLE: &str = "/sys/firmware/acpi/tables/SPCR";
+
+/// Where the port is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Memory(u64),
+    Io(u64),
+}
+
+/// What the table says of the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Port {
+    place: Place,
+    /// Bits a second; absent: as the firmware has set it.
+    baud: Option<u32>,
+}
+
+/// Reads a table. None: it is none, or has no port (the address is 0: redirection is off).
+fn parse(table: &[u8]) -> Option<Port> {
+    let byte = |at: usize| table.get(at).copied();
+    if table.get(..4)? != b"SPCR" {
+        return None;
+    }
+    // Generic address structure at 40: space, width, offset, access size, address.
+    let address = u64::from_le_bytes(table.get(44..52)?.try_into().ok()?);
+    let place = match byte(40)? {
+        _ if address == 0 => return None,
+        0 => Place::Memory(address),
+        1 => Place::Io(address),
+        _ => return None,
+    };
+    let baud = match byte(58)? {
+        3 => Some(9600),
+        4 => Some(19_200),
+        6 => Some(57_600),
+        7 => Some(115_200),
+        _ => None,
+    };
+    Some(Port { place, baud })
+}
+
+/// The kernel's name of a port, e.g. "ttyS1", by what its driver tells below `tty` (/sys/class/tty): `port` of ports in I/O space,
+/// `iomem_base` of others, in hexadecimal.
+fn name(tty: &Path, place: Place) -> Option<String> {
+    let (file, address) = match place {
+        Place::Io(address) => ("port", address),
+        Place::Memory(address) => ("iomem_base", address),
+    };
+    let mut names: Vec<String> = fs::read_dir(tty)
+        .ok()?
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            let text = fs::read_to_string(tty.join(name).join(file)).unwrap_or_default();
+            let hex = text.trim().trim_start_matches("0x").trim_start_matches("0X");
+            u64::from_str_radix(hex, 16) == Ok(address)
+        })
+        .collect();
+    names.sort();
+    names.into_iter().next()
+}
+
+/// Name and speed of the firmware's console, where this kernel has a driver for it.
+pub(super) fn console() -> Option<(String, Option<u32>)> {
+    let (table, _) = crate::report::read_bounded(Path::new(TABLE), LIMIT).ok()?;
+    let port = parse(&table)?;
+    Some((name(Path::new("/sys/class/tty"), port.place)?, port.baud))
+}
+
+/// Any bytes as the table.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    parse(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(space: u8, address: u64, baud: u8) -> Vec<u8> {
+        let mut table = vec![0; 80];
+        table[..4].copy_from_slice(b"SPCR");
+        table[40] = space;
+        table[44..52].copy_from_slice(&address.to_le_bytes());
+        table[58] = baud;
+        table
+    }
+
+    #[test]
+    fn ports_and_speeds() {
+        let port = |place, baud| Some(Port { place, baud });
+        assert_eq!(parse(&table(1, 0x2f8, 7)), port(Place::Io(0x2f8), Some(115_200)));
+        assert_eq!(
+            parse(&table(0, 0x900_0000, 0)),
+            port(Place::Memory(0x900_0000), None)
+        );
+        assert_eq!(
+            parse(&table(0, 0xfe21_5040, 3)),
+            port(Place::Memory(0xfe21_5040), Some(9600))
+        );
+        // Switched off; in PCI configuration space; cut; another table.
+        for none in [
+            table(1, 0, 7),
+            table(2, 0x2f8, 7),
+            table(1, 0x2f8, 7)[..50].to_vec(),
+            vec![0; 80],
+        ] {
+            assert_eq!(parse(&none), None);
+        }
+    }
+
+    #[test]
+    fn the_kernels_name_of_a_port() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, port, memory) in [
+            ("ttyS0", "0x3F8\n", "0x0\n"),
+            ("ttyS1", "0x2F8\n", "0x0\n"),
+            ("ttyAMA0", "0x0\n", "0x9000000\n"),
+        ] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::write(dir.path().join(name).join("port"), port).unwrap();
+            fs::write(dir.path().join(name).join("iomem_base"), memory).unwrap();
+        }
+        fs::create_dir(dir.path().join("tty0")).unwrap();
+        let of = |place| name(dir.path(), place);
+        assert_eq!(of(Place::Io(0x2f8)).as_deref(), Some("ttyS1"));
+        assert_eq!(of(Place::Memory(0x900_0000)).as_deref(), Some("ttyAMA0"));
+        assert_eq!((of(Place::Io(0x3e8)), of(Place::Memory(0x2f8))), (None, None));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_table_is_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..90)) {
+            fuzz(&[&b"SPCR"[..], &bytes].concat());
+        }
+    }
+}
