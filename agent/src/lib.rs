@@ -3,6 +3,7 @@
 //! The library is what the simulated machines of the tests run too; only `main.rs` reads argv and the environment.
 
 pub mod burn_in;
+mod clock;
 pub mod console;
 pub mod init;
 pub mod install;

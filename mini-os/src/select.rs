@@ -77,6 +77,9 @@ const FULL: &[&str] = &[
     "kernel/drivers/watchdog/sp5100_tco.ko",
     "kernel/drivers/mfd/lpc_ich.ko",
     "kernel/drivers/mfd/intel-lpss-pci.ko",
+    // The clock that outlives a reboot, on ARM: x86 has its driver in the kernel.
+    "kernel/drivers/rtc/rtc-efi.ko",
+    "kernel/drivers/rtc/rtc-pl031.ko",
     // crc32c and the like: ext4 and NVMe ask for them by name at run time, modules.dep does not know.
     "kernel/arch/x86/crypto/crc32",
     "kernel/arch/x86/crypto/crct10dif",

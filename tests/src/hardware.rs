@@ -22,6 +22,10 @@ pub struct Rack {
     pub empty: Vec<u32>,
     /// Size of the SATA disk in bytes.
     pub sata_bytes: u64,
+    /// An SD card of 1 GiB behind a PCI host.
+    pub sd_card: bool,
+    /// What its clock says at power-on, as after the death of its battery: "2010-01-01T00:00:00"; absent: the right time.
+    pub clock: Option<&'static str>,
 }
 
 impl Rack {
@@ -30,6 +34,8 @@ impl Rack {
         Rack {
             empty: vec![SLOTS - 1],
             sata_bytes: 2 << 30,
+            sd_card: false,
+            clock: None,
         }
     }
 
@@ -52,6 +58,9 @@ impl Rack {
     pub(crate) fn files(&self, directory: &Path) -> Result<()> {
         for (file, bytes) in [("nvme.raw", 1 << 30), ("sata.raw", self.sata_bytes)] {
             std::fs::File::create(directory.join(file))?.set_len(bytes)?;
+        }
+        if self.sd_card {
+            std::fs::File::create(directory.join("sd.raw"))?.set_len(1 << 30)?;
         }
         std::fs::create_dir_all(directory.join("tpm"))?;
         Ok(())
@@ -111,8 +120,16 @@ impl Rack {
             ("-tpmdev", "emulator,id=tpm0,chardev=tpm".to_owned()),
             ("-device", "tpm-tis,tpmdev=tpm0".to_owned()),
         ];
+        let sd = [
+            ("-drive", drive("sd")),
+            ("-device", "sdhci-pci".to_owned()),
+            ("-device", "sd-card,drive=sd".to_owned()),
+        ];
+        let clock = self.clock.map(|base| ("-rtc", format!("base={base}")));
         pairs
             .into_iter()
+            .chain(sd.into_iter().filter(|_| self.sd_card))
+            .chain(clock)
             .flat_map(|(option, value)| [option.to_owned(), value])
             .collect()
     }

@@ -6,6 +6,8 @@ mod arm64;
 mod checked;
 #[path = "qemu/console.rs"]
 mod console;
+#[path = "qemu/edge.rs"]
+mod edge;
 #[path = "qemu/first_boot.rs"]
 mod first_boot;
 #[path = "qemu/installed.rs"]
@@ -20,6 +22,8 @@ mod reach;
 mod rescue;
 #[path = "qemu/secure.rs"]
 mod secure;
+#[path = "qemu/size.rs"]
+mod size;
 #[path = "qemu/undi.rs"]
 mod undi;
 #[path = "qemu/v6.rs"]

@@ -32,12 +32,17 @@ pub const ALWAYS: &[&str] = &[
     "drivetemp",
 ];
 
+/// Loaded with another: what a bus needs for its only use here. The first card of an MMC host may come after the last round.
+const TOGETHER: &[(&str, &str)] = &[("mmc_core", "mmc_block")];
+
 /// Loads modules, each once.
 pub struct ColdPlug {
     index: Index,
     directory: PathBuf,
     loaded: HashSet<String>,
     seen: HashSet<String>,
+    /// Devices without a file `modalias` whose `uevent` was read.
+    asked: HashSet<PathBuf>,
     failures: u32,
 }
 
@@ -60,6 +65,7 @@ impl ColdPlug {
             directory,
             loaded: HashSet::new(),
             seen: HashSet::new(),
+            asked: HashSet::new(),
             failures: 0,
         })
     }
@@ -76,7 +82,13 @@ impl ColdPlug {
 
     /// Loads a module by name with what it needs. A module that cannot be loaded is told, and the rest goes on.
     pub fn load(&mut self, name: &str, console: &dyn Console) {
-        for path in self.index.order(name, &mut self.loaded) {
+        let mut order = self.index.order(name, &mut self.loaded);
+        for (bus, driver) in TOGETHER {
+            if self.loaded.contains(*bus) && !self.loaded.contains(*driver) {
+                order.extend(self.index.order(driver, &mut self.loaded));
+            }
+        }
+        for path in order {
             if let Err(why) = insert(&self.directory.join(&path)) {
                 self.failures += 1;
                 // A broken archive could bring hundreds.
@@ -91,7 +103,13 @@ impl ColdPlug {
     pub fn round(&mut self, console: &dyn Console) -> bool {
         let mut found = Vec::new();
         let mut budget = FOLDERS;
-        walk(Path::new("/sys/devices"), 0, &mut budget, &mut found);
+        walk(
+            Path::new("/sys/devices"),
+            0,
+            &mut budget,
+            &mut self.asked,
+            &mut found,
+        );
         let mut new = false;
         for modalias in found {
             if !self.seen.insert(modalias.clone()) {
@@ -114,8 +132,15 @@ impl ColdPlug {
     }
 }
 
-/// The texts of all files `modalias` below `folder`. Symbolic links are not followed: they lead in circles.
-fn walk(folder: &Path, depth: usize, budget: &mut usize, found: &mut Vec<String>) {
+/// The aliases of all devices below `folder`: of the files `modalias`, and of `uevent` where a device has no such file (the cards of
+/// an MMC host, "mmc:block"), read once each. Symbolic links are not followed: they lead in circles.
+fn walk(
+    folder: &Path,
+    depth: usize,
+    budget: &mut usize,
+    asked: &mut HashSet<PathBuf>,
+    found: &mut Vec<String>,
+) {
     if depth > DEPTH || *budget == 0 {
         return;
     }
@@ -123,19 +148,30 @@ fn walk(folder: &Path, depth: usize, budget: &mut usize, found: &mut Vec<String>
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
+    let (mut modalias, mut uevent) = (false, false);
     for entry in entries.flatten() {
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() {
-            walk(&entry.path(), depth + 1, budget, found);
-        } else if kind.is_file()
-            && entry.file_name() == "modalias"
-            && let Ok(text) = fs::read_to_string(entry.path())
-        {
-            let text = text.trim();
-            if !text.is_empty() {
-                found.push(text.to_owned());
-            }
+            walk(&entry.path(), depth + 1, budget, asked, found);
+        } else if kind.is_file() {
+            modalias |= entry.file_name() == "modalias";
+            uevent |= entry.file_name() == "uevent";
         }
+    }
+    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let text = if modalias {
+        read("modalias")
+    } else if uevent && asked.insert(folder.to_owned()) {
+        let text = read("uevent");
+        text.lines()
+            .find_map(|line| line.strip_prefix("MODALIAS="))
+            .unwrap_or_default()
+            .to_owned()
+    } else {
+        return;
+    };
+    if !text.trim().is_empty() {
+        found.push(text.trim().to_owned());
     }
 }
 
@@ -162,4 +198,60 @@ fn read_module(path: &Path) -> io::Result<Vec<u8>> {
         file.take(MODULE_LIMIT).read_to_end(&mut image)?;
     }
     Ok(image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_whose_alias_stands_only_in_uevent_is_found_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = dir.path().join("pci0000:00/0000:00:05.0");
+        let card = host.join("mmc_host/mmc0/mmc0:4567");
+        fs::create_dir_all(&card).unwrap();
+        for (path, text) in [
+            (host.join("modalias"), "pci:v00001B36d00000007sv*\n"),
+            (host.join("uevent"), "DRIVER=sdhci-pci\nMODALIAS=pci:other\n"),
+            (
+                card.join("uevent"),
+                "DRIVER=mmcblk\nMMC_TYPE=SD\nMMC_NAME=QEMU!\nMODALIAS=mmc:block\n",
+            ),
+            (card.join("../uevent"), "\n"),
+        ] {
+            fs::write(path, text).unwrap();
+        }
+        let mut asked = HashSet::new();
+        let mut round = || {
+            let mut found = Vec::new();
+            walk(dir.path(), 0, &mut 100, &mut asked, &mut found);
+            found.sort();
+            found
+        };
+        assert_eq!(round(), ["mmc:block", "pci:v00001B36d00000007sv*"]);
+        assert_eq!(round(), ["pci:v00001B36d00000007sv*"]);
+    }
+
+    #[test]
+    fn the_block_driver_comes_with_the_bus() {
+        let index = Index::parse(
+            "kernel/sdhci-pci.ko: kernel/mmc_core.ko\nkernel/mmc_core.ko:\nkernel/mmc_block.ko: kernel/mmc_core.ko\n",
+            "",
+            "",
+        );
+        struct Quiet;
+        impl Console for Quiet {
+            fn line(&self, _: &str) {}
+        }
+        let mut drivers = ColdPlug {
+            index,
+            directory: PathBuf::from("/nowhere"),
+            loaded: HashSet::new(),
+            seen: HashSet::new(),
+            asked: HashSet::new(),
+            failures: 0,
+        };
+        drivers.load("sdhci-pci", &Quiet);
+        assert!(drivers.loaded.contains("mmc_block"), "{:?}", drivers.loaded);
+    }
 }

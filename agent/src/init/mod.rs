@@ -8,6 +8,7 @@ mod console;
 mod modules;
 mod network;
 mod shell;
+mod spcr;
 mod system;
 
 use std::collections::BTreeSet;
@@ -16,9 +17,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use inventory_api::UnixMs;
 use inventory_api::boot::{self, BootArgs, Purpose};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::console::{Console, plain};
 use crate::install::Site;
 use crate::report::{self, Roots};
@@ -28,6 +31,8 @@ use console::{Consoles, uptime};
 use network::Interface;
 
 pub use modules::Index as ModuleIndex;
+#[cfg(any(test, fuzzing))]
+pub(crate) use spcr::fuzz as fuzz_spcr;
 
 /// Time for a person to read why, before the machine tries again.
 const BEFORE_RETRY: Duration = Duration::from_secs(120);
@@ -45,6 +50,8 @@ const QUIET: Duration = Duration::from_millis(700);
 const SETTLE: Duration = Duration::from_secs(15);
 /// Longest wait when there is no disk at all: some machines have none.
 const NO_DISK: Duration = Duration::from_secs(5);
+/// A clock that is off by less is left alone.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// The server's CA certificate, from the site archive.
 const CA_FILE: &str = "/etc/slipway/ca.pem";
 
@@ -151,6 +158,7 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
         let (network, disks) = tokio::join!(network::bring_up(interface, Arc::clone(console)), settling);
         network?;
         // Those whose drivers came later.
+        free_lldp(console);
         network::link_up_others(&boot).await;
         (args, disks)
     } else {
@@ -164,6 +172,7 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
     let roots = Roots::live();
     let look = roots.clone();
     let clock = Arc::clone(console);
+    let purpose = args.purpose;
     Ok(Machine {
         origin: Origin::Ticket { args, ca_pem },
         roots,
@@ -171,11 +180,7 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
             site: Site::machine(move || report::disks(&look)),
         },
         console: Arc::clone(console),
-        server_time: Some(Arc::new(move |time| {
-            if let Some(said) = system::set_clock(time) {
-                clock.line(&said);
-            }
-        })),
+        server_time: Some(Arc::new(move |time| set_clock(time, purpose, clock.as_ref()))),
         pace: Pace::default(),
         cancel: CancellationToken::new(),
     })
@@ -189,16 +194,39 @@ fn told(args: &BootArgs, console: &Arc<dyn Console>) {
         args.mac,
         plain(&args.server)
     ));
-    if let Some(said) = system::set_clock(args.time) {
+    set_clock(args.time, args.purpose, console.as_ref());
+}
+
+/// Sets the clock, and that which outlives the reboot. The latter may be another system's and show local time: unless that system is
+/// to be replaced, it is only set when no time zone explains the difference.
+fn set_clock(right: UnixMs, purpose: Purpose, console: &dyn Console) {
+    let own = match purpose {
+        Purpose::Deploy => CLOCK_TOLERANCE,
+        Purpose::Commission | Purpose::Standby | Purpose::Release | Purpose::Rescue => clock::LOST,
+    };
+    for said in [clock::set(right, CLOCK_TOLERANCE), clock::keep(own)]
+        .into_iter()
+        .flatten()
+    {
         console.line(&said);
     }
 }
 
 /// Switches say who they are twice a minute: the sooner somebody listens, the more the first report knows.
 async fn listen(boot: &Interface, console: &Arc<dyn Console>) {
+    free_lldp(console);
     network::link_up_others(boot).await;
     if let Err(why) = report::listen_lldp() {
         console.line(&plain(&why));
+    }
+}
+
+/// Some cards answer the switches in their own firmware: here they leave it to the host.
+fn free_lldp(console: &Arc<dyn Console>) {
+    for interface in network::interfaces().unwrap_or_default() {
+        if let Some(said) = report::lldp_to_host(&interface.name) {
+            console.line(&format!("network: {}", plain(&said)));
+        }
     }
 }
 

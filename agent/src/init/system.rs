@@ -1,21 +1,15 @@
-//! What the first process does for the system: mounts, clock, orphans, reboot.
+//! What the first process does for the system: mounts, orphans, reboot.
 
 use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use inventory_api::UnixMs;
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::RebootMode;
-use nix::sys::time::TimeSpec;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::time::{ClockId, clock_settime};
 use nix::unistd::Pid;
-
-/// A clock that is off by less is left alone.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Mounts the kernel's file systems. What cannot be mounted is returned in words.
 pub fn mount_all() -> Vec<String> {
@@ -70,37 +64,6 @@ fn mount_one(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> Res
     }
 }
 
-/// Whether the clock must be set: it is off by more than a minute, and `right` is a time at all.
-pub fn clock_is_off(now: SystemTime, right: UnixMs) -> bool {
-    let Ok(right) = u64::try_from(right.0) else {
-        return false;
-    };
-    // 2020-01-01: an earlier time is no server's clock.
-    if right < 1_577_836_800_000 {
-        return false;
-    }
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    now.abs_diff(u128::from(right)) > CLOCK_TOLERANCE.as_millis()
-}
-
-/// Sets the clock if it is off; the answer is in words if something was done.
-pub fn set_clock(right: UnixMs) -> Option<String> {
-    let before = SystemTime::now();
-    if !clock_is_off(before, right) {
-        return None;
-    }
-    let seconds = right.0 / 1000;
-    let time = TimeSpec::new(seconds, (right.0 % 1000) * 1_000_000);
-    let before = before.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Some(match clock_settime(ClockId::CLOCK_REALTIME, time) {
-        Ok(()) => format!(
-            "clock: set to the server's, it was off by {} s",
-            seconds.unsigned_abs().abs_diff(before)
-        ),
-        Err(e) => format!("clock: cannot be set: {}", e.desc()),
-    })
-}
-
 /// Takes away dead processes that nobody else waits for, for ever. One that this program started itself is waited for
 /// by who started it: only a process that is still there dead after a whole turn is an orphan.
 pub async fn reap_orphans() -> Infallible {
@@ -134,21 +97,4 @@ pub fn reboot() -> String {
 pub fn kernel_release() -> io::Result<String> {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     Ok(text.trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_is_set_only_when_it_is_off() {
-        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let at = |seconds: i64| UnixMs(seconds * 1000);
-        assert!(!clock_is_off(now, at(1_800_000_059)));
-        assert!(!clock_is_off(now, at(1_799_999_941)));
-        assert!(clock_is_off(now, at(1_800_000_061)));
-        assert!(clock_is_off(UNIX_EPOCH, at(1_800_000_000)));
-        assert!(!clock_is_off(now, at(0)));
-        assert!(!clock_is_off(now, UnixMs(i64::MIN)));
-    }
 }

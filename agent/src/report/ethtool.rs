@@ -1,17 +1,35 @@
-//! The two questions to a live interface that sysfs does not answer: permanent address and firmware version.
+//! What sysfs does not tell of a live interface: permanent address, firmware version, the pluggable module, and whether the card
+//! keeps LLDP to itself. One thing is set here: that it does not ([`lldp_to_host`]).
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use inventory_api::Mac;
+use inventory_api::report::OpticFacts;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use super::clean;
+use super::{clean, optics};
 
+// linux/ethtool.h
 const ETHTOOL_GDRVINFO: u32 = 0x03;
+const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GPERMADDR: u32 = 0x20;
+const ETHTOOL_GPFLAGS: u32 = 0x27;
+const ETHTOOL_SPFLAGS: u32 = 0x28;
+const ETHTOOL_GMODULEINFO: u32 = 0x42;
+const ETHTOOL_GMODULEEEPROM: u32 = 0x43;
+const ETH_SS_PRIV_FLAGS: u32 = 2;
+/// ETH_GSTRING_LEN.
+const STRING_BYTES: usize = 32;
+/// The flags are 32 bits.
+const FLAGS: usize = 32;
 /// IFNAMSIZ with its final zero.
 const NAME_BYTES: usize = 16;
+
+/// Drivers of cards that answer LLDP in their firmware, the private flag that says so, and its value when the host hears the frames:
+/// Documentation/networking/device_drivers/ethernet/intel/i40e.rst and ice.rst.
+const LLDP_FLAGS: [(&str, &str, bool); 2] =
+    [("i40e", "disable-fw-lldp", true), ("ice", "fw-lldp-agent", false)];
 
 /// `struct ifreq` with its pointer member; the union is 24 bytes.
 #[repr(C)]
@@ -31,6 +49,7 @@ struct DrvInfo {
     bus_info: [u8; 32],
     erom_version: [u8; 32],
     reserved: [u8; 12],
+    /// Private flags, statistics, test results, EEPROM bytes, register bytes.
     counts: [u32; 5],
 }
 
@@ -42,6 +61,41 @@ struct PermAddr {
     data: [u8; 32],
 }
 
+/// `struct ethtool_gstrings` with room for the names of all flags.
+#[repr(C)]
+struct Strings {
+    cmd: u32,
+    set: u32,
+    count: u32,
+    data: [[u8; STRING_BYTES]; FLAGS],
+}
+
+/// `struct ethtool_value`.
+#[repr(C)]
+struct Value {
+    cmd: u32,
+    data: u32,
+}
+
+/// `struct ethtool_modinfo`.
+#[repr(C)]
+struct ModuleInfo {
+    cmd: u32,
+    kind: u32,
+    length: u32,
+    reserved: [u32; 8],
+}
+
+/// `struct ethtool_eeprom` with room for what is read.
+#[repr(C)]
+struct Eeprom {
+    cmd: u32,
+    magic: u32,
+    offset: u32,
+    length: u32,
+    data: [u8; optics::BYTES as usize],
+}
+
 nix::ioctl_readwrite_bad!(siocethtool, nix::libc::SIOCETHTOOL, IfReq);
 
 /// What the driver told.
@@ -50,6 +104,117 @@ pub(super) struct Told {
     pub driver: Option<String>,
     pub firmware: Option<String>,
     pub permanent_mac: Option<Mac>,
+    /// The firmware keeps LLDP to itself; absent: a card that never does.
+    pub lldp_in_firmware: Option<bool>,
+    pub optic: Option<OpticFacts>,
+}
+
+/// One interface that answers ethtool's questions.
+struct Interface {
+    name: [u8; NAME_BYTES],
+    socket: OwnedFd,
+}
+
+impl Interface {
+    fn open(interface: &str) -> io::Result<Interface> {
+        let mut name = [0; NAME_BYTES];
+        if interface.len() >= NAME_BYTES {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "name longer than 15 bytes",
+            ));
+        }
+        name[..interface.len()].copy_from_slice(interface.as_bytes());
+        let socket = socket(
+            AddressFamily::Inet,
+            SockType::Datagram,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )?;
+        Ok(Interface { name, socket })
+    }
+
+    /// Hands one of the structures above to the kernel; its command says which it is. False: the driver does not answer this.
+    fn call<T>(&self, structure: &mut T) -> bool {
+        let mut request = IfReq {
+            name: self.name,
+            data: std::ptr::from_mut(structure).cast(),
+            rest: [0; 16],
+        };
+        // SAFETY: the request has the kernel's layout; the structure is of the command that it names, with room for the most that
+        // is asked for in it, and outlives the call.
+        unsafe { siocethtool(self.socket.as_raw_fd(), &mut request) }.is_ok()
+    }
+
+    fn driver(&self) -> Option<DrvInfo> {
+        let mut info = DrvInfo {
+            cmd: ETHTOOL_GDRVINFO,
+            driver: [0; 32],
+            version: [0; 32],
+            fw_version: [0; 32],
+            bus_info: [0; 32],
+            erom_version: [0; 32],
+            reserved: [0; 12],
+            counts: [0; 5],
+        };
+        self.call(&mut info).then_some(info)
+    }
+
+    fn permanent_mac(&self) -> Option<Mac> {
+        let mut address = PermAddr {
+            cmd: ETHTOOL_GPERMADDR,
+            size: 32,
+            data: [0; 32],
+        };
+        if !self.call(&mut address) || address.size != 6 {
+            return None;
+        }
+        let [a, b, c, d, e, f, ..] = address.data;
+        Some(Mac([a, b, c, d, e, f])).filter(|mac| !mac.is_junk())
+    }
+
+    /// Bit of a private flag, and all flags as they are.
+    fn flag(&self, wanted: &str, count: u32) -> Option<(u32, u32)> {
+        // The kernel writes as many names as the driver has, whatever is asked for.
+        let count = usize::try_from(count)
+            .ok()
+            .filter(|count| (1..=FLAGS).contains(count))?;
+        let mut names = Strings {
+            cmd: ETHTOOL_GSTRINGS,
+            set: ETH_SS_PRIV_FLAGS,
+            count: count as u32,
+            data: [[0; STRING_BYTES]; FLAGS],
+        };
+        let mut flags = Value {
+            cmd: ETHTOOL_GPFLAGS,
+            data: 0,
+        };
+        let asked = self.call(&mut names) && self.call(&mut flags);
+        let bit = names.data[..count]
+            .iter()
+            .position(|name| text(name).as_deref() == Some(wanted))?;
+        asked.then_some((1 << bit, flags.data))
+    }
+
+    fn optic(&self) -> Option<OpticFacts> {
+        let mut info = ModuleInfo {
+            cmd: ETHTOOL_GMODULEINFO,
+            kind: 0,
+            length: 0,
+            reserved: [0; 8],
+        };
+        if !self.call(&mut info) {
+            return None;
+        }
+        let mut eeprom = Eeprom {
+            cmd: ETHTOOL_GMODULEEEPROM,
+            magic: 0,
+            offset: 0,
+            length: info.length.min(optics::BYTES),
+            data: [0; optics::BYTES as usize],
+        };
+        (self.call(&mut eeprom)).then(|| optics::parse(&eeprom.data))?
+    }
 }
 
 /// Asks the driver of an interface. A driver that does not answer a question is an absent fact.
@@ -57,56 +222,55 @@ pub(super) struct Told {
 /// # Errors
 /// No socket, or a name that no interface can have.
 pub(super) fn ask(interface: &str) -> io::Result<Told> {
-    let mut name = [0; NAME_BYTES];
-    if interface.len() >= NAME_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "name longer than 15 bytes",
-        ));
-    }
-    name[..interface.len()].copy_from_slice(interface.as_bytes());
-    let socket = socket(
-        AddressFamily::Inet,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
+    let interface = Interface::open(interface)?;
+    let info = interface.driver();
+    Ok(Told {
+        driver: info.as_ref().and_then(|info| text(&info.driver)),
+        firmware: info.as_ref().and_then(|info| text(&info.fw_version)),
+        permanent_mac: interface.permanent_mac(),
+        lldp_in_firmware: info.as_ref().and_then(|info| {
+            let (flag, free) = lldp_flag(&text(&info.driver)?)?;
+            // Without the flag (an old driver, or ice without its DDP package) it does as it was made.
+            let state = interface.flag(flag, info.counts[0]);
+            Some(state.is_none_or(|(bit, flags)| (flags & bit != 0) != free))
+        }),
+        optic: interface.optic(),
+    })
+}
 
-    let call = |data: *mut u8| {
-        let mut request = IfReq {
-            name,
-            data,
-            rest: [0; 16],
-        };
-        // SAFETY: the request has the kernel's layout; `data` is one of the two structures below, whose command tells the
-        // kernel which, and both outlive the call.
-        unsafe { siocethtool(socket.as_raw_fd(), &mut request) }.is_ok()
+fn lldp_flag(driver: &str) -> Option<(&'static str, bool)> {
+    let known = LLDP_FLAGS.iter().find(|(known, ..)| *known == driver);
+    known.map(|(_, flag, free)| (*flag, *free))
+}
+
+/// Has the card leave LLDP to the host, where its firmware answers it. For the mini-os alone: on an installed system this is the
+/// owner's business. None: nothing to do. Some: what was done or why not, in words.
+pub fn lldp_to_host(interface: &str) -> Option<String> {
+    let card = Interface::open(interface).ok()?;
+    let info = card.driver()?;
+    let (flag, free) = lldp_flag(&text(&info.driver)?)?;
+    let Some((bit, flags)) = card.flag(flag, info.counts[0]) else {
+        return Some(format!(
+            "{interface}: the card answers LLDP itself, and its driver has no flag {flag} to change that"
+        ));
     };
-    let mut info = DrvInfo {
-        cmd: ETHTOOL_GDRVINFO,
-        driver: [0; 32],
-        version: [0; 32],
-        fw_version: [0; 32],
-        bus_info: [0; 32],
-        erom_version: [0; 32],
-        reserved: [0; 12],
-        counts: [0; 5],
-    };
-    let mut told = Told::default();
-    if call((&raw mut info).cast()) {
-        told.driver = text(&info.driver);
-        told.firmware = text(&info.fw_version);
+    let wanted = if free { flags | bit } else { flags & !bit };
+    if wanted == flags {
+        return None;
     }
-    let mut address = PermAddr {
-        cmd: ETHTOOL_GPERMADDR,
-        size: 32,
-        data: [0; 32],
+    let mut set = Value {
+        cmd: ETHTOOL_SPFLAGS,
+        data: wanted,
     };
-    if call((&raw mut address).cast()) && address.size == 6 {
-        let [a, b, c, d, e, f, ..] = address.data;
-        told.permanent_mac = Some(Mac([a, b, c, d, e, f])).filter(|mac| !mac.is_junk());
-    }
-    Ok(told)
+    Some(match card.call(&mut set) {
+        true => format!(
+            "{interface}: LLDP is left to the host ({flag} {})",
+            if free { "on" } else { "off" }
+        ),
+        false => {
+            format!("{interface}: the card answers LLDP itself and refuses to leave it to the host ({flag})")
+        }
+    })
 }
 
 fn text(bytes: &[u8]) -> Option<String> {
@@ -122,6 +286,19 @@ mod tests {
     fn the_layout_is_the_kernels() {
         assert_eq!(size_of::<DrvInfo>(), 196);
         assert_eq!(size_of::<IfReq>(), 40);
+        assert_eq!((size_of::<Value>(), size_of::<ModuleInfo>()), (8, 44));
+        assert_eq!(std::mem::offset_of!(Strings, data), 12);
+        assert_eq!(std::mem::offset_of!(Eeprom, data), 16);
         assert!(ask("a-name-that-is-too-long").is_err());
+    }
+
+    #[test]
+    fn only_cards_that_eat_lldp_are_told() {
+        assert_eq!(lldp_flag("i40e"), Some(("disable-fw-lldp", true)));
+        assert_eq!(lldp_flag("ice"), Some(("fw-lldp-agent", false)));
+        assert_eq!(lldp_flag("ixgbe"), None);
+        // Loopback has no such flag and no module.
+        assert_eq!(lldp_to_host("lo"), None);
+        assert_eq!(ask("lo").unwrap().optic, None);
     }
 }

@@ -12,12 +12,15 @@ use super::render_text;
 pub type Door = fn(&[u8]);
 
 /// The doors by the kind of bytes behind them.
-pub const DOORS: [(&str, Door); 7] = [
+pub const DOORS: [(&str, Door); 10] = [
     ("smbios", super::smbios::fuzz),
     ("disks", super::disks::fuzz),
     ("lldp", super::lldp::fuzz),
     ("tpm", super::tpm::fuzz),
     ("bmc", super::bmc::fuzz),
+    ("raid", super::raid::fuzz),
+    ("optics", super::optics::fuzz),
+    ("spcr", crate::init::fuzz_spcr),
     ("boot", super::boot::fuzz),
     ("cpu", super::cpu::fuzz),
 ];

@@ -1,6 +1,9 @@
 //! One report from the collectors' parts.
 
-use inventory_api::report::{AssetReport, BmcFacts, BootFacts, CpuFacts, MemoryFacts};
+use super::cpu;
+use inventory_api::report::{
+    AssetReport, BmcFacts, BootFacts, CpuFacts, MemoryFacts, StorageController, TpmFacts,
+};
 
 /// Adds one collector's part. Where two collectors tell the same fact, the part that was merged first goes before:
 /// the kernel's count of sockets before SMBIOS's.
@@ -45,15 +48,17 @@ pub(super) fn merge(report: &mut AssetReport, part: AssetReport) {
     merge_memory(&mut report.memory, memory);
     report.disks.extend(disks);
     report.nics.extend(nics);
-    report.controllers.extend(controllers);
+    controllers
+        .into_iter()
+        .for_each(|controller| merge_controller(&mut report.controllers, controller));
     report.pci.extend(pci);
     report.gpus.extend(gpus);
-    report.power_supplies.extend(power_supplies);
+    report.power_supplies = filled(std::mem::take(&mut report.power_supplies), power_supplies);
     report.slots.extend(slots);
     report.onboard.extend(onboard);
     report.oem_strings.extend(oem_strings);
     report.bmc = both(report.bmc.take(), bmc, merge_bmc);
-    report.tpm = report.tpm.take().or(tpm);
+    report.tpm = both(report.tpm.take(), tpm, merge_tpm);
     report.sensors.extend(sensors);
     report.firmware_components.extend(firmware_components);
     report.batteries.extend(batteries);
@@ -71,11 +76,41 @@ fn filled<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
     if first.is_empty() { second } else { first }
 }
 
+/// The disks behind a controller are asked for apart from what PCI tells of it.
+fn merge_controller(controllers: &mut Vec<StorageController>, part: StorageController) {
+    match controllers
+        .iter_mut()
+        .find(|controller| controller.pci == part.pci)
+    {
+        Some(known) => known.disks.extend(part.disks),
+        None => controllers.push(part),
+    }
+}
+
+/// What the TPM says itself goes before what SMBIOS says of it: only the TPM tells its key.
+fn merge_tpm(first: TpmFacts, second: TpmFacts) -> TpmFacts {
+    let (asked, told) = if first.endorsement_key_sha256.is_some() {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    TpmFacts {
+        version: asked.version.or(told.version),
+        manufacturer: asked.manufacturer.or(told.manufacturer),
+        firmware: asked.firmware.or(told.firmware),
+        endorsement_key_sha256: asked.endorsement_key_sha256.or(told.endorsement_key_sha256),
+    }
+}
+
 fn merge_cpu(first: CpuFacts, second: CpuFacts) -> CpuFacts {
     CpuFacts {
         sockets: first.sockets.or(second.sockets),
         vendor: first.vendor.or(second.vendor),
-        model: first.model.or(second.model),
+        // A maker's name for the product ("Ampere(R) Altra(R)") says more than that of the core.
+        model: match first.model {
+            Some(core) if cpu::is_core_name(&core) => second.model.or(Some(core)),
+            model => model.or(second.model),
+        },
         cores: first.cores.or(second.cores),
         threads: first.threads.or(second.threads),
         flags: filled(first.flags, second.flags),

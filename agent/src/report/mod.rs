@@ -9,6 +9,7 @@ mod cases;
 mod clean;
 mod controllers;
 mod cpu;
+mod device_tree;
 mod disks;
 mod edac;
 mod ethtool;
@@ -21,9 +22,12 @@ mod infiniband;
 mod lldp;
 mod memory;
 mod merge;
+mod mmc;
 mod nics;
+mod optics;
 mod pci;
 mod places;
+mod raid;
 mod roots;
 mod sensors;
 mod smbios;
@@ -39,8 +43,10 @@ use inventory_api::UnixMs;
 use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCHEMA, distinct};
 
 pub use disks::{SelfTest, SelfTestError, disk_self_test};
+pub use ethtool::lldp_to_host;
 pub use lldp::listen as listen_lldp;
 pub use roots::Roots;
+pub(crate) use roots::read_bounded;
 pub use text::render_text;
 
 /// A collector that has not ended by then is left behind: a dying disk can hold `open` for minutes.
@@ -122,6 +128,7 @@ pub fn collect_with(roots: &Roots, options: Options) -> AssetReport {
             part.cpu = cpu::collect(roots, problems)
         }),
         start(roots, "smbios", smbios::collect),
+        start(roots, "device-tree", device_tree::collect),
         start(roots, "memory", |roots, problems, part| {
             part.memory.usable_bytes = memory::usable_bytes(roots, problems);
             part.memory.edac = edac::collect(roots, problems);
@@ -134,9 +141,9 @@ pub fn collect_with(roots: &Roots, options: Options) -> AssetReport {
             part.gpus = gpu::of_devices(roots, &part.pci);
             part.controllers = controllers::of_devices(roots, &part.pci);
         }),
-        start(roots, "bmc", |roots, problems, part| {
-            part.bmc = bmc::collect(roots, problems)
-        }),
+        start(roots, "mmc", |roots, problems, _| mmc::collect(roots, problems)),
+        start(roots, "raid", raid::collect),
+        start(roots, "bmc", bmc::collect),
         start(roots, "tpm", |roots, problems, part| {
             part.tpm = tpm::collect(roots, problems)
         }),
@@ -167,6 +174,7 @@ pub fn collect_with(roots: &Roots, options: Options) -> AssetReport {
             }),
         }
     }
+    raid::without_shown(&mut report);
     places::join(roots, &mut report);
     nics::add_neighbours(roots, &mut report.nics, Instant::now() + options.lldp_wait);
     let mut report = distinct(report);

@@ -105,6 +105,8 @@ fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
             None
         },
         firmware: told.firmware,
+        lldp_in_firmware: told.lldp_in_firmware,
+        optic: told.optic,
         port: attribute(&folder.join("phys_port_name")).and_then(|text| clean::text(&text)),
         sriov_vfs: number(&folder.join("device/sriov_totalvfs"))
             .and_then(|count| u32::try_from(count).ok())

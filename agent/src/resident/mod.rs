@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::console::Console;
 use crate::report::Roots;
-use crate::session::{self, Duty, Exit, Machine, Origin, Pace};
+use crate::session::{self, Duty, Exit, Machine, Origin, Pace, ServerTime};
 
 pub use first_boot::{FirstBoot, Record};
 pub use stored::{StoredError, load};
@@ -46,7 +47,8 @@ pub struct Resident {
 /// # Errors
 /// The stored identity cannot be read: this system was not installed by Slipway, or its files are damaged.
 pub async fn run(resident: Resident) -> Result<Exit, StoredError> {
-    if resident.roots.is_live() {
+    let live = resident.roots.is_live();
+    if live {
         // From now on, so that the daily report knows the switch ports; without it, it does not.
         let _ = crate::report::listen_lldp();
     }
@@ -64,7 +66,18 @@ pub async fn run(resident: Resident) -> Result<Exit, StoredError> {
                 first_boot: resident.first_boot.clone(),
             },
             console: Arc::clone(&resident.console),
-            server_time: None,
+            // An installed system keeps its time by itself; only one that has lost it is told.
+            server_time: live.then(|| -> ServerTime {
+                let console = Arc::clone(&resident.console);
+                Arc::new(move |time| {
+                    for said in [clock::set(time, clock::LOST), clock::keep(clock::LOST)]
+                        .into_iter()
+                        .flatten()
+                    {
+                        console.line(&said);
+                    }
+                })
+            }),
             pace: resident.pace,
             cancel: resident.cancel.clone(),
         })

@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use inventory_api::Problem;
+use inventory_api::{Problem, UnixMs};
 use reqwest::{Response, StatusCode};
+use rustls::CertificateError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Pace;
 use super::backoff::pause;
 use super::identity::{random_u32, tls};
+use super::{Pace, ServerTime};
+use crate::clock;
 use crate::console::{Console, plain};
 use crate::install::Identity;
 
@@ -22,6 +24,9 @@ const ANSWER_LIMIT: usize = 8 << 20;
 /// Longest time without a byte from the server; longer than the longest poll it may hold.
 const SILENCE: Duration = Duration::from_secs(45);
 
+/// Longest wait for the boot service's time.
+const TIME_ANSWER: Duration = Duration::from_secs(10);
+
 /// Time between two lines about a server that does not answer.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
 
@@ -30,6 +35,8 @@ const SAY_AGAIN: Duration = Duration::from_secs(30);
 pub enum CallError {
     /// No answer, or "not now" (429, 5xx): worth trying again.
     Unreachable(String),
+    /// By this machine's clock the server's certificate is not valid: as [`CallError::Unreachable`], and the clock may be wrong.
+    WrongTime(String),
     /// The server understood and says no.
     Refused(Problem),
     /// An answer that this agent does not understand.
@@ -39,7 +46,9 @@ pub enum CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CallError::Unreachable(why) | CallError::Strange(why) => f.write_str(why),
+            CallError::Unreachable(why) | CallError::WrongTime(why) | CallError::Strange(why) => {
+                f.write_str(why)
+            }
             CallError::Refused(problem) => {
                 write!(f, "{} ({})", plain(&problem.detail), plain(&problem.code))
             }
@@ -55,6 +64,15 @@ pub struct Channel {
     boot_url: String,
     console: Arc<dyn Console>,
     pace: Pace,
+    time: Option<Time>,
+}
+
+/// What a machine needs to believe another time than its own.
+#[derive(Clone)]
+struct Time {
+    set: ServerTime,
+    /// Its own certificate's dates.
+    valid: (UnixMs, UnixMs),
 }
 
 fn client(tls: rustls::ClientConfig) -> Result<reqwest::Client, String> {
@@ -113,7 +131,43 @@ impl Channel {
             boot_url: boot_url.trim_end_matches('/').to_owned(),
             console,
             pace,
+            time: None,
         })
+    }
+
+    /// From now on the boot service is asked for the time when TLS fails over dates; and at once when this machine's clock is outside
+    /// the dates of its own certificate. The answer comes without proof: see [`clock::believes`]. Whom TLS trusts is not changed by it.
+    pub async fn asks_time(&mut self, set: ServerTime, valid: (UnixMs, UnixMs)) {
+        self.time = Some(Time { set, valid });
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = UnixMs(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+        if !(valid.0..=valid.1).contains(&now) {
+            self.ask_time().await;
+        }
+    }
+
+    /// Any answer of the boot service has the time in its head.
+    async fn ask_time(&self) {
+        let Some(time) = &self.time else { return };
+        let answer = self
+            .http
+            .head(format!("{}/boot/site", self.boot_url))
+            .timeout(TIME_ANSWER)
+            .send()
+            .await;
+        let told = answer.ok().and_then(|answer| {
+            let date = answer.headers().get(reqwest::header::DATE)?.to_str().ok()?;
+            let since = httpdate::parse_http_date(date)
+                .ok()?
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .ok()?;
+            Some(UnixMs(i64::try_from(since.as_millis()).ok()?))
+        });
+        if let Some(told) = told.filter(|told| clock::believes(SystemTime::now(), *told, time.valid)) {
+            (time.set)(told);
+        }
     }
 
     /// Posts to `/agent/v1/PATH` and reads the answer; waits for a server that is away, for as long as it takes.
@@ -167,6 +221,10 @@ impl Channel {
         loop {
             let why = match self.once(path, body.clone()).await {
                 Err(CallError::Unreachable(why)) => why,
+                Err(CallError::WrongTime(why)) => {
+                    self.ask_time().await;
+                    why
+                }
                 other => {
                     if said.is_some() {
                         self.console.line("server: it answers again");
@@ -260,7 +318,39 @@ fn json(body: &impl Serialize) -> Result<Bytes, CallError> {
 }
 
 fn away(server: &str, error: &reqwest::Error) -> CallError {
-    CallError::Unreachable(format!("{server}: {}", chain(error)))
+    let why = format!("{server}: {}", chain(error));
+    match is_about_dates(error) {
+        true => CallError::WrongTime(why),
+        false => CallError::Unreachable(why),
+    }
+}
+
+/// Whether TLS failed because the server's certificate is not valid at this time.
+fn is_about_dates(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An error of I/O names what it wraps as its own.
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        let tls = inner
+            .and_then(|inner| inner.downcast_ref())
+            .or(error.downcast_ref());
+        if let Some(rustls::Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        )) = tls
+        {
+            return true;
+        }
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// An error with its causes; reqwest alone says only "error sending request".

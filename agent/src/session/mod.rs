@@ -12,6 +12,8 @@ mod rescue;
 mod task;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_tests;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ use inventory_api::boot::BootArgs;
 use inventory_api::{Problem, UnixMs};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::console::{Console, plain};
 use crate::install::{Identity, Site};
 use crate::report::{self, Roots};
@@ -34,6 +37,9 @@ use channel::{CallError, Channel};
 pub use duty::read as read_order;
 pub use rescue::Rescue;
 
+/// Takes the server's time.
+pub type ServerTime = Arc<dyn Fn(UnixMs) + Send + Sync>;
+
 /// One machine that talks to its server.
 pub struct Machine {
     /// Who it is, or how it becomes someone.
@@ -44,8 +50,8 @@ pub struct Machine {
     pub duty: Duty,
     /// Where it says what it does.
     pub console: Arc<dyn Console>,
-    /// Called with the server's clock when a claim was answered.
-    pub server_time: Option<Arc<dyn Fn(UnixMs) + Send + Sync>>,
+    /// Called with the server's clock when a claim was answered, and on an installed system when its own has lost the time.
+    pub server_time: Option<ServerTime>,
     /// How patient it is.
     pub pace: Pace,
     /// Ends the conversation at once, wherever it is.
@@ -168,7 +174,14 @@ async fn talk(machine: &Machine) -> Result<Exit, Exit> {
         Origin::Ticket { args, ca_pem } => claim(machine, args, ca_pem).await?,
         Origin::Stored(identity) => identity.clone(),
     };
-    let channel = Channel::open(&identity, machine.console.clone(), machine.pace).map_err(impossible)?;
+    let mut channel = Channel::open(&identity, machine.console.clone(), machine.pace).map_err(impossible)?;
+    if let (Origin::Stored(_), Some(set), Some(valid)) = (
+        &machine.origin,
+        &machine.server_time,
+        clock::validity(&identity.cert_pem),
+    ) {
+        channel.asks_time(Arc::clone(set), valid).await;
+    }
     send_report(machine, &channel).await?;
     let mut reported = Instant::now();
     let mut last = None;

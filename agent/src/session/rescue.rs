@@ -73,6 +73,6 @@ impl Rescue {
 fn exit(error: CallError) -> Exit {
     match error {
         CallError::Refused(problem) => Exit::Refused { problem },
-        CallError::Unreachable(_) | CallError::Strange(_) => impossible(error),
+        CallError::Unreachable(_) | CallError::WrongTime(_) | CallError::Strange(_) => impossible(error),
     }
 }

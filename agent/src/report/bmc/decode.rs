@@ -112,10 +112,24 @@ pub(in super::super) fn fuzz(answer: &[u8]) {
     let lan = Lan::new(Some(answer), Some(answer), Some(answer));
     let mut bmc = device_id(answer).unwrap_or_default();
     (bmc.ip, bmc.ip_source, bmc.mac) = (lan.ip, lan.source, lan.mac);
-    super::super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
+    let names = std::collections::BTreeMap::new();
+    bmc.events.extend(super::sel::parse(answer, &names));
+    bmc.fru.extend(super::fru::parse(answer).map(|unit| unit.facts));
+    let mut report = inventory_api::report::AssetReport {
         bmc: Some(bmc),
         ..Default::default()
-    });
+    };
+    if let Some((reading, record)) = answer.split_at_checked(4) {
+        for record in super::sdr::parse(record) {
+            if let super::sdr::Record::Sensor(sensor) = record {
+                let told = super::sdr::Reading::parse(reading);
+                report
+                    .sensors
+                    .extend(told.and_then(|told| super::sdr::facts(&sensor, told)));
+            }
+        }
+    }
+    super::super::fuzz::assert_harmless(&report);
 }
 
 #[cfg(test)]
@@ -196,7 +210,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_answer_is_read_without_a_panic(answer in proptest::collection::vec(proptest::num::u8::ANY, 0..40)) {
+        fn any_answer_is_read_without_a_panic(answer in proptest::collection::vec(proptest::num::u8::ANY, 0..90)) {
             fuzz(&answer);
         }
     }

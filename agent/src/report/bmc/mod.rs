@@ -1,15 +1,20 @@
-//! The BMC as it is seen from inside the machine: a few IPMI requests to the kernel's device. A crate would bring a
-//! session layer, sensors and SDR tables for the five requests that are needed here.
+//! The BMC as it is seen from inside the machine: IPMI requests to the kernel's device. The words for events are ipmi-rs-core's;
+//! its readers of sensor records panic on bytes that a BMC can send, and of inventories (FRU) it has none.
 
 mod decode;
+mod fru;
+mod inventory;
 mod ipmi;
+mod sdr;
+mod sel;
 
 #[cfg(any(test, fuzzing))]
 pub(super) use self::decode::fuzz;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Instant;
 
-use inventory_api::report::BmcFacts;
+use inventory_api::report::{AssetReport, BmcFacts};
 
 use self::ipmi::{Device, Requests};
 use super::Problems;
@@ -21,18 +26,20 @@ const DEVICES: [&str; 3] = ["ipmi0", "ipmi/0", "ipmidev/0"];
 /// Channels that a BMC can have (IPMI 2.0, table 6-1).
 const CHANNELS: std::ops::RangeInclusive<u8> = 1..=11;
 
-/// Address, MAC, firmware and maker of the BMC. None: no BMC, or no driver for it.
-pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<BmcFacts> {
-    if !roots.is_live() {
-        return None;
-    }
-    let path = device(roots)?;
+/// The BMC and what it keeps of the machine: sensors, inventories, power supplies, events. Nothing without a BMC or a driver for it.
+pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut AssetReport) {
+    let Some(path) = device(roots).filter(|_| roots.is_live()) else {
+        return;
+    };
     match Device::open(&path) {
-        Ok(mut device) => ask(&mut device, problems),
-        Err(e) => {
-            problems.note(format_args!("{}: {e}", path.display()));
-            None
+        Ok(mut device) => {
+            let end = Instant::now() + inventory::TIME;
+            report.bmc = ask(&mut device, problems);
+            if report.bmc.is_some() {
+                inventory::add(&mut device, report, end, problems);
+            }
         }
+        Err(e) => problems.note(format_args!("{}: {e}", path.display())),
     }
 }
 

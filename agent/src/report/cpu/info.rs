@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::clean;
-use super::count;
+use super::{arm, count};
 
 /// Architectures whose topology has traps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,7 @@ impl CpuInfo {
     pub fn parse(text: &str) -> CpuInfo {
         let mut info = CpuInfo::default();
         let (mut package, mut core) = (None, None);
+        let (mut arm_implementer, mut arm_core) = ("", None);
         for line in text.lines().chain([""]) {
             let Some((key, value)) = line.split_once(':') else {
                 if let (Some(package), Some(core)) = (package.take(), core.take()) {
@@ -96,8 +97,11 @@ impl CpuInfo {
                 // ARM's implementer is a number that Arm Ltd gives out.
                 "CPU implementer" => {
                     info.kind = Kind::Arm;
+                    arm_implementer = value;
                     first(&mut info.vendor, || implementer(value).map(str::to_owned));
                 }
+                // Behind its implementer. Cores may differ: the first that has a name.
+                "CPU part" => arm_core = arm_core.or(arm::core_name(arm_implementer, value)),
                 "model name" | "Model Name" | "uarch" => first(&mut info.model, || clean::fact(value)),
                 "cpu" => first(&mut info.model, || clean::fact(value)),
                 "clock" | "timebase" => info.kind = Kind::Power,
@@ -112,6 +116,10 @@ impl CpuInfo {
                 _ if is_s390_thread(key) => info.threads += 1,
                 _ => {}
             }
+        }
+        if let Some(name) = arm_core {
+            // Kernels for phones write a name of their own.
+            first(&mut info.model, || Some(name.to_owned()));
         }
         if info.kind == Kind::Power {
             // "model" is the machine there.

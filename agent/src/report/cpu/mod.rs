@@ -1,11 +1,13 @@
 //! Processors as the kernel sees them: /proc/cpuinfo and sysfs. What an architecture does not tell stays absent.
 
+mod arm;
 mod caches;
 mod info;
 #[cfg(test)]
 mod tests;
 mod topology;
 
+pub(super) use self::arm::is_core_name;
 #[cfg(any(test, fuzzing))]
 pub(super) use self::info::fuzz;
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ const IDENTIFY_IN_PAGE: usize = 60;
 
 /// Medium rotation rate, where the disk tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rotation {
+pub(in crate::report) enum Rotation {
     /// Turns in a minute.
     Spins(u16),
     Solid,
@@ -31,7 +31,7 @@ impl Rotation {
 
 /// The facts of IDENTIFY DEVICE.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct AtaIdentity {
+pub(in crate::report) struct AtaIdentity {
     pub model: Option<String>,
     pub serial: Option<String>,
     pub firmware: Option<String>,
@@ -118,18 +118,18 @@ fn page_body(page: &[u8], number: u8) -> Option<&[u8]> {
 }
 
 /// Page 80h, unit serial number.
-pub(super) fn serial_page(page: &[u8]) -> Option<String> {
+pub(in crate::report) fn serial_page(page: &[u8]) -> Option<String> {
     ascii(page_body(page, 0x80)?)
 }
 
 /// Page B1h, block device characteristics.
-pub(super) fn rotation_page(page: &[u8]) -> Option<Rotation> {
+pub(in crate::report) fn rotation_page(page: &[u8]) -> Option<Rotation> {
     let body = page_body(page, 0xb1)?;
     Rotation::decode(u16::from_be_bytes([*body.first()?, *body.get(1)?]))
 }
 
 /// Page 83h, device identification: the logical unit's NAA or EUI-64 name.
-pub(super) fn naming_page(page: &[u8]) -> Option<String> {
+pub(in crate::report) fn naming_page(page: &[u8]) -> Option<String> {
     let mut rest = page_body(page, 0x83)?;
     let mut eui = None;
     while let [_, kind, _, length, after @ ..] = rest {

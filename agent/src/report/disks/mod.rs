@@ -3,7 +3,7 @@
 mod ask;
 mod ask_all;
 mod health;
-mod identity;
+pub(super) mod identity;
 mod place;
 mod self_test;
 #[cfg(test)]

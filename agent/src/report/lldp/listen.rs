@@ -1,7 +1,7 @@
 //! The listener: one packet socket for all interfaces, in a thread of its own for as long as the process lives, so that
 //! frames (one in 30 s by the standard) are heard while other work goes on.
 //!
-//! Known limit: the firmware of some cards (Intel X710 with its LLDP agent on) keeps the frames to itself.
+//! The firmware of some cards keeps the frames to itself until it is told not to: `ethtool::lldp_to_host`.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! SMBIOS: the machine as its firmware describes it (DMTF DSP0134). Split by smbios-lib, checked against dmidecode.
 
 mod bmc;
+mod components;
 mod entry;
 mod memory;
 mod power;
@@ -21,7 +22,8 @@ use super::roots::Roots;
 /// Fills everything SMBIOS tells. A machine without tables has none of it.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut AssetReport) {
     let Some(table) = table::Table::read(roots, problems) else {
-        if roots.is_live() {
+        // Where firmware gives a device tree, that describes the machine.
+        if roots.is_live() && !super::device_tree::is_there(roots) {
             problems.note(
                 "/sys/firmware/dmi/tables/DMI: no such file; this machine tells nothing through SMBIOS",
             );
@@ -43,6 +45,9 @@ fn fill(table: &table::Table, problems: &mut Problems, report: &mut AssetReport)
     report.onboard = slots::onboard(table, problems);
     report.power_supplies = power::power_supplies(table, problems);
     report.bmc = bmc::bmc(table, problems);
+    report.tpm = components::tpm(table, problems);
+    report.firmware_components = components::firmware(table, problems);
+    report.batteries = components::batteries(table, problems);
 }
 
 /// A table alone, a table of 2.x with an announced size, and a table behind an entry point of its own.

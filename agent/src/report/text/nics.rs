@@ -25,10 +25,22 @@ impl Page {
             named("port", &n.port),
             link,
             named("firmware", &n.firmware),
+            n.lldp_in_firmware
+                .filter(|eaten| *eaten)
+                .map(|_| "answers LLDP itself".to_owned()),
             n.sriov_vfs
                 .map(|count| format!("up to {count} virtual functions")),
         ];
         self.line("NIC", &facts.each_ref());
+        if let Some(optic) = &n.optic {
+            let facts = [
+                optic.kind.clone(),
+                optic.manufacturer.clone(),
+                optic.part.clone(),
+                named("serial", &optic.serial),
+            ];
+            self.line("  module", &facts.each_ref());
+        }
         if let Some(peer) = &n.lldp {
             let facts = [
                 peer.system.clone().or_else(|| peer.chassis.clone()),

@@ -1,7 +1,7 @@
 use inventory_api::report::{GpuFacts, PciDevice, StorageController};
 
 use super::super::pci::words;
-use super::{Page, binary, named};
+use super::{Page, binary, decimal, named};
 
 impl Page {
     pub(super) fn controller(&mut self, c: &StorageController) {
@@ -13,10 +13,25 @@ impl Page {
             c.driver.clone().or_else(|| Some("no driver".to_owned())),
             named("firmware", &c.firmware),
             c.raid
-                .filter(|raid| *raid)
+                .filter(|raid| *raid && c.disks.is_empty())
                 .map(|_| "may hide its disks".to_owned()),
         ];
         self.line("Controller", &facts.each_ref());
+        for disk in &c.disks {
+            let facts = [
+                Some(disk.name.clone()),
+                disk.size_bytes.map(decimal),
+                disk.model.clone(),
+                named("serial", &disk.serial),
+                named("firmware", &disk.firmware),
+                disk.health
+                    .as_ref()
+                    .and_then(|health| health.passed)
+                    .filter(|passed| !passed)
+                    .map(|_| "FAILING".to_owned()),
+            ];
+            self.line("  disk", &facts.each_ref());
+        }
     }
 
     pub(super) fn gpu(&mut self, g: &GpuFacts) {

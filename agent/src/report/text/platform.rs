@@ -2,6 +2,13 @@ use inventory_api::report::{AssetReport, SensorFacts};
 
 use super::{Page, named};
 
+/// Newest events of the BMC's log that are written out.
+const EVENTS: usize = 8;
+
+fn counted(count: Option<u32>, one: &str, many: &str) -> Option<String> {
+    count.map(|n| format!("{n} {}", if n == 1 { one } else { many }))
+}
+
 impl Page {
     pub(super) fn platform(&mut self, report: &AssetReport) {
         if let Some(bmc) = &report.bmc {
@@ -20,6 +27,32 @@ impl Page {
                     .map(|_| "Redfish host interface".to_owned()),
             ];
             self.line("BMC", &facts.each_ref());
+            for unit in &bmc.fru {
+                let facts = [
+                    Some(unit.name.clone()),
+                    unit.manufacturer.clone(),
+                    unit.product.clone(),
+                    named("part", &unit.part),
+                    named("serial", &unit.serial),
+                    named("asset tag", &unit.asset_tag),
+                ];
+                self.line("  unit", &facts.each_ref());
+            }
+            self.line(
+                "  event log",
+                &[&counted(
+                    bmc.event_count.filter(|count| *count > 0),
+                    "entry",
+                    "entries",
+                )],
+            );
+            for event in bmc.events.iter().take(EVENTS) {
+                let ended = (event.asserted == Some(false)).then(|| "ended".to_owned());
+                self.line(
+                    "  event",
+                    &[&Some(event.sensor.clone()), &Some(event.event.clone()), &ended],
+                );
+            }
         }
         if let Some(tpm) = &report.tpm {
             let facts = [
@@ -29,6 +62,27 @@ impl Page {
                 named("endorsement key sha256", &tpm.endorsement_key_sha256),
             ];
             self.line("TPM", &facts.each_ref());
+        }
+        for image in &report.firmware_components {
+            let facts = [
+                image.name.clone().or_else(|| image.id.clone()),
+                image.version.clone(),
+                image.date.clone(),
+                image.manufacturer.clone(),
+                image.state.clone(),
+            ];
+            self.line("Firmware", &facts.each_ref());
+        }
+        for battery in &report.batteries {
+            let facts = [
+                battery.location.clone(),
+                battery.manufacturer.clone(),
+                battery.model.clone(),
+                named("serial", &battery.serial),
+                battery.capacity_percent.map(|percent| format!("{percent} %")),
+                battery.status.clone(),
+            ];
+            self.line("Battery", &facts.each_ref());
         }
         for sensor in &report.sensors {
             let facts = [

@@ -218,10 +218,10 @@ fn memory_lost(memory: &MemoryFacts, most_percent: u32) -> Option<u32> {
     (percent > most_percent).then_some(percent)
 }
 
-/// Classes that are of no use without a driver: storage and network. Others (management, crypto, display) are often left
-/// alone in the mini-os.
+/// Classes that are of no use without a driver: storage, network, and the hosts of SD cards and eMMC. Others (management, crypto,
+/// display) are often left alone in the mini-os.
 fn needs_driver(class: &str) -> bool {
-    class.starts_with("01") || class.starts_with("02")
+    class.starts_with("01") || class.starts_with("02") || class.starts_with("0805")
 }
 
 fn drivers(findings: &mut Findings, report: &AssetReport, explained: &Explained) {
@@ -274,6 +274,25 @@ fn power(findings: &mut Findings, report: &AssetReport) {
             let status = psu.status.as_deref().unwrap_or_default();
             let sentence = format!("Power supply {place} says: {status}. Replace it, or look at its mains.");
             findings.add(code::PSU_FAILED, &place, "OK", status, &sentence);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_network_and_sd_hosts_need_a_driver() {
+        for (class, needs) in [
+            ("010802", true),
+            ("020000", true),
+            ("080501", true),
+            ("088000", false),
+            ("030000", false),
+            ("", false),
+        ] {
+            assert_eq!(needs_driver(class), needs, "{class}");
         }
     }
 }

@@ -83,7 +83,8 @@ pub fn groups(r: &AssetReport) -> Vec<Group> {
     .collect()
 }
 
-fn table(
+/// A table, if it has rows.
+pub(super) fn table(
     anchor: &'static str,
     title: &'static str,
     columns: &'static [&'static str],
@@ -200,7 +201,8 @@ fn controllers(r: &AssetReport) -> Option<TableView> {
                     or_dash(name.or_else(|| c.pci_id.clone())),
                     text(&c.kind),
                     match c.raid {
-                        Some(true) => "volumes; disks behind it may be hidden".into(),
+                        Some(true) if c.disks.is_empty() => "volumes; disks behind it may be hidden".into(),
+                        Some(true) => format!("volumes; it has {} disks", c.disks.len()),
                         Some(false) => "disks as they are".into(),
                         None => "–".into(),
                     },

@@ -3,7 +3,7 @@
 use inventory_api::UnixMs;
 use inventory_api::report::{AssetReport, FirmwareMode, MemorySlot, Transport};
 
-use super::{devices, or_dash};
+use super::{devices, further, or_dash};
 use crate::text::{ago, disk_size, duration, memory_size, timestamp};
 
 /// Rows of one table: a report may have thousands.
@@ -463,6 +463,7 @@ impl HardwareView {
         ];
         let mut tables = vec![cpu(r), memory(r), disks(r), nics(r)];
         tables.extend(devices::tables(r));
+        tables.extend(further::tables(r));
         let mut sections = vec![("system", "System")];
         sections.extend(tables.iter().map(|t| (t.anchor, t.title)));
         for table in &mut tables {

@@ -4,6 +4,7 @@ pub mod act;
 pub mod conflict;
 pub mod delivery;
 pub mod devices;
+pub mod further;
 pub mod hardware;
 pub mod import;
 pub mod lists;

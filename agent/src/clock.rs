@@ -1,0 +1,219 @@
+//! The system's clock and the one that keeps the time while the machine is off (RTC). A machine whose battery is dead starts in 1970,
+//! 2010 or 2036, and its TLS then trusts nobody.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use inventory_api::UnixMs;
+use nix::libc;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_settime};
+
+/// A clock that is off by more than any time zone has lost its time, and is no clock of local time.
+pub const LOST: Duration = Duration::from_secs(86_400);
+
+/// Where the kernel puts the first RTC.
+const RTC: &str = "/dev/rtc0";
+
+nix::ioctl_read!(rtc_read_time, b'p', 0x09, RtcTime);
+nix::ioctl_write_ptr!(rtc_set_time, b'p', 0x0a, RtcTime);
+
+/// `struct rtc_time` of linux/rtc.h: as `struct tm`, without what follows in it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RtcTime {
+    second: i32,
+    minute: i32,
+    hour: i32,
+    day: i32,
+    month: i32,
+    year: i32,
+    weekday: i32,
+    yearday: i32,
+    dst: i32,
+}
+
+/// Whether a clock must be set: it is off by more than `tolerance`, and `right` is a time at all.
+pub fn is_off(now: SystemTime, right: UnixMs, tolerance: Duration) -> bool {
+    let Ok(right) = u64::try_from(right.0) else {
+        return false;
+    };
+    // 2020-01-01: an earlier time is no server's clock.
+    if right < 1_577_836_800_000 {
+        return false;
+    }
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    now.abs_diff(u128::from(right)) > tolerance.as_millis()
+}
+
+/// Sets the system's clock if it is off by more than `tolerance`; the answer is in words if something was done.
+pub fn set(right: UnixMs, tolerance: Duration) -> Option<String> {
+    let before = SystemTime::now();
+    if !is_off(before, right, tolerance) {
+        return None;
+    }
+    let seconds = right.0 / 1000;
+    let time = TimeSpec::new(seconds, (right.0 % 1000) * 1_000_000);
+    let before = before.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Some(match clock_settime(ClockId::CLOCK_REALTIME, time) {
+        Ok(()) => format!(
+            "clock: set to the server's, it was off by {} s",
+            seconds.unsigned_abs().abs_diff(before)
+        ),
+        Err(e) => format!("clock: cannot be set: {}", e.desc()),
+    })
+}
+
+/// Writes the system's time into the RTC, in UTC, when that is off by more than `tolerance`; the answer is in words if something was
+/// done. A machine without an RTC has none to be set.
+pub fn keep(tolerance: Duration) -> Option<String> {
+    match keep_in(Path::new(RTC), tolerance) {
+        Ok(written) => {
+            written.then(|| "clock: the machine's own (RTC) had another time and was set".to_owned())
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => Some(format!(
+            "clock: {RTC}: {e}; the machine may have a wrong time after the reboot"
+        )),
+    }
+}
+
+fn keep_in(rtc: &Path, tolerance: Duration) -> io::Result<bool> {
+    let file = OpenOptions::new().read(true).open(rtc)?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let mut has = RtcTime::default();
+    // SAFETY: the argument has the kernel's layout and outlives the call. One that cannot be read (no time was ever set) is written.
+    let known = unsafe { rtc_read_time(file.as_raw_fd(), &mut has) }.is_ok();
+    if known && has.seconds().abs_diff(now as i64) <= tolerance.as_secs() {
+        return Ok(false);
+    }
+    // SAFETY: as above.
+    unsafe { rtc_set_time(file.as_raw_fd(), &RtcTime::at(now as i64)) }?;
+    Ok(true)
+}
+
+impl RtcTime {
+    /// The parts of a time in UTC.
+    fn at(seconds: i64) -> RtcTime {
+        // SAFETY: all zeros is a value of this plain structure.
+        let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+        // SAFETY: both pointers lead to values that outlive the call.
+        unsafe { libc::gmtime_r(&seconds, &mut parts) };
+        RtcTime {
+            second: parts.tm_sec,
+            minute: parts.tm_min,
+            hour: parts.tm_hour,
+            day: parts.tm_mday,
+            month: parts.tm_mon,
+            year: parts.tm_year,
+            weekday: parts.tm_wday,
+            yearday: parts.tm_yday,
+            dst: 0,
+        }
+    }
+
+    /// Since 1970, in UTC.
+    fn seconds(self) -> i64 {
+        // SAFETY: as in `at`.
+        let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+        (parts.tm_sec, parts.tm_min, parts.tm_hour) = (self.second, self.minute, self.hour);
+        (parts.tm_mday, parts.tm_mon, parts.tm_year) = (self.day, self.month, self.year);
+        // SAFETY: the pointer leads to a value that outlives the call.
+        unsafe { libc::timegm(&mut parts) }
+    }
+}
+
+/// From when to when a machine's own certificate is valid, PEM. It was made when the machine was last known to the server, so the
+/// present is not before it.
+pub fn validity(cert_pem: &str) -> Option<(UnixMs, UnixMs)> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(cert_pem.as_bytes()).ok()?;
+    let certificate = pem.parse_x509().ok()?;
+    let ms = |time: x509_parser::time::ASN1Time| UnixMs(time.timestamp().saturating_mul(1000));
+    Some((
+        ms(certificate.validity().not_before),
+        ms(certificate.validity().not_after),
+    ))
+}
+
+/// Whether an installed machine whose TLS failed over dates, or whose clock is outside `valid`, believes a time that it was told
+/// without proof: it must be possible by its own certificate, and differ by more than a day.
+pub fn believes(now: SystemTime, told: UnixMs, valid: (UnixMs, UnixMs)) -> bool {
+    (valid.0..=valid.1).contains(&told) && is_off(now, told, LOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECONDS: u64 = 1_800_000_000;
+
+    fn at(seconds: i64) -> UnixMs {
+        UnixMs(seconds * 1000)
+    }
+
+    #[test]
+    fn the_clock_is_set_only_when_it_is_off() {
+        let now = UNIX_EPOCH + Duration::from_secs(SECONDS);
+        let off = |right| is_off(now, right, Duration::from_secs(60));
+        assert!(!off(at(1_800_000_059)));
+        assert!(!off(at(1_799_999_941)));
+        assert!(off(at(1_800_000_061)));
+        assert!(is_off(UNIX_EPOCH, at(1_800_000_000), Duration::from_secs(60)));
+        assert!(!off(at(0)));
+        assert!(!off(UnixMs(i64::MIN)));
+    }
+
+    #[test]
+    fn the_rtc_has_the_kernels_layout_and_counts_as_a_calendar() {
+        assert_eq!(size_of::<RtcTime>(), 36);
+        // 2028-02-29 12:34:56, a Tuesday.
+        let leap = RtcTime::at(1_835_440_496);
+        assert_eq!(
+            (leap.year, leap.month, leap.day, leap.hour, leap.weekday),
+            (128, 1, 29, 12, 2)
+        );
+        for seconds in [0, 1_835_440_496, 2_147_483_648, 4_102_444_800] {
+            assert_eq!(RtcTime::at(seconds).seconds(), seconds);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let none = keep_in(&dir.path().join("rtc0"), LOST).unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_told_time_is_believed_within_the_certificate_and_when_it_matters() {
+        let valid = (at(1_700_000_000), at(2_000_000_000));
+        for (now, told, expected) in [
+            (0, 1_800_000_000, true),
+            (1_262_304_000, 1_800_000_000, true),
+            (2_208_988_800, 1_800_000_000, true),
+            // A day and less is what summer time and a slow clock make.
+            (1_800_000_000, 1_800_086_400, false),
+            (1_800_000_000, 1_800_086_401, true),
+            // Before its own certificate was made, or after it has ended.
+            (0, 1_699_999_999, false),
+            (0, 2_000_000_001, false),
+            (0, -1, false),
+        ] {
+            let now = UNIX_EPOCH + Duration::from_secs(now);
+            assert_eq!(believes(now, at(told), valid), expected, "{now:?} {told}");
+        }
+    }
+
+    #[test]
+    fn the_validity_of_a_certificate() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.not_before = rcgen::date_time_ymd(2026, 1, 2);
+        params.not_after = rcgen::date_time_ymd(2036, 1, 2);
+        let pem = params.self_signed(&key).unwrap().pem();
+        assert_eq!(validity(&pem), Some((at(1_767_312_000), at(2_082_844_800))));
+        assert_eq!(validity("no certificate"), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! The inventory of field replaceable units (IPMI Platform Management FRU Information Storage Definition 1.0). Pure.
+
+use inventory_api::report::FruFacts;
+
+use super::super::clean;
+
+/// What is read of one inventory, in bytes; real ones use 256 to 512 of it.
+pub(super) const LIMIT: usize = 1024;
+/// Areas are placed and counted in units of eight bytes (chapter 8).
+const UNIT: usize = 8;
+/// Type and length byte behind the last field of an area.
+const END_OF_FIELDS: u8 = 0xc1;
+/// Fields looked at in one area.
+const FIELD_LIMIT: usize = 32;
+
+/// What the common header says: where the areas start, in bytes. `None` for an area that is not there.
+struct Areas {
+    chassis: Option<usize>,
+    board: Option<usize>,
+    product: Option<usize>,
+    records: Option<usize>,
+}
+
+/// One unit.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Fru {
+    pub facts: FruFacts,
+    /// Capacity of a power supply, watts (multirecord type 00h).
+    pub watts: Option<u32>,
+}
+
+/// Reads an inventory as far as it is sound; what it names itself stays to be filled. None: it is not one (an empty EEPROM).
+pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
+    let areas = areas(bytes)?;
+    let chassis = fields(bytes, areas.chassis, 3);
+    let board = fields(bytes, areas.board, 6);
+    let product = fields(bytes, areas.product, 3);
+    let field = |fields: &[Option<String>], n: usize| fields.get(n).cloned().flatten();
+    // Product: maker, name, part, version, serial, asset tag. Board: maker, name, serial, part. Chassis: part, serial.
+    let facts = FruFacts {
+        name: String::new(),
+        manufacturer: field(&product, 0).or(field(&board, 0)),
+        product: field(&product, 1).or(field(&board, 1)),
+        part: field(&product, 2).or(field(&board, 3)).or(field(&chassis, 0)),
+        serial: field(&product, 4).or(field(&board, 2)).or(field(&chassis, 1)),
+        asset_tag: field(&product, 5),
+    };
+    let watts = areas.records.and_then(|at| capacity(bytes.get(at..)?));
+    (facts != FruFacts::default() || watts.is_some()).then_some(Fru { facts, watts })
+}
+
+fn areas(bytes: &[u8]) -> Option<Areas> {
+    let header = bytes.get(..UNIT)?;
+    let sum = header.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+    if header[0] & 0x0f != 1 || sum != 0 {
+        return None;
+    }
+    let at = |n: usize| Some(usize::from(header[n]) * UNIT).filter(|at| *at != 0);
+    Some(Areas {
+        chassis: at(2),
+        board: at(3),
+        product: at(4),
+        records: at(5),
+    })
+}
+
+/// The fields of an area, from `first` on. The area's checksum is not looked at: many that say the truth have a wrong one.
+fn fields(bytes: &[u8], area: Option<usize>, first: usize) -> Vec<Option<String>> {
+    let read = || {
+        let area = bytes.get(area?..)?;
+        let length = usize::from(*area.get(1)?) * UNIT;
+        area.get(first..length.min(area.len()))
+    };
+    let mut rest = read().unwrap_or_default();
+    let mut found = Vec::new();
+    while let [kind, after @ ..] = rest {
+        let Some(value) = after.get(..usize::from(kind & 0x3f)) else {
+            break;
+        };
+        if *kind == END_OF_FIELDS || found.len() == FIELD_LIMIT {
+            break;
+        }
+        found.push(clean::serial(&text(*kind, value)));
+        rest = &after[value.len()..];
+    }
+    found
+}
+
+/// A text by the upper two bits of its type and length byte (13.1, and IPMI 2.0, 43.15).
+pub(super) fn text(kind: u8, bytes: &[u8]) -> String {
+    const BCD: &[u8; 16] = b"0123456789 -.   ";
+    match kind >> 6 {
+        // BCD plus.
+        1 => bytes
+            .iter()
+            .flat_map(|b| [b >> 4, b & 0xf])
+            .map(|digit| char::from(BCD[usize::from(digit)]))
+            .collect(),
+        // Six bits a letter, the first in the low bits.
+        2 => {
+            let bits: Vec<u8> = bytes
+                .iter()
+                .flat_map(|b| (0..8).map(move |n| b >> n & 1))
+                .collect();
+            bits.chunks_exact(6)
+                .map(|six| char::from(0x20 + six.iter().rev().fold(0, |letter, bit| letter << 1 | bit)))
+                .collect()
+        }
+        // Binary: some makers write letters there all the same.
+        0 if !bytes.iter().all(|b| matches!(b, 0 | b' '..=b'~')) => hex::encode(bytes),
+        _ => {
+            let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+            bytes[..end].iter().map(|b| char::from(*b)).collect()
+        }
+    }
+}
+
+/// The capacity in the power supply information record (18.1), watts. Each record has a head of five bytes; bit 7 of the second
+/// marks the last.
+fn capacity(mut records: &[u8]) -> Option<u32> {
+    for _ in 0..FIELD_LIMIT {
+        let [kind, flags, length, _, _, after @ ..] = records else {
+            return None;
+        };
+        if *kind == 0 {
+            let [low, high, ..] = after else { return None };
+            let watts = u32::from(u16::from_le_bytes([*low, *high]) & 0x0fff);
+            return (*length >= 2 && !matches!(watts, 0 | 0xfff)).then_some(watts);
+        }
+        if flags & 0x80 != 0 {
+            return None;
+        }
+        records = after.get(usize::from(*length)..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn area(head: &[u8], fields: &[&str]) -> Vec<u8> {
+        let mut area = head.to_vec();
+        for field in fields {
+            area.push(0xc0 | field.len() as u8);
+            area.extend(field.bytes());
+        }
+        area.push(END_OF_FIELDS);
+        area.resize(area.len().next_multiple_of(UNIT), 0);
+        area[1] = (area.len() / UNIT) as u8;
+        area
+    }
+
+    /// A power supply as Supermicro writes it: board and product areas and the capacity record.
+    pub fn supply(serial: &str) -> Vec<u8> {
+        let board = area(
+            &[1, 0, 25, 1, 2, 3],
+            &["SUPERMICRO", "PWS-920P-SQ", "BOARD1", "PB"],
+        );
+        let product = area(
+            &[1, 0, 25],
+            &["SUPERMICRO", "PWS-920P-SQ", "PWS-920P", "1.1", serial, ""],
+        );
+        let at = |bytes: usize| (bytes / UNIT) as u8;
+        let mut header = vec![
+            1,
+            0,
+            0,
+            1,
+            1 + at(board.len()),
+            1 + at(board.len() + product.len()),
+            0,
+        ];
+        header.push(header.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte)));
+        let other = [0x02, 0x02, 1, 0, 0, 9];
+        let watts = [0x00, 0x82, 24, 0, 0, 0x98, 0x03];
+        [&header[..], &board, &product, &other, &watts].concat()
+    }
+
+    #[test]
+    fn a_power_supply_with_its_capacity() {
+        let fru = parse(&supply("P9201CH123")).unwrap();
+        let expected = FruFacts {
+            name: String::new(),
+            manufacturer: Some("SUPERMICRO".to_owned()),
+            product: Some("PWS-920P-SQ".to_owned()),
+            part: Some("PWS-920P".to_owned()),
+            serial: Some("P9201CH123".to_owned()),
+            asset_tag: None,
+        };
+        assert_eq!((fru.facts, fru.watts), (expected, Some(920)));
+        // Without the product the board stands for it; cut anywhere it is less, and no panic.
+        let whole = supply("P9201CH123");
+        for end in 0..whole.len() {
+            parse(&whole[..end]);
+        }
+        assert_eq!(parse(&[0xff; 256]), None);
+        assert_eq!(parse(&[0; 256]), None);
+    }
+
+    #[test]
+    fn texts_of_every_kind() {
+        assert_eq!(text(0xc4, b"Dell"), "Dell");
+        assert_eq!(text(0xc4, b"Del\xe9"), "Delé");
+        assert_eq!(text(0x42, &[0x12, 0xab]), "12 -");
+        // IPMI 2.0, 43.16: "IPMI" is 29 DC A6.
+        assert_eq!(text(0x83, &[0x29, 0xdc, 0xa6]), "IPMI");
+        assert_eq!(text(0x02, &[0x01, 0xfe]), "01fe");
+        assert_eq!(text(0x02, b"AB"), "AB");
+    }
+}
