@@ -170,7 +170,7 @@ fn case_16_a_disk_without_size_is_told() {
     let told = report
         .problems
         .iter()
-        .find(|problem| problem.collector == "disks")
+        .find(|problem| problem.collector == "disk-size")
         .unwrap();
     assert_eq!(
         told.detail,

@@ -3,7 +3,7 @@
 //!
 //! `tests/fuzz` calls them under `cargo fuzz`.
 
-use inventory_api::report::AssetReport;
+use inventory_api::report::{AssetReport, distinct};
 use serde_json::Value;
 
 use super::render_text;
@@ -36,6 +36,9 @@ pub(super) fn assert_harmless(report: &AssetReport) {
     let again: AssetReport = serde_json::from_value(json).expect("its own JSON is a report");
     assert_eq!(&again, report);
     render_text(report);
+    let parts = distinct(again);
+    assert_texts(&serde_json::to_value(&parts).expect("a report is JSON"));
+    render_text(&parts);
 }
 
 fn assert_texts(value: &Value) {

@@ -72,10 +72,15 @@ impl Problems {
 
     /// Notes one problem: what was tried, on what, what came back.
     fn note(&mut self, detail: impl Display) {
+        self.note_as(self.collector, detail);
+    }
+
+    /// As [`Problems::note`], for a problem of one part, which does not make all that the collector found doubtful.
+    fn note_as(&mut self, collector: &str, detail: impl Display) {
         if self.found.len() < PROBLEM_LIMIT {
             let detail = clean::text(&detail.to_string()).unwrap_or_default();
             self.found.push(CollectorProblem {
-                collector: self.collector.to_owned(),
+                collector: collector.to_owned(),
                 detail,
             });
         }

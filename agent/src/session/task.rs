@@ -75,12 +75,7 @@ async fn burn_in(
             let disks: Vec<Disk> = report::disks(&roots)
                 .into_iter()
                 // What is not in the machine is not this machine's to be tried.
-                .filter(|d| {
-                    !matches!(
-                        d.transport,
-                        Some(Transport::FibreChannel | Transport::Iscsi | Transport::NvmeOf)
-                    )
-                })
+                .filter(|d| !d.transport.is_some_and(Transport::is_remote))
                 .filter(|d| d.removable != Some(true) && d.size_bytes.is_some_and(|b| b > 0))
                 .map(|d| Disk {
                     device: roots.dev(&d.name),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use inventory_api::UnixMs;
 use inventory_api::parts::PartKind;
-use inventory_api::report::{AssetReport, Transport};
+use inventory_api::report::{AssetReport, Transport, distinct};
 
 use crate::identity::counts_as_serial;
 
@@ -59,6 +59,7 @@ pub enum Change<'a> {
 /// The parts of a report that have a serial number worth the name, bounded by [`MAX_PARTS`]. A serial number that
 /// several slots of one machine show is none; a disk that is seen over several paths is one disk.
 pub fn parts(report: &AssetReport) -> Vec<Part> {
+    let report = distinct(report.clone());
     let mut found = Found::default();
     if let Some(c) = &report.chassis {
         found.add(PartKind::Chassis, &c.serial, &c.manufacturer, &c.kind, "chassis");
@@ -83,8 +84,12 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
         found.add(PartKind::Dimm, &s.serial, &s.manufacturer, &s.part, &place);
     }
     for d in report.disks.iter().take(MAX_PARTS) {
-        // A stick or virtual medium is no part; a RAID volume is made of parts.
-        if d.removable == Some(true) || d.raid_volume == Some(true) || d.transport == Some(Transport::Usb) {
+        // A stick, a card or virtual medium is no part, a volume of an array another machine's; a RAID volume is made of parts, and
+        // so is a namespace of persistent memory.
+        let is_none = d.transport.is_some_and(|transport| {
+            transport.is_remote() || matches!(transport, Transport::Usb | Transport::Sd | Transport::Pmem)
+        });
+        if is_none || d.removable == Some(true) || d.raid_volume == Some(true) {
             continue;
         }
         let place = d.bay.as_ref().or(d.path.as_ref()).unwrap_or(&d.name);

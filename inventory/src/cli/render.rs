@@ -7,7 +7,7 @@ use inventory_api::machine::{
     DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, VerbResponse,
 };
 use inventory_api::plan::InstallPlan;
-use inventory_api::report::AssetReport;
+use inventory_api::report::{AssetReport, distinct};
 use inventory_api::rescue::RescuePassword;
 use serde::Serialize;
 
@@ -259,6 +259,8 @@ fn check(result: &CheckResult) -> String {
 }
 
 fn report(r: &AssetReport) -> String {
+    // Reports of older agents have an entry for each path.
+    let r = &distinct(r.clone());
     let mut out = String::from("\nHardware\n");
     let join = |parts: &[&Option<String>]| {
         let words: Vec<&str> = parts.iter().filter_map(|p| p.as_deref()).collect();
@@ -281,23 +283,29 @@ fn report(r: &AssetReport) -> String {
         (
             "cpu",
             r.cpu.as_ref().map(|c| {
-                let count = |n: Option<u32>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+                let count = |n: Option<u32>, unit: &str| match n {
+                    Some(1) => format!("1 {unit}"),
+                    Some(n) => format!("{n} {unit}s"),
+                    None => format!("? {unit}s"),
+                };
                 format!(
-                    "{} ({} sockets, {} cores, {} threads)",
+                    "{} ({}, {}, {})",
                     c.model.as_deref().unwrap_or("unknown"),
-                    count(c.sockets),
-                    count(c.cores),
-                    count(c.threads)
+                    count(c.sockets, "socket"),
+                    count(c.cores, "core"),
+                    count(c.threads, "thread")
                 )
             }),
         ),
         (
             "memory",
             r.memory.usable_bytes.map(|b| {
+                let persistent = r.memory.persistent_bytes.map(memory_size);
                 format!(
-                    "{} usable, {modules} of {} slots populated",
+                    "{} usable, {modules} of {} slots populated{}",
                     memory_size(b),
-                    r.memory.slots.len()
+                    r.memory.slots.len(),
+                    persistent.map_or_else(String::new, |size| format!(", {size} persistent"))
                 )
             }),
         ),
@@ -308,7 +316,7 @@ fn report(r: &AssetReport) -> String {
         for d in &r.disks {
             table.row([
                 d.name.clone(),
-                d.size_bytes.map(disk_size).unwrap_or_default(),
+                d.capacity_bytes().map(disk_size).unwrap_or_default(),
                 d.model.clone().unwrap_or_default(),
                 d.serial.clone().unwrap_or_default(),
                 d.wwn.clone().unwrap_or_default(),

@@ -73,10 +73,13 @@ pub(super) fn collect(roots: &Roots, depth: Depth, problems: &mut Problems) -> V
         let has_no_size = seen.has_no_size;
         let disk = seen.join(answer);
         if has_no_size && disk.size_bytes.is_none() {
-            problems.note(format_args!(
-                "the kernel gives {} no size: sectors other than 512 or 4096 bytes, or a fault",
-                disk.name
-            ));
+            problems.note_as(
+                "disk-size",
+                format_args!(
+                    "the kernel gives {} no size: sectors other than 512 or 4096 bytes, or a fault",
+                    disk.name
+                ),
+            );
         }
         disks.push(disk);
     }

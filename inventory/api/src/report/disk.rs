@@ -122,6 +122,16 @@ pub enum Transport {
     Unknown,
 }
 
+impl Transport {
+    /// A volume of a storage array or of another machine: no part of this one.
+    pub fn is_remote(self) -> bool {
+        matches!(
+            self,
+            Transport::FibreChannel | Transport::Iscsi | Transport::NvmeOf
+        )
+    }
+}
+
 /// A disk's own word on its health (SMART of ATA, NVMe's health log).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

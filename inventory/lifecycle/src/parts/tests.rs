@@ -216,3 +216,43 @@ proptest! {
         prop_assert_eq!(place, now);
     }
 }
+
+#[test]
+fn what_is_not_in_the_machine_is_no_part_of_it() {
+    use inventory_api::report::Transport;
+    let by = |transport, serial: &str| DiskFacts {
+        transport: Some(transport),
+        ..disk("sdb", serial)
+    };
+    let mut disks: Vec<DiskFacts> = [
+        Transport::FibreChannel,
+        Transport::Iscsi,
+        Transport::NvmeOf,
+        Transport::Pmem,
+        Transport::Usb,
+        Transport::Sd,
+    ]
+    .into_iter()
+    .map(|transport| by(transport, "ARRAY7X1"))
+    .collect();
+    assert!(parts(&report(&[], &disks)).is_empty());
+    disks.extend([by(Transport::Sas, "WFK00001"), by(Transport::Mmc, "0x1b2c3d4e")]);
+    let kept: Vec<String> = parts(&report(&[], &disks))
+        .into_iter()
+        .map(|part| part.serial)
+        .collect();
+    assert_eq!(kept, ["WFK00001", "0x1b2c3d4e"]);
+}
+
+#[test]
+fn a_disk_without_size_hides_no_removal() {
+    let mut without = report(&[], &[]);
+    let problem = |collector: &str| CollectorProblem {
+        collector: collector.into(),
+        detail: "the kernel gives sdb no size".into(),
+    };
+    without.problems = vec![problem("disk-size")];
+    assert!(not_looked_at(&without).is_empty());
+    without.problems = vec![problem("disks")];
+    assert_eq!(not_looked_at(&without), [PartKind::Disk]);
+}

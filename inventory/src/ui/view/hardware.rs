@@ -1,7 +1,7 @@
 //! The asset report as tiles, groups of facts and tables. An absent fact is a dash, an empty slot is a row.
 
 use inventory_api::UnixMs;
-use inventory_api::report::{AssetReport, FirmwareMode, MemorySlot, Transport};
+use inventory_api::report::{AssetReport, DiskFacts, FirmwareMode, MemorySlot, Transport, distinct};
 
 use super::{devices, further, or_dash};
 use crate::text::{ago, disk_size, duration, memory_size, timestamp};
@@ -202,13 +202,12 @@ fn slot_is_empty(s: &MemorySlot) -> bool {
 fn memory(r: &AssetReport) -> TableView {
     let slots = &r.memory.slots;
     let populated = slots.iter().filter(|s| !slot_is_empty(s)).count();
-    let installed: u64 = slots
-        .iter()
-        .filter_map(|s| s.size_bytes)
-        .fold(0, u64::saturating_add);
     let mut note = format!("{populated} of {} slots populated", slots.len());
-    if installed > 0 {
+    if let Some(installed) = r.memory.installed_bytes {
         note.push_str(&format!(", {}", memory_size(installed)));
+    }
+    if let Some(persistent) = r.memory.persistent_bytes {
+        note.push_str(&format!(", {} persistent", memory_size(persistent)));
     }
     TableView {
         anchor: "memory",
@@ -272,12 +271,40 @@ fn transport(t: Transport) -> &'static str {
     }
 }
 
-fn disks(r: &AssetReport) -> TableView {
-    let sum: u64 = r
-        .disks
+/// Capacity and number of the disks that are parts of the machine: no volumes of arrays, no persistent memory.
+fn own_disks(r: &AssetReport) -> (u64, usize) {
+    let own = r.disks.iter().filter(|d| {
+        !d.transport
+            .is_some_and(|transport| transport.is_remote() || transport == Transport::Pmem)
+    });
+    let sizes = own.clone().filter_map(|d| d.capacity_bytes());
+    (sizes.fold(0, u64::saturating_add), own.count())
+}
+
+/// "sdc (Slot 02 of shelf 5000ccab05000000), also sdg".
+fn disk_name(d: &DiskFacts) -> String {
+    let place = match (&d.bay, &d.shelf) {
+        (Some(bay), Some(shelf)) => format!(" ({bay} of shelf {shelf})"),
+        (Some(bay), None) => format!(" ({bay})"),
+        (None, _) => String::new(),
+    };
+    let namespaces = d.namespaces.iter().map(|namespace| namespace.name.as_str());
+    let others: Vec<&str> = d
+        .paths
         .iter()
-        .filter_map(|d| d.size_bytes)
-        .fold(0, u64::saturating_add);
+        .map(|path| path.name.as_str())
+        .chain(namespaces)
+        .collect();
+    let also = if others.is_empty() {
+        String::new()
+    } else {
+        format!(", also {}", others.join(", "))
+    };
+    format!("{}{place}{also}", d.name)
+}
+
+fn disks(r: &AssetReport) -> TableView {
+    let (sum, _) = own_disks(r);
     TableView {
         anchor: "disks",
         title: "Disks",
@@ -311,11 +338,8 @@ fn disks(r: &AssetReport) -> TableView {
                 TableRow {
                     dim: false,
                     cells: vec![
-                        match d.bay.as_ref() {
-                            Some(bay) => format!("{} ({bay})", d.name),
-                            None => d.name.clone(),
-                        },
-                        or_dash(d.size_bytes.map(disk_size)),
+                        disk_name(d),
+                        or_dash(d.capacity_bytes().map(disk_size)),
                         text(&d.model),
                         text(&d.serial),
                         text(&d.wwn),
@@ -359,6 +383,7 @@ fn nics(r: &AssetReport) -> TableView {
                         },
                         match (n.mac, n.permanent_mac) {
                             (Some(mac), Some(fixed)) if mac != fixed => format!("{mac} (burnt in {fixed})"),
+                            (None, None) => text(&n.guid),
                             (mac, fixed) => or_dash(mac.or(fixed)),
                         },
                         match (n.link, n.speed_mbps) {
@@ -388,23 +413,11 @@ impl HardwareView {
         let Some(r) = report else {
             return HardwareView::default();
         };
+        // Reports of older agents have an entry for each path.
+        let r = &distinct(r.clone());
         let cores = r.cpu.as_ref().and_then(|c| c.cores.or(c.threads));
-        let disk_sum: u64 = r
-            .disks
-            .iter()
-            .filter_map(|d| d.size_bytes)
-            .fold(0, u64::saturating_add);
-        let installed: u64 = r
-            .memory
-            .slots
-            .iter()
-            .filter_map(|s| s.size_bytes)
-            .fold(0, u64::saturating_add);
-        let memory_bytes = if installed > 0 {
-            Some(installed)
-        } else {
-            r.memory.usable_bytes
-        };
+        let (disk_sum, disk_count) = own_disks(r);
+        let memory_bytes = r.memory.installed_bytes.or(r.memory.usable_bytes);
         let tile = |anchor, icon, value: String, label: String| Tile {
             anchor,
             icon,
@@ -436,16 +449,12 @@ impl HardwareView {
             tile(
                 "disks",
                 "database",
-                if r.disks.is_empty() {
+                if disk_count == 0 {
                     "none".into()
                 } else {
                     disk_size(disk_sum)
                 },
-                format!(
-                    "{} {}",
-                    r.disks.len(),
-                    if r.disks.len() == 1 { "disk" } else { "disks" }
-                ),
+                format!("{disk_count} {}", if disk_count == 1 { "disk" } else { "disks" }),
             ),
             tile(
                 "nics",

@@ -482,3 +482,26 @@ fn a_network_says_who_else_is_there_and_what_was_not_answered() {
         "{nic}"
     );
 }
+
+#[test]
+fn hardware_counts_each_disk_once_and_memory_by_what_it_is() {
+    use inventory_api::report::AssetReport;
+    let case = |name: &str| -> AssetReport {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/cases")
+            .join(name);
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    };
+    let tiles = |name: &str| -> Vec<String> {
+        let view = HardwareView::new(Some(&case(name)), None, NOW);
+        view.tiles
+            .iter()
+            .map(|tile| format!("{}: {}", tile.value, tile.label))
+            .collect()
+    };
+    assert_eq!(tiles("01-dual-path-sas/multipath.json")[2], "4.8 TB: 4 disks");
+    let optane = tiles("03-persistent-memory/optane-app.json");
+    assert!(optane[1].starts_with("384 GiB: Memory"), "{optane:?}");
+    assert!(optane[2].ends_with(": 1 disk"), "{optane:?}");
+    assert!(tiles("09-switchdev-representors/switchdev.json")[3].starts_with("3 NICs"));
+}
