@@ -69,6 +69,7 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
     // RFC 2132 option 57 counts the whole datagram; 576 is what everybody takes. More than Ethernet carries is not
     // believed: EDK2 says 65280 in its REQUEST.
     let limit = usize::from(client.max_size.unwrap_or(576)).clamp(576, 1500) - HEADERS;
+    let file = file(client, network, content);
     let all = options(client, network, content);
     let room = limit - FIXED - 1;
     // Without giaddr too: a switch that snoops adds it on the way and finds the port to reply to by its echo. One that leaves no
@@ -77,8 +78,8 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
         .relay
         .as_deref()
         .filter(|relay| size(relay) + LEAST <= room);
-    let placed = place(client, content, all, room - relay.map_or(0, size));
-    let mut bytes = header(client, network, content);
+    let placed = place(client, file.is_none(), all, room - relay.map_or(0, size));
+    let mut bytes = header(client, network, content, file.as_deref());
     for (field, options) in [(108..236, &placed.file), (44..108, &placed.sname)] {
         if !options.is_empty() {
             let mut value = written(options);
@@ -108,8 +109,8 @@ struct Placed {
 }
 
 /// Chooses what fits into `room` bytes. What does not all fit goes by [`rank`], first into the options' own field, then into the
-/// two of the header, unless these say what to boot.
-fn place(client: &PxeClient, content: &ReplyContent, mut options: Options, room: usize) -> Placed {
+/// two of the header where these are `free`: they do not say what to boot.
+fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> Placed {
     let needed: usize = options.iter().map(|(_, value)| size(value)).sum();
     if needed <= room {
         options.sort_by_key(|(code, _)| if *code == 53 { 0 } else { *code });
@@ -118,8 +119,7 @@ fn place(client: &PxeClient, content: &ReplyContent, mut options: Options, room:
             ..Placed::default()
         };
     }
-    let free = content.boot.name().is_none();
-    options.sort_by_key(|(code, _)| rank(client, content, *code));
+    options.sort_by_key(|(code, _)| rank(client, !free, *code));
     let mut left = [room - 3, 127, 63];
     let mut placed = Placed::default();
     for (code, value) in options {
@@ -145,13 +145,12 @@ fn place(client: &PxeClient, content: &ReplyContent, mut options: Options, room:
 
 /// Which option is put in sooner where not all fit: the lower. What the protocol and a boot cannot do without, then what the
 /// client asks for in its order (RFC 2132, 9.8), then the others, those that an operator added last.
-fn rank(client: &PxeClient, content: &ReplyContent, code: u8) -> usize {
+fn rank(client: &PxeClient, boots: bool, code: u8) -> usize {
     const FIRST: [u8; 13] = [53, 54, 51, 1, 60, 43, 175, 97, 118, 56, 58, 59, 61];
     const OTHERS: [u8; 12] = [67, 3, 121, 26, 6, 66, 28, 12, 81, 42, 15, 119];
     let place = |list: &[u8]| list.iter().position(|one| *one == code);
-    let boots = code == 67 && content.boot.name().is_some();
     place(&FIRST)
-        .or(boots.then_some(FIRST.len()))
+        .or((boots && code == 67).then_some(FIRST.len()))
         .or(place(&client.wanted).map(|at| 100 + at))
         .or(place(&OTHERS).map(|at| 10_000 + at))
         .unwrap_or(20_000)
@@ -271,7 +270,21 @@ fn boot_server(client: &PxeClient, network: &Network, content: &ReplyContent) ->
     }
 }
 
-fn header(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec<u8> {
+/// The name in the header's `file`: of our boot file, or of the one that an operator has for the client's class.
+fn file(client: &PxeClient, network: &Network, content: &ReplyContent) -> Option<String> {
+    if content.kind == ReplyKind::Nak {
+        return None;
+    }
+    let ours = content.boot.name().map(str::to_owned);
+    let of_class = || {
+        let options = network.options(client);
+        let name = options.get(&67).filter(|_| !content.proxy)?;
+        String::from_utf8(name.to_vec()).ok()
+    };
+    ours.or_else(of_class)
+}
+
+fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: Option<&str>) -> Vec<u8> {
     // RFC 2131, table 3: `ciaddr` only in an ACK, and only that of a client which uses its address.
     let uses = client.uses().filter(|_| content.kind == ReplyKind::Ack);
     let mut message = Message::new_with_id(
@@ -294,8 +307,10 @@ fn header(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec<
     if content.kind != ReplyKind::Nak {
         let server = boot_server(client, network, content);
         message.set_siaddr(server);
-        if let Some(name) = content.boot.name() {
-            message.set_sname_str(server.to_string());
+        if let Some(name) = file {
+            if !server.is_unspecified() {
+                message.set_sname_str(server.to_string());
+            }
             // dhcproto asserts the length, and a NUL has to fit: a longer name is in option 67 only.
             if name.len() < 128 {
                 message.set_fname_str(name);

@@ -325,6 +325,13 @@ fn clients_of_a_class_get_its_options_over_the_networks() {
             assert_eq!(all.get(&code), value.as_ref(), "{row}: option {code}");
         }
         assert_eq!(bytes[20..24], ip(next).octets(), "{row}: siaddr");
+        let file: &[u8] = all.get(&67).map_or(&[], |name| name);
+        let named: Vec<u8> = bytes[108..236]
+            .iter()
+            .copied()
+            .take_while(|byte| *byte != 0)
+            .collect();
+        assert_eq!(named, file, "{row}: file");
     }
 }
 
