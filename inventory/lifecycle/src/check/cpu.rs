@@ -290,14 +290,12 @@ fn totals(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
             cpu.model.clone(),
             "model",
         )];
-        if let Some(said) = said(&list) {
-            findings.add_said("CPU", "CPU", &said, |said| {
-                format!(
-                    "The processors are {}; ordered are {}.",
-                    said.found, said.expected
-                )
-            });
-        }
+        findings.add_list("CPU", "CPU", &list, |said| {
+            format!(
+                "The processors are {}; ordered are {}.",
+                said.found, said.expected
+            )
+        });
         return;
     }
     if let Some(cores) = wanted.cores.filter(|n| cpu.cores != Some(*n)) {
@@ -332,11 +330,9 @@ fn number(
         found.map(shown),
         &format!("number of {what}s"),
     )];
-    if let Some(said) = said(&list) {
-        findings.add_said("CPU", "CPU", &said, |said| {
-            format!("Expected {}, found {}. {act}", said.expected, said.found)
-        });
-    }
+    findings.add_list("CPU", "CPU", &list, |said| {
+        format!("Expected {}, found {}. {act}", said.expected, said.found)
+    });
 }
 
 fn stepping(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
@@ -350,14 +346,12 @@ fn stepping(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
         found,
         "stepping",
     )];
-    if let Some(said) = said(&list) {
-        findings.add_said("CPU", "CPU", &said, |said| {
-            format!(
-                "The processors have stepping {}; expected is {}. It is another revision of the model that was ordered.",
-                said.found, said.expected
-            )
-        });
-    }
+    findings.add_list("CPU", "CPU", &list, |said| {
+        format!(
+            "The processors have stepping {}; expected is {}. It is another revision of the model that was ordered.",
+            said.found, said.expected
+        )
+    });
 }
 
 fn microcode(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
@@ -373,14 +367,12 @@ fn microcode(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
     if difference.unknown {
         difference.found = "microcode".to_owned();
     }
-    if let Some(said) = said(&[difference]) {
-        findings.add_said("CPU", "CPU", &said, |said| {
-            format!(
-                "The processors' microcode is {}; expected is {}. It comes with the firmware (BIOS/UEFI): update that.",
-                said.found, said.expected
-            )
-        });
-    }
+    findings.add_list("CPU", "CPU", &[difference], |said| {
+        format!(
+            "The processors' microcode is {}; expected is {}. It comes with the firmware (BIOS/UEFI): update that.",
+            said.found, said.expected
+        )
+    });
 }
 
 fn compare_hex(a: &str, b: &str) -> Option<Ordering> {

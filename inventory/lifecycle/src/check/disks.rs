@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use inventory_api::check::{DiskProfile, HardwareProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts};
 
-use super::difference::{LOOK, said};
+use super::difference::LOOK;
 use super::disk::{Disks, counts, describe, describe_wanted, in_shelf, needs_naming, place_of, serial_of};
 use super::findings::Findings;
 use super::parts::{Kind as _, Outcome, PART_LIMIT, pair};
@@ -192,10 +192,9 @@ fn lacking_shelf<'a>(bay: &str, haves: &[&'a DiskFacts]) -> Option<&'a str> {
 
 fn differs(findings: &mut Findings, kind: &Disks, want: &DiskProfile, disk: &DiskFacts) {
     let list = kind.differences(want, &disk);
-    let Some(said) = said(&list) else { return };
     let place = place_of(disk);
     let name = format!("{}{}", label("Disk", &place), serial_of(disk));
-    findings.add_said(&place, &name, &said, |said| {
+    findings.add_list(&place, &name, &list, |said| {
         let (word, act) = match said.code {
             code::DISK_FORMAT => return format_sentence(disk),
             code::DISK_FIRMWARE_OLDER => ("firmware ", "Update its firmware."),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use inventory_api::check::{CheckResult, Finding, Severity, SeverityRule, Verdict, code};
 
-use super::difference::{Said, unknown_sentence};
+use super::difference::{Difference, Said, said, unknown_sentence};
 use super::text::tame;
 
 /// Findings kept; the last one says how many more there are.
@@ -64,6 +64,19 @@ impl<'a> Findings<'a> {
             self.add_unknown(said.code, place, &said.expected, &said.found, &sentence);
         } else {
             self.add(said.code, place, &said.expected, &said.found, &sentence(said));
+        }
+    }
+
+    /// As [`Self::add_said`], of a list of differences; nothing where it is empty.
+    pub(super) fn add_list(
+        &mut self,
+        place: &str,
+        label: &str,
+        list: &[Difference],
+        sentence: impl FnOnce(&Said) -> String,
+    ) {
+        if let Some(said) = said(list) {
+            self.add_said(place, label, &said, sentence);
         }
     }
 

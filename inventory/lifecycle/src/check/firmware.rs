@@ -159,14 +159,12 @@ pub(super) fn bmc(findings: &mut Findings, wanted: &BmcProfile, report: &AssetRe
     ) {
         let how = off.how;
         let difference = off.difference(code::BMC_FIRMWARE_OLDER, code::BMC_FIRMWARE_OTHER);
-        if let Some(said) = super::difference::said(&[difference]) {
-            findings.add_said("BMC", "BMC", &said, |said| {
-                let (found, expected) = (&said.found, &said.expected);
-                format!(
-                    "The BMC's firmware is {found}; expected is {expected}. {}",
-                    how.act()
-                )
-            });
-        }
+        findings.add_list("BMC", "BMC", &[difference], |said| {
+            let (found, expected) = (&said.found, &said.expected);
+            format!(
+                "The BMC's firmware is {found}; expected is {expected}. {}",
+                how.act()
+            )
+        });
     }
 }

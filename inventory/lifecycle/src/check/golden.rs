@@ -19,7 +19,7 @@ use super::parts::{GROUP_LIMIT, PART_LIMIT};
 use super::pci::id_of;
 use super::prepare::prepared;
 use super::text::{is_filler, normal, tame, words};
-use super::{disks, links, memory as memory_check, psus};
+use super::{disks, links, memory_totals, psus};
 
 /// Characters of a text that are kept.
 const TEXT: usize = 256;
@@ -172,7 +172,7 @@ fn memory(memory: &MemoryFacts) -> MemoryProfile {
             memory.installed_bytes.filter(|sum| *sum > 0)
         },
         persistent: memory.persistent_bytes.filter(|_| !memory.slots.is_empty()),
-        ecc: memory_check::corrects_errors(memory).filter(|on| *on),
+        ecc: memory_totals::corrects_errors(memory).filter(|on| *on),
         dimms: groups.counted(|dimm, count| dimm.count = Some(count)),
         ..MemoryProfile::default()
     }

@@ -52,7 +52,10 @@ pub(super) fn check(
 
 fn disk_fails(disk: &DiskFacts) -> bool {
     disk.health.as_ref().is_some_and(|h| {
-        h.passed == Some(false) || h.critical_warning.is_some_and(|bits| bits != 0) || self_test_failed(h)
+        h.passed == Some(false)
+            || h.critical_warning.is_some_and(|bits| bits != 0)
+            || self_test_failed(h)
+            || little_spare(h).is_some()
     })
 }
 
@@ -61,6 +64,12 @@ fn self_test_failed(health: &DiskHealth) -> bool {
         .self_test
         .as_deref()
         .is_some_and(|test| test.starts_with("failed"))
+}
+
+/// The spare blocks that are left, where the maker warns of so few.
+fn little_spare(health: &DiskHealth) -> Option<u32> {
+    let (left, least) = (health.spare_percent?, health.spare_threshold_percent?);
+    (left < least).then_some(left)
 }
 
 fn used(disk: &DiskFacts) -> Option<u32> {
@@ -150,6 +159,9 @@ fn disk_failed(findings: &mut Findings, disk: &DiskFacts) {
             "self-test {}",
             health.self_test.as_deref().unwrap_or_default()
         ));
+    }
+    if let Some(left) = little_spare(&health) {
+        said.push(format!("{left} % of its spare blocks left"));
     }
     let said = said.join(", ");
     let sentence = format!(

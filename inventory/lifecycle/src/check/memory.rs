@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use inventory_api::check::{DimmProfile, MemoryProfile, Tolerance, code};
-use inventory_api::report::{AssetReport, MemoryFacts, MemorySlot};
+use inventory_api::report::{AssetReport, MemorySlot};
 
-use super::difference::{Difference, LOOK, Said, said};
+use super::difference::{Difference, Said, said};
 use super::dimm::{Dimms, describe, describe_wanted, is_persistent, is_populated, is_special, place_of};
 use super::findings::Findings;
+use super::memory_totals::{error_correction, totals, without_slots};
 use super::parts::{Kind as _, Outcome, PART_LIMIT, pair};
-use super::text::{counted, label, memory_size, normal};
+use super::text::{counted, label, normal};
 
 pub(super) fn check(
     findings: &mut Findings,
@@ -206,7 +207,7 @@ fn missing(findings: &mut Findings, names: &Names, want: &DimmProfile, lacking: 
     );
 }
 
-fn empty_slots(slots: &[MemorySlot]) -> String {
+pub(super) fn empty_slots(slots: &[MemorySlot]) -> String {
     let empty: Vec<String> = slots
         .iter()
         .filter(|s| !is_populated(s))
@@ -372,165 +373,6 @@ fn least_speed(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tole
         }
     }
     tell(findings, &names, &slow);
-}
-
-fn totals(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tolerance, memory: &MemoryFacts) {
-    let plain = |slot: &&MemorySlot| is_populated(slot) && !is_special(slot);
-    let modules = u32::try_from(memory.slots.iter().filter(plain).count()).unwrap_or(u32::MAX);
-    if let Some(count) = wanted.modules.filter(|n| *n != modules) {
-        let (code, act) = if modules < count {
-            (
-                code::DIMM_MISSING,
-                format!("{} missing.{}", count - modules, empty_slots(&memory.slots)),
-            )
-        } else {
-            (
-                code::DIMM_EXTRA,
-                format!("{} more than ordered.", modules - count),
-            )
-        };
-        let (count, modules) = (
-            counted(u64::from(count), "memory module"),
-            counted(u64::from(modules), "module"),
-        );
-        let sentence = format!("{count} expected, {modules} found: {act}");
-        findings.add(code, "memory", &count, &modules, &sentence);
-        return;
-    }
-    let found = memory.installed_bytes;
-    if let Some(total) = wanted.total
-        && !found.is_some_and(|found| near(found, total, tolerance.memory_total))
-    {
-        let cached = memory
-            .slots
-            .iter()
-            .any(|s| is_persistent(s) && s.volatile_bytes.is_some_and(|n| n > 0));
-        let act = match found {
-            Some(_) if cached => {
-                "The persistent memory is in Memory Mode: it is the memory, and the DRAM its cache."
-                    .to_owned()
-            }
-            Some(found) if found > total => "There is more than ordered.".to_owned(),
-            _ => format!(
-                "Compare the modules with the order.{}",
-                empty_slots(&memory.slots)
-            ),
-        };
-        total_is_off(findings, total, found, &act);
-    }
-    if let Some(total) = wanted.persistent
-        && !memory
-            .persistent_bytes
-            .is_some_and(|found| near(found, total, tolerance.memory_total))
-    {
-        let (expected, found) = (
-            memory_size(total),
-            memory.persistent_bytes.map_or("none".to_owned(), memory_size),
-        );
-        let sentence = format!(
-            "{expected} of persistent memory are expected; found: {found}. Compare the modules with the order, and look at their \
-             mode in the firmware's setup."
-        );
-        findings.add(code::MEMORY_PERSISTENT, "memory", &expected, &found, &sentence);
-    }
-}
-
-/// Whether all memory controllers correct errors; None: not reported.
-pub(super) fn corrects_errors(memory: &MemoryFacts) -> Option<bool> {
-    let words = memory
-        .arrays
-        .iter()
-        .filter_map(|array| array.error_correction.as_deref());
-    let known: Vec<bool> = words
-        .filter_map(|word| match word {
-            "None" | "Parity" => Some(false),
-            word => word.contains("ECC").then_some(true),
-        })
-        .collect();
-    (!known.is_empty()).then(|| known.iter().all(|on| *on))
-}
-
-fn error_correction(findings: &mut Findings, wanted: &MemoryProfile, memory: &MemoryFacts) {
-    let is = corrects_errors(memory);
-    let Some(on) = wanted.ecc.filter(|on| is != Some(*on)) else {
-        return;
-    };
-    let word = |on: bool| {
-        if on {
-            "error correction"
-        } else {
-            "no error correction"
-        }
-        .to_owned()
-    };
-    let list = [Difference::of(
-        code::MEMORY_ECC,
-        word(on),
-        is.map(word),
-        "error correction",
-    )];
-    if let Some(said) = said(&list) {
-        findings.add_said("memory", "Memory", &said, |said| {
-            format!(
-                "The memory has {}; expected is {}. Look at the firmware's setup and at the kind of the modules.",
-                said.found, said.expected
-            )
-        });
-    }
-}
-
-/// Where SMBIOS lists no slot, the kernel's total stands in; it is short of what is built in by what firmware and kernel
-/// keep for themselves.
-fn without_slots(
-    findings: &mut Findings,
-    wanted: &MemoryProfile,
-    tolerance: &Tolerance,
-    memory: &MemoryFacts,
-) {
-    if let Some(total) = wanted.total {
-        let percent = tolerance.memory_total.max(10);
-        let holds = memory
-            .usable_bytes
-            .is_some_and(|usable| usable <= total && near(usable, total, percent));
-        if !holds {
-            let act = "The machine lists no memory slots: look at its modules.";
-            total_is_off(findings, total, memory.usable_bytes, act);
-        }
-    } else if *wanted
-        != (MemoryProfile {
-            ecc: wanted.ecc,
-            ..MemoryProfile::default()
-        })
-    {
-        let sentence = format!(
-            "Memory modules not reported: the machine lists no memory slots, its firmware's tables are missing or broken. {LOOK}"
-        );
-        findings.add_unknown(
-            code::DIMM_MISSING,
-            "memory",
-            "memory modules",
-            "memory modules not reported",
-            &sentence,
-        );
-    }
-}
-
-fn total_is_off(findings: &mut Findings, wanted: u64, found: Option<u64>, act: &str) {
-    let found = found.map(memory_size);
-    let list = [Difference::of(
-        code::MEMORY_TOTAL,
-        memory_size(wanted),
-        found,
-        "total memory",
-    )];
-    if let Some(said) = said(&list) {
-        findings.add_said("memory", "Memory", &said, |said| {
-            format!(
-                "{} of memory are expected; found: {}. {act}",
-                said.expected, said.found
-            )
-        });
-    }
 }
 
 /// Whether a number is no further off than so many percent.

@@ -18,6 +18,7 @@ mod gpus;
 mod health;
 mod links;
 mod memory;
+mod memory_totals;
 mod nics;
 mod outliers;
 mod parts;

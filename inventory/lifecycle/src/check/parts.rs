@@ -333,6 +333,13 @@ impl<'a, K: Kind> Pairing<'a, K> {
     fn shifted(&mut self) {
         for exact in [true, false] {
             let loose = self.loose_parts();
+            if !exact {
+                // A seat whose entry found its part elsewhere is nobody's.
+                let held: HashSet<usize> = self.open.iter().filter_map(|want| self.seats[*want]).collect();
+                loose
+                    .iter()
+                    .for_each(|have| self.seated[*have] = held.contains(have));
+            }
             for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
                 if !self.kind.shifts(&self.wants[want]) {
                     self.open.push(want);

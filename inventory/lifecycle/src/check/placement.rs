@@ -107,14 +107,17 @@ pub(super) fn cabling(findings: &mut Findings, placement: &Placement, report: &A
             .take(4)
             .map(|p| format!("{} {}", p.switch, p.port))
             .collect();
-        let eaters: Vec<&str> = nics.iter().filter_map(|nic| answers_lldp(nic)).collect();
-        let act = match eaters.first() {
-            Some(driver) => format!(
-                "{} card here answers LLDP itself ({driver}), so that the system hears nothing: that says nothing of the cables. \
-                 Switch the card's LLDP agent off.",
-                if eaters.len() == nics.len() { "Every" } else { "A" }
+        let eaters = nics.iter().filter_map(|nic| Some((nic, answers_lldp(nic)?)));
+        let eaters: Vec<String> = eaters
+            .map(|(nic, driver)| format!("{} ({driver})", cable_place(nic)))
+            .collect();
+        let act = match eaters.len() {
+            n if n > 0 => format!(
+                "This card answers LLDP itself, so that the system hears nothing, which says nothing of the cables: {}. Switch its \
+                 LLDP agent off to see them.",
+                eaters[..n.min(4)].join(", ")
             ),
-            None => "Check the cables, and that the switches speak LLDP.".to_owned(),
+            _ => "Check the cables, and that the switches speak LLDP.".to_owned(),
         };
         let sentence = format!(
             "Nothing was heard from a switch on any port; the plan has {}. {act}",

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use inventory_api::report::{AssetReport, GpuFacts, NicFacts, PowerSupply, ProcessorFacts, distinct};
+use inventory_api::report::{
+    AssetReport, DiskFacts, GpuFacts, NicFacts, PowerSupply, ProcessorFacts, Transport, distinct,
+};
 use inventory_api::serial::counts_as_serial;
 
 /// The report with one entry for each part: also in reports of agents that listed some things twice.
 pub(super) fn prepared(report: &AssetReport) -> AssetReport {
-    let mut report = distinct(report.clone());
+    let mut report = report.clone();
+    report.disks.iter_mut().for_each(attachment_by_path);
+    report = distinct(report);
     one_shelf_needs_no_name(&mut report);
     let takes_functions = report.nics.iter().any(|nic| nic.sriov_vfs.is_some());
     report.nics.retain(|nic| !(takes_functions && is_virtual(nic)));
@@ -32,9 +36,36 @@ fn one_shelf_needs_no_name(report: &mut AssetReport) {
     }
 }
 
-/// A virtual function by its driver: "iavf", "igbvf", "ixgbevf".
+/// Older agents call what is on a network or on USB "scsi"; its path tells (udev's path_id).
+fn attachment_by_path(disk: &mut DiskFacts) {
+    let path = disk.path.as_deref().unwrap_or_default();
+    let by_path = [
+        ("-fc-", Transport::FibreChannel),
+        ("-iscsi-", Transport::Iscsi),
+        ("-usb-", Transport::Usb),
+    ];
+    if matches!(disk.transport, None | Some(Transport::Scsi | Transport::Unknown))
+        && let Some((_, transport)) = by_path.iter().find(|(word, _)| path.contains(word))
+    {
+        disk.transport = Some(*transport);
+    }
+}
+
+/// Virtual functions of Mellanox cards, which have the driver of the whole card (PCI id database).
+const MELLANOX_VF: [&str; 6] = [
+    "15b3:1014",
+    "15b3:1016",
+    "15b3:1018",
+    "15b3:101a",
+    "15b3:101c",
+    "15b3:101e",
+];
+
+/// A virtual function by its driver ("iavf", "igbvf", "ixgbevf") or id.
 fn is_virtual(nic: &NicFacts) -> bool {
-    nic.sriov_vfs.is_none() && nic.driver.as_deref().is_some_and(|driver| driver.ends_with("vf"))
+    let driver = nic.driver.as_deref().unwrap_or_default();
+    let id = nic.pci_id.as_deref().unwrap_or_default().to_lowercase();
+    nic.sriov_vfs.is_none() && (driver.ends_with("vf") || MELLANOX_VF.contains(&id.as_str()))
 }
 
 /// A function of an accelerator whose first function is listed too: a virtual one.

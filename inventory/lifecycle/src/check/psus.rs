@@ -3,7 +3,7 @@
 use inventory_api::check::{HardwareProfile, PsuProfile, code};
 use inventory_api::report::{AssetReport, PowerSupply};
 
-use super::difference::{Difference, LOOK, said};
+use super::difference::{Difference, LOOK};
 use super::findings::Findings;
 use super::memory::near;
 use super::parts::{Kind, Outcome, Place, pair};
@@ -94,9 +94,8 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
             }
             Outcome::Differs { want, have } => {
                 let list = kind.differences(&wants[want], &haves[have]);
-                let Some(said) = said(&list) else { continue };
                 let place = place(have);
-                findings.add_said(&place, &word(&place), &said, |said| {
+                findings.add_list(&place, &word(&place), &list, |said| {
                     let act = match said.code {
                         code::PSU_UNPLUGGED => UNPLUGGED,
                         _ => "Replace it by the one that was ordered.",

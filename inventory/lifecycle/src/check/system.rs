@@ -160,15 +160,13 @@ fn boot(findings: &mut Findings, wanted: &BootProfile, report: &AssetReport) {
             found,
             "boot mode",
         )];
-        if let Some(said) = said(&list) {
-            told = true;
-            findings.add_said("firmware", "Firmware", &said, |said| {
-                format!(
-                    "The machine boots by {}; expected is {}. Set the boot mode in the firmware's setup.",
-                    said.found, said.expected
-                )
-            });
-        }
+        told = true;
+        findings.add_list("firmware", "Firmware", &list, |said| {
+            format!(
+                "The machine boots by {}; expected is {}. Set the boot mode in the firmware's setup.",
+                said.found, said.expected
+            )
+        });
     }
     let is = report.boot.secure_boot;
     let word = |on: bool| if on { "on" } else { "off" }.to_owned();
@@ -183,13 +181,11 @@ fn boot(findings: &mut Findings, wanted: &BootProfile, report: &AssetReport) {
             is.map(word),
             "Secure Boot",
         )];
-        if let Some(said) = said(&list) {
-            findings.add_said("firmware", "Firmware", &said, |said| {
-                format!(
-                    "Secure Boot is {}; expected is {}. Set it in the firmware's setup.",
-                    said.found, said.expected
-                )
-            });
-        }
+        findings.add_list("firmware", "Firmware", &list, |said| {
+            format!(
+                "Secure Boot is {}; expected is {}. Set it in the firmware's setup.",
+                said.found, said.expected
+            )
+        });
     }
 }

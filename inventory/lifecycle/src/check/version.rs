@@ -144,11 +144,15 @@ pub(super) struct Off {
 impl Off {
     /// As a difference of a part.
     pub(super) fn difference(self, older: &'static str, other: &'static str) -> Difference {
+        let no_order = match self.how {
+            How::NoOrder => ", which cannot be compared with it",
+            How::Older | How::Newer | How::Other | How::NotReported => "",
+        };
         Difference {
             code: self.how.code(older, other),
             unknown: self.how == How::NotReported,
             expected: self.expected,
-            found: self.found,
+            found: format!("{}{no_order}", self.found),
         }
     }
 }

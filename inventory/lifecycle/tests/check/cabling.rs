@@ -124,6 +124,39 @@ fn one_wrong_cable_is_one_finding() {
 }
 
 #[test]
+fn a_card_that_answers_lldp_itself_sends_nobody_to_the_cables() {
+    type Plant = fn(&mut AssetReport);
+    let silent = |plant: Plant| {
+        let mut report = wired();
+        report.nics.iter_mut().for_each(|n| n.lldp = None);
+        plant(&mut report);
+        let result = check(&expectation(plan()), &report, RunsOn::MiniOs);
+        result.findings[0].sentence.clone()
+    };
+    let eaten: [Plant; 3] = [
+        |_| {},
+        |r| r.nics[3].lldp = wired().nics[3].lldp.clone(),
+        |r| {
+            for nic in &mut r.nics {
+                (nic.driver, nic.lldp_in_firmware) = (Some("bnxt_en".into()), Some(true));
+            }
+        },
+    ];
+    for plant in eaten {
+        let sentence = silent(plant);
+        assert!(sentence.contains("his card answers LLDP itself"), "{sentence}");
+        assert!(!sentence.contains("Check the cable"), "{sentence}");
+    }
+    let heard: [Plant; 2] = [
+        |r| r.nics.iter_mut().for_each(|n| n.lldp_in_firmware = Some(false)),
+        |r| r.nics.iter_mut().for_each(|n| n.driver = Some("igb".into())),
+    ];
+    for plant in heard {
+        assert!(silent(plant).contains("Check the cables"));
+    }
+}
+
+#[test]
 fn a_port_that_is_missing_is_told_once_by_the_profile() {
     let mut report = wired();
     let profile = lifecycle::check::golden(&report);

@@ -70,6 +70,31 @@ const TABLE: &[(&str, &str, &str, Plant, Plant)] = &[
         gone_disk,
     ),
     (
+        "a LUN that an older agent calls SCSI",
+        "disks = [{ count = 4 }]",
+        "disk-missing",
+        |r| {
+            disk_by(r, Transport::Scsi);
+            r.disks.last_mut().unwrap().path = Some("pci-0000:5e:00.0-fc-0x500a098180000001-lun-0".into());
+        },
+        gone_disk,
+    ),
+    (
+        "a virtual function with the driver of the card",
+        "nics = [{ count = 4 }]",
+        "nic-missing",
+        |r| {
+            r.nics[0].sriov_vfs = Some(8);
+            r.nics.push(NicFacts {
+                name: "eth9".into(),
+                driver: Some("mlx5_core".into()),
+                pci_id: Some("15b3:101e".into()),
+                ..Default::default()
+            });
+        },
+        gone_nic,
+    ),
+    (
         "a LUN by iSCSI",
         "disks = [{ count = 4 }]",
         "disk-missing",
