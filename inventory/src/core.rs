@@ -1,6 +1,6 @@
 //! What the rooms of the server share: configuration, store, authority, clock, and what is only in memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -14,14 +14,10 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::journeys::Journeys;
 use crate::loaders::Loaders;
 use crate::store::Store;
 use crate::tls::{Authority, BrokenHandshakes};
-
-/// Boot events kept for each MAC.
-const JOURNEY_EVENTS: usize = 200;
-/// MACs whose journey is kept; the one heard longest ago goes first.
-const JOURNEY_MACS: usize = 4096;
 
 /// The time. A test brings its own.
 #[derive(Clone)]
@@ -105,12 +101,6 @@ pub struct Session {
     pub last_seen: Option<UnixMs>,
 }
 
-#[derive(Default)]
-struct Journeys {
-    by_mac: HashMap<Mac, VecDeque<BootEvent>>,
-    owners: HashMap<Mac, MachineId>,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Each critical section leaves its map whole at every point.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -189,104 +179,22 @@ impl Memory {
         if matches!(&event.what, BootEventKind::Dhcp { client, .. } if client.starts_with("uefi-arm64")) {
             self.arm64_asked.store(true, Ordering::Relaxed);
         }
-        let mut journeys = lock(&self.journeys);
-        let mac = event.mac;
-        if !journeys.by_mac.contains_key(&mac) && journeys.by_mac.len() >= JOURNEY_MACS {
-            let oldest = journeys
-                .by_mac
-                .iter()
-                .min_by_key(|(_, events)| events.back().map_or(UnixMs(0), |e| e.at))
-                .map(|(mac, _)| *mac);
-            if let Some(oldest) = oldest {
-                journeys.by_mac.remove(&oldest);
-                journeys.owners.remove(&oldest);
-            }
-        }
-        let events = journeys.by_mac.entry(mac).or_default();
-        // An agent that tries again and again takes one line.
-        let again = |last: &&mut BootEvent| {
-            let tries = matches!(
-                event.what,
-                BootEventKind::Agent { .. } | BootEventKind::Connection { .. }
-            );
-            tries && last.what == event.what && last.ip == event.ip
-        };
-        if let Some(last) = events.back_mut().filter(again) {
-            last.at = event.at;
-            return journeys.owners.get(&mac).cloned();
-        }
-        if events.len() >= JOURNEY_EVENTS {
-            events.pop_front();
-        }
-        events.push_back(event);
-        journeys.owners.get(&mac).cloned()
+        let known = self.host_name(event.mac).is_some();
+        lock(&self.journeys).heard(event, known)
     }
 
     /// A MAC belongs to a machine; only kept for MACs that were heard.
     pub fn owned(&self, mac: Mac, id: &MachineId) {
-        let mut journeys = lock(&self.journeys);
-        if journeys.by_mac.contains_key(&mac) {
-            journeys.owners.insert(mac, id.clone());
-        }
+        lock(&self.journeys).owned(mac, id);
     }
 
     /// NICs other than this that were heard: those of `siblings`, and those whose MAC is at most four from it, the last heard first.
     pub fn heard_near(&self, mac: Mac, siblings: &[Mac]) -> Vec<(Mac, UnixMs)> {
-        let number = |mac: Mac| mac.0.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
-        let is_near = |other: &Mac| {
-            *other != mac && (siblings.contains(other) || number(*other).abs_diff(number(mac)) <= 4)
-        };
-        let journeys = lock(&self.journeys);
-        let near = journeys.by_mac.iter().filter(|(other, _)| is_near(other));
-        let mut all: Vec<(Mac, UnixMs)> = near
-            .filter_map(|(other, events)| Some((*other, events.back()?.at)))
-            .collect();
-        all.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
-        all
+        lock(&self.journeys).near(mac, siblings)
     }
 
     /// What was heard from a MAC, oldest first.
     pub fn journey(&self, mac: Mac) -> Vec<BootEvent> {
-        lock(&self.journeys)
-            .by_mac
-            .get(&mac)
-            .map(|e| e.iter().cloned().collect())
-            .unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn journeys_are_bounded() {
-        let memory = Memory::default();
-        let event = |n: u32, at: i64| BootEvent {
-            at: UnixMs(at),
-            mac: Mac([2, 0, (n >> 24) as u8, (n >> 16) as u8, (n >> 8) as u8, n as u8]),
-            ip: None,
-            network: None,
-            what: BootEventKind::Http {
-                path: "/".into(),
-                bytes: 0,
-                status: 200,
-                head: false,
-                partial: false,
-            },
-        };
-        for at in 0..1000 {
-            memory.heard(event(0, at));
-        }
-        let kept = memory.journey(Mac([2, 0, 0, 0, 0, 0]));
-        assert_eq!(
-            (kept.len(), kept.last().map(|e| e.at)),
-            (JOURNEY_EVENTS, Some(UnixMs(999)))
-        );
-        for n in 1..=JOURNEY_MACS as u32 {
-            memory.heard(event(n, 1000 + i64::from(n)));
-        }
-        assert!(memory.journey(Mac([2, 0, 0, 0, 0, 0])).is_empty());
-        assert_eq!(lock(&memory.journeys).by_mac.len(), JOURNEY_MACS);
+        lock(&self.journeys).of(mac)
     }
 }

@@ -13,6 +13,7 @@ pub mod deadlines;
 mod diagnosis;
 pub mod export;
 pub mod import;
+mod journeys;
 pub mod known;
 pub mod loaders;
 pub mod missing;

@@ -1,5 +1,7 @@
 //! The DHCP loop: receive, decode, look up, decide, make durable, send, tell.
 
+mod belief;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
@@ -7,24 +9,25 @@ use std::time::Duration;
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::claims::{Belief, Claims, PER_MAC};
+use netboot_protocol::claims::Claims;
 use netboot_protocol::custom::is_host_name;
 use netboot_protocol::foreign::pass;
-use netboot_protocol::sender::{Relays, believe, gives_up};
+use netboot_protocol::sender::Relays;
 use netboot_protocol::shares::Standing;
 use netboot_protocol::{
-    BootUrls, ClientKind, Destination, Leases, Loader, MessageKind, Mode, Network, Probe, PxeClient, Rates,
-    ReplyContent, ReplyKind, Silence, Unanswered, classify, decide, destination, encode, given_up,
-    needs_probe, no_network, outsider, probe_of, quarantine, refused_elsewhere, select_network, would_answer,
+    BootUrls, ClientKind, Destination, Loader, MessageKind, Mode, Network, Probe, PxeClient, Rates,
+    ReplyContent, ReplyKind, Silence, Unanswered, classify, decide, destination, encode, needs_probe,
+    no_network, outsider, refused_elsewhere, select_network, would_answer,
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::farewell::Farewells;
 use crate::files::Files;
 use crate::leases::{JournalQueue, LeaseBook, lock};
 use crate::log;
 use crate::now;
-use crate::probe::{Prober, User};
+use crate::probe::Prober;
 use crate::room::{Room, Working};
 use crate::server::NetbootError;
 use crate::socket::DhcpSocket;
@@ -33,9 +36,6 @@ use crate::watch::{Family, NetworkBook};
 
 /// Addresses that are tried for one DISCOVER when others are found to use them; the machine asks again anyway.
 const TRIES: usize = 3;
-
-/// After its RELEASE a client needs a moment to take the address off its interface.
-const GRACE: Duration = Duration::from_millis(300);
 
 /// DHCP for the networks that are reached through one of our addresses.
 pub(crate) struct DhcpService<S> {
@@ -51,6 +51,8 @@ pub(crate) struct DhcpService<S> {
     /// `None`: nobody can be asked whether an address is in use.
     pub(crate) arp: Option<Arc<Prober>>,
     pub(crate) echo: Option<Arc<Prober>>,
+    /// `None`: nobody can be told by the frame that a message came in.
+    pub(crate) farewells: Option<Farewells>,
     pub(crate) relays: Mutex<Relays>,
     /// Who has answered for addresses, by network.
     pub(crate) claims: Mutex<BTreeMap<String, Claims>>,
@@ -293,88 +295,6 @@ impl<S: BootSource> DhcpService<S> {
         match way? {
             Probe::Arp => self.arp.as_ref(),
             Probe::Echo => self.echo.as_ref(),
-        }
-    }
-
-    /// Whether somebody else has an address, who says so; then it is out of use for an hour.
-    fn is_taken(&self, client: &PxeClient, network: &Network, address: Ipv4Addr, user: User) -> bool {
-        let name = network.name();
-        let (mac, who) = match user {
-            User::Machine(mac) => (Some(mac), mac.to_string()),
-            User::Somebody => (None, "somebody who answers pings".to_owned()),
-        };
-        let belief = lock(&self.claims).entry(name.to_owned()).or_default().claimed(
-            mac,
-            address,
-            network.pool().len(),
-            now(),
-        );
-        let detail = match belief {
-            Belief::InUse => format!(
-                "{address} of the pool is used by {who}, who did not get it here: out of use for an hour"
-            ),
-            Belief::TooMany => {
-                let detail = format!(
-                    "{who} answers for more than {PER_MAC} addresses of the pool: it is not believed any more, and they are given out. \
-                     It is a router that answers ARP for others (switch proxy ARP off there), or somebody who wants no machine to boot"
-                );
-                self.watch.note(name, "answers-for-all", detail);
-                return false;
-            }
-            Belief::TooManyInAll => {
-                let detail = "a quarter of the pool is out of use because somebody answers for its addresses: such answers are not believed \
-                     any more. Look who sends them: `slipway network show` names the MACs"
-                    .to_owned();
-                self.watch.note(name, "answers-for-all", detail);
-                return false;
-            }
-        };
-        self.watch.note(name, "address-in-use", detail);
-        // Whose it is may be unknown: then it stands under the name of who was to get it, as after a DECLINE. Durable sooner or
-        // later: were it lost, the address would be asked for again.
-        let who = mac.unwrap_or(client.mac);
-        let _ = self.book.with(name, &self.queue, false, |_| {
-            ((), Some(quarantine(who, address, now())))
-        });
-        true
-    }
-
-    /// Whether a message can come from who it names, and whether an address that is given up is no longer used.
-    async fn believe(
-        &self,
-        client: &PxeClient,
-        network: &Network,
-        place: &mut Working,
-    ) -> Result<(), Silence> {
-        believe(client, &lock(&self.relays))?;
-        let (name, queue) = (network.name(), &self.queue);
-        let given_up = || {
-            let look = |leases: &Leases| (given_up(client, leases, now()), None);
-            self.book.with(name, queue, client.known, look).0
-        };
-        let before = given_up();
-        let (Some(lease), Some(prober)) = (before, self.prober(probe_of(network))) else {
-            return Ok(());
-        };
-        let Some(_waiting) = place.wait() else {
-            return Err(Silence::TooMany);
-        };
-        if client.message == MessageKind::Release {
-            tokio::time::sleep(GRACE).await;
-        }
-        let users = prober.users_of(lease.ip).await;
-        let macs: Vec<Option<Mac>> = users
-            .into_iter()
-            .map(|user| match user {
-                User::Machine(mac) => Some(mac),
-                User::Somebody => None,
-            })
-            .collect();
-        // It may have begun anew meanwhile: then the lease is another one.
-        if given_up() == before && gives_up(client.message, client.mac, &macs) {
-            Ok(())
-        } else {
-            Err(Silence::StillInUse)
         }
     }
 

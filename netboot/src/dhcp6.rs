@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inventory_api::boot::{BootEvent, BootEventKind};
+use netboot_protocol::sender::believe_v6;
 use netboot_protocol::shares::Standing;
 use netboot_protocol::v6::foreign::pass;
 use netboot_protocol::v6::{
@@ -174,17 +175,21 @@ impl<S: BootSource> Desk<S> {
             };
             return self.tell(&client, Some(network), None, &word, boot);
         }
+        let believed = match service.reply_to_source {
+            // Simulated machines have neither that port nor a link-local address.
+            true => Ok(()),
+            false => believe_v6(client.message, !client.relays.is_empty(), from),
+        };
         let gate = service.watch.gate(name, Family::V6, at);
-        let ((answer, changed), durable) =
-            service.book.with(name, &service.queue, known, |leases| {
-                match pass(gate, &client, leases, at) {
-                    Ok(()) => {
-                        let decision = decide(&client, network, duid, leases, target, &urls, at);
-                        ((decision.answer, decision.change.is_some()), decision.change)
-                    }
-                    Err(silence) => ((Err(silence), false), None),
+        let ((answer, changed), durable) = service.book.with(name, &service.queue, known, |leases| {
+            match believed.and_then(|()| pass(gate, &client, leases, at)) {
+                Ok(()) => {
+                    let decision = decide(&client, network, duid, leases, target, &urls, at);
+                    ((decision.answer, decision.change.is_some()), decision.change)
                 }
-            });
+                Err(silence) => ((Err(silence), false), None),
+            }
+        });
         if let Some(durable) = durable
             && !durable.wait().await
         {

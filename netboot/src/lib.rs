@@ -8,6 +8,7 @@ mod connection;
 mod dhcp;
 mod dhcp6;
 mod door;
+mod farewell;
 mod files;
 mod http;
 mod journal;

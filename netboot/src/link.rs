@@ -58,6 +58,28 @@ impl LinkSocket {
         LinkSocket::open(interface, ETHERTYPE_IPV6, &filter)
     }
 
+    /// RELEASE and DECLINE of clients: UDP to port 67 whose first option is one of these message types, as all clients that we
+    /// know write it.
+    pub(crate) fn farewells(interface: &Interface) -> io::Result<LinkSocket> {
+        let filter = [
+            SockFilter::new(0x30, 0, 0, 23),     // ldb [23]: protocol
+            SockFilter::new(0x15, 0, 10, 17),    // jeq UDP
+            SockFilter::new(0x28, 0, 0, 20),     // ldh [20]: fragment
+            SockFilter::new(0x45, 8, 0, 0x1fff), // jset offset
+            SockFilter::new(0xb1, 0, 0, 14),     // ldx 4*([14]&0xf): header length
+            SockFilter::new(0x48, 0, 0, 16),     // ldh [x+16]: destination port
+            SockFilter::new(0x15, 0, 5, 67),     // jeq 67
+            SockFilter::new(0x50, 0, 0, 262),    // ldb [x+262]: first option
+            SockFilter::new(0x15, 0, 3, 53),     // jeq message type
+            SockFilter::new(0x50, 0, 0, 264),    // ldb [x+264]: its value
+            SockFilter::new(0x15, 2, 0, 4),      // jeq DECLINE
+            SockFilter::new(0x15, 1, 0, 7),      // jeq RELEASE
+            DROP,
+            TAKE,
+        ];
+        LinkSocket::open(interface, ETHERTYPE_IPV4, &filter)
+    }
+
     fn open(interface: &Interface, ethertype: u16, filter: &[SockFilter]) -> io::Result<LinkSocket> {
         // Protocol 0: nothing arrives before filter and interface are set.
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
@@ -96,6 +118,11 @@ impl LinkSocket {
         self.socket
             .async_io(Interest::READABLE, |mut socket| socket.read(buffer))
             .await
+    }
+
+    /// A frame that has arrived already; an error if there is none.
+    pub(crate) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.get_ref().read(buffer)
     }
 
     /// Sends a whole frame. The queue of an interface is seldom full, and a lost question is asked again.

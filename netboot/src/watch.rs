@@ -329,54 +329,75 @@ impl NetworkBook {
         }
     }
 
-    /// A server's reply was heard in a network.
-    pub(crate) fn heard(&self, network: &Network, family: Family, reply: &ServerReply, link: Mac) {
+    /// A server's reply was heard in a network. Whether it is to be asked for by ARP, and [`NetworkBook::proven`] to be told.
+    pub(crate) fn heard(&self, network: &Network, family: Family, reply: &ServerReply, link: Mac) -> bool {
         let ours = |ours: &Network| {
             let v6 = ours.v6().map(|v6| IpAddr::V6(v6.server()));
             reply.server == IpAddr::V4(ours.server()) || v6 == Some(reply.server)
         };
-        let Some(mode) = mode_of(network, family) else {
-            return;
-        };
         if self.0.networks.iter().any(ours) {
-            return;
+            return false;
         }
-        let new = self
+        let heard = self
             .lock()
             .get_mut(network.name())
             .and_then(|state| state.side(family)?.watch.heard(reply, link, now()));
-        if let Some(server) = new {
-            let what = match (server.gives, family) {
-                (Gives::Addresses, _) => "gives out addresses",
-                (Gives::BootData, Family::V4) => "gives out boot data (proxyDHCP)",
-                (Gives::BootData, Family::V6) => "gives out boot data",
-            };
-            let so = match (mode, network.settings().on_foreign_server, server.gives) {
-                (Mode::Server, OnForeignServer::Refuse, Gives::Addresses) => match family {
-                    Family::V4 => {
-                        ": no address is offered beside it. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
-                    }
-                    Family::V6 => {
-                        ": no address is offered beside it. Switch it off, or set on_foreign_server = \"warn\""
-                    }
-                },
-                (Mode::Server, OnForeignServer::Warn, Gives::Addresses) => {
-                    ": machines may take its offers, and an address may be given out twice"
-                }
-                _ => "",
-            };
-            let file = server
-                .boot_file
-                .as_ref()
-                .map_or(String::new(), |file| format!(" and the boot file {file}"));
-            let detail = format!(
-                "another {}, {} ({}), {what}{file}{so}",
-                server_name(family),
-                server.address,
-                server.link
-            );
-            self.note(network.name(), "foreign-server", detail);
+        let Some(heard) = heard else { return false };
+        if heard.new || heard.closes {
+            self.note_server(network, family, &heard.server, heard.closes);
         }
+        heard.unproven
+    }
+
+    /// A server is a host that is there: `link` answered ARP for it.
+    pub(crate) fn proven(&self, network: &Network, family: Family, server: IpAddr, link: Mac) {
+        let closes = self
+            .lock()
+            .get_mut(network.name())
+            .and_then(|state| state.side(family)?.watch.proven(server, link, now()));
+        if let Some(server) = closes {
+            self.note_server(network, family, &server, true);
+        }
+    }
+
+    fn note_server(&self, network: &Network, family: Family, server: &ForeignServer, closes: bool) {
+        let what = match (server.gives, family) {
+            (Gives::Addresses, _) => "gives out addresses",
+            (Gives::BootData, Family::V4) => "gives out boot data (proxyDHCP)",
+            (Gives::BootData, Family::V6) => "gives out boot data",
+        };
+        let refuses = network.settings().on_foreign_server == OnForeignServer::Refuse;
+        let so = match (mode_of(network, family), refuses, server.gives) {
+            (Some(Mode::Server), true, Gives::Addresses) if closes => match family {
+                Family::V4 => {
+                    ": no address is offered beside it. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
+                }
+                Family::V6 => {
+                    ": no address is offered beside it. Switch it off, or set on_foreign_server = \"warn\""
+                }
+            },
+            (Some(Mode::Server), true, Gives::Addresses) => match family {
+                Family::V4 => {
+                    ": if it answers again, and ARP finds it where its answer came from, no address is offered beside it"
+                }
+                Family::V6 => ": if it answers again, no address is offered beside it",
+            },
+            (Some(Mode::Server), false, Gives::Addresses) => {
+                ": machines may take its offers, and an address may be given out twice"
+            }
+            _ => "",
+        };
+        let file = server
+            .boot_file
+            .as_ref()
+            .map_or(String::new(), |file| format!(" and the boot file {file}"));
+        let detail = format!(
+            "another {}, {} ({}), {what}{file}{so}",
+            server_name(family),
+            server.address,
+            server.link
+        );
+        self.note(network.name(), "foreign-server", detail);
     }
 
     fn reservations(&self, network: &Network) -> Vec<Reservation> {

@@ -12,6 +12,7 @@ use netboot_protocol::{Mode, Network, v6};
 use tokio_util::sync::CancellationToken;
 
 use crate::link::LinkSocket;
+use crate::probe::{Prober, User};
 use crate::server::NetbootError;
 use crate::socket::Interface;
 use crate::socket6::ask_all;
@@ -50,6 +51,8 @@ pub(crate) struct Watcher {
     pub(crate) by: By,
     pub(crate) network: Network,
     pub(crate) book: NetworkBook,
+    /// Asks by ARP whether a server is a host that is there; `None`: that cannot be asked, and each server is taken for one.
+    pub(crate) arp: Option<Arc<Prober>>,
 }
 
 impl Watcher {
@@ -72,8 +75,10 @@ impl Watcher {
                 }
                 received = self.link.receive(&mut buffer) => match received {
                     Ok(len) => {
-                        if let Some((link, reply)) = self.read(&buffer[..len]) {
-                            self.book.heard(&self.network, family, &reply, link);
+                        if let Some((link, neighbour, reply)) = self.read(&buffer[..len])
+                            && self.book.heard(&self.network, family, &reply, link)
+                        {
+                            self.prove(reply, link, neighbour);
                         }
                     }
                     Err(error) => {
@@ -85,16 +90,29 @@ impl Watcher {
         }
     }
 
-    /// A server's reply in a frame, with who sent that.
-    fn read(&self, frame: &[u8]) -> Option<(Mac, ServerReply)> {
+    /// Asks whether the neighbour whose packet it was, the server or a relay before it, is a host with that link address.
+    fn prove(&self, reply: ServerReply, link: Mac, neighbour: Option<Ipv4Addr>) {
+        let (book, network, family) = (self.book.clone(), self.network.clone(), self.by.family());
+        let (Some(arp), Some(neighbour)) = (self.arp.clone(), neighbour) else {
+            return book.proven(&network, family, reply.server, link);
+        };
+        tokio::spawn(async move {
+            if arp.users_of(neighbour).await.contains(&User::Machine(link)) {
+                book.proven(&network, family, reply.server, link);
+            }
+        });
+    }
+
+    /// A server's reply in a frame, with who sent that, and by IPv4 who sent the packet.
+    fn read(&self, frame: &[u8]) -> Option<(Mac, Option<Ipv4Addr>, ServerReply)> {
         match &self.by {
             By::V4 { .. } => {
-                let (link, bytes) = datagram_to(frame, 68)?;
-                Some((link, foreign::read_reply(bytes)?))
+                let (link, neighbour, bytes) = datagram_to(frame, 68)?;
+                Some((link, Some(neighbour), foreign::read_reply(bytes)?))
             }
             By::V6 { duid, .. } => {
                 let (link, from, bytes) = datagram6_to(frame, 546)?;
-                Some((link, v6::foreign::read_reply(bytes, from, duid)?))
+                Some((link, None, v6::foreign::read_reply(bytes, from, duid)?))
             }
         }
     }

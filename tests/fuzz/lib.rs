@@ -1,6 +1,6 @@
 //! What the fuzz targets do with their bytes, and what has to hold.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -9,10 +9,12 @@ use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::{Expectation, Severity};
 use inventory_api::report::AssetReport;
 use inventory_api::{Mac, UnixMs};
+use netboot_protocol::claims::Claims;
 use netboot_protocol::foreign::read_reply;
 use netboot_protocol::frame::{arp_claim, datagram_to};
 use netboot_protocol::http1::{HEAD_BYTES, persists, request, response_head};
 use netboot_protocol::range::{Wanted, wanted};
+use netboot_protocol::sender::{Relays, believe};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
     BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
@@ -229,6 +231,8 @@ struct DhcpServer<'a> {
     networks: &'a [Network],
     leases: [Leases; 2],
     rates: Rates,
+    relays: Relays,
+    claims: Claims,
     now: UnixMs,
 }
 
@@ -238,6 +242,8 @@ impl DhcpServer<'_> {
             networks,
             leases: Default::default(),
             rates: Rates::default(),
+            relays: Relays::default(),
+            claims: Claims::default(),
             now: UnixMs(1_000_000),
         }
     }
@@ -247,14 +253,19 @@ impl DhcpServer<'_> {
         let _ = (
             read_reply(datagram),
             datagram_to(datagram, 67),
-            arp_claim(datagram),
         );
+        if let Some((mac, address)) = arp_claim(datagram) {
+            self.claims.claimed(Some(mac), address, 40, self.now);
+        }
         let Ok(mut client) = classify(datagram) else {
             return;
         };
-        self.rates.admit(&client, self.now);
+        self.rates.admit(&client, client.known, self.now);
         // What a datagram does not say, and who received it knows.
         (client.known, client.to_boot_server) = (client.xid & 1 == 1, client.xid & 6 == 6);
+        client.from = Some(SocketAddrV4::new(client.ciaddr, 67 + (client.xid >> 8) as u16 % 3));
+        let _ = believe(&client, &self.relays);
+        self.relays.learn(&client);
         let Some(at) = select_network(self.networks, &client).and_then(|chosen| {
             self.networks
                 .iter()

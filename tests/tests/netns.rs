@@ -5,6 +5,8 @@
 mod capture;
 #[path = "netns/clients.rs"]
 mod clients;
+#[path = "netns/flood.rs"]
+mod flood;
 #[path = "netns/http.rs"]
 mod http;
 #[path = "netns/leases.rs"]
@@ -17,6 +19,8 @@ mod malformed;
 mod neighbours;
 #[path = "netns/port.rs"]
 mod port;
+#[path = "netns/raw.rs"]
+mod raw;
 #[path = "netns/relay.rs"]
 mod relay;
 #[path = "netns/rfc2131.rs"]

@@ -19,6 +19,10 @@ pub const ASK_SECONDS: u64 = 60;
 pub const GONE_SECONDS: u64 = 3 * ASK_SECONDS + 10;
 /// Servers remembered for one network.
 const MOST: usize = 16;
+/// Two answers of one server to two questions in turn lie at most this many ms apart, and at least [`APART_MS`].
+const IN_TURN_MS: u64 = (ASK_SECONDS + 15) * 1000;
+/// Two messages that come sooner one after the other are one answer.
+const APART_MS: u64 = 500;
 
 /// What a server gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,13 +121,47 @@ pub enum Gate {
     Refused,
 }
 
+/// What became of a message of another server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The server.
+    pub server: ForeignServer,
+    /// It was not known.
+    pub new: bool,
+    /// From now on no address is offered beside it.
+    pub closes: bool,
+    /// Whether it is to be asked for by ARP, and [`Watch::proven`] to be told.
+    pub unproven: bool,
+}
+
+/// A server and what speaks for its being one. One packet is written quickly: only who answers twice in turn, and is a host that
+/// answers ARP with the link address its answers come from, keeps us from giving out addresses.
+#[derive(Clone, Debug)]
+struct Known {
+    server: ForeignServer,
+    /// Its last answer that counts.
+    answered: UnixMs,
+    /// Until when its answers in turn are enough; 0: they are not.
+    steady_until: UnixMs,
+    /// The link address that answered ARP for it.
+    proven: Option<Mac>,
+    /// It has been said that it closes the gate.
+    told: bool,
+}
+
+impl Known {
+    fn counts(&self, now: UnixMs) -> bool {
+        self.server.gives == Gives::Addresses && now < self.steady_until && self.proven.is_some()
+    }
+}
+
 /// What is known of other servers in one network.
 #[derive(Clone, Debug)]
 pub struct Watch {
     mode: Mode,
     refuses: bool,
     look_until: UnixMs,
-    servers: BTreeMap<IpAddr, ForeignServer>,
+    servers: BTreeMap<IpAddr, Known>,
 }
 
 impl Watch {
@@ -146,22 +184,13 @@ impl Watch {
         }
     }
 
-    /// Takes in a message of a server that is not us; gives the server back if it was not known.
-    pub fn heard(&mut self, reply: &ServerReply, link: Mac, now: UnixMs) -> Option<ForeignServer> {
-        if let Some(server) = self.servers.get_mut(&reply.server) {
-            (server.link, server.last) = (link, now);
-            if reply.gives == Gives::Addresses {
-                server.gives = Gives::Addresses;
-            }
-            if reply.boot_file.is_some() {
-                server.boot_file.clone_from(&reply.boot_file);
-            }
+    /// Takes in a message of a server that is not us; `None`: there are too many of them already.
+    pub fn heard(&mut self, reply: &ServerReply, link: Mac, now: UnixMs) -> Option<Heard> {
+        let new = !self.servers.contains_key(&reply.server);
+        if new && self.servers.len() >= MOST {
             return None;
         }
-        if self.servers.len() >= MOST {
-            return None;
-        }
-        let server = ForeignServer {
+        let first = ForeignServer {
             address: reply.server,
             link,
             gives: reply.gives,
@@ -169,34 +198,78 @@ impl Watch {
             first: now,
             last: now,
         };
-        self.servers.insert(server.address, server.clone());
-        Some(server)
+        let known = self.servers.entry(reply.server).or_insert(Known {
+            server: first,
+            answered: now,
+            steady_until: UnixMs(0),
+            proven: None,
+            told: false,
+        });
+        (known.server.link, known.server.last) = (link, now);
+        if reply.gives == Gives::Addresses {
+            known.server.gives = Gives::Addresses;
+        }
+        if reply.boot_file.is_some() {
+            known.server.boot_file.clone_from(&reply.boot_file);
+        }
+        let apart = now.since(known.answered);
+        if apart >= APART_MS && known.proven.is_none_or(|proven| proven == link) {
+            if apart <= IN_TURN_MS {
+                known.steady_until = now.plus_seconds(GONE_SECONDS);
+            }
+            known.answered = now;
+        }
+        let unproven = known.proven != Some(link);
+        let server = known.server.clone();
+        let closes = self.closes(reply.server, now);
+        Some(Heard {
+            server,
+            new,
+            closes,
+            unproven,
+        })
+    }
+
+    /// ARP knows a server: `link` answered for it. Gives it back if from now on no address is offered beside it.
+    pub fn proven(&mut self, address: IpAddr, link: Mac, now: UnixMs) -> Option<ForeignServer> {
+        let known = self.servers.get_mut(&address)?;
+        if known.server.link == link {
+            known.proven = Some(link);
+        }
+        let server = known.server.clone();
+        self.closes(address, now).then_some(server)
+    }
+
+    /// Whether it is to be said now that a server closes the gate.
+    fn closes(&mut self, address: IpAddr, now: UnixMs) -> bool {
+        let closes = self.mode == Mode::Server && self.refuses;
+        match self.servers.get_mut(&address) {
+            Some(known) if closes && known.counts(now) => !std::mem::replace(&mut known.told, true),
+            _ => false,
+        }
     }
 
     /// Forgets servers that were not heard for [`GONE_SECONDS`] and gives them back.
     pub fn expire(&mut self, now: UnixMs) -> Vec<ForeignServer> {
-        let gone = |server: &ForeignServer| server.last.plus_seconds(GONE_SECONDS) <= now;
+        let gone = |known: &Known| known.server.last.plus_seconds(GONE_SECONDS) <= now;
         let out: Vec<_> = self
             .servers
             .values()
-            .filter(|server| gone(server))
-            .cloned()
+            .filter(|known| gone(known))
+            .map(|known| known.server.clone())
             .collect();
-        self.servers.retain(|_, server| !gone(server));
+        self.servers.retain(|_, known| !gone(known));
         out
     }
 
     /// The servers that are there, by address.
     pub fn servers(&self) -> impl Iterator<Item = &ForeignServer> {
-        self.servers.values()
+        self.servers.values().map(|known| &known.server)
     }
 
     /// Whether addresses may be given out now.
     pub fn gate(&self, now: UnixMs) -> Gate {
-        let other = self
-            .servers
-            .values()
-            .any(|server| server.gives == Gives::Addresses);
+        let other = self.servers.values().any(|known| known.counts(now));
         if self.mode != Mode::Server {
             Gate::Open
         } else if other && self.refuses {
@@ -354,14 +427,16 @@ mod tests {
         assert_eq!(watch.gate(NOW), Gate::Looking);
         let looked = NOW.plus_seconds(4);
         assert_eq!(watch.gate(looked), Gate::Open);
-        assert!(watch.heard(&gives_boot_data, OURS, looked).is_some());
-        assert_eq!(watch.gate(looked), Gate::Open, "it gives no addresses");
-        assert!(
-            watch.heard(&gives_addresses, OURS, looked).is_none(),
-            "the same server"
-        );
-        assert_eq!(watch.gate(looked), Gate::Refused);
-        let soon = looked.plus_seconds(GONE_SECONDS - 1);
+        let other = gives_addresses.server;
+        let second = looked.plus_seconds(1);
+        watch.heard(&gives_boot_data, OURS, looked);
+        watch.heard(&gives_boot_data, OURS, second);
+        watch.proven(other, OURS, second);
+        assert_eq!(watch.gate(second), Gate::Open, "it gives no addresses");
+        let again = watch.heard(&gives_addresses, OURS, second).unwrap();
+        assert!(!again.new && again.closes, "the same server");
+        assert_eq!(watch.gate(second), Gate::Refused);
+        let soon = second.plus_seconds(GONE_SECONDS - 1);
         assert!(watch.expire(soon).is_empty());
         watch.heard(&gives_addresses, OURS, soon);
         let late = soon.plus_seconds(GONE_SECONDS);
@@ -380,6 +455,45 @@ mod tests {
             Gate::Open,
             "who cannot hear need not wait"
         );
+    }
+
+    #[test]
+    fn one_packet_or_one_that_no_host_stands_behind_closes_nothing() {
+        let (host, forger) = (Mac([2, 0, 0, 0, 0, 7]), Mac([2, 0, 0, 0, 0, 6]));
+        let answer = read_reply(&reply(2, [10, 0, 0, 50], &[])).unwrap();
+        // When answers come in ms, from whom, and which MAC answers ARP for the server; whether the gate closes.
+        let minutes = |every: i64| (0..10).map(|n| n * every * 60_000).collect::<Vec<_>>();
+        for (what, answers, from, arp, closes) in [
+            ("one", vec![0], host, Some(host), false),
+            ("the same doubled", vec![0, 1, 20, 300], host, Some(host), false),
+            ("every three minutes", minutes(3), host, Some(host), false),
+            ("nobody there", minutes(1), forger, None, false),
+            ("somebody else there", minutes(1), forger, Some(host), false),
+            ("two in turn", vec![0, 1000], host, Some(host), true),
+            ("every minute", minutes(1), host, Some(host), true),
+        ] {
+            let mut watch = watching(&network(|_| {}), UnixMs(-10_000));
+            let (mut said, mut at) = (0, UnixMs(0));
+            for ms in answers {
+                at = UnixMs(ms);
+                let heard = watch.heard(&answer, from, at).unwrap();
+                said += usize::from(heard.closes);
+                if let Some(arp) = arp.filter(|_| heard.unproven) {
+                    said += usize::from(watch.proven(answer.server, arp, at).is_some());
+                }
+            }
+            let expected = if closes { Gate::Refused } else { Gate::Open };
+            assert_eq!((watch.gate(at), said), (expected, usize::from(closes)), "{what}");
+        }
+        // Who forges the answers of a server that is there does not make it go.
+        let mut watch = watching(&network(|_| {}), UnixMs(-10_000));
+        for ms in [0, 1000, 2000] {
+            watch.heard(&answer, host, UnixMs(ms));
+            watch.proven(answer.server, host, UnixMs(ms));
+            watch.heard(&answer, forger, UnixMs(ms + 600));
+            watch.proven(answer.server, host, UnixMs(ms + 600));
+        }
+        assert_eq!(watch.gate(UnixMs(3000)), Gate::Refused);
     }
 
     #[test]

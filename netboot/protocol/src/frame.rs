@@ -53,8 +53,8 @@ pub fn client_broadcast(from: Mac, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A UDP datagram in a frame that went to `port`: who sent the frame, and the payload. Fragments are not read.
-pub fn datagram_to(frame: &[u8], port: u16) -> Option<(Mac, &[u8])> {
+/// A UDP datagram in a frame that went to `port`: who sent the frame and the packet, and the payload. Fragments are not read.
+pub fn datagram_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv4Addr, &[u8])> {
     let from = Mac(frame.get(6..12)?.try_into().ok()?);
     let packet = frame.get(ETHERNET..)?;
     let ipv4 = frame.get(12..14)? == ETHERTYPE_IPV4.to_be_bytes() && packet.first()? >> 4 == 4;
@@ -68,10 +68,11 @@ pub fn datagram_to(frame: &[u8], port: u16) -> Option<(Mac, &[u8])> {
         return None;
     }
     let len = usize::from(u16::from_be_bytes(udp.get(4..6)?.try_into().ok()?));
-    Some((from, udp.get(UDP..len)?))
+    let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
+    Some((from, source.into(), udp.get(UDP..len)?))
 }
 
-/// As [`datagram_to`], by IPv6: with who sent the packet. Extension headers, and so fragments, are not read.
+/// As [`datagram_to`], by IPv6. Extension headers, and so fragments, are not read.
 pub fn datagram6_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv6Addr, &[u8])> {
     let from = Mac(frame.get(6..12)?.try_into().ok()?);
     let packet = frame.get(ETHERNET..)?;
@@ -136,7 +137,10 @@ mod tests {
     #[test]
     fn a_datagram_comes_back_and_its_header_sums_up() {
         let frame = client_broadcast(MAC, b"payload");
-        assert_eq!(datagram_to(&frame, 67), Some((MAC, &b"payload"[..])));
+        assert_eq!(
+            datagram_to(&frame, 67),
+            Some((MAC, Ipv4Addr::UNSPECIFIED, &b"payload"[..]))
+        );
         assert_eq!(datagram_to(&frame, 68), None);
         let sum: u32 = frame[14..34]
             .chunks_exact(2)

@@ -1,6 +1,6 @@
 //! Heads of HTTP/1.1 messages (RFC 9112): a request's is read, a response's is written.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 
 /// Longest request line and fields, in bytes.
@@ -17,6 +17,9 @@ pub enum BadHead {
     /// 400.
     #[error("the request line names no method and path of HTTP")]
     Target,
+    /// 400.
+    #[error("a request of HTTP/1.1 has exactly one Host field")]
+    Host,
     /// 431.
     #[error("request line and header fields are longer than {HEAD_BYTES} bytes or more than {FIELDS}")]
     TooLong,
@@ -27,7 +30,7 @@ impl BadHead {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            BadHead::Malformed(_) | BadHead::Target => StatusCode::BAD_REQUEST,
+            BadHead::Malformed(_) | BadHead::Target | BadHead::Host => StatusCode::BAD_REQUEST,
             BadHead::TooLong => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         }
     }
@@ -63,6 +66,11 @@ pub fn request(bytes: &[u8]) -> Result<Option<(Request<()>, usize)>, BadHead> {
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) {
             request.headers_mut().append(name, value);
         }
+    }
+    // RFC 9112, section 3.2. All firmware sends it; HTTP/1.0 had none.
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(BadHead::Host);
     }
     Ok(Some((request, len)))
 }
@@ -162,6 +170,9 @@ mod tests {
             (b"GET / HTTP/1.1\r\nA: b\r\n c: folded\r\n\r\n", 400),
             (b"GET  HTTP/1.1\r\n\r\n", 400),
             (b"GET http:// HTTP/1.1\r\n\r\n", 400),
+            (b"GET / HTTP/1.1\r\n\r\n", 400),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+            (b"GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400),
         ] {
             let bad = request(bytes).expect_err("refused");
             assert_eq!(bad.status(), status, "{}: {bad}", String::from_utf8_lossy(bytes));
@@ -196,7 +207,7 @@ mod tests {
             ),
             ("POST / HTTP/1.1", "Transfer-Encoding: chunked\r\n", false),
         ] {
-            let head = format!("{line}\r\n{fields}\r\n");
+            let head = format!("{line}\r\nHost: a\r\n{fields}\r\n");
             let (request, _) = request(head.as_bytes()).unwrap().unwrap();
             assert_eq!(persists(&request), stays, "{head}");
         }

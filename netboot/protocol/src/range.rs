@@ -22,8 +22,9 @@ pub fn wanted(header: Option<&str>, len: u64) -> Wanted {
     };
     let (first, last) = (first.trim(), last.trim());
     let number = |text: &str| {
-        let digits = !text.is_empty() && text.len() <= 18 && text.bytes().all(|c| c.is_ascii_digit());
-        digits.then(|| text.parse::<u64>().ok()).flatten()
+        let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+        // A number beyond all lengths lies behind the end, however long it is.
+        digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
     };
     match (number(first), number(last)) {
         (None, Some(0)) if first.is_empty() => Wanted::Unsatisfiable,
@@ -64,7 +65,12 @@ mod tests {
             ("bytes=+1-2", All),
             ("bytes=a-b", All),
             ("lines=1-2", All),
-            ("bytes=99999999999999999999999-", All),
+            ("bytes=99999999999999999999999-", Unsatisfiable),
+            ("bytes=0-18446744073709551615", Part(0, 99)),
+            ("bytes=0-99999999999999999999999999", Part(0, 99)),
+            ("bytes=-18446744073709551616", Part(0, 99)),
+            ("bytes=18446744073709551615-18446744073709551615", Unsatisfiable),
+            ("bytes=000000000000000000000000000005-6", Part(5, 6)),
         ] {
             assert_eq!(wanted(Some(header), 100), expected, "{header}");
         }

@@ -2,17 +2,20 @@
 //! 1024 takes privileges on the machine that sends, and a source address is checked by many networks.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
 
 use inventory_api::Mac;
 
 use crate::client::{MessageKind, PxeClient};
 use crate::reply::Silence;
+use crate::v6;
 
 /// Port of DHCP clients.
 pub const CLIENT_PORT: u16 = 68;
 /// Port of DHCP relays, and of servers.
 pub const RELAY_PORT: u16 = 67;
+const CLIENT_PORT_V6: u16 = 546;
+const RELAY_PORT_V6: u16 = 547;
 /// Relays remembered for one of our addresses.
 const MOST: usize = 1024;
 
@@ -41,28 +44,42 @@ impl Relays {
 ///
 /// # Errors
 /// [`Silence::WrongSender`]: somebody else sent it. Without a relay a DHCP client sends from port 68, and from the address that
-/// it gives back or keeps (RFC 2131, 4.4.4 and 4.4.5); one that refuses an address has none (4.4.1). Several clients rebind
-/// or release from 0.0.0.0, which only a raw socket can.
+/// it gives back or keeps (RFC 2131, 4.4.4 and 4.4.5); one that refuses an address has none (4.4.1). Several clients rebind and
+/// release from 0.0.0.0, which takes a raw socket on this very link: [`gives_up`] is asked then too.
 pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Silence> {
     // Simulated machines on loopback have neither.
     let Some(from) = client.from else { return Ok(()) };
     let source = *from.ip();
     let renews = client.message == MessageKind::Request && client.uses().is_some();
+    let keeps = from.port() == CLIENT_PORT && (source == client.ciaddr || source.is_unspecified());
     let can = match (client.message, client.giaddr.is_unspecified()) {
-        (MessageKind::Release, true) => {
-            from.port() == CLIENT_PORT && (source == client.ciaddr || source.is_unspecified())
-        }
         (MessageKind::Decline, true) => {
             let has_none = source.is_unspecified() || source.is_link_local();
             from.port() == CLIENT_PORT && (has_none || client.requested == Some(source))
         }
-        (MessageKind::Request, true) if renews => {
-            from.port() == CLIENT_PORT && (source == client.ciaddr || source.is_unspecified())
-        }
+        (MessageKind::Release, true) => keeps,
+        (MessageKind::Request, true) if renews => keeps,
         (MessageKind::Release | MessageKind::Decline, false) => relays.has(client.giaddr, from),
         // After a restart no relay is known yet, and nothing is lost by a lease that goes on.
         (MessageKind::Request, false) if renews => from.port() == RELAY_PORT,
         (MessageKind::Discover | MessageKind::Request | MessageKind::Inform, _) => true,
+    };
+    if can { Ok(()) } else { Err(Silence::WrongSender) }
+}
+
+/// As [`believe`], by IPv6. Without a relay a client sends from port 546 and its link-local address (RFC 8415, 7.2 and 18.2), which no
+/// router passes on; a relay from port 547 (19.1).
+///
+/// # Errors
+/// [`Silence::WrongSender`].
+pub fn believe_v6(message: v6::MessageKind, relayed: bool, from: SocketAddrV6) -> Result<(), Silence> {
+    use v6::MessageKind::{Confirm, Decline, InformationRequest, Rebind, Release, Renew, Request, Solicit};
+    let can = match message {
+        Release | Decline | Renew | Rebind if relayed => from.port() == RELAY_PORT_V6,
+        Release | Decline | Renew | Rebind => {
+            from.port() == CLIENT_PORT_V6 && from.ip().is_unicast_link_local()
+        }
+        Solicit | Request | Confirm | InformationRequest => true,
     };
     if can { Ok(()) } else { Err(Silence::WrongSender) }
 }
@@ -110,6 +127,7 @@ mod tests {
             (release, HOST, none, "10.0.0.12:57721", &[server], false),
             (release, HOST, none, "10.0.0.50:68", &[server], false),
             (release, HOST, none, "0.0.0.0:68", &[server], true),
+            (release, HOST, none, "0.0.0.0:40000", &[server], false),
             (release, HOST, none, "10.0.0.12:67", &[server], false),
             (decline, none, none, "0.0.0.0:68", &[wish, server], true),
             (decline, none, none, "169.254.3.4:68", &[wish, server], true),
@@ -145,6 +163,28 @@ mod tests {
                 expected,
                 "{kind} from {from}: {client:?}"
             );
+        }
+    }
+
+    #[test]
+    fn by_ipv6_too() {
+        use v6::MessageKind::{Decline, Rebind, Release, Renew, Solicit};
+        for message in [Release, Decline, Renew, Rebind, Solicit] {
+            for (relayed, from, can) in [
+                (false, "[fe80::1]:546", true),
+                (false, "[fe80::1]:40000", false),
+                (false, "[fd00::1]:546", false),
+                (false, "[fe80::1]:547", false),
+                (true, "[fd00::1]:547", true),
+                (true, "[fd00::1]:40000", false),
+            ] {
+                let believed = believe_v6(message, relayed, from.parse().unwrap()).is_ok();
+                assert_eq!(
+                    believed,
+                    can || message == Solicit,
+                    "{message:?} {relayed} {from}"
+                );
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use netboot_protocol::{BOOT_SERVER_PORT, Mode, Network};
 use super::{FileSockets, Shared, Tasks, address_at, failed, names};
 use crate::config::Config;
 use crate::dhcp::DhcpService;
+use crate::farewell::Farewells;
 use crate::link::LinkSocket;
 use crate::probe::Prober;
 use crate::ra::Advertiser;
@@ -29,6 +30,7 @@ pub(crate) struct DoorV4 {
     arp: Option<Arc<Prober>>,
     echo: Option<Arc<Prober>>,
     watcher: Option<Watcher>,
+    farewells: Option<Farewells>,
 }
 
 impl DoorV4 {
@@ -75,6 +77,7 @@ impl DoorV4 {
             .iter()
             .find(|network| network.is_local() && !config.reply_to_source);
         let (arp, watcher) = local.map_or((None, None), |network| on_the_link(server, network, watch));
+        let farewells = local.and_then(|_| Farewells::open(&interface_of(server).ok()?).ok());
         let relayed = networks.iter().find(|network| {
             let settings = network.settings();
             network.mode() == Mode::Server && settings.probe_addresses && !config.reply_to_source
@@ -96,6 +99,7 @@ impl DoorV4 {
             arp,
             echo,
             watcher,
+            farewells,
         })
     }
 
@@ -128,6 +132,7 @@ impl DoorV4 {
             watch: shared.watch.clone(),
             arp: self.arp.clone(),
             echo: self.echo.clone(),
+            farewells: self.farewells,
             relays: Mutex::default(),
             claims: Mutex::default(),
             source: shared.source.clone(),
@@ -180,6 +185,7 @@ fn on_the_link(
             by: By::V4 { server },
             network: network.clone(),
             book: watch.clone(),
+            arp: arp.clone(),
         });
     if watcher.is_some() {
         watch.watched(network, Family::V4);

@@ -83,6 +83,7 @@ impl DoorV6 {
                 },
                 network: network.clone(),
                 book: watch.clone(),
+                arp: None,
             })
         });
         Ok(DoorV6 {

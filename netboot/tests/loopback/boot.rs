@@ -307,7 +307,7 @@ async fn from_discover_to_script() {
         .open(service.dir.path().join("kernel"));
     kernel.unwrap().set_len(64 << 20).unwrap();
     let mut leaves = TcpStream::connect(service.bound.http).await.unwrap();
-    let request = format!("GET /boot/kernel?mac={mac} HTTP/1.1\r\n\r\n");
+    let request = format!("GET /boot/kernel?mac={mac} HTTP/1.1\r\nHost: a\r\n\r\n");
     leaves.write_all(request.as_bytes()).await.unwrap();
     leaves.read_u8().await.unwrap();
     drop(leaves);

@@ -188,18 +188,18 @@ async fn a_connection_ends_after_the_answer_where_it_has_to() {
     for (request, status) in [
         (
             format!(
-                "POST /grubx64.efi HTTP/1.1\r\nContent-Length: 9000\r\n\r\n{}",
+                "POST /grubx64.efi HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n{}",
                 "x".repeat(9000)
             ),
             405,
         ),
         ("GET /grubx64.efi HTTP/1.0\r\n\r\n".to_owned(), 200),
         (
-            "GET /grubx64.efi HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(),
+            "GET /grubx64.efi HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(),
             200,
         ),
         (
-            format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(20_000)),
+            format!("GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n", "x".repeat(20_000)),
             431,
         ),
         ("GET / HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), 400),
@@ -255,7 +255,7 @@ async fn a_file_on_disk_comes_whole_to_many_at_once() {
             let whole = connection.ask(&edk2("GET", "/boot/kernel")).await;
             assert!(whole.body == pattern(KERNEL), "client {client}");
             let first = 4_194_300 + client;
-            let request = format!("GET /boot/kernel HTTP/1.1\r\nRange: bytes={first}-\r\n\r\n");
+            let request = format!("GET /boot/kernel HTTP/1.1\r\nHost: a\r\nRange: bytes={first}-\r\n\r\n");
             let part = connection.ask(&request).await;
             assert!(
                 part.status == 206 && part.body == pattern(KERNEL)[first..],

@@ -1,0 +1,127 @@
+//! What is believed of who says something that takes an address away from a machine.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use inventory_api::Mac;
+use netboot_protocol::claims::{Belief, PER_MAC};
+use netboot_protocol::sender::{believe, gives_up};
+use netboot_protocol::{Leases, MessageKind, Network, PxeClient, Silence, given_up, probe_of, quarantine};
+
+use super::DhcpService;
+use crate::leases::lock;
+use crate::now;
+use crate::probe::User;
+use crate::room::Working;
+use crate::source::BootSource;
+
+/// After its RELEASE a client needs a moment to take the address off its interface.
+const GRACE: Duration = Duration::from_millis(300);
+
+impl<S: BootSource> DhcpService<S> {
+    /// Whether somebody else has an address, who says so; then it is out of use for an hour.
+    pub(super) fn is_taken(
+        &self,
+        client: &PxeClient,
+        network: &Network,
+        address: Ipv4Addr,
+        user: User,
+    ) -> bool {
+        let name = network.name();
+        let (mac, who) = match user {
+            User::Machine(mac) => (Some(mac), mac.to_string()),
+            User::Somebody => (None, "somebody who answers pings".to_owned()),
+        };
+        let belief = lock(&self.claims).entry(name.to_owned()).or_default().claimed(
+            mac,
+            address,
+            network.pool().len(),
+            now(),
+        );
+        let detail = match belief {
+            Belief::InUse => format!(
+                "{address} of the pool is used by {who}, who did not get it here: out of use for an hour"
+            ),
+            Belief::TooMany => {
+                let detail = format!(
+                    "{who} answers for more than {PER_MAC} addresses of the pool: it is not believed any more, and they are given out. \
+                     It is a router that answers ARP for others (switch proxy ARP off there), or somebody who wants no machine to boot"
+                );
+                self.watch.note(name, "answers-for-all", detail);
+                return false;
+            }
+            Belief::TooManyInAll => {
+                let detail = "a quarter of the pool is out of use because somebody answers for its addresses: such answers are not believed \
+                     any more. Look who sends them: `slipway network show` names the MACs"
+                    .to_owned();
+                self.watch.note(name, "answers-for-all", detail);
+                return false;
+            }
+        };
+        self.watch.note(name, "address-in-use", detail);
+        // Whose it is may be unknown: then it stands under the name of who was to get it, as after a DECLINE. Durable sooner or
+        // later: were it lost, the address would be asked for again.
+        let who = mac.unwrap_or(client.mac);
+        let _ = self.book.with(name, &self.queue, false, |_| {
+            ((), Some(quarantine(who, address, now())))
+        });
+        true
+    }
+
+    /// Whether a message came from our own link, and neither through a relay nor a router.
+    fn is_local(&self, client: &PxeClient, network: &Network) -> bool {
+        let near = |from: SocketAddrV4| from.ip().is_unspecified() || network.subnet().contains(from.ip());
+        network.is_local() && client.giaddr.is_unspecified() && client.from.is_some_and(near)
+    }
+
+    /// Whether a message can come from who it names, and whether an address that is given up is no longer used.
+    pub(super) async fn believe(
+        &self,
+        client: &PxeClient,
+        network: &Network,
+        place: &mut Working,
+    ) -> Result<(), Silence> {
+        believe(client, &lock(&self.relays))?;
+        let (name, queue) = (network.name(), &self.queue);
+        let given_up = || {
+            let look = |leases: &Leases| (given_up(client, leases, now()), None);
+            self.book.with(name, queue, client.known, look).0
+        };
+        let before = given_up();
+        if before.is_some() && self.is_local(client, network) {
+            // Who forges the machine's MAC too can have its lease by asking for it.
+            match self
+                .farewells
+                .as_ref()
+                .and_then(|frames| frames.sender_of(client))
+            {
+                Some(mac) if mac == client.mac => return Ok(()),
+                Some(_) => return Err(Silence::WrongSender),
+                None => {}
+            }
+        }
+        let (Some(lease), Some(prober)) = (before, self.prober(probe_of(network))) else {
+            return Ok(());
+        };
+        let Some(_waiting) = place.wait() else {
+            return Err(Silence::TooMany);
+        };
+        if client.message == MessageKind::Release {
+            tokio::time::sleep(GRACE).await;
+        }
+        let users = prober.users_of(lease.ip).await;
+        let macs: Vec<Option<Mac>> = users
+            .into_iter()
+            .map(|user| match user {
+                User::Machine(mac) => Some(mac),
+                User::Somebody => None,
+            })
+            .collect();
+        // It may have begun anew meanwhile: then the lease is another one.
+        if given_up() == before && gives_up(client.message, client.mac, &macs) {
+            Ok(())
+        } else {
+            Err(Silence::StillInUse)
+        }
+    }
+}

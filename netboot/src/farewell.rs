@@ -1,0 +1,69 @@
+//! From which NIC a RELEASE or DECLINE came: a UDP socket does not tell.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Mutex;
+
+use inventory_api::Mac;
+use netboot_protocol::PxeClient;
+use netboot_protocol::frame::datagram_to;
+
+use crate::leases::lock;
+use crate::link::LinkSocket;
+use crate::socket::Interface;
+
+/// Frames that are remembered until their message is looked at. More are forgotten: then the address is asked for.
+const MOST: usize = 1024;
+
+/// A second ear on the interface, for those two messages only.
+pub(crate) struct Farewells {
+    link: LinkSocket,
+    seen: Mutex<VecDeque<Frame>>,
+}
+
+struct Frame {
+    xid: [u8; 4],
+    says: [u8; 6],
+    from: Mac,
+}
+
+impl Farewells {
+    pub(crate) fn open(interface: &Interface) -> io::Result<Farewells> {
+        Ok(Farewells {
+            link: LinkSocket::farewells(interface)?,
+            seen: Mutex::default(),
+        })
+    }
+
+    /// The link address of the frame that a message came in; `None`: it was not seen. The kernel has given the frame to this
+    /// socket before it gave the datagram to the other one.
+    pub(crate) fn sender_of(&self, client: &PxeClient) -> Option<Mac> {
+        let mut seen = lock(&self.seen);
+        let mut buffer = [0u8; 2048];
+        for _ in 0..MOST {
+            let Ok(len) = self.link.receive_now(&mut buffer) else {
+                break;
+            };
+            if let Some(frame) = read(&buffer[..len]) {
+                seen.push_back(frame);
+            }
+        }
+        while seen.len() > MOST {
+            seen.pop_front();
+        }
+        let xid = client.xid.to_be_bytes();
+        let place = seen
+            .iter()
+            .position(|frame| frame.xid == xid && frame.says == client.mac.0)?;
+        seen.remove(place).map(|frame| frame.from)
+    }
+}
+
+fn read(frame: &[u8]) -> Option<Frame> {
+    let (from, _, message) = datagram_to(frame, 67)?;
+    Some(Frame {
+        xid: message.get(4..8)?.try_into().ok()?,
+        says: message.get(28..34)?.try_into().ok()?,
+        from,
+    })
+}

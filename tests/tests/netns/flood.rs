@@ -1,0 +1,374 @@
+//! Strangers who have as many addresses, MACs and packets as they like: what they cannot stop.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use e2e::sim::dhcp::{ACK, Asker, DISCOVER, Message, OFFER, REQUEST, Reply};
+use inventory_api::Mac;
+use inventory_api::network::NetworkState;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::port::{BROADCAST, Port};
+use crate::raw::RawNic;
+use crate::site::{RESERVED, SMALL_BRIDGE, Site};
+
+const STRANGER: &str = "02:00:00:00:96:66";
+const MACHINE: &str = "02:00:00:00:96:01";
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+
+/// A stream from this address to the server's HTTP port.
+fn connect(from: Ipv4Addr) -> Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    let server = SocketAddr::from((SERVER, 8067)).into();
+    socket.connect_timeout(&server, Duration::from_secs(5))?;
+    Ok(socket.into())
+}
+
+/// What runs until it is dropped, on a thread in a port's namespace.
+struct Running {
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Running {
+    fn start(port: &Arc<Port>, work: impl Fn(u64) -> Result<()> + Send + 'static) -> Running {
+        let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let (port, ends, count) = (port.clone(), stop.clone(), done.clone());
+        let thread = std::thread::spawn(move || {
+            port.ns.enter()?;
+            while !ends.load(Ordering::Relaxed) {
+                work(count.fetch_add(1, Ordering::Relaxed))?;
+            }
+            Ok(())
+        });
+        Running {
+            stop,
+            done,
+            thread: Some(thread),
+        }
+    }
+
+    fn end(mut self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        let thread = self.thread.take().context("it ended already")?;
+        thread.join().map_err(|_| anyhow::anyhow!("it panicked"))??;
+        Ok(self.done.load(Ordering::Relaxed))
+    }
+}
+
+/// S7: 17 addresses and more connections than there are places, idle or never reading.
+#[tokio::test]
+async fn strangers_with_many_addresses_do_not_stop_a_download() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger) = (site.port(MACHINE)?, site.port(STRANGER)?);
+    machine.boot(Asker::Ipxe, 1).await?;
+    let url = "http://10.77.0.1:8067/boot/initramfs";
+    let addresses: Vec<Ipv4Addr> = (200..217).map(|n| Ipv4Addr::new(10, 77, 0, n)).collect();
+    for address in &addresses {
+        stranger.take(*address)?;
+    }
+    let before = site.server.log().len();
+    let held = stranger.ns.run(|| {
+        let mut held = Vec::new();
+        for n in 0..17 * 64 {
+            // Whose place was taken away has a reset; who is refused, too.
+            let Ok(mut stream) = connect(addresses[n % 17]) else {
+                continue;
+            };
+            if n % 2 == 0 {
+                let _ = stream.write_all(b"GET /boot/initramfs HTTP/1.1\r\nHost: a\r\n\r\n");
+            }
+            held.push(stream);
+        }
+        Ok(held)
+    })?;
+    for n in 0..10 {
+        let (bytes, code) = machine.curl(&[url]).with_context(|| format!("download {n}"))?;
+        assert_eq!((bytes.len(), code), (700_000, 200));
+    }
+    // A stranger that comes with an address of its own, for a moment, is served too.
+    let other = site.port("02:00:00:00:96:67")?;
+    other.take(Ipv4Addr::new(10, 77, 0, 240))?;
+    assert_eq!(other.curl(&[url])?.1, 200);
+    drop(held);
+    let log = site.server.log();
+    let said = log[before..].lines().filter(|line| line.contains("WARN")).count();
+    ensure!((1..=4).contains(&said), "{said} lines:\n{}", &log[before..]);
+    Ok(())
+}
+
+/// B1: a reserved machine finds its way through a flood, each of its messages sent once; and the log stays small.
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_macs_do_not_stop_a_reserved_machine() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger) = (site.port(RESERVED.0)?, Arc::new(site.port(STRANGER)?));
+    stranger.take(Ipv4Addr::new(10, 77, 0, 250))?;
+    let before = site.server.log().len();
+    let socket = stranger.ns.run(|| {
+        let socket = UdpSocket::bind("0.0.0.0:68")?;
+        socket.set_broadcast(true)?;
+        Ok(socket)
+    })?;
+    let begun = Instant::now();
+    let flood = Running::start(&stranger, move |n| {
+        let [.., a, b, c, d] = n.to_be_bytes();
+        let message = Message::new(DISCOVER, Asker::Uefi, Mac([2, 0x77, a, b, c, d]), n as u32);
+        socket.send_to(&message.bytes(), BROADCAST)?;
+        // 6,000 a second, in bursts.
+        while Duration::from_micros(n * 166).saturating_sub(begun.elapsed()) > Duration::from_millis(2) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    });
+    let socket = machine.socket(68)?;
+    let mut buffer = [0u8; 2048];
+    let mut answers = 0;
+    for xid in 0..10u32 {
+        let address = RESERVED.1.parse::<Ipv4Addr>()?.octets();
+        let discover = Message::new(DISCOVER, Asker::Bios, machine.mac, 0x5000 + xid);
+        let request = Message::new(REQUEST, Asker::Bios, machine.mac, 0x6000 + xid)
+            .with(50, &address)
+            .with(54, &SERVER.octets());
+        for (message, kind) in [(discover, OFFER), (request, ACK)] {
+            socket.send_to(&message.bytes(), BROADCAST).await?;
+            let until = tokio::time::Instant::now() + Duration::from_secs(10);
+            while let Ok(received) = tokio::time::timeout_at(until, socket.recv_from(&mut buffer)).await {
+                let reply = Reply::parse(&buffer[..received?.0])?;
+                if reply.xid == message.xid {
+                    answers += usize::from(reply.kind() == kind);
+                    break;
+                }
+            }
+        }
+    }
+    // As long as it takes to see that it is one line a second and not one a message.
+    tokio::time::sleep(Duration::from_secs(3).saturating_sub(begun.elapsed())).await;
+    let sent = flood.end()?;
+    assert_eq!(answers, 20, "of 10 exchanges, beside {sent} DISCOVERs");
+    let lines = site.server.log()[before..].lines().count() as u64;
+    let seconds = begun.elapsed().as_secs() + 1;
+    ensure!(sent > 2000, "only {sent} were sent");
+    ensure!(
+        lines < 300 + 20 * seconds,
+        "{lines} lines in {seconds} s for {sent} messages"
+    );
+    Ok(())
+}
+
+/// S10: what strangers ask for in vain fills no disk, and no journey of a machine.
+#[tokio::test]
+async fn what_is_refused_is_a_line_a_second() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger) = (site.port(MACHINE)?, Arc::new(site.port(STRANGER)?));
+    machine.boot(Asker::Ipxe, 1).await?;
+    let script = format!("http://10.77.0.1:8067/boot.ipxe?mac={}", machine.mac);
+    assert_eq!(machine.curl(&[&script])?.1, 200);
+    stranger.take(Ipv4Addr::new(10, 77, 0, 250))?;
+    let before = site.server.log().len();
+    let socket = stranger.ns.run(|| Ok(UdpSocket::bind("0.0.0.0:0")?))?;
+    let tftp = Running::start(&stranger, move |n| {
+        let request = format!("\0\u{1}nothing-{n}\0octet\0");
+        socket.send_to(request.as_bytes(), "10.77.0.1:69")?;
+        std::thread::sleep(Duration::from_micros(50));
+        Ok(())
+    });
+    let stream = std::sync::Mutex::new(stranger.ns.run(|| Ok(TcpStream::connect("10.77.0.1:8067")?))?);
+    let mac = machine.mac;
+    let http = Running::start(&stranger, move |n| {
+        let mut stream = stream.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
+        let path = if n % 2 == 0 { "boot.ipxe" } else { "nothing" };
+        write!(stream, "GET /{path}?mac={mac} HTTP/1.1\r\nHost: a\r\n\r\n")?;
+        let mut buffer = [0u8; 4096];
+        let read = stream.read(&mut buffer)?;
+        ensure!(read > 0, "the connection ended");
+        Ok(())
+    });
+    let begun = Instant::now();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let (tftp, http) = (tftp.end()?, http.end()?);
+    let log = site.server.log();
+    let seconds = begun.elapsed().as_secs() + 1;
+    let lines = log[before..].lines().count() as u64;
+    ensure!(tftp > 1000 && http > 1000, "{tftp} and {http} requests");
+    ensure!(
+        lines < 200 + 10 * seconds,
+        "{lines} lines for {tftp} and {http} requests"
+    );
+    ensure!(
+        log[before..].contains("left_out="),
+        "and it says how many it leaves out"
+    );
+    let journey = site.server.api()?.journey(&machine.mac.to_string()).await?;
+    let scripts = journey
+        .events
+        .iter()
+        .filter(|event| matches!(event.what, inventory_api::boot::BootEventKind::Script { .. }));
+    assert_eq!(scripts.count(), 1, "its own script is still in its journey");
+    Ok(())
+}
+
+/// S8: a lease is ended by its machine alone.
+#[tokio::test]
+async fn a_release_or_decline_of_somebody_else_ends_no_lease() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger) = (site.port(MACHINE)?, site.port(STRANGER)?);
+    let address = machine.boot(Asker::Ipxe, 1).await?;
+    stranger.take(Ipv4Addr::new(10, 77, 0, 250))?;
+    let about =
+        |kind: u8, xid| Message::new(kind, Asker::System, machine.mac, xid).with(54, &SERVER.octets());
+    let release = |xid| {
+        let mut bytes = about(7, xid).bytes();
+        bytes[12..16].copy_from_slice(&address.octets());
+        bytes
+    };
+    let decline = |xid| about(4, xid).with(50, &address.octets()).bytes();
+    let raw = RawNic::open(&stranger)?;
+    let from_nowhere = |payload: &[u8]| e2e_frame(stranger.mac, payload);
+    for (n, payload) in [release(2), decline(3)].into_iter().enumerate() {
+        let word = ["release", "decline"][n];
+        for (port, to) in [(57721, SERVER), (68, SERVER), (68, Ipv4Addr::BROADCAST)] {
+            let socket = stranger.ns.run(|| {
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
+                socket.set_broadcast(true)?;
+                Ok(socket)
+            })?;
+            socket.send_to(&payload, (to, 67))?;
+        }
+        // And by a raw socket from 0.0.0.0 port 68, as the machine itself would decline.
+        raw.send(&from_nowhere(&payload))?;
+        e2e::wait::until("four refusals", Duration::from_secs(10), async || {
+            let answers = site.answers(machine.mac).await?;
+            let wrong = format!("{word}:wrong-sender");
+            Ok((answers.iter().filter(|answer| **answer == wrong).count() >= 4).then_some(()))
+        })
+        .await?;
+    }
+    let script = format!("http://10.77.0.1:8067/boot.ipxe?mac={}", machine.mac);
+    assert_eq!(machine.curl(&[&script])?.1, 200, "it has its lease");
+    assert_eq!(site.network("lab")?.quarantined, 0);
+    // Itself it may.
+    machine.socket(68)?.send_to(&release(9), "10.77.0.1:67").await?;
+    site.wait_answer(machine.mac, "release:released").await?;
+    assert_eq!(machine.curl(&[&script])?.1, 403);
+    Ok(())
+}
+
+/// A broadcast from 0.0.0.0 port 68.
+fn e2e_frame(from: Mac, payload: &[u8]) -> Vec<u8> {
+    netboot_protocol::frame::client_broadcast(from, payload)
+}
+
+/// S12: who answers every ARP probe takes four addresses out of use, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_answers_for_all_addresses_stops_nobody() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let stranger = Arc::new(site.port(STRANGER)?);
+    let raw = RawNic::open(&stranger)?;
+    let own = stranger.mac;
+    let answers = Running::start(&stranger, move |_| {
+        let Some(frame) = raw.receive(Duration::from_millis(50))? else {
+            return Ok(());
+        };
+        // A probe: who has this? It turns into the claim.
+        if frame.len() >= 42 && frame[12..14] == [8, 6] && frame[28..32] == [0; 4] {
+            let mut claim = frame[6..12].to_vec();
+            claim.extend(own.0);
+            claim.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
+            claim.extend(own.0);
+            claim.extend(&frame[38..42]);
+            claim.extend(&frame[6..12]);
+            claim.extend([0; 4]);
+            raw.send(&claim)?;
+        }
+        Ok(())
+    });
+    let mut offers = 0;
+    for n in 0..12u8 {
+        let port = site.port(&format!("02:00:00:00:97:{n:02x}"))?;
+        let discover = Message::new(DISCOVER, Asker::Bios, port.mac, u32::from(n) + 1);
+        offers += usize::from(
+            port.ask_bytes(&discover.bytes(), discover.xid, BROADCAST)
+                .await?
+                .is_some(),
+        );
+    }
+    answers.end()?;
+    assert!(offers >= 10, "{offers} of 12");
+    let status = site.network("lab")?;
+    assert_eq!(status.quarantined, 4);
+    let said = status.events.iter().find(|event| event.kind == "answers-for-all");
+    let said = said.context("the page does not say it")?;
+    assert!(said.detail.contains(STRANGER), "{}", said.detail);
+    Ok(())
+}
+
+/// S12: one forged answer to the search for other servers, and many from a host that is not there.
+#[tokio::test]
+async fn a_forged_offer_does_not_stop_the_service() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger) = (site.port(MACHINE)?, site.port(STRANGER)?);
+    let raw = RawNic::open(&stranger)?;
+    let offer = |server: Ipv4Addr| {
+        let mut bytes = Message::new(OFFER, Asker::System, stranger.mac, 7)
+            .with(54, &server.octets())
+            .bytes();
+        bytes[0] = 2;
+        bytes[16..20].copy_from_slice(&[10, 77, 0, 90]);
+        let mut frame = netboot_protocol::frame::client_broadcast(stranger.mac, &bytes);
+        // From port 67 of the server to port 68; the header's sum is not looked at on the way.
+        frame[26..30].copy_from_slice(&server.octets());
+        frame[34..38].copy_from_slice(&[0, 67, 0, 68]);
+        frame
+    };
+    stranger.take(Ipv4Addr::new(10, 77, 0, 250))?;
+    raw.send(&offer(Ipv4Addr::new(10, 77, 0, 250)))?;
+    for _ in 0..4 {
+        raw.send(&offer(Ipv4Addr::new(10, 77, 0, 251)))?;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    e2e::wait::until("both to be heard", Duration::from_secs(10), async || {
+        Ok((site.network("lab")?.servers.len() == 2).then_some(()))
+    })
+    .await?;
+    assert_eq!(site.network("lab")?.state, NetworkState::Serving);
+    let discover = Message::new(DISCOVER, Asker::Bios, machine.mac, 1);
+    assert_eq!(machine.answer(&discover).await?.kind(), OFFER);
+    // A real one, which answers again, closes it.
+    for _ in 0..3 {
+        raw.send(&offer(Ipv4Addr::new(10, 77, 0, 250)))?;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    e2e::wait::until("the network to refuse", Duration::from_secs(10), async || {
+        Ok((site.network("lab")?.state == NetworkState::Refusing).then_some(()))
+    })
+    .await?;
+    // The other networks go on.
+    let other = site.port_on(SMALL_BRIDGE, "02:00:00:00:96:03")?;
+    assert_eq!(
+        other
+            .answer(&Message::new(DISCOVER, Asker::Bios, other.mac, 2))
+            .await?
+            .kind(),
+        OFFER
+    );
+    Ok(())
+}
