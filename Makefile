@@ -82,9 +82,10 @@ fuzz:
 bench: mini-os image
 	@.ci/setup --bench
 	@cargo build --locked --quiet -p agent --example write_path --profile agent --target $(AGENT_TARGET)
-	@cargo build --locked --quiet -p netboot --examples --release
+	@cargo build --locked --quiet -p netboot --example tftp_load --release
+	@cargo build --locked --quiet -p inventory --bin slipway --release
 	@cargo build --locked --quiet -p inventory -p e2e --bins
-	@SLIPWAY_BOOT_EXAMPLES=$(TARGET_DIR)/release/examples SLIPWAY_AGENT=$(AGENT) SLIPWAY_WRITE_PATH=$(TARGET_DIR)/$(AGENT_TARGET)/agent/examples/write_path cargo run --locked --quiet -p e2e --bin bench
+	@SLIPWAY_BOOT_EXAMPLES=$(TARGET_DIR)/release/examples SLIPWAY_RELEASE=$(TARGET_DIR)/release/slipway SLIPWAY_AGENT=$(AGENT) SLIPWAY_WRITE_PATH=$(TARGET_DIR)/$(AGENT_TARGET)/agent/examples/write_path cargo run --locked --quiet -p e2e --bin bench
 
 fmt:
 	cargo fmt --all

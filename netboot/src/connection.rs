@@ -11,7 +11,7 @@ use bytes::BufMut;
 use http::{Method, Request};
 use inventory_api::boot::ConnectionEnd;
 use netboot_protocol::http1::{BadHead, HEAD_BYTES, persists, request, response_head};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -97,16 +97,24 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
-    let stream = Arc::new(stream);
+    // The same socket, for who looks at it while a thread sends on it.
+    let control = match socket.try_clone() {
+        Ok(control) => Arc::new(control),
+        Err(error) => {
+            return tracing::warn!(%peer, %error, "an HTTP connection is dropped: too many open files");
+        }
+    };
     let mut asked = false;
     let ended = tokio::select! {
-        ended = requests(&stream, peer, service, &place, &mut asked) => ended,
+        ended = requests(stream, &control, peer, service, &place, &mut asked) => ended,
         () = place.taken_away() => {
             if let Some(left_out) = log::each_minute("http-refused", "taken away") {
                 tracing::warn!(%peer, left_out, "all HTTP connections are in use: the one with the least claim is closed");
             }
-            // With a reset: a close would wait for a client that does not read.
-            let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            // A file may be on its way in another thread: this ends that. With a reset, since a close would wait for a client
+            // that does not read.
+            let _ = control.set_linger(Some(Duration::ZERO));
+            let _ = control.shutdown(Shutdown::Both);
             return service.broke(peer, ConnectionEnd::Busy);
         }
     };
@@ -147,7 +155,8 @@ async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
 /// One after the other, until the client wants no more. hyper would do this but for one thing: it cannot send a file without
 /// reading it into memory first, and that costs half of what sendfile(2) reaches (docs/bench.md, "HTTP boot").
 async fn requests<S: BootSource>(
-    stream: &Arc<TcpStream>,
+    mut stream: TcpStream,
+    control: &Arc<Socket>,
     peer: IpAddr,
     service: &HttpService<S>,
     place: &Place,
@@ -155,7 +164,7 @@ async fn requests<S: BootSource>(
 ) -> io::Result<()> {
     let mut read = Vec::new();
     loop {
-        let Ok(next) = tokio::time::timeout(HEAD_TIME, next(stream, &mut read)).await else {
+        let Ok(next) = tokio::time::timeout(HEAD_TIME, next(&stream, &mut read)).await else {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "no whole request in time",
@@ -178,25 +187,31 @@ async fn requests<S: BootSource>(
         let head = response_head(&response, &date, !stays);
         let content = with_content.then(|| response.into_body());
         let of = content.as_ref().map_or(0, Content::len);
-        let running = heard.as_ref().map(|heard| service.begins(heard, of, stream));
+        let running = heard.as_ref().map(|heard| service.begins(heard, of, control));
         let meter = running.as_ref().map(|running| &running.meter);
-        let (sent, mut result) = send(stream, head, content, place, meter).await;
+        let Sent {
+            stream: going,
+            bytes,
+            mut result,
+        } = send(stream, head, content, place, meter).await;
         if let Some(heard) = heard {
-            if result.is_ok() {
-                result = acknowledged(stream).await;
+            if let (Ok(()), Some(going)) = (&result, &going) {
+                result = acknowledged(going).await;
             }
             let lost = if result.is_err() {
-                unacknowledged(stream)
+                unacknowledged(&**control)
             } else {
                 0
             };
-            service.tell(heard, sent.saturating_sub(lost), result.is_err());
+            service.tell(heard, bytes.saturating_sub(lost), result.is_err());
         }
         drop(running);
         result?;
+        let Some(going) = going else { return Ok(()) };
         if !stays {
-            return last(stream).await;
+            return last(&going).await;
         }
+        stream = going;
     }
 }
 

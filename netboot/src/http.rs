@@ -23,7 +23,7 @@ use crate::send::Content;
 use crate::source::BootSource;
 use crate::watch::NetworkBook;
 use netboot_protocol::range::{Wanted, wanted};
-use tokio::net::TcpStream;
+use socket2::Socket;
 
 type Response = http::Response<Content>;
 
@@ -238,7 +238,7 @@ impl<S: BootSource> HttpService<S> {
     }
 
     /// An answer with `of` bytes of content begins.
-    pub(crate) fn begins(&self, heard: &Heard, of: u64, stream: &Arc<TcpStream>) -> Entered {
+    pub(crate) fn begins(&self, heard: &Heard, of: u64, stream: &Arc<Socket>) -> Entered {
         self.watch
             .transfers()
             .enter(heard.peer, &heard.path, of, Some(stream))

@@ -305,3 +305,34 @@ pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `unknown_share` counts by what is known at each message: a renewal makes nobody known, and who is forgotten counts again.
+    #[test]
+    fn a_renewal_makes_nobody_known() {
+        let book: LeaseBook = LeaseBook::default();
+        let (queue, _records) = JournalQueue::new();
+        let (at, mac) = (UnixMs(1_000_000), Mac([2, 0, 0, 0, 0, 9]));
+        for (seconds, known, strangers) in [
+            (0, false, 1),
+            (100, false, 1),
+            (200, true, 0),
+            (300, true, 0),
+            (400, false, 1),
+        ] {
+            let now = at.plus_seconds(seconds);
+            let lease = Lease {
+                mac,
+                ip: Ipv4Addr::new(10, 0, 0, 9),
+                expires: now.plus_seconds(3600),
+                state: LeaseState::Bound,
+            };
+            let _ = book.with("lab", &queue, known, |_| ((), Some(LeaseChange::Insert(lease))));
+            assert_eq!(book.counts("lab", now).strangers, strangers, "after {seconds} s");
+        }
+        assert_eq!(book.standing("lab", mac, at), Standing::Lease);
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use inventory_api::boot::RunningTransfer;
 use inventory_api::{Mac, UnixMs};
 use nix::libc;
-use tokio::net::TcpStream;
+use socket2::Socket;
 
 use crate::now;
 
@@ -22,10 +22,10 @@ mod request {
 }
 
 /// Bytes handed to the kernel that the client has not acknowledged. It stands still when the connection is dead.
-pub(crate) fn unacknowledged(stream: &TcpStream) -> u64 {
+pub(crate) fn unacknowledged(socket: &impl AsRawFd) -> u64 {
     let mut count: libc::c_int = 0;
-    // SAFETY: the descriptor is open as long as the stream is borrowed, and the request writes one int.
-    let asked = unsafe { request::unacknowledged(stream.as_raw_fd(), &raw mut count) };
+    // SAFETY: the descriptor is open as long as the socket is borrowed, and the request writes one int.
+    let asked = unsafe { request::unacknowledged(socket.as_raw_fd(), &raw mut count) };
     asked.map_or(0, |_| u64::try_from(count).unwrap_or(0))
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Meter {
     /// By TFTP acknowledged, by HTTP taken by the kernel.
     bytes: AtomicU64,
     moved: AtomicI64,
-    stream: Weak<TcpStream>,
+    stream: Weak<Socket>,
 }
 
 impl Meter {
@@ -56,7 +56,7 @@ impl Meter {
     }
 
     fn status(&self) -> RunningTransfer {
-        let waiting = self.stream.upgrade().map_or(0, |stream| unacknowledged(&stream));
+        let waiting = self.stream.upgrade().map_or(0, |stream| unacknowledged(&*stream));
         RunningTransfer {
             ip: self.ip,
             file: self.file.clone(),
@@ -82,7 +82,7 @@ pub(crate) struct Entered {
 
 impl Transfers {
     /// A transfer of `of` bytes begins. `stream`: the connection, of one by HTTP.
-    pub(crate) fn enter(&self, ip: IpAddr, file: &str, of: u64, stream: Option<&Arc<TcpStream>>) -> Entered {
+    pub(crate) fn enter(&self, ip: IpAddr, file: &str, of: u64, stream: Option<&Arc<Socket>>) -> Entered {
         let begun = now();
         let meter = Arc::new(Meter {
             ip,
@@ -156,9 +156,9 @@ mod tests {
         let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
         let (mut client, (stream, peer)) = (client.unwrap(), accepted.unwrap());
-        let stream = Arc::new(stream);
+        let control = Arc::new(socket2::SockRef::from(&stream).try_clone().unwrap());
         let transfers = Transfers::default();
-        let entered = transfers.enter(peer.ip(), "/boot/kernel", 64 << 20, Some(&stream));
+        let entered = transfers.enter(peer.ip(), "/boot/kernel", 64 << 20, Some(&control));
         // A client that reads nothing: both kernels' buffers fill up.
         let block = vec![0; 1 << 20];
         let mut full = 0;

@@ -62,7 +62,7 @@ pub struct NetworkEvent {
     /// When.
     pub at: UnixMs,
     /// Stable short code: "foreign-server", "foreign-server-gone", "address-in-use", "declined", "pool-exhausted",
-    /// "kept-for-known", "unknown-relay".
+    /// "kept-for-known", "unknown-relay", "answers-for-all".
     pub kind: String,
     /// In words.
     pub detail: String,

@@ -47,8 +47,10 @@ impl Relays {
 /// it gives back or keeps (RFC 2131, 4.4.4 and 4.4.5); one that refuses an address has none (4.4.1). Several clients rebind and
 /// release from 0.0.0.0, which takes a raw socket on this very link: [`gives_up`] is asked then too.
 pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Silence> {
-    // Simulated machines on loopback have neither.
-    let Some(from) = client.from else { return Ok(()) };
+    // Simulated machines on loopback have neither. Firmware asks port 4011 from port 4011, about its boot file only.
+    let Some(from) = client.from.filter(|_| !client.to_boot_server) else {
+        return Ok(());
+    };
     let source = *from.ip();
     let renews = client.message == MessageKind::Request && client.uses().is_some();
     let keeps = from.port() == CLIENT_PORT && (source == client.ciaddr || source.is_unspecified());
@@ -76,9 +78,9 @@ pub fn believe_v6(message: v6::MessageKind, relayed: bool, from: SocketAddrV6) -
     use v6::MessageKind::{Confirm, Decline, InformationRequest, Rebind, Release, Renew, Request, Solicit};
     let can = match message {
         Release | Decline | Renew | Rebind if relayed => from.port() == RELAY_PORT_V6,
-        Release | Decline | Renew | Rebind => {
-            from.port() == CLIENT_PORT_V6 && from.ip().is_unicast_link_local()
-        }
+        Release | Decline => from.port() == CLIENT_PORT_V6 && from.ip().is_unicast_link_local(),
+        // Nothing is lost by a lease that goes on.
+        Renew | Rebind => from.port() == CLIENT_PORT_V6,
         Solicit | Request | Confirm | InformationRequest => true,
     };
     if can { Ok(()) } else { Err(Silence::WrongSender) }
@@ -164,6 +166,9 @@ mod tests {
                 "{kind} from {from}: {client:?}"
             );
         }
+        let mut firmware = message(request, HOST, none, "10.0.0.12:4011", &[]);
+        firmware.to_boot_server = true;
+        assert_eq!(believe(&firmware, &Relays::default()), Ok(()));
     }
 
     #[test]
@@ -173,7 +178,7 @@ mod tests {
             for (relayed, from, can) in [
                 (false, "[fe80::1]:546", true),
                 (false, "[fe80::1]:40000", false),
-                (false, "[fd00::1]:546", false),
+                (false, "[fd00::1]:546", message == Renew || message == Rebind),
                 (false, "[fe80::1]:547", false),
                 (true, "[fd00::1]:547", true),
                 (true, "[fd00::1]:40000", false),

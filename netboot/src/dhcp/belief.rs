@@ -88,17 +88,16 @@ impl<S: BootSource> DhcpService<S> {
             self.book.with(name, queue, client.known, look).0
         };
         let before = given_up();
-        if before.is_some() && self.is_local(client, network) {
-            // Who forges the machine's MAC too can have its lease by asking for it.
-            match self
-                .farewells
-                .as_ref()
-                .and_then(|frames| frames.sender_of(client))
-            {
-                Some(mac) if mac == client.mac => return Ok(()),
-                Some(_) => return Err(Silence::WrongSender),
-                None => {}
-            }
+        let farewell = matches!(client.message, MessageKind::Release | MessageKind::Decline);
+        let sender = match &self.farewells {
+            Some(frames) if farewell && self.is_local(client, network) => frames.sender_of(client),
+            _ => None,
+        };
+        // Who forges the machine's MAC too can have its lease by asking for it.
+        match sender {
+            Some(mac) if mac == client.mac => return Ok(()),
+            Some(_) if before.is_some() => return Err(Silence::WrongSender),
+            Some(_) | None => {}
         }
         let (Some(lease), Some(prober)) = (before, self.prober(probe_of(network))) else {
             return Ok(());

@@ -182,17 +182,108 @@ pub fn memory(pid: u32) -> Result<(f64, f64)> {
         .context("no memory in /proc/PID/status")
 }
 
-/// Our server with these files, built with optimisation: `make bench` does it.
+/// Slipway as people get it: the release build of `slipway serve`, in a network of its own, with what its configuration has to
+/// say and nothing else. `files`: `kernel` and `initramfs`, which it serves by TFTP and HTTP. Data and configuration go to
+/// `directory`, which is made anew.
 ///
 /// # Errors
-/// It was not built.
-pub fn example(name: &str) -> Result<PathBuf> {
+/// It was not built: `make bench` does it.
+pub fn slipway(
+    directory: &Path,
+    address: &str,
+    subnet: &str,
+    pool: [&str; 2],
+    files: &Path,
+) -> Result<Command> {
+    let program = PathBuf::from(std::env::var_os("SLIPWAY_RELEASE").unwrap_or_default());
+    if !program.is_file() {
+        bail!("SLIPWAY_RELEASE does not name the release build of slipway: run `make bench`");
+    }
+    if directory.exists() {
+        std::fs::remove_dir_all(directory)?;
+    }
+    std::fs::create_dir_all(directory)?;
+    let configuration = directory.join("slipway.toml");
+    let [first, last] = pool;
+    std::fs::write(
+        &configuration,
+        format!(
+            "data_dir = \"data\"\n[mini_os]\ndir = {files:?}\n\
+             [[network]]\nname = \"bench\"\nserver = \"{address}\"\nsubnet = \"{subnet}\"\nmode = \"server\"\n\
+             pools = [{{ first = \"{first}\", last = \"{last}\" }}]\n"
+        ),
+    )?;
+    let mut command = Command::new(program);
+    command.arg("serve").arg("--config").arg(configuration);
+    Ok(command)
+}
+
+/// The load generator of TFTP, built with optimisation.
+///
+/// # Errors
+/// It was not built: `make bench` does it.
+pub fn tftp_load() -> Result<PathBuf> {
     let directory = std::env::var("SLIPWAY_BOOT_EXAMPLES").unwrap_or_default();
-    let file = Path::new(&directory).join(name);
+    let file = Path::new(&directory).join("tftp_load");
     if !file.is_file() {
-        bail!("SLIPWAY_BOOT_EXAMPLES has no {name}: run `make bench`");
+        bail!("SLIPWAY_BOOT_EXAMPLES has no tftp_load: run `make bench`");
     }
     Ok(file)
+}
+
+/// Where server and client run. One client's rate is decided by it, for every server: a packet that is handed over on one core
+/// needs no other core to wake up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// Where the kernel puts them.
+    Any,
+    /// Both on the first.
+    Same,
+    /// The server on the first, the client on the second.
+    Apart,
+}
+
+impl Cores {
+    /// Binds a server to its core.
+    pub fn server(self, command: Command) -> Command {
+        match self {
+            Cores::Any => command,
+            Cores::Same | Cores::Apart => pinned(command, 0),
+        }
+    }
+
+    /// Binds a client to its core.
+    pub fn client(self, command: Command) -> Command {
+        match self {
+            Cores::Any => command,
+            Cores::Same => pinned(command, 0),
+            Cores::Apart => pinned(command, 1),
+        }
+    }
+
+    /// For the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cores::Any => "",
+            Cores::Same => ", on the server's core",
+            Cores::Apart => ", on another core",
+        }
+    }
+}
+
+/// A command whose process and all its threads stay on one core.
+fn pinned(mut command: Command, core: usize) -> Command {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: sched_setaffinity is a system call with a set that is made on the stack, and allowed between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            let mut set = nix::sched::CpuSet::new();
+            set.set(core)?;
+            nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?;
+            Ok(())
+        });
+    }
+    command
 }
 
 /// Middle of three or more.

@@ -5,11 +5,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use e2e::child::Owned;
 
-use crate::rivals::{ADDRESS, Bench, Rivals, example, median, memory};
+use crate::rivals::{ADDRESS, Bench, Cores, Rivals, median, memory, slipway, tftp_load};
 
 /// Each figure is the median of so many.
 const ROUNDS: usize = 3;
-const FILES: [(&str, usize); 2] = [("f50m", 50_000_000), ("f5m", 5_000_000)];
+/// The names that Slipway serves; each file is the size it is measured with.
+const FILES: [(&str, usize); 2] = [("kernel", 50_000_000), ("initramfs", 5_000_000)];
 const PACKAGES: [&str; 3] = ["tftpd-hpa", "atftpd", "libwrap0"];
 
 /// What is measured: file, clients, window (0: no such option), round trip in µs, loss in 10000.
@@ -20,6 +21,14 @@ struct Case {
     window: u32,
     round_trip: u32,
     loss: u32,
+    cores: Cores,
+}
+
+const fn placed(what: &'static str, cores: Cores) -> Case {
+    Case {
+        cores,
+        ..whole(what, 1, 0)
+    }
 }
 
 const fn whole(what: &'static str, clients: usize, window: u32) -> Case {
@@ -30,6 +39,7 @@ const fn whole(what: &'static str, clients: usize, window: u32) -> Case {
         window,
         round_trip: 0,
         loss: 0,
+        cores: Cores::Any,
     }
 }
 
@@ -41,11 +51,13 @@ const fn hard(what: &'static str, window: u32, round_trip: u32, loss: u32) -> Ca
         window,
         round_trip,
         loss,
+        cores: Cores::Any,
     }
 }
 
-const CASES: [Case; 9] = [
-    whole("1 client", 1, 0),
+const CASES: [Case; 10] = [
+    placed("1 client", Cores::Same),
+    placed("1 client", Cores::Apart),
     whole("1 client, windowsize 4 (EDK2)", 1, 4),
     whole("1 client, windowsize 16", 1, 16),
     whole("16 clients", 16, 0),
@@ -66,7 +78,8 @@ pub fn section() -> Result<String> {
     let bench = Bench::new(&FILES)?;
     let mut text = format!(
         "\n## TFTP\n\nA file of 50 MB (5 MB with round trip or loss) in blocks of 1468 bytes over a veth pair, MB/s of all clients together, \
-         median of {ROUNDS} (one run with loss), servers in turns. Round trip and loss are made by the client. tftpd-hpa and dnsmasq have no windowsize.\n\n\
+         median of {ROUNDS} (one run with loss), servers in turns. Round trip and loss are made by the client. tftpd-hpa and dnsmasq have no windowsize. Slipway is the release build of `slipway serve`. With one client in lock step \
+         every server's rate is decided by the cores that both run on: they are bound to them by hand.\n\n\
          | | {} | ratio to the best other |\n| --- |{}\n",
         SERVERS.join(" | "),
         " --- |".repeat(SERVERS.len() + 1)
@@ -78,7 +91,7 @@ pub fn section() -> Result<String> {
         let rounds = if case.loss > 0 { 1 } else { ROUNDS };
         for _ in 0..rounds {
             for (server, rates) in SERVERS.iter().zip(&mut rates) {
-                let running = start(&bench, &rivals, server)?;
+                let running = start(&bench, &rivals, server, case.cores)?;
                 let before = memory(running.id())?;
                 rates.push(rate(&bench, case).with_context(|| format!("{server}, {}", case.what))?);
                 if *server == SERVERS[0] && (case.clients, case.window) == (16, 64) {
@@ -91,8 +104,9 @@ pub fn section() -> Result<String> {
         let best = rates[1..].iter().copied().fold(0.0, f64::max);
         let cells: Vec<String> = rates.iter().map(|rate| format!("{rate:.1}")).collect();
         text += &format!(
-            "| {} | {} | **{:.2}** |\n",
+            "| {}{} | {} | **{:.2}** |\n",
             case.what,
+            case.cores.name(),
             cells.join(" | "),
             rates[0] / best
         );
@@ -106,13 +120,17 @@ pub fn section() -> Result<String> {
     Ok(text)
 }
 
-fn start(bench: &Bench, rivals: &Rivals, server: &str) -> Result<Owned> {
+fn start(bench: &Bench, rivals: &Rivals, server: &str, cores: Cores) -> Result<Owned> {
     let files = bench.files.as_os_str();
     let mut command = match server {
         "tftpd-hpa" => rivals.program("usr/sbin/in.tftpd"),
         "atftpd" => rivals.program("usr/sbin/atftpd"),
         "dnsmasq" => Command::new("dnsmasq"),
-        _ => Command::new(example("boot_server")?),
+        _ => {
+            let pool = ["10.77.0.240", "10.77.0.250"];
+            let data = bench.files.join("slipway");
+            slipway(&data, ADDRESS, "10.77.0.0/24", pool, &bench.files)?
+        }
     };
     match server {
         "tftpd-hpa" => command
@@ -136,9 +154,9 @@ fn start(bench: &Bench, rivals: &Rivals, server: &str) -> Result<Owned> {
                 .args(["--bind-interfaces", &format!("--listen-address={ADDRESS}")])
                 .arg(format!("--tftp-root={}", bench.files.display()))
         }
-        _ => command.args([ADDRESS, "10.77.0.0/24"]).arg(files),
+        _ => &mut command,
     };
-    bench.server(command, "udp", 69)
+    bench.server(cores.server(command), "udp", 69)
 }
 
 /// MB/s of all clients together.
@@ -152,10 +170,10 @@ fn rate(bench: &Bench, case: &Case) -> Result<f64> {
         case.round_trip as usize,
         case.loss as usize,
     ];
-    let load = example("tftp_load")?;
-    let output = bench
-        .client
-        .command(&load.display().to_string())
+    let load = bench.client.command(&tftp_load()?.display().to_string());
+    let output = case
+        .cores
+        .client(load)
         .args([&format!("{ADDRESS}:69"), name])
         .args(numbers.map(|number| number.to_string()))
         .output()?;
