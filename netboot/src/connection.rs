@@ -20,7 +20,7 @@ use crate::http::{Answer, HttpService, bad_request};
 use crate::log;
 use crate::places::{Full, Limits, Place, Places};
 use crate::running::unacknowledged;
-use crate::send::{Content, send};
+use crate::send::{Content, Sent, send};
 use crate::server::NetbootError;
 use crate::source::BootSource;
 
