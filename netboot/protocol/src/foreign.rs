@@ -269,14 +269,16 @@ impl Watch {
 
     /// Whether addresses may be given out now.
     pub fn gate(&self, now: UnixMs) -> Gate {
-        let other = self.servers.values().any(|known| known.counts(now));
+        let counts = self.servers.values().any(|known| known.counts(now));
+        let gives = |known: &Known| known.server.gives == Gives::Addresses;
+        let heard = self.servers.values().any(gives);
         if self.mode != Mode::Server {
             Gate::Open
-        } else if other && self.refuses {
+        } else if counts && self.refuses {
             Gate::Refused
         } else if now < self.look_until {
             Gate::Looking
-        } else if other {
+        } else if heard {
             Gate::Beside
         } else {
             Gate::Open
@@ -482,7 +484,7 @@ mod tests {
                     said += usize::from(watch.proven(answer.server, arp, at).is_some());
                 }
             }
-            let expected = if closes { Gate::Refused } else { Gate::Open };
+            let expected = if closes { Gate::Refused } else { Gate::Beside };
             assert_eq!((watch.gate(at), said), (expected, usize::from(closes)), "{what}");
         }
         // Who forges the answers of a server that is there does not make it go.
