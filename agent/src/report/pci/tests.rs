@@ -104,3 +104,36 @@ fn a_card_in_a_slot_and_no_bridge() {
     assert_eq!(found, [expected]);
     assert!(problems.found.is_empty());
 }
+
+#[test]
+fn addresses_are_in_the_order_of_hexadecimal_numbers() {
+    let files: &[(&str, &str)] = &[
+        ("class", "0x020000\n"),
+        ("vendor", "0x8086\n"),
+        ("device", "0x1572\n"),
+    ];
+    let addresses = [
+        "10000:01:00.0",
+        "0000:4b:00.0",
+        "0000:0f:00.0",
+        "0000:a1:00.0",
+        "0000:07:00.1",
+        "0000:07:00.0",
+    ];
+    let paths = addresses.map(|address| format!("pci0000:00/{address}"));
+    let functions: Vec<_> = paths.iter().map(|path| (path.as_str(), files)).collect();
+    let dir = machine(&functions);
+    let found = collect(&Roots::under(dir.path()), &mut Problems::new("pci"));
+    let order: Vec<&str> = found.iter().map(|device| device.address.as_str()).collect();
+    assert_eq!(
+        order,
+        [
+            "0000:07:00.0",
+            "0000:07:00.1",
+            "0000:0f:00.0",
+            "0000:4b:00.0",
+            "0000:a1:00.0",
+            "10000:01:00.0"
+        ]
+    );
+}

@@ -101,7 +101,7 @@ fn is_same(one: &DiskFacts, other: &DiskFacts) -> bool {
     if both().any(single)
         || contradict(&one.serial, &other.serial)
         || contradict(&one.model, &other.model)
-        || contradict(&one.wwn, &other.wwn)
+        || names_contradict(one, other)
         || matches!((one.size_bytes, other.size_bytes), (Some(a), Some(b)) if a != b)
     {
         return false;
@@ -122,6 +122,12 @@ fn is_same(one: &DiskFacts, other: &DiskFacts) -> bool {
 /// Both are known and differ, but for case and blanks around.
 fn contradict(one: &Option<String>, other: &Option<String>) -> bool {
     matches!((one, other), (Some(a), Some(b)) if !a.trim().eq_ignore_ascii_case(b.trim()))
+}
+
+/// Two names of one kind that differ. One way may show a world wide name and the other one that the kernel made up.
+fn names_contradict(one: &DiskFacts, other: &DiskFacts) -> bool {
+    let kind = |disk: &DiskFacts| Some(disk.wwn.as_deref()?.split('.').next()?.to_ascii_lowercase());
+    kind(one) == kind(other) && contradict(&one.wwn, &other.wwn)
 }
 
 fn add_path(disk: &mut DiskFacts, other: DiskFacts) {

@@ -85,6 +85,14 @@ fn two_paths_of_a_disk_are_one_disk() {
             ],
             "sda+sdb+sdc",
         ),
+        // One way shows a name that the kernel made up.
+        (
+            &[
+                "sda wwn=naa.5000c50077770001 serial=WFK1A model=ST1 size=10 pci=a transport=sas",
+                "sdb wwn=scsi.SSEAGATE_WFK1A serial=WFK1A model=ST1 size=10 pci=b transport=sas",
+            ],
+            "sda+sdb",
+        ),
         // One name for a whole series, or one serial number for all virtual disks: what contradicts is not joined.
         (
             &[
@@ -595,4 +603,37 @@ fn flash_is_no_slot_and_hbm_is_memory_unless_it_caches() {
         sums(31, vec![slot("DDR4", 32), nvdimm]),
         (2, Some(32), Some(16 * GIB))
     );
+}
+
+proptest::proptest! {
+    /// Few values for each fact, so that much is equal.
+    #[test]
+    fn twice_is_once_and_nothing_is_lost(
+        disks in proptest::collection::vec((0..4_u8, 0..3_u8, 0..3_u8, 0..2_u8, 0..3_u8, 0..5_u8), 0..12),
+        ports in proptest::collection::vec((0..8_u8, 0..2_u8), 0..8),
+    ) {
+        let pick = |list: &[&str], at: u8| list.get(usize::from(at)).map(|text| (*text).to_owned()).filter(|text| !text.is_empty());
+        let names = ["nvme0n1", "nvme0n2", "nvme1n1", "sda", "sdb"];
+        let disks: Vec<DiskFacts> = disks
+            .into_iter()
+            .map(|(wwn, serial, model, size, pci, name)| DiskFacts {
+                name: names[usize::from(name)].to_owned(),
+                wwn: pick(&["", "naa.5000c50077770001", "eui.0025385b21404321", "t10.x"], wwn),
+                serial: pick(&["", "WFK1A", "0000000"], serial),
+                model: pick(&["", "ST1", "PM"], model),
+                size_bytes: Some(u64::from(size) + 10),
+                pci: pick(&["", "a", "b"], pci),
+                bay: pick(&["", "1"], size),
+                transport: Some(if name < 3 { Transport::Nvme } else { Transport::Sas }),
+                ..DiskFacts::default()
+            })
+            .collect();
+        let known = ["", "p0", "p1", "pf0", "pf0vf0", "c1pf0", "pf0sf3", "x"];
+        let nics = ports.into_iter().map(|(port, pci)| nic("eth", &pci.to_string(), pick(&known, port).as_deref())).collect();
+        let count = disks.len();
+        let once = distinct(AssetReport { disks, nics, ..AssetReport::default() });
+        let all = once.disks.iter().map(|disk| 1 + disk.paths.len() + disk.namespaces.len()).sum::<usize>();
+        proptest::prop_assert!(all <= count);
+        proptest::prop_assert_eq!(distinct(once.clone()), once);
+    }
 }
