@@ -31,17 +31,7 @@ pub(super) fn check(
     if wants.is_empty() {
         return;
     }
-    let haves: Vec<&DiskFacts> = all(report).filter(|disk| counts(disk, wants)).collect();
-    let shown = report.disks.iter().filter(|disk| counts(disk, wants)).count();
-    let kind = Disks::new(&profile.tolerance, wants, &haves);
-    let outcomes = pair(&kind, wants, &haves);
-    // A profile that knows nothing of the disks behind a RAID controller means its volumes, and the other way round.
-    let knows_hidden = outcomes.iter().any(|outcome| match outcome {
-        Outcome::Fits { have, .. } | Outcome::Moved { have, .. } | Outcome::Swapped { have, .. } => {
-            *have >= shown
-        }
-        Outcome::Differs { .. } | Outcome::Missing { .. } | Outcome::Extra { .. } => false,
-    });
+    let (haves, kind, outcomes) = seen(profile, report);
     let mut dark = Vec::new();
     for outcome in outcomes {
         match outcome {
@@ -65,12 +55,7 @@ pub(super) fn check(
             }
             Outcome::Extra { have } => {
                 let disk = haves[have];
-                let silent = if knows_hidden {
-                    disk.raid_volume == Some(true)
-                } else {
-                    have >= shown
-                };
-                if silent || needs_naming(disk.transport) {
+                if needs_naming(disk.transport) {
                     continue;
                 }
                 let (place, found) = (place_of(disk), describe(disk));
@@ -123,6 +108,48 @@ pub(super) fn check(
         let sentence = format!("The machine lists {more} than are looked at one by one.");
         findings.add(code::DISK_EXTRA, "disks", "", &more, &sentence);
     }
+}
+
+/// A profile means the disks that the kernel shows, RAID volumes among them, or the physical disks behind the controllers: what
+/// it fits better. Never both, or a volume would stand for a disk that is gone.
+fn seen<'a>(
+    profile: &'a HardwareProfile,
+    report: &'a AssetReport,
+) -> (Vec<&'a DiskFacts>, Disks<'a>, Vec<Outcome>) {
+    let wants = &profile.disks;
+    let counted = |disks: Vec<&'a DiskFacts>| {
+        let haves: Vec<&DiskFacts> = disks.into_iter().filter(|disk| counts(disk, wants)).collect();
+        let kind = Disks::new(&profile.tolerance, wants, &haves);
+        let outcomes = pair(&kind, wants, &haves);
+        (haves, kind, outcomes)
+    };
+    let wrong = |outcomes: &[Outcome]| -> (u32, usize) {
+        let faults = outcomes.iter().map(|outcome| match outcome {
+            Outcome::Fits { .. } | Outcome::Extra { .. } => 0,
+            Outcome::Missing { lacking, .. } => *lacking,
+            Outcome::Differs { .. } | Outcome::Moved { .. } | Outcome::Swapped { .. } => 1,
+        });
+        let extra = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Extra { .. }));
+        (faults.fold(0, u32::saturating_add), extra.count())
+    };
+    let shown = counted(report.disks.iter().collect());
+    if hidden(report).next().is_none() {
+        return shown;
+    }
+    let physical = counted(physical(report).collect());
+    if wrong(&physical.2) <= wrong(&shown.2) {
+        physical
+    } else {
+        shown
+    }
+}
+
+/// The physical disks: where a controller lists its own, the volumes that it makes of them are none.
+pub(super) fn physical(report: &AssetReport) -> impl Iterator<Item = &DiskFacts> {
+    let lists = hidden(report).next().is_some();
+    all(report).filter(move |disk| !lists || disk.raid_volume != Some(true))
 }
 
 fn missing(

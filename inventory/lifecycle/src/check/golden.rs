@@ -221,7 +221,10 @@ fn disks(report: &AssetReport) -> Vec<DiskProfile> {
     let built_in = |d: &&DiskFacts| {
         d.removable != Some(true) && (!needs_naming(d.transport) || d.transport == Some(Transport::Mmc))
     };
-    let fixed: Vec<&DiskFacts> = disks::all(report).filter(built_in).take(PART_LIMIT).collect();
+    let fixed: Vec<&DiskFacts> = disks::physical(report)
+        .filter(built_in)
+        .take(PART_LIMIT)
+        .collect();
     // Where shelves are told apart, a bay's name may stand in each.
     let one_shelf = fixed.iter().all(|d| d.shelf.is_none());
     let bays = repeated(fixed.iter().filter(|_| one_shelf).map(|d| d.bay.as_deref()));

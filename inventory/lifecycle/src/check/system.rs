@@ -46,7 +46,7 @@ pub(super) fn check(
             )
         });
     }
-    if let Some(said) = sku.filter(|said| !is_other && !(is_unknown && said.unknown)) {
+    if let Some(said) = sku.filter(|said| !(is_other || is_unknown && said.unknown)) {
         findings.add_said("system", "System", &said, |said| {
             format!(
                 "The machine is the right model, but its SKU is {}; ordered is {}. Compare the delivery note.",

@@ -374,6 +374,43 @@ fn nothing_else_fills_the_count() {
 }
 
 #[test]
+fn a_volume_stands_for_no_disk_behind_the_controller() {
+    let mut report = server();
+    report.disks.truncate(1);
+    report.disks[0].raid_volume = Some(true);
+    report.controllers = vec![StorageController {
+        disks: (0..2)
+            .map(|n| DiskFacts {
+                name: format!("enclosure 32 slot {n}"),
+                bay: Some(format!("32:{n}")),
+                serial: Some(format!("PHYS7{n}X")),
+                size_bytes: Some(960_197_124_096),
+                ..Default::default()
+            })
+            .collect(),
+        ..Default::default()
+    }];
+    let codes = |profile: &HardwareProfile, report: &AssetReport| -> Vec<String> {
+        against(profile, report)
+            .findings
+            .into_iter()
+            .map(|f| f.code)
+            .collect()
+    };
+    let order = |count: u32| {
+        toml::from_str(&format!("disks = [{{ count = {count}, min_size = '960 GB' }}]")).unwrap()
+    };
+    let golden = lifecycle::check::golden(&report);
+    assert_eq!(golden.disks.len(), 2);
+    for profile in [order(1), order(2), golden.clone()] {
+        assert_eq!(codes(&profile, &report), Vec::<String>::new());
+    }
+    report.controllers[0].disks.pop();
+    assert_eq!(codes(&order(2), &report), ["disk-missing"]);
+    assert_eq!(codes(&golden, &report), ["disk-missing"]);
+}
+
+#[test]
 fn a_disk_that_is_not_built_in_stands_for_an_entry_that_names_it() {
     let mut report = server();
     disk_by(&mut report, Transport::Usb);
