@@ -47,12 +47,14 @@ pub fn profile(image: &str) -> DeployRequest {
                 content: format!("#!/bin/sh\nset -e\necho '{FIRST_BOOT_MARK}' >> /etc/slipway-first-boot\n"),
                 run: ScriptRun::FirstBoot,
                 path: None,
+                everyone: false,
             },
             Script {
                 name: "heartbeat".to_owned(),
                 content: "#!/bin/sh\ntouch /tmp/heartbeat\n".to_owned(),
                 run: ScriptRun::Kept,
                 path: None,
+                everyone: false,
             },
         ],
         ..DeployRequest::default()

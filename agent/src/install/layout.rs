@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use inventory_api::plan::{ImageSource, InstallPlan, Partition, PartitionRole, Step};
+use inventory_api::valid;
 
-use super::settings::{accounts, boot, cron, fstab, hostname, network, scripts};
+use super::settings::fstab;
 use super::verify::Refused;
 
 /// Partitions begin at multiples of this many bytes: no disk is slow with it and all tools agree on it.
@@ -201,13 +202,16 @@ fn references(step: &Step, steps: &[Step], partitions: &[Partition], block: u64)
 /// What the step would write into files of the installed system.
 fn content(step: &Step) -> Result<(), String> {
     match step {
-        Step::Bootloader { kernel_args, .. } => boot::check(kernel_args),
+        Step::Bootloader { kernel_args, .. } => invalid(valid::kernel_args(kernel_args)),
         Step::Fstab { mounts } => fstab::check(mounts),
-        Step::Hostname { hostname } => hostname::check(hostname),
-        Step::Network { nics } => network::check(nics),
-        Step::Accounts { accounts } => accounts::check(accounts),
-        Step::Cron { jobs } => cron::check(jobs),
-        Step::Scripts { scripts } => scripts::check(scripts),
+        Step::Hostname { hostname } => invalid(valid::hostname(hostname)),
+        Step::Network { nics } => match nics.iter().find(|n| n.mac.is_none()) {
+            Some(_) => Err("a NIC without its MAC".into()),
+            None => invalid(valid::nics(nics)),
+        },
+        Step::Accounts { accounts } => invalid(valid::accounts(accounts)),
+        Step::Cron { jobs } => invalid(valid::cron(jobs)),
+        Step::Scripts { scripts } => invalid(valid::scripts(scripts)),
         Step::EraseDisk {}
         | Step::Partition { .. }
         | Step::MakeFat { .. }
@@ -216,6 +220,10 @@ fn content(step: &Step) -> Result<(), String> {
         | Step::BootOrder { .. }
         | Step::Finish {} => Ok(()),
     }
+}
+
+fn invalid(checked: Result<(), valid::Invalid>) -> Result<(), String> {
+    checked.map_err(|e| e.to_string())
 }
 
 fn image_fits(source: &ImageSource, room: u64) -> Result<(), Refused> {

@@ -34,7 +34,6 @@ pub use link::{ByteStream, Ended, Failure, FetchError, Identity, Link};
 pub use settings::accounts::{sudoers_path, sudoers_text};
 pub use settings::agent::{AgentConfig, BINARY_PATH, CONFIG_PATH, STATE_DIR};
 pub use settings::cron::{cron_path, cron_text};
-pub use settings::scripts::{FIRST_BOOT_DIR, script_path};
 pub use site::{LiveDisk, Site};
 pub use verify::{Located, Refused, verify};
 pub use write_path::write_path;

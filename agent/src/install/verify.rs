@@ -130,16 +130,13 @@ pub fn verify(plan: &InstallPlan, here: &MachineId, disks: &[LiveDisk]) -> Resul
 /// disks, so nothing else counts, and two disks of one name are none.
 pub(super) fn locate(target: &DiskTarget, disks: &[LiveDisk]) -> Result<Located, Refused> {
     let wanted = describe(target)?;
-    let same = |planned: &Option<String>, live: &Option<String>| match planned {
-        Some(planned) => live.as_deref().map(str::trim) == Some(planned.trim()),
-        None => true,
-    };
     let matching: Vec<&LiveDisk> = disks
         .iter()
-        .filter(|d| same(&target.serial, &d.facts.serial) && same(&target.wwn, &d.facts.wwn))
+        .filter(|d| target.names(d.facts.serial.as_deref(), d.facts.wwn.as_deref()))
         .collect();
     let disk = match matching[..] {
         [disk] => disk,
+        [first, ..] if are_paths(&matching) => first,
         [] => {
             let found: Vec<String> = disks.iter().take(32).map(|d| describe_live(&d.facts)).collect();
             let found = if found.is_empty() {
@@ -174,10 +171,10 @@ pub(super) fn locate(target: &DiskTarget, disks: &[LiveDisk]) -> Result<Located,
     if facts.read_only == Some(true) {
         return Err(Refused::DiskReadOnly(name));
     }
-    if facts.removable == Some(true) {
+    if facts.removable == Some(true) && !target.removable {
         return Err(Refused::DiskRemovable(name));
     }
-    if let Some(by) = &disk.in_use {
+    if let Some(by) = matching.iter().find_map(|d| d.in_use.as_ref()) {
         return Err(Refused::DiskBusy { name, by: by.clone() });
     }
     Ok(Located {
@@ -185,6 +182,21 @@ pub(super) fn locate(target: &DiskTarget, disks: &[LiveDisk]) -> Result<Located,
         size_bytes: target.size_bytes,
         block_bytes: target.block_bytes,
     })
+}
+
+/// Whether several block devices are paths to one disk: a WWN and a serial number, the same on all, and one size. A serial
+/// number or a WWN alone is not enough, as makers give one to a whole series (field reports 24). One path is written, as
+/// the disk is the same behind all of them; the kernel's name of it is found anew for each step.
+fn are_paths(disks: &[&LiveDisk]) -> bool {
+    let told = |text: &Option<String>| text.as_deref().is_some_and(|t| !t.trim().is_empty());
+    let same = |d: &&LiveDisk| {
+        let (a, b) = (&disks[0].facts, &d.facts);
+        (a.size_bytes, a.logical_block_bytes) == (b.size_bytes, b.logical_block_bytes)
+            && told(&b.serial)
+            && told(&b.wwn)
+            && (&a.serial, &a.wwn) == (&b.serial, &b.wwn)
+    };
+    disks.iter().all(same)
 }
 
 /// The disk as the plan names it.

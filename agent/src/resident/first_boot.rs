@@ -74,6 +74,25 @@ pub struct End {
     pub output: String,
 }
 
+fn record_path(root: &Path, script: &Script) -> PathBuf {
+    root.join(RECORDS).join(format!("{}.json", script.name))
+}
+
+/// The record of this very script for this plan.
+fn record_of(root: &Path, plan: &PlanId, script: &Script) -> Option<Record> {
+    let sha256 = digest_of(script);
+    read_record(&record_path(root, script)).filter(|r| r.plan == *plan && r.sha256 == sha256)
+}
+
+fn digest_of(script: &Script) -> Sha256Digest {
+    Sha256Digest(Sha256::digest(script.content.as_bytes()).into())
+}
+
+/// How `script` ended for this plan; `None`: it has not.
+pub fn ended(root: &Path, plan: &PlanId, script: &Script) -> Option<Result<String, String>> {
+    Some(verdict(&record_of(root, plan, script)?.end?))
+}
+
 /// Runs `script`, whose file is `file`, if it has not run for this plan. Ok when it ended with exit status 0.
 pub async fn once(
     root: &Path,
@@ -83,10 +102,9 @@ pub async fn once(
     first_boot: &FirstBoot,
     console: &dyn Console,
 ) -> Result<String, String> {
-    let path = root.join(RECORDS).join(format!("{}.json", script.name));
-    let sha256 = Sha256Digest(Sha256::digest(script.content.as_bytes()).into());
-    let before = read_record(&path).filter(|r| r.plan == *plan && r.sha256 == sha256);
-    let runs = match next_run(before.as_ref()) {
+    let path = record_path(root, script);
+    let sha256 = digest_of(script);
+    let runs = match next_run(record_of(root, plan, script).as_ref()) {
         Next::Ended(end) => return verdict(&end),
         Next::GiveUp => {
             return Err(format!(
@@ -180,7 +198,7 @@ async fn run(root: &Path, file: &Path, limit: Duration) -> End {
         .spawn();
     let mut child = match spawned {
         Ok(child) => child,
-        Err(e) => return ended(format!("it could not be started: {e}"), false, Vec::new()),
+        Err(e) => return end(format!("it could not be started: {e}"), false, Vec::new()),
     };
     let group = child.id();
     let out = tokio::spawn(tail(child.stdout.take()));
@@ -208,10 +226,10 @@ async fn run(root: &Path, file: &Path, limit: Duration) -> End {
         }
         abort.abort();
     }
-    ended(how, ok, output)
+    end(how, ok, output)
 }
 
-fn ended(how: String, ok: bool, output: Vec<u8>) -> End {
+fn end(how: String, ok: bool, output: Vec<u8>) -> End {
     let from = output.len().saturating_sub(OUTPUT_KEPT);
     End {
         at: now(),

@@ -7,6 +7,7 @@ use inventory_api::PlanId;
 use inventory_api::agent::{VerifiedItem, VerifyRequest};
 use inventory_api::deploy::{CronJob, Script, ScriptRun};
 use inventory_api::plan::Mount;
+use inventory_api::valid::script_path;
 
 use super::accounts::Databases;
 use super::files::{is_name, owner_and_mode, read_bounded, read_text, under};
@@ -28,9 +29,17 @@ pub async fn verify(
 ) -> Vec<VerifiedItem> {
     let mut items = vec![hostname(root, &expect.hostname)];
     for script in expect.scripts.iter().filter(|s| s.run == ScriptRun::FirstBoot) {
-        let found = match script_in_place(root, script) {
-            Ok(file) => first_boot::once(root, plan, script, &file, first_boot, console).await,
-            Err(why) => Err(why),
+        let found = match first_boot::ended(root, plan, script) {
+            Some(verdict) => verdict,
+            None => match script_in_place(root, script) {
+                Ok(file) => first_boot::once(root, plan, script, &file, first_boot, console).await,
+                Err(why) => Err(why),
+            },
+        };
+        // A script may hold a secret, and nobody needs it any more.
+        let found = match first_boot::ended(root, plan, script) {
+            Some(_) => found.and_then(|how| remove(root, script).map(|()| how)),
+            None => found,
         };
         items.push(item(format!("script {}", script.name), found));
     }
@@ -117,19 +126,30 @@ fn cron(root: &Path, job: &CronJob) -> Result<String, String> {
     Ok(format!("{} {}", job.schedule, job.user))
 }
 
+/// Takes a first-boot script that has ended off the disk.
+fn remove(root: &Path, script: &Script) -> Result<(), String> {
+    let place = script_path(script);
+    let path = under(root, &place).ok_or_else(|| format!("{place:?} is not an absolute path"))?;
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(format!("{place} cannot be removed: {e}")),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// The script's file, when it is the one that was asked for and can be run.
 fn script_in_place(root: &Path, script: &Script) -> Result<std::path::PathBuf, String> {
     if !is_name(&script.name) {
         return Err("its name cannot be a file name".into());
     }
-    let place = install::script_path(script);
+    let place = script_path(script);
     let path = under(root, &place).ok_or_else(|| format!("{place:?} is not an absolute path"))?;
     let bytes = read_bounded(&path, LIMIT).map_err(|e| format!("{place}: {e}"))?;
     if bytes != script.content.as_bytes() {
         return Err(format!("{place} has another content"));
     }
     let meta = path.metadata().map_err(|e| format!("{place}: {e}"))?;
-    if meta.mode() & 0o100 == 0 || meta.mode() & 0o022 != 0 {
+    let others = if script.everyone { 0o022 } else { 0o077 };
+    if meta.mode() & 0o100 == 0 || meta.mode() & others != 0 {
         return Err(format!("{place}: {}", owner_and_mode(&meta)));
     }
     Ok(path)

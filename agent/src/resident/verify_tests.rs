@@ -31,6 +31,7 @@ fn expectation() -> VerifyRequest {
         content: content.into(),
         run,
         path: None,
+        everyone: false,
     };
     VerifyRequest {
         hostname: "web-1".into(),
@@ -116,7 +117,12 @@ fn installed(expect: &VerifyRequest) -> Option<tempfile::TempDir> {
         put(root, &install::cron_path(job), &install::cron_text(job), 0o644);
     }
     for script in &expect.scripts {
-        put(root, &install::script_path(script), &script.content, 0o755);
+        put(
+            root,
+            &inventory_api::valid::script_path(script),
+            &script.content,
+            0o700,
+        );
     }
     put(root, "etc/fstab", "# static\nUUID=1 / ext4 defaults 0 1\n", 0o644);
     Some(dir)
@@ -148,13 +154,19 @@ async fn a_right_system_holds_and_scripts_run_once() {
     assert_eq!(read("runs"), "run\n");
     assert_eq!(read("mask").trim(), "0022");
     assert!(read("var/lib/slipway-agent/firstboot/setup.json").contains("all well"));
+    // L3 of the security test: what has run is gone, and nobody but root reads what stays.
+    assert!(
+        !dir.path()
+            .join("usr/local/lib/slipway/firstboot.d/setup")
+            .exists()
+    );
 }
 
 #[tokio::test]
 async fn every_difference_is_named_and_no_hash_is_told() {
     let expect = expectation();
     type Break = fn(&Path);
-    let cases: [(&str, Break); 12] = [
+    let cases: [(&str, Break); 13] = [
         ("hostname: \"other\"", |r| {
             put(r, "etc/hostname", "other\n", 0o644)
         }),
@@ -185,13 +197,20 @@ async fn every_difference_is_named_and_no_hash_is_told() {
             std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).unwrap();
         }),
         ("script backup: /usr/local/sbin/backup has another content", |r| {
-            put(r, "usr/local/sbin/backup", "#!/bin/sh\nexit 1\n", 0o755);
+            put(r, "usr/local/sbin/backup", "#!/bin/sh\nexit 1\n", 0o700);
         }),
         (
             "script setup: /usr/local/lib/slipway/firstboot.d/setup: owner 0:0 mode 0644",
             |r| {
                 let file = r.join("usr/local/lib/slipway/firstboot.d/setup");
                 std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+            },
+        ),
+        (
+            "script backup: /usr/local/sbin/backup: owner 0:0 mode 0755",
+            |r| {
+                let file = r.join("usr/local/sbin/backup");
+                std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
             },
         ),
         ("mount /: xfs instead of ext4", |r| {

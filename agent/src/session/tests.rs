@@ -395,6 +395,7 @@ fn wipe() -> Value {
         model: None,
         size_bytes: 4 << 20,
         block_bytes: 512,
+        removable: false,
     };
     json!({"kind": "wipe", "disks": [disk]})
 }

@@ -262,6 +262,7 @@ pub fn plan(image: &[u8], content: &[u8], size: u64) -> InstallPlan {
             model: None,
             size_bytes: size,
             block_bytes: 512,
+            removable: false,
         },
         steps: vec![
             Step::EraseDisk {},
@@ -327,6 +328,7 @@ pub fn plan(image: &[u8], content: &[u8], size: u64) -> InstallPlan {
                     content: "#!/bin/sh\necho hello\n".into(),
                     run: ScriptRun::FirstBoot,
                     path: None,
+                    everyone: false,
                 }],
             },
             Step::Agent {},

@@ -146,7 +146,7 @@ async fn the_new_system_has_its_settings() {
         ("etc/shadow", 0o640),
         ("etc/sudoers.d/slipway-alice", 0o440),
         ("etc/cron.d/slipway-backup", 0o644),
-        ("usr/local/lib/slipway/firstboot.d/setup", 0o755),
+        ("usr/local/lib/slipway/firstboot.d/setup", 0o700),
         ("usr/local/sbin/slipway-agent", 0o755),
         ("var/lib/slipway-agent", 0o700),
         ("var/lib/slipway-agent/key.pem", 0o600),

@@ -59,6 +59,30 @@ fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
         code(&plan_of(None, Some("naa.5000c500a")), &twins),
         "disk-ambiguous"
     );
+    // A serial number and a WWN, the same on both, and one size: two paths to one disk. The first is taken.
+    let both = [
+        with("sda", Some("S1"), Some("naa.5000c500a")),
+        with("sdb", Some("S1"), Some("naa.5000c500a")),
+    ];
+    let located = verify(
+        &plan_of(Some("S1"), Some("naa.5000c500a")),
+        &machine(),
+        &live(&both),
+    );
+    assert_eq!(located.map(|l| l.name), Ok("sda".into()));
+    // One of them in use is the disk in use; another size is another disk.
+    let mut busy = live(&both);
+    busy[1].in_use = Some("sdb1 is mounted on /".into());
+    assert_eq!(
+        code(&plan_of(Some("S1"), Some("naa.5000c500a")), &busy),
+        "disk-busy"
+    );
+    let mut other = both.clone();
+    other[1].size_bytes = Some(DISK / 2);
+    assert_eq!(
+        code(&plan_of(Some("S1"), Some("naa.5000c500a")), &live(&other)),
+        "disk-ambiguous"
+    );
     // A disk that has the serial but another WWN is another disk, in whatever place of the list.
     let mixed = [
         with("sda", Some("S1"), Some("naa.5000c500b")),
@@ -125,6 +149,9 @@ fn disks_that_are_not_the_planned_one() {
     );
     assert_eq!(code(&plan, &with(|d| d.read_only = Some(true))), "disk-readonly");
     assert_eq!(code(&plan, &with(|d| d.removable = Some(true))), "disk-removable");
+    let mut named = plan.clone();
+    named.disk.removable = true;
+    assert_eq!(code(&named, &with(|d| d.removable = Some(true))), "ok");
     let busy = LiveDisk {
         facts: good.clone(),
         in_use: Some("sda1 is mounted on /".into()),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::HardwareProfile;
 use crate::id::Mac;
+use crate::report::Transport;
 
 /// A deployment as a person or a rule asks for it. Named ones in the configuration are *profiles*.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,7 +14,7 @@ pub struct DeployRequest {
     pub image: String,
     /// Host name. `{serial}`, `{mac}` and `{id}` are filled in; absent: `{id}`.
     pub hostname: Option<String>,
-    /// Which disk to install on. Absent: the only disk that can hold the image, else it must be named.
+    /// Which disk to install on. Absent: the only built-in disk that can hold the image, else it must be named.
     pub disk: Option<DiskChoice>,
     /// What must be found before a disk is touched.
     pub expected: Option<HardwareProfile>,
@@ -29,7 +30,9 @@ pub struct DeployRequest {
     pub kernel_args: Vec<String>,
 }
 
-/// How the install disk is chosen. All that is given must hold, and exactly one disk must be left.
+/// How the install disk is chosen. All that is given must hold, and exactly one disk must be left. Disks that are not built
+/// in (USB, SD, Fibre Channel, iSCSI, NVMe over fabrics, persistent memory, removable media) are left out unless `serial` or
+/// `wwn` names them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiskChoice {
@@ -39,6 +42,8 @@ pub struct DiskChoice {
     pub wwn: Option<String>,
     /// Text that the model contains, without case.
     pub model: Option<String>,
+    /// How it is attached, e.g. "nvme", "sata".
+    pub transport: Option<Transport>,
     /// Least size in bytes.
     pub min_bytes: Option<u64>,
     /// Largest size in bytes.
@@ -114,13 +119,17 @@ pub struct Script {
     /// For `kept`: absolute path; absent: /usr/local/sbin/NAME.
     #[serde(default)]
     pub path: Option<String>,
+    /// For `kept`: every user may read and run it (mode 0755). Otherwise it is root's alone (0700), as it may hold a secret.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everyone: bool,
 }
 
 /// When a script runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScriptRun {
-    /// Once, by the agent, on the first boot from disk. Its exit status is part of the verification.
+    /// Once, by the agent, on the first boot from disk. Its exit status is part of the verification; its file is removed
+    /// when it has ended.
     FirstBoot,
     /// Never by Slipway: it is put in place for people and cron.
     Kept,

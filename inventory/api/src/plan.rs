@@ -47,6 +47,20 @@ pub struct DiskTarget {
     pub size_bytes: u64,
     /// Logical block size: LBAs in the plan count these.
     pub block_bytes: u32,
+    /// A removable medium is meant: it was named by its serial number or WWN.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removable: bool,
+}
+
+impl DiskTarget {
+    /// Whether a disk answers to the serial number and the WWN, as far as this target has them. Blank names name nothing.
+    pub fn names(&self, serial: Option<&str>, wwn: Option<&str>) -> bool {
+        let given = |text: Option<&str>| text.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
+        let (own_serial, own_wwn) = (given(self.serial.as_deref()), given(self.wwn.as_deref()));
+        let same =
+            |planned: &Option<String>, found: Option<&str>| planned.is_none() || *planned == given(found);
+        (own_serial.is_some() || own_wwn.is_some()) && same(&own_serial, serial) && same(&own_wwn, wwn)
+    }
 }
 
 /// One step. Steps are idempotent as a whole: a plan that is cut off runs again from its first step.

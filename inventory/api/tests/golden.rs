@@ -61,6 +61,7 @@ fn script() -> Script {
         content: "#!/bin/sh\n".into(),
         run: ScriptRun::FirstBoot,
         path: None,
+        everyone: false,
     }
 }
 
@@ -111,6 +112,7 @@ fn plan() -> InstallPlan {
             model: Some("Disk".into()),
             size_bytes: 6_442_450_944,
             block_bytes: 512,
+            removable: false,
         },
         steps: vec![
             Step::EraseDisk {},

@@ -74,7 +74,10 @@ pub fn step_title(name: &str) -> &str {
         "cron" => "Add cron jobs",
         "scripts" => "Put scripts in place",
         "agent" => "Install the agent",
+        "boot-order" => "Set the boot order",
         "finish" => "Flush and read back",
+        "plan" => "The plan as a whole",
+        "wipe" => "Wipe the disk",
         other => other,
     }
 }
@@ -82,7 +85,10 @@ pub fn step_title(name: &str) -> &str {
 /// What a step will do, with everything that matters and no password hash.
 pub fn step_detail(step: &Step, plan: &InstallPlan) -> String {
     match step {
-        Step::EraseDisk {} => format!("Everything on {} is lost.", disk(&plan.disk)),
+        Step::EraseDisk {} => format!(
+            "Everything on {} is lost. Signatures of old and new partitions are cleared at both ends.",
+            disk(&plan.disk)
+        ),
         Step::Partition { partitions, .. } => {
             let list: Vec<String> = partitions
                 .iter()
@@ -182,4 +188,25 @@ pub fn account(account: &Account) -> String {
         n => format!("{n} SSH keys"),
     });
     format!("{} ({})", account.name, parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_has_a_title() {
+        let plan = crate::ui::view::sample::plan();
+        let mut steps = plan.steps.clone();
+        steps.push(Step::BootOrder { esp_partition: 2 });
+        for step in &steps {
+            let (name, title) = (step.name(), step_title(step.name()));
+            assert!(
+                title != name && title.starts_with(char::is_uppercase),
+                "{name}: {title}"
+            );
+            assert!(step_detail(step, &plan).len() > 2, "{name}");
+        }
+        assert_eq!(step_title("boot-order"), "Set the boot order");
+    }
 }

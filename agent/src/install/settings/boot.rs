@@ -3,7 +3,7 @@
 use super::super::disk::Area;
 use super::super::error::{StepError, Tried};
 use super::super::root::{ROOT, Root};
-use super::{quoted, write_text};
+use super::write_text;
 
 /// Where the image has the boot loader's files.
 const DIR: &str = "/usr/lib/slipway/boot";
@@ -21,24 +21,6 @@ const DRIVE_CHECK: usize = 0x66;
 const BLOCK_LIST: usize = 0x1f4;
 /// The segment where the rest is loaded: GRUB_BOOT_I386_PC_KERNEL_SEG (0x800) plus one sector.
 const SEGMENT: u16 = 0x820;
-
-/// Whether the kernel arguments can stand in grub.cfg and in a shell file.
-pub(in super::super) fn check(args: &[String]) -> Result<(), String> {
-    let word = |a: &str| {
-        !a.is_empty()
-            && a.bytes()
-                .all(|c| c.is_ascii_graphic() && !b"\"'\\$`".contains(&c))
-    };
-    if let Some(bad) = args.iter().find(|a| !word(a)) {
-        return Err(format!("{} is not a kernel argument", quoted(bad)));
-    }
-    // COMMAND_LINE_SIZE of x86 is 2048.
-    if args.iter().map(|a| a.len() + 1).sum::<usize>() > 1800 {
-        return Err("the kernel arguments are longer than 1800 bytes".into());
-    }
-    Ok(())
-}
-
 /// The MBR's boot code from boot.img, to load core.img from `first_lba`.
 fn boot_code(boot: &[u8], first_lba: u64) -> Result<[u8; BOOT_CODE], String> {
     if boot.len() != 512 || boot[510..] != [0x55, 0xaa] {
@@ -85,7 +67,7 @@ fn serial(args: &[String]) -> Option<(u32, u32)> {
     Some((unit.parse().ok()?, speed[..digits].parse().ok()?))
 }
 
-/// The configuration in the root. Single quotes keep any argument one word; `check` refuses those in them.
+/// The configuration in the root. Single quotes keep any argument one word; `inventory_api::valid` refuses those in them.
 fn root_config(root_uuid: &str, args: &[String]) -> String {
     let mut text =
         String::from("# Written by Slipway when the system was installed; update-grub makes it anew.\n");
@@ -170,6 +152,7 @@ pub(in super::super) fn apply_config(root: &Root, root_uuid: &str, args: &[Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inventory_api::valid::kernel_args as check;
 
     #[test]
     fn images_are_patched_where_grub_reads() {

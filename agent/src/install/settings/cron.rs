@@ -4,62 +4,6 @@ use inventory_api::deploy::CronJob;
 
 use super::super::error::StepError;
 use super::super::root::{ROOT, Root};
-use super::{file_name, one_line, quoted, user_name};
-
-const WORDS: [&str; 8] = [
-    "@reboot",
-    "@yearly",
-    "@annually",
-    "@monthly",
-    "@weekly",
-    "@daily",
-    "@midnight",
-    "@hourly",
-];
-
-pub(in super::super) fn check(jobs: &[CronJob]) -> Result<(), String> {
-    let mut seen = std::collections::BTreeSet::new();
-    for job in jobs {
-        let name = quoted(&job.name);
-        if !file_name(&job.name) {
-            return Err(format!(
-                "{name} is not a name of a cron job: letters, digits, '-' and '_'"
-            ));
-        }
-        if !seen.insert(&job.name) {
-            return Err(format!("job {name} comes twice"));
-        }
-        if !user_name(&job.user) {
-            return Err(format!("job {name}: {} is not a user name", quoted(&job.user)));
-        }
-        if !schedule(&job.schedule) {
-            return Err(format!(
-                "job {name}: {} is neither five time fields nor @daily and the like",
-                quoted(&job.schedule)
-            ));
-        }
-        // cron reads lines of at most 998 characters (MAX_COMMAND 1000).
-        if job.command.trim().is_empty() || !one_line(&job.command) || job.command.len() > 900 {
-            return Err(format!(
-                "job {name}: its command must be one line of at most 900 bytes"
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn schedule(text: &str) -> bool {
-    let field = |f: &str| {
-        f.bytes()
-            .all(|c| c.is_ascii_alphanumeric() || b"*,-/".contains(&c))
-    };
-    let fields: Vec<&str> = text.split([' ', '\t']).filter(|f| !f.is_empty()).collect();
-    match fields[..] {
-        [word] => WORDS.contains(&word),
-        [_, _, _, _, _] => fields.iter().all(|f| field(f)),
-        _ => false,
-    }
-}
 
 /// Where a job's file is on the installed system.
 pub fn cron_path(job: &CronJob) -> String {
@@ -88,6 +32,7 @@ pub(in super::super) fn apply(root: &Root, jobs: &[CronJob]) -> Result<(), StepE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inventory_api::valid::cron as check;
 
     #[test]
     fn jobs_that_would_say_something_else_are_refused() {

@@ -1,10 +1,11 @@
 //! /etc/fstab.
 
 use inventory_api::plan::Mount;
+use inventory_api::valid::plain_path;
 
 use super::super::error::StepError;
 use super::super::root::{ROOT, Root};
-use super::{plain_path, quoted, write_text};
+use super::{quoted, write_text};
 
 /// Whether every field can stand in fstab as one word.
 pub(in super::super) fn check(mounts: &[Mount]) -> Result<(), String> {

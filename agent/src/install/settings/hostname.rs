@@ -2,7 +2,7 @@
 
 use super::super::error::StepError;
 use super::super::root::Root;
-use super::{enable, quoted, write_text};
+use super::{enable, write_text};
 
 /// Makes the host keys before sshd looks for them: Debian's ssh.service fails its `sshd -t` without any.
 const HOST_KEYS_UNIT: &str = "\
@@ -20,21 +20,6 @@ RemainAfterExit=yes
 WantedBy=multi-user.target
 RequiredBy=ssh.service
 ";
-
-/// RFC 1123: labels of letters, digits and '-'; Linux takes 64 bytes.
-pub(in super::super) fn check(hostname: &str) -> Result<(), String> {
-    let label = |l: &str| {
-        (1..=63).contains(&l.len())
-            && l.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-    };
-    if hostname.len() <= 64 && hostname.split('.').all(label) {
-        return Ok(());
-    }
-    Err(format!("{} is not a host name", quoted(hostname)))
-}
-
 fn hosts(hostname: &str) -> String {
     let short = hostname.split('.').next().unwrap_or(hostname);
     let names = if short == hostname {
@@ -77,6 +62,7 @@ pub(in super::super) fn apply(root: &Root, hostname: &str) -> Result<(), StepErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inventory_api::valid::hostname as check;
 
     #[test]
     fn names_and_hosts() {

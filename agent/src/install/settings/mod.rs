@@ -1,6 +1,7 @@
 //! What the installed system gets beside its image: texts made by pure functions, put below the mounted root.
 //!
-//! Each file has `check` (is it safe; before anything is written), functions that make the texts, and `apply`.
+//! Each file has functions that make the texts, and `apply`. What a text may hold is checked before anything is written:
+//! `inventory_api::valid`.
 
 pub(super) mod accounts;
 pub(super) mod agent;
@@ -14,40 +15,6 @@ pub(super) mod scripts;
 
 use super::error::StepError;
 use super::root::{ROOT, Root};
-
-/// A file name that cron, run-parts and people can do with.
-fn file_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
-}
-
-/// useradd's rule for names of users and groups.
-fn user_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    name.len() <= 32
-        && bytes.next().is_some_and(|c| c.is_ascii_lowercase() || c == b'_')
-        && bytes.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-')
-}
-
-fn one_line(text: &str) -> bool {
-    !text.chars().any(char::is_control)
-}
-
-/// An absolute path of plain names, without white space or control characters.
-fn plain_path(path: &str) -> bool {
-    path.len() <= 512
-        && path.starts_with('/')
-        && path
-            .split('/')
-            .skip(1)
-            .all(|part| !matches!(part, "" | "." | ".."))
-        && !path
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == ':')
-}
-
 /// A value that a message may quote: short, on one line.
 fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(60).collect::<String>())

@@ -1,49 +1,10 @@
 //! systemd-networkd: one file a NIC, matched by MAC, so that no name of an interface matters.
 
-use std::net::IpAddr;
-
 use inventory_api::deploy::NicConfig;
 
 use super::super::error::StepError;
 use super::super::root::Root;
-use super::{enable, quoted, write_text};
-
-/// Whether each entry names its NIC and has addresses that are some.
-pub(in super::super) fn check(nics: &[NicConfig]) -> Result<(), String> {
-    let mut seen = std::collections::BTreeSet::new();
-    for nic in nics {
-        let mac = nic.mac.ok_or("a NIC without its MAC")?;
-        if !seen.insert(mac) {
-            return Err(format!("NIC {mac} comes twice"));
-        }
-        if let Some(bad) = nic.addresses.iter().find(|a| !is_prefix(a)) {
-            return Err(format!(
-                "NIC {mac}: {} is not an address with prefix length",
-                quoted(bad)
-            ));
-        }
-        let hosts = nic.gateway.iter().chain(&nic.dns);
-        if let Some(bad) = hosts.into_iter().find(|a| a.parse::<IpAddr>().is_err()) {
-            return Err(format!("NIC {mac}: {} is not an IP address", quoted(bad)));
-        }
-    }
-    Ok(())
-}
-
-fn is_prefix(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else {
-        return false;
-    };
-    let most = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    length.len() <= 3
-        && length.bytes().all(|c| c.is_ascii_digit())
-        && length.parse().is_ok_and(|l: u32| l <= most)
-}
-
+use super::{enable, write_text};
 /// systemd.network(5). `first`: the system counts as online when this NIC is.
 fn text(nic: &NicConfig, first: bool) -> Option<String> {
     let mac = nic.mac?;
@@ -110,6 +71,7 @@ pub(in super::super) fn apply(root: &Root, nics: &[NicConfig]) -> Result<(), Ste
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inventory_api::valid::nics as check;
 
     fn nic(addresses: &[&str]) -> NicConfig {
         let text = |s: &&str| (*s).to_owned();
@@ -152,13 +114,6 @@ mod tests {
             assert!(check(&[nic(&[bad])]).is_err(), "{bad}");
         }
         assert_eq!(check(&[nic(&["10.0.0.7/24", "fd00::7/64"])]), Ok(()));
-        assert!(
-            check(&[NicConfig {
-                mac: None,
-                ..nic(&[])
-            }])
-            .is_err()
-        );
         assert!(check(&[nic(&[]), nic(&[])]).is_err());
     }
 }

@@ -132,6 +132,42 @@ impl Transport {
     }
 }
 
+impl DiskFacts {
+    /// How it is attached, where that is not inside the machine: "by USB", "by iSCSI". `None`: built in, as far as is known.
+    /// What is not built in is neither one of the disks that were ordered nor a disk to install on, unless it is named.
+    pub fn not_built_in(&self) -> Option<&'static str> {
+        // Older agents call a LUN "scsi"; its path says more (udev's by-path names).
+        let path = self.path.as_deref().unwrap_or_default();
+        let by_path = || {
+            [
+                ("-fc-", "by Fibre Channel"),
+                ("-iscsi-", "by iSCSI"),
+                ("-usb-", "by USB"),
+            ]
+            .into_iter()
+            .find_map(|(part, words)| path.contains(part).then_some(words))
+        };
+        match self.transport {
+            Some(Transport::Usb) => Some("by USB"),
+            Some(Transport::Sd) => Some("an SD card"),
+            Some(Transport::FibreChannel) => Some("by Fibre Channel"),
+            Some(Transport::Iscsi) => Some("by iSCSI"),
+            Some(Transport::NvmeOf) => Some("by NVMe over fabrics"),
+            Some(Transport::Pmem) => Some("persistent memory"),
+            Some(Transport::Unknown) => Some("attached in a way that this server does not know"),
+            Some(
+                Transport::Sata
+                | Transport::Sas
+                | Transport::Scsi
+                | Transport::Nvme
+                | Transport::Virtio
+                | Transport::Mmc,
+            )
+            | None => by_path().or((self.removable == Some(true)).then_some("a removable medium")),
+        }
+    }
+}
+
 /// A disk's own word on its health (SMART of ATA, NVMe's health log).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

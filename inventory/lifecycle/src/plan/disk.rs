@@ -2,94 +2,190 @@
 
 use inventory_api::deploy::DiskChoice;
 use inventory_api::plan::DiskTarget;
-use inventory_api::report::DiskFacts;
+use inventory_api::report::{DiskFacts, FirmwareMode};
 
 use super::PlanError;
 use crate::check::{bytes, transport_name};
 
-/// Chooses. `needed`: bytes that the layout takes.
+/// What the disk has to hold and to do.
+pub(super) struct Needs<'a> {
+    /// Bytes that the layout takes.
+    pub bytes: u64,
+    /// Image, for people.
+    pub image: &'a str,
+    /// How the machine boots.
+    pub firmware: Option<FirmwareMode>,
+}
+
+/// Why a disk is no candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Bar {
+    NotBuiltIn(&'static str),
+    ReadOnly,
+    NoSize,
+    Sectors(u32),
+    BiosSectors(u32),
+    OddSize(u64),
+    TooSmall { size: u64, needed: u64 },
+    Unnamed,
+}
+
+impl Bar {
+    /// "has sectors of 520 bytes: ...": goes on after the disk's name.
+    fn words(&self) -> String {
+        match self {
+            Bar::NotBuiltIn(how) => format!("{how}, not taken unless named by serial number or WWN"),
+            Bar::ReadOnly => "is read-only: switch its write protection off, or choose another disk".into(),
+            Bar::NoSize => {
+                "has no size: its sectors are neither 512 nor 4096 bytes, or it has a fault".to_owned()
+            }
+            Bar::Sectors(n) => {
+                format!("has sectors of {n} bytes: reformat it to 512 (sg_format), or choose another disk")
+            }
+            Bar::BiosSectors(n) => format!(
+                "has sectors of {n} bytes, from which BIOS cannot boot: switch the firmware to UEFI or choose another disk"
+            ),
+            Bar::OddSize(n) => format!("has {n} bytes, which is no whole number of its sectors"),
+            Bar::TooSmall { size, needed } => format!("has {size} bytes, and {needed} are needed"),
+            Bar::Unnamed => {
+                "has neither serial number nor WWN, or shares them with another disk: it cannot be named safely"
+                    .into()
+            }
+        }
+    }
+}
+
+/// Chooses one of the report's disks, which are one entry a disk (see `inventory_api::report`).
 pub(super) fn choose(
     choice: Option<&DiskChoice>,
     disks: &[DiskFacts],
-    needed: u64,
-    image: &str,
+    needs: &Needs<'_>,
 ) -> Result<DiskTarget, PlanError> {
-    // Sticks, virtual media and write-protected disks are never meant.
-    let usable: Vec<&DiskFacts> = disks
+    let disks: Vec<DiskFacts> = disks.iter().flat_map(with_namespaces).collect();
+    let named = choice.is_some_and(|c| c.serial.is_some() || c.wwn.is_some());
+    let judged: Vec<(&DiskFacts, Option<Bar>)> =
+        disks.iter().map(|d| (d, bar(d, &disks, needs, named))).collect();
+    let fitting: Vec<_> = judged
         .iter()
-        .filter(|d| d.removable != Some(true) && d.read_only != Some(true) && d.size_bytes.unwrap_or(0) > 0)
+        .filter(|(d, _)| choice.is_none_or(|c| fits(c, d)))
         .collect();
-    if usable.is_empty() {
-        return Err(PlanError::NoDisk);
-    }
-    let named = choice.is_some_and(|c| {
-        c != &DiskChoice {
-            smallest: c.smallest,
-            ..Default::default()
-        }
-    });
-    let mut left: Vec<&DiskFacts> = usable
-        .iter()
-        .copied()
-        .filter(|d| choice.is_none_or(|c| fits(c, d)))
-        .collect();
-    if left.is_empty() {
+    if !disks.is_empty() && fitting.is_empty() {
         return Err(PlanError::DiskNotFound {
             wanted: choice.map_or(String::new(), in_words),
-            found: list(&usable),
+            found: list(judged.iter()),
         });
     }
-    // A disk that is asked for by name and too small is an error of its own; without a name it is not a candidate.
-    if !named && left.len() > 1 {
-        let large: Vec<_> = left
-            .iter()
-            .copied()
-            .filter(|d| d.size_bytes.unwrap_or(0) >= needed)
-            .collect();
-        if !large.is_empty() {
-            left = large;
-        }
-    }
+    let mut left: Vec<&DiskFacts> = fitting
+        .iter()
+        .filter(|(_, bar)| bar.is_none())
+        .map(|(d, _)| *d)
+        .collect();
     if left.len() > 1 && choice.is_some_and(|c| c.smallest) {
         let least = left.iter().filter_map(|d| d.size_bytes).min();
         left.retain(|d| d.size_bytes == least);
     }
-    let [disk] = left.as_slice() else {
-        return Err(PlanError::DiskAmbiguous { found: list(&left) });
+    match (&left[..], &fitting[..]) {
+        ([disk], _) => Ok(target(disk)),
+        ([], [(disk, Some(bar))]) => Err(refused(disk, bar, needs)),
+        ([], _) => Err(PlanError::NoDisk {
+            found: list(fitting.into_iter()),
+        }),
+        ([..], _) => Err(PlanError::DiskAmbiguous {
+            found: left.iter().map(|d| one(d)).collect::<Vec<_>>().join("; "),
+        }),
+    }
+}
+
+/// Each namespace of an NVMe disk is a block device of its own, which its WWN names.
+fn with_namespaces(disk: &DiskFacts) -> Vec<DiskFacts> {
+    let first = DiskFacts {
+        namespaces: Vec::new(),
+        ..disk.clone()
     };
-    let size_bytes = disk.size_bytes.unwrap_or(0);
-    if size_bytes < needed {
-        return Err(PlanError::DiskTooSmall {
-            name: disk.name.clone(),
-            size: size_bytes,
-            needed,
-            image: image.to_owned(),
+    let others = disk.namespaces.iter().map(|n| DiskFacts {
+        name: n.name.clone(),
+        wwn: n.wwn.clone(),
+        size_bytes: n.size_bytes,
+        ..first.clone()
+    });
+    std::iter::once(first.clone()).chain(others).collect()
+}
+
+/// What the agent would refuse, or what would not boot. One line for each refusal of `agent/src/install` that a report can
+/// foresee; `tests/refusals.rs` has the table.
+fn bar(disk: &DiskFacts, all: &[DiskFacts], needs: &Needs<'_>, named: bool) -> Option<Bar> {
+    let size = disk.size_bytes.unwrap_or(0);
+    let block = block_bytes(disk);
+    if let Some(how) = disk.not_built_in().filter(|_| !named) {
+        return Some(Bar::NotBuiltIn(how));
+    }
+    if disk.read_only == Some(true) {
+        return Some(Bar::ReadOnly);
+    }
+    // A disk with such sectors has no size either: its sectors say more.
+    if block != 512 && block != 4096 {
+        return Some(Bar::Sectors(block));
+    }
+    if size == 0 {
+        return Some(Bar::NoSize);
+    }
+    if block != 512 && needs.firmware == Some(FirmwareMode::Bios) {
+        return Some(Bar::BiosSectors(block));
+    }
+    if !size.is_multiple_of(u64::from(block)) {
+        return Some(Bar::OddSize(size));
+    }
+    if size < needs.bytes {
+        return Some(Bar::TooSmall {
+            size,
+            needed: needs.bytes,
         });
     }
-    let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
-    let shared = disks
+    let target = target(disk);
+    let answering = all
         .iter()
-        .filter(|d| d.name != disk.name)
-        .any(|d| same(&d.serial, &disk.serial) && (disk.wwn.is_none() || d.wwn == disk.wwn));
-    if shared || (disk.serial.is_none() && disk.wwn.is_none()) {
-        return Err(PlanError::DiskNoIdentity {
-            name: disk.name.clone(),
-        });
-    }
-    let block_bytes = disk.logical_block_bytes.unwrap_or(512);
-    if !block_bytes.is_power_of_two() || !(512..=65536).contains(&block_bytes) {
-        return Err(PlanError::BadRequest {
-            field: format!("disk {}", disk.name),
-            why: format!("it reports blocks of {block_bytes} bytes"),
-        });
-    }
-    Ok(DiskTarget {
-        serial: disk.serial.clone(),
-        wwn: disk.wwn.clone(),
+        .filter(|d| target.names(d.serial.as_deref(), d.wwn.as_deref()))
+        .count();
+    (answering != 1).then_some(Bar::Unnamed)
+}
+
+fn block_bytes(disk: &DiskFacts) -> u32 {
+    disk.logical_block_bytes.unwrap_or(512)
+}
+
+fn target(disk: &DiskFacts) -> DiskTarget {
+    let given = |text: &Option<String>| text.clone().filter(|t| !t.trim().is_empty());
+    DiskTarget {
+        serial: given(&disk.serial),
+        wwn: given(&disk.wwn),
         model: disk.model.clone(),
-        size_bytes,
-        block_bytes,
-    })
+        size_bytes: disk.size_bytes.unwrap_or(0),
+        block_bytes: block_bytes(disk),
+        removable: disk.removable == Some(true),
+    }
+}
+
+/// The only disk that could be meant cannot be taken.
+fn refused(disk: &DiskFacts, bar: &Bar, needs: &Needs<'_>) -> PlanError {
+    let name = disk.name.clone();
+    match bar {
+        Bar::TooSmall { size, needed } => PlanError::DiskTooSmall {
+            name,
+            size: *size,
+            needed: *needed,
+            image: needs.image.to_owned(),
+        },
+        Bar::Unnamed => PlanError::DiskNoIdentity { name },
+        Bar::NotBuiltIn(_) => PlanError::NoDisk {
+            found: format!("{}: {}", one(disk), bar.words()),
+        },
+        Bar::ReadOnly | Bar::NoSize | Bar::Sectors(_) | Bar::BiosSectors(_) | Bar::OddSize(_) => {
+            PlanError::DiskUnusable {
+                disk: one(disk),
+                why: bar.words(),
+            }
+        }
+    }
 }
 
 fn fits(choice: &DiskChoice, disk: &DiskFacts) -> bool {
@@ -102,6 +198,7 @@ fn fits(choice: &DiskChoice, disk: &DiskFacts) -> bool {
     };
     same(&choice.serial, &disk.serial)
         && same(&choice.wwn, &disk.wwn)
+        && choice.transport.is_none_or(|t| disk.transport == Some(t))
         && choice.model.as_deref().is_none_or(|w| {
             disk.model
                 .as_deref()
@@ -126,6 +223,9 @@ fn in_words(choice: &DiskChoice) -> String {
     if let Some(model) = &choice.model {
         words.push(format!("model {model}"));
     }
+    if let Some(transport) = choice.transport {
+        words.push(transport_name(transport).to_owned());
+    }
     if let Some(min) = choice.min_bytes {
         words.push(format!("at least {}", bytes(min)));
     }
@@ -135,14 +235,22 @@ fn in_words(choice: &DiskChoice) -> String {
     words.join(", ")
 }
 
-fn list(disks: &[&DiskFacts]) -> String {
-    let one = |d: &&DiskFacts| {
-        let mut words = vec![d.name.clone()];
-        words.extend(d.transport.map(|t| transport_name(t).to_owned()));
-        words.extend(d.model.clone());
-        words.extend(d.size_bytes.map(bytes));
-        words.push(format!("serial {}", d.serial.as_deref().unwrap_or("none")));
-        words.join(" ")
-    };
-    disks.iter().map(one).collect::<Vec<_>>().join("; ")
+/// One disk in words: "sda sata SAMSUNG 960.2 GB serial S1".
+fn one(disk: &DiskFacts) -> String {
+    let mut words = vec![disk.name.clone()];
+    words.extend(disk.transport.map(|t| transport_name(t).to_owned()));
+    words.extend(disk.model.clone());
+    words.extend(disk.size_bytes.map(bytes));
+    words.push(format!("serial {}", disk.serial.as_deref().unwrap_or("none")));
+    words.extend(disk.wwn.as_deref().map(|w| format!("WWN {w}")));
+    words.join(" ")
+}
+
+/// Disks in words, each with why it is not taken.
+fn list<'a>(disks: impl Iterator<Item = &'a (&'a DiskFacts, Option<Bar>)>) -> String {
+    let words = disks.map(|(disk, bar)| match bar {
+        Some(bar) => format!("{} ({})", one(disk), bar.words()),
+        None => one(disk),
+    });
+    words.collect::<Vec<_>>().join("; ")
 }

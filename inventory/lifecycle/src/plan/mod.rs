@@ -10,7 +10,7 @@ use inventory_api::plan::{
     ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
 };
 use inventory_api::report::{AssetReport, FirmwareMode};
-use inventory_api::{MachineId, PlanId, UnixMs};
+use inventory_api::{MachineId, PlanId, UnixMs, valid};
 
 const MIB: u64 = 1 << 20;
 /// Room before the first and after the last partition: both GPT copies fit in it with any block size.
@@ -18,6 +18,9 @@ const EDGE_BYTES: u64 = MIB;
 const BIOS_BOOT_BYTES: u64 = MIB;
 /// FAT32 needs 65,525 clusters: with 4 KiB blocks that is 260 MiB and more.
 const ESP_BYTES: u64 = 512 * MIB;
+/// The decompressor's window (at most 128 MiB), the blocks on their way to the disk (24 MiB) and what of the mini-os stays
+/// in memory.
+const LEAST_MEMORY: u64 = 384 * MIB;
 
 /// What a plan is made from.
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +88,29 @@ impl FreshIds {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The report lists no disk that could be installed on.
-    #[error("the machine reported no disk that an operating system can be installed on")]
-    NoDisk,
+    #[error("the machine reported no disk that an operating system can be installed on{}", and_found(.found))]
+    NoDisk {
+        /// The disks in words, each with why it is not taken; empty: there is none at all.
+        found: String,
+    },
+    /// The only disk that could be meant cannot be installed on, or not booted from.
+    #[error("disk {disk} {why}")]
+    DiskUnusable {
+        /// The disk in words.
+        disk: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Too little memory to stream an image.
+    #[error(
+        "the kernel has {found} bytes of memory, and an installation needs {needed}: add memory, or look why the kernel sees so little"
+    )]
+    TooLittleMemory {
+        /// What the report says.
+        found: u64,
+        /// What is needed.
+        needed: u64,
+    },
     /// No disk is what was asked for.
     #[error("no disk is {wanted}; the machine has: {found}")]
     DiskNotFound {
@@ -152,7 +176,9 @@ impl PlanError {
     /// The stable short code.
     pub fn code(&self) -> &'static str {
         match self {
-            PlanError::NoDisk => "no-disk",
+            PlanError::NoDisk { .. } => "no-disk",
+            PlanError::DiskUnusable { .. } => "disk-unusable",
+            PlanError::TooLittleMemory { .. } => "too-little-memory",
             PlanError::DiskNotFound { .. } => "disk-not-found",
             PlanError::DiskAmbiguous { .. } => "disk-ambiguous",
             PlanError::DiskNoIdentity { .. } => "disk-no-identity",
@@ -162,6 +188,13 @@ impl PlanError {
             PlanError::NicNotFound { .. } => "nic-not-found",
             PlanError::Firmware { .. } => "firmware",
         }
+    }
+}
+
+fn and_found(found: &str) -> String {
+    match found {
+        "" => ": it has none that the mini-os can see".to_owned(),
+        found => format!(": {found}"),
     }
 }
 
@@ -184,11 +217,22 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
             firmware: format!("{mode:?}").to_lowercase(),
         });
     }
+    if let Some(found) = report.memory.usable_bytes.filter(|found| *found < LEAST_MEMORY) {
+        return Err(PlanError::TooLittleMemory {
+            found,
+            needed: LEAST_MEMORY,
+        });
+    }
     request::validate(request)?;
     let hostname = request::hostname(request.hostname.as_deref(), machine, report)?;
     let nics = request::nics(&request.network, report)?;
     let needed = 2 * EDGE_BYTES + BIOS_BOOT_BYTES + ESP_BYTES + image.content_bytes.next_multiple_of(MIB);
-    let disk = disk::choose(request.disk.as_ref(), &report.disks, needed, &image.name)?;
+    let needs = disk::Needs {
+        bytes: needed,
+        image: &image.name,
+        firmware: report.boot.mode,
+    };
+    let disk = disk::choose(request.disk.as_ref(), &report.disks, &needs)?;
     let partitions = layout(disk.size_bytes, disk.block_bytes, ids);
     let source = ImageSource {
         path: match image.public {
@@ -226,6 +270,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         kernel_args.extend(["console=tty0".to_owned(), "console=ttyS0,115200".to_owned()]);
     }
     kernel_args.extend(request.kernel_args.iter().cloned());
+    valid::kernel_args(&kernel_args)?;
     let mut steps = vec![
         Step::EraseDisk {},
         Step::Partition {

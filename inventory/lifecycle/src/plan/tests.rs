@@ -137,8 +137,10 @@ fn the_disk_is_never_the_next_best() {
     });
     assert_eq!(code(&r, &small), Err("disk-too-small"));
     r.disks[1].removable = Some(true);
-    assert_eq!(code(&r, &any), Err("disk-too-small"));
+    assert_eq!(code(&r, &any), Err("no-disk"), "two disks, each with its reason");
     r.disks[0].read_only = Some(true);
+    assert_eq!(code(&r, &any), Err("no-disk"));
+    r.disks.clear();
     assert_eq!(code(&r, &any), Err("no-disk"));
     let mut r = report();
     r.disks[0].serial = None;
@@ -152,7 +154,165 @@ fn the_disk_is_never_the_next_best() {
         serial: r.disks[0].serial.clone(),
         ..disk("vdb", 1)
     });
-    assert_eq!(code(&r, &any), Err("disk-no-identity"));
+    assert_eq!(
+        code(&r, &any),
+        Err("no-disk"),
+        "the one cannot be named safely, the other is too small"
+    );
+}
+
+/// Case 06: what is not built in is taken only when it is named. A disk of each kind beside a larger NVMe disk.
+#[test]
+fn a_disk_that_is_not_built_in_is_taken_only_when_it_is_named() {
+    let nvme = DiskFacts {
+        transport: Some(Transport::Nvme),
+        ..disk("nvme0n1", 8 * GIB)
+    };
+    let kinds: [(&str, fn(&mut DiskFacts)); 10] = [
+        ("by USB", |d| d.transport = Some(Transport::Usb)),
+        ("an SD card", |d| d.transport = Some(Transport::Sd)),
+        ("by Fibre Channel", |d| {
+            d.transport = Some(Transport::FibreChannel)
+        }),
+        ("by Fibre Channel", |d| {
+            d.transport = Some(Transport::Scsi);
+            d.path = Some("pci-0000:3b:00.0-fc-0x500a098588888888-lun-0".into());
+        }),
+        ("by iSCSI", |d| d.transport = Some(Transport::Iscsi)),
+        ("by NVMe over fabrics", |d| d.transport = Some(Transport::NvmeOf)),
+        ("persistent memory", |d| d.transport = Some(Transport::Pmem)),
+        ("does not know", |d| d.transport = Some(Transport::Unknown)),
+        ("a removable medium", |d| d.removable = Some(true)),
+        ("by USB", |d| {
+            d.transport = None;
+            d.path = Some("pci-0000:00:14.0-usb-0:1:1.0-scsi-0:0:0:0".into());
+        }),
+    ];
+    let request = |choice: DiskChoice| DeployRequest {
+        disk: Some(choice),
+        ..Default::default()
+    };
+    let smallest = DiskChoice {
+        smallest: true,
+        min_bytes: Some(GIB),
+        ..Default::default()
+    };
+    for (words, make_so) in kinds {
+        let mut foreign = disk("sda", 4 * GIB);
+        foreign.wwn = Some("naa.5000".into());
+        make_so(&mut foreign);
+        let mut r = report();
+        r.disks = vec![foreign.clone(), nvme.clone()];
+        for choice in [None, Some(smallest.clone())] {
+            let plan = make(
+                &r,
+                &DeployRequest {
+                    disk: choice,
+                    ..Default::default()
+                },
+            );
+            assert_eq!(
+                plan.unwrap().disk.serial.as_deref(),
+                Some("SER-nvme0n1"),
+                "{words}"
+            );
+        }
+        for named in [
+            DiskChoice {
+                serial: Some("SER-sda".into()),
+                ..Default::default()
+            },
+            DiskChoice {
+                wwn: Some("NAA.5000".into()),
+                ..Default::default()
+            },
+        ] {
+            let plan = make(&r, &request(named)).unwrap();
+            assert_eq!(plan.disk.serial.as_deref(), Some("SER-sda"), "{words}");
+            assert_eq!(plan.disk.removable, foreign.removable == Some(true));
+        }
+        // By its transport, its model or its size it is not named.
+        r.disks.pop();
+        for choice in [
+            DiskChoice::default(),
+            smallest.clone(),
+            DiskChoice {
+                transport: foreign.transport.filter(|t| *t != Transport::Unknown),
+                ..Default::default()
+            },
+        ] {
+            let error = make(&r, &request(choice)).unwrap_err();
+            let said = error.to_string();
+            assert_eq!(error.code(), "no-disk", "{said}");
+            assert!(
+                said.contains(words) && said.contains("not taken unless named"),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_disk_is_chosen_by_its_transport() {
+    let mut r = report();
+    r.disks.push(DiskFacts {
+        transport: Some(Transport::Nvme),
+        ..disk("nvme0n1", 8 * GIB)
+    });
+    let choose = |transport| {
+        let request = DeployRequest {
+            disk: Some(DiskChoice {
+                transport: Some(transport),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        make(&r, &request)
+            .map(|p| p.disk.serial)
+            .map_err(|e| (e.code(), e.to_string()))
+    };
+    assert_eq!(choose(Transport::Nvme), Ok(Some("SER-nvme0n1".into())));
+    let (code, said) = choose(Transport::Sas).unwrap_err();
+    assert_eq!(code, "disk-not-found");
+    assert!(
+        said.starts_with("no disk is sas; the machine has: vda virtio"),
+        "{said}"
+    );
+    let (code, said) = choose(Transport::Unknown).unwrap_err();
+    assert_eq!(
+        (code, said.contains("fibre-channel")),
+        ("bad-request", true),
+        "{said}"
+    );
+}
+
+/// Namespaces of one NVMe disk share its serial number; the WWN tells them apart.
+#[test]
+fn a_namespace_is_named_by_its_wwn() {
+    use inventory_api::report::DiskNamespace;
+    let mut r = report();
+    r.disks[0].wwn = Some("eui.1".into());
+    r.disks[0].namespaces = vec![DiskNamespace {
+        name: "nvme0n2".into(),
+        wwn: Some("eui.2".into()),
+        size_bytes: Some(16 * GIB),
+    }];
+    let by = |choice: DiskChoice| {
+        let request = DeployRequest {
+            disk: Some(choice),
+            ..Default::default()
+        };
+        make(&r, &request)
+            .map(|p| (p.disk.wwn.unwrap(), p.disk.size_bytes))
+            .map_err(|e| e.code())
+    };
+    let wwn = |w: &str| DiskChoice {
+        wwn: Some(w.into()),
+        ..Default::default()
+    };
+    assert_eq!(by(wwn("eui.2")), Ok(("eui.2".into(), 16 * GIB)));
+    assert_eq!(by(wwn("eui.1")), Ok(("eui.1".into(), 8 * GIB)));
+    assert_eq!(by(DiskChoice::default()), Err("disk-ambiguous"));
 }
 
 #[test]
@@ -180,6 +340,7 @@ fn requests_that_would_break_a_file_are_refused() {
             content: content.into(),
             run: ScriptRun::Kept,
             path: path.map(str::to_owned),
+            everyone: false,
         }],
         ..Default::default()
     };
@@ -195,6 +356,23 @@ fn requests_that_would_break_a_file_are_refused() {
             uid: Some(0),
             ..named("a")
         }),
+        account(Account {
+            uid: Some(999),
+            ..named("a")
+        }),
+        account(Account {
+            uid: Some(5),
+            ..named("root")
+        }),
+        DeployRequest {
+            accounts: ["a", "b"]
+                .map(|n| Account {
+                    uid: Some(2000),
+                    ..named(n)
+                })
+                .to_vec(),
+            ..Default::default()
+        },
         account(Account {
             password_hash: Some("plain".into()),
             ..named("a")

@@ -194,6 +194,7 @@ pub fn plan() -> InstallPlan {
             model: Some("SAMSUNG MZQL2960HCJR".into()),
             size_bytes: 960_197_124_096,
             block_bytes: 512,
+            removable: false,
         },
         steps: vec![
             Step::EraseDisk {},
@@ -292,12 +293,14 @@ pub fn plan() -> InstallPlan {
                         content: "#!/bin/sh\nset -eu\nsystemctl enable --now nginx\n".into(),
                         run: ScriptRun::FirstBoot,
                         path: None,
+                        everyone: false,
                     },
                     Script {
                         name: "backup".into(),
                         content: "#!/bin/sh\nexec restic backup /srv\n".into(),
                         run: ScriptRun::Kept,
                         path: None,
+                        everyone: false,
                     },
                 ],
             },
