@@ -17,6 +17,7 @@ pub async fn in_transaction(
         match action {
             Action::RevokeIdentity => change.revoke_certificates(id).await?,
             Action::DropTickets => change.void_tickets(id).await?,
+            Action::ForgetDeployment => change.forget_deployment(id).await?,
             Action::WakeAgent => {}
         }
     }
@@ -28,7 +29,7 @@ pub fn after_commit(core: &Core, id: &MachineId, actions: &[Action]) {
     for action in actions {
         match action {
             Action::WakeAgent | Action::RevokeIdentity => core.memory.wake(id),
-            Action::DropTickets => {}
+            Action::DropTickets | Action::ForgetDeployment => {}
         }
     }
 }

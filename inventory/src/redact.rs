@@ -1,12 +1,36 @@
-//! What people see of plans and requests: no password hashes.
+//! What people see of plans and requests: no password hashes. What is kept of them when the deployment is over: no scripts either.
 
-use inventory_api::deploy::{Account, DeployRequest};
+use inventory_api::deploy::{Account, DeployRequest, Script};
 use inventory_api::plan::{InstallPlan, Step};
 
 fn accounts(accounts: &mut [Account]) {
     for account in accounts {
         account.password_hash = account.password_hash.as_ref().map(|_| "(left out)".to_owned());
     }
+}
+
+fn scripts(scripts: &mut [Script]) {
+    for script in scripts {
+        script.content = "#!/bin/false\n# left out: the deployment is over\n".to_owned();
+    }
+}
+
+/// A request of a deployment that is over: without password hashes and texts of scripts.
+pub fn past_request(request: DeployRequest) -> DeployRequest {
+    let mut past = self::request(request);
+    scripts(&mut past.scripts);
+    past
+}
+
+/// A plan of a deployment that is over.
+pub fn past_plan(plan: InstallPlan) -> InstallPlan {
+    let mut past = self::plan(plan);
+    for step in &mut past.steps {
+        if let Step::Scripts { scripts: list } = step {
+            scripts(list);
+        }
+    }
+    past
 }
 
 /// A request without password hashes.

@@ -47,7 +47,9 @@ pub fn of_event(event: &Event, after: &State) -> String {
             "The resident agent proved the result.".to_owned()
         }
         Event::Verified { .. } => "The resident agent found the result not as asked.".to_owned(),
-        Event::WipeDone => "The wipe is done.".to_owned(),
+        Event::WipeDone { disks } if disks.is_empty() => "The wipe is done.".to_owned(),
+        Event::WipeDone { disks } => disks.iter().map(|d| d.in_words()).collect::<Vec<_>>().join(" "),
+        Event::WipeDoubted { detail } => return format!("The wipe is in doubt: {detail}."),
         Event::WipeFailed { code, .. } => format!("The wipe failed ({code})."),
         Event::SecurityAlarm { code, detail } => return format!("Alarm ({code}): {detail}"),
         Event::Folded { into, detail } => {

@@ -45,8 +45,13 @@ impl Area {
 
     /// Overwrites `[from, from + len)` with zeros, as far as it is inside.
     pub(super) fn zero(&self, from: u64, len: u64) -> io::Result<()> {
-        let zeros = vec![0; MIB as usize];
         let end = from.saturating_add(len).min(self.len);
+        let len = end.saturating_sub(from);
+        // A hole in a file reads as zeros, and takes no room.
+        if !self.device && len > 0 && ioctl::zero_without_writing(&self.file, self.start + from, len)? {
+            return Ok(());
+        }
+        let zeros = vec![0; MIB as usize];
         let mut at = from;
         while at < end {
             let n = (end - at).min(MIB);

@@ -1,28 +1,113 @@
-//! Erasing a disk, and wiping one that is released.
+//! Erasing a disk, and wiping one that is released. Both clear what names what was there: partition tables, and the
+//! signatures at both ends of the disk and of every partition, old and new. A signature that stays inside a new partition
+//! makes libblkid find two file systems and name none.
 
 use std::io;
+use std::ops::Range;
 
+use inventory_api::agent::{ByteRange, WIPE_ENDS, WipedDisk};
 use inventory_api::plan::DiskTarget;
 
 use super::disk::{Area, open_disk};
 use super::error::{StepError, Tried};
 use super::ioctl;
 use super::link::Failure;
+use super::old_table;
 use super::site::Site;
 use super::verify::locate;
 
 const MIB: u64 = 1 << 20;
-/// Enough for partition tables, boot loaders, RAID and LVM labels at both ends.
-const WIPE_ENDS: u64 = 16 * MIB;
-/// Enough for any file system's superblock at the start of a partition (btrfs has its at 64 KiB).
-const WIPE_START: u64 = MIB;
+/// Bytes at the start of a partition: the superblocks of file systems, RAID, LVM, LUKS, ZFS labels 0 and 1 (512 KiB).
+const HEAD: u64 = MIB;
+/// The same of a wipe: all key slots of LUKS2 too (16 MiB by default), without which nobody reads what it encrypts.
+const WIPE_HEAD: u64 = 16 * MIB;
+/// Bytes at the end: ZFS labels 2 and 3 (512 KiB), MD 0.90 and 1.0, DDF, IMSM, nilfs2, the backup GPT; Promise's RAID looks
+/// furthest, 3087 sectors before the end.
+const TAIL: u64 = 2 * MIB;
+/// Further superblocks, from the start: VMFS at 1 and 2 MiB, the last secondary header of LUKS2 at 4 MiB, btrfs' mirrors at
+/// 64 MiB, 256 GiB and 1 PiB (cryptsetup lib/luks2/luks2.h, btrfs fs/btrfs/disk-io.h, libblkid superblocks/vmfs.c).
+const SPOTS: [u64; 6] = [MIB, 2 * MIB, 4 * MIB, 64 * MIB, 256 << 30, 1 << 50];
+const SPOT: u64 = 4096;
 
-/// Discards the whole disk where it can, and zeroes its first and last MiB in any case.
-pub(super) fn erase(disk: &Area) -> Result<(), StepError> {
-    discard(disk)?;
-    zero_ends(disk, MIB)?;
+/// What was cleared of a disk.
+struct Cleared {
+    /// Partitions that the old tables named.
+    partitions: usize,
+    /// The disk discarded all its blocks.
+    discarded: bool,
+    /// What was overwritten with zeros, in order, none overlapping.
+    zeroed: Vec<Range<u64>>,
+}
+
+/// Discards the whole disk where it can, and zeroes in any case both ends of it, of the partitions that are there, and of the
+/// `new` ones (byte ranges).
+pub(super) fn erase(disk: &Area, block: u64, new: &[Range<u64>]) -> Result<(), StepError> {
+    clear(disk, block, new, HEAD).map(drop)
+}
+
+fn clear(disk: &Area, block: u64, new: &[Range<u64>], head: u64) -> Result<Cleared, StepError> {
+    let old = old_table::partitions(disk, block);
+    let whole = 0..disk.len;
+    let old_ends = merged(old.iter().flat_map(|p| ends(p, head, TAIL)).collect());
+    let mut rest = ends(&whole, WIPE_ENDS.min(disk.len), WIPE_ENDS);
+    rest.extend(new.iter().flat_map(|p| ends(p, HEAD, TAIL)));
+    // Before the table goes: cut off in the middle, the next run still finds the partitions.
+    zero(disk, &old_ends)?;
+    disk.file
+        .sync_all()
+        .tried("disk-write", "flush the erased disk")?;
+    let discarded = discard(disk)?;
+    // What is read of a discarded block is undefined: old bytes may come back.
+    if discarded {
+        zero(disk, &old_ends)?;
+    }
+    zero(disk, &rest)?;
     disk.flush_to_medium()
-        .tried("disk-write", "flush the erased disk")
+        .tried("disk-write", "flush the erased disk")?;
+    Ok(Cleared {
+        partitions: old.len(),
+        discarded,
+        zeroed: merged(old_ends.into_iter().chain(rest).collect()),
+    })
+}
+
+/// Where signatures lie in a disk or partition.
+fn ends(region: &Range<u64>, head: u64, tail: u64) -> Vec<Range<u64>> {
+    let Range { start, end } = *region;
+    let spots = SPOTS
+        .iter()
+        .map(|at| start.saturating_add(*at)..start.saturating_add(at + SPOT));
+    [
+        start..start.saturating_add(head),
+        end.saturating_sub(tail).max(start)..end,
+    ]
+    .into_iter()
+    .chain(spots)
+    .filter(|r| r.start < end)
+    .map(|r| r.start..r.end.min(end))
+    .collect()
+}
+
+/// In order, what touches or overlaps as one.
+fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|r| r.start);
+    let mut kept: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match kept.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => kept.push(range),
+        }
+    }
+    kept
+}
+
+fn zero(disk: &Area, ranges: &[Range<u64>]) -> Result<(), StepError> {
+    ranges.iter().try_for_each(|r| {
+        disk.zero(r.start, r.end - r.start).tried(
+            "disk-write",
+            format!("zero bytes {} to {} of the disk", r.start, r.end),
+        )
+    })
 }
 
 /// A disk that cannot discard is no error; one that fails to is.
@@ -46,16 +131,9 @@ fn unsupported(e: &io::Error) -> bool {
     )
 }
 
-fn zero_ends(disk: &Area, len: u64) -> Result<(), StepError> {
-    disk.zero(0, len)
-        .tried("disk-write", "zero the start of the disk")?;
-    disk.zero(disk.len.saturating_sub(len), len)
-        .tried("disk-write", "zero the end of the disk")
-}
-
-/// Erases `disks`: signatures, partition tables, discard; each is located by the rules of an install and looked at
-/// again afterwards. All of them must be found before the first is written.
-pub async fn wipe(disks: &[DiskTarget], site: &Site) -> Result<(), Failure> {
+/// Erases `disks`: signatures, partition tables, discard; each is located by the rules of an install and read back
+/// afterwards. All of them must be found before the first is written. The answer is the proof for the server.
+pub async fn wipe(disks: &[DiskTarget], site: &Site) -> Result<Vec<WipedDisk>, Failure> {
     let (disks, site) = (disks.to_vec(), site.clone());
     let turn = site.turn.clone().lock_owned().await;
     let work = move || {
@@ -63,7 +141,7 @@ pub async fn wipe(disks: &[DiskTarget], site: &Site) -> Result<(), Failure> {
         wipe_all(&disks, &site)
     };
     let (error, wrote) = match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(wiped)) => return Ok(wiped),
         Ok(Err(failed)) => failed,
         Err(e) => (
             StepError::new("internal", format!("the wiping thread ended: {e}")),
@@ -79,51 +157,48 @@ pub async fn wipe(disks: &[DiskTarget], site: &Site) -> Result<(), Failure> {
     })
 }
 
-fn wipe_all(disks: &[DiskTarget], site: &Site) -> Result<(), (StepError, bool)> {
+fn wipe_all(disks: &[DiskTarget], site: &Site) -> Result<Vec<WipedDisk>, (StepError, bool)> {
     let before = |e| (e, false);
     super::mounts::unmount_leftovers(site).map_err(before)?;
     let live = site.live_disks();
     for target in disks {
         locate(target, &live).map_err(|r| (StepError::new(r.code(), r.to_string()), false))?;
     }
-    let mut wrote = false;
+    let mut wiped = Vec::new();
     for target in disks {
+        let wrote = !wiped.is_empty();
         let located = locate(target, &site.live_disks());
         let located = located.map_err(|r| (StepError::new(r.code(), r.to_string()), wrote))?;
         let disk = open_disk(site, &located, true).map_err(|e| (e, wrote))?;
-        wrote = true;
-        wipe_disk(&disk, u64::from(located.block_bytes)).map_err(|e| (e, true))?;
+        let cleared = wipe_disk(&disk, u64::from(located.block_bytes)).map_err(|e| (e, true))?;
+        let zeroed = cleared.zeroed.iter().map(|r| ByteRange {
+            from: r.start,
+            to: r.end,
+        });
+        wiped.push(WipedDisk {
+            serial: target.serial.clone(),
+            wwn: target.wwn.clone(),
+            size_bytes: disk.len,
+            partitions: cleared.partitions as u32,
+            discarded: cleared.discarded,
+            zeroed: zeroed.collect(),
+        });
     }
-    Ok(())
+    Ok(wiped)
 }
 
-fn wipe_disk(disk: &Area, block: u64) -> Result<(), StepError> {
-    let starts = super::gpt::partition_starts(disk, block);
-    discard(disk)?;
-    // Before the table goes: cut off in the middle, the next run still finds the partitions.
-    for start in &starts {
-        disk.zero(*start, WIPE_START)
-            .tried("disk-write", format!("zero the partition at byte {start}"))?;
-    }
-    disk.file.sync_all().tried("disk-write", "flush the wiped disk")?;
-    zero_ends(disk, WIPE_ENDS)?;
-    disk.flush_to_medium()
-        .tried("disk-write", "flush the wiped disk")?;
+fn wipe_disk(disk: &Area, block: u64) -> Result<Cleared, StepError> {
+    let cleared = clear(disk, block, &[], WIPE_HEAD)?;
     super::disk::reread(disk)?;
-    let mut check: Vec<(u64, u64)> = starts.iter().map(|s| (*s, WIPE_START)).collect();
-    check.extend([(0, WIPE_ENDS), (disk.len.saturating_sub(WIPE_ENDS), WIPE_ENDS)]);
-    for (from, len) in check {
-        expect_zeros(disk, from, len)?;
-    }
-    Ok(())
+    cleared.zeroed.iter().try_for_each(|r| expect_zeros(disk, r))?;
+    Ok(cleared)
 }
 
-fn expect_zeros(disk: &Area, from: u64, len: u64) -> Result<(), StepError> {
-    let end = from.saturating_add(len).min(disk.len);
+fn expect_zeros(disk: &Area, range: &Range<u64>) -> Result<(), StepError> {
     let mut buffer = vec![0; MIB as usize];
-    let mut at = from;
-    while at < end {
-        let n = (end - at).min(MIB) as usize;
+    let mut at = range.start;
+    while at < range.end {
+        let n = (range.end - at).min(MIB) as usize;
         disk.read_at(&mut buffer[..n], at)
             .tried("disk-read", format!("read back byte {at}"))?;
         if let Some(i) = buffer[..n].iter().position(|b| *b != 0) {

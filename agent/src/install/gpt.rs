@@ -79,43 +79,6 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Byte offsets at which partitions of whatever table is on the disk begin: GPT, else MBR, else none.
-pub(super) fn partition_starts(disk: &Area, block: u64) -> Vec<u64> {
-    let mut header = vec![0; block as usize];
-    let mut starts = Vec::new();
-    if disk.read_at(&mut header, block).is_ok() && header.starts_with(b"EFI PART") {
-        // The table may be anyone's: its numbers are taken within bounds, its checksums do not matter.
-        let field = |at: usize| header[at..at + 4].try_into().map(u32::from_le_bytes).unwrap_or(0);
-        let entry_size = field(84).clamp(128, 4096) as usize;
-        let count = (field(80) as usize).min(1024);
-        let at = u64::from(field(72)) * block;
-        let mut entry = vec![0; entry_size];
-        for i in 0..count {
-            if disk.read_at(&mut entry, at + (i * entry_size) as u64).is_err() {
-                break;
-            }
-            let first = entry[32..40].try_into().map(u64::from_le_bytes).unwrap_or(0);
-            if entry[..16] != [0; 16] {
-                starts.push(first.saturating_mul(block));
-            }
-        }
-    }
-    let mut mbr = [0; 512];
-    if starts.is_empty() && disk.read_at(&mut mbr, 0).is_ok() && mbr[510..] == [0x55, 0xaa] {
-        for entry in mbr[446..510]
-            .chunks_exact(16)
-            .filter(|e| e[4] != 0 && e[4] != 0xee)
-        {
-            let first = entry[8..12].try_into().map(u32::from_le_bytes).unwrap_or(0);
-            starts.push(u64::from(first) * block);
-        }
-    }
-    starts.retain(|s| *s < disk.len);
-    starts.sort_unstable();
-    starts.dedup();
-    starts
-}
-
 /// A GUID as it lies on the disk: its first three fields little-endian (UEFI specification, appendix A).
 pub(super) fn on_disk(guid: &str) -> Result<[u8; 16], StepError> {
     let mut bytes =

@@ -20,6 +20,7 @@ mod ioctl;
 mod layout;
 mod link;
 mod mounts;
+mod old_table;
 mod root;
 mod run;
 mod settings;
@@ -31,6 +32,8 @@ pub use erase::wipe;
 pub use execute::execute;
 pub use fetch::Patience;
 pub use link::{ByteStream, Ended, Failure, FetchError, Identity, Link};
+#[doc(hidden)]
+pub use old_table::fuzz_partitions;
 pub use settings::accounts::{sudoers_path, sudoers_text};
 pub use settings::agent::{AgentConfig, BINARY_PATH, CONFIG_PATH, STATE_DIR};
 pub use settings::cron::{cron_path, cron_text};

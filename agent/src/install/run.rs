@@ -157,7 +157,14 @@ impl Run {
                 // The last look before the first write.
                 let disk = disk::open_disk(&self.site, &self.verified()?, true)?;
                 self.wrote.store(true, Ordering::Relaxed);
-                erase::erase(&disk)
+                let block = u64::from(self.plan.disk.block_bytes);
+                let new: Vec<_> = self
+                    .layout()?
+                    .1
+                    .iter()
+                    .map(|p| p.first_lba * block..(p.last_lba + 1) * block)
+                    .collect();
+                erase::erase(&disk, block, &new)
             }
             Step::Partition {
                 disk_guid,

@@ -107,11 +107,14 @@ impl Site {
     /// The disks now, with what uses them. Reads sysfs: call it where blocking is allowed.
     pub fn live_disks(&self) -> Vec<LiveDisk> {
         let users = |facts: &DiskFacts| match &self.place {
-            Place::Machine { root, .. } => in_use::user_of(root, &facts.name),
+            Place::Machine { root, .. } => std::iter::once(&facts.name)
+                .chain(facts.paths.iter().map(|p| &p.name))
+                .find_map(|name| in_use::user_of(root, name)),
             Place::Simulated { .. } => None,
         };
         (self.look)()
-            .into_iter()
+            .iter()
+            .flat_map(DiskFacts::block_devices)
             .map(|facts| LiveDisk {
                 in_use: users(&facts),
                 facts,

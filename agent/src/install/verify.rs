@@ -135,7 +135,7 @@ pub(super) fn locate(target: &DiskTarget, disks: &[LiveDisk]) -> Result<Located,
         .filter(|d| target.names(d.facts.serial.as_deref(), d.facts.wwn.as_deref()))
         .collect();
     let disk = match matching[..] {
-        [disk] => disk,
+        [disk] if disk.facts.paths.is_empty() => disk,
         [first, ..] if are_paths(&matching) => first,
         [] => {
             let found: Vec<String> = disks.iter().take(32).map(|d| describe_live(&d.facts)).collect();
@@ -146,8 +146,14 @@ pub(super) fn locate(target: &DiskTarget, disks: &[LiveDisk]) -> Result<Located,
             };
             return Err(Refused::DiskMissing { wanted, found });
         }
-        _ => {
-            let names: Vec<&str> = matching.iter().map(|d| d.facts.name.as_str()).collect();
+        [..] => {
+            let paths = |d: &&LiveDisk| {
+                let others = d.facts.paths.iter().map(|p| p.name.clone());
+                std::iter::once(d.facts.name.clone())
+                    .chain(others)
+                    .collect::<Vec<_>>()
+            };
+            let names: Vec<String> = matching.iter().flat_map(paths).collect();
             return Err(Refused::DiskAmbiguous {
                 wanted,
                 names: names.join(", "),

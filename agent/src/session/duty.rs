@@ -240,10 +240,13 @@ async fn wipe(machine: &Machine, channel: &Channel, disks: &[DiskTarget], site: 
     console.line(&plain(&format!("wipe: erasing {}", words.join("; "))));
     let started = Instant::now();
     let outcome = match install::wipe(disks, site).await {
-        Ok(()) => {
-            console.line("wipe: done");
-            StepOutcome::Done {
+        Ok(disks) => {
+            for disk in &disks {
+                console.line(&plain(&format!("wipe: {}", disk.in_words())));
+            }
+            StepOutcome::Wiped {
                 elapsed_ms: started.elapsed().as_millis() as u64,
+                disks,
             }
         }
         Err(failure) => {

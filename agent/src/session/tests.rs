@@ -426,12 +426,16 @@ async fn a_wipe_is_done_and_told() {
             [
                 _,
                 StepReport {
-                    outcome: StepOutcome::Done { .. },
+                    outcome: StepOutcome::Wiped { .. },
                     ..
                 }
             ]
         ),
         "{steps:?} {said}"
+    );
+    assert!(
+        said.contains("wipe: Disk serial S1: partition tables and signatures"),
+        "{said}"
     );
     assert!(disk[..1 << 20].iter().all(|b| *b == 0));
 }

@@ -4,5 +4,6 @@ mod bench;
 mod device;
 mod execute;
 mod faults;
+mod signatures;
 mod verify;
 mod wipe;

@@ -104,7 +104,7 @@ pub enum Assignment {
         plan: Box<InstallPlan>,
     },
     /// Erase what the plan had written: signatures, partition tables, discard; then ask again. What comes of it is
-    /// told as step 0, name "wipe", of the plan [`WIPE_PLAN`]: starting, then done or failed.
+    /// told as step 0, name "wipe", of the plan [`WIPE_PLAN`]: starting, then wiped (with the proof) or failed.
     Wipe {
         /// The disks.
         disks: Vec<crate::plan::DiskTarget>,
@@ -138,6 +138,72 @@ pub enum Assignment {
 /// The id that stands for a wipe in a [`StepReport`]: a wipe has no plan.
 pub const WIPE_PLAN: &str = "wipe";
 
+/// Bytes that a wipe zeroes at either end of a disk, where the disk has so many: partition tables, boot loaders, the labels of
+/// RAID, LVM and ZFS.
+pub const WIPE_ENDS: u64 = 16 << 20;
+
+/// Bytes `from` to `to`, without `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByteRange {
+    /// First byte.
+    pub from: u64,
+    /// The byte after the last.
+    pub to: u64,
+}
+
+/// What was done to one disk of a wipe: the proof that [`StepOutcome::Wiped`] carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WipedDisk {
+    /// Serial number, as the assignment names it.
+    pub serial: Option<String>,
+    /// WWN, as the assignment names it.
+    pub wwn: Option<String>,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Partitions that the tables on it named before.
+    pub partitions: u32,
+    /// The disk took a discard of all its blocks. What is read of them afterwards is up to the disk.
+    pub discarded: bool,
+    /// What was overwritten with zeros and then read back from the medium as zeros: in order, none overlapping.
+    pub zeroed: Vec<ByteRange>,
+}
+
+impl WipedDisk {
+    /// Bytes that were overwritten and read back.
+    pub fn zeroed_bytes(&self) -> u64 {
+        self.zeroed
+            .iter()
+            .fold(0, |sum, r| sum.saturating_add(r.to.saturating_sub(r.from)))
+    }
+
+    /// What was done and what was not, in sentences.
+    pub fn in_words(&self) -> String {
+        let name = match (&self.serial, &self.wwn) {
+            (Some(serial), _) => format!("serial {serial}"),
+            (None, Some(wwn)) => format!("WWN {wwn}"),
+            (None, None) => "without a name".to_owned(),
+        };
+        let partitions = match self.partitions {
+            0 => String::new(),
+            1 => " and of its partition".to_owned(),
+            n => format!(" and of its {n} partitions"),
+        };
+        let mib = self.zeroed_bytes() >> 20;
+        let rest = self.size_bytes.saturating_sub(self.zeroed_bytes()) / 1_000_000;
+        let data = if self.discarded {
+            "All its blocks were discarded; whether old data can still be read is up to the disk.".to_owned()
+        } else {
+            format!(
+                "It cannot discard: the data blocks are still there, {rest} MB, and can be read by who looks for them."
+            )
+        };
+        format!(
+            "Disk {name}: partition tables and signatures of the disk{partitions} are cleared, {mib} MiB were read back as zeros. {data}"
+        )
+    }
+}
+
 /// `POST step`: before a step begins and after it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {
@@ -161,6 +227,13 @@ pub enum StepOutcome {
     Done {
         /// How long it took, in milliseconds.
         elapsed_ms: u64,
+    },
+    /// A wipe is done: what was done to each disk. Only for the plan [`WIPE_PLAN`], where `done` proves nothing.
+    Wiped {
+        /// How long it took, in milliseconds.
+        elapsed_ms: u64,
+        /// One entry a disk of the assignment.
+        disks: Vec<WipedDisk>,
     },
     /// It was refused or failed; nothing further is done.
     Failed {

@@ -1,6 +1,7 @@
 //! Events: verbs that people and rules say, facts that machines and clocks report. What a fact needs of other pure
 //! decisions (the check, the plan) is decided before and carried in it.
 
+use inventory_api::agent::WipedDisk;
 use inventory_api::boot::{BootTarget, Choice};
 use inventory_api::check::Verdict;
 use inventory_api::{MachineId, PlanId, UnixMs};
@@ -80,7 +81,16 @@ pub enum Event {
         failing: Vec<String>,
     },
     /// Fact: the wipe is done and read back.
-    WipeDone,
+    WipeDone {
+        /// What was done to each disk.
+        #[serde(default)]
+        disks: Vec<WipedDisk>,
+    },
+    /// Fact: a later report does not look like a wiped disk. Changes no state.
+    WipeDoubted {
+        /// What was seen.
+        detail: String,
+    },
     /// Fact: the wipe failed.
     WipeFailed {
         /// Stable short code.
@@ -199,7 +209,8 @@ impl Event {
             Event::InstallDone { .. } => "install-done",
             Event::StepFailed { .. } => "step-failed",
             Event::Verified { .. } => "verified",
-            Event::WipeDone => "wipe-done",
+            Event::WipeDone { .. } => "wipe-done",
+            Event::WipeDoubted { .. } => "wipe-doubted",
             Event::WipeFailed { .. } => "wipe-failed",
             Event::SecurityAlarm { .. } => "security-alarm",
             Event::Folded { .. } => "folded",
@@ -222,4 +233,6 @@ pub enum Action {
     RevokeIdentity,
     /// No boot ticket of this machine is good any more.
     DropTickets,
+    /// What its deployment was is over: its host name goes, password hashes and texts of scripts are blanked.
+    ForgetDeployment,
 }

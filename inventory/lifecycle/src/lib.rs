@@ -21,12 +21,14 @@ pub mod delivery;
 pub mod event;
 pub mod expectation;
 pub mod identity;
+pub mod known;
 pub mod parts;
 pub mod plan;
 pub mod policy;
 pub mod state;
 pub mod status;
 mod transition;
+pub mod wipe;
 
 pub use assignment::{AgentSession, assignment};
 pub use check::check;

@@ -175,13 +175,14 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
 fn from_new(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
     match event {
         Event::Commission => to(commissioning(limits, now, true)),
-        Event::Retire => to_with(State::Retired, &[Action::RevokeIdentity, Action::DropTickets]),
+        Event::Retire => to_with(State::Retired, &RETIRED),
         Event::Deploy { .. } | Event::Release => no_verb(event, "new", "commission it first"),
         Event::Retry | Event::Abort => no_verb(event, "new", "nothing is going on; commission it"),
         Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
         Event::Folded { .. } => folded(),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
@@ -192,7 +193,7 @@ fn from_new(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outco
         | Event::InstallDone { .. }
         | Event::StepFailed { .. }
         | Event::Verified { .. }
-        | Event::WipeDone
+        | Event::WipeDone { .. }
         | Event::WipeFailed { .. } => no_fact(event, "new"),
     }
 }
@@ -269,6 +270,7 @@ fn from_commissioning(
         Event::Folded { .. } => folded(),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
@@ -277,7 +279,7 @@ fn from_commissioning(
         | Event::InstallDone { .. }
         | Event::StepFailed { .. }
         | Event::Verified { .. }
-        | Event::WipeDone
+        | Event::WipeDone { .. }
         | Event::WipeFailed { .. } => no_fact(event, "commissioning"),
     }
 }
@@ -326,7 +328,7 @@ fn from_ready(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Out
         Event::Commission => to(commissioning(limits, now, false)),
         Event::Deploy { plan } => to(deploying(plan.clone(), DeployPhase::AwaitBoot, limits, now)),
         Event::Release => no_verb(event, "ready", "Slipway has installed nothing on it"),
-        Event::Retire => to_with(State::Retired, &[Action::RevokeIdentity, Action::DropTickets]),
+        Event::Retire => to_with(State::Retired, &RETIRED),
         Event::Retry | Event::Abort => {
             no_verb(event, "ready", "nothing is going on; deploy or commission it")
         }
@@ -339,6 +341,7 @@ fn from_ready(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Out
         Event::Folded { .. } => folded(),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
@@ -347,7 +350,7 @@ fn from_ready(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Out
         | Event::InstallDone { .. }
         | Event::StepFailed { .. }
         | Event::Verified { .. }
-        | Event::WipeDone
+        | Event::WipeDone { .. }
         | Event::WipeFailed { .. } => no_fact(event, "ready"),
     }
 }
@@ -562,17 +565,18 @@ fn from_deploying(state: &State, d: &Deploying, event: &Event, limits: &Limits, 
         Event::Folded { into, .. } => not_folded(into, "deploying"),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, Some(&d.plan)),
-        Event::WipeDone | Event::WipeFailed { .. } => no_fact(event, "deploying"),
+        Event::WipeDone { .. } | Event::WipeFailed { .. } => no_fact(event, "deploying"),
     }
 }
 
 fn from_deployed(state: &State, d: &Deployed, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
     match event {
         Event::Release => to(releasing(Some(d.plan.clone()), limits, now)),
-        Event::Retire => to_with(State::Retired, &[Action::RevokeIdentity, Action::DropTickets]),
+        Event::Retire => to_with(State::Retired, &RETIRED),
         Event::Commission | Event::Deploy { .. } => no_verb(event, "deployed", "release it first"),
         Event::Retry | Event::Abort => no_verb(event, "deployed", "nothing is going on"),
         // Every boot of a deployed machine passes here; its daily report and a late copy of its verification too.
@@ -584,6 +588,7 @@ fn from_deployed(state: &State, d: &Deployed, event: &Event, limits: &Limits, no
         Event::Folded { into, .. } => not_folded(into, "deployed"),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         // A stranger on the provisioning network must not be able to take a machine out of service.
@@ -592,10 +597,18 @@ fn from_deployed(state: &State, d: &Deployed, event: &Event, limits: &Limits, no
         | Event::StepStarting { .. }
         | Event::InstallDone { .. }
         | Event::StepFailed { .. }
-        | Event::WipeDone
+        | Event::WipeDone { .. }
         | Event::WipeFailed { .. } => no_fact(event, "deployed"),
     }
 }
+
+/// What follows when a machine is retired, and when it is released.
+const RETIRED: [Action; 3] = [
+    Action::RevokeIdentity,
+    Action::DropTickets,
+    Action::ForgetDeployment,
+];
+const RELEASED: [Action; 2] = [Action::DropTickets, Action::ForgetDeployment];
 
 fn from_releasing(state: &State, r: &Releasing, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
     let disk = if r.wiping {
@@ -646,12 +659,12 @@ fn from_releasing(state: &State, r: &Releasing, event: &Event, limits: &Limits, 
                 deadline: now.plus_seconds(limits.wipe_seconds),
                 ..r.clone()
             })),
-            (false, None) => to_with(State::Ready(Ready { verdict: None }), &[Action::DropTickets]),
+            (false, None) => to_with(State::Ready(Ready { verdict: None }), &RELEASED),
             (true, _) => stays(state),
         },
-        Event::WipeDone if r.wiping => to_with(State::Ready(Ready { verdict: None }), &[Action::DropTickets]),
+        Event::WipeDone { .. } if r.wiping => to_with(State::Ready(Ready { verdict: None }), &RELEASED),
         Event::WipeFailed { code, detail } if r.wiping => fail(code, detail.clone()),
-        Event::WipeDone | Event::WipeFailed { .. } => no_fact(event, "not wiping"),
+        Event::WipeDone { .. } | Event::WipeFailed { .. } => no_fact(event, "not wiping"),
         Event::ResidentReported => stays(state),
         Event::DeadlinePassed { deadline } if *deadline == r.deadline && now >= r.deadline => {
             if r.wiping {
@@ -668,6 +681,7 @@ fn from_releasing(state: &State, r: &Releasing, event: &Event, limits: &Limits, 
         Event::Folded { into, .. } => not_folded(into, "releasing"),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, r.plan.as_ref()),
@@ -708,7 +722,7 @@ fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: U
             ),
             DiskState::Partial | DiskState::Installed => to(releasing(f.plan.clone(), limits, now)),
         },
-        Event::Retire => to_with(State::Retired, &[Action::RevokeIdentity, Action::DropTickets]),
+        Event::Retire => to_with(State::Retired, &RETIRED),
         Event::Abort => no_verb(event, "failed", "nothing is going on; retry it"),
         Event::ScriptGiven { .. }
         | Event::Claimed
@@ -723,6 +737,7 @@ fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: U
         },
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => match f.disk {
@@ -733,7 +748,7 @@ fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: U
         | Event::InstallDone { .. }
         | Event::StepFailed { .. }
         | Event::Verified { .. }
-        | Event::WipeDone
+        | Event::WipeDone { .. }
         | Event::WipeFailed { .. } => no_fact(event, "failed"),
     }
 }
@@ -741,7 +756,7 @@ fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: U
 fn from_quarantined(state: &State, q: &Quarantined, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
     match event {
         Event::Commission => to(commissioning(limits, now, false)),
-        Event::Retire => to_with(State::Retired, &[Action::RevokeIdentity, Action::DropTickets]),
+        Event::Retire => to_with(State::Retired, &RETIRED),
         Event::Deploy { .. } | Event::Release | Event::Retry | Event::Abort => no_verb(
             event,
             "quarantined",
@@ -757,6 +772,7 @@ fn from_quarantined(state: &State, q: &Quarantined, event: &Event, limits: &Limi
         }
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { .. } => noted(state),
@@ -767,7 +783,7 @@ fn from_quarantined(state: &State, q: &Quarantined, event: &Event, limits: &Limi
         | Event::InstallDone { .. }
         | Event::StepFailed { .. }
         | Event::Verified { .. }
-        | Event::WipeDone
+        | Event::WipeDone { .. }
         | Event::WipeFailed { .. } => no_fact(event, "quarantined"),
     }
 }
@@ -784,6 +800,7 @@ fn from_retired(state: &State, event: &Event) -> Outcome {
         Event::Folded { .. } => no_fact(event, "retired"),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
+        | Event::WipeDoubted { .. }
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { .. } => noted(state),
@@ -794,7 +811,7 @@ fn from_retired(state: &State, event: &Event) -> Outcome {
         | Event::InstallDone { .. }
         | Event::StepFailed { .. }
         | Event::Verified { .. }
-        | Event::WipeDone
+        | Event::WipeDone { .. }
         | Event::WipeFailed { .. } => no_fact(event, "retired"),
     }
 }

@@ -86,7 +86,7 @@ fn from_power_on_to_deployed() {
         script(MINI_OS),
         Event::Claimed,
         reported(Verdict::Pass, AfterCheck::Hold),
-        Event::WipeDone,
+        Event::WipeDone { disks: vec![] },
     ]);
     assert!(matches!(walk(&events), State::Ready(_)));
 }
@@ -336,7 +336,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             plan: plan(n),
             failing: if ok { vec![] } else { vec!["x".into()] }
         }),
-        Just(Event::WipeDone),
+        Just(Event::WipeDone { disks: vec![] }),
         Just(Event::WipeFailed {
             code: "c".into(),
             detail: String::new()

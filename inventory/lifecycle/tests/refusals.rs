@@ -211,6 +211,7 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
         twins(|d| {
             d.serial = None;
             d.wwn = Some("naa.5".into());
+            d.model = Some(d.name.clone());
         }),
     ] {
         let smallest = DeployRequest {
@@ -222,6 +223,26 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
         };
         assert_eq!(plan(&same, &smallest).unwrap_err().code(), "no-disk");
     }
+    // Case 01's kind: an old agent lists both paths of each disk. One WWN and one serial number: one path is taken.
+    let paths = |wwn: Option<&str>| {
+        let mut disks = vec![disk("sda"), disk("sdb")];
+        for d in &mut disks {
+            d.serial = Some("ZC1A2B3C4".into());
+            d.model = Some("ST4000".into());
+            d.wwn = wwn.map(str::to_owned);
+        }
+        report(FirmwareMode::Uefi, disks)
+    };
+    let sas = paths(Some("naa.5000c500a1b2c3d4"));
+    let made = plan(&sas, &DeployRequest::default()).unwrap();
+    assert_eq!(
+        (made.disk.serial.as_deref(), agents_word(&made, &sas)),
+        (Some("ZC1A2B3C4"), Ok(()))
+    );
+    assert_eq!(
+        plan(&paths(None), &DeployRequest::default()).unwrap_err().code(),
+        "disk-no-identity"
+    );
     let mut little = report(FirmwareMode::Uefi, vec![disk("sda")]);
     little.memory.usable_bytes = Some(256 << 20);
     assert_eq!(

@@ -49,10 +49,10 @@ impl Service {
         let machine = self.find(key).await?;
         let request = self.request_of(order)?;
         let now = self.core.clock.now();
-        let report = self
+        let stored = self
             .core
             .store
-            .report(&machine.id)
+            .stored_report(&machine.id)
             .await
             .map_err(of_store)?
             .ok_or_else(|| {
@@ -63,9 +63,16 @@ impl Service {
                     format!("machine {} has not reported yet: commission it first", machine.id),
                 )
             })?;
-        let check = self.check_report(&report, request.expected.as_ref()).await?;
+        let check = self
+            .check_report(&stored.report, stored.runs_on, request.expected.as_ref())
+            .await?;
         if let Some(check) = &check {
             planning::refuse_failed(&check.result)?;
+        }
+        // The mini-os installs: what it saw counts, whatever the installed system has drivers for.
+        let mut report = stored.mini_os.unwrap_or(stored.report);
+        if report.boot.boot_mac.is_none() {
+            report.boot.boot_mac = machine.macs.first().copied();
         }
         let plan = planning::make_plan(&self.core, &machine.id, &report, &request, now).await?;
         let event = Event::Deploy {

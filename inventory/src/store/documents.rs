@@ -1,6 +1,6 @@
 //! Reports, checks, requests, plans and verifications: JSON that is stored and read as a whole.
 
-use inventory_api::agent::{ReportResponse, Verification};
+use inventory_api::agent::{ReportResponse, RunsOn, Verification, WipedDisk};
 use inventory_api::check::CheckResult;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::plan::InstallPlan;
@@ -9,6 +9,7 @@ use inventory_api::{MachineId, PlanId, UnixMs};
 use sqlx::Row as _;
 
 use super::{Change, KEPT_NONCES, KEPT_PLANS, KEPT_REPORTS, Store, StoreError, from_json, to_json};
+use crate::redact;
 
 /// A report that came before, for the rule against replays.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,12 +22,16 @@ pub struct ReportRow {
     pub newest: bool,
 }
 
-/// The newest report.
+/// What is known of a machine by its newest reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredReport {
-    /// The report.
+    /// The newest report; one of the installed system is completed by the mini-os's (see [`lifecycle::known`]).
     pub report: AssetReport,
-    /// When it came.
+    /// Which system the facts of the boot are from: `Installed` where no report of the mini-os is kept.
+    pub runs_on: RunsOn,
+    /// The newest report of the mini-os: what an installation goes by.
+    pub mini_os: Option<AssetReport>,
+    /// When the newest one came.
     pub at: UnixMs,
 }
 
@@ -67,31 +72,58 @@ read_one!(
     /// The newest plan of a machine.
     plan, "plan", "SELECT plan FROM plans WHERE machine = $1 ORDER BY at DESC, rowid DESC LIMIT 1", InstallPlan
 );
-read_one!(
-    /// The newest report of a machine.
-    report, "report",
-    "SELECT report FROM reports WHERE machine = $1 AND report IS NOT NULL ORDER BY at DESC, rowid DESC LIMIT 1",
-    AssetReport
-);
+/// How [`RunsOn::Installed`] stands in the table; everything else is the mini-os.
+const INSTALLED: &str = "installed";
+
+/// The newest report of each system, the newest first. One that came before systems were told apart counts as the mini-os's
+/// where it knows the boot NIC, which only the mini-os does (0020_systems.sql).
+const NEWEST_REPORTS: &str = "SELECT report, runs_on, at FROM reports WHERE rowid IN
+    (SELECT max(rowid) FROM reports WHERE machine = $1 AND report IS NOT NULL GROUP BY runs_on)
+    ORDER BY rowid DESC";
 
 impl Store {
-    /// The newest report with its time.
+    /// What is known of a machine by its newest reports.
     pub async fn stored_report(&self, id: &MachineId) -> Result<Option<StoredReport>, StoreError> {
-        let row = sqlx::query(
-            "SELECT report, at FROM reports WHERE machine = $1 AND report IS NOT NULL
-             ORDER BY at DESC, rowid DESC LIMIT 1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(&self.read)
-        .await?;
-        row.map(|row| {
-            let report = from_json("report", row.try_get("report")?)?;
-            Ok(StoredReport {
+        let rows = sqlx::query(NEWEST_REPORTS)
+            .bind(id.as_str())
+            .fetch_all(&self.read)
+            .await?;
+        let mut newest: Option<(AssetReport, RunsOn, UnixMs)> = None;
+        let mut mini_os = None;
+        for row in rows {
+            let report: AssetReport = from_json("report", row.try_get("report")?)?;
+            let installed = row.try_get::<&str, _>("runs_on")? == INSTALLED;
+            if newest.is_none() {
+                let runs_on = if installed {
+                    RunsOn::Installed
+                } else {
+                    RunsOn::MiniOs
+                };
+                newest = Some((report.clone(), runs_on, UnixMs(row.try_get("at")?)));
+            }
+            if !installed && mini_os.is_none() {
+                mini_os = Some(report);
+            }
+        }
+        Ok(newest.map(|(report, runs_on, at)| match (runs_on, &mini_os) {
+            (RunsOn::Installed, Some(before)) => StoredReport {
+                report: lifecycle::known::known(before, report),
+                runs_on: RunsOn::MiniOs,
+                mini_os,
+                at,
+            },
+            (RunsOn::Installed | RunsOn::MiniOs | RunsOn::Unknown, _) => StoredReport {
                 report,
-                at: UnixMs(row.try_get("at")?),
-            })
-        })
-        .transpose()
+                runs_on,
+                mini_os,
+                at,
+            },
+        }))
+    }
+
+    /// The report of [`Store::stored_report`].
+    pub async fn report(&self, id: &MachineId) -> Result<Option<AssetReport>, StoreError> {
+        Ok(self.stored_report(id).await?.map(|s| s.report))
     }
 
     /// One plan by its name.
@@ -130,26 +162,36 @@ impl Change {
         .transpose()
     }
 
-    /// Stores a report; the text of old ones and the oldest nonces go.
+    /// Stores a report; the text of old ones and the oldest nonces go, but never the newest of each system.
     pub async fn put_report(
         &mut self,
         id: &MachineId,
         nonce: &str,
         digest: &[u8],
         report: &AssetReport,
+        runs_on: RunsOn,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO reports (machine, at, nonce, digest, report) VALUES ($1, $2, $3, $4, $5)")
+        let runs_on = match runs_on {
+            RunsOn::Installed => INSTALLED,
+            RunsOn::MiniOs | RunsOn::Unknown => "mini-os",
+        };
+        sqlx::query(
+            "INSERT INTO reports (machine, at, nonce, digest, report, runs_on) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
             .bind(id.as_str())
             .bind(at.0)
             .bind(nonce)
             .bind(digest)
             .bind(to_json("report", report)?)
+            .bind(runs_on)
             .execute(self.connection())
             .await?;
         sqlx::query(
             "UPDATE reports SET report = NULL, answer = NULL WHERE machine = $1 AND report IS NOT NULL AND rowid NOT IN
-                (SELECT rowid FROM reports WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)",
+                (SELECT rowid FROM reports WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)
+                AND rowid NOT IN
+                (SELECT max(rowid) FROM reports WHERE machine = $1 AND report IS NOT NULL GROUP BY runs_on)",
         )
         .bind(id.as_str())
         .bind(KEPT_REPORTS)
@@ -157,7 +199,9 @@ impl Change {
         .await?;
         sqlx::query(
             "DELETE FROM reports WHERE machine = $1 AND rowid NOT IN
-                (SELECT rowid FROM reports WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)",
+                (SELECT rowid FROM reports WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)
+                AND rowid NOT IN
+                (SELECT max(rowid) FROM reports WHERE machine = $1 AND report IS NOT NULL GROUP BY runs_on)",
         )
         .bind(id.as_str())
         .bind(KEPT_NONCES)
@@ -243,6 +287,50 @@ impl Change {
         .execute(self.connection())
         .await?;
         Ok(())
+    }
+
+    /// The deployment of a machine is over: its host name goes, password hashes and texts of scripts in its plans and its
+    /// request are blanked.
+    pub async fn forget_deployment(&mut self, id: &MachineId) -> Result<(), StoreError> {
+        self.put_hostname(id, None).await?;
+        let plans: Vec<(String, String)> = sqlx::query_as("SELECT id, plan FROM plans WHERE machine = $1")
+            .bind(id.as_str())
+            .fetch_all(self.connection())
+            .await?;
+        for (plan_id, text) in plans {
+            let past = redact::past_plan(from_json("plan", &text)?);
+            sqlx::query("UPDATE plans SET plan = $2 WHERE id = $1")
+                .bind(plan_id)
+                .bind(to_json("plan", &past)?)
+                .execute(self.connection())
+                .await?;
+        }
+        if let Some(request) = self.request(id).await? {
+            let past = redact::past_request(request);
+            sqlx::query("UPDATE requests SET request = $2 WHERE machine = $1")
+                .bind(id.as_str())
+                .bind(to_json("request", &past)?)
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What the newest wipe of a machine proved, when nothing was written to its disks by us since and nobody has doubted it.
+    pub async fn newest_wipe(&mut self, id: &MachineId) -> Result<Vec<WipedDisk>, StoreError> {
+        let event: Option<String> = sqlx::query_scalar(
+            "SELECT event FROM history WHERE machine = $1
+             AND json_extract(event, '$.event') IN ('wipe-done', 'wipe-doubted', 'deploy', 'step-starting')
+             ORDER BY seq DESC LIMIT 1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(self.connection())
+        .await?;
+        let event: Option<lifecycle::Event> = event.map(|text| from_json("event", &text)).transpose()?;
+        Ok(match event {
+            Some(lifecycle::Event::WipeDone { disks }) => disks,
+            Some(_) | None => Vec::new(),
+        })
     }
 
     /// Stores a verification in place of the one before.

@@ -1,3 +1,4 @@
+use inventory_api::agent::RunsOn;
 use inventory_api::agent::{ReportResponse, Verification};
 use inventory_api::check::{CheckResult, Verdict};
 use inventory_api::report::AssetReport;
@@ -95,7 +96,14 @@ async fn reports_and_nonces_are_bounded() {
             ..AssetReport::default()
         };
         change
-            .put_report(&id, &format!("{n:032x}"), &[1; 32], &report, UnixMs(n))
+            .put_report(
+                &id,
+                &format!("{n:032x}"),
+                &[1; 32],
+                &report,
+                RunsOn::MiniOs,
+                UnixMs(n),
+            )
             .await
             .unwrap();
     }

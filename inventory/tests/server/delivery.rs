@@ -256,7 +256,14 @@ async fn a_change_of_a_profile_is_answered_before_a_whole_hall_is_checked_again(
         let mut change = core.store.begin().await.unwrap();
         let now = core.clock.now();
         change
-            .put_report(&row.id, "nonce", b"digest", &report, now)
+            .put_report(
+                &row.id,
+                "nonce",
+                b"digest",
+                &report,
+                inventory_api::agent::RunsOn::MiniOs,
+                now,
+            )
             .await
             .unwrap();
         change.put_names(&row.id, &names, None).await.unwrap();

@@ -1,9 +1,11 @@
 //! From the first boot to Deployed and back, with the server killed at every stage.
 
-use inventory_api::agent::{Assignment, Permission, Progress, RunsOn, StepOutcome, StepReport};
+use inventory_api::agent::{
+    Assignment, ByteRange, Permission, Progress, RunsOn, StepOutcome, StepReport, WIPE_ENDS, WipedDisk,
+};
 use inventory_api::boot::Purpose;
 use inventory_api::deploy::DeployRequest;
-use inventory_api::plan::Step;
+use inventory_api::plan::{InstallPlan, Step};
 use inventory_api::{Mac, MachineId};
 use lifecycle::{Limits, Rule, RuleAction, RuleMatch};
 use netboot::ScriptOrder;
@@ -146,7 +148,7 @@ async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage(
         Assignment::Wipe { disks } => assert_eq!(disks[0].serial.as_deref(), Some("DISK1")),
         other => panic!("nothing to wipe: {other:?}"),
     }
-    for outcome in [StepOutcome::Starting {}, StepOutcome::Done { elapsed_ms: 1 }] {
+    for outcome in [StepOutcome::Starting {}, wiped(&plan)] {
         let step = StepReport {
             plan: "wipe".parse().unwrap(),
             index: 0,
@@ -158,6 +160,23 @@ async fn power_on_to_deployed_to_released_with_the_server_killed_at_every_stage(
     }
     assert_eq!(site.phase(&id).await, "ready");
     assert_replays(&site.core().store, &id).await;
+}
+
+/// The proof that the disk of this plan is wiped.
+fn wiped(plan: &InstallPlan) -> StepOutcome {
+    let size = plan.disk.size_bytes;
+    let range = |from: u64, to: u64| ByteRange { from, to };
+    StepOutcome::Wiped {
+        elapsed_ms: 1,
+        disks: vec![WipedDisk {
+            serial: plan.disk.serial.clone(),
+            wwn: plan.disk.wwn.clone(),
+            size_bytes: size,
+            partitions: 3,
+            discarded: false,
+            zeroed: vec![range(0, WIPE_ENDS), range(size - WIPE_ENDS, size)],
+        }],
+    }
 }
 
 #[tokio::test]

@@ -10,5 +10,6 @@ mod lifecycle;
 mod pages;
 mod parts;
 mod rack;
+mod release;
 mod replay;
 mod users;

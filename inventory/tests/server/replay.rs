@@ -67,7 +67,7 @@ fn events() -> impl Strategy<Value = Event> {
             plan,
             failing: vec!["cron".into()],
         },
-        Event::WipeDone,
+        Event::WipeDone { disks: vec![] },
         Event::SecurityAlarm {
             code: "ticket-used".into(),
             detail: "x".into(),

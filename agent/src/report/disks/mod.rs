@@ -235,6 +235,7 @@ impl Disk {
                 .or_else(|| self.mmc("device/fwrev")),
             pci: controller.as_deref().and_then(pci::address),
             removable,
+            partitions: self.partitions(),
             read_only: flag(&self.block.join("ro")),
             bay: place::bay(roots, path, &self.block),
             shelf: place::shelf(roots, path, &self.block),
@@ -260,6 +261,15 @@ impl Disk {
                 .filter(|q| roots.is_live() && (q.identity || q.serial || q.capacity || q.health)),
             facts,
         }
+    }
+
+    /// Partitions below the disk's entry.
+    fn partitions(&self) -> Option<u32> {
+        let entries = names(&self.block).ok()?;
+        let partitions = entries
+            .iter()
+            .filter(|name| self.block.join(name).join("partition").exists());
+        Some(partitions.count() as u32)
     }
 
     fn raid_volume(&self, roots: &Roots, model: Option<&str>) -> Option<bool> {

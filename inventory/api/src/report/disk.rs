@@ -39,6 +39,9 @@ pub struct DiskFacts {
     pub shelf: Option<String>,
     /// Path from the controller, as udev's by-path names it: "pci-0000:00:1f.2-ata-1".
     pub path: Option<String>,
+    /// Partitions that the kernel sees on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
     /// Turns in a minute; 0 or absent: it does not spin or does not tell.
     pub rpm: Option<u32>,
     /// It is a volume that a RAID controller makes of other disks.
@@ -133,6 +136,23 @@ impl Transport {
 }
 
 impl DiskFacts {
+    /// The block devices of the disk that can be written each for itself: the disk, and each further namespace of NVMe, which
+    /// has the disk's serial number and a WWN of its own.
+    pub fn block_devices(&self) -> Vec<DiskFacts> {
+        let first = DiskFacts {
+            namespaces: Vec::new(),
+            ..self.clone()
+        };
+        let others = self.namespaces.iter().map(|n| DiskFacts {
+            name: n.name.clone(),
+            wwn: n.wwn.clone(),
+            size_bytes: n.size_bytes,
+            paths: Vec::new(),
+            ..first.clone()
+        });
+        std::iter::once(first.clone()).chain(others).collect()
+    }
+
     /// How it is attached, where that is not inside the machine: "by USB", "by iSCSI". `None`: built in, as far as is known.
     /// What is not built in is neither one of the disks that were ordered nor a disk to install on, unless it is named.
     pub fn not_built_in(&self) -> Option<&'static str> {

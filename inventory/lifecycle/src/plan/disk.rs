@@ -61,7 +61,7 @@ pub(super) fn choose(
     disks: &[DiskFacts],
     needs: &Needs<'_>,
 ) -> Result<DiskTarget, PlanError> {
-    let disks: Vec<DiskFacts> = disks.iter().flat_map(with_namespaces).collect();
+    let disks: Vec<DiskFacts> = disks.iter().flat_map(DiskFacts::block_devices).collect();
     let named = choice.is_some_and(|c| c.serial.is_some() || c.wwn.is_some());
     let judged: Vec<(&DiskFacts, Option<Bar>)> =
         disks.iter().map(|d| (d, bar(d, &disks, needs, named))).collect();
@@ -94,21 +94,6 @@ pub(super) fn choose(
             found: left.iter().map(|d| one(d)).collect::<Vec<_>>().join("; "),
         }),
     }
-}
-
-/// Each namespace of an NVMe disk is a block device of its own, which its WWN names.
-fn with_namespaces(disk: &DiskFacts) -> Vec<DiskFacts> {
-    let first = DiskFacts {
-        namespaces: Vec::new(),
-        ..disk.clone()
-    };
-    let others = disk.namespaces.iter().map(|n| DiskFacts {
-        name: n.name.clone(),
-        wwn: n.wwn.clone(),
-        size_bytes: n.size_bytes,
-        ..first.clone()
-    });
-    std::iter::once(first.clone()).chain(others).collect()
 }
 
 /// What the agent would refuse, or what would not boot. One line for each refusal of `agent/src/install` that a report can
@@ -146,7 +131,9 @@ fn bar(disk: &DiskFacts, all: &[DiskFacts], needs: &Needs<'_>, named: bool) -> O
         .iter()
         .filter(|d| target.names(d.serial.as_deref(), d.wwn.as_deref()))
         .count();
-    (answering != 1).then_some(Bar::Unnamed)
+    // Paths are taken for those of one disk only when serial number and WWN agree; the agent has the same rule.
+    let sure = disk.paths.is_empty() || (target.serial.is_some() && target.wwn.is_some());
+    (answering != 1 || !sure).then_some(Bar::Unnamed)
 }
 
 fn block_bytes(disk: &DiskFacts) -> u32 {

@@ -9,7 +9,7 @@ use inventory_api::image::ImageManifest;
 use inventory_api::plan::{
     ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
 };
-use inventory_api::report::{AssetReport, FirmwareMode};
+use inventory_api::report::{AssetReport, FirmwareMode, distinct};
 use inventory_api::{MachineId, PlanId, UnixMs, valid};
 
 const MIB: u64 = 1 << 20;
@@ -232,7 +232,9 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         image: &image.name,
         firmware: report.boot.mode,
     };
-    let disk = disk::choose(request.disk.as_ref(), &report.disks, &needs)?;
+    // Reports of older agents list each path to a disk.
+    let disks = distinct(report.clone()).disks;
+    let disk = disk::choose(request.disk.as_ref(), &disks, &needs)?;
     let partitions = layout(disk.size_bytes, disk.block_bytes, ids);
     let source = ImageSource {
         path: match image.public {

@@ -29,6 +29,13 @@ struct Decided {
     order: Option<(InstallPlan, DeployRequest)>,
 }
 
+/// What a report and those before it tell.
+struct Known<'a> {
+    report: &'a AssetReport,
+    /// Which system the facts of the boot are from.
+    runs_on: RunsOn,
+}
+
 impl Service {
     /// Takes a report. `body` is what was sent: a report sent again is known by its nonce and its digest.
     pub async fn report(
@@ -51,7 +58,22 @@ impl Service {
         // Deciding needs the images, which are not asked inside a transaction: if the state moved meanwhile, again.
         for _ in 0..5 {
             let row = self.row(id).await?;
-            let decided = self.decide_report(&row, sent, report).await?;
+            // An installed system does not know all that the mini-os does.
+            let before = match sent.runs_on {
+                RunsOn::Installed => self.core.store.stored_report(id).await.map_err(of_store)?,
+                RunsOn::MiniOs | RunsOn::Unknown => None,
+            };
+            let known = match before.and_then(|b| b.mini_os) {
+                Some(mini_os) => Known {
+                    report: &lifecycle::known::known(&mini_os, report.clone()),
+                    runs_on: RunsOn::MiniOs,
+                },
+                None => Known {
+                    report,
+                    runs_on: sent.runs_on,
+                },
+            };
+            let decided = self.decide_report(&row, sent, &known).await?;
             let mut change = self.core.store.begin().await.map_err(of_store)?;
             if let Some(before) = change
                 .report_with_nonce(id, &sent.nonce)
@@ -77,7 +99,8 @@ impl Service {
                     "This is machine {machine}: it boots again, as that one."
                 )));
             }
-            let (sender, identified) = identity::identify(&self.core, &mut change, &row, sent, now).await?;
+            let (sender, mut identified) =
+                identity::identify(&self.core, &mut change, &row, sent, now).await?;
             let stopped = change
                 .machine(id)
                 .await
@@ -101,9 +124,22 @@ impl Service {
                 }
                 Err(error) => return Err(of_advance(error)),
             };
+            let doubted = match sent.runs_on {
+                RunsOn::Installed => None,
+                RunsOn::MiniOs | RunsOn::Unknown => {
+                    let wiped = change.newest_wipe(id).await.map_err(of_store)?;
+                    lifecycle::wipe::doubted(&wiped, report)
+                }
+            };
+            if let Some(detail) = doubted {
+                tracing::warn!(machine = %id, detail, "a wiped disk does not look like one");
+                let event = Event::WipeDoubted { detail };
+                let noted = advance_in(&self.core, &mut change, id, event, AGENT, now).await;
+                identified.push(noted.map_err(of_advance)?);
+            }
             let identity = identity_of(report);
             change
-                .put_report(id, &sent.nonce, &digest, report, now)
+                .put_report(id, &sent.nonce, &digest, report, sent.runs_on, now)
                 .await
                 .map_err(of_store)?;
             change.put_identity(id, &identity).await.map_err(of_store)?;
@@ -118,7 +154,14 @@ impl Service {
                 }
             }
             let news = self
-                .took_report(&mut change, id, report, &sent.nonce, decided.check.as_ref(), now)
+                .took_report(
+                    &mut change,
+                    id,
+                    known.report,
+                    &sent.nonce,
+                    decided.check.as_ref(),
+                    now,
+                )
                 .await
                 .map_err(of_store)?;
             if let (Some((plan, request)), Some(_)) = (&decided.order, &advanced) {
@@ -180,7 +223,7 @@ impl Service {
             }
             Sender::Another(_) | Sender::Itself | Sender::Conflict => {
                 change
-                    .put_report(id, &sent.nonce, digest, report, now)
+                    .put_report(id, &sent.nonce, digest, report, sent.runs_on, now)
                     .await
                     .map_err(of_store)?;
                 change
@@ -234,14 +277,17 @@ impl Service {
         &self,
         row: &MachineRow,
         sent: &ReportRequest,
-        report: &AssetReport,
+        known: &Known<'_>,
     ) -> Result<Decided, Problem> {
+        let report = known.report;
         if sent.runs_on == RunsOn::Installed {
             // Looking never disturbs: the verdict is kept beside the state.
             let requested = self.requested_of(row, report).await?;
             return Ok(Decided {
                 event: Event::ResidentReported,
-                check: self.check_report(report, requested.as_ref()).await?,
+                check: self
+                    .check_report(report, known.runs_on, requested.as_ref())
+                    .await?,
                 order: None,
             });
         }
@@ -263,7 +309,7 @@ impl Service {
             | State::Retired => rule_request.cloned(),
         };
         let expected = ordered.as_ref().and_then(|r| r.expected.as_ref());
-        let check = self.check_report(report, expected).await?;
+        let check = self.check_report(report, known.runs_on, expected).await?;
         let verdict = check.as_ref().map(|c| c.result.verdict);
         let mut detail = check
             .as_ref()

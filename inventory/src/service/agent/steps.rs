@@ -1,6 +1,8 @@
 //! Steps of a plan, their progress, the wipe, and the verification of the installed system.
 
-use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport, Verification, WIPE_PLAN};
+use inventory_api::agent::{
+    Permission, Progress, StepOutcome, StepReport, Verification, WIPE_PLAN, WipedDisk,
+};
 use inventory_api::plan::{InstallPlan, Step};
 use inventory_api::{MachineId, Problem};
 use lifecycle::state::DeployPhase;
@@ -75,7 +77,7 @@ impl Service {
                 detail: cut(&detail),
                 wrote,
             },
-            StepOutcome::Unknown => return Err(unknown_outcome()),
+            StepOutcome::Wiped { .. } | StepOutcome::Unknown => return Err(unknown_outcome()),
         };
         self.permitted(id, event).await
     }
@@ -91,7 +93,8 @@ impl Service {
                     },
                 });
             }
-            StepOutcome::Done { .. } => Event::WipeDone,
+            StepOutcome::Done { .. } => self.wiped(id, Vec::new()).await?,
+            StepOutcome::Wiped { disks, .. } => self.wiped(id, disks).await?,
             StepOutcome::Failed { code, detail, .. } => Event::WipeFailed {
                 code: short_code(&code),
                 detail: cut(&detail),
@@ -99,6 +102,26 @@ impl Service {
             StepOutcome::Unknown => return Err(unknown_outcome()),
         };
         self.permitted(id, event).await
+    }
+
+    /// A wipe that proves each disk of the assignment is done; any other has failed.
+    async fn wiped(&self, id: &MachineId, disks: Vec<WipedDisk>) -> Result<Event, Problem> {
+        let row = self.row(id).await?;
+        let plan = match row.state.plan() {
+            Some(plan) => self.core.store.plan_by_id(plan).await.map_err(of_store)?,
+            None => None,
+        };
+        let asked: Vec<_> = plan.into_iter().map(|p| p.disk).collect();
+        Ok(match lifecycle::wipe::proven(&asked, &disks) {
+            Ok(()) => Event::WipeDone { disks },
+            Err(why) => {
+                tracing::warn!(machine = %id, why, "a wipe is not proven");
+                Event::WipeFailed {
+                    code: "wipe-unproven".to_owned(),
+                    detail: cut(&why),
+                }
+            }
+        })
     }
 
     /// Brings a fact to the machine; refused means stop.

@@ -61,15 +61,16 @@ impl Service {
         Ok(choose(place, name, profile, requested))
     }
 
-    /// The check of a report. None: nothing is expected of this machine.
+    /// The check of a report. `runs_on`: which system the facts of its boot are from. None: nothing is expected of this machine.
     pub(super) async fn check_report(
         &self,
         report: &AssetReport,
+        runs_on: RunsOn,
         requested: Option<&HardwareProfile>,
     ) -> Result<Option<Checked>, Problem> {
         let chosen = self.expectation_of(report, requested).await?;
         Ok(chosen.map(|(expectation, from)| Checked {
-            result: check_chosen(&expectation, &from, report, RunsOn::MiniOs),
+            result: check_chosen(&expectation, &from, report, runs_on),
             from,
         }))
     }

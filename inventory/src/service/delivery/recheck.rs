@@ -149,7 +149,9 @@ impl Service {
             return Ok(Recheck::NoReport);
         };
         let requested = self.requested_of(&row, &stored.report).await?;
-        let checked = self.check_report(&stored.report, requested.as_ref()).await?;
+        let checked = self
+            .check_report(&stored.report, stored.runs_on, requested.as_ref())
+            .await?;
         let now = core.clock.now();
         let mut change = core.store.begin().await.map_err(of_store)?;
         if change.machine(id).await.map_err(of_store)?.map(|m| m.history_seq) != Some(row.history_seq) {

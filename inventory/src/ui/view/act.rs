@@ -126,7 +126,7 @@ impl ActPage {
                 format!("Release {name}?"),
                 "The machine is booted into the mini-os, the disk that Slipway wrote is wiped, and the machine becomes ready for something else.",
                 disk,
-                "Everything on it is erased. This cannot be undone.",
+                "Partition tables and signatures are erased, and the blocks discarded where the disk can; else old data can still be read by who looks for it. This cannot be undone.",
                 "Erase the disk and release",
                 "btn-danger",
                 RELEASE.icon,

@@ -1,0 +1,264 @@
+//! Deployed machines: what is known of them by two systems, a release that is proven, and what is forgotten afterwards.
+
+use inventory_api::MachineId;
+use inventory_api::agent::{
+    Assignment, ByteRange, Permission, ReportRequest, ReportResponse, RunsOn, StepOutcome, StepReport,
+    WIPE_ENDS, WipedDisk,
+};
+use inventory_api::machine::{DeployResponse, HistoryEntry, MachineDetail};
+use inventory_api::plan::{InstallPlan, Step};
+use inventory_api::report::PciDevice;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::{Agent, NIC, Site, report};
+use crate::replay::assert_replays;
+
+const SECRET: &str = "DB_PASSWORD=hunter2";
+
+fn order() -> serde_json::Value {
+    json!({
+        "image": "debian-12",
+        "hostname": "web-{serial}",
+        "accounts": [{ "name": "alice", "sudo": true, "password_hash": "$y$j9T$secret" }],
+        "scripts": [{ "name": "setup", "run": "first-boot", "content": format!("#!/bin/sh\n{SECRET}\n") }],
+        "expected": { "name": "web", "disks": [{ "count": 1 }], "health": { "drivers": true } },
+    })
+}
+
+/// The mini-os has a driver for a device, the installed system (Debian's cloud kernel) has not, and knows no boot NIC.
+fn report_of(runs_on: RunsOn, partitions: Option<u32>) -> ReportRequest {
+    let mut sent = report(&hex::encode(rand::random::<[u8; 16]>()), runs_on);
+    let driver = (runs_on == RunsOn::MiniOs).then(|| "igb".to_owned());
+    sent.report.pci = vec![PciDevice {
+        address: "0000:01:00.0".into(),
+        class: Some("020000".into()),
+        vendor: Some("8086".into()),
+        device: Some("1521".into()),
+        driver,
+        ..PciDevice::default()
+    }];
+    sent.report.disks[0].partitions = partitions;
+    if runs_on == RunsOn::Installed {
+        sent.report.boot = Default::default();
+    }
+    sent
+}
+
+async fn reports(site: &Site, agent: &Agent, runs_on: RunsOn) -> ReportResponse {
+    let sent = report_of(runs_on, None);
+    agent.post(site, "report", &sent).await.unwrap()
+}
+
+/// A machine that was deployed by `order`, with its plan and the agent of the installed system.
+async fn deployed(site: &Site) -> (Agent, InstallPlan) {
+    let agent = site.boot(NIC).await;
+    reports(site, &agent, RunsOn::MiniOs).await;
+    let path = format!("/v1/machines/{}/deploy", agent.id);
+    let _: DeployResponse = site.user(Method::POST, &path, Some(order())).await.unwrap();
+    reports(site, &agent, RunsOn::MiniOs).await;
+    let plan = agent.installs(site).await;
+    for index in 0..=plan.steps.len() {
+        if index < plan.steps.len() {
+            agent
+                .step(site, &plan, index, StepOutcome::Starting {})
+                .await
+                .unwrap();
+        }
+        agent
+            .step(site, &plan, index, StepOutcome::Done { elapsed_ms: 1 })
+            .await
+            .unwrap();
+    }
+    reports(site, &agent, RunsOn::Installed).await;
+    agent.verify(site, &plan, true).await.unwrap();
+    assert_eq!(site.phase(&agent.id).await, "deployed");
+    (agent, plan)
+}
+
+async fn detail(site: &Site, id: &MachineId) -> MachineDetail {
+    site.user(Method::GET, &format!("/v1/machines/{id}"), None)
+        .await
+        .unwrap()
+}
+
+async fn verb(site: &Site, id: &MachineId, verb: &str) {
+    let path = format!("/v1/machines/{id}/{verb}");
+    let _: serde_json::Value = site.user(Method::POST, &path, Some(json!({}))).await.unwrap();
+}
+
+/// A7 of the first walk: the demo's machine got a warning after its deployment, and could not be planned again.
+#[tokio::test]
+async fn the_installed_systems_report_changes_no_verdict_and_no_plan() {
+    let mut site = Site::new().await;
+    let (agent, plan) = deployed(&site).await;
+    let before = detail(&site, &agent.id).await.check.expect("a check");
+    let answer = reports(&site, &agent, RunsOn::Installed).await;
+    assert_eq!(
+        answer.check.as_ref(),
+        Some(&before),
+        "the verdict of the mini-os's report"
+    );
+    assert!(before.findings.is_empty(), "{before:?}");
+    // More daily reports than are kept, and a restart.
+    for _ in 0..12 {
+        reports(&site, &agent, RunsOn::Installed).await;
+    }
+    site.restart().await;
+    let now = detail(&site, &agent.id).await;
+    assert_eq!(now.check.as_ref(), Some(&before));
+    let known = now.report.expect("a report");
+    assert_eq!(known.boot.boot_mac, Some(NIC));
+    assert_eq!(known.pci[0].driver.as_deref(), Some("igb"));
+    let path = format!("/v1/machines/{}/deploy?dry_run=true", agent.id);
+    let dry: DeployResponse = site.user(Method::POST, &path, Some(order())).await.unwrap();
+    let again = dry.plan.expect("a plan");
+    assert_eq!(again.disk, plan.disk);
+    assert_eq!(again.steps.len(), plan.steps.len());
+}
+
+fn proof(plan: &InstallPlan) -> WipedDisk {
+    let size = plan.disk.size_bytes;
+    let range = |from: u64, to: u64| ByteRange { from, to };
+    WipedDisk {
+        serial: plan.disk.serial.clone(),
+        wwn: plan.disk.wwn.clone(),
+        size_bytes: size,
+        partitions: 3,
+        discarded: false,
+        zeroed: vec![range(0, WIPE_ENDS), range(size - WIPE_ENDS, size)],
+    }
+}
+
+async fn tell(site: &Site, wiper: &Agent, outcome: StepOutcome) -> Permission {
+    let step = StepReport {
+        plan: "wipe".parse().unwrap(),
+        index: 0,
+        name: "wipe".into(),
+        outcome,
+    };
+    wiper.post(site, "step", &step).await.unwrap()
+}
+
+/// Releases, and lets the mini-os begin to wipe.
+async fn wiping(site: &Site, id: &MachineId) -> Agent {
+    verb(site, id, "release").await;
+    let wiper = site.boot(NIC).await;
+    reports(site, &wiper, RunsOn::MiniOs).await;
+    let asked = wiper.assignment(site, "").await.unwrap().assignment;
+    assert!(matches!(asked, Assignment::Wipe { .. }), "{asked:?}");
+    tell(site, &wiper, StepOutcome::Starting {}).await;
+    wiper
+}
+
+/// S6 of the security test: "wipe: done" was believed.
+#[tokio::test]
+async fn a_wipe_without_a_proof_for_its_disk_is_no_wipe() {
+    let site = Site::new().await;
+    let (agent, plan) = deployed(&site).await;
+    let id = &agent.id;
+    let other = WipedDisk {
+        serial: Some("OTHER".into()),
+        ..proof(&plan)
+    };
+    let halves = WipedDisk {
+        zeroed: proof(&plan).zeroed[..1].to_vec(),
+        ..proof(&plan)
+    };
+    let disks = |disks| StepOutcome::Wiped { elapsed_ms: 1, disks };
+    for outcome in [
+        StepOutcome::Done { elapsed_ms: 1 },
+        disks(vec![]),
+        disks(vec![other]),
+        disks(vec![halves]),
+    ] {
+        let wiper = wiping(&site, id).await;
+        tell(&site, &wiper, outcome.clone()).await;
+        let status = site.status(id).await;
+        assert_eq!(
+            (status.state.as_str(), status.reason.as_deref()),
+            ("failed", Some("wipe-unproven")),
+            "{outcome:?}"
+        );
+    }
+    assert_replays(&site.core().store, id).await;
+}
+
+#[tokio::test]
+async fn a_release_says_what_it_did_forgets_the_deployment_and_is_doubted_where_it_was_not_done() {
+    let site = Site::new().await;
+    let (agent, plan) = deployed(&site).await;
+    let id = &agent.id;
+    assert_eq!(
+        detail(&site, id).await.machine.hostname.as_deref(),
+        Some("web-sn1")
+    );
+    let wiper = wiping(&site, id).await;
+    let outcome = StepOutcome::Wiped {
+        elapsed_ms: 1,
+        disks: vec![proof(&plan)],
+    };
+    assert_eq!(tell(&site, &wiper, outcome).await, Permission::Continue {});
+    assert_eq!(site.phase(id).await, "ready");
+
+    let history = async || -> Vec<HistoryEntry> {
+        site.user(Method::GET, &format!("/v1/machines/{id}/history"), None)
+            .await
+            .unwrap()
+    };
+    let said = history().await.last().expect("a row").sentence.clone();
+    assert!(
+        said.contains("partition tables and signatures of the disk and of its 3 partitions are cleared")
+            && said.contains("data blocks are still there"),
+        "{said}"
+    );
+    // L4: nothing secret is kept, and it has no host name any more.
+    assert_eq!(detail(&site, id).await.machine.hostname, None);
+    let store = &site.core().store;
+    let kept = store
+        .plan_by_id(&plan.id)
+        .await
+        .unwrap()
+        .expect("the plan is kept");
+    let text = serde_json::to_string(&kept).unwrap()
+        + &serde_json::to_string(&store.request(id).await.unwrap()).unwrap();
+    assert!(!text.contains("$y$") && !text.contains(SECRET), "{text}");
+    assert!(
+        kept.steps
+            .iter()
+            .any(|s| matches!(s, Step::Scripts { scripts } if scripts.len() == 1))
+    );
+
+    // The next boot shows an empty disk; a later one shows partitions: said once.
+    for (partitions, doubts) in [(0, 0), (2, 1), (2, 1)] {
+        let next = site.boot(NIC).await;
+        let sent = report_of(RunsOn::MiniOs, Some(partitions));
+        let _: ReportResponse = next.post(&site, "report", &sent).await.unwrap();
+        let rows = history().await;
+        let doubted: Vec<_> = rows.iter().filter(|r| r.event == "wipe-doubted").collect();
+        assert_eq!(doubted.len(), doubts, "{partitions} partitions");
+        assert!(doubted.iter().all(|r| {
+            r.sentence
+                .contains("DISK1 was reported as wiped and has 2 partitions")
+        }));
+    }
+    assert_replays(store, id).await;
+}
+
+/// L4: the same when a machine is retired.
+#[tokio::test]
+async fn a_retired_machine_keeps_no_secret() {
+    let site = Site::new().await;
+    let (agent, plan) = deployed(&site).await;
+    verb(&site, &agent.id, "retire").await;
+    let kept = site
+        .core()
+        .store
+        .plan_by_id(&plan.id)
+        .await
+        .unwrap()
+        .expect("kept");
+    let text = serde_json::to_string(&kept).unwrap();
+    assert!(!text.contains("$y$") && !text.contains(SECRET), "{text}");
+    assert_eq!(detail(&site, &agent.id).await.machine.hostname, None);
+}
