@@ -23,12 +23,15 @@ use netboot_protocol::{
 
 #[cfg(feature = "agent")]
 /// A parser of the agent, by the name of its door.
-pub fn agent(door: &str, bytes: &[u8]) {
+pub fn agent(name: &str, bytes: &[u8]) {
     let (_, door) = agent::report::fuzz::DOORS
         .iter()
-        .find(|(name, _)| *name == door)
+        .find(|(known, _)| *known == name)
         .expect("the agent has this door");
     door(bytes);
+    if name == "disks" {
+        agent::install::fuzz_partitions(bytes);
+    }
 }
 
 #[cfg(feature = "agent")]
