@@ -304,9 +304,8 @@ fn requests() {
 /// Answers a message and keeps what it changed, as the server does.
 fn serve(leases: &mut Leases, bytes: &[u8]) -> ReplyContent {
     let (_, decision) = ask(leases, bytes);
-    match decision.change {
-        Some(change) => leases.apply(change),
-        None => {}
+    if let Some(change) = decision.change {
+        leases.apply(change);
     }
     decision.answer.expect("an answer")
 }

@@ -89,7 +89,7 @@ impl Ask {
         self
     }
 
-    fn from_server(mut self, siaddr: Ipv4Addr) -> Ask {
+    fn said_by(mut self, siaddr: Ipv4Addr) -> Ask {
         self.siaddr = siaddr;
         self
     }
@@ -485,16 +485,16 @@ fn the_fields_of_a_message() {
         ),
         (
             "siaddr in a DISCOVER",
-            vec![(discover(A).from_server(ip(248)), Offer(1))],
+            vec![(discover(A).said_by(ip(248)), Offer(1))],
         ),
         (
             "a siaddr that is none",
-            vec![(discover(A).from_server(everybody), Offer(1))],
+            vec![(discover(A).said_by(everybody), Offer(1))],
         ),
-        ("siaddr, refused", taken(take(ZERO, 1).from_server(ip(1)))),
+        ("siaddr, refused", taken(take(ZERO, 1).said_by(ip(1)))),
         (
             "a siaddr that is none, refused",
-            taken(take(ZERO, 1).from_server(everybody)),
+            taken(take(ZERO, 1).said_by(everybody)),
         ),
         ("refused", taken(take(ZERO, 1))),
     ];
