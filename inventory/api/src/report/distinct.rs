@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{AssetReport, DiskFacts, DiskNamespace, DiskPath, NicFacts, Transport, memory_sums};
 use crate::serial::counts_as_serial;
 
+/// How often disks are looked at for what belongs together.
+const ROUNDS: usize = 8;
+
 /// The report with one entry for each thing. Running it twice changes nothing more.
 ///
 /// - Disks with one world wide name, else one serial number, model and size, are one disk; `name` is the first, the rest are
@@ -18,7 +21,15 @@ use crate::serial::counts_as_serial;
 /// - Flash and ROM chips are no memory slots; `installed_bytes` counts what is memory, `persistent_bytes` what is kept
 ///   without power; makers and part numbers of modules that stand there in hex are decoded.
 pub fn distinct(mut report: AssetReport) -> AssetReport {
-    report.disks = namespaces_joined(paths_joined(std::mem::take(&mut report.disks)));
+    // A later path can tell what an earlier one lacked, and by that join what was kept apart; more than a few rounds are no
+    // machine's.
+    for _ in 0..ROUNDS {
+        let before = report.disks.len();
+        report.disks = namespaces_joined(paths_joined(std::mem::take(&mut report.disks)));
+        if report.disks.len() == before {
+            break;
+        }
+    }
     number_shelves(&mut report.disks);
     hide_shown(&mut report);
     report.nics = ports(std::mem::take(&mut report.nics));

@@ -154,3 +154,6 @@ fn kept(slot: &MemorySlot) -> u64 {
     let rest = || size.saturating_sub(slot.volatile_bytes.unwrap_or(0));
     slot.non_volatile_bytes.unwrap_or_else(rest).min(size)
 }
+
+#[cfg(test)]
+mod tests;

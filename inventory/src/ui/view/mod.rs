@@ -4,6 +4,7 @@ pub mod act;
 pub mod conflict;
 pub mod delivery;
 pub mod devices;
+mod disks;
 pub mod further;
 pub mod hardware;
 pub mod import;

@@ -1,0 +1,116 @@
+//! The table of disks of the hardware tab.
+
+use inventory_api::report::{AssetReport, DiskFacts, Transport};
+
+use super::hardware::{TableRow, TableView, text};
+use super::or_dash;
+use crate::text::disk_size;
+
+fn transport(t: Transport) -> &'static str {
+    match t {
+        Transport::Sata => "SATA",
+        Transport::Sas => "SAS",
+        Transport::Scsi => "SCSI",
+        Transport::Nvme => "NVMe",
+        Transport::Virtio => "virtio",
+        Transport::Usb => "USB",
+        Transport::Mmc => "eMMC",
+        Transport::Sd => "SD",
+        Transport::FibreChannel => "Fibre Channel",
+        Transport::Iscsi => "iSCSI",
+        Transport::NvmeOf => "NVMe over fabrics",
+        Transport::Pmem => "persistent memory",
+        Transport::Unknown => "other",
+    }
+}
+
+/// Capacity and number of the disks that are parts of the machine: no volumes of arrays, no persistent memory.
+pub(super) fn own_disks(r: &AssetReport) -> (u64, usize) {
+    let own = r.disks.iter().filter(|d| {
+        !d.transport
+            .is_some_and(|transport| transport.is_remote() || transport == Transport::Pmem)
+    });
+    let sizes = own.clone().filter_map(|d| d.capacity_bytes());
+    (sizes.fold(0, u64::saturating_add), own.count())
+}
+
+/// "sdc (Slot 02 of shelf 5000ccab05000000), also sdg".
+fn disk_name(d: &DiskFacts) -> String {
+    let place = match (&d.bay, &d.shelf) {
+        (Some(bay), Some(shelf)) => format!(" ({bay} of shelf {shelf})"),
+        (Some(bay), None) => format!(" ({bay})"),
+        (None, _) => String::new(),
+    };
+    let namespaces = d.namespaces.iter().map(|namespace| namespace.name.as_str());
+    let others: Vec<&str> = d
+        .paths
+        .iter()
+        .map(|path| path.name.as_str())
+        .chain(namespaces)
+        .collect();
+    let also = if others.is_empty() {
+        String::new()
+    } else {
+        format!(", also {}", others.join(", "))
+    };
+    format!("{}{place}{also}", d.name)
+}
+
+/// A row for each disk.
+pub(super) fn disks(r: &AssetReport) -> TableView {
+    let (sum, _) = own_disks(r);
+    TableView {
+        anchor: "disks",
+        title: "Disks",
+        note: if r.disks.is_empty() {
+            String::new()
+        } else {
+            format!("{} in all", disk_size(sum))
+        },
+        columns: &[
+            "Disk", "Size", "Model", "Serial", "WWN", "Kind", "Firmware", "Blocks",
+        ],
+        rows: r
+            .disks
+            .iter()
+            .map(|d| {
+                let mut kind = Vec::new();
+                if let Some(t) = d.transport {
+                    kind.push(transport(t).to_owned());
+                }
+                match d.rotational {
+                    Some(true) => kind.push("spins".into()),
+                    Some(false) => kind.push("solid state".into()),
+                    None => {}
+                }
+                if d.removable == Some(true) {
+                    kind.push("removable".into());
+                }
+                if d.read_only == Some(true) {
+                    kind.push("read-only".into());
+                }
+                TableRow {
+                    dim: false,
+                    cells: vec![
+                        disk_name(d),
+                        or_dash(d.capacity_bytes().map(disk_size)),
+                        text(&d.model),
+                        text(&d.serial),
+                        text(&d.wwn),
+                        if kind.is_empty() {
+                            "–".into()
+                        } else {
+                            kind.join(", ")
+                        },
+                        text(&d.firmware),
+                        match (d.logical_block_bytes, d.physical_block_bytes) {
+                            (Some(l), Some(p)) => format!("{l} / {p}"),
+                            (l, p) => or_dash(l.or(p)),
+                        },
+                    ],
+                }
+            })
+            .collect(),
+        empty: "No disk was found. Check cabling and the storage controller's mode (RAID or HBA).",
+    }
+}
