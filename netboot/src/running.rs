@@ -69,9 +69,12 @@ impl Meter {
     }
 }
 
+/// The last number that was given, and what has one.
+type Numbered = (u64, BTreeMap<u64, Arc<Meter>>);
+
 /// The transfers under way. As many as there are places for.
 #[derive(Clone, Default)]
-pub(crate) struct Transfers(Arc<Mutex<(u64, BTreeMap<u64, Arc<Meter>>)>>);
+pub(crate) struct Transfers(Arc<Mutex<Numbered>>);
 
 /// A transfer's place in the list; left when dropped.
 pub(crate) struct Entered {
@@ -112,7 +115,7 @@ impl Transfers {
         theirs.map(|meter| meter.status()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Arc<Meter>>)> {
+    fn lock(&self) -> MutexGuard<'_, Numbered> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

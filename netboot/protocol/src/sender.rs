@@ -104,6 +104,8 @@ mod tests {
     use crate::client::classify;
     use crate::packet::tests::discover;
 
+    type Given<'a> = (u8, &'a [u8]);
+
     const HOST: [u8; 4] = [10, 0, 0, 12];
 
     fn message(kind: u8, ciaddr: [u8; 4], giaddr: [u8; 4], from: &str, options: &[(u8, &[u8])]) -> PxeClient {
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn only_who_can_have_sent_it_is_believed() {
         let (none, relay) = ([0; 4], [10, 8, 0, 1]);
-        let (wish, server): ((u8, &[u8]), (u8, &[u8])) = ((50, &HOST), (54, &[10, 0, 0, 1]));
+        let (wish, server): (Given<'_>, Given<'_>) = ((50, &HOST), (54, &[10, 0, 0, 1]));
         let (request, decline, release) = (3, 4, 7);
         for (kind, ciaddr, giaddr, from, options, believed) in [
             // Without a relay.
@@ -219,7 +221,7 @@ mod tests {
     #[test]
     fn a_relay_is_known_by_an_exchange_that_it_carried() {
         let relay = [10, 8, 0, 1];
-        let (wish, server): ((u8, &[u8]), (u8, &[u8])) = ((50, &HOST), (54, &[10, 0, 0, 1]));
+        let (wish, server): (Given<'_>, Given<'_>) = ((50, &HOST), (54, &[10, 0, 0, 1]));
         let decline = |from| message(4, [0; 4], relay, from, &[wish, server]);
         let mut relays = Relays::default();
         relays.learn(&message(1, [0; 4], relay, "10.0.0.5:67", &[]));

@@ -187,7 +187,8 @@ mod tests {
             (77, b"onie_dhcp_user_class"),
         ];
         let systemd = [&[0xff, 1, 2, 3, 4, 0, 2, 0, 0, 0xab, 0x11][..], &[9; 8]].concat();
-        let cases: [(&[(u8, &[u8])], &[u16], &str, &str); 14] = [
+        type Case<'a> = (&'a [(u8, &'a [u8])], &'a [u16], &'a str, &'a str);
+        let cases: [Case<'_>; 14] = [
             (onie, &[], "onie", "a switch in ONIE"),
             (&[(77, b"\x14onie_dhcp_user_class")], &[], "onie", "ONIE"),
             (&[(60, b"petitboot")], &[], "petitboot", "OpenPOWER petitboot"),

@@ -338,9 +338,16 @@ async fn a_forged_offer_does_not_stop_the_service() -> Result<()> {
         bytes[0] = 2;
         bytes[16..20].copy_from_slice(&[10, 77, 0, 90]);
         let mut frame = netboot_protocol::frame::client_broadcast(stranger.mac, &bytes);
-        // From port 67 of the server to port 68; the header's sum is not looked at on the way.
+        // From port 67 of the server to port 68. A bridge may look at the header's sum (RFC 1071).
         frame[26..30].copy_from_slice(&server.octets());
         frame[34..38].copy_from_slice(&[0, 67, 0, 68]);
+        frame[24..26].copy_from_slice(&[0, 0]);
+        let words = frame[14..34].chunks_exact(2);
+        let sum: u32 = words
+            .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])))
+            .sum();
+        let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+        frame[24..26].copy_from_slice(&sum.to_be_bytes());
         frame
     };
     stranger.take(Ipv4Addr::new(10, 77, 0, 250))?;
