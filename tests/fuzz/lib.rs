@@ -173,6 +173,7 @@ pub fn dhcp6(bytes: &[u8]) {
             let Ok(mut client) = v6::classify(datagram, from) else {
                 return;
             };
+            let _ = (client.code(), client.facts());
             client.known = last & 1 == 1;
             let networks = std::slice::from_ref(network);
             if v6::select_network(networks, &client).is_err() {
@@ -260,9 +261,11 @@ impl DhcpServer<'_> {
         if let Some((mac, address)) = arp_claim(datagram) {
             self.claims.claimed(Some(mac), address, 40, self.now);
         }
+        let _ = netboot_protocol::outsider(datagram, inventory_api::UnixMs(0));
         let Ok(mut client) = classify(datagram) else {
             return;
         };
+        let _ = (client.code(), client.facts());
         self.rates.admit(&client, client.known, self.now);
         // What a datagram does not say, and who received it knows.
         (client.known, client.to_boot_server) = (client.xid & 1 == 1, client.xid & 6 == 6);

@@ -190,6 +190,13 @@ fn pure_crates_reach_nothing_that_touches_the_world() {
         let bad = places(&sources(folder_of(package)), WORLDLY, |_| false);
         assert!(bad.is_empty(), "{package} touches the world: {bad:#?}");
     }
+    // A pure folder of a crate that is not.
+    let worldly = [WORLDLY, &["tokio", "sqlx", "crate::store", "crate::core"][..]].concat();
+    let mut diagnosis = sources("inventory");
+    diagnosis.retain(|(path, _)| path.parent().is_some_and(|dir| dir.ends_with("diagnosis")));
+    assert!(diagnosis.len() > 3, "it is where it was");
+    let bad = places(&diagnosis, &worldly, |_| false);
+    assert!(bad.is_empty(), "the diagnosis touches the world: {bad:#?}");
     // The lists above mean something: a crate that serves does reach them.
     assert!(graph.reach("netboot").contains("tokio"));
 }

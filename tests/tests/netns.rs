@@ -7,6 +7,8 @@ mod capture;
 mod clients;
 #[path = "netns/flood.rs"]
 mod flood;
+#[path = "netns/explain.rs"]
+mod explain;
 #[path = "netns/http.rs"]
 mod http;
 #[path = "netns/leases.rs"]

@@ -133,7 +133,7 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     let mut sentences = vec![main];
     sentences.extend(twins(facts.events));
     let before_script = stage < Stage::Script;
-    sentences.extend(facts.loaders.filter(|_| before_script).map(str::to_owned));
+    sentences.extend(facts.loaders.map(str::to_owned));
     if before_script {
         let here = facts
             .events

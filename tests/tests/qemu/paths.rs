@@ -75,7 +75,10 @@ async fn secure_boot(name: &str, firmware: Firmware, files: [String; 6]) {
         // Its next boot entry asks the network at once.
         let refused = e2e::wait::until("the refusal is told", Duration::from_secs(30), async || {
             let journey = api.journey(&mac).await?;
-            Ok(journey.diagnosis.contains("Secure Boot").then_some(journey))
+            Ok(journey
+                .diagnosis
+                .contains("as Secure Boot refuses")
+                .then_some(journey))
         });
         let refused = refused.await.unwrap();
         assert!(refused.diagnosis.contains("snponly.efi"), "{}", refused.diagnosis);

@@ -113,7 +113,25 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
                     "\nMachine:  ssh -p {ssh_port} alice@127.0.0.1  (password: {PASSWORD})"
                 ));
             }
-            demo.screen.print(&format!("{text}\nBoth run until Ctrl-C."));
+            let (id, slipway) = (&detail.machine.id, artefacts::program("slipway")?);
+            let slipway = slipway.display();
+            text.push_str(&format!(
+                "\n\nBoth run until Ctrl-C. Try next, in another terminal:\n\
+                 \x20 export SLIPWAY_URL=https://127.0.0.1:{page_port} SLIPWAY_CA={} SLIPWAY_TOKEN={}\n\
+                 \x20 {slipway} machine show {id}        # hardware, verdict, state\n\
+                 \x20 {slipway} explain {}   # how it booted, step by step\n\
+                 \x20 {slipway} machine release {id}     # wipes its disk; it is ready again\n\
+                 \x20 or the page above: Machines, {id}, its tabs Hardware, Plan, History and Network",
+                server.ca_file().display(),
+                server.token(),
+                detail
+                    .machine
+                    .macs
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
+            ));
+            demo.screen.print(&text);
         }
         Err(error) => {
             demo.failed(&error, &server);
