@@ -4,13 +4,14 @@ use std::net::Ipv4Addr;
 
 use clap::{Args, Subcommand};
 use inventory_api::Mac;
-use inventory_api::network::{Gives, NetworkState, NetworkStatus, OtherServer, ReserveAddress, Sender};
+use inventory_api::network::{Gives, NetworkState, NetworkStatus, OtherServer, ReserveAddress};
 
 use super::client::Client;
 use super::machine::segment;
 use super::render;
 use super::table::Table;
 use super::{CliEnv, CliError, Common};
+use crate::text::boot::sender;
 use crate::text::{tame, timestamp};
 
 /// Senders of messages that are no machine's that are shown.
@@ -102,19 +103,6 @@ pub(super) async fn run(args: NetworkArgs, env: CliEnv) -> Result<String, CliErr
             })
         }
     }
-}
-
-/// "GUID b8cef6030031333e, PXEClient": what a sender tells of itself.
-fn sender_words(sender: &Sender) -> String {
-    let guid = sender.guid.map(|guid| format!("GUID {guid}"));
-    let id = sender
-        .client_id
-        .as_ref()
-        .filter(|_| guid.is_none())
-        .map(|id| format!("client id {id}"));
-    let relay = sender.relay.map(|relay| format!("by relay {relay}"));
-    let words = [guid, id, sender.vendor.clone(), relay];
-    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn state(state: NetworkState) -> &'static str {
@@ -274,14 +262,14 @@ fn show(n: &NetworkStatus) -> String {
         .flat_map(|s| s.senders.iter().map(move |sender| (s, sender)));
     let mut table = Table::new(&["SENT BY", "REASON", "TYPE", "WHAT IT TELLS", "LAST"]);
     let mut any = false;
-    for (silence, sender) in senders.take(SENDERS) {
+    for (silence, one) in senders.take(SENDERS) {
         any = true;
         table.row([
-            sender.address.clone().unwrap_or_else(|| "no address".to_owned()),
+            one.address.clone().unwrap_or_else(|| "no address".to_owned()),
             tame(&silence.reason, 40),
-            sender.hardware_type.to_string(),
-            tame(&sender_words(sender), 120),
-            timestamp(sender.last),
+            one.hardware_type.to_string(),
+            tame(&sender(one), 120),
+            timestamp(one.last),
         ]);
     }
     if any {

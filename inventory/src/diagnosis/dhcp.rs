@@ -1,6 +1,6 @@
 //! A machine whose last word was DHCP.
 
-use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, DhcpFacts};
+use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, DhcpFacts, TftpEnd};
 use inventory_api::network::NetworkStatus;
 use netboot_protocol::architecture::unsupported_client;
 
@@ -86,9 +86,42 @@ fn answered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Stri
             _ if other.starts_with("would-") => {
                 observed(facts, asked, "As a server it would have been answered.")
             }
-            _ => silence::of(facts, asked, other),
+            _ => match other.split_once(": ") {
+                Some(("advertise" | "reply", status)) => by_status(facts, asked, status),
+                _ => silence::of(facts, asked, other),
+            },
         },
     }
+}
+
+/// DHCPv6 answers with a status instead of an address (RFC 8415, 21.13).
+fn by_status(facts: &Facts<'_>, asked: &Asked<'_>, status: &str) -> String {
+    let network = facts.network(asked.event);
+    let name = network.map_or("?", |network| network.name.as_str());
+    let v6 = network.and_then(|network| network.v6.as_ref());
+    let why = match status {
+        "no-address" => {
+            let held = v6.map_or(String::new(), |v6| {
+                format!(" ({} of {} in use or offered)", v6.held, v6.pool)
+            });
+            format!(
+                "no IPv6 address is left for it{held}, or machines that nobody enrolled hold their share (unknown_share): enlarge pools in [network.v6] of {name}"
+            )
+        }
+        "no-binding" => {
+            "it names an IPv6 address that this server did not give it; it asks anew next".to_owned()
+        }
+        "not-on-link" => {
+            format!("it names an IPv6 address that is none of network {name}; it asks anew next")
+        }
+        other => format!("the status is {other}"),
+    };
+    format!(
+        "Its DHCPv6 {} ({}) was answered {} s ago without an address: {why}.",
+        asked.message,
+        asked.client,
+        facts.ago(asked.event)
+    )
 }
 
 /// Firmware that there is no loader for.
@@ -240,13 +273,23 @@ fn not_fetched(
             name_servers(&boots)
         )
     };
+    let only_length = attempt.events.iter().any(|event| match &event.what {
+        BootEventKind::Http { head, .. } => *head,
+        BootEventKind::Tftp { end, .. } => *end == TftpEnd::SizeAsked,
+        _ => false,
+    });
+    let asked_for = if only_length {
+        "it has asked how long that is, and not for the file yet"
+    } else {
+        "nobody has asked for it yet"
+    };
     let proxied = if asked.answer == "address-server" {
         format!(" UEFI asks {server} on UDP port 4011 first.")
     } else {
         String::new()
     };
     format!(
-        "{runs}{has} and was told{again} to load {file} {ago} s ago; nobody has asked for it yet. If it stays so, {port} is filtered \
+        "{runs}{has} and was told{again} to load {file} {ago} s ago; {asked_for}. If it stays so, {port} is filtered \
          between the machine and this server.{proxied}{other}"
     )
 }
@@ -343,6 +386,6 @@ fn stranger(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>, who: &s
     };
     (
         stage,
-        format!("{who} asks here{vendor}{quiet}: no firmware. {got} {advice}"),
+        format!("This is {who}{vendor}{quiet}, not firmware that boots. {got} {advice}"),
     )
 }

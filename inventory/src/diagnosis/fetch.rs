@@ -8,17 +8,31 @@ use super::{Facts, QUIET, STOPPED, agent, boot_servers, dhcp, name_servers, sile
 use crate::boot_files::GRUB;
 
 /// A transfer under way.
-pub(super) fn running(facts: &Facts<'_>, one: &RunningTransfer) -> String {
+pub(super) fn running(facts: &Facts<'_>, attempt: &Attempt<'_>, one: &RunningTransfer) -> String {
     let (stands, since) = (
         facts.now.since(one.moved) / 1000,
         facts.now.since(one.begun) / 1000,
     );
     let so_far = format!("{} of {} bytes have arrived", one.bytes, one.of);
     if stands >= STOPPED {
+        let network = facts
+            .network(attempt.last)
+            .map_or("NAME", |network| network.name.as_str());
+        let tftp = if one.by == "TFTP" {
+            format!(
+                " By TFTP, packets that are too large or come from ports above 1023 may be what is lost: tftp_blksize_max and \
+                 tftp_single_port in [[network]] {network}."
+            )
+        } else {
+            String::new()
+        };
         format!(
             "It is loading {} by {} since {since} s and has stopped: {so_far}, and none for {stands} s. The network loses its packets \
-             (link, MTU, filter between {} and this server), or the machine hangs or was switched off.",
-            one.file, one.by, one.ip
+             (link, MTU, filter between {} and {}), or the machine hangs or was switched off.{tftp}",
+            one.file,
+            one.by,
+            one.ip,
+            facts.server(attempt.last)
         )
     } else {
         format!(

@@ -188,7 +188,7 @@ fn conclude(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
     let begun = attempt.events.first().map_or(UnixMs(0), |event| event.at);
     let running = facts.running.iter().filter(|one| one.begun >= begun);
     if let Some(one) = running.max_by_key(|one| one.begun) {
-        return (stage.max(Stage::Loader), fetch::running(facts, one));
+        return (stage.max(Stage::Loader), fetch::running(facts, attempt, one));
     }
     let said = match &last.what {
         BootEventKind::Dhcp { .. } => return dhcp::of(facts, attempt),

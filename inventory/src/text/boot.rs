@@ -1,6 +1,7 @@
 //! A network boot in words.
 
 use inventory_api::boot::{BootEventKind, BootTarget, ConnectionEnd, TftpEnd};
+use inventory_api::network::Sender;
 
 use super::disk_size;
 
@@ -132,4 +133,14 @@ pub fn connection_end(end: ConnectionEnd) -> &'static str {
 /// Why a DHCP message was not answered, in words, by its code. Empty for a code that is newer.
 pub fn silence(code: &str) -> &'static str {
     netboot_protocol::Unanswered::of(code).map_or("", netboot_protocol::Unanswered::words)
+}
+
+/// "GUID b8cef6030031333e, PXEClient": what the sender of a message that is no machine's tells of itself.
+pub fn sender(sender: &Sender) -> String {
+    let guid = sender.guid.map(|guid| format!("GUID {guid}"));
+    let id = sender.client_id.as_ref().filter(|_| guid.is_none());
+    let id = id.map(|id| format!("client id {id}"));
+    let relay = sender.relay.map(|relay| format!("by relay {relay}"));
+    let words = [guid, id, sender.vendor.clone(), relay];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

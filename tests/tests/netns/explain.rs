@@ -112,6 +112,25 @@ impl Crowd {
         anyhow::bail!("no answer to {message:?}")
     }
 
+    /// The offer of this server, where others are quicker.
+    async fn offer_of(&self, server: [u8; 4], message: &Message) -> Result<Reply> {
+        let mut buffer = [0u8; 2048];
+        for _ in 0..20 {
+            self.socket.send_to(&message.bytes(), BROADCAST).await?;
+            let until = tokio::time::Instant::now() + Duration::from_secs(1);
+            while let Ok(received) = tokio::time::timeout_at(until, self.socket.recv_from(&mut buffer)).await
+            {
+                match Reply::parse(&buffer[..received?.0]) {
+                    Ok(reply) if reply.xid == message.xid && reply.option(54) == Some(&server[..]) => {
+                        return Ok(reply);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        anyhow::bail!("no offer of {server:?}")
+    }
+
     /// Sends a message that nobody answers.
     async fn silence(&self, message: &Message) -> Result<()> {
         self.send(&message.bytes(), Duration::from_millis(150)).await?;
@@ -273,6 +292,9 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
         ],
     );
     let refused = at("br5")?;
+    refused
+        .silence(&Message::new(DISCOVER, Asker::Bios, mac(70), 70))
+        .await?;
     heard(&site, "refused", "10.83.0.2").await?;
     refused
         .silence(&Message::new(DISCOVER, Asker::Bios, mac(37), 37))
@@ -288,6 +310,9 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
         ],
     );
     let beside = at("br4")?;
+    beside
+        .silence(&Message::new(DISCOVER, Asker::Bios, mac(71), 71))
+        .await?;
     heard(&site, "beside", "10.82.0.2").await?;
     let request = Message::new(REQUEST, Asker::Uefi, mac(38), 38)
         .with(50, &[10, 82, 0, 55])
@@ -307,18 +332,20 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
         ],
     );
     let two = at("br8")?;
+    two.silence(&Message::new(DISCOVER, Asker::Bios, mac(72), 72))
+        .await?;
     heard(&site, "twopxe", "10.86.0.2").await?;
     let offer = two
-        .answer(&Message::new(DISCOVER, Asker::Bios, mac(39), 3900))
+        .offer_of(
+            [10, 86, 0, 1],
+            &Message::new(DISCOVER, Asker::Bios, mac(39), 3900),
+        )
         .await?;
     let ours = Message::new(REQUEST, Asker::Bios, mac(39), 3901)
         .with(50, &offer.yiaddr.octets())
         .with(54, &[10, 86, 0, 1]);
-    // dnsmasq may have been first: then it is that one's offer that is taken.
-    if offer.option(54) == Some(&[10, 86, 0, 1][..]) {
-        two.answer(&ours).await?;
-        rows.add("second PXE server", mac(39), &["10.86.0.2", "pxelinux.0"]);
-    }
+    two.answer(&ours).await?;
+    rows.add("second PXE server", mac(39), &["10.86.0.2", "pxelinux.0"]);
 
     let _kept = transfers(&site, &crowd, &mut rows).await?;
     agents(&site, &crowd, &mut rows).await?;
@@ -622,7 +649,11 @@ async fn transfers(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<(Vec<S
         mac(41),
         &["asked 10.77.0.1 for pxelinux.0", "does not name", "undionly.kpxe"],
     );
-    for (n, acknowledged, fact) in [(42, 0, "0 of "), (43, 1, "0 of "), (44, 3, "2936 of ")] {
+    for (n, acknowledged, fact) in [
+        (42, 0, "tftp_single_port"),
+        (43, 1, "tftp_blksize_max"),
+        (44, 3, "2936"),
+    ] {
         let from = crowd.lease(Asker::Bios, mac(n)).await?;
         let socket = crowd.udp(from)?;
         socket.send_to(
@@ -636,7 +667,7 @@ async fn transfers(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<(Vec<S
         }
         // Kept open, and never read again.
         sockets.push(socket);
-        rows.add("TFTP data is lost", mac(n), &["undionly.kpxe", fact, "MTU"]);
+        rows.add("TFTP data is lost", mac(n), &["undionly.kpxe", fact, SERVER]);
     }
     let from = crowd.lease(Asker::Uefi, mac(45)).await?;
     let whole = crowd.curl(from, &["-o", "/dev/null", "tftp://10.77.0.1/snponly.efi"])?;
@@ -818,7 +849,9 @@ async fn agents(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<()> {
         from,
         &[&format!("http://10.77.0.1:8067/boot.ipxe?mac={}", mac(65))],
     )?;
-    site.slipway(&["machine", "retire", &mac(65).to_string()])?;
+    let retired = mac(65).to_string();
+    site.slipway(&["machine", "abort", &retired])?;
+    site.slipway(&["machine", "retire", &retired, "--yes"])?;
     crowd
         .silence(&Message::new(DISCOVER, Asker::Bios, mac(65), 6500))
         .await?;

@@ -6,7 +6,7 @@ use inventory_api::loader::{LoaderModel, LoaderOverview};
 use inventory_api::network::{Gives, NetworkState, NetworkStatus, NetworkV6Status};
 
 use super::{Moment, Shell, segment};
-use crate::text::boot::silence;
+use crate::text::boot::{sender, silence};
 use crate::text::duration;
 
 /// Events of a network that are shown, the newest.
@@ -110,8 +110,8 @@ pub struct QuarantineRow {
 pub struct SilenceRow {
     /// Code.
     pub reason: String,
-    /// The same in words; empty for one that there are none for.
-    pub words: &'static str,
+    /// The same in words, with who sent the last; empty for one that there are none for.
+    pub words: String,
     /// How many.
     pub count: u64,
     /// The last one.
@@ -222,7 +222,18 @@ impl NetworkCard {
             .iter()
             .map(|s| SilenceRow {
                 reason: s.reason.clone(),
-                words: silence(&s.reason),
+                words: match s.senders.first() {
+                    None => silence(&s.reason).to_owned(),
+                    Some(last) => {
+                        let address = last.address.as_deref().unwrap_or("no address");
+                        let kind = last.hardware_type;
+                        let tells = sender(last);
+                        format!(
+                            "{}; last: {address} (hardware type {kind}) {tells}",
+                            silence(&s.reason)
+                        )
+                    }
+                },
                 count: s.count,
                 last: Moment::new(s.last, now),
             })
