@@ -82,6 +82,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Whether every message of it was answered, so that there is nothing to say of it yet.
+    pub(super) fn has_only_begun(&self) -> bool {
+        self.events.iter().all(|event| {
+            matches!(&event.what, BootEventKind::Dhcp { answer, .. }
+                if matches!(answer.as_str(), "offer" | "ack" | "advertise" | "reply"))
+        })
+    }
+
     /// The furthest that it came.
     pub(super) fn reach(&self) -> Stage {
         let stages = self.events.iter().map(stage);

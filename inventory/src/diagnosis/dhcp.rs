@@ -7,6 +7,9 @@ use netboot_protocol::architecture::unsupported_client;
 use super::attempt::Attempt;
 use super::{Facts, QUIET, Stage, address_servers, agent, boot_servers, name_servers, silence};
 
+/// So long a message that came too often is the news, in milliseconds.
+const RATE_MS: u64 = 10_000;
+
 /// A DHCP message and its answer.
 pub(super) struct Asked<'a> {
     pub(super) event: &'a BootEvent,
@@ -43,6 +46,14 @@ pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
     let Some(asked) = asked(attempt.last) else {
         return (attempt.reach(), String::new());
     };
+    // The answers to what came before may follow later.
+    let limited = attempt.find(|event| {
+        let recent = attempt.last.at.since(event.at) < RATE_MS;
+        self::asked(event).filter(|asked| recent && asked.answer == "too-many")
+    });
+    if let Some(limited) = limited {
+        return (Stage::Asks, silence::of(facts, &limited, limited.answer));
+    }
     if asked.client == "slipway" && matches!(asked.answer, "ack" | "reply" | "address-server") {
         return (
             Stage::MiniOs,

@@ -165,7 +165,8 @@ fn heard(facts: &Facts<'_>) -> (Stage, String) {
     };
     let before = all.next().filter(|before| {
         let begun = last.events.first().map_or(facts.now, |event| event.at);
-        before.reach() > last.reach()
+        last.has_only_begun()
+            && before.reach() > last.reach()
             && last.reach() <= Stage::Offered
             && facts.now.since(begun) < QUIET * 500
     });
