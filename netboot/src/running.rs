@@ -167,7 +167,10 @@ mod tests {
         let mut full = 0;
         while full < 20 {
             match stream.try_write(&block) {
-                Ok(count) => (entered.meter.add(count as u64), full = 0).0,
+                Ok(count) => {
+                    entered.meter.add(count as u64);
+                    full = 0;
+                }
                 Err(_) => {
                     full += 1;
                     tokio::time::sleep(std::time::Duration::from_millis(10)).await;

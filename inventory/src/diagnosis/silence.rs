@@ -30,9 +30,8 @@ pub(super) fn of(facts: &Facts<'_>, asked: &Asked<'_>, code: &str) -> String {
     };
     let why = match reason {
         Unanswered::Ignored => return ignored(facts),
-        Unanswered::UnknownNetwork => format!(
-            "it came in by an interface whose network is not configured: add a [[network]] with its subnet and this server's address there"
-        ),
+        Unanswered::UnknownNetwork => "it came in by an interface whose network is not configured: add a [[network]] with its subnet and this server's address there"
+            .to_owned(),
         Unanswered::UnknownRelay => {
             let relay = asked
                 .facts
