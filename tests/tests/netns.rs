@@ -5,14 +5,14 @@
 mod capture;
 #[path = "netns/clients.rs"]
 mod clients;
-#[path = "netns/flood.rs"]
-mod flood;
 #[path = "netns/crowd.rs"]
 mod crowd;
 #[path = "netns/explain.rs"]
 mod explain;
 #[path = "netns/explain_files.rs"]
 mod explain_files;
+#[path = "netns/flood.rs"]
+mod flood;
 #[path = "netns/http.rs"]
 mod http;
 #[path = "netns/leases.rs"]

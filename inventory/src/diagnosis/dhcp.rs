@@ -163,7 +163,7 @@ fn offered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Strin
     let (ago, times) = (facts.ago(event), offers(attempt).max(1));
     let network = facts.network(event);
     let others = network.map(address_servers).unwrap_or_default();
-    if network.is_some_and(|network| network.mode == "proxy") && event.ip.is_none() {
+    if network.is_some_and(|network| network.mode == "proxy") && asked.message == "discover" {
         let name = network.map_or("", |network| &network.name);
         let why = if others.is_empty() {
             format!(
