@@ -106,6 +106,7 @@ fn a_sata_disk_by_its_own_words() {
         pci: Some("0000:00:17.0".to_owned()),
         removable: Some(false),
         read_only: Some(false),
+        partitions: Some(0),
         ..Default::default()
     };
     assert_eq!(captured.collect(), [expected]);
