@@ -1,6 +1,7 @@
 //! The only writer of a state: load, transition, store state and history row, in one transaction.
 
 use inventory_api::{MachineId, UnixMs};
+use lifecycle::repeat::{ROWS_A_MINUTE, Row, is_bounded, repeats};
 use lifecycle::{Event, Refused, State, transition};
 
 use crate::actions;
@@ -51,6 +52,7 @@ pub async fn enroll(
         limits: core.config.limits.clone(),
         state: State::New,
         sentence: format!("Seen for the first time, on network {network}."),
+        repeats: 1,
     };
     change.add_machine(id, network, &first, None).await
 }
@@ -71,15 +73,33 @@ pub async fn advance_in(
     let limits = &core.config.limits;
     let done = transition(&machine.state, &event, limits, now)?;
     if done.record {
-        let row = HistoryRow {
-            seq: machine.history_seq + 1,
+        let seq = machine.history_seq + 1;
+        if is_bounded(&event)
+            && let Some(at) = change.row_at(id, seq - ROWS_A_MINUTE).await?
+            && at.plus_seconds(60) > now
+        {
+            return Err(AdvanceError::Refused(Refused {
+                code: "too-many-events",
+                sentence: format!(
+                    "{ROWS_A_MINUTE} things happened to this machine in a minute: try again later"
+                ),
+            }));
+        }
+        let repeats = repeated(change, id, &event).await?;
+        let mut row = HistoryRow {
+            seq: if repeats > 1 { seq - 1 } else { seq },
             at: now,
             actor: actor.to_owned(),
             sentence: sentence::of_event(&event, &done.state),
             event: Some(event),
             limits: limits.clone(),
             state: done.state.clone(),
+            repeats,
         };
+        if repeats > 1 {
+            change.drop_row(id, seq - 2).await?;
+            row.sentence.push_str(&format!(" ({repeats} times)"));
+        }
         change.put_state(id, &row, done.state.deadline()).await?;
     }
     actions::in_transaction(change, id, &done.actions).await?;
@@ -88,6 +108,30 @@ pub async fn advance_in(
         before: machine.state,
         state: done.state,
         actions: done.actions,
+    })
+}
+
+/// How often an event has come, counting this time; more than once: the older of the last two rows is that one, and can go.
+async fn repeated(change: &mut Change, id: &MachineId, event: &Event) -> Result<i64, StoreError> {
+    if !matches!(event, Event::ScriptGiven { .. } | Event::Claimed) {
+        return Ok(1);
+    }
+    let rows = change.last_rows(id, 3).await?;
+    let [before, older, last] = rows.as_slice() else {
+        return Ok(1);
+    };
+    fn of(row: &HistoryRow) -> Row<'_> {
+        Row {
+            event: row.event.as_ref(),
+            limits: &row.limits,
+            at: row.at,
+            state: &row.state,
+        }
+    }
+    Ok(if repeats(&before.state, of(older), of(last), event) {
+        older.repeats + 1
+    } else {
+        1
     })
 }
 

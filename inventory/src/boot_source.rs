@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice, Purpose};
 use inventory_api::{Mac, MachineId, Sha256Digest, UnixMs};
+use lifecycle::booting::{Asks, Held, TICKETS_A_MINUTE, may_have_ticket};
 use lifecycle::{AtConsole, Decision, Event, MachineFacts, State, boot_target};
 use netboot::{BootClient, BootSource, ScriptOrder};
 use netboot_protocol::{ClientKind, Loader, Menu, Trial};
@@ -21,6 +23,11 @@ use crate::store::{Change, MachineRow, RescueRow, StoreError, TicketRow};
 const BOOT: &str = "boot";
 /// Actor of what a person at the machine's console does.
 const CONSOLE: &str = "console";
+/// What a new machine is told while too many come.
+const TOO_MANY_NEW: &str =
+    "held: too many new machines in a minute on this network (boot.enrolments_per_minute)";
+/// What a machine is told that asks again and again.
+const TOO_MANY_SCRIPTS: &str = "held: this machine asked for too many boot scripts in a minute";
 /// How a rescue ended whose machine asks what to boot.
 const BOOTED_AGAIN: &str = "it booted again";
 /// Actor of what the rules order.
@@ -32,6 +39,8 @@ pub struct Boot {
     api_port: u16,
     /// Base URL of the boot service by network name.
     boot_urls: HashMap<String, String>,
+    /// When a bound was last said in the log: a flood of questions must not fill it.
+    warned: AtomicI64,
 }
 
 impl Boot {
@@ -41,7 +50,18 @@ impl Boot {
             core,
             api_port,
             boot_urls,
+            warned: AtomicI64::new(0),
         }
+    }
+
+    /// Whether a bound is said now: once in ten seconds.
+    fn warns(&self, now: UnixMs) -> bool {
+        let last = self.warned.load(Ordering::Relaxed);
+        let due = now.since(UnixMs(last)) >= 10_000;
+        due && self
+            .warned
+            .compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
     }
 
     fn commission_unknown(&self, facts: &MachineFacts) -> bool {
@@ -88,24 +108,25 @@ impl Boot {
         let mut change = core.store.begin().await?;
         let id = match change.machine_of_mac(client.mac).await? {
             Some(id) => id,
-            None => {
-                let Some(id) = secret::machine_id() else {
-                    return Ok(ScriptOrder::Ignore);
-                };
-                enroll(core, &mut change, &id, &client.network, BOOT).await?;
-                id
-            }
+            None => match self.enrolled(&mut change, client, now).await? {
+                Some(id) => id,
+                None => return Ok(ScriptOrder::Held(TOO_MANY_NEW.to_owned())),
+            },
         };
+        let row = change
+            .machine(&id)
+            .await?
+            .ok_or_else(|| AdvanceError::UnknownMachine(id.clone()))?;
+        if let Err(held) = may_have_ticket(&self.asks(&row, client), false, now) {
+            change.commit().await?;
+            return Ok(self.unheard(&row, client, held, now));
+        }
         change.put_boot_mac(&id, client.mac).await?;
         change.put_place(&id, &client.network, ip, now).await?;
         let mut steps: Vec<Advanced> = end_rescues(core, &mut change, &id, BOOTED_AGAIN, now)
             .await?
             .into_iter()
             .collect();
-        let row = change
-            .machine(&id)
-            .await?
-            .ok_or_else(|| AdvanceError::UnknownMachine(id.clone()))?;
         let mut state = row.state.clone();
         if state == State::New && self.commission_unknown(&self.facts(Some(&row), client)) {
             let advanced = advance_in(core, &mut change, &id, Event::Commission, POLICY, now).await?;
@@ -122,16 +143,87 @@ impl Boot {
         let order = match target {
             BootTarget::LocalDisk => ScriptOrder::LocalDisk,
             BootTarget::Ignore => ScriptOrder::Ignore,
+            BootTarget::MiniOs { .. }
+                if change.tickets_since(&id, now.minus_seconds(60)).await? >= TICKETS_A_MINUTE =>
+            {
+                if self.warns(now) {
+                    tracing::warn!(machine = %id, mac = %client.mac, "too many boot scripts in a minute: none is given");
+                }
+                return Ok(ScriptOrder::Held(TOO_MANY_SCRIPTS.to_owned()));
+            }
             BootTarget::MiniOs { purpose } => {
                 self.mini_os(&mut change, &id, client, ip, purpose, now).await?
             }
         };
         change.commit().await?;
         self.started_anew(&id, client.mac);
+        if target == BootTarget::LocalDisk {
+            self.core
+                .memory
+                .update_session(&id, |session| session.disk_boot_at = Some(now));
+        }
         for advanced in &steps {
             after_commit(core, advanced);
         }
         Ok(order)
+    }
+
+    /// Enrolls who is not known. `None`: too many new machines came to this network in a minute.
+    async fn enrolled(
+        &self,
+        change: &mut Change,
+        client: &BootClient,
+        now: UnixMs,
+    ) -> Result<Option<MachineId>, AdvanceError> {
+        let most = i64::from(self.core.config.boot.enrolments_per_minute);
+        if change
+            .enrolled_since(&client.network, now.minus_seconds(60))
+            .await?
+            >= most
+        {
+            if self.warns(now) {
+                tracing::warn!(network = client.network, mac = %client.mac, most, "too many new machines in a minute: one is held");
+            }
+            return Ok(None);
+        }
+        let Some(id) = secret::machine_id() else {
+            return Ok(None);
+        };
+        enroll(&self.core, change, &id, &client.network, BOOT).await?;
+        change.put_boot_mac(&id, client.mac).await?;
+        Ok(Some(id))
+    }
+
+    fn asks(&self, row: &MachineRow, client: &BootClient) -> Asks {
+        let session = self.core.memory.session(&row.id);
+        Asks {
+            firmware: client.firmware_asked,
+            agent: session.last_seen.max(row.last_seen),
+            disk: session.disk_boot_at,
+            admitted_until: session.admitted_until,
+        }
+    }
+
+    /// Who asks may be a process on a running system: it gets nothing but what anybody may have, and nothing is moved by it.
+    fn unheard(&self, row: &MachineRow, client: &BootClient, held: Held, now: UnixMs) -> ScriptOrder {
+        let commission = row.state == State::New && self.commission_unknown(&self.facts(Some(row), client));
+        match boot_target(&row.state, commission) {
+            BootTarget::LocalDisk => ScriptOrder::LocalDisk,
+            BootTarget::Ignore => ScriptOrder::Ignore,
+            BootTarget::MiniOs { .. } => {
+                let why = held.to_string();
+                let before = self.core.memory.session(&row.id).held;
+                if before.is_none_or(|(_, said)| said != why) {
+                    tracing::warn!(machine = %row.id, mac = %client.mac, why, "a boot script is held back");
+                    self.core
+                        .memory
+                        .update_session(&row.id, |session| session.held = Some((now, why.clone())));
+                    self.core.memory.owned(client.mac, &row.id);
+                    self.core.memory.changed(&row.id);
+                }
+                ScriptOrder::Held(why)
+            }
+        }
     }
 
     /// The mini-os, with a ticket to claim.
@@ -192,6 +284,10 @@ impl Boot {
         if let Err(refused) = lifecycle::console::choose(&row.state, choice) {
             return Ok(ScriptOrder::Refused(refused.sentence));
         }
+        // A person at the console, and no process on the running system.
+        if let Err(held) = may_have_ticket(&self.asks(&row, client), true, now) {
+            return Ok(ScriptOrder::Refused(held.to_string()));
+        }
         let ended = end_rescues(core, &mut change, &id, BOOTED_AGAIN, now).await?;
         let what = AtConsole::Chose { choice };
         let event = Event::AtConsole { what };
@@ -234,9 +330,10 @@ impl Boot {
         self.core.memory.update_session(id, |session| {
             session.runs_on = None;
             session.progress = None;
+            session.held = None;
+            session.disk_boot_at = None;
         });
         self.core.memory.owned(mac, id);
-        self.core.memory.enrolled(mac);
     }
 
     /// Writes beside the answer: firmware does not wait for it, and what is lost in a power cut is learnt again.
@@ -340,6 +437,7 @@ impl BootSource for Boot {
             ScriptOrder::MiniOs(_)
             | ScriptOrder::LocalDisk
             | ScriptOrder::MemoryTest
+            | ScriptOrder::Held(_)
             | ScriptOrder::Ignore => None,
         };
         self.heard(BootEvent {

@@ -99,6 +99,12 @@ pub struct Session {
     pub progress: Option<Progress>,
     /// Last time it was heard.
     pub last_seen: Option<UnixMs>,
+    /// When the machine was last told to boot its disk.
+    pub disk_boot_at: Option<UnixMs>,
+    /// Until when a person lets it boot although its firmware is not heard.
+    pub admitted_until: Option<UnixMs>,
+    /// Why its boot script is held back, since when.
+    pub held: Option<(UnixMs, String)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,6 +142,14 @@ impl Memory {
         change(lock(&self.sessions).entry(id.clone()).or_default());
     }
 
+    /// A machine was forgotten.
+    pub fn forget(&self, id: &MachineId) {
+        lock(&self.sessions).remove(id);
+        lock(&self.wakes).remove(id);
+        lock(&self.journeys).forget(id);
+        self.changed(id);
+    }
+
     /// The bell that rings when the assignment of a machine may have changed.
     pub fn bell(&self, id: &MachineId) -> Arc<Notify> {
         lock(&self.wakes).entry(id.clone()).or_default().clone()
@@ -157,18 +171,12 @@ impl Memory {
         self.changes.subscribe()
     }
 
-    /// Replaces what is known of MACs: whose machine is enrolled, and its host name.
+    /// Replaces what is known of MACs: whose machine is known, and its host name.
     pub fn set_macs(&self, macs: HashMap<Mac, Option<String>>) {
         *self.macs.write().unwrap_or_else(PoisonError::into_inner) = macs;
     }
 
-    /// A machine with this MAC is enrolled.
-    pub fn enrolled(&self, mac: Mac) {
-        let mut macs = self.macs.write().unwrap_or_else(PoisonError::into_inner);
-        macs.entry(mac).or_default();
-    }
-
-    /// The host name, if there is one, of the machine with this MAC; `None`: none is enrolled.
+    /// The host name, if there is one, of the machine with this MAC; `None`: none is known by it.
     pub fn host_name(&self, mac: Mac) -> Option<Option<String>> {
         let macs = self.macs.read().unwrap_or_else(PoisonError::into_inner);
         macs.get(&mac).cloned()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use inventory_api::UnixMs;
 use lifecycle::Event;
 
 use crate::advance::{AdvanceError, advance};
@@ -9,6 +10,10 @@ use crate::core::Core;
 use crate::service::rescue::end_overdue;
 use crate::store::StoreError;
 
+/// An enrolment that never claimed is kept for so long after its last boot script.
+const FORGET_AFTER_SECONDS: u32 = 24 * 3600;
+/// How often such ones are looked for. Milliseconds.
+const FORGET_EVERY_MS: u64 = 10 * 60 * 1000;
 /// Longest sleep: a clock that was set must be noticed.
 const LONGEST: Duration = Duration::from_secs(30);
 /// Shortest: a deadline that cannot be brought to its machine must not spin.
@@ -16,7 +21,15 @@ const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Runs until the server ends.
 pub async fn run(core: &Core) {
+    let mut looked = None;
     loop {
+        let now = core.clock.now();
+        if looked.is_none_or(|at: UnixMs| now.since(at) >= FORGET_EVERY_MS) {
+            looked = Some(now);
+            if let Err(error) = forget_never_claimed(core, now).await {
+                tracing::error!(%error, "enrolments that never claimed could not be forgotten");
+            }
+        }
         // Asked for before the store is read: a change in between is not lost.
         let notified = core.memory.deadlines.notified();
         let pause = match pass(core).await {
@@ -32,6 +45,23 @@ pub async fn run(core: &Core) {
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Forgets who fetched a boot script more than a day ago and was never heard again: a list of made-up MACs ends by itself.
+async fn forget_never_claimed(core: &Core, now: UnixMs) -> Result<(), StoreError> {
+    for id in core
+        .store
+        .never_claimed(now.minus_seconds(FORGET_AFTER_SECONDS))
+        .await?
+    {
+        let mut change = core.store.begin().await?;
+        if change.forget(&id).await? {
+            change.commit().await?;
+            tracing::info!(machine = %id, "an enrolment that never claimed in a day is forgotten");
+            core.memory.forget(&id);
+        }
+    }
+    Ok(())
 }
 
 /// Brings every passed deadline to its machine. Returns how long nothing is due.

@@ -75,6 +75,11 @@ impl Journeys {
         self.owners.get(&mac).cloned()
     }
 
+    /// A machine was forgotten: what was heard from its MACs is nobody's.
+    pub fn forget(&mut self, id: &MachineId) {
+        self.owners.retain(|_, owner| owner != id);
+    }
+
     /// A MAC belongs to a machine; only kept for MACs that were heard.
     pub fn owned(&mut self, mac: Mac, id: &MachineId) {
         if self.by_mac.contains_key(&mac) {

@@ -100,6 +100,9 @@ fn check_config(path: &std::path::Path) -> anyhow::Result<()> {
     for missing in missing(&config, There::look(&config, false)) {
         println!("\n# MISSING: {}", missing.sentence);
     }
+    for risk in config.risks() {
+        println!("\n# RISK: {risk}");
+    }
     Ok(())
 }
 
@@ -116,7 +119,11 @@ async fn serve(path: PathBuf) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let app = App::bind(Config::load(&path)?).await?;
+    let config = Config::load(&path)?;
+    for risk in config.risks() {
+        tracing::warn!("{risk}");
+    }
+    let app = App::bind(config).await?;
     let bound = app.bound().clone();
     tracing::info!(api = %bound.api, ca = %bound.ca_file.display(), "slipway serves");
     for network in &bound.networks {

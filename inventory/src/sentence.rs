@@ -37,8 +37,10 @@ pub fn of_event(event: &Event, after: &State) -> String {
             after,
         } => match after {
             AfterCheck::Hold | AfterCheck::Deploy { .. } => format!("It reported its hardware. {detail}"),
+            AfterCheck::NotExpected { why } => format!("It reported its hardware. {why}"),
             AfterCheck::CannotPlan { detail, .. } => format!("It reported its hardware; no plan: {detail}."),
         },
+        Event::Admit => "A person lets it boot although its firmware was not heard.".to_owned(),
         Event::ResidentReported => "The resident agent reported from the installed system.".to_owned(),
         Event::StepStarting { index, name, .. } => return format!("Step {} began: {name}.", index + 1),
         Event::InstallDone { .. } => "Every step of the plan is done.".to_owned(),

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::farewell::Farewells;
 use crate::files::Files;
+use crate::firmware::FirmwareBook;
 use crate::leases::{JournalQueue, LeaseBook, lock};
 use crate::log;
 use crate::now;
@@ -57,6 +58,7 @@ pub(crate) struct DhcpService<S> {
     /// Who has answered for addresses, by network.
     pub(crate) claims: Mutex<BTreeMap<String, Claims>>,
     pub(crate) source: Arc<S>,
+    pub(crate) firmware: FirmwareBook,
     pub(crate) reply_to_source: bool,
 }
 
@@ -105,6 +107,9 @@ impl<S: BootSource> DhcpService<S> {
             client.to_boot_server = to_boot_server;
             client.known = service.source.known(client.mac);
             client.from = service.believable(from);
+            service
+                .firmware
+                .heard_v4(&client, from, service.reply_to_source, now());
             let standing = service.standing(&client);
             if !rates.admit(&client, standing == Standing::Known, now()) {
                 // Not a line or an event each: a flood must not fill anything.
@@ -341,6 +346,7 @@ impl<S: BootSource> DhcpService<S> {
             ip: self.book.address_of(network.name(), client.mac, now()),
             network: network.name().to_owned(),
             server: network.server(),
+            firmware_asked: self.firmware.of(client.mac),
         };
         target_of(&*self.source, client.kind, &asks).await
     }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dhcp::{loader_for, target_of};
 use crate::files::Files;
+use crate::firmware::FirmwareBook;
 use crate::leases::{JournalQueue, LeaseBook};
 use crate::log;
 use crate::now;
@@ -38,6 +39,7 @@ pub(crate) struct Dhcp6Service<S> {
     pub(crate) queue: JournalQueue,
     pub(crate) watch: NetworkBook,
     pub(crate) source: Arc<S>,
+    pub(crate) firmware: FirmwareBook,
     pub(crate) reply_to_source: bool,
 }
 
@@ -86,6 +88,10 @@ impl<S: BootSource> Dhcp6Service<S> {
             client.known = source.known(client.mac);
             // Relays send to us alone.
             client.unicast = unicast && client.relays.is_empty();
+            let any_port = desk.service.reply_to_source;
+            desk.service
+                .firmware
+                .heard_v6(&client, from.into(), any_port, now());
             // The outermost relay and the name of the port there, as option 82 in IPv4.
             let circuit = client
                 .relays
@@ -155,6 +161,7 @@ impl<S: BootSource> Desk<S> {
             ip: None,
             network: network.name().to_owned(),
             server: whole.server(),
+            firmware_asked: service.firmware.of(client.mac),
         };
         let target = target_of(&*service.source, client.kind, &asks).await;
         let urls = BootUrls {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::connection;
 use crate::files::Files;
+use crate::firmware::FirmwareBook;
 use crate::http::HttpService;
 use crate::leases::{JournalQueue, LeaseBook};
 use crate::scripts::{Announced, Scripts};
@@ -35,6 +36,7 @@ pub(crate) struct Shared<S> {
     pub(crate) queue: JournalQueue,
     pub(crate) watch: NetworkBook,
     pub(crate) source: Arc<S>,
+    pub(crate) firmware: FirmwareBook,
     pub(crate) cancel: CancellationToken,
 }
 
@@ -72,6 +74,7 @@ impl FileSockets {
             book: shared.book.clone(),
             book6: shared.book6.clone(),
             source: shared.source.clone(),
+            firmware: shared.firmware.clone(),
             trust_any_source: shared.config.reply_to_source,
             announced: Announced::default(),
         });

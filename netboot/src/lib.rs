@@ -10,6 +10,7 @@ mod dhcp6;
 mod door;
 mod farewell;
 mod files;
+mod firmware;
 mod http;
 mod journal;
 mod leases;

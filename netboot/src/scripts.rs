@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice};
-use netboot_protocol::menu::{grub_menu, grub_refusal_script, ipxe_menu, memory_test_script, refusal_script};
+use netboot_protocol::menu::{
+    grub_menu, grub_refusal_script, held_script, ipxe_menu, memory_test_script, refusal_script,
+};
 use netboot_protocol::script::narrowed;
 use netboot_protocol::{
     BootUrls, Network, Trusted, autoexec_script, grub_local_disk_script, grub_mini_os_script,
@@ -16,6 +18,7 @@ use netboot_protocol::{
 };
 
 use crate::files::Files;
+use crate::firmware::FirmwareBook;
 use crate::leases::LeaseBook;
 use crate::now;
 use crate::source::{BootClient, BootSource, ScriptOrder};
@@ -96,6 +99,7 @@ pub(crate) struct Scripts<S> {
     pub(crate) book: LeaseBook,
     pub(crate) book6: LeaseBook<Ipv6Addr>,
     pub(crate) source: Arc<S>,
+    pub(crate) firmware: FirmwareBook,
     pub(crate) trust_any_source: bool,
     pub(crate) announced: Announced,
 }
@@ -200,6 +204,8 @@ impl<S: BootSource> Scripts<S> {
             ip: Some(v4),
             network: network.name().to_owned(),
             server: network.server(),
+            // Simulated machines may fetch without having asked.
+            firmware_asked: self.firmware.of(mac).or(self.trust_any_source.then_some(at)),
         };
         let own = self.source.kernel_args(&client).await;
         let kernel_args = narrowed(
@@ -222,6 +228,13 @@ impl<S: BootSource> Scripts<S> {
             ScriptOrder::Refused(why) => {
                 return match language {
                     Language::Ipxe => Ok(refusal_script(&urls, mac, &why)),
+                    Language::Grub => Ok(grub_refusal_script(&why)),
+                    Language::Words => Err(NoScript::Ignored),
+                };
+            }
+            ScriptOrder::Held(why) => {
+                return match language {
+                    Language::Ipxe => Ok(held_script(&urls, mac, &why)),
                     Language::Grub => Ok(grub_refusal_script(&why)),
                     Language::Words => Err(NoScript::Ignored),
                 };

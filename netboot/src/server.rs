@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::door::{DoorV4, DoorV6, Shared, Tasks};
 use crate::files::Files;
+use crate::firmware::FirmwareBook;
 use crate::journal::Journal;
 use crate::leases::{self, JournalQueue, LeaseBook, Pending};
 use crate::socket6::server_duid;
@@ -194,6 +195,7 @@ impl Netboot {
             queue,
             watch,
             source,
+            firmware: FirmwareBook::default(),
             cancel: cancel.clone(),
         };
         for door in doors_v6 {

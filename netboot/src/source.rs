@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use inventory_api::boot::{BootArgs, BootEvent, BootTarget, Choice};
-use inventory_api::{Mac, Sha256Digest};
+use inventory_api::{Mac, Sha256Digest, UnixMs};
 use netboot_protocol::{ClientKind, Experience, Loader, Menu, Trial};
 
 /// Who asks, as far as the boot service can tell.
@@ -19,6 +19,8 @@ pub struct BootClient {
     pub network: String,
     /// The server's address on that network: URLs are made with it.
     pub server: Ipv4Addr,
+    /// When firmware or a loader last asked for this MAC by DHCP, from a port that needs root. `None`: not since the start.
+    pub firmware_asked: Option<UnixMs>,
 }
 
 /// What a boot script shall do.
@@ -32,6 +34,8 @@ pub enum ScriptOrder {
     MemoryTest,
     /// Say why not, and ask again what to boot.
     Refused(String),
+    /// Say why the machine is held, and ask again until it is not.
+    Held(String),
     /// Nothing: the request is answered with 404 and the firmware goes on by itself.
     Ignore,
 }
@@ -67,7 +71,8 @@ pub trait BootSource: Send + Sync + 'static {
         Trial::default().next(kind, &Experience::default(), there_is)
     }
 
-    /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket.
+    /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket. Any process on a
+    /// machine can fetch: [`BootClient::firmware_asked`] tells whether it is booting.
     fn script(&self, client: &BootClient) -> impl Future<Output = ScriptOrder> + Send;
 
     /// Kernel arguments of this machine's mini-os, in the place of those of the same name that its network or all machines have.

@@ -25,7 +25,7 @@ pub struct ServerSpec {
     /// Directory of the images.
     pub images: PathBuf,
     /// What machines made by "Slipway" get by themselves; `None`: they are checked and held.
-    pub profile: Option<DeployRequest>,
+    pub profile: Option<(String, DeployRequest)>,
     /// Lines of its `[[network]]` that say what it does there: [`ServerSpec::SERVER_MODE`], or others.
     pub network: String,
     /// More lines for the end of the configuration.
@@ -169,9 +169,9 @@ fn configuration(spec: &ServerSpec) -> Result<String> {
          [[network]]\nname = \"lab\"\nserver = \"{SERVER}\"\nsubnet = \"10.77.0.0/24\"\n{}",
         spec.mini_os, spec.images, spec.network
     );
-    if let Some(profile) = &spec.profile {
+    if let Some((serial, profile)) = &spec.profile {
         text.push_str(&format!(
-            "[[rule]]\nname = \"lab machines\"\nmatch = {{ manufacturer = \"Slipway\" }}\naction = \"deploy\"\n\
+            "[[rule]]\nname = \"lab machines\"\nmatch = {{ manufacturer = \"Slipway\", serial = {serial:?} }}\naction = \"deploy\"\n\
              profile = \"{PROFILE}\"\n"
         ));
         let profiles = Profiles {

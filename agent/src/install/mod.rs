@@ -37,6 +37,7 @@ pub use old_table::fuzz_partitions;
 pub use settings::accounts::{sudoers_path, sudoers_text};
 pub use settings::agent::{AgentConfig, BINARY_PATH, CONFIG_PATH, STATE_DIR};
 pub use settings::cron::{cron_path, cron_text};
+pub use settings::guard::{GUARD_MARK, GUARD_PATH, NFT};
 pub use site::{LiveDisk, Site};
 pub use verify::{Located, Refused, verify};
 pub use write_path::write_path;

@@ -78,7 +78,20 @@ pub async fn verify(
             .iter()
             .map(|m| item(format!("mount {}", m.path), is_mounted(&mounted, m))),
     );
+    items.extend(guard(root));
     items
+}
+
+/// Whether only root reaches the boot service. Said, and no failure: an image may have no nftables.
+fn guard(root: &Path) -> Option<VerifiedItem> {
+    let there = |path: &str| root.join(path.trim_start_matches('/')).exists();
+    let found = match (there(install::NFT), there(install::GUARD_MARK)) {
+        _ if !there(install::GUARD_PATH) => return None,
+        (_, true) => "only root".to_owned(),
+        (true, false) => "every user: slipway-guard.service is not active".to_owned(),
+        (false, false) => format!("every user: the image has no {} (package nftables)", install::NFT),
+    };
+    Some(item("who reaches the boot service".into(), Ok(found)))
 }
 
 fn item(what: String, found: Result<String, String>) -> VerifiedItem {

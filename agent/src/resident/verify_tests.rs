@@ -163,6 +163,28 @@ async fn a_right_system_holds_and_scripts_run_once() {
 }
 
 #[tokio::test]
+async fn who_reaches_the_boot_service_is_said_and_is_no_failure() {
+    let expect = expectation();
+    let Some(dir) = installed(&expect) else { return };
+    put(
+        dir.path(),
+        "etc/slipway/guard.nft",
+        "table inet slipway {}\n",
+        0o644,
+    );
+    for (path, says) in [
+        ("etc/x", "has no /usr/sbin/nft"),
+        ("usr/sbin/nft", "not active"),
+        ("run/slipway-guard", "only root"),
+    ] {
+        put(dir.path(), path, "", 0o755);
+        let items = look(dir.path(), &expect).await;
+        let item = items.last().unwrap();
+        assert!(item.ok && item.found.contains(says), "{item:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_difference_is_named_and_no_hash_is_told() {
     let expect = expectation();
     type Break = fn(&Path);

@@ -18,7 +18,9 @@ type Signature = (&'static str, fn(u64) -> Vec<(u64, Vec<u8>)>);
 /// As libblkid's probes look for them (libblkid/src/superblocks of util-linux 2.38).
 const KIT: [Signature; 20] = [
     ("zfs at the start", |_| zfs(&[0, 256 << 10])),
-    ("zfs at the end", |size| zfs(&[size - (512 << 10), size - (256 << 10)])),
+    ("zfs at the end", |size| {
+        zfs(&[size - (512 << 10), size - (256 << 10)])
+    }),
     ("ext2", |_| vec![(0x438, vec![0x53, 0xef])]),
     ("swap", |_| {
         vec![
@@ -31,14 +33,18 @@ const KIT: [Signature; 20] = [
     ("luks2, last secondary header", |_| luks2(0x40_0000)),
     ("iso9660", |_| vec![(0x8000, b"\x01CD001\x01".to_vec())]),
     ("vmfs volume", |_| vec![(MIB, vec![0x0d, 0xd0, 0x01, 0xc0])]),
-    ("lvm2", |_| vec![(512, b"LABELONE".to_vec()), (536, b"LVM2 001".to_vec())]),
+    ("lvm2", |_| {
+        vec![(512, b"LABELONE".to_vec()), (536, b"LVM2 001".to_vec())]
+    }),
     ("btrfs", |_| vec![(0x1_0040, b"_BHRfS_M".to_vec())]),
     ("btrfs, mirror", |_| vec![(64 * MIB + 0x40, b"_BHRfS_M".to_vec())]),
     ("bcache", |_| {
         let magic = b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81";
         vec![(0x1018, magic.to_vec())]
     }),
-    ("md 0.90", |size| vec![((size & !0xffff) - 0x1_0000, 0xa92b_4efcu32.to_le_bytes().to_vec())]),
+    ("md 0.90", |size| {
+        vec![((size & !0xffff) - 0x1_0000, 0xa92b_4efcu32.to_le_bytes().to_vec())]
+    }),
     ("md 1.0", |size| md1((size - 8192) & !4095)),
     ("md 1.2", |_| md1(4096)),
     ("ddf", |size| {
@@ -47,17 +53,27 @@ const KIT: [Signature; 20] = [
         header[32..40].copy_from_slice(b"01.00.00");
         vec![(size - 512, header)]
     }),
-    ("imsm", |size| vec![(size - 1024, b"Intel Raid ISM Cfg Sig. 1.0.00".to_vec())]),
-    ("promise", |size| vec![(size - 63 * 512, b"Promise Technology, Inc.".to_vec())]),
-    ("promise, far", |size| vec![(size - 3087 * 512, b"Promise Technology, Inc.".to_vec())]),
+    ("imsm", |size| {
+        vec![(size - 1024, b"Intel Raid ISM Cfg Sig. 1.0.00".to_vec())]
+    }),
+    ("promise", |size| {
+        vec![(size - 63 * 512, b"Promise Technology, Inc.".to_vec())]
+    }),
+    ("promise, far", |size| {
+        vec![(size - 3087 * 512, b"Promise Technology, Inc.".to_vec())]
+    }),
 ];
 
 /// Signatures that libblkid believes only with a checksum that is right: they are written and looked for as bytes.
 const CHECKED: [&str; 5] = ["lvm2", "btrfs", "btrfs, mirror", "bcache", "ext2"];
 
 fn zfs(labels: &[u64]) -> Vec<(u64, Vec<u8>)> {
-    let blocks = labels.iter().flat_map(|label| (0..128).map(move |i| label + (128 << 10) + i * 1024));
-    blocks.map(|at| (at, 0x00ba_b10cu64.to_le_bytes().to_vec())).collect()
+    let blocks = labels
+        .iter()
+        .flat_map(|label| (0..128).map(move |i| label + (128 << 10) + i * 1024));
+    blocks
+        .map(|at| (at, 0x00ba_b10cu64.to_le_bytes().to_vec()))
+        .collect()
 }
 
 fn luks2(at: u64) -> Vec<(u64, Vec<u8>)> {
@@ -105,7 +121,9 @@ fn left(disk: &File, region: &Range<u64>) -> Vec<&'static str> {
             && disk.read_exact_at(&mut found, region.start + at).is_ok()
             && found == *bytes
     };
-    let named = KIT.iter().filter(|(_, s)| s(region.end - region.start).iter().any(there));
+    let named = KIT
+        .iter()
+        .filter(|(_, s)| s(region.end - region.start).iter().any(there));
     named.map(|(name, _)| *name).collect()
 }
 
@@ -137,7 +155,11 @@ fn new_regions(bench: &Bench) -> Vec<Range<u64>> {
 }
 
 fn open(path: &Path) -> File {
-    OpenOptions::new().read(true).write(true).open(path).expect("opened")
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .expect("opened")
 }
 
 fn has_blkid() -> bool {
@@ -162,7 +184,10 @@ fn libblkid_knows_the_signatures_of_this_test() {
             file.write_all_at(&bytes, at).expect("written");
         }
         let found = blkid(&path, &(0..100 * MIB));
-        assert!(found.is_some_and(|f| f.contains("TYPE=")), "{name} is not found by blkid");
+        assert!(
+            found.is_some_and(|f| f.contains("TYPE=")),
+            "{name} is not found by blkid"
+        );
     }
 }
 
@@ -191,9 +216,15 @@ async fn no_old_signature_is_left_in_the_disk_or_a_partition() {
     // The image of this bench is no file system: its partition names nothing, the ESP is FAT and nothing else.
     assert_eq!(blkid(&path, &new[2]), None);
     let esp = blkid(&path, &new[1]).expect("FAT");
-    assert!(esp.contains("TYPE=\"vfat\"") && !esp.contains("ambivalent"), "{esp}");
+    assert!(
+        esp.contains("TYPE=\"vfat\"") && !esp.contains("ambivalent"),
+        "{esp}"
+    );
     let table = blkid(&path, &(0..DISK)).expect("a table");
-    assert!(table.contains("PTTYPE=\"gpt\"") && !table.contains(" TYPE="), "{table}");
+    assert!(
+        table.contains("PTTYPE=\"gpt\"") && !table.contains(" TYPE="),
+        "{table}"
+    );
 }
 
 #[tokio::test]
@@ -210,14 +241,19 @@ async fn a_wiped_disk_names_nothing() {
     let disk = open(&path);
     let regions = new_regions(&bench);
     regions.iter().for_each(|region| plant(&disk, region));
-    let wiped = wipe(std::slice::from_ref(&bench.plan.disk), &site).await.expect("wiped");
+    let wiped = wipe(std::slice::from_ref(&bench.plan.disk), &site)
+        .await
+        .expect("wiped");
     for region in regions.iter().chain([&(0..DISK)]) {
         assert_eq!(left(&disk, region), [""; 0], "{region:?}");
         assert_eq!(blkid(&path, region), None, "{region:?}");
     }
     // The proof says what the disk shows.
     let [proof] = &wiped[..] else { panic!("{wiped:?}") };
-    assert_eq!((proof.serial.as_deref(), proof.size_bytes, proof.partitions), (Some("S1"), DISK, 3));
+    assert_eq!(
+        (proof.serial.as_deref(), proof.size_bytes, proof.partitions),
+        (Some("S1"), DISK, 3)
+    );
     for range in &proof.zeroed {
         let bytes = bench.disk(range.from, (range.to - range.from) as usize);
         assert!(bytes.iter().all(|b| *b == 0), "{range:?}");

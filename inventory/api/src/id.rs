@@ -186,6 +186,11 @@ impl UnixMs {
         )
     }
 
+    /// So many seconds before.
+    pub fn minus_seconds(self, seconds: u32) -> UnixMs {
+        UnixMs(self.0.saturating_sub(i64::from(seconds) * 1000))
+    }
+
     /// Milliseconds from `earlier` to `self`, 0 when the clock went back.
     pub fn since(self, earlier: UnixMs) -> u64 {
         self.0.saturating_sub(earlier.0).max(0) as u64

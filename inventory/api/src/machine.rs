@@ -16,6 +16,12 @@ pub struct MachineSummary {
     pub id: MachineId,
     /// All MACs known, boot NIC first.
     pub macs: Vec<Mac>,
+    /// Those of them that only its report names: no boot script was fetched by them, and they open none.
+    #[serde(default)]
+    pub reported_macs: Vec<Mac>,
+    /// Why its boot script is held back: a sentence with what to do.
+    #[serde(default)]
+    pub held: Option<String>,
     /// Maker and model, once reported.
     pub model: Option<String>,
     /// Serial number, once reported.

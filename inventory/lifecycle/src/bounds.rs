@@ -84,6 +84,14 @@ fn is_tame(text: &str) -> bool {
     text.len() <= MAX_TEXT && !text.chars().any(is_wild)
 }
 
+/// A text of an agent outside its report, as [`bounded`] keeps the texts in it: without control and invisible characters, at most
+/// [`MAX_TEXT`] characters.
+pub fn bounded_text(text: &str) -> String {
+    let mut text = text.to_owned();
+    tame(&mut text);
+    text
+}
+
 fn tame(text: &mut String) {
     if !is_tame(text) {
         *text = text.chars().filter(|c| !is_wild(*c)).take(MAX_TEXT).collect();

@@ -95,7 +95,7 @@ mod tests {
         for (state, expected) in [
             (State::New, vec![LocalDisk, Rescue, MemoryTest]),
             (
-                State::Ready(Ready { verdict: None }),
+                State::Ready(Ready::default()),
                 vec![LocalDisk, MiniOs, Rescue, MemoryTest],
             ),
             (

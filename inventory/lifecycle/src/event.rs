@@ -26,6 +26,8 @@ pub enum Event {
     Retry,
     /// Verb: end what is going on.
     Abort,
+    /// Verb: let it boot although its firmware was not heard by DHCP. Changes no state.
+    Admit,
     /// Fact: a boot script was given.
     ScriptGiven {
         /// What it boots.
@@ -177,6 +179,11 @@ pub enum AtConsole {
 pub enum AfterCheck {
     /// Wait for a decision.
     Hold,
+    /// A rule would deploy it, but it is not expected: wait for a person.
+    NotExpected {
+        /// Why, and how to release it: a sentence.
+        why: String,
+    },
     /// Install this plan at once.
     Deploy {
         /// The plan.
@@ -201,6 +208,7 @@ impl Event {
             Event::Retire => "retire",
             Event::Retry => "retry",
             Event::Abort => "abort",
+            Event::Admit => "admit",
             Event::ScriptGiven { .. } => "script-given",
             Event::Claimed => "claimed",
             Event::Reported { .. } => "reported",

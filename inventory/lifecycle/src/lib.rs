@@ -3,6 +3,7 @@
 //!
 //! - [`transition`]: (state, event, limits, now) -> next state and actions, or [`Refused`]. The only maker of states.
 //! - [`boot_target`]: what a machine in a state boots from the network.
+//! - [`booting`]: whether who asks for a boot script is a machine that boots.
 //! - [`console`]: what a person at its console may choose instead.
 //! - [`assignment`]: what its agent is told to do.
 //! - [`check`]: expected assets against a report.
@@ -13,6 +14,7 @@
 //! - [`policy`]: rules that make "automatic on first boot" real.
 
 pub mod assignment;
+pub mod booting;
 pub mod bounds;
 pub mod burn_in;
 pub mod check;
@@ -25,6 +27,7 @@ pub mod known;
 pub mod parts;
 pub mod plan;
 pub mod policy;
+pub mod repeat;
 pub mod state;
 pub mod status;
 mod transition;

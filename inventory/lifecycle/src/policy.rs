@@ -1,6 +1,6 @@
 //! Rules: what happens to a machine by itself, on its first boot.
 
-use inventory_api::Mac;
+use inventory_api::{Mac, MachineId};
 use serde::{Deserialize, Serialize};
 
 /// The rules in order, and what happens to a machine that none matches.
@@ -10,6 +10,30 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// For a machine that no rule matches. Never a deployment.
     pub unknown: Unknown,
+    /// Which machines a rule deploys by itself.
+    pub deploy: Deploys,
+}
+
+/// Which machines a rule deploys by itself. Serial number, maker and model are what a machine says of itself: whoever sends those
+/// of a rule gets its install plan, with password hashes, keys and scripts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deploys {
+    /// A machine whose place is in the rack plan by serial number or asset tag, or that the rule names by its MAC or whole serial
+    /// number; in both cases only one that was not received before.
+    #[default]
+    ExpectedOnly,
+    /// Every machine that a rule matches, whoever sent the facts.
+    AnyMachineThatSaysSo,
+}
+
+/// What is known of the place of a machine that a rule would deploy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The rack plan has a place for its serial number or asset tag.
+    pub placed: bool,
+    /// Another machine that has reported the same serial number or asset tag.
+    pub received_as: Option<MachineId>,
 }
 
 /// What happens to a machine that no rule matches.
@@ -148,6 +172,42 @@ impl Policy {
             .filter(|rule| matches!(rule_matches(&rule.matches, facts, true), Match::Yes));
         matching.next().map_or(&[], |rule| &rule.kernel_args)
     }
+
+    /// Whether a rule deploys this machine by itself. `facts.macs`: only those by which it fetched a boot script.
+    ///
+    /// # Errors
+    /// Why it waits for a person instead: a clause, without an end.
+    pub fn may_deploy(&self, rule: &str, facts: &MachineFacts, expected: &Expected) -> Result<(), String> {
+        if self.deploy == Deploys::AnyMachineThatSaysSo {
+            return Ok(());
+        }
+        if let Some(other) = &expected.received_as {
+            return Err(format!(
+                "its serial number or asset tag was received before, as {other}"
+            ));
+        }
+        let named = self.rules.iter().any(|r| {
+            r.name == rule
+                && r.matches.names_one()
+                && matches!(rule_matches(&r.matches, facts, true), Match::Yes)
+        });
+        if expected.placed || named {
+            return Ok(());
+        }
+        Err(match &facts.serial {
+            Some(serial) => format!(
+                "no rack plan has its serial number {serial}, and the rule names no MAC or serial number"
+            ),
+            None => "it reports no serial number, and the rule names no MAC".to_owned(),
+        })
+    }
+}
+
+impl RuleMatch {
+    /// It is for one machine: by MAC, or by a whole serial number.
+    pub fn names_one(&self) -> bool {
+        self.mac.is_some() || self.serial.as_deref().is_some_and(|s| !s.ends_with('*'))
+    }
 }
 
 enum Match {
@@ -258,7 +318,7 @@ mod tests {
                     Some("web"),
                 ),
             ],
-            unknown: Unknown::Commission,
+            ..Policy::default()
         };
         let mut facts = MachineFacts {
             macs: vec![mac],
@@ -281,5 +341,59 @@ mod tests {
                 profile: "web".into()
             }
         );
+    }
+
+    #[test]
+    fn by_itself_only_what_is_expected_is_deployed() {
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        let by = |matches: RuleMatch| Policy {
+            rules: vec![rule("r", matches, RuleAction::Deploy, Some("web"))],
+            ..Policy::default()
+        };
+        let model = || RuleMatch {
+            product: Some("R6*".into()),
+            ..RuleMatch::default()
+        };
+        let facts = MachineFacts {
+            serial: Some("SN1".into()),
+            product: Some("R640".into()),
+            macs: vec![mac],
+            ..MachineFacts::default()
+        };
+        let serial = |serial: &str| RuleMatch {
+            serial: Some(serial.into()),
+            ..RuleMatch::default()
+        };
+        let by_mac = |mac| RuleMatch {
+            mac: Some(mac),
+            ..RuleMatch::default()
+        };
+        let placed = Expected {
+            placed: true,
+            received_as: None,
+        };
+        let again = Expected {
+            placed: true,
+            received_as: Some("m-000000000002".parse().unwrap()),
+        };
+        let nowhere = Expected::default();
+        for (policy, expected, may) in [
+            (by(model()), &nowhere, false),
+            (by(model()), &placed, true),
+            (by(model()), &again, false),
+            (by(serial("SN1")), &nowhere, true),
+            (by(serial("SN1")), &again, false),
+            (by(serial("SN*")), &nowhere, false),
+            (by(by_mac(mac)), &nowhere, true),
+            (by(by_mac(Mac([2, 0, 0, 0, 0, 9]))), &nowhere, false),
+        ] {
+            let said = policy.may_deploy("r", &facts, expected);
+            assert_eq!(said.is_ok(), may, "{policy:?} {expected:?} {said:?}");
+            let any = Policy {
+                deploy: Deploys::AnyMachineThatSaysSo,
+                ..policy
+            };
+            assert_eq!(any.may_deploy("r", &facts, expected), Ok(()));
+        }
     }
 }

@@ -52,10 +52,13 @@ pub enum BootPhase {
 }
 
 /// See [`State::Ready`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
     /// Verdict of the newest check; absent: nothing was expected.
     pub verdict: Option<Verdict>,
+    /// Why a rule that would deploy it did not: a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
 }
 
 /// See [`State::Deploying`].

@@ -5,7 +5,7 @@ use inventory_api::check::Verdict;
 use inventory_api::machine::MachineStatus;
 
 use crate::event::IDENTITY_CONFLICT;
-use crate::state::{BootPhase, DeployPhase, DiskState, Stage, State};
+use crate::state::{BootPhase, DeployPhase, DiskState, Ready, Stage, State};
 
 /// State, phase and sentence. `since` is when the state or phase began; step progress is filled in by the caller.
 pub fn status(state: &State, since: UnixMs) -> MachineStatus {
@@ -85,6 +85,7 @@ pub fn status_sentence(state: &State) -> String {
     match state {
         State::New => "Enrolled; nothing is known about its hardware yet. Commission it.".to_owned(),
         State::Commissioning(c) => boot(c.phase, "to check its hardware"),
+        State::Ready(Ready { held: Some(why), .. }) => why.clone(),
         State::Ready(r) => match r.verdict {
             Some(Verdict::Pass) => "The asset check passed. Waiting for a decision: deploy it.".to_owned(),
             Some(Verdict::Warn) => "The asset check passed with warnings. Waiting for a decision.".to_owned(),

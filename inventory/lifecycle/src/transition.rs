@@ -116,6 +116,10 @@ fn not_folded(into: &MachineId, state: &str) -> Outcome {
     )
 }
 
+fn ready(verdict: Option<Verdict>, held: Option<String>) -> State {
+    State::Ready(Ready { verdict, held })
+}
+
 fn commissioning(limits: &Limits, now: UnixMs, first: bool) -> State {
     State::Commissioning(Commissioning {
         phase: BootPhase::AwaitBoot,
@@ -162,7 +166,7 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
     match state {
         State::New => from_new(state, event, limits, now),
         State::Commissioning(c) => from_commissioning(state, c, event, limits, now),
-        State::Ready(_) => from_ready(state, event, limits, now),
+        State::Ready(r) => from_ready(state, r, event, limits, now),
         State::Deploying(d) => from_deploying(state, d, event, limits, now),
         State::Deployed(d) => from_deployed(state, d, event, limits, now),
         State::Releasing(r) => from_releasing(state, r, event, limits, now),
@@ -183,6 +187,7 @@ fn from_new(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outco
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
@@ -249,7 +254,10 @@ fn from_commissioning(
             ..
         } => fail("check-failed", detail.clone()),
         Event::Reported { verdict, after, .. } => match after {
-            AfterCheck::Hold => to_with(State::Ready(Ready { verdict: *verdict }), &[Action::DropTickets]),
+            AfterCheck::Hold => to_with(ready(*verdict, None), &[Action::DropTickets]),
+            AfterCheck::NotExpected { why } => {
+                to_with(ready(*verdict, Some(why.clone())), &[Action::DropTickets])
+            }
             AfterCheck::Deploy { plan } => {
                 let phase = DeployPhase::Installing {
                     step: None,
@@ -271,6 +279,7 @@ fn from_commissioning(
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
@@ -323,7 +332,7 @@ fn boot_timeout(phase: BootPhase) -> (&'static str, String) {
     }
 }
 
-fn from_ready(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+fn from_ready(state: &State, r: &Ready, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
     match event {
         Event::Commission => to(commissioning(limits, now, false)),
         Event::Deploy { plan } => to(deploying(plan.clone(), DeployPhase::AwaitBoot, limits, now)),
@@ -334,7 +343,7 @@ fn from_ready(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Out
         }
         // A re-check of a waiting machine is harmless; only its verdict is news.
         Event::Reported { verdict, .. } => {
-            let next = State::Ready(Ready { verdict: *verdict });
+            let next = ready(*verdict, r.held.clone());
             if next == *state { stays(state) } else { to(next) }
         }
         Event::ScriptGiven { .. } | Event::Claimed | Event::DeadlinePassed { .. } => stays(state),
@@ -342,6 +351,7 @@ fn from_ready(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Out
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
@@ -566,6 +576,7 @@ fn from_deploying(state: &State, d: &Deploying, event: &Event, limits: &Limits, 
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, Some(&d.plan)),
@@ -589,6 +600,7 @@ fn from_deployed(state: &State, d: &Deployed, event: &Event, limits: &Limits, no
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         // A stranger on the provisioning network must not be able to take a machine out of service.
@@ -659,10 +671,10 @@ fn from_releasing(state: &State, r: &Releasing, event: &Event, limits: &Limits, 
                 deadline: now.plus_seconds(limits.wipe_seconds),
                 ..r.clone()
             })),
-            (false, None) => to_with(State::Ready(Ready { verdict: None }), &RELEASED),
+            (false, None) => to_with(ready(None, None), &RELEASED),
             (true, _) => stays(state),
         },
-        Event::WipeDone { .. } if r.wiping => to_with(State::Ready(Ready { verdict: None }), &RELEASED),
+        Event::WipeDone { .. } if r.wiping => to_with(ready(None, None), &RELEASED),
         Event::WipeFailed { code, detail } if r.wiping => fail(code, detail.clone()),
         Event::WipeDone { .. } | Event::WipeFailed { .. } => no_fact(event, "not wiping"),
         Event::ResidentReported => stays(state),
@@ -682,6 +694,7 @@ fn from_releasing(state: &State, r: &Releasing, event: &Event, limits: &Limits, 
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => quarantine(code, detail, r.plan.as_ref()),
@@ -738,6 +751,7 @@ fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: U
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { code, detail } => match f.disk {
@@ -773,6 +787,7 @@ fn from_quarantined(state: &State, q: &Quarantined, event: &Event, limits: &Limi
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { .. } => noted(state),
@@ -801,6 +816,7 @@ fn from_retired(state: &State, event: &Event) -> Outcome {
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
+        | Event::Admit
         | Event::AtConsole { .. }
         | Event::ConflictResolved { .. } => noted(state),
         Event::SecurityAlarm { .. } => noted(state),

@@ -335,6 +335,7 @@ struct Case {
     known: Option<AssetReport>,
     heard: Option<i64>,
     lists_its_mac: bool,
+    lists_ours: bool,
 }
 
 fn stand(case: &Case, booted: Option<i64>) -> Standing {
@@ -347,6 +348,7 @@ fn stand(case: &Case, booted: Option<i64>) -> Standing {
             identity: case.known.as_ref().map(Identity::of),
             heard: case.heard.map(|s| UnixMs(1000 * s)),
             lists_its_mac: case.lists_its_mac,
+            lists_ours: case.lists_ours,
         }],
         booted: booted.map(|s| UnixMs(1000 * s)),
         now: UnixMs(1_000_000),
@@ -358,10 +360,9 @@ fn stand(case: &Case, booted: Option<i64>) -> Standing {
 fn what_follows_from_a_report() {
     let mut swapped = server(1);
     swapped.nics = vec![nic(77)];
-    let itself = |other_nics: Vec<MachineId>| Standing::Itself {
+    let itself = || Standing::Itself {
         changes: vec![],
         shares: vec![],
-        other_nics,
     };
     let another = Standing::Another {
         machine: id(1),
@@ -369,26 +370,23 @@ fn what_follows_from_a_report() {
     };
     let undecided = Standing::Undecided { machine: id(1) };
     let conflict = Standing::Conflict { with: vec![id(1)] };
+    let provisional = Standing::Provisional { machine: id(1) };
+    // An enrolment that never reported is not taken by who lists its MAC: its own report says who it is.
     let base = || Case {
         own: None,
         seen: server(1),
         known: None,
         heard: Some(500),
         lists_its_mac: true,
+        lists_ours: true,
     };
-    // It booted from another NIC of this machine, and has been silent since.
-    assert_eq!(stand(&base(), Some(900)), itself(vec![id(1)]));
-    let heard = |at| Case {
-        heard: Some(at),
-        ..base()
-    };
-    // Heard moments before the boot: is it the same machine that restarted, or another that says nothing right now?
-    assert_eq!(stand(&heard(950), Some(960)), undecided);
-    assert_eq!(stand(&heard(950), Some(940)), itself(vec![]), "two that live");
-    // A system that runs from its disk does not say when it booted.
-    assert_eq!(stand(&heard(950), None), itself(vec![]));
-    assert_eq!(stand(&heard(900), None), itself(vec![id(1)]));
+    for heard in [Some(500), Some(950), None] {
+        let case = Case { heard, ..base() };
+        assert_eq!(stand(&case, Some(900)), itself());
+        assert_eq!(stand(&case, None), itself());
+    }
 
+    // Each was heard by a NIC that the other reports.
     let known = || Case {
         known: Some(server(1)),
         ..base()
@@ -399,20 +397,36 @@ fn what_follows_from_a_report() {
         ..known()
     };
     assert_eq!(stand(&alive, Some(900)), conflict);
+    // Heard moments before the boot: is it the same machine that restarted, or another that says nothing right now?
     assert_eq!(stand(&alive, Some(960)), undecided);
-    // Serial and UUID are on labels; without one of its MACs (and with another TPM) nobody takes its place.
-    let claims = || Case {
-        lists_its_mac: false,
-        seen: AssetReport {
-            tpm: None,
-            ..swapped.clone()
-        },
+    // Serial, UUID and MACs are on labels and in packets; who sends them without a word of the known machine is held, and nobody
+    // else is (and with another TPM a conflict).
+    let without_tpm = || AssetReport {
+        tpm: None,
+        ..server(1)
+    };
+    let label = || Case {
+        seen: without_tpm(),
+        lists_ours: false,
         ..known()
     };
-    assert_eq!(stand(&claims(), Some(900)), conflict);
+    assert_eq!(stand(&label(), Some(900)), provisional);
+    let nothing_listed = Case {
+        lists_its_mac: false,
+        ..label()
+    };
+    assert_eq!(stand(&nothing_listed, Some(900)), conflict);
+    let only_ours = Case {
+        lists_its_mac: false,
+        lists_ours: true,
+        ..label()
+    };
+    assert_eq!(stand(&only_ours, Some(900)), conflict);
     let same_tpm = Case {
         seen: swapped.clone(),
-        ..claims()
+        lists_its_mac: false,
+        lists_ours: false,
+        ..known()
     };
     assert!(matches!(stand(&same_tpm, Some(900)), Standing::Another { .. }));
     // An enrolment with a past of its own is not folded by itself.
@@ -435,7 +449,38 @@ fn what_follows_from_a_report() {
         lists_its_mac: false,
         ..base()
     };
-    assert_eq!(stand(&poor, Some(900)), itself(vec![]));
+    assert_eq!(stand(&poor, Some(900)), itself());
+}
+
+/// Nobody filled in a serial number: that both name each other's NIC is enough, one side alone is not.
+#[test]
+fn a_machine_without_serial_numbers_is_known_by_both_its_nics() {
+    let nameless = || AssetReport {
+        nics: vec![nic(10), nic(11)],
+        ..AssetReport::default()
+    };
+    for (lists_its_mac, lists_ours, heard, one) in [
+        (true, true, 500, "another"),
+        (true, true, 950, "undecided"),
+        (true, false, 500, "itself"),
+        (false, true, 500, "itself"),
+    ] {
+        let case = Case {
+            own: None,
+            seen: nameless(),
+            known: Some(nameless()),
+            heard: Some(heard),
+            lists_its_mac,
+            lists_ours,
+        };
+        let said = match stand(&case, Some(960)) {
+            Standing::Another { .. } => "another",
+            Standing::Undecided { .. } => "undecided",
+            Standing::Itself { .. } => "itself",
+            _ => "stopped",
+        };
+        assert_eq!(said, one, "{lists_its_mac} {lists_ours} {heard}");
+    }
 }
 
 fn fixtures() -> Option<PathBuf> {
@@ -679,8 +724,8 @@ proptest! {
         }
     }
 
-    /// Whatever is sent: another machine's place is only taken by who lists its MAC or has its TPM key, with a first report,
-    /// while that machine is silent.
+    /// Whatever is sent: another machine's place is only taken by whose NIC that machine itself reported, or who has its TPM key,
+    /// with a first report, while that machine is silent.
     #[test]
     fn a_claim_alone_never_takes_a_place(
         own in prop::option::of(any_identity()),
@@ -689,12 +734,13 @@ proptest! {
         heard in prop::option::of(0i64..1000),
         booted in prop::option::of(0i64..1000),
         lists_its_mac: bool,
+        lists_ours: bool,
     ) {
         let tpm = compare(&Identity::of(&known), &Identity::of(&seen)).agree.contains(&Field::Tpm);
         let fresh = own.as_ref().is_none_or(|own| Identity::of(own).is_empty());
-        let case = Case { own, seen, known: Some(known), heard, lists_its_mac };
+        let case = Case { own, seen, known: Some(known), heard, lists_its_mac, lists_ours };
         if let Standing::Another { .. } = stand(&case, booted) {
-            prop_assert!(fresh && (lists_its_mac || tpm));
+            prop_assert!(fresh && (lists_its_mac && lists_ours || tpm));
             prop_assert!(heard.is_none_or(|heard| booted.is_none_or(|booted| heard <= booted) && heard <= 910));
         }
     }

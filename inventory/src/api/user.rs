@@ -120,8 +120,16 @@ async fn history(
     State(service): State<Arc<Service>>,
     _: User,
     Path(key): Path<String>,
+    query: Result<Query<HistoryQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Answer<Vec<HistoryEntry>> {
-    Ok(Json(service.history(&key).await?))
+    let Query(query) = query.map_err(|e| problem(400, "bad-query", "Query not usable", e.body_text()))?;
+    Ok(Json(service.history(&key, query.before).await?))
+}
+
+/// `?before=SEQ`: the page before that row.
+#[derive(Deserialize)]
+struct HistoryQuery {
+    before: Option<i64>,
 }
 
 async fn plan(State(service): State<Arc<Service>>, _: User, Path(key): Path<String>) -> Answer<InstallPlan> {

@@ -28,8 +28,9 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
             let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
             render::answer(out, &detail, |d| render::machine(d, now()))
         }
-        MachineCommand::History(Which { machine }) => {
-            let history: Vec<HistoryEntry> = client.get(&path(&machine, "/history")?).await?;
+        MachineCommand::History { machine, before } => {
+            let page = before.map_or(String::new(), |row| format!("?before={row}"));
+            let history: Vec<HistoryEntry> = client.get(&path(&machine, &format!("/history{page}"))?).await?;
             render::answer(out, &history, |h| render::history(h))
         }
         MachineCommand::Deploy(order) => deploy_with(&client, order, out).await,
@@ -69,6 +70,17 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
             render::answer(out, &task, |t| asked(&machine, t.as_ref()))
         }
         MachineCommand::Abort(which) => verb(&client, &which.machine, "abort", out).await,
+        MachineCommand::Admit(which) => verb(&client, &which.machine, "admit", out).await,
+        MachineCommand::Forget(Confirmed { machine, yes }) => {
+            if !yes {
+                let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
+                let name = render::name(&detail.machine);
+                confirm(&format!(
+                    "Forget {name}: its reports, checks, plans and history are deleted."
+                ))?;
+            }
+            verb(&client, &machine, "forget", out).await
+        }
         MachineCommand::Conflict(args) => super::conflict::run(&client, args, out).await,
         MachineCommand::Release(Confirmed { machine, yes }) => {
             if !yes {

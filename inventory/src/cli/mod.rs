@@ -117,8 +117,14 @@ pub enum MachineCommand {
     },
     /// Show one machine: state, verdict, hardware, plan, verification
     Show(Which),
-    /// Show what happened to a machine
-    History(Which),
+    /// Show what happened to a machine: the newest 200 rows
+    History {
+        /// Id, MAC, serial number or asset tag
+        machine: String,
+        /// The rows before this one
+        #[arg(long, value_name = "ROW")]
+        before: Option<i64>,
+    },
     /// Check the hardware against what is expected
     Commission(Which),
     /// Install a machine: plan, show, go
@@ -131,6 +137,10 @@ pub enum MachineCommand {
     Retry(Which),
     /// Stop what is going on
     Abort(Which),
+    /// Let a machine boot whose boot script is held because its firmware was not heard by DHCP
+    Admit(Which),
+    /// Delete all that is kept of a machine that is retired or never got further than its first boot
+    Forget(Confirmed),
     /// Show two machines that claim one identity side by side, and say which it is
     Conflict(ConflictArgs),
     /// Have the agent report again and check it; a deployed machine is not disturbed

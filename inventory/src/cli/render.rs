@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::{CliError, Output};
-use crate::text::{ago, disk_size, duration, memory_size, tame, timestamp};
+use crate::text::{ago, disk_size, duration, macs_words, memory_size, tame, timestamp};
 use crate::text::{boot as boot_text, plan as plan_text};
 use crate::ui::view;
 
@@ -140,16 +140,7 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
         ("id", Some(m.id.to_string())),
         ("model", m.model.clone()),
         ("serial", m.serial.clone()),
-        (
-            "macs",
-            Some(
-                m.macs
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            ),
-        ),
+        ("macs", Some(macs_words(m))),
         ("address", m.ip.map(|ip| ip.to_string())),
         ("in this state", Some(duration(now.since(s.since)))),
         ("gives up in", s.deadline.map(|at| duration(at.since(now)))),

@@ -72,6 +72,9 @@ impl Default for Api {
     }
 }
 
+/// A rack of a thousand nodes that is switched on at once is enrolled in five minutes; a stranger fills no list in a night.
+const ENROLMENTS_PER_MINUTE: u32 = 200;
+
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Boot {
@@ -85,6 +88,7 @@ pub(super) struct Boot {
     pub signed_ipxe: Option<PathBuf>,
     pub ticket_seconds: Spanned<u64>,
     pub menu_seconds: Spanned<u32>,
+    pub enrolments_per_minute: Spanned<u32>,
     pub busybox: PathBuf,
     pub memory_test: PathBuf,
 }
@@ -102,6 +106,7 @@ impl Default for Boot {
             signed_ipxe: None,
             ticket_seconds: Spanned::new(0..0, 600),
             menu_seconds: Spanned::new(0..0, 0),
+            enrolments_per_minute: Spanned::new(0..0, ENROLMENTS_PER_MINUTE),
             busybox: PathBuf::from("/bin/busybox"),
             memory_test: PathBuf::from("/boot"),
         }
@@ -125,4 +130,5 @@ pub(super) struct Images {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Policy {
     pub unknown: lifecycle::policy::Unknown,
+    pub deploy: lifecycle::policy::Deploys,
 }

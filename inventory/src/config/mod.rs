@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use inventory_api::deploy::DeployRequest;
+use lifecycle::policy::Deploys;
 use lifecycle::{Limits, Policy, RuleAction};
 use netboot::Network;
 use serde::Serialize;
@@ -107,6 +108,8 @@ pub struct Boot {
     pub signed_ipxe: Option<PathBuf>,
     /// Seconds in which a key at the machine's own console opens the boot menu; 0: there is none, and none is waited for.
     pub menu_seconds: u32,
+    /// New machines that are enrolled in a minute and network; more wait.
+    pub enrolments_per_minute: u32,
     /// The shell of the rescue system: a static busybox (Debian's package `busybox-static`).
     pub busybox: PathBuf,
     /// Directory of `memtest86+x64.bin` and `memtest86+x64.efi` (Debian's package `memtest86+`).
@@ -192,6 +195,7 @@ impl Config {
         let mut policy = Policy {
             rules: Vec::new(),
             unknown: file.policy.unknown,
+            deploy: file.policy.deploy,
         };
         for entry in file.rule {
             let at = entry.span().start;
@@ -264,6 +268,13 @@ impl Config {
                 ),
             ));
         }
+        let enrolments = file.boot.enrolments_per_minute.get_ref();
+        if *enrolments == 0 {
+            return Err(wrong(
+                file.boot.enrolments_per_minute.span().start,
+                "enrolments_per_minute = 0 enrolls no machine: it has to be at least 1".to_owned(),
+            ));
+        }
         let base = path.parent().unwrap_or(Path::new(""));
         let data_dir = base.join(file.data_dir);
         Ok(Config {
@@ -287,6 +298,7 @@ impl Config {
                 signed_ipxe: file.boot.signed_ipxe.map(|path| base.join(path)),
                 ticket_seconds: *ticket_seconds,
                 menu_seconds: *menu_seconds,
+                enrolments_per_minute: *enrolments,
                 busybox: base.join(file.boot.busybox),
                 memory_test: base.join(file.boot.memory_test),
                 silence_seconds: SILENCE_SECONDS,
@@ -330,6 +342,7 @@ impl Config {
                 signed_ipxe: None,
                 ticket_seconds: defaults.boot.ticket_seconds.into_inner(),
                 menu_seconds: defaults.boot.menu_seconds.into_inner(),
+                enrolments_per_minute: defaults.boot.enrolments_per_minute.into_inner(),
                 busybox: defaults.boot.busybox,
                 memory_test: defaults.boot.memory_test,
                 silence_seconds: SILENCE_SECONDS,
@@ -359,8 +372,37 @@ impl Config {
         names
     }
 
+    /// What a configuration permits that somebody may not have meant: a sentence each, for `slipway check-config` and the log.
+    pub fn risks(&self) -> Vec<String> {
+        if self.policy.deploy == Deploys::ExpectedOnly {
+            return Vec::new();
+        }
+        let secret = |profile: &DeployRequest| {
+            let hash = profile.accounts.iter().any(|a| a.password_hash.is_some());
+            hash || !profile.scripts.is_empty()
+        };
+        let deploying = self.policy.rules.iter().filter(|rule| !rule.matches.names_one());
+        deploying
+            .filter_map(|rule| {
+                let profile = rule.profile.as_ref()?;
+                self.profiles.get(profile).filter(|p| secret(p)).map(|_| {
+                    format!(
+                        "rule {:?} gives profile {profile}, with its password hashes and scripts, to every machine on the \
+                         network that says it is one: deploy = \"expected-only\" gives it only to machines of the rack plan",
+                        rule.name
+                    )
+                })
+            })
+            .collect()
+    }
+
     /// The checked form as TOML, defaults filled in and password hashes left out.
     pub fn checked_form(&self) -> String {
+        #[derive(Serialize)]
+        struct CheckedPolicy {
+            unknown: lifecycle::policy::Unknown,
+            deploy: lifecycle::policy::Deploys,
+        }
         #[derive(Serialize)]
         struct Checked<'a> {
             data_dir: &'a Path,
@@ -368,7 +410,7 @@ impl Config {
             boot: &'a Boot,
             mini_os: &'a MiniOs,
             images: BTreeMap<&'a str, &'a Path>,
-            policy: BTreeMap<&'a str, lifecycle::policy::Unknown>,
+            policy: CheckedPolicy,
             limits: &'a Limits,
             network: Vec<&'a netboot::NetworkSettings>,
             rule: &'a [lifecycle::Rule],
@@ -380,7 +422,10 @@ impl Config {
             boot: &self.boot,
             mini_os: &self.mini_os,
             images: BTreeMap::from([("dir", self.images_dir.as_path())]),
-            policy: BTreeMap::from([("unknown", self.policy.unknown)]),
+            policy: CheckedPolicy {
+                unknown: self.policy.unknown,
+                deploy: self.policy.deploy,
+            },
             limits: &self.limits,
             network: self.networks.iter().map(Network::settings).collect(),
             rule: &self.policy.rules,

@@ -284,3 +284,44 @@ fn kernel_arguments_by_network_and_by_rule() {
         "{error}"
     );
 }
+
+/// S5: a rule that gives hashes or scripts to every machine that says it is one is named; the default gives to none.
+#[test]
+fn a_rule_that_gives_secrets_away_is_named() {
+    let text = |deploy: &str, matches: &str, profile: &str| {
+        format!(
+            "[policy]\ndeploy = \"{deploy}\"\n[[rule]]\nname = \"r\"\nmatch = {{ {matches} }}\naction = \"deploy\"\nprofile = \"web\"\n\
+             [profile.web]\nimage = \"debian-12\"\n{profile}"
+        )
+    };
+    let any = "any-machine-that-says-so";
+    let (maker, script) = (
+        "manufacturer = \"Dell*\"",
+        "[[profile.web.scripts]]\nname = \"s\"\ncontent = \"#!/bin/sh\\n\"\nrun = \"first-boot\"\n",
+    );
+    for (deploy, matches, profile, risks) in [
+        (any, maker, script, 1),
+        (
+            any,
+            maker,
+            "[[profile.web.accounts]]\nname = \"a\"\npassword_hash = \"$y$j9T$x$y\"\n",
+            1,
+        ),
+        (any, maker, "", 0),
+        (any, "serial = \"SN1\"", script, 0),
+        (any, "serial = \"SN*\"", script, 1),
+        (any, "mac = \"52:54:00:00:00:01\"", script, 0),
+        ("expected-only", maker, script, 0),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("slipway.toml");
+        std::fs::write(&path, text(deploy, matches, profile)).unwrap();
+        let said = Config::load(&path).unwrap().risks();
+        assert_eq!(said.len(), risks, "{deploy} {matches} {profile}: {said:?}");
+        assert!(
+            said.iter()
+                .all(|s| s.contains("expected-only") && s.contains("\"r\"")),
+            "{said:?}"
+        );
+    }
+}

@@ -193,6 +193,8 @@ fn machine(state: &str) -> MachineSummary {
         enrolled_at: UnixMs(0),
         folded_into: None,
         conflicts_with: Vec::new(),
+        reported_macs: vec![],
+        held: None,
         verdict: None,
     }
 }

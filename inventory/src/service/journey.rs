@@ -70,12 +70,16 @@ impl Service {
             },
             now: core.clock.now(),
         });
+        let mut diagnosis = told.text();
+        if let Some(held) = machine.as_ref().and_then(|m| m.held.as_ref()) {
+            diagnosis = format!("Its boot script is {held}. {diagnosis}");
+        }
         Ok(Journey {
             mac,
             machine,
             events,
             running,
-            diagnosis: told.text(),
+            diagnosis,
             stage: told.stage.code().to_owned(),
             loaders: (loaders.worked.is_some() || !loaders.failed.is_empty()).then_some(loaders),
         })

@@ -41,6 +41,9 @@ pub use verb::Verb;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor(pub String);
 
+/// Rows of a page of a machine's history.
+pub const HISTORY_PAGE: i64 = 200;
+
 /// The service. Shared as `Arc<Service>`.
 pub struct Service {
     core: Arc<Core>,
@@ -100,10 +103,11 @@ impl Service {
         })
     }
 
-    /// Its history, oldest first.
-    pub async fn history(&self, key: &str) -> Result<Vec<HistoryEntry>, Problem> {
+    /// A page of its history, oldest first: the newest [`HISTORY_PAGE`] rows before the row `before`.
+    pub async fn history(&self, key: &str, before: Option<i64>) -> Result<Vec<HistoryEntry>, Problem> {
         let row = self.find(key).await?;
-        let rows = self.core.store.history(&row.id).await.map_err(of_store)?;
+        let rows = self.core.store.history(&row.id, before, HISTORY_PAGE).await;
+        let rows = rows.map_err(of_store)?;
         Ok(rows.into_iter().map(history_entry).collect())
     }
 
@@ -175,6 +179,11 @@ impl Service {
         {
             return self.row(&id).await;
         }
+        if let Ok(mac) = key.parse::<Mac>()
+            && let [id] = store.machines_reporting(mac).await.map_err(of_store)?.as_slice()
+        {
+            return self.row(id).await;
+        }
         let mut by_serial = store.machines_of_serial(key).await.map_err(of_store)?;
         if by_serial.is_empty() {
             by_serial = store.machines_named(key).await.map_err(of_store)?;
@@ -230,9 +239,15 @@ impl Service {
             .flatten()
             .map(String::as_str)
             .collect();
+        let held = session.held.map(|(_, why)| why);
+        if let Some(why) = &held {
+            status.sentence = format!("Its boot script is {why}.");
+        }
         Ok(MachineSummary {
             id: row.id,
-            macs: row.macs,
+            macs: row.macs.iter().chain(&row.reported_macs).copied().collect(),
+            reported_macs: row.reported_macs,
+            held,
             model: (!words.is_empty()).then(|| words.join(" ")),
             serial: row.identity.serial,
             hostname: row.hostname,

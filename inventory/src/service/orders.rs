@@ -3,10 +3,11 @@
 use inventory_api::deploy::DeployRequest;
 use inventory_api::machine::{DeployOrder, DeployResponse, VerbResponse};
 use inventory_api::{MachineId, Problem};
+use lifecycle::booting::ADMITTED_SECONDS;
 use lifecycle::{Event, State, transition};
 
 use super::{Actor, Service, Verb, planning};
-use crate::advance::{AdvanceError, advance, advance_in, after_commit};
+use crate::advance::{AdvanceError, advance_in, after_commit};
 use crate::problem::{of_advance, of_store, problem};
 use crate::redact;
 use crate::store::MachineRow;
@@ -14,21 +15,66 @@ use crate::store::MachineRow;
 impl Service {
     /// Does a verb other than deploy.
     pub async fn verb(&self, key: &str, verb: Verb, actor: &Actor) -> Result<VerbResponse, Problem> {
-        let MachineRow { id, macs, .. } = self.find(key).await?;
+        let row = self.find(key).await?;
         let event = match verb {
             Verb::Commission => Event::Commission,
             Verb::Release => Event::Release,
             Verb::Retire => Event::Retire,
             Verb::Retry => Event::Retry,
             Verb::Abort => Event::Abort,
+            Verb::Admit => Event::Admit,
+            Verb::Forget => return self.forget_machine(&row, actor).await,
         };
-        let advanced = advance(&self.core, &id, event, &actor.0)
+        let MachineRow { id, macs, .. } = row;
+        let now = self.core.clock.now();
+        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        let advanced = advance_in(&self.core, &mut change, &id, event, &actor.0, now)
             .await
             .map_err(of_advance)?;
+        // A person asked for it: addresses are kept for it from now on.
+        change.put_known(&id).await.map_err(of_store)?;
+        change.commit().await.map_err(of_store)?;
+        if verb == Verb::Admit {
+            self.core.memory.update_session(&id, |session| {
+                session.admitted_until = Some(now.plus_seconds(ADMITTED_SECONDS));
+                session.held = None;
+            });
+        }
+        after_commit(&self.core, &advanced);
         if verb == Verb::Retire {
             self.end_reservations(&macs).await;
         }
         self.verb_response(&id, &advanced.state).await
+    }
+
+    /// Forgets a machine that is out of service, or that never got further than its first boot script.
+    async fn forget_machine(&self, row: &MachineRow, actor: &Actor) -> Result<VerbResponse, Problem> {
+        let id = &row.id;
+        let answer = self.verb_response(id, &row.state).await?;
+        let refused = |detail: String| Err(problem(409, "wrong-state", "Not in this state", detail));
+        match &row.state {
+            State::Retired | State::New => {}
+            State::Commissioning(_) | State::Failed(_) if row.last_seen.is_none() => {}
+            State::Commissioning(_)
+            | State::Failed(_)
+            | State::Ready(_)
+            | State::Deploying(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Quarantined(_) => {
+                return refused(format!("cannot forget {id}, which has claimed: retire it first"));
+            }
+        }
+        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        if !change.forget(id).await.map_err(of_store)? {
+            return refused(format!(
+                "cannot forget {id}: other enrolments were found to be this machine"
+            ));
+        }
+        change.commit().await.map_err(of_store)?;
+        tracing::info!(machine = %id, actor = actor.0, "a machine was forgotten");
+        self.core.memory.forget(id);
+        Ok(answer)
     }
 
     async fn verb_response(&self, id: &MachineId, state: &State) -> Result<VerbResponse, Problem> {
@@ -98,6 +144,7 @@ impl Service {
             .put_request(&machine.id, &request, now)
             .await
             .map_err(of_store)?;
+        change.put_known(&machine.id).await.map_err(of_store)?;
         change
             .put_hostname(&machine.id, Some(&plan.hostname))
             .await

@@ -16,16 +16,22 @@ pub enum Verb {
     Retry,
     /// Stop what is going on.
     Abort,
+    /// Let it boot although its firmware was not heard.
+    Admit,
+    /// Delete all that is kept of it.
+    Forget,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Verb; 5] = [
+    pub const ALL: [Verb; 7] = [
         Verb::Commission,
         Verb::Release,
         Verb::Retire,
         Verb::Retry,
         Verb::Abort,
+        Verb::Admit,
+        Verb::Forget,
     ];
 }
 
@@ -37,6 +43,8 @@ impl fmt::Display for Verb {
             Verb::Retire => "retire",
             Verb::Retry => "retry",
             Verb::Abort => "abort",
+            Verb::Admit => "admit",
+            Verb::Forget => "forget",
         })
     }
 }

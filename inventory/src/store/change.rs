@@ -7,7 +7,7 @@ use lifecycle::State;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, Transaction};
 
-use super::machines::{load_machine, machine_of_mac};
+use super::machines::{history, load_machine, machine_of_mac};
 use super::{HistoryRow, Identity, MachineRow, StoreError, to_json};
 
 /// A write transaction. Nothing of it is seen before [`Change::commit`]; dropped, it is undone.
@@ -78,10 +78,44 @@ impl Change {
         self.add_history(id, row).await
     }
 
+    /// The newest rows of a machine's history, oldest first.
+    pub(crate) async fn last_rows(
+        &mut self,
+        id: &MachineId,
+        most: i64,
+    ) -> Result<Vec<HistoryRow>, StoreError> {
+        history(self.connection(), id, None, most).await
+    }
+
+    /// When a row of a machine's history was written.
+    pub(crate) async fn row_at(&mut self, id: &MachineId, seq: i64) -> Result<Option<UnixMs>, StoreError> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT at FROM history WHERE machine = $1 AND seq = $2")
+            .bind(id.as_str())
+            .bind(seq)
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(at.map(UnixMs))
+    }
+
+    /// Takes the row `seq` out of a machine's history; the one after it, which is the last, gets its number.
+    pub(crate) async fn drop_row(&mut self, id: &MachineId, seq: i64) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM history WHERE machine = $1 AND seq = $2",
+            "UPDATE history SET seq = $2 WHERE machine = $1 AND seq = $2 + 1",
+        ] {
+            sqlx::query(sql)
+                .bind(id.as_str())
+                .bind(seq)
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
     async fn add_history(&mut self, id: &MachineId, row: &HistoryRow) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO history (machine, seq, at, actor, event, limits, state, sentence)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO history (machine, seq, at, actor, event, limits, state, sentence, repeats)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(id.as_str())
         .bind(row.seq)
@@ -91,6 +125,7 @@ impl Change {
         .bind(to_json("limits", &row.limits)?)
         .bind(to_json::<State>("state", &row.state)?)
         .bind(&row.sentence)
+        .bind(row.repeats)
         .execute(self.connection())
         .await?;
         Ok(())
@@ -114,17 +149,56 @@ impl Change {
         Ok(())
     }
 
-    /// Adds a MAC that the machine reported. Returns the machine that has it already, if that is another one.
-    pub async fn add_mac(&mut self, id: &MachineId, mac: Mac) -> Result<Option<MachineId>, StoreError> {
-        if let Some(owner) = self.machine_of_mac(mac).await? {
-            return Ok((owner != *id).then_some(owner));
-        }
-        sqlx::query("INSERT INTO macs (mac, machine, rank) VALUES ($1, $2, 1)")
-            .bind(mac.to_string())
+    /// The MACs that the machine's newest report lists, in place of those of the report before. They open no boot script.
+    pub async fn put_reported_macs(&mut self, id: &MachineId, macs: &[Mac]) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM reported_macs WHERE machine = $1")
             .bind(id.as_str())
             .execute(self.connection())
             .await?;
-        Ok(None)
+        for mac in macs {
+            sqlx::query("INSERT OR IGNORE INTO reported_macs (machine, mac) VALUES ($1, $2)")
+                .bind(id.as_str())
+                .bind(mac.to_string())
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the newest report of a machine lists one of these MACs.
+    pub async fn reported_any(&mut self, id: &MachineId, macs: &[Mac]) -> Result<bool, StoreError> {
+        for mac in macs {
+            let listed: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM reported_macs WHERE machine = $1 AND mac = $2")
+                    .bind(id.as_str())
+                    .bind(mac.to_string())
+                    .fetch_one(self.connection())
+                    .await?;
+            if listed > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// It claimed and reported, or a person asked for it: addresses are kept for its MACs from now on.
+    pub async fn put_known(&mut self, id: &MachineId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE machines SET known = 1 WHERE id = $1")
+            .bind(id.as_str())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// How many machines were enrolled in a network since then.
+    pub async fn enrolled_since(&mut self, network: &str, since: UnixMs) -> Result<i64, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT count(*) FROM machines WHERE enrolled_at > $2 AND network = $1")
+                .bind(network)
+                .bind(since.0)
+                .fetch_one(self.connection())
+                .await?,
+        )
     }
 
     /// Where the machine boots now.

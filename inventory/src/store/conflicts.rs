@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::{Mac, MachineId, UnixMs};
+use lifecycle::expectation::{MachineNames, name_key};
 use lifecycle::identity::{Field, Identity};
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -54,6 +55,28 @@ impl Store {
             open.entry(other).or_default().insert(machine);
         }
         Ok(open)
+    }
+
+    /// Another machine that has reported one of these serial numbers or asset tags, a retired one too.
+    pub async fn received_as(
+        &self,
+        names: &MachineNames,
+        id: &MachineId,
+    ) -> Result<Option<MachineId>, StoreError> {
+        for name in names.serials.iter().chain(&names.asset_tags) {
+            let other: Option<String> = sqlx::query_scalar(
+                "SELECT machine FROM machine_names JOIN machines ON id = machine
+                 WHERE value = $1 AND machine <> $2 AND folded_into IS NULL LIMIT 1",
+            )
+            .bind(name_key(name))
+            .bind(id.as_str())
+            .fetch_optional(&self.read)
+            .await?;
+            if let Some(other) = other {
+                return parse("machine id", &other).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Keeps the identity of machines that reported to an older server.
@@ -241,6 +264,7 @@ impl Change {
         // What its newest report said of names and places of parts: the living machine says it now.
         for delete in [
             "DELETE FROM machine_names WHERE machine = $1",
+            "DELETE FROM reported_macs WHERE machine = $1",
             "DELETE FROM part_places WHERE machine = $1",
         ] {
             sqlx::query(delete)

@@ -112,6 +112,17 @@ impl Change {
         Ok(())
     }
 
+    /// How many tickets of a machine were made since then, as far as they are kept.
+    pub async fn tickets_since(&mut self, machine: &MachineId, since: UnixMs) -> Result<i64, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT count(*) FROM tickets WHERE machine = $1 AND minted_at > $2")
+                .bind(machine.as_str())
+                .bind(since.0)
+                .fetch_one(self.connection())
+                .await?,
+        )
+    }
+
     /// A ticket by its digest.
     pub async fn ticket(&mut self, digest: &[u8; 32]) -> Result<Option<TicketRow>, StoreError> {
         let row = sqlx::query("SELECT * FROM tickets WHERE digest = $1")

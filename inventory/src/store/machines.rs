@@ -35,8 +35,10 @@ pub struct MachineRow {
     pub identity: Identity,
     /// Host name of the current plan.
     pub hostname: Option<String>,
-    /// Its MACs, the NIC that booted last first.
+    /// MACs by which it fetched a boot script, the NIC that booted last first: they say whose script it is.
     pub macs: Vec<Mac>,
+    /// Other MACs that its newest report lists: a claim, which opens nothing.
+    pub reported_macs: Vec<Mac>,
 }
 
 /// What a report says of who the machine is.
@@ -69,6 +71,8 @@ pub struct HistoryRow {
     pub state: State,
     /// In words.
     pub sentence: String,
+    /// How often it came, when rows before were kept once with a count.
+    pub repeats: i64,
 }
 
 impl Store {
@@ -77,20 +81,28 @@ impl Store {
         let rows = sqlx::query("SELECT * FROM machines ORDER BY enrolled_at DESC, id")
             .fetch_all(&self.read)
             .await?;
-        let mut macs: HashMap<String, Vec<Mac>> = HashMap::new();
-        for row in sqlx::query("SELECT machine, mac FROM macs ORDER BY machine, rank, mac")
-            .fetch_all(&self.read)
-            .await?
-        {
-            let mac = parse("MAC", row.try_get("mac")?)?;
-            macs.entry(row.try_get("machine")?).or_default().push(mac);
-        }
+        let mut macs = self
+            .macs_by_machine("SELECT machine, mac FROM macs ORDER BY machine, rank, mac")
+            .await?;
+        let mut reported = self
+            .macs_by_machine("SELECT machine, mac FROM reported_macs ORDER BY machine, mac")
+            .await?;
         rows.iter()
             .map(|row| {
                 let id: &str = row.try_get("id")?;
-                machine_row(row, macs.remove(id).unwrap_or_default())
+                let reported = reported.remove(id).unwrap_or_default();
+                machine_row(row, macs.remove(id).unwrap_or_default(), reported)
             })
             .collect()
+    }
+
+    async fn macs_by_machine(&self, sql: &'static str) -> Result<HashMap<String, Vec<Mac>>, StoreError> {
+        let mut macs: HashMap<String, Vec<Mac>> = HashMap::new();
+        for row in sqlx::query(sql).fetch_all(&self.read).await? {
+            let mac = parse("MAC", row.try_get("mac")?)?;
+            macs.entry(row.try_get("machine")?).or_default().push(mac);
+        }
+        Ok(macs)
     }
 
     /// One machine.
@@ -98,16 +110,28 @@ impl Store {
         load_machine(&mut *self.read.acquire().await?, id).await
     }
 
-    /// The machine that has a MAC.
+    /// The machine that fetched a boot script by a MAC.
     pub async fn machine_of_mac(&self, mac: Mac) -> Result<Option<MachineId>, StoreError> {
         machine_of_mac(&mut *self.read.acquire().await?, mac).await
     }
 
-    /// Every MAC of an enrolled machine, with the machine's host name.
+    /// Machines whose newest report lists a MAC; at most two: more than one say nothing.
+    pub async fn machines_reporting(&self, mac: Mac) -> Result<Vec<MachineId>, StoreError> {
+        let rows = sqlx::query("SELECT machine FROM reported_macs WHERE mac = $1 LIMIT 2")
+            .bind(mac.to_string())
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter()
+            .map(|row| parse("machine id", row.try_get("machine")?))
+            .collect()
+    }
+
+    /// Every MAC by which a known machine fetched a boot script, with the machine's host name. Known: it claimed and reported,
+    /// or a person asked for it.
     pub async fn macs(&self) -> Result<HashMap<Mac, Option<String>>, StoreError> {
         let rows = sqlx::query(
             "SELECT macs.mac, machines.hostname FROM macs JOIN machines ON machines.id = macs.machine
-             WHERE machines.folded_into IS NULL",
+             WHERE machines.folded_into IS NULL AND machines.known = 1",
         )
         .fetch_all(&self.read)
         .await?;
@@ -127,24 +151,14 @@ impl Store {
             .collect()
     }
 
-    /// A machine's history, oldest first.
-    pub async fn history(&self, id: &MachineId) -> Result<Vec<HistoryRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM history WHERE machine = $1 ORDER BY seq")
-            .bind(id.as_str())
-            .fetch_all(&self.read)
-            .await?;
-        let row = |row: &SqliteRow| {
-            Ok(HistoryRow {
-                seq: row.try_get("seq")?,
-                at: UnixMs(row.try_get("at")?),
-                actor: row.try_get("actor")?,
-                event: from_json("event", row.try_get("event")?)?,
-                limits: from_json("limits", row.try_get("limits")?)?,
-                state: from_json("state", row.try_get("state")?)?,
-                sentence: row.try_get("sentence")?,
-            })
-        };
-        rows.iter().map(row).collect()
+    /// The newest rows of a machine's history before `before`, at most `most`; oldest first.
+    pub async fn history(
+        &self,
+        id: &MachineId,
+        before: Option<i64>,
+        most: i64,
+    ) -> Result<Vec<HistoryRow>, StoreError> {
+        history(&mut *self.read.acquire().await?, id, before, most).await
     }
 
     /// When the machine's present phase began: the oldest of its newest history rows whose states have the same `key`.
@@ -189,6 +203,35 @@ impl Store {
     }
 }
 
+pub(super) async fn history(
+    connection: &mut SqliteConnection,
+    id: &MachineId,
+    before: Option<i64>,
+    most: i64,
+) -> Result<Vec<HistoryRow>, StoreError> {
+    let rows =
+        sqlx::query("SELECT * FROM history WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3")
+            .bind(id.as_str())
+            .bind(before.unwrap_or(i64::MAX))
+            .bind(most)
+            .fetch_all(connection)
+            .await?;
+    rows.iter().rev().map(history_row).collect()
+}
+
+fn history_row(row: &SqliteRow) -> Result<HistoryRow, StoreError> {
+    Ok(HistoryRow {
+        seq: row.try_get("seq")?,
+        at: UnixMs(row.try_get("at")?),
+        actor: row.try_get("actor")?,
+        event: from_json("event", row.try_get("event")?)?,
+        limits: from_json("limits", row.try_get("limits")?)?,
+        state: from_json("state", row.try_get("state")?)?,
+        sentence: row.try_get("sentence")?,
+        repeats: row.try_get("repeats")?,
+    })
+}
+
 pub(super) async fn load_machine(
     connection: &mut SqliteConnection,
     id: &MachineId,
@@ -198,15 +241,20 @@ pub(super) async fn load_machine(
         .fetch_optional(&mut *connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let macs = sqlx::query("SELECT mac FROM macs WHERE machine = $1 ORDER BY rank, mac")
-        .bind(id.as_str())
-        .fetch_all(&mut *connection)
-        .await?;
-    let macs = macs
-        .iter()
-        .map(|row| parse("MAC", row.try_get("mac")?))
-        .collect::<Result<_, _>>()?;
-    machine_row(&row, macs).map(Some)
+    let mut both = Vec::with_capacity(2);
+    for sql in [
+        "SELECT mac FROM macs WHERE machine = $1 ORDER BY rank, mac",
+        "SELECT mac FROM reported_macs WHERE machine = $1 ORDER BY mac",
+    ] {
+        let rows = sqlx::query(sql)
+            .bind(id.as_str())
+            .fetch_all(&mut *connection)
+            .await?;
+        let macs = rows.iter().map(|row| parse("MAC", row.try_get("mac")?));
+        both.push(macs.collect::<Result<Vec<Mac>, StoreError>>()?);
+    }
+    let reported = both.pop().unwrap_or_default();
+    machine_row(&row, both.pop().unwrap_or_default(), reported).map(Some)
 }
 
 pub(super) async fn machine_of_mac(
@@ -220,7 +268,8 @@ pub(super) async fn machine_of_mac(
     id.map(|id| parse("machine id", &id)).transpose()
 }
 
-fn machine_row(row: &SqliteRow, macs: Vec<Mac>) -> Result<MachineRow, StoreError> {
+fn machine_row(row: &SqliteRow, macs: Vec<Mac>, mut reported: Vec<Mac>) -> Result<MachineRow, StoreError> {
+    reported.retain(|mac| !macs.contains(mac));
     let ip: Option<&str> = row.try_get("ip")?;
     Ok(MachineRow {
         id: parse("machine id", row.try_get("id")?)?,
@@ -243,5 +292,6 @@ fn machine_row(row: &SqliteRow, macs: Vec<Mac>) -> Result<MachineRow, StoreError
         },
         hostname: row.try_get("hostname")?,
         macs,
+        reported_macs: reported,
     })
 }

@@ -5,6 +5,7 @@ mod change;
 mod conflicts;
 mod delivery;
 mod documents;
+mod forget;
 mod identity;
 mod loaders;
 mod machines;

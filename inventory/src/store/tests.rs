@@ -20,6 +20,7 @@ fn row(seq: i64, at: i64) -> HistoryRow {
         limits: Limits::default(),
         state: State::New,
         sentence: "Seen.".into(),
+        repeats: 1,
     }
 }
 
@@ -54,7 +55,7 @@ async fn what_is_committed_is_there_after_opening_again_and_what_is_dropped_is_n
         (first.clone(), vec![Mac([2, 0, 0, 0, 0, 1])])
     );
     assert_eq!(store.machine(&first).await.unwrap().as_ref(), Some(&all[0]));
-    assert_eq!(store.history(&first).await.unwrap(), vec![row(1, 5)]);
+    assert_eq!(store.history(&first, None, 200).await.unwrap(), vec![row(1, 5)]);
     assert_eq!(
         store.machine_of_mac(Mac([2, 0, 0, 0, 0, 1])).await.unwrap(),
         Some(first)
@@ -68,8 +69,6 @@ async fn a_mac_stays_with_its_machine_and_the_boot_nic_comes_first() {
     let (one, two) = (with_machine(&store, 1).await, with_machine(&store, 2).await);
     let (first, second) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 9]));
     let mut change = store.begin().await.unwrap();
-    assert_eq!(change.add_mac(&one, second).await.unwrap(), None);
-    assert_eq!(change.add_mac(&two, second).await.unwrap(), Some(one.clone()));
     change.put_boot_mac(&one, second).await.unwrap();
     change.put_boot_mac(&two, first).await.unwrap();
     change.commit().await.unwrap();
@@ -80,6 +79,154 @@ async fn a_mac_stays_with_its_machine_and_the_boot_nic_comes_first() {
     assert_eq!(
         store.machine(&two).await.unwrap().unwrap().macs,
         vec![Mac([2, 0, 0, 0, 0, 2])]
+    );
+}
+
+/// S1: what a report lists opens nothing, belongs to nobody, and is dropped when the next report does not list it.
+#[tokio::test]
+async fn a_reported_mac_is_evidence_and_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let (one, two) = (with_machine(&store, 1).await, with_machine(&store, 2).await);
+    let heard = Mac([2, 0, 0, 0, 0, 1]);
+    let (other, third) = (Mac([2, 0, 0, 0, 0, 8]), Mac([2, 0, 0, 0, 0, 9]));
+    let mut change = store.begin().await.unwrap();
+    change.put_reported_macs(&one, &[heard, other]).await.unwrap();
+    change.put_reported_macs(&two, &[other, heard]).await.unwrap();
+    assert!(change.reported_any(&two, &[heard]).await.unwrap());
+    change.put_known(&one).await.unwrap();
+    change.commit().await.unwrap();
+    assert_eq!(store.machine_of_mac(other).await.unwrap(), None);
+    assert_eq!(store.machine_of_mac(heard).await.unwrap().as_ref(), Some(&one));
+    assert_eq!(store.machines_reporting(other).await.unwrap().len(), 2);
+    let row = store.machine(&one).await.unwrap().unwrap();
+    assert_eq!((row.macs, row.reported_macs), (vec![heard], vec![other]));
+    assert_eq!(
+        store.macs().await.unwrap().into_keys().collect::<Vec<_>>(),
+        vec![heard],
+        "the second machine is not known, and a reported MAC is nobody's"
+    );
+    let mut change = store.begin().await.unwrap();
+    change.put_reported_macs(&one, &[heard, third]).await.unwrap();
+    change.commit().await.unwrap();
+    assert_eq!(
+        store.machine(&one).await.unwrap().unwrap().reported_macs,
+        vec![third]
+    );
+}
+
+#[tokio::test]
+async fn a_machine_is_forgotten_with_all_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let (one, two) = (with_machine(&store, 1).await, with_machine(&store, 2).await);
+    let mut change = store.begin().await.unwrap();
+    change
+        .put_reported_macs(&one, &[Mac([2, 0, 0, 0, 0, 8])])
+        .await
+        .unwrap();
+    change.put_last_seen(&two, UnixMs(9)).await.unwrap();
+    change
+        .put_report(
+            &one,
+            &"0".repeat(32),
+            &[1; 32],
+            &AssetReport::default(),
+            inventory_api::agent::RunsOn::MiniOs,
+            UnixMs(7),
+        )
+        .await
+        .unwrap();
+    change.commit().await.unwrap();
+    assert_eq!(
+        store.never_claimed(UnixMs(5)).await.unwrap(),
+        vec![],
+        "not old enough"
+    );
+    assert_eq!(store.never_claimed(UnixMs(6)).await.unwrap(), vec![one.clone()]);
+    let mut change = store.begin().await.unwrap();
+    assert!(change.forget(&one).await.unwrap());
+    change.commit().await.unwrap();
+    assert_eq!(store.machines().await.unwrap().len(), 1);
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .fetch_all(&store.read)
+        .await
+        .unwrap();
+    for table in tables {
+        let sql = format!("SELECT count(*) FROM pragma_table_info('{table}') WHERE name = 'machine'");
+        let named: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(&store.read)
+            .await
+            .unwrap();
+        if named == 0 {
+            continue;
+        }
+        let sql = format!("SELECT count(*) FROM {table} WHERE machine = $1");
+        let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .bind(one.as_str())
+            .fetch_one(&store.read)
+            .await
+            .unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+/// A database of the version before: which MACs were heard is told by who booted last, by tickets and by rescues.
+#[tokio::test]
+async fn known_machines_still_boot_after_the_upgrade() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    let old = sqlx::migrate::Migrator {
+        migrations: sqlx::migrate!("src/store/schema")
+            .iter()
+            .filter(|m| m.version < 8)
+            .cloned()
+            .collect::<Vec<_>>()
+            .into(),
+        ..sqlx::migrate::Migrator::DEFAULT
+    };
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true);
+    let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+    old.run(&pool).await.unwrap();
+    let statements = "
+        INSERT INTO machines (id, state, history_seq, enrolled_at) VALUES
+            ('m-000000000001', '{\"state\":\"new\"}', 1, 5), ('m-000000000002', '{\"state\":\"retired\"}', 1, 5),
+            ('m-000000000003', '{\"state\":\"new\"}', 1, 5);
+        UPDATE machines SET folded_into = 'm-000000000001' WHERE id = 'm-000000000002';
+        INSERT INTO macs (mac, machine, rank) VALUES
+            ('02:00:00:00:00:01', 'm-000000000001', 0), ('02:00:00:00:00:02', 'm-000000000001', 1),
+            ('02:00:00:00:00:03', 'm-000000000001', 1), ('02:00:00:00:00:04', 'm-000000000001', 1),
+            ('02:00:00:00:00:05', 'm-000000000001', 1), ('02:00:00:00:00:06', 'm-000000000003', 0);
+        INSERT INTO tickets (digest, machine, mac, ip, minted_at, expires_at) VALUES
+            (x'01', 'm-000000000001', '02:00:00:00:00:02', '10.0.0.1', 1, 2),
+            (x'02', 'm-000000000002', '02:00:00:00:00:03', '10.0.0.1', 1, 2),
+            (x'03', 'm-000000000003', '02:00:00:00:00:05', '10.0.0.1', 1, 2);
+        INSERT INTO reports (machine, at, nonce, digest, report) VALUES ('m-000000000001', 1, 'n', x'01', '{}');
+        INSERT INTO identities (machine, at, identity) VALUES ('m-000000000001', 1, '{}');";
+    sqlx::raw_sql(statements).execute(&pool).await.unwrap();
+    pool.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    let row = store.machine(&id(1)).await.unwrap().unwrap();
+    let mac = |n: u8| Mac([2, 0, 0, 0, 0, n]);
+    assert_eq!(
+        row.macs,
+        vec![mac(1), mac(2), mac(3)],
+        "booted last, a ticket, a ticket before the fold"
+    );
+    assert_eq!(
+        row.reported_macs,
+        vec![mac(4), mac(5)],
+        "another machine's ticket says nothing"
+    );
+    assert_eq!(store.machine_of_mac(mac(1)).await.unwrap(), Some(id(1)));
+    assert_eq!(store.machine_of_mac(mac(4)).await.unwrap(), None);
+    let known = store.macs().await.unwrap();
+    assert!(
+        known.contains_key(&mac(1)) && !known.contains_key(&mac(6)),
+        "{known:?}"
     );
 }
 

@@ -3,7 +3,17 @@
 pub mod boot;
 pub mod plan;
 
-use inventory_api::UnixMs;
+use inventory_api::machine::MachineSummary;
+use inventory_api::{Mac, UnixMs};
+
+/// The MACs of a machine; those that only its report names are marked.
+pub fn macs_words(machine: &MachineSummary) -> String {
+    let word = |mac: &Mac| match machine.reported_macs.contains(mac) {
+        true => format!("{mac} (reported only)"),
+        false => mac.to_string(),
+    };
+    machine.macs.iter().map(word).collect::<Vec<_>>().join(", ")
+}
 
 /// A disk or transfer size in decimal units, as makers print it: "960 GB".
 pub fn disk_size(bytes: u64) -> String {

@@ -206,14 +206,22 @@ pub(crate) async fn machines(
     Ok(html(page))
 }
 
+/// Which page of the history.
+#[derive(Deserialize)]
+pub(crate) struct Older {
+    before: Option<i64>,
+}
+
 pub(crate) async fn machine_overview(ui: State<Ui>, who: SignedIn, Path(id): Path<String>) -> Page {
-    machine(ui, who, Path((id, Tab::Overview.key().to_owned()))).await
+    let tab = Tab::Overview.key().to_owned();
+    machine(ui, who, Path((id, tab)), Query(Older { before: None })).await
 }
 
 pub(crate) async fn machine(
     State(ui): State<Ui>,
     SignedIn(actor): SignedIn,
     Path((id, tab)): Path<(String, String)>,
+    Query(older): Query<Older>,
 ) -> Page {
     let fail = |problem| PageError {
         problem,
@@ -231,7 +239,7 @@ pub(crate) async fn machine(
     let now = now();
     let body = match tab {
         Tab::Overview => {
-            let history = ui.service.history(&id).await.map_err(fail)?;
+            let history = ui.service.history(&id, None).await.map_err(fail)?;
             let journeys = journeys(&ui, &d).await.map_err(fail)?;
             let mut boots: Vec<_> = journeys.into_iter().flat_map(|j| j.events).collect();
             boots.sort_by_key(|e| e.at);
@@ -240,7 +248,10 @@ pub(crate) async fn machine(
         Tab::Hardware => Body::Hardware(HardwareView::new(d.report.as_ref(), d.reported_at, now)),
         Tab::Plan => Body::Plan(d.plan.as_ref().map(PlanView::new)),
         Tab::Verification => Body::Verification(VerificationView::new(d.verification.as_ref())),
-        Tab::History => Body::History(lists::history(&ui.service.history(&id).await.map_err(fail)?, now)),
+        Tab::History => {
+            let page = ui.service.history(&id, older.before).await.map_err(fail)?;
+            Body::History(lists::history(&page, now))
+        }
         Tab::Network => Body::Network(network(&journeys(&ui, &d).await.map_err(fail)?)),
     };
     let shell = shell(display_name(&d.machine), "Machines", Some(&actor));
@@ -350,10 +361,11 @@ pub(crate) async fn act(
         }
         ui.service.deploy(&id, order, false, &actor).await.map_err(fail)?;
     } else {
-        ui.service
-            .verb(&id, parse_verb(&verb).map_err(fail)?, &actor)
-            .await
-            .map_err(fail)?;
+        let verb = parse_verb(&verb).map_err(fail)?;
+        ui.service.verb(&id, verb, &actor).await.map_err(fail)?;
+        if verb == Verb::Forget {
+            return Ok(Redirect::to("/machines").into_response());
+        }
     }
     Ok(Redirect::to(&format!("/machines/{id}")).into_response())
 }

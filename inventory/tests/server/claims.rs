@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
-use inventory_api::agent::{Assignment, RunsOn};
-use netboot::ScriptOrder;
+use inventory_api::agent::{Assignment, RunsOn, StepOutcome};
+use netboot::{BootSource as _, ScriptOrder};
 use reqwest::Method;
 
 use crate::harness::{HOME, Key, NIC, Site, report};
@@ -222,8 +222,127 @@ async fn another_nic_of_a_reported_machine_is_the_same_machine() {
         .post::<serde_json::Value>(&site, "report", &sent)
         .await
         .unwrap();
+    // That it was reported opens nothing: the NIC that boots says itself whose it is.
+    site.pass(100);
     let again = site.boot(second).await;
-    assert_eq!(agent.id, again.id);
+    assert_ne!(agent.id, again.id);
+    sent.nonce = "c".repeat(32);
+    let told: inventory_api::agent::ReportResponse = again.post(&site, "report", &sent).await.unwrap();
+    assert!(told.message.contains(agent.id.as_str()), "{}", told.message);
+    assert_eq!(site.boot(second).await.id, agent.id);
+}
+
+/// S6: a boot script is asked for in the name of a machine whose firmware asked nothing since its agent spoke.
+#[tokio::test]
+async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    let boot = inventory::boot_source::Boot::new(site.core(), 1, std::collections::HashMap::new());
+    let asks = |firmware_asked| netboot::BootClient {
+        mac: NIC,
+        ip: Some(HOME),
+        network: "lab".into(),
+        server: HOME,
+        firmware_asked,
+    };
+    let before = site.core().store.machine(&agent.id).await.unwrap();
+    let now = site.core().clock.now();
+    for heard in [None, Some(now.minus_seconds(1))] {
+        let order = boot.script(&asks(heard)).await;
+        assert!(matches!(order, ScriptOrder::Held(_)), "{order:?}");
+    }
+    assert_eq!(site.core().store.machine(&agent.id).await.unwrap(), before);
+    let held = |detail: inventory_api::machine::MachineDetail| detail.machine.held;
+    let path = format!("/v1/machines/{}", agent.id);
+    assert!(held(site.user(reqwest::Method::GET, &path, None).await.unwrap()).is_some());
+    let admit = format!("{path}/admit");
+    let _: serde_json::Value = site
+        .user(reqwest::Method::POST, &admit, Some(serde_json::json!({})))
+        .await
+        .unwrap();
+    assert!(held(site.user(reqwest::Method::GET, &path, None).await.unwrap()).is_none());
+    assert!(matches!(boot.script(&asks(None)).await, ScriptOrder::MiniOs(_)));
+}
+
+/// S9: new machines in a minute and network are bounded, and who never claimed is forgotten after a day.
+#[tokio::test]
+async fn made_up_machines_are_bounded_and_forgotten() {
+    let site = Site::with(|config| config.boot.enrolments_per_minute = 5).await;
+    let boot = inventory::boot_source::Boot::new(site.core(), 1, std::collections::HashMap::new());
+    let mut held = 0;
+    for n in 0..20 {
+        let client = netboot::BootClient {
+            mac: Mac([2, 0, 0, 0, 1, n]),
+            ip: Some(HOME),
+            network: "lab".into(),
+            server: HOME,
+            firmware_asked: Some(site.core().clock.now()),
+        };
+        held += usize::from(matches!(boot.script(&client).await, ScriptOrder::Held(_)));
+    }
+    assert_eq!(held, 15);
+    assert_eq!(
+        site.core().store.macs().await.unwrap().len(),
+        0,
+        "nobody is known by it"
+    );
+    site.pass(61);
+    let kept = site.boot(NIC).await;
+    kept.report(&site, RunsOn::MiniOs).await.unwrap();
+    site.pass(25 * 3600);
+    let begin = std::time::Instant::now();
+    while site.core().store.machines().await.unwrap().len() > 1 {
+        assert!(begin.elapsed().as_secs() < 20, "they are not forgotten");
+        site.pass(0);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(site.core().store.machines().await.unwrap()[0].id, kept.id);
+}
+
+/// L8: what an agent says in its verification is cleaned as its report is.
+#[tokio::test]
+async fn a_verification_is_cleaned() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    let plan = site.deploy(&agent.id).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    agent
+        .step(
+            &site,
+            &plan,
+            plan.steps.len(),
+            StepOutcome::Done { elapsed_ms: 1 },
+        )
+        .await
+        .unwrap();
+    agent.report(&site, RunsOn::Installed).await.unwrap();
+    let body = inventory_api::agent::Verification {
+        plan: plan.id.clone(),
+        items: vec![inventory_api::agent::VerifiedItem {
+            what: "host\u{1b}[2Jname".into(),
+            ok: false,
+            found: format!("a\u{202e}b{}", "x".repeat(5000)),
+        }],
+    };
+    let client = site.client(Some(&agent.identity), None);
+    let url = site.url("/agent/v1/verification");
+    assert!(
+        client
+            .post(url)
+            .json(&body)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .is_success()
+    );
+    let kept = site.core().store.verification(&agent.id).await.unwrap().unwrap();
+    assert_eq!(kept.items[0].what, "host[2Jname");
+    assert!(kept.items[0].found.starts_with("abx") && kept.items[0].found.len() <= 1024);
+    let reason = site.status(&agent.id).await.sentence;
+    assert!(!reason.contains('\u{1b}'), "{reason}");
 }
 
 #[tokio::test]

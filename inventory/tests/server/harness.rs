@@ -121,6 +121,7 @@ impl Site {
             ip: Some(ip),
             network: "lab".into(),
             server: Ipv4Addr::LOCALHOST,
+            firmware_asked: Some(self.core().clock.now()),
         };
         let target = boot.target(&client).await;
         let order = boot.script(&client).await;

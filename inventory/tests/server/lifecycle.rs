@@ -300,6 +300,7 @@ async fn a_rule_deploys_a_machine_on_its_first_boot_and_another_holds_one() {
                 "acme",
                 RuleMatch {
                     manufacturer: Some("acme".into()),
+                    serial: Some("sn1".into()),
                     ..Default::default()
                 },
                 RuleAction::Deploy,
@@ -320,6 +321,91 @@ async fn a_rule_deploys_a_machine_on_its_first_boot_and_another_holds_one() {
     let plan = agent.installs(&site).await;
     assert_eq!(plan.hostname, agent.id.as_str());
     assert_replays(&site.core().store, &agent.id).await;
+}
+
+fn by_maker(config: &mut inventory::config::Config) {
+    config.policy.rules = vec![Rule {
+        name: "acme".into(),
+        matches: RuleMatch {
+            manufacturer: Some("acme".into()),
+            ..Default::default()
+        },
+        action: RuleAction::Deploy,
+        profile: Some("web".into()),
+        kernel_args: Vec::new(),
+    }];
+    let request = DeployRequest {
+        image: "debian-12@1".into(),
+        ..Default::default()
+    };
+    config.profiles.insert("web".into(), request);
+}
+
+/// S5: who says the maker's name gets no plan by it.
+#[tokio::test]
+async fn a_machine_that_nobody_expects_waits_for_a_person() {
+    let site = Site::with(by_maker).await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    assert_eq!(site.phase(&agent.id).await, "ready");
+    let said = site.status(&agent.id).await.sentence;
+    for word in ["Held: not expected", "SN1", "slipway deploy", "--profile web"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(matches!(
+        agent.assignment(&site, "").await.unwrap().assignment,
+        Assignment::Wait { .. }
+    ));
+    assert_replays(&site.core().store, &agent.id).await;
+    // The click, or the command, that releases it.
+    let path = format!("/v1/machines/{}/deploy", agent.id);
+    let _: serde_json::Value = site
+        .user(Method::POST, &path, Some(json!({"profile": "web"})))
+        .await
+        .unwrap();
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    assert_eq!(site.phase(&agent.id).await, "deploying/installing");
+    // In words that name the risk.
+    let site = Site::with(|config| {
+        by_maker(config);
+        config.policy.deploy = lifecycle::policy::Deploys::AnyMachineThatSaysSo;
+    })
+    .await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    assert_eq!(site.phase(&agent.id).await, "deploying/installing");
+}
+
+/// The rack plan has it: once.
+#[tokio::test]
+async fn a_machine_of_the_rack_plan_is_deployed_once() {
+    let site = Site::with(by_maker).await;
+    crate::delivery::csv(&site, "racks", "room,rack,unit,serial\nr1,a,1,SN1\n").await;
+    let agent = site.boot(NIC).await;
+    agent.report(&site, RunsOn::MiniOs).await.unwrap();
+    assert_eq!(site.phase(&agent.id).await, "deploying/installing");
+    verb(&site, &agent.id, "abort").await;
+    verb(&site, &agent.id, "retire").await;
+    // The serial number was received: who comes with it again waits.
+    let again = site.boot(Mac([2, 0, 0, 0, 0, 8])).await;
+    again.report(&site, RunsOn::MiniOs).await.unwrap();
+    assert_eq!(site.phase(&again.id).await, "ready");
+    let said = site.status(&again.id).await.sentence;
+    assert!(
+        said.contains("received before") && said.contains(agent.id.as_str()),
+        "{said}"
+    );
+    // A retired machine can be forgotten, a living one not.
+    let path = |id: &MachineId| format!("/v1/machines/{id}/forget");
+    let refused = site
+        .user::<serde_json::Value>(Method::POST, &path(&again.id), Some(json!({})))
+        .await;
+    assert_eq!(refused.unwrap_err().status, 409);
+    verb(&site, &agent.id, "forget").await;
+    let gone = site
+        .user::<serde_json::Value>(Method::GET, &format!("/v1/machines/{}", agent.id), None)
+        .await;
+    assert_eq!(gone.unwrap_err().status, 404);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 pub async fn assert_replays(store: &Store, id: &MachineId) {
     let mut state = State::New;
-    let rows = store.history(id).await.unwrap();
+    let rows = store.history(id, None, i64::MAX).await.unwrap();
     for (n, row) in rows.iter().enumerate() {
         assert_eq!(row.seq, n as i64 + 1);
         match &row.event {
@@ -44,12 +44,14 @@ fn events() -> impl Strategy<Value = Event> {
         Event::Release,
         Event::Retry,
         Event::Abort,
+        Event::Admit,
         Event::ScriptGiven { target: mini_os },
         Event::ScriptGiven {
             target: BootTarget::LocalDisk,
         },
         Event::Claimed,
         reported(None, AfterCheck::Hold),
+        reported(None, AfterCheck::NotExpected { why: "x".into() }),
         reported(Some(Verdict::Fail), AfterCheck::Hold),
         reported(Some(Verdict::Pass), AfterCheck::Deploy { plan: plan.clone() }),
         Event::ResidentReported,
@@ -97,6 +99,59 @@ fn events() -> impl Strategy<Value = Event> {
         },
         Event::DeadlinePassed { deadline: UnixMs(0) },
     ])
+}
+
+/// S11: fetch and claim in a loop. Two rows, each with a count, and the history still replays.
+#[tokio::test]
+async fn a_machine_that_boots_again_and_again_fills_no_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let time = Arc::new(std::sync::atomic::AtomicI64::new(1_795_000_000_000));
+    let tick = time.clone();
+    let clock = Clock::new(move || UnixMs(tick.fetch_add(1000, std::sync::atomic::Ordering::SeqCst)));
+    let core = Core {
+        config: Config::new(dir.path().to_owned()),
+        store: Store::open(&dir.path().join("s.db")).await.unwrap(),
+        authority: Authority::open(&dir.path().join("ca"), clock.now()).unwrap(),
+        clock,
+        memory: Memory::default(),
+        stop: Default::default(),
+    };
+    let id: MachineId = "m-000000000001".parse().unwrap();
+    let mut change = core.store.begin().await.unwrap();
+    enroll(&core, &mut change, &id, "lab", "boot").await.unwrap();
+    change.commit().await.unwrap();
+    let script = || Event::ScriptGiven {
+        target: BootTarget::MiniOs {
+            purpose: Purpose::Commission,
+        },
+    };
+    let _ = advance(&core, &id, Event::Commission, "test").await.unwrap();
+    for _ in 0..50 {
+        let _ = advance(&core, &id, script(), "boot").await.unwrap();
+        let _ = advance(&core, &id, Event::Claimed, "agent").await.unwrap();
+    }
+    assert_replays(&core.store, &id).await;
+    let rows = core.store.history(&id, None, i64::MAX).await.unwrap();
+    assert!(rows.len() <= 6, "{} rows", rows.len());
+    let last = rows.last().unwrap();
+    assert!(last.repeats > 45 && last.sentence.contains("times"), "{last:?}");
+    // Anything else that a machine sends without end is bounded by the minute.
+    let mut refused = false;
+    for n in 0..200 {
+        time.fetch_sub(1000, std::sync::atomic::Ordering::SeqCst);
+        let event = Event::IdentityChanged {
+            detail: n.to_string(),
+        };
+        refused |= matches!(
+            advance(&core, &id, event, "agent").await,
+            Err(AdvanceError::Refused(_))
+        );
+    }
+    assert!(refused);
+    assert!(core.store.history(&id, None, i64::MAX).await.unwrap().len() < 140);
+    // By pages.
+    let page = core.store.history(&id, Some(20), 10).await.unwrap();
+    assert_eq!((page.len(), page.first().map(|r| r.seq)), (10, Some(10)));
 }
 
 proptest! {

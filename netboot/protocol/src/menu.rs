@@ -143,6 +143,20 @@ chain --replace {base}/boot.ipxe?mac={mac} || reboot
     )
 }
 
+/// Says why the machine is held, asks for an address again, so that the server hears that it boots, and then what to boot.
+pub fn held_script(urls: &BootUrls, mac: Mac, why: &str) -> String {
+    format!(
+        "#!ipxe
+echo Slipway: {why}
+sleep 10
+dhcp netX || reboot
+chain --replace {base}/boot.ipxe?mac={mac} || reboot
+",
+        why = plain(why),
+        base = urls.base(),
+    )
+}
+
 /// As [`refusal_script`], for GRUB.
 pub fn grub_refusal_script(why: &str) -> String {
     format!(

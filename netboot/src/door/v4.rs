@@ -136,6 +136,7 @@ impl DoorV4 {
             relays: Mutex::default(),
             claims: Mutex::default(),
             source: shared.source.clone(),
+            firmware: shared.firmware.clone(),
             reply_to_source: shared.config.reply_to_source,
         };
         tasks.spawn(dhcp.serve(cancel.clone()));

@@ -122,6 +122,7 @@ impl DoorV6 {
             queue: shared.queue.clone(),
             watch: shared.watch.clone(),
             source: shared.source.clone(),
+            firmware: shared.firmware.clone(),
             reply_to_source: shared.config.reply_to_source,
         };
         tasks.spawn(dhcp.serve(shared.cancel.clone()));

@@ -9,6 +9,7 @@ use inventory::config::Config;
 use inventory_api::Sha256Digest;
 use inventory_api::image::{BootFiles, ImageManifest};
 use inventory_api::report::FirmwareMode;
+use lifecycle::policy::Deploys;
 use lifecycle::{Policy, Rule, RuleAction, RuleMatch};
 use netboot::{Mode, Network, NetworkSettings, PoolRange};
 use sha2::{Digest, Sha256};
@@ -60,6 +61,7 @@ impl Rig {
         config.boot.dhcp_port = dhcp;
         config.boot.loaders = Some(path.join("loaders"));
         config.boot.simulated = true;
+        config.boot.enrolments_per_minute = 10_000;
         // Simulated agents ask every five seconds, and after a lost answer half a second later.
         config.boot.silence_seconds = 7;
         config.mini_os.dir = path.join("mini-os");
@@ -83,6 +85,8 @@ impl Rig {
                 profile: Some(PROFILE.to_owned()),
                 kernel_args: Vec::new(),
             }],
+            // Hundreds of machines that nobody ordered.
+            deploy: Deploys::AnyMachineThatSaysSo,
             ..Policy::default()
         };
         change(&mut config);

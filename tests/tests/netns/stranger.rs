@@ -386,6 +386,7 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
         .claim(&site, &machine, machine.mac, &ticket)?
         .map_err(|p| anyhow::anyhow!("{p:?}"))?;
     // The stranger's best: a certificate as a machine of its own. It speaks for that one only.
+    stranger.boot(Asker::Ipxe, 5).await?;
     let ticket = boot_args(&script(&stranger, stranger.mac)?.0)?.ticket;
     let theirs = theirs
         .claim(&site, &stranger, stranger.mac, &ticket)?
@@ -431,6 +432,7 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
         "refused in the handshake"
     );
     // A newer claim ends the older identity. Who still speaks with that one did not boot anew: there are two of them.
+    machine.boot(Asker::Ipxe, 6).await?;
     let again = boot_args(&script(&machine, machine.mac)?.0)?.ticket;
     let newer = Key::new(&site, "newer")?.claim(&site, &machine, machine.mac, &again)?;
     let newer = newer.map_err(|p| anyhow::anyhow!("{p:?}"))?;
@@ -471,5 +473,137 @@ async fn a_private_image_is_not_served_in_clear() -> Result<()> {
         ])?;
         assert_eq!(code, expected, "{folder}");
     }
+    Ok(())
+}
+
+/// A report of a stranger, which says what it likes.
+fn report(nonce: char, serial: &str, macs: &[Mac]) -> Value {
+    let nics: Vec<Value> = macs
+        .iter()
+        .enumerate()
+        .map(|(n, mac)| serde_json::json!({"name": format!("eth{n}"), "mac": mac}))
+        .collect();
+    serde_json::json!({
+        "nonce": nonce.to_string().repeat(32), "runs_on": "mini-os",
+        "report": {"schema": 1, "nics": nics,
+            "system": {"manufacturer": "Slipway", "serial": serial, "uuid": "5d0b2a10-77aa-4c1e-9d55-001122aabbcd"}},
+    })
+}
+
+/// S1: a MAC that a stranger reported is not theirs: the machine that comes later under it is its own.
+#[tokio::test]
+async fn a_mac_that_a_stranger_reported_is_not_theirs() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let (machine, stranger) = (site.port(MACHINE)?, site.port(STRANGER)?);
+    stranger.boot(Asker::Ipxe, 1).await?;
+    let ticket = boot_args(&script(&stranger, stranger.mac)?.0)?.ticket;
+    let theirs = Key::new(&site, "theirs")?.claim(&site, &stranger, stranger.mac, &ticket)?;
+    let theirs = theirs.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    let body = report('a', "GENUINE-1", &[stranger.mac, machine.mac]).to_string();
+    let json = ["-H", "content-type: application/json", "-d", &body];
+    assert_eq!(theirs.ask(&stranger, "report", &json)?.1, 200);
+    // The machine comes off the truck.
+    machine.boot(Asker::Ipxe, 2).await?;
+    let (text, code) = script(&machine, machine.mac)?;
+    assert_eq!(code, 200, "{text}");
+    let own = Key::new(&site, "own")?.claim(&site, &machine, machine.mac, &boot_args(&text)?.ticket)?;
+    let own = own.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    assert_ne!(
+        own.claimed.machine, theirs.claimed.machine,
+        "it is a machine of its own"
+    );
+    let api = site.server.api()?;
+    let shown = api.machine(&machine.mac.to_string()).await?.machine;
+    assert_eq!(shown.id, own.claimed.machine);
+    let stranger_is = api.machine(&stranger.mac.to_string()).await?.machine;
+    assert_eq!(stranger_is.reported_macs, vec![machine.mac]);
+    // The next report does not list it: nothing is kept.
+    let body = report('b', "GENUINE-1", &[stranger.mac]).to_string();
+    let json = ["-H", "content-type: application/json", "-d", &body];
+    theirs.ask(&stranger, "report", &json)?;
+    assert!(
+        api.machine(&stranger.mac.to_string())
+            .await?
+            .machine
+            .reported_macs
+            .is_empty()
+    );
+    Ok(())
+}
+
+/// S6: a process on a machine that runs has the machine's address, and gets no ticket by it: nobody heard its firmware.
+#[tokio::test]
+async fn a_process_without_rights_is_not_the_machine() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let machine = site.port(MACHINE)?;
+    // Its system asks for an address, and so may an unprivileged process in the words of firmware: not from port 68.
+    machine.boot(Asker::System, 1).await?;
+    let forged = e2e::sim::dhcp::Message::new(1, Asker::Uefi, machine.mac, 2).bytes();
+    machine
+        .socket(40_068)?
+        .send_to(&forged, "255.255.255.255:67")
+        .await?;
+    let (text, code) = script(&machine, machine.mac)?;
+    assert_eq!(code, 200, "{text}");
+    assert!(!text.contains("slipway.ticket"), "{text}");
+    assert!(text.contains("held") && text.contains("dhcp netX"), "{text}");
+    let api = site.server.api()?;
+    let shown = api.machine(&machine.mac.to_string()).await?.machine;
+    assert_eq!(shown.status.state, "new", "nothing was moved by it");
+    let held = shown.held.context("the page says so")?;
+    assert!(held.contains("slipway machine admit"), "{held}");
+    assert!(site.explain(machine.mac)?.contains("held"), "and explain");
+    // A person at the rack lets it boot.
+    let _: Value = api
+        .post(
+            &format!("/v1/machines/{}/admit", shown.id),
+            &serde_json::json!({}),
+        )
+        .await?;
+    let (text, _) = script(&machine, machine.mac)?;
+    let first = boot_args(&text)?.ticket;
+    let own = Key::new(&site, "own")?.claim(&site, &machine, machine.mac, &first)?;
+    own.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+
+    // Another machine boots as machines do; when its agent has spoken, its address alone opens nothing any more.
+    let second = site.port(STRANGER)?;
+    second.boot(Asker::Ipxe, 3).await?;
+    let ticket = boot_args(&script(&second, second.mac)?.0)?.ticket;
+    let agent = Key::new(&site, "second")?.claim(&site, &second, second.mac, &ticket)?;
+    let agent = agent.map_err(|p| anyhow::anyhow!("{p:?}"))?;
+    assert_eq!(agent.ask(&second, "assignment", &[])?.1, 200);
+    let (text, _) = script(&second, second.mac)?;
+    assert!(
+        !text.contains("slipway.ticket") && text.contains("held"),
+        "{text}"
+    );
+    second.boot(Asker::Ipxe, 4).await?;
+    boot_args(&script(&second, second.mac)?.0)?;
+    Ok(())
+}
+
+/// S9, S11: who fetches a script does not become known by it, and nobody gets scripts without end.
+#[tokio::test]
+async fn a_script_makes_nobody_known_and_there_are_few_in_a_minute() -> Result<()> {
+    let Some(site) = Site::start().await? else {
+        return Ok(());
+    };
+    let stranger = site.port(STRANGER)?;
+    stranger.boot(Asker::Ipxe, 1).await?;
+    let mut tickets = 0;
+    for _ in 0..20 {
+        let (text, _) = script(&stranger, stranger.mac)?;
+        tickets += usize::from(text.contains("slipway.ticket"));
+    }
+    assert_eq!(tickets, 10, "in a minute");
+    let networks: Vec<inventory_api::network::NetworkStatus> = site.server.api()?.get("/v1/networks").await?;
+    let lab = networks.iter().find(|n| n.name == "lab").context("the network")?;
+    assert_eq!(lab.strangers, 1, "it has not reported: {lab:?}");
+    let history = site.server.api()?.history(&stranger.mac.to_string()).await?;
+    assert!(history.len() < 6, "{history:?}");
     Ok(())
 }

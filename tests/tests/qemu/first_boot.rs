@@ -22,17 +22,18 @@ struct Bench {
 async fn bench(name: &str, firmware: Firmware) -> Bench {
     let lab = Lab::enter().unwrap();
     let directory = artefacts::run_directory(name).unwrap();
+    let spec = VmSpec::new(name, firmware);
     let server = Server::start(ServerSpec {
         directory: directory.path().to_owned(),
         mini_os: artefacts::built("mini-os/small", "mini-os").unwrap(),
         images: artefacts::built("images", "image").unwrap(),
-        profile: Some(profile(artefacts::RECIPE)),
+        profile: Some((spec.system_serial(), profile(artefacts::RECIPE))),
         network: ServerSpec::SERVER_MODE.to_owned(),
         more: String::new(),
     })
     .await
     .unwrap();
-    let vm = Vm::new(VmSpec::new(name, firmware), lab.tap().unwrap()).unwrap();
+    let vm = Vm::new(spec, lab.tap().unwrap()).unwrap();
     Bench {
         vm,
         server,

@@ -40,7 +40,8 @@ fn at_nic(machine: &Machine, mac: Mac) -> Machine {
     machine
 }
 
-/// Both NICs of one machine ask the network and are enrolled, before the agent of either has said a word.
+/// Both NICs of one machine ask the network and are enrolled, before the agent of either has said a word. That the second one's report
+/// lists the first one's MAC is a claim: the first enrolment is found to be this machine when it reports itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -53,7 +54,26 @@ async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     // Power lost; now its firmware takes the other NIC.
     let detail = to_deployed(&rig, &machine).await;
     check_deployed(&machine, &detail);
+    assert_eq!(
+        of_mac(&rig, SECOND).await.id,
+        first,
+        "a MAC that was heard stays with who was heard by it"
+    );
+    assert!(
+        detail.machine.reported_macs.contains(&SECOND),
+        "{:?}",
+        detail.machine
+    );
 
+    // By the second NIC it comes up as the enrolment of that one, says who it is, and is told.
+    let booted = through_second
+        .power_on(rig.service(), PowerOn::default())
+        .await
+        .unwrap();
+    let Booted::MiniOs(Exit::Reboot { message }) = booted else {
+        panic!("{booted:?}\n{}", through_second.console.lines().join("\n"));
+    };
+    assert!(message.contains(detail.machine.id.as_str()), "{message}");
     let machines = all(&rig).await;
     let living: Vec<_> = machines.iter().filter(|m| m.status.state != "retired").collect();
     assert_eq!(living.len(), 1, "{machines:#?}");
@@ -71,20 +91,25 @@ async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     };
 }
 
-/// A machine that has reported comes back under a NIC that was never seen: it is told who it is and goes on as that.
+/// A known machine that is ready, with both its NICs reported, or with the first alone.
+async fn ready(rig: &Rig, machine: &Machine) -> MachineSummary {
+    let api = rig.api().unwrap();
+    tokio::select! {
+        ended = machine.live(rig.service()) => panic!("{ended:?}"),
+        ready = api.wait_state(&machine.serial, "ready", ONE) => ready.unwrap(),
+    };
+    of_mac(rig, machine.mac).await
+}
+
+/// A machine that has reported comes back under its other NIC: it is told who it is and goes on as that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_known_machine_that_boots_another_nic_comes_back_as_itself() {
     let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
         .await
         .unwrap();
-    let api = rig.api().unwrap();
     let machine = Machine::make(rig.directory(), 1, DISK).unwrap();
-    tokio::select! {
-        ended = machine.live(rig.service()) => panic!("{ended:?}"),
-        ready = api.wait_state(&machine.serial, "ready", ONE) => ready.unwrap(),
-    };
-    let known = of_mac(&rig, machine.mac).await;
     machine.captured.nic(1, SECOND).unwrap();
+    let known = ready(&rig, &machine).await;
     let other = at_nic(&machine, SECOND);
     let booted = other.power_on(rig.service(), PowerOn::default()).await.unwrap();
     let Booted::MiniOs(Exit::Reboot { message }) = booted else {
@@ -105,6 +130,73 @@ async fn a_known_machine_that_boots_another_nic_comes_back_as_itself() {
     let now = of_mac(&rig, SECOND).await;
     assert_eq!((&now.id, now.status.state.as_str()), (&known.id, "ready"));
     assert_eq!(all(&rig).await.len(), 2, "the enrolment is kept, retired");
+}
+
+/// S2: a NIC that the known machine has never reported. Who comes by it is held, and nobody else; when the known machine boots by the
+/// NIC it is known by and reports the new one, the two are one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_nic_is_held_until_the_known_machine_reports_it() {
+    let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
+        .await
+        .unwrap();
+    let machine = Machine::make(rig.directory(), 1, DISK).unwrap();
+    let known = ready(&rig, &machine).await;
+    machine.captured.nic(1, SECOND).unwrap();
+    let other = at_nic(&machine, SECOND);
+    let ended = other.power_on(rig.service(), PowerOn::default()).await.unwrap();
+    assert!(matches!(ended, Booted::MiniOs(Exit::Refused { .. })), "{ended:?}");
+    let held = of_mac(&rig, SECOND).await;
+    assert_ne!(held.id, known.id);
+    assert_eq!(held.status.state, "quarantined");
+    assert_no_answer(&rig, &other).await;
+    let untouched = of_mac(&rig, machine.mac).await;
+    assert_eq!(
+        (&untouched.id, untouched.status.state.as_str()),
+        (&known.id, "ready")
+    );
+    assert_eq!(untouched.macs, vec![machine.mac], "no MAC of the newcomer moved");
+
+    let from = machine.console.lines().len();
+    tokio::select! {
+        ended = machine.live(rig.service()) => panic!("{ended:?}"),
+        _ = machine.console.wait("waiting: ", from) => {}
+    }
+    let now = of_mac(&rig, SECOND).await;
+    assert_eq!(now.id, known.id, "both are one");
+    assert!(now.conflicts_with.is_empty());
+}
+
+/// S2: a stranger knows the label, the UUID and a MAC of a machine that is off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_knows_the_label_and_a_mac_is_not_the_machine() {
+    let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
+        .await
+        .unwrap();
+    let victim = Machine::make(rig.directory(), 1, DISK).unwrap();
+    let before = ready(&rig, &victim).await;
+    let stranger = Machine::make(rig.directory(), 2, DISK).unwrap();
+    stranger.captured.firmware(&victim.serial).unwrap();
+    stranger.captured.nic(1, victim.mac).unwrap();
+    let ended = stranger
+        .power_on(rig.service(), PowerOn::default())
+        .await
+        .unwrap();
+    assert!(matches!(ended, Booted::MiniOs(Exit::Refused { .. })), "{ended:?}");
+    let after = of_mac(&rig, victim.mac).await;
+    assert_eq!((&after.id, &after.macs), (&before.id, &before.macs));
+    assert_eq!(
+        after.status.state, "ready",
+        "and it does not stop the machine either"
+    );
+    assert_ne!(of_mac(&rig, stranger.mac).await.id, before.id);
+    // The machine boots again, and does not list the stranger's NIC: nothing moves.
+    let from = victim.console.lines().len();
+    tokio::select! {
+        ended = victim.live(rig.service()) => panic!("{ended:?}"),
+        _ = victim.console.wait("waiting: ", from) => {}
+    }
+    assert_ne!(of_mac(&rig, stranger.mac).await.id, before.id);
+    assert_no_answer(&rig, &stranger).await;
 }
 
 /// The whole SMBIOS of one machine in another: serial and UUID.

@@ -77,5 +77,5 @@ pub(in super::super) fn apply(
     }
     write_text(root, "/etc/systemd/system/slipway-agent.service", UNIT)?;
     enable(root, "slipway-agent.service", &["multi-user.target"])?;
-    Ok(())
+    super::guard::apply(root, identity)
 }

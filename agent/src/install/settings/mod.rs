@@ -9,6 +9,7 @@ pub(super) mod boot;
 pub(super) mod cron;
 mod databases;
 pub(super) mod fstab;
+pub(super) mod guard;
 pub(super) mod hostname;
 pub(super) mod network;
 pub(super) mod scripts;

@@ -1,6 +1,7 @@
 //! What follows from a report for the enrolment that it came through. Everything in a report is a claim: a stranger may
-//! send the serial number and UUID of any machine. So a report never gives its sender another machine's place, unless the
-//! sender knows what already gives that place to whoever boots: one of its MACs (or the TPM key, which is not on any label).
+//! send the serial number, the UUID and the MACs of any machine. So a report never gives its sender another machine's place by
+//! itself. Two enrolments are one machine when each was heard by a MAC that the other's report lists, or when both have the
+//! same TPM key, which stands on no label and in no packet. Otherwise a person decides.
 
 use inventory_api::{MachineId, UnixMs};
 
@@ -16,8 +17,17 @@ pub struct Candidate {
     pub identity: Option<Identity>,
     /// When it was heard last: its boot, its agent.
     pub heard: Option<UnixMs>,
-    /// The report lists a MAC that this machine booted from or reported.
+    /// The report lists a MAC by which this machine fetched a boot script.
     pub lists_its_mac: bool,
+    /// This machine's own newest report lists a MAC by which the sender fetched its boot script.
+    pub lists_ours: bool,
+}
+
+impl Candidate {
+    /// Each has been heard by a NIC that the other says it has.
+    fn mutual(&self) -> bool {
+        self.lists_its_mac && self.lists_ours
+    }
 }
 
 /// What is known when a report comes.
@@ -46,15 +56,19 @@ pub enum Standing {
         changes: Vec<Change>,
         /// What it has from other machines.
         shares: Vec<Share>,
-        /// Enrolments that are this machine under another NIC: they booted, never reported, and are silent.
-        other_nics: Vec<MachineId>,
     },
-    /// A machine that is known, under a NIC that it had not booted from before.
+    /// A machine that is known, under another NIC of it, which its own report named.
     Another {
         /// Which.
         machine: MachineId,
         /// What changed in it.
         changes: Vec<Change>,
+    },
+    /// It says that it is a machine that is known, under a NIC which that one has never reported. It is held until that one boots
+    /// by a MAC it is known by and its report lists the new NIC, or until a person decides. The known machine is not touched.
+    Provisional {
+        /// Which.
+        machine: MachineId,
     },
     /// It claims who others are.
     Conflict {
@@ -100,25 +114,12 @@ pub fn standing(situation: &Situation<'_>) -> Standing {
     if own.is_some_and(|own| compare(own, seen).tells_apart()) {
         return Standing::Mismatch;
     }
-    let mut other_nics = Vec::new();
-    let mut reported = Vec::new();
-    for candidate in situation.candidates {
-        let presence = situation.presence(candidate);
-        match &candidate.identity {
-            Some(identity) => reported.push((candidate, identity, presence)),
-            None if !candidate.lists_its_mac => {}
-            None => match presence {
-                Presence::Silent => other_nics.push(candidate.machine.clone()),
-                Presence::Unsure => {
-                    return Standing::Undecided {
-                        machine: candidate.machine.clone(),
-                    };
-                }
-                // Its own report will say who it is.
-                Presence::Alive => {}
-            },
-        }
-    }
+    // Who never reported says by its own report who it is.
+    let reported: Vec<(&Candidate, &Identity, Presence)> = situation
+        .candidates
+        .iter()
+        .filter_map(|c| Some((c, c.identity.as_ref()?, situation.presence(c))))
+        .collect();
     let ask = |unsure_lives: bool| {
         let known: Vec<Known> = reported
             .iter()
@@ -143,22 +144,50 @@ pub fn standing(situation: &Situation<'_>) -> Standing {
         };
     }
     match recognition {
-        Recognition::New { shares } => Standing::Itself {
-            changes: own.map(|own| changed(own, seen)).unwrap_or_default(),
-            shares,
-            other_nics,
-        },
+        Recognition::New { shares } => {
+            // Machines without serial numbers: that both name each other's NIC is enough where nothing else differs.
+            let nameless = reported.iter().find(|(candidate, identity, presence)| {
+                own.is_none()
+                    && candidate.mutual()
+                    && *presence != Presence::Alive
+                    && compare(identity, seen).differ.iter().all(|f| *f == Field::Nics)
+            });
+            match nameless {
+                Some((candidate, _, Presence::Unsure)) => Standing::Undecided {
+                    machine: candidate.machine.clone(),
+                },
+                Some((candidate, identity, _)) => Standing::Another {
+                    machine: candidate.machine.clone(),
+                    changes: changed(identity, seen),
+                },
+                None => Standing::Itself {
+                    changes: own.map(|own| changed(own, seen)).unwrap_or_default(),
+                    shares,
+                },
+            }
+        }
         Recognition::Conflict { with } => Standing::Conflict { with },
         Recognition::Same { machine, changes, .. } => {
-            let knows_its_place = reported.iter().any(|(candidate, identity, _)| {
-                candidate.machine == machine
-                    && (candidate.lists_its_mac || compare(identity, seen).agree.contains(&Field::Tpm))
+            let known = reported
+                .iter()
+                .find(|(candidate, ..)| candidate.machine == machine);
+            let proven = known.is_some_and(|(candidate, identity, _)| {
+                candidate.mutual() || compare(identity, seen).agree.contains(&Field::Tpm)
             });
-            if own.is_none() && knows_its_place {
-                Standing::Another { machine, changes }
-            } else {
-                Standing::Conflict { with: vec![machine] }
+            match known {
+                Some(_) if own.is_none() && proven => Standing::Another { machine, changes },
+                Some((candidate, ..)) if own.is_none() && candidate.lists_its_mac => {
+                    Standing::Provisional { machine }
+                }
+                Some(_) | None => Standing::Conflict { with: vec![machine] },
             }
         }
     }
+}
+
+/// Whether a known machine's report settles that a held newcomer (see [`Standing::Provisional`]) is this machine under another
+/// NIC: it lists the MAC that the newcomer booted from, the newcomer's report listed one of its own, and who they say they are
+/// still agrees. `identity` is the newcomer's.
+pub fn settles(seen: &Identity, identity: &Identity, lists_its_mac: bool, lists_ours: bool) -> bool {
+    lists_its_mac && lists_ours && compare(identity, seen).claims()
 }

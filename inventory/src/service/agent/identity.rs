@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 
 use inventory_api::agent::{ReportRequest, RunsOn};
+use inventory_api::report::AssetReport;
 use inventory_api::{Mac, MachineId, Problem, UnixMs};
 use lifecycle::identity::{
-    CLAIM, Candidate, Change as Changed, Field, Identity, Share, Situation, Standing, standing,
+    CLAIM, Candidate, Change as Changed, Field, Identity, Share, Situation, Standing, settles, standing,
 };
 use lifecycle::{Event, IDENTITY_CONFLICT};
 
@@ -26,6 +27,8 @@ pub(super) enum Sender {
     Itself,
     /// It is a known machine under another NIC: it boots again, as that one.
     Another(MachineId),
+    /// It may be a known machine under another NIC: it is held until that one says so.
+    Held(MachineId),
     /// It claims who others are. Where its state has stopped for it, nothing follows from the report.
     Conflict,
     /// It is not the machine whose certificate it has: its report must not stand in that machine's place.
@@ -60,15 +63,15 @@ pub(super) async fn identify(
     };
     let sender = match standing(&situation) {
         Standing::Undecided { machine } => return Err(undecided(&row.id, &machine)),
-        Standing::Itself {
-            changes,
-            shares,
-            other_nics,
-        } => {
-            work.itself(&changes, &shares, &other_nics).await?;
+        Standing::Itself { changes, shares } => {
+            work.itself(&changes, &shares, &sent.report).await?;
             Sender::Itself
         }
         Standing::Another { machine, changes } => work.another(machine, &changes).await?,
+        Standing::Provisional { machine } => {
+            work.provisional(&machine).await?;
+            Sender::Held(machine)
+        }
         Standing::Conflict { with } => {
             work.conflict(&with).await?;
             Sender::Conflict
@@ -142,6 +145,7 @@ async fn gather(
             identity: change.identity(&machine).await?.map(|i| i.without(&shared)),
             heard: heard.into_iter().flatten().max(),
             lists_its_mac: listed.contains(&machine),
+            lists_ours: change.reported_any(&machine, &row.macs).await?,
             machine,
         });
     }
@@ -195,29 +199,10 @@ impl Work<'_> {
         &mut self,
         changes: &[Changed],
         shares: &[Share],
-        other_nics: &[MachineId],
+        report: &AssetReport,
     ) -> Result<(), Problem> {
         let id = self.row.id.clone();
-        for other in other_nics {
-            // An enrolment that is further than waiting for its report stays: that is for a person to see.
-            let state = self
-                .change
-                .machine(other)
-                .await
-                .map_err(of_store)?
-                .map(|m| m.state);
-            let event = Event::Folded {
-                into: id.clone(),
-                detail: "that one reported the NIC it had booted from, and it has never reported itself."
-                    .to_owned(),
-            };
-            let limits = &self.core.config.limits;
-            let goes = state.is_some_and(|s| lifecycle::transition(&s, &event, limits, self.now).is_ok());
-            if goes {
-                self.fold(other, &id, event, "it booted from another NIC of this machine.")
-                    .await?;
-            }
-        }
+        self.settle(report).await?;
         let first = self.change.identity(&id).await.map_err(of_store)?.is_none();
         // What it has in common with others is news once.
         let words = change_words(changes, if first { shares } else { &[] });
@@ -226,6 +211,50 @@ impl Work<'_> {
             self.bring(&id, Event::IdentityChanged { detail }).await?;
         }
         self.keep_facts(&id).await
+    }
+
+    /// The machine that a newcomer says it is has booted by a MAC of its own: where its report lists the newcomer's NIC, the two
+    /// are one, and the newcomer's conflict is over.
+    async fn settle(&mut self, report: &AssetReport) -> Result<(), Problem> {
+        let id = self.row.id.clone();
+        let listed: Vec<Mac> = macs_of(report).collect();
+        for open in self.change.conflicts(&id).await.map_err(of_store)? {
+            if open.resolved.is_some() || open.other != id || open.machine == id {
+                continue;
+            }
+            let lists_its_mac = open.boot_mac.is_some_and(|mac| listed.contains(&mac));
+            let lists_ours = self.change.reported_any(&open.machine, &self.row.macs).await;
+            if !settles(
+                &self.seen,
+                &open.seen,
+                lists_its_mac,
+                lists_ours.map_err(of_store)?,
+            ) {
+                continue;
+            }
+            let event = Event::Folded {
+                into: id.clone(),
+                detail: "that machine booted again and reported the NIC that this one had booted from."
+                    .to_owned(),
+            };
+            let newcomer = self.change.machine(&open.machine).await.map_err(of_store)?;
+            let limits = &self.core.config.limits;
+            if newcomer.is_none_or(|m| lifecycle::transition(&m.state, &event, limits, self.now).is_err()) {
+                continue;
+            }
+            self.fold(
+                &open.machine,
+                &id,
+                event,
+                "it booted from another NIC of this machine.",
+            )
+            .await?;
+            self.change
+                .resolve_conflict(open.id, "same", self.now, AGENT)
+                .await
+                .map_err(of_store)?;
+        }
+        Ok(())
     }
 
     async fn fold(
@@ -258,8 +287,9 @@ impl Work<'_> {
         } else {
             words.join("; ")
         };
-        let detail =
-            format!("its serial numbers and UUID say so, and it has one of that machine's NICs; {changed}.");
+        let detail = format!(
+            "what it reports agrees, and each has reported a NIC of the other, or both have one TPM key; {changed}."
+        );
         let event = Event::Folded {
             into: machine.clone(),
             detail: detail.clone(),
@@ -276,6 +306,24 @@ impl Work<'_> {
             .await
             .map_err(of_store)?;
         Ok(Sender::Another(machine))
+    }
+
+    /// Stops the newcomer alone: who only knows what stands on a label stops nobody else.
+    async fn provisional(&mut self, other: &MachineId) -> Result<(), Problem> {
+        let id = self.row.id.clone();
+        let known = self.change.identity(other).await.map_err(of_store)?;
+        let known = known.unwrap_or_default();
+        let mac = self.row.macs.first().map(Mac::to_string).unwrap_or_default();
+        let sentence = format!(
+            "{id} says that it is {other} under another NIC, {mac}{}. Is it? It is held until {other} boots from a NIC it is \
+             known by and reports {mac}, or until a person decides.",
+            agreeing(&known, &self.seen)
+        );
+        self.open(other, known, &sentence).await?;
+        let detail = format!("{id} says that it is this machine under another NIC, {mac}; it is held.");
+        self.bring(other, Event::IdentityChanged { detail }).await?;
+        self.bring(&id, alarm(&sentence)).await?;
+        self.keep_facts(&id).await
     }
 
     async fn conflict(&mut self, with: &[MachineId]) -> Result<(), Problem> {

@@ -6,6 +6,8 @@ use inventory_api::deploy::DeployRequest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
 use inventory_api::{MachineId, Problem, UnixMs};
+use lifecycle::expectation::{names, place_of};
+use lifecycle::policy::Expected;
 use lifecycle::status::status_sentence;
 use lifecycle::{AfterCheck, Decision, Event, MachineFacts, State};
 use netboot_protocol::NicModel;
@@ -90,7 +92,13 @@ impl Service {
                     )),
                 };
             }
-            if change.machine(id).await.map_err(of_store)?.map(|m| m.history_seq) != Some(row.history_seq) {
+            if change
+                .machine(id)
+                .await
+                .map_err(of_store)?
+                .map(|m| (m.history_seq, m.state))
+                != Some((row.history_seq, row.state.clone()))
+            {
                 continue;
             }
             let now = self.core.clock.now();
@@ -109,7 +117,7 @@ impl Service {
             match sender {
                 Sender::Itself => {}
                 Sender::Conflict if !stopped => {}
-                Sender::Conflict | Sender::Another(_) | Sender::Mismatch => {
+                Sender::Conflict | Sender::Another(_) | Sender::Held(_) | Sender::Mismatch => {
                     return self
                         .stop_here(change, &row, &digest, sent, report, &sender, identified, now)
                         .await;
@@ -144,11 +152,13 @@ impl Service {
                 .map_err(of_store)?;
             change.put_identity(id, &identity).await.map_err(of_store)?;
             change.put_last_seen(id, now).await.map_err(of_store)?;
+            let reported: Vec<_> = macs_of(report).collect();
+            change.put_reported_macs(id, &reported).await.map_err(of_store)?;
+            change.put_known(id).await.map_err(of_store)?;
             let mut models = Vec::new();
             for (mac, model) in nics_of(report) {
-                if let Some(other) = change.add_mac(id, mac).await.map_err(of_store)? {
-                    tracing::warn!(machine = %id, %mac, %other, "a reported MAC belongs to another machine");
-                } else if let Some(model) = model {
+                // Of a MAC that was only reported nothing is believed.
+                if let Some(model) = model.filter(|_| row.macs.contains(&mac)) {
                     change.put_nic_model(mac, model).await.map_err(of_store)?;
                     models.push((mac, model));
                 }
@@ -221,11 +231,15 @@ impl Service {
                 "This report shows another machine than the one it was sent for. A person has to look."
                     .to_owned()
             }
-            Sender::Another(_) | Sender::Itself | Sender::Conflict => {
+            Sender::Another(_) | Sender::Itself | Sender::Held(_) | Sender::Conflict => {
                 change
                     .put_report(id, &sent.nonce, digest, report, sent.runs_on, now)
                     .await
                     .map_err(of_store)?;
+                if !matches!(sender, Sender::Another(_)) {
+                    let reported: Vec<_> = macs_of(report).collect();
+                    change.put_reported_macs(id, &reported).await.map_err(of_store)?;
+                }
                 change
                     .put_identity(id, &identity_of(report))
                     .await
@@ -234,6 +248,10 @@ impl Service {
                     Sender::Another(machine) => {
                         format!("This is machine {machine}, under another NIC: it boots again, as that one.")
                     }
+                    Sender::Held(machine) => format!(
+                        "This may be machine {machine} under another NIC. It is held until that one reports this NIC, or a \
+                         person decides: slipway machine conflict {id}"
+                    ),
                     Sender::Itself | Sender::Conflict | Sender::Mismatch => {
                         "This machine claims the identity of another. Nothing is touched; a person has to look."
                             .to_owned()
@@ -318,7 +336,32 @@ impl Service {
         let first = matches!(&row.state, State::Commissioning(c) if c.first);
         let mut order = None;
         let after = match (&policy, rule_request) {
-            (Decision::Deploy { rule, .. }, Some(request)) if first && verdict != Some(Verdict::Fail) => {
+            (Decision::Deploy { rule, profile }, Some(request))
+                if first && verdict != Some(Verdict::Fail) =>
+            {
+                let expected = self.expected(row, report).await?;
+                if let Err(why) = core
+                    .config
+                    .policy
+                    .may_deploy(rule, &facts_of(row, report), &expected)
+                {
+                    let id = &row.id;
+                    let after = AfterCheck::NotExpected {
+                        why: format!(
+                            "Held: not expected. Rule {rule:?} would deploy it, but {why}. To release it: slipway deploy {id} \
+                             --profile {profile}, or Deploy on its page."
+                        ),
+                    };
+                    return Ok(Decided {
+                        event: Event::Reported {
+                            verdict,
+                            detail,
+                            after,
+                        },
+                        check,
+                        order: None,
+                    });
+                }
                 match planning::make_plan(core, &row.id, report, request, core.clock.now()).await {
                     Ok(plan) => {
                         let after = AfterCheck::Deploy {
@@ -363,6 +406,19 @@ impl Service {
     }
 }
 
+impl Service {
+    /// What the rack plan and the machines that came before say of who sent a report.
+    async fn expected(&self, row: &MachineRow, report: &AssetReport) -> Result<Expected, Problem> {
+        let store = &self.core.store;
+        let names = names(report);
+        let places = store.placements_named(&names).await.map_err(of_store)?;
+        Ok(Expected {
+            placed: place_of(&names, &places).is_some(),
+            received_as: store.received_as(&names, &row.id).await.map_err(of_store)?,
+        })
+    }
+}
+
 /// An answer that only shows a sentence.
 fn only_says(message: String) -> ReportResponse {
     ReportResponse {
@@ -375,15 +431,19 @@ fn only_says(message: String) -> ReportResponse {
 
 /// What the rules say about a machine that has reported.
 fn policy_of(policy: &lifecycle::Policy, row: &MachineRow, report: &AssetReport) -> Decision {
+    policy.decide(&facts_of(row, report), true)
+}
+
+/// By MAC only those count that a boot script was fetched by.
+fn facts_of(row: &MachineRow, report: &AssetReport) -> MachineFacts {
     let identity = identity_of(report);
-    let facts = MachineFacts {
+    MachineFacts {
         serial: identity.serial,
         manufacturer: identity.manufacturer,
         product: identity.product,
         macs: row.macs.clone(),
         network: row.network.clone(),
-    };
-    policy.decide(&facts, true)
+    }
 }
 
 fn identity_of(report: &AssetReport) -> Identity {

@@ -5,6 +5,7 @@ use inventory_api::agent::{
 };
 use inventory_api::plan::{InstallPlan, Step};
 use inventory_api::{MachineId, Problem};
+use lifecycle::bounds::bounded_text;
 use lifecycle::state::DeployPhase;
 use lifecycle::status::status_sentence;
 use lifecycle::{Event, State};
@@ -13,9 +14,6 @@ use super::AGENT;
 use crate::advance::{AdvanceError, advance, advance_in, after_commit};
 use crate::problem::{of_advance, of_store, problem};
 use crate::service::Service;
-
-/// Longest text that an agent's report of a failure may have.
-const MAX_DETAIL: usize = 4096;
 
 impl Service {
     /// A step begins or has ended.
@@ -155,7 +153,7 @@ impl Service {
     }
 
     /// What the resident agent found.
-    pub async fn verification(&self, id: &MachineId, verification: Verification) -> Result<(), Problem> {
+    pub async fn verification(&self, id: &MachineId, mut verification: Verification) -> Result<(), Problem> {
         if verification.items.len() > 10_000 {
             return Err(problem(
                 400,
@@ -163,6 +161,10 @@ impl Service {
                 "Too many items",
                 "a verification has at most 10000 items",
             ));
+        }
+        for item in &mut verification.items {
+            item.what = bounded_text(&item.what);
+            item.found = bounded_text(&item.found);
         }
         // What was not looked at does not hold: the plan says what there has to be.
         let plan = self
@@ -221,8 +223,9 @@ fn short_code(code: &str) -> String {
     }
 }
 
+/// An agent's words, cut and cleaned as those of a report.
 fn cut(text: &str) -> String {
-    text.chars().take(MAX_DETAIL).collect()
+    bounded_text(text)
 }
 
 fn unknown_outcome() -> Problem {

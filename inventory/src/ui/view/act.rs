@@ -1,7 +1,7 @@
 //! Verbs: which ones a state offers, and what a person confirms.
 
 use askama::Template;
-use inventory_api::machine::{MachineDetail, Profile};
+use inventory_api::machine::{MachineDetail, MachineSummary, Profile};
 use inventory_api::plan::InstallPlan;
 
 use super::Shell;
@@ -60,16 +60,39 @@ const ABORT: Action = Action {
     class: "btn-outline-danger",
 };
 
+const ADMIT: Action = Action {
+    verb: "admit",
+    label: "Let it boot",
+    icon: "player-play",
+    class: "btn-primary",
+};
+const FORGET: Action = Action {
+    verb: "forget",
+    label: "Forget",
+    icon: "trash",
+    class: "btn-ghost-secondary",
+};
+
+/// The verbs that a machine takes: those of its state, and what lets a held one boot.
+pub fn actions_of(machine: &MachineSummary) -> Vec<Action> {
+    let mut all = actions(&machine.status.state, machine.status.phase.as_deref());
+    if machine.held.is_some() {
+        all.push(ADMIT);
+    }
+    all
+}
+
 /// The verbs that a state takes (`phase` of a failure: what it happened during). The service has the last word.
 pub fn actions(state: &str, phase: Option<&str>) -> Vec<Action> {
     match state {
-        "new" => vec![RETIRE, COMMISSION],
+        "new" => vec![FORGET, RETIRE, COMMISSION],
         "ready" => vec![RETIRE, COMMISSION, DEPLOY],
         "deployed" => vec![RETIRE, RELEASE],
         "commissioning" | "deploying" | "releasing" => vec![ABORT],
         "failed" if phase == Some("commissioning") => vec![RETIRE, COMMISSION, RETRY],
         "failed" => vec![RETIRE, RELEASE, RETRY],
         "quarantined" => vec![RETIRE, COMMISSION],
+        "retired" => vec![FORGET],
         _ => Vec::new(),
     }
 }
@@ -161,6 +184,26 @@ impl ActPage {
                 "btn-danger",
                 ABORT.icon,
                 "red",
+            ),
+            Verb::Admit => (
+                format!("Let {name} boot?"),
+                "Nobody heard its firmware ask for an address: it has a fixed one, or a program on its running system asks in its place. For half an hour its boot script is given all the same. Look at its console first.",
+                None,
+                "",
+                "Let it boot",
+                "btn-primary",
+                ADMIT.icon,
+                "primary",
+            ),
+            Verb::Forget => (
+                format!("Forget {name}?"),
+                "All that Slipway keeps of it is deleted: reports, checks, plans and history. If it boots from the network again, it is new.",
+                disk,
+                "Its disk is left as it is.",
+                "Forget",
+                "btn-danger",
+                FORGET.icon,
+                "secondary",
             ),
         };
         ActPage {

@@ -9,7 +9,7 @@ use inventory_api::boot::BootEvent;
 use inventory_api::check::{CheckResult, Severity, Verdict};
 use inventory_api::machine::{HistoryEntry, Journey, MachineDetail};
 
-use super::act::{Action, actions};
+use super::act::{Action, actions_of};
 use super::hardware::HardwareView;
 use super::lists::{HistoryRow, JourneyView};
 use super::machines::display_name;
@@ -17,7 +17,7 @@ use super::plan::PlanView;
 use super::tasks::{NoteRow, TaskRow, notes, tasks};
 use super::timeline::{Stage, timeline, total_ms};
 use super::{Moment, Shell, busy, capital, segment, shown_color, state_icon};
-use crate::text::{duration, plan as plan_words, timestamp};
+use crate::text::{duration, macs_words, plan as plan_words, timestamp};
 
 /// A tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Head {
                 ms: at.0,
                 text: duration(at.since(now)),
             }),
-            actions: actions(&s.state, s.phase.as_deref()),
+            actions: actions_of(&d.machine),
             tabs: Tab::ALL
                 .into_iter()
                 .map(|(tab, key, label)| {
@@ -286,16 +286,7 @@ impl Overview {
         fact("Model", m.model.clone());
         fact("Serial", m.serial.clone());
         fact("Host name", m.hostname.clone());
-        fact(
-            "MAC",
-            Some(
-                m.macs
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            ),
-        );
+        fact("MAC", Some(macs_words(m)));
         fact("Address", m.ip.map(|ip| ip.to_string()));
         fact("Id", Some(m.id.to_string()));
         fact("Enrolled", Some(timestamp(m.enrolled_at)));

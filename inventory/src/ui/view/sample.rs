@@ -52,6 +52,8 @@ pub fn summary(n: u8, state: &str, phase: Option<&str>, sentence: &str) -> Machi
         enrolled_at: ago(300),
         folded_into: None,
         conflicts_with: Vec::new(),
+        reported_macs: Vec::new(),
+        held: None,
         verdict: None,
     }
 }

@@ -22,13 +22,13 @@ pub fn now() -> Result<UnixMs> {
     ))
 }
 
-async fn server(lab: &str, deploy: bool) -> Result<(Server, tempfile::TempDir)> {
+async fn server(lab: &str, serial: Option<String>) -> Result<(Server, tempfile::TempDir)> {
     let directory = artefacts::run_directory(lab)?;
     let server = Server::start(ServerSpec {
         directory: directory.path().to_owned(),
         mini_os: artefacts::built("mini-os/full", "mini-os")?,
         images: artefacts::built("images", "image")?,
-        profile: deploy.then(|| profile(artefacts::RECIPE)),
+        profile: serial.map(|serial| (serial, profile(artefacts::RECIPE))),
         network: ServerSpec::SERVER_MODE.to_owned(),
         more: String::new(),
     })
@@ -60,7 +60,7 @@ pub fn smallest_memory() -> Result<String> {
 async fn reports_in(memory: u32) -> Result<bool> {
     let lab = Lab::enter()?;
     let name = format!("mem{memory}");
-    let (server, _directory) = server(&name, false).await?;
+    let (server, _directory) = server(&name, None).await?;
     let mut spec = VmSpec::new(&name, Firmware::Bios);
     spec.memory_mib = memory;
     let serial = spec.system_serial();
@@ -81,8 +81,8 @@ pub fn first_boot(firmware: Firmware) -> Result<String> {
 async fn phases(firmware: Firmware) -> Result<String> {
     let lab = Lab::enter()?;
     let name = format!("bench-{firmware}");
-    let (server, _directory) = server(&name, true).await?;
     let spec = VmSpec::new(&name, firmware);
+    let (server, _directory) = server(&name, Some(spec.system_serial())).await?;
     let (serial, mac) = (spec.system_serial(), spec.mac.clone());
     let mut vm = Vm::new(spec, lab.tap()?)?;
     let begun = now()?;

@@ -68,7 +68,8 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
         directory: data.clone(),
         mini_os,
         images,
-        profile: Some(wanted(&spec)),
+        // By itself only a machine that is expected is installed: the rule names its serial number.
+        profile: Some((spec.system_serial(), wanted(&spec))),
         network: ServerSpec::SERVER_MODE.to_owned(),
         more: String::new(),
     })
