@@ -279,6 +279,7 @@ mod tests {
                 rule("later", maker("Super*"), RuleAction::Commission, None),
             ],
             unknown: Unknown::Hold,
+            deploy: Deploys::default(),
         };
         policy.rules[1].kernel_args = vec!["console=ttyS1,115200".into()];
         policy.rules[2].kernel_args = vec!["console=ttyS2".into()];
