@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::core::{Clock, Core, Memory};
 use crate::missing::{There, missing};
 use crate::service::Service;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, TokenRow};
 use crate::tls::{self, Authority, TlsError};
 use crate::{api, deadlines, known, secret, ui};
 
@@ -47,6 +47,14 @@ pub enum AppError {
     /// The boot service.
     #[error("boot service: {0}")]
     Netboot(#[from] netboot::NetbootError),
+    /// The data directory is not for us alone.
+    #[error("the data directory {path} (data_dir) is not safe to use: {why}")]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
     /// A token's name is taken or not a name.
     #[error("{0}")]
     TokenName(String),
@@ -74,8 +82,10 @@ pub struct Bound {
     pub ca_pem: String,
     /// File of that certificate.
     pub ca_file: PathBuf,
-    /// The admin token, at the very first start only. A secret: printed once, stored nowhere.
+    /// The admin token, at the very first start only. A secret: told once, and not kept.
     pub first_token: Option<String>,
+    /// The data directory.
+    pub data_dir: PathBuf,
 }
 
 /// The server with everything open and nothing running.
@@ -144,6 +154,7 @@ impl App {
             ca_pem: authority.pem().to_owned(),
             ca_file: ca_dir.join("ca.pem"),
             first_token,
+            data_dir: config.data_dir.clone(),
         };
         let core = Core {
             config,
@@ -300,19 +311,66 @@ impl Running {
     }
 }
 
+/// What a new token may do, and for how long.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenTerms {
+    /// It may only read.
+    pub read_only: bool,
+    /// Days until it expires; `None`: never.
+    pub days: Option<u32>,
+}
+
 /// Makes a token and returns it; only its digest is stored. Works beside a running server.
 ///
 /// # Errors
 /// When the name is taken or not a name, or the store cannot be opened.
-pub async fn create_token(config: &Config, name: &str) -> Result<String, AppError> {
-    make_data_dir(&config.data_dir)?;
-    let store = Store::open(&store_file(&config.data_dir)).await?;
-    let token = add_token(&store, name, &Clock::system()).await;
+pub async fn create_token(config: &Config, name: &str, terms: TokenTerms) -> Result<String, AppError> {
+    let store = open_store(config).await?;
+    let token = add_token(&store, name, terms, &Clock::system()).await;
     store.close().await;
     token
 }
 
-async fn add_token(store: &Store, name: &str, clock: &Clock) -> Result<String, AppError> {
+/// All tokens, those that have expired or were revoked too. Works beside a running server.
+///
+/// # Errors
+/// The store cannot be opened or read.
+pub async fn list_tokens(config: &Config) -> Result<Vec<TokenRow>, AppError> {
+    let store = open_store(config).await?;
+    let tokens = store.tokens().await;
+    store.close().await;
+    Ok(tokens?)
+}
+
+/// Revokes a token: from now on no request with it is answered, and open streams end within seconds. Works beside a running
+/// server.
+///
+/// # Errors
+/// There is no token of this name that is not revoked, or the store cannot be written.
+pub async fn revoke_token(config: &Config, name: &str) -> Result<(), AppError> {
+    let store = open_store(config).await?;
+    let revoked = async {
+        let mut change = store.begin().await?;
+        let done = change.revoke_token(name, Clock::system().now()).await?;
+        change.commit().await?;
+        Ok::<_, AppError>(done)
+    }
+    .await;
+    store.close().await;
+    if revoked? {
+        return Ok(());
+    }
+    Err(AppError::TokenName(format!(
+        "there is no token named {name:?} that could be revoked: `slipway token list` shows all"
+    )))
+}
+
+async fn open_store(config: &Config) -> Result<Store, AppError> {
+    make_data_dir(&config.data_dir)?;
+    Ok(Store::open(&store_file(&config.data_dir)).await?)
+}
+
+async fn add_token(store: &Store, name: &str, terms: TokenTerms, clock: &Clock) -> Result<String, AppError> {
     let good = (1..=40).contains(&name.len())
         && name
             .bytes()
@@ -325,13 +383,19 @@ async fn add_token(store: &Store, name: &str, clock: &Clock) -> Result<String, A
         )));
     }
     let token = secret::fresh();
+    let now = clock.now();
+    let row = TokenRow {
+        name: name.to_owned(),
+        read_only: terms.read_only,
+        made_at: now,
+        expires_at: terms.days.map(|days| now.plus_seconds(u64::from(days) * 86_400)),
+        used_at: None,
+        revoked_at: None,
+    };
     let mut change = store.begin().await?;
-    if !change
-        .add_token(name, &secret::digest(&token), clock.now())
-        .await?
-    {
+    if !change.add_token(&row, &secret::digest(&token)).await? {
         return Err(AppError::TokenName(format!(
-            "there is a token named {name:?} already: choose another name"
+            "there is a token named {name:?} already, or there was: choose another name, because it stands in histories"
         )));
     }
     change.commit().await?;
@@ -339,16 +403,20 @@ async fn add_token(store: &Store, name: &str, clock: &Clock) -> Result<String, A
 }
 
 async fn first_token(store: &Store, clock: &Clock) -> Result<Option<String>, AppError> {
-    match store.count_tokens().await? {
-        0 => Ok(Some(add_token(store, "admin", clock).await?)),
-        _ => Ok(None),
+    if store.tokens().await?.is_empty() {
+        return Ok(Some(
+            add_token(store, "admin", TokenTerms::default(), clock).await?,
+        ));
     }
+    Ok(None)
 }
 
 fn store_file(data_dir: &Path) -> PathBuf {
     data_dir.join("slipway.db")
 }
 
+/// Makes the data directory for its owner alone. One that others could write to, or that is somebody else's, is not used: what
+/// it holds are keys, and whoever may write there may put a link where a file of ours is to be.
 fn make_data_dir(path: &Path) -> Result<(), AppError> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -357,7 +425,40 @@ fn make_data_dir(path: &Path) -> Result<(), AppError> {
         .map_err(io(format!(
             "make the data directory {} (data_dir)",
             path.display()
-        )))
+        )))?;
+    let found = fs::metadata(path).map_err(io(format!("look at the data directory {}", path.display())))?;
+    let (owner, us) = (found.uid(), nix::unistd::geteuid().as_raw());
+    let refused = |why: String| AppError::DataDir {
+        path: path.to_owned(),
+        why,
+    };
+    if owner != us {
+        return Err(refused(format!(
+            "it belongs to user {owner}, and this is user {us}: chown it, or start slipway as its owner"
+        )));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(refused(format!(
+            "others may write to it (mode {:03o}): chmod go-w it, and look whether everything in it is yours",
+            found.mode() & 0o777
+        )));
+    }
+    Ok(())
+}
+
+/// Puts a secret into a new file of the data directory, which only its owner may read.
+///
+/// # Errors
+/// There is such a file already, or it cannot be written.
+pub fn write_secret(path: &Path, text: &str) -> Result<(), AppError> {
+    use std::io::Write as _;
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .map_err(io(format!("write {}", path.display())))
 }
 
 /// Signs the mini-os and its loaders for machines whose firmware trusts this certificate; a running server uses them from its next
@@ -375,7 +476,14 @@ pub fn sign_mini_os(config: &Config, key: &Path, certificate: &Path) -> Result<P
 fn open_data_dir(path: &Path) -> Result<File, AppError> {
     make_data_dir(path)?;
     let lock_path = path.join("lock");
-    let lock = File::create(&lock_path).map_err(io(format!("write {}", lock_path.display())))?;
+    let lock = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(&lock_path)
+        .map_err(io(format!("write {}", lock_path.display())))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(fs::TryLockError::WouldBlock) => Err(AppError::Locked(path.to_owned())),

@@ -387,7 +387,7 @@ impl BootSource for Boot {
             Ok(order) => order,
             Err(error) => {
                 tracing::error!(mac = %client.mac, %error, "no boot script was made");
-                ScriptOrder::Ignore
+                ScriptOrder::Failed
             }
         }
     }
@@ -438,7 +438,8 @@ impl BootSource for Boot {
             | ScriptOrder::LocalDisk
             | ScriptOrder::MemoryTest
             | ScriptOrder::Held(_)
-            | ScriptOrder::Ignore => None,
+            | ScriptOrder::Ignore
+            | ScriptOrder::Failed => None,
         };
         self.heard(BootEvent {
             at: self.core.clock.now(),

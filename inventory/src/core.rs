@@ -80,6 +80,8 @@ pub struct Memory {
     pub networks: OnceLock<NetworkBook>,
     /// A machine of 64-bit ARM has asked for its loader since the start.
     pub arm64_asked: AtomicBool,
+    /// When the store was last asked whether it takes a write, and whether it did.
+    pub write_probe: tokio::sync::Mutex<Option<(UnixMs, bool)>>,
     /// TLS handshakes that ended over a certificate.
     pub broken_tls: BrokenHandshakes,
     /// A deadline may have changed.
@@ -123,6 +125,7 @@ impl Default for Memory {
             macs: RwLock::default(),
             networks: OnceLock::new(),
             arm64_asked: AtomicBool::new(false),
+            write_probe: tokio::sync::Mutex::default(),
             broken_tls: BrokenHandshakes::default(),
             deadlines: Notify::new(),
             rechecks: Notify::new(),

@@ -2,11 +2,11 @@
 //! ends the process.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use inventory::app::{App, create_token};
+use inventory::app::{self, App, TokenTerms};
 use inventory::cli;
 use inventory::config::Config;
 use inventory::missing::{There, missing};
@@ -52,10 +52,39 @@ enum TokenCommand {
     Create {
         /// Name of who will use it; it stands in histories
         name: String,
+        /// It may look at everything and change nothing
+        #[arg(long)]
+        read_only: bool,
+        /// Days until it expires, "90" or "90d"; without it the token is good until it is revoked
+        #[arg(long, value_name = "DAYS", value_parser = days)]
+        expires: Option<u32>,
         /// Configuration file
         #[arg(long, default_value = "/etc/slipway/slipway.toml")]
         config: PathBuf,
     },
+    /// List the tokens: who they are for, since when, until when, when last used
+    List {
+        /// Configuration file
+        #[arg(long, default_value = "/etc/slipway/slipway.toml")]
+        config: PathBuf,
+    },
+    /// End a token at once, with every session and stream it has open
+    Revoke {
+        /// Its name
+        name: String,
+        /// Configuration file
+        #[arg(long, default_value = "/etc/slipway/slipway.toml")]
+        config: PathBuf,
+    },
+}
+
+/// "90" or "90d".
+fn days(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('d').unwrap_or(text).parse();
+    number
+        .ok()
+        .filter(|days| (1..=36_500).contains(days))
+        .ok_or_else(|| format!("{text:?} is no number of days from 1 to 36500, such as 90 or 90d"))
 }
 
 fn main() -> ExitCode {
@@ -72,9 +101,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Serve { config } => runtime.block_on(serve(config)),
         Command::CheckConfig { config } => check_config(&config),
-        Command::Token {
-            command: TokenCommand::Create { name, config },
-        } => runtime.block_on(token_create(&name, &config)),
+        Command::Token { command } => runtime.block_on(token(command)),
         Command::People(command) => {
             let env = cli::CliEnv {
                 url: std::env::var("SLIPWAY_URL").ok(),
@@ -106,9 +133,50 @@ fn check_config(path: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn token_create(name: &str, path: &std::path::Path) -> anyhow::Result<()> {
-    println!("{}", create_token(&Config::load(path)?, name).await?);
+async fn token(command: TokenCommand) -> anyhow::Result<()> {
+    match command {
+        TokenCommand::Create {
+            name,
+            read_only,
+            expires,
+            config,
+        } => {
+            let terms = TokenTerms {
+                read_only,
+                days: expires,
+            };
+            println!(
+                "{}",
+                app::create_token(&Config::load(&config)?, &name, terms).await?
+            );
+        }
+        TokenCommand::List { config } => {
+            let tokens = app::list_tokens(&Config::load(&config)?).await?;
+            print!("{}", cli::token_list(&tokens, inventory::core::Clock::system().now()));
+        }
+        TokenCommand::Revoke { name, config } => {
+            app::revoke_token(&Config::load(&config)?, &name).await?;
+            println!("The token {name} is revoked.");
+        }
+    }
     Ok(())
+}
+
+/// To a person at a terminal; else into a file, because what a service prints stands in a journal for ever.
+fn tell_first_token(token: &str, data_dir: &Path) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if out.is_terminal() {
+        writeln!(out, "Admin token, shown this once: {token}")?;
+    } else {
+        let file = data_dir.join("admin-token");
+        app::write_secret(&file, &format!("{token}\n"))?;
+        writeln!(
+            out,
+            "The admin token is in {}: sign in with it and remove the file.",
+            file.display()
+        )?;
+    }
+    Ok(out.flush()?)
 }
 
 async fn serve(path: PathBuf) -> anyhow::Result<()> {
@@ -119,6 +187,10 @@ async fn serve(path: PathBuf) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    // Keys and tickets are in memory: no core dump has them, and no other process of this user reads them.
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!(%error, "core dumps of this process cannot be switched off");
+    }
     let config = Config::load(&path)?;
     for risk in config.risks() {
         tracing::warn!("{risk}");
@@ -131,9 +203,7 @@ async fn serve(path: PathBuf) -> anyhow::Result<()> {
             "network is served");
     }
     if let Some(token) = &bound.first_token {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "Admin token, shown this once: {token}")?;
-        out.flush()?;
+        tell_first_token(token, &bound.data_dir)?;
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

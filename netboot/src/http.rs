@@ -320,6 +320,10 @@ fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAdd
             StatusCode::INTERNAL_SERVER_ERROR,
             "the boot script cannot be made, see the log",
         ),
+        Err(NoScript::Unavailable) => refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server cannot make a boot script now; its log says why. Ask again",
+        ),
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) enum NoScript {
     OwnDisk,
     /// It cannot be written; the log says why.
     Broken,
+    /// The server fails at present; the log says why.
+    Unavailable,
 }
 
 /// How long a script that only its length was asked of waits to be fetched. GRUB asks for both at once.
@@ -225,6 +227,7 @@ impl<S: BootSource> Scripts<S> {
         };
         let (text, target) = match order {
             ScriptOrder::Ignore => return Err(NoScript::Ignored),
+            ScriptOrder::Failed => return Err(NoScript::Unavailable),
             ScriptOrder::Refused(why) => {
                 return match language {
                     Language::Ipxe => Ok(refusal_script(&urls, mac, &why)),

@@ -38,6 +38,8 @@ pub enum ScriptOrder {
     Held(String),
     /// Nothing: the request is answered with 404 and the firmware goes on by itself.
     Ignore,
+    /// Nobody knows now, because something of the server's own failed: 503, and who asks again may get an answer.
+    Failed,
 }
 
 /// The decisions netboot does not make.

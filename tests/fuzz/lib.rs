@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use inventory_api::agent::{ReportRequest, RunsOn};
+use inventory_api::agent::RunsOn;
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::{Expectation, Severity};
-use inventory_api::report::AssetReport;
 use inventory_api::{Mac, UnixMs};
+use lifecycle::bounds;
 use netboot_protocol::claims::Claims;
 use netboot_protocol::foreign::read_reply;
 use netboot_protocol::frame::{arp_claim, datagram_to};
@@ -43,14 +43,14 @@ pub fn agent_order(bytes: &[u8]) {
 /// A report as any machine may send it: it is bounded, and then everything the server does with it is done. A machine is
 /// what a profile made of its own report says.
 pub fn server_report(bytes: &[u8]) {
-    let report = serde_json::from_slice::<ReportRequest>(bytes).map(|request| *request.report);
-    let Ok(report) = report.or_else(|_| serde_json::from_slice::<AssetReport>(bytes)) else {
+    let report = bounds::read_report(bytes).map(|request| *request.report);
+    let Ok(report) = report.or_else(|_| bounds::read_asset_report(bytes)) else {
         return;
     };
-    let report = lifecycle::bounds::bounded(&report);
+    let again = serde_json::to_vec(&report).expect("a report is JSON");
     assert_eq!(
-        lifecycle::bounds::bounded(&report),
-        report,
+        bounds::read_asset_report(&again).ok().as_ref(),
+        Some(&report),
         "bounded twice is bounded once"
     );
     let profile = lifecycle::check::golden(&report);

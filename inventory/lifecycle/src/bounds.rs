@@ -1,76 +1,189 @@
-//! A report cut to a size that nothing behind it has to fear. What a machine sends is a stranger's word.
+//! A report is cut while it is read to a size that nothing behind it has to fear. What a machine sends is a stranger's
+//! word: three bytes of JSON become hundreds of bytes of memory in a list of disks.
 
+use std::fmt;
+
+use inventory_api::agent::ReportRequest;
 use inventory_api::report::{AssetReport, CollectorProblem};
-use serde_json::Value;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Entries of any list. The largest real machines list some hundred PCI devices and sensors.
 pub const MAX_ENTRIES: usize = 2048;
+/// Entries of all lists together: lists stand in lists.
+pub const MAX_ALL_ENTRIES: usize = 16 * MAX_ENTRIES;
 /// Characters of any text. The agent itself keeps 256.
 pub const MAX_TEXT: usize = 1024;
+/// Sentences about what was cut.
+const MAX_SENTENCES: usize = 32;
 /// The collector that names what was cut.
 const SERVER: &str = "server";
 
-/// The report with each list cut to [`MAX_ENTRIES`], each text to [`MAX_TEXT`] characters, and without control and
-/// invisible characters. What was cut is told as a problem of the collector "server".
-pub fn bounded(report: &AssetReport) -> AssetReport {
-    let mut cut = Vec::new();
-    let bounded = serde_json::to_value(report).and_then(|mut value| {
-        walk(&mut value, &mut String::new(), &mut cut);
-        serde_json::from_value::<AssetReport>(value)
-    });
-    // Both ways hold for every report; one for which they did not is worth nothing.
-    let mut bounded = bounded.unwrap_or_default();
-    bounded
-        .problems
-        .truncate(MAX_ENTRIES - cut.len().min(MAX_ENTRIES));
-    bounded
+/// Reads a report with each list cut to [`MAX_ENTRIES`], all lists to [`MAX_ALL_ENTRIES`], each text to [`MAX_TEXT`]
+/// characters, and without control and invisible characters. What was cut is told as a problem of the collector
+/// "server". Memory stays within a small multiple of `bytes` and of these bounds.
+///
+/// # Errors
+/// The bytes are no JSON, or no report.
+pub fn read_report(bytes: &[u8]) -> Result<ReportRequest, serde_json::Error> {
+    let (text, cut) = bounded_json(bytes)?;
+    let mut request: ReportRequest = serde_json::from_slice(&text)?;
+    tell(&mut request.report, cut);
+    Ok(request)
+}
+
+/// A report without its envelope, read as [`read_report`] does.
+///
+/// # Errors
+/// As [`read_report`].
+pub fn read_asset_report(bytes: &[u8]) -> Result<AssetReport, serde_json::Error> {
+    let (text, cut) = bounded_json(bytes)?;
+    let mut report: AssetReport = serde_json::from_slice(&text)?;
+    tell(&mut report, cut);
+    Ok(report)
+}
+
+fn tell(report: &mut AssetReport, cut: Vec<String>) {
+    report.problems.truncate(MAX_ENTRIES - cut.len());
+    report
         .problems
         .extend(cut.into_iter().map(|detail| CollectorProblem {
             collector: SERVER.to_owned(),
             detail,
         }));
-    bounded
 }
 
-fn walk(value: &mut Value, path: &mut String, cut: &mut Vec<String>) {
-    match value {
-        Value::String(text) => tame(text),
-        Value::Array(list) => {
-            if list.len() > MAX_ENTRIES {
-                if cut.len() < 32 {
-                    cut.push(format!(
-                        "{} entries of {} were reported; the first {MAX_ENTRIES} are kept",
-                        list.len(),
-                        path.trim_start_matches('.')
-                    ));
-                }
-                list.truncate(MAX_ENTRIES);
-            }
-            for entry in list {
-                walk(entry, path, cut);
-            }
+/// The same JSON within the bounds, and a sentence for each list that was cut. Nothing is built of it on the way.
+fn bounded_json(bytes: &[u8]) -> Result<(Vec<u8>, Vec<String>), serde_json::Error> {
+    let mut writer = Writer::default();
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    Copy(&mut writer).deserialize(&mut reader)?;
+    reader.end()?;
+    if writer.left_out > 0 {
+        writer.cut.push(format!(
+            "the lists have more than {MAX_ALL_ENTRIES} entries together; {} are left out",
+            writer.left_out
+        ));
+    }
+    Ok((writer.out, writer.cut))
+}
+
+#[derive(Default)]
+struct Writer {
+    out: Vec<u8>,
+    /// Where in the report, ".disks".
+    path: String,
+    entries: usize,
+    left_out: usize,
+    cut: Vec<String>,
+}
+
+/// Copies one value.
+struct Copy<'a>(&'a mut Writer);
+
+impl<'de> DeserializeSeed<'de> for Copy<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Copy<'_> {
+    fn scalar<E: de::Error>(self, value: &impl serde::Serialize) -> Result<(), E> {
+        serde_json::to_writer(&mut self.0.out, value).map_err(E::custom)
+    }
+}
+
+impl<'de> Visitor<'de> for Copy<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.scalar(&())
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
+        self.scalar(&value)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        self.scalar(&value)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        self.scalar(&value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        self.scalar(&value)
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
+        if is_tame(value) {
+            return self.scalar(&value);
         }
-        Value::Object(map) => {
-            if map.len() > MAX_ENTRIES {
-                let more: Vec<String> = map.keys().skip(MAX_ENTRIES).cloned().collect();
-                for key in more {
-                    map.remove(&key);
-                }
+        self.scalar(&bounded_text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let writer = self.0;
+        writer.out.push(b'[');
+        let mut kept = 0;
+        while kept < MAX_ENTRIES && writer.entries < MAX_ALL_ENTRIES {
+            let before = writer.out.len();
+            if kept > 0 {
+                writer.out.push(b',');
             }
-            // Keys that are a machine's own words: the kernel's names of vulnerabilities.
-            let odd: Vec<String> = map.keys().filter(|k| !is_tame(k)).cloned().collect();
-            for key in odd {
-                map.remove(&key);
+            writer.entries += 1;
+            if list.next_element_seed(Copy(writer))?.is_none() {
+                writer.out.truncate(before);
+                break;
             }
-            for (key, entry) in map.iter_mut() {
-                let length = path.len();
-                path.push('.');
-                path.push_str(key);
-                walk(entry, path, cut);
-                path.truncate(length);
-            }
+            kept += 1;
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        let mut more = 0;
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            more += 1;
+        }
+        writer.out.push(b']');
+        if more > 0 && kept < MAX_ENTRIES {
+            writer.left_out += more;
+        } else if more > 0 && writer.cut.len() < MAX_SENTENCES {
+            let (all, path) = (kept + more, writer.path.trim_start_matches('.'));
+            writer.cut.push(format!(
+                "{all} entries of {path} were reported; the first {MAX_ENTRIES} are kept"
+            ));
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let writer = self.0;
+        writer.out.push(b'{');
+        let mut kept = 0;
+        while let Some(key) = map.next_key::<String>()? {
+            // Keys can be a machine's own words: the kernel's names of vulnerabilities.
+            if kept >= MAX_ENTRIES || !is_tame(&key) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            if kept > 0 {
+                writer.out.push(b',');
+            }
+            kept += 1;
+            serde_json::to_writer(&mut writer.out, &key).map_err(de::Error::custom)?;
+            writer.out.push(b':');
+            let length = writer.path.len();
+            writer.path.push('.');
+            writer.path.push_str(&key);
+            map.next_value_seed(Copy(writer))?;
+            writer.path.truncate(length);
+        }
+        writer.out.push(b'}');
+        Ok(())
     }
 }
 
@@ -84,24 +197,23 @@ fn is_tame(text: &str) -> bool {
     text.len() <= MAX_TEXT && !text.chars().any(is_wild)
 }
 
-/// A text of an agent outside its report, as [`bounded`] keeps the texts in it: without control and invisible characters, at most
+/// A text of an agent outside its report, as [`read_report`] keeps the texts in it: without control and invisible characters, at most
 /// [`MAX_TEXT`] characters.
 pub fn bounded_text(text: &str) -> String {
-    let mut text = text.to_owned();
-    tame(&mut text);
-    text
-}
-
-fn tame(text: &mut String) {
-    if !is_tame(text) {
-        *text = text.chars().filter(|c| !is_wild(*c)).take(MAX_TEXT).collect();
+    if is_tame(text) {
+        return text.to_owned();
     }
+    text.chars().filter(|c| !is_wild(*c)).take(MAX_TEXT).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use inventory_api::report::{DiskFacts, SystemFacts};
+
+    fn through(report: &AssetReport) -> AssetReport {
+        read_asset_report(&serde_json::to_vec(report).unwrap()).unwrap()
+    }
 
     #[test]
     fn an_honest_report_is_kept_as_it_is() {
@@ -111,9 +223,13 @@ mod tests {
                 ..SystemFacts::default()
             }),
             disks: vec![DiskFacts::default(); 100],
+            sensors: vec![inventory_api::report::SensorFacts {
+                value: -1.25e-7,
+                ..Default::default()
+            }],
             ..AssetReport::default()
         };
-        assert_eq!(bounded(&report), report);
+        assert_eq!(through(&report), report);
     }
 
     #[test]
@@ -131,7 +247,7 @@ mod tests {
             .get_or_insert_default()
             .vulnerabilities
             .insert("a\nb".into(), "x".into());
-        let cut = bounded(&report);
+        let cut = through(&report);
         assert_eq!(cut.disks.len(), MAX_ENTRIES);
         let product = cut.system.unwrap().product.unwrap();
         assert!(product.starts_with("[2JR1x") && product.chars().count() == MAX_TEXT);
@@ -142,5 +258,33 @@ mod tests {
             "{}",
             cut.problems[0].detail
         );
+    }
+
+    /// The seed of the review: `{"disks":[{},{},...]}`, and lists in lists, which no bound of one list holds.
+    #[test]
+    fn a_list_is_bounded_before_anything_is_built_of_it() {
+        let empty = |n: usize| vec!["{}"; n].join(",");
+        let flat = format!(r#"{{"disks":[{}]}}"#, empty(300_000));
+        let (text, _) = bounded_json(flat.as_bytes()).unwrap();
+        assert!(text.len() < 4 * MAX_ENTRIES, "{} bytes are left", text.len());
+        let shelf = format!(r#"{{"disks":[{}]}}"#, empty(1000));
+        let nested = format!(r#"{{"controllers":[{}]}}"#, vec![shelf.as_str(); 300].join(","));
+        let report = read_asset_report(nested.as_bytes()).unwrap();
+        let all: usize = report.controllers.iter().map(|c| c.disks.len()).sum();
+        assert!(all <= MAX_ALL_ENTRIES, "{all}");
+        assert!(
+            report.problems[0].detail.contains("together"),
+            "{:?}",
+            report.problems
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_or_no_report_is_refused() {
+        for bad in ["", "{", "[]", "{} x", r#"{"disks":7}"#, "\u{0}"] {
+            assert!(read_asset_report(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(read_asset_report(deep.as_bytes()).is_err());
     }
 }

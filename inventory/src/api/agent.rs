@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +19,7 @@ use inventory_api::rescue::{RescueRequest, RescueResponse, SHELL_PATH};
 use inventory_api::task::TaskReport;
 use inventory_api::{MachineId, Problem, Sha256Digest};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
 
@@ -29,7 +31,9 @@ use crate::tls::Peer;
 /// A claim is a ticket and a signing request.
 const CLAIM_BYTES: usize = 32 * 1024;
 /// A machine with hundreds of disks and DIMMs reports some hundred kilobytes.
-const REPORT_BYTES: usize = 8 * 1024 * 1024;
+const REPORT_BYTES: usize = 1024 * 1024;
+/// Reports that are read at once: each takes milliseconds of a processor, and the boot network must not wait for them.
+static READING: Semaphore = Semaphore::const_new(2);
 /// Step and progress.
 const SMALL_BYTES: usize = 64 * 1024;
 /// A verification names every account, job and script.
@@ -158,12 +162,23 @@ async fn report(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<ReportResponse>, ApiError> {
-    let (bytes, sent) = body::read::<ReportRequest>(request, REPORT_BYTES).await?;
+    let bytes = body::whole(request, REPORT_BYTES).await?;
+    let (bytes, sent) = read_report(bytes).await?;
     // The id, not the serial number: two machines may say the same one.
     let page = page_base(&headers).map(|base| format!("{base}/p/{id}"));
     let mut answer = to_the_end(async move { service.report(&id, &bytes, &sent).await }).await?;
     answer.page_url = page;
     Ok(Json(answer))
+}
+
+/// Off the threads that answer the network.
+async fn read_report(bytes: Bytes) -> Result<(Bytes, ReportRequest), ApiError> {
+    let _turn = READING.acquire().await.map_err(|e| internal(&e))?;
+    let read = tokio::task::spawn_blocking(move || {
+        let sent = lifecycle::bounds::read_report(&bytes).map_err(|e| body::not_json(&e))?;
+        Ok((bytes, sent))
+    });
+    read.await.map_err(|e| internal(&e))?
 }
 
 #[derive(Deserialize)]

@@ -14,15 +14,19 @@ const BODY_TIME: Duration = Duration::from_secs(60);
 /// Reads a JSON body of at most `limit` bytes. Returns the bytes too.
 pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result<(Bytes, T), ApiError> {
     let bytes = whole(request, limit).await?;
-    let value = serde_json::from_slice(&bytes).map_err(|e| {
-        problem(
-            400,
-            "bad-json",
-            "Body not usable",
-            format!("the body is not what it should be: {e}"),
-        )
-    })?;
+    let value = serde_json::from_slice(&bytes).map_err(|e| not_json(&e))?;
     Ok((bytes, value))
+}
+
+/// The body is not the JSON that was asked for.
+pub fn not_json(error: &serde_json::Error) -> ApiError {
+    problem(
+        400,
+        "bad-json",
+        "Body not usable",
+        format!("the body is not what it should be: {error}"),
+    )
+    .into()
 }
 
 /// Reads a body of at most `limit` bytes.

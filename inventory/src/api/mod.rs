@@ -6,6 +6,8 @@ mod delivery;
 mod events;
 mod user;
 
+pub(crate) use user::unknown_token;
+
 use std::sync::Arc;
 
 use axum::Router;

@@ -23,7 +23,8 @@ use serde::Deserialize;
 use super::{body, delivery, events};
 use crate::import::Kind;
 use crate::problem::{ApiError, internal, problem};
-use crate::service::{Actor, Service, Verb};
+use crate::service::{Actor, Login, Service, Verb};
+use crate::tls::Peer;
 
 /// A deploy request with its scripts.
 const ORDER_BYTES: usize = 1024 * 1024;
@@ -63,6 +64,24 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
+/// The bearer token of a request.
+fn bearer(headers: &http::HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Who sends a good token with the request.
+pub(super) async fn login(service: &Service, headers: &http::HeaderMap) -> Result<Option<Login>, Problem> {
+    match bearer(headers) {
+        Some(token) => service.authenticate(token).await,
+        None => Ok(None),
+    }
+}
+
 /// Somebody with a token.
 pub(super) struct User(pub Actor);
 
@@ -70,23 +89,23 @@ impl FromRequestParts<Arc<Service>> for User {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<User, Response> {
-        let token = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| v.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        let actor = match token {
-            Some(token) => service
-                .authenticate(token)
-                .await
-                .map_err(|p| ApiError(p).into_response())?,
-            None => None,
-        };
-        actor.map(User).ok_or_else(|| {
+        let login = login(service, &parts.headers)
+            .await
+            .map_err(|p| ApiError(p).into_response())?;
+        if let Some(login) = login {
+            let may = login.may(&parts.method);
+            return may.map(|()| User(login.actor)).map_err(|p| ApiError(p).into_response());
+        }
+        let token = bearer(&parts.headers);
+        if token.is_some() {
+            unknown_token(parts.extensions.get::<Peer>());
+        }
+        Err({
             let detail = match token {
-                Some(_) => "the token is not one of this server; `slipway token create NAME` makes one",
+                Some(_) => {
+                    "the token is not one of this server, has expired or was revoked; `slipway token list` shows them, \
+                     `slipway token create NAME` makes one"
+                }
                 None => "send `Authorization: Bearer TOKEN`; `slipway token create NAME` makes a token",
             };
             let mut response = ApiError(problem(401, "unauthorized", "Token needed", detail)).into_response();
@@ -98,10 +117,17 @@ impl FromRequestParts<Arc<Service>> for User {
     }
 }
 
+/// Somebody tries tokens, or one was revoked: with who it was, and not as often as they try.
+pub(crate) fn unknown_token(peer: Option<&Peer>) {
+    let peer = peer.map(|peer| peer.address.ip().to_canonical());
+    tracing::warn!(?peer, "refused: a token that is not one of this server, has expired or was revoked");
+}
+
 pub(super) type Answer<T> = Result<Json<T>, ApiError>;
 
-async fn health() -> Json<serde_json::Value> {
-    Json(serde_json::json!({ "ok": true }))
+async fn health(State(service): State<Arc<Service>>) -> Answer<serde_json::Value> {
+    service.health().await?;
+    Ok(Json(serde_json::json!({ "ok": true })))
 }
 
 async fn machines(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<MachineSummary>> {

@@ -26,6 +26,7 @@ use inventory_api::machine::DeployOrder;
 
 pub use conflict::ConflictArgs;
 pub use error::CliError;
+pub use render::token_list;
 
 /// What the environment says; only `main.rs` reads it.
 #[derive(Clone, Default)]

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::{CliError, Output};
+use crate::store::TokenRow;
 use crate::text::{ago, disk_size, duration, macs_words, memory_size, tame, timestamp};
 use crate::text::{boot as boot_text, plan as plan_text};
 use crate::ui::view;
@@ -407,6 +408,26 @@ pub(crate) fn verb(machine: &str, d: &VerbResponse) -> String {
         state(&d.status),
         tame(&d.status.sentence, 500)
     )
+}
+
+/// The tokens, for who runs the server.
+pub fn token_list(tokens: &[TokenRow], now: UnixMs) -> String {
+    if tokens.is_empty() {
+        return "There is no token yet: the server makes the first one when it starts.\n".to_owned();
+    }
+    let mut table = Table::new(&["NAME", "MAY", "STATE", "MADE", "LAST USED"]);
+    for token in tokens {
+        let state = match (token.revoked_at, token.expires_at) {
+            (Some(at), _) => format!("revoked {}", ago(at, now)),
+            (None, Some(end)) if end <= now => format!("expired {}", timestamp(end)),
+            (None, Some(end)) => format!("good until {}", timestamp(end)),
+            (None, None) => "good".to_owned(),
+        };
+        let may = if token.read_only { "read" } else { "do all" };
+        let used = token.used_at.map_or("never".to_owned(), |at| ago(at, now));
+        table.row([token.name.as_str(), may, &state, &timestamp(token.made_at), &used]);
+    }
+    table.text(0)
 }
 
 pub(crate) fn history(entries: &[HistoryEntry]) -> String {

@@ -12,6 +12,7 @@ mod planning;
 mod progress;
 pub(crate) mod rescue;
 mod tasks;
+mod tokens;
 mod verb;
 
 use std::sync::Arc;
@@ -29,12 +30,12 @@ use tokio::sync::broadcast;
 use crate::core::Core;
 use crate::problem::{no_machine, of_store, problem};
 use crate::redact;
-use crate::secret;
 use crate::store::{HistoryRow, MachineRow};
 
 pub use agent::ImageFile;
 pub use delivery::{ProfileMachine, ProfileMachines};
 pub(crate) use journey::tls_broken;
+pub use tokens::Login;
 pub use verb::Verb;
 
 /// Who acts: the name of a token, or "agent", "boot", "clock". Stands in the history.
@@ -144,21 +145,6 @@ impl Service {
             request: redact::request(request.clone()),
         };
         self.core.config.profiles.iter().map(profile).collect()
-    }
-
-    /// The name of a token, if it is one.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Actor>, Problem> {
-        // Anything else cannot be a token: no look-up for it.
-        if token.len() != 64 {
-            return Ok(None);
-        }
-        let name = self
-            .core
-            .store
-            .token_name(&secret::digest(token))
-            .await
-            .map_err(of_store)?;
-        Ok(name.map(Actor))
     }
 
     /// Ids of machines as they change: state, progress, report, address. A receiver that lags must read all anew.

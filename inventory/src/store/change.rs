@@ -4,29 +4,42 @@ use std::net::Ipv4Addr;
 
 use inventory_api::{Mac, MachineId, UnixMs};
 use lifecycle::State;
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Sqlite, Transaction};
 
 use super::machines::{history, load_machine, machine_of_mac};
 use super::{HistoryRow, Identity, MachineRow, StoreError, to_json};
 
 /// A write transaction. Nothing of it is seen before [`Change::commit`]; dropped, it is undone.
+///
+/// sqlx's own transaction is not used: when a COMMIT fails (a full disk), it gives the only connection for writing back to the
+/// pool with the transaction still open, and nothing can be written again before a restart. Here a connection whose
+/// transaction was not committed is closed, which undoes it, and the pool opens another.
 pub struct Change {
-    transaction: Transaction<'static, Sqlite>,
+    connection: PoolConnection<Sqlite>,
+    committed: bool,
 }
 
 impl Change {
-    pub(super) fn new(transaction: Transaction<'static, Sqlite>) -> Change {
-        Change { transaction }
+    pub(super) async fn begin(connection: PoolConnection<Sqlite>) -> Result<Change, StoreError> {
+        let mut change = Change {
+            connection,
+            committed: false,
+        };
+        sqlx::query("BEGIN IMMEDIATE").execute(change.connection()).await?;
+        Ok(change)
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+        &mut self.connection
     }
 
     /// Makes all of it lasting.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        sqlx::query("COMMIT").execute(self.connection()).await?;
+        self.committed = true;
+        Ok(())
     }
 
     /// One machine, as it stands in this transaction.
@@ -253,5 +266,13 @@ impl Change {
             .execute(self.connection())
             .await?;
         Ok(())
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        if !self.committed {
+            self.connection.close_on_drop();
+        }
     }
 }

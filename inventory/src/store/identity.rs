@@ -1,4 +1,4 @@
-//! Tickets, certificates and tokens. Of tickets and tokens only a digest is stored.
+//! Tickets and certificates. Of a ticket only a digest is stored.
 
 use std::net::Ipv4Addr;
 
@@ -59,21 +59,6 @@ impl Store {
                 .await
                 .map(|count: i64| count > 0)?,
         )
-    }
-
-    /// The name of a token by its digest.
-    pub async fn token_name(&self, digest: &[u8; 32]) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT name FROM tokens WHERE digest = $1")
-            .bind(digest.as_slice())
-            .fetch_optional(&self.read)
-            .await?)
-    }
-
-    /// How many tokens there are.
-    pub async fn count_tokens(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT count(*) FROM tokens")
-            .fetch_one(&self.read)
-            .await?)
     }
 }
 
@@ -259,18 +244,5 @@ impl Change {
             .execute(self.connection())
             .await?;
         Ok(())
-    }
-
-    /// Stores a token. False when the name is taken.
-    pub async fn add_token(&mut self, name: &str, digest: &[u8; 32], at: UnixMs) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "INSERT INTO tokens (name, digest, made_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        )
-        .bind(name)
-        .bind(digest.as_slice())
-        .bind(at.0)
-        .execute(self.connection())
-        .await?;
-        Ok(done.rows_affected() == 1)
     }
 }

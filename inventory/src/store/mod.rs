@@ -13,10 +13,12 @@ mod parts;
 mod rechecks;
 mod rescue;
 mod tasks;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use inventory_api::UnixMs;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -30,6 +32,7 @@ pub use machines::{HistoryRow, Identity, MachineRow};
 pub use parts::OtherPlace;
 pub use rechecks::RecheckRow;
 pub use rescue::{RescuePasswordRow, RescueRow};
+pub use tokens::TokenRow;
 
 /// Reports that are kept whole for each machine.
 pub const KEPT_REPORTS: i64 = 10;
@@ -128,7 +131,20 @@ impl Store {
 
     /// Begins a transaction; dropped without [`Change::commit`] it leaves nothing.
     pub async fn begin(&self) -> Result<Change, StoreError> {
-        Ok(Change::new(self.write.begin_with("BEGIN IMMEDIATE").await?))
+        Change::begin(self.write.acquire().await?).await
+    }
+
+    /// Writes one row, so that a disk that is full or broken is known.
+    ///
+    /// # Errors
+    /// The store takes no write now.
+    pub async fn probe_write(&self, now: UnixMs) -> Result<(), StoreError> {
+        let mut change = self.begin().await?;
+        sqlx::query("INSERT INTO write_probe (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1")
+            .bind(now.0)
+            .execute(change.connection())
+            .await?;
+        change.commit().await
     }
 
     /// Ends all connections.

@@ -247,8 +247,7 @@ impl SigningRequest {
         }
         let request =
             CertificateSigningRequestParams::from_pem(pem).map_err(|e| CsrError::Unusable(e.to_string()))?;
-        let algorithm = request.public_key.algorithm();
-        if *algorithm != PKCS_ECDSA_P256_SHA256 && *algorithm != PKCS_ED25519 {
+        if !is_accepted_key(&request.public_key) {
             return Err(CsrError::KeyType);
         }
         Ok(SigningRequest {
@@ -260,6 +259,28 @@ impl SigningRequest {
     pub fn key_digest(&self) -> [u8; 32] {
         Sha256::digest(self.public_key.der_bytes()).into()
     }
+}
+
+/// P-256 or Ed25519, by the key itself: rcgen takes the algorithm from the request's signature, and ECDSA with SHA-256 is also made
+/// with keys of other curves.
+fn is_accepted_key(key: &rcgen::PublicKey) -> bool {
+    use x509_parser::prelude::FromDer as _;
+    /// RFC 5480, 2.1.1 and 2.1.1.1; RFC 8410, 3.
+    const EC: &str = "1.2.840.10045.2.1";
+    const P256: &str = "1.2.840.10045.3.1.7";
+    const ED25519: &str = "1.3.101.112";
+    let der = key.subject_public_key_info();
+    let Ok((rest, info)) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&der) else {
+        return false;
+    };
+    let curve = info.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
+    let point = info.subject_public_key.data.as_ref();
+    rest.is_empty()
+        && match info.algorithm.algorithm.to_id_string().as_str() {
+            EC => curve.is_some_and(|c| c.to_id_string() == P256) && point.len() == 65 && point[0] == 4,
+            ED25519 => info.algorithm.parameters.is_none() && point.len() == 32,
+            _ => false,
+        }
 }
 
 fn authority_params(now: UnixMs) -> Result<CertificateParams, TlsError> {

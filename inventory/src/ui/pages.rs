@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use askama::Template;
-use axum::Form;
+use axum::{Extension, Form};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -21,6 +21,7 @@ use super::view::machines::{MachinesPage, display_name};
 use super::view::plan::{PlanView, disk_key};
 use super::view::{ErrorPage, Shell, SignInPage};
 use crate::service::{Actor, Verb};
+use crate::tls::Peer;
 
 /// A problem, shown as a page.
 pub(crate) struct PageError {
@@ -138,7 +139,11 @@ pub(crate) struct SignIn {
     next: String,
 }
 
-pub(crate) async fn sign_in(State(ui): State<Ui>, Form(form): Form<SignIn>) -> Page {
+pub(crate) async fn sign_in(
+    State(ui): State<Ui>,
+    Extension(peer): Extension<Peer>,
+    Form(form): Form<SignIn>,
+) -> Page {
     let next = session::safe_next(&form.next).to_owned();
     let token = form.token.trim();
     let known = ui
@@ -147,8 +152,8 @@ pub(crate) async fn sign_in(State(ui): State<Ui>, Form(form): Form<SignIn>) -> P
         .await
         .map_err(|problem| PageError { problem, actor: None })?;
     match known {
-        Some(actor) => {
-            tracing::info!(actor = %actor.0, "signed in to the page");
+        Some(login) => {
+            tracing::info!(actor = %login.actor.0, "signed in to the page");
             let name = ui.sessions.open(token, Instant::now());
             Ok((
                 [(header::SET_COOKIE, session::cookie(&name))],
@@ -157,9 +162,10 @@ pub(crate) async fn sign_in(State(ui): State<Ui>, Form(form): Form<SignIn>) -> P
                 .into_response())
         }
         None => {
-            tracing::warn!("a sign-in to the page with an unknown token");
+            crate::api::unknown_token(Some(&peer));
             let error = Some(
-                "That token is not valid. Check that all of it was copied, and that it was not revoked.",
+                "That token is not valid. Check that all of it was copied, and with `slipway token list` that it has \
+                 not expired and was not revoked.",
             );
             let mut page = html(SignInPage {
                 shell: shell("Sign in", "", None),

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Ui;
 use super::pages::PageError;
-use crate::service::Actor;
+use crate::service::{Actor, Login};
 
 /// `__Host-`: browsers take it only with Secure, for the whole host, without Domain.
 const COOKIE: &str = "__Host-slipway";
@@ -99,7 +99,7 @@ pub(crate) fn name(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Who is signed in, if anybody.
-pub(crate) async fn actor(ui: &Ui, headers: &HeaderMap) -> Result<Option<Actor>, PageError> {
+pub(crate) async fn actor(ui: &Ui, headers: &HeaderMap) -> Result<Option<Login>, PageError> {
     let Some(token) = name(headers).and_then(|n| ui.sessions.token(n, Instant::now())) else {
         return Ok(None);
     };
@@ -117,7 +117,14 @@ impl FromRequestParts<Ui> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, ui: &Ui) -> Result<SignedIn, Response> {
         match actor(ui, &parts.headers).await {
-            Ok(Some(actor)) => Ok(SignedIn(actor)),
+            Ok(Some(login)) => match login.may(&parts.method) {
+                Ok(()) => Ok(SignedIn(login.actor)),
+                Err(problem) => Err(PageError {
+                    problem,
+                    actor: Some(login.actor),
+                }
+                .into_response()),
+            },
             Ok(None) if parts.headers.contains_key("hx-request") => {
                 // A redirect would be followed and its page put into the place of a table.
                 Err((StatusCode::OK, [("hx-redirect", "/sign-in")]).into_response())

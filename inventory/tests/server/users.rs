@@ -268,7 +268,7 @@ async fn secrets_are_nowhere_in_the_data_directory_but_where_they_belong() {
 #[tokio::test]
 async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share() {
     let site = Site::new().await;
-    let token = inventory::app::create_token(&site.config, "ann").await.unwrap();
+    let token = inventory::app::create_token(&site.config, "ann", Default::default()).await.unwrap();
     let response = site
         .client(None, None)
         .get(site.url("/v1/machines"))
@@ -279,7 +279,7 @@ async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share
     assert_eq!(response.status(), 200);
     for name in ["ann", "clock", "a b", ""] {
         assert!(
-            inventory::app::create_token(&site.config, name).await.is_err(),
+            inventory::app::create_token(&site.config, name, Default::default()).await.is_err(),
             "{name}"
         );
     }

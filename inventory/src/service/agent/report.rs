@@ -39,7 +39,8 @@ struct Known<'a> {
 }
 
 impl Service {
-    /// Takes a report. `body` is what was sent: a report sent again is known by its nonce and its digest.
+    /// Takes a report, as [`lifecycle::bounds::read_report`] read it. `body` is what was sent: a report sent again is
+    /// known by its nonce and its digest.
     pub async fn report(
         &self,
         id: &MachineId,
@@ -56,7 +57,7 @@ impl Service {
             ));
         }
         let digest = Sha256::digest(body);
-        let report = &lifecycle::bounds::bounded(&sent.report);
+        let report = &*sent.report;
         // Deciding needs the images, which are not asked inside a transaction: if the state moved meanwhile, again.
         for _ in 0..5 {
             let row = self.row(id).await?;
