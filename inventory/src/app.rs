@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use netboot::places::Standing;
 use netboot::{BoundNetwork, Netboot};
 use netboot_protocol::Loader;
 use netboot_protocol::menu::MEMORY_TEST;
@@ -21,8 +23,11 @@ use crate::core::{Clock, Core, Memory};
 use crate::missing::{There, missing};
 use crate::service::Service;
 use crate::store::{Store, StoreError, TokenRow};
-use crate::tls::{self, Authority, TlsError};
+use crate::tls::{self, Authority, ServerCertificate, TlsError};
 use crate::{api, deadlines, known, secret, ui};
+
+/// How often it is looked whether the server's certificate is to be renewed; half of its two years are left then.
+const RENEW_EVERY: Duration = Duration::from_secs(12 * 3600);
 
 /// Why the server cannot start, or why it ended.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +99,7 @@ pub struct App {
     service: Arc<Service>,
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
+    certificate: Arc<ServerCertificate>,
     netboot: Option<Netboot>,
     lock: File,
 }
@@ -122,11 +128,20 @@ impl App {
         let now = clock.now();
         let store = Store::open(&store_file(&config.data_dir)).await?;
         store.index_identities().await?;
+        if let Some(made) = store.newest_certificate().await?
+            && let days @ 1.. = (made.0 - now.0) / 86_400_000
+        {
+            tracing::warn!(
+                "this server's clock is {days} days behind the newest machine certificate it made: agents whose certificates \
+                 begin in its future are refused. Set the clock"
+            );
+        }
         let ca_dir = config.data_dir.join("ca");
         let authority = Authority::open(&ca_dir, now)?;
         let (certificate, key) =
             authority.server_certificate(&config.data_dir.join("tls"), &config.tls_names(), now)?;
-        let tls = tls::server_config(authority.certificate(), certificate, key)?;
+        let certificate = Arc::new(ServerCertificate::new(certificate, key)?);
+        let tls = tls::server_config(authority.certificate(), certificate.clone())?;
         let listener = TcpListener::bind(config.api.listen).await.map_err(io(format!(
             "listen on {} for the API ([api] listen)",
             config.api.listen
@@ -178,6 +193,7 @@ impl App {
             service,
             listener,
             tls,
+            certificate,
             netboot,
             lock,
         })
@@ -200,6 +216,7 @@ impl App {
             service,
             listener,
             tls,
+            certificate,
             netboot,
             lock,
         } = self;
@@ -222,9 +239,27 @@ impl App {
                 tracing::warn!("the agent at {address} {why}");
             }
         });
+        let leases = netboot.as_ref().map(Netboot::leases);
+        let for_leases = core.clone();
+        let standing_of: tls::StandingOf = Arc::new(move |address| {
+            let IpAddr::V4(address) = address else {
+                return Standing::Stranger;
+            };
+            let now = for_leases.clock.now();
+            let holder = leases
+                .as_ref()
+                .and_then(|leases| leases.holder_anywhere(address, now));
+            holder.map_or(Standing::Stranger, |_| Standing::Lease)
+        });
         tasks.spawn(async move {
-            tls::serve(listener, tls, router, tls::Limits::default(), on_broken, serving).await;
+            let limits = tls::Limits::default();
+            tls::serve(listener, tls, router, limits, standing_of, on_broken, serving).await;
             ("API", Ok(()))
+        });
+        let for_certificate = core.clone();
+        tasks.spawn(async move {
+            renew(&for_certificate, &certificate).await;
+            ("certificate", Ok(()))
         });
         let for_deadlines = core.clone();
         tasks.spawn(async move {
@@ -308,6 +343,26 @@ impl Running {
     pub async fn stop(self) -> Result<(), AppError> {
         self.stop.cancel();
         self.run().await
+    }
+}
+
+/// Replaces the server's certificate in time, also of a server that runs for years.
+async fn renew(core: &Core, certificate: &ServerCertificate) {
+    loop {
+        tokio::select! {
+            () = core.stop.cancelled() => return,
+            () = tokio::time::sleep(RENEW_EVERY) => {}
+        }
+        let (directory, names) = (core.config.data_dir.join("tls"), core.config.tls_names());
+        let renewed = core
+            .authority
+            .server_certificate(&directory, &names, core.clock.now())
+            .and_then(|(new, key)| certificate.replace(new, key));
+        match renewed {
+            Ok(true) => tracing::info!("the server's certificate was renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the server's certificate cannot be renewed"),
+        }
     }
 }
 

@@ -26,6 +26,7 @@ pub fn delivery(order: &OrderDelivery) -> String {
         "room",
         "rack",
         "unit",
+        "node",
         "serial",
         "asset_tag",
         "machine",
@@ -42,6 +43,7 @@ pub fn delivery(order: &OrderDelivery) -> String {
             &p.room,
             &p.rack,
             &p.unit.to_string(),
+            p.node.as_deref().unwrap_or_default(),
             p.serial.as_deref().unwrap_or_default(),
             p.asset_tag.as_deref().unwrap_or_default(),
             m.machine.as_ref().map_or("", |id| id.as_str()),
@@ -59,7 +61,9 @@ pub fn delivery(order: &OrderDelivery) -> String {
         let unplaced = item.tally.ordered.saturating_sub(placed);
         if unplaced > 0 {
             let note = format!("{unplaced} machines of this item have no place in the rack plan");
-            out.row(&[number, &item.item, "", "", "", "", "", "", "missing", "0", &note]);
+            out.row(&[
+                number, &item.item, "", "", "", "", "", "", "", "missing", "0", &note,
+            ]);
         }
     }
     out.text()

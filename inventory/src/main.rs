@@ -152,7 +152,10 @@ async fn token(command: TokenCommand) -> anyhow::Result<()> {
         }
         TokenCommand::List { config } => {
             let tokens = app::list_tokens(&Config::load(&config)?).await?;
-            print!("{}", cli::token_list(&tokens, inventory::core::Clock::system().now()));
+            print!(
+                "{}",
+                cli::token_list(&tokens, inventory::core::Clock::system().now())
+            );
         }
         TokenCommand::Revoke { name, config } => {
             app::revoke_token(&Config::load(&config)?, &name).await?;

@@ -92,11 +92,11 @@ impl Server {
             // The token is printed after that line and before anything is answered.
             Ok((served(&log) > before
                 && self.ca_file().exists()
-                && (before > 0 || find_token(&log).is_some()))
+                && (before > 0 || find_token(&self.spec.directory).is_some()))
             .then_some(()))
         })
         .await?;
-        if let Some(token) = find_token(&log) {
+        if let Some(token) = find_token(&self.spec.directory) {
             self.token = token;
         }
         self.process = Some(process);
@@ -147,12 +147,10 @@ impl Server {
     }
 }
 
-fn find_token(log: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(log).ok()?;
-    let line = text
-        .lines()
-        .find(|l| l.contains("Admin token") && l.contains(": "))?;
-    Some(line.rsplit(": ").next()?.trim().to_owned())
+/// The first token stands in a file, as the server's output is no terminal.
+fn find_token(directory: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(directory.join("data/admin-token")).ok()?;
+    text.strip_suffix('\n').map(str::to_owned)
 }
 
 /// The configuration file of a lab.

@@ -2,6 +2,8 @@
 
 mod placeholders;
 
+use inventory_api::text::is_invisible;
+
 /// Longest fact kept, in characters. The longest string in 227 real tables is a third of this.
 const FACT_LIMIT: usize = 256;
 
@@ -30,11 +32,6 @@ pub fn place(raw: &str) -> Option<String> {
 /// As [`fact`], for serial numbers and part numbers: a filler of one repeated sign or a counting pattern is None.
 pub fn serial(raw: &str) -> Option<String> {
     fact(raw).filter(|t| !is_filler(t))
-}
-
-/// Bidirectional and zero-width characters: they make a page or a terminal show something else than what is there.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffd}')
 }
 
 /// What firmware makers leave where a fact should stand; seen in real tables. Compared without case, spaces,

@@ -36,6 +36,9 @@ pub struct Placement {
     pub rack: String,
     /// Lowest height unit it takes, from 1.
     pub unit: u32,
+    /// Which of the machines in that unit it is, where a chassis holds several: "1", "left", "bay 3".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// System or chassis serial number that belongs there.
     pub serial: Option<String>,
     /// Asset tag that belongs there.

@@ -28,6 +28,7 @@ pub mod rescue;
 pub mod serial;
 pub mod task;
 pub mod valid;
+pub mod text;
 
 pub use id::{Guid, Mac, MachineId, PlanId, Sha256Digest, UnixMs};
 pub use problem::Problem;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use inventory_api::agent::ReportRequest;
 use inventory_api::report::{AssetReport, CollectorProblem};
+use inventory_api::text::is_invisible;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Entries of any list. The largest real machines list some hundred PCI devices and sensors.
@@ -187,10 +188,9 @@ impl<'de> Visitor<'de> for Copy<'_> {
     }
 }
 
-/// Control, bidirectional and zero-width characters make a page or a terminal show something else than what is there.
+/// Both make a page or a terminal show something else than what is there.
 fn is_wild(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    c.is_control() || (is_invisible(c) && c != '\u{fffd}')
 }
 
 fn is_tame(text: &str) -> bool {

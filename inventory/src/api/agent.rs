@@ -26,7 +26,7 @@ use tower_http::services::ServeFile;
 use super::body;
 use crate::problem::{ApiError, internal, problem};
 use crate::service::Service;
-use crate::tls::Peer;
+use crate::tls::{Peer, Seat};
 
 /// A claim is a ticket and a signing request.
 const CLAIM_BYTES: usize = 32 * 1024;
@@ -88,7 +88,12 @@ impl FromRequestParts<Arc<Service>> for Machine {
             .into());
         };
         match service.machine_of_certificate(&certificate.serial).await? {
-            Some(id) if id == certificate.machine => Ok(Machine(id)),
+            Some(id) if id == certificate.machine => {
+                if let Some(seat) = parts.extensions.get::<Seat>() {
+                    seat.known();
+                }
+                Ok(Machine(id))
+            }
             Some(_) | None => {
                 let address = peer.as_ref().map(|p| p.address.ip().to_canonical());
                 service
@@ -142,8 +147,13 @@ async fn rescue(
 }
 
 /// The shell of the rescue system. It is no secret, and has to come from us: what the machine then runs as root.
-async fn rescue_shell(State(service): State<Arc<Service>>, request: Request) -> Response {
-    file(&service.core().config.boot.busybox, request).await
+async fn rescue_shell(
+    State(service): State<Arc<Service>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let shell = service.rescue_shell(peer.address.ip().to_canonical()).await?;
+    Ok(file(shell, request).await)
 }
 
 /// Where the pages are, by the address under which the machine found us.

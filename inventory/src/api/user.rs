@@ -24,7 +24,7 @@ use super::{body, delivery, events};
 use crate::import::Kind;
 use crate::problem::{ApiError, internal, problem};
 use crate::service::{Actor, Login, Service, Verb};
-use crate::tls::Peer;
+use crate::tls::{Peer, Seat};
 
 /// A deploy request with its scripts.
 const ORDER_BYTES: usize = 1024 * 1024;
@@ -93,8 +93,13 @@ impl FromRequestParts<Arc<Service>> for User {
             .await
             .map_err(|p| ApiError(p).into_response())?;
         if let Some(login) = login {
+            if let Some(seat) = parts.extensions.get::<Seat>() {
+                seat.known();
+            }
             let may = login.may(&parts.method);
-            return may.map(|()| User(login.actor)).map_err(|p| ApiError(p).into_response());
+            return may
+                .map(|()| User(login.actor))
+                .map_err(|p| ApiError(p).into_response());
         }
         let token = bearer(&parts.headers);
         if token.is_some() {
@@ -120,7 +125,10 @@ impl FromRequestParts<Arc<Service>> for User {
 /// Somebody tries tokens, or one was revoked: with who it was, and not as often as they try.
 pub(crate) fn unknown_token(peer: Option<&Peer>) {
     let peer = peer.map(|peer| peer.address.ip().to_canonical());
-    tracing::warn!(?peer, "refused: a token that is not one of this server, has expired or was revoked");
+    tracing::warn!(
+        ?peer,
+        "refused: a token that is not one of this server, has expired or was revoked"
+    );
 }
 
 pub(super) type Answer<T> = Result<Json<T>, ApiError>;

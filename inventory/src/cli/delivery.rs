@@ -308,7 +308,10 @@ pub(super) async fn rack(args: RackArgs, env: CliEnv) -> Result<String, CliError
                 let mut table = Table::new(&["UNIT", "SERIAL", "ASSET TAG", "STATUS", "MACHINE", "FINDING"]);
                 for p in &view.places {
                     table.row([
-                        p.placement.unit.to_string(),
+                        match &p.placement.node {
+                            Some(node) => format!("{} node {node}", p.placement.unit),
+                            None => p.placement.unit.to_string(),
+                        },
                         p.placement.serial.clone().unwrap_or_default(),
                         p.placement.asset_tag.clone().unwrap_or_default(),
                         p.receipt.name().to_owned(),

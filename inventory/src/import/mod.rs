@@ -229,7 +229,9 @@ pub fn orders(bytes: &[u8], format: Format) -> Result<Vec<Entry<Order>>, Vec<Fau
         for entry in &entries {
             values::order(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "order", |o| o.number.clone());
+        unique(&entries, &mut faults, "order", |o| {
+            lifecycle::expectation::name_key(&o.number)
+        });
     }
     faults.or(entries)
 }
@@ -244,6 +246,8 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
                 "room",
                 "rack",
                 "unit",
+                "node",
+                "slot",
                 "serial",
                 "asset_tag",
                 "order",
@@ -266,7 +270,9 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
         for entry in &entries {
             values::placement(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "unit", place_name);
+        unique(&entries, &mut faults, "unit", |p| {
+            lifecycle::expectation::name_key(&place_name(p))
+        });
         let named: Vec<_> = entries
             .iter()
             .filter(|e| e.value.serial.is_some())
@@ -287,9 +293,13 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
     faults.or(entries)
 }
 
-/// "R1 A07 unit 12".
+/// "R1 A07 unit 12", "R1 A07 unit 12 node 2".
 pub fn place_name(p: &Placement) -> String {
-    format!("{} {} unit {}", p.room, p.rack, p.unit)
+    let node = p
+        .node
+        .as_ref()
+        .map_or(String::new(), |node| format!(" node {node}"));
+    format!("{} {} unit {}{node}", p.room, p.rack, p.unit)
 }
 
 /// "switch12" -> ("switch", 12).
@@ -304,7 +314,7 @@ fn placement(row: &Row<'_>, faults: &mut Faults) -> Placement {
     let mut ports = Vec::new();
     for n in 1..=MAX_PORTS {
         let name = |stem: &str| format!("{stem}{n}");
-        let nic = faults.take(row.optional(&name("nic")));
+        let nic = faults.take(row.nic(&name("nic")));
         let switch = faults.take(row.optional(&name("switch")));
         let port = faults.take(row.optional(&name("port")));
         let vlan = faults.take(row.optional_number(&name("vlan"), 1, 4094));
@@ -328,8 +338,9 @@ fn placement(row: &Row<'_>, faults: &mut Faults) -> Placement {
         room: faults.take(row.required("room")),
         rack: faults.take(row.required("rack")),
         unit: faults.take(row.number("unit", 1, MAX_UNIT)),
-        serial: faults.take(row.optional("serial")),
-        asset_tag: faults.take(row.optional("asset_tag")),
+        node: faults.take(row.one_of("node", "slot")),
+        serial: faults.take(row.key("serial")),
+        asset_tag: faults.take(row.key("asset_tag")),
         order: faults.take(row.optional("order")),
         item: faults.take(row.optional("item")),
         profile: faults.take(row.optional("profile")),
@@ -404,9 +415,18 @@ pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfil
         for entry in &entries {
             values::profile(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "profile", |p| p.name.clone());
+        unique(&entries, &mut faults, "profile", |p| {
+            lifecycle::expectation::name_key(&p.name)
+        });
     }
     faults.or(entries)
+}
+
+fn hint(field: &str) -> &'static str {
+    match field {
+        "unit" => "; where a chassis holds several machines, a column \"node\" tells them apart",
+        _ => "",
+    }
 }
 
 /// Names each entry whose key an earlier one has.
@@ -419,7 +439,7 @@ fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, key: impl F
                 line: entry.line,
                 column: 0,
                 field: field.to_owned(),
-                detail: format!("{key:?} stands in line {first} already"),
+                detail: format!("{key:?} stands in line {first} already{}", hint(field)),
             });
         } else {
             lines.insert(key, entry.line);

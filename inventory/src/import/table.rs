@@ -1,5 +1,8 @@
 //! CSV: a heading line and rows whose cells are asked for by name.
 
+use inventory_api::Mac;
+use inventory_api::text::{cleaned, is_invisible};
+
 use super::values::MAX_TEXT;
 use super::{Fault, Faults, MAX_ROWS};
 
@@ -14,6 +17,7 @@ pub(super) struct Row<'a> {
     pub(super) line: u64,
     columns: std::rc::Rc<Vec<String>>,
     cells: Vec<String>,
+    raw: Vec<String>,
     _of: std::marker::PhantomData<&'a ()>,
 }
 
@@ -26,8 +30,12 @@ impl Table<'_> {
         faults: &mut Faults,
     ) -> Table<'a> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let (separator, rest) = named_separator(bytes);
+        // Lines are counted from where the file begins.
+        let above = u64::from(separator.is_some());
+        let bytes = rest;
         let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter(bytes))
+            .delimiter(separator.unwrap_or_else(|| delimiter(bytes)))
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(bytes);
@@ -35,15 +43,18 @@ impl Table<'_> {
         let columns: Vec<String> = match reader.headers() {
             Ok(heading) => heading
                 .iter()
-                .map(|c| c.to_lowercase().replace([' ', '-'], "_"))
+                .map(|c| cleaned(c).to_lowercase().replace([' ', '-'], "_"))
                 .collect(),
             Err(e) => {
-                faults.add(not_csv(&e, 1));
+                faults.add(not_csv(&e, bytes, above + 1, above));
                 return table;
             }
         };
         for (i, column) in columns.iter().enumerate() {
-            let detail = if column.is_empty() || !known(column) {
+            // A column without a heading is none, as long as it has nothing in it.
+            let detail = if column.is_empty() {
+                continue;
+            } else if !known(column) {
                 format!("there is no column {column:?}; needed are: {}", needed.join(", "))
             } else if columns[..i].contains(column) {
                 format!("the column {column:?} is there twice")
@@ -51,7 +62,7 @@ impl Table<'_> {
                 continue;
             };
             faults.add(Fault {
-                line: 1,
+                line: above + 1,
                 column: i as u64 + 1,
                 field: "heading".to_owned(),
                 detail,
@@ -64,7 +75,7 @@ impl Table<'_> {
             .collect();
         if !missing.is_empty() {
             faults.add(Fault {
-                line: 1,
+                line: above + 1,
                 column: 0,
                 field: "heading".to_owned(),
                 detail: format!("the heading lacks: {}", missing.join(", ")),
@@ -80,7 +91,7 @@ impl Table<'_> {
             let record = match record {
                 Ok(record) => record,
                 Err(e) => {
-                    faults.add(not_csv(&e, last + 1));
+                    faults.add(not_csv(&e, bytes, above + last + 1, above));
                     return table;
                 }
             };
@@ -94,11 +105,23 @@ impl Table<'_> {
             let passed = bytes.get(counted..begin).unwrap_or_default();
             last += passed.iter().filter(|b| **b == b'\n').count() as u64;
             counted = counted.max(begin);
-            let line = last;
-            if record.iter().all(str::is_empty) {
+            let line = above + last;
+            let cells: Vec<String> = record.iter().map(cell_text).collect();
+            if cells.iter().all(String::is_empty) {
                 continue;
             }
-            if record.len() != columns.len() {
+            let unnamed = (0..cells.len())
+                .find(|i| columns.get(*i).is_none_or(String::is_empty) && !cells[*i].is_empty());
+            if let Some(i) = unnamed.filter(|i| *i < columns.len()) {
+                faults.add(Fault {
+                    line,
+                    column: i as u64 + 1,
+                    field: String::new(),
+                    detail: format!("{:?} stands in a column that has no heading", cells[i]),
+                });
+                continue;
+            }
+            if record.len() < columns.len() || unnamed.is_some() {
                 faults.add(Fault {
                     line,
                     column: record.len().min(columns.len()) as u64 + 1,
@@ -123,13 +146,14 @@ impl Table<'_> {
             table.rows.push(Row {
                 line,
                 columns: columns.clone(),
-                cells: record.iter().map(str::to_owned).collect(),
+                cells,
+                raw: record.iter().map(str::to_owned).collect(),
                 _of: std::marker::PhantomData,
             });
         }
         if table.rows.is_empty() {
             faults.add(Fault {
-                line: 1,
+                line: above + 1,
                 column: 0,
                 field: String::new(),
                 detail: "the file has no rows".to_owned(),
@@ -149,11 +173,81 @@ fn delimiter(bytes: &[u8]) -> u8 {
         .unwrap_or(b',')
 }
 
-fn not_csv(error: &csv::Error, line: u64) -> Fault {
-    let line = error.position().map_or(line, csv::Position::line);
-    let detail = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "the row is not UTF-8: save the file as UTF-8".to_owned(),
-        other => format!("the row cannot be read as CSV: {other:?}"),
+/// Excel's first line "sep=;": the separator it names, and what follows the line.
+fn named_separator(bytes: &[u8]) -> (Option<u8>, &[u8]) {
+    let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
+    let (line, rest) = (
+        bytes[..end].trim_ascii_end(),
+        bytes.get(end + 1..).unwrap_or_default(),
+    );
+    match line {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator] => (Some(*separator), rest),
+        // A tab is white space, and was trimmed.
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'='] if bytes.get(4) == Some(&b'\t') => (Some(b'\t'), rest),
+        _ => (None, bytes),
+    }
+}
+
+/// A cell as it was meant: spreadsheets keep leading zeros by `="000123"`, people by `'000123`.
+fn cell_text(raw: &str) -> String {
+    let text = cleaned(raw);
+    let formula = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"'));
+    let quoted = text
+        .strip_prefix('\'')
+        .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    match formula.filter(|inner| !inner.contains('"')).or(quoted) {
+        Some(inner) => inner.trim().to_owned(),
+        None => text,
+    }
+}
+
+/// What a spreadsheet made of a text, so that what stood there is lost.
+fn mangled(text: &str) -> Option<&'static str> {
+    const MONTHS: [&str; 12] = [
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ];
+    let digits = |part: &str, most: usize| {
+        (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let lower = text.to_ascii_lowercase();
+    if let Some((mantissa, exponent)) = lower.split_once("e+") {
+        let (whole, part) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, "0"));
+        if digits(whole, 1) && digits(part, 15) && digits(exponent, 3) {
+            return Some(
+                "looks like a number that a spreadsheet rounded: format the column as text and enter it again",
+            );
+        }
+    }
+    let parts: Vec<&str> = lower.split('-').collect();
+    let is_date = match parts.as_slice() {
+        [a, b] => (digits(a, 2) && MONTHS.contains(b)) || (MONTHS.contains(a) && digits(b, 2)),
+        [a, b, c] => digits(a, 2) && MONTHS.contains(b) && (digits(c, 2) || digits(c, 4)),
+        _ => false,
+    };
+    if is_date {
+        return Some(
+            "looks like a date that a spreadsheet made of something like 3-12: format the column as text and enter it again",
+        );
+    }
+    let is_error =
+        ["#n/a", "#name?", "#ref!", "#value!", "#num!", "#null!", "#div/0!"].contains(&lower.as_str());
+    if is_error || (text.len() > 2 && text.bytes().all(|b| b == b'#')) {
+        return Some("is a spreadsheet's error, not a value: mend the formula, or widen the column");
+    }
+    None
+}
+
+/// `line`: where the reader stopped. Where it met a byte that is not UTF-8 the line of that byte is known better: the reader's
+/// own count is off where lines end in CR LF.
+fn not_csv(error: &csv::Error, bytes: &[u8], line: u64, above: u64) -> Fault {
+    let (line, detail) = match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => {
+            let good = std::str::from_utf8(bytes).map_or_else(|e| e.valid_up_to(), str::len);
+            let lines = bytes[..good].iter().filter(|b| **b == b'\n').count() as u64;
+            let detail = "the row is not UTF-8: save the file as UTF-8".to_owned();
+            (above + lines + 1, detail)
+        }
+        other => (line, format!("the row cannot be read as CSV: {other:?}")),
     };
     Fault {
         line,
@@ -180,6 +274,11 @@ impl Row<'_> {
         at.and_then(|i| self.cells.get(i)).map_or("", String::as_str)
     }
 
+    fn raw(&self, column: &str) -> &str {
+        let at = self.columns.iter().position(|c| c == column);
+        at.and_then(|i| self.raw.get(i)).map_or("", String::as_str)
+    }
+
     /// A cell that may be empty.
     pub(super) fn optional(&self, column: &str) -> Result<Option<String>, Fault> {
         let text = self.cell(column);
@@ -189,7 +288,59 @@ impl Row<'_> {
         if text.chars().any(char::is_control) {
             return Err(self.fault(column, "has control characters".to_owned()));
         }
+        // What people write for people may be anything.
+        let free = matches!(column, "description" | "value");
+        if let Some(why) = mangled(text).filter(|_| !free) {
+            return Err(self.fault(column, format!("{text:?} {why}")));
+        }
         Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    /// A serial number or asset tag: no space stands in one, whatever a web page put there.
+    pub(super) fn key(&self, column: &str) -> Result<Option<String>, Fault> {
+        let text = self.optional(column)?;
+        let raw = self.raw(column);
+        let odd = |c: char| c.is_whitespace() && c != ' ';
+        if !raw.chars().any(odd) {
+            return Ok(text);
+        }
+        let kept: String = raw.chars().filter(|c| !odd(*c) && !is_invisible(*c)).collect();
+        let kept = kept.trim();
+        Ok((!kept.is_empty()).then(|| kept.to_owned()))
+    }
+
+    /// A cell that has two names; only one of them may be filled in.
+    pub(super) fn one_of(&self, column: &str, other: &str) -> Result<Option<String>, Fault> {
+        match (self.optional(column)?, self.optional(other)?) {
+            (Some(_), Some(_)) => {
+                Err(self.fault(other, format!("stands for the same as {column}: leave one empty")))
+            }
+            (first, second) => Ok(first.or(second)),
+        }
+    }
+
+    /// A network port by its name or its MAC in any spelling, which comes back in ours.
+    pub(super) fn nic(&self, column: &str) -> Result<Option<String>, Fault> {
+        let Some(text) = self.optional(column)? else {
+            return Ok(None);
+        };
+        if let Ok(mac) = text.parse::<Mac>() {
+            return Ok(Some(mac.to_string()));
+        }
+        let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+        let separators: Vec<char> = text.chars().filter(|c| !c.is_ascii_hexdigit()).collect();
+        let one_kind = separators.windows(2).all(|pair| pair[0] == pair[1]);
+        let like = (10..=14).contains(&digits)
+            && separators.len() >= 2
+            && one_kind
+            && matches!(separators[0], ':' | '-' | '.');
+        if like {
+            return Err(self.fault(
+                column,
+                format!("{text:?} looks like a MAC and is none: write it as 52:54:00:12:34:56"),
+            ));
+        }
+        Ok(Some(text))
     }
 
     /// A cell that must have something in it.

@@ -201,3 +201,147 @@ proptest! {
         let _ = values::profile_field(&field, &value);
     }
 }
+
+fn case(name: &str) -> Vec<u8> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/cases")
+        .join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Files as spreadsheets write them (tests/cases/08-spreadsheet-files): taken as they were meant, or refused with the reason.
+#[test]
+fn files_as_spreadsheets_write_them() {
+    for (name, line) in [("excel-sep.csv", 3), ("excel-trailing.csv", 2)] {
+        let orders = orders(&case(&format!("08-spreadsheet-files/{name}")), Format::Csv).unwrap();
+        assert_eq!(
+            (orders[0].line, orders[0].value.items[0].count),
+            (line, 2),
+            "{name}"
+        );
+    }
+    let zero = racks(&case("08-spreadsheet-files/excel-zero.csv"), Format::Csv).unwrap();
+    let tags: Vec<_> = zero
+        .iter()
+        .map(|e| e.value.asset_tag.as_deref().unwrap())
+        .collect();
+    assert_eq!(tags, ["000123", "000124"]);
+    let spaces = racks(&case("08-spreadsheet-files/nbsp.csv"), Format::Csv).unwrap();
+    let serials: Vec<_> = spaces
+        .iter()
+        .map(|e| e.value.serial.as_deref().unwrap())
+        .collect();
+    assert_eq!(serials, ["SNX1", "SNX2", "SNX3"]);
+    let rounded = csv_faults(racks(&case("08-spreadsheet-files/excel-sci1.csv"), Format::Csv));
+    assert_eq!(
+        rounded[0],
+        "line 2, column 4 (serial): \"6.10E+11\" looks like a number that a spreadsheet rounded: format the column as text \
+         and enter it again"
+    );
+    for name in ["cp-crlf.csv", "cp-lf.csv"] {
+        let faults = csv_faults(orders(
+            &case(&format!("08-spreadsheet-files/{name}")),
+            Format::Csv,
+        ));
+        assert!(
+            faults[0].starts_with("line 8: ") && faults[0].contains("UTF-8"),
+            "{name}: {faults:?}"
+        );
+    }
+    for name in ["excel-utf16.csv", "excel-1000.csv"] {
+        assert!(
+            !csv_faults(orders(
+                &case(&format!("08-spreadsheet-files/{name}")),
+                Format::Csv
+            ))
+            .is_empty()
+        );
+    }
+    assert_eq!(
+        csv_faults(racks(&case("08-spreadsheet-files/unit-names.csv"), Format::Csv)).len(),
+        3
+    );
+}
+
+#[test]
+fn what_a_spreadsheet_made_of_a_text_is_refused_where_it_loses_something() {
+    let rack = |cell: &str| format!("room,rack,unit,serial,switch1,port1\nR1,A1,1,SN1,sw1,\"{cell}\"\n");
+    for lost in [
+        "6,10E+11",
+        "1E+15",
+        "3-Dec",
+        "Dec-03",
+        "03-Dec-2026",
+        "#N/A",
+        "#REF!",
+        "#####",
+    ] {
+        assert!(racks(rack(lost).as_bytes(), Format::Csv).is_err(), "{lost}");
+    }
+    for kept in [
+        "Ethernet1/7",
+        "1-1",
+        "E+1",
+        "Dec",
+        "et-0/0/1",
+        "1E11",
+        "2-Dez",
+        "#1",
+    ] {
+        let read = racks(rack(kept).as_bytes(), Format::Csv).unwrap();
+        assert_eq!(read[0].value.ports[0].port, kept);
+    }
+    let free = "order,item,count,profile,description\nPO-1,10,1,web,3-Dec\n";
+    assert!(orders(free.as_bytes(), Format::Csv).is_ok());
+    let headless = csv_faults(orders(
+        b"order,item,count,profile,\nPO-1,10,1,web,x\n",
+        Format::Csv,
+    ));
+    assert_eq!(
+        headless,
+        ["line 2, column 5: \"x\" stands in a column that has no heading"]
+    );
+}
+
+#[test]
+fn a_mac_is_one_in_every_spelling() {
+    let read = racks(&case("12-mac-spellings/macs.csv"), Format::Csv).unwrap();
+    for entry in &read {
+        assert_eq!(entry.value.ports[0].nic.as_deref(), Some("aa:bb:cc:dd:ee:ff"));
+    }
+    let with = |nic: &str| format!("room,rack,unit,serial,nic1,switch1,port1\nR1,A1,1,SN1,{nic},sw1,1\n");
+    for name in [
+        "eth0",
+        "0000:18:00.0",
+        "Slot 2 port 1",
+        "Integrated NIC 1",
+        "ens1f0np0",
+    ] {
+        let read = racks(with(name).as_bytes(), Format::Csv).unwrap();
+        assert_eq!(read[0].value.ports[0].nic.as_deref(), Some(name));
+    }
+    for wrong in ["AABB.CCDD.EEF", "aa:bb:cc:dd:ee", "aa-bb-cc-dd-ee-ff-00"] {
+        assert!(
+            csv_faults(racks(with(wrong).as_bytes(), Format::Csv))[0].contains("looks like a MAC"),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn several_machines_in_one_unit_are_told_apart_by_their_node() {
+    let read = racks(&case("02-two-nodes-in-one-unit/racks.csv"), Format::Csv).unwrap();
+    let names: Vec<String> = read.iter().map(|e| place_name(&e.value)).collect();
+    assert_eq!(names[1], "R1 A07 unit 12 node 2");
+    let today = csv_faults(racks(
+        &case("02-two-nodes-in-one-unit/racks-today.csv"),
+        Format::Csv,
+    ));
+    assert!(
+        today[0].contains("stands in line 2 already") && today[0].contains("\"node\""),
+        "{today:?}"
+    );
+    // In canonical form: neither case nor spaces make two of one.
+    let twice = "room,rack,unit,node,serial\nR1,A07,1,left,S1\nr1,a07,1, LEFT ,S2\n";
+    assert_eq!(csv_faults(racks(twice.as_bytes(), Format::Csv)).len(), 1);
+}

@@ -29,6 +29,8 @@ fn bad_name(text: &str) -> Option<&'static str> {
         Some("is longer than 256 characters")
     } else if text.chars().any(char::is_control) {
         Some("has control characters")
+    } else if text.chars().any(inventory_api::text::is_invisible) {
+        Some("has invisible characters")
     } else if text.trim() != text {
         Some("begins or ends with a space")
     } else {
@@ -96,7 +98,12 @@ pub(super) fn placement(entry: &Entry<Placement>, faults: &mut Faults) {
             faults.add(fault(entry, field, detail));
         }
     }
-    for (field, text) in [("order", &p.order), ("item", &p.item), ("profile", &p.profile)] {
+    for (field, text) in [
+        ("node", &p.node),
+        ("order", &p.order),
+        ("item", &p.item),
+        ("profile", &p.profile),
+    ] {
         if let Some(text) = text {
             name(entry, faults, field, text);
         }

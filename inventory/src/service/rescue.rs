@@ -90,6 +90,34 @@ impl Service {
         })
     }
 
+    /// The shell of the rescue system, for an address that was given a rescue which has not ended. It is no secret; who has no
+    /// rescue has no use for two megabytes either.
+    ///
+    /// # Errors
+    /// 404 for everybody else.
+    pub async fn rescue_shell(&self, peer: IpAddr) -> Result<&std::path::Path, Problem> {
+        let core = &self.core;
+        let at = match peer {
+            _ if core.config.boot.simulated && peer.is_loopback() => Some(None),
+            IpAddr::V4(ip) => Some(Some(ip)),
+            IpAddr::V6(_) => None,
+        };
+        let now = core.clock.now();
+        let has = match at {
+            Some(ip) => core.store.has_rescue_at(ip, now).await.map_err(of_store)?,
+            None => false,
+        };
+        if has {
+            return Ok(&core.config.boot.busybox);
+        }
+        Err(problem(
+            404,
+            "no-rescue",
+            "No rescue here",
+            "this server gave no rescue to this address: choose it in the boot menu first",
+        ))
+    }
+
     /// What the mini-os of a rescue asks, from `peer`.
     pub async fn rescue(&self, request: &RescueRequest, peer: IpAddr) -> Result<RescueResponse, Problem> {
         let core = &self.core;

@@ -27,7 +27,9 @@ impl Change {
             connection,
             committed: false,
         };
-        sqlx::query("BEGIN IMMEDIATE").execute(change.connection()).await?;
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(change.connection())
+            .await?;
         Ok(change)
     }
 

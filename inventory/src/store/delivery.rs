@@ -97,7 +97,7 @@ impl Store {
     /// The whole rack plan, by room, rack and unit.
     pub async fn placements(&self) -> Result<Vec<Placement>, StoreError> {
         let rows: Vec<String> =
-            sqlx::query_scalar("SELECT body FROM placements ORDER BY room, rack, unit DESC")
+            sqlx::query_scalar("SELECT body FROM placements ORDER BY room, rack, unit DESC, node")
                 .fetch_all(&self.read)
                 .await?;
         rows.iter().map(|text| from_json("placement", text)).collect()
@@ -106,7 +106,7 @@ impl Store {
     /// The places of one order, by room, rack and unit.
     pub async fn placements_of_order(&self, number: &str) -> Result<Vec<Placement>, StoreError> {
         let rows: Vec<String> = sqlx::query_scalar(
-            "SELECT body FROM placements WHERE order_number = $1 ORDER BY room, rack, unit DESC",
+            "SELECT body FROM placements WHERE order_number = $1 ORDER BY room, rack, unit DESC, node",
         )
         .bind(number)
         .fetch_all(&self.read)
@@ -215,20 +215,17 @@ impl Change {
         placements_named(self.connection(), names).await
     }
 
-    /// The place at an address of the rack plan.
-    pub async fn placement_at(
-        &mut self,
-        room: &str,
-        rack: &str,
-        unit: u32,
-    ) -> Result<Option<Placement>, StoreError> {
-        let text: Option<String> =
-            sqlx::query_scalar("SELECT body FROM placements WHERE room = $1 AND rack = $2 AND unit = $3")
-                .bind(room)
-                .bind(rack)
-                .bind(unit)
-                .fetch_optional(self.connection())
-                .await?;
+    /// The place of the rack plan that has the address of this one.
+    pub async fn placement_at(&mut self, p: &Placement) -> Result<Option<Placement>, StoreError> {
+        let text: Option<String> = sqlx::query_scalar(
+            "SELECT body FROM placements WHERE room = $1 AND rack = $2 AND unit = $3 AND node = $4",
+        )
+        .bind(&p.room)
+        .bind(&p.rack)
+        .bind(p.unit)
+        .bind(node_key(p))
+        .fetch_optional(self.connection())
+        .await?;
         text.map(|text| from_json("placement", &text)).transpose()
     }
 
@@ -333,10 +330,11 @@ impl Change {
 
     /// Takes a place out of the plan.
     pub async fn drop_placement(&mut self, p: &Placement) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM placements WHERE room = $1 AND rack = $2 AND unit = $3")
+        sqlx::query("DELETE FROM placements WHERE room = $1 AND rack = $2 AND unit = $3 AND node = $4")
             .bind(&p.room)
             .bind(&p.rack)
             .bind(p.unit)
+            .bind(node_key(p))
             .execute(self.connection())
             .await?;
         Ok(())
@@ -361,12 +359,13 @@ impl Change {
         }
         sqlx::query(
             "INSERT INTO placements
-                (room, rack, unit, serial_key, tag_key, order_number, item, profile, changed_at, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                (room, rack, unit, node, serial_key, tag_key, order_number, item, profile, changed_at, body)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(&p.room)
         .bind(&p.rack)
         .bind(p.unit)
+        .bind(node_key(p))
         .bind(&serial)
         .bind(&tag)
         .bind(&p.order)
@@ -489,6 +488,11 @@ async fn load_profile(
     text.map(|text| from_json("hardware profile", &text)).transpose()
 }
 
+/// The node as a key: in canonical form, empty where there is none.
+fn node_key(p: &Placement) -> String {
+    p.node.as_deref().map(name_key).unwrap_or_default()
+}
+
 async fn placements_named(
     connection: &mut SqliteConnection,
     names: &MachineNames,
@@ -524,11 +528,12 @@ async fn placements_of_rack(
     room: &str,
     rack: &str,
 ) -> Result<Vec<Placement>, StoreError> {
-    let rows: Vec<String> =
-        sqlx::query_scalar("SELECT body FROM placements WHERE room = $1 AND rack = $2 ORDER BY unit DESC")
-            .bind(room)
-            .bind(rack)
-            .fetch_all(connection)
-            .await?;
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT body FROM placements WHERE room = $1 AND rack = $2 ORDER BY unit DESC, node",
+    )
+    .bind(room)
+    .bind(rack)
+    .fetch_all(connection)
+    .await?;
     rows.iter().map(|text| from_json("placement", text)).collect()
 }

@@ -50,6 +50,14 @@ impl Store {
         id.map(|id| parse("machine id", &id)).transpose()
     }
 
+    /// When the newest machine certificate was made.
+    pub async fn newest_certificate(&self) -> Result<Option<UnixMs>, StoreError> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT max(issued_at) FROM certificates")
+            .fetch_one(&self.read)
+            .await?;
+        Ok(at.map(UnixMs))
+    }
+
     /// Whether there is a ticket with this digest: asked before a write transaction is begun for a stranger.
     pub async fn has_ticket(&self, digest: &[u8; 32]) -> Result<bool, StoreError> {
         Ok(

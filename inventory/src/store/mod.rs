@@ -47,7 +47,7 @@ pub const KEPT_PLANS: i64 = 20;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database file cannot be opened.
-    #[error("cannot open the store {path}: {source}")]
+    #[error("cannot open the store {path}: {source}{}", next_step(source))]
     Open {
         /// The file.
         path: PathBuf,
@@ -81,6 +81,19 @@ pub enum StoreError {
         /// Why.
         detail: String,
     },
+}
+
+/// What to do about a database that is no longer one.
+fn next_step(error: &sqlx::Error) -> &'static str {
+    /// SQLITE_CORRUPT and SQLITE_NOTADB.
+    const BROKEN: [&str; 2] = ["11", "26"];
+    let code = error.as_database_error().and_then(|e| e.code());
+    if code.is_some_and(|code| BROKEN.contains(&code.as_ref())) {
+        ". The file is damaged: keep a copy of it, and put a backup in its place (docs/backup.md), or save what can be read with \
+         `sqlite3 FILE .recover`"
+    } else {
+        ""
+    }
 }
 
 /// The store. Cloning shares it.

@@ -48,6 +48,19 @@ pub struct RescuePasswordRow {
 }
 
 impl Store {
+    /// Whether a rescue that has not ended was given to this address; `None`: to any.
+    pub async fn has_rescue_at(&self, ip: Option<Ipv4Addr>, now: UnixMs) -> Result<bool, StoreError> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM rescues
+             WHERE ended_at IS NULL AND expires_at > $2 AND ($1 IS NULL OR ip = $1)",
+        )
+        .bind(ip.map(|ip| ip.to_string()))
+        .bind(now.0)
+        .fetch_one(&self.read)
+        .await?;
+        Ok(count > 0)
+    }
+
     /// Machines whose rescue has not ended although its time is over.
     pub async fn overdue_rescues(&self, now: UnixMs) -> Result<Vec<MachineId>, StoreError> {
         let rows =

@@ -372,19 +372,6 @@ async fn a_newer_certificate_revokes_the_older_and_a_newer_ticket_voids_the_olde
 }
 
 #[tokio::test]
-async fn tokens_have_one_name_each() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
-    let mut change = store.begin().await.unwrap();
-    assert!(change.add_token("ann", &[1; 32], UnixMs(1)).await.unwrap());
-    assert!(!change.add_token("ann", &[2; 32], UnixMs(1)).await.unwrap());
-    change.commit().await.unwrap();
-    assert_eq!(store.token_name(&[1; 32]).await.unwrap().as_deref(), Some("ann"));
-    assert_eq!(store.token_name(&[2; 32]).await.unwrap(), None);
-    assert_eq!(store.count_tokens().await.unwrap(), 1);
-}
-
-#[tokio::test]
 async fn what_became_of_loaders_is_kept_and_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("s.db")).await.unwrap();
@@ -399,4 +386,60 @@ async fn what_became_of_loaders_is_kept_and_forgotten() {
     assert_eq!(store.loader_trials().await.unwrap(), [(mac, trial)]);
     store.forget_loader_trials(&[mac]).await.unwrap();
     assert_eq!(store.loader_trials().await.unwrap(), []);
+}
+
+/// A COMMIT that fails is what a full disk does: it must not be the last one of this server.
+#[tokio::test]
+async fn after_a_commit_that_failed_the_store_writes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    for round in 0..3 {
+        let mut change = store.begin().await.unwrap();
+        for statement in [
+            "PRAGMA defer_foreign_keys = ON",
+            "INSERT INTO macs (mac, machine, rank) VALUES ('52:54:00:00:00:01', 'm-nobody', 0)",
+        ] {
+            sqlx::query(statement).execute(change.connection()).await.unwrap();
+        }
+        assert!(change.commit().await.is_err(), "round {round}");
+        store.probe_write(UnixMs(round)).await.unwrap();
+    }
+    let dropped = store.begin().await.unwrap();
+    drop(dropped);
+    store.probe_write(UnixMs(9)).await.unwrap();
+}
+
+#[tokio::test]
+async fn tokens_expire_are_revoked_and_their_names_are_not_given_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let token = |name: &str, expires_at| TokenRow {
+        name: name.to_owned(),
+        read_only: false,
+        made_at: UnixMs(1),
+        expires_at,
+        used_at: None,
+        revoked_at: None,
+    };
+    let mut change = store.begin().await.unwrap();
+    assert!(change.add_token(&token("ann", None), &[1; 32]).await.unwrap());
+    assert!(
+        change
+            .add_token(&token("bob", Some(UnixMs(100))), &[2; 32])
+            .await
+            .unwrap()
+    );
+    assert!(change.revoke_token("ann", UnixMs(50)).await.unwrap());
+    assert!(
+        !change.revoke_token("ann", UnixMs(51)).await.unwrap(),
+        "revoked once"
+    );
+    assert!(!change.add_token(&token("ann", None), &[3; 32]).await.unwrap());
+    change.put_token_used("bob", UnixMs(60)).await.unwrap();
+    change.commit().await.unwrap();
+    let ann = store.token(&[1; 32]).await.unwrap().unwrap();
+    assert!(!ann.is_good(UnixMs(50)) && ann.revoked_at == Some(UnixMs(50)));
+    let bob = store.token(&[2; 32]).await.unwrap().unwrap();
+    assert!(bob.is_good(UnixMs(99)) && !bob.is_good(UnixMs(100)) && bob.used_at == Some(UnixMs(60)));
+    assert_eq!(store.tokens().await.unwrap(), [ann, bob]);
 }

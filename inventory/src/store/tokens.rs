@@ -90,12 +90,11 @@ impl Change {
 
     /// Revokes a token. False when there is none of this name that is not revoked.
     pub async fn revoke_token(&mut self, name: &str, at: UnixMs) -> Result<bool, StoreError> {
-        let done =
-            sqlx::query("UPDATE tokens SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL")
-                .bind(name)
-                .bind(at.0)
-                .execute(self.connection())
-                .await?;
+        let done = sqlx::query("UPDATE tokens SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL")
+            .bind(name)
+            .bind(at.0)
+            .execute(self.connection())
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 }

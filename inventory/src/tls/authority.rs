@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use inventory_api::{MachineId, UnixMs};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
     PublicKeyData as _, SerialNumber,
 };
 use rustls_pki_types::pem::PemObject as _;

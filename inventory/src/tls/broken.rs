@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_with_a_wrong_clock_and_one_of_another_authority() {
-        use crate::tls::{Authority, server_config};
+        use crate::tls::{Authority, ServerCertificate, server_config};
         let dir = tempfile::tempdir().unwrap();
         let now = crate::core::Clock::system().now();
         let authority = Authority::open(&dir.path().join("ca"), now).unwrap();
@@ -175,7 +175,8 @@ mod tests {
         let (certificate, key) = authority
             .server_certificate(&dir.path().join("tls"), &names, now)
             .unwrap();
-        let config = server_config(authority.certificate(), certificate, key).unwrap();
+        let certificate = std::sync::Arc::new(ServerCertificate::new(certificate, key).unwrap());
+        let config = server_config(authority.certificate(), certificate).unwrap();
         let seconds = now.0 as u64 / 1000;
         for (at, trusted, expected) in [
             (1_262_304_000, &authority, Some(BrokenTls::ItsClock)),

@@ -1,36 +1,42 @@
 //! The accept loop: TLS handshake, who the peer is, HTTP/1.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use inventory_api::MachineId;
-use netboot::places::{Place, Places, Standing};
-use rustls::server::WebPkiClientVerifier;
+use netboot::places::{Full, Place, Places, Standing};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use super::bounds::{self, TimedBody, TimedWrites};
 use super::{BrokenTls, TlsError};
 
 /// Bounds of the listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. Further ones wait in the kernel's queue.
+    /// Connections at once. Half of them are kept for who has a lease, a certificate or a token; when all are taken, who has
+    /// nothing to show gives way first.
     pub connections: usize,
-    /// Connections at once from one address; loopback is not counted.
+    /// Connections at once from one IPv4 address or IPv6 /64; loopback is not counted.
     pub connections_per_address: usize,
     /// Time for the TLS handshake.
     pub handshake: Duration,
     /// Time for the head of a request, and how long an idle connection is kept.
     pub request_head: Duration,
+    /// Time for the body of a request.
+    pub request_body: Duration,
+    /// Time in which the other side has to take some bytes of an answer.
+    pub write: Duration,
     /// Time that open requests get when the server ends.
     pub drain: Duration,
 }
@@ -42,6 +48,9 @@ impl Default for Limits {
             connections_per_address: 128,
             handshake: Duration::from_secs(10),
             request_head: Duration::from_secs(60),
+            // A little more than the handlers take, which can say what was wrong.
+            request_body: Duration::from_secs(70),
+            write: Duration::from_secs(60),
             drain: Duration::from_secs(5),
         }
     }
@@ -65,11 +74,73 @@ pub struct PeerCertificate {
     pub serial: String,
 }
 
+/// The place of the connection that a request came by; an extension of every request.
+#[derive(Clone)]
+pub struct Seat(Arc<Place>);
+
+impl Seat {
+    /// Who sent the request has shown a good certificate, token or session: its connection is kept before others.
+    pub fn known(&self) {
+        self.0.raise(Standing::Known);
+    }
+}
+
+/// The server's own certificate and key, which can be replaced while it serves.
+#[derive(Debug)]
+pub struct ServerCertificate(RwLock<Arc<CertifiedKey>>);
+
+impl ServerCertificate {
+    /// This one.
+    ///
+    /// # Errors
+    /// The key is not one that TLS can use, or of another certificate.
+    pub fn new(
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<ServerCertificate, TlsError> {
+        Ok(ServerCertificate(RwLock::new(certified(certificate, key)?)))
+    }
+
+    /// Another one from the next handshake on. True: it is another one indeed.
+    ///
+    /// # Errors
+    /// As [`ServerCertificate::new`].
+    pub fn replace(
+        &self,
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<bool, TlsError> {
+        let new = certified(certificate, key)?;
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let other = current.cert != new.cert;
+        *current = new;
+        Ok(other)
+    }
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+fn certified(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::from_der(vec![certificate], key, &provider)
+        .map(Arc::new)
+        .map_err(|e| TlsError::Make {
+            what: "the TLS listener".into(),
+            detail: e.to_string(),
+        })
+}
+
 /// TLS with the ring provider: 1.2 and 1.3, our certificate, client certificates of `authority` asked for, not required.
 pub fn server_config(
     authority: &CertificateDer<'static>,
-    certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
+    certificate: Arc<ServerCertificate>,
 ) -> Result<Arc<rustls::ServerConfig>, TlsError> {
     let failed = |e: &dyn std::fmt::Display| TlsError::Make {
         what: "the TLS listener".into(),
@@ -86,8 +157,7 @@ pub fn server_config(
         .with_safe_default_protocol_versions()
         .map_err(|e| failed(&e))?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![certificate], key)
-        .map_err(|e| failed(&e))?;
+        .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -95,28 +165,26 @@ pub fn server_config(
 /// Told of each handshake that was not completed; why, when it ended over a certificate.
 pub type OnBroken = Arc<dyn Fn(SocketAddr, Option<BrokenTls>) + Send + Sync>;
 
+/// What is known of an address before anything was said: whether it is a lease of ours.
+pub type StandingOf = Arc<dyn Fn(IpAddr) -> Standing + Send + Sync>;
+
 /// Serves `router` until `stop`, then lets open requests end within `limits.drain`.
 pub async fn serve(
     listener: TcpListener,
     config: Arc<rustls::ServerConfig>,
     router: Router,
     limits: Limits,
+    standing_of: StandingOf,
     on_broken: OnBroken,
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(config);
-    let slots = Arc::new(Semaphore::new(limits.connections));
     let places = Places::new(netboot::places::Limits {
         places: limits.connections,
         per_address: limits.connections_per_address,
     });
     let mut connections = JoinSet::new();
     loop {
-        let slot = tokio::select! {
-            () = stop.cancelled() => break,
-            slot = slots.clone().acquire_owned() => slot,
-        };
-        let Ok(slot) = slot else { break };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
@@ -131,16 +199,19 @@ pub async fn serve(
                 continue;
             }
         };
-        let Ok(place) = places.enter(address.ip(), Standing::Stranger) else {
-            tracing::warn!(peer = %address, "refused: too many connections from this address");
-            continue;
+        let ip = address.ip().to_canonical();
+        let place = match places.enter(ip, standing_of(ip)) {
+            Ok(place) => place,
+            Err(full) => {
+                refused(address, full, limits);
+                continue;
+            }
         };
         let connection = Connection {
             stream,
             address,
             on_broken: on_broken.clone(),
-            _slot: slot,
-            _place: place,
+            place: Arc::new(place),
         };
         connections.spawn(connection.run(acceptor.clone(), router.clone(), limits, stop.clone()));
     }
@@ -153,19 +224,32 @@ pub async fn serve(
     }
 }
 
+/// No place: told once a minute, since who takes all places asks often.
+fn refused(peer: SocketAddr, full: Full, limits: Limits) {
+    let (reason, sentence) = match full {
+        Full::Address => ("address", "this address has its share of connections"),
+        Full::Places => ("places", "all connections are taken by who has a better claim"),
+    };
+    if let Some(left_out) = netboot::log::each_minute("TLS port", reason) {
+        tracing::warn!(%peer, connections = limits.connections, per_address = limits.connections_per_address,
+            left_out, "connections to the TLS port are refused: {sentence}");
+    }
+}
+
 struct Connection {
     stream: TcpStream,
     address: SocketAddr,
     on_broken: OnBroken,
-    _slot: OwnedSemaphorePermit,
-    _place: Place,
+    place: Arc<Place>,
 }
 
 impl Connection {
     async fn run(self, acceptor: TlsAcceptor, router: Router, limits: Limits, stop: CancellationToken) {
-        let address = self.address;
+        let (address, place) = (self.address, self.place);
         let _ = self.stream.set_nodelay(true);
-        let handshake = tokio::time::timeout(limits.handshake, acceptor.accept(self.stream));
+        bounds::keep_alive(&self.stream);
+        let stream = TimedWrites::new(self.stream, limits.write);
+        let handshake = tokio::time::timeout(limits.handshake, acceptor.accept(stream));
         let stream = match handshake.await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -184,8 +268,12 @@ impl Connection {
             .and_then(|chain| chain.first())
             .and_then(|leaf| peer_certificate(leaf));
         let peer = Peer { address, certificate };
+        let seat = Seat(place.clone());
         let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            seat.0.touch();
             request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(seat.clone());
+            let request = request.map(|body| TimedBody::new(body, limits.request_body));
             let mut router = router.clone();
             async move { Ok::<_, Infallible>(into_ok(router.call(request).await)) }
         });
@@ -197,6 +285,9 @@ impl Connection {
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
+            () = place.taken_away() => {
+                return tracing::debug!(peer = %address, "connection closed for somebody with a better claim");
+            }
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await

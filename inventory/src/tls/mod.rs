@@ -1,9 +1,12 @@
 //! TLS: Slipway's own certificate authority, and the listener that tells who is at the other end.
 
 mod authority;
+mod bounds;
 mod broken;
 mod listener;
 
 pub use authority::{Authority, CsrError, Issued, SigningRequest, TlsError};
 pub use broken::{BrokenHandshakes, BrokenTls};
-pub use listener::{Limits, OnBroken, Peer, PeerCertificate, serve, server_config};
+pub use listener::{
+    Limits, OnBroken, Peer, PeerCertificate, Seat, ServerCertificate, StandingOf, serve, server_config,
+};

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use askama::Template;
-use axum::{Extension, Form};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
 use inventory_api::machine::{DeployOrder, Journey, MachineDetail};
 use inventory_api::{Problem, UnixMs};
 use serde::Deserialize;
@@ -105,10 +105,10 @@ pub(crate) async fn not_found(State(ui): State<Ui>, uri: Uri, headers: HeaderMap
         )
             .into_response();
     }
-    let actor = session::actor(&ui, &headers).await.ok().flatten();
+    let login = session::actor(&ui, &headers).await.ok().flatten();
     PageError {
         problem: missing,
-        actor,
+        actor: login.map(|login| login.actor),
     }
     .into_response()
 }

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::Ui;
 use super::pages::PageError;
 use crate::service::{Actor, Login};
+use crate::tls::Seat;
 
 /// `__Host-`: browsers take it only with Secure, for the whole host, without Domain.
 const COOKIE: &str = "__Host-slipway";
@@ -117,14 +118,17 @@ impl FromRequestParts<Ui> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, ui: &Ui) -> Result<SignedIn, Response> {
         match actor(ui, &parts.headers).await {
-            Ok(Some(login)) => match login.may(&parts.method) {
-                Ok(()) => Ok(SignedIn(login.actor)),
-                Err(problem) => Err(PageError {
-                    problem,
-                    actor: Some(login.actor),
+            Ok(Some(login)) => {
+                if let Some(seat) = parts.extensions.get::<Seat>() {
+                    seat.known();
                 }
-                .into_response()),
-            },
+                let problem = match login.may(&parts.method) {
+                    Ok(()) => return Ok(SignedIn(login.actor)),
+                    Err(problem) => problem,
+                };
+                let actor = Some(login.actor);
+                Err(PageError { problem, actor }.into_response())
+            }
             Ok(None) if parts.headers.contains_key("hx-request") => {
                 // A redirect would be followed and its page put into the place of a table.
                 Err((StatusCode::OK, [("hx-redirect", "/sign-in")]).into_response())

@@ -136,8 +136,10 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
     let (site, _files) = site_with_menu().await;
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
-    let text = script(&site, Some("rescue")).await;
     let shell = site.url(&format!("/agent/v1/{SHELL_PATH}"));
+    let nobody = site.client(None, None).get(&shell).send().await.unwrap();
+    assert_eq!(nobody.status(), 404, "who has no rescue gets no shell");
+    let text = script(&site, Some("rescue")).await;
     let shell = site.client(None, None).get(shell).send().await.unwrap();
     assert_eq!(shell.bytes().await.unwrap(), static_program());
     let args = BootArgs::parse(&text).unwrap();

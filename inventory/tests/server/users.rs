@@ -268,7 +268,9 @@ async fn secrets_are_nowhere_in_the_data_directory_but_where_they_belong() {
 #[tokio::test]
 async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share() {
     let site = Site::new().await;
-    let token = inventory::app::create_token(&site.config, "ann", Default::default()).await.unwrap();
+    let token = inventory::app::create_token(&site.config, "ann", Default::default())
+        .await
+        .unwrap();
     let response = site
         .client(None, None)
         .get(site.url("/v1/machines"))
@@ -279,7 +281,9 @@ async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share
     assert_eq!(response.status(), 200);
     for name in ["ann", "clock", "a b", ""] {
         assert!(
-            inventory::app::create_token(&site.config, name, Default::default()).await.is_err(),
+            inventory::app::create_token(&site.config, name, Default::default())
+                .await
+                .is_err(),
             "{name}"
         );
     }
@@ -289,4 +293,110 @@ async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share
         .unwrap()
         .to_string();
     assert!(second.contains("another slipway server"), "{second}");
+}
+
+async fn get(site: &Site, token: &str, path: &str) -> u16 {
+    let request = site.client(None, None).get(site.url(path)).bearer_auth(token);
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_token_reads_only_expires_and_is_revoked_with_its_streams() {
+    use inventory::app::{TokenTerms, create_token, list_tokens, revoke_token};
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    let terms = TokenTerms {
+        read_only: true,
+        days: None,
+    };
+    let reader = create_token(&site.config, "grafana", terms).await.unwrap();
+    assert_eq!(get(&site, &reader, "/v1/machines").await, 200);
+    let verb = site.url(&format!("/v1/machines/{}/commission", agent.id));
+    let refused = site
+        .client(None, None)
+        .post(verb)
+        .bearer_auth(&reader)
+        .send()
+        .await
+        .unwrap();
+    let status = refused.status();
+    let text = refused.text().await.unwrap();
+    assert!(
+        status == 403 && text.contains("read-only") && text.contains("grafana"),
+        "{status} {text}"
+    );
+
+    let events = site
+        .client(None, None)
+        .get(site.url("/v1/events"))
+        .bearer_auth(&reader);
+    let mut events = events.send().await.unwrap();
+    revoke_token(&site.config, "grafana").await.unwrap();
+    assert_eq!(get(&site, &reader, "/v1/machines").await, 401);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), async {
+        while events.chunk().await.unwrap().is_some() {}
+    });
+    ended.await.expect("the stream of a revoked token ends");
+    let again = revoke_token(&site.config, "grafana")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(again.contains("token list"), "{again}");
+
+    let terms = TokenTerms {
+        read_only: false,
+        days: Some(1),
+    };
+    let short = create_token(&site.config, "short", terms).await.unwrap();
+    assert_eq!(get(&site, &short, "/v1/machines").await, 200);
+    // Far beyond a day, whatever the clock of this machine says.
+    site.pass(200 * 365 * 86_400);
+    assert_eq!(get(&site, &short, "/v1/machines").await, 401);
+    let listed = list_tokens(&site.config).await.unwrap();
+    let text = inventory::cli::token_list(&listed, inventory_api::UnixMs(i64::MAX / 2));
+    for row in ["admin", "grafana", "revoked", "expired", "read"] {
+        assert!(text.contains(row), "{row}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_that_others_may_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut site = Site::new().await;
+    site.stop().await.unwrap();
+    let data = &site.config.data_dir;
+    let mode = |mode| std::fs::set_permissions(data, std::fs::Permissions::from_mode(mode)).unwrap();
+    for open in [0o770, 0o707, 0o777] {
+        mode(open);
+        let error = inventory::app::App::bind(site.config.clone())
+            .await
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("chmod go-w"), "{error}");
+    }
+    mode(0o700);
+    // A link that somebody planted is not followed.
+    let target = site.data().join("precious");
+    std::fs::write(&target, "kept").unwrap();
+    std::fs::remove_file(data.join("lock")).unwrap();
+    std::os::unix::fs::symlink(&target, data.join("lock")).unwrap();
+    assert!(inventory::app::App::bind(site.config.clone()).await.is_err());
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "kept");
+}
+
+#[tokio::test]
+async fn a_slow_body_ends_and_a_report_of_many_megabytes_is_refused() {
+    let site = Site::new().await;
+    let agent = site.boot(NIC).await;
+    let bomb = format!(r#"{{"disks":[{}]}}"#, vec!["{}"; 400_000].join(","));
+    let response = site
+        .client(Some(&agent.identity), None)
+        .post(site.url("/agent/v1/report"))
+        .header("content-type", "application/json")
+        .body(bomb)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 413);
 }

@@ -24,6 +24,9 @@ fn where_is(placement: &Placement) -> String {
     if placement.unit > 0 {
         parts.push(format!("unit {}", placement.unit));
     }
+    if let Some(node) = &placement.node {
+        parts.push(format!("node {node}"));
+    }
     if parts.is_empty() {
         "system".to_owned()
     } else {

@@ -147,10 +147,7 @@ impl Service {
         let mut writes = Vec::new();
         for entry in entries {
             let p = &entry.value;
-            let before = change
-                .placement_at(&p.room, &p.rack, p.unit)
-                .await
-                .map_err(of_store)?;
+            let before = change.placement_at(p).await.map_err(of_store)?;
             let written = match &before {
                 Some(before) if before == p => Written::Same,
                 Some(_) => Written::Changed,

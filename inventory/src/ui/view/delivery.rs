@@ -154,6 +154,8 @@ pub struct MachineRow {
     pub rack: String,
     /// Lowest unit.
     pub unit: u32,
+    /// Which of several machines in the unit.
+    pub node: Option<String>,
     /// Units it takes.
     pub height: u32,
     /// Item of the order.
@@ -179,6 +181,7 @@ impl MachineRow {
         MachineRow {
             rack: format!("{} {}", p.room, p.rack),
             unit: p.unit,
+            node: p.node.clone(),
             height: m.height_u.unwrap_or(1).clamp(1, 20),
             item: p.item.clone().unwrap_or_default(),
             name: p
@@ -197,11 +200,15 @@ impl MachineRow {
         }
     }
 
-    /// "12" or "12–13".
+    /// "12", "12–13", "12–13, node 2".
     pub fn units(&self) -> String {
-        match self.height {
+        let units = match self.height {
             1 => self.unit.to_string(),
             h => format!("{}–{}", self.unit, self.unit + h - 1),
+        };
+        match &self.node {
+            Some(node) => format!("{units}, node {node}"),
+            None => units,
         }
     }
 }

@@ -1,0 +1,170 @@
+//! What a connection may take: time for a whole body, time in which the other side must take bytes.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use pin_project_lite::pin_project;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+/// The kernel ends a connection whose other side is gone after this long.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Lets the kernel notice who is gone: a link that was pulled sends nothing.
+pub(super) fn keep_alive(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_user_timeout(Some(SILENCE));
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
+}
+
+pin_project! {
+    /// A request's body that has to be there whole some time after it was first asked for.
+    pub(super) struct TimedBody {
+        #[pin]
+        body: Incoming,
+        limit: Duration,
+        over: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl TimedBody {
+    pub(super) fn new(body: Incoming, limit: Duration) -> TimedBody {
+        TimedBody {
+            body,
+            limit,
+            over: None,
+        }
+    }
+}
+
+impl Body for TimedBody {
+    type Data = <Incoming as Body>::Data;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.project();
+        if let Poll::Ready(frame) = this.body.poll_frame(context) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let limit = *this.limit;
+        let over = this.over.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(over.as_mut().poll(context));
+        let error = io::Error::new(io::ErrorKind::TimedOut, "the body did not come whole in time");
+        Poll::Ready(Some(Err(error.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+pin_project! {
+    /// A stream that fails when the other side takes no byte for some time. Nothing is asked of who only waits.
+    pub(super) struct TimedWrites<S> {
+        #[pin]
+        stream: S,
+        limit: Duration,
+        over: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl<S> TimedWrites<S> {
+    pub(super) fn new(stream: S, limit: Duration) -> TimedWrites<S> {
+        TimedWrites {
+            stream,
+            limit,
+            over: None,
+        }
+    }
+}
+
+/// `polled`, or an error when it has been pending for `limit`.
+fn timed<T>(
+    polled: Poll<io::Result<T>>,
+    over: &mut Option<Pin<Box<Sleep>>>,
+    limit: Duration,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<T>> {
+    if polled.is_ready() {
+        *over = None;
+        return polled;
+    }
+    let sleep = over.get_or_insert_with(|| Box::pin(sleep(limit)));
+    ready!(sleep.as_mut().poll(context));
+    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+}
+
+impl<S: AsyncRead> AsyncRead for TimedWrites<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.project().stream.poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite> AsyncWrite for TimedWrites<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        timed(
+            this.stream.poll_write(context, bytes),
+            this.over,
+            *this.limit,
+            context,
+        )
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.project();
+        timed(this.stream.poll_flush(context), this.over, *this.limit, context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.project();
+        timed(
+            this.stream.poll_shutdown(context),
+            this.over,
+            *this.limit,
+            context,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_no_byte_is_given_up_and_who_is_slow_is_not() {
+        let limit = Duration::from_secs(30);
+        let (near, mut far) = tokio::io::duplex(16);
+        let mut near = TimedWrites::new(near, limit);
+        let slow = tokio::spawn(async move {
+            for _ in 0..4 {
+                sleep(limit * 9 / 10).await;
+                far.read_exact(&mut [0; 16]).await.unwrap();
+            }
+            far
+        });
+        near.write_all(&[1; 64]).await.unwrap();
+        let far = slow.await.unwrap();
+        near.write_all(&[1; 16]).await.unwrap();
+        let error = near.write_all(&[1; 16]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(far);
+    }
+}
