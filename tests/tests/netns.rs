@@ -13,6 +13,8 @@ mod explain;
 mod explain_files;
 #[path = "netns/flood.rs"]
 mod flood;
+#[path = "netns/full_disk.rs"]
+mod full_disk;
 #[path = "netns/http.rs"]
 mod http;
 #[path = "netns/leases.rs"]

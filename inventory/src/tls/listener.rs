@@ -322,3 +322,135 @@ fn peer_certificate(certificate: &CertificateDer<'_>) -> Option<PeerCertificate>
         serial: hex::encode(parsed.raw_serial()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Clock;
+    use crate::tls::Authority;
+    use axum::body::Bytes;
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpSocket;
+    use tokio_rustls::client::TlsStream;
+
+    /// A listener with eight places and time limits of a second.
+    struct Small {
+        address: SocketAddr,
+        client: Arc<rustls::ClientConfig>,
+        stop: CancellationToken,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Small {
+        async fn start() -> Small {
+            let dir = tempfile::tempdir().unwrap();
+            let now = Clock::system().now();
+            let authority = Authority::open(&dir.path().join("ca"), now).unwrap();
+            let names = std::collections::BTreeSet::from(["localhost".to_owned()]);
+            let (certificate, key) = authority
+                .server_certificate(&dir.path().join("tls"), &names, now)
+                .unwrap();
+            let certificate = Arc::new(ServerCertificate::new(certificate, key).unwrap());
+            let config = server_config(authority.certificate(), certificate).unwrap();
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(authority.certificate().clone()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let client = rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let router = Router::new()
+                .route("/", get(async || "here"))
+                .route("/large", get(async || vec![b'x'; 64 << 20]))
+                .route("/body", post(async |body: Bytes| format!("{} bytes", body.len())));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let limits = Limits {
+                connections: 8,
+                handshake: Duration::from_secs(30),
+                request_body: Duration::from_secs(1),
+                write: Duration::from_secs(1),
+                ..Limits::default()
+            };
+            let stop = CancellationToken::new();
+            let standing: StandingOf = Arc::new(|_| Standing::Stranger);
+            let broken: OnBroken = Arc::new(|_, _| {});
+            tokio::spawn(serve(
+                listener,
+                config,
+                router,
+                limits,
+                standing,
+                broken,
+                stop.clone(),
+            ));
+            Small {
+                address,
+                client: Arc::new(client),
+                stop,
+                _dir: dir,
+            }
+        }
+
+        async fn idle(&self, from: &str) -> TcpStream {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+            socket.connect(self.address).await.unwrap()
+        }
+
+        async fn tls(&self) -> TlsStream<TcpStream> {
+            let connector = tokio_rustls::TlsConnector::from(self.client.clone());
+            let stream = self.idle("127.0.0.1").await;
+            connector
+                .connect("localhost".try_into().unwrap(), stream)
+                .await
+                .unwrap()
+        }
+
+        async fn ask(&self, request: &str) -> String {
+            let mut stream = self.tls().await;
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+            let _ = read.await.expect("the server ends the connection");
+            String::from_utf8_lossy(&answer).into_owned()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_holds_every_place_gives_way_and_a_body_has_to_come() {
+        let small = Small::start().await;
+        let mut idle = Vec::new();
+        for _ in 0..20 {
+            idle.push(small.idle("127.0.0.2").await);
+        }
+        let answer = small
+            .ask("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await;
+        assert!(answer.ends_with("here"), "{answer}");
+        let slow = small
+            .ask("POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
+            .await;
+        assert!(!slow.contains("200 OK"), "{slow}");
+        small.stop.cancel();
+        drop(idle);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_ends() {
+        let small = Small::start().await;
+        let mut stream = small.tls().await;
+        stream
+            .write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+        let _ = read.await.expect("the server ends the connection");
+        assert!(answer.len() < 64 << 20, "{} bytes came", answer.len());
+        small.stop.cancel();
+    }
+}
