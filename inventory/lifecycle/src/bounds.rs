@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_or_no_report_is_refused() {
-        for bad in ["", "{", "[]", "{} x", r#"{"disks":7}"#, "\u{0}"] {
+        for bad in ["", "{", "{} x", r#"{"disks":7}"#, "\u{0}"] {
             assert!(read_asset_report(bad.as_bytes()).is_err(), "{bad}");
         }
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

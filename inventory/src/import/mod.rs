@@ -229,9 +229,7 @@ pub fn orders(bytes: &[u8], format: Format) -> Result<Vec<Entry<Order>>, Vec<Fau
         for entry in &entries {
             values::order(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "order", |o| {
-            lifecycle::expectation::name_key(&o.number)
-        });
+        unique(&entries, &mut faults, "order", |o| o.number.clone());
     }
     faults.or(entries)
 }
@@ -270,16 +268,14 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
         for entry in &entries {
             values::placement(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "unit", |p| {
-            lifecycle::expectation::name_key(&place_name(p))
-        });
+        unique(&entries, &mut faults, "unit", place_name);
         let named: Vec<_> = entries
             .iter()
             .filter(|e| e.value.serial.is_some())
             .cloned()
             .collect();
         unique(&named, &mut faults, "serial", |p| {
-            lifecycle::expectation::name_key(p.serial.as_deref().unwrap_or_default())
+            p.serial.clone().unwrap_or_default()
         });
         let tagged: Vec<_> = entries
             .iter()
@@ -287,7 +283,7 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
             .cloned()
             .collect();
         unique(&tagged, &mut faults, "asset_tag", |p| {
-            lifecycle::expectation::name_key(p.asset_tag.as_deref().unwrap_or_default())
+            p.asset_tag.clone().unwrap_or_default()
         });
     }
     faults.or(entries)
@@ -415,9 +411,7 @@ pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfil
         for entry in &entries {
             values::profile(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "profile", |p| {
-            lifecycle::expectation::name_key(&p.name)
-        });
+        unique(&entries, &mut faults, "profile", |p| p.name.clone());
     }
     faults.or(entries)
 }
@@ -429,17 +423,18 @@ fn hint(field: &str) -> &'static str {
     }
 }
 
-/// Names each entry whose key an earlier one has.
-fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, key: impl Fn(&T) -> String) {
+/// Names each entry whose name an earlier one has, case and spaces aside.
+fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, name: impl Fn(&T) -> String) {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for entry in entries {
-        let key = key(&entry.value);
+        let name = name(&entry.value);
+        let key = lifecycle::expectation::name_key(&name);
         if let Some(first) = lines.get(&key) {
             faults.add(Fault {
                 line: entry.line,
                 column: 0,
                 field: field.to_owned(),
-                detail: format!("{key:?} stands in line {first} already{}", hint(field)),
+                detail: format!("{name:?} stands in line {first} already{}", hint(field)),
             });
         } else {
             lines.insert(key, entry.line);

@@ -151,7 +151,7 @@ impl Table<'_> {
                 _of: std::marker::PhantomData,
             });
         }
-        if table.rows.is_empty() {
+        if table.rows.is_empty() && faults.named.is_empty() {
             faults.add(Fault {
                 line: above + 1,
                 column: 0,
