@@ -27,8 +27,8 @@ pub mod report;
 pub mod rescue;
 pub mod serial;
 pub mod task;
-pub mod valid;
 pub mod text;
+pub mod valid;
 
 pub use id::{Guid, Mac, MachineId, PlanId, Sha256Digest, UnixMs};
 pub use problem::Problem;
