@@ -60,7 +60,10 @@ const KIT: [Signature; 20] = [
         vec![(size - 63 * 512, b"Promise Technology, Inc.".to_vec())]
     }),
     ("promise, far", |size| {
-        vec![(size.checked_sub(3087 * 512).unwrap_or(size), b"Promise Technology, Inc.".to_vec())]
+        vec![(
+            size.checked_sub(3087 * 512).unwrap_or(size),
+            b"Promise Technology, Inc.".to_vec(),
+        )]
     }),
 ];
 
