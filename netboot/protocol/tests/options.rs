@@ -252,7 +252,8 @@ fn clients_of_a_class_get_its_options_over_the_networks() {
     let lease = |seconds: u32| seconds.to_be_bytes().to_vec();
     let routes = |last| vec![12, 172, 16, 10, 0, 0, 253, 0, 10, 0, 0, last];
     type Expected = (u8, Option<Vec<u8>>);
-    let rows: Vec<(&str, Vec<(u8, &[u8])>, Vec<Expected>, u8)> = vec![
+    type Row<'a> = (&'a str, Vec<(u8, &'a [u8])>, Vec<Expected>, u8);
+    let rows: Vec<Row<'_>> = vec![
         (
             "of none",
             vec![],

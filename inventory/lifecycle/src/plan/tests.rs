@@ -168,7 +168,8 @@ fn a_disk_that_is_not_built_in_is_taken_only_when_it_is_named() {
         transport: Some(Transport::Nvme),
         ..disk("nvme0n1", 8 * GIB)
     };
-    let kinds: [(&str, fn(&mut DiskFacts)); 10] = [
+    type Change = fn(&mut DiskFacts);
+    let kinds: [(&str, Change); 10] = [
         ("by USB", |d| d.transport = Some(Transport::Usb)),
         ("an SD card", |d| d.transport = Some(Transport::Sd)),
         ("by Fibre Channel", |d| {

@@ -316,7 +316,7 @@ pub enum UnitRow {
     /// Nothing is planned here.
     Free(u32),
     /// A machine.
-    Taken(MachineRow),
+    Taken(Box<MachineRow>),
 }
 
 impl RackPage {
@@ -332,7 +332,7 @@ impl RackPage {
                 units.extend((top + 1..=next).rev().map(UnitRow::Free));
             }
             next = row.unit.checked_sub(1);
-            units.push(UnitRow::Taken(row));
+            units.push(UnitRow::Taken(Box::new(row)));
         }
         if let Some(next) = next {
             units.extend((1..=next).rev().map(UnitRow::Free));
