@@ -269,6 +269,7 @@ fn nvme_multipath_without_sys_block() {
         transport: Some(Transport::Nvme),
         pci: Some(pci.to_owned()),
         path: Some(format!("pci-{pci}-nvme-1")),
+        partitions: Some(0),
         bay: bay.map(str::to_owned),
         ..DiskFacts::default()
     };

@@ -58,6 +58,8 @@ async fn a_full_disk_is_told_and_once_freed_needs_no_restart() -> Result<()> {
         for size in [1 << 16, 512, 1] {
             while file.write_all(&vec![b'x'; size]).is_ok() {}
         }
+        // An open file keeps its space.
+        drop(file);
         assert_eq!(script(&other)?, 503, "round {round}");
         wait::until(
             "health to tell of the full disk",
