@@ -125,9 +125,12 @@ impl Service {
             plan: plan.id.clone(),
         };
         if dry_run {
-            // The same refusal as without dry_run, and nothing stored.
-            transition(&machine.state, &event, &self.core.config.limits, now)
-                .map_err(|e| of_advance(AdvanceError::Refused(e)))?;
+            // The same refusal as without dry_run, and nothing stored. What runs now has to be released first; what would come
+            // after it can be read before that.
+            if !matches!(machine.state, State::Deployed(_)) {
+                transition(&machine.state, &event, &self.core.config.limits, now)
+                    .map_err(|e| of_advance(AdvanceError::Refused(e)))?;
+            }
             let status = self.status(&machine.id, &machine.state).await?;
             return Ok(DeployResponse {
                 dry_run,

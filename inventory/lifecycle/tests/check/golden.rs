@@ -47,7 +47,12 @@ fn as_files(name: &str, profile: &HardwareProfile) {
 /// Another machine of the same kind: everything that is a single machine's differs.
 fn sibling(report: &AssetReport) -> AssetReport {
     let mut other = report.clone();
-    let serial = |s: &mut Option<String>| *s = Some("OTHER-SERIAL-77".into());
+    let mut count = 0;
+    // Each part has its own: parts of one serial number are one part.
+    let mut serial = |s: &mut Option<String>| {
+        count += 1;
+        *s = Some(format!("OTHER-SERIAL-77{count}"));
+    };
     if let Some(s) = &mut other.system {
         serial(&mut s.serial);
         s.uuid = Some("11111111-2222-3333-4444-555555555555".into());
