@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::sim::dhcp::{ACK, Asker, DISCOVER, Message, OFFER, REQUEST, Reply};
 use inventory_api::Mac;
 use inventory_api::network::NetworkState;
+use netboot_protocol::lines::EACH_SECOND;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::port::{BROADCAST, Port};
@@ -66,11 +67,15 @@ impl Running {
         }
     }
 
+    fn so_far(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
     fn end(mut self) -> Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().context("it ended already")?;
         thread.join().map_err(|_| anyhow::anyhow!("it panicked"))??;
-        Ok(self.done.load(Ordering::Relaxed))
+        Ok(self.so_far())
     }
 }
 
@@ -205,17 +210,29 @@ async fn what_is_refused_is_a_line_a_second() -> Result<()> {
         ensure!(read > 0, "the connection ended");
         Ok(())
     });
-    let begun = Instant::now();
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    // Each of the four kinds of line may begin with two bursts: one on either side of the turn of a second.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (settled, begun) = (site.server.log().len(), Instant::now());
+    let so_far = tftp.so_far() + http.so_far();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let meanwhile = tftp.so_far() + http.so_far() - so_far;
+    let (later, seconds) = (site.server.log(), begun.elapsed().as_secs() + 1);
     let (tftp, http) = (tftp.end()?, http.end()?);
     let log = site.server.log();
-    let seconds = begun.elapsed().as_secs() + 1;
-    let lines = log[before..].lines().count() as u64;
     ensure!(tftp > 1000 && http > 200, "{tftp} and {http} requests");
+    let bursts = 4 * 2 * u64::from(EACH_SECOND.burst);
+    let begins = &log[before..settled];
     ensure!(
-        lines < 200 + 10 * seconds,
-        "{lines} lines for {tftp} and {http} requests"
+        (begins.lines().count() as u64) < bursts + 30,
+        "two seconds of {tftp} and {http} requests:\n{begins}"
     );
+    // One burst more where the machine stood still for a second.
+    let goes_on = &later[settled..];
+    ensure!(
+        (goes_on.lines().count() as u64) < 10 * seconds + u64::from(EACH_SECOND.burst),
+        "{seconds} seconds of {meanwhile} requests:\n{goes_on}"
+    );
+    ensure!(meanwhile > 1000, "only {meanwhile} requests");
     ensure!(
         log[before..].contains("left_out="),
         "and it says how many it leaves out"

@@ -131,9 +131,19 @@ async fn a_relayed_machine_gets_an_address_of_its_subnet_through_the_relay() -> 
         .port
         .ns
         .run(|| ip(&format!("addr add {address}/32 dev lo")))?;
-    let system = relay.port.socket(68)?;
     let mut renew = Message::new(REQUEST, Asker::System, mac, 8).bytes();
     renew[12..16].copy_from_slice(&address.octets());
+    // From the relay's own address somebody else prolongs it (RFC 2131, 4.4.5): silence.
+    let other = relay.port.socket(68)?;
+    other.send_to(&renew, "10.77.0.1:67").await?;
+    site.wait_answer(mac, "request:wrong-sender").await?;
+    drop(other);
+    let system = relay
+        .port
+        .ns
+        .run(|| Ok(std::net::UdpSocket::bind((address, 68))?))?;
+    system.set_nonblocking(true)?;
+    let system = UdpSocket::from_std(system)?;
     system.send_to(&renew, "10.77.0.1:67").await?;
     let mut buffer = [0u8; 2048];
     let Ok(received) = tokio::time::timeout(PATIENCE, system.recv_from(&mut buffer)).await else {
