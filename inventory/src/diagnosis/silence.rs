@@ -111,8 +111,8 @@ pub(super) fn of(facts: &Facts<'_>, asked: &Asked<'_>, code: &str) -> String {
         Unanswered::NoAddress => "it does not say for which address".to_owned(),
         Unanswered::ForeignAddress => format!("its address {wants} is none of network {name}"),
         Unanswered::WrongSender => format!(
-            "it says that it is {mac} and cannot have come from it (another source address or port): somebody else may speak for it, or \
-             something rewrites its packets"
+            "it says that it is {mac} and cannot have come from it (another source MAC, IP address or port): somebody else may speak for it, \
+             or something rewrites its packets"
         ),
         Unanswered::StillInUse => {
             format!("it gave back {wants}, and that address still answers there: it stays reserved")

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::Result;
 use e2e::netns::ip;
 use e2e::sim::dhcp::{Asker, DISCOVER, Message, REQUEST};
+use inventory_api::Mac;
 use inventory_api::boot::{BootEvent, BootEventKind};
 
-use crate::crowd::{Crowd, mac, read_request};
+use crate::crowd::{Crowd, mac, read_request, xid};
 use crate::explain::{Rows, SERVER};
 use crate::site::Site;
 
@@ -249,23 +250,33 @@ pub async fn agents(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<()> {
         .await?;
     rows.add("retired", mac(65), &["It is retired", "slipway machine show"]);
 
-    // Somebody has the address that it was given. Who declines has none.
-    let crowd = Crowd::new(site.port("02:00:00:00:60:05")?)?;
-    let offer = crowd
-        .answer(&Message::new(DISCOVER, Asker::Bios, mac(66), 6600))
-        .await?;
-    let request = Message::new(REQUEST, Asker::Bios, mac(66), 6601)
-        .with(50, &offer.yiaddr.octets())
-        .with(54, &[10, 77, 0, 1]);
-    crowd.answer(&request).await?;
-    let decline = Message::new(DECLINE, Asker::Bios, mac(66), 6602)
-        .with(50, &offer.yiaddr.octets())
-        .with(54, &[10, 77, 0, 1]);
-    crowd.silence(&decline).await?;
+    // Somebody has the address that it was given: it declines by its own NIC, and has no address then.
+    let own = Crowd::new(site.port(&mac(66).to_string())?)?;
+    let address = decline(&own, mac(66)).await?;
+    rows.add("declined", mac(66), &[&address, "somebody else uses"]);
+    // A DECLINE in its name by another NIC ends nothing.
+    let stranger = Crowd::new(site.port("02:00:00:00:60:05")?)?;
+    decline(&stranger, mac(67)).await?;
     rows.add(
-        "declined",
-        mac(66),
-        &[&offer.yiaddr.to_string(), "somebody else uses"],
+        "declined by another NIC",
+        mac(67),
+        &["decline", "cannot have come from it", "source MAC"],
     );
     Ok(())
+}
+
+/// DISCOVER to ACK, and a DECLINE of the address. The NIC has no address before it and none after it.
+async fn decline(crowd: &Crowd, mac: Mac) -> Result<String> {
+    let xid = xid(mac);
+    let offer = crowd
+        .answer(&Message::new(DISCOVER, Asker::Bios, mac, xid))
+        .await?;
+    let about = |kind, xid| {
+        Message::new(kind, Asker::Bios, mac, xid)
+            .with(50, &offer.yiaddr.octets())
+            .with(54, &[10, 77, 0, 1])
+    };
+    crowd.answer(&about(REQUEST, xid + 1)).await?;
+    crowd.silence(&about(DECLINE, xid + 2)).await?;
+    Ok(offer.yiaddr.to_string())
 }
