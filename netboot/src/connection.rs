@@ -132,14 +132,24 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
     }
 }
 
-/// Waits until the client has acknowledged all that was sent: what the kernel took, the client may never have got.
+/// How long an acknowledgement is waited for when only the end is missing, and what counts as the end. iPXE and EDK2 start what they
+/// loaded before they acknowledge its last segments, and are never heard again on that connection.
+const LAST_ACK: Duration = Duration::from_secs(1);
+const END_BYTES: u64 = 128 * 1024;
+
+/// Waits until the client has acknowledged all that was sent, but for the end: what the kernel took, the client may never have got.
 async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
-    let (until, mut pause) = (Instant::now() + SILENCE, Duration::from_millis(1));
-    while unacknowledged(stream) > 0 {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let left = unacknowledged(stream);
+        if left == 0 || (left <= END_BYTES && begun.elapsed() >= LAST_ACK) {
+            return Ok(());
+        }
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
-        if Instant::now() >= until {
+        if begun.elapsed() >= SILENCE {
             return Err(io::ErrorKind::TimedOut.into());
         }
         // The next request acknowledges the last answer: then there is no need to wait.
@@ -149,7 +159,6 @@ async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
         }
         pause = (pause * 2).min(Duration::from_millis(50));
     }
-    Ok(())
 }
 
 /// One after the other, until the client wants no more. hyper would do this but for one thing: it cannot send a file without

@@ -121,7 +121,9 @@ impl Watcher {
         let Some(mac) = self.link.mac() else {
             return Ok(());
         };
-        let boots = asked % 2 == 1;
+        // Addresses are asked for twice before boot data: it takes two answers to believe in a server, and the very first question
+        // can be lost while an interface comes up.
+        let boots = asked % 3 == 2;
         // Transactions are ours to recognise in a capture; nothing depends on them.
         match &self.by {
             By::V4 { .. } if self.network.mode() == Mode::Observe => Ok(()),

@@ -186,7 +186,8 @@ impl Watch {
 
     /// Takes in a message of a server that is not us; `None`: there are too many of them already.
     pub fn heard(&mut self, reply: &ServerReply, link: Mac, now: UnixMs) -> Option<Heard> {
-        let new = !self.servers.contains_key(&reply.server);
+        let address = self.known_as(reply.server, link);
+        let new = !self.servers.contains_key(&address);
         if new && self.servers.len() >= MOST {
             return None;
         }
@@ -198,7 +199,7 @@ impl Watch {
             first: now,
             last: now,
         };
-        let known = self.servers.entry(reply.server).or_insert(Known {
+        let known = self.servers.entry(address).or_insert(Known {
             server: first,
             answered: now,
             steady_until: UnixMs(0),
@@ -221,7 +222,7 @@ impl Watch {
         }
         let unproven = known.proven != Some(link);
         let server = known.server.clone();
-        let closes = self.closes(reply.server, now);
+        let closes = self.closes(address, now);
         Some(Heard {
             server,
             new,
@@ -232,12 +233,20 @@ impl Watch {
 
     /// ARP knows a server: `link` answered for it. Gives it back if from now on no address is offered beside it.
     pub fn proven(&mut self, address: IpAddr, link: Mac, now: UnixMs) -> Option<ForeignServer> {
+        let address = self.known_as(address, link);
         let known = self.servers.get_mut(&address)?;
         if known.server.link == link {
             known.proven = Some(link);
         }
         let server = known.server.clone();
         self.closes(address, now).then_some(server)
+    }
+
+    /// The address a server is known by. By IPv6 one server answers from several addresses of its NIC.
+    fn known_as(&self, address: IpAddr, link: Mac) -> IpAddr {
+        let same = |(known, one): &(&IpAddr, &Known)| known.is_ipv6() && one.server.link == link;
+        let other = self.servers.iter().find(same).filter(|_| address.is_ipv6());
+        other.map_or(address, |(known, _)| *known)
     }
 
     /// Whether it is to be said now that a server closes the gate.

@@ -88,7 +88,11 @@ async fn take(way: Way, reach: Reach) -> Journey {
     path.vm.power_on().unwrap();
     let journey = match way {
         Way::OwnKeys => path.has_fetched("http /boot.args").await,
-        Way::BiosDisk | Way::UefiDisk => path.said(own_disk::LINE).await,
+        Way::BiosDisk | Way::UefiDisk => {
+            path.said(own_disk::LINE).await.unwrap();
+            // iPXE starts the disk before it acknowledges the script's end: that is told a second later.
+            path.has_fetched("http /boot.ipxe").await
+        }
         _ => path.kernel().await,
     };
     let journey = journey.unwrap();
