@@ -190,6 +190,9 @@ mod tests {
         put(&mut bytes, entries + 128, &[1; 16]);
         put(&mut bytes, entries + 160, &u64::MAX.to_le_bytes());
         put(&mut bytes, entries + 168, &u64::MAX.to_le_bytes());
-        assert_eq!(partitions(&bytes[..], 512), std::slice::from_ref(&(40 * 512..80 * 512)));
+        assert_eq!(
+            partitions(&bytes[..], 512),
+            std::slice::from_ref(&(40 * 512..80 * 512))
+        );
     }
 }

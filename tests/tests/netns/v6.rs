@@ -207,7 +207,7 @@ async fn beside_another_dhcpv6_server_no_address_is_given_out() -> Result<()> {
         .find(|e| e.kind == "foreign-server")
         .context("no event")?;
     ensure!(
-        said.detail.starts_with("another DHCPv6 server, fe80::"),
+        said.detail.starts_with("another DHCPv6 server, ") && said.detail.contains(&place.mac.to_string()),
         "{}",
         said.detail
     );
