@@ -60,6 +60,7 @@ test:
 	@.ci/setup --tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo fetch --locked --quiet
 	cargo deny --offline --log-level error check licenses bans sources
 	cargo build --workspace --all-targets --locked
 	$(MAKE) mini-os image

@@ -10,7 +10,7 @@ use inventory_api::network::{
     QuarantinedAddress, Reservation, Sender, Visitor,
 };
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::foreign::ServerReply;
+use netboot_protocol::foreign::{self, ServerReply};
 use netboot_protocol::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
     AddressPool, ForeignServer, Gate, Gives, LeaseChange, Leases, Mode, Network, OnForeignServer,
@@ -329,24 +329,30 @@ impl NetworkBook {
         }
     }
 
-    /// A server's reply was heard in a network. Whether it is to be asked for by ARP, and [`NetworkBook::proven`] to be told.
-    pub(crate) fn heard(&self, network: &Network, family: Family, reply: &ServerReply, link: Mac) -> bool {
+    /// A server's reply was heard in a network. Where it is to be asked for by ARP, [`NetworkBook::proven`] has to be told; `None`: it
+    /// is our own, or one too many.
+    pub(crate) fn heard(
+        &self,
+        network: &Network,
+        family: Family,
+        reply: &ServerReply,
+        link: Mac,
+    ) -> Option<foreign::Heard> {
         let ours = |ours: &Network| {
             let v6 = ours.v6().map(|v6| IpAddr::V6(v6.server()));
             reply.server == IpAddr::V4(ours.server()) || v6 == Some(reply.server)
         };
         if self.0.networks.iter().any(ours) {
-            return false;
+            return None;
         }
         let heard = self
             .lock()
             .get_mut(network.name())
-            .and_then(|state| state.side(family)?.watch.heard(reply, link, now()));
-        let Some(heard) = heard else { return false };
+            .and_then(|state| state.side(family)?.watch.heard(reply, link, now()))?;
         if heard.new || heard.closes {
             self.note_server(network, family, &heard.server, heard.closes);
         }
-        heard.unproven
+        Some(heard)
     }
 
     /// A server is a host that is there: `link` answered ARP for it.

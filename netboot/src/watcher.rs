@@ -19,7 +19,9 @@ use crate::socket6::ask_all;
 use crate::watch::{Family, NetworkBook};
 
 /// Seconds between the questions at the start; then it is [`ASK_SECONDS`].
-const FIRST_ASKS: [u64; 4] = [0, 1, 1, 2];
+const FIRST_ASKS: [u64; 6] = [0, 1, 1, 2, 2, 4];
+/// A server that is new is asked again after this time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// By which protocol, and what that needs.
 pub(crate) enum By {
@@ -76,9 +78,15 @@ impl Watcher {
                 received = self.link.receive(&mut buffer) => match received {
                     Ok(len) => {
                         if let Some((link, neighbour, reply)) = self.read(&buffer[..len])
-                            && self.book.heard(&self.network, family, &reply, link)
+                            && let Some(heard) = self.book.heard(&self.network, family, &reply, link)
                         {
-                            self.prove(reply, link, neighbour);
+                            if heard.new {
+                                // It takes two answers: not to be waited for until the next minute.
+                                next = next.min(tokio::time::Instant::now() + ASK_AGAIN);
+                            }
+                            if heard.unproven {
+                                self.prove(reply, link, neighbour);
+                            }
                         }
                     }
                     Err(error) => {
