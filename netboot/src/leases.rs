@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::shares::Standing;
@@ -286,16 +287,37 @@ impl Durable {
     }
 }
 
+/// Least time from one sync to the next. On a fast disk each ACK would have a sync of its own, which costs more than all the rest
+/// of its exchange; a single machine does not wait for it.
+const SYNC_PAUSE: Duration = Duration::from_millis(2);
+/// So many ACKs leave in a millisecond at most.
+const AT_ONCE: usize = 32;
+
 /// Writes what comes, as many records with one sync as have come in meanwhile. Ends when every sender is gone.
 pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending>) {
     let mut batch = Vec::new();
-    while queue.blocking_recv_many(&mut batch, 1024) > 0 {
+    let mut synced = Instant::now();
+    while queue.blocking_recv_many(&mut batch, QUEUE) > 0 {
+        let pause = SYNC_PAUSE.saturating_sub(synced.elapsed());
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
+            while batch.len() < QUEUE
+                && let Ok(more) = queue.try_recv()
+            {
+                batch.push(more);
+            }
+        }
         let (records, waiting): (Vec<Record>, Vec<_>) = batch.drain(..).map(|p| (p.record, p.done)).unzip();
         let result = journal.append(&records);
+        synced = Instant::now();
         if let Err(error) = &result {
             log::paced!(error; "journal", "write", false; %error, "cannot write the lease journal: no ACK is sent until it can be written again");
         }
-        for done in waiting {
+        for (n, done) in waiting.into_iter().enumerate() {
+            // What a slow sync held up does not leave in one burst, which would overflow buffers on the way.
+            if n % AT_ONCE == AT_ONCE - 1 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             let _ = done.send(result.is_ok());
         }
         if journal.has_grown()

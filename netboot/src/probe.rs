@@ -24,6 +24,9 @@ use crate::server::NetbootError;
 /// When the questions are asked, and how long the last one waits: 250 ms in all, hidden in the 4 s that firmware
 /// collects offers. On one link an answer takes a millisecond, from another continent two hundred.
 const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(150)];
+/// Up to so much longer, by address: a hall that is powered on at once gets its offers one after the other, not in one burst that
+/// overflows buffers on the way.
+const SPREAD_MS: u32 = 32;
 /// An address that nobody answered for is taken for free as long as its offer holds.
 const CLEAN: Duration = Duration::from_secs(OFFER_SECONDS);
 /// Clean addresses remembered; of more the oldest are asked for again. A quarter of the largest pool.
@@ -190,9 +193,10 @@ impl Prober {
         let (sender, mut claims) = mpsc::channel(4);
         lock(&self.waiting).entry(address).or_default().push(sender);
         let mut users = Vec::new();
-        for wait in WAITS {
+        let spread = Duration::from_millis((u32::from(address) % SPREAD_MS).into());
+        for (wait, more) in WAITS.into_iter().zip([spread, Duration::ZERO]) {
             self.way.ask(address).await;
-            let until = tokio::time::Instant::now() + wait;
+            let until = tokio::time::Instant::now() + wait + more;
             while let Ok(Some(user)) = tokio::time::timeout_at(until, claims.recv()).await {
                 users.push(user);
                 if enough(&user) {

@@ -36,7 +36,7 @@ pub mod wipe;
 pub use assignment::{AgentSession, assignment};
 pub use check::check;
 pub use event::{Action, AfterCheck, AtConsole, Event, IDENTITY_CONFLICT};
-pub use plan::{FreshIds, PlanError, PlanInput, plan};
+pub use plan::{FreshIds, PlanError, PlanInput, check_request, plan};
 pub use policy::{Decision, MachineFacts, Policy, Rule, RuleAction, RuleMatch};
 pub use state::{Limits, State};
 pub use status::status;

@@ -190,6 +190,7 @@ impl Config {
                     format!("profile {name}: `image` is missing: NAME or NAME@VERSION"),
                 ));
             }
+            lifecycle::check_request(&request).map_err(|e| wrong(at, format!("profile {name}: {e}")))?;
             profiles.insert(name, request);
         }
         let mut policy = Policy {

@@ -66,6 +66,31 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
             "profile web: `image` is missing",
         ),
         (
+            "[profile.web]\nimage = \"a\"\naccounts = [{ name = \"ann\", uid = 1 }]\n",
+            "slipway.toml:1: profile web: accounts: ann: this uid is the system's",
+        ),
+        (
+            "[profile.web]\nimage = \"a\"\ndisk = { transport = \"floppy\" }\n",
+            "profile web: disk: transport is none that is known: sata",
+        ),
+        (
+            "[profile.web]\nimage = \"a\"\nhostname = \"{serial}.lab_1\"\n",
+            "profile web: hostname: \"s.lab_1\" is not a host name",
+        ),
+        (
+            "[profile.web]\nimage = \"a\"\nnetwork = [{ addresses = [\"10.0.0.7\"] }]\n",
+            "profile web: network: \"10.0.0.7\" is not an address with prefix length",
+        ),
+        // Case 13: the install issue (14) brings bonds and VLANs. Until then they are refused here, not after the installation.
+        (
+            include_str!("../../../tests/cases/13-bond-and-vlan/bond.toml"),
+            "unknown field `bond`",
+        ),
+        (
+            include_str!("../../../tests/cases/13-bond-and-vlan/vlan.toml"),
+            "unknown field `vlan`",
+        ),
+        (
             "[boot]\nticket_seconds = 5\n",
             "slipway.toml:2: ticket_seconds = 5 has to be between",
         ),

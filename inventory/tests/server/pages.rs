@@ -1,11 +1,15 @@
 //! The pages of a delivery with machines that have reported, as a browser gets them.
 
-use inventory_api::check::Verdict;
+use inventory_api::agent::RunsOn;
+use inventory_api::check::{HardwareProfile, Verdict};
+use inventory_api::import::ImportReport;
 use inventory_api::machine::MachineSummary;
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 
+use crate::delivery::send;
 use crate::harness::Site;
-use crate::rack::{Rack, module};
+use crate::rack::{Rack, module, nic, server};
 
 /// A browser that is signed in.
 pub struct Browser {
@@ -335,4 +339,50 @@ async fn every_class_of_the_pages_of_a_delivery_is_in_a_style_sheet_and_nothing_
             assert!(!page.contains(wrong), "{path} has {wrong}");
         }
     }
+}
+
+/// Case 03 on the way that people take: API and page refuse to learn from a sick machine, name what is wrong, and do it when told.
+#[tokio::test]
+async fn a_sick_machine_makes_a_profile_only_when_told() {
+    let site = Site::new().await;
+    let agent = site.boot(nic(1)).await;
+    let mut sick = server(1);
+    let health = sick.disks[0].health.get_or_insert_default();
+    health.pending_sectors = Some(24);
+    send(&site, &agent, &sick, RunsOn::MiniOs).await;
+    let path = format!("/v1/machines/{}/golden", agent.id);
+    let make = async |body| site.user::<ImportReport>(Method::POST, &path, Some(body)).await;
+
+    let refused = make(json!({ "name": "web" })).await.unwrap_err();
+    assert_eq!((refused.status, refused.code.as_str()), (409, "unhealthy"));
+    for part in ["24", "accept_unhealthy", "--accept-unhealthy"] {
+        assert!(refused.detail.contains(part), "{part}: {}", refused.detail);
+    }
+    let browser = Browser::open(&site).await;
+    let form = format!("/machines/{}/task/golden", agent.id);
+    let (status, page) = browser.submit(&site, &form, &[("text", "web")]).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(words(&page).contains("This machine is not healthy"), "{page}");
+    let none: Result<HardwareProfile, _> = site.user(Method::GET, "/v1/hardware-profiles/web", None).await;
+    assert_eq!(none.unwrap_err().status, 404);
+
+    let (status, _) = browser
+        .submit(&site, &form, &[("text", "web"), ("accept", "yes")])
+        .await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let made = make(json!({ "name": "web-2", "accept_unhealthy": true }))
+        .await
+        .unwrap();
+    assert_eq!(made.added, 1);
+    // The rules of health stay on: the machine does not pass its own profile.
+    let profile: HardwareProfile = site
+        .user(Method::GET, "/v1/hardware-profiles/web", None)
+        .await
+        .unwrap();
+    let result = lifecycle::check(&profile.into(), &sick, RunsOn::MiniOs);
+    assert!(
+        result.findings.iter().any(|f| f.sentence.contains("24")),
+        "{:#?}",
+        result.findings
+    );
 }

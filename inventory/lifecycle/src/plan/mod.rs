@@ -3,6 +3,8 @@
 mod disk;
 mod request;
 
+pub use request::check_request;
+
 use inventory_api::agent::VerifyRequest;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::image::ImageManifest;
@@ -223,7 +225,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
             needed: LEAST_MEMORY,
         });
     }
-    request::validate(request)?;
+    check_request(request)?;
     let hostname = request::hostname(request.hostname.as_deref(), machine, report)?;
     let nics = request::nics(&request.network, report)?;
     let needed = 2 * EDGE_BYTES + BIOS_BOOT_BYTES + ESP_BYTES + image.content_bytes.next_multiple_of(MIB);

@@ -21,11 +21,17 @@ fn bad(field: impl Into<String>, why: impl Into<String>) -> PlanError {
     }
 }
 
-/// Refuses what cannot be written into passwd, cron, sudoers or a script file.
-pub(super) fn validate(request: &DeployRequest) -> Result<(), PlanError> {
+/// Refuses what no machine's plan could take. What depends on the machine (its disks, NICs, serial number) is seen when the plan is made.
+pub fn check_request(request: &DeployRequest) -> Result<(), PlanError> {
     valid::accounts(&request.accounts)?;
     valid::cron(&request.cron)?;
     valid::scripts(&request.scripts)?;
+    valid::nics(&request.network)?;
+    valid::kernel_args(&request.kernel_args)?;
+    if let Some(template) = &request.hostname {
+        let filled = template.replace("{id}", "m").replace("{serial}", "s");
+        valid::hostname(&filled.replace("{mac}", "525400000001"))?;
+    }
     if let Some(DiskChoice {
         transport: Some(Transport::Unknown),
         ..

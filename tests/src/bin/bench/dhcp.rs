@@ -14,8 +14,8 @@ use e2e::netns::{NetNs, ip};
 use crate::rivals::{end, memory, slipway};
 
 /// Offered rates, a second. A server leaves the race when it drops more than [`DROPS`].
-const RATES: [u32; 14] = [
-    100, 200, 400, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000, 12_000,
+const RATES: [u32; 17] = [
+    100, 200, 400, 1000, 2000, 4000, 5000, 5500, 6000, 6500, 7000, 7500, 8000, 8500, 9000, 10_000, 12_000,
 ];
 /// A rate counts when one of so many runs passes: what else the machine does must not throw a server out.
 const TRIES: usize = 3;
