@@ -1,14 +1,15 @@
 //! The boot files by name: loaders from memory, the mini-os from its files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use inventory_api::boot::Choice;
 use netboot_protocol::menu::MEMORY_TEST;
 use netboot_protocol::{Loader, Trusted, UNIFIED};
+
+use crate::tftp::content::Content;
 
 /// What shim loads, from the place it came from itself.
 pub(crate) const GRUB: &str = "grubx64.efi";
@@ -30,8 +31,6 @@ pub(crate) enum BootFileBytes {
     Path(PathBuf),
 }
 
-type Held = (SystemTime, Weak<Vec<u8>>);
-
 /// All boot files.
 pub(crate) struct Files {
     loaders: BTreeMap<String, Bytes>,
@@ -39,17 +38,6 @@ pub(crate) struct Files {
     http: BTreeMap<String, Bytes>,
     rescue: bool,
     paths: BTreeMap<&'static str, PathBuf>,
-    /// What transfers hold at this moment, with the time of change it was read at.
-    read: Mutex<HashMap<PathBuf, Held>>,
-}
-
-/// A file's bytes that several transfers share.
-struct Shared(Arc<Vec<u8>>);
-
-impl AsRef<[u8]> for Shared {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
 }
 
 impl Files {
@@ -70,7 +58,6 @@ impl Files {
             .into_iter()
             .filter_map(|(name, path)| Some((name, path?)))
             .collect(),
-            read: Mutex::default(),
         }
     }
 
@@ -119,37 +106,22 @@ impl Files {
             .map(BootFileBytes::Memory)
     }
 
-    /// The bytes of a file, for TFTP. A file on disk is held once, for as long as a transfer needs it.
-    pub(crate) async fn bytes(&self, name: &str) -> Option<Bytes> {
+    /// A file for TFTP.
+    pub(crate) async fn open(&self, name: &str) -> Option<Content> {
         match self.get(name, Transport::Tftp)? {
-            BootFileBytes::Memory(bytes) => Some(bytes),
-            BootFileBytes::Path(path) => match self.read(&path).await {
-                Ok(bytes) => Some(bytes),
-                Err(error) => {
-                    tracing::error!(path = %path.display(), %error, "cannot read a file that is to be served");
-                    None
-                }
-            },
+            BootFileBytes::Memory(bytes) => Some(Content::Memory(bytes)),
+            BootFileBytes::Path(path) => {
+                let from = path.clone();
+                let opened = tokio::task::spawn_blocking(move || Content::open(&from)).await;
+                opened
+                    .map_err(io::Error::other)
+                    .flatten()
+                    .inspect_err(|error| {
+                        tracing::error!(path = %path.display(), %error, "cannot read a file that is to be served");
+                    })
+                    .ok()
+            }
         }
-    }
-
-    async fn read(&self, path: &PathBuf) -> std::io::Result<Bytes> {
-        let changed = tokio::fs::metadata(path).await?.modified()?;
-        let kept = {
-            let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            read.get(path)
-                .filter(|(at, _)| *at == changed)
-                .and_then(|(_, bytes)| bytes.upgrade())
-        };
-        if let Some(bytes) = kept {
-            return Ok(Bytes::from_owner(Shared(bytes)));
-        }
-        let bytes = Arc::new(tokio::fs::read(path).await?);
-        self.read
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.clone(), (changed, Arc::downgrade(&bytes)));
-        Ok(Bytes::from_owner(Shared(bytes)))
     }
 }
 
@@ -158,7 +130,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_is_read_once_for_all_transfers_and_anew_when_it_changed() {
+    async fn a_transfer_keeps_the_file_that_it_began_with_and_the_next_gets_the_new_one() {
         let folder = tempfile::tempdir().unwrap();
         let kernel = folder.path().join("kernel");
         std::fs::write(&kernel, b"one").unwrap();
@@ -171,14 +143,19 @@ mod tests {
             .http_boot_files
             .insert("grubx64.efi".into(), Bytes::from_static(b"http"));
         let files = Files::new(&config);
-        let first = files.bytes("kernel").await.unwrap();
-        let second = files.bytes("kernel").await.unwrap();
-        assert_eq!((&first[..], first.as_ptr()), (&b"one"[..], second.as_ptr()));
-        drop((first, second));
-        std::fs::write(&kernel, b"another").unwrap();
-        assert_eq!(files.bytes("kernel").await.unwrap()[..], b"another"[..]);
-        assert!(files.bytes("initramfs").await.is_none(), "there is no such file");
-        assert_eq!(files.bytes("grubx64.efi").await.unwrap()[..], b"tftp"[..]);
+        let text = async |files: &Files, name: &str| {
+            let content = files.open(name).await?;
+            let mut reader = content.reader();
+            Some(reader.part(0..content.len()).unwrap().to_vec())
+        };
+        let first = files.open("kernel").await.unwrap();
+        let new = folder.path().join("kernel.new");
+        std::fs::write(&new, b"another").unwrap();
+        std::fs::rename(&new, &kernel).unwrap();
+        assert_eq!(first.reader().part(0..first.len()).unwrap(), b"one");
+        assert_eq!(text(&files, "kernel").await.unwrap(), b"another");
+        assert!(text(&files, "initramfs").await.is_none(), "there is no such file");
+        assert_eq!(text(&files, "grubx64.efi").await.unwrap(), b"tftp");
         let http = files.get("grubx64.efi", Transport::Http);
         assert!(matches!(http, Some(BootFileBytes::Memory(bytes)) if bytes[..] == b"http"[..]));
         assert!(files.get("passwd", Transport::Http).is_none());
@@ -189,8 +166,7 @@ mod tests {
             .boot_files
             .insert(loader.file().into(), Bytes::from_static(b"loader"));
         let files = Files::new(&config);
-        let bytes = files.bytes("arm64/kernel").await;
-        assert_eq!(bytes.as_deref(), Some(&b"another"[..]));
+        assert_eq!(text(&files, "arm64/kernel").await.unwrap(), b"another");
         assert!(
             !files.has(loader, false) && !files.has(loader, true),
             "there is no initramfs"

@@ -5,6 +5,7 @@
 //! run on all cores and the kernel sorts their packets.
 
 mod channel;
+pub(crate) mod content;
 mod live;
 mod transfer;
 
@@ -13,7 +14,6 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use inventory_api::boot::{BootEvent, BootEventKind, TftpEnd};
 use netboot_protocol::AUTOEXEC;
 use netboot_protocol::Network;
@@ -33,6 +33,7 @@ use crate::scripts::Scripts;
 use crate::server::NetbootError;
 use crate::source::BootSource;
 use crate::watch::NetworkBook;
+use content::Content;
 use live::{Admission, Admitted, Live};
 use transfer::Order;
 
@@ -43,7 +44,7 @@ const LIMITS: Limits = Limits {
     per_address: 32,
 };
 /// Largest file whose line ends are changed, in bytes: it is held a second time. Boot files are fetched as octets.
-const NETASCII: usize = 16 << 20;
+const NETASCII: u64 = 16 << 20;
 /// GRUB asks for its configuration within seconds; a person who plays at its prompt, later.
 const GRUB_STARTS: Duration = Duration::from_secs(120);
 /// A choice in its menu is made later still.
@@ -218,10 +219,7 @@ impl<S: BootSource> Desk<S> {
         let Admitted { entry, place } = admitted;
         let settings = self.network_of(client.ip()).map(Network::settings);
         let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
-        let running = self
-            .watch
-            .transfers()
-            .enter(client.ip(), &name, file.len() as u64, None);
+        let running = self.watch.transfers().enter(client.ip(), &name, file.len(), None);
         let order = Order {
             datagram,
             file,
@@ -246,13 +244,14 @@ impl<S: BootSource> Desk<S> {
         match ended {
             Ok((outcome, bytes, block)) => self.tell(client, name, bytes, begun.elapsed(), outcome, block),
             Err(error) => {
-                log::paced!(warn; "tftp", "start", false; %client, file = name, %error, "tftp: a transfer cannot be started");
+                log::paced!(warn; "tftp", "broken", false; %client, file = name, %error, "tftp: the server cannot go on with a transfer");
+                self.heard(client.ip(), name, 0, TftpEnd::NotFound, None);
             }
         }
     }
 
     /// The file a name stands for, to this client.
-    async fn find(&self, name: &str, client: IpAddr) -> Result<Bytes, TftpEnd> {
+    async fn find(&self, name: &str, client: IpAddr) -> Result<Content, TftpEnd> {
         if let Some(choice) = grub_script(name) {
             if !self.has_fetched_grub(client, choice.map_or(GRUB_STARTS, |_| GRUB_MENU)) {
                 log::paced!(warn; "tftp", "grub-not-fetched", false; %client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
@@ -260,13 +259,15 @@ impl<S: BootSource> Desk<S> {
             }
             // Asked for again, it is the same script.
             let made = self.scripts.for_grub(client, choice, true).await;
-            return made.map(Bytes::from).map_err(|_| TftpEnd::NotFound);
+            return made
+                .map(|script| Content::Memory(script.into()))
+                .map_err(|_| TftpEnd::NotFound);
         }
         let name = name.strip_prefix("boot/").unwrap_or(name);
         if name == AUTOEXEC {
-            return Ok(self.scripts.autoexec(client).into());
+            return Ok(Content::Memory(self.scripts.autoexec(client).into()));
         }
-        self.files.bytes(name).await.ok_or(TftpEnd::NotFound)
+        self.files.open(name).await.ok_or(TftpEnd::NotFound)
     }
 
     /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,
@@ -351,11 +352,15 @@ fn asked(datagram: &[u8]) -> String {
     }
 }
 
-/// The bytes to send in the request's mode; `None`: too many to hold them twice.
-fn in_mode(request: &Request<'_>, file: Bytes) -> Option<Bytes> {
+/// What to send in the request's mode; `None`: too much to hold it twice, or it cannot be read.
+fn in_mode(request: &Request<'_>, file: Content) -> Option<Content> {
     match request.mode {
         TransferMode::Octet => Some(file),
         TransferMode::Netascii if file.len() > NETASCII => None,
-        TransferMode::Netascii => Some(netascii(&file).into()),
+        TransferMode::Netascii => {
+            let len = file.len();
+            let text = netascii(file.reader().part(0..len).ok()?);
+            Some(Content::Memory(text.into()))
+        }
     }
 }

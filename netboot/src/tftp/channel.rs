@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use netboot_protocol::tftp::packet::data_head;
 use netboot_protocol::tftp::{Limits, Transfer};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, getsockopt, sendmsg, sockopt};
+
+use super::content::Reader;
 
 /// Most datagrams of one call (the kernel's UDP_MAX_SEGMENTS, 64 until Linux 6.9) and their bytes together.
 const SEGMENTS: u64 = 64;
@@ -159,14 +160,17 @@ impl Channel {
         }
     }
 
-    /// Sends blocks as DATA packets, from the first to the last.
+    /// Sends blocks as DATA packets, from the first to the last. The inner error: one could not be sent.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub(super) fn send_blocks(
         &self,
         transfer: &Transfer,
-        file: &Bytes,
+        file: &mut Reader,
         first: u64,
         last: u64,
-    ) -> io::Result<()> {
+    ) -> io::Result<io::Result<()>> {
         let size = 4 + transfer.block();
         let mut next = first;
         while next <= last {
@@ -176,35 +180,37 @@ impl Channel {
                 (BATCH_BYTES / size).clamp(1, SEGMENTS)
             };
             let end = last.min(next + most - 1);
-            match self.batch(transfer, file, next, end, size as u16) {
+            let start = transfer.bytes_of(next).start;
+            let bytes = file.part(start..transfer.bytes_of(end).end)?;
+            match self.batch(bytes, next, end, transfer.block()) {
                 Ok(()) => next = end + 1,
                 // EIO: the device makes no checksums; EINVAL: an old kernel, or the path's MTU fell.
                 Err(error @ (Errno::EIO | Errno::EINVAL | Errno::EOPNOTSUPP)) if end > next => {
                     tracing::info!(%error, "tftp: no batches of datagrams here, sending one by one");
                     self.batches.0.store(true, Ordering::Relaxed);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Ok(Err(error.into())),
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn batch(&self, transfer: &Transfer, file: &Bytes, first: u64, last: u64, size: u16) -> nix::Result<()> {
-        let part = |block| {
-            let range = transfer.bytes_of(block);
-            &file[range.start as usize..range.end as usize]
-        };
+    /// `bytes`: of all these blocks together, of `block` bytes each but the last.
+    fn batch(&self, bytes: &[u8], first: u64, last: u64, block: u64) -> nix::Result<()> {
         if first == last {
             let head = data_head(first);
-            let slices = [IoSlice::new(&head), IoSlice::new(part(first))];
+            let slices = [IoSlice::new(&head), IoSlice::new(bytes)];
             self.transmit(&slices, &[])
         } else {
             let heads: Vec<[u8; 4]> = (first..=last).map(data_head).collect();
+            // The last block may be empty.
+            let parts = bytes.chunks(block as usize).chain([&[][..]]);
             let slices: Vec<IoSlice<'_>> = heads
                 .iter()
-                .zip(first..=last)
-                .flat_map(|(head, block)| [IoSlice::new(head), IoSlice::new(part(block))])
+                .zip(parts)
+                .flat_map(|(head, part)| [IoSlice::new(head), IoSlice::new(part)])
                 .collect();
+            let size = 4 + block as u16;
             let batch = [ControlMessage::UdpGsoSegments(&size)];
             self.transmit(&slices, &batch)
         }

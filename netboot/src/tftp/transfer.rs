@@ -8,12 +8,14 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use netboot_protocol::tftp::{Accepted, Outcome, Packet, Send, Step, Transfer, negotiate, parse};
+use netboot_protocol::tftp::{
+    Accepted, ErrorCode, Outcome, Packet, Send, Step, Transfer, negotiate, packet, parse,
+};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
+use super::content::{Content, Reader};
 use super::live::{Entry, Heard, Nudge, REPLY};
 use crate::running::Meter;
 
@@ -22,14 +24,15 @@ const NOTICE: Duration = Duration::from_millis(50);
 /// Bytes of a thread's stack, most of them never touched.
 const STACK: usize = 256 << 10;
 
-/// How a transfer ended, the bytes that were acknowledged, and those of a block; an error: no socket could be opened.
+/// How a transfer ended, the bytes that were acknowledged, and those of a block; an error: no socket could be opened, or
+/// the file not be read on.
 pub(super) type Ended = io::Result<(Outcome, u64, u16)>;
 
 /// What a transfer is begun with.
 pub(super) struct Order {
     /// The read request.
     pub(super) datagram: Vec<u8>,
-    pub(super) file: Bytes,
+    pub(super) file: Content,
     /// The address of ours that was asked.
     pub(super) local: IpAddr,
     pub(super) client: SocketAddr,
@@ -72,12 +75,12 @@ impl Order {
             _ => self.open()?,
         };
         let limits = channel.limits().at_most(self.most);
-        let accepted = negotiate(&request, self.file.len() as u64, limits);
+        let accepted = negotiate(&request, self.file.len(), limits);
         if accepted.oack.is_some() {
             self.entry.heard.offers_options();
         }
         let block = accepted.block;
-        let mut line = Line::new(channel, self.file.clone(), accepted);
+        let mut line = Line::new(channel, &self.file, accepted);
         let mut ended = line.begin();
         if ended.is_none() {
             ended = self.open_up(&mut line, done)?;
@@ -91,6 +94,9 @@ impl Order {
                     None => line.hear(&self.entry.heard),
                 },
             };
+        }
+        if let Some(unreadable) = line.unreadable {
+            return Err(unreadable);
         }
         let outcome = ended.unwrap_or(Outcome::Silent);
         Ok((outcome, line.transfer.acknowledged_bytes(), block))
@@ -159,7 +165,7 @@ impl Order {
                 line.begin_anew();
             }
             if std::mem::take(&mut wants_plain) && plain.is_none() {
-                let mut begun = Line::new(self.open()?, self.file.clone(), Accepted::none());
+                let mut begun = Line::new(self.open()?, &self.file, Accepted::none());
                 if begun.begin().is_none() {
                     plain = Some(begun);
                 }
@@ -177,8 +183,8 @@ impl Order {
     }
 }
 
-fn transfer(channel: &Channel, file: &Bytes, accepted: &Accepted) -> Transfer {
-    let transfer = Transfer::new(accepted, file.len() as u64);
+fn transfer(channel: &Channel, file: &Content, accepted: &Accepted) -> Transfer {
+    let transfer = Transfer::new(accepted, file.len());
     if channel.is_shared() {
         transfer.on_one_port()
     } else {
@@ -190,17 +196,20 @@ fn transfer(channel: &Channel, file: &Bytes, accepted: &Accepted) -> Transfer {
 struct Line {
     channel: Channel,
     transfer: Transfer,
-    file: Bytes,
+    file: Reader,
+    /// Why the file cannot be read on.
+    unreadable: Option<io::Error>,
     oack: Vec<u8>,
     begun: Instant,
 }
 
 impl Line {
-    fn new(channel: Channel, file: Bytes, accepted: Accepted) -> Line {
+    fn new(channel: Channel, file: &Content, accepted: Accepted) -> Line {
         Line {
-            transfer: transfer(&channel, &file, &accepted),
+            transfer: transfer(&channel, file, &accepted),
             channel,
-            file,
+            file: file.reader(),
+            unreadable: None,
             oack: accepted.oack.unwrap_or_default(),
             begun: Instant::now(),
         }
@@ -208,7 +217,7 @@ impl Line {
 
     /// Without options, on the same port.
     fn begin_anew(&mut self) {
-        self.transfer = transfer(&self.channel, &self.file, &Accepted::none());
+        self.transfer = transfer(&self.channel, self.file.content(), &Accepted::none());
         self.begun = Instant::now();
         // A packet that cannot be sent is as good as lost on the way.
         let _ = self.begin();
@@ -257,7 +266,19 @@ impl Line {
             Step::End(outcome) => return Some(outcome),
             Step::Send(Send::Oack) => self.channel.send(&self.oack),
             Step::Send(Send::Blocks { first, last }) => {
-                self.channel.send_blocks(&self.transfer, &self.file, first, last)
+                match self
+                    .channel
+                    .send_blocks(&self.transfer, &mut self.file, first, last)
+                {
+                    Ok(sent) => sent,
+                    Err(unreadable) => {
+                        let _ = self
+                            .channel
+                            .send(&packet::error(ErrorCode::Other, "cannot read the file"));
+                        self.unreadable = Some(unreadable);
+                        return Some(Outcome::Silent);
+                    }
+                }
             }
         };
         match sent.map_err(|error| self.failed(&error)) {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::rivals::{ADDRESS, Bench, Cores, Rivals, median, memory, slipway};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
 const FILE: (&str, usize) = ("kernel", 300_000_000);
 const NGINX_PORT: u16 = 8068;
 

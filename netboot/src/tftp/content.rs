@@ -1,0 +1,119 @@
+//! What a transfer sends: bytes in memory, or a file on the disk that is read as it is sent.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// So much is read at once: blocks are sent in order, and one read serves many. In bytes.
+const AHEAD: u64 = 64 << 10;
+
+/// A file on the disk is never held whole: a mini-os has 40 MB, and there may be hundreds of transfers. Who replaces it by a rename, as
+/// `slipway mini-os build` does, changes no transfer under way.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Memory(Bytes),
+    File { file: Arc<File>, len: u64 },
+}
+
+impl Content {
+    /// Opens a file; may wait for the disk.
+    pub(crate) fn open(path: &Path) -> io::Result<Content> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        Ok(Content::File {
+            file: Arc::new(file),
+            len,
+        })
+    }
+
+    /// In bytes.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Content::Memory(bytes) => bytes.len() as u64,
+            Content::File { len, .. } => *len,
+        }
+    }
+
+    /// Reads its parts.
+    pub(crate) fn reader(&self) -> Reader {
+        Reader {
+            content: self.clone(),
+            start: 0,
+            ahead: Vec::new(),
+        }
+    }
+}
+
+/// Reads on from where it was.
+pub(crate) struct Reader {
+    content: Content,
+    /// Where `ahead` begins in the file.
+    start: u64,
+    ahead: Vec<u8>,
+}
+
+impl Reader {
+    pub(super) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The bytes of a range that lies within the content.
+    ///
+    /// # Errors
+    /// The file cannot be read, or became shorter.
+    pub(crate) fn part(&mut self, range: Range<u64>) -> io::Result<&[u8]> {
+        let (held, start) = match &self.content {
+            Content::Memory(bytes) => (&bytes[..], 0),
+            Content::File { file, len } => {
+                let held = self.start..self.start + self.ahead.len() as u64;
+                if range.start < held.start || range.end > held.end {
+                    let end = range.end.max(range.start + AHEAD).min(*len);
+                    self.start = range.start;
+                    self.ahead.resize((end - range.start) as usize, 0);
+                    if let Err(error) = file.read_exact_at(&mut self.ahead, range.start) {
+                        self.ahead.clear();
+                        return Err(error);
+                    }
+                }
+                (&self.ahead[..], self.start)
+            }
+        };
+        Ok(&held[(range.start - start) as usize..(range.end - start) as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_file_are_those_of_its_bytes_and_a_shorter_file_is_an_error() {
+        let bytes: Vec<u8> = (0..200_000u32).map(|n| (n / 7) as u8).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        let mut there = Content::open(file.path()).unwrap().reader();
+        let mut held = Content::Memory(bytes.clone().into()).reader();
+        assert_eq!(there.content().len(), held.content().len());
+        // In order, again, back, over the end of what was read ahead, the last.
+        for range in [
+            0..1468,
+            1468..2936,
+            1468..2936,
+            60_000..66_000,
+            0..70_000,
+            199_000..200_000,
+            200_000..200_000,
+        ] {
+            let wanted = &bytes[range.start as usize..range.end as usize];
+            assert_eq!(there.part(range.clone()).unwrap(), wanted, "{range:?}");
+            assert_eq!(held.part(range.clone()).unwrap(), wanted, "{range:?}");
+        }
+        std::fs::write(file.path(), &bytes[..100]).unwrap();
+        assert!(there.part(0..1468).is_err());
+    }
+}
