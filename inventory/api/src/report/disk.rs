@@ -1,5 +1,7 @@
 //! Disks and what they hang on.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One whole disk.
@@ -123,6 +125,13 @@ pub enum Transport {
     /// A newer agent said something else.
     #[serde(other)]
     Unknown,
+}
+
+/// The word, as on the wire.
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl Transport {
