@@ -162,21 +162,26 @@ impl DiskFacts {
         std::iter::once(first.clone()).chain(others).collect()
     }
 
+    /// How it is attached. Older agents call what is on a network or on USB "scsi"; its path says more (udev's by-path names).
+    pub fn attachment(&self) -> Option<Transport> {
+        let path = self.path.as_deref().unwrap_or_default();
+        let by_path = [
+            ("-fc-", Transport::FibreChannel),
+            ("-iscsi-", Transport::Iscsi),
+            ("-usb-", Transport::Usb),
+        ];
+        let told = by_path.into_iter().find(|(part, _)| path.contains(part));
+        match self.transport {
+            // It says itself that it is not built in.
+            Some(Transport::Sd | Transport::Pmem | Transport::NvmeOf) => self.transport,
+            transport => told.map(|(_, by_path)| by_path).or(transport),
+        }
+    }
+
     /// How it is attached, where that is not inside the machine: "by USB", "by iSCSI". `None`: built in, as far as is known.
     /// What is not built in is neither one of the disks that were ordered nor a disk to install on, unless it is named.
     pub fn not_built_in(&self) -> Option<&'static str> {
-        // Older agents call a LUN "scsi"; its path says more (udev's by-path names).
-        let path = self.path.as_deref().unwrap_or_default();
-        let by_path = || {
-            [
-                ("-fc-", "by Fibre Channel"),
-                ("-iscsi-", "by iSCSI"),
-                ("-usb-", "by USB"),
-            ]
-            .into_iter()
-            .find_map(|(part, words)| path.contains(part).then_some(words))
-        };
-        match self.transport {
+        match self.attachment() {
             Some(Transport::Usb) => Some("by USB"),
             Some(Transport::Sd) => Some("an SD card"),
             Some(Transport::FibreChannel) => Some("by Fibre Channel"),
@@ -192,7 +197,7 @@ impl DiskFacts {
                 | Transport::Virtio
                 | Transport::Mmc,
             )
-            | None => by_path().or((self.removable == Some(true)).then_some("a removable medium")),
+            | None => (self.removable == Some(true)).then_some("a removable medium"),
         }
     }
 }
