@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Mac, UnixMs};
@@ -363,24 +365,13 @@ impl fmt::Debug for BootArgs {
 
 impl fmt::Display for Purpose {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Purpose::Commission => "commission",
-            Purpose::Standby => "standby",
-            Purpose::Deploy => "deploy",
-            Purpose::Release => "release",
-            Purpose::Rescue => "rescue",
-        })
+        self.serialize(f)
     }
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Choice::LocalDisk => "local-disk",
-            Choice::MiniOs => "mini-os",
-            Choice::Rescue => "rescue",
-            Choice::MemoryTest => "memory-test",
-        })
+        self.serialize(f)
     }
 }
 
@@ -394,14 +385,8 @@ impl std::str::FromStr for Choice {
 impl std::str::FromStr for Purpose {
     type Err = ();
     fn from_str(text: &str) -> Result<Purpose, ()> {
-        match text {
-            "commission" => Ok(Purpose::Commission),
-            "standby" => Ok(Purpose::Standby),
-            "deploy" => Ok(Purpose::Deploy),
-            "release" => Ok(Purpose::Release),
-            "rescue" => Ok(Purpose::Rescue),
-            _ => Err(()),
-        }
+        let text: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+        Purpose::deserialize(text).map_err(drop)
     }
 }
 

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-
-use crate::id::Mac;
+use crate::id::{Mac, text_serde};
 
 /// The GUID of an InfiniBand port: an EUI-64. Text form: 16 lower-case hexadecimal digits, as sysfs and `ibstat` have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +26,7 @@ impl Guid {
 
 impl fmt::Display for Guid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -45,34 +43,17 @@ impl FromStr for Guid {
     fn from_str(text: &str) -> Result<Guid, NotAGuid> {
         let bad = || NotAGuid(text.chars().take(80).collect());
         let body = text.strip_prefix("0x").unwrap_or(text);
-        let digits: Vec<u8> = body
-            .bytes()
-            .filter(|c| !matches!(c, b':' | b'-' | b'.'))
-            .map(|c| char::from(c).to_digit(16).map(|digit| digit as u8))
-            .collect::<Option<_>>()
-            .ok_or_else(bad)?;
-        if body.len() > 60 || !matches!(digits.len(), 16 | 40) {
-            return Err(bad());
-        }
-        let mut guid = [0; 8];
-        for (byte, pair) in guid.iter_mut().zip(digits[digits.len() - 16..].chunks_exact(2)) {
-            *byte = pair[0] << 4 | pair[1];
-        }
+        let digits = body.replace([':', '-', '.'], "");
+        let bytes = hex::decode(&digits).map_err(|_| bad())?;
+        let guid = match (body.len(), bytes.len(), bytes.last_chunk()) {
+            (..=60, 8 | 20, Some(guid)) => *guid,
+            _ => return Err(bad()),
+        };
         Ok(Guid(guid))
     }
 }
 
-impl Serialize for Guid {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Guid {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(D::Error::custom)
-    }
-}
+text_serde!(Guid);
 
 #[cfg(test)]
 mod tests {

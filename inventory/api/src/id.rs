@@ -5,7 +5,7 @@ pub use crate::guid::Guid;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize};
 
 /// A 48-bit hardware address. Text form: lower case, colons.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,32 +68,28 @@ impl FromStr for Mac {
             .chars()
             .filter(|c| !separators.contains(&(*c as u8)))
             .collect();
-        if digits.len() != 12 || !digits.bytes().all(|c| c.is_ascii_hexdigit()) {
-            return Err(bad());
-        }
         let mut bytes = [0; 6];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).map_err(|_| bad())?;
-        }
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| bad())?;
         Ok(Mac(bytes))
     }
 }
 
 macro_rules! text_serde {
     ($name:ty) => {
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 s.collect_str(self)
             }
         }
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(d)?;
-                text.parse().map_err(D::Error::custom)
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
 }
+pub(crate) use text_serde;
 
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident) => {
@@ -144,7 +140,7 @@ pub struct Sha256Digest(pub [u8; 32]);
 
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -158,13 +154,8 @@ impl FromStr for Sha256Digest {
     type Err = NameError;
     fn from_str(text: &str) -> Result<Self, NameError> {
         let bad = || NameError::Digest(text.chars().take(80).collect());
-        if text.len() != 64 || !text.bytes().all(|c| c.is_ascii_hexdigit()) {
-            return Err(bad());
-        }
         let mut bytes = [0; 32];
-        for (i, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| bad())?;
-        }
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| bad())?;
         Ok(Sha256Digest(bytes))
     }
 }

@@ -88,9 +88,9 @@ pub fn accounts(accounts: &[Account]) -> Result<(), Invalid> {
 
 fn account(a: &Account) -> Result<(), Invalid> {
     let field = &format!("accounts: {}", a.name.escape_default());
+    let ensure = |ok: bool, why: &str| ensure(ok, field, why);
     ensure(
         user_name(&a.name),
-        field,
         "a name begins with a-z or '_' and goes on with a-z, 0-9, '_', '-', 32 at most",
     )?;
     if let Some(group) = a.groups.iter().find(|g| !user_name(g)) {
@@ -99,12 +99,10 @@ fn account(a: &Account) -> Result<(), Invalid> {
     let name = a.full_name.as_deref().unwrap_or_default();
     ensure(
         one_line(name) && !name.contains([':', ',']) && name.len() <= 200,
-        field,
         "full_name must not contain ':' or ',' or line breaks, nor be longer than 200 bytes",
     )?;
     ensure(
         a.shell.as_deref().is_none_or(plain_path),
-        field,
         "shell must be an absolute path",
     )?;
     let free = |uid: u32| match a.name.as_str() {
@@ -113,17 +111,14 @@ fn account(a: &Account) -> Result<(), Invalid> {
     };
     ensure(
         a.uid.is_none_or(free),
-        field,
         "this uid is the system's: people's begin at 1000, and root has 0",
     )?;
     ensure(
         a.password_hash.as_deref().is_none_or(is_hash),
-        field,
         "password_hash is not a crypt(5) hash such as $y$...",
     )?;
     ensure(
         a.ssh_keys.len() <= 256 && a.ssh_keys.iter().all(|k| is_key(k)),
-        field,
         "ssh_keys holds at most 256 OpenSSH public keys, each in one line: type, base64, comment",
     )
 }
@@ -157,26 +152,23 @@ pub fn cron(jobs: &[CronJob]) -> Result<(), Invalid> {
 
 fn cron_job(job: &CronJob) -> Result<(), Invalid> {
     let field = &format!("cron: {}", job.name.escape_default());
+    let ensure = |ok: bool, why: &str| ensure(ok, field, why);
     ensure(
         file_name(&job.name),
-        field,
         "a name has letters, digits, '-' and '_' only (cron ignores other files)",
     )?;
     ensure(
         user_name(&job.user),
-        field,
-        format!("{:?} is not a user name", job.user),
+        &format!("{:?} is not a user name", job.user),
     )?;
     // cron reads lines of at most 998 characters (MAX_COMMAND 1000).
     ensure(
         !job.command.trim().is_empty() && one_line(&job.command) && job.command.len() <= 900,
-        field,
         "command must be one line of at most 900 bytes",
     )?;
     ensure(
         schedule(&job.schedule),
-        field,
-        format!(
+        &format!(
             "schedule {:?} is not five time fields or @daily and the like",
             job.schedule
         ),
@@ -225,10 +217,8 @@ fn cron_field(field: &str, least: u32, most: u32, names: &[&str]) -> bool {
             .flatten()
     };
     field.split(',').all(|part| {
-        let (range, step) = match part.split_once('/') {
-            Some((range, step)) => (range, Some(step)),
-            None => (part, None),
-        };
+        let whole = (part, None);
+        let (range, step) = part.split_once('/').map_or(whole, |(range, step)| (range, Some(step)));
         let step_ok = step.is_none_or(|s| value(s).is_some_and(|n| n >= 1 && n <= most));
         let range_ok = range == "*"
             || match range.split_once('-') {
@@ -257,29 +247,19 @@ pub fn scripts(scripts: &[Script]) -> Result<(), Invalid> {
 
 fn script(s: &Script) -> Result<(), Invalid> {
     let field = &format!("scripts: {}", s.name.escape_default());
-    ensure(
-        file_name(&s.name),
-        field,
-        "a name has letters, digits, '-' and '_' only",
-    )?;
+    let ensure = |ok: bool, why: &str| ensure(ok, field, why);
+    ensure(file_name(&s.name), "a name has letters, digits, '-' and '_' only")?;
     ensure(
         s.content.starts_with("#!") && !s.content.contains('\0'),
-        field,
         "the text must begin with #! and an interpreter, and hold no zero byte",
     )?;
-    ensure(
-        s.content.len() <= LARGEST_SCRIPT,
-        field,
-        "a script has at most 1 MiB",
-    )?;
+    ensure(s.content.len() <= LARGEST_SCRIPT, "a script has at most 1 MiB")?;
     ensure(
         s.run == ScriptRun::Kept || (s.path.is_none() && !s.everyone),
-        field,
         "path and everyone are for kept scripts",
     )?;
     ensure(
         s.path.as_deref().is_none_or(plain_path),
-        field,
         "path must be absolute and plain",
     )
 }

@@ -2,7 +2,7 @@
 
 use inventory_api::MachineId;
 use inventory_api::agent::{Assignment, RunsOn};
-use inventory_api::plan::{DiskTarget, InstallPlan};
+use inventory_api::plan::InstallPlan;
 use inventory_api::task::Task;
 
 use crate::state::{DeployPhase, State};
@@ -21,15 +21,7 @@ pub struct AgentSession<'a> {
 
 /// The assignment. An agent that has not reported since it started is asked for its report first.
 pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
-    let wait = || Assignment::Wait {
-        message: status_sentence(state),
-    };
-    let stop = || Assignment::Stop {
-        message: status_sentence(state),
-    };
-    let reboot = || Assignment::Reboot {
-        message: status_sentence(state),
-    };
+    let message = status_sentence(state);
     if let (State::Retired, Some(machine), None | Some(RunsOn::MiniOs | RunsOn::Unknown)) =
         (state, session.folded_into, session.runs_on)
     {
@@ -37,60 +29,57 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
             message: format!("This is machine {machine}. It boots again, as that one."),
         };
     }
-    let installed = match session.runs_on {
-        Some(RunsOn::Installed) => true,
-        Some(RunsOn::MiniOs | RunsOn::Unknown) => false,
-        None => {
-            return match state {
-                State::Quarantined(_) | State::Retired => stop(),
-                State::New
-                | State::Commissioning(_)
-                | State::Ready(_)
-                | State::Deploying(_)
-                | State::Deployed(_)
-                | State::Releasing(_)
-                | State::Failed(_) => Assignment::Report {},
-            };
-        }
-    };
+    let installed = session.runs_on.map(|on| on == RunsOn::Installed);
     match (state, installed) {
-        (State::Quarantined(_) | State::Retired, _) => stop(),
-        (State::New | State::Ready(_) | State::Failed(_), _) => wait(),
-        (State::Deployed(_), true) => wait(),
+        (State::Quarantined(_) | State::Retired, _) => Assignment::Stop { message },
+        (
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Deploying(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Failed(_),
+            None,
+        ) => Assignment::Report {},
+        (State::New | State::Ready(_) | State::Failed(_), Some(_)) => Assignment::Wait { message },
+        (State::Deployed(_), Some(true)) => Assignment::Wait { message },
         // A mini-os that still runs on a deployed machine has missed its reboot.
-        (State::Deployed(_), false) => reboot(),
-        (State::Commissioning(_), false) => Assignment::Report {},
-        (State::Commissioning(_), true) => reboot(),
-        (State::Deploying(d), false) => match (&d.phase, session.plan) {
+        (State::Deployed(_), Some(false)) => Assignment::Reboot { message },
+        (State::Commissioning(_), Some(false)) => Assignment::Report {},
+        (State::Commissioning(_), Some(true)) => Assignment::Reboot { message },
+        (State::Deploying(d), Some(false)) => match (&d.phase, session.plan) {
             (DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed, _) => {
                 Assignment::Report {}
             }
             (DeployPhase::Installing { .. }, Some(plan)) => Assignment::Install {
                 plan: Box::new(plan.clone()),
             },
-            (DeployPhase::Installing { .. }, None) => wait(),
-            (DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying, _) => reboot(),
+            (DeployPhase::Installing { .. }, None) => Assignment::Wait { message },
+            (DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying, _) => {
+                Assignment::Reboot { message }
+            }
         },
-        (State::Deploying(d), true) => match (&d.phase, session.plan) {
+        (State::Deploying(d), Some(true)) => match (&d.phase, session.plan) {
             (
                 DeployPhase::AwaitBoot
                 | DeployPhase::Booting
                 | DeployPhase::Claimed
                 | DeployPhase::Installing { .. },
                 _,
-            ) => reboot(),
+            ) => Assignment::Reboot { message },
             (DeployPhase::AwaitLocalBoot { .. }, _) => Assignment::Report {},
             (DeployPhase::Verifying, Some(plan)) => Assignment::Verify {
                 plan: plan.id.clone(),
                 expect: crate::plan::verify_request(plan),
             },
-            (DeployPhase::Verifying, None) => wait(),
+            (DeployPhase::Verifying, None) => Assignment::Wait { message },
         },
-        (State::Releasing(_), true) => reboot(),
-        (State::Releasing(r), false) if r.wiping => Assignment::Wipe {
-            disks: session.plan.map(|p| vec![disk(p)]).unwrap_or_default(),
+        (State::Releasing(_), Some(true)) => Assignment::Reboot { message },
+        (State::Releasing(r), Some(false)) if r.wiping => Assignment::Wipe {
+            disks: session.plan.iter().map(|plan| plan.disk.clone()).collect(),
         },
-        (State::Releasing(_), false) => Assignment::Report {},
+        (State::Releasing(_), Some(false)) => Assignment::Report {},
     }
 }
 
@@ -100,8 +89,4 @@ pub fn with_task(assignment: Assignment, task: Option<(u64, Task)>) -> Assignmen
         (Assignment::Wait { .. }, Some((id, task))) => Assignment::Task { id, task },
         (other, _) => other,
     }
-}
-
-fn disk(plan: &InstallPlan) -> DiskTarget {
-    plan.disk.clone()
 }

@@ -189,7 +189,7 @@ impl<'de> Visitor<'de> for Copy<'_> {
 }
 
 /// Both make a page or a terminal show something else than what is there.
-fn is_wild(c: char) -> bool {
+pub(crate) fn is_wild(c: char) -> bool {
     c.is_control() || (is_invisible(c) && c != '\u{fffd}')
 }
 

@@ -22,25 +22,16 @@ pub fn choose(state: &State, choice: Choice) -> Result<(), Refused> {
             sentence: sentence.to_owned(),
         })
     };
-    match state {
-        State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) => {}
+    let installed = match state {
+        State::New | State::Ready(_) => false,
+        State::Deployed(_) => true,
+        State::Failed(failed) => failed.disk == DiskState::Installed,
         State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) => {
             return no("something is going on with this machine; wait for its end, or abort it");
         }
         State::Quarantined(_) | State::Retired => {
             return no("this machine is not served; somebody has to look at it first");
         }
-    }
-    let installed = match state {
-        State::Deployed(_) => true,
-        State::Failed(failed) => failed.disk == DiskState::Installed,
-        State::New
-        | State::Ready(_)
-        | State::Commissioning(_)
-        | State::Deploying(_)
-        | State::Releasing(_)
-        | State::Quarantined(_)
-        | State::Retired => false,
     };
     match (choice, state) {
         (Choice::LocalDisk, State::Failed(failed)) if failed.disk == DiskState::Partial => {

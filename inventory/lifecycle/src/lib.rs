@@ -48,36 +48,25 @@ use inventory_api::boot::{BootTarget, Purpose};
 /// machine in state New; everywhere else the state alone decides.
 pub fn boot_target(state: &State, commission_unknown: bool) -> BootTarget {
     use state::{DeployPhase, DiskState};
+    let mini_os = |purpose| BootTarget::MiniOs { purpose };
     match state {
-        State::New if commission_unknown => BootTarget::MiniOs {
-            purpose: Purpose::Commission,
-        },
+        State::New if commission_unknown => mini_os(Purpose::Commission),
         State::New => BootTarget::LocalDisk,
-        State::Commissioning(_) => BootTarget::MiniOs {
-            purpose: Purpose::Commission,
-        },
+        State::Commissioning(_) => mini_os(Purpose::Commission),
         // Nothing decides the machine's power yet: it stays where a decision reaches it at once.
-        State::Ready(_) => BootTarget::MiniOs {
-            purpose: Purpose::Standby,
-        },
+        State::Ready(_) => mini_os(Purpose::Standby),
         State::Deploying(d) => match d.phase {
             DeployPhase::AwaitBoot
             | DeployPhase::Booting
             | DeployPhase::Claimed
-            | DeployPhase::Installing { .. } => BootTarget::MiniOs {
-                purpose: Purpose::Deploy,
-            },
+            | DeployPhase::Installing { .. } => mini_os(Purpose::Deploy),
             DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => BootTarget::LocalDisk,
         },
         State::Deployed(_) => BootTarget::LocalDisk,
-        State::Releasing(_) => BootTarget::MiniOs {
-            purpose: Purpose::Release,
-        },
+        State::Releasing(_) => mini_os(Purpose::Release),
         State::Failed(f) => match f.disk {
             DiskState::Installed => BootTarget::LocalDisk,
-            DiskState::Untouched | DiskState::Partial => BootTarget::MiniOs {
-                purpose: Purpose::Standby,
-            },
+            DiskState::Untouched | DiskState::Partial => mini_os(Purpose::Standby),
         },
         State::Quarantined(_) | State::Retired => BootTarget::Ignore,
     }

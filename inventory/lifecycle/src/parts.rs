@@ -6,6 +6,7 @@ use inventory_api::UnixMs;
 use inventory_api::parts::PartKind;
 use inventory_api::report::{AssetReport, Transport, distinct};
 
+use crate::check::nic_place;
 use crate::identity::counts_as_serial;
 
 /// Parts of one machine that are followed. The largest real machines have some hundred.
@@ -100,11 +101,7 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
         let Some(mac) = n.permanent_mac.filter(|m| !m.is_junk() && n.pci.is_some()) else {
             continue;
         };
-        let place = match (&n.slot, &n.port) {
-            (Some(slot), Some(port)) => format!("{slot} {port}"),
-            (Some(slot), None) => slot.clone(),
-            (None, _) => n.pci.clone().unwrap_or_else(|| n.name.clone()),
-        };
+        let place = nic_place(n);
         // A MAC is unique by itself; the PCI id may be read one time and not another.
         found.put(PartKind::Nic, &mac.to_string(), &None, &n.pci_id, "", &place);
     }
@@ -128,9 +125,9 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
 
 #[derive(Default)]
 struct Found {
-    by_key: BTreeMap<String, Part>,
+    parts: Vec<Part>,
+    keys: HashSet<String>,
     shared: HashSet<String>,
-    order: Vec<String>,
 }
 
 impl Found {
@@ -164,35 +161,25 @@ impl Found {
             short(told).to_lowercase(),
             short(serial).to_lowercase()
         );
-        if self.by_key.contains_key(&key) {
-            // Two paths lead to one disk; two slots that name one module name none.
-            if kind != PartKind::Disk {
-                self.shared.insert(key);
-            }
-            return;
-        }
-        self.order.push(key.clone());
-        self.by_key.insert(
-            key.clone(),
-            Part {
+        if self.keys.insert(key.clone()) {
+            self.parts.push(Part {
                 key,
                 kind,
                 serial: short(serial),
                 manufacturer: manufacturer.as_deref().map(short),
                 model: model.as_deref().map(short),
                 place: short(place),
-            },
-        );
+            });
+        } else if kind != PartKind::Disk {
+            // Two paths lead to one disk; two slots that name one module name none.
+            self.shared.insert(key);
+        }
     }
 
     fn parts(mut self) -> Vec<Part> {
-        let shared = self.shared;
-        self.order
-            .iter()
-            .filter(|key| !shared.contains(*key))
-            .filter_map(|key| self.by_key.remove(key))
-            .take(MAX_PARTS)
-            .collect()
+        self.parts.retain(|part| !self.shared.contains(&part.key));
+        self.parts.truncate(MAX_PARTS);
+        self.parts
     }
 }
 

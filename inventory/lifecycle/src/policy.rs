@@ -159,9 +159,7 @@ impl Policy {
             Unknown::Commission => Decision::Commission { rule: None },
         }
     }
-}
 
-impl Policy {
     /// Kernel arguments for a machine: of the first rule that matches it and has any. A rule about what only a report tells does not
     /// match a machine that has not reported.
     pub fn kernel_args(&self, facts: &MachineFacts) -> &[String] {

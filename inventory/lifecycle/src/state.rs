@@ -104,6 +104,20 @@ pub enum DeployPhase {
     Verifying,
 }
 
+impl DeployPhase {
+    /// How far the machine is on its way into the mini-os; `None`: it has been there.
+    pub fn boot(&self) -> Option<BootPhase> {
+        match self {
+            DeployPhase::AwaitBoot => Some(BootPhase::AwaitBoot),
+            DeployPhase::Booting => Some(BootPhase::Booting),
+            DeployPhase::Claimed => Some(BootPhase::Claimed),
+            DeployPhase::Installing { .. } | DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => {
+                None
+            }
+        }
+    }
+}
+
 /// What a deployment has left on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,5 +1,5 @@
-//! The transition function. Every state lists every event: no catch-all arm, so that a new event makes the compiler ask
-//! what each state does with it.
+//! The transition function. Every event lists every state: no catch-all arm, so that a new event or state makes the compiler ask
+//! what becomes of each pair.
 
 use inventory_api::boot::BootTarget;
 use inventory_api::check::Verdict;
@@ -10,6 +10,7 @@ use crate::state::{
     BootPhase, Commissioning, DeployPhase, Deployed, Deploying, DiskState, Failed, Limits, Quarantined,
     Ready, Releasing, Stage, State,
 };
+use crate::status::state_name;
 
 /// What an event did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +36,7 @@ pub struct Refused {
 type Outcome = Result<Transition, Refused>;
 
 fn to(state: State) -> Outcome {
-    Ok(Transition {
-        state,
-        actions: vec![Action::WakeAgent],
-        record: true,
-    })
+    to_with(state, &[])
 }
 
 fn to_with(state: State, actions: &[Action]) -> Outcome {
@@ -53,18 +50,18 @@ fn to_with(state: State, actions: &[Action]) -> Outcome {
 }
 
 fn stays(state: &State) -> Outcome {
-    Ok(Transition {
-        state: state.clone(),
-        actions: vec![],
-        record: false,
-    })
+    unchanged(state, false)
 }
 
 fn noted(state: &State) -> Outcome {
+    unchanged(state, true)
+}
+
+fn unchanged(state: &State, record: bool) -> Outcome {
     Ok(Transition {
         state: state.clone(),
         actions: vec![],
-        record: true,
+        record,
     })
 }
 
@@ -75,8 +72,27 @@ fn refused(code: &'static str, sentence: impl Into<String>) -> Outcome {
     })
 }
 
-/// A verb that this state does not take.
-fn no_verb(event: &Event, state: &str, instead: &str) -> Outcome {
+/// A verb that this state does not take, and what to do instead.
+fn no_verb(event: &Event, state: &State) -> Outcome {
+    let idle = matches!(event, Event::Retry | Event::Abort);
+    let instead = match state {
+        State::New if idle => "nothing is going on; commission it",
+        State::New => "commission it first",
+        State::Commissioning(_) => "wait for its report, or abort",
+        State::Ready(_) if idle => "nothing is going on; deploy or commission it",
+        State::Ready(_) => "Slipway has installed nothing on it",
+        State::Deploying(_) => "wait until it is deployed, or abort",
+        State::Deployed(_) if idle => "nothing is going on",
+        State::Deployed(_) => "release it first",
+        State::Releasing(_) => "wait until it is wiped, or abort",
+        State::Failed(_) => "nothing is going on; retry it",
+        State::Quarantined(_) => "find out who else spoke for it, then commission or retire it",
+        State::Retired => "it is out of service for good",
+    };
+    not_while(event, state_name(state), instead)
+}
+
+fn not_while(event: &Event, state: &str, instead: &str) -> Outcome {
     refused(
         "wrong-state",
         format!("cannot {} a machine that is {state}: {instead}", event.name()),
@@ -129,27 +145,27 @@ fn commissioning(limits: &Limits, now: UnixMs, first: bool) -> State {
 }
 
 fn deploying(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> State {
-    let seconds = match phase {
-        DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => limits.await_boot_seconds,
-        DeployPhase::Installing { .. } => limits.step_seconds,
-        DeployPhase::AwaitLocalBoot { .. } => limits.local_boot_seconds,
-        DeployPhase::Verifying => limits.verify_seconds,
+    State::Deploying(attempt(plan, phase, limits, now))
+}
+
+/// The first attempt at a plan, from this phase on.
+fn attempt(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> Deploying {
+    let (seconds, disk) = match phase {
+        DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
+            (limits.await_boot_seconds, DiskState::Untouched)
+        }
+        DeployPhase::Installing { .. } => (limits.step_seconds, DiskState::Untouched),
+        DeployPhase::AwaitLocalBoot { .. } => (limits.local_boot_seconds, DiskState::Installed),
+        DeployPhase::Verifying => (limits.verify_seconds, DiskState::Installed),
     };
-    let disk = match phase {
-        DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => DiskState::Installed,
-        DeployPhase::AwaitBoot
-        | DeployPhase::Booting
-        | DeployPhase::Claimed
-        | DeployPhase::Installing { .. } => DiskState::Untouched,
-    };
-    State::Deploying(Deploying {
+    Deploying {
         plan,
         phase,
         attempt: 1,
         disk,
         before: disk,
         deadline: now.plus_seconds(seconds),
-    })
+    }
 }
 
 fn releasing(plan: Option<PlanId>, limits: &Limits, now: UnixMs) -> State {
@@ -161,75 +177,378 @@ fn releasing(plan: Option<PlanId>, limits: &Limits, now: UnixMs) -> State {
     })
 }
 
-/// The next state. `now` is the server's clock. `Err` changes nothing.
-pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Result<Transition, Refused> {
-    match state {
-        State::New => from_new(state, event, limits, now),
-        State::Commissioning(c) => from_commissioning(state, c, event, limits, now),
-        State::Ready(r) => from_ready(state, r, event, limits, now),
-        State::Deploying(d) => from_deploying(state, d, event, limits, now),
-        State::Deployed(d) => from_deployed(state, d, event, limits, now),
-        State::Releasing(r) => from_releasing(state, r, event, limits, now),
-        State::Failed(f) => from_failed(state, f, event, limits, now),
-        State::Quarantined(q) => from_quarantined(state, q, event, limits, now),
-        State::Retired => from_retired(state, event),
+fn failed(
+    during: Stage,
+    plan: Option<&PlanId>,
+    disk: DiskState,
+    reason: &str,
+    detail: impl Into<String>,
+) -> Outcome {
+    let failed = Failed {
+        during,
+        reason: reason.to_owned(),
+        detail: detail.into(),
+        plan: plan.cloned(),
+        disk,
+    };
+    to_with(State::Failed(failed), &[Action::DropTickets])
+}
+
+impl Commissioning {
+    fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
+        failed(Stage::Commissioning, None, DiskState::Untouched, reason, detail)
     }
 }
 
-fn from_new(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+impl Deploying {
+    fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
+        failed(Stage::Deploying, Some(&self.plan), self.disk, reason, detail)
+    }
+
+    fn moved(&self, phase: DeployPhase, deadline: UnixMs) -> Outcome {
+        to(State::Deploying(Deploying {
+            phase,
+            deadline,
+            ..self.clone()
+        }))
+    }
+}
+
+impl Releasing {
+    fn failed(&self, reason: &str, detail: impl Into<String>) -> Outcome {
+        let disk = match self.wiping {
+            true => DiskState::Partial,
+            false => DiskState::Installed,
+        };
+        failed(Stage::Releasing, self.plan.as_ref(), disk, reason, detail)
+    }
+}
+
+/// What follows when a machine is retired, and when it is released.
+const RETIRED: [Action; 3] = [
+    Action::RevokeIdentity,
+    Action::DropTickets,
+    Action::ForgetDeployment,
+];
+const RELEASED: [Action; 2] = [Action::DropTickets, Action::ForgetDeployment];
+
+/// The next state. `now` is the server's clock. `Err` changes nothing.
+pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Result<Transition, Refused> {
     match event {
-        Event::Commission => to(commissioning(limits, now, true)),
-        Event::Retire => to_with(State::Retired, &RETIRED),
-        Event::Deploy { .. } | Event::Release => no_verb(event, "new", "commission it first"),
-        Event::Retry | Event::Abort => no_verb(event, "new", "nothing is going on; commission it"),
-        Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { .. } => folded(),
+        Event::Commission => match state {
+            State::New => to(commissioning(limits, now, true)),
+            State::Ready(_) | State::Failed(_) | State::Quarantined(_) => {
+                to(commissioning(limits, now, false))
+            }
+            State::Commissioning(_)
+            | State::Deploying(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Retired => no_verb(event, state),
+        },
+        Event::Deploy { plan } => match state {
+            State::Ready(_) | State::Failed(_) => {
+                to(deploying(plan.clone(), DeployPhase::AwaitBoot, limits, now))
+            }
+            State::New
+            | State::Commissioning(_)
+            | State::Deploying(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Quarantined(_)
+            | State::Retired => no_verb(event, state),
+        },
+        Event::Release => match state {
+            State::Deployed(d) => to(releasing(Some(d.plan.clone()), limits, now)),
+            State::Failed(f) => match f.disk {
+                DiskState::Untouched => not_while(
+                    event,
+                    "failed before anything was written",
+                    "retry, deploy or commission it",
+                ),
+                DiskState::Partial | DiskState::Installed => to(releasing(f.plan.clone(), limits, now)),
+            },
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Deploying(_)
+            | State::Releasing(_)
+            | State::Quarantined(_)
+            | State::Retired => no_verb(event, state),
+        },
+        Event::Retire => match state {
+            State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) | State::Quarantined(_) => {
+                to_with(State::Retired, &RETIRED)
+            }
+            State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) | State::Retired => {
+                no_verb(event, state)
+            }
+        },
+        Event::Retry => match state {
+            State::Failed(f) => retry(f, limits, now),
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Deploying(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Quarantined(_)
+            | State::Retired => no_verb(event, state),
+        },
+        Event::Abort => match state {
+            State::Commissioning(c) => c.failed("aborted", "the commissioning was aborted"),
+            State::Deploying(d) => d.failed("aborted", "the deployment was aborted"),
+            State::Releasing(r) => r.failed("aborted", "the release was aborted"),
+            State::New
+            | State::Ready(_)
+            | State::Deployed(_)
+            | State::Failed(_)
+            | State::Quarantined(_)
+            | State::Retired => no_verb(event, state),
+        },
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
         | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
-        Event::Claimed
-        | Event::Reported { .. }
-        | Event::ResidentReported
-        | Event::StepStarting { .. }
-        | Event::InstallDone { .. }
-        | Event::StepFailed { .. }
-        | Event::Verified { .. }
-        | Event::WipeDone { .. }
-        | Event::WipeFailed { .. } => no_fact(event, "new"),
+        | Event::AtConsole { .. } => noted(state),
+        Event::ConflictResolved { open, .. } => match state {
+            State::Quarantined(q) if *open == 0 && q.reason == IDENTITY_CONFLICT => {
+                to(commissioning(limits, now, false))
+            }
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Deploying(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Failed(_)
+            | State::Quarantined(_)
+            | State::Retired => noted(state),
+        },
+        Event::SecurityAlarm { code, detail } => match state {
+            // A stranger on the provisioning network must not be able to take a machine out of service.
+            State::Deployed(_) | State::Quarantined(_) | State::Retired => noted(state),
+            State::Failed(f) if f.disk == DiskState::Installed => noted(state),
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Deploying(_)
+            | State::Releasing(_)
+            | State::Failed(_) => quarantine(code, detail, state.plan()),
+        },
+        Event::Folded { into, .. } => match state {
+            State::New | State::Commissioning(_) | State::Ready(_) => folded(),
+            State::Failed(f) if f.disk == DiskState::Untouched => folded(),
+            State::Failed(_) => not_folded(into, "failed with something on its disk"),
+            State::Quarantined(q) if q.plan.is_none() => folded(),
+            State::Quarantined(_) => not_folded(into, "quarantined with a deployment cut off"),
+            State::Deploying(_) | State::Deployed(_) | State::Releasing(_) => {
+                not_folded(into, state_name(state))
+            }
+            State::Retired => no_fact(event, "retired"),
+        },
+        Event::ScriptGiven { target } => script_given(state, *target, limits, now),
+        Event::Claimed => claimed(state, event, limits, now),
+        Event::Reported {
+            verdict,
+            detail,
+            after,
+        } => match state {
+            State::Commissioning(c) => commissioned(c, *verdict, detail, after, limits, now),
+            // A re-check of a waiting machine is harmless; only its verdict is news.
+            State::Ready(r) => {
+                let next = ready(*verdict, r.held.clone());
+                if next == *state { stays(state) } else { to(next) }
+            }
+            State::Deploying(d) => match (d.phase.boot(), verdict) {
+                (Some(_), Some(Verdict::Fail)) => d.failed("check-failed", detail),
+                (Some(_), Some(Verdict::Pass | Verdict::Warn) | None) => {
+                    d.moved(NOTHING_YET, now.plus_seconds(limits.step_seconds))
+                }
+                (None, Some(Verdict::Pass | Verdict::Warn | Verdict::Fail) | None) => stays(state),
+            },
+            // The agent in the mini-os is there: its next assignment is the wipe. Again after a cut: the wipe is idempotent.
+            State::Releasing(r) => match (r.wiping, &r.plan) {
+                (false, Some(_)) => to(State::Releasing(Releasing {
+                    wiping: true,
+                    deadline: now.plus_seconds(limits.wipe_seconds),
+                    ..r.clone()
+                })),
+                (false, None) => to_with(ready(None, None), &RELEASED),
+                (true, _) => stays(state),
+            },
+            State::Deployed(_) | State::Failed(_) => stays(state),
+            State::New | State::Quarantined(_) | State::Retired => no_fact(event, state_name(state)),
+        },
+        Event::ResidentReported => match state {
+            State::Deploying(d) => match d.phase {
+                DeployPhase::AwaitLocalBoot { .. } => {
+                    d.moved(DeployPhase::Verifying, now.plus_seconds(limits.verify_seconds))
+                }
+                DeployPhase::AwaitBoot
+                | DeployPhase::Booting
+                | DeployPhase::Claimed
+                | DeployPhase::Installing { .. }
+                | DeployPhase::Verifying => stays(state),
+            },
+            State::Deployed(_) | State::Releasing(_) | State::Failed(_) => stays(state),
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Quarantined(_)
+            | State::Retired => no_fact(event, state_name(state)),
+        },
+        Event::StepStarting { plan, index, name } => match installing(state, plan) {
+            Ok(d) => to(State::Deploying(Deploying {
+                phase: DeployPhase::Installing {
+                    step: Some(*index),
+                    name: Some(name.clone()),
+                },
+                disk: DiskState::Partial,
+                deadline: now.plus_seconds(limits.step_seconds),
+                ..d.clone()
+            })),
+            Err(is) => no_fact(event, is),
+        },
+        Event::StepFailed {
+            plan,
+            name,
+            code,
+            detail,
+            wrote,
+            ..
+        } => match installing(state, plan) {
+            Ok(d) => {
+                // An earlier attempt may have written even if this one did not.
+                let disk = if *wrote { DiskState::Partial } else { d.before };
+                Deploying { disk, ..d.clone() }.failed(code, format!("step {name}: {detail}"))
+            }
+            Err(is) => no_fact(event, is),
+        },
+        Event::InstallDone { plan } => match installing(state, plan) {
+            Ok(d) => to_with(
+                State::Deploying(Deploying {
+                    phase: DeployPhase::AwaitLocalBoot { boots: 0 },
+                    disk: DiskState::Installed,
+                    deadline: now.plus_seconds(limits.local_boot_seconds),
+                    ..d.clone()
+                }),
+                &[Action::DropTickets],
+            ),
+            // Sent again because the answer was lost.
+            Err(_) if is_installed(state, plan) => stays(state),
+            Err(is) => no_fact(event, is),
+        },
+        Event::Verified { plan, failing } => match state {
+            State::Deploying(d) if d.phase != DeployPhase::Verifying || *plan != d.plan => {
+                no_fact(event, "not verifying this plan")
+            }
+            State::Deploying(d) if failing.is_empty() => {
+                to(State::Deployed(Deployed { plan: d.plan.clone() }))
+            }
+            State::Deploying(d) => d.failed(
+                "verification-failed",
+                format!("not as asked: {}", failing.join("; ")),
+            ),
+            // A late copy.
+            State::Deployed(_) => stays(state),
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Releasing(_)
+            | State::Failed(_)
+            | State::Quarantined(_)
+            | State::Retired => no_fact(event, state_name(state)),
+        },
+        Event::WipeDone { .. } => match wiping(state) {
+            Ok(_) => to_with(ready(None, None), &RELEASED),
+            Err(is) => no_fact(event, is),
+        },
+        Event::WipeFailed { code, detail } => match wiping(state) {
+            Ok(r) => r.failed(code, detail),
+            Err(is) => no_fact(event, is),
+        },
+        Event::DeadlinePassed { deadline } => match state.deadline() {
+            Some(own) if *deadline == own && now >= own => timed_out(state),
+            Some(_) | None => stays(state),
+        },
     }
 }
 
-fn from_commissioning(
-    state: &State,
+/// The deployment that installs this plan; else what the machine is instead.
+fn installing<'a>(state: &'a State, plan: &PlanId) -> Result<&'a Deploying, &'static str> {
+    match state {
+        State::Deploying(d) => match d.phase {
+            DeployPhase::Installing { .. } if d.plan == *plan => Ok(d),
+            DeployPhase::Installing { .. }
+            | DeployPhase::AwaitBoot
+            | DeployPhase::Booting
+            | DeployPhase::Claimed
+            | DeployPhase::AwaitLocalBoot { .. }
+            | DeployPhase::Verifying => Err("not installing this plan"),
+        },
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deployed(_)
+        | State::Releasing(_)
+        | State::Failed(_)
+        | State::Quarantined(_)
+        | State::Retired => Err(state_name(state)),
+    }
+}
+
+fn is_installed(state: &State, plan: &PlanId) -> bool {
+    matches!(state, State::Deploying(d) if d.plan == *plan && matches!(d.phase, DeployPhase::AwaitLocalBoot { .. }))
+}
+
+/// The release that wipes; else what the machine is instead.
+fn wiping(state: &State) -> Result<&Releasing, &'static str> {
+    match state {
+        State::Releasing(r) if r.wiping => Ok(r),
+        State::Releasing(_) => Err("not wiping"),
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deploying(_)
+        | State::Deployed(_)
+        | State::Failed(_)
+        | State::Quarantined(_)
+        | State::Retired => Err(state_name(state)),
+    }
+}
+
+/// The report of a commissioning came and was checked.
+fn commissioned(
     c: &Commissioning,
-    event: &Event,
+    verdict: Option<Verdict>,
+    detail: &str,
+    after: &AfterCheck,
     limits: &Limits,
     now: UnixMs,
 ) -> Outcome {
-    let fail = |reason: &str, detail: String| {
-        to_with(
-            State::Failed(Failed {
-                during: Stage::Commissioning,
-                reason: reason.to_owned(),
-                detail,
-                plan: None,
-                disk: DiskState::Untouched,
-            }),
-            &[Action::DropTickets],
-        )
+    if verdict == Some(Verdict::Fail) {
+        return c.failed("check-failed", detail);
+    }
+    let next = match after {
+        AfterCheck::Hold => ready(verdict, None),
+        AfterCheck::NotExpected { why } => ready(verdict, Some(why.clone())),
+        AfterCheck::Deploy { plan } => deploying(plan.clone(), NOTHING_YET, limits, now),
+        AfterCheck::CannotPlan { code, detail } => return c.failed(code, detail),
     };
-    match event {
-        Event::Commission | Event::Deploy { .. } | Event::Release | Event::Retire | Event::Retry => {
-            no_verb(event, "commissioning", "wait for its report, or abort")
-        }
-        Event::Abort => fail("aborted", "the commissioning was aborted".to_owned()),
-        Event::ScriptGiven {
-            target: BootTarget::MiniOs { .. },
-        } => match boot_started(c.phase, c.deadline, limits, now) {
+    to_with(next, &[Action::DropTickets])
+}
+
+/// The agent has the plan and has begun no step.
+const NOTHING_YET: DeployPhase = DeployPhase::Installing {
+    step: None,
+    name: None,
+};
+
+fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs) -> Outcome {
+    let is_mini_os = matches!(target, BootTarget::MiniOs { .. });
+    match state {
+        State::Commissioning(c) if is_mini_os => match boot_started(c.phase, c.deadline, limits, now) {
             Some((phase, deadline)) => to(State::Commissioning(Commissioning {
                 phase,
                 deadline,
@@ -237,59 +556,91 @@ fn from_commissioning(
             })),
             None => stays(state),
         },
-        Event::ScriptGiven {
-            target: BootTarget::LocalDisk | BootTarget::Ignore,
-        } => stays(state),
-        Event::Claimed => {
-            let deadline = c.deadline.max(now.plus_seconds(limits.report_seconds));
-            to(State::Commissioning(Commissioning {
-                phase: BootPhase::Claimed,
-                deadline,
-                first: c.first,
-            }))
+        State::Releasing(r) if is_mini_os && !r.wiping => {
+            match boot_started(r.phase, r.deadline, limits, now) {
+                Some((phase, deadline)) => to(State::Releasing(Releasing {
+                    phase,
+                    deadline,
+                    ..r.clone()
+                })),
+                None => stays(state),
+            }
         }
-        Event::Reported {
-            verdict: Some(Verdict::Fail),
-            detail,
-            ..
-        } => fail("check-failed", detail.clone()),
-        Event::Reported { verdict, after, .. } => match after {
-            AfterCheck::Hold => to_with(ready(*verdict, None), &[Action::DropTickets]),
-            AfterCheck::NotExpected { why } => {
-                to_with(ready(*verdict, Some(why.clone())), &[Action::DropTickets])
+        State::Deploying(d) if is_mini_os => {
+            match d.phase.boot().and_then(|p| boot_started(p, d.deadline, limits, now)) {
+                Some((_, deadline)) => d.moved(DeployPhase::Booting, deadline),
+                None => stays(state),
             }
-            AfterCheck::Deploy { plan } => {
-                let phase = DeployPhase::Installing {
-                    step: None,
-                    name: None,
-                };
-                to_with(
-                    deploying(plan.clone(), phase, limits, now),
-                    &[Action::DropTickets],
-                )
+        }
+        State::Deploying(d) if target == BootTarget::LocalDisk => match d.phase {
+            DeployPhase::AwaitLocalBoot { boots } if boots >= limits.local_boots => d.failed(
+                "local-boot-loop",
+                format!(
+                    "the machine was told {boots} times to boot its disk and asked the network again: its firmware cannot \
+                     boot the disk that was installed"
+                ),
+            ),
+            DeployPhase::AwaitLocalBoot { boots } => {
+                d.moved(DeployPhase::AwaitLocalBoot { boots: boots + 1 }, d.deadline)
             }
-            AfterCheck::CannotPlan { code, detail } => fail(code, detail.clone()),
+            DeployPhase::AwaitBoot
+            | DeployPhase::Booting
+            | DeployPhase::Claimed
+            | DeployPhase::Installing { .. }
+            | DeployPhase::Verifying => stays(state),
         },
-        Event::DeadlinePassed { deadline } if *deadline == c.deadline && now >= c.deadline => {
-            let (reason, detail) = boot_timeout(c.phase);
-            fail(reason, detail)
+        // Every boot of a deployed machine passes here.
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deploying(_)
+        | State::Deployed(_)
+        | State::Releasing(_)
+        | State::Failed(_)
+        | State::Quarantined(_)
+        | State::Retired => stays(state),
+    }
+}
+
+fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    let reports_by = now.plus_seconds(limits.report_seconds);
+    match state {
+        State::Commissioning(c) => to(State::Commissioning(Commissioning {
+            phase: BootPhase::Claimed,
+            deadline: c.deadline.max(reports_by),
+            first: c.first,
+        })),
+        State::Releasing(r) => to(State::Releasing(Releasing {
+            phase: BootPhase::Claimed,
+            deadline: r.deadline.max(reports_by),
+            ..r.clone()
+        })),
+        State::Deploying(d) => match d.phase {
+            DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
+                d.moved(DeployPhase::Claimed, d.deadline.max(reports_by))
+            }
+            // The machine lost power while it was being installed: it starts again from the first step, a bounded number of
+            // times.
+            DeployPhase::Installing { .. } if d.attempt >= limits.attempts => d.failed(
+                "too-many-attempts",
+                format!(
+                    "the installation was cut off {} times: does the machine keep its power?",
+                    d.attempt
+                ),
+            ),
+            DeployPhase::Installing { .. } => to(State::Deploying(Deploying {
+                phase: DeployPhase::Claimed,
+                attempt: d.attempt + 1,
+                before: d.disk,
+                deadline: reports_by,
+                ..d.clone()
+            })),
+            DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => no_fact(event, "booting its disk"),
+        },
+        State::Ready(_) | State::Failed(_) => stays(state),
+        State::New | State::Deployed(_) | State::Quarantined(_) | State::Retired => {
+            no_fact(event, state_name(state))
         }
-        Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { .. } => folded(),
-        Event::Absorbed { .. }
-        | Event::IdentityChanged { .. }
-        | Event::WipeDoubted { .. }
-        | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
-        Event::ResidentReported
-        | Event::StepStarting { .. }
-        | Event::InstallDone { .. }
-        | Event::StepFailed { .. }
-        | Event::Verified { .. }
-        | Event::WipeDone { .. }
-        | Event::WipeFailed { .. } => no_fact(event, "commissioning"),
     }
 }
 
@@ -311,523 +662,83 @@ fn boot_started(
     }
 }
 
-fn boot_timeout(phase: BootPhase) -> (&'static str, String) {
+/// What to fail with when a machine does not come up in the mini-os.
+fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outcome {
     match phase {
-        BootPhase::AwaitBoot => (
+        BootPhase::AwaitBoot => fail(
             "no-boot",
             "the machine did not ask the network to boot: is it powered on, cabled to the provisioning network, and set \
-             to boot from it first?"
-                .to_owned(),
+             to boot from it first?",
         ),
-        BootPhase::Booting => (
+        BootPhase::Booting => fail(
             "boot-timeout",
             "the boot script was given, but no agent claimed its ticket: look at the machine's console (too little \
-             memory, or no driver for its NIC in the mini-os)"
-                .to_owned(),
+             memory, or no driver for its NIC in the mini-os)",
         ),
-        BootPhase::Claimed => (
+        BootPhase::Claimed => fail(
             "report-timeout",
-            "the agent started, but its report never came: look at the machine's console".to_owned(),
+            "the agent started, but its report never came: look at the machine's console",
         ),
     }
 }
 
-fn from_ready(state: &State, r: &Ready, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    match event {
-        Event::Commission => to(commissioning(limits, now, false)),
-        Event::Deploy { plan } => to(deploying(plan.clone(), DeployPhase::AwaitBoot, limits, now)),
-        Event::Release => no_verb(event, "ready", "Slipway has installed nothing on it"),
-        Event::Retire => to_with(State::Retired, &RETIRED),
-        Event::Retry | Event::Abort => {
-            no_verb(event, "ready", "nothing is going on; deploy or commission it")
+fn retry(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
+    match (f.during, &f.plan) {
+        (Stage::Deploying, Some(plan)) => {
+            let phase = match f.disk {
+                DiskState::Installed => DeployPhase::AwaitLocalBoot { boots: 0 },
+                DiskState::Untouched | DiskState::Partial => DeployPhase::AwaitBoot,
+            };
+            to(State::Deploying(Deploying {
+                disk: f.disk,
+                before: f.disk,
+                ..attempt(plan.clone(), phase, limits, now)
+            }))
         }
-        // A re-check of a waiting machine is harmless; only its verdict is news.
-        Event::Reported { verdict, .. } => {
-            let next = ready(*verdict, r.held.clone());
-            if next == *state { stays(state) } else { to(next) }
+        (Stage::Deploying, None) | (Stage::Commissioning, _) => {
+            to(commissioning(limits, now, f.plan.is_none()))
         }
-        Event::ScriptGiven { .. } | Event::Claimed | Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { .. } => folded(),
-        Event::Absorbed { .. }
-        | Event::IdentityChanged { .. }
-        | Event::WipeDoubted { .. }
-        | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        Event::SecurityAlarm { code, detail } => quarantine(code, detail, None),
-        Event::ResidentReported
-        | Event::StepStarting { .. }
-        | Event::InstallDone { .. }
-        | Event::StepFailed { .. }
-        | Event::Verified { .. }
-        | Event::WipeDone { .. }
-        | Event::WipeFailed { .. } => no_fact(event, "ready"),
+        (Stage::Releasing, plan) => to(releasing(plan.clone(), limits, now)),
     }
 }
 
-fn from_deploying(state: &State, d: &Deploying, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    let fail = |reason: &str, detail: String, disk: DiskState| {
-        to_with(
-            State::Failed(Failed {
-                during: Stage::Deploying,
-                reason: reason.to_owned(),
-                detail,
-                plan: Some(d.plan.clone()),
-                disk,
-            }),
-            &[Action::DropTickets],
-        )
-    };
-    let moved = |phase: DeployPhase, deadline: UnixMs| {
-        to(State::Deploying(Deploying {
-            phase,
-            deadline,
-            ..d.clone()
-        }))
-    };
-    let boot_phase = match d.phase {
-        DeployPhase::AwaitBoot => Some(BootPhase::AwaitBoot),
-        DeployPhase::Booting => Some(BootPhase::Booting),
-        DeployPhase::Claimed => Some(BootPhase::Claimed),
-        DeployPhase::Installing { .. } | DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => None,
-    };
-    match event {
-        Event::Commission | Event::Deploy { .. } | Event::Release | Event::Retire | Event::Retry => {
-            no_verb(event, "deploying", "wait until it is deployed, or abort")
-        }
-        Event::Abort => fail("aborted", "the deployment was aborted".to_owned(), d.disk),
-        Event::ScriptGiven {
-            target: BootTarget::MiniOs { .. },
-        } => match boot_phase.and_then(|p| boot_started(p, d.deadline, limits, now)) {
-            Some((_, deadline)) => moved(DeployPhase::Booting, deadline),
-            None => stays(state),
-        },
-        Event::ScriptGiven {
-            target: BootTarget::LocalDisk,
-        } => match d.phase {
-            DeployPhase::AwaitLocalBoot { boots } if boots >= limits.local_boots => fail(
-                "local-boot-loop",
-                format!(
-                    "the machine was told {boots} times to boot its disk and asked the network again: its firmware cannot \
-                     boot the disk that was installed"
-                ),
-                d.disk,
-            ),
-            DeployPhase::AwaitLocalBoot { boots } => {
-                moved(DeployPhase::AwaitLocalBoot { boots: boots + 1 }, d.deadline)
-            }
-            DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::Installing { .. }
-            | DeployPhase::Verifying => stays(state),
-        },
-        Event::ScriptGiven {
-            target: BootTarget::Ignore,
-        } => stays(state),
-        Event::Claimed => match d.phase {
-            DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => moved(
-                DeployPhase::Claimed,
-                d.deadline.max(now.plus_seconds(limits.report_seconds)),
-            ),
-            // The machine lost power while it was being installed: it starts again from the first step, a bounded number of
-            // times.
-            DeployPhase::Installing { .. } if d.attempt >= limits.attempts => fail(
-                "too-many-attempts",
-                format!(
-                    "the installation was cut off {} times: does the machine keep its power?",
-                    d.attempt
-                ),
-                d.disk,
-            ),
-            DeployPhase::Installing { .. } => to(State::Deploying(Deploying {
-                phase: DeployPhase::Claimed,
-                attempt: d.attempt + 1,
-                before: d.disk,
-                deadline: now.plus_seconds(limits.report_seconds),
-                ..d.clone()
-            })),
-            DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => no_fact(event, "booting its disk"),
-        },
-        Event::Reported { verdict, detail, .. } => match d.phase {
-            DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => match verdict {
-                Some(Verdict::Fail) => fail("check-failed", detail.clone(), d.disk),
-                Some(Verdict::Pass | Verdict::Warn) | None => moved(
-                    DeployPhase::Installing {
-                        step: None,
-                        name: None,
-                    },
-                    now.plus_seconds(limits.step_seconds),
-                ),
-            },
-            DeployPhase::Installing { .. } | DeployPhase::AwaitLocalBoot { .. } | DeployPhase::Verifying => {
-                stays(state)
-            }
-        },
-        Event::StepStarting { plan, index, name } => match &d.phase {
-            DeployPhase::Installing { .. } if *plan == d.plan => to(State::Deploying(Deploying {
-                phase: DeployPhase::Installing {
-                    step: Some(*index),
-                    name: Some(name.clone()),
-                },
-                disk: DiskState::Partial,
-                deadline: now.plus_seconds(limits.step_seconds),
-                ..d.clone()
-            })),
-            DeployPhase::Installing { .. }
-            | DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::AwaitLocalBoot { .. }
-            | DeployPhase::Verifying => no_fact(event, "not installing this plan"),
-        },
-        Event::StepFailed {
-            plan,
-            name,
-            code,
-            detail,
-            wrote,
-            ..
-        } => match &d.phase {
-            DeployPhase::Installing { .. } if *plan == d.plan => {
-                // An earlier attempt may have written even if this one did not.
-                let disk = if *wrote { DiskState::Partial } else { d.before };
-                fail(code, format!("step {name}: {detail}"), disk)
-            }
-            DeployPhase::Installing { .. }
-            | DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::AwaitLocalBoot { .. }
-            | DeployPhase::Verifying => no_fact(event, "not installing this plan"),
-        },
-        Event::InstallDone { plan } => match &d.phase {
-            DeployPhase::Installing { .. } if *plan == d.plan => to_with(
-                State::Deploying(Deploying {
-                    phase: DeployPhase::AwaitLocalBoot { boots: 0 },
-                    disk: DiskState::Installed,
-                    deadline: now.plus_seconds(limits.local_boot_seconds),
-                    ..d.clone()
-                }),
-                &[Action::DropTickets],
-            ),
-            // Sent again because the answer was lost.
-            DeployPhase::AwaitLocalBoot { .. } if *plan == d.plan => stays(state),
-            DeployPhase::Installing { .. }
-            | DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::AwaitLocalBoot { .. }
-            | DeployPhase::Verifying => no_fact(event, "not installing this plan"),
-        },
-        Event::ResidentReported => match d.phase {
-            DeployPhase::AwaitLocalBoot { .. } => {
-                moved(DeployPhase::Verifying, now.plus_seconds(limits.verify_seconds))
-            }
-            DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::Installing { .. }
-            | DeployPhase::Verifying => stays(state),
-        },
-        Event::Verified { plan, failing } => match d.phase {
-            DeployPhase::Verifying if *plan == d.plan && failing.is_empty() => {
-                to(State::Deployed(Deployed { plan: d.plan.clone() }))
-            }
-            DeployPhase::Verifying if *plan == d.plan => fail(
-                "verification-failed",
-                format!("not as asked: {}", failing.join("; ")),
-                d.disk,
-            ),
-            DeployPhase::Verifying
-            | DeployPhase::AwaitBoot
-            | DeployPhase::Booting
-            | DeployPhase::Claimed
-            | DeployPhase::Installing { .. }
-            | DeployPhase::AwaitLocalBoot { .. } => no_fact(event, "not verifying this plan"),
-        },
-        Event::DeadlinePassed { deadline } if *deadline == d.deadline && now >= d.deadline => {
-            let (reason, detail) = match &d.phase {
-                DeployPhase::AwaitBoot => boot_timeout(BootPhase::AwaitBoot),
-                DeployPhase::Booting => boot_timeout(BootPhase::Booting),
-                DeployPhase::Claimed => boot_timeout(BootPhase::Claimed),
-                DeployPhase::Installing { name, .. } => (
+/// The deadline of a transient state passed.
+fn timed_out(state: &State) -> Outcome {
+    match state {
+        State::Commissioning(c) => boot_timeout(c.phase, |reason, detail| c.failed(reason, detail)),
+        State::Releasing(r) if r.wiping => r.failed(
+            "wipe-timeout",
+            "the wipe did not end in time: the machine is silent or its disk hangs",
+        ),
+        State::Releasing(r) => boot_timeout(r.phase, |reason, detail| r.failed(reason, detail)),
+        State::Deploying(d) => {
+            let fail = |reason: &str, detail: &str| d.failed(reason, detail);
+            match &d.phase {
+                DeployPhase::AwaitBoot => boot_timeout(BootPhase::AwaitBoot, fail),
+                DeployPhase::Booting => boot_timeout(BootPhase::Booting, fail),
+                DeployPhase::Claimed => boot_timeout(BootPhase::Claimed, fail),
+                DeployPhase::Installing { name, .. } => d.failed(
                     "install-timeout",
                     format!(
                         "step {} did not end in time: the machine is silent or its disk hangs",
                         name.as_deref().unwrap_or("(first)")
                     ),
                 ),
-                DeployPhase::AwaitLocalBoot { .. } => (
+                DeployPhase::AwaitLocalBoot { .. } => fail(
                     "local-boot-timeout",
-                    "the installed system did not come up: look at the machine's console and its boot order"
-                        .to_owned(),
+                    "the installed system did not come up: look at the machine's console and its boot order",
                 ),
-                DeployPhase::Verifying => (
+                DeployPhase::Verifying => fail(
                     "verify-timeout",
-                    "the resident agent reported, but its verification never came: does a first-boot script hang?"
-                        .to_owned(),
+                    "the resident agent reported, but its verification never came: does a first-boot script hang?",
                 ),
-            };
-            fail(reason, detail, d.disk)
-        }
-        Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { into, .. } => not_folded(into, "deploying"),
-        Event::Absorbed { .. }
-        | Event::IdentityChanged { .. }
-        | Event::WipeDoubted { .. }
-        | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        Event::SecurityAlarm { code, detail } => quarantine(code, detail, Some(&d.plan)),
-        Event::WipeDone { .. } | Event::WipeFailed { .. } => no_fact(event, "deploying"),
-    }
-}
-
-fn from_deployed(state: &State, d: &Deployed, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    match event {
-        Event::Release => to(releasing(Some(d.plan.clone()), limits, now)),
-        Event::Retire => to_with(State::Retired, &RETIRED),
-        Event::Commission | Event::Deploy { .. } => no_verb(event, "deployed", "release it first"),
-        Event::Retry | Event::Abort => no_verb(event, "deployed", "nothing is going on"),
-        // Every boot of a deployed machine passes here; its daily report and a late copy of its verification too.
-        Event::ScriptGiven { .. }
-        | Event::Reported { .. }
-        | Event::ResidentReported
-        | Event::Verified { .. }
-        | Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { into, .. } => not_folded(into, "deployed"),
-        Event::Absorbed { .. }
-        | Event::IdentityChanged { .. }
-        | Event::WipeDoubted { .. }
-        | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        // A stranger on the provisioning network must not be able to take a machine out of service.
-        Event::SecurityAlarm { .. } => noted(state),
-        Event::Claimed
-        | Event::StepStarting { .. }
-        | Event::InstallDone { .. }
-        | Event::StepFailed { .. }
-        | Event::WipeDone { .. }
-        | Event::WipeFailed { .. } => no_fact(event, "deployed"),
-    }
-}
-
-/// What follows when a machine is retired, and when it is released.
-const RETIRED: [Action; 3] = [
-    Action::RevokeIdentity,
-    Action::DropTickets,
-    Action::ForgetDeployment,
-];
-const RELEASED: [Action; 2] = [Action::DropTickets, Action::ForgetDeployment];
-
-fn from_releasing(state: &State, r: &Releasing, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    let disk = if r.wiping {
-        DiskState::Partial
-    } else {
-        DiskState::Installed
-    };
-    let fail = |reason: &str, detail: String| {
-        to_with(
-            State::Failed(Failed {
-                during: Stage::Releasing,
-                reason: reason.to_owned(),
-                detail,
-                plan: r.plan.clone(),
-                disk,
-            }),
-            &[Action::DropTickets],
-        )
-    };
-    match event {
-        Event::Commission | Event::Deploy { .. } | Event::Release | Event::Retire | Event::Retry => {
-            no_verb(event, "releasing", "wait until it is wiped, or abort")
-        }
-        Event::Abort => fail("aborted", "the release was aborted".to_owned()),
-        Event::ScriptGiven {
-            target: BootTarget::MiniOs { .. },
-        } if !r.wiping => match boot_started(r.phase, r.deadline, limits, now) {
-            Some((phase, deadline)) => to(State::Releasing(Releasing {
-                phase,
-                deadline,
-                ..r.clone()
-            })),
-            None => stays(state),
-        },
-        Event::ScriptGiven { .. } => stays(state),
-        Event::Claimed => {
-            let deadline = r.deadline.max(now.plus_seconds(limits.report_seconds));
-            to(State::Releasing(Releasing {
-                phase: BootPhase::Claimed,
-                deadline,
-                ..r.clone()
-            }))
-        }
-        // The agent in the mini-os is there: its next assignment is the wipe. Again after a cut: the wipe is idempotent.
-        Event::Reported { .. } => match (r.wiping, &r.plan) {
-            (false, Some(_)) => to(State::Releasing(Releasing {
-                wiping: true,
-                deadline: now.plus_seconds(limits.wipe_seconds),
-                ..r.clone()
-            })),
-            (false, None) => to_with(ready(None, None), &RELEASED),
-            (true, _) => stays(state),
-        },
-        Event::WipeDone { .. } if r.wiping => to_with(ready(None, None), &RELEASED),
-        Event::WipeFailed { code, detail } if r.wiping => fail(code, detail.clone()),
-        Event::WipeDone { .. } | Event::WipeFailed { .. } => no_fact(event, "not wiping"),
-        Event::ResidentReported => stays(state),
-        Event::DeadlinePassed { deadline } if *deadline == r.deadline && now >= r.deadline => {
-            if r.wiping {
-                fail(
-                    "wipe-timeout",
-                    "the wipe did not end in time: the machine is silent or its disk hangs".to_owned(),
-                )
-            } else {
-                let (reason, detail) = boot_timeout(r.phase);
-                fail(reason, detail)
             }
         }
-        Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { into, .. } => not_folded(into, "releasing"),
-        Event::Absorbed { .. }
-        | Event::IdentityChanged { .. }
-        | Event::WipeDoubted { .. }
-        | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        Event::SecurityAlarm { code, detail } => quarantine(code, detail, r.plan.as_ref()),
-        Event::StepStarting { .. }
-        | Event::InstallDone { .. }
-        | Event::StepFailed { .. }
-        | Event::Verified { .. } => no_fact(event, "releasing"),
-    }
-}
-
-fn from_failed(state: &State, f: &Failed, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    match event {
-        Event::Retry => match (f.during, &f.plan) {
-            (Stage::Deploying, Some(plan)) => {
-                let phase = match f.disk {
-                    DiskState::Installed => DeployPhase::AwaitLocalBoot { boots: 0 },
-                    DiskState::Untouched | DiskState::Partial => DeployPhase::AwaitBoot,
-                };
-                let State::Deploying(mut next) = deploying(plan.clone(), phase, limits, now) else {
-                    return refused("internal", "deploying() made another state");
-                };
-                next.disk = f.disk;
-                next.before = f.disk;
-                to(State::Deploying(next))
-            }
-            (Stage::Deploying, None) | (Stage::Commissioning, _) => {
-                to(commissioning(limits, now, f.plan.is_none()))
-            }
-            (Stage::Releasing, plan) => to(releasing(plan.clone(), limits, now)),
-        },
-        Event::Commission => to(commissioning(limits, now, false)),
-        Event::Deploy { plan } => to(deploying(plan.clone(), DeployPhase::AwaitBoot, limits, now)),
-        Event::Release => match f.disk {
-            DiskState::Untouched => no_verb(
-                event,
-                "failed before anything was written",
-                "retry, deploy or commission it",
-            ),
-            DiskState::Partial | DiskState::Installed => to(releasing(f.plan.clone(), limits, now)),
-        },
-        Event::Retire => to_with(State::Retired, &RETIRED),
-        Event::Abort => no_verb(event, "failed", "nothing is going on; retry it"),
-        Event::ScriptGiven { .. }
-        | Event::Claimed
-        | Event::Reported { .. }
-        | Event::ResidentReported
-        | Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { into, .. } => match f.disk {
-            DiskState::Untouched => folded(),
-            DiskState::Partial | DiskState::Installed => {
-                not_folded(into, "failed with something on its disk")
-            }
-        },
-        Event::Absorbed { .. }
-        | Event::IdentityChanged { .. }
-        | Event::WipeDoubted { .. }
-        | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        Event::SecurityAlarm { code, detail } => match f.disk {
-            DiskState::Installed => noted(state),
-            DiskState::Untouched | DiskState::Partial => quarantine(code, detail, f.plan.as_ref()),
-        },
-        Event::StepStarting { .. }
-        | Event::InstallDone { .. }
-        | Event::StepFailed { .. }
-        | Event::Verified { .. }
-        | Event::WipeDone { .. }
-        | Event::WipeFailed { .. } => no_fact(event, "failed"),
-    }
-}
-
-fn from_quarantined(state: &State, q: &Quarantined, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
-    match event {
-        Event::Commission => to(commissioning(limits, now, false)),
-        Event::Retire => to_with(State::Retired, &RETIRED),
-        Event::Deploy { .. } | Event::Release | Event::Retry | Event::Abort => no_verb(
-            event,
-            "quarantined",
-            "find out who else spoke for it, then commission or retire it",
-        ),
-        Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { into, .. } => match &q.plan {
-            None => folded(),
-            Some(_) => not_folded(into, "quarantined with a deployment cut off"),
-        },
-        Event::ConflictResolved { open: 0, .. } if q.reason == IDENTITY_CONFLICT => {
-            to(commissioning(limits, now, false))
-        }
-        Event::Absorbed { .. }
-        | Event::IdentityChanged { .. }
-        | Event::WipeDoubted { .. }
-        | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        Event::SecurityAlarm { .. } => noted(state),
-        Event::Claimed
-        | Event::Reported { .. }
-        | Event::ResidentReported
-        | Event::StepStarting { .. }
-        | Event::InstallDone { .. }
-        | Event::StepFailed { .. }
-        | Event::Verified { .. }
-        | Event::WipeDone { .. }
-        | Event::WipeFailed { .. } => no_fact(event, "quarantined"),
-    }
-}
-
-fn from_retired(state: &State, event: &Event) -> Outcome {
-    match event {
-        Event::Commission
-        | Event::Deploy { .. }
-        | Event::Release
-        | Event::Retire
-        | Event::Retry
-        | Event::Abort => no_verb(event, "retired", "it is out of service for good"),
-        Event::ScriptGiven { .. } | Event::DeadlinePassed { .. } => stays(state),
-        Event::Folded { .. } => no_fact(event, "retired"),
-        Event::Absorbed { .. }
-        | Event::IdentityChanged { .. }
-        | Event::WipeDoubted { .. }
-        | Event::Admit
-        | Event::AtConsole { .. }
-        | Event::ConflictResolved { .. } => noted(state),
-        Event::SecurityAlarm { .. } => noted(state),
-        Event::Claimed
-        | Event::Reported { .. }
-        | Event::ResidentReported
-        | Event::StepStarting { .. }
-        | Event::InstallDone { .. }
-        | Event::StepFailed { .. }
-        | Event::Verified { .. }
-        | Event::WipeDone { .. }
-        | Event::WipeFailed { .. } => no_fact(event, "retired"),
+        State::New
+        | State::Ready(_)
+        | State::Deployed(_)
+        | State::Failed(_)
+        | State::Quarantined(_)
+        | State::Retired => stays(state),
     }
 }

@@ -4,15 +4,13 @@ use inventory_api::agent::{ByteRange, WIPE_ENDS, WipedDisk};
 use inventory_api::plan::DiskTarget;
 use inventory_api::report::{AssetReport, distinct};
 
+use crate::check::counted;
+
 /// Whether the agent's word covers each disk that was to be wiped: both ends of it overwritten and read back. The first that
 /// is missing in a sentence. It is the word of who holds the machine's certificate: see docs/security.md.
 pub fn proven(asked: &[DiskTarget], wiped: &[WipedDisk]) -> Result<(), String> {
     for disk in asked {
-        let name = disk
-            .serial
-            .as_ref()
-            .or(disk.wwn.as_ref())
-            .map_or("", String::as_str);
+        let name = disk.serial.as_deref().or(disk.wwn.as_deref()).unwrap_or_default();
         let mut own = wiped
             .iter()
             .filter(|w| (&w.serial, &w.wwn) == (&disk.serial, &disk.wwn));
@@ -53,10 +51,10 @@ pub fn doubted(wiped: &[WipedDisk], report: &AssetReport) -> Option<String> {
         let disk = devices.iter().find(|d| (&d.serial, &d.wwn) == (&w.serial, &w.wwn))?;
         let partitions = disk.partitions.filter(|n| *n > 0)?;
         Some(format!(
-            "disk {} with serial {} was reported as wiped and has {partitions} {} now: either the wipe was not done, or somebody has written to the disk since",
+            "disk {} with serial {} was reported as wiped and has {} now: either the wipe was not done, or somebody has written to the disk since",
             disk.name,
             w.serial.as_deref().unwrap_or("unknown"),
-            if partitions == 1 { "partition" } else { "partitions" }
+            counted(partitions, "partition")
         ))
     })
 }

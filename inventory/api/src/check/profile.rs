@@ -307,10 +307,10 @@ pub struct DiskProfile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// Exact size, bytes, or as on the label: "1.2 TB" is every disk that is sold as of 1.2 TB.
-    #[serde(with = "size::disk", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "size::disk", skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// Least size, bytes or "960 GB".
-    #[serde(with = "size::disk", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "size::disk", skip_serializing_if = "Option::is_none")]
     pub min_size: Option<u64>,
     /// Attachment.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,17 +22,9 @@ pub(super) mod memory {
     }
 }
 
-/// For `with`: a size of a disk. Written as the number: two disks of "960 GB" differ in it.
-pub(super) mod disk {
-    use serde::{Deserializer, Serialize, Serializer};
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-        super::bytes(from, false)
-    }
-
-    pub fn serialize<S: Serializer>(size: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
-        size.serialize(to)
-    }
+/// For `deserialize_with`: a size of a disk. Written as the number: two disks of "960 GB" differ in it.
+pub(super) fn disk<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    bytes(from, false)
 }
 
 fn bytes<'de, D: Deserializer<'de>>(from: D, memory: bool) -> Result<Option<u64>, D::Error> {

@@ -1,5 +1,7 @@
 //! Disks and what they hang on.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One whole disk.
@@ -125,6 +127,13 @@ pub enum Transport {
     Unknown,
 }
 
+/// The word, as on the wire.
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 impl Transport {
     /// A volume of a storage array or of another machine: no part of this one.
     pub fn is_remote(self) -> bool {
@@ -153,21 +162,26 @@ impl DiskFacts {
         std::iter::once(first.clone()).chain(others).collect()
     }
 
+    /// How it is attached. Older agents call what is on a network or on USB "scsi"; its path says more (udev's by-path names).
+    pub fn attachment(&self) -> Option<Transport> {
+        let path = self.path.as_deref().unwrap_or_default();
+        let by_path = [
+            ("-fc-", Transport::FibreChannel),
+            ("-iscsi-", Transport::Iscsi),
+            ("-usb-", Transport::Usb),
+        ];
+        let told = by_path.into_iter().find(|(part, _)| path.contains(part));
+        match self.transport {
+            // It says itself that it is not built in.
+            Some(Transport::Sd | Transport::Pmem | Transport::NvmeOf) => self.transport,
+            transport => told.map(|(_, by_path)| by_path).or(transport),
+        }
+    }
+
     /// How it is attached, where that is not inside the machine: "by USB", "by iSCSI". `None`: built in, as far as is known.
     /// What is not built in is neither one of the disks that were ordered nor a disk to install on, unless it is named.
     pub fn not_built_in(&self) -> Option<&'static str> {
-        // Older agents call a LUN "scsi"; its path says more (udev's by-path names).
-        let path = self.path.as_deref().unwrap_or_default();
-        let by_path = || {
-            [
-                ("-fc-", "by Fibre Channel"),
-                ("-iscsi-", "by iSCSI"),
-                ("-usb-", "by USB"),
-            ]
-            .into_iter()
-            .find_map(|(part, words)| path.contains(part).then_some(words))
-        };
-        match self.transport {
+        match self.attachment() {
             Some(Transport::Usb) => Some("by USB"),
             Some(Transport::Sd) => Some("an SD card"),
             Some(Transport::FibreChannel) => Some("by Fibre Channel"),
@@ -183,7 +197,7 @@ impl DiskFacts {
                 | Transport::Virtio
                 | Transport::Mmc,
             )
-            | None => by_path().or((self.removable == Some(true)).then_some("a removable medium")),
+            | None => (self.removable == Some(true)).then_some("a removable medium"),
         }
     }
 }

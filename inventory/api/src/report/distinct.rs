@@ -277,34 +277,30 @@ enum Port {
 
 impl Port {
     fn of(name: &str) -> Port {
-        let digits = |text: &str| -> Option<usize> {
-            let count = text.bytes().take_while(u8::is_ascii_digit).count();
-            (count > 0).then_some(count)
-        };
-        let numbered = |text: &str, word: &str| -> Option<String> {
-            let rest = text.strip_prefix(word)?;
-            Some(rest[digits(rest)?..].to_owned())
-        };
         let name = name.trim();
-        let inside = numbered(name, "c").unwrap_or_else(|| name.to_owned());
-        if let Some(rest) = numbered(&inside, "pf") {
-            return match rest.as_str() {
-                "" => Port::Function,
-                _ if rest == "hpf" => Port::Representor,
-                _ if ["vf", "sf", "s"]
+        let inside = numbered(name, "c").unwrap_or(name);
+        match (numbered(inside, "pf"), numbered(name, "p")) {
+            (Some(""), _) => Port::Function,
+            (Some("hpf"), _) => Port::Representor,
+            (Some(rest), _)
+                if ["vf", "sf", "s"]
                     .iter()
-                    .any(|word| numbered(&rest, word).as_deref() == Some("")) =>
-                {
-                    Port::Representor
-                }
-                _ => Port::Other,
-            };
-        }
-        match numbered(name, "p") {
-            Some(rest) if rest.is_empty() || numbered(&rest, "s").as_deref() == Some("") => Port::Uplink,
-            _ => Port::Other,
+                    .any(|word| numbered(rest, word) == Some("")) =>
+            {
+                Port::Representor
+            }
+            (Some(_), _) => Port::Other,
+            (None, Some(rest)) if rest.is_empty() || numbered(rest, "s") == Some("") => Port::Uplink,
+            (None, _) => Port::Other,
         }
     }
+}
+
+/// What follows a word and its number.
+fn numbered<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let rest = text.strip_prefix(word)?;
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    (after.len() < rest.len()).then_some(after)
 }
 
 /// Only the ports that have a socket for a cable, or are the host's end of one.
@@ -333,11 +329,7 @@ fn ports(nics: Vec<NicFacts>) -> Vec<NicFacts> {
             Some(Port::Other) | None => !below(&uplinks) && !below(&functions) && of_parent() != Some(true),
         }
     };
-    let keep: Vec<bool> = nics.iter().map(stays).collect();
-    nics.into_iter()
-        .zip(keep)
-        .filter_map(|(nic, keep)| keep.then_some(nic))
-        .collect()
+    nics.into_iter().filter(stays).collect()
 }
 
 #[cfg(test)]

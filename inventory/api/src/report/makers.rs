@@ -3,7 +3,7 @@
 //!
 //! No crate has the numbers alone: JEP106 lists 1,700 makers, of which those below make memory modules or their chips.
 
-use std::fmt;
+use crate::serial::bare;
 
 /// Continuation codes before the maker's code, the code with its parity bit, the name.
 const JEDEC: &[(u8, u8, &str)] = &[
@@ -50,65 +50,30 @@ const JEDEC: &[(u8, u8, &str)] = &[
 
 /// Other words for makers, and what they begin with, as lower-case letters and digits.
 const WORDS: &[(&str, &str)] = &[
-    ("adata", "A-DATA"),
-    ("apacer", "Apacer"),
-    ("corsair", "Corsair"),
-    ("crucial", "Crucial"),
-    ("cxmt", "CXMT"),
-    ("elpida", "Elpida"),
-    ("gskill", "G.Skill"),
     ("hewlettpackard", "HP"),
     ("hpe", "HP"),
     ("hynix", "SK hynix"),
     ("hyundai", "SK hynix"),
-    ("infineon", "Infineon"),
-    ("innodisk", "InnoDisk"),
-    ("intel", "Intel"),
-    ("kingston", "Kingston"),
-    ("micron", "Micron"),
-    ("mushkin", "Mushkin"),
-    ("nanya", "Nanya"),
-    ("ocz", "OCZ"),
-    ("patriot", "Patriot"),
-    ("pny", "PNY"),
-    ("qimonda", "Qimonda"),
-    ("ramaxel", "Ramaxel"),
-    ("samsung", "Samsung"),
-    ("skhynix", "SK hynix"),
-    ("smartmodular", "SMART Modular"),
-    ("spectek", "SpecTek"),
-    ("supertalent", "Super Talent"),
-    ("teamgroup", "Team Group"),
-    ("transcend", "Transcend"),
-    ("viking", "Viking"),
-    ("winbond", "Winbond"),
 ];
 
-/// The maker of a memory module. Two are equal when they are the same company, in whatever words or numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Maker(String);
-
-impl fmt::Display for Maker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The maker that a table's text means: "Samsung", "Samsung(date:15/24)", "00CE00B300CE", "CE00" and "JEDEC ID:80 CE" are one.
-/// A text that is neither a known number nor a known word stands for itself, compared by its letters and digits.
-pub fn memory_maker(text: &str) -> Maker {
+/// A text that is neither a known number nor begins with a known word stands for itself, compared by its letters and digits.
+pub fn memory_maker(text: &str) -> String {
     // Supermicro appends the date in brackets, others the chip's maker.
     let words = text.split(['(', '[']).next().unwrap_or_default().trim();
     let words = if words.is_empty() { text } else { words };
     if let Some(name) = by_jedec(words) {
-        return Maker(name.to_owned());
+        return name.to_owned();
     }
-    let key: String = crate::serial::bare(words);
-    let known = WORDS.iter().find(|(word, _)| key.starts_with(word));
-    let exact = JEDEC.iter().find(|(_, _, name)| crate::serial::bare(name) == key);
-    match (known, exact) {
-        (Some((_, name)), _) | (None, Some((_, _, name))) => Maker((*name).to_owned()),
-        (None, None) => Maker(if key == "hp" { "HP".to_owned() } else { key }),
+    let key = bare(words);
+    if key == "hp" {
+        return "HP".to_owned();
+    }
+    let word = WORDS.iter().find(|(word, _)| key.starts_with(word));
+    let name = JEDEC.iter().find(|(_, _, name)| key.starts_with(&bare(name)));
+    match (word, name) {
+        (Some((_, name)), _) | (None, Some((_, _, name))) => (*name).to_owned(),
+        (None, None) => key,
     }
 }
 
@@ -154,20 +119,7 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     if !digits.len().is_multiple_of(2) || !(least..=32).contains(&digits.len()) {
         return None;
     }
-    unhex(&digits)
-}
-
-fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let nibble = |byte: &u8| {
-        char::from(*byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    digits
-        .as_bytes()
-        .chunks_exact(2)
-        .map(|pair| Some(nibble(&pair[0])? << 4 | nibble(&pair[1])?))
-        .collect()
+    hex::decode(digits).ok()
 }
 
 /// A part number that a table has as the hex of its letters: "0x4A4D383030514C452D384700000000000000". None: it is none such.
@@ -183,7 +135,7 @@ pub fn part_in_hex(text: &str) -> Option<String> {
     if !digits.len().is_multiple_of(2) || !(least..=128).contains(&digits.len()) {
         return None;
     }
-    let bytes = unhex(digits)?;
+    let bytes = hex::decode(digits).ok()?;
     let end = bytes.iter().rposition(|byte| !matches!(byte, 0 | b' ' | 0xff))? + 1;
     let letters = &bytes[..end];
     let sound = letters.len() >= 4
@@ -192,14 +144,7 @@ pub fn part_in_hex(text: &str) -> Option<String> {
             .all(|byte| byte.is_ascii_graphic() || *byte == b' ')
         && letters.iter().any(u8::is_ascii_alphabetic)
         && letters.iter().any(u8::is_ascii_digit);
-    sound.then(|| {
-        letters
-            .iter()
-            .map(|byte| char::from(*byte))
-            .collect::<String>()
-            .trim()
-            .to_owned()
-    })
+    sound.then(|| String::from_utf8_lossy(letters).trim().to_owned())
 }
 
 #[cfg(test)]

@@ -26,10 +26,12 @@ pub(super) fn complete(memory: &mut MemoryFacts) {
         return;
     }
     split(memory);
-    let sum = |of: fn(&MemorySlot) -> u64| memory.slots.iter().map(of).fold(0, u64::saturating_add);
-    let persistent = sum(kept);
+    let persistent = sum(memory.slots.iter().map(kept));
     (memory.installed_bytes, memory.persistent_bytes) = match memory.slots.iter().all(known) {
-        true => (Some(sum(volatile)), (persistent > 0).then_some(persistent)),
+        true => (
+            Some(sum(memory.slots.iter().map(volatile))),
+            (persistent > 0).then_some(persistent),
+        ),
         false => (None, None),
     };
 }
@@ -73,19 +75,13 @@ fn is_optane(slot: &MemorySlot) -> bool {
 /// and the field for cache is often empty in Memory Mode. Then the kernel's memory tells which mode it is.
 fn split(memory: &mut MemoryFacts) {
     let usable = memory.usable_bytes;
-    let total = |memory: &MemoryFacts, of: &dyn Fn(&MemorySlot) -> bool| {
-        let sizes = memory
-            .slots
-            .iter()
-            .filter(|slot| of(slot))
-            .filter_map(|slot| slot.size_bytes);
-        sizes.fold(0_u64, u64::saturating_add)
+    let total = |of: &dyn Fn(&MemorySlot) -> bool| {
+        let slots = memory.slots.iter().filter(|slot| of(slot));
+        sum(slots.filter_map(|slot| slot.size_bytes))
     };
-    let dram = total(memory, &|slot| {
-        matches!(slot.class, Some(MemoryClass::Dram) | None)
-    });
-    let hbm = total(memory, &|slot| slot.class == Some(MemoryClass::Hbm));
-    let optane = total(memory, &|slot| is_persistent(slot) && is_optane(slot));
+    let dram = total(&|slot| matches!(slot.class, Some(MemoryClass::Dram) | None));
+    let hbm = total(&|slot| slot.class == Some(MemoryClass::Hbm));
+    let optane = total(&|slot| is_persistent(slot) && is_optane(slot));
     // More memory than there is DRAM: the persistent modules are memory, and the DRAM caches them.
     let memory_mode = usable.is_some_and(|usable| usable > dram);
     // Firmware and the kernel keep a part for themselves; far less than all is a mixture of both modes.
@@ -101,12 +97,11 @@ fn split(memory: &mut MemoryFacts) {
             (slot.volatile_bytes, slot.non_volatile_bytes) = (slot.size_bytes, Some(0));
         }
     }
-    let optane_memory = memory
+    let optanes = memory
         .slots
         .iter()
-        .filter(|slot| is_persistent(slot) && is_optane(slot))
-        .filter_map(|slot| slot.volatile_bytes)
-        .fold(0_u64, u64::saturating_add);
+        .filter(|slot| is_persistent(slot) && is_optane(slot));
+    let optane_memory = sum(optanes.filter_map(|slot| slot.volatile_bytes));
     let below = |bytes: u64| usable.is_none_or(|usable| usable <= bytes);
     let dram_caches = optane_memory > 0 && below(optane_memory);
     // HBM beside DRAM is a cache, or memory of its own: the kernel's memory tells.
@@ -122,6 +117,10 @@ fn split(memory: &mut MemoryFacts) {
             slot.volatile_bytes = slot.volatile_bytes.and(Some(0));
         }
     }
+}
+
+fn sum(bytes: impl Iterator<Item = u64>) -> u64 {
+    bytes.fold(0, u64::saturating_add)
 }
 
 fn is_persistent(slot: &MemorySlot) -> bool {

@@ -1,13 +1,13 @@
 //! What sensors, batteries and the BMC's event log say of the machine's health.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use inventory_api::check::{HealthProfile, code};
-use inventory_api::report::{AssetReport, BmcEvent, SensorFacts};
+use inventory_api::report::{AssetReport, SensorFacts};
 
 use super::findings::Findings;
 use super::parts::PART_LIMIT;
-use super::text::{counted, label, same};
+use super::text::{counted, label};
 
 pub(super) fn check(findings: &mut Findings, health: &HealthProfile, report: &AssetReport) {
     if health.sensors {
@@ -38,32 +38,22 @@ fn sensor(findings: &mut Findings, sensor: &SensorFacts) {
         );
         return findings.add(code::FAN_STOPPED, place, "turning", &shown, &sentence);
     }
+    let name = format!("{} ({})", label("Sensor", place), sensor.chip);
     // Some chips write nothing where they know no limit.
     let critical = sensor
         .critical
         .filter(|critical| *critical > 0.0 && sensor.value >= *critical);
     if let Some(critical) = critical {
-        let expected = format!("below {critical} {}", sensor.unit);
+        let critical = format!("{critical} {}", sensor.unit);
         let sentence = format!(
-            "{} ({}) measures {shown}, {critical} {} and more are critical. Look at fans, airflow and supply.",
-            label("Sensor", place),
-            sensor.chip,
-            sensor.unit
+            "{name} measures {shown}, {critical} and more are critical. Look at fans, airflow and supply."
         );
+        let expected = format!("below {critical}");
         findings.add(code::SENSOR_ALARM, place, &expected, &shown, &sentence);
     } else if alarm {
-        let sentence = format!(
-            "{} ({}) is in alarm: it measures {shown}. Look at what it measures.",
-            label("Sensor", place),
-            sensor.chip
-        );
-        findings.add(
-            code::SENSOR_ALARM,
-            place,
-            "no alarm",
-            &format!("alarm at {shown}"),
-            &sentence,
-        );
+        let sentence = format!("{name} is in alarm: it measures {shown}. Look at what it measures.");
+        let found = format!("alarm at {shown}");
+        findings.add(code::SENSOR_ALARM, place, "no alarm", &found, &sentence);
     }
 }
 
@@ -105,23 +95,20 @@ const FAULTS: [&str; 13] = [
     "machine check",
 ];
 
+/// Words of those among them that do not.
+const MILD: [&str; 3] = ["non-critical", "deasserted", "no fault"];
+
 /// Failures of the event log that did not end: one finding, because the log is one.
 fn events(findings: &mut Findings, report: &AssetReport) {
     let Some(bmc) = &report.bmc else { return };
     // Newest first: the newest word of a sensor on an event is what holds.
-    let mut last: BTreeMap<(String, String), &BmcEvent> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     let mut faults = Vec::new();
     for event in bmc.events.iter().take(PART_LIMIT) {
-        let key = (event.sensor.to_lowercase(), event.event.to_lowercase());
-        let is_fault = FAULTS.iter().any(|fault| key.1.contains(fault))
-            && !["non-critical", "deasserted", "no fault"]
-                .iter()
-                .any(|mild| key.1.contains(mild));
-        if last.contains_key(&key) {
-            continue;
-        }
-        last.insert(key, event);
-        if is_fault && event.asserted != Some(false) {
+        let what = event.event.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| what.contains(word));
+        let is_fault = says(&FAULTS) && !says(&MILD) && event.asserted != Some(false);
+        if seen.insert((event.sensor.to_lowercase(), what.clone())) && is_fault {
             faults.push(format!("{}: {}", event.sensor, event.event));
         }
     }
@@ -136,9 +123,4 @@ fn events(findings: &mut Findings, report: &AssetReport) {
         counted(n as u64, "failure")
     );
     findings.add(code::BMC_EVENTS, "BMC", "no failure", &list, &sentence);
-}
-
-/// Whether a status says that a part fails.
-pub(super) fn is_critical(status: &str) -> bool {
-    same("critical", status) || same("non-recoverable", status)
 }

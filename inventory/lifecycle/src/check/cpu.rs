@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use inventory_api::check::{CpuProfile, ProcessorProfile, code};
 use inventory_api::report::{AssetReport, CpuFacts, ProcessorFacts};
 
-use super::difference::{Difference, said};
+use super::difference::Differences;
 use super::findings::Findings;
 use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
 use super::text::{counted, label, same, same_cpu, same_part};
-use super::version::{compare, off};
+use super::version::{Fact, compare};
 
 /// `healthy`: no processor may be switched off, whatever the profile fixes.
 pub(super) fn check(findings: &mut Findings, wanted: &CpuProfile, report: &AssetReport, healthy: bool) {
@@ -78,84 +78,38 @@ impl Kind for Sockets {
         true
     }
 
-    fn differences(&self, want: &ProcessorProfile, have: &ProcessorFacts) -> Vec<Difference> {
-        let mut list = Vec::new();
-        if let Some(model) = &want.model
-            && !have.model.as_deref().is_some_and(|is| same_cpu(model, is))
-        {
-            list.push(Difference::of(
-                code::CPU_OTHER_MODEL,
-                model,
-                have.model.clone(),
-                "model",
-            ));
-        }
-        if let Some(part) = &want.part
-            && !have.part.as_deref().is_some_and(|is| same_part(part, is))
-        {
-            let found = have.part.as_ref().map(|is| format!("part {is}"));
-            list.push(Difference::of(
-                code::CPU_OTHER_MODEL,
-                format!("part {part}"),
-                found,
-                "part",
-            ));
-        }
-        if let Some(on) = want.enabled.filter(|on| have.enabled != Some(*on)) {
-            let word = |on: bool| if on { "switched on" } else { "switched off" }.to_owned();
-            list.push(Difference::of(
-                code::CPU_DISABLED,
-                word(on),
-                have.enabled.map(word),
-                "whether it is switched on",
-            ));
-        }
-        let fewer = have
-            .cores_enabled
-            .zip(want.cores_enabled)
-            .is_some_and(|(is, wanted)| is < wanted);
-        let numbers = [
+    fn differences(&self, want: &ProcessorProfile, have: &ProcessorFacts) -> Differences {
+        let mut list = Differences::default();
+        list.text(code::CPU_OTHER_MODEL, "model", &want.model, &have.model, same_cpu);
+        let parts = (want.part.as_deref(), have.part.as_deref());
+        list.fact(code::CPU_OTHER_MODEL, "part", parts, same_part, |part| {
+            format!("part {part}")
+        });
+        let word = |on: bool| if on { "switched on" } else { "switched off" }.to_owned();
+        let name = "whether it is switched on";
+        list.exact(code::CPU_DISABLED, name, want.enabled, have.enabled, word);
+        let fewer = have.cores_enabled.is_some() && have.cores_enabled < want.cores_enabled;
+        let on = if fewer {
+            code::CORES_DISABLED
+        } else {
+            code::CPU_CORES
+        };
+        for (code, what, more, wanted, is) in [
             (code::CPU_CORES, "core", "", want.cores, have.cores),
-            (
-                if fewer {
-                    code::CORES_DISABLED
-                } else {
-                    code::CPU_CORES
-                },
-                "core",
-                " switched on",
-                want.cores_enabled,
-                have.cores_enabled,
-            ),
+            (on, "core", " switched on", want.cores_enabled, have.cores_enabled),
             (code::CPU_THREADS, "thread", "", want.threads, have.threads),
-        ];
-        for (code, what, more, wanted, found) in numbers {
-            let shown = |n: u32| format!("{}{more}", counted(u64::from(n), what));
-            if let Some(wanted) = wanted.filter(|wanted| found != Some(*wanted)) {
-                let name = format!("number of {what}s{more}");
-                list.push(Difference::of(code, shown(wanted), found.map(shown), &name));
-            }
+        ] {
+            let shown = |n: u32| format!("{}{more}", counted(n, what));
+            list.exact(code, &format!("number of {what}s{more}"), wanted, is, shown);
         }
         // What the socket can do follows the firmware: the same model is the same processor.
-        let is_ordered = want
-            .model
-            .as_deref()
-            .zip(have.model.as_deref())
-            .is_some_and(|(model, is)| same_cpu(model, is));
-        let max_mhz = want.max_mhz.filter(|_| !is_ordered);
-        if let Some(wanted) = max_mhz.filter(|wanted| have.max_mhz != Some(*wanted)) {
-            let shown = |mhz: u32| format!("{mhz} MHz at most");
-            let found = have.max_mhz.map(shown);
-            list.push(Difference::of(
-                code::CPU_OTHER_MODEL,
-                shown(wanted),
-                found,
-                "most speed",
-            ));
-        }
+        let max_mhz = want.max_mhz.filter(|_| !self.resembles(want, have));
+        let shown = |mhz: u32| format!("{mhz} MHz at most");
+        list.exact(code::CPU_OTHER_MODEL, "most speed", max_mhz, have.max_mhz, shown);
         // Cores that are switched off are a setting; a processor made with other cores is another one.
         if fewer {
-            list.sort_by_key(|d| d.code != code::CPU_OTHER_MODEL && d.code != code::CORES_DISABLED);
+            list.0
+                .sort_by_key(|d| d.code != code::CPU_OTHER_MODEL && d.code != code::CORES_DISABLED);
         }
         list
     }
@@ -188,44 +142,33 @@ fn sockets(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[Process
             }
             Outcome::Extra { have } => {
                 let (place, found) = (name(have), model(&haves[have].model));
-                let sentence = format!(
-                    "{}: {found} is there although none was ordered.",
-                    label("CPU", place)
-                );
-                findings.add(code::CPU_EXTRA, place, "empty", &found, &sentence);
+                findings.extra(code::CPU_EXTRA, place, &label("CPU", place), "empty", &found);
             }
             Outcome::Moved { want, have } => {
                 let (from, to, what) = (wanted(want), name(have), model(&haves[have].model));
                 let sentence = format!("{what} sits in {to} instead of {from}. Move it to {from}.");
-                findings.add(
-                    code::CPU_MOVED,
-                    from,
-                    &format!("{what} in {from}"),
-                    &format!("in {to}"),
-                    &sentence,
-                );
+                findings.moved(code::CPU_MOVED, from, &what, (from, to), &sentence);
             }
             Outcome::Swapped { want, have, .. } => {
-                let (from, to) = (wanted(want), name(have));
+                let (from, to, found) = (wanted(want), name(have), format!("in {}", name(have)));
                 let sentence =
                     format!("The processors of {from} and {to} are swapped. Put each into its own socket.");
                 findings.add(
                     code::CPU_SWAPPED,
                     from,
                     &model(&wants[want].model),
-                    &format!("in {to}"),
+                    &found,
                     &sentence,
                 );
             }
             Outcome::Differs { want, have } => {
-                let list = Sockets.differences(&wants[want], &haves[have]);
+                let mut list = Sockets.differences(&wants[want], &haves[have]);
                 // One finding a processor, of what tells most.
-                let first = list.iter().find(|d| !d.unknown).map(std::slice::from_ref);
-                let Some(said) = said(first.unwrap_or(&list)) else {
-                    continue;
-                };
+                if let Some(first) = list.0.iter().position(|d| !d.unknown) {
+                    list.0 = vec![list.0.swap_remove(first)];
+                }
                 let (place, name) = (name(have), label("CPU", name(have)));
-                findings.add_said(place, &name, &said, |said| {
+                findings.add_list(place, &name, &list, |said| {
                     let act = match said.code {
                         code::CORES_DISABLED => {
                             "Firmware has switched cores off: look at the core settings of its setup."
@@ -271,81 +214,61 @@ fn switched_off(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[Pr
 
 /// What the whole machine has. One finding: fewer sockets are fewer cores, and another model has others.
 fn totals(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
-    if let Some(sockets) = wanted.sockets.filter(|n| cpu.sockets != Some(*n)) {
-        let (code, act) = match cpu.sockets.map(|is| is.cmp(&sockets)) {
-            Some(Ordering::Greater) => (code::CPU_EXTRA, "There are more than ordered."),
-            _ => (
-                code::CPU_MISSING,
-                "Check that each processor is there and seated.",
-            ),
-        };
-        return number(findings, code, "processor", sockets, cpu.sockets, act);
-    }
-    if let Some(model) = &wanted.model
-        && !cpu.model.as_deref().is_some_and(|is| same_cpu(model, is))
-    {
-        let list = [Difference::of(
-            code::CPU_OTHER_MODEL,
-            model,
-            cpu.model.clone(),
-            "model",
-        )];
-        findings.add_list("CPU", "CPU", &list, |said| {
-            format!(
-                "The processors are {}; ordered are {}.",
-                said.found, said.expected
-            )
+    let mut list = Differences::default();
+    let number = |list: &mut Differences, code, what: &str, wanted, is| {
+        list.exact(code, &format!("number of {what}s"), wanted, is, |n: u32| {
+            counted(n, what)
         });
-        return;
-    }
-    if let Some(cores) = wanted.cores.filter(|n| cpu.cores != Some(*n)) {
-        let (code, act) = if cpu.cores.is_some_and(|is| is < cores) {
-            (
-                code::CORES_DISABLED,
-                "Look at the core settings of the firmware's setup.",
-            )
-        } else {
-            (code::CPU_CORES, "Compare the model with the order.")
-        };
-        return number(findings, code, "core", cores, cpu.cores, act);
-    }
-    if let Some(threads) = wanted.threads.filter(|n| cpu.threads != Some(*n)) {
-        let act = "Look at hyper-threading (SMT) in the firmware's setup.";
-        number(findings, code::CPU_THREADS, "thread", threads, cpu.threads, act);
-    }
-}
-
-fn number(
-    findings: &mut Findings,
-    code: &'static str,
-    what: &str,
-    wanted: u32,
-    found: Option<u32>,
-    act: &str,
-) {
-    let shown = |n: u32| counted(u64::from(n), what);
-    let list = [Difference::of(
-        code,
-        shown(wanted),
-        found.map(shown),
-        &format!("number of {what}s"),
-    )];
+    };
+    let more = cpu.sockets > wanted.sockets;
+    let code = if more { code::CPU_EXTRA } else { code::CPU_MISSING };
+    number(&mut list, code, "processor", wanted.sockets, cpu.sockets);
+    list.text(
+        code::CPU_OTHER_MODEL,
+        "model",
+        &wanted.model,
+        &cpu.model,
+        same_cpu,
+    );
+    let fewer = cpu.cores.is_some() && cpu.cores < wanted.cores;
+    let code = if fewer {
+        code::CORES_DISABLED
+    } else {
+        code::CPU_CORES
+    };
+    number(&mut list, code, "core", wanted.cores, cpu.cores);
+    number(
+        &mut list,
+        code::CPU_THREADS,
+        "thread",
+        wanted.threads,
+        cpu.threads,
+    );
+    list.0.truncate(1);
     findings.add_list("CPU", "CPU", &list, |said| {
-        format!("Expected {}, found {}. {act}", said.expected, said.found)
+        let (expected, found) = (&said.expected, &said.found);
+        let act = match said.code {
+            code::CPU_OTHER_MODEL => return format!("The processors are {found}; ordered are {expected}."),
+            code::CPU_EXTRA => "There are more than ordered.",
+            code::CPU_MISSING => "Check that each processor is there and seated.",
+            code::CORES_DISABLED => "Look at the core settings of the firmware's setup.",
+            code::CPU_CORES => "Compare the model with the order.",
+            _ => "Look at hyper-threading (SMT) in the firmware's setup.",
+        };
+        format!("Expected {expected}, found {found}. {act}")
     });
 }
 
 fn stepping(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
-    let Some(expected) = wanted.stepping.filter(|s| cpu.stepping != Some(*s)) else {
-        return;
-    };
-    let found = cpu.stepping.map(|s| s.to_string());
-    let list = [Difference::of(
+    let mut list = Differences::default();
+    let shown = |stepping: u32| stepping.to_string();
+    list.exact(
         code::CPU_OTHER_STEPPING,
-        expected.to_string(),
-        found,
         "stepping",
-    )];
+        wanted.stepping,
+        cpu.stepping,
+        shown,
+    );
     findings.add_list("CPU", "CPU", &list, |said| {
         format!(
             "The processors have stepping {}; expected is {}. It is another revision of the model that was ordered.",
@@ -355,19 +278,14 @@ fn stepping(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
 }
 
 fn microcode(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
-    let Some(off) = off(
-        wanted.microcode.as_deref(),
-        wanted.min_microcode.as_deref(),
-        cpu.microcode.as_deref(),
-        compare_hex,
-    ) else {
-        return;
+    let mut list = Differences::default();
+    let fact = Fact {
+        name: "microcode",
+        compare: compare_hex,
+        ..Fact::firmware(&wanted.microcode, &wanted.min_microcode, &cpu.microcode)
     };
-    let mut difference = off.difference(code::MICROCODE_OLDER, code::MICROCODE_OTHER);
-    if difference.unknown {
-        difference.found = "microcode".to_owned();
-    }
-    findings.add_list("CPU", "CPU", &[difference], |said| {
+    list.firmware(code::MICROCODE_OLDER, code::MICROCODE_OTHER, fact);
+    findings.add_list("CPU", "CPU", &list, |said| {
         format!(
             "The processors' microcode is {}; expected is {}. It comes with the firmware (BIOS/UEFI): update that.",
             said.found, said.expected

@@ -1,5 +1,8 @@
 //! What differs between what was expected and what was found.
 
+use super::text::same_part;
+use super::version::{Fact, How, off};
+
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
@@ -11,40 +14,122 @@ pub(super) struct Difference {
     pub unknown: bool,
 }
 
-impl Difference {
-    pub(super) fn new(
-        code: &'static str,
-        expected: impl Into<String>,
-        found: impl Into<String>,
-    ) -> Difference {
-        Difference {
-            code,
-            expected: expected.into(),
-            found: found.into(),
-            unknown: false,
-        }
+/// What differs of one thing, the most telling first. Each fact has a name, for where it is not reported.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Differences(pub Vec<Difference>);
+
+impl Differences {
+    /// Something else was found than expected.
+    pub(super) fn add(&mut self, code: &'static str, expected: impl Into<String>, found: impl Into<String>) {
+        self.other(code, "", expected, Some(found.into()));
     }
 
-    /// The fact `what` was expected to be something and is not reported.
-    pub(super) fn unknown(code: &'static str, expected: impl Into<String>, what: &str) -> Difference {
-        Difference {
-            unknown: true,
-            ..Difference::new(code, expected, what)
-        }
-    }
-
-    /// A fact that is either reported, or not.
-    pub(super) fn of(
+    /// Something else was found than expected, or nothing was reported.
+    pub(super) fn other(
+        &mut self,
         code: &'static str,
+        name: &str,
         expected: impl Into<String>,
         found: Option<String>,
-        what: &str,
-    ) -> Difference {
-        match found {
-            Some(found) => Difference::new(code, expected, found),
-            None => Difference::unknown(code, expected, what),
+    ) {
+        self.0.push(Difference {
+            code,
+            expected: expected.into(),
+            unknown: found.is_none(),
+            found: found.unwrap_or_else(|| name.to_owned()),
+        });
+    }
+
+    /// A fact that is fixed: it differs unless it `holds`. `shown`: a value in words.
+    pub(super) fn fact<T: Copy>(
+        &mut self,
+        code: &'static str,
+        name: &str,
+        (wanted, is): (Option<T>, Option<T>),
+        holds: impl Fn(T, T) -> bool,
+        shown: impl Fn(T) -> String,
+    ) {
+        if let Some(wanted) = wanted.filter(|wanted| !is.is_some_and(|is| holds(*wanted, is))) {
+            self.other(code, name, shown(wanted), is.map(shown));
         }
     }
+
+    /// A fact that is fixed exactly.
+    pub(super) fn exact<T: Copy + PartialEq>(
+        &mut self,
+        code: &'static str,
+        name: &str,
+        wanted: Option<T>,
+        is: Option<T>,
+        shown: impl Fn(T) -> String,
+    ) {
+        self.fact(code, name, (wanted, is), |wanted, is| wanted == is, shown);
+    }
+
+    /// A text that is fixed; a blank one fixes nothing.
+    pub(super) fn text(
+        &mut self,
+        code: &'static str,
+        name: &str,
+        wanted: &Option<String>,
+        is: &Option<String>,
+        same: fn(&str, &str) -> bool,
+    ) {
+        self.fact(
+            code,
+            name,
+            (not_blank(wanted), is.as_deref()),
+            same,
+            str::to_owned,
+        );
+    }
+
+    /// A part number and its maker: the maker of the ordered part is the ordered one, in whatever words. Returns whether the
+    /// part number is as ordered.
+    pub(super) fn part(
+        &mut self,
+        code: &'static str,
+        (part, is): (&Option<String>, &Option<String>),
+        (maker, found): (&Option<String>, &Option<String>),
+        same_maker: fn(&str, &str) -> bool,
+    ) -> bool {
+        let before = self.0.len();
+        self.text(code, "part", part, is, same_part);
+        if not_blank(part).is_some() && self.0.len() == before {
+            return true;
+        }
+        self.text(code, "maker", maker, found, same_maker);
+        false
+    }
+
+    /// A firmware that is known by one fact.
+    pub(super) fn firmware(&mut self, older: &'static str, other: &'static str, fact: Fact) {
+        let name = fact.name;
+        let Some(off) = off(&[fact]) else { return };
+        let found = match off.how {
+            How::NotReported => None,
+            How::NoOrder => Some(format!("{}, which cannot be compared with it", off.found)),
+            How::Older | How::Newer | How::Other => Some(off.found),
+        };
+        self.other(off.how.code(older, other), name, off.expected, found);
+    }
+
+    /// What one finding says: what is known to differ; where nothing is, what is not reported. None: nothing differs.
+    pub(super) fn said(&self) -> Option<Said> {
+        let unknown = self.0.iter().all(|d| d.unknown);
+        let told: Vec<&Difference> = self.0.iter().filter(|d| d.unknown == unknown).collect();
+        let join = |of: fn(&Difference) -> &str| told.iter().map(|d| of(d)).collect::<Vec<_>>().join(", ");
+        Some(Said {
+            code: told.first()?.code,
+            expected: join(|d| &d.expected),
+            found: join(|d| &d.found),
+            unknown,
+        })
+    }
+}
+
+fn not_blank(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
 /// Differences as one finding has them.
@@ -53,35 +138,12 @@ pub(super) struct Said {
     /// Code of the first.
     pub code: &'static str,
     pub expected: String,
+    /// What was found; where nothing of it is reported, its names.
     pub found: String,
     /// Nothing of it is reported.
     pub unknown: bool,
 }
 
-/// What is known to differ; where nothing is, what is not reported. None: nothing differs.
-pub(super) fn said(list: &[Difference]) -> Option<Said> {
-    let unknown = list.iter().all(|d| d.unknown);
-    let told: Vec<&Difference> = list.iter().filter(|d| d.unknown == unknown).collect();
-    let join = |of: fn(&Difference) -> &str| told.iter().map(|d| of(d)).collect::<Vec<_>>().join(", ");
-    let found = join(|d| &d.found);
-    Some(Said {
-        code: told.first()?.code,
-        expected: join(|d| &d.expected),
-        found: if unknown { not_reported(&found) } else { found },
-        unknown,
-    })
-}
-
-/// "part not reported".
-pub(super) fn not_reported(what: &str) -> String {
-    format!("{what} not reported")
-}
-
 /// What to do about facts that nobody reported.
 pub(super) const LOOK: &str =
     "The machine does not tell: look at the part, or take the field out of the profile.";
-
-/// The sentence about facts that nobody reported.
-pub(super) fn unknown_sentence(place: &str, said: &Said) -> String {
-    format!("{place}: {} (expected {}). {LOOK}", said.found, said.expected)
-}

@@ -4,9 +4,9 @@ use inventory_api::check::{DimmProfile, code};
 use inventory_api::report::makers::memory_maker;
 use inventory_api::report::{MemoryClass, MemorySlot};
 
-use super::difference::Difference;
+use super::difference::Differences;
 use super::parts::{Kind, Place};
-use super::text::{counted, memory_size, same, same_part, words};
+use super::text::{counted, memory_size, not_below, same, same_part, words, words_or};
 
 /// A slot that has a module, as far as the report tells.
 pub(super) fn is_populated(slot: &MemorySlot) -> bool {
@@ -22,31 +22,22 @@ pub(super) fn place_of(slot: &MemorySlot) -> String {
 
 /// "64 GB Micron MTA36ASF8G72PZ".
 pub(super) fn describe(slot: &MemorySlot) -> String {
-    let size = slot.size_bytes.map(memory_size);
-    let text = words([
-        size.as_deref(),
-        slot.manufacturer.as_deref(),
-        slot.part.as_deref().or(slot.kind.as_deref()),
-    ]);
-    if text.is_empty() {
-        "a module".to_owned()
-    } else {
-        text
-    }
+    in_words(slot.size_bytes, &slot.manufacturer, &slot.part, &slot.kind)
 }
 
 pub(super) fn describe_wanted(want: &DimmProfile) -> String {
-    let size = want.size.map(memory_size);
-    let text = words([
-        size.as_deref(),
-        want.maker.as_deref(),
-        want.part.as_deref().or(want.kind.as_deref()),
-    ]);
-    if text.is_empty() {
-        "a module".to_owned()
-    } else {
-        text
-    }
+    in_words(want.size, &want.maker, &want.part, &want.kind)
+}
+
+fn in_words(
+    size: Option<u64>,
+    maker: &Option<String>,
+    part: &Option<String>,
+    kind: &Option<String>,
+) -> String {
+    let size = size.map(memory_size);
+    let part = part.as_deref().or(kind.as_deref());
+    words_or("a module", [size.as_deref(), maker.as_deref(), part])
 }
 
 /// Modules in slots. A slot is known by its name; where several slots have one name, by name and bank; where that is not
@@ -92,85 +83,46 @@ impl Kind for Dimms {
         true
     }
 
-    fn differences(&self, want: &DimmProfile, have: &MemorySlot) -> Vec<Difference> {
-        let mut list = Vec::new();
-        let size = have.size_bytes;
-        if let Some(wanted) = want.size.filter(|wanted| size.is_none_or(|is| is < *wanted)) {
-            let found = size.map(memory_size);
-            list.push(Difference::of(
-                code::DIMM_SMALLER,
-                memory_size(wanted),
-                found,
-                "size",
-            ));
-        }
+    fn differences(&self, want: &DimmProfile, have: &MemorySlot) -> Differences {
+        let mut list = Differences::default();
+        let sizes = (want.size, have.size_bytes);
+        list.fact(
+            code::DIMM_SMALLER,
+            "size",
+            sizes,
+            |wanted, is| is >= wanted,
+            memory_size,
+        );
         let as_ordered = part(&mut list, want, have);
         class(&mut list, want, have, as_ordered);
-        if let Some(wanted) = text(&want.kind)
-            && !have.kind.as_deref().is_some_and(|is| same(wanted, is))
+        list.text(code::DIMM_OTHER_KIND, "type", &want.kind, &have.kind, same);
+        let ranks = |n: u32| counted(n, "rank");
+        let bits = |n: u32| format!("{} wide", counted(n, "bit"));
+        let code = code::DIMM_OTHER_KIND;
+        list.exact(code, "number of ranks", want.rank, have.rank, ranks);
+        list.exact(code, "width", want.total_width, have.total_width, bits);
+        if let (Some(wanted), Some(is)) = sizes
+            && is > wanted
         {
-            list.push(Difference::of(
-                code::DIMM_OTHER_KIND,
-                wanted,
-                have.kind.clone(),
-                "type",
-            ));
+            list.add(code::DIMM_LARGER, memory_size(wanted), memory_size(is));
         }
-        let ranks = |n: u32| counted(u64::from(n), "rank");
-        if let Some(wanted) = want.rank.filter(|wanted| have.rank != Some(*wanted)) {
-            let found = have.rank.map(ranks);
-            list.push(Difference::of(
-                code::DIMM_OTHER_KIND,
-                ranks(wanted),
-                found,
-                "number of ranks",
-            ));
-        }
-        let bits = |n: u32| format!("{} wide", counted(u64::from(n), "bit"));
-        if let Some(wanted) = want
-            .total_width
-            .filter(|wanted| have.total_width != Some(*wanted))
-        {
-            let found = have.total_width.map(bits);
-            list.push(Difference::of(
-                code::DIMM_OTHER_KIND,
-                bits(wanted),
-                found,
-                "width",
-            ));
-        }
-        if let Some((wanted, size)) = want.size.zip(size).filter(|(wanted, is)| is > wanted) {
-            list.push(Difference::new(
-                code::DIMM_LARGER,
-                memory_size(wanted),
-                memory_size(size),
-            ));
-        }
-        let speeds = [
-            // Some firmware writes what the processor can do: the same part has the same speed.
-            ("rated", want.speed_mts.filter(|_| !as_ordered), have.speed_mts),
-            ("configured", want.configured_mts, have.configured_mts),
-        ];
-        for (what, wanted, is) in speeds {
-            if let Some(wanted) = wanted {
-                let least = u64::from(wanted) * u64::from(100_u32.saturating_sub(self.speed_percent));
-                if is.is_none_or(|is| u64::from(is) * 100 < least) {
-                    list.push(Difference::of(
-                        code::DIMM_SLOW,
-                        format!("{wanted} MT/s {what}"),
-                        is.map(|is| format!("{is} MT/s {what}")),
-                        &format!("{what} speed"),
-                    ));
-                }
-            }
+        // Some firmware writes what the processor can do: the same part has the same speed.
+        let rated = want.speed_mts.filter(|_| !as_ordered);
+        for (what, speeds) in [
+            ("rated", (rated, have.speed_mts)),
+            ("configured", (want.configured_mts, have.configured_mts)),
+        ] {
+            let holds = |wanted, is| not_below(is, wanted, self.speed_percent);
+            let shown = |speed: u32| format!("{speed} MT/s {what}");
+            list.fact(code::DIMM_SLOW, &format!("{what} speed"), speeds, holds, shown);
         }
         list
     }
 
     fn may_be(&self, want: &DimmProfile, have: &MemorySlot) -> bool {
-        let mut list = Vec::new();
+        let mut list = Differences::default();
         class(&mut list, want, have, false);
-        list.is_empty() || want.class.is_some()
+        list.0.is_empty() || want.class.is_some()
     }
 
     /// A module that moved keeps its size and part; speed and such may follow the slot.
@@ -183,44 +135,21 @@ impl Kind for Dimms {
     }
 }
 
-fn text(wanted: &Option<String>) -> Option<&str> {
-    wanted.as_deref().filter(|text| !text.trim().is_empty())
-}
-
 /// Part number and maker. Returns whether the part number is as ordered: then the maker is, in whatever words.
-fn part(list: &mut Vec<Difference>, want: &DimmProfile, have: &MemorySlot) -> bool {
-    let (maker, found_maker) = (text(&want.maker), have.manufacturer.as_deref());
-    if let Some(wanted) = text(&want.part) {
-        if have.part.as_deref().is_some_and(|is| same_part(wanted, is)) {
-            return true;
-        }
-        let Some(found) = &have.part else {
-            let unknown = maker.filter(|_| found_maker.is_none());
-            let expected = words([unknown, Some(wanted)]);
-            list.push(Difference::unknown(code::DIMM_OTHER_PART, expected, "part"));
-            if unknown.is_some() {
-                return false;
-            }
-            return maker_differs(list, maker, found_maker);
-        };
-        list.push(Difference::new(code::DIMM_OTHER_PART, wanted, found));
-    }
-    maker_differs(list, maker, found_maker)
-}
-
-/// Returns false: the part number is not as ordered.
-fn maker_differs(list: &mut Vec<Difference>, wanted: Option<&str>, is: Option<&str>) -> bool {
-    if let Some(wanted) = wanted
-        && !is.is_some_and(|is| same(wanted, is) || memory_maker(wanted) == memory_maker(is))
+fn part(list: &mut Differences, want: &DimmProfile, have: &MemorySlot) -> bool {
+    let before = list.0.len();
+    let (parts, makers) = ((&want.part, &have.part), (&want.maker, &have.manufacturer));
+    let same_maker = |wanted: &str, is: &str| same(wanted, is) || memory_maker(wanted) == memory_maker(is);
+    let as_ordered = list.part(code::DIMM_OTHER_PART, parts, makers, same_maker);
+    // Where neither is reported, the module as a whole is not.
+    if let [part, maker] = &mut list.0[before..]
+        && part.unknown
+        && maker.unknown
     {
-        list.push(Difference::of(
-            code::DIMM_OTHER_PART,
-            wanted,
-            is.map(str::to_owned),
-            "maker",
-        ));
+        part.expected = words([Some(maker.expected.as_str()), Some(part.expected.as_str())]);
+        list.0.pop();
     }
-    false
+    as_ordered
 }
 
 pub(super) fn is_persistent(slot: &MemorySlot) -> bool {
@@ -243,27 +172,14 @@ fn class_name(class: MemoryClass) -> &'static str {
 }
 
 /// An entry for a group without a class means plain memory: a persistent module must not stand for a missing one.
-fn class(list: &mut Vec<Difference>, want: &DimmProfile, have: &MemorySlot, as_ordered: bool) {
-    let found = have.class.map(|class| class_name(class).to_owned());
+fn class(list: &mut Differences, want: &DimmProfile, have: &MemorySlot, as_ordered: bool) {
     let placed = want.slot.is_some() || want.bank.is_some();
-    let says = text(&want.kind).is_some_and(|kind| have.kind.as_deref().is_some_and(|is| same(kind, is)));
-    let says = says
-        && have
-            .kind
-            .as_deref()
-            .is_some_and(|kind| kind.contains("non-volatile"));
-    match want.class {
-        Some(wanted) if have.class != Some(wanted) => list.push(Difference::of(
-            code::DIMM_OTHER_KIND,
-            class_name(wanted),
-            found,
-            "kind of module",
-        )),
-        None if is_special(have) && !placed && !as_ordered && !says => list.push(Difference::new(
-            code::DIMM_OTHER_KIND,
-            class_name(MemoryClass::Dram),
-            found.unwrap_or_default(),
-        )),
-        Some(_) | None => {}
-    }
+    let kinds = want.kind.as_deref().zip(have.kind.as_deref());
+    let says = kinds.is_some_and(|(wanted, is)| same(wanted, is) && is.contains("non-volatile"));
+    let wanted = match want.class {
+        None if is_special(have) && !placed && !as_ordered && !says => Some(MemoryClass::Dram),
+        class => class,
+    };
+    let shown = |class| class_name(class).to_owned();
+    list.exact(code::DIMM_OTHER_KIND, "kind of module", wanted, have.class, shown);
 }

@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use inventory_api::check::{DiskProfile, Tolerance, code};
 use inventory_api::report::{DiskFacts, Transport};
 
-use super::difference::Difference;
-use super::memory::near;
+use super::difference::Differences;
 use super::parts::{Kind, Place};
-use super::text::{disk_size, same, words};
-use super::transport_name;
-use super::version::{compare, off};
+use super::text::{disk_size, label, near, same, words_or};
+use super::version::Fact;
 
 /// Attachments of what is not built in, or of no disk of the machine's own: such a disk stands only for an entry that names its
 /// transport.
@@ -42,6 +40,11 @@ fn split_path(path: &str) -> (Option<&str>, &str) {
     }
     let pci = path[..path.len() - rest.len()].trim_end_matches('-');
     (Some(pci).filter(|pci| !pci.is_empty()), rest)
+}
+
+/// Where on its controller a path leads.
+fn on_controller(path: &Option<String>) -> Option<&str> {
+    path.as_deref().map(|path| split_path(path).1)
 }
 
 fn path_place(path: Option<&str>) -> Option<Place> {
@@ -95,8 +98,7 @@ impl<'a> Disks<'a> {
 
     /// Whether a disk is elsewhere in a way that somebody can put right.
     pub(super) fn is_misplaced(&self, want: &DiskProfile, have: &DiskFacts) -> bool {
-        let rest = |path: &Option<String>| path.as_deref().map(|path| split_path(path).1.to_owned());
-        want.bay.is_some() || (!self.shifts(want) && rest(&want.path) != rest(&have.path))
+        want.bay.is_some() || (!self.shifts(want) && on_controller(&want.path) != on_controller(&have.path))
     }
 }
 
@@ -140,94 +142,54 @@ impl<'a> Kind for Disks<'a> {
 
     /// An NVMe disk without a bay is known by its PCI address alone.
     fn shifts(&self, want: &DiskProfile) -> bool {
-        let rest = want.path.as_deref().map(|path| split_path(path).1);
-        want.bay.is_none() && rest.is_some_and(|rest| self.shifted || rest.starts_with("nvme"))
+        want.bay.is_none()
+            && on_controller(&want.path).is_some_and(|rest| self.shifted || rest.starts_with("nvme"))
     }
 
     /// By a path, only what hangs on it.
     fn may_be(&self, want: &DiskProfile, have: &&DiskFacts) -> bool {
-        let rest = |path: &Option<String>| path.as_deref().map(|path| split_path(path).1.to_owned());
+        let on_path = || on_controller(&want.path) == on_controller(&have.path);
         (want.transport == have.transport || !needs_naming(have.transport))
-            && (want.bay.is_some() || want.path.is_none() || rest(&want.path) == rest(&have.path))
+            && (want.bay.is_some() || want.path.is_none() || on_path())
     }
 
-    fn differences(&self, want: &DiskProfile, have: &&DiskFacts) -> Vec<Difference> {
-        let mut list = Vec::new();
-        let percent = self.tolerance.disk_size;
-        let exact = want.size.filter(|wanted| {
-            !have
-                .size_bytes
-                .is_some_and(|is| near(is, *wanted, percent) || is_labelled(is, *wanted))
-        });
-        let least = want.min_size.filter(|wanted| {
-            !have
-                .size_bytes
-                .is_some_and(|is| is >= *wanted || near(is, *wanted, percent))
-        });
-        let larger = exact.is_some_and(|wanted| have.size_bytes.is_some_and(|is| is > wanted));
+    fn differences(&self, want: &DiskProfile, have: &&DiskFacts) -> Differences {
+        let mut list = Differences::default();
+        let (is, percent) = (have.size_bytes, self.tolerance.disk_size);
+        let exact = want
+            .size
+            .filter(|wanted| !is.is_some_and(|is| near(is, *wanted, percent) || is_labelled(is, *wanted)));
+        let least = want
+            .min_size
+            .filter(|wanted| !is.is_some_and(|is| is >= *wanted || near(is, *wanted, percent)));
         let expected = match (exact, least) {
-            (Some(wanted), _) if !larger => Some(shown_size(wanted)),
+            (Some(wanted), _) if is <= exact => Some(shown_size(wanted)),
             (_, Some(wanted)) => Some(format!("at least {}", shown_size(wanted))),
             _ => None,
         };
-        let size = have.size_bytes.filter(|size| *size > 0);
-        if let Some(expected) = expected {
-            list.push(match size {
-                Some(size) => Difference::new(code::DISK_SMALLER, expected, shown_size(size)),
-                None => Difference::new(code::DISK_FORMAT, expected, "no size"),
-            });
+        let size = is.filter(|size| *size > 0);
+        match (expected, size) {
+            (Some(expected), Some(size)) => list.add(code::DISK_SMALLER, expected, shown_size(size)),
+            (Some(expected), None) => list.add(code::DISK_FORMAT, expected, "no size"),
+            (None, _) => {}
         }
-        if let Some(model) = &want.model
-            && !have.model.as_deref().is_some_and(|is| same(model, is))
+        let code = code::DISK_OTHER_MODEL;
+        list.text(code, "model", &want.model, &have.model, same);
+        let attachment = |transport: Transport| transport.to_string();
+        list.exact(code, "attachment", want.transport, have.transport, attachment);
+        if want.transport.is_none() && needs_naming(have.transport) {
+            let found = have.transport.map(attachment);
+            list.other(code, "attachment", "a disk that is built in", found);
+        }
+        let word = |spins: bool| if spins { "spins" } else { "solid state" }.to_owned();
+        list.exact(code, "kind", want.rotational, have.rotational, word);
+        if let (Some(wanted), Some(size)) = (exact, size)
+            && size > wanted
         {
-            list.push(Difference::of(
-                code::DISK_OTHER_MODEL,
-                model,
-                have.model.clone(),
-                "model",
-            ));
+            list.add(code::DISK_LARGER, shown_size(wanted), shown_size(size));
         }
-        let found = have.transport.map(|is| transport_name(is).to_owned());
-        match want.transport {
-            Some(wanted) if have.transport != Some(wanted) => list.push(Difference::of(
-                code::DISK_OTHER_MODEL,
-                transport_name(wanted),
-                found,
-                "attachment",
-            )),
-            None if needs_naming(have.transport) => list.push(Difference::of(
-                code::DISK_OTHER_MODEL,
-                "a disk that is built in",
-                found,
-                "attachment",
-            )),
-            Some(_) | None => {}
-        }
-        if let Some(rotational) = want.rotational.filter(|r| have.rotational != Some(*r)) {
-            let word = |spins| if spins { "spins" } else { "solid state" }.to_owned();
-            let found = have.rotational.map(word);
-            list.push(Difference::of(
-                code::DISK_OTHER_MODEL,
-                word(rotational),
-                found,
-                "kind",
-            ));
-        }
-        if let Some((wanted, size)) = exact.filter(|_| larger).zip(size) {
-            list.push(Difference::new(
-                code::DISK_LARGER,
-                shown_size(wanted),
-                shown_size(size),
-            ));
-        }
-        if let Some(off) = off(
-            want.firmware.as_deref(),
-            want.min_firmware.as_deref(),
-            have.firmware.as_deref(),
-            compare,
-        ) {
-            list.push(off.difference(code::DISK_FIRMWARE_OLDER, code::DISK_FIRMWARE_OTHER));
-        }
+        let firmware = Fact::firmware(&want.firmware, &want.min_firmware, &have.firmware);
+        list.firmware(code::DISK_FIRMWARE_OLDER, code::DISK_FIRMWARE_OTHER, firmware);
         list
     }
 }
@@ -257,38 +219,42 @@ pub(super) fn place_of(disk: &DiskFacts) -> String {
     }
 }
 
-/// " (serial S123)".
-pub(super) fn serial_of(disk: &DiskFacts) -> String {
+/// Ways that lead to the disk.
+pub(super) fn ways(disk: &DiskFacts) -> u32 {
+    u32::try_from(disk.paths.len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(1)
+}
+
+/// "Disk Slot 02 (serial S123)".
+pub(super) fn name_of(disk: &DiskFacts) -> String {
+    format!("{}{}", label("Disk", &place_of(disk)), serial_of(disk))
+}
+
+fn serial_of(disk: &DiskFacts) -> String {
     let serial = disk.serial.as_deref();
     serial.map_or(String::new(), |serial| format!(" (serial {serial})"))
 }
 
 /// "960.2 GB sata SAMSUNG MZ7LH960 (serial S123)".
 pub(super) fn describe(disk: &DiskFacts) -> String {
-    let size = disk.size_bytes.map(disk_size);
-    let text = words([
-        size.as_deref(),
-        disk.transport.map(transport_name),
-        disk.model.as_deref(),
-    ]);
-    let text = if text.is_empty() { "a disk" } else { &text };
+    let text = in_words(disk.size_bytes.map(disk_size), disk.transport, &disk.model);
     format!("{text}{}", serial_of(disk))
 }
 
 pub(super) fn describe_wanted(want: &DiskProfile) -> String {
-    let size = match (want.size, want.min_size) {
-        (Some(size), _) => Some(disk_size(size)),
-        (None, Some(least)) => Some(format!("at least {}", disk_size(least))),
-        (None, None) => None,
-    };
-    let text = words([
-        size.as_deref(),
-        want.transport.map(transport_name),
-        want.model.as_deref(),
-    ]);
-    if text.is_empty() {
-        "a disk".to_owned()
-    } else {
-        text
-    }
+    let least = || Some(format!("at least {}", disk_size(want.min_size?)));
+    in_words(
+        want.size.map(disk_size).or_else(least),
+        want.transport,
+        &want.model,
+    )
+}
+
+fn in_words(size: Option<String>, transport: Option<Transport>, model: &Option<String>) -> String {
+    let transport = transport.map(|transport| transport.to_string());
+    words_or(
+        "a disk",
+        [size.as_deref(), transport.as_deref(), model.as_deref()],
+    )
 }

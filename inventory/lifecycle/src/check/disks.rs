@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use inventory_api::check::{DiskProfile, HardwareProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts};
 
-use super::difference::LOOK;
-use super::disk::{Disks, counts, describe, describe_wanted, in_shelf, needs_naming, place_of, serial_of};
+use super::disk::{
+    Disks, counts, describe, describe_wanted, in_shelf, name_of, needs_naming, place_of, ways,
+};
 use super::findings::Findings;
-use super::parts::{Kind as _, Outcome, PART_LIMIT, pair};
+use super::parts::{Kind as _, Outcome, pair};
 use super::text::{counted, label, normal};
 
 /// Disks that the kernel shows, then those that only their RAID controller does.
@@ -36,17 +37,10 @@ pub(super) fn check(
     for outcome in outcomes {
         match outcome {
             Outcome::Fits { want, have } => {
-                worn(
-                    findings,
-                    &wants[want],
-                    haves[have],
-                    profile.health.max_used_percent,
-                );
-                let ways = u32::try_from(haves[have].paths.len())
-                    .unwrap_or(u32::MAX)
-                    .saturating_add(1);
-                if let Some(wanted) = wants[want].paths.filter(|wanted| *wanted > ways) {
-                    dark.push((haves[have], wanted, ways));
+                let (want, disk) = (&wants[want], haves[have]);
+                worn(findings, want, disk, profile.health.max_used_percent);
+                if let Some(wanted) = want.paths.filter(|wanted| *wanted > ways(disk)) {
+                    dark.push((disk, wanted));
                 }
             }
             Outcome::Missing { .. } if lacks_drivers => {}
@@ -58,56 +52,36 @@ pub(super) fn check(
                 if needs_naming(disk.transport) {
                     continue;
                 }
-                let (place, found) = (place_of(disk), describe(disk));
-                let sentence = format!(
-                    "{}: {found} is there although none was ordered.",
-                    label("Disk", &place)
+                let place = place_of(disk);
+                findings.extra(
+                    code::DISK_EXTRA,
+                    &place,
+                    &label("Disk", &place),
+                    "no disk",
+                    &describe(disk),
                 );
-                findings.add(code::DISK_EXTRA, &place, "no disk", &found, &sentence);
             }
             Outcome::Moved { want, have } | Outcome::Swapped { want, have, .. }
                 if !kind.is_misplaced(&wants[want], haves[have]) => {}
             Outcome::Moved { want, have } => {
-                let (from, to, what) = (
-                    kind.wanted_place(&wants[want]),
-                    place_of(haves[have]),
-                    describe(haves[have]),
-                );
+                let (from, to) = (kind.wanted_place(&wants[want]), place_of(haves[have]));
+                let what = describe(haves[have]);
                 let sentence = format!("{what} sits in {to} instead of {from}. Move it from {to} to {from}.");
-                findings.add(
-                    code::DISK_MOVED,
-                    &from,
-                    &format!("{what} in {from}"),
-                    &format!("in {to}"),
-                    &sentence,
-                );
+                findings.moved(code::DISK_MOVED, &from, &what, (&from, &to), &sentence);
             }
             Outcome::Swapped { want, have, other } => {
-                let (from, to, what) = (
-                    kind.wanted_place(&wants[want]),
-                    kind.wanted_place(&wants[other]),
-                    describe(haves[have]),
-                );
+                let (from, to) = (kind.wanted_place(&wants[want]), kind.wanted_place(&wants[other]));
+                let what = describe(haves[have]);
                 let sentence = format!(
                     "The disks of {from} and {to} are swapped: {what} belongs in {from}. Exchange them."
                 );
-                findings.add(
-                    code::DISK_SWAPPED,
-                    &from,
-                    &format!("{what} in {from}"),
-                    &format!("in {to}"),
-                    &sentence,
-                );
+                findings.moved(code::DISK_SWAPPED, &from, &what, (&from, &to), &sentence);
             }
             Outcome::Differs { want, have } => differs(findings, &kind, &wants[want], haves[have]),
         }
     }
     paths(findings, &dark);
-    if haves.len() > PART_LIMIT {
-        let more = format!("{} more disks", haves.len() - PART_LIMIT);
-        let sentence = format!("The machine lists {more} than are looked at one by one.");
-        findings.add(code::DISK_EXTRA, "disks", "", &more, &sentence);
-    }
+    findings.too_many(code::DISK_EXTRA, "disks", haves.len(), "disks");
 }
 
 /// A profile means the disks that the kernel shows, RAID volumes among them, or the physical disks behind the controllers: what
@@ -123,16 +97,17 @@ fn seen<'a>(
         let outcomes = pair(&kind, wants, &haves);
         (haves, kind, outcomes)
     };
-    let wrong = |outcomes: &[Outcome]| -> (u32, usize) {
-        let faults = outcomes.iter().map(|outcome| match outcome {
-            Outcome::Fits { .. } | Outcome::Extra { .. } => 0,
-            Outcome::Missing { lacking, .. } => *lacking,
-            Outcome::Differs { .. } | Outcome::Moved { .. } | Outcome::Swapped { .. } => 1,
-        });
-        let extra = outcomes
+    let wrong = |outcomes: &[Outcome]| {
+        outcomes
             .iter()
-            .filter(|outcome| matches!(outcome, Outcome::Extra { .. }));
-        (faults.fold(0, u32::saturating_add), extra.count())
+            .fold((0_u32, 0), |(faults, extra), outcome| match outcome {
+                Outcome::Fits { .. } => (faults, extra),
+                Outcome::Extra { .. } => (faults, extra + 1),
+                Outcome::Missing { lacking, .. } => (faults.saturating_add(*lacking), extra),
+                Outcome::Differs { .. } | Outcome::Moved { .. } | Outcome::Swapped { .. } => {
+                    (faults.saturating_add(1), extra)
+                }
+            })
     };
     let shown = counted(report.disks.iter().collect());
     if hidden(report).next().is_none() {
@@ -195,13 +170,11 @@ fn missing(
         1 => format!("The disk {what} is missing. The machine has: {there}.{beside}"),
         _ => format!("{lacking} of {of} disks {what} are missing. The machine has: {there}.{beside}"),
     };
-    findings.add(
-        code::DISK_MISSING,
-        "disks",
-        &format!("{of} x {what}"),
-        &format!("{} of them", of.saturating_sub(lacking)),
-        &sentence,
+    let (expected, found) = (
+        format!("{of} x {what}"),
+        format!("{} of them", of.saturating_sub(lacking)),
     );
+    findings.add(code::DISK_MISSING, "disks", &expected, &found, &sentence);
 }
 
 /// The one shelf that has no disk in a bay of this name.
@@ -218,10 +191,8 @@ fn lacking_shelf<'a>(bay: &str, haves: &[&'a DiskFacts]) -> Option<&'a str> {
 }
 
 fn differs(findings: &mut Findings, kind: &Disks, want: &DiskProfile, disk: &DiskFacts) {
-    let list = kind.differences(want, &disk);
-    let place = place_of(disk);
-    let name = format!("{}{}", label("Disk", &place), serial_of(disk));
-    findings.add_list(&place, &name, &list, |said| {
+    let (list, name) = (kind.differences(want, &disk), name_of(disk));
+    findings.add_list(&place_of(disk), &name, &list, |said| {
         let (word, act) = match said.code {
             code::DISK_FORMAT => return format_sentence(disk),
             code::DISK_FIRMWARE_OLDER => ("firmware ", "Update its firmware."),
@@ -241,7 +212,7 @@ fn differs(findings: &mut Findings, kind: &Disks, want: &DiskProfile, disk: &Dis
 
 /// What a disk with sectors that no system here can use needs.
 pub(super) fn format_sentence(disk: &DiskFacts) -> String {
-    let name = format!("{}{}", label("Disk", &place_of(disk)), serial_of(disk));
+    let name = name_of(disk);
     match odd_sectors(disk) {
         Some(bytes) => {
             format!("{name} has sectors of {bytes} bytes: reformat it to 512 (sg_format), or replace it.")
@@ -271,25 +242,17 @@ fn worn(findings: &mut Findings, want: &DiskProfile, disk: &DiskFacts, most_of_a
         Some(_) => {}
         None => {
             let (place, expected) = (place_of(disk), format!("at most {most} % used"));
-            let sentence = format!(
-                "{}{}: wear not reported (expected {expected}). {LOOK}",
-                label("Disk", &place),
-                serial_of(disk)
-            );
-            findings.add_unknown(code::DISK_WORN, &place, &expected, "wear not reported", &sentence);
+            findings.not_reported(code::DISK_WORN, &place, &name_of(disk), &expected, "wear");
         }
     }
 }
 
 /// Disks that lost a way: one finding, because a dark controller or cable takes one of each.
-fn paths(findings: &mut Findings, dark: &[(&DiskFacts, u32, u32)]) {
-    let Some((first, wanted, ways)) = dark.first() else {
+fn paths(findings: &mut Findings, dark: &[(&DiskFacts, u32)]) {
+    let Some((first, wanted)) = dark.first() else {
         return;
     };
-    let (expected, found) = (
-        counted(u64::from(*wanted), "path"),
-        counted(u64::from(*ways), "path"),
-    );
+    let (expected, found) = (counted(*wanted, "path"), counted(ways(first), "path"));
     let (place, who) = match dark.len() {
         1 => (place_of(first), label("Disk", &place_of(first))),
         n => ("disks".to_owned(), counted(n as u64, "disk")),

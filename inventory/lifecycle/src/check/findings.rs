@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use inventory_api::check::{CheckResult, Finding, Severity, SeverityRule, Verdict, code};
 
-use super::difference::{Difference, Said, said, unknown_sentence};
+use super::difference::{Differences, LOOK, Said};
+use super::parts::PART_LIMIT;
 use super::text::tame;
 
 /// Findings kept; the last one says how many more there are.
@@ -40,18 +41,21 @@ impl<'a> Findings<'a> {
     }
 
     /// A fact that is fixed and not reported: it may be as expected, so it is a warning unless the profile says otherwise.
-    pub(super) fn add_unknown(
+    /// `label` is the place in words.
+    pub(super) fn not_reported(
         &mut self,
         code: &'static str,
         place: &str,
+        label: &str,
         expected: &str,
-        found: &str,
-        sentence: &str,
+        what: &str,
     ) {
-        self.add_as(Severity::Warning, code, place, expected, found, sentence);
+        let found = format!("{what} not reported");
+        let sentence = format!("{label}: {found} (expected {expected}). {LOOK}");
+        self.add_as(Severity::Warning, code, place, expected, &found, &sentence);
     }
 
-    /// What differs at a place. `sentence` makes the sentence of what is known to differ; `label` is the place in words.
+    /// What differs at a place. `sentence` makes the sentence of what is known to differ.
     pub(super) fn add_said(
         &mut self,
         place: &str,
@@ -60,8 +64,7 @@ impl<'a> Findings<'a> {
         sentence: impl FnOnce(&Said) -> String,
     ) {
         if said.unknown {
-            let sentence = unknown_sentence(label, said);
-            self.add_unknown(said.code, place, &said.expected, &said.found, &sentence);
+            self.not_reported(said.code, place, label, &said.expected, &said.found);
         } else {
             self.add(said.code, place, &said.expected, &said.found, &sentence(said));
         }
@@ -72,11 +75,44 @@ impl<'a> Findings<'a> {
         &mut self,
         place: &str,
         label: &str,
-        list: &[Difference],
+        list: &Differences,
         sentence: impl FnOnce(&Said) -> String,
     ) {
-        if let Some(said) = said(list) {
+        if let Some(said) = list.said() {
             self.add_said(place, label, &said, sentence);
+        }
+    }
+
+    /// A part that sits in `to` and belongs in `from`.
+    pub(super) fn moved(
+        &mut self,
+        code: &'static str,
+        place: &str,
+        what: &str,
+        (from, to): (&str, &str),
+        sentence: &str,
+    ) {
+        self.add(
+            code,
+            place,
+            &format!("{what} in {from}"),
+            &format!("in {to}"),
+            sentence,
+        );
+    }
+
+    /// A part where none was ordered: there should be `nothing`.
+    pub(super) fn extra(&mut self, code: &'static str, place: &str, label: &str, nothing: &str, found: &str) {
+        let sentence = format!("{label}: {found} is there although none was ordered.");
+        self.add(code, place, nothing, found, &sentence);
+    }
+
+    /// More parts of one kind than are looked at.
+    pub(super) fn too_many(&mut self, code: &'static str, place: &str, parts: usize, what: &str) {
+        if let Some(more) = parts.checked_sub(PART_LIMIT).filter(|more| *more > 0) {
+            let more = format!("{more} more {what}");
+            let sentence = format!("The machine lists {more} than are looked at one by one.");
+            self.add(code, place, "", &more, &sentence);
         }
     }
 

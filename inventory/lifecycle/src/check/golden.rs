@@ -13,7 +13,7 @@ use inventory_api::report::{
 };
 
 use super::dimm::{is_populated, is_special};
-use super::disk::needs_naming;
+use super::disk::{needs_naming, ways};
 use super::nics::{is_fixed, is_infiniband};
 use super::parts::{GROUP_LIMIT, PART_LIMIT};
 use super::pci::id_of;
@@ -179,18 +179,10 @@ fn memory(memory: &MemoryFacts) -> MemoryProfile {
 }
 
 /// Entries with a place in the report's order, then those without: like ones become one with a count.
+#[derive(Default)]
 struct Groups<T> {
     placed: Vec<T>,
     groups: Vec<(T, u32)>,
-}
-
-impl<T> Default for Groups<T> {
-    fn default() -> Groups<T> {
-        Groups {
-            placed: Vec::new(),
-            groups: Vec::new(),
-        }
-    }
 }
 
 impl<T: PartialEq> Groups<T> {
@@ -238,9 +230,7 @@ fn disks(report: &AssetReport) -> Vec<DiskProfile> {
             .filter(|path| bay.is_none() && !paths.contains(&normal(path)));
         let placed = bay.is_some() || path.is_some();
         let shelf = disk.shelf.clone().filter(|_| bay.is_some());
-        let ways = u32::try_from(disk.paths.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
+        let ways = ways(disk);
         let entry = DiskProfile {
             bay,
             shelf,

@@ -3,11 +3,11 @@
 use inventory_api::check::{GpuProfile, code};
 use inventory_api::report::{AssetReport, GpuFacts};
 
-use super::difference::{Difference, said};
+use super::difference::Differences;
 use super::findings::Findings;
 use super::nics::Explained;
 use super::parts::{Kind, Outcome, Place, pair};
-use super::text::{memory_size, same, words};
+use super::text::{memory_size, same, words, words_or};
 
 pub(super) fn check(findings: &mut Findings, wants: &[GpuProfile], report: &AssetReport) -> Explained {
     let mut explained = Explained::default();
@@ -22,39 +22,32 @@ pub(super) fn check(findings: &mut Findings, wants: &[GpuProfile], report: &Asse
             Outcome::Missing { want, lacking } => {
                 let want = &wants[want];
                 explained.is_missing(&want.pci_id, lacking);
-                let what = words([want.name.as_deref(), want.pci_id.as_deref()]);
-                let what = if what.is_empty() { "a GPU".to_owned() } else { what };
+                let what = words_or("a GPU", [want.name.as_deref(), want.pci_id.as_deref()]);
                 let of = want.count.unwrap_or(1);
                 let place = want.pci.as_deref().unwrap_or("GPUs");
-                let (expected, sentence) = if of > 1 {
-                    (
-                        format!("{of} x {what}"),
-                        format!(
-                            "{lacking} of {of} accelerators {what} are missing. Check seat and power cables."
-                        ),
-                    )
-                } else {
-                    (
-                        what.clone(),
-                        format!("Accelerator {what} at {place} is missing. Check its seat and power cables."),
-                    )
+                let sentence = match of {
+                    0 | 1 => {
+                        format!("Accelerator {what} at {place} is missing. Check its seat and power cables.")
+                    }
+                    _ => format!(
+                        "{lacking} of {of} accelerators {what} are missing. Check seat and power cables."
+                    ),
                 };
+                let expected = if of > 1 { format!("{of} x {what}") } else { what };
                 findings.add(code::GPU_MISSING, place, &expected, "missing", &sentence);
             }
             Outcome::Extra { have } => {
                 let gpu = &haves[have];
                 explained.is_extra(&gpu.pci_id);
                 let found = words([gpu.name.as_deref(), gpu.pci_id.as_deref()]);
-                let sentence = format!(
-                    "Accelerator {found} at {} is there although none was ordered.",
-                    gpu.pci
-                );
+                let name = format!("Accelerator {found} at {}", gpu.pci);
+                let sentence = format!("{name} is there although none was ordered.");
                 findings.add(code::GPU_EXTRA, &gpu.pci, "none", &found, &sentence);
             }
             Outcome::Differs { want, have } => {
                 let (want, gpu) = (&wants[want], &haves[have]);
                 let list = Gpus.differences(want, gpu);
-                let Some(said) = said(&list) else { continue };
+                let Some(said) = list.said() else { continue };
                 if !said.unknown {
                     explained.is_missing(&want.pci_id, 1);
                     explained.is_extra(&gpu.pci_id);
@@ -91,27 +84,12 @@ impl Kind for Gpus {
         true
     }
 
-    fn differences(&self, want: &GpuProfile, have: &GpuFacts) -> Vec<Difference> {
-        let mut list = Vec::new();
-        for (what, wanted, is) in [
-            ("PCI id", &want.pci_id, &have.pci_id),
-            ("name", &want.name, &have.name),
-        ] {
-            if let Some(wanted) = wanted
-                && !is.as_deref().is_some_and(|is| same(wanted, is))
-            {
-                list.push(Difference::of(code::GPU_OTHER, wanted, is.clone(), what));
-            }
-        }
-        if let Some(memory) = want.memory.filter(|wanted| have.memory_bytes != Some(*wanted)) {
-            let found = have.memory_bytes.map(memory_size);
-            list.push(Difference::of(
-                code::GPU_OTHER,
-                memory_size(memory),
-                found,
-                "memory",
-            ));
-        }
+    fn differences(&self, want: &GpuProfile, have: &GpuFacts) -> Differences {
+        let mut list = Differences::default();
+        list.text(code::GPU_OTHER, "PCI id", &want.pci_id, &have.pci_id, same);
+        list.text(code::GPU_OTHER, "name", &want.name, &have.name, same);
+        let (wanted, is) = (want.memory, have.memory_bytes);
+        list.exact(code::GPU_OTHER, "memory", wanted, is, memory_size);
         list
     }
 }

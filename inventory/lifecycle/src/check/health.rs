@@ -4,12 +4,14 @@ use inventory_api::check::{HealthProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts, DiskHealth, MemoryFacts};
 
 use super::alarms;
-use super::disk::{needs_naming, place_of, serial_of};
+use super::disk::{name_of, needs_naming, place_of};
 use super::disks::{all, format_sentence, odd_sectors};
 use super::findings::Findings;
 use super::nics::Explained;
 use super::parts::PART_LIMIT;
-use super::text::{counted, label, memory_size};
+use super::pci;
+use super::psus::{self, UNPLUGGED};
+use super::text::{counted, memory_size};
 
 /// Less than this is kept by firmware and kernel on any machine.
 const LOST_FLOOR: u64 = 2 << 30;
@@ -20,14 +22,19 @@ pub(super) fn check(
     report: &AssetReport,
     explained: &Explained,
 ) {
+    let unknown = DiskHealth::default();
     for disk in all(report).take(PART_LIMIT) {
+        let own = disk.health.as_ref().unwrap_or(&unknown);
+        let mut failed = false;
         if health.disks {
             disk_format(findings, disk);
-            disk_errors(findings, health, disk);
+            disk_errors(findings, health, disk, own);
+            failed = disk_failed(findings, disk, own);
         }
-        if health.disks && disk_fails(disk) {
-            disk_failed(findings, disk);
-        } else if let Some(used) = used(disk).filter(|used| *used > health.max_used_percent) {
+        if let Some(used) = own
+            .used_percent
+            .filter(|used| !failed && *used > health.max_used_percent)
+        {
             disk_is_worn(findings, disk, used, health.max_used_percent);
         }
     }
@@ -50,92 +57,50 @@ pub(super) fn check(
     alarms::check(findings, health, report);
 }
 
-fn disk_fails(disk: &DiskFacts) -> bool {
-    disk.health.as_ref().is_some_and(|h| {
-        h.passed == Some(false)
-            || h.critical_warning.is_some_and(|bits| bits != 0)
-            || self_test_failed(h)
-            || little_spare(h).is_some()
-    })
-}
-
-fn self_test_failed(health: &DiskHealth) -> bool {
-    health
-        .self_test
-        .as_deref()
-        .is_some_and(|test| test.starts_with("failed"))
-}
-
-/// The spare blocks that are left, where the maker warns of so few.
-fn little_spare(health: &DiskHealth) -> Option<u32> {
-    let (left, least) = (health.spare_percent?, health.spare_threshold_percent?);
-    (left < least).then_some(left)
-}
-
-fn used(disk: &DiskFacts) -> Option<u32> {
-    disk.health.as_ref().and_then(|h| h.used_percent)
-}
-
 /// Sectors of a size that no system here can use. Readers without a medium have no size either.
 fn disk_format(findings: &mut Findings, disk: &DiskFacts) {
     let no_size =
         disk.size_bytes == Some(0) || disk.size_bytes.is_none() && disk.logical_block_bytes.is_some();
     let place = place_of(disk);
-    if (odd_sectors(disk).is_some() || no_size)
+    let odd = odd_sectors(disk);
+    if (odd.is_some() || no_size)
         && !needs_naming(disk.transport)
         && disk.removable != Some(true)
         && !findings.has(code::DISK_FORMAT, &place)
     {
-        let found =
-            odd_sectors(disk).map_or("no size".to_owned(), |bytes| format!("sectors of {bytes} bytes"));
-        findings.add(
-            code::DISK_FORMAT,
-            &place,
-            "sectors of 512 or 4096 bytes",
-            &found,
-            &format_sentence(disk),
-        );
+        let found = odd.map_or("no size".to_owned(), |bytes| format!("sectors of {bytes} bytes"));
+        let (expected, sentence) = ("sectors of 512 or 4096 bytes", format_sentence(disk));
+        findings.add(code::DISK_FORMAT, &place, expected, &found, &sentence);
     }
 }
 
 /// What the disk counted: its medium in one finding, its cable in another.
-fn disk_errors(findings: &mut Findings, limits: &HealthProfile, disk: &DiskFacts) {
-    let Some(health) = &disk.health else { return };
-    let place = place_of(disk);
-    let name = format!("{}{}", label("Disk", &place), serial_of(disk));
-    let over: Vec<(u64, u64, &str)> = [
+fn disk_errors(findings: &mut Findings, limits: &HealthProfile, disk: &DiskFacts, own: &DiskHealth) {
+    let (place, name) = (place_of(disk), name_of(disk));
+    let (mut found, mut accepted) = (Vec::new(), Vec::new());
+    let (reallocated, pending) = (own.reallocated_sectors, own.pending_sectors);
+    for (is, most, what) in [
+        (reallocated, limits.max_reallocated_sectors, "reallocated sector"),
+        (pending, limits.max_pending_sectors, "pending sector"),
         (
-            health.reallocated_sectors,
-            limits.max_reallocated_sectors,
-            "reallocated sector",
-        ),
-        (
-            health.pending_sectors,
-            limits.max_pending_sectors,
-            "pending sector",
-        ),
-        (
-            health.uncorrectable_errors,
+            own.uncorrectable_errors,
             limits.max_uncorrectable_errors,
             "uncorrectable error",
         ),
-    ]
-    .into_iter()
-    .filter_map(|(is, most, what)| Some((is.filter(|is| *is > most)?, most, what)))
-    .collect();
-    let list =
-        |shown: &dyn Fn(&(u64, u64, &str)) -> String| over.iter().map(shown).collect::<Vec<_>>().join(", ");
-    if !over.is_empty() {
-        let found = list(&|(is, _, what)| counted(*is, what));
-        let expected = format!("at most {}", list(&|(_, most, what)| counted(*most, what)));
+    ] {
+        if let Some(is) = is.filter(|is| *is > most) {
+            found.push(counted(is, what));
+            accepted.push(counted(most, what));
+        }
+    }
+    if !found.is_empty() {
+        let (found, expected) = (found.join(", "), format!("at most {}", accepted.join(", ")));
         let sentence = format!("{name} has {found}; accepted: {expected}. Its medium fails: replace it.");
         findings.add(code::DISK_ERRORS, &place, &expected, &found, &sentence);
     }
-    if let Some(errors) = health.link_errors.filter(|is| *is > limits.max_link_errors) {
-        let (found, expected) = (
-            counted(errors, "link error"),
-            format!("at most {}", counted(limits.max_link_errors, "link error")),
-        );
+    if let Some(errors) = own.link_errors.filter(|is| *is > limits.max_link_errors) {
+        let found = counted(errors, "link error");
+        let expected = format!("at most {}", counted(limits.max_link_errors, "link error"));
         let sentence = format!(
             "{name} counted {found} on its cable over its life, {expected} accepted. Reseat the disk, check cable and backplane, \
              and see whether the number grows."
@@ -144,48 +109,40 @@ fn disk_errors(findings: &mut Findings, limits: &HealthProfile, disk: &DiskFacts
     }
 }
 
-fn disk_failed(findings: &mut Findings, disk: &DiskFacts) {
-    let place = place_of(disk);
-    let health = disk.health.clone().unwrap_or_default();
+/// What the disk says against itself. Returns whether it says anything.
+fn disk_failed(findings: &mut Findings, disk: &DiskFacts, own: &DiskHealth) -> bool {
     let mut said = Vec::new();
-    if health.passed == Some(false) {
+    if own.passed == Some(false) {
         said.push("self-assessment failed".to_owned());
     }
-    if let Some(bits) = health.critical_warning.filter(|bits| *bits != 0) {
+    if let Some(bits) = own.critical_warning.filter(|bits| *bits != 0) {
         said.push(format!("critical warning 0x{bits:02x}"));
     }
-    if self_test_failed(&health) {
-        said.push(format!(
-            "self-test {}",
-            health.self_test.as_deref().unwrap_or_default()
-        ));
+    if let Some(test) = own.self_test.as_deref().filter(|test| test.starts_with("failed")) {
+        said.push(format!("self-test {test}"));
     }
-    if let Some(left) = little_spare(&health) {
+    // The maker warns of so few.
+    if let (Some(left), Some(least)) = (own.spare_percent, own.spare_threshold_percent)
+        && left < least
+    {
         said.push(format!("{left} % of its spare blocks left"));
     }
+    if said.is_empty() {
+        return false;
+    }
     let said = said.join(", ");
-    let sentence = format!(
-        "{}{} says that it fails: {said}. Replace it.",
-        label("Disk", &place),
-        serial_of(disk)
-    );
-    findings.add(code::DISK_FAILED, &place, "healthy", &said, &sentence);
+    let sentence = format!("{} says that it fails: {said}. Replace it.", name_of(disk));
+    findings.add(code::DISK_FAILED, &place_of(disk), "healthy", &said, &sentence);
+    true
 }
 
 pub(super) fn disk_is_worn(findings: &mut Findings, disk: &DiskFacts, used: u32, most: u32) {
-    let place = place_of(disk);
     let sentence = format!(
-        "{}{}: {used} % of its life is used, at most {most} % is accepted. It is not new, or will end soon: replace it.",
-        label("Disk", &place),
-        serial_of(disk)
+        "{}: {used} % of its life is used, at most {most} % is accepted. It is not new, or will end soon: replace it.",
+        name_of(disk)
     );
-    findings.add(
-        code::DISK_WORN,
-        &place,
-        &format!("at most {most} % used"),
-        &format!("{used} % used"),
-        &sentence,
-    );
+    let (expected, found) = (format!("at most {most} % used"), format!("{used} % used"));
+    findings.add(code::DISK_WORN, &place_of(disk), &expected, &found, &sentence);
 }
 
 /// The kernel counts per rank or channel, and then per controller again: one finding for each place that counts.
@@ -193,26 +150,18 @@ fn memory_errors(findings: &mut Findings, health: &HealthProfile, memory: &Memor
     for counter in memory.edac.iter().take(PART_LIMIT) {
         let place = counter.label.as_deref().unwrap_or(&counter.controller);
         if let Some(errors) = counter.uncorrected.filter(|n| health.memory_errors && *n > 0) {
-            let found = counted(errors, "uncorrected error");
+            let (found, expected) = (counted(errors, "uncorrected error"), "0 uncorrected errors");
             let sentence = format!(
                 "Memory at {place} had {} that could not be corrected since the start. Replace the module there.",
                 counted(errors, "error")
             );
-            findings.add(
-                code::MEMORY_ERRORS,
-                place,
-                "0 uncorrected errors",
-                &found,
-                &sentence,
-            );
+            findings.add(code::MEMORY_ERRORS, place, expected, &found, &sentence);
         }
         if let Some(errors) = counter.corrected.filter(|n| *n > health.max_corrected_errors) {
-            let (found, most) = (
-                counted(errors, "corrected error"),
-                format!(
-                    "at most {}",
-                    counted(health.max_corrected_errors, "corrected error")
-                ),
+            let found = counted(errors, "corrected error");
+            let most = format!(
+                "at most {}",
+                counted(health.max_corrected_errors, "corrected error")
             );
             let sentence = format!(
                 "Memory at {place} had {found} since the start, {most} accepted. Reseat the module there; replace it if they go on."
@@ -243,46 +192,26 @@ fn drivers(findings: &mut Findings, report: &AssetReport, explained: &Explained)
             && !explained.addresses.contains(&d.address)
     });
     for device in orphans {
-        no_driver(findings, device);
+        let (place, name) = (pci::place_of(device), pci::name_of(device));
+        let sentence = format!(
+            "{name} at {} has no driver: the mini-os lacks one, or the device is broken.",
+            device.address
+        );
+        findings.add(code::NO_DRIVER, place, "a driver", "no driver", &sentence);
     }
-}
-
-pub(super) fn no_driver(findings: &mut Findings, device: &inventory_api::report::PciDevice) {
-    let place = device.slot.as_deref().unwrap_or(&device.address);
-    let id = match (&device.vendor, &device.device) {
-        (Some(vendor), Some(device)) => format!("{vendor}:{device}"),
-        _ => "unknown id".to_owned(),
-    };
-    let name = device
-        .name
-        .as_deref()
-        .map_or_else(|| id.clone(), |name| format!("{name} ({id})"));
-    let sentence = format!(
-        "{name} at {} has no driver: the mini-os lacks one, or the device is broken.",
-        device.address
-    );
-    findings.add(code::NO_DRIVER, place, "a driver", "no driver", &sentence);
 }
 
 fn power(findings: &mut Findings, report: &AssetReport) {
     for (at, psu) in report.power_supplies.iter().take(PART_LIMIT).enumerate() {
-        let place = super::psus::place_of(psu, at);
+        let place = psus::place_of(psu, at);
         if psu.present == Some(false) || findings.has(code::PSU_UNPLUGGED, &place) {
             continue;
         }
         if psu.plugged == Some(false) {
-            let sentence = format!(
-                "Power supply {place} has no mains power. {}",
-                super::psus::UNPLUGGED
-            );
-            findings.add(
-                code::PSU_UNPLUGGED,
-                &place,
-                "mains power",
-                "no mains power",
-                &sentence,
-            );
-        } else if super::psus::fails(psu) {
+            let sentence = format!("Power supply {place} has no mains power. {UNPLUGGED}");
+            let (expected, found) = ("mains power", "no mains power");
+            findings.add(code::PSU_UNPLUGGED, &place, expected, found, &sentence);
+        } else if psus::fails(psu) {
             let status = psu.status.as_deref().unwrap_or_default();
             let sentence = format!("Power supply {place} says: {status}. Replace it, or look at its mains.");
             findings.add(code::PSU_FAILED, &place, "OK", status, &sentence);

@@ -7,7 +7,8 @@ use inventory_api::report::{AssetReport, PciDevice};
 
 use super::findings::Findings;
 use super::parts::PART_LIMIT;
-use super::pci::id_of;
+use super::pci::{id_of, name_of, place_of};
+use super::text::words;
 
 /// GPUs, accelerators and network cards.
 fn is_watched(device: &PciDevice) -> bool {
@@ -41,8 +42,8 @@ fn most_lanes(device: &PciDevice, report: &AssetReport) -> Option<u32> {
     let lanes = slot.and_then(|slot| slot.width.as_deref()?.trim_start_matches('x').parse().ok());
     Some(
         lanes
-            .filter(|lanes| *lanes > 0)
-            .map_or(card, |lanes: u32| lanes.min(card)),
+            .filter(|lanes: &u32| *lanes > 0)
+            .map_or(card, |lanes| lanes.min(card)),
     )
 }
 
@@ -105,19 +106,8 @@ pub(super) fn check(
         let card = device.address.split('.').next().unwrap_or_default();
         if by_profile && (width.is_some() && device.link_width.is_none() || gts.is_some() && now.is_none()) {
             if told.insert(card) {
-                let expected = shown(width, gts);
-                let sentence = format!(
-                    "{}: link not reported (expected {expected}). {}",
-                    device.address,
-                    super::difference::LOOK
-                );
-                findings.add_unknown(
-                    code::LINK_SLOW,
-                    &device.address,
-                    &expected,
-                    "link not reported",
-                    &sentence,
-                );
+                let (place, expected) = (&device.address, shown(width, gts));
+                findings.not_reported(code::LINK_SLOW, place, place, &expected, "link");
             }
             continue;
         }
@@ -135,12 +125,8 @@ pub(super) fn check(
         } else {
             Severity::Info
         };
-        let place = device.slot.as_deref().unwrap_or(&device.address);
+        let (place, name) = (place_of(device), name_of(device));
         let (expected, found) = (shown(width, gts), shown(device.link_width, now));
-        let name = device
-            .name
-            .as_deref()
-            .map_or_else(|| id.clone(), |name| format!("{name} ({id})"));
         let sentence = format!(
             "{name} at {place} runs at {found}; expected is {expected}. Reseat the card, clean its contacts, and look at the slot's \
              settings."
@@ -153,5 +139,5 @@ pub(super) fn check(
 fn shown(width: Option<u32>, gts: Option<f64>) -> String {
     let width = width.map(|n| format!("x{n}"));
     let gts = gts.map(|n| format!("{n} GT/s"));
-    super::text::words([width.as_deref(), gts.as_deref()])
+    words([width.as_deref(), gts.as_deref()])
 }

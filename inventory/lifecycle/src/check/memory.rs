@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use inventory_api::check::{DimmProfile, MemoryProfile, Tolerance, code};
 use inventory_api::report::{AssetReport, MemorySlot};
 
-use super::difference::{Difference, Said, said};
+use super::difference::Differences;
 use super::dimm::{Dimms, describe, describe_wanted, is_persistent, is_populated, is_special, place_of};
 use super::findings::Findings;
 use super::memory_totals::{error_correction, totals, without_slots};
@@ -81,8 +81,8 @@ fn slots(
         speed_percent: tolerance.memory_speed,
     };
     let names = Names::of(haves);
-    let mut slow: Vec<(usize, usize, Vec<Difference>)> = Vec::new();
-    let mut others: Vec<Differing> = Vec::new();
+    let mut slow = Vec::new();
+    let mut others = Vec::new();
     let mut persistent: Vec<&MemorySlot> = Vec::new();
     let mut fitting = 0;
     let before = findings.len();
@@ -94,11 +94,8 @@ fn slots(
             // It is in the processor's package.
             Outcome::Extra { have } if is_special(&haves[have]) => {}
             Outcome::Extra { have } => {
-                let found = describe(&haves[have]);
-                let sentence = format!(
-                    "{}: {found} is there, the slot should be empty.",
-                    names.of_have(have)
-                );
+                let (name, found) = (names.of_have(have), describe(&haves[have]));
+                let sentence = format!("{name}: {found} is there, the slot should be empty.");
                 findings.add(
                     code::DIMM_EXTRA,
                     &place_of(&haves[have]),
@@ -108,48 +105,30 @@ fn slots(
                 );
             }
             Outcome::Moved { want, have } => {
-                let (from, to) = (names.of_want(&wants[want]), names.of_have(have));
-                let named = haves[have].slot.is_some() || haves[have].bank.is_some();
-                let to = if named {
-                    to
-                } else {
-                    "a slot without a name".to_owned()
-                };
+                let (place, from) = (place_wanted(&wants[want]), names.of_want(&wants[want]));
                 let what = describe(&haves[have]);
+                let to = match haves[have].slot.is_some() || haves[have].bank.is_some() {
+                    true => names.of_have(have),
+                    false => "a slot without a name".to_owned(),
+                };
                 let sentence = format!("{what} sits in {to} instead of {from}. Move it from {to} to {from}.");
-                findings.add(
-                    code::DIMM_MOVED,
-                    &place_wanted(&wants[want]),
-                    &format!("{what} in {from}"),
-                    &format!("in {to}"),
-                    &sentence,
-                );
+                findings.moved(code::DIMM_MOVED, &place, &what, (&from, &to), &sentence);
             }
             Outcome::Swapped { want, have, other } => {
                 let (from, to) = (names.of_want(&wants[want]), names.of_want(&wants[other]));
-                let what = describe(&haves[have]);
+                let (place, what) = (place_wanted(&wants[want]), describe(&haves[have]));
                 let sentence = format!(
                     "The modules of {from} and {to} are swapped: {what} belongs in {from}. Exchange them."
                 );
-                findings.add(
-                    code::DIMM_SWAPPED,
-                    &place_wanted(&wants[want]),
-                    &format!("{what} in {from}"),
-                    &format!("in {to}"),
-                    &sentence,
-                );
+                findings.moved(code::DIMM_SWAPPED, &place, &what, (&from, &to), &sentence);
             }
             Outcome::Differs { want, have } => {
-                let list = kind.differences(&wants[want], &haves[have]);
-                match said(&list) {
+                let (want, list) = (&wants[want], kind.differences(&wants[want], &haves[have]));
+                match list.said() {
                     Some(said) if said.code == code::DIMM_SLOW && !said.unknown => {
-                        slow.push((want, have, list))
+                        slow.push(Differing { want, have, list })
                     }
-                    Some(said) => others.push(Differing {
-                        want: &wants[want],
-                        have,
-                        said,
-                    }),
+                    Some(_) => others.push(Differing { want, have, list }),
                     None => {}
                 }
             }
@@ -157,23 +136,14 @@ fn slots(
     }
     tell(findings, &names, &others);
     if let Some(first) = persistent.first() {
-        let (n, found) = (counted(persistent.len() as u64, "module"), describe(first));
-        let sentence = format!("{n} of persistent memory ({found}) beyond what was ordered.");
-        findings.add(
-            code::DIMM_EXTRA,
-            "memory",
-            "none",
-            &format!("{n} of persistent memory"),
-            &sentence,
-        );
+        let n = counted(persistent.len() as u64, "module");
+        let (n, found) = (format!("{n} of persistent memory"), describe(first));
+        let sentence = format!("{n} ({found}) beyond what was ordered.");
+        findings.add(code::DIMM_EXTRA, "memory", "none", &n, &sentence);
     }
-    if haves.len() > PART_LIMIT {
-        let more = format!("{} more slots", haves.len() - PART_LIMIT);
-        let sentence = format!("The machine lists {more} than are looked at one by one.");
-        findings.add(code::DIMM_EXTRA, "memory", "", &more, &sentence);
-    }
+    findings.too_many(code::DIMM_EXTRA, "memory", haves.len(), "slots");
     let others = findings.len() > before;
-    speeds(findings, &names, wants, haves, slow, fitting, others);
+    speeds(findings, &names, slow, fitting, others);
     others
 }
 
@@ -194,17 +164,10 @@ fn missing(findings: &mut Findings, names: &Names, want: &DimmProfile, lacking: 
         return;
     }
     let of = want.count.unwrap_or(1);
-    let sentence = format!(
-        "{lacking} of {of} modules {what} are missing.{}",
-        empty_slots(names.1)
-    );
-    findings.add(
-        code::DIMM_MISSING,
-        &place,
-        &format!("{of} x {what}"),
-        &format!("{} of them", of.saturating_sub(lacking)),
-        &sentence,
-    );
+    let (empty, there) = (empty_slots(names.1), of.saturating_sub(lacking));
+    let sentence = format!("{lacking} of {of} modules {what} are missing.{empty}");
+    let (expected, found) = (format!("{of} x {what}"), format!("{there} of them"));
+    findings.add(code::DIMM_MISSING, &place, &expected, &found, &sentence);
 }
 
 pub(super) fn empty_slots(slots: &[MemorySlot]) -> String {
@@ -225,28 +188,20 @@ pub(super) fn empty_slots(slots: &[MemorySlot]) -> String {
 struct Differing<'a> {
     want: &'a DimmProfile,
     have: usize,
-    said: Said,
+    list: Differences,
 }
 
 /// Modules that differ: one finding each, or one for all of them where all differ alike.
 fn tell(findings: &mut Findings, names: &Names, list: &[Differing]) {
-    let populated = names
-        .1
-        .iter()
-        .take(PART_LIMIT)
-        .filter(|slot| is_populated(slot))
-        .count();
     let Some(first) = list.first() else { return };
-    let alike = list.iter().all(|other| other.said == first.said);
-    if list.len() > 1 && list.len() == populated && alike {
+    let slots = names.1.iter().take(PART_LIMIT);
+    let populated = slots.filter(|slot| is_populated(slot)).count();
+    let alike = || list.iter().all(|other| other.list.said() == first.list.said());
+    if list.len() > 1 && list.len() == populated && alike() {
         let all = format!("All {populated} modules");
-        return findings.add_said("memory", &all, &first.said, |said| {
-            format!(
-                "{all}: ordered {}, found {}. {}",
-                said.expected,
-                said.found,
-                act(said.code)
-            )
+        return findings.add_list("memory", &all, &first.list, |said| {
+            let (expected, found) = (&said.expected, &said.found);
+            format!("{all}: ordered {expected}, found {found}. {}", act(said.code))
         });
     }
     for one in list {
@@ -267,7 +222,7 @@ fn act(code: &str) -> &'static str {
 fn differs(findings: &mut Findings, names: &Names, one: &Differing) {
     let slot = &names.1[one.have];
     let name = names.of_have(one.have);
-    findings.add_said(&place_of(slot), &name, &one.said, |said| {
+    findings.add_list(&place_of(slot), &name, &one.list, |said| {
         let whole = match said.code {
             code::DIMM_SLOW | code::DIMM_OTHER_KIND => {
                 format!("ordered {}, found {}", said.expected, said.found)
@@ -280,61 +235,30 @@ fn differs(findings: &mut Findings, names: &Names, one: &Differing) {
 
 /// Modules that are alike but slow. All of them together are a setting and one finding; where one module is slower by its
 /// make, or another one than ordered, it holds the others back and is the finding.
-fn speeds(
-    findings: &mut Findings,
-    names: &Names,
-    wants: &[DimmProfile],
-    haves: &[MemorySlot],
-    slow: Vec<(usize, usize, Vec<Difference>)>,
-    fitting: usize,
-    others: bool,
-) {
-    let rated_less = |(want, have, _): &(usize, usize, Vec<Difference>)| {
-        wants[*want]
-            .speed_mts
-            .is_some_and(|wanted| haves[*have].speed_mts.is_some_and(|is| is < wanted))
-            && slow_by_make(&wants[*want], &haves[*have])
+fn speeds(findings: &mut Findings, names: &Names, mut slow: Vec<Differing>, fitting: usize, others: bool) {
+    let slot = |one: &Differing| &names.1[one.have];
+    let rated_less = |one: &Differing| {
+        let rated = slot(one).speed_mts;
+        rated.is_some() && rated < one.want.speed_mts && slow_by_make(one.want, slot(one))
     };
-    let culprits = slow.iter().filter(|s| rated_less(s)).count();
-    let all = fitting == 0 && !others && slow.len() > 1;
-    if all && culprits == 0 {
-        let same = slow.iter().all(|(_, have, list)| {
-            (haves[*have].configured_mts, list.len()) == (haves[slow[0].1].configured_mts, slow[0].2.len())
-        });
-        if same {
-            let Some(first) = slow[0].2.iter().find(|d| !d.unknown) else {
-                return;
-            };
-            let sentence = format!(
-                "All {} modules run slow: expected {}, found {}. Look at the memory speed in the firmware's setup, and at which \
-                 slots are filled.",
-                slow.len(),
-                first.expected,
-                first.found
-            );
-            findings.add(
-                code::MEMORY_SLOW,
-                "memory",
-                &first.expected,
-                &first.found,
-                &sentence,
-            );
+    let culprits = slow.iter().any(rated_less);
+    let all = fitting == 0 && slow.len() > 1;
+    let setting = |one: &Differing| (slot(one).configured_mts, one.list.0.len());
+    let one_setting = || slow.iter().all(|one| setting(one) == setting(&slow[0]));
+    if all && !others && !culprits && one_setting() {
+        let Some(first) = slow[0].list.0.iter().find(|d| !d.unknown) else {
             return;
-        }
+        };
+        let (n, expected, found) = (slow.len(), &first.expected, &first.found);
+        let sentence = format!(
+            "All {n} modules run slow: expected {expected}, found {found}. Look at the memory speed in the firmware's setup, and \
+             at which slots are filled."
+        );
+        return findings.add(code::MEMORY_SLOW, "memory", expected, found, &sentence);
     }
-    let held_back = culprits > 0 || (others && slow.len() > 1 && fitting == 0);
-    let told: Vec<Differing> = slow
-        .iter()
-        .filter(|entry| !held_back || rated_less(entry))
-        .filter_map(|(want, have, list)| {
-            Some(Differing {
-                want: &wants[*want],
-                have: *have,
-                said: said(list)?,
-            })
-        })
-        .collect();
-    tell(findings, names, &told);
+    let held_back = culprits || others && all;
+    slow.retain(|one| !held_back || rated_less(one));
+    tell(findings, names, &slow);
 }
 
 /// The part itself is another one: of the ordered part the rated speed is as ordered, whatever firmware writes.
@@ -361,21 +285,12 @@ fn least_speed(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tole
     for (have, slot) in slots.iter().enumerate().take(PART_LIMIT) {
         let list = kind.differences(&all, slot);
         if is_populated(slot)
-            && let Some(said) = said(&list[..])
-            && said.code == code::DIMM_SLOW
+            && list.said().is_some_and(|said| said.code == code::DIMM_SLOW)
             && !findings.has(code::DIMM_SLOW, &place_of(slot))
         {
-            slow.push(Differing {
-                want: &all,
-                have,
-                said,
-            });
+            let want = &all;
+            slow.push(Differing { want, have, list });
         }
     }
     tell(findings, &names, &slow);
-}
-
-/// Whether a number is no further off than so many percent.
-pub(super) fn near(found: u64, wanted: u64, percent: u32) -> bool {
-    u128::from(found.abs_diff(wanted)) * 100 <= u128::from(wanted) * u128::from(percent)
 }

@@ -1,13 +1,13 @@
 //! Memory as a whole: totals that no slot explains, error correction, machines that list no slots.
 
-use inventory_api::check::{MemoryProfile, Tolerance, code};
+use inventory_api::check::{MemoryProfile, Severity, Tolerance, code};
 use inventory_api::report::{MemoryFacts, MemorySlot};
 
-use super::difference::{Difference, LOOK};
+use super::difference::{Differences, LOOK};
 use super::dimm::{is_persistent, is_populated, is_special};
 use super::findings::Findings;
-use super::memory::{empty_slots, near};
-use super::text::{counted, memory_size};
+use super::memory::empty_slots;
+use super::text::{counted, memory_size, near};
 
 pub(super) fn totals(
     findings: &mut Findings,
@@ -19,23 +19,17 @@ pub(super) fn totals(
     let modules = u32::try_from(memory.slots.iter().filter(plain).count()).unwrap_or(u32::MAX);
     if let Some(count) = wanted.modules.filter(|n| *n != modules) {
         let (code, act) = if modules < count {
-            (
-                code::DIMM_MISSING,
-                format!("{} missing.{}", count - modules, empty_slots(&memory.slots)),
-            )
+            let empty = empty_slots(&memory.slots);
+            (code::DIMM_MISSING, format!("{} missing.{empty}", count - modules))
         } else {
             (
                 code::DIMM_EXTRA,
                 format!("{} more than ordered.", modules - count),
             )
         };
-        let (count, modules) = (
-            counted(u64::from(count), "memory module"),
-            counted(u64::from(modules), "module"),
-        );
+        let (count, modules) = (counted(count, "memory module"), counted(modules, "module"));
         let sentence = format!("{count} expected, {modules} found: {act}");
-        findings.add(code, "memory", &count, &modules, &sentence);
-        return;
+        return findings.add(code, "memory", &count, &modules, &sentence);
     }
     let found = memory.installed_bytes;
     if let Some(total) = wanted.total
@@ -63,10 +57,8 @@ pub(super) fn totals(
             .persistent_bytes
             .is_some_and(|found| near(found, total, tolerance.memory_total))
     {
-        let (expected, found) = (
-            memory_size(total),
-            memory.persistent_bytes.map_or("none".to_owned(), memory_size),
-        );
+        let expected = memory_size(total);
+        let found = memory.persistent_bytes.map_or("none".to_owned(), memory_size);
         let sentence = format!(
             "{expected} of persistent memory are expected; found: {found}. Compare the modules with the order, and look at their \
              mode in the firmware's setup."
@@ -91,24 +83,13 @@ pub(super) fn corrects_errors(memory: &MemoryFacts) -> Option<bool> {
 }
 
 pub(super) fn error_correction(findings: &mut Findings, wanted: &MemoryProfile, memory: &MemoryFacts) {
+    let word = |on: bool| match on {
+        true => "error correction".to_owned(),
+        false => "no error correction".to_owned(),
+    };
+    let mut list = Differences::default();
     let is = corrects_errors(memory);
-    let Some(on) = wanted.ecc.filter(|on| is != Some(*on)) else {
-        return;
-    };
-    let word = |on: bool| {
-        if on {
-            "error correction"
-        } else {
-            "no error correction"
-        }
-        .to_owned()
-    };
-    let list = [Difference::of(
-        code::MEMORY_ECC,
-        word(on),
-        is.map(word),
-        "error correction",
-    )];
+    list.exact(code::MEMORY_ECC, "error correction", wanted.ecc, is, word);
     findings.add_list("memory", "Memory", &list, |said| {
         format!(
             "The memory has {}; expected is {}. Look at the firmware's setup and at the kind of the modules.",
@@ -143,24 +124,22 @@ pub(super) fn without_slots(
         let sentence = format!(
             "Memory modules not reported: the machine lists no memory slots, its firmware's tables are missing or broken. {LOOK}"
         );
-        findings.add_unknown(
+        let (severity, found) = (Severity::Warning, "memory modules not reported");
+        findings.add_as(
+            severity,
             code::DIMM_MISSING,
             "memory",
             "memory modules",
-            "memory modules not reported",
+            found,
             &sentence,
         );
     }
 }
 
 fn total_is_off(findings: &mut Findings, wanted: u64, found: Option<u64>, act: &str) {
+    let mut list = Differences::default();
     let found = found.map(memory_size);
-    let list = [Difference::of(
-        code::MEMORY_TOTAL,
-        memory_size(wanted),
-        found,
-        "total memory",
-    )];
+    list.other(code::MEMORY_TOTAL, "total memory", memory_size(wanted), found);
     findings.add_list("memory", "Memory", &list, |said| {
         format!(
             "{} of memory are expected; found: {}. {act}",

@@ -10,7 +10,6 @@ mod difference;
 mod dimm;
 mod disk;
 mod disks;
-mod duplicates;
 mod findings;
 mod firmware;
 mod golden;
@@ -31,15 +30,15 @@ mod text;
 mod validate;
 mod version;
 
-pub use duplicates::{DuplicateSerial, FleetPart, duplicate_serials};
 pub use golden::golden;
+pub(crate) use nics::place_of as nic_place;
 pub use outliers::{Outlier, outliers};
-pub use text::memory_size;
+pub(crate) use text::{counted, disk_size};
 pub use validate::validate;
 
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, Expectation, Finding, Severity};
-use inventory_api::report::{AssetReport, Transport};
+use inventory_api::report::AssetReport;
 
 use findings::Findings;
 use prepare::prepared;
@@ -90,36 +89,4 @@ pub fn unhealthy(report: &AssetReport) -> Vec<Finding> {
     let mut found = check(&Expectation::default(), report, RunsOn::MiniOs).findings;
     found.retain(|finding| finding.severity > Severity::Info);
     found
-}
-
-/// The word for a transport, as on the wire.
-pub fn transport_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Sata => "sata",
-        Transport::Sas => "sas",
-        Transport::Scsi => "scsi",
-        Transport::Nvme => "nvme",
-        Transport::Virtio => "virtio",
-        Transport::Usb => "usb",
-        Transport::Mmc => "mmc",
-        Transport::Sd => "sd",
-        Transport::FibreChannel => "fibre-channel",
-        Transport::Iscsi => "iscsi",
-        Transport::NvmeOf => "nvme-of",
-        Transport::Pmem => "pmem",
-        Transport::Unknown => "unknown",
-    }
-}
-
-/// Bytes for people: binary units where they divide evenly, else the exact number of GB with one digit.
-pub fn bytes(n: u64) -> String {
-    const GIB: u64 = 1 << 30;
-    const MIB: u64 = 1 << 20;
-    if n >= GIB && n.is_multiple_of(GIB) {
-        format!("{} GiB", n / GIB)
-    } else if (MIB..10 * GIB).contains(&n) && n.is_multiple_of(MIB) {
-        format!("{} MiB", n / MIB)
-    } else {
-        format!("{:.1} GB", n as f64 / 1e9)
-    }
 }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use inventory_api::check::{HardwareProfile, NicProfile, Severity, Tolerance, code};
 use inventory_api::report::{AssetReport, ExpansionSlot, LinkLayer, NicFacts, PciDevice};
 
-use super::difference::{Difference, said};
+use super::difference::Differences;
 use super::findings::Findings;
 use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
-use super::text::{counted, label, same, words};
-use super::version::{compare, off};
+use super::pci::id_of;
+use super::text::{counted, label, not_below, same, words, words_or};
+use super::version::Fact;
+use crate::identity::is_usb_nic;
 
 /// What findings about ports and accelerators explain of the PCI devices.
 #[derive(Default)]
@@ -26,31 +28,30 @@ impl Explained {
     pub(super) fn merge(&mut self, other: Explained) {
         self.addresses.extend(other.addresses);
         for (into, from) in [(&mut self.missing, other.missing), (&mut self.extra, other.extra)] {
-            for (id, count) in from {
-                *into.entry(id).or_default() += count;
-            }
+            from.into_iter().for_each(|(id, count)| note(into, id, count));
         }
     }
 
     pub(super) fn is_missing(&mut self, id: &Option<String>, count: u32) {
-        if let Some(id) = id {
-            *self.missing.entry(id.to_lowercase()).or_default() += count;
-        }
+        id.iter()
+            .for_each(|id| note(&mut self.missing, id.to_lowercase(), count));
     }
 
     pub(super) fn is_extra(&mut self, id: &Option<String>) {
-        if let Some(id) = id {
-            *self.extra.entry(id.to_lowercase()).or_default() += 1;
-        }
+        id.iter()
+            .for_each(|id| note(&mut self.extra, id.to_lowercase(), 1));
     }
+}
+
+/// A profile may ask for as many as a number can hold.
+fn note(counts: &mut BTreeMap<String, u32>, id: String, count: u32) {
+    let known = counts.entry(id).or_default();
+    *known = known.saturating_add(count);
 }
 
 /// Ports that a profile means: not those of a USB gadget (a BMC's, an adapter somebody left in).
 pub(super) fn is_fixed(nic: &NicFacts) -> bool {
-    nic.pci.is_some()
-        || !nic.driver.as_deref().is_some_and(|d| {
-            d.starts_with("cdc_") || matches!(d, "rndis_host" | "r8152" | "ax88179_178a" | "asix" | "usbnet")
-        })
+    nic.pci.is_some() || !is_usb_nic(nic)
 }
 
 /// An InfiniBand port; older agents give its kind by its name alone.
@@ -95,20 +96,14 @@ pub(super) fn check(
                 explained.is_extra(&nic.pci_id);
                 let (place, found) = (place_of(nic), describe(nic));
                 if is_infiniband(nic) {
+                    let (severity, code) = (Severity::Info, code::NIC_EXTRA);
                     let sentence =
                         format!("Network port {place}: {found} is an InfiniBand port beside those ordered.");
-                    findings.add_as(
-                        Severity::Info,
-                        code::NIC_EXTRA,
-                        &place,
-                        "no port",
-                        &found,
-                        &sentence,
-                    );
-                    continue;
+                    findings.add_as(severity, code, &place, "no port", &found, &sentence);
+                } else {
+                    let name = format!("Network port {place}");
+                    findings.extra(code::NIC_EXTRA, &place, &name, "no port", &found);
                 }
-                let sentence = format!("Network port {place}: {found} is there although none was ordered.");
-                findings.add(code::NIC_EXTRA, &place, "no port", &found, &sentence);
             }
             // Only a slot is a place that somebody chose.
             Outcome::Moved { want, have } | Outcome::Swapped { want, have, .. } => {
@@ -118,19 +113,13 @@ pub(super) fn check(
                 {
                     let what = describe(nic);
                     let sentence = format!("{what} sits in {to} instead of {from}. Move the card to {from}.");
-                    findings.add(
-                        code::NIC_MOVED,
-                        from,
-                        &format!("{what} in {from}"),
-                        &format!("in {to}"),
-                        &sentence,
-                    );
+                    findings.moved(code::NIC_MOVED, from, &what, (from, to), &sentence);
                 }
             }
             Outcome::Differs { want, have } => {
                 let (want, nic) = (&wants[want], haves[have]);
                 let list = kind.differences(want, &nic);
-                let Some(said) = said(&list) else { continue };
+                let Some(said) = list.said() else { continue };
                 if said.code == code::NIC_OTHER && !said.unknown {
                     explained.is_missing(&want.pci_id, 1);
                     explained.is_extra(&nic.pci_id);
@@ -149,11 +138,7 @@ pub(super) fn check(
             }
         }
     }
-    if haves.len() > PART_LIMIT {
-        let more = format!("{} more network ports", haves.len() - PART_LIMIT);
-        let sentence = format!("The machine lists {more} than are looked at one by one.");
-        findings.add(code::NIC_EXTRA, "NICs", "", &more, &sentence);
-    }
+    findings.too_many(code::NIC_EXTRA, "NICs", haves.len(), "network ports");
     explained
 }
 
@@ -195,65 +180,44 @@ impl<'a> Kind for Nics<'a> {
             .collect()
     }
 
-    fn differences(&self, want: &NicProfile, have: &&NicFacts) -> Vec<Difference> {
-        let mut list = Vec::new();
+    fn differences(&self, want: &NicProfile, have: &&NicFacts) -> Differences {
+        let mut list = Differences::default();
         // A profile of an older version has the port's place and id, and not its kind.
         let placed = want.slot.is_some() || want.pci.is_some();
+        let is = is_infiniband(have);
         let other_kind = match want.link_layer {
-            Some(wanted) => (wanted == LinkLayer::Infiniband) != is_infiniband(have),
-            None => is_infiniband(have) && !placed,
+            Some(wanted) => (wanted == LinkLayer::Infiniband) != is,
+            None => is && !placed,
         };
         if other_kind {
             let word = |infiniband: bool| if infiniband { "InfiniBand" } else { "Ethernet" };
-            let is = is_infiniband(have);
-            list.push(Difference::new(code::NIC_OTHER, word(!is), word(is)));
+            list.add(code::NIC_OTHER, word(!is), word(is));
         }
-        let texts = [
+        for (name, wanted, is) in [
             ("PCI id", &want.pci_id, &have.pci_id),
             ("driver", &want.driver, &have.driver),
-        ];
-        for (what, wanted, is) in texts {
-            if let Some(wanted) = wanted
-                && !is.as_deref().is_some_and(|is| same(wanted, is))
-            {
-                let found = is.as_ref().map(|is| format!("{what} {is}"));
-                list.push(Difference::of(
-                    code::NIC_OTHER,
-                    format!("{what} {wanted}"),
-                    found,
-                    what,
-                ));
-            }
+        ] {
+            let texts = (wanted.as_deref(), is.as_deref());
+            list.fact(code::NIC_OTHER, name, texts, same, |text| {
+                format!("{name} {text}")
+            });
         }
         if let Some(speed) = want.min_speed_mbps {
-            let least = u64::from(speed) * u64::from(100_u32.saturating_sub(self.tolerance.link_speed));
-            if have.speed_mbps.is_none_or(|is| u64::from(is) * 100 < least) {
-                let found = match (have.speed_mbps, have.link) {
-                    (Some(is), _) => Some(format!("{is} Mbit/s")),
-                    (None, Some(false)) => Some("no link".to_owned()),
-                    (None, Some(true) | None) => None,
-                };
-                list.push(Difference::of(
-                    code::NIC_SLOW,
-                    format!("{speed} Mbit/s"),
-                    found,
-                    "link speed",
-                ));
+            let percent = self.tolerance.link_speed;
+            let found = match (have.speed_mbps, have.link) {
+                (Some(is), _) => Some(format!("{is} Mbit/s")),
+                (None, Some(false)) => Some("no link".to_owned()),
+                (None, Some(true) | None) => None,
+            };
+            if !have.speed_mbps.is_some_and(|is| not_below(is, speed, percent)) {
+                list.other(code::NIC_SLOW, "link speed", format!("{speed} Mbit/s"), found);
             }
         }
-        if let Some(off) = off(
-            want.firmware.as_deref(),
-            want.min_firmware.as_deref(),
-            have.firmware.as_deref(),
-            compare,
-        ) {
-            let mut difference = off.difference(code::NIC_FIRMWARE_OLDER, code::NIC_FIRMWARE_OTHER);
-            difference.expected = format!("firmware {}", difference.expected);
-            if !difference.unknown {
-                difference.found = format!("firmware {}", difference.found);
-            }
-            list.push(difference);
-        }
+        let firmware = Fact {
+            word: "firmware ",
+            ..Fact::firmware(&want.firmware, &want.min_firmware, &have.firmware)
+        };
+        list.firmware(code::NIC_FIRMWARE_OLDER, code::NIC_FIRMWARE_OTHER, firmware);
         list
     }
 
@@ -264,15 +228,15 @@ impl<'a> Kind for Nics<'a> {
 }
 
 /// Slot and port, else the PCI address, else the kernel's name.
-pub(super) fn place_of(nic: &NicFacts) -> String {
-    let slot = words([
-        nic.slot.as_deref(),
-        nic.port.as_deref().filter(|_| nic.slot.is_some()),
-    ]);
-    match (slot.is_empty(), &nic.pci) {
-        (false, _) => slot,
-        (true, Some(pci)) => pci.clone(),
-        (true, None) => nic.name.clone(),
+pub(crate) fn place_of(nic: &NicFacts) -> String {
+    place_or(&nic.name, &nic.slot, &nic.port, &nic.pci)
+}
+
+fn place_or(name: &str, slot: &Option<String>, port: &Option<String>, pci: &Option<String>) -> String {
+    match (slot, pci) {
+        (Some(_), _) => words([slot.as_deref(), port.as_deref()]),
+        (None, Some(pci)) => pci.clone(),
+        (None, None) => name.to_owned(),
     }
 }
 
@@ -306,72 +270,48 @@ fn missing(
     lacking: u32,
     around: &Around,
 ) {
-    let what = words([want.driver.as_deref(), want.pci_id.as_deref()]);
-    let what = if what.is_empty() {
-        "a network port".to_owned()
-    } else {
-        what
-    };
-    let slot = words([
-        want.slot.as_deref(),
-        want.port.as_deref().filter(|_| want.slot.is_some()),
-    ]);
-    let place = match (slot.is_empty(), &want.pci) {
-        (false, _) => slot,
-        (true, Some(pci)) => pci.clone(),
-        (true, None) => "NICs".to_owned(),
-    };
+    let what = words_or("a network port", [want.driver.as_deref(), want.pci_id.as_deref()]);
+    let place = place_or("NICs", &want.slot, &want.port, &want.pci);
     // The card may be there, with nobody to drive it.
     let idle: Vec<&PciDevice> = around
         .pci
         .iter()
         .take(PART_LIMIT)
-        .filter(|d| {
-            d.driver.is_none() && d.class.as_deref().is_some_and(|c| c.starts_with("02")) && {
-                let id = words([d.vendor.as_deref(), d.device.as_deref()]).replace(' ', ":");
-                match (&want.pci, &want.pci_id) {
-                    (Some(address), _) if same(address, &d.address) => true,
-                    (_, Some(wanted)) => same(wanted, &id),
-                    (Some(_), None) => false,
-                    (None, None) => true,
-                }
-            }
+        .filter(|d| d.driver.is_none() && d.class.as_deref().is_some_and(|c| c.starts_with("02")))
+        .filter(|d| match (&want.pci, &want.pci_id) {
+            (Some(address), _) if same(address, &d.address) => true,
+            (_, Some(wanted)) => id_of(d).is_some_and(|id| same(wanted, &id)),
+            (Some(_), None) => false,
+            (None, None) => true,
         })
         .take(lacking as usize)
         .collect();
     let of = want.count.unwrap_or(1);
-    let expected = if of > 1 {
-        format!("{of} x {what}")
-    } else {
-        what.clone()
-    };
-    let (found, act) = if idle.is_empty() && around.haves.iter().take(PART_LIMIT).any(|h| one_card(want, h)) {
-        (
-            "missing",
-            "Other ports of its card are seen: it is switched off in the firmware's setup, or broken.",
-        )
-    } else if idle.is_empty() {
-        ("missing", "The card is missing, not seated or broken.")
-    } else {
+    let (found, act) = if !idle.is_empty() {
         (
             "there, but no driver took it",
             "It is on the bus but has no driver: the mini-os lacks one, or the card is broken.",
         )
+    } else if around.haves.iter().take(PART_LIMIT).any(|h| one_card(want, h)) {
+        (
+            "missing",
+            "Other ports of its card are seen: it is switched off in the firmware's setup, or broken.",
+        )
+    } else {
+        ("missing", "The card is missing, not seated or broken.")
     };
     explained.addresses.extend(idle.iter().map(|d| d.address.clone()));
     if around.lacks_drivers && !idle.is_empty() {
         return;
     }
-    let sentence = if of > 1 {
-        format!(
-            "{lacking} of {} ({what}) are missing. {act}",
-            counted(u64::from(of), "network port")
-        )
+    let (expected, sentence) = if of > 1 {
+        let ports = counted(of, "network port");
+        let sentence = format!("{lacking} of {ports} ({what}) are missing. {act}");
+        (format!("{of} x {what}"), sentence)
     } else {
-        format!(
-            "{}: expected {what}, which is missing. {act}",
-            label("Network port", &place)
-        )
+        let name = label("Network port", &place);
+        let sentence = format!("{name}: expected {what}, which is missing. {act}");
+        (what, sentence)
     };
     findings.add(code::NIC_MISSING, &place, &expected, found, &sentence);
 }

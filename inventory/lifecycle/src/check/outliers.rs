@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use inventory_api::report::{AssetReport, FirmwareMode};
+use inventory_api::report::AssetReport;
 use serde::Serialize;
 
 use super::dimm::{self, is_populated};
 use super::nics::{self, is_fixed};
+use super::system::mode_name;
 use super::text::{counted as counted_word, disk_size, memory_size, tame, words};
-use super::{disk as disks, psus, transport_name};
+use super::{disk as disks, psus};
 
 /// Fewer machines teach nothing.
 const LEAST: usize = 3;
@@ -74,7 +75,8 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
         }
     }
     let mut odd: BTreeMap<(usize, &'static str, String, String, usize), Vec<String>> = BTreeMap::new();
-    let mut groups = Vec::new();
+    // The same split at many places is one remark.
+    let mut splits: BTreeMap<(&str, Split), Vec<&str>> = BTreeMap::new();
     for ((fact, place), values) in &facts {
         let mut by_value: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for at in 0..machines.len() {
@@ -99,17 +101,11 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
             }
         }
         if (2..=GROUPS).contains(&groups_of.len()) && groups_of.iter().all(|(_, who)| who.len() > 1) {
-            groups.push(Outlier::Groups {
-                fact: (*fact).to_owned(),
-                place: place.clone(),
-                groups: groups_of
-                    .iter()
-                    .map(|(value, who)| {
-                        let who = who.iter().map(|at| machines[*at].0.clone()).collect();
-                        ((*value).to_owned(), who)
-                    })
-                    .collect(),
-            });
+            let names = |who: &[usize]| who.iter().map(|at| machines[*at].0.clone()).collect();
+            let split = groups_of
+                .iter()
+                .map(|(value, who)| ((*value).to_owned(), names(who)));
+            splits.entry((fact, split.collect())).or_default().push(place);
         }
     }
     let odd = odd
@@ -122,29 +118,18 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
             usual,
             others,
         });
-    odd.chain(merged(groups)).take(LIMIT).collect()
+    let groups = splits
+        .into_iter()
+        .map(|((fact, groups), places)| Outlier::Groups {
+            fact: fact.to_owned(),
+            place: tame(&places.join(", "), VALUE),
+            groups,
+        });
+    odd.chain(groups).take(LIMIT).collect()
 }
 
 /// Each value and the machines that have it.
 type Split = Vec<(String, Vec<String>)>;
-
-/// The same split at many places is one remark.
-fn merged(groups: Vec<Outlier>) -> Vec<Outlier> {
-    let mut places: BTreeMap<(String, Split), BTreeSet<String>> = BTreeMap::new();
-    for outlier in groups {
-        if let Outlier::Groups { fact, place, groups } = outlier {
-            places.entry((fact, groups)).or_default().insert(place);
-        }
-    }
-    places
-        .into_iter()
-        .map(|((fact, groups), places)| Outlier::Groups {
-            fact,
-            place: tame(&places.into_iter().collect::<Vec<_>>().join(", "), VALUE),
-            groups,
-        })
-        .collect()
-}
 
 type Fact = (&'static str, String, String);
 
@@ -161,16 +146,17 @@ fn facts_of(report: &AssetReport) -> Vec<Fact> {
     facts
 }
 
+/// Those that are reported, of facts without a place.
+fn known(list: impl IntoIterator<Item = (&'static str, Option<String>)>) -> impl Iterator<Item = Fact> {
+    let known = list.into_iter().filter_map(|(fact, value)| Some((fact, value?)));
+    known.map(|(fact, value)| (fact, String::new(), value))
+}
+
 fn whole(facts: &mut Vec<Fact>, report: &AssetReport) {
     let (system, board) = (report.system.as_ref(), report.board.as_ref());
     let (firmware, bmc) = (report.firmware.as_ref(), report.bmc.as_ref());
     let (tpm, boot) = (report.tpm.as_ref(), &report.boot);
     let yes = |flag: Option<bool>| flag.map(|on| if on { "on" } else { "off" }.to_owned());
-    let mode = boot.mode.map(|mode| match mode {
-        FirmwareMode::Bios => "BIOS",
-        FirmwareMode::Uefi => "UEFI",
-        FirmwareMode::Unknown => "unknown",
-    });
     let list: [(&'static str, Option<String>); 18] = [
         ("system maker", system.and_then(|s| s.manufacturer.clone())),
         ("system model", system.and_then(|s| s.product.clone())),
@@ -190,7 +176,7 @@ fn whole(facts: &mut Vec<Fact>, report: &AssetReport) {
             tpm.map(|t| words([t.manufacturer.as_deref(), t.version.as_deref()])),
         ),
         ("TPM firmware", tpm.and_then(|t| t.firmware.clone())),
-        ("boot mode", mode.map(str::to_owned)),
+        ("boot mode", boot.mode.map(|mode| mode_name(mode).to_owned())),
         ("Secure Boot", yes(boot.secure_boot)),
         ("Secure Boot setup mode", yes(boot.setup_mode)),
         (
@@ -207,8 +193,7 @@ fn whole(facts: &mut Vec<Fact>, report: &AssetReport) {
         ("accelerators", accelerators(report)),
         ("storage controllers", controllers(report)),
     ];
-    let known = list.into_iter().filter_map(|(fact, value)| Some((fact, value?)));
-    facts.extend(known.map(|(fact, value)| (fact, String::new(), value)));
+    facts.extend(known(list));
 }
 
 /// Like values with their count, sorted: "2 x 8086:1572, 1 x 10de:2330".
@@ -285,8 +270,7 @@ fn processors(facts: &mut Vec<Fact>, report: &AssetReport) {
             Some(cpu.flags.join(" ")).filter(|flags| !flags.is_empty()),
         ),
     ];
-    let known = whole.into_iter().filter_map(|(fact, value)| Some((fact, value?)));
-    facts.extend(known.map(|(fact, value)| (fact, String::new(), value)));
+    facts.extend(known(whole));
     for p in cpu
         .processors
         .iter()
@@ -295,9 +279,9 @@ fn processors(facts: &mut Vec<Fact>, report: &AssetReport) {
     {
         let cores = match (p.cores_enabled, p.cores) {
             (Some(on), Some(all)) if on != all => Some(format!("{on} of {all} cores")),
-            (on, all) => on.or(all).map(|n| counted_word(u64::from(n), "core")),
+            (on, all) => on.or(all).map(|n| counted_word(n, "core")),
         };
-        let threads = p.threads.map(|n| counted_word(u64::from(n), "thread"));
+        let threads = p.threads.map(|n| counted_word(n, "thread"));
         let off = (p.enabled == Some(false)).then_some("switched off");
         let value = words([p.model.as_deref(), cores.as_deref(), threads.as_deref(), off]);
         facts.push(("CPU", p.socket.clone().unwrap_or_default(), value));
@@ -309,7 +293,7 @@ fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
     for slot in memory.take(PARTS) {
         let speed = slot.speed_mts.map(|n| format!("rated {n} MT/s"));
         let configured = slot.configured_mts.map(|n| format!("runs at {n} MT/s"));
-        let rank = slot.rank.map(|n| counted_word(u64::from(n), "rank"));
+        let rank = slot.rank.map(|n| counted_word(n, "rank"));
         let module = dimm::describe(slot);
         let value = words([
             Some(module.as_str()),
@@ -323,10 +307,11 @@ fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
     let mut loose = Vec::new();
     for disk in report.disks.iter().filter(|d| disks::counts(d, &[])).take(PARTS) {
         let size = disk.size_bytes.map(|n| format!("{} ({n} bytes)", disk_size(n)));
+        let transport = disk.transport.map(|transport| transport.to_string());
         let firmware = disk.firmware.as_deref().map(|f| format!("firmware {f}"));
         let value = words([
             size.as_deref(),
-            disk.transport.map(transport_name),
+            transport.as_deref(),
             disk.model.as_deref(),
             firmware.as_deref(),
         ]);
@@ -336,7 +321,7 @@ fn parts(facts: &mut Vec<Fact>, report: &AssetReport) {
             loose.push(value);
         }
     }
-    facts.extend(counted(loose.into_iter()).map(|value| ("disks", String::new(), value)));
+    facts.extend(known([("disks", counted(loose.into_iter()))]));
     for nic in report.nics.iter().filter(|n| is_fixed(n)).take(PARTS) {
         let firmware = nic.firmware.as_deref().map(|f| format!("firmware {f}"));
         let value = words([nic.driver.as_deref(), nic.pci_id.as_deref(), firmware.as_deref()]);

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::difference::Difference;
+use super::difference::Differences;
 use super::text::normal;
 
 /// Parts of one kind that are looked at one by one. The largest machines have some hundred.
@@ -79,10 +79,10 @@ pub(super) trait Kind {
         true
     }
     /// What differs, the most telling first; empty: it fits.
-    fn differences(&self, want: &Self::Want, have: &Self::Have) -> Vec<Difference>;
+    fn differences(&self, want: &Self::Want, have: &Self::Have) -> Differences;
     /// Alike enough to be the part that is missing elsewhere.
     fn resembles(&self, want: &Self::Want, have: &Self::Have) -> bool {
-        self.differences(want, have).is_empty()
+        self.differences(want, have).0.is_empty()
     }
     /// Of the sort that the entry means: what is of no such sort neither stands for it nor differs from it.
     fn may_be(&self, _: &Self::Want, _: &Self::Have) -> bool {
@@ -117,6 +117,10 @@ pub(super) enum Outcome {
     Swapped { want: usize, have: usize, other: usize },
     Extra { have: usize },
 }
+
+const FITS: fn(usize, usize) -> Outcome = |want, have| Outcome::Fits { want, have };
+const DIFFERS: fn(usize, usize) -> Outcome = |want, have| Outcome::Differs { want, have };
+const MOVED: fn(usize, usize) -> Outcome = |want, have| Outcome::Moved { want, have };
 
 /// Pairs entries with parts. Linear in the parts, but for those that are out of place, which are bounded.
 pub(super) fn pair<K: Kind>(kind: &K, wants: &[K::Want], haves: &[K::Have]) -> Vec<Outcome> {
@@ -217,10 +221,12 @@ impl<'a, K: Kind> Pairing<'a, K> {
         }
     }
 
+    fn differences(&self, want: usize, have: usize) -> Differences {
+        self.kind.differences(&self.wants[want], &self.haves[have])
+    }
+
     fn fits(&self, want: usize, have: usize) -> bool {
-        self.kind
-            .differences(&self.wants[want], &self.haves[have])
-            .is_empty()
+        self.differences(want, have).0.is_empty()
     }
 
     /// The part at an entry's place, if one is there and stands for nothing yet.
@@ -228,27 +234,43 @@ impl<'a, K: Kind> Pairing<'a, K> {
         self.seats[want].filter(|have| self.free[*have])
     }
 
-    fn take(&mut self, have: usize) -> usize {
+    fn stands(&mut self, outcome: fn(usize, usize) -> Outcome, want: usize, have: usize) {
         self.free[have] = false;
-        have
+        self.outcomes.push(outcome(want, have));
+    }
+
+    /// Looks for a part for each open entry; `find` gets their number among the open ones too.
+    fn settle(
+        &mut self,
+        outcome: fn(usize, usize) -> Outcome,
+        mut find: impl FnMut(&Self, usize, usize) -> Option<usize>,
+    ) {
+        for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            match find(self, n, want) {
+                Some(have) => self.stands(outcome, want, have),
+                None => self.open.push(want),
+            }
+        }
+    }
+
+    /// The first of these parts that stands for nothing yet and holds.
+    fn first(&self, parts: &[usize], holds: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut free = parts.iter().copied().filter(|have| self.free[*have]);
+        free.find(|have| holds(*have))
     }
 
     fn in_place(&mut self) {
-        for want in std::mem::take(&mut self.open) {
-            match self.part_at(want) {
-                // Whatever is there is beyond the profile, or a part that belongs elsewhere.
-                _ if self.kind.wants_empty(&self.wants[want]) => {
-                    if let Some(have) = self.seats[want] {
-                        self.seated[have] = false;
-                    }
-                }
-                Some(have) if self.fits(want, have) => {
-                    let have = self.take(have);
-                    self.outcomes.push(Outcome::Fits { want, have });
-                }
-                _ => self.open.push(want),
-            }
+        let (empty, open): (Vec<usize>, Vec<usize>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|want| self.kind.wants_empty(&self.wants[*want]));
+        self.open = open;
+        // Whatever is there is beyond the profile, or a part that belongs elsewhere.
+        for have in empty.into_iter().filter_map(|want| self.seats[want]) {
+            self.seated[have] = false;
         }
+        self.settle(FITS, |p, _, want| {
+            p.part_at(want).filter(|have| p.fits(want, *have))
+        });
     }
 
     /// Each group takes parts that fit it, the group with the most demands first, so that a part is not used up by a group
@@ -272,67 +294,48 @@ impl<'a, K: Kind> Pairing<'a, K> {
             for have in &fitting[at] {
                 if short[at].1 > 0 && self.free[*have] {
                     short[at].1 -= 1;
-                    let have = self.take(*have);
-                    self.outcomes.push(Outcome::Fits {
-                        want: short[at].0,
-                        have,
-                    });
+                    self.stands(FITS, short[at].0, *have);
                 }
             }
         }
         self.short = short.into_iter().filter(|(_, lacking)| *lacking > 0).collect();
     }
 
-    fn loose_parts(&self) -> Vec<usize> {
-        (0..self.haves.len())
-            .filter(|have| self.free[*have])
-            .take(MOVE_LIMIT)
-            .collect()
+    fn loose_parts(&self, most: usize) -> Vec<usize> {
+        let free = (0..self.haves.len()).filter(|have| self.free[*have]);
+        free.take(most).collect()
+    }
+
+    /// It fits, or at least is of the sort.
+    fn stands_for(&self, want: usize, have: usize, exact: bool) -> bool {
+        match exact {
+            true => self.fits(want, have),
+            false => self.kind.may_be(&self.wants[want], &self.haves[have]),
+        }
     }
 
     /// Places that do not exist: the parts that nothing else stands for, in order, those that fit first.
     fn renamed(&mut self) {
-        for exact in [true, false] {
+        for (exact, outcome) in [(true, FITS), (false, DIFFERS)] {
             if !exact && !self.all_renamed {
                 return;
             }
-            let loose: Vec<usize> = (0..self.haves.len())
-                .filter(|have| self.free[*have] && !self.seated[*have])
-                .take(RENAMED_LIMIT)
-                .collect();
+            let mut loose = self.loose_parts(PART_LIMIT);
+            loose.retain(|have| !self.seated[*have]);
+            loose.truncate(RENAMED_LIMIT);
             let mut looked = 0;
-            for want in std::mem::take(&mut self.open) {
-                looked += usize::from(self.renamed[want]);
-                let found = loose
-                    .iter()
-                    .filter(|_| self.renamed[want] && looked <= RENAMED_LIMIT)
-                    .find(|have| {
-                        self.free[**have]
-                            && if exact {
-                                self.fits(want, **have)
-                            } else {
-                                self.kind.may_be(&self.wants[want], &self.haves[**have])
-                            }
-                    });
-                match found.copied() {
-                    Some(have) => {
-                        let have = self.take(have);
-                        self.outcomes.push(if exact {
-                            Outcome::Fits { want, have }
-                        } else {
-                            Outcome::Differs { want, have }
-                        });
-                    }
-                    None => self.open.push(want),
-                }
-            }
+            self.settle(outcome, |p, _, want| {
+                looked += usize::from(p.renamed[want]);
+                let is_open = p.renamed[want] && looked <= RENAMED_LIMIT;
+                p.first(&loose, |have| is_open && p.stands_for(want, have, exact))
+            });
         }
     }
 
     /// Where addresses shift, any part that fits will do, and then any that is left.
     fn shifted(&mut self) {
-        for exact in [true, false] {
-            let loose = self.loose_parts();
+        for (exact, outcome) in [(true, MOVED), (false, DIFFERS)] {
+            let loose = self.loose_parts(MOVE_LIMIT);
             if !exact {
                 // A seat whose entry found its part elsewhere is nobody's.
                 let held: HashSet<usize> = self.open.iter().filter_map(|want| self.seats[*want]).collect();
@@ -340,38 +343,14 @@ impl<'a, K: Kind> Pairing<'a, K> {
                     .iter()
                     .for_each(|have| self.seated[*have] = held.contains(have));
             }
-            for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
-                if !self.kind.shifts(&self.wants[want]) {
-                    self.open.push(want);
-                    continue;
+            self.settle(outcome, |p, n, want| {
+                if !p.kind.shifts(&p.wants[want]) {
+                    return None;
                 }
-                let seat = self.part_at(want).filter(|_| !exact);
-                let found = seat.or_else(|| {
-                    loose
-                        .iter()
-                        .filter(|_| n < MOVE_LIMIT)
-                        .filter(|have| self.free[**have] && (exact || !self.seated[**have]))
-                        .find(|have| {
-                            if exact {
-                                self.fits(want, **have)
-                            } else {
-                                self.kind.may_be(&self.wants[want], &self.haves[**have])
-                            }
-                        })
-                        .copied()
-                });
-                match found {
-                    Some(have) => {
-                        let have = self.take(have);
-                        self.outcomes.push(if exact {
-                            Outcome::Moved { want, have }
-                        } else {
-                            Outcome::Differs { want, have }
-                        });
-                    }
-                    None => self.open.push(want),
-                }
-            }
+                let seat = p.part_at(want).filter(|_| !exact);
+                let is_loose = |have: usize| n < MOVE_LIMIT && (exact || !p.seated[have]);
+                seat.or_else(|| p.first(&loose, |have| is_loose(have) && p.stands_for(want, have, exact)))
+            });
         }
     }
 
@@ -390,14 +369,11 @@ impl<'a, K: Kind> Pairing<'a, K> {
                 self.free[*there] && self.fits(*want, *there) && self.fits(*other, *have)
             });
             if let Some(&(other, there)) = partner {
-                self.take(*have);
-                self.take(there);
+                self.free[*have] = false;
                 self.open.retain(|at| at != want && *at != other);
-                self.outcomes.push(Outcome::Swapped {
-                    want: *want,
-                    have: there,
-                    other,
-                });
+                let (want, have) = (*want, there);
+                self.free[have] = false;
+                self.outcomes.push(Outcome::Swapped { want, have, other });
             }
         }
     }
@@ -405,41 +381,26 @@ impl<'a, K: Kind> Pairing<'a, K> {
     /// The place is empty, and the part is where none belongs.
     fn moved(&mut self) {
         for exact in [true, false] {
-            let mut loose = self.loose_parts();
+            let mut loose = self.loose_parts(MOVE_LIMIT);
             let nameless = exact && self.kind.has_nameless_places();
             loose.retain(|have| {
                 !self.seated[*have] && (nameless || !self.kind.places(&self.haves[*have]).is_empty())
             });
-            for (n, want) in std::mem::take(&mut self.open).into_iter().enumerate() {
-                let empty = n < MOVE_LIMIT && self.part_at(want).is_none();
-                let found = loose
-                    .iter()
-                    .filter(|have| empty && self.free[**have])
-                    .find(|have| {
-                        if exact {
-                            self.fits(want, **have)
-                        } else {
-                            self.kind.resembles(&self.wants[want], &self.haves[**have])
-                        }
-                    });
-                match found.copied() {
-                    Some(have) => {
-                        let have = self.take(have);
-                        self.outcomes.push(Outcome::Moved { want, have });
-                    }
-                    None => self.open.push(want),
-                }
-            }
+            self.settle(MOVED, |p, n, want| {
+                let is_empty = n < MOVE_LIMIT && p.part_at(want).is_none();
+                let is_it = |have: usize| match exact {
+                    true => p.fits(want, have),
+                    false => p.kind.resembles(&p.wants[want], &p.haves[have]),
+                };
+                p.first(&loose, |have| is_empty && is_it(have))
+            });
         }
     }
 
     fn differing(&mut self) {
         for want in std::mem::take(&mut self.open) {
             match self.part_at(want) {
-                Some(have) => {
-                    let have = self.take(have);
-                    self.outcomes.push(Outcome::Differs { want, have });
-                }
+                Some(have) => self.stands(DIFFERS, want, have),
                 None => self.outcomes.push(Outcome::Missing { want, lacking: 1 }),
             }
         }
@@ -449,22 +410,16 @@ impl<'a, K: Kind> Pairing<'a, K> {
     fn lacking(&mut self) {
         for (want, mut lacking) in std::mem::take(&mut self.short) {
             let mut left: Vec<(usize, usize)> = self
-                .loose_parts()
+                .loose_parts(MOVE_LIMIT)
                 .into_iter()
                 .filter(|have| self.kind.may_be(&self.wants[want], &self.haves[*have]))
-                .map(|have| {
-                    (
-                        self.kind.differences(&self.wants[want], &self.haves[have]).len(),
-                        have,
-                    )
-                })
+                .map(|have| (self.differences(want, have).0.len(), have))
                 .collect();
             left.sort_unstable();
             for (_, have) in left {
                 if lacking > 0 {
                     lacking -= 1;
-                    let have = self.take(have);
-                    self.outcomes.push(Outcome::Differs { want, have });
+                    self.stands(DIFFERS, want, have);
                 }
             }
             if lacking > 0 {

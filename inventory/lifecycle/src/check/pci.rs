@@ -16,6 +16,20 @@ pub(super) fn id_of(device: &PciDevice) -> Option<String> {
     }
 }
 
+/// "Ethernet Controller X710 (8086:1572)".
+pub(super) fn name_of(device: &PciDevice) -> String {
+    let id = id_of(device).unwrap_or_else(|| "unknown id".to_owned());
+    match &device.name {
+        Some(name) => format!("{name} ({id})"),
+        None => id,
+    }
+}
+
+/// Slot, else the PCI address.
+pub(super) fn place_of(device: &PciDevice) -> &str {
+    device.slot.as_deref().unwrap_or(&device.address)
+}
+
 pub(super) fn check(
     findings: &mut Findings,
     wants: &[PciProfile],

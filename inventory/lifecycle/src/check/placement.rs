@@ -47,12 +47,8 @@ pub(super) fn identity(findings: &mut Findings, placement: &Placement, report: &
     let wrong = |wanted: &Option<String>, are: [Option<&str>; 2]| {
         let wanted = wanted.clone().filter(|w| !w.trim().is_empty())?;
         let holds = are.iter().flatten().any(|is| same(&wanted, is));
-        let found = are
-            .iter()
-            .flatten()
-            .next()
-            .map_or("not reported".to_owned(), |is| (*is).to_owned());
-        (!holds).then_some((wanted, found))
+        let found = are.iter().flatten().next().map_or("not reported", |is| *is);
+        (!holds).then_some((wanted, found.to_owned()))
     };
     if let Some((wanted, found)) = wrong(&placement.serial, serials) {
         let sentence = format!(
@@ -103,13 +99,9 @@ pub(super) fn cabling(findings: &mut Findings, placement: &Placement, report: &A
             }
         }
     }
-    let heard = nics.iter().any(|n| n.lldp.is_some());
-    if !heard {
-        let named: Vec<String> = plans
-            .iter()
-            .take(4)
-            .map(|p| format!("{} {}", p.switch, p.port))
-            .collect();
+    if nics.iter().all(|nic| nic.lldp.is_none()) {
+        let named: Vec<String> = plans.iter().take(4).map(|plan| words(plan)).collect();
+        let named = named.join(", ");
         let eaters = nics.iter().filter_map(|nic| Some((nic, answers_lldp(nic)?)));
         let eaters: Vec<String> = eaters
             .map(|(nic, driver)| format!("{} ({driver})", cable_place(nic)))
@@ -122,18 +114,8 @@ pub(super) fn cabling(findings: &mut Findings, placement: &Placement, report: &A
             ),
             _ => "Check the cables, and that the switches speak LLDP.".to_owned(),
         };
-        let sentence = format!(
-            "Nothing was heard from a switch on any port; the plan has {}. {act}",
-            named.join(", ")
-        );
-        findings.add(
-            code::CABLE_SILENT,
-            "cabling",
-            &named.join(", "),
-            "nothing heard",
-            &sentence,
-        );
-        return;
+        let sentence = format!("Nothing was heard from a switch on any port; the plan has {named}. {act}");
+        return findings.add(code::CABLE_SILENT, "cabling", &named, "nothing heard", &sentence);
     }
     let mut told = vec![false; cables.len()];
     swapped(findings, &cables, &mut told);
@@ -210,16 +192,12 @@ fn single(findings: &mut Findings, cable: &Cable) {
         let sentence = format!("{place}: {link}; the plan has {expected}. {act}");
         return findings.add(code::CABLE_SILENT, &place, &expected, link, &sentence);
     };
+    let switch = seen.system.as_deref().or(seen.chassis.as_deref());
+    let port = seen.port.as_deref().or(seen.port_description.as_deref());
     let found = format!(
         "{} {}",
-        seen.system
-            .as_deref()
-            .or(seen.chassis.as_deref())
-            .unwrap_or("a switch without a name"),
-        seen.port
-            .as_deref()
-            .or(seen.port_description.as_deref())
-            .unwrap_or("port unknown")
+        switch.unwrap_or("a switch without a name"),
+        port.unwrap_or("port unknown")
     );
     if !is_switch(&plan.switch, seen) {
         let sentence = format!("{place} is connected to {found}: wrong switch. Connect it to {expected}.");
@@ -233,13 +211,8 @@ fn single(findings: &mut Findings, cable: &Cable) {
     {
         let sentence =
             format!("{place} at {found} is in VLAN {is}, the plan has {wanted}. Correct the switch port.");
-        findings.add(
-            code::CABLE_VLAN,
-            &place,
-            &format!("VLAN {wanted}"),
-            &format!("VLAN {is}"),
-            &sentence,
-        );
+        let (expected, found) = (format!("VLAN {wanted}"), format!("VLAN {is}"));
+        findings.add(code::CABLE_VLAN, &place, &expected, &found, &sentence);
     }
 }
 

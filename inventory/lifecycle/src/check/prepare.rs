@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use inventory_api::report::{
-    AssetReport, DiskFacts, GpuFacts, NicFacts, PowerSupply, ProcessorFacts, Transport, distinct,
-};
+use inventory_api::report::{AssetReport, GpuFacts, NicFacts, PowerSupply, ProcessorFacts, distinct};
 use inventory_api::serial::counts_as_serial;
 
 /// The report with one entry for each part: also in reports of agents that listed some things twice.
 pub(super) fn prepared(report: &AssetReport) -> AssetReport {
     let mut report = report.clone();
-    report.disks.iter_mut().for_each(attachment_by_path);
+    for disk in &mut report.disks {
+        disk.transport = disk.attachment();
+    }
     report = distinct(report);
     one_shelf_needs_no_name(&mut report);
     let takes_functions = report.nics.iter().any(|nic| nic.sriov_vfs.is_some());
@@ -33,21 +33,6 @@ fn one_shelf_needs_no_name(report: &mut AssetReport) {
         .collect();
     if shelves.len() < 2 {
         report.disks.iter_mut().for_each(|disk| disk.shelf = None);
-    }
-}
-
-/// Older agents call what is on a network or on USB "scsi"; its path tells (udev's path_id).
-fn attachment_by_path(disk: &mut DiskFacts) {
-    let path = disk.path.as_deref().unwrap_or_default();
-    let by_path = [
-        ("-fc-", Transport::FibreChannel),
-        ("-iscsi-", Transport::Iscsi),
-        ("-usb-", Transport::Usb),
-    ];
-    if matches!(disk.transport, None | Some(Transport::Scsi | Transport::Unknown))
-        && let Some((_, transport)) = by_path.iter().find(|(word, _)| path.contains(word))
-    {
-        disk.transport = Some(*transport);
     }
 }
 

@@ -1,13 +1,12 @@
 //! Power supplies: bay by bay or in groups.
 
-use inventory_api::check::{HardwareProfile, PsuProfile, code};
+use inventory_api::check::{HardwareProfile, PsuProfile, Severity, code};
 use inventory_api::report::{AssetReport, PowerSupply};
 
-use super::difference::{Difference, LOOK};
+use super::difference::{Differences, LOOK};
 use super::findings::Findings;
-use super::memory::near;
 use super::parts::{Kind, Outcome, Place, pair};
-use super::text::{counted, label, same, same_part, words};
+use super::text::{counted, label, near, same, words_or};
 
 pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: &AssetReport) {
     let wants = &profile.psus;
@@ -21,18 +20,15 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
         let sentence = format!(
             "Power supplies not reported (expected {expected}): the machine's firmware lists none. {LOOK}"
         );
-        return findings.add_unknown(
-            code::PSU_MISSING,
-            "power supplies",
-            &expected,
-            "power supplies not reported",
-            &sentence,
-        );
+        let (severity, code, place) = (Severity::Warning, code::PSU_MISSING, "power supplies");
+        let found = "power supplies not reported";
+        return findings.add_as(severity, code, place, &expected, found, &sentence);
     }
     let kind = Psus {
         percent: profile.tolerance.psu_watts,
     };
     let place = |have: usize| place_of(&haves[have], have);
+    let wanted = |want: usize| wants[want].bay.as_deref().unwrap_or("power supplies");
     let word = |place: &str| match place {
         "power supplies" => "Power supply".to_owned(),
         place => label("Power supply", place),
@@ -47,21 +43,15 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
                 let (place, sentence) = match bay_name(want.bay.as_deref()) {
                     Some(bay) => {
                         // Only firmware that lists the bay knows that it is empty.
-                        let listed = haves
-                            .iter()
-                            .any(|psu| bay_of(psu).is_some_and(|is| same(bay, is)));
-                        let found = if listed {
-                            "the bay is empty"
-                        } else {
-                            "none is seen there"
+                        let is_this = |psu: &PowerSupply| bay_of(psu).is_some_and(|is| same(bay, is));
+                        let found = match haves.iter().any(is_this) {
+                            true => "the bay is empty",
+                            false => "none is seen there",
                         };
-                        (
-                            bay,
-                            format!(
-                                "{}: ordered {what}, {found}. Check that it is there and seated.",
-                                word(bay)
-                            ),
-                        )
+                        let name = word(bay);
+                        let sentence =
+                            format!("{name}: ordered {what}, {found}. Check that it is there and seated.");
+                        (bay, sentence)
                     }
                     None if of == 1 => ("power supplies", format!("The power supply ({what}) is missing.")),
                     None => (
@@ -73,39 +63,27 @@ pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: 
             }
             Outcome::Extra { have } => {
                 let (place, found) = (place(have), describe(&haves[have]));
-                let sentence = format!("{}: {found} is there although none was ordered.", word(&place));
-                findings.add(code::PSU_EXTRA, &place, "empty", &found, &sentence);
+                findings.extra(code::PSU_EXTRA, &place, &word(&place), "empty", &found);
             }
             Outcome::Moved { want, have } => {
-                let (from, to) = (
-                    wants[want].bay.as_deref().unwrap_or("power supplies"),
-                    place(have),
-                );
+                let (from, to) = (wanted(want), place(have));
                 let sentence = format!("The power supply of {from} sits in {to}. Move it to {from}.");
                 findings.add(code::PSU_MOVED, from, from, &to, &sentence);
             }
             Outcome::Swapped { want, have, .. } => {
-                let (from, to) = (
-                    wants[want].bay.as_deref().unwrap_or("power supplies"),
-                    place(have),
-                );
+                let (from, to) = (wanted(want), place(have));
                 let sentence = format!("The power supplies of {from} and {to} are swapped. Exchange them.");
                 findings.add(code::PSU_MOVED, from, from, &to, &sentence);
             }
             Outcome::Differs { want, have } => {
                 let list = kind.differences(&wants[want], &haves[have]);
-                let place = place(have);
-                findings.add_list(&place, &word(&place), &list, |said| {
+                let (place, name) = (place(have), word(&place(have)));
+                findings.add_list(&place, &name, &list, |said| {
                     let act = match said.code {
                         code::PSU_UNPLUGGED => UNPLUGGED,
                         _ => "Replace it by the one that was ordered.",
                     };
-                    format!(
-                        "{}: expected {}, found {}. {act}",
-                        word(&place),
-                        said.expected,
-                        said.found
-                    )
+                    format!("{name}: expected {}, found {}. {act}", said.expected, said.found)
                 });
             }
         }
@@ -138,48 +116,23 @@ impl Kind for Psus {
         have.present != Some(false)
     }
 
-    fn differences(&self, want: &PsuProfile, have: &PowerSupply) -> Vec<Difference> {
-        let mut list = Vec::new();
-        let part = want.part.as_deref();
-        let as_ordered = part
-            .zip(have.part.as_deref())
-            .is_some_and(|(wanted, is)| same_part(wanted, is));
-        if let Some(wanted) = part.filter(|_| !as_ordered) {
-            list.push(Difference::of(code::PSU_OTHER, wanted, have.part.clone(), "part"));
-        }
-        // The maker of the ordered part is the ordered one, in whatever words.
-        if let Some(wanted) = want.maker.as_deref().filter(|_| !as_ordered)
-            && !have.manufacturer.as_deref().is_some_and(|is| same(wanted, is))
-        {
-            list.push(Difference::of(
-                code::PSU_OTHER,
-                wanted,
-                have.manufacturer.clone(),
-                "maker",
-            ));
-        }
-        if let Some(watts) = want.watts
-            && !have
-                .max_watts
-                .is_some_and(|is| near(u64::from(is), u64::from(watts), self.percent))
-        {
-            let found = have.max_watts.map(|is| format!("{is} W"));
-            list.push(Difference::of(
-                code::PSU_OTHER,
-                format!("{watts} W"),
-                found,
-                "power",
-            ));
-        }
-        if let Some(plugged) = want.plugged.filter(|wanted| have.plugged != Some(*wanted)) {
-            let word = |plugged| if plugged { "mains power" } else { "no mains power" }.to_owned();
-            list.push(Difference::of(
-                code::PSU_UNPLUGGED,
-                word(plugged),
-                have.plugged.map(word),
-                "mains power",
-            ));
-        }
+    fn differences(&self, want: &PsuProfile, have: &PowerSupply) -> Differences {
+        let mut list = Differences::default();
+        let (parts, makers) = ((&want.part, &have.part), (&want.maker, &have.manufacturer));
+        list.part(code::PSU_OTHER, parts, makers, same);
+        let watts = (want.watts, have.max_watts);
+        let holds = |wanted: u32, is: u32| near(is.into(), wanted.into(), self.percent);
+        list.fact(code::PSU_OTHER, "power", watts, holds, |watts| {
+            format!("{watts} W")
+        });
+        let word = |plugged: bool| if plugged { "mains power" } else { "no mains power" }.to_owned();
+        list.exact(
+            code::PSU_UNPLUGGED,
+            "mains power",
+            want.plugged,
+            have.plugged,
+            word,
+        );
         list
     }
 }
@@ -205,25 +158,22 @@ pub(super) fn place_of(psu: &PowerSupply, at: usize) -> String {
 }
 
 pub(super) fn fails(psu: &PowerSupply) -> bool {
-    psu.present != Some(false) && psu.status.as_deref().is_some_and(super::alarms::is_critical)
+    let is_critical = |status: &str| same("critical", status) || same("non-recoverable", status);
+    psu.present != Some(false) && psu.status.as_deref().is_some_and(is_critical)
 }
 
 fn describe(psu: &PowerSupply) -> String {
-    let watts = psu.max_watts.map(|w| format!("{w} W"));
-    let text = words([watts.as_deref(), psu.manufacturer.as_deref(), psu.part.as_deref()]);
-    if text.is_empty() {
-        "a power supply".to_owned()
-    } else {
-        text
-    }
+    in_words(psu.max_watts, &psu.manufacturer, &psu.part)
 }
 
 fn describe_wanted(want: &PsuProfile) -> String {
-    let watts = want.watts.map(|w| format!("{w} W"));
-    let text = words([watts.as_deref(), want.maker.as_deref(), want.part.as_deref()]);
-    if text.is_empty() {
-        "a power supply".to_owned()
-    } else {
-        text
-    }
+    in_words(want.watts, &want.maker, &want.part)
+}
+
+fn in_words(watts: Option<u32>, maker: &Option<String>, part: &Option<String>) -> String {
+    let watts = watts.map(|watts| format!("{watts} W"));
+    words_or(
+        "a power supply",
+        [watts.as_deref(), maker.as_deref(), part.as_deref()],
+    )
 }

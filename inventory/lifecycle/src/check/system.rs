@@ -4,7 +4,7 @@ use inventory_api::agent::RunsOn;
 use inventory_api::check::{BootProfile, HardwareProfile, TpmProfile, code};
 use inventory_api::report::{AssetReport, FirmwareMode};
 
-use super::difference::{Difference, Said, said};
+use super::difference::{Differences, Said};
 use super::findings::Findings;
 use super::firmware;
 use super::text::{is_filler, same, same_part, words};
@@ -15,38 +15,24 @@ pub(super) fn check(
     report: &AssetReport,
     runs_on: RunsOn,
 ) {
-    let system = report.system.as_ref();
+    let system = report.system.clone().unwrap_or_default();
     let wanted = &profile.system;
-    let model = differing(
-        code::SYSTEM_OTHER_MODEL,
-        same,
-        &[
-            (
-                "maker",
-                &wanted.maker,
-                system.and_then(|s| s.manufacturer.as_deref()),
-            ),
-            ("model", &wanted.model, system.and_then(|s| s.product.as_deref())),
-        ],
-    );
-    let sku = differing(
-        code::SYSTEM_OTHER_SKU,
-        same,
-        &[("SKU", &wanted.sku, system.and_then(|s| s.sku.as_deref()))],
-    );
-    let (is_other, is_unknown) = match &model {
-        Some(said) => (!said.unknown, said.unknown),
-        None => (false, false),
-    };
-    if let Some(said) = model {
-        findings.add_said("system", "System", &said, |said| {
-            format!(
-                "The machine is a {}; ordered is a {}. Another machine was delivered or mounted here.",
-                said.found, said.expected
-            )
-        });
-    }
-    if let Some(said) = sku.filter(|said| !(is_other || is_unknown && said.unknown)) {
+    let facts = [
+        ("maker", &wanted.maker, &system.manufacturer),
+        ("model", &wanted.model, &system.product),
+    ];
+    let model = differing(code::SYSTEM_OTHER_MODEL, same, &facts);
+    let sku = [("SKU", &wanted.sku, &system.sku)];
+    let sku = differing(code::SYSTEM_OTHER_SKU, same, &sku);
+    findings.add_list("system", "System", &model, |said| {
+        format!(
+            "The machine is a {}; ordered is a {}. Another machine was delivered or mounted here.",
+            said.found, said.expected
+        )
+    });
+    // Another model has another SKU, and who does not tell its model does not tell its SKU.
+    let explained = |sku: &Said| model.said().is_some_and(|model| !model.unknown || sku.unknown);
+    if let Some(said) = sku.said().filter(|said| !explained(said)) {
         findings.add_said("system", "System", &said, |said| {
             format!(
                 "The machine is the right model, but its SKU is {}; ordered is {}. Compare the delivery note.",
@@ -54,33 +40,21 @@ pub(super) fn check(
             )
         });
     }
-    let board = report.board.as_ref();
+    let board = report.board.clone().unwrap_or_default();
     let wanted = &profile.board;
+    let facts = [
+        ("maker", &wanted.maker, &board.manufacturer),
+        ("model", &wanted.model, &board.product),
+        ("version", &wanted.version, &board.version),
+    ];
     // Dell writes the revision behind the part number of a board.
-    if let Some(said) = differing(
-        code::BOARD_OTHER,
-        same_part,
-        &[
-            (
-                "maker",
-                &wanted.maker,
-                board.and_then(|b| b.manufacturer.as_deref()),
-            ),
-            ("model", &wanted.model, board.and_then(|b| b.product.as_deref())),
-            (
-                "version",
-                &wanted.version,
-                board.and_then(|b| b.version.as_deref()),
-            ),
-        ],
-    ) {
-        findings.add_said("board", "Base board", &said, |said| {
-            format!(
-                "The base board is {}; expected is {}. Ask the supplier for the right board.",
-                said.found, said.expected
-            )
-        });
-    }
+    let list = differing(code::BOARD_OTHER, same_part, &facts);
+    findings.add_list("board", "Base board", &list, |said| {
+        format!(
+            "The base board is {}; expected is {}. Ask the supplier for the right board.",
+            said.found, said.expected
+        )
+    });
     firmware::check(findings, &profile.firmware, report);
     // A kernel that was made for one purpose may lack the drivers of BMC and TPM.
     if runs_on == RunsOn::MiniOs || report.bmc.is_some() {
@@ -95,20 +69,16 @@ pub(super) fn check(
 }
 
 /// Facts that belong together, each with its name: wanted and found.
-type Facts<'a> = [(&'static str, &'a Option<String>, Option<&'a str>)];
+type Facts<'a> = [(&'static str, &'a Option<String>, &'a Option<String>)];
 
 /// What differs among facts that belong together. A filler that somebody took for a fact fixes nothing.
-fn differing(code: &'static str, same: fn(&str, &str) -> bool, facts: &Facts) -> Option<Said> {
-    let list: Vec<Difference> = facts
-        .iter()
-        .filter_map(|(what, wanted, is)| {
-            let wanted = wanted.as_deref().filter(|wanted| !is_filler(wanted))?;
-            let is = is.filter(|is| !is_filler(is));
-            (!is.is_some_and(|is| same(wanted, is)))
-                .then(|| Difference::of(code, wanted, is.map(str::to_owned), what))
-        })
-        .collect();
-    said(&list)
+fn differing(code: &'static str, same: fn(&str, &str) -> bool, facts: &Facts) -> Differences {
+    let mut list = Differences::default();
+    for (name, wanted, is) in facts {
+        let [wanted, is] = [wanted, is].map(|text| text.as_deref().filter(|text| !is_filler(text)));
+        list.fact(code, name, (wanted, is), same, str::to_owned);
+    }
+    list
 }
 
 fn tpm(findings: &mut Findings, wanted: &TpmProfile, report: &AssetReport) {
@@ -124,14 +94,9 @@ fn tpm(findings: &mut Findings, wanted: &TpmProfile, report: &AssetReport) {
         }
         None => {}
         Some(tpm) => {
-            let Some(said) = differing(
-                code::TPM_OTHER,
-                same,
-                &[("TPM version", &wanted.version, tpm.version.as_deref())],
-            ) else {
-                return;
-            };
-            findings.add_said("TPM", "TPM", &said, |said| {
+            let version = [("TPM version", &wanted.version, &tpm.version)];
+            let list = differing(code::TPM_OTHER, same, &version);
+            findings.add_list("TPM", "TPM", &list, |said| {
                 format!(
                     "The TPM is of version {}; expected is {}. Look at the firmware's setup, or replace the module.",
                     said.found, said.expected
@@ -141,7 +106,7 @@ fn tpm(findings: &mut Findings, wanted: &TpmProfile, report: &AssetReport) {
     }
 }
 
-fn mode_name(mode: FirmwareMode) -> &'static str {
+pub(super) fn mode_name(mode: FirmwareMode) -> &'static str {
     match mode {
         FirmwareMode::Bios => "BIOS",
         FirmwareMode::Uefi => "UEFI",
@@ -151,41 +116,27 @@ fn mode_name(mode: FirmwareMode) -> &'static str {
 
 fn boot(findings: &mut Findings, wanted: &BootProfile, report: &AssetReport) {
     let is = report.boot.mode.filter(|mode| *mode != FirmwareMode::Unknown);
-    let mut told = false;
-    if let Some(mode) = wanted.mode.filter(|mode| is != Some(*mode)) {
-        let found = is.map(|is| mode_name(is).to_owned());
-        let list = [Difference::of(
-            code::BOOT_MODE,
-            mode_name(mode),
-            found,
-            "boot mode",
-        )];
-        told = true;
-        findings.add_list("firmware", "Firmware", &list, |said| {
-            format!(
-                "The machine boots by {}; expected is {}. Set the boot mode in the firmware's setup.",
-                said.found, said.expected
-            )
-        });
-    }
+    let mut mode = Differences::default();
+    let name = |mode| mode_name(mode).to_owned();
+    mode.exact(code::BOOT_MODE, "boot mode", wanted.mode, is, name);
+    findings.add_list("firmware", "Firmware", &mode, |said| {
+        format!(
+            "The machine boots by {}; expected is {}. Set the boot mode in the firmware's setup.",
+            said.found, said.expected
+        )
+    });
     let is = report.boot.secure_boot;
-    let word = |on: bool| if on { "on" } else { "off" }.to_owned();
-    // Without UEFI there is no Secure Boot to report.
-    if let Some(on) = wanted
-        .secure_boot
-        .filter(|on| is != Some(*on) && !(told && is.is_none()))
-    {
-        let list = [Difference::of(
-            code::SECURE_BOOT,
-            word(on),
-            is.map(word),
-            "Secure Boot",
-        )];
-        findings.add_list("firmware", "Firmware", &list, |said| {
-            format!(
-                "Secure Boot is {}; expected is {}. Set it in the firmware's setup.",
-                said.found, said.expected
-            )
-        });
+    if is.is_none() && !mode.0.is_empty() {
+        // Without UEFI there is no Secure Boot to report.
+        return;
     }
+    let mut secure_boot = Differences::default();
+    let word = |on: bool| if on { "on" } else { "off" }.to_owned();
+    secure_boot.exact(code::SECURE_BOOT, "Secure Boot", wanted.secure_boot, is, word);
+    findings.add_list("firmware", "Firmware", &secure_boot, |said| {
+        format!(
+            "Secure Boot is {}; expected is {}. Set it in the firmware's setup.",
+            said.found, said.expected
+        )
+    });
 }

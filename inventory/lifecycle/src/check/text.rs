@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use inventory_api::serial::{bare, says_something};
 
+use crate::bounds::is_wild;
+
 /// Characters of a text that are compared; the agent keeps 256.
 const COMPARED: usize = 512;
 
@@ -111,7 +113,8 @@ pub(super) fn is_filler(text: &str) -> bool {
 }
 
 /// "1 rank", "2 ranks".
-pub(super) fn counted(n: u64, what: &str) -> String {
+pub(crate) fn counted(n: impl Into<u64>, what: &str) -> String {
+    let n = n.into();
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
@@ -147,7 +150,7 @@ pub(super) fn tame(text: &str, limit: usize) -> String {
     let mut out: String = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'))
+        .filter(|c| !is_wild(*c))
         .take(limit + 1)
         .collect();
     if out.chars().count() > limit {
@@ -158,8 +161,18 @@ pub(super) fn tame(text: &str, limit: usize) -> String {
     out
 }
 
+/// Whether a number is no further off than so many percent.
+pub(super) fn near(found: u64, wanted: u64, percent: u32) -> bool {
+    u128::from(found.abs_diff(wanted)) * 100 <= u128::from(wanted) * u128::from(percent)
+}
+
+/// Whether a number is no further below than so many percent.
+pub(super) fn not_below(found: u32, wanted: u32, percent: u32) -> bool {
+    u64::from(found) * 100 >= u64::from(wanted) * u64::from(100_u32.saturating_sub(percent))
+}
+
 /// A size of memory as on the label of a module: "64 GB" of 2^30 bytes each.
-pub fn memory_size(n: u64) -> String {
+pub(super) fn memory_size(n: u64) -> String {
     let (gib, mib, kib) = (1 << 30, 1 << 20, 1 << 10);
     match n {
         n if n >= gib && n.is_multiple_of(gib) => format!("{} GB", n / gib),
@@ -170,7 +183,7 @@ pub fn memory_size(n: u64) -> String {
 }
 
 /// A size of a disk as on its label, in units of 1000; with enough digits to tell it from another.
-pub(super) fn disk_size(n: u64) -> String {
+pub(crate) fn disk_size(n: u64) -> String {
     match n {
         1_000_000_000_000.. => format!("{:.2} TB", n as f64 / 1e12),
         1_000_000_000.. => format!("{:.1} GB", n as f64 / 1e9),
@@ -185,6 +198,12 @@ pub(super) fn words<'a>(parts: impl IntoIterator<Item = Option<&'a str>>) -> Str
         let _ = write!(out, "{}{}", if out.is_empty() { "" } else { " " }, part.trim());
     }
     out
+}
+
+/// As [`words`], of what was found or ordered; where nothing is known of it `else_a`.
+pub(super) fn words_or<'a>(else_a: &str, parts: impl IntoIterator<Item = Option<&'a str>>) -> String {
+    let text = words(parts);
+    if text.is_empty() { else_a.to_owned() } else { text }
 }
 
 /// "DIMM A5": the word before a place unless the place has it already.

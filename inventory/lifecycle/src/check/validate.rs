@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use inventory_api::check::{HardwareProfile, ProfileProblem, code};
 
 use super::parts::{GROUP_LIMIT, PART_LIMIT};
+use super::text::tame;
 
 /// What is wrong with a profile; empty: nothing. At most some hundred problems are told.
 pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
@@ -17,72 +18,63 @@ pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
             } else {
                 format!("did you mean {}?", near.join(" or "))
             };
-            problems.add(
-                format!("severity.{}", super::text::tame(known, 60)),
-                format!("there is no finding with this code; {hint}"),
-            );
+            let field = format!("severity.{}", tame(known, 60));
+            problems.add(field, format!("there is no finding with this code; {hint}"));
         }
     }
-    sizes(&mut problems, profile);
-    groups(&mut problems, profile);
-    for (at, dimm) in profile.memory.dimms.iter().enumerate() {
-        let field = format!("memory.dimms[{at}]");
-        let placed = dimm.slot.is_some() || dimm.bank.is_some();
-        problems.count(&field, dimm.count, placed.then_some("slot"));
+    problems.size("cpu.processors", profile.cpu.processors.len());
+    let dimms = &profile.memory.dimms;
+    problems.parts("memory.dimms", dimms, |d| {
+        (d.count, place(&[("slot", &d.slot), ("slot", &d.bank)]))
+    });
+    problems.parts("disks", &profile.disks, |d| {
+        (d.count, place(&[("bay", &d.bay), ("path", &d.path)]))
+    });
+    problems.parts("nics", &profile.nics, |n| {
+        (n.count, place(&[("slot", &n.slot), ("pci", &n.pci)]))
+    });
+    problems.parts("gpus", &profile.gpus, |g| (g.count, place(&[("pci", &g.pci)])));
+    problems.parts("psus", &profile.psus, |p| (p.count, place(&[("bay", &p.bay)])));
+    problems.size("pci", profile.pci.len());
+    problems.size("links", profile.links.len());
+    for (at, dimm) in dimms.iter().enumerate() {
         if dimm.empty && (dimm.size.is_some() || dimm.part.is_some() || dimm.speed_mts.is_some()) {
-            problems.add(
-                field,
-                "it is empty and yet has a module: leave out one of the two".to_owned(),
-            );
+            let detail = "it is empty and yet has a module: leave out one of the two";
+            problems.add(format!("memory.dimms[{at}]"), detail.to_owned());
         }
     }
     for (at, disk) in profile.disks.iter().enumerate() {
-        let field = format!("disks[{at}]");
-        let place = disk
-            .bay
-            .as_ref()
-            .map(|_| "bay")
-            .or(disk.path.as_ref().map(|_| "path"));
-        problems.count(&field, disk.count, place);
-        if disk
-            .size
-            .zip(disk.min_size)
-            .is_some_and(|(size, least)| size < least)
-        {
-            problems.add(field, "size is less than min_size".to_owned());
+        if disk.size.is_some() && disk.size < disk.min_size {
+            problems.add(format!("disks[{at}]"), "size is less than min_size".to_owned());
         }
     }
     for (at, nic) in profile.nics.iter().enumerate() {
-        let place = nic
-            .slot
-            .as_ref()
-            .map(|_| "slot")
-            .or(nic.pci.as_ref().map(|_| "pci"));
-        problems.count(&format!("nics[{at}]"), nic.count, place);
         problems.pci_id(format!("nics[{at}].pci_id"), nic.pci_id.as_deref());
     }
     for (at, gpu) in profile.gpus.iter().enumerate() {
-        problems.count(&format!("gpus[{at}]"), gpu.count, gpu.pci.as_ref().map(|_| "pci"));
         problems.pci_id(format!("gpus[{at}].pci_id"), gpu.pci_id.as_deref());
-    }
-    for (at, psu) in profile.psus.iter().enumerate() {
-        problems.count(&format!("psus[{at}]"), psu.count, psu.bay.as_ref().map(|_| "bay"));
     }
     for (at, link) in profile.links.iter().enumerate() {
         problems.pci_id(format!("links[{at}].id"), Some(&link.id));
     }
     let mut seen = BTreeSet::new();
     for (at, pci) in profile.pci.iter().enumerate() {
-        problems.pci_id(format!("pci[{at}].id"), Some(&pci.id));
+        let field = format!("pci[{at}].id");
+        problems.pci_id(field.clone(), Some(&pci.id));
         if !seen.insert(pci.id.to_lowercase()) {
-            problems.add(
-                format!("pci[{at}].id"),
-                "it stands twice: give it once with a count".to_owned(),
-            );
+            problems.add(field, "it stands twice: give it once with a count".to_owned());
         }
     }
     tolerances(&mut problems, profile);
     problems.0
+}
+
+/// The first kind of place that an entry names.
+fn place(names: &[(&'static str, &Option<String>)]) -> Option<&'static str> {
+    names
+        .iter()
+        .find(|(_, name)| name.is_some())
+        .map(|(kind, _)| *kind)
 }
 
 /// Codes with the same first word: "dimm-".
@@ -96,55 +88,6 @@ fn alike(code: &str, text: &str) -> bool {
     !text.is_empty() && first(code) == first(text)
 }
 
-fn sizes(problems: &mut Problems, profile: &HardwareProfile) {
-    for (field, len) in [
-        ("cpu.processors", profile.cpu.processors.len()),
-        ("memory.dimms", profile.memory.dimms.len()),
-        ("disks", profile.disks.len()),
-        ("nics", profile.nics.len()),
-        ("gpus", profile.gpus.len()),
-        ("psus", profile.psus.len()),
-        ("pci", profile.pci.len()),
-        ("links", profile.links.len()),
-    ] {
-        if len > PART_LIMIT {
-            problems.add(
-                field.to_owned(),
-                format!("{len} entries; a profile has at most {PART_LIMIT}"),
-            );
-        }
-    }
-}
-
-/// Entries without a place, which are looked at all together.
-fn groups(problems: &mut Problems, profile: &HardwareProfile) {
-    let dimms = profile.memory.dimms.iter();
-    let (disks, nics) = (profile.disks.iter(), profile.nics.iter());
-    for (field, groups) in [
-        (
-            "memory.dimms",
-            dimms.filter(|d| d.slot.is_none() && d.bank.is_none()).count(),
-        ),
-        (
-            "disks",
-            disks.filter(|d| d.bay.is_none() && d.path.is_none()).count(),
-        ),
-        (
-            "nics",
-            nics.filter(|n| n.slot.is_none() && n.pci.is_none()).count(),
-        ),
-        ("gpus", profile.gpus.iter().filter(|g| g.pci.is_none()).count()),
-        ("psus", profile.psus.iter().filter(|p| p.bay.is_none()).count()),
-    ] {
-        if groups > GROUP_LIMIT {
-            problems.add(
-                field.to_owned(),
-                format!("{groups} entries without a place; at most {GROUP_LIMIT}: give like parts one entry with a count"),
-            );
-        }
-    }
-}
-
 fn tolerances(problems: &mut Problems, profile: &HardwareProfile) {
     let t = &profile.tolerance;
     for (field, percent) in [
@@ -155,10 +98,8 @@ fn tolerances(problems: &mut Problems, profile: &HardwareProfile) {
         ("psu_watts", t.psu_watts),
     ] {
         if percent > 100 {
-            problems.add(
-                format!("tolerance.{field}"),
-                format!("{percent} percent; at most 100 make sense"),
-            );
+            let detail = format!("{percent} percent; at most 100 make sense");
+            problems.add(format!("tolerance.{field}"), detail);
         }
     }
 }
@@ -172,21 +113,35 @@ impl Problems {
         }
     }
 
-    fn count(&mut self, field: &str, count: Option<u32>, place: Option<&str>) {
-        match (count, place) {
-            (Some(0), _) => self.add(
-                format!("{field}.count"),
-                "0 of a part fix nothing: leave the entry out".to_owned(),
-            ),
-            (Some(n), Some(place)) if n > 1 => self.add(
-                format!("{field}.count"),
-                format!("{n} parts cannot be in one {place}: leave out one of the two"),
-            ),
-            (Some(n), None) if n as usize > PART_LIMIT => self.add(
-                format!("{field}.count"),
-                format!("{n} is more than any machine has (at most {PART_LIMIT})"),
-            ),
-            _ => {}
+    fn size(&mut self, field: &str, len: usize) {
+        if len > PART_LIMIT {
+            let detail = format!("{len} entries; a profile has at most {PART_LIMIT}");
+            self.add(field.to_owned(), detail);
+        }
+    }
+
+    /// Entries that have a count, and each a kind of place; those without a place are looked at all together.
+    fn parts<T>(&mut self, field: &str, list: &[T], of: impl Fn(&T) -> (Option<u32>, Option<&'static str>)) {
+        self.size(field, list.len());
+        let groups = list.iter().filter(|entry| of(entry).1.is_none()).count();
+        if groups > GROUP_LIMIT {
+            let detail = format!(
+                "{groups} entries without a place; at most {GROUP_LIMIT}: give like parts one entry with a count"
+            );
+            self.add(field.to_owned(), detail);
+        }
+        for (at, entry) in list.iter().enumerate() {
+            let detail = match of(entry) {
+                (Some(0), _) => "0 of a part fix nothing: leave the entry out".to_owned(),
+                (Some(n), Some(place)) if n > 1 => {
+                    format!("{n} parts cannot be in one {place}: leave out one of the two")
+                }
+                (Some(n), None) if n as usize > PART_LIMIT => {
+                    format!("{n} is more than any machine has (at most {PART_LIMIT})")
+                }
+                _ => continue,
+            };
+            self.add(format!("{field}[{at}].count"), detail);
         }
     }
 
@@ -195,10 +150,8 @@ impl Problems {
         let four = |text: &str| text.len() == 4 && text.chars().all(|c| c.is_ascii_hexdigit());
         let holds = id.contains('*') || id.trim().split_once(':').is_some_and(|(v, d)| four(v) && four(d));
         if !holds {
-            self.add(
-                field,
-                "a PCI id is vendor and device in hex, as \"8086:1572\"".to_owned(),
-            );
+            let detail = "a PCI id is vendor and device in hex, as \"8086:1572\"";
+            self.add(field, detail.to_owned());
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use super::difference::Difference;
 use super::text::same;
 
 /// Parts of a version that are compared.
@@ -134,58 +133,107 @@ impl How {
     }
 }
 
-/// Why a version is not as expected.
+/// One of the facts by which a firmware is known.
+pub(super) struct Fact<'a> {
+    pub name: &'static str,
+    /// Before the value in a sentence.
+    pub word: &'static str,
+    pub exact: Option<&'a str>,
+    pub min: Option<&'a str>,
+    pub is: Option<&'a str>,
+    pub compare: fn(&str, &str) -> Option<Ordering>,
+}
+
+impl<'a> Fact<'a> {
+    /// A firmware that is known by its version alone.
+    pub(super) fn firmware(
+        exact: &'a Option<String>,
+        min: &'a Option<String>,
+        is: &'a Option<String>,
+    ) -> Fact<'a> {
+        Fact {
+            name: "firmware",
+            word: "",
+            exact: exact.as_deref(),
+            min: min.as_deref(),
+            is: is.as_deref(),
+            compare,
+        }
+    }
+
+    fn order(&self, wanted: Option<&str>) -> Option<Ordering> {
+        (self.compare)(self.is?, wanted?)
+    }
+
+    fn is_other(&self) -> bool {
+        self.exact
+            .is_some_and(|wanted| !self.is.is_some_and(|is| same(wanted, is)))
+    }
+}
+
+/// Why a firmware is not as expected.
 pub(super) struct Off {
     pub how: How,
     pub expected: String,
     pub found: String,
 }
 
-impl Off {
-    /// As a difference of a part.
-    pub(super) fn difference(self, older: &'static str, other: &'static str) -> Difference {
-        let no_order = match self.how {
-            How::NoOrder => ", which cannot be compared with it",
-            How::Older | How::Newer | How::Other | How::NotReported => "",
-        };
-        Difference {
-            code: self.how.code(older, other),
-            unknown: self.how == How::NotReported,
-            expected: self.expected,
-            found: format!("{}{no_order}", self.found),
+/// Compares the facts of one firmware with their exact values, then with their least ones; None: as expected, or nothing is.
+pub(super) fn off(facts: &[Fact]) -> Option<Off> {
+    let by_exact = exactly(facts);
+    let exact = by_exact.is_some();
+    let how = by_exact.or_else(|| at_least(facts))?;
+    let is_off = |fact: &Fact| {
+        if exact {
+            fact.is_other()
+        } else {
+            fact.min.is_some()
         }
-    }
-}
-
-/// Compares with an exact and a least version; None: as expected, or nothing is. What is not reported is found as "firmware".
-pub(super) fn off(
-    exact: Option<&str>,
-    min: Option<&str>,
-    found: Option<&str>,
-    compare: fn(&str, &str) -> Option<Ordering>,
-) -> Option<Off> {
-    let exact = exact.filter(|wanted| !found.is_some_and(|found| same(wanted, found)));
-    let min = min.filter(|wanted| {
-        let order = found.and_then(|found| compare(found, wanted));
-        !matches!(order, Some(Ordering::Equal | Ordering::Greater))
+    };
+    // The version is told with the others, which alone say little.
+    let told = |fact: &&Fact| is_off(fact) || (fact.name == "version" && fact.exact.is_some());
+    let expected = facts.iter().filter(told).filter_map(|fact| match fact.exact {
+        Some(wanted) if exact => Some(format!("{}{wanted}", fact.word)),
+        _ => fact.min.map(|least| format!("{}{least} or newer", fact.word)),
     });
-    let (wanted, expected) = match (exact, min) {
-        (Some(wanted), _) => (wanted, wanted.to_owned()),
-        (None, Some(wanted)) => (wanted, format!("{wanted} or newer")),
-        (None, None) => return None,
-    };
-    let how = match found.map(|found| compare(found, wanted)) {
-        None => How::NotReported,
-        Some(Some(Ordering::Less)) => How::Older,
-        Some(Some(Ordering::Greater)) => How::Newer,
-        Some(_) if exact.is_none() => How::NoOrder,
-        Some(_) => How::Other,
-    };
+    let found = facts.iter().filter(told).map(|fact| match fact.is {
+        Some(is) => format!("{}{is}", fact.word),
+        None => format!("{} not reported", fact.name),
+    });
     Some(Off {
         how,
-        expected,
-        found: found.unwrap_or("firmware").to_owned(),
+        expected: expected.collect::<Vec<_>>().join(" "),
+        found: found.collect::<Vec<_>>().join(" "),
     })
+}
+
+/// What is wrong with facts that are fixed exactly; None: nothing.
+fn exactly(facts: &[Fact]) -> Option<How> {
+    let others: Vec<&Fact> = facts.iter().filter(|fact| fact.is_other()).collect();
+    if others.iter().all(|fact| fact.is.is_none()) {
+        return (!others.is_empty()).then_some(How::NotReported);
+    }
+    let decides = others.iter().find_map(|fact| match fact.order(fact.exact)? {
+        Ordering::Less => Some(How::Older),
+        Ordering::Greater => Some(How::Newer),
+        Ordering::Equal => None,
+    });
+    Some(decides.unwrap_or(How::Other))
+}
+
+/// What is wrong with facts that have a minimum: the first that has an order decides; None: nothing.
+fn at_least(facts: &[Fact]) -> Option<How> {
+    let mut undecided = None;
+    for fact in facts.iter().filter(|fact| fact.min.is_some()) {
+        match fact.order(fact.min) {
+            Some(Ordering::Less) => return Some(How::Older),
+            Some(Ordering::Greater) => return None,
+            Some(Ordering::Equal) => undecided = None,
+            None if fact.is.is_none() => undecided = undecided.or(Some(How::NotReported)),
+            None => undecided = Some(How::NoOrder),
+        }
+    }
+    undecided
 }
 
 #[cfg(test)]
@@ -231,7 +279,18 @@ mod tests {
 
     #[test]
     fn exact_and_least_versions() {
-        let check = |exact, min, found| off(exact, min, found, compare).map(|o| o.how);
+        let check = |exact, min, is| {
+            let (name, word) = ("firmware", "");
+            let fact = Fact {
+                name,
+                word,
+                exact,
+                min,
+                is,
+                compare,
+            };
+            off(&[fact]).map(|off| off.how)
+        };
         assert_eq!(check(Some("2.4"), None, Some("2.4")), None);
         assert_eq!(check(Some("2.4"), None, Some("2.3")), Some(How::Older));
         assert_eq!(check(Some("2.4"), None, Some("2.5")), Some(How::Newer));

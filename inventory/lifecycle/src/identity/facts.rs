@@ -8,7 +8,7 @@ use inventory_api::report::AssetReport;
 use inventory_api::serial::{bare, counts_as_serial, says_something};
 use serde::{Deserialize, Serialize};
 
-use super::junk::{SERIES_UUIDS, USB_NIC_DRIVERS, counts_as_mac, is_filling};
+use super::junk::{SERIES_UUIDS, counts_as_mac, is_filling, is_usb_nic};
 
 /// NICs of one report that are looked at; a machine has fewer.
 const MAX_NICS: usize = 64;
@@ -181,17 +181,8 @@ impl Uuid {
 
 fn uuid_bytes(text: &str) -> Option<[u8; 16]> {
     let text = text.trim().trim_start_matches('{').trim_end_matches('}');
-    if text.len() > 64 || !text.bytes().all(|c| c.is_ascii_hexdigit() || c == b'-') {
-        return None;
-    }
-    let digits: Vec<u8> = text.bytes().filter(|c| *c != b'-').collect();
-    if digits.len() != 32 {
-        return None;
-    }
     let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
+    hex::decode_to_slice(text.replace('-', ""), &mut bytes).ok()?;
     Some(bytes)
 }
 
@@ -215,13 +206,15 @@ fn canonical(bytes: [u8; 16]) -> [u8; 16] {
     orders.into_iter().next().unwrap_or(bytes)
 }
 
+/// "8a95d198-7f46-11e5-bf8b-08002704d48e".
+pub(crate) fn dashed(bytes: &[u8; 16]) -> String {
+    let hex = hex::encode(bytes);
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, byte) in self.shown.iter().enumerate() {
-            let dash = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
-            write!(f, "{dash}{byte:02x}")?;
-        }
-        Ok(())
+        f.write_str(&dashed(&self.shown))
     }
 }
 
@@ -264,41 +257,25 @@ impl Identity {
         let serial = |maker: &Option<String>, serial: &Option<String>| {
             Serial::new(maker.as_deref(), serial.as_deref())
         };
-        let system = report.system.as_ref();
+        let (system, board, chassis) = (&report.system, &report.board, &report.chassis);
+        let (tpm, bmc) = (report.tpm.as_ref(), report.bmc.as_ref());
         let digest = |text: &String| {
             let good = text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit());
             (good && text.bytes().any(|c| c != b'0')).then(|| text.to_ascii_lowercase())
         };
+        let uuid = system.as_ref().and_then(|s| s.uuid.as_deref());
         Identity {
-            tpm: report
-                .tpm
-                .as_ref()
-                .and_then(|t| t.endorsement_key_sha256.as_ref())
-                .and_then(digest),
-            system: system.and_then(|s| serial(&s.manufacturer, &s.serial)),
-            board: report
-                .board
-                .as_ref()
-                .and_then(|b| serial(&b.manufacturer, &b.serial)),
-            chassis: report
-                .chassis
-                .as_ref()
-                .and_then(|c| serial(&c.manufacturer, &c.serial)),
-            uuid: system.and_then(|s| s.uuid.as_deref()).and_then(Uuid::parse),
-            bmc: report
-                .bmc
-                .as_ref()
-                .and_then(|b| b.mac)
-                .filter(|mac| counts_as_mac(*mac)),
+            tpm: tpm.and_then(|t| digest(t.endorsement_key_sha256.as_ref()?)),
+            system: system.as_ref().and_then(|s| serial(&s.manufacturer, &s.serial)),
+            board: board.as_ref().and_then(|b| serial(&b.manufacturer, &b.serial)),
+            chassis: chassis.as_ref().and_then(|c| serial(&c.manufacturer, &c.serial)),
+            uuid: uuid.and_then(Uuid::parse),
+            bmc: bmc.and_then(|b| b.mac).filter(|mac| counts_as_mac(*mac)),
             nics: report
                 .nics
                 .iter()
                 .take(MAX_NICS)
-                .filter(|nic| {
-                    !nic.driver
-                        .as_deref()
-                        .is_some_and(|d| USB_NIC_DRIVERS.contains(&d))
-                })
+                .filter(|nic| !is_usb_nic(nic))
                 .filter_map(|nic| nic.permanent_mac.or(nic.mac))
                 .filter(|mac| counts_as_mac(*mac))
                 .collect(),
@@ -318,11 +295,7 @@ impl Identity {
             Field::System => serial(&self.system),
             Field::Board => serial(&self.board),
             Field::Chassis => serial(&self.chassis),
-            Field::Uuid => self
-                .uuid
-                .iter()
-                .map(|u| u.canonical.iter().map(|b| format!("{b:02x}")).collect())
-                .collect(),
+            Field::Uuid => self.uuid.iter().map(|u| hex::encode(u.canonical)).collect(),
             Field::Bmc => self.bmc.iter().map(Mac::to_string).collect(),
             Field::Nics => self.nics.iter().map(Mac::to_string).collect(),
         }

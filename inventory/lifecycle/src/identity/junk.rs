@@ -4,6 +4,7 @@
 //! firmware defaults of AMI, Phoenix and Insyde.
 
 use inventory_api::Mac;
+use inventory_api::report::NicFacts;
 
 /// UUIDs that series of boards share. Compared in every byte order.
 pub(super) const SERIES_UUIDS: &[&str] = &[
@@ -61,7 +62,7 @@ pub fn counts_as_mac(mac: Mac) -> bool {
 }
 
 /// Drivers of USB network adapters: they are carried from machine to machine, and BMCs show the same one everywhere.
-pub(super) const USB_NIC_DRIVERS: &[&str] = &[
+const USB_NIC_DRIVERS: &[&str] = &[
     "aqc111",
     "asix",
     "ax88179_178a",
@@ -83,7 +84,14 @@ pub(super) const USB_NIC_DRIVERS: &[&str] = &[
     "smsc95xx",
     "sr9700",
     "sr9800",
+    "usbnet",
 ];
+
+/// Whether a NIC is a USB network adapter.
+pub(crate) fn is_usb_nic(nic: &NicFacts) -> bool {
+    let driver = nic.driver.as_deref();
+    driver.is_some_and(|driver| USB_NIC_DRIVERS.contains(&driver))
+}
 
 #[cfg(test)]
 mod tests {

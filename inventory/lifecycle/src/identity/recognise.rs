@@ -132,6 +132,12 @@ impl Comparison {
         self.differ.iter().map(|field| field.weight()).sum()
     }
 
+    /// Nothing agrees but what a case has.
+    fn only_the_case(&self) -> bool {
+        let of_case = |field: &Field| matches!(field, Field::System | Field::Chassis);
+        self.agree.iter().all(of_case)
+    }
+
     /// Whether one repair explains what differs: the board side or the case side was replaced, not both.
     fn is_one_repair(&self) -> bool {
         let any = |fields: &[Field]| self.differ.iter().any(|f| fields.contains(f));
@@ -147,11 +153,7 @@ impl Comparison {
         if !self.claims() {
             return if unique { Pair::Conflict } else { Pair::Different };
         }
-        let only_the_case = self
-            .agree
-            .iter()
-            .all(|f| matches!(f, Field::System | Field::Chassis));
-        if only_the_case && !self.differ.is_empty() {
+        if self.only_the_case() && !self.differ.is_empty() {
             // Nodes of one enclosure share both serials; a machine whose board was replaced keeps both.
             return if alive { Pair::Different } else { Pair::Same };
         }
@@ -206,11 +208,7 @@ pub fn changed(before: &Identity, after: &Identity) -> Vec<Change> {
 fn changes(before: &Identity, after: &Identity, comparison: &Comparison) -> Vec<Change> {
     let differs = |field| comparison.differ.contains(&field);
     let mut changes = Vec::new();
-    let only_the_case = !comparison.agree.is_empty()
-        && comparison
-            .agree
-            .iter()
-            .all(|f| matches!(f, Field::System | Field::Chassis));
+    let only_the_case = !comparison.agree.is_empty() && comparison.only_the_case();
     let board_side = [Field::Board, Field::Uuid, Field::Bmc]
         .iter()
         .filter(|f| differs(**f))

@@ -5,7 +5,7 @@ use inventory_api::plan::DiskTarget;
 use inventory_api::report::{DiskFacts, FirmwareMode};
 
 use super::PlanError;
-use crate::check::{bytes, transport_name};
+use crate::check::disk_size;
 
 /// What the disk has to hold and to do.
 pub(super) struct Needs<'a> {
@@ -211,13 +211,13 @@ fn in_words(choice: &DiskChoice) -> String {
         words.push(format!("model {model}"));
     }
     if let Some(transport) = choice.transport {
-        words.push(transport_name(transport).to_owned());
+        words.push(transport.to_string());
     }
     if let Some(min) = choice.min_bytes {
-        words.push(format!("at least {}", bytes(min)));
+        words.push(format!("at least {}", disk_size(min)));
     }
     if let Some(max) = choice.max_bytes {
-        words.push(format!("at most {}", bytes(max)));
+        words.push(format!("at most {}", disk_size(max)));
     }
     words.join(", ")
 }
@@ -225,9 +225,9 @@ fn in_words(choice: &DiskChoice) -> String {
 /// One disk in words: "sda sata SAMSUNG 960.2 GB serial S1".
 fn one(disk: &DiskFacts) -> String {
     let mut words = vec![disk.name.clone()];
-    words.extend(disk.transport.map(|t| transport_name(t).to_owned()));
+    words.extend(disk.transport.map(|transport| transport.to_string()));
     words.extend(disk.model.clone());
-    words.extend(disk.size_bytes.map(bytes));
+    words.extend(disk.size_bytes.map(disk_size));
     words.push(format!("serial {}", disk.serial.as_deref().unwrap_or("none")));
     words.extend(disk.wwn.as_deref().map(|w| format!("WWN {w}")));
     words.join(" ")

@@ -14,6 +14,8 @@ use inventory_api::plan::{
 use inventory_api::report::{AssetReport, FirmwareMode, distinct};
 use inventory_api::{MachineId, PlanId, UnixMs, valid};
 
+use crate::identity::dashed;
+
 const MIB: u64 = 1 << 20;
 /// Room before the first and after the last partition: both GPT copies fit in it with any block size.
 const EDGE_BYTES: u64 = MIB;
@@ -64,15 +66,7 @@ impl FreshIds {
             b.copy_from_slice(&bytes[at..at + 16]);
             b[6] = b[6] & 0x0f | 0x40;
             b[8] = b[8] & 0x3f | 0x80;
-            let hex: String = b.iter().map(|x| format!("{x:02x}")).collect();
-            format!(
-                "{}-{}-{}-{}-{}",
-                &hex[..8],
-                &hex[8..12],
-                &hex[12..16],
-                &hex[16..20],
-                &hex[20..]
-            )
+            dashed(&b)
         };
         FreshIds {
             disk: uuid(0),
@@ -238,16 +232,13 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
     let disks = distinct(report.clone()).disks;
     let disk = disk::choose(request.disk.as_ref(), &disks, &needs)?;
     let partitions = layout(disk.size_bytes, disk.block_bytes, ids);
+    let (channel, folder) = match image.public {
+        true => (ImageChannel::Http, "/images"),
+        false => (ImageChannel::MutualTls, "/agent/v1/images"),
+    };
     let source = ImageSource {
-        path: match image.public {
-            true => format!("/images/{}", image.sha256),
-            false => format!("/agent/v1/images/{}", image.sha256),
-        },
-        channel: if image.public {
-            ImageChannel::Http
-        } else {
-            ImageChannel::MutualTls
-        },
+        path: format!("{folder}/{}", image.sha256),
+        channel,
         sha256: image.sha256,
         compressed_bytes: image.compressed_bytes,
         content_sha256: image.content_sha256,

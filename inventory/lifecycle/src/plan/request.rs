@@ -7,6 +7,7 @@ use inventory_api::report::{AssetReport, Transport};
 use inventory_api::valid::{self, Invalid};
 
 use super::PlanError;
+use crate::check;
 
 impl From<Invalid> for PlanError {
     fn from(Invalid { field, why }: Invalid) -> PlanError {
@@ -42,7 +43,11 @@ pub fn check_request(request: &DeployRequest) -> Result<(), PlanError> {
             "transport is none that is known: sata, sas, scsi, nvme, virtio, mmc, usb, sd, fibre-channel, iscsi, nvme-of, pmem",
         ));
     }
-    Ok(())
+    let mut problems = request.expected.iter().flat_map(check::validate);
+    match problems.next() {
+        Some(problem) => Err(bad(format!("expected.{}", problem.field), problem.detail)),
+        None => Ok(()),
+    }
 }
 
 /// Fills in the template and checks the result.

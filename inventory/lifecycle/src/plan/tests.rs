@@ -1,6 +1,7 @@
 use super::*;
 use inventory_api::Mac;
 use inventory_api::Sha256Digest;
+use inventory_api::check::HardwareProfile;
 use inventory_api::deploy::{Account, CronJob, DiskChoice, Script, ScriptRun};
 use inventory_api::image::BootFiles;
 use inventory_api::report::{BootFacts, DiskFacts, FirmwareMode, NicFacts, Transport};
@@ -426,6 +427,18 @@ fn requests_that_would_break_a_file_are_refused() {
         assert!(make(&report(), &job(schedule)).is_ok(), "{schedule}");
     }
     assert!(make(&report(), &script("#!/bin/sh\n", Some("/usr/local/bin/x"))).is_ok());
+}
+
+#[test]
+fn an_expectation_that_makes_no_sense_is_refused() {
+    let mut request = DeployRequest::default();
+    let mut profile = HardwareProfile::default();
+    profile.tolerance.memory_total = 700;
+    request.expected = Some(profile);
+    match make(&report(), &request) {
+        Err(PlanError::BadRequest { field, .. }) => assert_eq!(field, "expected.tolerance.memory_total"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -106,6 +106,22 @@ fn a_hostile_report_is_checked_in_bounds() {
 }
 
 #[test]
+fn a_profile_may_ask_for_more_ports_than_a_number_holds() {
+    let port = NicProfile {
+        count: Some(u32::MAX),
+        pci_id: Some("8086:1572".into()),
+        ..NicProfile::default()
+    };
+    let profile = HardwareProfile {
+        nics: vec![port.clone(), port],
+        ..HardwareProfile::default()
+    };
+    let result = against(&profile, &AssetReport::default());
+    let missing = result.findings.iter().filter(|f| f.code == "nic-missing");
+    assert_eq!(missing.count(), 2);
+}
+
+#[test]
 fn a_hostile_machine_does_not_stop_the_comparison_of_a_fleet() {
     let (odd, sound) = (hostile(), server());
     let fleet: Vec<(String, &AssetReport)> = (0..20)
