@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use inventory_api::report::{AssetReport, MemoryClass, Transport};
 
-use super::{Options, Roots, collect_with};
+use super::super::{Options, Roots, collect_with};
 
 fn folder(case: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
