@@ -53,7 +53,7 @@ fn what_cannot_be_read_is_named_and_the_rest_goes_out() {
 
 #[test]
 fn a_collector_that_panics_is_a_problem() {
-    let (_, part) = start(&Roots::live(), "memory", |_, _, _| panic!("boom"));
+    let part = start(&Roots::live(), "memory", |_, _, _| panic!("boom"));
     let part = part
         .recv_timeout(Duration::from_secs(10))
         .expect("the collector's part within 10 s");
