@@ -326,7 +326,7 @@ fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
     }
     is_static(&bytes).map_err(|why| {
         Error::Input(format!(
-            "agent {}: {why}; the mini-os has no dynamic loader, build it for {target}",
+            "agent {}: {why}; build it for {target} (the mini-os has no dynamic loader)",
             path.display()
         ))
     })?;
@@ -490,6 +490,8 @@ mod tests {
         elf[0x40] = 1;
         fs::write(&file, &elf).unwrap();
         assert_eq!(read_agent(&file, Arch::Amd64).unwrap(), elf);
+        assert!(refusal(&elf[..0x42]).contains("cut off"));
+        fs::write(&file, &elf).unwrap();
         let other = read_agent(&file, Arch::Arm64).unwrap_err().to_string();
         assert!(
             other.contains("rustup target add aarch64-unknown-linux-musl"),
