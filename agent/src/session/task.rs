@@ -67,7 +67,7 @@ async fn burn_in(
         "burn-in: about {} s; no disk is written to",
         request.seconds()
     ));
-    let stop = Arc::new(StopOnDrop(Arc::new(AtomicBool::new(false))));
+    let stop = StopOnDrop(Arc::default());
     let (told, mut progress) = mpsc::channel::<BurnInProgress>(1);
     let work = {
         let (roots, request, stop) = (machine.roots.clone(), request.clone(), stop.0.clone());
