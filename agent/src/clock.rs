@@ -12,6 +12,8 @@ use nix::libc;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_settime};
 
+use crate::console::Console;
+
 /// A clock that is off by more than any time zone has lost its time, and is no clock of local time.
 pub const LOST: Duration = Duration::from_secs(86_400);
 
@@ -36,40 +38,48 @@ pub struct RtcTime {
     dst: i32,
 }
 
-/// Whether a clock must be set: it is off by more than `tolerance`, and `right` is a time at all.
-pub fn is_off(now: SystemTime, right: UnixMs, tolerance: Duration) -> bool {
-    let Ok(right) = u64::try_from(right.0) else {
-        return false;
-    };
-    // 2020-01-01: an earlier time is no server's clock.
-    if right < 1_577_836_800_000 {
-        return false;
-    }
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    now.abs_diff(u128::from(right)) > tolerance.as_millis()
+/// The time of the system's clock; one before 1970 is 1970.
+pub fn now() -> UnixMs {
+    ms(SystemTime::now())
 }
 
-/// Sets the system's clock if it is off by more than `tolerance`; the answer is in words if something was done.
-pub fn set(right: UnixMs, tolerance: Duration) -> Option<String> {
-    let before = SystemTime::now();
+/// As [`now`], of any time.
+pub fn ms(time: SystemTime) -> UnixMs {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Whether a clock must be set: it is off by more than `tolerance`, and `right` is a time at all.
+fn is_off(now: UnixMs, right: UnixMs, tolerance: Duration) -> bool {
+    // 2020-01-01: an earlier time is no server's clock.
+    right.0 >= 1_577_836_800_000 && u128::from(now.0.abs_diff(right.0)) > tolerance.as_millis()
+}
+
+/// Sets the system's clock if it is off by more than `tolerance`, and the RTC if that then is off by more than `rtc`. Says what was
+/// done.
+pub fn set_both(right: UnixMs, tolerance: Duration, rtc: Duration, console: &dyn Console) {
+    for said in [set(right, tolerance), keep(rtc)].into_iter().flatten() {
+        console.line(&said);
+    }
+}
+
+fn set(right: UnixMs, tolerance: Duration) -> Option<String> {
+    let before = now();
     if !is_off(before, right, tolerance) {
         return None;
     }
-    let seconds = right.0 / 1000;
-    let time = TimeSpec::new(seconds, (right.0 % 1000) * 1_000_000);
-    let before = before.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let time = TimeSpec::new(right.0 / 1000, (right.0 % 1000) * 1_000_000);
     Some(match clock_settime(ClockId::CLOCK_REALTIME, time) {
         Ok(()) => format!(
             "clock: set to the server's, it was off by {} s",
-            seconds.unsigned_abs().abs_diff(before)
+            before.0.abs_diff(right.0) / 1000
         ),
         Err(e) => format!("clock: cannot be set: {}", e.desc()),
     })
 }
 
-/// Writes the system's time into the RTC, in UTC, when that is off by more than `tolerance`; the answer is in words if something was
-/// done. A machine without an RTC has none to be set.
-pub fn keep(tolerance: Duration) -> Option<String> {
+/// Writes the system's time into the RTC, in UTC. A machine without an RTC has none to be set.
+fn keep(tolerance: Duration) -> Option<String> {
     match keep_in(Path::new(RTC), tolerance) {
         Ok(written) => {
             written.then(|| "clock: the machine's own (RTC) had another time and was set".to_owned())
@@ -83,18 +93,15 @@ pub fn keep(tolerance: Duration) -> Option<String> {
 
 fn keep_in(rtc: &Path, tolerance: Duration) -> io::Result<bool> {
     let file = OpenOptions::new().read(true).open(rtc)?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let now = now().0 / 1000;
     let mut has = RtcTime::default();
     // SAFETY: the argument has the kernel's layout and outlives the call. One that cannot be read (no time was ever set) is written.
     let known = unsafe { rtc_read_time(file.as_raw_fd(), &mut has) }.is_ok();
-    if known && has.seconds().abs_diff(now as i64) <= tolerance.as_secs() {
+    if known && has.seconds().abs_diff(now) <= tolerance.as_secs() {
         return Ok(false);
     }
     // SAFETY: as above.
-    unsafe { rtc_set_time(file.as_raw_fd(), &RtcTime::at(now as i64)) }?;
+    unsafe { rtc_set_time(file.as_raw_fd(), &RtcTime::at(now)) }?;
     Ok(true)
 }
 
@@ -143,7 +150,7 @@ pub fn validity(cert_pem: &str) -> Option<(UnixMs, UnixMs)> {
 
 /// Whether an installed machine whose TLS failed over dates, or whose clock is outside `valid`, believes a time that it was told
 /// without proof: it must be possible by its own certificate, and differ by more than a day.
-pub fn believes(now: SystemTime, told: UnixMs, valid: (UnixMs, UnixMs)) -> bool {
+pub fn believes(now: UnixMs, told: UnixMs, valid: (UnixMs, UnixMs)) -> bool {
     (valid.0..=valid.1).contains(&told) && is_off(now, told, LOST)
 }
 
@@ -151,20 +158,17 @@ pub fn believes(now: SystemTime, told: UnixMs, valid: (UnixMs, UnixMs)) -> bool 
 mod tests {
     use super::*;
 
-    const SECONDS: u64 = 1_800_000_000;
-
     fn at(seconds: i64) -> UnixMs {
         UnixMs(seconds * 1000)
     }
 
     #[test]
     fn the_clock_is_set_only_when_it_is_off() {
-        let now = UNIX_EPOCH + Duration::from_secs(SECONDS);
-        let off = |right| is_off(now, right, Duration::from_secs(60));
+        let off = |right| is_off(at(1_800_000_000), right, Duration::from_secs(60));
         assert!(!off(at(1_800_000_059)));
         assert!(!off(at(1_799_999_941)));
         assert!(off(at(1_800_000_061)));
-        assert!(is_off(UNIX_EPOCH, at(1_800_000_000), Duration::from_secs(60)));
+        assert!(is_off(at(0), at(1_800_000_000), Duration::from_secs(60)));
         assert!(!off(at(0)));
         assert!(!off(UnixMs(i64::MIN)));
     }
@@ -201,8 +205,7 @@ mod tests {
             (0, 2_000_000_001, false),
             (0, -1, false),
         ] {
-            let now = UNIX_EPOCH + Duration::from_secs(now);
-            assert_eq!(believes(now, at(told), valid), expected, "{now:?} {told}");
+            assert_eq!(believes(at(now), at(told), valid), expected, "{now} {told}");
         }
     }
 

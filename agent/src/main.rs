@@ -96,10 +96,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             root,
             lldp_wait,
         } => {
-            let options = report::Options {
-                lldp_wait: Duration::from_secs(lldp_wait.min(600)),
-            };
-            let report = report::collect_with(&root.map_or_else(Roots::live, Roots::under), options);
+            let roots = root.map_or_else(Roots::live, Roots::under);
+            let report = report::collect_with(&roots, Duration::from_secs(lldp_wait.min(600)));
             let text = if json {
                 let mut text = serde_json::to_string_pretty(&report)?;
                 text.push('\n');

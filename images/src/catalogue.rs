@@ -149,16 +149,10 @@ pub fn list(dir: &Path) -> Result<Listing> {
             Err(problem) => listing.problems.push(problem),
         }
     }
-    listing.images.sort_by(|a, b| {
-        let key = |i: &Image| {
-            (
-                i.manifest.name.clone(),
-                std::cmp::Reverse(i.manifest.built_at.0),
-                i.dir.clone(),
-            )
-        };
-        key(a).cmp(&key(b))
-    });
+    let newest_first = |i: &Image| std::cmp::Reverse(i.manifest.built_at.0);
+    listing
+        .images
+        .sort_by_cached_key(|i| (i.manifest.name.clone(), newest_first(i), i.dir.clone()));
     Ok(listing)
 }
 
@@ -167,11 +161,8 @@ pub fn list(dir: &Path) -> Result<Listing> {
 /// # Errors
 /// If the directory cannot be read, or the file is not there or has the wrong size.
 pub fn open(dir: &Path, sha256: &Sha256Digest) -> Result<Option<(Image, File)>> {
-    let Some(image) = list(dir)?
-        .images
-        .into_iter()
-        .find(|i| i.manifest.sha256 == *sha256)
-    else {
+    let mut images = list(dir)?.images.into_iter();
+    let Some(image) = images.find(|i| i.manifest.sha256 == *sha256) else {
         return Ok(None);
     };
     let file = image.open()?;

@@ -5,16 +5,6 @@ use std::path::{Path, PathBuf};
 /// Why an image could not be made, taken in or used. The text says what was tried, on what, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or directory could not be read or written.
-    #[error("cannot {what} {path}: {source}")]
-    Io {
-        /// What was tried, e.g. "read".
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// A recipe is not right; the text names the file and the place in it.
     #[error("recipe {path}: {reason}")]
     Recipe {
@@ -49,15 +39,15 @@ pub enum Error {
         /// Where it is.
         path: PathBuf,
     },
-    /// A program that is needed failed.
+    /// A file or directory could not be read or written, or a program that is needed failed.
     #[error(transparent)]
-    Program(#[from] mini_os::Error),
+    System(#[from] mini_os::Error),
 }
 
 impl Error {
     pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-        let path = path.to_owned();
-        move |source| Error::Io { what, path, source }
+        let io = mini_os::Error::io(what, path);
+        move |source| io(source).into()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::elf::{is_static, number};
 use crate::modules::{Dependencies, lines_about, name_of};
 use crate::packages::{Packages, fetch};
 use crate::{Error, Result, Tree, firmware, select};
@@ -75,7 +75,7 @@ impl Arch {
     }
 
     /// `e_machine` of its programs (ELF: EM_X86_64, EM_AARCH64).
-    fn elf_machine(self) -> u16 {
+    fn elf_machine(self) -> u64 {
         match self {
             Arch::Amd64 => 62,
             Arch::Arm64 => 183,
@@ -318,39 +318,19 @@ fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
         )));
     }
     let (debian, target) = (arch.debian(), arch.rust_target());
-    let machine = bytes
-        .get(18..20)
-        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-    if machine != Some(arch.elf_machine()) {
+    if number(&bytes, 18, 2) != Some(arch.elf_machine()) {
         return Err(Error::Input(format!(
             "agent {}: not a program for {debian}; build it for {target} (rustup target add {target})",
             path.display()
         )));
     }
-    if has_interpreter(&bytes) {
-        return Err(Error::Input(format!(
-            "agent {}: it needs a dynamic loader and the mini-os has none; build it for {target}",
+    is_static(&bytes).map_err(|why| {
+        Error::Input(format!(
+            "agent {}: {why}; build it for {target} (the mini-os has no dynamic loader)",
             path.display()
-        )));
-    }
+        ))
+    })?;
     Ok(bytes)
-}
-
-/// Does an ELF64 program have a PT_INTERP header?
-fn has_interpreter(elf: &[u8]) -> bool {
-    const PT_INTERP: [u8; 4] = 3u32.to_le_bytes();
-    let field = |at: usize, n: usize| {
-        elf.get(at..at + n)
-            .unwrap_or(&[])
-            .iter()
-            .rev()
-            .fold(0, |a, b| a << 8 | usize::from(*b))
-    };
-    let (start, size, count) = (field(0x20, 8), field(0x36, 2), field(0x38, 2));
-    (0..count).any(|i| {
-        let at = start.saturating_add(i * size);
-        elf.get(at..at.saturating_add(4)) == Some(&PT_INTERP)
-    })
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
@@ -358,10 +338,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut file = fs::File::open(path).map_err(Error::io("open", path))?;
-    file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    Ok(bytes)
+    fs::read(path).map_err(Error::io("read", path))
 }
 
 fn read_text(path: &Path) -> Result<String> {
@@ -513,6 +490,8 @@ mod tests {
         elf[0x40] = 1;
         fs::write(&file, &elf).unwrap();
         assert_eq!(read_agent(&file, Arch::Amd64).unwrap(), elf);
+        assert!(refusal(&elf[..0x42]).contains("cut off"));
+        fs::write(&file, &elf).unwrap();
         let other = read_agent(&file, Arch::Arm64).unwrap_err().to_string();
         assert!(
             other.contains("rustup target add aarch64-unknown-linux-musl"),

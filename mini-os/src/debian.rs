@@ -88,19 +88,12 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// Prepares the directory; nothing is fetched yet.
+    /// Prepares the directory for the packages of an architecture, which need not be the host's; each needs a directory of its own.
+    /// Nothing is fetched yet.
     ///
     /// # Errors
     /// If the directory cannot be written or the host has no apt.
-    pub fn new(dir: &Path, mirror: &Mirror, components: &str) -> Result<Apt> {
-        Apt::for_arch(dir, mirror, components, Arch::Amd64)
-    }
-
-    /// As [`Apt::new`], with the packages of another architecture than the host's, perhaps. Each needs a directory of its own.
-    ///
-    /// # Errors
-    /// If the directory cannot be written or the host has no apt.
-    pub fn for_arch(dir: &Path, mirror: &Mirror, components: &str, arch: Arch) -> Result<Apt> {
+    pub fn new(dir: &Path, mirror: &Mirror, components: &str, arch: Arch) -> Result<Apt> {
         for sub in ["lists/partial", "archives/partial", "parts"] {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::{Error, Result, Tree};
+use crate::{Error, Result, Tree, run};
 
 /// Adds the files of `asked_for` that exist below one of `roots` (a package's `lib/firmware`), and what symbolic links
 /// among them point to. Returns the number of files. What no package has is left out: most modules name firmware of
@@ -68,35 +68,16 @@ fn plain(path: &Path) -> Option<PathBuf> {
 }
 
 fn xz(path: &Path) -> Result<Vec<u8>> {
-    let file = fs::File::open(path).map_err(Error::io("open", path))?;
     // One thread: several would cut the file into blocks, and their number would show in the bytes.
-    let output = Command::new("xz")
-        .args([
-            "--format=xz",
-            "--check=crc32",
-            "--lzma2=preset=9e,dict=2MiB",
-            "--threads=1",
-            "--stdout",
-        ])
-        .stdin(Stdio::from(file))
-        .stderr(Stdio::piped())
-        .output()
-        .map_err(|e| program(format!("cannot start it: {e}; is xz-utils installed?"), ""))?;
-    if !output.status.success() {
-        return Err(program(
-            output.status.to_string(),
-            String::from_utf8_lossy(&output.stderr).trim(),
-        ));
-    }
-    Ok(output.stdout)
-}
-
-fn program(outcome: String, tail: &str) -> Error {
-    Error::Program {
-        program: "xz".to_owned(),
-        outcome,
-        tail: tail.to_owned(),
-    }
+    let mut command = Command::new("xz");
+    command.args([
+        "--format=xz",
+        "--check=crc32",
+        "--lzma2=preset=9e,dict=2MiB",
+        "--threads=1",
+        "--stdout",
+    ]);
+    run(command.arg(path))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 mod archive;
 mod build;
 pub mod debian;
+mod elf;
 mod error;
 mod firmware;
 mod loaders;
@@ -21,8 +22,9 @@ mod process;
 mod select;
 mod signed;
 
-pub use archive::{Tree, is_static, site_archive};
+pub use archive::{Tree, site_archive};
 pub use build::{Arch, Manifest, Request, Variant, build, is_current};
+pub use elf::is_static;
 pub use error::{Error, Result};
 pub use loaders::{GRUB_FOR_HTTP, fetch_loaders, has_loaders};
 pub use modinfo::modinfo;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::build::{read, sha256};
 use crate::debian::{Apt, Mirror};
 use crate::packages::unpacked;
-use crate::{Error, Result};
+use crate::{Arch, Error, Result};
 
 /// The first release whose signed network GRUB has the module http (Debian 12's ends at its prompt) and whose iPXE takes over
 /// the firmware's lease and its orders from `autoexec.ipxe` (netboot-measured.md, sections 0 and 3).
@@ -37,7 +37,8 @@ pub fn has_loaders(out: &Path) -> bool {
 /// # Errors
 /// If the mirror cannot be reached and nothing is in the cache, or a package has no such file.
 pub fn fetch_loaders(out: &Path, cache: &Path) -> Result<()> {
-    let apt = Apt::new(&cache.join("apt-trixie"), &Mirror::of_host(SUITE), "main")?;
+    let (directory, mirror) = (cache.join("apt-trixie"), Mirror::of_host(SUITE));
+    let apt = Apt::new(&directory, &mirror, "main", Arch::Amd64)?;
     let updated = apt.update();
     fs::create_dir_all(out).map_err(Error::io("make directory", out))?;
     for [package, path, name] in FILES {

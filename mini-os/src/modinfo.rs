@@ -1,5 +1,6 @@
 //! What a kernel module says of itself: the `.modinfo` section, `key=value` strings.
 
+use crate::elf::place;
 use crate::{Error, Result};
 
 /// The values of `key` in the module's `.modinfo` section, in order.
@@ -26,37 +27,28 @@ fn section<'a>(elf: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     if elf.get(..6)? != b"\x7fELF\x02\x01" {
         return None;
     }
-    let headers = usize::try_from(u64_at(elf, 0x28)?).ok()?;
-    let size = usize::from(u16_at(elf, 0x3a)?);
-    let count = usize::from(u16_at(elf, 0x3c)?);
-    let names_index = usize::from(u16_at(elf, 0x3e)?);
+    let headers = place(elf, 0x28, 8)?;
+    let size = place(elf, 0x3a, 2)?;
+    let count = place(elf, 0x3c, 2)?;
+    let names_index = place(elf, 0x3e, 2)?;
     let header = |index: usize| {
         let start = headers.checked_add(index.checked_mul(size)?)?;
         elf.get(start..start.checked_add(size.max(0x40))?)
     };
     let content = |header: &[u8]| {
-        let start = usize::try_from(u64_at(header, 0x18)?).ok()?;
-        let length = usize::try_from(u64_at(header, 0x20)?).ok()?;
+        let start = place(header, 0x18, 8)?;
+        let length = place(header, 0x20, 8)?;
         elf.get(start..start.checked_add(length)?)
     };
     let names = content(header(names_index)?)?;
     for index in 0..count {
         let header = header(index)?;
-        let at = u32::from_le_bytes(header.get(..4)?.try_into().ok()?) as usize;
-        let found = names.get(at..)?;
+        let found = names.get(place(header, 0, 4)?..)?;
         if found.starts_with(name) && found.get(name.len()) == Some(&0) {
             return content(header);
         }
     }
     None
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packag
         Arch::Amd64 => cache.join("apt"),
         Arch::Arm64 => cache.join("apt-arm64"),
     };
-    let apt = Apt::for_arch(
+    let apt = Apt::new(
         &directory,
         &Mirror::of_host(SUITE),
         "main non-free-firmware",

@@ -10,6 +10,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use crate::build::{read, sha256};
+use crate::elf::number;
 use crate::process::run;
 use crate::{Error, Result};
 
@@ -110,19 +111,14 @@ fn sign_into(signing: &Signing<'_>, work: &Path) -> Result<Signed> {
     let unsigned = work.join("unsigned.efi");
     unify(signing, work, &unsigned)?;
     let with_key = |from: &Path, to: &str| -> Result<()> {
-        let words = |command: &mut Command| {
-            command
-                .arg("--key")
-                .arg(signing.key)
-                .arg("--cert")
-                .arg(signing.certificate)
-                .arg("--output")
-                .arg(work.join(to))
-                .arg(from);
-        };
-        let mut command = Command::new("sbsign");
-        words(&mut command);
-        run(&mut command)?;
+        run(Command::new("sbsign")
+            .arg("--key")
+            .arg(signing.key)
+            .arg("--cert")
+            .arg(signing.certificate)
+            .arg("--output")
+            .arg(work.join(to))
+            .arg(from))?;
         // sbsign takes any pair of key and certificate: the firmware would find out.
         run(Command::new("sbverify")
             .arg("--cert")
@@ -170,12 +166,8 @@ fn unify(signing: &Signing<'_>, work: &Path, to: &Path) -> Result<()> {
     for (name, content) in &sections {
         let file = work.join(format!("section{name}"));
         fs::write(&file, content).map_err(Error::io("write", &file))?;
-        command
-            .arg("--add-section")
-            .arg(format!("{name}={}", file.display()));
-        command
-            .arg("--change-section-vma")
-            .arg(format!("{name}={place:#x}"));
+        let (from, at) = (format!("{name}={}", file.display()), format!("{name}={place:#x}"));
+        command.args(["--add-section", &from, "--change-section-vma", &at]);
         place = (place + content.len() as u64).next_multiple_of(ALIGN);
         files.push(file);
     }
@@ -192,15 +184,7 @@ const ALIGN: u64 = 4096;
 /// Address behind the last section of a PE32+ program, as objcopy counts: with the image's base (PE format, "Optional header",
 /// "Section table").
 fn end_of_sections(pe: &[u8]) -> Option<u64> {
-    let number = |at: usize, len: usize| {
-        let bytes = pe.get(at..at.checked_add(len)?)?;
-        Some(
-            bytes
-                .iter()
-                .rev()
-                .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)),
-        )
-    };
+    let number = |at: usize, len: usize| number(pe, at, len);
     let header = number(0x3c, 4)? as usize;
     if pe.get(header..header + 6)? != b"PE\0\0\x64\x86" || number(header + 24, 2)? != 0x20b {
         return None;

@@ -13,10 +13,11 @@ pub use live::Live;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use inventory_api::UnixMs;
 use inventory_api::burn_in::{BurnInPart, BurnInProgress, BurnInRequest, BurnInResult};
+
+use crate::clock;
 
 /// Time between two looks at temperatures, counters and the order to stop.
 const LOOK: Duration = Duration::from_millis(500);
@@ -66,7 +67,7 @@ pub fn run(
     tell: &mut dyn FnMut(BurnInProgress),
 ) -> BurnInResult {
     let started = Instant::now();
-    let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let started_at = clock::now();
     let mut watch = Watch {
         request,
         gauges,
@@ -95,7 +96,7 @@ pub fn run(
     }
     let stopped = watch.stop.load(Ordering::Relaxed);
     BurnInResult {
-        started_at: UnixMs(i64::try_from(started_at.as_millis()).unwrap_or(0)),
+        started_at,
         elapsed_ms: millis(started.elapsed()),
         passed: !stopped && !parts.is_empty() && parts.iter().all(|p| p.passed),
         parts,

@@ -10,7 +10,7 @@ use inventory_api::boot::BootArgs;
 use super::coldplug::ColdPlug;
 use super::network::{self, Interface};
 use crate::console::{Console, plain};
-use crate::session::plain_client;
+use crate::session::{bounded, plain_client};
 
 /// Longest wait for an address on one NIC before the next is tried.
 const ADDRESS: Duration = Duration::from_secs(25);
@@ -47,7 +47,13 @@ pub(super) async fn ask(
             ));
             let up = network::bring_up(interface.clone(), Arc::clone(console));
             let lease = match tokio::time::timeout(ADDRESS, up).await {
-                Ok(lease) => lease?,
+                Ok(Ok(lease)) => lease,
+                // One NIC that cannot be brought up is not the end of the others.
+                Ok(Err(why)) => {
+                    last = why;
+                    console.line(&last);
+                    continue;
+                }
                 Err(_) => {
                     last = format!("no address on {}", interface.name);
                     continue;
@@ -83,18 +89,14 @@ enum Refusal {
 
 async fn answer(client: &reqwest::Client, url: &str, interface: &Interface) -> Result<BootArgs, Refusal> {
     let other = |e: reqwest::Error| Refusal::Other(e.to_string());
-    let mut response = client.get(url).timeout(ANSWER).send().await.map_err(other)?;
+    let response = client.get(url).timeout(ANSWER).send().await.map_err(other)?;
     let status = response.status();
     if status == reqwest::StatusCode::CONFLICT {
         return Err(Refusal::LocalDisk);
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(other)? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > LONGEST {
-            return Err(Refusal::Other(format!("an answer of more than {LONGEST} bytes")));
-        }
-    }
+    let Some(bytes) = bounded(response, LONGEST).await.map_err(other)? else {
+        return Err(Refusal::Other(format!("an answer of more than {LONGEST} bytes")));
+    };
     let text = String::from_utf8_lossy(&bytes);
     if !status.is_success() {
         return Err(Refusal::Other(format!("{status}: {}", text.trim())));

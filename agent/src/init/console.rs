@@ -39,16 +39,6 @@ impl Consoles {
     /// Opens `/dev/tty0`, `/dev/ttyS0`, what `/sys/class/tty/console/active` names, and the firmware's own console. Those that are
     /// not there are left out; if none is, `/dev/console`.
     pub fn open() -> Consoles {
-        let active = std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
-        let firmware = spcr::console();
-        let firmware_name = firmware.as_ref().map(|(name, _)| name.as_str());
-        let names: BTreeSet<&str> = active
-            .split_ascii_whitespace()
-            .chain(["tty0", "ttyS0"])
-            .chain(firmware_name)
-            .filter(|n| n.bytes().all(|b| b.is_ascii_alphanumeric()))
-            .take(8)
-            .collect();
         let one = |name: &str| {
             Some(One {
                 name: name.to_owned(),
@@ -57,15 +47,15 @@ impl Consoles {
                 poster: false,
             })
         };
-        let mut files: Vec<One> = names.iter().filter_map(|n| one(n)).collect();
+        let mut files: Vec<One> = names("tty0").iter().filter_map(|n| one(n)).collect();
         if files.is_empty() {
             files.extend(one("console"));
         }
-        if let Some((name, Some(baud))) = &firmware
-            && !active.split_ascii_whitespace().any(|known| known == name)
-            && let Some(port) = files.iter().find(|one| one.name == *name)
+        if let Some((name, Some(baud))) = spcr::console()
+            && !active().split_ascii_whitespace().any(|known| known == name)
+            && let Some(port) = files.iter().find(|one| one.name == name)
         {
-            set_speed(&port.file, *baud);
+            set_speed(&port.file, baud);
         }
         Consoles {
             open: Mutex::new(files),
@@ -85,6 +75,28 @@ impl Consoles {
                 })
         });
     }
+}
+
+/// What the kernel writes to.
+fn active() -> String {
+    std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default()
+}
+
+/// The terminals of the consoles: those that the kernel writes to, the screen, the first serial port and the firmware's own.
+pub fn names(screen: &str) -> BTreeSet<String> {
+    let firmware = spcr::console().map(|(name, _)| name);
+    chosen(&active(), screen, firmware.as_deref())
+}
+
+fn chosen(active: &str, screen: &str, firmware: Option<&str>) -> BTreeSet<String> {
+    let active = active.split_ascii_whitespace();
+    let names = firmware.into_iter().chain([screen, "ttyS0"]).chain(active);
+    names
+        .filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric()))
+        // tty0 is whichever is shown.
+        .map(|name| if name == "tty0" { screen } else { name }.to_owned())
+        .take(8)
+        .collect()
 }
 
 fn terminal(name: &str) -> std::io::Result<File> {
@@ -234,5 +246,13 @@ mod tests {
         });
         assert!(!all && started.elapsed() >= Duration::from_millis(30));
         drop(never);
+    }
+
+    #[test]
+    fn the_firmwares_own_console_is_one_for_lines_and_for_the_rescue() {
+        let names = |screen: &str| Vec::from_iter(chosen("ttyS0 tty0\n", screen, Some("ttyS1")));
+        assert_eq!(names("tty0"), ["tty0", "ttyS0", "ttyS1"]);
+        assert_eq!(names("tty1"), ["tty1", "ttyS0", "ttyS1"]);
+        assert_eq!(Vec::from_iter(chosen("../sda", "tty0", None)), ["tty0", "ttyS0"]);
     }
 }

@@ -13,7 +13,6 @@ mod system;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,10 +26,9 @@ use crate::install::Site;
 use crate::report::{self, Roots};
 use crate::session::{self, Duty, Exit, Machine, Origin, Pace, Rescue};
 use coldplug::ColdPlug;
-use console::{Consoles, uptime};
+use console::Consoles;
 use network::Interface;
 
-pub use modules::Index as ModuleIndex;
 #[cfg(any(test, fuzzing))]
 pub(crate) use spcr::fuzz as fuzz_spcr;
 
@@ -204,12 +202,7 @@ fn set_clock(right: UnixMs, purpose: Purpose, console: &dyn Console) {
         Purpose::Deploy => CLOCK_TOLERANCE,
         Purpose::Commission | Purpose::Standby | Purpose::Release | Purpose::Rescue => clock::LOST,
     };
-    for said in [clock::set(right, CLOCK_TOLERANCE), clock::keep(own)]
-        .into_iter()
-        .flatten()
-    {
-        console.line(&said);
-    }
+    clock::set_both(right, CLOCK_TOLERANCE, own, console);
 }
 
 /// Switches say who they are twice a minute: the sooner somebody listens, the more the first report knows.
@@ -340,7 +333,7 @@ fn block_devices() -> BTreeSet<String> {
     };
     entries
         .flatten()
-        .filter(|e| Path::new(&e.path()).join("device").exists())
+        .filter(|e| e.path().join("device").exists())
         .filter_map(|e| e.file_name().into_string().ok())
         .collect()
 }
@@ -354,9 +347,4 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// Whether this process is the mini-os: the first process, started by the kernel as an init.
 pub fn is_pid_one() -> bool {
     std::process::id() == 1
-}
-
-/// Time since the kernel started, for measurements.
-pub fn since_kernel_start() -> Duration {
-    uptime()
 }

@@ -72,11 +72,6 @@ impl Index {
         self.modules.len()
     }
 
-    /// True when there is no module.
-    pub fn is_empty(&self) -> bool {
-        self.modules.is_empty()
-    }
-
     /// Names of the modules that serve a device with this modalias, those that are here only.
     pub fn serving(&self, modalias: &str) -> Vec<&str> {
         let mut found = Vec::new();

@@ -138,15 +138,22 @@ pub fn has_carrier(interface: &Interface) -> bool {
     fs::read_to_string(format!("/sys/class/net/{}/carrier", interface.name)).is_ok_and(|t| t.trim() == "1")
 }
 
+fn netlink() -> Result<Handle, String> {
+    let (connection, handle, _) = rtnetlink::new_connection().map_err(|e| format!("netlink: {e}"))?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+async fn up(handle: &Handle, index: u32) -> Result<(), rtnetlink::Error> {
+    let up = LinkUnspec::new_with_index(index).up().build();
+    handle.link().set(up).execute().await
+}
+
 /// Brings interfaces up, so that they find out whether they have a link, and gives them two seconds for it.
 pub async fn link_up(interfaces: &[Interface]) {
-    let Ok((connection, handle, _)) = rtnetlink::new_connection() else {
-        return;
-    };
-    tokio::spawn(connection);
+    let Ok(handle) = netlink() else { return };
     for interface in interfaces {
-        let up = LinkUnspec::new_with_index(interface.index).up().build();
-        let _ = handle.link().set(up).execute().await;
+        let _ = up(&handle, interface.index).await;
     }
     let started = tokio::time::Instant::now();
     while !interfaces.iter().any(has_carrier) && started.elapsed() < Duration::from_secs(2) {
@@ -159,13 +166,10 @@ pub async fn link_up(interfaces: &[Interface]) {
 /// # Errors
 /// The kernel refuses what is asked of it.
 pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result<Kept, String> {
-    let (connection, handle, _) = rtnetlink::new_connection().map_err(|e| format!("netlink: {e}"))?;
-    tokio::spawn(connection);
-    let up = |index: u32| handle.link().set(LinkUnspec::new_with_index(index).up().build());
+    let handle = netlink()?;
     // Loopback, for whoever expects it.
-    let _ = up(1).execute().await;
-    up(interface.index)
-        .execute()
+    let _ = up(&handle, 1).await;
+    up(&handle, interface.index)
         .await
         .map_err(|e| format!("{}: cannot bring it up: {e}", interface.name))?;
     carrier(&interface, console.as_ref()).await;
@@ -202,10 +206,7 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
 /// Brings up every other physical interface, without an address: a link and a switch's LLDP frame are only seen on an
 /// interface that is up. What cannot be brought up is left down; the report shows it without a link.
 pub async fn link_up_others(boot: &Interface) {
-    let Ok((connection, handle, _)) = rtnetlink::new_connection() else {
-        return;
-    };
-    tokio::spawn(connection);
+    let Ok(handle) = netlink() else { return };
     for other in interfaces().unwrap_or_default() {
         if other.index == boot.index {
             continue;
@@ -215,8 +216,7 @@ pub async fn link_up_others(boot: &Interface) {
             format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", other.name),
             "1",
         );
-        let up = LinkUnspec::new_with_index(other.index).up().build();
-        let _ = handle.link().set(up).execute().await;
+        let _ = up(&handle, other.index).await;
     }
 }
 

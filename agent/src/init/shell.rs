@@ -71,7 +71,7 @@ pub async fn offer(rescue: Rescue, console: &Arc<dyn Console>) -> String {
         over,
     });
     let mut consoles = 0;
-    for name in names() {
+    for name in super::console::names("tty1") {
         let shared = Arc::clone(&shared);
         let spawned = std::thread::Builder::new()
             .name(format!("rescue-{name}"))
@@ -131,22 +131,6 @@ fn install_links() -> Result<(), String> {
         Ok(status) => Err(format!("{BUSYBOX} --install: {status}")),
         Err(error) => Err(format!("{BUSYBOX}: {error}")),
     }
-}
-
-/// The terminals of the consoles: the screen's first, the serial line, and what the kernel writes to.
-fn names() -> Vec<String> {
-    let active = std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();
-    let mut names: Vec<String> = active
-        .split_ascii_whitespace()
-        .chain(["tty1", "ttyS0"])
-        .filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric()))
-        // tty0 is whichever is shown.
-        .map(|name| if name == "tty0" { "tty1" } else { name }.to_owned())
-        .collect();
-    names.sort();
-    names.dedup();
-    names.truncate(8);
-    names
 }
 
 /// One console, until the rescue is over.

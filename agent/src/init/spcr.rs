@@ -8,17 +8,12 @@ use std::path::Path;
 const LIMIT: u64 = 4096;
 const TABLE: &str = "/sys/firmware/acpi/tables/SPCR";
 
-/// Where the port is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Memory(u64),
-    Io(u64),
-}
-
 /// What the table says of the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Port {
-    place: Place,
+    /// The file with the address of such a port below /sys/class/tty: `port` of ports in I/O space, `iomem_base` of others.
+    file: &'static str,
+    address: u64,
     /// Bits a second; absent: as the firmware has set it.
     baud: Option<u32>,
 }
@@ -31,10 +26,10 @@ fn parse(table: &[u8]) -> Option<Port> {
     }
     // Generic address structure at 40: space, width, offset, access size, address.
     let address = u64::from_le_bytes(table.get(44..52)?.try_into().ok()?);
-    let place = match byte(40)? {
+    let file = match byte(40)? {
         _ if address == 0 => return None,
-        0 => Place::Memory(address),
-        1 => Place::Io(address),
+        0 => "iomem_base",
+        1 => "port",
         _ => return None,
     };
     let baud = match byte(58)? {
@@ -44,16 +39,11 @@ fn parse(table: &[u8]) -> Option<Port> {
         7 => Some(115_200),
         _ => None,
     };
-    Some(Port { place, baud })
+    Some(Port { file, address, baud })
 }
 
-/// The kernel's name of a port, e.g. "ttyS1", by what its driver tells below `tty` (/sys/class/tty): `port` of ports in I/O space,
-/// `iomem_base` of others, in hexadecimal.
-fn name(tty: &Path, place: Place) -> Option<String> {
-    let (file, address) = match place {
-        Place::Io(address) => ("port", address),
-        Place::Memory(address) => ("iomem_base", address),
-    };
+/// The kernel's name of a port, e.g. "ttyS1", by what its driver tells below `tty` (/sys/class/tty), in hexadecimal.
+fn name(tty: &Path, file: &str, address: u64) -> Option<String> {
     let mut names: Vec<String> = fs::read_dir(tty)
         .ok()?
         .flatten()
@@ -72,7 +62,8 @@ fn name(tty: &Path, place: Place) -> Option<String> {
 pub(super) fn console() -> Option<(String, Option<u32>)> {
     let (table, _) = crate::report::read_bounded(Path::new(TABLE), LIMIT).ok()?;
     let port = parse(&table)?;
-    Some((name(Path::new("/sys/class/tty"), port.place)?, port.baud))
+    let name = name(Path::new("/sys/class/tty"), port.file, port.address)?;
+    Some((name, port.baud))
 }
 
 /// Any bytes as the table.
@@ -96,15 +87,15 @@ mod tests {
 
     #[test]
     fn ports_and_speeds() {
-        let port = |place, baud| Some(Port { place, baud });
-        assert_eq!(parse(&table(1, 0x2f8, 7)), port(Place::Io(0x2f8), Some(115_200)));
+        let port = |file, address, baud| Some(Port { file, address, baud });
+        assert_eq!(parse(&table(1, 0x2f8, 7)), port("port", 0x2f8, Some(115_200)));
         assert_eq!(
             parse(&table(0, 0x900_0000, 0)),
-            port(Place::Memory(0x900_0000), None)
+            port("iomem_base", 0x900_0000, None)
         );
         assert_eq!(
             parse(&table(0, 0xfe21_5040, 3)),
-            port(Place::Memory(0xfe21_5040), Some(9600))
+            port("iomem_base", 0xfe21_5040, Some(9600))
         );
         // Switched off; in PCI configuration space; cut; another table.
         for none in [
@@ -130,10 +121,10 @@ mod tests {
             fs::write(dir.path().join(name).join("iomem_base"), memory).unwrap();
         }
         fs::create_dir(dir.path().join("tty0")).unwrap();
-        let of = |place| name(dir.path(), place);
-        assert_eq!(of(Place::Io(0x2f8)).as_deref(), Some("ttyS1"));
-        assert_eq!(of(Place::Memory(0x900_0000)).as_deref(), Some("ttyAMA0"));
-        assert_eq!((of(Place::Io(0x3e8)), of(Place::Memory(0x2f8))), (None, None));
+        let of = |file, address| name(dir.path(), file, address);
+        assert_eq!(of("port", 0x2f8).as_deref(), Some("ttyS1"));
+        assert_eq!(of("iomem_base", 0x900_0000).as_deref(), Some("ttyAMA0"));
+        assert_eq!((of("port", 0x3e8), of("iomem_base", 0x2f8)), (None, None));
     }
 
     proptest::proptest! {

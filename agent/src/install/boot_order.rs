@@ -7,13 +7,14 @@
 //! immutable flag that the kernel sets on them, and brings Windows along.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use inventory_api::plan::Partition;
 
 use super::gpt::on_disk;
+use crate::report::read_bounded;
 
 /// EFI_GLOBAL_VARIABLE (UEFI 2.10, section 3.3).
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
@@ -164,14 +165,11 @@ fn file_of(variables: &Path, name: &str) -> PathBuf {
 fn read(variables: &Path, name: &str) -> Result<Option<Vec<u8>>, String> {
     let path = file_of(variables, name);
     let said = |e: io::Error| format!("reading {}: {e}", path.display());
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(said(e)),
-    };
-    let mut bytes = Vec::new();
-    file.take(LIMIT).read_to_end(&mut bytes).map_err(said)?;
-    Ok(bytes.get(4..).map(<[u8]>::to_vec))
+    match read_bounded(&path, LIMIT) {
+        Ok((bytes, _)) => Ok(bytes.get(4..).map(<[u8]>::to_vec)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(said(e)),
+    }
 }
 
 fn write(variables: &Path, name: &str, value: &[u8]) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -31,6 +32,18 @@ pub(super) struct Area {
 }
 
 impl Area {
+    /// The whole of an open file or device.
+    fn whole(file: File, path: &Path, len: u64, device: bool) -> Area {
+        Area {
+            file,
+            path: path.to_owned(),
+            start: 0,
+            len,
+            position: 0,
+            device,
+        }
+    }
+
     /// Another descriptor of the same bytes without the page cache, where that is possible.
     pub(super) fn direct(&self) -> Option<File> {
         let direct = nix::libc::O_DIRECT;
@@ -151,14 +164,7 @@ pub(super) fn open_disk(site: &Site, located: &Located, exclusive: bool) -> Resu
                 );
                 return Err(StepError::new("disk-size", text));
             }
-            Ok(Area {
-                file,
-                path: path.clone(),
-                start: 0,
-                len,
-                position: 0,
-                device: false,
-            })
+            Ok(Area::whole(file, path, len, false))
         }
         Place::Machine { root, .. } => {
             let sys = root.join("sys/block").join(name);
@@ -185,6 +191,11 @@ pub(super) fn open_disk(site: &Site, located: &Located, exclusive: bool) -> Resu
     }
 }
 
+/// Where a partition lies, in bytes.
+pub(super) fn bytes_of(partition: &Partition, block: u64) -> Range<u64> {
+    partition.first_lba * block..(partition.last_lba + 1) * block
+}
+
 /// Opens a partition that the partition step made. By the kernel's own names: a device name is never built (field
 /// report 25), and start and size must be what the plan says.
 pub(super) fn open_partition(
@@ -192,24 +203,24 @@ pub(super) fn open_partition(
     located: &Located,
     partition: &Partition,
 ) -> Result<Area, StepError> {
-    let block = u64::from(located.block_bytes);
-    let (start, len) = (
-        partition.first_lba * block,
-        (partition.last_lba - partition.first_lba + 1) * block,
-    );
     match &site.place {
         Place::Simulated { .. } => {
+            let Range { start, end } = bytes_of(partition, u64::from(located.block_bytes));
             let disk = open_disk(site, located, false)?;
-            if start + len > disk.len {
+            if end > disk.len {
                 return Err(StepError::new(
                     "disk-size",
                     format!("partition {} is not inside the disk", partition.number),
                 ));
             }
-            Ok(Area { start, len, ..disk })
+            Ok(Area {
+                start,
+                len: end - start,
+                ..disk
+            })
         }
         Place::Machine { root, .. } => {
-            let (sys, path) = wait_for_node(root, &located.name, partition.number, start, len)?;
+            let (sys, path) = partition_node(root, located, partition)?;
             open_node(&path, &sys, true)
         }
     }
@@ -229,33 +240,17 @@ pub(super) fn open_path(path: &Path) -> Result<Area, StepError> {
         .file_type()
         .is_block_device();
     let len = file.seek(SeekFrom::End(0)).tried("disk-open", &what)?;
-    Ok(Area {
-        file,
-        path: path.to_owned(),
-        start: 0,
-        len,
-        position: 0,
-        device,
-    })
+    Ok(Area::whole(file, path, len, device))
 }
 
-/// Path of a partition's node, for mounting.
+/// A partition's directory in sysfs and its node.
 pub(super) fn partition_node(
-    site: &Site,
+    root: &Path,
     located: &Located,
     partition: &Partition,
-) -> Result<PathBuf, StepError> {
-    let block = u64::from(located.block_bytes);
-    let (start, len) = (
-        partition.first_lba * block,
-        (partition.last_lba - partition.first_lba + 1) * block,
-    );
-    match &site.place {
-        Place::Machine { root, .. } => {
-            Ok(wait_for_node(root, &located.name, partition.number, start, len)?.1)
-        }
-        Place::Simulated { .. } => Err(StepError::new("mount", "a simulated disk is not mounted")),
-    }
+) -> Result<(PathBuf, PathBuf), StepError> {
+    let Range { start, end } = bytes_of(partition, u64::from(located.block_bytes));
+    wait_for_node(root, &located.name, partition.number, start, end - start)
 }
 
 /// Makes the kernel see a new partition table.
@@ -364,14 +359,7 @@ fn open_node(path: &Path, sys: &Path, exclusive: bool) -> Result<Area, StepError
     let len = file
         .seek(SeekFrom::End(0))
         .tried("disk-open", format!("ask {} for its size", path.display()))?;
-    Ok(Area {
-        file,
-        path: path.to_owned(),
-        start: 0,
-        len,
-        position: 0,
-        device: true,
-    })
+    Ok(Area::whole(file, path, len, true))
 }
 
 #[cfg(test)]

@@ -162,13 +162,12 @@ fn wipe_all(disks: &[DiskTarget], site: &Site) -> Result<Vec<WipedDisk>, (StepEr
     super::mounts::unmount_leftovers(site).map_err(before)?;
     let live = site.live_disks();
     for target in disks {
-        locate(target, &live).map_err(|r| (StepError::new(r.code(), r.to_string()), false))?;
+        locate(target, &live).map_err(|r| (r.into(), false))?;
     }
     let mut wiped = Vec::new();
     for target in disks {
         let wrote = !wiped.is_empty();
-        let located = locate(target, &site.live_disks());
-        let located = located.map_err(|r| (StepError::new(r.code(), r.to_string()), wrote))?;
+        let located = locate(target, &site.live_disks()).map_err(|r| (r.into(), wrote))?;
         let disk = open_disk(site, &located, true).map_err(|e| (e, wrote))?;
         let cleared = wipe_disk(&disk, u64::from(located.block_bytes)).map_err(|e| (e, true))?;
         let zeroed = cleared.zeroed.iter().map(|r| ByteRange {

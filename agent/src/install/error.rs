@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::verify::Refused;
+
 /// A stable short code and what was tried, on what, what came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StepError {
@@ -15,6 +17,12 @@ impl StepError {
             code,
             detail: detail.into(),
         }
+    }
+}
+
+impl From<Refused> for StepError {
+    fn from(refused: Refused) -> StepError {
+        StepError::new(refused.code(), refused.to_string())
     }
 }
 

@@ -30,19 +30,14 @@ pub async fn execute<L: Link>(
     let begun = Instant::now();
     let run = Arc::new(Run::new(plan.clone(), identity.clone(), site.clone(), turn));
     if let Err(error) = blocking(&run, |run| run.prepare()).await {
-        return Err(failed(plan, whole, &run, error, link).await);
+        return Err(failed(&run, whole, error, link).await);
     }
     for (index, step) in plan.steps.iter().enumerate() {
-        let answer = link.step(report(plan, index, StepOutcome::Starting {})).await;
-        match answer {
-            Ok(Permission::Continue {}) => {}
-            Ok(Permission::Stop { message }) => {
-                return Ok(Ended::Stopped {
-                    index: index as u32,
-                    message,
-                });
-            }
-            Err(e) => return Err(gone(plan, index, &run, e)),
+        if let Permission::Stop { message } = tell(&run, index, StepOutcome::Starting {}, link).await? {
+            return Ok(Ended::Stopped {
+                index: index as u32,
+                message,
+            });
         }
         let began = Instant::now();
         let result = match step {
@@ -50,32 +45,34 @@ pub async fn execute<L: Link>(
             _ => blocking(&run, move |run| run.step(index)).await,
         };
         if let Err(error) = result {
-            return Err(failed(plan, index, &run, error, link).await);
+            return Err(failed(&run, index, error, link).await);
         }
         let elapsed_ms = began.elapsed().as_millis() as u64;
-        match link
-            .step(report(plan, index, StepOutcome::Done { elapsed_ms }))
-            .await
-        {
-            Ok(Permission::Continue {}) => {}
-            Ok(Permission::Stop { message }) if index + 1 < whole => {
-                return Ok(Ended::Stopped {
-                    index: index as u32 + 1,
-                    message,
-                });
-            }
-            Ok(Permission::Stop { .. }) => {}
-            Err(e) => return Err(gone(plan, index, &run, e)),
+        let answer = tell(&run, index, StepOutcome::Done { elapsed_ms }, link).await?;
+        if let (Permission::Stop { message }, true) = (answer, index + 1 < whole) {
+            return Ok(Ended::Stopped {
+                index: index as u32 + 1,
+                message,
+            });
         }
     }
     let elapsed_ms = begun.elapsed().as_millis() as u64;
-    match link
-        .step(report(plan, whole, StepOutcome::Done { elapsed_ms }))
-        .await
-    {
-        Ok(_) => Ok(Ended::Done),
-        Err(e) => Err(gone(plan, whole, &run, e)),
-    }
+    tell(&run, whole, StepOutcome::Done { elapsed_ms }, link).await?;
+    Ok(Ended::Done)
+}
+
+/// Tells the server how far the run is.
+async fn tell<L: Link>(
+    run: &Run,
+    index: usize,
+    outcome: StepOutcome,
+    link: &L,
+) -> Result<Permission, Failure> {
+    let answer = link.step(report(&run.plan, index, outcome)).await;
+    answer.map_err(|why| {
+        let detail = format!("the server cannot be reached: {why}");
+        failure(run, index, StepError::new("server-gone", detail))
+    })
 }
 
 async fn write_image<L: Link>(run: &Arc<Run>, index: usize, link: &L) -> Result<(), StepError> {
@@ -128,35 +125,25 @@ fn name(plan: &InstallPlan, index: usize) -> String {
     plan.steps.get(index).map_or("plan", Step::name).to_owned()
 }
 
-async fn failed<L: Link>(plan: &InstallPlan, index: usize, run: &Run, error: StepError, link: &L) -> Failure {
-    let (code, detail, wrote) = (error.code.to_owned(), error.detail, run.wrote());
+async fn failed<L: Link>(run: &Run, index: usize, error: StepError, link: &L) -> Failure {
+    let failure = failure(run, index, error);
     let outcome = StepOutcome::Failed {
-        code: code.clone(),
-        detail: detail.clone(),
-        wrote,
+        code: failure.code.clone(),
+        detail: failure.detail.clone(),
+        wrote: failure.wrote,
     };
-    if let Err(e) = link.step(report(plan, index, outcome)).await {
-        tracing::warn!(
-            "the server could not be told that {} failed: {e}",
-            name(plan, index)
-        );
+    if let Err(e) = link.step(report(&run.plan, index, outcome)).await {
+        tracing::warn!("the server could not be told that {} failed: {e}", failure.step);
     }
-    Failure {
-        index: index as u32,
-        step: name(plan, index),
-        code,
-        detail,
-        wrote,
-    }
+    failure
 }
 
-fn gone(plan: &InstallPlan, index: usize, run: &Run, detail: String) -> Failure {
-    let detail = format!("the server cannot be reached: {detail}");
+fn failure(run: &Run, index: usize, error: StepError) -> Failure {
     Failure {
         index: index as u32,
-        step: name(plan, index),
-        code: "server-gone".into(),
-        detail,
+        step: name(&run.plan, index),
+        code: error.code.into(),
+        detail: error.detail,
         wrote: run.wrote(),
     }
 }

@@ -42,11 +42,45 @@ enum Piece {
     Content(Arc<Block>),
 }
 
-struct Digests {
-    compressed: [u8; 32],
-    compressed_bytes: u64,
-    content: [u8; 32],
-    content_bytes: u64,
+/// What went by: how much, and its digest.
+struct Sum {
+    bytes: u64,
+    // ring: with or without SHA instructions it is the fastest that is linked anyway.
+    hash: ring::digest::Context,
+}
+
+impl Sum {
+    fn new() -> Sum {
+        Sum {
+            bytes: 0,
+            hash: ring::digest::Context::new(&ring::digest::SHA256),
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.hash.update(bytes);
+    }
+
+    fn check(self, what: &str, bytes: u64, planned: Sha256Digest) -> Result<(), StepError> {
+        if self.bytes != bytes {
+            return Err(StepError::new(
+                "image-size",
+                format!("the {what} has {} bytes, the plan says {bytes}", self.bytes),
+            ));
+        }
+        let hash = self.hash.finish();
+        if hash.as_ref() == planned.0 {
+            return Ok(());
+        }
+        Err(StepError::new(
+            "image-digest",
+            format!(
+                "the {what} has SHA-256 {}, the plan says {planned}",
+                hex::encode(hash)
+            ),
+        ))
+    }
 }
 
 impl ImageWriter {
@@ -105,9 +139,9 @@ fn run(
         .tried("disk-write", "clear the start of the root partition")?;
     let (to_digest, pieces) = sync_channel(CHUNKS);
     let (to_write, blocks) = sync_channel(2);
-    let (expected_compressed, expected_content) = (source.compressed_bytes, source.content_bytes);
+    let expected_content = source.content_bytes;
     thread::scope(|scope| {
-        let digests = scope.spawn(move || digest(&pieces));
+        let sums = scope.spawn(move || sum(&pieces));
         let decoder = scope.spawn(move || {
             let input = Chunks {
                 chunks,
@@ -122,27 +156,13 @@ fn run(
         let decoded = decoder
             .join()
             .unwrap_or_else(|_| Err(StepError::new("internal", "the decompressor panicked")));
-        let digests = digests
+        let (compressed, content) = sums
             .join()
             .map_err(|_| StepError::new("internal", "the digest thread panicked"))?;
         let first = first?;
-        if digests.compressed_bytes != expected_compressed {
-            let got = digests.compressed_bytes;
-            return Err(StepError::new(
-                "image-size",
-                format!("the image has {got} compressed bytes, the plan says {expected_compressed}"),
-            ));
-        }
-        same("compressed image", digests.compressed, source.sha256)?;
+        compressed.check("compressed image", source.compressed_bytes, source.sha256)?;
         decoded?;
-        if digests.content_bytes != expected_content {
-            let got = digests.content_bytes;
-            return Err(StepError::new(
-                "image-size",
-                format!("the image holds {got} bytes, the plan says {expected_content}"),
-            ));
-        }
-        same("decompressed image", digests.content, source.content_sha256)?;
+        content.check("decompressed image", expected_content, source.content_sha256)?;
         let first = first.ok_or_else(|| StepError::new("image-size", "the image holds nothing"))?;
         target.sync().tried("disk-write", "flush the root partition")?;
         target
@@ -152,17 +172,6 @@ fn run(
         done.fetch_add(first.len() as u64, Ordering::Relaxed);
         Ok(())
     })
-}
-
-fn same(what: &str, got: [u8; 32], planned: Sha256Digest) -> Result<(), StepError> {
-    if got == planned.0 {
-        return Ok(());
-    }
-    let got = Sha256Digest(got);
-    Err(StepError::new(
-        "image-digest",
-        format!("the {what} has SHA-256 {got}, the plan says {planned}"),
-    ))
 }
 
 /// Writes all blocks but the first, which is returned.
@@ -177,16 +186,11 @@ fn write_all(
             first = Some(block);
             continue;
         }
-        let what = || {
-            format!(
-                "write {} bytes at byte {} of the root partition",
-                block.len(),
-                block.offset()
-            )
-        };
-        target
-            .write(&block)
-            .map_err(|e| StepError::new("disk-write", format!("cannot {}: {e}", what())))?;
+        target.write(&block).map_err(|e| {
+            let (len, offset) = (block.len(), block.offset());
+            let detail = format!("cannot write {len} bytes at byte {offset} of the root partition: {e}");
+            StepError::new("disk-write", detail)
+        })?;
         done.fetch_add(block.len() as u64, Ordering::Relaxed);
     }
     Ok(first)
@@ -257,34 +261,16 @@ fn decode_blocks(
     Ok(())
 }
 
-fn digest(pieces: &Receiver<Piece>) -> Digests {
-    // ring: with or without SHA instructions it is the fastest that is linked anyway.
-    let mut compressed = ring::digest::Context::new(&ring::digest::SHA256);
-    let mut content = compressed.clone();
-    let (mut compressed_bytes, mut content_bytes) = (0, 0);
+/// Of the compressed bytes and of the content.
+fn sum(pieces: &Receiver<Piece>) -> (Sum, Sum) {
+    let (mut compressed, mut content) = (Sum::new(), Sum::new());
     for piece in pieces {
         match piece {
-            Piece::Compressed(bytes) => {
-                compressed.update(&bytes);
-                compressed_bytes += bytes.len() as u64;
-            }
-            Piece::Content(block) => {
-                content.update(block.bytes());
-                content_bytes += block.len() as u64;
-            }
+            Piece::Compressed(bytes) => compressed.add(&bytes),
+            Piece::Content(block) => content.add(block.bytes()),
         }
     }
-    let bytes = |context: ring::digest::Context| {
-        let mut out = [0; 32];
-        out.copy_from_slice(context.finish().as_ref());
-        out
-    };
-    Digests {
-        compressed: bytes(compressed),
-        compressed_bytes,
-        content: bytes(content),
-        content_bytes,
-    }
+    (compressed, content)
 }
 
 /// The pushed chunks as a reader; each goes to the digests on its way.

@@ -1,10 +1,12 @@
 //! Do the steps of a plan make sense together: order, references, partitions inside the disk, images that fit.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use inventory_api::plan::{ImageSource, InstallPlan, Partition, PartitionRole, Step};
 use inventory_api::valid;
 
+use super::disk::bytes_of;
 use super::settings::fstab;
 use super::verify::Refused;
 
@@ -149,7 +151,8 @@ fn references(step: &Step, steps: &[Step], partitions: &[Partition], block: u64)
         } => {
             let root = with_role(partitions, *partition, PartitionRole::Root)?;
             guid(uuid)?;
-            image_fits(source, (root.last_lba - root.first_lba + 1) * block)?;
+            let Range { start, end } = bytes_of(root, block);
+            image_fits(source, end - start)?;
         }
         Step::BootOrder { esp_partition } => {
             with_role(partitions, *esp_partition, PartitionRole::Esp)?;
@@ -169,7 +172,8 @@ fn references(step: &Step, steps: &[Step], partitions: &[Partition], block: u64)
                     "the root is partition {root_partition}; GRUB's BIOS image looks at 3"
                 ));
             }
-            if (bios.last_lba - bios.first_lba + 1) * block > 32 << 20 {
+            let Range { start, end } = bytes_of(bios, block);
+            if end - start > 32 << 20 {
                 return wrong("the BIOS boot partition is larger than 32 MiB".into());
             }
             if !steps.iter().any(|s| matches!(s, Step::WriteImage { partition, uuid, .. } if uuid == root_uuid && partition == root_partition)) {

@@ -35,8 +35,9 @@ pub use link::{ByteStream, Ended, Failure, FetchError, Identity, Link};
 #[doc(hidden)]
 pub use old_table::fuzz_partitions;
 pub use settings::accounts::{sudoers_path, sudoers_text};
-pub use settings::agent::{AgentConfig, BINARY_PATH, CONFIG_PATH, STATE_DIR};
+pub use settings::agent::AgentConfig;
 pub use settings::cron::{cron_path, cron_text};
+pub(crate) use settings::databases::lines_of;
 pub use settings::guard::{GUARD_MARK, GUARD_PATH, NFT};
 pub use site::{LiveDisk, Site};
 pub use verify::{Located, Refused, verify};

@@ -16,17 +16,12 @@ pub(super) struct Mounted {
 
 impl Mounted {
     /// Mounts `device` at `dir`.
-    pub(super) fn kernel(
-        device: &Path,
-        dir: PathBuf,
-        kind: &str,
-        options: Option<&str>,
-    ) -> Result<Mounted, StepError> {
+    pub(super) fn kernel(device: &Path, dir: PathBuf, kind: &str) -> Result<Mounted, StepError> {
         fs::create_dir_all(&dir).tried("mount", format!("make {}", dir.display()))?;
         // Nothing of the image is ever run or opened as a device by the mini-os.
         let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_NOATIME;
         let what = format!("mount {} ({kind}) at {}", device.display(), dir.display());
-        mount(Some(device), &dir, Some(kind), flags, options).tried("mount", what)?;
+        mount(Some(device), &dir, Some(kind), flags, None::<&str>).tried("mount", what)?;
         Ok(Mounted { dir, real: true })
     }
 

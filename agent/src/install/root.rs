@@ -178,13 +178,10 @@ impl Root {
 
     /// Makes directory `path` if it is missing and gives it mode and owner in any case. A symlink is refused.
     pub(super) fn make_dir(&self, path: &str, mode: u32, owner: Owner) -> Result<(), StepError> {
-        let parts = parts(path)?;
+        let (parents, name) = parts(path)?;
         let what = format!("make directory {path} of the new system");
-        let (name, parents) = parts
-            .split_last()
-            .ok_or_else(|| StepError::new("root-write", "no path"))?;
-        let parent = self.make_parents(parents)?;
-        match mkdirat(&parent, *name, Mode::from_bits_truncate(mode & 0o700)) {
+        let parent = self.make_parents(&parents)?;
+        match mkdirat(&parent, name, Mode::from_bits_truncate(mode & 0o700)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(e) => return Err(e).tried("root-write", what),
         }
@@ -208,11 +205,8 @@ impl Root {
         owner: Owner,
     ) -> Result<(), StepError> {
         let what = format!("write {path} of the new system");
-        let parts = parts(path)?;
-        let (name, parents) = parts
-            .split_last()
-            .ok_or_else(|| StepError::new("root-write", "no path"))?;
-        let parent = self.make_parents(parents)?;
+        let (parents, name) = parts(path)?;
+        let parent = self.make_parents(&parents)?;
         let fresh = fresh_name();
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let fd = open_inside(&parent, &fresh, flags).tried("root-write", &what)?;
@@ -221,7 +215,7 @@ impl Root {
             let mut file = File::from(fd);
             io::copy(from, &mut file)?;
             file.flush()?;
-            renameat(&parent, fresh.as_str(), &parent, *name)?;
+            renameat(&parent, fresh.as_str(), &parent, name)?;
             io::Result::Ok(())
         })();
         if done.is_err() {
@@ -233,11 +227,8 @@ impl Root {
     /// Makes `path` a symlink to `target`, in place of whatever file was there.
     pub(super) fn symlink(&self, target: &str, path: &str) -> Result<(), StepError> {
         let what = format!("make symlink {path} of the new system");
-        let parts = parts(path)?;
-        let (name, parents) = parts
-            .split_last()
-            .ok_or_else(|| StepError::new("root-write", "no path"))?;
-        let parent = self.make_parents(parents)?;
+        let (parents, name) = parts(path)?;
+        let parent = self.make_parents(&parents)?;
         let fresh = fresh_name();
         symlinkat(target, &parent, fresh.as_str()).tried("root-write", &what)?;
         if self.owners {
@@ -245,21 +236,18 @@ impl Root {
             fchownat(&parent, fresh.as_str(), uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
                 .tried("root-write", &what)?;
         }
-        renameat(&parent, fresh.as_str(), &parent, *name).tried("root-write", what)
+        renameat(&parent, fresh.as_str(), &parent, name).tried("root-write", what)
     }
 
     /// Removes a file or symlink; one that is not there is fine.
     pub(super) fn remove(&self, path: &str) -> Result<(), StepError> {
-        let parts = parts(path)?;
-        let (name, parents) = parts
-            .split_last()
-            .ok_or_else(|| StepError::new("root-write", "no path"))?;
+        let (parents, name) = parts(path)?;
         let parent = match self.resolve(&parents.join("/"), OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
             Ok(parent) => parent,
             Err(Errno::ENOENT) => return Ok(()),
             Err(e) => return Err(e).tried("root-write", format!("open the directory of {path}")),
         };
-        match unlinkat(&parent, *name, UnlinkatFlags::NoRemoveDir) {
+        match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(e) => Err(e).tried("root-write", format!("remove {path} of the new system")),
         }
@@ -313,8 +301,8 @@ fn open_inside(parent: &OwnedFd, name: &str, flags: OFlag) -> nix::Result<OwnedF
     openat2(parent.as_fd(), name, how)
 }
 
-/// The parts of a path below the root: plain names only.
-fn parts(path: &str) -> Result<Vec<&str>, StepError> {
+/// The parts of a path below the root, plain names only: the directories, and the last.
+fn parts(path: &str) -> Result<(Vec<&str>, &str), StepError> {
     let bad = || {
         StepError::new(
             "root-write",
@@ -332,7 +320,8 @@ fn parts(path: &str) -> Result<Vec<&str>, StepError> {
             Component::ParentDir | Component::Prefix(_) => return Err(bad()),
         }
     }
-    if parts.is_empty() { Err(bad()) } else { Ok(parts) }
+    let name = parts.pop().ok_or_else(bad)?;
+    Ok((parts, name))
 }
 
 #[cfg(test)]

@@ -60,8 +60,7 @@ impl Run {
 
     fn verified(&self) -> Result<Located, StepError> {
         let disks = self.site.live_disks();
-        verify(&self.plan, &self.identity.machine, &disks)
-            .map_err(|r| StepError::new(r.code(), r.to_string()))
+        Ok(verify(&self.plan, &self.identity.machine, &disks)?)
     }
 
     /// The plan's disk as it is called now, for a step after the first: names may change while we run, and by now the
@@ -69,7 +68,7 @@ impl Run {
     fn located(&self) -> Result<Located, StepError> {
         let mut disks = self.site.live_disks();
         disks.iter_mut().for_each(|d| d.in_use = None);
-        locate(&self.plan.disk, &disks).map_err(|r| StepError::new(r.code(), r.to_string()))
+        Ok(locate(&self.plan.disk, &disks)?)
     }
 
     fn layout(&self) -> Result<(&str, &[Partition]), StepError> {
@@ -102,11 +101,11 @@ impl Run {
                 Mount::Root => root_dir.clone(),
                 Mount::Esp => esp_dir.clone(),
             })),
-            Place::Machine { mounts, .. } => {
-                let node = disk::partition_node(&self.site, &self.located()?, self.planned(number)?)?;
+            Place::Machine { root, mounts } => {
+                let (_, node) = disk::partition_node(root, &self.located()?, self.planned(number)?)?;
                 match what {
-                    Mount::Root => Mounted::kernel(&node, mounts.join("root"), "ext4", None),
-                    Mount::Esp => Mounted::kernel(&node, mounts.join("esp"), "vfat", None),
+                    Mount::Root => Mounted::kernel(&node, mounts.join("root"), "ext4"),
+                    Mount::Esp => Mounted::kernel(&node, mounts.join("esp"), "vfat"),
                 }
             }
         }
@@ -158,12 +157,8 @@ impl Run {
                 let disk = disk::open_disk(&self.site, &self.verified()?, true)?;
                 self.wrote.store(true, Ordering::Relaxed);
                 let block = u64::from(self.plan.disk.block_bytes);
-                let new: Vec<_> = self
-                    .layout()?
-                    .1
-                    .iter()
-                    .map(|p| p.first_lba * block..(p.last_lba + 1) * block)
-                    .collect();
+                let (_, partitions) = self.layout()?;
+                let new: Vec<_> = partitions.iter().map(|p| disk::bytes_of(p, block)).collect();
                 erase::erase(&disk, block, &new)
             }
             Step::Partition {

@@ -207,23 +207,17 @@ fn are_paths(disks: &[&LiveDisk]) -> bool {
 
 /// The disk as the plan names it.
 fn describe(target: &DiskTarget) -> Result<String, Refused> {
-    let given = |value: &Option<String>| {
-        value
-            .as_deref()
-            .map(str::trim)
-            .filter(|v| !v.is_empty())
-            .map(str::to_owned)
-    };
-    if target.serial.is_some() && given(&target.serial).is_none()
-        || target.wwn.is_some() && given(&target.wwn).is_none()
-    {
-        return Err(Refused::DiskUnnamed);
+    let mut words = Vec::new();
+    for (what, name) in [("serial", &target.serial), ("WWN", &target.wwn)] {
+        match name.as_deref().map(str::trim) {
+            Some("") => return Err(Refused::DiskUnnamed),
+            Some(name) => words.push(format!("{what} {name}")),
+            None => {}
+        }
     }
-    match (given(&target.serial), given(&target.wwn)) {
-        (None, None) => Err(Refused::DiskUnnamed),
-        (Some(serial), None) => Ok(format!("serial {serial}")),
-        (None, Some(wwn)) => Ok(format!("WWN {wwn}")),
-        (Some(serial), Some(wwn)) => Ok(format!("serial {serial} and WWN {wwn}")),
+    match words[..] {
+        [] => Err(Refused::DiskUnnamed),
+        [..] => Ok(words.join(" and ")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use inventory_api::report::{BootEntry, BootFacts, FirmwareMode};
 
-use super::roots::{Roots, attribute, names, read_bounded};
+use super::roots::{Roots, bytes, names, text};
 use super::{Problems, clean};
 
 /// The global variable namespace of the UEFI specification, section 3.3.
@@ -24,7 +24,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
     };
     let mut facts = BootFacts {
         mode,
-        kernel: attribute(&roots.proc("sys/kernel/osrelease")).and_then(|text| clean::text(&text)),
+        kernel: text(&roots.proc("sys/kernel/osrelease")),
         ..BootFacts::default()
     };
     if mode == Some(FirmwareMode::Uefi) {
@@ -42,11 +42,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
 /// The value of a global variable. efivarfs puts four bytes of attributes before it; the kernel's older interface does
 /// not.
 fn variable(roots: &Roots, name: &str) -> Option<Vec<u8>> {
-    let read = |path: String| {
-        read_bounded(&roots.sys(path), VARIABLE_LIMIT)
-            .ok()
-            .map(|(bytes, _)| bytes)
-    };
+    let read = |path: String| bytes(&roots.sys(path), VARIABLE_LIMIT);
     read(format!("firmware/efi/efivars/{name}-{GLOBAL}"))
         .map(|bytes| bytes.get(4..).unwrap_or_default().to_vec())
         .or_else(|| read(format!("firmware/efi/vars/{name}-{GLOBAL}/data")))
@@ -94,13 +90,7 @@ fn entries(roots: &Roots, problems: &mut Problems) -> Vec<BootEntry> {
         .collect();
     entries.sort_by_key(|entry| entry.number);
     entries.dedup_by_key(|entry| entry.number);
-    if entries.len() > ENTRY_LIMIT {
-        problems.note(format_args!(
-            "{} boot entries, the first {ENTRY_LIMIT} are kept",
-            entries.len()
-        ));
-        entries.truncate(ENTRY_LIMIT);
-    }
+    problems.keep(&mut entries, ENTRY_LIMIT, "UEFI variables", "boot entries");
     entries
 }
 
@@ -124,13 +114,9 @@ fn load_option(number: u16, bytes: &[u8]) -> Option<BootEntry> {
 /// Any bytes as each variable.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) {
-    super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
-        boot: BootFacts {
-            order: numbers(bytes),
-            entries: load_option(1, bytes).into_iter().collect(),
-            ..BootFacts::default()
-        },
-        ..Default::default()
+    super::fuzz::assert_harmless(|report| {
+        report.boot.order = numbers(bytes);
+        report.boot.entries.extend(load_option(1, bytes));
     });
 }
 

@@ -24,14 +24,19 @@ pub fn fact(raw: &str) -> Option<String> {
     text(raw).filter(|t| !is_placeholder(t) && !placeholders::says_nothing(t))
 }
 
-/// As [`fact`], for the name of a place: "0" is the first slot or bank.
+/// As [`fact`], for the name of a place: "0" is the first slot or bank, and a place may be called by what it is for.
 pub fn place(raw: &str) -> Option<String> {
-    text(raw).filter(|t| t.bytes().all(|b| b == b'0') || !is_placeholder(t))
+    text(raw).filter(|t| t.bytes().all(|b| b == b'0') || !(is_placeholder(t) || placeholders::says_not(t)))
 }
 
 /// As [`fact`], for serial numbers and part numbers: a filler of one repeated sign or a counting pattern is None.
 pub fn serial(raw: &str) -> Option<String> {
     fact(raw).filter(|t| !is_filler(t))
+}
+
+/// As [`serial`], of bytes that are padded with blanks or zeros.
+pub fn ascii(bytes: &[u8]) -> Option<String> {
+    serial(&bytes.iter().map(|b| char::from(*b)).collect::<String>())
 }
 
 /// What firmware makers leave where a fact should stand; seen in real tables. Compared without case, spaces,
@@ -52,8 +57,6 @@ const PLACEHOLDERS: &[&str] = &[
     "defaultserialnumber",
     "defaultstring",
     "empty",
-    "fillbyoem",
-    "filledbyoem",
     "invalid",
     "manufacturer",
     "motherboardserialnumber",
@@ -71,20 +74,6 @@ const PLACEHOLDERS: &[&str] = &[
     "none",
     "nopartnumber",
     "noserialnumber",
-    "notapplicable",
-    "notapplied",
-    "notassigned",
-    "notavail",
-    "notavailable",
-    "notdefined",
-    "notinstalled",
-    "notpresent",
-    "notprogrammed",
-    "notprovided",
-    "notset",
-    "notsettable",
-    "notspecified",
-    "notsupported",
     "null",
     "nullstring",
     "oem",
@@ -113,9 +102,6 @@ const PLACEHOLDERS: &[&str] = &[
     "tbd",
     "tbdbyoem",
     "tobedefined",
-    "tobefilled",
-    "tobefilledbyoem",
-    "tobefilledbyom",
     "type2boardassettag",
     "type2boardproductname1",
     "type2boardserialnumber",

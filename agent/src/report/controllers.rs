@@ -1,7 +1,6 @@
 //! Storage controllers: what disks hang on, and what may hide them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use inventory_api::report::{PciDevice, StorageController};
 
@@ -121,22 +120,16 @@ fn controller(roots: &Roots, device: &PciDevice, hosts: &BTreeMap<String, Host>)
         Some("0104") if driver == Some("ahci") => "sata",
         Some("0104") => "raid",
         Some("0100") => "scsi",
-        Some("0101") => "ide",
-        Some("0105") => "ide",
+        Some("0101" | "0105") => "ide",
         Some("0106") => "sata",
         Some("0107") => "sas",
         Some("0108") => "nvme",
         _ => class,
     };
-    let nvme = nvme(roots, &device.address);
-    let (nvme_model, nvme_firmware) = nvme.map_or((None, None), |(model, firmware)| (model, firmware));
+    let (nvme_model, nvme_firmware) = nvme(roots, &device.address).unwrap_or_default();
     StorageController {
         pci: device.address.clone(),
-        pci_id: device
-            .vendor
-            .as_ref()
-            .zip(device.device.as_ref())
-            .map(|(vendor, id)| format!("{vendor}:{id}")),
+        pci_id: pci::id_of(device),
         driver: device.driver.clone(),
         kind: (!kind.is_empty()).then(|| kind.to_owned()),
         raid: Some(raid),
@@ -160,7 +153,7 @@ fn is_raid(class: &str, driver: Option<&str>) -> bool {
 fn nvme(roots: &Roots, address: &str) -> Option<(Option<String>, Option<String>)> {
     let folder = roots.sys("bus/pci/devices").join(address).join("nvme");
     let name = names(&folder).ok()?.into_iter().next()?;
-    let fact = |file: &str| clean::serial(&attribute(&folder.join(Path::new(&name)).join(file))?);
+    let fact = |file: &str| clean::serial(&attribute(&folder.join(&name).join(file))?);
     Some((fact("model"), fact("firmware_rev")))
 }
 

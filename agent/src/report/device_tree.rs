@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use inventory_api::report::{AssetReport, SystemFacts};
 
-use super::roots::{Roots, names, read_bounded};
+use super::roots::{Roots, bytes, names};
 use super::{Problems, clean};
 
 /// Longest property that is read.
@@ -28,7 +28,7 @@ pub(super) fn is_there(roots: &Roots) -> bool {
 /// Maker, model, serial number and the size of the memory. What SMBIOS tells too goes before.
 pub(super) fn collect(roots: &Roots, _: &mut Problems, report: &mut AssetReport) {
     let Some(root) = root(roots) else { return };
-    let property = |path: &str| read_bounded(&root.join(path), LIMIT).ok().map(|(bytes, _)| bytes);
+    let property = |path: &str| bytes(&root.join(path), LIMIT);
     // A list of texts, each with a zero behind it.
     let texts = |path: &str| -> Vec<String> {
         let bytes = property(path).unwrap_or_default();

@@ -5,7 +5,7 @@
 
 use inventory_api::report::EdacCounter;
 
-use super::roots::{Roots, attribute, names, number};
+use super::roots::{Roots, attribute, is_numbered, names, number};
 use super::{Problems, clean};
 
 /// Counters kept.
@@ -14,12 +14,9 @@ const LIMIT: usize = 1024;
 /// The controllers' counters: one each for the DIMMs or ranks, and one for what a controller could not place.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<EdacCounter> {
     let folder = roots.sys("devices/system/edac/mc");
-    let controllers = names(&folder).unwrap_or_else(|e| {
-        problems.note(format_args!("{}: {e}", folder.display()));
-        Vec::new()
-    });
+    let controllers = problems.names(&folder);
     let mut counters = Vec::new();
-    for controller in controllers.iter().filter(|name| is_counted(name, &["mc"])) {
+    for controller in controllers.iter().filter(|name| is_numbered(name, "mc")) {
         let folder = folder.join(controller);
         let count = |path: &str| number(&folder.join(path)).and_then(|n| u64::try_from(n).ok());
         let counter = |label: Option<String>, corrected, uncorrected| EdacCounter {
@@ -30,7 +27,10 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<EdacCounter
         };
         let parts = names(&folder).unwrap_or_default();
         let mut placed = false;
-        for part in parts.iter().filter(|name| is_counted(name, &["dimm", "rank"])) {
+        for part in parts
+            .iter()
+            .filter(|name| is_numbered(name, "dimm") || is_numbered(name, "rank"))
+        {
             let label =
                 attribute(&folder.join(part).join("dimm_label")).and_then(|label| clean::place(&label));
             counters.push(counter(
@@ -41,7 +41,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<EdacCounter
             placed = true;
         }
         if !placed {
-            for part in parts.iter().filter(|name| is_counted(name, &["csrow"])) {
+            for part in parts.iter().filter(|name| is_numbered(name, "csrow")) {
                 counters.push(counter(
                     Some(part.clone()),
                     count(&format!("{part}/ce_count")),
@@ -59,22 +59,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<EdacCounter
             counters.push(counter(None, corrected, uncorrected));
         }
     }
-    if counters.len() > LIMIT {
-        problems.note(format_args!(
-            "edac: {} counters, the first {LIMIT} are kept",
-            counters.len()
-        ));
-        counters.truncate(LIMIT);
-    }
+    problems.keep(&mut counters, LIMIT, "edac", "counters");
     counters
-}
-
-/// "mc0", "dimm12": one of the words and a number.
-fn is_counted(name: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| {
-        name.strip_prefix(word)
-            .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-    })
 }
 
 #[cfg(test)]

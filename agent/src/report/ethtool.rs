@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use inventory_api::Mac;
-use inventory_api::report::OpticFacts;
+use inventory_api::report::{NicFacts, OpticFacts};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::{clean, optics};
@@ -41,6 +41,7 @@ struct IfReq {
 
 /// `struct ethtool_drvinfo`.
 #[repr(C)]
+#[derive(Default)]
 struct DrvInfo {
     cmd: u32,
     driver: [u8; 32],
@@ -79,6 +80,7 @@ struct Value {
 
 /// `struct ethtool_modinfo`.
 #[repr(C)]
+#[derive(Default)]
 struct ModuleInfo {
     cmd: u32,
     kind: u32,
@@ -97,17 +99,6 @@ struct Eeprom {
 }
 
 nix::ioctl_readwrite_bad!(siocethtool, nix::libc::SIOCETHTOOL, IfReq);
-
-/// What the driver told.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    pub driver: Option<String>,
-    pub firmware: Option<String>,
-    pub permanent_mac: Option<Mac>,
-    /// The firmware keeps LLDP to itself; absent: a card that never does.
-    pub lldp_in_firmware: Option<bool>,
-    pub optic: Option<OpticFacts>,
-}
 
 /// One interface that answers ethtool's questions.
 struct Interface {
@@ -149,13 +140,7 @@ impl Interface {
     fn driver(&self) -> Option<DrvInfo> {
         let mut info = DrvInfo {
             cmd: ETHTOOL_GDRVINFO,
-            driver: [0; 32],
-            version: [0; 32],
-            fw_version: [0; 32],
-            bus_info: [0; 32],
-            erom_version: [0; 32],
-            reserved: [0; 12],
-            counts: [0; 5],
+            ..DrvInfo::default()
         };
         self.call(&mut info).then_some(info)
     }
@@ -199,9 +184,7 @@ impl Interface {
     fn optic(&self) -> Option<OpticFacts> {
         let mut info = ModuleInfo {
             cmd: ETHTOOL_GMODULEINFO,
-            kind: 0,
-            length: 0,
-            reserved: [0; 8],
+            ..ModuleInfo::default()
         };
         if !self.call(&mut info) {
             return None;
@@ -213,29 +196,30 @@ impl Interface {
             length: info.length.min(optics::BYTES),
             data: [0; optics::BYTES as usize],
         };
-        (self.call(&mut eeprom)).then(|| optics::parse(&eeprom.data))?
+        self.call(&mut eeprom).then(|| optics::parse(&eeprom.data))?
     }
 }
 
-/// Asks the driver of an interface. A driver that does not answer a question is an absent fact.
+/// Adds what the driver of an interface tells. One that does not answer a question is an absent fact.
 ///
 /// # Errors
 /// No socket, or a name that no interface can have.
-pub(super) fn ask(interface: &str) -> io::Result<Told> {
-    let interface = Interface::open(interface)?;
-    let info = interface.driver();
-    Ok(Told {
-        driver: info.as_ref().and_then(|info| text(&info.driver)),
-        firmware: info.as_ref().and_then(|info| text(&info.fw_version)),
-        permanent_mac: interface.permanent_mac(),
-        lldp_in_firmware: info.as_ref().and_then(|info| {
-            let (flag, free) = lldp_flag(&text(&info.driver)?)?;
-            // Without the flag (an old driver, or ice without its DDP package) it does as it was made.
-            let state = interface.flag(flag, info.counts[0]);
-            Some(state.is_none_or(|(bit, flags)| (flags & bit != 0) != free))
-        }),
-        optic: interface.optic(),
-    })
+pub(super) fn add(nic: &mut NicFacts) -> io::Result<()> {
+    let interface = Interface::open(&nic.name)?;
+    nic.permanent_mac = interface.permanent_mac().or(nic.permanent_mac);
+    nic.optic = interface.optic();
+    let Some(info) = interface.driver() else {
+        return Ok(());
+    };
+    let driver = text(&info.driver);
+    nic.firmware = text(&info.fw_version);
+    nic.lldp_in_firmware = driver.as_deref().and_then(lldp_flag).map(|(flag, free)| {
+        // Without the flag (an old driver, or ice without its DDP package) it does as it was made.
+        let state = interface.flag(flag, info.counts[0]);
+        state.is_none_or(|(bit, flags)| (flags & bit != 0) != free)
+    });
+    nic.driver = nic.driver.take().or(driver);
+    Ok(())
 }
 
 fn lldp_flag(driver: &str) -> Option<(&'static str, bool)> {
@@ -282,6 +266,13 @@ fn text(bytes: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn named(name: &str) -> NicFacts {
+        NicFacts {
+            name: name.to_owned(),
+            ..NicFacts::default()
+        }
+    }
+
     #[test]
     fn the_layout_is_the_kernels() {
         assert_eq!(size_of::<DrvInfo>(), 196);
@@ -289,7 +280,7 @@ mod tests {
         assert_eq!((size_of::<Value>(), size_of::<ModuleInfo>()), (8, 44));
         assert_eq!(std::mem::offset_of!(Strings, data), 12);
         assert_eq!(std::mem::offset_of!(Eeprom, data), 16);
-        assert!(ask("a-name-that-is-too-long").is_err());
+        assert!(add(&mut named("a-name-that-is-too-long")).is_err());
     }
 
     #[test]
@@ -299,6 +290,8 @@ mod tests {
         assert_eq!(lldp_flag("ixgbe"), None);
         // Loopback has no such flag and no module.
         assert_eq!(lldp_to_host("lo"), None);
-        assert_eq!(ask("lo").unwrap().optic, None);
+        let mut lo = named("lo");
+        add(&mut lo).unwrap();
+        assert_eq!(lo.optic, None);
     }
 }

@@ -2,8 +2,8 @@
 
 use inventory_api::report::{GpuFacts, PciDevice};
 
-use super::clean;
 use super::roots::{Roots, attribute};
+use super::{clean, pci};
 
 /// PCI classes: VGA, 3D and other display controllers, processing accelerators.
 const CLASSES: [&str; 4] = ["0300", "0302", "0380", "1200"];
@@ -50,11 +50,7 @@ fn facts(roots: &Roots, device: &PciDevice) -> GpuFacts {
     let nvidia = attribute(&nvidia).unwrap_or_default();
     GpuFacts {
         pci: device.address.clone(),
-        pci_id: device
-            .vendor
-            .as_ref()
-            .zip(device.device.as_ref())
-            .map(|(vendor, id)| format!("{vendor}:{id}")),
+        pci_id: pci::id_of(device),
         name: text("product_name")
             .or_else(|| nvidia_fact(&nvidia, "Model"))
             .or_else(|| device.name.clone()),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use inventory_api::report::{LinkLayer, NicFacts};
 
-use super::roots::{Roots, attribute, link_name, names, number};
+use super::roots::{Roots, attribute, link_name, names, number, text};
 use super::{clean, pci};
 
 /// Devices looked at, and ports of each.
@@ -69,7 +69,7 @@ fn port_of(roots: &Roots, folder: &Path, device: &str, port: &str) -> Option<Nic
         return None;
     }
     let at = folder.join("ports").join(port);
-    let said = |file: &str| attribute(&at.join(file)).and_then(|text| clean::text(&text));
+    let said = |file: &str| text(&at.join(file));
     let is_ethernet = match said("link_layer") {
         Some(layer) => layer != "InfiniBand",
         // Kernels before 2.6.36 and some captures do not say it.
@@ -86,7 +86,7 @@ fn port_of(roots: &Roots, folder: &Path, device: &str, port: &str) -> Option<Nic
         name: clean::text(&format!("{device}/{port}"))?,
         link_layer: Some(LinkLayer::Infiniband),
         guid: said("gids/0").and_then(|gid| guid(&gid)).or_else(own_guid),
-        driver: link_name(&hardware.join("driver")).and_then(|name| clean::text(&name)),
+        driver: link_name(&hardware.join("driver")),
         pci_id: path.as_deref().and_then(|path| pci::id(roots, path)),
         pci: function,
         link,

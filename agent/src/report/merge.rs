@@ -48,9 +48,9 @@ pub(super) fn merge(report: &mut AssetReport, part: AssetReport) {
     merge_memory(&mut report.memory, memory);
     report.disks.extend(disks);
     report.nics.extend(nics);
-    controllers
-        .into_iter()
-        .for_each(|controller| merge_controller(&mut report.controllers, controller));
+    for controller in controllers {
+        merge_controller(&mut report.controllers, controller);
+    }
     report.pci.extend(pci);
     report.gpus.extend(gpus);
     report.power_supplies = filled(std::mem::take(&mut report.power_supplies), power_supplies);
@@ -78,10 +78,7 @@ fn filled<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
 
 /// The disks behind a controller are asked for apart from what PCI tells of it.
 fn merge_controller(controllers: &mut Vec<StorageController>, part: StorageController) {
-    match controllers
-        .iter_mut()
-        .find(|controller| controller.pci == part.pci)
-    {
+    match controllers.iter_mut().find(|known| known.pci == part.pci) {
         Some(known) => known.disks.extend(part.disks),
         None => controllers.push(part),
     }
@@ -102,10 +99,10 @@ fn merge_tpm(first: TpmFacts, second: TpmFacts) -> TpmFacts {
     }
 }
 
+/// The kernel's part comes first; SMBIOS tells no more than what is named here.
 fn merge_cpu(first: CpuFacts, second: CpuFacts) -> CpuFacts {
     CpuFacts {
         sockets: first.sockets.or(second.sockets),
-        vendor: first.vendor.or(second.vendor),
         // A maker's name for the product ("Ampere(R) Altra(R)") says more than that of the core.
         model: match first.model {
             Some(core) if cpu::is_core_name(&core) => second.model.or(Some(core)),
@@ -113,23 +110,9 @@ fn merge_cpu(first: CpuFacts, second: CpuFacts) -> CpuFacts {
         },
         cores: first.cores.or(second.cores),
         threads: first.threads.or(second.threads),
-        flags: filled(first.flags, second.flags),
         processors: filled(first.processors, second.processors),
-        family: first.family.or(second.family),
-        model_number: first.model_number.or(second.model_number),
-        stepping: first.stepping.or(second.stepping),
-        microcode: first.microcode.or(second.microcode),
-        numa_nodes: first.numa_nodes.or(second.numa_nodes),
-        threads_per_core: first.threads_per_core.or(second.threads_per_core),
-        min_mhz: first.min_mhz.or(second.min_mhz),
-        max_mhz: first.max_mhz.or(second.max_mhz),
-        caches: filled(first.caches, second.caches),
         smbios_caches: filled(first.smbios_caches, second.smbios_caches),
-        vulnerabilities: if first.vulnerabilities.is_empty() {
-            second.vulnerabilities
-        } else {
-            first.vulnerabilities
-        },
+        ..first
     }
 }
 
@@ -150,7 +133,7 @@ fn merge_memory(report: &mut MemoryFacts, part: MemoryFacts) {
     report.edac.extend(edac);
 }
 
-/// What the BMC answers goes before what SMBIOS says of it, whichever came first: only SMBIOS tells the interface.
+/// What the BMC answers goes before what SMBIOS says of it, whichever came first: only SMBIOS tells the interfaces.
 fn merge_bmc(first: BmcFacts, second: BmcFacts) -> BmcFacts {
     let (asked, told) = if first.firmware.is_some() || first.mac.is_some() || first.ip.is_some() {
         (first, second)
@@ -158,18 +141,10 @@ fn merge_bmc(first: BmcFacts, second: BmcFacts) -> BmcFacts {
         (second, first)
     };
     BmcFacts {
-        interface: told.interface.or(asked.interface),
+        interface: told.interface,
         ipmi_version: asked.ipmi_version.or(told.ipmi_version),
-        firmware: asked.firmware.or(told.firmware),
-        manufacturer_id: asked.manufacturer_id.or(told.manufacturer_id),
-        vendor: asked.vendor.or(told.vendor),
-        ip: asked.ip.or(told.ip),
-        ip_source: asked.ip_source.or(told.ip_source),
-        mac: asked.mac.or(told.mac),
-        redfish_host_interface: told.redfish_host_interface.or(asked.redfish_host_interface),
-        fru: filled(asked.fru, told.fru),
-        events: filled(asked.events, told.events),
-        event_count: asked.event_count.or(told.event_count),
+        redfish_host_interface: told.redfish_host_interface,
+        ..asked
     }
 }
 

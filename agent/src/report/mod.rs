@@ -2,10 +2,6 @@
 
 pub mod bmc;
 mod boot;
-#[cfg(test)]
-mod captures;
-#[cfg(test)]
-mod cases;
 mod clean;
 mod controllers;
 mod cpu;
@@ -16,8 +12,6 @@ mod ethtool;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod gpu;
-#[cfg(test)]
-mod hostile;
 mod infiniband;
 mod lldp;
 mod memory;
@@ -31,17 +25,21 @@ mod raid;
 mod roots;
 mod sensors;
 mod smbios;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tpm;
 
 use std::fmt::Display;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::mpsc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use inventory_api::UnixMs;
 use inventory_api::report::{AssetReport, CollectorProblem, DiskFacts, REPORT_SCHEMA, distinct};
 
+use crate::clock;
 pub use disks::{SelfTest, SelfTestError, disk_self_test};
 pub use ethtool::lldp_to_host;
 pub use lldp::listen as listen_lldp;
@@ -85,33 +83,57 @@ impl Problems {
             });
         }
     }
-}
 
-/// How to collect.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How long beyond the other collectors to wait for the LLDP frames of switch ports that were not heard yet. By
-    /// the standard a switch sends one in 30 s; see [`listen_lldp`] for hearing them before.
-    pub lldp_wait: Duration,
-}
+    /// The names in a folder. One that cannot be read is a problem, an absent one is empty.
+    fn names(&mut self, folder: &Path) -> Vec<String> {
+        roots::names(folder).unwrap_or_else(|e| {
+            self.note(format_args!("{}: {e}", folder.display()));
+            Vec::new()
+        })
+    }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            lldp_wait: Duration::from_secs(2),
+    /// The bytes of a file. One that is cut at `limit` or cannot be read is a problem, an absent one is ordinary.
+    fn read(&mut self, path: &Path, limit: u64) -> Option<Vec<u8>> {
+        match read_bounded(path, limit) {
+            Ok((bytes, cut)) => {
+                if cut {
+                    self.note(format_args!(
+                        "{}: longer than {limit} bytes, the rest is not read",
+                        path.display()
+                    ));
+                }
+                Some(bytes)
+            }
+            Err(e) => {
+                if e.kind() != io::ErrorKind::NotFound {
+                    self.note(format_args!("{}: {e}", path.display()));
+                }
+                None
+            }
+        }
+    }
+
+    /// Keeps the first `most`. That there are more is a problem of `place`; `things` says in the plural what they are.
+    fn keep<T>(&mut self, all: &mut Vec<T>, most: usize, place: impl Display, things: &str) {
+        if all.len() > most {
+            self.note(format_args!(
+                "{place}: {} {things}, the first {most} are kept",
+                all.len()
+            ));
+            all.truncate(most);
         }
     }
 }
 
-/// As [`collect_with`], with the default options.
+/// As [`collect_with`], with a wait that holds nobody up.
 pub fn collect(roots: &Roots) -> AssetReport {
-    collect_with(roots, Options::default())
+    collect_with(roots, Duration::from_secs(2))
 }
 
 /// Only the disks and their identity, not their health: what is needed before one is written to. Every block device stands for
 /// itself here, each path and namespace too.
 pub fn disks(roots: &Roots) -> Vec<DiskFacts> {
-    let (_, part) = start(roots, "disks", |roots, problems, part| {
+    let part = start(roots, "disks", |roots, problems, part| {
         part.disks = disks::collect(roots, disks::Depth::Identity, problems)
     });
     part.recv_timeout(COLLECTOR_TIME).unwrap_or_default().disks
@@ -119,46 +141,50 @@ pub fn disks(roots: &Roots) -> Vec<DiskFacts> {
 
 /// Runs every collector. Blocking, for as long as the slowest collector; never panics. A collector that fails,
 /// panics or does not end leaves a problem, and the rest of the report stands.
-pub fn collect_with(roots: &Roots, options: Options) -> AssetReport {
+///
+/// `lldp_wait`: how long beyond the other collectors to wait for the LLDP frames of switch ports that were not heard yet. By the
+/// standard a switch sends one in 30 s; see [`listen_lldp`] for hearing them before.
+pub fn collect_with(roots: &Roots, lldp_wait: Duration) -> AssetReport {
     let started = Instant::now();
     if roots.is_live() {
         // Not being root is no finding about the machine.
         let _ = listen_lldp();
     }
-    let running = [
-        start(roots, "boot", |roots, problems, part| {
+    let collectors: [(&'static str, Collector); 13] = [
+        ("boot", |roots, problems, part| {
             part.boot = boot::collect(roots, problems)
         }),
-        start(roots, "cpu", |roots, problems, part| {
+        ("cpu", |roots, problems, part| {
             part.cpu = cpu::collect(roots, problems)
         }),
-        start(roots, "smbios", smbios::collect),
-        start(roots, "device-tree", device_tree::collect),
-        start(roots, "memory", |roots, problems, part| {
+        ("smbios", smbios::collect),
+        ("device-tree", device_tree::collect),
+        ("memory", |roots, problems, part| {
             part.memory.usable_bytes = memory::usable_bytes(roots, problems);
             part.memory.edac = edac::collect(roots, problems);
         }),
-        start(roots, "disks", |roots, problems, part| {
+        ("disks", |roots, problems, part| {
             part.disks = disks::collect(roots, disks::Depth::Health, problems)
         }),
-        start(roots, "pci", |roots, problems, part| {
+        ("pci", |roots, problems, part| {
             part.pci = pci::collect(roots, problems);
             part.gpus = gpu::of_devices(roots, &part.pci);
             part.controllers = controllers::of_devices(roots, &part.pci);
         }),
-        start(roots, "mmc", |roots, problems, _| mmc::collect(roots, problems)),
-        start(roots, "raid", raid::collect),
-        start(roots, "bmc", bmc::collect),
-        start(roots, "tpm", |roots, problems, part| {
+        ("mmc", |roots, problems, _| mmc::collect(roots, problems)),
+        ("raid", raid::collect),
+        ("bmc", bmc::collect),
+        ("tpm", |roots, problems, part| {
             part.tpm = tpm::collect(roots, problems)
         }),
-        start(roots, "sensors", |roots, problems, part| {
+        ("sensors", |roots, problems, part| {
             part.sensors = sensors::collect(roots, problems)
         }),
-        start(roots, "nics", |roots, problems, part| {
+        ("nics", |roots, problems, part| {
             part.nics = nics::collect(roots, problems)
         }),
     ];
+    let running = collectors.map(|(name, collect)| (name, start(roots, name, collect)));
     let mut report = AssetReport {
         schema: REPORT_SCHEMA,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -181,28 +207,25 @@ pub fn collect_with(roots: &Roots, options: Options) -> AssetReport {
     }
     raid::without_shown(&mut report);
     places::join(roots, &mut report);
-    nics::add_neighbours(roots, &mut report.nics, Instant::now() + options.lldp_wait);
+    nics::add_neighbours(roots, &mut report.nics, Instant::now() + lldp_wait);
     let mut report = distinct(report);
     report.problems.truncate(PROBLEM_LIMIT);
-    report.collected_at = now();
+    report.collected_at = clock::now();
     report.collect_ms = started.elapsed().as_millis() as u64;
     report
 }
 
-type Running = (&'static str, mpsc::Receiver<AssetReport>);
+/// Fills its part of an otherwise empty report.
+type Collector = fn(&Roots, &mut Problems, &mut AssetReport);
 
-/// Starts a collector in a thread of its own; it fills its part of an otherwise empty report.
-fn start(
-    roots: &Roots,
-    name: &'static str,
-    run: impl FnOnce(&Roots, &mut Problems, &mut AssetReport) + Send + 'static,
-) -> Running {
+/// Starts a collector in a thread of its own.
+fn start(roots: &Roots, name: &'static str, collect: Collector) -> mpsc::Receiver<AssetReport> {
     let (sender, receiver) = mpsc::channel();
     let roots = roots.clone();
     let work = move || {
         let mut problems = Problems::new(name);
         let mut part = AssetReport::default();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&roots, &mut problems, &mut part))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| collect(&roots, &mut problems, &mut part))) {
             let said = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
@@ -220,69 +243,5 @@ fn start(
     let _ = std::thread::Builder::new()
         .name(format!("report-{name}"))
         .spawn(work);
-    (name, receiver)
-}
-
-fn now() -> UnixMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMs(i64::try_from(since.as_millis()).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_machine_tells_something_and_nothing_panics() {
-        let report = collect(&Roots::live());
-        println!("{}", render_text(&report));
-        assert!(
-            report.memory.usable_bytes.is_some_and(|bytes| bytes > 64 << 20),
-            "{report:?}"
-        );
-        assert!(report.cpu.is_some_and(|cpu| cpu.threads.is_some()));
-        assert!(report.boot.kernel.is_some());
-        assert!(
-            report.problems.iter().all(|p| !p.detail.contains("panicked")),
-            "{:?}",
-            report.problems
-        );
-    }
-
-    #[test]
-    fn a_machine_of_which_nothing_was_captured_has_no_facts_and_no_problems() {
-        let dir = tempfile::tempdir().unwrap();
-        let report = collect(&Roots::under(dir.path()));
-        let empty = AssetReport {
-            schema: REPORT_SCHEMA,
-            agent_version: report.agent_version.clone(),
-            collected_at: report.collected_at,
-            collect_ms: report.collect_ms,
-            ..AssetReport::default()
-        };
-        assert_eq!(report, empty);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_named_and_the_rest_goes_out() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("sys/firmware/dmi/tables/DMI")).unwrap();
-        std::fs::create_dir_all(dir.path().join("proc")).unwrap();
-        std::fs::write(dir.path().join("sys/block"), "not a folder").unwrap();
-        std::fs::write(dir.path().join("proc/meminfo"), "MemTotal: 1024 kB\n").unwrap();
-        let report = collect(&Roots::under(dir.path()));
-        let mut collectors: Vec<&str> = report.problems.iter().map(|p| p.collector.as_str()).collect();
-        collectors.sort_unstable();
-        assert_eq!(collectors, ["disks", "smbios"]);
-        assert_eq!(report.memory.usable_bytes, Some(1 << 20));
-    }
-
-    #[test]
-    fn a_collector_that_panics_is_a_problem() {
-        let (_, part) = start(&Roots::live(), "memory", |_, _, _| panic!("boom"));
-        let part = part
-            .recv_timeout(Duration::from_secs(10))
-            .expect("the collector's part within 10 s");
-        assert_eq!(part.problems[0].detail, "the collector panicked: boom");
-    }
+    receiver
 }

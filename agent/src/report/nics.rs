@@ -6,8 +6,8 @@ use std::time::Instant;
 use inventory_api::Mac;
 use inventory_api::report::NicFacts;
 
-use super::roots::{Roots, attribute, flag, link_name, names, number};
-use super::{Problems, clean, ethtool, infiniband, lldp, pci};
+use super::roots::{Roots, attribute, flag, is_numbered, link_name, number, text};
+use super::{Problems, ethtool, infiniband, lldp, pci};
 
 /// Interfaces kept.
 const NIC_LIMIT: usize = 256;
@@ -18,24 +18,11 @@ const SPEED_LIMIT: i64 = 10_000_000;
 /// functions.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<NicFacts> {
     let folder = roots.sys("class/net");
-    let names = names(&folder).unwrap_or_else(|e| {
-        problems.note(format_args!("{}: {e}", folder.display()));
-        Vec::new()
-    });
-    let physical: Vec<String> = names
-        .into_iter()
-        .filter(|name| is_physical(&folder.join(name)))
-        .collect();
-    if physical.len() > NIC_LIMIT {
-        problems.note(format_args!(
-            "{}: {} NICs, the first {NIC_LIMIT} are kept",
-            folder.display(),
-            physical.len()
-        ));
-    }
+    let mut physical = problems.names(&folder);
+    physical.retain(|name| is_physical(&folder.join(name)));
+    problems.keep(&mut physical, NIC_LIMIT, folder.display(), "NICs");
     let mut nics: Vec<NicFacts> = physical
         .into_iter()
-        .take(NIC_LIMIT)
         .map(|name| nic(roots, name, problems))
         .collect();
     infiniband::add_ports(roots, &mut nics);
@@ -75,52 +62,39 @@ fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
     // Behind USB the nearest PCI function is the USB controller's, not the card's.
     let card = device.as_deref().filter(|path| !is_usb(path));
     let mac = address(&folder.join("address"));
-    let told = match roots.is_live().then(|| ethtool::ask(&name)) {
-        Some(Ok(told)) => told,
-        Some(Err(e)) => {
-            problems.note(format_args!("{name}: ethtool: {e}"));
-            ethtool::Told::default()
-        }
-        None => ethtool::Told::default(),
-    };
     // addr_assign_type 0 is NET_ADDR_PERM: nobody changed the address. A bond notes what it changed.
-    let permanent = || match number(&folder.join("addr_assign_type")) {
+    let permanent_mac = match number(&folder.join("addr_assign_type")) {
         Some(0) => mac,
         _ => address(&folder.join("bonding_slave/perm_hwaddr")),
     };
     // Reading fails while the interface is down: then nobody knows.
     let link = flag(&folder.join("carrier"));
-    NicFacts {
+    let mut nic = NicFacts {
         mac,
-        permanent_mac: told.permanent_mac.or_else(permanent),
-        driver: link_name(&folder.join("device/driver"))
-            .and_then(|d| clean::text(&d))
-            .or(told.driver),
+        permanent_mac,
+        driver: link_name(&folder.join("device/driver")),
         pci: card.and_then(pci::address),
         pci_id: card.and_then(|device| pci::id(roots, device)),
         link,
-        speed_mbps: if link == Some(true) {
-            speed(number(&folder.join("speed")))
-        } else {
-            None
-        },
-        firmware: told.firmware,
-        lldp_in_firmware: told.lldp_in_firmware,
-        optic: told.optic,
-        port: attribute(&folder.join("phys_port_name")).and_then(|text| clean::text(&text)),
+        speed_mbps: speed(number(&folder.join("speed")).filter(|_| link == Some(true))),
+        port: text(&folder.join("phys_port_name")),
         sriov_vfs: number(&folder.join("device/sriov_totalvfs"))
             .and_then(|count| u32::try_from(count).ok())
             .filter(|count| *count > 0),
         name,
         ..NicFacts::default()
+    };
+    if roots.is_live()
+        && let Err(e) = ethtool::add(&mut nic)
+    {
+        problems.note(format_args!("{}: ethtool: {e}", nic.name));
     }
+    nic
 }
 
 fn is_usb(device: &Path) -> bool {
-    device.iter().filter_map(|part| part.to_str()).any(|part| {
-        part.strip_prefix("usb")
-            .is_some_and(|bus| !bus.is_empty() && bus.bytes().all(|b| b.is_ascii_digit()))
-    })
+    let mut parts = device.iter().filter_map(|part| part.to_str());
+    parts.any(|part| is_numbered(part, "usb"))
 }
 
 fn speed(mbps: Option<i64>) -> Option<u32> {

@@ -27,10 +27,7 @@ pub(super) fn parse(memory: &[u8]) -> Option<OpticFacts> {
         _ => return None,
     };
     // Sixteen bytes of ASCII, padded with blanks.
-    let text = |at: usize| {
-        let bytes = memory.get(at..at + 16)?;
-        clean::serial(&bytes.iter().map(|b| char::from(*b)).collect::<String>())
-    };
+    let text = |at: usize| clean::ascii(memory.get(at..at + 16)?);
     let facts = OpticFacts {
         kind: Some(sfp(memory, kind).to_owned()),
         manufacturer: text(maker),
@@ -58,14 +55,11 @@ fn sfp<'a>(memory: &[u8], kind: &'a str) -> &'a str {
 /// Any bytes as a module's memory.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(memory: &[u8]) {
-    use inventory_api::report::{AssetReport, NicFacts};
-    super::fuzz::assert_harmless(&AssetReport {
-        nics: vec![NicFacts {
-            optic: parse(memory),
-            ..NicFacts::default()
-        }],
-        ..AssetReport::default()
-    });
+    let nic = inventory_api::report::NicFacts {
+        optic: parse(memory),
+        ..Default::default()
+    };
+    super::fuzz::assert_harmless(|report| report.nics.push(nic));
 }
 
 #[cfg(test)]

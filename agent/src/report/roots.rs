@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::clean;
+
 /// One attribute of sysfs is at most a page; 64 KiB leaves room for flags and odd captures.
 const ATTRIBUTE_LIMIT: u64 = 64 * 1024;
 
@@ -88,13 +90,23 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<(Vec<u8>, bool)> {
     Ok((bytes, cut))
 }
 
+/// As [`read_bounded`], without what is longer. None: absent or unreadable.
+pub fn bytes(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    read_bounded(path, limit).ok().map(|(bytes, _)| bytes)
+}
+
 /// The text of one small attribute, as it stands (invalid UTF-8 replaced). None: absent or unreadable, which in
 /// sysfs is the ordinary way of saying "this device does not have it".
 pub fn attribute(path: &Path) -> Option<String> {
-    let (bytes, _) = read_bounded(path, ATTRIBUTE_LIMIT).ok()?;
+    let bytes = bytes(path, ATTRIBUTE_LIMIT)?;
     // Some captures have each attribute filled up to its page with zeros.
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+}
+
+/// An attribute as a fact: [`clean::text`].
+pub fn text(path: &Path) -> Option<String> {
+    clean::text(&attribute(path)?)
 }
 
 /// A decimal attribute.
@@ -114,7 +126,13 @@ pub fn flag(path: &Path) -> Option<bool> {
 /// The last part of a link's target, e.g. the driver's name. The target need not exist.
 pub fn link_name(path: &Path) -> Option<String> {
     let target = std::fs::read_link(path).ok()?;
-    Some(target.file_name()?.to_str()?.to_owned())
+    clean::text(target.file_name()?.to_str()?)
+}
+
+/// "cpu12" for "cpu": the word and a number.
+pub fn is_numbered(name: &str, word: &str) -> bool {
+    name.strip_prefix(word)
+        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The names in a folder, in the order people count: `sda`, `sdb`, `sdaa`; `nvme2n1` before `nvme10n1`.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use inventory_api::report::SensorFacts;
 
-use super::roots::{Roots, attribute, flag, names};
-use super::{Problems, clean};
+use super::Problems;
+use super::roots::{Roots, attribute, flag, is_numbered, names, text};
 
 /// Sensors kept; a dual-socket machine with fifty disks has about four hundred.
 const SENSOR_LIMIT: usize = 1024;
@@ -22,12 +22,8 @@ const KINDS: [(&str, &str, f64); 5] = [
 /// Every input of every monitor. An input that cannot be read (a fan that is not there, a sleeping disk) is left out.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<SensorFacts> {
     let folder = roots.sys("class/hwmon");
-    let monitors = names(&folder).unwrap_or_else(|e| {
-        problems.note(format_args!("{}: {e}", folder.display()));
-        Vec::new()
-    });
     let mut sensors = Vec::new();
-    for monitor in monitors {
+    for monitor in problems.names(&folder) {
         // Before Linux 3.13 the files were in the device's folder.
         let own = folder.join(&monitor);
         let has_inputs = names(&own)
@@ -39,9 +35,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<SensorFacts
         } else {
             own.join("device")
         };
-        let chip = attribute(&place.join("name"))
-            .and_then(|text| clean::text(&text))
-            .unwrap_or(monitor);
+        let chip = text(&place.join("name")).unwrap_or(monitor);
         for file in names(&place).unwrap_or_default() {
             let Some(input) = file
                 .strip_suffix("_input")
@@ -66,7 +60,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<SensorFacts
 }
 
 fn sensor(place: &Path, chip: &str, file: &str, input: &str) -> Option<SensorFacts> {
-    let (kind, unit, scale) = KINDS.into_iter().find(|(kind, ..)| is_input(input, kind))?;
+    // "temp12" is of the kind "temp"; "intrusion0" is not of the kind "in".
+    let (kind, unit, scale) = KINDS.into_iter().find(|(kind, ..)| is_numbered(input, kind))?;
     let read = |name: &str| {
         let value: f64 = attribute(&place.join(name))?.trim().parse().ok()?;
         value.is_finite().then_some(value / scale)
@@ -80,21 +75,12 @@ fn sensor(place: &Path, chip: &str, file: &str, input: &str) -> Option<SensorFac
         .reduce(|a, b| a || b);
     Some(SensorFacts {
         chip: chip.to_owned(),
-        label: attribute(&place.join(format!("{input}_label")))
-            .and_then(|text| clean::text(&text))
-            .unwrap_or_else(|| input.to_owned()),
+        label: text(&place.join(format!("{input}_label"))).unwrap_or_else(|| input.to_owned()),
         unit: unit.to_owned(),
         value: read(file)?,
         critical,
         alarm,
     })
-}
-
-/// "temp12" is of the kind "temp"; "intrusion0" is not of the kind "in".
-fn is_input(input: &str, kind: &str) -> bool {
-    input
-        .strip_prefix(kind)
-        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]

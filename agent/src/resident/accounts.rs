@@ -1,92 +1,71 @@
 //! Is an account as asked: passwd, shadow, group, sudoers, authorized_keys.
 
-use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use inventory_api::deploy::Account;
 
 use super::files::{owner_and_mode, read_text, under};
-use crate::install;
+use crate::install::{self, lines_of};
 
 /// Largest database file that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
 
-/// The account files of one installed system, read once.
+/// The account files of one installed system, read once. Of a name the first sound line counts.
 pub struct Databases {
-    passwd: HashMap<String, Passwd>,
-    /// Name to the password field.
-    shadow: HashMap<String, String>,
-    /// Group name to id and members.
-    group: HashMap<String, (u32, Vec<String>)>,
+    passwd: String,
+    shadow: String,
+    group: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Passwd {
+struct Passwd<'a> {
     uid: u32,
     gid: u32,
-    gecos: String,
-    home: String,
-    shell: String,
+    gecos: &'a str,
+    home: &'a str,
+    shell: &'a str,
+}
+
+impl<'a> Passwd<'a> {
+    fn parse(fields: &[&'a str]) -> Option<Passwd<'a>> {
+        let [_, _, uid, gid, gecos, home, shell] = *fields else {
+            return None;
+        };
+        Some(Passwd {
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+            gecos,
+            home,
+            shell,
+        })
+    }
 }
 
 impl Databases {
     /// Reads /etc/passwd, /etc/shadow and /etc/group under `root`; the error names the file.
     pub fn read(root: &Path) -> Result<Databases, String> {
-        let lines = |file: &str| {
-            read_text(&root.join("etc").join(file), LIMIT)
-                .map(|text| {
-                    text.lines()
-                        .map(|l| l.split(':').map(str::to_owned).collect::<Vec<_>>())
-                        .collect::<Vec<_>>()
-                })
-                .map_err(|e| format!("/etc/{file}: {e}"))
+        let text = |file: &str| {
+            read_text(&root.join("etc").join(file), LIMIT).map_err(|e| format!("/etc/{file}: {e}"))
         };
-        let mut passwd = HashMap::new();
-        for fields in lines("passwd")? {
-            if let [name, _, uid, gid, gecos, home, shell] = &fields[..]
-                && let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse())
-            {
-                let entry = Passwd {
-                    uid,
-                    gid,
-                    gecos: gecos.clone(),
-                    home: home.clone(),
-                    shell: shell.clone(),
-                };
-                // The first line of a name is the one that counts.
-                passwd.entry(name.clone()).or_insert(entry);
-            }
-        }
-        let mut shadow = HashMap::new();
-        for fields in lines("shadow")? {
-            if let [name, password, ..] = &fields[..] {
-                shadow.entry(name.clone()).or_insert(password.clone());
-            }
-        }
-        let mut group = HashMap::new();
-        for fields in lines("group")? {
-            if let [name, _, gid, members] = &fields[..]
-                && let Ok(gid) = gid.parse()
-            {
-                let members = members
-                    .split(',')
-                    .filter(|m| !m.is_empty())
-                    .map(str::to_owned)
-                    .collect();
-                group.entry(name.clone()).or_insert((gid, members));
-            }
-        }
         Ok(Databases {
-            passwd,
-            shadow,
-            group,
+            passwd: text("passwd")?,
+            shadow: text("shadow")?,
+            group: text("group")?,
+        })
+    }
+
+    /// Id and members.
+    fn group(&self, name: &str) -> Option<(u32, Vec<&str>)> {
+        lines_of(&self.group, name).find_map(|fields| match fields[..] {
+            [_, _, gid, members] => Some((gid.parse().ok()?, members.split(',').collect())),
+            _ => None,
         })
     }
 
     /// What is not as asked; empty when all is. Never holds a password hash.
     pub fn differences(&self, root: &Path, account: &Account) -> Vec<String> {
-        let Some(passwd) = self.passwd.get(&account.name) else {
+        let mut lines = lines_of(&self.passwd, &account.name);
+        let Some(passwd) = lines.find_map(|fields| Passwd::parse(&fields)) else {
             return vec!["no such account in /etc/passwd".into()];
         };
         let mut wrong = Vec::new();
@@ -108,22 +87,19 @@ impl Databases {
         }
         self.password(account, &mut wrong);
         for name in &account.groups {
-            match self.group.get(name) {
+            match self.group(name) {
                 None => wrong.push(format!("no group {name}")),
-                Some((gid, members)) => {
-                    if *gid != passwd.gid && !members.contains(&account.name) {
-                        wrong.push(format!("not in group {name}"));
-                    }
-                }
+                Some((gid, members)) if gid == passwd.gid || members.contains(&account.name.as_str()) => {}
+                Some(_) => wrong.push(format!("not in group {name}")),
             }
         }
         sudo(root, account, &mut wrong);
-        keys(root, account, passwd, &mut wrong);
+        keys(root, account, &passwd, &mut wrong);
         wrong
     }
 
     fn password(&self, account: &Account, wrong: &mut Vec<String>) {
-        let field = self.shadow.get(&account.name);
+        let field = lines_of(&self.shadow, &account.name).find_map(|fields| fields.get(1).copied());
         match (&account.password_hash, field) {
             (_, None) => wrong.push("no line in /etc/shadow".into()),
             (Some(asked), Some(found)) if asked != found => {
@@ -169,11 +145,11 @@ fn sudo(root: &Path, account: &Account, wrong: &mut Vec<String>) {
     }
 }
 
-fn keys(root: &Path, account: &Account, passwd: &Passwd, wrong: &mut Vec<String>) {
+fn keys(root: &Path, account: &Account, passwd: &Passwd<'_>, wrong: &mut Vec<String>) {
     if account.ssh_keys.is_empty() {
         return;
     }
-    let Some(home) = under(root, &passwd.home) else {
+    let Some(home) = under(root, passwd.home) else {
         wrong.push(format!("home directory {:?}", passwd.home));
         return;
     };

@@ -1,25 +1,21 @@
 //! Reading files of the installed system.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::report;
+
 /// The whole file, if it is a regular one of at most `limit` bytes.
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    // A FIFO would wait for a writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(
+    match report::read_bounded(path, limit)? {
+        (bytes, false) => Ok(bytes),
+        (_, true) => Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!("larger than {limit} bytes"),
-        ));
+        )),
     }
-    Ok(bytes)
 }
 
 /// As text; bytes that are no UTF-8 are replaced.

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use inventory_api::deploy::Script;
 use inventory_api::{PlanId, Sha256Digest, UnixMs};
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::files::read_bounded;
+use crate::clock::now;
 use crate::console::{Console, plain};
 
 /// What is done with first-boot scripts.
@@ -104,14 +105,15 @@ pub async fn once(
 ) -> Result<String, String> {
     let path = record_path(root, script);
     let sha256 = digest_of(script);
-    let runs = match next_run(record_of(root, plan, script).as_ref()) {
-        Next::Ended(end) => return verdict(&end),
-        Next::GiveUp => {
+    let runs = match record_of(root, plan, script) {
+        None => 1,
+        Some(Record { end: Some(end), .. }) => return verdict(&end),
+        Some(record) if record.runs < RUNS => record.runs + 1,
+        Some(_) => {
             return Err(format!(
                 "it was begun {RUNS} times, and the machine went down each time"
             ));
         }
-        Next::Run(runs) => runs,
     };
     let mut record = Record {
         plan: plan.clone(),
@@ -142,21 +144,6 @@ pub async fn once(
     record.end = Some(end.clone());
     write_record(&path, &record).map_err(|e| format!("{}, but {}: {e}", end.how, path.display()))?;
     verdict(&end)
-}
-
-enum Next {
-    Ended(End),
-    Run(u32),
-    GiveUp,
-}
-
-fn next_run(before: Option<&Record>) -> Next {
-    match before {
-        None => Next::Run(1),
-        Some(Record { end: Some(end), .. }) => Next::Ended(end.clone()),
-        Some(record) if record.runs < RUNS => Next::Run(record.runs + 1),
-        Some(_) => Next::GiveUp,
-    }
 }
 
 fn verdict(end: &End) -> Result<String, String> {
@@ -283,9 +270,4 @@ fn write_record(path: &Path, record: &Record) -> io::Result<()> {
     file.sync_all()?;
     std::fs::rename(&new, path)?;
     std::fs::File::open(directory)?.sync_all()
-}
-
-fn now() -> UnixMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMs(since.as_millis().try_into().unwrap_or(0))
 }

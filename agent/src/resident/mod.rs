@@ -69,14 +69,7 @@ pub async fn run(resident: Resident) -> Result<Exit, StoredError> {
             // An installed system keeps its time by itself; only one that has lost it is told.
             server_time: live.then(|| -> ServerTime {
                 let console = Arc::clone(&resident.console);
-                Arc::new(move |time| {
-                    for said in [clock::set(time, clock::LOST), clock::keep(clock::LOST)]
-                        .into_iter()
-                        .flatten()
-                    {
-                        console.line(&said);
-                    }
-                })
+                Arc::new(move |time| clock::set_both(time, clock::LOST, clock::LOST, console.as_ref()))
             }),
             pace: resident.pace,
             cancel: resident.cancel.clone(),

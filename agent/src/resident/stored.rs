@@ -3,11 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use inventory_api::MachineId;
-use serde::Deserialize;
-
 use super::files::read_bounded;
-use crate::install::Identity;
+use crate::install::{AgentConfig, Identity};
 
 /// Why a stored identity cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,14 +27,6 @@ pub enum StoredError {
     },
 }
 
-/// /etc/slipway/agent.json. A later installer may write more into it.
-#[derive(Deserialize)]
-struct Config {
-    server: String,
-    boot_url: String,
-    machine: MachineId,
-}
-
 /// Largest file that is read here, in bytes.
 const LIMIT: u64 = 256 << 10;
 
@@ -50,8 +39,9 @@ pub fn load(root: &Path) -> Result<Identity, StoredError> {
         });
         read.map_err(|source| StoredError::File { path, source })
     };
+    // A later installer may write more into it.
     let path = "etc/slipway/agent.json";
-    let config: Config = serde_json::from_str(&text(path)?).map_err(|source| StoredError::Config {
+    let config: AgentConfig = serde_json::from_str(&text(path)?).map_err(|source| StoredError::Config {
         path: root.join(path),
         source,
     })?;

@@ -44,23 +44,19 @@ pub async fn verify(
         items.push(item(format!("script {}", script.name), found));
     }
     // Accounts after the scripts: a script may not have undone them.
-    match Databases::read(root) {
-        Ok(databases) => items.extend(expect.accounts.iter().map(|account| {
-            let wrong = databases.differences(root, account);
-            let found = if wrong.is_empty() {
-                Ok("as asked".to_owned())
-            } else {
-                Err(wrong.join("; "))
-            };
-            item(format!("account {}", account.name), found)
-        })),
-        Err(why) => items.extend(
-            expect
-                .accounts
-                .iter()
-                .map(|a| item(format!("account {}", a.name), Err(why.clone()))),
-        ),
-    }
+    let databases = Databases::read(root);
+    items.extend(expect.accounts.iter().map(|account| {
+        let wrong = match &databases {
+            Ok(databases) => databases.differences(root, account).join("; "),
+            Err(why) => why.clone(),
+        };
+        let found = if wrong.is_empty() {
+            Ok("as asked".to_owned())
+        } else {
+            Err(wrong)
+        };
+        item(format!("account {}", account.name), found)
+    }));
     items.extend(
         expect
             .cron

@@ -1,8 +1,7 @@
 //! Calls to the server: bounded answers, typed errors, patience.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use inventory_api::{Problem, UnixMs};
@@ -13,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::backoff::pause;
 use super::identity::{random_u32, tls};
-use super::{Pace, ServerTime};
+use super::{Exit, Pace, ServerTime, impossible};
 use crate::clock;
 use crate::console::{Console, plain};
 use crate::install::Identity;
@@ -31,27 +30,38 @@ const TIME_ANSWER: Duration = Duration::from_secs(10);
 const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// Why a call gave nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// No answer, or "not now" (429, 5xx): worth trying again.
+    #[error("{0}")]
     Unreachable(String),
     /// By this machine's clock the server's certificate is not valid: as [`CallError::Unreachable`], and the clock may be wrong.
+    #[error("{0}")]
     WrongTime(String),
     /// The server understood and says no.
+    #[error("{} ({})", plain(&.0.detail), plain(&.0.code))]
     Refused(Problem),
     /// An answer that this agent does not understand.
+    #[error("{0}")]
     Strange(String),
 }
 
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl CallError {
+    /// The end of a conversation that cannot go on without the answer.
+    pub fn exit(self) -> Exit {
         match self {
-            CallError::Unreachable(why) | CallError::WrongTime(why) | CallError::Strange(why) => {
-                f.write_str(why)
+            CallError::Refused(problem) => Exit::Refused { problem },
+            CallError::Unreachable(_) | CallError::WrongTime(_) | CallError::Strange(_) => impossible(self),
+        }
+    }
+
+    /// Ends the conversation where the server does not accept who we are: asking again will not help.
+    pub fn unless_refused(self) -> Result<CallError, Exit> {
+        match self {
+            CallError::Refused(problem) if matches!(problem.status, 401 | 403) => {
+                Err(Exit::Refused { problem })
             }
-            CallError::Refused(problem) => {
-                write!(f, "{} ({})", plain(&problem.detail), plain(&problem.code))
-            }
+            error => Ok(error),
         }
     }
 }
@@ -139,11 +149,7 @@ impl Channel {
     /// the dates of its own certificate. The answer comes without proof: see [`clock::believes`]. Whom TLS trusts is not changed by it.
     pub async fn asks_time(&mut self, set: ServerTime, valid: (UnixMs, UnixMs)) {
         self.time = Some(Time { set, valid });
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let now = UnixMs(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-        if !(valid.0..=valid.1).contains(&now) {
+        if !(valid.0..=valid.1).contains(&clock::now()) {
             self.ask_time().await;
         }
     }
@@ -159,13 +165,9 @@ impl Channel {
             .await;
         let told = answer.ok().and_then(|answer| {
             let date = answer.headers().get(reqwest::header::DATE)?.to_str().ok()?;
-            let since = httpdate::parse_http_date(date)
-                .ok()?
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .ok()?;
-            Some(UnixMs(i64::try_from(since.as_millis()).ok()?))
+            Some(clock::ms(httpdate::parse_http_date(date).ok()?))
         });
-        if let Some(told) = told.filter(|told| clock::believes(SystemTime::now(), *told, time.valid)) {
+        if let Some(told) = told.filter(|told| clock::believes(clock::now(), *told, time.valid)) {
             (time.set)(told);
         }
     }
@@ -255,28 +257,31 @@ impl Channel {
     }
 }
 
-/// The body of a good answer, or what a bad one means.
-async fn answer(mut response: Response) -> Result<Vec<u8>, CallError> {
-    let status = response.status();
+/// The body of an answer. None: it is larger than `limit`.
+pub(crate) async fn bounded(mut response: Response, limit: usize) -> reqwest::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() <= ANSWER_LIMIT => bytes.extend_from_slice(&chunk),
-            Ok(Some(_)) => {
-                return Err(CallError::Strange(format!(
-                    "the answer is larger than {ANSWER_LIMIT} bytes"
-                )));
-            }
-            Ok(None) => break,
-            Err(e) => {
-                return Err(CallError::Unreachable(format!(
-                    "the answer was cut: {}",
-                    chain(&e)
-                )));
-            }
+    while let Some(chunk) = response.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > limit {
+            return Ok(None);
         }
     }
-    judge(status, bytes)
+    Ok(Some(bytes))
+}
+
+/// The body of a good answer, or what a bad one means.
+async fn answer(response: Response) -> Result<Vec<u8>, CallError> {
+    let status = response.status();
+    match bounded(response, ANSWER_LIMIT).await {
+        Ok(Some(bytes)) => judge(status, bytes),
+        Ok(None) => Err(CallError::Strange(format!(
+            "the answer is larger than {ANSWER_LIMIT} bytes"
+        ))),
+        Err(e) => Err(CallError::Unreachable(format!(
+            "the answer was cut: {}",
+            chain(&e)
+        ))),
+    }
 }
 
 /// What status and body mean.

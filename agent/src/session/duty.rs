@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::channel::{CallError, Channel};
 use super::link::ServerLink;
-use super::{Duty, Exit, Machine, Pace, RefusesIdentity, impossible};
+use super::{Duty, Exit, Machine, Pace, impossible};
 use crate::console::{Console, plain};
 use crate::install::{self, Ended, Identity, Site};
 use crate::resident;
@@ -98,10 +98,7 @@ pub async fn next(
                 Ok(order) => break order,
                 Err(why) => why,
             },
-            Err(CallError::Refused(problem)) if problem.refuses_identity() => {
-                return Err(Exit::Refused { problem });
-            }
-            Err(e) => e.to_string(),
+            Err(e) => e.unless_refused()?.to_string(),
         };
         console.line(&plain(&format!(
             "server: its assignment cannot be understood, asking again: {why}"
@@ -316,21 +313,17 @@ async fn refuse(
             wrote: false,
         },
     };
-    match channel.tell("step", &report).await {
-        Err(CallError::Refused(problem)) if problem.refuses_identity() => Err(Exit::Refused { problem }),
-        // Whatever it says: nothing was done, and the next assignment is its answer.
-        _ => Ok(()),
+    if let Err(e) = channel.tell("step", &report).await {
+        // Whatever else it says: nothing was done, and the next assignment is its answer.
+        e.unless_refused()?;
     }
+    Ok(())
 }
 
 fn not_told(machine: &Machine, what: &str, error: CallError) -> Result<(), Exit> {
-    match error {
-        CallError::Refused(problem) if problem.refuses_identity() => Err(Exit::Refused { problem }),
-        error => {
-            machine.console.line(&format!("{what}: {error}"));
-            Ok(())
-        }
-    }
+    let error = error.unless_refused()?;
+    machine.console.line(&format!("{what}: {error}"));
+    Ok(())
 }
 
 fn wipe_plan() -> Result<PlanId, Exit> {

@@ -31,8 +31,8 @@ use crate::install::{Identity, Site};
 use crate::report::{self, Roots};
 use crate::resident::FirstBoot;
 use crate::screen::Poster;
-pub(crate) use channel::plain_client;
 use channel::{CallError, Channel};
+pub(crate) use channel::{bounded, plain_client};
 #[cfg(fuzzing)]
 pub use duty::read as read_order;
 pub use rescue::Rescue;
@@ -114,42 +114,30 @@ impl Default for Pace {
     }
 }
 
-/// How a conversation ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a conversation ended, in words for the console.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exit {
     /// The server wants a reboot now.
+    #[error("reboot: {}", plain(message))]
     Reboot {
         /// Its sentence for the console.
         message: String,
     },
     /// The server does not accept this machine: ticket used up, certificate revoked, machine retired.
+    #[error("the server refuses this machine: {} ({})", plain(&problem.detail), plain(&problem.code))]
     Refused {
         /// Its words.
         problem: Problem,
     },
     /// The conversation could not begin: unreadable CA certificate, no randomness.
+    #[error("cannot talk to the server: {detail}")]
     Impossible {
         /// What was tried and what came back.
         detail: String,
     },
     /// [`Machine::cancel`].
+    #[error("cancelled")]
     Cancelled,
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Exit::Reboot { message } => write!(f, "reboot: {}", plain(message)),
-            Exit::Refused { problem } => write!(
-                f,
-                "the server refuses this machine: {} ({})",
-                plain(&problem.detail),
-                plain(&problem.code)
-            ),
-            Exit::Impossible { detail } => write!(f, "cannot talk to the server: {detail}"),
-            Exit::Cancelled => f.write_str("cancelled"),
-        }
-    }
 }
 
 /// Talks to the server until there is an [`Exit`]. Must run inside a tokio runtime with time and I/O enabled.
@@ -159,13 +147,7 @@ pub async fn run(machine: Machine) -> Exit {
     tokio::select! {
         biased;
         () = cancel.cancelled() => Exit::Cancelled,
-        exit = converse(&machine) => exit,
-    }
-}
-
-async fn converse(machine: &Machine) -> Exit {
-    match talk(machine).await {
-        Ok(exit) | Err(exit) => exit,
+        ended = talk(&machine) => ended.unwrap_or_else(|exit| exit),
     }
 }
 
@@ -230,11 +212,7 @@ async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Ident
         "server: asking {} who this machine is",
         plain(&args.server)
     ));
-    let answer: ClaimResponse = match channel.post("claim", &request).await {
-        Ok(answer) => answer,
-        Err(CallError::Refused(problem)) => return Err(Exit::Refused { problem }),
-        Err(e) => return Err(impossible(e)),
-    };
+    let answer: ClaimResponse = channel.post("claim", &request).await.map_err(CallError::exit)?;
     if let Some(set) = &machine.server_time {
         set(answer.server_time);
     }
@@ -302,10 +280,9 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
             }
             Ok(())
         }
-        Err(CallError::Refused(problem)) if problem.refuses_identity() => Err(Exit::Refused { problem }),
         // The server does not want this report. The assignment will say what it wants instead.
         Err(e) => {
-            console.line(&format!("report: not accepted: {e}"));
+            console.line(&format!("report: not accepted: {}", e.unless_refused()?));
             Ok(())
         }
     }
@@ -314,17 +291,5 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
 fn impossible(detail: impl fmt::Display) -> Exit {
     Exit::Impossible {
         detail: detail.to_string(),
-    }
-}
-
-/// What a problem answer means for the conversation.
-trait RefusesIdentity {
-    /// The server does not accept who we are: asking again will not help.
-    fn refuses_identity(&self) -> bool;
-}
-
-impl RefusesIdentity for Problem {
-    fn refuses_identity(&self) -> bool {
-        matches!(self.status, 401 | 403)
     }
 }

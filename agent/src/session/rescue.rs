@@ -41,7 +41,7 @@ impl Rescue {
     /// # Errors
     /// The server has none, or it is too large.
     pub async fn shell(&self) -> Result<Vec<u8>, Exit> {
-        self.channel.get(SHELL_PATH).await.map_err(exit)
+        self.channel.get(SHELL_PATH).await.map_err(CallError::exit)
     }
 
     /// Asks whether a password opens the shell.
@@ -66,13 +66,7 @@ impl Rescue {
             boot_mac: self.args.mac,
             what,
         };
-        self.channel.post("rescue", &request).await.map_err(exit)
-    }
-}
-
-fn exit(error: CallError) -> Exit {
-    match error {
-        CallError::Refused(problem) => Exit::Refused { problem },
-        CallError::Unreachable(_) | CallError::WrongTime(_) | CallError::Strange(_) => impossible(error),
+        let answer = self.channel.post("rescue", &request).await;
+        answer.map_err(CallError::exit)
     }
 }

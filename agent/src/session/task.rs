@@ -10,8 +10,8 @@ use inventory_api::report::Transport;
 use inventory_api::task::{Task, TaskOutcome, TaskReport};
 use tokio::sync::mpsc;
 
-use super::channel::{CallError, Channel};
-use super::{Duty, Exit, Machine, RefusesIdentity, impossible, send_report};
+use super::channel::Channel;
+use super::{Duty, Exit, Machine, impossible, send_report};
 use crate::burn_in::{self, Disk, Live};
 use crate::console::plain;
 use crate::report::{self, bmc};
@@ -67,7 +67,7 @@ async fn burn_in(
         "burn-in: about {} s; no disk is written to",
         request.seconds()
     ));
-    let stop = Arc::new(StopOnDrop(Arc::new(AtomicBool::new(false))));
+    let stop = StopOnDrop(Arc::default());
     let (told, mut progress) = mpsc::channel::<BurnInProgress>(1);
     let work = {
         let (roots, request, stop) = (machine.roots.clone(), request.clone(), stop.0.clone());
@@ -162,10 +162,9 @@ async fn tell(channel: &Channel, id: u64, outcome: TaskOutcome) -> Result<Permis
         .await
     {
         Ok(permission) => Ok(permission),
-        Err(CallError::Refused(problem)) if problem.refuses_identity() => Err(Exit::Refused { problem }),
         // The next assignment is its answer.
         Err(e) => Ok(Permission::Stop {
-            message: e.to_string(),
+            message: e.unless_refused()?.to_string(),
         }),
     }
 }

@@ -5,12 +5,13 @@ mod tree;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use inventory_api::id::UnixMs;
 use inventory_api::image::ImageManifest;
 use inventory_api::report::FirmwareMode;
+use time::OffsetDateTime;
 use tracing::info;
 
 use crate::digest::{Digests, Hashing};
@@ -126,32 +127,20 @@ pub(crate) fn compress(raw: &Path, target: &Path) -> Result<Digests> {
 
 /// "20261122.0431": sorts by time, and two builds of one recipe are seldom in the same minute.
 fn version_of(unix_seconds: i64) -> String {
-    let (days, seconds) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
+    let time = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (year, month, day) = time.to_calendar_date();
     format!(
-        "{year:04}{month:02}{day:02}.{:02}{:02}",
-        seconds / 3600,
-        seconds / 60 % 60
+        "{year:04}{:02}{day:02}.{:02}{:02}",
+        u8::from(month),
+        time.hour(),
+        time.minute()
     )
-}
-
-/// Year, month and day of a day number since 1970-01-01 (Howard Hinnant's `civil_from_days`).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let of_era = z.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 fn nix_is_root() -> bool {
     // The owner of /proc/self is the effective user.
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(PathBuf::from("/proc/self")).is_ok_and(|m| m.uid() == 0)
+    fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
 }
 
 #[cfg(test)]

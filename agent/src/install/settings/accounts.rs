@@ -1,13 +1,12 @@
 //! Accounts: the user databases as texts, home directories, SSH keys, sudo.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use inventory_api::deploy::Account;
 use inventory_api::valid::{FIRST_UID, plain_path};
 
 use super::super::error::StepError;
 use super::super::root::{Owner, ROOT, Root};
 use super::databases::{Databases, find, ids, put};
+use crate::clock;
 
 /// Ids of people's accounts (login.defs, UID_MIN and UID_MAX of Debian).
 const PEOPLE: std::ops::RangeInclusive<u32> = FIRST_UID..=60000;
@@ -23,7 +22,7 @@ struct Entry {
 }
 
 /// Edits the databases. `day`: days since 1970, the date of the password.
-fn edit(db: &mut Databases, accounts: &[Account], day: u64) -> Result<Vec<Entry>, String> {
+fn edit(db: &mut Databases, accounts: &[Account], day: i64) -> Result<Vec<Entry>, String> {
     let mut entries = Vec::new();
     // Fixed uids first: the next free one must not take them.
     let mut order: Vec<&Account> = accounts.iter().collect();
@@ -40,28 +39,12 @@ fn edit(db: &mut Databases, accounts: &[Account], day: u64) -> Result<Vec<Entry>
     Ok(entries)
 }
 
-fn edit_one(db: &mut Databases, account: &Account, day: u64) -> Result<Entry, String> {
+fn edit_one(db: &mut Databases, account: &Account, day: i64) -> Result<Entry, String> {
     let name = account.name.as_str();
-    let old: Option<Vec<String>> =
-        find(&db.passwd, name).map(|f| f.iter().map(|s| (*s).to_owned()).collect());
-    let shell = account.shell.as_deref();
+    let old = find(&db.passwd, name);
     let fresh = old.is_none();
     let mut fields = match old {
-        Some(old) if old.len() == 7 => {
-            let uid: u32 = old[2]
-                .parse()
-                .map_err(|_| format!("the image's passwd has no number for {name}"))?;
-            if name != "root" && uid < *PEOPLE.start() {
-                return Err(format!("{name} is a system account of the image (uid {uid})"));
-            }
-            if account.uid.is_some_and(|wanted| wanted != uid) {
-                return Err(format!("the image has {name} with another uid, {uid}"));
-            }
-            if !plain_path(&old[5]) {
-                return Err(format!("the image's home directory of {name} is not a path"));
-            }
-            old
-        }
+        Some(old) if old.len() == 7 => old,
         Some(_) => return Err(format!("the image's passwd has a broken line for {name}")),
         None => {
             let uid = match account.uid {
@@ -77,47 +60,39 @@ fn edit_one(db: &mut Databases, account: &Account, day: u64) -> Result<Entry, St
                 None => uid,
             };
             db.join(name, None, gid);
-            let shell = "/bin/bash";
-            [
-                name,
-                "x",
-                &uid.to_string(),
-                &gid.to_string(),
-                "",
-                &format!("/home/{name}"),
-                shell,
-            ]
-            .map(str::to_owned)
-            .to_vec()
+            let line = format!("{name}:x:{uid}:{gid}::/home/{name}:/bin/bash");
+            line.split(':').map(str::to_owned).collect()
         }
     };
-    if let Some(full_name) = &account.full_name {
-        fields[4] = format!("{full_name},,,");
-    }
-    if let Some(shell) = shell {
-        fields[6] = shell.to_owned();
-    }
-    put(
-        &mut db.passwd,
-        &fields.iter().map(String::as_str).collect::<Vec<_>>(),
-    );
-    let hash = account.password_hash.as_deref().unwrap_or("*");
-    put(
-        &mut db.shadow,
-        &[name, hash, &day.to_string(), "0", "99999", "7", "", "", ""],
-    );
     let number = |i: usize| {
         fields[i]
             .parse::<u32>()
             .map_err(|_| format!("the image's passwd has no number for {name}"))
     };
-    let owner = Owner {
-        uid: number(2)?,
-        gid: number(3)?,
-    };
+    let (uid, gid) = (number(2)?, number(3)?);
+    if !fresh {
+        if name != "root" && uid < *PEOPLE.start() {
+            return Err(format!("{name} is a system account of the image (uid {uid})"));
+        }
+        if account.uid.is_some_and(|wanted| wanted != uid) {
+            return Err(format!("the image has {name} with another uid, {uid}"));
+        }
+        if !plain_path(&fields[5]) {
+            return Err(format!("the image's home directory of {name} is not a path"));
+        }
+    }
+    if let Some(full_name) = &account.full_name {
+        fields[4] = format!("{full_name},,,");
+    }
+    if let Some(shell) = &account.shell {
+        fields[6].clone_from(shell);
+    }
+    put(&mut db.passwd, &fields.join(":"));
+    let hash = account.password_hash.as_deref().unwrap_or("*");
+    put(&mut db.shadow, &format!("{name}:{hash}:{day}:0:99999:7:::"));
     Ok(Entry {
         name: name.to_owned(),
-        owner,
+        owner: Owner { uid, gid },
         home: fields[5].clone(),
         shell: fields[6].clone(),
         fresh,
@@ -165,11 +140,9 @@ pub(in super::super) fn apply(root: &Root, accounts: &[Account]) -> Result<(), S
         group: needed("/etc/group")?,
         gshadow: root.read_text("/etc/gshadow")?.unwrap_or_default(),
     };
-    let day = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs() / 86400);
     // Day 0 would mean that the password must be changed at once (shadow(5)).
-    let entries = edit(&mut db, accounts, day.max(1)).map_err(|e| StepError::new("accounts", e))?;
+    let day = (clock::now().0 / 86_400_000).max(1);
+    let entries = edit(&mut db, accounts, day).map_err(|e| StepError::new("accounts", e))?;
     for entry in &entries {
         if !root.exists(&entry.shell) {
             return Err(StepError::new(

@@ -9,20 +9,25 @@ pub(super) struct Databases {
     pub gshadow: String,
 }
 
-/// The fields of `name`'s line.
-pub(super) fn find<'a>(text: &'a str, name: &str) -> Option<Vec<&'a str>> {
-    text.lines()
-        .map(|l| l.split(':').collect::<Vec<_>>())
-        .find(|f| f[0] == name)
+/// The fields of each line of `name`.
+pub(crate) fn lines_of<'a>(text: &'a str, name: &str) -> impl Iterator<Item = Vec<&'a str>> {
+    let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.filter(move |fields| fields[0] == name)
 }
 
-/// Puts a line in the place of `name`'s, or at the end.
-pub(super) fn put(text: &mut String, fields: &[&str]) {
-    let (name, line) = (fields[0], fields.join(":"));
+/// The fields of `name`'s line.
+pub(super) fn find(text: &str, name: &str) -> Option<Vec<String>> {
+    let fields = lines_of(text, name).next()?;
+    Some(fields.into_iter().map(str::to_owned).collect())
+}
+
+/// Puts a line in the place of that of its name, or at the end.
+pub(super) fn put(text: &mut String, line: &str) {
+    let name = line.split(':').next();
     let mut lines: Vec<&str> = text.lines().collect();
-    match lines.iter_mut().find(|l| l.split(':').next() == Some(name)) {
-        Some(old) => *old = &line,
-        None => lines.push(&line),
+    match lines.iter_mut().find(|l| l.split(':').next() == name) {
+        Some(old) => *old = line,
+        None => lines.push(line),
     }
     *text = lines.join("\n") + "\n";
 }
@@ -35,28 +40,23 @@ pub(super) fn ids(text: &str) -> impl Iterator<Item = u32> + '_ {
 impl Databases {
     /// Adds `user` to the group, which is made with `gid` when it is missing.
     pub(super) fn join(&mut self, group: &str, user: Option<&str>, gid: u32) {
-        let found = find(&self.group, group).map(|f| f.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
-        let mut fields =
-            found.unwrap_or_else(|| vec![group.into(), "x".into(), gid.to_string(), String::new()]);
-        fields.resize(4, String::new());
-        let members = with_member(&fields[3], user);
-        put(&mut self.group, &[&fields[0], &fields[1], &fields[2], &members]);
+        add_member(&mut self.group, [group, "x", &gid.to_string()], user);
         if !self.gshadow.is_empty() {
-            let found =
-                find(&self.gshadow, group).map(|f| f.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
-            let mut fields =
-                found.unwrap_or_else(|| vec![group.into(), "!".into(), String::new(), String::new()]);
-            fields.resize(4, String::new());
-            let members = with_member(&fields[3], user);
-            put(&mut self.gshadow, &[&fields[0], &fields[1], &fields[2], &members]);
+            add_member(&mut self.gshadow, [group, "!", ""], user);
         }
     }
 }
 
-fn with_member(members: &str, user: Option<&str>) -> String {
-    let mut list: Vec<&str> = members.split(',').filter(|m| !m.is_empty()).collect();
-    if let Some(user) = user.filter(|u| !list.contains(u)) {
-        list.push(user);
+/// Adds `user` to the fourth field of a group's line, which begins as `fresh` when it is missing.
+fn add_member(text: &mut String, fresh: [&str; 3], user: Option<&str>) {
+    let found = find(text, fresh[0]);
+    let mut fields = found.unwrap_or_else(|| fresh.map(str::to_owned).to_vec());
+    fields.resize(4, String::new());
+    let mut members: Vec<&str> = fields[3].split(',').filter(|m| !m.is_empty()).collect();
+    if let Some(user) = user.filter(|user| !members.contains(user)) {
+        members.push(user);
     }
-    list.join(",")
+    let members = members.join(",");
+    fields[3] = members;
+    put(text, &fields.join(":"));
 }

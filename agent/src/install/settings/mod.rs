@@ -7,7 +7,7 @@ pub(super) mod accounts;
 pub(super) mod agent;
 pub(super) mod boot;
 pub(super) mod cron;
-mod databases;
+pub(super) mod databases;
 pub(super) mod fstab;
 pub(super) mod guard;
 pub(super) mod hostname;

@@ -75,26 +75,20 @@ pub(super) struct Lan {
 impl Lan {
     /// From the answers to parameters 3, 4 and 5 (table 23-4), each with its revision byte before it.
     pub fn new(ip: Option<&[u8]>, source: Option<&[u8]>, mac: Option<&[u8]>) -> Lan {
-        let value = |answer: Option<&[u8]>| {
-            answer
-                .and_then(|answer| answer.get(1..))
-                .map(<[u8]>::to_vec)
-                .unwrap_or_default()
-        };
-        let ip = match value(ip).as_slice() {
-            [a, b, c, d, ..] => Some(Ipv4Addr::new(*a, *b, *c, *d)),
+        let ip = match ip {
+            Some([_, a, b, c, d, ..]) => Some(Ipv4Addr::new(*a, *b, *c, *d)),
             _ => None,
         };
         let ip = ip.filter(|ip| !ip.is_unspecified() && !ip.is_broadcast());
-        let source = match value(source).first().map(|byte| byte & 0xf) {
+        let source = match source.and_then(|answer| answer.get(1)).map(|byte| byte & 0xf) {
             Some(1) => Some("static"),
             Some(2) => Some("dhcp"),
             Some(3) => Some("bios"),
             Some(4) => Some("other"),
             _ => None,
         };
-        let mac = match value(mac).as_slice() {
-            [a, b, c, d, e, f, ..] => Some(Mac([*a, *b, *c, *d, *e, *f])),
+        let mac = match mac {
+            Some([_, a, b, c, d, e, f, ..]) => Some(Mac([*a, *b, *c, *d, *e, *f])),
             _ => None,
         };
         Lan {
@@ -115,21 +109,17 @@ pub(in super::super) fn fuzz(answer: &[u8]) {
     let names = std::collections::BTreeMap::new();
     bmc.events.extend(super::sel::parse(answer, &names));
     bmc.fru.extend(super::fru::parse(answer).map(|unit| unit.facts));
-    let mut report = inventory_api::report::AssetReport {
-        bmc: Some(bmc),
-        ..Default::default()
-    };
-    if let Some((reading, record)) = answer.split_at_checked(4) {
-        for record in super::sdr::parse(record) {
-            if let super::sdr::Record::Sensor(sensor) = record {
-                let told = super::sdr::Reading::parse(reading);
-                report
-                    .sensors
-                    .extend(told.and_then(|told| super::sdr::facts(&sensor, told)));
-            }
-        }
-    }
-    super::super::fuzz::assert_harmless(&report);
+    let mut records = super::sdr::Records::default();
+    let (reading, record) = answer.split_at_checked(4).unwrap_or_default();
+    records.add(record);
+    let told = super::sdr::Reading::parse(reading);
+    let sensors = records.sensors.iter();
+    super::super::fuzz::assert_harmless(|report| {
+        report.bmc = Some(bmc);
+        report.sensors = sensors
+            .filter_map(|sensor| super::sdr::facts(sensor, told?))
+            .collect();
+    });
 }
 
 #[cfg(test)]

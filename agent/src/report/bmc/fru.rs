@@ -13,14 +13,6 @@ const END_OF_FIELDS: u8 = 0xc1;
 /// Fields looked at in one area.
 const FIELD_LIMIT: usize = 32;
 
-/// What the common header says: where the areas start, in bytes. `None` for an area that is not there.
-struct Areas {
-    chassis: Option<usize>,
-    board: Option<usize>,
-    product: Option<usize>,
-    records: Option<usize>,
-}
-
 /// One unit.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fru {
@@ -31,10 +23,19 @@ pub(super) struct Fru {
 
 /// Reads an inventory as far as it is sound; what it names itself stays to be filled. None: it is not one (an empty EEPROM).
 pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
-    let areas = areas(bytes)?;
-    let chassis = fields(bytes, areas.chassis, 3);
-    let board = fields(bytes, areas.board, 6);
-    let product = fields(bytes, areas.product, 3);
+    let header = bytes.get(..UNIT)?;
+    let sum = header.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+    if header[0] & 0x0f != 1 || sum != 0 {
+        return None;
+    }
+    // The header says where each area starts; 0: it is not there.
+    let area = |n: usize| match usize::from(header[n]) * UNIT {
+        0 => &[][..],
+        at => bytes.get(at..).unwrap_or_default(),
+    };
+    let chassis = fields(area(2), 3);
+    let board = fields(area(3), 6);
+    let product = fields(area(4), 3);
     let field = |fields: &[Option<String>], n: usize| fields.get(n).cloned().flatten();
     // Product: maker, name, part, version, serial, asset tag. Board: maker, name, serial, part. Chassis: part, serial.
     let facts = FruFacts {
@@ -45,33 +46,14 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
         serial: field(&product, 4).or(field(&board, 2)).or(field(&chassis, 1)),
         asset_tag: field(&product, 5),
     };
-    let watts = areas.records.and_then(|at| capacity(bytes.get(at..)?));
+    let watts = capacity(area(5));
     (facts != FruFacts::default() || watts.is_some()).then_some(Fru { facts, watts })
 }
 
-fn areas(bytes: &[u8]) -> Option<Areas> {
-    let header = bytes.get(..UNIT)?;
-    let sum = header.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
-    if header[0] & 0x0f != 1 || sum != 0 {
-        return None;
-    }
-    let at = |n: usize| Some(usize::from(header[n]) * UNIT).filter(|at| *at != 0);
-    Some(Areas {
-        chassis: at(2),
-        board: at(3),
-        product: at(4),
-        records: at(5),
-    })
-}
-
 /// The fields of an area, from `first` on. The area's checksum is not looked at: many that say the truth have a wrong one.
-fn fields(bytes: &[u8], area: Option<usize>, first: usize) -> Vec<Option<String>> {
-    let read = || {
-        let area = bytes.get(area?..)?;
-        let length = usize::from(*area.get(1)?) * UNIT;
-        area.get(first..length.min(area.len()))
-    };
-    let mut rest = read().unwrap_or_default();
+fn fields(area: &[u8], first: usize) -> Vec<Option<String>> {
+    let length = area.get(1).map_or(0, |units| usize::from(*units) * UNIT);
+    let mut rest = area.get(first..length.min(area.len())).unwrap_or_default();
     let mut found = Vec::new();
     while let [kind, after @ ..] = rest {
         let Some(value) = after.get(..usize::from(kind & 0x3f)) else {

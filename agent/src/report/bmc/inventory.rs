@@ -10,7 +10,7 @@ use inventory_api::report::{AssetReport, BmcEvent, BmcFacts, PowerSupply};
 use super::super::Problems;
 use super::fru::{self, Fru};
 use super::ipmi::Requests;
-use super::sdr::{self, FruLocator, Reading, Record, Sensor};
+use super::sdr::{self, FruLocator, Reading, Records, Sensor};
 use super::sel;
 
 /// Time for all of it: a slow BMC takes 20 ms for a request, and the collectors end after 20 s.
@@ -53,35 +53,30 @@ impl<B: Requests> Requests for Until<'_, B> {
 /// Adds sensors, inventories, power supplies and events to the report.
 pub(super) fn add(bmc: &mut impl Requests, report: &mut AssetReport, end: Instant, problems: &mut Problems) {
     let mut bmc = Until { bmc, end };
-    let records = records(&mut bmc).unwrap_or_else(|(found, error)| {
+    let mut records = Records::default();
+    if let Err(error) = read_records(&mut bmc, &mut records) {
         problems.note(format_args!(
             "IPMI sensor data repository, after {} records: {error}",
-            found.len()
+            records.sensors.len() + records.inventories.len()
         ));
-        found
-    });
-    let mut sensors = Vec::new();
-    let mut locators = Vec::new();
-    for record in records {
-        match record {
-            Record::Sensor(sensor) => sensors.push(sensor),
-            Record::Fru(locator) => locators.push(locator),
-        }
     }
+    let Records { sensors, inventories } = records;
     let facts = report.bmc.get_or_insert_with(BmcFacts::default);
     // First what is new, then what takes longest.
     if let Err(error) = events(&mut bmc, &sensors, facts) {
         problems.note(format_args!("IPMI system event log: {error}"));
     }
-    let units = units(&mut bmc, &locators);
+    let units = units(&mut bmc, &inventories);
     facts.fru = units.iter().map(|(_, unit)| unit.facts.clone()).collect();
-    let readings: Vec<Option<Reading>> = sensors.iter().map(|sensor| reading(&mut bmc, sensor)).collect();
-    for (sensor, reading) in sensors.iter().zip(&readings) {
-        report
-            .sensors
-            .extend(reading.and_then(|reading| sdr::facts(sensor, reading)));
-    }
-    report.power_supplies = power_supplies(&sensors, &readings, &units);
+    let told: Vec<(&Sensor, Option<Reading>)> = sensors
+        .iter()
+        .map(|sensor| (sensor, reading(&mut bmc, sensor)))
+        .collect();
+    let values = told
+        .iter()
+        .filter_map(|(sensor, reading)| sdr::facts(sensor, (*reading)?));
+    report.sensors.extend(values);
+    report.power_supplies = power_supplies(&told, units);
     if Instant::now() >= end {
         problems.note(format_args!(
             "IPMI: not finished after {} s, the rest is left out",
@@ -91,31 +86,25 @@ pub(super) fn add(bmc: &mut impl Requests, report: &mut AssetReport, end: Instan
 }
 
 /// Reserve SDR Repository and Get SDR (33.11, 33.12).
-fn records(bmc: &mut impl Requests) -> Result<Vec<Record>, (Vec<Record>, io::Error)> {
-    let mut found = Vec::new();
+fn read_records(bmc: &mut impl Requests, records: &mut Records) -> io::Result<()> {
     let mut id = 0_u16;
     let mut reservation = [0; 2];
     for _ in 0..RECORDS {
-        let mut read = record(bmc, reservation, id);
-        if read.is_err() {
+        let (next, bytes) = record(bmc, reservation, id).or_else(|_| {
             // A reservation is lost when the repository changes.
             reservation = match bmc.ask(STORAGE, 0x22, &[]).as_deref() {
                 Ok([low, high, ..]) => [*low, *high],
                 _ => [0; 2],
             };
-            read = record(bmc, reservation, id);
-        }
-        let (next, bytes) = match read {
-            Ok(read) => read,
-            Err(error) => return Err((found, error)),
-        };
-        found.extend(sdr::parse(&bytes));
+            record(bmc, reservation, id)
+        })?;
+        records.add(&bytes);
         if next == 0xffff || next == id {
             break;
         }
         id = next;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// One record and the number of the next: whole, or in pieces where the BMC cannot.
@@ -155,25 +144,24 @@ fn record(bmc: &mut impl Requests, reservation: [u8; 2], id: u16) -> io::Result<
 
 /// Get Sensor Reading (35.14).
 fn reading(bmc: &mut impl Requests, sensor: &Sensor) -> Option<Reading> {
-    let wanted = sensor.scale.is_some() || is_supply(sensor);
-    let answer = bmc
-        .ask(
-            SENSOR,
-            0x2d,
-            &[Some(sensor.number).filter(|_| wanted && sensor.can_be_asked)?],
-        )
-        .ok()?;
-    Reading::parse(&answer)
+    if !sensor.can_be_asked || !(sensor.scale.is_some() || is_supply(sensor)) {
+        return None;
+    }
+    Reading::parse(&bmc.ask(SENSOR, 0x2d, &[sensor.number]).ok()?)
 }
 
 /// The inventories of the BMC: its own, and those that records name.
-fn units(bmc: &mut impl Requests, locators: &[FruLocator]) -> Vec<(Option<(u8, u8)>, Fru)> {
-    let mut all: BTreeMap<u8, Option<&FruLocator>> = BTreeMap::from([(0, None)]);
-    all.extend(locators.iter().map(|locator| (locator.id, Some(locator))));
-    let read = |(id, locator): (u8, Option<&FruLocator>)| {
+fn units(bmc: &mut impl Requests, named: &[FruLocator]) -> Vec<(Option<(u8, u8)>, Fru)> {
+    let mut all = BTreeMap::from([(0, ("FRU 0", None))]);
+    all.extend(
+        named
+            .iter()
+            .map(|unit| (unit.id, (unit.name.as_str(), Some(unit.entity)))),
+    );
+    let read = |(id, (name, entity)): (u8, (&str, _))| {
         let mut unit = fru::parse(&inventory(bmc, id)?)?;
-        unit.facts.name = locator.map_or_else(|| format!("FRU {id}"), |locator| locator.name.clone());
-        Some((locator.map(|locator| locator.entity), unit))
+        unit.facts.name = name.to_owned();
+        Some((entity, unit))
     };
     all.into_iter().take(INVENTORIES).filter_map(read).collect()
 }
@@ -268,16 +256,11 @@ fn is_supply(sensor: &Sensor) -> bool {
 
 /// Power supplies by their status sensors and inventories, one for each instance of the entity. For machines whose SMBIOS has none.
 fn power_supplies(
-    sensors: &[Sensor],
-    readings: &[Option<Reading>],
-    units: &[(Option<(u8, u8)>, Fru)],
+    sensors: &[(&Sensor, Option<Reading>)],
+    units: Vec<(Option<(u8, u8)>, Fru)>,
 ) -> Vec<PowerSupply> {
     let mut supplies: BTreeMap<(u8, u8), PowerSupply> = BTreeMap::new();
-    for (sensor, reading) in sensors
-        .iter()
-        .zip(readings)
-        .filter(|(sensor, _)| is_supply(sensor))
-    {
+    for (sensor, reading) in sensors.iter().filter(|(sensor, _)| is_supply(sensor)) {
         let supply = supplies.entry(sensor.entity).or_default();
         supply.location.get_or_insert_with(|| place(&sensor.name));
         let Some(states) = reading.map(|reading| reading.states) else {
@@ -304,13 +287,13 @@ fn power_supplies(
             continue;
         };
         let supply = supplies.entry(entity).or_default();
-        let facts = &unit.facts;
+        let facts = unit.facts;
         supply.location.get_or_insert_with(|| place(&facts.name));
-        supply.name.clone_from(&facts.product);
-        supply.manufacturer.clone_from(&facts.manufacturer);
-        supply.part.clone_from(&facts.part);
-        supply.serial.clone_from(&facts.serial);
-        supply.asset_tag.clone_from(&facts.asset_tag);
+        supply.name = facts.product;
+        supply.manufacturer = facts.manufacturer;
+        supply.part = facts.part;
+        supply.serial = facts.serial;
+        supply.asset_tag = facts.asset_tag;
         supply.max_watts = unit.watts;
         // Its own memory was read.
         supply.present.get_or_insert(true);

@@ -10,7 +10,6 @@ mod sel;
 
 #[cfg(any(test, fuzzing))]
 pub(super) use self::decode::fuzz;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -59,7 +58,7 @@ fn ask(bmc: &mut impl Requests, problems: &mut Problems) -> Option<BmcFacts> {
             return None;
         }
     };
-    let mut best: Option<decode::Lan> = None;
+    let mut best = decode::Lan::default();
     for channel in CHANNELS {
         // 42h Get Channel Info (22.24): medium 04h is a LAN.
         let is_lan = bmc
@@ -75,35 +74,21 @@ fn ask(bmc: &mut impl Requests, problems: &mut Problems) -> Option<BmcFacts> {
             parameter(4).as_deref(),
             parameter(5).as_deref(),
         );
-        let better = best
-            .as_ref()
-            .is_none_or(|best| best.ip.is_none() && lan.ip.is_some());
-        if better && lan != decode::Lan::default() {
-            best = Some(lan);
+        if lan.ip.is_some() || best == decode::Lan::default() {
+            best = lan;
         }
-        if best.as_ref().is_some_and(|best| best.ip.is_some()) {
+        if best.ip.is_some() {
             break;
         }
     }
-    if let Some(lan) = best {
-        facts.ip = lan.ip;
-        facts.ip_source = lan.source;
-        facts.mac = lan.mac;
-    }
+    (facts.ip, facts.ip_source, facts.mac) = (best.ip, best.source, best.mac);
     Some(facts)
 }
 
 /// Why the locate LED could not be switched.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub struct IdentifyError(String);
-
-impl fmt::Display for IdentifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for IdentifyError {}
 
 /// Switches the locate LED on for `seconds`, through this machine's own BMC; 0 switches it off, and more than 255
 /// leaves it on until it is switched off. Blocking, some seconds at most.

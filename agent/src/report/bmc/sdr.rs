@@ -13,13 +13,13 @@ const BMC_ADDRESS: u8 = 0x20;
 const THRESHOLD: u8 = 0x01;
 pub(super) const SENSOR_SPECIFIC: u8 = 0x6f;
 
-/// A record that is of use here.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Record {
+/// What the records say that is of use here.
+#[derive(Debug, Default)]
+pub(super) struct Records {
     /// Types 01h, 02h and 03h.
-    Sensor(Sensor),
-    /// Type 11h: an inventory that the BMC gives out.
-    Fru(FruLocator),
+    pub sensors: Vec<Sensor>,
+    /// Type 11h: inventories that the BMC gives out.
+    pub inventories: Vec<FruLocator>,
 }
 
 /// A sensor.
@@ -60,20 +60,18 @@ pub(super) struct FruLocator {
     pub entity: (u8, u8),
 }
 
-/// Reads one record with its head of five bytes: one, or several sensors that share it. What is of no use here or too short is none.
-pub(super) fn parse(record: &[u8]) -> Vec<Record> {
-    let byte = |at: usize| record.get(at).copied();
-    let found = || {
-        let kind = byte(3)?;
-        Some(match kind {
-            0x01 => sensors(record, kind, [12, 13, 18, 47])?,
-            0x02 => sensors(record, kind, [12, 13, 18, 31])?,
-            0x03 => sensors(record, kind, [10, 11, record.len(), 16])?,
-            0x11 => fru(record).into_iter().collect(),
-            _ => Vec::new(),
-        })
-    };
-    found().unwrap_or_default()
+impl Records {
+    /// Adds one record with its head of five bytes: one, or several sensors that share it. What is of no use here or too short is none.
+    pub fn add(&mut self, record: &[u8]) {
+        let found = match record.get(3) {
+            Some(0x01) => sensors(record, 0x01, [12, 13, 18, 47]),
+            Some(0x02) => sensors(record, 0x02, [12, 13, 18, 31]),
+            Some(0x03) => sensors(record, 0x03, [10, 11, record.len(), 16]),
+            Some(0x11) => return self.inventories.extend(inventory(record)),
+            _ => None,
+        };
+        self.sensors.extend(found.into_iter().flatten());
+    }
 }
 
 /// A name by its type and length byte (43.15).
@@ -84,7 +82,7 @@ fn name(record: &[u8], at: usize) -> Option<String> {
 }
 
 /// `offsets`: sensor type, reading type, mask of states, name.
-fn sensors(record: &[u8], record_kind: u8, offsets: [usize; 4]) -> Option<Vec<Record>> {
+fn sensors(record: &[u8], record_kind: u8, offsets: [usize; 4]) -> Option<Vec<Sensor>> {
     let byte = |at: usize| record.get(at).copied();
     let word = |at: usize| Some(u16::from_le_bytes([byte(at)?, byte(at + 1)?]));
     let [kind, reading, states, name_at] = offsets;
@@ -119,7 +117,7 @@ fn sensors(record: &[u8], record_kind: u8, offsets: [usize; 4]) -> Option<Vec<Re
                 _ => sensor.name.push_str(&index.to_string()),
             }
         }
-        Record::Sensor(sensor)
+        sensor
     };
     Some((0..count).map(sensor).collect())
 }
@@ -212,17 +210,17 @@ pub(super) fn facts(sensor: &Sensor, reading: Reading) -> Option<SensorFacts> {
     })
 }
 
-fn fru(record: &[u8]) -> Option<Record> {
+fn inventory(record: &[u8]) -> Option<FruLocator> {
     let byte = |at: usize| record.get(at).copied();
     // A logical device of the BMC: what Read FRU Data gives.
     if byte(5)? != BMC_ADDRESS || byte(7)? & 0x80 == 0 {
         return None;
     }
-    Some(Record::Fru(FruLocator {
+    Some(FruLocator {
         id: byte(6)?,
         name: name(record, 15)?,
         entity: (byte(12)?, byte(13)?),
-    }))
+    })
 }
 
 #[cfg(test)]
@@ -258,9 +256,17 @@ pub(super) mod tests {
         record(0x11, &body, name)
     }
 
+    fn parse(record: &[u8]) -> Records {
+        let mut records = Records::default();
+        records.add(record);
+        records
+    }
+
     fn only(record: &[u8]) -> Sensor {
-        match parse(record).as_slice() {
-            [Record::Sensor(sensor)] => sensor.clone(),
+        match parse(record) {
+            Records { sensors, inventories } if sensors.len() == 1 && inventories.is_empty() => {
+                sensors[0].clone()
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -303,11 +309,9 @@ pub(super) mod tests {
         let mut shared = status(0x50, 1, "PS");
         (shared[23], shared[24]) = (0x02, 0x81);
         let found: Vec<(u8, u8, String)> = parse(&shared)
+            .sensors
             .into_iter()
-            .filter_map(|record| match record {
-                Record::Sensor(sensor) => Some((sensor.number, sensor.entity.1, sensor.name)),
-                Record::Fru(_) => None,
-            })
+            .map(|sensor| (sensor.number, sensor.entity.1, sensor.name))
             .collect();
         assert_eq!(found, [(0x50, 1, "PS1".to_owned()), (0x51, 2, "PS2".to_owned())]);
     }
@@ -320,10 +324,10 @@ pub(super) mod tests {
             name: "PSU1 FRU".to_owned(),
             entity: (10, 1),
         };
-        assert_eq!(parse(&psu), [Record::Fru(expected)]);
+        assert_eq!(parse(&psu).inventories, [expected]);
         let mut other = psu.clone();
         other[5] = 0x2c;
-        assert_eq!(parse(&other), []);
+        assert_eq!(parse(&other).inventories, []);
         for end in 0..psu.len() {
             parse(&psu[..end]);
         }

@@ -106,22 +106,25 @@ pub(super) fn says_nothing(text: &str) -> bool {
         return super::fact(number).is_none();
     }
     let words = words(text);
-    says_not(text, &words) || names_the_field(text, &words)
+    // "Reserved for Chassis Vendor".
+    let is_reserved = is_short(text) && words.concat().starts_with("reservedfor");
+    is_reserved || says_not(text) || names_the_field(text, &words)
 }
 
-/// "Not Supported by CPU", "NotProvided", "To be filled on plant", "Fill By OEM", "Reserved for Chassis Vendor".
-fn says_not(text: &str, words: &[String]) -> bool {
-    if text.chars().count() > SENTENCE {
-        return false;
-    }
-    let all: String = words.concat();
-    all.starts_with("reservedfor")
-        || all.contains("tobefill")
+fn is_short(text: &str) -> bool {
+    text.chars().count() <= SENTENCE
+}
+
+/// "Not Supported by CPU", "NotProvided", "To be filled on plant", "Fill By OEM".
+pub(super) fn says_not(text: &str) -> bool {
+    let all: String = words(text).concat();
+    let says = all.contains("tobefill")
         || all.contains("filledby")
         || all.starts_with("fillby")
         || all
             .strip_prefix("not")
-            .is_some_and(|rest| NOT.iter().any(|word| rest.starts_with(word)))
+            .is_some_and(|rest| NOT.iter().any(|word| rest.starts_with(word)));
+    says && is_short(text)
 }
 
 /// "System SKU Number", "Type2 - Board Chassis Location", "PROC1_PART_NUM", "DIMM_A1_AssetTag", "XXX_ASSET_NUM".

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use inventory_api::report::CpuCache;
 
-use super::super::roots::{Roots, attribute, names, number};
-use super::is_numbered;
+use super::super::roots::{Roots, attribute, is_numbered, names, number};
 
 /// Levels that are read; s390 has four.
 const LEVEL_LIMIT: i64 = 8;

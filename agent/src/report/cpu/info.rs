@@ -195,8 +195,8 @@ fn flags_of_note(flags: &str) -> Vec<String> {
 #[cfg(any(test, fuzzing))]
 pub(in super::super) fn fuzz(bytes: &[u8]) {
     let info = CpuInfo::parse(&String::from_utf8_lossy(bytes));
-    super::super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
-        cpu: Some(inventory_api::report::CpuFacts {
+    super::super::fuzz::assert_harmless(|report| {
+        report.cpu = Some(inventory_api::report::CpuFacts {
             sockets: info.sockets(),
             cores: info.physical_cores(),
             threads: info.threads(),
@@ -205,8 +205,7 @@ pub(in super::super) fn fuzz(bytes: &[u8]) {
             flags: info.flags,
             microcode: info.microcode,
             ..Default::default()
-        }),
-        ..Default::default()
+        });
     });
 }
 

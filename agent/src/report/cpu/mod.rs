@@ -16,7 +16,7 @@ use inventory_api::report::CpuFacts;
 
 use self::info::CpuInfo;
 use self::topology::Topology;
-use super::roots::{Roots, attribute, names, number, read_bounded};
+use super::roots::{Roots, is_numbered, number, text};
 use super::{Problems, clean};
 
 /// A thread takes 1.5 KiB of /proc/cpuinfo; this is enough for four thousand.
@@ -27,24 +27,11 @@ const VULNERABILITY_LIMIT: usize = 128;
 
 /// None: neither cpuinfo nor topology is there, as in a capture of the SMBIOS tables alone.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<CpuFacts> {
-    let path = roots.proc("cpuinfo");
-    let info = match read_bounded(&path, CPUINFO_LIMIT) {
-        Ok((bytes, cut)) => {
-            if cut {
-                problems.note(format_args!(
-                    "{}: longer than {CPUINFO_LIMIT} bytes, the rest is not read",
-                    path.display()
-                ));
-            }
-            Some(CpuInfo::parse(&String::from_utf8_lossy(&bytes)))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => {
-            problems.note(format_args!("{}: {e}", path.display()));
-            None
-        }
-    };
-    let threads = threads(roots, problems);
+    let info = problems.read(&roots.proc("cpuinfo"), CPUINFO_LIMIT);
+    let info = info.map(|bytes| CpuInfo::parse(&String::from_utf8_lossy(&bytes)));
+    // The folders of the threads: "cpu0", "cpu1", ...
+    let mut threads = problems.names(&roots.sys("devices/system/cpu"));
+    threads.retain(|name| is_numbered(name, "cpu"));
     let topology = Topology::read(roots, &threads);
     if info.is_none() && topology.is_none() {
         return None;
@@ -81,30 +68,9 @@ fn count(n: usize) -> Option<u32> {
     u32::try_from(n).ok().filter(|n| *n > 0)
 }
 
-/// "cpu12" for "cpu": the word and a number.
-fn is_numbered(name: &str, word: &str) -> bool {
-    name.strip_prefix(word)
-        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// The folders of the threads: "cpu0", "cpu1", ...
-fn threads(roots: &Roots, problems: &mut Problems) -> Vec<String> {
-    let folder = roots.sys("devices/system/cpu");
-    let mut names = names(&folder).unwrap_or_else(|e| {
-        problems.note(format_args!("{}: {e}", folder.display()));
-        Vec::new()
-    });
-    names.retain(|name| is_numbered(name, "cpu"));
-    names
-}
-
 /// As lscpu counts: every node, with or without processors. None: a kernel without NUMA.
 fn numa_nodes(roots: &Roots, problems: &mut Problems) -> Option<u32> {
-    let folder = roots.sys("devices/system/node");
-    let names = names(&folder).unwrap_or_else(|e| {
-        problems.note(format_args!("{}: {e}", folder.display()));
-        Vec::new()
-    });
+    let names = problems.names(&roots.sys("devices/system/node"));
     count(names.iter().filter(|name| is_numbered(name, "node")).count())
 }
 
@@ -126,16 +92,8 @@ fn frequencies(roots: &Roots, threads: &[String]) -> (Option<f64>, Option<f64>) 
 /// The kernel's own words, by its own names.
 fn vulnerabilities(roots: &Roots, problems: &mut Problems) -> BTreeMap<String, String> {
     let folder = roots.sys("devices/system/cpu/vulnerabilities");
-    let names = names(&folder).unwrap_or_else(|e| {
-        problems.note(format_args!("{}: {e}", folder.display()));
-        Vec::new()
-    });
+    let names = problems.names(&folder).into_iter().take(VULNERABILITY_LIMIT);
     names
-        .into_iter()
-        .take(VULNERABILITY_LIMIT)
-        .filter_map(|name| {
-            let said = clean::text(&attribute(&folder.join(&name))?)?;
-            Some((clean::text(&name)?, said))
-        })
+        .filter_map(|name| Some((clean::text(&name)?, text(&folder.join(&name))?)))
         .collect()
 }

@@ -7,10 +7,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use inventory_api::report::DiskHealth;
+use inventory_api::report::{DiskHealth, Transport};
 
 use super::health::{ata, ata_logs, nvme, scsi};
-use super::identity::{AtaIdentity, Capacity, serial_page};
+use super::identity::{AtaIdentity, Capacity, READ_CAPACITY, serial_page};
 
 /// How long the kernel waits for one command, in milliseconds.
 const COMMAND_MS: u32 = 3000;
@@ -79,6 +79,27 @@ pub(super) enum Speaks {
     Nvme,
 }
 
+impl Speaks {
+    /// None: what is reached so takes none of them.
+    pub fn of(transport: Transport) -> Option<Speaks> {
+        match transport {
+            Transport::Sata => Some(Speaks::Ata),
+            Transport::Nvme => Some(Speaks::Nvme),
+            Transport::Sas
+            | Transport::Scsi
+            | Transport::Usb
+            | Transport::FibreChannel
+            | Transport::Iscsi => Some(Speaks::Scsi),
+            Transport::Virtio
+            | Transport::Mmc
+            | Transport::Sd
+            | Transport::NvmeOf
+            | Transport::Pmem
+            | Transport::Unknown => None,
+        }
+    }
+}
+
 /// What is to be asked.
 #[derive(Clone, Debug)]
 pub(super) struct Questions {
@@ -127,9 +148,9 @@ pub(super) fn ask(
             .and_then(serial_page);
     }
     if questions.capacity {
-        // SERVICE ACTION IN (16), service action 10h, 32 bytes.
-        let command = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
-        answer.capacity = read(&file, &command, 32)?.as_deref().and_then(Capacity::parse);
+        answer.capacity = read(&file, &READ_CAPACITY, 32)?
+            .as_deref()
+            .and_then(Capacity::parse);
     }
     if questions.health {
         answer.health = match questions.speaks {
@@ -238,18 +259,7 @@ fn scsi_health(file: &File) -> io::Result<Option<DiskHealth>> {
 
 fn nvme_health(file: &File) -> io::Result<Option<DiskHealth>> {
     // Get Log Page (02h) for the whole controller: number of dwords less one, then the log.
-    let log = |id: u32, length: u32| {
-        nvme_run(
-            file,
-            NvmeCommand {
-                opcode: 0x02,
-                namespace: u32::MAX,
-                cdw10: (length / 4 - 1) << 16 | id,
-                ..NvmeCommand::default()
-            },
-            length,
-        )
-    };
+    let log = |id: u32, length: u32| nvme_run(file, 0x02, u32::MAX, (length / 4 - 1) << 16 | id, length);
     let Some(mut health) = log(0x02, 512)?.as_deref().and_then(nvme::health) else {
         return Ok(None);
     };
@@ -259,24 +269,20 @@ fn nvme_health(file: &File) -> io::Result<Option<DiskHealth>> {
 
 /// One NVMe admin command. None: the disk answered with an error.
 pub(super) fn nvme_command(file: &File, opcode: u8, namespace: u32, cdw10: u32) -> io::Result<bool> {
-    nvme_run(
-        file,
-        NvmeCommand {
-            opcode,
-            namespace,
-            cdw10,
-            ..NvmeCommand::default()
-        },
-        0,
-    )
-    .map(|answer| answer.is_some())
+    Ok(nvme_run(file, opcode, namespace, cdw10, 0)?.is_some())
 }
 
-fn nvme_run(file: &File, mut command: NvmeCommand, length: u32) -> io::Result<Option<Vec<u8>>> {
+fn nvme_run(file: &File, opcode: u8, namespace: u32, cdw10: u32, length: u32) -> io::Result<Option<Vec<u8>>> {
     let mut data = vec![0_u8; length as usize];
-    command.timeout_ms = COMMAND_MS;
-    command.length = length;
-    command.address = if length == 0 { 0 } else { data.as_mut_ptr() as u64 };
+    let mut command = NvmeCommand {
+        opcode,
+        namespace,
+        address: if length == 0 { 0 } else { data.as_mut_ptr() as u64 },
+        length,
+        cdw10,
+        timeout_ms: COMMAND_MS,
+        ..NvmeCommand::default()
+    };
     // SAFETY: the command has the kernel's layout; its address leads to a buffer of the length that is named, which
     // outlives the call, and the opcodes used here only read.
     let status = unsafe { nvme_admin(file.as_raw_fd(), &mut command) }?;

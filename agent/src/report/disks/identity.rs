@@ -57,7 +57,7 @@ impl AtaIdentity {
         // Text has the first letter in the high byte of each word.
         let text = |from: usize, to: usize| {
             let bytes: Vec<u8> = (from..to).flat_map(|n| word(n).to_be_bytes()).collect();
-            ascii(&bytes)
+            clean::ascii(&bytes)
         };
         let wwn = (108..112).fold(0_u64, |wwn, n| wwn << 16 | u64::from(word(n)));
         // Word 87 bit 8: a world wide name is there; its first digit is the NAA.
@@ -74,9 +74,12 @@ impl AtaIdentity {
     }
 }
 
+/// SERVICE ACTION IN (16), service action 10h, 32 bytes.
+pub(in crate::report) const READ_CAPACITY: [u8; 16] = [0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
+
 /// Size by READ CAPACITY (16) (SBC-4, 5.21).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Capacity {
+pub(in crate::report) struct Capacity {
     pub blocks: u64,
     pub block_bytes: u32,
 }
@@ -104,10 +107,6 @@ impl Capacity {
     }
 }
 
-fn ascii(bytes: &[u8]) -> Option<String> {
-    clean::serial(&bytes.iter().map(|b| char::from(*b)).collect::<String>())
-}
-
 /// The content of a VPD page (SPC-6, 7.7.1), as long as the page says and the bytes are there.
 fn page_body(page: &[u8], number: u8) -> Option<&[u8]> {
     let [_, code, high, low, body @ ..] = page else {
@@ -119,7 +118,7 @@ fn page_body(page: &[u8], number: u8) -> Option<&[u8]> {
 
 /// Page 80h, unit serial number.
 pub(in crate::report) fn serial_page(page: &[u8]) -> Option<String> {
-    ascii(page_body(page, 0x80)?)
+    clean::ascii(page_body(page, 0x80)?)
 }
 
 /// Page B1h, block device characteristics.

@@ -10,15 +10,15 @@ mod self_test;
 mod tests;
 mod transport;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use inventory_api::report::{DiskFacts, DiskPath, Transport, is_emmc_area};
 
+use self::ask::{Questions, Speaks};
 use self::identity::{AtaIdentity, Rotation};
 pub use self::self_test::{SelfTest, SelfTestError, disk_self_test};
 use self::transport::{rotational, transport};
-use super::roots::{Roots, attribute, flag, names, number, read_bounded};
+use super::roots::{Roots, attribute, bytes, flag, names, number, text};
 use super::{Problems, clean, pci};
 
 /// Disks kept; a storage server with four shelves has some hundreds.
@@ -46,27 +46,12 @@ pub(super) enum Depth {
 
 /// Every whole disk, in the order of names.
 pub(super) fn collect(roots: &Roots, depth: Depth, problems: &mut Problems) -> Vec<DiskFacts> {
-    let folder = roots.sys("block");
-    let entries = entries(roots).unwrap_or_else(|e| {
-        problems.note(format_args!("{}: {e}", folder.display()));
-        Vec::new()
-    });
-    let disks: Vec<Disk> = entries
+    let mut disks: Vec<Disk> = entries(roots, problems)
         .into_iter()
         .filter_map(|(name, block)| Disk::find(roots, name, block))
         .collect();
-    if disks.len() > DISK_LIMIT {
-        problems.note(format_args!(
-            "{}: {} disks, the first {DISK_LIMIT} are kept",
-            folder.display(),
-            disks.len()
-        ));
-    }
-    let seen: Vec<Seen> = disks
-        .iter()
-        .take(DISK_LIMIT)
-        .map(|disk| disk.look(roots, depth))
-        .collect();
+    problems.keep(&mut disks, DISK_LIMIT, roots.sys("block").display(), "disks");
+    let seen: Vec<Seen> = disks.iter().map(|disk| disk.look(roots, depth)).collect();
     let answers = ask_all::ask_all(roots, &seen, problems);
     let mut disks = Vec::with_capacity(seen.len());
     for (seen, answer) in seen.into_iter().zip(answers) {
@@ -87,21 +72,19 @@ pub(super) fn collect(roots: &Roots, depth: Depth, problems: &mut Problems) -> V
 }
 
 /// Names and folders of block devices, without partitions. Some captures have no sys/block, and the classes of it.
-fn entries(roots: &Roots) -> io::Result<Vec<(String, PathBuf)>> {
-    let below = |folder: PathBuf| -> io::Result<Vec<(String, PathBuf)>> {
-        Ok(names(&folder)?
-            .into_iter()
-            .map(|name| (name.clone(), folder.join(name)))
-            .collect())
+fn entries(roots: &Roots, problems: &mut Problems) -> Vec<(String, PathBuf)> {
+    let mut below = |folder: PathBuf| -> Vec<(String, PathBuf)> {
+        let names = problems.names(&folder).into_iter();
+        names.map(|name| (name.clone(), folder.join(name))).collect()
     };
     let folder = roots.sys("block");
     if folder.exists() {
         return below(folder);
     }
-    let mut found = below(roots.sys("class/block"))?;
+    let mut found = below(roots.sys("class/block"));
     found.retain(|(_, block)| !block.join("partition").exists());
     for class in ["class/nvme-subsystem", "class/nvme"] {
-        for (_, holder) in below(roots.sys(class))? {
+        for (_, holder) in below(roots.sys(class)) {
             let namespaces = names(&holder).unwrap_or_default();
             let is_namespace =
                 |name: &String| name.starts_with("nvme") && holder.join(name).join("size").is_file();
@@ -112,7 +95,7 @@ fn entries(roots: &Roots) -> io::Result<Vec<(String, PathBuf)>> {
             }
         }
     }
-    Ok(found)
+    found
 }
 
 /// One entry of /sys/block that is a disk.
@@ -150,11 +133,7 @@ impl Disk {
     }
 
     fn page(&self, number: &str) -> Option<Vec<u8>> {
-        Some(
-            read_bounded(&self.block.join(format!("device/vpd_pg{number}")), PAGE_LIMIT)
-                .ok()?
-                .0,
-        )
+        bytes(&self.block.join(format!("device/vpd_pg{number}")), PAGE_LIMIT)
     }
 
     /// What sysfs tells, and what is left to ask the disk itself.
@@ -167,26 +146,13 @@ impl Disk {
             .unwrap_or_default();
         let transport = match transport(&self.name, path, is_ata) {
             Some(Transport::Nvme) if is_over_fabrics(roots, path, &controllers) => Some(Transport::NvmeOf),
-            Some(Transport::Mmc)
-                if self
-                    .attribute("device/type")
-                    .is_some_and(|kind| kind.trim() == "SD") =>
-            {
+            Some(Transport::Mmc) if text(&self.block.join("device/type")).as_deref() == Some("SD") => {
                 Some(Transport::Sd)
             }
             other => other,
         };
-        let is_scsi = matches!(
-            transport,
-            Some(
-                Transport::Sata
-                    | Transport::Sas
-                    | Transport::Scsi
-                    | Transport::Usb
-                    | Transport::FibreChannel
-                    | Transport::Iscsi
-            )
-        );
+        let speaks = transport.and_then(Speaks::of);
+        let is_scsi = matches!(speaks, Some(Speaks::Ata | Speaks::Scsi));
         let ata = self.page("89").as_deref().and_then(AtaIdentity::from_page);
         let mut serial = self.fact("serial").or_else(|| self.fact("device/serial"));
         if serial.is_none() && is_scsi {
@@ -202,7 +168,6 @@ impl Disk {
         let raid_volume = is_scsi
             .then(|| self.raid_volume(roots, model.as_deref()))
             .flatten();
-        let questions = self.questions(transport, is_ata, raid_volume == Some(true), depth);
         let size_bytes = self
             .number("size")
             .and_then(|n| u64::try_from(n).ok()?.checked_mul(SECTOR))
@@ -210,11 +175,19 @@ impl Disk {
         let removable = flag(&self.block.join("removable"));
         // A drive without a medium has no size either.
         let has_no_size = self.number("size") == Some(0) && removable != Some(true);
-        let questions = questions.map(|questions| ask::Questions {
-            identity: questions.identity && ata.is_none(),
-            serial: questions.serial && serial.is_none(),
-            capacity: questions.capacity && has_no_size,
-            ..questions
+        // A volume of a RAID controller has no health of its own, and what hangs on USB often takes the commands badly.
+        let has_health = raid_volume != Some(true)
+            && match transport {
+                Some(Transport::Sata) => is_ata,
+                Some(Transport::Sas | Transport::Scsi | Transport::Nvme) => true,
+                _ => false,
+            };
+        let questions = speaks.map(|speaks| Questions {
+            speaks,
+            identity: speaks == Speaks::Ata && is_ata && ata.is_none(),
+            serial: speaks != Speaks::Nvme && serial.is_none(),
+            capacity: speaks == Speaks::Scsi && transport != Some(Transport::Usb) && has_no_size,
+            health: depth == Depth::Health && has_health,
         });
         let mut ways = self.ways(&controllers);
         let controller = (!ways.is_empty()).then(|| ways.remove(0)).map(|(_, path)| path);
@@ -257,8 +230,11 @@ impl Disk {
             made_up: wwids().find_map(|text| identity::made_up(&text)),
             rotation,
             ata,
-            questions: questions
-                .filter(|q| roots.is_live() && (q.identity || q.serial || q.capacity || q.health)),
+            questions: questions.filter(|q| {
+                roots.is_live()
+                    && depth != Depth::Kernel
+                    && (q.identity || q.serial || q.capacity || q.health)
+            }),
             facts,
         }
     }
@@ -275,46 +251,12 @@ impl Disk {
     fn raid_volume(&self, roots: &Roots, model: Option<&str>) -> Option<bool> {
         let path = self.path.as_deref();
         let driver = path.and_then(|path| place::host_driver(roots, path));
-        let level = self.attribute("device/raid_level");
-        let level = level.as_deref().map(str::trim).filter(|level| !level.is_empty());
         place::raid_volume(
             driver.as_deref(),
             path.and_then(place::Scsi::of),
-            level,
+            text(&self.block.join("device/raid_level")).as_deref(),
             model.unwrap_or_default(),
         )
-    }
-
-    /// What a disk of this kind can be asked. A volume of a RAID controller has no health of its own, and what hangs on
-    /// USB often takes the commands badly.
-    fn questions(
-        &self,
-        transport: Option<Transport>,
-        is_ata: bool,
-        volume: bool,
-        depth: Depth,
-    ) -> Option<ask::Questions> {
-        let health = depth == Depth::Health && !volume;
-        let (speaks, identity, serial, health) = match transport? {
-            Transport::Sata => (ask::Speaks::Ata, is_ata, true, health && is_ata),
-            Transport::Sas | Transport::Scsi => (ask::Speaks::Scsi, false, true, health),
-            Transport::Usb => (ask::Speaks::Scsi, false, true, false),
-            Transport::Nvme => (ask::Speaks::Nvme, false, false, health),
-            Transport::FibreChannel | Transport::Iscsi => (ask::Speaks::Scsi, false, true, false),
-            Transport::Virtio
-            | Transport::Mmc
-            | Transport::Sd
-            | Transport::NvmeOf
-            | Transport::Pmem
-            | Transport::Unknown => return None,
-        };
-        (depth != Depth::Kernel).then_some(ask::Questions {
-            speaks,
-            identity,
-            serial,
-            capacity: speaks == ask::Speaks::Scsi && transport != Some(Transport::Usb),
-            health,
-        })
     }
 
     fn number(&self, name: &str) -> Option<i64> {
@@ -399,7 +341,7 @@ struct Seen {
     made_up: Option<String>,
     rotation: Option<Rotation>,
     ata: Option<AtaIdentity>,
-    questions: Option<ask::Questions>,
+    questions: Option<Questions>,
 }
 
 impl Seen {
@@ -451,9 +393,6 @@ pub(super) fn fuzz(page: &[u8]) {
             ..DiskFacts::default()
         };
         let _ = (rotation_page(&page), identity::Capacity::parse(&page));
-        super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
-            disks: vec![disk],
-            ..Default::default()
-        });
+        super::fuzz::assert_harmless(|report| report.disks.push(disk));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::roots::{Roots, attribute, names, number};
+use super::super::roots::{Roots, attribute, is_numbered, names, number, text};
 use super::super::{clean, pci};
 
 /// Entries looked at below one controller.
@@ -35,16 +35,26 @@ impl Scsi {
     }
 }
 
+fn file_name(path: &Path) -> &str {
+    path.file_name().and_then(|n| n.to_str()).unwrap_or_default()
+}
+
 /// The part of the path that ends with the first part that is `prefix` and a number: ".../ata5".
-fn up_to(path: &Path, prefix: &str) -> Option<PathBuf> {
+fn up_to<'a>(path: &'a Path, prefix: &str) -> Option<&'a Path> {
     path.ancestors()
-        .filter(|p| {
-            let name = p.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            name.strip_prefix(prefix)
-                .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        })
+        .filter(|p| is_numbered(file_name(p), prefix))
         .last()
-        .map(Path::to_owned)
+}
+
+/// The folder with the attributes of a transport class: that of the lowest part of the path whose name begins with `prefix`.
+fn of_class(roots: &Roots, path: &Path, prefix: &str, class: &str) -> Option<PathBuf> {
+    let part = path.ancestors().find(|p| file_name(p).starts_with(prefix))?;
+    let inside = roots.sys(part).join(class).join(file_name(part));
+    Some(if inside.exists() {
+        inside
+    } else {
+        roots.sys("class").join(class).join(file_name(part))
+    })
 }
 
 /// As udev's path_id builtin names it, without the parts of a partition: "pci-0000:00:1f.2-ata-1". `path` is that of the
@@ -57,7 +67,7 @@ pub(super) fn by_path(roots: &Roots, path: &Path, block: &Path) -> Option<String
     if parts.is_empty() {
         return None;
     }
-    let name = path.file_name()?.to_str()?;
+    let name = file_name(path);
     if name.starts_with("nvme") {
         let id = number(&block.join("nsid")).or_else(|| name.rsplit_once('n')?.1.parse().ok())?;
         parts.push(format!("nvme-{id}"));
@@ -102,53 +112,33 @@ fn usb_part(path: &Path) -> Option<String> {
 /// "ip-10.0.0.7:3260-iscsi-iqn.2001-04.com.example:disk-lun-1"; the address is left out where the capture has none.
 fn iscsi_part(roots: &Roots, path: &Path) -> Option<String> {
     let session = up_to(path, "session")?;
-    let name = session.file_name()?;
-    let folder = roots.sys(&session);
-    let target = clean::text(&attribute(
-        &folder.join("iscsi_session").join(name).join("targetname"),
-    )?)?;
+    let folder = roots.sys(session);
+    let own = folder.join("iscsi_session").join(file_name(session));
+    let target = text(&own.join("targetname"))?;
     let connection = names(&folder)
         .ok()?
         .into_iter()
         .find(|name| name.starts_with("connection"));
     let portal = connection.and_then(|name| {
         let folder = folder.join(&name).join("iscsi_connection").join(&name);
-        let read = |file: &str| clean::text(&attribute(&folder.join(file))?);
-        Some(format!(
-            "ip-{}:{}-",
-            read("persistent_address")?,
-            read("persistent_port")?
-        ))
+        let address = text(&folder.join("persistent_address"))?;
+        let port = text(&folder.join("persistent_port"))?;
+        Some(format!("ip-{address}:{port}-"))
     });
     let lun = Scsi::of(path)?.lun;
     Some(format!("{}iscsi-{target}-lun-{lun}", portal.unwrap_or_default()))
 }
 
-/// The port name of the array behind a Fibre Channel path.
-fn fc_port(roots: &Roots, path: &Path) -> Option<String> {
-    let target = path.ancestors().find(|p| {
-        p.file_name()
-            .and_then(|n| n.to_str())
-            .is_some_and(|n| n.starts_with("target"))
-    })?;
-    let name = target.file_name()?;
-    let inside = roots.sys(target).join("fc_transport").join(name);
-    let folder = if inside.exists() {
-        inside
-    } else {
-        roots.sys("class/fc_transport").join(name)
-    };
-    clean::text(&attribute(&folder.join("port_name"))?)
-}
-
 fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
-    if let Some(port) = fc_port(roots, path) {
+    // Fibre Channel: the port name of the array.
+    let target = of_class(roots, path, "target", "fc_transport");
+    if let Some(port) = target.and_then(|folder| text(&folder.join("port_name"))) {
         return Some(format!("fc-{port}-lun-{}", scsi.lun));
     }
     if let Some(port) = up_to(path, "ata") {
-        let port_name = port.file_name()?.to_str()?;
         // The number in the name counts over all controllers; the port's own is here.
-        let number = number(&roots.sys(&port).join("ata_port").join(port_name).join("port_no"))?;
+        let own = roots.sys(port).join("ata_port").join(file_name(port));
+        let number = number(&own.join("port_no"))?;
         return Some(match (scsi.channel, scsi.target) {
             (0, 0) => format!("ata-{number}"),
             (0, slave) => format!("ata-{number}.{slave}"),
@@ -156,9 +146,11 @@ fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
         });
     }
     if let Some(end) = sas_device(roots, path) {
-        let fact = |name: &str| clean::text(&attribute(&end.join(name))?);
-        let address = fact("sas_address")?;
-        return Some(match (fact("phy_identifier"), expander(roots, path)) {
+        let address = text(&end.join("sas_address"))?;
+        // The expander right above the end device.
+        let expander = of_class(roots, path, "expander-", "sas_device");
+        let expander = expander.and_then(|folder| text(&folder.join("sas_address")));
+        return Some(match (text(&end.join("phy_identifier")), expander) {
             (Some(phy), Some(expander)) => format!("sas-exp{expander}-phy{phy}-lun-{}", scsi.lun),
             (Some(phy), None) => format!("sas-phy{phy}-lun-{}", scsi.lun),
             (None, _) => format!("sas-{address}-lun-{}", scsi.lun),
@@ -183,35 +175,7 @@ fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
 
 /// The folder of the SAS end device's own attributes.
 fn sas_device(roots: &Roots, path: &Path) -> Option<PathBuf> {
-    let end = path.ancestors().find(|p| {
-        p.file_name()
-            .and_then(|n| n.to_str())
-            .is_some_and(|n| n.starts_with("end_device-"))
-    })?;
-    let name = end.file_name()?;
-    let inside = roots.sys(end).join("sas_device").join(name);
-    Some(if inside.exists() {
-        inside
-    } else {
-        roots.sys("class/sas_device").join(name)
-    })
-}
-
-/// The SAS address of the expander right above the end device.
-fn expander(roots: &Roots, path: &Path) -> Option<String> {
-    let above = path.ancestors().find(|p| {
-        p.file_name()
-            .and_then(|n| n.to_str())
-            .is_some_and(|n| n.starts_with("expander-"))
-    })?;
-    let name = above.file_name()?;
-    let inside = roots.sys(above).join("sas_device").join(name);
-    let folder = if inside.exists() {
-        inside
-    } else {
-        roots.sys("class/sas_device").join(name)
-    };
-    clean::text(&attribute(&folder.join("sas_address"))?)
+    of_class(roots, path, "end_device-", "sas_device")
 }
 
 /// The enclosure (SES) that the kernel knows for a disk: the name of its bay, and the bay's folder.
@@ -251,10 +215,8 @@ pub(super) fn shelf(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<
 /// The driver of the SCSI host.
 pub(super) fn host_driver(roots: &Roots, path: &Path) -> Option<String> {
     let host = up_to(path, "host")?;
-    let name = host.file_name()?;
-    clean::text(&attribute(
-        &roots.sys(&host).join("scsi_host").join(name).join("proc_name"),
-    )?)
+    let own = roots.sys(host).join("scsi_host").join(file_name(host));
+    text(&own.join("proc_name"))
 }
 
 /// Whether a SCSI disk is a volume. None: nothing says that a RAID controller is in between.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use inventory_api::report::Transport;
 
+use super::super::roots::is_numbered;
 use super::identity::Rotation;
 
 /// By the device path: the same wires have several drivers.
@@ -13,42 +14,27 @@ pub(super) fn transport(name: &str, path: Option<&Path>, is_ata: bool) -> Option
         .flat_map(Path::iter)
         .filter_map(|part| part.to_str())
         .collect();
-    let numbered = |prefix: &str| {
-        parts.iter().any(|part| {
-            part.strip_prefix(prefix)
-                .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-        })
-    };
+    let numbered = |prefix: &str| parts.iter().any(|part| is_numbered(part, prefix));
     let starts = |prefix: &str| parts.iter().any(|part| part.starts_with(prefix));
-    let is_scsi = numbered("host");
-    if name.starts_with("nvme") {
-        Some(Transport::Nvme)
-    } else if name.starts_with("mmcblk") {
-        Some(Transport::Mmc)
-    } else if name.starts_with("pmem") {
-        Some(Transport::Pmem)
-    } else if starts("rport-") || starts("vport-") {
-        Some(Transport::FibreChannel)
-    } else if numbered("session") {
-        Some(Transport::Iscsi)
-    } else if numbered("usb") {
-        Some(Transport::Usb)
-    } else if is_ata || numbered("ata") {
+    // The first that holds.
+    let ways = [
+        (name.starts_with("nvme"), Transport::Nvme),
+        (name.starts_with("mmcblk"), Transport::Mmc),
+        (name.starts_with("pmem"), Transport::Pmem),
+        (starts("rport-") || starts("vport-"), Transport::FibreChannel),
+        (numbered("session"), Transport::Iscsi),
+        (numbered("usb"), Transport::Usb),
         // Behind a SAS controller too: it is a SATA disk.
-        Some(Transport::Sata)
-    } else if starts("end_device-") {
-        Some(Transport::Sas)
-    } else if is_scsi {
-        Some(Transport::Scsi)
-    } else if numbered("virtio") {
-        Some(Transport::Virtio)
-    } else if name.starts_with("sd") {
-        Some(Transport::Scsi)
-    } else if name.starts_with("vd") {
-        Some(Transport::Virtio)
-    } else {
-        None
-    }
+        (is_ata || numbered("ata"), Transport::Sata),
+        (starts("end_device-"), Transport::Sas),
+        (numbered("host"), Transport::Scsi),
+        (numbered("virtio"), Transport::Virtio),
+        (name.starts_with("sd"), Transport::Scsi),
+        (name.starts_with("vd"), Transport::Virtio),
+    ];
+    ways.into_iter()
+        .find(|(holds, _)| *holds)
+        .map(|(_, transport)| transport)
 }
 
 /// The disk's own word goes before the kernel's, which says "rotational" when it was told nothing.

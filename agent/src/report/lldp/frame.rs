@@ -26,9 +26,9 @@ pub(super) fn parse(unit: &[u8]) -> Option<Heard> {
     let mut lifetime = None;
     for (number, (kind, value)) in Fields(unit).take(FIELD_LIMIT).enumerate() {
         match (number, kind) {
-            // 9.2.7.5: the first three are these, in this order, and not there again.
-            (0, 1) => neighbour.chassis = Some(chassis(value)?),
-            (1, 2) => neighbour.port = Some(port(value)?),
+            // 8.5.2, 8.5.3, 9.2.7.5: the first three are these, in this order, and not there again.
+            (0, 1) => neighbour.chassis = Some(name(value, 4, 5)?),
+            (1, 2) => neighbour.port = Some(name(value, 3, 4)?),
             (2, 3) => lifetime = Some(u16::from_be_bytes([*value.first()?, *value.get(1)?])),
             (0..3, _) | (_, 1..=3) => return None,
             (_, 0) => break,
@@ -83,26 +83,14 @@ fn text(value: &[u8]) -> Option<String> {
     clean::text(&String::from_utf8_lossy(value))
 }
 
-/// 8.5.2: 4 is a MAC, 5 a network address; the others are text, some of it only by custom.
-fn chassis(value: &[u8]) -> Option<String> {
+/// The name of a chassis or port: a number says what kind of name it is, and two of them are a MAC and a network address. The others
+/// are text, some of it only by custom (Juniper writes the SNMP index of a port as text).
+fn name(value: &[u8], mac: u8, address: u8) -> Option<String> {
     match value.split_first()? {
-        (4, mac) => self::mac(mac),
-        (5, address) => network_address(address).map(|address| address.to_string()),
-        (_, other) => text_or_hex(other),
+        (kind, name) if *kind == mac => Some(Mac(name.try_into().ok()?).to_string()),
+        (kind, name) if *kind == address => network_address(name).map(|address| address.to_string()),
+        (_, name) => text_or_hex(name),
     }
-}
-
-/// 8.5.3: 3 is a MAC, 4 a network address, 7 local (Juniper writes the SNMP index as text), 5 the interface's name.
-fn port(value: &[u8]) -> Option<String> {
-    match value.split_first()? {
-        (3, mac) => self::mac(mac),
-        (4, address) => network_address(address).map(|address| address.to_string()),
-        (_, other) => text_or_hex(other),
-    }
-}
-
-fn mac(bytes: &[u8]) -> Option<String> {
-    Some(Mac(bytes.try_into().ok()?).to_string())
 }
 
 /// Text where it is some; other bytes in hex.
@@ -138,8 +126,5 @@ pub(in super::super) fn fuzz(unit: &[u8]) {
         lldp: Some(heard.neighbour),
         ..Default::default()
     };
-    super::super::fuzz::assert_harmless(&inventory_api::report::AssetReport {
-        nics: vec![nic],
-        ..Default::default()
-    });
+    super::super::fuzz::assert_harmless(|report| report.nics.push(nic));
 }

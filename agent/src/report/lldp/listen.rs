@@ -3,7 +3,7 @@
 //!
 //! The firmware of some cards keeps the frames to itself until it is told not to: `ethtool::lldp_to_host`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -90,7 +90,7 @@ pub(in crate::report) fn wait(interfaces: &[i32], deadline: Instant) {
 
 fn run(socket: OwnedFd, neighbours: &Neighbours) {
     let mut socket = File::from(socket);
-    let mut joined = BTreeMap::new();
+    let mut joined = BTreeSet::new();
     let mut frame = vec![0; 2048];
     let mut look = Instant::now();
     loop {
@@ -174,7 +174,7 @@ struct Membership {
 }
 
 /// Joins the groups on interfaces that are new. One that does not let itself be joined is tried again.
-fn join_all(socket: &File, joined: &mut BTreeMap<i32, ()>) {
+fn join_all(socket: &File, joined: &mut BTreeSet<i32>) {
     let roots = Roots::live();
     let folder = roots.sys("class/net");
     for name in names(&folder)
@@ -189,11 +189,11 @@ fn join_all(socket: &File, joined: &mut BTreeMap<i32, ()>) {
         else {
             continue;
         };
-        if joined.contains_key(&interface) || joined.len() > 8 * INTERFACE_LIMIT {
+        if joined.contains(&interface) || joined.len() > 8 * INTERFACE_LIMIT {
             continue;
         }
         if GROUPS.iter().all(|group| join(socket, interface, *group).is_ok()) {
-            joined.insert(interface, ());
+            joined.insert(interface);
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Names from the PCI id database (pci.ids), where the machine has it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use inventory_api::report::PciDevice;
 
 use super::super::clean;
-use super::super::roots::{Roots, read_bounded};
+use super::super::roots::{Roots, bytes};
 
 /// Debian's and Red Hat's place.
 const PLACES: [&str; 2] = ["usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"];
@@ -18,10 +17,8 @@ pub(super) fn name_all(roots: &Roots, devices: &mut [PciDevice]) {
     if devices.is_empty() {
         return;
     }
-    let found = PLACES
-        .iter()
-        .find_map(|place| read_bounded(&roots.at(Path::new(place)), LIMIT).ok());
-    let Some((bytes, _)) = found else { return };
+    let found = PLACES.iter().find_map(|place| bytes(&roots.at(place), LIMIT));
+    let Some(bytes) = found else { return };
     let mut wanted: BTreeMap<(String, String), Option<String>> = devices
         .iter()
         .filter_map(|d| Some(((d.vendor.clone()?, d.device.clone()?), None)))

@@ -11,8 +11,8 @@ use std::path::Path;
 use inventory_api::report::PciDevice;
 
 pub(super) use self::slots::Slots;
-use super::roots::{Roots, attribute, link_name, names, number};
-use super::{Problems, clean};
+use super::Problems;
+use super::roots::{Roots, attribute, link_name, number, text};
 
 /// Devices kept; the largest machines have some hundreds.
 const DEVICE_LIMIT: usize = 2048;
@@ -20,26 +20,16 @@ const DEVICE_LIMIT: usize = 2048;
 /// Every PCI function but bridges and SR-IOV virtual functions, in the order of addresses.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<PciDevice> {
     let folder = roots.sys("bus/pci/devices");
-    let names = names(&folder).unwrap_or_else(|e| {
-        problems.note(format_args!("{}: {e}", folder.display()));
-        Vec::new()
-    });
     let slots = Slots::read(roots);
-    let mut devices: Vec<PciDevice> = names
+    let mut devices: Vec<PciDevice> = problems
+        .names(&folder)
         .iter()
         .filter(|name| is_address(name))
         .filter_map(|name| device(roots, name, &slots))
         .collect();
     // Addresses are hexadecimal: 0f is behind 07 and before 4b. A domain of more digits comes last.
     devices.sort_by(|a, b| (a.address.len(), &a.address).cmp(&(b.address.len(), &b.address)));
-    if devices.len() > DEVICE_LIMIT {
-        problems.note(format_args!(
-            "{}: {} devices, the first {DEVICE_LIMIT} are kept",
-            folder.display(),
-            devices.len()
-        ));
-        devices.truncate(DEVICE_LIMIT);
-    }
+    problems.keep(&mut devices, DEVICE_LIMIT, folder.display(), "devices");
     database::name_all(roots, &mut devices);
     devices
 }
@@ -61,10 +51,7 @@ fn device(roots: &Roots, address: &str, slots: &Slots) -> Option<PciDevice> {
         // 255 and 63 are how the kernel says that it does not know.
         u32::try_from(lanes).ok().filter(|n| (1..=32).contains(n))
     };
-    let speed = |name: &str| {
-        let text = clean::text(&attribute(&folder.join(name))?)?;
-        (!text.starts_with("Unknown")).then_some(text)
-    };
+    let speed = |name: &str| text(&folder.join(name)).filter(|speed| !speed.starts_with("Unknown"));
     let above: Vec<String> = roots.device(&folder).map(|path| chain(&path)).unwrap_or_default();
     Some(PciDevice {
         address: address.to_owned(),
@@ -74,7 +61,7 @@ fn device(roots: &Roots, address: &str, slots: &Slots) -> Option<PciDevice> {
         subsystem_vendor: subsystem("subsystem_vendor"),
         subsystem_device: subsystem("subsystem_device"),
         revision: hex_digits(&folder.join("revision"), 2),
-        driver: link_name(&folder.join("driver")).and_then(|name| clean::text(&name)),
+        driver: link_name(&folder.join("driver")),
         slot: slots.of(address, &above),
         link_speed: speed("current_link_speed"),
         link_width: count("current_link_width"),
@@ -122,6 +109,11 @@ pub(super) fn is_address(text: &str) -> bool {
         && hex(bus, 2, 2)
         && hex(device, 2, 2)
         && hex(function, 1, 1)
+}
+
+/// "8086:10d3" of a device.
+pub(super) fn id_of(device: &PciDevice) -> Option<String> {
+    Some(format!("{}:{}", device.vendor.as_ref()?, device.device.as_ref()?))
 }
 
 /// "8086:10d3" of the PCI function in this device path.

@@ -10,9 +10,12 @@ use std::time::Instant;
 use inventory_api::report::{DiskFacts, DiskHealth, Transport};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use super::super::disks::identity::{AtaIdentity, Rotation, naming_page, rotation_page, serial_page};
+use super::super::clean::ascii;
+use super::super::disks::identity::{
+    AtaIdentity, Capacity, READ_CAPACITY, Rotation, naming_page, rotation_page, serial_page,
+};
 use super::super::roots::{Roots, attribute};
-use super::{DISK_LIMIT, short, text};
+use super::{LIST_BYTES, ask_each, entries};
 
 const FRAME_BYTES: usize = 128;
 const SGE_LIMIT: usize = 16;
@@ -21,9 +24,7 @@ const DCMD: u8 = 0x05;
 const DIRECTION_READ: u8 = 0x10;
 const PD_GET_LIST: u32 = 0x0201_0000;
 const PD_GET_INFO: u32 = 0x0202_0000;
-/// Head and entries of MR_PD_LIST; MR_PD_INFO.
-const LIST_HEAD: usize = 8;
-const LIST_ENTRY: usize = 24;
+/// MR_PD_INFO.
 const INFO_BYTES: usize = 512;
 /// The disk is in no enclosure.
 const NO_ENCLOSURE: u16 = 0xffff;
@@ -68,17 +69,10 @@ pub(super) fn disks(roots: &Roots, host: &str, end: Instant) -> io::Result<(Vec<
 }
 
 fn ask(firmware: &mut impl Firmware, end: Instant) -> io::Result<(Vec<DiskFacts>, usize)> {
-    let answer = firmware.command(PD_GET_LIST, [0; 2], LIST_HEAD + DISK_LIMIT * LIST_ENTRY)?;
-    let list = list(&answer);
-    let mut found = Vec::new();
-    for id in &list {
-        if Instant::now() >= end {
-            break;
-        }
+    let list = list(&firmware.command(PD_GET_LIST, [0; 2], LIST_BYTES)?);
+    Ok(ask_each(&list, end, |id| {
         let info = firmware.command(PD_GET_INFO, id.to_le_bytes(), INFO_BYTES);
-        let Some(mut disk) = info.ok().as_deref().and_then(disk) else {
-            continue;
-        };
+        let mut disk = disk(&info.ok()?)?;
         // INQUIRY with EVPD: 80h serial number, 89h what a SATA disk says of itself, B1h rotation; READ CAPACITY (16).
         let mut page = |number: u8, bytes: u16| {
             let [high, low] = bytes.to_be_bytes();
@@ -98,22 +92,13 @@ fn ask(firmware: &mut impl Firmware, end: Instant) -> io::Result<(Vec<DiskFacts>
             Some(Rotation::Solid) => disk.rotational = Some(false),
             Some(Rotation::NotReported) | None => {}
         }
-        let capacity = firmware.scsi(*id, &[0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0], 32);
-        if let Some((blocks, block)) = capacity.ok().as_deref().and_then(capacity_of) {
-            disk.size_bytes = blocks.checked_mul(block.into()).or(disk.size_bytes);
-            disk.logical_block_bytes = Some(block);
+        let capacity = firmware.scsi(*id, &READ_CAPACITY, 32);
+        if let Some(capacity) = capacity.ok().as_deref().and_then(Capacity::parse) {
+            disk.size_bytes = capacity.bytes().or(disk.size_bytes);
+            disk.logical_block_bytes = Some(capacity.block_bytes);
         }
-        found.push(disk);
-    }
-    let left_out = list.len() - found.len();
-    Ok((found, left_out))
-}
-
-/// READ CAPACITY (16), SBC-4 5.20: the last block's number and the size of a block.
-fn capacity_of(answer: &[u8]) -> Option<(u64, u32)> {
-    let last = u64::from_be_bytes(answer.get(..8)?.try_into().ok()?);
-    let block = u32::from_be_bytes(answer.get(8..12)?.try_into().ok()?);
-    Some((last.checked_add(1)?, block)).filter(|(_, block)| (256..=65_536).contains(block))
+        Some(disk)
+    }))
 }
 
 /// MR_PD_LIST: the device numbers of disks (SCSI type 0), in the order of the list.
@@ -122,12 +107,7 @@ pub(super) fn list(answer: &[u8]) -> Vec<u16> {
         .get(4..8)
         .and_then(|count| count.try_into().ok())
         .map_or(0, u32::from_le_bytes);
-    let entries = answer
-        .get(LIST_HEAD..)
-        .unwrap_or_default()
-        .chunks_exact(LIST_ENTRY);
-    entries
-        .take(DISK_LIMIT.min(count as usize))
+    entries(answer, count)
         .filter(|entry| entry[6] == 0)
         .map(|entry| u16::from_le_bytes([entry[0], entry[1]]))
         .collect()
@@ -139,26 +119,25 @@ pub(super) fn disk(info: &[u8]) -> Option<DiskFacts> {
     let word = |at: usize| u16::from_le_bytes([info[at], info[at + 1]]);
     let dword = |at: usize| u32::from(word(at)) | u32::from(word(at + 2)) << 16;
     let inquiry = &info[4..100];
-    let (vendor, product) = (text(&inquiry[8..16]), text(&inquiry[16..32]));
+    let (vendor, product) = (ascii(&inquiry[8..16]), ascii(&inquiry[16..32]));
     let slot = info[259];
-    let name = match word(256) {
-        NO_ENCLOSURE => format!("slot {slot}"),
-        enclosure => format!("enclosure {enclosure} slot {slot}"),
-    };
+    let shelf = (word(256) != NO_ENCLOSURE).then(|| format!("enclosure {}", word(256)));
     // MR_PD_STATE: 01h unconfigured bad, 11h failed.
     let failed = matches!(word(184), 0x01 | 0x11);
-    let media_errors = dword(168);
     let raw_blocks = u64::from(dword(232)) | u64::from(dword(236)) << 32;
     Some(DiskFacts {
+        name: match &shelf {
+            Some(shelf) => format!("{shelf} slot {slot}"),
+            None => format!("slot {slot}"),
+        },
         bay: Some(format!("Slot {slot}")),
-        shelf: (word(256) != NO_ENCLOSURE).then(|| format!("enclosure {}", word(256))),
-        name,
+        shelf,
         model: match (vendor.as_deref(), product) {
             (Some("ATA" | "NVMe") | None, product) => product,
             (Some(vendor), Some(product)) => Some(format!("{vendor} {product}")),
             (Some(_), None) => vendor,
         },
-        firmware: text(&inquiry[32..36]),
+        firmware: ascii(&inquiry[32..36]),
         wwn: naming_page(&info[100..164]),
         // Blocks of 512 bytes; READ CAPACITY knows better where it is answered.
         size_bytes: raw_blocks.checked_mul(512).filter(|bytes| *bytes > 0),
@@ -172,7 +151,8 @@ pub(super) fn disk(info: &[u8]) -> Option<DiskFacts> {
         },
         health: Some(DiskHealth {
             passed: Some(!failed && dword(176) == 0),
-            uncorrectable_errors: Some(media_errors.into()),
+            // Media errors.
+            uncorrectable_errors: Some(dword(168).into()),
             ..DiskHealth::default()
         }),
         ..DiskFacts::default()
@@ -190,14 +170,8 @@ fn open(roots: &Roots) -> io::Result<File> {
 
 fn make_node(roots: &Roots, path: &Path) -> io::Result<()> {
     let devices = attribute(&roots.proc("devices")).unwrap_or_default();
-    let major = devices.lines().find_map(|line| {
-        line.trim()
-            .strip_suffix("megaraid_sas_ioctl")?
-            .trim()
-            .parse()
-            .ok()
-    });
-    let major = major.ok_or_else(|| {
+    let number = |line: &str| line.strip_suffix("megaraid_sas_ioctl")?.trim().parse().ok();
+    let major = devices.lines().find_map(number).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::NotFound,
             "/proc/devices: the driver has no device megaraid_sas_ioctl",
@@ -261,7 +235,8 @@ impl Firmware for Controller {
     fn scsi(&mut self, disk: u16, cdb: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
         let mut frame = [0; FRAME_BYTES];
         frame[0] = PD_SCSI_IO;
-        frame[4] = u8::try_from(disk).map_err(|_| short("a device number above 255"))?;
+        frame[4] =
+            u8::try_from(disk).map_err(|_| io::Error::other(format!("device number {disk} is above 255")))?;
         frame[6] = cdb.len() as u8;
         frame[0x20..0x20 + cdb.len()].copy_from_slice(cdb);
         self.send(frame, 0x30, bytes)
@@ -270,6 +245,7 @@ impl Firmware for Controller {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LIST_ENTRY;
     use super::*;
 
     #[test]

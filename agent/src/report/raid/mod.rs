@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 use inventory_api::report::{AssetReport, DiskFacts, StorageController};
 
 use super::roots::{Roots, attribute, names};
-use super::{Problems, clean, pci};
+use super::{Problems, pci};
 
 /// Disks asked for at one controller.
 const DISK_LIMIT: usize = 512;
+/// Both kinds of firmware answer with lists of a head and entries.
+const LIST_HEAD: usize = 8;
+const LIST_ENTRY: usize = 24;
+const LIST_BYTES: usize = LIST_HEAD + DISK_LIMIT * LIST_ENTRY;
 /// Time for all controllers; one that does not answer at all is left behind with the collector.
 const TIME: Duration = Duration::from_secs(15);
 
@@ -32,11 +36,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
             continue;
         };
         // A card of several hosts is asked once.
-        if report
-            .controllers
-            .iter()
-            .any(|controller| controller.pci == address)
-        {
+        if report.controllers.iter().any(|known| known.pci == address) {
             continue;
         }
         let driver = attribute(&folder.join(&host).join("proc_name")).unwrap_or_default();
@@ -80,34 +80,37 @@ pub(super) fn without_shown(report: &mut AssetReport) {
     }
 }
 
-/// Bytes of text, padded with blanks or zeros.
-fn text(bytes: &[u8]) -> Option<String> {
-    clean::serial(&bytes.iter().map(|b| char::from(*b)).collect::<String>())
+/// The entries of a list that says it has `count`.
+fn entries(list: &[u8], count: u32) -> impl Iterator<Item = &[u8]> {
+    let entries = list.get(LIST_HEAD..).unwrap_or_default();
+    entries
+        .chunks_exact(LIST_ENTRY)
+        .take(DISK_LIMIT.min(count as usize))
 }
 
-/// A text and an error for an answer that ends too early.
-fn short(what: &str) -> std::io::Error {
-    std::io::Error::new(
-        std::io::ErrorKind::InvalidData,
-        format!("{what}: the answer is too short"),
-    )
+/// The disks of a list, and how many of it gave no answer until `end`.
+fn ask_each(
+    list: &[u16],
+    end: Instant,
+    ask: impl FnMut(&u16) -> Option<DiskFacts>,
+) -> (Vec<DiskFacts>, usize) {
+    let in_time = list.iter().take_while(|_| Instant::now() < end);
+    let found: Vec<DiskFacts> = in_time.filter_map(ask).collect();
+    let left_out = list.len() - found.len();
+    (found, left_out)
 }
 
 /// Any bytes as every answer of a controller.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) {
-    let mut disks: Vec<DiskFacts> = Vec::new();
-    disks.extend(megaraid::disk(bytes));
-    disks.extend(smart_array::disk(bytes));
     megaraid::list(bytes);
     smart_array::list(bytes);
-    super::fuzz::assert_harmless(&AssetReport {
-        controllers: vec![StorageController {
-            disks,
-            ..StorageController::default()
-        }],
-        ..AssetReport::default()
-    });
+    let disks = megaraid::disk(bytes).into_iter().chain(smart_array::disk(bytes));
+    let controller = StorageController {
+        disks: disks.collect(),
+        ..StorageController::default()
+    };
+    super::fuzz::assert_harmless(|report| report.controllers.push(controller));
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use inventory_api::report::{DiskFacts, DiskHealth, Transport};
 
+use super::super::clean::ascii;
 use super::super::roots::{Roots, names};
-use super::{DISK_LIMIT, short, text};
+use super::{LIST_BYTES, LIST_ENTRY, ask_each, entries};
 
 /// CISS_REPORT_PHYS with identifiers.
 const REPORT_PHYSICAL: u8 = 0xc3;
@@ -17,9 +18,7 @@ const EXTENDED: u8 = 0x02;
 /// BMIC read, and its command Identify Physical Device.
 const BMIC_READ: u8 = 0x26;
 const IDENTIFY_PHYSICAL: u8 = 0x15;
-/// Head and entries of the extended list; what is read of the identity (the driver's structure has 2560 bytes).
-const LIST_HEAD: usize = 8;
-const LIST_ENTRY: usize = 24;
+/// What is read of the identity (the driver's structure has 2560 bytes).
 const IDENTITY_BYTES: usize = 512;
 const DIRECTION_READ: u8 = 2;
 /// Seconds the controller takes at most.
@@ -51,15 +50,10 @@ pub(super) fn disks(roots: &Roots, host: &str, end: Instant) -> io::Result<(Vec<
 }
 
 fn ask(controller: &mut impl Controller, end: Instant) -> io::Result<(Vec<DiskFacts>, usize)> {
-    let room = LIST_HEAD + DISK_LIMIT * LIST_ENTRY;
-    let [a, b, c, d] = (room as u32).to_be_bytes();
-    let answer = controller.command(&[REPORT_PHYSICAL, EXTENDED, 0, 0, 0, 0, a, b, c, d, 0, 0], room)?;
-    let list = list(&answer);
-    let mut found = Vec::new();
-    for drive in &list {
-        if Instant::now() >= end {
-            break;
-        }
+    let [a, b, c, d] = (LIST_BYTES as u32).to_be_bytes();
+    let report = [REPORT_PHYSICAL, EXTENDED, 0, 0, 0, 0, a, b, c, d, 0, 0];
+    let list = list(&controller.command(&report, LIST_BYTES)?);
+    Ok(ask_each(&list, end, |drive| {
         let [low, high] = drive.to_le_bytes();
         let [size_high, size_low] = (IDENTITY_BYTES as u16).to_be_bytes();
         let cdb = [
@@ -74,16 +68,8 @@ fn ask(controller: &mut impl Controller, end: Instant) -> io::Result<(Vec<DiskFa
             size_low,
             high,
         ];
-        found.extend(
-            controller
-                .command(&cdb, IDENTITY_BYTES)
-                .ok()
-                .as_deref()
-                .and_then(disk),
-        );
-    }
-    let left_out = list.len() - found.len();
-    Ok((found, left_out))
+        disk(&controller.command(&cdb, IDENTITY_BYTES).ok()?)
+    }))
 }
 
 /// Drive numbers of the disks in an extended list of physical devices: level 2 bus and target of their address.
@@ -92,12 +78,7 @@ pub(super) fn list(answer: &[u8]) -> Vec<u16> {
         .get(..4)
         .and_then(|length| length.try_into().ok())
         .map_or(0, u32::from_be_bytes);
-    let entries = answer
-        .get(LIST_HEAD..)
-        .unwrap_or_default()
-        .chunks_exact(LIST_ENTRY);
-    entries
-        .take(DISK_LIMIT.min(length as usize / LIST_ENTRY))
+    entries(answer, length / LIST_ENTRY as u32)
         // Device types 01h SATA, 02h SAS, 09h NVMe; expanders and enclosures have others. Older firmware has 00h for disks.
         .filter(|entry| matches!(entry[16], 0 | 1 | 2 | 9))
         .filter_map(|entry| {
@@ -116,8 +97,8 @@ pub(super) fn disk(identity: &[u8]) -> Option<DiskFacts> {
             .rev()
             .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
     };
-    let (port, drive_box, bay) = (text(&identity[112..114]), identity[114], identity[115]);
-    let model = text(&identity[12..52])?;
+    let (port, drive_box, bay) = (ascii(&identity[112..114]), identity[114], identity[115]);
+    let model = ascii(&identity[12..52])?;
     let block = number(2, 2);
     // The short count of blocks is all ones where it is not enough.
     let blocks = match number(4, 4) {
@@ -134,8 +115,8 @@ pub(super) fn disk(identity: &[u8]) -> Option<DiskFacts> {
         shelf: Some(format!("box {drive_box}")),
         // Words of some firmware are divided by runs of blanks.
         model: Some(model.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
-        serial: text(&identity[52..92]),
-        firmware: text(&identity[92..100]),
+        serial: ascii(&identity[52..92]),
+        firmware: ascii(&identity[92..100]),
         size_bytes: blocks.checked_mul(block).filter(|bytes| *bytes > 0),
         logical_block_bytes: u32::try_from(block).ok().filter(|block| *block > 0),
         rotational: rpm.map(|rpm| rpm > 1),
@@ -187,7 +168,7 @@ impl Controller for Device {
             address: [0; 8],
             request,
             error: [0; 48],
-            length: u16::try_from(bytes).map_err(|_| short("too large a buffer"))?,
+            length: u16::try_from(bytes).map_err(io::Error::other)?,
             buffer: answer.as_mut_ptr(),
         };
         // SAFETY: the command has the kernel's layout; its buffer has the length that is named and outlives the call.

@@ -15,10 +15,7 @@ const REDFISH_OVER_IP: u8 = 4;
 /// None: the table names no BMC.
 pub(super) fn bmc(table: &Table, problems: &mut Problems) -> Option<BmcFacts> {
     let ipmi = table.all(38, 0x10, problems).into_iter().next();
-    let interface = ipmi
-        .and_then(|s| s.byte(0x04))
-        .and_then(words::bmc_interface)
-        .map(str::to_owned);
+    let interface = ipmi.and_then(|s| s.named(0x04, words::bmc_interface));
     // A version of 0.0 stands in tables of machines without a BMC.
     let ipmi_version = ipmi
         .and_then(|s| s.byte(0x05))

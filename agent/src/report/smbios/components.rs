@@ -21,7 +21,7 @@ pub(super) fn firmware(table: &Table, problems: &mut Problems) -> Vec<FirmwareCo
             id: s.fact(0x07, problems),
             date: s.fact(0x09, problems),
             manufacturer: s.fact(0x0a, problems),
-            state: s.byte(0x16).and_then(state).map(str::to_owned),
+            state: s.named(0x16, state),
         })
         .filter(|image| image.name.is_some() || image.id.is_some())
         .collect()
@@ -65,11 +65,9 @@ pub(super) fn batteries(table: &Table, problems: &mut Problems) -> Vec<BatteryFa
 pub(super) fn tpm(table: &Table, problems: &mut Problems) -> Option<TpmFacts> {
     let s = table.all(43, 0x1f, problems).into_iter().next()?;
     // Four letters, the last ones zero or blank.
-    let letters = s.bytes(0x04, 0x08)?;
-    let end = letters.iter().position(|b| *b == 0).unwrap_or(letters.len());
-    let vendor = std::str::from_utf8(&letters[..end]).ok()?;
+    let letters = s.bytes(0x04, 0x08)?.split(|b| *b == 0).next()?;
     let manufacturer =
-        clean::serial(vendor).filter(|name| name.bytes().all(|b| b.is_ascii_graphic() || b == b' '))?;
+        clean::ascii(letters).filter(|name| name.bytes().all(|b| b.is_ascii_graphic() || b == b' '))?;
     let (major, minor) = s.byte(0x08).zip(s.byte(0x09))?;
     let firmware = match major {
         // The first two bytes say the version of the specification again.

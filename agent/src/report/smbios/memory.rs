@@ -29,13 +29,7 @@ pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {
         let mut mine = arrays.iter().filter(|a| Some(a.handle()) == handle).peekable();
         mine.peek().is_none() || mine.any(&of_the_system)
     });
-    if devices.len() > SLOT_LIMIT {
-        problems.note(format_args!(
-            "type 17: {} slots, the first {SLOT_LIMIT} are kept",
-            devices.len()
-        ));
-        devices.truncate(SLOT_LIMIT);
-    }
+    problems.keep(&mut devices, SLOT_LIMIT, "type 17", "slots");
     let slots: Vec<MemorySlot> = devices.into_iter().map(|s| slot(s, problems)).collect();
     let arrays = arrays.iter().filter(|a| of_the_system(a)).take(ARRAY_LIMIT);
     MemoryFacts {
@@ -52,22 +46,20 @@ fn array(s: &Structure) -> MemoryArray {
         kib => kib.map(|kib| u64::from(kib) * KIB),
     };
     MemoryArray {
-        location: s.byte(0x04).and_then(words::memory::location).map(str::to_owned),
-        error_correction: s.byte(0x06).and_then(words::error_correction).map(str::to_owned),
+        location: s.named(0x04, words::memory::location),
+        error_correction: s.named(0x06, words::error_correction),
         max_bytes: max_bytes.filter(|bytes| *bytes != 0),
         slots: s.word(0x0d).map(u32::from),
     }
 }
 
 fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
-    let word =
-        |offset, word: fn(u8) -> Option<&'static str>| s.byte(offset).and_then(word).map(str::to_owned);
     let size = Size::of(s);
     let slot = MemorySlot {
         slot: s.place(0x10, problems),
         bank: s.place(0x11, problems),
-        form: word(0x0e, words::memory::form),
-        kind: word(0x12, words::memory::kind),
+        form: s.named(0x0e, words::memory::form),
+        kind: s.named(0x12, words::memory::kind),
         detail: s.word(0x13).and_then(words::memory::detail),
         total_width: width(s, 0x08),
         data_width: width(s, 0x0a),
@@ -81,25 +73,23 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
         };
     }
     // Fields that came together are there together (table 3 of the specification); as dmidecode asks for them.
-    let since = |length: usize| s.length() >= length;
-    let named = since(0x1b);
-    let code = |offset, problems: &mut Problems| named.then(|| s.fact(offset, problems)).flatten();
+    let mut code = |offset| s.since(0x1b)?.fact(offset, problems);
     let module = MemorySlot {
-        speed_mts: since(0x17).then(|| speed(s, 0x15, 0x54)).flatten(),
-        manufacturer: named.then(|| s.fact(0x17, problems)).flatten(),
-        serial: code(0x18, problems),
-        asset_tag: code(0x19, problems),
-        part: code(0x1a, problems),
+        speed_mts: s.since(0x17).and_then(|s| speed(s, 0x15, 0x54)),
+        manufacturer: code(0x17),
+        serial: code(0x18),
+        asset_tag: code(0x19),
+        part: code(0x1a),
         rank: s
             .byte(0x1b)
             .map(|bits| u32::from(bits & 0x0f))
             .filter(|rank| *rank != 0),
-        configured_mts: since(0x22).then(|| speed(s, 0x20, 0x58)).flatten(),
-        voltage: since(0x28).then(|| voltage(s.word(0x26))).flatten(),
-        technology: since(0x34)
-            .then(|| word(0x28, words::memory::technology))
-            .flatten(),
-        firmware: since(0x34).then(|| s.fact(0x2b, problems)).flatten(),
+        configured_mts: s.since(0x22).and_then(|s| speed(s, 0x20, 0x58)),
+        voltage: s.since(0x28).and_then(|s| voltage(s.word(0x26))),
+        technology: s
+            .since(0x34)
+            .and_then(|s| s.named(0x28, words::memory::technology)),
+        firmware: s.since(0x34).and_then(|s| s.fact(0x2b, problems)),
         ..slot
     };
     let module = portions(s, module);

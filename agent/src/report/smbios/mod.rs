@@ -72,12 +72,7 @@ pub(super) fn fuzz(bytes: &[u8]) {
     }
     for (entry, bytes) in entries {
         let mut problems = Problems::new("smbios");
-        let mut report = AssetReport::default();
-        fill(
-            &table::Table::parse(bytes, entry, &mut problems),
-            &mut problems,
-            &mut report,
-        );
-        super::fuzz::assert_harmless(&report);
+        let table = table::Table::parse(bytes, entry, &mut problems);
+        super::fuzz::assert_harmless(|report| fill(&table, &mut problems, report));
     }
 }

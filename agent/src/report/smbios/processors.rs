@@ -41,22 +41,10 @@ pub(super) fn cpu(table: &Table, problems: &mut Problems) -> Option<CpuFacts> {
 }
 
 fn processors(table: &Table, problems: &mut Problems) -> Vec<ProcessorFacts> {
-    let sockets: Vec<&Structure> = table
-        .all(4, 0x1a, problems)
-        .into_iter()
-        .filter(|s| s.byte(0x05).is_none_or(|kind| !NOT_CENTRAL.contains(&kind)))
-        .collect();
-    if sockets.len() > SOCKET_LIMIT {
-        problems.note(format_args!(
-            "type 4: {} sockets, the first {SOCKET_LIMIT} are kept",
-            sockets.len()
-        ));
-    }
-    sockets
-        .into_iter()
-        .take(SOCKET_LIMIT)
-        .map(|s| processor(s, problems))
-        .collect()
+    let mut sockets = table.all(4, 0x1a, problems);
+    sockets.retain(|s| s.byte(0x05).is_none_or(|kind| !NOT_CENTRAL.contains(&kind)));
+    problems.keep(&mut sockets, SOCKET_LIMIT, "type 4", "sockets");
+    sockets.into_iter().map(|s| processor(s, problems)).collect()
 }
 
 fn processor(s: &Structure, problems: &mut Problems) -> ProcessorFacts {
@@ -66,30 +54,24 @@ fn processor(s: &Structure, problems: &mut Problems) -> ProcessorFacts {
     let socket = ProcessorFacts {
         socket: s.place(0x04, problems),
         populated: Some(populated),
-        kind: s.byte(0x05).and_then(words::processor::kind).map(str::to_owned),
+        kind: s.named(0x05, words::processor::kind),
         max_mhz: mhz(s, 0x14),
-        upgrade: s
-            .byte(0x19)
-            .and_then(words::processor::upgrade)
-            .map(str::to_owned),
+        upgrade: s.named(0x19, words::processor::upgrade),
         ..ProcessorFacts::default()
     };
     if !populated {
         // Tables name a maker and even a model for an empty socket.
         return socket;
     }
-    let numbered = s.length() >= 0x23;
-    let counted = s.length() >= 0x28;
-    let code = |offset: usize, problems: &mut Problems| numbered.then(|| s.fact(offset, problems)).flatten();
-    let count = |byte, word| counted.then(|| count(s, byte, word)).flatten();
+    let count = |byte, word| count(s.since(0x28)?, byte, word);
     let manufacturer = s.fact(0x07, problems);
     ProcessorFacts {
         family: family(s, manufacturer.as_deref()).map(str::to_owned),
         manufacturer,
         model: s.fact(0x10, problems),
-        serial: code(0x20, problems),
-        asset_tag: code(0x21, problems),
-        part: code(0x22, problems),
+        serial: s.since(0x23).and_then(|s| s.fact(0x20, problems)),
+        asset_tag: s.since(0x23).and_then(|s| s.fact(0x21, problems)),
+        part: s.since(0x23).and_then(|s| s.fact(0x22, problems)),
         cores: count(0x23, 0x2a),
         cores_enabled: count(0x24, 0x2c),
         threads: count(0x25, 0x2e),
@@ -130,29 +112,14 @@ fn count(s: &Structure, byte: usize, word: usize) -> Option<u32> {
 }
 
 fn caches(table: &Table, problems: &mut Problems) -> Vec<SmbiosCache> {
-    let caches = table.all(7, 0x0f, problems);
-    if caches.len() > CACHE_LIMIT {
-        problems.note(format_args!(
-            "type 7: {} caches, the first {CACHE_LIMIT} are kept",
-            caches.len()
-        ));
-    }
-    caches
-        .into_iter()
-        .take(CACHE_LIMIT)
-        .map(|s| cache(s, problems))
-        .collect()
+    let mut caches = table.all(7, 0x0f, problems);
+    problems.keep(&mut caches, CACHE_LIMIT, "type 7", "caches");
+    caches.into_iter().map(|s| cache(s, problems)).collect()
 }
 
 fn cache(s: &Structure, problems: &mut Problems) -> SmbiosCache {
     let configuration = s.word(0x05);
-    let typed = |offset, word: fn(u8) -> Option<&'static str>| {
-        (s.length() >= 0x13)
-            .then(|| s.byte(offset))
-            .flatten()
-            .and_then(word)
-            .map(str::to_owned)
-    };
+    let typed = |offset, words| s.since(0x13)?.named(offset, words);
     SmbiosCache {
         name: s.place(0x04, problems),
         level: configuration.map(|bits| u32::from(bits & 0x07) + 1),

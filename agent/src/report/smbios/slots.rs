@@ -17,15 +17,15 @@ pub(super) fn slots(table: &Table, problems: &mut Problems) -> Vec<ExpansionSlot
         .take(LIMIT)
         .map(|s| ExpansionSlot {
             slot: s.place(0x04, problems),
-            kind: s.byte(0x05).and_then(words::slot::slot).map(str::to_owned),
-            width: s.byte(0x06).and_then(words::slot::width).map(str::to_owned),
+            kind: s.named(0x05, words::slot::slot),
+            width: s.named(0x06, words::slot::width),
             in_use: match s.byte(0x07) {
                 Some(3) => Some(false),
                 Some(4) => Some(true),
                 // Other, unknown; unavailable: its processor is not there.
                 _ => None,
             },
-            pci: (s.length() >= 0x11).then(|| pci(s, 0x0d)).flatten(),
+            pci: s.since(0x11).and_then(|s| pci(s, 0x0d)),
         })
         .collect()
 }
@@ -56,14 +56,15 @@ pub(super) fn onboard(table: &Table, problems: &mut Problems) -> Vec<OnboardDevi
             .map(|s| device(s, 0x04, 0x05, pci(s, 0x07), problems))
             .collect();
     }
-    let mut devices = Vec::new();
-    for s in table.all(10, 0x06, problems) {
-        // Pairs of type and description from byte 4 on.
-        let pairs = (s.length() - 4) / 2;
-        devices.extend((0..pairs).map(|pair| device(s, 5 + 2 * pair, 4 + 2 * pair, None, problems)));
-    }
-    devices.truncate(LIMIT);
-    devices
+    // Pairs of type and description from byte 4 on.
+    let structures = table.all(10, 0x06, problems);
+    let pairs = structures
+        .into_iter()
+        .flat_map(|s| (4..s.length() - 1).step_by(2).map(move |at| (s, at)));
+    pairs
+        .take(LIMIT)
+        .map(|(s, at)| device(s, at + 1, at, None, problems))
+        .collect()
 }
 
 fn device(
@@ -75,7 +76,7 @@ fn device(
 ) -> OnboardDevice {
     OnboardDevice {
         name: s.place(name, problems),
-        kind: s.byte(kind).and_then(words::slot::onboard).map(str::to_owned),
+        kind: s.named(kind, words::slot::onboard),
         enabled: s.byte(kind).map(|bits| bits & 0x80 != 0),
         pci,
     }

@@ -26,6 +26,11 @@ impl Structure {
         self.0.fields.len()
     }
 
+    /// Itself, if it is as long as fields need that came together with a later version.
+    pub fn since(&self, length: usize) -> Option<&Structure> {
+        (self.length() >= length).then_some(self)
+    }
+
     pub fn byte(&self, offset: usize) -> Option<u8> {
         self.0.get_field_byte(offset)
     }
@@ -44,6 +49,11 @@ impl Structure {
 
     pub fn bytes(&self, start: usize, end: usize) -> Option<&[u8]> {
         self.0.get_field_data(start, end)
+    }
+
+    /// A code in words.
+    pub fn named(&self, offset: usize, words: fn(u8) -> Option<&'static str>) -> Option<String> {
+        self.byte(offset).and_then(words).map(str::to_owned)
     }
 
     /// A string that is a name or a number given by the maker; placeholders and fillers are none.

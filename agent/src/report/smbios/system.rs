@@ -3,7 +3,6 @@
 use inventory_api::report::{BoardFacts, ChassisFacts, FirmwareFacts, SystemFacts};
 
 use super::super::{Problems, clean};
-use super::structure::Structure;
 use super::table::Table;
 use super::words;
 
@@ -18,17 +17,12 @@ pub(super) fn system(table: &Table, problems: &mut Problems) -> Option<SystemFac
         version: s.fact(0x06, problems),
         serial: s.fact(0x07, problems),
         // With the wake-up type behind it, as dmidecode asks for.
-        uuid: (s.length() >= 0x19)
-            .then(|| uuid(s.bytes(0x08, 0x18)?.try_into().ok()?, table.version))
-            .flatten(),
-        sku: code_from(s, 0x19, 0x1b, problems),
-        family: code_from(s, 0x1a, 0x1b, problems),
+        uuid: s
+            .since(0x19)
+            .and_then(|s| uuid(s.bytes(0x08, 0x18)?.try_into().ok()?, table.version)),
+        sku: s.since(0x1b).and_then(|s| s.fact(0x19, problems)),
+        family: s.since(0x1b).and_then(|s| s.fact(0x1a, problems)),
     })
-}
-
-/// A string of fields that came together with a later version: there when the structure has all of them.
-fn code_from(s: &Structure, offset: usize, least: usize, problems: &mut Problems) -> Option<String> {
-    (s.length() >= least).then(|| s.fact(offset, problems)).flatten()
 }
 
 /// The UUID as dmidecode prints it: the first three fields are little-endian since SMBIOS 2.6 (7.2.1), before that
@@ -64,29 +58,25 @@ pub(super) fn board(table: &Table, problems: &mut Problems) -> Option<BoardFacts
         version: s.fact(0x06, problems),
         serial: s.fact(0x07, problems),
         asset_tag: s.fact(0x08, problems),
-        location: (s.length() >= 0x0e).then(|| s.fact(0x0a, problems)).flatten(),
+        location: s.since(0x0e).and_then(|s| s.fact(0x0a, problems)),
     })
 }
 
 /// The first chassis: the one the system board is in.
 pub(super) fn chassis(table: &Table, problems: &mut Problems) -> Option<ChassisFacts> {
     let s = table.all(3, 0x09, problems).into_iter().next()?;
-    let since = |length: usize, offset: usize| (s.length() >= length).then(|| s.byte(offset)).flatten();
     // The SKU stands behind the contained elements.
     let elements = s.byte(0x13).zip(s.byte(0x14));
     let sku = elements.map(|(count, size)| 0x15 + usize::from(count) * usize::from(size));
-    let state = |offset| {
-        since(0x0d, offset)
-            .and_then(words::chassis_state)
-            .map(str::to_owned)
-    };
+    let state = |offset| s.since(0x0d)?.named(offset, words::chassis_state);
+    let height = s.since(0x13).and_then(|s| s.byte(0x11));
     Some(ChassisFacts {
         manufacturer: s.fact(0x04, problems),
-        kind: s.byte(0x05).and_then(words::chassis).map(str::to_owned),
+        kind: s.named(0x05, words::chassis),
         version: s.fact(0x06, problems),
         serial: s.fact(0x07, problems),
         asset_tag: s.fact(0x08, problems),
-        height_u: since(0x13, 0x11).filter(|u| *u != 0).map(u32::from),
+        height_u: height.filter(|u| *u != 0).map(u32::from),
         sku: sku.and_then(|at| s.fact(at, problems)),
         power_supply_state: state(0x0a),
         thermal_state: state(0x0b),
@@ -96,9 +86,9 @@ pub(super) fn chassis(table: &Table, problems: &mut Problems) -> Option<ChassisF
 pub(super) fn firmware(table: &Table, problems: &mut Problems) -> Option<FirmwareFacts> {
     let s = table.single(0, 0x12, problems)?;
     let revision = |major: usize, minor: usize| {
-        let (major, minor) = s.byte(major).zip(s.byte(minor))?;
+        let (major, minor) = s.since(0x18)?.byte(major).zip(s.byte(minor))?;
         // 0xff in either: not supported (7.1).
-        (s.length() >= 0x18 && major != 0xff && minor != 0xff).then(|| format!("{major}.{minor}"))
+        (major != 0xff && minor != 0xff).then(|| format!("{major}.{minor}"))
     };
     Some(FirmwareFacts {
         vendor: s.fact(0x04, problems),
@@ -129,17 +119,15 @@ fn rom_bytes(size: u8, extended: Option<u16>) -> Option<u64> {
 
 /// Type 11. What makers put there is free text.
 pub(super) fn oem_strings(table: &Table, problems: &mut Problems) -> Vec<String> {
-    let mut strings = Vec::new();
-    for s in table.all(11, 0x05, problems) {
+    let structures = table.all(11, 0x05, problems);
+    let strings = structures.into_iter().flat_map(|s| {
         let count = s.byte(0x04).unwrap_or(0);
-        strings.extend(
-            (1..=count)
-                .map_while(|number| s.string_number(number))
-                .filter_map(|text| clean::fact(&text)),
-        );
-    }
-    strings.truncate(OEM_LIMIT);
+        (1..=count).map_while(move |number| s.string_number(number))
+    });
     strings
+        .filter_map(|text| clean::fact(&text))
+        .take(OEM_LIMIT)
+        .collect()
 }
 
 #[cfg(test)]

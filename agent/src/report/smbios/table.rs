@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::super::Problems;
-use super::super::roots::{Roots, read_bounded};
+use super::super::roots::Roots;
 use super::entry::{Announced, EntryPoint};
 use super::structure::Structure;
 
 /// Real tables are below 64 KiB, a few virtual machines' somewhat above (field report 19).
 const TABLE_LIMIT: u64 = 4 * 1024 * 1024;
-/// An entry point has 24 or 31 bytes.
-const ENTRY_LIMIT: u64 = 64;
+/// An entry point has 24 or 31 bytes; some captures fill a page.
+const ENTRY_LIMIT: u64 = 4096;
 /// Structures looked at; the handle has 16 bits.
 const STRUCTURE_LIMIT: usize = 65_536;
 const HEADER: usize = 4;
@@ -30,38 +30,17 @@ pub(in super::super) struct Table {
 impl Table {
     /// Reads and checks; None: this machine has no SMBIOS, or it is unreadable (then that is a problem).
     pub fn read(roots: &Roots, problems: &mut Problems) -> Option<Table> {
-        let path = roots.sys("firmware/dmi/tables/DMI");
-        let bytes = match read_bounded(&path, TABLE_LIMIT) {
-            Ok((bytes, cut)) => {
-                if cut {
-                    problems.note(format_args!(
-                        "{}: longer than {TABLE_LIMIT} bytes, the rest is not read",
-                        path.display()
-                    ));
-                }
-                bytes
-            }
-            // Ordinary on a machine or in a container without SMBIOS, and in a capture without sys.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return None,
-            Err(e) => {
-                problems.note(format_args!("{}: {e}", path.display()));
-                return None;
-            }
-        };
+        // Absent on a machine or in a container without SMBIOS, and in a capture without sys.
+        let bytes = problems.read(&roots.sys("firmware/dmi/tables/DMI"), TABLE_LIMIT)?;
         let path = roots.sys("firmware/dmi/tables/smbios_entry_point");
-        let entry = match read_bounded(&path, ENTRY_LIMIT) {
-            Ok((bytes, _)) => EntryPoint::parse(&bytes).unwrap_or_else(|why| {
+        // Absent in a capture of the table alone.
+        let entry = problems.read(&path, ENTRY_LIMIT).map(|bytes| {
+            EntryPoint::parse(&bytes).unwrap_or_else(|why| {
                 problems.note(format_args!("{}: {why}; it is not used", path.display()));
                 EntryPoint::NONE
-            }),
-            // A capture of the table alone.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => EntryPoint::NONE,
-            Err(e) => {
-                problems.note(format_args!("{}: {e}", path.display()));
-                EntryPoint::NONE
-            }
-        };
-        Some(Table::parse(&bytes, entry, problems))
+            })
+        });
+        Some(Table::parse(&bytes, entry.unwrap_or(EntryPoint::NONE), problems))
     }
 
     /// Keeps the part before the first damage.

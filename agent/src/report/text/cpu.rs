@@ -1,6 +1,6 @@
 use inventory_api::report::{CpuFacts, ProcessorFacts};
 
-use super::{Page, binary, counted, named};
+use super::{Page, binary, counted, joined, named, when};
 
 impl Page {
     pub(super) fn cpu(&mut self, cpu: &CpuFacts) {
@@ -26,14 +26,11 @@ impl Page {
             counted(cpu.threads, "thread"),
             counted(cpu.numa_nodes, "NUMA node"),
             range,
-            (!numbers.is_empty()).then(|| numbers.join(" ")),
+            joined(&numbers, " "),
             named("microcode", &cpu.microcode),
         ];
-        self.line("CPU", &facts.each_ref());
-        self.line(
-            "  flags",
-            &[&(!cpu.flags.is_empty()).then(|| cpu.flags.join(" "))],
-        );
+        self.line("CPU", facts);
+        self.line("  flags", [joined(&cpu.flags, " ")]);
         let caches = cpu.caches.iter().map(|cache| {
             let (level, kind) = (cache.level, &cache.kind);
             format!(
@@ -43,11 +40,11 @@ impl Page {
             )
         });
         let caches: Vec<String> = caches.collect();
-        self.line("  caches", &[&(!caches.is_empty()).then(|| caches.join(", "))]);
+        self.line("  caches", [joined(&caches, ", ")]);
         // What is mitigated or does not concern this processor is in the JSON.
         for (name, said) in &cpu.vulnerabilities {
             if said.starts_with("Vulnerable") {
-                self.line("  open", &[&Some(format!("{name}: {said}"))]);
+                self.line("  open", [Some(format!("{name}: {said}"))]);
             }
         }
         for processor in &cpu.processors {
@@ -56,23 +53,21 @@ impl Page {
     }
 
     fn processor(&mut self, p: &ProcessorFacts) {
-        let empty = (p.populated == Some(false)).then(|| "empty".to_owned());
-        let off = (p.enabled == Some(false)).then(|| "switched off".to_owned());
         let cores = match (p.cores, p.cores_enabled) {
             (Some(cores), Some(enabled)) if enabled < cores => Some(format!("{enabled} of {cores} cores")),
             (cores, enabled) => counted(cores.or(enabled), "core"),
         };
         let facts = [
             p.socket.clone(),
-            empty,
+            when(p.populated == Some(false), "empty"),
             p.model.clone(),
             named("part", &p.part),
             named("serial", &p.serial),
             cores,
             counted(p.threads, "thread"),
             p.current_mhz.map(|mhz| format!("{mhz} MHz")),
-            off,
+            when(p.enabled == Some(false), "switched off"),
         ];
-        self.line("  socket", &facts.each_ref());
+        self.line("  socket", facts);
     }
 }

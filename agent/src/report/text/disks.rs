@@ -1,6 +1,6 @@
 use inventory_api::report::{DiskFacts, DiskHealth, Transport};
 
-use super::{Page, counted, decimal, named};
+use super::{Page, counted, decimal, named, when};
 
 impl Page {
     pub(super) fn disk(&mut self, d: &DiskFacts) {
@@ -36,30 +36,20 @@ impl Page {
             named("bay", &d.bay),
             named("shelf", &d.shelf),
             d.rpm.map(|rpm| format!("{rpm} rpm")),
-            d.raid_volume
-                .filter(|raid| *raid)
-                .map(|_| "RAID volume".to_owned()),
-            d.removable.filter(|r| *r).map(|_| "removable".to_owned()),
-            d.read_only.filter(|r| *r).map(|_| "read-only".to_owned()),
+            when(d.raid_volume == Some(true), "RAID volume"),
+            when(d.removable == Some(true), "removable"),
+            when(d.read_only == Some(true), "read-only"),
         ];
-        self.line("Disk", &facts.each_ref());
+        self.line("Disk", facts);
         for path in &d.paths {
-            self.line(
-                "  path",
-                &[
-                    &Some(path.name.clone()),
-                    &path.path.clone().or_else(|| path.pci.clone()),
-                ],
-            );
+            let place = path.path.clone().or_else(|| path.pci.clone());
+            self.line("  path", [Some(path.name.clone()), place]);
         }
         for namespace in &d.namespaces {
+            let size = namespace.size_bytes.map(decimal);
             self.line(
                 "  namespace",
-                &[
-                    &Some(namespace.name.clone()),
-                    &namespace.size_bytes.map(decimal),
-                    &namespace.wwn,
-                ],
+                [Some(namespace.name.clone()), size, namespace.wwn.clone()],
             );
         }
         if let Some(health) = &d.health {
@@ -87,6 +77,6 @@ impl Page {
             h.written_bytes.map(|bytes| format!("{} written", decimal(bytes))),
             named("self-test", &h.self_test),
         ];
-        self.line("  health", &facts.each_ref());
+        self.line("  health", facts);
     }
 }

@@ -20,7 +20,7 @@ impl Page {
         }
         let unread = u32::try_from(report.problems.len()).ok().filter(|n| *n > 0);
         parts.extend(counted(unread, "fact").map(|facts| format!("{facts} could not be read")));
-        self.line("Health", &[&Some(parts.join("; "))]);
+        self.line("Health", [Some(parts.join("; "))]);
     }
 }
 
@@ -34,22 +34,14 @@ fn troubles(report: &AssetReport) -> Vec<String> {
         }
     }
     for psu in &report.power_supplies {
-        let place = psu
-            .location
-            .as_deref()
-            .or(psu.name.as_deref())
-            .unwrap_or("a power supply");
-        let status = psu
-            .status
-            .as_deref()
-            .filter(|status| matches!(*status, "Critical" | "Non-critical"));
-        if psu.present == Some(false) {
-            continue;
-        }
-        if psu.plugged == Some(false) {
-            all.push(format!("{place}: no mains power"));
-        } else if let Some(status) = status {
-            all.push(format!("{place}: {}", status.to_lowercase()));
+        let named = psu.location.as_deref().or(psu.name.as_deref());
+        let place = named.unwrap_or("a power supply");
+        match psu.status.as_deref() {
+            _ if psu.present == Some(false) => {}
+            _ if psu.plugged == Some(false) => all.push(format!("{place}: no mains power")),
+            Some("Critical") => all.push(format!("{place}: critical")),
+            Some("Non-critical") => all.push(format!("{place}: non-critical")),
+            _ => {}
         }
     }
     let alarms = report.sensors.iter().filter(|sensor| sensor.alarm == Some(true));

@@ -6,42 +6,37 @@ impl Page {
     /// System, board, chassis and firmware.
     pub(super) fn machine(&mut self, report: &AssetReport) {
         if let Some(s) = &report.system {
-            self.line(
-                "System",
-                &[
-                    &s.manufacturer,
-                    &s.product,
-                    &s.version,
-                    &named("serial", &s.serial),
-                    &named("sku", &s.sku),
-                ],
-            );
-            self.line("UUID", &[&s.uuid]);
+            let facts = [
+                s.manufacturer.clone(),
+                s.product.clone(),
+                s.version.clone(),
+                named("serial", &s.serial),
+                named("sku", &s.sku),
+            ];
+            self.line("System", facts);
+            self.line("UUID", [s.uuid.clone()]);
         }
         if let Some(b) = &report.board {
-            self.line(
-                "Board",
-                &[
-                    &b.manufacturer,
-                    &b.product,
-                    &b.version,
-                    &named("serial", &b.serial),
-                    &named("asset tag", &b.asset_tag),
-                    &b.location,
-                ],
-            );
+            let facts = [
+                b.manufacturer.clone(),
+                b.product.clone(),
+                b.version.clone(),
+                named("serial", &b.serial),
+                named("asset tag", &b.asset_tag),
+                b.location.clone(),
+            ];
+            self.line("Board", facts);
         }
         if let Some(c) = &report.chassis {
-            let height = c.height_u.map(|units| format!("{units} U"));
             let facts = [
-                &c.manufacturer,
-                &c.kind,
-                &height,
-                &c.version,
-                &named("serial", &c.serial),
-                &named("asset tag", &c.asset_tag),
+                c.manufacturer.clone(),
+                c.kind.clone(),
+                c.height_u.map(|units| format!("{units} U")),
+                c.version.clone(),
+                named("serial", &c.serial),
+                named("asset tag", &c.asset_tag),
             ];
-            self.line("Chassis", &facts);
+            self.line("Chassis", facts);
         }
         if let Some(f) = &report.firmware {
             let facts = [
@@ -51,7 +46,7 @@ impl Page {
                 named("revision", &f.revision),
                 named("controller", &f.controller_revision),
             ];
-            self.line("Firmware", &facts.each_ref());
+            self.line("Firmware", facts);
         }
     }
 }

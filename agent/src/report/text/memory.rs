@@ -1,6 +1,6 @@
 use inventory_api::report::{EdacCounter, MemoryClass, MemoryFacts, MemorySlot};
 
-use super::{Page, binary, counted, named};
+use super::{Page, binary, counted, joined, named, when};
 
 impl Page {
     pub(super) fn memory(&mut self, memory: &MemoryFacts) {
@@ -19,7 +19,7 @@ impl Page {
         let persistent = memory
             .persistent_bytes
             .map(|bytes| format!("{} persistent", binary(bytes)));
-        self.line("Memory", &[&installed, &persistent, &usable]);
+        self.line("Memory", [installed, persistent, usable]);
         for array in &memory.arrays {
             let facts = [
                 array.location.clone(),
@@ -27,7 +27,7 @@ impl Page {
                 array.max_bytes.map(|bytes| format!("up to {}", binary(bytes))),
                 named("error correction", &array.error_correction),
             ];
-            self.line("  array", &facts.each_ref());
+            self.line("  array", facts);
         }
         self.modules(&memory.slots);
         for EdacCounter {
@@ -41,7 +41,10 @@ impl Page {
             if corrected > 0 || uncorrected > 0 {
                 let corrected = counted(Some(corrected), "error").unwrap_or_default();
                 let errors = format!("{corrected} corrected, {uncorrected} not");
-                self.line("  errors", &[&Some(controller.clone()), label, &Some(errors)]);
+                self.line(
+                    "  errors",
+                    [Some(controller.clone()), label.clone(), Some(errors)],
+                );
             }
         }
     }
@@ -69,10 +72,10 @@ impl Page {
         }
         for (module, places) in groups {
             let name = format!("  {} x", places.len());
-            self.line(&name, &[&Some(format!("{module}: {}", places.join(", ")))]);
+            self.line(&name, [Some(format!("{module}: {}", places.join(", ")))]);
         }
         if let Some(count) = counted(u32::try_from(empty.len()).ok().filter(|n| *n > 0), "slot") {
-            self.line("  empty", &[&Some(format!("{count}: {}", empty.join(", ")))]);
+            self.line("  empty", [Some(format!("{count}: {}", empty.join(", ")))]);
         }
     }
 }
@@ -95,28 +98,23 @@ fn module(s: &MemorySlot) -> String {
         _ => s.kind.iter().cloned().chain(speed).collect(),
     };
     let size: Vec<String> = s.size_bytes.map(binary).into_iter().chain(kind).collect();
-    let maker: Vec<&str> = [&s.manufacturer, &s.part]
+    let maker: Vec<String> = [&s.manufacturer, &s.part]
         .into_iter()
         .flatten()
-        .map(String::as_str)
+        .cloned()
         .collect();
     let class = s.class.and_then(|class| match class {
         MemoryClass::Persistent => Some("persistent".to_owned()),
-        _ if s.cache_bytes.is_some_and(|bytes| bytes > 0) => Some("cache".to_owned()),
-        MemoryClass::Dram | MemoryClass::Hbm | MemoryClass::Flash | MemoryClass::Unknown => None,
+        _ => when(s.cache_bytes.is_some_and(|bytes| bytes > 0), "cache"),
     });
     let facts = [
-        Some(size.join(" ")).filter(|text| !text.is_empty()),
+        joined(&size, " "),
         class,
         counted(s.rank, "rank"),
-        Some(maker.join(" ")).filter(|text| !text.is_empty()),
+        joined(&maker, " "),
     ];
-    let text = facts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    if text.is_empty() {
-        "a module".to_owned()
-    } else {
-        text
-    }
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    joined(&facts, ", ").unwrap_or_else(|| "a module".to_owned())
 }
 
 #[cfg(test)]

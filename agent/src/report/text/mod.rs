@@ -36,18 +36,11 @@ pub fn render_text(report: &AssetReport) -> String {
     page.slots(report);
     page.platform(report);
     for problem in &report.problems {
-        page.line(
-            "Problem",
-            &[&Some(format!("{}: {}", problem.collector, problem.detail))],
-        );
+        let text = format!("{}: {}", problem.collector, problem.detail);
+        page.line("Problem", [Some(text)]);
     }
-    page.line(
-        "Collected",
-        &[&Some(format!(
-            "in {} ms by agent {}",
-            report.collect_ms, report.agent_version
-        ))],
-    );
+    let (time, agent) = (report.collect_ms, &report.agent_version);
+    page.line("Collected", [Some(format!("in {time} ms by agent {agent}"))]);
     page.0
 }
 
@@ -55,8 +48,8 @@ struct Page(String);
 
 impl Page {
     /// A name and the facts that are there. Nothing is written when there are none.
-    fn line(&mut self, name: &str, facts: &[&Option<String>]) {
-        let facts: Vec<&str> = facts.iter().filter_map(|fact| fact.as_deref()).collect();
+    fn line<const N: usize>(&mut self, name: &str, facts: [Option<String>; N]) {
+        let facts: Vec<String> = facts.into_iter().flatten().collect();
         if !facts.is_empty() {
             self.0.push_str(&format!("{name:<12}{}\n", facts.join(", ")));
         }
@@ -65,6 +58,15 @@ impl Page {
 
 fn named(name: &str, value: &Option<impl Display>) -> Option<String> {
     value.as_ref().map(|value| format!("{name} {value}"))
+}
+
+fn joined(texts: &[String], between: &str) -> Option<String> {
+    (!texts.is_empty()).then(|| texts.join(between))
+}
+
+/// A word for what holds.
+fn when(holds: bool, word: &str) -> Option<String> {
+    holds.then(|| word.to_owned())
 }
 
 fn counted(count: Option<impl Into<u64>>, unit: &str) -> Option<String> {

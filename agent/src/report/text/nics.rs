@@ -1,6 +1,6 @@
 use inventory_api::report::{LinkLayer, NicFacts};
 
-use super::{Page, named};
+use super::{Page, named, when};
 
 impl Page {
     pub(super) fn nic(&mut self, n: &NicFacts) {
@@ -15,7 +15,7 @@ impl Page {
         let facts = [
             Some(n.name.clone()),
             n.mac.map(|mac| mac.to_string()),
-            (n.link_layer == Some(LinkLayer::Infiniband)).then(|| "InfiniBand".to_owned()),
+            when(n.link_layer == Some(LinkLayer::Infiniband), "InfiniBand"),
             named("GUID", &n.guid),
             named("permanent", &permanent),
             n.driver.clone(),
@@ -25,13 +25,11 @@ impl Page {
             named("port", &n.port),
             link,
             named("firmware", &n.firmware),
-            n.lldp_in_firmware
-                .filter(|eaten| *eaten)
-                .map(|_| "answers LLDP itself".to_owned()),
+            when(n.lldp_in_firmware == Some(true), "answers LLDP itself"),
             n.sriov_vfs
                 .map(|count| format!("up to {count} virtual functions")),
         ];
-        self.line("NIC", &facts.each_ref());
+        self.line("NIC", facts);
         if let Some(optic) = &n.optic {
             let facts = [
                 optic.kind.clone(),
@@ -39,7 +37,7 @@ impl Page {
                 optic.part.clone(),
                 named("serial", &optic.serial),
             ];
-            self.line("  module", &facts.each_ref());
+            self.line("  module", facts);
         }
         if let Some(peer) = &n.lldp {
             let facts = [
@@ -49,7 +47,7 @@ impl Page {
                 named("VLAN", &peer.vlan),
                 named("at", &peer.management),
             ];
-            self.line("  switch", &facts.each_ref());
+            self.line("  switch", facts);
         }
     }
 }

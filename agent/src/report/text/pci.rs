@@ -1,7 +1,7 @@
 use inventory_api::report::{GpuFacts, PciDevice, StorageController};
 
-use super::super::pci::words;
-use super::{Page, binary, decimal, named};
+use super::super::pci::{id_of, words};
+use super::{Page, binary, decimal, named, when};
 
 impl Page {
     pub(super) fn controller(&mut self, c: &StorageController) {
@@ -10,27 +10,23 @@ impl Page {
             c.kind.clone(),
             c.model.clone().or_else(|| vendor_of(c.pci_id.as_deref())),
             c.pci_id.clone(),
-            c.driver.clone().or_else(|| Some("no driver".to_owned())),
+            driver(&c.driver),
             named("firmware", &c.firmware),
-            c.raid
-                .filter(|raid| *raid && c.disks.is_empty())
-                .map(|_| "may hide its disks".to_owned()),
+            when(c.raid == Some(true) && c.disks.is_empty(), "may hide its disks"),
         ];
-        self.line("Controller", &facts.each_ref());
+        self.line("Controller", facts);
         for disk in &c.disks {
+            let health = disk.health.as_ref();
+            let failing = health.is_some_and(|health| health.passed == Some(false));
             let facts = [
                 Some(disk.name.clone()),
                 disk.size_bytes.map(decimal),
                 disk.model.clone(),
                 named("serial", &disk.serial),
                 named("firmware", &disk.firmware),
-                disk.health
-                    .as_ref()
-                    .and_then(|health| health.passed)
-                    .filter(|passed| !passed)
-                    .map(|_| "FAILING".to_owned()),
+                when(failing, "FAILING"),
             ];
-            self.line("  disk", &facts.each_ref());
+            self.line("  disk", facts);
         }
     }
 
@@ -41,17 +37,12 @@ impl Page {
             g.pci_id.clone(),
             g.memory_bytes.map(binary),
             named("serial", &g.serial),
-            g.driver.clone().or_else(|| Some("no driver".to_owned())),
+            driver(&g.driver),
         ];
-        self.line("GPU", &facts.each_ref());
+        self.line("GPU", facts);
     }
 
     pub(super) fn pci(&mut self, d: &PciDevice) {
-        let id = d
-            .vendor
-            .as_ref()
-            .zip(d.device.as_ref())
-            .map(|(vendor, id)| format!("{vendor}:{id}"));
         let width = d.link_width.map(|width| match d.link_width_max {
             Some(most) if most != width => format!("x{width} of x{most}"),
             _ => format!("x{width}"),
@@ -64,14 +55,18 @@ impl Page {
             Some(d.address.clone()),
             kind,
             d.name.clone().or_else(|| vendor_of(d.vendor.as_deref())),
-            id,
+            id_of(d),
             d.slot.clone(),
             d.link_speed.clone(),
             width,
-            d.driver.clone().or_else(|| Some("no driver".to_owned())),
+            driver(&d.driver),
         ];
-        self.line("PCI", &facts.each_ref());
+        self.line("PCI", facts);
     }
+}
+
+fn driver(name: &Option<String>) -> Option<String> {
+    Some(name.clone().unwrap_or_else(|| "no driver".to_owned()))
 }
 
 /// The vendor in words, of an id or of "vendor:device".

@@ -1,13 +1,9 @@
 use inventory_api::report::{AssetReport, SensorFacts};
 
-use super::{Page, named};
+use super::{Page, named, when};
 
 /// Newest events of the BMC's log that are written out.
 const EVENTS: usize = 8;
-
-fn counted(count: Option<u32>, one: &str, many: &str) -> Option<String> {
-    count.map(|n| format!("{n} {}", if n == 1 { one } else { many }))
-}
 
 impl Page {
     pub(super) fn platform(&mut self, report: &AssetReport) {
@@ -22,11 +18,9 @@ impl Page {
                     None => ip.to_string(),
                 }),
                 bmc.mac.map(|mac| mac.to_string()),
-                bmc.redfish_host_interface
-                    .filter(|there| *there)
-                    .map(|_| "Redfish host interface".to_owned()),
+                when(bmc.redfish_host_interface == Some(true), "Redfish host interface"),
             ];
-            self.line("BMC", &facts.each_ref());
+            self.line("BMC", facts);
             for unit in &bmc.fru {
                 let facts = [
                     Some(unit.name.clone()),
@@ -36,21 +30,15 @@ impl Page {
                     named("serial", &unit.serial),
                     named("asset tag", &unit.asset_tag),
                 ];
-                self.line("  unit", &facts.each_ref());
+                self.line("  unit", facts);
             }
-            self.line(
-                "  event log",
-                &[&counted(
-                    bmc.event_count.filter(|count| *count > 0),
-                    "entry",
-                    "entries",
-                )],
-            );
+            let entries = |n: u32| format!("{n} {}", if n == 1 { "entry" } else { "entries" });
+            self.line("  event log", [bmc.event_count.filter(|n| *n > 0).map(entries)]);
             for event in bmc.events.iter().take(EVENTS) {
-                let ended = (event.asserted == Some(false)).then(|| "ended".to_owned());
+                let ended = when(event.asserted == Some(false), "ended");
                 self.line(
                     "  event",
-                    &[&Some(event.sensor.clone()), &Some(event.event.clone()), &ended],
+                    [Some(event.sensor.clone()), Some(event.event.clone()), ended],
                 );
             }
         }
@@ -61,7 +49,7 @@ impl Page {
                 named("firmware", &tpm.firmware),
                 named("endorsement key sha256", &tpm.endorsement_key_sha256),
             ];
-            self.line("TPM", &facts.each_ref());
+            self.line("TPM", facts);
         }
         for image in &report.firmware_components {
             let facts = [
@@ -71,7 +59,7 @@ impl Page {
                 image.manufacturer.clone(),
                 image.state.clone(),
             ];
-            self.line("Firmware", &facts.each_ref());
+            self.line("Firmware", facts);
         }
         for battery in &report.batteries {
             let facts = [
@@ -82,7 +70,7 @@ impl Page {
                 battery.capacity_percent.map(|percent| format!("{percent} %")),
                 battery.status.clone(),
             ];
-            self.line("Battery", &facts.each_ref());
+            self.line("Battery", facts);
         }
         for sensor in &report.sensors {
             let facts = [
@@ -92,9 +80,9 @@ impl Page {
                 sensor
                     .critical
                     .map(|limit| format!("critical at {}", value(sensor, limit))),
-                sensor.alarm.filter(|alarm| *alarm).map(|_| "ALARM".to_owned()),
+                when(sensor.alarm == Some(true), "ALARM"),
             ];
-            self.line("Sensor", &facts.each_ref());
+            self.line("Sensor", facts);
         }
     }
 }

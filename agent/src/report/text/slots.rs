@@ -2,7 +2,7 @@
 
 use inventory_api::report::{AssetReport, ExpansionSlot, OnboardDevice, PowerSupply};
 
-use super::{Page, named};
+use super::{Page, named, when};
 
 impl Page {
     pub(super) fn slots(&mut self, report: &AssetReport) {
@@ -13,35 +13,38 @@ impl Page {
             .iter()
             .for_each(|psu| self.power_supply(psu));
         for text in &report.oem_strings {
-            self.line("OEM string", &[&Some(text.clone())]);
+            self.line("OEM string", [Some(text.clone())]);
         }
     }
 
     fn expansion_slot(&mut self, s: &ExpansionSlot) {
-        let used = s
-            .in_use
-            .map(|used| if used { "in use" } else { "empty" }.to_owned());
-        self.line("Slot", &[&s.slot, &s.kind, &s.width, &used, &s.pci]);
+        let facts = [
+            s.slot.clone(),
+            s.kind.clone(),
+            s.width.clone(),
+            s.in_use
+                .map(|used| if used { "in use" } else { "empty" }.to_owned()),
+            s.pci.clone(),
+        ];
+        self.line("Slot", facts);
     }
 
     fn onboard(&mut self, d: &OnboardDevice) {
-        let off = (d.enabled == Some(false)).then(|| "switched off".to_owned());
-        self.line("On board", &[&d.name, &d.kind, &d.pci, &off]);
+        let off = when(d.enabled == Some(false), "switched off");
+        self.line("On board", [d.name.clone(), d.kind.clone(), d.pci.clone(), off]);
     }
 
     fn power_supply(&mut self, p: &PowerSupply) {
-        let empty = (p.present == Some(false)).then(|| "not present".to_owned());
-        let unplugged = (p.plugged == Some(false)).then(|| "no mains power".to_owned());
         let facts = [
             p.location.clone(),
-            empty,
+            when(p.present == Some(false), "not present"),
             p.manufacturer.clone(),
             p.part.clone(),
             named("serial", &p.serial),
             p.max_watts.map(|watts| format!("{watts} W")),
             p.status.clone(),
-            unplugged,
+            when(p.plugged == Some(false), "no mains power"),
         ];
-        self.line("Power", &facts.each_ref());
+        self.line("Power", facts);
     }
 }

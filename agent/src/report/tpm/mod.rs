@@ -74,7 +74,7 @@ fn of_files(folder: &Path, facts: &mut TpmFacts) {
     };
     facts.manufacturer = line("Manufacturer:").and_then(|hex| {
         let letters = u32::from_str_radix(hex.strip_prefix("0x")?, 16).ok()?;
-        clean::text(&String::from_utf8_lossy(&letters.to_be_bytes()))
+        command::letters(letters)
     });
     facts.firmware = line("Firmware version:").and_then(clean::text);
     facts.endorsement_key_sha256 = read("pubek")

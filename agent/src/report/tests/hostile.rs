@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Roots, collect, render_text};
+use super::super::{Roots, collect, render_text};
 
 /// Files that the collectors of devices read, below one made-up machine.
 const FILES: &[&str] = &[

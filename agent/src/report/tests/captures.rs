@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use inventory_api::report::{AssetReport, DiskFacts, Transport};
 
-use super::{Roots, collect};
+use super::super::{Roots, collect};
 
 fn fixtures(file: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use inventory_api::report::{AssetReport, MemoryClass, Transport};
 
-use super::{Options, Roots, collect_with};
+use super::super::{Roots, collect_with};
 
 fn folder(case: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -13,12 +13,7 @@ fn folder(case: &str) -> PathBuf {
 }
 
 fn collected(root: &Path) -> AssetReport {
-    collect_with(
-        &Roots::under(root),
-        Options {
-            lldp_wait: std::time::Duration::ZERO,
-        },
-    )
+    collect_with(&Roots::under(root), std::time::Duration::ZERO)
 }
 
 /// The report of a packed tree. None: it is too large for git, and the folder with all cases is not here.
