@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -10,18 +10,13 @@ use inventory_api::boot::Choice;
 use netboot_protocol::menu::MEMORY_TEST;
 use netboot_protocol::{Loader, Trusted, UNIFIED};
 
+use crate::leases::lock;
+
 /// What shim loads, from the place it came from itself.
 pub(crate) const GRUB: &str = "grubx64.efi";
 
 /// The mini-os for 64-bit ARM: kernel and initramfs. It is made on request, at any time.
 const ARM64: [&str; 2] = ["arm64/kernel", "arm64/initramfs"];
-
-/// By which protocol a file is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Tftp,
-    Http,
-}
 
 /// Where a boot file's bytes are.
 #[derive(Clone, Debug)]
@@ -106,14 +101,14 @@ impl Files {
     }
 
     /// A file by the last part of its name.
-    pub(crate) fn get(&self, name: &str, transport: Transport) -> Option<BootFileBytes> {
+    pub(crate) fn get(&self, name: &str, by_http: bool) -> Option<BootFileBytes> {
         // Made on request: not there is then an answer, and no error of the server.
         let there = |path: &&PathBuf| !ARM64.contains(&name) || path.is_file();
         if let Some(path) = self.paths.get(name).filter(there) {
             return Some(BootFileBytes::Path(path.clone()));
         }
-        let by_http = || self.http.get(name).filter(|_| transport == Transport::Http);
-        by_http()
+        let instead = || self.http.get(name).filter(|_| by_http);
+        instead()
             .or_else(|| self.loaders.get(name))
             .cloned()
             .map(BootFileBytes::Memory)
@@ -121,7 +116,7 @@ impl Files {
 
     /// The bytes of a file, for TFTP. A file on disk is held once, for as long as a transfer needs it.
     pub(crate) async fn bytes(&self, name: &str) -> Option<Bytes> {
-        match self.get(name, Transport::Tftp)? {
+        match self.get(name, false)? {
             BootFileBytes::Memory(bytes) => Some(bytes),
             BootFileBytes::Path(path) => match self.read(&path).await {
                 Ok(bytes) => Some(bytes),
@@ -135,20 +130,16 @@ impl Files {
 
     async fn read(&self, path: &PathBuf) -> std::io::Result<Bytes> {
         let changed = tokio::fs::metadata(path).await?.modified()?;
-        let kept = {
-            let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-            read.get(path)
-                .filter(|(at, _)| *at == changed)
-                .and_then(|(_, bytes)| bytes.upgrade())
+        let kept = lock(&self.read).get(path).cloned();
+        let kept = kept.filter(|(at, _)| *at == changed);
+        let bytes = match kept.and_then(|(_, bytes)| bytes.upgrade()) {
+            Some(bytes) => bytes,
+            None => {
+                let bytes = Arc::new(tokio::fs::read(path).await?);
+                lock(&self.read).insert(path.clone(), (changed, Arc::downgrade(&bytes)));
+                bytes
+            }
         };
-        if let Some(bytes) = kept {
-            return Ok(Bytes::from_owner(Shared(bytes)));
-        }
-        let bytes = Arc::new(tokio::fs::read(path).await?);
-        self.read
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.clone(), (changed, Arc::downgrade(&bytes)));
         Ok(Bytes::from_owner(Shared(bytes)))
     }
 }
@@ -179,10 +170,10 @@ mod tests {
         assert_eq!(files.bytes("kernel").await.unwrap()[..], b"another"[..]);
         assert!(files.bytes("initramfs").await.is_none(), "there is no such file");
         assert_eq!(files.bytes("grubx64.efi").await.unwrap()[..], b"tftp"[..]);
-        let http = files.get("grubx64.efi", Transport::Http);
+        let http = files.get("grubx64.efi", true);
         assert!(matches!(http, Some(BootFileBytes::Memory(bytes)) if bytes[..] == b"http"[..]));
-        assert!(files.get("passwd", Transport::Http).is_none());
-        assert!(files.get("arm64/kernel", Transport::Http).is_none(), "not made");
+        assert!(files.get("passwd", true).is_none());
+        assert!(files.get("arm64/kernel", true).is_none(), "not made");
         config.arm64 = folder.path().to_owned();
         let loader = Loader::IpxeArm64;
         config
