@@ -8,7 +8,7 @@ use netboot_protocol::sender::believe_v6;
 use netboot_protocol::v6::foreign::pass;
 use netboot_protocol::v6::{
     BootUrls, Client, Content, Decision, MessageKind, Network, Status, classify, decide, encode,
-    select_network, would_answer,
+    select_network, would_decide,
 };
 use netboot_protocol::{Mode, Unanswered};
 use tokio::task::JoinSet;
@@ -123,8 +123,8 @@ impl<S: BootSource> Dhcp6Service<S> {
         };
         let ((answer, changed), durable) = book.with(name, queue, client.known, |leases| {
             if observes {
-                let would = would_answer(&client, network, duid, leases, target, &urls, at);
-                return ((would, false), None);
+                let would = would_decide(&client, network, duid, leases, target, &urls, at);
+                return ((would.answer, false), None);
             }
             let Decision { answer, change } = match believed.and_then(|()| pass(gate, &client, leases, at)) {
                 Ok(()) => decide(&client, network, duid, leases, target, &urls, at),

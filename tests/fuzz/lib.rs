@@ -196,7 +196,7 @@ pub fn dhcp6(bytes: &[u8]) {
                 Some(change) => leases.apply(change),
                 None => {}
             }
-            let _ = v6::would_answer(&client, network, DUID, &leases, target, &urls, now);
+            let _ = v6::would_decide(&client, network, DUID, &leases, target, &urls, now);
             let Ok(content) = decision.answer else { return };
             assert_eq!(network.mode(), Mode::Server, "who watches is silent");
             if let Some(ip) = content.address() {

@@ -226,11 +226,6 @@ impl PxeClient {
         self.wanted.contains(&code)
     }
 
-    /// Whether a frame can be sent to its hardware address.
-    pub fn has_nic(&self) -> bool {
-        !self.chaddr.is_junk()
-    }
-
     /// What tells its client identifier from another, to compare; `None` without one.
     pub fn client_mark(&self) -> Option<u32> {
         self.client_id.as_deref().map(fnv)

@@ -362,7 +362,8 @@ pub fn destination(client: &PxeClient, network: &Network, content: &ReplyContent
         return Destination::Relay(client.giaddr);
     }
     // On our own link, where a frame reaches it by its hardware address: one that answers no ARP, too.
-    let on_link = |ip: &Ipv4Addr| network.is_local() && network.subnet().contains(ip) && client.has_nic();
+    let on_link =
+        |ip: &Ipv4Addr| network.is_local() && network.subnet().contains(ip) && !client.chaddr.is_junk();
     match client.uses() {
         _ if content.kind == ReplyKind::Nak => Destination::Broadcast,
         Some(ip) if content.address == ip && on_link(&ip) => Destination::Link(ip),

@@ -16,5 +16,5 @@ pub use client::{Association, Client, MessageKind, Relay, classify};
 pub use encode::encode;
 pub use network::Network;
 pub use reply::{
-    AssociationAnswer, Content, Decision, ReplyKind, Status, decide, select_network, would_answer,
+    AssociationAnswer, Content, Decision, ReplyKind, Status, decide, select_network, would_decide,
 };

@@ -7,7 +7,7 @@ use dhcproto::{Decodable, Decoder};
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::v6::{
-    BootUrls, Content, Decision, classify, decide, encode, select_network, would_answer,
+    BootUrls, Content, Decision, classify, decide, encode, select_network, would_decide,
 };
 use netboot_protocol::{
     LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Unanswered, V6Settings,
@@ -510,7 +510,7 @@ fn silences() {
     let bytes = [&[SOLICIT, 1, 2, 3][..], &option(1, THEIRS), &ia(1, &[])].concat();
     let client = classify(&bytes, link_local(MAC)).unwrap();
     let v6 = observed.network.v6().unwrap();
-    let would = would_answer(&client, v6, OURS, &Leases::default(), MINI_OS, &urls(), NOW);
+    let would = would_decide(&client, v6, OURS, &Leases::default(), MINI_OS, &urls(), NOW).answer;
     assert!(would.is_ok_and(|content: Content| content.address().is_some()));
 }
 

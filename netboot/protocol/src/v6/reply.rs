@@ -113,7 +113,7 @@ pub fn select_network<'a>(networks: &'a [Network], client: &Client) -> Result<&'
 }
 
 /// Decides about one message. `duid`: our server identifier. `target`: what the machine boots now; it counts only for
-/// clients that boot. A network that is observed is never answered: [`would_answer`] tells what it would be.
+/// clients that boot. A network that is observed is never answered: [`would_decide`] tells what it would be.
 pub fn decide(
     client: &Client,
     network: &Network,
@@ -126,23 +126,11 @@ pub fn decide(
     if network.mode() == Mode::Observe {
         return Err(Unanswered::Observing).into();
     }
-    serve(client, network, duid, leases, target, urls, now)
+    would_decide(client, network, duid, leases, target, urls, now)
 }
 
-/// What an observed network would answer.
-pub fn would_answer(
-    client: &Client,
-    network: &Network,
-    duid: &[u8],
-    leases: &Leases<Ipv6Addr>,
-    target: BootTarget,
-    urls: &BootUrls<Ipv6Addr>,
-    now: UnixMs,
-) -> Result<Content, Unanswered> {
-    serve(client, network, duid, leases, target, urls, now).answer
-}
-
-fn serve(
+/// What would be decided in an observed network were it served.
+pub fn would_decide(
     client: &Client,
     network: &Network,
     duid: &[u8],
