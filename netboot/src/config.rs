@@ -11,7 +11,7 @@ pub const DEFAULT_HTTP_PORT: u16 = 8067;
 
 /// Everything the boot service needs to start. Files named here are opened by [`crate::Netboot::bind`] or, for kernel
 /// and initramfs, at each request, so that a new build is served without a restart.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// Networks to serve; at least one. Several may share a server address when all but one are behind relays.
     pub networks: Vec<Network>,
@@ -56,17 +56,8 @@ impl Config {
             dhcp_port: 67,
             tftp_port: 69,
             http_port: DEFAULT_HTTP_PORT,
-            boot_files: BTreeMap::new(),
-            http_boot_files: BTreeMap::new(),
-            kernel: PathBuf::new(),
-            initramfs: PathBuf::new(),
-            arm64: PathBuf::new(),
-            unified: None,
-            site_archive: Bytes::new(),
-            rescue: false,
             lease_journal,
-            kernel_args: Vec::new(),
-            reply_to_source: false,
+            ..Config::default()
         }
     }
 }

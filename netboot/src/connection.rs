@@ -14,14 +14,13 @@ use netboot_protocol::http1::{BadHead, HEAD_BYTES, persists, request, response_h
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::http::{Answer, HttpService, bad_request};
 use crate::log;
 use crate::places::{Full, Limits, Place, Places};
 use crate::running::unacknowledged;
 use crate::send::{Content, Sent, send};
-use crate::server::NetbootError;
+use crate::server::{NetbootError, panicked};
 use crate::source::BootSource;
 
 /// Places for connections. iPXE and the agent have one or two at once.
@@ -40,23 +39,19 @@ const LAST: Duration = Duration::from_secs(2);
 pub(crate) async fn serve<S: BootSource>(
     listener: TcpListener,
     service: Arc<HttpService<S>>,
-    cancel: CancellationToken,
 ) -> Result<(), NetbootError> {
     let places = Places::new(LIMITS);
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            Some(ended) = tasks.join_next() => match ended {
-                Ok(()) => continue,
-                Err(error) => return Err(NetbootError::Panicked(format!("HTTP: {error}"))),
-            },
+            () = service.shared.cancel.cancelled() => return Ok(()),
+            error = panicked(&mut tasks, "HTTP") => return Err(error),
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 let ip = peer.ip();
-                let place = match places.enter(ip, service.standing(ip)) {
+                let place = match places.enter(ip, service.shared.standing(ip)) {
                     Ok(place) => place,
                     Err(full) => {
                         refused(ip, full);
@@ -187,12 +182,15 @@ async fn requests<S: BootSource>(
                 persists(&request),
                 request.method() != Method::HEAD,
             ),
-            Some(Err(bad)) => (Answer::from(bad_request(bad)), false, true),
+            Some(Err(bad)) => {
+                let response = bad_request(bad);
+                let heard = None;
+                (Answer { response, heard }, false, true)
+            }
         };
         *asked = true;
         let Answer { response, heard } = answer;
-        // httpdate panics before 1970, which a clock without a battery may say.
-        let date = httpdate::fmt_http_date(SystemTime::now().max(UNIX_EPOCH));
+        let date = http_date(SystemTime::now());
         let head = response_head(&response, &date, !stays);
         let content = with_content.then(|| response.into_body());
         let of = content.as_ref().map_or(0, Content::len);

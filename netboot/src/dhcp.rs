@@ -3,37 +3,32 @@
 mod belief;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
-use inventory_api::{Mac, UnixMs};
 use netboot_protocol::claims::Claims;
 use netboot_protocol::custom::is_host_name;
 use netboot_protocol::foreign::pass;
 use netboot_protocol::sender::Relays;
-use netboot_protocol::shares::Standing;
 use netboot_protocol::{
-    BootUrls, ClientKind, Destination, Loader, MessageKind, Mode, Network, Probe, PxeClient, Rates,
-    ReplyContent, ReplyKind, Silence, Unanswered, classify, decide, destination, encode, needs_probe,
-    no_network, outsider, refused_elsewhere, select_network, would_answer,
+    BootFile, BootUrls, ClientKind, Decision, Destination, Leases, MessageKind, Mode, Network, Probe,
+    PxeClient, ReplyContent, ReplyKind, Unanswered, classify, decide, destination, encode, needs_probe,
+    outsider, refused_elsewhere, select_network, would_answer,
 };
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
+use crate::door::Shared;
 use crate::farewell::Farewells;
-use crate::files::Files;
-use crate::firmware::FirmwareBook;
-use crate::leases::{JournalQueue, LeaseBook, lock};
-use crate::log;
+use crate::leases::lock;
 use crate::now;
 use crate::probe::Prober;
-use crate::room::{Room, Working};
-use crate::server::NetbootError;
+use crate::reception::{Entrance, cannot_receive};
+use crate::room::Working;
+use crate::server::{NetbootError, panicked};
 use crate::socket::DhcpSocket;
-use crate::source::{BootClient, BootSource};
-use crate::watch::{Family, NetworkBook};
+use crate::source::BootSource;
+use crate::watch::Family;
 
 /// Addresses that are tried for one DISCOVER when others are found to use them; the machine asks again anyway.
 const TRIES: usize = 3;
@@ -45,10 +40,6 @@ pub(crate) struct DhcpService<S> {
     pub(crate) boot_server: DhcpSocket,
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
-    pub(crate) files: Arc<Files>,
-    pub(crate) book: LeaseBook,
-    pub(crate) queue: JournalQueue,
-    pub(crate) watch: NetworkBook,
     /// `None`: nobody can be asked whether an address is in use.
     pub(crate) arp: Option<Arc<Prober>>,
     pub(crate) echo: Option<Arc<Prober>>,
@@ -57,35 +48,28 @@ pub(crate) struct DhcpService<S> {
     pub(crate) relays: Mutex<Relays>,
     /// Who has answered for addresses, by network.
     pub(crate) claims: Mutex<BTreeMap<String, Claims>>,
-    pub(crate) source: Arc<S>,
-    pub(crate) firmware: FirmwareBook,
-    pub(crate) reply_to_source: bool,
+    pub(crate) shared: Arc<Shared<S>>,
 }
 
 impl<S: BootSource> DhcpService<S> {
-    pub(crate) async fn serve(self, cancel: CancellationToken) -> Result<(), NetbootError> {
+    pub(crate) async fn serve(self) -> Result<(), NetbootError> {
+        let shared = self.shared.clone();
         let service = Arc::new(self);
-        let room = Room::default();
+        let any_port = shared.config.reply_to_source;
+        let mut entrance = Entrance::new("DHCP");
         let mut tasks = JoinSet::new();
-        let mut rates = Rates::default();
-        let mut dropped = None;
         let (mut buffer, mut other) = ([0u8; 2048], [0u8; 2048]);
         loop {
             let (received, to_boot_server) = tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                Some(ended) = tasks.join_next() => match ended {
-                    Ok(()) => continue,
-                    Err(error) => return Err(NetbootError::Panicked(format!("DHCP: {error}"))),
-                },
+                () = shared.cancel.cancelled() => return Ok(()),
+                error = panicked(&mut tasks, "DHCP") => return Err(error),
                 received = service.socket.receive(&mut buffer) => (received, false),
                 received = service.boot_server.receive(&mut other) => (received, true),
             };
             let (len, from) = match received {
                 Ok(received) => received,
                 Err(error) => {
-                    // The interface is down for a moment, or a reply could not be delivered.
-                    log::paced!(warn; "dhcp", "receive", false; %error, "cannot receive DHCP messages");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    cannot_receive("DHCP", error).await;
                     continue;
                 }
             };
@@ -98,146 +82,83 @@ impl<S: BootSource> DhcpService<S> {
                 Ok(client) => client,
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
-                    service
-                        .watch
-                        .silent(service.home(), reason, outsider(bytes, now()));
+                    let sender = outsider(bytes, now());
+                    shared.watch.silent(service.home(None), reason, sender);
                     continue;
                 }
             };
             client.to_boot_server = to_boot_server;
-            client.known = service.source.known(client.mac);
-            client.from = service.believable(from);
-            service
-                .firmware
-                .heard_v4(&client, from, service.reply_to_source, now());
-            let standing = service.standing(&client);
-            if !rates.admit(&client, standing == Standing::Known, now()) {
-                // Not a line or an event each: a flood must not fill anything.
-                tracing::debug!(mac = %client.mac, reason = Silence::TooMany.code(), "dhcp");
-                service.drop_early(&client, Silence::TooMany.into(), &mut dropped);
-                continue;
+            client.known = shared.source.known(client.mac);
+            client.from = Some(from).filter(|_| !any_port);
+            shared.firmware.heard_v4(&client, from.port(), any_port, now());
+            let network = select_network(&service.networks, &client).ok();
+            let place = network.map(|network| (network.name(), network.addresses()));
+            let standing = shared.book.standing(place, client.mac, client.known, now());
+            match entrance.admit(client.mac, standing, client.circuit()) {
+                Ok(place) => {
+                    let anew = client.message == MessageKind::Discover
+                        && !matches!(client.kind, ClientKind::Ipxe { .. });
+                    client.loader = shared.loader(client.mac, client.kind, anew);
+                    let service = service.clone();
+                    tasks.spawn(async move { service.answer(client, from, place).await });
+                }
+                Err(why) => {
+                    shared.watch.silent(service.home(network), why, None);
+                    if entrance.tells_of(client.mac, client.known, why) {
+                        service.heard(&client, network, None, why.code(), None, false);
+                    }
+                }
             }
-            let anew =
-                client.message == MessageKind::Discover && !matches!(client.kind, ClientKind::Ipxe { .. });
-            client.loader = loader_for(&*service.source, &service.files, client.mac, client.kind, anew);
-            let Some(place) = room.enter(standing) else {
-                log::paced!(warn; "dhcp", "busy", client.known; mac = %client.mac, "too many DHCP messages at once: one is dropped");
-                service.drop_early(&client, Unanswered::Busy, &mut dropped);
-                continue;
-            };
-            let service = service.clone();
-            tasks.spawn(async move { service.answer(client, from, place).await });
         }
     }
 
-    /// Where a message came from, if that says something.
-    fn believable(&self, from: SocketAddr) -> Option<SocketAddrV4> {
-        match from {
-            SocketAddr::V4(from) if !self.reply_to_source => Some(from),
-            SocketAddr::V4(_) | SocketAddr::V6(_) => None,
-        }
-    }
-
-    /// What speaks for a machine when there is little room.
-    fn standing(&self, client: &PxeClient) -> Standing {
-        let Some(network) = select_network(&self.networks, client) else {
-            return Standing::Stranger;
+    async fn answer(&self, client: PxeClient, from: SocketAddrV4, place: Working) {
+        let network = match select_network(&self.networks, &client) {
+            Ok(network) => network,
+            Err(why) => {
+                if let Some((home, refusal)) = self.elsewhere(&client) {
+                    // To a relay that we may have no route to: then it is as if we had been silent.
+                    let sent = self.send(&client, home, &refusal, from).await;
+                    tracing::debug!(mac = %client.mac, relay = %client.giaddr, ?sent, "refused behind an unknown relay");
+                }
+                return self.silent(&client, None, why);
+            }
         };
-        if client.known || network.reservation(client.mac).is_some() {
-            return Standing::Known;
-        }
-        self.book.standing(network.name(), client.mac, now())
-    }
-
-    /// A message is dropped before it is looked at: counted, and in the journey of its machine once a second. `last`: who was told
-    /// of last, and in which second.
-    fn drop_early(&self, client: &PxeClient, why: Unanswered, last: &mut Option<(Mac, i64)>) {
-        let network = select_network(&self.networks, client);
-        self.watch
-            .silent(network.map_or_else(|| self.home(), Network::name), why, None);
-        let this = Some((client.mac, now().0 / 1000));
-        if *last != this {
-            *last = this;
-            self.heard(client, network, None, why.code(), None);
-        }
-    }
-
-    async fn answer(&self, client: PxeClient, from: SocketAddr, place: Working) {
-        let Some(network) = select_network(&self.networks, &client) else {
-            if let Some((home, refusal)) = self.elsewhere(&client) {
-                let bytes = encode(&client, home, &refusal);
-                // To a relay that we may have no route to: then it is as if we had been silent.
-                let sent = self.send(&client, home, &refusal, &bytes, from).await;
-                tracing::debug!(mac = %client.mac, relay = %client.giaddr, ?sent, "refused behind an unknown relay");
-            }
-            let silence = no_network(&client);
-            if silence == Silence::UnknownRelay {
-                let detail = format!(
-                    "a relay, {}, passes on DHCP messages of a subnet that no [[network]] has: they are not answered",
-                    client.giaddr
-                );
-                self.watch.note(self.home(), silence.code(), detail);
-            }
-            self.watch.silent(self.home(), silence, None);
-            return self.tell(&client, None, None, silence.code(), None);
-        };
-        let target = self.target(&client, network).await;
+        let shared = &self.shared;
+        let ip = shared.book.address_of(network.name(), client.mac, now());
+        let asks = shared.target(client.mac, client.kind, network.name(), network.server(), ip);
+        let target = asks.await;
         let urls = BootUrls {
             server: network.server(),
             http_port: self.http_port,
         };
         if network.mode() == Mode::Observe {
             let at = now();
-            let (would, _) = self
-                .book
-                .with(network.name(), &self.queue, client.known, |leases| {
-                    (would_answer(&client, network, leases, target, &urls, at), None)
-                });
-            let (word, boot) = match &would {
-                Ok(content) => (format!("would-{}", content.kind.name()), content.boot.name()),
-                Err(silence) => (format!("would-not: {}", silence.code()), None),
+            let look = |leases: &Leases| (would_answer(&client, network, leases, target, &urls, at), None);
+            let (book, queue) = (&shared.book, &shared.queue);
+            let (word, boot) = match book.with(network.name(), queue, client.known, look).0 {
+                Ok(content) => (format!("would-{}", content.kind.name()), Some(content.boot)),
+                Err(why) => (format!("would-not: {}", why.code()), None),
             };
-            return self.tell(&client, Some(network), None, &word, boot);
+            let boot = boot.as_ref().and_then(BootFile::name);
+            return self.heard(&client, Some(network), None, &word, boot, true);
         }
-        let answer = match self.decide(&client, network, target, &urls, place).await {
-            Some(answer) => answer,
-            None => {
-                self.watch.silent(network.name(), Unanswered::JournalFailed, None);
-                return self.tell(
-                    &client,
-                    Some(network),
-                    None,
-                    Unanswered::JournalFailed.code(),
-                    None,
-                );
-            }
-        };
-        match answer {
-            Err(silence) => {
-                self.note(&client, network, silence);
-                self.watch.silent(network.name(), silence, None);
-                self.tell(&client, Some(network), None, silence.code(), None);
-            }
+        match self.decide(&client, network, target, &urls, place).await {
+            Err(why) => self.silent(&client, Some(network), why),
             Ok(mut content) => {
-                content.host_name = self
-                    .source
-                    .host_name(client.mac)
-                    .filter(|name| is_host_name(name));
-                let bytes = encode(&client, network, &content);
-                let word = match self.send(&client, network, &content, &bytes, from).await {
+                let host_name = shared.source.host_name(client.mac);
+                content.host_name = host_name.filter(|name| is_host_name(name));
+                let word = match self.send(&client, network, &content, from).await {
                     Ok(()) => content.kind.name(),
-                    Err(error) => {
-                        log::paced!(warn; "dhcp", "send", client.known; mac = %client.mac, %error, "cannot send a DHCP reply");
-                        Unanswered::SendFailed.code()
-                    }
+                    Err(error) => shared.cannot_send(client.mac, client.known, &error).code(),
                 };
                 let ip = Some(content.address).filter(|ip| !ip.is_unspecified());
-                self.tell(&client, Some(network), ip, word, content.boot.name());
+                self.heard(&client, Some(network), ip, word, content.boot.name(), true);
             }
         }
     }
 
-    /// Decides, makes it durable and makes sure that nobody else has the address. `None`: it could not be made durable.
+    /// Decides, makes it durable and makes sure that nobody else has the address.
     async fn decide(
         &self,
         client: &PxeClient,
@@ -245,41 +166,34 @@ impl<S: BootSource> DhcpService<S> {
         target: BootTarget,
         urls: &BootUrls,
         mut place: Working,
-    ) -> Option<Result<ReplyContent, Silence>> {
-        let (name, queue, known) = (network.name(), &self.queue, client.known);
-        if let Err(silence) = self.believe(client, network, &mut place).await {
-            return Some(Err(silence));
-        }
+    ) -> Result<ReplyContent, Unanswered> {
+        let Shared {
+            watch, book, queue, ..
+        } = &*self.shared;
+        let name = network.name();
+        self.believe(client, network, &mut place).await?;
         for _ in 0..TRIES {
             let at = now();
-            let gate = self.watch.gate(name, Family::V4, at);
-            let ((answer, before, reserved), durable) = self.book.with(name, queue, known, |leases| {
+            let gate = watch.gate(name, Family::V4, at);
+            let ((answer, before, reserved), durable) = book.with(name, queue, client.known, |leases| {
                 let before = leases.of(client.mac);
-                let reserved = network.reservation(client.mac).or(leases.reservation(client.mac));
-                let reserved = reserved.is_some();
-                match pass(gate, client, leases, at) {
-                    Ok(()) => {
-                        let decision = decide(client, network, leases, target, urls, at);
-                        ((decision.answer, before, reserved), decision.change)
-                    }
-                    Err(silence) => ((Err(silence), before, reserved), None),
-                }
+                let reserved = network.addresses().reservation(client.mac);
+                let reserved = reserved.or(leases.reservation(client.mac)).is_some();
+                let Decision { answer, change } = match pass(gate, client, leases, at) {
+                    Ok(()) => decide(client, network, leases, target, urls, at),
+                    Err(why) => Err(why).into(),
+                };
+                ((answer, before, reserved), change)
             });
-            if let Some(durable) = durable
-                && !durable.wait().await
-            {
-                return None;
-            }
-            let Ok(content) = &answer else {
-                return Some(answer);
-            };
+            durable.wait().await?;
+            let content = answer?;
             let address = content.address;
-            let prober = self.prober(needs_probe(network, reserved, before, content));
+            let prober = self.prober(needs_probe(network, reserved, before, &content));
             let user = match prober {
                 // Hundreds of milliseconds in which nothing is done: no place for work is held meanwhile.
                 Some(prober) => match place.wait() {
                     Some(_waiting) => prober.user_of(address, client.mac).await,
-                    None => return Some(Err(Silence::TooMany)),
+                    None => return Err(Unanswered::TooMany),
                 },
                 None => None,
             };
@@ -289,11 +203,11 @@ impl<S: BootSource> DhcpService<S> {
                     if content.kind == ReplyKind::Ack {
                         lock(&self.relays).learn(client);
                     }
-                    return Some(answer);
+                    return Ok(content);
                 }
             }
         }
-        Some(Err(Silence::AddressInUse))
+        Err(Unanswered::AddressInUse)
     }
 
     fn prober(&self, way: Option<Probe>) -> Option<&Arc<Prober>> {
@@ -313,42 +227,21 @@ impl<S: BootSource> DhcpService<S> {
         Some((home, refused_elsewhere(client, home.server())?))
     }
 
-    /// The network under whose name stands what belongs to none: the one of this address of ours.
-    fn home(&self) -> &str {
+    /// The network under whose name a message stands: the one it is of, else the one of this address of ours.
+    fn home<'a>(&'a self, network: Option<&'a Network>) -> &'a str {
         let local = self.networks.iter().find(|network| network.is_local());
-        local.or(self.networks.first()).map_or("", Network::name)
+        let home = network.or(local).or(self.networks.first());
+        home.map_or("", Network::name)
     }
 
-    /// What concerns the network and not this machine alone.
-    fn note(&self, client: &PxeClient, network: &Network, silence: Silence) {
-        let detail = match silence {
-            Silence::Exhausted(exhausted) => format!("{exhausted}: a machine got none"),
-            Silence::KeptForKnown => format!(
-                "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is kept for those that are",
-                network.settings().unknown_share
-            ),
-            Silence::Declined => match client.requested {
-                Some(ip) => format!(
-                    "{ip} was declined by {}: somebody else uses it; out of use for {} s",
-                    client.mac,
-                    network.settings().decline_seconds
-                ),
-                None => return,
-            },
-            _ => return,
-        };
-        self.watch.note(network.name(), silence.code(), detail);
-    }
-
-    async fn target(&self, client: &PxeClient, network: &Network) -> BootTarget {
-        let asks = BootClient {
-            mac: client.mac,
-            ip: self.book.address_of(network.name(), client.mac, now()),
-            network: network.name().to_owned(),
-            server: network.server(),
-            firmware_asked: self.firmware.of(client.mac),
-        };
-        target_of(&*self.source, client.kind, &asks).await
+    /// A message is not answered: counted, and told.
+    fn silent(&self, client: &PxeClient, network: Option<&Network>, why: Unanswered) {
+        let home = self.home(network);
+        if let Some(detail) = concerns_all(client, network, why) {
+            self.shared.watch.note(home, why.code(), detail);
+        }
+        self.shared.watch.silent(home, why, None);
+        self.heard(client, network, None, why.code(), None, true);
     }
 
     async fn send(
@@ -356,28 +249,26 @@ impl<S: BootSource> DhcpService<S> {
         client: &PxeClient,
         network: &Network,
         content: &ReplyContent,
-        bytes: &[u8],
-        from: SocketAddr,
+        from: SocketAddrV4,
     ) -> std::io::Result<()> {
-        if self.reply_to_source {
-            let SocketAddr::V4(from) = from else { return Ok(()) };
-            return self.socket_for(client).send(bytes, from).await;
-        }
+        let bytes = &encode(client, network, content)[..];
         if client.to_boot_server {
             // EDK2 asks from port 4011, iPXE from 68: each wants the answer where it asked from (measured, 2.1).
-            let SocketAddr::V4(from) = from else { return Ok(()) };
             return self.boot_server.send(bytes, from).await;
+        }
+        if self.shared.config.reply_to_source {
+            return self.socket.send(bytes, from).await;
         }
         let to = match destination(client, network, content) {
             Destination::Relay(relay) => {
                 let sent = self.socket.send(bytes, SocketAddrV4::new(relay, 67)).await;
                 // Its address on the machines' side may be one that we have no way to; the one it sends from is.
-                return match (sent, from) {
-                    (Err(error), SocketAddr::V4(from)) if from.port() == 67 => {
+                return match sent {
+                    Err(error) if from.port() == 67 => {
                         tracing::debug!(%error, %relay, %from, "no way to the relay's address: the reply goes to where it sends from");
                         self.socket.send(bytes, from).await
                     }
-                    (sent, _) => sent,
+                    sent => sent,
                 };
             }
             Destination::Unicast(ip) => SocketAddrV4::new(ip, 68),
@@ -394,31 +285,7 @@ impl<S: BootSource> DhcpService<S> {
         self.socket.send(bytes, to).await
     }
 
-    fn socket_for(&self, client: &PxeClient) -> &DhcpSocket {
-        if client.to_boot_server {
-            &self.boot_server
-        } else {
-            &self.socket
-        }
-    }
-
-    fn tell(
-        &self,
-        client: &PxeClient,
-        network: Option<&Network>,
-        ip: Option<Ipv4Addr>,
-        answer: &str,
-        boot_file: Option<&str>,
-    ) {
-        let reason = format!("{} {answer}", client.message.name());
-        log::paced!(info; "dhcp", &reason, client.known;
-            mac = %client.mac, network = network.map(Network::name), message = client.message.name(), client = client.code(),
-            answer, ip = ip.map(tracing::field::display), boot_file, "dhcp"
-        );
-        self.heard(client, network, ip, answer, boot_file);
-    }
-
-    /// Tells who keeps journeys, and who keeps the networks.
+    /// Tells what became of a message. `line`: the log too.
     fn heard(
         &self,
         client: &PxeClient,
@@ -426,27 +293,22 @@ impl<S: BootSource> DhcpService<S> {
         ip: Option<Ipv4Addr>,
         answer: &str,
         boot_file: Option<&str>,
+        line: bool,
     ) {
-        let at: UnixMs = now();
-        let known = network.and_then(|network| self.book.address_of(network.name(), client.mac, at));
-        let ip = ip.or(known).map(IpAddr::V4);
+        let (at, book) = (now(), &self.shared.book);
+        let ip = ip.or_else(|| book.address_of(network?.name(), client.mac, at));
         let facts = client.facts();
         if let (Some(IpAddr::V4(ip)), Some(server)) = (facts.wants, facts.server)
             && client.message == MessageKind::Request
-            && self
-                .networks
-                .iter()
-                .all(|ours| IpAddr::V4(ours.server()) != server)
+            && self.networks.iter().all(|ours| ours.server() != server)
         {
-            self.watch.elsewhere().put(ip, client.mac);
+            self.shared.watch.elsewhere().put(ip, client.mac);
         }
-        let visitor = facts.who.clone().filter(|_| !client.known);
-        let home = network.map_or_else(|| self.home(), Network::name);
-        self.watch.asked(home, client.mac, ip, visitor);
-        self.source.heard(BootEvent {
+        let home = self.home(network);
+        let event = BootEvent {
             at,
             mac: client.mac,
-            ip,
+            ip: ip.map(IpAddr::V4),
             network: network.map(|network| network.name().to_owned()),
             what: BootEventKind::Dhcp {
                 message: client.message.name().to_owned(),
@@ -455,30 +317,35 @@ impl<S: BootSource> DhcpService<S> {
                 boot_file: boot_file.map(str::to_owned),
                 facts,
             },
+        };
+        self.shared.heard(home, client.known, line, event);
+    }
+}
+
+/// What concerns a network and not one machine alone.
+fn concerns_all(client: &PxeClient, network: Option<&Network>, why: Unanswered) -> Option<String> {
+    let Some(network) = network else {
+        return (why == Unanswered::UnknownRelay).then(|| {
+            format!(
+                "a relay, {}, passes on DHCP messages of a subnet that no [[network]] has: they are not answered",
+                client.giaddr
+            )
         });
-    }
-}
-
-/// The loader whose turn it is for firmware of this kind; `None`: we have none for it. `anew`: it has begun to ask again.
-pub(crate) fn loader_for<S: BootSource>(
-    source: &S,
-    files: &Files,
-    mac: Mac,
-    kind: ClientKind,
-    anew: bool,
-) -> Option<Loader> {
-    if Loader::list(kind).is_empty() {
-        return None;
-    }
-    let by_http = matches!(kind, ClientKind::UefiX64Http | ClientKind::UefiArm64Http);
-    source.loader(mac, kind, anew, &|loader| files.has(loader, by_http))
-}
-
-/// What a machine boots now; of who does not boot it is not asked.
-pub(crate) async fn target_of<S: BootSource>(source: &S, kind: ClientKind, asks: &BootClient) -> BootTarget {
-    if kind.boots() {
-        source.target(asks).await
-    } else {
-        BootTarget::LocalDisk
+    };
+    let settings = network.settings();
+    match why {
+        Unanswered::Exhausted => Some(format!(
+            "all {} addresses of the pools are in use: a machine got none",
+            network.addresses().pool().len()
+        )),
+        Unanswered::KeptForKnown => Some(format!(
+            "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is kept for those that are",
+            settings.unknown_share
+        )),
+        Unanswered::Declined => Some(format!(
+            "{} was declined by {}: somebody else uses it; out of use for {} s",
+            client.requested?, client.mac, settings.decline_seconds
+        )),
+        _ => None,
     }
 }

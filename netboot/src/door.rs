@@ -21,7 +21,7 @@ use crate::leases::{JournalQueue, LeaseBook};
 use crate::scripts::{Announced, Scripts};
 use crate::server::NetbootError;
 use crate::source::BootSource;
-use crate::tftp::TftpService;
+use crate::tftp;
 use crate::watch::NetworkBook;
 
 pub(crate) use v4::DoorV4;
@@ -30,7 +30,7 @@ pub(crate) use v6::DoorV6;
 /// What the services behind all doors share.
 pub(crate) struct Shared<S> {
     pub(crate) config: Config,
-    pub(crate) files: Arc<Files>,
+    pub(crate) files: Files,
     pub(crate) book: LeaseBook,
     pub(crate) book6: LeaseBook<Ipv6Addr>,
     pub(crate) queue: JournalQueue,
@@ -64,52 +64,26 @@ impl FileSockets {
         })
     }
 
-    fn start<S: BootSource>(self, networks: Vec<Network>, shared: &Shared<S>, tasks: &mut Tasks) {
+    fn start<S: BootSource>(self, networks: Vec<Network>, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
         let scripts = Arc::new(Scripts {
-            files: shared.files.clone(),
             networks: networks.clone(),
             http_port: self.http_port,
-            kernel_args: shared.config.kernel_args.clone(),
-            trusted: shared.files.trusted(),
-            book: shared.book.clone(),
-            book6: shared.book6.clone(),
-            source: shared.source.clone(),
-            firmware: shared.firmware.clone(),
-            trust_any_source: shared.config.reply_to_source,
             announced: Announced::default(),
+            shared: shared.clone(),
         });
-        let tftp = TftpService {
-            socket: self.tftp,
-            networks,
-            files: shared.files.clone(),
-            scripts: scripts.clone(),
-            watch: shared.watch.clone(),
-            source: shared.source.clone(),
-        };
-        tasks.spawn(tftp.serve(shared.cancel.clone()));
+        tasks.spawn(tftp::serve(self.tftp, networks, scripts.clone()));
         let http = HttpService {
-            files: shared.files.clone(),
             scripts,
-            watch: shared.watch.clone(),
-            source: shared.source.clone(),
+            shared: shared.clone(),
         };
-        tasks.spawn(connection::serve(
-            self.http,
-            Arc::new(http),
-            shared.cancel.clone(),
-        ));
+        tasks.spawn(connection::serve(self.http, Arc::new(http)));
     }
 }
 
 /// Our address with the port of a socket.
 fn address_at(server: IpAddr, local: io::Result<SocketAddr>) -> Result<SocketAddr, NetbootError> {
-    let failed = |source| NetbootError::Io {
-        what: "ask a socket for its port".to_owned(),
-        source,
-    };
-    local
-        .map(|local| SocketAddr::new(server, local.port()))
-        .map_err(failed)
+    let failed = NetbootError::io("ask a socket for its port".to_owned());
+    Ok(SocketAddr::new(server, local.map_err(failed)?.port()))
 }
 
 fn failed(
@@ -118,8 +92,9 @@ fn failed(
     server: IpAddr,
     port: u16,
 ) -> impl FnOnce(io::Error) -> NetbootError + use<> {
-    let what = format!("open {service} for network {names} on {server} port {port}");
-    move |source| NetbootError::Io { what, source }
+    NetbootError::io(format!(
+        "open {service} for network {names} on {server} port {port}"
+    ))
 }
 
 /// The names of networks, for people.

@@ -17,13 +17,6 @@ pub(crate) const GRUB: &str = "grubx64.efi";
 /// The mini-os for 64-bit ARM: kernel and initramfs. It is made on request, at any time.
 const ARM64: [&str; 2] = ["arm64/kernel", "arm64/initramfs"];
 
-/// By which protocol a file is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Tftp,
-    Http,
-}
-
 /// Where a boot file's bytes are.
 #[derive(Clone, Debug)]
 pub(crate) enum BootFileBytes {
@@ -93,14 +86,14 @@ impl Files {
     }
 
     /// A file by the last part of its name.
-    pub(crate) fn get(&self, name: &str, transport: Transport) -> Option<BootFileBytes> {
+    pub(crate) fn get(&self, name: &str, by_http: bool) -> Option<BootFileBytes> {
         // Made on request: not there is then an answer, and no error of the server.
         let there = |path: &&PathBuf| !ARM64.contains(&name) || path.is_file();
         if let Some(path) = self.paths.get(name).filter(there) {
             return Some(BootFileBytes::Path(path.clone()));
         }
-        let by_http = || self.http.get(name).filter(|_| transport == Transport::Http);
-        by_http()
+        let instead = || self.http.get(name).filter(|_| by_http);
+        instead()
             .or_else(|| self.loaders.get(name))
             .cloned()
             .map(BootFileBytes::Memory)
@@ -108,7 +101,7 @@ impl Files {
 
     /// A file for TFTP.
     pub(crate) async fn open(&self, name: &str) -> Option<Content> {
-        match self.get(name, Transport::Tftp)? {
+        match self.get(name, false)? {
             BootFileBytes::Memory(bytes) => Some(Content::Memory(bytes)),
             BootFileBytes::Path(path) => {
                 let from = path.clone();
@@ -156,10 +149,10 @@ mod tests {
         assert_eq!(text(&files, "kernel").await.unwrap(), b"another");
         assert!(text(&files, "initramfs").await.is_none(), "there is no such file");
         assert_eq!(text(&files, "grubx64.efi").await.unwrap(), b"tftp");
-        let http = files.get("grubx64.efi", Transport::Http);
+        let http = files.get("grubx64.efi", true);
         assert!(matches!(http, Some(BootFileBytes::Memory(bytes)) if bytes[..] == b"http"[..]));
-        assert!(files.get("passwd", Transport::Http).is_none());
-        assert!(files.get("arm64/kernel", Transport::Http).is_none(), "not made");
+        assert!(files.get("passwd", true).is_none());
+        assert!(files.get("arm64/kernel", true).is_none(), "not made");
         config.arm64 = folder.path().to_owned();
         let loader = Loader::IpxeArm64;
         config

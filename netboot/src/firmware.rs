@@ -2,11 +2,12 @@
 //! a port that needs root, so a process without rights on an installed system cannot ask it.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::{MessageKind, PxeClient, v6};
+
+use crate::leases::lock;
 
 /// MACs of machines that are not known whose time is kept; a machine that is known always has a place.
 const STRANGERS: usize = 16_384;
@@ -29,38 +30,33 @@ struct Times {
 
 impl FirmwareBook {
     /// Takes note of a message if it can only be firmware's or a loader's. `any_port`: simulated machines have no ports below 1024.
-    pub(crate) fn heard_v4(&self, client: &PxeClient, from: SocketAddr, any_port: bool, now: UnixMs) {
+    pub(crate) fn heard_v4(&self, client: &PxeClient, from: u16, any_port: bool, now: UnixMs) {
         let asks = matches!(client.message, MessageKind::Discover | MessageKind::Request);
         // RFC 2131, 4.1: clients send from 68, relays from 67.
         let port = if client.giaddr.is_unspecified() { 68 } else { 67 };
-        if asks && client.kind.boots() && (any_port || from.port() == port) {
+        if asks && client.kind.boots() && (any_port || from == port) {
             self.put(client.mac, client.known, now);
         }
     }
 
     /// The same for DHCPv6 (RFC 8415, 7.2: clients send from 546, relays from 547).
-    pub(crate) fn heard_v6(&self, client: &v6::Client, from: SocketAddr, any_port: bool, now: UnixMs) {
-        use v6::MessageKind::{
-            Confirm, Decline, InformationRequest, Rebind, Release, Renew, Request, Solicit,
-        };
-        let asks = match client.message {
-            Solicit | Request | InformationRequest | Confirm => true,
-            Renew | Rebind | Release | Decline => false,
-        };
+    pub(crate) fn heard_v6(&self, client: &v6::Client, from: u16, any_port: bool, now: UnixMs) {
+        use v6::MessageKind::{Confirm, InformationRequest, Request, Solicit};
+        let asks = matches!(client.message, Solicit | Request | InformationRequest | Confirm);
         let port = if client.relays.is_empty() { 546 } else { 547 };
-        if asks && client.kind.boots() && (any_port || from.port() == port) {
+        if asks && client.kind.boots() && (any_port || from == port) {
             self.put(client.mac, client.known, now);
         }
     }
 
     /// When that was last heard of a MAC. `None`: never since the start.
     pub(crate) fn of(&self, mac: Mac) -> Option<UnixMs> {
-        let times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = lock(&self.0);
         times.known.get(&mac).max(times.strangers.get(&mac)).copied()
     }
 
     fn put(&self, mac: Mac, known: bool, now: UnixMs) {
-        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = lock(&self.0);
         if known {
             times.strangers.remove(&mac);
             times.known.insert(mac, now);
@@ -112,12 +108,7 @@ mod tests {
         ] {
             let book = FirmwareBook::default();
             let client = netboot_protocol::classify(&message(mac, vendor, relay)).unwrap();
-            book.heard_v4(
-                &client,
-                SocketAddr::from(([10, 0, 0, 9], port)),
-                any_port,
-                UnixMs(7),
-            );
+            book.heard_v4(&client, port, any_port, UnixMs(7));
             let case = format!("{} {relay:?} {port}", String::from_utf8_lossy(vendor));
             assert_eq!(book.of(mac), heard.then_some(UnixMs(7)), "{case}");
         }

@@ -13,15 +13,14 @@ use netboot_protocol::http1::BadHead;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::{AUTOEXEC, Network};
 
-use crate::files::{BootFileBytes, Files, Transport};
+use crate::door::Shared;
+use crate::files::BootFileBytes;
 use crate::log;
 use crate::now;
-use crate::places::Standing;
 use crate::running::Entered;
 use crate::scripts::{Language, NoScript, Scripts};
 use crate::send::Content;
 use crate::source::BootSource;
-use crate::watch::NetworkBook;
 use netboot_protocol::range::{Wanted, wanted};
 use socket2::Socket;
 
@@ -31,15 +30,6 @@ type Response = http::Response<Content>;
 pub(crate) struct Answer {
     pub(crate) response: Response,
     pub(crate) heard: Option<Heard>,
-}
-
-impl From<Response> for Answer {
-    fn from(response: Response) -> Answer {
-        Answer {
-            response,
-            heard: None,
-        }
-    }
 }
 
 /// A request of a machine in one of our networks.
@@ -54,10 +44,8 @@ pub(crate) struct Heard {
 
 /// HTTP boot for the networks that are reached through one of our addresses.
 pub(crate) struct HttpService<S> {
-    pub(crate) files: Arc<Files>,
     pub(crate) scripts: Arc<Scripts<S>>,
-    pub(crate) watch: NetworkBook,
-    pub(crate) source: Arc<S>,
+    pub(crate) shared: Arc<Shared<S>>,
 }
 
 /// What a path names.
@@ -107,15 +95,6 @@ fn mac_parameter(query: &str) -> Option<Mac> {
 }
 
 impl<S: BootSource> HttpService<S> {
-    /// What speaks for who connects from an address.
-    pub(crate) fn standing(&self, peer: IpAddr) -> Standing {
-        match self.scripts.machine_at(peer, None) {
-            Some((_, mac)) if self.source.known(mac) => Standing::Known,
-            Some(_) => Standing::Lease,
-            None => Standing::Stranger,
-        }
-    }
-
     /// The answer to a request. Its content is not for HEAD.
     pub(crate) async fn respond(&self, peer: IpAddr, request: &Request<()>) -> Answer {
         let (method, path) = (request.method(), request.uri().path());
@@ -133,8 +112,15 @@ impl<S: BootSource> HttpService<S> {
                     refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
                 }
                 Route::Script(language) => match choice_parameter(query) {
-                    Ok(choice) => self.script(mac, choice, peer, language).await,
                     Err(()) => refuse(StatusCode::BAD_REQUEST, "there is no such choice"),
+                    Ok(_) if mac.is_none() => refuse(
+                        StatusCode::BAD_REQUEST,
+                        "a boot script needs ?mac= with the address of the booting NIC",
+                    ),
+                    Ok(choice) => {
+                        let made = self.scripts.make(peer, mac, choice, language).await;
+                        script_response(made, mac, peer)
+                    }
                 },
                 Route::Grub(choice) => {
                     let only_length = method == Method::HEAD;
@@ -145,14 +131,14 @@ impl<S: BootSource> HttpService<S> {
                     let bytes = Bytes::from(self.scripts.autoexec(peer));
                     from_memory(bytes, "text/plain", request.headers())
                 }
-                Route::BootFile(name) => match self.files.get(name, Transport::Http) {
+                Route::BootFile(name) => match self.shared.files.get(name, true) {
                     Some(BootFileBytes::Memory(bytes)) => {
                         from_memory(bytes, content_type(name), request.headers())
                     }
                     Some(BootFileBytes::Path(path)) => self.file(&path, None, request.headers()).await,
                     None => not_found(),
                 },
-                Route::Image(digest) => match self.source.public_image(digest).await {
+                Route::Image(digest) => match self.shared.source.public_image(digest).await {
                     Some(file) => self.file(&file, Some(digest), request.headers()).await,
                     None => not_found(),
                 },
@@ -161,23 +147,6 @@ impl<S: BootSource> HttpService<S> {
         };
         let heard = self.hears_of(request, peer, mac, response.status().as_u16());
         Answer { response, heard }
-    }
-
-    async fn script(
-        &self,
-        mac: Option<Mac>,
-        choice: Option<Choice>,
-        peer: IpAddr,
-        language: Language,
-    ) -> Response {
-        if mac.is_none() {
-            return refuse(
-                StatusCode::BAD_REQUEST,
-                "a boot script needs ?mac= with the address of the booting NIC",
-            );
-        }
-        let made = self.scripts.make(peer, mac, choice, language).await;
-        script_response(made, mac, peer)
     }
 
     async fn file(&self, path: &Path, digest: Option<Sha256Digest>, headers: &HeaderMap) -> Response {
@@ -201,13 +170,14 @@ impl<S: BootSource> HttpService<S> {
             }
         };
         let tag = digest.map(|digest| format!("\"{digest}\""));
-        match part(headers, facts.len(), tag.as_deref()) {
-            Err(refusal) => *refusal,
-            Ok((first, count, mut response)) => {
-                *response.body_mut() = Content::File { file, first, count };
-                response
-            }
-        }
+        let content = |first, count| Content::File { file, first, count };
+        ranged(
+            headers,
+            facts.len(),
+            tag.as_deref(),
+            "application/octet-stream",
+            content,
+        )
     }
 
     fn hears_of(&self, request: &Request<()>, peer: IpAddr, says: Option<Mac>, status: u16) -> Option<Heard> {
@@ -220,18 +190,13 @@ impl<S: BootSource> HttpService<S> {
         let named = |(network, mac): (Option<&Network>, Mac)| (network.map(|n| n.name().to_owned()), mac);
         let (network, mac) = refused
             .or_else(|| self.scripts.machine_at(peer, says).map(named))
-            .or_else(|| self.watch.whose(peer))?;
+            .or_else(|| self.shared.watch.whose(peer))?;
+        let path = request.uri().path().replace("//", "/");
         Some(Heard {
             mac,
             peer,
             network,
-            path: request
-                .uri()
-                .path()
-                .replace("//", "/")
-                .chars()
-                .take(200)
-                .collect(),
+            path: path.chars().take(200).collect(),
             status,
             head: request.method() == Method::HEAD,
         })
@@ -239,49 +204,35 @@ impl<S: BootSource> HttpService<S> {
 
     /// An answer with `of` bytes of content begins.
     pub(crate) fn begins(&self, heard: &Heard, of: u64, stream: &Arc<Socket>) -> Entered {
-        self.watch
+        self.shared
+            .watch
             .transfers()
             .enter(heard.peer, &heard.path, of, Some(stream))
     }
 
     /// Tells the source of a connection that asked for nothing.
     pub(crate) fn broke(&self, peer: IpAddr, end: ConnectionEnd) {
-        if let Some((network, mac)) = self.watch.whose(peer) {
-            let what = BootEventKind::Connection {
-                port: self.scripts.http_port,
-                end,
-                detail: None,
-            };
-            self.source.heard(BootEvent {
-                at: now(),
-                mac,
-                ip: Some(peer),
-                network,
-                what,
-            });
-        }
+        let what = BootEventKind::Connection {
+            port: self.scripts.http_port,
+            end,
+            detail: None,
+        };
+        self.shared.heard_from(peer, what);
     }
 
     /// Tells the source how an answer ended, with the bytes of content that the client has acknowledged, and whether that was not
     /// all.
     pub(crate) fn tell(&self, heard: Heard, bytes: u64, partial: bool) {
-        let Heard {
-            mac,
-            peer,
-            network,
-            path,
-            status,
-            head,
-        } = heard;
-        let known = self.source.known(mac);
-        log::paced!(info; "http", &status.to_string(), known; %mac, path, status, bytes, head, partial, "http");
-        self.source.heard(BootEvent {
+        let (mac, status, head) = (heard.mac, heard.status, heard.head);
+        let known = self.shared.source.known(mac);
+        log::paced!(info; "http", &status.to_string(), known; %mac, path = heard.path, status, bytes, head, partial, "http");
+        self.shared.source.heard(BootEvent {
             at: now(),
             mac,
-            ip: Some(peer),
-            network,
+            ip: Some(heard.peer),
+            network: heard.network,
             what: BootEventKind::Http {
-                path,
+                path: heard.path,
                 bytes,
                 status,
                 head,
@@ -295,7 +246,7 @@ fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAdd
     match made {
         // It has a ticket: no cache may keep it.
         Ok(text) => {
-            let mut response = of_type(StatusCode::OK, "text/plain", text.into());
+            let mut response = of_type(StatusCode::OK, "text/plain", Content::Memory(text.into()));
             let no_store = HeaderValue::from_static("no-store");
             response.headers_mut().insert(header::CACHE_CONTROL, no_store);
             response
@@ -338,56 +289,51 @@ fn content_type(name: &str) -> &'static str {
 }
 
 fn from_memory(bytes: Bytes, content_type: &'static str, headers: &HeaderMap) -> Response {
-    match part(headers, bytes.len() as u64, None) {
-        Err(refusal) => *refusal,
-        Ok((first, count, mut response)) => {
-            let first = first as usize;
-            *response.body_mut() = Content::Memory(bytes.slice(first..first + count as usize));
-            let content_type = HeaderValue::from_static(content_type);
-            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-            response
-        }
-    }
+    ranged(headers, bytes.len() as u64, None, content_type, |first, count| {
+        Content::Memory(bytes.slice(first as usize..(first + count) as usize))
+    })
 }
 
-/// First byte, count and the head of the response to a request for a file of `len` bytes.
-fn part(headers: &HeaderMap, len: u64, tag: Option<&str>) -> Result<(u64, u64, Response), Box<Response>> {
+/// The response to a request for a file of `len` bytes, or for a part of it. `content`: so many bytes from the first that is wanted.
+fn ranged(
+    headers: &HeaderMap,
+    len: u64,
+    tag: Option<&str>,
+    content_type: &'static str,
+    content: impl FnOnce(u64, u64) -> Content,
+) -> Response {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // If-Range with another tag: the part would not fit what the client has.
     let same = text(header::IF_RANGE).is_none_or(|given| Some(given) == tag);
     let range = text(header::RANGE).filter(|_| same);
-    let (status, first, count, content_range) = match wanted(range, len) {
-        Wanted::All => (StatusCode::OK, 0, len, None),
-        Wanted::Part(first, last) => (
-            StatusCode::PARTIAL_CONTENT,
-            first,
-            last - first + 1,
-            Some(format!("bytes {first}-{last}/{len}")),
-        ),
+    let (mut response, content_range) = match wanted(range, len) {
+        Wanted::All => (of_type(StatusCode::OK, content_type, content(0, len)), None),
+        Wanted::Part(first, last) => {
+            let content = content(first, last - first + 1);
+            let range = format!("bytes {first}-{last}/{len}");
+            (
+                of_type(StatusCode::PARTIAL_CONTENT, content_type, content),
+                Some(range),
+            )
+        }
         Wanted::Unsatisfiable => {
-            let mut refusal = refuse(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "the range lies outside of the file",
-            );
-            if let Ok(value) = format!("bytes */{len}").parse() {
-                refusal.headers_mut().insert(header::CONTENT_RANGE, value);
-            }
-            return Err(Box::new(refusal));
+            let why = "the range lies outside of the file";
+            let refusal = refuse(StatusCode::RANGE_NOT_SATISFIABLE, why);
+            (refusal, Some(format!("bytes */{len}")))
         }
     };
-    let mut response = of_type(status, "application/octet-stream", String::new().into());
+    let there_is = response.status().is_success();
     let head = [
-        (header::CONTENT_LENGTH, Some(count.to_string())),
-        (header::ACCEPT_RANGES, Some("bytes".to_owned())),
+        (header::ACCEPT_RANGES, there_is.then(|| "bytes".to_owned())),
         (header::CONTENT_RANGE, content_range),
-        (header::ETAG, tag.map(str::to_owned)),
+        (header::ETAG, tag.filter(|_| there_is).map(str::to_owned)),
     ];
     for (name, value) in head {
         if let Some(value) = value.and_then(|value| value.parse().ok()) {
             response.headers_mut().insert(name, value);
         }
     }
-    Ok((first, count, response))
+    response
 }
 
 fn not_found() -> Response {
@@ -395,7 +341,7 @@ fn not_found() -> Response {
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {
-    of_type(status, "text/plain", format!("{why}\n").into())
+    of_type(status, "text/plain", Content::Memory(format!("{why}\n").into()))
 }
 
 /// What to say to bytes that are no request.

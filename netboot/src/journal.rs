@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use inventory_api::{Mac, UnixMs};
+use netboot_protocol::lease::fnv;
 use netboot_protocol::{Lease, LeaseState};
 
 /// Bytes appended before the journal is written anew.
@@ -32,13 +33,9 @@ pub struct Record {
 
 impl Record {
     fn to_line(&self) -> String {
-        let Lease {
-            mac,
-            ip,
-            expires,
-            state,
-        } = &self.lease;
-        let body = format!("v1 {} {mac} {ip} {} {}", self.network, expires.0, state.name());
+        let (lease, network) = (&self.lease, &self.network);
+        let (mac, ip, expires, state) = (lease.mac, lease.ip, lease.expires.0, lease.state.name());
+        let body = format!("v1 {network} {mac} {ip} {expires} {state}");
         let sum = checksum(&body);
         format!("{body} {sum:08x}\n")
     }
@@ -65,11 +62,9 @@ impl Record {
     }
 }
 
-/// FNV-1a: finds torn and damaged lines, no more.
+/// Finds torn and damaged lines, no more.
 fn checksum(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    fnv(text.as_bytes())
 }
 
 /// What a journal held.
@@ -187,11 +182,16 @@ fn replay(path: &Path) -> io::Result<Replayed> {
     })
 }
 
-/// Writes a complete journal beside the old one and puts it in its place; a power cut leaves one of the two.
 fn write_anew(path: &Path, records: &[Record]) -> io::Result<File> {
+    let text: String = records.iter().map(Record::to_line).collect();
+    replace(path, &text)?;
+    OpenOptions::new().append(true).open(path)
+}
+
+/// Writes a complete file beside the old one and puts it in its place; a power cut leaves one of the two.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
-    let text: String = records.iter().map(Record::to_line).collect();
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&new, path)?;
@@ -199,8 +199,7 @@ fn write_anew(path: &Path, records: &[Record]) -> io::Result<File> {
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()?;
-    OpenOptions::new().append(true).open(path)
+    File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::shares::Standing;
-use netboot_protocol::{Address, AddressPool, Lease, LeaseChange, LeaseState, Leases, Network};
+use netboot_protocol::{Address, Addresses, Lease, LeaseChange, LeaseState, Leases, Network, Unanswered};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::journal::{Journal, Record};
@@ -27,16 +27,9 @@ pub(crate) struct Counts {
 }
 
 /// A view of the leases, for who has to know which machine an address belongs to.
+#[derive(Clone)]
 pub struct LeaseBook<A = Ipv4Addr> {
     networks: Arc<Mutex<BTreeMap<String, Leases<A>>>>,
-}
-
-impl<A> Clone for LeaseBook<A> {
-    fn clone(&self) -> LeaseBook<A> {
-        LeaseBook {
-            networks: self.networks.clone(),
-        }
-    }
 }
 
 impl<A> Default for LeaseBook<A> {
@@ -50,20 +43,32 @@ impl<A> Default for LeaseBook<A> {
 impl<A: Address> LeaseBook<A> {
     /// The machine that has `ip` on a network now, by an acknowledged lease.
     pub fn holder(&self, network: &str, ip: A, now: UnixMs) -> Option<Mac> {
-        self.lock().get(network)?.holder(ip, now)
+        lock(&self.networks).get(network)?.holder(ip, now)
     }
 
     /// The machine that has `ip` now, and the name of the network it is on.
     pub fn holder_anywhere(&self, ip: A, now: UnixMs) -> Option<(String, Mac)> {
-        self.lock()
+        lock(&self.networks)
             .iter()
             .find_map(|(name, leases)| Some((name.clone(), leases.holder(ip, now)?)))
     }
 
-    /// What speaks for a machine in a network: a reservation that a person made, or an acknowledged lease.
-    pub(crate) fn standing(&self, network: &str, mac: Mac, now: UnixMs) -> Standing {
-        let networks = self.lock();
-        match networks.get(network) {
+    /// What speaks for a machine in a network: that it is enrolled (`known`), a reservation, or an acknowledged lease.
+    pub(crate) fn standing(
+        &self,
+        network: Option<(&str, &Addresses<A>)>,
+        mac: Mac,
+        known: bool,
+        now: UnixMs,
+    ) -> Standing {
+        let Some((name, addresses)) = network else {
+            return Standing::Stranger;
+        };
+        if known || addresses.reservation(mac).is_some() {
+            return Standing::Known;
+        }
+        let networks = lock(&self.networks);
+        match networks.get(name) {
             Some(leases) if leases.reservation(mac).is_some() => Standing::Known,
             Some(leases) if leases.of(mac).is_some_and(|lease| lease.is_bound(now)) => Standing::Lease,
             Some(_) | None => Standing::Stranger,
@@ -72,7 +77,7 @@ impl<A: Address> LeaseBook<A> {
 
     /// The machine's acknowledged lease on a network.
     pub fn address_of(&self, network: &str, mac: Mac, now: UnixMs) -> Option<A> {
-        self.lock()
+        lock(&self.networks)
             .get(network)?
             .of(mac)
             .filter(|lease| lease.is_bound(now))
@@ -82,8 +87,8 @@ impl<A: Address> LeaseBook<A> {
     /// What is in use in a network now.
     pub(crate) fn counts(&self, network: &str, now: UnixMs) -> Counts {
         let mut counts = Counts::default();
-        if let Some(leases) = self.lock().get(network) {
-            counts.strangers = leases.strangers(now, 0) as u64;
+        if let Some(leases) = lock(&self.networks).get(network) {
+            counts.strangers = leases.strangers(now) as u64;
             for lease in leases.iter().filter(|lease| lease.holds(now)) {
                 match lease.state {
                     LeaseState::Declined => counts.quarantined += 1,
@@ -100,7 +105,7 @@ impl<A: Address> LeaseBook<A> {
     /// The addresses of a network that are out of use now, the one that comes back first first, and not more than `most`.
     pub(crate) fn quarantined(&self, network: &str, now: UnixMs, most: usize) -> Vec<Lease<A>> {
         let out = |lease: &&Lease<A>| lease.state == LeaseState::Declined && lease.holds(now);
-        let networks = self.lock();
+        let networks = lock(&self.networks);
         let leases = networks.get(network).into_iter().flat_map(Leases::<A>::iter);
         let mut all: Vec<Lease<A>> = leases.filter(out).copied().collect();
         all.sort_by_key(|lease| (lease.expires, lease.ip));
@@ -108,13 +113,10 @@ impl<A: Address> LeaseBook<A> {
         all
     }
 
-    /// Every lease with its network's name, ended ones too.
-    pub fn all(&self) -> Vec<(String, Lease<A>)> {
-        let networks = self.lock();
-        networks
-            .iter()
-            .flat_map(|(name, leases)| leases.all().into_values().map(|l| (name.clone(), l)))
-            .collect()
+    /// How many leases there are, ended ones too.
+    fn count(&self) -> usize {
+        let networks = lock(&self.networks);
+        networks.values().map(|leases| leases.iter().count()).sum()
     }
 
     /// Looks at a network's leases and changes them as `decide` says, in one go. A change that has to be durable is put
@@ -126,13 +128,15 @@ impl<A: Address> LeaseBook<A> {
         queue: &JournalQueue,
         known: bool,
         decide: impl FnOnce(&Leases<A>) -> (T, Option<LeaseChange<A>>),
-    ) -> (T, Option<Durable>) {
-        let mut networks = self.lock();
+    ) -> (T, Durable) {
+        let mut networks = lock(&self.networks);
         let leases = networks.entry(network.to_owned()).or_default();
         let (result, change) = decide(leases);
+        if let Some(change) = change {
+            leases.apply(change);
+        }
         let durable = match change {
-            Some(change @ (LeaseChange::Insert(lease) | LeaseChange::Bind(lease, _))) => {
-                leases.apply(change);
+            Some(LeaseChange::Insert(lease) | LeaseChange::Bind(lease, _)) => {
                 leases.set_known(lease.mac, known);
                 // An offer that is lost in a crash costs nothing, and what others gave is theirs to remember.
                 (!matches!(lease.state, LeaseState::Offered | LeaseState::Seen)).then(|| {
@@ -142,27 +146,21 @@ impl<A: Address> LeaseBook<A> {
                     })
                 })
             }
-            Some(change @ LeaseChange::Forget(_)) => {
-                leases.apply(change);
-                None
-            }
-            None => None,
+            Some(LeaseChange::Forget(_)) | None => None,
         };
-        (result, durable)
+        (result, Durable(durable))
     }
 
     /// The reservations that people made in a network.
     pub(crate) fn reservations(&self, network: &str) -> BTreeMap<Mac, A> {
-        let networks = self.lock();
-        networks
-            .get(network)
-            .map(|leases| leases.reservations().clone())
-            .unwrap_or_default()
+        let networks = lock(&self.networks);
+        let leases = networks.get(network);
+        leases.map_or_else(BTreeMap::new, |leases| leases.reservations().clone())
     }
 
     /// Asks of every lease whether its machine is enrolled: the journal does not say.
     pub(crate) fn mark_known(&self, known: impl Fn(Mac) -> bool) {
-        for leases in self.lock().values_mut() {
+        for leases in lock(&self.networks).values_mut() {
             let macs: Vec<Mac> = leases.iter().map(|lease| lease.mac).collect();
             for mac in macs {
                 leases.set_known(mac, known(mac));
@@ -171,20 +169,16 @@ impl<A: Address> LeaseBook<A> {
     }
 
     /// Takes in a lease of the journal, if it is allowed. `may_reserve`: a person may have reserved this address.
-    fn restore(&self, name: String, network: &impl AddressPool<A>, lease: Lease<A>, may_reserve: bool) {
-        let mut books = self.lock();
+    fn restore(&self, name: String, addresses: &Addresses<A>, lease: Lease<A>, may_reserve: bool) {
+        let mut books = lock(&self.networks);
         let leases = books.entry(name).or_default();
         let allowed = match lease.state {
             LeaseState::Reserved => may_reserve,
-            _ => leases.may_lease(network, lease.mac, lease.ip),
+            _ => leases.may_lease(addresses, lease.mac, lease.ip),
         };
         if allowed {
             leases.insert(lease);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Leases<A>>> {
-        lock(&self.networks)
     }
 }
 
@@ -194,11 +188,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The leases by IPv4 and by IPv6, and the journal that has both.
-pub(crate) struct Opened {
-    pub(crate) book: LeaseBook,
-    pub(crate) book6: LeaseBook<Ipv6Addr>,
-    pub(crate) journal: Journal,
-}
+type Opened = (LeaseBook, LeaseBook<Ipv6Addr>, Journal);
 
 /// Reads the journal and gives back the leases of the configured networks. Leases that the configuration no longer
 /// allows are dropped.
@@ -222,41 +212,28 @@ pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened>
         let Some(network) = of(&name) else { continue };
         match (lease.ip, network.v6()) {
             (IpAddr::V4(ip), _) => {
-                let may_reserve = network.may_reserve(ip) && network.reservation(lease.mac).is_none();
-                book.restore(name, network, lease.with_ip(ip), may_reserve);
+                let addresses = network.addresses();
+                let may_reserve = network.may_reserve(ip) && addresses.reservation(lease.mac).is_none();
+                book.restore(name, addresses, lease.with_ip(ip), may_reserve);
             }
-            (IpAddr::V6(ip), Some(v6)) => book6.restore(name, v6, lease.with_ip(ip), false),
+            (IpAddr::V6(ip), Some(v6)) => book6.restore(name, v6.addresses(), lease.with_ip(ip), false),
             (IpAddr::V6(_), None) => {}
         }
     }
     tracing::info!(
-        leases = book.all().len(),
-        leases_v6 = book6.all().len(),
+        leases = book.count(),
+        leases_v6 = book6.count(),
         "lease journal read"
     );
-    Ok(Opened { book, book6, journal })
+    Ok((book, book6, journal))
 }
 
-/// A record on its way to the disk and who waits for it.
-pub(crate) struct Pending {
-    record: Record,
-    done: oneshot::Sender<bool>,
-}
+/// A record on its way to the disk, and who waits for it.
+pub(crate) type Pending = (Record, oneshot::Sender<bool>);
 
 /// Where records go to become durable.
 #[derive(Clone)]
-pub(crate) struct JournalQueue(mpsc::Sender<Pending>);
-
-/// The same, for who must not keep the writer from ending.
-#[derive(Clone)]
-pub(crate) struct WeakQueue(mpsc::WeakSender<Pending>);
-
-impl WeakQueue {
-    /// The queue, as long as the service runs.
-    pub(crate) fn upgrade(&self) -> Option<JournalQueue> {
-        self.0.upgrade().map(JournalQueue)
-    }
-}
+pub(crate) struct JournalQueue(pub(crate) mpsc::Sender<Pending>);
 
 impl JournalQueue {
     pub(crate) fn new() -> (JournalQueue, mpsc::Receiver<Pending>) {
@@ -264,26 +241,34 @@ impl JournalQueue {
         (JournalQueue(sender), receiver)
     }
 
-    pub(crate) fn weak(&self) -> WeakQueue {
-        WeakQueue(self.0.downgrade())
+    /// For who must not keep the writer from ending.
+    pub(crate) fn weak(&self) -> mpsc::WeakSender<Pending> {
+        self.0.downgrade()
     }
 
-    fn push(&self, record: Record) -> Durable {
+    fn push(&self, record: Record) -> oneshot::Receiver<bool> {
         let (done, wait) = oneshot::channel();
-        if self.0.try_send(Pending { record, done }).is_err() {
+        if self.0.try_send((record, done)).is_err() {
             log::paced!(warn; "journal", "slow", false; "the lease journal is too slow: a DHCP message is dropped");
         }
-        Durable(wait)
+        wait
     }
 }
 
-/// A change on its way to the disk.
-pub(crate) struct Durable(oneshot::Receiver<bool>);
+/// A change on its way to the disk, if there is one.
+pub(crate) struct Durable(Option<oneshot::Receiver<bool>>);
 
 impl Durable {
-    /// Waits until it is there. `false`: it is not, and the ACK must not be sent.
-    pub(crate) async fn wait(self) -> bool {
-        self.0.await.unwrap_or(false)
+    /// Waits until it is there.
+    ///
+    /// # Errors
+    /// [`Unanswered::JournalFailed`]: it is not, and the ACK must not be sent.
+    pub(crate) async fn wait(self) -> Result<(), Unanswered> {
+        let written = match self.0 {
+            Some(done) => done.await.unwrap_or(false),
+            None => true,
+        };
+        written.then_some(()).ok_or(Unanswered::JournalFailed)
     }
 }
 
@@ -307,7 +292,7 @@ pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending
                 batch.push(more);
             }
         }
-        let (records, waiting): (Vec<Record>, Vec<_>) = batch.drain(..).map(|p| (p.record, p.done)).unzip();
+        let (records, waiting): (Vec<Record>, Vec<_>) = batch.drain(..).unzip();
         let result = journal.append(&records);
         synced = Instant::now();
         if let Err(error) = &result {
@@ -331,6 +316,7 @@ pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending
 #[cfg(test)]
 mod tests {
     use super::*;
+    use netboot_protocol::NetworkSettings;
 
     /// `unknown_share` counts by what is known at each message: a renewal makes nobody known, and who is forgotten counts again.
     #[test]
@@ -355,6 +341,12 @@ mod tests {
             let _ = book.with("lab", &queue, known, |_| ((), Some(LeaseChange::Insert(lease))));
             assert_eq!(book.counts("lab", now).strangers, strangers, "after {seconds} s");
         }
-        assert_eq!(book.standing("lab", mac, at), Standing::Lease);
+        let settings = NetworkSettings::new("lab", [10, 0, 0, 1].into(), "10.0.0.0/24".parse().unwrap());
+        let network = Network::new(settings).unwrap();
+        let standing = |known| book.standing(Some(("lab", network.addresses())), mac, known, at);
+        assert_eq!(
+            (standing(false), standing(true)),
+            (Standing::Lease, Standing::Known)
+        );
     }
 }

@@ -19,6 +19,7 @@ pub mod log;
 pub mod places;
 mod probe;
 mod ra;
+mod reception;
 mod room;
 mod running;
 mod scripts;

@@ -7,17 +7,15 @@ use inventory_api::Mac;
 use netboot_protocol::frame::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use nix::libc;
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
-use crate::socket::Interface;
+use crate::socket::{Interface, RawSocket};
 
 const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 const TAKE: SockFilter = SockFilter::new(0x06, 0, 0, 0x4_0000);
 
 /// A packet socket. Needs CAP_NET_RAW.
 pub(crate) struct LinkSocket {
-    socket: AsyncFd<Socket>,
+    socket: RawSocket,
 }
 
 impl LinkSocket {
@@ -83,14 +81,13 @@ impl LinkSocket {
     fn open(interface: &Interface, ethertype: u16, filter: &[SockFilter]) -> io::Result<LinkSocket> {
         // Protocol 0: nothing arrives before filter and interface are set.
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
-        socket.set_nonblocking(true)?;
         if !filter.is_empty() {
             socket.attach_filter(filter)?;
         }
         socket.bind(&link_address(interface, ethertype)?)?;
-        // SAFETY: the Socket owns its descriptor and keeps it open until it is dropped, after its registration.
-        let socket = unsafe { AsyncFd::register(socket) }?;
-        let link = LinkSocket { socket };
+        let link = LinkSocket {
+            socket: RawSocket::new(socket)?,
+        };
         if link.mac().is_none() {
             return Err(io::Error::new(
                 io::ErrorKind::AddrNotAvailable,
@@ -102,7 +99,7 @@ impl LinkSocket {
 
     /// The interface's own address now: that of a bridge changes with its ports, that of a bond at a failover.
     pub(crate) fn mac(&self) -> Option<Mac> {
-        let address = self.socket.get_ref().local_addr().ok()?;
+        let address = self.socket.now().local_addr().ok()?;
         if (address.len() as usize) < mem::size_of::<libc::sockaddr_ll>() - 2 {
             return None;
         }
@@ -115,19 +112,17 @@ impl LinkSocket {
     }
 
     pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket
-            .async_io(Interest::READABLE, |mut socket| socket.read(buffer))
-            .await
+        self.socket.receive(buffer).await
     }
 
     /// A frame that has arrived already; an error if there is none.
     pub(crate) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.get_ref().read(buffer)
+        self.socket.now().read(buffer)
     }
 
     /// Sends a whole frame. The queue of an interface is seldom full, and a lost question is asked again.
     pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
-        self.socket.get_ref().send(frame).map(drop)
+        self.socket.now().send(frame).map(drop)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Lines of the log that anybody on the network can cause: [`netboot_protocol::lines`] says how often.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use netboot_protocol::lines::{EACH_MINUTE, EACH_SECOND, Lines};
+use netboot_protocol::lines::{EACH_MINUTE, EACH_SECOND, LeftOut, Lines, Pace};
 use tokio_util::sync::CancellationToken;
 
+use crate::leases::lock;
 use crate::now;
 use crate::server::NetbootError;
 
@@ -16,14 +17,17 @@ static LINES: Mutex<Lines> = Mutex::new(Lines::new());
 /// `known`: it is about a known machine, whose lines others do not push out.
 pub fn admit(kind: &'static str, reason: &str, known: bool) -> Option<Option<u64>> {
     let known = if known { " (known machine)" } else { "" };
-    let admitted = lines().admit(kind, &format!("{reason}{known}"), EACH_SECOND, now());
-    admitted.map(|left_out| Some(left_out).filter(|count| *count > 0))
+    ask(kind, &format!("{reason}{known}"), EACH_SECOND)
 }
 
 /// As [`admit`], once a minute: for a state that lasts.
 pub fn each_minute(kind: &'static str, reason: &str) -> Option<Option<u64>> {
-    let admitted = lines().admit(kind, reason, EACH_MINUTE, now());
-    admitted.map(|left_out| Some(left_out).filter(|count| *count > 0))
+    ask(kind, reason, EACH_MINUTE)
+}
+
+fn ask(kind: &'static str, reason: &str, pace: Pace) -> Option<Option<u64>> {
+    let left_out = lock(&LINES).admit(kind, reason, pace, now())?;
+    Some(Some(left_out).filter(|count| *count > 0))
 }
 
 /// A line of the log by [`admit`]: level; kind, reason, known; then what `tracing` takes.
@@ -43,18 +47,14 @@ pub(crate) async fn serve(cancel: CancellationToken) -> Result<(), NetbootError>
             () = cancel.cancelled() => return Ok(()),
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
-        let ended = lines().ended(now());
-        for left in ended {
-            tracing::info!(
-                kind = left.kind,
-                reason = left.reason,
-                left_out = left.count,
-                "lines like these were left out"
-            );
+        let ended = lock(&LINES).ended(now());
+        for LeftOut {
+            kind,
+            reason,
+            count: left_out,
+        } in ended
+        {
+            tracing::info!(kind, reason, left_out, "lines like these were left out");
         }
     }
-}
-
-fn lines() -> MutexGuard<'static, Lines> {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use netboot_protocol::shares::Shares;
 pub use netboot_protocol::shares::{Full, Limits, Standing};
 use tokio_util::sync::CancellationToken;
+
+use crate::leases::lock;
 
 /// The places of one service. The boot service's HTTP and TFTP and the TLS port have some each.
 #[derive(Clone)]
@@ -48,7 +50,7 @@ impl Places {
     /// There is none for this address, or for anybody of this standing.
     pub fn enter(&self, address: IpAddr, standing: Standing) -> Result<Place, Full> {
         let now = self.now();
-        let mut state = self.lock();
+        let mut state = lock(&self.0.state);
         let entered = state.shares.enter(address, standing, now)?;
         if let Some(end) = entered.instead_of.and_then(|other| state.ends.remove(&other)) {
             end.cancel();
@@ -65,38 +67,29 @@ impl Places {
     fn now(&self) -> u64 {
         u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Place {
     /// Something happened: a request came whole, or the other side took bytes. Who is quiet for long gives way first.
     pub fn touch(&self) {
         let now = self.places.now();
-        self.places.lock().shares.touch(self.number, now);
+        lock(&self.places.0.state).shares.touch(self.number, now);
     }
 
     /// Who has it has shown more: a lease, a certificate, a session.
     pub fn raise(&self, standing: Standing) {
-        self.places.lock().shares.raise(self.number, standing);
+        lock(&self.places.0.state).shares.raise(self.number, standing);
     }
 
     /// Waits until somebody else was given this place: the connection has to be closed now.
     pub async fn taken_away(&self) {
         self.end.cancelled().await;
     }
-
-    /// Whether somebody else was given this place.
-    pub fn is_taken_away(&self) -> bool {
-        self.end.is_cancelled()
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut state = self.places.lock();
+        let mut state = lock(&self.places.0.state);
         state.shares.leave(self.number);
         state.ends.remove(&self.number);
     }
@@ -121,10 +114,10 @@ mod tests {
             .filter_map(|n| places.enter(address(n), Standing::Lease).ok())
             .collect();
         let more = places.enter(address(4), Standing::Lease);
-        assert!(more.is_ok() && leases.iter().all(|place| !place.is_taken_away()));
+        assert!(more.is_ok() && leases.iter().all(|place| !place.end.is_cancelled()));
         strangers[0].taken_away().await;
         drop((strangers, leases, more));
-        let state = places.lock();
+        let state = lock(&places.0.state);
         assert!(state.shares.is_empty() && state.ends.is_empty());
     }
 }

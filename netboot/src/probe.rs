@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Read};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,14 +12,13 @@ use inventory_api::Mac;
 use netboot_protocol::frame::{arp_claim, arp_probe, echo_reply, echo_request};
 use netboot_protocol::lease::OFFER_SECONDS;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::leases::lock;
 use crate::link::LinkSocket;
 use crate::server::NetbootError;
+use crate::socket::RawSocket;
 
 /// When the questions are asked, and how long the last one waits: 250 ms in all, hidden in the 4 s that firmware
 /// collects offers. On one link an answer takes a millisecond, from another continent two hundred.
@@ -35,13 +34,8 @@ const MOST: usize = 16_384;
 /// Answers for one address that are looked at.
 const MOST_ANSWERS: usize = 16;
 
-/// Who uses an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum User {
-    Machine(Mac),
-    /// Whoever answered a ping.
-    Somebody,
-}
+/// Who uses an address: the MAC that answered ARP; `None`: whoever answered a ping.
+pub(crate) type User = Option<Mac>;
 
 /// One way of asking, by one socket.
 pub(crate) struct Prober {
@@ -79,7 +73,12 @@ impl Clean {
 
 enum Way {
     Arp(LinkSocket),
-    Echo(EchoSocket),
+    /// Echo requests from one of our addresses. Needs CAP_NET_RAW.
+    Echo {
+        socket: RawSocket,
+        /// In each question of this process; who does not hear it cannot answer for others.
+        token: u32,
+    },
 }
 
 impl Way {
@@ -90,7 +89,10 @@ impl Way {
                 Some(own) => socket.send(&arp_probe(own, address)),
                 None => Ok(()),
             },
-            Way::Echo(socket) => socket.ask(address).await,
+            Way::Echo { socket, token } => {
+                let to = SocketAddrV4::new(address, 0).into();
+                socket.send_to(&echo_request(*token), &to).await.map(drop)
+            }
         };
         if let Err(error) = asked {
             tracing::debug!(%error, %address, "cannot ask who uses an address");
@@ -103,50 +105,14 @@ impl Way {
         match self {
             Way::Arp(socket) => {
                 let len = socket.receive(&mut buffer).await?;
-                Ok(arp_claim(&buffer[..len]).map(|(mac, address)| (User::Machine(mac), address)))
+                Ok(arp_claim(&buffer[..len]).map(|(mac, address)| (Some(mac), address)))
             }
-            Way::Echo(socket) => {
-                let answer = socket.answer(&mut buffer).await?;
-                Ok(answer.map(|address| (User::Somebody, address)))
+            Way::Echo { socket, token } => {
+                let len = socket.receive(&mut buffer).await?;
+                let answer = echo_reply(&buffer[..len]).filter(|(_, theirs)| theirs == token);
+                Ok(answer.map(|(address, _)| (None, address)))
             }
         }
-    }
-}
-
-/// Echo requests from one of our addresses. Needs CAP_NET_RAW.
-struct EchoSocket {
-    socket: AsyncFd<Socket>,
-    /// In each question of this process; who does not hear it cannot answer for others.
-    token: u32,
-}
-
-impl EchoSocket {
-    fn open(from: Ipv4Addr) -> io::Result<EchoSocket> {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&SocketAddrV4::new(from, 0).into())?;
-        // SAFETY: the socket is owned by the AsyncFd and closed with it, never before.
-        let socket = unsafe { AsyncFd::register(socket) }?;
-        Ok(EchoSocket {
-            socket,
-            token: RandomState::new().build_hasher().finish() as u32,
-        })
-    }
-
-    async fn ask(&self, address: Ipv4Addr) -> io::Result<()> {
-        let to = SocketAddrV4::new(address, 0).into();
-        let question = echo_request(self.token);
-        let send = |socket: &Socket| socket.send_to(&question, &to);
-        self.socket.async_io(Interest::WRITABLE, send).await.map(|_| ())
-    }
-
-    async fn answer(&self, buffer: &mut [u8]) -> io::Result<Option<Ipv4Addr>> {
-        let receive = |mut socket: &Socket| socket.read(buffer);
-        let len = self.socket.async_io(Interest::READABLE, receive).await?;
-        let answer = echo_reply(&buffer[..len]);
-        Ok(answer
-            .filter(|(_, token)| *token == self.token)
-            .map(|(address, _)| address))
     }
 }
 
@@ -158,7 +124,12 @@ impl Prober {
 
     /// Of everywhere, from one of our addresses.
     pub(crate) fn by_echo(from: Ipv4Addr) -> io::Result<Prober> {
-        Ok(Prober::new(Way::Echo(EchoSocket::open(from)?)))
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
+        socket.bind(&SocketAddrV4::new(from, 0).into())?;
+        Ok(Prober::new(Way::Echo {
+            socket: RawSocket::new(socket)?,
+            token: RandomState::new().build_hasher().finish() as u32,
+        }))
     }
 
     fn new(way: Way) -> Prober {
@@ -175,7 +146,7 @@ impl Prober {
         if lock(&self.clean).has(address, now) {
             return None;
         }
-        let other = |user: &User| *user != User::Machine(client);
+        let other = |user: &User| *user != Some(client);
         let user = self.ask(address, other).await.into_iter().find(other);
         if user.is_none() {
             lock(&self.clean).insert(address, now);

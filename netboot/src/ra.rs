@@ -3,16 +3,15 @@
 //! Stock iPXE waits about 13 s for one before it goes on (measured: 18.4 s -> 2.2 s from power-on to the script). Ours
 //! is harmless: router lifetime 0, no prefix, M = O = 0, so no host gets a route or an address from it (RFC 4861).
 
-use std::io::{self, Read};
+use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::unix::AsyncFd;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
 use crate::server::NetbootError;
-use crate::socket::Interface;
+use crate::socket::{Interface, RawSocket};
 
 /// Type, code, checksum (the kernel's matter), hop limit 0 (unspecified), flags, lifetime, reachable and retransmission
 /// times: all zero.
@@ -22,14 +21,13 @@ const RATE: u32 = 20;
 
 /// The responder of one interface.
 pub(crate) struct Advertiser {
-    socket: AsyncFd<Socket>,
+    socket: RawSocket,
     interface: Interface,
 }
 
 impl Advertiser {
     pub(crate) fn open(interface: Interface) -> io::Result<Advertiser> {
         let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
-        socket.set_nonblocking(true)?;
         socket.bind_device(Some(interface.name.as_bytes()))?;
         // Solicitations go to ff02::2, all routers.
         socket.join_multicast_v6(&Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2), interface.index)?;
@@ -37,25 +35,20 @@ impl Advertiser {
         // RFC 4861: who receives one with another hop limit drops it.
         socket.set_multicast_hops_v6(255)?;
         socket.set_multicast_loop_v6(false)?;
-        // SAFETY: the Socket owns its descriptor and keeps it open until it is dropped, after its registration.
-        let socket = unsafe { AsyncFd::register(socket) }?;
+        let socket = RawSocket::new(socket)?;
         Ok(Advertiser { socket, interface })
     }
 
     pub(crate) async fn serve(self, cancel: CancellationToken) -> Result<(), NetbootError> {
-        let all_nodes = SocketAddrV6::new(
-            Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1),
-            0,
-            0,
-            self.interface.index,
-        );
+        let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        let all_nodes = SockAddr::from(SocketAddrV6::new(all_nodes, 0, 0, self.interface.index));
         let (mut second, mut sent) = (Instant::now(), 0);
         let mut complained = false;
         loop {
             let mut buffer = [0u8; 256];
             let received = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                received = self.socket.async_io(tokio::io::Interest::READABLE, |mut s| s.read(&mut buffer)) => received,
+                received = self.socket.receive(&mut buffer) => received,
             };
             match received {
                 Ok(len) if len >= 8 && buffer[0] == 133 && buffer[1] == 0 => {}
@@ -73,10 +66,7 @@ impl Advertiser {
             if sent > RATE {
                 continue;
             }
-            let result = self
-                .socket
-                .get_ref()
-                .send_to(&EMPTY_ADVERTISEMENT, &all_nodes.into());
+            let result = self.socket.now().send_to(&EMPTY_ADVERTISEMENT, &all_nodes);
             if let Err(error) = result
                 && !complained
             {

@@ -37,11 +37,7 @@ impl Default for Room {
 impl Room {
     /// Room for one more message; `None`: there is none for this standing.
     pub(crate) fn enter(&self, standing: Standing) -> Option<Working> {
-        let which = match standing {
-            Standing::Stranger => 0,
-            Standing::Lease => 1,
-            Standing::Known => 2,
-        };
+        let which = standing as usize;
         let working = self.working[which].clone().try_acquire_owned().ok()?;
         Some(Working {
             working: Some(working),

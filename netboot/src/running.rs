@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use inventory_api::boot::RunningTransfer;
 use inventory_api::{Mac, UnixMs};
 use nix::libc;
 use socket2::Socket;
 
+use crate::leases::lock;
 use crate::now;
 
 /// Addresses of others that are remembered; the one heard longest ago goes first.
@@ -97,7 +98,7 @@ impl Transfers {
             moved: AtomicI64::new(begun.0),
             stream: stream.map(Arc::downgrade).unwrap_or_default(),
         });
-        let mut all = self.lock();
+        let mut all = lock(&self.0);
         all.0 += 1;
         let number = all.0;
         all.1.insert(number, meter.clone());
@@ -110,19 +111,15 @@ impl Transfers {
 
     /// Those to these addresses.
     pub(crate) fn to(&self, addresses: &[IpAddr]) -> Vec<RunningTransfer> {
-        let all = self.lock();
+        let all = lock(&self.0);
         let theirs = all.1.values().filter(|meter| addresses.contains(&meter.ip));
         theirs.map(|meter| meter.status()).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Numbered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.transfers.lock().1.remove(&self.number);
+        lock(&self.transfers.0).1.remove(&self.number);
     }
 }
 
@@ -133,7 +130,7 @@ pub(crate) struct Elsewhere(Arc<Mutex<HashMap<Ipv4Addr, (Mac, UnixMs)>>>);
 
 impl Elsewhere {
     pub(crate) fn put(&self, ip: Ipv4Addr, mac: Mac) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.0);
         if all.len() >= ELSEWHERE && !all.contains_key(&ip) {
             let oldest = all.iter().min_by_key(|(_, (_, at))| *at).map(|(ip, _)| *ip);
             oldest.and_then(|oldest| all.remove(&oldest));
@@ -143,8 +140,7 @@ impl Elsewhere {
 
     pub(crate) fn get(&self, ip: IpAddr) -> Option<Mac> {
         let IpAddr::V4(ip) = ip else { return None };
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&ip).map(|(mac, _)| *mac)
+        lock(&self.0).get(&ip).map(|(mac, _)| *mac)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
@@ -13,13 +13,12 @@ use netboot_protocol::menu::{
 };
 use netboot_protocol::script::narrowed;
 use netboot_protocol::{
-    BootUrls, Network, Trusted, autoexec_script, grub_local_disk_script, grub_mini_os_script,
-    local_disk_script, mini_os_script,
+    BootUrls, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
+    mini_os_script,
 };
 
-use crate::files::Files;
-use crate::firmware::FirmwareBook;
-use crate::leases::LeaseBook;
+use crate::door::Shared;
+use crate::leases::lock;
 use crate::now;
 use crate::source::{BootClient, BootSource, ScriptOrder};
 
@@ -80,14 +79,13 @@ impl<K> Default for Waiting<K> {
 impl<K: Eq + Hash> Waiting<K> {
     /// The text and when it was made, if that is not longer ago than `at_most`.
     fn take(&self, whose: &K, at_most: Duration) -> Option<(Instant, String)> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.0);
         waiting.retain(|_, (made, _)| made.elapsed() < at_most);
         waiting.remove(whose)
     }
 
     fn put(&self, whose: K, made: Instant, text: String) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.insert(whose, (made, text));
+        lock(&self.0).insert(whose, (made, text));
     }
 }
 
@@ -95,15 +93,8 @@ impl<K: Eq + Hash> Waiting<K> {
 pub(crate) struct Scripts<S> {
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
-    pub(crate) kernel_args: Vec<String>,
-    pub(crate) trusted: Trusted,
-    pub(crate) files: Arc<Files>,
-    pub(crate) book: LeaseBook,
-    pub(crate) book6: LeaseBook<Ipv6Addr>,
-    pub(crate) source: Arc<S>,
-    pub(crate) firmware: FirmwareBook,
-    pub(crate) trust_any_source: bool,
     pub(crate) announced: Announced,
+    pub(crate) shared: Arc<Shared<S>>,
 }
 
 impl<S: BootSource> Scripts<S> {
@@ -112,12 +103,12 @@ impl<S: BootSource> Scripts<S> {
         let at = now();
         let by_lease = self.networks.iter().find_map(|network| {
             let holder = match peer {
-                IpAddr::V4(peer) => self.book.holder(network.name(), peer, at),
-                IpAddr::V6(peer) => self.book6.holder(network.name(), peer, at),
+                IpAddr::V4(peer) => self.shared.book.holder(network.name(), peer, at),
+                IpAddr::V6(peer) => self.shared.book6.holder(network.name(), peer, at),
             };
             Some((Some(network), holder?))
         });
-        by_lease.or_else(|| Some((None, says.filter(|_| self.trust_any_source)?)))
+        by_lease.or_else(|| Some((None, says.filter(|_| self.trusts_any_source())?)))
     }
 
     /// What newer iPXE at `peer` does first.
@@ -132,6 +123,11 @@ impl<S: BootSource> Scripts<S> {
             .or_else(|| self.networks.iter().find(here))
             .unwrap_or(&self.networks[0]);
         autoexec_script(&self.urls(network))
+    }
+
+    /// Test mode: simulated machines share one address, and may fetch without having asked.
+    fn trusts_any_source(&self) -> bool {
+        self.shared.config.reply_to_source
     }
 
     fn urls(&self, network: &Network) -> BootUrls {
@@ -182,7 +178,7 @@ impl<S: BootSource> Scripts<S> {
         };
         let (network, mac) = self.machine_at(peer, says).ok_or(NoScript::NotTheHolder)?;
         let (network, mac) = match says {
-            Some(said) if said != mac && self.trust_any_source => (None, said),
+            Some(said) if said != mac && self.trusts_any_source() => (None, said),
             Some(said) if said != mac => return Err(NoScript::NotTheHolder),
             _ => (network, mac),
         };
@@ -191,13 +187,19 @@ impl<S: BootSource> Scripts<S> {
         if let (Some((_, words)), Language::Words) = (chosen, language) {
             return Ok(words);
         }
+        let Shared {
+            files,
+            source,
+            config,
+            ..
+        } = &*self.shared;
         // Without a lease (test mode): the network that has one for this MAC, else the first.
         let at = now();
         let network = network
             .or_else(|| {
                 self.networks
                     .iter()
-                    .find(|n| self.book.address_of(n.name(), mac, at).is_some())
+                    .find(|n| self.shared.book.address_of(n.name(), mac, at).is_some())
             })
             .unwrap_or(&self.networks[0]);
         let urls = self.urls(network);
@@ -206,40 +208,31 @@ impl<S: BootSource> Scripts<S> {
             ip: Some(v4),
             network: network.name().to_owned(),
             server: network.server(),
-            // Simulated machines may fetch without having asked.
-            firmware_asked: self.firmware.of(mac).or(self.trust_any_source.then_some(at)),
+            firmware_asked: { self.shared.firmware.of(mac) }.or(self.trusts_any_source().then_some(at)),
         };
-        let own = self.source.kernel_args(&client).await;
-        let kernel_args = narrowed(
-            &narrowed(&self.kernel_args, &network.settings().kernel_args),
-            &own,
-        );
+        let here = narrowed(&config.kernel_args, &network.settings().kernel_args);
+        let kernel_args = narrowed(&here, &source.kernel_args(&client).await);
+        let trusted = files.trusted();
         let order = match choice {
-            Some(choice) if !self.files.can(choice) => {
+            Some(choice) if !files.can(choice) => {
                 ScriptOrder::Refused("the server has no files for this".to_owned())
             }
             // Nothing unsigned starts behind the signed chain.
             Some(Choice::MemoryTest) if language == Language::Grub => {
                 ScriptOrder::Refused("the memory test is not signed".to_owned())
             }
-            Some(choice) => self.source.chosen(&client, choice).await,
-            None => self.source.script(&client).await,
+            Some(choice) => source.chosen(&client, choice).await,
+            None => source.script(&client).await,
         };
         let (text, target) = match order {
             ScriptOrder::Ignore => return Err(NoScript::Ignored),
             ScriptOrder::Failed => return Err(NoScript::Unavailable),
-            ScriptOrder::Refused(why) => {
-                return match language {
-                    Language::Ipxe => Ok(refusal_script(&urls, mac, &why)),
-                    Language::Grub => Ok(grub_refusal_script(&why)),
-                    Language::Words => Err(NoScript::Ignored),
-                };
-            }
-            ScriptOrder::Held(why) => {
-                return match language {
-                    Language::Ipxe => Ok(held_script(&urls, mac, &why)),
-                    Language::Grub => Ok(grub_refusal_script(&why)),
-                    Language::Words => Err(NoScript::Ignored),
+            ScriptOrder::Refused(ref why) | ScriptOrder::Held(ref why) => {
+                return match (language, &order) {
+                    (Language::Ipxe, ScriptOrder::Held(_)) => Ok(held_script(&urls, mac, why)),
+                    (Language::Ipxe, _) => Ok(refusal_script(&urls, mac, why)),
+                    (Language::Grub, _) => Ok(grub_refusal_script(why)),
+                    (Language::Words, _) => Err(NoScript::Ignored),
                 };
             }
             ScriptOrder::MemoryTest => return Ok(memory_test_script(&urls, mac, &kernel_args)),
@@ -253,12 +246,12 @@ impl<S: BootSource> Scripts<S> {
             }
             ScriptOrder::MiniOs(args) => {
                 let text = match language {
-                    Language::Ipxe => mini_os_script(&urls, &args, &kernel_args, self.trusted),
+                    Language::Ipxe => mini_os_script(&urls, &args, &kernel_args, trusted),
                     Language::Grub => grub_mini_os_script(&args, &kernel_args),
                     Language::Words => Ok(words_of(&args)),
                 };
                 let purpose = args.purpose;
-                if choice.is_some() && language == Language::Ipxe && self.trusted.unified {
+                if choice.is_some() && language == Language::Ipxe && trusted.unified {
                     self.announced.words.put(mac, Instant::now(), words_of(&args));
                 }
                 let text = text.map_err(|error| {
@@ -270,11 +263,11 @@ impl<S: BootSource> Scripts<S> {
         };
         let menu = match choice {
             Some(_) => None,
-            None => self.source.menu(&client).await,
+            None => source.menu(&client).await,
         };
         let text = match menu {
             Some(mut menu) => {
-                menu.choices.retain(|choice| self.files.can(*choice));
+                menu.choices.retain(|choice| files.can(*choice));
                 let decided = match target {
                     BootTarget::MiniOs { purpose } => format!("mini-os ({purpose})"),
                     BootTarget::LocalDisk | BootTarget::Ignore => "local disk".to_owned(),
@@ -288,7 +281,7 @@ impl<S: BootSource> Scripts<S> {
             }
             None => text,
         };
-        self.source.heard(BootEvent {
+        source.heard(BootEvent {
             at: now(),
             mac,
             ip: Some(peer),

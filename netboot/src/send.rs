@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,12 +51,6 @@ impl Content {
     }
 }
 
-impl From<String> for Content {
-    fn from(text: String) -> Content {
-        Content::Memory(text.into())
-    }
-}
-
 /// What became of an answer.
 pub(crate) struct Sent {
     /// The connection; `None`: it is of no more use.
@@ -74,7 +69,7 @@ pub(crate) async fn send(
     place: &Place,
     meter: Option<&Arc<Meter>>,
 ) -> Sent {
-    let before = head.len();
+    let before = head.len() as u64;
     let content = match content {
         Some(Content::Memory(bytes)) if bytes.len() <= WITH_HEAD => {
             head.extend_from_slice(&bytes);
@@ -82,18 +77,30 @@ pub(crate) async fn send(
         }
         content => content,
     };
-    let (sent, result) = all(&stream, &head, place, None).await;
-    let (bytes, result) = match content {
-        _ if result.is_err() => (sent.saturating_sub(before), result),
-        None => (sent.saturating_sub(before), result),
-        Some(Content::Memory(bytes)) => all(&stream, &bytes, place, meter).await,
-        Some(Content::File { file, first, count }) => {
-            return part_of(stream, file, (first, count), place, meter).await;
+    let mut sent = 0;
+    let mut result = all(&stream, &head, place, None, &mut sent).await;
+    let mut bytes = sent.saturating_sub(before);
+    match content.filter(|_| result.is_ok()) {
+        None => {}
+        Some(Content::Memory(content)) => {
+            result = all(&stream, &content, place, meter, &mut bytes).await;
         }
-    };
+        Some(Content::File { file, first, count }) => {
+            let sent = part_of(stream, file, (first, count), place, meter, &mut bytes).await;
+            let (stream, result) = match sent {
+                Ok(stream) => (Some(stream), Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            return Sent {
+                stream,
+                bytes,
+                result,
+            };
+        }
+    }
     Sent {
         stream: Some(stream),
-        bytes: bytes as u64,
+        bytes,
         result,
     }
 }
@@ -106,29 +113,29 @@ async fn writable(stream: &TcpStream) -> io::Result<()> {
         .map_err(stalled)?
 }
 
+/// Counts in `sent` what the kernel took, whatever comes of the rest.
 async fn all(
     stream: &TcpStream,
     bytes: &[u8],
     place: &Place,
     meter: Option<&Arc<Meter>>,
-) -> (usize, io::Result<()>) {
-    let mut sent = 0;
-    while sent < bytes.len() {
-        let tried = match writable(stream).await {
-            Ok(()) => stream.try_write(&bytes[sent..]),
-            Err(error) => Err(error),
-        };
-        match tried {
+    sent: &mut u64,
+) -> io::Result<()> {
+    let mut left = bytes;
+    while !left.is_empty() {
+        writable(stream).await?;
+        match stream.try_write(left) {
             Ok(count) => {
-                sent += count;
+                left = &left[count..];
+                *sent += count as u64;
                 place.touch();
                 meter.inspect(|meter| meter.add(count as u64));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return (sent, Err(error)),
+            Err(error) => return Err(error),
         }
     }
-    (sent, Ok(()))
+    Ok(())
 }
 
 /// The file is read within sendfile, from the disk when it must be: on a thread that may wait, so that no slow disk stops the
@@ -140,100 +147,74 @@ async fn part_of(
     (first, count): (u64, u64),
     place: &Place,
     meter: Option<&Arc<Meter>>,
-) -> Sent {
-    let (mut sent, file, here) = (0, Arc::new(file), Arc::new(()));
-    let ended = |bytes, result| Sent {
-        stream: None,
-        bytes,
-        result,
-    };
+    sent: &mut u64,
+) -> io::Result<TcpStream> {
+    let (file, here) = (Arc::new(file), Arc::new(()));
     loop {
-        if let Err(error) = writable(&stream).await {
-            return ended(sent, Err(error));
-        }
+        writable(&stream).await?;
         let patient = PATIENT.try_acquire().ok();
-        let bare = match stream.into_std() {
-            Ok(bare) => bare,
-            Err(error) => return ended(sent, Err(error)),
-        };
+        let bare = stream.into_std()?;
         let (file, waits, meter) = (file.clone(), Arc::downgrade(&here), meter.cloned());
+        let part = first + *sent..first + count;
         let work = move || {
             let patience = patient.as_ref().map(|_| PollTimeout::from(PATIENCE));
-            let part = Part {
-                file: &file,
-                first: first + sent,
-                count: count - sent,
-                meter: meter.as_deref(),
-            };
             // When nobody waits for the end, the connection was given up, or the server stops.
-            let (more, result) = part.as_much_as_fits(&bare, patience, || waits.strong_count() > 0);
+            let goes_on = || waits.strong_count() > 0;
+            let mut more = 0;
+            let result = as_much_as_fits(&bare, &file, part, patience, goes_on, |count| {
+                more += count;
+                meter.as_ref().inspect(|meter| meter.add(count));
+            });
             (bare, more, result)
         };
-        let (bare, more, result) = match tokio::task::spawn_blocking(work).await {
-            Ok(done) => done,
-            Err(error) => return ended(sent, Err(io::Error::other(error))),
-        };
-        sent += more;
+        let (bare, more, result) = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(io::Error::other)?;
+        *sent += more;
         if more > 0 {
             place.touch();
         }
-        stream = match result.and_then(|()| TcpStream::from_std(bare)) {
-            Ok(stream) => stream,
-            Err(error) => return ended(sent, Err(error)),
-        };
-        if sent >= count {
-            return Sent {
-                stream: Some(stream),
-                bytes: sent,
-                result: Ok(()),
-            };
+        result?;
+        stream = TcpStream::from_std(bare)?;
+        if *sent >= count {
+            return Ok(stream);
         }
     }
 }
 
-/// What is left of a file.
-struct Part<'a> {
-    file: &'a File,
-    first: u64,
-    count: u64,
-    meter: Option<&'a Meter>,
-}
-
-impl Part<'_> {
-    fn as_much_as_fits(
-        &self,
-        stream: &std::net::TcpStream,
-        patience: Option<PollTimeout>,
-        goes_on: impl Fn() -> bool,
-    ) -> (u64, io::Result<()>) {
-        let (mut sent, begun) = (0, Instant::now());
-        while sent < self.count && goes_on() && begun.elapsed() < TURN {
-            let mut at = match i64::try_from(self.first + sent) {
-                Ok(at) => at,
-                Err(error) => return (sent, Err(io::Error::other(error))),
-            };
-            let most = (self.count - sent).min(AT_ONCE) as usize;
-            match sendfile64(stream, self.file, Some(&mut at), most).map_err(io::Error::from) {
-                // The length is promised: all that is left is to end the connection.
-                Ok(0) => {
-                    let why = "the file became shorter while it was sent";
-                    return (sent, Err(io::Error::new(io::ErrorKind::UnexpectedEof, why)));
-                }
-                Ok(count) => {
-                    sent += count as u64;
-                    self.meter.inspect(|meter| meter.add(count as u64));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !patience.is_some_and(|patience| takes_more_within(stream, patience)) {
-                        break;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return (sent, Err(error)),
+/// `taken`: is told what the kernel took each time.
+fn as_much_as_fits(
+    stream: &std::net::TcpStream,
+    file: &File,
+    mut part: Range<u64>,
+    patience: Option<PollTimeout>,
+    goes_on: impl Fn() -> bool,
+    mut taken: impl FnMut(u64),
+) -> io::Result<()> {
+    let begun = Instant::now();
+    while !part.is_empty() && goes_on() && begun.elapsed() < TURN {
+        let mut at = i64::try_from(part.start).map_err(io::Error::other)?;
+        let most = (part.end - part.start).min(AT_ONCE) as usize;
+        match sendfile64(stream, file, Some(&mut at), most).map_err(io::Error::from) {
+            // The length is promised: all that is left is to end the connection.
+            Ok(0) => {
+                let why = "the file became shorter while it was sent";
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
             }
+            Ok(count) => {
+                part.start += count as u64;
+                taken(count as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if !patience.is_some_and(|patience| takes_more_within(stream, patience)) {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        (sent, Ok(()))
     }
+    Ok(())
 }
 
 /// Waits until the socket has room. Also true when it has an error: the next attempt says which.

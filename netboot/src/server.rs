@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use netboot_protocol::{Network, clash};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -39,6 +40,23 @@ pub enum NetbootError {
     /// A task panicked: a bug; the process should end.
     #[error("a task of the boot service panicked: {0}")]
     Panicked(String),
+}
+
+impl NetbootError {
+    /// What was tried, on what, and what to do.
+    pub(crate) fn io(what: String) -> impl FnOnce(io::Error) -> NetbootError {
+        move |source| NetbootError::Io { what, source }
+    }
+}
+
+/// Waits for a task of a service that panics; what ends well is forgotten.
+pub(crate) async fn panicked(tasks: &mut JoinSet<()>, service: &str) -> NetbootError {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            return NetbootError::Panicked(format!("{service}: {error}"));
+        }
+    }
+    std::future::pending().await
 }
 
 /// Where a network is served.
@@ -90,13 +108,16 @@ impl Netboot {
         if config.networks.is_empty() {
             return Err(NetbootError::NoNetworks);
         }
-        check_apart(&config.networks)?;
+        for (i, new) in config.networks.iter().enumerate() {
+            if let Some((old, why)) = clash(&config.networks[..i], new) {
+                let (old, new) = (old.name().to_owned(), new.name().to_owned());
+                return Err(NetbootError::Clash(old, new, why));
+            }
+        }
         raise_file_limit();
-        let leases::Opened { book, book6, journal } = leases::open(&config.lease_journal, &config.networks)
-            .map_err(|source| NetbootError::Io {
-            what: format!("open the lease journal {}", config.lease_journal.display()),
-            source,
-        })?;
+        let path = &config.lease_journal;
+        let what = format!("open the lease journal {}", path.display());
+        let (book, book6, journal) = leases::open(path, &config.networks).map_err(NetbootError::io(what))?;
         let mut by_server: BTreeMap<Ipv4Addr, Vec<Network>> = BTreeMap::new();
         for network in &config.networks {
             by_server
@@ -121,11 +142,8 @@ impl Netboot {
         let mut duid = Arc::default();
         if !by_server_v6.is_empty() {
             let path = config.lease_journal.with_file_name("dhcp6-duid");
-            let kept = server_duid(&path).map_err(|source| NetbootError::Io {
-                what: format!("keep our DHCPv6 identifier in {}", path.display()),
-                source,
-            });
-            duid = Arc::new(kept?);
+            let what = format!("keep our DHCPv6 identifier in {}", path.display());
+            duid = Arc::new(server_duid(&path).map_err(NetbootError::io(what))?);
         }
         for (server, networks) in by_server_v6 {
             let door = DoorV6::open(&config, server, duid.clone(), networks, &watch).await?;
@@ -167,41 +185,30 @@ impl Netboot {
 
     /// Spawns the service's tasks. They end when `cancel` is cancelled.
     pub fn start<S: BootSource>(self, source: Arc<S>, cancel: CancellationToken) -> Running {
-        let Netboot {
-            config,
-            doors,
-            doors_v6,
-            book,
-            book6,
-            watch,
-            journal,
-            queue,
-            records,
-            ..
-        } = self;
-        book.mark_known(|mac| source.known(mac));
-        book6.mark_known(|mac| source.known(mac));
+        self.book.mark_known(|mac| source.known(mac));
+        self.book6.mark_known(|mac| source.known(mac));
+        let (journal, records) = (self.journal, self.records);
         let mut tasks = Tasks::new();
         tasks.spawn(crate::log::serve(cancel.clone()));
         tasks.spawn_blocking(move || {
             leases::write_loop(journal, records);
             Ok(())
         });
-        let shared = Shared {
-            files: Arc::new(Files::new(&config)),
-            config,
-            book,
-            book6,
-            queue,
-            watch,
+        let shared = Arc::new(Shared {
+            files: Files::new(&self.config),
+            config: self.config,
+            book: self.book,
+            book6: self.book6,
+            queue: self.queue,
+            watch: self.watch,
             source,
             firmware: FirmwareBook::default(),
             cancel: cancel.clone(),
-        };
-        for door in doors_v6 {
+        });
+        for door in self.doors_v6 {
             door.start(&shared, &mut tasks);
         }
-        for door in doors {
+        for door in self.doors {
             door.start(&shared, &mut tasks);
         }
         Running { tasks, cancel }
@@ -217,20 +224,6 @@ fn raise_file_limit() {
     if let Err(error) = raised {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-}
-
-/// Networks have to differ in name and subnet, and one address of ours has at most one local network.
-fn check_apart(networks: &[Network]) -> Result<(), NetbootError> {
-    for (i, new) in networks.iter().enumerate() {
-        if let Some((old, why)) = clash(&networks[..i], new) {
-            return Err(NetbootError::Clash(
-                old.name().to_owned(),
-                new.name().to_owned(),
-                why,
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// The running boot service.

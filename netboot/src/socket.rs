@@ -1,6 +1,6 @@
 //! Sockets: which interface an address is on, and how a DHCP reply reaches a client without an address.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
@@ -8,8 +8,9 @@ use inventory_api::Mac;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::UdpSocket;
 
 /// Bytes that wait to be read: a second of the highest load that was measured.
@@ -48,6 +49,32 @@ pub(crate) fn interface_of(address: impl Into<IpAddr>) -> io::Result<Interface> 
     ))
 }
 
+/// A socket below UDP: packets, or raw IP.
+pub(crate) struct RawSocket(AsyncFd<Socket>);
+
+impl RawSocket {
+    pub(crate) fn new(socket: Socket) -> io::Result<RawSocket> {
+        socket.set_nonblocking(true)?;
+        // SAFETY: the Socket owns its descriptor and keeps it open until it is dropped, after its registration.
+        Ok(RawSocket(unsafe { AsyncFd::register(socket) }?))
+    }
+
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = |mut socket: &Socket| socket.read(buffer);
+        self.0.async_io(Interest::READABLE, read).await
+    }
+
+    pub(crate) async fn send_to(&self, bytes: &[u8], to: &SockAddr) -> io::Result<usize> {
+        let send = |socket: &Socket| socket.send_to(bytes, to);
+        self.0.async_io(Interest::WRITABLE, send).await
+    }
+
+    /// The socket itself, which does not block.
+    pub(crate) fn now(&self) -> &Socket {
+        self.0.get_ref()
+    }
+}
+
 /// A DHCP socket.
 pub(crate) struct DhcpSocket {
     socket: UdpSocket,
@@ -59,7 +86,7 @@ impl DhcpSocket {
     /// A socket that hears and speaks on the interface of `server` only.
     pub(crate) fn on_interface(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
         let interface = interface_of(server)?;
-        let socket = udp()?;
+        let socket = udp(Domain::IPV4)?;
         socket.set_reuse_address(true)?;
         socket.set_broadcast(true)?;
         socket.bind_device(Some(interface.name.as_bytes()))?;
@@ -73,7 +100,7 @@ impl DhcpSocket {
 
     /// A socket on one address, for simulated machines.
     pub(crate) fn on_address(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
-        let socket = udp()?;
+        let socket = udp(Domain::IPV4)?;
         socket.bind(&SocketAddr::from((server, port)).into())?;
         Ok(DhcpSocket {
             socket: UdpSocket::from_std(socket.into())?,
@@ -85,8 +112,16 @@ impl DhcpSocket {
         self.socket.local_addr()
     }
 
-    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.recv_from(buffer).await
+    /// The interface that it is bound to.
+    pub(crate) fn interface(&self) -> Option<&Interface> {
+        self.link.as_ref().map(|(_, interface)| interface)
+    }
+
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV4)> {
+        match self.socket.recv_from(buffer).await? {
+            (len, SocketAddr::V4(from)) => Ok((len, from)),
+            (_, SocketAddr::V6(_)) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Sends from our address on the network, whatever other addresses the interface has.
@@ -121,20 +156,16 @@ impl DhcpSocket {
     }
 }
 
-fn udp() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+/// A socket with room for [`RECEIVE_BUFFER`] bytes.
+pub(crate) fn udp(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    receive_buffer(&socket);
-    Ok(socket)
-}
-
-/// Gives a socket room for [`RECEIVE_BUFFER`] bytes.
-pub(crate) fn receive_buffer(socket: &Socket) {
     // A rack that is switched on at once sends its DISCOVERs at once: more than net.core.rmem_max holds, which only
     // CAP_NET_ADMIN may exceed.
-    if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
+    Ok(socket)
 }
 
 nix::ioctl_write_ptr_bad!(siocsarp, nix::libc::SIOCSARP, nix::libc::arpreq);

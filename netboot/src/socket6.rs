@@ -1,17 +1,18 @@
 //! The DHCPv6 socket of an interface, and who we are to its clients.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use crate::socket::{Interface, interface_of, receive_buffer};
+use crate::journal::replace;
+use crate::socket::{Interface, interface_of, udp};
 
 /// All_DHCP_Relay_Agents_and_Servers and All_DHCP_Servers (RFC 8415, 7.1).
 const GROUPS: [Ipv6Addr; 2] = [
@@ -32,7 +33,7 @@ impl Dhcp6Socket {
     /// A socket that hears and speaks on the interface of `server` only.
     pub(crate) fn on_interface(server: Ipv6Addr, port: u16) -> io::Result<Dhcp6Socket> {
         let interface = interface_of(server)?;
-        let socket = udp()?;
+        let socket = udp_v6()?;
         socket.bind_device(Some(interface.name.as_bytes()))?;
         setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into())?;
@@ -44,7 +45,7 @@ impl Dhcp6Socket {
 
     /// A socket on one address, for simulated machines.
     pub(crate) fn on_address(server: Ipv6Addr, port: u16) -> io::Result<Dhcp6Socket> {
-        let socket = udp()?;
+        let socket = udp_v6()?;
         socket.bind(&SocketAddr::from((server, port)).into())?;
         Ok(Dhcp6Socket(UdpSocket::from_std(socket.into())?))
     }
@@ -89,7 +90,7 @@ pub(crate) fn ask_all(interface: &Interface, question: &[u8]) -> io::Result<()> 
     let from = getifaddrs()?.find_map(of_ours);
     let from =
         from.ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no link-local address"))?;
-    let socket = udp()?;
+    let socket = udp_v6()?;
     // What is asked of all servers is not for ourselves.
     socket.set_multicast_loop_v6(false)?;
     socket.bind(&SocketAddrV6::new(from, 0, 0, interface.index).into())?;
@@ -97,11 +98,9 @@ pub(crate) fn ask_all(interface: &Interface, question: &[u8]) -> io::Result<()> 
     socket.send_to(question, &all.into()).map(drop)
 }
 
-fn udp() -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
+fn udp_v6() -> io::Result<Socket> {
+    let socket = udp(Domain::IPV6)?;
     socket.set_only_v6(true)?;
-    receive_buffer(&socket);
     Ok(socket)
 }
 
@@ -120,11 +119,7 @@ pub(crate) fn server_duid(path: &Path) -> io::Result<Vec<u8>> {
             let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
             let text = format!("0004{}", uuid.trim().replace('-', ""));
             let duid = parse_duid(&text).ok_or_else(|| io::Error::other("the kernel gives no UUID"))?;
-            let new = path.with_extension("new");
-            let mut file = std::fs::File::create(&new)?;
-            file.write_all(format!("{text}\n").as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&new, path)?;
+            replace(path, &format!("{text}\n"))?;
             Ok(duid)
         }
         Err(error) => Err(error),
@@ -132,13 +127,9 @@ pub(crate) fn server_duid(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn parse_duid(text: &str) -> Option<Vec<u8>> {
-    if text.len() != 36 || !text.starts_with("0004") || !text.bytes().all(|c| c.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
+    hex::decode(text)
+        .ok()
+        .filter(|duid| duid.len() == 18 && duid.starts_with(&[0, 4]))
 }
 
 #[cfg(test)]

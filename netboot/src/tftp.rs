@@ -11,30 +11,26 @@ mod transfer;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use inventory_api::boot::{BootEvent, BootEventKind, TftpEnd};
+use inventory_api::boot::{BootEventKind, TftpEnd};
 use netboot_protocol::AUTOEXEC;
 use netboot_protocol::Network;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::tftp::packet::{RefusedRequest, error};
-use netboot_protocol::tftp::{
-    ErrorCode, Outcome, Packet, Request, TransferMode, netascii, parse, table_name,
-};
+use netboot_protocol::tftp::{ErrorCode, Outcome, Packet, TransferMode, netascii, parse, table_name};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use crate::files::{Files, GRUB};
+use crate::files::GRUB;
+use crate::leases::lock;
 use crate::log;
-use crate::now;
-use crate::places::{Full, Limits, Places, Standing};
+use crate::places::{Full, Limits, Place, Places, Standing};
 use crate::scripts::Scripts;
-use crate::server::NetbootError;
+use crate::server::{NetbootError, panicked};
 use crate::source::BootSource;
-use crate::watch::NetworkBook;
 use content::Content;
-use live::{Admission, Admitted, Live};
+use live::{Entry, Live};
 use transfer::Order;
 
 /// Places for transfers; each has a socket. What is asked beyond is not answered, and asked again by the client. A machine has
@@ -53,27 +49,14 @@ const GRUB_MENU: Duration = Duration::from_secs(600);
 const REQUEST: usize = 2048;
 
 /// TFTP on one of our addresses.
-pub(crate) struct TftpService<S> {
-    pub(crate) socket: UdpSocket,
-    /// Only clients with an address in one of these are answered.
-    pub(crate) networks: Vec<Network>,
-    pub(crate) files: Arc<Files>,
-    pub(crate) scripts: Arc<Scripts<S>>,
-    pub(crate) watch: NetworkBook,
-    pub(crate) source: Arc<S>,
-}
-
-/// What the transfers of a service share.
 struct Desk<S> {
     door: tokio::net::UdpSocket,
     /// The same socket, for transfers that stay on its port.
-    shared: Arc<UdpSocket>,
+    same: Arc<UdpSocket>,
     local: IpAddr,
+    /// Only clients with an address in one of these are answered.
     networks: Vec<Network>,
-    files: Arc<Files>,
     scripts: Arc<Scripts<S>>,
-    watch: NetworkBook,
-    source: Arc<S>,
     live: Live,
     places: Places,
     batches: channel::Batches,
@@ -81,50 +64,47 @@ struct Desk<S> {
     grub_fetched: Mutex<HashMap<IpAddr, Instant>>,
 }
 
-impl<S: BootSource> TftpService<S> {
-    pub(crate) async fn serve(self, cancel: CancellationToken) -> Result<(), NetbootError> {
-        let failed = |source| NetbootError::Io {
-            what: "serve TFTP".to_owned(),
-            source,
+pub(crate) async fn serve<S: BootSource>(
+    socket: UdpSocket,
+    networks: Vec<Network>,
+    scripts: Arc<Scripts<S>>,
+) -> Result<(), NetbootError> {
+    let failed = |source| NetbootError::Io {
+        what: "serve TFTP".to_owned(),
+        source,
+    };
+    socket.set_nonblocking(true).map_err(failed)?;
+    let same = Arc::new(socket.try_clone().map_err(failed)?);
+    let door = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
+    let desk = Arc::new(Desk {
+        local: door.local_addr().map_err(failed)?.ip(),
+        door,
+        same,
+        networks,
+        scripts,
+        live: Live::default(),
+        places: Places::new(LIMITS),
+        batches: channel::Batches::default(),
+        grub_fetched: Mutex::default(),
+    });
+    let mut transfers = JoinSet::new();
+    let mut buffer = [0; REQUEST];
+    loop {
+        let received = tokio::select! {
+            () = desk.scripts.shared.cancel.cancelled() => return Ok(()),
+            error = panicked(&mut transfers, "TFTP") => return Err(error),
+            received = desk.door.recv_from(&mut buffer) => received,
         };
-        self.socket.set_nonblocking(true).map_err(failed)?;
-        let shared = Arc::new(self.socket.try_clone().map_err(failed)?);
-        let door = tokio::net::UdpSocket::from_std(self.socket).map_err(failed)?;
-        let desk = Arc::new(Desk {
-            local: door.local_addr().map_err(failed)?.ip(),
-            door,
-            shared,
-            networks: self.networks,
-            files: self.files,
-            scripts: self.scripts,
-            watch: self.watch,
-            source: self.source,
-            live: Live::default(),
-            places: Places::new(LIMITS),
-            batches: channel::Batches::default(),
-            grub_fetched: Mutex::default(),
-        });
-        let mut transfers = JoinSet::new();
-        let mut buffer = [0; REQUEST];
-        loop {
-            let received = tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                Some(ended) = transfers.join_next() => match ended {
-                    Ok(()) => continue,
-                    Err(error) => return Err(NetbootError::Panicked(format!("TFTP: {error}"))),
-                },
-                received = desk.door.recv_from(&mut buffer) => received,
-            };
-            match received {
-                Ok((len, client)) => {
-                    if let Some((datagram, admitted)) = desk.admit(&buffer[..len], client).await {
-                        transfers.spawn(desk.clone().answer(datagram, client, admitted));
-                    }
+        match received {
+            Ok((len, client)) => {
+                let datagram = &buffer[..len];
+                if let Some((entry, place)) = desk.admit(datagram, client).await {
+                    transfers.spawn(desk.clone().answer(datagram.to_vec(), client, entry, place));
                 }
-                Err(error) => {
-                    log::paced!(warn; "tftp", "receive", false; %error, "cannot receive a TFTP request");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+            }
+            Err(error) => {
+                log::paced!(warn; "tftp", "receive", false; %error, "cannot receive a TFTP request");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
@@ -132,7 +112,7 @@ impl<S: BootSource> TftpService<S> {
 
 impl<S: BootSource> Desk<S> {
     /// Decides whether a datagram begins a transfer; what is refused is answered here.
-    async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Vec<u8>, Admitted)> {
+    async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Place)> {
         let Some(network) = self.network_of(client.ip()) else {
             tracing::debug!(%client, "tftp: not answered, the address is in none of the networks");
             return None;
@@ -152,29 +132,19 @@ impl<S: BootSource> Desk<S> {
                 return None;
             }
         }
-        match self.live.admit(client, datagram, one_port) {
-            Admission::Known => None,
-            Admission::New(entry) => match self.places.enter(client.ip(), self.standing(client.ip())) {
-                Ok(place) => Some((datagram.to_vec(), Admitted { entry, place })),
-                Err(full) => {
-                    let what = match full {
-                        Full::Address => "too many transfers to this address",
-                        Full::Places => "too many transfers",
-                    };
-                    log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, a request is not answered");
-                    self.heard(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
-                    None
-                }
-            },
-        }
-    }
-
-    /// What speaks for who asks.
-    fn standing(&self, ip: IpAddr) -> Standing {
-        match self.watch.whose(ip) {
-            Some((Some(_), mac)) if self.source.known(mac) => Standing::Known,
-            Some((Some(_), _)) => Standing::Lease,
-            Some((None, _)) | None => Standing::Stranger,
+        let entry = self.live.admit(client, datagram, one_port)?;
+        let standing = self.scripts.shared.standing(client.ip());
+        match self.places.enter(client.ip(), standing) {
+            Ok(place) => Some((entry, place)),
+            Err(full) => {
+                let what = match full {
+                    Full::Address => "too many transfers to this address",
+                    Full::Places => "too many transfers",
+                };
+                log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, a request is not answered");
+                self.heard(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
+                None
+            }
         }
     }
 
@@ -186,46 +156,44 @@ impl<S: BootSource> Desk<S> {
     }
 
     /// Answers a read request to its end.
-    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, admitted: Admitted) {
+    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, entry: Entry, place: Place) {
         let Ok(Packet::Read(request)) = parse(&datagram) else {
             return;
         };
-        let name = table_name(request.name);
-        let found = match &name {
-            Some(name) => self.find(name, client.ip()).await,
-            None => Err(TftpEnd::NotFound),
-        };
-        let (name, file) = match (name, found) {
-            (Some(name), Ok(file)) => (name, file),
-            (_, Ok(_)) => return,
-            (_, Err(why)) => {
+        // What cannot be a name of ours is none.
+        let name = table_name(request.name).unwrap_or_default();
+        let file = match self.find(&name, client.ip()).await {
+            Ok(file) => file,
+            Err(why) => {
                 let file = request.name.escape_ascii();
                 log::paced!(info; "tftp", "no such file", false; %client, %file, "tftp: no such file");
                 self.refuse(client, ErrorCode::NotFound, "file not found").await;
                 return self.heard(client.ip(), asked(&datagram), 0, why, None);
             }
         };
-        let Some(file) = in_mode(&request, file) else {
-            log::paced!(info; "tftp", "netascii", false; %client, file = name, "tftp: refused, too large for mode netascii");
-            self.refuse(
-                client,
-                ErrorCode::Other,
-                "too large for netascii, ask in mode octet",
-            )
-            .await;
-            return;
+        let file = match request.mode {
+            TransferMode::Octet => file,
+            TransferMode::Netascii if file.len() > NETASCII => {
+                log::paced!(info; "tftp", "netascii", false; %client, file = name, "tftp: refused, too large for mode netascii");
+                let why = "too large for netascii, ask in mode octet";
+                return self.refuse(client, ErrorCode::Other, why).await;
+            }
+            TransferMode::Netascii => match file.reader().part(0..file.len()) {
+                Ok(bytes) => Content::Memory(netascii(bytes).into()),
+                Err(error) => return self.broken(client, name, &error),
+            },
         };
-        let begun = std::time::Instant::now();
-        let Admitted { entry, place } = admitted;
+        let begun = Instant::now();
         let settings = self.network_of(client.ip()).map(Network::settings);
         let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
-        let running = self.watch.transfers().enter(client.ip(), &name, file.len(), None);
+        let transfers = self.scripts.shared.watch.transfers();
+        let running = transfers.enter(client.ip(), &name, file.len(), None);
         let order = Order {
             datagram,
             file,
             local: self.local,
             client,
-            door: one_port.then(|| self.shared.clone()),
+            door: one_port.then(|| self.same.clone()),
             most: settings.and_then(|settings| settings.tftp_blksize_max),
             batches: self.batches.clone(),
             entry,
@@ -243,11 +211,14 @@ impl<S: BootSource> Desk<S> {
         drop((place, running));
         match ended {
             Ok((outcome, bytes, block)) => self.tell(client, name, bytes, begun.elapsed(), outcome, block),
-            Err(error) => {
-                log::paced!(warn; "tftp", "broken", false; %client, file = name, %error, "tftp: the server cannot go on with a transfer");
-                self.heard(client.ip(), name, 0, TftpEnd::NotFound, None);
-            }
+            Err(error) => self.broken(client, name, &error),
         }
+    }
+
+    /// The server cannot go on: no socket, or a file that cannot be read.
+    fn broken(&self, client: SocketAddr, file: String, error: &std::io::Error) {
+        log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: the server cannot go on with a transfer");
+        self.heard(client.ip(), file, 0, TftpEnd::NotFound, None);
     }
 
     /// The file a name stands for, to this client.
@@ -267,13 +238,14 @@ impl<S: BootSource> Desk<S> {
         if name == AUTOEXEC {
             return Ok(Content::Memory(self.scripts.autoexec(client).into()));
         }
-        self.files.open(name).await.ok_or(TftpEnd::NotFound)
+        let file = self.scripts.shared.files.open(name).await;
+        file.ok_or(TftpEnd::NotFound)
     }
 
     /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,
     /// and a script that is made is an event in its machine's life.
     fn has_fetched_grub(&self, ip: IpAddr, within: Duration) -> bool {
-        let mut fetched = self.grub_fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fetched = lock(&self.grub_fetched);
         fetched.retain(|_, at| at.elapsed() < GRUB_MENU);
         fetched.get(&ip).is_some_and(|at| at.elapsed() < within)
     }
@@ -294,8 +266,7 @@ impl<S: BootSource> Desk<S> {
     ) {
         let ip = client.ip();
         if outcome.is_complete() && file == GRUB {
-            let mut fetched = self.grub_fetched.lock().unwrap_or_else(PoisonError::into_inner);
-            fetched.insert(ip, Instant::now());
+            lock(&self.grub_fetched).insert(ip, Instant::now());
         }
         let ms = took.as_millis() as u64;
         let end = match outcome {
@@ -311,7 +282,7 @@ impl<S: BootSource> Desk<S> {
         if end == TftpEnd::SizeAsked {
             tracing::debug!(%client, file, ms, outcome = outcome.code(), "tftp: nothing fetched");
         } else {
-            let known = self.standing(ip) == Standing::Known;
+            let known = self.scripts.shared.standing(ip) == Standing::Known;
             log::paced!(info; "tftp", outcome.code(), known; %client, file, bytes, ms, outcome = outcome.code(), "tftp");
         }
         self.heard(ip, file, bytes, end, Some(block));
@@ -319,48 +290,24 @@ impl<S: BootSource> Desk<S> {
 
     /// Tells who keeps journeys.
     fn heard(&self, ip: IpAddr, file: String, bytes: u64, end: TftpEnd, block: Option<u16>) {
-        let Some((network, mac)) = self.watch.whose(ip) else {
-            return;
+        let what = BootEventKind::Tftp {
+            file,
+            bytes,
+            complete: end == TftpEnd::Complete,
+            end,
+            block,
         };
-        self.source.heard(BootEvent {
-            at: now(),
-            mac,
-            ip: Some(ip),
-            network,
-            what: BootEventKind::Tftp {
-                file,
-                bytes,
-                complete: end == TftpEnd::Complete,
-                end,
-                block,
-            },
-        });
+        self.scripts.shared.heard_from(ip, what);
     }
 }
 
 /// The file that a request names, for people.
 fn asked(datagram: &[u8]) -> String {
     match parse(datagram) {
-        Ok(Packet::Read(request)) => request
-            .name
-            .escape_ascii()
-            .to_string()
-            .chars()
-            .take(200)
-            .collect(),
-        _ => String::new(),
-    }
-}
-
-/// What to send in the request's mode; `None`: too much to hold it twice, or it cannot be read.
-fn in_mode(request: &Request<'_>, file: Content) -> Option<Content> {
-    match request.mode {
-        TransferMode::Octet => Some(file),
-        TransferMode::Netascii if file.len() > NETASCII => None,
-        TransferMode::Netascii => {
-            let len = file.len();
-            let text = netascii(file.reader().part(0..len).ok()?);
-            Some(Content::Memory(text.into()))
+        Ok(Packet::Read(request)) => {
+            let name = request.name.escape_ascii().to_string();
+            name.chars().take(200).collect()
         }
+        _ => String::new(),
     }
 }

@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use inventory_api::boot::RunningTransfer;
 use inventory_api::network::{
-    Gives as ApiGives, NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer,
-    QuarantinedAddress, Reservation, Sender, Visitor,
+    Gives, NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer, QuarantinedAddress,
+    Reservation, Sender, Visitor,
 };
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::foreign::{self, ServerReply};
 use netboot_protocol::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
-    AddressPool, ForeignServer, Gate, Gives, LeaseChange, Leases, Mode, Network, OnForeignServer,
-    ReserveError, Unanswered, Watch, strangers_most, v6,
+    Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Unanswered, Watch, v6,
 };
+use tokio::sync::mpsc::WeakSender;
 
-use crate::leases::{LeaseBook, WeakQueue};
+use crate::leases::{JournalQueue, LeaseBook, Pending, lock};
 use crate::log;
 use crate::now;
 use crate::running::{Elsewhere, Transfers};
@@ -48,7 +48,7 @@ struct Inner {
     states: Mutex<BTreeMap<String, State>>,
     leases: LeaseBook,
     leases6: LeaseBook<Ipv6Addr>,
-    queue: WeakQueue,
+    queue: WeakSender<Pending>,
     transfers: Transfers,
     elsewhere: Elsewhere,
 }
@@ -67,35 +67,15 @@ pub enum ReservationError {
     Journal,
 }
 
-/// Other servers of one protocol.
-struct Side {
-    watch: Watch,
-    /// Whether frames can be heard there.
-    watched: bool,
-}
-
-impl Side {
-    fn deaf(mode: Mode, network: &Network) -> Side {
-        Side {
-            watch: Watch::deaf(mode, network.settings()),
-            watched: false,
-        }
-    }
-
-    fn servers(&self) -> Vec<OtherServer> {
-        self.watch.servers().map(other_server).collect()
-    }
-}
-
 struct State {
-    v4: Side,
-    v6: Option<Side>,
+    v4: Watch,
+    v6: Option<Watch>,
     events: VecDeque<NetworkEvent>,
     heard: Heard,
 }
 
 impl State {
-    fn side(&mut self, family: Family) -> Option<&mut Side> {
+    fn side(&mut self, family: Family) -> Option<&mut Watch> {
         match family {
             Family::V4 => Some(&mut self.v4),
             Family::V6 => self.v6.as_mut(),
@@ -108,11 +88,11 @@ impl NetworkBook {
         networks: &[Network],
         leases: LeaseBook,
         leases6: LeaseBook<Ipv6Addr>,
-        queue: WeakQueue,
+        queue: WeakSender<Pending>,
     ) -> NetworkBook {
         let state = |network: &Network| State {
-            v4: Side::deaf(network.mode(), network),
-            v6: network.v6().map(|v6| Side::deaf(v6.mode(), network)),
+            v4: Watch::deaf(network.mode(), network.settings()),
+            v6: network.v6().map(|v6| Watch::deaf(v6.mode(), network.settings())),
             events: VecDeque::new(),
             heard: Heard::default(),
         };
@@ -130,26 +110,41 @@ impl NetworkBook {
     /// Each network as it stands, in the order of the configuration.
     pub fn status(&self) -> Vec<NetworkStatus> {
         let at = now();
-        let states = self.lock();
+        let states = lock(&self.0.states);
         let one = |network: &Network| {
             let state = states.get(network.name())?;
-            let counts = self.0.leases.counts(network.name(), at);
+            let (leases, name) = (&self.0.leases, network.name());
+            let counts = leases.counts(name, at);
+            let configured = network.settings().reservations.clone();
+            let configured = configured.into_iter().map(|pair| (pair, true));
+            let made = leases.reservations(name).into_iter().map(|pair| (pair, false));
+            let reservation = |((mac, address), configured)| Reservation {
+                mac,
+                address,
+                configured,
+            };
+            let quarantined = |lease: Lease| QuarantinedAddress {
+                address: lease.ip,
+                mac: lease.mac,
+                until: lease.expires,
+            };
+            let out_of_use = leases.quarantined(name, at, QUARANTINED);
             Some(NetworkStatus {
                 name: network.name().to_owned(),
                 server: network.server(),
                 subnet: network.subnet().to_string(),
                 mode: network.mode().name().to_owned(),
-                state: network_state(network.mode(), state.v4.watch.gate(at)),
-                watched: state.v4.watched,
-                pool: network.pool().len() as u64,
+                state: network_state(network.mode(), state.v4.gate(at)),
+                watched: state.v4.listens,
+                pool: network.addresses().pool().len() as u64,
                 held: counts.held,
                 bound: counts.bound,
                 quarantined: counts.quarantined,
-                quarantined_addresses: self.quarantined(network, at),
+                quarantined_addresses: out_of_use.into_iter().map(quarantined).collect(),
                 strangers: counts.strangers,
-                strangers_most: strangers_most(network).map(|most| most as u64),
-                reservations: self.reservations(network),
-                servers: state.v4.servers(),
+                strangers_most: network.addresses().strangers_most().map(|most| most as u64),
+                reservations: configured.chain(made).map(reservation).collect(),
+                servers: state.v4.servers().cloned().collect(),
                 silences: state.heard.silences(),
                 heard_at: state.heard.last,
                 visitors: state.heard.visitors(),
@@ -188,19 +183,19 @@ impl NetworkBook {
         &self.0.elsewhere
     }
 
-    fn v6_status(&self, network: &v6::Network, side: &Side, at: UnixMs) -> NetworkV6Status {
+    fn v6_status(&self, network: &v6::Network, watch: &Watch, at: UnixMs) -> NetworkV6Status {
         let counts = self.0.leases6.counts(network.name(), at);
         NetworkV6Status {
             server: network.server(),
             prefix: network.prefix().to_string(),
             mode: network.mode().name().to_owned(),
-            state: network_state(network.mode(), side.watch.gate(at)),
-            watched: side.watched,
-            pool: network.pool().len() as u64,
+            state: network_state(network.mode(), watch.gate(at)),
+            watched: watch.listens,
+            pool: network.addresses().pool().len() as u64,
             held: counts.held,
             bound: counts.bound,
             quarantined: counts.quarantined,
-            servers: side.servers(),
+            servers: watch.servers().cloned().collect(),
         }
     }
 
@@ -244,26 +239,24 @@ impl NetworkBook {
         let network = self.0.networks.iter().find(|network| network.name() == name);
         let network = network.ok_or_else(|| ReservationError::Network(name.chars().take(80).collect()))?;
         let queue = self.0.queue.upgrade().ok_or(ReservationError::Journal)?;
-        let (result, durable) =
-            self.0
-                .leases
-                .with(name, &queue, true, |leases| match decide(network, leases) {
-                    Ok(change) => (Ok(()), Some(change)),
-                    Err(error) => (Err(error), None),
-                });
+        let queue = JournalQueue(queue);
+        let decide = |leases: &Leases| match decide(network, leases) {
+            Ok(change) => (Ok(()), Some(change)),
+            Err(error) => (Err(error), None),
+        };
+        let (result, durable) = self.0.leases.with(name, &queue, true, decide);
         result?;
-        if let Some(durable) = durable
-            && !durable.wait().await
-        {
-            return Err(ReservationError::Journal);
-        }
-        Ok(())
+        durable.wait().await.map_err(|_| ReservationError::Journal)
+    }
+
+    /// What is known of other servers of one protocol in a network, to look at or to add to.
+    fn side<T>(&self, network: &str, family: Family, look: impl FnOnce(&mut Watch) -> T) -> Option<T> {
+        lock(&self.0.states).get_mut(network)?.side(family).map(look)
     }
 
     pub(crate) fn gate(&self, network: &str, family: Family, at: UnixMs) -> Gate {
-        let mut states = self.lock();
-        let side = states.get_mut(network).and_then(|state| state.side(family));
-        side.map_or(Gate::Open, |side| side.watch.gate(at))
+        let gate = self.side(network, family, |watch| watch.gate(at));
+        gate.unwrap_or(Gate::Open)
     }
 
     /// A network is listened to from now on.
@@ -271,16 +264,14 @@ impl NetworkBook {
         let Some(mode) = mode_of(network, family) else {
             return;
         };
-        let mut states = self.lock();
-        if let Some(side) = states.get_mut(network.name()).and_then(|s| s.side(family)) {
-            (side.watched, side.watch) = (true, Watch::new(mode, network.settings(), now()));
-        }
+        let watch = Watch::new(mode, network.settings(), now());
+        self.side(network.name(), family, |known| *known = watch);
     }
 
     /// Notes what happened, unless the same was said a moment ago.
     pub(crate) fn note(&self, network: &str, kind: &str, detail: String) {
         let at = now();
-        let mut states = self.lock();
+        let mut states = lock(&self.0.states);
         let Some(state) = states.get_mut(network) else {
             return;
         };
@@ -307,7 +298,7 @@ impl NetworkBook {
 
     /// Counts a message that was not answered. `sender`: who sent it, of one that is no machine's by its form.
     pub(crate) fn silent(&self, network: &str, reason: impl Into<Unanswered>, sender: Option<Sender>) {
-        if let Some(state) = self.lock().get_mut(network) {
+        if let Some(state) = lock(&self.0.states).get_mut(network) {
             state.heard.silent(reason.into(), sender, now());
         }
     }
@@ -315,7 +306,7 @@ impl NetworkBook {
     /// A DHCP message was heard in a network. `who`: what sent it, when it does not boot from the network and is not enrolled.
     pub(crate) fn asked(&self, network: &str, mac: Mac, address: Option<IpAddr>, who: Option<String>) {
         let last = now();
-        if let Some(state) = self.lock().get_mut(network) {
+        if let Some(state) = lock(&self.0.states).get_mut(network) {
             state.heard.last = Some(last);
             match who {
                 None => state.heard.is_machine(mac),
@@ -345,10 +336,8 @@ impl NetworkBook {
         if self.0.networks.iter().any(ours) {
             return None;
         }
-        let heard = self
-            .lock()
-            .get_mut(network.name())
-            .and_then(|state| state.side(family)?.watch.heard(reply, link, now()))?;
+        let hear = |watch: &mut Watch| watch.heard(reply, link, now());
+        let heard = self.side(network.name(), family, hear)??;
         if heard.new || heard.closes {
             self.note_server(network, family, &heard.server, heard.closes);
         }
@@ -357,97 +346,48 @@ impl NetworkBook {
 
     /// A server is a host that is there: `link` answered ARP for it.
     pub(crate) fn proven(&self, network: &Network, family: Family, server: IpAddr, link: Mac) {
-        let closes = self
-            .lock()
-            .get_mut(network.name())
-            .and_then(|state| state.side(family)?.watch.proven(server, link, now()));
-        if let Some(server) = closes {
+        let prove = |watch: &mut Watch| watch.proven(server, link, now());
+        if let Some(server) = self.side(network.name(), family, prove).flatten() {
             self.note_server(network, family, &server, true);
         }
     }
 
-    fn note_server(&self, network: &Network, family: Family, server: &ForeignServer, closes: bool) {
-        let what = match (server.gives, family) {
-            (Gives::Addresses, _) => "gives out addresses",
-            (Gives::BootData, Family::V4) => "gives out boot data (proxyDHCP)",
-            (Gives::BootData, Family::V6) => "gives out boot data",
+    fn note_server(&self, network: &Network, family: Family, server: &OtherServer, closes: bool) {
+        let addresses = server.gives == Gives::Addresses;
+        let what = match family {
+            _ if addresses => "gives out addresses",
+            Family::V4 => "gives out boot data (proxyDHCP)",
+            Family::V6 => "gives out boot data",
         };
         let refuses = network.settings().on_foreign_server == OnForeignServer::Refuse;
-        let so = match (mode_of(network, family), refuses, server.gives) {
-            (Some(Mode::Server), true, Gives::Addresses) if closes => match family {
-                Family::V4 => {
-                    ": no address is offered beside it. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
-                }
-                Family::V6 => {
-                    ": no address is offered beside it. Switch it off, or set on_foreign_server = \"warn\""
-                }
-            },
-            (Some(Mode::Server), true, Gives::Addresses) => match family {
-                Family::V4 => {
-                    ": if it answers again, and ARP finds it where its answer came from, no address is offered beside it"
-                }
-                Family::V6 => ": if it answers again, no address is offered beside it",
-            },
-            (Some(Mode::Server), false, Gives::Addresses) => {
-                ": machines may take its offers, and an address may be given out twice"
+        let so = match family {
+            _ if !addresses || mode_of(network, family) != Some(Mode::Server) => "",
+            _ if !refuses => ": machines may take its offers, and an address may be given out twice",
+            Family::V4 if closes => {
+                ": no address is offered beside it. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
             }
-            _ => "",
+            Family::V6 if closes => {
+                ": no address is offered beside it. Switch it off, or set on_foreign_server = \"warn\""
+            }
+            Family::V4 => {
+                ": if it answers again, and ARP finds it where its answer came from, no address is offered beside it"
+            }
+            Family::V6 => ": if it answers again, no address is offered beside it",
         };
-        let file = server
-            .boot_file
-            .as_ref()
-            .map_or(String::new(), |file| format!(" and the boot file {file}"));
-        let detail = format!(
-            "another {}, {} ({}), {what}{file}{so}",
-            server_name(family),
-            server.address,
-            server.link
-        );
+        let file = server.boot_file.as_ref();
+        let file = file.map_or(String::new(), |file| format!(" and the boot file {file}"));
+        let (name, address, mac) = (server_name(family), server.address, server.mac);
+        let detail = format!("another {name}, {address} ({mac}), {what}{file}{so}");
         self.note(network.name(), "foreign-server", detail);
     }
 
-    fn reservations(&self, network: &Network) -> Vec<Reservation> {
-        let configured = network.settings().reservations.iter().map(|pair| (pair, true));
-        let made = self.0.leases.reservations(network.name());
-        configured
-            .chain(made.iter().map(|pair| (pair, false)))
-            .map(|((&mac, &address), configured)| Reservation {
-                mac,
-                address,
-                configured,
-            })
-            .collect()
-    }
-
-    fn quarantined(&self, network: &Network, at: UnixMs) -> Vec<QuarantinedAddress> {
-        let named = |lease: netboot_protocol::Lease| QuarantinedAddress {
-            address: lease.ip,
-            mac: lease.mac,
-            until: lease.expires,
-        };
-        let leases = self.0.leases.quarantined(network.name(), at, QUARANTINED);
-        leases.into_iter().map(named).collect()
-    }
-
     pub(crate) fn expire(&self, network: &str, family: Family) {
-        let gone = match self.lock().get_mut(network).and_then(|s| s.side(family)) {
-            Some(side) => side.watch.expire(now()),
-            None => return,
-        };
-        for server in gone {
-            let detail = format!(
-                "the {} {} ({}) is not heard any more",
-                server_name(family),
-                server.address,
-                server.link
-            );
+        let gone = self.side(network, family, |watch| watch.expire(now()));
+        for OtherServer { address, mac, .. } in gone.into_iter().flatten() {
+            let name = server_name(family);
+            let detail = format!("the {name} {address} ({mac}) is not heard any more");
             self.note(network, "foreign-server-gone", detail);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
-        // Each critical section leaves the map whole at every point.
-        self.0.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -472,19 +412,5 @@ fn network_state(mode: Mode, gate: Gate) -> NetworkState {
         (Mode::Server, Gate::Open | Gate::Beside) => NetworkState::Serving,
         (Mode::Server, Gate::Looking) => NetworkState::Looking,
         (Mode::Server, Gate::Refused) => NetworkState::Refusing,
-    }
-}
-
-fn other_server(server: &ForeignServer) -> OtherServer {
-    OtherServer {
-        address: server.address,
-        mac: server.link,
-        gives: match server.gives {
-            Gives::Addresses => ApiGives::Addresses,
-            Gives::BootData => ApiGives::BootData,
-        },
-        boot_file: server.boot_file.clone(),
-        first_seen: server.first,
-        last_seen: server.last,
     }
 }

@@ -12,7 +12,7 @@ use netboot_protocol::{Mode, Network, v6};
 use tokio_util::sync::CancellationToken;
 
 use crate::link::LinkSocket;
-use crate::probe::{Prober, User};
+use crate::probe::Prober;
 use crate::server::NetbootError;
 use crate::socket::Interface;
 use crate::socket6::ask_all;
@@ -105,7 +105,7 @@ impl Watcher {
             return book.proven(&network, family, reply.server, link);
         };
         tokio::spawn(async move {
-            if arp.users_of(neighbour).await.contains(&User::Machine(link)) {
+            if arp.users_of(neighbour).await.contains(&Some(link)) {
                 book.proven(&network, family, reply.server, link);
             }
         });

@@ -196,7 +196,7 @@ pub fn dhcp6(bytes: &[u8]) {
                 Some(change) => leases.apply(change),
                 None => {}
             }
-            let _ = v6::would_answer(&client, network, DUID, &leases, target, &urls, now);
+            let _ = v6::would_decide(&client, network, DUID, &leases, target, &urls, now);
             let Ok(content) = decision.answer else { return };
             assert_eq!(network.mode(), Mode::Server, "who watches is silent");
             if let Some(ip) = content.address() {
@@ -266,13 +266,14 @@ impl DhcpServer<'_> {
             return;
         };
         let _ = (client.code(), client.facts());
-        self.rates.admit(&client, client.known, self.now);
+        self.rates
+            .admit(client.mac, client.known, client.circuit(), self.now);
         // What a datagram does not say, and who received it knows.
         (client.known, client.to_boot_server) = (client.xid & 1 == 1, client.xid & 6 == 6);
         client.from = Some(SocketAddrV4::new(client.ciaddr, 67 + (client.xid >> 8) as u16 % 3));
         let _ = believe(&client, &self.relays);
         self.relays.learn(&client);
-        let Some(at) = select_network(self.networks, &client).and_then(|chosen| {
+        let Some(at) = select_network(self.networks, &client).ok().and_then(|chosen| {
             self.networks
                 .iter()
                 .position(|network| network.name() == chosen.name())

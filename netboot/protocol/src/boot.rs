@@ -1,6 +1,7 @@
 //! Which boot file a client gets.
 
-use std::net::Ipv4Addr;
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use inventory_api::Mac;
 
@@ -9,17 +10,17 @@ use crate::loader::Loader;
 
 /// Where our HTTP boot service is, seen from a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BootUrls {
+pub struct BootUrls<A = Ipv4Addr> {
     /// Our address on the network.
-    pub server: Ipv4Addr,
+    pub server: A,
     /// Port of the HTTP boot service.
     pub http_port: u16,
 }
 
-impl BootUrls {
+impl<A: Copy + Into<IpAddr>> BootUrls<A> {
     /// `http://ADDRESS:PORT`, without a slash at the end. With an IP literal no name server is needed.
     pub fn base(&self) -> String {
-        format!("http://{}:{}", self.server, self.http_port)
+        format!("http://{}", SocketAddr::new(self.server.into(), self.http_port))
     }
 
     /// URL of a machine's boot script.
@@ -33,39 +34,18 @@ impl BootUrls {
     }
 }
 
-/// Why a client gets an address and no boot data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoBoot {
-    /// It does not boot from the network.
-    NotBooting,
-    /// Firmware of an architecture that we have no loader for.
-    UnsupportedArchitecture,
-    /// Over IPv6 iPXE gets no script: its DHCPv4, which it does as well, has one.
-    ScriptByIpv4,
-}
-
-impl NoBoot {
-    /// Stable short code.
-    pub fn code(self) -> &'static str {
-        match self {
-            NoBoot::NotBooting => "not-booting",
-            NoBoot::UnsupportedArchitecture => "unsupported-architecture",
-            NoBoot::ScriptByIpv4 => "script-by-ipv4",
-        }
-    }
-}
-
-/// The boot data of a reply.
+/// The boot data of a reply, by IPv4 or by IPv6.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootFile {
-    /// A loader by TFTP, for PXE firmware: needs option 60 "PXEClient" with 43.
-    Tftp(&'static str),
-    /// A loader by HTTP, for UEFI HTTP boot: needs option 60 "HTTPClient".
+    /// A loader by TFTP, for PXE firmware. By IPv4 its name, which needs option 60 "PXEClient" with 43; by IPv6 its URL, without a
+    /// vendor class.
+    Tftp(Cow<'static, str>),
+    /// A loader by HTTP, for UEFI HTTP boot: needs the vendor class "HTTPClient" (option 60; UEFI 2.10, 24.7.3.1).
     Http(String),
     /// A script for iPXE, straight away: it is never given a loader again, which breaks the chainload loop.
     Script(String),
-    /// Nothing.
-    None(NoBoot),
+    /// Nothing: it does not boot from the network, or there is no loader for its architecture.
+    None,
 }
 
 impl BootFile {
@@ -74,7 +54,7 @@ impl BootFile {
         match self {
             BootFile::Tftp(name) => Some(name),
             BootFile::Http(url) | BootFile::Script(url) => Some(url),
-            BootFile::None(_) => None,
+            BootFile::None => None,
         }
     }
 }
@@ -83,33 +63,25 @@ impl BootFile {
 /// script's matter: firmware that gets no boot file at all loses about a minute with timeouts.
 pub fn boot_file(client: &PxeClient, urls: &BootUrls) -> BootFile {
     let loader = client.loader.or(Loader::list(client.kind).first().copied());
-    let unsupported = BootFile::None(NoBoot::UnsupportedArchitecture);
-    let by_tftp = match loader {
-        Some(loader) => BootFile::Tftp(loader.file()),
-        None => BootFile::None(NoBoot::UnsupportedArchitecture),
-    };
+    let of = |loader: Option<Loader>, file: &dyn Fn(Loader) -> BootFile| loader.map_or(BootFile::None, file);
+    let tftp = |loader: Loader| BootFile::Tftp(loader.file().into());
+    let http = |loader: Loader| BootFile::Http(urls.file(loader.file()));
     match client.kind {
-        ClientKind::Bios | ClientKind::UefiX64 => by_tftp,
+        ClientKind::Bios | ClientKind::UefiX64 => of(loader, &tftp),
+        ClientKind::UefiX64Http => of(loader, &http),
         // Not every server has a loader and a mini-os for it: only what who knows the files has named.
-        ClientKind::UefiArm64 => client
-            .loader
-            .map_or(unsupported, |loader| BootFile::Tftp(loader.file())),
-        ClientKind::UefiArm64Http => client
-            .loader
-            .map_or(unsupported, |loader| BootFile::Http(urls.file(loader.file()))),
-        ClientKind::UefiX64Http => loader.map_or(by_tftp, |loader| BootFile::Http(urls.file(loader.file()))),
+        ClientKind::UefiArm64 => of(client.loader, &tftp),
+        ClientKind::UefiArm64Http => of(client.loader, &http),
         ClientKind::Ipxe { http: true, .. } | ClientKind::SlipwayStage { ipxe: true } => {
             BootFile::Script(urls.script(client.mac))
         }
         // An iPXE built without HTTP: our loader has it, and then identifies itself as one that has.
         ClientKind::Ipxe { http: false, efi } => {
-            if !efi || client.architectures.iter().any(|arch| matches!(arch, 7 | 9)) {
-                by_tftp
-            } else {
-                BootFile::None(NoBoot::UnsupportedArchitecture)
-            }
+            let x86 = !efi || client.architectures.iter().any(|arch| matches!(arch, 7 | 9));
+            of(loader.filter(|_| x86), &tftp)
         }
-        ClientKind::OtherFirmware(_) => unsupported,
-        ClientKind::SlipwayStage { ipxe: false } | ClientKind::Other => BootFile::None(NoBoot::NotBooting),
+        ClientKind::OtherFirmware(_) | ClientKind::SlipwayStage { ipxe: false } | ClientKind::Other => {
+            BootFile::None
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::{PxeClient, user_classes};
 use crate::options::Options;
-use crate::packet::sub_options;
+use crate::packet::RawOptions;
 use crate::settings::{CustomOption, NetworkSettings, Route};
 use crate::written::one_or_many;
 
@@ -31,7 +31,6 @@ pub struct ClassSettings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dns: Vec<Ipv4Addr>,
     /// Domain (option 15).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// Domains to search (option 119).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -40,7 +39,6 @@ pub struct ClassSettings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ntp: Vec<Ipv4Addr>,
     /// MTU in bytes (option 26).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u16>,
     /// Static routes (option 121).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -50,13 +48,10 @@ pub struct ClassSettings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<CustomOption>,
     /// As [`NetworkSettings::next_server`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next_server: Option<Ipv4Addr>,
     /// As [`NetworkSettings::ipv6_only_seconds`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ipv6_only_seconds: Option<u32>,
     /// Seconds of a lease, of firmware too.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u32>,
 }
 
@@ -66,19 +61,14 @@ pub struct ClassSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct ClassMatch {
     /// Option 60.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub vendor_class: Option<String>,
     /// Option 77: the whole of it, or one of its classes (RFC 3004).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_class: Option<String>,
     /// The relay's circuit (option 82.1).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit_id: Option<String>,
     /// The relay's remote id (option 82.2).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub remote_id: Option<String>,
     /// The client's MAC, or the first digits of it and `*`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
 }
 
@@ -111,19 +101,13 @@ impl Class {
         options: Options,
         network: &Options,
     ) -> Result<Class, String> {
-        let ClassMatch {
-            vendor_class,
-            user_class,
-            circuit_id,
-            remote_id,
-            mac,
-        } = &settings.matches;
+        let given = &settings.matches;
         let given = [
-            (Field::VendorClass, "vendor_class", vendor_class),
-            (Field::UserClass, "user_class", user_class),
-            (Field::Relay(1), "circuit_id", circuit_id),
-            (Field::Relay(2), "remote_id", remote_id),
-            (Field::Mac, "mac", mac),
+            (Field::VendorClass, "vendor_class", &given.vendor_class),
+            (Field::UserClass, "user_class", &given.user_class),
+            (Field::Relay(1), "circuit_id", &given.circuit_id),
+            (Field::Relay(2), "remote_id", &given.remote_id),
+            (Field::Mac, "mac", &given.mac),
         ];
         let mut matches = Vec::new();
         for (field, name, text) in given {
@@ -159,10 +143,10 @@ impl Class {
                 !client.user_class.is_empty() && said.any(|class| pattern.is(class))
             }
             Field::Relay(code) => {
-                let said = client.relay.as_deref().map(sub_options);
-                said.is_some_and(|said| said.get(code).is_some_and(|value| pattern.is(value)))
+                let said = client.relay.as_deref().map(RawOptions::of);
+                said.is_some_and(|said| said.get(*code).is_some_and(|value| pattern.is(value)))
             }
-            Field::Mac => pattern.is(digits(client.mac).as_bytes()),
+            Field::Mac => pattern.is(hex::encode(client.mac.0).as_bytes()),
         })
     }
 }
@@ -175,7 +159,6 @@ pub(crate) fn merged(network: &NetworkSettings, class: &ClassSettings) -> Networ
     let set = |code: u8| class.options.iter().any(|option| option.code == code);
     let kept = network.options.iter().filter(|option| !set(option.code));
     NetworkSettings {
-        name: format!("{}, class {}", network.name, class.name.escape_debug()),
         routers: or(&class.routers, &network.routers),
         dns: or(&class.dns, &network.dns),
         domain: class.domain.clone().or(network.domain.clone()),
@@ -189,11 +172,6 @@ pub(crate) fn merged(network: &NetworkSettings, class: &ClassSettings) -> Networ
         lease_seconds: class.lease_seconds.unwrap_or(network.lease_seconds),
         ..network.clone()
     }
-}
-
-/// A MAC's twelve digits.
-fn digits(mac: Mac) -> String {
-    mac.to_string().replace(':', "")
 }
 
 /// What lies between the stars of a pattern.
@@ -218,9 +196,9 @@ impl Pattern {
                 text: true,
             });
         };
-        let parts: Option<Vec<Vec<u8>>> = hex.split('*').map(crate::custom::unhex).collect();
+        let parts: Result<Vec<Vec<u8>>, _> = hex.split('*').map(hex::decode).collect();
         Ok(Pattern {
-            parts: parts.ok_or("is not hexadecimal: two digits a byte, and `*` for the rest")?,
+            parts: parts.map_err(|_| "is not hexadecimal: two digits a byte, and `*` for the rest")?,
             text: false,
         })
     }
@@ -305,7 +283,7 @@ mod tests {
 
     #[test]
     fn macs_and_their_beginnings() {
-        let mac = digits(Mac([0x52, 0x54, 0, 0x12, 0x34, 0xab]));
+        let mac = hex::encode([0x52, 0x54, 0, 0x12, 0x34, 0xab]);
         for (pattern, expected) in [
             ("52:54:00:12:34:ab", true),
             ("5254.0012.34AB", true),

@@ -1,15 +1,15 @@
 //! Who is asking: from a DHCP message to a [`PxeClient`].
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
 
-use crate::architecture::{PI, Unsupported, firmware, is_raspberry_pi};
+use crate::architecture::{Unsupported, firmware, raspberry_pi};
+use crate::codes::Unanswered;
 use crate::lease::fnv;
 use crate::loader::Loader;
-use crate::packet::{NotForUs, Packet, sub_options};
+use crate::packet::{Packet, RawOptions};
 use crate::stranger::{Stranger, printable, stranger};
 
 /// User class of our own second stage (RFC 3004 or raw).
@@ -126,8 +126,6 @@ pub struct PxeClient {
     pub xid: u32,
     /// Relay hops.
     pub hops: u8,
-    /// Seconds field.
-    pub secs: u16,
     /// Flags as received.
     pub flags: u16,
     /// Address it uses already.
@@ -170,7 +168,6 @@ impl PxeClient {
     /// What the message says beside its kind, for the journey.
     pub fn facts(&self) -> DhcpFacts {
         let address = |ip: Ipv4Addr| (!ip.is_unspecified()).then_some(IpAddr::V4(ip));
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         DhcpFacts {
             relay: address(self.giaddr),
             server: self.server_id.and_then(address),
@@ -180,10 +177,16 @@ impl PxeClient {
             vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
             uuid: self.guid.map(|guid| {
                 let parts = [&guid[..4], &guid[4..6], &guid[6..8], &guid[8..10], &guid[10..]];
-                parts.map(hex).join("-")
+                parts.map(hex::encode).join("-")
             }),
             to_boot_server: self.to_boot_server,
         }
+    }
+
+    /// The relay that it came through, and the port there (option 82).
+    pub fn circuit(&self) -> Option<(IpAddr, &Vec<u8>)> {
+        let port = self.relay.as_ref().filter(|_| !self.giaddr.is_unspecified());
+        port.map(|port| (self.giaddr.into(), port))
     }
 
     /// Whether replies have to be broadcast.
@@ -193,8 +196,8 @@ impl PxeClient {
 
     /// Sub-option of the relay's option 82.
     fn relay_address(&self, code: u8) -> Option<Ipv4Addr> {
-        let value = sub_options(self.relay.as_deref()?).remove(&code)?;
-        Some(Ipv4Addr::from(<[u8; 4]>::try_from(value).ok()?))
+        let options = RawOptions::of(self.relay.as_deref()?);
+        Some(<[u8; 4]>::try_from(options.get(code)?).ok()?.into())
     }
 
     /// The subnet that is asked for apart from where the message came from: the relay's link selection (RFC 3527, 82.5), else the
@@ -223,11 +226,6 @@ impl PxeClient {
         self.wanted.contains(&code)
     }
 
-    /// Whether a frame can be sent to its hardware address.
-    pub fn has_nic(&self) -> bool {
-        !self.chaddr.is_junk()
-    }
-
     /// What tells its client identifier from another, to compare; `None` without one.
     pub fn client_mark(&self) -> Option<u32> {
         self.client_id.as_deref().map(fnv)
@@ -244,32 +242,26 @@ impl PxeClient {
 }
 
 /// Who asks, or why the datagram is none of our business.
-pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
+pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
     let packet = Packet::parse(bytes)?;
     let options = &packet.options;
     let message = match options.get(53).and_then(|v| v.first().copied()) {
-        None => return Err(NotForUs::NoMessageType),
+        None => return Err(Unanswered::Bootp),
         Some(1) => MessageKind::Discover,
         Some(3) => MessageKind::Request,
         Some(4) => MessageKind::Decline,
         Some(7) => MessageKind::Release,
         Some(8) => MessageKind::Inform,
-        Some(other) => return Err(NotForUs::MessageType(other)),
+        Some(_) => return Err(Unanswered::MessageType),
     };
-    let architectures: Vec<u16> = options
-        .get(93)
-        .unwrap_or_default()
-        .chunks_exact(2)
-        .take(16)
-        .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
-        .collect();
+    let architectures = architectures(options.get(93));
     let client_id = options.get(61).filter(|id| !id.is_empty() && id.len() <= 255);
     let mac = identity(packet.chaddr, client_id);
     let machine_id = options.get(97).filter(|id| id.len() <= 255).map(<[u8]>::to_vec);
     let said = kind(&Said {
         vendor: options.get(60).unwrap_or_default(),
         user_class: options.get(77).unwrap_or_default(),
-        features: options.get(175).map(sub_options),
+        features: options.get(175).map(RawOptions::of),
         architectures: &architectures,
         mac,
     });
@@ -291,7 +283,6 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, NotForUs> {
         architectures,
         xid: packet.xid,
         hops: packet.hops,
-        secs: packet.secs,
         flags: packet.flags,
         ciaddr: packet.ciaddr,
         giaddr: packet.giaddr,
@@ -323,6 +314,12 @@ fn identity(chaddr: Mac, client_id: Option<&[u8]>) -> Mac {
     Mac([0xfe, 0x61, a, b, c, d])
 }
 
+/// Option 93, or 61 of DHCPv6: its first 16 entries.
+pub(crate) fn architectures(option: Option<&[u8]>) -> Vec<u16> {
+    let pairs = option.unwrap_or_default().chunks_exact(2).take(16);
+    pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+}
+
 /// What a client says about itself, in DHCPv4 or DHCPv6.
 pub(crate) struct Said<'a> {
     /// Option 60; in DHCPv6 the first text of option 16.
@@ -330,7 +327,7 @@ pub(crate) struct Said<'a> {
     /// Option 77; in DHCPv6 the first class of option 15.
     pub(crate) user_class: &'a [u8],
     /// iPXE's option 175.
-    pub(crate) features: Option<BTreeMap<u8, Vec<u8>>>,
+    pub(crate) features: Option<RawOptions>,
     /// Option 93, or 61 of DHCPv6.
     pub(crate) architectures: &'a [u16],
     /// Its NIC.
@@ -346,7 +343,7 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
         mac,
     } = said;
     let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
-        || features.as_ref().is_some_and(|f| f.contains_key(&36));
+        || features.as_ref().is_some_and(|f| f.get(36).is_some());
     let ipxe = features.is_some() || has_class(user_class, b"iPXE") || has_class(user_class, b"gPXE");
     if has_class(user_class, SLIPWAY_USER_CLASS) {
         return ClientKind::SlipwayStage {
@@ -356,7 +353,7 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
     if ipxe {
         let http = features
             .as_ref()
-            .is_none_or(|f| f.get(&19).is_some_and(|v| v.iter().any(|&b| b != 0)));
+            .is_none_or(|f| f.get(19).is_some_and(|v| v.iter().any(|&b| b != 0)));
         return ClientKind::Ipxe { http, efi };
     }
     // The Raspberry Pi leaves option 60 out of its REQUEST (raspberrypi/rpi-eeprom#87): then the architecture tells, which
@@ -373,8 +370,11 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
         return ClientKind::Other;
     }
     let bios = architectures.first().is_none_or(|first| *first == 0);
-    if pxe && bios && is_raspberry_pi(*mac) {
-        return PI;
+    if pxe
+        && bios
+        && let Some(pi) = raspberry_pi(*mac)
+    {
+        return pi;
     }
     // No option 93 at all: the oldest ROMs, BIOS.
     if pxe && architectures.is_empty() {

@@ -1,34 +1,51 @@
 //! The codes of messages that are not answered: one list for log, metric, history, page and diagnosis.
 
-use crate::packet::NotForUs;
-use crate::reply::Silence;
-use crate::v6;
-
 /// Why a DHCP message was not answered. [`Unanswered::code`] is the stable short code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // Each is the reason of its name in `Silence`, `NotForUs` and `v6::NotForUs`.
 pub enum Unanswered {
+    /// The machine is to be ignored.
     Ignored,
+    /// No network is configured for the interface it comes in by.
     UnknownNetwork,
+    /// It comes through a relay of which no configured network is.
     UnknownRelay,
+    /// The network is only observed.
     Observing,
+    /// Server mode still looks whether another DHCP server is there.
     Looking,
+    /// Another DHCP server is there, and the network refuses to serve beside it.
     ForeignServer,
+    /// The addresses that could be offered are used by somebody who did not get them from us.
     AddressInUse,
+    /// Somebody sends more messages than any machine has to.
     TooMany,
+    /// What is left of the pool is kept for machines that are enrolled.
     KeptForKnown,
+    /// Addresses are another server's business in this network.
     AddressServer,
+    /// It does not boot from the network, and boot data is all there is here.
     NotBooting,
+    /// There is no boot file for its architecture.
     NoBootFile,
+    /// It took another server's offer.
     OtherServer,
+    /// It confirms or renews an address that we never gave it: not ours to refuse.
     UnknownBinding,
+    /// No address is left.
     Exhausted,
+    /// A REQUEST, DECLINE or INFORM without the address it is about.
     NoAddress,
+    /// An INFORM from an address outside the network.
     ForeignAddress,
+    /// By DHCPv6: sent to one of our addresses, where only all servers may be asked.
     Unicast,
+    /// It gives up, refuses or prolongs a lease, and was not sent by who has that: wrong source port or address.
     WrongSender,
+    /// A RELEASE or DECLINE of an address that its machine still answers for.
     StillInUse,
+    /// A RELEASE: the address is free again.
     Released,
+    /// A DECLINE: the address is out of use for the network's `decline_seconds`.
     Declined,
     /// Of the shell: the lease could not be written.
     JournalFailed,
@@ -36,18 +53,32 @@ pub enum Unanswered {
     SendFailed,
     /// Of the shell: it had too much to do.
     Busy,
+    /// Shorter than a header.
     TooShort,
+    /// Longer than [`crate::packet::MAX_BYTES`].
     TooLong,
+    /// Not a BOOTREQUEST.
     NotRequest,
+    /// Not Ethernet with six-byte addresses.
     HardwareType,
+    /// No DHCP magic cookie.
     BadCookie,
+    /// No option 53: plain BOOTP.
     Bootp,
+    /// A message that no client or relay sends to a DHCP server, or that we do not serve (lease query, ...).
     MessageType,
+    /// By DHCPv6: more relays than RFC 8415 allows.
     TooManyRelays,
+    /// By DHCPv6: a relayed message without the message.
     NothingRelayed,
+    /// By DHCPv6: without a client identifier, or one that cannot be (RFC 8415, 16).
     NoClientId,
+    /// By DHCPv6: it names a server and must not, or does not and has to (RFC 8415, 16).
     ServerId,
+    /// By DHCPv6: it asks for settings alone and has an association (RFC 8415, 16.12).
     Association,
+    /// By DHCPv6: nothing in it tells the address of its NIC: a DUID without one, and a link-local address that was not made from
+    /// one.
     NoMac,
 }
 
@@ -175,65 +206,6 @@ impl Unanswered {
     /// The reason with this code.
     pub fn of(code: &str) -> Option<Unanswered> {
         Unanswered::ALL.into_iter().find(|reason| reason.code() == code)
-    }
-}
-
-impl From<Silence> for Unanswered {
-    fn from(silence: Silence) -> Unanswered {
-        match silence {
-            Silence::Ignored => Unanswered::Ignored,
-            Silence::UnknownNetwork => Unanswered::UnknownNetwork,
-            Silence::UnknownRelay => Unanswered::UnknownRelay,
-            Silence::Observing => Unanswered::Observing,
-            Silence::Looking => Unanswered::Looking,
-            Silence::ForeignServer => Unanswered::ForeignServer,
-            Silence::AddressInUse => Unanswered::AddressInUse,
-            Silence::TooMany => Unanswered::TooMany,
-            Silence::KeptForKnown => Unanswered::KeptForKnown,
-            Silence::AddressServer => Unanswered::AddressServer,
-            Silence::NotBooting => Unanswered::NotBooting,
-            Silence::NoBootFile => Unanswered::NoBootFile,
-            Silence::OtherServer => Unanswered::OtherServer,
-            Silence::UnknownBinding => Unanswered::UnknownBinding,
-            Silence::Exhausted(_) => Unanswered::Exhausted,
-            Silence::NoAddress => Unanswered::NoAddress,
-            Silence::ForeignAddress => Unanswered::ForeignAddress,
-            Silence::Unicast => Unanswered::Unicast,
-            Silence::WrongSender => Unanswered::WrongSender,
-            Silence::StillInUse => Unanswered::StillInUse,
-            Silence::Released => Unanswered::Released,
-            Silence::Declined => Unanswered::Declined,
-        }
-    }
-}
-
-impl From<NotForUs> for Unanswered {
-    fn from(reason: NotForUs) -> Unanswered {
-        match reason {
-            NotForUs::TooShort => Unanswered::TooShort,
-            NotForUs::TooLong => Unanswered::TooLong,
-            NotForUs::NotRequest => Unanswered::NotRequest,
-            NotForUs::HardwareType => Unanswered::HardwareType,
-            NotForUs::BadCookie => Unanswered::BadCookie,
-            NotForUs::NoMessageType => Unanswered::Bootp,
-            NotForUs::MessageType(_) => Unanswered::MessageType,
-        }
-    }
-}
-
-impl From<v6::NotForUs> for Unanswered {
-    fn from(reason: v6::NotForUs) -> Unanswered {
-        match reason {
-            v6::NotForUs::TooShort => Unanswered::TooShort,
-            v6::NotForUs::TooLong => Unanswered::TooLong,
-            v6::NotForUs::MessageType(_) => Unanswered::MessageType,
-            v6::NotForUs::TooManyRelays => Unanswered::TooManyRelays,
-            v6::NotForUs::NothingRelayed => Unanswered::NothingRelayed,
-            v6::NotForUs::NoClientId => Unanswered::NoClientId,
-            v6::NotForUs::ServerId => Unanswered::ServerId,
-            v6::NotForUs::Association => Unanswered::Association,
-            v6::NotForUs::NoMac => Unanswered::NoMac,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::fqdn::labels;
 use crate::options::LONGEST;
 use crate::settings::{CustomOption, Route};
 
@@ -60,24 +61,13 @@ pub(crate) fn custom_option(option: &CustomOption, of_class: bool) -> Result<(u8
     let bytes = match (&option.text, &option.addresses, &option.hex) {
         (Some(text), None, None) => text.clone().into_bytes(),
         (None, Some(addresses), None) => addresses.iter().flat_map(Ipv4Addr::octets).collect(),
-        (None, None, Some(hex)) => unhex(hex).ok_or_else(|| format!("{hex:?} is not hexadecimal"))?,
+        (None, None, Some(hex)) => hex::decode(hex).map_err(|_| format!("{hex:?} is not hexadecimal"))?,
         _ => return Err("needs exactly one of `text`, `addresses`, `hex`".to_owned()),
     };
     if bytes.is_empty() || bytes.len() > LONGEST {
         return Err(format!("has {} bytes; 1 to {LONGEST} can be sent", bytes.len()));
     }
     Ok((option.code, bytes))
-}
-
-/// Bytes of an even number of hexadecimal digits.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
 }
 
 /// Whether a text is a domain name that can be sent.
@@ -98,15 +88,8 @@ pub fn is_host_name(text: &str) -> bool {
 
 /// Option 119 (RFC 3397), without compression, which many clients read wrongly.
 pub(crate) fn search_list(domains: &[String]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for domain in domains {
-        for label in domain.split('.') {
-            bytes.push(label.len() as u8);
-            bytes.extend(label.bytes());
-        }
-        bytes.push(0);
-    }
-    bytes
+    let whole = |domain: &String| [&labels(domain)[..], &[0]].concat();
+    domains.iter().flat_map(whole).collect()
 }
 
 /// Option 121 (RFC 3442), with the default route if there is a router: who reads 121 ignores option 3.

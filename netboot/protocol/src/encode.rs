@@ -25,15 +25,15 @@ const FIXED: usize = 240;
 /// What a message cannot do without: its type, server, lease and netmask.
 const LEAST: usize = 24;
 
-/// Type of a reply.
+/// Type of a reply, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
     /// OFFER.
-    Offer,
+    Offer = 2,
     /// ACK.
-    Ack,
+    Ack = 5,
     /// NAK.
-    Nak,
+    Nak = 6,
 }
 
 impl ReplyKind {
@@ -64,6 +64,20 @@ pub struct ReplyContent {
     pub proxy: bool,
 }
 
+impl ReplyContent {
+    /// A reply without address and lease.
+    pub(crate) fn new(kind: ReplyKind, boot: BootFile) -> ReplyContent {
+        ReplyContent {
+            kind,
+            address: Ipv4Addr::UNSPECIFIED,
+            lease_seconds: None,
+            boot,
+            host_name: None,
+            proxy: false,
+        }
+    }
+}
+
 /// The bytes of a reply to `client`.
 pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec<u8> {
     // RFC 2132 option 57 counts the whole datagram; 576 is what everybody takes. More than Ethernet carries is not
@@ -78,9 +92,9 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
         .relay
         .as_deref()
         .filter(|relay| size(relay) + LEAST <= room);
-    let placed = place(client, file.is_none(), all, room - relay.map_or(0, size));
+    let [main, in_file, in_sname] = place(client, file.is_none(), all, room - relay.map_or(0, size));
     let mut bytes = header(client, network, content, file.as_deref());
-    for (field, options) in [(108..236, &placed.file), (44..108, &placed.sname)] {
+    for (field, options) in [(108..236, &in_file), (44..108, &in_sname)] {
         if !options.is_empty() {
             let mut value = written(options);
             value.push(255);
@@ -88,7 +102,7 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
             bytes[field].copy_from_slice(&value);
         }
     }
-    bytes.extend(written(&placed.main));
+    bytes.extend(written(&main));
     if let Some(relay) = relay {
         put(&mut bytes, 82, relay);
     }
@@ -99,29 +113,18 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
     bytes
 }
 
-/// Which options stand where.
-#[derive(Default)]
-struct Placed {
-    main: Options,
-    /// In the header's fields, where the client is told so by option 52 (RFC 2132, 9.3).
-    file: Options,
-    sname: Options,
-}
-
-/// Chooses what fits into `room` bytes. What does not all fit goes by [`rank`], first into the options' own field, then into the
-/// two of the header where these are `free`: they do not say what to boot.
-fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> Placed {
+/// Chooses what fits into `room` bytes, and where it stands: in the options' own field, or in the header's `file` and `sname`. What does
+/// not all fit goes by [`rank`], first into its own field, then into the two of the header where these are `free`: they do not say what
+/// to boot. The client is told so by option 52 (RFC 2132, 9.3).
+fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> [Options; 3] {
     let needed: usize = options.iter().map(|(_, value)| size(value)).sum();
     if needed <= room {
         options.sort_by_key(|(code, _)| if *code == 53 { 0 } else { *code });
-        return Placed {
-            main: options,
-            ..Placed::default()
-        };
+        return [options, Vec::new(), Vec::new()];
     }
     options.sort_by_key(|(code, _)| rank(client, !free, *code));
     let mut left = [room - 3, 127, 63];
-    let mut placed = Placed::default();
+    let mut placed = [const { Vec::new() }; 3];
     for (code, value) in options {
         let need = size(&value);
         let fields = if free { &left[..] } else { &left[..1] };
@@ -129,16 +132,12 @@ fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> P
             continue;
         };
         left[field] -= need;
-        let into = match field {
-            0 => &mut placed.main,
-            1 => &mut placed.file,
-            _ => &mut placed.sname,
-        };
-        into.push((code, value));
+        placed[field].push((code, value));
     }
-    let overload = u8::from(!placed.file.is_empty()) | u8::from(!placed.sname.is_empty()) << 1;
+    let [main, file, sname] = &mut placed;
+    let overload = u8::from(!file.is_empty()) | u8::from(!sname.is_empty()) << 1;
     if overload != 0 {
-        placed.main.push((52, vec![overload]));
+        main.push((52, vec![overload]));
     }
     placed
 }
@@ -182,12 +181,7 @@ fn written(options: &Options) -> Vec<u8> {
 
 fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Options {
     let server = client.server_override().unwrap_or(network.server());
-    let kind = match content.kind {
-        ReplyKind::Offer => 2,
-        ReplyKind::Ack => 5,
-        ReplyKind::Nak => 6,
-    };
-    let mut options = vec![(53, vec![kind]), (54, server.octets().to_vec())];
+    let mut options = vec![(53, vec![content.kind as u8]), (54, server.octets().to_vec())];
     if let Some(id) = &client.client_id {
         options.push((61, id.clone())); // RFC 6842
     }
@@ -264,8 +258,8 @@ fn boot_server(client: &PxeClient, network: &Network, content: &ReplyContent) ->
     let configured = network.next_server(client);
     match &content.boot {
         BootFile::Tftp(_) => configured.unwrap_or(network.server()),
-        BootFile::None(_) if !content.proxy => configured.unwrap_or(Ipv4Addr::UNSPECIFIED),
-        BootFile::None(_) => Ipv4Addr::UNSPECIFIED,
+        BootFile::None if !content.proxy => configured.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        BootFile::None => Ipv4Addr::UNSPECIFIED,
         BootFile::Http(_) | BootFile::Script(_) => network.server(),
     }
 }

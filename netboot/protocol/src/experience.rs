@@ -43,19 +43,14 @@ impl FromStr for NicModel {
 
     /// "8086:10d3" or "52:54:00".
     fn from_str(text: &str) -> Result<NicModel, ()> {
-        let words: Vec<&str> = text.split(':').collect();
-        let hex = |word: &str, len: usize| {
-            let good = word.len() == len && word.bytes().all(|c| c.is_ascii_hexdigit());
-            good.then(|| u16::from_str_radix(word, 16).ok())
-                .flatten()
-                .ok_or(())
-        };
-        match words[..] {
-            [vendor, device] => Ok(NicModel::Pci(hex(vendor, 4)?, hex(device, 4)?)),
-            [a, b, c] => {
-                let byte = |word| hex(word, 2).map(|value| value as u8);
-                Ok(NicModel::Oui([byte(a)?, byte(b)?, byte(c)?]))
-            }
+        let words: Result<Vec<Vec<u8>>, _> = text.split(':').map(hex::decode).collect();
+        let words = words.map_err(|_| ())?;
+        match words.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] {
+            [&[a, b], &[c, d]] => Ok(NicModel::Pci(
+                u16::from_be_bytes([a, b]),
+                u16::from_be_bytes([c, d]),
+            )),
+            [&[a], &[b], &[c]] => Ok(NicModel::Oui([a, b, c])),
             _ => Err(()),
         }
     }
@@ -77,35 +72,25 @@ pub struct Experience(BTreeMap<Loader, Tally>);
 impl Experience {
     /// Counts a NIC. Secure Boot is switched on in a machine, and says nothing of its NIC's model.
     pub fn add(&mut self, trial: &Trial) {
-        if trial.is_secure_boot() {
-            return;
-        }
-        if let Some(worked) = trial.worked {
-            self.0.entry(worked).or_default().worked += 1;
-        }
-        for loader in trial.ever_failed() {
-            self.0.entry(loader).or_default().failed += 1;
-        }
+        self.count(trial, |count| *count += 1);
     }
 
     /// Counts a NIC no more that was counted with this very trial.
     pub fn remove(&mut self, trial: &Trial) {
+        self.count(trial, |count| *count = count.saturating_sub(1));
+        self.0.retain(|_, tally| *tally != Tally::default());
+    }
+
+    fn count(&mut self, trial: &Trial, change: fn(&mut u32)) {
         if trial.is_secure_boot() {
             return;
         }
-        let mut less = |loader: Loader, of: fn(&mut Tally) -> &mut u32| {
-            if let Some(tally) = self.0.get_mut(&loader) {
-                let count = of(tally);
-                *count = count.saturating_sub(1);
-            }
-        };
         if let Some(worked) = trial.worked {
-            less(worked, |tally| &mut tally.worked);
+            change(&mut self.0.entry(worked).or_default().worked);
         }
         for loader in trial.ever_failed() {
-            less(loader, |tally| &mut tally.failed);
+            change(&mut self.0.entry(loader).or_default().failed);
         }
-        self.0.retain(|_, tally| *tally != Tally::default());
     }
 
     /// Whether nothing is known.

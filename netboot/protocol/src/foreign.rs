@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use dhcproto::v4::MAGIC;
+use inventory_api::network::{Gives, OtherServer};
 use inventory_api::{Mac, UnixMs};
 
 use crate::client::{MessageKind, PxeClient};
+use crate::codes::Unanswered;
 use crate::lease::Leases;
 use crate::packet::RawOptions;
-use crate::reply::Silence;
 use crate::settings::{Mode, NetworkSettings, OnForeignServer};
 use crate::stranger::printable;
 
@@ -23,15 +24,6 @@ const MOST: usize = 16;
 const IN_TURN_MS: u64 = (ASK_SECONDS + 15) * 1000;
 /// Two messages that come sooner one after the other are one answer.
 const APART_MS: u64 = 500;
-
-/// What a server gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gives {
-    /// Addresses.
-    Addresses,
-    /// Boot data only: a proxyDHCP server.
-    BootData,
-}
 
 /// An answer that some server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,23 +83,6 @@ pub fn question(mac: Mac, xid: u32, boots: bool) -> Vec<u8> {
     bytes
 }
 
-/// A server that is not us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignServer {
-    /// Its address, see [`ServerReply::server`].
-    pub address: IpAddr,
-    /// Link address its last message came from: its own, or that of the relay before it.
-    pub link: Mac,
-    /// What it gives.
-    pub gives: Gives,
-    /// See [`ServerReply::boot_file`]; the last that it named.
-    pub boot_file: Option<String>,
-    /// First heard.
-    pub first: UnixMs,
-    /// Last heard.
-    pub last: UnixMs,
-}
-
 /// Whether we may give out addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
@@ -121,11 +96,23 @@ pub enum Gate {
     Refused,
 }
 
+impl Gate {
+    /// # Errors
+    /// Why no address is given out.
+    pub(crate) fn is_open(self) -> Result<(), Unanswered> {
+        match self {
+            Gate::Open | Gate::Beside => Ok(()),
+            Gate::Looking => Err(Unanswered::Looking),
+            Gate::Refused => Err(Unanswered::ForeignServer),
+        }
+    }
+}
+
 /// What became of a message of another server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// The server.
-    pub server: ForeignServer,
+    pub server: OtherServer,
     /// It was not known.
     pub new: bool,
     /// From now on no address is offered beside it.
@@ -138,7 +125,7 @@ pub struct Heard {
 /// answers ARP with the link address its answers come from, keeps us from giving out addresses.
 #[derive(Clone, Debug)]
 struct Known {
-    server: ForeignServer,
+    server: OtherServer,
     /// Its last answer that counts.
     answered: UnixMs,
     /// Until when its answers in turn are enough; 0: they are not.
@@ -158,6 +145,8 @@ impl Known {
 /// What is known of other servers in one network.
 #[derive(Clone, Debug)]
 pub struct Watch {
+    /// Whether frames can be heard there.
+    pub listens: bool,
     mode: Mode,
     refuses: bool,
     look_until: UnixMs,
@@ -169,6 +158,7 @@ impl Watch {
     /// `mode`: that of the protocol in question.
     pub fn deaf(mode: Mode, settings: &NetworkSettings) -> Watch {
         Watch {
+            listens: false,
             mode,
             refuses: settings.on_foreign_server == OnForeignServer::Refuse,
             look_until: UnixMs(0),
@@ -179,6 +169,7 @@ impl Watch {
     /// Nothing known yet; it is looked for from now on.
     pub fn new(mode: Mode, settings: &NetworkSettings, now: UnixMs) -> Watch {
         Watch {
+            listens: true,
             look_until: now.plus_seconds(u64::from(settings.look_seconds)),
             ..Watch::deaf(mode, settings)
         }
@@ -191,13 +182,13 @@ impl Watch {
         if new && self.servers.len() >= MOST {
             return None;
         }
-        let first = ForeignServer {
+        let first = OtherServer {
             address: reply.server,
-            link,
+            mac: link,
             gives: reply.gives,
             boot_file: reply.boot_file.clone(),
-            first: now,
-            last: now,
+            first_seen: now,
+            last_seen: now,
         };
         let known = self.servers.entry(address).or_insert(Known {
             server: first,
@@ -206,7 +197,7 @@ impl Watch {
             proven: None,
             told: false,
         });
-        (known.server.link, known.server.last) = (link, now);
+        (known.server.mac, known.server.last_seen) = (link, now);
         if reply.gives == Gives::Addresses {
             known.server.gives = Gives::Addresses;
         }
@@ -232,10 +223,10 @@ impl Watch {
     }
 
     /// ARP knows a server: `link` answered for it. Gives it back if from now on no address is offered beside it.
-    pub fn proven(&mut self, address: IpAddr, link: Mac, now: UnixMs) -> Option<ForeignServer> {
+    pub fn proven(&mut self, address: IpAddr, link: Mac, now: UnixMs) -> Option<OtherServer> {
         let address = self.known_as(address, link);
         let known = self.servers.get_mut(&address)?;
-        if known.server.link == link {
+        if known.server.mac == link {
             known.proven = Some(link);
         }
         let server = known.server.clone();
@@ -244,7 +235,7 @@ impl Watch {
 
     /// The address a server is known by. By IPv6 one server answers from several addresses of its NIC.
     fn known_as(&self, address: IpAddr, link: Mac) -> IpAddr {
-        let same = |(known, one): &(&IpAddr, &Known)| known.is_ipv6() && one.server.link == link;
+        let same = |(known, one): &(&IpAddr, &Known)| known.is_ipv6() && one.server.mac == link;
         let other = self.servers.iter().find(same).filter(|_| address.is_ipv6());
         other.map_or(address, |(known, _)| *known)
     }
@@ -259,8 +250,8 @@ impl Watch {
     }
 
     /// Forgets servers that were not heard for [`GONE_SECONDS`] and gives them back.
-    pub fn expire(&mut self, now: UnixMs) -> Vec<ForeignServer> {
-        let gone = |known: &Known| known.server.last.plus_seconds(GONE_SECONDS) <= now;
+    pub fn expire(&mut self, now: UnixMs) -> Vec<OtherServer> {
+        let gone = |known: &Known| known.server.last_seen.plus_seconds(GONE_SECONDS) <= now;
         let out: Vec<_> = self
             .servers
             .values()
@@ -272,7 +263,7 @@ impl Watch {
     }
 
     /// The servers that are there, by address.
-    pub fn servers(&self) -> impl Iterator<Item = &ForeignServer> {
+    pub fn servers(&self) -> impl Iterator<Item = &OtherServer> {
         self.servers.values().map(|known| &known.server)
     }
 
@@ -297,23 +288,15 @@ impl Watch {
 
 /// Whether a message may be answered as the gate stands. What we gave stays given: a machine that has an address from us
 /// may keep it, and begin anew with it while we look.
-pub fn pass(gate: Gate, client: &PxeClient, leases: &Leases, now: UnixMs) -> Result<(), Silence> {
-    let closed = match gate {
-        Gate::Open => return Ok(()),
-        // INIT-REBOOT: a NAK of ours would take the other server's clients off the network.
-        Gate::Beside => {
-            let reboots = client.message == MessageKind::Request
-                && client.server_id.is_none()
-                && client.uses().is_none();
-            let theirs = reboots && leases.of(client.mac).is_none();
-            return if theirs {
-                Err(Silence::UnknownBinding)
-            } else {
-                Ok(())
-            };
-        }
-        Gate::Looking => Silence::Looking,
-        Gate::Refused => Silence::ForeignServer,
+pub fn pass(gate: Gate, client: &PxeClient, leases: &Leases, now: UnixMs) -> Result<(), Unanswered> {
+    // INIT-REBOOT: a NAK of ours would take the other server's clients off the network.
+    let reboots =
+        client.message == MessageKind::Request && client.server_id.is_none() && client.uses().is_none();
+    if gate == Gate::Beside && reboots && leases.of(client.mac).is_none() {
+        return Err(Unanswered::UnknownBinding);
+    }
+    let Err(closed) = gate.is_open() else {
+        return Ok(());
     };
     let has = leases.of(client.mac).filter(|lease| lease.is_bound(now));
     let keeps = match client.message {

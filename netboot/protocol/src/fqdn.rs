@@ -61,7 +61,7 @@ fn complete(name: &mut Vec<u8>, host_name: Option<&str>, domain: Option<&str>) {
 }
 
 /// A dotted name in labels; one that ends in a dot with the empty label behind. Nothing, if it is no name.
-fn labels(text: &str) -> Vec<u8> {
+pub(crate) fn labels(text: &str) -> Vec<u8> {
     let (text, end) = match text.strip_suffix('.') {
         Some(text) => (text, &[0][..]),
         None => (text, &[][..]),

@@ -63,13 +63,15 @@ pub fn datagram_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv4Addr, &[u8])> {
     if !ipv4 || header < IPV4 || fragment != 0 || *packet.get(9)? != 17 {
         return None;
     }
-    let udp = packet.get(header..)?;
-    if udp.get(2..4)? != port.to_be_bytes() {
-        return None;
-    }
-    let len = usize::from(u16::from_be_bytes(udp.get(4..6)?.try_into().ok()?));
     let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
-    Some((from, source.into(), udp.get(UDP..len)?))
+    Some((from, source.into(), payload_to(packet.get(header..)?, port)?))
+}
+
+/// The payload of a UDP datagram that went to `port`.
+fn payload_to(udp: &[u8], port: u16) -> Option<&[u8]> {
+    let len = usize::from(u16::from_be_bytes(udp.get(4..6)?.try_into().ok()?));
+    let ours = udp.get(2..4)? == port.to_be_bytes();
+    udp.get(UDP..len).filter(|_| ours)
 }
 
 /// As [`datagram_to`], by IPv6. Extension headers, and so fragments, are not read.
@@ -79,12 +81,8 @@ pub fn datagram6_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv6Addr, &[u8])> {
     let ipv6 = frame[12..14] == ETHERTYPE_IPV6.to_be_bytes() && packet.first()? >> 4 == 6;
     let header = packet.first_chunk::<IPV6>()?;
     let sender: [u8; 16] = header[8..24].try_into().ok()?;
-    let udp = packet.get(IPV6..)?;
-    if !ipv6 || header[6] != 17 || udp.get(2..4)? != port.to_be_bytes() {
-        return None;
-    }
-    let len = usize::from(u16::from_be_bytes(udp.get(4..6)?.try_into().ok()?));
-    Some((from, sender.into(), udp.get(UDP..len)?))
+    let payload = payload_to(packet.get(IPV6..)?, port)?;
+    (ipv6 && header[6] == 17).then(|| (from, sender.into(), payload))
 }
 
 /// An ARP probe (RFC 5227, 2.1.1): asks who has `address` without having one.

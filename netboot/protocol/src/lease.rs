@@ -1,13 +1,14 @@
 //! Leases of one network, and the choice of an address. Pure: the journal is somebody else's.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt::Debug;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr};
 
 use inventory_api::{Mac, UnixMs};
 
-use crate::network::Network;
+use crate::addresses::{Addresses, MAX_POOL};
+use crate::codes::Unanswered;
 use crate::reply::LeaseChange;
 
 /// Seconds an offered address waits for its REQUEST. EDK2 collects offers for 4 s, and retries up to 32 s.
@@ -22,7 +23,7 @@ pub const KEPT_SECONDS: u64 = 86_400;
 /// A pool of so many addresses is given out in its order.
 const SMALL: usize = 16;
 /// The most leases of one network: a full pool, and as many reservations or addresses of other servers.
-const MOST: usize = 2 * crate::network::MAX_POOL as usize;
+const MOST: usize = 2 * MAX_POOL;
 
 /// What became of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,45 +84,9 @@ pub struct Lease<A = Ipv4Addr> {
 }
 
 /// An address that can be leased: IPv4 or IPv6.
-pub trait Address: Copy + Ord + Hash + Debug + Into<IpAddr> {}
+pub trait Address: Copy + Ord + Hash + Debug + Display + Into<IpAddr> {}
 
-impl<A: Copy + Ord + Hash + Debug + Into<IpAddr>> Address for A {}
-
-/// What the choice of an address has to know of a network.
-pub trait AddressPool<A> {
-    /// Every address that machines without a reservation can get.
-    fn pool(&self) -> &[A];
-    /// How many addresses are reserved in the configuration.
-    fn reserved(&self) -> usize;
-    /// The address that the configuration reserves for `mac`.
-    fn reservation(&self, mac: Mac) -> Option<A>;
-    /// Whether the configuration allows `mac` to have `address`.
-    fn may_lease(&self, mac: Mac, address: A) -> bool;
-    /// Percent of the pool that machines nobody enrolled may hold.
-    fn unknown_share(&self) -> u8;
-}
-
-impl AddressPool<Ipv4Addr> for Network {
-    fn pool(&self) -> &[Ipv4Addr] {
-        Network::pool(self)
-    }
-
-    fn reserved(&self) -> usize {
-        self.settings().reservations.len()
-    }
-
-    fn reservation(&self, mac: Mac) -> Option<Ipv4Addr> {
-        Network::reservation(self, mac)
-    }
-
-    fn may_lease(&self, mac: Mac, address: Ipv4Addr) -> bool {
-        Network::may_lease(self, mac, address)
-    }
-
-    fn unknown_share(&self) -> u8 {
-        self.settings().unknown_share
-    }
-}
+impl<A: Copy + Ord + Hash + Debug + Display + Into<IpAddr>> Address for A {}
 
 impl<A> Lease<A> {
     /// Whether nobody else may have the address now.
@@ -145,14 +110,6 @@ impl<A> Lease<A> {
     }
 }
 
-/// No address is left; a value, since it is a normal state of a small pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("all {pool} addresses of the pools are in use")]
-pub struct Exhausted {
-    /// Addresses in the pools.
-    pub pool: usize,
-}
-
 /// The leases of one network: at most one for each address and each machine (a declined address has no machine).
 /// Ended leases stay until the address is needed, so that a machine keeps its address.
 #[derive(Clone, Debug)]
@@ -161,10 +118,8 @@ pub struct Leases<A = Ipv4Addr> {
     by_mac: HashMap<Mac, A>,
     /// When an address can be had by another machine, earliest first.
     free_from: BTreeSet<(UnixMs, A)>,
-    /// Machines with a lease that nobody enrolled.
-    strangers: HashSet<Mac>,
-    /// Addresses out of use because one of them said so (DECLINE).
-    spoiled: HashSet<A>,
+    /// Those of `free_from` that machines have which nobody enrolled, or that are out of use because one of them said so (DECLINE).
+    strangers: BTreeSet<(UnixMs, A)>,
     /// The client identifier that took a machine's lease, by its mark. Not in the journal: after a restart it is not known.
     marks: HashMap<Mac, u32>,
     /// Addresses that a person reserved beside those of the configuration, both ways.
@@ -178,8 +133,7 @@ impl<A> Default for Leases<A> {
             by_ip: HashMap::new(),
             by_mac: HashMap::new(),
             free_from: BTreeSet::new(),
-            strangers: HashSet::new(),
-            spoiled: HashSet::new(),
+            strangers: BTreeSet::new(),
             marks: HashMap::new(),
             reserved: BTreeMap::new(),
             reserved_for: HashMap::new(),
@@ -214,10 +168,10 @@ impl<A: Address> Leases<A> {
     }
 
     /// Whether `mac` may have `ip`, as the configuration and the reservations say.
-    pub fn may_lease(&self, network: &impl AddressPool<A>, mac: Mac, ip: A) -> bool {
+    pub fn may_lease(&self, addresses: &Addresses<A>, mac: Mac, ip: A) -> bool {
         match self.reservation(mac) {
-            Some(reserved) if network.reservation(mac).is_none() => reserved == ip,
-            _ => network.may_lease(mac, ip) && self.reserved_for(ip).is_none(),
+            Some(reserved) if addresses.reservation(mac).is_none() => reserved == ip,
+            _ => addresses.may_lease(mac, ip) && self.reserved_for(ip).is_none(),
         }
     }
 
@@ -233,11 +187,6 @@ impl<A: Address> Leases<A> {
         self.by_ip.values()
     }
 
-    /// Every lease, by address.
-    pub fn all(&self) -> BTreeMap<A, Lease<A>> {
-        self.by_ip.iter().map(|(&ip, &lease)| (ip, lease)).collect()
-    }
-
     /// Takes a lease in, in place of what its address and its machine had before.
     pub fn insert(&mut self, lease: Lease<A>) {
         if lease.state == LeaseState::Reserved {
@@ -250,10 +199,10 @@ impl<A: Address> Leases<A> {
             }
             return;
         }
-        let spoiled = lease.state == LeaseState::Declined && self.strangers.contains(&lease.mac);
+        let stranger = self.of(lease.mac).is_some_and(|had| self.is_strangers(&had));
         self.remove(lease.ip);
-        if spoiled {
-            self.spoiled.insert(lease.ip);
+        if lease.state == LeaseState::Declined && stranger {
+            self.strangers.insert((free_from(&lease), lease.ip));
         }
         if lease.state != LeaseState::Declined {
             if let Some(old) = self.by_mac.get(&lease.mac).copied() {
@@ -292,34 +241,42 @@ impl<A: Address> Leases<A> {
 
     /// Says whether the machine is enrolled; one that nobody spoke of is.
     pub fn set_known(&mut self, mac: Mac, known: bool) {
-        if known || !self.by_mac.contains_key(&mac) {
-            self.strangers.remove(&mac);
+        let Some(lease) = self.of(mac) else { return };
+        let place = (free_from(&lease), lease.ip);
+        if known {
+            self.strangers.remove(&place);
         } else {
-            self.strangers.insert(mac);
+            self.strangers.insert(place);
         }
     }
 
-    /// How many addresses machines that nobody enrolled hold now, or have said that somebody else uses them; exact from
-    /// `enough` on. Else one of them could take a whole pool out of use, address by address.
-    pub fn strangers(&self, now: UnixMs, enough: usize) -> usize {
-        let most = self.strangers.len() + self.spoiled.len();
-        if most < enough {
-            return most;
-        }
-        let holds = |lease: Option<Lease<A>>| lease.is_some_and(|lease| lease.holds(now));
-        let held = self.strangers.iter().filter(|mac| holds(self.of(**mac)));
-        let spoiled = self.spoiled.iter().filter(|ip| holds(self.at(**ip)));
-        held.count() + spoiled.count()
+    fn is_strangers(&self, lease: &Lease<A>) -> bool {
+        self.strangers.contains(&(free_from(lease), lease.ip))
+    }
+
+    /// How many addresses machines that nobody enrolled hold now, or have said that somebody else uses them. Else one of them could
+    /// take a whole pool out of use, address by address.
+    pub fn strangers(&self, now: UnixMs) -> usize {
+        self.strangers.iter().filter(|(until, _)| now < *until).count()
+    }
+
+    /// Whether these are `most` or more: asked of each message of a flood, it looks at no more of those that have ended than there
+    /// are beyond that.
+    fn strangers_have(&self, most: usize, now: UnixMs) -> bool {
+        let Some(beyond) = self.strangers.len().checked_sub(most) else {
+            return false;
+        };
+        let ended = self.strangers.iter().take_while(|(until, _)| *until <= now);
+        ended.take(beyond + 1).count() <= beyond
     }
 
     /// Forgets an address.
     pub fn remove(&mut self, ip: A) {
         if let Some(old) = self.by_ip.remove(&ip) {
             self.free_from.remove(&(free_from(&old), ip));
-            self.spoiled.remove(&ip);
+            self.strangers.remove(&(free_from(&old), ip));
             if self.by_mac.get(&old.mac) == Some(&ip) {
                 self.by_mac.remove(&old.mac);
-                self.strangers.remove(&old.mac);
                 self.marks.remove(&old.mac);
             }
         }
@@ -336,20 +293,34 @@ fn free_from<A>(lease: &Lease<A>) -> UnixMs {
 
 /// The address for `mac`: its reservation, the one it had, the one it asks for, one never used (from a place in the
 /// pool that its MAC decides, so that even an empty journal tends to give the same), or the one free for longest. A machine
-/// that is not `known` gets none that an enrolled machine had in the last day.
+/// that is not `known` gets none that an enrolled machine had in the last day, and one of the pool only as long as there are fewer
+/// like it than their share: a flood of made-up MACs leaves something for the machines that are known.
+///
+/// # Errors
+/// [`Unanswered::KeptForKnown`] or [`Unanswered::Exhausted`].
 pub fn choose_address<A: Address>(
-    network: &impl AddressPool<A>,
+    addresses: &Addresses<A>,
     leases: &Leases<A>,
     mac: Mac,
     known: bool,
     wish: Option<A>,
     now: UnixMs,
-) -> Result<A, Exhausted> {
+) -> Result<A, Unanswered> {
+    let reserved = addresses.reservation(mac).or(leases.reservation(mac));
+    let had = leases.of(mac);
+    if !known
+        && !had.is_some_and(|lease| lease.holds(now))
+        && reserved.is_none()
+        && let Some(most) = addresses.strangers_most()
+        && leases.strangers_have(most, now)
+    {
+        return Err(Unanswered::KeptForKnown);
+    }
     // A machine that is only switched off finds its address again, whoever floods the network meanwhile.
     let kept = |lease: &Lease<A>| {
         !known
             && lease.state == LeaseState::Bound
-            && !leases.strangers.contains(&lease.mac)
+            && !leases.is_strangers(lease)
             && now < lease.expires.plus_seconds(KEPT_SECONDS)
     };
     let usable = |ip: A| {
@@ -360,26 +331,24 @@ pub fn choose_address<A: Address>(
                 !lease.holds(now) && !kept(&lease)
             }
         });
-        leases.may_lease(network, mac, ip) && free
+        leases.may_lease(addresses, mac, ip) && free
     };
-    let had = leases.of(mac).map(|lease| lease.ip);
-    let reserved = network.reservation(mac).or(leases.reservation(mac));
+    let had = had.map(|lease| lease.ip);
     if let Some(ip) = [reserved, had, wish].into_iter().flatten().find(|&ip| usable(ip)) {
         return Ok(ip);
     }
-    let pool = network.pool();
-    let exhausted = Exhausted { pool: pool.len() };
+    let pool = addresses.pool();
     // A reserved address that is declined or still held: nothing else may be given to this machine.
     if pool.is_empty() || reserved.is_some() {
-        return Err(exhausted);
+        return Err(Unanswered::Exhausted);
     }
     let start = match pool.len() {
         // Here the same address would be chance, and people look for the first ones in their order.
         ..=SMALL => 0,
-        len => spread(mac) as usize % len,
+        len => fnv(&mac.0) as usize % len,
     };
     let never_used = (0..pool.len()).map(|i| pool[(start + i) % pool.len()]);
-    if leases.by_ip.len() < pool.len() + network.reserved()
+    if leases.by_ip.len() < pool.len() + addresses.reserved()
         && let Some(ip) = never_used
             .into_iter()
             .find(|&ip| leases.at(ip).is_none() && leases.reserved_for(ip).is_none())
@@ -392,37 +361,7 @@ pub fn choose_address<A: Address>(
         .take_while(|(at, _)| *at <= now)
         .map(|(_, ip)| *ip)
         .find(|&ip| usable(ip))
-        .ok_or(exhausted)
-}
-
-/// Whether a machine that has no address yet may take one of the pool: strangers only their share of it, so that a
-/// flood of made-up MACs leaves something for the machines that are known.
-pub fn is_admitted<A: Address>(
-    network: &impl AddressPool<A>,
-    leases: &Leases<A>,
-    mac: Mac,
-    known: bool,
-    now: UnixMs,
-) -> bool {
-    let has = leases.of(mac).is_some_and(|lease| lease.holds(now));
-    let reserved = network.reservation(mac).or(leases.reservation(mac));
-    if known || has || reserved.is_some() {
-        return true;
-    }
-    strangers_most(network).is_none_or(|most| leases.strangers(now, most) < most)
-}
-
-/// The most addresses of the pools that machines may hold which nobody enrolled. `None`: all, since that is what is
-/// configured, or the pool is too small to be shared.
-pub fn strangers_most<A>(network: &impl AddressPool<A>) -> Option<usize> {
-    let pool = network.pool().len();
-    let most = (pool * usize::from(network.unknown_share())).div_ceil(100);
-    (most < pool).then_some(most)
-}
-
-/// A number that spreads MACs evenly.
-pub(crate) fn spread(mac: Mac) -> u32 {
-    fnv(&mac.0)
+        .ok_or(Unanswered::Exhausted)
 }
 
 /// Seconds by which a machine renews and rebinds earlier than others: machines that booted together do not come back together.
@@ -431,11 +370,11 @@ pub(crate) fn earlier(seconds: u32, mac: Mac) -> u32 {
     if seconds < SPREAD_FROM {
         return 0;
     }
-    seconds / 16 * (spread(mac) % 16) / 16
+    seconds / 16 * (fnv(&mac.0) % 16) / 16
 }
 
-/// FNV-1a.
-pub(crate) fn fnv(bytes: &[u8]) -> u32 {
+/// FNV-1a: spreads MACs evenly, and tells damaged lines.
+pub fn fnv(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, &byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })

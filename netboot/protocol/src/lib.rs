@@ -4,6 +4,7 @@
 //! A DHCP message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; the boot
 //! script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`], heads of HTTP in [`http1`].
 
+pub mod addresses;
 pub mod architecture;
 pub mod boot;
 pub mod check;
@@ -40,25 +41,25 @@ pub mod tftp;
 pub mod v6;
 mod written;
 
-pub use boot::{BootFile, BootUrls, NoBoot, boot_file};
+pub use addresses::Addresses;
+pub use boot::{BootFile, BootUrls, boot_file};
 pub use check::{NetworkError, clash};
 pub use class::{ClassMatch, ClassSettings};
 pub use client::{ClientKind, MessageKind, PxeClient, classify};
 pub use codes::Unanswered;
 pub use encode::{ReplyContent, ReplyKind, encode};
 pub use experience::{Experience, NicModel};
-pub use foreign::{ForeignServer, Gate, Gives, Watch};
-pub use lease::{Address, AddressPool, Exhausted, Lease, LeaseState, Leases, choose_address, strangers_most};
+pub use foreign::{Gate, Watch};
+pub use lease::{Address, Lease, LeaseState, Leases, choose_address};
 pub use loader::{Failure, Loader, Trial};
 pub use menu::Menu;
 pub use network::Network;
 pub use outsider::outsider;
-pub use packet::NotForUs;
 pub use proxy::BOOT_SERVER_PORT;
 pub use rate::Rates;
 pub use reply::{
-    Decision, Destination, LeaseChange, Probe, Silence, decide, destination, given_up, needs_probe,
-    no_network, probe_of, quarantine, refused_elsewhere, select_network, would_answer,
+    Decision, Destination, LeaseChange, Probe, decide, destination, given_up, needs_probe, probe_of,
+    quarantine, refused_elsewhere, select_network, would_answer,
 };
 pub use reserve::ReserveError;
 pub use script::{

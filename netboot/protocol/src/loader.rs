@@ -63,13 +63,9 @@ impl Loader {
 
     /// The loaders for the same kinds of firmware, in the order in which they are tried.
     fn siblings(self) -> &'static [Loader] {
-        match self {
-            Loader::Undionly | Loader::IpxeBios => Loader::list(ClientKind::Bios),
-            Loader::Snponly | Loader::IpxeEfi | Loader::Signed | Loader::SignedIpxe => {
-                Loader::list(ClientKind::UefiX64)
-            }
-            Loader::IpxeArm64 => Loader::list(ClientKind::UefiArm64),
-        }
+        let kinds = [ClientKind::Bios, ClientKind::UefiX64, ClientKind::UefiArm64];
+        let mut lists = kinds.into_iter().map(Loader::list);
+        lists.find(|list| list.contains(&self)).unwrap_or_default()
     }
 
     /// Whether firmware with Microsoft's keys starts it.
@@ -227,11 +223,15 @@ impl Trial {
             || self.worked.is_some_and(Loader::is_signed)
     }
 
+    fn has_failed(&self, loader: Loader) -> bool {
+        self.failed.iter().any(|(failed, _)| *failed == loader)
+    }
+
     /// Every loader that failed on it, before or since one worked.
     pub fn ever_failed(&self) -> impl Iterator<Item = Loader> + '_ {
         let now = self.failed.iter().map(|(loader, _)| *loader);
         let before = self.overcome.iter().copied();
-        now.chain(before.filter(|loader| !self.failed.iter().any(|(other, _)| other == loader)))
+        now.chain(before.filter(|loader| !self.has_failed(*loader)))
     }
 
     /// The loader whose turn it is, among those there are: the one that worked; the signed one where Secure Boot refused
@@ -249,18 +249,20 @@ impl Trial {
             .filter(|l| there_is(*l))
             .collect();
         model.sort(&mut list);
-        let failed = |loader: Loader| self.failed.iter().any(|(other, _)| *other == loader);
         if let Some(worked) = self.worked.filter(|loader| list.contains(loader)) {
             return Some(worked);
         }
         let refused = self.failed.iter().any(|(_, why)| *why == Failure::Refused);
-        let signed = list.iter().copied().find(|l| l.is_signed() && !failed(*l));
+        let signed = list
+            .iter()
+            .copied()
+            .find(|l| l.is_signed() && !self.has_failed(*l));
         if refused && signed.is_some() {
             return signed;
         }
         list.iter()
             .copied()
-            .find(|l| !failed(*l))
+            .find(|l| !self.has_failed(*l))
             .or(list.first().copied())
     }
 
@@ -294,7 +296,7 @@ impl Trial {
             .siblings()
             .iter()
             .copied()
-            .find(|loader| there_is(*loader) && !self.failed.iter().any(|(other, _)| other == loader));
+            .find(|loader| there_is(*loader) && !self.has_failed(*loader));
         let then = match (next, why) {
             (Some(_), _) => "another loader is next",
             (None, Failure::Refused) => {

@@ -132,27 +132,21 @@ pub const MEMORY_TEST: [&str; 2] = ["memtest.bin", "memtest.efi"];
 
 /// Says on the console why a choice is not followed, then asks what to boot.
 pub fn refusal_script(urls: &BootUrls, mac: Mac, why: &str) -> String {
-    format!(
-        "#!ipxe
-echo Slipway: not possible: {why}
-sleep 6
-chain --replace {base}/boot.ipxe?mac={mac} || reboot
-",
-        why = plain(why),
-        base = urls.base(),
-    )
+    ask_again(urls, mac, &format!("not possible: {}", plain(why)), "sleep 6")
 }
 
 /// Says why the machine is held, asks for an address again, so that the server hears that it boots, and then what to boot.
 pub fn held_script(urls: &BootUrls, mac: Mac, why: &str) -> String {
+    ask_again(urls, mac, &plain(why), "sleep 10\ndhcp netX || reboot")
+}
+
+fn ask_again(urls: &BootUrls, mac: Mac, says: &str, before: &str) -> String {
     format!(
         "#!ipxe
-echo Slipway: {why}
-sleep 10
-dhcp netX || reboot
+echo Slipway: {says}
+{before}
 chain --replace {base}/boot.ipxe?mac={mac} || reboot
 ",
-        why = plain(why),
         base = urls.base(),
     )
 }

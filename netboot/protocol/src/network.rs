@@ -1,26 +1,22 @@
 //! A provisioning network: where we answer, with which addresses.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use inventory_api::Mac;
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4AddrRange, Ipv4Net};
 
-use crate::check::{NetworkError, check_addresses, check_inside, check_numbers, check_ranges};
+use crate::addresses::{Addresses, Written};
+use crate::check::{NetworkError, check_addresses, check_inside, check_numbers};
 use crate::class::{Class, merged};
 use crate::client::PxeClient;
 use crate::options::{IPV6_ONLY, Options, fixed_options};
 use crate::settings::{Mode, NetworkSettings};
 
-/// The most addresses that the pools of one network may have (a /16): leases are kept in memory.
-pub const MAX_POOL: u64 = 65_536;
-
 /// A checked network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     settings: NetworkSettings,
-    reserved: BTreeSet<Ipv4Addr>,
-    pool: Vec<Ipv4Addr>,
+    addresses: Addresses,
     options: Options,
     classes: Vec<Class>,
     v6: Option<crate::v6::Network>,
@@ -29,54 +25,39 @@ pub struct Network {
 impl Network {
     /// Checks `settings`.
     pub fn new(settings: NetworkSettings) -> Result<Network, NetworkError> {
-        let name = settings.name.clone();
-        let good_name = (1..=64).contains(&name.len())
-            && name
-                .bytes()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
-        if !good_name {
-            return Err(NetworkError::Name(name.chars().take(80).collect()));
+        let name = &settings.name;
+        let good = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(good) {
+            let name: String = name.chars().take(80).collect();
+            let why = "use 1 to 64 of a-z, 0-9 and '-'".to_owned();
+            return Err(NetworkError::at(format!("name {name:?}"))(why));
         }
+        let wrong = NetworkError::at(name.clone());
         let subnet = settings.subnet.trunc();
         if !(8..=30).contains(&subnet.prefix_len()) {
-            return Err(NetworkError::Subnet { name, subnet });
+            return Err(wrong(format!("subnet {subnet} has to be between /8 and /30")));
         }
-        let inside = |what, address: Ipv4Addr| check_inside(&name, subnet, what, address);
-        check_addresses(&settings, subnet)?;
-        check_numbers(&settings)?;
-        check_ranges(&name, "pool", &settings.pools, &inside)?;
-        check_ranges(&name, "exclude", &settings.exclude, &inside)?;
-        let mut reserved = BTreeSet::new();
-        for (&mac, &address) in &settings.reservations {
-            if mac.is_junk() {
-                return Err(NetworkError::JunkMac { name, mac });
-            }
-            inside("reservation", address)?;
-            if address == settings.server || settings.routers.contains(&address) || !reserved.insert(address)
-            {
-                return Err(NetworkError::Reserved { name, address, mac });
-            }
+        check_addresses(&settings, subnet).map_err(&wrong)?;
+        check_numbers(&settings).map_err(&wrong)?;
+        let written = Written {
+            pools: &settings.pools,
+            exclude: &settings.exclude,
+            reservations: &settings.reservations,
+            unknown_share: settings.unknown_share,
+            ours: &[&[settings.server][..], &settings.routers].concat(),
+        };
+        let inside = |what: &str, address| check_inside(subnet, what, address);
+        let addresses = Addresses::new(&written, inside, Ipv4AddrRange::new).map_err(&wrong)?;
+        if settings.mode == Mode::Server && settings.pools.is_empty() && settings.reservations.is_empty() {
+            let why = "mode = \"server\" needs a pool or a reservation, else no machine could get an address";
+            return Err(wrong(why.to_owned()));
         }
-        if settings.mode == Mode::Server && settings.pools.is_empty() && reserved.is_empty() {
-            return Err(NetworkError::Empty(name));
-        }
-        let options = fixed_options(&settings, false)?;
+        let options = fixed_options(&settings, false).map_err(&wrong)?;
         let classes = classes(&settings, subnet, &options)?;
-        let v6 = crate::v6::Network::of(&settings)?;
-        let ours = |address: &Ipv4Addr| *address == settings.server || settings.routers.contains(address);
-        let excluded = |address: &Ipv4Addr| settings.exclude.iter().any(|range| range.contains(*address));
-        let pool = settings
-            .pools
-            .iter()
-            .flat_map(|range| u32::from(range.first)..=u32::from(range.last))
-            .map(Ipv4Addr::from)
-            .filter(|address| !reserved.contains(address) && !ours(address))
-            .filter(|address| !excluded(address))
-            .collect();
+        let v6 = crate::v6::Network::of(&settings).map_err(&wrong)?;
         Ok(Network {
             settings: NetworkSettings { subnet, ..settings },
-            reserved,
-            pool,
+            addresses,
             options,
             classes,
             v6,
@@ -129,11 +110,7 @@ impl Network {
     /// Seconds of a client's lease.
     pub(crate) fn lease_seconds(&self, client: &PxeClient) -> u32 {
         let of_class = self.classes_of(client).find_map(|class| class.lease_seconds);
-        of_class.unwrap_or(if client.kind.boots() {
-            self.settings.lease_seconds_boot
-        } else {
-            self.settings.lease_seconds
-        })
+        of_class.unwrap_or(self.settings.lease_seconds(client.kind))
     }
 
     /// The server that a client is sent to for files, if it is not us.
@@ -151,17 +128,9 @@ impl Network {
         self.settings.subnet.contains(&self.settings.server)
     }
 
-    /// The address reserved for `mac`.
-    pub fn reservation(&self, mac: Mac) -> Option<Ipv4Addr> {
-        self.settings.reservations.get(&mac).copied()
-    }
-
-    /// Whether `address` may be leased to `mac`: its own reservation, or a pool address nobody else reserved.
-    pub fn may_lease(&self, mac: Mac, address: Ipv4Addr) -> bool {
-        match self.reservation(mac) {
-            Some(reserved) => reserved == address,
-            None => self.in_pool(address) && !self.reserved.contains(&address) && !self.is_ours(address),
-        }
+    /// What there is for machines.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Whether `address` can be a machine's: a host of the subnet that is not ours.
@@ -176,17 +145,7 @@ impl Network {
     /// Whether a person may reserve `address` here: a host of the subnet that is neither ours nor reserved in the
     /// configuration.
     pub fn may_reserve(&self, address: Ipv4Addr) -> bool {
-        self.may_be_host(address) && !self.reserved.contains(&address)
-    }
-
-    /// Every address that machines without a reservation can get, in order of the configuration.
-    pub fn pool(&self) -> &[Ipv4Addr] {
-        &self.pool
-    }
-
-    fn in_pool(&self, address: Ipv4Addr) -> bool {
-        self.settings.pools.iter().any(|range| range.contains(address))
-            && !self.settings.exclude.iter().any(|range| range.contains(address))
+        self.may_be_host(address) && !self.addresses.is_reserved(address)
     }
 
     fn is_ours(&self, address: Ipv4Addr) -> bool {
@@ -201,24 +160,18 @@ fn classes(
 ) -> Result<Vec<Class>, NetworkError> {
     let mut checked = Vec::new();
     for (at, class) in settings.classes.iter().enumerate() {
-        let wrong = |why: String| NetworkError::Class {
-            name: settings.name.clone(),
-            class: class.name.escape_debug().to_string(),
-            why,
-        };
+        let wrong = NetworkError::at(format!("{}, class {}", settings.name, class.name.escape_debug()));
         if !(1..=64).contains(&class.name.len()) {
             return Err(wrong("`name` has to have 1 to 64 characters".to_owned()));
         }
-        if settings.classes[..at]
-            .iter()
-            .any(|other| other.name == class.name)
-        {
+        let before = &settings.classes[..at];
+        if before.iter().any(|other| other.name == class.name) {
             return Err(wrong("the name is used twice".to_owned()));
         }
         let all = merged(settings, class);
-        check_addresses(&all, subnet)?;
-        check_numbers(&all)?;
-        let options = fixed_options(&all, true)?;
+        check_addresses(&all, subnet).map_err(&wrong)?;
+        check_numbers(&all).map_err(&wrong)?;
+        let options = fixed_options(&all, true).map_err(&wrong)?;
         checked.push(Class::new(class, options, network).map_err(wrong)?);
     }
     Ok(checked)
@@ -228,6 +181,7 @@ fn classes(
 mod tests {
     use super::*;
     use crate::settings::PoolRange;
+    use inventory_api::Mac;
 
     fn settings() -> NetworkSettings {
         let mut settings =
@@ -258,9 +212,9 @@ mod tests {
             last: ip(107),
         }];
         let network = Network::new(with).unwrap();
-        assert_eq!(network.pool(), [100, 101, 108, 109].map(ip));
+        assert_eq!(network.addresses().pool(), [100, 101, 108, 109].map(ip));
         let mac = Mac([2, 0, 0, 0, 0, 1]);
-        assert!(!network.may_lease(mac, ip(105)) && network.may_lease(mac, ip(108)));
+        assert!(!network.addresses().may_lease(mac, ip(105)) && network.addresses().may_lease(mac, ip(108)));
         assert!(network.may_reserve(ip(105)) && network.may_reserve(ip(9)));
         assert!(!network.may_reserve(ip(1)) && !network.may_reserve(ip(255)) && !network.may_reserve(ip(0)));
         for mode in [Mode::Observe, Mode::Proxy] {
@@ -276,7 +230,7 @@ mod tests {
         good.subnet = "10.0.0.7/24".parse().unwrap();
         let network = Network::new(good).unwrap();
         assert_eq!(network.subnet().to_string(), "10.0.0.0/24");
-        assert_eq!(network.pool().len(), 10);
+        assert_eq!(network.addresses().pool().len(), 10);
         assert!(network.is_local());
     }
 
@@ -446,7 +400,7 @@ mod tests {
             Network::new(wide)
                 .unwrap_err()
                 .to_string()
-                .contains("the most is 65536")
+                .contains("more than 65536")
         );
     }
 
@@ -456,10 +410,16 @@ mod tests {
         let (mac, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
         with.reservations.insert(mac, Ipv4Addr::new(10, 0, 0, 103));
         let network = Network::new(with).unwrap();
-        assert!(network.may_lease(mac, Ipv4Addr::new(10, 0, 0, 103)));
-        assert!(!network.may_lease(mac, Ipv4Addr::new(10, 0, 0, 104)));
-        assert!(!network.may_lease(other, Ipv4Addr::new(10, 0, 0, 103)));
-        assert!(network.may_lease(other, Ipv4Addr::new(10, 0, 0, 104)));
-        assert!(network.pool().iter().all(|a| *a != Ipv4Addr::new(10, 0, 0, 103)));
+        assert!(network.addresses().may_lease(mac, Ipv4Addr::new(10, 0, 0, 103)));
+        assert!(!network.addresses().may_lease(mac, Ipv4Addr::new(10, 0, 0, 104)));
+        assert!(!network.addresses().may_lease(other, Ipv4Addr::new(10, 0, 0, 103)));
+        assert!(network.addresses().may_lease(other, Ipv4Addr::new(10, 0, 0, 104)));
+        assert!(
+            network
+                .addresses()
+                .pool()
+                .iter()
+                .all(|a| *a != Ipv4Addr::new(10, 0, 0, 103))
+        );
     }
 }

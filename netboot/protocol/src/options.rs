@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use crate::check::NetworkError;
 use crate::custom::{classless_routes, custom_option, search_list};
 use crate::settings::NetworkSettings;
 
@@ -19,8 +18,7 @@ pub(crate) const IPV6_ONLY: u8 = 108;
 ///
 /// # Errors
 /// An option cannot be sent.
-pub(crate) fn fixed_options(settings: &NetworkSettings, of_class: bool) -> Result<Options, NetworkError> {
-    let name = || settings.name.clone();
+pub(crate) fn fixed_options(settings: &NetworkSettings, of_class: bool) -> Result<Options, String> {
     let list = |all: &[Ipv4Addr]| all.iter().flat_map(Ipv4Addr::octets).collect::<Vec<u8>>();
     let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
     let mtu = settings.mtu.map(u16::to_be_bytes).map(Vec::from);
@@ -44,21 +42,19 @@ pub(crate) fn fixed_options(settings: &NetworkSettings, of_class: bool) -> Resul
         (121, "routes", routes),
     ] {
         if value.len() > LONGEST {
-            return Err(NetworkError::TooLong { name: name(), what });
+            return Err(format!(
+                "{what} has more than the {LONGEST} bytes that can be sent; take some out"
+            ));
         }
         if !value.is_empty() {
             options.push((code, value));
         }
     }
     for option in &settings.options {
-        let wrong = |why: String| NetworkError::Option {
-            name: name(),
-            code: option.code,
-            why,
-        };
-        let (code, bytes) = custom_option(option, of_class).map_err(wrong)?;
+        let (code, bytes) =
+            custom_option(option, of_class).map_err(|why| format!("option {} {why}", option.code))?;
         if options.iter().any(|(other, _)| *other == code) {
-            return Err(wrong("stands there twice".to_owned()));
+            return Err(format!("option {code} stands there twice"));
         }
         options.push((code, bytes));
     }

@@ -10,43 +10,19 @@ use std::net::Ipv4Addr;
 use dhcproto::v4::{MAGIC, borrowed};
 use inventory_api::Mac;
 
+use crate::codes::Unanswered;
+
 /// Shortest message: header and magic cookie (RFC 2131, section 2).
 const MIN_BYTES: usize = 240;
 /// Longest message we look at. Over Ethernet nothing longer arrives unfragmented.
 pub const MAX_BYTES: usize = 1500;
-
-/// Why a datagram is not for us. Codes are stable: log field, metric label and history use them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotForUs {
-    /// Shorter than a header.
-    TooShort,
-    /// Longer than [`MAX_BYTES`].
-    TooLong,
-    /// Not a BOOTREQUEST.
-    NotRequest,
-    /// Not Ethernet with six-byte addresses.
-    HardwareType,
-    /// No DHCP magic cookie.
-    BadCookie,
-    /// No option 53: plain BOOTP.
-    NoMessageType,
-    /// A message type that no client sends to a DHCP server, or that we do not serve (lease query, ...).
-    MessageType(u8),
-}
-
-impl NotForUs {
-    /// Stable short code.
-    pub fn code(self) -> &'static str {
-        crate::codes::Unanswered::from(self).code()
-    }
-}
 
 /// Raw options by code. The parts of an option that was split or repeated are joined in order (RFC 3396).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawOptions(BTreeMap<u8, Vec<u8>>);
 
 impl RawOptions {
-    /// Those of one option field.
+    /// Those of one option field, or the sub-options of an encapsulated option (43, 82, 175).
     pub fn of(field: &[u8]) -> RawOptions {
         let mut options = RawOptions::default();
         options.read(field);
@@ -89,11 +65,6 @@ impl RawOptions {
     }
 }
 
-/// Sub-options of an encapsulated option (43, 82, 175), last one wins.
-pub fn sub_options(bytes: &[u8]) -> BTreeMap<u8, Vec<u8>> {
-    RawOptions::of(bytes).0
-}
-
 /// A well-formed BOOTREQUEST from an Ethernet NIC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
@@ -103,8 +74,6 @@ pub struct Packet {
     pub hops: u8,
     /// Transaction id.
     pub xid: u32,
-    /// Seconds since the client began; EDK2 swaps its bytes on port 4011.
-    pub secs: u16,
     /// Flags; 0x8000 is broadcast.
     pub flags: u16,
     /// Address the client uses already.
@@ -117,25 +86,25 @@ pub struct Packet {
 
 impl Packet {
     /// Reads a datagram.
-    pub fn parse(bytes: &[u8]) -> Result<Packet, NotForUs> {
+    pub fn parse(bytes: &[u8]) -> Result<Packet, Unanswered> {
         if bytes.len() < MIN_BYTES {
-            return Err(NotForUs::TooShort);
+            return Err(Unanswered::TooShort);
         }
         if bytes.len() > MAX_BYTES {
-            return Err(NotForUs::TooLong);
+            return Err(Unanswered::TooLong);
         }
         if bytes[0] != 1 {
-            return Err(NotForUs::NotRequest);
+            return Err(Unanswered::NotRequest);
         }
         if bytes[1] != 1 || bytes[2] != 6 {
-            return Err(NotForUs::HardwareType);
+            return Err(Unanswered::HardwareType);
         }
         if bytes[236..240] != MAGIC {
-            return Err(NotForUs::BadCookie);
+            return Err(Unanswered::BadCookie);
         }
         // From here on dhcproto's accessors cannot panic: 240 bytes are there and hlen is 6.
-        let header = borrowed::Message::new(bytes).map_err(|_| NotForUs::TooShort)?;
-        let chaddr = Mac(header.chaddr().try_into().map_err(|_| NotForUs::HardwareType)?);
+        let header = borrowed::Message::new(bytes).map_err(|_| Unanswered::TooShort)?;
+        let chaddr = Mac(header.chaddr().try_into().map_err(|_| Unanswered::HardwareType)?);
         let mut options = RawOptions::of(&bytes[MIN_BYTES..]);
         let overload = options.get(52).and_then(|v| v.first().copied()).unwrap_or(0);
         if overload & 1 != 0 {
@@ -148,7 +117,6 @@ impl Packet {
             chaddr,
             hops: header.hops(),
             xid: header.xid(),
-            secs: header.secs(),
             flags: u16::from(header.flags()),
             ciaddr: header.ciaddr(),
             giaddr: header.giaddr(),
@@ -186,17 +154,17 @@ pub(crate) mod tests {
             bytes[at] = value;
             Packet::parse(&bytes).unwrap_err()
         };
-        assert_eq!(Packet::parse(&[]), Err(NotForUs::TooShort));
-        assert_eq!(Packet::parse(&good[..239]), Err(NotForUs::TooShort));
-        assert_eq!(Packet::parse(&vec![1; 1501]), Err(NotForUs::TooLong));
-        assert_eq!(with(0, 2), NotForUs::NotRequest);
-        assert_eq!(with(1, 6), NotForUs::HardwareType);
+        assert_eq!(Packet::parse(&[]), Err(Unanswered::TooShort));
+        assert_eq!(Packet::parse(&good[..239]), Err(Unanswered::TooShort));
+        assert_eq!(Packet::parse(&vec![1; 1501]), Err(Unanswered::TooLong));
+        assert_eq!(with(0, 2), Unanswered::NotRequest);
+        assert_eq!(with(1, 6), Unanswered::HardwareType);
         assert_eq!(
             with(2, 255),
-            NotForUs::HardwareType,
+            Unanswered::HardwareType,
             "dhcproto alone panics on this one"
         );
-        assert_eq!(with(236, 0), NotForUs::BadCookie);
+        assert_eq!(with(236, 0), Unanswered::BadCookie);
     }
 
     #[test]
@@ -234,7 +202,7 @@ pub(crate) mod tests {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
             let _ = Packet::parse(&bytes);
-            let _ = sub_options(&bytes);
+            let _ = RawOptions::of(&bytes);
             let mut with_header = discover(&[]);
             with_header.pop();
             with_header.extend(bytes);

@@ -9,10 +9,11 @@ use inventory_api::UnixMs;
 
 use crate::boot::{BootFile, BootUrls, boot_file};
 use crate::client::{MessageKind, PxeClient};
+use crate::codes::Unanswered;
 use crate::encode::{ReplyContent, ReplyKind};
 use crate::lease::{Lease, LeaseState};
 use crate::network::Network;
-use crate::reply::{Decision, LeaseChange, Silence, silent};
+use crate::reply::{Decision, LeaseChange};
 use crate::settings::Mode;
 
 /// Port of the boot server (PXE 2.1, section 2.2.4).
@@ -22,13 +23,10 @@ pub const SEEN_SECONDS: u64 = 86_400;
 
 pub(crate) fn decide(client: &PxeClient, network: &Network, urls: &BootUrls, now: UnixMs) -> Decision {
     match (client.message, client.to_boot_server) {
-        (MessageKind::Discover, false) => Decision {
-            answer: offer(client, urls, ReplyKind::Offer),
-            change: None,
-        },
+        (MessageKind::Discover, false) => offer(client, urls, ReplyKind::Offer).into(),
         // The choice of the other server's offer is broadcast: it tells which address the machine has from now on.
         (MessageKind::Request, false) => Decision {
-            answer: Err(Silence::AddressServer),
+            answer: Err(Unanswered::AddressServer),
             change: seen(client, network, client.requested.unwrap_or(client.ciaddr), now),
         },
         (MessageKind::Request | MessageKind::Inform, true) => Decision {
@@ -37,24 +35,20 @@ pub(crate) fn decide(client: &PxeClient, network: &Network, urls: &BootUrls, now
         },
         (MessageKind::Inform | MessageKind::Release | MessageKind::Decline, false)
         | (MessageKind::Discover | MessageKind::Release | MessageKind::Decline, true) => {
-            silent(Silence::AddressServer)
+            Err(Unanswered::AddressServer).into()
         }
     }
 }
 
-fn offer(client: &PxeClient, urls: &BootUrls, kind: ReplyKind) -> Result<ReplyContent, Silence> {
+fn offer(client: &PxeClient, urls: &BootUrls, kind: ReplyKind) -> Result<ReplyContent, Unanswered> {
     if !client.kind.boots() {
-        return Err(Silence::NotBooting);
+        return Err(Unanswered::NotBooting);
     }
     match boot_file(client, urls) {
-        BootFile::None(_) => Err(Silence::NoBootFile),
+        BootFile::None => Err(Unanswered::NoBootFile),
         boot => Ok(ReplyContent {
-            kind,
-            address: Ipv4Addr::UNSPECIFIED,
-            lease_seconds: None,
-            boot,
-            host_name: None,
             proxy: true,
+            ..ReplyContent::new(kind, boot)
         }),
     }
 }

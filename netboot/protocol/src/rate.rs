@@ -5,8 +5,6 @@ use std::net::IpAddr;
 
 use inventory_api::{Mac, UnixMs};
 
-use crate::client::PxeClient;
-
 /// Messages a second from one MAC. A boot needs four, a retry some more.
 pub const PER_MAC: u32 = 20;
 /// Messages a second through one relay's circuit (option 82) from machines that are not enrolled. Behind a circuit is a
@@ -29,21 +27,9 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Whether a message is within its bounds; counts it. `known`: the machine is enrolled, or has an address reserved.
-    pub fn admit(&mut self, client: &PxeClient, known: bool, now: UnixMs) -> bool {
-        let relay = IpAddr::from(client.giaddr);
-        let circuit = client.relay.as_ref().filter(|_| !relay.is_unspecified());
-        self.admit_from(client.mac, known, circuit.map(|circuit| (relay, circuit)), now)
-    }
-
-    /// As [`Rates::admit`], with what it has to know: the machine, whether it is enrolled, and the relay with its circuit.
-    pub fn admit_from(
-        &mut self,
-        mac: Mac,
-        known: bool,
-        circuit: Option<(IpAddr, &Vec<u8>)>,
-        now: UnixMs,
-    ) -> bool {
+    /// Whether a message is within its bounds; counts it. `known`: the machine is enrolled, or has an address reserved. `circuit`:
+    /// the relay that it came through, and the port there.
+    pub fn admit(&mut self, mac: Mac, known: bool, circuit: Option<(IpAddr, &Vec<u8>)>, now: UnixMs) -> bool {
         let second = now.0.div_euclid(1000);
         if second != self.second {
             self.second = second;
@@ -72,8 +58,12 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::classify;
+    use crate::client::{PxeClient, classify};
     use crate::packet::tests::discover;
+
+    fn admit(rates: &mut Rates, client: &PxeClient, at: i64) -> bool {
+        rates.admit(client.mac, client.known, client.circuit(), UnixMs(at))
+    }
 
     fn client(n: u32, options: &[(u8, &[u8])]) -> PxeClient {
         let mut all = vec![(53, &[1u8][..])];
@@ -88,16 +78,9 @@ mod tests {
     fn one_mac_twenty_a_second() {
         let mut rates = Rates::default();
         let one = client(1, &[]);
-        let mut passed = |at| {
-            (0..100)
-                .filter(|_| rates.admit(&one, one.known, UnixMs(at)))
-                .count()
-        };
+        let mut passed = |at| (0..100).filter(|_| admit(&mut rates, &one, at)).count();
         assert_eq!((passed(1000), passed(1999), passed(2000)), (20, 0, 20));
-        assert!(
-            rates.admit(&client(2, &[]), false, UnixMs(2000)),
-            "others are not touched"
-        );
+        assert!(admit(&mut rates, &client(2, &[]), 2000), "others are not touched");
     }
 
     #[test]
@@ -105,14 +88,14 @@ mod tests {
         let mut rates = Rates::default();
         let (bad, good): (&[u8], &[u8]) = (&[1, 2, b'p', b'7'], &[1, 2, b'p', b'8']);
         let passed = (0..5000)
-            .filter(|n| rates.admit(&client(*n, &[(82, bad)]), false, UnixMs(1000)))
+            .filter(|n| admit(&mut rates, &client(*n, &[(82, bad)]), 1000))
             .count();
         assert_eq!(passed, PER_CIRCUIT as usize);
-        assert!(rates.admit(&client(9000, &[(82, good)]), false, UnixMs(1000)));
+        assert!(admit(&mut rates, &client(9000, &[(82, good)]), 1000));
         let mut enrolled = client(9001, &[(82, bad)]);
         enrolled.known = true;
         assert!(
-            rates.admit(&enrolled, enrolled.known, UnixMs(1000)),
+            admit(&mut rates, &enrolled, 1000),
             "an enrolled machine behind the same circuit"
         );
     }
@@ -121,14 +104,14 @@ mod tests {
     fn memory_is_bounded() {
         let mut rates = Rates::default();
         for n in 0..100_000 {
-            rates.admit(&client(n, &[]), false, UnixMs(1000));
+            admit(&mut rates, &client(n, &[]), 1000);
         }
         assert_eq!(rates.counts.len(), MOST);
         let mut enrolled = client(200_000, &[]);
-        assert!(!rates.admit(&enrolled, enrolled.known, UnixMs(1000)));
+        assert!(!admit(&mut rates, &enrolled, 1000));
         enrolled.known = true;
-        assert!(rates.admit(&enrolled, enrolled.known, UnixMs(1000)));
-        rates.admit(&enrolled, enrolled.known, UnixMs(2000));
+        assert!(admit(&mut rates, &enrolled, 1000));
+        admit(&mut rates, &enrolled, 2000);
         assert_eq!(rates.counts.len(), 1);
     }
 }

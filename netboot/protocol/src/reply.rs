@@ -9,9 +9,7 @@ use crate::boot::{BootFile, BootUrls, boot_file};
 use crate::client::{MessageKind, PxeClient};
 use crate::codes::Unanswered;
 use crate::encode::{ReplyContent, ReplyKind};
-use crate::lease::{
-    DECLINE_SECONDS, Exhausted, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address, is_admitted,
-};
+use crate::lease::{DECLINE_SECONDS, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address};
 use crate::network::Network;
 use crate::proxy;
 use crate::settings::Mode;
@@ -30,70 +28,21 @@ pub enum Destination {
     Link(Ipv4Addr),
 }
 
-/// Why there is no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
-    /// The machine is to be ignored.
-    Ignored,
-    /// No network is configured for the interface it comes in by.
-    UnknownNetwork,
-    /// It comes through a relay of which no configured network is.
-    UnknownRelay,
-    /// The network is only observed.
-    Observing,
-    /// Server mode still looks whether another DHCP server is there.
-    Looking,
-    /// Another DHCP server is there, and the network refuses to serve beside it.
-    ForeignServer,
-    /// The addresses that could be offered are used by somebody who did not get them from us.
-    AddressInUse,
-    /// Somebody sends more messages than any machine has to.
-    TooMany,
-    /// What is left of the pool is kept for machines that are enrolled.
-    KeptForKnown,
-    /// Addresses are another server's business in this network.
-    AddressServer,
-    /// It does not boot from the network, and boot data is all there is here.
-    NotBooting,
-    /// There is no boot file for its architecture.
-    NoBootFile,
-    /// It took another server's offer.
-    OtherServer,
-    /// It confirms or renews an address that we never gave it: not ours to refuse.
-    UnknownBinding,
-    /// No address is left.
-    Exhausted(Exhausted),
-    /// A REQUEST, DECLINE or INFORM without the address it is about.
-    NoAddress,
-    /// An INFORM from an address outside the network.
-    ForeignAddress,
-    /// By DHCPv6: sent to one of our addresses, where only all servers may be asked.
-    Unicast,
-    /// It gives up, refuses or prolongs a lease, and was not sent by who has that: wrong source port or address.
-    WrongSender,
-    /// A RELEASE or DECLINE of an address that its machine still answers for.
-    StillInUse,
-    /// A RELEASE: the address is free again.
-    Released,
-    /// A DECLINE: the address is out of use for an hour.
-    Declined,
-}
-
-impl Silence {
-    /// Stable short code.
-    pub fn code(self) -> &'static str {
-        Unanswered::from(self).code()
-    }
-}
-
-/// What to do about a message.
+/// What to do about a message, by IPv4 or by IPv6.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct Decision<C = ReplyContent, A = Ipv4Addr> {
     /// The answer.
-    pub answer: Result<ReplyContent, Silence>,
+    pub answer: Result<C, Unanswered>,
     /// A change of the leases, to be made before anything else; a change that is not an offer has to be durable before
     /// the answer is sent.
-    pub change: Option<LeaseChange>,
+    pub change: Option<LeaseChange<A>>,
+}
+
+impl<C, A> From<Result<C, Unanswered>> for Decision<C, A> {
+    /// The leases stay as they are.
+    fn from(answer: Result<C, Unanswered>) -> Decision<C, A> {
+        Decision { answer, change: None }
+    }
 }
 
 /// A change of the leases.
@@ -107,25 +56,27 @@ pub enum LeaseChange<A = Ipv4Addr> {
     Forget(A),
 }
 
-pub(crate) fn silent(reason: Silence) -> Decision {
-    Decision {
-        answer: Err(reason),
-        change: None,
-    }
-}
-
 /// The network a client is on: by [`PxeClient::selected`], unless the network there ignores that; else by the relay's address;
 /// without a relay by the address it uses, since a machine behind one renews and releases past it (RFC 2131, 4.3.6); else the
 /// local one among `networks` (those that are served through the interface the message came in by).
-pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Option<&'a Network> {
+///
+/// # Errors
+/// [`Unanswered::UnknownNetwork`], or [`Unanswered::UnknownRelay`] behind one.
+pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Result<&'a Network, Unanswered> {
     let of = |ip| networks.iter().find(|network| network.subnet().contains(&ip));
     let local = || networks.iter().find(|network| network.is_local());
     let ignores = |ip| of(ip).is_some_and(|network| network.settings().ignore_subnet_selection);
-    match client.selected().filter(|ip| !ignores(*ip)) {
+    let direct = client.giaddr.is_unspecified();
+    let found = match client.selected().filter(|ip| !ignores(*ip)) {
         Some(selected) => of(selected),
-        None if client.giaddr.is_unspecified() => client.uses().and_then(of).or_else(local),
+        None if direct => client.uses().and_then(of).or_else(local),
         None => of(client.giaddr),
-    }
+    };
+    found.ok_or(if direct {
+        Unanswered::UnknownNetwork
+    } else {
+        Unanswered::UnknownRelay
+    })
 }
 
 /// The refusal of a REQUEST that takes an offer of `server`, ours, behind a relay of which no network is: the client shall begin
@@ -133,15 +84,6 @@ pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Option
 pub fn refused_elsewhere(client: &PxeClient, server: Ipv4Addr) -> Option<ReplyContent> {
     let ours = client.message == MessageKind::Request && client.server_id == Some(server);
     (ours && !client.to_boot_server).then(nak)
-}
-
-/// Why no network was found for a client.
-pub fn no_network(client: &PxeClient) -> Silence {
-    if client.giaddr.is_unspecified() {
-        Silence::UnknownNetwork
-    } else {
-        Silence::UnknownRelay
-    }
 }
 
 /// Decides about one message. `target` is what the machine boots now; it counts only for clients that boot. A network
@@ -155,7 +97,7 @@ pub fn decide(
     now: UnixMs,
 ) -> Decision {
     if network.mode() == Mode::Observe {
-        return silent(Silence::Observing);
+        return Err(Unanswered::Observing).into();
     }
     decide_as(network.mode(), client, network, leases, target, urls, now)
 }
@@ -168,9 +110,10 @@ pub fn would_answer(
     target: BootTarget,
     urls: &BootUrls,
     now: UnixMs,
-) -> Result<ReplyContent, Silence> {
-    let addresses = !network.pool().is_empty() || network.reservation(client.mac).is_some();
-    let mode = if addresses { Mode::Server } else { Mode::Proxy };
+) -> Result<ReplyContent, Unanswered> {
+    let addresses = network.addresses();
+    let gives = !addresses.pool().is_empty() || addresses.reservation(client.mac).is_some();
+    let mode = if gives { Mode::Server } else { Mode::Proxy };
     decide_as(mode, client, network, leases, target, urls, now).answer
 }
 
@@ -184,7 +127,7 @@ fn decide_as(
     now: UnixMs,
 ) -> Decision {
     if client.kind.boots() && target == BootTarget::Ignore {
-        return silent(Silence::Ignored);
+        return Err(Unanswered::Ignored).into();
     }
     if mode == Mode::Proxy || client.to_boot_server {
         return proxy::decide(client, network, urls, now);
@@ -198,14 +141,6 @@ fn decide_as(
     }
 }
 
-fn admitted(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Result<(), Silence> {
-    if is_admitted(network, leases, client.mac, client.known, now) {
-        Ok(())
-    } else {
-        Err(Silence::KeptForKnown)
-    }
-}
-
 fn discover(
     client: &PxeClient,
     network: &Network,
@@ -213,13 +148,10 @@ fn discover(
     urls: &BootUrls,
     now: UnixMs,
 ) -> Decision {
-    let choice = admitted(client, network, leases, now).and_then(|()| {
-        choose_address(network, leases, client.mac, client.known, client.requested, now)
-            .map_err(Silence::Exhausted)
-    });
-    let ip = match choice {
+    let (addresses, wish) = (network.addresses(), client.requested);
+    let ip = match choose_address(addresses, leases, client.mac, client.known, wish, now) {
         Ok(ip) => ip,
-        Err(silence) => return silent(silence),
+        Err(why) => return Err(why).into(),
     };
     // A binding that is still running stays one: a repeated DISCOVER must not shorten it.
     let bound = leases
@@ -243,34 +175,28 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
     if !for_us(client, network) {
         let offered = ours.filter(|lease| lease.state == LeaseState::Offered);
         return Decision {
-            answer: Err(Silence::OtherServer),
+            answer: Err(Unanswered::OtherServer),
             change: offered.map(|lease| LeaseChange::Forget(lease.ip)),
         };
     }
     // RENEWING and REBINDING: the address in use. SELECTING and INIT-REBOOT: option 50. A client that takes our offer without
     // saying which means the one it has; one that wants to go on with an address without saying which has to begin again.
     let wanted = client.uses().or(client.requested);
-    if wanted.is_none() && !selecting {
-        return refuse();
-    }
+    let unsaid = wanted.is_none() && !selecting;
     // An address of another subnet is wrong here whoever gave it (RFC 2131, 4.3.2). One of this subnet that we know nothing of
     // another server may have given.
     let moved = client.uses().is_none() && wanted.is_some_and(|ip| !network.subnet().contains(&ip));
-    let known = ours.is_some()
-        || network
-            .reservation(client.mac)
-            .or(leases.reservation(client.mac))
-            .is_some();
-    if !selecting && !known && !moved {
-        return silent(Silence::UnknownBinding);
+    if unsaid || moved {
+        return Ok(nak()).into();
     }
-    if moved {
-        return refuse();
+    let addresses = network.addresses();
+    let reserved = addresses
+        .reservation(client.mac)
+        .or(leases.reservation(client.mac));
+    if !selecting && ours.is_none() && reserved.is_none() {
+        return Err(Unanswered::UnknownBinding).into();
     }
-    if let Err(silence) = admitted(client, network, leases, now) {
-        return silent(silence);
-    }
-    match choose_address(network, leases, client.mac, client.known, wanted, now) {
+    match choose_address(addresses, leases, client.mac, client.known, wanted, now) {
         Ok(ip) if wanted.is_none_or(|wanted| wanted == ip) => {
             let content = content(client, network, urls, ReplyKind::Ack, ip);
             let seconds = u64::from(content.lease_seconds.unwrap_or(0));
@@ -285,15 +211,9 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
                 change: Some(LeaseChange::Bind(lease, client.client_mark())),
             }
         }
+        Err(Unanswered::KeptForKnown) => Err(Unanswered::KeptForKnown).into(),
         // It may not have that address: it shall begin again at once, not when its patience ends.
-        Ok(_) | Err(_) => refuse(),
-    }
-}
-
-fn refuse() -> Decision {
-    Decision {
-        answer: Ok(nak()),
-        change: None,
+        Ok(_) | Err(_) => Ok(nak()).into(),
     }
 }
 
@@ -311,23 +231,23 @@ fn release(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) 
         .filter(|_| leases.took(client.mac, client.client_mark()));
     match theirs {
         Some(lease) if for_us(client, network) => Decision {
-            answer: Err(Silence::Released),
+            answer: Err(Unanswered::Released),
             change: Some(LeaseChange::Insert(Lease {
                 state: LeaseState::Released,
                 ..lease
             })),
         },
-        _ => silent(Silence::UnknownBinding),
+        _ => Err(Unanswered::UnknownBinding).into(),
     }
 }
 
 fn decline(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) -> Decision {
     let Some(ip) = client.requested else {
-        return silent(Silence::NoAddress);
+        return Err(Unanswered::NoAddress).into();
     };
     // Which server is meant has to be said (RFC 2131, table 5).
     if client.server_id.is_none() || !for_us(client, network) {
-        return silent(Silence::OtherServer);
+        return Err(Unanswered::OtherServer).into();
     }
     // Only the machine that was given the address may take it out of use: no stranger empties the pool.
     match leases
@@ -336,47 +256,29 @@ fn decline(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) 
         .filter(|_| leases.took(client.mac, client.client_mark()))
     {
         Some(lease) => Decision {
-            answer: Err(Silence::Declined),
+            answer: Err(Unanswered::Declined),
             change: Some(LeaseChange::Insert(Lease {
                 state: LeaseState::Declined,
                 expires: now.plus_seconds(network.settings().decline_seconds.into()),
                 ..lease
             })),
         },
-        None => silent(Silence::UnknownBinding),
+        None => Err(Unanswered::UnknownBinding).into(),
     }
 }
 
 fn inform(client: &PxeClient, network: &Network, urls: &BootUrls) -> Decision {
     match client.uses() {
-        Some(ip) if !network.subnet().contains(&ip) => return silent(Silence::ForeignAddress),
+        Some(ip) if !network.subnet().contains(&ip) => return Err(Unanswered::ForeignAddress).into(),
         // The relay knows where it came from.
-        None if client.giaddr.is_unspecified() => return silent(Silence::NoAddress),
+        None if client.giaddr.is_unspecified() => return Err(Unanswered::NoAddress).into(),
         Some(_) | None => {}
     }
-    let content = ReplyContent {
-        kind: ReplyKind::Ack,
-        address: Ipv4Addr::UNSPECIFIED,
-        lease_seconds: None,
-        boot: boot_file(client, urls),
-        host_name: None,
-        proxy: false,
-    };
-    Decision {
-        answer: Ok(content),
-        change: None,
-    }
+    Ok(ReplyContent::new(ReplyKind::Ack, boot_file(client, urls))).into()
 }
 
 fn nak() -> ReplyContent {
-    ReplyContent {
-        kind: ReplyKind::Nak,
-        address: Ipv4Addr::UNSPECIFIED,
-        lease_seconds: None,
-        boot: BootFile::None(crate::boot::NoBoot::NotBooting),
-        host_name: None,
-        proxy: false,
-    }
+    ReplyContent::new(ReplyKind::Nak, BootFile::None)
 }
 
 fn content(
@@ -388,12 +290,9 @@ fn content(
 ) -> ReplyContent {
     // OFFER and ACK carry the same boot data: EDK2 and iPXE read both.
     ReplyContent {
-        kind,
         address,
         lease_seconds: Some(network.lease_seconds(client)),
-        boot: boot_file(client, urls),
-        host_name: None,
-        proxy: false,
+        ..ReplyContent::new(kind, boot_file(client, urls))
     }
 }
 
@@ -463,7 +362,8 @@ pub fn destination(client: &PxeClient, network: &Network, content: &ReplyContent
         return Destination::Relay(client.giaddr);
     }
     // On our own link, where a frame reaches it by its hardware address: one that answers no ARP, too.
-    let on_link = |ip: &Ipv4Addr| network.is_local() && network.subnet().contains(ip) && client.has_nic();
+    let on_link =
+        |ip: &Ipv4Addr| network.is_local() && network.subnet().contains(ip) && !client.chaddr.is_junk();
     match client.uses() {
         _ if content.kind == ReplyKind::Nak => Destination::Broadcast,
         Some(ip) if content.address == ip && on_link(&ip) => Destination::Link(ip),

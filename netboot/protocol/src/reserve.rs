@@ -60,7 +60,7 @@ pub fn reserve(
     if mac.is_junk() {
         return Err(ReserveError::JunkMac(mac));
     }
-    if network.reservation(mac).is_some() {
+    if network.addresses().reservation(mac).is_some() {
         return Err(ReserveError::Configured(mac.to_string()));
     }
     if !network.may_be_host(ip) {
@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn a_reserved_address_is_its_machines_alone_until_it_is_given_up() {
         let (network, mut leases) = (network(), Leases::default());
-        let choose = |leases: &Leases, n| choose_address(&network, leases, mac(n), true, None, NOW);
+        let choose =
+            |leases: &Leases, n| choose_address(network.addresses(), leases, mac(n), true, None, NOW);
         let change = reserve(&network, &leases, mac(1), ip(11), NOW);
         apply(&mut leases, change);
         let change = reserve(&network, &leases, mac(2), ip(99), NOW);
@@ -212,11 +213,11 @@ mod tests {
         for n in 10..=12 {
             apply(&mut leases, Ok(crate::reply::quarantine(mac(n), ip(n), NOW)));
         }
-        assert!(choose_address(&network, &leases, mac(1), true, None, NOW).is_err());
+        assert!(choose_address(network.addresses(), &leases, mac(1), true, None, NOW).is_err());
         let change = end_quarantine(&leases, ip(11), NOW);
         apply(&mut leases, change);
         assert_eq!(
-            choose_address(&network, &leases, mac(1), true, None, NOW),
+            choose_address(network.addresses(), &leases, mac(1), true, None, NOW),
             Ok(ip(11))
         );
         assert_eq!(leases.of(mac(11)), None, "it is nobody's");

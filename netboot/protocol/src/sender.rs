@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
 use inventory_api::Mac;
 
 use crate::client::{MessageKind, PxeClient};
-use crate::reply::Silence;
+use crate::codes::Unanswered;
 use crate::v6;
 
 /// Port of DHCP clients.
@@ -43,10 +43,10 @@ impl Relays {
 /// exchange, whose answer goes to the machine and not to who wrote them.
 ///
 /// # Errors
-/// [`Silence::WrongSender`]: somebody else sent it. Without a relay a DHCP client sends from port 68, and from the address that
+/// [`Unanswered::WrongSender`]: somebody else sent it. Without a relay a DHCP client sends from port 68, and from the address that
 /// it gives back or keeps (RFC 2131, 4.4.4 and 4.4.5); one that refuses an address has none (4.4.1). Several clients rebind and
 /// release from 0.0.0.0, which takes a raw socket on this very link: [`gives_up`] is asked then too.
-pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Silence> {
+pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Unanswered> {
     // Simulated machines on loopback have neither. Firmware asks port 4011 from port 4011, about its boot file only.
     let Some(from) = client.from.filter(|_| !client.to_boot_server) else {
         return Ok(());
@@ -66,15 +66,15 @@ pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Silence> {
         (MessageKind::Request, false) if renews => from.port() == RELAY_PORT,
         (MessageKind::Discover | MessageKind::Request | MessageKind::Inform, _) => true,
     };
-    if can { Ok(()) } else { Err(Silence::WrongSender) }
+    if can { Ok(()) } else { Err(Unanswered::WrongSender) }
 }
 
 /// As [`believe`], by IPv6. Without a relay a client sends from port 546 and its link-local address (RFC 8415, 7.2 and 18.2), which no
 /// router passes on; a relay from port 547 (19.1).
 ///
 /// # Errors
-/// [`Silence::WrongSender`].
-pub fn believe_v6(message: v6::MessageKind, relayed: bool, from: SocketAddrV6) -> Result<(), Silence> {
+/// [`Unanswered::WrongSender`].
+pub fn believe_v6(message: v6::MessageKind, relayed: bool, from: SocketAddrV6) -> Result<(), Unanswered> {
     use v6::MessageKind::{Confirm, Decline, InformationRequest, Rebind, Release, Renew, Request, Solicit};
     let can = match message {
         Release | Decline | Renew | Rebind if relayed => from.port() == RELAY_PORT_V6,
@@ -83,7 +83,7 @@ pub fn believe_v6(message: v6::MessageKind, relayed: bool, from: SocketAddrV6) -
         Renew | Rebind => from.port() == CLIENT_PORT_V6,
         Solicit | Request | Confirm | InformationRequest => true,
     };
-    if can { Ok(()) } else { Err(Silence::WrongSender) }
+    if can { Ok(()) } else { Err(Unanswered::WrongSender) }
 }
 
 /// Whether a RELEASE or DECLINE of `mac` is believed after it was asked who uses the address. `answers`: by ARP the MACs that
@@ -160,7 +160,7 @@ mod tests {
             let expected = if believed {
                 Ok(())
             } else {
-                Err(Silence::WrongSender)
+                Err(Unanswered::WrongSender)
             };
             assert_eq!(
                 believe(&client, &Relays::default()),
@@ -228,13 +228,13 @@ mod tests {
         relays.learn(&message(3, [0; 4], relay, "10.0.0.5:6767", &[wish, server]));
         assert_eq!(
             believe(&decline("10.0.0.5:67"), &relays),
-            Err(Silence::WrongSender)
+            Err(Unanswered::WrongSender)
         );
         relays.learn(&message(3, [0; 4], relay, "10.0.0.5:67", &[wish, server]));
         assert_eq!(believe(&decline("10.0.0.5:67"), &relays), Ok(()));
         assert_eq!(
             believe(&decline("10.0.0.6:67"), &relays),
-            Err(Silence::WrongSender)
+            Err(Unanswered::WrongSender)
         );
         for n in 0..5000u32 {
             let from = format!("{}:67", Ipv4Addr::from(n));

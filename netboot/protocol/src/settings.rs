@@ -5,23 +5,12 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use inventory_api::Mac;
 use ipnet::{Ipv4Net, Ipv6Net};
+use serde::de::value::MapDeserializer;
 use serde::{Deserialize, Serialize};
 
 use crate::class::ClassSettings;
+use crate::client::ClientKind;
 use crate::written::{one_or_many, unique};
-
-/// Seconds a machine keeps its address when nothing else is configured.
-pub const DEFAULT_LEASE_SECONDS: u32 = 3600;
-/// Seconds firmware and iPXE keep theirs: long enough for a slow boot, short enough that a machine that was only
-/// switched on once does not hold an address for long.
-pub const DEFAULT_BOOT_LEASE_SECONDS: u32 = 600;
-/// Seconds server mode looks for another DHCP server before it gives out its first address. dnsmasq pings an address
-/// for 3 s before it offers it (measured: netboot-measured.md 2.3, rule 5).
-pub const DEFAULT_LOOK_SECONDS: u32 = 4;
-/// Seconds an address is kept out of use that a machine declined, when nothing else is configured.
-pub const DEFAULT_DECLINE_SECONDS: u32 = 3600;
-/// Percent of a pool that machines nobody enrolled yet may hold.
-pub const DEFAULT_UNKNOWN_SHARE: u8 = 80;
 
 /// How Slipway serves a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,13 +81,10 @@ pub struct CustomOption {
     /// Its code.
     pub code: u8,
     /// Value as text, sent without a NUL.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Value as a list of addresses.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<Ipv4Addr>>,
     /// Value in hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hex: Option<String>,
 }
 
@@ -148,7 +134,6 @@ pub struct NetworkSettings {
     #[serde(default)]
     pub dns: Vec<Ipv4Addr>,
     /// Domain (option 15).
-    #[serde(default)]
     pub domain: Option<String>,
     /// Domains to search (option 119).
     #[serde(default)]
@@ -157,7 +142,6 @@ pub struct NetworkSettings {
     #[serde(default)]
     pub ntp: Vec<Ipv4Addr>,
     /// MTU in bytes (option 26).
-    #[serde(default)]
     pub mtu: Option<u16>,
     /// Static routes (option 121). Who reads them ignores option 3, so the default route is sent with them.
     #[serde(default)]
@@ -167,11 +151,9 @@ pub struct NetworkSettings {
     pub options: Vec<CustomOption>,
     /// Where loaders are fetched by TFTP (`siaddr`, options 66 and 43) when not from us, and what clients that do not boot
     /// are told too. That server has to have our loaders.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_server: Option<Ipv4Addr>,
     /// Seconds a client that can do without IPv4 leaves it switched off (option 108, RFC 8925). Only who asks for it is
     /// told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv6_only_seconds: Option<u32>,
     /// What clients of a kind get instead of, or beside, what all get. The first that matches and sets something counts.
     #[serde(default, rename = "class", skip_serializing_if = "Vec::is_empty")]
@@ -195,13 +177,11 @@ pub struct NetworkSettings {
     pub tftp_single_port: bool,
     /// Largest TFTP block in bytes; `None`: what the path's MTU carries in one packet. Old UEFI in QEMU needs 1024
     /// (crowbar#1078).
-    #[serde(default)]
     pub tftp_blksize_max: Option<u16>,
     /// Kernel arguments of the mini-os on this network, in the place of those of the same name in `[mini_os]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args: Vec<String>,
     /// DHCPv6; without it Slipway sends nothing by IPv6 but what `router_advertisements` says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v6: Option<V6Settings>,
 }
 
@@ -234,24 +214,28 @@ pub struct V6Settings {
     pub boot_parameters: Vec<String>,
 }
 
+/// An operating system keeps its address for this long.
 fn default_lease() -> u32 {
-    DEFAULT_LEASE_SECONDS
+    3600
 }
 
+/// Firmware and iPXE: long enough for a slow boot, short enough that a machine that was only switched on once does not hold an
+/// address for long.
 fn default_boot_lease() -> u32 {
-    DEFAULT_BOOT_LEASE_SECONDS
+    600
 }
 
 fn default_decline() -> u32 {
-    DEFAULT_DECLINE_SECONDS
+    3600
 }
 
+/// dnsmasq pings an address for 3 s before it offers it (measured: netboot-measured.md 2.3, rule 5).
 fn default_look() -> u32 {
-    DEFAULT_LOOK_SECONDS
+    4
 }
 
 fn default_share() -> u8 {
-    DEFAULT_UNKNOWN_SHARE
+    80
 }
 
 fn yes() -> bool {
@@ -259,40 +243,23 @@ fn yes() -> bool {
 }
 
 impl NetworkSettings {
-    /// Settings with every optional field at its default: it observes.
-    pub fn new(name: &str, server: Ipv4Addr, subnet: Ipv4Net) -> NetworkSettings {
-        NetworkSettings {
-            name: name.to_owned(),
-            server,
-            subnet,
-            mode: Mode::default(),
-            on_foreign_server: OnForeignServer::default(),
-            look_seconds: DEFAULT_LOOK_SECONDS,
-            probe_addresses: true,
-            ignore_subnet_selection: false,
-            pools: Vec::new(),
-            exclude: Vec::new(),
-            reservations: BTreeMap::new(),
-            unknown_share: DEFAULT_UNKNOWN_SHARE,
-            routers: Vec::new(),
-            dns: Vec::new(),
-            domain: None,
-            search: Vec::new(),
-            ntp: Vec::new(),
-            mtu: None,
-            routes: Vec::new(),
-            options: Vec::new(),
-            next_server: None,
-            ipv6_only_seconds: None,
-            classes: Vec::new(),
-            lease_seconds: DEFAULT_LEASE_SECONDS,
-            lease_seconds_boot: DEFAULT_BOOT_LEASE_SECONDS,
-            decline_seconds: DEFAULT_DECLINE_SECONDS,
-            router_advertisements: true,
-            tftp_single_port: false,
-            tftp_blksize_max: None,
-            kernel_args: Vec::new(),
-            v6: None,
+    /// Seconds of a lease, unless the client's class has others.
+    pub(crate) fn lease_seconds(&self, kind: ClientKind) -> u32 {
+        if kind.boots() {
+            self.lease_seconds_boot
+        } else {
+            self.lease_seconds
         }
+    }
+
+    /// Settings as of a configuration with these fields only: it observes.
+    ///
+    /// # Panics
+    /// Never: these are the fields that a configuration has to have.
+    pub fn new(name: &str, server: Ipv4Addr, subnet: Ipv4Net) -> NetworkSettings {
+        let (server, subnet) = (server.to_string(), subnet.to_string());
+        let fields = [("name", name), ("server", &server), ("subnet", &subnet)];
+        let read = MapDeserializer::<_, serde::de::value::Error>::new(fields.into_iter());
+        NetworkSettings::deserialize(read).expect("a network needs no more than these fields")
     }
 }

@@ -141,11 +141,6 @@ impl Shares {
         }
     }
 
-    /// How many are taken.
-    pub fn len(&self) -> usize {
-        self.taken.len()
-    }
-
     /// Whether none is taken.
     pub fn is_empty(&self) -> bool {
         self.taken.is_empty()
@@ -211,7 +206,7 @@ mod tests {
         for addresses in [4, 8, 9, 64, 1000] {
             let mut shares = Shares::new(LIMITS);
             attack(&mut shares, Standing::Stranger, addresses, 0);
-            assert!(shares.len() <= 32, "half is kept");
+            assert!(shares.taken.len() <= 32, "half is kept");
             for n in 0..32 {
                 let entered = shares.enter(v4(n), Standing::Lease, 1).expect("a place");
                 assert_eq!(entered.instead_of, None);
@@ -227,7 +222,7 @@ mod tests {
     fn many_leases_of_one_stranger_keep_no_other_lease_out() {
         let mut shares = Shares::new(LIMITS);
         attack(&mut shares, Standing::Lease, 17, 0);
-        assert_eq!(shares.len(), 64);
+        assert_eq!(shares.taken.len(), 64);
         let victim = shares.enter(v4(1), Standing::Lease, 1).expect("a place");
         assert!(victim.instead_of.is_some(), "of an address that has many");
         // Its place is not taken away again, however often they come.
@@ -321,11 +316,11 @@ mod tests {
                     (_, Some(last)) => { shares.raise(last, standing); mine.push(last); }
                     (_, None) => {}
                 }
-                prop_assert_eq!(shares.len(), mine.len());
-                prop_assert!(shares.len() <= 64);
+                prop_assert_eq!(shares.taken.len(), mine.len());
+                prop_assert!(shares.taken.len() <= 64);
                 let strangers = shares.taken.values().filter(|t| t.standing == Standing::Stranger).count();
                 prop_assert_eq!(shares.strangers, strangers);
-                prop_assert_eq!(shares.groups.values().sum::<usize>(), shares.len());
+                prop_assert_eq!(shares.groups.values().sum::<usize>(), shares.taken.len());
             }
         }
     }

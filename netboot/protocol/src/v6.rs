@@ -11,10 +11,10 @@ mod network;
 mod reply;
 mod wire;
 
-pub use client::{Association, Client, MessageKind, NotForUs, Relay, classify, client_name};
+pub use crate::boot::BootUrls;
+pub use client::{Association, Client, MessageKind, Relay, classify};
 pub use encode::encode;
 pub use network::Network;
 pub use reply::{
-    AssociationAnswer, BootFile, BootUrls, Content, Decision, ReplyKind, Status, decide, select_network,
-    would_answer,
+    AssociationAnswer, Content, Decision, ReplyKind, Status, decide, select_network, would_decide,
 };

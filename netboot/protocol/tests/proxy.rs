@@ -158,7 +158,7 @@ fn captured_firmware_is_offered_boot_data_and_no_address() {
             }
             // The other server's ACK is the answer; what the machine chose is remembered.
             (MessageKind::Request, false) => {
-                assert_eq!(decision.answer, Err(Silence::AddressServer));
+                assert_eq!(decision.answer, Err(Unanswered::AddressServer));
                 let Some(LeaseChange::Insert(lease)) = decision.change else {
                     panic!("{decision:?}")
                 };
@@ -226,7 +226,11 @@ fn every_architecture_has_its_answer() {
                 assert_eq!(option(&reply, 67).as_deref(), Some(file), "{class} {arch:?}");
             }
             Err(silence) => {
-                assert_eq!((silence, file), (Silence::NoBootFile, silent), "{class} {arch:?}");
+                assert_eq!(
+                    (silence, file),
+                    (Unanswered::NoBootFile, silent),
+                    "{class} {arch:?}"
+                );
             }
         }
     }
@@ -245,7 +249,7 @@ fn a_proxy_harms_nobody() {
     };
     assert_eq!(
         answer(Mode::Proxy, &system, false).answer,
-        Err(Silence::NotBooting)
+        Err(Unanswered::NotBooting)
     );
     for kind in [3u8, 4, 7, 8] {
         // Addresses of the subnet, of another one, ours, none; for us, for another server, for nobody.
@@ -260,7 +264,7 @@ fn a_proxy_harms_nobody() {
                             assert!(acks);
                             assert_eq!((content.kind, content.lease_seconds), (ReplyKind::Ack, None));
                         }
-                        Err(silence) => assert_eq!((silence, acks), (Silence::AddressServer, false)),
+                        Err(silence) => assert_eq!((silence, acks), (Unanswered::AddressServer, false)),
                     }
                     match decision.change {
                         None => {}
@@ -279,7 +283,7 @@ fn a_proxy_harms_nobody() {
         }
     }
     let discover_on_4011 = answer(Mode::Proxy, &message(1, &[pxe, arch]), true);
-    assert_eq!(discover_on_4011.answer, Err(Silence::AddressServer));
+    assert_eq!(discover_on_4011.answer, Err(Unanswered::AddressServer));
 }
 
 #[test]
@@ -310,7 +314,7 @@ fn an_observer_answers_nothing_and_says_what_it_would() {
             let mut client = classify(&message(kind, pxe)).unwrap();
             client.to_boot_server = boot_server;
             let silent = Decision {
-                answer: Err(Silence::Observing),
+                answer: Err(Unanswered::Observing),
                 change: None,
             };
             assert_eq!(decided(Mode::Observe, &client), silent);

@@ -159,7 +159,7 @@ impl Server {
             http_port: 8067,
         };
         let client = classify(bytes).ok()?;
-        let Some(network) = select_network(&self.networks, &client) else {
+        let Ok(network) = select_network(&self.networks, &client) else {
             let refusal = refused_elsewhere(&client, SERVER)?;
             return Some(encode(&client, &self.networks[0], &refusal));
         };

@@ -48,7 +48,7 @@ fn act(
     leases: &mut Leases,
     client: &PxeClient,
     now: UnixMs,
-) -> Result<ReplyContent, Silence> {
+) -> Result<ReplyContent, Unanswered> {
     let decision = decide(client, network, leases, BootTarget::LocalDisk, &URLS, now);
     if let Some(change) = decision.change {
         leases.apply(change);
@@ -64,7 +64,7 @@ fn boot(
     mac: Mac,
     known: bool,
     now: UnixMs,
-) -> Result<Ipv4Addr, Silence> {
+) -> Result<Ipv4Addr, Unanswered> {
     let mut discover = message(1, mac, &[]);
     discover.known = known;
     let offer = act(network, leases, &discover, now)?;
@@ -166,7 +166,7 @@ fn a_flood_of_made_up_machines_leaves_the_known_ones_alone() {
     for n in 1000..21_000 {
         match boot(&network, &mut leases, machine(n), false, later) {
             Ok(_) => got += 1,
-            Err(Silence::KeptForKnown) => kept += 1,
+            Err(Unanswered::KeptForKnown) => kept += 1,
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -187,7 +187,7 @@ fn a_flood_of_made_up_machines_leaves_the_known_ones_alone() {
         Ok(ip(50))
     );
     let full = boot(&network, &mut leases, machine(111), true, later);
-    assert_eq!(full, Err(Silence::Exhausted(Exhausted { pool: 100 })));
+    assert_eq!(full, Err(Unanswered::Exhausted));
     // One of the flood that holds an address may go on with it; when the others' leases end, others get them.
     let flood = leases.iter().find(|lease| lease.mac.0[4] >= 3);
     let one = flood.map(|lease| lease.mac).unwrap();

@@ -6,12 +6,12 @@ use std::time::Duration;
 use inventory_api::Mac;
 use netboot_protocol::claims::{Belief, PER_MAC};
 use netboot_protocol::sender::{believe, gives_up};
-use netboot_protocol::{Leases, MessageKind, Network, PxeClient, Silence, given_up, probe_of, quarantine};
+use netboot_protocol::{Leases, MessageKind, Network, PxeClient, Unanswered, given_up, probe_of, quarantine};
 
 use super::DhcpService;
+use crate::door::Shared;
 use crate::leases::lock;
 use crate::now;
-use crate::probe::User;
 use crate::room::Working;
 use crate::source::BootSource;
 
@@ -19,53 +19,59 @@ use crate::source::BootSource;
 const GRACE: Duration = Duration::from_millis(300);
 
 impl<S: BootSource> DhcpService<S> {
-    /// Whether somebody else has an address, who says so; then it is out of use for an hour.
+    /// Whether somebody else has an address, who says so by ARP with a MAC, to a ping without; then it is out of use for an hour.
     pub(super) fn is_taken(
         &self,
         client: &PxeClient,
         network: &Network,
         address: Ipv4Addr,
-        user: User,
+        user: Option<Mac>,
     ) -> bool {
         let name = network.name();
-        let (mac, who) = match user {
-            User::Machine(mac) => (Some(mac), mac.to_string()),
-            User::Somebody => (None, "somebody who answers pings".to_owned()),
-        };
-        let belief = lock(&self.claims).entry(name.to_owned()).or_default().claimed(
-            mac,
-            address,
-            network.pool().len(),
-            now(),
-        );
-        let detail = match belief {
-            Belief::InUse => format!(
-                "{address} of the pool is used by {who}, who did not get it here: out of use for an hour"
+        let who = user.map_or("somebody who answers pings".to_owned(), |mac| mac.to_string());
+        let pool = network.addresses().pool().len();
+        let mut claims = lock(&self.claims);
+        let belief = claims
+            .entry(name.to_owned())
+            .or_default()
+            .claimed(user, address, pool, now());
+        drop(claims);
+        let (kind, detail) = match belief {
+            Belief::InUse => (
+                "address-in-use",
+                format!("{address} of the pool is used by {who}, who did not get it here: out of use for an hour"),
             ),
-            Belief::TooMany => {
-                let detail = format!(
+            Belief::TooMany => (
+                "answers-for-all",
+                format!(
                     "{who} answers for more than {PER_MAC} addresses of the pool: it is not believed any more, and they are given out. \
                      It is a router that answers ARP for others (switch proxy ARP off there), or somebody who wants no machine to boot"
-                );
-                self.watch.note(name, "answers-for-all", detail);
-                return false;
-            }
-            Belief::TooManyInAll => {
-                let detail = "a quarter of the pool is out of use because somebody answers for its addresses: such answers are not believed \
-                     any more. Look who sends them: `slipway network show` names the MACs"
-                    .to_owned();
-                self.watch.note(name, "answers-for-all", detail);
-                return false;
-            }
+                ),
+            ),
+            Belief::TooManyInAll => (
+                "answers-for-all",
+                "a quarter of the pool is out of use because somebody answers for its addresses: such answers are not believed any \
+                 more. Look who sends them: `slipway network show` names the MACs"
+                    .to_owned(),
+            ),
         };
-        self.watch.note(name, "address-in-use", detail);
-        // Whose it is may be unknown: then it stands under the name of who was to get it, as after a DECLINE. Durable sooner or
-        // later: were it lost, the address would be asked for again.
-        let who = mac.unwrap_or(client.mac);
-        let _ = self.book.with(name, &self.queue, false, |_| {
-            ((), Some(quarantine(who, address, now())))
-        });
-        true
+        let Shared {
+            watch,
+            book,
+            queue,
+            source,
+            ..
+        } = &*self.shared;
+        watch.note(name, kind, detail);
+        let taken = belief == Belief::InUse;
+        if taken {
+            // Whose it is may be unknown: then it stands under the name of who was to get it, as after a DECLINE. Durable sooner or
+            // later: were it lost, the address would be asked for again.
+            let who = user.unwrap_or(client.mac);
+            let (known, out) = (source.known(who), quarantine(who, address, now()));
+            let _ = book.with(name, queue, known, |_| ((), Some(out)));
+        }
+        taken
     }
 
     /// Whether a message came from our own link, and neither through a relay nor a router.
@@ -80,12 +86,12 @@ impl<S: BootSource> DhcpService<S> {
         client: &PxeClient,
         network: &Network,
         place: &mut Working,
-    ) -> Result<(), Silence> {
+    ) -> Result<(), Unanswered> {
         believe(client, &lock(&self.relays))?;
-        let (name, queue) = (network.name(), &self.queue);
+        let Shared { book, queue, .. } = &*self.shared;
         let given_up = || {
             let look = |leases: &Leases| (given_up(client, leases, now()), None);
-            self.book.with(name, queue, client.known, look).0
+            book.with(network.name(), queue, client.known, look).0
         };
         let before = given_up();
         let farewell = matches!(client.message, MessageKind::Release | MessageKind::Decline);
@@ -96,31 +102,24 @@ impl<S: BootSource> DhcpService<S> {
         // Who forges the machine's MAC too can have its lease by asking for it.
         match sender {
             Some(mac) if mac == client.mac => return Ok(()),
-            Some(_) if before.is_some() => return Err(Silence::WrongSender),
+            Some(_) if before.is_some() => return Err(Unanswered::WrongSender),
             Some(_) | None => {}
         }
         let (Some(lease), Some(prober)) = (before, self.prober(probe_of(network))) else {
             return Ok(());
         };
         let Some(_waiting) = place.wait() else {
-            return Err(Silence::TooMany);
+            return Err(Unanswered::TooMany);
         };
         if client.message == MessageKind::Release {
             tokio::time::sleep(GRACE).await;
         }
         let users = prober.users_of(lease.ip).await;
-        let macs: Vec<Option<Mac>> = users
-            .into_iter()
-            .map(|user| match user {
-                User::Machine(mac) => Some(mac),
-                User::Somebody => None,
-            })
-            .collect();
         // It may have begun anew meanwhile: then the lease is another one.
-        if given_up() == before && gives_up(client.message, client.mac, &macs) {
+        if given_up() == before && gives_up(client.message, client.mac, &users) {
             Ok(())
         } else {
-            Err(Silence::StillInUse)
+            Err(Unanswered::StillInUse)
         }
     }
 }

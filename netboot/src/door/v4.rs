@@ -14,7 +14,7 @@ use crate::link::LinkSocket;
 use crate::probe::Prober;
 use crate::ra::Advertiser;
 use crate::server::{BoundNetwork, NetbootError};
-use crate::socket::{DhcpSocket, Interface, interface_of};
+use crate::socket::{DhcpSocket, Interface};
 use crate::source::BootSource;
 use crate::watch::{Family, NetworkBook};
 use crate::watcher::{By, Watcher};
@@ -59,29 +59,30 @@ impl DoorV4 {
         let boot_server =
             open_dhcp(boot_server_port).map_err(failed("the PXE boot server", boot_server_port))?;
         let files = FileSockets::open(config, server.into(), &names).await?;
+        // None where machines are simulated.
+        let interface = dhcp.interface();
         let wanted = networks.iter().any(|network| {
             network.is_local() && network.mode() != Mode::Observe && network.settings().router_advertisements
         });
-        let advertiser = if wanted && !config.reply_to_source {
-            let opened = interface_of(server).and_then(Advertiser::open);
+        let advertiser = interface.filter(|_| wanted).and_then(|interface| {
+            let opened = Advertiser::open(interface.clone());
             // IPv6 may be switched off on this host: machines then only lose time.
-            opened
-                .inspect_err(|error| {
-                    tracing::warn!(%error, %names, "cannot answer router solicitations: stock iPXE will wait 13 s longer");
-                })
-                .ok()
-        } else {
-            None
-        };
-        let local = networks
-            .iter()
-            .find(|network| network.is_local() && !config.reply_to_source);
-        let (arp, watcher) = local.map_or((None, None), |network| on_the_link(server, network, watch));
-        let farewells = local.and_then(|_| Farewells::open(&interface_of(server).ok()?).ok());
-        let relayed = networks.iter().find(|network| {
-            let settings = network.settings();
-            network.mode() == Mode::Server && settings.probe_addresses && !config.reply_to_source
+            let opened = opened.inspect_err(|error| {
+                tracing::warn!(%error, %names, "cannot answer router solicitations: stock iPXE will wait 13 s longer");
+            });
+            opened.ok()
         });
+        let local = networks.iter().find(|network| network.is_local());
+        let (arp, watcher, farewells) = match local.zip(interface) {
+            Some((network, interface)) => {
+                let (arp, watcher) = on_the_link(server, interface, network, watch);
+                (arp, watcher, Farewells::open(interface).ok())
+            }
+            None => (None, None, None),
+        };
+        let probes =
+            |network: &&Network| network.mode() == Mode::Server && network.settings().probe_addresses;
+        let relayed = networks.iter().find(probes).filter(|_| interface.is_some());
         let echo = relayed.and_then(|network| {
             let opened = Prober::by_echo(server).inspect_err(without(
                 network,
@@ -119,27 +120,21 @@ impl DoorV4 {
         self.networks.iter().map(one).collect()
     }
 
-    pub(crate) fn start<S: BootSource>(self, shared: &Shared<S>, tasks: &mut Tasks) {
+    pub(crate) fn start<S: BootSource>(self, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
         let cancel = &shared.cancel;
         let dhcp = DhcpService {
             socket: self.dhcp,
             boot_server: self.boot_server,
             networks: self.networks.clone(),
             http_port: self.files.http_port,
-            files: shared.files.clone(),
-            book: shared.book.clone(),
-            queue: shared.queue.clone(),
-            watch: shared.watch.clone(),
             arp: self.arp.clone(),
             echo: self.echo.clone(),
             farewells: self.farewells,
             relays: Mutex::default(),
             claims: Mutex::default(),
-            source: shared.source.clone(),
-            firmware: shared.firmware.clone(),
-            reply_to_source: shared.config.reply_to_source,
+            shared: shared.clone(),
         };
-        tasks.spawn(dhcp.serve(cancel.clone()));
+        tasks.spawn(dhcp.serve());
         self.files.start(self.networks, shared, tasks);
         for prober in [self.arp, self.echo].into_iter().flatten() {
             tasks.spawn(prober.serve(cancel.clone()));
@@ -163,22 +158,18 @@ fn without<'a>(network: &'a Network, what: &'static str) -> impl Fn(&io::Error) 
 /// What hears and speaks below UDP. Without CAP_NET_RAW the service runs without.
 fn on_the_link(
     server: Ipv4Addr,
+    interface: &Interface,
     network: &Network,
     watch: &NetworkBook,
 ) -> (Option<Arc<Prober>>, Option<Watcher>) {
-    let interface = interface_of(server);
-    let open = |open: fn(&Interface) -> io::Result<LinkSocket>| match &interface {
-        Ok(interface) => open(interface),
-        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
-    };
-    let arp = open(LinkSocket::arp)
+    let arp = LinkSocket::arp(interface)
         .inspect_err(without(
             network,
             "addresses are offered without asking by ARP who uses them",
         ))
         .ok()
         .map(|socket| Arc::new(Prober::by_arp(socket)));
-    let watcher = open(LinkSocket::server_replies)
+    let watcher = LinkSocket::server_replies(interface)
         .inspect_err(without(network, "other DHCP servers cannot be heard"))
         .ok()
         .map(|link| Watcher {

@@ -111,21 +111,15 @@ impl DoorV6 {
         })
     }
 
-    pub(crate) fn start<S: BootSource>(self, shared: &Shared<S>, tasks: &mut Tasks) {
+    pub(crate) fn start<S: BootSource>(self, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
         let dhcp = Dhcp6Service {
             socket: self.dhcp,
-            networks: self.networks.clone(),
+            networks: self.networks.iter().filter_map(|n| n.v6().cloned()).collect(),
             http_port: self.files.http_port,
             duid: self.duid,
-            files: shared.files.clone(),
-            book: shared.book6.clone(),
-            queue: shared.queue.clone(),
-            watch: shared.watch.clone(),
-            source: shared.source.clone(),
-            firmware: shared.firmware.clone(),
-            reply_to_source: shared.config.reply_to_source,
+            shared: shared.clone(),
         };
-        tasks.spawn(dhcp.serve(shared.cancel.clone()));
+        tasks.spawn(dhcp.serve());
         self.files.start(self.networks, shared, tasks);
         if let Some(watcher) = self.watcher {
             tasks.spawn(watcher.serve(shared.cancel.clone()));

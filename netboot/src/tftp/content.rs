@@ -58,10 +58,6 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn content(&self) -> &Content {
-        &self.content
-    }
-
     /// The bytes of a range that lies within the content.
     ///
     /// # Errors
@@ -96,9 +92,12 @@ mod tests {
         let bytes: Vec<u8> = (0..200_000u32).map(|n| (n / 7) as u8).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
-        let mut there = Content::open(file.path()).unwrap().reader();
-        let mut held = Content::Memory(bytes.clone().into()).reader();
-        assert_eq!(there.content().len(), held.content().len());
+        let (there, held) = (
+            Content::open(file.path()).unwrap(),
+            Content::Memory(bytes.clone().into()),
+        );
+        assert_eq!(there.len(), held.len());
+        let (mut there, mut held) = (there.reader(), held.reader());
         // In order, again, back, over the end of what was read ahead, the last.
         for range in [
             0..1468,

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netboot_protocol::tftp::{
-    Accepted, ErrorCode, Outcome, Packet, Send, Step, Transfer, negotiate, packet, parse,
+    Accepted, ErrorCode, Outcome, Packet, Repeat, Send, Step, Transfer, negotiate, packet, parse,
 };
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
 use super::content::{Content, Reader};
-use super::live::{Entry, Heard, Nudge, REPLY};
+use super::live::{Entry, Heard, REPLY};
 use crate::running::Meter;
 
 /// How soon a transfer notices what it is told from outside.
@@ -88,7 +88,7 @@ impl Order {
         while ended.is_none() {
             self.meter.set(line.transfer.acknowledged_bytes());
             ended = match self.told(done) {
-                Some(Nudge::Superseded) => Some(Outcome::Superseded),
+                Some(Repeat::Replace) => Some(Outcome::Superseded),
                 _ => match line.tick().1 {
                     Some(outcome) => Some(outcome),
                     None => line.hear(&self.entry.heard),
@@ -109,17 +109,17 @@ impl Order {
         let mut wants_plain = false;
         while !line.transfer.is_answered() {
             let ended = match self.told(done) {
-                Some(Nudge::Superseded) => return Ok(Some(Outcome::Superseded)),
-                Some(Nudge::AskedAgain) => {
+                Some(Repeat::Replace) => return Ok(Some(Outcome::Superseded)),
+                Some(Repeat::Resend) => {
                     let step = line.transfer.asked_again(line.now());
                     line.take(step)
                 }
-                Some(Nudge::WithoutOptions) => {
+                Some(Repeat::WithoutOptions) => {
                     line.transfer.be_quiet();
                     wants_plain = true;
                     None
                 }
-                None => {
+                Some(Repeat::Ignore) | None => {
                     let has = match &plain {
                         None => [true, false],
                         Some(plain) => {
@@ -162,7 +162,10 @@ impl Order {
             }
             if wants_plain && line.channel.is_shared() {
                 wants_plain = false;
-                line.begin_anew();
+                // Without options, on the same port. A packet that cannot be sent is as good as lost on the way.
+                line.transfer = transfer(&line.channel, &self.file, &Accepted::none());
+                line.begun = Instant::now();
+                let _ = line.begin();
             }
             if std::mem::take(&mut wants_plain) && plain.is_none() {
                 let mut begun = Line::new(self.open()?, &self.file, Accepted::none());
@@ -174,11 +177,11 @@ impl Order {
         Ok(None)
     }
 
-    fn told(&mut self, done: &oneshot::Sender<Ended>) -> Option<Nudge> {
-        match self.entry.nudges.try_recv() {
-            Ok(nudge) => Some(nudge),
-            Err(TryRecvError::Disconnected) => Some(Nudge::Superseded),
-            Err(TryRecvError::Empty) => done.is_closed().then_some(Nudge::Superseded),
+    fn told(&mut self, done: &oneshot::Sender<Ended>) -> Option<Repeat> {
+        match self.entry.repeats.try_recv() {
+            Ok(repeat) => Some(repeat),
+            Err(TryRecvError::Disconnected) => Some(Repeat::Replace),
+            Err(TryRecvError::Empty) => done.is_closed().then_some(Repeat::Replace),
         }
     }
 }
@@ -213,14 +216,6 @@ impl Line {
             oack: accepted.oack.unwrap_or_default(),
             begun: Instant::now(),
         }
-    }
-
-    /// Without options, on the same port.
-    fn begin_anew(&mut self) {
-        self.transfer = transfer(&self.channel, self.file.content(), &Accepted::none());
-        self.begun = Instant::now();
-        // A packet that cannot be sent is as good as lost on the way.
-        let _ = self.begin();
     }
 
     fn now(&self) -> Duration {

@@ -208,7 +208,7 @@ fn what_was_given_stays_given() {
     let discover = ask(1, &[]);
     let confirms = ask(3, &[(50, &ip)]);
     let wants_another = ask(3, &[(50, &[10, 0, 0, 13])]);
-    let (looking, refused) = (Err(Silence::Looking), Err(Silence::ForeignServer));
+    let (looking, refused) = (Err(Unanswered::Looking), Err(Unanswered::ForeignServer));
     for (gate, leases, client, expected) in [
         (Gate::Open, &none, &discover, Ok(())),
         (Gate::Looking, &none, &discover, looking),
@@ -223,8 +223,13 @@ fn what_was_given_stays_given() {
         // Beside another server a NAK is for our own clients only.
         (Gate::Beside, &none, &discover, Ok(())),
         (Gate::Beside, &bound, &wants_another, Ok(())),
-        (Gate::Beside, &none, &wants_another, Err(Silence::UnknownBinding)),
-        (Gate::Beside, &none, &ask(3, &[]), Err(Silence::UnknownBinding)),
+        (
+            Gate::Beside,
+            &none,
+            &wants_another,
+            Err(Unanswered::UnknownBinding),
+        ),
+        (Gate::Beside, &none, &ask(3, &[]), Err(Unanswered::UnknownBinding)),
         (
             Gate::Beside,
             &none,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::network::Network;
 use crate::settings::{Mode, NetworkSettings, PoolRange};
 use proptest::prelude::*;
 
@@ -36,38 +37,38 @@ fn sticky_wish_reservation_and_reuse() {
     let network = network(3);
     let mut leases = Leases::default();
     assert_eq!(
-        choose_address(&network, &leases, mac(200), true, None, NOW),
+        choose_address(network.addresses(), &leases, mac(200), true, None, NOW),
         Ok(Ipv4Addr::new(10, 0, 0, 10))
     );
     let wished = Ipv4Addr::new(10, 0, 0, 12);
     let wish = Some(wished);
     assert_eq!(
-        choose_address(&network, &leases, mac(1), true, wish, NOW),
+        choose_address(network.addresses(), &leases, mac(1), true, wish, NOW),
         Ok(wished)
     );
     leases.insert(lease(1, 11, 100, LeaseState::Bound));
     assert_eq!(
-        choose_address(&network, &leases, mac(1), true, wish, NOW),
+        choose_address(network.addresses(), &leases, mac(1), true, wish, NOW),
         Ok(Ipv4Addr::new(10, 0, 0, 11)),
         "sticky"
     );
     assert_eq!(
-        choose_address(&network, &leases, mac(2), true, None, NOW),
+        choose_address(network.addresses(), &leases, mac(2), true, None, NOW),
         Ok(Ipv4Addr::new(10, 0, 0, 12))
     );
     leases.insert(lease(2, 12, 50, LeaseState::Bound));
     assert_eq!(
-        choose_address(&network, &leases, mac(3), true, None, NOW),
-        Err(Exhausted { pool: 2 })
+        choose_address(network.addresses(), &leases, mac(3), true, None, NOW),
+        Err(Unanswered::Exhausted)
     );
     let later = NOW.plus_seconds(60);
     assert_eq!(
-        choose_address(&network, &leases, mac(3), true, None, later),
+        choose_address(network.addresses(), &leases, mac(3), true, None, later),
         Ok(Ipv4Addr::new(10, 0, 0, 12))
     );
     leases.insert(lease(1, 11, 100, LeaseState::Released));
     assert_eq!(
-        choose_address(&network, &leases, mac(3), true, None, NOW),
+        choose_address(network.addresses(), &leases, mac(3), true, None, NOW),
         Ok(Ipv4Addr::new(10, 0, 0, 11))
     );
 }
@@ -79,10 +80,10 @@ fn a_declined_address_is_nobodys() {
     leases.insert(lease(1, 11, 100, LeaseState::Declined));
     leases.insert(lease(200, 10, 100, LeaseState::Declined));
     assert_eq!(
-        choose_address(&network, &leases, mac(1), true, None, NOW),
+        choose_address(network.addresses(), &leases, mac(1), true, None, NOW),
         Ok(Ipv4Addr::new(10, 0, 0, 12))
     );
-    assert!(choose_address(&network, &leases, mac(200), true, None, NOW).is_err());
+    assert!(choose_address(network.addresses(), &leases, mac(200), true, None, NOW).is_err());
 }
 
 proptest! {
@@ -96,8 +97,8 @@ proptest! {
             now = UnixMs(now.0 + wait * 1000);
             match what {
                 0 | 1 => {
-                    if let Ok(ip) = choose_address(&network, &leases, mac(who), true, None, now) {
-                        prop_assert!(network.may_lease(mac(who), ip));
+                    if let Ok(ip) = choose_address(network.addresses(), &leases, mac(who), true, None, now) {
+                        prop_assert!(network.addresses().may_lease(mac(who), ip));
                         if let Some(other) = leases.at(ip) {
                             prop_assert!(!other.holds(now) || other.mac == mac(who));
                         }
@@ -111,6 +112,11 @@ proptest! {
                     let state = if what == 2 { LeaseState::Released } else { LeaseState::Declined };
                     leases.insert(Lease { state, ..old });
                 }
+            }
+            leases.set_known(mac(who), who % 3 == 0);
+            prop_assert!(leases.strangers.is_subset(&leases.free_from));
+            for most in 0..8 {
+                prop_assert_eq!(leases.strangers_have(most, now), leases.strangers(now) >= most);
             }
             prop_assert_eq!(leases.by_ip.len(), leases.free_from.len());
             prop_assert!(leases.by_mac.iter().all(|(m, ip)| leases.by_ip[ip].mac == *m));

@@ -21,13 +21,8 @@ pub enum Packet<'a> {
     Read(Request<'a>),
     /// Has everything up to the block with this number (modulo 65536).
     Ack(u16),
-    /// Ends the transfer.
-    Error {
-        /// The client's error code.
-        code: u16,
-        /// The client's text, as sent.
-        text: &'a [u8],
-    },
+    /// Ends the transfer, with this code.
+    Error(u16),
 }
 
 /// How the file's bytes travel.
@@ -89,12 +84,10 @@ pub enum RefusedRequest {
 impl RefusedRequest {
     /// The code of the ERROR that answers it.
     pub fn code(self) -> ErrorCode {
-        match self {
-            RefusedRequest::Write => ErrorCode::AccessViolation,
-            RefusedRequest::CutOff
-            | RefusedRequest::Mode
-            | RefusedRequest::Unknown
-            | RefusedRequest::Stray => ErrorCode::IllegalOperation,
+        if self == RefusedRequest::Write {
+            ErrorCode::AccessViolation
+        } else {
+            ErrorCode::IllegalOperation
         }
     }
 }
@@ -129,10 +122,7 @@ pub fn parse(datagram: &[u8]) -> Result<Packet<'_>, RefusedRequest> {
         }
         [0, 2, ..] => Err(RefusedRequest::Write),
         [0, 4, high, low, ..] => Ok(Packet::Ack(u16::from_be_bytes([high, low]))),
-        [0, 5, high, low, ref text @ ..] => Ok(Packet::Error {
-            code: u16::from_be_bytes([high, low]),
-            text: text.split(|b| *b == 0).next().unwrap_or_default(),
-        }),
+        [0, 5, high, low, ..] => Ok(Packet::Error(u16::from_be_bytes([high, low]))),
         // DATA, OACK, and what is too short for an ACK or ERROR.
         [] | [0, 3..=6, ..] => Err(RefusedRequest::Stray),
         _ => Err(RefusedRequest::Unknown),
@@ -252,11 +242,8 @@ mod tests {
             assert_eq!(expected.code() as u8, code);
         }
         assert_eq!(parse(b"\0\x04\x01\x02tail"), Ok(Packet::Ack(0x102)));
-        assert_eq!(
-            parse(b"\0\x05\0\x08no\0tail"),
-            Ok(Packet::Error { code: 8, text: b"no" })
-        );
-        assert_eq!(parse(b"\0\x05\0\x08"), Ok(Packet::Error { code: 8, text: b"" }));
+        assert_eq!(parse(b"\0\x05\0\x08no\0tail"), Ok(Packet::Error(8)));
+        assert_eq!(parse(b"\0\x05\0\x08"), Ok(Packet::Error(8)));
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl Transfer {
     pub fn received(&mut self, datagram: &[u8], now: Duration) -> Step {
         match parse(datagram) {
             Ok(Packet::Ack(number)) => self.acknowledged(number, now),
-            Ok(Packet::Error { code, .. }) => Step::End(Outcome::Refused(code)),
+            Ok(Packet::Error(code)) => Step::End(Outcome::Refused(code)),
             // Not for a transfer; perhaps from somebody who guesses ports.
             Ok(Packet::Read(_)) | Err(_) => Step::Wait,
         }

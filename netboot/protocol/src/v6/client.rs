@@ -6,7 +6,8 @@ use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
 
 use super::wire::{Options, code, first_text};
-use crate::client::{ClientKind, Said, kind};
+use crate::client::{ClientKind, Said, architectures, kind};
+use crate::codes::Unanswered;
 use crate::loader::Loader;
 use crate::packet::{MAX_BYTES, RawOptions};
 use crate::stranger::{Stranger, printable, stranger};
@@ -70,7 +71,7 @@ impl MessageKind {
     }
 
     /// Whether the message has to name a server (RFC 8415, 16); the others must not, but for INFORMATION-REQUEST, which may.
-    fn names_server(self) -> Option<bool> {
+    pub(super) fn names_server(self) -> Option<bool> {
         match self {
             MessageKind::Request | MessageKind::Renew | MessageKind::Release | MessageKind::Decline => {
                 Some(true)
@@ -78,36 +79,6 @@ impl MessageKind {
             MessageKind::Solicit | MessageKind::Confirm | MessageKind::Rebind => Some(false),
             MessageKind::InformationRequest => None,
         }
-    }
-}
-
-/// Why a datagram is not for us. Codes are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotForUs {
-    /// Shorter than a header.
-    TooShort,
-    /// Longer than an Ethernet packet.
-    TooLong,
-    /// A message that no client or relay sends to a server, or that we do not serve.
-    MessageType(u8),
-    /// More relays than RFC 8415 allows.
-    TooManyRelays,
-    /// A relayed message without the message.
-    NothingRelayed,
-    /// Without a client identifier, or one that cannot be (RFC 8415, 16).
-    NoClientId,
-    /// It names a server and must not, or does not and has to (RFC 8415, 16).
-    ServerId,
-    /// It asks for settings alone and has an association (RFC 8415, 16.12).
-    Association,
-    /// Nothing in it tells the address of its NIC: a DUID without one, and a link-local address that was not made from one.
-    NoMac,
-}
-
-impl NotForUs {
-    /// Stable short code.
-    pub fn code(self) -> &'static str {
-        crate::codes::Unanswered::from(self).code()
     }
 }
 
@@ -179,7 +150,8 @@ impl Client {
     pub fn code(&self) -> String {
         match self.kind {
             ClientKind::Other => format!("{}-v6", self.stranger().code()),
-            kind => client_name(kind),
+            // Firmware asks by both protocols, and they differ in what works.
+            kind => format!("{}-v6", kind.code()),
         }
     }
 
@@ -214,29 +186,30 @@ impl Client {
         }
     }
 
+    /// The outermost relay, which the message came from, and the name of the port there: as option 82 in DHCPv4.
+    pub fn circuit(&self, from: Ipv6Addr) -> Option<(IpAddr, &Vec<u8>)> {
+        let relay = self.relays.first()?;
+        Some((from.into(), relay.interface_id.as_ref()?))
+    }
+
     /// Whether firmware begins to look for a loader with this. iPXE, which asks too where the routers say so, is one that runs.
     pub fn begins_anew(&self) -> bool {
         self.message == MessageKind::Solicit && !matches!(self.kind, ClientKind::Ipxe { .. })
     }
 }
 
-/// The name of a kind of client in `BootEventKind::Dhcp`: firmware asks by both protocols, and they differ in what works.
-pub fn client_name(kind: ClientKind) -> String {
-    format!("{}-v6", kind.code())
-}
-
 /// Who asks, or why the datagram is none of our business. `from`: the sender's address.
-pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, NotForUs> {
+pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     if bytes.len() > MAX_BYTES {
-        return Err(NotForUs::TooLong);
+        return Err(Unanswered::TooLong);
     }
     let (mut message, mut peer) = (bytes, from);
     let (mut relays, mut told) = (Vec::new(), None);
     while let [12, ..] = message {
         if relays.len() == MOST_RELAYS {
-            return Err(NotForUs::TooManyRelays);
+            return Err(Unanswered::TooManyRelays);
         }
-        let (head, rest) = message.split_first_chunk::<34>().ok_or(NotForUs::TooShort)?;
+        let (head, rest) = message.split_first_chunk::<34>().ok_or(Unanswered::TooShort)?;
         let address = |at: usize| {
             let mut bytes = [0; 16];
             bytes.copy_from_slice(&head[at..at + 16]);
@@ -252,35 +225,32 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, NotForUs> {
             peer,
             interface_id: options.get(code::INTERFACE_ID).map(<[u8]>::to_vec),
         });
-        message = options.get(code::RELAY_MESSAGE).ok_or(NotForUs::NothingRelayed)?;
+        message = options
+            .get(code::RELAY_MESSAGE)
+            .ok_or(Unanswered::NothingRelayed)?;
     }
-    let (head, rest) = message.split_first_chunk::<4>().ok_or(NotForUs::TooShort)?;
-    let kind_of_message = MessageKind::of(head[0]).ok_or(NotForUs::MessageType(head[0]))?;
+    let (head, rest) = message.split_first_chunk::<4>().ok_or(Unanswered::TooShort)?;
+    let kind_of_message = MessageKind::of(head[0]).ok_or(Unanswered::MessageType)?;
     let options = Options(rest);
     let duid = options.get(code::CLIENT_ID);
     if duid.is_some_and(|duid| !(3..=LONGEST_DUID).contains(&duid.len()))
         || (duid.is_none() && kind_of_message != MessageKind::InformationRequest)
     {
-        return Err(NotForUs::NoClientId);
+        return Err(Unanswered::NoClientId);
     }
     let server_id = options.get(code::SERVER_ID);
     if kind_of_message
         .names_server()
         .is_some_and(|names| names != server_id.is_some())
     {
-        return Err(NotForUs::ServerId);
+        return Err(Unanswered::ServerId);
     }
     if kind_of_message == MessageKind::InformationRequest && options.get(code::IA_NA).is_some() {
-        return Err(NotForUs::Association);
+        return Err(Unanswered::Association);
     }
     let mac = told.or(interface_mac(peer)).or(duid.and_then(duid_mac));
-    let mac = mac.filter(|mac| !mac.is_junk()).ok_or(NotForUs::NoMac)?;
-    let pairs = |code: u16, most: usize| -> Vec<u16> {
-        let value = options.get(code).unwrap_or_default();
-        let pairs = value.chunks_exact(2).take(most);
-        pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
-    };
-    let architectures = pairs(code::ARCHITECTURE, 16);
+    let mac = mac.filter(|mac| !mac.is_junk()).ok_or(Unanswered::NoMac)?;
+    let architectures = architectures(options.get(code::ARCHITECTURE));
     // Behind the enterprise number; its own does not matter: 343 of PXE firmware, 311 of Windows.
     let vendor = options.get(code::VENDOR_CLASS).and_then(|value| value.get(4..));
     let vendor = vendor.and_then(first_text).unwrap_or_default();

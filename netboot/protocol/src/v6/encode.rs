@@ -2,8 +2,9 @@
 
 use super::client::{Client, Relay};
 use super::network::Network;
-use super::reply::{AssociationAnswer, BootFile, Content, ReplyKind, Status};
+use super::reply::{AssociationAnswer, Content, ReplyKind, Status};
 use super::wire::{code, put};
+use crate::boot::BootFile;
 use crate::fqdn;
 use crate::lease::earlier;
 
@@ -13,11 +14,7 @@ const INTEL: u32 = 343;
 /// The bytes of a reply to `client`, in the envelopes of the relays that its message came through. `duid`: our server
 /// identifier.
 pub fn encode(client: &Client, network: &Network, duid: &[u8], content: &Content) -> Vec<u8> {
-    let kind = match content.kind {
-        ReplyKind::Advertise => 2,
-        ReplyKind::Reply => 7,
-    };
-    let mut out = vec![kind];
+    let mut out = vec![content.kind as u8];
     out.extend(client.xid);
     if let Some(id) = &client.duid {
         put(&mut out, code::CLIENT_ID, id);
@@ -43,7 +40,7 @@ pub fn encode(client: &Client, network: &Network, duid: &[u8], content: &Content
         put(&mut out, code::DNS, &dns);
     }
     if let Some(sent) = client.fqdn.as_ref().filter(|_| content.status.is_none()) {
-        let answer = fqdn::answer_v6(sent, network.domain());
+        let answer = fqdn::answer_v6(sent, network.all().domain.as_deref());
         answer.iter().for_each(|name| put(&mut out, code::FQDN, name));
     }
     client.relays.iter().rev().fold(out, envelope)
@@ -84,7 +81,7 @@ fn status_value(status: Status) -> Vec<u8> {
         Status::NotOnLink => "not an address of this link",
         Status::UseMulticast => "ask all servers, not this one alone",
     };
-    [&status.code().to_be_bytes()[..], text.as_bytes()].concat()
+    [&(status as u16).to_be_bytes()[..], text.as_bytes()].concat()
 }
 
 /// A vendor class of PXE.
@@ -94,7 +91,7 @@ pub(super) fn vendor_class(class: &str) -> Vec<u8> {
 }
 
 fn boot_options(content: &Content, parameters: &[String], out: &mut Vec<u8>) {
-    let Some(url) = content.boot.url() else { return };
+    let Some(url) = content.boot.name() else { return };
     if content.kind == ReplyKind::Advertise {
         // The highest preference: firmware takes it at once and does not collect others for a second (RFC 8415, 18.2.9).
         put(out, code::PREFERENCE, &[255]);

@@ -5,15 +5,16 @@
 
 use std::net::Ipv6Addr;
 
+use inventory_api::network::Gives;
 use inventory_api::{Mac, UnixMs};
 
 use super::client::{Client, MessageKind};
 use super::encode::vendor_class;
 use super::wire::{Options, code, put};
-use crate::foreign::{Gate, Gives, ServerReply};
+use crate::codes::Unanswered;
+use crate::foreign::{Gate, ServerReply};
 use crate::lease::Leases;
 use crate::packet::MAX_BYTES;
-use crate::reply::Silence;
 
 /// ADVERTISE and REPLY.
 const ANSWERS: [u8; 2] = [2, 7];
@@ -80,11 +81,9 @@ pub fn question(mac: Mac, xid: [u8; 3], boots: bool) -> Vec<u8> {
 }
 
 /// As [`crate::foreign::pass`], for a DHCPv6 message.
-pub fn pass(gate: Gate, client: &Client, leases: &Leases<Ipv6Addr>, now: UnixMs) -> Result<(), Silence> {
-    let closed = match gate {
-        Gate::Open | Gate::Beside => return Ok(()),
-        Gate::Looking => Silence::Looking,
-        Gate::Refused => Silence::ForeignServer,
+pub fn pass(gate: Gate, client: &Client, leases: &Leases<Ipv6Addr>, now: UnixMs) -> Result<(), Unanswered> {
+    let Err(closed) = gate.is_open() else {
+        return Ok(());
     };
     let has = leases.of(client.mac).filter(|lease| lease.is_bound(now));
     let named = |ip: Ipv6Addr| client.associations.iter().any(|a| a.addresses.contains(&ip));
@@ -181,7 +180,7 @@ mod tests {
         });
         let solicit = ask(1, &[ia(1, &[])]);
         let renew = ask(5, &[server(), ia(1, &[ip])]);
-        let (looking, refused) = (Err(Silence::Looking), Err(Silence::ForeignServer));
+        let (looking, refused) = (Err(Unanswered::Looking), Err(Unanswered::ForeignServer));
         for (gate, leases, client, expected) in [
             (Gate::Open, &none, &solicit, Ok(())),
             (Gate::Looking, &none, &solicit, looking),

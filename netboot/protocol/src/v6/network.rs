@@ -1,60 +1,48 @@
 //! DHCPv6 of a network, checked.
 
-use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
-use inventory_api::Mac;
-use ipnet::Ipv6Net;
+use ipnet::{Ipv6AddrRange, Ipv6Net};
 
-use crate::check::NetworkError;
-use crate::lease::AddressPool;
-use crate::network::MAX_POOL;
+use crate::addresses::{Addresses, Written};
 use crate::settings::{Mode, NetworkSettings, V6Settings};
 
-/// A checked `[network.v6]`, with what it shares with its network.
+/// A checked `[network.v6]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
-    name: String,
+    all: NetworkSettings,
     settings: V6Settings,
-    lease_seconds: u32,
-    lease_seconds_boot: u32,
-    decline_seconds: u32,
-    unknown_share: u8,
-    domain: Option<String>,
-    reserved: BTreeSet<Ipv6Addr>,
-    pool: Vec<Ipv6Addr>,
+    addresses: Addresses<Ipv6Addr>,
 }
 
 impl Network {
     /// Checks the settings; `None`: no DHCPv6 there.
-    pub(crate) fn of(all: &NetworkSettings) -> Result<Option<Network>, NetworkError> {
+    ///
+    /// # Errors
+    /// What is wrong, and what to do.
+    pub(crate) fn of(all: &NetworkSettings) -> Result<Option<Network>, String> {
         let Some(settings) = all.v6.clone() else {
             return Ok(None);
         };
-        let checked = check(&settings).map_err(|why| NetworkError::V6 {
-            name: all.name.clone(),
-            why,
-        })?;
-        let (reserved, pool) = checked;
+        let addresses = check(&settings, all.unknown_share).map_err(|why| format!("[network.v6] {why}"))?;
         Ok(Some(Network {
-            name: all.name.clone(),
+            all: all.clone(),
             settings: V6Settings {
                 prefix: settings.prefix.trunc(),
                 ..settings
             },
-            lease_seconds: all.lease_seconds,
-            lease_seconds_boot: all.lease_seconds_boot,
-            decline_seconds: all.decline_seconds,
-            unknown_share: all.unknown_share,
-            domain: all.domain.clone(),
-            reserved,
-            pool,
+            addresses,
         }))
     }
 
     /// The network's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.all.name
+    }
+
+    /// What it shares with IPv4.
+    pub fn all(&self) -> &NetworkSettings {
+        &self.all
     }
 
     /// The settings it was made from, with the prefix's host bits cleared.
@@ -72,6 +60,11 @@ impl Network {
         self.settings.prefix
     }
 
+    /// What there is for machines.
+    pub fn addresses(&self) -> &Addresses<Ipv6Addr> {
+        &self.addresses
+    }
+
     /// How we serve it.
     pub fn mode(&self) -> Mode {
         self.settings.mode
@@ -87,60 +80,13 @@ impl Network {
         let prefix = self.settings.prefix;
         prefix.contains(&address) && address != prefix.network() && address != self.settings.server
     }
-
-    /// Seconds of a lease, for who boots and for who does not.
-    pub(crate) fn decline_seconds(&self) -> u32 {
-        self.decline_seconds
-    }
-
-    pub(crate) fn domain(&self) -> Option<&str> {
-        self.domain.as_deref()
-    }
-
-    pub(crate) fn lease_seconds(&self, boots: bool) -> u32 {
-        if boots {
-            self.lease_seconds_boot
-        } else {
-            self.lease_seconds
-        }
-    }
-}
-
-impl AddressPool<Ipv6Addr> for Network {
-    fn pool(&self) -> &[Ipv6Addr] {
-        &self.pool
-    }
-
-    fn reserved(&self) -> usize {
-        self.reserved.len()
-    }
-
-    fn reservation(&self, mac: Mac) -> Option<Ipv6Addr> {
-        self.settings.reservations.get(&mac).copied()
-    }
-
-    fn may_lease(&self, mac: Mac, address: Ipv6Addr) -> bool {
-        match self.reservation(mac) {
-            Some(reserved) => reserved == address,
-            None => {
-                let in_pool = self.settings.pools.iter().any(|range| range.contains(address));
-                in_pool && !self.reserved.contains(&address) && self.may_be_host(address)
-            }
-        }
-    }
-
-    fn unknown_share(&self) -> u8 {
-        self.unknown_share
-    }
 }
 
 /// Longest boot parameters together, in bytes: with everything else in one packet of 1280 bytes, which every link takes.
 const MAX_PARAMETERS: usize = 512;
 
-type Addresses = (BTreeSet<Ipv6Addr>, Vec<Ipv6Addr>);
-
-/// The reserved addresses and those of the pools, or what is wrong and what to do.
-fn check(settings: &V6Settings) -> Result<Addresses, String> {
+/// The addresses for machines, or what is wrong and what to do.
+fn check(settings: &V6Settings, unknown_share: u8) -> Result<Addresses<Ipv6Addr>, String> {
     let V6Settings { server, mode, .. } = settings;
     let prefix = settings.prefix.trunc();
     if *mode == Mode::Proxy {
@@ -179,57 +125,28 @@ fn check(settings: &V6Settings) -> Result<Addresses, String> {
         }
         Err(format!("{what} {address} is not a host of {prefix}"))
     };
-    let mut reserved = BTreeSet::new();
-    for (mac, address) in &settings.reservations {
-        if mac.is_junk() {
-            return Err(format!(
-                "reservation for {mac}: not the address of a network card"
-            ));
-        }
-        inside("reservation", *address)?;
-        if address == server || !reserved.insert(*address) {
-            return Err(format!("address {address} reserved for {mac} is taken already"));
-        }
-    }
-    let (mut pool, mut count) = (BTreeSet::new(), 0u128);
-    for range in &settings.pools {
-        let (first, last) = (u128::from(range.first), u128::from(range.last));
-        inside("pool address", range.first)?;
-        inside("pool address", range.last)?;
-        if last < first {
-            return Err(format!(
-                "pool {}-{} ends before it starts",
-                range.first, range.last
-            ));
-        }
-        count = count.saturating_add(last - first).saturating_add(1);
-        if count > u128::from(MAX_POOL) {
-            return Err(format!(
-                "the pools have more than {MAX_POOL} addresses; leases are kept in memory: take a smaller range"
-            ));
-        }
-        pool.extend((first..=last).map(Ipv6Addr::from));
-    }
-    if (pool.len() as u128) < count {
-        return Err("two pools share addresses".to_owned());
-    }
-    if *mode == Mode::Server && pool.is_empty() && reserved.is_empty() {
+    let written = Written {
+        pools: &settings.pools,
+        exclude: &[],
+        reservations: &settings.reservations,
+        unknown_share,
+        ours: &[*server],
+    };
+    let addresses = Addresses::new(&written, inside, Ipv6AddrRange::new)?;
+    if *mode == Mode::Server && addresses.is_empty() {
         return Err(
             "mode = \"server\" needs `pools` or `reservations`, else no machine could get an address"
                 .to_owned(),
         );
     }
-    let pool = pool
-        .into_iter()
-        .filter(|a| a != server && !reserved.contains(a))
-        .collect();
-    Ok((reserved, pool))
+    Ok(addresses)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::settings::PoolRange;
+    use inventory_api::Mac;
 
     pub(crate) fn settings() -> NetworkSettings {
         let mut all = NetworkSettings::new("lab", [10, 0, 0, 1].into(), "10.0.0.0/24".parse().unwrap());
@@ -282,7 +199,7 @@ pub(crate) mod tests {
                 |s| s.pools[0].last = "fd00:7::ffff:ffff:ffff:ffff".parse().unwrap(),
                 "more than 65536",
             ),
-            (|s| s.pools.push(s.pools[0]), "two pools share"),
+            (|s| s.pools.push(s.pools[0]), "is in two pools"),
             (|s| s.pools.clear(), "needs `pools` or `reservations`"),
             (
                 |s| s.pools[0].first = "fd00:7::".parse().unwrap(),
@@ -319,11 +236,24 @@ pub(crate) mod tests {
             s.server = "fd00:7::103".parse().unwrap();
             s.reservations.insert(mac, fixed);
         });
-        let pool: Vec<String> = network.pool().iter().map(Ipv6Addr::to_string).collect();
+        let pool: Vec<String> = network
+            .addresses()
+            .pool()
+            .iter()
+            .map(Ipv6Addr::to_string)
+            .collect();
         assert_eq!(pool, ["fd00:7::100", "fd00:7::102"]);
-        assert!(network.may_lease(mac, fixed) && !network.may_lease(mac, network.pool()[0]));
+        assert!(
+            network.addresses().may_lease(mac, fixed)
+                && !network.addresses().may_lease(mac, network.addresses().pool()[0])
+        );
         let other = Mac([2, 0, 0, 0, 0, 2]);
-        assert!(!network.may_lease(other, fixed) && network.may_lease(other, network.pool()[0]));
-        assert!(!network.may_lease(other, network.server()));
+        assert!(
+            !network.addresses().may_lease(other, fixed)
+                && network
+                    .addresses()
+                    .may_lease(other, network.addresses().pool()[0])
+        );
+        assert!(!network.addresses().may_lease(other, network.server()));
     }
 }

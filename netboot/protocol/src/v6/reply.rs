@@ -10,50 +10,21 @@ use inventory_api::boot::BootTarget;
 
 use super::client::{Association, Client, MessageKind};
 use super::network::Network;
-use crate::boot::NoBoot;
+use crate::boot::{BootFile, BootUrls};
 use crate::client::ClientKind;
-use crate::lease::{AddressPool, Lease, LeaseState, Leases, OFFER_SECONDS, choose_address, is_admitted};
+use crate::codes::Unanswered;
+use crate::lease::{Lease, LeaseState, Leases, OFFER_SECONDS, choose_address};
 use crate::loader::Loader;
-use crate::reply::{LeaseChange, Silence};
+use crate::reply::LeaseChange;
 use crate::settings::Mode;
 
-/// Where our services are, seen from a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BootUrls {
-    /// Our address on the network.
-    pub server: Ipv6Addr,
-    /// Port of the HTTP boot service.
-    pub http_port: u16,
-}
-
-/// The boot data of a reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BootFile {
-    /// `tftp://[ADDRESS]/FILE`, for PXE firmware; without a vendor class.
-    Tftp(String),
-    /// A URL for UEFI HTTP boot; the vendor class "HTTPClient" has to go with it (UEFI 2.10, 24.7.3.1).
-    Http(String),
-    /// Nothing.
-    None(NoBoot),
-}
-
-impl BootFile {
-    /// The URL that is sent (option 59).
-    pub fn url(&self) -> Option<&str> {
-        match self {
-            BootFile::Tftp(url) | BootFile::Http(url) => Some(url),
-            BootFile::None(_) => None,
-        }
-    }
-}
-
-/// Type of a reply.
+/// Type of a reply, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
     /// ADVERTISE.
-    Advertise,
+    Advertise = 2,
     /// REPLY.
-    Reply,
+    Reply = 7,
 }
 
 impl ReplyKind {
@@ -70,15 +41,15 @@ impl ReplyKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Done.
-    Success,
+    Success = 0,
     /// No address for this association.
-    NoAddress,
+    NoAddress = 2,
     /// We know nothing of this association's address.
-    NoBinding,
+    NoBinding = 3,
     /// The address is not one of this link.
-    NotOnLink,
+    NotOnLink = 4,
     /// It was sent to us alone, which we did not allow.
-    UseMulticast,
+    UseMulticast = 5,
 }
 
 impl Status {
@@ -90,17 +61,6 @@ impl Status {
             Status::NoBinding => "no-binding",
             Status::NotOnLink => "not-on-link",
             Status::UseMulticast => "use-multicast",
-        }
-    }
-
-    /// Its number.
-    pub fn code(self) -> u16 {
-        match self {
-            Status::Success => 0,
-            Status::NoAddress => 2,
-            Status::NoBinding => 3,
-            Status::NotOnLink => 4,
-            Status::UseMulticast => 5,
         }
     }
 }
@@ -139,76 +99,48 @@ impl Content {
     }
 }
 
-/// What to do about a message; as [`crate::Decision`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The answer.
-    pub answer: Result<Content, Silence>,
-    /// A change of the leases, to be made before anything else; one that is not an offer has to be durable before the answer
-    /// is sent.
-    pub change: Option<LeaseChange<Ipv6Addr>>,
-}
-
-impl Decision {
-    fn silent(reason: Silence) -> Decision {
-        Decision {
-            answer: Err(reason),
-            change: None,
-        }
-    }
-}
+/// What to do about a message.
+pub type Decision = crate::Decision<Content, Ipv6Addr>;
 
 /// The network a client is on: by the link address of its relays, else the local one among `networks`.
-pub fn select_network<'a>(networks: &'a [Network], client: &Client) -> Result<&'a Network, Silence> {
+pub fn select_network<'a>(networks: &'a [Network], client: &Client) -> Result<&'a Network, Unanswered> {
     if client.relays.is_empty() {
         let local = networks.iter().find(|network| network.is_local());
-        return local.ok_or(Silence::UnknownNetwork);
+        return local.ok_or(Unanswered::UnknownNetwork);
     }
     let of = |link| networks.iter().find(|network| network.prefix().contains(&link));
-    client.link().and_then(of).ok_or(Silence::UnknownRelay)
+    client.link().and_then(of).ok_or(Unanswered::UnknownRelay)
 }
 
 /// Decides about one message. `duid`: our server identifier. `target`: what the machine boots now; it counts only for
-/// clients that boot. A network that is observed is never answered: [`would_answer`] tells what it would be.
+/// clients that boot. A network that is observed is never answered: [`would_decide`] tells what it would be.
 pub fn decide(
     client: &Client,
     network: &Network,
     duid: &[u8],
     leases: &Leases<Ipv6Addr>,
     target: BootTarget,
-    urls: &BootUrls,
+    urls: &BootUrls<Ipv6Addr>,
     now: UnixMs,
 ) -> Decision {
     if network.mode() == Mode::Observe {
-        return Decision::silent(Silence::Observing);
+        return Err(Unanswered::Observing).into();
     }
-    serve(client, network, duid, leases, target, urls, now)
+    would_decide(client, network, duid, leases, target, urls, now)
 }
 
-/// What an observed network would answer.
-pub fn would_answer(
+/// What would be decided in an observed network were it served.
+pub fn would_decide(
     client: &Client,
     network: &Network,
     duid: &[u8],
     leases: &Leases<Ipv6Addr>,
     target: BootTarget,
-    urls: &BootUrls,
-    now: UnixMs,
-) -> Result<Content, Silence> {
-    serve(client, network, duid, leases, target, urls, now).answer
-}
-
-fn serve(
-    client: &Client,
-    network: &Network,
-    duid: &[u8],
-    leases: &Leases<Ipv6Addr>,
-    target: BootTarget,
-    urls: &BootUrls,
+    urls: &BootUrls<Ipv6Addr>,
     now: UnixMs,
 ) -> Decision {
     if client.kind.boots() && target == BootTarget::Ignore {
-        return Decision::silent(Silence::Ignored);
+        return Err(Unanswered::Ignored).into();
     }
     let server = Server {
         network,
@@ -222,7 +154,7 @@ fn serve(
             .filter(|lease| lease.state == LeaseState::Offered);
         let taken = offered.filter(|_| client.message == MessageKind::Request);
         return Decision {
-            answer: Err(Silence::OtherServer),
+            answer: Err(Unanswered::OtherServer),
             change: taken.map(|lease| LeaseChange::Forget(lease.ip)),
         };
     }
@@ -236,10 +168,7 @@ fn serve(
         MessageKind::Confirm => server.confirm(client),
         MessageKind::Release => server.end(client, LeaseState::Released),
         MessageKind::Decline => server.end(client, LeaseState::Declined),
-        MessageKind::InformationRequest => Decision {
-            answer: Ok(server.content(ReplyKind::Reply, Vec::new())),
-            change: None,
-        },
+        MessageKind::InformationRequest => Ok(server.content(ReplyKind::Reply, Vec::new())).into(),
     }
 }
 
@@ -264,73 +193,45 @@ impl Server<'_> {
     fn status(&self, status: Status, associations: Vec<AssociationAnswer>) -> Content {
         Content {
             status: Some(status),
-            boot: BootFile::None(NoBoot::NotBooting),
+            boot: BootFile::None,
             ..self.content(ReplyKind::Reply, associations)
         }
     }
 
     /// What was sent to us alone: we never allow it (RFC 8415, 16 and 18.4). Relays along the way would not see it.
     fn unicast(&self, client: &Client) -> Decision {
-        match client.message {
-            MessageKind::Solicit
-            | MessageKind::Confirm
-            | MessageKind::Rebind
-            | MessageKind::InformationRequest => Decision::silent(Silence::Unicast),
-            MessageKind::Request | MessageKind::Renew | MessageKind::Release | MessageKind::Decline => {
-                Decision {
-                    answer: Ok(self.status(Status::UseMulticast, Vec::new())),
-                    change: None,
-                }
-            }
+        if client.message.names_server() == Some(true) {
+            Ok(self.status(Status::UseMulticast, Vec::new())).into()
+        } else {
+            Err(Unanswered::Unicast).into()
         }
     }
 
     fn seconds(&self, client: &Client) -> u32 {
-        self.network.lease_seconds(client.kind.boots())
+        self.network.all().lease_seconds(client.kind)
     }
 
     /// SOLICIT and REQUEST. `bind`: the address is given now and not only shown.
     fn give(&self, client: &Client, bind: bool) -> Decision {
         let [first, others @ ..] = &client.associations[..] else {
-            return Decision::silent(Silence::NoAddress);
+            return Err(Unanswered::NoAddress).into();
         };
         let (network, leases, mac, known) = (self.network, self.leases, client.mac, client.known);
         let elsewhere = |address: &Ipv6Addr| !network.prefix().contains(address);
         // It carries on with what it had on another link (RFC 8415, 18.3.2). A wish in a SOLICIT is only one.
         if client.message == MessageKind::Request && first.addresses.iter().any(elsewhere) {
-            let not_here = |association: &Association| AssociationAnswer {
-                id: association.id,
-                addresses: Vec::new(),
-                status: Some(Status::NotOnLink),
-            };
-            let all = client.associations.iter().map(not_here).collect();
-            return Decision {
-                answer: Ok(self.content(ReplyKind::Reply, all)),
-                change: None,
-            };
+            let all = without_address(&client.associations, Status::NotOnLink);
+            return Ok(self.content(ReplyKind::Reply, all)).into();
         }
         let solicited = client.message == MessageKind::Solicit;
-        let chosen = if is_admitted(network, leases, mac, known, self.now) {
-            let wish = first.addresses.first().copied();
-            choose_address(network, leases, mac, known, wish, self.now).map_err(Silence::Exhausted)
-        } else {
-            Err(Silence::KeptForKnown)
-        };
-        let none = |association: &Association| AssociationAnswer {
-            id: association.id,
-            addresses: Vec::new(),
-            status: Some(Status::NoAddress),
-        };
-        let ip = match chosen {
+        let wish = first.addresses.first().copied();
+        let ip = match choose_address(network.addresses(), leases, mac, known, wish, self.now) {
             Ok(ip) => ip,
             // Somebody else may have one for it.
-            Err(silence) if solicited => return Decision::silent(silence),
+            Err(silence) if solicited => return Err(silence).into(),
             Err(_) => {
-                let all = client.associations.iter().map(none).collect();
-                return Decision {
-                    answer: Ok(self.content(ReplyKind::Reply, all)),
-                    change: None,
-                };
+                let all = without_address(&client.associations, Status::NoAddress);
+                return Ok(self.content(ReplyKind::Reply, all)).into();
             }
         };
         let seconds = self.seconds(client);
@@ -339,7 +240,7 @@ impl Server<'_> {
             addresses: vec![(ip, seconds)],
             status: None,
         }];
-        associations.extend(others.iter().map(none));
+        associations.extend(without_address(others, Status::NoAddress));
         let (kind, expires, state) = if bind {
             (ReplyKind::Reply, seconds, LeaseState::Bound)
         } else {
@@ -367,31 +268,29 @@ impl Server<'_> {
     fn keep(&self, client: &Client) -> Decision {
         let (network, leases, mac) = (self.network, self.leases, client.mac);
         let binding = leases.of(mac).map(|lease| lease.ip);
-        let ours = binding.or(network.reservation(mac));
+        let addresses = network.addresses();
+        let ours = binding.or(addresses.reservation(mac));
         // Another server may have given it; and a REBIND goes to all (RFC 8415, 18.3.5).
         if ours.is_none() && client.message == MessageKind::Rebind {
-            return Decision::silent(Silence::UnknownBinding);
+            return Err(Unanswered::UnknownBinding).into();
         }
-        let admitted = is_admitted(network, leases, mac, client.known, self.now);
-        let kept = ours.filter(|&ip| {
-            admitted && choose_address(network, leases, mac, client.known, Some(ip), self.now) == Ok(ip)
-        });
+        let kept = ours
+            .filter(|&ip| choose_address(addresses, leases, mac, client.known, Some(ip), self.now) == Ok(ip));
         let seconds = self.seconds(client);
         let mut given = false;
         let answer = |association: &Association| {
-            let mut keeps = false;
             let addresses: Vec<(Ipv6Addr, u32)> = association
                 .addresses
                 .iter()
                 .map(|&address| {
                     let this = !given && kept == Some(address);
-                    (given, keeps) = (given || this, keeps || this);
+                    given |= this;
                     (address, if this { seconds } else { 0 })
                 })
                 .collect();
             AssociationAnswer {
                 id: association.id,
-                status: (!keeps && addresses.is_empty()).then_some(Status::NoBinding),
+                status: addresses.is_empty().then_some(Status::NoBinding),
                 addresses,
             }
         };
@@ -414,14 +313,11 @@ impl Server<'_> {
     fn confirm(&self, client: &Client) -> Decision {
         let mut addresses = client.associations.iter().flat_map(|a| &a.addresses).peekable();
         if addresses.peek().is_none() {
-            return Decision::silent(Silence::NoAddress);
+            return Err(Unanswered::NoAddress).into();
         }
         let fit = addresses.all(|&address| self.network.prefix().contains(&address));
         let status = if fit { Status::Success } else { Status::NotOnLink };
-        Decision {
-            answer: Ok(self.status(status, Vec::new())),
-            change: None,
-        }
+        Ok(self.status(status, Vec::new())).into()
     }
 
     /// RELEASE and DECLINE: always answered (RFC 8415, 18.3.7 and 18.3.8).
@@ -430,22 +326,14 @@ impl Server<'_> {
         // Only the machine that was given the address may take it out of use: no stranger empties the pool.
         let named =
             |association: &&Association| held.is_some_and(|lease| association.addresses.contains(&lease.ip));
-        let lease = held.filter(|_| client.associations.iter().any(|a| named(&a)));
-        let unknown = client
-            .associations
-            .iter()
-            .filter(|association| !named(association));
-        let unknown = unknown.map(|association| AssociationAnswer {
-            id: association.id,
-            addresses: Vec::new(),
-            status: Some(Status::NoBinding),
-        });
+        let (theirs, unknown): (Vec<_>, Vec<_>) = client.associations.iter().partition(named);
+        let lease = held.filter(|_| !theirs.is_empty());
         let expires = |lease: Lease<Ipv6Addr>| match state {
-            LeaseState::Declined => self.now.plus_seconds(self.network.decline_seconds().into()),
+            LeaseState::Declined => self.now.plus_seconds(self.network.all().decline_seconds.into()),
             _ => lease.expires,
         };
         Decision {
-            answer: Ok(self.status(Status::Success, unknown.collect())),
+            answer: Ok(self.status(Status::Success, without_address(unknown, Status::NoBinding))),
             change: lease.map(|lease| {
                 LeaseChange::Insert(Lease {
                     state,
@@ -457,10 +345,23 @@ impl Server<'_> {
     }
 }
 
+/// What is said of associations that get nothing.
+fn without_address<'a>(
+    associations: impl IntoIterator<Item = &'a Association>,
+    why: Status,
+) -> Vec<AssociationAnswer> {
+    let answer = |association: &Association| AssociationAnswer {
+        id: association.id,
+        addresses: Vec::new(),
+        status: Some(why),
+    };
+    associations.into_iter().map(answer).collect()
+}
+
 /// The boot file for a client. A script goes with a ticket for the IPv4 address that the mini-os will have: iPXE gets none
 /// here and asks DHCPv4 too; GRUB would wait for one at its prompt, so the signed chain is given by IPv4 only, which is
 /// the next boot entry of firmware that refuses the loader.
-fn boot_file(client: &Client, urls: &BootUrls) -> BootFile {
+fn boot_file(client: &Client, urls: &BootUrls<Ipv6Addr>) -> BootFile {
     let unsigned = |loader: &Loader| matches!(loader, Loader::Snponly | Loader::IpxeEfi | Loader::IpxeArm64);
     let first = || Loader::list(client.kind).iter().copied().find(unsigned);
     // Not every server has one for ARM.
@@ -469,20 +370,13 @@ fn boot_file(client: &Client, urls: &BootUrls) -> BootFile {
         .loader
         .filter(unsigned)
         .or_else(|| first().filter(|_| sure));
-    let (server, port) = (urls.server, urls.http_port);
     match (client.kind, loader) {
         (ClientKind::UefiX64 | ClientKind::UefiArm64, Some(loader)) => {
-            BootFile::Tftp(format!("tftp://[{server}]/{}", loader.file()))
+            BootFile::Tftp(format!("tftp://[{}]/{}", urls.server, loader.file()).into())
         }
         (ClientKind::UefiX64Http | ClientKind::UefiArm64Http, Some(loader)) => {
-            BootFile::Http(format!("http://[{server}]:{port}/boot/{}", loader.file()))
+            BootFile::Http(urls.file(loader.file()))
         }
-        (ClientKind::Ipxe { .. } | ClientKind::SlipwayStage { ipxe: true }, _) => {
-            BootFile::None(NoBoot::ScriptByIpv4)
-        }
-        (ClientKind::Other | ClientKind::SlipwayStage { ipxe: false }, _) => {
-            BootFile::None(NoBoot::NotBooting)
-        }
-        _ => BootFile::None(NoBoot::UnsupportedArchitecture),
+        _ => BootFile::None,
     }
 }

@@ -94,7 +94,7 @@ fn firmware_is_known_by_its_class_and_its_link_local_address() {
         client.kind
     );
     assert!(!client.begins_anew(), "it is the loader");
-    assert_eq!(client_name(client.kind), "ipxe-v6");
+    assert_eq!(client.code(), "ipxe-v6");
     let system = classify(&message(1, &[]), link_local(MAC)).unwrap();
     assert_eq!(system.kind, ClientKind::Other);
 }
@@ -114,9 +114,9 @@ fn the_nic_is_told_by_the_relay_the_link_local_address_or_the_duid() {
     assert_eq!(mac_of(&llt, link_local(MAC)), Ok(MAC), "the NIC that asks");
     assert_eq!(mac_of(&llt, random), Ok(other));
     assert_eq!(mac_of(&ll, random), Ok(other));
-    assert_eq!(mac_of(&with(DUID), random), Err(NotForUs::NoMac));
+    assert_eq!(mac_of(&with(DUID), random), Err(Unanswered::NoMac));
     let infiniband = with(&[&[0, 3, 0, 32][..], &other.0].concat());
-    assert_eq!(mac_of(&infiniband, random), Err(NotForUs::NoMac));
+    assert_eq!(mac_of(&infiniband, random), Err(Unanswered::NoMac));
 
     let link: Ipv6Addr = "fd00:9::1".parse().unwrap();
     let told = [(code::CLIENT_LINK_ADDRESS, [&[0, 1][..], &other.0].concat())];
@@ -127,7 +127,7 @@ fn the_nic_is_told_by_the_relay_the_link_local_address_or_the_duid() {
     assert_eq!(mac_of(&plain, link), Ok(other));
     assert_eq!(mac_of(&telling, link), Ok(other), "the relay has heard it");
     let junk = relayed(&ll, link, link_local(Mac([0xff; 6])), &[]);
-    assert_eq!(mac_of(&junk, link), Err(NotForUs::NoMac));
+    assert_eq!(mac_of(&junk, link), Err(Unanswered::NoMac));
 }
 
 #[test]
@@ -146,9 +146,9 @@ fn relays_are_opened_from_the_outside() {
     for _ in 0..9 {
         deep = relayed(&deep, near, link_local(MAC), &[]);
     }
-    assert_eq!(classify(&deep, far), Err(NotForUs::TooManyRelays));
-    assert_eq!(classify(&outer[..30], far), Err(NotForUs::TooShort));
-    assert_eq!(classify(&outer[..34], far), Err(NotForUs::NothingRelayed));
+    assert_eq!(classify(&deep, far), Err(Unanswered::TooManyRelays));
+    assert_eq!(classify(&outer[..30], far), Err(Unanswered::TooShort));
+    assert_eq!(classify(&outer[..34], far), Err(Unanswered::NothingRelayed));
 }
 
 #[test]
@@ -156,17 +156,17 @@ fn what_is_no_question_has_its_reason() {
     let from = link_local(MAC);
     let server = [(code::SERVER_ID, DUID.to_vec())];
     for (bytes, expected) in [
-        (vec![], NotForUs::TooShort),
-        (vec![1, 0, 0], NotForUs::TooShort),
-        (vec![1; 1501], NotForUs::TooLong),
-        (message(2, &[]), NotForUs::MessageType(2)),
-        (message(13, &[]), NotForUs::MessageType(13)),
-        (vec![1, 0, 0, 0], NotForUs::NoClientId),
-        (message(1, &server), NotForUs::ServerId),
-        (message(6, &server), NotForUs::ServerId),
-        (message(3, &[]), NotForUs::ServerId),
-        (message(8, &[]), NotForUs::ServerId),
-        (message(11, &[ia(1, &[])]), NotForUs::Association),
+        (vec![], Unanswered::TooShort),
+        (vec![1, 0, 0], Unanswered::TooShort),
+        (vec![1; 1501], Unanswered::TooLong),
+        (message(2, &[]), Unanswered::MessageType),
+        (message(13, &[]), Unanswered::MessageType),
+        (vec![1, 0, 0, 0], Unanswered::NoClientId),
+        (message(1, &server), Unanswered::ServerId),
+        (message(6, &server), Unanswered::ServerId),
+        (message(3, &[]), Unanswered::ServerId),
+        (message(8, &[]), Unanswered::ServerId),
+        (message(11, &[ia(1, &[])]), Unanswered::Association),
     ] {
         assert_eq!(classify(&bytes, from), Err(expected), "{bytes:?}");
     }
