@@ -9,7 +9,7 @@ use inventory_api::{MachineId, Problem};
 use serde::Deserialize;
 
 use super::Ui;
-use super::pages::{Page, PageError, html, now, problem, shell};
+use super::pages::{Page, html, nothing_here, now, shell};
 use super::session::SignedIn;
 use super::view::delivery::{
     HardwareProfilePage, HardwareProfilesPage, OrderPage, OrdersPage, RackPage, RacksPage,
@@ -23,17 +23,9 @@ use crate::service::Actor;
 /// How long the locate LED blinks.
 const LOCATE_SECONDS: u8 = 120;
 
-/// A problem as a page for somebody who is signed in.
-fn fail(actor: &Actor) -> impl Fn(Problem) -> PageError {
-    move |problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    }
-}
-
 pub(super) async fn orders(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
-    let orders = ui.service.orders().await.map_err(fail(&actor))?;
-    let rechecks = ui.service.rechecks().await.map_err(fail(&actor))?;
+    let orders = ui.service.orders().await?;
+    let rechecks = ui.service.rechecks().await?;
     Ok(html(OrdersPage::new(
         shell("Orders", "Orders", Some(&actor)),
         &orders,
@@ -46,22 +38,18 @@ pub(super) async fn order(
     SignedIn(actor): SignedIn,
     Path(number): Path<String>,
 ) -> Page {
-    let order = ui.service.order(&number).await.map_err(fail(&actor))?;
+    let order = ui.service.order(&number).await?;
     let title = format!("Order {}", order.order.number);
     Ok(html(OrderPage::new(shell(title, "Orders", Some(&actor)), &order)))
 }
 
-pub(super) async fn order_csv(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path(number): Path<String>,
-) -> Page {
-    let order = ui.service.order(&number).await.map_err(fail(&actor))?;
+pub(super) async fn order_csv(State(ui): State<Ui>, _: SignedIn, Path(number): Path<String>) -> Page {
+    let order = ui.service.order(&number).await?;
     Ok(export::csv_response(export::delivery(&order)))
 }
 
 pub(super) async fn racks(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
-    let racks = ui.service.racks().await.map_err(fail(&actor))?;
+    let racks = ui.service.racks().await?;
     Ok(html(RacksPage::new(
         shell("Racks", "Racks", Some(&actor)),
         &racks,
@@ -73,13 +61,13 @@ pub(super) async fn rack(
     SignedIn(actor): SignedIn,
     Path((room, rack)): Path<(String, String)>,
 ) -> Page {
-    let view = ui.service.rack(&room, &rack).await.map_err(fail(&actor))?;
+    let view = ui.service.rack(&room, &rack).await?;
     let title = format!("{} {}", view.room, view.rack);
     Ok(html(RackPage::new(shell(title, "Racks", Some(&actor)), &view)))
 }
 
 pub(super) async fn hardware_profiles(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
-    let profiles = ui.service.hardware_profiles().await.map_err(fail(&actor))?;
+    let profiles = ui.service.hardware_profiles().await?;
     let shell = shell("Hardware profiles", "Orders", Some(&actor));
     Ok(html(HardwareProfilesPage::new(shell, &profiles)))
 }
@@ -89,8 +77,8 @@ pub(super) async fn hardware_profile(
     SignedIn(actor): SignedIn,
     Path(name): Path<String>,
 ) -> Page {
-    let profile = ui.service.hardware_profile(&name).await.map_err(fail(&actor))?;
-    let machines = ui.service.profile_machines(&name).await.map_err(fail(&actor))?;
+    let profile = ui.service.hardware_profile(&name).await?;
+    let machines = ui.service.profile_machines(&name).await?;
     let shell = shell(profile.name.clone(), "Orders", Some(&actor));
     Ok(html(HardwareProfilePage::new(shell, &profile, &machines)))
 }
@@ -100,10 +88,10 @@ pub(super) async fn part(
     SignedIn(actor): SignedIn,
     Path(serial): Path<String>,
 ) -> Page {
-    let parts = ui.service.parts(&serial).await.map_err(fail(&actor))?;
+    let parts = ui.service.parts(&serial).await?;
     let shown: String = serial.chars().take(128).collect();
     let shell = shell(format!("Part {shown}"), "", Some(&actor));
-    let names = ui.service.names_in(&parts).await.map_err(fail(&actor))?;
+    let names = ui.service.names_in(&parts).await?;
     Ok(html(PartPage::new(shell, &shown, &parts, &names, now())))
 }
 
@@ -143,11 +131,11 @@ pub(super) async fn phone(State(ui): State<Ui>, SignedIn(actor): SignedIn, Path(
                 now(),
             )));
         }
-        Err(problem) if problem.status >= 500 => return Err(fail(&actor)(problem)),
+        Err(problem) if problem.status >= 500 => return Err(problem.into()),
         Err(problem) => problem,
     };
     let query: String = key.chars().filter(|c| !c.is_control()).take(128).collect();
-    let (message, link) = if let Some(place) = ui.service.place_of_name(&key).await.map_err(fail(&actor))? {
+    let (message, link) = if let Some(place) = ui.service.place_of_name(&key).await? {
         let href = format!("/racks/{}/{}", segment(&place.room), segment(&place.rack));
         let words = crate::import::place_name(&place);
         (
@@ -194,9 +182,7 @@ pub(super) async fn phone_task(
     Path((key, what)): Path<(MachineId, String)>,
     Form(words): Form<Words>,
 ) -> Page {
-    ask(&ui, key.as_str(), &what, &words.text, &actor)
-        .await
-        .map_err(fail(&actor))?;
+    ask(&ui, key.as_str(), &what, &words.text, &actor).await?;
     Ok(Redirect::to(&format!("/p/{key}")).into_response())
 }
 
@@ -211,38 +197,27 @@ pub(super) async fn machine_task(
         let name = words.text.trim();
         ui.service
             .golden(id.as_str(), name, words.accept.is_some(), &actor)
-            .await
-            .map_err(fail(&actor))?;
+            .await?;
         return Ok(Redirect::to(&format!("/hardware-profiles/{}", segment(name))).into_response());
     }
-    ask(&ui, id.as_str(), &what, &words.text, &actor)
-        .await
-        .map_err(fail(&actor))?;
+    ask(&ui, id.as_str(), &what, &words.text, &actor).await?;
     Ok(Redirect::to(&format!("/machines/{id}")).into_response())
 }
 
 async fn ask(ui: &Ui, key: &str, what: &str, text: &str, actor: &Actor) -> Result<(), Problem> {
     match what {
-        "recheck" => ui.service.recheck(key, actor).await.map(|_| ()),
-        "fixed" => ui.service.fixed(key, text, actor).await.map(|_| ()),
+        "recheck" => ui.service.recheck(key, actor).await.map(drop),
+        "fixed" => ui.service.fixed(key, text, actor).await.map(drop),
         "locate" => {
-            let task = Task::Identify {
-                seconds: LOCATE_SECONDS,
-            };
-            ui.service.ask_task(key, task, actor).await.map(|_| ())
+            let seconds = LOCATE_SECONDS;
+            let task = Task::Identify { seconds };
+            ui.service.ask_task(key, task, actor).await.map(drop)
         }
         "burn-in" => {
             let request = BurnInRequest::default();
-            ui.service
-                .ask_task(key, Task::BurnIn { request }, actor)
-                .await
-                .map(|_| ())
+            let task = Task::BurnIn { request };
+            ui.service.ask_task(key, task, actor).await.map(drop)
         }
-        _ => Err(problem(
-            404,
-            "not-found",
-            "There is nothing here",
-            "There is no such thing to ask of a machine.",
-        )),
+        _ => Err(nothing_here("There is no such thing to ask of a machine.")),
     }
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::Ui;
-use super::pages::{Page, PageError, html, shell};
+use super::pages::{Page, html, shell};
 use super::session::SignedIn;
 use super::view::import::{Done, ImportPage};
 use crate::import::{Format, Kind};
@@ -68,10 +68,7 @@ pub(super) async fn take(State(ui): State<Ui>, SignedIn(actor): SignedIn, Form(f
                     return Ok(html(page));
                 }
                 Err(problem) if problem.status >= 500 => {
-                    return Err(PageError {
-                        problem,
-                        actor: Some(actor),
-                    });
+                    return Err(problem.into());
                 }
                 Err(problem) => problem.detail,
             }

@@ -4,21 +4,13 @@ use std::net::Ipv4Addr;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect};
-use inventory_api::{Mac, MachineId, Problem};
+use inventory_api::{Mac, MachineId};
 
 use super::Ui;
-use super::pages::{Page, PageError, html, now, shell};
+use super::pages::{Page, html, now, shell};
 use super::session::SignedIn;
 use super::view::network::NetworksPage;
 use super::view::segment;
-use crate::service::Actor;
-
-fn fail(actor: &Actor) -> impl Fn(Problem) -> PageError {
-    move |problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    }
-}
 
 pub(super) async fn page(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
     Ok(html(NetworksPage::new(
@@ -34,8 +26,7 @@ pub(super) async fn unreserve(
     SignedIn(actor): SignedIn,
     Path((network, mac)): Path<(String, Mac)>,
 ) -> Page {
-    let ended = ui.service.reserve(&network, mac, None, &actor).await;
-    ended.map_err(fail(&actor))?;
+    ui.service.reserve(&network, mac, None, &actor).await?;
     Ok(Redirect::to(&format!("/networks#{}", segment(&network))).into_response())
 }
 
@@ -44,8 +35,7 @@ pub(super) async fn end_quarantine(
     SignedIn(actor): SignedIn,
     Path((network, address)): Path<(String, Ipv4Addr)>,
 ) -> Page {
-    let ended = ui.service.end_quarantine(&network, address, &actor).await;
-    ended.map_err(fail(&actor))?;
+    ui.service.end_quarantine(&network, address, &actor).await?;
     Ok(Redirect::to(&format!("/networks#{}", segment(&network))).into_response())
 }
 
@@ -54,8 +44,7 @@ pub(super) async fn forget_model(
     SignedIn(actor): SignedIn,
     Path(model): Path<String>,
 ) -> Page {
-    let forgotten = ui.service.forget_model(&model, &actor).await;
-    forgotten.map_err(fail(&actor))?;
+    ui.service.forget_model(&model, &actor).await?;
     Ok(Redirect::to("/networks#loaders").into_response())
 }
 
@@ -64,7 +53,6 @@ pub(super) async fn forget_loader(
     SignedIn(actor): SignedIn,
     Path((id, mac)): Path<(MachineId, Mac)>,
 ) -> Page {
-    let forgotten = ui.service.forget_loader(mac, &actor).await;
-    forgotten.map_err(fail(&actor))?;
+    ui.service.forget_loader(mac, &actor).await?;
     Ok(Redirect::to(&format!("/machines/{id}/network")).into_response())
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use sha2::{Digest as _, Sha256};
 
 use super::Ui;
-use super::pages::PageError;
+use super::pages::{PageError, Who};
 use crate::service::{Actor, Login};
 use crate::tls::Seat;
 
@@ -104,10 +104,7 @@ pub(crate) async fn actor(ui: &Ui, headers: &HeaderMap) -> Result<Option<Login>,
     let Some(token) = name(headers).and_then(|n| ui.sessions.token(n, Instant::now())) else {
         return Ok(None);
     };
-    ui.service
-        .authenticate(&token)
-        .await
-        .map_err(|problem| PageError { problem, actor: None })
+    Ok(ui.service.authenticate(&token).await?)
 }
 
 /// A request of somebody who is signed in.
@@ -122,12 +119,13 @@ impl FromRequestParts<Ui> for SignedIn {
                 if let Some(seat) = parts.extensions.get::<Seat>() {
                     seat.known();
                 }
-                let problem = match login.may(&parts.method) {
-                    Ok(()) => return Ok(SignedIn(login.actor)),
-                    Err(problem) => problem,
-                };
-                let actor = Some(login.actor);
-                Err(PageError { problem, actor }.into_response())
+                if let Some(who) = parts.extensions.get::<Who>() {
+                    let _ = who.0.set(login.actor.clone());
+                }
+                match login.may(&parts.method) {
+                    Ok(()) => Ok(SignedIn(login.actor)),
+                    Err(problem) => Err(PageError::from(problem).into_response()),
+                }
             }
             Ok(None) if parts.headers.contains_key("hx-request") => {
                 // A redirect would be followed and its page put into the place of a table.
