@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use askama::Template;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::{Extension, Form, middleware};
@@ -23,7 +23,7 @@ use super::view::plan::{PlanView, disk_key};
 use super::view::{ErrorPage, Shell, SignInPage};
 use crate::core::Clock;
 use crate::problem::problem;
-use crate::service::{Actor, Verb};
+use crate::service::{Actor, Service, Verb};
 use crate::tls::Peer;
 
 /// A problem, shown as a page: [`problems`] makes it.
@@ -199,16 +199,12 @@ pub(crate) struct ListQuery {
     q: String,
 }
 
-pub(crate) async fn machines(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Query(query): Query<ListQuery>,
-) -> Page {
-    let machines = ui.service.machines().await?;
+pub(crate) async fn machines(at: SignedIn, Query(query): Query<ListQuery>) -> Page {
+    let machines = at.service.machines().await?;
     let q: String = query.q.chars().take(100).collect();
-    let shell = shell("Machines", "Machines", Some(&actor));
+    let shell = at.shell("Machines", "Machines");
     let mut page = MachinesPage::new(shell, &machines, query.state.as_deref(), &q, now());
-    page.missing = ui.service.missing().into_iter().map(|one| one.sentence).collect();
+    page.missing = at.service.missing().into_iter().map(|one| one.sentence).collect();
     Ok(html(page))
 }
 
@@ -218,26 +214,27 @@ pub(crate) struct Older {
     before: Option<i64>,
 }
 
-pub(crate) async fn machine_overview(ui: State<Ui>, who: SignedIn, Path(id): Path<String>) -> Page {
+pub(crate) async fn machine_overview(at: SignedIn<String>) -> Page {
     let tab = Tab::Overview.key().to_owned();
-    machine(ui, who, Path((id, tab)), Query(Older { before: None })).await
+    let at = SignedIn {
+        path: (at.path, tab),
+        service: at.service,
+        actor: at.actor,
+    };
+    machine(at, Query(Older { before: None })).await
 }
 
-pub(crate) async fn machine(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((id, tab)): Path<(String, String)>,
-    Query(older): Query<Older>,
-) -> Page {
+pub(crate) async fn machine(at: SignedIn<(String, String)>, Query(older): Query<Older>) -> Page {
+    let (id, tab) = &at.path;
     let tab: Tab = tab
         .parse()
         .map_err(|()| nothing_here("A machine has no such page."))?;
-    let d = ui.service.machine(&id).await?;
+    let d = at.service.machine(id).await?;
     let now = now();
     let body = match tab {
         Tab::Overview => {
-            let history = ui.service.history(&id, None).await?;
-            let journeys = journeys(&ui, &d).await?;
+            let history = at.service.history(id, None).await?;
+            let journeys = journeys(&at.service, &d).await?;
             let mut boots: Vec<_> = journeys.into_iter().flat_map(|j| j.events).collect();
             boots.sort_by_key(|e| e.at);
             Body::Overview(Box::new(Overview::new(&d, &history, &boots, now)))
@@ -246,12 +243,12 @@ pub(crate) async fn machine(
         Tab::Plan => Body::Plan(d.plan.as_ref().map(PlanView::new)),
         Tab::Verification => Body::Verification(VerificationView::new(d.verification.as_ref())),
         Tab::History => {
-            let page = ui.service.history(&id, older.before).await?;
+            let page = at.service.history(id, older.before).await?;
             Body::History(lists::history(page, now))
         }
-        Tab::Network => Body::Network(network(&journeys(&ui, &d).await?)),
+        Tab::Network => Body::Network(network(&journeys(&at.service, &d).await?)),
     };
-    let shell = shell(display_name(&d.machine), "Machines", Some(&actor));
+    let shell = at.shell(display_name(&d.machine), "Machines");
     Ok(html(MachinePage {
         shell,
         head: Head::new(&d, now),
@@ -263,10 +260,10 @@ pub(crate) async fn machine(
 /// NICs of one machine that are asked about; the boot NIC is the first.
 const MAX_NICS: usize = 8;
 
-async fn journeys(ui: &Ui, d: &MachineDetail) -> Result<Vec<Journey>, Problem> {
+async fn journeys(service: &Service, d: &MachineDetail) -> Result<Vec<Journey>, Problem> {
     let mut all = Vec::new();
     for (i, mac) in d.machine.macs.iter().take(MAX_NICS).enumerate() {
-        let journey = ui.service.journey(*mac).await?;
+        let journey = service.journey(*mac).await?;
         // NICs that never said anything are not worth a card, but the boot NIC's silence is.
         if i == 0 || !journey.events.is_empty() {
             all.push(journey);
@@ -283,22 +280,18 @@ pub(crate) struct Choice {
 }
 
 /// `GET /machines/{id}/do/{verb}`: what will happen, before it does.
-pub(crate) async fn ask(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((id, verb)): Path<(String, String)>,
-    Query(choice): Query<Choice>,
-) -> Page {
-    let d = ui.service.machine(&id).await?;
-    let shell = shell(display_name(&d.machine), "Machines", Some(&actor));
+pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Choice>) -> Page {
+    let (id, verb) = &at.path;
+    let d = at.service.machine(id).await?;
+    let shell = at.shell(display_name(&d.machine), "Machines");
     if verb == "deploy" {
         let Some(profile) = choice.profile else {
-            return Ok(html(DeployPage::new(shell, &d, &ui.service.profiles())));
+            return Ok(html(DeployPage::new(shell, &d, &at.service.profiles())));
         };
         let order = DeployOrder::Profile {
             profile: profile.clone(),
         };
-        let planned = ui.service.deploy(&id, order, true, &actor).await?;
+        let planned = at.service.deploy(id, order, true, &at.actor).await?;
         return Ok(html(DeployPlanPage::new(
             shell,
             &d,
@@ -306,7 +299,7 @@ pub(crate) async fn ask(
             planned.plan.as_ref(),
         )));
     }
-    Ok(html(ActPage::new(shell, &d, parse_verb(&verb)?)))
+    Ok(html(ActPage::new(shell, &d, parse_verb(verb)?)))
 }
 
 fn parse_verb(verb: &str) -> Result<Verb, Problem> {
@@ -315,12 +308,8 @@ fn parse_verb(verb: &str) -> Result<Verb, Problem> {
 }
 
 /// `POST /machines/{id}/do/{verb}`: confirmed.
-pub(crate) async fn act(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((id, verb)): Path<(String, String)>,
-    Form(choice): Form<Choice>,
-) -> Page {
+pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choice>) -> Page {
+    let (id, verb) = &at.path;
     if verb == "deploy" {
         let Some(profile) = choice.profile else {
             return Err(problem(
@@ -333,16 +322,16 @@ pub(crate) async fn act(
         };
         let order = DeployOrder::Profile { profile };
         // What was confirmed is a disk: when the plan would now take another one, ask again.
-        let planned = ui.service.deploy(&id, order.clone(), true, &actor).await?;
+        let planned = at.service.deploy(id, order.clone(), true, &at.actor).await?;
         let disk = planned.plan.as_ref().map(|p| disk_key(&p.disk));
         if disk != choice.disk {
             let detail = "Since the plan was shown, the machine or the profile has changed and another disk would be written. Nothing was done: look at the new plan and confirm it.";
             return Err(problem(409, "plan-changed", "The plan has changed", detail).into());
         }
-        ui.service.deploy(&id, order, false, &actor).await?;
+        at.service.deploy(id, order, false, &at.actor).await?;
     } else {
-        let verb = parse_verb(&verb)?;
-        ui.service.verb(&id, verb, &actor).await?;
+        let verb = parse_verb(verb)?;
+        at.service.verb(id, verb, &at.actor).await?;
         if verb == Verb::Forget {
             return Ok(Redirect::to("/machines").into_response());
         }
@@ -350,17 +339,17 @@ pub(crate) async fn act(
     Ok(Redirect::to(&format!("/machines/{id}")).into_response())
 }
 
-pub(crate) async fn images(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
-    let images = ui.service.images().await?;
+pub(crate) async fn images(at: SignedIn) -> Page {
+    let images = at.service.images().await?;
     Ok(html(ImagesPage {
-        shell: shell("Images", "Images", Some(&actor)),
+        shell: at.shell("Images", "Images"),
         images: &images,
     }))
 }
 
-pub(crate) async fn profiles(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
+pub(crate) async fn profiles(at: SignedIn) -> Page {
     Ok(html(ProfilesPage::new(
-        shell("Profiles", "Profiles", Some(&actor)),
-        &ui.service.profiles(),
+        at.shell("Profiles", "Profiles"),
+        &at.service.profiles(),
     )))
 }
