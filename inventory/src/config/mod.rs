@@ -13,6 +13,7 @@ use netboot::Network;
 use serde::Serialize;
 use toml::Spanned;
 
+use crate::text::listed;
 use file::File;
 
 /// Why a configuration cannot be used. Names the file and, where there is one, the line.
@@ -222,11 +223,7 @@ impl Config {
                         at,
                         format!(
                             "rule {name}: there is no [profile.{profile}]; profiles are: {}",
-                            if known.is_empty() {
-                                "(none)".to_owned()
-                            } else {
-                                known.join(", ")
-                            }
+                            listed(&known, "(none)")
                         ),
                     ));
                 }

@@ -9,35 +9,33 @@ use crate::boot_files::GRUB;
 
 /// A transfer under way.
 pub(super) fn running(facts: &Facts<'_>, attempt: &Attempt<'_>, one: &RunningTransfer) -> String {
-    let (stands, since) = (
-        facts.now.since(one.moved) / 1000,
-        facts.now.since(one.begun) / 1000,
+    let seconds = |at| facts.now.since(at) / 1000;
+    let loading = format!(
+        "It has been loading {} by {} for {} s",
+        one.file,
+        one.by,
+        seconds(one.begun)
     );
     let so_far = format!("{} of {} bytes have arrived", one.bytes, one.of);
-    if stands >= STOPPED {
-        let network = facts.network_name(attempt.last);
-        let tftp = if one.by == "TFTP" {
-            format!(
-                " By TFTP, packets that are too large or come from ports above 1023 may be what is lost: tftp_blksize_max and \
-                 tftp_single_port in [[network]] {network}."
-            )
-        } else {
-            String::new()
-        };
+    let stands = seconds(one.moved);
+    if stands < STOPPED {
+        return format!("{loading}: {so_far}.");
+    }
+    let network = facts.network_name(attempt.last);
+    let tftp = if one.by == "TFTP" {
         format!(
-            "It is loading {} by {} since {since} s and has stopped: {so_far}, and none for {stands} s. The network loses its packets \
-             (link, MTU, filter between {} and {}), or the machine hangs or was switched off.{tftp}",
-            one.file,
-            one.by,
-            one.ip,
-            facts.server(attempt.last)
+            " By TFTP, packets that are too large or come from ports above 1023 may be what is lost: tftp_blksize_max and \
+             tftp_single_port in [[network]] {network}."
         )
     } else {
-        format!(
-            "It is loading {} by {} since {since} s: {so_far}.",
-            one.file, one.by
-        )
-    }
+        String::new()
+    };
+    format!(
+        "{loading} and has stopped: {so_far}, and none for {stands} s. The network loses its packets (link, MTU, filter between {} and \
+         {}), or the machine hangs or was switched off.{tftp}",
+        one.ip,
+        facts.server(attempt.last)
+    )
 }
 
 /// A TFTP request that ended.

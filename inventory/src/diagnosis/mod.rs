@@ -222,7 +222,7 @@ fn script(facts: &Facts<'_>, attempt: &Attempt<'_>, target: BootTarget) -> Strin
     match target {
         BootTarget::MiniOs {
             purpose: Purpose::Rescue,
-        } => format!("It boots the rescue system since {ago} s, as somebody at its console chose."),
+        } => format!("It was given the rescue system {ago} s ago, as somebody at its console chose."),
         BootTarget::MiniOs { purpose } => format!(
             "It was given the boot script {ago} s ago (mini-os, to {purpose}), and has not asked for its kernel. If it stays so, the loader \
              hangs, or a transfer from {server} (HTTP: TCP port {}, or TFTP) breaks off: look at the machine's console.",

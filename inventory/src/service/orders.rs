@@ -11,6 +11,7 @@ use crate::advance::{AdvanceError, advance_in, after_commit};
 use crate::problem::problem;
 use crate::redact;
 use crate::store::MachineRow;
+use crate::text::listed;
 
 impl Service {
     /// Does a verb other than deploy.
@@ -165,11 +166,7 @@ impl Service {
                         "No such profile",
                         format!(
                             "there is no profile {shown:?} in the configuration; profiles are: {}",
-                            if known.is_empty() {
-                                "(none)".to_owned()
-                            } else {
-                                known.join(", ")
-                            }
+                            listed(&known, "(none)")
                         ),
                     )
                 })

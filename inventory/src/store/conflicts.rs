@@ -105,12 +105,8 @@ impl Change {
         identity: &Identity,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO identities (machine, at, identity) VALUES ($1, $2, $3)
-            ON CONFLICT (machine) DO UPDATE SET at = excluded.at, identity = excluded.identity",
-            &[id, &at, &Json("identity", identity)],
-        )
-        .await?;
+        self.put_document("identities", "identity", id, &Json("identity", identity), at)
+            .await?;
         self.run("DELETE FROM identity_values WHERE machine = $1", &[id])
             .await?;
         for field in Field::ALL {

@@ -7,6 +7,7 @@ use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
 use inventory_api::{MachineId, PlanId, UnixMs};
 use serde::de::DeserializeOwned;
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteExecutor;
 
 use super::sql::{Json, Row, Value, all, one};
@@ -189,6 +190,22 @@ impl Change {
         self.run(sql, &[id, &nonce, &Json("answer", answer)]).await
     }
 
+    /// Stores the document of which a machine has one, in place of the one before.
+    pub(super) async fn put_document(
+        &mut self,
+        table: &'static str,
+        column: &'static str,
+        id: &MachineId,
+        document: &dyn Value,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO {table} (machine, at, {column}) VALUES ($1, $2, $3)
+            ON CONFLICT (machine) DO UPDATE SET at = excluded.at, {column} = excluded.{column}"
+        );
+        self.run(AssertSqlSafe(sql), &[id, &at, document]).await
+    }
+
     /// Stores a check in place of the one before.
     pub async fn put_check(
         &mut self,
@@ -196,12 +213,8 @@ impl Change {
         check: &CheckResult,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO checks (machine, at, result) VALUES ($1, $2, $3)
-            ON CONFLICT (machine) DO UPDATE SET at = excluded.at, result = excluded.result",
-            &[id, &at, &Json("check", check)],
-        )
-        .await
+        self.put_document("checks", "result", id, &Json("check", check), at)
+            .await
     }
 
     /// Stores what was ordered in place of the order before.
@@ -211,12 +224,8 @@ impl Change {
         request: &DeployRequest,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO requests (machine, at, request) VALUES ($1, $2, $3)
-            ON CONFLICT (machine) DO UPDATE SET at = excluded.at, request = excluded.request",
-            &[id, &at, &Json("request", request)],
-        )
-        .await
+        self.put_document("requests", "request", id, &Json("request", request), at)
+            .await
     }
 
     /// Stores a plan; the oldest ones go.
@@ -267,11 +276,8 @@ impl Change {
         verification: &Verification,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        self.run(
-            "INSERT INTO verifications (machine, at, verification) VALUES ($1, $2, $3)
-            ON CONFLICT (machine) DO UPDATE SET at = excluded.at, verification = excluded.verification",
-            &[id, &at, &Json("verification", verification)],
-        )
-        .await
+        let document = Json("verification", verification);
+        self.put_document("verifications", "verification", id, &document, at)
+            .await
     }
 }

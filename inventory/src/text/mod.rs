@@ -3,6 +3,8 @@
 pub mod boot;
 pub mod plan;
 
+use std::borrow::Borrow;
+
 use inventory_api::machine::MachineSummary;
 use inventory_api::{Mac, UnixMs};
 
@@ -19,6 +21,14 @@ pub fn macs_words(machine: &MachineSummary) -> String {
 pub fn joined<'a>(words: impl IntoIterator<Item = &'a Option<String>>) -> Option<String> {
     let words: Vec<&str> = words.into_iter().filter_map(Option::as_deref).collect();
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// "a, b, c", or what stands there when there is none.
+pub fn listed<S: Borrow<str>>(words: &[S], none: &str) -> String {
+    if words.is_empty() {
+        return none.to_owned();
+    }
+    words.join(", ")
 }
 
 /// A disk or transfer size in decimal units, as makers print it: "960 GB".

@@ -10,7 +10,7 @@ use inventory_api::machine::{HistoryEntry, Journey, Profile};
 use inventory_api::report::FirmwareMode;
 
 use super::{Moment, Shell, state_color};
-use crate::text::{boot as boot_words, disk_size, plan as plan_words, timestamp};
+use crate::text::{boot as boot_words, disk_size, listed, plan as plan_words, timestamp};
 
 /// The images.
 #[derive(Template)]
@@ -84,11 +84,7 @@ fn disk_choice(choice: Option<&DiskChoice>) -> String {
     if c.smallest {
         words.push("the smallest".into());
     }
-    if words.is_empty() {
-        "the only one that can hold the image".into()
-    } else {
-        words.join(", ")
-    }
+    listed(&words, "the only one that can hold the image")
 }
 
 impl ProfileCard {
