@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +19,12 @@ use crate::boot_files::{self, BootFiles};
 use crate::boot_source::Boot;
 use crate::config::Config;
 use crate::core::{Clock, Core, Memory};
+use crate::data_dir::{make_data_dir, open_data_dir, store_file};
 use crate::missing::{There, missing};
 use crate::service::Service;
-use crate::store::{Store, StoreError, TokenRow};
+use crate::store::{Store, StoreError};
 use crate::tls::{self, Authority, ServerCertificate, TlsError};
-use crate::{api, deadlines, known, secret, ui};
+use crate::{api, deadlines, known, tokens, ui};
 
 /// How often it is looked whether the server's certificate is to be renewed; half of its two years are left then.
 const RENEW_EVERY: Duration = Duration::from_secs(12 * 3600);
@@ -71,7 +71,7 @@ pub enum AppError {
     Task(String),
 }
 
-fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> AppError {
+pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> AppError {
     let what = what.into();
     |source| AppError::Io { what, source }
 }
@@ -151,18 +151,17 @@ impl App {
             tracing::warn!("{}", missing.sentence);
         }
         let mut loaders = Vec::new();
-        let netboot = if config.networks.is_empty() {
-            None
-        } else {
+        let mut netboot = None;
+        if !config.networks.is_empty() {
             let made = netboot_config(&config, &authority)?;
+            let there = |name: &str| made.boot_files.contains_key(name);
             let has = |loader: &Loader| {
-                let there = |name: &str| made.boot_files.contains_key(name);
                 there(loader.file()) && (*loader != Loader::Signed || there(boot_files::GRUB))
             };
             loaders.extend(Loader::ALL.into_iter().filter(has));
-            Some(Netboot::bind(made).await?)
-        };
-        let first_token = first_token(&store, &clock).await?;
+            netboot = Some(Netboot::bind(made).await?);
+        }
+        let first_token = tokens::first(&store, &clock).await?;
         let bound = Bound {
             api,
             networks: netboot.as_ref().map(|n| n.bound().to_vec()).unwrap_or_default(),
@@ -225,57 +224,49 @@ impl App {
         let mut tasks = JoinSet::new();
         // The page brings the fallback: HTML for people, a problem for the API's paths.
         let router = api::router(service.clone()).merge(ui::router(service.clone()));
-        let serving = stop.clone();
         let for_broken = core.clone();
         let on_broken: tls::OnBroken = Arc::new(move |peer, why| {
             let address = peer.ip().to_canonical();
             crate::service::tls_broken(&for_broken, address, why);
-            if let Some(why) = why
-                && for_broken
-                    .memory
-                    .broken_tls
-                    .note(address, why, for_broken.clock.now())
-            {
+            let (broken, now) = (&for_broken.memory.broken_tls, for_broken.clock.now());
+            if let Some(why) = why.filter(|why| broken.note(address, *why, now)) {
                 tracing::warn!("the agent at {address} {why}");
             }
         });
         let leases = netboot.as_ref().map(Netboot::leases);
         let for_leases = core.clone();
         let standing_of: tls::StandingOf = Arc::new(move |address| {
-            let IpAddr::V4(address) = address else {
+            let (IpAddr::V4(address), Some(leases)) = (address, &leases) else {
                 return Standing::Stranger;
             };
-            let now = for_leases.clock.now();
-            let holder = leases
-                .as_ref()
-                .and_then(|leases| leases.holder_anywhere(address, now));
+            let holder = leases.holder_anywhere(address, for_leases.clock.now());
             holder.map_or(Standing::Stranger, |_| Standing::Lease)
         });
-        tasks.spawn(async move {
-            let limits = tls::Limits::default();
-            tls::serve(listener, tls, router, limits, standing_of, on_broken, serving).await;
-            ("API", Ok(()))
-        });
-        let for_certificate = core.clone();
-        tasks.spawn(async move {
-            renew(&for_certificate, &certificate).await;
-            ("certificate", Ok(()))
-        });
-        let for_deadlines = core.clone();
-        tasks.spawn(async move {
-            deadlines::run(&for_deadlines).await;
-            ("deadline", Ok(()))
-        });
+        let limits = tls::Limits::default();
+        let serving = tls::serve(
+            listener,
+            tls,
+            router,
+            limits,
+            standing_of,
+            on_broken,
+            stop.clone(),
+        );
+        tasks.spawn(named("API", serving));
+        let (for_renewal, for_deadlines, for_macs) = (core.clone(), core.clone(), core.clone());
+        tasks.spawn(named("certificate", async move {
+            renew(&for_renewal, &certificate).await
+        }));
+        tasks.spawn(named(
+            "deadline",
+            async move { deadlines::run(&for_deadlines).await },
+        ));
         let for_rechecks = service.clone();
-        tasks.spawn(async move {
-            for_rechecks.run_rechecks().await;
-            ("re-check", Ok(()))
-        });
-        let for_macs = core.clone();
-        tasks.spawn(async move {
-            known::run(&for_macs).await;
-            ("MAC", Ok(()))
-        });
+        tasks.spawn(named(
+            "re-check",
+            async move { for_rechecks.run_rechecks().await },
+        ));
+        tasks.spawn(named("MAC", async move { known::run(&for_macs).await }));
         if let Some(netboot) = netboot {
             let urls = bound
                 .networks
@@ -346,6 +337,12 @@ impl Running {
     }
 }
 
+/// A task that ends only when the server does, and what it is called.
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> (&'static str, Result<(), AppError>) {
+    task.await;
+    (name, Ok(()))
+}
+
 /// Replaces the server's certificate in time, also of a server that runs for years.
 async fn renew(core: &Core, certificate: &ServerCertificate) {
     loop {
@@ -366,156 +363,6 @@ async fn renew(core: &Core, certificate: &ServerCertificate) {
     }
 }
 
-/// What a new token may do, and for how long.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TokenTerms {
-    /// It may only read.
-    pub read_only: bool,
-    /// Days until it expires; `None`: never.
-    pub days: Option<u32>,
-}
-
-/// Makes a token and returns it; only its digest is stored. Works beside a running server.
-///
-/// # Errors
-/// When the name is taken or not a name, or the store cannot be opened.
-pub async fn create_token(config: &Config, name: &str, terms: TokenTerms) -> Result<String, AppError> {
-    let store = open_store(config).await?;
-    let token = add_token(&store, name, terms, &Clock::system()).await;
-    store.close().await;
-    token
-}
-
-/// All tokens, those that have expired or were revoked too. Works beside a running server.
-///
-/// # Errors
-/// The store cannot be opened or read.
-pub async fn list_tokens(config: &Config) -> Result<Vec<TokenRow>, AppError> {
-    let store = open_store(config).await?;
-    let tokens = store.tokens().await;
-    store.close().await;
-    Ok(tokens?)
-}
-
-/// Revokes a token: from now on no request with it is answered, and open streams end within seconds. Works beside a running
-/// server.
-///
-/// # Errors
-/// There is no token of this name that is not revoked, or the store cannot be written.
-pub async fn revoke_token(config: &Config, name: &str) -> Result<(), AppError> {
-    let store = open_store(config).await?;
-    let revoked = async {
-        let mut change = store.begin().await?;
-        let done = change.revoke_token(name, Clock::system().now()).await?;
-        change.commit().await?;
-        Ok::<_, AppError>(done)
-    }
-    .await;
-    store.close().await;
-    if revoked? {
-        return Ok(());
-    }
-    Err(AppError::TokenName(format!(
-        "there is no token named {name:?} that could be revoked: `slipway token list` shows all"
-    )))
-}
-
-async fn open_store(config: &Config) -> Result<Store, AppError> {
-    make_data_dir(&config.data_dir)?;
-    Ok(Store::open(&store_file(&config.data_dir)).await?)
-}
-
-async fn add_token(store: &Store, name: &str, terms: TokenTerms, clock: &Clock) -> Result<String, AppError> {
-    let good = (1..=40).contains(&name.len())
-        && name
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'@'));
-    // These stand in histories for what no person did.
-    if !good || ["agent", "boot", "clock", "console", "policy"].contains(&name) {
-        return Err(AppError::TokenName(format!(
-            "{name:?} cannot be the name of a token: use 1 to 40 letters, digits, '-', '_', '.', '@', and none of agent, boot, \
-             clock, console, policy"
-        )));
-    }
-    let token = secret::fresh();
-    let now = clock.now();
-    let row = TokenRow {
-        name: name.to_owned(),
-        read_only: terms.read_only,
-        made_at: now,
-        expires_at: terms.days.map(|days| now.plus_seconds(u64::from(days) * 86_400)),
-        used_at: None,
-        revoked_at: None,
-    };
-    let mut change = store.begin().await?;
-    if !change.add_token(&row, &secret::digest(&token)).await? {
-        return Err(AppError::TokenName(format!(
-            "there is a token named {name:?} already, or there was: choose another name, because it stands in histories"
-        )));
-    }
-    change.commit().await?;
-    Ok(token)
-}
-
-async fn first_token(store: &Store, clock: &Clock) -> Result<Option<String>, AppError> {
-    if store.tokens().await?.is_empty() {
-        return Ok(Some(
-            add_token(store, "admin", TokenTerms::default(), clock).await?,
-        ));
-    }
-    Ok(None)
-}
-
-fn store_file(data_dir: &Path) -> PathBuf {
-    data_dir.join("slipway.db")
-}
-
-/// Makes the data directory for its owner alone. One that others could write to, or that is somebody else's, is not used: what
-/// it holds are keys, and whoever may write there may put a link where a file of ours is to be.
-fn make_data_dir(path: &Path) -> Result<(), AppError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io(format!(
-            "make the data directory {} (data_dir)",
-            path.display()
-        )))?;
-    let found = fs::metadata(path).map_err(io(format!("look at the data directory {}", path.display())))?;
-    let (owner, us) = (found.uid(), nix::unistd::geteuid().as_raw());
-    let refused = |why: String| AppError::DataDir {
-        path: path.to_owned(),
-        why,
-    };
-    if owner != us {
-        return Err(refused(format!(
-            "it belongs to user {owner}, and this is user {us}: chown it, or start slipway as its owner"
-        )));
-    }
-    if found.mode() & 0o022 != 0 {
-        return Err(refused(format!(
-            "others may write to it (mode {:03o}): chmod go-w it, and look whether everything in it is yours",
-            found.mode() & 0o777
-        )));
-    }
-    Ok(())
-}
-
-/// Puts a secret into a new file of the data directory, which only its owner may read.
-///
-/// # Errors
-/// There is such a file already, or it cannot be written.
-pub fn write_secret(path: &Path, text: &str) -> Result<(), AppError> {
-    use std::io::Write as _;
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .map_err(io(format!("write {}", path.display())))
-}
-
 /// Signs the mini-os and its loaders for machines whose firmware trusts this certificate; a running server uses them from its next
 /// start on.
 ///
@@ -525,28 +372,6 @@ pub fn sign_mini_os(config: &Config, key: &Path, certificate: &Path) -> Result<P
     make_data_dir(&config.data_dir)?;
     let authority = Authority::open(&config.data_dir.join("ca"), Clock::system().now())?;
     boot_files::sign(config, authority.pem(), key, certificate)
-}
-
-/// Makes the data directory and takes its lock, which ends with the process.
-fn open_data_dir(path: &Path) -> Result<File, AppError> {
-    make_data_dir(path)?;
-    let lock_path = path.join("lock");
-    let lock = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(&lock_path)
-        .map_err(io(format!("write {}", lock_path.display())))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(AppError::Locked(path.to_owned())),
-        Err(fs::TryLockError::Error(source)) => Err(AppError::Io {
-            what: format!("lock {}", lock_path.display()),
-            source,
-        }),
-    }
 }
 
 fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Config, AppError> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use netboot_protocol::Loader;
 
-use crate::app::AppError;
+use crate::app::{AppError, io};
 use crate::config::Config;
 
 /// Directory of Debian's package `ipxe`.
@@ -162,8 +162,4 @@ pub(crate) fn sign(
     })
     .map_err(|error| AppError::Sign(crate::cli::local::with_causes(&error)))?;
     Ok(config.mini_os.dir.join(mini_os::SIGNED_DIR))
-}
-
-fn io(what: String) -> impl FnOnce(std::io::Error) -> AppError {
-    |source| AppError::Io { what, source }
 }

@@ -432,14 +432,10 @@ impl BootSource for Boot {
                 ScriptOrder::Refused("the server failed; its log says why".to_owned())
             }
         };
-        let refused = match &order {
-            ScriptOrder::Refused(why) => Some(why.clone()),
-            ScriptOrder::MiniOs(_)
-            | ScriptOrder::LocalDisk
-            | ScriptOrder::MemoryTest
-            | ScriptOrder::Held(_)
-            | ScriptOrder::Ignore
-            | ScriptOrder::Failed => None,
+        let refused = if let ScriptOrder::Refused(why) = &order {
+            Some(why.clone())
+        } else {
+            None
         };
         self.heard(BootEvent {
             at: self.core.clock.now(),

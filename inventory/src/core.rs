@@ -109,6 +109,17 @@ pub struct Session {
     pub held: Option<(UnixMs, String)>,
 }
 
+/// An agent that was heard within this time runs now: it asks for its assignment twice a minute.
+pub(crate) const ALIVE_SECONDS: u64 = 90;
+
+impl Session {
+    /// Whether an agent runs there now.
+    pub(crate) fn runs(&self, now: UnixMs) -> bool {
+        let heard = |seen| now.since(seen) <= ALIVE_SECONDS * 1000;
+        self.runs_on.is_some() && self.last_seen.is_some_and(heard)
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Each critical section leaves its map whole at every point.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -153,11 +153,6 @@ impl Loaders {
         (next, ended)
     }
 
-    /// What is known of a NIC's loaders.
-    pub fn of(&self, mac: Mac) -> Option<Trial> {
-        self.known().trials.get(&mac).cloned()
-    }
-
     /// What is known of a NIC's loaders, for people.
     pub fn status(&self, mac: Mac) -> NicLoaders {
         let known = self.known();
@@ -309,7 +304,7 @@ mod tests {
         assert_eq!(ask(&after, true, 40).0, Some(Loader::Signed));
         after.forget(MAC);
         assert_eq!(ask(&after, true, 50).0, Some(Loader::Snponly));
-        assert_eq!(after.of(MAC), None);
+        assert_eq!(after.known().trials.get(&MAC), None);
     }
 
     #[test]
@@ -371,6 +366,6 @@ mod tests {
             loaders.heard(&told(Mac([4, 0, a, b, c, d])));
         }
         assert!(loaders.known().trials.len() <= LIMIT);
-        assert_eq!(loaders.of(MAC), Some(worked));
+        assert_eq!(loaders.known().trials.get(&MAC), Some(&worked));
     }
 }

@@ -5,11 +5,13 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use inventory::app::{self, App, TokenTerms};
-use inventory::cli;
+use clap::{Args, Parser, Subcommand};
+use inventory::app::App;
 use inventory::config::Config;
+use inventory::core::Clock;
 use inventory::missing::{There, missing};
+use inventory::tokens::{self, TokenTerms};
+use inventory::{cli, data_dir};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -26,17 +28,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the server
-    Serve {
-        /// Configuration file
-        #[arg(long, default_value = "/etc/slipway/slipway.toml")]
-        config: PathBuf,
-    },
+    Serve(ConfigFile),
     /// Check a configuration and print its checked form
-    CheckConfig {
-        /// Configuration file
-        #[arg(long, default_value = "/etc/slipway/slipway.toml")]
-        config: PathBuf,
-    },
+    CheckConfig(ConfigFile),
     /// API tokens
     Token {
         #[command(subcommand)]
@@ -44,6 +38,19 @@ enum Command {
     },
     #[command(flatten)]
     People(cli::Command),
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// Configuration file
+    #[arg(long, default_value = "/etc/slipway/slipway.toml")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    fn load(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(&self.config)?)
+    }
 }
 
 #[derive(Subcommand)]
@@ -58,23 +65,17 @@ enum TokenCommand {
         /// Days until it expires, "90" or "90d"; without it the token is good until it is revoked
         #[arg(long, value_name = "DAYS", value_parser = days)]
         expires: Option<u32>,
-        /// Configuration file
-        #[arg(long, default_value = "/etc/slipway/slipway.toml")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: ConfigFile,
     },
     /// List the tokens: who they are for, since when, until when, when last used
-    List {
-        /// Configuration file
-        #[arg(long, default_value = "/etc/slipway/slipway.toml")]
-        config: PathBuf,
-    },
+    List(ConfigFile),
     /// End a token at once, with every session and stream it has open
     Revoke {
         /// Its name
         name: String,
-        /// Configuration file
-        #[arg(long, default_value = "/etc/slipway/slipway.toml")]
-        config: PathBuf,
+        #[command(flatten)]
+        file: ConfigFile,
     },
 }
 
@@ -99,8 +100,8 @@ fn main() -> ExitCode {
         }
     };
     let done = match arguments.command {
-        Command::Serve { config } => runtime.block_on(serve(config)),
-        Command::CheckConfig { config } => check_config(&config),
+        Command::Serve(file) => runtime.block_on(serve(&file)),
+        Command::CheckConfig(file) => check_config(&file),
         Command::Token { command } => runtime.block_on(token(command)),
         Command::People(command) => {
             let env = cli::CliEnv {
@@ -120,8 +121,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn check_config(path: &std::path::Path) -> anyhow::Result<()> {
-    let config = Config::load(path)?;
+fn check_config(file: &ConfigFile) -> anyhow::Result<()> {
+    let config = file.load()?;
     print!("{}", config.checked_form());
     // As comments: what is printed stays a configuration.
     for missing in missing(&config, There::look(&config, false)) {
@@ -139,26 +140,20 @@ async fn token(command: TokenCommand) -> anyhow::Result<()> {
             name,
             read_only,
             expires,
-            config,
+            file,
         } => {
             let terms = TokenTerms {
                 read_only,
                 days: expires,
             };
-            println!(
-                "{}",
-                app::create_token(&Config::load(&config)?, &name, terms).await?
-            );
+            println!("{}", tokens::create(&file.load()?, &name, terms).await?);
         }
-        TokenCommand::List { config } => {
-            let tokens = app::list_tokens(&Config::load(&config)?).await?;
-            print!(
-                "{}",
-                cli::token_list(&tokens, inventory::core::Clock::system().now())
-            );
+        TokenCommand::List(file) => {
+            let all = tokens::list(&file.load()?).await?;
+            print!("{}", cli::token_list(&all, Clock::system().now()));
         }
-        TokenCommand::Revoke { name, config } => {
-            app::revoke_token(&Config::load(&config)?, &name).await?;
+        TokenCommand::Revoke { name, file } => {
+            tokens::revoke(&file.load()?, &name).await?;
             println!("The token {name} is revoked.");
         }
     }
@@ -172,7 +167,7 @@ fn tell_first_token(token: &str, data_dir: &Path) -> anyhow::Result<()> {
         writeln!(out, "Admin token, shown this once: {token}")?;
     } else {
         let file = data_dir.join("admin-token");
-        app::write_secret(&file, &format!("{token}\n"))?;
+        data_dir::write_secret(&file, &format!("{token}\n"))?;
         writeln!(
             out,
             "The admin token is in {}: sign in with it and remove the file.",
@@ -182,7 +177,7 @@ fn tell_first_token(token: &str, data_dir: &Path) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-async fn serve(path: PathBuf) -> anyhow::Result<()> {
+async fn serve(file: &ConfigFile) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SLIPWAY_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -194,7 +189,7 @@ async fn serve(path: PathBuf) -> anyhow::Result<()> {
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
         tracing::warn!(%error, "core dumps of this process cannot be switched off");
     }
-    let config = Config::load(&path)?;
+    let config = file.load()?;
     for risk in config.risks() {
         tracing::warn!("{risk}");
     }

@@ -29,16 +29,22 @@ pub fn internal(cause: &dyn std::fmt::Display) -> Problem {
 }
 
 /// The store's errors are ours.
-pub fn of_store(error: StoreError) -> Problem {
-    internal(&error)
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        internal(&error)
+    }
 }
 
 /// What a refused event is for whom sent it.
-pub fn of_advance(error: AdvanceError) -> Problem {
-    match error {
-        AdvanceError::UnknownMachine(id) => no_machine(id.as_str()),
-        AdvanceError::Refused(refused) => problem(409, refused.code, "Not in this state", refused.sentence),
-        AdvanceError::Store(error) => of_store(error),
+impl From<AdvanceError> for Problem {
+    fn from(error: AdvanceError) -> Problem {
+        match error {
+            AdvanceError::UnknownMachine(id) => no_machine(id.as_str()),
+            AdvanceError::Refused(refused) => {
+                problem(409, refused.code, "Not in this state", refused.sentence)
+            }
+            AdvanceError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use tower::ServiceExt as _;
 use tower_http::services::ServeFile;
 
 use super::body;
+use super::user::to_the_end;
 use crate::problem::{ApiError, internal, problem};
 use crate::service::Service;
 use crate::tls::{Peer, Seat};
@@ -111,13 +112,6 @@ impl FromRequestParts<Arc<Service>> for Machine {
             }
         }
     }
-}
-
-/// Runs to its end even when the client goes: what follows a commit must not be left out.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, inventory_api::Problem>> + Send + 'static,
-) -> Result<T, ApiError> {
-    Ok(tokio::spawn(work).await.map_err(|e| internal(&e))??)
 }
 
 async fn claim(

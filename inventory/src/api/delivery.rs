@@ -4,51 +4,128 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, header};
 use inventory_api::burn_in::BurnInRequest;
-use inventory_api::check::HardwareProfile;
-use inventory_api::delivery::{OrderDelivery, OrderSummary, ProfileSummary, RackDelivery, RackView};
-use inventory_api::import::{ImportReport, Rechecks, Removed};
-use inventory_api::parts::PartLife;
-use inventory_api::task::{Task, TaskStatus};
+use inventory_api::import::ImportReport;
+use inventory_api::task::Task;
 use serde::Deserialize;
 
 use super::body;
-use super::user::{Answer, User, to_the_end};
+use super::user::{Answer, DELETE, POST, User, changes, changes_by, reads, to_the_end};
 use crate::export;
 use crate::import::{Format, Kind, MAX_BYTES};
 use crate::problem::{ApiError, problem};
-use crate::service::{ProfileMachines, Service};
+use crate::service::Service;
 
 /// A note, a number of seconds, a burn-in.
 const SMALL_BYTES: usize = 16 * 1024;
 
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
-        .route("/v1/orders", get(orders).merge(importing(Kind::Orders)))
-        .route("/v1/orders/{number}", get(order).delete(remove_order))
+        .route("/v1/orders", reads(|s, ()| async move { s.orders().await }))
+        .route("/v1/orders", importing(Kind::Orders))
+        .route(
+            "/v1/orders/{number}",
+            reads(|s, number: String| async move { s.order(&number).await }),
+        )
+        .route(
+            "/v1/orders/{number}",
+            changes(DELETE, |s, actor, number: String| async move {
+                s.remove_order(&number, &actor).await
+            }),
+        )
         .route("/v1/orders/{number}/delivery.csv", get(order_csv))
-        .route("/v1/racks", get(racks).merge(importing(Kind::Racks)))
-        .route("/v1/racks/{room}/{rack}", get(rack).delete(remove_rack))
-        .route("/v1/racks/{room}/{rack}/{unit}", delete(remove_place))
-        .route("/v1/rechecks", get(rechecks))
+        .route("/v1/racks", reads(|s, ()| async move { s.racks().await }))
+        .route("/v1/racks", importing(Kind::Racks))
+        .route(
+            "/v1/racks/{room}/{rack}",
+            reads(|s, (room, rack): (String, String)| async move { s.rack(&room, &rack).await }),
+        )
+        .route(
+            "/v1/racks/{room}/{rack}",
+            changes(DELETE, |s, actor, (room, rack): (String, String)| async move {
+                s.remove_places(&room, &rack, None, &actor).await
+            }),
+        )
+        .route(
+            "/v1/racks/{room}/{rack}/{unit}",
+            changes(
+                DELETE,
+                |s, actor, (room, rack, unit): (String, String, u32)| async move {
+                    s.remove_places(&room, &rack, Some(unit), &actor).await
+                },
+            ),
+        )
+        .route("/v1/rechecks", reads(|s, ()| async move { s.rechecks().await }))
         .route(
             "/v1/hardware-profiles",
-            get(hardware_profiles).merge(importing(Kind::Profiles)),
+            reads(|s, ()| async move { s.hardware_profiles().await }),
+        )
+        .route("/v1/hardware-profiles", importing(Kind::Profiles))
+        .route(
+            "/v1/hardware-profiles/{name}",
+            reads(|s, name: String| async move { s.hardware_profile(&name).await }),
         )
         .route(
             "/v1/hardware-profiles/{name}",
-            get(hardware_profile).delete(remove_profile),
+            changes(DELETE, |s, actor, name: String| async move {
+                s.remove_hardware_profile(&name, &actor).await
+            }),
         )
-        .route("/v1/parts/{serial}", get(parts))
-        .route("/v1/hardware-profiles/{name}/machines", get(profile_machines))
-        .route("/v1/machines/{key}/golden", post(golden))
-        .route("/v1/machines/{key}/recheck", post(recheck))
-        .route("/v1/machines/{key}/identify", post(identify))
-        .route("/v1/machines/{key}/burn-in", post(burn_in))
-        .route("/v1/machines/{key}/fixed", post(fixed))
+        .route(
+            "/v1/hardware-profiles/{name}/machines",
+            reads(|s, name: String| async move { s.profile_machines(&name).await }),
+        )
+        .route(
+            "/v1/parts/{serial}",
+            reads(|s, serial: String| async move { s.parts(&serial).await }),
+        )
+        .route(
+            "/v1/machines/{key}/golden",
+            changes_by(
+                POST,
+                SMALL_BYTES,
+                |s, actor, key: String, asked: Golden| async move {
+                    s.golden(&key, &asked.name, asked.accept_unhealthy, &actor).await
+                },
+            ),
+        )
+        .route(
+            "/v1/machines/{key}/recheck",
+            changes(POST, |s, actor, key: String| async move {
+                s.recheck(&key, &actor).await
+            }),
+        )
+        .route(
+            "/v1/machines/{key}/identify",
+            changes_by(
+                POST,
+                SMALL_BYTES,
+                |s, actor, key: String, Identify { seconds }| async move {
+                    s.ask_task(&key, Task::Identify { seconds }, &actor).await
+                },
+            ),
+        )
+        .route(
+            "/v1/machines/{key}/burn-in",
+            changes_by(
+                POST,
+                SMALL_BYTES,
+                |s, actor, key: String, request: BurnInRequest| async move {
+                    s.ask_task(&key, Task::BurnIn { request }, &actor).await
+                },
+            ),
+        )
+        .route(
+            "/v1/machines/{key}/fixed",
+            changes_by(
+                POST,
+                SMALL_BYTES,
+                |s, actor, key: String, Fixed { text }| async move { s.fixed(&key, &text, &actor).await },
+            ),
+        )
         .with_state(service)
 }
 
@@ -85,62 +162,6 @@ pub(super) fn importing(kind: Kind) -> MethodRouter<Arc<Service>> {
     )
 }
 
-async fn rechecks(State(service): State<Arc<Service>>, _: User) -> Answer<Rechecks> {
-    Ok(Json(service.rechecks().await?))
-}
-
-async fn remove_order(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(number): Path<String>,
-) -> Answer<Removed> {
-    to_the_end(async move { service.remove_order(&number, &actor).await })
-        .await
-        .map(Json)
-}
-
-async fn remove_profile(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(name): Path<String>,
-) -> Answer<Removed> {
-    to_the_end(async move { service.remove_hardware_profile(&name, &actor).await })
-        .await
-        .map(Json)
-}
-
-async fn remove_rack(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path((room, rack)): Path<(String, String)>,
-) -> Answer<Removed> {
-    to_the_end(async move { service.remove_places(&room, &rack, None, &actor).await })
-        .await
-        .map(Json)
-}
-
-async fn remove_place(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path((room, rack, unit)): Path<(String, String, u32)>,
-) -> Answer<Removed> {
-    to_the_end(async move { service.remove_places(&room, &rack, Some(unit), &actor).await })
-        .await
-        .map(Json)
-}
-
-async fn orders(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<OrderSummary>> {
-    Ok(Json(service.orders().await?))
-}
-
-async fn order(
-    State(service): State<Arc<Service>>,
-    _: User,
-    Path(number): Path<String>,
-) -> Answer<OrderDelivery> {
-    Ok(Json(service.order(&number).await?))
-}
-
 async fn order_csv(
     State(service): State<Arc<Service>>,
     _: User,
@@ -148,38 +169,6 @@ async fn order_csv(
 ) -> Result<Response, ApiError> {
     let delivery = service.order(&number).await?;
     Ok(export::csv_response(export::delivery(&delivery)))
-}
-
-async fn racks(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<RackDelivery>> {
-    Ok(Json(service.racks().await?))
-}
-
-async fn rack(
-    State(service): State<Arc<Service>>,
-    _: User,
-    Path((room, rack)): Path<(String, String)>,
-) -> Answer<RackView> {
-    Ok(Json(service.rack(&room, &rack).await?))
-}
-
-async fn hardware_profiles(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<ProfileSummary>> {
-    Ok(Json(service.hardware_profiles().await?))
-}
-
-async fn hardware_profile(
-    State(service): State<Arc<Service>>,
-    _: User,
-    Path(name): Path<String>,
-) -> Answer<HardwareProfile> {
-    Ok(Json(service.hardware_profile(&name).await?))
-}
-
-async fn profile_machines(
-    State(service): State<Arc<Service>>,
-    _: User,
-    Path(name): Path<String>,
-) -> Answer<ProfileMachines> {
-    Ok(Json(service.profile_machines(&name).await?))
 }
 
 #[derive(Deserialize)]
@@ -191,83 +180,14 @@ struct Golden {
     accept_unhealthy: bool,
 }
 
-async fn golden(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(key): Path<String>,
-    request: Request,
-) -> Answer<ImportReport> {
-    let (_, asked): (_, Golden) = body::read(request, SMALL_BYTES).await?;
-    to_the_end(async move {
-        let accept = asked.accept_unhealthy;
-        service.golden(&key, &asked.name, accept, &actor).await
-    })
-    .await
-    .map(Json)
-}
-
-async fn parts(
-    State(service): State<Arc<Service>>,
-    _: User,
-    Path(serial): Path<String>,
-) -> Answer<Vec<PartLife>> {
-    Ok(Json(service.parts(&serial).await?))
-}
-
-async fn recheck(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(key): Path<String>,
-) -> Answer<Option<TaskStatus>> {
-    to_the_end(async move { service.recheck(&key, &actor).await })
-        .await
-        .map(Json)
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Identify {
     seconds: u8,
 }
 
-async fn identify(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(key): Path<String>,
-    request: Request,
-) -> Answer<TaskStatus> {
-    let (_, Identify { seconds }) = body::read(request, SMALL_BYTES).await?;
-    to_the_end(async move { service.ask_task(&key, Task::Identify { seconds }, &actor).await })
-        .await
-        .map(Json)
-}
-
-async fn burn_in(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(key): Path<String>,
-    request: Request,
-) -> Answer<TaskStatus> {
-    let (_, request) = body::read::<BurnInRequest>(request, SMALL_BYTES).await?;
-    to_the_end(async move { service.ask_task(&key, Task::BurnIn { request }, &actor).await })
-        .await
-        .map(Json)
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fixed {
     text: String,
-}
-
-async fn fixed(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(key): Path<String>,
-    request: Request,
-) -> Answer<Option<TaskStatus>> {
-    let (_, Fixed { text }) = body::read(request, SMALL_BYTES).await?;
-    to_the_end(async move { service.fixed(&key, &text, &actor).await })
-        .await
-        .map(Json)
 }

@@ -1,67 +1,180 @@
 //! `/v1`: people and programs, with bearer tokens.
 
+use std::net::AddrParseError;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use axum::{Json, Router};
 use http::header;
 use http::request::Parts;
-use inventory_api::conflict::{Conflicts, ResolveConflict};
-use inventory_api::image::ImageManifest;
-use inventory_api::loader::LoaderOverview;
-use inventory_api::machine::{
-    DeployOrder, DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary, Profile, VerbResponse,
-};
-use inventory_api::network::{NetworkStatus, ReserveAddress};
-use inventory_api::plan::InstallPlan;
-use inventory_api::rescue::RescuePassword;
-use inventory_api::{Mac, Problem};
-use serde::Deserialize;
+use inventory_api::Problem;
+use inventory_api::conflict::ResolveConflict;
+use inventory_api::machine::{DeployOrder, DeployResponse, HistoryEntry, VerbResponse};
+use inventory_api::network::ReserveAddress;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::{body, delivery, events};
 use crate::import::Kind;
 use crate::problem::{ApiError, internal, problem};
-use crate::service::{Actor, Login, Service, Verb};
+use crate::service::{Actor, Login, Service, Verb, mac_of};
 use crate::tls::{Peer, Seat};
 
 /// A deploy request with its scripts.
 const ORDER_BYTES: usize = 1024 * 1024;
 
+pub(super) const DELETE: MethodFilter = MethodFilter::DELETE;
+pub(super) const POST: MethodFilter = MethodFilter::POST;
+const PUT: MethodFilter = MethodFilter::PUT;
+
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/v1/health", get(health))
-        .route("/v1/machines", get(machines))
-        .route("/v1/machines/{key}", get(machine))
+        .route("/v1/machines", reads(|s, ()| async move { s.machines().await }))
+        .route(
+            "/v1/machines/{key}",
+            reads(|s, key: String| async move { s.machine(&key).await }),
+        )
         .route("/v1/machines/{key}/history", get(history))
-        .route("/v1/machines/{key}/plan", get(plan))
+        .route(
+            "/v1/machines/{key}/plan",
+            reads(|s, key: String| async move { s.plan(&key).await }),
+        )
         .route(
             "/v1/machines/{key}/conflict",
-            get(conflicts).post(resolve_conflict),
+            reads(|s, key: String| async move { s.conflicts(&key).await }),
         )
-        .route("/v1/machines/{key}/rescue", post(rescue))
-        .route("/v1/machines/{key}/{verb}", post(verb))
-        .route("/v1/images", get(images))
         .route(
-            "/v1/profiles",
-            get(profiles).merge(delivery::importing(Kind::Profiles)),
+            "/v1/machines/{key}/conflict",
+            changes_by(
+                POST,
+                4096,
+                |s, actor, key: String, decision: ResolveConflict| async move {
+                    s.resolve_conflict(&key, &decision, &actor).await
+                },
+            ),
         )
-        .route("/v1/journey/{mac}", get(journey))
-        .route("/v1/journey/{mac}/loader", axum::routing::delete(forget_loader))
-        .route("/v1/loaders", get(loaders))
-        .route("/v1/loaders/{model}", axum::routing::delete(forget_model))
-        .route("/v1/networks", get(networks))
+        .route(
+            "/v1/machines/{key}/rescue",
+            changes(POST, |s, actor, key: String| async move {
+                s.make_rescue_password(&key, &actor).await
+            }),
+        )
+        .route("/v1/machines/{key}/{verb}", post(verb))
+        .route("/v1/images", reads(|s, ()| async move { s.images().await }))
+        .route("/v1/profiles", reads(|s, ()| async move { Ok(s.profiles()) }))
+        .route("/v1/profiles", delivery::importing(Kind::Profiles))
+        .route(
+            "/v1/journey/{mac}",
+            reads(|s, mac: String| async move { s.journey_of(&mac).await }),
+        )
+        .route(
+            "/v1/journey/{mac}/loader",
+            changes(DELETE, |s, actor, mac: String| async move {
+                s.forget_loader(mac_of(&mac)?, &actor).await
+            }),
+        )
+        .route("/v1/loaders", reads(|s, ()| async move { Ok(s.loaders()) }))
+        .route(
+            "/v1/loaders/{model}",
+            changes(DELETE, |s, actor, model: String| async move {
+                s.forget_model(&model, &actor).await
+            }),
+        )
+        .route("/v1/networks", reads(|s, ()| async move { Ok(s.networks()) }))
         .route(
             "/v1/networks/{name}/reservations/{mac}",
-            put(reserve).delete(unreserve),
+            changes_by(
+                PUT,
+                1024,
+                |s, actor, (network, mac): (String, String), wanted: ReserveAddress| async move {
+                    s.reserve(&network, mac_of(&mac)?, Some(wanted.address), &actor)
+                        .await
+                },
+            ),
+        )
+        .route(
+            "/v1/networks/{name}/reservations/{mac}",
+            changes(DELETE, |s, actor, (network, mac): (String, String)| async move {
+                s.reserve(&network, mac_of(&mac)?, None, &actor).await
+            }),
         )
         .route(
             "/v1/networks/{name}/quarantine/{address}",
-            axum::routing::delete(end_quarantine),
+            changes(
+                DELETE,
+                |s, actor, (network, address): (String, String)| async move {
+                    let address = address.parse().map_err(|e: AddrParseError| {
+                        problem(400, "bad-address", "Address not usable", e.to_string())
+                    })?;
+                    s.end_quarantine(&network, address, &actor).await
+                },
+            ),
         )
         .route("/v1/events", get(events::stream))
         .with_state(service)
+}
+
+/// `GET` of what the service knows under a path.
+pub(super) fn reads<P, T, F>(
+    ask: impl Fn(Arc<Service>, P) -> F + Clone + Send + Sync + 'static,
+) -> MethodRouter<Arc<Service>>
+where
+    P: DeserializeOwned + Send + 'static,
+    T: Serialize + 'static,
+    F: Future<Output = Result<T, Problem>> + Send + 'static,
+{
+    get(
+        async move |State(service): State<Arc<Service>>, _: User, Path(path): Path<P>| -> Answer<T> {
+            Ok(Json(ask(service, path).await?))
+        },
+    )
+}
+
+/// A change that somebody asks for under a path. It runs to its end even when the client goes.
+pub(super) fn changes<P, T, F>(
+    method: MethodFilter,
+    work: impl Fn(Arc<Service>, Actor, P) -> F + Clone + Send + Sync + 'static,
+) -> MethodRouter<Arc<Service>>
+where
+    P: DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+    F: Future<Output = Result<T, Problem>> + Send + 'static,
+{
+    on(
+        method,
+        async move |State(service): State<Arc<Service>>,
+                    User(actor): User,
+                    Path(path): Path<P>|
+                    -> Answer<T> { to_the_end(work(service, actor, path)).await.map(Json) },
+    )
+}
+
+/// As [`changes`], with a body of at most `limit` bytes that says what.
+pub(super) fn changes_by<P, B, T, F>(
+    method: MethodFilter,
+    limit: usize,
+    work: impl Fn(Arc<Service>, Actor, P, B) -> F + Clone + Send + Sync + 'static,
+) -> MethodRouter<Arc<Service>>
+where
+    P: DeserializeOwned + Send + 'static,
+    B: DeserializeOwned + 'static,
+    T: Serialize + Send + 'static,
+    F: Future<Output = Result<T, Problem>> + Send + 'static,
+{
+    on(
+        method,
+        async move |State(service): State<Arc<Service>>,
+                    User(actor): User,
+                    Path(path): Path<P>,
+                    request: Request|
+                    -> Answer<T> {
+            let (_, asked) = body::read(request, limit).await?;
+            to_the_end(work(service, actor, path, asked)).await.map(Json)
+        },
+    )
 }
 
 /// The bearer token of a request.
@@ -138,18 +251,6 @@ async fn health(State(service): State<Arc<Service>>) -> Answer<serde_json::Value
     Ok(Json(serde_json::json!({ "ok": true })))
 }
 
-async fn machines(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<MachineSummary>> {
-    Ok(Json(service.machines().await?))
-}
-
-async fn machine(
-    State(service): State<Arc<Service>>,
-    _: User,
-    Path(key): Path<String>,
-) -> Answer<MachineDetail> {
-    Ok(Json(service.machine(&key).await?))
-}
-
 async fn history(
     State(service): State<Arc<Service>>,
     _: User,
@@ -164,116 +265,6 @@ async fn history(
 #[derive(Deserialize)]
 struct HistoryQuery {
     before: Option<i64>,
-}
-
-async fn plan(State(service): State<Arc<Service>>, _: User, Path(key): Path<String>) -> Answer<InstallPlan> {
-    Ok(Json(service.plan(&key).await?))
-}
-
-async fn conflicts(
-    State(service): State<Arc<Service>>,
-    _: User,
-    Path(key): Path<String>,
-) -> Answer<Conflicts> {
-    Ok(Json(service.conflicts(&key).await?))
-}
-
-async fn resolve_conflict(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(key): Path<String>,
-    request: Request,
-) -> Answer<Conflicts> {
-    let (_, decision) = body::read::<ResolveConflict>(request, 4096).await?;
-    let work = async move { service.resolve_conflict(&key, &decision, &actor).await };
-    Ok(Json(to_the_end(work).await?))
-}
-
-async fn rescue(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(key): Path<String>,
-) -> Answer<RescuePassword> {
-    let work = async move { service.make_rescue_password(&key, &actor).await };
-    Ok(Json(to_the_end(work).await?))
-}
-
-async fn images(State(service): State<Arc<Service>>, _: User) -> Answer<Vec<ImageManifest>> {
-    Ok(Json(service.images().await?))
-}
-
-async fn profiles(State(service): State<Arc<Service>>, _: User) -> Json<Vec<Profile>> {
-    Json(service.profiles())
-}
-
-async fn networks(State(service): State<Arc<Service>>, _: User) -> Json<Vec<NetworkStatus>> {
-    Json(service.networks())
-}
-
-async fn reserve(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path((network, mac)): Path<(String, String)>,
-    request: Request,
-) -> Answer<NetworkStatus> {
-    let mac = mac_of(&mac)?;
-    let (_, wanted) = body::read::<ReserveAddress>(request, 1024).await?;
-    let work = async move { service.reserve(&network, mac, Some(wanted.address), &actor).await };
-    Ok(Json(to_the_end(work).await?))
-}
-
-async fn unreserve(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path((network, mac)): Path<(String, String)>,
-) -> Answer<NetworkStatus> {
-    let mac = mac_of(&mac)?;
-    let work = async move { service.reserve(&network, mac, None, &actor).await };
-    Ok(Json(to_the_end(work).await?))
-}
-
-async fn end_quarantine(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path((network, address)): Path<(String, String)>,
-) -> Answer<NetworkStatus> {
-    let wrong =
-        |e: std::net::AddrParseError| problem(400, "bad-address", "Address not usable", e.to_string());
-    let address = address.parse().map_err(wrong)?;
-    let work = async move { service.end_quarantine(&network, address, &actor).await };
-    Ok(Json(to_the_end(work).await?))
-}
-
-fn mac_of(text: &str) -> Result<Mac, ApiError> {
-    let wrong = |e: inventory_api::id::NameError| problem(400, "bad-mac", "MAC not usable", e.to_string());
-    Ok(text.parse().map_err(wrong)?)
-}
-
-async fn journey(State(service): State<Arc<Service>>, _: User, Path(key): Path<String>) -> Answer<Journey> {
-    Ok(Json(service.journey_of(&key).await?))
-}
-
-async fn forget_loader(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(mac): Path<String>,
-) -> Answer<Journey> {
-    let mac = mac_of(&mac)?;
-    let work = async move { service.forget_loader(mac, &actor).await };
-    Ok(Json(to_the_end(work).await?))
-}
-
-async fn loaders(State(service): State<Arc<Service>>, _: User) -> Json<LoaderOverview> {
-    Json(service.loaders())
-}
-
-async fn forget_model(
-    State(service): State<Arc<Service>>,
-    User(actor): User,
-    Path(model): Path<String>,
-) -> Answer<LoaderOverview> {
-    let work = async move { service.forget_model(&model, &actor).await };
-    Ok(Json(to_the_end(work).await?))
 }
 
 #[derive(Deserialize)]
@@ -323,7 +314,7 @@ async fn verb(
     Ok(Json(response).into_response())
 }
 
-/// Runs to its end even when the client goes.
+/// Runs to its end even when the client goes: what follows a commit must not be left out.
 pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, ApiError> {

@@ -183,13 +183,9 @@ fn verdict(result: &CheckResult) -> String {
     };
     let mut out = format!("{word}; health: {health}\n");
     for f in &result.findings {
-        let severity = match f.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Info => "info",
-        };
         out.push_str(&format!(
-            "  {severity}: {} [{}]\n",
+            "  {}: {} [{}]\n",
+            render::severity(f.severity),
             tame(&f.sentence, 600),
             tame(&f.code, 40)
         ));

@@ -1,6 +1,5 @@
 //! The API's client: TLS to a server whose certificate authority is ours, problems as errors, bounded answers.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -9,6 +8,7 @@ use reqwest::{Certificate, Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::local::with_causes;
 use super::{CliEnv, CliError, Common};
 
 /// No answer of the API is larger.
@@ -63,7 +63,7 @@ impl Client {
         }
         let http = builder
             .build()
-            .map_err(|e| CliError::failed(format!("TLS cannot be set up: {}", chain(&e))))?;
+            .map_err(|e| CliError::failed(format!("TLS cannot be set up: {}", with_causes(&e))))?;
         Ok(Client { http, base, token })
     }
 
@@ -182,7 +182,8 @@ fn understood<T: DeserializeOwned>(method: &Method, url: &Url, bytes: &[u8]) -> 
 
 /// What to look at when no answer came.
 fn unreachable(url: &Url, error: &reqwest::Error) -> String {
-    let why = chain(error);
+    // reqwest hides the cause that matters at the bottom.
+    let why = with_causes(error);
     let hint = if why.contains("UnknownIssuer") || why.contains("invalid peer certificate") {
         "give the server's certificate authority with --ca FILE or SLIPWAY_CA (DATA_DIR/ca/ca.pem on the server)"
     } else if error.is_connect() {
@@ -194,19 +195,4 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> String {
     };
     let server = url.origin().ascii_serialization();
     format!("no answer from {server}: {why}\n  {hint}")
-}
-
-/// An error with its causes: reqwest hides the one that matters at the bottom.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }

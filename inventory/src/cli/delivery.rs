@@ -10,11 +10,10 @@ use inventory_api::parts::PartLife;
 
 use super::check::{ProfileArgs, ProfileCommand};
 use super::client::Client;
-use super::machine::segment;
 use super::table::Table;
 use super::{CliEnv, CliError, Common, Output, render};
 use crate::import::{Kind, MAX_BYTES};
-use crate::text::{tame, timestamp};
+use crate::text::{joined, segment, tame, timestamp};
 
 /// `slipway import`.
 #[derive(Debug, Args)]
@@ -177,8 +176,28 @@ fn imported(report: &ImportReport) -> String {
     text
 }
 
-fn tally_cells(t: &Tally) -> [String; 6] {
-    [t.ordered, t.received, t.checked, t.passing, t.failing, t.missing].map(|n| n.to_string())
+/// How far each of these things is, with two words before it.
+fn tallies<T>(
+    first: &str,
+    second: &str,
+    ordered: &str,
+    things: &[T],
+    row: impl Fn(&T) -> ([String; 2], &Tally),
+) -> Table {
+    let heading = [
+        first, second, ordered, "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
+    ];
+    Table::of(&heading, things, |thing| {
+        let (words, t) = row(thing);
+        let counts = [t.ordered, t.received, t.checked, t.passing, t.failing, t.missing];
+        words.into_iter().chain(counts.map(|n| n.to_string()))
+    })
+}
+
+fn rack_table(racks: &[RackDelivery]) -> Table {
+    tallies("ROOM", "RACK", "PLANNED", racks, |r| {
+        ([r.room.clone(), r.rack.clone()], &r.tally)
+    })
 }
 
 pub(super) async fn order(args: OrderArgs, env: CliEnv) -> Result<String, CliError> {
@@ -191,14 +210,10 @@ pub(super) async fn order(args: OrderArgs, env: CliEnv) -> Result<String, CliErr
                 if orders.is_empty() {
                     return "No orders. `slipway import orders FILE` takes them in.\n".to_owned();
                 }
-                let mut table = Table::new(&[
-                    "ORDER", "ITEMS", "ORDERED", "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
-                ]);
-                for o in orders {
-                    let head = [o.number.clone(), o.items.to_string()];
-                    table.row(head.into_iter().chain(tally_cells(&o.tally)));
-                }
-                table.text(0)
+                tallies("ORDER", "ITEMS", "ORDERED", orders, |o| {
+                    ([o.number.clone(), o.items.to_string()], &o.tally)
+                })
+                .text(0)
             })
         }
         OrderCommand::Show { number, csv: true } => {
@@ -237,39 +252,22 @@ fn order_text(order: &OrderDelivery) -> String {
         t.failing,
         t.missing
     );
-    let mut items = Table::new(&[
-        "ITEM", "PROFILE", "ORDERED", "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
-    ]);
-    for i in &order.items {
-        let profile = if i.profile_known {
-            i.profile.clone()
-        } else {
-            format!("{} (not known)", i.profile)
+    let items = tallies("ITEM", "PROFILE", "ORDERED", &order.items, |i| {
+        let profile = match i.profile_known {
+            true => i.profile.clone(),
+            false => format!("{} (not known)", i.profile),
         };
-        items.row([i.item.clone(), profile].into_iter().chain(tally_cells(&i.tally)));
-    }
+        ([i.item.clone(), profile], &i.tally)
+    });
     text.push_str(&items.text(2));
-    let mut racks = Table::new(&[
-        "ROOM", "RACK", "PLANNED", "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
-    ]);
-    for r in &order.racks {
-        racks.row(
-            [r.room.clone(), r.rack.clone()]
-                .into_iter()
-                .chain(tally_cells(&r.tally)),
-        );
-    }
     if !order.racks.is_empty() {
-        text.push_str(&racks.text(2));
+        text.push_str(&rack_table(&order.racks).text(2));
     }
-    let failing: Vec<_> = order
+    let failing = order
         .machines
         .iter()
-        .filter(|m| m.finding.is_some())
-        .take(100)
-        .collect();
-    for m in failing {
-        let finding = m.finding.as_deref().unwrap_or_default();
+        .filter_map(|m| Some((m, m.finding.as_ref()?)));
+    for (m, finding) in failing.take(100) {
         let place = crate::import::place_name(&m.placement);
         text.push_str(&format!(
             "  {} {}: {}\n",
@@ -287,27 +285,15 @@ pub(super) async fn rack(args: RackArgs, env: CliEnv) -> Result<String, CliError
     match args.command {
         RackCommand::List => {
             let racks: Vec<RackDelivery> = client.get("/v1/racks").await?;
-            render::answer(out, &racks, |racks| {
-                let mut table = Table::new(&[
-                    "ROOM", "RACK", "PLANNED", "RECEIVED", "CHECKED", "PASSING", "FAILING", "MISSING",
-                ]);
-                for r in racks {
-                    table.row(
-                        [r.room.clone(), r.rack.clone()]
-                            .into_iter()
-                            .chain(tally_cells(&r.tally)),
-                    );
-                }
-                table.text(0)
-            })
+            render::answer(out, &racks, |racks| rack_table(racks).text(0))
         }
         RackCommand::Show { room, rack } => {
             let path = format!("/v1/racks/{}/{}", segment(&room), segment(&rack));
             let view: RackView = client.get(&path).await?;
             render::answer(out, &view, |view| {
-                let mut table = Table::new(&["UNIT", "SERIAL", "ASSET TAG", "STATUS", "MACHINE", "FINDING"]);
-                for p in &view.places {
-                    table.row([
+                let heading = ["UNIT", "SERIAL", "ASSET TAG", "STATUS", "MACHINE", "FINDING"];
+                let table = Table::of(&heading, &view.places, |p| {
+                    [
                         match &p.placement.node {
                             Some(node) => format!("{} node {node}", p.placement.unit),
                             None => p.placement.unit.to_string(),
@@ -317,8 +303,8 @@ pub(super) async fn rack(args: RackArgs, env: CliEnv) -> Result<String, CliError
                         p.receipt.name().to_owned(),
                         p.machine.as_ref().map_or(String::new(), ToString::to_string),
                         p.finding.clone().unwrap_or_default(),
-                    ]);
-                }
+                    ]
+                });
                 table.text(0)
             })
         }
@@ -339,10 +325,9 @@ pub(super) async fn profile(args: ProfileArgs, env: CliEnv) -> Result<String, Cl
         ProfileCommand::List => {
             let profiles: Vec<ProfileSummary> = client.get("/v1/hardware-profiles").await?;
             render::answer(out, &profiles, |profiles| {
-                let mut table = Table::new(&["PROFILE", "MACHINES", "CHANGED"]);
-                for p in profiles {
-                    table.row([p.name.clone(), p.machines.to_string(), timestamp(p.changed_at)]);
-                }
+                let table = Table::of(&["PROFILE", "MACHINES", "CHANGED"], profiles, |p| {
+                    [p.name.clone(), p.machines.to_string(), timestamp(p.changed_at)]
+                });
                 table.text(0)
             })
         }
@@ -383,16 +368,12 @@ pub(super) async fn part(args: PartArgs, env: CliEnv) -> Result<String, CliError
 }
 
 fn part_text(part: &PartLife) -> String {
-    let words: Vec<&str> = [&part.manufacturer, &part.model]
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    let model = joined([&part.manufacturer, &part.model]).unwrap_or_default();
     let mut text = format!(
         "{} {} ({})\n",
         part.kind.name(),
         tame(&part.serial, 128),
-        tame(&words.join(" "), 200)
+        tame(&model, 200)
     );
     if part.duplicate {
         text.push_str("  DUPLICATE: two machines report it at once\n");
@@ -406,20 +387,16 @@ fn part_text(part: &PartLife) -> String {
             timestamp(place.seen_at)
         ));
     }
-    let mut table = Table::new(&["WHEN", "WHAT", "MACHINE", "PLACE", "FROM"]);
-    for e in &part.events {
-        let from = e
-            .from_place
-            .clone()
-            .or_else(|| e.from_machine.as_ref().map(ToString::to_string));
-        table.row([
+    let table = Table::of(&["WHEN", "WHAT", "MACHINE", "PLACE", "FROM"], &part.events, |e| {
+        let machine = || e.from_machine.as_ref().map(ToString::to_string);
+        [
             timestamp(e.at),
             e.what.name().to_owned(),
             e.machine.to_string(),
             e.place.clone(),
-            from.unwrap_or_default(),
-        ]);
-    }
+            e.from_place.clone().or_else(machine).unwrap_or_default(),
+        ]
+    });
     text.push_str(&table.text(2));
     text
 }

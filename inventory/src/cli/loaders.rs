@@ -6,11 +6,10 @@ use inventory_api::loader::LoaderOverview;
 use inventory_api::machine::Journey;
 
 use super::client::Client;
-use super::machine::segment;
 use super::render;
 use super::table::Table;
 use super::{CliEnv, CliError, Common};
-use crate::text::tame;
+use crate::text::{segment, tame};
 
 /// `slipway loaders`.
 #[derive(Debug, Args)]
@@ -48,10 +47,10 @@ fn show(known: &LoaderOverview) -> String {
     if known.models.is_empty() {
         return "No loader has worked or failed yet.\n".to_owned();
     }
-    let mut table = Table::new(&["NIC MODEL", "LOADER", "WORKED", "FAILED"]);
+    let mut models = Table::new(&["NIC MODEL", "LOADER", "WORKED", "FAILED"]);
     for model in &known.models {
         for tally in &model.loaders {
-            table.row([
+            models.row([
                 tame(&model.model, 20),
                 tame(&tally.loader, 40),
                 tally.worked.to_string(),
@@ -59,17 +58,12 @@ fn show(known: &LoaderOverview) -> String {
             ]);
         }
     }
-    let mut text = table.text(0);
-    if !known.nics.is_empty() {
-        let mut table = Table::new(&["NIC", "MODEL", "LOADERS"]);
-        for nic in &known.nics {
-            table.row([
-                nic.mac.to_string(),
-                nic.model.clone().unwrap_or_default(),
-                tame(nic.sentence.as_deref().unwrap_or_default(), 400),
-            ]);
-        }
-        text.push_str(&format!("\n{}", table.text(0)));
-    }
-    text
+    let nics = Table::of(&["NIC", "MODEL", "LOADERS"], &known.nics, |nic| {
+        [
+            nic.mac.to_string(),
+            nic.model.clone().unwrap_or_default(),
+            tame(nic.sentence.as_deref().unwrap_or_default(), 400),
+        ]
+    });
+    models.text(0) + &nics.part(0)
 }

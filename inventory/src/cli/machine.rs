@@ -9,7 +9,8 @@ use inventory_api::task::TaskStatus;
 use super::client::Client;
 use super::render;
 use super::{CliEnv, CliError, Common, Confirmed, MachineCommand, Order, Output, Which};
-use crate::text;
+use crate::core::Clock;
+use crate::text::{self, segment};
 
 pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -> Result<String, CliError> {
     let client = Client::new(common, env)?;
@@ -22,11 +23,11 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
                     .as_ref()
                     .is_none_or(|s| m.status.state.eq_ignore_ascii_case(s))
             });
-            render::answer(out, &machines, |m| render::machines(m, now()))
+            render::answer(out, &machines, |m| render::machines(m, Clock::system().now()))
         }
         MachineCommand::Show(Which { machine }) => {
             let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
-            render::answer(out, &detail, |d| render::machine(d, now()))
+            render::answer(out, &detail, |d| render::machine(d, Clock::system().now()))
         }
         MachineCommand::History { machine, before } => {
             let page = before.map_or(String::new(), |row| format!("?before={row}"));
@@ -71,37 +72,33 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
         }
         MachineCommand::Abort(which) => verb(&client, &which.machine, "abort", out).await,
         MachineCommand::Admit(which) => verb(&client, &which.machine, "admit", out).await,
-        MachineCommand::Forget(Confirmed { machine, yes }) => {
-            if !yes {
-                let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
-                let name = render::name(&detail.machine);
-                confirm(&format!(
-                    "Forget {name}: its reports, checks, plans and history are deleted."
-                ))?;
-            }
-            verb(&client, &machine, "forget", out).await
+        MachineCommand::Forget(asked) => {
+            confirmed(&client, &asked, |d| {
+                let name = render::name(&d.machine);
+                format!("Forget {name}: its reports, checks, plans and history are deleted.")
+            })
+            .await?;
+            verb(&client, &asked.machine, "forget", out).await
         }
         MachineCommand::Conflict(args) => super::conflict::run(&client, args, out).await,
-        MachineCommand::Release(Confirmed { machine, yes }) => {
-            if !yes {
-                let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
-                let disk = detail.plan.as_ref().map_or_else(
+        MachineCommand::Release(asked) => {
+            confirmed(&client, &asked, |d| {
+                let disk = d.plan.as_ref().map_or_else(
                     || "what Slipway wrote to its disks is erased".to_owned(),
                     |plan| format!("everything on {} is erased", text::plan::disk(&plan.disk)),
                 );
-                confirm(&format!("Release {}: {disk}.", render::name(&detail.machine)))?;
-            }
-            verb(&client, &machine, "release", out).await
+                format!("Release {}: {disk}.", render::name(&d.machine))
+            })
+            .await?;
+            verb(&client, &asked.machine, "release", out).await
         }
-        MachineCommand::Retire(Confirmed { machine, yes }) => {
-            if !yes {
-                let detail: MachineDetail = client.get(&path(&machine, "")?).await?;
-                confirm(&format!(
-                    "Retire {}: Slipway no longer answers it. Its disks are not touched.",
-                    render::name(&detail.machine)
-                ))?;
-            }
-            verb(&client, &machine, "retire", out).await
+        MachineCommand::Retire(asked) => {
+            confirmed(&client, &asked, |d| {
+                let name = render::name(&d.machine);
+                format!("Retire {name}: Slipway no longer answers it. Its disks are not touched.")
+            })
+            .await?;
+            verb(&client, &asked.machine, "retire", out).await
         }
     }
 }
@@ -134,19 +131,6 @@ async fn verb(client: &Client, machine: &str, verb: &str, out: Output) -> Result
     render::answer(out, &done, |d| render::verb(machine, d))
 }
 
-/// A text as one segment of a path.
-pub(super) fn segment(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
 /// The path of a machine. Serial numbers may hold anything: encoded as one path segment.
 pub(super) fn path(machine: &str, rest: &str) -> Result<String, CliError> {
     // URL rules resolve these two away, percent-encoded or not.
@@ -171,6 +155,19 @@ fn asked(machine: &str, task: Option<&TaskStatus>) -> String {
     }
 }
 
+/// Asks, unless told not to, with what is lost.
+async fn confirmed(
+    client: &Client,
+    asked: &Confirmed,
+    what: impl FnOnce(&MachineDetail) -> String,
+) -> Result<(), CliError> {
+    if asked.yes {
+        return Ok(());
+    }
+    let detail: MachineDetail = client.get(&path(&asked.machine, "")?).await?;
+    confirm(&what(&detail))
+}
+
 /// Asks on the terminal; without one the answer is no.
 fn confirm(what: &str) -> Result<(), CliError> {
     if !std::io::stdin().is_terminal() {
@@ -187,13 +184,6 @@ fn confirm(what: &str) -> Result<(), CliError> {
     } else {
         Err(CliError::failed("nothing was done"))
     }
-}
-
-fn now() -> inventory_api::UnixMs {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    inventory_api::UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

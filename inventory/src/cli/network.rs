@@ -7,12 +7,11 @@ use inventory_api::Mac;
 use inventory_api::network::{Gives, NetworkState, NetworkStatus, OtherServer, ReserveAddress};
 
 use super::client::Client;
-use super::machine::segment;
 use super::render;
 use super::table::Table;
 use super::{CliEnv, CliError, Common};
 use crate::text::boot::sender;
-use crate::text::{tame, timestamp};
+use crate::text::{segment, tame, timestamp};
 
 /// Senders of messages that are no machine's that are shown.
 const SENDERS: usize = 40;
@@ -206,86 +205,64 @@ fn show(n: &NetworkStatus) -> String {
             text.push_str("  other DHCPv6 servers cannot be heard here\n");
         }
     }
-    let servers: Vec<&OtherServer> = n
-        .servers
-        .iter()
-        .chain(n.v6.iter().flat_map(|v6| &v6.servers))
-        .collect();
-    if !servers.is_empty() {
-        let mut table = Table::new(&["OTHER SERVER", "MAC", "GIVES", "FIRST HEARD", "LAST HEARD"]);
-        for s in servers {
-            table.row([
-                s.address.to_string(),
-                s.mac.to_string(),
-                format!(
-                    "{}{}",
-                    match s.gives {
-                        Gives::Addresses => "addresses",
-                        Gives::BootData => "boot data",
-                        Gives::Unknown => "?",
-                    },
-                    s.boot_file
-                        .as_ref()
-                        .map_or(String::new(), |file| format!(", boot file {}", tame(file, 64)))
-                ),
-                timestamp(s.first_seen),
-                timestamp(s.last_seen),
-            ]);
-        }
-        text.push_str(&format!("\n{}", table.text(0)));
-    }
-    if !n.reservations.is_empty() {
-        let mut table = Table::new(&["MAC", "RESERVED ADDRESS", "BY"]);
-        for r in &n.reservations {
-            let by = if r.configured { "configuration" } else { "API" };
-            table.row([r.mac.to_string(), r.address.to_string(), by.to_owned()]);
-        }
-        text.push_str(&format!("\n{}", table.text(0)));
-    }
-    if !n.quarantined_addresses.is_empty() {
-        let mut table = Table::new(&["OUT OF USE", "USED BY", "UNTIL"]);
-        for q in &n.quarantined_addresses {
-            table.row([q.address.to_string(), q.mac.to_string(), timestamp(q.until)]);
-        }
-        text.push_str(&format!("\n{}", table.text(0)));
-    }
-    if !n.silences.is_empty() {
-        let mut table = Table::new(&["NOT ANSWERED", "MESSAGES", "LAST"]);
-        for s in &n.silences {
-            table.row([tame(&s.reason, 40), s.count.to_string(), timestamp(s.last)]);
-        }
-        text.push_str(&format!("\n{}", table.text(0)));
-    }
+    let v6_servers = n.v6.iter().flat_map(|v6| &v6.servers);
     let senders = n
         .silences
         .iter()
         .flat_map(|s| s.senders.iter().map(move |sender| (s, sender)));
-    let mut table = Table::new(&["SENT BY", "REASON", "TYPE", "WHAT IT TELLS", "LAST"]);
-    let mut any = false;
-    for (silence, one) in senders.take(SENDERS) {
-        any = true;
-        table.row([
-            one.address.clone().unwrap_or_else(|| "no address".to_owned()),
-            tame(&silence.reason, 40),
-            one.hardware_type.to_string(),
-            tame(&sender(one), 120),
-            timestamp(one.last),
-        ]);
-    }
-    if any {
-        text.push_str(&format!("\n{}", table.text(0)));
-    }
-    if !n.visitors.is_empty() {
-        let mut table = Table::new(&["ASKS AND DOES NOT BOOT", "ADDRESS", "WHAT IT IS", "LAST"]);
-        for v in &n.visitors {
-            table.row([
-                v.mac.to_string(),
-                v.address.map(|ip| ip.to_string()).unwrap_or_default(),
-                tame(&v.who, 80),
-                timestamp(v.last),
-            ]);
-        }
-        text.push_str(&format!("\n{}", table.text(0)));
+    for table in [
+        Table::of(
+            &["OTHER SERVER", "MAC", "GIVES", "FIRST HEARD", "LAST HEARD"],
+            n.servers.iter().chain(v6_servers),
+            |s| {
+                [
+                    s.address.to_string(),
+                    s.mac.to_string(),
+                    gives(s),
+                    timestamp(s.first_seen),
+                    timestamp(s.last_seen),
+                ]
+            },
+        ),
+        Table::of(&["MAC", "RESERVED ADDRESS", "BY"], &n.reservations, |r| {
+            let by = if r.configured { "configuration" } else { "API" };
+            [r.mac.to_string(), r.address.to_string(), by.to_owned()]
+        }),
+        Table::of(
+            &["OUT OF USE", "USED BY", "UNTIL"],
+            &n.quarantined_addresses,
+            |q| [q.address.to_string(), q.mac.to_string(), timestamp(q.until)],
+        ),
+        Table::of(&["NOT ANSWERED", "MESSAGES", "LAST"], &n.silences, |s| {
+            [tame(&s.reason, 40), s.count.to_string(), timestamp(s.last)]
+        }),
+        Table::of(
+            &["SENT BY", "REASON", "TYPE", "WHAT IT TELLS", "LAST"],
+            senders.take(SENDERS),
+            |(silence, one)| {
+                [
+                    one.address.clone().unwrap_or_else(|| "no address".to_owned()),
+                    tame(&silence.reason, 40),
+                    one.hardware_type.to_string(),
+                    tame(&sender(one), 120),
+                    timestamp(one.last),
+                ]
+            },
+        ),
+        Table::of(
+            &["ASKS AND DOES NOT BOOT", "ADDRESS", "WHAT IT IS", "LAST"],
+            &n.visitors,
+            |v| {
+                [
+                    v.mac.to_string(),
+                    v.address.map(|ip| ip.to_string()).unwrap_or_default(),
+                    tame(&v.who, 80),
+                    timestamp(v.last),
+                ]
+            },
+        ),
+    ] {
+        text.push_str(&table.part(0));
     }
     if !n.events.is_empty() {
         text.push('\n');
@@ -299,4 +276,17 @@ fn show(n: &NetworkStatus) -> String {
         }
     }
     text
+}
+
+/// "addresses, boot file pxelinux.0".
+fn gives(server: &OtherServer) -> String {
+    let gives = match server.gives {
+        Gives::Addresses => "addresses",
+        Gives::BootData => "boot data",
+        Gives::Unknown => "?",
+    };
+    match &server.boot_file {
+        Some(file) => format!("{gives}, boot file {}", tame(file, 64)),
+        None => gives.to_owned(),
+    }
 }

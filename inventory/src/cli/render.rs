@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::table::Table;
 use super::{CliError, Output};
 use crate::store::TokenRow;
-use crate::text::{ago, disk_size, duration, macs_words, memory_size, tame, timestamp};
+use crate::text::{ago, disk_size, duration, joined, macs_words, memory_size, tame, timestamp};
 use crate::text::{boot as boot_text, plan as plan_text};
 use crate::ui::view;
 
@@ -37,12 +37,7 @@ pub(crate) fn answer<T: Serialize>(
 
 /// Host name, else serial number, else id.
 pub(crate) fn name(m: &MachineSummary) -> String {
-    let text = m
-        .hostname
-        .as_deref()
-        .or(m.serial.as_deref())
-        .unwrap_or(m.id.as_str());
-    tame(text, 80)
+    tame(&view::machines::display_name(m), 80)
 }
 
 /// "deploying/installing 42 %".
@@ -61,11 +56,11 @@ pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
     if machines.is_empty() {
         return "No machines. Power one on that boots from a provisioning network: it appears here by itself.\n".into();
     }
-    let mut table = Table::new(&[
+    let heading = [
         "ID", "STATE", "HOSTNAME", "MODEL", "SERIAL", "MAC", "ADDRESS", "SEEN",
-    ]);
-    for m in machines {
-        table.row([
+    ];
+    let table = Table::of(&heading, machines, |m| {
+        [
             m.id.to_string(),
             listed_state(m),
             m.hostname.clone().unwrap_or_default(),
@@ -74,8 +69,8 @@ pub(crate) fn machines(machines: &[MachineSummary], now: UnixMs) -> String {
             m.macs.first().map(ToString::to_string).unwrap_or_default(),
             m.ip.map(|ip| ip.to_string()).unwrap_or_default(),
             m.last_seen.map(|at| ago(at, now)).unwrap_or_default(),
-        ]);
-    }
+        ]
+    });
     let mut text = table.text(0);
     // Whoever reads the list must not take one of two machines for the other.
     for m in machines.iter().filter(|m| !m.conflicts_with.is_empty()) {
@@ -190,10 +185,9 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
             "\nVerification: {}\n",
             if v.holds() { "holds" } else { "does NOT hold" }
         ));
-        let mut table = Table::new(&["", "WHAT", "FOUND"]);
-        for item in &v.items {
-            table.row([if item.ok { "ok" } else { "NOT OK" }, &item.what, &item.found]);
-        }
+        let table = Table::of(&["", "WHAT", "FOUND"], &v.items, |item| {
+            [if item.ok { "ok" } else { "NOT OK" }, &item.what, &item.found]
+        });
         out.push_str(&table.text(2));
     }
     out
@@ -232,6 +226,15 @@ fn at_the_rack(d: &MachineDetail, now: UnixMs) -> String {
     }
 }
 
+/// How grave a finding is, in a word.
+pub(crate) fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    }
+}
+
 fn check(result: &CheckResult) -> String {
     let verdict = match result.verdict {
         Verdict::Pass => "pass: the machine is as expected",
@@ -240,11 +243,7 @@ fn check(result: &CheckResult) -> String {
     };
     let mut out = format!("\nVerdict: {verdict}\n");
     for f in &result.findings {
-        let mark = match f.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Info => "info",
-        };
+        let mark = severity(f.severity);
         out.push_str(&format!("  {mark}: {}\n", tame(&f.sentence, 500)));
     }
     out
@@ -254,23 +253,19 @@ fn report(r: &AssetReport) -> String {
     // Reports of older agents have an entry for each path.
     let r = &distinct(r.clone());
     let mut out = String::from("\nHardware\n");
-    let join = |parts: &[&Option<String>]| {
-        let words: Vec<&str> = parts.iter().filter_map(|p| p.as_deref()).collect();
-        (!words.is_empty()).then(|| words.join(" "))
-    };
     let modules = r.memory.slots.iter().filter(|s| s.size_bytes.is_some()).count();
     out.push_str(&facts(&[
         (
             "system",
             r.system
                 .as_ref()
-                .and_then(|s| join(&[&s.manufacturer, &s.product])),
+                .and_then(|s| joined([&s.manufacturer, &s.product])),
         ),
         (
             "firmware",
             r.firmware
                 .as_ref()
-                .and_then(|f| join(&[&f.vendor, &f.version, &f.date])),
+                .and_then(|f| joined([&f.vendor, &f.version, &f.date])),
         ),
         (
             "cpu",
@@ -302,39 +297,31 @@ fn report(r: &AssetReport) -> String {
             }),
         ),
     ]));
-    if !r.disks.is_empty() {
-        out.push('\n');
-        let mut table = Table::new(&["DISK", "SIZE", "MODEL", "SERIAL", "WWN"]);
-        for d in &r.disks {
-            table.row([
-                d.name.clone(),
-                d.capacity_bytes().map(disk_size).unwrap_or_default(),
-                d.model.clone().unwrap_or_default(),
-                d.serial.clone().unwrap_or_default(),
-                d.wwn.clone().unwrap_or_default(),
-            ]);
-        }
-        out.push_str(&table.text(2));
-    }
-    if !r.nics.is_empty() {
-        out.push('\n');
-        let mut table = Table::new(&["NIC", "MAC", "DRIVER", "PCI", "LINK"]);
-        for n in &r.nics {
-            table.row([
-                n.name.clone(),
-                n.mac.map(|m| m.to_string()).unwrap_or_default(),
-                n.driver.clone().unwrap_or_default(),
-                n.pci.clone().unwrap_or_default(),
-                match (n.link, n.speed_mbps) {
-                    (Some(true), Some(speed)) => format!("up, {speed} Mbit/s"),
-                    (Some(true), None) => "up".to_owned(),
-                    (Some(false), _) => "down".to_owned(),
-                    (None, _) => String::new(),
-                },
-            ]);
-        }
-        out.push_str(&table.text(2));
-    }
+    let table = Table::of(&["DISK", "SIZE", "MODEL", "SERIAL", "WWN"], &r.disks, |d| {
+        [
+            d.name.clone(),
+            d.capacity_bytes().map(disk_size).unwrap_or_default(),
+            d.model.clone().unwrap_or_default(),
+            d.serial.clone().unwrap_or_default(),
+            d.wwn.clone().unwrap_or_default(),
+        ]
+    });
+    out.push_str(&table.part(2));
+    let table = Table::of(&["NIC", "MAC", "DRIVER", "PCI", "LINK"], &r.nics, |n| {
+        [
+            n.name.clone(),
+            n.mac.map(|m| m.to_string()).unwrap_or_default(),
+            n.driver.clone().unwrap_or_default(),
+            n.pci.clone().unwrap_or_default(),
+            match (n.link, n.speed_mbps) {
+                (Some(true), Some(speed)) => format!("up, {speed} Mbit/s"),
+                (Some(true), None) => "up".to_owned(),
+                (Some(false), _) => "down".to_owned(),
+                (None, _) => String::new(),
+            },
+        ]
+    });
+    out.push_str(&table.part(2));
     for p in &r.problems {
         out.push_str(&format!(
             "  not read: {}: {}\n",
@@ -354,21 +341,18 @@ pub(crate) fn plan(p: &InstallPlan) -> String {
         ("disk", Some(plan_text::disk(&p.disk))),
     ]));
     let partitions = plan_text::partitions(p);
-    if !partitions.is_empty() {
-        out.push('\n');
-        let mut table = Table::new(&["PART", "NAME", "FOR", "SIZE", "FIRST LBA", "LAST LBA"]);
-        for part in partitions {
-            table.row([
-                part.number.to_string(),
-                part.name.clone(),
-                plan_text::role(part.role).to_owned(),
-                disk_size(plan_text::partition_bytes(part, p.disk.block_bytes)),
-                part.first_lba.to_string(),
-                part.last_lba.to_string(),
-            ]);
-        }
-        out.push_str(&table.text(2));
-    }
+    let heading = ["PART", "NAME", "FOR", "SIZE", "FIRST LBA", "LAST LBA"];
+    let table = Table::of(&heading, partitions, |part| {
+        [
+            part.number.to_string(),
+            part.name.clone(),
+            plan_text::role(part.role).to_owned(),
+            disk_size(plan_text::partition_bytes(part, p.disk.block_bytes)),
+            part.first_lba.to_string(),
+            part.last_lba.to_string(),
+        ]
+    });
+    out.push_str(&table.part(2));
     out.push('\n');
     let mut table = Table::new(&["STEP", "WHAT", ""]);
     for (i, step) in p.steps.iter().enumerate() {
@@ -431,17 +415,16 @@ pub fn token_list(tokens: &[TokenRow], now: UnixMs) -> String {
 }
 
 pub(crate) fn history(entries: &[HistoryEntry]) -> String {
-    let mut table = Table::new(&["SEQ", "WHEN", "WHO", "EVENT", "STATE", "WHAT"]);
-    for e in entries {
-        table.row([
+    let table = Table::of(&["SEQ", "WHEN", "WHO", "EVENT", "STATE", "WHAT"], entries, |e| {
+        [
             e.seq.to_string(),
             timestamp(e.at),
             e.actor.clone(),
             e.event.clone(),
             e.state.clone(),
             e.sentence.clone(),
-        ]);
-    }
+        ]
+    });
     table.text(0)
 }
 
@@ -450,11 +433,11 @@ pub(crate) fn images(images: &[ImageManifest]) -> String {
         return "No images. Build one: slipway image build RECIPE.toml; or bring one: slipway image import DIRECTORY\n"
             .into();
     }
-    let mut table = Table::new(&[
+    let heading = [
         "IMAGE", "VERSION", "SYSTEM", "ARCH", "TO FETCH", "ON DISK", "BUILT", "SHA-256",
-    ]);
-    for i in images {
-        table.row([
+    ];
+    let table = Table::of(&heading, images, |i| {
+        [
             i.name.clone(),
             i.version.clone(),
             i.os.clone(),
@@ -463,8 +446,8 @@ pub(crate) fn images(images: &[ImageManifest]) -> String {
             disk_size(i.content_bytes),
             timestamp(i.built_at),
             i.sha256.to_string()[..12].to_owned(),
-        ]);
-    }
+        ]
+    });
     table.text(0)
 }
 

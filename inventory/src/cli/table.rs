@@ -19,12 +19,31 @@ impl Table {
         }
     }
 
+    /// A row for each of these things.
+    pub(crate) fn of<T, C: IntoIterator<Item: AsRef<str>>>(
+        heading: &[&str],
+        things: impl IntoIterator<Item = T>,
+        cells: impl Fn(T) -> C,
+    ) -> Table {
+        let mut table = Table::new(heading);
+        things.into_iter().for_each(|thing| table.row(cells(thing)));
+        table
+    }
+
     pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cells = cells.into_iter().map(|c| match c.as_ref() {
             "" => "-".to_owned(),
             text => tame(text, MAX_CELL),
         });
         self.rows.push(cells.collect());
+    }
+
+    /// The table after an empty line, or nothing when it has no rows.
+    pub(crate) fn part(&self, indent: usize) -> String {
+        match self.rows.len() {
+            0 | 1 => String::new(),
+            _ => format!("\n{}", self.text(indent)),
+        }
     }
 
     /// The table, each line indented by `indent` spaces and without trailing spaces.

@@ -11,34 +11,24 @@ use serde::Deserialize;
 use toml::Spanned;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct File {
-    #[serde(default = "data_dir")]
     pub data_dir: PathBuf,
-    #[serde(default)]
     pub api: Api,
-    #[serde(default)]
     pub boot: Boot,
-    #[serde(default)]
     pub mini_os: MiniOs,
-    #[serde(default)]
     pub images: Images,
-    #[serde(default)]
     pub network: Vec<Spanned<NetworkSettings>>,
-    #[serde(default)]
     pub policy: Policy,
-    #[serde(default)]
     pub rule: Vec<Spanned<Rule>>,
-    #[serde(default)]
     pub profile: BTreeMap<String, Spanned<DeployRequest>>,
-    #[serde(default)]
     pub limits: Limits,
 }
 
-impl File {
-    pub(super) fn with_data_dir(data_dir: PathBuf) -> File {
+impl Default for File {
+    fn default() -> File {
         File {
-            data_dir,
+            data_dir: PathBuf::from("/var/lib/slipway"),
             api: Api::default(),
             boot: Boot::default(),
             mini_os: MiniOs::default(),
@@ -50,10 +40,6 @@ impl File {
             limits: Limits::default(),
         }
     }
-}
-
-fn data_dir() -> PathBuf {
-    PathBuf::from("/var/lib/slipway")
 }
 
 #[derive(Deserialize)]

@@ -11,7 +11,9 @@ use lifecycle::policy::Deploys;
 use lifecycle::{Limits, Policy, RuleAction};
 use netboot::Network;
 use serde::Serialize;
+use toml::Spanned;
 
+use crate::text::listed;
 use file::File;
 
 /// Why a configuration cannot be used. Names the file and, where there is one, the line.
@@ -149,7 +151,7 @@ impl Config {
 
     /// As [`Config::load`], for a text that is already there.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-        let file: File = toml::from_str(text).map_err(|e| ConfigError::Parse {
+        let mut file: File = toml::from_str(text).map_err(|e| ConfigError::Parse {
             path: path.to_owned(),
             detail: e.to_string(),
         })?;
@@ -161,7 +163,7 @@ impl Config {
             detail,
         };
         let mut networks: Vec<Network> = Vec::new();
-        for entry in file.network {
+        for entry in std::mem::take(&mut file.network) {
             let at = entry.span().start;
             let network = Network::new(entry.into_inner()).map_err(|e| wrong(at, e.to_string()))?;
             if let Some((other, why)) = netboot::clash(&networks, &network) {
@@ -181,7 +183,7 @@ impl Config {
             networks.push(network);
         }
         let mut profiles = BTreeMap::new();
-        for (name, entry) in file.profile {
+        for (name, entry) in std::mem::take(&mut file.profile) {
             let at = entry.span().start;
             let request = entry.into_inner();
             if request.image.is_empty() {
@@ -198,7 +200,7 @@ impl Config {
             unknown: file.policy.unknown,
             deploy: file.policy.deploy,
         };
-        for entry in file.rule {
+        for entry in std::mem::take(&mut file.rule) {
             let at = entry.span().start;
             let rule = entry.into_inner();
             let name = &rule.name;
@@ -222,11 +224,7 @@ impl Config {
                         at,
                         format!(
                             "rule {name}: there is no [profile.{profile}]; profiles are: {}",
-                            if known.is_empty() {
-                                "(none)".to_owned()
-                            } else {
-                                known.join(", ")
-                            }
+                            listed(&known, "(none)")
                         ),
                     ));
                 }
@@ -277,88 +275,62 @@ impl Config {
             ));
         }
         let base = path.parent().unwrap_or(Path::new(""));
+        Ok(Config::made(file, base, networks, policy, profiles))
+    }
+
+    /// A configuration with only defaults, for a server that keeps everything in `data_dir`.
+    pub fn new(data_dir: PathBuf) -> Config {
+        let file = File {
+            data_dir,
+            ..File::default()
+        };
+        let (base, policy) = (Path::new(""), Policy::default());
+        Config::made(file, base, Vec::new(), policy, BTreeMap::new())
+    }
+
+    /// Of a file whose values are checked. Relative paths are relative to `base`.
+    fn made(
+        file: File,
+        base: &Path,
+        networks: Vec<Network>,
+        policy: Policy,
+        profiles: BTreeMap<String, DeployRequest>,
+    ) -> Config {
         let data_dir = base.join(file.data_dir);
-        Ok(Config {
+        let below = |dir: Option<PathBuf>, name| dir.map_or(data_dir.join(name), |dir| base.join(dir));
+        let at = |path: Option<PathBuf>| path.map(|path| base.join(path));
+        Config {
             api: Api {
                 listen: file.api.listen,
-                names: file
-                    .api
-                    .names
-                    .into_iter()
-                    .map(toml::Spanned::into_inner)
-                    .collect(),
+                names: file.api.names.into_iter().map(Spanned::into_inner).collect(),
             },
             boot: Boot {
                 http_port: file.boot.http_port,
                 tftp_port: file.boot.tftp_port,
                 dhcp_port: file.boot.dhcp_port,
-                loaders: file.boot.loaders.map(|path| base.join(path)),
+                loaders: at(file.boot.loaders),
                 shim: base.join(file.boot.shim),
-                grub: file.boot.grub.map(|path| base.join(path)),
-                grub_http: file.boot.grub_http.map(|path| base.join(path)),
-                signed_ipxe: file.boot.signed_ipxe.map(|path| base.join(path)),
-                ticket_seconds: *ticket_seconds,
-                menu_seconds: *menu_seconds,
-                enrolments_per_minute: *enrolments,
+                grub: at(file.boot.grub),
+                grub_http: at(file.boot.grub_http),
+                signed_ipxe: at(file.boot.signed_ipxe),
+                ticket_seconds: file.boot.ticket_seconds.into_inner(),
+                menu_seconds: file.boot.menu_seconds.into_inner(),
+                enrolments_per_minute: file.boot.enrolments_per_minute.into_inner(),
                 busybox: base.join(file.boot.busybox),
                 memory_test: base.join(file.boot.memory_test),
                 silence_seconds: SILENCE_SECONDS,
                 simulated: false,
             },
             mini_os: MiniOs {
-                dir: file
-                    .mini_os
-                    .dir
-                    .map_or_else(|| data_dir.join("mini-os"), |dir| base.join(dir)),
+                dir: below(file.mini_os.dir, "mini-os"),
                 kernel_args: file.mini_os.kernel_args,
             },
-            images_dir: file
-                .images
-                .dir
-                .map_or_else(|| data_dir.join("images"), |dir| base.join(dir)),
+            images_dir: below(file.images.dir, "images"),
             data_dir,
             networks,
             policy,
             profiles,
             limits: file.limits,
-        })
-    }
-
-    /// A configuration with only defaults, for a server that keeps everything in `data_dir`.
-    pub fn new(data_dir: PathBuf) -> Config {
-        let defaults = File::with_data_dir(data_dir.clone());
-        Config {
-            api: Api {
-                listen: defaults.api.listen,
-                names: Vec::new(),
-            },
-            boot: Boot {
-                http_port: defaults.boot.http_port,
-                tftp_port: defaults.boot.tftp_port,
-                dhcp_port: defaults.boot.dhcp_port,
-                loaders: defaults.boot.loaders,
-                shim: defaults.boot.shim,
-                grub: defaults.boot.grub,
-                grub_http: None,
-                signed_ipxe: None,
-                ticket_seconds: defaults.boot.ticket_seconds.into_inner(),
-                menu_seconds: defaults.boot.menu_seconds.into_inner(),
-                enrolments_per_minute: defaults.boot.enrolments_per_minute.into_inner(),
-                busybox: defaults.boot.busybox,
-                memory_test: defaults.boot.memory_test,
-                silence_seconds: SILENCE_SECONDS,
-                simulated: false,
-            },
-            mini_os: MiniOs {
-                dir: data_dir.join("mini-os"),
-                kernel_args: Vec::new(),
-            },
-            images_dir: data_dir.join("images"),
-            data_dir,
-            networks: Vec::new(),
-            policy: Policy::default(),
-            profiles: BTreeMap::new(),
-            limits: Limits::default(),
         }
     }
 

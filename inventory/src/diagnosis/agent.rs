@@ -1,88 +1,52 @@
 //! A machine whose mini-os or agent was heard, or should have been.
 
-use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind, ConnectionEnd};
 
 use super::attempt::Attempt;
 use super::{Facts, QUIET, Stage};
 
-/// An agent's request and our answer.
-struct Asked<'a> {
-    at: UnixMs,
-    asked: &'a str,
-    refused: Option<(u16, &'a str, &'a str)>,
-}
-
-fn asked(event: &BootEvent) -> Option<Asked<'_>> {
-    match &event.what {
-        BootEventKind::Agent {
-            asked,
-            status,
-            code,
-            detail,
-        } => Some(Asked {
-            at: event.at,
-            asked,
-            refused: (*status >= 400).then(|| {
-                (
-                    *status,
-                    code.as_deref().unwrap_or("refused"),
-                    detail.as_deref().unwrap_or("the server's log says why"),
-                )
-            }),
-        }),
-        _ => None,
-    }
-}
-
 /// What the agent tells, when it was the last that was heard.
 pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> Option<(Stage, String)> {
     let last = attempt.last;
-    let said = asked(last);
-    if let Some(Asked {
+    let ago = facts.ago(last);
+    let mut heard = None;
+    if let BootEventKind::Agent {
         asked,
-        refused: Some((status, code, detail)),
-        ..
-    }) = said
+        status,
+        code,
+        detail,
+    } = &last.what
     {
-        let (what, ago) = (asked, facts.ago(last));
-        let full_stop = if detail.ends_with('.') { "" } else { "." };
-        return Some((
-            Stage::Agent,
-            format!(
-                "Its agent runs, and its {what} was refused {ago} s ago (status {status}, {code}): {detail}{full_stop}"
-            ),
-        ));
-    }
-    let claimed = said.as_ref().filter(|said| said.asked == "claim");
-    if let Some(claimed) = claimed
-        && facts.now.since(claimed.at) >= QUIET * 1000
-    {
-        let ago = facts.now.since(claimed.at) / 1000;
-        return Some((
-            Stage::Agent,
-            format!(
+        if *status >= 400 {
+            let code = code.as_deref().unwrap_or("refused");
+            let detail = detail.as_deref().unwrap_or("the server's log says why");
+            let full_stop = if detail.ends_with('.') { "" } else { "." };
+            let said = format!(
+                "Its agent runs, and its {asked} was refused {ago} s ago (status {status}, {code}): {detail}{full_stop}"
+            );
+            return Some((Stage::Agent, said));
+        }
+        if asked == "claim" && ago >= QUIET {
+            let said = format!(
                 "Its agent claimed its boot ticket {ago} s ago, and its report has not come: a collector hangs, or large packets to TCP port \
                  {} of {} are lost (MTU). Look at the machine's console.",
                 facts.ports.api,
                 facts.server(last)
-            ),
-        ));
+            );
+            return Some((Stage::Agent, said));
+        }
+        heard = Some(last.at);
     }
     // A connection that broke off is news even when the agent was heard before.
     let broken = matches!(last.what, BootEventKind::Connection { .. });
     let seen = facts.machine.and_then(|machine| machine.last_seen);
     // Heard with the last event: the two clocks are one, and are read one after the other.
-    let seen = seen
-        .filter(|seen| *seen >= last.at && !broken)
-        .or(said.map(|said| said.at));
-    seen.map(|seen| {
-        let ago = facts.now.since(seen) / 1000;
-        (
-            Stage::Agent,
-            format!("It came up: its agent was heard {ago} s ago."),
-        )
-    })
+    let seen = seen.filter(|seen| *seen >= last.at && !broken).or(heard)?;
+    let ago = facts.now.since(seen) / 1000;
+    Some((
+        Stage::Agent,
+        format!("It came up: its agent was heard {ago} s ago."),
+    ))
 }
 
 /// Kernel and archives are there, and nothing of the agent. `what`: what was heard last.

@@ -4,6 +4,7 @@ use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, TftpEnd};
 use netboot_protocol::{Loader, UNIFIED};
 
 use super::Stage;
+use super::dhcp::{Asked, asked};
 
 /// Splits a journey into attempts, oldest first. A new one begins when firmware asks for an address again after it had one.
 pub(super) fn split(events: &[BootEvent]) -> Vec<&[BootEvent]> {
@@ -21,18 +22,14 @@ pub(super) fn split(events: &[BootEvent]) -> Vec<&[BootEvent]> {
 }
 
 fn is_first_question(event: &BootEvent) -> bool {
-    matches!(&event.what, BootEventKind::Dhcp { message, .. } if message == "discover" || message == "solicit")
+    asked(event).is_some_and(|asked| matches!(asked.message, "discover" | "solicit"))
 }
 
 /// Whether a DHCP message is firmware's: neither a loader's, the mini-os's nor a stranger's.
 fn is_firmware(event: &BootEvent) -> bool {
-    match &event.what {
-        BootEventKind::Dhcp { client, facts, .. } => {
-            let client = client.strip_suffix("-v6").unwrap_or(client);
-            facts.who.is_none() && !matches!(client, "ipxe" | "slipway" | "other" | "system")
-        }
-        _ => false,
-    }
+    asked(event).is_some_and(|asked| {
+        asked.facts.who.is_none() && !matches!(asked.client, "ipxe" | "slipway" | "other" | "system")
+    })
 }
 
 /// What there is of one attempt.
@@ -84,10 +81,8 @@ impl<'a> Attempt<'a> {
 
     /// Whether every message of it was answered, so that there is nothing to say of it yet.
     pub(super) fn has_only_begun(&self) -> bool {
-        self.events.iter().all(|event| {
-            matches!(&event.what, BootEventKind::Dhcp { answer, .. }
-                if matches!(answer.as_str(), "offer" | "ack" | "advertise" | "reply"))
-        })
+        let given = |asked: Asked<'_>| matches!(asked.answer, "offer" | "ack" | "advertise" | "reply");
+        self.events.iter().all(|event| asked(event).is_some_and(given))
     }
 
     /// The furthest that it came.
@@ -103,17 +98,14 @@ impl<'a> Attempt<'a> {
 
     /// The boot file that it was told last.
     pub(super) fn told(&self) -> Option<&'a str> {
-        self.find(|event| match &event.what {
-            BootEventKind::Dhcp { boot_file, .. } => boot_file.as_deref(),
-            _ => None,
-        })
+        self.find(|event| asked(event)?.boot_file)
     }
 
     /// Its address, as it was last known.
     pub(super) fn address(&self) -> Option<std::net::IpAddr> {
-        self.find(|event| match &event.what {
-            BootEventKind::Dhcp { facts, answer, .. } if answer == "address-server" => facts.wants,
-            BootEventKind::Dhcp { answer, .. } if answer.ends_with("offer") => None,
+        self.find(|event| match asked(event) {
+            Some(asked) if asked.answer == "address-server" => asked.facts.wants,
+            Some(asked) if asked.answer.ends_with("offer") => None,
             _ => event.ip,
         })
     }
@@ -144,17 +136,11 @@ fn is_ours(path: &str) -> bool {
 /// How far a machine is that did this.
 fn stage(event: &BootEvent) -> Stage {
     match &event.what {
-        BootEventKind::Dhcp {
-            client,
-            answer,
-            message,
-            ..
-        } => match (client.strip_suffix("-v6").unwrap_or(client), answer.as_str()) {
-            ("slipway", _) => Stage::MiniOs,
-            ("ipxe", "ack" | "reply") => Stage::Loaded,
-            (_, "ack" | "reply") => Stage::Addressed,
-            (_, "address-server") if message == "request" => Stage::Addressed,
-            (_, "offer" | "advertise" | "would-offer" | "would-advertise") => Stage::Offered,
+        BootEventKind::Dhcp { .. } => match asked(event).map(|a| (a.client, a.answer, a.message)) {
+            Some(("slipway", ..)) => Stage::MiniOs,
+            Some(("ipxe", "ack" | "reply", _)) => Stage::Loaded,
+            Some((_, "ack" | "reply", _) | (_, "address-server", "request")) => Stage::Addressed,
+            Some((_, "offer" | "advertise" | "would-offer" | "would-advertise", _)) => Stage::Offered,
             _ => Stage::Asks,
         },
         BootEventKind::Tftp { file, complete, .. } => fetched(file, *complete),

@@ -1,11 +1,13 @@
 //! A machine whose last word was DHCP.
 
+use std::net::IpAddr;
+
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, DhcpFacts, TftpEnd};
 use inventory_api::network::NetworkStatus;
 use netboot_protocol::architecture::unsupported_client;
 
 use super::attempt::Attempt;
-use super::{Facts, QUIET, Stage, address_servers, agent, boot_servers, name_servers, silence};
+use super::{Facts, QUIET, Stage, address_servers, agent, boot_servers, silence};
 
 /// So long a message that came too often is the news, in milliseconds.
 const RATE_MS: u64 = 10_000;
@@ -39,6 +41,11 @@ pub(super) fn asked(event: &BootEvent) -> Option<Asked<'_>> {
         }),
         _ => None,
     }
+}
+
+/// "the address 10.77.0.5", where it is known.
+fn the_address(ip: Option<IpAddr>) -> String {
+    ip.map_or("an address".to_owned(), |ip| format!("the address {ip}"))
 }
 
 /// What the last DHCP message of an attempt tells.
@@ -107,9 +114,8 @@ fn answered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Stri
 
 /// DHCPv6 answers with a status instead of an address (RFC 8415, 21.13).
 fn by_status(facts: &Facts<'_>, asked: &Asked<'_>, status: &str) -> String {
-    let network = facts.network(asked.event);
-    let name = network.map_or("?", |network| network.name.as_str());
-    let v6 = network.and_then(|network| network.v6.as_ref());
+    let name = facts.network_name(asked.event);
+    let v6 = facts.network(asked.event).and_then(|network| network.v6.as_ref());
     let why = match status {
         "no-address" => {
             let held = v6.map_or(String::new(), |v6| {
@@ -162,29 +168,23 @@ fn offered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Strin
     let (event, server) = (asked.event, facts.server(asked.event));
     let (ago, times) = (facts.ago(event), offers(attempt).max(1));
     let network = facts.network(event);
-    let others = network.map(address_servers).unwrap_or_default();
     if network.is_some_and(|network| network.mode == "proxy") && asked.message == "discover" {
-        let name = network.map_or("", |network| &network.name);
-        let why = if others.is_empty() {
-            format!(
+        let name = facts.network_name(event);
+        let why = match address_servers(network) {
+            None => format!(
                 "no DHCP server that gives addresses is heard in network {name}, and Slipway gives none there (mode = \"proxy\"): start \
                  the DHCP server, or set mode = \"server\" and pools in [[network]] {name}"
-            )
-        } else {
-            format!(
-                "it took no address from {}: is that server's pool full, or does its answer not reach the machine?",
-                name_servers(&others)
-            )
+            ),
+            Some(others) => format!(
+                "it took no address from {others}: is that server's pool full, or does its answer not reach the machine?"
+            ),
         };
         return format!(
             "It asked {times} times ({}), last {ago} s ago, and was offered boot data by {server}; it did not go on. If it stays so, {why}.",
             asked.client
         );
     }
-    let offer = match event.ip {
-        Some(ip) => format!("the address {ip}"),
-        None => "an address".to_owned(),
-    };
+    let offer = the_address(event.ip);
     let asks = if times == 1 {
         "once".to_owned()
     } else {
@@ -198,11 +198,9 @@ fn offered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Strin
 }
 
 fn why_not_taken(network: Option<&NetworkStatus>, server: &str, asked: &Asked<'_>) -> String {
-    let others = network.map(address_servers).unwrap_or_default();
-    if !others.is_empty() {
+    if let Some(others) = address_servers(network) {
         return format!(
-            "it takes the offer of another DHCP server, {}: switch that one off here, or set mode = \"proxy\"",
-            name_servers(&others)
+            "it takes the offer of another DHCP server, {others}: switch that one off here, or set mode = \"proxy\""
         );
     }
     match asked.facts.relay {
@@ -221,9 +219,7 @@ fn why_not_taken(network: Option<&NetworkStatus>, server: &str, asked: &Asked<'_
 fn addressed(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
     let (event, server) = (asked.event, facts.server(asked.event));
     let ago = facts.ago(event);
-    let has = event.ip.map_or("It has an address".to_owned(), |ip| {
-        format!("It has the address {ip}")
-    });
+    let has = format!("It has {}", the_address(event.ip));
     let Some(file) = asked.boot_file else {
         return format!("{has} ({}); no boot file was asked for or given.", asked.client);
     };
@@ -232,10 +228,7 @@ fn addressed(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Str
 
 /// Beside another server: it has that one's address, and our boot data.
 fn addressed_elsewhere(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
-    let address = asked
-        .facts
-        .wants
-        .map_or("an address".to_owned(), |ip| format!("the address {ip}"));
+    let address = the_address(asked.facts.wants);
     let from = asked
         .facts
         .server
@@ -256,15 +249,10 @@ fn not_fetched(
     ago: u64,
 ) -> String {
     let server = facts.server(asked.event);
-    let tries = attempt
-        .events
-        .iter()
-        .filter(|event| super::dhcp::asked(event).is_some_and(|a| matches!(a.answer, "ack" | "reply")));
-    let tries = tries.count();
-    let again = if tries > 1 {
-        format!(" {tries} times")
-    } else {
-        String::new()
+    let told = |event: &&BootEvent| self::asked(event).is_some_and(|a| matches!(a.answer, "ack" | "reply"));
+    let again = match attempt.events.iter().filter(told).count() {
+        0 | 1 => String::new(),
+        tries => format!(" {tries} times"),
     };
     let port = if file.starts_with("http:") {
         format!("HTTP (TCP port {} of {server})", facts.ports.http)
@@ -275,15 +263,9 @@ fn not_fetched(
         )
     };
     let runs = if asked.client == "ipxe" { "iPXE runs. " } else { "" };
-    let boots = facts.network(asked.event).map(boot_servers).unwrap_or_default();
-    let other = if boots.is_empty() {
-        String::new()
-    } else {
-        format!(
-            " Or it loads from another PXE server, {}: switch that one's boot data off.",
-            name_servers(&boots)
-        )
-    };
+    let other = boot_servers(facts.network(asked.event)).map_or(String::new(), |others| {
+        format!(" Or it loads from another PXE server, {others}: switch that one's boot data off.")
+    });
     let only_length = attempt.events.iter().any(|event| match &event.what {
         BootEventKind::Http { head, .. } => *head,
         BootEventKind::Tftp { end, .. } => *end == TftpEnd::SizeAsked,
@@ -306,10 +288,7 @@ fn not_fetched(
 }
 
 fn nak(facts: &Facts<'_>, asked: &Asked<'_>) -> String {
-    let wanted = asked
-        .facts
-        .wants
-        .map_or("an address".to_owned(), |ip| format!("the address {ip}"));
+    let wanted = the_address(asked.facts.wants);
     let network = facts.network(asked.event);
     let place = network.map_or(String::new(), |network| {
         format!(" in network {} ({})", network.name, network.subnet)
@@ -324,14 +303,9 @@ fn nak(facts: &Facts<'_>, asked: &Asked<'_>) -> String {
 }
 
 fn observed(facts: &Facts<'_>, asked: &Asked<'_>, would: &str) -> String {
-    let network = facts.network(asked.event);
-    let name = network.map_or("", |network| network.name.as_str());
-    let others = network.map(address_servers).unwrap_or_default();
-    let other = if others.is_empty() {
-        String::new()
-    } else {
-        format!(" Addresses come from {}.", name_servers(&others))
-    };
+    let name = facts.network_name(asked.event);
+    let other = address_servers(facts.network(asked.event))
+        .map_or(String::new(), |others| format!(" Addresses come from {others}."));
     format!(
         "Its DHCP {} was heard and not answered: network {name} is only observed (mode = \"observe\"). {would}{other} Set mode = \"proxy\" \
          (beside another DHCP server) or mode = \"server\" in [[network]] {name} and restart Slipway.",
@@ -342,25 +316,21 @@ fn observed(facts: &Facts<'_>, asked: &Asked<'_>, would: &str) -> String {
 /// Who asks and does not boot.
 fn stranger(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>, who: &str) -> (Stage, String) {
     let ago = facts.ago(asked.event);
-    let disk = attempt.find(|event| match &event.what {
-        BootEventKind::Script {
-            target: BootTarget::LocalDisk,
-        } => Some(()),
-        _ => None,
-    });
-    if disk.is_some() && asked.client == "system" {
+    let local_disk = BootEventKind::Script {
+        target: BootTarget::LocalDisk,
+    };
+    if asked.client == "system" && attempt.events.iter().any(|event| event.what == local_disk) {
         return (
             Stage::Disk,
             format!("It boots its own disk, as it was told: {who} asked for an address {ago} s ago."),
         );
     }
-    let got = match (asked.answer, asked.event.ip) {
-        ("ack" | "reply", Some(ip)) => format!("It has the address {ip}."),
-        ("offer" | "advertise", _) => format!("It was offered an address {ago} s ago and has not taken it."),
-        ("ack" | "reply", None) => "It has an address.".to_owned(),
-        ("nak", _) => nak(facts, asked),
-        (answer, _) if answer.starts_with("would-") => observed(facts, asked, ""),
-        (answer, _) => silence::of(facts, asked, answer),
+    let got = match asked.answer {
+        "ack" | "reply" => format!("It has {}.", the_address(asked.event.ip)),
+        "offer" | "advertise" => format!("It was offered an address {ago} s ago and has not taken it."),
+        "nak" => nak(facts, asked),
+        answer if answer.starts_with("would-") => observed(facts, asked, ""),
+        answer => silence::of(facts, asked, answer),
     };
     let advice = match asked.client {
         "petitboot" => "OpenPOWER petitboot is not supported: no mini-os is made for it.",
@@ -390,10 +360,9 @@ fn stranger(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>, who: &s
         "offer" | "advertise" => Stage::Offered,
         _ => Stage::Asks,
     };
-    let quiet = if ago >= QUIET {
-        format!(", {ago} s ago")
-    } else {
-        String::new()
+    let quiet = match ago {
+        QUIET.. => format!(", {ago} s ago"),
+        _ => String::new(),
     };
     (
         stage,

@@ -4,42 +4,38 @@ use inventory_api::boot::{BootEventKind, RunningTransfer, TftpEnd};
 use netboot_protocol::{Loader, UNIFIED};
 
 use super::attempt::Attempt;
-use super::{Facts, QUIET, STOPPED, agent, boot_servers, dhcp, name_servers, silence};
+use super::{Facts, QUIET, STOPPED, agent, boot_servers, dhcp, silence};
 use crate::boot_files::GRUB;
 
 /// A transfer under way.
 pub(super) fn running(facts: &Facts<'_>, attempt: &Attempt<'_>, one: &RunningTransfer) -> String {
-    let (stands, since) = (
-        facts.now.since(one.moved) / 1000,
-        facts.now.since(one.begun) / 1000,
+    let seconds = |at| facts.now.since(at) / 1000;
+    let loading = format!(
+        "It has been loading {} by {} for {} s",
+        one.file,
+        one.by,
+        seconds(one.begun)
     );
     let so_far = format!("{} of {} bytes have arrived", one.bytes, one.of);
-    if stands >= STOPPED {
-        let network = facts
-            .network(attempt.last)
-            .map_or("NAME", |network| network.name.as_str());
-        let tftp = if one.by == "TFTP" {
-            format!(
-                " By TFTP, packets that are too large or come from ports above 1023 may be what is lost: tftp_blksize_max and \
-                 tftp_single_port in [[network]] {network}."
-            )
-        } else {
-            String::new()
-        };
+    let stands = seconds(one.moved);
+    if stands < STOPPED {
+        return format!("{loading}: {so_far}.");
+    }
+    let network = facts.network_name(attempt.last);
+    let tftp = if one.by == "TFTP" {
         format!(
-            "It is loading {} by {} since {since} s and has stopped: {so_far}, and none for {stands} s. The network loses its packets \
-             (link, MTU, filter between {} and {}), or the machine hangs or was switched off.{tftp}",
-            one.file,
-            one.by,
-            one.ip,
-            facts.server(attempt.last)
+            " By TFTP, packets that are too large or come from ports above 1023 may be what is lost: tftp_blksize_max and \
+             tftp_single_port in [[network]] {network}."
         )
     } else {
-        format!(
-            "It is loading {} by {} since {since} s: {so_far}.",
-            one.file, one.by
-        )
-    }
+        String::new()
+    };
+    format!(
+        "{loading} and has stopped: {so_far}, and none for {stands} s. The network loses its packets (link, MTU, filter between {} and \
+         {}), or the machine hangs or was switched off.{tftp}",
+        one.ip,
+        facts.server(attempt.last)
+    )
 }
 
 /// A TFTP request that ended.
@@ -53,9 +49,7 @@ pub(super) fn tftp(
 ) -> String {
     let event = attempt.last;
     let (server, ago) = (facts.server(event), facts.ago(event));
-    let network = facts
-        .network(event)
-        .map_or("NAME", |network| network.name.as_str());
+    let network = facts.network_name(event);
     let asked = format!("It asked {server} for {file} by TFTP {ago} s ago");
     match end {
         TftpEnd::Complete => fetched(facts, attempt, file, bytes, "TFTP", ago),
@@ -121,10 +115,10 @@ fn not_found(facts: &Facts<'_>, attempt: &Attempt<'_>, file: &str) -> String {
         );
     }
     let ours = told.map_or(String::new(), |told| format!(" Slipway told it {told}."));
-    let servers = facts.network(event).map(boot_servers).unwrap_or_default();
-    let from = match attempt.find(|event| dhcp::asked(event)?.facts.server) {
-        _ if !servers.is_empty() => format!("another server names it: {}", name_servers(&servers)),
-        Some(other) if other.to_string() != server => {
+    let asked_of = attempt.find(|event| dhcp::asked(event)?.facts.server);
+    let from = match (boot_servers(facts.network(event)), asked_of) {
+        (Some(servers), _) => format!("another server names it: {servers}"),
+        (None, Some(other)) if other.to_string() != server => {
             format!("the DHCP server {other} names it (its option 67 and next-server)")
         }
         _ => "another DHCP server names it (option 67), or it stands in the machine's firmware setup"
@@ -165,9 +159,6 @@ pub(super) fn http(facts: &Facts<'_>, attempt: &Attempt<'_>) -> String {
         }
         409 => format!("{asked} and was refused: it is to boot its own disk."),
         404 if is_script => silence::ignored(facts),
-        404 if matches!(name, "kernel" | "initramfs" | "site") || name == UNIFIED => {
-            not_found(facts, attempt, path)
-        }
         404 => not_found(facts, attempt, path),
         500..=599 if is_script => format!(
             "{asked}, and the script could not be made (status {status}): the server's log says why. Is its disk full (df of data_dir)?"

@@ -222,7 +222,7 @@ fn script(facts: &Facts<'_>, attempt: &Attempt<'_>, target: BootTarget) -> Strin
     match target {
         BootTarget::MiniOs {
             purpose: Purpose::Rescue,
-        } => format!("It boots the rescue system since {ago} s, as somebody at its console chose."),
+        } => format!("It was given the rescue system {ago} s ago, as somebody at its console chose."),
         BootTarget::MiniOs { purpose } => format!(
             "It was given the boot script {ago} s ago (mini-os, to {purpose}), and has not asked for its kernel. If it stays so, the loader \
              hangs, or a transfer from {server} (HTTP: TCP port {}, or TFTP) breaks off: look at the machine's console.",
@@ -307,6 +307,11 @@ impl Facts<'_> {
         }
     }
 
+    /// Its name; NAME where it is not known.
+    fn network_name(&self, event: &BootEvent) -> &str {
+        self.network(event).map_or("NAME", |network| &network.name)
+    }
+
     /// "10.77.0.1", our address in the network of an event.
     fn server(&self, event: &BootEvent) -> String {
         match (self.network(event), event.ip) {
@@ -317,9 +322,9 @@ impl Facts<'_> {
     }
 }
 
-/// "10.77.0.9 (02:00:00:00:00:09), which gives addresses and the boot file x": each of these servers.
-fn name_servers(servers: &[&OtherServer]) -> String {
-    let one = |server: &&OtherServer| {
+/// "10.77.0.9 (02:00:00:00:00:09), which gives addresses and the boot file x": each of these servers, if there are any.
+fn name_servers(network: Option<&NetworkStatus>, which: impl Fn(&&OtherServer) -> bool) -> Option<String> {
+    let one = |server: &OtherServer| {
         let gives = match (server.gives, &server.boot_file) {
             (Gives::Addresses, None) => "addresses".to_owned(),
             (Gives::Addresses, Some(file)) => format!("addresses and the boot file {file}"),
@@ -328,22 +333,20 @@ fn name_servers(servers: &[&OtherServer]) -> String {
         };
         format!("{} ({}), which gives {gives}", server.address, server.mac)
     };
-    servers.iter().map(one).collect::<Vec<_>>().join("; ")
+    let named: Vec<String> = network?.servers.iter().filter(which).map(one).collect();
+    (!named.is_empty()).then(|| named.join("; "))
 }
 
-/// Servers of a network that give addresses, by the protocol of `v6`.
-fn address_servers(network: &NetworkStatus) -> Vec<&OtherServer> {
-    network
-        .servers
-        .iter()
-        .filter(|server| server.gives == Gives::Addresses)
-        .collect()
+/// Servers of a network that give addresses, if it has any.
+fn address_servers(network: Option<&NetworkStatus>) -> Option<String> {
+    name_servers(network, |server| server.gives == Gives::Addresses)
 }
 
-/// Servers of a network that give boot data.
-fn boot_servers(network: &NetworkStatus) -> Vec<&OtherServer> {
-    let boots = |server: &&OtherServer| server.gives == Gives::BootData || server.boot_file.is_some();
-    network.servers.iter().filter(boots).collect()
+/// Servers of a network that give boot data, if it has any.
+fn boot_servers(network: Option<&NetworkStatus>) -> Option<String> {
+    name_servers(network, |server| {
+        server.gives == Gives::BootData || server.boot_file.is_some()
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use inventory_api::network::NetworkStatus;
 use netboot_protocol::Unanswered;
 
 use super::dhcp::Asked;
-use super::{Facts, address_servers, name_servers};
+use super::{Facts, address_servers};
 
 /// Addresses out of use that are named.
 const NAMED: usize = 4;
@@ -18,7 +18,7 @@ pub(super) fn of(facts: &Facts<'_>, asked: &Asked<'_>, code: &str) -> String {
         facts.ago(asked.event)
     );
     let network = facts.network(asked.event);
-    let name = network.map_or("?", |network| network.name.as_str());
+    let name = facts.network_name(asked.event);
     let server = facts.server(asked.event);
     let mac = facts.mac;
     let wants = asked
@@ -166,12 +166,7 @@ pub(super) fn ignored(facts: &Facts<'_>) -> String {
 }
 
 fn others(network: Option<&NetworkStatus>) -> String {
-    let servers = network.map(address_servers).unwrap_or_default();
-    if servers.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", name_servers(&servers))
-    }
+    address_servers(network).map_or(String::new(), |servers| format!(", {servers}"))
 }
 
 fn quarantined(network: Option<&NetworkStatus>) -> String {

@@ -347,7 +347,10 @@ fn transfers_under_way_are_told_with_what_arrived() {
         moved: UnixMs(2000),
     };
     for (now, fact) in [
-        (4000, "1000000 of 30000000 bytes have arrived."),
+        (
+            4000,
+            "It has been loading /boot/initramfs by HTTP for 3 s: 1000000 of 30000000 bytes have arrived.",
+        ),
         (40_000, "none for 38 s"),
     ] {
         let events = [script(MINI_OS)];
@@ -369,6 +372,31 @@ fn transfers_under_way_are_told_with_what_arrived() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_rescue_is_told_by_who_chose_it() {
+    let rescue = BootTarget::MiniOs {
+        purpose: Purpose::Rescue,
+    };
+    let text = diagnose(&Facts {
+        mac: MAC,
+        guid: None,
+        events: &[script(rescue)],
+        running: &[],
+        machine: None,
+        networks: &[network()],
+        near: &[],
+        loaders: None,
+        ports: PORTS,
+        now: UnixMs(9000),
+    })
+    .text();
+    assert!(
+        text.starts_with("It was given the rescue system ")
+            && text.contains(" s ago, as somebody at its console chose."),
+        "{text}"
+    );
 }
 
 #[test]

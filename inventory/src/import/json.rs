@@ -14,7 +14,7 @@ pub(super) fn entries<T: DeserializeOwned>(bytes: &[u8], faults: &mut Faults) ->
                 .iter()
                 .filter(|b| **b == b'\n')
                 .count();
-            faults.add(fault_at(line as u64 + 1, 0, "the file is not UTF-8".to_owned()));
+            faults.add(Fault::new(line as u64 + 1, 0, "", "the file is not UTF-8"));
             return all;
         }
     };
@@ -46,11 +46,8 @@ pub(super) fn entries<T: DeserializeOwned>(bytes: &[u8], faults: &mut Faults) ->
                 let (l, c) = (e.line() as u64, e.column() as u64);
                 let column = if l <= 1 { column + c.saturating_sub(1) } else { c };
                 let said = e.to_string();
-                let said = said
-                    .rsplit_once(" at line ")
-                    .map_or(said.as_str(), |(s, _)| s)
-                    .to_owned();
-                faults.add(fault_at(line + l.saturating_sub(1), column, said));
+                let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(s, _)| s);
+                faults.add(Fault::new(line + l.saturating_sub(1), column, "", said));
                 return all;
             }
             None => {
@@ -90,15 +87,6 @@ pub(super) fn entries<T: DeserializeOwned>(bytes: &[u8], faults: &mut Faults) ->
     }
 }
 
-fn fault_at(line: u64, column: u64, detail: String) -> Fault {
-    Fault {
-        line,
-        column,
-        field: String::new(),
-        detail,
-    }
-}
-
 struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -133,6 +121,6 @@ impl Cursor<'_> {
     }
 
     fn fault(&self, detail: &str) -> Fault {
-        fault_at(self.line, self.column(), detail.to_owned())
+        Fault::new(self.line, self.column(), "", detail)
     }
 }

@@ -119,6 +119,17 @@ pub struct Fault {
     pub detail: String,
 }
 
+impl Fault {
+    pub(crate) fn new(line: u64, column: u64, field: impl Into<String>, detail: impl Into<String>) -> Fault {
+        Fault {
+            line,
+            column,
+            field: field.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}", self.line)?;
@@ -229,7 +240,7 @@ pub fn orders(bytes: &[u8], format: Format) -> Result<Vec<Entry<Order>>, Vec<Fau
         for entry in &entries {
             values::order(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "order", |o| o.number.clone());
+        unique(&entries, &mut faults, "order", |o| Some(o.number.clone()));
     }
     faults.or(entries)
 }
@@ -268,23 +279,9 @@ pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<
         for entry in &entries {
             values::placement(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "unit", place_name);
-        let named: Vec<_> = entries
-            .iter()
-            .filter(|e| e.value.serial.is_some())
-            .cloned()
-            .collect();
-        unique(&named, &mut faults, "serial", |p| {
-            p.serial.clone().unwrap_or_default()
-        });
-        let tagged: Vec<_> = entries
-            .iter()
-            .filter(|e| e.value.asset_tag.is_some())
-            .cloned()
-            .collect();
-        unique(&tagged, &mut faults, "asset_tag", |p| {
-            p.asset_tag.clone().unwrap_or_default()
-        });
+        unique(&entries, &mut faults, "unit", |p| Some(place_name(p)));
+        unique(&entries, &mut faults, "serial", |p| p.serial.clone());
+        unique(&entries, &mut faults, "asset_tag", |p| p.asset_tag.clone());
     }
     faults.or(entries)
 }
@@ -306,7 +303,7 @@ fn port_column(name: &str) -> Option<(&str, usize)> {
     })
 }
 
-fn placement(row: &Row<'_>, faults: &mut Faults) -> Placement {
+fn placement(row: &Row, faults: &mut Faults) -> Placement {
     let mut ports = Vec::new();
     for n in 1..=MAX_PORTS {
         let name = |stem: &str| format!("{stem}{n}");
@@ -395,12 +392,10 @@ pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfil
                         value,
                         line: entry.line,
                     }),
-                    Err(e) => faults.add(Fault {
-                        line: entry.line,
-                        column: 0,
-                        field: "profile".to_owned(),
-                        detail: format!("its fields do not make a hardware profile: {e}"),
-                    }),
+                    Err(e) => {
+                        let detail = format!("its fields do not make a hardware profile: {e}");
+                        faults.add(Fault::new(entry.line, 0, "profile", detail));
+                    }
                 }
             }
             entries.sort_by_key(|e| e.line);
@@ -411,7 +406,7 @@ pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfil
         for entry in &entries {
             values::profile(entry, &mut faults);
         }
-        unique(&entries, &mut faults, "profile", |p| p.name.clone());
+        unique(&entries, &mut faults, "profile", |p| Some(p.name.clone()));
     }
     faults.or(entries)
 }
@@ -424,18 +419,14 @@ fn hint(field: &str) -> &'static str {
 }
 
 /// Names each entry whose name an earlier one has, case and spaces aside.
-fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, name: impl Fn(&T) -> String) {
+fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, name: impl Fn(&T) -> Option<String>) {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for entry in entries {
-        let name = name(&entry.value);
+        let Some(name) = name(&entry.value) else { continue };
         let key = lifecycle::expectation::name_key(&name);
         if let Some(first) = lines.get(&key) {
-            faults.add(Fault {
-                line: entry.line,
-                column: 0,
-                field: field.to_owned(),
-                detail: format!("{name:?} stands in line {first} already{}", hint(field)),
-            });
+            let detail = format!("{name:?} stands in line {first} already{}", hint(field));
+            faults.add(Fault::new(entry.line, 0, field, detail));
         } else {
             lines.insert(key, entry.line);
         }

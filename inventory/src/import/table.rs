@@ -7,28 +7,27 @@ use super::values::MAX_TEXT;
 use super::{Fault, Faults, MAX_ROWS};
 
 /// A file of rows.
-pub(super) struct Table<'a> {
-    pub(super) rows: Vec<Row<'a>>,
+pub(super) struct Table {
+    pub(super) rows: Vec<Row>,
 }
 
 /// One row.
-pub(super) struct Row<'a> {
+pub(super) struct Row {
     /// Line it begins in.
     pub(super) line: u64,
     columns: std::rc::Rc<Vec<String>>,
     cells: Vec<String>,
     raw: Vec<String>,
-    _of: std::marker::PhantomData<&'a ()>,
 }
 
-impl Table<'_> {
+impl Table {
     /// Reads a file. Faults of the form (heading, number of cells, bytes that are not UTF-8) are added.
-    pub(super) fn read<'a>(
-        bytes: &'a [u8],
+    pub(super) fn read(
+        bytes: &[u8],
         needed: &[&str],
         known: impl Fn(&str) -> bool,
         faults: &mut Faults,
-    ) -> Table<'a> {
+    ) -> Table {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let (separator, rest) = named_separator(bytes);
         // Lines are counted from where the file begins.
@@ -61,12 +60,7 @@ impl Table<'_> {
             } else {
                 continue;
             };
-            faults.add(Fault {
-                line: above + 1,
-                column: i as u64 + 1,
-                field: "heading".to_owned(),
-                detail,
-            });
+            faults.add(Fault::new(above + 1, i as u64 + 1, "heading", detail));
         }
         let missing: Vec<&str> = needed
             .iter()
@@ -74,12 +68,8 @@ impl Table<'_> {
             .filter(|n| !columns.iter().any(|c| c == n))
             .collect();
         if !missing.is_empty() {
-            faults.add(Fault {
-                line: above + 1,
-                column: 0,
-                field: "heading".to_owned(),
-                detail: format!("the heading lacks: {}", missing.join(", ")),
-            });
+            let detail = format!("the heading lacks: {}", missing.join(", "));
+            faults.add(Fault::new(above + 1, 0, "heading", detail));
         }
         if !faults.named.is_empty() {
             return table;
@@ -113,34 +103,19 @@ impl Table<'_> {
             let unnamed = (0..cells.len())
                 .find(|i| columns.get(*i).is_none_or(String::is_empty) && !cells[*i].is_empty());
             if let Some(i) = unnamed.filter(|i| *i < columns.len()) {
-                faults.add(Fault {
-                    line,
-                    column: i as u64 + 1,
-                    field: String::new(),
-                    detail: format!("{:?} stands in a column that has no heading", cells[i]),
-                });
+                let detail = format!("{:?} stands in a column that has no heading", cells[i]);
+                faults.add(Fault::new(line, i as u64 + 1, "", detail));
                 continue;
             }
             if record.len() < columns.len() || unnamed.is_some() {
-                faults.add(Fault {
-                    line,
-                    column: record.len().min(columns.len()) as u64 + 1,
-                    field: String::new(),
-                    detail: format!(
-                        "the row has {} cells, the heading has {}",
-                        record.len(),
-                        columns.len()
-                    ),
-                });
+                let (has, should) = (record.len(), columns.len());
+                let detail = format!("the row has {has} cells, the heading has {should}");
+                faults.add(Fault::new(line, has.min(should) as u64 + 1, "", detail));
                 continue;
             }
             if table.rows.len() >= MAX_ROWS {
-                faults.add(Fault {
-                    line,
-                    column: 0,
-                    field: String::new(),
-                    detail: format!("a file may have {MAX_ROWS} rows: split it"),
-                });
+                let detail = format!("a file may have {MAX_ROWS} rows: split it");
+                faults.add(Fault::new(line, 0, "", detail));
                 return table;
             }
             table.rows.push(Row {
@@ -148,16 +123,10 @@ impl Table<'_> {
                 columns: columns.clone(),
                 cells,
                 raw: record.iter().map(str::to_owned).collect(),
-                _of: std::marker::PhantomData,
             });
         }
         if table.rows.is_empty() && faults.named.is_empty() {
-            faults.add(Fault {
-                line: above + 1,
-                column: 0,
-                field: String::new(),
-                detail: "the file has no rows".to_owned(),
-            });
+            faults.add(Fault::new(above + 1, 0, "", "the file has no rows"));
         }
         table
     }
@@ -249,24 +218,14 @@ fn not_csv(error: &csv::Error, bytes: &[u8], line: u64, above: u64) -> Fault {
         }
         other => (line, format!("the row cannot be read as CSV: {other:?}")),
     };
-    Fault {
-        line,
-        column: 0,
-        field: String::new(),
-        detail,
-    }
+    Fault::new(line, 0, "", detail)
 }
 
-impl Row<'_> {
+impl Row {
     /// A fault of a cell of this row.
     pub(super) fn fault(&self, column: &str, detail: String) -> Fault {
         let at = self.columns.iter().position(|c| c == column);
-        Fault {
-            line: self.line,
-            column: at.map_or(0, |i| i as u64 + 1),
-            field: column.to_owned(),
-            detail,
-        }
+        Fault::new(self.line, at.map_or(0, |i| i as u64 + 1), column, detail)
     }
 
     fn cell(&self, column: &str) -> &str {

@@ -13,12 +13,7 @@ pub(super) const MAX_TEXT: usize = 256;
 const MAX_INDEX: usize = 1024;
 
 fn fault<T>(entry: &Entry<T>, field: impl Into<String>, detail: impl Into<String>) -> Fault {
-    Fault {
-        line: entry.line,
-        column: 0,
-        field: field.into(),
-        detail: detail.into(),
-    }
+    Fault::new(entry.line, 0, field, detail)
 }
 
 /// Why a text is no name.

@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 
 use inventory_api::conflict::{Conflict, ConflictField, ConflictResolution, Conflicts, ResolveConflict};
-use inventory_api::{MachineId, Problem, UnixMs};
+use inventory_api::{MachineId, Problem};
 use lifecycle::Event;
 use lifecycle::identity::{Field, compare};
 
+use super::turn::Turn;
 use super::{Actor, Service};
-use crate::advance::{Advanced, advance_in, after_commit};
-use crate::problem::{of_advance, of_store, problem};
-use crate::store::{Change, ConflictRow, StoreError};
+use crate::advance::after_commit;
+use crate::problem::problem;
+use crate::store::ConflictRow;
 
 impl Service {
     /// What claims the identity of a machine, or whose identity it claims.
     pub async fn conflicts(&self, key: &str) -> Result<Conflicts, Problem> {
         let row = self.find(key).await?;
-        let rows = self.core.store.conflicts(&row.id).await.map_err(of_store)?;
+        let rows = self.core.store.conflicts(&row.id).await?;
         let mut conflicts = Vec::with_capacity(rows.len());
         for row in rows {
             let newcomer = self.summary(self.row(&row.machine).await?).await?;
@@ -51,20 +52,18 @@ impl Service {
         actor: &Actor,
     ) -> Result<Conflicts, Problem> {
         let id = self.find(key).await?.id;
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
         let open: Vec<ConflictRow> = change
             .conflicts(&id)
-            .await
-            .map_err(of_store)?
+            .await?
             .into_iter()
             .filter(|c| c.resolved.is_none())
             .collect();
-        let now = self.core.clock.now();
-        let mut work = Work {
-            service: self,
-            change,
-            actor,
-            now,
+        let mut turn = Turn {
+            core: &self.core,
+            change: &mut change,
+            actor: &actor.0,
+            now: self.core.clock.now(),
             done: Vec::new(),
         };
         match decision {
@@ -77,7 +76,7 @@ impl Service {
                     return Err(no_conflict(&id));
                 }
                 for row in meant {
-                    work.different(row).await?;
+                    turn.different(row).await?;
                 }
             }
             ResolveConflict::Same { retire } => {
@@ -85,11 +84,11 @@ impl Service {
                     .iter()
                     .find(|c| c.machine == *retire || c.other == *retire)
                     .ok_or_else(|| no_conflict(retire))?;
-                work.same(row, retire).await?;
+                turn.same(row, retire).await?;
             }
         }
-        let Work { change, done, .. } = work;
-        change.commit().await.map_err(of_store)?;
+        let done = turn.done;
+        change.commit().await?;
         for advanced in &done {
             after_commit(&self.core, advanced);
         }
@@ -97,45 +96,24 @@ impl Service {
     }
 }
 
-struct Work<'a> {
-    service: &'a Service,
-    change: Change,
-    actor: &'a Actor,
-    now: UnixMs,
-    done: Vec<Advanced>,
-}
-
-impl Work<'_> {
-    async fn bring(&mut self, id: &MachineId, event: Event) -> Result<(), Problem> {
-        let core = &self.service.core;
-        let advanced = advance_in(core, &mut self.change, id, event, &self.actor.0, self.now)
-            .await
-            .map_err(of_advance)?;
-        self.done.push(advanced);
-        Ok(())
-    }
-
-    async fn still_open(&mut self, id: &MachineId) -> Result<u32, StoreError> {
-        let rows = self.change.conflicts(id).await?;
-        Ok(rows.iter().filter(|c| c.resolved.is_none()).count() as u32)
-    }
-
+/// What a person decided, carried out.
+impl Turn<'_> {
     /// Tells a machine what was decided; its last open conflict lets it go.
     async fn tell(&mut self, id: &MachineId, other: &MachineId, detail: &str) -> Result<(), Problem> {
-        let open = self.still_open(id).await.map_err(of_store)?;
+        let rows = self.change.conflicts(id).await?;
         let event = Event::ConflictResolved {
             other: other.clone(),
             detail: detail.to_owned(),
-            open,
+            open: rows.iter().filter(|c| c.resolved.is_none()).count() as u32,
         };
-        self.bring(id, event).await
+        Ok(self.bring(id, event).await?)
     }
 
     async fn close(&mut self, row: &ConflictRow, resolution: &str) -> Result<(), Problem> {
-        self.change
-            .resolve_conflict(row.id, resolution, self.now, &self.actor.0)
-            .await
-            .map_err(of_store)
+        let decided = self
+            .change
+            .resolve_conflict(row.id, resolution, self.now, self.actor);
+        Ok(decided.await?)
     }
 
     async fn different(&mut self, row: &ConflictRow) -> Result<(), Problem> {
@@ -143,10 +121,7 @@ impl Work<'_> {
         if row.machine == row.other {
             // The NIC is in another machine now: its next boot enrols that one.
             if let Some(mac) = row.boot_mac {
-                self.change
-                    .remove_mac(&row.machine, mac)
-                    .await
-                    .map_err(of_store)?;
+                self.change.remove_mac(&row.machine, mac).await?;
             }
             let detail = "A person found that the report was another machine's.";
             return self.tell(&row.machine, &row.machine, detail).await;
@@ -155,9 +130,8 @@ impl Work<'_> {
             let known: BTreeSet<_> = row.known.keys(field).into_iter().collect();
             for value in row.seen.keys(field).iter().filter(|v| known.contains(*v)) {
                 self.change
-                    .add_shared_value(field, value, self.now, &self.actor.0)
-                    .await
-                    .map_err(of_store)?;
+                    .add_shared_value(field, value, self.now, self.actor)
+                    .await?;
             }
         }
         for (id, other) in [(&row.machine, &row.other), (&row.other, &row.machine)] {
@@ -171,10 +145,7 @@ impl Work<'_> {
         self.close(row, "same").await?;
         let updated = row.known.clone().updated(&row.seen);
         if row.machine == row.other {
-            self.change
-                .put_facts(&row.machine, &updated, self.now)
-                .await
-                .map_err(of_store)?;
+            self.change.put_facts(&row.machine, &updated, self.now).await?;
             let detail = "A person found that the report is right: this is what the machine is now.";
             return self.tell(&row.machine, &row.machine, detail).await;
         }
@@ -183,32 +154,15 @@ impl Work<'_> {
         } else {
             &row.machine
         };
+        let found = "a person found that both are one machine.";
         let folded = Event::Folded {
             into: keep.clone(),
-            detail: "a person found that both are one machine.".to_owned(),
+            detail: found.to_owned(),
         };
-        let macs = self
-            .change
-            .machine(retire)
-            .await
-            .map_err(of_store)?
-            .map(|m| m.macs);
-        self.bring(retire, folded).await?;
-        self.change.fold(retire, keep).await.map_err(of_store)?;
-        for mac in macs.into_iter().flatten() {
-            self.service.core.memory.owned(mac, keep);
-        }
-        self.change
-            .put_facts(keep, &updated, self.now)
-            .await
-            .map_err(of_store)?;
-        let absorbed = Event::Absorbed {
-            other: retire.clone(),
-            detail: "a person found that both are one machine.".to_owned(),
-        };
-        self.bring(keep, absorbed).await?;
+        self.fold(retire, keep, folded, found).await?;
+        self.change.put_facts(keep, &updated, self.now).await?;
         // Whatever else was open about the enrolment that went has nothing to be about any more.
-        for rest in self.change.conflicts(retire).await.map_err(of_store)? {
+        for rest in self.change.conflicts(retire).await? {
             if rest.resolved.is_some() {
                 continue;
             }

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use inventory_api::boot::{BootEvent, BootEventKind, ConnectionEnd};
+use inventory_api::id::NameError;
 use inventory_api::machine::Journey;
 use inventory_api::{Guid, Mac, Problem};
 
 use super::Service;
 use crate::core::Core;
 use crate::diagnosis::{Facts, Ports, diagnose};
-use crate::problem::{of_store, problem};
+use crate::problem::problem;
 use crate::tls::BrokenTls;
 
 /// Longest name of what an agent asked for, in characters.
@@ -18,12 +19,9 @@ const ASKED: usize = 40;
 impl Service {
     /// What was heard of the NIC with this MAC, or InfiniBand port with this GUID, and what it means.
     pub async fn journey_of(&self, key: &str) -> Result<Journey, Problem> {
-        let wrong =
-            |e: inventory_api::id::NameError| problem(400, "bad-mac", "MAC not usable", e.to_string());
-        match (key.parse::<Mac>(), key.parse::<Guid>()) {
-            (Ok(mac), _) => self.journey(mac).await,
-            (Err(_), Ok(guid)) => self.explained(guid.mac(), Some(guid)).await,
-            (Err(error), Err(_)) => Err(wrong(error)),
+        match key.parse::<Guid>() {
+            Ok(guid) if key.parse::<Mac>().is_err() => self.explained(guid.mac(), Some(guid)).await,
+            Ok(_) | Err(_) => self.explained(mac_of(key)?, None).await,
         }
     }
 
@@ -34,7 +32,7 @@ impl Service {
 
     async fn explained(&self, mac: Mac, guid: Option<Guid>) -> Result<Journey, Problem> {
         let core = &self.core;
-        let machine = match core.store.machine_of_mac(mac).await.map_err(of_store)? {
+        let machine = match core.store.machine_of_mac(mac).await? {
             Some(id) => Some(self.summary(self.row(&id).await?).await?),
             None => None,
         };
@@ -105,6 +103,12 @@ impl Service {
         };
         heard_at(&self.core, peer, what);
     }
+}
+
+/// A MAC that somebody named.
+pub(crate) fn mac_of(text: &str) -> Result<Mac, Problem> {
+    let wrong = |e: NameError| problem(400, "bad-mac", "MAC not usable", e.to_string());
+    text.parse().map_err(wrong)
 }
 
 /// A connection to the TLS port ended before anything was asked. `why`: over a certificate.

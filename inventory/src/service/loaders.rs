@@ -6,7 +6,7 @@ use inventory_api::{Mac, Problem};
 use netboot_protocol::NicModel;
 
 use super::{Actor, Service};
-use crate::problem::{of_store, problem};
+use crate::problem::problem;
 
 impl Service {
     /// What is known, by model of NIC and of each NIC that is not as usual.
@@ -46,7 +46,7 @@ impl Service {
 
     async fn forget_loaders_of(&self, macs: &[Mac]) -> Result<(), Problem> {
         let store = &self.core.store;
-        store.forget_loader_trials(macs).await.map_err(of_store)?;
+        store.forget_loader_trials(macs).await?;
         for mac in macs {
             self.core.memory.loaders.forget(*mac);
         }

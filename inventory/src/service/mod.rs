@@ -13,6 +13,7 @@ mod progress;
 pub(crate) mod rescue;
 mod tasks;
 mod tokens;
+mod turn;
 mod verb;
 
 use std::sync::Arc;
@@ -28,13 +29,14 @@ use lifecycle::status::{phase_name, state_name};
 use tokio::sync::broadcast;
 
 use crate::core::Core;
-use crate::problem::{no_machine, of_store, problem};
+use crate::problem::{no_machine, problem};
 use crate::redact;
 use crate::store::{HistoryRow, MachineRow};
+use crate::text::joined;
 
 pub use agent::ImageFile;
 pub use delivery::{ProfileMachine, ProfileMachines};
-pub(crate) use journey::tls_broken;
+pub(crate) use journey::{mac_of, tls_broken};
 pub use tokens::Login;
 pub use verb::Verb;
 
@@ -63,9 +65,9 @@ impl Service {
 
     /// All machines, newest enrolled first.
     pub async fn machines(&self) -> Result<Vec<MachineSummary>, Problem> {
-        let open = self.core.store.open_conflicts().await.map_err(of_store)?;
-        let verdicts = self.core.store.verdicts().await.map_err(of_store)?;
-        let rows = self.core.store.machines().await.map_err(of_store)?;
+        let open = self.core.store.open_conflicts().await?;
+        let verdicts = self.core.store.verdicts().await?;
+        let rows = self.core.store.machines().await?;
         let mut machines = Vec::with_capacity(rows.len());
         for row in rows {
             let conflicts = open.get(&row.id).cloned().unwrap_or_default();
@@ -83,24 +85,21 @@ impl Service {
         let row = self.find(key).await?;
         let store = &self.core.store;
         let id = row.id.clone();
-        let stored = store.stored_report(&id).await.map_err(of_store)?;
-        let plan = match row.state.plan() {
-            Some(plan) => store.plan_by_id(plan).await.map_err(of_store)?,
-            None => None,
-        };
+        let stored = store.stored_report(&id).await?;
+        let plan = self.plan_of(&row.state).await?;
         let duplicates = self.duplicate_parts(&id).await?;
-        let check = store.check(&id).await.map_err(of_store)?;
+        let check = store.check(&id).await?;
         Ok(MachineDetail {
             machine: self.summary(row).await?,
             reported_at: stored.as_ref().map(|s| s.at),
             report: stored.map(|s| s.report),
             check: parts::with_duplicates(check, &duplicates),
             plan: plan.map(redact::plan),
-            verification: store.verification(&id).await.map_err(of_store)?,
-            expected_from: store.expected_from(&id).await.map_err(of_store)?,
+            verification: store.verification(&id).await?,
+            expected_from: store.expected_from(&id).await?,
             duplicates,
             tasks: self.newest_tasks(&id).await?,
-            notes: store.notes(&id, 20).await.map_err(of_store)?,
+            notes: store.notes(&id, 20).await?,
         })
     }
 
@@ -108,7 +107,7 @@ impl Service {
     pub async fn history(&self, key: &str, before: Option<i64>) -> Result<Vec<HistoryEntry>, Problem> {
         let row = self.find(key).await?;
         let rows = self.core.store.history(&row.id, before, HISTORY_PAGE).await;
-        let rows = rows.map_err(of_store)?;
+        let rows = rows?;
         Ok(rows.into_iter().map(history_entry).collect())
     }
 
@@ -116,8 +115,8 @@ impl Service {
     pub async fn plan(&self, key: &str) -> Result<InstallPlan, Problem> {
         let row = self.find(key).await?;
         let plan = match row.state.plan() {
-            Some(plan) => self.core.store.plan_by_id(plan).await.map_err(of_store)?,
-            None => self.core.store.plan(&row.id).await.map_err(of_store)?,
+            Some(_) => self.plan_of(&row.state).await?,
+            None => self.core.store.plan(&row.id).await?,
         };
         plan.map(redact::plan).ok_or_else(|| {
             problem(
@@ -156,23 +155,23 @@ impl Service {
     async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
         let store = &self.core.store;
         if let Ok(id) = key.parse::<MachineId>()
-            && let Some(row) = store.machine(&id).await.map_err(of_store)?
+            && let Some(row) = store.machine(&id).await?
         {
             return Ok(row);
         }
         if let Ok(mac) = key.parse::<Mac>()
-            && let Some(id) = store.machine_of_mac(mac).await.map_err(of_store)?
+            && let Some(id) = store.machine_of_mac(mac).await?
         {
             return self.row(&id).await;
         }
         if let Ok(mac) = key.parse::<Mac>()
-            && let [id] = store.machines_reporting(mac).await.map_err(of_store)?.as_slice()
+            && let [id] = store.machines_reporting(mac).await?.as_slice()
         {
             return self.row(id).await;
         }
-        let mut by_serial = store.machines_of_serial(key).await.map_err(of_store)?;
+        let mut by_serial = store.machines_of_serial(key).await?;
         if by_serial.is_empty() {
-            by_serial = store.machines_named(key).await.map_err(of_store)?;
+            by_serial = store.machines_named(key).await?;
         }
         match by_serial.as_slice() {
             [id] => self.row(id).await,
@@ -190,18 +189,25 @@ impl Service {
         self.core
             .store
             .machine(id)
-            .await
-            .map_err(of_store)?
+            .await?
             .ok_or_else(|| no_machine(id.as_str()))
     }
 
+    /// The plan that a state goes by.
+    async fn plan_of(&self, state: &State) -> Result<Option<InstallPlan>, Problem> {
+        match state.plan() {
+            Some(plan) => Ok(self.core.store.plan_by_id(plan).await?),
+            None => Ok(None),
+        }
+    }
+
     async fn summary(&self, row: MachineRow) -> Result<MachineSummary, Problem> {
-        let all = self.core.store.conflicts(&row.id).await.map_err(of_store)?;
+        let all = self.core.store.conflicts(&row.id).await?;
         let open = all.into_iter().filter(|c| c.resolved.is_none());
         let others: std::collections::BTreeSet<MachineId> = open
             .map(|c| if c.machine == row.id { c.other } else { c.machine })
             .collect();
-        let check = self.core.store.check(&row.id).await.map_err(of_store)?;
+        let check = self.core.store.check(&row.id).await?;
         self.summary_with(row, others.into_iter().collect(), check.map(|c| c.verdict))
             .await
     }
@@ -216,15 +222,10 @@ impl Service {
         let mut status = self.status(&row.id, &row.state).await?;
         if let State::Deploying(d) = &row.state
             && let DeployPhase::Installing { .. } = d.phase
-            && let Some(plan) = self.core.store.plan_by_id(&d.plan).await.map_err(of_store)?
+            && let Some(plan) = self.core.store.plan_by_id(&d.plan).await?
         {
             status.step = progress::step_status(&row.state, &plan, session.progress.as_ref());
         }
-        let words: Vec<&str> = [&row.identity.manufacturer, &row.identity.product]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
         let held = session.held.map(|(_, why)| why);
         if let Some(why) = &held {
             status.sentence = format!("Its boot script is {why}.");
@@ -234,7 +235,7 @@ impl Service {
             macs: row.macs.iter().chain(&row.reported_macs).copied().collect(),
             reported_macs: row.reported_macs,
             held,
-            model: (!words.is_empty()).then(|| words.join(" ")),
+            model: joined([&row.identity.manufacturer, &row.identity.product]),
             serial: row.identity.serial,
             hostname: row.hostname,
             ip: row.ip,
@@ -248,12 +249,7 @@ impl Service {
     }
 
     async fn status(&self, id: &MachineId, state: &State) -> Result<MachineStatus, Problem> {
-        let since = self
-            .core
-            .store
-            .phase_since(id, phase_key)
-            .await
-            .map_err(of_store)?;
+        let since = self.core.store.phase_since(id, phase_key).await?;
         Ok(lifecycle::status(state, since))
     }
 }

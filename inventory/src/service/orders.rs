@@ -8,9 +8,10 @@ use lifecycle::{Event, State, transition};
 
 use super::{Actor, Service, Verb, planning};
 use crate::advance::{AdvanceError, advance_in, after_commit};
-use crate::problem::{of_advance, of_store, problem};
+use crate::problem::problem;
 use crate::redact;
 use crate::store::MachineRow;
+use crate::text::listed;
 
 impl Service {
     /// Does a verb other than deploy.
@@ -27,13 +28,11 @@ impl Service {
         };
         let MachineRow { id, macs, .. } = row;
         let now = self.core.clock.now();
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        let advanced = advance_in(&self.core, &mut change, &id, event, &actor.0, now)
-            .await
-            .map_err(of_advance)?;
+        let mut change = self.core.store.begin().await?;
+        let advanced = advance_in(&self.core, &mut change, &id, event, &actor.0, now).await?;
         // A person asked for it: addresses are kept for it from now on.
-        change.put_known(&id).await.map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+        change.put_known(&id).await?;
+        change.commit().await?;
         if verb == Verb::Admit {
             self.core.memory.update_session(&id, |session| {
                 session.admitted_until = Some(now.plus_seconds(ADMITTED_SECONDS));
@@ -65,13 +64,13 @@ impl Service {
                 return refused(format!("cannot forget {id}, which has claimed: retire it first"));
             }
         }
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        if !change.forget(id).await.map_err(of_store)? {
+        let mut change = self.core.store.begin().await?;
+        if !change.forget(id).await? {
             return refused(format!(
                 "cannot forget {id}: other enrolments were found to be this machine"
             ));
         }
-        change.commit().await.map_err(of_store)?;
+        change.commit().await?;
         tracing::info!(machine = %id, actor = actor.0, "a machine was forgotten");
         self.core.memory.forget(id);
         Ok(answer)
@@ -95,20 +94,14 @@ impl Service {
         let machine = self.find(key).await?;
         let request = self.request_of(order)?;
         let now = self.core.clock.now();
-        let stored = self
-            .core
-            .store
-            .stored_report(&machine.id)
-            .await
-            .map_err(of_store)?
-            .ok_or_else(|| {
-                problem(
-                    409,
-                    "no-report",
-                    "Nothing is known about its hardware",
-                    format!("machine {} has not reported yet: commission it first", machine.id),
-                )
-            })?;
+        let stored = self.core.store.stored_report(&machine.id).await?.ok_or_else(|| {
+            problem(
+                409,
+                "no-report",
+                "Nothing is known about its hardware",
+                format!("machine {} has not reported yet: commission it first", machine.id),
+            )
+        })?;
         let check = self
             .check_report(&stored.report, stored.runs_on, request.expected.as_ref())
             .await?;
@@ -129,7 +122,7 @@ impl Service {
             // after it can be read before that.
             if !matches!(machine.state, State::Deployed(_)) {
                 transition(&machine.state, &event, &self.core.config.limits, now)
-                    .map_err(|e| of_advance(AdvanceError::Refused(e)))?;
+                    .map_err(AdvanceError::Refused)?;
             }
             let status = self.status(&machine.id, &machine.state).await?;
             return Ok(DeployResponse {
@@ -138,27 +131,18 @@ impl Service {
                 plan: Some(redact::plan(plan)),
             });
         }
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        let advanced = advance_in(&self.core, &mut change, &machine.id, event, &actor.0, now)
-            .await
-            .map_err(of_advance)?;
-        change.put_plan(&machine.id, &plan, now).await.map_err(of_store)?;
-        change
-            .put_request(&machine.id, &request, now)
-            .await
-            .map_err(of_store)?;
-        change.put_known(&machine.id).await.map_err(of_store)?;
-        change
-            .put_hostname(&machine.id, Some(&plan.hostname))
-            .await
-            .map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
+        let advanced = advance_in(&self.core, &mut change, &machine.id, event, &actor.0, now).await?;
+        change.put_plan(&machine.id, &plan, now).await?;
+        change.put_request(&machine.id, &request, now).await?;
+        change.put_known(&machine.id).await?;
+        change.put_hostname(&machine.id, Some(&plan.hostname)).await?;
         if let Some(check) = &check {
             change
                 .put_check_of(&machine.id, &check.result, &check.from, now)
-                .await
-                .map_err(of_store)?;
+                .await?;
         }
-        change.commit().await.map_err(of_store)?;
+        change.commit().await?;
         after_commit(&self.core, &advanced);
         let status = self.status(&machine.id, &advanced.state).await?;
         Ok(DeployResponse {
@@ -182,11 +166,7 @@ impl Service {
                         "No such profile",
                         format!(
                             "there is no profile {shown:?} in the configuration; profiles are: {}",
-                            if known.is_empty() {
-                                "(none)".to_owned()
-                            } else {
-                                known.join(", ")
-                            }
+                            listed(&known, "(none)")
                         ),
                     )
                 })

@@ -11,11 +11,8 @@ use lifecycle::parts::{Change as PartChange, at_once, diff, not_looked_at, parts
 use super::Service;
 use super::delivery::missing;
 use crate::core::Core;
-use crate::problem::of_store;
 use crate::store::{Change, StoreError};
 
-/// An agent that was heard within this time runs now: it asks for its assignment twice a minute.
-pub(super) const ALIVE_SECONDS: u64 = 90;
 /// Shared parts of one machine that are looked at, and shown.
 const MAX_SHARED: u32 = 200;
 
@@ -26,6 +23,18 @@ pub(super) struct PartsNews {
     pub(super) ask: BTreeSet<MachineId>,
     /// Machines that share a part with this one.
     pub(super) duplicates: BTreeSet<MachineId>,
+}
+
+fn part_event(id: &MachineId, what: PartEventKind, place: &str, nonce: &str, now: UnixMs) -> PartEvent {
+    PartEvent {
+        at: now,
+        machine: id.clone(),
+        what,
+        place: place.to_owned(),
+        from_place: None,
+        from_machine: None,
+        report: nonce.to_owned(),
+    }
 }
 
 /// Writes what a report says of parts, in the report's transaction.
@@ -41,15 +50,7 @@ pub(super) async fn record(
     let have = parts(report);
     let blind = not_looked_at(report);
     let changes = diff(&held, &have, &blind);
-    let event = |what, place: &str| PartEvent {
-        at: now,
-        machine: id.clone(),
-        what,
-        place: place.to_owned(),
-        from_place: None,
-        from_machine: None,
-        report: nonce.to_owned(),
-    };
+    let event = |what, place: &str| part_event(id, what, place, nonce, now);
     for one in &changes {
         match one {
             PartChange::Removed(held) => {
@@ -108,11 +109,7 @@ async fn shared(
 ) -> Result<PartsNews, StoreError> {
     let mut news = PartsNews::default();
     for (key, kind, here, mut other, alarmed) in change.shared_parts(id, MAX_SHARED).await? {
-        let session = core.memory.session(&other.machine);
-        let runs = session.runs_on.is_some()
-            && session
-                .last_seen
-                .is_some_and(|seen| now.since(seen) <= ALIVE_SECONDS * 1000);
+        let runs = core.memory.session(&other.machine).runs(now);
         if runs && !kind.hot_pluggable() {
             // It reported the part in this run and still runs: what needs the power off is still in it.
             change.part_still_in(&key, &other.machine, now).await?;
@@ -126,13 +123,8 @@ async fn shared(
         }
         if !alarmed {
             let duplicate = PartEvent {
-                at: now,
-                machine: id.clone(),
-                what: PartEventKind::Duplicate,
-                place: other.place.clone(),
-                from_place: None,
                 from_machine: Some(other.machine.clone()),
-                report: nonce.to_owned(),
+                ..part_event(id, PartEventKind::Duplicate, &other.place, nonce, now)
             };
             change.add_part_event(&key, &duplicate).await?;
             change.part_alarmed(&key, id, &other.machine).await?;
@@ -153,7 +145,7 @@ impl Service {
         let ids: BTreeSet<&MachineId> = told.chain(seen).collect();
         let mut names = BTreeMap::new();
         for id in ids {
-            let row = self.core.store.machine(id).await.map_err(of_store)?;
+            let row = self.core.store.machine(id).await?;
             if let Some(serial) = row.and_then(|r| r.identity.serial) {
                 names.insert(id.clone(), serial);
             }
@@ -169,7 +161,7 @@ impl Service {
             Ok(mac) => mac.to_string(),
             Err(_) => serial.to_owned(),
         };
-        let lives = self.core.store.parts_of_serial(&serial).await.map_err(of_store)?;
+        let lives = self.core.store.parts_of_serial(&serial).await?;
         if lives.is_empty() {
             return Err(missing(
                 "part",
@@ -182,7 +174,7 @@ impl Service {
 
     /// The parts of a machine that another machine shows too.
     pub(super) async fn duplicate_parts(&self, id: &MachineId) -> Result<Vec<DuplicatePart>, Problem> {
-        self.core.store.duplicates(id, MAX_SHARED).await.map_err(of_store)
+        Ok(self.core.store.duplicates(id, MAX_SHARED).await?)
     }
 }
 

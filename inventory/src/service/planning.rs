@@ -14,6 +14,7 @@ use lifecycle::{FreshIds, PlanInput};
 use crate::core::Core;
 use crate::problem::{internal, problem};
 use crate::secret;
+use crate::text::listed;
 
 /// All images, by name, the newest first.
 pub async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
@@ -53,11 +54,7 @@ async fn find_image(core: &Core, wanted: &str) -> Result<ImageManifest, Problem>
             "No such image",
             format!(
                 "there is no image {shown:?}; images are: {}",
-                if known.is_empty() {
-                    "(none, build or import one)".to_owned()
-                } else {
-                    known.join(", ")
-                }
+                listed(&known, "(none, build or import one)")
             ),
         )
     })

@@ -12,7 +12,7 @@ use lifecycle::{AtConsole, Event, boot_target};
 use super::{Actor, Service};
 use crate::advance::{AdvanceError, Advanced, advance_in, after_commit};
 use crate::core::Core;
-use crate::problem::{of_advance, of_store, problem};
+use crate::problem::problem;
 use crate::secret;
 use crate::store::{Change, RescuePasswordRow, RescueRow};
 
@@ -75,12 +75,9 @@ impl Service {
             wrong: 0,
             wrong_at: UnixMs(0),
         };
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        change
-            .put_rescue_password(&row.id, &kept)
-            .await
-            .map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
+        change.put_rescue_password(&row.id, &kept).await?;
+        change.commit().await?;
         tracing::info!(machine = %row.id, actor = %actor.0, "a rescue password was made");
         Ok(RescuePassword {
             machine: row.id,
@@ -104,7 +101,7 @@ impl Service {
         };
         let now = core.clock.now();
         let has = match at {
-            Some(ip) => core.store.has_rescue_at(ip, now).await.map_err(of_store)?,
+            Some(ip) => core.store.has_rescue_at(ip, now).await?,
             None => false,
         };
         if has {
@@ -123,8 +120,8 @@ impl Service {
         let core = &self.core;
         let now = core.clock.now();
         let ticket = secret::digest(&request.ticket);
-        let mut change = core.store.begin().await.map_err(of_store)?;
-        let rescue = change.rescue(&ticket).await.map_err(of_store)?;
+        let mut change = core.store.begin().await?;
+        let rescue = change.rescue(&ticket).await?;
         let at_home = |rescue: &RescueRow| {
             let from = IpAddr::V4(rescue.ip) == peer || (core.config.boot.simulated && peer.is_loopback());
             from && rescue.mac == request.boot_mac
@@ -139,7 +136,7 @@ impl Service {
             ));
         };
         let id = rescue.machine.clone();
-        let machine = change.machine(&id).await.map_err(of_store)?;
+        let machine = change.machine(&id).await?;
         let served = machine.is_some_and(|m| boot_target(&m.state, false) != BootTarget::Ignore);
         if !served {
             return Err(not_served(&id));
@@ -170,7 +167,7 @@ impl Service {
             }
             RescueStep::End {} => {
                 let ended = end_rescues(core, &mut change, &id, "the shell was left", now).await;
-                (answer(false, 0, String::new()), ended.map_err(of_advance)?)
+                (answer(false, 0, String::new()), ended?)
             }
             RescueStep::Open { password } => {
                 let (judged, event) = judge(&mut change, &id, &ticket, password, now).await?;
@@ -180,18 +177,18 @@ impl Service {
                     Some(what) => {
                         let event = Event::AtConsole { what };
                         let advanced = advance_in(core, &mut change, &id, event, CONSOLE, now).await;
-                        Some(advanced.map_err(of_advance)?)
+                        Some(advanced?)
                     }
                     None => None,
                 };
                 if judged.open {
-                    change.open_rescue(&ticket, now).await.map_err(of_store)?;
+                    change.open_rescue(&ticket, now).await?;
                 }
                 tracing::info!(machine = %id, %peer, open = judged.open, "a rescue password was typed");
                 (answer(judged.open, judged.wait, judged.message), advanced)
             }
         };
-        change.commit().await.map_err(of_store)?;
+        change.commit().await?;
         if let Some(advanced) = &advanced {
             after_commit(core, advanced);
         }
@@ -218,7 +215,7 @@ async fn judge(
         (Judged { open, wait, message }, None)
     };
     let anew = format!("there is no password that opens it: `slipway rescue {id}` makes one");
-    let Some(mut kept) = change.rescue_password(id).await.map_err(of_store)? else {
+    let Some(mut kept) = change.rescue_password(id).await? else {
         return Ok(no(wait_seconds(2), anew));
     };
     let elsewhere = kept.used_by.is_some_and(|used| used != *ticket);
@@ -254,7 +251,7 @@ async fn judge(
             message: format!("the password is wrong; the next one in {wait} s"),
         }
     };
-    change.put_rescue_password(id, &kept).await.map_err(of_store)?;
+    change.put_rescue_password(id, &kept).await?;
     Ok((judged, event))
 }
 

@@ -1,15 +1,15 @@
 //! One-shot tasks of agents: re-check, locate, burn-in. They change no lifecycle state.
 
-use inventory_api::agent::{Assignment, Permission};
+use inventory_api::agent::{Assignment, Permission, RunsOn};
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskReport, TaskStatus};
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::State;
 use lifecycle::state::{DiskState, Stage};
 
-use super::parts::ALIVE_SECONDS;
 use super::{Actor, Service, Verb};
-use crate::problem::{of_store, problem};
+use crate::core::ALIVE_SECONDS;
+use crate::problem::problem;
 use crate::store::MachineRow;
 
 /// A task nothing was heard of for so long is given up.
@@ -39,9 +39,9 @@ impl Service {
         actor: &str,
     ) -> Result<TaskStatus, Problem> {
         let now = self.core.clock.now();
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        let number = change.add_task(id, task, actor, now).await.map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
+        let number = change.add_task(id, task, actor, now).await?;
+        change.commit().await?;
         tracing::info!(machine = %id, actor, task = task.name(), number, "a task was asked for");
         self.core.memory.wake(id);
         self.core.memory.changed(id);
@@ -54,16 +54,6 @@ impl Service {
             outcome: None,
             expired: false,
         })
-    }
-
-    /// Whether an agent runs on the machine now that would take a task.
-    pub(super) fn agent_runs(&self, id: &MachineId) -> bool {
-        let session = self.core.memory.session(id);
-        let now = self.core.clock.now();
-        session.runs_on.is_some()
-            && session
-                .last_seen
-                .is_some_and(|s| now.since(s) <= ALIVE_SECONDS * 1000)
     }
 
     fn may_task(&self, row: &MachineRow, task: &Task) -> Result<(), Problem> {
@@ -83,7 +73,8 @@ impl Service {
                 lifecycle::status::state_name(&row.state)
             )));
         }
-        if !self.agent_runs(&row.id) {
+        let session = self.core.memory.session(&row.id);
+        if !session.runs(self.core.clock.now()) {
             return Err(problem(
                 409,
                 "agent-silent",
@@ -95,9 +86,7 @@ impl Service {
             ));
         }
         if let Task::BurnIn { request } = task {
-            let in_mini_os =
-                self.core.memory.session(&row.id).runs_on == Some(inventory_api::agent::RunsOn::MiniOs);
-            if !in_mini_os || matches!(row.state, State::Deployed(_)) {
+            if session.runs_on != Some(RunsOn::MiniOs) || matches!(row.state, State::Deployed(_)) {
                 return Err(not_now(format!(
                     "machine {} does not run the mini-os: a burn-in would disturb what is installed on it",
                     row.id
@@ -120,7 +109,7 @@ impl Service {
             return Ok(assignment);
         }
         let since = UnixMs(self.core.clock.now().0 - STALE_SECONDS as i64 * 1000);
-        let task = self.core.store.open_task(id, since).await.map_err(of_store)?;
+        let task = self.core.store.open_task(id, since).await?;
         Ok(lifecycle::assignment::with_task(
             assignment,
             task.map(|t| (t.id, t.task)),
@@ -135,17 +124,14 @@ impl Service {
         };
         // What else it shall do comes first.
         let current = self.assignment_now(id).await?.assignment;
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        let Some((task, true)) = change.task(id, report.id).await.map_err(of_store)? else {
+        let mut change = self.core.store.begin().await?;
+        let Some((task, true)) = change.task(id, report.id).await? else {
             return Ok(stop("this task is not asked for any more"));
         };
         let open = matches!(report.outcome, TaskOutcome::Running { .. });
         let outcome = tame(report.outcome);
-        change
-            .put_task_outcome(task.id, &outcome, open, now)
-            .await
-            .map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+        change.put_task_outcome(task.id, &outcome, open, now).await?;
+        change.commit().await?;
         if !open {
             tracing::info!(machine = %id, task = task.task.name(), number = task.id, "a task ended");
             self.core.memory.wake(id);
@@ -161,7 +147,7 @@ impl Service {
     /// The newest tasks of a machine, newest first.
     pub(super) async fn newest_tasks(&self, id: &MachineId) -> Result<Vec<TaskStatus>, Problem> {
         let now = self.core.clock.now();
-        let mut tasks = self.core.store.tasks(id, 20).await.map_err(of_store)?;
+        let mut tasks = self.core.store.tasks(id, 20).await?;
         for task in &mut tasks {
             let ended = matches!(
                 task.outcome,
@@ -204,9 +190,9 @@ impl Service {
                 text
             },
         };
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        change.add_note(&row.id, &note).await.map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
+        change.add_note(&row.id, &note).await?;
+        change.commit().await?;
         self.core.memory.changed(&row.id);
         if let State::Failed(failed) = &row.state
             && failed.during == Stage::Commissioning

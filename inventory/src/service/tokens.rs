@@ -3,7 +3,7 @@
 use inventory_api::Problem;
 
 use super::{Actor, Service};
-use crate::problem::{of_store, problem};
+use crate::problem::problem;
 use crate::secret;
 use crate::store::StoreError;
 
@@ -50,7 +50,7 @@ impl Service {
             return Ok(None);
         }
         let store = &self.core.store;
-        let row = store.token(&secret::digest(token)).await.map_err(of_store)?;
+        let row = store.token(&secret::digest(token)).await?;
         let now = self.core.clock.now();
         let Some(row) = row.filter(|row| row.is_good(now)) else {
             return Ok(None);

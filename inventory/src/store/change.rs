@@ -3,13 +3,13 @@
 use std::net::Ipv4Addr;
 
 use inventory_api::{Mac, MachineId, UnixMs};
-use lifecycle::State;
-use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqlSafeStr, Sqlite};
 
 use super::machines::{history, load_machine, machine_of_mac};
-use super::{HistoryRow, Identity, MachineRow, StoreError, to_json};
+use super::sql::{self, Json, Value, count, one, only};
+use super::{HistoryRow, Identity, MachineRow, StoreError};
 
 /// A write transaction. Nothing of it is seen before [`Change::commit`]; dropped, it is undone.
 ///
@@ -27,9 +27,7 @@ impl Change {
             connection,
             committed: false,
         };
-        sqlx::query("BEGIN IMMEDIATE")
-            .execute(change.connection())
-            .await?;
+        change.run("BEGIN IMMEDIATE", &[]).await?;
         Ok(change)
     }
 
@@ -37,9 +35,33 @@ impl Change {
         &mut self.connection
     }
 
+    /// Runs a statement that gives no rows.
+    pub(super) async fn run(
+        &mut self,
+        sql: impl SqlSafeStr,
+        values: &[&dyn Value],
+    ) -> Result<(), StoreError> {
+        sql::run(self.connection(), sql, values).await?;
+        Ok(())
+    }
+
+    /// Deletes all rows of a machine but the newest.
+    pub(super) async fn keep_newest(
+        &mut self,
+        table: &'static str,
+        id: &MachineId,
+        most: i64,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "DELETE FROM {table} WHERE machine = $1 AND rowid NOT IN
+                (SELECT rowid FROM {table} WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)"
+        );
+        self.run(AssertSqlSafe(sql), &[id, &most]).await
+    }
+
     /// Makes all of it lasting.
     pub async fn commit(mut self) -> Result<(), StoreError> {
-        sqlx::query("COMMIT").execute(self.connection()).await?;
+        self.run("COMMIT", &[]).await?;
         self.committed = true;
         Ok(())
     }
@@ -62,16 +84,11 @@ impl Change {
         first: &HistoryRow,
         deadline: Option<UnixMs>,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        let state = Json("state", &first.state);
+        self.run(
             "INSERT INTO machines (id, state, history_seq, deadline, enrolled_at, network) VALUES ($1, $2, $3, $4, $5, $6)",
+            &[id, &state, &first.seq, &deadline, &first.at, &network],
         )
-        .bind(id.as_str())
-        .bind(to_json("state", &first.state)?)
-        .bind(first.seq)
-        .bind(deadline.map(|d| d.0))
-        .bind(first.at.0)
-        .bind(network)
-        .execute(self.connection())
         .await?;
         self.add_history(id, first).await
     }
@@ -83,13 +100,11 @@ impl Change {
         row: &HistoryRow,
         deadline: Option<UnixMs>,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE machines SET state = $2, history_seq = $3, deadline = $4 WHERE id = $1")
-            .bind(id.as_str())
-            .bind(to_json("state", &row.state)?)
-            .bind(row.seq)
-            .bind(deadline.map(|d| d.0))
-            .execute(self.connection())
-            .await?;
+        self.run(
+            "UPDATE machines SET state = $2, history_seq = $3, deadline = $4 WHERE id = $1",
+            &[id, &Json("state", &row.state), &row.seq, &deadline],
+        )
+        .await?;
         self.add_history(id, row).await
     }
 
@@ -104,12 +119,8 @@ impl Change {
 
     /// When a row of a machine's history was written.
     pub(crate) async fn row_at(&mut self, id: &MachineId, seq: i64) -> Result<Option<UnixMs>, StoreError> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT at FROM history WHERE machine = $1 AND seq = $2")
-            .bind(id.as_str())
-            .bind(seq)
-            .fetch_optional(self.connection())
-            .await?;
-        Ok(at.map(UnixMs))
+        let sql = "SELECT at FROM history WHERE machine = $1 AND seq = $2";
+        one(self.connection(), sql, &[id, &seq], only).await
     }
 
     /// Takes the row `seq` out of a machine's history; the one after it, which is the last, gets its number.
@@ -118,64 +129,49 @@ impl Change {
             "DELETE FROM history WHERE machine = $1 AND seq = $2",
             "UPDATE history SET seq = $2 WHERE machine = $1 AND seq = $2 + 1",
         ] {
-            sqlx::query(sql)
-                .bind(id.as_str())
-                .bind(seq)
-                .execute(self.connection())
-                .await?;
+            self.run(sql, &[id, &seq]).await?;
         }
         Ok(())
     }
 
     async fn add_history(&mut self, id: &MachineId, row: &HistoryRow) -> Result<(), StoreError> {
-        sqlx::query(
+        self.run(
             "INSERT INTO history (machine, seq, at, actor, event, limits, state, sentence, repeats)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            &[
+                id,
+                &row.seq,
+                &row.at,
+                &row.actor,
+                &Json("event", &row.event),
+                &Json("limits", &row.limits),
+                &Json("state", &row.state),
+                &row.sentence,
+                &row.repeats,
+            ],
         )
-        .bind(id.as_str())
-        .bind(row.seq)
-        .bind(row.at.0)
-        .bind(&row.actor)
-        .bind(to_json("event", &row.event)?)
-        .bind(to_json("limits", &row.limits)?)
-        .bind(to_json::<State>("state", &row.state)?)
-        .bind(&row.sentence)
-        .bind(row.repeats)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        .await
     }
 
     /// The NIC that boots now: it becomes the first of the machine's MACs. A MAC stays with the machine that has it.
     pub async fn put_boot_mac(&mut self, id: &MachineId, mac: Mac) -> Result<(), StoreError> {
-        sqlx::query("UPDATE macs SET rank = 1 WHERE machine = $1 AND mac <> $2")
-            .bind(id.as_str())
-            .bind(mac.to_string())
-            .execute(self.connection())
-            .await?;
-        sqlx::query(
+        let others = "UPDATE macs SET rank = 1 WHERE machine = $1 AND mac <> $2";
+        self.run(others, &[id, &mac]).await?;
+        self.run(
             "INSERT INTO macs (mac, machine, rank) VALUES ($1, $2, 0)
-             ON CONFLICT (mac) DO UPDATE SET rank = 0 WHERE machine = excluded.machine",
+            ON CONFLICT (mac) DO UPDATE SET rank = 0 WHERE machine = excluded.machine",
+            &[&mac, id],
         )
-        .bind(mac.to_string())
-        .bind(id.as_str())
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        .await
     }
 
     /// The MACs that the machine's newest report lists, in place of those of the report before. They open no boot script.
     pub async fn put_reported_macs(&mut self, id: &MachineId, macs: &[Mac]) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM reported_macs WHERE machine = $1")
-            .bind(id.as_str())
-            .execute(self.connection())
+        self.run("DELETE FROM reported_macs WHERE machine = $1", &[id])
             .await?;
         for mac in macs {
-            sqlx::query("INSERT OR IGNORE INTO reported_macs (machine, mac) VALUES ($1, $2)")
-                .bind(id.as_str())
-                .bind(mac.to_string())
-                .execute(self.connection())
-                .await?;
+            let add = "INSERT OR IGNORE INTO reported_macs (machine, mac) VALUES ($1, $2)";
+            self.run(add, &[id, mac]).await?;
         }
         Ok(())
     }
@@ -183,13 +179,8 @@ impl Change {
     /// Whether the newest report of a machine lists one of these MACs.
     pub async fn reported_any(&mut self, id: &MachineId, macs: &[Mac]) -> Result<bool, StoreError> {
         for mac in macs {
-            let listed: i64 =
-                sqlx::query_scalar("SELECT count(*) FROM reported_macs WHERE machine = $1 AND mac = $2")
-                    .bind(id.as_str())
-                    .bind(mac.to_string())
-                    .fetch_one(self.connection())
-                    .await?;
-            if listed > 0 {
+            let sql = "SELECT count(*) FROM reported_macs WHERE machine = $1 AND mac = $2";
+            if count(self.connection(), sql, &[id, mac]).await? > 0 {
                 return Ok(true);
             }
         }
@@ -198,22 +189,14 @@ impl Change {
 
     /// It claimed and reported, or a person asked for it: addresses are kept for its MACs from now on.
     pub async fn put_known(&mut self, id: &MachineId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE machines SET known = 1 WHERE id = $1")
-            .bind(id.as_str())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        self.run("UPDATE machines SET known = 1 WHERE id = $1", &[id])
+            .await
     }
 
     /// How many machines were enrolled in a network since then.
     pub async fn enrolled_since(&mut self, network: &str, since: UnixMs) -> Result<i64, StoreError> {
-        Ok(
-            sqlx::query_scalar("SELECT count(*) FROM machines WHERE enrolled_at > $2 AND network = $1")
-                .bind(network)
-                .bind(since.0)
-                .fetch_one(self.connection())
-                .await?,
-        )
+        let sql = "SELECT count(*) FROM machines WHERE enrolled_at > $2 AND network = $1";
+        count(self.connection(), sql, &[&network, &since]).await
     }
 
     /// Where the machine boots now.
@@ -224,50 +207,31 @@ impl Change {
         ip: Ipv4Addr,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE machines SET network = $2, ip = $3, booted_at = $4 WHERE id = $1")
-            .bind(id.as_str())
-            .bind(network)
-            .bind(ip.to_string())
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE machines SET network = $2, ip = $3, booted_at = $4 WHERE id = $1";
+        self.run(sql, &[id, &network, &ip, &at]).await
     }
 
     /// What the machine says of itself; facts that a report does not have are kept.
     pub async fn put_identity(&mut self, id: &MachineId, identity: &Identity) -> Result<(), StoreError> {
-        sqlx::query(
+        let i = identity;
+        self.run(
             "UPDATE machines SET manufacturer = coalesce($2, manufacturer), product = coalesce($3, product),
                 serial = coalesce($4, serial), uuid = coalesce($5, uuid) WHERE id = $1",
+            &[id, &i.manufacturer, &i.product, &i.serial, &i.uuid],
         )
-        .bind(id.as_str())
-        .bind(&identity.manufacturer)
-        .bind(&identity.product)
-        .bind(&identity.serial)
-        .bind(&identity.uuid)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Its agent was heard.
     pub async fn put_last_seen(&mut self, id: &MachineId, at: UnixMs) -> Result<(), StoreError> {
-        sqlx::query("UPDATE machines SET last_seen = max(coalesce(last_seen, 0), $2) WHERE id = $1")
-            .bind(id.as_str())
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE machines SET last_seen = max(coalesce(last_seen, 0), $2) WHERE id = $1";
+        self.run(sql, &[id, &at]).await
     }
 
     /// Host name of the current plan.
     pub async fn put_hostname(&mut self, id: &MachineId, hostname: Option<&str>) -> Result<(), StoreError> {
-        sqlx::query("UPDATE machines SET hostname = $2 WHERE id = $1")
-            .bind(id.as_str())
-            .bind(hostname)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE machines SET hostname = $2 WHERE id = $1";
+        self.run(sql, &[id, &hostname]).await
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use inventory_api::{Mac, MachineId, UnixMs};
 use lifecycle::expectation::{MachineNames, name_key};
 use lifecycle::identity::{Field, Identity};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteExecutor;
 
-use super::{Change, Store, StoreError, from_json, parse, to_json};
+use super::sql::{Json, Row, all, one, only};
+use super::{Change, Store, StoreError};
 
 /// Values that different machines share, by field.
 pub type SharedValues = BTreeMap<Field, BTreeSet<String>>;
@@ -39,18 +39,15 @@ pub struct ConflictRow {
 impl Store {
     /// Conflicts that a machine has part in, the newest first.
     pub async fn conflicts(&self, id: &MachineId) -> Result<Vec<ConflictRow>, StoreError> {
-        conflicts(&mut *self.read.acquire().await?, id).await
+        conflicts(&self.read, id).await
     }
 
     /// Machines with an open conflict, by machine.
     pub async fn open_conflicts(&self) -> Result<BTreeMap<MachineId, BTreeSet<MachineId>>, StoreError> {
-        let rows = sqlx::query("SELECT machine, other FROM conflicts WHERE resolved_at IS NULL")
-            .fetch_all(&self.read)
-            .await?;
+        let sql = "SELECT machine, other FROM conflicts WHERE resolved_at IS NULL";
+        let pair = |row: Row<'_>| Ok((row.get("machine")?, row.get("other")?));
         let mut open: BTreeMap<MachineId, BTreeSet<MachineId>> = BTreeMap::new();
-        for row in &rows {
-            let machine: MachineId = parse("machine id", row.try_get("machine")?)?;
-            let other: MachineId = parse("machine id", row.try_get("other")?)?;
+        for (machine, other) in all::<(MachineId, MachineId)>(&self.read, sql, &[], pair).await? {
             open.entry(machine.clone()).or_default().insert(other.clone());
             open.entry(other).or_default().insert(machine);
         }
@@ -64,16 +61,11 @@ impl Store {
         id: &MachineId,
     ) -> Result<Option<MachineId>, StoreError> {
         for name in names.serials.iter().chain(&names.asset_tags) {
-            let other: Option<String> = sqlx::query_scalar(
-                "SELECT machine FROM machine_names JOIN machines ON id = machine
-                 WHERE value = $1 AND machine <> $2 AND folded_into IS NULL LIMIT 1",
-            )
-            .bind(name_key(name))
-            .bind(id.as_str())
-            .fetch_optional(&self.read)
-            .await?;
-            if let Some(other) = other {
-                return parse("machine id", &other).map(Some);
+            let sql = "SELECT machine FROM machine_names JOIN machines ON id = machine
+                WHERE value = $1 AND machine <> $2 AND folded_into IS NULL LIMIT 1";
+            let other = one(&self.read, sql, &[&name_key(name), id], only).await?;
+            if other.is_some() {
+                return Ok(other);
             }
         }
         Ok(None)
@@ -81,7 +73,9 @@ impl Store {
 
     /// Keeps the identity of machines that reported to an older server.
     pub async fn index_identities(&self) -> Result<(), StoreError> {
-        for id in self.without_identity().await? {
+        let sql = "SELECT DISTINCT machine FROM reports WHERE report IS NOT NULL
+            AND machine NOT IN (SELECT machine FROM identities)";
+        for id in all::<MachineId>(&self.read, sql, &[], only).await? {
             if let Some(stored) = self.stored_report(&id).await? {
                 let mut change = self.begin().await?;
                 change
@@ -92,29 +86,16 @@ impl Store {
         }
         Ok(())
     }
-
-    /// Machines that have reported and whose identity is not kept yet: they reported to an older server.
-    async fn without_identity(&self) -> Result<Vec<MachineId>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT DISTINCT machine FROM reports WHERE report IS NOT NULL
-             AND machine NOT IN (SELECT machine FROM identities)",
-        )
-        .fetch_all(&self.read)
-        .await?;
-        rows.iter()
-            .map(|row| parse("machine id", row.try_get("machine")?))
-            .collect()
-    }
 }
 
 impl Change {
     /// Who a machine said it is. `None`: it never reported.
     pub async fn identity(&mut self, id: &MachineId) -> Result<Option<Identity>, StoreError> {
-        let text: Option<String> = sqlx::query_scalar("SELECT identity FROM identities WHERE machine = $1")
-            .bind(id.as_str())
-            .fetch_optional(self.connection())
-            .await?;
-        text.map(|text| from_json("identity", &text)).transpose()
+        let sql = "SELECT identity FROM identities WHERE machine = $1";
+        one(self.connection(), sql, &[id], |row| {
+            row.json("identity", "identity")
+        })
+        .await
     }
 
     /// Stores who a machine says it is, in place of what it said before.
@@ -124,29 +105,14 @@ impl Change {
         identity: &Identity,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO identities (machine, at, identity) VALUES ($1, $2, $3)
-             ON CONFLICT (machine) DO UPDATE SET at = excluded.at, identity = excluded.identity",
-        )
-        .bind(id.as_str())
-        .bind(at.0)
-        .bind(to_json("identity", identity)?)
-        .execute(self.connection())
-        .await?;
-        sqlx::query("DELETE FROM identity_values WHERE machine = $1")
-            .bind(id.as_str())
-            .execute(self.connection())
+        self.put_document("identities", "identity", id, &Json("identity", identity), at)
+            .await?;
+        self.run("DELETE FROM identity_values WHERE machine = $1", &[id])
             .await?;
         for field in Field::ALL {
             for value in identity.keys(field) {
-                sqlx::query(
-                    "INSERT OR IGNORE INTO identity_values (field, value, machine) VALUES ($1, $2, $3)",
-                )
-                .bind(field.name())
-                .bind(value)
-                .bind(id.as_str())
-                .execute(self.connection())
-                .await?;
+                let sql = "INSERT OR IGNORE INTO identity_values (field, value, machine) VALUES ($1, $2, $3)";
+                self.run(sql, &[&field.name(), &value, id]).await?;
             }
         }
         Ok(())
@@ -161,17 +127,10 @@ impl Change {
         let mut found: BTreeMap<MachineId, BTreeSet<Field>> = BTreeMap::new();
         for field in Field::ALL {
             for value in identity.keys(field) {
-                let rows = sqlx::query(
-                    "SELECT v.machine FROM identity_values AS v JOIN machines AS m ON m.id = v.machine
-                     WHERE v.field = $1 AND v.value = $2 AND json_extract(m.state, '$.state') <> 'retired'
-                     ORDER BY m.enrolled_at LIMIT 20",
-                )
-                .bind(field.name())
-                .bind(value)
-                .fetch_all(self.connection())
-                .await?;
-                for row in &rows {
-                    let machine = parse("machine id", row.try_get("machine")?)?;
+                let sql = "SELECT v.machine FROM identity_values AS v JOIN machines AS m ON m.id = v.machine
+                    WHERE v.field = $1 AND v.value = $2 AND json_extract(m.state, '$.state') <> 'retired'
+                    ORDER BY m.enrolled_at LIMIT 20";
+                for machine in all(self.connection(), sql, &[&field.name(), &value], only).await? {
                     found.entry(machine).or_default().insert(field);
                 }
             }
@@ -181,14 +140,12 @@ impl Change {
 
     /// Values that count no more.
     pub async fn shared_values(&mut self) -> Result<SharedValues, StoreError> {
-        let rows = sqlx::query("SELECT field, value FROM shared_values")
-            .fetch_all(self.connection())
-            .await?;
+        let sql = "SELECT field, value FROM shared_values";
+        let pair = |row: Row<'_>| Ok((row.get("field")?, row.get("value")?));
         let mut shared = SharedValues::new();
-        for row in &rows {
-            let name: &str = row.try_get("field")?;
+        for (name, value) in all::<(String, String)>(self.connection(), sql, &[], pair).await? {
             if let Some(field) = Field::ALL.into_iter().find(|f| f.name() == name) {
-                shared.entry(field).or_default().insert(row.try_get("value")?);
+                shared.entry(field).or_default().insert(value);
             }
         }
         Ok(shared)
@@ -202,14 +159,8 @@ impl Change {
         at: UnixMs,
         actor: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT OR IGNORE INTO shared_values (field, value, at, actor) VALUES ($1, $2, $3, $4)")
-            .bind(field.name())
-            .bind(value)
-            .bind(at.0)
-            .bind(actor)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "INSERT OR IGNORE INTO shared_values (field, value, at, actor) VALUES ($1, $2, $3, $4)";
+        self.run(sql, &[&field.name(), &value, &at, &actor]).await
     }
 
     /// Conflicts that a machine has part in, the newest first.
@@ -219,20 +170,21 @@ impl Change {
 
     /// Opens a conflict. The row's number, and whether it is resolved, are not looked at.
     pub async fn add_conflict(&mut self, row: &ConflictRow) -> Result<(), StoreError> {
-        sqlx::query(
+        let (seen, known) = (Json("identity", &row.seen), Json("identity", &row.known));
+        self.run(
             "INSERT INTO conflicts (machine, other, at, sentence, boot_mac, seen, known)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                &row.machine,
+                &row.other,
+                &row.at,
+                &row.sentence,
+                &row.boot_mac,
+                &seen,
+                &known,
+            ],
         )
-        .bind(row.machine.as_str())
-        .bind(row.other.as_str())
-        .bind(row.at.0)
-        .bind(&row.sentence)
-        .bind(row.boot_mac.map(|mac| mac.to_string()))
-        .bind(to_json("identity", &row.seen)?)
-        .bind(to_json("identity", &row.known)?)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        .await
     }
 
     /// A person has decided.
@@ -243,64 +195,39 @@ impl Change {
         at: UnixMs,
         actor: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE conflicts SET resolved_at = $2, resolution = $3, actor = $4 WHERE id = $1")
-            .bind(id)
-            .bind(at.0)
-            .bind(resolution)
-            .bind(actor)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE conflicts SET resolved_at = $2, resolution = $3, actor = $4 WHERE id = $1";
+        self.run(sql, &[&id, &at, &resolution, &actor]).await
     }
 
     /// Moves the MACs of an enrolment to the machine that it is, and leaves the pointer. Its history, reports and all else
     /// stay with it.
     pub async fn fold(&mut self, from: &MachineId, into: &MachineId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE macs SET machine = $2, rank = 1 WHERE machine = $1")
-            .bind(from.as_str())
-            .bind(into.as_str())
-            .execute(self.connection())
-            .await?;
+        let macs = "UPDATE macs SET machine = $2, rank = 1 WHERE machine = $1";
+        self.run(macs, &[from, into]).await?;
         // What its newest report said of names and places of parts: the living machine says it now.
         for delete in [
             "DELETE FROM machine_names WHERE machine = $1",
             "DELETE FROM reported_macs WHERE machine = $1",
             "DELETE FROM part_places WHERE machine = $1",
         ] {
-            sqlx::query(delete)
-                .bind(from.as_str())
-                .execute(self.connection())
-                .await?;
+            self.run(delete, &[from]).await?;
         }
         // Folded into it before: the pointer leads to the living one.
-        sqlx::query("UPDATE machines SET folded_into = $2 WHERE id = $1 OR folded_into = $1")
-            .bind(from.as_str())
-            .bind(into.as_str())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let pointer = "UPDATE machines SET folded_into = $2 WHERE id = $1 OR folded_into = $1";
+        self.run(pointer, &[from, into]).await
     }
 
     /// Takes a MAC from a machine: the next boot from it is a new machine's.
     pub async fn remove_mac(&mut self, id: &MachineId, mac: Mac) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM macs WHERE machine = $1 AND mac = $2")
-            .bind(id.as_str())
-            .bind(mac.to_string())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "DELETE FROM macs WHERE machine = $1 AND mac = $2";
+        self.run(sql, &[id, &mac]).await
     }
 
     /// The machine claimed: what was folded into it speaks no more.
     pub async fn revoke_folded(&mut self, into: &MachineId) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE certificates SET revoked = 1 WHERE revoked = 0
-             AND machine IN (SELECT id FROM machines WHERE folded_into = $1)",
-        )
-        .bind(into.as_str())
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        let sql = "UPDATE certificates SET revoked = 1 WHERE revoked = 0
+            AND machine IN (SELECT id FROM machines WHERE folded_into = $1)";
+        self.run(sql, &[into]).await
     }
 
     /// Keeps only that a report came: it was another machine's, and must not stand in the place of this one's.
@@ -311,45 +238,30 @@ impl Change {
         digest: &[u8],
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO reports (machine, at, nonce, digest) VALUES ($1, $2, $3, $4)")
-            .bind(id.as_str())
-            .bind(at.0)
-            .bind(nonce)
-            .bind(digest)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "INSERT INTO reports (machine, at, nonce, digest) VALUES ($1, $2, $3, $4)";
+        self.run(sql, &[id, &at, &nonce, &digest]).await
     }
 }
 
-async fn conflicts(
-    connection: &mut SqliteConnection,
-    id: &MachineId,
-) -> Result<Vec<ConflictRow>, StoreError> {
-    let rows =
-        sqlx::query("SELECT * FROM conflicts WHERE machine = $1 OR other = $1 ORDER BY id DESC LIMIT 100")
-            .bind(id.as_str())
-            .fetch_all(connection)
-            .await?;
-    rows.iter().map(conflict_row).collect()
+async fn conflicts<'c>(on: impl SqliteExecutor<'c>, id: &MachineId) -> Result<Vec<ConflictRow>, StoreError> {
+    let sql = "SELECT * FROM conflicts WHERE machine = $1 OR other = $1 ORDER BY id DESC LIMIT 100";
+    all(on, sql, &[id], conflict_row).await
 }
 
-fn conflict_row(row: &SqliteRow) -> Result<ConflictRow, StoreError> {
-    let mac: Option<&str> = row.try_get("boot_mac")?;
-    let resolved_at: Option<i64> = row.try_get("resolved_at")?;
-    let resolved = match resolved_at {
-        Some(at) => Some((UnixMs(at), row.try_get("resolution")?, row.try_get("actor")?)),
+fn conflict_row(row: Row<'_>) -> Result<ConflictRow, StoreError> {
+    let resolved = match row.maybe("resolved_at")? {
+        Some(at) => Some((at, row.get("resolution")?, row.get("actor")?)),
         None => None,
     };
     Ok(ConflictRow {
-        id: row.try_get("id")?,
-        machine: parse("machine id", row.try_get("machine")?)?,
-        other: parse("machine id", row.try_get("other")?)?,
-        at: UnixMs(row.try_get("at")?),
-        sentence: row.try_get("sentence")?,
-        boot_mac: mac.map(|mac| parse("MAC", mac)).transpose()?,
-        seen: from_json("identity", row.try_get("seen")?)?,
-        known: from_json("identity", row.try_get("known")?)?,
+        id: row.get("id")?,
+        machine: row.get("machine")?,
+        other: row.get("other")?,
+        at: row.get("at")?,
+        sentence: row.get("sentence")?,
+        boot_mac: row.maybe("boot_mac")?,
+        seen: row.json("identity", "seen")?,
+        known: row.json("identity", "known")?,
         resolved,
     })
 }

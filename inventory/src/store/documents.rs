@@ -6,9 +6,12 @@ use inventory_api::deploy::DeployRequest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
 use inventory_api::{MachineId, PlanId, UnixMs};
-use sqlx::Row as _;
+use serde::de::DeserializeOwned;
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteExecutor;
 
-use super::{Change, KEPT_NONCES, KEPT_PLANS, KEPT_REPORTS, Store, StoreError, from_json, to_json};
+use super::sql::{Json, Row, Value, all, one};
+use super::{Change, KEPT_NONCES, KEPT_PLANS, KEPT_REPORTS, Store, StoreError};
 use crate::redact;
 
 /// A report that came before, for the rule against replays.
@@ -35,43 +38,18 @@ pub struct StoredReport {
     pub at: UnixMs,
 }
 
-macro_rules! read_one {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $sql:literal, $type:ty) => {
-        impl Store {
-            $(#[$doc])*
-            pub async fn $name(&self, id: &MachineId) -> Result<Option<$type>, StoreError> {
-                let text: Option<String> =
-                    sqlx::query_scalar($sql).bind(id.as_str()).fetch_optional(&self.read).await?;
-                text.map(|text| from_json($what, &text)).transpose()
-            }
-        }
-        impl Change {
-            $(#[$doc])*
-            pub async fn $name(&mut self, id: &MachineId) -> Result<Option<$type>, StoreError> {
-                let text: Option<String> =
-                    sqlx::query_scalar($sql).bind(id.as_str()).fetch_optional(self.connection()).await?;
-                text.map(|text| from_json($what, &text)).transpose()
-            }
-        }
-    };
+/// The document of a machine, or with a name, that a statement gives as `document`.
+async fn document<'c, T: DeserializeOwned>(
+    on: impl SqliteExecutor<'c>,
+    what: &'static str,
+    sql: &'static str,
+    id: &dyn Value,
+) -> Result<Option<T>, StoreError> {
+    one(on, sql, &[id], |row| row.json(what, "document")).await
 }
 
-read_one!(
-    /// The newest check of a machine.
-    check, "check", "SELECT result FROM checks WHERE machine = $1", CheckResult
-);
-read_one!(
-    /// What was last ordered for a machine.
-    request, "request", "SELECT request FROM requests WHERE machine = $1", DeployRequest
-);
-read_one!(
-    /// The newest verification of a machine.
-    verification, "verification", "SELECT verification FROM verifications WHERE machine = $1", Verification
-);
-read_one!(
-    /// The newest plan of a machine.
-    plan, "plan", "SELECT plan FROM plans WHERE machine = $1 ORDER BY at DESC, rowid DESC LIMIT 1", InstallPlan
-);
+const REQUEST: &str = "SELECT request AS document FROM requests WHERE machine = $1";
+
 /// How [`RunsOn::Installed`] stands in the table; everything else is the mini-os.
 const INSTALLED: &str = "installed";
 
@@ -82,57 +60,64 @@ const NEWEST_REPORTS: &str = "SELECT report, runs_on, at FROM reports WHERE rowi
     ORDER BY rowid DESC";
 
 impl Store {
+    /// The newest check of a machine.
+    pub async fn check(&self, id: &MachineId) -> Result<Option<CheckResult>, StoreError> {
+        let sql = "SELECT result AS document FROM checks WHERE machine = $1";
+        document(&self.read, "check", sql, id).await
+    }
+
+    /// What was last ordered for a machine.
+    pub async fn request(&self, id: &MachineId) -> Result<Option<DeployRequest>, StoreError> {
+        document(&self.read, "request", REQUEST, id).await
+    }
+
+    /// The newest verification of a machine.
+    pub async fn verification(&self, id: &MachineId) -> Result<Option<Verification>, StoreError> {
+        let sql = "SELECT verification AS document FROM verifications WHERE machine = $1";
+        document(&self.read, "verification", sql, id).await
+    }
+
+    /// The newest plan of a machine.
+    pub async fn plan(&self, id: &MachineId) -> Result<Option<InstallPlan>, StoreError> {
+        let sql =
+            "SELECT plan AS document FROM plans WHERE machine = $1 ORDER BY at DESC, rowid DESC LIMIT 1";
+        document(&self.read, "plan", sql, id).await
+    }
+
+    /// One plan by its name.
+    pub async fn plan_by_id(&self, id: &PlanId) -> Result<Option<InstallPlan>, StoreError> {
+        let sql = "SELECT plan AS document FROM plans WHERE id = $1";
+        document(&self.read, "plan", sql, id).await
+    }
+
     /// What is known of a machine by its newest reports.
     pub async fn stored_report(&self, id: &MachineId) -> Result<Option<StoredReport>, StoreError> {
-        let rows = sqlx::query(NEWEST_REPORTS)
-            .bind(id.as_str())
-            .fetch_all(&self.read)
-            .await?;
-        let mut newest: Option<(AssetReport, RunsOn, UnixMs)> = None;
-        let mut mini_os = None;
-        for row in rows {
-            let report: AssetReport = from_json("report", row.try_get("report")?)?;
-            let installed = row.try_get::<&str, _>("runs_on")? == INSTALLED;
-            if newest.is_none() {
-                let runs_on = if installed {
-                    RunsOn::Installed
-                } else {
-                    RunsOn::MiniOs
-                };
-                newest = Some((report.clone(), runs_on, UnixMs(row.try_get("at")?)));
-            }
-            if !installed && mini_os.is_none() {
-                mini_os = Some(report);
-            }
-        }
-        Ok(newest.map(|(report, runs_on, at)| match (runs_on, &mini_os) {
-            (RunsOn::Installed, Some(before)) => StoredReport {
-                report: lifecycle::known::known(before, report),
-                runs_on: RunsOn::MiniOs,
-                mini_os,
-                at,
-            },
-            (RunsOn::Installed | RunsOn::MiniOs | RunsOn::Unknown, _) => StoredReport {
+        let read = |row: Row<'_>| {
+            let installed = row.get::<String>("runs_on")? == INSTALLED;
+            Ok((row.json("report", "report")?, installed, row.get("at")?))
+        };
+        let rows: Vec<(AssetReport, bool, UnixMs)> = all(&self.read, NEWEST_REPORTS, &[id], read).await?;
+        let mini_os = rows.iter().find(|(_, installed, _)| !installed);
+        let mini_os = mini_os.map(|(report, ..)| report.clone());
+        let newest = rows.into_iter().next();
+        Ok(newest.map(|(report, installed, at)| {
+            let (report, runs_on) = match &mini_os {
+                Some(before) if installed => (lifecycle::known::known(before, report), RunsOn::MiniOs),
+                None if installed => (report, RunsOn::Installed),
+                Some(_) | None => (report, RunsOn::MiniOs),
+            };
+            StoredReport {
                 report,
                 runs_on,
                 mini_os,
                 at,
-            },
+            }
         }))
     }
 
     /// The report of [`Store::stored_report`].
     pub async fn report(&self, id: &MachineId) -> Result<Option<AssetReport>, StoreError> {
         Ok(self.stored_report(id).await?.map(|s| s.report))
-    }
-
-    /// One plan by its name.
-    pub async fn plan_by_id(&self, id: &PlanId) -> Result<Option<InstallPlan>, StoreError> {
-        let text: Option<String> = sqlx::query_scalar("SELECT plan FROM plans WHERE id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&self.read)
-            .await?;
-        text.map(|text| from_json("plan", &text)).transpose()
     }
 }
 
@@ -143,23 +128,17 @@ impl Change {
         id: &MachineId,
         nonce: &str,
     ) -> Result<Option<ReportRow>, StoreError> {
-        let row = sqlx::query(
+        let sql =
             "SELECT digest, answer, rowid = (SELECT max(rowid) FROM reports WHERE machine = $1) AS newest
-             FROM reports WHERE machine = $1 AND nonce = $2",
-        )
-        .bind(id.as_str())
-        .bind(nonce)
-        .fetch_optional(self.connection())
-        .await?;
-        row.map(|row| {
-            let answer: Option<&str> = row.try_get("answer")?;
+            FROM reports WHERE machine = $1 AND nonce = $2";
+        one(self.connection(), sql, &[id, &nonce], |row| {
             Ok(ReportRow {
-                digest: row.try_get("digest")?,
-                answer: answer.map(|text| from_json("answer", text)).transpose()?,
-                newest: row.try_get::<i64, _>("newest")? == 1,
+                digest: row.get("digest")?,
+                answer: row.maybe_json("answer", "answer")?,
+                newest: row.get("newest")?,
             })
         })
-        .transpose()
+        .await
     }
 
     /// Stores a report; the text of old ones and the oldest nonces go, but never the newest of each system.
@@ -176,38 +155,28 @@ impl Change {
             RunsOn::Installed => INSTALLED,
             RunsOn::MiniOs | RunsOn::Unknown => "mini-os",
         };
-        sqlx::query(
-            "INSERT INTO reports (machine, at, nonce, digest, report, runs_on) VALUES ($1, $2, $3, $4, $5, $6)",
+        let add = "INSERT INTO reports (machine, at, nonce, digest, report, runs_on) VALUES ($1, $2, $3, $4, $5, $6)";
+        self.run(
+            add,
+            &[id, &at, &nonce, &digest, &Json("report", report), &runs_on],
         )
-            .bind(id.as_str())
-            .bind(at.0)
-            .bind(nonce)
-            .bind(digest)
-            .bind(to_json("report", report)?)
-            .bind(runs_on)
-            .execute(self.connection())
-            .await?;
-        sqlx::query(
+        .await?;
+        self.run(
             "UPDATE reports SET report = NULL, answer = NULL WHERE machine = $1 AND report IS NOT NULL AND rowid NOT IN
                 (SELECT rowid FROM reports WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)
-                AND rowid NOT IN
+              AND rowid NOT IN
                 (SELECT max(rowid) FROM reports WHERE machine = $1 AND report IS NOT NULL GROUP BY runs_on)",
+            &[id, &KEPT_REPORTS],
         )
-        .bind(id.as_str())
-        .bind(KEPT_REPORTS)
-        .execute(self.connection())
         .await?;
-        sqlx::query(
+        self.run(
             "DELETE FROM reports WHERE machine = $1 AND rowid NOT IN
                 (SELECT rowid FROM reports WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)
-                AND rowid NOT IN
+              AND rowid NOT IN
                 (SELECT max(rowid) FROM reports WHERE machine = $1 AND report IS NOT NULL GROUP BY runs_on)",
+            &[id, &KEPT_NONCES],
         )
-        .bind(id.as_str())
-        .bind(KEPT_NONCES)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Keeps what was answered to a report: the same report sent again gets the same answer.
@@ -217,13 +186,24 @@ impl Change {
         nonce: &str,
         answer: &ReportResponse,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE reports SET answer = $3 WHERE machine = $1 AND nonce = $2")
-            .bind(id.as_str())
-            .bind(nonce)
-            .bind(to_json("answer", answer)?)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE reports SET answer = $3 WHERE machine = $1 AND nonce = $2";
+        self.run(sql, &[id, &nonce, &Json("answer", answer)]).await
+    }
+
+    /// Stores the document of which a machine has one, in place of the one before.
+    pub(super) async fn put_document(
+        &mut self,
+        table: &'static str,
+        column: &'static str,
+        id: &MachineId,
+        document: &dyn Value,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO {table} (machine, at, {column}) VALUES ($1, $2, $3)
+            ON CONFLICT (machine) DO UPDATE SET at = excluded.at, {column} = excluded.{column}"
+        );
+        self.run(AssertSqlSafe(sql), &[id, &at, document]).await
     }
 
     /// Stores a check in place of the one before.
@@ -233,16 +213,8 @@ impl Change {
         check: &CheckResult,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO checks (machine, at, result) VALUES ($1, $2, $3)
-             ON CONFLICT (machine) DO UPDATE SET at = excluded.at, result = excluded.result",
-        )
-        .bind(id.as_str())
-        .bind(at.0)
-        .bind(to_json("check", check)?)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        self.put_document("checks", "result", id, &Json("check", check), at)
+            .await
     }
 
     /// Stores what was ordered in place of the order before.
@@ -252,16 +224,8 @@ impl Change {
         request: &DeployRequest,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO requests (machine, at, request) VALUES ($1, $2, $3)
-             ON CONFLICT (machine) DO UPDATE SET at = excluded.at, request = excluded.request",
-        )
-        .bind(id.as_str())
-        .bind(at.0)
-        .bind(to_json("request", request)?)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        self.put_document("requests", "request", id, &Json("request", request), at)
+            .await
     }
 
     /// Stores a plan; the oldest ones go.
@@ -271,63 +235,35 @@ impl Change {
         plan: &InstallPlan,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO plans (id, machine, at, plan) VALUES ($1, $2, $3, $4)")
-            .bind(plan.id.as_str())
-            .bind(id.as_str())
-            .bind(at.0)
-            .bind(to_json("plan", plan)?)
-            .execute(self.connection())
-            .await?;
-        sqlx::query(
-            "DELETE FROM plans WHERE machine = $1 AND rowid NOT IN
-                (SELECT rowid FROM plans WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)",
-        )
-        .bind(id.as_str())
-        .bind(KEPT_PLANS)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        let sql = "INSERT INTO plans (id, machine, at, plan) VALUES ($1, $2, $3, $4)";
+        self.run(sql, &[&plan.id, id, &at, &Json("plan", plan)]).await?;
+        self.keep_newest("plans", id, KEPT_PLANS).await
     }
 
     /// The deployment of a machine is over: its host name goes, password hashes and texts of scripts in its plans and its
     /// request are blanked.
     pub async fn forget_deployment(&mut self, id: &MachineId) -> Result<(), StoreError> {
         self.put_hostname(id, None).await?;
-        let plans: Vec<(String, String)> = sqlx::query_as("SELECT id, plan FROM plans WHERE machine = $1")
-            .bind(id.as_str())
-            .fetch_all(self.connection())
-            .await?;
-        for (plan_id, text) in plans {
-            let past = redact::past_plan(from_json("plan", &text)?);
-            sqlx::query("UPDATE plans SET plan = $2 WHERE id = $1")
-                .bind(plan_id)
-                .bind(to_json("plan", &past)?)
-                .execute(self.connection())
-                .await?;
+        let plans = "SELECT plan FROM plans WHERE machine = $1";
+        for plan in all(self.connection(), plans, &[id], |row| row.json("plan", "plan")).await? {
+            let past = redact::past_plan(plan);
+            let put = "UPDATE plans SET plan = $2 WHERE id = $1";
+            self.run(put, &[&past.id, &Json("plan", &past)]).await?;
         }
-        if let Some(request) = self.request(id).await? {
+        if let Some(request) = document(self.connection(), "request", REQUEST, id).await? {
             let past = redact::past_request(request);
-            sqlx::query("UPDATE requests SET request = $2 WHERE machine = $1")
-                .bind(id.as_str())
-                .bind(to_json("request", &past)?)
-                .execute(self.connection())
-                .await?;
+            let put = "UPDATE requests SET request = $2 WHERE machine = $1";
+            self.run(put, &[id, &Json("request", &past)]).await?;
         }
         Ok(())
     }
 
     /// What the newest wipe of a machine proved, when nothing was written to its disks by us since and nobody has doubted it.
     pub async fn newest_wipe(&mut self, id: &MachineId) -> Result<Vec<WipedDisk>, StoreError> {
-        let event: Option<String> = sqlx::query_scalar(
-            "SELECT event FROM history WHERE machine = $1
-             AND json_extract(event, '$.event') IN ('wipe-done', 'wipe-doubted', 'deploy', 'step-starting')
-             ORDER BY seq DESC LIMIT 1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(self.connection())
-        .await?;
-        let event: Option<lifecycle::Event> = event.map(|text| from_json("event", &text)).transpose()?;
-        Ok(match event {
+        let sql = "SELECT event AS document FROM history WHERE machine = $1
+            AND json_extract(event, '$.event') IN ('wipe-done', 'wipe-doubted', 'deploy', 'step-starting')
+            ORDER BY seq DESC LIMIT 1";
+        Ok(match document(self.connection(), "event", sql, id).await? {
             Some(lifecycle::Event::WipeDone { disks }) => disks,
             Some(_) | None => Vec::new(),
         })
@@ -340,15 +276,8 @@ impl Change {
         verification: &Verification,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO verifications (machine, at, verification) VALUES ($1, $2, $3)
-             ON CONFLICT (machine) DO UPDATE SET at = excluded.at, verification = excluded.verification",
-        )
-        .bind(id.as_str())
-        .bind(at.0)
-        .bind(to_json("verification", verification)?)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        let document = Json("verification", verification);
+        self.put_document("verifications", "verification", id, &document, at)
+            .await
     }
 }

@@ -3,9 +3,9 @@
 use std::net::Ipv4Addr;
 
 use inventory_api::{Mac, MachineId, UnixMs};
-use sqlx::Row as _;
 
-use super::{Change, KEPT_TICKETS, Store, StoreError, parse};
+use super::sql::{count, one, only};
+use super::{Change, KEPT_TICKETS, Store, StoreError};
 
 /// A boot ticket as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,31 +42,20 @@ pub struct CertificateRow {
 impl Store {
     /// The machine of a certificate that is known and not revoked.
     pub async fn machine_of_certificate(&self, serial: &str) -> Result<Option<MachineId>, StoreError> {
-        let id: Option<String> =
-            sqlx::query_scalar("SELECT machine FROM certificates WHERE serial = $1 AND revoked = 0")
-                .bind(serial)
-                .fetch_optional(&self.read)
-                .await?;
-        id.map(|id| parse("machine id", &id)).transpose()
+        let sql = "SELECT machine FROM certificates WHERE serial = $1 AND revoked = 0";
+        one(&self.read, sql, &[&serial], only).await
     }
 
     /// When the newest machine certificate was made.
     pub async fn newest_certificate(&self) -> Result<Option<UnixMs>, StoreError> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT max(issued_at) FROM certificates")
-            .fetch_one(&self.read)
-            .await?;
-        Ok(at.map(UnixMs))
+        let sql = "SELECT issued_at FROM certificates ORDER BY issued_at DESC LIMIT 1";
+        one(&self.read, sql, &[], only).await
     }
 
     /// Whether there is a ticket with this digest: asked before a write transaction is begun for a stranger.
     pub async fn has_ticket(&self, digest: &[u8; 32]) -> Result<bool, StoreError> {
-        Ok(
-            sqlx::query_scalar("SELECT count(*) FROM tickets WHERE digest = $1")
-                .bind(digest.as_slice())
-                .fetch_one(&self.read)
-                .await
-                .map(|count: i64| count > 0)?,
-        )
+        let sql = "SELECT count(*) FROM tickets WHERE digest = $1";
+        Ok(count(&self.read, sql, &[digest]).await? > 0)
     }
 }
 
@@ -78,95 +67,58 @@ impl Change {
         ticket: &TicketRow,
         minted_at: UnixMs,
     ) -> Result<(), StoreError> {
-        let machine = ticket.machine.as_str();
-        sqlx::query("UPDATE tickets SET void = 1 WHERE machine = $1 AND key_digest IS NULL")
-            .bind(machine)
-            .execute(self.connection())
-            .await?;
-        sqlx::query(
+        let machine = &ticket.machine;
+        self.void_tickets(machine).await?;
+        self.run(
             "INSERT INTO tickets (digest, machine, mac, ip, minted_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            &[digest, machine, &ticket.mac, &ticket.ip, &minted_at, &ticket.expires_at],
         )
-        .bind(digest.as_slice())
-        .bind(machine)
-        .bind(ticket.mac.to_string())
-        .bind(ticket.ip.to_string())
-        .bind(minted_at.0)
-        .bind(ticket.expires_at.0)
-        .execute(self.connection())
         .await?;
-        sqlx::query(
-            "DELETE FROM tickets WHERE machine = $1 AND rowid NOT IN
-                (SELECT rowid FROM tickets WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)",
-        )
-        .bind(machine)
-        .bind(KEPT_TICKETS)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        self.keep_newest("tickets", machine, KEPT_TICKETS).await
     }
 
     /// How many tickets of a machine were made since then, as far as they are kept.
     pub async fn tickets_since(&mut self, machine: &MachineId, since: UnixMs) -> Result<i64, StoreError> {
-        Ok(
-            sqlx::query_scalar("SELECT count(*) FROM tickets WHERE machine = $1 AND minted_at > $2")
-                .bind(machine.as_str())
-                .bind(since.0)
-                .fetch_one(self.connection())
-                .await?,
-        )
+        let sql = "SELECT count(*) FROM tickets WHERE machine = $1 AND minted_at > $2";
+        count(self.connection(), sql, &[machine, &since]).await
     }
 
     /// A ticket by its digest.
     pub async fn ticket(&mut self, digest: &[u8; 32]) -> Result<Option<TicketRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM tickets WHERE digest = $1")
-            .bind(digest.as_slice())
-            .fetch_optional(self.connection())
-            .await?;
-        row.map(|row| {
+        let sql = "SELECT * FROM tickets WHERE digest = $1";
+        one(self.connection(), sql, &[digest], |row| {
             Ok(TicketRow {
-                machine: parse("machine id", row.try_get("machine")?)?,
-                mac: parse("MAC", row.try_get("mac")?)?,
-                ip: parse("address", row.try_get("ip")?)?,
-                expires_at: UnixMs(row.try_get("expires_at")?),
-                void: row.try_get::<i64, _>("void")? != 0,
-                alarmed: row.try_get::<i64, _>("alarmed")? != 0,
-                key_digest: row.try_get("key_digest")?,
-                certificate: row.try_get("certificate")?,
+                machine: row.get("machine")?,
+                mac: row.get("mac")?,
+                ip: row.get("ip")?,
+                expires_at: row.get("expires_at")?,
+                void: row.get("void")?,
+                alarmed: row.get("alarmed")?,
+                key_digest: row.maybe("key_digest")?,
+                certificate: row.maybe("certificate")?,
             })
         })
-        .transpose()
+        .await
     }
 
     /// Whether a ticket of the same machine that was made later was claimed.
     pub async fn newer_ticket_claimed(&mut self, digest: &[u8; 32]) -> Result<bool, StoreError> {
-        let claimed: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM tickets AS newer JOIN tickets AS this ON this.digest = $1
-                WHERE newer.machine = this.machine AND newer.rowid > this.rowid AND newer.key_digest IS NOT NULL",
-        )
-        .bind(digest.as_slice())
-        .fetch_one(self.connection())
-        .await?;
-        Ok(claimed > 0)
+        let sql = "SELECT count(*) FROM tickets AS newer JOIN tickets AS this ON this.digest = $1
+            WHERE newer.machine = this.machine AND newer.rowid > this.rowid AND newer.key_digest IS NOT NULL";
+        Ok(count(self.connection(), sql, &[digest]).await? > 0)
     }
 
     /// A ticket raises its alarm once: what is sent again and again must not fill the history.
     pub async fn ticket_alarmed(&mut self, digest: &[u8; 32]) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tickets SET alarmed = 1 WHERE digest = $1")
-            .bind(digest.as_slice())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE tickets SET alarmed = 1 WHERE digest = $1";
+        self.run(sql, &[digest]).await
     }
 
     /// The machine of a certificate that a newer claim has replaced. True once for each certificate.
     pub async fn take_superseded(&mut self, serial: &str) -> Result<Option<MachineId>, StoreError> {
-        let id: Option<String> = sqlx::query_scalar(
-            "UPDATE certificates SET superseded = 0 WHERE serial = $1 AND superseded = 1 RETURNING machine",
-        )
-        .bind(serial)
-        .fetch_optional(self.connection())
-        .await?;
-        id.map(|id| parse("machine id", &id)).transpose()
+        let sql =
+            "UPDATE certificates SET superseded = 0 WHERE serial = $1 AND superseded = 1 RETURNING machine";
+        one(self.connection(), sql, &[&serial], only).await
     }
 
     /// Marks a ticket as claimed by a key, for which a certificate was given.
@@ -176,13 +128,8 @@ impl Change {
         key_digest: &[u8; 32],
         certificate: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tickets SET key_digest = $2, certificate = $3 WHERE digest = $1")
-            .bind(digest.as_slice())
-            .bind(key_digest.as_slice())
-            .bind(certificate)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE tickets SET key_digest = $2, certificate = $3 WHERE digest = $1";
+        self.run(sql, &[digest, key_digest, &certificate]).await
     }
 
     /// Stores a machine certificate. Older ones of the machine are revoked and forgotten in time.
@@ -194,63 +141,37 @@ impl Change {
         issued_at: UnixMs,
         expires_at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE certificates SET revoked = 1, superseded = 1 WHERE machine = $1 AND revoked = 0")
-            .bind(machine.as_str())
-            .execute(self.connection())
+        let older = "UPDATE certificates SET revoked = 1, superseded = 1 WHERE machine = $1 AND revoked = 0";
+        self.run(older, &[machine]).await?;
+        let sql = "INSERT INTO certificates (serial, machine, issued_at, expires_at, pem) VALUES ($1, $2, $3, $4, $5)";
+        self.run(sql, &[&serial, machine, &issued_at, &expires_at, &pem])
             .await?;
-        sqlx::query(
-            "INSERT INTO certificates (serial, machine, issued_at, expires_at, pem) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(serial)
-        .bind(machine.as_str())
-        .bind(issued_at.0)
-        .bind(expires_at.0)
-        .bind(pem)
-        .execute(self.connection())
-        .await?;
         // An unknown serial number is refused like a revoked one, so old rows need not stay.
-        sqlx::query(
-            "DELETE FROM certificates WHERE machine = $1 AND rowid NOT IN
-                (SELECT rowid FROM certificates WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)",
-        )
-        .bind(machine.as_str())
-        .bind(KEPT_TICKETS)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        self.keep_newest("certificates", machine, KEPT_TICKETS).await
     }
 
     /// A certificate by its serial number.
     pub async fn certificate(&mut self, serial: &str) -> Result<Option<CertificateRow>, StoreError> {
-        let row = sqlx::query("SELECT machine, pem, revoked FROM certificates WHERE serial = $1")
-            .bind(serial)
-            .fetch_optional(self.connection())
-            .await?;
-        row.map(|row| {
+        let sql = "SELECT machine, pem, revoked FROM certificates WHERE serial = $1";
+        one(self.connection(), sql, &[&serial], |row| {
             Ok(CertificateRow {
-                machine: parse("machine id", row.try_get("machine")?)?,
-                pem: row.try_get("pem")?,
-                revoked: row.try_get::<i64, _>("revoked")? != 0,
+                machine: row.get("machine")?,
+                pem: row.get("pem")?,
+                revoked: row.get("revoked")?,
             })
         })
-        .transpose()
+        .await
     }
 
     /// Revokes all certificates of a machine.
     pub async fn revoke_certificates(&mut self, machine: &MachineId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE certificates SET revoked = 1 WHERE machine = $1")
-            .bind(machine.as_str())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE certificates SET revoked = 1 WHERE machine = $1";
+        self.run(sql, &[machine]).await
     }
 
     /// Voids the tickets of a machine that nobody claimed.
     pub async fn void_tickets(&mut self, machine: &MachineId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tickets SET void = 1 WHERE machine = $1 AND key_digest IS NULL")
-            .bind(machine.as_str())
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE tickets SET void = 1 WHERE machine = $1 AND key_digest IS NULL";
+        self.run(sql, &[machine]).await
     }
 }

@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 
 use inventory_api::{Mac, MachineId, UnixMs};
 use lifecycle::{Event, Limits, State};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqliteExecutor};
 
-use super::{Store, StoreError, from_json, parse};
+use super::sql::{Row, all, one, only};
+use super::{Store, StoreError};
 
 /// A machine as stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,29 +78,26 @@ pub struct HistoryRow {
 impl Store {
     /// All machines, newest first.
     pub async fn machines(&self) -> Result<Vec<MachineRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM machines ORDER BY enrolled_at DESC, id")
-            .fetch_all(&self.read)
-            .await?;
+        let sql = "SELECT * FROM machines ORDER BY enrolled_at DESC, id";
+        let mut machines = all(&self.read, sql, &[], machine_row).await?;
         let mut macs = self
             .macs_by_machine("SELECT machine, mac FROM macs ORDER BY machine, rank, mac")
             .await?;
         let mut reported = self
             .macs_by_machine("SELECT machine, mac FROM reported_macs ORDER BY machine, mac")
             .await?;
-        rows.iter()
-            .map(|row| {
-                let id: &str = row.try_get("id")?;
-                let reported = reported.remove(id).unwrap_or_default();
-                machine_row(row, macs.remove(id).unwrap_or_default(), reported)
-            })
-            .collect()
+        for machine in &mut machines {
+            let (heard, listed) = (macs.remove(&machine.id), reported.remove(&machine.id));
+            machine.set_macs(heard.unwrap_or_default(), listed.unwrap_or_default());
+        }
+        Ok(machines)
     }
 
-    async fn macs_by_machine(&self, sql: &'static str) -> Result<HashMap<String, Vec<Mac>>, StoreError> {
-        let mut macs: HashMap<String, Vec<Mac>> = HashMap::new();
-        for row in sqlx::query(sql).fetch_all(&self.read).await? {
-            let mac = parse("MAC", row.try_get("mac")?)?;
-            macs.entry(row.try_get("machine")?).or_default().push(mac);
+    async fn macs_by_machine(&self, sql: &'static str) -> Result<HashMap<MachineId, Vec<Mac>>, StoreError> {
+        let pair = |row: Row<'_>| Ok((row.get("machine")?, row.get("mac")?));
+        let mut macs: HashMap<MachineId, Vec<Mac>> = HashMap::new();
+        for (machine, mac) in all(&self.read, sql, &[], pair).await? {
+            macs.entry(machine).or_default().push(mac);
         }
         Ok(macs)
     }
@@ -112,43 +109,28 @@ impl Store {
 
     /// The machine that fetched a boot script by a MAC.
     pub async fn machine_of_mac(&self, mac: Mac) -> Result<Option<MachineId>, StoreError> {
-        machine_of_mac(&mut *self.read.acquire().await?, mac).await
+        machine_of_mac(&self.read, mac).await
     }
 
     /// Machines whose newest report lists a MAC; at most two: more than one say nothing.
     pub async fn machines_reporting(&self, mac: Mac) -> Result<Vec<MachineId>, StoreError> {
-        let rows = sqlx::query("SELECT machine FROM reported_macs WHERE mac = $1 LIMIT 2")
-            .bind(mac.to_string())
-            .fetch_all(&self.read)
-            .await?;
-        rows.iter()
-            .map(|row| parse("machine id", row.try_get("machine")?))
-            .collect()
+        let sql = "SELECT machine FROM reported_macs WHERE mac = $1 LIMIT 2";
+        all(&self.read, sql, &[&mac], only).await
     }
 
     /// Every MAC by which a known machine fetched a boot script, with the machine's host name. Known: it claimed and reported,
     /// or a person asked for it.
     pub async fn macs(&self) -> Result<HashMap<Mac, Option<String>>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT macs.mac, machines.hostname FROM macs JOIN machines ON machines.id = macs.machine
-             WHERE machines.folded_into IS NULL AND machines.known = 1",
-        )
-        .fetch_all(&self.read)
-        .await?;
-        rows.iter()
-            .map(|row| Ok((parse("MAC", row.try_get("mac")?)?, row.try_get("hostname")?)))
-            .collect()
+        let sql = "SELECT macs.mac, machines.hostname FROM macs JOIN machines ON machines.id = macs.machine
+            WHERE machines.folded_into IS NULL AND machines.known = 1";
+        let pair = |row: Row<'_>| Ok((row.get("mac")?, row.maybe("hostname")?));
+        Ok(all(&self.read, sql, &[], pair).await?.into_iter().collect())
     }
 
     /// The machines that reported a serial number; more than one when makers do not fill it in.
     pub async fn machines_of_serial(&self, serial: &str) -> Result<Vec<MachineId>, StoreError> {
-        let rows = sqlx::query("SELECT id FROM machines WHERE serial = $1 AND folded_into IS NULL LIMIT 2")
-            .bind(serial)
-            .fetch_all(&self.read)
-            .await?;
-        rows.iter()
-            .map(|row| parse("machine id", row.try_get("id")?))
-            .collect()
+        let sql = "SELECT id FROM machines WHERE serial = $1 AND folded_into IS NULL LIMIT 2";
+        all(&self.read, sql, &[&serial], only).await
     }
 
     /// The newest rows of a machine's history before `before`, at most `most`; oldest first.
@@ -158,7 +140,7 @@ impl Store {
         before: Option<i64>,
         most: i64,
     ) -> Result<Vec<HistoryRow>, StoreError> {
-        history(&mut *self.read.acquire().await?, id, before, most).await
+        history(&self.read, id, before, most).await
     }
 
     /// When the machine's present phase began: the oldest of its newest history rows whose states have the same `key`.
@@ -168,67 +150,48 @@ impl Store {
         key: impl Fn(&State) -> K,
     ) -> Result<UnixMs, StoreError> {
         // Steps and boots make a phase of at most some dozen rows.
-        let rows = sqlx::query("SELECT at, state FROM history WHERE machine = $1 ORDER BY seq DESC LIMIT 64")
-            .bind(id.as_str())
-            .fetch_all(&self.read)
-            .await?;
-        let mut since = UnixMs(0);
-        let mut present = None;
-        for row in &rows {
-            let state: State = from_json("state", row.try_get("state")?)?;
-            let found = key(&state);
-            if present.get_or_insert_with(|| key(&state)) != &found {
-                break;
-            }
-            since = UnixMs(row.try_get("at")?);
-        }
-        Ok(since)
+        let sql = "SELECT at, state FROM history WHERE machine = $1 ORDER BY seq DESC LIMIT 64";
+        let pair = |row: Row<'_>| Ok((row.get("at")?, row.json("state", "state")?));
+        let rows: Vec<(UnixMs, State)> = all(&self.read, sql, &[id], pair).await?;
+        let present = rows.first().map(|(_, state)| key(state));
+        let phase = rows.iter().take_while(|(_, state)| Some(key(state)) == present);
+        Ok(phase.last().map_or(UnixMs(0), |(at, _)| *at))
     }
 
     /// Machines whose deadline is at or before `now`, and the next deadline after it.
     pub async fn deadlines(&self, now: UnixMs) -> Result<(Vec<MachineId>, Option<UnixMs>), StoreError> {
-        let due = sqlx::query("SELECT id FROM machines WHERE deadline <= $1 ORDER BY deadline")
-            .bind(now.0)
-            .fetch_all(&self.read)
-            .await?;
-        let due = due
-            .iter()
-            .map(|row| parse("machine id", row.try_get("id")?))
-            .collect::<Result<_, _>>()?;
-        let next: Option<i64> = sqlx::query_scalar("SELECT min(deadline) FROM machines WHERE deadline > $1")
-            .bind(now.0)
-            .fetch_one(&self.read)
-            .await?;
-        Ok((due, next.map(UnixMs)))
+        let due = "SELECT id FROM machines WHERE deadline <= $1 ORDER BY deadline";
+        let next = "SELECT deadline FROM machines WHERE deadline > $1 ORDER BY deadline LIMIT 1";
+        Ok((
+            all(&self.read, due, &[&now], only).await?,
+            one(&self.read, next, &[&now], only).await?,
+        ))
     }
 }
 
-pub(super) async fn history(
-    connection: &mut SqliteConnection,
+pub(super) async fn history<'c>(
+    on: impl SqliteExecutor<'c>,
     id: &MachineId,
     before: Option<i64>,
     most: i64,
 ) -> Result<Vec<HistoryRow>, StoreError> {
-    let rows =
-        sqlx::query("SELECT * FROM history WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3")
-            .bind(id.as_str())
-            .bind(before.unwrap_or(i64::MAX))
-            .bind(most)
-            .fetch_all(connection)
-            .await?;
-    rows.iter().rev().map(history_row).collect()
+    let sql = "SELECT * FROM history WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
+    let before = before.unwrap_or(i64::MAX);
+    let mut rows = all(on, sql, &[id, &before, &most], history_row).await?;
+    rows.reverse();
+    Ok(rows)
 }
 
-fn history_row(row: &SqliteRow) -> Result<HistoryRow, StoreError> {
+fn history_row(row: Row<'_>) -> Result<HistoryRow, StoreError> {
     Ok(HistoryRow {
-        seq: row.try_get("seq")?,
-        at: UnixMs(row.try_get("at")?),
-        actor: row.try_get("actor")?,
-        event: from_json("event", row.try_get("event")?)?,
-        limits: from_json("limits", row.try_get("limits")?)?,
-        state: from_json("state", row.try_get("state")?)?,
-        sentence: row.try_get("sentence")?,
-        repeats: row.try_get("repeats")?,
+        seq: row.get("seq")?,
+        at: row.get("at")?,
+        actor: row.get("actor")?,
+        event: row.json("event", "event")?,
+        limits: row.json("limits", "limits")?,
+        state: row.json("state", "state")?,
+        sentence: row.get("sentence")?,
+        repeats: row.get("repeats")?,
     })
 }
 
@@ -236,62 +199,51 @@ pub(super) async fn load_machine(
     connection: &mut SqliteConnection,
     id: &MachineId,
 ) -> Result<Option<MachineRow>, StoreError> {
-    let row = sqlx::query("SELECT * FROM machines WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let mut both = Vec::with_capacity(2);
-    for sql in [
-        "SELECT mac FROM macs WHERE machine = $1 ORDER BY rank, mac",
-        "SELECT mac FROM reported_macs WHERE machine = $1 ORDER BY mac",
-    ] {
-        let rows = sqlx::query(sql)
-            .bind(id.as_str())
-            .fetch_all(&mut *connection)
-            .await?;
-        let macs = rows.iter().map(|row| parse("MAC", row.try_get("mac")?));
-        both.push(macs.collect::<Result<Vec<Mac>, StoreError>>()?);
-    }
-    let reported = both.pop().unwrap_or_default();
-    machine_row(&row, both.pop().unwrap_or_default(), reported).map(Some)
+    let sql = "SELECT * FROM machines WHERE id = $1";
+    let Some(mut machine) = one(&mut *connection, sql, &[id], machine_row).await? else {
+        return Ok(None);
+    };
+    let heard = "SELECT mac FROM macs WHERE machine = $1 ORDER BY rank, mac";
+    let heard = all(&mut *connection, heard, &[id], only).await?;
+    let listed = "SELECT mac FROM reported_macs WHERE machine = $1 ORDER BY mac";
+    machine.set_macs(heard, all(connection, listed, &[id], only).await?);
+    Ok(Some(machine))
 }
 
-pub(super) async fn machine_of_mac(
-    connection: &mut SqliteConnection,
+pub(super) async fn machine_of_mac<'c>(
+    on: impl SqliteExecutor<'c>,
     mac: Mac,
 ) -> Result<Option<MachineId>, StoreError> {
-    let id: Option<String> = sqlx::query_scalar("SELECT machine FROM macs WHERE mac = $1")
-        .bind(mac.to_string())
-        .fetch_optional(connection)
-        .await?;
-    id.map(|id| parse("machine id", &id)).transpose()
+    one(on, "SELECT machine FROM macs WHERE mac = $1", &[&mac], only).await
 }
 
-fn machine_row(row: &SqliteRow, macs: Vec<Mac>, mut reported: Vec<Mac>) -> Result<MachineRow, StoreError> {
-    reported.retain(|mac| !macs.contains(mac));
-    let ip: Option<&str> = row.try_get("ip")?;
+impl MachineRow {
+    fn set_macs(&mut self, heard: Vec<Mac>, mut listed: Vec<Mac>) {
+        listed.retain(|mac| !heard.contains(mac));
+        (self.macs, self.reported_macs) = (heard, listed);
+    }
+}
+
+/// Without its MACs.
+fn machine_row(row: Row<'_>) -> Result<MachineRow, StoreError> {
     Ok(MachineRow {
-        id: parse("machine id", row.try_get("id")?)?,
-        state: from_json("state", row.try_get("state")?)?,
-        history_seq: row.try_get("history_seq")?,
-        enrolled_at: UnixMs(row.try_get("enrolled_at")?),
-        last_seen: row.try_get::<Option<i64>, _>("last_seen")?.map(UnixMs),
-        booted_at: row.try_get::<Option<i64>, _>("booted_at")?.map(UnixMs),
-        folded_into: row
-            .try_get::<Option<&str>, _>("folded_into")?
-            .map(|id| parse("machine id", id))
-            .transpose()?,
-        network: row.try_get("network")?,
-        ip: ip.map(|ip| parse("address", ip)).transpose()?,
+        id: row.get("id")?,
+        state: row.json("state", "state")?,
+        history_seq: row.get("history_seq")?,
+        enrolled_at: row.get("enrolled_at")?,
+        last_seen: row.maybe("last_seen")?,
+        booted_at: row.maybe("booted_at")?,
+        folded_into: row.maybe("folded_into")?,
+        network: row.maybe("network")?,
+        ip: row.maybe("ip")?,
         identity: Identity {
-            manufacturer: row.try_get("manufacturer")?,
-            product: row.try_get("product")?,
-            serial: row.try_get("serial")?,
-            uuid: row.try_get("uuid")?,
+            manufacturer: row.maybe("manufacturer")?,
+            product: row.maybe("product")?,
+            serial: row.maybe("serial")?,
+            uuid: row.maybe("uuid")?,
         },
-        hostname: row.try_get("hostname")?,
-        macs,
-        reported_macs: reported,
+        hostname: row.maybe("hostname")?,
+        macs: Vec::new(),
+        reported_macs: Vec::new(),
     })
 }

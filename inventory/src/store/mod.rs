@@ -12,6 +12,7 @@ mod machines;
 mod parts;
 mod rechecks;
 mod rescue;
+mod sql;
 mod tasks;
 mod tokens;
 
@@ -25,7 +26,7 @@ use sqlx::sqlite::{
 
 pub use change::Change;
 pub use conflicts::{ConflictRow, SharedValues};
-pub use delivery::{CheckRow, NameRow, Written};
+pub use delivery::{NameRow, Written};
 pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
 pub use machines::{HistoryRow, Identity, MachineRow};
@@ -81,6 +82,13 @@ pub enum StoreError {
         /// Why.
         detail: String,
     },
+}
+
+impl StoreError {
+    fn content(what: &'static str, error: impl std::fmt::Display) -> StoreError {
+        let detail = error.to_string();
+        StoreError::Content { what, detail }
+    }
 }
 
 /// What to do about a database that is no longer one.
@@ -153,10 +161,8 @@ impl Store {
     /// The store takes no write now.
     pub async fn probe_write(&self, now: UnixMs) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
-        sqlx::query("INSERT INTO write_probe (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1")
-            .bind(now.0)
-            .execute(change.connection())
-            .await?;
+        let sql = "INSERT INTO write_probe (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1";
+        change.run(sql, &[&now]).await?;
         change.commit().await
     }
 
@@ -177,33 +183,6 @@ fn private_file(path: &Path) -> std::io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600))
-}
-
-/// Reads a column that holds JSON.
-fn from_json<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::Content {
-        what,
-        detail: e.to_string(),
-    })
-}
-
-/// Writes a column that holds JSON.
-fn to_json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Content {
-        what,
-        detail: e.to_string(),
-    })
-}
-
-/// Reads a column that holds a name: MAC, id, address.
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
-    what: &'static str,
-    text: &str,
-) -> Result<T, StoreError> {
-    text.parse().map_err(|e: T::Err| StoreError::Content {
-        what,
-        detail: e.to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use inventory_api::MachineId;
-use sqlx::Row as _;
 
-use super::{Change, Store, StoreError, parse};
+use super::sql::{all, one, only};
+use super::{Change, Store, StoreError};
 
 /// A machine that is to be checked again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,25 +21,21 @@ pub struct RecheckRow {
 impl Store {
     /// The machines that are to be checked again, the one that was asked for first at the front, at most `limit`.
     pub async fn rechecks(&self, limit: u32) -> Result<Vec<RecheckRow>, StoreError> {
-        let rows = sqlx::query("SELECT id, machine, actor FROM rechecks ORDER BY id LIMIT $1")
-            .bind(limit)
-            .fetch_all(&self.read)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(RecheckRow {
-                    id: row.try_get("id")?,
-                    machine: parse("machine id", row.try_get("machine")?)?,
-                    actor: row.try_get("actor")?,
-                })
+        let sql = "SELECT id, machine, actor FROM rechecks ORDER BY id LIMIT $1";
+        all(&self.read, sql, &[&limit], |row| {
+            Ok(RecheckRow {
+                id: row.get("id")?,
+                machine: row.get("machine")?,
+                actor: row.get("actor")?,
             })
-            .collect()
+        })
+        .await
     }
 
     /// How many machines are still to be checked again.
     pub async fn rechecks_left(&self) -> Result<u32, StoreError> {
-        let left = sqlx::query_scalar("SELECT count(*) FROM rechecks");
-        Ok(left.fetch_one(&self.read).await?)
+        let left = one(&self.read, "SELECT count(*) FROM rechecks", &[], only).await?;
+        Ok(left.unwrap_or_default())
     }
 }
 
@@ -51,21 +47,14 @@ impl Change {
         actor: &str,
     ) -> Result<(), StoreError> {
         for machine in machines {
-            sqlx::query("INSERT OR REPLACE INTO rechecks (machine, actor) VALUES ($1, $2)")
-                .bind(machine.as_str())
-                .bind(actor)
-                .execute(self.connection())
-                .await?;
+            let sql = "INSERT OR REPLACE INTO rechecks (machine, actor) VALUES ($1, $2)";
+            self.run(sql, &[machine, &actor]).await?;
         }
         Ok(())
     }
 
     /// A request is done with.
     pub async fn recheck_done(&mut self, id: i64) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM rechecks WHERE id = $1")
-            .bind(id)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        self.run("DELETE FROM rechecks WHERE id = $1", &[&id]).await
     }
 }

@@ -3,10 +3,9 @@
 use std::net::Ipv4Addr;
 
 use inventory_api::{Mac, MachineId, UnixMs};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Change, Store, StoreError, parse};
+use super::sql::{all, count, one, only};
+use super::{Change, Store, StoreError};
 
 /// Rescues that are kept for each machine.
 const KEPT: i64 = 20;
@@ -50,87 +49,59 @@ pub struct RescuePasswordRow {
 impl Store {
     /// Whether a rescue that has not ended was given to this address; `None`: to any.
     pub async fn has_rescue_at(&self, ip: Option<Ipv4Addr>, now: UnixMs) -> Result<bool, StoreError> {
-        let count: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM rescues
-             WHERE ended_at IS NULL AND expires_at > $2 AND ($1 IS NULL OR ip = $1)",
-        )
-        .bind(ip.map(|ip| ip.to_string()))
-        .bind(now.0)
-        .fetch_one(&self.read)
-        .await?;
-        Ok(count > 0)
+        let sql = "SELECT count(*) FROM rescues
+            WHERE ended_at IS NULL AND expires_at > $2 AND ($1 IS NULL OR ip = $1)";
+        Ok(count(&self.read, sql, &[&ip, &now]).await? > 0)
     }
 
     /// Machines whose rescue has not ended although its time is over.
     pub async fn overdue_rescues(&self, now: UnixMs) -> Result<Vec<MachineId>, StoreError> {
-        let rows =
-            sqlx::query("SELECT DISTINCT machine FROM rescues WHERE ended_at IS NULL AND expires_at <= $1")
-                .bind(now.0)
-                .fetch_all(&self.read)
-                .await?;
-        rows.iter()
-            .map(|row| parse("machine id", row.try_get("machine")?))
-            .collect()
+        let sql = "SELECT DISTINCT machine FROM rescues WHERE ended_at IS NULL AND expires_at <= $1";
+        all(&self.read, sql, &[&now], only).await
     }
 }
 
 impl Change {
     /// Keeps a rescue whose script is given out; the oldest of the machine go.
     pub async fn add_rescue(&mut self, ticket: &[u8; 32], row: &RescueRow) -> Result<(), StoreError> {
-        sqlx::query(
+        self.run(
             "INSERT INTO rescues (ticket, machine, mac, ip, made_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            &[ticket, &row.machine, &row.mac, &row.ip, &row.made_at, &row.expires_at],
         )
-        .bind(ticket.as_slice())
-        .bind(row.machine.as_str())
-        .bind(row.mac.to_string())
-        .bind(row.ip.to_string())
-        .bind(row.made_at.0)
-        .bind(row.expires_at.0)
-        .execute(self.connection())
         .await?;
-        sqlx::query(
-            "DELETE FROM rescues WHERE machine = $1 AND rowid NOT IN
-                (SELECT rowid FROM rescues WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)",
-        )
-        .bind(row.machine.as_str())
-        .bind(KEPT)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        self.keep_newest("rescues", &row.machine, KEPT).await
     }
 
     /// The rescue of a ticket.
     pub async fn rescue(&mut self, ticket: &[u8; 32]) -> Result<Option<RescueRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM rescues WHERE ticket = $1")
-            .bind(ticket.as_slice())
-            .fetch_optional(self.connection())
-            .await?;
-        row.as_ref().map(rescue_row).transpose()
+        let sql = "SELECT * FROM rescues WHERE ticket = $1";
+        one(self.connection(), sql, &[ticket], |row| {
+            Ok(RescueRow {
+                machine: row.get("machine")?,
+                mac: row.get("mac")?,
+                ip: row.get("ip")?,
+                made_at: row.get("made_at")?,
+                expires_at: row.get("expires_at")?,
+                opened_at: row.maybe("opened_at")?,
+                ended_at: row.maybe("ended_at")?,
+            })
+        })
+        .await
     }
 
     /// The right password was typed.
     pub async fn open_rescue(&mut self, ticket: &[u8; 32], at: UnixMs) -> Result<(), StoreError> {
-        sqlx::query("UPDATE rescues SET opened_at = coalesce(opened_at, $2) WHERE ticket = $1")
-            .bind(ticket.as_slice())
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE rescues SET opened_at = coalesce(opened_at, $2) WHERE ticket = $1";
+        self.run(sql, &[ticket, &at]).await
     }
 
     /// Ends every rescue of a machine that has not ended. True: one of them had been opened.
     pub async fn end_rescues(&mut self, machine: &MachineId, at: UnixMs) -> Result<bool, StoreError> {
-        let opened: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM rescues WHERE machine = $1 AND ended_at IS NULL AND opened_at IS NOT NULL",
-        )
-        .bind(machine.as_str())
-        .fetch_one(self.connection())
-        .await?;
-        sqlx::query("UPDATE rescues SET ended_at = $2 WHERE machine = $1 AND ended_at IS NULL")
-            .bind(machine.as_str())
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
+        let opened =
+            "SELECT count(*) FROM rescues WHERE machine = $1 AND ended_at IS NULL AND opened_at IS NOT NULL";
+        let opened = count(self.connection(), opened, &[machine]).await?;
+        let end = "UPDATE rescues SET ended_at = $2 WHERE machine = $1 AND ended_at IS NULL";
+        self.run(end, &[machine, &at]).await?;
         Ok(opened > 0)
     }
 
@@ -140,20 +111,20 @@ impl Change {
         machine: &MachineId,
         row: &RescuePasswordRow,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        self.run(
             "INSERT OR REPLACE INTO rescue_passwords (machine, digest, actor, expires_at, used_by, wrong, wrong_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                machine,
+                &row.digest,
+                &row.actor,
+                &row.expires_at,
+                &row.used_by,
+                &row.wrong,
+                &row.wrong_at,
+            ],
         )
-        .bind(machine.as_str())
-        .bind(row.digest.as_slice())
-        .bind(&row.actor)
-        .bind(row.expires_at.0)
-        .bind(row.used_by.as_ref().map(|ticket| ticket.as_slice()))
-        .bind(i64::from(row.wrong))
-        .bind(row.wrong_at.0)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        .await
     }
 
     /// The password of a machine.
@@ -161,32 +132,17 @@ impl Change {
         &mut self,
         machine: &MachineId,
     ) -> Result<Option<RescuePasswordRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM rescue_passwords WHERE machine = $1")
-            .bind(machine.as_str())
-            .fetch_optional(self.connection())
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let bytes = |blob: &[u8]| <[u8; 32]>::try_from(blob).unwrap_or_default();
-        let used_by: Option<&[u8]> = row.try_get("used_by")?;
-        Ok(Some(RescuePasswordRow {
-            digest: bytes(row.try_get("digest")?),
-            actor: row.try_get("actor")?,
-            expires_at: UnixMs(row.try_get("expires_at")?),
-            used_by: used_by.map(bytes),
-            wrong: u32::try_from(row.try_get::<i64, _>("wrong")?).unwrap_or(u32::MAX),
-            wrong_at: UnixMs(row.try_get("wrong_at")?),
-        }))
+        let sql = "SELECT * FROM rescue_passwords WHERE machine = $1";
+        one(self.connection(), sql, &[machine], |row| {
+            Ok(RescuePasswordRow {
+                digest: row.get("digest")?,
+                actor: row.get("actor")?,
+                expires_at: row.get("expires_at")?,
+                used_by: row.maybe("used_by")?,
+                wrong: row.get("wrong")?,
+                wrong_at: row.get("wrong_at")?,
+            })
+        })
+        .await
     }
-}
-
-fn rescue_row(row: &SqliteRow) -> Result<RescueRow, StoreError> {
-    Ok(RescueRow {
-        machine: parse("machine id", row.try_get("machine")?)?,
-        mac: parse("MAC", row.try_get("mac")?)?,
-        ip: parse("address", row.try_get("ip")?)?,
-        made_at: UnixMs(row.try_get("made_at")?),
-        expires_at: UnixMs(row.try_get("expires_at")?),
-        opened_at: row.try_get::<Option<i64>, _>("opened_at")?.map(UnixMs),
-        ended_at: row.try_get::<Option<i64>, _>("ended_at")?.map(UnixMs),
-    })
 }

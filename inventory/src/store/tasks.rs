@@ -3,10 +3,9 @@
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskStatus};
 use inventory_api::{MachineId, UnixMs};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Change, Store, StoreError, from_json, to_json};
+use super::sql::{Json, Row, all, one, run};
+use super::{Change, Store, StoreError};
 
 /// Tasks that are kept for each machine.
 pub const KEPT_TASKS: i64 = 100;
@@ -16,56 +15,38 @@ pub const KEPT_NOTES: i64 = 200;
 impl Store {
     /// The oldest task that the agent shall still do or does, and that something was heard of since a moment.
     pub async fn open_task(&self, id: &MachineId, since: UnixMs) -> Result<Option<TaskStatus>, StoreError> {
-        let row = sqlx::query(
-            "SELECT * FROM tasks WHERE machine = $1 AND open = 1 AND changed_at >= $2 ORDER BY id LIMIT 1",
-        )
-        .bind(id.as_str())
-        .bind(since.0)
-        .fetch_optional(&self.read)
-        .await?;
-        row.as_ref().map(task).transpose()
+        let sql =
+            "SELECT * FROM tasks WHERE machine = $1 AND open = 1 AND changed_at >= $2 ORDER BY id LIMIT 1";
+        one(&self.read, sql, &[id, &since], task).await
     }
 
     /// The newest tasks of a machine, newest first.
     pub async fn tasks(&self, id: &MachineId, limit: u32) -> Result<Vec<TaskStatus>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM tasks WHERE machine = $1 ORDER BY id DESC LIMIT $2")
-            .bind(id.as_str())
-            .bind(limit)
-            .fetch_all(&self.read)
-            .await?;
-        rows.iter().map(task).collect()
+        let sql = "SELECT * FROM tasks WHERE machine = $1 ORDER BY id DESC LIMIT $2";
+        all(&self.read, sql, &[id, &limit], task).await
     }
 
     /// The newest result of a burn-in, passed or not.
     pub async fn newest_burn_in(&self, id: &MachineId) -> Result<Option<BurnInResult>, StoreError> {
-        let row = sqlx::query(
-            "SELECT json_extract(outcome, '$.burn_in') AS burn_in FROM tasks
-             WHERE machine = $1 AND json_extract(outcome, '$.burn_in') IS NOT NULL ORDER BY id DESC LIMIT 1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(&self.read)
-        .await?;
-        row.map(|row| from_json("burn-in result", row.try_get("burn_in")?))
-            .transpose()
+        let sql = "SELECT json_extract(outcome, '$.burn_in') AS burn_in FROM tasks
+            WHERE machine = $1 AND json_extract(outcome, '$.burn_in') IS NOT NULL ORDER BY id DESC LIMIT 1";
+        one(&self.read, sql, &[id], |row| {
+            row.json("burn-in result", "burn_in")
+        })
+        .await
     }
 
     /// The newest notes of a machine, newest first.
     pub async fn notes(&self, id: &MachineId, limit: u32) -> Result<Vec<Note>, StoreError> {
-        let rows =
-            sqlx::query("SELECT at, actor, text FROM notes WHERE machine = $1 ORDER BY id DESC LIMIT $2")
-                .bind(id.as_str())
-                .bind(limit)
-                .fetch_all(&self.read)
-                .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Note {
-                    at: UnixMs(row.try_get("at")?),
-                    actor: row.try_get("actor")?,
-                    text: row.try_get("text")?,
-                })
+        let sql = "SELECT at, actor, text FROM notes WHERE machine = $1 ORDER BY id DESC LIMIT $2";
+        all(&self.read, sql, &[id, &limit], |row| {
+            Ok(Note {
+                at: row.get("at")?,
+                actor: row.get("actor")?,
+                text: row.get("text")?,
             })
-            .collect()
+        })
+        .await
     }
 }
 
@@ -78,34 +59,20 @@ impl Change {
         actor: &str,
         at: UnixMs,
     ) -> Result<u64, StoreError> {
-        sqlx::query(
+        self.run(
             "UPDATE tasks SET open = 0, expired = 1, changed_at = $3
-             WHERE machine = $1 AND open = 1 AND json_extract(task, '$.kind') = $2",
+            WHERE machine = $1 AND open = 1 AND json_extract(task, '$.kind') = $2",
+            &[id, &task.name(), &at],
         )
-        .bind(id.as_str())
-        .bind(task.name())
-        .bind(at.0)
-        .execute(self.connection())
         .await?;
-        let done = sqlx::query(
+        let added = run(
+            self.connection(),
             "INSERT INTO tasks (machine, task, actor, asked_at, changed_at, open) VALUES ($1, $2, $3, $4, $4, 1)",
+            &[id, &Json("task", task), &actor, &at],
         )
-        .bind(id.as_str())
-        .bind(to_json("task", task)?)
-        .bind(actor)
-        .bind(at.0)
-        .execute(self.connection())
         .await?;
-        let number = done.last_insert_rowid();
-        sqlx::query(
-            "DELETE FROM tasks WHERE machine = $1 AND id NOT IN
-                (SELECT id FROM tasks WHERE machine = $1 ORDER BY id DESC LIMIT $2)",
-        )
-        .bind(id.as_str())
-        .bind(KEPT_TASKS)
-        .execute(self.connection())
-        .await?;
-        Ok(number.unsigned_abs())
+        self.keep_newest("tasks", id, KEPT_TASKS).await?;
+        Ok(added.last_insert_rowid().unsigned_abs())
     }
 
     /// One task of a machine, and whether it is still open.
@@ -114,13 +81,11 @@ impl Change {
         id: &MachineId,
         number: u64,
     ) -> Result<Option<(TaskStatus, bool)>, StoreError> {
-        let row = sqlx::query("SELECT * FROM tasks WHERE machine = $1 AND id = $2")
-            .bind(id.as_str())
-            .bind(i64::try_from(number).unwrap_or(-1))
-            .fetch_optional(self.connection())
-            .await?;
-        row.map(|row| Ok((task(&row)?, row.try_get::<i64, _>("open")? == 1)))
-            .transpose()
+        let sql = "SELECT * FROM tasks WHERE machine = $1 AND id = $2";
+        one(self.connection(), sql, &[id, &key(number)], |row| {
+            Ok((task(row)?, row.get("open")?))
+        })
+        .await
     }
 
     /// What became of a task.
@@ -131,46 +96,33 @@ impl Change {
         open: bool,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tasks SET outcome = $2, open = $3, changed_at = $4 WHERE id = $1")
-            .bind(i64::try_from(number).unwrap_or(-1))
-            .bind(to_json("task outcome", outcome)?)
-            .bind(i64::from(open))
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE tasks SET outcome = $2, open = $3, changed_at = $4 WHERE id = $1";
+        self.run(sql, &[&key(number), &Json("task outcome", outcome), &open, &at])
+            .await
     }
 
     /// Adds a note; the oldest go.
     pub async fn add_note(&mut self, id: &MachineId, note: &Note) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO notes (machine, at, actor, text) VALUES ($1, $2, $3, $4)")
-            .bind(id.as_str())
-            .bind(note.at.0)
-            .bind(&note.actor)
-            .bind(&note.text)
-            .execute(self.connection())
-            .await?;
-        sqlx::query(
-            "DELETE FROM notes WHERE machine = $1 AND id NOT IN
-                (SELECT id FROM notes WHERE machine = $1 ORDER BY id DESC LIMIT $2)",
-        )
-        .bind(id.as_str())
-        .bind(KEPT_NOTES)
-        .execute(self.connection())
-        .await?;
-        Ok(())
+        let sql = "INSERT INTO notes (machine, at, actor, text) VALUES ($1, $2, $3, $4)";
+        self.run(sql, &[id, &note.at, &note.actor, &note.text]).await?;
+        self.keep_newest("notes", id, KEPT_NOTES).await
     }
 }
 
-fn task(row: &SqliteRow) -> Result<TaskStatus, StoreError> {
-    let outcome: Option<&str> = row.try_get("outcome")?;
+/// A task's number as it is stored; one that is none is no task's.
+fn key(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(-1)
+}
+
+fn task(row: Row<'_>) -> Result<TaskStatus, StoreError> {
+    let number: i64 = row.get("id")?;
     Ok(TaskStatus {
-        id: row.try_get::<i64, _>("id")?.unsigned_abs(),
-        task: from_json("task", row.try_get("task")?)?,
-        actor: row.try_get("actor")?,
-        asked_at: UnixMs(row.try_get("asked_at")?),
-        changed_at: UnixMs(row.try_get("changed_at")?),
-        outcome: outcome.map(|text| from_json("task outcome", text)).transpose()?,
-        expired: row.try_get::<i64, _>("expired")? == 1,
+        id: number.unsigned_abs(),
+        task: row.json("task", "task")?,
+        actor: row.get("actor")?,
+        asked_at: row.get("asked_at")?,
+        changed_at: row.get("changed_at")?,
+        outcome: row.maybe_json("task outcome", "outcome")?,
+        expired: row.get("expired")?,
     })
 }

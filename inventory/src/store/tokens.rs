@@ -1,9 +1,8 @@
 //! API tokens. Only a digest of each is stored.
 
 use inventory_api::UnixMs;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
+use super::sql::{Row, all, one, run};
 use super::{Change, Store, StoreError};
 
 /// A token, as it is listed.
@@ -29,15 +28,14 @@ impl TokenRow {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
 
-    fn of(row: &SqliteRow) -> Result<TokenRow, sqlx::Error> {
-        let time = |column| row.try_get::<Option<i64>, _>(column).map(|at| at.map(UnixMs));
+    fn of(row: Row<'_>) -> Result<TokenRow, StoreError> {
         Ok(TokenRow {
-            name: row.try_get("name")?,
-            read_only: row.try_get("read_only")?,
-            made_at: UnixMs(row.try_get("made_at")?),
-            expires_at: time("expires_at")?,
-            used_at: time("used_at")?,
-            revoked_at: time("revoked_at")?,
+            name: row.get("name")?,
+            read_only: row.get("read_only")?,
+            made_at: row.get("made_at")?,
+            expires_at: row.maybe("expires_at")?,
+            used_at: row.maybe("used_at")?,
+            revoked_at: row.maybe("revoked_at")?,
         })
     }
 }
@@ -45,56 +43,51 @@ impl TokenRow {
 impl Store {
     /// The token with this digest, good or not.
     pub async fn token(&self, digest: &[u8; 32]) -> Result<Option<TokenRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM tokens WHERE digest = $1")
-            .bind(digest.as_slice())
-            .fetch_optional(&self.read)
-            .await?;
-        Ok(row.as_ref().map(TokenRow::of).transpose()?)
+        let sql = "SELECT * FROM tokens WHERE digest = $1";
+        one(&self.read, sql, &[digest], TokenRow::of).await
     }
 
     /// All tokens by name.
     pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM tokens ORDER BY name")
-            .fetch_all(&self.read)
-            .await?;
-        Ok(rows.iter().map(TokenRow::of).collect::<Result<_, _>>()?)
+        all(
+            &self.read,
+            "SELECT * FROM tokens ORDER BY name",
+            &[],
+            TokenRow::of,
+        )
+        .await
     }
 }
 
 impl Change {
     /// Stores a token. False when the name is taken, or was.
     pub async fn add_token(&mut self, token: &TokenRow, digest: &[u8; 32]) -> Result<bool, StoreError> {
-        let done = sqlx::query(
+        let done = run(
+            self.connection(),
             "INSERT INTO tokens (name, digest, made_at, read_only, expires_at) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT DO NOTHING",
+            &[
+                &token.name,
+                digest,
+                &token.made_at,
+                &token.read_only,
+                &token.expires_at,
+            ],
         )
-        .bind(&token.name)
-        .bind(digest.as_slice())
-        .bind(token.made_at.0)
-        .bind(token.read_only)
-        .bind(token.expires_at.map(|at| at.0))
-        .execute(self.connection())
         .await?;
         Ok(done.rows_affected() == 1)
     }
 
     /// The token was used.
     pub async fn put_token_used(&mut self, name: &str, at: UnixMs) -> Result<(), StoreError> {
-        sqlx::query("UPDATE tokens SET used_at = $2 WHERE name = $1")
-            .bind(name)
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        let sql = "UPDATE tokens SET used_at = $2 WHERE name = $1";
+        self.run(sql, &[&name, &at]).await
     }
 
     /// Revokes a token. False when there is none of this name that is not revoked.
     pub async fn revoke_token(&mut self, name: &str, at: UnixMs) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE tokens SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL")
-            .bind(name)
-            .bind(at.0)
-            .execute(self.connection())
-            .await?;
+        let sql = "UPDATE tokens SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL";
+        let done = run(self.connection(), sql, &[&name, &at]).await?;
         Ok(done.rows_affected() == 1)
     }
 }

@@ -3,6 +3,8 @@
 pub mod boot;
 pub mod plan;
 
+use std::borrow::Borrow;
+
 use inventory_api::machine::MachineSummary;
 use inventory_api::{Mac, UnixMs};
 
@@ -15,6 +17,20 @@ pub fn macs_words(machine: &MachineSummary) -> String {
     machine.macs.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
+/// What of these there is, in one: "Intel X710".
+pub fn joined<'a>(words: impl IntoIterator<Item = &'a Option<String>>) -> Option<String> {
+    let words: Vec<&str> = words.into_iter().filter_map(Option::as_deref).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// "a, b, c", or what stands there when there is none.
+pub fn listed<S: Borrow<str>>(words: &[S], none: &str) -> String {
+    if words.is_empty() {
+        return none.to_owned();
+    }
+    words.join(", ")
+}
+
 /// A disk or transfer size in decimal units, as makers print it: "960 GB".
 pub fn disk_size(bytes: u64) -> String {
     scaled(bytes, 1000, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
@@ -23,6 +39,15 @@ pub fn disk_size(bytes: u64) -> String {
 /// A memory size in binary units: "16 GiB".
 pub fn memory_size(bytes: u64) -> String {
     scaled(bytes, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+/// A text as one segment of an address.
+pub fn segment(text: &str) -> String {
+    let one = |b: u8| match b {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':' => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    text.bytes().map(one).collect()
 }
 
 fn scaled(bytes: u64, base: u64, units: &[&str]) -> String {

@@ -321,15 +321,11 @@ fn names_of(certificate: &x509_parser::certificate::X509Certificate<'_>) -> BTre
     };
     let name = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes)
-                .ok()
-                .map(|b| IpAddr::from(b).to_string()),
-            16 => <[u8; 16]>::try_from(*bytes)
-                .ok()
-                .map(|b| IpAddr::from(b).to_string()),
-            _ => None,
-        },
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let ip = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            ip.ok().map(|ip| ip.to_string())
+        }
         _ => None,
     };
     extension.value.general_names.iter().filter_map(name).collect()
@@ -395,7 +391,7 @@ fn content(path: &Path, detail: &dyn std::fmt::Display) -> TlsError {
     }
 }
 
-fn make(what: &str, detail: &dyn std::fmt::Display) -> TlsError {
+pub(super) fn make(what: &str, detail: &dyn std::fmt::Display) -> TlsError {
     TlsError::Make {
         what: what.to_owned(),
         detail: detail.to_string(),

@@ -18,8 +18,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+use super::authority::make;
 use super::bounds::{self, TimedBody, TimedWrites};
 use super::{BrokenTls, TlsError};
+
+/// Whose certificate it is, when one cannot be used.
+const LISTENER: &str = "the TLS listener";
 
 /// Bounds of the listener.
 #[derive(Clone, Copy, Debug)]
@@ -131,10 +135,7 @@ fn certified(
     let provider = rustls::crypto::ring::default_provider();
     CertifiedKey::from_der(vec![certificate], key, &provider)
         .map(Arc::new)
-        .map_err(|e| TlsError::Make {
-            what: "the TLS listener".into(),
-            detail: e.to_string(),
-        })
+        .map_err(|e| make(LISTENER, &e))
 }
 
 /// TLS with the ring provider: 1.2 and 1.3, our certificate, client certificates of `authority` asked for, not required.
@@ -142,20 +143,16 @@ pub fn server_config(
     authority: &CertificateDer<'static>,
     certificate: Arc<ServerCertificate>,
 ) -> Result<Arc<rustls::ServerConfig>, TlsError> {
-    let failed = |e: &dyn std::fmt::Display| TlsError::Make {
-        what: "the TLS listener".into(),
-        detail: e.to_string(),
-    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(authority.clone()).map_err(|e| failed(&e))?;
+    roots.add(authority.clone()).map_err(|e| make(LISTENER, &e))?;
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .allow_unauthenticated()
         .build()
-        .map_err(|e| failed(&e))?;
+        .map_err(|e| make(LISTENER, &e))?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|e| failed(&e))?
+        .map_err(|e| make(LISTENER, &e))?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -1,27 +1,19 @@
 //! `/machines/{id}/conflict`: two that claim one identity, and the decision about them.
 
 use axum::Form;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
+use inventory_api::MachineId;
 use inventory_api::conflict::ResolveConflict;
-use inventory_api::{MachineId, Problem};
 use serde::Deserialize;
 
-use super::Ui;
-use super::pages::{PageError, html, shell};
+use super::pages::{Page, html};
 use super::session::SignedIn;
 use super::view::conflict::ConflictPage;
+use crate::problem::problem;
 
-pub(crate) async fn page(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    let conflicts = ui.service.conflicts(&id).await.map_err(|problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    })?;
-    let shell = shell("Who is who", "Machines", Some(&actor));
+pub(crate) async fn page(at: SignedIn<String>) -> Page {
+    let conflicts = at.service.conflicts(&at.path).await?;
+    let shell = at.shell("Who is who", "Machines");
     Ok(html(ConflictPage::new(shell, &conflicts)))
 }
 
@@ -32,31 +24,21 @@ pub(crate) struct Decision {
     retire: Option<MachineId>,
 }
 
-pub(crate) async fn resolve(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path(id): Path<String>,
-    Form(form): Form<Decision>,
-) -> Result<Response, PageError> {
-    let fail = |problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    };
+pub(crate) async fn resolve(at: SignedIn<String>, Form(form): Form<Decision>) -> Page {
     let decision = match (form.resolution.as_str(), form.with, form.retire) {
         ("different", with, None) => ResolveConflict::Different { with },
         ("same", None, Some(retire)) => ResolveConflict::Same { retire },
         _ => {
-            return Err(fail(Problem {
-                code: "bad-form".to_owned(),
-                title: "Decision not understood".to_owned(),
-                status: 400,
-                detail: "Go back and choose one of the buttons.".to_owned(),
-            }));
+            return Err(problem(
+                400,
+                "bad-form",
+                "Decision not understood",
+                "Go back and choose one of the buttons.",
+            )
+            .into());
         }
     };
-    ui.service
-        .resolve_conflict(&id, &decision, &actor)
-        .await
-        .map_err(fail)?;
+    let id = &at.path;
+    at.service.resolve_conflict(id, &decision, &at.actor).await?;
     Ok(Redirect::to(&format!("/machines/{id}/conflict")).into_response())
 }

@@ -1,15 +1,14 @@
 //! Pages of orders, racks, hardware profiles and parts, and the phone page.
 
 use axum::Form;
-use axum::extract::{Path, Query, State};
+use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
 use inventory_api::burn_in::BurnInRequest;
 use inventory_api::task::Task;
 use inventory_api::{MachineId, Problem};
 use serde::Deserialize;
 
-use super::Ui;
-use super::pages::{Page, PageError, html, now, problem, shell};
+use super::pages::{Page, html, nothing_here, now};
 use super::session::SignedIn;
 use super::view::delivery::{
     HardwareProfilePage, HardwareProfilesPage, OrderPage, OrdersPage, RackPage, RacksPage,
@@ -18,92 +17,61 @@ use super::view::parts::PartPage;
 use super::view::phone::{PhoneAskPage, PhonePage};
 use super::view::segment;
 use crate::export;
-use crate::service::Actor;
 
 /// How long the locate LED blinks.
 const LOCATE_SECONDS: u8 = 120;
 
-/// A problem as a page for somebody who is signed in.
-fn fail(actor: &Actor) -> impl Fn(Problem) -> PageError {
-    move |problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    }
-}
-
-pub(super) async fn orders(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
-    let orders = ui.service.orders().await.map_err(fail(&actor))?;
-    let rechecks = ui.service.rechecks().await.map_err(fail(&actor))?;
+pub(super) async fn orders(at: SignedIn) -> Page {
+    let orders = at.service.orders().await?;
+    let rechecks = at.service.rechecks().await?;
     Ok(html(OrdersPage::new(
-        shell("Orders", "Orders", Some(&actor)),
+        at.shell("Orders", "Orders"),
         &orders,
         rechecks.left,
     )))
 }
 
-pub(super) async fn order(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path(number): Path<String>,
-) -> Page {
-    let order = ui.service.order(&number).await.map_err(fail(&actor))?;
+pub(super) async fn order(at: SignedIn<String>) -> Page {
+    let order = at.service.order(&at.path).await?;
     let title = format!("Order {}", order.order.number);
-    Ok(html(OrderPage::new(shell(title, "Orders", Some(&actor)), &order)))
+    Ok(html(OrderPage::new(at.shell(title, "Orders"), &order)))
 }
 
-pub(super) async fn order_csv(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path(number): Path<String>,
-) -> Page {
-    let order = ui.service.order(&number).await.map_err(fail(&actor))?;
+pub(super) async fn order_csv(at: SignedIn<String>) -> Page {
+    let order = at.service.order(&at.path).await?;
     Ok(export::csv_response(export::delivery(&order)))
 }
 
-pub(super) async fn racks(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
-    let racks = ui.service.racks().await.map_err(fail(&actor))?;
-    Ok(html(RacksPage::new(
-        shell("Racks", "Racks", Some(&actor)),
-        &racks,
-    )))
+pub(super) async fn racks(at: SignedIn) -> Page {
+    let racks = at.service.racks().await?;
+    Ok(html(RacksPage::new(at.shell("Racks", "Racks"), &racks)))
 }
 
-pub(super) async fn rack(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((room, rack)): Path<(String, String)>,
-) -> Page {
-    let view = ui.service.rack(&room, &rack).await.map_err(fail(&actor))?;
+pub(super) async fn rack(at: SignedIn<(String, String)>) -> Page {
+    let (room, rack) = &at.path;
+    let view = at.service.rack(room, rack).await?;
     let title = format!("{} {}", view.room, view.rack);
-    Ok(html(RackPage::new(shell(title, "Racks", Some(&actor)), &view)))
+    Ok(html(RackPage::new(at.shell(title, "Racks"), &view)))
 }
 
-pub(super) async fn hardware_profiles(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
-    let profiles = ui.service.hardware_profiles().await.map_err(fail(&actor))?;
-    let shell = shell("Hardware profiles", "Orders", Some(&actor));
+pub(super) async fn hardware_profiles(at: SignedIn) -> Page {
+    let profiles = at.service.hardware_profiles().await?;
+    let shell = at.shell("Hardware profiles", "Orders");
     Ok(html(HardwareProfilesPage::new(shell, &profiles)))
 }
 
-pub(super) async fn hardware_profile(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path(name): Path<String>,
-) -> Page {
-    let profile = ui.service.hardware_profile(&name).await.map_err(fail(&actor))?;
-    let machines = ui.service.profile_machines(&name).await.map_err(fail(&actor))?;
-    let shell = shell(profile.name.clone(), "Orders", Some(&actor));
+pub(super) async fn hardware_profile(at: SignedIn<String>) -> Page {
+    let profile = at.service.hardware_profile(&at.path).await?;
+    let machines = at.service.profile_machines(&at.path).await?;
+    let shell = at.shell(&profile.name, "Orders");
     Ok(html(HardwareProfilePage::new(shell, &profile, &machines)))
 }
 
-pub(super) async fn part(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path(serial): Path<String>,
-) -> Page {
-    let parts = ui.service.parts(&serial).await.map_err(fail(&actor))?;
-    let shown: String = serial.chars().take(128).collect();
-    let shell = shell(format!("Part {shown}"), "", Some(&actor));
-    let names = ui.service.names_in(&parts).await.map_err(fail(&actor))?;
+pub(super) async fn part(at: SignedIn<String>) -> Page {
+    let parts = at.service.parts(&at.path).await?;
+    let shown: String = at.path.chars().take(128).collect();
+    let shell = at.shell(format!("Part {shown}"), "");
+    let names = at.service.names_in(&parts).await?;
     Ok(html(PartPage::new(shell, &shown, &parts, &names, now())))
 }
 
@@ -114,14 +82,14 @@ pub(super) struct Asked {
 }
 
 /// `GET /p`: type or scan.
-pub(super) async fn phone_ask(SignedIn(actor): SignedIn, Query(asked): Query<Asked>) -> Response {
+pub(super) async fn phone_ask(at: SignedIn, Query(asked): Query<Asked>) -> Response {
     let q: String = asked.q.trim().chars().take(128).collect();
     // Two segments that addresses resolve away.
     if !q.is_empty() && q != "." && q != ".." {
         return Redirect::to(&format!("/p/{}", segment(&q))).into_response();
     }
     html(PhoneAskPage {
-        shell: shell("At the rack", "Racks", Some(&actor)),
+        shell: at.shell("At the rack", "Racks"),
         query: q,
         message: String::new(),
         link: None,
@@ -129,33 +97,29 @@ pub(super) async fn phone_ask(SignedIn(actor): SignedIn, Query(asked): Query<Ask
 }
 
 /// `GET /p/{key}`: the machine with this id, serial number, asset tag or MAC; the target of QR codes.
-pub(super) async fn phone(State(ui): State<Ui>, SignedIn(actor): SignedIn, Path(key): Path<String>) -> Page {
-    let missing = match ui.service.machine(&key).await {
+pub(super) async fn phone(at: SignedIn<String>) -> Page {
+    let missing = match at.service.machine(&at.path).await {
         Ok(d) => {
             let name = d
                 .machine
                 .serial
                 .clone()
                 .unwrap_or_else(|| d.machine.id.to_string());
-            return Ok(html(PhonePage::new(
-                shell(name, "Racks", Some(&actor)),
-                &d,
-                now(),
-            )));
+            return Ok(html(PhonePage::new(at.shell(name, "Racks"), &d, now())));
         }
-        Err(problem) if problem.status >= 500 => return Err(fail(&actor)(problem)),
+        Err(problem) if problem.status >= 500 => return Err(problem.into()),
         Err(problem) => problem,
     };
-    let query: String = key.chars().filter(|c| !c.is_control()).take(128).collect();
-    let (message, link) = if let Some(place) = ui.service.place_of_name(&key).await.map_err(fail(&actor))? {
+    let query: String = at.path.chars().filter(|c| !c.is_control()).take(128).collect();
+    let (message, link) = if let Some(place) = at.service.place_of_name(&at.path).await? {
         let href = format!("/racks/{}/{}", segment(&place.room), segment(&place.rack));
         let words = crate::import::place_name(&place);
         (
             format!("{query} has not reported yet. It belongs in {words}."),
             Some((href, "See the rack".to_owned())),
         )
-    } else if ui.service.parts(&key).await.is_ok() {
-        let href = format!("/parts/{}", segment(&key));
+    } else if at.service.parts(&at.path).await.is_ok() {
+        let href = format!("/parts/{}", segment(&at.path));
         (
             format!("{query} is a part, not a machine."),
             Some((href, "See its life".to_owned())),
@@ -169,7 +133,7 @@ pub(super) async fn phone(State(ui): State<Ui>, SignedIn(actor): SignedIn, Path(
         )
     };
     let mut page = html(PhoneAskPage {
-        shell: shell("At the rack", "Racks", Some(&actor)),
+        shell: at.shell("At the rack", "Racks"),
         query,
         message,
         link,
@@ -188,61 +152,41 @@ pub(super) struct Words {
 }
 
 /// `POST /p/{key}/{what}`: check again, locate, mark as fixed.
-pub(super) async fn phone_task(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((key, what)): Path<(MachineId, String)>,
-    Form(words): Form<Words>,
-) -> Page {
-    ask(&ui, key.as_str(), &what, &words.text, &actor)
-        .await
-        .map_err(fail(&actor))?;
-    Ok(Redirect::to(&format!("/p/{key}")).into_response())
+pub(super) async fn phone_task(at: SignedIn<(MachineId, String)>, Form(words): Form<Words>) -> Page {
+    ask(&at, &words.text).await?;
+    Ok(Redirect::to(&format!("/p/{}", at.path.0)).into_response())
 }
 
 /// `POST /machines/{id}/task/{what}`: the same from the machine's page; burn-in and golden profile too.
-pub(super) async fn machine_task(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((id, what)): Path<(MachineId, String)>,
-    Form(words): Form<Words>,
-) -> Page {
+pub(super) async fn machine_task(at: SignedIn<(MachineId, String)>, Form(words): Form<Words>) -> Page {
+    let (id, what) = &at.path;
     if what == "golden" {
         let name = words.text.trim();
-        ui.service
-            .golden(id.as_str(), name, words.accept.is_some(), &actor)
-            .await
-            .map_err(fail(&actor))?;
+        at.service
+            .golden(id.as_str(), name, words.accept.is_some(), &at.actor)
+            .await?;
         return Ok(Redirect::to(&format!("/hardware-profiles/{}", segment(name))).into_response());
     }
-    ask(&ui, id.as_str(), &what, &words.text, &actor)
-        .await
-        .map_err(fail(&actor))?;
+    ask(&at, &words.text).await?;
     Ok(Redirect::to(&format!("/machines/{id}")).into_response())
 }
 
-async fn ask(ui: &Ui, key: &str, what: &str, text: &str, actor: &Actor) -> Result<(), Problem> {
-    match what {
-        "recheck" => ui.service.recheck(key, actor).await.map(|_| ()),
-        "fixed" => ui.service.fixed(key, text, actor).await.map(|_| ()),
+async fn ask(at: &SignedIn<(MachineId, String)>, text: &str) -> Result<(), Problem> {
+    let ((id, what), actor) = (&at.path, &at.actor);
+    let key = id.as_str();
+    match what.as_str() {
+        "recheck" => at.service.recheck(key, actor).await.map(drop),
+        "fixed" => at.service.fixed(key, text, actor).await.map(drop),
         "locate" => {
-            let task = Task::Identify {
-                seconds: LOCATE_SECONDS,
-            };
-            ui.service.ask_task(key, task, actor).await.map(|_| ())
+            let seconds = LOCATE_SECONDS;
+            let task = Task::Identify { seconds };
+            at.service.ask_task(key, task, actor).await.map(drop)
         }
         "burn-in" => {
             let request = BurnInRequest::default();
-            ui.service
-                .ask_task(key, Task::BurnIn { request }, actor)
-                .await
-                .map(|_| ())
+            let task = Task::BurnIn { request };
+            at.service.ask_task(key, task, actor).await.map(drop)
         }
-        _ => Err(problem(
-            404,
-            "not-found",
-            "There is nothing here",
-            "There is no such thing to ask of a machine.",
-        )),
+        _ => Err(nothing_here("There is no such thing to ask of a machine.")),
     }
 }

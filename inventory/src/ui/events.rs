@@ -36,7 +36,7 @@ struct Watch {
 
 pub(crate) async fn stream(
     State(ui): State<Ui>,
-    SignedIn(_): SignedIn,
+    _: SignedIn,
     Query(of): Query<Of>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

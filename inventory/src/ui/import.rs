@@ -1,12 +1,10 @@
 //! The page that takes in files.
 
 use axum::Form;
-use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-use super::Ui;
-use super::pages::{Page, PageError, html, shell};
+use super::pages::{Page, html};
 use super::session::SignedIn;
 use super::view::import::{Done, ImportPage};
 use crate::import::{Format, Kind};
@@ -16,9 +14,9 @@ pub(super) const MAX_TEXT: usize = 4 << 20;
 /// Its form: each byte may be written as three.
 pub(super) const MAX_FORM: usize = 3 * MAX_TEXT + 1024;
 
-pub(super) async fn page(SignedIn(actor): SignedIn) -> Page {
+pub(super) async fn page(at: SignedIn) -> Page {
     Ok(html(ImportPage {
-        shell: shell("Import", "Orders", Some(&actor)),
+        shell: at.shell("Import", "Orders"),
         kind: None,
         text: String::new(),
         max: MAX_TEXT,
@@ -35,10 +33,10 @@ pub(super) struct File {
     text: String,
 }
 
-pub(super) async fn take(State(ui): State<Ui>, SignedIn(actor): SignedIn, Form(file): Form<File>) -> Page {
+pub(super) async fn take(at: SignedIn, Form(file): Form<File>) -> Page {
     let kind = Kind::of_name(&file.kind);
     let mut page = ImportPage {
-        shell: shell("Import", "Orders", Some(&actor)),
+        shell: at.shell("Import", "Orders"),
         kind,
         text: String::new(),
         max: MAX_TEXT,
@@ -52,8 +50,8 @@ pub(super) async fn take(State(ui): State<Ui>, SignedIn(actor): SignedIn, Form(f
             file.text.len()
         ),
         Some(kind) => {
-            let service = ui.service.clone();
-            let (text, who) = (file.text.clone(), actor.clone());
+            let service = at.service.clone();
+            let (text, who) = (file.text.clone(), at.actor.clone());
             // A browser that hangs up does not leave it half done.
             let taken = tokio::spawn(async move {
                 let format = Format::of_text(&text);
@@ -68,10 +66,7 @@ pub(super) async fn take(State(ui): State<Ui>, SignedIn(actor): SignedIn, Form(f
                     return Ok(html(page));
                 }
                 Err(problem) if problem.status >= 500 => {
-                    return Err(PageError {
-                        problem,
-                        actor: Some(actor),
-                    });
+                    return Err(problem.into());
                 }
                 Err(problem) => problem.detail,
             }

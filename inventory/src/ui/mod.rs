@@ -94,6 +94,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/static/{file}", get(assets::serve))
         .fallback(pages::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(pages::problems))
         .layer(middleware::from_fn(guard::guard))
         .with_state(ui)
 }

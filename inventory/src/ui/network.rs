@@ -2,69 +2,42 @@
 
 use std::net::Ipv4Addr;
 
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect};
-use inventory_api::{Mac, MachineId, Problem};
+use inventory_api::{Mac, MachineId};
 
-use super::Ui;
-use super::pages::{Page, PageError, html, now, shell};
+use super::pages::{Page, html, now};
 use super::session::SignedIn;
 use super::view::network::NetworksPage;
 use super::view::segment;
-use crate::service::Actor;
 
-fn fail(actor: &Actor) -> impl Fn(Problem) -> PageError {
-    move |problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    }
-}
-
-pub(super) async fn page(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
+pub(super) async fn page(at: SignedIn) -> Page {
     Ok(html(NetworksPage::new(
-        shell("Networks", "Networks", Some(&actor)),
-        &ui.service.networks(),
-        &ui.service.loaders(),
+        at.shell("Networks", "Networks"),
+        &at.service.networks(),
+        &at.service.loaders(),
         now(),
     )))
 }
 
-pub(super) async fn unreserve(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((network, mac)): Path<(String, Mac)>,
-) -> Page {
-    let ended = ui.service.reserve(&network, mac, None, &actor).await;
-    ended.map_err(fail(&actor))?;
-    Ok(Redirect::to(&format!("/networks#{}", segment(&network))).into_response())
+pub(super) async fn unreserve(at: SignedIn<(String, Mac)>) -> Page {
+    let (network, mac) = &at.path;
+    at.service.reserve(network, *mac, None, &at.actor).await?;
+    Ok(Redirect::to(&format!("/networks#{}", segment(network))).into_response())
 }
 
-pub(super) async fn end_quarantine(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((network, address)): Path<(String, Ipv4Addr)>,
-) -> Page {
-    let ended = ui.service.end_quarantine(&network, address, &actor).await;
-    ended.map_err(fail(&actor))?;
-    Ok(Redirect::to(&format!("/networks#{}", segment(&network))).into_response())
+pub(super) async fn end_quarantine(at: SignedIn<(String, Ipv4Addr)>) -> Page {
+    let (network, address) = &at.path;
+    at.service.end_quarantine(network, *address, &at.actor).await?;
+    Ok(Redirect::to(&format!("/networks#{}", segment(network))).into_response())
 }
 
-pub(super) async fn forget_model(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path(model): Path<String>,
-) -> Page {
-    let forgotten = ui.service.forget_model(&model, &actor).await;
-    forgotten.map_err(fail(&actor))?;
+pub(super) async fn forget_model(at: SignedIn<String>) -> Page {
+    at.service.forget_model(&at.path, &at.actor).await?;
     Ok(Redirect::to("/networks#loaders").into_response())
 }
 
-pub(super) async fn forget_loader(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((id, mac)): Path<(MachineId, Mac)>,
-) -> Page {
-    let forgotten = ui.service.forget_loader(mac, &actor).await;
-    forgotten.map_err(fail(&actor))?;
+pub(super) async fn forget_loader(at: SignedIn<(MachineId, Mac)>) -> Page {
+    let (id, mac) = &at.path;
+    at.service.forget_loader(*mac, &at.actor).await?;
     Ok(Redirect::to(&format!("/machines/{id}/network")).into_response())
 }

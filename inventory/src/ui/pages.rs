@@ -1,12 +1,13 @@
 //! The handlers: ask the service, hand its answer to a view, render.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::{Extension, Form};
+use axum::{Extension, Form, middleware};
 use inventory_api::machine::{DeployOrder, Journey, MachineDetail};
 use inventory_api::{Problem, UnixMs};
 use serde::Deserialize;
@@ -20,31 +21,57 @@ use super::view::machine::{Body, Head, MachinePage, Overview, Tab, VerificationV
 use super::view::machines::{MachinesPage, display_name};
 use super::view::plan::{PlanView, disk_key};
 use super::view::{ErrorPage, Shell, SignInPage};
-use crate::service::{Actor, Verb};
+use crate::core::Clock;
+use crate::problem::problem;
+use crate::service::{Actor, Service, Verb};
 use crate::tls::Peer;
 
-/// A problem, shown as a page.
-pub(crate) struct PageError {
-    pub(crate) problem: Problem,
-    pub(crate) actor: Option<Actor>,
+/// A problem, shown as a page: [`problems`] makes it.
+pub(crate) struct PageError(Problem);
+
+impl From<Problem> for PageError {
+    fn from(problem: Problem) -> PageError {
+        PageError(problem)
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        (StatusCode::INTERNAL_SERVER_ERROR, Extension(self.0)).into_response()
+    }
+}
+
+/// Who is signed in, for the page of a problem; known once the session was looked at.
+#[derive(Clone, Default)]
+pub(crate) struct Who(pub(crate) Arc<OnceLock<Actor>>);
+
+/// Makes a page of a problem, with the menu of who is signed in.
+pub(super) async fn problems(mut request: Request, next: middleware::Next) -> Response {
+    let who = Who::default();
+    request.extensions_mut().insert(who.clone());
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut page = html(ErrorPage {
+        shell: shell(problem.title.clone(), "", who.0.get()),
+        status: status.as_u16(),
+        problem,
+    });
+    *page.status_mut() = status;
+    page
 }
 
 pub(super) type Page = Result<Response, PageError>;
 
-pub(super) fn problem(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Problem {
-    Problem {
-        code: code.into(),
-        title: title.into(),
-        status,
-        detail: detail.into(),
-    }
+/// A page that there is not.
+pub(super) fn nothing_here(detail: &str) -> Problem {
+    problem(404, "not-found", "There is nothing here", detail)
 }
 
 pub(super) fn now() -> UnixMs {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    Clock::system().now()
 }
 
 pub(super) fn shell(title: impl Into<String>, section: &'static str, actor: Option<&Actor>) -> Shell {
@@ -70,47 +97,27 @@ pub(super) fn html(page: impl Template) -> Response {
     }
 }
 
-impl IntoResponse for PageError {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let shell = shell(self.problem.title.clone(), "", self.actor.as_ref());
-        let mut response = html(ErrorPage {
-            shell,
-            status: status.as_u16(),
-            problem: self.problem,
-        });
-        *response.status_mut() = status;
-        response
-    }
-}
-
 pub(crate) async fn root() -> Redirect {
     Redirect::to("/machines")
 }
 
 /// The fallback of the whole port.
-pub(crate) async fn not_found(State(ui): State<Ui>, uri: Uri, headers: HeaderMap) -> Response {
-    let missing = problem(
-        404,
-        "not-found",
-        "There is nothing here",
-        "The address may be mistyped, or what it showed is gone.",
-    );
+pub(crate) async fn not_found(
+    State(ui): State<Ui>,
+    Extension(who): Extension<Who>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let missing = nothing_here("The address may be mistyped, or what it showed is gone.");
     if ["/v1", "/agent"].iter().any(|p| uri.path().starts_with(p)) {
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        return (
-            StatusCode::NOT_FOUND,
-            kind,
-            serde_json::to_string(&missing).unwrap_or_default(),
-        )
-            .into_response();
+        let text = serde_json::to_string(&missing).unwrap_or_default();
+        return (StatusCode::NOT_FOUND, kind, text).into_response();
     }
-    let login = session::actor(&ui, &headers).await.ok().flatten();
-    PageError {
-        problem: missing,
-        actor: login.map(|login| login.actor),
+    if let Ok(Some(login)) = session::actor(&ui, &headers).await {
+        let _ = who.0.set(login.actor);
     }
-    .into_response()
+    PageError(missing).into_response()
 }
 
 #[derive(Deserialize)]
@@ -146,11 +153,7 @@ pub(crate) async fn sign_in(
 ) -> Page {
     let next = session::safe_next(&form.next).to_owned();
     let token = form.token.trim();
-    let known = ui
-        .service
-        .authenticate(token)
-        .await
-        .map_err(|problem| PageError { problem, actor: None })?;
+    let known = ui.service.authenticate(token).await?;
     match known {
         Some(login) => {
             tracing::info!(actor = %login.actor.0, "signed in to the page");
@@ -196,19 +199,12 @@ pub(crate) struct ListQuery {
     q: String,
 }
 
-pub(crate) async fn machines(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Query(query): Query<ListQuery>,
-) -> Page {
-    let machines = ui.service.machines().await.map_err(|problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    })?;
+pub(crate) async fn machines(at: SignedIn, Query(query): Query<ListQuery>) -> Page {
+    let machines = at.service.machines().await?;
     let q: String = query.q.chars().take(100).collect();
-    let shell = shell("Machines", "Machines", Some(&actor));
+    let shell = at.shell("Machines", "Machines");
     let mut page = MachinesPage::new(shell, &machines, query.state.as_deref(), &q, now());
-    page.missing = ui.service.missing().into_iter().map(|one| one.sentence).collect();
+    page.missing = at.service.missing().into_iter().map(|one| one.sentence).collect();
     Ok(html(page))
 }
 
@@ -218,35 +214,27 @@ pub(crate) struct Older {
     before: Option<i64>,
 }
 
-pub(crate) async fn machine_overview(ui: State<Ui>, who: SignedIn, Path(id): Path<String>) -> Page {
+pub(crate) async fn machine_overview(at: SignedIn<String>) -> Page {
     let tab = Tab::Overview.key().to_owned();
-    machine(ui, who, Path((id, tab)), Query(Older { before: None })).await
+    let at = SignedIn {
+        path: (at.path, tab),
+        service: at.service,
+        actor: at.actor,
+    };
+    machine(at, Query(Older { before: None })).await
 }
 
-pub(crate) async fn machine(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((id, tab)): Path<(String, String)>,
-    Query(older): Query<Older>,
-) -> Page {
-    let fail = |problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    };
-    let tab: Tab = tab.parse().map_err(|()| {
-        fail(problem(
-            404,
-            "not-found",
-            "There is nothing here",
-            "A machine has no such page.",
-        ))
-    })?;
-    let d = ui.service.machine(&id).await.map_err(fail)?;
+pub(crate) async fn machine(at: SignedIn<(String, String)>, Query(older): Query<Older>) -> Page {
+    let (id, tab) = &at.path;
+    let tab: Tab = tab
+        .parse()
+        .map_err(|()| nothing_here("A machine has no such page."))?;
+    let d = at.service.machine(id).await?;
     let now = now();
     let body = match tab {
         Tab::Overview => {
-            let history = ui.service.history(&id, None).await.map_err(fail)?;
-            let journeys = journeys(&ui, &d).await.map_err(fail)?;
+            let history = at.service.history(id, None).await?;
+            let journeys = journeys(&at.service, &d).await?;
             let mut boots: Vec<_> = journeys.into_iter().flat_map(|j| j.events).collect();
             boots.sort_by_key(|e| e.at);
             Body::Overview(Box::new(Overview::new(&d, &history, &boots, now)))
@@ -255,12 +243,12 @@ pub(crate) async fn machine(
         Tab::Plan => Body::Plan(d.plan.as_ref().map(PlanView::new)),
         Tab::Verification => Body::Verification(VerificationView::new(d.verification.as_ref())),
         Tab::History => {
-            let page = ui.service.history(&id, older.before).await.map_err(fail)?;
-            Body::History(lists::history(&page, now))
+            let page = at.service.history(id, older.before).await?;
+            Body::History(lists::history(page, now))
         }
-        Tab::Network => Body::Network(network(&journeys(&ui, &d).await.map_err(fail)?)),
+        Tab::Network => Body::Network(network(&journeys(&at.service, &d).await?)),
     };
-    let shell = shell(display_name(&d.machine), "Machines", Some(&actor));
+    let shell = at.shell(display_name(&d.machine), "Machines");
     Ok(html(MachinePage {
         shell,
         head: Head::new(&d, now),
@@ -272,10 +260,10 @@ pub(crate) async fn machine(
 /// NICs of one machine that are asked about; the boot NIC is the first.
 const MAX_NICS: usize = 8;
 
-async fn journeys(ui: &Ui, d: &MachineDetail) -> Result<Vec<Journey>, Problem> {
+async fn journeys(service: &Service, d: &MachineDetail) -> Result<Vec<Journey>, Problem> {
     let mut all = Vec::new();
     for (i, mac) in d.machine.macs.iter().take(MAX_NICS).enumerate() {
-        let journey = ui.service.journey(*mac).await?;
+        let journey = service.journey(*mac).await?;
         // NICs that never said anything are not worth a card, but the boot NIC's silence is.
         if i == 0 || !journey.events.is_empty() {
             all.push(journey);
@@ -292,26 +280,18 @@ pub(crate) struct Choice {
 }
 
 /// `GET /machines/{id}/do/{verb}`: what will happen, before it does.
-pub(crate) async fn ask(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((id, verb)): Path<(String, String)>,
-    Query(choice): Query<Choice>,
-) -> Page {
-    let fail = |problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    };
-    let d = ui.service.machine(&id).await.map_err(fail)?;
-    let shell = shell(display_name(&d.machine), "Machines", Some(&actor));
+pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Choice>) -> Page {
+    let (id, verb) = &at.path;
+    let d = at.service.machine(id).await?;
+    let shell = at.shell(display_name(&d.machine), "Machines");
     if verb == "deploy" {
         let Some(profile) = choice.profile else {
-            return Ok(html(DeployPage::new(shell, &d, &ui.service.profiles())));
+            return Ok(html(DeployPage::new(shell, &d, &at.service.profiles())));
         };
         let order = DeployOrder::Profile {
             profile: profile.clone(),
         };
-        let planned = ui.service.deploy(&id, order, true, &actor).await.map_err(fail)?;
+        let planned = at.service.deploy(id, order, true, &at.actor).await?;
         return Ok(html(DeployPlanPage::new(
             shell,
             &d,
@@ -319,56 +299,39 @@ pub(crate) async fn ask(
             planned.plan.as_ref(),
         )));
     }
-    Ok(html(ActPage::new(shell, &d, parse_verb(&verb).map_err(fail)?)))
+    Ok(html(ActPage::new(shell, &d, parse_verb(verb)?)))
 }
 
 fn parse_verb(verb: &str) -> Result<Verb, Problem> {
-    verb.parse().map_err(|()| {
-        problem(
-            404,
-            "not-found",
-            "There is nothing here",
-            "There is no such thing to do with a machine.",
-        )
-    })
+    verb.parse()
+        .map_err(|()| nothing_here("There is no such thing to do with a machine."))
 }
 
 /// `POST /machines/{id}/do/{verb}`: confirmed.
-pub(crate) async fn act(
-    State(ui): State<Ui>,
-    SignedIn(actor): SignedIn,
-    Path((id, verb)): Path<(String, String)>,
-    Form(choice): Form<Choice>,
-) -> Page {
-    let fail = |problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    };
+pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choice>) -> Page {
+    let (id, verb) = &at.path;
     if verb == "deploy" {
         let Some(profile) = choice.profile else {
-            return Err(fail(problem(
+            return Err(problem(
                 400,
                 "no-profile",
                 "No profile was chosen",
                 "Go back and choose what to deploy.",
-            )));
+            )
+            .into());
         };
         let order = DeployOrder::Profile { profile };
         // What was confirmed is a disk: when the plan would now take another one, ask again.
-        let planned = ui
-            .service
-            .deploy(&id, order.clone(), true, &actor)
-            .await
-            .map_err(fail)?;
+        let planned = at.service.deploy(id, order.clone(), true, &at.actor).await?;
         let disk = planned.plan.as_ref().map(|p| disk_key(&p.disk));
         if disk != choice.disk {
             let detail = "Since the plan was shown, the machine or the profile has changed and another disk would be written. Nothing was done: look at the new plan and confirm it.";
-            return Err(fail(problem(409, "plan-changed", "The plan has changed", detail)));
+            return Err(problem(409, "plan-changed", "The plan has changed", detail).into());
         }
-        ui.service.deploy(&id, order, false, &actor).await.map_err(fail)?;
+        at.service.deploy(id, order, false, &at.actor).await?;
     } else {
-        let verb = parse_verb(&verb).map_err(fail)?;
-        ui.service.verb(&id, verb, &actor).await.map_err(fail)?;
+        let verb = parse_verb(verb)?;
+        at.service.verb(id, verb, &at.actor).await?;
         if verb == Verb::Forget {
             return Ok(Redirect::to("/machines").into_response());
         }
@@ -376,20 +339,17 @@ pub(crate) async fn act(
     Ok(Redirect::to(&format!("/machines/{id}")).into_response())
 }
 
-pub(crate) async fn images(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
-    let images = ui.service.images().await.map_err(|problem| PageError {
-        problem,
-        actor: Some(actor.clone()),
-    })?;
-    Ok(html(ImagesPage::new(
-        shell("Images", "Images", Some(&actor)),
-        &images,
-    )))
+pub(crate) async fn images(at: SignedIn) -> Page {
+    let images = at.service.images().await?;
+    Ok(html(ImagesPage {
+        shell: at.shell("Images", "Images"),
+        images: &images,
+    }))
 }
 
-pub(crate) async fn profiles(State(ui): State<Ui>, SignedIn(actor): SignedIn) -> Page {
+pub(crate) async fn profiles(at: SignedIn) -> Page {
     Ok(html(ProfilesPage::new(
-        shell("Profiles", "Profiles", Some(&actor)),
-        &ui.service.profiles(),
+        at.shell("Profiles", "Profiles"),
+        &at.service.profiles(),
     )))
 }

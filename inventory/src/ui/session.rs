@@ -2,18 +2,20 @@
 //! once; the browser has a random name for it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::Ui;
-use super::pages::PageError;
-use crate::service::{Actor, Login};
+use super::pages::{PageError, Who, shell};
+use super::view::Shell;
+use crate::service::{Actor, Login, Service};
 use crate::tls::Seat;
 
 /// `__Host-`: browsers take it only with Secure, for the whole host, without Domain.
@@ -104,30 +106,45 @@ pub(crate) async fn actor(ui: &Ui, headers: &HeaderMap) -> Result<Option<Login>,
     let Some(token) = name(headers).and_then(|n| ui.sessions.token(n, Instant::now())) else {
         return Ok(None);
     };
-    ui.service
-        .authenticate(&token)
-        .await
-        .map_err(|problem| PageError { problem, actor: None })
+    Ok(ui.service.authenticate(&token).await?)
 }
 
-/// A request of somebody who is signed in.
-pub(crate) struct SignedIn(pub(crate) Actor);
+/// A request of somebody who is signed in, with what its path says.
+pub(crate) struct SignedIn<P = ()> {
+    pub(crate) service: Arc<Service>,
+    pub(crate) actor: Actor,
+    pub(crate) path: P,
+}
 
-impl FromRequestParts<Ui> for SignedIn {
+impl<P> SignedIn<P> {
+    /// What is around a page for them.
+    pub(crate) fn shell(&self, title: impl Into<String>, section: &'static str) -> Shell {
+        shell(title, section, Some(&self.actor))
+    }
+}
+
+impl<P: DeserializeOwned + Send> FromRequestParts<Ui> for SignedIn<P> {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, ui: &Ui) -> Result<SignedIn, Response> {
+    async fn from_request_parts(parts: &mut Parts, ui: &Ui) -> Result<SignedIn<P>, Response> {
         match actor(ui, &parts.headers).await {
             Ok(Some(login)) => {
                 if let Some(seat) = parts.extensions.get::<Seat>() {
                     seat.known();
                 }
-                let problem = match login.may(&parts.method) {
-                    Ok(()) => return Ok(SignedIn(login.actor)),
-                    Err(problem) => problem,
-                };
-                let actor = Some(login.actor);
-                Err(PageError { problem, actor }.into_response())
+                if let Some(who) = parts.extensions.get::<Who>() {
+                    let _ = who.0.set(login.actor.clone());
+                }
+                if let Err(problem) = login.may(&parts.method) {
+                    return Err(PageError::from(problem).into_response());
+                }
+                let path = Path::from_request_parts(parts, ui).await;
+                let Path(path) = path.map_err(IntoResponse::into_response)?;
+                Ok(SignedIn {
+                    service: ui.service.clone(),
+                    actor: login.actor,
+                    path,
+                })
             }
             Ok(None) if parts.headers.contains_key("hx-request") => {
                 // A redirect would be followed and its page put into the place of a table.

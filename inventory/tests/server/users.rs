@@ -268,7 +268,7 @@ async fn secrets_are_nowhere_in_the_data_directory_but_where_they_belong() {
 #[tokio::test]
 async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share() {
     let site = Site::new().await;
-    let token = inventory::app::create_token(&site.config, "ann", Default::default())
+    let token = inventory::tokens::create(&site.config, "ann", Default::default())
         .await
         .unwrap();
     let response = site
@@ -281,7 +281,7 @@ async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share
     assert_eq!(response.status(), 200);
     for name in ["ann", "clock", "a b", ""] {
         assert!(
-            inventory::app::create_token(&site.config, name, Default::default())
+            inventory::tokens::create(&site.config, name, Default::default())
                 .await
                 .is_err(),
             "{name}"
@@ -302,14 +302,14 @@ async fn get(site: &Site, token: &str, path: &str) -> u16 {
 
 #[tokio::test]
 async fn a_token_reads_only_expires_and_is_revoked_with_its_streams() {
-    use inventory::app::{TokenTerms, create_token, list_tokens, revoke_token};
+    use inventory::tokens::{self, TokenTerms};
     let site = Site::new().await;
     let agent = site.boot(NIC).await;
     let terms = TokenTerms {
         read_only: true,
         days: None,
     };
-    let reader = create_token(&site.config, "grafana", terms).await.unwrap();
+    let reader = tokens::create(&site.config, "grafana", terms).await.unwrap();
     assert_eq!(get(&site, &reader, "/v1/machines").await, 200);
     let verb = site.url(&format!("/v1/machines/{}/commission", agent.id));
     let refused = site
@@ -331,13 +331,13 @@ async fn a_token_reads_only_expires_and_is_revoked_with_its_streams() {
         .get(site.url("/v1/events"))
         .bearer_auth(&reader);
     let mut events = events.send().await.unwrap();
-    revoke_token(&site.config, "grafana").await.unwrap();
+    tokens::revoke(&site.config, "grafana").await.unwrap();
     assert_eq!(get(&site, &reader, "/v1/machines").await, 401);
     let ended = tokio::time::timeout(std::time::Duration::from_secs(20), async {
         while events.chunk().await.unwrap().is_some() {}
     });
     ended.await.expect("the stream of a revoked token ends");
-    let again = revoke_token(&site.config, "grafana")
+    let again = tokens::revoke(&site.config, "grafana")
         .await
         .unwrap_err()
         .to_string();
@@ -347,12 +347,12 @@ async fn a_token_reads_only_expires_and_is_revoked_with_its_streams() {
         read_only: false,
         days: Some(1),
     };
-    let short = create_token(&site.config, "short", terms).await.unwrap();
+    let short = tokens::create(&site.config, "short", terms).await.unwrap();
     assert_eq!(get(&site, &short, "/v1/machines").await, 200);
     // Far beyond a day, whatever the clock of this machine says.
     site.pass(200 * 365 * 86_400);
     assert_eq!(get(&site, &short, "/v1/machines").await, 401);
-    let listed = list_tokens(&site.config).await.unwrap();
+    let listed = tokens::list(&site.config).await.unwrap();
     let text = inventory::cli::token_list(&listed, inventory_api::UnixMs(i64::MAX / 2));
     for row in ["admin", "grafana", "revoked", "expired", "read"] {
         assert!(text.contains(row), "{row}: {text}");

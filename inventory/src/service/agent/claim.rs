@@ -8,7 +8,7 @@ use lifecycle::Event;
 
 use super::AGENT;
 use crate::advance::{advance_in, after_commit};
-use crate::problem::{internal, of_advance, of_store, problem};
+use crate::problem::{internal, problem};
 use crate::secret;
 use crate::service::Service;
 use crate::store::{Change, TicketRow};
@@ -28,17 +28,13 @@ impl Service {
             .map_err(|e| problem(400, "bad-csr", "Signing request not usable", e.to_string()))?;
         let key_digest = csr.key_digest();
         let digest = secret::digest(&claim.ticket);
-        if !core.store.has_ticket(&digest).await.map_err(of_store)? {
+        if !core.store.has_ticket(&digest).await? {
             tracing::warn!(%peer, mac = %claim.boot_mac, "a claim with an unknown ticket was refused");
             return Err(ticket_unknown());
         }
         let now = core.clock.now();
-        let mut change = core.store.begin().await.map_err(of_store)?;
-        let ticket = change
-            .ticket(&digest)
-            .await
-            .map_err(of_store)?
-            .ok_or_else(ticket_unknown)?;
+        let mut change = core.store.begin().await?;
+        let ticket = change.ticket(&digest).await?.ok_or_else(ticket_unknown)?;
         let id = ticket.machine.clone();
         let response = |certificate_pem: String| ClaimResponse {
             machine: id.clone(),
@@ -58,7 +54,7 @@ impl Service {
             }
             // The answer was lost: the same key gets the same certificate, unless it is no longer good.
             let serial = ticket.certificate.as_deref().unwrap_or_default();
-            let certificate = change.certificate(serial).await.map_err(of_store)?;
+            let certificate = change.certificate(serial).await?;
             return match certificate {
                 Some(certificate) if !certificate.revoked => Ok(response(certificate.pem)),
                 Some(_) | None => Err(ticket_used(&id)),
@@ -67,7 +63,7 @@ impl Service {
         let at_home = IpAddr::V4(ticket.ip) == peer || (core.config.boot.simulated && peer.is_loopback());
         // A script is fetched anew only by a machine that boots anew, and then nobody holds the older ticket any more.
         let both_live = ticket.void && at_home && ticket.mac == claim.boot_mac && now < ticket.expires_at;
-        if both_live && change.newer_ticket_claimed(&digest).await.map_err(of_store)? {
+        if both_live && change.newer_ticket_claimed(&digest).await? {
             let detail = format!(
                 "{} ({}) claimed its boot ticket after somebody had fetched a newer one in its place and claimed that.",
                 ticket.mac, ticket.ip
@@ -103,24 +99,18 @@ impl Service {
                 ),
             ));
         }
-        let advanced = advance_in(core, &mut change, &id, Event::Claimed, AGENT, now)
-            .await
-            .map_err(of_advance)?;
+        let advanced = advance_in(core, &mut change, &id, Event::Claimed, AGENT, now).await?;
         let issued = core
             .authority
             .sign_machine(&csr, &id, now)
             .map_err(|e| internal(&e))?;
         change
             .add_certificate(&id, &issued.serial, &issued.pem, now, issued.expires)
-            .await
-            .map_err(of_store)?;
-        change
-            .claim_ticket(&digest, &key_digest, &issued.serial)
-            .await
-            .map_err(of_store)?;
-        change.revoke_folded(&id).await.map_err(of_store)?;
-        change.put_last_seen(&id, now).await.map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+            .await?;
+        change.claim_ticket(&digest, &key_digest, &issued.serial).await?;
+        change.revoke_folded(&id).await?;
+        change.put_last_seen(&id, now).await?;
+        change.commit().await?;
         core.memory.update_session(&id, |session| {
             session.runs_on = None;
             session.progress = None;
@@ -145,15 +135,15 @@ impl Service {
         if ticket.alarmed {
             return Ok(());
         }
-        change.ticket_alarmed(digest).await.map_err(of_store)?;
+        change.ticket_alarmed(digest).await?;
         self.alarm(change, &ticket.machine, code, detail).await
     }
 
     /// A certificate was shown that a newer claim has replaced. The machine that held it lost its key with its memory when
     /// it booted again, so two are alive that speak for one machine: an alarm, once a certificate.
     pub async fn superseded_certificate(&self, serial: &str, peer: Option<IpAddr>) -> Result<(), Problem> {
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        let Some(id) = change.take_superseded(serial).await.map_err(of_store)? else {
+        let mut change = self.core.store.begin().await?;
+        let Some(id) = change.take_superseded(serial).await? else {
             return Ok(());
         };
         let peer = peer.map_or("an unknown address".to_owned(), |p| p.to_string());
@@ -174,22 +164,15 @@ impl Service {
             detail,
         };
         let now = self.core.clock.now();
-        let advanced = advance_in(&self.core, &mut change, id, event, AGENT, now)
-            .await
-            .map_err(of_advance)?;
-        change.commit().await.map_err(of_store)?;
+        let advanced = advance_in(&self.core, &mut change, id, event, AGENT, now).await?;
+        change.commit().await?;
         after_commit(&self.core, &advanced);
         Ok(())
     }
 
     /// The machine of a certificate that is still good. `None`: unknown or revoked.
     pub async fn machine_of_certificate(&self, serial: &str) -> Result<Option<MachineId>, Problem> {
-        let id = self
-            .core
-            .store
-            .machine_of_certificate(serial)
-            .await
-            .map_err(of_store)?;
+        let id = self.core.store.machine_of_certificate(serial).await?;
         if let Some(id) = &id {
             let now = self.core.clock.now();
             self.core

@@ -13,9 +13,10 @@ use lifecycle::{Event, IDENTITY_CONFLICT};
 
 use super::AGENT;
 use super::report::macs_of;
-use crate::advance::{Advanced, advance_in};
+use crate::advance::Advanced;
 use crate::core::Core;
-use crate::problem::{of_advance, of_store, problem};
+use crate::problem::problem;
+use crate::service::turn::Turn;
 use crate::store::{Change, ConflictRow, MachineRow, StoreError};
 
 /// Machines that parts may come from.
@@ -44,7 +45,7 @@ pub(super) async fn identify(
     now: UnixMs,
 ) -> Result<(Sender, Vec<Advanced>), Problem> {
     let seen = Identity::of(&sent.report);
-    let gathered = gather(core, change, row, sent, &seen).await.map_err(of_store)?;
+    let gathered = gather(core, change, row, sent, &seen).await?;
     let situation = Situation {
         own: gathered.own.as_ref(),
         seen: &gathered.seen,
@@ -53,14 +54,14 @@ pub(super) async fn identify(
         now,
         silence_seconds: core.config.boot.silence_seconds,
     };
-    let mut work = Work {
+    let turn = Turn {
         core,
         change,
-        row,
-        seen,
+        actor: AGENT,
         now,
         done: Vec::new(),
     };
+    let mut work = Work { turn, row, seen };
     let sender = match standing(&situation) {
         Standing::Undecided { machine } => return Err(undecided(&row.id, &machine)),
         Standing::Itself { changes, shares } => {
@@ -81,7 +82,7 @@ pub(super) async fn identify(
             Sender::Mismatch
         }
     };
-    Ok((sender, work.done))
+    Ok((sender, work.turn.done))
 }
 
 struct Gathered {
@@ -164,35 +165,16 @@ fn may_claim(fields: &BTreeSet<Field>) -> bool {
 }
 
 struct Work<'a> {
-    core: &'a Core,
-    change: &'a mut Change,
+    turn: Turn<'a>,
     row: &'a MachineRow,
     seen: Identity,
-    now: UnixMs,
-    done: Vec<Advanced>,
 }
 
 impl Work<'_> {
-    async fn bring(&mut self, id: &MachineId, event: Event) -> Result<(), Problem> {
-        let advanced = advance_in(self.core, self.change, id, event, AGENT, self.now)
-            .await
-            .map_err(of_advance)?;
-        self.done.push(advanced);
-        Ok(())
-    }
-
     async fn keep_facts(&mut self, id: &MachineId) -> Result<(), Problem> {
-        let before = self
-            .change
-            .identity(id)
-            .await
-            .map_err(of_store)?
-            .unwrap_or_default();
+        let before = self.turn.change.identity(id).await?.unwrap_or_default();
         let facts = before.updated(&self.seen);
-        self.change
-            .put_facts(id, &facts, self.now)
-            .await
-            .map_err(of_store)
+        Ok(self.turn.change.put_facts(id, &facts, self.turn.now).await?)
     }
 
     async fn itself(
@@ -203,12 +185,12 @@ impl Work<'_> {
     ) -> Result<(), Problem> {
         let id = self.row.id.clone();
         self.settle(report).await?;
-        let first = self.change.identity(&id).await.map_err(of_store)?.is_none();
+        let first = self.turn.change.identity(&id).await?.is_none();
         // What it has in common with others is news once.
         let words = change_words(changes, if first { shares } else { &[] });
         if !words.is_empty() {
             let detail = words.join("; ");
-            self.bring(&id, Event::IdentityChanged { detail }).await?;
+            self.turn.bring(&id, Event::IdentityChanged { detail }).await?;
         }
         self.keep_facts(&id).await
     }
@@ -218,18 +200,13 @@ impl Work<'_> {
     async fn settle(&mut self, report: &AssetReport) -> Result<(), Problem> {
         let id = self.row.id.clone();
         let listed: Vec<Mac> = macs_of(report).collect();
-        for open in self.change.conflicts(&id).await.map_err(of_store)? {
+        for open in self.turn.change.conflicts(&id).await? {
             if open.resolved.is_some() || open.other != id || open.machine == id {
                 continue;
             }
             let lists_its_mac = open.boot_mac.is_some_and(|mac| listed.contains(&mac));
-            let lists_ours = self.change.reported_any(&open.machine, &self.row.macs).await;
-            if !settles(
-                &self.seen,
-                &open.seen,
-                lists_its_mac,
-                lists_ours.map_err(of_store)?,
-            ) {
+            let lists_ours = self.turn.change.reported_any(&open.machine, &self.row.macs).await;
+            if !settles(&self.seen, &open.seen, lists_its_mac, lists_ours?) {
                 continue;
             }
             let event = Event::Folded {
@@ -237,45 +214,26 @@ impl Work<'_> {
                 detail: "that machine booted again and reported the NIC that this one had booted from."
                     .to_owned(),
             };
-            let newcomer = self.change.machine(&open.machine).await.map_err(of_store)?;
-            let limits = &self.core.config.limits;
-            if newcomer.is_none_or(|m| lifecycle::transition(&m.state, &event, limits, self.now).is_err()) {
+            let newcomer = self.turn.change.machine(&open.machine).await?;
+            let limits = &self.turn.core.config.limits;
+            if newcomer
+                .is_none_or(|m| lifecycle::transition(&m.state, &event, limits, self.turn.now).is_err())
+            {
                 continue;
             }
-            self.fold(
-                &open.machine,
-                &id,
-                event,
-                "it booted from another NIC of this machine.",
-            )
-            .await?;
-            self.change
-                .resolve_conflict(open.id, "same", self.now, AGENT)
-                .await
-                .map_err(of_store)?;
+            self.turn
+                .fold(
+                    &open.machine,
+                    &id,
+                    event,
+                    "it booted from another NIC of this machine.",
+                )
+                .await?;
+            self.turn
+                .change
+                .resolve_conflict(open.id, "same", self.turn.now, AGENT)
+                .await?;
         }
-        Ok(())
-    }
-
-    async fn fold(
-        &mut self,
-        from: &MachineId,
-        into: &MachineId,
-        event: Event,
-        how: &str,
-    ) -> Result<(), Problem> {
-        let macs = self.change.machine(from).await.map_err(of_store)?.map(|m| m.macs);
-        self.bring(from, event).await?;
-        self.change.fold(from, into).await.map_err(of_store)?;
-        for mac in macs.into_iter().flatten() {
-            self.core.memory.owned(mac, into);
-        }
-        let absorbed = Event::Absorbed {
-            other: from.clone(),
-            detail: how.to_owned(),
-        };
-        self.bring(into, absorbed).await?;
-        tracing::info!(machine = %into, folded = %from, "two enrolments are one machine");
         Ok(())
     }
 
@@ -294,24 +252,21 @@ impl Work<'_> {
             into: machine.clone(),
             detail: detail.clone(),
         };
-        let limits = &self.core.config.limits;
-        if lifecycle::transition(&self.row.state, &event, limits, self.now).is_err() {
+        let limits = &self.turn.core.config.limits;
+        if lifecycle::transition(&self.row.state, &event, limits, self.turn.now).is_err() {
             self.conflict(&[machine]).await?;
             return Ok(Sender::Conflict);
         }
-        self.fold(&id, &machine, event, &detail).await?;
+        self.turn.fold(&id, &machine, event, &detail).await?;
         // What is kept of the known machine stays: it reports itself when it has booted again.
-        self.change
-            .put_facts(&id, &self.seen, self.now)
-            .await
-            .map_err(of_store)?;
+        self.turn.change.put_facts(&id, &self.seen, self.turn.now).await?;
         Ok(Sender::Another(machine))
     }
 
     /// Stops the newcomer alone: who only knows what stands on a label stops nobody else.
     async fn provisional(&mut self, other: &MachineId) -> Result<(), Problem> {
         let id = self.row.id.clone();
-        let known = self.change.identity(other).await.map_err(of_store)?;
+        let known = self.turn.change.identity(other).await?;
         let known = known.unwrap_or_default();
         let mac = self.row.macs.first().map(Mac::to_string).unwrap_or_default();
         let sentence = format!(
@@ -321,52 +276,42 @@ impl Work<'_> {
         );
         self.open(other, known, &sentence).await?;
         let detail = format!("{id} says that it is this machine under another NIC, {mac}; it is held.");
-        self.bring(other, Event::IdentityChanged { detail }).await?;
-        self.bring(&id, alarm(&sentence)).await?;
+        self.turn.bring(other, Event::IdentityChanged { detail }).await?;
+        self.turn.bring(&id, alarm(&sentence)).await?;
         self.keep_facts(&id).await
     }
 
     async fn conflict(&mut self, with: &[MachineId]) -> Result<(), Problem> {
         let id = self.row.id.clone();
         for other in with {
-            let known = self
-                .change
-                .identity(other)
-                .await
-                .map_err(of_store)?
-                .unwrap_or_default();
+            let known = self.turn.change.identity(other).await?.unwrap_or_default();
             let sentence = format!(
                 "{id} reports what {other} is known by{}. It may be a copy, or the same machine with another NIC.",
                 agreeing(&known, &self.seen)
             );
             self.open(other, known, &sentence).await?;
-            self.bring(other, alarm(&sentence)).await?;
+            self.turn.bring(other, alarm(&sentence)).await?;
         }
         let list: Vec<_> = with.iter().map(MachineId::to_string).collect();
         let detail = format!("It claims the identity of {}.", list.join(" and "));
-        self.bring(&id, alarm(&detail)).await?;
+        self.turn.bring(&id, alarm(&detail)).await?;
         self.keep_facts(&id).await
     }
 
     async fn mismatch(&mut self) -> Result<(), Problem> {
         let id = self.row.id.clone();
-        let open = self.change.conflicts(&id).await.map_err(of_store)?;
+        let open = self.turn.change.conflicts(&id).await?;
         if open
             .iter()
             .any(|c| c.resolved.is_none() && c.machine == id && c.other == id)
         {
             return Ok(());
         }
-        let known = self
-            .change
-            .identity(&id)
-            .await
-            .map_err(of_store)?
-            .unwrap_or_default();
+        let known = self.turn.change.identity(&id).await?.unwrap_or_default();
         let sentence =
             "A report in its name shows another machine. A NIC or a disk of it may have been moved there.";
         self.open(&id, known, sentence).await?;
-        self.bring(&id, alarm(sentence)).await
+        Ok(self.turn.bring(&id, alarm(sentence)).await?)
     }
 
     async fn open(&mut self, other: &MachineId, known: Identity, sentence: &str) -> Result<(), Problem> {
@@ -376,14 +321,14 @@ impl Work<'_> {
             id: 0,
             machine: self.row.id.clone(),
             other: other.clone(),
-            at: self.now,
+            at: self.turn.now,
             sentence: sentence.to_owned(),
             boot_mac,
             seen: self.seen.clone(),
             known,
             resolved: None,
         };
-        self.change.add_conflict(&row).await.map_err(of_store)
+        Ok(self.turn.change.add_conflict(&row).await?)
     }
 }
 

@@ -15,8 +15,10 @@ use lifecycle::AgentSession;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+pub(super) use report::facts_of;
+
 use super::{Service, planning};
-use crate::problem::{internal, of_store, problem};
+use crate::problem::{internal, problem};
 
 /// Actor of what agents report.
 const AGENT: &str = "agent";
@@ -61,10 +63,7 @@ impl Service {
         id: &MachineId,
     ) -> Result<AssignmentResponse, Problem> {
         let row = self.row(id).await?;
-        let plan = match row.state.plan() {
-            Some(plan) => self.core.store.plan_by_id(plan).await.map_err(of_store)?,
-            None => None,
-        };
+        let plan = self.plan_of(&row.state).await?;
         let session = self.core.memory.session(id);
         let assignment = lifecycle::assignment(
             &row.state,
@@ -87,10 +86,7 @@ impl Service {
     /// The image of the machine's current plan, and no other.
     pub async fn image_of_plan(&self, id: &MachineId, digest: Sha256Digest) -> Result<ImageFile, Problem> {
         let row = self.row(id).await?;
-        let plan = match row.state.plan() {
-            Some(plan) => self.core.store.plan_by_id(plan).await.map_err(of_store)?,
-            None => None,
-        };
+        let plan = self.plan_of(&row.state).await?;
         let wanted = plan.is_some_and(|plan| {
             plan.steps
                 .iter()

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::AGENT;
 use super::identity::{self, Sender};
 use crate::advance::{AdvanceError, Advanced, advance_in, after_commit};
-use crate::problem::{of_advance, of_store, problem};
+use crate::problem::problem;
 use crate::service::delivery::Checked;
 use crate::service::{Service, planning};
 use crate::store::{Change, Identity, MachineRow};
@@ -63,7 +63,7 @@ impl Service {
             let row = self.row(id).await?;
             // An installed system does not know all that the mini-os does.
             let before = match sent.runs_on {
-                RunsOn::Installed => self.core.store.stored_report(id).await.map_err(of_store)?,
+                RunsOn::Installed => self.core.store.stored_report(id).await?,
                 RunsOn::MiniOs | RunsOn::Unknown => None,
             };
             let known = match before.and_then(|b| b.mini_os) {
@@ -77,12 +77,8 @@ impl Service {
                 },
             };
             let decided = self.decide_report(&row, sent, &known).await?;
-            let mut change = self.core.store.begin().await.map_err(of_store)?;
-            if let Some(before) = change
-                .report_with_nonce(id, &sent.nonce)
-                .await
-                .map_err(of_store)?
-            {
+            let mut change = self.core.store.begin().await?;
+            if let Some(before) = change.report_with_nonce(id, &sent.nonce).await? {
                 return match before.answer {
                     Some(answer) if before.newest && before.digest == digest.as_slice() => Ok(answer),
                     Some(_) | None => Err(problem(
@@ -93,11 +89,7 @@ impl Service {
                     )),
                 };
             }
-            if change
-                .machine(id)
-                .await
-                .map_err(of_store)?
-                .map(|m| (m.history_seq, m.state))
+            if change.machine(id).await?.map(|m| (m.history_seq, m.state))
                 != Some((row.history_seq, row.state.clone()))
             {
                 continue;
@@ -112,8 +104,7 @@ impl Service {
                 identity::identify(&self.core, &mut change, &row, sent, now).await?;
             let stopped = change
                 .machine(id)
-                .await
-                .map_err(of_store)?
+                .await?
                 .is_some_and(|m| matches!(m.state, State::Quarantined(_)));
             match sender {
                 Sender::Itself => {}
@@ -131,12 +122,12 @@ impl Service {
                     tracing::info!(machine = %id, code = refused.code, "a report moved nothing");
                     None
                 }
-                Err(error) => return Err(of_advance(error)),
+                Err(error) => return Err(error.into()),
             };
             let doubted = match sent.runs_on {
                 RunsOn::Installed => None,
                 RunsOn::MiniOs | RunsOn::Unknown => {
-                    let wiped = change.newest_wipe(id).await.map_err(of_store)?;
+                    let wiped = change.newest_wipe(id).await?;
                     lifecycle::wipe::doubted(&wiped, report)
                 }
             };
@@ -144,23 +135,22 @@ impl Service {
                 tracing::warn!(machine = %id, detail, "a wiped disk does not look like one");
                 let event = Event::WipeDoubted { detail };
                 let noted = advance_in(&self.core, &mut change, id, event, AGENT, now).await;
-                identified.push(noted.map_err(of_advance)?);
+                identified.push(noted?);
             }
             let identity = identity_of(report);
             change
                 .put_report(id, &sent.nonce, &digest, report, sent.runs_on, now)
-                .await
-                .map_err(of_store)?;
-            change.put_identity(id, &identity).await.map_err(of_store)?;
-            change.put_last_seen(id, now).await.map_err(of_store)?;
+                .await?;
+            change.put_identity(id, &identity).await?;
+            change.put_last_seen(id, now).await?;
             let reported: Vec<_> = macs_of(report).collect();
-            change.put_reported_macs(id, &reported).await.map_err(of_store)?;
-            change.put_known(id).await.map_err(of_store)?;
+            change.put_reported_macs(id, &reported).await?;
+            change.put_known(id).await?;
             let mut models = Vec::new();
             for (mac, model) in nics_of(report) {
                 // Of a MAC that was only reported nothing is believed.
                 if let Some(model) = model.filter(|_| row.macs.contains(&mac)) {
-                    change.put_nic_model(mac, model).await.map_err(of_store)?;
+                    change.put_nic_model(mac, model).await?;
                     models.push((mac, model));
                 }
             }
@@ -173,15 +163,11 @@ impl Service {
                     decided.check.as_ref(),
                     now,
                 )
-                .await
-                .map_err(of_store)?;
+                .await?;
             if let (Some((plan, request)), Some(_)) = (&decided.order, &advanced) {
-                change.put_plan(id, plan, now).await.map_err(of_store)?;
-                change.put_request(id, request, now).await.map_err(of_store)?;
-                change
-                    .put_hostname(id, Some(&plan.hostname))
-                    .await
-                    .map_err(of_store)?;
+                change.put_plan(id, plan, now).await?;
+                change.put_request(id, request, now).await?;
+                change.put_hostname(id, Some(&plan.hostname)).await?;
             }
             let state = advanced.as_ref().map_or(&row.state, |a| &a.state);
             let answer = ReportResponse {
@@ -225,26 +211,19 @@ impl Service {
         let id = &row.id;
         let message = match sender {
             Sender::Mismatch => {
-                change
-                    .put_foreign_report(id, &sent.nonce, digest, now)
-                    .await
-                    .map_err(of_store)?;
+                change.put_foreign_report(id, &sent.nonce, digest, now).await?;
                 "This report shows another machine than the one it was sent for. A person has to look."
                     .to_owned()
             }
             Sender::Another(_) | Sender::Itself | Sender::Held(_) | Sender::Conflict => {
                 change
                     .put_report(id, &sent.nonce, digest, report, sent.runs_on, now)
-                    .await
-                    .map_err(of_store)?;
+                    .await?;
                 if !matches!(sender, Sender::Another(_)) {
                     let reported: Vec<_> = macs_of(report).collect();
-                    change.put_reported_macs(id, &reported).await.map_err(of_store)?;
+                    change.put_reported_macs(id, &reported).await?;
                 }
-                change
-                    .put_identity(id, &identity_of(report))
-                    .await
-                    .map_err(of_store)?;
+                change.put_identity(id, &identity_of(report)).await?;
                 match sender {
                     Sender::Another(machine) => {
                         format!("This is machine {machine}, under another NIC: it boots again, as that one.")
@@ -260,7 +239,7 @@ impl Service {
                 }
             }
         };
-        change.put_last_seen(id, now).await.map_err(of_store)?;
+        change.put_last_seen(id, now).await?;
         let answer = only_says(message);
         self.taken(change, id, sent, &answer, &identified).await?;
         Ok(answer)
@@ -275,11 +254,8 @@ impl Service {
         answer: &ReportResponse,
         identified: &[Advanced],
     ) -> Result<(), Problem> {
-        change
-            .put_report_answer(id, &sent.nonce, answer)
-            .await
-            .map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+        change.put_report_answer(id, &sent.nonce, answer).await?;
+        change.commit().await?;
         self.core
             .memory
             .update_session(id, |session| session.runs_on = Some(sent.runs_on));
@@ -317,7 +293,7 @@ impl Service {
             Decision::Hold { .. } | Decision::Commission { .. } => None,
         };
         let ordered = match &row.state {
-            State::Deploying(_) => core.store.request(&row.id).await.map_err(of_store)?,
+            State::Deploying(_) => core.store.request(&row.id).await?,
             State::New
             | State::Commissioning(_)
             | State::Ready(_)
@@ -412,10 +388,10 @@ impl Service {
     async fn expected(&self, row: &MachineRow, report: &AssetReport) -> Result<Expected, Problem> {
         let store = &self.core.store;
         let names = names(report);
-        let places = store.placements_named(&names).await.map_err(of_store)?;
+        let places = store.placements_named(&names).await?;
         Ok(Expected {
             placed: place_of(&names, &places).is_some(),
-            received_as: store.received_as(&names, &row.id).await.map_err(of_store)?,
+            received_as: store.received_as(&names, &row.id).await?,
         })
     }
 }
@@ -436,7 +412,7 @@ fn policy_of(policy: &lifecycle::Policy, row: &MachineRow, report: &AssetReport)
 }
 
 /// By MAC only those count that a boot script was fetched by.
-fn facts_of(row: &MachineRow, report: &AssetReport) -> MachineFacts {
+pub(in crate::service) fn facts_of(row: &MachineRow, report: &AssetReport) -> MachineFacts {
     let identity = identity_of(report);
     MachineFacts {
         serial: identity.serial,

@@ -12,7 +12,7 @@ use lifecycle::{Event, State};
 
 use super::AGENT;
 use crate::advance::{AdvanceError, advance, advance_in, after_commit};
-use crate::problem::{of_advance, of_store, problem};
+use crate::problem::problem;
 use crate::service::Service;
 
 impl Service {
@@ -34,8 +34,7 @@ impl Service {
             .core
             .store
             .plan_by_id(&step.plan)
-            .await
-            .map_err(of_store)?
+            .await?
             .filter(|p| p.machine == *id);
         let Some(plan) = plan else {
             return Ok(Permission::Stop {
@@ -105,10 +104,7 @@ impl Service {
     /// A wipe that proves each disk of the assignment is done; any other has failed.
     async fn wiped(&self, id: &MachineId, disks: Vec<WipedDisk>) -> Result<Event, Problem> {
         let row = self.row(id).await?;
-        let plan = match row.state.plan() {
-            Some(plan) => self.core.store.plan_by_id(plan).await.map_err(of_store)?,
-            None => None,
-        };
+        let plan = self.plan_of(&row.state).await?;
         let asked: Vec<_> = plan.into_iter().map(|p| p.disk).collect();
         Ok(match lifecycle::wipe::proven(&asked, &disks) {
             Ok(()) => Event::WipeDone { disks },
@@ -136,7 +132,7 @@ impl Service {
             Err(AdvanceError::Refused(refused)) => Ok(Permission::Stop {
                 message: refused.sentence,
             }),
-            Err(error) => Err(of_advance(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -167,32 +163,22 @@ impl Service {
             item.found = bounded_text(&item.found);
         }
         // What was not looked at does not hold: the plan says what there has to be.
-        let plan = self
-            .core
-            .store
-            .plan_by_id(&verification.plan)
-            .await
-            .map_err(of_store)?;
+        let plan = self.core.store.plan_by_id(&verification.plan).await?;
         let failing = match plan.filter(|p| p.machine == *id) {
             Some(plan) => verification.failing(&lifecycle::plan::verify_request(&plan)),
             None => vec![format!("this machine has no plan {}", verification.plan)],
         };
         let failing = failing.iter().take(20).map(|text| cut(text)).collect();
         let now = self.core.clock.now();
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
         let event = Event::Verified {
             plan: verification.plan.clone(),
             failing,
         };
-        let advanced = advance_in(&self.core, &mut change, id, event, AGENT, now)
-            .await
-            .map_err(of_advance)?;
-        change
-            .put_verification(id, &verification, now)
-            .await
-            .map_err(of_store)?;
-        change.put_last_seen(id, now).await.map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+        let advanced = advance_in(&self.core, &mut change, id, event, AGENT, now).await?;
+        change.put_verification(id, &verification, now).await?;
+        change.put_last_seen(id, now).await?;
+        change.commit().await?;
         after_commit(&self.core, &advanced);
         Ok(())
     }

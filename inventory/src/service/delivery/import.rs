@@ -8,7 +8,6 @@ use inventory_api::import::{ImportReport, Imported, ImportedEntry};
 use inventory_api::{MachineId, Problem};
 
 use crate::import::{self, Entry, Fault, Format, Kind, place_name, refused};
-use crate::problem::of_store;
 use crate::service::{Actor, Service};
 use crate::store::{Change, Written};
 
@@ -56,8 +55,7 @@ impl Tale {
     /// What is expected at these places changes.
     async fn affects(&mut self, change: &mut Change, places: &[Placement]) -> Result<(), Problem> {
         for place in places {
-            self.machines
-                .extend(change.machines_placed(place).await.map_err(of_store)?);
+            self.machines.extend(change.machines_placed(place).await?);
         }
         Ok(())
     }
@@ -95,14 +93,11 @@ impl Service {
     async fn put_orders(&self, entries: &[Entry<Order>], actor: &Actor) -> Result<ImportReport, Problem> {
         let now = self.core.clock.now();
         let mut tale = Tale::new(Kind::Orders);
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
         for Entry { value: order, .. } in entries {
-            let written = change.put_order(order, now).await.map_err(of_store)?;
+            let written = change.put_order(order, now).await?;
             if written != Written::Same {
-                let places = change
-                    .placements_of_order(&order.number)
-                    .await
-                    .map_err(of_store)?;
+                let places = change.placements_of_order(&order.number).await?;
                 tale.affects(&mut change, &places).await?;
             }
             for item in &order.items {
@@ -120,17 +115,11 @@ impl Service {
     ) -> Result<ImportReport, Problem> {
         let now = self.core.clock.now();
         let mut tale = Tale::new(Kind::Profiles);
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
         for profile in profiles {
-            let written = change
-                .put_hardware_profile(profile, now)
-                .await
-                .map_err(of_store)?;
+            let written = change.put_hardware_profile(profile, now).await?;
             if written != Written::Same {
-                let places = change
-                    .placements_of_profile(&profile.name)
-                    .await
-                    .map_err(of_store)?;
+                let places = change.placements_of_profile(&profile.name).await?;
                 tale.affects(&mut change, &places).await?;
             }
             tale.entry(profile.name.clone(), written);
@@ -142,12 +131,12 @@ impl Service {
     async fn put_racks(&self, entries: &[Entry<Placement>], actor: &Actor) -> Result<ImportReport, Problem> {
         let now = self.core.clock.now();
         let mut tale = Tale::new(Kind::Racks);
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
         // All that change leave the plan before any is written: machines may swap their places within a file.
         let mut writes = Vec::new();
         for entry in entries {
             let p = &entry.value;
-            let before = change.placement_at(p).await.map_err(of_store)?;
+            let before = change.placement_at(p).await?;
             let written = match &before {
                 Some(before) if before == p => Written::Same,
                 Some(_) => Written::Changed,
@@ -155,7 +144,7 @@ impl Service {
             };
             if let Some(before) = before.filter(|_| written == Written::Changed) {
                 tale.affects(&mut change, std::slice::from_ref(&before)).await?;
-                change.drop_placement(&before).await.map_err(of_store)?;
+                change.drop_placement(&before).await?;
             }
             if written != Written::Same {
                 writes.push(entry);
@@ -166,18 +155,15 @@ impl Service {
         let mut faults = Vec::new();
         for entry in writes {
             let p = &entry.value;
-            match change.add_placement(p, now).await.map_err(of_store)? {
+            match change.add_placement(p, now).await? {
                 None => tale.affects(&mut change, std::slice::from_ref(p)).await?,
-                Some(other) if faults.len() < 50 => faults.push(Fault {
-                    line: entry.line,
-                    column: 0,
-                    field: "serial".to_owned(),
-                    detail: format!(
-                        "the machine of {} is expected at {} already: give that place another machine, or none, in the same file",
-                        place_name(p),
-                        place_name(&other)
-                    ),
-                }),
+                Some(other) if faults.len() < 50 => {
+                    let (here, there) = (place_name(p), place_name(&other));
+                    let detail = format!(
+                        "the machine of {here} is expected at {there} already: give that place another machine, or none, in the same file"
+                    );
+                    faults.push(Fault::new(entry.line, 0, "serial", detail));
+                }
                 Some(_) => {}
             }
         }
@@ -207,7 +193,7 @@ fn read<T>(
 
 /// A remark where a profile is not known yet.
 async fn known_profile(change: &mut Change, name: &str, tale: &mut Tale) -> Result<(), Problem> {
-    if change.hardware_profile(name).await.map_err(of_store)?.is_none() {
+    if change.hardware_profile(name).await?.is_none() {
         tale.remark(format!(
             "the hardware profile {name:?} is not known yet: import it, or make it from a machine known to be good"
         ));
@@ -220,7 +206,7 @@ async fn remarks(change: &mut Change, p: &Placement, tale: &mut Tale) -> Result<
         known_profile(change, profile, tale).await?;
     }
     let Some(number) = &p.order else { return Ok(()) };
-    match change.order(number).await.map_err(of_store)? {
+    match change.order(number).await? {
         None => tale.remark(format!("the order {number:?} is not known yet: import it")),
         Some(order) => {
             if let Some(item) = &p.item

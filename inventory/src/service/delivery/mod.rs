@@ -13,11 +13,11 @@ use inventory_api::report::AssetReport;
 use inventory_api::task::Task;
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::expectation::{check_chosen, choose, names, place_of, profile_name};
-use lifecycle::{Decision, MachineFacts, State};
+use lifecycle::{Decision, State};
 
 use super::Service;
+use super::agent::facts_of;
 use super::parts::{PartsNews, record};
-use crate::problem::of_store;
 use crate::store::{Change, MachineRow, StoreError};
 
 pub use profiles::{ProfileMachine, ProfileMachines};
@@ -47,15 +47,15 @@ impl Service {
     ) -> Result<Option<(Expectation, ExpectedFrom)>, Problem> {
         let store = &self.core.store;
         let names = names(report);
-        let places = store.placements_named(&names).await.map_err(of_store)?;
+        let places = store.placements_named(&names).await?;
         let place = place_of(&names, &places);
         let order = match place.and_then(|p| p.order.as_deref()) {
-            Some(number) => store.order(number).await.map_err(of_store)?,
+            Some(number) => store.order(number).await?,
             None => None,
         };
         let name = place.and_then(|p| profile_name(p, order.as_ref()));
         let profile = match &name {
-            Some(name) => store.hardware_profile(name).await.map_err(of_store)?,
+            Some(name) => store.hardware_profile(name).await?,
             None => None,
         };
         Ok(choose(place, name, profile, requested))
@@ -89,17 +89,10 @@ impl Service {
             | State::Quarantined(_)
             | State::Retired => false,
         };
-        if by_deployment && let Some(request) = self.core.store.request(&row.id).await.map_err(of_store)? {
+        if by_deployment && let Some(request) = self.core.store.request(&row.id).await? {
             return Ok(request.expected);
         }
-        let system = report.system.clone().unwrap_or_default();
-        let facts = MachineFacts {
-            serial: system.serial,
-            manufacturer: system.manufacturer,
-            product: system.product,
-            macs: row.macs.clone(),
-            network: row.network.clone(),
-        };
+        let facts = facts_of(row, report);
         let config = &self.core.config;
         Ok(match config.policy.decide(&facts, true) {
             Decision::Deploy { profile, .. } => {

@@ -6,7 +6,7 @@ use inventory_api::{MachineId, Problem};
 use lifecycle::check::Outlier;
 use serde::Serialize;
 
-use crate::problem::{internal, of_store, problem};
+use crate::problem::{internal, problem};
 use crate::service::{Actor, Service};
 
 /// Machines of one profile that are compared: enough to show the odd one.
@@ -37,19 +37,16 @@ impl Service {
     pub async fn profile_machines(&self, name: &str) -> Result<ProfileMachines, Problem> {
         let store = &self.core.store;
         self.hardware_profile(name).await?;
-        let ids = store
-            .machines_of_profile(name, COMPARED)
-            .await
-            .map_err(of_store)?;
+        let ids = store.machines_of_profile(name, COMPARED).await?;
         let mut machines = Vec::with_capacity(ids.len());
         let mut reports = Vec::with_capacity(ids.len());
         let mut burned = Vec::new();
         for id in ids {
-            let verdict = store.check(&id).await.map_err(of_store)?.map(|c| c.verdict);
-            if let Some(report) = store.report(&id).await.map_err(of_store)? {
+            let verdict = store.check(&id).await?.map(|c| c.verdict);
+            if let Some(report) = store.report(&id).await? {
                 reports.push((id.to_string(), report));
             }
-            if let Some(result) = store.newest_burn_in(&id).await.map_err(of_store)? {
+            if let Some(result) = store.newest_burn_in(&id).await? {
                 burned.push((id.to_string(), result));
             }
             let serial = self.row(&id).await?.identity.serial;
@@ -82,7 +79,7 @@ impl Service {
         actor: &Actor,
     ) -> Result<ImportReport, Problem> {
         let row = self.find(key).await?;
-        let report = self.core.store.report(&row.id).await.map_err(of_store)?;
+        let report = self.core.store.report(&row.id).await?;
         let Some(report) = report else {
             return Err(problem(
                 409,

@@ -10,7 +10,6 @@ use lifecycle::{AfterCheck, Event, State};
 use tokio::time::{Instant, timeout_at};
 
 use crate::advance::{AdvanceError, advance_in, after_commit};
-use crate::problem::{of_advance, of_store};
 use crate::service::{Service, planning};
 use crate::store::Change;
 
@@ -56,7 +55,7 @@ impl Service {
     async fn recheck_listed(&self) -> Result<(), Problem> {
         let (store, memory) = (&self.core.store, &self.core.memory);
         loop {
-            let listed = store.rechecks(BATCH).await.map_err(of_store)?;
+            let listed = store.rechecks(BATCH).await?;
             if listed.is_empty() {
                 return Ok(());
             }
@@ -79,9 +78,9 @@ impl Service {
     }
 
     async fn forget(&self, id: i64) -> Result<(), Problem> {
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        change.recheck_done(id).await.map_err(of_store)?;
-        change.commit().await.map_err(of_store)
+        let mut change = self.core.store.begin().await?;
+        change.recheck_done(id).await?;
+        Ok(change.commit().await?)
     }
 
     /// Commits a change of what is expected of machines, and has them checked again. Waits for a moment; returns how many
@@ -92,8 +91,8 @@ impl Service {
         machines: &BTreeSet<MachineId>,
         actor: &str,
     ) -> Result<u32, Problem> {
-        change.add_rechecks(machines, actor).await.map_err(of_store)?;
-        change.commit().await.map_err(of_store)?;
+        change.add_rechecks(machines, actor).await?;
+        change.commit().await?;
         let asked = machines.len() as u32;
         if asked == 0 {
             return Ok(0);
@@ -114,7 +113,7 @@ impl Service {
 
     /// How many machines are still to be checked again, because what is expected of them changed.
     pub async fn rechecks(&self) -> Result<Rechecks, Problem> {
-        let left = self.core.store.rechecks_left().await.map_err(of_store)?;
+        let left = self.core.store.rechecks_left().await?;
         Ok(Rechecks { left })
     }
 
@@ -145,7 +144,7 @@ impl Service {
     ) -> Result<Recheck, Problem> {
         let core = &self.core;
         let row = self.row(id).await?;
-        let Some(stored) = core.store.stored_report(id).await.map_err(of_store)? else {
+        let Some(stored) = core.store.stored_report(id).await? else {
             return Ok(Recheck::NoReport);
         };
         let requested = self.requested_of(&row, &stored.report).await?;
@@ -153,16 +152,13 @@ impl Service {
             .check_report(&stored.report, stored.runs_on, requested.as_ref())
             .await?;
         let now = core.clock.now();
-        let mut change = core.store.begin().await.map_err(of_store)?;
-        if change.machine(id).await.map_err(of_store)?.map(|m| m.history_seq) != Some(row.history_seq) {
+        let mut change = core.store.begin().await?;
+        if change.machine(id).await?.map(|m| m.history_seq) != Some(row.history_seq) {
             return Ok(Recheck::Moved);
         }
         match &checked {
-            Some(c) => change
-                .put_check_of(id, &c.result, &c.from, now)
-                .await
-                .map_err(of_store)?,
-            None => change.drop_check(id).await.map_err(of_store)?,
+            Some(c) => change.put_check_of(id, &c.result, &c.from, now).await?,
+            None => change.drop_check(id).await?,
         }
         // A waiting machine carries its verdict in its state; nothing else moves for a re-check.
         let verdict = checked.as_ref().map(|c| c.result.verdict);
@@ -181,13 +177,13 @@ impl Service {
             advanced = match advance_in(core, &mut change, id, event, actor, now).await {
                 Ok(advanced) => Some(advanced),
                 Err(AdvanceError::Refused(_)) => None,
-                Err(error) => return Err(of_advance(error)),
+                Err(error) => return Err(error.into()),
             };
         }
         if let Some(listed) = listed {
-            change.recheck_done(listed).await.map_err(of_store)?;
+            change.recheck_done(listed).await?;
         }
-        change.commit().await.map_err(of_store)?;
+        change.commit().await?;
         match &advanced {
             Some(advanced) => after_commit(core, advanced),
             None => core.memory.changed(id),

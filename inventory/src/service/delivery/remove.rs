@@ -7,7 +7,7 @@ use lifecycle::State;
 
 use super::view::missing;
 use crate::import::place_name;
-use crate::problem::{of_store, problem};
+use crate::problem::problem;
 use crate::service::{Actor, Service};
 use crate::store::Change;
 
@@ -17,11 +17,11 @@ const NAMED: usize = 5;
 impl Service {
     /// Takes an order away that no place of the rack plan names.
     pub async fn remove_order(&self, number: &str, actor: &Actor) -> Result<Removed, Problem> {
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        if change.order(number).await.map_err(of_store)?.is_none() {
+        let mut change = self.core.store.begin().await?;
+        if change.order(number).await?.is_none() {
             return Err(missing("order", number, "`slipway order list` shows all"));
         }
-        let places = change.placements_of_order(number).await.map_err(of_store)?;
+        let places = change.placements_of_order(number).await?;
         if !places.is_empty() {
             return Err(in_use(
                 "order-in-use",
@@ -33,23 +33,23 @@ impl Service {
                 "import those places without it, or remove them first",
             ));
         }
-        change.remove_order(number).await.map_err(of_store)?;
+        change.remove_order(number).await?;
         self.removed(change, "order", vec![number.to_owned()], actor)
             .await
     }
 
     /// Takes a hardware profile away that neither a place nor an order item asks for.
     pub async fn remove_hardware_profile(&self, name: &str, actor: &Actor) -> Result<Removed, Problem> {
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        if change.hardware_profile(name).await.map_err(of_store)?.is_none() {
+        let mut change = self.core.store.begin().await?;
+        if change.hardware_profile(name).await?.is_none() {
             return Err(missing(
                 "hardware profile",
                 name,
                 "`slipway profile list` shows all",
             ));
         }
-        let places = change.placements_of_profile(name).await.map_err(of_store)?;
-        let orders = change.orders_of_profile(name).await.map_err(of_store)?;
+        let places = change.placements_of_profile(name).await?;
+        let orders = change.orders_of_profile(name).await?;
         let users = if !places.is_empty() {
             format!(
                 "{} of the rack plan must have it",
@@ -58,7 +58,7 @@ impl Service {
         } else if !orders.is_empty() {
             format!("{} must have it", named(orders.into_iter(), "order"))
         } else {
-            change.remove_hardware_profile(name).await.map_err(of_store)?;
+            change.remove_hardware_profile(name).await?;
             return self
                 .removed(change, "hardware profile", vec![name.to_owned()], actor)
                 .await;
@@ -79,8 +79,8 @@ impl Service {
         unit: Option<u32>,
         actor: &Actor,
     ) -> Result<Removed, Problem> {
-        let mut change = self.core.store.begin().await.map_err(of_store)?;
-        let mut places = change.placements_of_rack(room, rack).await.map_err(of_store)?;
+        let mut change = self.core.store.begin().await?;
+        let mut places = change.placements_of_rack(room, rack).await?;
         places.retain(|p| unit.is_none_or(|u| p.unit == u));
         if places.is_empty() {
             let (what, name) = match unit {
@@ -112,7 +112,7 @@ impl Service {
             ));
         }
         for place in &places {
-            change.drop_placement(place).await.map_err(of_store)?;
+            change.drop_placement(place).await?;
         }
         let names = places.iter().map(place_name).collect();
         self.removed(change, "place", names, actor).await
@@ -126,7 +126,7 @@ impl Service {
         actor: &Actor,
     ) -> Result<Removed, Problem> {
         // Nothing that is in use goes: no machine is to be checked again.
-        change.commit().await.map_err(of_store)?;
+        change.commit().await?;
         tracing::info!(actor = %actor.0, kind, count = names.len(), first = names.first(), "removed");
         Ok(Removed { removed: names })
     }
@@ -134,8 +134,8 @@ impl Service {
 
 /// The machine in service that has a name of this place: "m-5254001a2b03 (R1 A07 unit 12)".
 async fn stands_there(change: &mut Change, place: &Placement) -> Result<Option<String>, Problem> {
-    for id in change.machines_placed(place).await.map_err(of_store)? {
-        let row = change.machine(&id).await.map_err(of_store)?;
+    for id in change.machines_placed(place).await? {
+        let row = change.machine(&id).await?;
         if row.is_some_and(|row| !matches!(row.state, State::Retired)) {
             return Ok(Some(format!("{id} ({})", place_name(place))));
         }

@@ -10,7 +10,7 @@ use inventory_api::{MachineId, Problem};
 use lifecycle::delivery::{of_order, receipt, tally};
 use lifecycle::expectation::{MachineNames, name_key};
 
-use crate::problem::{of_store, problem};
+use crate::problem::problem;
 use crate::service::{Service, planning};
 
 /// What is known of all machines, to be put beside places.
@@ -49,16 +49,10 @@ impl Service {
         let mut found = Found {
             by_serial: HashMap::new(),
             by_tag: HashMap::new(),
-            checks: store
-                .checks()
-                .await
-                .map_err(of_store)?
-                .into_iter()
-                .map(|c| (c.machine, c.result))
-                .collect(),
-            heights: store.heights().await.map_err(of_store)?,
+            checks: store.checks().await?,
+            heights: store.heights().await?,
         };
-        for name in store.machine_names().await.map_err(of_store)? {
+        for name in store.machine_names().await? {
             let map = if name.tag {
                 &mut found.by_tag
             } else {
@@ -70,16 +64,16 @@ impl Service {
     }
 
     async fn known_profiles(&self) -> Result<BTreeSet<String>, Problem> {
-        let profiles = self.core.store.hardware_profiles().await.map_err(of_store)?;
+        let profiles = self.core.store.hardware_profiles().await?;
         Ok(profiles.into_iter().map(|p| p.name).collect())
     }
 
     /// All orders with how far each is.
     pub async fn orders(&self) -> Result<Vec<OrderSummary>, Problem> {
-        let orders = self.core.store.orders().await.map_err(of_store)?;
+        let orders = self.core.store.orders().await?;
         let found = self.found().await?;
         let mut by_order: HashMap<String, Vec<PlacedMachine>> = HashMap::new();
-        for placement in self.core.store.placements().await.map_err(of_store)? {
+        for placement in self.core.store.placements().await? {
             if let Some(number) = placement.order.clone() {
                 by_order.entry(number).or_default().push(found.placed(placement));
             }
@@ -99,11 +93,11 @@ impl Service {
     /// How far an order is.
     pub async fn order(&self, number: &str) -> Result<OrderDelivery, Problem> {
         let store = &self.core.store;
-        let Some(order) = store.order(number).await.map_err(of_store)? else {
+        let Some(order) = store.order(number).await? else {
             return Err(missing("order", number, "`slipway order list` shows all"));
         };
         let found = self.found().await?;
-        let places = store.placements_of_order(number).await.map_err(of_store)?;
+        let places = store.placements_of_order(number).await?;
         let machines = places.into_iter().map(|p| found.placed(p)).collect();
         let known = self.known_profiles().await?;
         Ok(of_order(order, machines, |name| known.contains(name)))
@@ -112,19 +106,14 @@ impl Service {
     /// All racks of the plan with how far each is.
     pub async fn racks(&self) -> Result<Vec<RackDelivery>, Problem> {
         let found = self.found().await?;
-        let places = self.core.store.placements().await.map_err(of_store)?;
+        let places = self.core.store.placements().await?;
         let placed: Vec<PlacedMachine> = places.into_iter().map(|p| found.placed(p)).collect();
         Ok(lifecycle::delivery::racks(&placed))
     }
 
     /// One rack, unit by unit.
     pub async fn rack(&self, room: &str, rack: &str) -> Result<RackView, Problem> {
-        let places = self
-            .core
-            .store
-            .placements_of_rack(room, rack)
-            .await
-            .map_err(of_store)?;
+        let places = self.core.store.placements_of_rack(room, rack).await?;
         if places.is_empty() {
             return Err(missing(
                 "rack",
@@ -148,18 +137,18 @@ impl Service {
             serials: vec![name.to_owned()],
             asset_tags: vec![name.to_owned()],
         };
-        let places = self.core.store.placements_named(&names).await.map_err(of_store)?;
+        let places = self.core.store.placements_named(&names).await?;
         Ok(places.into_iter().next())
     }
 
     /// The hardware profiles.
     pub async fn hardware_profiles(&self) -> Result<Vec<ProfileSummary>, Problem> {
-        self.core.store.hardware_profiles().await.map_err(of_store)
+        Ok(self.core.store.hardware_profiles().await?)
     }
 
     /// One hardware profile as it was imported.
     pub async fn hardware_profile(&self, name: &str) -> Result<HardwareProfile, Problem> {
-        let profile = self.core.store.hardware_profile(name).await.map_err(of_store)?;
+        let profile = self.core.store.hardware_profile(name).await?;
         profile.ok_or_else(|| missing("hardware profile", name, "`slipway profile list` shows all"))
     }
 }

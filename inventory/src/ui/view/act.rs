@@ -23,55 +23,28 @@ pub struct Action {
     pub class: &'static str,
 }
 
-const COMMISSION: Action = Action {
-    verb: "commission",
-    label: "Commission",
-    icon: "clipboard-check",
-    class: "btn-outline-secondary",
-};
-const DEPLOY: Action = Action {
-    verb: "deploy",
-    label: "Deploy",
-    icon: "rocket",
-    class: "btn-primary",
-};
-const RELEASE: Action = Action {
-    verb: "release",
-    label: "Release",
-    icon: "archive",
-    class: "btn-outline-danger",
-};
-const RETIRE: Action = Action {
-    verb: "retire",
-    label: "Retire",
-    icon: "trash",
-    class: "btn-ghost-secondary",
-};
-const RETRY: Action = Action {
-    verb: "retry",
-    label: "Retry",
-    icon: "refresh",
-    class: "btn-primary",
-};
-const ABORT: Action = Action {
-    verb: "abort",
-    label: "Abort",
-    icon: "player-stop",
-    class: "btn-outline-danger",
-};
+const fn action(verb: &'static str, label: &'static str, icon: &'static str, class: &'static str) -> Action {
+    Action {
+        verb,
+        label,
+        icon,
+        class,
+    }
+}
 
-const ADMIT: Action = Action {
-    verb: "admit",
-    label: "Let it boot",
-    icon: "player-play",
-    class: "btn-primary",
-};
-const FORGET: Action = Action {
-    verb: "forget",
-    label: "Forget",
-    icon: "trash",
-    class: "btn-ghost-secondary",
-};
+const COMMISSION: Action = action(
+    "commission",
+    "Commission",
+    "clipboard-check",
+    "btn-outline-secondary",
+);
+const DEPLOY: Action = action("deploy", "Deploy", "rocket", "btn-primary");
+const RELEASE: Action = action("release", "Release", "archive", "btn-outline-danger");
+const RETIRE: Action = action("retire", "Retire", "trash", "btn-ghost-secondary");
+const RETRY: Action = action("retry", "Retry", "refresh", "btn-primary");
+const ABORT: Action = action("abort", "Abort", "player-stop", "btn-outline-danger");
+const ADMIT: Action = action("admit", "Let it boot", "player-play", "btn-primary");
+const FORGET: Action = action("forget", "Forget", "trash", "btn-ghost-secondary");
 
 /// The verbs that a machine takes: those of its state, and what lets a held one boot.
 pub fn actions_of(machine: &MachineSummary) -> Vec<Action> {

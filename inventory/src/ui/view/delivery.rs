@@ -3,7 +3,8 @@
 use askama::Template;
 use inventory_api::check::HardwareProfile;
 use inventory_api::delivery::{
-    OrderDelivery, OrderSummary, PlacedMachine, ProfileSummary, RackDelivery, RackView, Receipt, Tally,
+    ItemDelivery, OrderDelivery, OrderSummary, PlacedMachine, ProfileSummary, RackDelivery, RackView,
+    Receipt, Tally,
 };
 use lifecycle::check::Outlier;
 
@@ -26,126 +27,57 @@ pub fn receipt(r: Receipt) -> (&'static str, &'static str) {
     }
 }
 
-/// How many of how many, as a bar.
-pub struct Bar {
-    /// The figures.
-    pub tally: Tally,
-    /// "12 of 40 received".
-    pub words: String,
-}
-
-impl Bar {
-    fn new(tally: Tally) -> Bar {
-        Bar {
-            words: format!("{} of {}", tally.received, tally.ordered),
-            tally,
-        }
-    }
-}
-
 /// The orders.
 #[derive(Template)]
 #[template(path = "orders.html")]
-pub struct OrdersPage {
+pub struct OrdersPage<'a> {
     /// Around it.
     pub shell: Shell,
     /// The orders.
-    pub orders: Vec<OrderRow>,
+    pub orders: &'a [OrderSummary],
     /// How many more there are.
     pub more: usize,
     /// Machines that are still to be checked again, because what is expected of them changed.
     pub rechecks: u32,
 }
 
-/// One order.
-pub struct OrderRow {
-    /// Number.
-    pub number: String,
-    /// Its page.
-    pub href: String,
-    /// Items.
-    pub items: u32,
-    /// How far.
-    pub bar: Bar,
-}
-
-impl OrdersPage {
+impl<'a> OrdersPage<'a> {
     /// The page.
-    pub fn new(shell: Shell, orders: &[OrderSummary], rechecks: u32) -> OrdersPage {
-        let row = |o: &OrderSummary| OrderRow {
-            href: format!("/orders/{}", segment(&o.number)),
-            number: o.number.clone(),
-            items: o.items,
-            bar: Bar::new(o.tally),
-        };
+    pub fn new(shell: Shell, orders: &'a [OrderSummary], rechecks: u32) -> OrdersPage<'a> {
+        let (orders, more) = shown(orders);
         OrdersPage {
             shell,
-            orders: orders.iter().take(MAX_ROWS).map(row).collect(),
-            more: orders.len().saturating_sub(MAX_ROWS),
+            orders,
+            more,
             rechecks,
         }
     }
 }
 
+/// As many as a page shows, and how many more there are.
+fn shown<T>(all: &[T]) -> (&[T], usize) {
+    let shown = all.len().min(MAX_ROWS);
+    (&all[..shown], all.len() - shown)
+}
+
 /// One order.
 #[derive(Template)]
 #[template(path = "order.html")]
-pub struct OrderPage {
+pub struct OrderPage<'a> {
     /// Around it.
     pub shell: Shell,
     /// Number.
-    pub number: String,
-    /// Its page.
-    pub href: String,
+    pub number: &'a str,
     /// All of it.
-    pub bar: Bar,
-    /// By item.
-    pub items: Vec<ItemRow>,
+    pub tally: Tally,
+    /// By item, with what that is in words.
+    pub items: Vec<(&'a ItemDelivery, &'a str)>,
     /// By rack.
-    pub racks: Vec<RackRow>,
+    pub racks: &'a [RackDelivery],
     /// Machine by machine; what is wrong first.
     pub machines: Vec<MachineRow>,
     /// How many more there are.
     pub more: usize,
-}
-
-/// One item.
-pub struct ItemRow {
-    /// Item.
-    pub item: String,
-    /// In words.
-    pub description: String,
-    /// Hardware profile.
-    pub profile: String,
-    /// Its page.
-    pub profile_href: String,
-    /// Whether it is known.
-    pub known: bool,
-    /// How far.
-    pub bar: Bar,
-}
-
-/// One rack.
-pub struct RackRow {
-    /// Room.
-    pub room: String,
-    /// Rack.
-    pub rack: String,
-    /// Its page.
-    pub href: String,
-    /// How far.
-    pub bar: Bar,
-}
-
-impl RackRow {
-    fn new(r: &RackDelivery) -> RackRow {
-        RackRow {
-            room: r.room.clone(),
-            rack: r.rack.clone(),
-            href: format!("/racks/{}/{}", segment(&r.room), segment(&r.rack)),
-            bar: Bar::new(r.tally),
-        }
-    }
 }
 
 /// A place and its machine.
@@ -224,10 +156,10 @@ fn urgency(r: Receipt) -> u8 {
     }
 }
 
-impl OrderPage {
+impl<'a> OrderPage<'a> {
     /// Label, figure and colour of the tiles.
     pub fn tiles(&self) -> [(&'static str, u32, &'static str); 4] {
-        let t = &self.bar.tally;
+        let t = &self.tally;
         let red = if t.failing > 0 { "red" } else { "secondary" };
         [
             ("ordered", t.ordered, "body"),
@@ -238,34 +170,20 @@ impl OrderPage {
     }
 
     /// The page.
-    pub fn new(shell: Shell, d: &OrderDelivery) -> OrderPage {
+    pub fn new(shell: Shell, d: &'a OrderDelivery) -> OrderPage<'a> {
         let mut machines: Vec<&PlacedMachine> = d.machines.iter().collect();
         machines.sort_by_key(|m| urgency(m.receipt));
+        let words = |i: usize| d.order.items.get(i).and_then(|item| item.description.as_deref());
+        let (items, _) = shown(&d.items);
+        let items = items.iter().enumerate();
         OrderPage {
             shell,
-            number: d.order.number.clone(),
-            href: format!("/orders/{}", segment(&d.order.number)),
-            bar: Bar::new(d.tally),
-            items: d
-                .items
-                .iter()
-                .take(MAX_ROWS)
-                .enumerate()
-                .map(|(i, item)| ItemRow {
-                    item: item.item.clone(),
-                    description: d
-                        .order
-                        .items
-                        .get(i)
-                        .and_then(|o| o.description.clone())
-                        .unwrap_or_default(),
-                    profile_href: format!("/hardware-profiles/{}", segment(&item.profile)),
-                    profile: item.profile.clone(),
-                    known: item.profile_known,
-                    bar: Bar::new(item.tally),
-                })
+            number: &d.order.number,
+            tally: d.tally,
+            items: items
+                .map(|(i, item)| (item, words(i).unwrap_or_default()))
                 .collect(),
-            racks: d.racks.iter().take(MAX_ROWS).map(RackRow::new).collect(),
+            racks: shown(&d.racks).0,
             more: machines.len().saturating_sub(MAX_ROWS),
             machines: machines.into_iter().take(MAX_ROWS).map(MachineRow::new).collect(),
         }
@@ -275,23 +193,20 @@ impl OrderPage {
 /// The racks.
 #[derive(Template)]
 #[template(path = "racks.html")]
-pub struct RacksPage {
+pub struct RacksPage<'a> {
     /// Around it.
     pub shell: Shell,
     /// The racks.
-    pub racks: Vec<RackRow>,
+    pub racks: &'a [RackDelivery],
     /// How many more there are.
     pub more: usize,
 }
 
-impl RacksPage {
+impl<'a> RacksPage<'a> {
     /// The page.
-    pub fn new(shell: Shell, racks: &[RackDelivery]) -> RacksPage {
-        RacksPage {
-            shell,
-            racks: racks.iter().take(MAX_ROWS).map(RackRow::new).collect(),
-            more: racks.len().saturating_sub(MAX_ROWS),
-        }
+    pub fn new(shell: Shell, racks: &'a [RackDelivery]) -> RacksPage<'a> {
+        let (racks, more) = shown(racks);
+        RacksPage { shell, racks, more }
     }
 }
 
@@ -306,7 +221,7 @@ pub struct RackPage {
     /// Rack.
     pub rack: String,
     /// How far.
-    pub bar: Bar,
+    pub tally: Tally,
     /// The highest first, gaps too.
     pub units: Vec<UnitRow>,
 }
@@ -341,7 +256,7 @@ impl RackPage {
             shell,
             room: view.room.clone(),
             rack: view.rack.clone(),
-            bar: Bar::new(view.tally),
+            tally: view.tally,
             units,
         }
     }
@@ -350,24 +265,18 @@ impl RackPage {
 /// The hardware profiles.
 #[derive(Template)]
 #[template(path = "hardware_profiles.html")]
-pub struct HardwareProfilesPage {
+pub struct HardwareProfilesPage<'a> {
     /// Around it.
     pub shell: Shell,
-    /// Name, address, machines, when it changed.
-    pub profiles: Vec<(String, String, u32, String)>,
+    /// The profiles.
+    pub profiles: &'a [ProfileSummary],
 }
 
-impl HardwareProfilesPage {
+impl<'a> HardwareProfilesPage<'a> {
     /// The page.
-    pub fn new(shell: Shell, profiles: &[ProfileSummary]) -> HardwareProfilesPage {
-        let row = |p: &ProfileSummary| {
-            let href = format!("/hardware-profiles/{}", segment(&p.name));
-            (p.name.clone(), href, p.machines, timestamp(p.changed_at))
-        };
-        HardwareProfilesPage {
-            shell,
-            profiles: profiles.iter().take(MAX_ROWS).map(row).collect(),
-        }
+    pub fn new(shell: Shell, profiles: &'a [ProfileSummary]) -> HardwareProfilesPage<'a> {
+        let (profiles, _) = shown(profiles);
+        HardwareProfilesPage { shell, profiles }
     }
 }
 

@@ -1,19 +1,12 @@
 //! What a complete report tells besides processors, memory, disks and NICs: health, devices, power, platform, sensors.
 
-use inventory_api::report::{AssetReport, DiskHealth, PciDevice};
+use inventory_api::report::{AssetReport, DiskHealth, PciDevice, PowerSupply};
 use pci_ids::FromId as _;
 
-use super::hardware::{Group, TableRow, TableView, group};
+use super::hardware::{Group, group};
 use super::or_dash;
+use super::table::{TableView, text, word};
 use crate::text::memory_size;
-
-fn text(value: &Option<String>) -> String {
-    or_dash(value.as_ref())
-}
-
-fn yes_no(value: Option<bool>) -> Option<String> {
-    value.map(|v| if v { "yes" } else { "no" }.to_owned())
-}
 
 /// The name of a PCI device: the machine's own, else by the PCI id database (crate `pci-ids`).
 pub fn pci_name(vendor: Option<&str>, device: Option<&str>) -> Option<String> {
@@ -58,7 +51,11 @@ pub fn groups(r: &AssetReport) -> Vec<Group> {
                 ("MAC", b.mac.map(|m| m.to_string())),
                 ("IPMI", b.ipmi_version),
                 ("Interface", b.interface),
-                ("Redfish inside", yes_no(b.redfish_host_interface)),
+                (
+                    "Redfish inside",
+                    b.redfish_host_interface
+                        .map(|inside| word(Some(inside), "yes", "no")),
+                ),
             ],
         ),
         group(
@@ -83,319 +80,213 @@ pub fn groups(r: &AssetReport) -> Vec<Group> {
     .collect()
 }
 
-/// A table, if it has rows.
-pub(super) fn table(
-    anchor: &'static str,
-    title: &'static str,
-    columns: &'static [&'static str],
-    rows: Vec<TableRow>,
-) -> Option<TableView> {
-    (!rows.is_empty()).then_some(TableView {
-        anchor,
-        title,
-        note: rows.len().to_string(),
-        columns,
-        rows,
-        empty: "",
-    })
-}
-
-fn health(r: &AssetReport) -> Option<TableView> {
-    let row = |name: &str, serial: &Option<String>, bay: Option<&String>, h: &DiskHealth| {
-        let bad = [
-            ("reallocated", h.reallocated_sectors),
-            ("pending", h.pending_sectors),
-            ("uncorrectable", h.uncorrectable_errors),
-            ("cable errors", h.link_errors),
-        ]
-        .into_iter()
-        .filter_map(|(word, n)| n.filter(|n| *n > 0).map(|n| format!("{n} {word}")))
-        .collect::<Vec<_>>();
-        TableRow::new(
-            false,
-            vec![
-                bay.map_or_else(|| name.to_owned(), |b| format!("{name} ({b})")),
-                text(serial),
-                match h.passed {
-                    Some(true) => "well".into(),
-                    Some(false) => "FAILS".into(),
-                    None => "–".into(),
-                },
-                or_dash(h.used_percent.map(|p| format!("{p} % used"))),
-                or_dash(h.temperature_c.map(|c| format!("{c} °C"))),
-                or_dash(h.power_on_hours.map(|n| format!("{n} h"))),
-                if bad.is_empty() {
-                    "–".into()
-                } else {
-                    bad.join(", ")
-                },
-                text(&h.self_test),
-            ],
-        )
-    };
-    let rows = r
-        .disks
-        .iter()
-        .filter_map(|d| {
-            Some(row(
-                &d.name,
-                &d.serial,
-                d.bay.as_ref().or(d.path.as_ref()),
-                d.health.as_ref()?,
-            ))
-        })
-        .collect();
-    table(
+fn health(r: &AssetReport) -> TableView {
+    TableView::new(
         "health",
         "Disk health",
+        r.disks.iter().filter_map(|d| Some((d, d.health.as_ref()?))),
         &[
-            "Disk",
-            "Serial",
-            "Says",
-            "Wear",
-            "Temperature",
-            "On",
-            "Errors",
-            "Self-test",
+            ("Disk", |(d, _)| match d.bay.as_ref().or(d.path.as_ref()) {
+                Some(place) => format!("{} ({place})", d.name),
+                None => d.name.clone(),
+            }),
+            ("Serial", |(d, _)| text(&d.serial)),
+            ("Says", |(_, h)| word(h.passed, "well", "FAILS")),
+            ("Wear", |(_, h)| {
+                or_dash(h.used_percent.map(|p| format!("{p} % used")))
+            }),
+            ("Temperature", |(_, h)| {
+                or_dash(h.temperature_c.map(|c| format!("{c} °C")))
+            }),
+            ("On", |(_, h)| or_dash(h.power_on_hours.map(|n| format!("{n} h")))),
+            ("Errors", |(_, h)| disk_errors(h)),
+            ("Self-test", |(_, h)| text(&h.self_test)),
         ],
-        rows,
     )
 }
 
-fn gpus(r: &AssetReport) -> Option<TableView> {
-    let rows = r
-        .gpus
-        .iter()
-        .map(|g| {
-            let name = g.name.clone().or_else(|| pci_name_of(g.pci_id.as_deref()));
-            TableRow::new(
-                false,
-                vec![
-                    g.pci.clone(),
-                    or_dash(name.or_else(|| g.pci_id.clone())),
-                    or_dash(g.memory_bytes.map(memory_size)),
-                    text(&g.driver),
-                    text(&g.serial),
-                ],
-            )
-        })
-        .collect();
-    table(
+/// "3 reallocated, 1 pending".
+fn disk_errors(h: &DiskHealth) -> String {
+    let bad = [
+        ("reallocated", h.reallocated_sectors),
+        ("pending", h.pending_sectors),
+        ("uncorrectable", h.uncorrectable_errors),
+        ("cable errors", h.link_errors),
+    ];
+    let bad = bad
+        .into_iter()
+        .filter_map(|(word, n)| Some((word, n.filter(|n| *n > 0)?)));
+    let words: Vec<String> = bad.map(|(word, n)| format!("{n} {word}")).collect();
+    or_dash((!words.is_empty()).then(|| words.join(", ")))
+}
+
+fn gpus(r: &AssetReport) -> TableView {
+    TableView::new(
         "gpus",
         "Accelerators",
-        &["PCI", "Name", "Memory", "Driver", "Serial"],
-        rows,
+        &r.gpus,
+        &[
+            ("PCI", |g| g.pci.clone()),
+            ("Name", |g| {
+                let name = g.name.clone().or_else(|| pci_name_of(g.pci_id.as_deref()));
+                or_dash(name.or_else(|| g.pci_id.clone()))
+            }),
+            ("Memory", |g| or_dash(g.memory_bytes.map(memory_size))),
+            ("Driver", |g| text(&g.driver)),
+            ("Serial", |g| text(&g.serial)),
+        ],
     )
 }
 
-fn controllers(r: &AssetReport) -> Option<TableView> {
-    let rows = r
-        .controllers
-        .iter()
-        .map(|c| {
-            let name = c.model.clone().or_else(|| pci_name_of(c.pci_id.as_deref()));
-            TableRow::new(
-                false,
-                vec![
-                    c.pci.clone(),
-                    or_dash(name.or_else(|| c.pci_id.clone())),
-                    text(&c.kind),
-                    match c.raid {
-                        Some(true) if c.disks.is_empty() => "volumes; disks behind it may be hidden".into(),
-                        Some(true) => format!("volumes; it has {} disks", c.disks.len()),
-                        Some(false) => "disks as they are".into(),
-                        None => "–".into(),
-                    },
-                    text(&c.driver),
-                    text(&c.firmware),
-                ],
-            )
-        })
-        .collect();
-    table(
+fn controllers(r: &AssetReport) -> TableView {
+    TableView::new(
         "controllers",
         "Storage controllers",
-        &["PCI", "Name", "Kind", "Shows", "Driver", "Firmware"],
-        rows,
+        &r.controllers,
+        &[
+            ("PCI", |c| c.pci.clone()),
+            ("Name", |c| {
+                let name = c.model.clone().or_else(|| pci_name_of(c.pci_id.as_deref()));
+                or_dash(name.or_else(|| c.pci_id.clone()))
+            }),
+            ("Kind", |c| text(&c.kind)),
+            ("Shows", |c| match c.raid {
+                Some(true) if c.disks.is_empty() => "volumes; disks behind it may be hidden".into(),
+                Some(true) => format!("volumes; it has {} disks", c.disks.len()),
+                Some(false) => "disks as they are".into(),
+                None => "–".into(),
+            }),
+            ("Driver", |c| text(&c.driver)),
+            ("Firmware", |c| text(&c.firmware)),
+        ],
     )
 }
 
-fn psus(r: &AssetReport) -> Option<TableView> {
-    let rows = r
-        .power_supplies
-        .iter()
-        .map(|p| {
-            let absent = p.present == Some(false);
-            TableRow::new(
-                absent,
-                vec![
-                    or_dash(p.location.as_ref().or(p.name.as_ref())),
-                    if absent { "empty bay".into() } else { text(&p.part) },
-                    text(&p.manufacturer),
-                    or_dash(p.max_watts.map(|w| format!("{w} W"))),
-                    match p.plugged {
-                        Some(true) => "on mains".into(),
-                        Some(false) => "NO MAINS".into(),
-                        None => "–".into(),
-                    },
-                    text(&p.status),
-                    text(&p.serial),
-                ],
-            )
-        })
-        .collect();
-    table(
+fn psus(r: &AssetReport) -> TableView {
+    let absent = |p: &PowerSupply| p.present == Some(false);
+    TableView::new(
         "power",
         "Power supplies",
-        &["Bay", "Part", "Maker", "Power", "Mains", "Status", "Serial"],
-        rows,
+        &r.power_supplies,
+        &[
+            ("Bay", |p| or_dash(p.location.as_ref().or(p.name.as_ref()))),
+            ("Part", |p| match p.present {
+                Some(false) => "empty bay".into(),
+                Some(true) | None => text(&p.part),
+            }),
+            ("Maker", |p| text(&p.manufacturer)),
+            ("Power", |p| or_dash(p.max_watts.map(|w| format!("{w} W")))),
+            ("Mains", |p| word(p.plugged, "on mains", "NO MAINS")),
+            ("Status", |p| text(&p.status)),
+            ("Serial", |p| text(&p.serial)),
+        ],
     )
+    .dim(r.power_supplies.iter().map(absent))
 }
 
-fn neighbours(r: &AssetReport) -> Option<TableView> {
-    let rows = r
-        .nics
-        .iter()
-        .filter_map(|n| {
-            let l = n.lldp.as_ref()?;
-            Some(TableRow::new(
-                false,
-                vec![
-                    n.name.clone(),
-                    or_dash(n.slot.as_ref()),
-                    or_dash(l.system.as_ref().or(l.chassis.as_ref())),
-                    or_dash(l.port.as_ref().or(l.port_description.as_ref())),
-                    or_dash(l.vlan),
-                    or_dash(l.management),
-                ],
-            ))
-        })
-        .collect();
-    table(
+fn neighbours(r: &AssetReport) -> TableView {
+    TableView::new(
         "cabling",
         "Cabling",
-        &["NIC", "Slot", "Switch", "Switch port", "VLAN", "Management"],
-        rows,
+        r.nics.iter().filter_map(|n| Some((n, n.lldp.as_ref()?))),
+        &[
+            ("NIC", |(n, _)| n.name.clone()),
+            ("Slot", |(n, _)| or_dash(n.slot.as_ref())),
+            ("Switch", |(_, l)| {
+                or_dash(l.system.as_ref().or(l.chassis.as_ref()))
+            }),
+            ("Switch port", |(_, l)| {
+                or_dash(l.port.as_ref().or(l.port_description.as_ref()))
+            }),
+            ("VLAN", |(_, l)| or_dash(l.vlan)),
+            ("Management", |(_, l)| or_dash(l.management)),
+        ],
     )
 }
 
-fn pci(r: &AssetReport) -> Option<TableView> {
-    let row = |d: &PciDevice| {
-        let name = d
-            .name
-            .clone()
-            .or_else(|| pci_name(d.vendor.as_deref(), d.device.as_deref()));
-        let ids = match (&d.vendor, &d.device) {
-            (Some(v), Some(p)) => format!("{v}:{p}"),
-            _ => "–".to_owned(),
-        };
-        let link = match (&d.link_speed, d.link_width) {
-            (Some(speed), Some(width)) => format!("{speed} x{width}"),
-            (Some(speed), None) => speed.clone(),
-            (None, _) => "–".to_owned(),
-        };
-        TableRow::new(
-            d.driver.is_none(),
-            vec![
-                d.address.clone(),
-                name.unwrap_or_else(|| ids.clone()),
-                ids,
-                text(&d.slot),
-                d.driver.clone().unwrap_or_else(|| "no driver".to_owned()),
-                link,
-            ],
-        )
-    };
-    table(
+fn pci_ids_of(d: &PciDevice) -> String {
+    match (&d.vendor, &d.device) {
+        (Some(v), Some(p)) => format!("{v}:{p}"),
+        _ => "–".to_owned(),
+    }
+}
+
+fn pci(r: &AssetReport) -> TableView {
+    TableView::new(
         "pci",
         "PCI devices",
-        &["Address", "Name", "Id", "Slot", "Driver", "Link"],
-        r.pci.iter().map(row).collect(),
+        &r.pci,
+        &[
+            ("Address", |d| d.address.clone()),
+            ("Name", |d| {
+                let name = d.name.clone();
+                name.or_else(|| pci_name(d.vendor.as_deref(), d.device.as_deref()))
+                    .unwrap_or_else(|| pci_ids_of(d))
+            }),
+            ("Id", |d| pci_ids_of(d)),
+            ("Slot", |d| text(&d.slot)),
+            ("Driver", |d| {
+                d.driver.clone().unwrap_or_else(|| "no driver".to_owned())
+            }),
+            ("Link", |d| match (&d.link_speed, d.link_width) {
+                (Some(speed), Some(width)) => format!("{speed} x{width}"),
+                (speed, _) => text(speed),
+            }),
+        ],
     )
+    .dim(r.pci.iter().map(|d| d.driver.is_none()))
 }
 
-fn slots(r: &AssetReport) -> Option<TableView> {
-    let rows = r
-        .slots
-        .iter()
-        .map(|s| {
-            let free = s.in_use == Some(false);
-            TableRow::new(
-                free,
-                vec![
-                    text(&s.slot),
-                    text(&s.kind),
-                    match s.in_use {
-                        Some(true) => "in use".into(),
-                        Some(false) => "free".into(),
-                        None => "–".into(),
-                    },
-                    text(&s.pci),
-                ],
-            )
-        })
-        .collect();
-    table("slots", "Expansion slots", &["Slot", "Kind", "Use", "PCI"], rows)
+fn slots(r: &AssetReport) -> TableView {
+    TableView::new(
+        "slots",
+        "Expansion slots",
+        &r.slots,
+        &[
+            ("Slot", |s| text(&s.slot)),
+            ("Kind", |s| text(&s.kind)),
+            ("Use", |s| word(s.in_use, "in use", "free")),
+            ("PCI", |s| text(&s.pci)),
+        ],
+    )
+    .dim(r.slots.iter().map(|s| s.in_use == Some(false)))
 }
 
-fn errors(r: &AssetReport) -> Option<TableView> {
-    let rows = r
-        .memory
-        .edac
-        .iter()
-        .filter(|e| e.corrected.unwrap_or(0) > 0 || e.uncorrected.unwrap_or(0) > 0)
-        .map(|e| {
-            TableRow::new(
-                false,
-                vec![
-                    e.controller.clone(),
-                    text(&e.label),
-                    or_dash(e.corrected),
-                    or_dash(e.uncorrected),
-                ],
-            )
-        })
-        .collect();
-    table(
+fn errors(r: &AssetReport) -> TableView {
+    let counts = r.memory.edac.iter();
+    TableView::new(
         "memory-errors",
         "Memory errors since the start",
-        &["Controller", "Module", "Corrected", "Not corrected"],
-        rows,
+        counts.filter(|e| e.corrected.unwrap_or(0) > 0 || e.uncorrected.unwrap_or(0) > 0),
+        &[
+            ("Controller", |e| e.controller.clone()),
+            ("Module", |e| text(&e.label)),
+            ("Corrected", |e| or_dash(e.corrected)),
+            ("Not corrected", |e| or_dash(e.uncorrected)),
+        ],
     )
 }
 
-fn sensors(r: &AssetReport) -> Option<TableView> {
-    let rows = r
-        .sensors
-        .iter()
-        .map(|s| {
-            TableRow::new(
-                false,
-                vec![
-                    s.chip.clone(),
-                    s.label.clone(),
-                    format!("{:.1} {}", s.value, if s.unit == "C" { "°C" } else { &s.unit }),
-                    or_dash(s.critical.map(|c| format!("{c:.0}"))),
-                    match s.alarm {
-                        Some(true) => "ALARM".into(),
-                        Some(false) => "well".into(),
-                        None => "–".into(),
-                    },
-                ],
-            )
-        })
-        .collect();
-    table(
+fn sensors(r: &AssetReport) -> TableView {
+    TableView::new(
         "sensors",
         "Sensors",
-        &["Chip", "Sensor", "Value", "Critical", "Says"],
-        rows,
+        &r.sensors,
+        &[
+            ("Chip", |s| s.chip.clone()),
+            ("Sensor", |s| s.label.clone()),
+            ("Value", |s| {
+                format!("{:.1} {}", s.value, if s.unit == "C" { "°C" } else { &s.unit })
+            }),
+            ("Critical", |s| or_dash(s.critical.map(|c| format!("{c:.0}")))),
+            ("Says", |s| word(s.alarm, "ALARM", "well")),
+        ],
     )
 }
 
 /// The tables, each only where there is something in it.
-pub fn tables(r: &AssetReport) -> Vec<TableView> {
-    [
+pub fn tables(r: &AssetReport) -> impl Iterator<Item = TableView> {
+    let all = [
         errors(r),
         health(r),
         controllers(r),
@@ -405,10 +296,8 @@ pub fn tables(r: &AssetReport) -> Vec<TableView> {
         slots(r),
         pci(r),
         sensors(r),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    all.into_iter().filter(|table| !table.rows.is_empty())
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use inventory_api::report::{AssetReport, DiskFacts, Transport};
 
-use super::hardware::{TableRow, TableView, text};
 use super::or_dash;
+use super::table::{TableView, text};
 use crate::text::disk_size;
 
 fn transport(t: Transport) -> &'static str {
@@ -56,61 +56,51 @@ fn disk_name(d: &DiskFacts) -> String {
     format!("{}{place}{also}", d.name)
 }
 
+/// "NVMe, solid state".
+fn kind(d: &DiskFacts) -> String {
+    let medium = d
+        .rotational
+        .map(|spins| if spins { "spins" } else { "solid state" });
+    let words = [
+        d.transport.map(transport),
+        medium,
+        (d.removable == Some(true)).then_some("removable"),
+        (d.read_only == Some(true)).then_some("read-only"),
+    ];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    or_dash((!words.is_empty()).then(|| words.join(", ")))
+}
+
 /// A row for each disk.
 pub(super) fn disks(r: &AssetReport) -> TableView {
     let (sum, _) = own_disks(r);
+    let table = TableView::new(
+        "disks",
+        "Disks",
+        &r.disks,
+        &[
+            ("Disk", |d| disk_name(d)),
+            ("Size", |d| or_dash(d.capacity_bytes().map(disk_size))),
+            ("Model", |d| text(&d.model)),
+            ("Serial", |d| text(&d.serial)),
+            ("WWN", |d| text(&d.wwn)),
+            ("Kind", |d| kind(d)),
+            ("Firmware", |d| text(&d.firmware)),
+            ("Blocks", |d| {
+                match (d.logical_block_bytes, d.physical_block_bytes) {
+                    (Some(l), Some(p)) => format!("{l} / {p}"),
+                    (l, p) => or_dash(l.or(p)),
+                }
+            }),
+        ],
+    );
     TableView {
-        anchor: "disks",
-        title: "Disks",
         note: if r.disks.is_empty() {
             String::new()
         } else {
             format!("{} in all", disk_size(sum))
         },
-        columns: &[
-            "Disk", "Size", "Model", "Serial", "WWN", "Kind", "Firmware", "Blocks",
-        ],
-        rows: r
-            .disks
-            .iter()
-            .map(|d| {
-                let mut kind = Vec::new();
-                if let Some(t) = d.transport {
-                    kind.push(transport(t).to_owned());
-                }
-                match d.rotational {
-                    Some(true) => kind.push("spins".into()),
-                    Some(false) => kind.push("solid state".into()),
-                    None => {}
-                }
-                if d.removable == Some(true) {
-                    kind.push("removable".into());
-                }
-                if d.read_only == Some(true) {
-                    kind.push("read-only".into());
-                }
-                TableRow {
-                    dim: false,
-                    cells: vec![
-                        disk_name(d),
-                        or_dash(d.capacity_bytes().map(disk_size)),
-                        text(&d.model),
-                        text(&d.serial),
-                        text(&d.wwn),
-                        if kind.is_empty() {
-                            "–".into()
-                        } else {
-                            kind.join(", ")
-                        },
-                        text(&d.firmware),
-                        match (d.logical_block_bytes, d.physical_block_bytes) {
-                            (Some(l), Some(p)) => format!("{l} / {p}"),
-                            (l, p) => or_dash(l.or(p)),
-                        },
-                    ],
-                }
-            })
-            .collect(),
         empty: "No disk was found. Check cabling and the storage controller's mode (RAID or HBA).",
+        ..table
     }
 }

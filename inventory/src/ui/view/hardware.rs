@@ -1,11 +1,12 @@
 //! The asset report as tiles, groups of facts and tables. An absent fact is a dash, an empty slot is a row.
 
 use inventory_api::UnixMs;
-use inventory_api::report::{AssetReport, FirmwareMode, MemorySlot, distinct};
+use inventory_api::report::{AssetReport, FirmwareMode, MemorySlot, NicFacts, ProcessorFacts, distinct};
 
 use super::disks::{disks, own_disks};
+use super::table::{TableView, text, word};
 use super::{devices, further, or_dash};
-use crate::text::{ago, disk_size, duration, memory_size, timestamp};
+use crate::text::{ago, disk_size, duration, joined, memory_size, timestamp};
 
 /// Rows of one table: a report may have thousands.
 const MAX_ROWS: usize = 256;
@@ -47,45 +48,6 @@ pub struct Group {
     pub title: &'static str,
     /// Label and value.
     pub facts: Vec<(&'static str, String)>,
-}
-
-/// A table.
-pub struct TableView {
-    /// Section.
-    pub anchor: &'static str,
-    /// Heading.
-    pub title: &'static str,
-    /// A sum.
-    pub note: String,
-    /// Column headings.
-    pub columns: &'static [&'static str],
-    /// Rows.
-    pub rows: Vec<TableRow>,
-    /// What stands there without rows.
-    pub empty: &'static str,
-}
-
-/// A row; dim for what is not there.
-pub struct TableRow {
-    /// Not populated.
-    pub dim: bool,
-    pub(super) cells: Vec<String>,
-}
-
-impl TableRow {
-    /// A row of cells.
-    pub(super) fn new(dim: bool, cells: Vec<String>) -> TableRow {
-        TableRow { dim, cells }
-    }
-
-    /// Each cell with the heading of its column.
-    pub fn cells<'a>(&'a self, columns: &&'static [&'static str]) -> Vec<(&'static str, &'a String)> {
-        columns.iter().copied().zip(&self.cells).collect()
-    }
-}
-
-pub(super) fn text(value: &Option<String>) -> String {
-    or_dash(value.as_ref())
 }
 
 pub(super) fn group(title: &'static str, facts: Vec<(&'static str, Option<String>)>) -> Option<Group> {
@@ -165,34 +127,27 @@ fn cpu(r: &AssetReport) -> TableView {
     if !c.flags.is_empty() {
         note.push_str(&format!(" · {}", c.flags.join(", ")));
     }
+    let empty = |p: &ProcessorFacts| p.populated == Some(false);
+    let table = TableView::new(
+        "cpu",
+        "Processors",
+        &c.processors,
+        &[
+            ("Socket", |p| text(&p.socket)),
+            ("Model", |p| match p.populated {
+                Some(false) => "empty socket".into(),
+                Some(true) | None => text(&p.model),
+            }),
+            ("Maker", |p| text(&p.manufacturer)),
+            ("Cores", |p| or_dash(p.cores)),
+            ("Threads", |p| or_dash(p.threads)),
+            ("Serial", |p| text(&p.serial)),
+        ],
+    );
     TableView {
-        anchor: "cpu",
-        title: "Processors",
         note,
-        columns: &["Socket", "Model", "Maker", "Cores", "Threads", "Serial"],
-        rows: c
-            .processors
-            .iter()
-            .map(|p| {
-                let empty = p.populated == Some(false);
-                TableRow {
-                    dim: empty,
-                    cells: vec![
-                        text(&p.socket),
-                        if empty {
-                            "empty socket".into()
-                        } else {
-                            text(&p.model)
-                        },
-                        text(&p.manufacturer),
-                        or_dash(p.cores),
-                        or_dash(p.threads),
-                        text(&p.serial),
-                    ],
-                }
-            })
-            .collect(),
         empty: "The firmware lists no sockets.",
+        ..table.dim(c.processors.iter().map(empty))
     }
 }
 
@@ -210,94 +165,80 @@ fn memory(r: &AssetReport) -> TableView {
     if let Some(persistent) = r.memory.persistent_bytes {
         note.push_str(&format!(", {} persistent", memory_size(persistent)));
     }
-    TableView {
-        anchor: "memory",
-        title: "Memory",
-        note,
-        columns: &["Slot", "Size", "Type", "Speed", "Maker", "Part", "Serial"],
-        rows: slots
-            .iter()
-            .map(|s| {
-                let empty = slot_is_empty(s);
+    let table = TableView::new(
+        "memory",
+        "Memory",
+        slots,
+        &[
+            ("Slot", |s| {
                 let bank = s.bank.as_ref().map(|b| format!(" ({b})")).unwrap_or_default();
-                let kind: Vec<&str> = [&s.kind, &s.form]
-                    .into_iter()
-                    .filter_map(|t| t.as_deref())
-                    .collect();
-                TableRow {
-                    dim: empty,
-                    cells: vec![
-                        format!("{}{bank}", text(&s.slot)),
-                        if empty {
-                            "empty".into()
-                        } else {
-                            or_dash(s.size_bytes.map(memory_size))
-                        },
-                        if empty || kind.is_empty() {
-                            "–".into()
-                        } else {
-                            kind.join(" ")
-                        },
-                        match (s.configured_mts, s.speed_mts) {
-                            (Some(now), Some(rated)) if now != rated => format!("{now} of {rated} MT/s"),
-                            (Some(speed), _) | (None, Some(speed)) => format!("{speed} MT/s"),
-                            (None, None) => "–".into(),
-                        },
-                        text(&s.manufacturer),
-                        text(&s.part),
-                        text(&s.serial),
-                    ],
-                }
-            })
-            .collect(),
+                format!("{}{bank}", text(&s.slot))
+            }),
+            ("Size", |s| match slot_is_empty(s) {
+                true => "empty".into(),
+                false => or_dash(s.size_bytes.map(memory_size)),
+            }),
+            ("Type", |s| match slot_is_empty(s) {
+                true => "–".into(),
+                false => or_dash(joined([&s.kind, &s.form])),
+            }),
+            ("Speed", |s| match (s.configured_mts, s.speed_mts) {
+                (Some(now), Some(rated)) if now != rated => format!("{now} of {rated} MT/s"),
+                (Some(speed), _) | (None, Some(speed)) => format!("{speed} MT/s"),
+                (None, None) => "–".into(),
+            }),
+            ("Maker", |s| text(&s.manufacturer)),
+            ("Part", |s| text(&s.part)),
+            ("Serial", |s| text(&s.serial)),
+        ],
+    );
+    TableView {
+        note,
         empty: "The firmware lists no memory slots.",
+        ..table.dim(slots.iter().map(slot_is_empty))
     }
 }
 
 fn nics(r: &AssetReport) -> TableView {
     let up = r.nics.iter().filter(|n| n.link == Some(true)).count();
+    let boots = |n: &NicFacts| n.mac.is_some() && n.mac == r.boot.boot_mac;
+    let table = TableView::new(
+        "nics",
+        "Network interfaces",
+        r.nics.iter().map(|n| (n, boots(n))),
+        &[
+            ("NIC", |(n, boots)| match boots {
+                true => format!("{} (booted)", n.name),
+                false => n.name.clone(),
+            }),
+            ("MAC", |(n, _)| match (n.mac, n.permanent_mac) {
+                (Some(mac), Some(fixed)) if mac != fixed => format!("{mac} (burnt in {fixed})"),
+                (None, None) => text(&n.guid),
+                (mac, fixed) => or_dash(mac.or(fixed)),
+            }),
+            ("Link", |(n, _)| match (n.link, n.speed_mbps) {
+                (Some(true), Some(s)) if s >= 1000 && s % 1000 == 0 => format!("{} Gbit/s", s / 1000),
+                (Some(true), Some(s)) => format!("{s} Mbit/s"),
+                (link, _) => word(link, "up", "no link"),
+            }),
+            ("Driver", |(n, _)| text(&n.driver)),
+            ("PCI", |(n, _)| text(&n.pci)),
+            ("Device", |(n, _)| {
+                or_dash(devices::pci_name_of(n.pci_id.as_deref()).or_else(|| n.pci_id.clone()))
+            }),
+            ("Firmware", |(n, _)| text(&n.firmware)),
+        ],
+    );
     TableView {
-        anchor: "nics",
-        title: "Network interfaces",
         note: format!("{up} of {} with link", r.nics.len()),
-        columns: &["NIC", "MAC", "Link", "Driver", "PCI", "Device", "Firmware"],
-        rows: r
-            .nics
-            .iter()
-            .map(|n| {
-                let boots = n.mac.is_some() && n.mac == r.boot.boot_mac;
-                TableRow {
-                    dim: n.link == Some(false),
-                    cells: vec![
-                        if boots {
-                            format!("{} (booted)", n.name)
-                        } else {
-                            n.name.clone()
-                        },
-                        match (n.mac, n.permanent_mac) {
-                            (Some(mac), Some(fixed)) if mac != fixed => format!("{mac} (burnt in {fixed})"),
-                            (None, None) => text(&n.guid),
-                            (mac, fixed) => or_dash(mac.or(fixed)),
-                        },
-                        match (n.link, n.speed_mbps) {
-                            (Some(true), Some(s)) if s >= 1000 && s % 1000 == 0 => {
-                                format!("{} Gbit/s", s / 1000)
-                            }
-                            (Some(true), Some(s)) => format!("{s} Mbit/s"),
-                            (Some(true), None) => "up".into(),
-                            (Some(false), _) => "no link".into(),
-                            (None, _) => "–".into(),
-                        },
-                        text(&n.driver),
-                        text(&n.pci),
-                        or_dash(devices::pci_name_of(n.pci_id.as_deref()).or_else(|| n.pci_id.clone())),
-                        text(&n.firmware),
-                    ],
-                }
-            })
-            .collect(),
         empty: "No network interface was found, which is odd for a machine that booted from one.",
+        ..table.dim(r.nics.iter().map(|n| n.link == Some(false)))
     }
+}
+
+/// "1 disk", "2 disks".
+fn counted(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
 
 impl HardwareView {
@@ -317,27 +258,21 @@ impl HardwareView {
             value,
             label,
         };
+        let model = r.cpu.as_ref().and_then(|c| c.model.clone());
+        let usable = r.memory.usable_bytes;
+        let up = r.nics.iter().filter(|n| n.link == Some(true)).count();
         let tiles = vec![
             tile(
                 "cpu",
                 "cpu",
-                cores.map_or_else(
-                    || "–".into(),
-                    |n| format!("{n} {}", if n == 1 { "core" } else { "cores" }),
-                ),
-                r.cpu
-                    .as_ref()
-                    .and_then(|c| c.model.clone())
-                    .unwrap_or_else(|| "Processors".into()),
+                or_dash(cores.map(|n| counted(n as usize, "core"))),
+                model.unwrap_or_else(|| "Processors".into()),
             ),
             tile(
                 "memory",
                 "stack-2",
                 or_dash(memory_bytes.map(memory_size)),
-                r.memory.usable_bytes.map_or_else(
-                    || "Memory".into(),
-                    |b| format!("Memory, {} usable", memory_size(b)),
-                ),
+                usable.map_or("Memory".into(), |b| format!("Memory, {} usable", memory_size(b))),
             ),
             tile(
                 "disks",
@@ -347,20 +282,13 @@ impl HardwareView {
                 } else {
                     disk_size(disk_sum)
                 },
-                format!("{disk_count} {}", if disk_count == 1 { "disk" } else { "disks" }),
+                counted(disk_count, "disk"),
             ),
             tile(
                 "nics",
                 "network",
-                format!(
-                    "{} {}",
-                    r.nics.len(),
-                    if r.nics.len() == 1 { "NIC" } else { "NICs" }
-                ),
-                format!(
-                    "{} with link",
-                    r.nics.iter().filter(|n| n.link == Some(true)).count()
-                ),
+                counted(r.nics.len(), "NIC"),
+                format!("{up} with link"),
             ),
         ];
         let mut tables = vec![cpu(r), memory(r), disks(r), nics(r)];

@@ -9,76 +9,28 @@ use inventory_api::loader::NicLoaders;
 use inventory_api::machine::{HistoryEntry, Journey, Profile};
 use inventory_api::report::FirmwareMode;
 
-use super::{Shell, state_color};
-use crate::text::{ago, boot as boot_words, disk_size, plan as plan_words, timestamp};
+use super::{Moment, Shell, state_color};
+use crate::text::{boot as boot_words, disk_size, listed, plan as plan_words, timestamp};
 
 /// The images.
 #[derive(Template)]
 #[template(path = "images.html")]
-pub struct ImagesPage {
+pub struct ImagesPage<'a> {
     /// Around it.
     pub shell: Shell,
     /// The images.
-    pub images: Vec<ImageCard>,
+    pub images: &'a [ImageManifest],
 }
 
-/// One image.
-pub struct ImageCard {
-    /// Name.
-    pub name: String,
-    /// Version.
-    pub version: String,
-    /// Operating system.
-    pub os: String,
-    /// Architecture.
-    pub architecture: String,
-    /// "BIOS, UEFI".
-    pub firmware: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// Compressed size.
-    pub compressed: String,
-    /// Size on disk.
-    pub content: String,
-    /// When it was built.
-    pub built: String,
-    /// Whether it may be had without a certificate.
-    pub public: bool,
-    /// Digest.
-    pub sha256: String,
-}
-
-impl ImagesPage {
-    /// The page.
-    pub fn new(shell: Shell, images: &[ImageManifest]) -> ImagesPage {
-        let card = |i: &ImageManifest| ImageCard {
-            name: i.name.clone(),
-            version: i.version.clone(),
-            os: i.os.clone(),
-            architecture: i.architecture.clone(),
-            firmware: i
-                .boot
-                .firmware
-                .iter()
-                .map(|f| match f {
-                    FirmwareMode::Bios => "BIOS",
-                    FirmwareMode::Uefi => "UEFI",
-                    FirmwareMode::Unknown => "other",
-                })
-                .collect::<Vec<_>>()
-                .join(", "),
-            kernel: i.boot.kernel_release.clone(),
-            compressed: disk_size(i.compressed_bytes),
-            content: disk_size(i.content_bytes),
-            built: timestamp(i.built_at),
-            public: i.public,
-            sha256: i.sha256.to_string(),
-        };
-        ImagesPage {
-            shell,
-            images: images.iter().map(card).collect(),
-        }
-    }
+/// "BIOS, UEFI".
+fn firmware(image: &ImageManifest) -> String {
+    let word = |mode: &FirmwareMode| match mode {
+        FirmwareMode::Bios => "BIOS",
+        FirmwareMode::Uefi => "UEFI",
+        FirmwareMode::Unknown => "other",
+    };
+    let words: Vec<&str> = image.boot.firmware.iter().map(word).collect();
+    words.join(", ")
 }
 
 /// The profiles.
@@ -132,11 +84,7 @@ fn disk_choice(choice: Option<&DiskChoice>) -> String {
     if c.smallest {
         words.push("the smallest".into());
     }
-    if words.is_empty() {
-        "the only one that can hold the image".into()
-    } else {
-        words.join(", ")
-    }
+    listed(&words, "the only one that can hold the image")
 }
 
 impl ProfileCard {
@@ -214,40 +162,25 @@ impl ProfileCard {
 
 /// One row of a history.
 pub struct HistoryRow {
-    /// Number.
-    pub seq: i64,
-    /// When, for the script.
-    pub ms: i64,
-    /// "3 min ago".
-    pub ago: String,
-    /// Exact time.
-    pub stamp: String,
-    /// A sentence.
-    pub sentence: String,
-    /// Event name.
-    pub event: String,
+    /// As it was written.
+    pub entry: HistoryEntry,
+    /// When.
+    pub at: Moment,
     /// State afterwards.
     pub state: String,
     /// Its colour.
     pub color: &'static str,
-    /// Who.
-    pub actor: String,
 }
 
 /// Newest first.
-pub fn history(entries: &[HistoryEntry], now: UnixMs) -> Vec<HistoryRow> {
-    let row = |e: &HistoryEntry| HistoryRow {
-        seq: e.seq,
-        ms: e.at.0,
-        ago: ago(e.at, now),
-        stamp: timestamp(e.at),
-        sentence: e.sentence.clone(),
-        event: e.event.clone(),
-        state: e.state.replace('/', ": "),
-        color: state_color(&e.state),
-        actor: e.actor.clone(),
+pub fn history(entries: Vec<HistoryEntry>, now: UnixMs) -> Vec<HistoryRow> {
+    let row = |entry: HistoryEntry| HistoryRow {
+        at: Moment::new(entry.at, now),
+        state: entry.state.replace('/', ": "),
+        color: state_color(&entry.state),
+        entry,
     };
-    entries.iter().rev().map(row).collect()
+    entries.into_iter().rev().map(row).collect()
 }
 
 /// What was heard from one NIC.

@@ -6,7 +6,7 @@ use askama::Template;
 use inventory_api::UnixMs;
 use inventory_api::agent::Verification;
 use inventory_api::boot::BootEvent;
-use inventory_api::check::{CheckResult, Severity, Verdict};
+use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use inventory_api::machine::{HistoryEntry, Journey, MachineDetail};
 
 use super::act::{Action, actions_of};
@@ -332,23 +332,7 @@ pub struct VerdictView {
     /// In a sentence.
     pub text: &'static str,
     /// What is different.
-    pub findings: Vec<FindingView>,
-}
-
-/// One difference.
-pub struct FindingView {
-    /// Colour.
-    pub color: &'static str,
-    /// What to do.
-    pub sentence: String,
-    /// Where.
-    pub place: String,
-    /// Expected.
-    pub expected: String,
-    /// Found.
-    pub found: String,
-    /// Code.
-    pub code: String,
+    pub findings: Vec<Finding>,
 }
 
 impl VerdictView {
@@ -374,24 +358,21 @@ impl VerdictView {
                 "No disk is touched until this is put right.",
             ),
         };
-        let finding = |f: &inventory_api::check::Finding| FindingView {
-            color: match f.severity {
-                Severity::Error => "red",
-                Severity::Warning => "yellow",
-                Severity::Info => "azure",
-            },
-            sentence: f.sentence.clone(),
-            place: f.place.clone(),
-            expected: f.expected.clone(),
-            found: f.found.clone(),
-            code: f.code.clone(),
-        };
         VerdictView {
             color,
             icon,
             title,
             text,
-            findings: check.findings.iter().take(MAX_FINDINGS).map(finding).collect(),
+            findings: check.findings.iter().take(MAX_FINDINGS).cloned().collect(),
+        }
+    }
+
+    /// Colour of a difference.
+    pub fn color_of(&self, finding: &Finding) -> &'static str {
+        match finding.severity {
+            Severity::Error => "red",
+            Severity::Warning => "yellow",
+            Severity::Info => "azure",
         }
     }
 }

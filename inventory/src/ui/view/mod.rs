@@ -17,6 +17,7 @@ pub mod phone;
 pub mod plan;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod table;
 pub mod tasks;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use inventory_api::check::Verdict;
 use inventory_api::machine::MachineSummary;
 use inventory_api::{Problem, UnixMs};
 
+pub use crate::text::segment;
 use crate::text::{ago, timestamp};
 
 /// What every page has around its content.
@@ -109,15 +111,6 @@ pub fn state_icon(state: &str) -> &'static str {
 /// Whether something is going on.
 pub fn busy(state: &str) -> bool {
     matches!(state, "commissioning" | "deploying" | "releasing")
-}
-
-/// A text as one segment of an address.
-pub fn segment(text: &str) -> String {
-    let one = |b: u8| match b {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':' => char::from(b).to_string(),
-        b => format!("%{b:02X}"),
-    };
-    text.bytes().map(one).collect()
 }
 
 /// "deployed" -> "Deployed".

@@ -3,11 +3,12 @@
 use askama::Template;
 use inventory_api::UnixMs;
 use inventory_api::loader::{LoaderModel, LoaderOverview};
-use inventory_api::network::{Gives, NetworkState, NetworkStatus, NetworkV6Status};
+use inventory_api::network::{
+    Gives, NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer, SilenceCount,
+};
 
 use super::{Moment, Shell, segment};
-use crate::text::boot::{sender, silence};
-use crate::text::duration;
+use crate::text::{boot, duration};
 
 /// Events of a network that are shown, the newest.
 const EVENTS: usize = 20;
@@ -17,52 +18,38 @@ const MODELS: usize = 100;
 /// The networks.
 #[derive(Template)]
 #[template(path = "networks.html")]
-pub struct NetworksPage {
+pub struct NetworksPage<'a> {
     /// Around it.
     pub shell: Shell,
     /// The networks.
-    pub networks: Vec<NetworkCard>,
+    pub networks: Vec<NetworkCard<'a>>,
     /// Loaders by NIC model.
-    pub models: Vec<ModelRow>,
+    pub models: &'a [LoaderModel],
     /// Models that are not shown.
     pub more: usize,
+    /// The time.
+    pub now: UnixMs,
 }
 
 /// One network.
-pub struct NetworkCard {
-    /// Name.
-    pub name: String,
-    /// The same as a segment of an address.
+pub struct NetworkCard<'a> {
+    /// As it stands.
+    pub status: &'a NetworkStatus,
+    /// Its name as a segment of an address.
     pub key: String,
-    /// What it does now, in a word.
-    pub state: &'static str,
-    /// Colour of that.
-    pub color: &'static str,
-    /// What that means.
-    pub sentence: &'static str,
-    /// Label and value.
-    pub facts: Vec<(&'static str, String)>,
-    /// DHCPv6, where it is configured.
-    pub v6: Option<V6Part>,
+    /// What it does by IPv4.
+    pub v4: Standing,
+    /// What it does by IPv6, where that is configured.
+    pub v6: Option<Standing>,
     /// Other DHCP servers, by IPv4 and IPv6.
-    pub servers: Vec<ServerRow>,
-    /// Reserved addresses.
-    pub reservations: Vec<ReservationRow>,
-    /// Addresses out of use.
-    pub quarantined: Vec<QuarantineRow>,
-    /// What keeps machines from booting there.
-    pub missing: Vec<String>,
-    /// What was not answered.
-    pub silences: Vec<SilenceRow>,
-    /// Who asks and does not boot.
-    pub visitors: Vec<VisitorRow>,
-    /// What happened, newest first.
-    pub events: Vec<EventRow>,
+    pub servers: Vec<&'a OtherServer>,
+    /// What was not answered, the most frequent first.
+    pub silences: Vec<&'a SilenceCount>,
 }
 
-/// DHCPv6 of a network.
-pub struct V6Part {
-    /// What it does now, in a word.
+/// What a network does now.
+pub struct Standing {
+    /// In a word.
     pub state: &'static str,
     /// Colour of that.
     pub color: &'static str,
@@ -72,250 +59,104 @@ pub struct V6Part {
     pub facts: Vec<(&'static str, String)>,
 }
 
-/// Another DHCP server.
-pub struct ServerRow {
-    /// Address.
-    pub address: String,
-    /// Link address.
-    pub mac: String,
-    /// What it gives.
-    pub gives: String,
-    /// First heard.
-    pub first: Moment,
-    /// Last heard.
-    pub last: Moment,
-}
-
-/// A reserved address.
-pub struct ReservationRow {
-    /// The machine's NIC.
-    pub mac: String,
-    /// Address.
-    pub address: String,
-    /// It stands in the configuration, and can be ended only there.
-    pub configured: bool,
-}
-
-/// An address that is out of use.
-pub struct QuarantineRow {
-    /// Address.
-    pub address: String,
-    /// Who uses it.
-    pub mac: String,
-    /// Until when, in words.
-    pub left: String,
-}
-
-/// Messages that were not answered for one reason.
-pub struct SilenceRow {
-    /// Code.
-    pub reason: String,
-    /// The same in words, with who sent the last; empty for one that there are none for.
-    pub words: String,
-    /// How many.
-    pub count: u64,
-    /// The last one.
-    pub last: Moment,
-}
-
-/// Who asks and does not boot.
-pub struct VisitorRow {
-    /// Its NIC.
-    pub mac: String,
-    /// Its address, or empty.
-    pub address: String,
-    /// What it is.
-    pub who: String,
-    /// When it was heard last.
-    pub last: Moment,
-}
-
-/// Something that happened.
-pub struct EventRow {
-    /// When.
-    pub at: Moment,
-    /// Code.
-    pub kind: String,
-    /// In words.
-    pub detail: String,
-}
-
-/// What became of the loaders on NICs of one model.
-pub struct ModelRow {
-    /// PCI id, or start of the MAC.
-    pub model: String,
-    /// What that is.
-    pub kind: &'static str,
-    /// File, worked, failed.
-    pub loaders: Vec<(String, u32, u32)>,
-}
-
-impl NetworksPage {
+impl<'a> NetworksPage<'a> {
     /// The page.
     pub fn new(
         shell: Shell,
-        networks: &[NetworkStatus],
-        loaders: &LoaderOverview,
+        networks: &'a [NetworkStatus],
+        loaders: &'a LoaderOverview,
         now: UnixMs,
-    ) -> NetworksPage {
+    ) -> NetworksPage<'a> {
+        let shown = loaders.models.len().min(MODELS);
         NetworksPage {
             shell,
-            networks: networks.iter().map(|n| NetworkCard::new(n, now)).collect(),
-            models: loaders.models.iter().take(MODELS).map(model_row).collect(),
-            more: loaders.models.len().saturating_sub(MODELS),
+            networks: networks.iter().map(NetworkCard::new).collect(),
+            models: &loaders.models[..shown],
+            more: loaders.models.len() - shown,
+            now,
         }
     }
 }
 
-fn model_row(model: &LoaderModel) -> ModelRow {
-    let loaders = model.loaders.iter();
-    ModelRow {
-        model: model.model.clone(),
-        kind: match model.kind.as_str() {
-            "pci" => "PCI id",
-            _ => "start of the MAC",
-        },
-        loaders: loaders.map(|t| (t.loader.clone(), t.worked, t.failed)).collect(),
+impl<'a> NetworkCard<'a> {
+    fn new(n: &'a NetworkStatus) -> NetworkCard<'a> {
+        let mut silences: Vec<_> = n.silences.iter().collect();
+        silences.sort_by_key(|s| std::cmp::Reverse(s.count));
+        let v6_servers = n.v6.iter().flat_map(|v6| &v6.servers);
+        NetworkCard {
+            status: n,
+            key: segment(&n.name),
+            v4: Standing::v4(n),
+            v6: n.v6.as_ref().map(Standing::v6),
+            servers: n.servers.iter().chain(v6_servers).collect(),
+            silences,
+        }
+    }
+
+    /// What happened, the newest first.
+    pub fn events(&self) -> impl Iterator<Item = &NetworkEvent> {
+        self.status.events.iter().rev().take(EVENTS)
     }
 }
 
-impl NetworkCard {
-    fn new(n: &NetworkStatus, now: UnixMs) -> NetworkCard {
+/// "addresses, boot file pxelinux.0".
+fn gives(server: &OtherServer) -> String {
+    let gives = match server.gives {
+        Gives::Addresses => "addresses",
+        Gives::BootData => "boot data",
+        Gives::Unknown => "?",
+    };
+    match &server.boot_file {
+        Some(file) => format!("{gives}, boot file {file}"),
+        None => gives.to_owned(),
+    }
+}
+
+/// Why messages were not answered, with who sent the last; empty for a code that there are no words for.
+fn silence_words(silence: &SilenceCount) -> String {
+    let words = boot::silence(&silence.reason);
+    let Some(last) = silence.senders.first() else {
+        return words.to_owned();
+    };
+    let address = last.address.as_deref().unwrap_or("no address");
+    let (kind, tells) = (last.hardware_type, boot::sender(last));
+    format!("{words}; last: {address} (hardware type {kind}) {tells}")
+}
+
+impl Standing {
+    fn v4(n: &NetworkStatus) -> Standing {
         let (state, color, sentence) = state(n.state);
+        let strangers = (n.strangers > 0 || n.strangers_most.is_some()).then(|| {
+            let most = n.strangers_most;
+            let most = most.map_or(String::new(), |most| format!(", at most {most}"));
+            format!("machines hold {}{most}", n.strangers)
+        });
         let mut facts = vec![
             ("Subnet", n.subnet.clone()),
             ("Slipway is", n.server.to_string()),
             ("Mode", n.mode.clone()),
         ];
-        if n.pool > 0 {
-            facts.push(("In use", format!("{} of {} addresses", n.held, n.pool)));
-        }
-        if n.strangers > 0 || n.strangers_most.is_some() {
-            let most = n
-                .strangers_most
-                .map_or(String::new(), |most| format!(", at most {most}"));
-            facts.push(("Not enrolled", format!("machines hold {}{most}", n.strangers)));
-        }
-        if n.quarantined > 0 {
-            facts.push(("Out of use", n.quarantined.to_string()));
-        }
-        if !n.watched {
-            facts.push(("Other servers", "cannot be heard here".to_owned()));
-        }
-        let server = |s: &inventory_api::network::OtherServer| ServerRow {
-            address: s.address.to_string(),
-            mac: s.mac.to_string(),
-            gives: {
-                let gives = match s.gives {
-                    Gives::Addresses => "addresses",
-                    Gives::BootData => "boot data",
-                    Gives::Unknown => "?",
-                };
-                let file = s.boot_file.as_ref();
-                file.map_or(gives.to_owned(), |file| format!("{gives}, boot file {file}"))
-            },
-            first: Moment::new(s.first_seen, now),
-            last: Moment::new(s.last_seen, now),
-        };
-        let mut silences: Vec<SilenceRow> = n
-            .silences
-            .iter()
-            .map(|s| SilenceRow {
-                reason: s.reason.clone(),
-                words: match s.senders.first() {
-                    None => silence(&s.reason).to_owned(),
-                    Some(last) => {
-                        let address = last.address.as_deref().unwrap_or("no address");
-                        let kind = last.hardware_type;
-                        let tells = sender(last);
-                        format!(
-                            "{}; last: {address} (hardware type {kind}) {tells}",
-                            silence(&s.reason)
-                        )
-                    }
-                },
-                count: s.count,
-                last: Moment::new(s.last, now),
-            })
-            .collect();
-        silences.sort_by_key(|s| std::cmp::Reverse(s.count));
-        NetworkCard {
-            name: n.name.clone(),
-            key: segment(&n.name),
+        facts.extend(in_use(n.held, n.pool));
+        facts.extend(strangers.map(|words| ("Not enrolled", words)));
+        facts.extend(not_usual(n.quarantined, n.watched));
+        Standing {
             state,
             color,
             sentence,
             facts,
-            v6: n.v6.as_ref().map(V6Part::new),
-            servers: n
-                .servers
-                .iter()
-                .chain(n.v6.iter().flat_map(|v6| &v6.servers))
-                .map(server)
-                .collect(),
-            reservations: n
-                .reservations
-                .iter()
-                .map(|r| ReservationRow {
-                    mac: r.mac.to_string(),
-                    address: r.address.to_string(),
-                    configured: r.configured,
-                })
-                .collect(),
-            quarantined: n
-                .quarantined_addresses
-                .iter()
-                .map(|q| QuarantineRow {
-                    address: q.address.to_string(),
-                    mac: q.mac.to_string(),
-                    left: duration(q.until.since(now)),
-                })
-                .collect(),
-            missing: n.missing.clone(),
-            silences,
-            visitors: n
-                .visitors
-                .iter()
-                .map(|v| VisitorRow {
-                    mac: v.mac.to_string(),
-                    address: v.address.map(|ip| ip.to_string()).unwrap_or_default(),
-                    who: v.who.clone(),
-                    last: Moment::new(v.last, now),
-                })
-                .collect(),
-            events: n
-                .events
-                .iter()
-                .rev()
-                .take(EVENTS)
-                .map(|e| EventRow {
-                    at: Moment::new(e.at, now),
-                    kind: e.kind.clone(),
-                    detail: e.detail.clone(),
-                })
-                .collect(),
         }
     }
-}
 
-impl V6Part {
-    fn new(v6: &NetworkV6Status) -> V6Part {
+    fn v6(v6: &NetworkV6Status) -> Standing {
         let (state, color, sentence) = state(v6.state);
         let mut facts = vec![
             ("IPv6 prefix", v6.prefix.clone()),
             ("Slipway is", v6.server.to_string()),
             ("Mode", v6.mode.clone()),
         ];
-        if v6.pool > 0 {
-            facts.push(("In use", format!("{} of {} addresses", v6.held, v6.pool)));
-        }
-        if v6.quarantined > 0 {
-            facts.push(("Out of use", v6.quarantined.to_string()));
-        }
-        if !v6.watched {
-            facts.push(("Other servers", "cannot be heard here".to_owned()));
-        }
-        V6Part {
+        facts.extend(in_use(v6.held, v6.pool));
+        facts.extend(not_usual(v6.quarantined, v6.watched));
+        Standing {
             state,
             color,
             sentence: match v6.state {
@@ -334,6 +175,16 @@ impl V6Part {
             facts,
         }
     }
+}
+
+fn in_use(held: u64, pool: u64) -> Option<(&'static str, String)> {
+    (pool > 0).then(|| ("In use", format!("{held} of {pool} addresses")))
+}
+
+fn not_usual(quarantined: u64, watched: bool) -> impl Iterator<Item = (&'static str, String)> {
+    let quarantined = (quarantined > 0).then(|| ("Out of use", quarantined.to_string()));
+    let deaf = (!watched).then(|| ("Other servers", "cannot be heard here".to_owned()));
+    quarantined.into_iter().chain(deaf)
 }
 
 /// What a network does now: word, colour, sentence.

@@ -7,6 +7,7 @@ use inventory_api::parts::{PartEventKind, PartKind, PartLife};
 use inventory_api::{MachineId, UnixMs};
 
 use super::{Moment, Shell};
+use crate::text::joined;
 
 /// Events that are shown of one part.
 const MAX_EVENTS: usize = 300;
@@ -92,11 +93,6 @@ impl PartPage {
 
 impl PartView {
     fn new(p: &PartLife, names: &Names, now: UnixMs) -> PartView {
-        let words: Vec<&str> = [&p.manufacturer, &p.model]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
         let event = |e: &inventory_api::parts::PartEvent| {
             let place = &e.place;
             let (color, word, sentence) = match e.what {
@@ -142,7 +138,7 @@ impl PartView {
         };
         PartView {
             kind: kind_words(p.kind),
-            model: words.join(" "),
+            model: joined([&p.manufacturer, &p.model]).unwrap_or_default(),
             serial: p.serial.clone(),
             duplicate: p.duplicate,
             places: p

@@ -176,7 +176,7 @@ fn hostile_strings_are_harmless_everywhere() {
         page(
             &d,
             Tab::History,
-            Body::History(super::lists::history(&history, NOW)),
+            Body::History(super::lists::history(history.clone(), NOW)),
         ),
         page(&d, Tab::Network, Body::Network(network(&[journey]))),
         ActPage::new(shell(), &d, Verb::Release).render().unwrap(),
@@ -388,7 +388,7 @@ fn every_class_of_the_templates_is_in_a_style_sheet() {
         page(
             &d,
             Tab::History,
-            Body::History(super::lists::history(&sample::deployed_history(), NOW)),
+            Body::History(super::lists::history(sample::deployed_history(), NOW)),
         ),
         page(
             &d,
@@ -436,7 +436,8 @@ fn two_that_claim_one_identity_stand_side_by_side() {
 }
 
 fn networks(networks: &[inventory_api::network::NetworkStatus]) -> String {
-    let page = NetworksPage::new(shell(), networks, &sample::loaders(), NOW);
+    let loaders = sample::loaders();
+    let page = NetworksPage::new(shell(), networks, &loaders, NOW);
     page.render().unwrap()
 }
 

@@ -1,0 +1,108 @@
+//! API tokens: made, listed and revoked in the store, beside a running server too.
+
+use crate::app::AppError;
+use crate::config::Config;
+use crate::core::Clock;
+use crate::data_dir::{make_data_dir, store_file};
+use crate::secret;
+use crate::store::{Store, TokenRow};
+
+/// What a new token may do, and for how long.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenTerms {
+    /// It may only read.
+    pub read_only: bool,
+    /// Days until it expires; `None`: never.
+    pub days: Option<u32>,
+}
+
+/// Makes a token and returns it; only its digest is stored. Works beside a running server.
+///
+/// # Errors
+/// When the name is taken or not a name, or the store cannot be opened.
+pub async fn create(config: &Config, name: &str, terms: TokenTerms) -> Result<String, AppError> {
+    let store = open_store(config).await?;
+    let token = add_token(&store, name, terms, &Clock::system()).await;
+    store.close().await;
+    token
+}
+
+/// All tokens, those that have expired or were revoked too. Works beside a running server.
+///
+/// # Errors
+/// The store cannot be opened or read.
+pub async fn list(config: &Config) -> Result<Vec<TokenRow>, AppError> {
+    let store = open_store(config).await?;
+    let tokens = store.tokens().await;
+    store.close().await;
+    Ok(tokens?)
+}
+
+/// Revokes a token: from now on no request with it is answered, and open streams end within seconds. Works beside a running
+/// server.
+///
+/// # Errors
+/// There is no token of this name that is not revoked, or the store cannot be written.
+pub async fn revoke(config: &Config, name: &str) -> Result<(), AppError> {
+    let store = open_store(config).await?;
+    let revoked = async {
+        let mut change = store.begin().await?;
+        let done = change.revoke_token(name, Clock::system().now()).await?;
+        change.commit().await?;
+        Ok::<_, AppError>(done)
+    }
+    .await;
+    store.close().await;
+    if revoked? {
+        return Ok(());
+    }
+    Err(AppError::TokenName(format!(
+        "there is no token named {name:?} that could be revoked: `slipway token list` shows all"
+    )))
+}
+
+async fn open_store(config: &Config) -> Result<Store, AppError> {
+    make_data_dir(&config.data_dir)?;
+    Ok(Store::open(&store_file(&config.data_dir)).await?)
+}
+
+async fn add_token(store: &Store, name: &str, terms: TokenTerms, clock: &Clock) -> Result<String, AppError> {
+    let good = (1..=40).contains(&name.len())
+        && name
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'@'));
+    // These stand in histories for what no person did.
+    if !good || ["agent", "boot", "clock", "console", "policy"].contains(&name) {
+        return Err(AppError::TokenName(format!(
+            "{name:?} cannot be the name of a token: use 1 to 40 letters, digits, '-', '_', '.', '@', and none of agent, boot, \
+             clock, console, policy"
+        )));
+    }
+    let token = secret::fresh();
+    let now = clock.now();
+    let row = TokenRow {
+        name: name.to_owned(),
+        read_only: terms.read_only,
+        made_at: now,
+        expires_at: terms.days.map(|days| now.plus_seconds(u64::from(days) * 86_400)),
+        used_at: None,
+        revoked_at: None,
+    };
+    let mut change = store.begin().await?;
+    if !change.add_token(&row, &secret::digest(&token)).await? {
+        return Err(AppError::TokenName(format!(
+            "there is a token named {name:?} already, or there was: choose another name, because it stands in histories"
+        )));
+    }
+    change.commit().await?;
+    Ok(token)
+}
+
+pub(crate) async fn first(store: &Store, clock: &Clock) -> Result<Option<String>, AppError> {
+    if store.tokens().await?.is_empty() {
+        return Ok(Some(
+            add_token(store, "admin", TokenTerms::default(), clock).await?,
+        ));
+    }
+    Ok(None)
+}
