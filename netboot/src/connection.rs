@@ -260,3 +260,27 @@ async fn last(stream: &TcpStream) -> io::Result<()> {
     };
     tokio::time::timeout(LAST, rest).await.unwrap_or(Ok(()))
 }
+
+/// The header Date. A clock without a battery may stand before 1970, or after 9999, where httpdate panics.
+fn http_date(now: SystemTime) -> String {
+    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    httpdate::fmt_http_date(now.clamp(UNIX_EPOCH, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_far_off_ends_nothing() {
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        for (now, date) in [
+            (UNIX_EPOCH - century, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (UNIX_EPOCH, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (UNIX_EPOCH + century, "Sat, 07 Dec 2069 00:00:00 GMT"),
+            (UNIX_EPOCH + century * 200, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(http_date(now), date);
+        }
+    }
+}
