@@ -11,6 +11,8 @@ use crate::config::Config;
 pub struct Missing {
     /// The network that it concerns; `None`: all.
     pub network: Option<String>,
+    /// "x86-64" or "arm64" if it concerns these machines only.
+    pub architecture: Option<&'static str>,
     /// What is missing, and what to do.
     pub sentence: String,
 }
@@ -50,21 +52,23 @@ impl There {
 /// What is missing, for this configuration and these files.
 pub fn missing(config: &Config, there: There) -> Vec<Missing> {
     let mut all = Vec::new();
-    let mut say = |network: Option<&str>, sentence: String| {
+    let mut say = |network: Option<&str>, architecture, sentence: String| {
         all.push(Missing {
             network: network.map(str::to_owned),
+            architecture,
             sentence,
         });
     };
     if config.networks.is_empty() {
         let why = "No [[network]] is configured: no machine can boot from this server. Add one to slipway.toml: name, server (this server's \
                    address there), subnet and mode.";
-        say(None, why.to_owned());
+        say(None, None, why.to_owned());
     }
     let dir = config.mini_os.dir.display();
     if !there.mini_os {
         say(
             None,
+            Some("x86-64"),
             format!(
                 "There is no mini-os for x86-64 in {dir}: machines get no further than their loader. Run `slipway mini-os build --agent \
                  FILE --out {dir}`; no restart is needed."
@@ -74,6 +78,7 @@ pub fn missing(config: &Config, there: There) -> Vec<Missing> {
     if there.arm64_asked && !there.arm64 {
         say(
             None,
+            Some("arm64"),
             format!(
                 "A machine of 64-bit ARM asked, and there is no mini-os for it in {dir}/arm64. Run `slipway mini-os build --arch arm64 \
                  --agent FILE --out {dir}`, which brings its loader too."
@@ -82,13 +87,14 @@ pub fn missing(config: &Config, there: There) -> Vec<Missing> {
     } else if there.arm64_asked && !there.arm64_loader {
         let why = "A machine of 64-bit ARM asked, and there is no ipxe-arm64.efi for it: install Debian 13's package ipxe, or set [boot] \
                    loaders, and restart Slipway.";
-        say(None, why.to_owned());
+        say(None, Some("arm64"), why.to_owned());
     }
     for network in &config.networks {
         let name = network.name();
         if network.mode() == Mode::Observe {
             say(
                 Some(name),
+                None,
                 format!(
                     "Network {name} is only observed (mode = \"observe\", as when nothing is said): no machine is answered there. Set mode = \
                      \"proxy\" (beside another DHCP server) or mode = \"server\" (with pools) in [[network]] {name} and restart Slipway."

@@ -152,6 +152,16 @@ pub struct ReserveAddress {
     pub address: Ipv4Addr,
 }
 
+/// Something that keeps machines from booting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// What is missing, and what to do.
+    pub sentence: String,
+    /// "x86-64" or "arm64" if it concerns these machines only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+}
+
 /// A provisioning network as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkStatus {
@@ -199,9 +209,9 @@ pub struct NetworkStatus {
     /// Who asks there and does not boot, the last first; bounded. Machines that are enrolled are not among them.
     #[serde(default)]
     pub visitors: Vec<Visitor>,
-    /// What keeps machines from booting there, each with what to do.
+    /// What keeps machines from booting there.
     #[serde(default)]
-    pub missing: Vec<String>,
+    pub missing: Vec<Missing>,
     /// DHCPv6 there, where it is configured. What was not answered, and what happened, is counted with the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v6: Option<NetworkV6Status>,

@@ -1,5 +1,6 @@
 //! `slipway network`: how the provisioning networks stand, and addresses kept for machines.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use clap::{Args, Subcommand};
@@ -158,10 +159,11 @@ fn list(networks: &[NetworkStatus]) -> String {
         }
     }
     let mut text = table.text(0);
-    let mut said: Vec<&String> = networks.iter().flat_map(|n| &n.missing).collect();
-    said.dedup();
-    for missing in said {
-        text.push_str(&format!("\n{}\n", tame(missing, 600)));
+    let mut said = BTreeSet::new();
+    for missing in networks.iter().flat_map(|n| &n.missing) {
+        if said.insert(&missing.sentence) {
+            text.push_str(&format!("\n{}\n", tame(&missing.sentence, 600)));
+        }
     }
     text
 }
@@ -185,7 +187,7 @@ fn show(n: &NetworkStatus) -> String {
         ));
     }
     for missing in &n.missing {
-        text.push_str(&format!("  {}\n", tame(missing, 600)));
+        text.push_str(&format!("  {}\n", tame(&missing.sentence, 600)));
     }
     if !n.watched {
         text.push_str("  other DHCP servers cannot be heard here\n");

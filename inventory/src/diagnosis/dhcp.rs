@@ -205,8 +205,8 @@ fn why_not_taken(network: Option<&NetworkStatus>, server: &str, asked: &Asked<'_
     }
     match asked.facts.relay {
         Some(relay) => format!(
-            "the offers are lost on the way back: they go to the relay {relay}, UDP port 67. Is there a route and no filter from {server} \
-             to it, and does it pass answers of {server} on to the machine?"
+            "the offers are lost on the way back: they go to the relay {relay}, UDP port 67. There has to be a route and no filter from {server} \
+             to it, and it has to pass answers of {server} on to the machine"
         ),
         None => format!(
             "the offers do not reach it: its VLAN, DHCP snooping (trust the switch port of {server}, UDP port 67), or a switch port that \

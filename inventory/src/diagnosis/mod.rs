@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Purpose, RunningTransfer};
 use inventory_api::machine::MachineSummary;
-use inventory_api::network::{Gives, NetworkStatus, OtherServer};
+use inventory_api::network::{Gives, Missing, NetworkStatus, OtherServer};
 use inventory_api::{Guid, Mac, UnixMs};
 
 use attempt::Attempt;
@@ -125,6 +125,7 @@ impl Diagnosis {
 /// How far it came and what to look at.
 pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     let unheard = unheard::by_form(facts);
+    let unheard_by_form = unheard.is_some();
     let (stage, main) = match (facts.events.last(), unheard) {
         (last, Some((at, said))) if last.is_none_or(|last| last.at < at) => (Stage::Unheard, said),
         (None, _) => (Stage::Unheard, unheard::nothing(facts)),
@@ -134,16 +135,19 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     sentences.extend(twins(facts.events));
     let before_script = stage < Stage::Script;
     sentences.extend(facts.loaders.map(str::to_owned));
-    if before_script {
+    // A retired machine is left alone on purpose.
+    let wanted = facts.machine.is_none_or(|m| m.status.state != "retired");
+    if before_script && wanted {
         let here = facts
             .events
             .iter()
             .rev()
             .find_map(|event| event.network.as_deref());
         let concerned = |network: &&NetworkStatus| here.is_none_or(|name| name == network.name);
-        for missing in facts.networks.iter().filter(concerned).flat_map(|n| &n.missing) {
-            if !sentences.contains(missing) {
-                sentences.push(missing.clone());
+        let lacks = facts.networks.iter().filter(concerned).flat_map(|n| &n.missing);
+        for missing in lacks.filter(|missing| concerns(missing, facts.events, unheard_by_form)) {
+            if !sentences.contains(&missing.sentence) {
+                sentences.push(missing.sentence.clone());
             }
         }
     }
@@ -154,6 +158,28 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
         None => sentences.push("No machine with this MAC is enrolled yet.".to_owned()),
     }
     Diagnosis { stage, sentences }
+}
+
+/// Whether what is missing for an architecture is missing for this machine: by what its firmware asked as last. Loaders do not say
+/// theirs, and who does not boot lacks nothing.
+fn concerns(missing: &Missing, events: &[BootEvent], unheard_by_form: bool) -> bool {
+    let Some(architecture) = missing.architecture.as_deref() else {
+        return true;
+    };
+    let asked = events
+        .iter()
+        .rev()
+        .filter_map(dhcp::asked)
+        .map(|asked| asked.client);
+    match asked
+        .into_iter()
+        .find(|client| !matches!(*client, "ipxe" | "slipway"))
+    {
+        Some("bios" | "uefi-x64" | "uefi-x64-http") => architecture == "x86-64",
+        Some("uefi-arm64" | "uefi-arm64-http") => architecture == "arm64",
+        Some(_) => false,
+        None => architecture == "x86-64" && !unheard_by_form,
+    }
 }
 
 /// From the attempt that tells most: the last, or the one before it while the last has only begun.

@@ -2,7 +2,7 @@
 
 use inventory_api::boot::{ConnectionEnd, DhcpFacts, TftpEnd};
 use inventory_api::machine::MachineStatus;
-use inventory_api::network::{NetworkState, QuarantinedAddress, Sender, SilenceCount};
+use inventory_api::network::{Missing, NetworkState, QuarantinedAddress, Sender, SilenceCount};
 
 use super::*;
 
@@ -260,15 +260,38 @@ fn what_the_watcher_knows_is_said() {
         text.contains("another PXE server, 10.77.0.2") && text.contains("pxelinux.0"),
         "{text}"
     );
-    // What is missing is said until there is a script, and no longer.
+}
+
+/// Until it has a script, and only to whom it matters.
+#[test]
+fn what_is_missing_is_told_to_the_machines_that_lack_it() {
+    let missing = |architecture: Option<&str>| Missing {
+        sentence: format!("Nothing for {}.", architecture.unwrap_or("all")),
+        architecture: architecture.map(str::to_owned),
+    };
     let lacking = NetworkStatus {
-        missing: vec!["No mini-os is here.".into()],
+        missing: [Some("x86-64"), Some("arm64"), None].map(missing).to_vec(),
         ..network()
     };
-    for (events, says) in [(vec![offer()], true), (vec![script(MINI_OS)], false)] {
-        let (_, text) = said_of(&events, std::slice::from_ref(&lacking), None, 100_000);
-        assert_eq!(text.contains("No mini-os is here."), says, "{text}");
+    let asks = |client: &str| dhcp("discover", client, "offer", None, |_| {});
+    let said = |events: &[BootEvent], machine: Option<&MachineSummary>| {
+        let (_, text) = said_of(events, std::slice::from_ref(&lacking), machine, 100_000);
+        ["x86-64", "arm64", "all"].map(|word| text.contains(&format!("Nothing for {word}.")))
+    };
+    for (events, told) in [
+        (vec![], [true, false, true]),
+        (vec![offer()], [true, false, true]),
+        (vec![asks("uefi-x64-http")], [true, false, true]),
+        (vec![asks("uefi-arm64")], [false, true, true]),
+        (vec![asks("uefi-arm64"), asks("ipxe")], [false, true, true]),
+        (vec![asks("ipxe")], [true, false, true]),
+        (vec![asks("s390x")], [false, false, true]),
+        (vec![asks("onie")], [false, false, true]),
+        (vec![script(MINI_OS)], [false, false, false]),
+    ] {
+        assert_eq!(said(&events, None), told, "{events:?}");
     }
+    assert_eq!(said(&[offer()], Some(&machine("retired"))), [false, false, false]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
-use inventory_api::network::{Gives, NetworkStatus, OtherServer};
+use inventory_api::network::{self, Gives, NetworkStatus, OtherServer};
 use inventory_api::{Mac, Problem};
 use netboot::{Mode, ReservationError};
 
@@ -22,15 +22,22 @@ impl Service {
             network.missing = missing
                 .iter()
                 .filter(concerns)
-                .map(|one| one.sentence.clone())
+                .map(|one| network::Missing {
+                    sentence: one.sentence.clone(),
+                    architecture: one.architecture.map(str::to_owned),
+                })
                 .collect();
             let gives = |server: &OtherServer| server.gives == Gives::Addresses;
             if network.mode == Mode::Proxy.name() && network.watched && !network.servers.iter().any(gives) {
-                network.missing.push(format!(
+                let sentence = format!(
                     "No DHCP server that gives addresses is heard in network {0}, and Slipway gives none there (mode = \"proxy\"): start it, or \
                      set mode = \"server\" with pools in [[network]] {0}.",
                     network.name
-                ));
+                );
+                network.missing.push(network::Missing {
+                    sentence,
+                    architecture: None,
+                });
             }
         }
         networks

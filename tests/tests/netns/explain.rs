@@ -223,11 +223,13 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
     agents(&site, &crowd, &mut rows).await?;
 
     // What stands still is told so after five seconds.
-    let mut wrong = Vec::new();
+    let (mut wrong, mut told) = (Vec::new(), Vec::new());
     e2e::wait::until("all rows to be right", Duration::from_secs(20), async || {
         wrong.clear();
+        told.clear();
         for (fault, about, facts) in &rows.0 {
             let journey: Journey = site.server.api()?.journey(about).await?;
+            told.push(format!("{fault}: {}", journey.diagnosis));
             let lacks: Vec<_> = facts
                 .iter()
                 .filter(|fact| !journey.diagnosis.contains(*fact))
@@ -250,6 +252,7 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
             wrong.join("\n")
         )
     })?;
+    println!("{}", told.join("\n"));
     assert!(rows.0.len() >= 40, "{}", rows.0.len());
 
     // The same on the command line, for a GUID too, and the networks as they stand.
