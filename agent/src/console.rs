@@ -1,5 +1,7 @@
 //! What a person in front of the machine reads.
 
+use inventory_api::text::is_invisible;
+
 use crate::screen::Poster;
 
 /// Where the agent says in plain sentences what it does: the consoles of a machine, or a test's list.
@@ -24,11 +26,15 @@ pub trait Console: Send + Sync {
 /// Longest line that is shown, in characters.
 const LINE_LIMIT: usize = 240;
 
-/// A text from elsewhere as one harmless line: no control characters (a terminal obeys them), bounded length.
+/// A text from elsewhere as one harmless line: no control characters (a terminal obeys them), none that show nothing or turn the
+/// line around, bounded length.
 pub fn plain(text: &str) -> String {
     let mut line: String = text
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| match c.is_control() || is_invisible(c) {
+            true => ' ',
+            false => c,
+        })
         .take(LINE_LIMIT + 1)
         .collect();
     if line.chars().count() > LINE_LIMIT {
@@ -57,6 +63,7 @@ mod tests {
     #[test]
     fn a_line_is_harmless() {
         assert_eq!(plain("a\x1b[2Jb\nc"), "a [2Jb c");
+        assert_eq!(plain("a\u{202e}b"), "a b");
         let long = plain(&"é".repeat(500));
         assert!(long.ends_with("...") && long.chars().count() == LINE_LIMIT);
     }

@@ -47,7 +47,7 @@ pub fn delivery(order: &OrderDelivery) -> String {
             p.serial.as_deref().unwrap_or_default(),
             p.asset_tag.as_deref().unwrap_or_default(),
             m.machine.as_ref().map_or("", |id| id.as_str()),
-            m.receipt.name(),
+            &m.receipt.to_string(),
             &m.findings.to_string(),
             m.finding.as_deref().unwrap_or_default(),
         ]);

@@ -133,7 +133,7 @@ impl NetworkBook {
                 name: network.name().to_owned(),
                 server: network.server(),
                 subnet: network.subnet().to_string(),
-                mode: network.mode().name().to_owned(),
+                mode: network.mode().to_string(),
                 state: network_state(network.mode(), state.v4.gate(at)),
                 watched: state.v4.listens,
                 pool: network.addresses().pool().len() as u64,
@@ -188,7 +188,7 @@ impl NetworkBook {
         NetworkV6Status {
             server: network.server(),
             prefix: network.prefix().to_string(),
-            mode: network.mode().name().to_owned(),
+            mode: network.mode().to_string(),
             state: network_state(network.mode(), watch.gate(at)),
             watched: watch.listens,
             pool: network.addresses().pool().len() as u64,

@@ -96,19 +96,27 @@ pub async fn next(
         let why = match channel.get(&path).await {
             Ok(bytes) => match read(&bytes) {
                 Ok(order) => break order,
-                Err(why) => why,
+                Err(why) => CallError::Strange(why),
             },
-            Err(e) => e.unless_refused()?.to_string(),
+            Err(e) => e.unless_refused()?,
         };
-        console.line(&plain(&format!(
-            "server: its assignment cannot be understood, asking again: {why}"
-        )));
+        console.line(&plain(&no_assignment(&why)));
         tokio::time::sleep(pace.retry_cap).await;
     };
     if last == Some(&order) {
         tokio::time::sleep(SAME_ANSWER.min(pace.poll_wait).saturating_sub(asked.elapsed())).await;
     }
     Ok(order)
+}
+
+/// What a person reads where there is no order to follow.
+fn no_assignment(why: &CallError) -> String {
+    let what = match why {
+        CallError::Refused(_) => "is refused",
+        CallError::Strange(_) => "cannot be understood",
+        CallError::Unreachable(_) | CallError::WrongTime(_) => "did not come",
+    };
+    format!("server: its assignment {what}, asking again: {why}")
 }
 
 /// Does what the order says.
@@ -255,10 +263,8 @@ async fn wipe(machine: &Machine, channel: &Channel, disks: &[DiskTarget], site: 
             }
         }
     };
-    match channel.tell("step", &report(outcome)).await {
-        Ok(()) => Ok(()),
-        Err(e) => not_told(machine, "wipe: its end was not accepted", e),
-    }
+    let told = channel.tell("step", &report(outcome)).await;
+    told.or_else(|e| not_told(machine, "wipe: its end was not accepted", e))
 }
 
 async fn verify(
@@ -289,10 +295,8 @@ async fn verify(
         verification.items.len() - bad.count(),
         verification.items.len()
     ));
-    match channel.tell("verification", &verification).await {
-        Ok(()) => Ok(()),
-        Err(e) => not_told(machine, "verify: not accepted", e),
-    }
+    let told = channel.tell("verification", &verification).await;
+    told.or_else(|e| not_told(machine, "verify: not accepted", e))
 }
 
 /// Tells the server that a plan will not run here. Nothing was written.
@@ -372,5 +376,27 @@ mod tests {
         }
         assert!(read(b"<html>").is_err());
         assert!(read(br#"{"assignment":{"kind":"dance"}}"#).is_err());
+    }
+
+    #[test]
+    fn a_refusal_is_told_as_one() {
+        let problem = inventory_api::Problem {
+            status: 409,
+            code: "busy".into(),
+            title: String::new(),
+            detail: "the machine is being changed".into(),
+        };
+        for (why, said) in [
+            (
+                CallError::Refused(problem),
+                "server: its assignment is refused, asking again: the machine is being changed (busy)",
+            ),
+            (
+                CallError::Strange("no seq".into()),
+                "server: its assignment cannot be understood, asking again: no seq",
+            ),
+        ] {
+            assert_eq!(no_assignment(&why), said);
+        }
     }
 }

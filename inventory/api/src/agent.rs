@@ -3,6 +3,8 @@
 //! `POST claim` (no client certificate) -> `POST report` -> `GET assignment` (long poll) -> `POST step`,
 //! `POST progress` -> reboot -> `POST report`, `GET assignment`, `POST verification` -> `GET assignment` for life.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::check::CheckResult;
@@ -11,7 +13,7 @@ use crate::plan::{InstallPlan, Mount};
 
 /// `POST claim`: trades the boot ticket for a machine certificate. The same ticket with the same key may be sent
 /// again (a lost answer); with another key it is an alarm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimRequest {
     /// The boot ticket from the kernel arguments.
     pub ticket: String,
@@ -21,6 +23,17 @@ pub struct ClaimRequest {
     pub boot_mac: Mac,
     /// Agent version.
     pub agent_version: String,
+}
+
+/// Without the ticket: whoever has it can claim the machine.
+impl fmt::Debug for ClaimRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimRequest")
+            .field("csr_pem", &self.csr_pem)
+            .field("boot_mac", &self.boot_mac)
+            .field("agent_version", &self.agent_version)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Answer to a claim.

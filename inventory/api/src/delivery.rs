@@ -1,5 +1,7 @@
 //! Orders and the rack plan: what was bought, and where each machine belongs.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One order.
@@ -99,17 +101,10 @@ pub enum Receipt {
     Unknown,
 }
 
-impl Receipt {
+impl fmt::Display for Receipt {
     /// The word, as on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Receipt::Missing => "missing",
-            Receipt::Received => "received",
-            Receipt::Pass => "pass",
-            Receipt::Warn => "warn",
-            Receipt::Fail => "fail",
-            Receipt::Unknown => "unknown",
-        }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

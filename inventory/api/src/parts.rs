@@ -1,5 +1,7 @@
 //! Parts and their lives: `GET /v1/parts/{serial}`.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MachineId, UnixMs};
@@ -29,22 +31,14 @@ pub enum PartKind {
     Unknown,
 }
 
-impl PartKind {
+impl fmt::Display for PartKind {
     /// The word, as on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            PartKind::Chassis => "chassis",
-            PartKind::Board => "board",
-            PartKind::Cpu => "cpu",
-            PartKind::Dimm => "dimm",
-            PartKind::Disk => "disk",
-            PartKind::Nic => "nic",
-            PartKind::Gpu => "gpu",
-            PartKind::Psu => "psu",
-            PartKind::Unknown => "unknown",
-        }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
+}
 
+impl PartKind {
     /// Whether it can be changed while the machine runs.
     pub fn hot_pluggable(self) -> bool {
         matches!(self, PartKind::Disk | PartKind::Psu)
@@ -123,17 +117,10 @@ pub enum PartEventKind {
     Unknown,
 }
 
-impl PartEventKind {
+impl fmt::Display for PartEventKind {
     /// The word, as on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            PartEventKind::Installed => "installed",
-            PartEventKind::Moved => "moved",
-            PartEventKind::Removed => "removed",
-            PartEventKind::Returned => "returned",
-            PartEventKind::Duplicate => "duplicate",
-            PartEventKind::Unknown => "unknown",
-        }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

@@ -23,9 +23,58 @@ pub fn cleaned(raw: &str) -> String {
     kept.trim().to_owned()
 }
 
+/// "1 disk", "2 disks".
+pub fn counted(n: impl Into<u64>, what: &str) -> String {
+    let n = n.into();
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A disk or transfer size in decimal units, as makers print it: "960 GB".
+pub fn disk_size(bytes: u64) -> String {
+    scaled(bytes, 1000, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// A memory size in binary units: "16 GiB".
+pub fn memory_size(bytes: u64) -> String {
+    scaled(bytes, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+fn scaled(bytes: u64, base: u64, units: &[&str]) -> String {
+    let mut unit = 0;
+    let mut divisor: u64 = 1;
+    while unit + 1 < units.len() && bytes / divisor >= base {
+        divisor = divisor.saturating_mul(base);
+        unit += 1;
+    }
+    // One decimal below ten: "1.9 TB", but "960 GB" and "16 GiB".
+    let tenths = (u128::from(bytes) * 10 + u128::from(divisor) / 2) / u128::from(divisor);
+    if unit > 0 && tenths < 100 && !tenths.is_multiple_of(10) {
+        format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
+    } else {
+        format!("{} {}", (tenths + 5) / 10, units[unit])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes() {
+        for (bytes, disk, memory) in [
+            (0, "0 B", "0 B"),
+            (999, "999 B", "999 B"),
+            (1_500, "1.5 kB", "1.5 KiB"),
+            (960_197_124_096, "960 GB", "894 GiB"),
+            (1_920_383_410_176, "1.9 TB", "1.7 TiB"),
+            (16 << 30, "17 GB", "16 GiB"),
+            (9_999_999_999, "10 GB", "9.3 GiB"),
+            (u64::MAX, "18 EB", "16 EiB"),
+        ] {
+            assert_eq!(disk_size(bytes), disk, "{bytes}");
+            assert_eq!(memory_size(bytes), memory, "{bytes}");
+        }
+    }
 
     #[test]
     fn what_cannot_be_seen_goes_and_every_space_is_one() {

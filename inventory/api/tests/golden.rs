@@ -159,15 +159,15 @@ fn plan() -> InstallPlan {
 
 #[test]
 fn claim() {
-    golden(
-        "claim-request",
-        &ClaimRequest {
-            ticket: "0123".into(),
-            csr_pem: "PEM".into(),
-            boot_mac: NIC,
-            agent_version: "0.1.0".into(),
-        },
-    );
+    let request = ClaimRequest {
+        ticket: "0123".into(),
+        csr_pem: "PEM".into(),
+        boot_mac: NIC,
+        agent_version: "0.1.0".into(),
+    };
+    golden("claim-request", &request);
+    let shown = format!("{request:?}");
+    assert!(shown.contains("PEM") && !shown.contains("0123"), "{shown}");
     golden(
         "claim-response",
         &ClaimResponse {

@@ -157,7 +157,7 @@ impl Found {
         let short = |text: &str| text.trim().chars().take(128).collect::<String>();
         let key = format!(
             "{}/{}/{}",
-            kind.name(),
+            kind,
             short(told).to_lowercase(),
             short(serial).to_lowercase()
         );

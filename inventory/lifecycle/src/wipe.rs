@@ -3,8 +3,7 @@
 use inventory_api::agent::{ByteRange, WIPE_ENDS, WipedDisk};
 use inventory_api::plan::DiskTarget;
 use inventory_api::report::{AssetReport, distinct};
-
-use crate::check::counted;
+use inventory_api::text::counted;
 
 /// Whether the agent's word covers each disk that was to be wiped: both ends of it overwritten and read back. The first that
 /// is missing in a sentence. It is the word of who holds the machine's certificate: see docs/security.md.

@@ -257,8 +257,12 @@ async fn history(
     Path(key): Path<String>,
     query: Result<Query<HistoryQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Answer<Vec<HistoryEntry>> {
-    let Query(query) = query.map_err(|e| problem(400, "bad-query", "Query not usable", e.body_text()))?;
+    let Query(query) = query.map_err(|e| bad_query(&e.body_text()))?;
     Ok(Json(service.history(&key, query.before).await?))
+}
+
+fn bad_query(detail: &str) -> Problem {
+    problem(400, "bad-query", "Query not usable", detail)
 }
 
 /// `?before=SEQ`: the page before that row.
@@ -280,11 +284,11 @@ async fn verb(
     query: Result<Query<VerbQuery>, axum::extract::rejection::QueryRejection>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let Query(query) = query.map_err(|e| problem(400, "bad-query", "Query not usable", e.body_text()))?;
+    let Query(query) = query.map_err(|e| bad_query(&e.body_text()))?;
     let dry_run = match query.dry_run.as_deref() {
         None | Some("0" | "false") => false,
         Some("1" | "true" | "") => true,
-        Some(_) => return Err(problem(400, "bad-query", "Query not usable", "dry_run is 1 or 0").into()),
+        Some(_) => return Err(bad_query("dry_run is 1 or 0").into()),
     };
     if verb == "deploy" {
         let (_, order) = body::read::<DeployOrder>(request, ORDER_BYTES).await?;
@@ -302,13 +306,7 @@ async fn verb(
         return Err(problem(404, "verb-unknown", "No such verb", detail).into());
     };
     if dry_run {
-        return Err(problem(
-            400,
-            "bad-query",
-            "Query not usable",
-            "dry_run goes with deploy only",
-        )
-        .into());
+        return Err(bad_query("dry_run goes with deploy only").into());
     }
     let response: VerbResponse = to_the_end(async move { service.verb(&key, verb, &actor).await }).await?;
     Ok(Json(response).into_response())

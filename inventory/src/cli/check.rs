@@ -10,22 +10,11 @@ use inventory_api::delivery::Placement;
 use inventory_api::report::{AssetReport, REPORT_SCHEMA};
 use serde::de::DeserializeOwned;
 
-use super::{CliError, Common, Output, render};
+use super::{Asked, CliError, Common, Output, render};
 use crate::text::tame;
 
 /// Bytes of a file that are read; a report of a large machine is some hundred kilobytes.
 const FILE_LIMIT: u64 = 64 << 20;
-
-/// `slipway profile`.
-#[derive(Debug, Args)]
-pub struct ProfileArgs {
-    /// What every command takes.
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: ProfileCommand,
-}
 
 /// What can be done with hardware profiles.
 #[derive(Clone, Debug, Subcommand)]
@@ -89,7 +78,7 @@ pub struct CheckArgs {
 }
 
 /// Runs `slipway profile from-report`; what asks the server is in `delivery`.
-pub(crate) fn profile(args: &ProfileArgs) -> Result<String, CliError> {
+pub(crate) fn profile(args: &Asked<ProfileCommand>) -> Result<String, CliError> {
     let ProfileCommand::FromReport { report, name } = &args.command else {
         return Err(CliError::usage("this asks the server and is not done on files"));
     };
@@ -327,7 +316,7 @@ mod tests {
         }
 
         fn golden(&self, report: &str, output: Output) -> Result<String, CliError> {
-            profile(&ProfileArgs {
+            profile(&Asked {
                 common: common(output),
                 command: ProfileCommand::FromReport {
                     report: self.0.path().join(report),

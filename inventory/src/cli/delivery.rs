@@ -8,10 +8,10 @@ use inventory_api::delivery::{OrderDelivery, OrderSummary, ProfileSummary, RackD
 use inventory_api::import::{ImportReport, Imported, Removed};
 use inventory_api::parts::PartLife;
 
-use super::check::{ProfileArgs, ProfileCommand};
+use super::check::ProfileCommand;
 use super::client::Client;
 use super::table::Table;
-use super::{CliEnv, CliError, Common, Output, render};
+use super::{Asked, CliEnv, CliError, Common, Output, render};
 use crate::import::{Kind, MAX_BYTES};
 use crate::text::{joined, segment, tame, timestamp};
 
@@ -26,17 +26,6 @@ pub struct ImportArgs {
     pub kind: Kind,
     /// The file: .csv or .json; the columns are in docs/orders.md
     pub file: PathBuf,
-}
-
-/// `slipway order`.
-#[derive(Debug, Args)]
-pub struct OrderArgs {
-    /// What every command takes.
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: OrderCommand,
 }
 
 /// What can be asked of orders.
@@ -57,17 +46,6 @@ pub enum OrderCommand {
         /// Order number
         number: String,
     },
-}
-
-/// `slipway rack`.
-#[derive(Debug, Args)]
-pub struct RackArgs {
-    /// What every command takes.
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: RackCommand,
 }
 
 /// What can be asked of racks.
@@ -92,17 +70,6 @@ pub enum RackCommand {
         #[arg(long)]
         unit: Option<u32>,
     },
-}
-
-/// `slipway part`.
-#[derive(Debug, Args)]
-pub struct PartArgs {
-    /// What every command takes.
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: PartCommand,
 }
 
 /// What can be asked of parts.
@@ -200,7 +167,7 @@ fn rack_table(racks: &[RackDelivery]) -> Table {
     })
 }
 
-pub(super) async fn order(args: OrderArgs, env: CliEnv) -> Result<String, CliError> {
+pub(super) async fn order(args: Asked<OrderCommand>, env: CliEnv) -> Result<String, CliError> {
     let client = Client::new(&args.common, env)?;
     let out = args.common.output;
     match args.command {
@@ -271,7 +238,7 @@ fn order_text(order: &OrderDelivery) -> String {
         let place = crate::import::place_name(&m.placement);
         text.push_str(&format!(
             "  {} {}: {}\n",
-            m.receipt.name(),
+            m.receipt,
             tame(&place, 100),
             tame(finding, 300)
         ));
@@ -279,7 +246,7 @@ fn order_text(order: &OrderDelivery) -> String {
     text
 }
 
-pub(super) async fn rack(args: RackArgs, env: CliEnv) -> Result<String, CliError> {
+pub(super) async fn rack(args: Asked<RackCommand>, env: CliEnv) -> Result<String, CliError> {
     let client = Client::new(&args.common, env)?;
     let out = args.common.output;
     match args.command {
@@ -300,7 +267,7 @@ pub(super) async fn rack(args: RackArgs, env: CliEnv) -> Result<String, CliError
                         },
                         p.placement.serial.clone().unwrap_or_default(),
                         p.placement.asset_tag.clone().unwrap_or_default(),
-                        p.receipt.name().to_owned(),
+                        p.receipt.to_string(),
                         p.machine.as_ref().map_or(String::new(), ToString::to_string),
                         p.finding.clone().unwrap_or_default(),
                     ]
@@ -318,7 +285,7 @@ pub(super) async fn rack(args: RackArgs, env: CliEnv) -> Result<String, CliError
     }
 }
 
-pub(super) async fn profile(args: ProfileArgs, env: CliEnv) -> Result<String, CliError> {
+pub(super) async fn profile(args: Asked<ProfileCommand>, env: CliEnv) -> Result<String, CliError> {
     let client = Client::new(&args.common, env)?;
     let out = args.common.output;
     match args.command {
@@ -358,7 +325,7 @@ pub(super) async fn profile(args: ProfileArgs, env: CliEnv) -> Result<String, Cl
     }
 }
 
-pub(super) async fn part(args: PartArgs, env: CliEnv) -> Result<String, CliError> {
+pub(super) async fn part(args: Asked<PartCommand>, env: CliEnv) -> Result<String, CliError> {
     let client = Client::new(&args.common, env)?;
     let PartCommand::Show { serial } = args.command;
     let parts: Vec<PartLife> = client.get(&format!("/v1/parts/{}", segment(&serial))).await?;
@@ -371,7 +338,7 @@ fn part_text(part: &PartLife) -> String {
     let model = joined([&part.manufacturer, &part.model]).unwrap_or_default();
     let mut text = format!(
         "{} {} ({})\n",
-        part.kind.name(),
+        part.kind,
         tame(&part.serial, 128),
         tame(&model, 200)
     );
@@ -391,7 +358,7 @@ fn part_text(part: &PartLife) -> String {
         let machine = || e.from_machine.as_ref().map(ToString::to_string);
         [
             timestamp(e.at),
-            e.what.name().to_owned(),
+            e.what.to_string(),
             e.machine.to_string(),
             e.place.clone(),
             e.from_place.clone().or_else(machine).unwrap_or_default(),

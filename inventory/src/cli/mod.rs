@@ -43,13 +43,13 @@ pub struct CliEnv {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List machines, look at one, and tell them what to do
-    Machine(MachineArgs),
+    Machine(Asked<MachineCommand>),
     /// Install a machine: plan, show, go
     Deploy(DeployArgs),
     /// List, build, import and verify images
-    Image(ImageArgs),
+    Image(Asked<ImageCommand>),
     /// Make the operating system that lives in memory
-    MiniOs(MiniOsArgs),
+    MiniOs(Asked<MiniOsCommand>),
     /// Say how far a machine came in its network boot, and what to look at
     Explain(ExplainArgs),
     /// Make the password that opens the rescue system at a machine's console
@@ -61,13 +61,13 @@ pub enum Command {
     /// Take in a file of orders, hardware profiles or racks, whole or not at all
     Import(delivery::ImportArgs),
     /// Orders: what was received, what is as ordered, what is missing
-    Order(delivery::OrderArgs),
+    Order(Asked<delivery::OrderCommand>),
     /// Racks: what stands where
-    Rack(delivery::RackArgs),
+    Rack(Asked<delivery::RackCommand>),
     /// Hardware profiles: what one machine of a kind must have
-    Profile(check::ProfileArgs),
+    Profile(Asked<check::ProfileCommand>),
     /// Parts: the life of each that has a serial number
-    Part(delivery::PartArgs),
+    Part(Asked<delivery::PartCommand>),
     /// Check an asset report against a hardware profile, without a server
     Check(check::CheckArgs),
 }
@@ -86,6 +86,17 @@ pub struct Common {
     pub ca: Option<PathBuf>,
 }
 
+/// What is asked of a thing that several things can be asked of.
+#[derive(Debug, Args)]
+pub struct Asked<C: Subcommand> {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: C,
+}
+
 /// Form of the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -94,17 +105,6 @@ pub enum Output {
     Text,
     /// The API's JSON, for programs
     Json,
-}
-
-/// `slipway machine`.
-#[derive(Debug, Args)]
-pub struct MachineArgs {
-    /// What every command takes.
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: MachineCommand,
 }
 
 /// What can be done with machines. MACHINE is an id, a MAC or a serial number.
@@ -231,17 +231,6 @@ pub struct Order {
     pub yes: bool,
 }
 
-/// `slipway image`.
-#[derive(Debug, Args)]
-pub struct ImageArgs {
-    /// What every command takes.
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: ImageCommand,
-}
-
 /// What can be done with images.
 #[derive(Clone, Debug, Subcommand)]
 pub enum ImageCommand {
@@ -287,17 +276,6 @@ pub enum ImageCommand {
         #[arg(long, default_value_os_t = local::images_dir())]
         dir: PathBuf,
     },
-}
-
-/// `slipway mini-os`.
-#[derive(Debug, Args)]
-pub struct MiniOsArgs {
-    /// What every command takes.
-    #[command(flatten)]
-    pub common: Common,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: MiniOsCommand,
 }
 
 /// What can be done with the mini-os.

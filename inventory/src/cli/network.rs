@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 
 use clap::{Args, Subcommand};
 use inventory_api::Mac;
-use inventory_api::network::{Gives, NetworkState, NetworkStatus, OtherServer, ReserveAddress};
+use inventory_api::network::{NetworkState, NetworkStatus, OtherServer, ReserveAddress};
 
 use super::client::Client;
 use super::render;
 use super::table::Table;
 use super::{CliEnv, CliError, Common};
-use crate::text::boot::sender;
+use crate::text::boot::{gives, sender};
 use crate::text::{segment, tame, timestamp};
 
 /// Senders of messages that are no machine's that are shown.
@@ -278,17 +278,4 @@ fn show(n: &NetworkStatus) -> String {
         }
     }
     text
-}
-
-/// "addresses, boot file pxelinux.0".
-fn gives(server: &OtherServer) -> String {
-    let gives = match server.gives {
-        Gives::Addresses => "addresses",
-        Gives::BootData => "boot data",
-        Gives::Unknown => "?",
-    };
-    match &server.boot_file {
-        Some(file) => format!("{gives}, boot file {}", tame(file, 64)),
-        None => gives.to_owned(),
-    }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::table::Table;
 use super::{CliError, Output};
 use crate::store::TokenRow;
-use crate::text::{ago, disk_size, duration, joined, macs_words, memory_size, tame, timestamp};
+use crate::text::{ago, counted, disk_size, duration, joined, macs_words, memory_size, tame, timestamp};
 use crate::text::{boot as boot_text, plan as plan_text};
 use crate::ui::view;
 
@@ -213,10 +213,10 @@ fn at_the_rack(d: &MachineDetail, now: UnixMs) -> String {
             ));
         }
     }
-    for n in view::tasks::notes(&d.notes, SHOWN_TASKS, now) {
+    for n in d.notes.iter().take(SHOWN_TASKS) {
         out.push_str(&format!(
             "  {}\n",
-            tame(&format!("{}: {} ({})", n.actor, n.text, n.at.ago), 600)
+            tame(&format!("{}: {} ({})", n.actor, n.text, ago(n.at, now)), 600)
         ));
     }
     if out.is_empty() {
@@ -271,8 +271,7 @@ fn report(r: &AssetReport) -> String {
             "cpu",
             r.cpu.as_ref().map(|c| {
                 let count = |n: Option<u32>, unit: &str| match n {
-                    Some(1) => format!("1 {unit}"),
-                    Some(n) => format!("{n} {unit}s"),
+                    Some(n) => counted(n, unit),
                     None => format!("? {unit}s"),
                 };
                 format!(

@@ -8,12 +8,14 @@ mod fetch;
 mod silence;
 mod unheard;
 
+use std::fmt;
 use std::net::IpAddr;
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Purpose, RunningTransfer};
 use inventory_api::machine::MachineSummary;
 use inventory_api::network::{Gives, Missing, NetworkStatus, OtherServer};
 use inventory_api::{Guid, Mac, UnixMs};
+use serde::Serialize;
 
 use attempt::Attempt;
 
@@ -61,7 +63,8 @@ pub struct Facts<'a> {
 }
 
 /// How far a machine came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Nothing was heard that could be answered.
     Unheard,
@@ -87,22 +90,10 @@ pub enum Stage {
     Disk,
 }
 
-impl Stage {
+impl fmt::Display for Stage {
     /// Stable short code; docs/boot.md has the list.
-    pub fn code(self) -> &'static str {
-        match self {
-            Stage::Unheard => "unheard",
-            Stage::Asks => "asks",
-            Stage::Offered => "offered",
-            Stage::Addressed => "addressed",
-            Stage::Loader => "loader",
-            Stage::Loaded => "loaded",
-            Stage::Script => "script",
-            Stage::Kernel => "kernel",
-            Stage::MiniOs => "mini-os",
-            Stage::Agent => "agent",
-            Stage::Disk => "disk",
-        }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

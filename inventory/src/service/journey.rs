@@ -78,7 +78,7 @@ impl Service {
             events,
             running,
             diagnosis,
-            stage: told.stage.code().to_owned(),
+            stage: told.stage.to_string(),
             loaders: (loaders.worked.is_some() || !loaders.failed.is_empty()).then_some(loaders),
         })
     }

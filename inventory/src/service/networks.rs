@@ -28,7 +28,10 @@ impl Service {
                 })
                 .collect();
             let gives = |server: &OtherServer| server.gives == Gives::Addresses;
-            if network.mode == Mode::Proxy.name() && network.watched && !network.servers.iter().any(gives) {
+            if network.mode == Mode::Proxy.to_string()
+                && network.watched
+                && !network.servers.iter().any(gives)
+            {
                 let sentence = format!(
                     "No DHCP server that gives addresses is heard in network {0}, and Slipway gives none there (mode = \"proxy\"): start it, or \
                      set mode = \"server\" with pools in [[network]] {0}.",

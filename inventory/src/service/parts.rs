@@ -196,12 +196,12 @@ pub(super) fn with_duplicates(
         code: "part-duplicate".to_owned(),
         place: d.place.clone(),
         expected: "a serial number of its own".to_owned(),
-        found: format!("{} {} also in machine {}", d.kind.name(), d.serial, d.other),
+        found: format!("{} {} also in machine {}", d.kind, d.serial, d.other),
         severity: Severity::Warning,
         sentence: format!(
             "{}: the {} with serial number {} is also reported by machine {} ({}). Look at the labels of both: one is not what it says.",
             d.place,
-            d.kind.name(),
+            d.kind,
             d.serial,
             d.other,
             d.other_place

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 /// A verb of `POST /v1/machines/{id}/{verb}` other than deploy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verb {
     /// Check the assets.
     Commission,
@@ -37,15 +40,7 @@ impl Verb {
 
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Verb::Commission => "commission",
-            Verb::Release => "release",
-            Verb::Retire => "retire",
-            Verb::Retry => "retry",
-            Verb::Abort => "abort",
-            Verb::Admit => "admit",
-            Verb::Forget => "forget",
-        })
+        self.serialize(f)
     }
 }
 

@@ -128,7 +128,7 @@ impl Change {
                 model = coalesce(excluded.model, model)",
             &[
                 &part.key,
-                &part.kind.name(),
+                &part.kind.to_string(),
                 &part.serial,
                 &name_key(&part.serial),
                 &part.manufacturer,
@@ -159,7 +159,7 @@ impl Change {
                 &key,
                 &event.at,
                 &event.machine,
-                &event.what.name(),
+                &event.what.to_string(),
                 &event.place,
                 &event.from_place,
                 &event.from_machine,

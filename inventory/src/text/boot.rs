@@ -1,7 +1,7 @@
 //! A network boot in words.
 
 use inventory_api::boot::{BootEventKind, BootTarget, ConnectionEnd, TftpEnd};
-use inventory_api::network::Sender;
+use inventory_api::network::{Gives, OtherServer, Sender};
 
 use super::disk_size;
 
@@ -143,4 +143,17 @@ pub fn sender(sender: &Sender) -> String {
     let relay = sender.relay.map(|relay| format!("by relay {relay}"));
     let words = [guid, id, sender.vendor.clone(), relay];
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// "addresses, boot file pxelinux.0".
+pub fn gives(server: &OtherServer) -> String {
+    let gives = match server.gives {
+        Gives::Addresses => "addresses",
+        Gives::BootData => "boot data",
+        Gives::Unknown => "?",
+    };
+    match &server.boot_file {
+        Some(file) => format!("{gives}, boot file {file}"),
+        None => gives.to_owned(),
+    }
 }

@@ -6,7 +6,10 @@ pub mod plan;
 use std::borrow::Borrow;
 
 use inventory_api::machine::MachineSummary;
+use inventory_api::text::is_invisible;
+pub use inventory_api::text::{counted, disk_size, memory_size};
 use inventory_api::{Mac, UnixMs};
+use time::OffsetDateTime;
 
 /// The MACs of a machine; those that only its report names are marked.
 pub fn macs_words(machine: &MachineSummary) -> String {
@@ -31,16 +34,6 @@ pub fn listed<S: Borrow<str>>(words: &[S], none: &str) -> String {
     words.join(", ")
 }
 
-/// A disk or transfer size in decimal units, as makers print it: "960 GB".
-pub fn disk_size(bytes: u64) -> String {
-    scaled(bytes, 1000, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
-}
-
-/// A memory size in binary units: "16 GiB".
-pub fn memory_size(bytes: u64) -> String {
-    scaled(bytes, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
-}
-
 /// A text as one segment of an address.
 pub fn segment(text: &str) -> String {
     let one = |b: u8| match b {
@@ -48,22 +41,6 @@ pub fn segment(text: &str) -> String {
         b => format!("%{b:02X}"),
     };
     text.bytes().map(one).collect()
-}
-
-fn scaled(bytes: u64, base: u64, units: &[&str]) -> String {
-    let mut unit = 0;
-    let mut divisor: u64 = 1;
-    while unit + 1 < units.len() && bytes / divisor >= base {
-        divisor = divisor.saturating_mul(base);
-        unit += 1;
-    }
-    // One decimal below ten: "1.9 TB", but "960 GB" and "16 GiB".
-    let tenths = (u128::from(bytes) * 10 + u128::from(divisor) / 2) / u128::from(divisor);
-    if unit > 0 && tenths < 100 && !tenths.is_multiple_of(10) {
-        format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
-    } else {
-        format!("{} {}", (tenths + 5) / 10, units[unit])
-    }
 }
 
 /// A length of time, in the two units that matter: "45 s", "2 min 5 s", "3 h 10 min", "4 d 2 h".
@@ -99,33 +76,14 @@ pub fn ago(at: UnixMs, now: UnixMs) -> String {
 
 /// "2026-11-22 04:31:51 UTC".
 pub fn timestamp(at: UnixMs) -> String {
-    let seconds = at.0.div_euclid(1000);
-    let (year, month, day) = civil(seconds.div_euclid(86_400));
-    let s = seconds.rem_euclid(86_400);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
-        s / 3600,
-        s % 3600 / 60,
-        s % 60
-    )
-}
-
-/// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar (the algorithm that
-/// counts in eras of 400 years from 0000-03-01).
-fn civil(days: i64) -> (i64, u32, u32) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = (day_of_year - (153 * month_from_march + 2) / 5 + 1) as u32;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    } as u32;
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    match OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)) {
+        Ok(at) => {
+            let (hour, minute, second) = at.to_hms();
+            format!("{} {hour:02}:{minute:02}:{second:02} UTC", at.date())
+        }
+        // No clock shows such a year: a fault of who said it.
+        Err(_) => format!("{} ms after 1970", at.0),
+    }
 }
 
 /// The text with control characters, line and paragraph separators and bidirectional overrides replaced, and cut to
@@ -135,8 +93,8 @@ pub fn tame(text: &str, limit: usize) -> String {
         .chars()
         .take(limit)
         .map(|c| match c {
-            '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => '\u{fffd}',
-            c if c.is_control() => '\u{fffd}',
+            '\u{2028}' | '\u{2029}' => '\u{fffd}',
+            c if c.is_control() || is_invisible(c) => '\u{fffd}',
             c => c,
         })
         .collect();
@@ -149,23 +107,6 @@ pub fn tame(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes() {
-        for (bytes, disk, memory) in [
-            (0, "0 B", "0 B"),
-            (999, "999 B", "999 B"),
-            (1_500, "1.5 kB", "1.5 KiB"),
-            (960_197_124_096, "960 GB", "894 GiB"),
-            (1_920_383_410_176, "1.9 TB", "1.7 TiB"),
-            (16 << 30, "17 GB", "16 GiB"),
-            (9_999_999_999, "10 GB", "9.3 GiB"),
-            (u64::MAX, "18 EB", "16 EiB"),
-        ] {
-            assert_eq!(disk_size(bytes), disk, "{bytes}");
-            assert_eq!(memory_size(bytes), memory, "{bytes}");
-        }
-    }
 
     #[test]
     fn durations() {

@@ -3,7 +3,7 @@
 use inventory_api::deploy::{Account, NicConfig, ScriptRun};
 use inventory_api::plan::{DiskTarget, ImageChannel, InstallPlan, Partition, PartitionRole, Step};
 
-use super::disk_size;
+use super::{counted, disk_size};
 
 /// "QEMU HARDDISK, serial S1, 11 GB": the disk by what a technician can read on its label.
 pub fn disk(disk: &DiskTarget) -> String {
@@ -184,8 +184,7 @@ pub fn account(account: &Account) -> String {
     }
     parts.push(match account.ssh_keys.len() {
         0 => "no SSH key".to_owned(),
-        1 => "1 SSH key".to_owned(),
-        n => format!("{n} SSH keys"),
+        n => counted(n as u64, "SSH key"),
     });
     format!("{} ({})", account.name, parts.join("; "))
 }

@@ -72,7 +72,12 @@ pub(super) async fn part(at: SignedIn<String>) -> Page {
     let shown: String = at.path.chars().take(128).collect();
     let shell = at.shell(format!("Part {shown}"), "");
     let names = at.service.names_in(&parts).await?;
-    Ok(html(PartPage::new(shell, &shown, &parts, &names, now())))
+    Ok(html(PartPage {
+        shell,
+        serial: &shown,
+        parts: &parts,
+        names: &names,
+    }))
 }
 
 #[derive(Deserialize)]

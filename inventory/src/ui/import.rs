@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::pages::{Page, html};
 use super::session::SignedIn;
-use super::view::import::{Done, ImportPage};
+use super::view::import::ImportPage;
 use crate::import::{Format, Kind};
 
 /// Largest text of the form, bytes; larger files go in by command.
@@ -62,7 +62,7 @@ pub(super) async fn take(at: SignedIn, Form(file): Form<File>) -> Page {
             .and_then(|r| r);
             match taken {
                 Ok(report) => {
-                    page.done = Some(Done::new(kind, &report));
+                    page.done = Some((kind, report));
                     return Ok(html(page));
                 }
                 Err(problem) if problem.status >= 500 => {

@@ -16,8 +16,8 @@ use super::Ui;
 use super::session::{self, SignedIn};
 use super::view::act::{ActPage, DeployPage, DeployPlanPage};
 use super::view::hardware::HardwareView;
-use super::view::lists::{self, ImagesPage, ProfilesPage};
-use super::view::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView, network};
+use super::view::lists::{ImagesPage, ProfilesPage};
+use super::view::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView};
 use super::view::machines::{MachinesPage, display_name};
 use super::view::plan::{PlanView, disk_key};
 use super::view::{ErrorPage, Shell, SignInPage};
@@ -203,7 +203,7 @@ pub(crate) async fn machines(at: SignedIn, Query(query): Query<ListQuery>) -> Pa
     let machines = at.service.machines().await?;
     let q: String = query.q.chars().take(100).collect();
     let shell = at.shell("Machines", "Machines");
-    let mut page = MachinesPage::new(shell, &machines, query.state.as_deref(), &q, now());
+    let mut page = MachinesPage::new(shell, &machines, query.state.as_deref(), &q);
     page.missing = at.service.missing().into_iter().map(|one| one.sentence).collect();
     Ok(html(page))
 }
@@ -242,16 +242,13 @@ pub(crate) async fn machine(at: SignedIn<(String, String)>, Query(older): Query<
         Tab::Hardware => Body::Hardware(HardwareView::new(d.report.as_ref(), d.reported_at, now)),
         Tab::Plan => Body::Plan(d.plan.as_ref().map(PlanView::new)),
         Tab::Verification => Body::Verification(VerificationView::new(d.verification.as_ref())),
-        Tab::History => {
-            let page = at.service.history(id, older.before).await?;
-            Body::History(lists::history(page, now))
-        }
-        Tab::Network => Body::Network(network(&journeys(&at.service, &d).await?)),
+        Tab::History => Body::History(at.service.history(id, older.before).await?),
+        Tab::Network => Body::Network(journeys(&at.service, &d).await?),
     };
     let shell = at.shell(display_name(&d.machine), "Machines");
     Ok(html(MachinePage {
         shell,
-        head: Head::new(&d, now),
+        head: Head::new(&d),
         tab,
         body,
     }))

@@ -1,6 +1,7 @@
 //! A network as a person writes it in the configuration. [`crate::Network::new`] checks it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use inventory_api::Mac;
@@ -25,14 +26,10 @@ pub enum Mode {
     Server,
 }
 
-impl Mode {
+impl fmt::Display for Mode {
     /// As in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::Observe => "observe",
-            Mode::Proxy => "proxy",
-            Mode::Server => "server",
-        }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

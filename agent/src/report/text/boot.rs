@@ -5,16 +5,12 @@ use super::{Page, named, when};
 impl Page {
     pub(super) fn boot(&mut self, report: &AssetReport) {
         let boot = &report.boot;
-        let mode = match boot.mode {
-            Some(FirmwareMode::Bios) => Some("BIOS".to_owned()),
-            Some(FirmwareMode::Uefi) => Some("UEFI".to_owned()),
-            Some(FirmwareMode::Unknown) | None => None,
-        };
+        let mode = boot.mode.filter(|mode| *mode != FirmwareMode::Unknown);
         let secure_boot = boot
             .secure_boot
             .map(|on| format!("Secure Boot {}", if on { "on" } else { "off" }));
         let facts = [
-            mode,
+            mode.map(|mode| mode.words().to_owned()),
             secure_boot,
             when(boot.setup_mode == Some(true), "setup mode (no keys enrolled)"),
             named("from", &boot.boot_mac),

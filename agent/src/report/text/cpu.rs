@@ -1,6 +1,7 @@
 use inventory_api::report::{CpuFacts, ProcessorFacts};
+use inventory_api::text::memory_size;
 
-use super::{Page, binary, counted, joined, named, when};
+use super::{Page, counted, joined, named, when};
 
 impl Page {
     pub(super) fn cpu(&mut self, cpu: &CpuFacts) {
@@ -35,7 +36,7 @@ impl Page {
             let (level, kind) = (cache.level, &cache.kind);
             format!(
                 "L{level} {kind} {} in {}",
-                binary(cache.total_bytes),
+                memory_size(cache.total_bytes),
                 cache.instances
             )
         });

@@ -1,31 +1,18 @@
 use inventory_api::report::{DiskFacts, DiskHealth, Transport};
+use inventory_api::text::disk_size;
 
-use super::{Page, counted, decimal, named, when};
+use super::{Page, counted, named, when};
 
 impl Page {
     pub(super) fn disk(&mut self, d: &DiskFacts) {
-        let transport = d.transport.and_then(|transport| match transport {
-            Transport::Sata => Some("SATA"),
-            Transport::Sas => Some("SAS"),
-            Transport::Scsi => Some("SCSI"),
-            Transport::Nvme => Some("NVMe"),
-            Transport::Virtio => Some("virtio"),
-            Transport::Usb => Some("USB"),
-            Transport::Mmc => Some("eMMC"),
-            Transport::Sd => Some("SD"),
-            Transport::FibreChannel => Some("Fibre Channel"),
-            Transport::Iscsi => Some("iSCSI"),
-            Transport::NvmeOf => Some("NVMe over fabrics"),
-            Transport::Pmem => Some("persistent memory"),
-            Transport::Unknown => None,
-        });
+        let transport = d.transport.filter(|transport| *transport != Transport::Unknown);
         let facts = [
             Some(d.name.clone()),
-            d.size_bytes.map(decimal),
+            d.size_bytes.map(disk_size),
             d.logical_block_bytes
                 .filter(|bytes| !matches!(bytes, 512 | 4096))
                 .map(|bytes| format!("sectors of {bytes} bytes")),
-            transport.map(str::to_owned),
+            transport.map(|transport| transport.words().to_owned()),
             d.rotational
                 .map(|spins| if spins { "rotating" } else { "solid state" }.to_owned()),
             d.model.clone(),
@@ -46,7 +33,7 @@ impl Page {
             self.line("  path", [Some(path.name.clone()), place]);
         }
         for namespace in &d.namespaces {
-            let size = namespace.size_bytes.map(decimal);
+            let size = namespace.size_bytes.map(disk_size);
             self.line(
                 "  namespace",
                 [Some(namespace.name.clone()), size, namespace.wwn.clone()],
@@ -74,7 +61,8 @@ impl Page {
             errors(h.link_errors, "link error"),
             h.temperature_c.map(|degrees| format!("{degrees} °C")),
             h.power_on_hours.map(|hours| format!("{hours} h on")),
-            h.written_bytes.map(|bytes| format!("{} written", decimal(bytes))),
+            h.written_bytes
+                .map(|bytes| format!("{} written", disk_size(bytes))),
             named("self-test", &h.self_test),
         ];
         self.line("  health", facts);

@@ -1,6 +1,7 @@
 use inventory_api::report::{EdacCounter, MemoryClass, MemoryFacts, MemorySlot};
+use inventory_api::text::memory_size;
 
-use super::{Page, binary, counted, joined, named, when};
+use super::{Page, counted, joined, named, when};
 
 impl Page {
     pub(super) fn memory(&mut self, memory: &MemoryFacts) {
@@ -8,23 +9,25 @@ impl Page {
         let installed = memory.installed_bytes.map(|bytes| {
             format!(
                 "{} in {} of {}",
-                binary(bytes),
+                memory_size(bytes),
                 modules.count(),
                 counted(u32::try_from(memory.slots.len()).ok(), "slot").unwrap_or_default()
             )
         });
         let usable = memory
             .usable_bytes
-            .map(|bytes| format!("{} usable", binary(bytes)));
+            .map(|bytes| format!("{} usable", memory_size(bytes)));
         let persistent = memory
             .persistent_bytes
-            .map(|bytes| format!("{} persistent", binary(bytes)));
+            .map(|bytes| format!("{} persistent", memory_size(bytes)));
         self.line("Memory", [installed, persistent, usable]);
         for array in &memory.arrays {
             let facts = [
                 array.location.clone(),
                 counted(array.slots, "slot"),
-                array.max_bytes.map(|bytes| format!("up to {}", binary(bytes))),
+                array
+                    .max_bytes
+                    .map(|bytes| format!("up to {}", memory_size(bytes))),
                 named("error correction", &array.error_correction),
             ];
             self.line("  array", facts);
@@ -97,7 +100,7 @@ fn module(s: &MemorySlot) -> String {
         Some((kind, speed)) if kind.starts_with("DDR") => vec![format!("{kind}-{speed}")],
         _ => s.kind.iter().cloned().chain(speed).collect(),
     };
-    let size: Vec<String> = s.size_bytes.map(binary).into_iter().chain(kind).collect();
+    let size: Vec<String> = s.size_bytes.map(memory_size).into_iter().chain(kind).collect();
     let maker: Vec<String> = [&s.manufacturer, &s.part]
         .into_iter()
         .flatten()

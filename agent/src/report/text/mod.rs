@@ -70,32 +70,7 @@ fn when(holds: bool, word: &str) -> Option<String> {
 }
 
 fn counted(count: Option<impl Into<u64>>, unit: &str) -> Option<String> {
-    let count: u64 = count?.into();
-    Some(format!("{count} {unit}{}", if count == 1 { "" } else { "s" }))
-}
-
-/// Memory is counted in powers of two.
-fn binary(bytes: u64) -> String {
-    scaled(bytes, 1024, ["B", "KiB", "MiB", "GiB", "TiB"])
-}
-
-/// Disks are sold in powers of ten.
-fn decimal(bytes: u64) -> String {
-    scaled(bytes, 1000, ["B", "kB", "MB", "GB", "TB"])
-}
-
-fn scaled(bytes: u64, step: u64, units: [&str; 5]) -> String {
-    let mut scale = 1_u64;
-    let mut unit = 0;
-    while unit + 1 < units.len() && bytes / scale >= step {
-        scale *= step;
-        unit += 1;
-    }
-    let (whole, tenth) = (bytes / scale, u128::from(bytes % scale) * 10 / u128::from(scale));
-    match tenth {
-        0 => format!("{whole} {}", units[unit]),
-        tenth => format!("{whole}.{tenth} {}", units[unit]),
-    }
+    Some(inventory_api::text::counted(count?, unit))
 }
 
 #[cfg(test)]
@@ -103,15 +78,6 @@ mod tests {
     use inventory_api::report::{CollectorProblem, MemoryFacts, MemorySlot, SystemFacts};
 
     use super::*;
-
-    #[test]
-    fn sizes_as_people_say_them() {
-        assert_eq!(binary(16 << 30), "16 GiB");
-        assert_eq!(binary(1536 << 20), "1.5 GiB");
-        assert_eq!(decimal(960_197_124_096), "960.1 GB");
-        assert_eq!(decimal(512), "512 B");
-        assert_eq!(binary(u64::MAX), "16777215.9 TiB");
-    }
 
     #[test]
     fn only_what_is_known_is_written() {

@@ -1,7 +1,8 @@
 use inventory_api::report::{GpuFacts, PciDevice, StorageController};
+use inventory_api::text::{disk_size, memory_size};
 
 use super::super::pci::{id_of, words};
-use super::{Page, binary, decimal, named, when};
+use super::{Page, named, when};
 
 impl Page {
     pub(super) fn controller(&mut self, c: &StorageController) {
@@ -20,7 +21,7 @@ impl Page {
             let failing = health.is_some_and(|health| health.passed == Some(false));
             let facts = [
                 Some(disk.name.clone()),
-                disk.size_bytes.map(decimal),
+                disk.size_bytes.map(disk_size),
                 disk.model.clone(),
                 named("serial", &disk.serial),
                 named("firmware", &disk.firmware),
@@ -35,7 +36,7 @@ impl Page {
             Some(g.pci.clone()),
             g.name.clone().or_else(|| vendor_of(g.pci_id.as_deref())),
             g.pci_id.clone(),
-            g.memory_bytes.map(binary),
+            g.memory_bytes.map(memory_size),
             named("serial", &g.serial),
             driver(&g.driver),
         ];

@@ -135,6 +135,25 @@ impl fmt::Display for Transport {
 }
 
 impl Transport {
+    /// As people write it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Transport::Sata => "SATA",
+            Transport::Sas => "SAS",
+            Transport::Scsi => "SCSI",
+            Transport::Nvme => "NVMe",
+            Transport::Virtio => "virtio",
+            Transport::Usb => "USB",
+            Transport::Mmc => "eMMC",
+            Transport::Sd => "SD",
+            Transport::FibreChannel => "Fibre Channel",
+            Transport::Iscsi => "iSCSI",
+            Transport::NvmeOf => "NVMe over fabrics",
+            Transport::Pmem => "persistent memory",
+            Transport::Unknown => "other",
+        }
+    }
+
     /// A volume of a storage array or of another machine: no part of this one.
     pub fn is_remote(self) -> bool {
         matches!(

@@ -39,6 +39,17 @@ pub enum FirmwareMode {
     Unknown,
 }
 
+impl FirmwareMode {
+    /// As people write it.
+    pub fn words(self) -> &'static str {
+        match self {
+            FirmwareMode::Bios => "BIOS",
+            FirmwareMode::Uefi => "UEFI",
+            FirmwareMode::Unknown => "unknown",
+        }
+    }
+}
+
 /// One boot entry of UEFI (`Boot####`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use inventory_api::check::{HealthProfile, code};
 use inventory_api::report::{AssetReport, SensorFacts};
+use inventory_api::text::counted;
 
 use super::findings::Findings;
 use super::parts::PART_LIMIT;
-use super::text::{counted, label};
+use super::text::label;
 
 pub(super) fn check(findings: &mut Findings, health: &HealthProfile, report: &AssetReport) {
     if health.sensors {

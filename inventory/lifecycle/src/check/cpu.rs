@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 
 use inventory_api::check::{CpuProfile, ProcessorProfile, code};
 use inventory_api::report::{AssetReport, CpuFacts, ProcessorFacts};
+use inventory_api::text::counted;
 
 use super::difference::Differences;
 use super::findings::Findings;
 use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
-use super::text::{counted, label, same, same_cpu, same_part};
+use super::text::{label, same, same_cpu, same_part};
 use super::version::{Fact, compare};
 
 /// `healthy`: no processor may be switched off, whatever the profile fixes.

@@ -3,10 +3,11 @@
 use inventory_api::check::{DimmProfile, code};
 use inventory_api::report::makers::memory_maker;
 use inventory_api::report::{MemoryClass, MemorySlot};
+use inventory_api::text::counted;
 
 use super::difference::Differences;
 use super::parts::{Kind, Place};
-use super::text::{counted, memory_size, not_below, same, same_part, words, words_or};
+use super::text::{memory_size, not_below, same, same_part, words, words_or};
 
 /// A slot that has a module, as far as the report tells.
 pub(super) fn is_populated(slot: &MemorySlot) -> bool {

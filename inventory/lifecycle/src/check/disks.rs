@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use inventory_api::check::{DiskProfile, HardwareProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts};
+use inventory_api::text::counted;
 
 use super::disk::{
     Disks, counts, describe, describe_wanted, in_shelf, name_of, needs_naming, place_of, ways,
 };
 use super::findings::Findings;
 use super::parts::{Kind as _, Outcome, pair};
-use super::text::{counted, label, normal};
+use super::text::{label, normal};
 
 /// Disks that the kernel shows, then those that only their RAID controller does.
 pub(super) fn all(report: &AssetReport) -> impl Iterator<Item = &DiskFacts> {

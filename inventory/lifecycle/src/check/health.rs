@@ -2,6 +2,7 @@
 
 use inventory_api::check::{HealthProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts, DiskHealth, MemoryFacts};
+use inventory_api::text::counted;
 
 use super::alarms;
 use super::disk::{name_of, needs_naming, place_of};
@@ -11,7 +12,7 @@ use super::nics::Explained;
 use super::parts::PART_LIMIT;
 use super::pci;
 use super::psus::{self, UNPLUGGED};
-use super::text::{counted, memory_size};
+use super::text::memory_size;
 
 /// Less than this is kept by firmware and kernel on any machine.
 const LOST_FLOOR: u64 = 2 << 30;

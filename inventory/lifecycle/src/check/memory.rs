@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use inventory_api::check::{DimmProfile, MemoryProfile, Tolerance, code};
 use inventory_api::report::{AssetReport, MemorySlot};
+use inventory_api::text::counted;
 
 use super::difference::Differences;
 use super::dimm::{Dimms, describe, describe_wanted, is_persistent, is_populated, is_special, place_of};
 use super::findings::Findings;
 use super::memory_totals::{error_correction, totals, without_slots};
 use super::parts::{Kind as _, Outcome, PART_LIMIT, pair};
-use super::text::{counted, label, normal};
+use super::text::{label, normal};
 
 pub(super) fn check(
     findings: &mut Findings,

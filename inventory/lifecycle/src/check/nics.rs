@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::check::{HardwareProfile, NicProfile, Severity, Tolerance, code};
 use inventory_api::report::{AssetReport, ExpansionSlot, LinkLayer, NicFacts, PciDevice};
+use inventory_api::text::counted;
 
 use super::difference::Differences;
 use super::findings::Findings;
 use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
 use super::pci::id_of;
-use super::text::{counted, label, not_below, same, words, words_or};
+use super::text::{label, not_below, same, words, words_or};
 use super::version::Fact;
 use crate::identity::is_usb_nic;
 

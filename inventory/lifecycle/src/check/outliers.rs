@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::report::AssetReport;
+use inventory_api::text::counted as counted_word;
 use serde::Serialize;
 
 use super::dimm::{self, is_populated};
 use super::nics::{self, is_fixed};
-use super::system::mode_name;
-use super::text::{counted as counted_word, disk_size, memory_size, tame, words};
+use super::text::{disk_size, memory_size, tame, words};
 use super::{disk as disks, psus};
 
 /// Fewer machines teach nothing.
@@ -176,7 +176,7 @@ fn whole(facts: &mut Vec<Fact>, report: &AssetReport) {
             tpm.map(|t| words([t.manufacturer.as_deref(), t.version.as_deref()])),
         ),
         ("TPM firmware", tpm.and_then(|t| t.firmware.clone())),
-        ("boot mode", boot.mode.map(|mode| mode_name(mode).to_owned())),
+        ("boot mode", boot.mode.map(|mode| mode.words().to_owned())),
         ("Secure Boot", yes(boot.secure_boot)),
         ("Secure Boot setup mode", yes(boot.setup_mode)),
         (

@@ -2,11 +2,12 @@
 
 use inventory_api::check::{HardwareProfile, PsuProfile, Severity, code};
 use inventory_api::report::{AssetReport, PowerSupply};
+use inventory_api::text::counted;
 
 use super::difference::{Differences, LOOK};
 use super::findings::Findings;
 use super::parts::{Kind, Outcome, Place, pair};
-use super::text::{counted, label, near, same, words_or};
+use super::text::{label, near, same, words_or};
 
 pub(super) fn check(findings: &mut Findings, profile: &HardwareProfile, report: &AssetReport) {
     let wants = &profile.psus;

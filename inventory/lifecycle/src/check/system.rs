@@ -106,18 +106,10 @@ fn tpm(findings: &mut Findings, wanted: &TpmProfile, report: &AssetReport) {
     }
 }
 
-pub(super) fn mode_name(mode: FirmwareMode) -> &'static str {
-    match mode {
-        FirmwareMode::Bios => "BIOS",
-        FirmwareMode::Uefi => "UEFI",
-        FirmwareMode::Unknown => "unknown",
-    }
-}
-
 fn boot(findings: &mut Findings, wanted: &BootProfile, report: &AssetReport) {
     let is = report.boot.mode.filter(|mode| *mode != FirmwareMode::Unknown);
     let mut mode = Differences::default();
-    let name = |mode| mode_name(mode).to_owned();
+    let name = |mode: FirmwareMode| mode.words().to_owned();
     mode.exact(code::BOOT_MODE, "boot mode", wanted.mode, is, name);
     findings.add_list("firmware", "Firmware", &mode, |said| {
         format!(

@@ -112,12 +112,6 @@ pub(super) fn is_filler(text: &str) -> bool {
     bare.is_empty() || (bare.len() > 1 && !says_something(&bare))
 }
 
-/// "1 rank", "2 ranks".
-pub(crate) fn counted(n: impl Into<u64>, what: &str) -> String {
-    let n = n.into();
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 /// As [`same`], for CPU models: "Intel Xeon Gold 6130" is what firmware calls "Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz".
 /// Words that are noise need not stand on both sides; a frequency on both sides must be the same.
 pub(super) fn same_cpu(wanted: &str, found: &str) -> bool {

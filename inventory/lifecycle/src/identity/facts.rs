@@ -57,38 +57,28 @@ impl Field {
     /// | NIC MACs | 35 | unique, but cards move: one common MAC is as much as four, they sit on one card |
     /// | chassis serial | 15 | all blades of an enclosure share it: with the system serial it just claims, with another not |
     pub fn weight(self) -> u32 {
-        match self {
-            Field::Tpm => 55,
-            Field::System => 45,
-            Field::Board | Field::Uuid | Field::Bmc => 40,
-            Field::Nics => 35,
-            Field::Chassis => 15,
-        }
+        self.row().0
     }
 
     /// Stable short name.
     pub fn name(self) -> &'static str {
-        match self {
-            Field::Tpm => "tpm",
-            Field::System => "system",
-            Field::Board => "board",
-            Field::Uuid => "uuid",
-            Field::Bmc => "bmc",
-            Field::Nics => "nics",
-            Field::Chassis => "chassis",
-        }
+        self.row().1
     }
 
     /// As people read it.
     pub fn words(self) -> &'static str {
+        self.row().2
+    }
+
+    fn row(self) -> (u32, &'static str, &'static str) {
         match self {
-            Field::Tpm => "TPM endorsement key",
-            Field::System => "system serial",
-            Field::Board => "board serial",
-            Field::Uuid => "SMBIOS UUID",
-            Field::Bmc => "BMC MAC",
-            Field::Nics => "NIC MACs",
-            Field::Chassis => "chassis serial",
+            Field::Tpm => (55, "tpm", "TPM endorsement key"),
+            Field::System => (45, "system", "system serial"),
+            Field::Board => (40, "board", "board serial"),
+            Field::Uuid => (40, "uuid", "SMBIOS UUID"),
+            Field::Bmc => (40, "bmc", "BMC MAC"),
+            Field::Nics => (35, "nics", "NIC MACs"),
+            Field::Chassis => (15, "chassis", "chassis serial"),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::import::place_name;
 use crate::problem::problem;
 use crate::service::{Actor, Service};
 use crate::store::Change;
+use crate::text::counted;
 
 /// What stands in the way is named up to this many.
 const NAMED: usize = 5;
@@ -150,8 +151,7 @@ fn named(names: impl ExactSizeIterator<Item = String>, what: &str) -> String {
     if count > NAMED {
         shown.push("...".to_owned());
     }
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural} ({})", shown.join(", "))
+    format!("{} ({})", counted(count as u64, what), shown.join(", "))
 }
 
 fn in_use(code: &str, what: String, users: &str, remedy: &str) -> Problem {

@@ -106,92 +106,80 @@ impl ActPage {
         let name = display_name(&d.machine);
         let plan = d.plan.as_ref();
         let disk = plan.map(|p| disk_words(&p.disk));
-        let busy_writing = d.machine.status.state == "deploying";
-        let (title, text, disk, disk_text, button, button_class, icon, color) = match verb {
-            Verb::Commission => (
-                format!("Commission {name}?"),
-                "The machine boots the mini-os, reports its hardware and is checked against what is expected. No disk is written. If it is powered off, power it on.",
-                None,
-                "",
-                "Commission",
-                "btn-primary",
-                COMMISSION.icon,
-                "primary",
-            ),
-            Verb::Release => (
-                format!("Release {name}?"),
-                "The machine is booted into the mini-os, the disk that Slipway wrote is wiped, and the machine becomes ready for something else.",
-                disk,
-                "Partition tables and signatures are erased, and the blocks discarded where the disk can; else old data can still be read by who looks for it. This cannot be undone.",
-                "Erase the disk and release",
-                "btn-danger",
-                RELEASE.icon,
-                "red",
-            ),
-            Verb::Retire => (
-                format!("Retire {name}?"),
-                "Slipway keeps its history, but no longer answers when it boots from the network.",
-                disk,
-                "Its disk is left as it is: wipe it with Release first if it leaves the house.",
-                "Retire",
-                "btn-danger",
-                RETIRE.icon,
-                "secondary",
-            ),
-            Verb::Retry => (
-                format!("Retry {name}?"),
-                "What failed is tried again from its beginning.",
-                disk,
-                "If a deployment failed, this disk is erased and written anew.",
-                "Retry",
-                "btn-primary",
-                RETRY.icon,
-                "primary",
-            ),
-            Verb::Abort => (
-                format!("Abort {name}?"),
-                "What is going on stops at the next safe point; the machine is then marked as failed and can be retried or released.",
-                disk.filter(|_| busy_writing),
-                "It may be half written: the machine will not boot from it.",
-                "Abort",
-                "btn-danger",
-                ABORT.icon,
-                "red",
-            ),
-            Verb::Admit => (
-                format!("Let {name} boot?"),
-                "Nobody heard its firmware ask for an address: it has a fixed one, or a program on its running system asks in its place. For half an hour its boot script is given all the same. Look at its console first.",
-                None,
-                "",
-                "Let it boot",
-                "btn-primary",
-                ADMIT.icon,
-                "primary",
-            ),
-            Verb::Forget => (
-                format!("Forget {name}?"),
-                "All that Slipway keeps of it is deleted: reports, checks, plans and history. If it boots from the network again, it is new.",
-                disk,
-                "Its disk is left as it is.",
-                "Forget",
-                "btn-danger",
-                FORGET.icon,
-                "secondary",
-            ),
-        };
-        ActPage {
+        let page = |action: Action, color, text| ActPage {
             shell,
             id: d.machine.id.to_string(),
-            name,
+            title: format!("{} {name}?", action.label),
+            name: name.clone(),
             verb: verb.to_string(),
-            title,
             text,
-            disk,
-            disk_text,
-            button,
-            button_class,
-            icon,
+            disk: None,
+            disk_text: "",
+            button: action.label,
+            button_class: "btn-primary",
+            icon: action.icon,
             color,
+        };
+        match verb {
+            Verb::Commission => page(
+                COMMISSION,
+                "primary",
+                "The machine boots the mini-os, reports its hardware and is checked against what is expected. No disk is written. If it is powered off, power it on.",
+            ),
+            Verb::Release => ActPage {
+                disk,
+                disk_text: "Partition tables and signatures are erased, and the blocks discarded where the disk can; else old data can still be read by who looks for it. This cannot be undone.",
+                button: "Erase the disk and release",
+                button_class: "btn-danger",
+                ..page(
+                    RELEASE,
+                    "red",
+                    "The machine is booted into the mini-os, the disk that Slipway wrote is wiped, and the machine becomes ready for something else.",
+                )
+            },
+            Verb::Retire => ActPage {
+                disk,
+                disk_text: "Its disk is left as it is: wipe it with Release first if it leaves the house.",
+                button_class: "btn-danger",
+                ..page(
+                    RETIRE,
+                    "secondary",
+                    "Slipway keeps its history, but no longer answers when it boots from the network.",
+                )
+            },
+            Verb::Retry => ActPage {
+                disk,
+                disk_text: "If a deployment failed, this disk is erased and written anew.",
+                ..page(RETRY, "primary", "What failed is tried again from its beginning.")
+            },
+            Verb::Abort => ActPage {
+                disk: disk.filter(|_| d.machine.status.state == "deploying"),
+                disk_text: "It may be half written: the machine will not boot from it.",
+                button_class: "btn-danger",
+                ..page(
+                    ABORT,
+                    "red",
+                    "What is going on stops at the next safe point; the machine is then marked as failed and can be retried or released.",
+                )
+            },
+            Verb::Admit => ActPage {
+                title: format!("Let {name} boot?"),
+                ..page(
+                    ADMIT,
+                    "primary",
+                    "Nobody heard its firmware ask for an address: it has a fixed one, or a program on its running system asks in its place. For half an hour its boot script is given all the same. Look at its console first.",
+                )
+            },
+            Verb::Forget => ActPage {
+                disk,
+                disk_text: "Its disk is left as it is.",
+                button_class: "btn-danger",
+                ..page(
+                    FORGET,
+                    "secondary",
+                    "All that Slipway keeps of it is deleted: reports, checks, plans and history. If it boots from the network again, it is new.",
+                )
+            },
         }
     }
 }

@@ -75,74 +75,33 @@ pub struct OrderPage<'a> {
     /// By rack.
     pub racks: &'a [RackDelivery],
     /// Machine by machine; what is wrong first.
-    pub machines: Vec<MachineRow>,
+    pub machines: Vec<&'a PlacedMachine>,
     /// How many more there are.
     pub more: usize,
 }
 
-/// A place and its machine.
-pub struct MachineRow {
-    /// "R1 A07".
-    pub rack: String,
-    /// Lowest unit.
-    pub unit: u32,
-    /// Which of several machines in the unit.
-    pub node: Option<String>,
-    /// Units it takes.
-    pub height: u32,
-    /// Item of the order.
-    pub item: String,
-    /// What is expected there: serial number, else asset tag.
-    pub name: String,
-    /// The machine's page, or empty.
-    pub href: String,
-    /// The rack's page.
-    pub rack_href: String,
-    /// Colour.
-    pub color: &'static str,
-    /// Word.
-    pub word: &'static str,
-    /// Its most grave finding.
-    pub finding: String,
+/// Units that a machine takes.
+fn height(m: &PlacedMachine) -> u32 {
+    m.height_u.unwrap_or(1).clamp(1, 20)
 }
 
-impl MachineRow {
-    fn new(m: &PlacedMachine) -> MachineRow {
-        let p = &m.placement;
-        let (color, word) = receipt(m.receipt);
-        MachineRow {
-            rack: format!("{} {}", p.room, p.rack),
-            unit: p.unit,
-            node: p.node.clone(),
-            height: m.height_u.unwrap_or(1).clamp(1, 20),
-            item: p.item.clone().unwrap_or_default(),
-            name: p
-                .serial
-                .clone()
-                .or_else(|| p.asset_tag.clone())
-                .unwrap_or_default(),
-            href: m
-                .machine
-                .as_ref()
-                .map_or(String::new(), |id| format!("/machines/{id}")),
-            rack_href: format!("/racks/{}/{}", segment(&p.room), segment(&p.rack)),
-            color,
-            word,
-            finding: m.finding.clone().unwrap_or_default(),
-        }
+/// "12", "12–13", "12–13, node 2".
+fn units(m: &PlacedMachine) -> String {
+    let (unit, height) = (m.placement.unit, height(m));
+    let units = match height {
+        1 => unit.to_string(),
+        h => format!("{unit}–{}", unit + h - 1),
+    };
+    match &m.placement.node {
+        Some(node) => format!("{units}, node {node}"),
+        None => units,
     }
+}
 
-    /// "12", "12–13", "12–13, node 2".
-    pub fn units(&self) -> String {
-        let units = match self.height {
-            1 => self.unit.to_string(),
-            h => format!("{}–{}", self.unit, self.unit + h - 1),
-        };
-        match &self.node {
-            Some(node) => format!("{units}, node {node}"),
-            None => units,
-        }
-    }
+/// What is expected there: serial number, else asset tag.
+fn expected(m: &PlacedMachine) -> &str {
+    let p = &m.placement;
+    p.serial.as_deref().or(p.asset_tag.as_deref()).unwrap_or_default()
 }
 
 /// Fail before remark before missing before the rest.
@@ -171,7 +130,7 @@ impl<'a> OrderPage<'a> {
 
     /// The page.
     pub fn new(shell: Shell, d: &'a OrderDelivery) -> OrderPage<'a> {
-        let mut machines: Vec<&PlacedMachine> = d.machines.iter().collect();
+        let mut machines: Vec<&'a PlacedMachine> = d.machines.iter().collect();
         machines.sort_by_key(|m| urgency(m.receipt));
         let words = |i: usize| d.order.items.get(i).and_then(|item| item.description.as_deref());
         let (items, _) = shown(&d.items);
@@ -185,7 +144,7 @@ impl<'a> OrderPage<'a> {
                 .collect(),
             racks: shown(&d.racks).0,
             more: machines.len().saturating_sub(MAX_ROWS),
-            machines: machines.into_iter().take(MAX_ROWS).map(MachineRow::new).collect(),
+            machines: machines.into_iter().take(MAX_ROWS).collect(),
         }
     }
 }
@@ -213,49 +172,49 @@ impl<'a> RacksPage<'a> {
 /// One rack, unit by unit.
 #[derive(Template)]
 #[template(path = "rack.html")]
-pub struct RackPage {
+pub struct RackPage<'a> {
     /// Around it.
     pub shell: Shell,
     /// Room.
-    pub room: String,
+    pub room: &'a str,
     /// Rack.
-    pub rack: String,
+    pub rack: &'a str,
     /// How far.
     pub tally: Tally,
     /// The highest first, gaps too.
-    pub units: Vec<UnitRow>,
+    pub units: Vec<UnitRow<'a>>,
 }
 
 /// A unit without anything, or a machine with its units.
-pub enum UnitRow {
+pub enum UnitRow<'a> {
     /// Nothing is planned here.
     Free(u32),
     /// A machine.
-    Taken(Box<MachineRow>),
+    Taken(&'a PlacedMachine),
 }
 
-impl RackPage {
+impl<'a> RackPage<'a> {
     /// The page.
-    pub fn new(shell: Shell, view: &RackView) -> RackPage {
+    pub fn new(shell: Shell, view: &'a RackView) -> RackPage<'a> {
         let mut units = Vec::new();
         let mut next = None;
         // Highest first; what lies between two machines is free.
         for place in view.places.iter().take(MAX_ROWS) {
-            let row = MachineRow::new(place);
-            let top = row.unit + row.height - 1;
+            let unit = place.placement.unit;
+            let top = unit + height(place) - 1;
             if let Some(next) = next {
                 units.extend((top + 1..=next).rev().map(UnitRow::Free));
             }
-            next = row.unit.checked_sub(1);
-            units.push(UnitRow::Taken(Box::new(row)));
+            next = unit.checked_sub(1);
+            units.push(UnitRow::Taken(place));
         }
         if let Some(next) = next {
             units.extend((1..=next).rev().map(UnitRow::Free));
         }
         RackPage {
             shell,
-            room: view.room.clone(),
-            rack: view.rack.clone(),
+            room: &view.room,
+            rack: &view.rack,
             tally: view.tally,
             units,
         }

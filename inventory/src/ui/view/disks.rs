@@ -6,24 +6,6 @@ use super::or_dash;
 use super::table::{TableView, text};
 use crate::text::disk_size;
 
-fn transport(t: Transport) -> &'static str {
-    match t {
-        Transport::Sata => "SATA",
-        Transport::Sas => "SAS",
-        Transport::Scsi => "SCSI",
-        Transport::Nvme => "NVMe",
-        Transport::Virtio => "virtio",
-        Transport::Usb => "USB",
-        Transport::Mmc => "eMMC",
-        Transport::Sd => "SD",
-        Transport::FibreChannel => "Fibre Channel",
-        Transport::Iscsi => "iSCSI",
-        Transport::NvmeOf => "NVMe over fabrics",
-        Transport::Pmem => "persistent memory",
-        Transport::Unknown => "other",
-    }
-}
-
 /// Capacity and number of the disks that are parts of the machine: no volumes of arrays, no persistent memory.
 pub(super) fn own_disks(r: &AssetReport) -> (u64, usize) {
     let own = r.disks.iter().filter(|d| {
@@ -62,7 +44,7 @@ fn kind(d: &DiskFacts) -> String {
         .rotational
         .map(|spins| if spins { "spins" } else { "solid state" });
     let words = [
-        d.transport.map(transport),
+        d.transport.map(Transport::words),
         medium,
         (d.removable == Some(true)).then_some("removable"),
         (d.read_only == Some(true)).then_some("read-only"),

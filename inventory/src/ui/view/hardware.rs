@@ -1,12 +1,12 @@
 //! The asset report as tiles, groups of facts and tables. An absent fact is a dash, an empty slot is a row.
 
 use inventory_api::UnixMs;
-use inventory_api::report::{AssetReport, FirmwareMode, MemorySlot, NicFacts, ProcessorFacts, distinct};
+use inventory_api::report::{AssetReport, MemorySlot, NicFacts, ProcessorFacts, distinct};
 
 use super::disks::{disks, own_disks};
 use super::table::{TableView, text, word};
 use super::{devices, further, or_dash};
-use crate::text::{ago, disk_size, duration, joined, memory_size, timestamp};
+use crate::text::{ago, counted, disk_size, duration, joined, memory_size, timestamp};
 
 /// Rows of one table: a report may have thousands.
 const MAX_ROWS: usize = 256;
@@ -61,11 +61,6 @@ fn system(r: &AssetReport) -> Vec<Group> {
     let c = r.chassis.clone().unwrap_or_default();
     let f = r.firmware.clone().unwrap_or_default();
     let boot = &r.boot;
-    let mode = boot.mode.map(|m| match m {
-        FirmwareMode::Bios => "BIOS",
-        FirmwareMode::Uefi => "UEFI",
-        FirmwareMode::Unknown => "unknown",
-    });
     [
         group(
             "System",
@@ -105,7 +100,7 @@ fn system(r: &AssetReport) -> Vec<Group> {
                 ("Vendor", f.vendor),
                 ("Version", f.version),
                 ("Date", f.date),
-                ("Booted by", mode.map(str::to_owned)),
+                ("Booted by", boot.mode.map(|mode| mode.words().to_owned())),
                 (
                     "Secure Boot",
                     boot.secure_boot
@@ -236,11 +231,6 @@ fn nics(r: &AssetReport) -> TableView {
     }
 }
 
-/// "1 disk", "2 disks".
-fn counted(n: usize, thing: &str) -> String {
-    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
-}
-
 impl HardwareView {
     /// How a report reads.
     pub fn new(report: Option<&AssetReport>, reported_at: Option<UnixMs>, now: UnixMs) -> HardwareView {
@@ -265,7 +255,7 @@ impl HardwareView {
             tile(
                 "cpu",
                 "cpu",
-                or_dash(cores.map(|n| counted(n as usize, "core"))),
+                or_dash(cores.map(|n| counted(n, "core"))),
                 model.unwrap_or_else(|| "Processors".into()),
             ),
             tile(
@@ -282,12 +272,12 @@ impl HardwareView {
                 } else {
                     disk_size(disk_sum)
                 },
-                counted(disk_count, "disk"),
+                counted(disk_count as u64, "disk"),
             ),
             tile(
                 "nics",
                 "network",
-                counted(r.nics.len(), "NIC"),
+                counted(r.nics.len() as u64, "NIC"),
                 format!("{up} with link"),
             ),
         ];

@@ -1,16 +1,14 @@
 //! Images, profiles, history and packet journeys.
 
 use askama::Template;
-use inventory_api::UnixMs;
 use inventory_api::boot::{BootEventKind, TftpEnd};
 use inventory_api::deploy::{DeployRequest, DiskChoice};
 use inventory_api::image::ImageManifest;
 use inventory_api::loader::NicLoaders;
-use inventory_api::machine::{HistoryEntry, Journey, Profile};
-use inventory_api::report::FirmwareMode;
+use inventory_api::machine::{HistoryEntry, Profile};
 
-use super::{Moment, Shell, state_color};
-use crate::text::{boot as boot_words, disk_size, listed, plan as plan_words, timestamp};
+use super::{Shell, state_color};
+use crate::text::{counted, disk_size, listed, plan as plan_words, timestamp};
 
 /// The images.
 #[derive(Template)]
@@ -24,12 +22,7 @@ pub struct ImagesPage<'a> {
 
 /// "BIOS, UEFI".
 fn firmware(image: &ImageManifest) -> String {
-    let word = |mode: &FirmwareMode| match mode {
-        FirmwareMode::Bios => "BIOS",
-        FirmwareMode::Uefi => "UEFI",
-        FirmwareMode::Unknown => "other",
-    };
-    let words: Vec<&str> = image.boot.firmware.iter().map(word).collect();
+    let words: Vec<&str> = image.boot.firmware.iter().map(|mode| mode.words()).collect();
     words.join(", ")
 }
 
@@ -113,11 +106,7 @@ impl ProfileCard {
         let mut summary = Vec::new();
         let mut list = |label: &'static str, noun: &str, items: Vec<String>| {
             if !items.is_empty() {
-                summary.push(format!(
-                    "{} {noun}{}",
-                    items.len(),
-                    if items.len() == 1 { "" } else { "s" }
-                ));
+                summary.push(counted(items.len() as u64, noun));
                 facts.push((label, items.join("; ")));
             }
         };
@@ -160,100 +149,34 @@ impl ProfileCard {
     }
 }
 
-/// One row of a history.
-pub struct HistoryRow {
-    /// As it was written.
-    pub entry: HistoryEntry,
-    /// When.
-    pub at: Moment,
-    /// State afterwards.
-    pub state: String,
-    /// Its colour.
-    pub color: &'static str,
+/// State afterwards, and its colour.
+pub fn state_after(entry: &HistoryEntry) -> (String, &'static str) {
+    (entry.state.replace('/', ": "), state_color(&entry.state))
 }
 
-/// Newest first.
-pub fn history(entries: Vec<HistoryEntry>, now: UnixMs) -> Vec<HistoryRow> {
-    let row = |entry: HistoryEntry| HistoryRow {
-        at: Moment::new(entry.at, now),
-        state: entry.state.replace('/', ": "),
-        color: state_color(&entry.state),
-        entry,
-    };
-    entries.into_iter().rev().map(row).collect()
-}
-
-/// What was heard from one NIC.
-pub struct JourneyView {
-    /// Its MAC.
-    pub mac: String,
-    /// What it means.
-    pub diagnosis: String,
-    /// What is known of its loaders; empty: nothing.
-    pub loader: String,
-    /// Newest first.
-    pub events: Vec<JourneyEvent>,
-}
-
-/// One packet or transfer.
-pub struct JourneyEvent {
-    /// Time of day.
-    pub time: String,
-    /// Exact time.
-    pub stamp: String,
-    /// What.
-    pub what: String,
-    /// More.
-    pub detail: String,
-    /// Colour.
-    pub color: &'static str,
-    /// Address in use.
-    pub ip: String,
-    /// Network.
-    pub network: String,
-}
-
-impl JourneyView {
-    /// How a journey reads.
-    pub fn new(journey: &Journey) -> JourneyView {
-        let events = journey.events.iter().rev().map(|e| {
-            let (what, detail) = boot_words::event(&e.what);
-            let stamp = timestamp(e.at);
-            JourneyEvent {
-                // "2026-11-22 04:31:51 UTC" -> "04:31:51"
-                time: stamp.split(' ').nth(1).unwrap_or_default().to_owned(),
-                stamp,
-                what,
-                detail,
-                color: match &e.what {
-                    BootEventKind::Dhcp { .. } => "azure",
-                    BootEventKind::Tftp {
-                        end: TftpEnd::SizeAsked,
-                        ..
-                    } => "teal",
-                    BootEventKind::Tftp { complete: false, .. } | BootEventKind::Connection { .. } => "red",
-                    BootEventKind::Agent { status, .. } if *status >= 400 => "red",
-                    BootEventKind::Http { status, .. } if *status >= 400 => "red",
-                    BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => "teal",
-                    BootEventKind::Chosen { refused: Some(_), .. } => "red",
-                    BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => "purple",
-                    BootEventKind::Agent { .. } => "green",
-                },
-                ip: e.ip.map(|ip| ip.to_string()).unwrap_or_default(),
-                network: e.network.clone().unwrap_or_default(),
-            }
-        });
-        JourneyView {
-            mac: journey.mac.to_string(),
-            diagnosis: journey.diagnosis.clone(),
-            loader: journey.loaders.as_ref().map(loader_words).unwrap_or_default(),
-            events: events.collect(),
-        }
+/// Colour of what was heard.
+pub fn event_color(what: &BootEventKind) -> &'static str {
+    match what {
+        BootEventKind::Dhcp { .. } => "azure",
+        BootEventKind::Tftp {
+            end: TftpEnd::SizeAsked,
+            ..
+        } => "teal",
+        BootEventKind::Tftp { complete: false, .. } | BootEventKind::Connection { .. } => "red",
+        BootEventKind::Agent { status, .. } if *status >= 400 => "red",
+        BootEventKind::Http { status, .. } if *status >= 400 => "red",
+        BootEventKind::Tftp { .. } | BootEventKind::Http { .. } => "teal",
+        BootEventKind::Chosen { refused: Some(_), .. } => "red",
+        BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => "purple",
+        BootEventKind::Agent { .. } => "green",
     }
 }
 
 /// "ipxe.efi works; snponly.efi failed (NIC 8086:1533)".
-fn loader_words(nic: &NicLoaders) -> String {
+pub fn loader_words(nic: &Option<NicLoaders>) -> String {
+    let Some(nic) = nic else {
+        return String::new();
+    };
     let worked = nic.worked.iter().map(|loader| format!("{loader} works"));
     let failed = nic.failed.iter().map(|f| match f.reason.as_str() {
         "refused" => format!("{} was refused (Secure Boot)", f.loader),

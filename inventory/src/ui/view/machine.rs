@@ -8,15 +8,17 @@ use inventory_api::agent::Verification;
 use inventory_api::boot::BootEvent;
 use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use inventory_api::machine::{HistoryEntry, Journey, MachineDetail};
+use inventory_api::task::Note;
 
 use super::act::{Action, actions_of};
 use super::hardware::HardwareView;
-use super::lists::{HistoryRow, JourneyView};
+use super::lists::{event_color, loader_words, state_after};
 use super::machines::display_name;
 use super::plan::PlanView;
-use super::tasks::{NoteRow, TaskRow, notes, tasks};
+use super::tasks::{TaskRow, tasks};
 use super::timeline::{Stage, timeline, total_ms};
 use super::{Moment, Shell, busy, capital, segment, shown_color, state_icon};
+use crate::text::boot::event;
 use crate::text::{duration, macs_words, plan as plan_words, timestamp};
 
 /// A tab.
@@ -90,10 +92,10 @@ pub enum Body {
     Plan(Option<PlanView>),
     /// What the installed system proved.
     Verification(VerificationView),
-    /// What happened.
-    History(Vec<HistoryRow>),
+    /// What happened, the newest last.
+    History(Vec<HistoryEntry>),
     /// Packets, one entry a NIC.
-    Network(Vec<JourneyView>),
+    Network(Vec<Journey>),
 }
 
 /// Above the tabs.
@@ -119,47 +121,24 @@ pub struct Head {
     /// The machine that this enrolment was found to be.
     pub folded_into: Option<String>,
     /// When it gives up.
-    pub deadline: Option<Deadline>,
+    pub deadline: Option<UnixMs>,
     /// Buttons.
     pub actions: Vec<Action>,
-    /// Tabs.
-    pub tabs: Vec<TabLink>,
-}
-
-/// A time to come.
-pub struct Deadline {
-    /// Milliseconds since 1970.
-    pub ms: i64,
-    /// How long until then.
-    pub text: String,
-}
-
-/// A tab's link.
-pub struct TabLink {
-    /// As in the address.
-    pub key: &'static str,
-    /// Label.
-    pub label: &'static str,
-    /// A figure, or empty.
-    pub badge: String,
-    /// Its colour.
-    pub badge_color: &'static str,
+    /// What the report does not tell.
+    pub problems: usize,
+    /// What is not as asked.
+    pub failed: usize,
 }
 
 impl Head {
     /// The head of this machine's page.
-    pub fn new(d: &MachineDetail, now: UnixMs) -> Head {
+    pub fn new(d: &MachineDetail) -> Head {
         let s = &d.machine.status;
         let problems = d.report.as_ref().map_or(0, |r| r.problems.len());
         let failed = d
             .verification
             .as_ref()
             .map_or(0, |v| v.items.iter().filter(|i| !i.ok).count());
-        let badge = |tab: Tab| match tab {
-            Tab::Hardware if problems > 0 => (problems.to_string(), "yellow"),
-            Tab::Verification if failed > 0 => (failed.to_string(), "red"),
-            _ => (String::new(), "secondary"),
-        };
         Head {
             id: d.machine.id.to_string(),
             name: display_name(&d.machine),
@@ -177,24 +156,21 @@ impl Head {
             reason: s.reason.clone(),
             conflict: !d.machine.conflicts_with.is_empty(),
             folded_into: d.machine.folded_into.as_ref().map(ToString::to_string),
-            deadline: s.deadline.map(|at| Deadline {
-                ms: at.0,
-                text: duration(at.since(now)),
-            }),
+            deadline: s.deadline,
             actions: actions_of(&d.machine),
-            tabs: Tab::ALL
-                .into_iter()
-                .map(|(tab, key, label)| {
-                    let (badge, badge_color) = badge(tab);
-                    TabLink {
-                        key,
-                        label,
-                        badge,
-                        badge_color,
-                    }
-                })
-                .collect(),
+            problems,
+            failed,
         }
+    }
+
+    /// How many faults a tab shows, and the colour of that.
+    pub fn badge(&self, tab: Tab) -> Option<(usize, &'static str)> {
+        let badge = match tab {
+            Tab::Hardware => (self.problems, "yellow"),
+            Tab::Verification => (self.failed, "red"),
+            Tab::Overview | Tab::Plan | Tab::History | Tab::Network => return None,
+        };
+        Some(badge).filter(|(count, _)| *count > 0)
     }
 }
 
@@ -216,33 +192,23 @@ pub struct Overview {
     pub last_seen: Option<Moment>,
     /// The plan in short.
     pub plan: Vec<(&'static str, String)>,
-    /// What was expected and where it belongs.
-    pub expected: Vec<ExpectedFact>,
+    /// What was expected and where it belongs: label, value and where it leads, or empty.
+    pub expected: Vec<(&'static str, String, String)>,
     /// What was asked of its agent.
     pub tasks: Vec<TaskRow>,
     /// Notes.
-    pub notes: Vec<NoteRow>,
-}
-
-/// One line about what is expected.
-pub struct ExpectedFact {
-    /// Label.
-    pub key: &'static str,
-    /// Value.
-    pub value: String,
-    /// Where it leads, or empty.
-    pub href: String,
+    pub notes: Vec<Note>,
 }
 
 /// Cables that are shown of one machine.
 const MAX_PORTS: usize = 16;
 
-fn expected(d: &MachineDetail) -> Vec<ExpectedFact> {
+fn expected(d: &MachineDetail) -> Vec<(&'static str, String, String)> {
     let Some(from) = &d.expected_from else {
         return Vec::new();
     };
     let mut facts = Vec::new();
-    let mut fact = |key, value: String, href: String| facts.push(ExpectedFact { key, value, href });
+    let mut fact = |key, value: String, href: String| facts.push((key, value, href));
     if let Some(p) = &from.placement {
         let rack = format!("/racks/{}/{}", segment(&p.room), segment(&p.rack));
         fact("Belongs in", crate::import::place_name(p), rack);
@@ -313,7 +279,7 @@ impl Overview {
             plan,
             expected: expected(d),
             tasks: tasks(&d.tasks, 5, now),
-            notes: notes(&d.notes, 5, now),
+            notes: d.notes.iter().take(5).cloned().collect(),
         }
     }
 }
@@ -407,9 +373,4 @@ impl VerificationView {
             items,
         }
     }
-}
-
-/// One view a NIC.
-pub fn network(journeys: &[Journey]) -> Vec<JourneyView> {
-    journeys.iter().map(JourneyView::new).collect()
 }

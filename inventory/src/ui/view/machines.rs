@@ -1,11 +1,10 @@
 //! The list of machines: filter, search, order.
 
 use askama::Template;
-use inventory_api::UnixMs;
 use inventory_api::check::Verdict;
 use inventory_api::machine::MachineSummary;
 
-use super::{Moment, Shell, busy, capital, shown_color, state_color};
+use super::{Moment, Shell, busy, capital, or_dash, shown_color, state_color};
 use crate::text::plan::step_title;
 
 /// More rows are not sent at once: the page is morphed on every change.
@@ -14,7 +13,7 @@ const MAX_ROWS: usize = 300;
 /// The page.
 #[derive(Template)]
 #[template(path = "machines.html")]
-pub struct MachinesPage {
+pub struct MachinesPage<'a> {
     /// Around it.
     pub shell: Shell,
     /// State that is filtered for.
@@ -28,7 +27,7 @@ pub struct MachinesPage {
     /// One entry a state that occurs.
     pub filters: Vec<Filter>,
     /// The machines shown.
-    pub rows: Vec<Row>,
+    pub rows: Vec<&'a MachineSummary>,
     /// What keeps every machine from booting.
     pub missing: Vec<String>,
 }
@@ -47,44 +46,11 @@ pub struct Filter {
     pub active: bool,
 }
 
-/// One machine.
-pub struct Row {
-    /// Id.
-    pub id: String,
-    /// Host name, else serial, else id.
-    pub name: String,
-    /// State in words.
-    pub state: String,
-    /// Its colour.
-    pub color: &'static str,
-    /// Its hardware is not as ordered.
-    pub failing: bool,
-    /// Another machine claims to be this one, or it contradicts itself.
-    pub conflict: bool,
-    /// Something is going on.
-    pub busy: bool,
-    /// Boot NIC.
-    pub mac: String,
-    /// Model.
-    pub model: String,
-    /// Serial number, or empty.
-    pub serial: String,
-    /// Address.
-    pub ip: String,
-    /// Running step.
-    pub progress: Option<RowProgress>,
-    /// Why it waits.
-    pub sentence: String,
-    /// When its agent was heard.
-    pub last_seen: Option<Moment>,
-}
-
-/// How far an installation is.
-pub struct RowProgress {
-    /// 0 to 100.
-    pub percent: u8,
-    /// The step.
-    pub label: String,
+/// Percent and step of an installation that runs.
+pub fn progress(m: &MachineSummary) -> Option<(u8, &str)> {
+    let step = m.status.step.as_ref()?;
+    let installs = m.status.phase.as_deref() == Some("installing");
+    installs.then(|| (step.percent.min(100), step_title(&step.name)))
 }
 
 /// Name that people see: host name, else serial number, else id.
@@ -133,15 +99,14 @@ const STATES: [&str; 9] = [
 /// Not a state: machines of any state about whose identity nobody has decided yet.
 const CONFLICT: &str = "conflict";
 
-impl MachinesPage {
+impl<'a> MachinesPage<'a> {
     /// The page for these machines, filter and query.
     pub fn new(
         shell: Shell,
-        machines: &[MachineSummary],
+        machines: &'a [MachineSummary],
         state: Option<&str>,
         query: &str,
-        now: UnixMs,
-    ) -> MachinesPage {
+    ) -> MachinesPage<'a> {
         let state = state.filter(|s| STATES.contains(s) || *s == CONFLICT);
         let mut filters = vec![Filter {
             href: "/machines".into(),
@@ -189,40 +154,7 @@ impl MachinesPage {
             total: machines.len(),
             matching: found.len(),
             filters,
-            rows: found
-                .into_iter()
-                .take(MAX_ROWS)
-                .map(|m| Row::new(m, now))
-                .collect(),
-        }
-    }
-}
-
-impl Row {
-    fn new(m: &MachineSummary, now: UnixMs) -> Row {
-        Row {
-            id: m.id.to_string(),
-            name: display_name(m),
-            state: capital(&m.status.state),
-            color: shown_color(m),
-            failing: m.verdict == Some(Verdict::Fail),
-            conflict: !m.conflicts_with.is_empty(),
-            busy: busy(&m.status.state),
-            mac: m.macs.first().map(ToString::to_string).unwrap_or_default(),
-            model: m.model.clone().unwrap_or_else(|| "not reported yet".into()),
-            serial: m.serial.clone().unwrap_or_default(),
-            ip: super::or_dash(m.ip),
-            progress: m
-                .status
-                .step
-                .as_ref()
-                .filter(|_| m.status.phase.as_deref() == Some("installing"))
-                .map(|s| RowProgress {
-                    percent: s.percent.min(100),
-                    label: step_title(&s.name).to_owned(),
-                }),
-            sentence: m.status.sentence.clone(),
-            last_seen: m.last_seen.map(|at| Moment::new(at, now)),
+            rows: found.into_iter().take(MAX_ROWS).collect(),
         }
     }
 }

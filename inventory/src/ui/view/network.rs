@@ -4,10 +4,11 @@ use askama::Template;
 use inventory_api::UnixMs;
 use inventory_api::loader::{LoaderModel, LoaderOverview};
 use inventory_api::network::{
-    Gives, NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer, SilenceCount,
+    NetworkEvent, NetworkState, NetworkStatus, NetworkV6Status, OtherServer, SilenceCount,
 };
 
 use super::{Moment, Shell, segment};
+use crate::text::boot::gives;
 use crate::text::{boot, duration};
 
 /// Events of a network that are shown, the newest.
@@ -96,19 +97,6 @@ impl<'a> NetworkCard<'a> {
     /// What happened, the newest first.
     pub fn events(&self) -> impl Iterator<Item = &NetworkEvent> {
         self.status.events.iter().rev().take(EVENTS)
-    }
-}
-
-/// "addresses, boot file pxelinux.0".
-fn gives(server: &OtherServer) -> String {
-    let gives = match server.gives {
-        Gives::Addresses => "addresses",
-        Gives::BootData => "boot data",
-        Gives::Unknown => "?",
-    };
-    match &server.boot_file {
-        Some(file) => format!("{gives}, boot file {file}"),
-        None => gives.to_owned(),
     }
 }
 

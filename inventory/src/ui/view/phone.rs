@@ -4,9 +4,10 @@ use askama::Template;
 use inventory_api::UnixMs;
 use inventory_api::check::Verdict;
 use inventory_api::machine::MachineDetail;
+use inventory_api::task::Note;
 
 use super::machine::VerdictView;
-use super::tasks::{NoteRow, TaskRow, notes, tasks};
+use super::tasks::{TaskRow, tasks};
 use super::{Moment, Shell, segment};
 use crate::import::place_name;
 
@@ -60,7 +61,7 @@ pub struct PhonePage {
     /// What was asked of its agent.
     pub tasks: Vec<TaskRow>,
     /// Notes.
-    pub notes: Vec<NoteRow>,
+    pub notes: Vec<Note>,
 }
 
 impl PhonePage {
@@ -105,7 +106,7 @@ impl PhonePage {
             state: m.status.sentence.clone(),
             reported: d.reported_at.map(|at| Moment::new(at, now)),
             tasks: tasks(&d.tasks, 3, now),
-            notes: notes(&d.notes, 5, now),
+            notes: d.notes.iter().take(5).cloned().collect(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use inventory_api::UnixMs;
 use inventory_api::burn_in::BurnInResult;
-use inventory_api::task::{Note, Task, TaskOutcome, TaskStatus};
+use inventory_api::task::{Task, TaskOutcome, TaskStatus};
 
 use super::Moment;
 use crate::text::duration;
@@ -28,29 +28,9 @@ pub struct TaskRow {
     pub parts: Vec<(String, bool, String, String)>,
 }
 
-/// One note.
-pub struct NoteRow {
-    /// When.
-    pub at: Moment,
-    /// Who.
-    pub actor: String,
-    /// What.
-    pub text: String,
-}
-
 /// The newest tasks.
 pub fn tasks(all: &[TaskStatus], limit: usize, now: UnixMs) -> Vec<TaskRow> {
     all.iter().take(limit).map(|t| row(t, now)).collect()
-}
-
-/// The newest notes.
-pub fn notes(all: &[Note], limit: usize, now: UnixMs) -> Vec<NoteRow> {
-    let row = |n: &Note| NoteRow {
-        at: Moment::new(n.at, now),
-        actor: n.actor.clone(),
-        text: n.text.clone(),
-    };
-    all.iter().take(limit).map(row).collect()
 }
 
 fn row(t: &TaskStatus, now: UnixMs) -> TaskRow {

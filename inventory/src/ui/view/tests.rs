@@ -4,9 +4,9 @@ use inventory_api::machine::{MachineDetail, Profile};
 use super::act::{ActPage, DeployPlanPage, actions};
 use super::conflict::ConflictPage;
 use super::hardware::HardwareView;
-use super::lists::{JourneyView, ProfilesPage};
-use super::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView, network};
-use super::machines::MachinesPage;
+use super::lists::ProfilesPage;
+use super::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView};
+use super::machines::{MachinesPage, display_name, progress};
 use super::network::NetworksPage;
 use super::plan::PlanView;
 use super::sample::{self, NOW};
@@ -26,7 +26,7 @@ fn shell() -> Shell {
 fn page(d: &MachineDetail, tab: Tab, body: Body) -> String {
     MachinePage {
         shell: shell(),
-        head: Head::new(d, NOW),
+        head: Head::new(d),
         tab,
         body,
     }
@@ -151,10 +151,10 @@ fn hostile_strings_are_harmless_everywhere() {
         }
     }
     let pages = [
-        MachinesPage::new(shell(), std::slice::from_ref(&d.machine), None, "", NOW)
+        MachinesPage::new(shell(), std::slice::from_ref(&d.machine), None, "")
             .render()
             .unwrap(),
-        MachinesPage::new(shell(), &[], Some(EVIL), EVIL, NOW)
+        MachinesPage::new(shell(), &[], Some(EVIL), EVIL)
             .render()
             .unwrap(),
         page(
@@ -173,12 +173,8 @@ fn hostile_strings_are_harmless_everywhere() {
             Tab::Verification,
             Body::Verification(VerificationView::new(d.verification.as_ref())),
         ),
-        page(
-            &d,
-            Tab::History,
-            Body::History(super::lists::history(history.clone(), NOW)),
-        ),
-        page(&d, Tab::Network, Body::Network(network(&[journey]))),
+        page(&d, Tab::History, Body::History(history.clone())),
+        page(&d, Tab::Network, Body::Network(vec![journey])),
         ActPage::new(shell(), &d, Verb::Release).render().unwrap(),
         DeployPlanPage::new(shell(), &d, EVIL, d.plan.as_ref())
             .render()
@@ -242,7 +238,7 @@ fn no_page_has_inline_script_or_style() {
     let d = sample::deployed();
     let stages = Overview::new(&d, &sample::deployed_history(), &sample::boots(), NOW);
     for page in [
-        MachinesPage::new(shell(), &sample::machines(), None, "", NOW)
+        MachinesPage::new(shell(), &sample::machines(), None, "")
             .render()
             .unwrap(),
         page(&d, Tab::Overview, Body::Overview(Box::new(stages))),
@@ -312,10 +308,10 @@ fn the_disk_is_named_before_it_is_erased() {
 fn filter_and_search() {
     let machines = sample::machines();
     let find = |state, query: &str| {
-        MachinesPage::new(shell(), &machines, state, query, NOW)
+        MachinesPage::new(shell(), &machines, state, query)
             .rows
             .iter()
-            .map(|r| r.name.clone())
+            .map(|r| display_name(r))
             .collect::<Vec<_>>()
     };
     assert_eq!(find(None, "").len(), 8);
@@ -324,13 +320,13 @@ fn filter_and_search() {
     assert_eq!(find(None, "WEB 05"), ["web-05"]);
     assert_eq!(find(None, "52-54-00-1A-2B-06"), ["7XK06Q3"]);
     assert_eq!(find(None, "10.77.0.109"), ["m-5254001a2b09"]);
-    let page = MachinesPage::new(shell(), &machines, None, "", NOW);
+    let page = MachinesPage::new(shell(), &machines, None, "");
     assert_eq!(page.filters[0].count, 8);
     let progress: Vec<_> = page
         .rows
         .iter()
-        .filter_map(|r| r.progress.as_ref())
-        .map(|p| p.percent)
+        .filter_map(|r| progress(r))
+        .map(|(percent, _)| percent)
         .collect();
     assert_eq!(progress, [58], "only what is installing has a bar");
 }
@@ -375,26 +371,18 @@ fn every_class_of_the_templates_is_in_a_style_sheet() {
     );
     let d = sample::deployed();
     let mut pages = vec![
-        MachinesPage::new(shell(), &sample::machines(), None, "", NOW)
+        MachinesPage::new(shell(), &sample::machines(), None, "")
             .render()
             .unwrap(),
-        MachinesPage::new(shell(), &[], None, "", NOW).render().unwrap(),
+        MachinesPage::new(shell(), &[], None, "").render().unwrap(),
         page(
             &d,
             Tab::Hardware,
             Body::Hardware(HardwareView::new(d.report.as_ref(), d.reported_at, NOW)),
         ),
         page(&d, Tab::Plan, Body::Plan(d.plan.as_ref().map(PlanView::new))),
-        page(
-            &d,
-            Tab::History,
-            Body::History(super::lists::history(sample::deployed_history(), NOW)),
-        ),
-        page(
-            &d,
-            Tab::Network,
-            Body::Network(vec![JourneyView::new(&sample::journey())]),
-        ),
+        page(&d, Tab::History, Body::History(sample::deployed_history())),
+        page(&d, Tab::Network, Body::Network(vec![sample::journey()])),
         DeployPlanPage::new(shell(), &d, "web", d.plan.as_ref())
             .render()
             .unwrap(),
@@ -476,7 +464,7 @@ fn a_network_says_who_else_is_there_and_what_was_not_answered() {
     let nic = page(
         &sample::deployed(),
         Tab::Network,
-        Body::Network(network(&[sample::journey()])),
+        Body::Network(vec![sample::journey()]),
     );
     assert!(
         nic.contains("ipxe.efi works (NIC 8086:1533)") && nic.contains("/loader/"),
