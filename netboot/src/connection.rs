@@ -205,12 +205,8 @@ async fn requests<S: BootSource>(
             if let (Ok(()), Some(going)) = (&result, &going) {
                 result = acknowledged(going).await;
             }
-            let lost = if result.is_err() {
-                unacknowledged(&**control)
-            } else {
-                0
-            };
-            service.tell(heard, bytes.saturating_sub(lost), result.is_err());
+            let lost = unacknowledged(&**control);
+            service.tell(heard, bytes, lost, result.is_err());
         }
         drop(running);
         result?;

@@ -150,7 +150,9 @@ impl<S: BootSource> DhcpService<S> {
                 content.host_name = host_name.filter(|name| is_host_name(name));
                 let word = match self.send(&client, network, &content, from).await {
                     Ok(()) => content.kind.name(),
-                    Err(error) => shared.cannot_send(client.mac, client.known, &error).code(),
+                    Err(error) => shared
+                        .cannot_send("DHCP", client.mac, client.known, &error)
+                        .code(),
                 };
                 let ip = Some(content.address).filter(|ip| !ip.is_unspecified());
                 self.heard(&client, Some(network), ip, word, content.boot.name(), true);

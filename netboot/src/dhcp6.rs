@@ -155,7 +155,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                 let word = match self.socket.send(&bytes, to).await {
                     Ok(()) => word_of(&content),
                     Err(error) => shared
-                        .cannot_send(client.mac, client.known, &error)
+                        .cannot_send("DHCPv6", client.mac, client.known, &error)
                         .code()
                         .to_owned(),
                 };

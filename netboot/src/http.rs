@@ -32,6 +32,9 @@ pub(crate) struct Answer {
     pub(crate) heard: Option<Heard>,
 }
 
+/// What a boot script names last: iPXE starts the kernel without acknowledging it.
+const LAST_FETCHED: &str = "/boot/site";
+
 /// A request of a machine in one of our networks.
 pub(crate) struct Heard {
     mac: Mac,
@@ -220,9 +223,11 @@ impl<S: BootSource> HttpService<S> {
         self.shared.heard_from(peer, what);
     }
 
-    /// Tells the source how an answer ended, with the bytes of content that the client has acknowledged, and whether that was not
-    /// all.
-    pub(crate) fn tell(&self, heard: Heard, bytes: u64, partial: bool) {
+    /// Tells the source how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged. An end that is missing is
+    /// not lost, as loaders do not wait for it; a whole answer is, but for the archive that is the last thing they fetch.
+    pub(crate) fn tell(&self, heard: Heard, sent: u64, lost: u64, failed: bool) {
+        let partial = failed || (sent > 0 && lost >= sent && heard.path != LAST_FETCHED);
+        let bytes = if partial { sent.saturating_sub(lost) } else { sent };
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
         let known = self.shared.source.known(mac);
         log::paced!(info; "http", &status.to_string(), known; %mac, path = heard.path, status, bytes, head, partial, "http");

@@ -275,7 +275,7 @@ impl Durable {
 /// Least time from one sync to the next. On a fast disk each ACK would have a sync of its own, which costs more than all the rest
 /// of its exchange; a single machine does not wait for it.
 const SYNC_PAUSE: Duration = Duration::from_millis(2);
-/// So many ACKs leave in a millisecond at most.
+/// After so many answers the next wait a millisecond.
 const AT_ONCE: usize = 32;
 
 /// Writes what comes, as many records with one sync as have come in meanwhile. Ends when every sender is gone.

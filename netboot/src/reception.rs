@@ -56,7 +56,7 @@ impl Entrance {
         let (protocol, reason) = (self.protocol, why.code());
         tracing::debug!(%mac, reason, "a {protocol} message is dropped");
         if why == Unanswered::Busy {
-            log::paced!(warn; "dhcp", reason, known; %mac, "too many {protocol} messages at once: one is dropped");
+            log::paced!(warn; protocol, reason, known; %mac, "too many {protocol} messages at once: one is dropped");
         }
         let this = Some((mac, now().0 / 1000));
         std::mem::replace(&mut self.told, this) != this
@@ -64,8 +64,8 @@ impl Entrance {
 }
 
 /// A socket cannot be read: its interface is down for a moment, or a reply could not be delivered.
-pub(crate) async fn cannot_receive(protocol: &str, error: std::io::Error) {
-    log::paced!(warn; "dhcp", "receive", false; %error, "cannot receive {protocol} messages");
+pub(crate) async fn cannot_receive(protocol: &'static str, error: std::io::Error) {
+    log::paced!(warn; protocol, "receive", false; %error, "cannot receive {protocol} messages");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
@@ -125,8 +125,14 @@ impl<S: BootSource> Shared<S> {
     }
 
     /// A reply to a machine that cannot be sent.
-    pub(crate) fn cannot_send(&self, mac: Mac, known: bool, error: &std::io::Error) -> Unanswered {
-        log::paced!(warn; "dhcp", "send", known; %mac, %error, "cannot send a DHCP reply");
+    pub(crate) fn cannot_send(
+        &self,
+        protocol: &'static str,
+        mac: Mac,
+        known: bool,
+        error: &std::io::Error,
+    ) -> Unanswered {
+        log::paced!(warn; protocol, "send", known; %mac, %error, "cannot send a {protocol} reply");
         Unanswered::SendFailed
     }
 
@@ -144,6 +150,7 @@ impl<S: BootSource> Shared<S> {
             return;
         };
         if line {
+            // `ip`: what it is given, else what it has.
             let (mac, network, ip) = (event.mac, &event.network, event.ip.map(tracing::field::display));
             log::paced!(info; "dhcp", &format!("{message} {answer}"), known;
                 %mac, network, message, client, answer, ip, boot_file, "dhcp"

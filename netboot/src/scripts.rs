@@ -203,12 +203,13 @@ impl<S: BootSource> Scripts<S> {
             })
             .unwrap_or(&self.networks[0]);
         let urls = self.urls(network);
+        let asked = self.shared.firmware.of(mac);
         let client = BootClient {
             mac,
             ip: Some(v4),
             network: network.name().to_owned(),
             server: network.server(),
-            firmware_asked: { self.shared.firmware.of(mac) }.or(self.trusts_any_source().then_some(at)),
+            firmware_asked: asked.or(self.trusts_any_source().then_some(at)),
         };
         let here = narrowed(&config.kernel_args, &network.settings().kernel_args);
         let kernel_args = narrowed(&here, &source.kernel_args(&client).await);

@@ -178,10 +178,18 @@ impl<S: BootSource> Desk<S> {
                 let why = "too large for netascii, ask in mode octet";
                 return self.refuse(client, ErrorCode::Other, why).await;
             }
-            TransferMode::Netascii => match file.reader().part(0..file.len()) {
-                Ok(bytes) => Content::Memory(netascii(bytes).into()),
-                Err(error) => return self.broken(client, name, &error),
-            },
+            TransferMode::Netascii => {
+                let read = move || file.reader().part(0..file.len()).map(netascii);
+                let read = tokio::task::spawn_blocking(read).await;
+                match read.map_err(std::io::Error::other).flatten() {
+                    Ok(bytes) => Content::Memory(bytes.into()),
+                    Err(error) => {
+                        self.refuse(client, ErrorCode::Other, "cannot read the file")
+                            .await;
+                        return self.broken(client, name, &error);
+                    }
+                }
+            }
         };
         let begun = Instant::now();
         let settings = self.network_of(client.ip()).map(Network::settings);
@@ -218,7 +226,7 @@ impl<S: BootSource> Desk<S> {
     /// The server cannot go on: no socket, or a file that cannot be read.
     fn broken(&self, client: SocketAddr, file: String, error: &std::io::Error) {
         log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: the server cannot go on with a transfer");
-        self.heard(client.ip(), file, 0, TftpEnd::NotFound, None);
+        self.heard(client.ip(), file, 0, TftpEnd::Failed, None);
     }
 
     /// The file a name stands for, to this client.

@@ -81,7 +81,8 @@ impl Watcher {
                             && let Some(heard) = self.book.heard(&self.network, family, &reply, link)
                         {
                             if heard.new {
-                                // It takes two answers: not to be waited for until the next minute.
+                                // It takes two answers: the next question is for addresses, and does not wait for the next minute.
+                                asked = asked.next_multiple_of(3);
                                 next = next.min(tokio::time::Instant::now() + ASK_AGAIN);
                             }
                             if heard.unproven {

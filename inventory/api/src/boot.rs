@@ -243,6 +243,8 @@ pub enum TftpEnd {
     NoGrub,
     /// Too many transfers at once, of all or of this address.
     Busy,
+    /// The server could not go on: no socket, or a file that cannot be read.
+    Failed,
     /// Not said, or newer than this program.
     #[default]
     #[serde(other)]

@@ -220,7 +220,7 @@ fn show(n: &NetworkStatus) -> String {
                 [
                     s.address.to_string(),
                     s.mac.to_string(),
-                    gives(s),
+                    tame(&gives(s), 86),
                     timestamp(s.first_seen),
                     timestamp(s.last_seen),
                 ]

@@ -81,7 +81,7 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
             "[profile.web]\nimage = \"a\"\nnetwork = [{ addresses = [\"10.0.0.7\"] }]\n",
             "profile web: network: \"10.0.0.7\" is not an address with prefix length",
         ),
-        // Case 13: the install issue (14) brings bonds and VLANs. Until then they are refused here, not after the installation.
+        // Bonds and VLANs are not supported yet (issue 14): refused here, not after the installation.
         (
             include_str!("../../../tests/cases/13-bond-and-vlan/bond.toml"),
             "unknown field `bond`",

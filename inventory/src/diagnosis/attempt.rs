@@ -60,6 +60,7 @@ impl<'a> Attempt<'a> {
                 | TftpEnd::Unreachable
                 | TftpEnd::NoGrub
                 | TftpEnd::Busy
+                | TftpEnd::Failed
                 | TftpEnd::Unknown => true,
             },
             BootEventKind::Http {

@@ -60,6 +60,9 @@ pub(super) fn tftp(
         TftpEnd::Busy => format!(
             "{asked} and was not answered: too many transfers at once (512 in all, 32 to one address); it asks again."
         ),
+        TftpEnd::Failed => format!(
+            "{asked}, and this server could not send it: the file cannot be read, or no socket could be opened. The server's log says which."
+        ),
         TftpEnd::NeverAnswered => format!(
             "{asked}, was sent the beginning and acknowledged nothing: UDP packets from {server}'s ports above 1023 do not reach it (only \
              port 69 is open), or it stopped. Let the firewall follow TFTP, or set tftp_single_port = true in [[network]] {network}."

@@ -151,21 +151,18 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     Diagnosis { stage, sentences }
 }
 
-/// Whether what is missing for an architecture is missing for this machine: by what its firmware asked as last. Loaders do not say
-/// theirs, and who does not boot lacks nothing.
+/// Whether what is missing for an architecture is missing for this machine, by what its firmware last asked as. Loaders do not name
+/// their architecture, and a machine that does not boot from the network lacks nothing.
 fn concerns(missing: &Missing, events: &[BootEvent], unheard_by_form: bool) -> bool {
     let Some(architecture) = missing.architecture.as_deref() else {
         return true;
     };
-    let asked = events
+    let mut asked = events
         .iter()
         .rev()
         .filter_map(dhcp::asked)
         .map(|asked| asked.client);
-    match asked
-        .into_iter()
-        .find(|client| !matches!(*client, "ipxe" | "slipway"))
-    {
+    match asked.find(|client| !matches!(*client, "ipxe" | "slipway")) {
         Some("bios" | "uefi-x64" | "uefi-x64-http") => architecture == "x86-64",
         Some("uefi-arm64" | "uefi-arm64-http") => architecture == "arm64",
         Some(_) => false,

@@ -7,7 +7,7 @@ use crate::advance::{AdvanceError, Advanced, advance_in};
 use crate::core::Core;
 use crate::store::Change;
 
-/// What happens in it, to be told once it is committed.
+/// The transaction, who acts in it and when. What is in `done` is told once it is committed.
 pub(super) struct Turn<'a> {
     pub(super) core: &'a Core,
     pub(super) change: &'a mut Change,

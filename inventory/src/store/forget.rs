@@ -1,7 +1,6 @@
 //! Machines that are forgotten: with all rows that name them.
 
 use inventory_api::{MachineId, UnixMs};
-
 use sqlx::AssertSqlSafe;
 
 use super::sql::{all, count, only};

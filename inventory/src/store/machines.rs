@@ -151,11 +151,22 @@ impl Store {
     ) -> Result<UnixMs, StoreError> {
         // Steps and boots make a phase of at most some dozen rows.
         let sql = "SELECT at, state FROM history WHERE machine = $1 ORDER BY seq DESC LIMIT 64";
-        let pair = |row: Row<'_>| Ok((row.get("at")?, row.json("state", "state")?));
-        let rows: Vec<(UnixMs, State)> = all(&self.read, sql, &[id], pair).await?;
-        let present = rows.first().map(|(_, state)| key(state));
-        let phase = rows.iter().take_while(|(_, state)| Some(key(state)) == present);
-        Ok(phase.last().map_or(UnixMs(0), |(at, _)| *at))
+        let (mut present, mut over) = (None, false);
+        // What came before the phase is not read.
+        let phase = all(&self.read, sql, &[id], |row| {
+            if over {
+                return Ok(None);
+            }
+            let found = key(&row.json::<State>("state", "state")?);
+            over = present.as_ref().is_some_and(|present| *present != found);
+            if over {
+                return Ok(None);
+            }
+            present = Some(found);
+            row.maybe::<UnixMs>("at")
+        })
+        .await?;
+        Ok(phase.into_iter().flatten().last().unwrap_or(UnixMs(0)))
     }
 
     /// Machines whose deadline is at or before `now`, and the next deadline after it.

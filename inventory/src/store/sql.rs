@@ -145,7 +145,7 @@ impl Column for [u8; 32] {
 
     fn of(raw: Vec<u8>) -> Result<[u8; 32], StoreError> {
         raw.try_into()
-            .map_err(|_| StoreError::content("digest", "it has not 32 bytes"))
+            .map_err(|_| StoreError::content("digest", "it is not 32 bytes long"))
     }
 }
 

@@ -39,6 +39,7 @@ pub fn event(what: &BootEventKind) -> (String, String) {
                 TftpEnd::NotFound => format!("{file}: there is no such file here"),
                 TftpEnd::NoGrub => format!("{file}: refused, GRUB was not fetched before"),
                 TftpEnd::Busy => format!("{file}: not answered, too many transfers"),
+                TftpEnd::Failed => format!("{file}: the server could not send it, see its log"),
                 TftpEnd::SizeAsked => format!("{file}: its length was asked for"),
                 TftpEnd::NeverAnswered => format!("{file}: the machine acknowledged nothing"),
                 TftpEnd::Complete

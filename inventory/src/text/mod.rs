@@ -86,8 +86,8 @@ pub fn timestamp(at: UnixMs) -> String {
     }
 }
 
-/// The text with control characters, line and paragraph separators and bidirectional overrides replaced, and cut to
-/// `limit` characters: what a machine says of itself must not be able to drive a terminal.
+/// The text with control characters, line and paragraph separators, and what cannot be seen (bidirectional and zero-width
+/// characters) replaced, and cut to `limit` characters: what a machine says of itself must not be able to drive a terminal.
 pub fn tame(text: &str, limit: usize) -> String {
     let mut out: String = text
         .chars()
@@ -144,6 +144,10 @@ mod tests {
         assert_eq!(
             tame("a\u{1b}[2Jb\n\u{202e}c", 20),
             "a\u{fffd}[2Jb\u{fffd}\u{fffd}c"
+        );
+        assert_eq!(
+            tame("a\u{200b}b\u{feff}\u{2028}", 20),
+            "a\u{fffd}b\u{fffd}\u{fffd}"
         );
         assert_eq!(tame("abcdef", 3), "abc…");
     }

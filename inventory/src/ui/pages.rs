@@ -26,7 +26,7 @@ use crate::problem::problem;
 use crate::service::{Actor, Service, Verb};
 use crate::tls::Peer;
 
-/// A problem, shown as a page: [`problems`] makes it.
+/// A problem on its way to becoming a page: [`problems`], around all routes, makes it. Without that layer it would be an empty 500.
 pub(crate) struct PageError(Problem);
 
 impl From<Problem> for PageError {
@@ -65,7 +65,7 @@ pub(super) async fn problems(mut request: Request, next: middleware::Next) -> Re
 
 pub(super) type Page = Result<Response, PageError>;
 
-/// A page that there is not.
+/// 404: there is no such page, or no such thing to do.
 pub(super) fn nothing_here(detail: &str) -> Problem {
     problem(404, "not-found", "There is nothing here", detail)
 }

@@ -66,6 +66,14 @@ impl Terminal<'_> {
 }
 
 #[tokio::test]
+async fn network_by_itself_is_the_list() {
+    let site = Site::new().await;
+    let t = Terminal::open(&site);
+    let list = t.says(&["network", "list"], &["NETWORK", "OTHER SERVERS"]).await;
+    assert_eq!(t.says(&["network"], &[]).await, list);
+}
+
+#[tokio::test]
 async fn files_are_imported_listed_and_removed() {
     let site = Site::new().await;
     let t = Terminal::open(&site);

@@ -139,7 +139,10 @@ impl Order {
                         match other_ended {
                             // Refused: the client has taken the OACK meanwhile, or is gone.
                             Some(Outcome::Refused(_)) => {}
-                            Some(outcome) => return Ok(Some(outcome)),
+                            Some(outcome) => {
+                                *line = other;
+                                return Ok(Some(outcome));
+                            }
                             None => plain = Some(other),
                         }
                     }

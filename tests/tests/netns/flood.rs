@@ -226,7 +226,7 @@ async fn what_is_refused_is_a_line_a_second() -> Result<()> {
         (begins.lines().count() as u64) < bursts + 30,
         "two seconds of {tftp} and {http} requests:\n{begins}"
     );
-    // That transfers are too many comes and goes with the load, so it may begin anew every other second; the others flood all the time.
+    // That transfers are too many comes and goes with the load, and a second with at most 50 of them is no flood: all are written.
     let goes_on = &later[settled..];
     let (come_and_go, steady): (Vec<_>, Vec<_>) = goes_on
         .lines()

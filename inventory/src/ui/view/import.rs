@@ -2,6 +2,7 @@
 
 use askama::Template;
 use inventory_api::import::{ImportReport, Imported};
+use inventory_api::text::counted;
 
 use super::{Shell, capital};
 use crate::import::Kind;
@@ -50,9 +51,12 @@ impl ImportPage {
 /// What becomes of machines.
 fn rechecks(r: &ImportReport) -> String {
     match (r.rechecked, r.pending) {
-        (0, 0) => "No machine that has reported is concerned.".to_owned(),
-        (done, 0) => format!("{done} machines were checked again."),
-        (done, left) => format!("{done} machines were checked again, {left} more are being checked now."),
+        (0, 0) => "No machine that has reported is affected.".to_owned(),
+        (done, 0) => format!("Checked again: {}.", counted(done, "machine")),
+        (done, left) => format!(
+            "Checked again: {}; {left} more are being checked now.",
+            counted(done, "machine")
+        ),
     }
 }
 

@@ -124,9 +124,9 @@ pub struct Head {
     pub deadline: Option<UnixMs>,
     /// Buttons.
     pub actions: Vec<Action>,
-    /// What the report does not tell.
+    /// How many things the report could not read.
     pub problems: usize,
-    /// What is not as asked.
+    /// How many items of the verification are not as asked.
     pub failed: usize,
 }
 

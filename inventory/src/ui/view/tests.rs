@@ -190,6 +190,18 @@ fn hostile_strings_are_harmless_everywhere() {
     assert!(seen >= 9, "the strings must be shown, not dropped: {seen}");
 }
 
+#[test]
+fn the_addresses_of_a_packet_journey_do_not_wrap() {
+    let d = sample::deployed();
+    let page = page(&d, Tab::Network, Body::Network(vec![sample::journey()]));
+    let cells: Vec<&str> = page
+        .match_indices("data-label=\"Address\"")
+        .map(|(at, _)| page[at..].split('>').next().unwrap())
+        .collect();
+    assert!(!cells.is_empty());
+    assert!(cells.iter().all(|cell| cell.contains("text-nowrap")), "{cells:?}");
+}
+
 /// Puts [`EVIL`] into every text that is free.
 fn poison(value: serde_json::Value) -> serde_json::Value {
     use serde_json::Value;

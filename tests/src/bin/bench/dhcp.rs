@@ -94,8 +94,8 @@ pub fn section() -> Result<String> {
     }
     let mut text = format!(
         "\n## DHCP\n\n`perfdhcp -4 -R {MACHINES} -p {SECONDS}` through one cable between two namespaces; the highest offered rate with at most \
-         {DROPS} % drops, servers in turns, each started anew with no lease for each rate. Slipway is the release build of `slipway serve` with its \
-         defaults: it asks by ARP before it offers a new address (250 ms, which are in its time to ACK), and its ACK waits for the disk (group \
+         {DROPS} % drops, servers in turns, each started afresh, without leases, for every rate. Slipway is the release build of `slipway serve` with its \
+         defaults: it asks by ARP before it offers a new address (250 to 280 ms, part of its time to ACK), and its ACK waits for the disk (group \
          commit), as dnsmasq's does. Kea {} does neither; dnsmasq was told not to ping.\n\n| server | exchanges/s | drops % | mean ms to ACK | MiB after |\n\
          | --- | --- | --- | --- | --- |\n",
         String::from_utf8_lossy(&version.stdout).trim()

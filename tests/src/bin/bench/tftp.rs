@@ -115,7 +115,7 @@ pub fn section() -> Result<String> {
     text += &format!(
         "\nTargets: ahead of the best other with 1 and 16 clients; at least 4 times tftpd-hpa with windowsize 16 at 0.5 ms; 2000 MB/s with 16 \
          clients at windowsize 64; 5 MB at 0.2 % loss in less than 1 s (5 MB/s). Resident memory of our server: {before:.1} MiB before 16 \
-         clients with windowsize 64 came (its files are in it), at most {most:.1} MiB.\n"
+         clients with windowsize 64 came, at most {most:.1} MiB while they were served (files are read as they are sent).\n"
     );
     Ok(text)
 }
