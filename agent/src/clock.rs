@@ -55,8 +55,8 @@ fn is_off(now: UnixMs, right: UnixMs, tolerance: Duration) -> bool {
     right.0 >= 1_577_836_800_000 && u128::from(now.0.abs_diff(right.0)) > tolerance.as_millis()
 }
 
-/// Sets the system's clock if it is off by more than `tolerance`, and the RTC if that then is off by more than `rtc`. Says what was
-/// done.
+/// Sets the system's clock if it is off by more than `tolerance`, then the RTC if that is off by more than `rtc`. The console is told
+/// what was done.
 pub fn set_both(right: UnixMs, tolerance: Duration, rtc: Duration, console: &dyn Console) {
     for said in [set(right, tolerance), keep(rtc)].into_iter().flatten() {
         console.line(&said);

@@ -324,12 +324,8 @@ fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
             path.display()
         )));
     }
-    is_static(&bytes).map_err(|why| {
-        Error::Input(format!(
-            "agent {}: {why}; build it for {target} (the mini-os has no dynamic loader)",
-            path.display()
-        ))
-    })?;
+    is_static(&bytes)
+        .map_err(|why| Error::Input(format!("agent {}: {why}; build it for {target}", path.display())))?;
     Ok(bytes)
 }
 

@@ -29,7 +29,11 @@ pub fn is_static(program: &[u8]) -> Result<(), String> {
             .checked_mul(index)
             .and_then(|offset| offset.checked_add(start));
         match at.and_then(|at| field(at, 4)) {
-            Some(PT_INTERP) => return Err("it needs libraries: it has to be a static one".to_owned()),
+            Some(PT_INTERP) => {
+                return Err(
+                    "it needs libraries, and the mini-os has no dynamic loader: it must be static".to_owned(),
+                );
+            }
             Some(_) => {}
             None => return Err("it is cut off".to_owned()),
         }

@@ -223,11 +223,9 @@ impl<S: BootSource> HttpService<S> {
         self.shared.heard_from(peer, what);
     }
 
-    /// Tells the source how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged. An end that is missing is
-    /// not lost, as loaders do not wait for it; a whole answer is, but for the archive that is the last thing they fetch.
+    /// Tells the source how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
     pub(crate) fn tell(&self, heard: Heard, sent: u64, lost: u64, failed: bool) {
-        let partial = failed || (sent > 0 && lost >= sent && heard.path != LAST_FETCHED);
-        let bytes = if partial { sent.saturating_sub(lost) } else { sent };
+        let (bytes, partial) = arrived(&heard.path, sent, lost, failed);
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
         let known = self.shared.source.known(mac);
         log::paced!(info; "http", &status.to_string(), known; %mac, path = heard.path, status, bytes, head, partial, "http");
@@ -245,6 +243,13 @@ impl<S: BootSource> HttpService<S> {
             },
         });
     }
+}
+
+/// How much of an answer arrived, and whether that is less than all. An end that was not acknowledged counts as arrived, because loaders
+/// do not wait for it; a whole answer does not, but for the archive that they fetch last.
+fn arrived(path: &str, sent: u64, lost: u64, failed: bool) -> (u64, bool) {
+    let partial = failed || (sent > 0 && lost >= sent && path != LAST_FETCHED);
+    (if partial { sent.saturating_sub(lost) } else { sent }, partial)
 }
 
 fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAddr) -> Response {
@@ -420,6 +425,24 @@ mod tests {
             "xmac=52:54:00:00:00:01",
         ] {
             assert_eq!(mac_parameter(query), None, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_acknowledged_has_not_arrived() {
+        for (path, sent, lost, failed, told) in [
+            ("/boot.ipxe", 968, 0, false, (968, false)),
+            ("/boot.ipxe", 968, 968, false, (0, true)),
+            // The head was not acknowledged either.
+            ("/boot.ipxe", 968, 1200, false, (0, true)),
+            ("/boot/initramfs", 700_000, 100_000, false, (700_000, false)),
+            ("/boot/initramfs", 700_000, 100_000, true, (600_000, true)),
+            ("/boot/site", 1072, 1300, false, (1072, false)),
+            ("/boot/site", 1072, 1300, true, (0, true)),
+            ("/boot.ipxe", 0, 0, false, (0, false)),
+        ] {
+            let arrived = arrived(path, sent, lost, failed);
+            assert_eq!(arrived, told, "{path} {sent} {lost} {failed}");
         }
     }
 }

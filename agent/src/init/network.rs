@@ -119,17 +119,17 @@ impl Kept {
     /// Lets it go: the lease is not renewed, the routes go with the link, the address with the next.
     pub async fn give_up(self) {
         self.task.abort();
-        let down = LinkUnspec::new_with_index(self.index).down().build();
-        let _ = self.handle.link().set(down).execute().await;
-        let mut addresses = self
-            .handle
-            .address()
-            .get()
-            .set_link_index_filter(self.index)
-            .execute();
-        while let Ok(Some(message)) = addresses.try_next().await {
-            let _ = self.handle.address().del(message).execute().await;
-        }
+        let_go(&self.handle, self.index).await;
+    }
+}
+
+/// Takes a link down, and its addresses away.
+async fn let_go(handle: &Handle, index: u32) {
+    let down = LinkUnspec::new_with_index(index).down().build();
+    let _ = handle.link().set(down).execute().await;
+    let mut addresses = handle.address().get().set_link_index_filter(index).execute();
+    while let Ok(Some(message)) = addresses.try_next().await {
+        let _ = handle.address().del(message).execute().await;
     }
 }
 
@@ -193,7 +193,10 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
         }
     };
     let now = settings(&lease);
-    apply(&handle, &interface, None, &now).await?;
+    if let Err(why) = apply(&handle, &interface, None, &now).await {
+        let_go(&handle, interface.index).await;
+        return Err(why);
+    }
     console.line(&format!(
         "network: {} {}/{} by DHCP from {}",
         interface.name, now.address, now.prefix, lease.srv_id

@@ -215,10 +215,10 @@ fn describe(target: &DiskTarget) -> Result<String, Refused> {
             None => {}
         }
     }
-    match words[..] {
-        [] => Err(Refused::DiskUnnamed),
-        [..] => Ok(words.join(" and ")),
+    if words.is_empty() {
+        return Err(Refused::DiskUnnamed);
     }
+    Ok(words.join(" and "))
 }
 
 fn describe_live(facts: &inventory_api::report::DiskFacts) -> String {

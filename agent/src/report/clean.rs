@@ -24,7 +24,7 @@ pub fn fact(raw: &str) -> Option<String> {
     text(raw).filter(|t| !is_placeholder(t) && !placeholders::says_nothing(t))
 }
 
-/// As [`fact`], for the name of a place: "0" is the first slot or bank, and a place may be called by what it is for.
+/// As [`fact`], for the name of a place: "0" is the first slot or bank, and "Reserved for SAS" or "PSU1" names a place.
 pub fn place(raw: &str) -> Option<String> {
     text(raw).filter(|t| t.bytes().all(|b| b == b'0') || !(is_placeholder(t) || placeholders::says_not(t)))
 }
@@ -232,6 +232,10 @@ mod tests {
     fn zero_is_a_place_and_no_serial() {
         assert_eq!(place("0").as_deref(), Some("0"));
         assert_eq!(place("NO DIMM"), None);
+        assert_eq!(place("Not Installed"), None);
+        assert_eq!(place("To be filled by O.E.M."), None);
+        assert_eq!(place("Reserved for SAS").as_deref(), Some("Reserved for SAS"));
+        assert_eq!(place("PSU1").as_deref(), Some("PSU1"));
         assert_eq!(serial("0"), None);
     }
 

@@ -99,10 +99,11 @@ fn merge_tpm(first: TpmFacts, second: TpmFacts) -> TpmFacts {
     }
 }
 
-/// The kernel's part comes first; SMBIOS tells no more than what is named here.
+/// The kernel's part comes first. Each field is named, so that a new one makes the compiler ask.
 fn merge_cpu(first: CpuFacts, second: CpuFacts) -> CpuFacts {
     CpuFacts {
         sockets: first.sockets.or(second.sockets),
+        vendor: first.vendor.or(second.vendor),
         // A maker's name for the product ("Ampere(R) Altra(R)") says more than that of the core.
         model: match first.model {
             Some(core) if cpu::is_core_name(&core) => second.model.or(Some(core)),
@@ -110,9 +111,23 @@ fn merge_cpu(first: CpuFacts, second: CpuFacts) -> CpuFacts {
         },
         cores: first.cores.or(second.cores),
         threads: first.threads.or(second.threads),
+        flags: filled(first.flags, second.flags),
         processors: filled(first.processors, second.processors),
+        family: first.family.or(second.family),
+        model_number: first.model_number.or(second.model_number),
+        stepping: first.stepping.or(second.stepping),
+        microcode: first.microcode.or(second.microcode),
+        numa_nodes: first.numa_nodes.or(second.numa_nodes),
+        threads_per_core: first.threads_per_core.or(second.threads_per_core),
+        min_mhz: first.min_mhz.or(second.min_mhz),
+        max_mhz: first.max_mhz.or(second.max_mhz),
+        caches: filled(first.caches, second.caches),
         smbios_caches: filled(first.smbios_caches, second.smbios_caches),
-        ..first
+        vulnerabilities: if first.vulnerabilities.is_empty() {
+            second.vulnerabilities
+        } else {
+            first.vulnerabilities
+        },
     }
 }
 
@@ -141,10 +156,18 @@ fn merge_bmc(first: BmcFacts, second: BmcFacts) -> BmcFacts {
         (second, first)
     };
     BmcFacts {
-        interface: told.interface,
+        interface: told.interface.or(asked.interface),
         ipmi_version: asked.ipmi_version.or(told.ipmi_version),
-        redfish_host_interface: told.redfish_host_interface,
-        ..asked
+        firmware: asked.firmware.or(told.firmware),
+        manufacturer_id: asked.manufacturer_id.or(told.manufacturer_id),
+        vendor: asked.vendor.or(told.vendor),
+        ip: asked.ip.or(told.ip),
+        ip_source: asked.ip_source.or(told.ip_source),
+        mac: asked.mac.or(told.mac),
+        redfish_host_interface: told.redfish_host_interface.or(asked.redfish_host_interface),
+        fru: filled(asked.fru, told.fru),
+        events: filled(asked.events, told.events),
+        event_count: asked.event_count.or(told.event_count),
     }
 }
 

@@ -113,7 +113,7 @@ impl Problems {
         }
     }
 
-    /// Keeps the first `most`. That there are more is a problem of `place`; `things` says in the plural what they are.
+    /// Keeps the first `most`. If there are more, a problem says so: `place` is where, `things` what they are, in the plural.
     fn keep<T>(&mut self, all: &mut Vec<T>, most: usize, place: impl Display, things: &str) {
         if all.len() > most {
             self.note(format_args!(
@@ -125,7 +125,7 @@ impl Problems {
     }
 }
 
-/// As [`collect_with`], with a wait that holds nobody up.
+/// As [`collect_with`], waiting at most 2 s more for LLDP.
 pub fn collect(roots: &Roots) -> AssetReport {
     collect_with(roots, Duration::from_secs(2))
 }

@@ -90,7 +90,7 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<(Vec<u8>, bool)> {
     Ok((bytes, cut))
 }
 
-/// As [`read_bounded`], without what is longer. None: absent or unreadable.
+/// As [`read_bounded`], cut at the limit without a word. None: absent or unreadable.
 pub fn bytes(path: &Path, limit: u64) -> Option<Vec<u8>> {
     read_bounded(path, limit).ok().map(|(bytes, _)| bytes)
 }

@@ -39,7 +39,7 @@ pub fn load(root: &Path) -> Result<Identity, StoredError> {
         });
         read.map_err(|source| StoredError::File { path, source })
     };
-    // A later installer may write more into it.
+    // A later installer may write more into it; `plan` is there since the first.
     let path = "etc/slipway/agent.json";
     let config: AgentConfig = serde_json::from_str(&text(path)?).map_err(|source| StoredError::Config {
         path: root.join(path),

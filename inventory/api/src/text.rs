@@ -46,9 +46,9 @@ fn scaled(bytes: u64, base: u64, units: &[&str]) -> String {
         divisor = divisor.saturating_mul(base);
         unit += 1;
     }
-    // One decimal below ten: "1.9 TB", but "960 GB" and "16 GiB".
+    // One decimal below a hundred: "1.9 TB" and "12.8 TB", but "960 GB" and "16 GiB".
     let tenths = (u128::from(bytes) * 10 + u128::from(divisor) / 2) / u128::from(divisor);
-    if unit > 0 && tenths < 100 && !tenths.is_multiple_of(10) {
+    if unit > 0 && tenths < 1000 && !tenths.is_multiple_of(10) {
         format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
     } else {
         format!("{} {}", (tenths + 5) / 10, units[unit])
@@ -67,9 +67,10 @@ mod tests {
             (1_500, "1.5 kB", "1.5 KiB"),
             (960_197_124_096, "960 GB", "894 GiB"),
             (1_920_383_410_176, "1.9 TB", "1.7 TiB"),
-            (16 << 30, "17 GB", "16 GiB"),
+            (16 << 30, "17.2 GB", "16 GiB"),
+            (15_360_950_534_144, "15.4 TB", "14 TiB"),
             (9_999_999_999, "10 GB", "9.3 GiB"),
-            (u64::MAX, "18 EB", "16 EiB"),
+            (u64::MAX, "18.4 EB", "16 EiB"),
         ] {
             assert_eq!(disk_size(bytes), disk, "{bytes}");
             assert_eq!(memory_size(bytes), memory, "{bytes}");

@@ -29,7 +29,10 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
             message: format!("This is machine {machine}. It boots again, as that one."),
         };
     }
-    let installed = session.runs_on.map(|on| on == RunsOn::Installed);
+    let installed = session.runs_on.map(|on| match on {
+        RunsOn::Installed => true,
+        RunsOn::MiniOs | RunsOn::Unknown => false,
+    });
     match (state, installed) {
         (State::Quarantined(_) | State::Retired, _) => Assignment::Stop { message },
         (

@@ -1,5 +1,5 @@
-//! The transition function. Every event lists every state: no catch-all arm, so that a new event or state makes the compiler ask
-//! what becomes of each pair.
+//! The transition function, by event. No catch-all arm: an event lists every state, but for facts that are only noted in all of them,
+//! so that a new event or state makes the compiler ask what becomes of it.
 
 use inventory_api::boot::BootTarget;
 use inventory_api::check::Verdict;
@@ -546,9 +546,8 @@ const NOTHING_YET: DeployPhase = DeployPhase::Installing {
 };
 
 fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs) -> Outcome {
-    let is_mini_os = matches!(target, BootTarget::MiniOs { .. });
-    match state {
-        State::Commissioning(c) if is_mini_os => match boot_started(c.phase, c.deadline, limits, now) {
+    match (state, target) {
+        (State::Commissioning(c), BootTarget::MiniOs { .. }) => match boot_started(c.phase, c.deadline, limits, now) {
             Some((phase, deadline)) => to(State::Commissioning(Commissioning {
                 phase,
                 deadline,
@@ -556,7 +555,7 @@ fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs)
             })),
             None => stays(state),
         },
-        State::Releasing(r) if is_mini_os && !r.wiping => {
+        (State::Releasing(r), BootTarget::MiniOs { .. }) if !r.wiping => {
             match boot_started(r.phase, r.deadline, limits, now) {
                 Some((phase, deadline)) => to(State::Releasing(Releasing {
                     phase,
@@ -566,13 +565,13 @@ fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs)
                 None => stays(state),
             }
         }
-        State::Deploying(d) if is_mini_os => {
+        (State::Deploying(d), BootTarget::MiniOs { .. }) => {
             match d.phase.boot().and_then(|p| boot_started(p, d.deadline, limits, now)) {
                 Some((_, deadline)) => d.moved(DeployPhase::Booting, deadline),
                 None => stays(state),
             }
         }
-        State::Deploying(d) if target == BootTarget::LocalDisk => match d.phase {
+        (State::Deploying(d), BootTarget::LocalDisk) => match d.phase {
             DeployPhase::AwaitLocalBoot { boots } if boots >= limits.local_boots => d.failed(
                 "local-boot-loop",
                 format!(
@@ -590,15 +589,18 @@ fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs)
             | DeployPhase::Verifying => stays(state),
         },
         // Every boot of a deployed machine passes here.
-        State::New
-        | State::Commissioning(_)
-        | State::Ready(_)
-        | State::Deploying(_)
-        | State::Deployed(_)
-        | State::Releasing(_)
-        | State::Failed(_)
-        | State::Quarantined(_)
-        | State::Retired => stays(state),
+        (
+            State::New
+            | State::Commissioning(_)
+            | State::Ready(_)
+            | State::Deploying(_)
+            | State::Deployed(_)
+            | State::Releasing(_)
+            | State::Failed(_)
+            | State::Quarantined(_)
+            | State::Retired,
+            BootTarget::MiniOs { .. } | BootTarget::LocalDisk | BootTarget::Ignore,
+        ) => stays(state),
     }
 }
 

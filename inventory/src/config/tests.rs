@@ -81,6 +81,13 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
             "[profile.web]\nimage = \"a\"\nnetwork = [{ addresses = [\"10.0.0.7\"] }]\n",
             "profile web: network: \"10.0.0.7\" is not an address with prefix length",
         ),
+        (
+            &format!(
+                "[profile.web]\nimage = \"a\"\nkernel_args = [\"a={}\"]\n",
+                "x".repeat(1780)
+            ),
+            "profile web: kernel_args: ",
+        ),
         // Bonds and VLANs are not supported yet (issue 14): refused here, not after the installation.
         (
             include_str!("../../../tests/cases/13-bond-and-vlan/bond.toml"),

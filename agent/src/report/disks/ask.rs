@@ -80,7 +80,7 @@ pub(super) enum Speaks {
 }
 
 impl Speaks {
-    /// None: what is reached so takes none of them.
+    /// None: a disk reached this way takes none of these commands.
     pub fn of(transport: Transport) -> Option<Speaks> {
         match transport {
             Transport::Sata => Some(Speaks::Ata),

@@ -83,8 +83,8 @@ fn text(value: &[u8]) -> Option<String> {
     clean::text(&String::from_utf8_lossy(value))
 }
 
-/// The name of a chassis or port: a number says what kind of name it is, and two of them are a MAC and a network address. The others
-/// are text, some of it only by custom (Juniper writes the SNMP index of a port as text).
+/// The name of a chassis or port. Its first byte says what kind of name it is; `mac` and `address` are the kinds for a MAC and a network
+/// address. The others are text, some of it only by custom (Juniper writes the SNMP index of a port as text).
 fn name(value: &[u8], mac: u8, address: u8) -> Option<String> {
     match value.split_first()? {
         (kind, name) if *kind == mac => Some(Mac(name.try_into().ok()?).to_string()),

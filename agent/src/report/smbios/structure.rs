@@ -26,7 +26,7 @@ impl Structure {
         self.0.fields.len()
     }
 
-    /// Itself, if it is as long as fields need that came together with a later version.
+    /// Itself, if it is long enough to have the fields that a later version added.
     pub fn since(&self, length: usize) -> Option<&Structure> {
         (self.length() >= length).then_some(self)
     }

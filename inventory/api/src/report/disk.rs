@@ -181,7 +181,7 @@ impl DiskFacts {
         std::iter::once(first.clone()).chain(others).collect()
     }
 
-    /// How it is attached. Older agents call what is on a network or on USB "scsi"; its path says more (udev's by-path names).
+    /// How it is attached. Its path says more (udev's by-path names) than agents that call what is on a network or on USB "scsi" or "sata".
     pub fn attachment(&self) -> Option<Transport> {
         let path = self.path.as_deref().unwrap_or_default();
         let by_path = [

@@ -6,7 +6,7 @@ use inventory_api::check::{CpuProfile, ProcessorProfile, code};
 use inventory_api::report::{AssetReport, CpuFacts, ProcessorFacts};
 use inventory_api::text::counted;
 
-use super::difference::Differences;
+use super::difference::{Differences, not_blank};
 use super::findings::Findings;
 use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
 use super::text::{label, same, same_cpu, same_part};
@@ -82,7 +82,7 @@ impl Kind for Sockets {
     fn differences(&self, want: &ProcessorProfile, have: &ProcessorFacts) -> Differences {
         let mut list = Differences::default();
         list.text(code::CPU_OTHER_MODEL, "model", &want.model, &have.model, same_cpu);
-        let parts = (want.part.as_deref(), have.part.as_deref());
+        let parts = (not_blank(&want.part), have.part.as_deref());
         list.fact(code::CPU_OTHER_MODEL, "part", parts, same_part, |part| {
             format!("part {part}")
         });

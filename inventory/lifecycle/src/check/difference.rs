@@ -128,7 +128,7 @@ impl Differences {
     }
 }
 
-fn not_blank(text: &Option<String>) -> Option<&str> {
+pub(super) fn not_blank(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.trim().is_empty())
 }
 

@@ -6,13 +6,12 @@ use inventory_api::check::{HardwareProfile, NicProfile, Severity, Tolerance, cod
 use inventory_api::report::{AssetReport, ExpansionSlot, LinkLayer, NicFacts, PciDevice};
 use inventory_api::text::counted;
 
-use super::difference::Differences;
+use super::difference::{Differences, not_blank};
 use super::findings::Findings;
 use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
 use super::pci::id_of;
 use super::text::{label, not_below, same, words, words_or};
 use super::version::Fact;
-use crate::identity::is_usb_nic;
 
 /// What findings about ports and accelerators explain of the PCI devices.
 #[derive(Default)]
@@ -50,9 +49,17 @@ fn note(counts: &mut BTreeMap<String, u32>, id: String, count: u32) {
     *known = known.saturating_add(count);
 }
 
-/// Ports that a profile means: not those of a USB gadget (a BMC's, an adapter somebody left in).
+/// Ports that a profile means: not those of a USB gadget (a BMC's, an adapter somebody left in). Small ARM boards have ports by USB that
+/// are built in (smsc95xx, lan78xx): they count.
 pub(super) fn is_fixed(nic: &NicFacts) -> bool {
-    nic.pci.is_some() || !is_usb_nic(nic)
+    let gadget = |driver: &str| {
+        driver.starts_with("cdc_")
+            || matches!(
+                driver,
+                "rndis_host" | "r8152" | "ax88179_178a" | "asix" | "usbnet"
+            )
+    };
+    nic.pci.is_some() || !nic.driver.as_deref().is_some_and(gadget)
 }
 
 /// An InfiniBand port; older agents give its kind by its name alone.
@@ -198,7 +205,7 @@ impl<'a> Kind for Nics<'a> {
             ("PCI id", &want.pci_id, &have.pci_id),
             ("driver", &want.driver, &have.driver),
         ] {
-            let texts = (wanted.as_deref(), is.as_deref());
+            let texts = (not_blank(wanted), is.as_deref());
             list.fact(code::NIC_OTHER, name, texts, same, |text| {
                 format!("{name} {text}")
             });
@@ -234,8 +241,9 @@ pub(crate) fn place_of(nic: &NicFacts) -> String {
 }
 
 fn place_or(name: &str, slot: &Option<String>, port: &Option<String>, pci: &Option<String>) -> String {
+    let slot = slot.as_deref().filter(|slot| !slot.trim().is_empty());
     match (slot, pci) {
-        (Some(_), _) => words([slot.as_deref(), port.as_deref()]),
+        (Some(_), _) => words([slot, port.as_deref()]),
         (None, Some(pci)) => pci.clone(),
         (None, None) => name.to_owned(),
     }

@@ -13,6 +13,5 @@ pub(crate) use facts::dashed;
 pub use facts::{Field, Identity, Serial, Uuid};
 pub use inventory_api::serial::{counts_as_name, counts_as_serial};
 pub use junk::counts_as_mac;
-pub(crate) use junk::is_usb_nic;
 pub use recognise::{CLAIM, Change, Comparison, Known, Recognition, Share, changed, compare, recognise};
 pub use standing::{Candidate, Situation, Standing, settles, standing};

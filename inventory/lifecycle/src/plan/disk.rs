@@ -214,20 +214,25 @@ fn in_words(choice: &DiskChoice) -> String {
         words.push(transport.to_string());
     }
     if let Some(min) = choice.min_bytes {
-        words.push(format!("at least {}", disk_size(min)));
+        words.push(format!("at least {}", exact_size(min)));
     }
     if let Some(max) = choice.max_bytes {
-        words.push(format!("at most {}", disk_size(max)));
+        words.push(format!("at most {}", exact_size(max)));
     }
     words.join(", ")
 }
 
-/// One disk in words: "sda sata SAMSUNG 960.2 GB serial S1".
+/// A size that is compared: rounded ones can look equal.
+fn exact_size(n: u64) -> String {
+    format!("{} ({n} bytes)", disk_size(n))
+}
+
+/// One disk in words: "sda sata SAMSUNG 960.2 GB (960197124096 bytes) serial S1".
 fn one(disk: &DiskFacts) -> String {
     let mut words = vec![disk.name.clone()];
     words.extend(disk.transport.map(|transport| transport.to_string()));
     words.extend(disk.model.clone());
-    words.extend(disk.size_bytes.map(disk_size));
+    words.extend(disk.size_bytes.map(exact_size));
     words.push(format!("serial {}", disk.serial.as_deref().unwrap_or("none")));
     words.extend(disk.wwn.as_deref().map(|w| format!("WWN {w}")));
     words.join(" ")

@@ -12,7 +12,7 @@ use inventory_api::plan::{
     ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
 };
 use inventory_api::report::{AssetReport, FirmwareMode, distinct};
-use inventory_api::{MachineId, PlanId, UnixMs, valid};
+use inventory_api::{MachineId, PlanId, UnixMs};
 
 use crate::identity::dashed;
 
@@ -260,12 +260,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
             pass: 2,
         },
     ];
-    let mut kernel_args = Vec::new();
-    if !request.kernel_args.iter().any(|a| a.starts_with("console=")) {
-        kernel_args.extend(["console=tty0".to_owned(), "console=ttyS0,115200".to_owned()]);
-    }
-    kernel_args.extend(request.kernel_args.iter().cloned());
-    valid::kernel_args(&kernel_args)?;
+    let kernel_args = request::kernel_args(request)?;
     let mut steps = vec![
         Step::EraseDisk {},
         Step::Partition {

@@ -22,13 +22,14 @@ fn bad(field: impl Into<String>, why: impl Into<String>) -> PlanError {
     }
 }
 
-/// Refuses what no machine's plan could take. What depends on the machine (its disks, NICs, serial number) is seen when the plan is made.
+/// Refuses a request that would be wrong for any machine. What depends on the machine (its disks, NICs, serial number) is seen when
+/// its plan is made.
 pub fn check_request(request: &DeployRequest) -> Result<(), PlanError> {
     valid::accounts(&request.accounts)?;
     valid::cron(&request.cron)?;
     valid::scripts(&request.scripts)?;
     valid::nics(&request.network)?;
-    valid::kernel_args(&request.kernel_args)?;
+    kernel_args(request)?;
     if let Some(template) = &request.hostname {
         let filled = template.replace("{id}", "m").replace("{serial}", "s");
         valid::hostname(&filled.replace("{mac}", "525400000001"))?;
@@ -48,6 +49,17 @@ pub fn check_request(request: &DeployRequest) -> Result<(), PlanError> {
         Some(problem) => Err(bad(format!("expected.{}", problem.field), problem.detail)),
         None => Ok(()),
     }
+}
+
+/// The kernel arguments of a plan.
+pub(super) fn kernel_args(request: &DeployRequest) -> Result<Vec<String>, Invalid> {
+    let mut args = Vec::new();
+    if !request.kernel_args.iter().any(|a| a.starts_with("console=")) {
+        args.extend(["console=tty0".to_owned(), "console=ttyS0,115200".to_owned()]);
+    }
+    args.extend(request.kernel_args.iter().cloned());
+    valid::kernel_args(&args)?;
+    Ok(args)
 }
 
 /// Fills in the template and checks the result.

@@ -215,6 +215,11 @@ fn each_fault_has_its_sentence() {
             &["lacks that loader", "[boot] loaders"],
         ),
         (
+            vec![ack(), tftp("undionly.kpxe", 0, TftpEnd::Failed)],
+            Loader,
+            &["asked 10.77.0.1 for undionly.kpxe", "could not send it", "log"],
+        ),
+        (
             vec![ack(), tftp("undionly.kpxe", 0, TftpEnd::NeverAnswered)],
             Loader,
             &["acknowledged nothing", "tftp_single_port", "undionly.kpxe"],
