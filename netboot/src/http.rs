@@ -18,7 +18,7 @@ use crate::files::BootFileBytes;
 use crate::log;
 use crate::now;
 use crate::running::Entered;
-use crate::scripts::{Language, NoScript, Scripts};
+use crate::scripts::{Language, NoScript, Script, Scripts};
 use crate::send::Content;
 use crate::source::BootSource;
 use netboot_protocol::range::{Wanted, wanted};
@@ -32,8 +32,12 @@ pub(crate) struct Answer {
     pub(crate) heard: Option<Heard>,
 }
 
-/// What a boot script names last: iPXE starts the kernel without acknowledging it.
+/// What the boot script of a mini-os names last.
 const LAST_FETCHED: &str = "/boot/site";
+
+/// Marks an answer as the last that the machine fetches before it starts something else.
+#[derive(Clone, Copy)]
+struct Last;
 
 /// A request of a machine in one of our networks.
 pub(crate) struct Heard {
@@ -43,6 +47,8 @@ pub(crate) struct Heard {
     path: String,
     status: u16,
     head: bool,
+    /// The last that is fetched: the machine goes on without acknowledging it.
+    last: bool,
 }
 
 /// HTTP boot for the networks that are reached through one of our addresses.
@@ -148,7 +154,7 @@ impl<S: BootSource> HttpService<S> {
                 Route::Nothing => not_found(),
             }
         };
-        let heard = self.hears_of(request, peer, mac, response.status().as_u16());
+        let heard = self.hears_of(request, peer, mac, &response);
         Answer { response, heard }
     }
 
@@ -183,7 +189,8 @@ impl<S: BootSource> HttpService<S> {
         )
     }
 
-    fn hears_of(&self, request: &Request<()>, peer: IpAddr, says: Option<Mac>, status: u16) -> Option<Heard> {
+    fn hears_of(&self, request: &Request<()>, peer: IpAddr, says: Option<Mac>, response: &Response) -> Option<Heard> {
+        let status = response.status().as_u16();
         // Who asks for another machine's script is heard under the name they gave: that is the machine in danger.
         let refused = if status == 403 {
             says.map(|mac| (None, mac))
@@ -195,6 +202,7 @@ impl<S: BootSource> HttpService<S> {
             .or_else(|| self.scripts.machine_at(peer, says).map(named))
             .or_else(|| self.shared.watch.whose(peer))?;
         let path = request.uri().path().replace("//", "/");
+        let last = path == LAST_FETCHED || response.extensions().get::<Last>().is_some();
         Some(Heard {
             mac,
             peer,
@@ -202,6 +210,7 @@ impl<S: BootSource> HttpService<S> {
             path: path.chars().take(200).collect(),
             status,
             head: request.method() == Method::HEAD,
+            last,
         })
     }
 
@@ -225,7 +234,7 @@ impl<S: BootSource> HttpService<S> {
 
     /// Tells the source how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
     pub(crate) fn tell(&self, heard: Heard, sent: u64, lost: u64, failed: bool) {
-        let (bytes, partial) = arrived(&heard.path, sent, lost, failed);
+        let (bytes, partial) = arrived(heard.last, sent, lost, failed);
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
         let known = self.shared.source.known(mac);
         log::paced!(info; "http", &status.to_string(), known; %mac, path = heard.path, status, bytes, head, partial, "http");
@@ -246,17 +255,20 @@ impl<S: BootSource> HttpService<S> {
 }
 
 /// How much of an answer arrived, and whether that is less than all. An end that was not acknowledged counts as arrived, because loaders
-/// do not wait for it; a whole answer does not, but for the archive that they fetch last.
-fn arrived(path: &str, sent: u64, lost: u64, failed: bool) -> (u64, bool) {
-    let partial = failed || (sent > 0 && lost >= sent && path != LAST_FETCHED);
+/// do not wait for it; a whole answer does not, but for the `last` that they fetch.
+fn arrived(last: bool, sent: u64, lost: u64, failed: bool) -> (u64, bool) {
+    let partial = failed || (sent > 0 && lost >= sent && !last);
     (if partial { sent.saturating_sub(lost) } else { sent }, partial)
 }
 
-fn script_response(made: Result<String, NoScript>, mac: Option<Mac>, peer: IpAddr) -> Response {
+fn script_response(made: Result<Script, NoScript>, mac: Option<Mac>, peer: IpAddr) -> Response {
     match made {
         // It has a ticket: no cache may keep it.
-        Ok(text) => {
+        Ok(Script { text, last }) => {
             let mut response = of_type(StatusCode::OK, "text/plain", Content::Memory(text.into()));
+            if last {
+                response.extensions_mut().insert(Last);
+            }
             let no_store = HeaderValue::from_static("no-store");
             response.headers_mut().insert(header::CACHE_CONTROL, no_store);
             response
@@ -430,19 +442,19 @@ mod tests {
 
     #[test]
     fn what_nobody_acknowledged_has_not_arrived() {
-        for (path, sent, lost, failed, told) in [
-            ("/boot.ipxe", 968, 0, false, (968, false)),
-            ("/boot.ipxe", 968, 968, false, (0, true)),
+        for (last, sent, lost, failed, told) in [
+            (false, 968, 0, false, (968, false)),
+            (false, 968, 968, false, (0, true)),
             // The head was not acknowledged either.
-            ("/boot.ipxe", 968, 1200, false, (0, true)),
-            ("/boot/initramfs", 700_000, 100_000, false, (700_000, false)),
-            ("/boot/initramfs", 700_000, 100_000, true, (600_000, true)),
-            ("/boot/site", 1072, 1300, false, (1072, false)),
-            ("/boot/site", 1072, 1300, true, (0, true)),
-            ("/boot.ipxe", 0, 0, false, (0, false)),
+            (false, 968, 1200, false, (0, true)),
+            (false, 700_000, 100_000, false, (700_000, false)),
+            (false, 700_000, 100_000, true, (600_000, true)),
+            (true, 1072, 1300, false, (1072, false)),
+            (true, 1072, 1300, true, (0, true)),
+            (false, 0, 0, false, (0, false)),
         ] {
-            let arrived = arrived(path, sent, lost, failed);
-            assert_eq!(arrived, told, "{path} {sent} {lost} {failed}");
+            let arrived = arrived(last, sent, lost, failed);
+            assert_eq!(arrived, told, "{last} {sent} {lost} {failed}");
         }
     }
 }

@@ -31,6 +31,20 @@ pub(crate) enum Language {
     Words,
 }
 
+/// A script, and whether it is the last thing that the machine fetches: iPXE starts the disk, or the kernel, at once, and never
+/// acknowledges what it had fetched just before.
+#[derive(Clone)]
+pub(crate) struct Script {
+    pub(crate) text: String,
+    pub(crate) last: bool,
+}
+
+impl From<String> for Script {
+    fn from(text: String) -> Script {
+        Script { text, last: false }
+    }
+}
+
 /// Why there is no script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoScript {
@@ -61,30 +75,30 @@ type Addressee = (Ipv4Addr, Mac, Option<Choice>);
 #[derive(Default)]
 pub(crate) struct Announced {
     /// GRUB's scripts of which only the length was asked.
-    scripts: Waiting<Addressee>,
+    scripts: Waiting<Addressee, Script>,
     /// The words of what a person chose, where iPXE's script for it may start the site's signed mini-os: that one's command line is
     /// without them.
-    words: Waiting<Mac>,
+    words: Waiting<Mac, String>,
 }
 
 /// Texts by whose they are, each for a time and to be had once.
-struct Waiting<K>(Mutex<HashMap<K, (Instant, String)>>);
+struct Waiting<K, T>(Mutex<HashMap<K, (Instant, T)>>);
 
-impl<K> Default for Waiting<K> {
-    fn default() -> Waiting<K> {
+impl<K, T> Default for Waiting<K, T> {
+    fn default() -> Waiting<K, T> {
         Waiting(Mutex::default())
     }
 }
 
-impl<K: Eq + Hash> Waiting<K> {
+impl<K: Eq + Hash, T> Waiting<K, T> {
     /// The text and when it was made, if that is not longer ago than `at_most`.
-    fn take(&self, whose: &K, at_most: Duration) -> Option<(Instant, String)> {
+    fn take(&self, whose: &K, at_most: Duration) -> Option<(Instant, T)> {
         let mut waiting = lock(&self.0);
         waiting.retain(|_, (made, _)| made.elapsed() < at_most);
         waiting.remove(whose)
     }
 
-    fn put(&self, whose: K, made: Instant, text: String) {
+    fn put(&self, whose: K, made: Instant, text: T) {
         lock(&self.0).insert(whose, (made, text));
     }
 }
@@ -144,24 +158,24 @@ impl<S: BootSource> Scripts<S> {
         peer: IpAddr,
         choice: Option<Choice>,
         only_length: bool,
-    ) -> Result<String, NoScript> {
+    ) -> Result<Script, NoScript> {
         let IpAddr::V4(v4) = peer else {
             return Err(NoScript::ByIpv6);
         };
         let (_, mac) = self.machine_at(peer, None).ok_or(NoScript::NotTheHolder)?;
         let whose = (v4, mac, choice);
-        let (made, text) = match self.announced.scripts.take(&whose, ANNOUNCED) {
+        let (made, script) = match self.announced.scripts.take(&whose, ANNOUNCED) {
             Some(waiting) => waiting,
             None => {
-                let text = self.make(peer, Some(mac), choice, Language::Grub).await?;
-                (Instant::now(), text)
+                let script = self.make(peer, Some(mac), choice, Language::Grub).await?;
+                (Instant::now(), script)
             }
         };
         if only_length {
             // By the time it was made: who asks again and again gets what is decided now.
-            self.announced.scripts.put(whose, made, text.clone());
+            self.announced.scripts.put(whose, made, script.clone());
         }
-        Ok(text)
+        Ok(script)
     }
 
     /// The script for the machine at `peer`, which may say who it is, and then has to be that; or the script of what a person
@@ -172,7 +186,7 @@ impl<S: BootSource> Scripts<S> {
         says: Option<Mac>,
         choice: Option<Choice>,
         language: Language,
-    ) -> Result<String, NoScript> {
+    ) -> Result<Script, NoScript> {
         let IpAddr::V4(v4) = peer else {
             return Err(NoScript::ByIpv6);
         };
@@ -185,7 +199,7 @@ impl<S: BootSource> Scripts<S> {
         // Of the boot before, unless it is this one's.
         let chosen = self.announced.words.take(&mac, CHOSEN);
         if let (Some((_, words)), Language::Words) = (chosen, language) {
-            return Ok(words);
+            return Ok(words.into());
         }
         let Shared {
             files,
@@ -230,13 +244,13 @@ impl<S: BootSource> Scripts<S> {
             ScriptOrder::Failed => return Err(NoScript::Unavailable),
             ScriptOrder::Refused(ref why) | ScriptOrder::Held(ref why) => {
                 return match (language, &order) {
-                    (Language::Ipxe, ScriptOrder::Held(_)) => Ok(held_script(&urls, mac, why)),
-                    (Language::Ipxe, _) => Ok(refusal_script(&urls, mac, why)),
-                    (Language::Grub, _) => Ok(grub_refusal_script(why)),
+                    (Language::Ipxe, ScriptOrder::Held(_)) => Ok(held_script(&urls, mac, why).into()),
+                    (Language::Ipxe, _) => Ok(refusal_script(&urls, mac, why).into()),
+                    (Language::Grub, _) => Ok(grub_refusal_script(why).into()),
                     (Language::Words, _) => Err(NoScript::Ignored),
                 };
             }
-            ScriptOrder::MemoryTest => return Ok(memory_test_script(&urls, mac, &kernel_args)),
+            ScriptOrder::MemoryTest => return Ok(memory_test_script(&urls, mac, &kernel_args).into()),
             ScriptOrder::LocalDisk => {
                 let text = match language {
                     Language::Ipxe => local_disk_script(mac),
@@ -289,7 +303,8 @@ impl<S: BootSource> Scripts<S> {
             network: Some(client.network),
             what: BootEventKind::Script { target },
         });
-        Ok(text)
+        let last = target == BootTarget::LocalDisk;
+        Ok(Script { text, last })
     }
 }
 

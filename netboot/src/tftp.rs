@@ -239,7 +239,7 @@ impl<S: BootSource> Desk<S> {
             // Asked for again, it is the same script.
             let made = self.scripts.for_grub(client, choice, true).await;
             return made
-                .map(|script| Content::Memory(script.into()))
+                .map(|script| Content::Memory(script.text.into()))
                 .map_err(|_| TftpEnd::NotFound);
         }
         let name = name.strip_prefix("boot/").unwrap_or(name);
