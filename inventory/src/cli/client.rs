@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use inventory_api::Problem;
+use inventory_api::page::{Page, PageQuery};
 use reqwest::{Certificate, Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::local::with_causes;
 use super::{CliEnv, CliError, Common};
+use crate::text::segment;
 
 /// No answer of the API is larger.
 const MAX_ANSWER: usize = 64 << 20;
@@ -70,6 +72,24 @@ impl Client {
     /// `GET path`.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
         self.send(Method::GET, path, None::<&()>).await
+    }
+
+    /// All items of a list, page after page. `path` may have a query.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, CliError> {
+        let path = format!(
+            "{path}{}limit={}",
+            if path.contains('?') { '&' } else { '?' },
+            PageQuery::MAX_LIMIT
+        );
+        let mut page: Page<T> = self.get(&path).await?;
+        let mut items = page.items;
+        while let Some(token) = page.next_page {
+            page = self
+                .get(&format!("{path}&page_token={}", segment(&token)))
+                .await?;
+            items.append(&mut page.items);
+        }
+        Ok(items)
     }
 
     /// `POST path` with a JSON body, or none.

@@ -388,7 +388,7 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         Command::Deploy(args) => machine::deploy(args.order, &args.common, env).await,
         Command::Image(args) if matches!(args.command, ImageCommand::List) => {
             let images: Vec<inventory_api::image::ImageManifest> =
-                client::Client::new(&args.common, env)?.get("/v1/images").await?;
+                client::Client::new(&args.common, env)?.list("/v1/images").await?;
             render::answer(args.common.output, &images, |images| render::images(images))
         }
         Command::Image(args) => {

@@ -1,10 +1,11 @@
 //! `make bench`: reports of captured machines, sizes, smallest memory, seconds per boot path and per phase of a virtual first boot, write path against `zstd -d | dd`,
-//! DHCP, TFTP and HTTP boot against the usual servers.
+//! lists against bare SQL, DHCP, TFTP and HTTP boot against the usual servers.
 //! Prints a table and keeps it in docs/bench.md. Machines are noisy: compare figures of one run only.
 
 mod boot;
 mod dhcp;
 mod http;
+mod lists;
 mod paths;
 mod report;
 mod rivals;
@@ -19,10 +20,11 @@ use e2e::{Firmware, artefacts};
 type Section = fn() -> Result<String>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 11] = [
     ("report", report::section),
     ("sizes", sizes),
     ("write", write::section),
+    ("lists", lists::section),
     ("dhcp", dhcp::section),
     ("tftp", tftp::section),
     ("http", http::section),
