@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use config::Config;
 use inventory::app::{App, Running};
-use inventory::boot_source::Boot;
-use inventory::config::Config;
-use inventory::core::{Clock, Core};
 use inventory_api::agent::{
     Assignment, AssignmentResponse, ClaimRequest, ClaimResponse, Permission, ReportRequest, ReportResponse,
     RunsOn, StepOutcome, StepReport, Verification, VerifiedItem,
@@ -23,6 +21,8 @@ use inventory_api::report::{AssetReport, DiskFacts, FirmwareMode, NicFacts, Syst
 use inventory_api::{Mac, MachineId, Problem, Sha256Digest, UnixMs};
 use netboot::{BootClient, BootSource as _, ScriptOrder};
 use reqwest::{Client, Method, StatusCode};
+use service::boot_source::Boot;
+use service::core::{Clock, Core};
 use sha2::{Digest as _, Sha256};
 
 pub const NIC: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -234,7 +234,7 @@ impl Site {
 }
 
 /// All machines of a store, newest enrolled first.
-pub async fn all_machines(store: &inventory::store::Store) -> Vec<inventory::store::MachineRow> {
+pub async fn all_machines(store: &store::Store) -> Vec<store::MachineRow> {
     let filter = inventory_api::machine::MachineFilter::default();
     store.machine_page(&filter, None, 10_000).await.unwrap()
 }

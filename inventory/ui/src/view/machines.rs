@@ -1,0 +1,141 @@
+//! The list of machines: filter, search, pages.
+
+use askama::Template;
+use inventory_api::check::Verdict;
+use inventory_api::machine::{MachineFilter, MachineSummary};
+
+use super::{Shell, capital, or_dash, shown_color, state_color};
+use service::{MachineCounts, MachineList};
+use words::text::plan::step_title;
+use words::text::{Moment, busy, display_name, segment};
+
+/// Characters of a search text.
+const MAX_SEARCH: usize = 100;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "machines.html")]
+pub struct MachinesPage {
+    /// Menu and title.
+    pub shell: Shell,
+    /// State that is filtered for.
+    pub state: Option<&'static str>,
+    /// Words that are searched for.
+    pub query: String,
+    /// Number of machines, shown or not.
+    pub total: u64,
+    /// One entry for each state that occurs.
+    pub filters: Vec<Filter>,
+    /// The machines on this page.
+    pub rows: Vec<MachineSummary>,
+    /// Token of this page; `None` on the first.
+    pub token: Option<String>,
+    /// Address of the page before.
+    pub previous: Option<String>,
+    /// Address of the next page.
+    pub next: Option<String>,
+    /// What keeps every machine from booting.
+    pub missing: Vec<String>,
+}
+
+/// A link that filters.
+pub struct Filter {
+    /// Address of the filtered list.
+    pub href: String,
+    /// Text of the link.
+    pub label: String,
+    /// Dot colour, empty for none.
+    pub color: &'static str,
+    /// Machines that match.
+    pub count: u64,
+    /// Whether this filter is in force.
+    pub active: bool,
+}
+
+/// Percent and step of an installation that runs.
+pub fn progress(m: &MachineSummary) -> Option<(u8, &str)> {
+    let step = m.status.step.as_ref()?;
+    let installs = m.status.phase.as_deref() == Some("installing");
+    installs.then(|| (step.percent.min(100), step_title(&step.name)))
+}
+
+/// The order of the filters: what needs attention first.
+const STATES: [&str; 9] = [
+    "failed",
+    "quarantined",
+    "new",
+    "commissioning",
+    "ready",
+    "deploying",
+    "releasing",
+    "deployed",
+    "retired",
+];
+
+/// Not a state: machines of any state about whose identity nobody has decided yet.
+const CONFLICT: &str = "conflict";
+
+/// The filter for what the address of the page says; a state that does not exist is ignored.
+pub fn filter(state: Option<&str>, query: &str) -> MachineFilter {
+    MachineFilter {
+        state: state.filter(|s| STATES.contains(s)).map(str::to_owned),
+        conflict: state == Some(CONFLICT),
+        q: query.chars().take(MAX_SEARCH).collect(),
+        ..MachineFilter::default()
+    }
+}
+
+impl MachinesPage {
+    /// The page with these machines, which `filter` and the page token `token` have found.
+    pub fn new(
+        shell: Shell,
+        found: MachineList,
+        counts: &MachineCounts,
+        filter: &MachineFilter,
+        token: Option<String>,
+    ) -> MachinesPage {
+        let state = match filter.conflict {
+            true => Some(CONFLICT),
+            false => STATES.into_iter().find(|s| Some(*s) == filter.state.as_deref()),
+        };
+        let total = counts.by_state.values().sum();
+        let link = |name: Option<&'static str>, label, color, count| Filter {
+            href: match name {
+                Some(name) => format!("/machines?state={name}"),
+                None => "/machines".into(),
+            },
+            label,
+            color,
+            count,
+            active: state == name,
+        };
+        let mut filters = vec![link(None, "All".into(), "", total)];
+        for name in STATES {
+            let count = counts.by_state.get(name).copied().unwrap_or_default();
+            filters.push(link(Some(name), capital(name), state_color(name), count));
+        }
+        filters.push(link(
+            Some(CONFLICT),
+            "Identity conflict".into(),
+            "red",
+            counts.in_conflict,
+        ));
+        filters.retain(|f| f.count > 0 || f.active || f.href == "/machines");
+        let page = |token: String| {
+            let state = state.map_or(String::new(), |state| format!("state={state}&"));
+            format!("/machines?{state}q={}&page={token}", segment(&filter.q))
+        };
+        MachinesPage {
+            missing: Vec::new(),
+            shell,
+            state,
+            query: filter.q.clone(),
+            total,
+            filters,
+            rows: found.machines,
+            token,
+            previous: found.previous.map(page),
+            next: found.next.map(page),
+        }
+    }
+}
