@@ -154,20 +154,18 @@ impl Reader {
             query.push(format!(" AND id IN ({IN_CONFLICT})"));
         }
         for word in filter.q.to_lowercase().split_whitespace() {
-            let word = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            query.push(" AND (search LIKE ").push_bind(format!("%{word}%"));
+            // Not LIKE: on 100,000 machines it takes several times as long. PostgreSQL's name for it is strpos.
+            query.push(" AND (instr(search, ").push_bind(word.to_owned());
             query
-                .push(" ESCAPE '\\' OR state_name LIKE ")
-                .push_bind(format!("%{word}%"));
-            query.push(" ESCAPE '\\'");
+                .push(") > 0 OR instr(state_name, ")
+                .push_bind(word.to_owned());
             // MACs are stored with colons and copied with dashes too.
             if word.len() >= 5 && word.contains('-') {
                 query
-                    .push(" OR search LIKE ")
-                    .push_bind(format!("%{}%", word.replace('-', ":")));
-                query.push(" ESCAPE '\\'");
+                    .push(") > 0 OR instr(search, ")
+                    .push_bind(word.replace('-', ":"));
             }
-            query.push(")");
+            query.push(") > 0)");
         }
         let back = cursor.is_some_and(|cursor| cursor.back);
         if let Some(cursor) = cursor {
