@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use inventory_api::boot::BootEvent;
 use inventory_api::loader::{LoaderFailure, LoaderModel, LoaderOverview, LoaderTally, NicLoaders};
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::experience::Tally;
+use netboot_protocol::Tally;
 use netboot_protocol::{ClientKind, Experience, Failure, Loader, NicModel, Trial};
 
 /// NICs with something on foot; those of which nothing is to be kept go first.

@@ -1,6 +1,7 @@
-//! Accepts HTTP connections, with bounds on their number, heads and patience.
+//! Accepts HTTP connections, with limits on their number, head size and idle time.
 //!
-//! When all places are taken, [`crate::places`] says whose connection gives way: no stranger keeps the holder of a lease out.
+//! When all slots are taken, [`crate::places`] decides which connection is closed: strangers cannot lock out
+//! a lease holder.
 
 use std::io;
 use std::net::{IpAddr, Shutdown};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::BufMut;
 use http::{Method, Request};
 use inventory_api::boot::ConnectionEnd;
-use netboot_protocol::http1::{BadHead, HEAD_BYTES, persists, request, response_head};
+use netboot_protocol::http::head::{BadHead, HEAD_BYTES, persists, request, response_head};
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -23,17 +24,17 @@ use crate::send::{Content, Sent, send};
 use crate::server::{NetbootError, panicked};
 use crate::source::BootSource;
 
-/// Places for connections. iPXE and the agent have one or two at once.
+/// Connection slots. iPXE and the agent use one or two at once.
 const LIMITS: Limits = Limits {
     places: 1024,
     per_address: 64,
 };
-/// A request's head has to come within this time; an idle connection is closed after it.
+/// A request's head must arrive within this time; an idle connection is closed after it.
 const HEAD_TIME: Duration = Duration::from_secs(30);
-/// A client that acknowledges nothing for this long is gone (switched off in the middle of an image).
+/// A client that acknowledges nothing for this long is gone, e.g. switched off in the middle of an image.
 const SILENCE: Duration = Duration::from_secs(60);
-/// What a client sends after our last answer is read for this long, up to [`HEAD_BYTES`]: a socket that is closed with unread
-/// bytes resets the connection, and the answer may be lost (RFC 9112, section 9.6).
+/// After our last answer, read what the client still sends for this long, up to [`HEAD_BYTES`]: closing a
+/// socket with unread bytes resets the connection, and the answer may be lost (RFC 9112, section 9.6).
 const LAST: Duration = Duration::from_secs(2);
 
 pub(crate) async fn serve<S: BootSource>(
@@ -63,7 +64,7 @@ pub(crate) async fn serve<S: BootSource>(
                 tasks.spawn(async move { connection(stream, ip, &service, place).await });
             }
             Err(error) => {
-                // Out of file descriptors, or the client is gone already.
+                // Out of file descriptors, or the client is already gone.
                 log::paced!(warn; "http-accept", "failed", false; %error, "cannot accept an HTTP connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -92,7 +93,7 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
-    // The same socket, for who looks at it while a thread sends on it.
+    // A second handle to the socket, usable while a thread sends on the first.
     let control = match socket.try_clone() {
         Ok(control) => Arc::new(control),
         Err(error) => {
@@ -106,8 +107,8 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
             if let Some(left_out) = log::each_minute("http-refused", "taken away") {
                 tracing::warn!(%peer, left_out, "all HTTP connections are in use: the one with the least claim is closed");
             }
-            // A file may be on its way in another thread: this ends that. With a reset, since a close would wait for a client
-            // that does not read.
+            // A thread may still be sending a file: this stops it. With a reset, since a close would wait for
+            // a client that does not read.
             let _ = control.set_linger(Some(Duration::ZERO));
             let _ = control.shutdown(Shutdown::Both);
             return service.broke(peer, ConnectionEnd::Busy);
@@ -127,12 +128,13 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
     }
 }
 
-/// How long an acknowledgement is waited for when only the end is missing, and what counts as the end. iPXE and EDK2 start what they
-/// loaded before they acknowledge its last segments, and are never heard again on that connection.
+/// How long to wait when only the end is unacknowledged, and what counts as the end. iPXE and EDK2 start what
+/// they loaded before they acknowledge its last segments, and never send on that connection again.
 const LAST_ACK: Duration = Duration::from_secs(1);
 const END_BYTES: u64 = 128 * 1024;
 
-/// Waits until the client has acknowledged all that was sent, but for the end: what the kernel took, the client may never have got.
+/// Waits until the client has acknowledged everything but the end: data the kernel took may never have
+/// arrived.
 async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(1);
@@ -147,7 +149,7 @@ async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
         if begun.elapsed() >= SILENCE {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        // The next request acknowledges the last answer: then there is no need to wait.
+        // A next request acknowledges the last answer, so stop waiting.
         let _ = tokio::time::timeout(pause, stream.readable()).await;
         if unacknowledged(stream) > 0 {
             tokio::time::sleep(pause).await;
@@ -156,8 +158,9 @@ async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// One after the other, until the client wants no more. hyper would do this but for one thing: it cannot send a file without
-/// reading it into memory first, and that costs half of what sendfile(2) reaches (docs/bench.md, "HTTP boot").
+/// Serves one request after another until the client is done. hyper could do this but for one thing: it
+/// cannot send a file without reading it into memory, which halves the rate sendfile(2) reaches
+/// (docs/bench.md, "HTTP boot").
 async fn requests<S: BootSource>(
     mut stream: TcpStream,
     control: &Arc<Socket>,
@@ -218,7 +221,7 @@ async fn requests<S: BootSource>(
     }
 }
 
-/// The next request, or what is none; `None`: the client has no more. What was read behind it stays in `read`.
+/// The next request, or why it is malformed; `None` at EOF. Bytes behind it stay in `read`.
 async fn next(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<Option<Result<Request<()>, BadHead>>> {
     loop {
         match request(read) {
@@ -235,7 +238,7 @@ async fn next(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<Option<Resul
     }
 }
 
-/// Reads what there is, at most [`HEAD_BYTES`] at once.
+/// Reads what is available, at most [`HEAD_BYTES`] at once.
 async fn more(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<usize> {
     read.reserve(1024);
     loop {
@@ -257,7 +260,8 @@ async fn last(stream: &TcpStream) -> io::Result<()> {
     tokio::time::timeout(LAST, rest).await.unwrap_or(Ok(()))
 }
 
-/// The header Date. A clock without a battery may stand before 1970, or after 9999, where httpdate panics.
+/// The Date header. A clock without a battery may show a year before 1970, or after 9999, where httpdate
+/// panics.
 fn http_date(now: SystemTime) -> String {
     let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     httpdate::fmt_http_date(now.clamp(UNIX_EPOCH, last))

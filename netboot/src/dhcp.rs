@@ -1,4 +1,4 @@
-//! The DHCP loop: receive, decode, look up, decide, make durable, send, tell.
+//! The DHCPv4 loop: receive, decode, look up, decide, make durable, send, report.
 
 mod belief;
 
@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
-use netboot_protocol::claims::Claims;
-use netboot_protocol::custom::is_host_name;
-use netboot_protocol::foreign::pass;
+use netboot_protocol::dhcp4::claims::Claims;
+use netboot_protocol::dhcp4::custom::is_host_name;
+use netboot_protocol::dhcp4::foreign::pass;
 use netboot_protocol::sender::Relays;
 use netboot_protocol::{
     BootFile, BootUrls, ClientKind, Decision, Destination, Leases, MessageKind, Mode, Network, Probe,
@@ -30,23 +30,24 @@ use crate::socket::DhcpSocket;
 use crate::source::BootSource;
 use crate::watch::Family;
 
-/// Addresses that are tried for one DISCOVER when others are found to use them; the machine asks again anyway.
+/// Addresses tried for one DISCOVER when probes find others in use. After that the machine asks again by
+/// itself.
 const TRIES: usize = 3;
 
-/// DHCP for the networks that are reached through one of our addresses.
+/// DHCP for the networks reached through one of our addresses.
 pub(crate) struct DhcpService<S> {
     pub(crate) socket: DhcpSocket,
     /// Port 4011.
     pub(crate) boot_server: DhcpSocket,
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
-    /// `None`: nobody can be asked whether an address is in use.
+    /// `None`: ARP probes are not possible.
     pub(crate) arp: Option<Arc<Prober>>,
     pub(crate) echo: Option<Arc<Prober>>,
-    /// `None`: nobody can be told by the frame that a message came in.
+    /// `None`: the frame a message came in cannot be seen.
     pub(crate) farewells: Option<Farewells>,
     pub(crate) relays: Mutex<Relays>,
-    /// Who has answered for addresses, by network.
+    /// Who answered for which addresses, by network.
     pub(crate) claims: Mutex<BTreeMap<String, Claims>>,
     pub(crate) shared: Arc<Shared<S>>,
 }
@@ -96,9 +97,9 @@ impl<S: BootSource> DhcpService<S> {
             let standing = shared.book.standing(place, client.mac, client.known, now());
             match entrance.admit(client.mac, standing, client.circuit()) {
                 Ok(place) => {
-                    let anew = client.message == MessageKind::Discover
+                    let restarted = client.message == MessageKind::Discover
                         && !matches!(client.kind, ClientKind::Ipxe { .. });
-                    client.loader = shared.loader(client.mac, client.kind, anew);
+                    client.loader = shared.loader(client.mac, client.kind, restarted);
                     let service = service.clone();
                     tasks.spawn(async move { service.answer(client, from, place).await });
                 }
@@ -117,7 +118,7 @@ impl<S: BootSource> DhcpService<S> {
             Ok(network) => network,
             Err(why) => {
                 if let Some((home, refusal)) = self.elsewhere(&client) {
-                    // To a relay that we may have no route to: then it is as if we had been silent.
+                    // There may be no route to that relay. Then nothing is sent, as if we had not answered.
                     let sent = self.send(&client, home, &refusal, from).await;
                     tracing::debug!(mac = %client.mac, relay = %client.giaddr, ?sent, "refused behind an unknown relay");
                 }
@@ -160,7 +161,7 @@ impl<S: BootSource> DhcpService<S> {
         }
     }
 
-    /// Decides, makes it durable and makes sure that nobody else has the address.
+    /// Decides, makes the lease durable and checks that nobody else uses the address.
     async fn decide(
         &self,
         client: &PxeClient,
@@ -192,7 +193,7 @@ impl<S: BootSource> DhcpService<S> {
             let address = content.address;
             let prober = self.prober(needs_probe(network, reserved, before, &content));
             let user = match prober {
-                // Hundreds of milliseconds in which nothing is done: no place for work is held meanwhile.
+                // A probe takes hundreds of milliseconds: give the work permit back meanwhile.
                 Some(prober) => match place.wait() {
                     Some(_waiting) => prober.user_of(address, client.mac).await,
                     None => return Err(Unanswered::TooMany),
@@ -219,8 +220,8 @@ impl<S: BootSource> DhcpService<S> {
         }
     }
 
-    /// The refusal of who takes an offer of ours behind a relay of no network, and the network in whose name it is given: one that
-    /// we are the DHCP server of.
+    /// A NAK for a client that accepts our offer behind an unknown relay, and the network in whose name it is
+    /// sent: the first one in server mode.
     fn elsewhere(&self, client: &PxeClient) -> Option<(&Network, ReplyContent)> {
         let home = self
             .networks
@@ -229,14 +230,14 @@ impl<S: BootSource> DhcpService<S> {
         Some((home, refused_elsewhere(client, home.server())?))
     }
 
-    /// The network under whose name a message stands: the one it is of, else the one of this address of ours.
+    /// The network a message is counted for: its own, else the local one of this server address.
     fn home<'a>(&'a self, network: Option<&'a Network>) -> &'a str {
         let local = self.networks.iter().find(|network| network.is_local());
         let home = network.or(local).or(self.networks.first());
         home.map_or("", Network::name)
     }
 
-    /// A message is not answered: counted, and told.
+    /// Counts and reports a message that is not answered.
     fn silent(&self, client: &PxeClient, network: Option<&Network>, why: Unanswered) {
         let home = self.home(network);
         if let Some(detail) = concerns_all(client, network, why) {
@@ -255,7 +256,8 @@ impl<S: BootSource> DhcpService<S> {
     ) -> std::io::Result<()> {
         let bytes = &encode(client, network, content)[..];
         if client.to_boot_server {
-            // EDK2 asks from port 4011, iPXE from 68: each wants the answer where it asked from (measured, 2.1).
+            // EDK2 asks from port 4011, iPXE from 68: both expect the answer on the port they asked from
+            // (measured, 2.1).
             return self.boot_server.send(bytes, from).await;
         }
         if self.shared.config.reply_to_source {
@@ -264,7 +266,8 @@ impl<S: BootSource> DhcpService<S> {
         let to = match destination(client, network, content) {
             Destination::Relay(relay) => {
                 let sent = self.socket.send(bytes, SocketAddrV4::new(relay, 67)).await;
-                // Its address on the machines' side may be one that we have no way to; the one it sends from is.
+                // We may have no route to giaddr, the relay's client-side address. Its source address is
+                // reachable.
                 return match sent {
                     Err(error) if from.port() == 67 => {
                         tracing::debug!(%error, %relay, %from, "no way to the relay's address: the reply goes to where it sends from");
@@ -278,7 +281,7 @@ impl<S: BootSource> DhcpService<S> {
             Destination::Link(ip) => match self.socket.learn(ip, client.chaddr) {
                 Ok(()) => SocketAddrV4::new(ip, 68),
                 Err(error) => {
-                    // Without CAP_NET_ADMIN. Every client takes a broadcast too.
+                    // CAP_NET_ADMIN is missing. Every client accepts a broadcast too.
                     tracing::debug!(%error, %ip, "cannot set an ARP entry: the reply is broadcast");
                     SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)
                 }
@@ -287,7 +290,7 @@ impl<S: BootSource> DhcpService<S> {
         self.socket.send(bytes, to).await
     }
 
-    /// Tells what became of a message. `line`: the log too.
+    /// Reports the outcome of a message. `line`: also log it.
     fn heard(
         &self,
         client: &PxeClient,
@@ -324,7 +327,7 @@ impl<S: BootSource> DhcpService<S> {
     }
 }
 
-/// What concerns a network and not one machine alone.
+/// What to tell the operator when a silence concerns the whole network, not one machine.
 fn concerns_all(client: &PxeClient, network: Option<&Network>, why: Unanswered) -> Option<String> {
     let Some(network) = network else {
         return (why == Unanswered::UnknownRelay).then(|| {

@@ -1,15 +1,15 @@
-//! The DHCPv6 loop: receive, decode, look up, decide, make durable, send, tell.
+//! The DHCPv6 loop: receive, decode, look up, decide, make durable, send, report.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
 use std::sync::Arc;
 
 use inventory_api::boot::{BootEvent, BootEventKind};
-use netboot_protocol::sender::believe_v6;
-use netboot_protocol::v6::foreign::pass;
-use netboot_protocol::v6::{
+use netboot_protocol::dhcp6::foreign::pass;
+use netboot_protocol::dhcp6::{
     BootUrls, Client, Content, Decision, MessageKind, Network, Status, classify, decide, encode,
     select_network, would_decide,
 };
+use netboot_protocol::sender::believe_v6;
 use netboot_protocol::{Mode, Unanswered};
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ use crate::socket6::Dhcp6Socket;
 use crate::source::BootSource;
 use crate::watch::Family;
 
-/// DHCPv6 for the networks that are reached through one of our addresses.
+/// DHCPv6 for the networks reached through one of our addresses.
 pub(crate) struct Dhcp6Service<S> {
     pub(crate) socket: Dhcp6Socket,
     pub(crate) networks: Vec<Network>,
@@ -59,7 +59,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                 }
             };
             client.known = shared.source.known(client.mac);
-            // Relays send to us alone.
+            // Relays always send unicast.
             client.unicast = unicast && client.relays.is_empty();
             let any_port = shared.config.reply_to_source;
             shared.firmware.heard_v6(&client, from.port(), any_port, now());
@@ -101,7 +101,7 @@ impl<S: BootSource> Dhcp6Service<S> {
             }
         };
         let name = network.name();
-        // By this name and address the rules know the network.
+        // Policy rules match networks by this name and IPv4 address.
         let target = shared.target(client.mac, client.kind, name, network.all().server, None);
         let target = target.await;
         let urls = BootUrls {
@@ -115,7 +115,7 @@ impl<S: BootSource> Dhcp6Service<S> {
             shared.watch.gate(name, Family::V6, at),
         );
         let observes = network.mode() == Mode::Observe;
-        // Simulated machines have neither that port nor a link-local address.
+        // Simulated machines have neither port 546 nor a link-local address.
         let believed = if observes || shared.config.reply_to_source {
             Ok(())
         } else {
@@ -165,17 +165,17 @@ impl<S: BootSource> Dhcp6Service<S> {
         }
     }
 
-    /// The network under whose name a message stands: the one it is of, else the one of this address of ours.
+    /// The network a message is counted for: its own, else the local one of this server address.
     fn home<'a>(&'a self, network: Option<&'a Network>) -> &'a str {
         let local = self.networks.iter().find(|network| network.is_local());
         let home = network.or(local).or(self.networks.first());
         home.map_or("", Network::name)
     }
 
-    /// A message is not answered: counted, and told.
+    /// Counts and reports a message that is not answered.
     fn silent(&self, client: &Client, network: Option<&Network>, why: Unanswered) {
         let home = self.home(network);
-        // What concerns the network and not this machine alone.
+        // Silences that concern the whole network, not one machine.
         let detail = match (why, network) {
             (Unanswered::Exhausted, Some(network)) => Some(format!(
                 "IPv6: all {} addresses of the pools are in use: a machine got none",
@@ -194,7 +194,7 @@ impl<S: BootSource> Dhcp6Service<S> {
         self.heard(client, network, None, why.code(), None, true);
     }
 
-    /// Tells what became of a message. `line`: the log too.
+    /// Reports the outcome of a message. `line`: also log it.
     fn heard(
         &self,
         client: &Client,
@@ -232,7 +232,7 @@ fn word_of(content: &Content) -> String {
     }
 }
 
-/// To the client's port or the relay's (RFC 8415, 7.2), whatever port it came from.
+/// The client's or relay's port (RFC 8415, 7.2), whatever port the message came from.
 fn destination(client: &Client, from: SocketAddrV6, reply_to_source: bool) -> SocketAddrV6 {
     let port = match (reply_to_source, client.relays.is_empty()) {
         (true, _) => from.port(),

@@ -27,7 +27,7 @@ use crate::watch::NetworkBook;
 pub(crate) use v4::DoorV4;
 pub(crate) use v6::DoorV6;
 
-/// What the services behind all doors share.
+/// What all services share.
 pub(crate) struct Shared<S> {
     pub(crate) config: Config,
     pub(crate) files: Files,
@@ -43,7 +43,7 @@ pub(crate) struct Shared<S> {
 /// Tasks that end when the service is cancelled.
 pub(crate) type Tasks = JoinSet<Result<(), NetbootError>>;
 
-/// Where files are fetched.
+/// The sockets that serve files.
 struct FileSockets {
     tftp: UdpSocket,
     http: TcpListener,
@@ -97,7 +97,7 @@ fn failed(
     ))
 }
 
-/// The names of networks, for people.
+/// Network names for messages.
 fn names(networks: &[Network]) -> String {
     let names: Vec<&str> = networks.iter().map(Network::name).collect();
     names.join(", ")

@@ -1,4 +1,4 @@
-//! The boot files by name: loaders from memory, the mini-os from its files.
+//! Boot files by name: loaders from memory, the mini-os from its files.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,10 +11,10 @@ use netboot_protocol::{Loader, Trusted, UNIFIED};
 
 use crate::tftp::content::Content;
 
-/// What shim loads, from the place it came from itself.
+/// shim loads it from where it was loaded itself.
 pub(crate) const GRUB: &str = "grubx64.efi";
 
-/// The mini-os for 64-bit ARM: kernel and initramfs. It is made on request, at any time.
+/// Kernel and initramfs of the mini-os for 64-bit ARM. It may be built at any time.
 const ARM64: [&str; 2] = ["arm64/kernel", "arm64/initramfs"];
 
 /// Where a boot file's bytes are.
@@ -24,10 +24,9 @@ pub(crate) enum BootFileBytes {
     Path(PathBuf),
 }
 
-/// All boot files.
 pub(crate) struct Files {
     loaders: BTreeMap<String, Bytes>,
-    /// Names that stand for another file by HTTP.
+    /// Replacements for the same name over HTTP.
     http: BTreeMap<String, Bytes>,
     rescue: bool,
     paths: BTreeMap<&'static str, PathBuf>,
@@ -54,8 +53,9 @@ impl Files {
         }
     }
 
-    /// Whether all of a loader is there. GRUB is part of the signed one, and by HTTP it has to be one that can load by HTTP. That for
-    /// ARM comes to nothing without a mini-os for ARM: its machines are given no loader, and `slipway explain` says what to do.
+    /// Whether all files of a loader are available. The signed chain needs GRUB, and over HTTP a GRUB that
+    /// can load by HTTP. The ARM loader is useless without an ARM mini-os: such machines are given no loader,
+    /// and `slipway explain` says what to do.
     pub(crate) fn has(&self, loader: Loader, by_http: bool) -> bool {
         self.loaders.contains_key(loader.file())
             && match (loader, by_http) {
@@ -68,7 +68,7 @@ impl Files {
             }
     }
 
-    /// What a machine with Secure Boot can be given by iPXE.
+    /// What iPXE can offer a machine with Secure Boot.
     pub(crate) fn trusted(&self) -> Trusted {
         Trusted {
             unified: self.paths.contains_key(UNIFIED),
@@ -76,7 +76,7 @@ impl Files {
         }
     }
 
-    /// Whether there is what a choice of the boot menu boots.
+    /// Whether the files for a boot menu choice are available.
     pub(crate) fn can(&self, choice: Choice) -> bool {
         match choice {
             Choice::LocalDisk | Choice::MiniOs => true,
@@ -87,7 +87,7 @@ impl Files {
 
     /// A file by the last part of its name.
     pub(crate) fn get(&self, name: &str, by_http: bool) -> Option<BootFileBytes> {
-        // Made on request: not there is then an answer, and no error of the server.
+        // Built on demand: a missing file is a 404 here, not a server error.
         let there = |path: &&PathBuf| !ARM64.contains(&name) || path.is_file();
         if let Some(path) = self.paths.get(name).filter(there) {
             return Some(BootFileBytes::Path(path.clone()));

@@ -1,5 +1,5 @@
-//! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges, no redirects
-//! (one stops EDK2), `//x` taken for `/x` (shim asks so), everything else 404.
+//! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges. No
+//! redirects: they stop EDK2. `//x` means `/x`, as shim asks for it. Everything else is 404.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use inventory_api::boot::{BootEvent, BootEventKind, Choice, ConnectionEnd};
 use inventory_api::{Mac, Sha256Digest};
-use netboot_protocol::http1::BadHead;
+use netboot_protocol::http::head::BadHead;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::{AUTOEXEC, Network};
 
@@ -21,25 +21,25 @@ use crate::running::Entered;
 use crate::scripts::{Language, NoScript, Script, Scripts};
 use crate::send::Content;
 use crate::source::BootSource;
-use netboot_protocol::range::{Wanted, wanted};
+use netboot_protocol::http::range::{Wanted, wanted};
 use socket2::Socket;
 
 type Response = http::Response<Content>;
 
-/// A response, and who is to hear of its end.
+/// A response, and the request to report when it ends.
 pub(crate) struct Answer {
     pub(crate) response: Response,
     pub(crate) heard: Option<Heard>,
 }
 
-/// What the boot script of a mini-os names last.
+/// The last file that a mini-os boot script names.
 const LAST_FETCHED: &str = "/boot/site";
 
-/// Marks an answer as the last that the machine fetches before it starts something else.
+/// Marks a response as the last one fetched before the machine starts something else.
 #[derive(Clone, Copy)]
 struct Last;
 
-/// A request of a machine in one of our networks.
+/// A request from a machine on one of our networks.
 pub(crate) struct Heard {
     mac: Mac,
     peer: IpAddr,
@@ -47,11 +47,11 @@ pub(crate) struct Heard {
     path: String,
     status: u16,
     head: bool,
-    /// The last that is fetched: the machine goes on without acknowledging it.
+    /// The last fetch: the machine goes on without acknowledging it.
     last: bool,
 }
 
-/// HTTP boot for the networks that are reached through one of our addresses.
+/// HTTP boot for the networks reached through one of our addresses.
 pub(crate) struct HttpService<S> {
     pub(crate) scripts: Arc<Scripts<S>>,
     pub(crate) shared: Arc<Shared<S>>,
@@ -60,7 +60,7 @@ pub(crate) struct HttpService<S> {
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
-    /// Its own, or what a person chose instead.
+    /// The machine's boot script, or the one for its `choice` parameter.
     Script(Language),
     Grub(Option<Choice>),
     BootFile(&'a str),
@@ -75,7 +75,7 @@ fn route(path: &str) -> Route<'_> {
         ("", "boot.ipxe") => Route::Script(Language::Ipxe),
         ("", "boot.args") => Route::Script(Language::Words),
         ("grub", name) => grub_script(&format!("grub/{name}")).map_or(Route::Nothing, Route::Grub),
-        // Firmware may ask for a loader beside another one.
+        // Firmware may ask for a loader next to another one.
         ("boot" | "", name) => Route::BootFile(name),
         ("images", digest) => digest.parse().map_or(Route::Nothing, Route::Image),
         _ => Route::Nothing,
@@ -88,7 +88,7 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// The `choice` parameter of a query. `Err`: it is none that there is.
+/// The `choice` parameter of a query. `Err`: not a known choice.
 fn choice_parameter(query: &str) -> Result<Option<Choice>, ()> {
     parameter(query, "choice").map(str::parse).transpose()
 }
@@ -104,7 +104,7 @@ fn mac_parameter(query: &str) -> Option<Mac> {
 }
 
 impl<S: BootSource> HttpService<S> {
-    /// The answer to a request. Its content is not for HEAD.
+    /// The response to a request. For HEAD, its content must not be sent.
     pub(crate) async fn respond(&self, peer: IpAddr, request: &Request<()>) -> Answer {
         let (method, path) = (request.method(), request.uri().path());
         let query = request.uri().query().unwrap_or_default();
@@ -189,9 +189,16 @@ impl<S: BootSource> HttpService<S> {
         )
     }
 
-    fn hears_of(&self, request: &Request<()>, peer: IpAddr, says: Option<Mac>, response: &Response) -> Option<Heard> {
+    fn hears_of(
+        &self,
+        request: &Request<()>,
+        peer: IpAddr,
+        says: Option<Mac>,
+        response: &Response,
+    ) -> Option<Heard> {
         let status = response.status().as_u16();
-        // Who asks for another machine's script is heard under the name they gave: that is the machine in danger.
+        // A request for another machine's script is recorded under the MAC it names: that machine is the one
+        // in danger.
         let refused = if status == 403 {
             says.map(|mac| (None, mac))
         } else {
@@ -214,7 +221,7 @@ impl<S: BootSource> HttpService<S> {
         })
     }
 
-    /// An answer with `of` bytes of content begins.
+    /// Starts the progress meter of an answer with `of` bytes of content.
     pub(crate) fn begins(&self, heard: &Heard, of: u64, stream: &Arc<Socket>) -> Entered {
         self.shared
             .watch
@@ -222,7 +229,7 @@ impl<S: BootSource> HttpService<S> {
             .enter(heard.peer, &heard.path, of, Some(stream))
     }
 
-    /// Tells the source of a connection that asked for nothing.
+    /// Reports a connection that ended before a request.
     pub(crate) fn broke(&self, peer: IpAddr, end: ConnectionEnd) {
         let what = BootEventKind::Connection {
             port: self.scripts.http_port,
@@ -232,7 +239,7 @@ impl<S: BootSource> HttpService<S> {
         self.shared.heard_from(peer, what);
     }
 
-    /// Tells the source how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
+    /// Reports how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
     pub(crate) fn tell(&self, heard: Heard, sent: u64, lost: u64, failed: bool) {
         let (bytes, partial) = arrived(heard.last, sent, lost, failed);
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
@@ -254,8 +261,9 @@ impl<S: BootSource> HttpService<S> {
     }
 }
 
-/// How much of an answer arrived, and whether that is less than all. An end that was not acknowledged counts as arrived, because loaders
-/// do not wait for it; a whole answer does not, but for the `last` that they fetch.
+/// How much of an answer arrived, and whether it is incomplete. A short unacknowledged end counts as arrived,
+/// because loaders do not wait for it. An answer of which nothing was acknowledged does not, except for the
+/// `last` one they fetch.
 fn arrived(last: bool, sent: u64, lost: u64, failed: bool) -> (u64, bool) {
     let partial = failed || (sent > 0 && lost >= sent && !last);
     (if partial { sent.saturating_sub(lost) } else { sent }, partial)
@@ -263,7 +271,7 @@ fn arrived(last: bool, sent: u64, lost: u64, failed: bool) -> (u64, bool) {
 
 fn script_response(made: Result<Script, NoScript>, mac: Option<Mac>, peer: IpAddr) -> Response {
     match made {
-        // It has a ticket: no cache may keep it.
+        // It contains a ticket: no cache may keep it.
         Ok(Script { text, last }) => {
             let mut response = of_type(StatusCode::OK, "text/plain", Content::Memory(text.into()));
             if last {
@@ -300,7 +308,7 @@ fn script_response(made: Result<Script, NoScript>, mac: Option<Mac>, peer: IpAdd
     }
 }
 
-/// EDK2 decides by it whether a file is a program, a CD or a disk (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
+/// EDK2 uses it to tell a program from a CD or disk image (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
 fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("efi") => "application/efi",
@@ -316,7 +324,8 @@ fn from_memory(bytes: Bytes, content_type: &'static str, headers: &HeaderMap) ->
     })
 }
 
-/// The response to a request for a file of `len` bytes, or for a part of it. `content`: so many bytes from the first that is wanted.
+/// The response to a request for a file of `len` bytes or a part of it. `content(first, count)` returns that
+/// part.
 fn ranged(
     headers: &HeaderMap,
     len: u64,
@@ -366,12 +375,12 @@ fn refuse(status: StatusCode, why: &str) -> Response {
     of_type(status, "text/plain", Content::Memory(format!("{why}\n").into()))
 }
 
-/// What to say to bytes that are no request.
+/// The response to bytes that are not a request.
 pub(crate) fn bad_request(bad: BadHead) -> Response {
     refuse(bad.status(), &bad.to_string())
 }
 
-/// With its length, always: firmware cannot do without.
+/// Always with Content-Length: firmware needs it.
 fn of_type(status: StatusCode, content_type: &'static str, content: Content) -> Response {
     let len = HeaderValue::from(content.len());
     let mut response = http::Response::new(content);

@@ -1,7 +1,7 @@
 //! Answers machines that ask the network how to boot: DHCP, TFTP, HTTP boot.
 //!
-//! [`Netboot::bind`] opens, [`Netboot::start`] spawns, [`Running::run`] stays. Decisions about packets are
-//! `netboot-protocol`'s, decisions about machines those of a [`BootSource`].
+//! [`Netboot::bind`] opens the sockets, [`Netboot::start`] spawns the tasks, [`Running::run`] waits for them.
+//! `netboot-protocol` decides about packets, a [`BootSource`] about machines.
 
 pub mod config;
 mod connection;
@@ -43,7 +43,6 @@ pub use server::{BoundNetwork, BoundV6, Netboot, NetbootError, Running};
 pub use source::{BootClient, BootSource, ScriptOrder};
 pub use watch::{NetworkBook, ReservationError};
 
-/// The clock.
 pub(crate) fn now() -> inventory_api::UnixMs {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

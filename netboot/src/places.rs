@@ -1,4 +1,4 @@
-//! Connections and transfers that are open: who may have a place is [`netboot_protocol::shares`]'s to say.
+//! Slots for open connections and transfers; [`netboot_protocol::shares`] decides who gets one.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::leases::lock;
 
-/// The places of one service. The boot service's HTTP and TFTP and the TLS port have some each.
+/// The slots of one service. Boot HTTP, TFTP and the TLS port each have their own.
 #[derive(Clone)]
 pub struct Places(Arc<Inner>);
 
@@ -25,7 +25,7 @@ struct State {
     ends: HashMap<u64, CancellationToken>,
 }
 
-/// The right to one connection; given back when dropped.
+/// One connection's slot; given back when dropped.
 pub struct Place {
     places: Places,
     number: u64,
@@ -33,7 +33,7 @@ pub struct Place {
 }
 
 impl Places {
-    /// All free.
+    /// All slots free.
     pub fn new(limits: Limits) -> Places {
         Places(Arc::new(Inner {
             begun: Instant::now(),
@@ -44,10 +44,11 @@ impl Places {
         }))
     }
 
-    /// A place for one more connection of `address`. Another one may be taken away for it, see [`Place::taken_away`].
+    /// Takes a slot for one more connection of `address`. This may revoke another one, see
+    /// [`Place::taken_away`].
     ///
     /// # Errors
-    /// There is none for this address, or for anybody of this standing.
+    /// No slot is free for this address or this standing.
     pub fn enter(&self, address: IpAddr, standing: Standing) -> Result<Place, Full> {
         let now = self.now();
         let mut state = lock(&self.0.state);
@@ -70,18 +71,19 @@ impl Places {
 }
 
 impl Place {
-    /// Something happened: a request came whole, or the other side took bytes. Who is quiet for long gives way first.
+    /// Progress: a request arrived whole, or the peer took bytes. The connection idle for longest is evicted
+    /// first.
     pub fn touch(&self) {
         let now = self.places.now();
         lock(&self.places.0.state).shares.touch(self.number, now);
     }
 
-    /// Who has it has shown more: a lease, a certificate, a session.
+    /// The peer has proved more: a lease, a certificate, a session.
     pub fn raise(&self, standing: Standing) {
         lock(&self.places.0.state).shares.raise(self.number, standing);
     }
 
-    /// Waits until somebody else was given this place: the connection has to be closed now.
+    /// Completes when the slot is revoked: the connection must be closed.
     pub async fn taken_away(&self) {
         self.end.cancelled().await;
     }

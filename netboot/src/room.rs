@@ -1,24 +1,24 @@
-//! How many DHCP messages are worked on at once, and how many wait for an answer of the network meanwhile. Known machines and
-//! holders of leases have room of their own: made-up MACs do not keep them out.
+//! Limits on DHCP messages in work, and on those waiting for a probe. Known machines and lease holders have
+//! permits of their own, so made-up MACs cannot lock them out.
 
 use std::sync::Arc;
 
 use netboot_protocol::shares::Standing;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Messages that are worked on at once, of strangers, holders of leases, and known machines; more are dropped, and the machines
-/// ask again.
+/// Messages in work at once: strangers, lease holders, known machines. More are dropped, and the machines ask
+/// again.
 const WORKING: [usize; 3] = [1024, 512, 512];
-/// Messages that wait until it is known who uses an address: some kB each, for some hundred ms.
+/// Messages waiting for a probe result: a few kB each, for some hundred ms.
 const WAITING: [usize; 3] = [16_384, 2048, 2048];
 
-/// The room of one service.
+/// The permits of one service.
 pub(crate) struct Room {
     working: [Arc<Semaphore>; 3],
     waiting: [Arc<Semaphore>; 3],
 }
 
-/// The right to work on a message.
+/// The permit to work on a message.
 pub(crate) struct Working {
     working: Option<OwnedSemaphorePermit>,
     waiting: Arc<Semaphore>,
@@ -35,7 +35,7 @@ impl Default for Room {
 }
 
 impl Room {
-    /// Room for one more message; `None`: there is none for this standing.
+    /// A permit for one more message; `None`: all of this standing are in use.
     pub(crate) fn enter(&self, standing: Standing) -> Option<Working> {
         let which = standing as usize;
         let working = self.working[which].clone().try_acquire_owned().ok()?;
@@ -47,8 +47,8 @@ impl Room {
 }
 
 impl Working {
-    /// Gives the room for work back and waits in other room, until what is given back is dropped; `None`: that is full too.
-    /// What is left to do afterwards, encoding and sending one answer, is not counted.
+    /// Exchanges the work permit for a waiting permit, held until the result is dropped; `None`: those are
+    /// all in use too. The rest of the work, encoding and sending one answer, is not counted.
     pub(crate) fn wait(&mut self) -> Option<OwnedSemaphorePermit> {
         self.working = None;
         self.waiting.clone().try_acquire_owned().ok()

@@ -1,4 +1,4 @@
-//! Boot scripts for whoever asks for one, by HTTP or TFTP: the machine whose lease the address is.
+//! Boot scripts, by HTTP or TFTP, for the machine that holds the lease of the client's address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice};
+use netboot_protocol::boot::script::narrowed;
 use netboot_protocol::menu::{
     grub_menu, grub_refusal_script, held_script, ipxe_menu, memory_test_script, refusal_script,
 };
-use netboot_protocol::script::narrowed;
 use netboot_protocol::{
     BootUrls, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
     mini_os_script,
@@ -22,17 +22,17 @@ use crate::leases::lock;
 use crate::now;
 use crate::source::{BootClient, BootSource, ScriptOrder};
 
-/// Which program reads the script.
+/// The program that reads the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
     Ipxe,
     Grub,
-    /// Just the words of the kernel's command line, for a mini-os that has a signed one.
+    /// Just the words of the kernel command line, for a mini-os whose own command line is signed.
     Words,
 }
 
-/// A script, and whether it is the last thing that the machine fetches: iPXE starts the disk, or the kernel, at once, and never
-/// acknowledges what it had fetched just before.
+/// A script, and whether it is the last thing the machine fetches: iPXE starts the disk or kernel at once and
+/// never acknowledges what it fetched just before.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(crate) text: String,
@@ -50,38 +50,39 @@ impl From<String> for Script {
 pub(crate) enum NoScript {
     /// The machine is to be left alone.
     Ignored,
-    /// The address does not hold the lease of the machine that is named.
+    /// The client's address does not hold the lease of the machine it names.
     NotTheHolder,
-    /// It is asked for by IPv6. A ticket is for the IPv4 address that the mini-os will have.
+    /// The request came over IPv6. A ticket is bound to the mini-os's IPv4 address.
     ByIpv6,
-    /// It boots its own disk, which the mini-os that asks cannot do.
+    /// The machine boots its own disk; the mini-os that asks cannot do that.
     OwnDisk,
-    /// It cannot be written; the log says why.
+    /// The script cannot be written; see the log.
     Broken,
-    /// The server fails at present; the log says why.
+    /// An internal error; see the log.
     Unavailable,
 }
 
-/// How long a script that only its length was asked of waits to be fetched. GRUB asks for both at once.
+/// How long a script whose length was asked for waits to be fetched. GRUB does both at once.
 const ANNOUNCED: Duration = Duration::from_secs(30);
 
-/// How long what a person chose waits for the agent in the signed mini-os to ask for it: drivers and an address on a slow NIC.
+/// How long the words of a menu choice wait for the agent in the signed mini-os: it must load drivers and get
+/// an address, perhaps on a slow NIC.
 const CHOSEN: Duration = Duration::from_secs(300);
 
-/// Whose script it is: another machine may have come to the address meanwhile.
+/// Includes the MAC: another machine may have got the address meanwhile.
 type Addressee = (Ipv4Addr, Mac, Option<Choice>);
 
-/// What was made and waits to be fetched: at most one for each machine and choice, and only for holders of leases.
+/// One-shot texts waiting to be fetched: at most one per machine and choice, and only for lease holders.
 #[derive(Default)]
 pub(crate) struct Announced {
-    /// GRUB's scripts of which only the length was asked.
+    /// GRUB scripts whose length was asked for.
     scripts: Waiting<Addressee, Script>,
-    /// The words of what a person chose, where iPXE's script for it may start the site's signed mini-os: that one's command line is
-    /// without them.
+    /// The words of a menu choice whose iPXE script may start the site's signed mini-os: its command line
+    /// lacks them.
     words: Waiting<Mac, String>,
 }
 
-/// Texts by whose they are, each for a time and to be had once.
+/// One-shot texts by owner, with an expiry.
 struct Waiting<K, T>(Mutex<HashMap<K, (Instant, T)>>);
 
 impl<K, T> Default for Waiting<K, T> {
@@ -91,7 +92,7 @@ impl<K, T> Default for Waiting<K, T> {
 }
 
 impl<K: Eq + Hash, T> Waiting<K, T> {
-    /// The text and when it was made, if that is not longer ago than `at_most`.
+    /// The text and when it was made, if that is less than `at_most` ago.
     fn take(&self, whose: &K, at_most: Duration) -> Option<(Instant, T)> {
         let mut waiting = lock(&self.0);
         waiting.retain(|_, (made, _)| made.elapsed() < at_most);
@@ -103,7 +104,7 @@ impl<K: Eq + Hash, T> Waiting<K, T> {
     }
 }
 
-/// What scripts are made of, for the networks behind one of our addresses.
+/// Makes scripts for the networks behind one of our addresses.
 pub(crate) struct Scripts<S> {
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
@@ -112,7 +113,7 @@ pub(crate) struct Scripts<S> {
 }
 
 impl<S: BootSource> Scripts<S> {
-    /// The machine at `peer`: the holder of that lease; in test mode the one it says it is.
+    /// The machine at `peer`: the lease holder, or in test mode the MAC it claims.
     pub(crate) fn machine_at(&self, peer: IpAddr, says: Option<Mac>) -> Option<(Option<&Network>, Mac)> {
         let at = now();
         let by_lease = self.networks.iter().find_map(|network| {
@@ -125,12 +126,12 @@ impl<S: BootSource> Scripts<S> {
         by_lease.or_else(|| Some((None, says.filter(|_| self.trusts_any_source())?)))
     }
 
-    /// What newer iPXE at `peer` does first.
+    /// The script that newer iPXE at `peer` runs first.
     pub(crate) fn autoexec(&self, peer: IpAddr) -> String {
         let by_lease = self.machine_at(peer, None).and_then(|(network, _)| network);
         let here = |network: &&Network| match peer {
             IpAddr::V4(peer) => network.subnet().contains(&peer),
-            // It goes on by IPv4: scripts are given by IPv4 only.
+            // It goes on over IPv4, as scripts are served over IPv4 only.
             IpAddr::V6(_) => false,
         };
         let network = by_lease
@@ -139,7 +140,7 @@ impl<S: BootSource> Scripts<S> {
         autoexec_script(&self.urls(network))
     }
 
-    /// Test mode: simulated machines share one address, and may fetch without having asked.
+    /// Test mode: simulated machines share one address and may fetch without DHCP.
     fn trusts_any_source(&self) -> bool {
         self.shared.config.reply_to_source
     }
@@ -151,8 +152,8 @@ impl<S: BootSource> Scripts<S> {
         }
     }
 
-    /// The script for GRUB at `peer`, or that of a choice in it. `only_length`: it asks how long the script is first (HEAD), and
-    /// what it fetches then has to be that very script: a script is made once.
+    /// The GRUB script for `peer`, or for a choice in its menu. `only_length`: GRUB first asks for the length
+    /// (HEAD), and must then get that very script, so it is made only once.
     pub(crate) async fn for_grub(
         &self,
         peer: IpAddr,
@@ -172,14 +173,14 @@ impl<S: BootSource> Scripts<S> {
             }
         };
         if only_length {
-            // By the time it was made: who asks again and again gets what is decided now.
+            // Keep its original time, so that repeated requests get a fresh decision eventually.
             self.announced.scripts.put(whose, made, script.clone());
         }
         Ok(script)
     }
 
-    /// The script for the machine at `peer`, which may say who it is, and then has to be that; or the script of what a person
-    /// there chose.
+    /// The script for the machine at `peer`, or for what a person there chose. If the client claims a MAC, it
+    /// must be the lease holder's.
     pub(crate) async fn make(
         &self,
         peer: IpAddr,
@@ -196,7 +197,7 @@ impl<S: BootSource> Scripts<S> {
             Some(said) if said != mac => return Err(NoScript::NotTheHolder),
             _ => (network, mac),
         };
-        // Of the boot before, unless it is this one's.
+        // Left from an earlier boot, unless this boot's agent asks for it.
         let chosen = self.announced.words.take(&mac, CHOSEN);
         if let (Some((_, words)), Language::Words) = (chosen, language) {
             return Ok(words.into());
@@ -207,7 +208,7 @@ impl<S: BootSource> Scripts<S> {
             config,
             ..
         } = &*self.shared;
-        // Without a lease (test mode): the network that has one for this MAC, else the first.
+        // Without a lease (test mode): the network with a lease for this MAC, else the first.
         let at = now();
         let network = network
             .or_else(|| {
@@ -232,7 +233,7 @@ impl<S: BootSource> Scripts<S> {
             Some(choice) if !files.can(choice) => {
                 ScriptOrder::Refused("the server has no files for this".to_owned())
             }
-            // Nothing unsigned starts behind the signed chain.
+            // Nothing unsigned may start from the signed chain.
             Some(Choice::MemoryTest) if language == Language::Grub => {
                 ScriptOrder::Refused("the memory test is not signed".to_owned())
             }
@@ -290,7 +291,7 @@ impl<S: BootSource> Scripts<S> {
                 match language {
                     Language::Ipxe => ipxe_menu(&text, &menu, &urls, mac, &decided),
                     Language::Grub => grub_menu(&text, &menu, &decided),
-                    // An agent reads it, and no person.
+                    // Read by an agent, not by a person.
                     Language::Words => text,
                 }
             }
@@ -308,7 +309,7 @@ impl<S: BootSource> Scripts<S> {
     }
 }
 
-/// What the agent in the signed mini-os gets for its command line.
+/// What the agent in the signed mini-os reads instead of a command line.
 fn words_of(args: &BootArgs) -> String {
     args.to_words().join(" ") + "\n"
 }

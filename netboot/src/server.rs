@@ -1,4 +1,4 @@
-//! `bind` opens, `start` spawns, `run` stays.
+//! The boot service: `bind` opens the sockets, `start` spawns the tasks, `run` waits for them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,22 +34,22 @@ pub enum NetbootError {
     Io {
         /// What was tried, on what, and what to do.
         what: String,
-        /// What came back.
+        /// The cause.
         source: io::Error,
     },
-    /// A task panicked: a bug; the process should end.
+    /// A task panicked: a bug, and the process should end.
     #[error("a task of the boot service panicked: {0}")]
     Panicked(String),
 }
 
 impl NetbootError {
-    /// What was tried, on what, and what to do.
+    /// `what`: what was tried, on what, and what to do.
     pub(crate) fn io(what: String) -> impl FnOnce(io::Error) -> NetbootError {
         move |source| NetbootError::Io { what, source }
     }
 }
 
-/// Waits for a task of a service that panics; what ends well is forgotten.
+/// Waits until a task panics; tasks that end normally are only reaped.
 pub(crate) async fn panicked(tasks: &mut JoinSet<()>, service: &str) -> NetbootError {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
@@ -64,22 +64,22 @@ pub(crate) async fn panicked(tasks: &mut JoinSet<()>, service: &str) -> NetbootE
 pub struct BoundNetwork {
     /// Network name.
     pub network: String,
-    /// DHCP: our address and port. (Outside of test mode the socket itself is bound to the interface.)
+    /// DHCP: our address and port. (Except in test mode, the socket itself is bound to the interface.)
     pub dhcp: SocketAddr,
-    /// Boot server of PXE: our address and port.
+    /// PXE boot server: our address and port.
     pub boot_server: SocketAddr,
     /// TFTP socket.
     pub tftp: SocketAddr,
     /// HTTP socket: `http://{http}` is the network's boot URL.
     pub http: SocketAddr,
-    /// The same by IPv6, where that is configured.
+    /// The IPv6 addresses, where IPv6 is configured.
     pub v6: Option<BoundV6>,
 }
 
 /// Where a network is served by IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoundV6 {
-    /// DHCPv6: our address and port. (Outside of test mode the socket itself is bound to the interface.)
+    /// DHCPv6: our address and port. (Except in test mode, the socket itself is bound to the interface.)
     pub dhcp: SocketAddr,
     /// TFTP socket.
     pub tftp: SocketAddr,
@@ -168,17 +168,17 @@ impl Netboot {
         })
     }
 
-    /// Where each network is served, in the order of the configuration.
+    /// Where each network is served, in configuration order.
     pub fn bound(&self) -> &[BoundNetwork] {
         &self.bound
     }
 
-    /// The leases, now and while the service runs.
+    /// The leases; the view stays valid while the service runs.
     pub fn leases(&self) -> LeaseBook {
         self.book.clone()
     }
 
-    /// The networks as they stand, now and while the service runs.
+    /// The networks' state; the view stays valid while the service runs.
     pub fn networks(&self) -> NetworkBook {
         self.watch.clone()
     }
@@ -215,8 +215,8 @@ impl Netboot {
     }
 }
 
-/// Each transfer has a socket or two, and each connection one: more than the 1024 that a shell allows by default. What the
-/// system permits is enough; where it does not, requests wait.
+/// Raises the soft limit on open files to the hard limit. Every connection takes a socket and every transfer
+/// one or two: more than the default of 1024. If even the hard limit is reached, requests wait.
 fn raise_file_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
@@ -233,7 +233,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stays until the service is cancelled (`Ok`) or a task fails or panics (`Err`; the others are stopped).
+    /// Waits until the service is cancelled (`Ok`), or a task fails or panics (`Err`; the other tasks are
+    /// stopped).
     pub async fn run(mut self) -> Result<(), NetbootError> {
         while let Some(ended) = self.tasks.join_next().await {
             let result = ended.unwrap_or_else(|error| Err(NetbootError::Panicked(error.to_string())));

@@ -1,8 +1,8 @@
 //! TFTP: a read-only table of boot files; no path reaches the file system.
 //!
-//! Our own engine: why not async-tftp stands in ARCHITECTURE.md. What to send and when is [`netboot_protocol::tftp`]'s;
-//! here are the sockets. One task hears the requests; each transfer has a thread and a connected socket, so that transfers
-//! run on all cores and the kernel sorts their packets.
+//! Why not async-tftp: see ARCHITECTURE.md. [`netboot_protocol::tftp`] decides what to send and when; the
+//! sockets are here. One task receives requests; each transfer has a thread and a connected socket, so that
+//! transfers run on all cores and the kernel sorts their packets.
 
 mod channel;
 pub(crate) mod content;
@@ -33,19 +33,19 @@ use content::Content;
 use live::{Entry, Live};
 use transfer::Order;
 
-/// Places for transfers; each has a socket. What is asked beyond is not answered, and asked again by the client. A machine has
-/// one or two at once; behind address translation more.
+/// Transfer slots; each takes a socket. Requests beyond are not answered, and clients repeat them. A machine
+/// uses one or two at once; an address translator may need more.
 const LIMITS: Limits = Limits {
     places: 512,
     per_address: 32,
 };
-/// Largest file whose line ends are changed, in bytes: it is held a second time. Boot files are fetched as octets.
+/// Largest file sent in netascii, in bytes: it takes a second copy. Boot files are fetched as octets.
 const NETASCII: u64 = 16 << 20;
-/// GRUB asks for its configuration within seconds; a person who plays at its prompt, later.
+/// GRUB asks for its configuration within seconds, or later if a person uses its prompt.
 const GRUB_STARTS: Duration = Duration::from_secs(120);
-/// A choice in its menu is made later still.
+/// A choice in its menu comes later still.
 const GRUB_MENU: Duration = Duration::from_secs(600);
-/// RFC 2347 has a request end within 512 bytes; what is longer is cut off.
+/// RFC 2347 limits a request to 512 bytes; anything longer is cut off.
 const REQUEST: usize = 2048;
 
 /// TFTP on one of our addresses.
@@ -60,7 +60,7 @@ struct Desk<S> {
     live: Live,
     places: Places,
     batches: channel::Batches,
-    /// Who has fetched GRUB, and when; only addresses of our networks can.
+    /// When each address fetched GRUB. Only addresses of our networks can.
     grub_fetched: Mutex<HashMap<IpAddr, Instant>>,
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn serve<S: BootSource>(
 }
 
 impl<S: BootSource> Desk<S> {
-    /// Decides whether a datagram begins a transfer; what is refused is answered here.
+    /// Decides whether a datagram starts a transfer; refusals are sent from here.
     async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Place)> {
         let Some(network) = self.network_of(client.ip()) else {
             tracing::debug!(%client, "tftp: not answered, the address is in none of the networks");
@@ -124,7 +124,7 @@ impl<S: BootSource> Desk<S> {
                 self.live.deliver(client, datagram);
                 return None;
             }
-            // An ERROR is never answered with one, nor is a packet of a transfer that has ended.
+            // An ERROR, or a packet of an ended transfer, is never answered with an ERROR.
             Ok(_) | Err(RefusedRequest::Stray) => return None,
             Err(why) => {
                 log::paced!(info; "tftp", "request", false; %client, %why, "tftp: refused");
@@ -155,12 +155,12 @@ impl<S: BootSource> Desk<S> {
         })
     }
 
-    /// Answers a read request to its end.
+    /// Serves a read request until it ends.
     async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, entry: Entry, place: Place) {
         let Ok(Packet::Read(request)) = parse(&datagram) else {
             return;
         };
-        // What cannot be a name of ours is none.
+        // A name outside our table's alphabet matches nothing.
         let name = table_name(request.name).unwrap_or_default();
         let file = match self.find(&name, client.ip()).await {
             Ok(file) => file,
@@ -208,10 +208,10 @@ impl<S: BootSource> Desk<S> {
             meter: running.meter.clone(),
         };
         let ended = match order.start() {
-            // The sender is only dropped by a panic: that ends the service, as any panic does.
+            // Only a panic drops the sender, and a panic ends the service.
             Ok(ended) => tokio::select! {
                 ended = ended => ended.expect("a transfer's thread panicked"),
-                // Somebody with a better claim needs the place: dropping `ended` ends the transfer.
+                // The slot went to a client with a better claim: dropping `ended` ends the transfer.
                 () = place.taken_away() => return,
             },
             Err(error) => Err(error),
@@ -223,20 +223,20 @@ impl<S: BootSource> Desk<S> {
         }
     }
 
-    /// The server cannot go on: no socket, or a file that cannot be read.
+    /// A server error: no socket, or a file that cannot be read.
     fn broken(&self, client: SocketAddr, file: String, error: &std::io::Error) {
         log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: the server cannot go on with a transfer");
         self.heard(client.ip(), file, 0, TftpEnd::Failed, None);
     }
 
-    /// The file a name stands for, to this client.
+    /// The file that a name stands for, for this client.
     async fn find(&self, name: &str, client: IpAddr) -> Result<Content, TftpEnd> {
         if let Some(choice) = grub_script(name) {
             if !self.has_fetched_grub(client, choice.map_or(GRUB_STARTS, |_| GRUB_MENU)) {
                 log::paced!(warn; "tftp", "grub-not-fetched", false; %client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
                 return Err(TftpEnd::NoGrub);
             }
-            // Asked for again, it is the same script.
+            // If asked for again, it is the same script.
             let made = self.scripts.for_grub(client, choice, true).await;
             return made
                 .map(|script| Content::Memory(script.text.into()))
@@ -250,8 +250,8 @@ impl<S: BootSource> Desk<S> {
         file.ok_or(TftpEnd::NotFound)
     }
 
-    /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,
-    /// and a script that is made is an event in its machine's life.
+    /// Whether this address has just acknowledged every block of GRUB. Source addresses of single datagrams
+    /// are easily forged, and making a script is an event in its machine's history.
     fn has_fetched_grub(&self, ip: IpAddr, within: Duration) -> bool {
         let mut fetched = lock(&self.grub_fetched);
         fetched.retain(|_, at| at.elapsed() < GRUB_MENU);
@@ -259,7 +259,7 @@ impl<S: BootSource> Desk<S> {
     }
 
     async fn refuse(&self, client: SocketAddr, code: ErrorCode, why: &str) {
-        // Lost like any datagram if it cannot be sent.
+        // If it cannot be sent it is lost, like any datagram.
         let _ = self.door.send_to(&error(code, why), client).await;
     }
 
@@ -279,7 +279,7 @@ impl<S: BootSource> Desk<S> {
         let ms = took.as_millis() as u64;
         let end = match outcome {
             Outcome::Complete | Outcome::LastUnconfirmed => TftpEnd::Complete,
-            // EDK2 asks for `tsize` and aborts; who has got nothing has not begun to boot.
+            // EDK2 asks for `tsize` and aborts: a client that got nothing has not begun to boot.
             Outcome::Refused(_) if bytes == 0 => TftpEnd::SizeAsked,
             Outcome::Refused(_) => TftpEnd::Refused,
             Outcome::Silent => TftpEnd::Silent,
@@ -296,7 +296,7 @@ impl<S: BootSource> Desk<S> {
         self.heard(ip, file, bytes, end, Some(block));
     }
 
-    /// Tells who keeps journeys.
+    /// Records the end in the machine's journey.
     fn heard(&self, ip: IpAddr, file: String, bytes: u64, end: TftpEnd, block: Option<u16>) {
         let what = BootEventKind::Tftp {
             file,
@@ -309,7 +309,7 @@ impl<S: BootSource> Desk<S> {
     }
 }
 
-/// The file that a request names, for people.
+/// The file a request names, for display.
 fn asked(datagram: &[u8]) -> String {
     match parse(datagram) {
         Ok(Packet::Read(request)) => {

@@ -1,4 +1,4 @@
-//! What is known of each network: other DHCP servers, what happened, how many addresses are in use.
+//! The state of each network: other DHCP servers, recent events, addresses in use.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,10 +10,10 @@ use inventory_api::network::{
     Reservation, Sender, Visitor,
 };
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::foreign::{self, ServerReply};
-use netboot_protocol::reserve::{end_quarantine, reserve, unreserve};
+use netboot_protocol::dhcp4::foreign::{self, ServerReply};
+use netboot_protocol::network::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
-    Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Unanswered, Watch, v6,
+    Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Unanswered, Watch, dhcp6,
 };
 use tokio::sync::mpsc::WeakSender;
 
@@ -23,23 +23,23 @@ use crate::now;
 use crate::running::{Elsewhere, Transfers};
 use crate::visitors::Heard;
 
-/// Events kept for each network.
+/// Events kept per network.
 const EVENTS: usize = 100;
-/// Events of one kind kept for each network: what a stranger can make happen must not push out the rest.
+/// Events of one kind kept per network: what a stranger can trigger must not push out the rest.
 const EVENTS_OF_A_KIND: usize = 30;
-/// Addresses out of use that are named.
+/// Quarantined addresses listed by name.
 const QUARANTINED: usize = 100;
-/// An event of the same kind about the same is not said again within this time.
+/// The same event is not repeated within this time.
 const AGAIN_SECONDS: u64 = 60;
 
-/// Which DHCP.
+/// DHCPv4 or DHCPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     V4,
     V6,
 }
 
-/// A view of the networks, for pages and the API.
+/// The networks' state, for pages and the API.
 #[derive(Clone)]
 pub struct NetworkBook(Arc<Inner>);
 
@@ -56,13 +56,13 @@ struct Inner {
 /// Why a reservation was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReservationError {
-    /// There is no such network.
+    /// No such network.
     #[error("there is no network {0:?} in the configuration")]
     Network(String),
     /// The rules do not allow it.
     #[error(transparent)]
     Refused(#[from] ReserveError),
-    /// The journal could not be written: nothing has changed for good.
+    /// The journal could not be written: the change is not durable.
     #[error("the lease journal cannot be written; see the server's log")]
     Journal,
 }
@@ -107,7 +107,7 @@ impl NetworkBook {
         }))
     }
 
-    /// Each network as it stands, in the order of the configuration.
+    /// The status of each network, in configuration order.
     pub fn status(&self) -> Vec<NetworkStatus> {
         let at = now();
         let states = lock(&self.0.states);
@@ -159,13 +159,13 @@ impl NetworkBook {
         self.0.networks.iter().filter_map(one).collect()
     }
 
-    /// The transfers under way to these addresses.
+    /// Transfers in progress to these addresses.
     pub fn running(&self, addresses: &[IpAddr]) -> Vec<RunningTransfer> {
         self.0.transfers.to(addresses)
     }
 
-    /// Whose NIC has this address now, and in which network: by our lease, else by what it said of another server's. Good for a
-    /// journey, and for no right.
+    /// Which NIC uses this address now, and in which network: by our lease, else by what the client said
+    /// about another server's lease. Good enough for a journey, never for granting rights.
     pub fn whose(&self, ip: IpAddr) -> Option<(Option<String>, Mac)> {
         let by_lease = match ip.to_canonical() {
             IpAddr::V4(ip) => self.0.leases.holder_anywhere(ip, now()),
@@ -183,7 +183,7 @@ impl NetworkBook {
         &self.0.elsewhere
     }
 
-    fn v6_status(&self, network: &v6::Network, watch: &Watch, at: UnixMs) -> NetworkV6Status {
+    fn v6_status(&self, network: &dhcp6::Network, watch: &Watch, at: UnixMs) -> NetworkV6Status {
         let counts = self.0.leases6.counts(network.name(), at);
         NetworkV6Status {
             server: network.server(),
@@ -199,26 +199,26 @@ impl NetworkBook {
         }
     }
 
-    /// Reserves an address of a network for a machine, durably, in place of what was reserved for it before.
+    /// Durably reserves an address for a machine, replacing its earlier reservation.
     pub async fn reserve(&self, network: &str, mac: Mac, ip: Ipv4Addr) -> Result<(), ReservationError> {
         let at = now();
         self.change(network, |network, leases| reserve(network, leases, mac, ip, at))
             .await
     }
 
-    /// Ends the reservation of a machine, durably.
+    /// Durably ends a machine's reservation.
     pub async fn unreserve(&self, network: &str, mac: Mac) -> Result<(), ReservationError> {
         self.change(network, |_, leases| unreserve(leases, mac)).await
     }
 
-    /// Puts an address that somebody was found to use back into use, durably.
+    /// Durably puts a quarantined address back into use.
     pub async fn end_quarantine(&self, network: &str, ip: Ipv4Addr) -> Result<(), ReservationError> {
         let at = now();
         self.change(network, |_, leases| end_quarantine(leases, ip, at))
             .await
     }
 
-    /// Ends what was reserved at run time for any of these NICs, in every network; says where it did.
+    /// Ends all run-time reservations of these NICs in every network and returns them.
     pub async fn unreserve_all(&self, macs: &[Mac]) -> Result<Vec<(String, Mac)>, ReservationError> {
         let mut ended = Vec::new();
         for network in &self.0.networks {
@@ -249,7 +249,7 @@ impl NetworkBook {
         durable.wait().await.map_err(|_| ReservationError::Journal)
     }
 
-    /// What is known of other servers of one protocol in a network, to look at or to add to.
+    /// Reads or updates what is known of other servers of one protocol in a network.
     fn side<T>(&self, network: &str, family: Family, look: impl FnOnce(&mut Watch) -> T) -> Option<T> {
         lock(&self.0.states).get_mut(network)?.side(family).map(look)
     }
@@ -259,7 +259,7 @@ impl NetworkBook {
         gate.unwrap_or(Gate::Open)
     }
 
-    /// A network is listened to from now on.
+    /// From now on we listen for other servers in this network.
     pub(crate) fn watched(&self, network: &Network, family: Family) {
         let Some(mode) = mode_of(network, family) else {
             return;
@@ -268,7 +268,7 @@ impl NetworkBook {
         self.side(network.name(), family, |known| *known = watch);
     }
 
-    /// Notes what happened, unless the same was said a moment ago.
+    /// Records an event, unless the same one was recorded a moment ago.
     pub(crate) fn note(&self, network: &str, kind: &str, detail: String) {
         let at = now();
         let mut states = lock(&self.0.states);
@@ -296,14 +296,15 @@ impl NetworkBook {
         });
     }
 
-    /// Counts a message that was not answered. `sender`: who sent it, of one that is no machine's by its form.
+    /// Counts an unanswered message. `sender`: who sent it, if its format shows that it is not from a
+    /// machine.
     pub(crate) fn silent(&self, network: &str, reason: impl Into<Unanswered>, sender: Option<Sender>) {
         if let Some(state) = lock(&self.0.states).get_mut(network) {
             state.heard.silent(reason.into(), sender, now());
         }
     }
 
-    /// A DHCP message was heard in a network. `who`: what sent it, when it does not boot from the network and is not enrolled.
+    /// A DHCP message arrived in a network. `who`: what sent it, if it neither netboots nor is enrolled.
     pub(crate) fn asked(&self, network: &str, mac: Mac, address: Option<IpAddr>, who: Option<String>) {
         let last = now();
         if let Some(state) = lock(&self.0.states).get_mut(network) {
@@ -320,8 +321,8 @@ impl NetworkBook {
         }
     }
 
-    /// A server's reply was heard in a network. Where it is to be asked for by ARP, [`NetworkBook::proven`] has to be told; `None`: it
-    /// is our own, or one too many.
+    /// Records another server's reply. `None`: it is our own, or too many servers are known already. If the
+    /// result says `unproven`, probe the server by ARP and call [`NetworkBook::proven`].
     pub(crate) fn heard(
         &self,
         network: &Network,
@@ -344,7 +345,7 @@ impl NetworkBook {
         Some(heard)
     }
 
-    /// A server is a host that is there: `link` answered ARP for it.
+    /// A server is a real host: `link` answered ARP for it.
     pub(crate) fn proven(&self, network: &Network, family: Family, server: IpAddr, link: Mac) {
         let prove = |watch: &mut Watch| watch.proven(server, link, now());
         if let Some(server) = self.side(network.name(), family, prove).flatten() {
@@ -401,7 +402,7 @@ fn server_name(family: Family) -> &'static str {
 fn mode_of(network: &Network, family: Family) -> Option<Mode> {
     match family {
         Family::V4 => Some(network.mode()),
-        Family::V6 => network.v6().map(v6::Network::mode),
+        Family::V6 => network.v6().map(dhcp6::Network::mode),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Listens for other DHCP servers in a network of ours, and asks for them unless it only observes.
+//! Listens for other DHCP servers on one of our networks, and looks for them actively unless the network is
+//! only observed.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -6,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inventory_api::Mac;
-use netboot_protocol::foreign::{self, ASK_SECONDS, ServerReply};
+use netboot_protocol::dhcp4::foreign::{self, ASK_SECONDS, ServerReply};
 use netboot_protocol::frame::{client_broadcast, datagram_to, datagram6_to};
-use netboot_protocol::{Mode, Network, v6};
+use netboot_protocol::{Mode, Network, dhcp6};
 use tokio_util::sync::CancellationToken;
 
 use crate::link::LinkSocket;
@@ -18,22 +19,22 @@ use crate::socket::Interface;
 use crate::socket6::ask_all;
 use crate::watch::{Family, NetworkBook};
 
-/// Seconds between the questions at the start; then it is [`ASK_SECONDS`].
+/// Seconds between the first questions; later ones are [`ASK_SECONDS`] apart.
 const FIRST_ASKS: [u64; 6] = [0, 1, 1, 2, 2, 4];
-/// A server that is new is asked again after this time.
+/// A newly seen server is asked again after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// By which protocol, and what that needs.
+/// The protocol, and what it needs.
 pub(crate) enum By {
     V4 {
         /// Our own address.
         server: Ipv4Addr,
     },
     V6 {
-        /// Our own address and identifier.
+        /// Our own address and DUID.
         server: Ipv6Addr,
         duid: Arc<Vec<u8>>,
-        /// Where it is: it asks by a socket, since the kernel knows our link-local address.
+        /// Questions go out through a UDP socket here, because the kernel knows our link-local address.
         interface: Interface,
     },
 }
@@ -53,7 +54,7 @@ pub(crate) struct Watcher {
     pub(crate) by: By,
     pub(crate) network: Network,
     pub(crate) book: NetworkBook,
-    /// Asks by ARP whether a server is a host that is there; `None`: that cannot be asked, and each server is taken for one.
+    /// ARP probe of a server's address; `None`: not possible, so every server counts as proven.
     pub(crate) arp: Option<Arc<Prober>>,
 }
 
@@ -81,7 +82,8 @@ impl Watcher {
                             && let Some(heard) = self.book.heard(&self.network, family, &reply, link)
                         {
                             if heard.new {
-                                // It takes two answers: the next question is for addresses, and does not wait for the next minute.
+                                // Believing a server takes two answers: ask for addresses next, without
+                                // waiting a minute.
                                 asked = asked.next_multiple_of(3);
                                 next = next.min(tokio::time::Instant::now() + ASK_AGAIN);
                             }
@@ -99,7 +101,8 @@ impl Watcher {
         }
     }
 
-    /// Asks whether the neighbour whose packet it was, the server or a relay before it, is a host with that link address.
+    /// Probes whether the sender of the packet, the server or a relay in front of it, is a host with that
+    /// link address.
     fn prove(&self, reply: ServerReply, link: Mac, neighbour: Option<Ipv4Addr>) {
         let (book, network, family) = (self.book.clone(), self.network.clone(), self.by.family());
         let (Some(arp), Some(neighbour)) = (self.arp.clone(), neighbour) else {
@@ -112,7 +115,7 @@ impl Watcher {
         });
     }
 
-    /// A server's reply in a frame, with who sent that, and by IPv4 who sent the packet.
+    /// A server's reply in a frame, its link-layer sender, and for IPv4 the packet's source address.
     fn read(&self, frame: &[u8]) -> Option<(Mac, Option<Ipv4Addr>, ServerReply)> {
         match &self.by {
             By::V4 { .. } => {
@@ -121,7 +124,7 @@ impl Watcher {
             }
             By::V6 { duid, .. } => {
                 let (link, from, bytes) = datagram6_to(frame, 546)?;
-                Some((link, None, v6::foreign::read_reply(bytes, from, duid)?))
+                Some((link, None, dhcp6::foreign::read_reply(bytes, from, duid)?))
             }
         }
     }
@@ -130,10 +133,10 @@ impl Watcher {
         let Some(mac) = self.link.mac() else {
             return Ok(());
         };
-        // Addresses are asked for twice before boot data: it takes two answers to believe in a server, and the very first question
-        // can be lost while an interface comes up.
+        // Ask for addresses twice before asking for boot data: believing a server takes two answers, and the
+        // first question can be lost while an interface comes up.
         let boots = asked % 3 == 2;
-        // Transactions are ours to recognise in a capture; nothing depends on them.
+        // The transaction id makes our questions recognisable in a capture; nothing depends on it.
         match &self.by {
             By::V4 { .. } if self.network.mode() == Mode::Observe => Ok(()),
             By::V4 { server } => {
@@ -145,7 +148,7 @@ impl Watcher {
                 server, interface, ..
             } => {
                 let [.., a, b, c] = server.octets();
-                let question = v6::foreign::question(mac, [a, b, c ^ asked as u8], boots);
+                let question = dhcp6::foreign::question(mac, [a, b, c ^ asked as u8], boots);
                 ask_all(interface, &question)
             }
         }

@@ -9,11 +9,11 @@ use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::{Expectation, Severity};
 use inventory_api::{Mac, UnixMs};
 use lifecycle::bounds;
-use netboot_protocol::claims::Claims;
-use netboot_protocol::foreign::read_reply;
+use netboot_protocol::dhcp4::claims::Claims;
+use netboot_protocol::dhcp4::foreign::read_reply;
 use netboot_protocol::frame::{arp_claim, datagram_to};
-use netboot_protocol::http1::{HEAD_BYTES, persists, request, response_head};
-use netboot_protocol::range::{Wanted, wanted};
+use netboot_protocol::http::head::{HEAD_BYTES, persists, request, response_head};
+use netboot_protocol::http::range::{Wanted, wanted};
 use netboot_protocol::sender::{Relays, believe};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, DhcpFacts, TftpEnd};
 use inventory_api::network::NetworkStatus;
-use netboot_protocol::architecture::unsupported_client;
+use netboot_protocol::unsupported_client;
 
 use super::attempt::Attempt;
 use super::{Facts, QUIET, Stage, address_servers, agent, boot_servers, silence};

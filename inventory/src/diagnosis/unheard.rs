@@ -3,7 +3,7 @@
 use inventory_api::UnixMs;
 use inventory_api::network::{NetworkStatus, Sender};
 use netboot_protocol::Unanswered;
-use netboot_protocol::outsider::INFINIBAND;
+use netboot_protocol::INFINIBAND;
 
 use super::Facts;
 

@@ -5,8 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use inventory_api::Mac;
 
-use crate::client::{ClientKind, PxeClient};
-use crate::loader::Loader;
+pub mod architecture;
+pub mod experience;
+pub mod loader;
+pub mod menu;
+pub mod script;
+pub mod trial;
 
 /// Where our HTTP boot service is, seen from a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,33 +59,6 @@ impl BootFile {
             BootFile::Tftp(name) => Some(name),
             BootFile::Http(url) | BootFile::Script(url) => Some(url),
             BootFile::None => None,
-        }
-    }
-}
-
-/// The boot file for a client, by kind and architecture. What is booted in the end (mini-os or local disk) is the
-/// script's matter: firmware that gets no boot file at all loses about a minute with timeouts.
-pub fn boot_file(client: &PxeClient, urls: &BootUrls) -> BootFile {
-    let loader = client.loader.or(Loader::list(client.kind).first().copied());
-    let of = |loader: Option<Loader>, file: &dyn Fn(Loader) -> BootFile| loader.map_or(BootFile::None, file);
-    let tftp = |loader: Loader| BootFile::Tftp(loader.file().into());
-    let http = |loader: Loader| BootFile::Http(urls.file(loader.file()));
-    match client.kind {
-        ClientKind::Bios | ClientKind::UefiX64 => of(loader, &tftp),
-        ClientKind::UefiX64Http => of(loader, &http),
-        // Not every server has a loader and a mini-os for it: only what who knows the files has named.
-        ClientKind::UefiArm64 => of(client.loader, &tftp),
-        ClientKind::UefiArm64Http => of(client.loader, &http),
-        ClientKind::Ipxe { http: true, .. } | ClientKind::SlipwayStage { ipxe: true } => {
-            BootFile::Script(urls.script(client.mac))
-        }
-        // An iPXE built without HTTP: our loader has it, and then identifies itself as one that has.
-        ClientKind::Ipxe { http: false, efi } => {
-            let x86 = !efi || client.architectures.iter().any(|arch| matches!(arch, 7 | 9));
-            of(loader.filter(|_| x86), &tftp)
-        }
-        ClientKind::OtherFirmware(_) | ClientKind::SlipwayStage { ipxe: false } | ClientKind::Other => {
-            BootFile::None
         }
     }
 }

@@ -55,7 +55,7 @@ pub enum Unanswered {
     Busy,
     /// Shorter than a header.
     TooShort,
-    /// Longer than [`crate::packet::MAX_BYTES`].
+    /// Longer than [`crate::dhcp4::packet::MAX_BYTES`].
     TooLong,
     /// Not a BOOTREQUEST.
     NotRequest,

@@ -66,7 +66,7 @@ pub(crate) fn labels(text: &str) -> Vec<u8> {
         Some(text) => (text, &[0][..]),
         None => (text, &[][..]),
     };
-    if !crate::custom::is_domain(text) {
+    if !crate::dhcp4::custom::is_domain(text) {
         return Vec::new();
     }
     let parts = text

@@ -1,16 +1,23 @@
 //! A provisioning network: where we answer, with which addresses.
 
+pub mod addresses;
+pub mod check;
+pub mod lease;
+pub mod reserve;
+pub mod settings;
+pub(crate) mod written;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::{Ipv4AddrRange, Ipv4Net};
 
-use crate::addresses::{Addresses, Written};
-use crate::check::{NetworkError, check_addresses, check_inside, check_numbers};
-use crate::class::{Class, merged};
-use crate::client::PxeClient;
-use crate::options::{IPV6_ONLY, Options, fixed_options};
-use crate::settings::{Mode, NetworkSettings};
+use crate::dhcp4::class::{Class, merged};
+use crate::dhcp4::client::PxeClient;
+use crate::dhcp4::options::{IPV6_ONLY, Options, fixed_options};
+use crate::network::addresses::{Addresses, Written};
+use crate::network::check::{NetworkError, check_addresses, check_inside, check_numbers};
+use crate::network::settings::{Mode, NetworkSettings};
 
 /// A checked network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +26,7 @@ pub struct Network {
     addresses: Addresses,
     options: Options,
     classes: Vec<Class>,
-    v6: Option<crate::v6::Network>,
+    v6: Option<crate::dhcp6::Network>,
 }
 
 impl Network {
@@ -54,7 +61,7 @@ impl Network {
         }
         let options = fixed_options(&settings, false).map_err(&wrong)?;
         let classes = classes(&settings, subnet, &options)?;
-        let v6 = crate::v6::Network::of(&settings).map_err(&wrong)?;
+        let v6 = crate::dhcp6::Network::of(&settings).map_err(&wrong)?;
         Ok(Network {
             settings: NetworkSettings { subnet, ..settings },
             addresses,
@@ -90,7 +97,7 @@ impl Network {
     }
 
     /// Its DHCPv6, where that is configured.
-    pub fn v6(&self) -> Option<&crate::v6::Network> {
+    pub fn v6(&self) -> Option<&crate::dhcp6::Network> {
         self.v6.as_ref()
     }
 
@@ -177,10 +184,30 @@ fn classes(
     Ok(checked)
 }
 
+/// The one among `networks` that cannot stand beside `new`, and what they share. Each is found by an address, so no subnet may
+/// lie in another.
+pub fn clash<'a>(networks: &'a [Network], new: &Network) -> Option<(&'a Network, &'static str)> {
+    networks.iter().find_map(|old| {
+        let (a, b) = (old.subnet(), new.subnet());
+        let why = if old.name() == new.name() {
+            "have the same name"
+        } else if a.contains(&b) || b.contains(&a) {
+            "have overlapping subnets"
+        } else if let (Some(a), Some(b)) = (old.v6(), new.v6())
+            && (a.prefix().contains(&b.prefix()) || b.prefix().contains(&a.prefix()))
+        {
+            "have overlapping IPv6 prefixes"
+        } else {
+            return None;
+        };
+        Some((old, why))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::PoolRange;
+    use crate::network::settings::PoolRange;
     use inventory_api::Mac;
 
     fn settings() -> NetworkSettings {
@@ -194,8 +221,8 @@ mod tests {
         settings
     }
 
-    fn class(name: &str, vendor: Option<&str>) -> crate::class::ClassSettings {
-        let mut class = crate::class::ClassSettings {
+    fn class(name: &str, vendor: Option<&str>) -> crate::dhcp4::class::ClassSettings {
+        let mut class = crate::dhcp4::class::ClassSettings {
             name: name.to_owned(),
             ..Default::default()
         };
@@ -310,7 +337,7 @@ mod tests {
             (
                 |s| {
                     s.classes = vec![class("a", Some("x"))];
-                    s.classes[0].options = vec![crate::settings::CustomOption {
+                    s.classes[0].options = vec![crate::network::settings::CustomOption {
                         code: 53,
                         ..Default::default()
                     }];
@@ -339,7 +366,7 @@ mod tests {
             (|s| s.search = vec!["a..b".into()], "domain \"a..b\""),
             (
                 |s| {
-                    s.routes = vec![crate::settings::Route {
+                    s.routes = vec![crate::network::settings::Route {
                         to: "10.9.0.0/16".parse().unwrap(),
                         via: Ipv4Addr::new(10, 9, 0, 1),
                     }];
@@ -348,7 +375,7 @@ mod tests {
             ),
             (
                 |s| {
-                    s.options = vec![crate::settings::CustomOption {
+                    s.options = vec![crate::network::settings::CustomOption {
                         code: 53,
                         ..Default::default()
                     }]

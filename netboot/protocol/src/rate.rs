@@ -58,8 +58,8 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{PxeClient, classify};
-    use crate::packet::tests::discover;
+    use crate::dhcp4::client::{PxeClient, classify};
+    use crate::dhcp4::packet::tests::discover;
 
     fn admit(rates: &mut Rates, client: &PxeClient, at: i64) -> bool {
         rates.admit(client.mac, client.known, client.circuit(), UnixMs(at))

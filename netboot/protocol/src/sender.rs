@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
 
 use inventory_api::Mac;
 
-use crate::client::{MessageKind, PxeClient};
 use crate::codes::Unanswered;
-use crate::v6;
+use crate::dhcp4::client::{MessageKind, PxeClient};
+use crate::dhcp6;
 
 /// Port of DHCP clients.
 pub const CLIENT_PORT: u16 = 68;
@@ -74,8 +74,10 @@ pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Unanswered> {
 ///
 /// # Errors
 /// [`Unanswered::WrongSender`].
-pub fn believe_v6(message: v6::MessageKind, relayed: bool, from: SocketAddrV6) -> Result<(), Unanswered> {
-    use v6::MessageKind::{Confirm, Decline, InformationRequest, Rebind, Release, Renew, Request, Solicit};
+pub fn believe_v6(message: dhcp6::MessageKind, relayed: bool, from: SocketAddrV6) -> Result<(), Unanswered> {
+    use dhcp6::MessageKind::{
+        Confirm, Decline, InformationRequest, Rebind, Release, Renew, Request, Solicit,
+    };
     let can = match message {
         Release | Decline | Renew | Rebind if relayed => from.port() == RELAY_PORT_V6,
         Release | Decline => from.port() == CLIENT_PORT_V6 && from.ip().is_unicast_link_local(),
@@ -101,8 +103,8 @@ pub fn gives_up(message: MessageKind, mac: Mac, answers: &[Option<Mac>]) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::classify;
-    use crate::packet::tests::discover;
+    use crate::dhcp4::client::classify;
+    use crate::dhcp4::packet::tests::discover;
 
     type Given<'a> = (u8, &'a [u8]);
 
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn by_ipv6_too() {
-        use v6::MessageKind::{Decline, Rebind, Release, Renew, Solicit};
+        use dhcp6::MessageKind::{Decline, Rebind, Release, Renew, Solicit};
         for message in [Release, Decline, Renew, Rebind, Solicit] {
             for (relayed, from, can) in [
                 (false, "[fe80::1]:546", true),

@@ -1,6 +1,6 @@
 //! Who asks for an address and does not boot from the network, by what its DHCP message says of it.
 
-use crate::packet::RawOptions;
+use crate::dhcp4::packet::RawOptions;
 
 /// Longest text of a stranger's that is kept, in characters.
 const LONGEST: usize = 64;

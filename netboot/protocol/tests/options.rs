@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::BootTarget;
-use netboot_protocol::packet::RawOptions;
+use netboot_protocol::dhcp4::packet::RawOptions;
 use netboot_protocol::*;
 use proptest::prelude::*;
 

@@ -6,7 +6,7 @@ use dhcproto::v6::{DhcpOption, IANA, Message, MessageType, OptionCode, Status};
 use dhcproto::{Decodable, Decoder};
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::v6::{
+use netboot_protocol::dhcp6::{
     BootUrls, Content, Decision, classify, decide, encode, select_network, would_decide,
 };
 use netboot_protocol::{

@@ -1,10 +1,10 @@
-//! What is believed of who says something that takes an address away from a machine.
+//! Whether to believe a message that takes an address away from a machine.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use inventory_api::Mac;
-use netboot_protocol::claims::{Belief, PER_MAC};
+use netboot_protocol::dhcp4::claims::{Belief, PER_MAC};
 use netboot_protocol::sender::{believe, gives_up};
 use netboot_protocol::{Leases, MessageKind, Network, PxeClient, Unanswered, given_up, probe_of, quarantine};
 
@@ -15,11 +15,12 @@ use crate::now;
 use crate::room::Working;
 use crate::source::BootSource;
 
-/// After its RELEASE a client needs a moment to take the address off its interface.
+/// After a RELEASE, a client needs a moment to remove the address from its interface.
 const GRACE: Duration = Duration::from_millis(300);
 
 impl<S: BootSource> DhcpService<S> {
-    /// Whether somebody else has an address, who says so by ARP with a MAC, to a ping without; then it is out of use for an hour.
+    /// Whether another host uses the address; if so, it is quarantined for an hour. `user` is the MAC that
+    /// answered ARP, or `None` after a ping reply.
     pub(super) fn is_taken(
         &self,
         client: &PxeClient,
@@ -65,8 +66,8 @@ impl<S: BootSource> DhcpService<S> {
         watch.note(name, kind, detail);
         let taken = belief == Belief::InUse;
         if taken {
-            // Whose it is may be unknown: then it stands under the name of who was to get it, as after a DECLINE. Durable sooner or
-            // later: were it lost, the address would be asked for again.
+            // The owner may be unknown; then record it under the client we were about to offer it to, as for
+            // a DECLINE. No need to wait for the journal: if the record is lost, the address is probed again.
             let who = user.unwrap_or(client.mac);
             let (known, out) = (source.known(who), quarantine(who, address, now()));
             let _ = book.with(name, queue, known, |_| ((), Some(out)));
@@ -74,13 +75,14 @@ impl<S: BootSource> DhcpService<S> {
         taken
     }
 
-    /// Whether a message came from our own link, and neither through a relay nor a router.
+    /// Whether a message came straight from our own link, not through a relay or a router.
     fn is_local(&self, client: &PxeClient, network: &Network) -> bool {
         let near = |from: SocketAddrV4| from.ip().is_unspecified() || network.subnet().contains(from.ip());
         network.is_local() && client.giaddr.is_unspecified() && client.from.is_some_and(near)
     }
 
-    /// Whether a message can come from who it names, and whether an address that is given up is no longer used.
+    /// Whether a message can come from the client it names, and whether a released or declined address is
+    /// really no longer used.
     pub(super) async fn believe(
         &self,
         client: &PxeClient,
@@ -99,7 +101,7 @@ impl<S: BootSource> DhcpService<S> {
             Some(frames) if farewell && self.is_local(client, network) => frames.sender_of(client),
             _ => None,
         };
-        // Who forges the machine's MAC too can have its lease by asking for it.
+        // An attacker who forges the machine's MAC could get its lease anyway by asking for it.
         match sender {
             Some(mac) if mac == client.mac => return Ok(()),
             Some(_) if before.is_some() => return Err(Unanswered::WrongSender),
@@ -115,7 +117,7 @@ impl<S: BootSource> DhcpService<S> {
             tokio::time::sleep(GRACE).await;
         }
         let users = prober.users_of(lease.ip).await;
-        // It may have begun anew meanwhile: then the lease is another one.
+        // The machine may have restarted DHCP meanwhile and hold another lease.
         if given_up() == before && gives_up(client.message, client.mac, &users) {
             Ok(())
         } else {

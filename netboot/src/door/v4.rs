@@ -1,4 +1,4 @@
-//! One of our IPv4 addresses: DHCP, the PXE boot server, files, and what hears and speaks below UDP.
+//! One of our IPv4 addresses: DHCP, the PXE boot server, file services, and link-layer sockets.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -50,7 +50,7 @@ impl DoorV4 {
             }
         };
         let dhcp = open_dhcp(config.dhcp_port).map_err(failed("DHCP", config.dhcp_port))?;
-        // Servers of simulated machines share one address: the port that clients know can be only one's.
+        // Simulated servers share one address, so only one of them could have the well-known port.
         let boot_server_port = if config.dhcp_port == 0 || config.reply_to_source {
             0
         } else {
@@ -59,14 +59,14 @@ impl DoorV4 {
         let boot_server =
             open_dhcp(boot_server_port).map_err(failed("the PXE boot server", boot_server_port))?;
         let files = FileSockets::open(config, server.into(), &names).await?;
-        // None where machines are simulated.
+        // None for simulated machines.
         let interface = dhcp.interface();
         let wanted = networks.iter().any(|network| {
             network.is_local() && network.mode() != Mode::Observe && network.settings().router_advertisements
         });
         let advertiser = interface.filter(|_| wanted).and_then(|interface| {
             let opened = Advertiser::open(interface.clone());
-            // IPv6 may be switched off on this host: machines then only lose time.
+            // IPv6 may be disabled on this host; machines then only lose time.
             let opened = opened.inspect_err(|error| {
                 tracing::warn!(%error, %names, "cannot answer router solicitations: stock iPXE will wait 13 s longer");
             });
@@ -104,7 +104,7 @@ impl DoorV4 {
         })
     }
 
-    /// Where each network behind it is served.
+    /// Where each of its networks is served.
     pub(crate) fn bound(&self) -> Result<Vec<BoundNetwork>, NetbootError> {
         let address = |local| address_at(self.server.into(), local);
         let one = |network: &Network| {
@@ -155,7 +155,7 @@ fn without<'a>(network: &'a Network, what: &'static str) -> impl Fn(&io::Error) 
     }
 }
 
-/// What hears and speaks below UDP. Without CAP_NET_RAW the service runs without.
+/// ARP probes and the listener for other servers. Without CAP_NET_RAW the service runs without them.
 fn on_the_link(
     server: Ipv4Addr,
     interface: &Interface,

@@ -1,4 +1,4 @@
-//! One of our IPv6 addresses: DHCPv6, files, and the ear for other servers.
+//! One of our IPv6 addresses: DHCPv6, file services, and the listener for other servers.
 
 use std::io;
 use std::net::Ipv6Addr;
@@ -18,15 +18,15 @@ use crate::source::BootSource;
 use crate::watch::{Family, NetworkBook};
 use crate::watcher::{By, Watcher};
 
-/// How long an IPv6 address may take until the kernel has made sure that nobody else has it.
+/// How long duplicate address detection may keep an IPv6 address tentative.
 const TENTATIVE: Duration = Duration::from_secs(4);
 
 /// The sockets on one of our IPv6 addresses.
 pub(crate) struct DoorV6 {
     server: Ipv6Addr,
-    /// Our identifier.
+    /// Our DUID.
     duid: Arc<Vec<u8>>,
-    /// Each has DHCPv6.
+    /// Every one has DHCPv6.
     networks: Vec<Network>,
     dhcp: Dhcp6Socket,
     files: FileSockets,
@@ -59,7 +59,7 @@ impl DoorV6 {
             (Dhcp6Socket::on_interface(server, PORT), PORT)
         };
         let dhcp = dhcp.map_err(failed("DHCPv6", &names, server.into(), port))?;
-        // Who observes sends nothing, and a server's answers go to who asked it alone.
+        // An observer must not send, and a server's answers go only to the client that asked.
         let serves = |network: &&Network| {
             network
                 .v6()
@@ -96,7 +96,7 @@ impl DoorV6 {
         })
     }
 
-    /// Whether a network is behind it.
+    /// Whether a network is served here.
     pub(crate) fn serves(&self, network: &str) -> bool {
         self.networks.iter().any(|n| n.name() == network)
     }

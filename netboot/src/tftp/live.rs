@@ -1,4 +1,4 @@
-//! The transfers under way, by the client's address and port.
+//! The running transfers, by the client's address and port.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use crate::leases::lock;
 
 /// ACKs have 4 bytes; an ERROR's text may be cut.
 pub(super) const REPLY: usize = 512;
-/// Datagrams that wait for a transfer without a port of its own: a window's ACKs are fewer.
+/// Datagrams queued for a transfer without its own port; more than the ACKs of a window.
 const WAITING: usize = 64;
 
-/// What is known of a transfer from outside.
+/// What the receiving task can see of a transfer.
 pub(super) struct Heard {
     begun: Instant,
     answered: AtomicBool,
@@ -53,29 +53,28 @@ struct Known {
     request: Box<[u8]>,
     asked: u32,
     heard: Arc<Heard>,
-    /// To the transfer: what a request that came again means.
+    /// Tells the transfer what a repeated request means.
     repeats: mpsc::Sender<Repeat>,
     /// For a transfer without a port of its own.
     inbox: Option<SyncSender<Box<[u8]>>>,
 }
 
-/// The table of transfers.
 #[derive(Clone, Default)]
 pub(super) struct Live(Arc<Mutex<HashMap<SocketAddr, Known>>>);
 
-/// A transfer's line in the table; taken out when dropped.
+/// A transfer's entry in the table, removed on drop.
 pub(super) struct Entry {
     live: Live,
     client: SocketAddr,
     pub(super) heard: Arc<Heard>,
     pub(super) repeats: mpsc::Receiver<Repeat>,
-    /// What the client sends to the port that was asked, for a transfer that stays there.
+    /// What the client sends to the server's port, for a transfer that stays on it.
     pub(super) inbox: Option<Receiver<Box<[u8]>>>,
 }
 
 impl Live {
-    /// Looks whether `client` has a transfer already, and decides what a request of it means. `one_port`: a new one stays on
-    /// the port that was asked. `None`: it belongs to one that runs, which has been told.
+    /// Decides what a request means if `client` already has a transfer. `one_port`: a new one stays on the
+    /// server's port. `None`: the request belongs to a running transfer, which has been told.
     pub(super) fn admit(&self, client: SocketAddr, request: &[u8], one_port: bool) -> Option<Entry> {
         let mut table = lock(&self.0);
         if let Some(known) = table.get_mut(&client) {
@@ -90,7 +89,7 @@ impl Live {
             if decided == Repeat::Ignore {
                 return None;
             }
-            // Full: it has been told more than it has read.
+            // Full: the transfer has not read earlier ones yet.
             let _ = known.repeats.try_send(decided);
             if decided != Repeat::Replace {
                 heard.now(false);
@@ -124,7 +123,7 @@ impl Live {
         })
     }
 
-    /// Hands a datagram to the transfer of this client that stays on the port that was asked, if there is one.
+    /// Passes a datagram to this client's transfer on the server's port, if there is one.
     pub(super) fn deliver(&self, client: SocketAddr, datagram: &[u8]) {
         let table = lock(&self.0);
         if let Some(inbox) = table.get(&client).and_then(|known| known.inbox.as_ref()) {
@@ -137,7 +136,7 @@ impl Live {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut table = lock(&self.live.0);
-        // Another transfer may have taken the place.
+        // Another transfer may have replaced this one.
         let known = table.get(&self.client);
         if known.is_some_and(|known| Arc::ptr_eq(&known.heard, &self.heard)) {
             table.remove(&self.client);

@@ -1,0 +1,366 @@
+//! Who is asking: from a DHCP message to a [`PxeClient`].
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+
+use inventory_api::Mac;
+use inventory_api::boot::DhcpFacts;
+
+use crate::boot::architecture::{ClientKind, firmware, raspberry_pi};
+use crate::boot::loader::Loader;
+use crate::codes::Unanswered;
+use crate::dhcp4::packet::{Packet, RawOptions};
+use crate::network::lease::fnv;
+use crate::stranger::{Stranger, printable, stranger};
+
+/// User class of our own second stage (RFC 3004 or raw).
+pub const SLIPWAY_USER_CLASS: &[u8] = b"slipway";
+
+/// What a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Is there a server?
+    Discover,
+    /// Take, confirm or renew an address.
+    Request,
+    /// The address is in use by somebody else.
+    Decline,
+    /// The address is given back.
+    Release,
+    /// Settings without an address.
+    Inform,
+}
+
+impl MessageKind {
+    /// Lower-case name, as in `BootEventKind::Dhcp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            MessageKind::Discover => "discover",
+            MessageKind::Request => "request",
+            MessageKind::Decline => "decline",
+            MessageKind::Release => "release",
+            MessageKind::Inform => "inform",
+        }
+    }
+}
+
+/// A client and what it asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PxeClient {
+    /// Hardware address: the identity. Option 61 differs between the stages of one boot and is only echoed. Of a client
+    /// whose hardware address is none (all zero, multicast), a locally administered one made from its option 61; it does not boot.
+    pub mac: Mac,
+    /// The hardware address as sent, to be sent back.
+    pub chaddr: Mac,
+    /// What kind of program asks.
+    pub kind: ClientKind,
+    /// Who that is, of a kind that does not boot.
+    pub stranger: Stranger,
+    /// What it asks for.
+    pub message: MessageKind,
+    /// It came to the boot server's port, 4011, and not to the DHCP server's. Said by who received it.
+    pub to_boot_server: bool,
+    /// Where the datagram came from. Said by who received it; `None`: it does not matter, the machine is simulated.
+    pub from: Option<SocketAddrV4>,
+    /// The machine is enrolled. Said by who knows the machines.
+    pub known: bool,
+    /// The loader whose turn it is; `None`: the first for its kind. Said by who remembers what became of the last.
+    pub loader: Option<Loader>,
+    /// SMBIOS UUID in its printed order; `None` when missing, of wrong length, all zero or all one.
+    pub guid: Option<[u8; 16]>,
+    /// The whole list of option 93, at most 16 entries.
+    pub architectures: Vec<u16>,
+    /// Transaction id.
+    pub xid: u32,
+    /// Relay hops.
+    pub hops: u8,
+    /// Flags as received.
+    pub flags: u16,
+    /// Address it uses already.
+    pub ciaddr: Ipv4Addr,
+    /// Relay's address; unspecified without a relay.
+    pub giaddr: Ipv4Addr,
+    /// Option 82, byte for byte.
+    pub relay: Option<Vec<u8>>,
+    /// Option 50.
+    pub requested: Option<Ipv4Addr>,
+    /// Option 54.
+    pub server_id: Option<Ipv4Addr>,
+    /// Option 57: longest message it takes. EDK2 says 65280 in a REQUEST.
+    pub max_size: Option<u16>,
+    /// Option 55, in the client's order of preference.
+    pub wanted: Vec<u8>,
+    /// Option 118 (RFC 3011): the subnet it wants an address of.
+    pub subnet: Option<Ipv4Addr>,
+    /// Option 81 (RFC 4702): the name it has.
+    pub fqdn: Option<Vec<u8>>,
+    /// Option 60.
+    pub vendor_class: Vec<u8>,
+    /// Option 77.
+    pub user_class: Vec<u8>,
+    /// Option 61.
+    pub client_id: Option<Vec<u8>>,
+    /// Option 97 as received.
+    pub machine_id: Option<Vec<u8>>,
+}
+
+impl PxeClient {
+    /// Who asks, as a stable short code: `BootEventKind::Dhcp`.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            ClientKind::Other => self.stranger.code(),
+            kind => kind.code(),
+        }
+    }
+
+    /// What the message says beside its kind, for the journey.
+    pub fn facts(&self) -> DhcpFacts {
+        let address = |ip: Ipv4Addr| (!ip.is_unspecified()).then_some(IpAddr::V4(ip));
+        DhcpFacts {
+            relay: address(self.giaddr),
+            server: self.server_id.and_then(address),
+            wants: self.requested.and_then(address).or_else(|| address(self.ciaddr)),
+            architecture: self.architectures.first().copied(),
+            who: (self.kind == ClientKind::Other).then(|| self.stranger.name()),
+            vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
+            uuid: self.guid.map(|guid| {
+                let parts = [&guid[..4], &guid[4..6], &guid[6..8], &guid[8..10], &guid[10..]];
+                parts.map(hex::encode).join("-")
+            }),
+            to_boot_server: self.to_boot_server,
+        }
+    }
+
+    /// The relay that it came through, and the port there (option 82).
+    pub fn circuit(&self) -> Option<(IpAddr, &Vec<u8>)> {
+        let port = self.relay.as_ref().filter(|_| !self.giaddr.is_unspecified());
+        port.map(|port| (self.giaddr.into(), port))
+    }
+
+    /// Whether replies have to be broadcast.
+    pub fn wants_broadcast(&self) -> bool {
+        self.flags & 0x8000 != 0
+    }
+
+    /// Sub-option of the relay's option 82.
+    fn relay_address(&self, code: u8) -> Option<Ipv4Addr> {
+        let options = RawOptions::of(self.relay.as_deref()?);
+        Some(<[u8; 4]>::try_from(options.get(code)?).ok()?.into())
+    }
+
+    /// The subnet that is asked for apart from where the message came from: the relay's link selection (RFC 3527, 82.5), else the
+    /// client's own choice (RFC 3011, option 118).
+    pub fn selected(&self) -> Option<Ipv4Addr> {
+        let relay = { Some(self.giaddr) }.filter(|ip| !ip.is_unspecified());
+        relay.and_then(|_| self.relay_address(5)).or(self.subnet)
+    }
+
+    /// The address that it uses already and renews, releases or asks about. `ciaddr` of a DISCOVER, of a REQUEST that takes an
+    /// offer and of a DECLINE has to be zero (RFC 2131, table 5) and means nothing. A REQUEST that names a server but no address
+    /// (option 50) is a renewal of a client that must not name it.
+    pub fn uses(&self) -> Option<Ipv4Addr> {
+        let means = match self.message {
+            MessageKind::Request => {
+                self.server_id.is_none() || self.requested.is_none() || self.to_boot_server
+            }
+            MessageKind::Release | MessageKind::Inform => true,
+            MessageKind::Discover | MessageKind::Decline => false,
+        };
+        (means && !self.ciaddr.is_unspecified()).then_some(self.ciaddr)
+    }
+
+    /// Whether it asks for an option (55).
+    pub fn wants(&self, code: u8) -> bool {
+        self.wanted.contains(&code)
+    }
+
+    /// What tells its client identifier from another, to compare; `None` without one.
+    pub fn client_mark(&self) -> Option<u32> {
+        self.client_id.as_deref().map(fnv)
+    }
+
+    /// Server identifier override by the relay (RFC 5107, 82.11).
+    pub fn server_override(&self) -> Option<Ipv4Addr> {
+        if self.giaddr.is_unspecified() {
+            None
+        } else {
+            self.relay_address(11)
+        }
+    }
+}
+
+/// Who asks, or why the datagram is none of our business.
+pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
+    let packet = Packet::parse(bytes)?;
+    let options = &packet.options;
+    let message = match options.get(53).and_then(|v| v.first().copied()) {
+        None => return Err(Unanswered::Bootp),
+        Some(1) => MessageKind::Discover,
+        Some(3) => MessageKind::Request,
+        Some(4) => MessageKind::Decline,
+        Some(7) => MessageKind::Release,
+        Some(8) => MessageKind::Inform,
+        Some(_) => return Err(Unanswered::MessageType),
+    };
+    let architectures = architectures(options.get(93));
+    let client_id = options.get(61).filter(|id| !id.is_empty() && id.len() <= 255);
+    let mac = identity(packet.chaddr, client_id);
+    let machine_id = options.get(97).filter(|id| id.len() <= 255).map(<[u8]>::to_vec);
+    let said = kind(&Said {
+        vendor: options.get(60).unwrap_or_default(),
+        user_class: options.get(77).unwrap_or_default(),
+        features: options.get(175).map(RawOptions::of),
+        architectures: &architectures,
+        mac,
+    });
+    Ok(PxeClient {
+        mac,
+        chaddr: packet.chaddr,
+        kind: if packet.chaddr.is_junk() {
+            ClientKind::Other
+        } else {
+            said
+        },
+        stranger: stranger(options, &architectures),
+        message,
+        to_boot_server: false,
+        from: None,
+        known: false,
+        loader: None,
+        guid: machine_id.as_deref().and_then(guid),
+        architectures,
+        xid: packet.xid,
+        hops: packet.hops,
+        flags: packet.flags,
+        ciaddr: packet.ciaddr,
+        giaddr: packet.giaddr,
+        relay: options.get(82).map(<[u8]>::to_vec),
+        requested: options.address(50).filter(|ip| !ip.is_unspecified()),
+        server_id: options.address(54),
+        max_size: options.u16(57),
+        wanted: options.get(55).unwrap_or_default().to_vec(),
+        subnet: options.address(118).filter(|ip| !ip.is_unspecified()),
+        fqdn: options
+            .get(81)
+            .filter(|name| name.len() <= 258)
+            .map(<[u8]>::to_vec),
+        vendor_class: options.get(60).unwrap_or_default().to_vec(),
+        user_class: options.get(77).unwrap_or_default().to_vec(),
+        client_id: client_id.map(<[u8]>::to_vec),
+        machine_id,
+    })
+}
+
+/// The MAC that stands for a client: its hardware address, if a NIC can have it. RFC 2131, 2.1: else the client identifier
+/// tells it from others.
+fn identity(chaddr: Mac, client_id: Option<&[u8]>) -> Mac {
+    if !chaddr.is_junk() {
+        return chaddr;
+    }
+    let [a, b, c, d] = fnv(client_id.unwrap_or(&chaddr.0)).to_be_bytes();
+    // Locally administered (bit 1), and told from those that people choose by its first byte.
+    Mac([0xfe, 0x61, a, b, c, d])
+}
+
+/// Option 93, or 61 of DHCPv6: its first 16 entries.
+pub(crate) fn architectures(option: Option<&[u8]>) -> Vec<u16> {
+    let pairs = option.unwrap_or_default().chunks_exact(2).take(16);
+    pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+}
+
+/// What a client says about itself, in DHCPv4 or DHCPv6.
+pub(crate) struct Said<'a> {
+    /// Option 60; in DHCPv6 the first text of option 16.
+    pub(crate) vendor: &'a [u8],
+    /// Option 77; in DHCPv6 the first class of option 15.
+    pub(crate) user_class: &'a [u8],
+    /// iPXE's option 175.
+    pub(crate) features: Option<RawOptions>,
+    /// Option 93, or 61 of DHCPv6.
+    pub(crate) architectures: &'a [u16],
+    /// Its NIC.
+    pub(crate) mac: Mac,
+}
+
+pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
+    let Said {
+        vendor,
+        user_class,
+        features,
+        architectures,
+        mac,
+    } = said;
+    let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
+        || features.as_ref().is_some_and(|f| f.get(36).is_some());
+    let ipxe = features.is_some() || has_class(user_class, b"iPXE") || has_class(user_class, b"gPXE");
+    if has_class(user_class, SLIPWAY_USER_CLASS) {
+        return ClientKind::SlipwayStage {
+            ipxe: ipxe || vendor.starts_with(b"PXEClient"),
+        };
+    }
+    if ipxe {
+        let http = features
+            .as_ref()
+            .is_none_or(|f| f.get(19).is_some_and(|v| v.iter().any(|&b| b != 0)));
+        return ClientKind::Ipxe { http, efi };
+    }
+    // The Raspberry Pi leaves option 60 out of its REQUEST (raspberrypi/rpi-eeprom#87): then the architecture tells, which
+    // only firmware sends.
+    let unsaid = vendor.is_empty() && !architectures.is_empty();
+    // U-Boot that boots in PXE's way says so; else it wants its own files, and says no architecture.
+    let u_boot = vendor.starts_with(b"U-Boot") && architectures.iter().any(|arch| matches!(arch, 21..=24));
+    // By prefix only: "PXEClient" without anything behind it exists.
+    let (pxe, http) = (
+        unsaid || vendor.starts_with(b"PXEClient") || u_boot,
+        unsaid || vendor.starts_with(b"HTTPClient"),
+    );
+    if !pxe && !http {
+        return ClientKind::Other;
+    }
+    let bios = architectures.first().is_none_or(|first| *first == 0);
+    if pxe
+        && bios
+        && let Some(pi) = raspberry_pi(*mac)
+    {
+        return pi;
+    }
+    // No option 93 at all: the oldest ROMs, BIOS.
+    if pxe && architectures.is_empty() {
+        return ClientKind::Bios;
+    }
+    firmware(architectures, pxe, http)
+}
+
+/// Whether option 77 is `class`, or has it.
+fn has_class(option: &[u8], class: &[u8]) -> bool {
+    user_classes(option).any(|one| one == class)
+}
+
+/// The user classes of option 77: the whole of it, as iPXE sends it raw, and those of a list, each behind its length
+/// (RFC 3004).
+pub(crate) fn user_classes(option: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = option;
+    let listed = std::iter::from_fn(move || {
+        let (len, tail) = rest.split_first()?;
+        let (one, tail) = tail.split_at_checked(usize::from(*len))?;
+        rest = tail;
+        Some(one)
+    });
+    std::iter::once(option).chain(listed)
+}
+
+/// The UUID of option 97: type 0, then 16 bytes with the first three fields little-endian, as EDK2 and iPXE send
+/// them (measured: 00112233-4455-... travels as 33221100 5544 ...).
+fn guid(option: &[u8]) -> Option<[u8; 16]> {
+    let [0, bytes @ ..] = option else { return None };
+    let mut guid: [u8; 16] = bytes.try_into().ok()?;
+    if guid == [0; 16] || guid == [0xff; 16] {
+        return None;
+    }
+    guid[..4].reverse();
+    guid[4..6].reverse();
+    guid[6..8].reverse();
+    Some(guid)
+}
+
+#[cfg(test)]
+mod tests;

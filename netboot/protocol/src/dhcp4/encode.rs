@@ -1,0 +1,319 @@
+//! A reply's bytes.
+//!
+//! dhcproto writes the header. Options are written here: it splits none that are long (RFC 3396), gives option 82 back in an order
+//! of its own, and chooses nothing where not all fit. The order is 53 first (some old ROMs insist), then ascending, option 82 byte
+//! for byte and last (RFC 3046), padding to the 300 bytes that relays want (netboot-measured.md 2.3).
+
+use std::net::Ipv4Addr;
+
+use dhcproto::Encodable;
+use dhcproto::v4::{HType, Message, Opcode};
+
+use crate::boot::BootFile;
+use crate::boot::architecture::ClientKind;
+use crate::dhcp4::client::PxeClient;
+use crate::dhcp4::options::Options;
+use crate::fqdn;
+use crate::network::Network;
+use crate::network::lease::earlier;
+
+/// BOOTP's fixed size: relays drop what is shorter.
+pub const MIN_REPLY: usize = 300;
+/// IPv4 and UDP headers, which the sizes of option 57 include.
+const HEADERS: usize = 28;
+/// The header of a message and the magic cookie.
+const FIXED: usize = 240;
+/// What a message cannot do without: its type, server, lease and netmask.
+const LEAST: usize = 24;
+
+/// Type of a reply, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// OFFER.
+    Offer = 2,
+    /// ACK.
+    Ack = 5,
+    /// NAK.
+    Nak = 6,
+}
+
+impl ReplyKind {
+    /// Lower-case name, as in `BootEventKind::Dhcp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReplyKind::Offer => "offer",
+            ReplyKind::Ack => "ack",
+            ReplyKind::Nak => "nak",
+        }
+    }
+}
+
+/// What a reply says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyContent {
+    /// Type.
+    pub kind: ReplyKind,
+    /// The address, unspecified in a NAK and in the answer to an INFORM.
+    pub address: Ipv4Addr,
+    /// Seconds of the lease, if there is one.
+    pub lease_seconds: Option<u32>,
+    /// Boot data.
+    pub boot: BootFile,
+    /// The machine's host name (option 12).
+    pub host_name: Option<String>,
+    /// Only boot data, beside another server's addresses: no address, no lease, no settings of the network.
+    pub proxy: bool,
+}
+
+impl ReplyContent {
+    /// A reply without address and lease.
+    pub(crate) fn new(kind: ReplyKind, boot: BootFile) -> ReplyContent {
+        ReplyContent {
+            kind,
+            address: Ipv4Addr::UNSPECIFIED,
+            lease_seconds: None,
+            boot,
+            host_name: None,
+            proxy: false,
+        }
+    }
+}
+
+/// The bytes of a reply to `client`.
+pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec<u8> {
+    // RFC 2132 option 57 counts the whole datagram; 576 is what everybody takes. More than Ethernet carries is not
+    // believed: EDK2 says 65280 in its REQUEST.
+    let limit = usize::from(client.max_size.unwrap_or(576)).clamp(576, 1500) - HEADERS;
+    let file = file(client, network, content);
+    let all = options(client, network, content);
+    let room = limit - FIXED - 1;
+    // Without giaddr too: a switch that snoops adds it on the way and finds the port to reply to by its echo. One that leaves no
+    // room for a message is left out (RFC 3046, 2.2).
+    let relay = client
+        .relay
+        .as_deref()
+        .filter(|relay| size(relay) + LEAST <= room);
+    let [main, in_file, in_sname] = place(client, file.is_none(), all, room - relay.map_or(0, size));
+    let mut bytes = header(client, network, content, file.as_deref());
+    for (field, options) in [(108..236, &in_file), (44..108, &in_sname)] {
+        if !options.is_empty() {
+            let mut value = written(options);
+            value.push(255);
+            value.resize(field.len(), 0);
+            bytes[field].copy_from_slice(&value);
+        }
+    }
+    bytes.extend(written(&main));
+    if let Some(relay) = relay {
+        put(&mut bytes, 82, relay);
+    }
+    bytes.push(255);
+    if bytes.len() < MIN_REPLY {
+        bytes.resize(MIN_REPLY, 0);
+    }
+    bytes
+}
+
+/// Chooses what fits into `room` bytes, and where it stands: in the options' own field, or in the header's `file` and `sname`. What does
+/// not all fit goes by [`rank`], first into its own field, then into the two of the header where these are `free`: they do not say what
+/// to boot. The client is told so by option 52 (RFC 2132, 9.3).
+fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> [Options; 3] {
+    let needed: usize = options.iter().map(|(_, value)| size(value)).sum();
+    if needed <= room {
+        options.sort_by_key(|(code, _)| if *code == 53 { 0 } else { *code });
+        return [options, Vec::new(), Vec::new()];
+    }
+    options.sort_by_key(|(code, _)| rank(client, !free, *code));
+    let mut left = [room - 3, 127, 63];
+    let mut placed = [const { Vec::new() }; 3];
+    for (code, value) in options {
+        let need = size(&value);
+        let fields = if free { &left[..] } else { &left[..1] };
+        let Some(field) = fields.iter().position(|left| need <= *left) else {
+            continue;
+        };
+        left[field] -= need;
+        placed[field].push((code, value));
+    }
+    let [main, file, sname] = &mut placed;
+    let overload = u8::from(!file.is_empty()) | u8::from(!sname.is_empty()) << 1;
+    if overload != 0 {
+        main.push((52, vec![overload]));
+    }
+    placed
+}
+
+/// Which option is put in sooner where not all fit: the lower. What the protocol and a boot cannot do without, then what the
+/// client asks for in its order (RFC 2132, 9.8), then the others, those that an operator added last.
+fn rank(client: &PxeClient, boots: bool, code: u8) -> usize {
+    const FIRST: [u8; 13] = [53, 54, 51, 1, 60, 43, 175, 97, 118, 56, 58, 59, 61];
+    const OTHERS: [u8; 12] = [67, 3, 121, 26, 6, 66, 28, 12, 81, 42, 15, 119];
+    let place = |list: &[u8]| list.iter().position(|one| *one == code);
+    place(&FIRST)
+        .or((boots && code == 67).then_some(FIRST.len()))
+        .or(place(&client.wanted).map(|at| 100 + at))
+        .or(place(&OTHERS).map(|at| 10_000 + at))
+        .unwrap_or(20_000)
+}
+
+/// Bytes of an option with its code and length, both repeated for each part of 255 bytes.
+fn size(value: &[u8]) -> usize {
+    value.len() + 2 * value.len().div_ceil(255).max(1)
+}
+
+/// Writes an option, a long one in parts that the client joins (RFC 3396).
+fn put(out: &mut Vec<u8>, code: u8, value: &[u8]) {
+    if value.is_empty() {
+        out.extend([code, 0]);
+    }
+    for part in value.chunks(255) {
+        out.extend([code, part.len() as u8]);
+        out.extend(part);
+    }
+}
+
+fn written(options: &Options) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (code, value) in options {
+        put(&mut out, *code, value);
+    }
+    out
+}
+
+fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Options {
+    let server = client.server_override().unwrap_or(network.server());
+    let mut options = vec![(53, vec![content.kind as u8]), (54, server.octets().to_vec())];
+    if let Some(id) = &client.client_id {
+        options.push((61, id.clone())); // RFC 6842
+    }
+    if content.kind == ReplyKind::Nak {
+        options.push((56, b"the address cannot be used here: ask for another".to_vec()));
+        return options;
+    }
+    if !content.proxy {
+        network_options(client, network, content, &mut options);
+    }
+    options.extend(client.machine_id.clone().map(|id| (97, id)));
+    boot_options(client, network, content, &mut options);
+    options
+}
+
+fn network_options(client: &PxeClient, network: &Network, content: &ReplyContent, options: &mut Options) {
+    let fixed = network.options(client);
+    let domain = fixed.get(&15).and_then(|domain| std::str::from_utf8(domain).ok());
+    let host_name = content.host_name.as_deref();
+    options.extend(host_name.map(|name| (12, name.as_bytes().to_vec())));
+    let name = client
+        .fqdn
+        .as_deref()
+        .and_then(|sent| fqdn::answer(sent, host_name, domain));
+    options.extend(name.map(|name| (81, name)));
+    // RFC 3011: given back as it came.
+    options.extend(client.subnet.map(|subnet| (118, subnet.octets().to_vec())));
+    // What an operator gives a class to boot is for those that we do not boot.
+    let ours = |code: u8| content.boot.name().is_some() && matches!(code, 43 | 60 | 66 | 67);
+    let sent = fixed.iter().filter(|(code, _)| !ours(**code));
+    options.extend(sent.map(|(code, value)| (*code, value.to_vec())));
+    if let Some(seconds) = content.lease_seconds {
+        let earlier = earlier(seconds, client.mac);
+        let rebind = (u64::from(seconds) * 7 / 8) as u32;
+        for (code, seconds) in [(51, seconds), (58, seconds / 2 - earlier), (59, rebind - earlier)] {
+            options.push((code, seconds.to_be_bytes().to_vec()));
+        }
+    }
+}
+
+fn boot_options(client: &PxeClient, network: &Network, content: &ReplyContent, options: &mut Options) {
+    let boot = &content.boot;
+    let ipxe = matches!(
+        client.kind,
+        ClientKind::Ipxe { .. } | ClientKind::SlipwayStage { ipxe: true }
+    );
+    // Firmware and iPXE take a proxy's offer for one only with option 60. Sub-option 6 (discovery control) = 8: take the
+    // boot file of this offer, ask no boot server. Option 60 without it ends in PXE-E16 (measured, 2.2).
+    let http = matches!(boot, BootFile::Http(_));
+    let loader = boot.name().is_some() && !http && (content.proxy || !ipxe);
+    if loader {
+        options.push((43, vec![6, 1, 8, 255]));
+        options.push((60, b"PXEClient".to_vec()));
+    } else if http {
+        options.push((60, b"HTTPClient".to_vec()));
+    }
+    if matches!(boot, BootFile::Tftp(_)) {
+        options.push((66, with_nul(&boot_server(client, network, content).to_string())));
+    }
+    if ipxe && !content.proxy {
+        // no-pxedhcp = 1: iPXE does not wait 3 s for a ProxyDHCP offer.
+        options.push((175, vec![176, 1, 1]));
+    }
+    // ROMs read option 67 as a C string.
+    options.extend(boot.name().map(|name| (67, with_nul(name))));
+}
+
+fn with_nul(text: &str) -> Vec<u8> {
+    [text.as_bytes(), &[0]].concat()
+}
+
+/// `siaddr`: where what is booted comes from, and for who boots nothing the configured server.
+fn boot_server(client: &PxeClient, network: &Network, content: &ReplyContent) -> Ipv4Addr {
+    let configured = network.next_server(client);
+    match &content.boot {
+        BootFile::Tftp(_) => configured.unwrap_or(network.server()),
+        BootFile::None if !content.proxy => configured.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        BootFile::None => Ipv4Addr::UNSPECIFIED,
+        BootFile::Http(_) | BootFile::Script(_) => network.server(),
+    }
+}
+
+/// The name in the header's `file`: of our boot file, or of the one that an operator has for the client's class.
+fn file(client: &PxeClient, network: &Network, content: &ReplyContent) -> Option<String> {
+    if content.kind == ReplyKind::Nak {
+        return None;
+    }
+    let ours = content.boot.name().map(str::to_owned);
+    let of_class = || {
+        let options = network.options(client);
+        let name = options.get(&67).filter(|_| !content.proxy)?;
+        String::from_utf8(name.to_vec()).ok()
+    };
+    ours.or_else(of_class)
+}
+
+fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: Option<&str>) -> Vec<u8> {
+    // RFC 2131, table 3: `ciaddr` only in an ACK, and only that of a client which uses its address.
+    let uses = client.uses().filter(|_| content.kind == ReplyKind::Ack);
+    let mut message = Message::new_with_id(
+        client.xid,
+        uses.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        content.address,
+        Ipv4Addr::UNSPECIFIED,
+        client.giaddr,
+        &client.chaddr.0,
+    );
+    message
+        .set_opcode(Opcode::BootReply)
+        .set_htype(HType::Eth)
+        .set_hops(client.hops);
+    // Through a relay that has no address to send to, a NAK or the answer to an INFORM without an address has to be broadcast
+    // (RFC 2131, 4.3.2).
+    let nowhere = content.address.is_unspecified() && uses.is_none() && !content.proxy;
+    let broadcast = if nowhere { 0x8000 } else { 0 };
+    message.set_flags((client.flags | broadcast).into());
+    if content.kind != ReplyKind::Nak {
+        let server = boot_server(client, network, content);
+        message.set_siaddr(server);
+        if let Some(name) = file {
+            if !server.is_unspecified() {
+                message.set_sname_str(server.to_string());
+            }
+            // dhcproto asserts the length, and a NUL has to fit: a longer name is in option 67 only.
+            if name.len() < 128 {
+                message.set_fname_str(name);
+            }
+        }
+    }
+    // Writing to a Vec cannot fail; were it to, the reply would be short and the client would ask again.
+    let mut bytes = message.to_vec().unwrap_or_default();
+    bytes.resize(FIXED, 0);
+    bytes
+}

@@ -1,0 +1,318 @@
+//! Other DHCP servers in a network: how they are asked for, told from us, remembered, and what that means for us.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use dhcproto::v4::MAGIC;
+use inventory_api::network::{Gives, OtherServer};
+use inventory_api::{Mac, UnixMs};
+
+use crate::codes::Unanswered;
+use crate::dhcp4::client::{MessageKind, PxeClient};
+use crate::dhcp4::packet::RawOptions;
+use crate::network::lease::Leases;
+use crate::network::settings::{Mode, NetworkSettings, OnForeignServer};
+use crate::stranger::printable;
+
+/// Seconds between two questions who is there, after the first ones.
+pub const ASK_SECONDS: u64 = 60;
+/// Seconds after which a server that was not heard again is gone: three questions without an answer.
+pub const GONE_SECONDS: u64 = 3 * ASK_SECONDS + 10;
+/// Servers remembered for one network.
+const MOST: usize = 16;
+/// Two answers of one server to two questions in turn lie at most this many ms apart, and at least [`APART_MS`].
+const IN_TURN_MS: u64 = (ASK_SECONDS + 15) * 1000;
+/// Two messages that come sooner one after the other are one answer.
+const APART_MS: u64 = 500;
+
+/// An answer that some server sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerReply {
+    /// Who sent it: by IPv4 by its own word (option 54), by IPv6 the sender's address.
+    pub server: IpAddr,
+    /// What it gives.
+    pub gives: Gives,
+    /// The boot file it names, printable and bounded.
+    pub boot_file: Option<String>,
+}
+
+/// Reads an OFFER, ACK or NAK; `None` for anything else.
+pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
+    let fixed = bytes.get(..240)?;
+    if fixed[..3] != [2, 1, 6] || fixed[236..] != MAGIC || bytes.len() > crate::dhcp4::packet::MAX_BYTES {
+        return None;
+    }
+    let options = RawOptions::of(&bytes[240..]);
+    let kind = options.get(53).and_then(|value| value.first().copied());
+    let (true, Some(server)) = (matches!(kind, Some(2 | 5 | 6)), options.address(54)) else {
+        return None;
+    };
+    // An ACK to an INFORM has no address either; no server that gives addresses says option 60 in it.
+    let boot_only = fixed[16..20] == [0; 4] && options.get(60).is_some();
+    // Option 67, or the field `file` with the server that has it.
+    let named = options.get(67).unwrap_or(&fixed[108..236]);
+    let named = printable(named.split(|byte| *byte == 0).next().unwrap_or_default());
+    Some(ServerReply {
+        server: server.into(),
+        boot_file: (!named.is_empty()).then_some(named),
+        gives: if boot_only {
+            Gives::BootData
+        } else {
+            Gives::Addresses
+        },
+    })
+}
+
+/// A DISCOVER that asks who is there. `boots`: as UEFI firmware asks, which proxyDHCP servers answer too.
+pub fn question(mac: Mac, xid: u32, boots: bool) -> Vec<u8> {
+    let mut bytes = vec![0; 236];
+    bytes[..3].copy_from_slice(&[1, 1, 6]);
+    bytes[4..8].copy_from_slice(&xid.to_be_bytes());
+    bytes[10] = 0x80; // broadcast: we want to hear the answer whatever its address
+    bytes[28..34].copy_from_slice(&mac.0);
+    bytes.extend(MAGIC);
+    bytes.extend([53, 1, 1, 55, 4, 1, 3, 54, 60]);
+    if boots {
+        let class = b"PXEClient:Arch:00007:UNDI:003000";
+        bytes.extend([60, class.len() as u8]);
+        bytes.extend(class);
+        bytes.extend([93, 2, 0, 7, 94, 3, 1, 3, 0]);
+    }
+    bytes.push(255);
+    bytes.resize(bytes.len().max(300), 0);
+    bytes
+}
+
+/// Whether we may give out addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Yes.
+    Open,
+    /// Yes, but another server does too: what we did not give may be its.
+    Beside,
+    /// We still look whether another server does.
+    Looking,
+    /// Another server does.
+    Refused,
+}
+
+impl Gate {
+    /// # Errors
+    /// Why no address is given out.
+    pub(crate) fn is_open(self) -> Result<(), Unanswered> {
+        match self {
+            Gate::Open | Gate::Beside => Ok(()),
+            Gate::Looking => Err(Unanswered::Looking),
+            Gate::Refused => Err(Unanswered::ForeignServer),
+        }
+    }
+}
+
+/// What became of a message of another server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The server.
+    pub server: OtherServer,
+    /// It was not known.
+    pub new: bool,
+    /// From now on no address is offered beside it.
+    pub closes: bool,
+    /// Whether it is to be asked for by ARP, and [`Watch::proven`] to be told.
+    pub unproven: bool,
+}
+
+/// A server and what speaks for its being one. One packet is written quickly: only who answers twice in turn, and is a host that
+/// answers ARP with the link address its answers come from, keeps us from giving out addresses.
+#[derive(Clone, Debug)]
+struct Known {
+    server: OtherServer,
+    /// Its last answer that counts.
+    answered: UnixMs,
+    /// Until when its answers in turn are enough; 0: they are not.
+    steady_until: UnixMs,
+    /// The link address that answered ARP for it.
+    proven: Option<Mac>,
+    /// It has been said that it closes the gate.
+    told: bool,
+}
+
+impl Known {
+    fn counts(&self, now: UnixMs) -> bool {
+        self.server.gives == Gives::Addresses && now < self.steady_until && self.proven.is_some()
+    }
+}
+
+/// What is known of other servers in one network.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Whether frames can be heard there.
+    pub listens: bool,
+    mode: Mode,
+    refuses: bool,
+    look_until: UnixMs,
+    servers: BTreeMap<IpAddr, Known>,
+}
+
+impl Watch {
+    /// Nothing known yet, and nothing that could be heard: behind relays, or without the right to listen.
+    /// `mode`: that of the protocol in question.
+    pub fn deaf(mode: Mode, settings: &NetworkSettings) -> Watch {
+        Watch {
+            listens: false,
+            mode,
+            refuses: settings.on_foreign_server == OnForeignServer::Refuse,
+            look_until: UnixMs(0),
+            servers: BTreeMap::new(),
+        }
+    }
+
+    /// Nothing known yet; it is looked for from now on.
+    pub fn new(mode: Mode, settings: &NetworkSettings, now: UnixMs) -> Watch {
+        Watch {
+            listens: true,
+            look_until: now.plus_seconds(u64::from(settings.look_seconds)),
+            ..Watch::deaf(mode, settings)
+        }
+    }
+
+    /// Takes in a message of a server that is not us; `None`: there are too many of them already.
+    pub fn heard(&mut self, reply: &ServerReply, link: Mac, now: UnixMs) -> Option<Heard> {
+        let address = self.known_as(reply.server, link);
+        let new = !self.servers.contains_key(&address);
+        if new && self.servers.len() >= MOST {
+            return None;
+        }
+        let first = OtherServer {
+            address: reply.server,
+            mac: link,
+            gives: reply.gives,
+            boot_file: reply.boot_file.clone(),
+            first_seen: now,
+            last_seen: now,
+        };
+        let known = self.servers.entry(address).or_insert(Known {
+            server: first,
+            answered: now,
+            steady_until: UnixMs(0),
+            proven: None,
+            told: false,
+        });
+        (known.server.mac, known.server.last_seen) = (link, now);
+        if reply.gives == Gives::Addresses {
+            known.server.gives = Gives::Addresses;
+        }
+        if reply.boot_file.is_some() {
+            known.server.boot_file.clone_from(&reply.boot_file);
+        }
+        let apart = now.since(known.answered);
+        if apart >= APART_MS && known.proven.is_none_or(|proven| proven == link) {
+            if apart <= IN_TURN_MS {
+                known.steady_until = now.plus_seconds(GONE_SECONDS);
+            }
+            known.answered = now;
+        }
+        let unproven = known.proven != Some(link);
+        let server = known.server.clone();
+        let closes = self.closes(address, now);
+        Some(Heard {
+            server,
+            new,
+            closes,
+            unproven,
+        })
+    }
+
+    /// ARP knows a server: `link` answered for it. Gives it back if from now on no address is offered beside it.
+    pub fn proven(&mut self, address: IpAddr, link: Mac, now: UnixMs) -> Option<OtherServer> {
+        let address = self.known_as(address, link);
+        let known = self.servers.get_mut(&address)?;
+        if known.server.mac == link {
+            known.proven = Some(link);
+        }
+        let server = known.server.clone();
+        self.closes(address, now).then_some(server)
+    }
+
+    /// The address a server is known by. By IPv6 one server answers from several addresses of its NIC.
+    fn known_as(&self, address: IpAddr, link: Mac) -> IpAddr {
+        let same = |(known, one): &(&IpAddr, &Known)| known.is_ipv6() && one.server.mac == link;
+        let other = self.servers.iter().find(same).filter(|_| address.is_ipv6());
+        other.map_or(address, |(known, _)| *known)
+    }
+
+    /// Whether it is to be said now that a server closes the gate.
+    fn closes(&mut self, address: IpAddr, now: UnixMs) -> bool {
+        let closes = self.mode == Mode::Server && self.refuses;
+        match self.servers.get_mut(&address) {
+            Some(known) if closes && known.counts(now) => !std::mem::replace(&mut known.told, true),
+            _ => false,
+        }
+    }
+
+    /// Forgets servers that were not heard for [`GONE_SECONDS`] and gives them back.
+    pub fn expire(&mut self, now: UnixMs) -> Vec<OtherServer> {
+        let gone = |known: &Known| known.server.last_seen.plus_seconds(GONE_SECONDS) <= now;
+        let out: Vec<_> = self
+            .servers
+            .values()
+            .filter(|known| gone(known))
+            .map(|known| known.server.clone())
+            .collect();
+        self.servers.retain(|_, known| !gone(known));
+        out
+    }
+
+    /// The servers that are there, by address.
+    pub fn servers(&self) -> impl Iterator<Item = &OtherServer> {
+        self.servers.values().map(|known| &known.server)
+    }
+
+    /// Whether addresses may be given out now.
+    pub fn gate(&self, now: UnixMs) -> Gate {
+        let counts = self.servers.values().any(|known| known.counts(now));
+        let gives = |known: &Known| known.server.gives == Gives::Addresses;
+        let heard = self.servers.values().any(gives);
+        if self.mode != Mode::Server {
+            Gate::Open
+        } else if counts && self.refuses {
+            Gate::Refused
+        } else if now < self.look_until {
+            Gate::Looking
+        } else if heard {
+            Gate::Beside
+        } else {
+            Gate::Open
+        }
+    }
+}
+
+/// Whether a message may be answered as the gate stands. What we gave stays given: a machine that has an address from us
+/// may keep it, and begin anew with it while we look.
+pub fn pass(gate: Gate, client: &PxeClient, leases: &Leases, now: UnixMs) -> Result<(), Unanswered> {
+    // INIT-REBOOT: a NAK of ours would take the other server's clients off the network.
+    let reboots =
+        client.message == MessageKind::Request && client.server_id.is_none() && client.uses().is_none();
+    if gate == Gate::Beside && reboots && leases.of(client.mac).is_none() {
+        return Err(Unanswered::UnknownBinding);
+    }
+    let Err(closed) = gate.is_open() else {
+        return Ok(());
+    };
+    let has = leases.of(client.mac).filter(|lease| lease.is_bound(now));
+    let keeps = match client.message {
+        MessageKind::Discover => has.is_some() && gate == Gate::Looking,
+        MessageKind::Request => {
+            has.is_some_and(|lease| client.requested == Some(lease.ip) || client.ciaddr == lease.ip)
+        }
+        // No answer, or one without an address.
+        MessageKind::Release | MessageKind::Decline | MessageKind::Inform => true,
+    };
+    if keeps || client.to_boot_server {
+        Ok(())
+    } else {
+        Err(closed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! The options of a network that do not depend on the single client: code and bytes, by code.
+
+use std::net::Ipv4Addr;
+
+use crate::dhcp4::custom::{classless_routes, custom_option, search_list};
+use crate::network::settings::NetworkSettings;
+
+/// Options as they are sent, before they are split (RFC 3396).
+pub(crate) type Options = Vec<(u8, Vec<u8>)>;
+
+/// The longest value of one option: more leaves no room for the others in a packet on Ethernet.
+pub const LONGEST: usize = 1024;
+
+/// IPv6-only preferred (RFC 8925).
+pub(crate) const IPV6_ONLY: u8 = 108;
+
+/// The options that `settings` make. `of_class`: boot options may be set by hand.
+///
+/// # Errors
+/// An option cannot be sent.
+pub(crate) fn fixed_options(settings: &NetworkSettings, of_class: bool) -> Result<Options, String> {
+    let list = |all: &[Ipv4Addr]| all.iter().flat_map(Ipv4Addr::octets).collect::<Vec<u8>>();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
+    let mtu = settings.mtu.map(u16::to_be_bytes).map(Vec::from);
+    let wait = settings.ipv6_only_seconds.map(u32::to_be_bytes).map(Vec::from);
+    let routes = if settings.routes.is_empty() {
+        Vec::new()
+    } else {
+        classless_routes(&settings.routes, settings.routers.first().copied())
+    };
+    let mut options: Options = Vec::new();
+    for (code, what, value) in [
+        (1, "subnet", settings.subnet.netmask().octets().to_vec()),
+        (3, "router", list(&settings.routers)),
+        (6, "dns", list(&settings.dns)),
+        (15, "domain", text(&settings.domain)),
+        (26, "mtu", mtu.unwrap_or_default()),
+        (28, "subnet", settings.subnet.broadcast().octets().to_vec()),
+        (42, "ntp", list(&settings.ntp)),
+        (IPV6_ONLY, "ipv6_only_seconds", wait.unwrap_or_default()),
+        (119, "search", search_list(&settings.search)),
+        (121, "routes", routes),
+    ] {
+        if value.len() > LONGEST {
+            return Err(format!(
+                "{what} has more than the {LONGEST} bytes that can be sent; take some out"
+            ));
+        }
+        if !value.is_empty() {
+            options.push((code, value));
+        }
+    }
+    for option in &settings.options {
+        let (code, bytes) =
+            custom_option(option, of_class).map_err(|why| format!("option {} {why}", option.code))?;
+        if options.iter().any(|(other, _)| *other == code) {
+            return Err(format!("option {code} stands there twice"));
+        }
+        options.push((code, bytes));
+    }
+    Ok(options)
+}

@@ -1,0 +1,336 @@
+//! Who is asking by DHCPv6: from a datagram to a [`Client`].
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use inventory_api::Mac;
+use inventory_api::boot::DhcpFacts;
+
+use super::wire::{Options, code, first_text};
+use crate::boot::architecture::ClientKind;
+use crate::boot::loader::Loader;
+use crate::codes::Unanswered;
+use crate::dhcp4::client::{Said, architectures, kind};
+use crate::dhcp4::packet::{MAX_BYTES, RawOptions};
+use crate::stranger::{Stranger, printable, stranger};
+
+/// RFC 8415, 7.6: HOP_COUNT_LIMIT.
+const MOST_RELAYS: usize = 8;
+/// Associations and addresses of one message that are looked at; firmware has one of each.
+const MOST_ASSOCIATIONS: usize = 8;
+const MOST_ADDRESSES: usize = 8;
+/// RFC 8415, 11.1: a DUID has at most 128 bytes behind its type.
+const LONGEST_DUID: usize = 130;
+
+/// What a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Is there a server?
+    Solicit,
+    /// Take what was advertised.
+    Request,
+    /// Is the address still right on this link?
+    Confirm,
+    /// Keep the address, asked of its server.
+    Renew,
+    /// Keep the address, asked of any server.
+    Rebind,
+    /// The address is given back.
+    Release,
+    /// The address is in use by somebody else.
+    Decline,
+    /// Settings without an address.
+    InformationRequest,
+}
+
+impl MessageKind {
+    fn of(code: u8) -> Option<MessageKind> {
+        Some(match code {
+            1 => MessageKind::Solicit,
+            3 => MessageKind::Request,
+            4 => MessageKind::Confirm,
+            5 => MessageKind::Renew,
+            6 => MessageKind::Rebind,
+            8 => MessageKind::Release,
+            9 => MessageKind::Decline,
+            11 => MessageKind::InformationRequest,
+            _ => return None,
+        })
+    }
+
+    /// Lower-case name, as in `BootEventKind::Dhcp`.
+    pub fn name(self) -> &'static str {
+        match self {
+            MessageKind::Solicit => "solicit",
+            MessageKind::Request => "request",
+            MessageKind::Confirm => "confirm",
+            MessageKind::Renew => "renew",
+            MessageKind::Rebind => "rebind",
+            MessageKind::Release => "release",
+            MessageKind::Decline => "decline",
+            MessageKind::InformationRequest => "information-request",
+        }
+    }
+
+    /// Whether the message has to name a server (RFC 8415, 16); the others must not, but for INFORMATION-REQUEST, which may.
+    pub(super) fn names_server(self) -> Option<bool> {
+        match self {
+            MessageKind::Request | MessageKind::Renew | MessageKind::Release | MessageKind::Decline => {
+                Some(true)
+            }
+            MessageKind::Solicit | MessageKind::Confirm | MessageKind::Rebind => Some(false),
+            MessageKind::InformationRequest => None,
+        }
+    }
+}
+
+/// One identity association for addresses (IA_NA).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Association {
+    /// The client's number of it.
+    pub id: u32,
+    /// Addresses that it has or wishes.
+    pub addresses: Vec<Ipv6Addr>,
+}
+
+/// A relay that the message came through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// Hop count.
+    pub hops: u8,
+    /// Its address on the client's link; unspecified when it leaves that to the interface identifier.
+    pub link: Ipv6Addr,
+    /// Where it heard the message from.
+    pub peer: Ipv6Addr,
+    /// Option 18, to be given back as it is.
+    pub interface_id: Option<Vec<u8>>,
+}
+
+/// A client and what it asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Address of the NIC that asks: the identity, as in DHCPv4.
+    pub mac: Mac,
+    /// What kind of program asks.
+    pub kind: ClientKind,
+    /// What it asks for.
+    pub message: MessageKind,
+    /// The machine is enrolled. Said by who knows the machines.
+    pub known: bool,
+    /// The loader whose turn it is; `None`: the first for its kind. Said by who remembers what became of the last.
+    pub loader: Option<Loader>,
+    /// Transaction.
+    pub xid: [u8; 3],
+    /// Client identifier; only an INFORMATION-REQUEST can have none.
+    pub duid: Option<Vec<u8>>,
+    /// Server identifier.
+    pub server_id: Option<Vec<u8>>,
+    /// It takes a REPLY to its SOLICIT.
+    pub rapid_commit: bool,
+    /// It was sent to an address of ours, past the relays. Said by who received it.
+    pub unicast: bool,
+    /// Option 39 (RFC 4704): the name it has.
+    pub fqdn: Option<Vec<u8>>,
+    /// What it wants addresses for.
+    pub associations: Vec<Association>,
+    /// Option 61, at most 16 entries.
+    pub architectures: Vec<u16>,
+    /// First text of option 16.
+    pub vendor_class: Vec<u8>,
+    /// Relays, the one nearest to us first.
+    pub relays: Vec<Relay>,
+}
+
+impl Client {
+    /// The address that says which link the client is on: that of the relay nearest to it which has one. `None`: our own link.
+    pub fn link(&self) -> Option<Ipv6Addr> {
+        let links = self.relays.iter().rev().map(|relay| relay.link);
+        links.into_iter().find(|link| !link.is_unspecified())
+    }
+
+    /// Who asks, as a stable short code: `BootEventKind::Dhcp`.
+    pub fn code(&self) -> String {
+        match self.kind {
+            ClientKind::Other => format!("{}-v6", self.stranger().code()),
+            // Firmware asks by both protocols, and they differ in what works.
+            kind => format!("{}-v6", kind.code()),
+        }
+    }
+
+    /// By the vendor class and the DUID, as in DHCPv4 by option 61 that has one (RFC 4361).
+    fn stranger(&self) -> Stranger {
+        let mut field = Vec::new();
+        let id = [&[0xff, 0, 0, 0, 0][..], self.duid.as_deref().unwrap_or_default()].concat();
+        for (code, value) in [(60, &self.vendor_class), (61, &id)] {
+            let value = &value[..value.len().min(255)];
+            field.extend([code, value.len() as u8]);
+            field.extend(value);
+        }
+        stranger(&RawOptions::of(&field), &self.architectures)
+    }
+
+    /// What the message says beside its kind, for the journey.
+    pub fn facts(&self) -> DhcpFacts {
+        let wants = self
+            .associations
+            .iter()
+            .flat_map(|association| &association.addresses);
+        DhcpFacts {
+            relay: self
+                .relays
+                .first()
+                .map(|relay| IpAddr::V6(self.link().unwrap_or(relay.peer))),
+            wants: wants.into_iter().next().map(|ip| IpAddr::V6(*ip)),
+            architecture: self.architectures.first().copied(),
+            who: (self.kind == ClientKind::Other).then(|| self.stranger().name()),
+            vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
+            ..DhcpFacts::default()
+        }
+    }
+
+    /// The outermost relay, which the message came from, and the name of the port there: as option 82 in DHCPv4.
+    pub fn circuit(&self, from: Ipv6Addr) -> Option<(IpAddr, &Vec<u8>)> {
+        let relay = self.relays.first()?;
+        Some((from.into(), relay.interface_id.as_ref()?))
+    }
+
+    /// Whether firmware begins to look for a loader with this. iPXE, which asks too where the routers say so, is one that runs.
+    pub fn begins_anew(&self) -> bool {
+        self.message == MessageKind::Solicit && !matches!(self.kind, ClientKind::Ipxe { .. })
+    }
+}
+
+/// Who asks, or why the datagram is none of our business. `from`: the sender's address.
+pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Unanswered::TooLong);
+    }
+    let (mut message, mut peer) = (bytes, from);
+    let (mut relays, mut told) = (Vec::new(), None);
+    while let [12, ..] = message {
+        if relays.len() == MOST_RELAYS {
+            return Err(Unanswered::TooManyRelays);
+        }
+        let (head, rest) = message.split_first_chunk::<34>().ok_or(Unanswered::TooShort)?;
+        let address = |at: usize| {
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&head[at..at + 16]);
+            Ipv6Addr::from(bytes)
+        };
+        let options = Options(rest);
+        peer = address(18);
+        // The relay nearest to the client has heard its link address itself (RFC 6939).
+        told = options.get(code::CLIENT_LINK_ADDRESS).and_then(ethernet);
+        relays.push(Relay {
+            hops: head[1],
+            link: address(2),
+            peer,
+            interface_id: options.get(code::INTERFACE_ID).map(<[u8]>::to_vec),
+        });
+        message = options
+            .get(code::RELAY_MESSAGE)
+            .ok_or(Unanswered::NothingRelayed)?;
+    }
+    let (head, rest) = message.split_first_chunk::<4>().ok_or(Unanswered::TooShort)?;
+    let kind_of_message = MessageKind::of(head[0]).ok_or(Unanswered::MessageType)?;
+    let options = Options(rest);
+    let duid = options.get(code::CLIENT_ID);
+    if duid.is_some_and(|duid| !(3..=LONGEST_DUID).contains(&duid.len()))
+        || (duid.is_none() && kind_of_message != MessageKind::InformationRequest)
+    {
+        return Err(Unanswered::NoClientId);
+    }
+    let server_id = options.get(code::SERVER_ID);
+    if kind_of_message
+        .names_server()
+        .is_some_and(|names| names != server_id.is_some())
+    {
+        return Err(Unanswered::ServerId);
+    }
+    if kind_of_message == MessageKind::InformationRequest && options.get(code::IA_NA).is_some() {
+        return Err(Unanswered::Association);
+    }
+    let mac = told.or(interface_mac(peer)).or(duid.and_then(duid_mac));
+    let mac = mac.filter(|mac| !mac.is_junk()).ok_or(Unanswered::NoMac)?;
+    let architectures = architectures(options.get(code::ARCHITECTURE));
+    // Behind the enterprise number; its own does not matter: 343 of PXE firmware, 311 of Windows.
+    let vendor = options.get(code::VENDOR_CLASS).and_then(|value| value.get(4..));
+    let vendor = vendor.and_then(first_text).unwrap_or_default();
+    let user_class = options.get(code::USER_CLASS).and_then(first_text);
+    Ok(Client {
+        mac,
+        kind: kind(&Said {
+            vendor,
+            user_class: user_class.unwrap_or_default(),
+            features: None,
+            architectures: &architectures,
+            mac,
+        }),
+        message: kind_of_message,
+        known: false,
+        loader: None,
+        xid: [head[1], head[2], head[3]],
+        duid: duid.map(<[u8]>::to_vec),
+        server_id: server_id.map(<[u8]>::to_vec),
+        rapid_commit: options.get(code::RAPID_COMMIT).is_some(),
+        unicast: false,
+        fqdn: options
+            .get(code::FQDN)
+            .filter(|name| name.len() <= 256)
+            .map(<[u8]>::to_vec),
+        associations: options
+            .filter(|(code, _)| *code == code::IA_NA)
+            .filter_map(|(_, value)| association(value))
+            .take(MOST_ASSOCIATIONS)
+            .collect(),
+        vendor_class: vendor.to_vec(),
+        architectures,
+        relays,
+    })
+}
+
+/// IAID, T1 and T2, then options (RFC 8415, 21.4).
+fn association(value: &[u8]) -> Option<Association> {
+    let (head, rest) = value.split_first_chunk::<12>()?;
+    let addresses = Options(rest)
+        .filter(|(code, _)| *code == code::IA_ADDRESS)
+        .filter_map(|(_, value)| value.first_chunk::<16>())
+        .map(|bytes| Ipv6Addr::from(*bytes));
+    Some(Association {
+        id: u32::from_be_bytes([head[0], head[1], head[2], head[3]]),
+        addresses: addresses.take(MOST_ADDRESSES).collect(),
+    })
+}
+
+/// Hardware type 1 and six bytes.
+fn ethernet(value: &[u8]) -> Option<Mac> {
+    match value {
+        [0, 1, mac @ ..] => Some(Mac(mac.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+/// The MAC that a link-local address was made from (RFC 4291, appendix A). EDK2 and iPXE make theirs so, and have a DUID of
+/// the system's UUID, which says nothing about the NIC. Where both tell, this is the NIC that asks; a DUID may have been made
+/// from another one of the machine (RFC 6939, 1).
+fn interface_mac(address: Ipv6Addr) -> Option<Mac> {
+    let bytes = address.octets();
+    let [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, 0xff, 0xfe, d, e, f] = bytes else {
+        return None;
+    };
+    Some(Mac([a ^ 2, b, c, d, e, f]))
+}
+
+/// The MAC in a DUID: link-layer address plus time (1), or link-layer address (3).
+fn duid_mac(duid: &[u8]) -> Option<Mac> {
+    match duid {
+        [0, 1, hardware_type @ ..] => {
+            let (kind, rest) = hardware_type.split_at_checked(2)?;
+            ethernet(&[kind, rest.get(4..)?].concat())
+        }
+        [0, 3, rest @ ..] => ethernet(rest),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
