@@ -1,4 +1,4 @@
-//! Which boot file a client gets.
+//! Boot files, boot scripts, and which loader a machine gets.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ pub mod menu;
 pub mod script;
 pub mod trial;
 
-/// Where our HTTP boot service is, seen from a network.
+/// The address of our HTTP boot service on a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootUrls<A = Ipv4Addr> {
     /// Our address on the network.
@@ -22,7 +22,7 @@ pub struct BootUrls<A = Ipv4Addr> {
 }
 
 impl<A: Copy + Into<IpAddr>> BootUrls<A> {
-    /// `http://ADDRESS:PORT`, without a slash at the end. With an IP literal no name server is needed.
+    /// `http://ADDRESS:PORT`, without a trailing slash. An IP literal needs no name server.
     pub fn base(&self) -> String {
         format!("http://{}", SocketAddr::new(self.server.into(), self.http_port))
     }
@@ -38,17 +38,18 @@ impl<A: Copy + Into<IpAddr>> BootUrls<A> {
     }
 }
 
-/// The boot data of a reply, by IPv4 or by IPv6.
+/// The boot data of a reply, by IPv4 or IPv6.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootFile {
-    /// A loader by TFTP, for PXE firmware. By IPv4 its name, which needs option 60 "PXEClient" with 43; by IPv6 its URL, without a
-    /// vendor class.
+    /// A loader by TFTP, for PXE firmware. By IPv4 its name, sent with option 60 "PXEClient" and option 43;
+    /// by IPv6 its URL, without a vendor class.
     Tftp(Cow<'static, str>),
-    /// A loader by HTTP, for UEFI HTTP boot: needs the vendor class "HTTPClient" (option 60; UEFI 2.10, 24.7.3.1).
+    /// A loader by HTTP, for UEFI HTTP boot; needs the vendor class "HTTPClient" (option 60; UEFI 2.10,
+    /// 24.7.3.1).
     Http(String),
-    /// A script for iPXE, straight away: it is never given a loader again, which breaks the chainload loop.
+    /// A script for iPXE. iPXE never gets a loader again, which breaks the chainload loop.
     Script(String),
-    /// Nothing: it does not boot from the network, or there is no loader for its architecture.
+    /// Nothing: the client does not netboot, or there is no loader for its architecture.
     None,
 }
 

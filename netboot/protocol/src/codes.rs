@@ -1,57 +1,58 @@
-//! The codes of messages that are not answered: one list for log, metric, history, page and diagnosis.
+//! Codes of unanswered messages: one list for the log, metrics, history, pages and diagnosis.
 
-/// Why a DHCP message was not answered. [`Unanswered::code`] is the stable short code.
+/// Why a DHCP message was not answered. [`Unanswered::code`] is its stable short code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unanswered {
     /// The machine is to be ignored.
     Ignored,
-    /// No network is configured for the interface it comes in by.
+    /// No network is configured for the interface the message came in by.
     UnknownNetwork,
-    /// It comes through a relay of which no configured network is.
+    /// The relay matches no configured network.
     UnknownRelay,
     /// The network is only observed.
     Observing,
-    /// Server mode still looks whether another DHCP server is there.
+    /// Server mode is still checking for another DHCP server.
     Looking,
-    /// Another DHCP server is there, and the network refuses to serve beside it.
+    /// There is another DHCP server, and the network refuses to serve beside it.
     ForeignServer,
-    /// The addresses that could be offered are used by somebody who did not get them from us.
+    /// The addresses that could be offered are used by hosts that did not get them from us.
     AddressInUse,
-    /// Somebody sends more messages than any machine has to.
+    /// The sender sends more messages than any machine needs to.
     TooMany,
-    /// What is left of the pool is kept for machines that are enrolled.
+    /// The rest of the pool is reserved for enrolled machines.
     KeptForKnown,
-    /// Addresses are another server's business in this network.
+    /// Another server hands out the addresses in this network.
     AddressServer,
-    /// It does not boot from the network, and boot data is all there is here.
+    /// The client does not netboot, and we serve only boot data here.
     NotBooting,
     /// There is no boot file for its architecture.
     NoBootFile,
-    /// It took another server's offer.
+    /// The client took another server's offer.
     OtherServer,
-    /// It confirms or renews an address that we never gave it: not ours to refuse.
+    /// The client confirms or renews an address we never gave it: not ours to refuse.
     UnknownBinding,
     /// No address is left.
     Exhausted,
-    /// A REQUEST, DECLINE or INFORM without the address it is about.
+    /// A REQUEST, DECLINE or INFORM that lacks its address.
     NoAddress,
     /// An INFORM from an address outside the network.
     ForeignAddress,
-    /// By DHCPv6: sent to one of our addresses, where only all servers may be asked.
+    /// DHCPv6: sent to one of our addresses instead of to the multicast group.
     Unicast,
-    /// It gives up, refuses or prolongs a lease, and was not sent by who has that: wrong source port or address.
+    /// The message ends, declines or extends a lease and was not sent by its holder: wrong source port or
+    /// address.
     WrongSender,
     /// A RELEASE or DECLINE of an address that its machine still answers for.
     StillInUse,
     /// A RELEASE: the address is free again.
     Released,
-    /// A DECLINE: the address is out of use for the network's `decline_seconds`.
+    /// A DECLINE: the address is quarantined for the network's `decline_seconds`.
     Declined,
-    /// Of the shell: the lease could not be written.
+    /// Set by the shell: the lease could not be written.
     JournalFailed,
-    /// Of the shell: the reply could not be sent.
+    /// Set by the shell: the reply could not be sent.
     SendFailed,
-    /// Of the shell: it had too much to do.
+    /// Set by the shell: too much work.
     Busy,
     /// Shorter than a header.
     TooShort,
@@ -65,25 +66,25 @@ pub enum Unanswered {
     BadCookie,
     /// No option 53: plain BOOTP.
     Bootp,
-    /// A message that no client or relay sends to a DHCP server, or that we do not serve (lease query, ...).
+    /// A message that no client or relay sends to a server, or one we do not support (lease query, ...).
     MessageType,
-    /// By DHCPv6: more relays than RFC 8415 allows.
+    /// DHCPv6: more relays than RFC 8415 allows.
     TooManyRelays,
-    /// By DHCPv6: a relayed message without the message.
+    /// DHCPv6: a relay message without a relayed message.
     NothingRelayed,
-    /// By DHCPv6: without a client identifier, or one that cannot be (RFC 8415, 16).
+    /// DHCPv6: no client identifier, or an invalid one (RFC 8415, 16).
     NoClientId,
-    /// By DHCPv6: it names a server and must not, or does not and has to (RFC 8415, 16).
+    /// DHCPv6: names a server but must not, or must but does not (RFC 8415, 16).
     ServerId,
-    /// By DHCPv6: it asks for settings alone and has an association (RFC 8415, 16.12).
+    /// DHCPv6: an INFORMATION-REQUEST with an association (RFC 8415, 16.12).
     Association,
-    /// By DHCPv6: nothing in it tells the address of its NIC: a DUID without one, and a link-local address that was not made from
+    /// DHCPv6: nothing tells the NIC's MAC: the DUID has none, and the link-local address was not made from
     /// one.
     NoMac,
 }
 
 impl Unanswered {
-    /// All.
+    /// All reasons.
     pub const ALL: [Unanswered; 38] = [
         Unanswered::Ignored,
         Unanswered::UnknownNetwork,
@@ -125,7 +126,7 @@ impl Unanswered {
         Unanswered::NoMac,
     ];
 
-    /// Stable short code, and the reason in words for a table.
+    /// Code, and the reason in words for a table.
     fn row(self) -> (&'static str, &'static str) {
         match self {
             Unanswered::Ignored => ("ignored", "the machine is to be left alone"),
@@ -193,7 +194,7 @@ impl Unanswered {
         }
     }
 
-    /// Stable short code.
+    /// The stable short code.
     pub fn code(self) -> &'static str {
         self.row().0
     }

@@ -1,4 +1,4 @@
-//! DHCPv4 (RFC 2131) with PXE's boot data: who asks, and what to answer. A message goes through [`client::classify`],
+//! DHCPv4 (RFC 2131) with PXE boot data. A message goes through [`client::classify`],
 //! [`reply::select_network`], [`reply::decide`], [`encode::encode`] and [`reply::destination`].
 
 pub mod boot_file;

@@ -1,8 +1,9 @@
-//! DHCPv6 (RFC 8415) with the boot data of RFC 5970: who asks, and what to answer. A message goes through [`classify`],
-//! [`select_network`], [`decide`] and [`encode`].
+//! DHCPv6 (RFC 8415) with the boot data of RFC 5970. A message goes through [`classify`], [`select_network`],
+//! [`decide`] and [`encode`].
 //!
-//! Options are read and written here and not by dhcproto: its v6 reader panics for a short vendor class in builds with
-//! overflow checks, and options 59 and 62 are unknown to it (netboot-measured.md 1.2). The tests read our replies with it.
+//! We read and write options ourselves: dhcproto's v6 reader panics on a short vendor class in builds with
+//! overflow checks, and does not know options 59 and 62 (netboot-measured.md 1.2). The tests read our replies
+//! with it.
 
 mod client;
 mod encode;

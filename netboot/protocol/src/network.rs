@@ -1,4 +1,4 @@
-//! A provisioning network: where we answer, with which addresses.
+//! A provisioning network: where we answer, and with which addresses.
 
 pub mod addresses;
 pub mod check;
@@ -76,7 +76,7 @@ impl Network {
         &self.settings
     }
 
-    /// Name.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.settings.name
     }
@@ -96,12 +96,12 @@ impl Network {
         self.settings.mode
     }
 
-    /// Its DHCPv6, where that is configured.
+    /// Its DHCPv6, if configured.
     pub fn v6(&self) -> Option<&crate::dhcp6::Network> {
         self.v6.as_ref()
     }
 
-    /// The options for a client, by code: those of the first of its classes that has one, else the network's.
+    /// A client's options by code: from the first of its classes that sets one, else from the network.
     pub(crate) fn options<'a>(&'a self, client: &PxeClient) -> BTreeMap<u8, &'a [u8]> {
         let classes = self.classes_of(client).flat_map(|class| &class.options);
         let mut options = BTreeMap::new();
@@ -114,13 +114,12 @@ impl Network {
         options
     }
 
-    /// Seconds of a client's lease.
     pub(crate) fn lease_seconds(&self, client: &PxeClient) -> u32 {
         let of_class = self.classes_of(client).find_map(|class| class.lease_seconds);
         of_class.unwrap_or(self.settings.lease_seconds(client.kind))
     }
 
-    /// The server that a client is sent to for files, if it is not us.
+    /// The server for the client's files, if it is not us.
     pub(crate) fn next_server(&self, client: &PxeClient) -> Option<Ipv4Addr> {
         let of_class = self.classes_of(client).find_map(|class| class.next_server);
         of_class.or(self.settings.next_server)
@@ -130,17 +129,17 @@ impl Network {
         self.classes.iter().filter(|class| class.has(client))
     }
 
-    /// Whether machines reach us without a relay: our address lies in their subnet.
+    /// Whether machines reach us without a relay: our address is in their subnet.
     pub fn is_local(&self) -> bool {
         self.settings.subnet.contains(&self.settings.server)
     }
 
-    /// What there is for machines.
+    /// Its pools and configured reservations.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Whether `address` can be a machine's: a host of the subnet that is not ours.
+    /// Whether a machine may have `address`: a host of the subnet that is not ours.
     pub fn may_be_host(&self, address: Ipv4Addr) -> bool {
         let hosts = self.settings.subnet;
         hosts.contains(&address)
@@ -149,8 +148,8 @@ impl Network {
             && !self.is_ours(address)
     }
 
-    /// Whether a person may reserve `address` here: a host of the subnet that is neither ours nor reserved in the
-    /// configuration.
+    /// Whether `address` may be reserved at run time: a host of the subnet that is neither ours nor reserved
+    /// in the configuration.
     pub fn may_reserve(&self, address: Ipv4Addr) -> bool {
         self.may_be_host(address) && !self.addresses.is_reserved(address)
     }
@@ -184,8 +183,8 @@ fn classes(
     Ok(checked)
 }
 
-/// The one among `networks` that cannot stand beside `new`, and what they share. Each is found by an address, so no subnet may
-/// lie in another.
+/// The one of `networks` that conflicts with `new`, and why. Networks are found by address, so subnets must
+/// not overlap.
 pub fn clash<'a>(networks: &'a [Network], new: &Network) -> Option<(&'a Network, &'static str)> {
     networks.iter().find_map(|old| {
         let (a, b) = (old.subnet(), new.subnet());

@@ -1,71 +1,72 @@
-//! Who gets one of a bounded number of places: connections, transfers. Nobody takes all of them by having many addresses.
+//! Who gets one of a limited number of slots for connections and transfers. Having many addresses does not
+//! help to take them all.
 //!
-//! Half of the places are kept for who has a lease or more. When there is none left, one is taken away: from the lowest
-//! standing, there from the address with most places, and there from the place in which nothing has happened for longest.
+//! Half of the slots are reserved for lease holders and better. When none is free, one is revoked: from the
+//! lowest standing, there from the address with most slots, and there the one idle for longest.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What speaks for who asks; later ones count more.
+/// How much a peer is trusted, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// Nothing.
+    /// Nothing is known of it.
     Stranger,
-    /// Its address is a lease of ours.
+    /// Its address is leased from us.
     Lease,
-    /// It is a known machine, or it has shown a good certificate or session.
+    /// It is a known machine, or has shown a valid certificate or session.
     Known,
 }
 
-/// How many places there are.
+/// Numbers of slots.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// In all.
     pub places: usize,
-    /// For one IPv4 address or one IPv6 /64; loopback is not counted.
+    /// Per IPv4 address or IPv6 /64; loopback is not limited.
     pub per_address: usize,
 }
 
-/// A place in which nothing happened for this long, in ms, may be given to somebody of the same standing.
+/// A slot idle for this long, in ms, may go to a peer of the same standing.
 pub const QUIET_MS: u64 = 10_000;
 
-/// Why there is no place.
+/// Why there is no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     /// This address has its share.
     Address,
-    /// All are taken by who has a better claim.
+    /// All are taken by peers with a better claim.
     Places,
 }
 
-/// A place that was given.
+/// A slot that was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entered {
     /// Its number.
     pub place: u64,
-    /// The place that was taken away for it: its connection has to be closed.
+    /// The slot revoked for it: its connection must be closed.
     pub instead_of: Option<u64>,
 }
 
 struct Taken {
     group: IpAddr,
     standing: Standing,
-    /// When something last happened in it, in ms of a clock that only goes forward.
+    /// When it was last active, in ms of a monotonic clock.
     active: u64,
 }
 
-/// The places that are taken. Times are milliseconds of a clock that only goes forward.
+/// The slots in use. Times are milliseconds of a monotonic clock.
 pub struct Shares {
     limits: Limits,
     next: u64,
     taken: HashMap<u64, Taken>,
-    /// Places by address, loopback too.
+    /// Slots by address, loopback included.
     groups: HashMap<IpAddr, usize>,
     strangers: usize,
 }
 
 impl Shares {
-    /// All places are free.
+    /// All slots free.
     pub fn new(limits: Limits) -> Shares {
         Shares {
             limits,
@@ -76,10 +77,10 @@ impl Shares {
         }
     }
 
-    /// A place for one more connection of `address`.
+    /// A slot for one more connection of `address`.
     ///
     /// # Errors
-    /// The address has its share, or everybody who has a place has a better claim to it.
+    /// The address has its share, or all slots belong to peers with a better claim.
     pub fn enter(&mut self, address: IpAddr, standing: Standing, now: u64) -> Result<Entered, Full> {
         let group = group_of(address);
         let has = self.groups.get(&group).copied().unwrap_or(0);
@@ -110,14 +111,14 @@ impl Shares {
         Ok(Entered { place, instead_of })
     }
 
-    /// Something happened in a place: a request came whole, or bytes were taken.
+    /// Progress: a request arrived whole, or bytes were taken.
     pub fn touch(&mut self, place: u64, now: u64) {
         if let Some(taken) = self.taken.get_mut(&place) {
             taken.active = now;
         }
     }
 
-    /// Who has a place has shown more since it got it.
+    /// The peer has proved more since it got its slot.
     pub fn raise(&mut self, place: u64, standing: Standing) {
         if let Some(taken) = self.taken.get_mut(&place)
             && taken.standing < standing
@@ -127,7 +128,7 @@ impl Shares {
         }
     }
 
-    /// Gives a place back; one that was taken away or given back already is not there.
+    /// Gives a slot back; one that was already revoked or returned is ignored.
     pub fn leave(&mut self, place: u64) {
         let Some(taken) = self.taken.remove(&place) else {
             return;
@@ -141,12 +142,12 @@ impl Shares {
         }
     }
 
-    /// Whether none is taken.
+    /// Whether no slot is taken.
     pub fn is_empty(&self) -> bool {
         self.taken.is_empty()
     }
 
-    /// The place that is taken away for somebody of this standing whose address has `has` places.
+    /// The slot to revoke for a peer of this standing whose address has `has` slots.
     fn weakest(&self, standing: Standing, has: usize, now: u64) -> Option<u64> {
         let places_of = |taken: &Taken| self.groups.get(&taken.group).copied().unwrap_or(0);
         let (&place, taken) = self
@@ -161,7 +162,7 @@ impl Shares {
         if weaker {
             return Some(place);
         }
-        // As strong as who asks: only what nothing happens in.
+        // Of the same standing: only idle ones.
         self.taken
             .iter()
             .filter(|(_, t)| t.standing == standing && t.active.saturating_add(QUIET_MS) <= now)
@@ -170,7 +171,7 @@ impl Shares {
     }
 }
 
-/// Who has one IPv6 address of a network can have all of its /64.
+/// A host with one IPv6 address of a network can have all of its /64.
 fn group_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
@@ -193,7 +194,7 @@ mod tests {
         std::net::Ipv4Addr::from(0x0a00_0000 + n).into()
     }
 
-    /// Who opens as many as it can from as many addresses as it likes.
+    /// Opens as many as possible, from as many addresses as it likes.
     fn attack(shares: &mut Shares, standing: Standing, addresses: u32, now: u64) -> Vec<u64> {
         (0..addresses * 8)
             .filter_map(|n| shares.enter(v4(1000 + n % addresses), standing, now).ok())
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(shares.taken.len(), 64);
         let victim = shares.enter(v4(1), Standing::Lease, 1).expect("a place");
         assert!(victim.instead_of.is_some(), "of an address that has many");
-        // Its place is not taken away again, however often they come.
+        // This slot is not revoked again, however many others come.
         shares.touch(victim.place, 1);
         for n in 0..1000 {
             let again = shares.enter(v4(1000 + n % 17), Standing::Lease, 2);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     proptest! {
-        /// Counts stay right and bounds hold, whoever comes and goes.
+        /// Counts stay right and limits hold, whoever comes and goes.
         #[test]
         fn counts_are_right(steps in proptest::collection::vec((0u32..20, 0u8..5, 0u64..4000), 1..400)) {
             let (mut shares, mut mine, mut now) = (Shares::new(LIMITS), Vec::new(), 0);

@@ -1,16 +1,16 @@
-//! Who asks for an address and does not boot from the network, by what its DHCP message says of it.
+//! What a client that does not netboot is, judging by its DHCP message.
 
 use crate::dhcp4::packet::RawOptions;
 
-/// Longest text of a stranger's that is kept, in characters.
+/// Longest text of a stranger that is kept, in characters.
 const LONGEST: usize = 64;
 
-/// Who asks and does not boot.
+/// A client that does not netboot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stranger {
-    /// An operating system or a program of one: its name.
+    /// An operating system or one of its programs: its name.
     System(&'static str),
-    /// A switch in ONIE, which looks for an installer.
+    /// A switch in ONIE, looking for an installer.
     Onie,
     /// Another switch or router: its make.
     Switch(&'static str),
@@ -18,11 +18,11 @@ pub enum Stranger {
     Bmc(&'static str),
     /// OpenPOWER's boot loader.
     Petitboot,
-    /// U-Boot that does not boot in PXE's way.
+    /// U-Boot that does not boot by PXE.
     UBoot,
     /// A printer, PDU, telephone or the like.
     Appliance(&'static str),
-    /// It does not tell.
+    /// It does not say.
     Unknown,
 }
 
@@ -41,7 +41,7 @@ impl Stranger {
         }
     }
 
-    /// For people, with an article where one is due.
+    /// Name for display, with an article where needed.
     pub fn name(self) -> String {
         match self {
             Stranger::System(name) => format!("an operating system ({name})"),
@@ -56,8 +56,9 @@ impl Stranger {
     }
 }
 
-/// Vendor classes (option 60) by their beginning, in lower case. Sources: the programs' own sources and manuals; dhcpcd
-/// `dhcpcd-VERSION:OS:...`, busybox `udhcp VERSION`, Microsoft MS-DHCPE 2.2.3, ONIE "DHCP requests", Arista and Juniper ZTP.
+/// Vendor classes (option 60) by prefix, in lower case. Sources: the programs' sources and manuals; dhcpcd
+/// `dhcpcd-VERSION:OS:...`, busybox `udhcp VERSION`, Microsoft MS-DHCPE 2.2.3, ONIE "DHCP requests", Arista
+/// and Juniper ZTP.
 const VENDORS: &[(&str, Stranger)] = &[
     ("msft", Stranger::System("Windows")),
     ("android-dhcp", Stranger::System("Android")),
@@ -114,7 +115,7 @@ const VENDORS: &[(&str, Stranger)] = &[
     ("yealink", Stranger::Appliance("an IP telephone (Yealink)")),
 ];
 
-/// Host names (option 12) that BMCs have as delivered, by their beginning, in lower case.
+/// Default host names (option 12) of BMCs by prefix, in lower case.
 const BMC_NAMES: &[(&str, &str)] = &[
     ("idrac", "Dell iDRAC"),
     ("ilo", "HPE iLO"),
@@ -130,11 +131,13 @@ const BMC_NAMES: &[(&str, &str)] = &[
     ("ipmi", "its host name says so"),
 ];
 
-/// Who it is, by vendor class, user class, architecture, host name, client identifier and the list of options it asks for.
+/// Identifies a client by vendor class, user class, architecture, host name, client identifier and the
+/// options it requests.
 pub fn stranger(options: &RawOptions, architectures: &[u16]) -> Stranger {
     let text = |code| printable(options.get(code).unwrap_or_default()).to_lowercase();
     let (vendor, name) = (text(60), text(12));
-    // Architecture 14 is POWER OPAL; options 209 and 210 (RFC 5071) are PXELINUX's, which petitboot reads too.
+    // Architecture 14 is POWER OPAL; options 209 and 210 (RFC 5071) are PXELINUX's, which petitboot reads
+    // too.
     if architectures.contains(&14) {
         return Stranger::Petitboot;
     }
@@ -170,7 +173,7 @@ fn by_lists(options: &RawOptions) -> Stranger {
     Stranger::System(system)
 }
 
-/// Text of a client for people: printable ASCII, bounded.
+/// A client's text for display: printable ASCII, bounded.
 pub fn printable(bytes: &[u8]) -> String {
     let shown = bytes.iter().filter(|byte| matches!(byte, 0x20..=0x7e));
     shown.take(LONGEST).map(|byte| char::from(*byte)).collect()

@@ -1,8 +1,9 @@
 //! A reply's bytes.
 //!
-//! dhcproto writes the header. Options are written here: it splits none that are long (RFC 3396), gives option 82 back in an order
-//! of its own, and chooses nothing where not all fit. The order is 53 first (some old ROMs insist), then ascending, option 82 byte
-//! for byte and last (RFC 3046), padding to the 300 bytes that relays want (netboot-measured.md 2.3).
+//! dhcproto writes the header. We write the options ourselves, because it does not split long ones (RFC
+//! 3396), reorders option 82, and does not choose when not all fit. The order is 53 first (some old ROMs
+//! insist), then ascending, then option 82 byte for byte (RFC 3046), padded to the 300 bytes that relays
+//! expect (netboot-measured.md 2.3).
 
 use std::net::Ipv4Addr;
 
@@ -17,16 +18,16 @@ use crate::fqdn;
 use crate::network::Network;
 use crate::network::lease::earlier;
 
-/// BOOTP's fixed size: relays drop what is shorter.
+/// BOOTP's fixed size: relays drop anything shorter.
 pub const MIN_REPLY: usize = 300;
-/// IPv4 and UDP headers, which the sizes of option 57 include.
+/// IPv4 and UDP headers, which option 57 includes.
 const HEADERS: usize = 28;
 /// The header of a message and the magic cookie.
 const FIXED: usize = 240;
-/// What a message cannot do without: its type, server, lease and netmask.
+/// What every message needs: type, server, lease and netmask.
 const LEAST: usize = 24;
 
-/// Type of a reply, by its number.
+/// Reply type, with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
     /// OFFER.
@@ -51,17 +52,17 @@ impl ReplyKind {
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyContent {
-    /// Type.
+    /// Reply type.
     pub kind: ReplyKind,
-    /// The address, unspecified in a NAK and in the answer to an INFORM.
+    /// The address; unspecified in a NAK and in the answer to an INFORM.
     pub address: Ipv4Addr,
-    /// Seconds of the lease, if there is one.
+    /// The lease time in seconds, if there is a lease.
     pub lease_seconds: Option<u32>,
     /// Boot data.
     pub boot: BootFile,
     /// The machine's host name (option 12).
     pub host_name: Option<String>,
-    /// Only boot data, beside another server's addresses: no address, no lease, no settings of the network.
+    /// Only boot data, beside another server's addresses: no address, lease or network settings.
     pub proxy: bool,
 }
 
@@ -81,14 +82,14 @@ impl ReplyContent {
 
 /// The bytes of a reply to `client`.
 pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> Vec<u8> {
-    // RFC 2132 option 57 counts the whole datagram; 576 is what everybody takes. More than Ethernet carries is not
-    // believed: EDK2 says 65280 in its REQUEST.
+    // Option 57 (RFC 2132) counts the whole datagram; everybody takes 576. Values above Ethernet's MTU are
+    // not believed: EDK2 says 65280 in its REQUEST.
     let limit = usize::from(client.max_size.unwrap_or(576)).clamp(576, 1500) - HEADERS;
     let file = file(client, network, content);
     let all = options(client, network, content);
     let room = limit - FIXED - 1;
-    // Without giaddr too: a switch that snoops adds it on the way and finds the port to reply to by its echo. One that leaves no
-    // room for a message is left out (RFC 3046, 2.2).
+    // Echo option 82 even without giaddr: a snooping switch adds it on the way, and finds the port to reply
+    // to by it. One that leaves no room for the message is left out (RFC 3046, 2.2).
     let relay = client
         .relay
         .as_deref()
@@ -114,9 +115,10 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
     bytes
 }
 
-/// Chooses what fits into `room` bytes, and where it stands: in the options' own field, or in the header's `file` and `sname`. What does
-/// not all fit goes by [`rank`], first into its own field, then into the two of the header where these are `free`: they do not say what
-/// to boot. The client is told so by option 52 (RFC 2132, 9.3).
+/// Chooses the options that fit into `room` bytes, and their place: the options field, or the header's `file`
+/// and `sname`. If not all fit, options are placed in the order of [`rank`], first in their own field, then
+/// in the two header fields if `free`, that is if they do not name a boot file. Option 52 tells the client
+/// (RFC 2132, 9.3).
 fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> [Options; 3] {
     let needed: usize = options.iter().map(|(_, value)| size(value)).sum();
     if needed <= room {
@@ -143,8 +145,9 @@ fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> [
     placed
 }
 
-/// Which option is put in sooner where not all fit: the lower. What the protocol and a boot cannot do without, then what the
-/// client asks for in its order (RFC 2132, 9.8), then the others, those that an operator added last.
+/// An option's priority if not all fit; lower comes first. First what the protocol and a boot cannot do
+/// without, then what the client asks for in its order (RFC 2132, 9.8), then the rest, with those that an
+/// operator added last.
 fn rank(client: &PxeClient, boots: bool, code: u8) -> usize {
     const FIRST: [u8; 13] = [53, 54, 51, 1, 60, 43, 175, 97, 118, 56, 58, 59, 61];
     const OTHERS: [u8; 12] = [67, 3, 121, 26, 6, 66, 28, 12, 81, 42, 15, 119];
@@ -156,7 +159,7 @@ fn rank(client: &PxeClient, boots: bool, code: u8) -> usize {
         .unwrap_or(20_000)
 }
 
-/// Bytes of an option with its code and length, both repeated for each part of 255 bytes.
+/// An option's bytes with code and length, which are repeated for each part of 255 bytes.
 fn size(value: &[u8]) -> usize {
     value.len() + 2 * value.len().div_ceil(255).max(1)
 }
@@ -208,9 +211,9 @@ fn network_options(client: &PxeClient, network: &Network, content: &ReplyContent
         .as_deref()
         .and_then(|sent| fqdn::answer(sent, host_name, domain));
     options.extend(name.map(|name| (81, name)));
-    // RFC 3011: given back as it came.
+    // RFC 3011: returned as it came.
     options.extend(client.subnet.map(|subnet| (118, subnet.octets().to_vec())));
-    // What an operator gives a class to boot is for those that we do not boot.
+    // A class's own boot options are only for clients that we do not boot.
     let ours = |code: u8| content.boot.name().is_some() && matches!(code, 43 | 60 | 66 | 67);
     let sent = fixed.iter().filter(|(code, _)| !ours(**code));
     options.extend(sent.map(|(code, value)| (*code, value.to_vec())));
@@ -229,8 +232,8 @@ fn boot_options(client: &PxeClient, network: &Network, content: &ReplyContent, o
         client.kind,
         ClientKind::Ipxe { .. } | ClientKind::SlipwayStage { ipxe: true }
     );
-    // Firmware and iPXE take a proxy's offer for one only with option 60. Sub-option 6 (discovery control) = 8: take the
-    // boot file of this offer, ask no boot server. Option 60 without it ends in PXE-E16 (measured, 2.2).
+    // Firmware and iPXE recognise a proxy offer only by option 60. Sub-option 6 (discovery control) = 8: take
+    // the boot file of this offer, ask no boot server. Option 60 without it ends in PXE-E16 (measured, 2.2).
     let http = matches!(boot, BootFile::Http(_));
     let loader = boot.name().is_some() && !http && (content.proxy || !ipxe);
     if loader {
@@ -254,7 +257,7 @@ fn with_nul(text: &str) -> Vec<u8> {
     [text.as_bytes(), &[0]].concat()
 }
 
-/// `siaddr`: where what is booted comes from, and for who boots nothing the configured server.
+/// `siaddr`: where the boot file comes from; for a client that boots nothing, the configured server.
 fn boot_server(client: &PxeClient, network: &Network, content: &ReplyContent) -> Ipv4Addr {
     let configured = network.next_server(client);
     match &content.boot {
@@ -265,7 +268,7 @@ fn boot_server(client: &PxeClient, network: &Network, content: &ReplyContent) ->
     }
 }
 
-/// The name in the header's `file`: of our boot file, or of the one that an operator has for the client's class.
+/// The name in the header's `file`: our boot file's, or the one configured for the client's class.
 fn file(client: &PxeClient, network: &Network, content: &ReplyContent) -> Option<String> {
     if content.kind == ReplyKind::Nak {
         return None;
@@ -280,7 +283,7 @@ fn file(client: &PxeClient, network: &Network, content: &ReplyContent) -> Option
 }
 
 fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: Option<&str>) -> Vec<u8> {
-    // RFC 2131, table 3: `ciaddr` only in an ACK, and only that of a client which uses its address.
+    // RFC 2131, table 3: `ciaddr` only in an ACK, and only if the client uses its address.
     let uses = client.uses().filter(|_| content.kind == ReplyKind::Ack);
     let mut message = Message::new_with_id(
         client.xid,
@@ -294,8 +297,8 @@ fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: O
         .set_opcode(Opcode::BootReply)
         .set_htype(HType::Eth)
         .set_hops(client.hops);
-    // Through a relay that has no address to send to, a NAK or the answer to an INFORM without an address has to be broadcast
-    // (RFC 2131, 4.3.2).
+    // A NAK, or the answer to an INFORM without an address, must be broadcast behind a relay: there is no
+    // address to send to (RFC 2131, 4.3.2).
     let nowhere = content.address.is_unspecified() && uses.is_none() && !content.proxy;
     let broadcast = if nowhere { 0x8000 } else { 0 };
     message.set_flags((client.flags | broadcast).into());
@@ -306,13 +309,13 @@ fn header(client: &PxeClient, network: &Network, content: &ReplyContent, file: O
             if !server.is_unspecified() {
                 message.set_sname_str(server.to_string());
             }
-            // dhcproto asserts the length, and a NUL has to fit: a longer name is in option 67 only.
+            // dhcproto asserts the length, and a NUL must fit: a longer name goes into option 67 only.
             if name.len() < 128 {
                 message.set_fname_str(name);
             }
         }
     }
-    // Writing to a Vec cannot fail; were it to, the reply would be short and the client would ask again.
+    // Writing to a Vec cannot fail. If it did, the reply would be short and the client would ask again.
     let mut bytes = message.to_vec().unwrap_or_default();
     bytes.resize(FIXED, 0);
     bytes

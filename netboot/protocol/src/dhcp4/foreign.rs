@@ -1,4 +1,5 @@
-//! Other DHCP servers in a network: how they are asked for, told from us, remembered, and what that means for us.
+//! Other DHCP servers in a network: how we look for them, tell them from us, remember them, and react to
+//! them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,23 +15,23 @@ use crate::network::lease::Leases;
 use crate::network::settings::{Mode, NetworkSettings, OnForeignServer};
 use crate::stranger::printable;
 
-/// Seconds between two questions who is there, after the first ones.
+/// Seconds between two questions, after the first few.
 pub const ASK_SECONDS: u64 = 60;
-/// Seconds after which a server that was not heard again is gone: three questions without an answer.
+/// Seconds after which a server counts as gone: three unanswered questions.
 pub const GONE_SECONDS: u64 = 3 * ASK_SECONDS + 10;
-/// Servers remembered for one network.
+/// Servers remembered per network.
 const MOST: usize = 16;
-/// Two answers of one server to two questions in turn lie at most this many ms apart, and at least [`APART_MS`].
+/// Two consecutive answers of one server are at most this many ms apart, and at least [`APART_MS`].
 const IN_TURN_MS: u64 = (ASK_SECONDS + 15) * 1000;
-/// Two messages that come sooner one after the other are one answer.
+/// Messages closer together than this count as one answer.
 const APART_MS: u64 = 500;
 
 /// An answer that some server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerReply {
-    /// Who sent it: by IPv4 by its own word (option 54), by IPv6 the sender's address.
+    /// The sender: for IPv4 according to option 54, for IPv6 the source address.
     pub server: IpAddr,
-    /// What it gives.
+    /// What it hands out.
     pub gives: Gives,
     /// The boot file it names, printable and bounded.
     pub boot_file: Option<String>,
@@ -47,9 +48,9 @@ pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
     let (true, Some(server)) = (matches!(kind, Some(2 | 5 | 6)), options.address(54)) else {
         return None;
     };
-    // An ACK to an INFORM has no address either; no server that gives addresses says option 60 in it.
+    // An ACK to an INFORM has no address either, but servers that hand out addresses send no option 60 in it.
     let boot_only = fixed[16..20] == [0; 4] && options.get(60).is_some();
-    // Option 67, or the field `file` with the server that has it.
+    // Option 67, or the header's `file` field.
     let named = options.get(67).unwrap_or(&fixed[108..236]);
     let named = printable(named.split(|byte| *byte == 0).next().unwrap_or_default());
     Some(ServerReply {
@@ -63,7 +64,8 @@ pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
     })
 }
 
-/// A DISCOVER that asks who is there. `boots`: as UEFI firmware asks, which proxyDHCP servers answer too.
+/// A DISCOVER that looks for servers. `boots`: sent as UEFI firmware would, so that proxyDHCP servers answer
+/// too.
 pub fn question(mac: Mac, xid: u32, boots: bool) -> Vec<u8> {
     let mut bytes = vec![0; 236];
     bytes[..3].copy_from_slice(&[1, 1, 6]);
@@ -83,14 +85,14 @@ pub fn question(mac: Mac, xid: u32, boots: bool) -> Vec<u8> {
     bytes
 }
 
-/// Whether we may give out addresses.
+/// Whether we may hand out addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
     /// Yes.
     Open,
-    /// Yes, but another server does too: what we did not give may be its.
+    /// Yes, but another server does too: an address we did not give may be its.
     Beside,
-    /// We still look whether another server does.
+    /// We are still checking whether another server does.
     Looking,
     /// Another server does.
     Refused,
@@ -108,31 +110,32 @@ impl Gate {
     }
 }
 
-/// What became of a message of another server.
+/// What another server's message changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// The server.
     pub server: OtherServer,
-    /// It was not known.
+    /// It was not known before.
     pub new: bool,
-    /// From now on no address is offered beside it.
+    /// From now on we offer no addresses.
     pub closes: bool,
-    /// Whether it is to be asked for by ARP, and [`Watch::proven`] to be told.
+    /// Probe it by ARP, and tell [`Watch::proven`] the result.
     pub unproven: bool,
 }
 
-/// A server and what speaks for its being one. One packet is written quickly: only who answers twice in turn, and is a host that
-/// answers ARP with the link address its answers come from, keeps us from giving out addresses.
+/// A server and the evidence for it. A single packet is easily forged: only a server that answers two
+/// consecutive questions, and whose host answers ARP with the same link address, stops us from handing out
+/// addresses.
 #[derive(Clone, Debug)]
 struct Known {
     server: OtherServer,
     /// Its last answer that counts.
     answered: UnixMs,
-    /// Until when its answers in turn are enough; 0: they are not.
+    /// Until when its consecutive answers are evidence enough; 0: they are not.
     steady_until: UnixMs,
     /// The link address that answered ARP for it.
     proven: Option<Mac>,
-    /// It has been said that it closes the gate.
+    /// It has been reported that it closes the gate.
     told: bool,
 }
 
@@ -145,7 +148,7 @@ impl Known {
 /// What is known of other servers in one network.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    /// Whether frames can be heard there.
+    /// Whether we can receive their frames.
     pub listens: bool,
     mode: Mode,
     refuses: bool,
@@ -154,8 +157,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Nothing known yet, and nothing that could be heard: behind relays, or without the right to listen.
-    /// `mode`: that of the protocol in question.
+    /// A network where other servers cannot be heard: behind relays, or without the privilege. `mode`: that
+    /// of the protocol in question.
     pub fn deaf(mode: Mode, settings: &NetworkSettings) -> Watch {
         Watch {
             listens: false,
@@ -166,7 +169,7 @@ impl Watch {
         }
     }
 
-    /// Nothing known yet; it is looked for from now on.
+    /// Starts to look for other servers now.
     pub fn new(mode: Mode, settings: &NetworkSettings, now: UnixMs) -> Watch {
         Watch {
             listens: true,
@@ -175,7 +178,7 @@ impl Watch {
         }
     }
 
-    /// Takes in a message of a server that is not us; `None`: there are too many of them already.
+    /// Records a message of another server; `None`: too many are known already.
     pub fn heard(&mut self, reply: &ServerReply, link: Mac, now: UnixMs) -> Option<Heard> {
         let address = self.known_as(reply.server, link);
         let new = !self.servers.contains_key(&address);
@@ -222,7 +225,7 @@ impl Watch {
         })
     }
 
-    /// ARP knows a server: `link` answered for it. Gives it back if from now on no address is offered beside it.
+    /// `link` answered ARP for a server. Returns the server if this closes the gate.
     pub fn proven(&mut self, address: IpAddr, link: Mac, now: UnixMs) -> Option<OtherServer> {
         let address = self.known_as(address, link);
         let known = self.servers.get_mut(&address)?;
@@ -233,14 +236,14 @@ impl Watch {
         self.closes(address, now).then_some(server)
     }
 
-    /// The address a server is known by. By IPv6 one server answers from several addresses of its NIC.
+    /// The address a server is known by. An IPv6 server answers from several addresses of its NIC.
     fn known_as(&self, address: IpAddr, link: Mac) -> IpAddr {
         let same = |(known, one): &(&IpAddr, &Known)| known.is_ipv6() && one.server.mac == link;
         let other = self.servers.iter().find(same).filter(|_| address.is_ipv6());
         other.map_or(address, |(known, _)| *known)
     }
 
-    /// Whether it is to be said now that a server closes the gate.
+    /// Whether to report now that a server closes the gate.
     fn closes(&mut self, address: IpAddr, now: UnixMs) -> bool {
         let closes = self.mode == Mode::Server && self.refuses;
         match self.servers.get_mut(&address) {
@@ -249,7 +252,7 @@ impl Watch {
         }
     }
 
-    /// Forgets servers that were not heard for [`GONE_SECONDS`] and gives them back.
+    /// Forgets and returns servers not heard for [`GONE_SECONDS`].
     pub fn expire(&mut self, now: UnixMs) -> Vec<OtherServer> {
         let gone = |known: &Known| known.server.last_seen.plus_seconds(GONE_SECONDS) <= now;
         let out: Vec<_> = self
@@ -262,12 +265,12 @@ impl Watch {
         out
     }
 
-    /// The servers that are there, by address.
+    /// The current servers, by address.
     pub fn servers(&self) -> impl Iterator<Item = &OtherServer> {
         self.servers.values().map(|known| &known.server)
     }
 
-    /// Whether addresses may be given out now.
+    /// Whether we may hand out addresses now.
     pub fn gate(&self, now: UnixMs) -> Gate {
         let counts = self.servers.values().any(|known| known.counts(now));
         let gives = |known: &Known| known.server.gives == Gives::Addresses;
@@ -286,8 +289,8 @@ impl Watch {
     }
 }
 
-/// Whether a message may be answered as the gate stands. What we gave stays given: a machine that has an address from us
-/// may keep it, and begin anew with it while we look.
+/// Whether a message may be answered in the gate's state. Addresses we gave stay given: their machines may
+/// keep them, and start over with them while we look.
 pub fn pass(gate: Gate, client: &PxeClient, leases: &Leases, now: UnixMs) -> Result<(), Unanswered> {
     // INIT-REBOOT: a NAK of ours would take the other server's clients off the network.
     let reboots =

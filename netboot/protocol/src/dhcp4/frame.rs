@@ -1,5 +1,5 @@
-//! The kinds of Ethernet frames that are written or read here: DHCP in UDP in IPv4 and IPv6, and ARP for IPv4 (RFC 826, 5227);
-//! and ICMP's echo, for addresses that are not on the link.
+//! Reads and writes the Ethernet frames we need: DHCP in UDP over IPv4 and IPv6, and ARP for IPv4 (RFC 826,
+//! 5227); also ICMP echo, for addresses that are not on the link.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -25,7 +25,7 @@ fn ethernet(to: [u8; 6], from: Mac, ethertype: u16) -> Vec<u8> {
     frame
 }
 
-/// Of bytes whose own sum is zero still (RFC 1071).
+/// The checksum field must still be zero (RFC 1071).
 fn checksum(bytes: &[u8]) -> [u8; 2] {
     let sum = !bytes
         .chunks_exact(2)
@@ -34,7 +34,7 @@ fn checksum(bytes: &[u8]) -> [u8; 2] {
     (sum as u16).to_be_bytes()
 }
 
-/// A client's broadcast without an address: from 0.0.0.0 port 68 to 255.255.255.255 port 67.
+/// A broadcast of a client without an address: from 0.0.0.0 port 68 to 255.255.255.255 port 67.
 pub fn client_broadcast(from: Mac, payload: &[u8]) -> Vec<u8> {
     let mut frame = ethernet(BROADCAST, from, ETHERTYPE_IPV4);
     let (total, udp) = ((IPV4 + UDP + payload.len()) as u16, (UDP + payload.len()) as u16);
@@ -53,7 +53,8 @@ pub fn client_broadcast(from: Mac, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A UDP datagram in a frame that went to `port`: who sent the frame and the packet, and the payload. Fragments are not read.
+/// A UDP datagram to `port` in a frame: the sender of the frame, of the packet, and the payload. Fragments
+/// are ignored.
 pub fn datagram_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv4Addr, &[u8])> {
     let from = Mac(frame.get(6..12)?.try_into().ok()?);
     let packet = frame.get(ETHERNET..)?;
@@ -67,14 +68,14 @@ pub fn datagram_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv4Addr, &[u8])> {
     Some((from, source.into(), payload_to(packet.get(header..)?, port)?))
 }
 
-/// The payload of a UDP datagram that went to `port`.
+/// The payload of a UDP datagram to `port`.
 fn payload_to(udp: &[u8], port: u16) -> Option<&[u8]> {
     let len = usize::from(u16::from_be_bytes(udp.get(4..6)?.try_into().ok()?));
     let ours = udp.get(2..4)? == port.to_be_bytes();
     udp.get(UDP..len).filter(|_| ours)
 }
 
-/// As [`datagram_to`], by IPv6. Extension headers, and so fragments, are not read.
+/// Like [`datagram_to`], for IPv6. Extension headers, and so fragments, are ignored.
 pub fn datagram6_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv6Addr, &[u8])> {
     let from = Mac(frame.get(6..12)?.try_into().ok()?);
     let packet = frame.get(ETHERNET..)?;
@@ -85,7 +86,7 @@ pub fn datagram6_to(frame: &[u8], port: u16) -> Option<(Mac, Ipv6Addr, &[u8])> {
     (ipv6 && header[6] == 17).then(|| (from, sender.into(), payload))
 }
 
-/// An ARP probe (RFC 5227, 2.1.1): asks who has `address` without having one.
+/// An ARP probe (RFC 5227, 2.1.1): asks who has `address` without claiming one.
 pub fn arp_probe(from: Mac, address: Ipv4Addr) -> Vec<u8> {
     let mut frame = ethernet(BROADCAST, from, ETHERTYPE_ARP);
     frame.extend([0, 1, 8, 0, 6, 4, 0, 1]);
@@ -97,7 +98,7 @@ pub fn arp_probe(from: Mac, address: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
-/// Who says in an ARP frame, request or reply, that an address is his.
+/// Who claims which address in an ARP frame, request or reply.
 pub fn arp_claim(frame: &[u8]) -> Option<(Mac, Ipv4Addr)> {
     let arp = frame.get(ETHERNET..ETHERNET + 28)?;
     let ours = frame[12..14] == ETHERTYPE_ARP.to_be_bytes() && arp[..6] == [0, 1, 8, 0, 6, 4];
@@ -106,7 +107,8 @@ pub fn arp_claim(frame: &[u8]) -> Option<(Mac, Ipv4Addr)> {
     (ours && !ip.is_unspecified() && !mac.is_junk()).then_some((mac, ip))
 }
 
-/// An ICMP echo request (RFC 792), as a raw socket sends it. `token`: identifier and sequence number, which come back.
+/// An ICMP echo request (RFC 792), for a raw socket. `token`: identifier and sequence number, which the reply
+/// repeats.
 pub fn echo_request(token: u32) -> [u8; 8] {
     let mut message = [0; 8];
     message[0] = 8;
@@ -116,7 +118,7 @@ pub fn echo_request(token: u32) -> [u8; 8] {
     message
 }
 
-/// Who answers an echo request, and its token. `packet`: with its IPv4 header, as a raw socket receives it.
+/// Who answers an echo request, and its token. `packet`: from a raw socket, with its IPv4 header.
 pub fn echo_reply(packet: &[u8]) -> Option<(Ipv4Addr, u32)> {
     let header = usize::from(packet.first()? & 15) * 4;
     let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;

@@ -1,11 +1,11 @@
-//! The options of a network that do not depend on the single client: code and bytes, by code.
+//! A network's options that do not depend on the client, by code.
 
 use std::net::Ipv4Addr;
 
 use crate::dhcp4::custom::{classless_routes, custom_option, search_list};
 use crate::network::settings::NetworkSettings;
 
-/// Options as they are sent, before they are split (RFC 3396).
+/// Options by code, before long ones are split (RFC 3396).
 pub(crate) type Options = Vec<(u8, Vec<u8>)>;
 
 /// The longest value of one option: more leaves no room for the others in a packet on Ethernet.
@@ -14,7 +14,7 @@ pub const LONGEST: usize = 1024;
 /// IPv6-only preferred (RFC 8925).
 pub(crate) const IPV6_ONLY: u8 = 108;
 
-/// The options that `settings` make. `of_class`: boot options may be set by hand.
+/// The options that `settings` produce. `of_class`: boot options may be set by hand.
 ///
 /// # Errors
 /// An option cannot be sent.

@@ -1,4 +1,4 @@
-//! Who sent a datagram that is no machine's DHCP message by its form, as far as it tells.
+//! The sender of a datagram whose format shows that it is not from a machine we could boot.
 
 use std::net::Ipv4Addr;
 
@@ -13,7 +13,7 @@ pub const INFINIBAND: u8 = 32;
 /// Bytes of a client identifier that are kept: those of IP over InfiniBand have 12 to 29.
 const CLIENT_ID: usize = 32;
 
-/// What a datagram tells of its sender; `None`: it is too short to have a DHCP header.
+/// What a datagram tells of its sender; `None`: too short for a DHCP header.
 pub fn outsider(bytes: &[u8], now: UnixMs) -> Option<Sender> {
     let header = bytes.get(..240)?;
     let (hardware_type, hardware_len) = (header[1], header[2]);
@@ -21,7 +21,8 @@ pub fn outsider(bytes: &[u8], now: UnixMs) -> Option<Sender> {
     let relay = Ipv4Addr::new(header[24], header[25], header[26], header[27]);
     let options = RawOptions::of(&bytes[240..]);
     let id = options.get(61).unwrap_or_default();
-    // RFC 4390: no address in the header, the identifier has it. FlexBoot puts the GUID or its Ethernet form there.
+    // RFC 4390: the header has no address, the identifier does. FlexBoot puts the GUID or its Ethernet form
+    // there.
     let guid = match <[u8; 8]>::try_from(address) {
         _ if hardware_type != INFINIBAND => None,
         Ok(guid) => Some(Guid(guid)),
@@ -52,7 +53,7 @@ mod tests {
 
     const GUID: [u8; 8] = [0xb8, 0xce, 0xf6, 3, 0, 0x31, 0x33, 0x3e];
 
-    /// The three forms of `shared/cases/07-infiniband-unheard/packets.py`.
+    /// The three forms in `shared/cases/07-infiniband-unheard/packets.py`.
     #[test]
     fn infiniband_tells_its_guid_in_each_form() {
         let id = [&[0xff, 0, 0, 0, 0, 0, 3, 0, 0x20, 0, 2, 0xc9, 3, 0][..], &GUID].concat();

@@ -15,10 +15,10 @@ use crate::stranger::{Stranger, printable, stranger};
 
 /// RFC 8415, 7.6: HOP_COUNT_LIMIT.
 const MOST_RELAYS: usize = 8;
-/// Associations and addresses of one message that are looked at; firmware has one of each.
+/// Associations and addresses of one message that are read; firmware has one of each.
 const MOST_ASSOCIATIONS: usize = 8;
 const MOST_ADDRESSES: usize = 8;
-/// RFC 8415, 11.1: a DUID has at most 128 bytes behind its type.
+/// RFC 8415, 11.1: a DUID has at most 128 bytes after its type.
 const LONGEST_DUID: usize = 130;
 
 /// What a message asks for.
@@ -30,13 +30,13 @@ pub enum MessageKind {
     Request,
     /// Is the address still right on this link?
     Confirm,
-    /// Keep the address, asked of its server.
+    /// Keep the address; sent to its server.
     Renew,
-    /// Keep the address, asked of any server.
+    /// Keep the address; sent to any server.
     Rebind,
     /// The address is given back.
     Release,
-    /// The address is in use by somebody else.
+    /// The address is in use by another host.
     Decline,
     /// Settings without an address.
     InformationRequest,
@@ -71,7 +71,8 @@ impl MessageKind {
         }
     }
 
-    /// Whether the message has to name a server (RFC 8415, 16); the others must not, but for INFORMATION-REQUEST, which may.
+    /// Whether the message must name a server (RFC 8415, 16). The others must not, except
+    /// INFORMATION-REQUEST, which may.
     pub(super) fn names_server(self) -> Option<bool> {
         match self {
             MessageKind::Request | MessageKind::Renew | MessageKind::Release | MessageKind::Decline => {
@@ -86,9 +87,9 @@ impl MessageKind {
 /// One identity association for addresses (IA_NA).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Association {
-    /// The client's number of it.
+    /// The client's number for it.
     pub id: u32,
-    /// Addresses that it has or wishes.
+    /// Addresses it has or would like.
     pub addresses: Vec<Ipv6Addr>,
 }
 
@@ -97,38 +98,38 @@ pub struct Association {
 pub struct Relay {
     /// Hop count.
     pub hops: u8,
-    /// Its address on the client's link; unspecified when it leaves that to the interface identifier.
+    /// Its address on the client's link; unspecified if the interface identifier tells the link.
     pub link: Ipv6Addr,
-    /// Where it heard the message from.
+    /// Where it received the message from.
     pub peer: Ipv6Addr,
-    /// Option 18, to be given back as it is.
+    /// Option 18, echoed unchanged.
     pub interface_id: Option<Vec<u8>>,
 }
 
-/// A client and what it asked.
+/// A client and its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Address of the NIC that asks: the identity, as in DHCPv4.
+    /// MAC of the NIC that asks: the identity, as in DHCPv4.
     pub mac: Mac,
-    /// What kind of program asks.
+    /// The kind of program that asks.
     pub kind: ClientKind,
     /// What it asks for.
     pub message: MessageKind,
-    /// The machine is enrolled. Said by who knows the machines.
+    /// The machine is enrolled. Set by the receiver.
     pub known: bool,
-    /// The loader whose turn it is; `None`: the first for its kind. Said by who remembers what became of the last.
+    /// The loader to give; `None`: the first for its kind. Set from the loader history.
     pub loader: Option<Loader>,
-    /// Transaction.
+    /// Transaction id.
     pub xid: [u8; 3],
-    /// Client identifier; only an INFORMATION-REQUEST can have none.
+    /// Client identifier; only an INFORMATION-REQUEST may lack it.
     pub duid: Option<Vec<u8>>,
     /// Server identifier.
     pub server_id: Option<Vec<u8>>,
-    /// It takes a REPLY to its SOLICIT.
+    /// It accepts a REPLY to its SOLICIT.
     pub rapid_commit: bool,
-    /// It was sent to an address of ours, past the relays. Said by who received it.
+    /// It was sent to one of our addresses, without a relay. Set by the receiver.
     pub unicast: bool,
-    /// Option 39 (RFC 4704): the name it has.
+    /// Option 39 (RFC 4704): its name.
     pub fqdn: Option<Vec<u8>>,
     /// What it wants addresses for.
     pub associations: Vec<Association>,
@@ -136,12 +137,13 @@ pub struct Client {
     pub architectures: Vec<u16>,
     /// First text of option 16.
     pub vendor_class: Vec<u8>,
-    /// Relays, the one nearest to us first.
+    /// Relays, the nearest to us first.
     pub relays: Vec<Relay>,
 }
 
 impl Client {
-    /// The address that says which link the client is on: that of the relay nearest to it which has one. `None`: our own link.
+    /// The address that identifies the client's link: that of the nearest relay to it that has one. `None`:
+    /// our own link.
     pub fn link(&self) -> Option<Ipv6Addr> {
         let links = self.relays.iter().rev().map(|relay| relay.link);
         links.into_iter().find(|link| !link.is_unspecified())
@@ -156,7 +158,7 @@ impl Client {
         }
     }
 
-    /// By the vendor class and the DUID, as in DHCPv4 by option 61 that has one (RFC 4361).
+    /// By vendor class and DUID, as in DHCPv4 by an option 61 that contains one (RFC 4361).
     fn stranger(&self) -> Stranger {
         let mut field = Vec::new();
         let id = [&[0xff, 0, 0, 0, 0][..], self.duid.as_deref().unwrap_or_default()].concat();
@@ -168,7 +170,7 @@ impl Client {
         stranger(&RawOptions::of(&field), &self.architectures)
     }
 
-    /// What the message says beside its kind, for the journey.
+    /// What the message says besides its kind, for the journey.
     pub fn facts(&self) -> DhcpFacts {
         let wants = self
             .associations
@@ -187,19 +189,20 @@ impl Client {
         }
     }
 
-    /// The outermost relay, which the message came from, and the name of the port there: as option 82 in DHCPv4.
+    /// The outermost relay, which sent us the message, and the port name on it: like option 82 in DHCPv4.
     pub fn circuit(&self, from: Ipv6Addr) -> Option<(IpAddr, &Vec<u8>)> {
         let relay = self.relays.first()?;
         Some((from.into(), relay.interface_id.as_ref()?))
     }
 
-    /// Whether firmware begins to look for a loader with this. iPXE, which asks too where the routers say so, is one that runs.
+    /// Whether firmware starts to look for a loader with this message. iPXE, which also asks if routers say
+    /// so, is a running loader.
     pub fn begins_anew(&self) -> bool {
         self.message == MessageKind::Solicit && !matches!(self.kind, ClientKind::Ipxe { .. })
     }
 }
 
-/// Who asks, or why the datagram is none of our business. `from`: the sender's address.
+/// Who asks, or why we ignore the datagram. `from`: the sender's address.
 pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     if bytes.len() > MAX_BYTES {
         return Err(Unanswered::TooLong);
@@ -218,7 +221,7 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
         };
         let options = Options(rest);
         peer = address(18);
-        // The relay nearest to the client has heard its link address itself (RFC 6939).
+        // The relay nearest to the client saw the link address itself (RFC 6939).
         told = options.get(code::CLIENT_LINK_ADDRESS).and_then(ethernet);
         relays.push(Relay {
             hops: head[1],
@@ -252,7 +255,7 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     let mac = told.or(interface_mac(peer)).or(duid.and_then(duid_mac));
     let mac = mac.filter(|mac| !mac.is_junk()).ok_or(Unanswered::NoMac)?;
     let architectures = architectures(options.get(code::ARCHITECTURE));
-    // Behind the enterprise number; its own does not matter: 343 of PXE firmware, 311 of Windows.
+    // After the enterprise number, which does not matter: PXE firmware sends 343, Windows 311.
     let vendor = options.get(code::VENDOR_CLASS).and_then(|value| value.get(4..));
     let vendor = vendor.and_then(first_text).unwrap_or_default();
     let user_class = options.get(code::USER_CLASS).and_then(first_text);
@@ -309,9 +312,9 @@ fn ethernet(value: &[u8]) -> Option<Mac> {
     }
 }
 
-/// The MAC that a link-local address was made from (RFC 4291, appendix A). EDK2 and iPXE make theirs so, and have a DUID of
-/// the system's UUID, which says nothing about the NIC. Where both tell, this is the NIC that asks; a DUID may have been made
-/// from another one of the machine (RFC 6939, 1).
+/// The MAC that a link-local address was made from (RFC 4291, appendix A). EDK2 and iPXE make theirs this
+/// way, while their DUID is the system's UUID, which does not tell the NIC. If both tell one, this is the NIC
+/// that asks: a DUID may have been made from another NIC of the machine (RFC 6939, 1).
 fn interface_mac(address: Ipv6Addr) -> Option<Mac> {
     let bytes = address.octets();
     let [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a, b, c, 0xff, 0xfe, d, e, f] = bytes else {

@@ -8,10 +8,10 @@ use crate::boot::BootFile;
 use crate::fqdn;
 use crate::network::lease::earlier;
 
-/// Enterprise number of Intel, under which PXE's classes stand (UEFI 2.10, 24.3.1 and 24.7.3).
+/// Enterprise number of Intel, used for PXE's vendor classes (UEFI 2.10, 24.3.1 and 24.7.3).
 const INTEL: u32 = 343;
 
-/// The bytes of a reply to `client`, in the envelopes of the relays that its message came through. `duid`: our server
+/// The bytes of a reply to `client`, wrapped for the relays that its message came through. `duid`: our server
 /// identifier.
 pub fn encode(client: &Client, network: &Network, duid: &[u8], content: &Content) -> Vec<u8> {
     let mut out = vec![content.kind as u8];
@@ -53,7 +53,7 @@ fn association(client: &Client, answer: &AssociationAnswer) -> Vec<u8> {
         .map(|(_, seconds)| *seconds)
         .max()
         .unwrap_or(0);
-    // Half and four fifths.
+    // Half and four fifths of the lease time.
     let earlier = earlier(seconds, client.mac);
     let rebind = (u64::from(seconds) * 4 / 5) as u32;
     let mut value = answer.id.to_be_bytes().to_vec();
@@ -93,11 +93,13 @@ pub(super) fn vendor_class(class: &str) -> Vec<u8> {
 fn boot_options(content: &Content, parameters: &[String], out: &mut Vec<u8>) {
     let Some(url) = content.boot.name() else { return };
     if content.kind == ReplyKind::Advertise {
-        // The highest preference: firmware takes it at once and does not collect others for a second (RFC 8415, 18.2.9).
+        // The highest preference: firmware takes it at once instead of collecting others for a second (RFC
+        // 8415, 18.2.9).
         put(out, code::PREFERENCE, &[255]);
     }
-    // Not "PXEClient" to PXE: EDK2 takes every such offer for one of a boot server and asks port 4011 by an address that it does
-    // not have yet, which ends its attempt at once (measured with OVMF 2022.11; `PxeBcParseDhcp6Packet`).
+    // No "PXEClient" for PXE: EDK2 would take the offer for a boot server's and ask port 4011 by an address
+    // it does not have yet, which ends its attempt at once (measured with OVMF 2022.11;
+    // `PxeBcParseDhcp6Packet`).
     if let BootFile::Http(_) = &content.boot {
         put(out, code::VENDOR_CLASS, &vendor_class("HTTPClient"));
     }

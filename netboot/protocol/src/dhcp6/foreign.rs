@@ -1,7 +1,7 @@
-//! Other DHCPv6 servers: how they are asked for and told from us. What is done about one is the same as by IPv4:
+//! Other DHCPv6 servers: how we look for them and tell them from us. What follows is the same as for IPv4:
 //! [`crate::Watch`].
 //!
-//! A server's answer goes to the client alone, not to all as by IPv4: only who asks hears one.
+//! A server answers only the client that asked, unlike with IPv4, so we must ask ourselves.
 
 use std::net::Ipv6Addr;
 
@@ -18,11 +18,11 @@ use crate::network::lease::Leases;
 
 /// ADVERTISE and REPLY.
 const ANSWERS: [u8; 2] = [2, 7];
-/// Addresses of one association that are looked at.
+/// Addresses of one association that are read.
 const MOST_ADDRESSES: usize = 8;
 
-/// Reads an answer from another server; `None` for anything else, and for one that gives neither an address nor a boot file: it
-/// takes no machine away from us. `duid`: our own server identifier. `from`: the sender's address.
+/// Reads an answer from another server. `None` for anything else, and for an answer with neither address nor
+/// boot file: it takes no machine away from us. `duid`: our server identifier. `from`: the sender's address.
 pub fn read_reply(bytes: &[u8], from: Ipv6Addr, duid: &[u8]) -> Option<ServerReply> {
     let (head, rest) = bytes.split_first_chunk::<4>()?;
     let options = Options(rest);
@@ -54,8 +54,8 @@ fn gives_address(value: &[u8]) -> bool {
         .any(|(_, address)| address.get(20..24).is_some_and(|valid| valid != [0; 4]))
 }
 
-/// A question who is there: a SOLICIT, or with `boots` an INFORMATION-REQUEST as UEFI firmware asks it, which who gives boot data
-/// without addresses answers too. Both ask for a boot file.
+/// A question that looks for servers: a SOLICIT, or if `boots` an INFORMATION-REQUEST as UEFI firmware sends
+/// it, which servers of boot data answer too. Both request a boot file.
 pub fn question(mac: Mac, xid: [u8; 3], boots: bool) -> Vec<u8> {
     let mut bytes = vec![if boots { 11 } else { 1 }];
     bytes.extend(xid);
@@ -80,7 +80,7 @@ pub fn question(mac: Mac, xid: [u8; 3], boots: bool) -> Vec<u8> {
     bytes
 }
 
-/// As [`crate::dhcp4::foreign::pass`], for a DHCPv6 message.
+/// Like [`crate::dhcp4::foreign::pass`], for a DHCPv6 message.
 pub fn pass(gate: Gate, client: &Client, leases: &Leases<Ipv6Addr>, now: UnixMs) -> Result<(), Unanswered> {
     let Err(closed) = gate.is_open() else {
         return Ok(());

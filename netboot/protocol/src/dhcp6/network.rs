@@ -1,4 +1,4 @@
-//! DHCPv6 of a network, checked.
+//! A network's checked DHCPv6 settings.
 
 use std::net::Ipv6Addr;
 
@@ -40,7 +40,7 @@ impl Network {
         &self.all.name
     }
 
-    /// What it shares with IPv4.
+    /// Settings shared with IPv4.
     pub fn all(&self) -> &NetworkSettings {
         &self.all
     }
@@ -60,7 +60,7 @@ impl Network {
         self.settings.prefix
     }
 
-    /// What there is for machines.
+    /// Its pools and configured reservations.
     pub fn addresses(&self) -> &Addresses<Ipv6Addr> {
         &self.addresses
     }
@@ -75,14 +75,16 @@ impl Network {
         self.settings.prefix.contains(&self.settings.server)
     }
 
-    /// Whether `address` can be a machine's: it has the prefix, and is neither ours nor the routers' (RFC 4291, 2.6.1).
+    /// Whether a machine may have `address`: it has the prefix, and is neither ours nor the routers' (RFC
+    /// 4291, 2.6.1).
     pub fn may_be_host(&self, address: Ipv6Addr) -> bool {
         let prefix = self.settings.prefix;
         prefix.contains(&address) && address != prefix.network() && address != self.settings.server
     }
 }
 
-/// Longest boot parameters together, in bytes: with everything else in one packet of 1280 bytes, which every link takes.
+/// Longest boot parameters in total, in bytes: the packet must stay within 1280 bytes, which every link
+/// carries.
 const MAX_PARAMETERS: usize = 512;
 
 /// The addresses for machines, or what is wrong and what to do.

@@ -1,7 +1,7 @@
-//! The answer to a DHCPv6 message: a reply or a silence with its reason, and what becomes of the lease.
+//! The answer to a DHCPv6 message: a reply, or the reason for silence, and the change of the lease.
 //!
-//! A machine has one address, by the MAC of the NIC that asks, through all stages of a boot: their DUIDs and association
-//! numbers differ. The first association gets it, others are told that there is none for them.
+//! A machine has one address, by the MAC of the asking NIC, through all stages of a boot: their DUIDs and
+//! association numbers differ. The first association gets it; others are told that there is none for them.
 
 use std::net::Ipv6Addr;
 
@@ -17,7 +17,7 @@ use crate::codes::Unanswered;
 use crate::network::lease::{Lease, LeaseChange, LeaseState, Leases, OFFER_SECONDS, choose_address};
 use crate::network::settings::Mode;
 
-/// Type of a reply, by its number.
+/// Reply type, with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
     /// ADVERTISE.
@@ -43,11 +43,11 @@ pub enum Status {
     Success = 0,
     /// No address for this association.
     NoAddress = 2,
-    /// We know nothing of this association's address.
+    /// We do not know this association's address.
     NoBinding = 3,
-    /// The address is not one of this link.
+    /// The address does not belong to this link.
     NotOnLink = 4,
-    /// It was sent to us alone, which we did not allow.
+    /// It was sent unicast, which we did not allow.
     UseMulticast = 5,
 }
 
@@ -64,12 +64,12 @@ impl Status {
     }
 }
 
-/// What is said about one association.
+/// The answer for one association.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssociationAnswer {
     /// Its number.
     pub id: u32,
-    /// Addresses with the seconds of their lease; 0: not to be used any more.
+    /// Addresses with their lease time in seconds; 0: not to be used any more.
     pub addresses: Vec<(Ipv6Addr, u32)>,
     /// What is wrong with it.
     pub status: Option<Status>,
@@ -78,11 +78,11 @@ pub struct AssociationAnswer {
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// Type.
+    /// Reply type.
     pub kind: ReplyKind,
     /// Associations.
     pub associations: Vec<AssociationAnswer>,
-    /// Status of the whole.
+    /// Status of the whole message.
     pub status: Option<Status>,
     /// It answers a SOLICIT with a binding at once (RFC 8415, 18.3.1).
     pub rapid_commit: bool,
@@ -91,17 +91,17 @@ pub struct Content {
 }
 
 impl Content {
-    /// The address that it gives or keeps.
+    /// The address it gives or confirms.
     pub fn address(&self) -> Option<Ipv6Addr> {
         let all = self.associations.iter().flat_map(|answer| &answer.addresses);
         { all }.find_map(|(address, seconds)| (*seconds > 0).then_some(*address))
     }
 }
 
-/// What to do about a message.
+/// The decision about a DHCPv6 message.
 pub type Decision = crate::decision::Decision<Content, Ipv6Addr>;
 
-/// The network a client is on: by the link address of its relays, else the local one among `networks`.
+/// The network a client is on: by the link address of its relays, else the local one of `networks`.
 pub fn select_network<'a>(networks: &'a [Network], client: &Client) -> Result<&'a Network, Unanswered> {
     if client.relays.is_empty() {
         let local = networks.iter().find(|network| network.is_local());
@@ -111,8 +111,8 @@ pub fn select_network<'a>(networks: &'a [Network], client: &Client) -> Result<&'
     client.link().and_then(of).ok_or(Unanswered::UnknownRelay)
 }
 
-/// Decides about one message. `duid`: our server identifier. `target`: what the machine boots now; it counts only for
-/// clients that boot. A network that is observed is never answered: [`would_decide`] tells what it would be.
+/// Decides about one message. `duid`: our server identifier. `target`: the boot target, which counts only for
+/// clients that netboot. An observed network never answers: [`would_decide`] tells what it would.
 pub fn decide(
     client: &Client,
     network: &Network,
@@ -128,7 +128,7 @@ pub fn decide(
     would_decide(client, network, duid, leases, target, urls, now)
 }
 
-/// What would be decided in an observed network were it served.
+/// What an observed network would decide if it were served.
 pub fn would_decide(
     client: &Client,
     network: &Network,
@@ -197,7 +197,8 @@ impl Server<'_> {
         }
     }
 
-    /// What was sent to us alone: we never allow it (RFC 8415, 16 and 18.4). Relays along the way would not see it.
+    /// A unicast message: we never allow it, since relays on the way would not see it (RFC 8415, 16 and
+    /// 18.4).
     fn unicast(&self, client: &Client) -> Decision {
         if client.message.names_server() == Some(true) {
             Ok(self.status(Status::UseMulticast, Vec::new())).into()
@@ -210,14 +211,15 @@ impl Server<'_> {
         self.network.all().lease_seconds(client.kind)
     }
 
-    /// SOLICIT and REQUEST. `bind`: the address is given now and not only shown.
+    /// SOLICIT and REQUEST. `bind`: the address is leased now, not only advertised.
     fn give(&self, client: &Client, bind: bool) -> Decision {
         let [first, others @ ..] = &client.associations[..] else {
             return Err(Unanswered::NoAddress).into();
         };
         let (network, leases, mac, known) = (self.network, self.leases, client.mac, client.known);
         let elsewhere = |address: &Ipv6Addr| !network.prefix().contains(address);
-        // It carries on with what it had on another link (RFC 8415, 18.3.2). A wish in a SOLICIT is only one.
+        // The client continues with an address of another link (RFC 8415, 18.3.2). In a SOLICIT it is only a
+        // wish.
         if client.message == MessageKind::Request && first.addresses.iter().any(elsewhere) {
             let all = without_address(&client.associations, Status::NotOnLink);
             return Ok(self.content(ReplyKind::Reply, all)).into();
@@ -226,7 +228,7 @@ impl Server<'_> {
         let wish = first.addresses.first().copied();
         let ip = match choose_address(network.addresses(), leases, mac, known, wish, self.now) {
             Ok(ip) => ip,
-            // Somebody else may have one for it.
+            // Another server may have one for it.
             Err(silence) if solicited => return Err(silence).into(),
             Err(_) => {
                 let all = without_address(&client.associations, Status::NoAddress);
@@ -247,7 +249,7 @@ impl Server<'_> {
         };
         let mut content = self.content(kind, associations);
         content.rapid_commit = bind && solicited;
-        // A binding that is still running stays one: a repeated SOLICIT must not shorten it.
+        // A binding that is still valid stays one: a repeated SOLICIT must not shorten it.
         let bound = leases
             .of(mac)
             .is_some_and(|lease| lease.ip == ip && lease.is_bound(self.now));
@@ -269,7 +271,7 @@ impl Server<'_> {
         let binding = leases.of(mac).map(|lease| lease.ip);
         let addresses = network.addresses();
         let ours = binding.or(addresses.reservation(mac));
-        // Another server may have given it; and a REBIND goes to all (RFC 8415, 18.3.5).
+        // Another server may have given it, and a REBIND goes to all servers (RFC 8415, 18.3.5).
         if ours.is_none() && client.message == MessageKind::Rebind {
             return Err(Unanswered::UnknownBinding).into();
         }
@@ -322,7 +324,7 @@ impl Server<'_> {
     /// RELEASE and DECLINE: always answered (RFC 8415, 18.3.7 and 18.3.8).
     fn end(&self, client: &Client, state: LeaseState) -> Decision {
         let held = self.leases.of(client.mac).filter(|lease| lease.holds(self.now));
-        // Only the machine that was given the address may take it out of use: no stranger empties the pool.
+        // Only the machine that was given the address may quarantine it: strangers must not empty the pool.
         let named =
             |association: &&Association| held.is_some_and(|lease| association.addresses.contains(&lease.ip));
         let (theirs, unknown): (Vec<_>, Vec<_>) = client.associations.iter().partition(named);
@@ -344,7 +346,7 @@ impl Server<'_> {
     }
 }
 
-/// What is said of associations that get nothing.
+/// The answer for associations that get no address.
 fn without_address<'a>(
     associations: impl IntoIterator<Item = &'a Association>,
     why: Status,
@@ -357,9 +359,9 @@ fn without_address<'a>(
     associations.into_iter().map(answer).collect()
 }
 
-/// The boot file for a client. A script goes with a ticket for the IPv4 address that the mini-os will have: iPXE gets none
-/// here and asks DHCPv4 too; GRUB would wait for one at its prompt, so the signed chain is given by IPv4 only, which is
-/// the next boot entry of firmware that refuses the loader.
+/// The boot file for a client. A script contains a ticket bound to the mini-os's IPv4 address, so iPXE gets
+/// no script here and asks DHCPv4 too. GRUB would wait for one at its prompt, so the signed chain is given by
+/// IPv4 only: that is the next boot entry of firmware that refuses the loader.
 fn boot_file(client: &Client, urls: &BootUrls<Ipv6Addr>) -> BootFile {
     let unsigned = |loader: &Loader| matches!(loader, Loader::Snponly | Loader::IpxeEfi | Loader::IpxeArm64);
     let first = || Loader::list(client.kind).iter().copied().find(unsigned);

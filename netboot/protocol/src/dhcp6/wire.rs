@@ -1,6 +1,6 @@
-//! Options as they travel: code and length in two bytes each (RFC 8415, 21.1).
+//! Options on the wire: code and length, two bytes each (RFC 8415, 21.1).
 
-/// Codes of options that are read or written.
+/// Codes of the options we read or write.
 pub(crate) mod code {
     pub(crate) const CLIENT_ID: u16 = 1;
     pub(crate) const SERVER_ID: u16 = 2;
@@ -23,7 +23,7 @@ pub(crate) mod code {
     pub(crate) const CLIENT_LINK_ADDRESS: u16 = 79;
 }
 
-/// Walks over options; a torn last one is left out, what came before it stays.
+/// Iterates over options; a truncated last one is dropped.
 #[derive(Clone, Copy)]
 pub(crate) struct Options<'a>(pub(crate) &'a [u8]);
 
@@ -43,19 +43,19 @@ impl<'a> Iterator for Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// The first option of this code.
+    /// The first option with this code.
     pub(crate) fn get(self, code: u16) -> Option<&'a [u8]> {
         { self }.find_map(|(other, value)| (other == code).then_some(value))
     }
 }
 
-/// The texts of a user class (15) or vendor class: each behind its length in two bytes.
+/// The first text of a user class (15) or vendor class; each has a two-byte length.
 pub(crate) fn first_text(value: &[u8]) -> Option<&[u8]> {
     let (head, rest) = value.split_first_chunk::<2>()?;
     rest.get(..usize::from(u16::from_be_bytes(*head)))
 }
 
-/// Appends an option. What is longer than an option can be is cut off; nothing of ours is.
+/// Appends an option. A value longer than an option can hold is cut off; ours never are.
 pub(crate) fn put(out: &mut Vec<u8>, code: u16, value: &[u8]) {
     let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
     out.extend(code.to_be_bytes());

@@ -139,7 +139,8 @@ fn a_server_closes_the_gate_until_it_is_gone() {
 fn one_packet_or_one_that_no_host_stands_behind_closes_nothing() {
     let (host, forger) = (Mac([2, 0, 0, 0, 0, 7]), Mac([2, 0, 0, 0, 0, 6]));
     let answer = read_reply(&reply(2, [10, 0, 0, 50], &[])).unwrap();
-    // When answers come in ms, from whom, and which MAC answers ARP for the server; whether the gate closes.
+    // When answers arrive in ms, from whom, and which MAC answers ARP for the server; whether the gate
+    // closes.
     let minutes = |every: i64| (0..10).map(|n| n * every * 60_000).collect::<Vec<_>>();
     for (what, answers, from, arp, closes) in [
         ("one", vec![0], host, Some(host), false),
@@ -163,7 +164,7 @@ fn one_packet_or_one_that_no_host_stands_behind_closes_nothing() {
         let expected = if closes { Gate::Refused } else { Gate::Beside };
         assert_eq!((watch.gate(at), said), (expected, usize::from(closes)), "{what}");
     }
-    // Who forges the answers of a server that is there does not make it go.
+    // Forged answers of a real server do not make it go away.
     let mut watch = watching(&network(|_| {}), UnixMs(-10_000));
     for ms in [0, 1000, 2000] {
         watch.heard(&answer, host, UnixMs(ms));
@@ -220,7 +221,7 @@ fn what_was_given_stays_given() {
         (Gate::Refused, &bound, &confirms, Ok(())),
         (Gate::Refused, &bound, &wants_another, refused),
         (Gate::Refused, &none, &ask(7, &[]), Ok(())),
-        // Beside another server a NAK is for our own clients only.
+        // Beside another server, only our own clients get a NAK.
         (Gate::Beside, &none, &discover, Ok(())),
         (Gate::Beside, &bound, &wants_another, Ok(())),
         (
