@@ -76,11 +76,11 @@ fn refused(peer: IpAddr, full: Full) {
     let (reason, why) = match full {
         Full::Address => (
             "address",
-            "an address has all the HTTP connections that one may have: more are refused",
+            "an address has reached its limit of HTTP connections: more are refused",
         ),
         Full::Places => (
             "places",
-            "all HTTP connections are in use, none of them by somebody with less claim than this address: it is refused",
+            "all HTTP connections are in use, none with a lower priority than this address: connection refused",
         ),
     };
     if let Some(left_out) = log::each_minute("http-refused", reason) {
@@ -97,7 +97,7 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
     let control = match socket.try_clone() {
         Ok(control) => Arc::new(control),
         Err(error) => {
-            return tracing::warn!(%peer, %error, "an HTTP connection is dropped: too many open files");
+            return tracing::warn!(%peer, %error, "HTTP connection dropped: too many open files");
         }
     };
     let mut asked = false;
@@ -105,7 +105,7 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
         ended = requests(stream, &control, peer, service, &place, &mut asked) => ended,
         () = place.taken_away() => {
             if let Some(left_out) = log::each_minute("http-refused", "taken away") {
-                tracing::warn!(%peer, left_out, "all HTTP connections are in use: the one with the least claim is closed");
+                tracing::warn!(%peer, left_out, "all HTTP connections are in use: closing the one with the lowest priority");
             }
             // A thread may still be sending a file: this stops it. With a reset, since a close would wait for
             // a client that does not read.

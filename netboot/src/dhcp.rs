@@ -270,7 +270,7 @@ impl<S: BootSource> DhcpService<S> {
                 // reachable.
                 return match sent {
                     Err(error) if from.port() == 67 => {
-                        tracing::debug!(%error, %relay, %from, "no way to the relay's address: the reply goes to where it sends from");
+                        tracing::debug!(%error, %relay, %from, "cannot reach the relay's giaddr: replying to its source address");
                         self.socket.send(bytes, from).await
                     }
                     sent => sent,
@@ -282,7 +282,7 @@ impl<S: BootSource> DhcpService<S> {
                 Ok(()) => SocketAddrV4::new(ip, 68),
                 Err(error) => {
                     // CAP_NET_ADMIN is missing. Every client accepts a broadcast too.
-                    tracing::debug!(%error, %ip, "cannot set an ARP entry: the reply is broadcast");
+                    tracing::debug!(%error, %ip, "cannot set an ARP entry: broadcasting the reply");
                     SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)
                 }
             },
@@ -332,7 +332,7 @@ fn concerns_all(client: &PxeClient, network: Option<&Network>, why: Unanswered) 
     let Some(network) = network else {
         return (why == Unanswered::UnknownRelay).then(|| {
             format!(
-                "a relay, {}, passes on DHCP messages of a subnet that no [[network]] has: they are not answered",
+                "the relay {} forwards DHCP messages from a subnet that matches no [[network]]: they are not answered",
                 client.giaddr
             )
         });
@@ -340,15 +340,15 @@ fn concerns_all(client: &PxeClient, network: Option<&Network>, why: Unanswered) 
     let settings = network.settings();
     match why {
         Unanswered::Exhausted => Some(format!(
-            "all {} addresses of the pools are in use: a machine got none",
+            "all {} pool addresses are in use: a machine got none",
             network.addresses().pool().len()
         )),
         Unanswered::KeptForKnown => Some(format!(
-            "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is kept for those that are",
+            "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is reserved for enrolled ones",
             settings.unknown_share
         )),
         Unanswered::Declined => Some(format!(
-            "{} was declined by {}: somebody else uses it; out of use for {} s",
+            "{} was declined by {}: another host uses it; quarantined for {} s",
             client.requested?, client.mac, settings.decline_seconds
         )),
         _ => None,

@@ -92,7 +92,7 @@ impl<S: BootSource> Dhcp6Service<S> {
             Err(why) => {
                 if why == Unanswered::UnknownRelay {
                     let detail = format!(
-                        "a relay, {}, passes on DHCPv6 messages of a link that no [network.v6] has: they are not answered",
+                        "the relay {} forwards DHCPv6 messages from a link that matches no [network.v6]: they are not answered",
                         client.link().unwrap_or(*from.ip())
                     );
                     shared.watch.note(self.home(None), why.code(), detail);
@@ -144,7 +144,7 @@ impl<S: BootSource> Dhcp6Service<S> {
             Ok(content) => {
                 if client.message == MessageKind::Decline && changed {
                     let detail = format!(
-                        "an IPv6 address was declined by {}: somebody else uses it; out of use for {} s",
+                        "an IPv6 address was declined by {}: another host uses it; quarantined for {} s",
                         client.mac,
                         network.all().decline_seconds
                     );
@@ -178,11 +178,11 @@ impl<S: BootSource> Dhcp6Service<S> {
         // Silences that concern the whole network, not one machine.
         let detail = match (why, network) {
             (Unanswered::Exhausted, Some(network)) => Some(format!(
-                "IPv6: all {} addresses of the pools are in use: a machine got none",
+                "IPv6: all {} pool addresses are in use: a machine got none",
                 network.addresses().pool().len()
             )),
             (Unanswered::KeptForKnown, _) => Some(
-                "IPv6: machines that are not enrolled hold their share of the pool (unknown_share)"
+                "IPv6: machines that are not enrolled have used up their share of the pool (unknown_share)"
                     .to_owned(),
             ),
             _ => None,

@@ -82,7 +82,7 @@ impl FileSockets {
 
 /// Our address with the port of a socket.
 fn address_at(server: IpAddr, local: io::Result<SocketAddr>) -> Result<SocketAddr, NetbootError> {
-    let failed = NetbootError::io("ask a socket for its port".to_owned());
+    let failed = NetbootError::io("read a socket's port".to_owned());
     Ok(SocketAddr::new(server, local.map_err(failed)?.port()))
 }
 

@@ -110,7 +110,7 @@ impl Files {
                     .map_err(io::Error::other)
                     .flatten()
                     .inspect_err(|error| {
-                        tracing::error!(path = %path.display(), %error, "cannot read a file that is to be served");
+                        tracing::error!(path = %path.display(), %error, "cannot read a boot file");
                     })
                     .ok()
             }

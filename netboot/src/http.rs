@@ -118,10 +118,10 @@ impl<S: BootSource> HttpService<S> {
             match route(path) {
                 // HEAD would make a ticket that nobody gets.
                 Route::Script(_) if method == Method::HEAD => {
-                    refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
+                    refuse(StatusCode::METHOD_NOT_ALLOWED, "boot scripts need GET")
                 }
                 Route::Script(language) => match choice_parameter(query) {
-                    Err(()) => refuse(StatusCode::BAD_REQUEST, "there is no such choice"),
+                    Err(()) => refuse(StatusCode::BAD_REQUEST, "unknown choice"),
                     Ok(_) if mac.is_none() => refuse(
                         StatusCode::BAD_REQUEST,
                         "a boot script needs ?mac= with the address of the booting NIC",
@@ -171,10 +171,10 @@ impl<S: BootSource> HttpService<S> {
         let (file, facts) = match opened.await {
             Ok(opened) => opened,
             Err(error) => {
-                log::paced!(error; "http-file", &path.display().to_string(), false; path = %path.display(), %error, "cannot open a file that is to be served");
+                log::paced!(error; "http-file", &path.display().to_string(), false; path = %path.display(), %error, "cannot open a boot file");
                 return refuse(
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    "the file cannot be opened, see the server's log",
+                    "the file cannot be opened; see the server's log",
                 );
             }
         };
@@ -286,24 +286,24 @@ fn script_response(made: Result<Script, NoScript>, mac: Option<Mac>, peer: IpAdd
             log::paced!(warn; "boot-script", "not-the-holder", false; ?mac, %peer, "boot script refused: the address does not hold this machine's lease");
             refuse(
                 StatusCode::FORBIDDEN,
-                "a boot script is only given to the address of the machine's lease",
+                "boot scripts are only served to the address of the machine's lease",
             )
         }
         Err(NoScript::ByIpv6) => {
-            log::paced!(warn; "boot-script", "by-ipv6", false; ?mac, %peer, "boot script refused: scripts are given by IPv4 only");
+            log::paced!(warn; "boot-script", "by-ipv6", false; ?mac, %peer, "boot script refused: scripts are served over IPv4 only");
             refuse(
                 StatusCode::FORBIDDEN,
-                "a boot script is only given by IPv4, to the address of the machine's lease",
+                "boot scripts are only served over IPv4, to the address of the machine's lease",
             )
         }
         Err(NoScript::OwnDisk) => refuse(StatusCode::CONFLICT, "this machine boots its own disk"),
         Err(NoScript::Broken) => refuse(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the boot script cannot be made, see the log",
+            "the boot script cannot be made; see the server's log",
         ),
         Err(NoScript::Unavailable) => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
-            "the server cannot make a boot script now; its log says why. Ask again",
+            "the server cannot make a boot script now; see its log, and retry",
         ),
     }
 }
@@ -348,7 +348,7 @@ fn ranged(
             )
         }
         Wanted::Unsatisfiable => {
-            let why = "the range lies outside of the file";
+            let why = "the range is outside the file";
             let refusal = refuse(StatusCode::RANGE_NOT_SATISFIABLE, why);
             (refusal, Some(format!("bytes */{len}")))
         }

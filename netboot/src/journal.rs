@@ -141,7 +141,7 @@ fn replay(path: &Path) -> io::Result<Replayed> {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!(
-                "{} is larger than {MAX_BYTES} bytes: this is no lease journal",
+                "{} is larger than {MAX_BYTES} bytes: not a lease journal",
                 path.display()
             ),
         ));
@@ -243,7 +243,7 @@ mod tests {
             assert_eq!(
                 (again.records.len(), again.damaged),
                 (expected + 1, 0),
-                "the next line is whole"
+                "the next line is intact"
             );
         }
     }

@@ -202,7 +202,7 @@ pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened>
         })
     })?;
     if replayed.damaged > 0 {
-        tracing::warn!(lines = replayed.damaged, path = %path.display(), "damaged lines in the lease journal skipped");
+        tracing::warn!(lines = replayed.damaged, path = %path.display(), "skipped damaged lines in the lease journal");
     }
     let (book, book6) = (LeaseBook::default(), LeaseBook::default());
     // The journal has one line per address. If a machine has two addresses, the later lease wins. Restore
@@ -250,7 +250,7 @@ impl JournalQueue {
     fn push(&self, record: Record) -> oneshot::Receiver<bool> {
         let (done, wait) = oneshot::channel();
         if self.0.try_send((record, done)).is_err() {
-            log::paced!(warn; "journal", "slow", false; "the lease journal is too slow: a DHCP message is dropped");
+            log::paced!(warn; "journal", "slow", false; "the lease journal is too slow: DHCP message dropped");
         }
         wait
     }
@@ -297,7 +297,7 @@ pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending
         let result = journal.append(&records);
         synced = Instant::now();
         if let Err(error) = &result {
-            log::paced!(error; "journal", "write", false; %error, "cannot write the lease journal: no ACK is sent until it can be written again");
+            log::paced!(error; "journal", "write", false; %error, "cannot write the lease journal: no ACKs are sent until it works again");
         }
         for (n, done) in waiting.into_iter().enumerate() {
             // Answers held up by a slow sync must not leave in one burst: it would overflow buffers on the
@@ -310,7 +310,7 @@ pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending
         if journal.has_grown()
             && let Err(error) = journal.compact()
         {
-            tracing::error!(%error, "cannot write the lease journal anew");
+            tracing::error!(%error, "cannot compact the lease journal");
         }
     }
 }

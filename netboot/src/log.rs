@@ -54,7 +54,7 @@ pub(crate) async fn serve(cancel: CancellationToken) -> Result<(), NetbootError>
             count: left_out,
         } in ended
         {
-            tracing::info!(kind, reason, left_out, "lines like these were left out");
+            tracing::info!(kind, reason, left_out, "similar lines were left out");
         }
     }
 }

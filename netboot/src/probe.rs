@@ -95,7 +95,7 @@ impl Way {
             }
         };
         if let Err(error) = asked {
-            tracing::debug!(%error, %address, "cannot ask who uses an address");
+            tracing::debug!(%error, %address, "cannot probe an address");
         }
     }
 
@@ -204,7 +204,7 @@ impl Prober {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "cannot hear who uses an address");
+                    tracing::debug!(%error, "cannot receive probe answers");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }

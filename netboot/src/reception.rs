@@ -55,9 +55,9 @@ impl Entrance {
     /// cannot fill it.
     pub(crate) fn tells_of(&mut self, mac: Mac, known: bool, why: Unanswered) -> bool {
         let (protocol, reason) = (self.protocol, why.code());
-        tracing::debug!(%mac, reason, "a {protocol} message is dropped");
+        tracing::debug!(%mac, reason, "{protocol} message dropped");
         if why == Unanswered::Busy {
-            log::paced!(warn; protocol, reason, known; %mac, "too many {protocol} messages at once: one is dropped");
+            log::paced!(warn; protocol, reason, known; %mac, "too many {protocol} messages at once: one was dropped");
         }
         let this = Some((mac, now().0 / 1000));
         std::mem::replace(&mut self.told, this) != this

@@ -231,7 +231,7 @@ impl<S: BootSource> Scripts<S> {
         let trusted = files.trusted();
         let order = match choice {
             Some(choice) if !files.can(choice) => {
-                ScriptOrder::Refused("the server has no files for this".to_owned())
+                ScriptOrder::Refused("the server has no files for this choice".to_owned())
             }
             // Nothing unsigned may start from the signed chain.
             Some(Choice::MemoryTest) if language == Language::Grub => {

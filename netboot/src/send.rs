@@ -108,7 +108,7 @@ pub(crate) async fn send(
 
 /// Waits until the socket takes something, for at most [`STALLED`].
 async fn writable(stream: &TcpStream) -> io::Result<()> {
-    let stalled = |_| io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing any more");
+    let stalled = |_| io::Error::new(io::ErrorKind::TimedOut, "the client has stopped reading");
     tokio::time::timeout(STALLED, stream.writable())
         .await
         .map_err(stalled)?

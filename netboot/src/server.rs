@@ -24,7 +24,7 @@ use crate::watch::NetworkBook;
 #[derive(Debug, thiserror::Error)]
 pub enum NetbootError {
     /// The configuration names no network.
-    #[error("no network is configured: the boot service has nobody to answer")]
+    #[error("no network is configured: the boot service has no machines to answer")]
     NoNetworks,
     /// Two networks cannot be told apart.
     #[error("networks {0} and {1}: {2}")]
@@ -38,7 +38,7 @@ pub enum NetbootError {
         source: io::Error,
     },
     /// A task panicked: a bug, and the process should end.
-    #[error("a task of the boot service panicked: {0}")]
+    #[error("a boot service task panicked: {0}")]
     Panicked(String),
 }
 
@@ -222,7 +222,7 @@ fn raise_file_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        tracing::warn!(%error, "cannot raise the limit of open files");
+        tracing::warn!(%error, "cannot raise the limit on open files");
     }
 }
 

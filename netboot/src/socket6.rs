@@ -112,13 +112,13 @@ fn udp_v6() -> io::Result<Socket> {
 pub(crate) fn server_duid(path: &Path) -> io::Result<Vec<u8>> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse_duid(text.trim()).ok_or_else(|| {
-            let why = "has no DUID of type 4 in hexadecimal: restore the file, or remove it to begin with a new one";
+            let why = "has no DUID of type 4 in hexadecimal: restore the file, or remove it to get a new one";
             io::Error::new(io::ErrorKind::InvalidData, why)
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
             let text = format!("0004{}", uuid.trim().replace('-', ""));
-            let duid = parse_duid(&text).ok_or_else(|| io::Error::other("the kernel gives no UUID"))?;
+            let duid = parse_duid(&text).ok_or_else(|| io::Error::other("the kernel returned no UUID"))?;
             replace(path, &format!("{text}\n"))?;
             Ok(duid)
         }

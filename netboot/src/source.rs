@@ -98,7 +98,7 @@ pub trait BootSource: Send + Sync + 'static {
     /// What to boot after a person at the console chose something from the menu.
     fn chosen(&self, client: &BootClient, choice: Choice) -> impl Future<Output = ScriptOrder> + Send {
         let _ = (client, choice);
-        async { ScriptOrder::Refused("there is no boot menu here".to_owned()) }
+        async { ScriptOrder::Refused("there is no boot menu".to_owned()) }
     }
 
     /// The file of a public image, for ranges over plain HTTP. `None`: not known or not public.

@@ -114,7 +114,7 @@ impl<S: BootSource> Desk<S> {
     /// Decides whether a datagram starts a transfer; refusals are sent from here.
     async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Place)> {
         let Some(network) = self.network_of(client.ip()) else {
-            tracing::debug!(%client, "tftp: not answered, the address is in none of the networks");
+            tracing::debug!(%client, "tftp: not answered, the address is in no configured network");
             return None;
         };
         let one_port = network.settings().tftp_single_port;
@@ -141,7 +141,7 @@ impl<S: BootSource> Desk<S> {
                     Full::Address => "too many transfers to this address",
                     Full::Places => "too many transfers",
                 };
-                log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, a request is not answered");
+                log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, request not answered");
                 self.heard(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
                 None
             }
@@ -175,7 +175,7 @@ impl<S: BootSource> Desk<S> {
             TransferMode::Octet => file,
             TransferMode::Netascii if file.len() > NETASCII => {
                 log::paced!(info; "tftp", "netascii", false; %client, file = name, "tftp: refused, too large for mode netascii");
-                let why = "too large for netascii, ask in mode octet";
+                let why = "too large for netascii, use mode octet";
                 return self.refuse(client, ErrorCode::Other, why).await;
             }
             TransferMode::Netascii => {
@@ -225,7 +225,7 @@ impl<S: BootSource> Desk<S> {
 
     /// A server error: no socket, or a file that cannot be read.
     fn broken(&self, client: SocketAddr, file: String, error: &std::io::Error) {
-        log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: the server cannot go on with a transfer");
+        log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: transfer failed on the server");
         self.heard(client.ip(), file, 0, TftpEnd::Failed, None);
     }
 
@@ -233,7 +233,7 @@ impl<S: BootSource> Desk<S> {
     async fn find(&self, name: &str, client: IpAddr) -> Result<Content, TftpEnd> {
         if let Some(choice) = grub_script(name) {
             if !self.has_fetched_grub(client, choice.map_or(GRUB_STARTS, |_| GRUB_MENU)) {
-                log::paced!(warn; "tftp", "grub-not-fetched", false; %client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
+                log::paced!(warn; "tftp", "grub-not-fetched", false; %client, "tftp: boot script refused: this address has not fetched GRUB");
                 return Err(TftpEnd::NoGrub);
             }
             // If asked for again, it is the same script.

@@ -365,15 +365,15 @@ impl NetworkBook {
             _ if !addresses || mode_of(network, family) != Some(Mode::Server) => "",
             _ if !refuses => ": machines may take its offers, and an address may be given out twice",
             Family::V4 if closes => {
-                ": no address is offered beside it. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
+                ": we have stopped offering addresses. Switch it off, set mode = \"proxy\", or on_foreign_server = \"warn\""
             }
             Family::V6 if closes => {
-                ": no address is offered beside it. Switch it off, or set on_foreign_server = \"warn\""
+                ": we have stopped offering addresses. Switch it off, or set on_foreign_server = \"warn\""
             }
             Family::V4 => {
-                ": if it answers again, and ARP finds it where its answer came from, no address is offered beside it"
+                ": if it answers again, and ARP confirms its link address, we stop offering addresses"
             }
-            Family::V6 => ": if it answers again, no address is offered beside it",
+            Family::V6 => ": if it answers again, we stop offering addresses",
         };
         let file = server.boot_file.as_ref();
         let file = file.map_or(String::new(), |file| format!(" and the boot file {file}"));
@@ -386,7 +386,7 @@ impl NetworkBook {
         let gone = self.side(network, family, |watch| watch.expire(now()));
         for OtherServer { address, mac, .. } in gone.into_iter().flatten() {
             let name = server_name(family);
-            let detail = format!("the {name} {address} ({mac}) is not heard any more");
+            let detail = format!("the {name} {address} ({mac}) is no longer heard");
             self.note(network, "foreign-server-gone", detail);
         }
     }

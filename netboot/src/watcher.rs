@@ -69,7 +69,7 @@ impl Watcher {
                 () = cancel.cancelled() => return Ok(()),
                 () = tokio::time::sleep_until(next) => {
                     if let Err(error) = self.ask(asked) {
-                        tracing::debug!(%error, network = name, ?family, "cannot ask for other DHCP servers");
+                        tracing::debug!(%error, network = name, ?family, "cannot probe for other DHCP servers");
                     }
                     self.book.expire(name, family);
                     asked += 1;

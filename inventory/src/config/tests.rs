@@ -231,11 +231,11 @@ options = [{ code = 66, text = "10.77.0.8" }]
         ),
         (
             "lease_seconds = 9",
-            "lease_seconds = 9 has to be between 10 and 2592000",
+            "lease_seconds = 9 must be between 10 and 2592000",
         ),
         (
             "decline_seconds = 0",
-            "decline_seconds = 0 has to be between 1 and",
+            "decline_seconds = 0 must be between 1 and",
         ),
         (
             "next_server = \"0.0.0.0\"",
@@ -244,7 +244,7 @@ options = [{ code = 66, text = "10.77.0.8" }]
         ("next_server = \"tftp.example\"", "invalid IPv4 address"),
         (
             "ipv6_only_seconds = 10",
-            "ipv6_only_seconds = 10 has to be between 300",
+            "ipv6_only_seconds = 10 must be between 300",
         ),
         (
             "[[network.class]]\nname = \"a\"",

@@ -259,7 +259,7 @@ async fn without_a_menu_nothing_can_be_chosen() {
     // The files are not there either.
     let refused = script(&site, Some("rescue")).await;
     assert!(
-        refused.contains("not possible: the server has no files for this"),
+        refused.contains("not possible: the server has no files for this choice"),
         "{refused}"
     );
     let refused = script(&site, Some("local-disk")).await;

@@ -42,7 +42,7 @@ impl Network {
         let wrong = NetworkError::at(name.clone());
         let subnet = settings.subnet.trunc();
         if !(8..=30).contains(&subnet.prefix_len()) {
-            return Err(wrong(format!("subnet {subnet} has to be between /8 and /30")));
+            return Err(wrong(format!("subnet {subnet} must be between /8 and /30")));
         }
         check_addresses(&settings, subnet).map_err(&wrong)?;
         check_numbers(&settings).map_err(&wrong)?;
@@ -56,7 +56,7 @@ impl Network {
         let inside = |what: &str, address| check_inside(subnet, what, address);
         let addresses = Addresses::new(&written, inside, Ipv4AddrRange::new).map_err(&wrong)?;
         if settings.mode == Mode::Server && settings.pools.is_empty() && settings.reservations.is_empty() {
-            let why = "mode = \"server\" needs a pool or a reservation, else no machine could get an address";
+            let why = "mode = \"server\" needs a pool or a reservation: otherwise no machine could get an address";
             return Err(wrong(why.to_owned()));
         }
         let options = fixed_options(&settings, false).map_err(&wrong)?;
@@ -168,7 +168,7 @@ fn classes(
     for (at, class) in settings.classes.iter().enumerate() {
         let wrong = NetworkError::at(format!("{}, class {}", settings.name, class.name.escape_debug()));
         if !(1..=64).contains(&class.name.len()) {
-            return Err(wrong("`name` has to have 1 to 64 characters".to_owned()));
+            return Err(wrong("`name` must have 1 to 64 characters".to_owned()));
         }
         let before = &settings.classes[..at];
         if before.iter().any(|other| other.name == class.name) {
@@ -281,11 +281,11 @@ mod tests {
             ),
             (
                 |s| s.routers = vec![Ipv4Addr::new(10, 0, 0, 254); 2],
-                "router 10.0.0.254 stands there twice",
+                "router 10.0.0.254 is listed twice",
             ),
             (
                 |s| s.dns = (1..10).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect(),
-                "dns has 9 addresses, the most is 8",
+                "dns has 9 addresses; at most 8 are allowed",
             ),
             (
                 |s| s.next_server = Some(Ipv4Addr::UNSPECIFIED),
@@ -293,7 +293,7 @@ mod tests {
             ),
             (
                 |s| s.ipv6_only_seconds = Some(60),
-                "ipv6_only_seconds = 60 has to be between 300",
+                "ipv6_only_seconds = 60 must be between 300",
             ),
             (|s| s.decline_seconds = 0, "decline_seconds = 0"),
             (
@@ -302,7 +302,7 @@ mod tests {
             ),
             (
                 |s| s.classes = vec![class("", Some("x"))],
-                "`name` has to have 1 to 64",
+                "`name` must have 1 to 64",
             ),
             (
                 |s| s.classes = vec![class("a", Some("x")), class("a", Some("y"))],
@@ -351,16 +351,16 @@ mod tests {
             (|s| s.lease_seconds = 1, "lease_seconds = 1"),
             (
                 |s| s.unknown_share = 0,
-                "unknown_share = 0 has to be between 1 and 100",
+                "unknown_share = 0 must be between 1 and 100",
             ),
             (|s| s.mtu = Some(60), "mtu = 60"),
             (
                 |s| s.tftp_blksize_max = Some(500),
-                "tftp_blksize_max = 500 has to be between 512 and 65464",
+                "tftp_blksize_max = 500 must be between 512 and 65464",
             ),
             (
                 |s| s.search = vec!["a".repeat(60); 17],
-                "search has more than the 1024 bytes",
+                "search is longer than 1024 bytes",
             ),
             (|s| s.search = vec!["a..b".into()], "domain \"a..b\""),
             (

@@ -49,7 +49,7 @@ impl Stranger {
             Stranger::Switch(make) => format!("a switch or router ({make})"),
             Stranger::Bmc(make) => format!("a BMC ({make})"),
             Stranger::Petitboot => "OpenPOWER petitboot".to_owned(),
-            Stranger::UBoot => "U-Boot with boot commands of its own".to_owned(),
+            Stranger::UBoot => "U-Boot with its own boot commands".to_owned(),
             Stranger::Appliance(what) => what.to_owned(),
             Stranger::Unknown => "an unknown DHCP client".to_owned(),
         }

@@ -29,7 +29,7 @@ impl<S: BootSource> DhcpService<S> {
         user: Option<Mac>,
     ) -> bool {
         let name = network.name();
-        let who = user.map_or("somebody who answers pings".to_owned(), |mac| mac.to_string());
+        let who = user.map_or("a host that answers pings".to_owned(), |mac| mac.to_string());
         let pool = network.addresses().pool().len();
         let mut claims = lock(&self.claims);
         let belief = claims
@@ -40,19 +40,19 @@ impl<S: BootSource> DhcpService<S> {
         let (kind, detail) = match belief {
             Belief::InUse => (
                 "address-in-use",
-                format!("{address} of the pool is used by {who}, who did not get it here: out of use for an hour"),
+                format!("{address} of the pool is used by {who}, which did not get it from us: quarantined for an hour"),
             ),
             Belief::TooMany => (
                 "answers-for-all",
                 format!(
-                    "{who} answers for more than {PER_MAC} addresses of the pool: it is not believed any more, and they are given out. \
-                     It is a router that answers ARP for others (switch proxy ARP off there), or somebody who wants no machine to boot"
+                    "{who} answers for more than {PER_MAC} addresses of the pool: its answers are now ignored, and the addresses are handed out. \
+                     It is a router that answers ARP for others (disable proxy ARP on it), or an attacker trying to stop machines from booting"
                 ),
             ),
             Belief::TooManyInAll => (
                 "answers-for-all",
-                "a quarter of the pool is out of use because somebody answers for its addresses: such answers are not believed any \
-                 more. Look who sends them: `slipway network show` names the MACs"
+                "a quarter of the pool is quarantined because hosts answer for its addresses: further answers are \
+                 ignored. Find out who sends them: `slipway network show` lists the MACs"
                     .to_owned(),
             ),
         };

@@ -86,7 +86,7 @@ impl DoorV4 {
         let echo = relayed.and_then(|network| {
             let opened = Prober::by_echo(server).inspect_err(without(
                 network,
-                "addresses behind a relay are offered without asking who uses them",
+                "addresses behind a relay are offered without probing them first",
             ));
             opened.ok().map(Arc::new)
         });
@@ -165,7 +165,7 @@ fn on_the_link(
     let arp = LinkSocket::arp(interface)
         .inspect_err(without(
             network,
-            "addresses are offered without asking by ARP who uses them",
+            "addresses are offered without an ARP probe",
         ))
         .ok()
         .map(|socket| Arc::new(Prober::by_arp(socket)));

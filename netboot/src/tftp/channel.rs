@@ -187,7 +187,7 @@ impl Channel {
                 Ok(()) => next = end + 1,
                 // EIO: the device computes no checksums; EINVAL: an old kernel, or the path's MTU fell.
                 Err(error @ (Errno::EIO | Errno::EINVAL | Errno::EOPNOTSUPP)) if end > next => {
-                    tracing::info!(%error, "tftp: no batches of datagrams here, sending one by one");
+                    tracing::info!(%error, "tftp: cannot send datagrams in batches, sending one by one");
                     self.batches.0.store(true, Ordering::Relaxed);
                 }
                 Err(error) => return Ok(Err(error.into())),

@@ -291,7 +291,7 @@ impl Line {
             io::ErrorKind::ConnectionRefused => self.transfer.unreachable(),
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Step::Wait,
             _ => {
-                tracing::debug!(%error, "tftp: a packet is lost");
+                tracing::debug!(%error, "tftp: a packet could not be sent");
                 Step::Wait
             }
         }

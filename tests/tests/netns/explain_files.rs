@@ -72,7 +72,7 @@ pub async fn transfers(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<(V
     crowd
         .answer(&Message::new(DISCOVER, Asker::Uefi, mac(45), 451))
         .await?;
-    rows.add("Secure Boot", mac(45), &["snponly.efi was fetched whole"]);
+    rows.add("Secure Boot", mac(45), &["snponly.efi was fetched completely"]);
     let from = crowd.lease(Asker::Bios, mac(46)).await?;
     crowd.curl(from, &["-o", "/dev/null", "tftp://10.77.0.1/undionly.kpxe"])?;
     rows.add(

@@ -190,7 +190,7 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
             .any(|e| e.detail.contains(what))
     };
     assert!(
-        said("no address is offered beside it. Switch it off"),
+        said("we have stopped offering addresses. Switch it off"),
         "{status:?}"
     );
     let port = site.port_on("br5", "02:00:00:00:72:01")?;
@@ -246,7 +246,7 @@ async fn an_address_that_somebody_uses_is_not_offered_and_one_can_be_kept() -> R
     let status = site.network("small")?;
     assert_eq!((status.quarantined, status.quarantined_addresses.len()), (0, 0));
     let again = site.slipway(&["network", "unquarantine", "small", "10.79.0.10"]);
-    assert!(format!("{:#}", again.unwrap_err()).contains("10.79.0.10 is not out of use"));
+    assert!(format!("{:#}", again.unwrap_err()).contains("10.79.0.10 is not quarantined"));
 
     // A kept address, through the command line; it outlives the server.
     let machine = site.port("02:00:00:00:73:03")?;

@@ -77,7 +77,7 @@ async fn secure_boot(name: &str, firmware: Firmware, files: [String; 6]) {
             let journey = api.journey(&mac).await?;
             Ok(journey
                 .diagnosis
-                .contains("as Secure Boot refuses")
+                .contains("as Secure Boot does")
                 .then_some(journey))
         });
         let refused = refused.await.unwrap();

@@ -447,7 +447,7 @@ fn a_network_says_who_else_is_there_and_what_was_not_answered() {
     for part in [
         "12 of 100 addresses",
         "machines hold 3, at most 80",
-        "another DHCP server gives out addresses here",
+        "another DHCP server hands out addresses here",
         "Refuses",
         "10.0.0.2",
         "fe80::99",

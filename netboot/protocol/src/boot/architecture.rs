@@ -1,9 +1,9 @@
-//! Client architectures (IANA's registry "Processor Architecture Types", RFC 5970 and the RFC 4578 errata), and what to do
-//! about those that there is no loader for.
+//! Client architectures (IANA's registry "Processor Architecture Types", RFC 5970 and the RFC 4578 errata),
+//! and advice for those without a loader.
 
 use inventory_api::Mac;
 
-/// What kind of program asks.
+/// The kind of program that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientKind {
     /// BIOS PXE ROM (architecture 0).
@@ -16,21 +16,21 @@ pub enum ClientKind {
     UefiArm64,
     /// 64-bit ARM UEFI HTTP boot (19).
     UefiArm64Http,
-    /// Boot firmware that there is no loader for.
+    /// Boot firmware without a loader.
     OtherFirmware(Unsupported),
     /// Any iPXE (or gPXE).
     Ipxe {
-        /// It can fetch by HTTP (feature 19 of option 175; iPXE without option 175 is taken to).
+        /// It can fetch by HTTP (feature 19 of option 175; assumed for iPXE without option 175).
         http: bool,
         /// It runs on UEFI.
         efi: bool,
     },
-    /// Our own second stage: user class "slipway". `ipxe` when it is an iPXE, else it is the mini-os.
+    /// Our own second stage: user class "slipway".
     SlipwayStage {
-        /// It is an iPXE that wants a script.
+        /// It is an iPXE that wants a script; otherwise it is the mini-os.
         ipxe: bool,
     },
-    /// An operating system or something else that does not boot from us.
+    /// An operating system, or anything else that does not boot from us.
     Other,
 }
 
@@ -50,24 +50,24 @@ impl ClientKind {
         }
     }
 
-    /// Whether its messages can carry boot data back.
+    /// Whether replies to it can carry boot data.
     pub fn boots(self) -> bool {
         !matches!(self, ClientKind::Other | ClientKind::SlipwayStage { ipxe: false })
     }
 }
 
-/// Firmware that gets an address and no boot file.
+/// Firmware that gets an address but no boot file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsupported {
     /// Stable short code, as in `BootEventKind::Dhcp`.
     pub code: &'static str,
-    /// For people.
+    /// Name for display.
     pub name: &'static str,
     /// What to do.
     pub advice: &'static str,
 }
 
-/// Architecture number of firmware that there is no loader for, its code and its name.
+/// Architecture number, code and name of firmware without a loader.
 const UNSUPPORTED: &[(u16, &str, &str)] = &[
     (1, "nec-pc98", "NEC PC-98"),
     (2, "itanium", "Itanium EFI"),
@@ -109,9 +109,9 @@ const UNSUPPORTED: &[(u16, &str, &str)] = &[
 const RASPBERRY_PI: u16 = 41;
 const UNKNOWN: (&str, &str) = (
     "other-firmware",
-    "firmware of an architecture that is not known here",
+    "firmware of an unknown architecture",
 );
-/// What a server without a mini-os for ARM has none for.
+/// Supported only by a server with a mini-os for ARM.
 const ARM64: [(&str, &str); 2] = [
     ("uefi-arm64", "64-bit ARM UEFI on this server"),
     ("uefi-arm64-http", "64-bit ARM UEFI (HTTP boot) on this server"),
@@ -120,21 +120,21 @@ const ARM64: [(&str, &str); 2] = [
 fn advice(code: &str) -> &'static str {
     match code {
         "uefi-ia32" => "set the firmware to 64-bit UEFI or to legacy BIOS boot",
-        "ebc-http" => "set the firmware to PXE instead of HTTP boot, or update it: x86-64 firmware says 16",
+        "ebc-http" => "set the firmware to PXE instead of HTTP boot, or update it: x86-64 firmware should send 16",
         "bios-http" => "set the firmware to PXE instead of HTTP boot",
         "uboot-arm64" | "uboot-arm64-http" => {
-            "have U-Boot start an EFI program from the network (its standard boot, method efi): it then asks as 64-bit ARM UEFI"
+            "make U-Boot start an EFI program from the network (standard boot, method efi): it then identifies as 64-bit ARM UEFI"
         }
         "raspberry-pi" => {
-            "put UEFI firmware (the project pftf) on its card or stick: it then asks as 64-bit ARM UEFI"
+            "put UEFI firmware (from the pftf project) on its SD card or USB stick: it then identifies as 64-bit ARM UEFI"
         }
-        "other-firmware" => "it is not in IANA's table; report the number if a server should boot by it",
+        "other-firmware" => "it is not in IANA's table; report the number if it should be supported",
         "uefi-arm64" | "uefi-arm64-http" => {
-            "it has no mini-os or no ipxe-arm64.efi (Debian 13's package ipxe) for it: run `make mini-os ARCH=arm64`, \
-             or `slipway mini-os build --arch arm64 --agent FILE`, which bring both; a server that had no loader when it started has \
-             to be restarted"
+            "the server has no mini-os or no ipxe-arm64.efi (Debian 13's package ipxe) for it: run `make mini-os ARCH=arm64`, \
+             or `slipway mini-os build --arch arm64 --agent FILE`, which provide both; a server that started without the loader must \
+             be restarted"
         }
-        _ => "no mini-os is made for it; enrol machines of x86-64 or 64-bit ARM",
+        _ => "there is no mini-os for it; use x86-64 or 64-bit ARM machines",
     }
 }
 
@@ -146,7 +146,7 @@ fn unsupported((code, name): (&'static str, &'static str)) -> Unsupported {
     }
 }
 
-/// Whether these architectures boot by HTTP.
+/// Whether an architecture boots by HTTP.
 fn is_http(architecture: u16) -> bool {
     matches!(architecture, 15..=20 | 23 | 24 | 26 | 28 | 30 | 38 | 40)
 }
@@ -154,7 +154,7 @@ fn is_http(architecture: u16) -> bool {
 fn supported(architecture: u16) -> Option<ClientKind> {
     match architecture {
         0 => Some(ClientKind::Bios),
-        // Old firmware says 9: RFC 4578 had 7 and 9 the wrong way round.
+        // Old firmware says 9: RFC 4578 had 7 and 9 swapped.
         7 | 9 => Some(ClientKind::UefiX64),
         11 => Some(ClientKind::UefiArm64),
         16 => Some(ClientKind::UefiX64Http),
@@ -163,8 +163,8 @@ fn supported(architecture: u16) -> Option<ClientKind> {
     }
 }
 
-/// The kind of firmware that says it is any of these: the first that there is a loader for, else the first. `pxe`, `http`:
-/// the class it named.
+/// The kind of firmware for a list of architectures: the first with a loader, else the first. `pxe`, `http`:
+/// the vendor class it sent.
 pub(crate) fn firmware(architectures: &[u16], pxe: bool, http: bool) -> ClientKind {
     let fits = |architecture: &u16| if is_http(*architecture) { http } else { pxe };
     let said = || architectures.iter().copied().filter(fits);
@@ -179,8 +179,9 @@ pub(crate) fn firmware(architectures: &[u16], pxe: bool, http: bool) -> ClientKi
         .unwrap_or_else(|| ClientKind::OtherFirmware(unsupported(bad())))
 }
 
-/// The Raspberry Pi 4 and 5 say that they are a BIOS (architecture 0): they are told by their NIC. Source:
-/// tinkerbell/smee, `dhcp/data`, and IEEE's registry of Raspberry Pi (Trading) Ltd. Their UEFI firmware says what it is.
+/// The Raspberry Pi 4 and 5 claim to be a BIOS (architecture 0) and are recognised by their NIC. Source:
+/// tinkerbell/smee, `dhcp/data`, and IEEE's registry of Raspberry Pi (Trading) Ltd. Their UEFI firmware sends
+/// its real architecture.
 pub(crate) fn raspberry_pi(mac: Mac) -> Option<ClientKind> {
     const PREFIXES: [[u8; 3]; 6] = [
         [0x28, 0xcd, 0xc1],
@@ -194,7 +195,7 @@ pub(crate) fn raspberry_pi(mac: Mac) -> Option<ClientKind> {
     is_one.then(|| firmware(&[RASPBERRY_PI], true, false))
 }
 
-/// The firmware that a client of this name in `BootEventKind::Dhcp` is, when it was given no loader.
+/// The unsupported firmware with this client code in `BootEventKind::Dhcp`.
 pub fn unsupported_client(client: &str) -> Option<Unsupported> {
     let code = client.strip_suffix("-v6").unwrap_or(client);
     let all = UNSUPPORTED.iter().map(|(_, code, name)| (*code, *name));

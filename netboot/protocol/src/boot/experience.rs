@@ -1,8 +1,8 @@
-//! What the loaders did on NICs of one model: the first guess for a NIC that has no experience of its own.
+//! How the loaders fared on NICs of one model: the first guess for a NIC without history of its own.
 //!
-//! At its first DISCOVER a server knows no more of a NIC than its MAC and the kind of its firmware; the PCI id comes with the
-//! machine's report. So experience is kept under both: the PCI id where it is known, else the MAC's OUI. The kind of firmware
-//! needs no place of its own: each loader is for one.
+//! At the first DISCOVER, a server knows only a NIC's MAC and the kind of its firmware; the PCI id comes with
+//! the machine's report. So experience is kept under both: the PCI id where known, else the MAC's OUI. The
+//! kind of firmware is implied, since each loader is for one kind.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,17 +12,17 @@ use inventory_api::Mac;
 
 use crate::boot::loader::Loader;
 
-/// What NICs of one kind have in common.
+/// What NICs of one model have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NicModel {
     /// PCI vendor and device.
     Pci(u16, u16),
-    /// The first three bytes of the MAC: who made it, and often the series.
+    /// The first three bytes of the MAC: its maker, and often the series.
     Oui([u8; 3]),
 }
 
 impl NicModel {
-    /// What every MAC tells.
+    /// The model that any MAC tells.
     pub fn oui(mac: Mac) -> NicModel {
         let [a, b, c, ..] = mac.0;
         NicModel::Oui([a, b, c])
@@ -56,16 +56,16 @@ impl FromStr for NicModel {
     }
 }
 
-/// On how many NICs of a model a loader worked, and on how many it did not.
+/// The number of NICs of a model that a loader worked or failed on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// The loader they boot with.
+    /// NICs that boot with it.
     pub worked: u32,
-    /// Fetched whole, and nothing came of it.
+    /// NICs that fetched it completely and made no progress.
     pub failed: u32,
 }
 
-/// What became of the loaders on all NICs of one model. Each NIC counts once, however often it boots.
+/// How the loaders fared on all NICs of one model. Each NIC counts once, however often it boots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Experience(pub(super) BTreeMap<Loader, Tally>);
 
@@ -75,13 +75,13 @@ impl Experience {
         self.0.is_empty()
     }
 
-    /// Each loader of which something is known.
+    /// The loaders with a tally.
     pub fn iter(&self) -> impl Iterator<Item = (Loader, Tally)> + '_ {
         self.0.iter().map(|(loader, tally)| (*loader, *tally))
     }
 
-    /// A list of loaders in the order in which a NIC of this model tries them: those that worked on more NICs than they
-    /// failed on, those of which nothing is known, the others; each in the order of the list.
+    /// Sorts loaders into the order in which a NIC of this model tries them: those that worked on more NICs
+    /// than they failed on, those never tried, the others. The sort is stable.
     pub fn sort(&self, list: &mut [Loader]) {
         list.sort_by_key(|loader| {
             let Tally { worked, failed } = self.0.get(loader).copied().unwrap_or_default();
@@ -116,7 +116,7 @@ mod tests {
         let mut model = Experience::default();
         let fresh = Trial::default();
         assert_eq!(first(&model, &fresh), Loader::Undionly);
-        // One machine on which the first did not work.
+        // One machine on which the first loader failed.
         let learned = trial(Some(Loader::IpxeBios), &[Loader::Undionly]);
         model.add(&learned);
         assert_eq!(first(&model, &fresh), Loader::IpxeBios);
@@ -125,12 +125,12 @@ mod tests {
             Loader::Undionly
         );
         assert_eq!(first(&model, &trial(None, &[Loader::IpxeBios])), Loader::Undionly);
-        // Firmware of another kind learns nothing from it.
+        // This does not affect firmware of another kind.
         assert_eq!(
             fresh.next(ClientKind::UefiX64, &model, |_| true),
             Some(Loader::Snponly)
         );
-        // On most of them it does work: that one machine was the exception.
+        // It works on most of them: that one machine was the exception.
         model.add(&trial(Some(Loader::Undionly), &[]));
         model.add(&trial(Some(Loader::Undionly), &[]));
         assert_eq!(first(&model, &fresh), Loader::Undionly);

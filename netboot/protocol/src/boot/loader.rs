@@ -4,28 +4,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::boot::architecture::ClientKind;
 
-/// A first program for a machine's firmware.
+/// The first program that a machine's firmware loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loader {
-    /// iPXE for BIOS that keeps to the ROM's own network driver (UNDI).
+    /// iPXE for BIOS, using the ROM's network driver (UNDI).
     Undionly,
-    /// iPXE for BIOS with drivers of its own.
+    /// iPXE for BIOS with its own drivers.
     IpxeBios,
-    /// iPXE for UEFI that keeps to the firmware's network driver (SNP).
+    /// iPXE for UEFI, using the firmware's network driver (SNP).
     Snponly,
-    /// iPXE for UEFI with drivers of its own.
+    /// iPXE for UEFI with its own drivers.
     IpxeEfi,
     /// iPXE for 64-bit ARM UEFI.
     IpxeArm64,
-    /// shim and GRUB, signed: they start under Secure Boot with Microsoft's keys.
+    /// Signed shim and GRUB: they start under Secure Boot with Microsoft's keys.
     Signed,
-    /// An iPXE signed by Microsoft, behind iPXE's own shim, which the operator has supplied.
+    /// An iPXE signed by Microsoft, with iPXE's own shim, supplied by the operator.
     SignedIpxe,
 }
 
 impl Loader {
-    /// All.
+    /// All loaders.
     pub const ALL: [Loader; 7] = [
         Loader::Undionly,
         Loader::IpxeBios,
@@ -36,7 +36,7 @@ impl Loader {
         Loader::SignedIpxe,
     ];
 
-    /// Name of the file that the firmware is told to load.
+    /// The file name that firmware is given.
     pub fn file(self) -> &'static str {
         match self {
             Loader::Undionly => "undionly.kpxe",
@@ -49,7 +49,7 @@ impl Loader {
         }
     }
 
-    /// The loaders for the same kinds of firmware, in the order in which they are tried.
+    /// The loaders for the same kinds of firmware, in the order they are tried.
     pub(super) fn siblings(self) -> &'static [Loader] {
         let kinds = [ClientKind::Bios, ClientKind::UefiX64, ClientKind::UefiArm64];
         let mut lists = kinds.into_iter().map(Loader::list);
@@ -61,13 +61,13 @@ impl Loader {
         matches!(self, Loader::Signed | Loader::SignedIpxe)
     }
 
-    /// The loaders for a kind of firmware, in the order in which they are tried.
+    /// The loaders for a kind of firmware, in the order they are tried.
     pub fn list(kind: ClientKind) -> &'static [Loader] {
         match kind {
             ClientKind::Bios | ClientKind::Ipxe { efi: false, .. } => &[Loader::Undionly, Loader::IpxeBios],
             ClientKind::UefiX64 | ClientKind::UefiX64Http | ClientKind::Ipxe { efi: true, .. } => {
-                // Secure Boot is a likelier reason than a network driver of the firmware that iPXE cannot use, and firmware with
-                // no other boot entry does not come back by itself to show which it was.
+                // Secure Boot is a more likely cause than a firmware network driver that iPXE cannot use, and
+                // firmware without another boot entry does not come back by itself to show which it was.
                 &[
                     Loader::Snponly,
                     Loader::SignedIpxe,

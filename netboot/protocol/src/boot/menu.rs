@@ -1,26 +1,27 @@
-//! The boot menu: a few seconds in which a person at the machine's own console can choose something else.
+//! The boot menu: a few seconds in which a person at the machine's console can choose something else.
 //!
-//! What the server decided is the first entry and what follows when nobody is there. Any other choice asks the server again,
-//! which decides about it and makes the script for it: no ticket is made for what is not chosen.
+//! The first entry is the server's decision, which is followed if nobody is there. For any other choice the
+//! machine asks the server again, which decides about it and makes its script: no ticket is made for an entry
+//! nobody chooses.
 
 use inventory_api::Mac;
 use inventory_api::boot::Choice;
 
 use crate::boot::BootUrls;
 
-/// How long a person may look at the open menu before the server's decision is followed. Seconds.
+/// Seconds until an open menu falls back to the server's decision.
 const OPEN_SECONDS: u32 = 300;
 
-/// What a person may choose, and how long the boot waits for one.
+/// What a person may choose, and how long the boot waits for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Menu {
-    /// Seconds in which a key opens it.
+    /// Seconds in which a key opens the menu.
     pub seconds: u32,
-    /// What there is beside the server's decision.
+    /// Entries besides the server's decision.
     pub choices: Vec<Choice>,
 }
 
-/// What an entry says, and the key for it.
+/// An entry's text, and its key.
 fn entry(choice: Choice) -> (&'static str, char) {
     match choice {
         Choice::LocalDisk => ("Local disk", 'd'),
@@ -30,7 +31,7 @@ fn entry(choice: Choice) -> (&'static str, char) {
     }
 }
 
-/// Puts the menu in front of an iPXE script. `decided`: in words what that does.
+/// Puts the menu in front of an iPXE script. `decided`: what that script does, in words.
 pub fn ipxe_menu(script: &str, menu: &Menu, urls: &BootUrls, mac: Mac, decided: &str) -> String {
     let begin = script.strip_prefix("#!ipxe\n").unwrap_or(script);
     let items: String = menu
@@ -38,7 +39,7 @@ pub fn ipxe_menu(script: &str, menu: &Menu, urls: &BootUrls, mac: Mac, decided: 
         .iter()
         .map(|choice| {
             let (words, key) = entry(*choice);
-            // There is neither for ARM, and iPXE alone knows which processor it runs on.
+            // Neither exists for ARM, and only iPXE knows which processor it runs on.
             let not_arm = match choice {
                 Choice::Rescue | Choice::MemoryTest => "iseq ${buildarch} arm64 || ",
                 Choice::LocalDisk | Choice::MiniOs => "",
@@ -64,7 +65,8 @@ chain --replace {base}/boot.ipxe?mac={mac}&choice=${{chosen}} || goto menu
     )
 }
 
-/// As [`ipxe_menu`], for GRUB. It shows its entries while it waits. Memtest86+ is not signed, and the chain is: it is left out.
+/// Like [`ipxe_menu`], for GRUB, which shows its entries while it waits. The memory test is left out:
+/// Memtest86+ is not signed, and nothing unsigned may start here.
 pub fn grub_menu(script: &str, menu: &Menu, decided: &str) -> String {
     let begin: String = script.lines().map(|line| format!("  {line}\n")).collect();
     let entries: String = menu
@@ -86,7 +88,8 @@ menuentry 'Go on: {decided}' {{
     )
 }
 
-/// Whose script GRUB asks for, by the file's name: its own, or one that a person chose. `None`: it is no script.
+/// The boot script that GRUB's file name stands for: the machine's own, or that of a menu choice. `None`: not
+/// a script.
 pub fn grub_script(name: &str) -> Option<Option<Choice>> {
     if name == crate::boot::script::GRUB_CONFIG {
         return Some(None);
@@ -95,8 +98,8 @@ pub fn grub_script(name: &str) -> Option<Option<Choice>> {
     choice.parse().ok().map(Some)
 }
 
-/// The memory test, by iPXE: on BIOS it is booted as a kernel is, on UEFI it is a program of the firmware's. `consoles`: the
-/// kernel arguments `console=...`, which it understands too.
+/// Starts the memory test from iPXE: on BIOS it is booted like a kernel, on UEFI it is an EFI program. It
+/// understands the kernel arguments `console=...` too.
 pub fn memory_test_script(urls: &BootUrls, mac: Mac, kernel_args: &[String]) -> String {
     let consoles: String = kernel_args
         .iter()
@@ -127,15 +130,16 @@ reboot
     )
 }
 
-/// Names under which Memtest86+ is served: for BIOS and for UEFI.
+/// The names Memtest86+ is served under, for BIOS and UEFI.
 pub const MEMORY_TEST: [&str; 2] = ["memtest.bin", "memtest.efi"];
 
-/// Says on the console why a choice is not followed, then asks what to boot.
+/// Shows on the console why a choice is refused, then asks what to boot.
 pub fn refusal_script(urls: &BootUrls, mac: Mac, why: &str) -> String {
     ask_again(urls, mac, &format!("not possible: {}", plain(why)), "sleep 6")
 }
 
-/// Says why the machine is held, asks for an address again, so that the server hears that it boots, and then what to boot.
+/// Shows why the machine is held. Repeats DHCP, which tells the server that the machine is booting, then asks
+/// what to boot.
 pub fn held_script(urls: &BootUrls, mac: Mac, why: &str) -> String {
     ask_again(urls, mac, &plain(why), "sleep 10\ndhcp netX || reboot")
 }
@@ -151,7 +155,7 @@ chain --replace {base}/boot.ipxe?mac={mac} || reboot
     )
 }
 
-/// As [`refusal_script`], for GRUB.
+/// Like [`refusal_script`], for GRUB.
 pub fn grub_refusal_script(why: &str) -> String {
     format!(
         "echo 'Slipway: not possible: {}'\nsleep 6\nconfigfile /grub/grub.cfg\n",
@@ -159,7 +163,7 @@ pub fn grub_refusal_script(why: &str) -> String {
     )
 }
 
-/// A sentence without what means something to iPXE or to GRUB in quotes.
+/// A sentence without characters that are special to iPXE, or to GRUB in quotes.
 fn plain(text: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || " .,:()-_/".contains(c);
     text.chars()

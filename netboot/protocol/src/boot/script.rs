@@ -1,8 +1,8 @@
-//! Boot scripts: for iPXE and, on machines with Secure Boot, for Debian's signed GRUB.
+//! Boot scripts for iPXE and, on machines with Secure Boot, for Debian's signed GRUB.
 //!
-//! iPXE may be as old as Debian 12's (git of January 2019): scripts have only commands and options it has.
+//! iPXE may be as old as Debian 12's (git of January 2019): scripts use only commands and options it has.
 //!
-//! No script asks DHCP a second time: iPXE fetched it over the lease it has.
+//! No script repeats DHCP: iPXE already has the lease it fetched the script with.
 
 use inventory_api::Mac;
 use inventory_api::boot::BootArgs;
@@ -10,23 +10,23 @@ use inventory_api::boot::BootArgs;
 use crate::boot::BootUrls;
 use crate::boot::loader::Loader;
 
-/// Times that kernel and archives are asked for before the machine restarts.
+/// Attempts to fetch kernel and archives before the machine restarts.
 const TRIES: u32 = 5;
-/// Longest kernel command line of x86 (COMMAND_LINE_SIZE) with its end.
+/// Longest kernel command line on x86 (COMMAND_LINE_SIZE), including its terminator.
 const MAX_COMMAND_LINE: usize = 2047;
 
-/// Why there is no script.
+/// Why a script cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
-    /// A word would change the script. The word is not shown: it may be the ticket.
-    #[error("kernel argument number {0} has a space or one of \" $ & | ; # \\ or a control character")]
+    /// A word would change the script. It is not shown, since it may be the ticket.
+    #[error("kernel argument {0} contains a space, a control character or one of \" $ & | ; # \\")]
     Word(usize),
-    /// Too long.
-    #[error("the kernel command line has {0} characters, the most is {MAX_COMMAND_LINE}")]
+    /// The command line is too long.
+    #[error("the kernel command line has {0} characters; at most {MAX_COMMAND_LINE} are allowed")]
     TooLong(usize),
 }
 
-/// Whether each argument is one word to iPXE and to GRUB.
+/// Whether each argument is a single word to iPXE and GRUB.
 ///
 /// # Errors
 /// [`ScriptError::Word`]
@@ -41,8 +41,8 @@ pub fn check_kernel_args(args: &[String]) -> Result<(), ScriptError> {
     }
 }
 
-/// Kernel arguments with those of a narrower place (network, rule) in the place of all of the same name: `console=ttyS1,115200` for one
-/// model leaves no `console=` of the general list, and its other words stay.
+/// Kernel arguments, where a more specific setting (network, rule) replaces all arguments of the same name:
+/// `console=ttyS1,115200` for one model removes every general `console=` and keeps the other words.
 pub fn narrowed(general: &[String], narrower: &[String]) -> Vec<String> {
     fn name(word: &str) -> &str {
         word.split('=').next().unwrap_or(word)
@@ -53,7 +53,7 @@ pub fn narrowed(general: &[String], narrower: &[String]) -> Vec<String> {
     kept.chain(narrower).cloned().collect()
 }
 
-/// The words of the mini-os kernel's command line, each one a word to iPXE and to GRUB.
+/// The words of the mini-os kernel's command line, each a single word to iPXE and GRUB.
 fn words(args: &BootArgs, extra: &[String], first: &[&str]) -> Result<Vec<String>, ScriptError> {
     let mut words: Vec<String> = first.iter().map(|word| (*word).to_owned()).collect();
     words.extend(extra.iter().cloned());
@@ -66,20 +66,21 @@ fn words(args: &BootArgs, extra: &[String], first: &[&str]) -> Result<Vec<String
     Ok(words)
 }
 
-/// What there is for a machine whose firmware starts only what is signed. iPXE itself runs there only if somebody the firmware
-/// trusts has signed it.
+/// What the server has for machines whose firmware starts only signed programs. iPXE itself runs there only
+/// if it was signed by somebody the firmware trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trusted {
     /// A unified kernel image signed by the site: [`UNIFIED`].
     pub unified: bool,
-    /// Debian's shim, which trusts Debian's kernel: for an iPXE that Microsoft signed.
+    /// Debian's shim, which trusts Debian's kernel: for an iPXE signed by Microsoft.
     pub shim: bool,
 }
 
 /// Name of the site's unified kernel image.
 pub const UNIFIED: &str = "mini-os.efi";
 
-/// iPXE of 2023 and later reads the firmware's variables (`core/efi_settings.c`); an older one finds nothing there and goes on.
+/// iPXE since 2023 can read firmware variables (`core/efi_settings.c`); an older one finds nothing and goes
+/// on.
 const SECURE_BOOT: &str = "iseq ${efi/SecureBoot:hexraw} 01";
 
 /// The script that boots the mini-os.
@@ -89,11 +90,12 @@ pub fn mini_os_script(
     extra: &[String],
     trusted: Trusted,
 ) -> Result<String, ScriptError> {
-    // The EFI stub loads what initrd= names from iPXE's virtual file system, in this order; on BIOS the words mean
-    // nothing and iPXE hands over every initrd it fetched.
+    // The EFI stub loads what initrd= names from iPXE's virtual file system, in this order. On BIOS the words
+    // mean nothing, and iPXE passes on every initrd it fetched.
     let line = words(args, extra, &["initrd=initramfs", "initrd=site"])?.join(" ");
     let base = urls.base();
-    // Its command line is its own: what ours would say the agent asks for. Firmware that does not trust the site goes on.
+    // Its own command line is signed; the agent asks for the words ours would have. Firmware that does not
+    // trust the site goes on.
     let unified = if trusted.unified {
         format!(
             "{SECURE_BOOT} || goto again
@@ -111,7 +113,7 @@ echo Slipway: this firmware does not trust the site's own key
     } else {
         String::new()
     };
-    // iPXE itself says which processor it runs on: the folder of its mini-os, none for x86-64.
+    // iPXE tells its own processor: that gives the folder of the mini-os, empty for x86-64.
     Ok(format!(
         "#!ipxe
 echo Slipway: {mac} boots the mini-os ({purpose})
@@ -139,14 +141,14 @@ reboot
     ))
 }
 
-/// What newer iPXE for UEFI asks for beside itself before it does anything else.
+/// The file that newer iPXE for UEFI fetches from its own folder before anything else.
 pub const AUTOEXEC: &str = "autoexec.ipxe";
 
-/// The script of that name: with the lease that the firmware got, no second DHCP, straight to the boot script. It says nothing
-/// about any machine, so anybody may read it.
+/// That file: uses the lease that the firmware got, without repeating DHCP, and goes straight to the boot
+/// script. It says nothing about any machine, so anybody may read it.
 ///
-/// iPXE of 2023 and later takes over the firmware's lease for the card it was loaded by ("cached DHCPACK"): that is the card that
-/// has an address before anything was opened. `ipxe.efi` with drivers of its own sees other cards too.
+/// iPXE since 2023 takes over the firmware's lease for the NIC it was loaded through ("cached DHCPACK"): that
+/// NIC has an address before anything was opened. `ipxe.efi` with its own drivers sees other NICs too.
 pub fn autoexec_script(urls: &BootUrls) -> String {
     let base = urls.base();
     format!(
@@ -173,9 +175,9 @@ exit 1
     )
 }
 
-/// The script that boots the local disk. On BIOS straight from the first disk; on UEFI by leaving with an error, which
-/// makes the firmware go on to its next boot entry (a plain `exit` drops some into their boot manager, and `sanboot`
-/// takes removable media first).
+/// The script that boots the local disk. On BIOS, straight from the first disk. On UEFI, by exiting with an
+/// error, so that the firmware goes on to its next boot entry: a plain `exit` drops some into their boot
+/// manager, and `sanboot` tries removable media first.
 pub fn local_disk_script(mac: Mac) -> String {
     format!(
         "#!ipxe
@@ -188,12 +190,14 @@ exit 1
     )
 }
 
-/// What GRUB asks for first, below the place it was loaded from: Debian's network builds have this prefix compiled in.
+/// The first file GRUB fetches, relative to where it was loaded from; the prefix is compiled into Debian's
+/// network builds.
 pub const GRUB_CONFIG: &str = "grub/grub.cfg";
 
-/// As [`mini_os_script`], for GRUB. Paths without a device are where GRUB itself came from: TFTP or HTTP boot.
+/// Like [`mini_os_script`], for GRUB. Paths without a device refer to where GRUB came from: TFTP or HTTP
+/// boot.
 pub fn grub_mini_os_script(args: &BootArgs, extra: &[String]) -> Result<String, ScriptError> {
-    // In single quotes nothing means anything to GRUB, and no word has one.
+    // GRUB interprets nothing in single quotes, and no word contains one.
     let line = words(args, extra, &[])?
         .iter()
         .map(|word| format!("'{word}'"))
@@ -216,8 +220,8 @@ reboot
     ))
 }
 
-/// As [`local_disk_script`], for GRUB: the loader that the installed system put on its EFI system partition, through
-/// GRUB's own chainloader, which asks shim whether it is signed; else back to the firmware.
+/// Like [`local_disk_script`], for GRUB: starts the installed system's loader from the EFI system partition
+/// through GRUB's chainloader, which asks shim to verify it; else returns to the firmware.
 pub fn grub_local_disk_script(mac: Mac) -> String {
     format!(
         "set timeout=0

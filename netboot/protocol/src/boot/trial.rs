@@ -1,9 +1,9 @@
-//! Which loader a machine is given, and what becomes of one that does not bring it on.
+//! Which loader a machine gets, and what happens after one that makes no progress.
 //!
-//! A loader has failed when the firmware fetched it whole and then asks for an address again although nothing that only
-//! the loader could have asked for was heard. Firmware that refuses a loader by Secure Boot goes to its next boot entry at
-//! once (10 ms after the last block in OVMF, netboot-measured.md 2.3 rule 15); one whose driver does not work in the loader
-//! comes back after the loader's own attempts or a reset.
+//! A loader has failed if the firmware fetched all of it and then starts DHCP again, although nothing was
+//! heard that only the loader could have sent. Firmware whose Secure Boot refuses a loader goes to its next
+//! boot entry at once (10 ms after the last block in OVMF, netboot-measured.md 2.3 rule 15). If a loader's
+//! network driver does not work, the machine comes back after the loader's own attempts or a reset.
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind};
@@ -13,8 +13,8 @@ use crate::boot::architecture::ClientKind;
 use crate::boot::experience::{Experience, Tally};
 use crate::boot::loader::Loader;
 
-/// Firmware that comes back within this time after it had the whole loader never started it. Milliseconds; a loader that
-/// was started needs longer to find out that it cannot work.
+/// Firmware that comes back within this time after fetching the whole loader never started it. Milliseconds;
+/// a loader that runs needs longer to find out that it cannot work.
 const REFUSED_WITHIN_MS: u64 = 2_500;
 
 /// The loader that a path or URL ends with.
@@ -27,36 +27,37 @@ fn of_path(path: &str) -> Option<Loader> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failure {
-    /// Fetched whole, and the firmware asked again at once: Secure Boot refused it.
+    /// Fetched completely, and the firmware asked again at once: Secure Boot refused it.
     Refused,
-    /// Fetched whole, and nothing came of it.
+    /// Fetched completely, without progress.
     NoProgress,
 }
 
-/// What is known of a machine's loaders.
+/// The history of a machine's loaders.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trial {
-    /// The loader that brought it to its boot script.
+    /// The loader that got the machine to its boot script.
     pub worked: Option<Loader>,
-    /// Loaders that did not, with the reason. Empty after one worked.
+    /// Loaders that failed, and why. Empty after one worked.
     pub failed: Vec<(Loader, Failure)>,
-    /// Those that had failed when one worked: nothing to this NIC any more, but a hint for others of its model.
+    /// Loaders that had failed when one worked: irrelevant for this NIC now, but a hint for others of its
+    /// model.
     pub overcome: Vec<Loader>,
-    /// The loader the firmware was told to load last.
+    /// The loader last given to the firmware.
     #[serde(skip)]
     given: Option<Loader>,
-    /// When it had all of that.
+    /// When the firmware had fetched all of it.
     #[serde(skip)]
     fetched: Option<UnixMs>,
 }
 
 impl Trial {
-    /// Takes in what was heard of the machine. True: what is worth keeping has changed.
+    /// Records an event of the machine. Returns whether anything worth storing changed.
     pub fn heard(&mut self, event: &BootEvent) -> bool {
         match &event.what {
-            // Anybody can write any MAC into two datagrams, and what is learnt is written down: only who has fetched the loader.
-            // A script, which is for the holder of a lease, says the same a moment later.
+            // MACs are easily forged in two datagrams, and what we learn is stored: believe this only after a
+            // complete fetch. A script, given only to a lease holder, proves the same a moment later.
             BootEventKind::Dhcp { client, .. }
                 if self.fetched.is_some() && matches!(client.as_str(), "ipxe" | "ipxe-v6") =>
             {
@@ -79,7 +80,7 @@ impl Trial {
             BootEventKind::Tftp {
                 file, complete: true, ..
             } => self.fetched_file(file, event.at),
-            // Its length alone is no loader that could have failed.
+            // A client that fetched only the length has no loader that could fail.
             BootEventKind::Http { path, head: true, .. } if of_path(path).is_some() => false,
             BootEventKind::Http {
                 path,
@@ -101,9 +102,9 @@ impl Trial {
                 self.fetched = Some(at);
                 false
             }
-            // Another loader than the one given: an older answer, or a person who types names.
+            // Another loader than the one given: an old answer, or a person typing names.
             Some(_) => false,
-            // What only a running loader asks for.
+            // Only a running loader asks for this.
             None => self.progress(),
         }
     }
@@ -122,7 +123,7 @@ impl Trial {
         changed
     }
 
-    /// The firmware asks for an address anew. True: its last loader has failed by that.
+    /// The firmware starts DHCP again. Returns whether this means that its last loader failed.
     pub fn asks_anew(&mut self, now: UnixMs) -> bool {
         let (Some(loader), Some(fetched)) = (self.given, self.fetched.take()) else {
             return false;
@@ -141,7 +142,8 @@ impl Trial {
         true
     }
 
-    /// Whether its firmware refused a loader, or took a signed one alone: what it did then is Secure Boot's doing.
+    /// Whether its firmware refused a loader, or started only a signed one: then its history is about Secure
+    /// Boot.
     pub fn is_secure_boot(&self) -> bool {
         self.failed.iter().any(|(_, why)| *why == Failure::Refused)
             || self.worked.is_some_and(Loader::is_signed)
@@ -151,26 +153,26 @@ impl Trial {
         self.failed.iter().any(|(failed, _)| *failed == loader)
     }
 
-    /// Every loader that failed on it, before or since one worked.
+    /// Every loader that failed, before or after one worked.
     pub fn ever_failed(&self) -> impl Iterator<Item = Loader> + '_ {
         let now = self.failed.iter().map(|(loader, _)| *loader);
         let before = self.overcome.iter().copied();
         now.chain(before.filter(|loader| !self.has_failed(*loader)))
     }
 
-    /// The loader whose turn it is, among those there are: the one that worked; the signed one where Secure Boot refused
-    /// another; else the first that has not failed, and after all have failed the first again. `model`: what became of the
-    /// loaders on other NICs of its model, which decides what is first.
+    /// The next loader among those `available`: the one that worked; a signed one if Secure Boot refused
+    /// another; else the first that has not failed. If all have failed, the first again. `model` is the
+    /// experience with other NICs of the model and decides the order.
     pub fn next(
         &self,
         kind: ClientKind,
         model: &Experience,
-        there_is: impl Fn(Loader) -> bool,
+        available: impl Fn(Loader) -> bool,
     ) -> Option<Loader> {
         let mut list: Vec<Loader> = Loader::list(kind)
             .iter()
             .copied()
-            .filter(|l| there_is(*l))
+            .filter(|l| available(*l))
             .collect();
         model.sort(&mut list);
         if let Some(worked) = self.worked.filter(|loader| list.contains(loader)) {
@@ -190,23 +192,24 @@ impl Trial {
             .or(list.first().copied())
     }
 
-    /// Whether it says anything that a fresh one does not.
+    /// Whether it differs from a fresh history.
     pub fn is_worth_keeping(&self) -> bool {
         self.worked.is_some() || !self.failed.is_empty()
     }
 
-    /// What a person should know; `None` while the first loader of the list is in use. `there_is`: which loaders this server has.
-    pub fn sentence(&self, there_is: impl Fn(Loader) -> bool) -> Option<String> {
+    /// A message for the operator; `None` while the first loader of the list works. `available`: the loaders
+    /// this server has.
+    pub fn sentence(&self, available: impl Fn(Loader) -> bool) -> Option<String> {
         let failed: Vec<String> = self
             .failed
             .iter()
             .map(|(loader, why)| match why {
                 Failure::Refused => format!(
-                    "{} was fetched whole and refused at once, as Secure Boot refuses what is not signed",
+                    "{} was fetched completely and refused at once, as Secure Boot does with unsigned programs",
                     loader.file()
                 ),
                 Failure::NoProgress => {
-                    format!("{} was fetched whole and did not come further", loader.file())
+                    format!("{} was fetched completely and made no progress", loader.file())
                 }
             })
             .collect();
@@ -220,15 +223,15 @@ impl Trial {
             .siblings()
             .iter()
             .copied()
-            .find(|loader| there_is(*loader) && !self.has_failed(*loader));
+            .find(|loader| available(*loader) && !self.has_failed(*loader));
         let then = match (next, why) {
             (Some(_), _) => "another loader is next",
             (None, Failure::Refused) => {
-                "there is no other loader here: switch Secure Boot off in the firmware's setup, or install Debian's packages \
+                "there is no other loader: switch off Secure Boot in the firmware setup, or install Debian's packages \
                  shim-signed and grub-efi-amd64-signed on the server and restart it"
             }
             (None, Failure::NoProgress) => {
-                "there is no other loader here that it has not tried: look at the machine's console, or boot by another NIC"
+                "all loaders have been tried: look at the machine's console, or boot through another NIC"
             }
         };
         Some(format!("{}: {then}.", failed.join("; ")))
@@ -236,12 +239,13 @@ impl Trial {
 }
 
 impl Experience {
-    /// Counts a NIC. Secure Boot is switched on in a machine, and says nothing of its NIC's model.
+    /// Counts a NIC. Secure Boot depends on the machine and says nothing about the NIC's model, so it does
+    /// not count.
     pub fn add(&mut self, trial: &Trial) {
         self.count(trial, |count| *count += 1);
     }
 
-    /// Counts a NIC no more that was counted with this very trial.
+    /// Undoes [`Experience::add`] for the same trial.
     pub fn remove(&mut self, trial: &Trial) {
         self.count(trial, |count| *count = count.saturating_sub(1));
         self.0.retain(|_, tally| *tally != Tally::default());
@@ -313,17 +317,17 @@ mod tests {
         assert_eq!(trial.failed, [(Loader::Snponly, Failure::Refused)]);
         assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Signed);
         assert_eq!(next(&trial, ClientKind::UefiX64Http), Loader::Signed);
-        let said = |there_is: fn(Loader) -> bool| trial.sentence(there_is).unwrap();
+        let said = |available: fn(Loader) -> bool| trial.sentence(available).unwrap();
         assert!(said(|_| true).ends_with("another loader is next."));
         let alone = said(|loader| loader == Loader::Snponly);
         assert!(
             alone.contains("Secure Boot") && alone.contains("shim-signed"),
             "{alone}"
         );
-        // An iPXE that the operator has had signed comes before GRUB.
+        // An iPXE signed for the operator comes before GRUB.
         let with = trial.next(ClientKind::UefiX64, &Experience::default(), |_| true);
         assert_eq!(with, Some(Loader::SignedIpxe));
-        // Where there is no signed chain, the next best.
+        // Without a signed chain, the next best.
         let without = trial.next(ClientKind::UefiX64, &Experience::default(), |loader| {
             !loader.is_signed()
         });
@@ -365,7 +369,7 @@ mod tests {
             }
         )));
         assert_eq!(next(&trial, ClientKind::Bios), Loader::IpxeBios);
-        // It comes back for its next boot: no failure.
+        // It comes back for its next boot: not a failure.
         assert!(!trial.asks_anew(UnixMs(now + 90_000)));
         let kept: Trial = serde_json::from_value(serde_json::to_value(&trial).unwrap()).unwrap();
         assert_eq!(next(&kept, ClientKind::Bios), Loader::IpxeBios);
@@ -413,16 +417,16 @@ mod tests {
     #[test]
     fn what_is_no_failure_of_a_loader() {
         let mut trial = Trial::default();
-        // Told and never fetched: TFTP is filtered, or another server's offer was taken.
+        // Given but never fetched: TFTP is filtered, or another server's offer was taken.
         trial.heard(&told(0, "bios", "undionly.kpxe"));
         assert!(!trial.asks_anew(UnixMs(60_000)));
-        // iPXE asks DHCP: it runs.
+        // iPXE sends DHCP, so it runs.
         trial.heard(&fetched(60_100, "undionly.kpxe"));
         trial.heard(&told(61_000, "ipxe", "http://10.0.0.1:8067/boot.ipxe?mac=x"));
         assert!(!trial.asks_anew(UnixMs(62_000)));
         assert_eq!(trial.worked, Some(Loader::Undionly));
         assert_eq!(trial.sentence(|_| true), None);
-        // By DHCPv6 too, which it asks where the routers say so.
+        // By DHCPv6 too, which iPXE uses if routers say so.
         trial.heard(&told(70_000, "uefi-x64-v6", "tftp://[fd00::1]/snponly.efi"));
         trial.heard(&fetched(70_100, "snponly.efi"));
         let by_v6 = BootEventKind::Dhcp {

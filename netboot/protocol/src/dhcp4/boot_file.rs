@@ -5,8 +5,8 @@ use crate::boot::loader::Loader;
 use crate::boot::{BootFile, BootUrls};
 use crate::dhcp4::client::PxeClient;
 
-/// The boot file for a client, by kind and architecture. What is booted in the end (mini-os or local disk) is the
-/// script's matter: firmware that gets no boot file at all loses about a minute with timeouts.
+/// The boot file for a client, by kind and architecture. The script decides whether it boots the mini-os or
+/// the local disk: firmware that gets no boot file at all loses about a minute in timeouts.
 pub fn boot_file(client: &PxeClient, urls: &BootUrls) -> BootFile {
     let loader = client.loader.or(Loader::list(client.kind).first().copied());
     let of = |loader: Option<Loader>, file: &dyn Fn(Loader) -> BootFile| loader.map_or(BootFile::None, file);
@@ -15,13 +15,13 @@ pub fn boot_file(client: &PxeClient, urls: &BootUrls) -> BootFile {
     match client.kind {
         ClientKind::Bios | ClientKind::UefiX64 => of(loader, &tftp),
         ClientKind::UefiX64Http => of(loader, &http),
-        // Not every server has a loader and a mini-os for it: only what who knows the files has named.
+        // Not every server has a loader and a mini-os for it: only if the caller chose one.
         ClientKind::UefiArm64 => of(client.loader, &tftp),
         ClientKind::UefiArm64Http => of(client.loader, &http),
         ClientKind::Ipxe { http: true, .. } | ClientKind::SlipwayStage { ipxe: true } => {
             BootFile::Script(urls.script(client.mac))
         }
-        // An iPXE built without HTTP: our loader has it, and then identifies itself as one that has.
+        // An iPXE built without HTTP: give it our loader, which has it.
         ClientKind::Ipxe { http: false, efi } => {
             let x86 = !efi || client.architectures.iter().any(|arch| matches!(arch, 7 | 9));
             of(loader.filter(|_| x86), &tftp)

@@ -1,4 +1,4 @@
-//! Who says of addresses that are to be offered that they are theirs, and how far that is believed.
+//! Hosts that claim addresses we are about to offer, and how far we believe them.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -7,8 +7,9 @@ use inventory_api::{Mac, UnixMs};
 
 use crate::network::lease::DECLINE_SECONDS;
 
-/// Addresses that one MAC can take out of use by answering for them, within [`DECLINE_SECONDS`]. A host with more addresses in
-/// a pool than that is a router that answers for others (proxy ARP), or somebody who wants no address given out.
+/// Addresses that one MAC can quarantine by answering for them, within [`DECLINE_SECONDS`]. A host with more
+/// addresses than that in a pool is a router that answers for others (proxy ARP), or wants to stop us from
+/// handing out addresses.
 pub const PER_MAC: usize = 4;
 
 /// Whether an answer is believed.
@@ -18,20 +19,21 @@ pub enum Belief {
     InUse,
     /// This MAC has claimed too many.
     TooMany,
-    /// Claims of all together would take too much of the pool: a quarter.
+    /// All claims together would take too much of the pool: a quarter.
     TooManyInAll,
 }
 
-/// What was claimed in the last hour, in one network.
+/// Claims of the last hour in one network.
 #[derive(Debug, Default)]
 pub struct Claims {
     claims: HashMap<Ipv4Addr, (Option<Mac>, UnixMs)>,
-    /// Since when none of them is older than an hour.
+    /// When older claims were last removed.
     pruned: UnixMs,
 }
 
 impl Claims {
-    /// Somebody answers for `address`: by ARP with a MAC; to a ping without. `pool`: how many addresses the pools have.
+    /// A host answers for `address`: by ARP with a MAC, to a ping without. `pool`: the number of addresses in
+    /// the pools.
     pub fn claimed(&mut self, mac: Option<Mac>, address: Ipv4Addr, pool: usize, now: UnixMs) -> Belief {
         if now.since(self.pruned) >= 1000 || now < self.pruned {
             self.claims

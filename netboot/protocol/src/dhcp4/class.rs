@@ -1,4 +1,4 @@
-//! Client classes: what clients of a kind get instead of, or beside, what all clients of a network get.
+//! Client classes: settings for clients of a kind that replace or extend the network's.
 
 use std::net::Ipv4Addr;
 
@@ -11,13 +11,13 @@ use crate::dhcp4::packet::RawOptions;
 use crate::network::settings::{CustomOption, NetworkSettings, Route};
 use crate::network::written::one_or_many;
 
-/// A class as a person writes it, `[[network.class]]`. What is not set is the network's.
+/// A class in the configuration, `[[network.class]]`. Settings left out are the network's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassSettings {
     /// Name, for messages.
     pub name: String,
-    /// Who is of the class.
+    /// Which clients belong to the class.
     #[serde(rename = "match")]
     pub matches: ClassMatch,
     /// Default gateways (option 3). In the file one address or a list.
@@ -32,7 +32,7 @@ pub struct ClassSettings {
     pub dns: Vec<Ipv4Addr>,
     /// Domain (option 15).
     pub domain: Option<String>,
-    /// Domains to search (option 119).
+    /// Search domains (option 119).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub search: Vec<String>,
     /// Time servers (option 42).
@@ -43,20 +43,20 @@ pub struct ClassSettings {
     /// Static routes (option 121).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<Route>,
-    /// Other options, beside those of the network. Here 43, 60, 66 and 67 are allowed: clients that Slipway has no boot file
-    /// for get them.
+    /// Other options, in addition to the network's. Here 43, 60, 66 and 67 are allowed too: they go to
+    /// clients that Slipway has no boot file for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<CustomOption>,
-    /// As [`NetworkSettings::next_server`].
+    /// Like [`NetworkSettings::next_server`].
     pub next_server: Option<Ipv4Addr>,
-    /// As [`NetworkSettings::ipv6_only_seconds`].
+    /// Like [`NetworkSettings::ipv6_only_seconds`].
     pub ipv6_only_seconds: Option<u32>,
-    /// Seconds of a lease, of firmware too.
+    /// Lease time in seconds, for firmware too.
     pub lease_seconds: Option<u32>,
 }
 
-/// All that is given must hold. A text is compared without case, and `*` stands for any bytes; one that begins with `0x` is
-/// hexadecimal.
+/// All given conditions must hold. Text is compared case-insensitively, and `*` matches any bytes; a value
+/// starting with `0x` is hexadecimal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassMatch {
@@ -64,11 +64,11 @@ pub struct ClassMatch {
     pub vendor_class: Option<String>,
     /// Option 77: the whole of it, or one of its classes (RFC 3004).
     pub user_class: Option<String>,
-    /// The relay's circuit (option 82.1).
+    /// The relay's circuit id (option 82.1).
     pub circuit_id: Option<String>,
     /// The relay's remote id (option 82.2).
     pub remote_id: Option<String>,
-    /// The client's MAC, or the first digits of it and `*`.
+    /// The client's MAC, or its first digits and `*`.
     pub mac: Option<String>,
 }
 
@@ -76,7 +76,7 @@ pub struct ClassMatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Class {
     matches: Vec<(Field, Pattern)>,
-    /// What differs from the network's.
+    /// Options that differ from the network's.
     pub(crate) options: Options,
     pub(crate) next_server: Option<Ipv4Addr>,
     pub(crate) lease_seconds: Option<u32>,
@@ -92,10 +92,10 @@ enum Field {
 }
 
 impl Class {
-    /// `options`: those of a client of this class; `network`: those of all.
+    /// `options`: those of a client of this class; `network`: those of all clients.
     ///
     /// # Errors
-    /// What is wrong with `match`, as the rest of a sentence that begins with the class.
+    /// What is wrong with `match`, completing a sentence that begins with the class.
     pub(crate) fn new(
         settings: &ClassSettings,
         options: Options,
@@ -151,7 +151,7 @@ impl Class {
     }
 }
 
-/// The settings that hold for a class: the network's, with what the class sets in their place.
+/// The settings that apply to a class: the network's, overridden by the class's.
 pub(crate) fn merged(network: &NetworkSettings, class: &ClassSettings) -> NetworkSettings {
     fn or<T: Clone>(own: &[T], network: &[T]) -> Vec<T> {
         if own.is_empty() { network } else { own }.to_vec()
@@ -174,11 +174,11 @@ pub(crate) fn merged(network: &NetworkSettings, class: &ClassSettings) -> Networ
     }
 }
 
-/// What lies between the stars of a pattern.
+/// The parts of a pattern between its asterisks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
     parts: Vec<Vec<u8>>,
-    /// It is a text, in lower case.
+    /// The pattern is text, in lower case.
     text: bool,
 }
 
@@ -187,7 +187,7 @@ impl Pattern {
     /// What is wrong with it.
     fn new(text: &str) -> Result<Pattern, String> {
         if text.is_empty() || text.len() > 255 {
-            return Err("has to have 1 to 255 bytes".to_owned());
+            return Err("must have 1 to 255 bytes".to_owned());
         }
         let Some(hex) = text.strip_prefix("0x") else {
             let parts = text.split('*').map(|part| part.to_ascii_lowercase().into_bytes());

@@ -20,9 +20,9 @@ pub const SLIPWAY_USER_CLASS: &[u8] = b"slipway";
 pub enum MessageKind {
     /// Is there a server?
     Discover,
-    /// Take, confirm or renew an address.
+    /// Accept, confirm or renew an address.
     Request,
-    /// The address is in use by somebody else.
+    /// The address is in use by another host.
     Decline,
     /// The address is given back.
     Release,
@@ -43,31 +43,33 @@ impl MessageKind {
     }
 }
 
-/// A client and what it asked.
+/// A client and its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PxeClient {
-    /// Hardware address: the identity. Option 61 differs between the stages of one boot and is only echoed. Of a client
-    /// whose hardware address is none (all zero, multicast), a locally administered one made from its option 61; it does not boot.
+    /// MAC, the client's identity. Option 61 differs between the stages of one boot and is only echoed. A
+    /// client without a valid hardware address (all zero, multicast) gets a locally administered MAC made
+    /// from its option 61; it does not netboot.
     pub mac: Mac,
-    /// The hardware address as sent, to be sent back.
+    /// The hardware address as sent, to be echoed.
     pub chaddr: Mac,
-    /// What kind of program asks.
+    /// The kind of program that asks.
     pub kind: ClientKind,
-    /// Who that is, of a kind that does not boot.
+    /// What a client is that does not netboot.
     pub stranger: Stranger,
     /// What it asks for.
     pub message: MessageKind,
-    /// It came to the boot server's port, 4011, and not to the DHCP server's. Said by who received it.
+    /// It arrived on the boot server's port, 4011, instead of the DHCP server's. Set by the receiver.
     pub to_boot_server: bool,
-    /// Where the datagram came from. Said by who received it; `None`: it does not matter, the machine is simulated.
+    /// Where the datagram came from. Set by the receiver; `None`: the machine is simulated, and it does not
+    /// matter.
     pub from: Option<SocketAddrV4>,
-    /// The machine is enrolled. Said by who knows the machines.
+    /// The machine is enrolled. Set by the receiver.
     pub known: bool,
-    /// The loader whose turn it is; `None`: the first for its kind. Said by who remembers what became of the last.
+    /// The loader to give; `None`: the first for its kind. Set from the loader history.
     pub loader: Option<Loader>,
-    /// SMBIOS UUID in its printed order; `None` when missing, of wrong length, all zero or all one.
+    /// SMBIOS UUID in printed order; `None` if missing, of wrong length, all zero or all one.
     pub guid: Option<[u8; 16]>,
-    /// The whole list of option 93, at most 16 entries.
+    /// All of option 93, at most 16 entries.
     pub architectures: Vec<u16>,
     /// Transaction id.
     pub xid: u32,
@@ -75,9 +77,9 @@ pub struct PxeClient {
     pub hops: u8,
     /// Flags as received.
     pub flags: u16,
-    /// Address it uses already.
+    /// The address it already uses.
     pub ciaddr: Ipv4Addr,
-    /// Relay's address; unspecified without a relay.
+    /// The relay's address; unspecified without a relay.
     pub giaddr: Ipv4Addr,
     /// Option 82, byte for byte.
     pub relay: Option<Vec<u8>>,
@@ -85,13 +87,13 @@ pub struct PxeClient {
     pub requested: Option<Ipv4Addr>,
     /// Option 54.
     pub server_id: Option<Ipv4Addr>,
-    /// Option 57: longest message it takes. EDK2 says 65280 in a REQUEST.
+    /// Option 57: the longest message it accepts. EDK2 says 65280 in a REQUEST.
     pub max_size: Option<u16>,
     /// Option 55, in the client's order of preference.
     pub wanted: Vec<u8>,
-    /// Option 118 (RFC 3011): the subnet it wants an address of.
+    /// Option 118 (RFC 3011): the subnet it wants an address from.
     pub subnet: Option<Ipv4Addr>,
-    /// Option 81 (RFC 4702): the name it has.
+    /// Option 81 (RFC 4702): its name.
     pub fqdn: Option<Vec<u8>>,
     /// Option 60.
     pub vendor_class: Vec<u8>,
@@ -112,7 +114,7 @@ impl PxeClient {
         }
     }
 
-    /// What the message says beside its kind, for the journey.
+    /// What the message says besides its kind, for the journey.
     pub fn facts(&self) -> DhcpFacts {
         let address = |ip: Ipv4Addr| (!ip.is_unspecified()).then_some(IpAddr::V4(ip));
         DhcpFacts {
@@ -130,33 +132,34 @@ impl PxeClient {
         }
     }
 
-    /// The relay that it came through, and the port there (option 82).
+    /// The relay the message came through, and the port on it (option 82).
     pub fn circuit(&self) -> Option<(IpAddr, &Vec<u8>)> {
         let port = self.relay.as_ref().filter(|_| !self.giaddr.is_unspecified());
         port.map(|port| (self.giaddr.into(), port))
     }
 
-    /// Whether replies have to be broadcast.
+    /// Whether replies must be broadcast.
     pub fn wants_broadcast(&self) -> bool {
         self.flags & 0x8000 != 0
     }
 
-    /// Sub-option of the relay's option 82.
+    /// A sub-option of the relay's option 82.
     fn relay_address(&self, code: u8) -> Option<Ipv4Addr> {
         let options = RawOptions::of(self.relay.as_deref()?);
         Some(<[u8; 4]>::try_from(options.get(code)?).ok()?.into())
     }
 
-    /// The subnet that is asked for apart from where the message came from: the relay's link selection (RFC 3527, 82.5), else the
-    /// client's own choice (RFC 3011, option 118).
+    /// The subnet requested explicitly: the relay's link selection (RFC 3527, 82.5), else the client's own
+    /// choice (RFC 3011, option 118).
     pub fn selected(&self) -> Option<Ipv4Addr> {
         let relay = { Some(self.giaddr) }.filter(|ip| !ip.is_unspecified());
         relay.and_then(|_| self.relay_address(5)).or(self.subnet)
     }
 
-    /// The address that it uses already and renews, releases or asks about. `ciaddr` of a DISCOVER, of a REQUEST that takes an
-    /// offer and of a DECLINE has to be zero (RFC 2131, table 5) and means nothing. A REQUEST that names a server but no address
-    /// (option 50) is a renewal of a client that must not name it.
+    /// The address it already uses and renews, releases or asks about. In a DISCOVER, in a DECLINE, and in a
+    /// REQUEST that accepts an offer, `ciaddr` must be zero (RFC 2131, table 5) and is ignored. A REQUEST
+    /// that names a server but no address (option 50) is a renewal from a client that wrongly names the
+    /// server.
     pub fn uses(&self) -> Option<Ipv4Addr> {
         let means = match self.message {
             MessageKind::Request => {
@@ -168,12 +171,12 @@ impl PxeClient {
         (means && !self.ciaddr.is_unspecified()).then_some(self.ciaddr)
     }
 
-    /// Whether it asks for an option (55).
+    /// Whether it requests an option (55).
     pub fn wants(&self, code: u8) -> bool {
         self.wanted.contains(&code)
     }
 
-    /// What tells its client identifier from another, to compare; `None` without one.
+    /// A hash of its client identifier, for comparison; `None` without one.
     pub fn client_mark(&self) -> Option<u32> {
         self.client_id.as_deref().map(fnv)
     }
@@ -188,7 +191,7 @@ impl PxeClient {
     }
 }
 
-/// Who asks, or why the datagram is none of our business.
+/// Who asks, or why we ignore the datagram.
 pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
     let packet = Packet::parse(bytes)?;
     let options = &packet.options;
@@ -250,14 +253,14 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
     })
 }
 
-/// The MAC that stands for a client: its hardware address, if a NIC can have it. RFC 2131, 2.1: else the client identifier
-/// tells it from others.
+/// The MAC that identifies a client: its hardware address, if a NIC can have it; else one made from the
+/// client identifier (RFC 2131, 2.1).
 fn identity(chaddr: Mac, client_id: Option<&[u8]>) -> Mac {
     if !chaddr.is_junk() {
         return chaddr;
     }
     let [a, b, c, d] = fnv(client_id.unwrap_or(&chaddr.0)).to_be_bytes();
-    // Locally administered (bit 1), and told from those that people choose by its first byte.
+    // Locally administered (bit 1), with a first byte that people do not choose.
     Mac([0xfe, 0x61, a, b, c, d])
 }
 
@@ -267,7 +270,7 @@ pub(crate) fn architectures(option: Option<&[u8]>) -> Vec<u16> {
     pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
 }
 
-/// What a client says about itself, in DHCPv4 or DHCPv6.
+/// How a client describes itself, in DHCPv4 or DHCPv6.
 pub(crate) struct Said<'a> {
     /// Option 60; in DHCPv6 the first text of option 16.
     pub(crate) vendor: &'a [u8],
@@ -303,12 +306,12 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
             .is_none_or(|f| f.get(19).is_some_and(|v| v.iter().any(|&b| b != 0)));
         return ClientKind::Ipxe { http, efi };
     }
-    // The Raspberry Pi leaves option 60 out of its REQUEST (raspberrypi/rpi-eeprom#87): then the architecture tells, which
-    // only firmware sends.
+    // The Raspberry Pi omits option 60 from its REQUEST (raspberrypi/rpi-eeprom#87). Only firmware sends an
+    // architecture, so that decides.
     let unsaid = vendor.is_empty() && !architectures.is_empty();
-    // U-Boot that boots in PXE's way says so; else it wants its own files, and says no architecture.
+    // U-Boot that boots by PXE sends an architecture; otherwise it wants its own files.
     let u_boot = vendor.starts_with(b"U-Boot") && architectures.iter().any(|arch| matches!(arch, 21..=24));
-    // By prefix only: "PXEClient" without anything behind it exists.
+    // Match the prefix only: a bare "PXEClient" exists.
     let (pxe, http) = (
         unsaid || vendor.starts_with(b"PXEClient") || u_boot,
         unsaid || vendor.starts_with(b"HTTPClient"),
@@ -330,13 +333,13 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
     firmware(architectures, pxe, http)
 }
 
-/// Whether option 77 is `class`, or has it.
+/// Whether option 77 is `class` or contains it.
 fn has_class(option: &[u8], class: &[u8]) -> bool {
     user_classes(option).any(|one| one == class)
 }
 
-/// The user classes of option 77: the whole of it, as iPXE sends it raw, and those of a list, each behind its length
-/// (RFC 3004).
+/// The user classes of option 77: all of it, as iPXE sends it raw, and the entries of a list, each after its
+/// length (RFC 3004).
 pub(crate) fn user_classes(option: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = option;
     let listed = std::iter::from_fn(move || {
@@ -348,8 +351,8 @@ pub(crate) fn user_classes(option: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::once(option).chain(listed)
 }
 
-/// The UUID of option 97: type 0, then 16 bytes with the first three fields little-endian, as EDK2 and iPXE send
-/// them (measured: 00112233-4455-... travels as 33221100 5544 ...).
+/// The UUID of option 97: type 0, then 16 bytes with the first three fields little-endian, as EDK2 and iPXE
+/// send them (measured: 00112233-4455-... travels as 33221100 5544 ...).
 fn guid(option: &[u8]) -> Option<[u8; 16]> {
     let [0, bytes @ ..] = option else { return None };
     let mut guid: [u8; 16] = bytes.try_into().ok()?;

@@ -1,4 +1,4 @@
-//! Options of a network that are bytes of their own making: search list, routes, what the operator adds.
+//! Options whose bytes we build ourselves: search list, routes, and options the operator adds.
 
 use std::net::Ipv4Addr;
 
@@ -6,7 +6,7 @@ use crate::dhcp4::options::LONGEST;
 use crate::fqdn::labels;
 use crate::network::settings::{CustomOption, Route};
 
-/// Codes that Slipway sets itself, and what to use for them in the configuration.
+/// Codes that Slipway sets itself, and the setting to use instead.
 const OURS: [(u8, &str); 31] = [
     (0, "it is padding"),
     (1, "`subnet` says it"),
@@ -20,11 +20,11 @@ const OURS: [(u8, &str); 31] = [
     (43, "it carries boot data"),
     (50, "clients send it"),
     (51, "use `lease_seconds`"),
-    (52, "replies are overloaded where that is needed"),
+    (52, "replies are overloaded as needed"),
     (53, "it is the message type"),
     (54, "`server` says it"),
     (55, "clients send it"),
-    (56, "it is the message of a refusal"),
+    (56, "it is the text of a NAK"),
     (57, "clients send it"),
     (58, "it follows from `lease_seconds`"),
     (59, "it follows from `lease_seconds`"),
@@ -41,13 +41,13 @@ const OURS: [(u8, &str); 31] = [
     (121, "use `routes`"),
 ];
 
-/// Those of them that a class may set, for clients that Slipway does not boot.
+/// Codes of these that a class may set, for clients that Slipway does not boot.
 const BOOT: [u8; 4] = [43, 60, 66, 67];
 
-/// Code and bytes of a custom option. `of_class`: it is one of a class, which may set boot data.
+/// Code and bytes of a custom option. `of_class`: it belongs to a class, which may set boot data.
 ///
 /// # Errors
-/// What is wrong with it, as the rest of a sentence that begins with `option CODE`.
+/// What is wrong with it, completing a sentence that begins with `option CODE`.
 pub(crate) fn custom_option(option: &CustomOption, of_class: bool) -> Result<(u8, Vec<u8>), String> {
     let ours = OURS.iter().find(|(code, _)| *code == option.code);
     if let Some((code, why)) = ours
@@ -81,18 +81,18 @@ pub fn is_domain(text: &str) -> bool {
     (1..=200).contains(&text.len()) && text.split('.').all(label)
 }
 
-/// Whether a text is a host name, of one label, that can be sent (option 12).
+/// Whether a text is a host name of one label that can be sent (option 12).
 pub fn is_host_name(text: &str) -> bool {
     is_domain(text) && !text.contains('.') && text.len() <= 63
 }
 
-/// Option 119 (RFC 3397), without compression, which many clients read wrongly.
+/// Option 119 (RFC 3397), without compression, which many clients misread.
 pub(crate) fn search_list(domains: &[String]) -> Vec<u8> {
     let whole = |domain: &String| [&labels(domain)[..], &[0]].concat();
     domains.iter().flat_map(whole).collect()
 }
 
-/// Option 121 (RFC 3442), with the default route if there is a router: who reads 121 ignores option 3.
+/// Option 121 (RFC 3442), with the default route if there is a router: clients that read 121 ignore option 3.
 pub(crate) fn classless_routes(routes: &[Route], router: Option<Ipv4Addr>) -> Vec<u8> {
     let default = router.filter(|_| routes.iter().all(|route| route.to.prefix_len() != 0));
     let default = default.map(|via| Route {

@@ -190,7 +190,7 @@ fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Opt
         options.push((61, id.clone())); // RFC 6842
     }
     if content.kind == ReplyKind::Nak {
-        options.push((56, b"the address cannot be used here: ask for another".to_vec()));
+        options.push((56, b"this address cannot be used here: request another".to_vec()));
         return options;
     }
     if !content.proxy {

@@ -43,7 +43,7 @@ pub(crate) fn fixed_options(settings: &NetworkSettings, of_class: bool) -> Resul
     ] {
         if value.len() > LONGEST {
             return Err(format!(
-                "{what} has more than the {LONGEST} bytes that can be sent; take some out"
+                "{what} is longer than {LONGEST} bytes; remove some entries"
             ));
         }
         if !value.is_empty() {
@@ -54,7 +54,7 @@ pub(crate) fn fixed_options(settings: &NetworkSettings, of_class: bool) -> Resul
         let (code, bytes) =
             custom_option(option, of_class).map_err(|why| format!("option {} {why}", option.code))?;
         if options.iter().any(|(other, _)| *other == code) {
-            return Err(format!("option {code} stands there twice"));
+            return Err(format!("option {code} is set twice"));
         }
         options.push((code, bytes));
     }

@@ -1,8 +1,8 @@
-//! The shape of a DHCP message, read defensively.
+//! The structure of a DHCP message, parsed defensively.
 //!
-//! dhcproto 0.15 reads and writes the fields; this file stands in front of it, because it panics for `hlen` > 16,
-//! drops every option after a malformed one, keeps only the first architecture of option 93, ignores overload
-//! (option 52) and cannot give option 82 back byte for byte (netboot-measured.md 1.2).
+//! dhcproto 0.15 reads and writes the fields. This file guards it, because it panics for `hlen` > 16, drops
+//! every option after a malformed one, keeps only the first architecture of option 93, ignores overload
+//! (option 52) and cannot return option 82 byte for byte (netboot-measured.md 1.2).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,39 +14,39 @@ use crate::codes::Unanswered;
 
 /// Shortest message: header and magic cookie (RFC 2131, section 2).
 const MIN_BYTES: usize = 240;
-/// Longest message we look at. Over Ethernet nothing longer arrives unfragmented.
+/// Longest message accepted. Over Ethernet nothing longer arrives unfragmented.
 pub const MAX_BYTES: usize = 1500;
 
-/// Raw options by code. The parts of an option that was split or repeated are joined in order (RFC 3396).
+/// Raw options by code. The parts of a split or repeated option are joined in order (RFC 3396).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawOptions(BTreeMap<u8, Vec<u8>>);
 
 impl RawOptions {
-    /// Those of one option field, or the sub-options of an encapsulated option (43, 82, 175).
+    /// The options of a field, or the sub-options of an encapsulated option (43, 82, 175).
     pub fn of(field: &[u8]) -> RawOptions {
         let mut options = RawOptions::default();
         options.read(field);
         options
     }
 
-    /// Bytes of an option, `None` when absent.
+    /// An option's bytes; `None` if absent.
     pub fn get(&self, code: u8) -> Option<&[u8]> {
         self.0.get(&code).map(Vec::as_slice)
     }
 
-    /// An option that is one address.
+    /// An option that holds one address.
     pub fn address(&self, code: u8) -> Option<Ipv4Addr> {
         let bytes: [u8; 4] = self.get(code)?.get(..4)?.try_into().ok()?;
         Some(Ipv4Addr::from(bytes))
     }
 
-    /// An option that is one 16-bit number.
+    /// An option that holds one 16-bit number.
     pub fn u16(&self, code: u8) -> Option<u16> {
         let bytes: [u8; 2] = self.get(code)?.get(..2)?.try_into().ok()?;
         Some(u16::from_be_bytes(bytes))
     }
 
-    /// Reads an option field to its end marker; a truncated last option is dropped, what came before it stays.
+    /// Reads an option field up to its end marker; a truncated last option is dropped.
     fn read(&mut self, mut field: &[u8]) {
         while let [code, rest @ ..] = field {
             match code {
@@ -68,7 +68,7 @@ impl RawOptions {
 /// A well-formed BOOTREQUEST from an Ethernet NIC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Client hardware address (`chaddr`), as sent: it need not be one that a NIC can have.
+    /// Client hardware address (`chaddr`) as sent; it may be one that no NIC can have.
     pub chaddr: Mac,
     /// Relay hops.
     pub hops: u8,
@@ -76,16 +76,16 @@ pub struct Packet {
     pub xid: u32,
     /// Flags; 0x8000 is broadcast.
     pub flags: u16,
-    /// Address the client uses already.
+    /// The address the client already uses.
     pub ciaddr: Ipv4Addr,
-    /// Relay's address.
+    /// The relay's address.
     pub giaddr: Ipv4Addr,
-    /// Options, those in overloaded `file` and `sname` fields too.
+    /// Options, including those in overloaded `file` and `sname` fields.
     pub options: RawOptions,
 }
 
 impl Packet {
-    /// Reads a datagram.
+    /// Parses a datagram.
     pub fn parse(bytes: &[u8]) -> Result<Packet, Unanswered> {
         if bytes.len() < MIN_BYTES {
             return Err(Unanswered::TooShort);
@@ -102,7 +102,7 @@ impl Packet {
         if bytes[236..240] != MAGIC {
             return Err(Unanswered::BadCookie);
         }
-        // From here on dhcproto's accessors cannot panic: 240 bytes are there and hlen is 6.
+        // From here on dhcproto's accessors cannot panic: there are at least 240 bytes, and hlen is 6.
         let header = borrowed::Message::new(bytes).map_err(|_| Unanswered::TooShort)?;
         let chaddr = Mac(header.chaddr().try_into().map_err(|_| Unanswered::HardwareType)?);
         let mut options = RawOptions::of(&bytes[MIN_BYTES..]);

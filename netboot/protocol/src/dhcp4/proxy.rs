@@ -1,7 +1,8 @@
-//! ProxyDHCP: boot data beside somebody else's DHCP server (PXE 2.1, section 2.2; measured in netboot-measured.md 2.2).
+//! ProxyDHCP: boot data next to another DHCP server (PXE 2.1, section 2.2; measured in netboot-measured.md
+//! 2.2).
 //!
-//! On port 67 a DISCOVER gets an OFFER without an address. Firmware that then asks a boot server does so on port 4011
-//! and gets an ACK, in server mode too. Nothing else is ever sent: no NAK, no lease.
+//! On port 67 a DISCOVER gets an OFFER without an address. Firmware that then asks a boot server does so on
+//! port 4011 and gets an ACK, in server mode too. We send nothing else: no NAK, no lease.
 
 use std::net::Ipv4Addr;
 
@@ -19,13 +20,14 @@ use crate::network::settings::Mode;
 
 /// Port of the boot server (PXE 2.1, section 2.2.4).
 pub const BOOT_SERVER_PORT: u16 = 4011;
-/// Seconds that we believe in an address another server gave. Its renewals are sent to that server and not heard here.
+/// How long to remember an address another server gave, in seconds. Renewals go to that server and are not
+/// heard here.
 pub const SEEN_SECONDS: u64 = 86_400;
 
 pub(crate) fn decide(client: &PxeClient, network: &Network, urls: &BootUrls, now: UnixMs) -> Decision {
     match (client.message, client.to_boot_server) {
         (MessageKind::Discover, false) => offer(client, urls, ReplyKind::Offer).into(),
-        // The choice of the other server's offer is broadcast: it tells which address the machine has from now on.
+        // A client broadcasts which offer it accepts: that tells the machine's address from now on.
         (MessageKind::Request, false) => Decision {
             answer: Err(Unanswered::AddressServer),
             change: seen(client, network, client.requested.unwrap_or(client.ciaddr), now),
@@ -55,7 +57,7 @@ fn offer(client: &PxeClient, urls: &BootUrls, kind: ReplyKind) -> Result<ReplyCo
 }
 
 fn seen(client: &PxeClient, network: &Network, ip: Ipv4Addr, now: UnixMs) -> Option<LeaseChange> {
-    // In server mode the leases say it; what a client claims must not overwrite them.
+    // In server mode our leases are authoritative; a client's claim must not overwrite them.
     let others = network.mode() == Mode::Proxy && network.may_be_host(ip);
     others.then_some(LeaseChange::Insert(Lease {
         mac: client.mac,

@@ -1,4 +1,4 @@
-//! The answer to a DHCP message: a reply or a silence with its reason, and what becomes of the lease.
+//! The answer to a DHCP message: a reply, or the reason for silence, and the change of the lease.
 
 use std::net::Ipv4Addr;
 
@@ -27,17 +27,18 @@ pub enum Destination {
     Unicast(Ipv4Addr),
     /// To 255.255.255.255 port 68 (not the subnet's broadcast address).
     Broadcast,
-    /// To an address on our link, port 68: needs the link address `PxeClient::chaddr`, since the client does not have the
-    /// address yet, or does not answer ARP.
+    /// To an address on our link, port 68. Needs the link address `PxeClient::chaddr`, since the client does
+    /// not have the address yet or does not answer ARP.
     Link(Ipv4Addr),
 }
 
-/// The network a client is on: by [`PxeClient::selected`], unless the network there ignores that; else by the relay's address;
-/// without a relay by the address it uses, since a machine behind one renews and releases past it (RFC 2131, 4.3.6); else the
-/// local one among `networks` (those that are served through the interface the message came in by).
+/// The network a client is on. By [`PxeClient::selected`], unless the network there ignores that; else by the
+/// relay's address. Without a relay, by the address the client uses, since machines behind a relay renew and
+/// release without it (RFC 2131, 4.3.6); else the local one of `networks`, which are those served through the
+/// interface the message came in by.
 ///
 /// # Errors
-/// [`Unanswered::UnknownNetwork`], or [`Unanswered::UnknownRelay`] behind one.
+/// [`Unanswered::UnknownNetwork`], or behind a relay [`Unanswered::UnknownRelay`].
 pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Result<&'a Network, Unanswered> {
     let of = |ip| networks.iter().find(|network| network.subnet().contains(&ip));
     let local = || networks.iter().find(|network| network.is_local());
@@ -55,15 +56,15 @@ pub fn select_network<'a>(networks: &'a [Network], client: &PxeClient) -> Result
     })
 }
 
-/// The refusal of a REQUEST that takes an offer of `server`, ours, behind a relay of which no network is: the client shall begin
-/// again at once.
+/// The NAK for a REQUEST that accepts an offer of `server`, ours, behind a relay that matches no network: the
+/// client should start over at once.
 pub fn refused_elsewhere(client: &PxeClient, server: Ipv4Addr) -> Option<ReplyContent> {
     let ours = client.message == MessageKind::Request && client.server_id == Some(server);
     (ours && !client.to_boot_server).then(nak)
 }
 
-/// Decides about one message. `target` is what the machine boots now; it counts only for clients that boot. A network
-/// that is observed is never answered: [`would_answer`] tells what it would be.
+/// Decides about one message. `target` is the boot target, which counts only for clients that netboot. An
+/// observed network never answers: [`would_answer`] tells what it would.
 pub fn decide(
     client: &PxeClient,
     network: &Network,
@@ -78,7 +79,7 @@ pub fn decide(
     decide_as(network.mode(), client, network, leases, target, urls, now)
 }
 
-/// What an observed network would answer as a server, or as a proxy when it has no addresses to give out.
+/// What an observed network would answer as a server, or as a proxy if it has no addresses to hand out.
 pub fn would_answer(
     client: &PxeClient,
     network: &Network,
@@ -129,7 +130,7 @@ fn discover(
         Ok(ip) => ip,
         Err(why) => return Err(why).into(),
     };
-    // A binding that is still running stays one: a repeated DISCOVER must not shorten it.
+    // A binding that is still valid stays one: a repeated DISCOVER must not shorten it.
     let bound = leases
         .of(client.mac)
         .is_some_and(|lease| lease.ip == ip && lease.is_bound(now));
@@ -155,12 +156,13 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
             change: offered.map(|lease| LeaseChange::Forget(lease.ip)),
         };
     }
-    // RENEWING and REBINDING: the address in use. SELECTING and INIT-REBOOT: option 50. A client that takes our offer without
-    // saying which means the one it has; one that wants to go on with an address without saying which has to begin again.
+    // RENEWING and REBINDING: the address in use. SELECTING and INIT-REBOOT: option 50. A client that accepts
+    // our offer without naming an address means the one it was offered; one that wants to keep an address
+    // without naming it must start over.
     let wanted = client.uses().or(client.requested);
     let unsaid = wanted.is_none() && !selecting;
-    // An address of another subnet is wrong here whoever gave it (RFC 2131, 4.3.2). One of this subnet that we know nothing of
-    // another server may have given.
+    // An address of another subnet is wrong here, whoever gave it (RFC 2131, 4.3.2). Another server may have
+    // given an address of this subnet that we do not know.
     let moved = client.uses().is_none() && wanted.is_some_and(|ip| !network.subnet().contains(&ip));
     if unsaid || moved {
         return Ok(nak()).into();
@@ -188,12 +190,12 @@ fn request(client: &PxeClient, network: &Network, leases: &Leases, urls: &BootUr
             }
         }
         Err(Unanswered::KeptForKnown) => Err(Unanswered::KeptForKnown).into(),
-        // It may not have that address: it shall begin again at once, not when its patience ends.
+        // It may not have that address. A NAK makes it start over at once instead of waiting for a timeout.
         Ok(_) | Err(_) => Ok(nak()).into(),
     }
 }
 
-/// Whether the server it names, if it names one, is us, or the relay that stands for us (RFC 5107).
+/// Whether the message names no server, or us, or the relay that stands for us (RFC 5107).
 fn for_us(client: &PxeClient, network: &Network) -> bool {
     client
         .server_id
@@ -221,11 +223,11 @@ fn decline(client: &PxeClient, network: &Network, leases: &Leases, now: UnixMs) 
     let Some(ip) = client.requested else {
         return Err(Unanswered::NoAddress).into();
     };
-    // Which server is meant has to be said (RFC 2131, table 5).
+    // A DECLINE must name its server (RFC 2131, table 5).
     if client.server_id.is_none() || !for_us(client, network) {
         return Err(Unanswered::OtherServer).into();
     }
-    // Only the machine that was given the address may take it out of use: no stranger empties the pool.
+    // Only the machine that was given the address may quarantine it: strangers must not empty the pool.
     match leases
         .of(client.mac)
         .filter(|lease| lease.ip == ip && lease.holds(now))
@@ -272,18 +274,18 @@ fn content(
     }
 }
 
-/// How to ask who uses an address.
+/// How to probe whether an address is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// On our own link: nobody can hide from it.
+    /// On our own link: no host can hide from it.
     Arp,
-    /// Behind a relay, where no ARP reaches. A host may be told not to answer.
+    /// Behind a relay, where ARP does not reach. A host may be configured not to answer.
     Echo,
 }
 
-/// How to make sure that nobody else uses the address of an OFFER without our knowing, or that of an ACK which no OFFER went
-/// before. Not at all when it is `reserved` for the machine, or the machine itself had it last. `before`: the machine's lease
-/// before the answer.
+/// How to probe the address of an OFFER, or of an ACK without a previous OFFER. Not needed if it is
+/// `reserved` for the machine, or if the machine had it last. `before`: the machine's lease before the
+/// answer.
 pub fn needs_probe(
     network: &Network,
     reserved: bool,
@@ -299,8 +301,8 @@ pub fn needs_probe(
     needed.then(|| probe_of(network)).flatten()
 }
 
-/// How to ask who uses an address of a network; `None`: it is configured not to. An address on our own link is asked for by
-/// ARP, even if its machine speaks through a relay there: a ping would first fill the kernel's table of neighbours.
+/// How to probe addresses of a network; `None`: probing is disabled. On our own link it is always ARP, even
+/// if the machine uses a relay there: pings would first fill the kernel's neighbour table.
 pub fn probe_of(network: &Network) -> Option<Probe> {
     let way = if network.is_local() {
         Probe::Arp
@@ -310,7 +312,7 @@ pub fn probe_of(network: &Network) -> Option<Probe> {
     network.settings().probe_addresses.then_some(way)
 }
 
-/// The bound address that a RELEASE or DECLINE is about, if the machine it names has it.
+/// The bound lease that a RELEASE or DECLINE is about, if the machine it names holds it.
 pub fn given_up(client: &PxeClient, leases: &Leases, now: UnixMs) -> Option<Lease> {
     let address = match client.message {
         MessageKind::Release => Some(client.ciaddr),
@@ -322,7 +324,7 @@ pub fn given_up(client: &PxeClient, leases: &Leases, now: UnixMs) -> Option<Leas
         .filter(|lease| lease.is_bound(now) && Some(lease.ip) == address)
 }
 
-/// Takes an address out of use for an hour that somebody answered for although nobody was given it.
+/// Quarantines an address for an hour: a host answered for it although we gave it to nobody.
 pub fn quarantine(mac: Mac, ip: Ipv4Addr, now: UnixMs) -> LeaseChange {
     LeaseChange::Insert(Lease {
         mac,
@@ -332,12 +334,12 @@ pub fn quarantine(mac: Mac, ip: Ipv4Addr, now: UnixMs) -> LeaseChange {
     })
 }
 
-/// Where the reply goes. (From the boot server's port it goes to where the question came from.)
+/// Where the reply goes. (From the boot server's port, it goes back to the sender.)
 pub fn destination(client: &PxeClient, network: &Network, content: &ReplyContent) -> Destination {
     if !client.giaddr.is_unspecified() {
         return Destination::Relay(client.giaddr);
     }
-    // On our own link, where a frame reaches it by its hardware address: one that answers no ARP, too.
+    // On our own link a frame reaches the hardware address, even if the client does not answer ARP.
     let on_link =
         |ip: &Ipv4Addr| network.is_local() && network.subnet().contains(ip) && !client.chaddr.is_junk();
     match client.uses() {

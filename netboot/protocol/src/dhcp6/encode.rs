@@ -76,10 +76,10 @@ fn association(client: &Client, answer: &AssociationAnswer) -> Vec<u8> {
 fn status_value(status: Status) -> Vec<u8> {
     let text = match status {
         Status::Success => "done",
-        Status::NoAddress => "no address is left for this",
+        Status::NoAddress => "no address is available",
         Status::NoBinding => "not given by this server",
         Status::NotOnLink => "not an address of this link",
-        Status::UseMulticast => "ask all servers, not this one alone",
+        Status::UseMulticast => "ask all servers, not only this one",
     };
     [&(status as u16).to_be_bytes()[..], text.as_bytes()].concat()
 }

@@ -95,12 +95,12 @@ fn check(settings: &V6Settings, unknown_share: u8) -> Result<Addresses<Ipv6Addr>
         return Err("mode = \"proxy\": DHCPv6 has no proxies, use \"observe\" or \"server\"".to_owned());
     }
     if !(32..=120).contains(&prefix.prefix_len()) {
-        return Err(format!("prefix {prefix} has to be between /32 and /120"));
+        return Err(format!("prefix {prefix} must be between /32 and /120"));
     }
     let unicast = |what: &str, address: &Ipv6Addr| {
         if address.is_unspecified() || address.is_multicast() || address.is_unicast_link_local() {
             return Err(format!(
-                "{what} {address} is no address that others can reach: use one of the network"
+                "{what} {address} cannot be reached by others: use an address of the network"
             ));
         }
         Ok(())
@@ -118,7 +118,7 @@ fn check(settings: &V6Settings, unknown_share: u8) -> Result<Addresses<Ipv6Addr>
         || parameters.iter().map(String::len).sum::<usize>() > MAX_PARAMETERS
     {
         return Err(format!(
-            "boot_parameters: none may be empty, and all together are at most {MAX_PARAMETERS} bytes"
+            "boot_parameters: none may be empty, and together at most {MAX_PARAMETERS} bytes"
         ));
     }
     let inside = |what: &str, address: Ipv6Addr| {
@@ -137,7 +137,7 @@ fn check(settings: &V6Settings, unknown_share: u8) -> Result<Addresses<Ipv6Addr>
     let addresses = Addresses::new(&written, inside, Ipv6AddrRange::new)?;
     if *mode == Mode::Server && addresses.is_empty() {
         return Err(
-            "mode = \"server\" needs `pools` or `reservations`, else no machine could get an address"
+            "mode = \"server\" needs `pools` or `reservations`: otherwise no machine could get an address"
                 .to_owned(),
         );
     }
@@ -186,7 +186,7 @@ pub(crate) mod tests {
             ),
             (
                 |s| s.server = "fe80::1".parse().unwrap(),
-                "server fe80::1 is no address",
+                "server fe80::1 cannot be reached",
             ),
             (|s| s.dns = vec!["::".parse().unwrap()], "name server ::"),
             (
@@ -211,7 +211,7 @@ pub(crate) mod tests {
                 |s| {
                     s.reservations.insert(Mac([2, 0, 0, 0, 0, 1]), s.server);
                 },
-                "is taken already",
+                "is already taken",
             ),
             (
                 |s| {

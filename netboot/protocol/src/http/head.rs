@@ -1,32 +1,32 @@
-//! Heads of HTTP/1.1 messages (RFC 9112): a request's is read, a response's is written.
+//! Heads of HTTP/1.1 messages (RFC 9112): reads requests, writes responses.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 
-/// Longest request line and fields, in bytes.
+/// Longest request line and header fields, in bytes.
 pub const HEAD_BYTES: usize = 16 << 10;
 /// Most fields. EDK2 sends four, curl and iPXE three, a browser twenty.
 const FIELDS: usize = 64;
 
-/// Why bytes are no request that is answered. The connection ends with it: where the next request begins is not known.
+/// Why bytes are not a valid request. This ends the connection: the start of the next request is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadHead {
     /// 400.
-    #[error("this is no HTTP/1.1 request: {0}")]
+    #[error("not an HTTP/1.1 request: {0}")]
     Malformed(httparse::Error),
     /// 400.
-    #[error("the request line names no method and path of HTTP")]
+    #[error("the request line has no valid method and path")]
     Target,
     /// 400.
-    #[error("a request of HTTP/1.1 has exactly one Host field")]
+    #[error("an HTTP/1.1 request needs exactly one Host field")]
     Host,
     /// 431.
-    #[error("request line and header fields are longer than {HEAD_BYTES} bytes or more than {FIELDS}")]
+    #[error("the request has more than {HEAD_BYTES} bytes of request line and header fields, or more than {FIELDS} fields")]
     TooLong,
 }
 
 impl BadHead {
-    /// The status that says so.
+    /// The status to answer with.
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
@@ -36,10 +36,10 @@ impl BadHead {
     }
 }
 
-/// The request at the start of `bytes`, and how many of them are its head. `None`: it goes on.
+/// The request at the start of `bytes`, and the length of its head. `None`: it is incomplete.
 ///
 /// # Errors
-/// It can never become a request, or has become too long.
+/// It can never become a valid request, or is too long.
 pub fn request(bytes: &[u8]) -> Result<Option<(Request<()>, usize)>, BadHead> {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS];
     let mut parsed = httparse::Request::new(&mut fields);
@@ -61,7 +61,7 @@ pub fn request(bytes: &[u8]) -> Result<Option<(Request<()>, usize)>, BadHead> {
         .body(())
         .map_err(|_| BadHead::Target)?;
     for field in parsed.headers.iter() {
-        // httparse lets through only what is a name and a value.
+        // httparse lets only valid names and values through.
         let name = HeaderName::from_bytes(field.name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) {
             request.headers_mut().append(name, value);
@@ -75,8 +75,8 @@ pub fn request(bytes: &[u8]) -> Result<Option<(Request<()>, usize)>, BadHead> {
     Ok(Some((request, len)))
 }
 
-/// Whether the connection stays for another request after the answer to this one (RFC 9112, section 9.3). Not after a request
-/// with content: it is not read, and the next request would begin behind it.
+/// Whether the connection stays open for another request (RFC 9112, section 9.3). Not after a request with
+/// content: we do not read it, so the next request would start behind it.
 #[must_use]
 pub fn persists(request: &Request<()>) -> bool {
     let fields = request.headers();
@@ -95,8 +95,8 @@ fn has_option(fields: &HeaderMap, wanted: &str) -> bool {
         .any(|option| option.trim().eq_ignore_ascii_case(wanted))
 }
 
-/// The head of a response as it goes to the wire. `date`: the time as RFC 9110 (section 5.6.7) writes it; `close`: the
-/// connection ends with it. Always HTTP/1.1: EDK2 refuses 1.0 (tianocore/edk2 issue 9920).
+/// The head of a response on the wire. `date`: in the format of RFC 9110 (section 5.6.7); `close`: the
+/// connection ends after it. Always HTTP/1.1: EDK2 refuses 1.0 (tianocore/edk2 issue 9920).
 #[must_use]
 pub fn response_head<T>(response: &Response<T>, date: &str, close: bool) -> Vec<u8> {
     let status = response.status();
@@ -107,7 +107,8 @@ pub fn response_head<T>(response: &Response<T>, date: &str, close: bool) -> Vec<
     )
     .into_bytes();
     let mut field = |name: &str, value: &[u8]| {
-        // GRUB 2.12 compares names of fields byte by byte: with "content-length" every file is empty to it.
+        // GRUB 2.12 compares field names case-sensitively: with "content-length" it reads every file as
+        // empty.
         let mut first = true;
         head.extend(name.bytes().map(|byte| {
             let byte = if first { byte.to_ascii_uppercase() } else { byte };
@@ -125,7 +126,7 @@ pub fn response_head<T>(response: &Response<T>, date: &str, close: bool) -> Vec<
         }
     }
     field("date", date.as_bytes());
-    // HTTP/1.1 takes the second for granted; an HTTP/1.0 client that asked for it does not.
+    // HTTP/1.1 assumes keep-alive; an HTTP/1.0 client that asked for it does not.
     field("connection", if close { b"close" } else { b"keep-alive" });
     head.extend_from_slice(b"\r\n");
     head
@@ -241,7 +242,7 @@ mod tests {
             let at = at.min(bytes.len());
             bytes.splice(at..at, noise);
             let whole = request(&bytes).map(|read| read.map(|(_, len)| len));
-            // What a first piece is refused for does not become right by more bytes; what is whole stays as it is.
+            // More bytes never make a refused start valid, and a complete request stays as it is.
             match request(&bytes[..cut.min(bytes.len())]) {
                 Ok(None) => {}
                 piece => prop_assert_eq!(piece.map(|read| read.map(|(_, len)| len)), whole),

@@ -1,13 +1,13 @@
 //! The `Range` header (RFC 9110, section 14): one byte range.
 
-/// What a request wants of a file.
+/// The part of a file that a request wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// All of it (no range, or one that we need not understand).
+    /// All of it (no range, or one we need not understand).
     All,
     /// From the first to the last byte, both inclusive.
     Part(u64, u64),
-    /// A range outside of the file.
+    /// A range outside the file.
     Unsatisfiable,
 }
 
@@ -23,7 +23,7 @@ pub fn wanted(header: Option<&str>, len: u64) -> Wanted {
     let (first, last) = (first.trim(), last.trim());
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
-        // A number beyond all lengths lies behind the end, however long it is.
+        // A number too large to parse is beyond the end of any file.
         digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
     };
     match (number(first), number(last)) {
@@ -38,7 +38,7 @@ pub fn wanted(header: Option<&str>, len: u64) -> Wanted {
         (Some(first), _) if first >= len => Wanted::Unsatisfiable,
         (Some(first), None) if last.is_empty() => Wanted::Part(first, len - 1),
         (Some(first), Some(last)) if first <= last => Wanted::Part(first, last.min(len - 1)),
-        // Several ranges, or nonsense: the whole file is a right answer.
+        // Several ranges, or nonsense: the whole file is a valid answer.
         _ => Wanted::All,
     }
 }

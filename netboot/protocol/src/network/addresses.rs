@@ -1,4 +1,4 @@
-//! The addresses that a network has for machines, the same by IPv4 and by IPv6.
+//! The addresses a network has for machines, for IPv4 and IPv6.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -7,7 +7,7 @@ use inventory_api::Mac;
 use crate::network::lease::Address;
 use crate::network::settings::PoolRange;
 
-/// The most addresses that the pools of one network may have (a /16): leases are kept in memory.
+/// The most addresses in a network's pools (a /16): leases are kept in memory.
 pub const MAX_POOL: usize = 65_536;
 
 /// Checked addresses of one network.
@@ -20,18 +20,19 @@ pub struct Addresses<A: Address = std::net::Ipv4Addr> {
     unknown_share: u8,
 }
 
-/// What a person wrote of them.
+/// Addresses from the configuration.
 pub(crate) struct Written<'a, A> {
     pub(crate) pools: &'a [PoolRange<A>],
     pub(crate) exclude: &'a [PoolRange<A>],
     pub(crate) reservations: &'a BTreeMap<Mac, A>,
     pub(crate) unknown_share: u8,
-    /// Those of this server and of the routers: no machine's.
+    /// Addresses of this server and of routers, which no machine may have.
     pub(crate) ours: &'a [A],
 }
 
 impl<A: Address> Addresses<A> {
-    /// `inside`: whether a machine can have an address, which is named first. `between`: all addresses from one to another.
+    /// `inside`: checks that a machine can have an address; the first argument names it. `between`: all
+    /// addresses of a range.
     ///
     /// # Errors
     /// What is wrong.
@@ -49,7 +50,7 @@ impl<A: Address> Addresses<A> {
         let mut pool: Vec<A> = all.take(MAX_POOL + 1).collect();
         if pool.len() > MAX_POOL {
             return Err(format!(
-                "the pools have more than {MAX_POOL} addresses; leases are kept in memory: take a smaller range"
+                "the pools have more than {MAX_POOL} addresses, which is too many leases to keep in memory: use a smaller range"
             ));
         }
         let mut reserved = BTreeSet::new();
@@ -61,7 +62,7 @@ impl<A: Address> Addresses<A> {
             }
             inside("reservation", *address)?;
             if written.ours.contains(address) || !reserved.insert(*address) {
-                return Err(format!("address {address} reserved for {mac} is taken already"));
+                return Err(format!("address {address} reserved for {mac} is already taken"));
             }
         }
         let excluded = |address: A| written.exclude.iter().any(|range| range.contains(address));
@@ -75,17 +76,17 @@ impl<A: Address> Addresses<A> {
         })
     }
 
-    /// Every address that machines without a reservation can get, in the order of the configuration.
+    /// Every address that machines without a reservation can get, in configuration order.
     pub fn pool(&self) -> &[A] {
         &self.pool
     }
 
-    /// Whether there is none for anybody.
+    /// Whether there is no address for any machine.
     pub(crate) fn is_empty(&self) -> bool {
         self.pool.is_empty() && self.reserved.is_empty()
     }
 
-    /// How many addresses are reserved in the configuration.
+    /// The number of addresses reserved in the configuration.
     pub(crate) fn reserved(&self) -> usize {
         self.reserved.len()
     }
@@ -100,7 +101,8 @@ impl<A: Address> Addresses<A> {
         self.reservations.get(&mac).copied()
     }
 
-    /// Whether the configuration allows `mac` to have `address`: its own reservation, or an address of the pool.
+    /// Whether the configuration allows `mac` to have `address`: its own reservation, or an address of the
+    /// pool.
     pub fn may_lease(&self, mac: Mac, address: A) -> bool {
         match self.reservation(mac) {
             Some(reserved) => reserved == address,
@@ -108,8 +110,8 @@ impl<A: Address> Addresses<A> {
         }
     }
 
-    /// The most addresses of the pools that machines may hold which nobody enrolled. `None`: all, since that is what is
-    /// configured, or the pool is too small to be shared.
+    /// The most pool addresses that machines not enrolled may hold. `None`: all, because it is configured so
+    /// or the pool is too small to share.
     pub fn strangers_most(&self) -> Option<usize> {
         let pool = self.pool.len();
         let most = (pool * usize::from(self.unknown_share)).div_ceil(100);
@@ -117,7 +119,7 @@ impl<A: Address> Addresses<A> {
     }
 }
 
-/// `names`: of a range, and of an address in it.
+/// `names`: what to call a range, and an address in it.
 fn check_ranges<A: Address>(
     names: [&str; 2],
     ranges: &[PoolRange<A>],

@@ -1,4 +1,4 @@
-//! What makes settings a network that can be served, and what is wrong with those that do not.
+//! Checks a network's settings.
 
 use std::net::Ipv4Addr;
 
@@ -11,18 +11,18 @@ use crate::network::settings::NetworkSettings;
 /// The most routers, name servers or time servers.
 const MOST_SERVERS: usize = 8;
 
-/// Why settings do not make a network.
+/// What is wrong with a network's settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("network {place}: {why}")]
 pub struct NetworkError {
-    /// The network's name, and that of its class if it is one that is wrong.
+    /// The network's name, and the class's if the mistake is in one.
     place: String,
     /// What is wrong, and what to do.
     why: String,
 }
 
 impl NetworkError {
-    /// What is wrong with the settings of a place.
+    /// Makes errors for a network or class.
     pub(crate) fn at(place: String) -> impl Fn(String) -> NetworkError {
         move |why| NetworkError {
             place: place.clone(),
@@ -38,7 +38,7 @@ pub(crate) fn check_inside(subnet: Ipv4Net, what: &str, address: Ipv4Addr) -> Re
     Err(format!("{what} {address} is not a host of {subnet}"))
 }
 
-/// Addresses and names that are sent.
+/// Checks addresses and names that are sent.
 ///
 /// # Errors
 /// What is wrong with one.
@@ -68,13 +68,13 @@ pub(crate) fn check_addresses(settings: &NetworkSettings, subnet: Ipv4Net) -> Re
         if all.len() > MOST_SERVERS {
             let count = all.len();
             return Err(format!(
-                "{what} has {count} addresses, the most is {MOST_SERVERS}"
+                "{what} has {count} addresses; at most {MOST_SERVERS} are allowed"
             ));
         }
         for (at, &address) in all.iter().enumerate() {
             host(one, address)?;
             if all[..at].contains(&address) {
-                return Err(format!("{one} {address} stands there twice"));
+                return Err(format!("{one} {address} is listed twice"));
             }
         }
     }
@@ -92,7 +92,7 @@ pub(crate) fn check_addresses(settings: &NetworkSettings, subnet: Ipv4Net) -> Re
 }
 
 /// # Errors
-/// What is wrong with a number, or with the kernel's arguments.
+/// What is wrong with a number or with the kernel arguments.
 pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), String> {
     check_kernel_args(&settings.kernel_args).map_err(|why| format!("kernel_args: {why}"))?;
     for (what, seconds) in [
@@ -101,7 +101,7 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), String> {
     ] {
         if !(10..=2_592_000).contains(&seconds) {
             return Err(format!(
-                "{what} = {seconds} has to be between 10 and 2592000 seconds (30 days)"
+                "{what} = {seconds} must be between 10 and 2592000 seconds (30 days)"
             ));
         }
     }
@@ -124,7 +124,7 @@ pub(crate) fn check_numbers(settings: &NetworkSettings) -> Result<(), String> {
         ("tftp_blksize_max", blksize, 512, 65_464),
     ] {
         if !(least..=most).contains(&value) {
-            return Err(format!("{what} = {value} has to be between {least} and {most}"));
+            return Err(format!("{what} = {value} must be between {least} and {most}"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Leases of one network, and the choice of an address. Pure: the journal is somebody else's.
+//! Leases of one network, and the choice of an address. The journal is elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::{Debug, Display};
@@ -10,34 +10,34 @@ use inventory_api::{Mac, UnixMs};
 use crate::codes::Unanswered;
 use crate::network::addresses::{Addresses, MAX_POOL};
 
-/// Seconds an offered address waits for its REQUEST. EDK2 collects offers for 4 s, and retries up to 32 s.
+/// Seconds an offer waits for its REQUEST. EDK2 collects offers for 4 s, and retries for up to 32 s.
 pub const OFFER_SECONDS: u64 = 60;
-/// Seconds a declined address is kept out of use.
+/// Default quarantine of a declined address, in seconds.
 pub const DECLINE_SECONDS: u64 = 3600;
 
-/// Leases shorter than this, in seconds, are renewed at half of their time to the second.
+/// Shorter leases, in seconds, are renewed at exactly half of their time.
 const SPREAD_FROM: u32 = 3600;
-/// Seconds that an ended lease of an enrolled machine is kept from machines that nobody enrolled.
+/// Seconds that an expired lease of an enrolled machine is kept from machines that are not enrolled.
 pub const KEPT_SECONDS: u64 = 86_400;
-/// A pool of so many addresses is given out in its order.
+/// Pools up to this size are handed out in order.
 const SMALL: usize = 16;
-/// The most leases of one network: a full pool, and as many reservations or addresses of other servers.
+/// The most leases of one network: a full pool, and as many reservations or other servers' addresses.
 const MOST: usize = 2 * MAX_POOL;
 
-/// What became of an address.
+/// The state of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
-    /// Offered, not yet requested; never written to the journal.
+    /// Offered, not yet requested; never journalled.
     Offered,
     /// Acknowledged.
     Bound,
-    /// Given back. The machine gets it again as long as nobody else needs it.
+    /// Given back. The machine gets it again unless another one needed it.
     Released,
-    /// Somebody else uses it (DECLINE): nobody gets it until `expires`.
+    /// Another host uses it (DECLINE): quarantined until `expires`.
     Declined,
-    /// Another DHCP server gave it, as the machine said; never written to the journal.
+    /// Given by another DHCP server, according to the machine; never journalled.
     Seen,
-    /// Kept for its machine, beside whatever lease there is of it; with `expires` 0 no longer.
+    /// Reserved for its machine, in addition to a lease; ended if `expires` is 0.
     Reserved,
 }
 
@@ -54,7 +54,7 @@ impl LeaseState {
         }
     }
 
-    /// The state of that name.
+    /// The state with this name.
     pub fn from_name(name: &str) -> Option<LeaseState> {
         [
             LeaseState::Offered,
@@ -69,27 +69,27 @@ impl LeaseState {
     }
 }
 
-/// One address and the machine it belongs to.
+/// An address and the machine it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease<A = Ipv4Addr> {
-    /// Machine.
+    /// The machine.
     pub mac: Mac,
-    /// Address.
+    /// The address.
     pub ip: A,
-    /// Until when it holds.
+    /// When the lease ends.
     pub expires: UnixMs,
-    /// What became of it.
+    /// The state of the address.
     pub state: LeaseState,
 }
 
 /// A change of the leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseChange<A = Ipv4Addr> {
-    /// Takes this in.
+    /// Stores a lease.
     Insert(Lease<A>),
-    /// Takes in an acknowledged lease, with the mark of the client identifier that took it.
+    /// Stores an acknowledged lease, with the hash of the client identifier that took it.
     Bind(Lease<A>, Option<u32>),
-    /// Forgets an offer that was not taken.
+    /// Forgets an offer that was not accepted.
     Forget(A),
 }
 
@@ -99,12 +99,12 @@ pub trait Address: Copy + Ord + Hash + Debug + Display + Into<IpAddr> {}
 impl<A: Copy + Ord + Hash + Debug + Display + Into<IpAddr>> Address for A {}
 
 impl<A> Lease<A> {
-    /// Whether nobody else may have the address now.
+    /// Whether the address is unavailable to others now.
     pub fn holds(&self, now: UnixMs) -> bool {
         self.state != LeaseState::Released && now < self.expires
     }
 
-    /// The same lease with its address in another type.
+    /// The same lease with another address type.
     pub fn with_ip<B>(&self, ip: B) -> Lease<B> {
         Lease {
             mac: self.mac,
@@ -120,19 +120,19 @@ impl<A> Lease<A> {
     }
 }
 
-/// The leases of one network: at most one for each address and each machine (a declined address has no machine).
-/// Ended leases stay until the address is needed, so that a machine keeps its address.
+/// The leases of one network: at most one per address and per machine (a declined address belongs to no
+/// machine). Expired leases stay until the address is needed, so that machines keep their addresses.
 #[derive(Clone, Debug)]
 pub struct Leases<A = Ipv4Addr> {
     by_ip: HashMap<A, Lease<A>>,
     by_mac: HashMap<Mac, A>,
-    /// When an address can be had by another machine, earliest first.
+    /// When each address becomes available to other machines, earliest first.
     free_from: BTreeSet<(UnixMs, A)>,
-    /// Those of `free_from` that machines have which nobody enrolled, or that are out of use because one of them said so (DECLINE).
+    /// Entries of `free_from` that belong to machines not enrolled, or that such a machine declined.
     strangers: BTreeSet<(UnixMs, A)>,
-    /// The client identifier that took a machine's lease, by its mark. Not in the journal: after a restart it is not known.
+    /// Hash of the client identifier that took a machine's lease. Not journalled, so unknown after a restart.
     marks: HashMap<Mac, u32>,
-    /// Addresses that a person reserved beside those of the configuration, both ways.
+    /// Reservations made at run time, in both directions.
     reserved: BTreeMap<Mac, A>,
     reserved_for: HashMap<A, Mac>,
 }
@@ -152,32 +152,32 @@ impl<A> Default for Leases<A> {
 }
 
 impl<A: Address> Leases<A> {
-    /// The machine's lease, ended ones too.
+    /// The machine's lease, even if expired.
     pub fn of(&self, mac: Mac) -> Option<Lease<A>> {
         self.by_ip.get(self.by_mac.get(&mac)?).copied()
     }
 
-    /// The lease of an address, ended ones too.
+    /// The lease of an address, even if expired.
     pub fn at(&self, ip: A) -> Option<Lease<A>> {
         self.by_ip.get(&ip).copied()
     }
 
-    /// The address that a person reserved for a machine.
+    /// The address reserved for a machine at run time.
     pub fn reservation(&self, mac: Mac) -> Option<A> {
         self.reserved.get(&mac).copied()
     }
 
-    /// The machine that a person reserved an address for.
+    /// The machine an address is reserved for at run time.
     pub fn reserved_for(&self, ip: A) -> Option<Mac> {
         self.reserved_for.get(&ip).copied()
     }
 
-    /// Every reservation that a person made, by MAC.
+    /// All reservations made at run time, by MAC.
     pub fn reservations(&self) -> &BTreeMap<Mac, A> {
         &self.reserved
     }
 
-    /// Whether `mac` may have `ip`, as the configuration and the reservations say.
+    /// Whether configuration and reservations allow `mac` to have `ip`.
     pub fn may_lease(&self, addresses: &Addresses<A>, mac: Mac, ip: A) -> bool {
         match self.reservation(mac) {
             Some(reserved) if addresses.reservation(mac).is_none() => reserved == ip,
@@ -192,12 +192,12 @@ impl<A: Address> Leases<A> {
             .map(|lease| lease.mac)
     }
 
-    /// Every lease, in no order.
+    /// All leases, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Lease<A>> {
         self.by_ip.values()
     }
 
-    /// Takes a lease in, in place of what its address and its machine had before.
+    /// Stores a lease, replacing earlier ones of its address and machine.
     pub fn insert(&mut self, lease: Lease<A>) {
         if lease.state == LeaseState::Reserved {
             if let Some(old) = self.reserved.remove(&lease.mac) {
@@ -222,7 +222,7 @@ impl<A: Address> Leases<A> {
         }
         self.by_ip.insert(lease.ip, lease);
         self.free_from.insert((free_from(&lease), lease.ip));
-        // What others give out is not bounded by a pool of ours.
+        // Other servers' addresses are not bounded by our pool.
         while self.by_ip.len() > MOST {
             let Some((_, first)) = self.free_from.first().copied() else {
                 return;
@@ -244,12 +244,12 @@ impl<A: Address> Leases<A> {
         }
     }
 
-    /// Whether a client with this identifier can be the one that took the machine's lease.
+    /// Whether a client with this identifier may have taken the machine's lease.
     pub fn took(&self, mac: Mac, mark: Option<u32>) -> bool {
         self.marks.get(&mac).is_none_or(|taken| Some(*taken) == mark)
     }
 
-    /// Says whether the machine is enrolled; one that nobody spoke of is.
+    /// Sets whether the machine is enrolled; assumed until said otherwise.
     pub fn set_known(&mut self, mac: Mac, known: bool) {
         let Some(lease) = self.of(mac) else { return };
         let place = (free_from(&lease), lease.ip);
@@ -264,14 +264,14 @@ impl<A: Address> Leases<A> {
         self.strangers.contains(&(free_from(lease), lease.ip))
     }
 
-    /// How many addresses machines that nobody enrolled hold now, or have said that somebody else uses them. Else one of them could
-    /// take a whole pool out of use, address by address.
+    /// Addresses that machines not enrolled hold now, or have declined: otherwise one of them could
+    /// quarantine a whole pool, address by address.
     pub fn strangers(&self, now: UnixMs) -> usize {
         self.strangers.iter().filter(|(until, _)| now < *until).count()
     }
 
-    /// Whether these are `most` or more: asked of each message of a flood, it looks at no more of those that have ended than there
-    /// are beyond that.
+    /// Whether there are `most` or more of these. Called for each message of a flood, so it counts only as
+    /// far as needed.
     fn strangers_have(&self, most: usize, now: UnixMs) -> bool {
         let Some(beyond) = self.strangers.len().checked_sub(most) else {
             return false;
@@ -301,10 +301,11 @@ fn free_from<A>(lease: &Lease<A>) -> UnixMs {
     }
 }
 
-/// The address for `mac`: its reservation, the one it had, the one it asks for, one never used (from a place in the
-/// pool that its MAC decides, so that even an empty journal tends to give the same), or the one free for longest. A machine
-/// that is not `known` gets none that an enrolled machine had in the last day, and one of the pool only as long as there are fewer
-/// like it than their share: a flood of made-up MACs leaves something for the machines that are known.
+/// The address for `mac`: its reservation, its last address, the one it asks for, one never used, or the one
+/// free for longest. The search for an unused one starts at a place in the pool derived from the MAC, so that
+/// even an empty journal tends to give the same address. A machine that is not `known` gets none that an
+/// enrolled machine had in the last day, and only as long as machines like it hold less than their share of
+/// the pool: a flood of made-up MACs leaves addresses for known machines.
 ///
 /// # Errors
 /// [`Unanswered::KeptForKnown`] or [`Unanswered::Exhausted`].
@@ -326,7 +327,7 @@ pub fn choose_address<A: Address>(
     {
         return Err(Unanswered::KeptForKnown);
     }
-    // A machine that is only switched off finds its address again, whoever floods the network meanwhile.
+    // A machine that was only switched off finds its address again, even if the network is flooded meanwhile.
     let kept = |lease: &Lease<A>| {
         !known
             && lease.state == LeaseState::Bound
@@ -348,12 +349,12 @@ pub fn choose_address<A: Address>(
         return Ok(ip);
     }
     let pool = addresses.pool();
-    // A reserved address that is declined or still held: nothing else may be given to this machine.
+    // The reserved address is declined or still held: this machine must not get any other.
     if pool.is_empty() || reserved.is_some() {
         return Err(Unanswered::Exhausted);
     }
     let start = match pool.len() {
-        // Here the same address would be chance, and people look for the first ones in their order.
+        // A hash would often collide here, and people expect the first addresses in order.
         ..=SMALL => 0,
         len => fnv(&mac.0) as usize % len,
     };
@@ -374,8 +375,8 @@ pub fn choose_address<A: Address>(
         .ok_or(Unanswered::Exhausted)
 }
 
-/// Seconds by which a machine renews and rebinds earlier than others: machines that booted together do not come back together.
-/// Up to 1/16 of the lease, and not at all for one that is short.
+/// Seconds by which a machine renews and rebinds earlier than others, so that machines booted together do not
+/// renew together. Up to 1/16 of the lease; zero for a short lease.
 pub(crate) fn earlier(seconds: u32, mac: Mac) -> u32 {
     if seconds < SPREAD_FROM {
         return 0;
@@ -383,7 +384,7 @@ pub(crate) fn earlier(seconds: u32, mac: Mac) -> u32 {
     seconds / 16 * (fnv(&mac.0) % 16) / 16
 }
 
-/// FNV-1a: spreads MACs evenly, and tells damaged lines.
+/// FNV-1a: spreads MACs evenly, and detects damaged lines.
 pub fn fnv(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, &byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

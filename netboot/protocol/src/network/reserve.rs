@@ -1,4 +1,4 @@
-//! Addresses that a person reserves for a machine while the service runs.
+//! Reservations made while the service runs.
 
 use std::net::Ipv4Addr;
 
@@ -7,10 +7,10 @@ use inventory_api::{Mac, UnixMs};
 use crate::network::Network;
 use crate::network::lease::{Lease, LeaseChange, LeaseState, Leases};
 
-/// Why an address cannot be reserved, or a reservation not be ended.
+/// Why a reservation cannot be made or ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReserveError {
-    /// Not the address of a machine in this network.
+    /// Not a machine's address in this network.
     #[error("{ip} cannot be a machine's address in {subnet}, or it is the server's or the router's")]
     NotHost {
         /// Address.
@@ -18,13 +18,13 @@ pub enum ReserveError {
         /// The network's subnet.
         subnet: ipnet::Ipv4Net,
     },
-    /// The MAC is no NIC's.
+    /// No NIC can have this MAC.
     #[error("{0} is not the address of a network card")]
     JunkMac(Mac),
-    /// The configuration has a reservation for the machine or the address.
+    /// The machine or the address is reserved in the configuration.
     #[error("{0} is reserved in the configuration: change it there")]
     Configured(String),
-    /// Another machine has it reserved.
+    /// It is reserved for another machine.
     #[error("{ip} is reserved for {by}: end that reservation first")]
     Taken {
         /// Address.
@@ -33,22 +33,22 @@ pub enum ReserveError {
         by: Mac,
     },
     /// Another machine uses it now.
-    #[error("{by} uses {ip} now: choose another, or try again when its lease has ended")]
+    #[error("{by} uses {ip} now: choose another, or try again after its lease has ended")]
     InUse {
         /// Address.
         ip: Ipv4Addr,
-        /// Who uses it.
+        /// Its user.
         by: Mac,
     },
     /// There is no such reservation.
     #[error("no address is reserved for {0}")]
     None(Mac),
-    /// The address is not out of use.
-    #[error("{0} is not out of use")]
+    /// The address is not quarantined.
+    #[error("{0} is not quarantined")]
     NotQuarantined(Ipv4Addr),
 }
 
-/// Reserves `ip` for `mac`, in place of what it had reserved before.
+/// Reserves `ip` for `mac`, replacing its earlier reservation.
 pub fn reserve(
     network: &Network,
     leases: &Leases,
@@ -83,7 +83,7 @@ pub fn reserve(
     }))
 }
 
-/// Ends a machine's reservation. A lease that it has goes on.
+/// Ends a machine's reservation. Its lease, if any, goes on.
 pub fn unreserve(leases: &Leases, mac: Mac) -> Result<LeaseChange, ReserveError> {
     let ip = leases.reservation(mac).ok_or(ReserveError::None(mac))?;
     Ok(LeaseChange::Insert(Lease {
@@ -94,8 +94,8 @@ pub fn unreserve(leases: &Leases, mac: Mac) -> Result<LeaseChange, ReserveError>
     }))
 }
 
-/// Puts an address that somebody was found to use back into use. Its line in the journal stays, ended: a released lease would
-/// make it the address of whoever declined it.
+/// Ends the quarantine of an address. Its journal line stays, expired: a released lease would make it the
+/// address of the machine that declined it.
 pub fn end_quarantine(leases: &Leases, ip: Ipv4Addr, now: UnixMs) -> Result<LeaseChange, ReserveError> {
     let lease = leases
         .at(ip)
@@ -160,7 +160,7 @@ mod tests {
             });
         }
         assert!(choose(&leases, 5).is_err(), "11 is free and not for it");
-        // A new address in place of the old one.
+        // A new address replaces the old one.
         let change = reserve(&network, &leases, mac(1), ip(98), NOW);
         apply(&mut leases, change);
         assert_eq!((choose(&leases, 1), choose(&leases, 5)), (Ok(ip(98)), Ok(ip(11))));

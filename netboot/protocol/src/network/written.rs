@@ -1,4 +1,4 @@
-//! Values that people write in more than one way, read from the configuration.
+//! Deserialising configuration values that can be written in several ways.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -29,10 +29,10 @@ enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
-/// A table by MAC, in whose keys one MAC stands once, however it is spelled.
+/// A table by MAC in which each MAC occurs once, however it is spelled.
 ///
 /// # Errors
-/// A key is no MAC, or two keys are one MAC; both are named.
+/// A key is not a MAC, or two keys are the same MAC; both are named.
 pub(crate) fn unique<'de, D, A>(from: D) -> Result<BTreeMap<Mac, A>, D::Error>
 where
     D: Deserializer<'de>,
@@ -47,7 +47,7 @@ impl<'de, A: Deserialize<'de> + Display> Visitor<'de> for ByMac<A> {
     type Value = BTreeMap<Mac, A>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table of MAC addresses, each with its address")
+        f.write_str("a table from MAC address to IP address")
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {

@@ -87,7 +87,7 @@ fn a_declined_address_is_nobodys() {
 }
 
 proptest! {
-    /// Whatever happens, no two machines hold one address, and indexes agree.
+    /// Whatever happens, no two machines hold one address, and the indexes agree.
     #[test]
     fn no_address_twice(steps in proptest::collection::vec((0u8..12, 0u8..4, 0i64..200), 1..200)) {
         let network = network(6);
