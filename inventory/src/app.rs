@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::places::Standing;
+use netboot::slots::Standing;
 use netboot::{BoundNetwork, Netboot};
 use netboot_protocol::Loader;
 use netboot_protocol::menu::MEMORY_TEST;

@@ -1,6 +1,6 @@
 //! Accepts HTTP connections, with limits on their number, head size and idle time.
 //!
-//! When all slots are taken, [`crate::places`] decides which connection is closed: strangers cannot lock out
+//! When all slots are taken, [`crate::slots`] decides which connection is closed: strangers cannot lock out
 //! a lease holder.
 
 use std::io;
@@ -18,15 +18,15 @@ use tokio::task::JoinSet;
 
 use crate::http::{Answer, HttpService, bad_request};
 use crate::log;
-use crate::places::{Full, Limits, Place, Places};
 use crate::running::unacknowledged;
 use crate::send::{Content, Sent, send};
 use crate::server::{NetbootError, panicked};
+use crate::slots::{Full, Limits, Slot, Slots};
 use crate::source::BootSource;
 
 /// Connection slots. iPXE and the agent use one or two at once.
 const LIMITS: Limits = Limits {
-    places: 1024,
+    slots: 1024,
     per_address: 64,
 };
 /// A request's head must arrive within this time; an idle connection is closed after it.
@@ -41,7 +41,7 @@ pub(crate) async fn serve<S: BootSource>(
     listener: TcpListener,
     service: Arc<HttpService<S>>,
 ) -> Result<(), NetbootError> {
-    let places = Places::new(LIMITS);
+    let slots = Slots::new(LIMITS);
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -52,8 +52,8 @@ pub(crate) async fn serve<S: BootSource>(
         match accepted {
             Ok((stream, peer)) => {
                 let ip = peer.ip();
-                let place = match places.enter(ip, service.shared.standing(ip)) {
-                    Ok(place) => place,
+                let slot = match slots.take(ip, service.shared.standing(ip)) {
+                    Ok(slot) => slot,
                     Err(full) => {
                         refused(ip, full);
                         service.broke(ip, ConnectionEnd::Busy);
@@ -61,7 +61,7 @@ pub(crate) async fn serve<S: BootSource>(
                     }
                 };
                 let service = service.clone();
-                tasks.spawn(async move { connection(stream, ip, &service, place).await });
+                tasks.spawn(async move { connection(stream, ip, &service, slot).await });
             }
             Err(error) => {
                 // Out of file descriptors, or the client is already gone.
@@ -78,7 +78,7 @@ fn refused(peer: IpAddr, full: Full) {
             "address",
             "an address has reached its limit of HTTP connections: more are refused",
         ),
-        Full::Places => (
+        Full::Slots => (
             "places",
             "all HTTP connections are in use, none with a lower priority than this address: connection refused",
         ),
@@ -88,7 +88,7 @@ fn refused(peer: IpAddr, full: Full) {
     }
 }
 
-async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &HttpService<S>, place: Place) {
+async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &HttpService<S>, slot: Slot) {
     let socket = SockRef::from(&stream);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
@@ -102,8 +102,8 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
     };
     let mut asked = false;
     let ended = tokio::select! {
-        ended = requests(stream, &control, peer, service, &place, &mut asked) => ended,
-        () = place.taken_away() => {
+        ended = requests(stream, &control, peer, service, &slot, &mut asked) => ended,
+        () = slot.revoked() => {
             if let Some(left_out) = log::each_minute("http-refused", "taken away") {
                 tracing::warn!(%peer, left_out, "all HTTP connections are in use: closing the one with the lowest priority");
             }
@@ -166,7 +166,7 @@ async fn requests<S: BootSource>(
     control: &Arc<Socket>,
     peer: IpAddr,
     service: &HttpService<S>,
-    place: &Place,
+    slot: &Slot,
     asked: &mut bool,
 ) -> io::Result<()> {
     let mut read = Vec::new();
@@ -177,7 +177,7 @@ async fn requests<S: BootSource>(
                 "no whole request in time",
             ));
         };
-        place.touch();
+        slot.touch();
         let (answer, stays, with_content) = match next? {
             None => return Ok(()),
             Some(Ok(request)) => (
@@ -203,7 +203,7 @@ async fn requests<S: BootSource>(
             stream: going,
             bytes,
             mut result,
-        } = send(stream, head, content, place, meter).await;
+        } = send(stream, head, content, slot, meter).await;
         if let Some(heard) = heard {
             if let (Ok(()), Some(going)) = (&result, &going) {
                 result = acknowledged(going).await;
@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_far_off_ends_nothing() {
+    fn a_clock_that_is_far_off_causes_no_panic() {
         let century = Duration::from_secs(100 * 365 * 86_400);
         for (now, date) in [
             (UNIX_EPOCH - century, "Thu, 01 Jan 1970 00:00:00 GMT"),

@@ -1,12 +1,13 @@
 //! The DHCPv4 loop: receive, decode, look up, decide, make durable, send, report.
 
-mod belief;
+mod takeaway;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
+use inventory_api::dhcp::DhcpAnswer;
 use netboot_protocol::dhcp4::claims::Claims;
 use netboot_protocol::dhcp4::custom::is_host_name;
 use netboot_protocol::dhcp4::foreign::pass;
@@ -18,17 +19,17 @@ use netboot_protocol::{
 };
 use tokio::task::JoinSet;
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::farewell::Farewells;
 use crate::leases::lock;
+use crate::networks::Family;
 use crate::now;
 use crate::probe::Prober;
-use crate::reception::{Entrance, cannot_receive};
-use crate::room::Working;
+use crate::reception::{Admission, cannot_receive};
 use crate::server::{NetbootError, panicked};
 use crate::socket::DhcpSocket;
 use crate::source::BootSource;
-use crate::watch::Family;
+use crate::work_limits::WorkPermit;
 
 /// Addresses tried for one DISCOVER when probes find others in use. After that the machine asks again by
 /// itself.
@@ -57,7 +58,7 @@ impl<S: BootSource> DhcpService<S> {
         let shared = self.shared.clone();
         let service = Arc::new(self);
         let any_port = shared.config.reply_to_source;
-        let mut entrance = Entrance::new("DHCP");
+        let mut admission = Admission::new("DHCP");
         let mut tasks = JoinSet::new();
         let (mut buffer, mut other) = ([0u8; 2048], [0u8; 2048]);
         loop {
@@ -84,7 +85,7 @@ impl<S: BootSource> DhcpService<S> {
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
                     let sender = outsider(bytes, now());
-                    shared.watch.silent(service.home(None), reason, sender);
+                    shared.networks.silent(service.home(None), reason, sender);
                     continue;
                 }
             };
@@ -93,27 +94,27 @@ impl<S: BootSource> DhcpService<S> {
             client.from = Some(from).filter(|_| !any_port);
             shared.firmware.heard_v4(&client, from.port(), any_port, now());
             let network = select_network(&service.networks, &client).ok();
-            let place = network.map(|network| (network.name(), network.addresses()));
-            let standing = shared.book.standing(place, client.mac, client.known, now());
-            match entrance.admit(client.mac, standing, client.circuit()) {
-                Ok(place) => {
+            let pools = network.map(|network| (network.name(), network.addresses()));
+            let standing = shared.leases.standing(pools, client.mac, client.known, now());
+            match admission.admit(client.mac, standing, client.circuit()) {
+                Ok(permit) => {
                     let restarted = client.message == MessageKind::Discover
                         && !matches!(client.kind, ClientKind::Ipxe { .. });
                     client.loader = shared.loader(client.mac, client.kind, restarted);
                     let service = service.clone();
-                    tasks.spawn(async move { service.answer(client, from, place).await });
+                    tasks.spawn(async move { service.answer(client, from, permit).await });
                 }
                 Err(why) => {
-                    shared.watch.silent(service.home(network), why, None);
-                    if entrance.tells_of(client.mac, client.known, why) {
-                        service.heard(&client, network, None, why.code(), None, false);
+                    shared.networks.silent(service.home(network), why, None);
+                    if admission.tells_of(client.mac, client.known, why) {
+                        service.heard(&client, network, None, why.into(), None, false);
                     }
                 }
             }
         }
     }
 
-    async fn answer(&self, client: PxeClient, from: SocketAddrV4, place: Working) {
+    async fn answer(&self, client: PxeClient, from: SocketAddrV4, permit: WorkPermit) {
         let network = match select_network(&self.networks, &client) {
             Ok(network) => network,
             Err(why) => {
@@ -126,7 +127,7 @@ impl<S: BootSource> DhcpService<S> {
             }
         };
         let shared = &self.shared;
-        let ip = shared.book.address_of(network.name(), client.mac, now());
+        let ip = shared.leases.address_of(network.name(), client.mac, now());
         let asks = shared.target(client.mac, client.kind, network.name(), network.server(), ip);
         let target = asks.await;
         let urls = BootUrls {
@@ -136,27 +137,27 @@ impl<S: BootSource> DhcpService<S> {
         if network.mode() == Mode::Observe {
             let at = now();
             let look = |leases: &Leases| (would_answer(&client, network, leases, target, &urls, at), None);
-            let (book, queue) = (&shared.book, &shared.queue);
-            let (word, boot) = match book.with(network.name(), queue, client.known, look).0 {
-                Ok(content) => (format!("would-{}", content.kind.name()), Some(content.boot)),
-                Err(why) => (format!("would-not: {}", why.code()), None),
+            let (leases, queue) = (&shared.leases, &shared.queue);
+            let (answer, boot) = match leases.update(network.name(), queue, client.known, look).0 {
+                Ok(content) => (DhcpAnswer::Would(content.kind.into()), Some(content.boot)),
+                Err(why) => (DhcpAnswer::WouldNot(why.code().to_owned()), None),
             };
             let boot = boot.as_ref().and_then(BootFile::name);
-            return self.heard(&client, Some(network), None, &word, boot, true);
+            return self.heard(&client, Some(network), None, answer, boot, true);
         }
-        match self.decide(&client, network, target, &urls, place).await {
+        match self.decide(&client, network, target, &urls, permit).await {
             Err(why) => self.silent(&client, Some(network), why),
             Ok(mut content) => {
                 let host_name = shared.source.host_name(client.mac);
                 content.host_name = host_name.filter(|name| is_host_name(name));
-                let word = match self.send(&client, network, &content, from).await {
-                    Ok(()) => content.kind.name(),
+                let answer = match self.send(&client, network, &content, from).await {
+                    Ok(()) => DhcpAnswer::Sent(content.kind.into()),
                     Err(error) => shared
                         .cannot_send("DHCP", client.mac, client.known, &error)
-                        .code(),
+                        .into(),
                 };
                 let ip = Some(content.address).filter(|ip| !ip.is_unspecified());
-                self.heard(&client, Some(network), ip, word, content.boot.name(), true);
+                self.heard(&client, Some(network), ip, answer, content.boot.name(), true);
             }
         }
     }
@@ -168,17 +169,20 @@ impl<S: BootSource> DhcpService<S> {
         network: &Network,
         target: BootTarget,
         urls: &BootUrls,
-        mut place: Working,
+        mut permit: WorkPermit,
     ) -> Result<ReplyContent, Unanswered> {
         let Shared {
-            watch, book, queue, ..
+            networks,
+            leases,
+            queue,
+            ..
         } = &*self.shared;
         let name = network.name();
-        self.believe(client, network, &mut place).await?;
+        self.believe(client, network, &mut permit).await?;
         for _ in 0..TRIES {
             let at = now();
-            let gate = watch.gate(name, Family::V4, at);
-            let ((answer, before, reserved), durable) = book.with(name, queue, client.known, |leases| {
+            let gate = networks.gate(name, Family::V4, at);
+            let ((answer, before, reserved), durable) = leases.update(name, queue, client.known, |leases| {
                 let before = leases.of(client.mac);
                 let reserved = network.addresses().reservation(client.mac);
                 let reserved = reserved.or(leases.reservation(client.mac)).is_some();
@@ -194,7 +198,7 @@ impl<S: BootSource> DhcpService<S> {
             let prober = self.prober(needs_probe(network, reserved, before, &content));
             let user = match prober {
                 // A probe takes hundreds of milliseconds: give the work permit back meanwhile.
-                Some(prober) => match place.wait() {
+                Some(prober) => match permit.wait() {
                     Some(_waiting) => prober.user_of(address, client.mac).await,
                     None => return Err(Unanswered::TooMany),
                 },
@@ -241,10 +245,10 @@ impl<S: BootSource> DhcpService<S> {
     fn silent(&self, client: &PxeClient, network: Option<&Network>, why: Unanswered) {
         let home = self.home(network);
         if let Some(detail) = concerns_all(client, network, why) {
-            self.shared.watch.note(home, why.code(), detail);
+            self.shared.networks.note(home, why.code(), detail);
         }
-        self.shared.watch.silent(home, why, None);
-        self.heard(client, network, None, why.code(), None, true);
+        self.shared.networks.silent(home, why, None);
+        self.heard(client, network, None, why.into(), None, true);
     }
 
     async fn send(
@@ -296,18 +300,18 @@ impl<S: BootSource> DhcpService<S> {
         client: &PxeClient,
         network: Option<&Network>,
         ip: Option<Ipv4Addr>,
-        answer: &str,
+        answer: DhcpAnswer,
         boot_file: Option<&str>,
         line: bool,
     ) {
-        let (at, book) = (now(), &self.shared.book);
-        let ip = ip.or_else(|| book.address_of(network?.name(), client.mac, at));
+        let (at, leases) = (now(), &self.shared.leases);
+        let ip = ip.or_else(|| leases.address_of(network?.name(), client.mac, at));
         let facts = client.facts();
         if let (Some(IpAddr::V4(ip)), Some(server)) = (facts.wants, facts.server)
             && client.message == MessageKind::Request
             && self.networks.iter().all(|ours| ours.server() != server)
         {
-            self.shared.watch.elsewhere().put(ip, client.mac);
+            self.shared.networks.elsewhere().put(ip, client.mac);
         }
         let home = self.home(network);
         let event = BootEvent {
@@ -316,9 +320,9 @@ impl<S: BootSource> DhcpService<S> {
             ip: ip.map(IpAddr::V4),
             network: network.map(|network| network.name().to_owned()),
             what: BootEventKind::Dhcp {
-                message: client.message.name().to_owned(),
+                message: client.message.into(),
                 client: client.code().to_owned(),
-                answer: answer.to_owned(),
+                answer,
                 boot_file: boot_file.map(str::to_owned),
                 facts,
             },

@@ -1,7 +1,6 @@
 //! Boot files by name: loaders from memory, the mini-os from its files.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use inventory_api::boot::Choice;
 use netboot_protocol::menu::MEMORY_TEST;
 use netboot_protocol::{Loader, Trusted, UNIFIED};
 
+use crate::server::blocking;
 use crate::tftp::content::Content;
 
 /// shim loads it from where it was loaded itself.
@@ -105,10 +105,8 @@ impl Files {
             BootFileBytes::Memory(bytes) => Some(Content::Memory(bytes)),
             BootFileBytes::Path(path) => {
                 let from = path.clone();
-                let opened = tokio::task::spawn_blocking(move || Content::open(&from)).await;
+                let opened = blocking(move || Content::open(&from)).await;
                 opened
-                    .map_err(io::Error::other)
-                    .flatten()
                     .inspect_err(|error| {
                         tracing::error!(path = %path.display(), %error, "cannot read a boot file");
                     })
@@ -123,7 +121,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_transfer_keeps_the_file_that_it_began_with_and_the_next_gets_the_new_one() {
+    async fn a_transfer_keeps_its_file_and_the_next_gets_the_new_one() {
         let folder = tempfile::tempdir().unwrap();
         let kernel = folder.path().join("kernel");
         std::fs::write(&kernel, b"one").unwrap();

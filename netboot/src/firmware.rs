@@ -18,7 +18,7 @@ const CLEAN_MS: u64 = 1000;
 
 /// Times by MAC. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct FirmwareBook(Arc<Mutex<Times>>);
+pub(crate) struct FirmwareTimes(Arc<Mutex<Times>>);
 
 #[derive(Default)]
 struct Times {
@@ -28,7 +28,7 @@ struct Times {
     cleaned: Option<UnixMs>,
 }
 
-impl FirmwareBook {
+impl FirmwareTimes {
     /// Records a message if only firmware or a loader can have sent it. `any_port`: simulated machines have
     /// no privileged ports.
     pub(crate) fn heard_v4(&self, client: &PxeClient, from: u16, any_port: bool, now: UnixMs) {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn only_firmware_from_a_port_of_root_is_heard() {
+    fn only_firmware_on_a_privileged_port_counts() {
         let mac = Mac([2, 0, 0, 0, 0, 1]);
         let pxe: &[u8] = b"PXEClient:Arch:00007:UNDI:003016";
         for (vendor, relay, port, any_port, heard) in [
@@ -107,29 +107,29 @@ mod tests {
             (pxe, [10, 0, 0, 1], 68, false, false),
             (&b"systemd-networkd"[..], [0; 4], 68, false, false),
         ] {
-            let book = FirmwareBook::default();
+            let times = FirmwareTimes::default();
             let client = netboot_protocol::classify(&message(mac, vendor, relay)).unwrap();
-            book.heard_v4(&client, port, any_port, UnixMs(7));
+            times.heard_v4(&client, port, any_port, UnixMs(7));
             let case = format!("{} {relay:?} {port}", String::from_utf8_lossy(vendor));
-            assert_eq!(book.of(mac), heard.then_some(UnixMs(7)), "{case}");
+            assert_eq!(times.of(mac), heard.then_some(UnixMs(7)), "{case}");
         }
     }
 
     #[test]
-    fn a_flood_of_made_up_macs_takes_no_place_of_a_known_machine() {
-        let book = FirmwareBook::default();
+    fn a_flood_of_made_up_macs_evicts_no_known_machine() {
+        let times = FirmwareTimes::default();
         let mac = |n: u32| {
             let [_, a, b, c] = n.to_be_bytes();
             Mac([2, 0, 0, a, b, c])
         };
         for n in 0..2 * STRANGERS as u32 {
-            book.put(mac(n), false, UnixMs(1));
+            times.put(mac(n), false, UnixMs(1));
         }
-        assert_eq!(book.of(mac(2 * STRANGERS as u32 - 1)), None, "it is full");
-        book.put(mac(1 << 20), true, UnixMs(2));
-        assert_eq!(book.of(mac(1 << 20)), Some(UnixMs(2)));
+        assert_eq!(times.of(mac(2 * STRANGERS as u32 - 1)), None, "it is full");
+        times.put(mac(1 << 20), true, UnixMs(2));
+        assert_eq!(times.of(mac(1 << 20)), Some(UnixMs(2)));
         let later = UnixMs(2 + STALE_MS as i64);
-        book.put(mac(1 << 21), false, later);
-        assert_eq!(book.of(mac(1 << 21)), Some(later));
+        times.put(mac(1 << 21), false, later);
+        assert_eq!(times.of(mac(1 << 21)), Some(later));
     }
 }

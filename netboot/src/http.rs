@@ -1,6 +1,7 @@
 //! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges. No
 //! redirects: they stop EDK2. `//x` means `/x`, as shim asks for it. Everything else is 404.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use netboot_protocol::http::head::BadHead;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::{AUTOEXEC, Network};
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::files::BootFileBytes;
 use crate::log;
 use crate::now;
@@ -82,24 +83,21 @@ fn route(path: &str) -> Route<'_> {
     }
 }
 
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// The `choice` parameter of a query. `Err`: not a known choice.
 fn choice_parameter(query: &str) -> Result<Option<Choice>, ()> {
-    parameter(query, "choice").map(str::parse).transpose()
+    parameter(query, "choice")
+        .map(|choice| choice.parse())
+        .transpose()
 }
 
 /// The `mac` parameter of a query.
 fn mac_parameter(query: &str) -> Option<Mac> {
-    let mac: Mac = parameter(query, "mac")?
-        .replace("%3A", ":")
-        .replace("%3a", ":")
-        .parse()
-        .ok()?;
+    let mac: Mac = parameter(query, "mac")?.parse().ok()?;
     (!mac.is_junk()).then_some(mac)
 }
 
@@ -207,7 +205,7 @@ impl<S: BootSource> HttpService<S> {
         let named = |(network, mac): (Option<&Network>, Mac)| (network.map(|n| n.name().to_owned()), mac);
         let (network, mac) = refused
             .or_else(|| self.scripts.machine_at(peer, says).map(named))
-            .or_else(|| self.shared.watch.whose(peer))?;
+            .or_else(|| self.shared.networks.whose(peer))?;
         let path = request.uri().path().replace("//", "/");
         let last = path == LAST_FETCHED || response.extensions().get::<Last>().is_some();
         Some(Heard {
@@ -224,7 +222,7 @@ impl<S: BootSource> HttpService<S> {
     /// Starts the progress meter of an answer with `of` bytes of content.
     pub(crate) fn begins(&self, heard: &Heard, of: u64, stream: &Arc<Socket>) -> Entered {
         self.shared
-            .watch
+            .networks
             .transfers()
             .enter(heard.peer, &heard.path, of, Some(stream))
     }
@@ -450,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_acknowledged_has_not_arrived() {
+    fn unacknowledged_bytes_have_not_arrived() {
         for (last, sent, lost, failed, told) in [
             (false, 968, 0, false, (968, false)),
             (false, 968, 968, false, (0, true)),

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_at_any_byte_loses_nothing_that_was_synced() {
+    fn a_cut_at_any_byte_loses_nothing_synced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let (mut journal, _) = open(&path);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_stands_beside_a_lease_and_ends() {
+    fn a_reservation_coexists_with_a_lease_and_can_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let (mut journal, _) = open(&path);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn both_protocols_have_lines() {
+    fn both_protocols_are_journalled() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let (mut journal, _) = open(&path);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_stays_bounded_and_the_last_word_counts() {
+    fn the_journal_stays_bounded_and_the_last_line_wins() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let (mut journal, _) = open(&path);

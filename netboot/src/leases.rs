@@ -28,19 +28,19 @@ pub(crate) struct Counts {
 
 /// The leases, for finding the machine that holds an address.
 #[derive(Clone)]
-pub struct LeaseBook<A = Ipv4Addr> {
+pub struct LeaseTable<A = Ipv4Addr> {
     networks: Arc<Mutex<BTreeMap<String, Leases<A>>>>,
 }
 
-impl<A> Default for LeaseBook<A> {
-    fn default() -> LeaseBook<A> {
-        LeaseBook {
+impl<A> Default for LeaseTable<A> {
+    fn default() -> LeaseTable<A> {
+        LeaseTable {
             networks: Arc::default(),
         }
     }
 }
 
-impl<A: Address> LeaseBook<A> {
+impl<A: Address> LeaseTable<A> {
     /// The machine that holds an acknowledged lease of `ip` on a network.
     pub fn holder(&self, network: &str, ip: A, now: UnixMs) -> Option<Mac> {
         lock(&self.networks).get(network)?.holder(ip, now)
@@ -122,7 +122,7 @@ impl<A: Address> LeaseBook<A> {
     /// Reads a network's leases and applies the change `decide` returns, atomically. Changes that must be
     /// durable enter `queue` in the order they are made; the returned [`Durable`] completes when the change
     /// is on disk. `known`: the machine is enrolled.
-    pub(crate) fn with<T>(
+    pub(crate) fn update<T>(
         &self,
         network: &str,
         queue: &JournalQueue,
@@ -189,7 +189,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The IPv4 and IPv6 leases, and their common journal.
-type Opened = (LeaseBook, LeaseBook<Ipv6Addr>, Journal);
+type Opened = (LeaseTable, LeaseTable<Ipv6Addr>, Journal);
 
 /// Reads the journal and returns the leases of the configured networks, without those the configuration no
 /// longer allows.
@@ -204,7 +204,7 @@ pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened>
     if replayed.damaged > 0 {
         tracing::warn!(lines = replayed.damaged, path = %path.display(), "skipped damaged lines in the lease journal");
     }
-    let (book, book6) = (LeaseBook::default(), LeaseBook::default());
+    let (leases, leases6) = (LeaseTable::default(), LeaseTable::default());
     // The journal has one line per address. If a machine has two addresses, the later lease wins. Restore
     // reservations first: they decide which leases are allowed.
     let mut records = replayed.records;
@@ -215,18 +215,18 @@ pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened>
             (IpAddr::V4(ip), _) => {
                 let addresses = network.addresses();
                 let may_reserve = network.may_reserve(ip) && addresses.reservation(lease.mac).is_none();
-                book.restore(name, addresses, lease.with_ip(ip), may_reserve);
+                leases.restore(name, addresses, lease.with_ip(ip), may_reserve);
             }
-            (IpAddr::V6(ip), Some(v6)) => book6.restore(name, v6.addresses(), lease.with_ip(ip), false),
+            (IpAddr::V6(ip), Some(v6)) => leases6.restore(name, v6.addresses(), lease.with_ip(ip), false),
             (IpAddr::V6(_), None) => {}
         }
     }
     tracing::info!(
-        leases = book.count(),
-        leases_v6 = book6.count(),
+        leases = leases.count(),
+        leases_v6 = leases6.count(),
         "lease journal read"
     );
-    Ok((book, book6, journal))
+    Ok((leases, leases6, journal))
 }
 
 /// A record on its way to the disk, and the channel that reports its outcome.
@@ -323,8 +323,8 @@ mod tests {
     /// `unknown_share` counts what is known at each message: a renewal enrols nobody, and a machine that is
     /// forgotten counts again.
     #[test]
-    fn a_renewal_makes_nobody_known() {
-        let book: LeaseBook = LeaseBook::default();
+    fn a_renewal_enrols_nobody() {
+        let leases: LeaseTable = LeaseTable::default();
         let (queue, _records) = JournalQueue::new();
         let (at, mac) = (UnixMs(1_000_000), Mac([2, 0, 0, 0, 0, 9]));
         for (seconds, known, strangers) in [
@@ -341,12 +341,16 @@ mod tests {
                 expires: now.plus_seconds(3600),
                 state: LeaseState::Bound,
             };
-            let _ = book.with("lab", &queue, known, |_| ((), Some(LeaseChange::Insert(lease))));
-            assert_eq!(book.counts("lab", now).strangers, strangers, "after {seconds} s");
+            let _ = leases.update("lab", &queue, known, |_| ((), Some(LeaseChange::Insert(lease))));
+            assert_eq!(
+                leases.counts("lab", now).strangers,
+                strangers,
+                "after {seconds} s"
+            );
         }
         let settings = NetworkSettings::new("lab", [10, 0, 0, 1].into(), "10.0.0.0/24".parse().unwrap());
         let network = Network::new(settings).unwrap();
-        let standing = |known| book.standing(Some(("lab", network.addresses())), mac, known, at);
+        let standing = |known| leases.standing(Some(("lab", network.addresses())), mac, known, at);
         assert_eq!(
             (standing(false), standing(true)),
             (Standing::Lease, Standing::Known)

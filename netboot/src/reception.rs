@@ -8,27 +8,27 @@ use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use netboot_protocol::shares::Standing;
 use netboot_protocol::{ClientKind, Loader, Rates, Unanswered};
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::log;
 use crate::now;
-use crate::room::{Room, Working};
 use crate::source::{BootClient, BootSource};
+use crate::work_limits::{WorkLimits, WorkPermit};
 
 /// Admission control of one socket.
-pub(crate) struct Entrance {
+pub(crate) struct Admission {
     /// "DHCP" or "DHCPv6".
     protocol: &'static str,
-    room: Room,
+    limits: WorkLimits,
     rates: Rates,
     /// The MAC whose dropped message was reported last, and in which second.
     told: Option<(Mac, i64)>,
 }
 
-impl Entrance {
-    pub(crate) fn new(protocol: &'static str) -> Entrance {
-        Entrance {
+impl Admission {
+    pub(crate) fn new(protocol: &'static str) -> Admission {
+        Admission {
             protocol,
-            room: Room::default(),
+            limits: WorkLimits::default(),
             rates: Rates::default(),
             told: None,
         }
@@ -43,12 +43,12 @@ impl Entrance {
         mac: Mac,
         standing: Standing,
         circuit: Option<(IpAddr, &Vec<u8>)>,
-    ) -> Result<Working, Unanswered> {
+    ) -> Result<WorkPermit, Unanswered> {
         let known = standing == Standing::Known;
         if !self.rates.admit(mac, known, circuit, now()) {
             return Err(Unanswered::TooMany);
         }
-        self.room.enter(standing).ok_or(Unanswered::Busy)
+        self.limits.permit(standing).ok_or(Unanswered::Busy)
     }
 
     /// Whether to record a dropped message in its machine's journey: at most one a second, so that a flood
@@ -108,7 +108,7 @@ impl<S: BootSource> Shared<S> {
 
     /// How much we trust a peer address: enrolled machine, lease holder, or stranger.
     pub(crate) fn standing(&self, peer: IpAddr) -> Standing {
-        match self.watch.whose(peer) {
+        match self.networks.whose(peer) {
             Some((Some(_), mac)) if self.source.known(mac) => Standing::Known,
             Some((Some(_), _)) => Standing::Lease,
             Some((None, _)) | None => Standing::Stranger,
@@ -117,7 +117,7 @@ impl<S: BootSource> Shared<S> {
 
     /// Records an event for the machine that uses `peer`, if one does.
     pub(crate) fn heard_from(&self, peer: IpAddr, what: BootEventKind) {
-        if let Some((network, mac)) = self.watch.whose(peer) {
+        if let Some((network, mac)) = self.networks.whose(peer) {
             self.source.heard(BootEvent {
                 at: now(),
                 mac,
@@ -154,6 +154,7 @@ impl<S: BootSource> Shared<S> {
             return;
         };
         if line {
+            let (message, answer) = (message.to_string(), answer.to_string());
             // `ip`: the address given, else the one in use.
             let (mac, network, ip) = (event.mac, &event.network, event.ip.map(tracing::field::display));
             log::paced!(info; "dhcp", &format!("{message} {answer}"), known;
@@ -161,7 +162,7 @@ impl<S: BootSource> Shared<S> {
             );
         }
         let visitor = facts.who.clone().filter(|_| !known);
-        self.watch.asked(home, event.mac, event.ip, visitor);
+        self.networks.asked(home, event.mac, event.ip, visitor);
         self.source.heard(event);
     }
 }

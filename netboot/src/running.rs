@@ -150,7 +150,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     #[tokio::test]
-    async fn what_the_kernel_took_and_the_client_did_not_read_does_not_count() {
+    async fn bytes_the_client_did_not_read_do_not_count() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_others_are_bounded() {
+    fn other_servers_addresses_are_bounded() {
         let elsewhere = Elsewhere::default();
         for n in 0..3 * ELSEWHERE as u32 {
             elsewhere.put(Ipv4Addr::from(n), Mac([2, 0, 0, 0, 0, 1]));

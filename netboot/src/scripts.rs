@@ -13,11 +13,11 @@ use netboot_protocol::menu::{
     grub_menu, grub_refusal_script, held_script, ipxe_menu, memory_test_script, refusal_script,
 };
 use netboot_protocol::{
-    BootUrls, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
+    BootUrls, Menu, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
     mini_os_script,
 };
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::leases::lock;
 use crate::now;
 use crate::source::{BootClient, BootSource, ScriptOrder};
@@ -118,8 +118,8 @@ impl<S: BootSource> Scripts<S> {
         let at = now();
         let by_lease = self.networks.iter().find_map(|network| {
             let holder = match peer {
-                IpAddr::V4(peer) => self.shared.book.holder(network.name(), peer, at),
-                IpAddr::V6(peer) => self.shared.book6.holder(network.name(), peer, at),
+                IpAddr::V4(peer) => self.shared.leases.holder(network.name(), peer, at),
+                IpAddr::V6(peer) => self.shared.leases6.holder(network.name(), peer, at),
             };
             Some((Some(network), holder?))
         });
@@ -188,113 +188,37 @@ impl<S: BootSource> Scripts<S> {
         choice: Option<Choice>,
         language: Language,
     ) -> Result<Script, NoScript> {
-        let IpAddr::V4(v4) = peer else {
-            return Err(NoScript::ByIpv6);
-        };
-        let (network, mac) = self.machine_at(peer, says).ok_or(NoScript::NotTheHolder)?;
-        let (network, mac) = match says {
-            Some(said) if said != mac && self.trusts_any_source() => (None, said),
-            Some(said) if said != mac => return Err(NoScript::NotTheHolder),
-            _ => (network, mac),
-        };
+        let client = self.client(peer, says)?;
+        let mac = client.mac;
         // Left from an earlier boot, unless this boot's agent asks for it.
         let chosen = self.announced.words.take(&mac, CHOSEN);
         if let (Some((_, words)), Language::Words) = (chosen, language) {
             return Ok(words.into());
         }
-        let Shared {
-            files,
-            source,
-            config,
-            ..
-        } = &*self.shared;
-        // Without a lease (test mode): the network with a lease for this MAC, else the first.
-        let at = now();
-        let network = network
-            .or_else(|| {
-                self.networks
-                    .iter()
-                    .find(|n| self.shared.book.address_of(n.name(), mac, at).is_some())
-            })
-            .unwrap_or(&self.networks[0]);
+        let network = self.networks.iter().find(|n| n.name() == client.network);
+        let network = network.unwrap_or(&self.networks[0]);
         let urls = self.urls(network);
-        let asked = self.shared.firmware.of(mac);
-        let client = BootClient {
-            mac,
-            ip: Some(v4),
-            network: network.name().to_owned(),
-            server: network.server(),
-            firmware_asked: asked.or(self.trusts_any_source().then_some(at)),
-        };
+        let Shared { source, config, .. } = &*self.shared;
         let here = narrowed(&config.kernel_args, &network.settings().kernel_args);
         let kernel_args = narrowed(&here, &source.kernel_args(&client).await);
-        let trusted = files.trusted();
-        let order = match choice {
-            Some(choice) if !files.can(choice) => {
-                ScriptOrder::Refused("the server has no files for this choice".to_owned())
-            }
-            // Nothing unsigned may start from the signed chain.
-            Some(Choice::MemoryTest) if language == Language::Grub => {
-                ScriptOrder::Refused("the memory test is not signed".to_owned())
-            }
-            Some(choice) => source.chosen(&client, choice).await,
-            None => source.script(&client).await,
-        };
-        let (text, target) = match order {
-            ScriptOrder::Ignore => return Err(NoScript::Ignored),
-            ScriptOrder::Failed => return Err(NoScript::Unavailable),
-            ScriptOrder::Refused(ref why) | ScriptOrder::Held(ref why) => {
-                return match (language, &order) {
-                    (Language::Ipxe, ScriptOrder::Held(_)) => Ok(held_script(&urls, mac, why).into()),
-                    (Language::Ipxe, _) => Ok(refusal_script(&urls, mac, why).into()),
-                    (Language::Grub, _) => Ok(grub_refusal_script(why).into()),
-                    (Language::Words, _) => Err(NoScript::Ignored),
-                };
-            }
-            ScriptOrder::MemoryTest => return Ok(memory_test_script(&urls, mac, &kernel_args).into()),
-            ScriptOrder::LocalDisk => {
-                let text = match language {
-                    Language::Ipxe => local_disk_script(mac),
-                    Language::Grub => grub_local_disk_script(mac),
-                    Language::Words => return Err(NoScript::OwnDisk),
-                };
-                (text, BootTarget::LocalDisk)
-            }
-            ScriptOrder::MiniOs(args) => {
-                let text = match language {
-                    Language::Ipxe => mini_os_script(&urls, &args, &kernel_args, trusted),
-                    Language::Grub => grub_mini_os_script(&args, &kernel_args),
-                    Language::Words => Ok(words_of(&args)),
-                };
-                let purpose = args.purpose;
-                if choice.is_some() && language == Language::Ipxe && trusted.unified {
-                    self.announced.words.put(mac, Instant::now(), words_of(&args));
-                }
-                let text = text.map_err(|error| {
-                    tracing::error!(%mac, %error, "cannot make a boot script");
-                    NoScript::Broken
-                })?;
-                (text, BootTarget::MiniOs { purpose })
-            }
+        let order = self.order(&client, choice, language).await;
+        if let ScriptOrder::MiniOs(args) = &order
+            && choice.is_some()
+            && language == Language::Ipxe
+            && self.shared.files.trusted().unified
+        {
+            self.announced.words.put(mac, Instant::now(), words_of(args));
+        }
+        let (text, target) = self.text(order, language, &urls, mac, &kernel_args)?;
+        let Some(target) = target else {
+            return Ok(text.into());
         };
         let menu = match choice {
             Some(_) => None,
             None => source.menu(&client).await,
         };
         let text = match menu {
-            Some(mut menu) => {
-                menu.choices.retain(|choice| files.can(*choice));
-                let decided = match target {
-                    BootTarget::MiniOs { purpose } => format!("mini-os ({purpose})"),
-                    BootTarget::LocalDisk | BootTarget::Ignore => "local disk".to_owned(),
-                };
-                match language {
-                    Language::Ipxe => ipxe_menu(&text, &menu, &urls, mac, &decided),
-                    Language::Grub => grub_menu(&text, &menu, &decided),
-                    // Read by an agent, not by a person.
-                    Language::Words => text,
-                }
-            }
+            Some(menu) => self.with_menu(text, menu, target, language, &urls, mac),
             None => text,
         };
         source.heard(BootEvent {
@@ -306,6 +230,115 @@ impl<S: BootSource> Scripts<S> {
         });
         let last = target == BootTarget::LocalDisk;
         Ok(Script { text, last })
+    }
+
+    /// The client at `peer`.
+    fn client(&self, peer: IpAddr, says: Option<Mac>) -> Result<BootClient, NoScript> {
+        let IpAddr::V4(v4) = peer else {
+            return Err(NoScript::ByIpv6);
+        };
+        let (network, mac) = self.machine_at(peer, says).ok_or(NoScript::NotTheHolder)?;
+        let (network, mac) = match says {
+            Some(said) if said != mac && self.trusts_any_source() => (None, said),
+            Some(said) if said != mac => return Err(NoScript::NotTheHolder),
+            _ => (network, mac),
+        };
+        // Without a lease (test mode): the network with a lease for this MAC, else the first.
+        let at = now();
+        let leased = |n: &&Network| self.shared.leases.address_of(n.name(), mac, at).is_some();
+        let network = network
+            .or_else(|| self.networks.iter().find(leased))
+            .unwrap_or(&self.networks[0]);
+        let asked = self.shared.firmware.of(mac);
+        Ok(BootClient {
+            mac,
+            ip: Some(v4),
+            network: network.name().to_owned(),
+            server: network.server(),
+            firmware_asked: asked.or(self.trusts_any_source().then_some(at)),
+        })
+    }
+
+    /// What the script should do.
+    async fn order(&self, client: &BootClient, choice: Option<Choice>, language: Language) -> ScriptOrder {
+        let Shared { files, source, .. } = &*self.shared;
+        match choice {
+            Some(choice) if !files.can(choice) => {
+                ScriptOrder::Refused("the server has no files for this choice".to_owned())
+            }
+            // Nothing unsigned may start from the signed chain.
+            Some(Choice::MemoryTest) if language == Language::Grub => {
+                ScriptOrder::Refused("the memory test is not signed".to_owned())
+            }
+            Some(choice) => source.chosen(client, choice).await,
+            None => source.script(client).await,
+        }
+    }
+
+    /// The script in its language. `None`: it boots nothing, so it gets no menu and is not recorded.
+    fn text(
+        &self,
+        order: ScriptOrder,
+        language: Language,
+        urls: &BootUrls,
+        mac: Mac,
+        kernel_args: &[String],
+    ) -> Result<(String, Option<BootTarget>), NoScript> {
+        let text = match (order, language) {
+            (ScriptOrder::Ignore, _) => return Err(NoScript::Ignored),
+            (ScriptOrder::Failed, _) => return Err(NoScript::Unavailable),
+            (ScriptOrder::Held(why), Language::Ipxe) => held_script(urls, mac, &why),
+            (ScriptOrder::Refused(why), Language::Ipxe) => refusal_script(urls, mac, &why),
+            (ScriptOrder::Held(why) | ScriptOrder::Refused(why), Language::Grub) => grub_refusal_script(&why),
+            (ScriptOrder::Held(_) | ScriptOrder::Refused(_), Language::Words) => {
+                return Err(NoScript::Ignored);
+            }
+            (ScriptOrder::MemoryTest, _) => memory_test_script(urls, mac, kernel_args),
+            (ScriptOrder::LocalDisk, language) => {
+                let text = match language {
+                    Language::Ipxe => local_disk_script(mac),
+                    Language::Grub => grub_local_disk_script(mac),
+                    Language::Words => return Err(NoScript::OwnDisk),
+                };
+                return Ok((text, Some(BootTarget::LocalDisk)));
+            }
+            (ScriptOrder::MiniOs(args), language) => {
+                let text = match language {
+                    Language::Ipxe => mini_os_script(urls, &args, kernel_args, self.shared.files.trusted()),
+                    Language::Grub => grub_mini_os_script(&args, kernel_args),
+                    Language::Words => Ok(words_of(&args)),
+                };
+                let text = text.map_err(|error| {
+                    tracing::error!(%mac, %error, "cannot make a boot script");
+                    NoScript::Broken
+                })?;
+                let purpose = args.purpose;
+                return Ok((text, Some(BootTarget::MiniOs { purpose })));
+            }
+        };
+        Ok((text, None))
+    }
+
+    fn with_menu(
+        &self,
+        text: String,
+        mut menu: Menu,
+        target: BootTarget,
+        language: Language,
+        urls: &BootUrls,
+        mac: Mac,
+    ) -> String {
+        menu.choices.retain(|choice| self.shared.files.can(*choice));
+        let decided = match target {
+            BootTarget::MiniOs { purpose } => format!("mini-os ({purpose})"),
+            BootTarget::LocalDisk | BootTarget::Ignore => "local disk".to_owned(),
+        };
+        match language {
+            Language::Ipxe => ipxe_menu(&text, &menu, urls, mac, &decided),
+            Language::Grub => grub_menu(&text, &menu, &decided),
+            // Read by an agent, not by a person.
+            Language::Words => text,
+        }
     }
 }
 
@@ -319,7 +352,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_that_was_announced_is_given_to_that_machine_and_once() {
+    fn an_announced_script_is_given_once_and_only_to_its_machine() {
         let ip = Ipv4Addr::new(10, 0, 0, 9);
         let (one, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
         let announced = Waiting::default();

@@ -13,8 +13,9 @@ use nix::sys::sendfile::sendfile64;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::places::Place;
 use crate::running::Meter;
+use crate::server::blocking;
+use crate::slots::Slot;
 
 /// Most bytes of a file sent by one call.
 const AT_ONCE: u64 = 2 << 20;
@@ -67,7 +68,7 @@ pub(crate) async fn send(
     stream: TcpStream,
     mut head: Vec<u8>,
     content: Option<Content>,
-    place: &Place,
+    slot: &Slot,
     meter: Option<&Arc<Meter>>,
 ) -> Sent {
     let before = head.len() as u64;
@@ -79,15 +80,15 @@ pub(crate) async fn send(
         content => content,
     };
     let mut sent = 0;
-    let mut result = all(&stream, &head, place, None, &mut sent).await;
+    let mut result = all(&stream, &head, slot, None, &mut sent).await;
     let mut bytes = sent.saturating_sub(before);
     match content.filter(|_| result.is_ok()) {
         None => {}
         Some(Content::Memory(content)) => {
-            result = all(&stream, &content, place, meter, &mut bytes).await;
+            result = all(&stream, &content, slot, meter, &mut bytes).await;
         }
         Some(Content::File { file, first, count }) => {
-            let sent = part_of(stream, file, (first, count), place, meter, &mut bytes).await;
+            let sent = part_of(stream, file, (first, count), slot, meter, &mut bytes).await;
             let (stream, result) = match sent {
                 Ok(stream) => (Some(stream), Ok(())),
                 Err(error) => (None, Err(error)),
@@ -118,7 +119,7 @@ async fn writable(stream: &TcpStream) -> io::Result<()> {
 async fn all(
     stream: &TcpStream,
     bytes: &[u8],
-    place: &Place,
+    slot: &Slot,
     meter: Option<&Arc<Meter>>,
     sent: &mut u64,
 ) -> io::Result<()> {
@@ -129,7 +130,7 @@ async fn all(
             Ok(count) => {
                 left = &left[count..];
                 *sent += count as u64;
-                place.touch();
+                slot.touch();
                 meter.inspect(|meter| meter.add(count as u64));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -147,7 +148,7 @@ async fn part_of(
     mut stream: TcpStream,
     file: File,
     (first, count): (u64, u64),
-    place: &Place,
+    slot: &Slot,
     meter: Option<&Arc<Meter>>,
     sent: &mut u64,
 ) -> io::Result<TcpStream> {
@@ -169,12 +170,10 @@ async fn part_of(
             });
             (bare, more, result)
         };
-        let (bare, more, result) = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(io::Error::other)?;
+        let (bare, more, result) = blocking(work).await;
         *sent += more;
         if more > 0 {
-            place.touch();
+            slot.touch();
         }
         result?;
         stream = TcpStream::from_std(bare)?;

@@ -11,14 +11,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::door::{DoorV4, DoorV6, Shared, Tasks};
+use crate::endpoint::{EndpointV4, EndpointV6, Shared, Tasks};
 use crate::files::Files;
-use crate::firmware::FirmwareBook;
+use crate::firmware::FirmwareTimes;
 use crate::journal::Journal;
-use crate::leases::{self, JournalQueue, LeaseBook, Pending};
+use crate::leases::{self, JournalQueue, LeaseTable, Pending};
+use crate::networks::Networks;
 use crate::socket6::server_duid;
 use crate::source::BootSource;
-use crate::watch::NetworkBook;
 
 /// Why the boot service cannot start or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,18 @@ pub(crate) async fn panicked(tasks: &mut JoinSet<()>, service: &str) -> NetbootE
     std::future::pending().await
 }
 
+/// Runs work that may wait for the disk. A panic in it goes on in the caller.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and the caller with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// Where a network is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundNetwork {
@@ -90,12 +102,12 @@ pub struct BoundV6 {
 /// The boot service with its sockets open and nothing running.
 pub struct Netboot {
     config: Config,
-    doors: Vec<DoorV4>,
-    doors_v6: Vec<DoorV6>,
+    endpoints: Vec<EndpointV4>,
+    endpoints_v6: Vec<EndpointV6>,
     bound: Vec<BoundNetwork>,
-    book: LeaseBook,
-    book6: LeaseBook<Ipv6Addr>,
-    watch: NetworkBook,
+    leases: LeaseTable,
+    leases6: LeaseTable<Ipv6Addr>,
+    networks: Networks,
     journal: Journal,
     queue: JournalQueue,
     records: mpsc::Receiver<Pending>,
@@ -117,7 +129,8 @@ impl Netboot {
         raise_file_limit();
         let path = &config.lease_journal;
         let what = format!("open the lease journal {}", path.display());
-        let (book, book6, journal) = leases::open(path, &config.networks).map_err(NetbootError::io(what))?;
+        let (leases, leases6, journal) =
+            leases::open(path, &config.networks).map_err(NetbootError::io(what))?;
         let mut by_server: BTreeMap<Ipv4Addr, Vec<Network>> = BTreeMap::new();
         for network in &config.networks {
             by_server
@@ -126,12 +139,12 @@ impl Netboot {
                 .push(network.clone());
         }
         let (queue, records) = JournalQueue::new();
-        let watch = NetworkBook::new(&config.networks, book.clone(), book6.clone(), queue.weak());
-        let (mut doors, mut doors_v6, mut bound) = (Vec::new(), Vec::new(), Vec::new());
+        let states = Networks::new(&config.networks, leases.clone(), leases6.clone(), queue.weak());
+        let (mut endpoints, mut endpoints_v6, mut bound) = (Vec::new(), Vec::new(), Vec::new());
         for (server, networks) in by_server {
-            let door = DoorV4::open(&config, server, networks, &watch).await?;
-            bound.extend(door.bound()?);
-            doors.push(door);
+            let endpoint = EndpointV4::open(&config, server, networks, &states).await?;
+            bound.extend(endpoint.bound()?);
+            endpoints.push(endpoint);
         }
         let mut by_server_v6: BTreeMap<Ipv6Addr, Vec<Network>> = BTreeMap::new();
         for network in &config.networks {
@@ -146,22 +159,22 @@ impl Netboot {
             duid = Arc::new(server_duid(&path).map_err(NetbootError::io(what))?);
         }
         for (server, networks) in by_server_v6 {
-            let door = DoorV6::open(&config, server, duid.clone(), networks, &watch).await?;
-            for there in bound.iter_mut().filter(|there| door.serves(&there.network)) {
-                there.v6 = Some(door.bound()?);
+            let endpoint = EndpointV6::open(&config, server, duid.clone(), networks, &states).await?;
+            for there in bound.iter_mut().filter(|there| endpoint.serves(&there.network)) {
+                there.v6 = Some(endpoint.bound()?);
             }
-            doors_v6.push(door);
+            endpoints_v6.push(endpoint);
         }
         let place = |b: &BoundNetwork| config.networks.iter().position(|n| n.name() == b.network);
         bound.sort_by_key(place);
         Ok(Netboot {
             config,
-            doors,
-            doors_v6,
+            endpoints,
+            endpoints_v6,
             bound,
-            book,
-            book6,
-            watch,
+            leases,
+            leases6,
+            networks: states,
             journal,
             queue,
             records,
@@ -174,19 +187,19 @@ impl Netboot {
     }
 
     /// The leases; the view stays valid while the service runs.
-    pub fn leases(&self) -> LeaseBook {
-        self.book.clone()
+    pub fn leases(&self) -> LeaseTable {
+        self.leases.clone()
     }
 
     /// The networks' state; the view stays valid while the service runs.
-    pub fn networks(&self) -> NetworkBook {
-        self.watch.clone()
+    pub fn networks(&self) -> Networks {
+        self.networks.clone()
     }
 
     /// Spawns the service's tasks. They end when `cancel` is cancelled.
     pub fn start<S: BootSource>(self, source: Arc<S>, cancel: CancellationToken) -> Running {
-        self.book.mark_known(|mac| source.known(mac));
-        self.book6.mark_known(|mac| source.known(mac));
+        self.leases.mark_known(|mac| source.known(mac));
+        self.leases6.mark_known(|mac| source.known(mac));
         let (journal, records) = (self.journal, self.records);
         let mut tasks = Tasks::new();
         tasks.spawn(crate::log::serve(cancel.clone()));
@@ -197,19 +210,19 @@ impl Netboot {
         let shared = Arc::new(Shared {
             files: Files::new(&self.config),
             config: self.config,
-            book: self.book,
-            book6: self.book6,
+            leases: self.leases,
+            leases6: self.leases6,
             queue: self.queue,
-            watch: self.watch,
+            networks: self.networks,
             source,
-            firmware: FirmwareBook::default(),
+            firmware: FirmwareTimes::default(),
             cancel: cancel.clone(),
         });
-        for door in self.doors_v6 {
-            door.start(&shared, &mut tasks);
+        for endpoint in self.endpoints_v6 {
+            endpoint.start(&shared, &mut tasks);
         }
-        for door in self.doors {
-            door.start(&shared, &mut tasks);
+        for endpoint in self.endpoints {
+            endpoint.start(&shared, &mut tasks);
         }
         Running { tasks, cancel }
     }

@@ -43,9 +43,7 @@ pub(crate) fn interface_of(address: impl Into<IpAddr>) -> io::Result<Interface> 
     }
     Err(io::Error::new(
         io::ErrorKind::AddrNotAvailable,
-        format!(
-            "no interface has the address {address}: add it to one (ip address add) or correct `server`"
-        ),
+        format!("no interface has the address {address}: add it to one (ip address add) or correct `server`"),
     ))
 }
 

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_identifier_is_made_once() {
+    fn the_duid_is_made_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("duid");
         let first = server_duid(&path).unwrap();

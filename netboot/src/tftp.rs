@@ -25,18 +25,18 @@ use tokio::task::JoinSet;
 use crate::files::GRUB;
 use crate::leases::lock;
 use crate::log;
-use crate::places::{Full, Limits, Place, Places, Standing};
 use crate::scripts::Scripts;
-use crate::server::{NetbootError, panicked};
+use crate::server::{NetbootError, blocking, panicked};
+use crate::slots::{Full, Limits, Slot, Slots, Standing};
 use crate::source::BootSource;
 use content::Content;
 use live::{Entry, Live};
-use transfer::Order;
+use transfer::Job;
 
 /// Transfer slots; each takes a socket. Requests beyond are not answered, and clients repeat them. A machine
 /// uses one or two at once; an address translator may need more.
 const LIMITS: Limits = Limits {
-    places: 512,
+    slots: 512,
     per_address: 32,
 };
 /// Largest file sent in netascii, in bytes: it takes a second copy. Boot files are fetched as octets.
@@ -49,16 +49,16 @@ const GRUB_MENU: Duration = Duration::from_secs(600);
 const REQUEST: usize = 2048;
 
 /// TFTP on one of our addresses.
-struct Desk<S> {
-    door: tokio::net::UdpSocket,
+struct TftpService<S> {
+    socket: tokio::net::UdpSocket,
     /// The same socket, for transfers that stay on its port.
-    same: Arc<UdpSocket>,
+    shared: Arc<UdpSocket>,
     local: IpAddr,
     /// Only clients with an address in one of these are answered.
     networks: Vec<Network>,
     scripts: Arc<Scripts<S>>,
     live: Live,
-    places: Places,
+    slots: Slots,
     batches: channel::Batches,
     /// When each address fetched GRUB. Only addresses of our networks can.
     grub_fetched: Mutex<HashMap<IpAddr, Instant>>,
@@ -74,16 +74,16 @@ pub(crate) async fn serve<S: BootSource>(
         source,
     };
     socket.set_nonblocking(true).map_err(failed)?;
-    let same = Arc::new(socket.try_clone().map_err(failed)?);
-    let door = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
-    let desk = Arc::new(Desk {
-        local: door.local_addr().map_err(failed)?.ip(),
-        door,
-        same,
+    let shared = Arc::new(socket.try_clone().map_err(failed)?);
+    let socket = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
+    let service = Arc::new(TftpService {
+        local: socket.local_addr().map_err(failed)?.ip(),
+        socket,
+        shared,
         networks,
         scripts,
         live: Live::default(),
-        places: Places::new(LIMITS),
+        slots: Slots::new(LIMITS),
         batches: channel::Batches::default(),
         grub_fetched: Mutex::default(),
     });
@@ -91,15 +91,15 @@ pub(crate) async fn serve<S: BootSource>(
     let mut buffer = [0; REQUEST];
     loop {
         let received = tokio::select! {
-            () = desk.scripts.shared.cancel.cancelled() => return Ok(()),
+            () = service.scripts.shared.cancel.cancelled() => return Ok(()),
             error = panicked(&mut transfers, "TFTP") => return Err(error),
-            received = desk.door.recv_from(&mut buffer) => received,
+            received = service.socket.recv_from(&mut buffer) => received,
         };
         match received {
             Ok((len, client)) => {
                 let datagram = &buffer[..len];
-                if let Some((entry, place)) = desk.admit(datagram, client).await {
-                    transfers.spawn(desk.clone().answer(datagram.to_vec(), client, entry, place));
+                if let Some((entry, slot)) = service.admit(datagram, client).await {
+                    transfers.spawn(service.clone().answer(datagram.to_vec(), client, entry, slot));
                 }
             }
             Err(error) => {
@@ -110,9 +110,9 @@ pub(crate) async fn serve<S: BootSource>(
     }
 }
 
-impl<S: BootSource> Desk<S> {
+impl<S: BootSource> TftpService<S> {
     /// Decides whether a datagram starts a transfer; refusals are sent from here.
-    async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Place)> {
+    async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Slot)> {
         let Some(network) = self.network_of(client.ip()) else {
             tracing::debug!(%client, "tftp: not answered, the address is in no configured network");
             return None;
@@ -134,12 +134,12 @@ impl<S: BootSource> Desk<S> {
         }
         let entry = self.live.admit(client, datagram, one_port)?;
         let standing = self.scripts.shared.standing(client.ip());
-        match self.places.enter(client.ip(), standing) {
-            Ok(place) => Some((entry, place)),
+        match self.slots.take(client.ip(), standing) {
+            Ok(slot) => Some((entry, slot)),
             Err(full) => {
                 let what = match full {
                     Full::Address => "too many transfers to this address",
-                    Full::Places => "too many transfers",
+                    Full::Slots => "too many transfers",
                 };
                 log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, request not answered");
                 self.heard(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
@@ -156,7 +156,7 @@ impl<S: BootSource> Desk<S> {
     }
 
     /// Serves a read request until it ends.
-    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, entry: Entry, place: Place) {
+    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, entry: Entry, slot: Slot) {
         let Ok(Packet::Read(request)) = parse(&datagram) else {
             return;
         };
@@ -180,8 +180,7 @@ impl<S: BootSource> Desk<S> {
             }
             TransferMode::Netascii => {
                 let read = move || file.reader().part(0..file.len()).map(netascii);
-                let read = tokio::task::spawn_blocking(read).await;
-                match read.map_err(std::io::Error::other).flatten() {
+                match blocking(read).await {
                     Ok(bytes) => Content::Memory(bytes.into()),
                     Err(error) => {
                         self.refuse(client, ErrorCode::Other, "cannot read the file")
@@ -194,29 +193,29 @@ impl<S: BootSource> Desk<S> {
         let begun = Instant::now();
         let settings = self.network_of(client.ip()).map(Network::settings);
         let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
-        let transfers = self.scripts.shared.watch.transfers();
+        let transfers = self.scripts.shared.networks.transfers();
         let running = transfers.enter(client.ip(), &name, file.len(), None);
-        let order = Order {
+        let job = Job {
             datagram,
             file,
             local: self.local,
             client,
-            door: one_port.then(|| self.same.clone()),
+            shared: one_port.then(|| self.shared.clone()),
             most: settings.and_then(|settings| settings.tftp_blksize_max),
             batches: self.batches.clone(),
             entry,
             meter: running.meter.clone(),
         };
-        let ended = match order.start() {
+        let ended = match job.start() {
             // Only a panic drops the sender, and a panic ends the service.
             Ok(ended) => tokio::select! {
                 ended = ended => ended.expect("a transfer's thread panicked"),
                 // The slot went to a client with a better claim: dropping `ended` ends the transfer.
-                () = place.taken_away() => return,
+                () = slot.revoked() => return,
             },
             Err(error) => Err(error),
         };
-        drop((place, running));
+        drop((slot, running));
         match ended {
             Ok((outcome, bytes, block)) => self.tell(client, name, bytes, begun.elapsed(), outcome, block),
             Err(error) => self.broken(client, name, &error),
@@ -260,7 +259,7 @@ impl<S: BootSource> Desk<S> {
 
     async fn refuse(&self, client: SocketAddr, code: ErrorCode, why: &str) {
         // If it cannot be sent it is lost, like any datagram.
-        let _ = self.door.send_to(&error(code, why), client).await;
+        let _ = self.socket.send_to(&error(code, why), client).await;
     }
 
     fn tell(

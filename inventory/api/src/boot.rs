@@ -6,6 +6,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
+use crate::dhcp::{DhcpAnswer, DhcpMessage};
 use crate::id::{Mac, UnixMs};
 
 /// What a machine that asks the network shall boot.
@@ -84,12 +85,12 @@ pub struct BootEvent {
 pub enum BootEventKind {
     /// DHCP message heard and answered.
     Dhcp {
-        /// "discover", "request", "inform", "decline", "release".
-        message: String,
+        /// Its type.
+        message: DhcpMessage,
         /// Who asks: "bios", "uefi-x64", "ipxe", "slipway", "other", ...
         client: String,
-        /// "offer", "ack", "nak" or the short code of the silence.
-        answer: String,
+        /// Its answer, or why there was none.
+        answer: DhcpAnswer,
         /// Boot file named in the answer.
         boot_file: Option<String>,
         /// What else the message said.

@@ -13,6 +13,7 @@ pub mod check;
 pub mod conflict;
 pub mod delivery;
 pub mod deploy;
+pub mod dhcp;
 pub mod guid;
 pub mod id;
 pub mod image;

@@ -233,10 +233,7 @@ options = [{ code = 66, text = "10.77.0.8" }]
             "lease_seconds = 9",
             "lease_seconds = 9 must be between 10 and 2592000",
         ),
-        (
-            "decline_seconds = 0",
-            "decline_seconds = 0 must be between 1 and",
-        ),
+        ("decline_seconds = 0", "decline_seconds = 0 must be between 1 and"),
         (
             "next_server = \"0.0.0.0\"",
             "next_server 0.0.0.0 is not a host address",

@@ -15,7 +15,7 @@ impl Service {
     /// Each network as it stands, in the order of the configuration.
     pub fn networks(&self) -> Vec<NetworkStatus> {
         let networks = self.core.memory.networks.get();
-        let mut networks = networks.map(netboot::NetworkBook::status).unwrap_or_default();
+        let mut networks = networks.map(netboot::Networks::status).unwrap_or_default();
         let missing = self.missing();
         for network in &mut networks {
             let concerns = |one: &&Missing| one.network.as_ref().is_none_or(|name| *name == network.name);
@@ -107,7 +107,7 @@ impl Service {
         }
     }
 
-    fn book(&self, network: &str) -> Result<&netboot::NetworkBook, Problem> {
+    fn book(&self, network: &str) -> Result<&netboot::Networks, Problem> {
         let book = self.core.memory.networks.get();
         book.ok_or_else(|| no_network(network))
     }

@@ -1,5 +1,7 @@
 //! Codes of unanswered messages: one list for the log, metrics, history, pages and diagnosis.
 
+use inventory_api::dhcp::DhcpAnswer;
+
 /// Why a DHCP message was not answered. [`Unanswered::code`] is its stable short code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unanswered {
@@ -133,10 +135,7 @@ impl Unanswered {
             Unanswered::UnknownNetwork => ("unknown-network", "no network is configured for that interface"),
             Unanswered::UnknownRelay => ("unknown-relay", "no network is configured for that relay"),
             Unanswered::Observing => ("observing", "the network is only observed"),
-            Unanswered::Looking => (
-                "looking-for-servers",
-                "still listening for other DHCP servers",
-            ),
+            Unanswered::Looking => ("looking-for-servers", "still listening for other DHCP servers"),
             Unanswered::ForeignServer => ("foreign-server", "another DHCP server hands out addresses here"),
             Unanswered::AddressInUse => ("address-in-use", "all addresses tried are in use"),
             Unanswered::TooMany => ("too-many", "it asked too often"),
@@ -144,10 +143,7 @@ impl Unanswered {
                 "kept-for-known",
                 "machines that are not enrolled have used up their share",
             ),
-            Unanswered::AddressServer => (
-                "address-server",
-                "left to the server that hands out addresses",
-            ),
+            Unanswered::AddressServer => ("address-server", "left to the server that hands out addresses"),
             Unanswered::NotBooting => ("not-booting", "it does not boot from the network"),
             Unanswered::NoBootFile => ("no-boot-file", "there is no loader for its architecture"),
             Unanswered::OtherServer => ("other-server", "it took another server's offer"),
@@ -155,14 +151,8 @@ impl Unanswered {
             Unanswered::Exhausted => ("pool-exhausted", "no address is left"),
             Unanswered::NoAddress => ("no-address", "it named no address"),
             Unanswered::ForeignAddress => ("foreign-address", "its address is not in this network"),
-            Unanswered::Unicast => (
-                "unicast",
-                "DHCPv6: it was sent to us only, not to all servers",
-            ),
-            Unanswered::WrongSender => (
-                "wrong-sender",
-                "it cannot have come from the machine it names",
-            ),
+            Unanswered::Unicast => ("unicast", "DHCPv6: it was sent to us only, not to all servers"),
+            Unanswered::WrongSender => ("wrong-sender", "it cannot have come from the machine it names"),
             Unanswered::StillInUse => ("still-in-use", "an address was released that is still in use"),
             Unanswered::Released => ("released", "an address was released"),
             Unanswered::Declined => ("declined", "an address was declined: another host uses it"),
@@ -207,6 +197,12 @@ impl Unanswered {
     /// The reason with this code.
     pub fn of(code: &str) -> Option<Unanswered> {
         Unanswered::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+}
+
+impl From<Unanswered> for DhcpAnswer {
+    fn from(why: Unanswered) -> DhcpAnswer {
+        DhcpAnswer::Silent(why.code().to_owned())
     }
 }
 

@@ -5,6 +5,7 @@ pub mod boot_file;
 pub mod claims;
 pub mod class;
 pub mod client;
+pub(crate) mod code;
 pub mod custom;
 pub mod encode;
 pub mod foreign;

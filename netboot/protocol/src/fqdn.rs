@@ -170,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_have_a_bounded_answer(sent in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn any_bytes_get_a_bounded_answer(sent in proptest::collection::vec(any::<u8>(), 0..600)) {
             for host in [None, Some("web-7")] {
                 let answer = answer(&sent, host, Some("lab.example")).unwrap_or_default();
                 prop_assert!(answer.len() <= 3 + LONGEST + 1, "{}", answer.len());

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_a_line_a_second_with_all_counted() {
+    fn a_flood_is_one_line_a_second_and_all_is_counted() {
         let mut lines = Lines::new();
         let (mut written, mut told) = (0u64, 0u64);
         for ms in 0..6000 {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rack_that_boots_is_told_of_whole() {
+    fn a_booting_rack_is_logged_completely() {
         let mut lines = Lines::new();
         for second in 0..60 {
             for n in 0..50 {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_costs_a_line_a_second_in_any_rhythm() {
+    fn a_flood_costs_one_line_a_second_in_any_rhythm() {
         // Flooded seconds, quiet seconds, and messages in a flooded second.
         for (flooded, quiet, messages) in [(1, 0, 51), (1, 1, 51), (1, 2, 500), (3, 7, 60), (1, 30, 200)] {
             let (mut lines, mut written) = (Lines::new(), 0);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_apart_and_bounded() {
+    fn kinds_are_independent_and_bounded() {
         let mut lines = Lines::new();
         for n in 0..10_000 {
             lines.admit("network", &n.to_string(), EACH_MINUTE, UnixMs(0));

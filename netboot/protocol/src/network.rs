@@ -14,7 +14,8 @@ use ipnet::{Ipv4AddrRange, Ipv4Net};
 
 use crate::dhcp4::class::{Class, merged};
 use crate::dhcp4::client::PxeClient;
-use crate::dhcp4::options::{IPV6_ONLY, Options, fixed_options};
+use crate::dhcp4::code::IPV6_ONLY;
+use crate::dhcp4::options::{Options, fixed_options};
 use crate::network::addresses::{Addresses, Written};
 use crate::network::check::{NetworkError, check_addresses, check_inside, check_numbers};
 use crate::network::settings::{Mode, NetworkSettings};
@@ -56,7 +57,8 @@ impl Network {
         let inside = |what: &str, address| check_inside(subnet, what, address);
         let addresses = Addresses::new(&written, inside, Ipv4AddrRange::new).map_err(&wrong)?;
         if settings.mode == Mode::Server && settings.pools.is_empty() && settings.reservations.is_empty() {
-            let why = "mode = \"server\" needs a pool or a reservation: otherwise no machine could get an address";
+            let why =
+                "mode = \"server\" needs a pool or a reservation: otherwise no machine could get an address";
             return Err(wrong(why.to_owned()));
         }
         let options = fixed_options(&settings, false).map_err(&wrong)?;
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn excluded_addresses_are_nobodys_and_an_observer_needs_no_pool() {
+    fn excluded_addresses_go_to_nobody_and_an_observer_needs_no_pool() {
         let ip = |n| Ipv4Addr::new(10, 0, 0, n);
         let mut with = settings();
         with.exclude = vec![PoolRange {

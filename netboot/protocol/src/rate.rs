@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn one_mac_twenty_a_second() {
+    fn one_mac_may_send_twenty_a_second() {
         let mut rates = Rates::default();
         let one = client(1, &[]);
         let mut passed = |at| (0..100).filter(|_| admit(&mut rates, &one, at)).count();

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_can_have_sent_it_is_believed() {
+    fn only_plausible_senders_are_believed() {
         let (none, relay) = ([0; 4], [10, 8, 0, 1]);
         let (wish, server): (Given<'_>, Given<'_>) = ((50, &HOST), (54, &[10, 0, 0, 1]));
         let (request, decline, release) = (3, 4, 7);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn by_ipv6_too() {
+    fn only_plausible_senders_are_believed_by_ipv6() {
         use dhcp6::MessageKind::{Decline, Rebind, Release, Renew, Solicit};
         for message in [Release, Decline, Renew, Rebind, Solicit] {
             for (relayed, from, can) in [
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_for_an_address_has_not_given_it_up() {
+    fn a_machine_that_answers_for_an_address_has_not_released_it() {
         use MessageKind::{Decline, Release};
         let (mac, other) = (Mac([2, 0, 0, 0, 0, 1]), Some(Mac([2, 0, 0, 0, 0, 2])));
         for (message, answers, believed) in [
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_is_known_by_an_exchange_that_it_carried() {
+    fn a_relay_is_known_after_a_completed_exchange() {
         let relay = [10, 8, 0, 1];
         let (wish, server): (Given<'_>, Given<'_>) = ((50, &HOST), (54, &[10, 0, 0, 1]));
         let decline = |from| message(4, [0; 4], relay, from, &[wish, server]);

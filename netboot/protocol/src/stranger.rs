@@ -1,5 +1,6 @@
 //! What a client that does not netboot is, judging by its DHCP message.
 
+use crate::dhcp4::code;
 use crate::dhcp4::packet::RawOptions;
 
 /// Longest text of a stranger that is kept, in characters.
@@ -135,13 +136,13 @@ const BMC_NAMES: &[(&str, &str)] = &[
 /// options it requests.
 pub fn stranger(options: &RawOptions, architectures: &[u16]) -> Stranger {
     let text = |code| printable(options.get(code).unwrap_or_default()).to_lowercase();
-    let (vendor, name) = (text(60), text(12));
+    let (vendor, name) = (text(code::VENDOR_CLASS), text(code::HOST_NAME));
     // Architecture 14 is POWER OPAL; options 209 and 210 (RFC 5071) are PXELINUX's, which petitboot reads
     // too.
     if architectures.contains(&14) {
         return Stranger::Petitboot;
     }
-    if text(77).contains("onie_dhcp_user_class") {
+    if text(code::USER_CLASS).contains("onie_dhcp_user_class") {
         return Stranger::Onie;
     }
     let by_vendor = VENDORS.iter().find(|(begin, _)| vendor.starts_with(begin));
@@ -156,8 +157,8 @@ pub fn stranger(options: &RawOptions, architectures: &[u16]) -> Stranger {
 
 /// By what DHCP clients without a vendor class always send.
 fn by_lists(options: &RawOptions) -> Stranger {
-    let id = options.get(61).unwrap_or_default();
-    let list = options.get(55).unwrap_or_default();
+    let id = options.get(code::CLIENT_ID).unwrap_or_default();
+    let list = options.get(code::PARAMETER_LIST).unwrap_or_default();
     // systemd's DUID-EN (RFC 8415, 11.3): `ff`, four bytes IAID, type 2, enterprise 43793.
     if id.first() == Some(&0xff) && id.get(5..11) == Some(&[0, 2, 0, 0, 0xab, 0x11]) {
         return Stranger::System("Linux, systemd-networkd");
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_are_named_by_what_they_say() {
+    fn strangers_are_identified_by_their_messages() {
         let onie: &[(u8, &[u8])] = &[
             (60, b"onie_vendor:x86_64-accton_as7712-r0"),
             (77, b"onie_dhcp_user_class"),

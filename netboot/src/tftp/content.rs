@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_a_file_are_those_of_its_bytes_and_a_shorter_file_is_an_error() {
+    fn parts_of_a_file_are_exact_and_a_shorter_file_is_an_error() {
         let bytes: Vec<u8> = (0..200_000u32).map(|n| (n / 7) as u8).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();

@@ -29,7 +29,7 @@ const STACK: usize = 256 << 10;
 pub(super) type Ended = io::Result<(Outcome, u64, u16)>;
 
 /// What a transfer needs to start.
-pub(super) struct Order {
+pub(super) struct Job {
     /// The read request.
     pub(super) datagram: Vec<u8>,
     pub(super) file: Content,
@@ -37,7 +37,7 @@ pub(super) struct Order {
     pub(super) local: IpAddr,
     pub(super) client: SocketAddr,
     /// The server's socket, if the transfer stays on it.
-    pub(super) door: Option<Arc<UdpSocket>>,
+    pub(super) shared: Option<Arc<UdpSocket>>,
     /// Largest block the network allows.
     pub(super) most: Option<u16>,
     pub(super) batches: Batches,
@@ -45,7 +45,7 @@ pub(super) struct Order {
     pub(super) meter: Arc<Meter>,
 }
 
-impl Order {
+impl Job {
     /// Starts the thread. Dropping the receiver ends the transfer.
     pub(super) fn start(self) -> io::Result<oneshot::Receiver<Ended>> {
         let (done, ended) = oneshot::channel();
@@ -53,10 +53,10 @@ impl Order {
             .name("tftp".to_owned())
             .stack_size(STACK);
         builder.spawn(move || {
-            let mut order = self;
-            let result = order.serve(&done);
+            let mut job = self;
+            let result = job.serve(&done);
             // Leave the table of transfers before anybody hears of the end.
-            drop(order);
+            drop(job);
             let _ = done.send(result);
         })?;
         Ok(ended)
@@ -70,8 +70,10 @@ impl Order {
         let Ok(Packet::Read(request)) = parse(&self.datagram) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let channel = match (self.door.take(), self.entry.inbox.take()) {
-            (Some(door), Some(inbox)) => Channel::shared(door, inbox, self.local, self.client, &self.batches),
+        let channel = match (self.shared.take(), self.entry.inbox.take()) {
+            (Some(shared), Some(inbox)) => {
+                Channel::shared(shared, inbox, self.local, self.client, &self.batches)
+            }
             _ => self.open()?,
         };
         let limits = channel.limits().at_most(self.most);

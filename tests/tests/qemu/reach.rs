@@ -7,6 +7,7 @@ use e2e::boot_path::{BY_IPXE, BY_SIGNED_IMAGE, fetched};
 use e2e::cable::{Towards, Weather, blank_options, plain_pxe};
 use e2e::{BootPathSpec, Firmware, Level, Reach, own_disk, run, snakeoil};
 use inventory_api::boot::BootEventKind;
+use inventory_api::dhcp::DhcpMessage;
 use inventory_api::machine::Journey;
 
 const DHCP_CLIENT: u16 = 68;
@@ -186,7 +187,7 @@ fn vm_stock_keys_through_a_relay() {
 
 /// Answers to a REQUEST: as a proxy they come from port 4011 only.
 fn boot_server_answers(journey: &Journey) -> usize {
-    let answer = |what: &BootEventKind| matches!(what, BootEventKind::Dhcp { message, answer, .. } if message == "request" && answer == "ack");
+    let answer = |what: &BootEventKind| matches!(what, BootEventKind::Dhcp { message, answer, .. } if *message == DhcpMessage::Request && answer.confirms());
     journey.events.iter().filter(|event| answer(&event.what)).count()
 }
 

@@ -1,4 +1,5 @@
 use askama::Template as _;
+use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::machine::{MachineDetail, Profile};
 
 use super::act::{ActPage, DeployPlanPage, actions};
@@ -10,7 +11,7 @@ use super::machines::{MachinesPage, display_name, progress};
 use super::network::NetworksPage;
 use super::plan::PlanView;
 use super::sample::{self, NOW};
-use super::timeline::{Mark, timeline, total_ms};
+use super::timeline::{Mark, Stage, timeline, total_ms};
 use super::{Shell, state_color};
 use crate::service::Verb;
 
@@ -39,6 +40,27 @@ fn marks(d: &MachineDetail, history: &[inventory_api::machine::HistoryEntry]) ->
         .iter()
         .map(|s| (s.title, s.mark))
         .collect()
+}
+
+#[test]
+fn a_boot_by_dhcpv6_has_its_dhcp_stage() {
+    let by_v6 = BootEvent {
+        at: sample::ago(128),
+        mac: "02:00:00:00:00:04".parse().unwrap(),
+        ip: None,
+        network: Some("lab".into()),
+        what: BootEventKind::Dhcp {
+            message: "solicit".into(),
+            client: "uefi-x64-v6".into(),
+            answer: "advertise".into(),
+            boot_file: Some("tftp://[fd00::1]/snponly.efi".into()),
+            facts: Default::default(),
+        },
+    };
+    let of = |boots: &[BootEvent]| timeline(&sample::detail(), &[], boots, NOW);
+    let dhcp = |stages: &[Stage]| stages.iter().find(|s| s.title == "DHCP").unwrap().detail.clone();
+    assert_eq!(dhcp(&of(std::slice::from_ref(&by_v6))), "answered to uefi-x64-v6");
+    assert_eq!(dhcp(&of(&[])), "");
 }
 
 #[test]

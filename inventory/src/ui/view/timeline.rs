@@ -231,7 +231,7 @@ impl Facts {
     fn heard(&mut self, b: &BootEvent, installed: Option<UnixMs>) {
         let after_install = installed.is_some_and(|at| b.at >= at);
         match &b.what {
-            BootEventKind::Dhcp { client, answer, .. } if answer == "ack" || answer == "offer" => {
+            BootEventKind::Dhcp { client, answer, .. } if answer.gives() => {
                 if after_install {
                     self.note(Kind::Reboot, b.at, "the machine asked the network again");
                 } else {

@@ -107,10 +107,7 @@ const UNSUPPORTED: &[(u16, &str, &str)] = &[
     (RASPBERRY_PI, "raspberry-pi", "the Raspberry Pi's own boot loader"),
 ];
 const RASPBERRY_PI: u16 = 41;
-const UNKNOWN: (&str, &str) = (
-    "other-firmware",
-    "firmware of an unknown architecture",
-);
+const UNKNOWN: (&str, &str) = ("other-firmware", "firmware of an unknown architecture");
 /// Supported only by a server with a mini-os for ARM.
 const ARM64: [(&str, &str); 2] = [
     ("uefi-arm64", "64-bit ARM UEFI on this server"),
@@ -120,7 +117,9 @@ const ARM64: [(&str, &str); 2] = [
 fn advice(code: &str) -> &'static str {
     match code {
         "uefi-ia32" => "set the firmware to 64-bit UEFI or to legacy BIOS boot",
-        "ebc-http" => "set the firmware to PXE instead of HTTP boot, or update it: x86-64 firmware should send 16",
+        "ebc-http" => {
+            "set the firmware to PXE instead of HTTP boot, or update it: x86-64 firmware should send 16"
+        }
         "bios-http" => "set the firmware to PXE instead of HTTP boot",
         "uboot-arm64" | "uboot-arm64-http" => {
             "make U-Boot start an EFI program from the network (standard boot, method efi): it then identifies as 64-bit ARM UEFI"
@@ -208,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_architecture_has_a_loader_or_an_advice() {
+    fn every_architecture_has_a_loader_or_advice() {
         let cases: [(u16, &str); 42] = [
             (0, "bios"),
             (1, "nec-pc98"),
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_the_first_with_a_loader() {
+    fn the_first_architecture_with_a_loader_wins() {
         assert_eq!(firmware(&[27, 7], true, false), ClientKind::UefiX64);
         assert_eq!(firmware(&[6, 99, 11], true, false), ClientKind::UefiArm64);
         assert_eq!(firmware(&[99, 22, 27], true, false).code(), "uboot-arm64");

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_nic_begins_with_what_worked_on_its_model_and_its_own_experience_wins() {
+    fn a_new_nic_starts_with_what_worked_on_its_model_but_its_own_history_wins() {
         let mut model = Experience::default();
         let fresh = Trial::default();
         assert_eq!(first(&model, &fresh), Loader::Undionly);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_only_failed_comes_after_one_that_nobody_tried() {
+    fn a_loader_that_only_failed_comes_after_untried_ones() {
         let mut model = Experience::default();
         model.add(&trial(None, &[Loader::Snponly]));
         let mut list = Loader::list(ClientKind::UefiX64).to_vec();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn secure_boot_on_one_machine_decides_for_no_other() {
+    fn secure_boot_on_one_machine_does_not_affect_others() {
         let mut refused = Trial::default();
         refused.failed = vec![(Loader::Snponly, Failure::Refused)];
         let signed = trial(Some(Loader::Signed), &[]);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_written_as_they_are_read() {
+    fn nic_models_round_trip_as_text() {
         for text in ["8086:10d3", "52:54:00"] {
             assert_eq!(text.parse::<NicModel>().unwrap().to_string(), text);
         }

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn by_ipxe_a_key_opens_it_and_a_choice_asks_again() {
+    fn in_ipxe_a_key_opens_the_menu_and_a_choice_asks_the_server_again() {
         let script = ipxe_menu(&local_disk_script(MAC), &menu(), &URLS, MAC, "local disk");
         let expected = "#!ipxe
 prompt --key m --timeout 3000 Slipway: press m within 3 s for the boot menu || goto begin
@@ -213,7 +213,7 @@ echo Slipway: 02:00:00:00:00:01 boots its own disk
     }
 
     #[test]
-    fn by_grub_the_first_entry_is_the_decision_and_nothing_unsigned_is_offered() {
+    fn in_grub_the_first_entry_is_the_decision_and_nothing_unsigned_is_offered() {
         let script = grub_menu(&grub_local_disk_script(MAC), &menu(), "local disk");
         assert!(
             script.starts_with(
@@ -236,7 +236,7 @@ echo Slipway: 02:00:00:00:00:01 boots its own disk
     }
 
     #[test]
-    fn the_memory_test_takes_the_serial_consoles_with_it() {
+    fn the_memory_test_gets_the_serial_consoles() {
         let args = [
             "console=tty0",
             "console=ttyS0,115200",

@@ -260,7 +260,7 @@ mod tests {
     };
 
     #[test]
-    fn arguments_of_a_narrower_place_take_the_place_of_the_same_name() {
+    fn more_specific_arguments_replace_those_of_the_same_name() {
         let list = |words: &str| words.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         for (general, narrower, expected) in [
             (
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn autoexec_goes_on_with_the_lease_there_is() {
+    fn autoexec_uses_the_existing_lease() {
         let script = autoexec_script(&URLS);
         let with_lease =
             script.find("chain --replace http://10.0.0.1:8067/boot.ipxe?mac=${net${nic}/mac} || sleep 3");

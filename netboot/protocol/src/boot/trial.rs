@@ -67,7 +67,7 @@ impl Trial {
                 answer,
                 boot_file: Some(file),
                 ..
-            } if matches!(answer.as_str(), "offer" | "ack" | "advertise" | "reply") => {
+            } if answer.gives() => {
                 if let Some(loader) = of_path(file) {
                     if self.given != Some(loader) {
                         self.fetched = None;
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loader_that_gets_nowhere_is_changed_and_one_that_worked_is_kept() {
+    fn a_loader_without_progress_is_replaced_and_one_that_worked_is_kept() {
         let mut trial = Trial::default();
         let mut now = 0;
         let mut attempt = |trial: &mut Trial| {
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn dhcp_messages_alone_teach_nothing() {
+    fn dhcp_messages_alone_change_no_history() {
         let mut trial = Trial::default();
         trial.heard(&told(0, "uefi-x64", "snponly.efi"));
         let by_ipxe = told(10, "ipxe", "http://10.0.0.1:8067/boot.ipxe?mac=x");
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_fetched_whole_is_no_fetch() {
+    fn a_partial_fetch_does_not_count() {
         let asked = |head, partial| {
             let mut trial = Trial::default();
             trial.heard(&told(0, "uefi-x64-http", "http://10.0.0.1:8067/boot/snponly.efi"));
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_failure_of_a_loader() {
+    fn events_that_are_not_a_loaders_failure() {
         let mut trial = Trial::default();
         // Given but never fetched: TFTP is filtered, or another server's offer was taken.
         trial.heard(&told(0, "bios", "undionly.kpxe"));

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_for_everything_is_believed_four_times_an_hour() {
+    fn a_host_that_answers_for_everything_is_believed_four_times_an_hour() {
         let mut claims = Claims::default();
         let mut believed = |who: u32, from: u32, now| {
             (from..from + 36)
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_macs_take_a_quarter_of_the_pool() {
+    fn made_up_macs_can_quarantine_a_quarter_of_the_pool_at_most() {
         for (pool, most) in [(0, 4), (10, 4), (100, 25), (4000, 1000)] {
             let mut claims = Claims::default();
             for n in 0..5000 {

@@ -6,6 +6,7 @@ use inventory_api::Mac;
 use serde::{Deserialize, Serialize};
 
 use crate::dhcp4::client::{PxeClient, user_classes};
+use crate::dhcp4::code;
 use crate::dhcp4::options::Options;
 use crate::dhcp4::packet::RawOptions;
 use crate::network::settings::{CustomOption, NetworkSettings, Route};
@@ -105,8 +106,16 @@ impl Class {
         let given = [
             (Field::VendorClass, "vendor_class", &given.vendor_class),
             (Field::UserClass, "user_class", &given.user_class),
-            (Field::Relay(1), "circuit_id", &given.circuit_id),
-            (Field::Relay(2), "remote_id", &given.remote_id),
+            (
+                Field::Relay(code::relay::CIRCUIT_ID),
+                "circuit_id",
+                &given.circuit_id,
+            ),
+            (
+                Field::Relay(code::relay::REMOTE_ID),
+                "remote_id",
+                &given.remote_id,
+            ),
             (Field::Mac, "mac", &given.mac),
         ];
         let mut matches = Vec::new();
@@ -282,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn macs_and_their_beginnings() {
+    fn macs_and_their_prefixes() {
         let mac = hex::encode([0x52, 0x54, 0, 0x12, 0x34, 0xab]);
         for (pattern, expected) in [
             ("52:54:00:12:34:ab", true),

@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
+use inventory_api::dhcp::DhcpMessage;
 
 use crate::boot::architecture::{ClientKind, firmware, raspberry_pi};
 use crate::boot::loader::Loader;
 use crate::codes::Unanswered;
+use crate::dhcp4::code;
 use crate::dhcp4::packet::{Packet, RawOptions};
 use crate::network::lease::fnv;
 use crate::stranger::{Stranger, printable, stranger};
@@ -30,15 +32,14 @@ pub enum MessageKind {
     Inform,
 }
 
-impl MessageKind {
-    /// Lower-case name, as in `BootEventKind::Dhcp`.
-    pub fn name(self) -> &'static str {
-        match self {
-            MessageKind::Discover => "discover",
-            MessageKind::Request => "request",
-            MessageKind::Decline => "decline",
-            MessageKind::Release => "release",
-            MessageKind::Inform => "inform",
+impl From<MessageKind> for DhcpMessage {
+    fn from(message: MessageKind) -> DhcpMessage {
+        match message {
+            MessageKind::Discover => DhcpMessage::Discover,
+            MessageKind::Request => DhcpMessage::Request,
+            MessageKind::Decline => DhcpMessage::Decline,
+            MessageKind::Release => DhcpMessage::Release,
+            MessageKind::Inform => DhcpMessage::Inform,
         }
     }
 }
@@ -153,7 +154,9 @@ impl PxeClient {
     /// choice (RFC 3011, option 118).
     pub fn selected(&self) -> Option<Ipv4Addr> {
         let relay = { Some(self.giaddr) }.filter(|ip| !ip.is_unspecified());
-        relay.and_then(|_| self.relay_address(5)).or(self.subnet)
+        relay
+            .and_then(|_| self.relay_address(code::relay::LINK_SELECTION))
+            .or(self.subnet)
     }
 
     /// The address it already uses and renews, releases or asks about. In a DISCOVER, in a DECLINE, and in a
@@ -186,7 +189,7 @@ impl PxeClient {
         if self.giaddr.is_unspecified() {
             None
         } else {
-            self.relay_address(11)
+            self.relay_address(code::relay::SERVER_OVERRIDE)
         }
     }
 }
@@ -195,7 +198,7 @@ impl PxeClient {
 pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
     let packet = Packet::parse(bytes)?;
     let options = &packet.options;
-    let message = match options.get(53).and_then(|v| v.first().copied()) {
+    let message = match options.get(code::MESSAGE_TYPE).and_then(|v| v.first().copied()) {
         None => return Err(Unanswered::Bootp),
         Some(1) => MessageKind::Discover,
         Some(3) => MessageKind::Request,
@@ -204,14 +207,19 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
         Some(8) => MessageKind::Inform,
         Some(_) => return Err(Unanswered::MessageType),
     };
-    let architectures = architectures(options.get(93));
-    let client_id = options.get(61).filter(|id| !id.is_empty() && id.len() <= 255);
+    let architectures = architectures(options.get(code::ARCHITECTURE));
+    let client_id = options
+        .get(code::CLIENT_ID)
+        .filter(|id| !id.is_empty() && id.len() <= 255);
     let mac = identity(packet.chaddr, client_id);
-    let machine_id = options.get(97).filter(|id| id.len() <= 255).map(<[u8]>::to_vec);
+    let machine_id = options
+        .get(code::MACHINE_ID)
+        .filter(|id| id.len() <= 255)
+        .map(<[u8]>::to_vec);
     let said = kind(&Said {
-        vendor: options.get(60).unwrap_or_default(),
-        user_class: options.get(77).unwrap_or_default(),
-        features: options.get(175).map(RawOptions::of),
+        vendor: options.get(code::VENDOR_CLASS).unwrap_or_default(),
+        user_class: options.get(code::USER_CLASS).unwrap_or_default(),
+        features: options.get(code::IPXE).map(RawOptions::of),
         architectures: &architectures,
         mac,
     });
@@ -236,18 +244,22 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
         flags: packet.flags,
         ciaddr: packet.ciaddr,
         giaddr: packet.giaddr,
-        relay: options.get(82).map(<[u8]>::to_vec),
-        requested: options.address(50).filter(|ip| !ip.is_unspecified()),
-        server_id: options.address(54),
-        max_size: options.u16(57),
-        wanted: options.get(55).unwrap_or_default().to_vec(),
-        subnet: options.address(118).filter(|ip| !ip.is_unspecified()),
+        relay: options.get(code::RELAY_AGENT).map(<[u8]>::to_vec),
+        requested: options
+            .address(code::REQUESTED_ADDRESS)
+            .filter(|ip| !ip.is_unspecified()),
+        server_id: options.address(code::SERVER_ID),
+        max_size: options.u16(code::MAX_SIZE),
+        wanted: options.get(code::PARAMETER_LIST).unwrap_or_default().to_vec(),
+        subnet: options
+            .address(code::SUBNET_SELECTION)
+            .filter(|ip| !ip.is_unspecified()),
         fqdn: options
-            .get(81)
+            .get(code::FQDN)
             .filter(|name| name.len() <= 258)
             .map(<[u8]>::to_vec),
-        vendor_class: options.get(60).unwrap_or_default().to_vec(),
-        user_class: options.get(77).unwrap_or_default().to_vec(),
+        vendor_class: options.get(code::VENDOR_CLASS).unwrap_or_default().to_vec(),
+        user_class: options.get(code::USER_CLASS).unwrap_or_default().to_vec(),
         client_id: client_id.map(<[u8]>::to_vec),
         machine_id,
     })
@@ -293,7 +305,9 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
         mac,
     } = said;
     let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
-        || features.as_ref().is_some_and(|f| f.get(36).is_some());
+        || features
+            .as_ref()
+            .is_some_and(|f| f.get(code::ipxe::EFI).is_some());
     let ipxe = features.is_some() || has_class(user_class, b"iPXE") || has_class(user_class, b"gPXE");
     if has_class(user_class, SLIPWAY_USER_CLASS) {
         return ClientKind::SlipwayStage {
@@ -303,7 +317,7 @@ pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
     if ipxe {
         let http = features
             .as_ref()
-            .is_none_or(|f| f.get(19).is_some_and(|v| v.iter().any(|&b| b != 0)));
+            .is_none_or(|f| f.get(code::ipxe::HTTP).is_some_and(|v| v.iter().any(|&b| b != 0)));
         return ClientKind::Ipxe { http, efi };
     }
     // The Raspberry Pi omits option 60 from its REQUEST (raspberrypi/rpi-eeprom#87). Only firmware sends an

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::dhcp4::code;
 use crate::dhcp4::options::LONGEST;
 use crate::fqdn::labels;
 use crate::network::settings::{CustomOption, Route};
@@ -42,7 +43,12 @@ const OURS: [(u8, &str); 31] = [
 ];
 
 /// Codes of these that a class may set, for clients that Slipway does not boot.
-const BOOT: [u8; 4] = [43, 60, 66, 67];
+pub(crate) const BOOT: [u8; 4] = [
+    code::VENDOR_OPTIONS,
+    code::VENDOR_CLASS,
+    code::TFTP_SERVER,
+    code::BOOT_FILE,
+];
 
 /// Code and bytes of a custom option. `of_class`: it belongs to a class, which may set boot data.
 ///
@@ -55,7 +61,7 @@ pub(crate) fn custom_option(option: &CustomOption, of_class: bool) -> Result<(u8
     {
         return Err(format!("cannot be set by hand: {why}"));
     }
-    if option.code == 175 || option.code == 255 {
+    if option.code == code::IPXE || option.code == 255 {
         return Err("cannot be set by hand: it is iPXE's or the end marker".to_owned());
     }
     let bytes = match (&option.text, &option.addresses, &option.hex) {

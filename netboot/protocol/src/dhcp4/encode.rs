@@ -9,10 +9,13 @@ use std::net::Ipv4Addr;
 
 use dhcproto::Encodable;
 use dhcproto::v4::{HType, Message, Opcode};
+use inventory_api::dhcp::DhcpReply;
 
 use crate::boot::BootFile;
 use crate::boot::architecture::ClientKind;
 use crate::dhcp4::client::PxeClient;
+use crate::dhcp4::code;
+use crate::dhcp4::custom::BOOT;
 use crate::dhcp4::options::Options;
 use crate::fqdn;
 use crate::network::Network;
@@ -38,13 +41,12 @@ pub enum ReplyKind {
     Nak = 6,
 }
 
-impl ReplyKind {
-    /// Lower-case name, as in `BootEventKind::Dhcp`.
-    pub fn name(self) -> &'static str {
-        match self {
-            ReplyKind::Offer => "offer",
-            ReplyKind::Ack => "ack",
-            ReplyKind::Nak => "nak",
+impl From<ReplyKind> for DhcpReply {
+    fn from(kind: ReplyKind) -> DhcpReply {
+        match kind {
+            ReplyKind::Offer => DhcpReply::Offer,
+            ReplyKind::Ack => DhcpReply::Ack,
+            ReplyKind::Nak => DhcpReply::Nak,
         }
     }
 }
@@ -106,7 +108,7 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
     }
     bytes.extend(written(&main));
     if let Some(relay) = relay {
-        put(&mut bytes, 82, relay);
+        put(&mut bytes, code::RELAY_AGENT, relay);
     }
     bytes.push(255);
     if bytes.len() < MIN_REPLY {
@@ -122,7 +124,7 @@ pub fn encode(client: &PxeClient, network: &Network, content: &ReplyContent) -> 
 fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> [Options; 3] {
     let needed: usize = options.iter().map(|(_, value)| size(value)).sum();
     if needed <= room {
-        options.sort_by_key(|(code, _)| if *code == 53 { 0 } else { *code });
+        options.sort_by_key(|(code, _)| if *code == code::MESSAGE_TYPE { 0 } else { *code });
         return [options, Vec::new(), Vec::new()];
     }
     options.sort_by_key(|(code, _)| rank(client, !free, *code));
@@ -140,7 +142,7 @@ fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> [
     let [main, file, sname] = &mut placed;
     let overload = u8::from(!file.is_empty()) | u8::from(!sname.is_empty()) << 1;
     if overload != 0 {
-        main.push((52, vec![overload]));
+        main.push((code::OVERLOAD, vec![overload]));
     }
     placed
 }
@@ -149,11 +151,38 @@ fn place(client: &PxeClient, free: bool, mut options: Options, room: usize) -> [
 /// without, then what the client asks for in its order (RFC 2132, 9.8), then the rest, with those that an
 /// operator added last.
 fn rank(client: &PxeClient, boots: bool, code: u8) -> usize {
-    const FIRST: [u8; 13] = [53, 54, 51, 1, 60, 43, 175, 97, 118, 56, 58, 59, 61];
-    const OTHERS: [u8; 12] = [67, 3, 121, 26, 6, 66, 28, 12, 81, 42, 15, 119];
+    const FIRST: [u8; 13] = [
+        code::MESSAGE_TYPE,
+        code::SERVER_ID,
+        code::LEASE_TIME,
+        code::SUBNET_MASK,
+        code::VENDOR_CLASS,
+        code::VENDOR_OPTIONS,
+        code::IPXE,
+        code::MACHINE_ID,
+        code::SUBNET_SELECTION,
+        code::MESSAGE,
+        code::RENEWAL_TIME,
+        code::REBINDING_TIME,
+        code::CLIENT_ID,
+    ];
+    const OTHERS: [u8; 12] = [
+        code::BOOT_FILE,
+        code::ROUTERS,
+        code::CLASSLESS_ROUTES,
+        code::MTU,
+        code::DNS,
+        code::TFTP_SERVER,
+        code::BROADCAST,
+        code::HOST_NAME,
+        code::FQDN,
+        code::NTP,
+        code::DOMAIN,
+        code::SEARCH_LIST,
+    ];
     let place = |list: &[u8]| list.iter().position(|one| *one == code);
     place(&FIRST)
-        .or((boots && code == 67).then_some(FIRST.len()))
+        .or((boots && code == code::BOOT_FILE).then_some(FIRST.len()))
         .or(place(&client.wanted).map(|at| 100 + at))
         .or(place(&OTHERS).map(|at| 10_000 + at))
         .unwrap_or(20_000)
@@ -185,42 +214,58 @@ fn written(options: &Options) -> Vec<u8> {
 
 fn options(client: &PxeClient, network: &Network, content: &ReplyContent) -> Options {
     let server = client.server_override().unwrap_or(network.server());
-    let mut options = vec![(53, vec![content.kind as u8]), (54, server.octets().to_vec())];
+    let mut options = vec![
+        (code::MESSAGE_TYPE, vec![content.kind as u8]),
+        (code::SERVER_ID, server.octets().to_vec()),
+    ];
     if let Some(id) = &client.client_id {
-        options.push((61, id.clone())); // RFC 6842
+        options.push((code::CLIENT_ID, id.clone())); // RFC 6842
     }
     if content.kind == ReplyKind::Nak {
-        options.push((56, b"this address cannot be used here: request another".to_vec()));
+        options.push((
+            code::MESSAGE,
+            b"this address cannot be used here: request another".to_vec(),
+        ));
         return options;
     }
     if !content.proxy {
         network_options(client, network, content, &mut options);
     }
-    options.extend(client.machine_id.clone().map(|id| (97, id)));
+    options.extend(client.machine_id.clone().map(|id| (code::MACHINE_ID, id)));
     boot_options(client, network, content, &mut options);
     options
 }
 
 fn network_options(client: &PxeClient, network: &Network, content: &ReplyContent, options: &mut Options) {
     let fixed = network.options(client);
-    let domain = fixed.get(&15).and_then(|domain| std::str::from_utf8(domain).ok());
+    let domain = fixed
+        .get(&code::DOMAIN)
+        .and_then(|domain| std::str::from_utf8(domain).ok());
     let host_name = content.host_name.as_deref();
-    options.extend(host_name.map(|name| (12, name.as_bytes().to_vec())));
+    options.extend(host_name.map(|name| (code::HOST_NAME, name.as_bytes().to_vec())));
     let name = client
         .fqdn
         .as_deref()
         .and_then(|sent| fqdn::answer(sent, host_name, domain));
-    options.extend(name.map(|name| (81, name)));
+    options.extend(name.map(|name| (code::FQDN, name)));
     // RFC 3011: returned as it came.
-    options.extend(client.subnet.map(|subnet| (118, subnet.octets().to_vec())));
+    options.extend(
+        client
+            .subnet
+            .map(|subnet| (code::SUBNET_SELECTION, subnet.octets().to_vec())),
+    );
     // A class's own boot options are only for clients that we do not boot.
-    let ours = |code: u8| content.boot.name().is_some() && matches!(code, 43 | 60 | 66 | 67);
+    let ours = |code: u8| content.boot.name().is_some() && BOOT.contains(&code);
     let sent = fixed.iter().filter(|(code, _)| !ours(**code));
-    options.extend(sent.map(|(code, value)| (*code, value.to_vec())));
+    options.extend(sent.map(|(option, value)| (*option, value.to_vec())));
     if let Some(seconds) = content.lease_seconds {
         let earlier = earlier(seconds, client.mac);
         let rebind = (u64::from(seconds) * 7 / 8) as u32;
-        for (code, seconds) in [(51, seconds), (58, seconds / 2 - earlier), (59, rebind - earlier)] {
+        for (code, seconds) in [
+            (code::LEASE_TIME, seconds),
+            (code::RENEWAL_TIME, seconds / 2 - earlier),
+            (code::REBINDING_TIME, rebind - earlier),
+        ] {
             options.push((code, seconds.to_be_bytes().to_vec()));
         }
     }
@@ -237,20 +282,23 @@ fn boot_options(client: &PxeClient, network: &Network, content: &ReplyContent, o
     let http = matches!(boot, BootFile::Http(_));
     let loader = boot.name().is_some() && !http && (content.proxy || !ipxe);
     if loader {
-        options.push((43, vec![6, 1, 8, 255]));
-        options.push((60, b"PXEClient".to_vec()));
+        options.push((code::VENDOR_OPTIONS, vec![6, 1, 8, 255]));
+        options.push((code::VENDOR_CLASS, b"PXEClient".to_vec()));
     } else if http {
-        options.push((60, b"HTTPClient".to_vec()));
+        options.push((code::VENDOR_CLASS, b"HTTPClient".to_vec()));
     }
     if matches!(boot, BootFile::Tftp(_)) {
-        options.push((66, with_nul(&boot_server(client, network, content).to_string())));
+        options.push((
+            code::TFTP_SERVER,
+            with_nul(&boot_server(client, network, content).to_string()),
+        ));
     }
     if ipxe && !content.proxy {
         // no-pxedhcp = 1: iPXE does not wait 3 s for a ProxyDHCP offer.
-        options.push((175, vec![176, 1, 1]));
+        options.push((code::IPXE, vec![code::ipxe::NO_PXEDHCP, 1, 1]));
     }
     // ROMs read option 67 as a C string.
-    options.extend(boot.name().map(|name| (67, with_nul(name))));
+    options.extend(boot.name().map(|name| (code::BOOT_FILE, with_nul(name))));
 }
 
 fn with_nul(text: &str) -> Vec<u8> {

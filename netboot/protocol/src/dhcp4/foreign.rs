@@ -10,6 +10,8 @@ use inventory_api::{Mac, UnixMs};
 
 use crate::codes::Unanswered;
 use crate::dhcp4::client::{MessageKind, PxeClient};
+use crate::dhcp4::code;
+use crate::dhcp4::encode::ReplyKind;
 use crate::dhcp4::packet::RawOptions;
 use crate::network::lease::Leases;
 use crate::network::settings::{Mode, NetworkSettings, OnForeignServer};
@@ -25,6 +27,11 @@ const MOST: usize = 16;
 const IN_TURN_MS: u64 = (ASK_SECONDS + 15) * 1000;
 /// Messages closer together than this count as one answer.
 const APART_MS: u64 = 500;
+
+/// Message types of a server's replies.
+const OFFER: u8 = ReplyKind::Offer as u8;
+const ACK: u8 = ReplyKind::Ack as u8;
+const NAK: u8 = ReplyKind::Nak as u8;
 
 /// An answer that some server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +51,19 @@ pub fn read_reply(bytes: &[u8]) -> Option<ServerReply> {
         return None;
     }
     let options = RawOptions::of(&bytes[240..]);
-    let kind = options.get(53).and_then(|value| value.first().copied());
-    let (true, Some(server)) = (matches!(kind, Some(2 | 5 | 6)), options.address(54)) else {
+    let kind = options
+        .get(code::MESSAGE_TYPE)
+        .and_then(|value| value.first().copied());
+    let (true, Some(server)) = (
+        matches!(kind, Some(OFFER | ACK | NAK)),
+        options.address(code::SERVER_ID),
+    ) else {
         return None;
     };
     // An ACK to an INFORM has no address either, but servers that hand out addresses send no option 60 in it.
-    let boot_only = fixed[16..20] == [0; 4] && options.get(60).is_some();
+    let boot_only = fixed[16..20] == [0; 4] && options.get(code::VENDOR_CLASS).is_some();
     // Option 67, or the header's `file` field.
-    let named = options.get(67).unwrap_or(&fixed[108..236]);
+    let named = options.get(code::BOOT_FILE).unwrap_or(&fixed[108..236]);
     let named = printable(named.split(|byte| *byte == 0).next().unwrap_or_default());
     Some(ServerReply {
         server: server.into(),
@@ -73,12 +85,20 @@ pub fn question(mac: Mac, xid: u32, boots: bool) -> Vec<u8> {
     bytes[10] = 0x80; // broadcast: we want to hear the answer whatever its address
     bytes[28..34].copy_from_slice(&mac.0);
     bytes.extend(MAGIC);
-    bytes.extend([53, 1, 1, 55, 4, 1, 3, 54, 60]);
+    let wanted = [
+        code::SUBNET_MASK,
+        code::ROUTERS,
+        code::SERVER_ID,
+        code::VENDOR_CLASS,
+    ];
+    bytes.extend([code::MESSAGE_TYPE, 1, 1, code::PARAMETER_LIST, wanted.len() as u8]);
+    bytes.extend(wanted);
     if boots {
         let class = b"PXEClient:Arch:00007:UNDI:003000";
-        bytes.extend([60, class.len() as u8]);
+        bytes.extend([code::VENDOR_CLASS, class.len() as u8]);
         bytes.extend(class);
-        bytes.extend([93, 2, 0, 7, 94, 3, 1, 3, 0]);
+        // Architecture 7, and network interface UNDI 3.0 (option 94).
+        bytes.extend([code::ARCHITECTURE, 2, 0, 7, 94, 3, 1, 3, 0]);
     }
     bytes.push(255);
     bytes.resize(bytes.len().max(300), 0);

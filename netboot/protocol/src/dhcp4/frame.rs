@@ -135,7 +135,7 @@ mod tests {
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
     #[test]
-    fn a_datagram_comes_back_and_its_header_sums_up() {
+    fn a_datagram_round_trips_with_a_valid_header_checksum() {
         let frame = client_broadcast(MAC, b"payload");
         assert_eq!(
             datagram_to(&frame, 67),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_comes_back_with_its_token() {
+    fn an_echo_reply_carries_its_token() {
         let mut reply = vec![
             0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 88, 0, 9, 10, 77, 0, 1,
         ];

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::dhcp4::code;
 use crate::dhcp4::custom::{classless_routes, custom_option, search_list};
 use crate::network::settings::NetworkSettings;
 
@@ -10,9 +11,6 @@ pub(crate) type Options = Vec<(u8, Vec<u8>)>;
 
 /// The longest value of one option: more leaves no room for the others in a packet on Ethernet.
 pub const LONGEST: usize = 1024;
-
-/// IPv6-only preferred (RFC 8925).
-pub(crate) const IPV6_ONLY: u8 = 108;
 
 /// The options that `settings` produce. `of_class`: boot options may be set by hand.
 ///
@@ -30,16 +28,24 @@ pub(crate) fn fixed_options(settings: &NetworkSettings, of_class: bool) -> Resul
     };
     let mut options: Options = Vec::new();
     for (code, what, value) in [
-        (1, "subnet", settings.subnet.netmask().octets().to_vec()),
-        (3, "router", list(&settings.routers)),
-        (6, "dns", list(&settings.dns)),
-        (15, "domain", text(&settings.domain)),
-        (26, "mtu", mtu.unwrap_or_default()),
-        (28, "subnet", settings.subnet.broadcast().octets().to_vec()),
-        (42, "ntp", list(&settings.ntp)),
-        (IPV6_ONLY, "ipv6_only_seconds", wait.unwrap_or_default()),
-        (119, "search", search_list(&settings.search)),
-        (121, "routes", routes),
+        (
+            code::SUBNET_MASK,
+            "subnet",
+            settings.subnet.netmask().octets().to_vec(),
+        ),
+        (code::ROUTERS, "router", list(&settings.routers)),
+        (code::DNS, "dns", list(&settings.dns)),
+        (code::DOMAIN, "domain", text(&settings.domain)),
+        (code::MTU, "mtu", mtu.unwrap_or_default()),
+        (
+            code::BROADCAST,
+            "subnet",
+            settings.subnet.broadcast().octets().to_vec(),
+        ),
+        (code::NTP, "ntp", list(&settings.ntp)),
+        (code::IPV6_ONLY, "ipv6_only_seconds", wait.unwrap_or_default()),
+        (code::SEARCH_LIST, "search", search_list(&settings.search)),
+        (code::CLASSLESS_ROUTES, "routes", routes),
     ] {
         if value.len() > LONGEST {
             return Err(format!(

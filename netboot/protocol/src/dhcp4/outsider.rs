@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use inventory_api::network::Sender;
 use inventory_api::{Guid, UnixMs};
 
+use crate::dhcp4::code;
 use crate::dhcp4::packet::RawOptions;
 use crate::stranger::printable;
 
@@ -20,7 +21,7 @@ pub fn outsider(bytes: &[u8], now: UnixMs) -> Option<Sender> {
     let address = &header[28..44][..usize::from(hardware_len).min(16)];
     let relay = Ipv4Addr::new(header[24], header[25], header[26], header[27]);
     let options = RawOptions::of(&bytes[240..]);
-    let id = options.get(61).unwrap_or_default();
+    let id = options.get(code::CLIENT_ID).unwrap_or_default();
     // RFC 4390: the header has no address, the identifier does. FlexBoot puts the GUID or its Ethernet form
     // there.
     let guid = match <[u8; 8]>::try_from(address) {
@@ -35,7 +36,7 @@ pub fn outsider(bytes: &[u8], now: UnixMs) -> Option<Sender> {
         address: (!address.is_empty()).then(|| colons(address)),
         client_id: (!id.is_empty()).then(|| colons(&id[..id.len().min(CLIENT_ID)])),
         guid,
-        vendor: options.get(60).map(printable),
+        vendor: options.get(code::VENDOR_CLASS).map(printable),
         relay: (!relay.is_unspecified()).then_some(relay),
     })
 }
@@ -55,7 +56,7 @@ mod tests {
 
     /// The three forms in `shared/cases/07-infiniband-unheard/packets.py`.
     #[test]
-    fn infiniband_tells_its_guid_in_each_form() {
+    fn infiniband_guids_are_read_in_each_form() {
         let id = [&[0xff, 0, 0, 0, 0, 0, 3, 0, 0x20, 0, 2, 0xc9, 3, 0][..], &GUID].concat();
         let form = |len: u8, address: &[u8], id: &[u8]| {
             let options: Vec<(u8, &[u8])> = [(53, &[1u8][..]), (61, id)]
@@ -85,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn any_bytes_parse_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _ = outsider(&bytes, UnixMs(0));
         }
     }

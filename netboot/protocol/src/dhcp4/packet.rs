@@ -11,6 +11,7 @@ use dhcproto::v4::{MAGIC, borrowed};
 use inventory_api::Mac;
 
 use crate::codes::Unanswered;
+use crate::dhcp4::code;
 
 /// Shortest message: header and magic cookie (RFC 2131, section 2).
 const MIN_BYTES: usize = 240;
@@ -106,7 +107,10 @@ impl Packet {
         let header = borrowed::Message::new(bytes).map_err(|_| Unanswered::TooShort)?;
         let chaddr = Mac(header.chaddr().try_into().map_err(|_| Unanswered::HardwareType)?);
         let mut options = RawOptions::of(&bytes[MIN_BYTES..]);
-        let overload = options.get(52).and_then(|v| v.first().copied()).unwrap_or(0);
+        let overload = options
+            .get(code::OVERLOAD)
+            .and_then(|v| v.first().copied())
+            .unwrap_or(0);
         if overload & 1 != 0 {
             options.read(&bytes[108..236]);
         }
@@ -168,7 +172,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn options_survive_a_torn_tail_and_are_joined() {
+    fn options_survive_truncation_and_are_joined() {
         let mut bytes = discover(&[
             (53, &[1]),
             (82, &[1, 2, 9, 9]),
@@ -200,7 +204,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
+        fn any_bytes_parse_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
             let _ = Packet::parse(&bytes);
             let _ = RawOptions::of(&bytes);
             let mut with_header = discover(&[]);

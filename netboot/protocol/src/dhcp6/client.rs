@@ -4,12 +4,14 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use inventory_api::Mac;
 use inventory_api::boot::DhcpFacts;
+use inventory_api::dhcp::DhcpMessage;
 
 use super::wire::{Options, code, first_text};
 use crate::boot::architecture::ClientKind;
 use crate::boot::loader::Loader;
 use crate::codes::Unanswered;
 use crate::dhcp4::client::{Said, architectures, kind};
+use crate::dhcp4::code as dhcp4;
 use crate::dhcp4::packet::{MAX_BYTES, RawOptions};
 use crate::stranger::{Stranger, printable, stranger};
 
@@ -57,20 +59,6 @@ impl MessageKind {
         })
     }
 
-    /// Lower-case name, as in `BootEventKind::Dhcp`.
-    pub fn name(self) -> &'static str {
-        match self {
-            MessageKind::Solicit => "solicit",
-            MessageKind::Request => "request",
-            MessageKind::Confirm => "confirm",
-            MessageKind::Renew => "renew",
-            MessageKind::Rebind => "rebind",
-            MessageKind::Release => "release",
-            MessageKind::Decline => "decline",
-            MessageKind::InformationRequest => "information-request",
-        }
-    }
-
     /// Whether the message must name a server (RFC 8415, 16). The others must not, except
     /// INFORMATION-REQUEST, which may.
     pub(super) fn names_server(self) -> Option<bool> {
@@ -80,6 +68,21 @@ impl MessageKind {
             }
             MessageKind::Solicit | MessageKind::Confirm | MessageKind::Rebind => Some(false),
             MessageKind::InformationRequest => None,
+        }
+    }
+}
+
+impl From<MessageKind> for DhcpMessage {
+    fn from(message: MessageKind) -> DhcpMessage {
+        match message {
+            MessageKind::Solicit => DhcpMessage::Solicit,
+            MessageKind::Request => DhcpMessage::Request,
+            MessageKind::Confirm => DhcpMessage::Confirm,
+            MessageKind::Renew => DhcpMessage::Renew,
+            MessageKind::Rebind => DhcpMessage::Rebind,
+            MessageKind::Release => DhcpMessage::Release,
+            MessageKind::Decline => DhcpMessage::Decline,
+            MessageKind::InformationRequest => DhcpMessage::InformationRequest,
         }
     }
 }
@@ -162,7 +165,7 @@ impl Client {
     fn stranger(&self) -> Stranger {
         let mut field = Vec::new();
         let id = [&[0xff, 0, 0, 0, 0][..], self.duid.as_deref().unwrap_or_default()].concat();
-        for (code, value) in [(60, &self.vendor_class), (61, &id)] {
+        for (code, value) in [(dhcp4::VENDOR_CLASS, &self.vendor_class), (dhcp4::CLIENT_ID, &id)] {
             let value = &value[..value.len().min(255)];
             field.extend([code, value.len() as u8]);
             field.extend(value);
@@ -207,32 +210,12 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     if bytes.len() > MAX_BYTES {
         return Err(Unanswered::TooLong);
     }
-    let (mut message, mut peer) = (bytes, from);
-    let (mut relays, mut told) = (Vec::new(), None);
-    while let [12, ..] = message {
-        if relays.len() == MOST_RELAYS {
-            return Err(Unanswered::TooManyRelays);
-        }
-        let (head, rest) = message.split_first_chunk::<34>().ok_or(Unanswered::TooShort)?;
-        let address = |at: usize| {
-            let mut bytes = [0; 16];
-            bytes.copy_from_slice(&head[at..at + 16]);
-            Ipv6Addr::from(bytes)
-        };
-        let options = Options(rest);
-        peer = address(18);
-        // The relay nearest to the client saw the link address itself (RFC 6939).
-        told = options.get(code::CLIENT_LINK_ADDRESS).and_then(ethernet);
-        relays.push(Relay {
-            hops: head[1],
-            link: address(2),
-            peer,
-            interface_id: options.get(code::INTERFACE_ID).map(<[u8]>::to_vec),
-        });
-        message = options
-            .get(code::RELAY_MESSAGE)
-            .ok_or(Unanswered::NothingRelayed)?;
-    }
+    let Unwrapped {
+        message,
+        peer,
+        relays,
+        link_address,
+    } = unwrap(bytes, from)?;
     let (head, rest) = message.split_first_chunk::<4>().ok_or(Unanswered::TooShort)?;
     let kind_of_message = MessageKind::of(head[0]).ok_or(Unanswered::MessageType)?;
     let options = Options(rest);
@@ -252,7 +235,7 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     if kind_of_message == MessageKind::InformationRequest && options.get(code::IA_NA).is_some() {
         return Err(Unanswered::Association);
     }
-    let mac = told.or(interface_mac(peer)).or(duid.and_then(duid_mac));
+    let mac = link_address.or(interface_mac(peer)).or(duid.and_then(duid_mac));
     let mac = mac.filter(|mac| !mac.is_junk()).ok_or(Unanswered::NoMac)?;
     let architectures = architectures(options.get(code::ARCHITECTURE));
     // After the enterprise number, which does not matter: PXE firmware sends 343, Windows 311.
@@ -289,6 +272,50 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
         architectures,
         relays,
     })
+}
+
+/// A message without the envelopes of its relays.
+struct Unwrapped<'a> {
+    message: &'a [u8],
+    /// The sender of the message itself.
+    peer: Ipv6Addr,
+    relays: Vec<Relay>,
+    /// The client's, if the relay nearest to it says so (RFC 6939).
+    link_address: Option<Mac>,
+}
+
+fn unwrap(bytes: &[u8], from: Ipv6Addr) -> Result<Unwrapped<'_>, Unanswered> {
+    let mut inner = Unwrapped {
+        message: bytes,
+        peer: from,
+        relays: Vec::new(),
+        link_address: None,
+    };
+    while let [12, ..] = inner.message {
+        if inner.relays.len() == MOST_RELAYS {
+            return Err(Unanswered::TooManyRelays);
+        }
+        let envelope = inner.message.split_first_chunk::<34>();
+        let (head, rest) = envelope.ok_or(Unanswered::TooShort)?;
+        let address = |at: usize| {
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&head[at..at + 16]);
+            Ipv6Addr::from(bytes)
+        };
+        let options = Options(rest);
+        inner.peer = address(18);
+        inner.link_address = options.get(code::CLIENT_LINK_ADDRESS).and_then(ethernet);
+        inner.relays.push(Relay {
+            hops: head[1],
+            link: address(2),
+            peer: inner.peer,
+            interface_id: options.get(code::INTERFACE_ID).map(<[u8]>::to_vec),
+        });
+        inner.message = options
+            .get(code::RELAY_MESSAGE)
+            .ok_or(Unanswered::NothingRelayed)?;
+    }
+    Ok(inner)
 }
 
 /// IAID, T1 and T2, then options (RFC 8415, 21.4).

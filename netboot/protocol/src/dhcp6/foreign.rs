@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_told_by_what_they_say() {
+    fn servers_are_classified_by_their_replies() {
         let read = |kind: u8, server: &[u8], more: &[(u16, Vec<u8>)]| {
             let mut options = vec![(code::SERVER_ID, server.to_vec())];
             options.extend(more.iter().cloned());
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_question_is_one_of_a_machine() {
+    fn the_question_looks_like_a_machines() {
         for (boots, kind, message, associations) in [
             (false, ClientKind::Other, MessageKind::Solicit, 1),
             (true, ClientKind::UefiX64, MessageKind::InformationRequest, 0),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_stays_given() {
+    fn leases_already_given_are_kept() {
         let (ip, other): (Ipv6Addr, Ipv6Addr) =
             ("fd00:7::100".parse().unwrap(), "fd00:7::101".parse().unwrap());
         let server = || (code::SERVER_ID, OURS.to_vec());
@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(kind in 0u8..14, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_parse_without_a_panic(kind in 0u8..14, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let mut with_head = message(kind, &[(code::SERVER_ID, DUID.to_vec())]);
             with_head.extend(bytes);
             let _ = read_reply(&with_head, from(), OURS);

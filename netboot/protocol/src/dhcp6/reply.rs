@@ -7,6 +7,7 @@ use std::net::Ipv6Addr;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::BootTarget;
+use inventory_api::dhcp::{DhcpAnswer, DhcpReply};
 
 use super::client::{Association, Client, MessageKind};
 use super::network::Network;
@@ -26,12 +27,11 @@ pub enum ReplyKind {
     Reply = 7,
 }
 
-impl ReplyKind {
-    /// Lower-case name, as in `BootEventKind::Dhcp`.
-    pub fn name(self) -> &'static str {
-        match self {
-            ReplyKind::Advertise => "advertise",
-            ReplyKind::Reply => "reply",
+impl From<ReplyKind> for DhcpReply {
+    fn from(kind: ReplyKind) -> DhcpReply {
+        match kind {
+            ReplyKind::Advertise => DhcpReply::Advertise,
+            ReplyKind::Reply => DhcpReply::Reply,
         }
     }
 }
@@ -91,6 +91,16 @@ pub struct Content {
 }
 
 impl Content {
+    /// Its type and what is wrong, for events.
+    pub fn answer(&self) -> DhcpAnswer {
+        match self.status {
+            Some(status) if status != Status::Success => {
+                DhcpAnswer::Status(self.kind.into(), status.name().to_owned())
+            }
+            _ => DhcpAnswer::Sent(self.kind.into()),
+        }
+    }
+
     /// The address it gives or confirms.
     pub fn address(&self) -> Option<Ipv6Addr> {
         let all = self.associations.iter().flat_map(|answer| &answer.addresses);

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_torn_option_ends_the_walk_and_costs_nothing_before_it() {
+    fn a_truncated_option_ends_the_list_and_keeps_earlier_ones() {
         let mut bytes = Vec::new();
         put(&mut bytes, 1, b"one");
         put(&mut bytes, 2, b"");

@@ -21,7 +21,9 @@ pub enum BadHead {
     #[error("an HTTP/1.1 request needs exactly one Host field")]
     Host,
     /// 431.
-    #[error("the request has more than {HEAD_BYTES} bytes of request line and header fields, or more than {FIELDS} fields")]
+    #[error(
+        "the request has more than {HEAD_BYTES} bytes of request line and header fields, or more than {FIELDS} fields"
+    )]
     TooLong,
 }
 
@@ -142,7 +144,7 @@ mod tests {
         b"GET //shimx64.efi?a=b HTTP/1.1\r\nHost: 10.0.0.1\r\nAccept: */*\r\nRange: bytes=1-2\r\n\r\nGET ";
 
     #[test]
-    fn a_request_is_whole_with_its_empty_line_and_not_before() {
+    fn a_request_is_complete_at_its_empty_line_and_not_before() {
         let len = EDK2.len() - 4;
         for end in 0..len {
             assert!(request(&EDK2[..end]).unwrap().is_none(), "{end}");
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request() {
+    fn invalid_requests() {
         for (bytes, status) in [
             (&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], 400),
             (b"GET / HTTP/2.0\r\n\r\n", 400),
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_bounded() {
+    fn a_head_has_a_maximum_size() {
         let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(HEAD_BYTES));
         assert_eq!(request(long.as_bytes()).unwrap_err(), BadHead::TooLong);
         assert!(request(&long.as_bytes()[..HEAD_BYTES - 1]).unwrap().is_none());
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_connection_stays() {
+    fn when_a_connection_stays_open() {
         for (line, fields, stays) in [
             ("GET / HTTP/1.1", "", true),
             ("GET / HTTP/1.1", "Connection: close\r\n", false),
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_what_firmware_reads() {
+    fn a_response_is_one_that_firmware_can_read() {
         let response = Response::builder()
             .status(206)
             .header("content-length", "5")
@@ -235,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces_come_to_the_same(
+        fn any_bytes_give_the_same_result_in_any_pieces(
             cut in 0..2000_usize, noise in proptest::collection::vec(any::<u8>(), 0..40), at in 0..80_usize
         ) {
             let mut bytes = EDK2.to_vec();

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reserved_address_is_its_machines_alone_until_it_is_given_up() {
+    fn a_reserved_address_is_only_its_machines_until_unreserved() {
         let (network, mut leases) = (network(), Leases::default());
         let choose =
             |leases: &Leases, n| choose_address(network.addresses(), leases, mac(n), true, None, NOW);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarantine_is_ended_by_a_person() {
+    fn a_person_can_end_a_quarantine() {
         let (network, mut leases) = (network(), Leases::default());
         for n in 10..=12 {
             apply(

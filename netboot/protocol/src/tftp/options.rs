@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn greed_is_lowered() {
+    fn excessive_options_are_lowered() {
         let (accepted, oack) = taken("blksize\x0065464\0windowsize\x0065535\0timeout\x00255\0");
         assert_eq!((accepted.block, accepted.window), (1468, 64));
         assert_eq!(accepted.timeout, Some(Duration::from_secs(255)));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nonsense_is_left_out() {
+    fn invalid_options_are_left_out() {
         for options in [
             "",
             "blksize\x007\0",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn no_block_is_larger_than_a_packet_carries() {
+    fn no_block_exceeds_a_packet() {
         assert_eq!(Limits::for_mtu(1500, false).block, 1468);
         assert_eq!(Limits::for_mtu(1500, true).block, 1448);
         assert_eq!(Limits::for_mtu(9000, false).block, 8968);

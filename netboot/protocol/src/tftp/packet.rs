@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_and_odd_ends_are_nothing() {
+    fn padding_and_odd_ends_are_ignored() {
         assert_eq!(options(b"\0\x01x\0octet\0\0\0\0\0\0\0"), []);
         assert_eq!(
             options(b"\0\x01x\0octet\0blksize\x001024\0\0\0\0"),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_has_a_code() {
+    fn every_invalid_request_has_an_error_code() {
         for (datagram, expected, code) in [
             (&b"\0\x01name"[..], RefusedRequest::CutOff, 4),
             (b"\0\x01", RefusedRequest::CutOff, 4),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn netascii_doubles_line_ends_only() {
+    fn netascii_changes_only_line_ends() {
         assert_eq!(netascii(b"a\nb\rc\r\n"), b"a\r\nb\r\0c\r\0\r\n");
         assert_eq!(netascii(b""), b"");
     }

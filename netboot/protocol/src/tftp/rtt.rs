@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn follows_the_network() {
+    fn the_timeout_follows_the_network() {
         let ms = Duration::from_millis;
         let mut trip = RoundTrip::unknown(None);
         assert_eq!(trip.pause(), ms(300));

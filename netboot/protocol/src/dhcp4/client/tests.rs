@@ -36,7 +36,7 @@ fn architectures() {
 }
 
 #[test]
-fn a_raspberry_pi_is_no_bios_and_its_uefi_firmware_is_arm64() {
+fn a_raspberry_pi_is_not_a_bios_and_its_uefi_firmware_is_arm64() {
     for (nic, arch, expected) in [
         ([0xdc, 0xa6, 0x32], 0, "raspberry-pi"),
         ([0x2c, 0xcf, 0x67], 0, "raspberry-pi"),
@@ -98,7 +98,7 @@ fn ipxe_and_our_stage() {
 }
 
 #[test]
-fn guid_is_swapped_and_junk_is_no_identity() {
+fn guid_is_swapped_and_junk_is_rejected() {
     let sent = [
         0, 0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
     ];

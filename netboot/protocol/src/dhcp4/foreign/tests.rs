@@ -39,7 +39,7 @@ fn reply(kind: u8, yiaddr: [u8; 4], options: &[(u8, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
-fn servers_are_told_by_what_they_say() {
+fn servers_are_classified_by_their_replies() {
     let read = |bytes: &[u8]| read_reply(bytes).map(|reply| (reply.server, reply.gives));
     assert_eq!(
         read(&reply(2, [10, 0, 0, 50], &[])),
@@ -85,7 +85,7 @@ fn the_boot_file_of_a_second_pxe_server_is_read() {
 }
 
 #[test]
-fn the_question_is_a_discover_of_a_machine() {
+fn the_question_looks_like_a_machines_discover() {
     for (boots, kind) in [(false, "other"), (true, "uefi-x64")] {
         let client = classify(&question(OURS, 7, boots)).unwrap();
         assert_eq!(
@@ -136,7 +136,7 @@ fn a_server_closes_the_gate_until_it_is_gone() {
 }
 
 #[test]
-fn one_packet_or_one_that_no_host_stands_behind_closes_nothing() {
+fn one_packet_or_one_without_a_real_host_closes_nothing() {
     let (host, forger) = (Mac([2, 0, 0, 0, 0, 7]), Mac([2, 0, 0, 0, 0, 6]));
     let answer = read_reply(&reply(2, [10, 0, 0, 50], &[])).unwrap();
     // When answers arrive in ms, from whom, and which MAC answers ARP for the server; whether the gate
@@ -190,7 +190,7 @@ fn memory_is_bounded() {
 }
 
 #[test]
-fn what_was_given_stays_given() {
+fn leases_already_given_are_kept() {
     let ip = [10, 0, 0, 12];
     let ask = |kind: u8, options: &[(u8, &[u8])]| {
         let mut all = vec![(53, vec![kind])];

@@ -65,7 +65,7 @@ pub(crate) fn relayed(inner: &[u8], link: Ipv6Addr, peer: Ipv6Addr, more: &[(u16
 }
 
 #[test]
-fn firmware_is_known_by_its_class_and_its_link_local_address() {
+fn firmware_is_recognised_by_class_and_link_local_address() {
     for (class, architecture, expected) in [
         ("PXEClient", 7, ClientKind::UefiX64),
         ("HTTPClient", 16, ClientKind::UefiX64Http),
@@ -100,7 +100,7 @@ fn firmware_is_known_by_its_class_and_its_link_local_address() {
 }
 
 #[test]
-fn the_nic_is_told_by_the_relay_the_link_local_address_or_the_duid() {
+fn the_nic_comes_from_the_relay_the_link_local_address_or_the_duid() {
     let other = Mac([0x52, 0x54, 0, 0, 0, 2]);
     let random: Ipv6Addr = "fe80::1234:5678:9abc:def0".parse().unwrap();
     let with = |duid: &[u8]| {
@@ -131,7 +131,7 @@ fn the_nic_is_told_by_the_relay_the_link_local_address_or_the_duid() {
 }
 
 #[test]
-fn relays_are_opened_from_the_outside() {
+fn relay_envelopes_are_opened_from_the_outside() {
     let (near, far): (Ipv6Addr, Ipv6Addr) = ("fd00:9::1".parse().unwrap(), "fd00:8::1".parse().unwrap());
     let id = [(code::INTERFACE_ID, b"port 7".to_vec())];
     let inner = relayed(&message(1, &[]), near, link_local(MAC), &id);
@@ -152,7 +152,7 @@ fn relays_are_opened_from_the_outside() {
 }
 
 #[test]
-fn what_is_no_question_has_its_reason() {
+fn invalid_messages_have_their_reason() {
     let from = link_local(MAC);
     let server = [(code::SERVER_ID, DUID.to_vec())];
     for (bytes, expected) in [
@@ -178,7 +178,7 @@ fn what_is_no_question_has_its_reason() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_a_panic(kind in 0u8..14, bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
+    fn any_bytes_parse_without_a_panic(kind in 0u8..14, bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
         let _ = classify(&[&[kind][..], &bytes].concat(), link_local(MAC));
         let mut with_head = message(kind, &[]);
         with_head.extend(bytes);

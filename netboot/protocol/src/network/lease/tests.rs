@@ -33,7 +33,7 @@ fn lease(n: u8, last: u8, seconds: u64, state: LeaseState) -> Lease {
 }
 
 #[test]
-fn sticky_wish_reservation_and_reuse() {
+fn previous_address_request_reservation_and_reuse() {
     let network = network(3);
     let mut leases = Leases::default();
     assert_eq!(
@@ -74,7 +74,7 @@ fn sticky_wish_reservation_and_reuse() {
 }
 
 #[test]
-fn a_declined_address_is_nobodys() {
+fn a_declined_address_goes_to_nobody() {
     let network = network(3);
     let mut leases = Leases::default();
     leases.insert(lease(1, 11, 100, LeaseState::Declined));
@@ -89,7 +89,7 @@ fn a_declined_address_is_nobodys() {
 proptest! {
     /// Whatever happens, no two machines hold one address, and the indexes agree.
     #[test]
-    fn no_address_twice(steps in proptest::collection::vec((0u8..12, 0u8..4, 0i64..200), 1..200)) {
+    fn no_address_is_leased_twice(steps in proptest::collection::vec((0u8..12, 0u8..4, 0i64..200), 1..200)) {
         let network = network(6);
         let mut leases = Leases::default();
         let mut now = NOW;

@@ -15,28 +15,28 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::connection;
 use crate::files::Files;
-use crate::firmware::FirmwareBook;
+use crate::firmware::FirmwareTimes;
 use crate::http::HttpService;
-use crate::leases::{JournalQueue, LeaseBook};
+use crate::leases::{JournalQueue, LeaseTable};
+use crate::networks::Networks;
 use crate::scripts::{Announced, Scripts};
 use crate::server::NetbootError;
 use crate::source::BootSource;
 use crate::tftp;
-use crate::watch::NetworkBook;
 
-pub(crate) use v4::DoorV4;
-pub(crate) use v6::DoorV6;
+pub(crate) use v4::EndpointV4;
+pub(crate) use v6::EndpointV6;
 
 /// What all services share.
 pub(crate) struct Shared<S> {
     pub(crate) config: Config,
     pub(crate) files: Files,
-    pub(crate) book: LeaseBook,
-    pub(crate) book6: LeaseBook<Ipv6Addr>,
+    pub(crate) leases: LeaseTable,
+    pub(crate) leases6: LeaseTable<Ipv6Addr>,
     pub(crate) queue: JournalQueue,
-    pub(crate) watch: NetworkBook,
+    pub(crate) networks: Networks,
     pub(crate) source: Arc<S>,
-    pub(crate) firmware: FirmwareBook,
+    pub(crate) firmware: FirmwareTimes,
     pub(crate) cancel: CancellationToken,
 }
 

@@ -11,18 +11,18 @@ use super::{FileSockets, Shared, Tasks, address_at, failed, names};
 use crate::config::Config;
 use crate::dhcp6::Dhcp6Service;
 use crate::link::LinkSocket;
+use crate::networks::{Family, Networks};
 use crate::server::{BoundV6, NetbootError};
+use crate::server_listener::{Protocol, ServerListener};
 use crate::socket::interface_of;
 use crate::socket6::{Dhcp6Socket, PORT};
 use crate::source::BootSource;
-use crate::watch::{Family, NetworkBook};
-use crate::watcher::{By, Watcher};
 
 /// How long duplicate address detection may keep an IPv6 address tentative.
 const TENTATIVE: Duration = Duration::from_secs(4);
 
 /// The sockets on one of our IPv6 addresses.
-pub(crate) struct DoorV6 {
+pub(crate) struct EndpointV6 {
     server: Ipv6Addr,
     /// Our DUID.
     duid: Arc<Vec<u8>>,
@@ -30,17 +30,17 @@ pub(crate) struct DoorV6 {
     networks: Vec<Network>,
     dhcp: Dhcp6Socket,
     files: FileSockets,
-    watcher: Option<Watcher>,
+    listener: Option<ServerListener>,
 }
 
-impl DoorV6 {
+impl EndpointV6 {
     pub(crate) async fn open(
         config: &Config,
         server: Ipv6Addr,
         duid: Arc<Vec<u8>>,
         networks: Vec<Network>,
-        watch: &NetworkBook,
-    ) -> Result<DoorV6, NetbootError> {
+        states: &Networks,
+    ) -> Result<EndpointV6, NetbootError> {
         let names = names(&networks);
         let begun = Instant::now();
         let files = loop {
@@ -66,33 +66,33 @@ impl DoorV6 {
                 .is_some_and(|v6| v6.is_local() && v6.mode() != Mode::Observe)
         };
         let local = networks.iter().find(serves).filter(|_| !config.reply_to_source);
-        let watcher = local.and_then(|network| {
+        let listener = local.and_then(|network| {
             let opened = interface_of(server)
                 .and_then(|interface| Ok((LinkSocket::server_replies_v6(&interface)?, interface)));
             let opened = opened.inspect_err(|error| {
                 tracing::warn!(%error, network = network.name(), "other DHCPv6 servers cannot be heard: give the process CAP_NET_RAW");
             });
             let (link, interface) = opened.ok()?;
-            watch.watched(network, Family::V6);
-            Some(Watcher {
+            states.watched(network, Family::V6);
+            Some(ServerListener {
                 link,
-                by: By::V6 {
+                protocol: Protocol::V6 {
                     server,
                     duid: duid.clone(),
                     interface,
                 },
                 network: network.clone(),
-                book: watch.clone(),
+                networks: states.clone(),
                 arp: None,
             })
         });
-        Ok(DoorV6 {
+        Ok(EndpointV6 {
             server,
             duid,
             networks,
             dhcp,
             files,
-            watcher,
+            listener,
         })
     }
 
@@ -121,8 +121,8 @@ impl DoorV6 {
         };
         tasks.spawn(dhcp.serve());
         self.files.start(self.networks, shared, tasks);
-        if let Some(watcher) = self.watcher {
-            tasks.spawn(watcher.serve(shared.cancel.clone()));
+        if let Some(listener) = self.listener {
+            tasks.spawn(listener.serve(shared.cancel.clone()));
         }
     }
 }

@@ -9,11 +9,11 @@ use netboot_protocol::sender::{believe, gives_up};
 use netboot_protocol::{Leases, MessageKind, Network, PxeClient, Unanswered, given_up, probe_of, quarantine};
 
 use super::DhcpService;
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::leases::lock;
 use crate::now;
-use crate::room::Working;
 use crate::source::BootSource;
+use crate::work_limits::WorkPermit;
 
 /// After a RELEASE, a client needs a moment to remove the address from its interface.
 const GRACE: Duration = Duration::from_millis(300);
@@ -57,20 +57,20 @@ impl<S: BootSource> DhcpService<S> {
             ),
         };
         let Shared {
-            watch,
-            book,
+            networks,
+            leases,
             queue,
             source,
             ..
         } = &*self.shared;
-        watch.note(name, kind, detail);
+        networks.note(name, kind, detail);
         let taken = belief == Belief::InUse;
         if taken {
             // The owner may be unknown; then record it under the client we were about to offer it to, as for
             // a DECLINE. No need to wait for the journal: if the record is lost, the address is probed again.
             let who = user.unwrap_or(client.mac);
             let (known, out) = (source.known(who), quarantine(who, address, now()));
-            let _ = book.with(name, queue, known, |_| ((), Some(out)));
+            let _ = leases.update(name, queue, known, |_| ((), Some(out)));
         }
         taken
     }
@@ -87,13 +87,13 @@ impl<S: BootSource> DhcpService<S> {
         &self,
         client: &PxeClient,
         network: &Network,
-        place: &mut Working,
+        permit: &mut WorkPermit,
     ) -> Result<(), Unanswered> {
         believe(client, &lock(&self.relays))?;
-        let Shared { book, queue, .. } = &*self.shared;
+        let Shared { leases, queue, .. } = &*self.shared;
         let given_up = || {
             let look = |leases: &Leases| (given_up(client, leases, now()), None);
-            book.with(network.name(), queue, client.known, look).0
+            leases.update(network.name(), queue, client.known, look).0
         };
         let before = given_up();
         let farewell = matches!(client.message, MessageKind::Release | MessageKind::Decline);
@@ -110,7 +110,7 @@ impl<S: BootSource> DhcpService<S> {
         let (Some(lease), Some(prober)) = (before, self.prober(probe_of(network))) else {
             return Ok(());
         };
-        let Some(_waiting) = place.wait() else {
+        let Some(_waiting) = permit.wait() else {
             return Err(Unanswered::TooMany);
         };
         if client.message == MessageKind::Release {

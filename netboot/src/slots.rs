@@ -13,7 +13,7 @@ use crate::leases::lock;
 
 /// The slots of one service. Boot HTTP, TFTP and the TLS port each have their own.
 #[derive(Clone)]
-pub struct Places(Arc<Inner>);
+pub struct Slots(Arc<Inner>);
 
 struct Inner {
     begun: Instant,
@@ -26,16 +26,16 @@ struct State {
 }
 
 /// One connection's slot; given back when dropped.
-pub struct Place {
-    places: Places,
+pub struct Slot {
+    slots: Slots,
     number: u64,
     end: CancellationToken,
 }
 
-impl Places {
+impl Slots {
     /// All slots free.
-    pub fn new(limits: Limits) -> Places {
-        Places(Arc::new(Inner {
+    pub fn new(limits: Limits) -> Slots {
+        Slots(Arc::new(Inner {
             begun: Instant::now(),
             state: Mutex::new(State {
                 shares: Shares::new(limits),
@@ -45,11 +45,11 @@ impl Places {
     }
 
     /// Takes a slot for one more connection of `address`. This may revoke another one, see
-    /// [`Place::taken_away`].
+    /// [`Slot::revoked`].
     ///
     /// # Errors
     /// No slot is free for this address or this standing.
-    pub fn enter(&self, address: IpAddr, standing: Standing) -> Result<Place, Full> {
+    pub fn take(&self, address: IpAddr, standing: Standing) -> Result<Slot, Full> {
         let now = self.now();
         let mut state = lock(&self.0.state);
         let entered = state.shares.enter(address, standing, now)?;
@@ -57,10 +57,10 @@ impl Places {
             end.cancel();
         }
         let end = CancellationToken::new();
-        state.ends.insert(entered.place, end.clone());
-        Ok(Place {
-            places: self.clone(),
-            number: entered.place,
+        state.ends.insert(entered.slot, end.clone());
+        Ok(Slot {
+            slots: self.clone(),
+            number: entered.slot,
             end,
         })
     }
@@ -70,28 +70,28 @@ impl Places {
     }
 }
 
-impl Place {
+impl Slot {
     /// Progress: a request arrived whole, or the peer took bytes. The connection idle for longest is evicted
     /// first.
     pub fn touch(&self) {
-        let now = self.places.now();
-        lock(&self.places.0.state).shares.touch(self.number, now);
+        let now = self.slots.now();
+        lock(&self.slots.0.state).shares.touch(self.number, now);
     }
 
     /// The peer has proved more: a lease, a certificate, a session.
     pub fn raise(&self, standing: Standing) {
-        lock(&self.places.0.state).shares.raise(self.number, standing);
+        lock(&self.slots.0.state).shares.raise(self.number, standing);
     }
 
     /// Completes when the slot is revoked: the connection must be closed.
-    pub async fn taken_away(&self) {
+    pub async fn revoked(&self) {
         self.end.cancelled().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut state = lock(&self.places.0.state);
+        let mut state = lock(&self.slots.0.state);
         state.shares.leave(self.number);
         state.ends.remove(&self.number);
     }
@@ -102,24 +102,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_gives_way_is_told_and_nothing_is_remembered_of_who_has_gone() {
+    async fn a_revoked_slot_is_told_and_nothing_stays_behind() {
         let limits = Limits {
-            places: 4,
+            slots: 4,
             per_address: 3,
         };
-        let places = Places::new(limits);
+        let slots = Slots::new(limits);
         let address = |n: u8| IpAddr::from([10, 0, 0, n]);
-        let strangers: Vec<Place> = (0..2)
-            .filter_map(|_| places.enter(address(1), Standing::Stranger).ok())
+        let strangers: Vec<Slot> = (0..2)
+            .filter_map(|_| slots.take(address(1), Standing::Stranger).ok())
             .collect();
-        let leases: Vec<Place> = (2..4)
-            .filter_map(|n| places.enter(address(n), Standing::Lease).ok())
+        let leases: Vec<Slot> = (2..4)
+            .filter_map(|n| slots.take(address(n), Standing::Lease).ok())
             .collect();
-        let more = places.enter(address(4), Standing::Lease);
-        assert!(more.is_ok() && leases.iter().all(|place| !place.end.is_cancelled()));
-        strangers[0].taken_away().await;
+        let more = slots.take(address(4), Standing::Lease);
+        assert!(more.is_ok() && leases.iter().all(|slot| !slot.end.is_cancelled()));
+        strangers[0].revoked().await;
         drop((strangers, leases, more));
-        let state = lock(&places.0.state);
+        let state = lock(&slots.0.state);
         assert!(state.shares.is_empty() && state.ends.is_empty());
     }
 }

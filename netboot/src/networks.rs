@@ -17,7 +17,7 @@ use netboot_protocol::{
 };
 use tokio::sync::mpsc::WeakSender;
 
-use crate::leases::{JournalQueue, LeaseBook, Pending, lock};
+use crate::leases::{JournalQueue, LeaseTable, Pending, lock};
 use crate::log;
 use crate::now;
 use crate::running::{Elsewhere, Transfers};
@@ -41,13 +41,13 @@ pub(crate) enum Family {
 
 /// The networks' state, for pages and the API.
 #[derive(Clone)]
-pub struct NetworkBook(Arc<Inner>);
+pub struct Networks(Arc<Inner>);
 
 struct Inner {
     networks: Vec<Network>,
     states: Mutex<BTreeMap<String, State>>,
-    leases: LeaseBook,
-    leases6: LeaseBook<Ipv6Addr>,
+    leases: LeaseTable,
+    leases6: LeaseTable<Ipv6Addr>,
     queue: WeakSender<Pending>,
     transfers: Transfers,
     elsewhere: Elsewhere,
@@ -83,20 +83,20 @@ impl State {
     }
 }
 
-impl NetworkBook {
+impl Networks {
     pub(crate) fn new(
         networks: &[Network],
-        leases: LeaseBook,
-        leases6: LeaseBook<Ipv6Addr>,
+        leases: LeaseTable,
+        leases6: LeaseTable<Ipv6Addr>,
         queue: WeakSender<Pending>,
-    ) -> NetworkBook {
+    ) -> Networks {
         let state = |network: &Network| State {
             v4: Watch::deaf(network.mode(), network.settings()),
             v6: network.v6().map(|v6| Watch::deaf(v6.mode(), network.settings())),
             events: VecDeque::new(),
             heard: Heard::default(),
         };
-        NetworkBook(Arc::new(Inner {
+        Networks(Arc::new(Inner {
             networks: networks.to_vec(),
             states: Mutex::new(networks.iter().map(|n| (n.name().to_owned(), state(n))).collect()),
             leases,
@@ -244,7 +244,7 @@ impl NetworkBook {
             Ok(change) => (Ok(()), Some(change)),
             Err(error) => (Err(error), None),
         };
-        let (result, durable) = self.0.leases.with(name, &queue, true, decide);
+        let (result, durable) = self.0.leases.update(name, &queue, true, decide);
         result?;
         durable.wait().await.map_err(|_| ReservationError::Journal)
     }
@@ -322,7 +322,7 @@ impl NetworkBook {
     }
 
     /// Records another server's reply. `None`: it is our own, or too many servers are known already. If the
-    /// result says `unproven`, probe the server by ARP and call [`NetworkBook::proven`].
+    /// result says `unproven`, probe the server by ARP and call [`Networks::proven`].
     pub(crate) fn heard(
         &self,
         network: &Network,

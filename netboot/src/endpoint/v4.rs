@@ -11,16 +11,16 @@ use crate::config::Config;
 use crate::dhcp::DhcpService;
 use crate::farewell::Farewells;
 use crate::link::LinkSocket;
+use crate::networks::{Family, Networks};
 use crate::probe::Prober;
 use crate::ra::Advertiser;
 use crate::server::{BoundNetwork, NetbootError};
+use crate::server_listener::{Protocol, ServerListener};
 use crate::socket::{DhcpSocket, Interface};
 use crate::source::BootSource;
-use crate::watch::{Family, NetworkBook};
-use crate::watcher::{By, Watcher};
 
 /// The sockets on one of our addresses.
-pub(crate) struct DoorV4 {
+pub(crate) struct EndpointV4 {
     server: Ipv4Addr,
     networks: Vec<Network>,
     dhcp: DhcpSocket,
@@ -29,17 +29,17 @@ pub(crate) struct DoorV4 {
     advertiser: Option<Advertiser>,
     arp: Option<Arc<Prober>>,
     echo: Option<Arc<Prober>>,
-    watcher: Option<Watcher>,
+    listener: Option<ServerListener>,
     farewells: Option<Farewells>,
 }
 
-impl DoorV4 {
+impl EndpointV4 {
     pub(crate) async fn open(
         config: &Config,
         server: Ipv4Addr,
         networks: Vec<Network>,
-        watch: &NetworkBook,
-    ) -> Result<DoorV4, NetbootError> {
+        states: &Networks,
+    ) -> Result<EndpointV4, NetbootError> {
         let names = names(&networks);
         let failed = |service, port| failed(service, &names, server.into(), port);
         let open_dhcp = |port| {
@@ -73,10 +73,10 @@ impl DoorV4 {
             opened.ok()
         });
         let local = networks.iter().find(|network| network.is_local());
-        let (arp, watcher, farewells) = match local.zip(interface) {
+        let (arp, listener, farewells) = match local.zip(interface) {
             Some((network, interface)) => {
-                let (arp, watcher) = on_the_link(server, interface, network, watch);
-                (arp, watcher, Farewells::open(interface).ok())
+                let (arp, listener) = on_the_link(server, interface, network, states);
+                (arp, listener, Farewells::open(interface).ok())
             }
             None => (None, None, None),
         };
@@ -90,7 +90,7 @@ impl DoorV4 {
             ));
             opened.ok().map(Arc::new)
         });
-        Ok(DoorV4 {
+        Ok(EndpointV4 {
             server,
             networks,
             dhcp,
@@ -99,7 +99,7 @@ impl DoorV4 {
             advertiser,
             arp,
             echo,
-            watcher,
+            listener,
             farewells,
         })
     }
@@ -139,8 +139,8 @@ impl DoorV4 {
         for prober in [self.arp, self.echo].into_iter().flatten() {
             tasks.spawn(prober.serve(cancel.clone()));
         }
-        if let Some(watcher) = self.watcher {
-            tasks.spawn(watcher.serve(cancel.clone()));
+        if let Some(listener) = self.listener {
+            tasks.spawn(listener.serve(cancel.clone()));
         }
         if let Some(advertiser) = self.advertiser {
             tasks.spawn(advertiser.serve(cancel.clone()));
@@ -160,27 +160,24 @@ fn on_the_link(
     server: Ipv4Addr,
     interface: &Interface,
     network: &Network,
-    watch: &NetworkBook,
-) -> (Option<Arc<Prober>>, Option<Watcher>) {
+    states: &Networks,
+) -> (Option<Arc<Prober>>, Option<ServerListener>) {
     let arp = LinkSocket::arp(interface)
-        .inspect_err(without(
-            network,
-            "addresses are offered without an ARP probe",
-        ))
+        .inspect_err(without(network, "addresses are offered without an ARP probe"))
         .ok()
         .map(|socket| Arc::new(Prober::by_arp(socket)));
-    let watcher = LinkSocket::server_replies(interface)
+    let listener = LinkSocket::server_replies(interface)
         .inspect_err(without(network, "other DHCP servers cannot be heard"))
         .ok()
-        .map(|link| Watcher {
+        .map(|link| ServerListener {
             link,
-            by: By::V4 { server },
+            protocol: Protocol::V4 { server },
             network: network.clone(),
-            book: watch.clone(),
+            networks: states.clone(),
             arp: arp.clone(),
         });
-    if watcher.is_some() {
-        watch.watched(network, Family::V4);
+    if listener.is_some() {
+        states.watched(network, Family::V4);
     }
-    (arp, watcher)
+    (arp, listener)
 }
