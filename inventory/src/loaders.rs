@@ -137,7 +137,7 @@ impl Loaders {
         let mut known = self.known();
         let mut ended = None;
         if anew && let Some(mut trial) = known.trials.get(&mac).cloned() {
-            if trial.asks_anew(now) {
+            if trial.firmware_restarts(now) {
                 ended = Some(trial.clone());
             }
             known.change(mac, |known| {

@@ -56,7 +56,7 @@ pub(crate) async fn serve<S: BootSource>(
                     Ok(slot) => slot,
                     Err(full) => {
                         refused(ip, full);
-                        service.broke(ip, ConnectionEnd::Busy);
+                        service.connection_ended(ip, ConnectionEnd::Busy);
                         continue;
                     }
                 };
@@ -111,7 +111,7 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
             // a client that does not read.
             let _ = control.set_linger(Some(Duration::ZERO));
             let _ = control.shutdown(Shutdown::Both);
-            return service.broke(peer, ConnectionEnd::Busy);
+            return service.connection_ended(peer, ConnectionEnd::Busy);
         }
     };
     if !asked {
@@ -121,7 +121,7 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
         } else {
             ConnectionEnd::Closed
         };
-        service.broke(peer, end);
+        service.connection_ended(peer, end);
     }
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "HTTP connection ended");
@@ -197,7 +197,7 @@ async fn requests<S: BootSource>(
         let head = response_head(&response, &date, !stays);
         let content = with_content.then(|| response.into_body());
         let of = content.as_ref().map_or(0, Content::len);
-        let running = heard.as_ref().map(|heard| service.begins(heard, of, control));
+        let running = heard.as_ref().map(|heard| service.meter(heard, of, control));
         let meter = running.as_ref().map(|running| &running.meter);
         let Sent {
             stream: going,
@@ -209,7 +209,7 @@ async fn requests<S: BootSource>(
                 result = acknowledged(going).await;
             }
             let lost = unacknowledged(&**control);
-            service.tell(heard, bytes, lost, result.is_err());
+            service.ended(heard, bytes, lost, result.is_err());
         }
         drop(running);
         result?;

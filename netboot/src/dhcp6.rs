@@ -68,7 +68,7 @@ impl<S: BootSource> Dhcp6Service<S> {
             let standing = shared.leases6.standing(pools, client.mac, client.known, now());
             match admission.admit(client.mac, standing, client.circuit(*from.ip())) {
                 Ok(permit) => {
-                    client.loader = shared.loader(client.mac, client.kind, client.begins_anew());
+                    client.loader = shared.loader(client.mac, client.kind, client.restarts());
                     let service = service.clone();
                     tasks.spawn(async move {
                         service.answer(client, from).await;

@@ -30,7 +30,7 @@ type Response = http::Response<Content>;
 /// A response, and the request to report when it ends.
 pub(crate) struct Answer {
     pub(crate) response: Response,
-    pub(crate) heard: Option<Heard>,
+    pub(crate) heard: Option<HeardRequest>,
 }
 
 /// The last file that a mini-os boot script names.
@@ -41,7 +41,7 @@ const LAST_FETCHED: &str = "/boot/site";
 struct Last;
 
 /// A request from a machine on one of our networks.
-pub(crate) struct Heard {
+pub(crate) struct HeardRequest {
     mac: Mac,
     peer: IpAddr,
     network: Option<String>,
@@ -152,7 +152,7 @@ impl<S: BootSource> HttpService<S> {
                 Route::Nothing => not_found(),
             }
         };
-        let heard = self.hears_of(request, peer, mac, &response);
+        let heard = self.heard_request(request, peer, mac, &response);
         Answer { response, heard }
     }
 
@@ -187,13 +187,13 @@ impl<S: BootSource> HttpService<S> {
         )
     }
 
-    fn hears_of(
+    fn heard_request(
         &self,
         request: &Request<()>,
         peer: IpAddr,
         says: Option<Mac>,
         response: &Response,
-    ) -> Option<Heard> {
+    ) -> Option<HeardRequest> {
         let status = response.status().as_u16();
         // A request for another machine's script is recorded under the MAC it names: that machine is the one
         // in danger.
@@ -208,7 +208,7 @@ impl<S: BootSource> HttpService<S> {
             .or_else(|| self.shared.networks.whose(peer))?;
         let path = request.uri().path().replace("//", "/");
         let last = path == LAST_FETCHED || response.extensions().get::<Last>().is_some();
-        Some(Heard {
+        Some(HeardRequest {
             mac,
             peer,
             network,
@@ -220,7 +220,7 @@ impl<S: BootSource> HttpService<S> {
     }
 
     /// Starts the progress meter of an answer with `of` bytes of content.
-    pub(crate) fn begins(&self, heard: &Heard, of: u64, stream: &Arc<Socket>) -> Entered {
+    pub(crate) fn meter(&self, heard: &HeardRequest, of: u64, stream: &Arc<Socket>) -> Entered {
         self.shared
             .networks
             .transfers()
@@ -228,7 +228,7 @@ impl<S: BootSource> HttpService<S> {
     }
 
     /// Reports a connection that ended before a request.
-    pub(crate) fn broke(&self, peer: IpAddr, end: ConnectionEnd) {
+    pub(crate) fn connection_ended(&self, peer: IpAddr, end: ConnectionEnd) {
         let what = BootEventKind::Connection {
             port: self.scripts.http_port,
             end,
@@ -238,7 +238,7 @@ impl<S: BootSource> HttpService<S> {
     }
 
     /// Reports how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
-    pub(crate) fn tell(&self, heard: Heard, sent: u64, lost: u64, failed: bool) {
+    pub(crate) fn ended(&self, heard: HeardRequest, sent: u64, lost: u64, failed: bool) {
         let (bytes, partial) = arrived(heard.last, sent, lost, failed);
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
         let known = self.shared.source.known(mac);

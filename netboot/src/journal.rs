@@ -88,7 +88,7 @@ impl Journal {
     pub fn open(path: &Path, keep: impl Fn(&Record) -> bool) -> io::Result<(Journal, Replayed)> {
         let mut replayed = replay(path)?;
         replayed.records.retain(keep);
-        let file = write_anew(path, &replayed.records)?;
+        let file = rewrite(path, &replayed.records)?;
         Ok((
             Journal {
                 path: path.to_owned(),
@@ -125,7 +125,7 @@ impl Journal {
     /// Rewrites the journal with the last record of each address.
     pub fn compact(&mut self) -> io::Result<()> {
         let replayed = replay(&self.path)?;
-        self.file = write_anew(&self.path, &replayed.records)?;
+        self.file = rewrite(&self.path, &replayed.records)?;
         self.appended = 0;
         Ok(())
     }
@@ -180,7 +180,7 @@ fn replay(path: &Path) -> io::Result<Replayed> {
     })
 }
 
-fn write_anew(path: &Path, records: &[Record]) -> io::Result<File> {
+fn rewrite(path: &Path, records: &[Record]) -> io::Result<File> {
     let text: String = records.iter().map(Record::to_line).collect();
     replace(path, &text)?;
     OpenOptions::new().append(true).open(path)

@@ -13,7 +13,7 @@ use inventory_api::{Mac, UnixMs};
 use netboot_protocol::dhcp4::foreign::{self, ServerReply};
 use netboot_protocol::network::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
-    Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Unanswered, Watch, dhcp6,
+    Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Unanswered, ForeignServers, dhcp6,
 };
 use tokio::sync::mpsc::WeakSender;
 
@@ -21,7 +21,7 @@ use crate::leases::{JournalQueue, LeaseTable, Pending, lock};
 use crate::log;
 use crate::now;
 use crate::running::{Elsewhere, Transfers};
-use crate::visitors::Heard;
+use crate::visitors::Visitors;
 
 /// Events kept per network.
 const EVENTS: usize = 100;
@@ -68,14 +68,14 @@ pub enum ReservationError {
 }
 
 struct State {
-    v4: Watch,
-    v6: Option<Watch>,
+    v4: ForeignServers,
+    v6: Option<ForeignServers>,
     events: VecDeque<NetworkEvent>,
-    heard: Heard,
+    visitors: Visitors,
 }
 
 impl State {
-    fn side(&mut self, family: Family) -> Option<&mut Watch> {
+    fn side(&mut self, family: Family) -> Option<&mut ForeignServers> {
         match family {
             Family::V4 => Some(&mut self.v4),
             Family::V6 => self.v6.as_mut(),
@@ -91,10 +91,10 @@ impl Networks {
         queue: WeakSender<Pending>,
     ) -> Networks {
         let state = |network: &Network| State {
-            v4: Watch::deaf(network.mode(), network.settings()),
-            v6: network.v6().map(|v6| Watch::deaf(v6.mode(), network.settings())),
+            v4: ForeignServers::unheard(network.mode(), network.settings()),
+            v6: network.v6().map(|v6| ForeignServers::unheard(v6.mode(), network.settings())),
             events: VecDeque::new(),
-            heard: Heard::default(),
+            visitors: Visitors::default(),
         };
         Networks(Arc::new(Inner {
             networks: networks.to_vec(),
@@ -145,9 +145,9 @@ impl Networks {
                 strangers_most: network.addresses().strangers_most().map(|most| most as u64),
                 reservations: configured.chain(made).map(reservation).collect(),
                 servers: state.v4.servers().cloned().collect(),
-                silences: state.heard.silences(),
-                heard_at: state.heard.last,
-                visitors: state.heard.visitors(),
+                silences: state.visitors.silences(),
+                heard_at: state.visitors.last,
+                visitors: state.visitors.visitors(),
                 missing: Vec::new(),
                 events: state.events.iter().cloned().collect(),
                 v6: network
@@ -183,19 +183,19 @@ impl Networks {
         &self.0.elsewhere
     }
 
-    fn v6_status(&self, network: &dhcp6::Network, watch: &Watch, at: UnixMs) -> NetworkV6Status {
+    fn v6_status(&self, network: &dhcp6::Network, servers: &ForeignServers, at: UnixMs) -> NetworkV6Status {
         let counts = self.0.leases6.counts(network.name(), at);
         NetworkV6Status {
             server: network.server(),
             prefix: network.prefix().to_string(),
             mode: network.mode().to_string(),
-            state: network_state(network.mode(), watch.gate(at)),
-            watched: watch.listens,
+            state: network_state(network.mode(), servers.gate(at)),
+            watched: servers.listens,
             pool: network.addresses().pool().len() as u64,
             held: counts.held,
             bound: counts.bound,
             quarantined: counts.quarantined,
-            servers: watch.servers().cloned().collect(),
+            servers: servers.servers().cloned().collect(),
         }
     }
 
@@ -250,12 +250,12 @@ impl Networks {
     }
 
     /// Reads or updates what is known of other servers of one protocol in a network.
-    fn side<T>(&self, network: &str, family: Family, look: impl FnOnce(&mut Watch) -> T) -> Option<T> {
+    fn side<T>(&self, network: &str, family: Family, look: impl FnOnce(&mut ForeignServers) -> T) -> Option<T> {
         lock(&self.0.states).get_mut(network)?.side(family).map(look)
     }
 
     pub(crate) fn gate(&self, network: &str, family: Family, at: UnixMs) -> Gate {
-        let gate = self.side(network, family, |watch| watch.gate(at));
+        let gate = self.side(network, family, |servers| servers.gate(at));
         gate.unwrap_or(Gate::Open)
     }
 
@@ -264,8 +264,8 @@ impl Networks {
         let Some(mode) = mode_of(network, family) else {
             return;
         };
-        let watch = Watch::new(mode, network.settings(), now());
-        self.side(network.name(), family, |known| *known = watch);
+        let servers = ForeignServers::new(mode, network.settings(), now());
+        self.side(network.name(), family, |known| *known = servers);
     }
 
     /// Records an event, unless the same one was recorded a moment ago.
@@ -300,7 +300,7 @@ impl Networks {
     /// machine.
     pub(crate) fn silent(&self, network: &str, reason: impl Into<Unanswered>, sender: Option<Sender>) {
         if let Some(state) = lock(&self.0.states).get_mut(network) {
-            state.heard.silent(reason.into(), sender, now());
+            state.visitors.silent(reason.into(), sender, now());
         }
     }
 
@@ -308,10 +308,10 @@ impl Networks {
     pub(crate) fn asked(&self, network: &str, mac: Mac, address: Option<IpAddr>, who: Option<String>) {
         let last = now();
         if let Some(state) = lock(&self.0.states).get_mut(network) {
-            state.heard.last = Some(last);
+            state.visitors.last = Some(last);
             match who {
-                None => state.heard.is_machine(mac),
-                Some(who) => state.heard.visit(Visitor {
+                None => state.visitors.is_machine(mac),
+                Some(who) => state.visitors.visit(Visitor {
                     mac,
                     who,
                     address,
@@ -329,7 +329,7 @@ impl Networks {
         family: Family,
         reply: &ServerReply,
         link: Mac,
-    ) -> Option<foreign::Heard> {
+    ) -> Option<foreign::Sighting> {
         let ours = |ours: &Network| {
             let v6 = ours.v6().map(|v6| IpAddr::V6(v6.server()));
             reply.server == IpAddr::V4(ours.server()) || v6 == Some(reply.server)
@@ -337,7 +337,7 @@ impl Networks {
         if self.0.networks.iter().any(ours) {
             return None;
         }
-        let hear = |watch: &mut Watch| watch.heard(reply, link, now());
+        let hear = |servers: &mut ForeignServers| servers.heard(reply, link, now());
         let heard = self.side(network.name(), family, hear)??;
         if heard.new || heard.closes {
             self.note_server(network, family, &heard.server, heard.closes);
@@ -347,7 +347,7 @@ impl Networks {
 
     /// A server is a real host: `link` answered ARP for it.
     pub(crate) fn proven(&self, network: &Network, family: Family, server: IpAddr, link: Mac) {
-        let prove = |watch: &mut Watch| watch.proven(server, link, now());
+        let prove = |servers: &mut ForeignServers| servers.proven(server, link, now());
         if let Some(server) = self.side(network.name(), family, prove).flatten() {
             self.note_server(network, family, &server, true);
         }
@@ -383,7 +383,7 @@ impl Networks {
     }
 
     pub(crate) fn expire(&self, network: &str, family: Family) {
-        let gone = self.side(network, family, |watch| watch.expire(now()));
+        let gone = self.side(network, family, |servers| servers.expire(now()));
         for OtherServer { address, mac, .. } in gone.into_iter().flatten() {
             let name = server_name(family);
             let detail = format!("the {name} {address} ({mac}) is no longer heard");

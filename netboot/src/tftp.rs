@@ -217,7 +217,7 @@ impl<S: BootSource> TftpService<S> {
         };
         drop((slot, running));
         match ended {
-            Ok((outcome, bytes, block)) => self.tell(client, name, bytes, begun.elapsed(), outcome, block),
+            Ok((outcome, bytes, block)) => self.ended(client, name, bytes, begun.elapsed(), outcome, block),
             Err(error) => self.broken(client, name, &error),
         }
     }
@@ -262,7 +262,7 @@ impl<S: BootSource> TftpService<S> {
         let _ = self.socket.send_to(&error(code, why), client).await;
     }
 
-    fn tell(
+    fn ended(
         &self,
         client: SocketAddr,
         file: String,

@@ -14,7 +14,7 @@ const VISITORS: usize = 256;
 
 /// Unanswered messages and visitors of one network.
 #[derive(Default)]
-pub(crate) struct Heard {
+pub(crate) struct Visitors {
     silences: BTreeMap<Unanswered, Silenced>,
     visitors: BTreeMap<Mac, Visitor>,
     /// When any DHCP message last arrived.
@@ -28,7 +28,7 @@ struct Silenced {
     senders: Vec<Sender>,
 }
 
-impl Heard {
+impl Visitors {
     /// Counts an unanswered message. `sender`: who sent it, if its format shows that it is not from a
     /// machine.
     pub(crate) fn silent(&mut self, reason: Unanswered, sender: Option<Sender>, now: UnixMs) {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_last_senders_and_visitors_are_kept_and_no_more() {
-        let mut heard = Heard::default();
+        let mut heard = Visitors::default();
         for n in 0..1000 {
             let now = UnixMs(i64::from(n));
             let sender = Sender {

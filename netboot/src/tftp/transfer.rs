@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
 use super::content::{Content, Reader};
-use super::live::{Entry, Heard, REPLY};
+use super::live::{Entry, Activity, REPLY};
 use crate::running::Meter;
 
 /// How soon a transfer notices a message from the receiving task.
@@ -79,7 +79,7 @@ impl Job {
         let limits = channel.limits().at_most(self.most);
         let accepted = negotiate(&request, self.file.len(), limits);
         if accepted.oack.is_some() {
-            self.entry.heard.offers_options();
+            self.entry.activity.offers_options();
         }
         let block = accepted.block;
         let mut line = Line::new(channel, &self.file, accepted);
@@ -93,7 +93,7 @@ impl Job {
                 Some(Repeat::Replace) => Some(Outcome::Superseded),
                 _ => match line.tick().1 {
                     Some(outcome) => Some(outcome),
-                    None => line.hear(&self.entry.heard),
+                    None => line.hear(&self.entry.activity),
                 },
             };
         }
@@ -130,7 +130,7 @@ impl Job {
                     };
                     if let Some(mut other) = plain.take() {
                         let other_ended = if has[1] {
-                            other.hear(&self.entry.heard)
+                            other.hear(&self.entry.activity)
                         } else {
                             other.tick().1
                         };
@@ -149,7 +149,7 @@ impl Job {
                         }
                     }
                     let heard = if has[0] {
-                        line.hear(&self.entry.heard)
+                        line.hear(&self.entry.activity)
                     } else {
                         None
                     };
@@ -238,12 +238,12 @@ impl Line {
     }
 
     /// Waits for a datagram and acts on it.
-    fn hear(&mut self, heard: &Heard) -> Option<Outcome> {
+    fn hear(&mut self, activity: &Activity) -> Option<Outcome> {
         let mut buffer = [0; REPLY];
         let step = match self.channel.receive(&mut buffer, self.pause()) {
             Ok(len) => {
                 let step = self.transfer.received(&buffer[..len], self.now());
-                heard.now(self.transfer.is_answered());
+                activity.now(self.transfer.is_answered());
                 step
             }
             Err(error) => self.failed(&error),

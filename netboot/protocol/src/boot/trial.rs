@@ -124,7 +124,7 @@ impl Trial {
     }
 
     /// The firmware starts DHCP again. Returns whether this means that its last loader failed.
-    pub fn asks_anew(&mut self, now: UnixMs) -> bool {
+    pub fn firmware_restarts(&mut self, now: UnixMs) -> bool {
         let (Some(loader), Some(fetched)) = (self.given, self.fetched.take()) else {
             return false;
         };
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Snponly);
         trial.heard(&told(0, "uefi-x64", "snponly.efi"));
         trial.heard(&fetched(300, "snponly.efi"));
-        assert!(trial.asks_anew(UnixMs(310)));
+        assert!(trial.firmware_restarts(UnixMs(310)));
         assert_eq!(trial.failed, [(Loader::Snponly, Failure::Refused)]);
         assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Signed);
         assert_eq!(next(&trial, ClientKind::UefiX64Http), Loader::Signed);
@@ -354,7 +354,7 @@ mod tests {
             trial.heard(&told(now, "bios", loader.file()));
             trial.heard(&fetched(now + 100, loader.file()));
             now += 60_000;
-            assert!(trial.asks_anew(UnixMs(now)));
+            assert!(trial.firmware_restarts(UnixMs(now)));
             loader
         };
         assert_eq!(attempt(&mut trial), Loader::Undionly);
@@ -370,7 +370,7 @@ mod tests {
         )));
         assert_eq!(next(&trial, ClientKind::Bios), Loader::IpxeBios);
         // It comes back for its next boot: not a failure.
-        assert!(!trial.asks_anew(UnixMs(now + 90_000)));
+        assert!(!trial.firmware_restarts(UnixMs(now + 90_000)));
         let kept: Trial = serde_json::from_value(serde_json::to_value(&trial).unwrap()).unwrap();
         assert_eq!(next(&kept, ClientKind::Bios), Loader::IpxeBios);
     }
@@ -403,7 +403,7 @@ mod tests {
                 partial,
             };
             trial.heard(&event(100, what));
-            trial.asks_anew(UnixMs(30_000))
+            trial.firmware_restarts(UnixMs(30_000))
         };
         for (head, partial) in [(true, false), (false, true)] {
             assert!(
@@ -419,11 +419,11 @@ mod tests {
         let mut trial = Trial::default();
         // Given but never fetched: TFTP is filtered, or another server's offer was taken.
         trial.heard(&told(0, "bios", "undionly.kpxe"));
-        assert!(!trial.asks_anew(UnixMs(60_000)));
+        assert!(!trial.firmware_restarts(UnixMs(60_000)));
         // iPXE sends DHCP, so it runs.
         trial.heard(&fetched(60_100, "undionly.kpxe"));
         trial.heard(&told(61_000, "ipxe", "http://10.0.0.1:8067/boot.ipxe?mac=x"));
-        assert!(!trial.asks_anew(UnixMs(62_000)));
+        assert!(!trial.firmware_restarts(UnixMs(62_000)));
         assert_eq!(trial.worked, Some(Loader::Undionly));
         assert_eq!(trial.sentence(|_| true), None);
         // By DHCPv6 too, which iPXE uses if routers say so.
@@ -437,7 +437,7 @@ mod tests {
             facts: Default::default(),
         };
         trial.heard(&event(71_000, by_v6));
-        assert!(!trial.asks_anew(UnixMs(71_500)));
+        assert!(!trial.firmware_restarts(UnixMs(71_500)));
         assert_eq!(trial.worked, Some(Loader::Snponly));
     }
 }

@@ -216,7 +216,7 @@ pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
         .get(code::MACHINE_ID)
         .filter(|id| id.len() <= 255)
         .map(<[u8]>::to_vec);
-    let said = kind(&Said {
+    let said = kind(&SelfDescription {
         vendor: options.get(code::VENDOR_CLASS).unwrap_or_default(),
         user_class: options.get(code::USER_CLASS).unwrap_or_default(),
         features: options.get(code::IPXE).map(RawOptions::of),
@@ -283,7 +283,7 @@ pub(crate) fn architectures(option: Option<&[u8]>) -> Vec<u16> {
 }
 
 /// How a client describes itself, in DHCPv4 or DHCPv6.
-pub(crate) struct Said<'a> {
+pub(crate) struct SelfDescription<'a> {
     /// Option 60; in DHCPv6 the first text of option 16.
     pub(crate) vendor: &'a [u8],
     /// Option 77; in DHCPv6 the first class of option 15.
@@ -296,8 +296,8 @@ pub(crate) struct Said<'a> {
     pub(crate) mac: Mac,
 }
 
-pub(crate) fn kind(said: &Said<'_>) -> ClientKind {
-    let Said {
+pub(crate) fn kind(said: &SelfDescription<'_>) -> ClientKind {
+    let SelfDescription {
         vendor,
         user_class,
         features,

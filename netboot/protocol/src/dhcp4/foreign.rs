@@ -132,14 +132,14 @@ impl Gate {
 
 /// What another server's message changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct Sighting {
     /// The server.
     pub server: OtherServer,
     /// It was not known before.
     pub new: bool,
     /// From now on we offer no addresses.
     pub closes: bool,
-    /// Probe it by ARP, and tell [`Watch::proven`] the result.
+    /// Probe it by ARP, and tell [`ForeignServers::proven`] the result.
     pub unproven: bool,
 }
 
@@ -147,7 +147,7 @@ pub struct Heard {
 /// consecutive questions, and whose host answers ARP with the same link address, stops us from handing out
 /// addresses.
 #[derive(Clone, Debug)]
-struct Known {
+struct Candidate {
     server: OtherServer,
     /// Its last answer that counts.
     answered: UnixMs,
@@ -156,10 +156,10 @@ struct Known {
     /// The link address that answered ARP for it.
     proven: Option<Mac>,
     /// It has been reported that it closes the gate.
-    told: bool,
+    reported: bool,
 }
 
-impl Known {
+impl Candidate {
     fn counts(&self, now: UnixMs) -> bool {
         self.server.gives == Gives::Addresses && now < self.steady_until && self.proven.is_some()
     }
@@ -167,20 +167,20 @@ impl Known {
 
 /// What is known of other servers in one network.
 #[derive(Clone, Debug)]
-pub struct Watch {
+pub struct ForeignServers {
     /// Whether we can receive their frames.
     pub listens: bool,
     mode: Mode,
     refuses: bool,
     look_until: UnixMs,
-    servers: BTreeMap<IpAddr, Known>,
+    servers: BTreeMap<IpAddr, Candidate>,
 }
 
-impl Watch {
+impl ForeignServers {
     /// A network where other servers cannot be heard: behind relays, or without the privilege. `mode`: that
     /// of the protocol in question.
-    pub fn deaf(mode: Mode, settings: &NetworkSettings) -> Watch {
-        Watch {
+    pub fn unheard(mode: Mode, settings: &NetworkSettings) -> ForeignServers {
+        ForeignServers {
             listens: false,
             mode,
             refuses: settings.on_foreign_server == OnForeignServer::Refuse,
@@ -190,16 +190,16 @@ impl Watch {
     }
 
     /// Starts to look for other servers now.
-    pub fn new(mode: Mode, settings: &NetworkSettings, now: UnixMs) -> Watch {
-        Watch {
+    pub fn new(mode: Mode, settings: &NetworkSettings, now: UnixMs) -> ForeignServers {
+        ForeignServers {
             listens: true,
             look_until: now.plus_seconds(u64::from(settings.look_seconds)),
-            ..Watch::deaf(mode, settings)
+            ..ForeignServers::unheard(mode, settings)
         }
     }
 
     /// Records a message of another server; `None`: too many are known already.
-    pub fn heard(&mut self, reply: &ServerReply, link: Mac, now: UnixMs) -> Option<Heard> {
+    pub fn heard(&mut self, reply: &ServerReply, link: Mac, now: UnixMs) -> Option<Sighting> {
         let address = self.known_as(reply.server, link);
         let new = !self.servers.contains_key(&address);
         if new && self.servers.len() >= MOST {
@@ -213,12 +213,12 @@ impl Watch {
             first_seen: now,
             last_seen: now,
         };
-        let known = self.servers.entry(address).or_insert(Known {
+        let known = self.servers.entry(address).or_insert(Candidate {
             server: first,
             answered: now,
             steady_until: UnixMs(0),
             proven: None,
-            told: false,
+            reported: false,
         });
         (known.server.mac, known.server.last_seen) = (link, now);
         if reply.gives == Gives::Addresses {
@@ -237,7 +237,7 @@ impl Watch {
         let unproven = known.proven != Some(link);
         let server = known.server.clone();
         let closes = self.closes(address, now);
-        Some(Heard {
+        Some(Sighting {
             server,
             new,
             closes,
@@ -258,7 +258,7 @@ impl Watch {
 
     /// The address a server is known by. An IPv6 server answers from several addresses of its NIC.
     fn known_as(&self, address: IpAddr, link: Mac) -> IpAddr {
-        let same = |(known, one): &(&IpAddr, &Known)| known.is_ipv6() && one.server.mac == link;
+        let same = |(known, one): &(&IpAddr, &Candidate)| known.is_ipv6() && one.server.mac == link;
         let other = self.servers.iter().find(same).filter(|_| address.is_ipv6());
         other.map_or(address, |(known, _)| *known)
     }
@@ -267,14 +267,14 @@ impl Watch {
     fn closes(&mut self, address: IpAddr, now: UnixMs) -> bool {
         let closes = self.mode == Mode::Server && self.refuses;
         match self.servers.get_mut(&address) {
-            Some(known) if closes && known.counts(now) => !std::mem::replace(&mut known.told, true),
+            Some(known) if closes && known.counts(now) => !std::mem::replace(&mut known.reported, true),
             _ => false,
         }
     }
 
     /// Forgets and returns servers not heard for [`GONE_SECONDS`].
     pub fn expire(&mut self, now: UnixMs) -> Vec<OtherServer> {
-        let gone = |known: &Known| known.server.last_seen.plus_seconds(GONE_SECONDS) <= now;
+        let gone = |known: &Candidate| known.server.last_seen.plus_seconds(GONE_SECONDS) <= now;
         let out: Vec<_> = self
             .servers
             .values()
@@ -293,7 +293,7 @@ impl Watch {
     /// Whether we may hand out addresses now.
     pub fn gate(&self, now: UnixMs) -> Gate {
         let counts = self.servers.values().any(|known| known.counts(now));
-        let gives = |known: &Known| known.server.gives == Gives::Addresses;
+        let gives = |known: &Candidate| known.server.gives == Gives::Addresses;
         let heard = self.servers.values().any(gives);
         if self.mode != Mode::Server {
             Gate::Open

@@ -10,7 +10,7 @@ use super::wire::{Options, code, first_text};
 use crate::boot::architecture::ClientKind;
 use crate::boot::loader::Loader;
 use crate::codes::Unanswered;
-use crate::dhcp4::client::{Said, architectures, kind};
+use crate::dhcp4::client::{SelfDescription, architectures, kind};
 use crate::dhcp4::code as dhcp4;
 use crate::dhcp4::packet::{MAX_BYTES, RawOptions};
 use crate::stranger::{Stranger, printable, stranger};
@@ -200,7 +200,7 @@ impl Client {
 
     /// Whether firmware starts to look for a loader with this message. iPXE, which also asks if routers say
     /// so, is a running loader.
-    pub fn begins_anew(&self) -> bool {
+    pub fn restarts(&self) -> bool {
         self.message == MessageKind::Solicit && !matches!(self.kind, ClientKind::Ipxe { .. })
     }
 }
@@ -244,7 +244,7 @@ pub fn classify(bytes: &[u8], from: Ipv6Addr) -> Result<Client, Unanswered> {
     let user_class = options.get(code::USER_CLASS).and_then(first_text);
     Ok(Client {
         mac,
-        kind: kind(&Said {
+        kind: kind(&SelfDescription {
             vendor,
             user_class: user_class.unwrap_or_default(),
             features: None,

@@ -1,5 +1,5 @@
 //! Other DHCPv6 servers: how we look for them and tell them from us. What follows is the same as for IPv4:
-//! [`crate::Watch`].
+//! [`crate::ForeignServers`].
 //!
 //! A server answers only the client that asked, unlike with IPv4, so we must ask ourselves.
 

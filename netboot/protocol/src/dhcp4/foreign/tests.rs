@@ -24,8 +24,8 @@ fn network(change: impl FnOnce(&mut NetworkSettings)) -> Network {
     Network::new(settings).unwrap()
 }
 
-fn watching(network: &Network, now: UnixMs) -> Watch {
-    Watch::new(network.mode(), network.settings(), now)
+fn watching(network: &Network, now: UnixMs) -> ForeignServers {
+    ForeignServers::new(network.mode(), network.settings(), now)
 }
 
 fn reply(kind: u8, yiaddr: [u8; 4], options: &[(u8, &[u8])]) -> Vec<u8> {
@@ -81,7 +81,7 @@ fn the_boot_file_of_a_second_pxe_server_is_read() {
     watch.heard(&by_field, OURS, NOW);
     watch.heard(&read_reply(&reply(2, [10, 0, 0, 50], &[])).unwrap(), OURS, NOW);
     let kept = watch.servers().next().and_then(|server| server.boot_file.clone());
-    assert_eq!(kept.as_deref(), Some("x.efi"), "only who asks by PXE is told");
+    assert_eq!(kept.as_deref(), Some("x.efi"), "only who asks by PXE is reported");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_server_closes_the_gate_until_it_is_gone() {
         assert_eq!((watch.gate(looked), watch.servers().count()), (gate, 1));
     }
     assert_eq!(
-        Watch::deaf(Mode::Server, network(|_| {}).settings()).gate(NOW),
+        ForeignServers::unheard(Mode::Server, network(|_| {}).settings()).gate(NOW),
         Gate::Open,
         "who cannot hear need not wait"
     );

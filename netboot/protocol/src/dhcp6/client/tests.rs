@@ -81,7 +81,7 @@ fn firmware_is_recognised_by_class_and_link_local_address() {
             (MessageKind::Solicit, [0xab, 0xcd, 0xef])
         );
         assert_eq!(client.associations[0].id, 7);
-        assert!(client.begins_anew());
+        assert!(client.restarts());
     }
     let ipxe = [
         (code::USER_CLASS, b"\0\x04iPXE".to_vec()),
@@ -93,7 +93,7 @@ fn firmware_is_recognised_by_class_and_link_local_address() {
         "{:?}",
         client.kind
     );
-    assert!(!client.begins_anew(), "it is the loader");
+    assert!(!client.restarts(), "it is the loader");
     assert_eq!(client.code(), "ipxe-v6");
     let system = classify(&message(1, &[]), link_local(MAC)).unwrap();
     assert_eq!(system.kind, ClientKind::Other);
