@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(
             announced.take(&(ip, other, None), ANNOUNCED),
             None,
-            "it has the address now"
+            "it holds the address now"
         );
         assert_eq!(announced.take(&(ip, one, Some(Choice::Rescue)), ANNOUNCED), None);
         assert_eq!(
@@ -374,7 +374,7 @@ mod tests {
             assert_eq!(
                 announced.take(&(ip, one, None), ANNOUNCED),
                 None,
-                "what is decided may have changed"
+                "the decision may have changed"
             );
         }
     }

@@ -4,81 +4,64 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The type of a client's DHCP message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum DhcpMessage {
+macro_rules! messages {
+    ($($(#[$doc:meta])* $message:ident = $name:literal;)*) => {
+        /// The type of a client's DHCP message.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum DhcpMessage {
+            $($(#[$doc])* $message,)*
+            /// Newer than this program.
+            Unknown(String),
+        }
+
+        impl fmt::Display for DhcpMessage {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(DhcpMessage::$message => $name,)*
+                    DhcpMessage::Unknown(name) => name,
+                })
+            }
+        }
+
+        impl From<&str> for DhcpMessage {
+            fn from(name: &str) -> DhcpMessage {
+                match name {
+                    $($name => DhcpMessage::$message,)*
+                    _ => DhcpMessage::Unknown(name.to_owned()),
+                }
+            }
+        }
+    };
+}
+
+messages! {
     /// DHCPv4: looks for a server.
-    Discover,
+    Discover = "discover";
     /// Accepts, confirms or renews an address.
-    Request,
+    Request = "request";
     /// Another host uses the address.
-    Decline,
+    Decline = "decline";
     /// Gives the address back.
-    Release,
+    Release = "release";
     /// DHCPv4: asks for settings only.
-    Inform,
+    Inform = "inform";
     /// DHCPv6: looks for a server.
-    Solicit,
+    Solicit = "solicit";
     /// DHCPv6: asks whether the address is still right.
-    Confirm,
+    Confirm = "confirm";
     /// DHCPv6: renews an address at its server.
-    Renew,
+    Renew = "renew";
     /// DHCPv6: renews an address at any server.
-    Rebind,
+    Rebind = "rebind";
     /// DHCPv6: asks for settings only.
-    InformationRequest,
-    /// Newer than this program.
-    Unknown(String),
+    InformationRequest = "information-request";
 }
 
 impl DhcpMessage {
-    const NAMED: [DhcpMessage; 10] = [
-        DhcpMessage::Discover,
-        DhcpMessage::Request,
-        DhcpMessage::Decline,
-        DhcpMessage::Release,
-        DhcpMessage::Inform,
-        DhcpMessage::Solicit,
-        DhcpMessage::Confirm,
-        DhcpMessage::Renew,
-        DhcpMessage::Rebind,
-        DhcpMessage::InformationRequest,
-    ];
-
     /// Whether it starts an exchange.
     pub fn looks_for_server(&self) -> bool {
         matches!(self, DhcpMessage::Discover | DhcpMessage::Solicit)
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            DhcpMessage::Discover => "discover",
-            DhcpMessage::Request => "request",
-            DhcpMessage::Decline => "decline",
-            DhcpMessage::Release => "release",
-            DhcpMessage::Inform => "inform",
-            DhcpMessage::Solicit => "solicit",
-            DhcpMessage::Confirm => "confirm",
-            DhcpMessage::Renew => "renew",
-            DhcpMessage::Rebind => "rebind",
-            DhcpMessage::InformationRequest => "information-request",
-            DhcpMessage::Unknown(name) => name,
-        }
-    }
-}
-
-impl fmt::Display for DhcpMessage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl From<&str> for DhcpMessage {
-    fn from(name: &str) -> DhcpMessage {
-        let mut named = DhcpMessage::NAMED.into_iter();
-        let found = named.find(|message| message.name() == name);
-        found.unwrap_or_else(|| DhcpMessage::Unknown(name.to_owned()))
     }
 }
 

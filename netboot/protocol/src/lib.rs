@@ -34,7 +34,7 @@ pub use dhcp4::boot_file::boot_file;
 pub use dhcp4::class::{ClassMatch, ClassSettings};
 pub use dhcp4::client::{MessageKind, PxeClient, classify};
 pub use dhcp4::encode::{ReplyContent, ReplyKind, encode};
-pub use dhcp4::foreign::{Gate, ForeignServers};
+pub use dhcp4::foreign::{ForeignServers, Gate};
 pub use dhcp4::frame;
 pub use dhcp4::outsider::{INFINIBAND, outsider};
 pub use dhcp4::proxy::BOOT_SERVER_PORT;

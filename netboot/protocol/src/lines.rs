@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(written + told + ended[0].count, 6000 * 40);
         assert!(
             lines.ended(UnixMs(9000)).is_empty() && lines.0.len() == 1,
-            "it may come back"
+            "it can return"
         );
         assert!(lines.ended(UnixMs(60_000)).is_empty() && lines.0.is_empty());
     }

@@ -406,7 +406,7 @@ mod tests {
                 |s| {
                     s.reservations.insert(Mac([2, 0, 0, 0, 0, 1]), s.server);
                 },
-                "reserved for 02:00:00:00:00:01 is taken",
+                "reserved for 02:00:00:00:00:01 is already taken",
             ),
             (
                 |s| {

@@ -207,7 +207,7 @@ mod tests {
         for addresses in [4, 8, 9, 64, 1000] {
             let mut shares = Shares::new(LIMITS);
             attack(&mut shares, Standing::Stranger, addresses, 0);
-            assert!(shares.taken.len() <= 32, "half is kept");
+            assert!(shares.taken.len() <= 32, "half is reserved");
             for n in 0..32 {
                 let entered = shares.enter(v4(n), Standing::Lease, 1).expect("a slot");
                 assert_eq!(entered.instead_of, None);
@@ -225,7 +225,7 @@ mod tests {
         attack(&mut shares, Standing::Lease, 17, 0);
         assert_eq!(shares.taken.len(), 64);
         let victim = shares.enter(v4(1), Standing::Lease, 1).expect("a slot");
-        assert!(victim.instead_of.is_some(), "of an address that has many");
+        assert!(victim.instead_of.is_some(), "it takes one from an address with many");
         // This slot is not revoked again, however many others come.
         shares.touch(victim.slot, 1);
         for n in 0..1000 {
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(
             shares.enter(v4(100), Standing::Stranger, QUIET_MS * 9),
             Err(Full::Slots),
-            "a stranger takes nobody's"
+            "a stranger cannot take one"
         );
         shares.raise(slots[5], Standing::Known);
         let entered = shares.enter(v4(101), Standing::Known, QUIET_MS).unwrap();

@@ -310,7 +310,7 @@ fn a_classs_options_override_the_networks() {
             7,
         ),
         (
-            "of two classes: what the first leaves the second sets",
+            "two classes: the second sets what the first leaves out",
             vec![(60, b"Aastra card"), (77, b"lab")],
             vec![
                 (3, Some(vec![10, 0, 0, 250])),

@@ -202,7 +202,7 @@ fn a_reply_fits_by_dropping_optional_data_first() {
         "{:?}",
         codes(&bytes)
     );
-    assert!(message.fname().is_some(), "the header still says the boot file");
+    assert!(message.fname().is_some(), "the header still names the boot file");
     let big: Options = &[(57, &[0x05, 0xc0])];
     let mut asked = self::message(1, &[UEFI, big, &[(61, &long), (82, &long)]]);
     asked[24..28].copy_from_slice(&[10, 0, 0, 200]);
@@ -412,7 +412,7 @@ fn release_decline_inform_ignore() {
     assert_eq!(
         ask(&Leases::default(), &message(4, &[want, ours])).1.change,
         None,
-        "no stranger empties the pool"
+        "strangers must not empty the pool"
     );
 
     let mut inform = message(8, &[UEFI]);
@@ -497,7 +497,7 @@ fn the_link_decides_the_network() {
     asked[24..28].copy_from_slice(&[10, 9, 0, 1]);
     assert_eq!(name(&asked).as_deref(), Some("far"));
     asked[24..28].copy_from_slice(&[10, 8, 0, 1]);
-    assert_eq!(name(&asked), None, "a relay of somebody else");
+    assert_eq!(name(&asked), None, "another network's relay");
     // The client renews directly, without the relay.
     let mut renew = message(3, &[]);
     renew[12..16].copy_from_slice(&[10, 9, 0, 9]);

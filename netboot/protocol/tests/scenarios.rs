@@ -302,7 +302,7 @@ fn requests() -> Vec<(&'static str, Steps)> {
             ),
         ),
         (
-            "the address is another's",
+            "the address is another machine's",
             then(boot(ZERO, &[]), vec![(take(B, 1), Nak)]),
         ),
         (
@@ -318,7 +318,7 @@ fn requests() -> Vec<(&'static str, Steps)> {
         ),
         ("INIT-REBOOT without an address", vec![(ask(3, A), Nak)]),
         (
-            "INIT-REBOOT of somebody unknown",
+            "INIT-REBOOT of an unknown client",
             vec![(init_reboot(A, ip(1)), Silent)],
         ),
         ("RENEWING", then(boot(A, &[]), vec![(renew(A, 1), Ack(1))])),
@@ -364,7 +364,7 @@ fn releases_and_declines() {
             then(boot(A, &[]), vec![(release(A, 1), Silent), next()]),
         ),
         (
-            "released after another asked in vain",
+            "released after another asked without success",
             then(boot(A, &[]), vec![other(), (release(A, 1), Silent), next()]),
         ),
         (
@@ -396,7 +396,7 @@ fn releases_and_declines() {
             ),
         ),
         (
-            "a lease that has ended",
+            "an expired lease",
             then(boot(A, &[]), vec![(discover(B), After(11)), next()]),
         ),
         (
@@ -470,18 +470,18 @@ fn the_fields_of_a_message() {
     let everybody = Ipv4Addr::BROADCAST;
     let taken = |ask: Ask| then(boot(A, &[]), vec![(ask, Nak)]);
     let rows: Vec<(&str, Steps)> = vec![
-        ("hardware address of a group", vec![(discover(GROUP), Offer(1))]),
+        ("a group hardware address", vec![(discover(GROUP), Offer(1))]),
         (
             "ciaddr in a DISCOVER",
             vec![(discover(A).uses(ip(248)), Offer(1))],
         ),
         (
-            "a ciaddr that is none",
+            "an invalid ciaddr",
             vec![(discover(A).uses(everybody), Offer(1))],
         ),
         ("ciaddr, refused", taken(take(ZERO, 1).uses(ip(1)))),
         (
-            "a ciaddr that is none, refused",
+            "an invalid ciaddr, refused",
             taken(take(ZERO, 1).uses(everybody)),
         ),
         (
@@ -489,12 +489,12 @@ fn the_fields_of_a_message() {
             vec![(discover(A).said_by(ip(248)), Offer(1))],
         ),
         (
-            "a siaddr that is none",
+            "an invalid siaddr",
             vec![(discover(A).said_by(everybody), Offer(1))],
         ),
         ("siaddr, refused", taken(take(ZERO, 1).said_by(ip(1)))),
         (
-            "a siaddr that is none, refused",
+            "an invalid siaddr, refused",
             taken(take(ZERO, 1).said_by(everybody)),
         ),
         ("refused", taken(take(ZERO, 1))),

@@ -173,7 +173,7 @@ fn a_flood_of_made_up_machines_leaves_the_known_ones_alone() {
     assert_eq!((got, kept), (80, 19_920), "80 % of 100 addresses");
     assert!(
         leases.iter().count() <= 100,
-        "memory is the pool's, not the flood's"
+        "memory depends on the pool, not on the flood"
     );
     // The enrolled machines come back to their addresses, ten new ones get one, a reserved one its own.
     for (n, address) in (0..10).zip(&had) {

@@ -348,7 +348,7 @@ fn renew_rebind_confirm_and_information() {
     assert_eq!(
         all[0],
         (vec![(other, 0), (ip, 3600)], None),
-        "what it may not have ends"
+        "an address it may not have ends"
     );
     assert_eq!(all[1], (vec![], Some(Status::NoBinding)));
     let rebound = server.reply(REBIND, &[ia(1, &[ip])]);
@@ -376,7 +376,7 @@ fn renew_rebind_confirm_and_information() {
     assert_eq!(
         renewed.answer.unwrap().associations[0].addresses,
         [(ip, 0)],
-        "not this one's"
+        "not this machine's"
     );
 }
 
@@ -389,7 +389,7 @@ fn release_and_decline_are_answered() {
     let not_theirs = server.decide(stranger, DECLINE, &[option(2, OURS), ia(1, &[ip])]);
     assert_eq!(
         not_theirs.change, None,
-        "nobody takes another machine's address out of use"
+        "no machine can quarantine another's address"
     );
 
     let reply = server.reply(RELEASE, &[option(2, OURS), ia(1, &[ip])]);

@@ -441,7 +441,7 @@ async fn a_thousand_machines_boot_at_once() {
         .await;
     addresses.sort();
     addresses.dedup();
-    assert_eq!(addresses.len(), 1000, "no address twice");
+    assert_eq!(addresses.len(), 1000, "no address is given twice");
     let service = Arc::into_inner(service).expect("every machine is done");
     service.stop().await;
 }

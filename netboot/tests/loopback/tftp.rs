@@ -273,7 +273,7 @@ async fn a_silent_client_gets_four_packets_and_one_ignoring_oacks_gets_the_file(
         }
     };
     let (packets, data) = tokio::join!(silent.all_within(Duration::from_secs(6)), fetched);
-    assert_eq!(packets.len(), 4, "and no flood to an address that may be made up");
+    assert_eq!(packets.len(), 4, "and no flood to an address that may be forged");
     assert_eq!(data[4..], *TEXT);
     service.stop().await;
 }
@@ -295,7 +295,7 @@ async fn a_client_that_asks_three_times_is_assumed_to_ignore_oacks() {
     assert_eq!(data[4..], *TEXT);
     assert_ne!(
         new, old,
-        "from another port: who took the OACK meanwhile refuses it"
+        "from another port: a client that took the OACK meanwhile refuses it"
     );
     client.ack(1, new).await;
     service.stop().await;
@@ -408,7 +408,7 @@ async fn on_one_port_edk2_may_abort_and_ask_again() {
             .await;
         assert!(
             client.all_within(QUIET).await.is_empty(),
-            "it goes on after an ERROR"
+            "it continues after an ERROR"
         );
         let begun = Instant::now();
         client.send(&octet("f300k", &sized[1..]), service.tftp).await;

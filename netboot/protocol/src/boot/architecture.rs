@@ -266,7 +266,7 @@ mod tests {
                 }
                 ClientKind::UefiArm64 | ClientKind::UefiArm64Http => {
                     let advice = unsupported_client(code).map_or("", |firmware| firmware.advice);
-                    assert!(advice.contains("--arch arm64"), "a server can have it");
+                    assert!(advice.contains("--arch arm64"), "a server can support it");
                 }
                 _ => assert_eq!(unsupported_client(code), None),
             }

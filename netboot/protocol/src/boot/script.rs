@@ -298,12 +298,12 @@ mod tests {
         assert!(command.starts_with("initrd=initramfs initrd=site console=ttyS0,115200 slipway.server="));
         assert!(
             BootArgs::parse(command).unwrap() == args(),
-            "what the agent reads is what was meant"
+            "the agent reads what was meant"
         );
         assert!(script.contains("initrd --name initramfs http://10.0.0.1:8067/boot/${folder}initramfs "));
         assert!(
             script.contains("\niseq ${buildarch} arm64 && set folder arm64/ ||\n"),
-            "else it is empty"
+            "otherwise it is empty"
         );
         assert!(script.contains("initrd --name site http://10.0.0.1:8067/boot/site "));
         assert!(script.starts_with("#!ipxe\n") && !script.contains("dhcp"));
@@ -327,7 +327,7 @@ mod tests {
         assert!(at("01 || goto again\n") < at(unified) && at(unified) < at(":again\nimgfree\n"));
         assert!(at(":again\n") < at(shim) && at(shim) < at("kernel --name kernel "));
         let ticket = script.find("slipway.ticket").unwrap();
-        assert!(ticket > at(shim), "the signed image is given no words");
+        assert!(ticket > at(shim), "the signed image gets no words");
         let plain = mini_os_script(&URLS, &args(), &[], Trusted::default()).unwrap();
         assert!(!plain.contains("efi/SecureBoot") && !plain.contains("shim"));
     }

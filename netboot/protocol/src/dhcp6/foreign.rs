@@ -136,11 +136,11 @@ mod tests {
         assert_eq!(read(2, DUID, &[given(60)]), Some(Gives::Addresses));
         assert_eq!(read(7, DUID, &[url(), given(60)]), Some(Gives::Addresses));
         assert_eq!(read(7, DUID, &[url()]), Some(Gives::BootData));
-        assert_eq!(read(2, DUID, &[given(0)]), None, "an address that is taken back");
+        assert_eq!(read(2, DUID, &[given(0)]), None, "a withdrawn address");
         assert_eq!(
             read(7, DUID, &[(code::DNS, vec![0; 16])]),
             None,
-            "name servers alone"
+            "only name servers"
         );
         assert_eq!(read(2, OURS, &[given(60)]), None, "our own");
         assert_eq!(read(1, DUID, &[given(60)]), None, "a client's message");

@@ -148,7 +148,7 @@ mod tests {
         let change = reserve(&network, &leases, mac(2), ip(99), NOW);
         apply(&mut leases, change);
         assert_eq!(choose(&leases, 1), Ok(ip(11)));
-        assert_eq!(choose(&leases, 2), Ok(ip(99)), "outside of the pools too");
+        assert_eq!(choose(&leases, 2), Ok(ip(99)), "outside the pools too");
         for n in 3..5 {
             let other = choose(&leases, n).unwrap();
             assert!(other == ip(10) || other == ip(12));
@@ -159,7 +159,7 @@ mod tests {
                 state: LeaseState::Bound,
             });
         }
-        assert!(choose(&leases, 5).is_err(), "11 is free and not for it");
+        assert!(choose(&leases, 5).is_err(), "11 is free but not for this machine");
         // A new address replaces the old one.
         let change = reserve(&network, &leases, mac(1), ip(98), NOW);
         apply(&mut leases, change);
@@ -222,7 +222,7 @@ mod tests {
             choose_address(network.addresses(), &leases, mac(1), true, None, NOW),
             Ok(ip(11))
         );
-        assert_eq!(leases.of(mac(11)), None, "it is nobody's");
+        assert_eq!(leases.of(mac(11)), None, "it belongs to nobody");
         for other in [ip(11), ip(50)] {
             let refused = end_quarantine(&leases, other, NOW);
             assert_eq!(refused, Err(ReserveError::NotQuarantined(other)));

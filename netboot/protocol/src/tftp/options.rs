@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(
             (accepted.block, accepted.window),
             (1468, 1),
-            "20 digits are no number"
+            "20 digits are not a number"
         );
     }
 

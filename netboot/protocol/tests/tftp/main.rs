@@ -165,7 +165,7 @@ fn a_gap_in_a_window_is_filled_at_once() {
     assert_eq!(
         transfer.received(&ack(4), ms(4)),
         Step::Wait,
-        "an answer to the copies, perhaps"
+        "perhaps an answer to the copies"
     );
     assert_eq!(transfer.received(&ack(8), ms(5)), blocks(9, 12));
     // The third block is lost.
@@ -175,7 +175,7 @@ fn a_gap_in_a_window_is_filled_at_once() {
     assert_eq!(
         transfer.received(&ack(18), ms(8)),
         blocks(19, 21),
-        "the last is empty"
+        "the last block is empty"
     );
     assert_eq!(
         transfer.received(&ack(14), ms(9)),

@@ -131,7 +131,7 @@ fn a_server_closes_the_gate_until_it_is_gone() {
     assert_eq!(
         ForeignServers::unheard(Mode::Server, network(|_| {}).settings()).gate(NOW),
         Gate::Open,
-        "who cannot hear need not wait"
+        "without listening there is no need to wait"
     );
 }
 
@@ -147,8 +147,8 @@ fn one_packet_or_one_without_a_real_host_closes_nothing() {
         ("the same doubled", vec![0, 1, 20, 300], host, Some(host), false),
         ("every three minutes", minutes(3), host, Some(host), false),
         ("nobody there", minutes(1), forger, None, false),
-        ("somebody else there", minutes(1), forger, Some(host), false),
-        ("two in turn", vec![0, 1000], host, Some(host), true),
+        ("another host", minutes(1), forger, Some(host), false),
+        ("two consecutive answers", vec![0, 1000], host, Some(host), true),
         ("every minute", minutes(1), host, Some(host), true),
     ] {
         let mut watch = watching(&network(|_| {}), UnixMs(-10_000));

@@ -93,7 +93,7 @@ fn firmware_is_recognised_by_class_and_link_local_address() {
         "{:?}",
         client.kind
     );
-    assert!(!client.restarts(), "it is the loader");
+    assert!(!client.restarts(), "this is the loader");
     assert_eq!(client.code(), "ipxe-v6");
     let system = classify(&message(1, &[]), link_local(MAC)).unwrap();
     assert_eq!(system.kind, ClientKind::Other);
@@ -125,7 +125,7 @@ fn the_nic_comes_from_the_relay_the_link_local_address_or_the_duid() {
         relayed(&llt, link, link_local(MAC), &told),
     );
     assert_eq!(mac_of(&plain, link), Ok(other));
-    assert_eq!(mac_of(&telling, link), Ok(other), "the relay has heard it");
+    assert_eq!(mac_of(&telling, link), Ok(other), "the relay saw it");
     let junk = relayed(&ll, link, link_local(Mac([0xff; 6])), &[]);
     assert_eq!(mac_of(&junk, link), Err(Unanswered::NoMac));
 }
@@ -172,7 +172,7 @@ fn invalid_messages_have_their_reason() {
     }
     assert!(
         classify(&[11, 0, 0, 0], from).is_ok(),
-        "who asks for settings need not say who it is"
+        "a client that asks for settings need not identify itself"
     );
 }
 
