@@ -13,7 +13,8 @@ use inventory_api::{Mac, UnixMs};
 use netboot_protocol::dhcp4::foreign::{self, ServerReply};
 use netboot_protocol::network::reserve::{end_quarantine, reserve, unreserve};
 use netboot_protocol::{
-    Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError, Unanswered, ForeignServers, dhcp6,
+    ForeignServers, Gate, Lease, LeaseChange, Leases, Mode, Network, OnForeignServer, ReserveError,
+    Unanswered, dhcp6,
 };
 use tokio::sync::mpsc::WeakSender;
 
@@ -92,7 +93,9 @@ impl Networks {
     ) -> Networks {
         let state = |network: &Network| State {
             v4: ForeignServers::unheard(network.mode(), network.settings()),
-            v6: network.v6().map(|v6| ForeignServers::unheard(v6.mode(), network.settings())),
+            v6: network
+                .v6()
+                .map(|v6| ForeignServers::unheard(v6.mode(), network.settings())),
             events: VecDeque::new(),
             visitors: Visitors::default(),
         };
@@ -250,7 +253,12 @@ impl Networks {
     }
 
     /// Reads or updates what is known of other servers of one protocol in a network.
-    fn side<T>(&self, network: &str, family: Family, look: impl FnOnce(&mut ForeignServers) -> T) -> Option<T> {
+    fn side<T>(
+        &self,
+        network: &str,
+        family: Family,
+        look: impl FnOnce(&mut ForeignServers) -> T,
+    ) -> Option<T> {
         lock(&self.0.states).get_mut(network)?.side(family).map(look)
     }
 

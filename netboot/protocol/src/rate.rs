@@ -81,7 +81,10 @@ mod tests {
         let one = client(1, &[]);
         let mut passed = |at| (0..100).filter(|_| admit(&mut rates, &one, at)).count();
         assert_eq!((passed(1000), passed(1999), passed(2000)), (20, 0, 20));
-        assert!(admit(&mut rates, &client(2, &[]), 2000), "others are not affected");
+        assert!(
+            admit(&mut rates, &client(2, &[]), 2000),
+            "others are not affected"
+        );
     }
 
     #[test]

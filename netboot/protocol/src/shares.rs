@@ -225,7 +225,10 @@ mod tests {
         attack(&mut shares, Standing::Lease, 17, 0);
         assert_eq!(shares.taken.len(), 64);
         let victim = shares.enter(v4(1), Standing::Lease, 1).expect("a slot");
-        assert!(victim.instead_of.is_some(), "it takes one from an address with many");
+        assert!(
+            victim.instead_of.is_some(),
+            "it takes one from an address with many"
+        );
         // This slot is not revoked again, however many others come.
         shares.touch(victim.slot, 1);
         for n in 0..1000 {

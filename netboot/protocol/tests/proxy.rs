@@ -303,7 +303,11 @@ fn addresses_of_other_servers_are_attributed_to_their_machines() {
     take(&asked);
     let ip = Ipv4Addr::new(10, 77, 0, 120);
     let last = inventory_api::Mac([2, 0, 0, 0, 0, 9]);
-    assert_eq!(leases.holder(ip, NOW), Some(last), "the last machine that took it");
+    assert_eq!(
+        leases.holder(ip, NOW),
+        Some(last),
+        "the last machine that took it"
+    );
     assert_eq!(leases.holder(ip, NOW.plus_seconds(90_000)), None, "not forever");
 }
 

@@ -475,15 +475,9 @@ fn the_fields_of_a_message() {
             "ciaddr in a DISCOVER",
             vec![(discover(A).uses(ip(248)), Offer(1))],
         ),
-        (
-            "an invalid ciaddr",
-            vec![(discover(A).uses(everybody), Offer(1))],
-        ),
+        ("an invalid ciaddr", vec![(discover(A).uses(everybody), Offer(1))]),
         ("ciaddr, refused", taken(take(ZERO, 1).uses(ip(1)))),
-        (
-            "an invalid ciaddr, refused",
-            taken(take(ZERO, 1).uses(everybody)),
-        ),
+        ("an invalid ciaddr, refused", taken(take(ZERO, 1).uses(everybody))),
         (
             "siaddr in a DISCOVER",
             vec![(discover(A).said_by(ip(248)), Offer(1))],

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
 use super::content::{Content, Reader};
-use super::live::{Entry, Activity, REPLY};
+use super::live::{Activity, Entry, REPLY};
 use crate::running::Meter;
 
 /// How soon a transfer notices a message from the receiving task.

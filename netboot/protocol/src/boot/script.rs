@@ -19,7 +19,7 @@ const MAX_COMMAND_LINE: usize = 2047;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
     /// A word would change the script. It is not shown, since it may be the ticket.
-    #[error("kernel argument {0} contains a space, a control character or one of \" $ & | ; # \\")]
+    #[error("kernel argument number {0} contains a space, a control character or one of \" $ & | ; # \\")]
     Word(usize),
     /// The command line is too long.
     #[error("the kernel command line has {0} characters; at most {MAX_COMMAND_LINE} are allowed")]
