@@ -17,8 +17,8 @@ use netboot_protocol::http::range::{Wanted, wanted};
 use netboot_protocol::sender::{Relays, believe};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
-    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
-    classify, decide, destination, encode, select_network, v6, would_answer,
+    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, ReplyKind, V6Settings,
+    classify, decide, destination, dhcp6, encode, select_network, would_answer,
 };
 
 #[cfg(feature = "agent")]
@@ -134,7 +134,7 @@ pub fn dhcp4(bytes: &[u8]) {
 }
 
 /// The network `lab` with DHCPv6: as a server and only watched.
-static V6: LazyLock<[v6::Network; 2]> = LazyLock::new(|| {
+static V6: LazyLock<[dhcp6::Network; 2]> = LazyLock::new(|| {
     [Mode::Server, Mode::Observe].map(|mode| {
         let address = |text: &str| text.parse().expect("an address");
         let mut settings = NetworkSettings::new("lab", URLS.server, "10.0.0.0/24".parse().expect("a subnet"));
@@ -169,24 +169,24 @@ pub fn dhcp6(bytes: &[u8]) {
             let from = Ipv6Addr::from([
                 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x50, 0x54, 0, 0xff, 0xfe, 0x77, 0, last,
             ]);
-            let _ = v6::foreign::read_reply(datagram, from, DUID);
-            let Ok(mut client) = v6::classify(datagram, from) else {
+            let _ = dhcp6::foreign::read_reply(datagram, from, DUID);
+            let Ok(mut client) = dhcp6::classify(datagram, from) else {
                 return;
             };
             let _ = (client.code(), client.facts());
             client.known = last & 1 == 1;
             let networks = std::slice::from_ref(network);
-            if v6::select_network(networks, &client).is_err() {
+            if dhcp6::select_network(networks, &client).is_err() {
                 return;
             }
-            let urls = v6::BootUrls {
+            let urls = dhcp6::BootUrls {
                 server: network.server(),
                 http_port: 8067,
             };
             let target = BootTarget::MiniOs {
                 purpose: Purpose::Commission,
             };
-            let decision = v6::decide(&client, network, DUID, &leases, target, &urls, now);
+            let decision = dhcp6::decide(&client, network, DUID, &leases, target, &urls, now);
             match decision.change {
                 Some(LeaseChange::Insert(lease)) => {
                     assert_eq!(network.mode(), Mode::Server, "only a server has leases");
@@ -196,7 +196,7 @@ pub fn dhcp6(bytes: &[u8]) {
                 Some(change) => leases.apply(change),
                 None => {}
             }
-            let _ = v6::would_decide(&client, network, DUID, &leases, target, &urls, now);
+            let _ = dhcp6::would_decide(&client, network, DUID, &leases, target, &urls, now);
             let Ok(content) = decision.answer else { return };
             assert_eq!(network.mode(), Mode::Server, "who watches is silent");
             if let Some(ip) = content.address() {
@@ -206,7 +206,7 @@ pub fn dhcp6(bytes: &[u8]) {
                     "nobody else's address"
                 );
             }
-            let reply = v6::encode(&client, network, DUID, &content);
+            let reply = dhcp6::encode(&client, network, DUID, &content);
             assert!(
                 reply.len() <= datagram.len() + 512,
                 "{} bytes to {}",
@@ -305,7 +305,7 @@ impl DhcpServer<'_> {
         assert_ne!(network.mode(), Mode::Observe, "who watches is silent");
         if network.mode() == Mode::Proxy {
             assert!(
-                content.address.is_unspecified() && content.kind.name() != "nak",
+                content.address.is_unspecified() && content.kind != ReplyKind::Nak,
                 "{content:?}"
             );
         }
