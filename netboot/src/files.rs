@@ -5,14 +5,12 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use inventory_api::boot::Choice;
+pub(crate) use netboot_protocol::GRUB;
 use netboot_protocol::menu::MEMORY_TEST;
 use netboot_protocol::{Loader, Trusted, UNIFIED};
 
 use crate::server::blocking;
 use crate::tftp::content::Content;
-
-/// shim loads it from where it was loaded itself.
-pub(crate) const GRUB: &str = "grubx64.efi";
 
 /// Kernel and initramfs of the mini-os for 64-bit ARM. It may be built at any time.
 const ARM64: [&str; 2] = ["arm64/kernel", "arm64/initramfs"];

@@ -20,7 +20,7 @@ pub mod tftp;
 
 pub use boot::architecture::{ClientKind, unsupported_client};
 pub use boot::experience::{Experience, NicModel, Tally};
-pub use boot::loader::Loader;
+pub use boot::loader::{GRUB, Loader};
 pub use boot::menu::{self, Menu};
 pub use boot::script::{
     AUTOEXEC, GRUB_CONFIG, ScriptError, Trusted, UNIFIED, autoexec_script, check_kernel_args,

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::boot::architecture::ClientKind;
 
+/// The file that shim loads, from where it was loaded itself.
+pub const GRUB: &str = "grubx64.efi";
+
 /// The first program that a machine's firmware loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
