@@ -85,7 +85,9 @@ impl<S: BootSource> DhcpService<S> {
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
                     let sender = outsider(bytes, now());
-                    shared.networks.silent(service.home(None), reason, sender);
+                    shared
+                        .networks
+                        .count_unanswered(service.home(None), reason, sender);
                     continue;
                 }
             };
@@ -105,9 +107,9 @@ impl<S: BootSource> DhcpService<S> {
                     tasks.spawn(async move { service.answer(client, from, permit).await });
                 }
                 Err(why) => {
-                    shared.networks.silent(service.home(network), why, None);
-                    if admission.tells_of(client.mac, client.known, why) {
-                        service.heard(&client, network, None, why.into(), None, false);
+                    shared.networks.count_unanswered(service.home(network), why, None);
+                    if admission.should_record(client.mac, client.known, why) {
+                        service.report(&client, network, None, why.into(), None, false);
                     }
                 }
             }
@@ -123,7 +125,7 @@ impl<S: BootSource> DhcpService<S> {
                     let sent = self.send(&client, home, &refusal, from).await;
                     tracing::debug!(mac = %client.mac, relay = %client.giaddr, ?sent, "refused behind an unknown relay");
                 }
-                return self.silent(&client, None, why);
+                return self.unanswered(&client, None, why);
             }
         };
         let shared = &self.shared;
@@ -143,10 +145,10 @@ impl<S: BootSource> DhcpService<S> {
                 Err(why) => (DhcpAnswer::WouldNot(why.code().to_owned()), None),
             };
             let boot = boot.as_ref().and_then(BootFile::name);
-            return self.heard(&client, Some(network), None, answer, boot, true);
+            return self.report(&client, Some(network), None, answer, boot, true);
         }
         match self.decide(&client, network, target, &urls, permit).await {
-            Err(why) => self.silent(&client, Some(network), why),
+            Err(why) => self.unanswered(&client, Some(network), why),
             Ok(mut content) => {
                 let host_name = shared.source.host_name(client.mac);
                 content.host_name = host_name.filter(|name| is_host_name(name));
@@ -157,7 +159,7 @@ impl<S: BootSource> DhcpService<S> {
                         .into(),
                 };
                 let ip = Some(content.address).filter(|ip| !ip.is_unspecified());
-                self.heard(&client, Some(network), ip, answer, content.boot.name(), true);
+                self.report(&client, Some(network), ip, answer, content.boot.name(), true);
             }
         }
     }
@@ -242,13 +244,13 @@ impl<S: BootSource> DhcpService<S> {
     }
 
     /// Counts and reports a message that is not answered.
-    fn silent(&self, client: &PxeClient, network: Option<&Network>, why: Unanswered) {
+    fn unanswered(&self, client: &PxeClient, network: Option<&Network>, why: Unanswered) {
         let home = self.home(network);
         if let Some(detail) = concerns_all(client, network, why) {
-            self.shared.networks.note(home, why.code(), detail);
+            self.shared.networks.record(home, why.code(), detail);
         }
-        self.shared.networks.silent(home, why, None);
-        self.heard(client, network, None, why.into(), None, true);
+        self.shared.networks.count_unanswered(home, why, None);
+        self.report(client, network, None, why.into(), None, true);
     }
 
     async fn send(
@@ -295,7 +297,7 @@ impl<S: BootSource> DhcpService<S> {
     }
 
     /// Reports the outcome of a message. `line`: also log it.
-    fn heard(
+    fn report(
         &self,
         client: &PxeClient,
         network: Option<&Network>,
@@ -327,7 +329,7 @@ impl<S: BootSource> DhcpService<S> {
                 facts,
             },
         };
-        self.shared.heard(home, client.known, line, event);
+        self.shared.report(home, client.known, line, event);
     }
 }
 

@@ -54,7 +54,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                 Ok(client) => client,
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
-                    shared.networks.silent(service.home(None), reason, None);
+                    shared.networks.count_unanswered(service.home(None), reason, None);
                     continue;
                 }
             };
@@ -76,9 +76,9 @@ impl<S: BootSource> Dhcp6Service<S> {
                     });
                 }
                 Err(why) => {
-                    shared.networks.silent(service.home(network), why, None);
-                    if admission.tells_of(client.mac, client.known, why) {
-                        service.heard(&client, network, None, why.into(), None, false);
+                    shared.networks.count_unanswered(service.home(network), why, None);
+                    if admission.should_record(client.mac, client.known, why) {
+                        service.report(&client, network, None, why.into(), None, false);
                     }
                 }
             }
@@ -95,9 +95,9 @@ impl<S: BootSource> Dhcp6Service<S> {
                         "the relay {} forwards DHCPv6 messages from a link that matches no [network.v6]: they are not answered",
                         client.link().unwrap_or(*from.ip())
                     );
-                    shared.networks.note(self.home(None), why.code(), detail);
+                    shared.networks.record(self.home(None), why.code(), detail);
                 }
-                return self.silent(&client, None, why);
+                return self.unanswered(&client, None, why);
             }
         };
         let name = network.name();
@@ -137,10 +137,10 @@ impl<S: BootSource> Dhcp6Service<S> {
                 Ok(content) => (DhcpAnswer::Would(content.kind.into()), content.boot.name()),
                 Err(why) => (DhcpAnswer::WouldNot(why.code().to_owned()), None),
             };
-            return self.heard(&client, Some(network), None, answer, boot, true);
+            return self.report(&client, Some(network), None, answer, boot, true);
         }
         match durable.wait().await.and(answer) {
-            Err(why) => self.silent(&client, Some(network), why),
+            Err(why) => self.unanswered(&client, Some(network), why),
             Ok(content) => {
                 if client.message == MessageKind::Decline && changed {
                     let detail = format!(
@@ -148,7 +148,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                         client.mac,
                         network.all().decline_seconds
                     );
-                    shared.networks.note(name, Unanswered::Declined.code(), detail);
+                    shared.networks.record(name, Unanswered::Declined.code(), detail);
                 }
                 let bytes = encode(&client, network, duid, &content);
                 let to = destination(&client, from, shared.config.reply_to_source);
@@ -159,7 +159,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                         .into(),
                 };
                 let (ip, boot) = (content.address(), content.boot.name());
-                self.heard(&client, Some(network), ip, answer, boot, true);
+                self.report(&client, Some(network), ip, answer, boot, true);
             }
         }
     }
@@ -172,7 +172,7 @@ impl<S: BootSource> Dhcp6Service<S> {
     }
 
     /// Counts and reports a message that is not answered.
-    fn silent(&self, client: &Client, network: Option<&Network>, why: Unanswered) {
+    fn unanswered(&self, client: &Client, network: Option<&Network>, why: Unanswered) {
         let home = self.home(network);
         // Silences that concern the whole network, not one machine.
         let detail = match (why, network) {
@@ -187,14 +187,14 @@ impl<S: BootSource> Dhcp6Service<S> {
             _ => None,
         };
         if let Some(detail) = detail {
-            self.shared.networks.note(home, why.code(), detail);
+            self.shared.networks.record(home, why.code(), detail);
         }
-        self.shared.networks.silent(home, why, None);
-        self.heard(client, network, None, why.into(), None, true);
+        self.shared.networks.count_unanswered(home, why, None);
+        self.report(client, network, None, why.into(), None, true);
     }
 
     /// Reports the outcome of a message. `line`: also log it.
-    fn heard(
+    fn report(
         &self,
         client: &Client,
         network: Option<&Network>,
@@ -219,7 +219,7 @@ impl<S: BootSource> Dhcp6Service<S> {
                 facts: client.facts(),
             },
         };
-        self.shared.heard(home, client.known, line, event);
+        self.shared.report(home, client.known, line, event);
     }
 }
 

@@ -234,7 +234,7 @@ impl<S: BootSource> HttpService<S> {
             end,
             detail: None,
         };
-        self.shared.heard_from(peer, what);
+        self.shared.report_from(peer, what);
     }
 
     /// Reports how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.

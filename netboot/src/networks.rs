@@ -277,7 +277,7 @@ impl Networks {
     }
 
     /// Records an event, unless the same one was recorded a moment ago.
-    pub(crate) fn note(&self, network: &str, kind: &str, detail: String) {
+    pub(crate) fn record(&self, network: &str, kind: &str, detail: String) {
         let at = now();
         let mut states = lock(&self.0.states);
         let Some(state) = states.get_mut(network) else {
@@ -306,9 +306,14 @@ impl Networks {
 
     /// Counts an unanswered message. `sender`: who sent it, if its format shows that it is not from a
     /// machine.
-    pub(crate) fn silent(&self, network: &str, reason: impl Into<Unanswered>, sender: Option<Sender>) {
+    pub(crate) fn count_unanswered(
+        &self,
+        network: &str,
+        reason: impl Into<Unanswered>,
+        sender: Option<Sender>,
+    ) {
         if let Some(state) = lock(&self.0.states).get_mut(network) {
-            state.visitors.silent(reason.into(), sender, now());
+            state.visitors.count_unanswered(reason.into(), sender, now());
         }
     }
 
@@ -348,7 +353,7 @@ impl Networks {
         let hear = |servers: &mut ForeignServers| servers.heard(reply, link, now());
         let heard = self.side(network.name(), family, hear)??;
         if heard.new || heard.closes {
-            self.note_server(network, family, &heard.server, heard.closes);
+            self.record_server(network, family, &heard.server, heard.closes);
         }
         Some(heard)
     }
@@ -357,11 +362,11 @@ impl Networks {
     pub(crate) fn proven(&self, network: &Network, family: Family, server: IpAddr, link: Mac) {
         let prove = |servers: &mut ForeignServers| servers.proven(server, link, now());
         if let Some(server) = self.side(network.name(), family, prove).flatten() {
-            self.note_server(network, family, &server, true);
+            self.record_server(network, family, &server, true);
         }
     }
 
-    fn note_server(&self, network: &Network, family: Family, server: &OtherServer, closes: bool) {
+    fn record_server(&self, network: &Network, family: Family, server: &OtherServer, closes: bool) {
         let addresses = server.gives == Gives::Addresses;
         let what = match family {
             _ if addresses => "gives out addresses",
@@ -387,7 +392,7 @@ impl Networks {
         let file = file.map_or(String::new(), |file| format!(" and the boot file {file}"));
         let (name, address, mac) = (server_name(family), server.address, server.mac);
         let detail = format!("another {name}, {address} ({mac}), {what}{file}{so}");
-        self.note(network.name(), "foreign-server", detail);
+        self.record(network.name(), "foreign-server", detail);
     }
 
     pub(crate) fn expire(&self, network: &str, family: Family) {
@@ -395,7 +400,7 @@ impl Networks {
         for OtherServer { address, mac, .. } in gone.into_iter().flatten() {
             let name = server_name(family);
             let detail = format!("the {name} {address} ({mac}) is no longer heard");
-            self.note(network, "foreign-server-gone", detail);
+            self.record(network, "foreign-server-gone", detail);
         }
     }
 }

@@ -53,7 +53,7 @@ impl Admission {
 
     /// Whether to record a dropped message in its machine's journey: at most one a second, so that a flood
     /// cannot fill it.
-    pub(crate) fn tells_of(&mut self, mac: Mac, known: bool, why: Unanswered) -> bool {
+    pub(crate) fn should_record(&mut self, mac: Mac, known: bool, why: Unanswered) -> bool {
         let (protocol, reason) = (self.protocol, why.code());
         tracing::debug!(%mac, reason, "{protocol} message dropped");
         if why == Unanswered::Busy {
@@ -116,7 +116,7 @@ impl<S: BootSource> Shared<S> {
     }
 
     /// Records an event for the machine that uses `peer`, if one does.
-    pub(crate) fn heard_from(&self, peer: IpAddr, what: BootEventKind) {
+    pub(crate) fn report_from(&self, peer: IpAddr, what: BootEventKind) {
         if let Some((network, mac)) = self.networks.whose(peer) {
             self.source.heard(BootEvent {
                 at: now(),
@@ -142,7 +142,7 @@ impl<S: BootSource> Shared<S> {
 
     /// Records a DHCP message in its machine's journey and its network's status. `home`: the network it is
     /// counted for. `line`: also log it.
-    pub(crate) fn heard(&self, home: &str, known: bool, line: bool, event: BootEvent) {
+    pub(crate) fn report(&self, home: &str, known: bool, line: bool, event: BootEvent) {
         let BootEventKind::Dhcp {
             message,
             client,

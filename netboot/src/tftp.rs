@@ -142,7 +142,7 @@ impl<S: BootSource> TftpService<S> {
                     Full::Slots => "too many transfers",
                 };
                 log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, request not answered");
-                self.heard(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
+                self.report(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
                 None
             }
         }
@@ -168,7 +168,7 @@ impl<S: BootSource> TftpService<S> {
                 let file = request.name.escape_ascii();
                 log::paced!(info; "tftp", "no such file", false; %client, %file, "tftp: no such file");
                 self.refuse(client, ErrorCode::NotFound, "file not found").await;
-                return self.heard(client.ip(), asked(&datagram), 0, why, None);
+                return self.report(client.ip(), asked(&datagram), 0, why, None);
             }
         };
         let file = match request.mode {
@@ -225,7 +225,7 @@ impl<S: BootSource> TftpService<S> {
     /// A server error: no socket, or a file that cannot be read.
     fn broken(&self, client: SocketAddr, file: String, error: &std::io::Error) {
         log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: transfer failed on the server");
-        self.heard(client.ip(), file, 0, TftpEnd::Failed, None);
+        self.report(client.ip(), file, 0, TftpEnd::Failed, None);
     }
 
     /// The file that a name stands for, for this client.
@@ -292,11 +292,11 @@ impl<S: BootSource> TftpService<S> {
             let known = self.scripts.shared.standing(ip) == Standing::Known;
             log::paced!(info; "tftp", outcome.code(), known; %client, file, bytes, ms, outcome = outcome.code(), "tftp");
         }
-        self.heard(ip, file, bytes, end, Some(block));
+        self.report(ip, file, bytes, end, Some(block));
     }
 
     /// Records the end in the machine's journey.
-    fn heard(&self, ip: IpAddr, file: String, bytes: u64, end: TftpEnd, block: Option<u16>) {
+    fn report(&self, ip: IpAddr, file: String, bytes: u64, end: TftpEnd, block: Option<u16>) {
         let what = BootEventKind::Tftp {
             file,
             bytes,
@@ -304,7 +304,7 @@ impl<S: BootSource> TftpService<S> {
             end,
             block,
         };
-        self.scripts.shared.heard_from(ip, what);
+        self.scripts.shared.report_from(ip, what);
     }
 }
 

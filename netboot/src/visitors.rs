@@ -31,7 +31,7 @@ struct Silenced {
 impl Visitors {
     /// Counts an unanswered message. `sender`: who sent it, if its format shows that it is not from a
     /// machine.
-    pub(crate) fn silent(&mut self, reason: Unanswered, sender: Option<Sender>, now: UnixMs) {
+    pub(crate) fn count_unanswered(&mut self, reason: Unanswered, sender: Option<Sender>, now: UnixMs) {
         self.last = Some(now);
         let silenced = self.silences.entry(reason).or_default();
         (silenced.count, silenced.last) = (silenced.count + 1, now);
@@ -96,8 +96,8 @@ mod tests {
                 address: Some(mac(n).to_string()),
                 ..Sender::default()
             };
-            heard.silent(Unanswered::HardwareType, Some(sender.clone()), now);
-            heard.silent(Unanswered::HardwareType, Some(sender), now);
+            heard.count_unanswered(Unanswered::HardwareType, Some(sender.clone()), now);
+            heard.count_unanswered(Unanswered::HardwareType, Some(sender), now);
             heard.visit(Visitor {
                 mac: mac(n),
                 who: "a switch in ONIE".to_owned(),

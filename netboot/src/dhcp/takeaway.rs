@@ -63,7 +63,7 @@ impl<S: BootSource> DhcpService<S> {
             source,
             ..
         } = &*self.shared;
-        networks.note(name, kind, detail);
+        networks.record(name, kind, detail);
         let taken = belief == Belief::InUse;
         if taken {
             // The owner may be unknown; then record it under the client we were about to offer it to, as for
