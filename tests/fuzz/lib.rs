@@ -24,6 +24,9 @@ use netboot_protocol::{
 #[cfg(feature = "agent")]
 /// A parser of the agent, by the name of its door.
 pub fn agent(name: &str, bytes: &[u8]) {
+    if name == "spcr" {
+        return agent::init::fuzz_spcr(bytes);
+    }
     let (_, door) = agent::report::fuzz::DOORS
         .iter()
         .find(|(known, _)| *known == name)

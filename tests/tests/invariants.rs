@@ -206,6 +206,8 @@ fn rooms_share_only_what_the_picture_shows() {
     let graph = Graph::read();
     let ours = [
         "agent",
+        "agent-install",
+        "agent-report",
         "images",
         "inventory",
         "inventory-api",
@@ -223,7 +225,12 @@ fn rooms_share_only_what_the_picture_shows() {
             .collect()
     };
     let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|n| (*n).to_owned()).collect() };
-    assert_eq!(uses("agent"), set(&["inventory-api"]));
+    assert_eq!(
+        uses("agent"),
+        set(&["agent-install", "agent-report", "inventory-api"])
+    );
+    assert_eq!(uses("agent-report"), set(&["inventory-api"]));
+    assert_eq!(uses("agent-install"), set(&["inventory-api"]));
     assert_eq!(uses("lifecycle"), set(&["inventory-api"]));
     assert_eq!(uses("netboot-protocol"), set(&["inventory-api"]));
     assert_eq!(uses("netboot"), set(&["inventory-api", "netboot-protocol"]));
@@ -238,11 +245,54 @@ fn rooms_share_only_what_the_picture_shows() {
         uses("mini-os")
     );
     assert!(
-        !uses("inventory").contains("agent"),
+        uses("inventory").iter().all(|used| !used.starts_with("agent")),
         "the server must not contain the agent"
     );
     for package in ours {
         assert!(!uses(package).contains("e2e"), "{package} uses the tests");
+    }
+}
+
+/// The folders of the agent and what each may not use.
+#[test]
+fn the_agents_folders_use_only_what_the_picture_shows() {
+    let graph = Graph::read();
+    let reached = graph.reach("agent-report");
+    for heavy in ["tokio", "reqwest", "rustls"] {
+        assert!(!reached.contains(heavy), "the collectors reach {heavy}");
+    }
+    let agent = sources("agent");
+    for (folder, forbidden) in [
+        ("init", &["resident", "burn_in"][..]),
+        (
+            "resident",
+            &["init", "screen", "burn_in", "install::execute", "install::wipe"],
+        ),
+        ("session", &["init", "resident"]),
+        ("proof", &["init", "resident", "session", "screen", "burn_in"]),
+        (
+            "burn_in",
+            &[
+                "init", "resident", "session", "proof", "install", "console", "screen",
+            ],
+        ),
+        (
+            "screen",
+            &[
+                "init", "resident", "session", "proof", "install", "report", "console",
+            ],
+        ),
+    ] {
+        let mut inside = agent.clone();
+        inside.retain(|(path, _)| path.starts_with(workspace().join("agent/src").join(folder)));
+        assert!(!inside.is_empty(), "agent/src/{folder} is where it was");
+        let words: Vec<String> = forbidden.iter().map(|name| format!("crate::{name}")).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let bad = places(&inside, &words, |_| false);
+        assert!(
+            bad.is_empty(),
+            "agent/src/{folder} uses what it must not: {bad:#?}"
+        );
     }
 }
 
@@ -254,6 +304,8 @@ fn sql_stands_only_in_the_store() {
         "inventory/lifecycle",
         "netboot",
         "agent",
+        "agent/report",
+        "agent/install",
         "images",
         "mini-os",
     ] {
@@ -284,6 +336,8 @@ fn only_main_reads_arguments_and_environment_or_ends_the_process() {
         "netboot",
         "netboot/protocol",
         "agent",
+        "agent/report",
+        "agent/install",
         "images",
         "mini-os",
     ] {
@@ -298,6 +352,8 @@ fn only_main_reads_arguments_and_environment_or_ends_the_process() {
         "netboot/protocol",
         "inventory/api",
         "inventory/lifecycle",
+        "agent/report",
+        "agent/install",
         "images",
         "mini-os",
     ] {

@@ -1,12 +1,12 @@
-//! The identity that the installation left on the disk.
+//! The credentials that the installation left on the disk.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::read_bounded;
 use crate::install::{AgentConfig, Identity};
+use crate::proof::read_bounded;
 
-/// Why a stored identity cannot be used.
+/// Why stored credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
     /// A file cannot be read.
@@ -17,7 +17,7 @@ pub enum StoredError {
         /// Why.
         source: io::Error,
     },
-    /// agent.json is not what it must be.
+    /// agent.json cannot be parsed.
     #[error("{path}: {source}", path = path.display())]
     Config {
         /// Which.
@@ -27,7 +27,7 @@ pub enum StoredError {
     },
 }
 
-/// Largest file that is read here, in bytes.
+/// Largest file read here, in bytes.
 const LIMIT: u64 = 256 << 10;
 
 /// Reads `/etc/slipway/agent.json` and `/var/lib/slipway-agent/{key,cert,ca}.pem` under `root`.
@@ -39,7 +39,7 @@ pub fn load(root: &Path) -> Result<Identity, StoredError> {
         });
         read.map_err(|source| StoredError::File { path, source })
     };
-    // A later installer may write more into it; `plan` is there since the first.
+    // Unknown fields are allowed: a later installer may write more.
     let path = "etc/slipway/agent.json";
     let config: AgentConfig = serde_json::from_str(&text(path)?).map_err(|source| StoredError::Config {
         path: root.join(path),

@@ -1,4 +1,4 @@
-//! What the server wants, and doing it.
+//! The assignment: what the server wants, and doing it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,48 +14,49 @@ use serde_json::Value;
 use super::channel::{CallError, Channel};
 use super::link::ServerLink;
 use super::{Duty, Exit, Machine, Pace, impossible};
-use crate::console::{Console, plain};
+use crate::console::Console;
 use crate::install::{self, Ended, Identity, Site};
-use crate::resident;
+use crate::plain::plain;
+use crate::proof;
 
-/// Least time between two questions that are answered the same way, whatever the server does.
+/// Minimum interval between two polls with the same answer, whatever the server does.
 const SAME_ANSWER: Duration = Duration::from_secs(1);
 
-/// One answer to the question for the assignment.
+/// The server's answer to an assignment poll.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
-    /// The server's number for it.
+    /// The server's sequence number.
     pub seq: u64,
     /// What to do.
     pub what: What,
 }
 
-/// What to do, as far as this agent understands it.
+/// What to do, if this agent understands it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    /// Understood.
+    /// An assignment this agent knows.
     Known(Assignment),
-    /// Has something that this agent does not know. Nothing of it is done.
+    /// Contains something unknown to this agent. None of it is done.
     Unknown {
-        /// The plan and its number of steps, when there is a plan with a readable id.
+        /// The plan and its number of steps, if there is a plan with a readable id.
         plan: Option<(PlanId, u32)>,
-        /// What is not understood.
+        /// What is unknown.
         why: String,
     },
 }
 
-/// What follows an order.
+/// What to do after an assignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Follow {
-    /// Ask for the next.
+    /// Poll again.
     Ask,
-    /// Send a report, then ask.
+    /// Send a report, then poll again.
     Report,
     /// End.
     Exit(Exit),
 }
 
-/// Reads an answer. A plan or an assignment with anything unknown in it is not understood as a whole.
+/// Parses an answer. A plan or an assignment with anything unknown in it is unknown as a whole.
 pub fn read(bytes: &[u8]) -> Result<Order, String> {
     let why = match serde_json::from_slice::<AssignmentResponse>(bytes) {
         Ok(AssignmentResponse { seq, assignment }) => {
@@ -82,7 +83,7 @@ pub fn read(bytes: &[u8]) -> Result<Order, String> {
     })
 }
 
-/// Asks for the assignment; the server holds the question while `last` still stands.
+/// Polls for the assignment; the server holds the request while `last` is still current.
 pub async fn next(
     channel: &Channel,
     last: Option<&Order>,
@@ -109,7 +110,7 @@ pub async fn next(
     Ok(order)
 }
 
-/// What a person reads where there is no order to follow.
+/// The message shown when there is no assignment.
 fn no_assignment(why: &CallError) -> String {
     let what = match why {
         CallError::Refused(_) => "is refused",
@@ -119,7 +120,7 @@ fn no_assignment(why: &CallError) -> String {
     format!("server: its assignment {what}, asking again: {why}")
 }
 
-/// Does what the order says.
+/// Carries out the assignment.
 pub async fn follow(
     machine: &Machine,
     channel: &Channel,
@@ -181,7 +182,7 @@ pub async fn follow(
     Ok(Follow::Ask)
 }
 
-/// Executes a plan. How it ended is already told to the server; here it is told to the console.
+/// Executes a plan and shows the outcome on the console. The server has already been told by then.
 async fn run_plan(
     machine: &Machine,
     channel: &Channel,
@@ -273,11 +274,11 @@ async fn verify(
     plan: &PlanId,
     expect: &VerifyRequest,
     root: &std::path::Path,
-    first_boot: &resident::FirstBoot,
+    first_boot: &proof::FirstBoot,
 ) -> Result<(), Exit> {
     let console = machine.console.as_ref();
     console.line("verify: first-boot scripts, then every account, cron job, script and mount");
-    let items = resident::verify(root, plan, expect, first_boot, console).await;
+    let items = proof::verify(root, plan, expect, first_boot, console).await;
     let verification = Verification {
         plan: plan.clone(),
         items,
@@ -299,7 +300,7 @@ async fn verify(
     told.or_else(|e| not_told(machine, "verify: not accepted", e))
 }
 
-/// Tells the server that a plan will not run here. Nothing was written.
+/// Reports that a plan will not run here. Nothing was written.
 async fn refuse(
     channel: &Channel,
     plan: &PlanId,
@@ -318,7 +319,7 @@ async fn refuse(
         },
     };
     if let Err(e) = channel.tell("step", &report).await {
-        // Whatever else it says: nothing was done, and the next assignment is its answer.
+        // Any other error is harmless: nothing was done, and the next assignment is the server's answer.
         e.unless_refused()?;
     }
     Ok(())

@@ -6,11 +6,11 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A fresh key and what asks for its certificate.
+/// A fresh key and its signing request.
 pub struct Key {
     /// Private key, PKCS#8 PEM.
     pub key_pem: String,
-    /// PKCS#10 signing request, PEM. Its names mean nothing: the server decides them.
+    /// PKCS#10 signing request, PEM. Its names are ignored: the server chooses them.
     pub csr_pem: String,
 }
 
@@ -33,7 +33,7 @@ pub fn make_key() -> Result<Key, String> {
     })
 }
 
-/// 32 hexadecimal digits nobody has seen before.
+/// A nonce of 32 random hexadecimal digits.
 pub fn nonce() -> Result<String, String> {
     let mut bytes = [0u8; 16];
     SystemRandom::new()
@@ -42,16 +42,16 @@ pub fn nonce() -> Result<String, String> {
     Ok(hex::encode(bytes))
 }
 
-/// A number to spread pauses with; its quality does not matter.
+/// A random number to spread pauses; its quality does not matter.
 pub fn random_u32() -> u32 {
     let mut bytes = [0u8; 4];
-    // Without randomness all pauses are whole.
+    // Without randomness, pauses are not shortened.
     let _ = SystemRandom::new().fill(&mut bytes);
     u32::from_le_bytes(bytes)
 }
 
-/// TLS that trusts `ca_pem` and nothing else, with ring, and with the machine's certificate if there is one. The
-/// platform's verifier is not used: in an initramfs there is none.
+/// TLS that trusts only `ca_pem`, using ring, with the machine's certificate if there is one. There is no
+/// platform verifier in an initramfs.
 pub fn tls(ca_pem: &str, identity: Option<(&str, &str)>) -> Result<rustls::ClientConfig, String> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
@@ -74,7 +74,7 @@ pub fn tls(ca_pem: &str, identity: Option<(&str, &str)>) -> Result<rustls::Clien
     let chain: Vec<_> = CertificateDer::pem_slice_iter(cert_pem.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|e| format!("the machine certificate cannot be read: {e:?}"))?;
-    // The parser's error could quote the key.
+    // The parser's error message could contain the key.
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
         .map_err(|_| "the machine's private key cannot be read".to_owned())?;
     builder

@@ -1,4 +1,4 @@
-//! An installed machine whose clock has lost the time.
+//! An installed machine whose clock is lost.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +15,7 @@ use crate::install::Identity;
 
 const DAY: u64 = 86_400;
 
-/// A boot service whose clock reads `at`: its base URL.
+/// Starts a boot service whose clock reads `at`; returns its base URL.
 async fn boot_service(at: SystemTime) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -33,8 +33,8 @@ async fn boot_service(at: SystemTime) -> String {
     url
 }
 
-/// A server whose certificate was valid from `start` for a day, its authority, and a machine certificate of that for ten years around
-/// now.
+/// A server whose certificate is valid for a day from `start`, its authority, and a machine certificate from
+/// it that is valid for ten years around now.
 async fn server(start: SystemTime) -> (String, Identity) {
     let ca_key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
@@ -81,7 +81,7 @@ async fn server(start: SystemTime) -> (String, Identity) {
     (url, identity)
 }
 
-/// The times that a machine is told, whose server's certificate is valid only around `now` plus this many days.
+/// The times given to a machine whose server's certificate is valid only around `now` plus this many days.
 async fn told(days: i64) -> Vec<u64> {
     let shifted = UNIX_EPOCH
         + Duration::from_secs(
@@ -105,7 +105,7 @@ async fn told(days: i64) -> Vec<u64> {
     let mut channel = Channel::open(&identity, Arc::new(Stdout), pace).unwrap();
     let set = Arc::new(move |time: UnixMs| set.lock().unwrap().push(time.0 as u64 / 1000));
     channel.asks_time(set, valid).await;
-    // A server that is away is waited for without an end.
+    // The agent waits for an unreachable server for ever.
     let _ = tokio::time::timeout(Duration::from_millis(300), channel.get("assignment")).await;
     let mut heard = heard.lock().unwrap().clone();
     heard.dedup();
@@ -116,10 +116,10 @@ async fn told(days: i64) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_boot_service_is_asked_for_the_time_when_tls_fails_over_dates() {
-    // Our clock is behind, or ahead.
+    // Our clock is slow, or fast.
     assert_eq!(told(400).await.len(), 1);
     assert_eq!(told(-400).await.len(), 1);
-    // Everything is well; or the time told is after its own certificate.
+    // All is well; or the given time is after its own certificate's end.
     assert!(told(0).await.is_empty());
     assert!(told(10 * 365).await.is_empty());
 }
