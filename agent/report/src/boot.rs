@@ -1,4 +1,4 @@
-//! How the running system was booted, and what the firmware would boot: UEFI variables by efivarfs.
+//! How the running system was booted, and what the firmware would boot next: UEFI variables from efivarfs.
 
 use inventory_api::report::{BootEntry, BootFacts, FirmwareMode};
 
@@ -7,17 +7,18 @@ use super::{Problems, clean};
 
 /// The global variable namespace of the UEFI specification, section 3.3.
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
-/// Entries kept; firmware that adds one at every start has been seen, and fills up at some hundreds.
+/// Maximum number of entries; some firmware adds one at every start until a few hundred.
 const ENTRY_LIMIT: usize = 256;
-/// A boot entry with a long device path has some hundred bytes.
+/// A boot entry with a long device path has a few hundred bytes.
 const VARIABLE_LIMIT: u64 = 8192;
 
-/// Firmware mode, Secure Boot, boot entries and kernel. The boot NIC is known from the kernel's command line, not here.
+/// Firmware mode, Secure Boot, boot entries and kernel. The boot NIC comes from the kernel command line, not
+/// from here.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
     let mode = if roots.sys("firmware/efi").is_dir() {
         Some(FirmwareMode::Uefi)
     } else if roots.sys("firmware").is_dir() && roots.proc("version").exists() {
-        // A capture of the tables alone does not say how the machine was booted.
+        // A capture of only the tables does not say how the machine was booted.
         Some(FirmwareMode::Bios)
     } else {
         None
@@ -39,8 +40,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
     facts
 }
 
-/// The value of a global variable. efivarfs puts four bytes of attributes before it; the kernel's older interface does
-/// not.
+/// The value of a global variable. efivarfs prefixes four bytes of attributes; the kernel's older interface
+/// does not.
 fn variable(roots: &Roots, name: &str) -> Option<Vec<u8>> {
     let read = |path: String| bytes(&roots.sys(path), VARIABLE_LIMIT);
     read(format!("firmware/efi/efivars/{name}-{GLOBAL}"))
@@ -94,8 +95,8 @@ fn entries(roots: &Roots, problems: &mut Problems) -> Vec<BootEntry> {
     entries
 }
 
-/// EFI_LOAD_OPTION (UEFI 2.10, 3.1.3): attributes (bit 0: active), length of the path list, description in UTF-16 with a
-/// final zero.
+/// EFI_LOAD_OPTION (UEFI 2.10, 3.1.3): attributes (bit 0: active), length of the path list, zero-terminated
+/// UTF-16 description.
 fn load_option(number: u16, bytes: &[u8]) -> Option<BootEntry> {
     let attributes = bytes.first()?;
     let description: Vec<u16> = bytes
@@ -111,7 +112,7 @@ fn load_option(number: u16, bytes: &[u8]) -> Option<BootEntry> {
     })
 }
 
-/// Any bytes as each variable.
+/// Parses any bytes as each variable.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) {
     super::harmless::assert_harmless(|report| {

@@ -1,13 +1,13 @@
-//! From bytes that firmware and devices wrote to a fact, or to nothing.
+//! Turns bytes from firmware and devices into a fact, or into nothing.
 
 mod placeholders;
 
 use inventory_api::text::is_invisible;
 
-/// Longest fact kept, in characters. The longest string in 227 real tables is a third of this.
+/// Longest fact, in characters. The longest string in 227 real tables is a third of this.
 const FACT_LIMIT: usize = 256;
 
-/// Trims, drops control characters and cuts. Empty is None.
+/// Trims, drops control characters and truncates. None if empty.
 pub fn text(raw: &str) -> Option<String> {
     let kept: String = raw
         .chars()
@@ -19,28 +19,29 @@ pub fn text(raw: &str) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// As [`text`], and a placeholder is None too.
+/// As [`text`], but None for a placeholder too.
 pub fn fact(raw: &str) -> Option<String> {
     text(raw).filter(|t| !is_placeholder(t) && !placeholders::says_nothing(t))
 }
 
-/// As [`fact`], for the name of a place: "0" is the first slot or bank, and "Reserved for SAS" or "PSU1" names a place.
+/// As [`fact`], for the name of a place, where "0" is the first slot or bank, and "Reserved for SAS" or
+/// "PSU1" is valid.
 pub fn place(raw: &str) -> Option<String> {
     text(raw).filter(|t| t.bytes().all(|b| b == b'0') || !(is_placeholder(t) || placeholders::says_not(t)))
 }
 
-/// As [`fact`], for serial numbers and part numbers: a filler of one repeated sign or a counting pattern is None.
+/// As [`fact`], for serial and part numbers: None for a single repeated character or a counting pattern.
 pub fn serial(raw: &str) -> Option<String> {
     fact(raw).filter(|t| !is_filler(t))
 }
 
-/// As [`serial`], of bytes that are padded with blanks or zeros.
+/// As [`serial`], for bytes padded with blanks or zeros.
 pub fn ascii(bytes: &[u8]) -> Option<String> {
     serial(&bytes.iter().map(|b| char::from(*b)).collect::<String>())
 }
 
-/// What firmware makers leave where a fact should stand; seen in real tables. Compared without case, spaces,
-/// dots, dashes and underscores.
+/// Placeholders that firmware makers leave instead of a fact, seen in real tables. Compared without case,
+/// spaces, dots, dashes and underscores.
 const PLACEHOLDERS: &[&str] = &[
     "asset",
     "assettag",
@@ -133,10 +134,10 @@ fn is_placeholder(text: &str) -> bool {
     key.is_empty() || key.chars().all(|c| c == '0') || PLACEHOLDERS.contains(&key.as_str())
 }
 
-/// The beginnings of counting that makers leave, with the letters of their field before it.
+/// Prefixes of counting patterns that makers leave, with the letters of their field before it.
 const COUNTING: [&str; 2] = ["1234567890", "0123456789"];
 
-/// "2020202020": the hex of blanks, zeros or erased bytes.
+/// "2020202020": hex of blanks, zeros or erased bytes.
 fn is_blank_in_hex(hex: &str) -> bool {
     hex.len() >= 8
         && hex.len().is_multiple_of(2)

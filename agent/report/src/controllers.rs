@@ -1,4 +1,4 @@
-//! Storage controllers: what disks hang on, and what may hide them.
+//! Storage controllers: what disks are attached to, and what may hide them.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use inventory_api::report::{PciDevice, StorageController};
 use super::roots::{Roots, attribute, names};
 use super::{clean, pci};
 
-/// SCSI hosts looked at.
+/// Maximum number of SCSI hosts.
 const HOST_LIMIT: usize = 1024;
 
-/// Drivers of controllers that make volumes and hide the disks behind them.
+/// Drivers of controllers that present volumes and hide the disks behind them.
 pub(super) const RAID_DRIVERS: [&str; 20] = [
     "megaraid_sas",
     "megaraid_mbox",
@@ -50,7 +50,7 @@ pub(super) fn of_devices(roots: &Roots, devices: &[PciDevice]) -> Vec<StorageCon
         .collect()
 }
 
-/// What a SCSI host's driver tells of its card.
+/// What a SCSI host's driver reports about its card.
 #[derive(Debug, Default)]
 struct Host {
     model: Option<String>,
@@ -67,7 +67,8 @@ fn hosts(roots: &Roots) -> BTreeMap<String, Host> {
         let Some(address) = roots.device(&folder).as_deref().and_then(pci::address) else {
             continue;
         };
-        // The names differ by driver: mpt3sas, megaraid and smartpqi, aacraid, arcmsr, hpsa, Fibre Channel.
+        // Attribute names differ by driver: mpt3sas, megaraid and smartpqi, aacraid, arcmsr, hpsa, Fibre
+        // Channel.
         let first = |names: &[&str]| {
             names
                 .iter()
@@ -96,7 +97,7 @@ fn hosts(roots: &Roots) -> BTreeMap<String, Host> {
             ])
         });
     }
-    // mpt3sas and mptsas show what volumes they make.
+    // mpt3sas and mptsas list their volumes.
     let volumes = roots.sys("class/raid_devices");
     for name in names(&volumes).unwrap_or_default().into_iter().take(HOST_LIMIT) {
         if let Some(address) = roots
@@ -139,8 +140,8 @@ fn controller(roots: &Roots, device: &PciDevice, hosts: &BTreeMap<String, Host>)
     }
 }
 
-/// By the PCI class, else by the driver. In the "RAID" mode of Intel's SATA controllers ahci takes them, and the disks
-/// are seen one by one.
+/// By PCI class, else by driver. In Intel's SATA "RAID" mode the ahci driver is used and the disks are
+/// visible one by one.
 fn is_raid(class: &str, driver: Option<&str>) -> bool {
     match driver {
         Some("ahci" | "nvme" | "ata_piix") => false,

@@ -1,4 +1,4 @@
-//! The device tree, on machines whose firmware gives one in place of SMBIOS tables: ARM boards, OpenPOWER, RISC-V
+//! The device tree, which some firmware provides instead of SMBIOS tables: ARM boards, OpenPOWER, RISC-V
 //! (Devicetree Specification 0.4, chapters 2.3 and 3).
 
 use std::path::PathBuf;
@@ -8,9 +8,9 @@ use inventory_api::report::{AssetReport, SystemFacts};
 use super::roots::{Roots, bytes, names};
 use super::{Problems, clean};
 
-/// Longest property that is read.
+/// Longest property read.
 const LIMIT: u64 = 4096;
-/// Memory nodes read; a large OpenPOWER machine has some tens.
+/// Maximum number of memory nodes; a large OpenPOWER machine has a few dozen.
 const MEMORY_NODES: usize = 1024;
 
 fn root(roots: &Roots) -> Option<PathBuf> {
@@ -25,11 +25,11 @@ pub(super) fn is_there(roots: &Roots) -> bool {
     root(roots).is_some()
 }
 
-/// Maker, model, serial number and the size of the memory. What SMBIOS tells too goes before.
+/// Maker, model, serial number and memory size. Facts from SMBIOS take precedence.
 pub(super) fn collect(roots: &Roots, _: &mut Problems, report: &mut AssetReport) {
     let Some(root) = root(roots) else { return };
     let property = |path: &str| bytes(&root.join(path), LIMIT);
-    // A list of texts, each with a zero behind it.
+    // A list of zero-terminated strings.
     let texts = |path: &str| -> Vec<String> {
         let bytes = property(path).unwrap_or_default();
         let texts = bytes.split(|b| *b == 0).map(String::from_utf8_lossy);
@@ -38,7 +38,7 @@ pub(super) fn collect(roots: &Roots, _: &mut Problems, report: &mut AssetReport)
     let first = |path: &str| texts(path).into_iter().next();
     let compatible = texts("compatible");
     let system = SystemFacts {
-        // "raspberrypi,4-model-b": the maker stands before the comma (2.3.1).
+        // "raspberrypi,4-model-b": the maker is before the comma (2.3.1).
         manufacturer: first("vendor").or_else(|| {
             compatible
                 .first()?
@@ -70,7 +70,8 @@ pub(super) fn collect(roots: &Roots, _: &mut Problems, report: &mut AssetReport)
         .filter(|bytes| *bytes > 0);
 }
 
-/// The sum of the sizes in a `reg` property: pairs of address and size, each of so many 32-bit cells.
+/// The sum of the sizes in a `reg` property: pairs of address and size, each with the given number of 32-bit
+/// cells.
 fn sizes(reg: &[u8], address: usize, size: usize) -> Option<u64> {
     let entries = reg.chunks_exact(4 * (address + size));
     entries

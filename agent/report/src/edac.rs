@@ -1,17 +1,18 @@
-//! EDAC: errors that the memory controllers counted since the system started.
+//! EDAC: errors counted by the memory controllers since boot.
 //!
-//! /sys/devices/system/edac/mc/mcN has counters of its own and one folder a DIMM (`dimmN`) or a rank (`rankN`), whatever
-//! the driver knows (field report 23); older kernels have `csrowN`. So it tells errors, and never which modules there are.
+//! /sys/devices/system/edac/mc/mcN has its own counters and one folder per DIMM (`dimmN`) or rank (`rankN`),
+//! depending on the driver (field report 23); older kernels have `csrowN`. So EDAC gives errors, but never
+//! the list of modules.
 
 use inventory_api::report::EdacCounter;
 
 use super::roots::{Roots, attribute, is_numbered, names, number};
 use super::{Problems, clean};
 
-/// Counters kept.
+/// Maximum number of counters.
 const LIMIT: usize = 1024;
 
-/// The controllers' counters: one each for the DIMMs or ranks, and one for what a controller could not place.
+/// The controllers' counters: one per DIMM or rank, and one for errors a controller could not locate.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<EdacCounter> {
     let folder = roots.sys("devices/system/edac/mc");
     let controllers = problems.names(&folder);
@@ -50,7 +51,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<EdacCounter
                 placed = true;
             }
         }
-        // With parts: what no part could be named for. Without: all of it.
+        // With parts: errors that belong to no part. Without: all errors.
         let (corrected, uncorrected) = match placed {
             true => (count("ce_noinfo_count"), count("ue_noinfo_count")),
             false => (count("ce_count"), count("ue_count")),

@@ -1,5 +1,5 @@
-//! What sysfs does not tell of a live interface: permanent address, firmware version, the pluggable module, and whether the card
-//! keeps LLDP to itself. One thing is set here: that it does not ([`lldp_to_host`]).
+//! What sysfs does not show about a live interface: permanent address, firmware version, pluggable module,
+//! and whether the card handles LLDP itself. The only setting changed here is that one ([`lldp_to_host`]).
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -26,8 +26,8 @@ const FLAGS: usize = 32;
 /// IFNAMSIZ with its final zero.
 const NAME_BYTES: usize = 16;
 
-/// Drivers of cards that answer LLDP in their firmware, the private flag that says so, and its value when the host hears the frames:
-/// Documentation/networking/device_drivers/ethernet/intel/i40e.rst and ice.rst.
+/// Drivers of cards that handle LLDP in firmware, their private flag for it, and its value when the host gets
+/// the frames: Documentation/networking/device_drivers/ethernet/intel/i40e.rst and ice.rst.
 const LLDP_FLAGS: [(&str, &str, bool); 2] =
     [("i40e", "disable-fw-lldp", true), ("ice", "fw-lldp-agent", false)];
 
@@ -50,11 +50,11 @@ struct DrvInfo {
     bus_info: [u8; 32],
     erom_version: [u8; 32],
     reserved: [u8; 12],
-    /// Private flags, statistics, test results, EEPROM bytes, register bytes.
+    /// Counts: private flags, statistics, test results, EEPROM bytes, register bytes.
     counts: [u32; 5],
 }
 
-/// `struct ethtool_perm_addr` with room for the longest address (MAX_ADDR_LEN).
+/// `struct ethtool_perm_addr` with space for the longest address (MAX_ADDR_LEN).
 #[repr(C)]
 struct PermAddr {
     cmd: u32,
@@ -62,7 +62,7 @@ struct PermAddr {
     data: [u8; 32],
 }
 
-/// `struct ethtool_gstrings` with room for the names of all flags.
+/// `struct ethtool_gstrings` with space for the names of all flags.
 #[repr(C)]
 struct Strings {
     cmd: u32,
@@ -88,7 +88,7 @@ struct ModuleInfo {
     reserved: [u32; 8],
 }
 
-/// `struct ethtool_eeprom` with room for what is read.
+/// `struct ethtool_eeprom` with space for the data read.
 #[repr(C)]
 struct Eeprom {
     cmd: u32,
@@ -125,15 +125,16 @@ impl Interface {
         Ok(Interface { name, socket })
     }
 
-    /// Hands one of the structures above to the kernel; its command says which it is. False: the driver does not answer this.
+    /// Passes one of the structures above to the kernel; its command says which it is. False if the driver
+    /// does not support it.
     fn call<T>(&self, structure: &mut T) -> bool {
         let mut request = IfReq {
             name: self.name,
             data: std::ptr::from_mut(structure).cast(),
             rest: [0; 16],
         };
-        // SAFETY: the request has the kernel's layout; the structure is of the command that it names, with room for the most that
-        // is asked for in it, and outlives the call.
+        // SAFETY: the request has the kernel's layout; the structure matches its command, has space for the
+        // most that is requested, and outlives the call.
         unsafe { siocethtool(self.socket.as_raw_fd(), &mut request) }.is_ok()
     }
 
@@ -158,9 +159,9 @@ impl Interface {
         Some(Mac([a, b, c, d, e, f])).filter(|mac| !mac.is_junk())
     }
 
-    /// Bit of a private flag, and all flags as they are.
+    /// The bit of a private flag, and the current flags.
     fn flag(&self, wanted: &str, count: u32) -> Option<(u32, u32)> {
-        // The kernel writes as many names as the driver has, whatever is asked for.
+        // The kernel writes as many names as the driver has, regardless of the request.
         let count = usize::try_from(count)
             .ok()
             .filter(|count| (1..=FLAGS).contains(count))?;
@@ -200,10 +201,10 @@ impl Interface {
     }
 }
 
-/// Adds what the driver of an interface tells. One that does not answer a question is an absent fact.
+/// Adds what an interface's driver reports. An unsupported query leaves the fact absent.
 ///
 /// # Errors
-/// No socket, or a name that no interface can have.
+/// No socket, or an impossible interface name.
 pub(super) fn add(nic: &mut NicFacts) -> io::Result<()> {
     let interface = Interface::open(&nic.name)?;
     nic.permanent_mac = interface.permanent_mac().or(nic.permanent_mac);
@@ -214,7 +215,7 @@ pub(super) fn add(nic: &mut NicFacts) -> io::Result<()> {
     let driver = text(&info.driver);
     nic.firmware = text(&info.fw_version);
     nic.lldp_in_firmware = driver.as_deref().and_then(lldp_flag).map(|(flag, free)| {
-        // Without the flag (an old driver, or ice without its DDP package) it does as it was made.
+        // Without the flag (an old driver, or ice without its DDP package) the default applies.
         let state = interface.flag(flag, info.counts[0]);
         state.is_none_or(|(bit, flags)| (flags & bit != 0) != free)
     });
@@ -227,8 +228,8 @@ fn lldp_flag(driver: &str) -> Option<(&'static str, bool)> {
     known.map(|(_, flag, free)| (*flag, *free))
 }
 
-/// Has the card leave LLDP to the host, where its firmware answers it. For the mini-os alone: on an installed system this is the
-/// owner's business. None: nothing to do. Some: what was done or why not, in words.
+/// Makes a card whose firmware handles LLDP leave it to the host. Only for the mini-os: on an installed
+/// system this is the owner's choice. Returns what was done or why not; None if there was nothing to do.
 pub fn lldp_to_host(interface: &str) -> Option<String> {
     let card = Interface::open(interface).ok()?;
     let info = card.driver()?;
@@ -288,7 +289,7 @@ mod tests {
         assert_eq!(lldp_flag("i40e"), Some(("disable-fw-lldp", true)));
         assert_eq!(lldp_flag("ice"), Some(("fw-lldp-agent", false)));
         assert_eq!(lldp_flag("ixgbe"), None);
-        // Loopback has no such flag and no module.
+        // Loopback has neither the flag nor a module.
         assert_eq!(lldp_to_host("lo"), None);
         let mut lo = named("lo");
         add(&mut lo).unwrap();

@@ -1,12 +1,12 @@
-//! Doors for fuzzers and property tests: every parser of bytes that firmware or a device wrote, with any bytes. A door
-//! panics when a parser does, or when a fact comes out that could hurt who reads it.
+//! Entry points for fuzzers and property tests: every parser of bytes from firmware or a device, with
+//! arbitrary bytes. An entry point panics if the parser does, or if it yields a harmful fact.
 //!
 //! `tests/fuzz` calls them under `cargo fuzz`.
 
-/// A parser with any bytes.
+/// Runs a parser with arbitrary bytes.
 pub type Door = fn(&[u8]);
 
-/// The doors by the kind of bytes behind them.
+/// The entry points, by name of the format.
 pub const DOORS: [(&str, Door); 9] = [
     ("smbios", super::smbios::fuzz),
     ("disks", super::disks::fuzz),

@@ -7,12 +7,12 @@ use super::{clean, pci};
 
 /// PCI classes: VGA, 3D and other display controllers, processing accelerators.
 const CLASSES: [&str; 4] = ["0300", "0302", "0380", "1200"];
-/// Makers of nothing but the screens of BMCs and of virtual machines: ASPEED, Matrox (G200), XGI, Cirrus Logic,
+/// Vendors that only make displays of BMCs and virtual machines: ASPEED, Matrox (G200), XGI, Cirrus Logic,
 /// Silicon Motion, Bochs, QEMU (QXL), virtio, VMware, VirtualBox, Hyper-V, HiSilicon.
 const SCREENS: [&str; 12] = [
     "1a03", "102b", "18ca", "1013", "126f", "1234", "1b36", "1af4", "15ad", "80ee", "1414", "19e5",
 ];
-/// ATI chips of BMCs: Rage XL, RN50 and ES1000.
+/// ATI chips used in BMCs: Rage XL, RN50 and ES1000.
 const OLD_SCREENS: [(&str, &str); 4] = [
     ("1002", "4752"),
     ("1002", "515e"),
@@ -20,7 +20,7 @@ const OLD_SCREENS: [(&str, &str); 4] = [
     ("1002", "4750"),
 ];
 
-/// The accelerators among `devices`; the screen of a BMC or of a virtual machine is none.
+/// The accelerators among `devices`, without displays of BMCs and virtual machines.
 pub(super) fn of_devices(roots: &Roots, devices: &[PciDevice]) -> Vec<GpuFacts> {
     devices
         .iter()
@@ -54,7 +54,7 @@ fn facts(roots: &Roots, device: &PciDevice) -> GpuFacts {
         name: text("product_name")
             .or_else(|| nvidia_fact(&nvidia, "Model"))
             .or_else(|| device.name.clone()),
-        // amdgpu tells; nvidia only through its own library.
+        // amdgpu reports it; nvidia only through its own library.
         memory_bytes: attribute(&folder.join("mem_info_vram_total"))
             .and_then(|text| text.trim().parse().ok())
             .filter(|bytes| *bytes > 0),

@@ -1,4 +1,4 @@
-//! What must hold of every report, whatever a device or the firmware said: fuzzers and property tests ask for it.
+//! What must hold for every report, whatever devices and firmware say; used by fuzzers and property tests.
 
 use inventory_api::report::{AssetReport, distinct};
 use serde_json::Value;
@@ -8,8 +8,8 @@ use super::render_text;
 /// Longest text of a fact, in characters (`clean::text`).
 const TEXT_LIMIT: usize = 256;
 
-/// A report that is filled with what a parser gave: every text is short and has no control character, the report survives JSON, and
-/// the page for people can be written.
+/// Checks a report filled with a parser's output: every text is short and without control characters, the
+/// report survives JSON, and it can be rendered as text.
 pub(super) fn assert_harmless(fill: impl FnOnce(&mut AssetReport)) {
     let mut report = AssetReport::default();
     fill(&mut report);

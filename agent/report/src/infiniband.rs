@@ -1,5 +1,5 @@
-//! InfiniBand ports, by /sys/class/infiniband: those with a network interface get their GUID from it, those without one are
-//! NICs of their own. Attributes as in the kernel's Documentation/ABI/stable/sysfs-class-infiniband.
+//! InfiniBand ports from /sys/class/infiniband: a port adds its GUID to its network interface, or is a NIC of
+//! its own if it has none. Attributes as in the kernel's Documentation/ABI/stable/sysfs-class-infiniband.
 
 use std::path::Path;
 
@@ -8,13 +8,14 @@ use inventory_api::report::{LinkLayer, NicFacts};
 use super::roots::{Roots, attribute, link_name, names, number, text};
 use super::{clean, pci};
 
-/// Devices looked at, and ports of each.
+/// Maximum number of devices, and of ports of each.
 const DEVICE_LIMIT: usize = 64;
 const PORT_LIMIT: usize = 8;
 /// ARPHRD_INFINIBAND of linux/if_arp.h.
 const ARP_TYPE: i64 = 32;
 
-/// Adds link layer, GUID and speed to the interfaces of InfiniBand ports, and an entry for each port that has none.
+/// Adds link layer, GUID and speed to the interfaces of InfiniBand ports, and an entry for each port without
+/// an interface.
 pub(super) fn add_ports(roots: &Roots, nics: &mut Vec<NicFacts>) {
     for nic in nics.iter_mut() {
         let folder = roots.sys("class/net").join(&nic.name);
@@ -43,7 +44,8 @@ pub(super) fn add_ports(roots: &Roots, nics: &mut Vec<NicFacts>) {
     }
 }
 
-/// Whether an interface is this port's: the same GUID, else the same function and, where it has two ports, the same number.
+/// Whether an interface belongs to this port: same GUID, or else same function and, if it has two ports, same
+/// number.
 fn is_of(roots: &Roots, nic: &NicFacts, port: &NicFacts, number_of: &str) -> bool {
     if nic.link_layer != Some(LinkLayer::Infiniband) {
         return false;
@@ -57,7 +59,8 @@ fn is_of(roots: &Roots, nic: &NicFacts, port: &NicFacts, number_of: &str) -> boo
         && dev_port.is_none_or(|index| Some(index + 1) == number_of.parse().ok())
 }
 
-/// One port, unless it is one of Ethernet (RoCE, iWARP), which has a network interface, or a virtual function's.
+/// One port, unless it is an Ethernet port (RoCE, iWARP), which has a network interface, or belongs to a
+/// virtual function.
 fn port_of(roots: &Roots, folder: &Path, device: &str, port: &str) -> Option<NicFacts> {
     let path = roots.device(folder);
     let function = path.as_deref().and_then(pci::address);
@@ -72,7 +75,7 @@ fn port_of(roots: &Roots, folder: &Path, device: &str, port: &str) -> Option<Nic
     let said = |file: &str| text(&at.join(file));
     let is_ethernet = match said("link_layer") {
         Some(layer) => layer != "InfiniBand",
-        // Kernels before 2.6.36 and some captures do not say it.
+        // Missing in kernels before 2.6.36 and some captures.
         None => hardware.join("net").exists(),
     };
     if is_ethernet {
@@ -98,7 +101,7 @@ fn port_of(roots: &Roots, folder: &Path, device: &str, port: &str) -> Option<Nic
     })
 }
 
-/// The last eight bytes of a GID, a GUID or the hardware address of an interface, "b8cef6030031333e".
+/// The last eight bytes of a GID, a GUID or an interface's hardware address, "b8cef6030031333e".
 fn guid(text: &str) -> Option<String> {
     let digits: String = text
         .trim()
@@ -126,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// A card with two ports on one function, the first with an interface, and one without any; a RoCE card.
+    /// A card with two ports on one function, only the first with an interface; a RoCE card.
     fn machine() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path().join("sys");
@@ -165,7 +168,7 @@ mod tests {
             "00:00:10:29:fe:80:00:00:00:00:00:00:b8:ce:f6:03:00:31:33:3e\n",
         );
         write("0000:4b:00.0/net/ibs1/carrier", "1\n");
-        // No link layer, no GIDs: as some captures have it.
+        // Some captures have no link layer and no GIDs.
         write(
             "0000:5b:00.0/infiniband/mlx5_2/node_guid",
             "0c42:a103:0020:68e6\n",

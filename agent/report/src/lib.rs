@@ -1,4 +1,4 @@
-//! The asset report: what this machine is made of. Collectors, one file each, under [`Roots`].
+//! The asset report: this machine's hardware. Collectors, one file each, below [`Roots`].
 
 pub mod bmc;
 mod boot;
@@ -48,10 +48,10 @@ pub use roots::Roots;
 pub use roots::read_bounded;
 pub use text::render_text;
 
-/// A collector that has not ended by then is left behind: a dying disk can hold `open` for minutes.
+/// Time limit of a collector, which is then abandoned: a dying disk can block `open` for minutes.
 const COLLECTOR_TIME: Duration = Duration::from_secs(20);
 
-/// Problems kept; a broken machine must not flood the report.
+/// Maximum number of problems; a broken machine must not flood the report.
 const PROBLEM_LIMIT: usize = 64;
 
 /// What one collector could not read.
@@ -69,12 +69,13 @@ impl Problems {
         }
     }
 
-    /// Notes one problem: what was tried, on what, what came back.
+    /// Notes one problem: what was tried, on what, and the error.
     fn note(&mut self, detail: impl Display) {
         self.note_as(self.collector, detail);
     }
 
-    /// As [`Problems::note`], for a problem of one part, which does not make all that the collector found doubtful.
+    /// As [`Problems::note`], for a problem with one part, which does not cast doubt on the collector's other
+    /// facts.
     fn note_as(&mut self, collector: &str, detail: impl Display) {
         if self.found.len() < PROBLEM_LIMIT {
             let detail = clean::text(&detail.to_string()).unwrap_or_default();
@@ -85,7 +86,7 @@ impl Problems {
         }
     }
 
-    /// The names in a folder. One that cannot be read is a problem, an absent one is empty.
+    /// The names in a folder. An unreadable folder is a problem, an absent one is empty.
     fn names(&mut self, folder: &Path) -> Vec<String> {
         roots::names(folder).unwrap_or_else(|e| {
             self.note(format_args!("{}: {e}", folder.display()));
@@ -93,7 +94,7 @@ impl Problems {
         })
     }
 
-    /// The bytes of a file. One that is cut at `limit` or cannot be read is a problem, an absent one is ordinary.
+    /// The bytes of a file. An unreadable or truncated file is a problem, an absent one is normal.
     fn read(&mut self, path: &Path, limit: u64) -> Option<Vec<u8>> {
         match read_bounded(path, limit) {
             Ok((bytes, cut)) => {
@@ -114,7 +115,8 @@ impl Problems {
         }
     }
 
-    /// Keeps the first `most`. If there are more, a problem says so: `place` is where, `things` what they are, in the plural.
+    /// Keeps the first `most` and notes a problem if there are more: `place` says where, `things` what they
+    /// are (plural).
     fn keep<T>(&mut self, all: &mut Vec<T>, most: usize, place: impl Display, things: &str) {
         if all.len() > most {
             self.note(format_args!(
@@ -126,13 +128,13 @@ impl Problems {
     }
 }
 
-/// As [`collect_with`], waiting at most 2 s more for LLDP.
+/// As [`collect_with`], waiting at most 2 s for LLDP.
 pub fn collect(roots: &Roots) -> AssetReport {
     collect_with(roots, Duration::from_secs(2))
 }
 
-/// Only the disks and their identity, not their health: what is needed before one is written to. Every block device stands for
-/// itself here, each path and namespace too.
+/// Only the disks and their identity, not their health: what is needed before writing to one. Every block
+/// device is listed, including each path and namespace.
 pub fn disks(roots: &Roots) -> Vec<DiskFacts> {
     let part = start(roots, "disks", |roots, problems, part| {
         part.disks = disks::collect(roots, disks::Depth::Identity, problems)
@@ -140,15 +142,15 @@ pub fn disks(roots: &Roots) -> Vec<DiskFacts> {
     part.recv_timeout(COLLECTOR_TIME).unwrap_or_default().disks
 }
 
-/// Runs every collector. Blocking, for as long as the slowest collector; never panics. A collector that fails,
-/// panics or does not end leaves a problem, and the rest of the report stands.
+/// Runs every collector. Blocks as long as the slowest collector; never panics. A collector that fails,
+/// panics or hangs leaves a problem, and the rest of the report is kept.
 ///
-/// `lldp_wait`: how long beyond the other collectors to wait for the LLDP frames of switch ports that were not heard yet. By the
-/// standard a switch sends one in 30 s; see [`listen_lldp`] for hearing them before.
+/// `lldp_wait`: how much longer to wait for LLDP frames not yet received. By the standard a switch sends one
+/// every 30 s; call [`listen_lldp`] early to receive them before.
 pub fn collect_with(roots: &Roots, lldp_wait: Duration) -> AssetReport {
     let started = Instant::now();
     if roots.is_live() {
-        // Not being root is no finding about the machine.
+        // Missing root rights are not a problem of the machine.
         let _ = listen_lldp();
     }
     let collectors: [(&'static str, Collector); 13] = [
@@ -216,10 +218,10 @@ pub fn collect_with(roots: &Roots, lldp_wait: Duration) -> AssetReport {
     report
 }
 
-/// Fills its part of an otherwise empty report.
+/// A collector: fills its part of an empty report.
 type Collector = fn(&Roots, &mut Problems, &mut AssetReport);
 
-/// Starts a collector in a thread of its own.
+/// Starts a collector in its own thread.
 fn start(roots: &Roots, name: &'static str, collect: Collector) -> mpsc::Receiver<AssetReport> {
     let (sender, receiver) = mpsc::channel();
     let roots = roots.clone();
@@ -237,10 +239,10 @@ fn start(roots: &Roots, name: &'static str, collect: Collector) -> mpsc::Receive
             ));
         }
         part.problems = problems.found;
-        // The receiver is gone when the collector was left behind: nobody waits for this part.
+        // The receiver is gone if the collector was abandoned.
         let _ = sender.send(part);
     };
-    // Without a thread the sender is dropped, and the receiver says so.
+    // If there is no thread, the sender is dropped and the receiver reports it.
     let _ = std::thread::Builder::new()
         .name(format!("report-{name}"))
         .spawn(work);

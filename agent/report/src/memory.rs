@@ -1,9 +1,9 @@
-//! The memory the kernel can use. The modules in the slots are told by SMBIOS.
+//! The memory usable by the kernel. The modules come from SMBIOS.
 
 use super::Problems;
 use super::roots::{Roots, attribute};
 
-/// MemTotal in bytes. On the running system `sysinfo` reads it; under a folder the same file is read here.
+/// MemTotal in bytes. On the running system `sysinfo` reads it; for a captured machine the file is read here.
 pub(super) fn usable_bytes(roots: &Roots, problems: &mut Problems) -> Option<u64> {
     if roots.is_live() {
         return live(problems);

@@ -1,14 +1,14 @@
-//! One report from the collectors' parts.
+//! Merges the collectors' parts into one report.
 
 use super::cpu;
 use inventory_api::report::{
     AssetReport, BmcFacts, BootFacts, CpuFacts, MemoryFacts, StorageController, TpmFacts,
 };
 
-/// Adds one collector's part. Where two collectors tell the same fact, the part that was merged first goes before:
-/// the kernel's count of sockets before SMBIOS's.
+/// Adds one collector's part. If two collectors report the same fact, the part merged first wins: the
+/// kernel's count of sockets over SMBIOS's.
 pub(super) fn merge(report: &mut AssetReport, part: AssetReport) {
-    // Every field by name: a new one that is forgotten here does not compile.
+    // Every field is named, so that a forgotten new one does not compile.
     let AssetReport {
         schema: _,
         agent_version: _,
@@ -76,7 +76,7 @@ fn filled<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
     if first.is_empty() { second } else { first }
 }
 
-/// The disks behind a controller are asked for apart from what PCI tells of it.
+/// The disks behind a controller come from another collector than its PCI facts.
 fn merge_controller(controllers: &mut Vec<StorageController>, part: StorageController) {
     match controllers.iter_mut().find(|known| known.pci == part.pci) {
         Some(known) => known.disks.extend(part.disks),
@@ -84,7 +84,7 @@ fn merge_controller(controllers: &mut Vec<StorageController>, part: StorageContr
     }
 }
 
-/// What the TPM says itself goes before what SMBIOS says of it: only the TPM tells its key.
+/// The TPM's own answers win over SMBIOS; only the TPM has the key.
 fn merge_tpm(first: TpmFacts, second: TpmFacts) -> TpmFacts {
     let (asked, told) = if first.endorsement_key_sha256.is_some() {
         (first, second)
@@ -99,12 +99,12 @@ fn merge_tpm(first: TpmFacts, second: TpmFacts) -> TpmFacts {
     }
 }
 
-/// The kernel's part comes first. Each field is named, so that a new one makes the compiler ask.
+/// The kernel's part comes first. Each field is named, so that a forgotten new one does not compile.
 fn merge_cpu(first: CpuFacts, second: CpuFacts) -> CpuFacts {
     CpuFacts {
         sockets: first.sockets.or(second.sockets),
         vendor: first.vendor.or(second.vendor),
-        // A maker's name for the product ("Ampere(R) Altra(R)") says more than that of the core.
+        // A product name ("Ampere(R) Altra(R)") says more than the name of the core.
         model: match first.model {
             Some(core) if cpu::is_core_name(&core) => second.model.or(Some(core)),
             model => model.or(second.model),
@@ -148,7 +148,7 @@ fn merge_memory(report: &mut MemoryFacts, part: MemoryFacts) {
     report.edac.extend(edac);
 }
 
-/// What the BMC answers goes before what SMBIOS says of it, whichever came first: only SMBIOS tells the interfaces.
+/// The BMC's own answers win over SMBIOS in either order; only SMBIOS has the interfaces.
 fn merge_bmc(first: BmcFacts, second: BmcFacts) -> BmcFacts {
     let (asked, told) = if first.firmware.is_some() || first.mac.is_some() || first.ip.is_some() {
         (first, second)

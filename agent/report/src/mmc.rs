@@ -1,9 +1,10 @@
-//! MMC hosts that show no disk: a card without its driver, or a host without a card. The disks themselves are [`super::disks`].
+//! MMC hosts without a disk: a card without its driver, or a host without a card. The disks are in
+//! [`super::disks`].
 
 use super::Problems;
 use super::roots::{Roots, attribute, names};
 
-/// Hosts looked at.
+/// Maximum number of hosts.
 const HOST_LIMIT: usize = 64;
 
 /// Notes each host without a block device.

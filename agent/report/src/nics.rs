@@ -1,4 +1,4 @@
-//! Physical network interfaces, by sysfs; on the running system ethtool is asked too.
+//! Physical network interfaces, from sysfs, and on the running system also from ethtool.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,12 +9,12 @@ use inventory_api::report::NicFacts;
 use super::roots::{Roots, attribute, flag, is_numbered, link_name, number, text};
 use super::{Problems, ethtool, infiniband, lldp, pci};
 
-/// Interfaces kept.
+/// Maximum number of interfaces.
 const NIC_LIMIT: usize = 256;
-/// More than any wire has, in Mbit/s. The kernel's unknown is -1, which some drivers make 4294967295.
+/// More than any link, in Mbit/s. The kernel's unknown is -1, which some drivers turn into 4294967295.
 const SPEED_LIMIT: i64 = 10_000_000;
 
-/// Every interface with a device behind it, and every InfiniBand port: no bonds, bridges, VLANs, tunnels or SR-IOV virtual
+/// Every physical interface and every InfiniBand port: no bonds, bridges, VLANs, tunnels or SR-IOV virtual
 /// functions.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<NicFacts> {
     let folder = roots.sys("class/net");
@@ -32,11 +32,11 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<NicFacts> {
 
 fn is_physical(interface: &Path) -> bool {
     let device = interface.join("device");
-    // A partition of an InfiniBand port has its device too, and names its parent.
+    // A partition of an InfiniBand port has a device too, and names its parent.
     device.exists() && !device.join("physfn").exists() && !interface.join("parent").exists()
 }
 
-/// Adds what the switches said, waiting for it until `deadline`. Only on the running system.
+/// Adds the switches' LLDP data, waiting for it until `deadline`. Only on the running system.
 pub(super) fn add_neighbours(roots: &Roots, nics: &mut [NicFacts], deadline: Instant) {
     if !roots.is_live() {
         return;
@@ -59,15 +59,15 @@ pub(super) fn add_neighbours(roots: &Roots, nics: &mut [NicFacts], deadline: Ins
 fn nic(roots: &Roots, name: String, problems: &mut Problems) -> NicFacts {
     let folder = roots.sys("class/net").join(&name);
     let device: Option<PathBuf> = roots.device(&folder.join("device"));
-    // Behind USB the nearest PCI function is the USB controller's, not the card's.
+    // For USB the nearest PCI function is the USB controller, not the NIC.
     let card = device.as_deref().filter(|path| !is_usb(path));
     let mac = address(&folder.join("address"));
-    // addr_assign_type 0 is NET_ADDR_PERM: nobody changed the address. A bond notes what it changed.
+    // addr_assign_type 0 is NET_ADDR_PERM: the address was not changed. A bond records the original.
     let permanent_mac = match number(&folder.join("addr_assign_type")) {
         Some(0) => mac,
         _ => address(&folder.join("bonding_slave/perm_hwaddr")),
     };
-    // Reading fails while the interface is down: then nobody knows.
+    // Reading fails while the interface is down; the state is then unknown.
     let link = flag(&folder.join("carrier"));
     let mut nic = NicFacts {
         mac,
@@ -101,7 +101,7 @@ fn speed(mbps: Option<i64>) -> Option<u32> {
     u32::try_from(mbps.filter(|mbps| (1..=SPEED_LIMIT).contains(mbps))?).ok()
 }
 
-/// An Ethernet address; InfiniBand's 20 bytes are none.
+/// An Ethernet address; not InfiniBand's 20 bytes.
 fn address(path: &Path) -> Option<Mac> {
     attribute(path)?
         .trim()

@@ -1,16 +1,16 @@
-//! Pluggable modules and cables by the content of their memory. Pure. Maker, part and serial number stand at fixed places:
+//! Pluggable modules and cables, from their memory. Pure. Maker, part and serial number are at fixed offsets:
 //! SFF-8472 (SFP) at 20 of A0h; SFF-8636 (QSFP) and CMIS (QSFP-DD, OSFP) in page 00h at 148 and 129.
 
 use inventory_api::report::OpticFacts;
 
 use super::clean;
 
-/// Bytes of page 00h with the lower half, or of A0h: all that is looked at.
+/// Bytes read: page 00h with the lower half, or A0h.
 pub(super) const BYTES: u32 = 256;
 
-/// Reads a module's memory from its start. None: of a kind without these fields, or nothing is told.
+/// Parses a module's memory from its start. None if the kind has no such fields, or they are empty.
 pub(super) fn parse(memory: &[u8]) -> Option<OpticFacts> {
-    // SFF-8024, table 4-1, and where maker, part and serial number stand.
+    // SFF-8024, table 4-1, and the offsets of maker, part and serial number.
     let (kind, [maker, part, serial]) = match *memory.first()? {
         0x03 => ("SFP", [20, 40, 68]),
         0x0b => ("DWDM-SFP", [20, 40, 68]),
@@ -26,7 +26,7 @@ pub(super) fn parse(memory: &[u8]) -> Option<OpticFacts> {
         0x20 => ("SFP+ with CMIS", [129, 148, 166]),
         _ => return None,
     };
-    // Sixteen bytes of ASCII, padded with blanks.
+    // Sixteen ASCII bytes, padded with blanks.
     let text = |at: usize| clean::ascii(memory.get(at..at + 16)?);
     let facts = OpticFacts {
         kind: Some(sfp(memory, kind).to_owned()),
@@ -37,7 +37,8 @@ pub(super) fn parse(memory: &[u8]) -> Option<OpticFacts> {
     (facts.manufacturer.is_some() || facts.part.is_some() || facts.serial.is_some()).then_some(facts)
 }
 
-/// An SFP of higher speed by its nominal rate, in units of 100 MBd; 255: the unit is 250 MBd at byte 66 (SFF-8472, table 4-1).
+/// Names a faster SFP by its nominal rate, in units of 100 MBd; 255 means units of 250 MBd in byte 66
+/// (SFF-8472, table 4-1).
 fn sfp<'a>(memory: &[u8], kind: &'a str) -> &'a str {
     let byte = |at: usize| memory.get(at).copied().map_or(0, u32::from);
     let rate = match byte(12) {
@@ -52,7 +53,7 @@ fn sfp<'a>(memory: &[u8], kind: &'a str) -> &'a str {
     }
 }
 
-/// Any bytes as a module's memory.
+/// Parses any bytes as a module's memory.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(memory: &[u8]) {
     let nic = inventory_api::report::NicFacts {

@@ -1,4 +1,4 @@
-//! Where a device sits: SMBIOS slots and on-board devices joined with what was found on the PCI bus.
+//! Where a device sits: joins SMBIOS slots and on-board devices with the PCI devices found.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use inventory_api::report::{AssetReport, ExpansionSlot, OnboardDevice, Transport
 use super::pci;
 use super::roots::Roots;
 
-/// Fills the slot of PCI devices and NICs and the bay of NVMe disks, where SMBIOS or the kernel names it. The words of
-/// SMBIOS go before the kernel's numbers: they are what stands on the board.
+/// Fills the slot of PCI devices and NICs and the bay of NVMe disks, where SMBIOS or the kernel names it.
+/// SMBIOS wins over the kernel's numbers, because its names are printed on the board.
 pub(super) fn join(roots: &Roots, report: &mut AssetReport) {
     let kernel = pci::Slots::read(roots);
     let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
@@ -39,7 +39,7 @@ pub(super) fn join(roots: &Roots, report: &mut AssetReport) {
     }
 }
 
-/// The name SMBIOS has for the place of a function. `above` is its path, root port first, itself last.
+/// SMBIOS's name for the place of a PCI function. `above` is its path, from the root port to itself.
 fn named(
     slots: &[ExpansionSlot],
     onboard: &[OnboardDevice],
@@ -58,8 +58,8 @@ fn named(
         .find(|device| device.enabled != Some(false) && same(&device.pci, address))
         .and_then(|device| device.name.clone())
         .or_else(|| {
-            // Type 9 has the address of the card in the slot (any function of it), or of the bridge above it. On the root
-            // bus the other functions of that address are the chipset's.
+            // Type 9 has the address of the card in the slot (any function of it), or of the bridge above it.
+            // On the root bus the other functions of that address belong to the chipset.
             let used = || {
                 slots
                     .iter()
@@ -122,7 +122,7 @@ mod tests {
             Some("PCIe Slot 2")
         );
         assert_eq!(of("0000:00:1f.2", &["0000:00:1f.2"]), None);
-        // A chipset's device beside the one that a table gives as a slot's (seen: slots at 00:1f.5).
+        // A chipset device next to the one that a table lists as a slot (seen: slots at 00:1f.5).
         let chipset = [slot("J6B1", "0000:00:1f.5", None)];
         assert_eq!(
             named(&chipset, &[], "0000:00:1f.2", &["0000:00:1f.2".to_owned()]),

@@ -1,4 +1,4 @@
-//! Where the collectors read: the running system, or a folder that holds a captured machine.
+//! Where the collectors read: the running system, or a folder with a captured machine.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use super::clean;
 
-/// One attribute of sysfs is at most a page; 64 KiB leaves room for flags and odd captures.
+/// A sysfs attribute is at most a page; 64 KiB also covers long flag lists and odd captures.
 const ATTRIBUTE_LIMIT: u64 = 64 * 1024;
 
-/// Entries taken from one folder. A machine with more disks or NICs than this is not one machine.
+/// Maximum number of entries per folder; no machine has more disks or NICs.
 const FOLDER_LIMIT: usize = 4096;
 
-/// The roots of sys, proc and dev. Collectors take them as an argument, so that a test or a simulated machine hands
-/// them a captured machine.
+/// The roots of sys, proc and dev. Collectors take them as an argument, so that tests and simulated machines
+/// can pass a captured machine.
 #[derive(Clone, Debug)]
 pub struct Roots {
     base: PathBuf,
@@ -31,7 +31,7 @@ impl Roots {
         }
     }
 
-    /// A captured machine: `dir/sys`, `dir/proc`, `dir/dev`, any of which may be absent. No ioctl is made.
+    /// A captured machine: `dir/sys`, `dir/proc`, `dir/dev`, any of which may be absent. Ioctls are not used.
     pub fn under(dir: impl Into<PathBuf>) -> Roots {
         Roots {
             base: dir.into(),
@@ -39,12 +39,12 @@ impl Roots {
         }
     }
 
-    /// Whether these are the roots of the running system, where device files may be asked.
+    /// Whether these are the roots of the running system, where device files can be queried.
     pub fn is_live(&self) -> bool {
         self.live
     }
 
-    /// Any path of the machine.
+    /// A path below the base.
     pub fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         self.base.join(path)
     }
@@ -64,17 +64,17 @@ impl Roots {
         self.base.join("dev").join(path)
     }
 
-    /// The real path of a link in sys, without the root, e.g. `devices/pci0000:00/...`. None: no such link, or it
-    /// leads out of this machine's sys.
+    /// The real path of a link in sys, without the root, e.g. `devices/pci0000:00/...`. None if there is no
+    /// such link or it leads out of this machine's sys.
     pub fn device(&self, link: &Path) -> Option<PathBuf> {
         let sys = self.base.join("sys").canonicalize().ok()?;
         Some(link.canonicalize().ok()?.strip_prefix(sys).ok()?.to_owned())
     }
 }
 
-/// Reads a file up to `limit` bytes; what is longer is cut and said so in the second value.
+/// Reads a file up to `limit` bytes; the second value says whether it was truncated.
 ///
-/// A pipe or a device in the place of a file is an error and never waited for.
+/// A pipe or device in place of a file is an error and never blocks.
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<(Vec<u8>, bool)> {
     let file: File = OpenOptions::new()
         .read(true)
@@ -90,16 +90,16 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<(Vec<u8>, bool)> {
     Ok((bytes, cut))
 }
 
-/// As [`read_bounded`], cut at the limit without a word. None: absent or unreadable.
+/// As [`read_bounded`], truncated silently. None: absent or unreadable.
 pub fn bytes(path: &Path, limit: u64) -> Option<Vec<u8>> {
     read_bounded(path, limit).ok().map(|(bytes, _)| bytes)
 }
 
-/// The text of one small attribute, as it stands (invalid UTF-8 replaced). None: absent or unreadable, which in
-/// sysfs is the ordinary way of saying "this device does not have it".
+/// The raw text of one small attribute (invalid UTF-8 replaced). None: absent or unreadable, which in sysfs
+/// usually means that the device does not have it.
 pub fn attribute(path: &Path) -> Option<String> {
     let bytes = bytes(path, ATTRIBUTE_LIMIT)?;
-    // Some captures have each attribute filled up to its page with zeros.
+    // Some captures pad each attribute with zeros.
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
 }
@@ -123,7 +123,7 @@ pub fn flag(path: &Path) -> Option<bool> {
     }
 }
 
-/// The last part of a link's target, e.g. the driver's name. The target need not exist.
+/// The last component of a link's target, e.g. the driver's name. The target need not exist.
 pub fn link_name(path: &Path) -> Option<String> {
     let target = std::fs::read_link(path).ok()?;
     clean::text(target.file_name()?.to_str()?)
@@ -135,7 +135,7 @@ pub fn is_numbered(name: &str, word: &str) -> bool {
         .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The names in a folder, in the order people count: `sda`, `sdb`, `sdaa`; `nvme2n1` before `nvme10n1`.
+/// The names in a folder, in natural order: `sda`, `sdb`, `sdaa`; `nvme2n1` before `nvme10n1`.
 ///
 /// # Errors
 /// The folder cannot be read; an absent one is an empty list.
@@ -149,15 +149,15 @@ pub fn names(folder: &Path) -> io::Result<Vec<String>> {
         .take(FOLDER_LIMIT)
         .filter_map(|entry| entry.ok().map(|e| e.file_name()))
         .filter_map(|name: OsString| name.into_string().ok())
-        // The kernel lets an interface be called anything but a slash or a space.
+        // The kernel allows anything but slash and space in an interface name.
         .filter(|name| !name.chars().any(char::is_control))
         .collect();
     names.sort_by_cached_key(|name| order_key(name));
     Ok(names)
 }
 
-/// Splits at digits: words compare by the alphabet, numbers by value, and the letters that count disks (sdz before
-/// sdaa) by length first.
+/// Splits at digits: words compare alphabetically, numbers by value, and disk letters (sdz before sdaa) by
+/// length first, which the crate `natord` does not do.
 fn order_key(name: &str) -> Vec<(usize, String)> {
     let mut parts: Vec<(usize, String)> = Vec::new();
     let counted = ["xvd", "sd", "vd", "hd"]

@@ -7,10 +7,10 @@ use inventory_api::report::SensorFacts;
 use super::Problems;
 use super::roots::{Roots, attribute, flag, is_numbered, names, text};
 
-/// Sensors kept; a dual-socket machine with fifty disks has about four hundred.
+/// Maximum number of sensors; a dual-socket machine with fifty disks has about four hundred.
 const SENSOR_LIMIT: usize = 1024;
 
-/// Documentation/hwmon/sysfs-interface.rst: prefix, unit here, how many of the kernel's units make one.
+/// Documentation/hwmon/sysfs-interface.rst: prefix, our unit, kernel units per unit.
 const KINDS: [(&str, &str, f64); 5] = [
     ("temp", "C", 1e3),
     ("fan", "rpm", 1.0),
@@ -19,12 +19,12 @@ const KINDS: [(&str, &str, f64); 5] = [
     ("power", "W", 1e6),
 ];
 
-/// Every input of every monitor. An input that cannot be read (a fan that is not there, a sleeping disk) is left out.
+/// Every input of every monitor. An unreadable input (a missing fan, a sleeping disk) is skipped.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<SensorFacts> {
     let folder = roots.sys("class/hwmon");
     let mut sensors = Vec::new();
     for monitor in problems.names(&folder) {
-        // Before Linux 3.13 the files were in the device's folder.
+        // Before Linux 3.13 the files were in the device folder.
         let own = folder.join(&monitor);
         let has_inputs = names(&own)
             .unwrap_or_default()
@@ -60,13 +60,13 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<SensorFacts
 }
 
 fn sensor(place: &Path, chip: &str, file: &str, input: &str) -> Option<SensorFacts> {
-    // "temp12" is of the kind "temp"; "intrusion0" is not of the kind "in".
+    // "temp12" is of kind "temp"; "intrusion0" is not of kind "in".
     let (kind, unit, scale) = KINDS.into_iter().find(|(kind, ..)| is_numbered(input, kind))?;
     let read = |name: &str| {
         let value: f64 = attribute(&place.join(name))?.trim().parse().ok()?;
         value.is_finite().then_some(value / scale)
     };
-    // A limit of nothing or of more than any machine stands is a driver's "not set".
+    // A limit of zero, or above what any machine survives, means "not set".
     let critical =
         read(&format!("{input}_crit")).filter(|limit| kind != "temp" || (*limit > 0.0 && *limit < 250.0));
     let alarm = ["_crit_alarm", "_alarm"]

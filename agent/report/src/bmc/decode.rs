@@ -1,4 +1,4 @@
-//! Answers of a BMC, without their completion code. Pure.
+//! Decodes a BMC's answers (without their completion code). Pure.
 
 use std::net::Ipv4Addr;
 
@@ -39,13 +39,13 @@ const VENDORS: &[(u32, &str)] = &[
     (49769, "YADRO"),
 ];
 
-/// Get Device ID (IPMI 2.0, table 20-2). None: shorter than a device may answer.
+/// Get Device ID (IPMI 2.0, table 20-2). None if it is too short.
 pub(super) fn device_id(answer: &[u8]) -> Option<BmcFacts> {
     let [_, _, major, minor, ipmi, _, a, b, c, ..] = answer else {
         return None;
     };
     let manufacturer = u32::from_le_bytes([*a, *b, *c, 0]) & 0x000f_ffff;
-    // 0 and all ones: not told.
+    // 0 and all ones: unspecified.
     let manufacturer = Some(manufacturer).filter(|id| *id != 0 && *id != 0x000f_ffff);
     Some(BmcFacts {
         ipmi_version: Some(format!("{}.{}", ipmi & 0xf, ipmi >> 4)).filter(|_| *ipmi != 0),
@@ -64,7 +64,7 @@ pub(super) fn is_lan(answer: &[u8]) -> bool {
     answer.get(1).is_some_and(|medium| medium & 0x7f == 4)
 }
 
-/// What a LAN channel tells.
+/// The settings of a LAN channel.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lan {
     pub ip: Option<Ipv4Addr>,
@@ -73,7 +73,7 @@ pub(super) struct Lan {
 }
 
 impl Lan {
-    /// From the answers to parameters 3, 4 and 5 (table 23-4), each with its revision byte before it.
+    /// From the answers to parameters 3, 4 and 5 (table 23-4), each prefixed with a revision byte.
     pub fn new(ip: Option<&[u8]>, source: Option<&[u8]>, mac: Option<&[u8]>) -> Lan {
         let ip = match ip {
             Some([_, a, b, c, d, ..]) => Some(Ipv4Addr::new(*a, *b, *c, *d)),
@@ -99,7 +99,7 @@ impl Lan {
     }
 }
 
-/// Any bytes as each answer.
+/// Parses any bytes as each answer.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(answer: &[u8]) {
     let _ = is_lan(answer);
@@ -157,7 +157,7 @@ mod tests {
         );
     }
 
-    /// What `ipmitool lan print` says of two real BMCs, sent again as the answers that say so.
+    /// The output of `ipmitool lan print` for two real BMCs, turned back into answers.
     #[test]
     fn real_bmcs() {
         for file in [

@@ -1,16 +1,16 @@
-//! The inventory of field replaceable units (IPMI Platform Management FRU Information Storage Definition 1.0). Pure.
+//! The FRU inventory (IPMI Platform Management FRU Information Storage Definition 1.0). Pure.
 
 use inventory_api::report::FruFacts;
 
 use super::super::clean;
 
-/// What is read of one inventory, in bytes; real ones use 256 to 512 of it.
+/// Maximum bytes read of one inventory; real ones use 256 to 512.
 pub(super) const LIMIT: usize = 1024;
-/// Areas are placed and counted in units of eight bytes (chapter 8).
+/// Offsets and lengths of areas are in units of eight bytes (chapter 8).
 const UNIT: usize = 8;
-/// Type and length byte behind the last field of an area.
+/// The type/length byte that ends an area's fields.
 const END_OF_FIELDS: u8 = 0xc1;
-/// Fields looked at in one area.
+/// Maximum number of fields in an area.
 const FIELD_LIMIT: usize = 32;
 
 /// One unit.
@@ -21,14 +21,15 @@ pub(super) struct Fru {
     pub watts: Option<u32>,
 }
 
-/// Reads an inventory as far as it is sound; what it names itself stays to be filled. None: it is not one (an empty EEPROM).
+/// Parses an inventory as far as it is valid; the caller fills in the name. None if it is not an inventory
+/// (an empty EEPROM).
 pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
     let header = bytes.get(..UNIT)?;
     let sum = header.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
     if header[0] & 0x0f != 1 || sum != 0 {
         return None;
     }
-    // The header says where each area starts; 0: it is not there.
+    // The header holds the offset of each area; 0 means absent.
     let area = |n: usize| match usize::from(header[n]) * UNIT {
         0 => &[][..],
         at => bytes.get(at..).unwrap_or_default(),
@@ -50,7 +51,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
     (facts != FruFacts::default() || watts.is_some()).then_some(Fru { facts, watts })
 }
 
-/// The fields of an area, from `first` on. The area's checksum is not looked at: many that say the truth have a wrong one.
+/// The fields of an area, starting at `first`. The checksum is ignored: it is wrong in many correct
+/// inventories.
 fn fields(area: &[u8], first: usize) -> Vec<Option<String>> {
     let length = area.get(1).map_or(0, |units| usize::from(*units) * UNIT);
     let mut rest = area.get(first..length.min(area.len())).unwrap_or_default();
@@ -68,7 +70,7 @@ fn fields(area: &[u8], first: usize) -> Vec<Option<String>> {
     found
 }
 
-/// A text by the upper two bits of its type and length byte (13.1, and IPMI 2.0, 43.15).
+/// Decodes a text by the upper two bits of its type/length byte (13.1, and IPMI 2.0, 43.15).
 pub(super) fn text(kind: u8, bytes: &[u8]) -> String {
     const BCD: &[u8; 16] = b"0123456789 -.   ";
     match kind >> 6 {
@@ -78,7 +80,7 @@ pub(super) fn text(kind: u8, bytes: &[u8]) -> String {
             .flat_map(|b| [b >> 4, b & 0xf])
             .map(|digit| char::from(BCD[usize::from(digit)]))
             .collect(),
-        // Six bits a letter, the first in the low bits.
+        // Six bits per letter, the first in the low bits.
         2 => {
             let bits: Vec<u8> = bytes
                 .iter()
@@ -88,7 +90,7 @@ pub(super) fn text(kind: u8, bytes: &[u8]) -> String {
                 .map(|six| char::from(0x20 + six.iter().rev().fold(0, |letter, bit| letter << 1 | bit)))
                 .collect()
         }
-        // Binary: some makers write letters there all the same.
+        // Binary, but some makers write letters there.
         0 if !bytes.iter().all(|b| matches!(b, 0 | b' '..=b'~')) => hex::encode(bytes),
         _ => {
             let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
@@ -97,8 +99,8 @@ pub(super) fn text(kind: u8, bytes: &[u8]) -> String {
     }
 }
 
-/// The capacity in the power supply information record (18.1), watts. Each record has a head of five bytes; bit 7 of the second
-/// marks the last.
+/// The capacity in the power supply information record (18.1), in watts. Each record has a five-byte header;
+/// bit 7 of the second byte marks the last.
 fn capacity(mut records: &[u8]) -> Option<u32> {
     for _ in 0..FIELD_LIMIT {
         let [kind, flags, length, _, _, after @ ..] = records else {
@@ -133,7 +135,7 @@ pub(super) mod tests {
         area
     }
 
-    /// A power supply as Supermicro writes it: board and product areas and the capacity record.
+    /// A power supply as written by Supermicro: board and product areas and the capacity record.
     pub fn supply(serial: &str) -> Vec<u8> {
         let board = area(
             &[1, 0, 25, 1, 2, 3],
@@ -171,7 +173,8 @@ pub(super) mod tests {
             asset_tag: None,
         };
         assert_eq!((fru.facts, fru.watts), (expected, Some(920)));
-        // Without the product the board stands for it; cut anywhere it is less, and no panic.
+        // Without the product area the board area is used; truncation anywhere loses facts but does not
+        // panic.
         let whole = supply("P9201CH123");
         for end in 0..whole.len() {
             parse(&whole[..end]);

@@ -1,5 +1,5 @@
-//! What a BMC keeps of the machine: its records of sensors, their states, inventories of units, the event log. Requests in a
-//! bounded number and time; what each answer means is in the pure decoders beside.
+//! What a BMC stores about the machine: sensor records and states, FRU inventories, the event log. Requests
+//! are bounded in number and time; the pure decoders beside this file interpret the answers.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,17 +13,18 @@ use super::ipmi::Requests;
 use super::sdr::{self, FruLocator, Reading, Records, Sensor};
 use super::sel;
 
-/// Time for all of it: a slow BMC takes 20 ms for a request, and the collectors end after 20 s.
+/// Time limit for everything: a slow BMC takes 20 ms per request, and the collectors end after 20 s.
 pub(super) const TIME: Duration = Duration::from_secs(12);
-/// Records of the repository; the largest servers have about 400.
+/// Maximum number of sensor records; the largest servers have about 400.
 const RECORDS: usize = 1024;
-/// Inventories that are read.
+/// Maximum number of inventories.
 const INVENTORIES: usize = 48;
-/// Newest entries of the event log that are kept.
+/// Number of newest event log entries kept.
 const EVENTS: usize = 32;
-/// A log of so many entries is walked from its start; in a longer one the newest are looked for by their numbers.
+/// A log with up to this many entries is walked from its start; in a longer one the newest are found by
+/// number.
 const WALKED: u16 = 256;
-/// Bytes of one partial read; some BMCs have buffers of 32 with the head.
+/// Bytes per partial read; some BMCs have 32-byte buffers including the header.
 const PIECE: u8 = 16;
 
 const SENSOR: u8 = 0x04;
@@ -32,7 +33,7 @@ const STORAGE: u8 = 0x0a;
 const POWER_SUPPLY: u8 = 0x08;
 const POWER_SUPPLY_ENTITY: u8 = 0x0a;
 
-/// Requests until a point in time.
+/// Makes requests until a deadline.
 struct Until<'a, B> {
     bmc: &'a mut B,
     end: Instant,
@@ -62,7 +63,7 @@ pub(super) fn add(bmc: &mut impl Requests, report: &mut AssetReport, end: Instan
     }
     let Records { sensors, inventories } = records;
     let facts = report.bmc.get_or_insert_with(BmcFacts::default);
-    // First what is new, then what takes longest.
+    // First the most valuable, last the slowest.
     if let Err(error) = events(&mut bmc, &sensors, facts) {
         problems.note(format_args!("IPMI system event log: {error}"));
     }
@@ -91,7 +92,7 @@ fn read_records(bmc: &mut impl Requests, records: &mut Records) -> io::Result<()
     let mut reservation = [0; 2];
     for _ in 0..RECORDS {
         let (next, bytes) = record(bmc, reservation, id).or_else(|_| {
-            // A reservation is lost when the repository changes.
+            // The reservation is lost if the repository changes.
             reservation = match bmc.ask(STORAGE, 0x22, &[]).as_deref() {
                 Ok([low, high, ..]) => [*low, *high],
                 _ => [0; 2],
@@ -107,7 +108,7 @@ fn read_records(bmc: &mut impl Requests, records: &mut Records) -> io::Result<()
     Ok(())
 }
 
-/// One record and the number of the next: whole, or in pieces where the BMC cannot.
+/// One record and the number of the next: read whole, or in pieces if the BMC cannot do that.
 fn record(bmc: &mut impl Requests, reservation: [u8; 2], id: u16) -> io::Result<(u16, Vec<u8>)> {
     let short = || io::Error::new(io::ErrorKind::InvalidData, "an answer that is too short");
     let [low, high] = id.to_le_bytes();
@@ -150,7 +151,7 @@ fn reading(bmc: &mut impl Requests, sensor: &Sensor) -> Option<Reading> {
     Reading::parse(&bmc.ask(SENSOR, 0x2d, &[sensor.number]).ok()?)
 }
 
-/// The inventories of the BMC: its own, and those that records name.
+/// The BMC's own inventory, and those named by records.
 fn units(bmc: &mut impl Requests, named: &[FruLocator]) -> Vec<(Option<(u8, u8)>, Fru)> {
     let mut all = BTreeMap::from([(0, ("FRU 0", None))]);
     all.extend(
@@ -166,13 +167,13 @@ fn units(bmc: &mut impl Requests, named: &[FruLocator]) -> Vec<(Option<(u8, u8)>
     all.into_iter().take(INVENTORIES).filter_map(read).collect()
 }
 
-/// Get FRU Inventory Area Info and Read FRU Data (34.1, 34.2), as much as is there up to the limit.
+/// Get FRU Inventory Area Info and Read FRU Data (34.1, 34.2), up to the limit.
 fn inventory(bmc: &mut impl Requests, id: u8) -> Option<Vec<u8>> {
     let info = bmc.ask(STORAGE, 0x10, &[id]).ok()?;
     let [low, high, access, ..] = info.as_slice() else {
         return None;
     };
-    // Some devices count in words.
+    // Some devices are addressed in words.
     let unit = if access & 1 == 1 { 2 } else { 1 };
     let size = (usize::from(u16::from_le_bytes([*low, *high])) * unit).min(fru::LIMIT);
     let mut bytes = Vec::new();
@@ -183,11 +184,11 @@ fn inventory(bmc: &mut impl Requests, id: u8) -> Option<Vec<u8>> {
         let answer = bmc.ask(STORAGE, 0x11, &[id, offset_low, offset_high, count as u8]);
         match answer.as_deref() {
             Ok([_, data @ ..]) if !data.is_empty() => bytes.extend(data.iter().take(size - bytes.len())),
-            // Too much at once for this one.
+            // Too many bytes at once for this device.
             Err(_) if piece > PIECE => piece = PIECE,
             _ => break,
         }
-        // An empty EEPROM is not read to its end.
+        // Do not read an empty EEPROM to its end.
         if bytes.len() >= usize::from(piece) && bytes.iter().all(|b| *b == 0xff) {
             return None;
         }
@@ -195,7 +196,7 @@ fn inventory(bmc: &mut impl Requests, id: u8) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Get SEL Info and Get SEL Entry (31.2, 31.5): how many there are, and the newest, newest first.
+/// Get SEL Info and Get SEL Entry (31.2, 31.5): the number of entries, and the newest ones, newest first.
 fn events(bmc: &mut impl Requests, sensors: &[Sensor], facts: &mut BmcFacts) -> io::Result<()> {
     let info = bmc.ask(STORAGE, 0x40, &[])?;
     let [_, low, high, ..] = info.as_slice() else {
@@ -207,7 +208,7 @@ fn events(bmc: &mut impl Requests, sensors: &[Sensor], facts: &mut BmcFacts) -> 
         .iter()
         .map(|sensor| (sensor.number, sensor.name.clone()))
         .collect();
-    // The number of the next entry, and the entry.
+    // The number of the next entry, then the entry.
     let mut entry = |id: u16| {
         let [low, high] = id.to_le_bytes();
         let answer = bmc.ask(STORAGE, 0x43, &[0, 0, low, high, 0, 0xff])?;
@@ -232,7 +233,7 @@ fn events(bmc: &mut impl Requests, sensors: &[Sensor], facts: &mut BmcFacts) -> 
         let (_, last) = entry(0xffff)?;
         newest.extend(sel::parse(&last, &names));
         let mut id = last.get(..2).map_or(0, |id| u16::from_le_bytes([id[0], id[1]]));
-        // Numbers count up; those of deleted entries are missing.
+        // Numbers increase; those of deleted entries are missing.
         for _ in 0..2 * EVENTS {
             id = id.saturating_sub(1);
             if id == 0 || newest.len() == EVENTS {
@@ -254,7 +255,8 @@ fn is_supply(sensor: &Sensor) -> bool {
     (sensor.kind, sensor.reading) == (POWER_SUPPLY, sdr::SENSOR_SPECIFIC)
 }
 
-/// Power supplies by their status sensors and inventories, one for each instance of the entity. For machines whose SMBIOS has none.
+/// Power supplies from status sensors and inventories, one per entity instance. For machines whose SMBIOS
+/// lists none.
 fn power_supplies(
     sensors: &[(&Sensor, Option<Reading>)],
     units: Vec<(Option<(u8, u8)>, Fru)>,
@@ -295,13 +297,13 @@ fn power_supplies(
         supply.serial = facts.serial;
         supply.asset_tag = facts.asset_tag;
         supply.max_watts = unit.watts;
-        // Its own memory was read.
+        // The BMC's own memory was read.
         supply.present.get_or_insert(true);
     }
     supplies.into_values().collect()
 }
 
-/// "PS1 Status" and "PSU1 FRU" are PS1 and PSU1.
+/// "PS1 Status" and "PSU1 FRU" become PS1 and PSU1.
 fn place(name: &str) -> String {
     let bare = ["status", "state", "fru"].iter().find_map(|word| {
         let (start, end) = name.split_at_checked(name.len().checked_sub(word.len())?)?;
@@ -317,7 +319,7 @@ mod tests {
     use super::super::sdr::tests::{full, locator, status};
     use super::*;
 
-    /// A BMC with two bays for power supplies, one of them empty, a fan, and a log. `whole`: it gives records whole.
+    /// A BMC with two power supply bays, one empty, a fan, and a log. `whole`: it returns whole records.
     struct Bmc {
         whole: bool,
         log: u16,
@@ -410,7 +412,7 @@ mod tests {
                 serial: Some("P920A1".to_owned()),
                 max_watts: Some(920),
                 present: Some(true),
-                // It has lost its input.
+                // It lost its input.
                 plugged: Some(false),
                 status: Some("Non-critical".to_owned()),
                 ..PowerSupply::default()

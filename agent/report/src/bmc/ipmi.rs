@@ -1,4 +1,4 @@
-//! The kernel's IPMI device: one request, one answer, by ioctl (linux/ipmi.h).
+//! The kernel's IPMI device: one request, one answer, through ioctl (linux/ipmi.h).
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use nix::libc::{c_int, c_long, c_short, c_uchar, c_uint, c_ushort};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// How long a BMC may think about one request. The kernel itself tries for 5 s and answers C3h then.
+/// Time limit of one request. The kernel itself gives up after 5 s with C3h.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
-/// Longest answer of any request here, with room.
+/// Longer than any answer expected here.
 const ANSWER_BYTES: usize = 272;
 
 const SYSTEM_INTERFACE: c_int = 0x0c;
@@ -58,7 +58,7 @@ struct Received {
 nix::ioctl_read!(send_command, b'i', 13, Request);
 nix::ioctl_readwrite!(receive_message, b'i', 11, Received);
 
-/// Somebody who answers IPMI requests.
+/// Answers IPMI requests.
 pub(super) trait Requests {
     /// The answer without its completion code.
     ///
@@ -103,13 +103,13 @@ impl Device {
                 data: data.as_mut_ptr(),
             },
         };
-        // SAFETY: the structures have the kernel's layout, and the two pointers lead to buffers of the lengths that are
-        // named, which outlive the call.
+        // SAFETY: the structures have the kernel's layout, and the two pointers are to buffers of the stated
+        // lengths, which outlive the call.
         unsafe { send_command(self.file.as_raw_fd(), &mut request) }?;
         Ok(())
     }
 
-    /// The next message: its id, and its bytes if it is an answer.
+    /// The next message: its id, and its bytes if it is a response.
     fn receive(&self) -> io::Result<(c_long, Option<Vec<u8>>)> {
         let mut address = [0_u8; 64];
         let mut data = vec![0_u8; ANSWER_BYTES];
@@ -125,10 +125,10 @@ impl Device {
                 data: data.as_mut_ptr(),
             },
         };
-        // SAFETY: as in `send`; IPMICTL_RECEIVE_MSG_TRUNC cuts what is longer than the buffers.
+        // SAFETY: as in `send`; IPMICTL_RECEIVE_MSG_TRUNC truncates to the buffers.
         match unsafe { receive_message(self.file.as_raw_fd(), &mut received) } {
             Ok(_) => data.truncate(usize::from(received.message.length)),
-            // Cut: more than any answer that is looked at here.
+            // Truncated: longer than any answer used here.
             Err(nix::Error::EMSGSIZE) => {}
             Err(e) => return Err(e.into()),
         }
@@ -154,7 +154,7 @@ impl Requests for Device {
             }
             match self.receive() {
                 Ok((answered, Some(answer))) if answered == id => return completed(answer),
-                // An answer that came too late for its request, or an event.
+                // A late answer to an earlier request, or an event.
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Err(e),
@@ -163,7 +163,7 @@ impl Requests for Device {
     }
 }
 
-/// The answer behind its completion code.
+/// The answer after its completion code.
 fn completed(mut answer: Vec<u8>) -> io::Result<Vec<u8>> {
     match answer.first() {
         Some(0) => {

@@ -1,5 +1,6 @@
-//! The BMC as it is seen from inside the machine: IPMI requests to the kernel's device. The words for events are ipmi-rs-core's;
-//! its readers of sensor records panic on bytes that a BMC can send, and of inventories (FRU) it has none.
+//! The BMC as seen from inside the machine: IPMI requests to the kernel's device. The names of events come
+//! from ipmi-rs-core; its sensor record parsers are not used because they panic on bytes that a BMC can send,
+//! and it has none for FRU inventories.
 
 mod decode;
 mod fru;
@@ -19,13 +20,14 @@ use self::ipmi::{Device, Requests};
 use super::Problems;
 use super::roots::Roots;
 
-/// Where the kernel's drivers put the device (drivers/char/ipmi/ipmi_devintf.c; the others are of older systems).
+/// The kernel's device file (drivers/char/ipmi/ipmi_devintf.c; the other names are from older systems).
 const DEVICES: [&str; 3] = ["ipmi0", "ipmi/0", "ipmidev/0"];
 
-/// Channels that a BMC can have (IPMI 2.0, table 6-1).
+/// Possible channels of a BMC (IPMI 2.0, table 6-1).
 const CHANNELS: std::ops::RangeInclusive<u8> = 1..=11;
 
-/// The BMC and what it keeps of the machine: sensors, inventories, power supplies, events. Nothing without a BMC or a driver for it.
+/// The BMC and what it stores about the machine: sensors, inventories, power supplies, events. Nothing
+/// without a BMC or its driver.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut AssetReport) {
     let Some(path) = device(roots).filter(|_| roots.is_live()) else {
         return;
@@ -90,11 +92,11 @@ fn ask(bmc: &mut impl Requests, problems: &mut Problems) -> Option<BmcFacts> {
 #[error("{0}")]
 pub struct IdentifyError(String);
 
-/// Switches the locate LED on for `seconds`, through this machine's own BMC; 0 switches it off, and more than 255
-/// leaves it on until it is switched off. Blocking, some seconds at most.
+/// Switches the locate LED on for `seconds`, through this machine's own BMC; 0 switches it off, and more than
+/// 255 leaves it on until it is switched off. Blocking, some seconds at most.
 ///
 /// # Errors
-/// There is no BMC or no driver for it, or the BMC refuses or does not answer.
+/// There is no BMC or no driver for it, or it refuses or does not answer.
 pub fn identify(seconds: u32) -> Result<(), IdentifyError> {
     let path = device(&Roots::live()).ok_or_else(|| {
         IdentifyError(format!(
@@ -122,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// A BMC with a shared LAN on channel 1 that has no address, and the dedicated one on channel 8.
+    /// A BMC with a shared LAN without address on channel 1, and a dedicated one on channel 8.
     struct Bmc;
 
     impl Requests for Bmc {

@@ -1,6 +1,6 @@
 //! Records of the sensor data repository (IPMI 2.0, chapter 43) and readings of sensors. Pure.
 //!
-//! ipmi-rs-core reads such records too, and panics on a short locator and on a reserved name modifier.
+//! ipmi-rs-core parses such records too, but panics on a short locator and on a reserved name modifier.
 
 use inventory_api::report::SensorFacts;
 
@@ -13,12 +13,12 @@ const BMC_ADDRESS: u8 = 0x20;
 const THRESHOLD: u8 = 0x01;
 pub(super) const SENSOR_SPECIFIC: u8 = 0x6f;
 
-/// What the records say that is of use here.
+/// The useful content of the records.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     /// Types 01h, 02h and 03h.
     pub sensors: Vec<Sensor>,
-    /// Type 11h: inventories that the BMC gives out.
+    /// Type 11h: inventories that the BMC provides.
     pub inventories: Vec<FruLocator>,
 }
 
@@ -26,21 +26,21 @@ pub(super) struct Records {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sensor {
     pub name: String,
-    /// Only the BMC's own can be asked here, and not those that only send events.
+    /// Whether it can be read here: only the BMC's own sensors, and not those that only send events.
     pub can_be_asked: bool,
     pub number: u8,
-    /// Entity and its instance: what it is about (table 43-13).
+    /// Entity and instance: what it measures (table 43-13).
     pub entity: (u8, u8),
     /// Sensor type (table 42-3).
     pub kind: u8,
     /// Event/Reading Type Code.
     pub reading: u8,
-    /// States that a discrete sensor can tell.
+    /// States that a discrete sensor can report.
     pub states: u16,
     pub scale: Option<Scale>,
 }
 
-/// How a raw reading becomes a value (36.3).
+/// Converts a raw reading into a value (36.3).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale {
     unit: &'static str,
@@ -52,7 +52,7 @@ pub(super) struct Scale {
     power: i32,
 }
 
-/// Where an inventory is, and what it is of.
+/// Where an inventory is, and of what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FruLocator {
     pub id: u8,
@@ -61,7 +61,8 @@ pub(super) struct FruLocator {
 }
 
 impl Records {
-    /// Adds one record with its head of five bytes: one, or several sensors that share it. What is of no use here or too short is none.
+    /// Adds one record, including its five-byte header: one sensor, or several that share it. Useless or
+    /// short records are ignored.
     pub fn add(&mut self, record: &[u8]) {
         let found = match record.get(3) {
             Some(0x01) => sensors(record, 0x01, [12, 13, 18, 47]),
@@ -74,7 +75,7 @@ impl Records {
     }
 }
 
-/// A name by its type and length byte (43.15).
+/// A name, by its type/length byte (43.15).
 fn name(record: &[u8], at: usize) -> Option<String> {
     let kind = *record.get(at)?;
     let rest = &record[at + 1..];
@@ -96,7 +97,7 @@ fn sensors(record: &[u8], record_kind: u8, offsets: [usize; 4]) -> Option<Vec<Se
         states: word(states).unwrap_or(0),
         scale: (record_kind == 0x01).then(|| scale(record)).flatten(),
     };
-    // Types 02h and 03h: one record for several sensors, whose names count up (43.2, bytes 24 and 25).
+    // Types 02h and 03h: one record for several sensors with numbered names (43.2, bytes 24 and 25).
     let (share, modifier) = match record_kind {
         0x02 => (byte(23)?, byte(24)?),
         0x03 => (byte(12)?, byte(13)?),
@@ -122,11 +123,11 @@ fn sensors(record: &[u8], record_kind: u8, offsets: [usize; 4]) -> Option<Vec<Se
     Some((0..count).map(sensor).collect())
 }
 
-/// The scale of a full record, for the units that a report has.
+/// The scale of a full record, for units known in a report.
 fn scale(record: &[u8]) -> Option<Scale> {
     let byte = |at: usize| record.get(at).copied();
     let units = byte(20)?;
-    // Table 43-15. A percentage or a rate is none of these.
+    // Table 43-15. Percentages and rates are not among these.
     let unit = match (units & 0x3f, byte(21)?) {
         (0, 1) => "C",
         (0, 4) => "V",
@@ -140,7 +141,7 @@ fn scale(record: &[u8]) -> Option<Scale> {
         7 => true,
         _ => return None,
     };
-    // Ten bits with a sign: the low eight, and the upper two of the byte behind.
+    // Ten bits with sign: the low eight, and the upper two of the next byte.
     let ten =
         |at: usize| Some(((u16::from(byte(at)?) | u16::from(byte(at + 1)? & 0xc0) << 2) << 6) as i16 >> 6);
     let exponents = byte(29)?;
@@ -170,7 +171,7 @@ impl Scale {
     }
 }
 
-/// What a sensor answered to Get Sensor Reading (35.14).
+/// A sensor's answer to Get Sensor Reading (35.14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
     raw: u8,
@@ -179,12 +180,12 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// None: the sensor has nothing to tell now.
+    /// None if there is no reading now.
     pub fn parse(answer: &[u8]) -> Option<Reading> {
         let [raw, flags, states @ ..] = answer else {
             return None;
         };
-        // Bit 6: it is scanned; bit 5: there is no reading (yet).
+        // Bit 6: scanning is enabled; bit 5: no reading (yet).
         (flags & 0x60 == 0x40).then(|| Reading {
             raw: *raw,
             states: u16::from_le_bytes([
@@ -195,14 +196,14 @@ impl Reading {
     }
 }
 
-/// A value for the report. None: a sensor without a value or of another unit.
+/// A value for the report. None for a sensor without a value or with another unit.
 pub(super) fn facts(sensor: &Sensor, reading: Reading) -> Option<SensorFacts> {
     let scale = sensor.scale.filter(|_| sensor.reading == THRESHOLD)?;
     Some(SensorFacts {
         chip: "bmc".to_owned(),
         label: sensor.name.clone(),
         unit: scale.unit.to_owned(),
-        // Three digits are more than eight bits have.
+        // Eight bits do not justify more than three digits.
         value: (scale.value(reading.raw)? * 1000.0).round() / 1000.0,
         critical: None,
         // Bits 1, 2: lower critical and non-recoverable; 4, 5: upper (35.14).
@@ -212,7 +213,7 @@ pub(super) fn facts(sensor: &Sensor, reading: Reading) -> Option<SensorFacts> {
 
 fn inventory(record: &[u8]) -> Option<FruLocator> {
     let byte = |at: usize| record.get(at).copied();
-    // A logical device of the BMC: what Read FRU Data gives.
+    // A logical FRU device: readable by Read FRU Data.
     if byte(5)? != BMC_ADDRESS || byte(7)? & 0x80 == 0 {
         return None;
     }
@@ -282,7 +283,7 @@ pub(super) mod tests {
         );
         // At or below the lower critical threshold.
         assert_eq!(value(&fan, &[0, 0xc0, 0x02, 0]).unwrap().alarm, Some(true));
-        // Not scanned, or without a reading.
+        // Scanning disabled, or without a reading.
         assert_eq!((value(&fan, &[56, 0x80]), value(&fan, &[56, 0xe0])), (None, None));
         // 12 V: M 60, R exponent -3.
         assert_eq!(

@@ -1,4 +1,5 @@
-//! Entries of the system event log (IPMI 2.0, chapter 32) in words. Pure; the layout and the words are ipmi-rs-core's.
+//! Describes entries of the system event log (IPMI 2.0, chapter 32). Pure; layout and names come from
+//! ipmi-rs-core.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,11 +11,11 @@ use ipmi_rs_core::storage::sel::{Entry, EventDirection};
 
 use super::super::clean;
 
-/// Up to here a time stamp counts from the BMC's start: its clock was not set (37.1).
+/// Timestamps up to this count from the BMC's start, because its clock was not set (37.1).
 const LAST_RELATIVE: u32 = 0x2000_0000;
 const NO_TIME: u32 = 0xffff_ffff;
 
-/// Puts the standard's words for an event into a text.
+/// Writes the standard's name of an event.
 struct Words<'a>(&'a Entry);
 
 impl fmt::Display for Words<'_> {
@@ -23,10 +24,10 @@ impl fmt::Display for Words<'_> {
     }
 }
 
-/// One entry of 16 bytes; `names`: of sensors by their number. None: too short, or of a kind that has no meaning to others than
-/// its maker and no time.
+/// One 16-byte entry; `names` maps sensor numbers to names. None if it is too short, or a vendor-specific
+/// kind without time.
 pub(super) fn parse(entry: &[u8], names: &BTreeMap<u8, String>) -> Option<BmcEvent> {
-    // Both kinds with a time have it there.
+    // Both kinds with a timestamp have it here.
     let stamp = u32::from_le_bytes(entry.get(3..7)?.try_into().ok()?);
     let at = (stamp > LAST_RELATIVE && stamp != NO_TIME).then(|| UnixMs(i64::from(stamp) * 1000));
     match Entry::parse(entry).ok()? {

@@ -1,6 +1,8 @@
-//! Texts that say in words that there is nothing: the name of the field itself, "not supported", "to be filled". Pure.
+//! Recognises texts that mean "no value": the name of the field itself, "not supported", "to be filled".
+//! Pure.
 
-/// What a field is called. A text of these words, and of the words for what the field belongs to, is the field's own name.
+/// Words for fields. A text of only these, and of words for the part the field belongs to, is the field's own
+/// name.
 const FIELDS: &[&str] = &[
     "asset",
     "designation",
@@ -24,7 +26,8 @@ const FIELDS: &[&str] = &[
     "vendor",
     "version",
 ];
-/// Of those, what no version, model or place is called, so that a count behind it is still no fact: "AssetTagNum0".
+/// The subset that never appears in a version, model or place, so that even with a number it is not a fact:
+/// "AssetTagNum0".
 const NEVER_COUNTED: &[&str] = &[
     "asset",
     "manufacturer",
@@ -38,7 +41,7 @@ const NEVER_COUNTED: &[&str] = &[
     "tag",
     "vendor",
 ];
-/// What a field belongs to.
+/// Words for the part a field belongs to.
 const OWNERS: &[&str] = &[
     "base",
     "baseboard",
@@ -66,7 +69,7 @@ const OWNERS: &[&str] = &[
     "system",
     "type",
 ];
-/// What comes behind "not" where there is nothing.
+/// Words after "not" that mean no value.
 const NOT: &[&str] = &[
     "applic",
     "applied",
@@ -86,10 +89,10 @@ const NOT: &[&str] = &[
     "support",
     "used",
 ];
-/// Longest sentence that says nothing, in characters; a longer text is somebody's own.
+/// Longest placeholder, in characters; a longer text is real.
 const SENTENCE: usize = 60;
 
-/// Whether a text says only that there is nothing.
+/// Whether a text only says that there is no value.
 pub(super) fn says_nothing(text: &str) -> bool {
     // Supermicro appends the date of manufacture: "P1-DIMMA1_AssetTag (date:18/20)".
     let text = text
@@ -149,12 +152,12 @@ fn names_the_field(text: &str, words: &[String]) -> bool {
     fields > 0
 }
 
-/// The letters of a word and the digits behind them: "dimm3" is ("dimm", "3").
+/// The letters of a word and the digits after them: "dimm3" is ("dimm", "3").
 fn split(word: &str) -> (&str, &str) {
     word.split_at(word.trim_end_matches(|c: char| c.is_ascii_digit()).len())
 }
 
-/// Words in lower case; "AssetTagNum0" are three, "Type1Family" two.
+/// The words in lower case; "AssetTagNum0" has three, "Type1Family" two.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut before = ' ';

@@ -1,5 +1,5 @@
-//! Names of 64-bit ARM cores: /proc/cpuinfo has numbers only. Server cores by MIDR_EL1's implementer and part, as Arm's and the
-//! makers' reference manuals give them and lscpu knows them.
+//! Names of 64-bit ARM cores, because /proc/cpuinfo has only numbers. Server cores by implementer and part of
+//! MIDR_EL1, from the makers' reference manuals and lscpu.
 
 const CORES: &[(u8, u16, &str)] = &[
     (0x41, 0xd03, "Arm Cortex-A53"),

@@ -1,4 +1,4 @@
-//! Caches by sysfs: /sys/devices/system/cpu/cpuN/cache/indexM.
+//! Caches from sysfs: /sys/devices/system/cpu/cpuN/cache/indexM.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,7 +9,7 @@ use super::super::roots::{Roots, attribute, is_numbered, names, number};
 /// Levels that are read; s390 has four.
 const LEVEL_LIMIT: i64 = 8;
 
-/// One entry a level and kind, sorted so; the caches that several threads share count once.
+/// One entry per level and kind, sorted; a cache shared by several threads counts once.
 pub(super) fn caches(roots: &Roots, threads: &[String]) -> Vec<CpuCache> {
     let mut seen = HashSet::new();
     let mut caches: BTreeMap<(u32, String), CpuCache> = BTreeMap::new();
@@ -30,7 +30,7 @@ pub(super) fn caches(roots: &Roots, threads: &[String]) -> Vec<CpuCache> {
                 continue;
             };
             let key = (level as u32, kind.to_owned());
-            // Without the threads that share it, it is this thread's own.
+            // Without a list of sharing threads it belongs to this thread.
             let shared = text("shared_cpu_list").or_else(|| text("shared_cpu_map"));
             if !seen.insert((key.clone(), shared.unwrap_or_else(|| thread.clone()))) {
                 continue;

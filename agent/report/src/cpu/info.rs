@@ -1,4 +1,4 @@
-//! /proc/cpuinfo: each architecture writes other lines.
+//! /proc/cpuinfo, whose lines differ by architecture.
 
 use std::collections::HashSet;
 
@@ -8,9 +8,9 @@ use super::{arm, count};
 /// Architectures whose topology has traps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// By its "CPU implementer".
+    /// Recognised by "CPU implementer".
     Arm,
-    /// By its "clock" or "timebase".
+    /// Recognised by "clock" or "timebase".
     Power,
     #[default]
     Other,
@@ -61,7 +61,7 @@ const OF_NOTE: &[&str] = &[
     "vmx",
 ];
 
-/// What /proc/cpuinfo tells, of the first thread that tells it.
+/// Facts from /proc/cpuinfo, from the first thread that has them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct CpuInfo {
     pub vendor: Option<String>,
@@ -78,7 +78,7 @@ pub(super) struct CpuInfo {
 }
 
 impl CpuInfo {
-    /// Reads what it knows and skips the rest: x86, ARM, POWER, RISC-V, s390, LoongArch, IA-64.
+    /// Parses known lines and skips the rest: x86, ARM, POWER, RISC-V, s390, LoongArch, IA-64.
     pub fn parse(text: &str) -> CpuInfo {
         let mut info = CpuInfo::default();
         let (mut package, mut core) = (None, None);
@@ -94,13 +94,13 @@ impl CpuInfo {
             match key {
                 "processor" => info.threads += 1,
                 "vendor_id" | "vendor" | "mvendorid" => first(&mut info.vendor, || clean::fact(value)),
-                // ARM's implementer is a number that Arm Ltd gives out.
+                // ARM implementer numbers are assigned by Arm Ltd.
                 "CPU implementer" => {
                     info.kind = Kind::Arm;
                     arm_implementer = value;
                     first(&mut info.vendor, || implementer(value).map(str::to_owned));
                 }
-                // Behind its implementer. Cores may differ: the first that has a name.
+                // Follows the implementer. Cores may differ: use the first with a name.
                 "CPU part" => arm_core = arm_core.or(arm::core_name(arm_implementer, value)),
                 "model name" | "Model Name" | "uarch" => first(&mut info.model, || clean::fact(value)),
                 "cpu" => first(&mut info.model, || clean::fact(value)),
@@ -112,17 +112,17 @@ impl CpuInfo {
                 "microcode" => first(&mut info.microcode, || clean::fact(value)),
                 "physical id" => package = value.parse().ok(),
                 "core id" => core = value.parse().ok(),
-                // s390 has one line a thread: "processor 0: version = FF, ...".
+                // s390 has one line per thread: "processor 0: version = FF, ...".
                 _ if is_s390_thread(key) => info.threads += 1,
                 _ => {}
             }
         }
         if let Some(name) = arm_core {
-            // Kernels for phones write a name of their own.
+            // Phone kernels write their own name.
             first(&mut info.model, || Some(name.to_owned()));
         }
         if info.kind == Kind::Power {
-            // "model" is the machine there.
+            // There, "model" is the machine.
             info.model_number = None;
         }
         info
@@ -154,7 +154,7 @@ fn is_s390_thread(key: &str) -> bool {
         .is_some_and(|n| n.parse::<u32>().is_ok())
 }
 
-/// MIDR_EL1, bits 31:24, in the words of lscpu.
+/// MIDR_EL1, bits 31:24, with lscpu's names.
 fn implementer(code: &str) -> Option<&'static str> {
     Some(match u8::from_str_radix(code.strip_prefix("0x")?, 16).ok()? {
         0x41 => "ARM",
@@ -191,7 +191,7 @@ fn flags_of_note(flags: &str) -> Vec<String> {
     found
 }
 
-/// Any bytes as /proc/cpuinfo.
+/// Parses any bytes as /proc/cpuinfo.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(bytes: &[u8]) {
     let info = CpuInfo::parse(&String::from_utf8_lossy(bytes));
@@ -255,7 +255,7 @@ mod tests {
             fuzz(text.as_bytes());
         }
 
-        /// The lines that are read, with any value.
+        /// The lines that are parsed, with any value.
         #[test]
         fn any_lines_are_read_without_a_panic(
             lines in proptest::collection::vec(

@@ -1,4 +1,5 @@
-//! Processors as the kernel sees them: /proc/cpuinfo and sysfs. What an architecture does not tell stays absent.
+//! Processors as the kernel sees them: /proc/cpuinfo and sysfs. Facts an architecture does not provide stay
+//! absent.
 
 mod arm;
 mod caches;
@@ -19,13 +20,13 @@ use self::topology::Topology;
 use super::roots::{Roots, is_numbered, number, text};
 use super::{Problems, clean};
 
-/// A thread takes 1.5 KiB of /proc/cpuinfo; this is enough for four thousand.
+/// A thread takes 1.5 KiB of /proc/cpuinfo; enough for four thousand threads.
 const CPUINFO_LIMIT: u64 = 8 * 1024 * 1024;
 
-/// Vulnerabilities kept; Linux 6.12 knows 18.
+/// Maximum number of vulnerabilities; Linux 6.12 knows 18.
 const VULNERABILITY_LIMIT: usize = 128;
 
-/// None: neither cpuinfo nor topology is there, as in a capture of the SMBIOS tables alone.
+/// None without cpuinfo and topology, as in a capture of only the SMBIOS tables.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<CpuFacts> {
     let info = problems.read(&roots.proc("cpuinfo"), CPUINFO_LIMIT);
     let info = info.map(|bytes| CpuInfo::parse(&String::from_utf8_lossy(&bytes)));
@@ -42,7 +43,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<CpuFacts
         .unwrap_or_default();
     let (min_mhz, max_mhz) = frequencies(roots, &threads);
     Some(CpuFacts {
-        // Where the kernel's packages are none, cpuinfo has no "physical id" either.
+        // If the kernel knows no packages, cpuinfo has no "physical id" either.
         sockets: counts.sockets.or(info.sockets()),
         cores: counts.cores.or(info.physical_cores()),
         threads: counts.threads.or(info.threads()),
@@ -68,13 +69,13 @@ fn count(n: usize) -> Option<u32> {
     u32::try_from(n).ok().filter(|n| *n > 0)
 }
 
-/// As lscpu counts: every node, with or without processors. None: a kernel without NUMA.
+/// Counted as in lscpu: every node, with or without processors. None for a kernel without NUMA.
 fn numa_nodes(roots: &Roots, problems: &mut Problems) -> Option<u32> {
     let names = problems.names(&roots.sys("devices/system/node"));
     count(names.iter().filter(|name| is_numbered(name, "node")).count())
 }
 
-/// The least and the most over all threads, MHz: cores of one processor may differ.
+/// Minimum and maximum over all threads, in MHz: cores of one processor may differ.
 fn frequencies(roots: &Roots, threads: &[String]) -> (Option<f64>, Option<f64>) {
     let khz = |file: &'static str| {
         threads.iter().filter_map(move |thread| {
@@ -89,7 +90,7 @@ fn frequencies(roots: &Roots, threads: &[String]) -> (Option<f64>, Option<f64>) 
     )
 }
 
-/// The kernel's own words, by its own names.
+/// The kernel's texts, by the kernel's names.
 fn vulnerabilities(roots: &Roots, problems: &mut Problems) -> BTreeMap<String, String> {
     let folder = roots.sys("devices/system/cpu/vulnerabilities");
     let names = problems.names(&folder).into_iter().take(VULNERABILITY_LIMIT);

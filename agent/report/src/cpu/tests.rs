@@ -1,10 +1,10 @@
-//! The captured machines of util-linux, hwloc and ghw against what those tools say of them.
+//! Captured machines of util-linux, hwloc and ghw, compared with those tools' output.
 
 use std::path::{Path, PathBuf};
 
 use super::*;
 
-/// What is counted; the archives of the largest machines hold a hundred thousand files.
+/// The files used; archives of the largest machines have a hundred thousand.
 const COUNTED: &[&str] = &[
     "*proc/cpuinfo",
     "*sys/devices/system/cpu/cpu*/topology/physical_package_id",
@@ -14,8 +14,7 @@ const COUNTED: &[&str] = &[
     "*sys/devices/system/node/node*/cpumap",
 ];
 
-/// The machine in an archive of the unpacked (all of it, or some patterns), and the folder that holds its sys
-/// and proc.
+/// Unpacks a machine from an archive (all of it, or some patterns); returns the folder with its sys and proc.
 fn unpack(archive: &Path, only: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let tar = std::process::Command::new("tar")
@@ -28,7 +27,7 @@ fn unpack(archive: &Path, only: &[&str]) -> (tempfile::TempDir, PathBuf) {
         .stderr(std::process::Stdio::null())
         .status()
         .unwrap();
-    // 2: a pattern was not found. An archive that is broken leaves no machine, below.
+    // 2: a pattern was not found. A broken archive is noticed below because no machine is found.
     assert!(matches!(tar.code(), Some(0 | 2)), "{}", archive.display());
     let holds = |folder: &Path| folder.join("sys").is_dir() || folder.join("proc").is_dir();
     let mut root = dir.path().to_owned();
@@ -107,7 +106,7 @@ fn facts_are_those_of_lscpu() {
         };
         let number = |key: &str| values(key).first().and_then(|v| v.parse::<u32>().ok());
         let facts = facts_of(archive, &[]).unwrap();
-        // One block for each kind of core; they share the socket.
+        // One block per kind of core; they share the socket.
         let sockets = number("Socket(s)").unwrap();
         let cores: u32 = values("Core(s) per socket")
             .iter()
@@ -125,7 +124,7 @@ fn facts_are_those_of_lscpu() {
         assert_eq!(facts.vendor, values("Vendor ID").first().cloned(), "{name}");
         let arm = name.starts_with("arm");
         match &facts.model {
-            // With the maker before lscpu's name; one block for each kind of core.
+            // With the maker before lscpu's name; one block per kind of core.
             Some(core) if arm => assert!(
                 values("Model name").iter().any(|model| core.ends_with(model)),
                 "{name}: {core}"
@@ -170,7 +169,7 @@ fn facts_are_those_of_lscpu() {
     assert!(all.len() >= 6, "only {} machines", all.len());
 }
 
-/// What hwloc counted: lines "Package L#0", or objects of its XML.
+/// hwloc's counts: lines "Package L#0", or objects of its XML.
 fn counted_by_hwloc(said: &str, kind: &str) -> Option<u32> {
     let (text, xml) = (format!("{kind} L#"), format!("<object type=\"{kind}\""));
     count(
@@ -180,7 +179,7 @@ fn counted_by_hwloc(said: &str, kind: &str) -> Option<u32> {
     )
 }
 
-/// Outputs that do not show the machine: a cgroup hides a part of it, or lstopo's options leave levels out.
+/// Outputs that do not show the whole machine: a cgroup hides part of it, or lstopo's options omit levels.
 const PARTLY_SHOWN: &[&str] = &[
     "16amd64-4n4c-cgroup-distance-merge",
     "16amd64-8n2c-cpusets",
@@ -190,13 +189,13 @@ const PARTLY_SHOWN: &[&str] = &[
     "4fake-4gr1nu1pu",
 ];
 
-/// Where hwloc's opinion is another than the kernel's.
+/// Where hwloc and the kernel disagree.
 const ANOTHER_OPINION: &[&str] = &[
-    // An environment variable of that test moves PCI devices and a package.
+    // That test moves PCI devices and a package by an environment variable.
     "40intel64-4n10c+pci-conflicts Package",
     // Two threads of a Bulldozer module are two cores to hwloc.
     "64amd64-4s2n4ca2co Core",
-    // Memory that is a cache, of a GPU, of a heterogeneous kind, or a table that hwloc knows to be wrong.
+    // Memory used as cache, GPU memory, heterogeneous memory, or a table that hwloc knows to be wrong.
     "64intel64-fakeKNL-SNC4-hybrid NUMANode",
     "8em64t-2s2ca2c-buggynuma NUMANode",
     "fakeheteromemtiers NUMANode",
@@ -242,7 +241,7 @@ fn counts_are_those_of_hwloc() {
     assert!(compared > 100, "only {compared} counts compared");
 }
 
-/// ghw's snapshots have no expected text beside them: /proc/cpuinfo and sysfs are two witnesses of the same machine.
+/// ghw's snapshots have no expected text: compare /proc/cpuinfo and sysfs, two views of the same machine.
 #[test]
 fn cpuinfo_and_sysfs_of_the_snapshots_agree() {
     let Some(ghw) = fixtures::find("cpu/ghw/snapshots") else {
@@ -250,7 +249,7 @@ fn cpuinfo_and_sysfs_of_the_snapshots_agree() {
     };
     let mut compared = 0;
     for archive in archives(&ghw, ".tar.gz") {
-        // Some are pointers to files that were not fetched.
+        // Some are only pointers to files that were not fetched.
         if std::fs::metadata(&archive).unwrap().len() < 1000 {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Sockets, cores and threads by sysfs.
+//! Sockets, cores and threads from sysfs.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,21 +7,22 @@ use super::super::roots::{Roots, attribute, number};
 use super::count;
 use super::info::Kind;
 
-/// Where one thread is. Ids are only unique within the level above; the kernel's sibling lists are unique as they are.
+/// Where one thread is. Ids are unique only within the level above; the kernel's sibling lists are globally
+/// unique.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place {
-    /// physical_package_id; -1 where firmware does not tell (ARM and RISC-V without a PPTT).
+    /// physical_package_id; -1 if the firmware does not provide it (ARM and RISC-V without a PPTT).
     package: Option<i64>,
     /// Threads of the same package.
     package_siblings: Option<String>,
     core: Option<i64>,
     /// Threads of the same core.
     core_siblings: Option<String>,
-    /// The kernel (5.16) tells clusters and packages apart.
+    /// The kernel (from 5.16) distinguishes clusters and packages.
     clustered: bool,
 }
 
-/// The threads that are online: an offline one has no topology.
+/// The online threads; an offline one has no topology.
 pub(super) struct Topology(Vec<Place>);
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,12 +30,12 @@ pub(super) struct Counts {
     pub sockets: Option<u32>,
     pub cores: Option<u32>,
     pub threads: Option<u32>,
-    /// Absent where the cores differ.
+    /// Absent if the cores differ.
     pub threads_per_core: Option<u32>,
 }
 
 impl Topology {
-    /// None: no thread tells where it is.
+    /// None if no thread has topology.
     pub fn read(roots: &Roots, threads: &[String]) -> Option<Topology> {
         let folder = roots.sys("devices/system/cpu");
         let places: Vec<Place> = threads
@@ -59,9 +60,9 @@ impl Topology {
         let sockets = self.distinct(package);
         let cores = self.distinct(core);
         let trusted = match kind {
-            // Before, the kernel numbered clusters as packages; SMBIOS knows the sockets there.
+            // Older kernels numbered clusters as packages; there, use SMBIOS's sockets.
             Kind::Arm => self.0.iter().all(|p| p.clustered),
-            // Older kernels and the hypervisor make a package of each core.
+            // Older kernels and hypervisors make each core a package.
             Kind::Power => sockets == Some(1) || sockets != cores,
             Kind::Other => true,
         };
@@ -73,13 +74,13 @@ impl Topology {
         }
     }
 
-    /// How many different keys; None when a thread has none.
+    /// The number of different keys; None if a thread has none.
     fn distinct(&self, key: impl Fn(&Place) -> Option<String>) -> Option<u32> {
         let keys: Option<HashSet<String>> = self.0.iter().map(key).collect();
         count(keys?.len())
     }
 
-    /// Threads of each core, when all have the same.
+    /// Threads per core, if equal for all.
     fn uniform(&self, core: impl Fn(&Place) -> Option<String>, cores: Option<u32>) -> Option<u32> {
         let mut sizes = std::collections::HashMap::new();
         for place in &self.0 {
@@ -95,7 +96,7 @@ impl Place {
         if !topology.is_dir() {
             return None;
         }
-        // The newer names came with Linux 5.2; the older ones mean the same.
+        // New names since Linux 5.2; the old ones mean the same.
         let list = |names: [&str; 4]| {
             names
                 .iter()

@@ -1,5 +1,6 @@
-//! Questions to a live disk: SCSI and ATA commands by SG_IO, NVMe admin commands by ioctl. They read; data only comes from
-//! the device. The one thing that is started here is a self-test ([`super::self_test`]).
+//! Queries to a live disk: SCSI and ATA commands through SG_IO, NVMe admin commands through ioctl. They are
+//! read-only; data flows only from the device. The only action started here is a self-test
+//! ([`super::self_test`]).
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -12,7 +13,7 @@ use inventory_api::report::{DiskHealth, Transport};
 use super::health::{ata, ata_logs, nvme, scsi};
 use super::identity::{AtaIdentity, Capacity, READ_CAPACITY, serial_page};
 
-/// How long the kernel waits for one command, in milliseconds.
+/// The kernel's timeout per command, in milliseconds.
 const COMMAND_MS: u32 = 3000;
 const SG_DXFER_NONE: i32 = -1;
 const SG_DXFER_FROM_DEV: i32 = -3;
@@ -71,7 +72,7 @@ struct NvmeCommand {
 nix::ioctl_readwrite_bad!(sg_io, 0x2285, SgIoHdr);
 nix::ioctl_readwrite!(nvme_admin, b'N', 0x41, NvmeCommand);
 
-/// The set of commands a disk speaks.
+/// The command set of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speaks {
     Ata,
@@ -80,7 +81,7 @@ pub(super) enum Speaks {
 }
 
 impl Speaks {
-    /// None: a disk reached this way takes none of these commands.
+    /// None if disks on this transport support none of these commands.
     pub fn of(transport: Transport) -> Option<Speaks> {
         match transport {
             Transport::Sata => Some(Speaks::Ata),
@@ -100,7 +101,7 @@ impl Speaks {
     }
 }
 
-/// What is to be asked.
+/// What to query.
 #[derive(Clone, Debug)]
 pub(super) struct Questions {
     pub speaks: Speaks,
@@ -108,13 +109,13 @@ pub(super) struct Questions {
     pub identity: bool,
     /// INQUIRY, VPD page 80h.
     pub serial: bool,
-    /// READ CAPACITY (16): the kernel gives it no size.
+    /// READ CAPACITY (16), because the kernel reports no size.
     pub capacity: bool,
     /// Health.
     pub health: bool,
 }
 
-/// What the disk answered.
+/// The disk's answers.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub ata: Option<AtaIdentity>,
@@ -123,10 +124,10 @@ pub(super) struct Answer {
     pub health: Option<DiskHealth>,
 }
 
-/// Asks all that is asked for.
+/// Runs the requested queries.
 ///
 /// # Errors
-/// The device cannot be opened, or refuses the ioctl. A single command that it does not know is an absent answer.
+/// The device cannot be opened, or refuses the ioctl. An unsupported command leaves its answer absent.
 pub(super) fn ask(
     device: &Path,
     questions: &Questions,
@@ -162,7 +163,7 @@ pub(super) fn ask(
     Ok(answer)
 }
 
-/// O_NONBLOCK: a drive without a medium opens too.
+/// O_NONBLOCK also opens a drive without a medium.
 pub(super) fn open(device: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -183,7 +184,7 @@ fn ata_health(file: &File, identity: Option<&AtaIdentity>, block: u64) -> io::Re
         .unwrap_or_default();
     let mut health = smart.health(model);
     let mut status = smart_command(NON_DATA, 0xda, 0, 0);
-    // CK_COND: the registers come back in sense data.
+    // CK_COND: the registers are returned in the sense data.
     status[2] |= 0x20;
     health.passed = ata::return_status(&run(file, &status, 0)?.sense);
     if health.passed.is_none() {
@@ -194,14 +195,14 @@ fn ata_health(file: &File, identity: Option<&AtaIdentity>, block: u64) -> io::Re
         let log = read(file, &smart_command(PIO_IN, 0xd5, 1, 6), 512)?;
         health.self_test = log.as_deref().and_then(ata_logs::self_test);
     }
-    // A command that a disk does not know goes into its error log: only what it says it has is asked for.
+    // An unsupported command is recorded in the disk's error log, so only advertised features are queried.
     if identity.is_some_and(|identity| identity.has_logs) {
         statistics(file, &mut health, block)?;
     }
     Ok(Some(health))
 }
 
-/// Device statistics: the standard's own numbers go before the makers' attributes.
+/// Device statistics: standardised values win over vendor attributes.
 fn statistics(file: &File, health: &mut DiskHealth, block: u64) -> io::Result<()> {
     // READ LOG EXT: the log in LBA 7:0, its page in LBA 15:8.
     let page = |log: u8, page: u8| {
@@ -234,7 +235,7 @@ fn statistics(file: &File, health: &mut DiskHealth, block: u64) -> io::Result<()
 
 fn scsi_health(file: &File) -> io::Result<Option<DiskHealth>> {
     let mut health = DiskHealth::default();
-    // LOG SENSE, page 00h: which pages there are.
+    // LOG SENSE, page 00h: the supported pages.
     let sense = |page: u8| read(file, &[0x4d, 0, 0x40 | page, 0, 0, 0, 0, 0x02, 0, 0], 512);
     let Some(list) = sense(0)? else { return Ok(None) };
     let length = list
@@ -249,7 +250,8 @@ fn scsi_health(file: &File) -> io::Result<Option<DiskHealth>> {
             scsi::add(page, &data, &mut health);
         }
     }
-    // READ DEFECT DATA (10): the grown list, bytes from index; four bytes are its header, with the length of the whole.
+    // READ DEFECT DATA (10): the grown list in bytes-from-index format; its four-byte header has the total
+    // length.
     let defects = run(file, &[0x37, 0, 0x08 | 0x04, 0, 0, 0, 0, 0, 4, 0], 4)?;
     if defects.well || defects.is_recovered() {
         health.reallocated_sectors = scsi::grown_defects(&defects.data);
@@ -258,7 +260,7 @@ fn scsi_health(file: &File) -> io::Result<Option<DiskHealth>> {
 }
 
 fn nvme_health(file: &File) -> io::Result<Option<DiskHealth>> {
-    // Get Log Page (02h) for the whole controller: number of dwords less one, then the log.
+    // Get Log Page (02h) for the whole controller: number of dwords minus one, then the log id.
     let log = |id: u32, length: u32| nvme_run(file, 0x02, u32::MAX, (length / 4 - 1) << 16 | id, length);
     let Some(mut health) = log(0x02, 512)?.as_deref().and_then(nvme::health) else {
         return Ok(None);
@@ -267,7 +269,7 @@ fn nvme_health(file: &File) -> io::Result<Option<DiskHealth>> {
     Ok(Some(health))
 }
 
-/// One NVMe admin command. None: the disk answered with an error.
+/// One NVMe admin command. None if the disk returned an error.
 pub(super) fn nvme_command(file: &File, opcode: u8, namespace: u32, cdw10: u32) -> io::Result<bool> {
     Ok(nvme_run(file, opcode, namespace, cdw10, 0)?.is_some())
 }
@@ -283,18 +285,19 @@ fn nvme_run(file: &File, opcode: u8, namespace: u32, cdw10: u32, length: u32) ->
         timeout_ms: COMMAND_MS,
         ..NvmeCommand::default()
     };
-    // SAFETY: the command has the kernel's layout; its address leads to a buffer of the length that is named, which
-    // outlives the call, and the opcodes used here only read.
+    // SAFETY: the command has the kernel's layout; its address is that of a buffer of the stated length,
+    // which outlives the call, and the opcodes used here only read.
     let status = unsafe { nvme_admin(file.as_raw_fd(), &mut command) }?;
     Ok((status == 0).then_some(data))
 }
 
-/// Protocols of ATA PASS-THROUGH (SAT-4, 12.2.2.3), in their place in the command; bit 0 is for 48-bit commands.
+/// Protocols of ATA PASS-THROUGH (SAT-4, 12.2.2.3), shifted into place; bit 0 is for 48-bit commands.
 const NON_DATA: u8 = 3 << 1;
 const PIO_IN: u8 = 4 << 1;
 const EXTEND: u8 = 1;
 
-/// ATA PASS-THROUGH (16): the data length is in the count field, in 512-byte blocks, and comes from the device.
+/// ATA PASS-THROUGH (16): the data length is in the count field, in 512-byte blocks; data comes from the
+/// device.
 fn ata_command(protocol: u8, command: u8, feature: u8, count: u8, lba: u32) -> [u8; 16] {
     let [low, middle, high, _] = lba.to_le_bytes();
     let mut out = [0_u8; 16];
@@ -317,7 +320,7 @@ pub(super) fn ata_self_test(file: &File, test: u8) -> io::Result<bool> {
     command(file, &smart_command(NON_DATA, 0xd4, 0, test))
 }
 
-/// What a command came back with.
+/// The result of a command.
 struct Done {
     well: bool,
     data: Vec<u8>,
@@ -325,7 +328,7 @@ struct Done {
 }
 
 impl Done {
-    /// Sense key 1 (SPC-6, 4.4): the data is sound; a disk that has the list in another format says so.
+    /// Sense key 1 (SPC-6, 4.4): the data is valid; a disk with the list in another format returns this.
     fn is_recovered(&self) -> bool {
         match self.sense[..] {
             [0x72 | 0x73, key, ..] => key & 0xf == 1,
@@ -335,12 +338,12 @@ impl Done {
     }
 }
 
-/// A command without data. False: the device answered with an error.
+/// A command without data. False if the device returned an error.
 pub(super) fn command(file: &File, command: &[u8]) -> io::Result<bool> {
     Ok(run(file, command, 0)?.well)
 }
 
-/// One command whose data comes from the device. None: the device answered with an error.
+/// One command whose data comes from the device. None if the device returned an error.
 fn read(file: &File, command: &[u8], length: u32) -> io::Result<Option<Vec<u8>>> {
     let done = run(file, command, length)?;
     Ok(done.well.then_some(done.data))
@@ -377,8 +380,8 @@ fn run(file: &File, command: &[u8], length: u32) -> io::Result<Done> {
         duration: 0,
         info: 0,
     };
-    // SAFETY: the header has the kernel's layout, and its three pointers are to buffers of the lengths it names, which
-    // outlive the call; the direction is from the device or none.
+    // SAFETY: the header has the kernel's layout, and its three pointers are to buffers of the stated
+    // lengths, which outlive the call; the direction is from the device or none.
     unsafe { sg_io(file.as_raw_fd(), &mut header) }?;
     data.truncate(
         data.len()
@@ -404,7 +407,7 @@ mod tests {
 
     #[test]
     fn commands_as_sat_has_them() {
-        // As smartctl sends them (-r ioctl,2).
+        // As sent by smartctl (-r ioctl,2).
         assert_eq!(
             hex::encode(ata_command(PIO_IN, 0xec, 0, 1, 0)),
             "85080e00000001000000000000 00ec00".replace(' ', "")

@@ -1,4 +1,4 @@
-//! All disks asked at once, none waited for longer than the time that all have.
+//! Queries all disks in parallel, with one time limit for all.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -9,13 +9,13 @@ use super::super::roots::Roots;
 use super::Seen;
 use super::ask::{Answer, ask};
 
-/// How long the disks may take to answer; the ioctls inside have shorter limits of their own.
+/// Time limit for the disks' answers; each ioctl has a shorter timeout of its own.
 const ANSWER_TIME: Duration = Duration::from_secs(12);
-/// Disks asked at the same time.
+/// Disks queried at the same time.
 const ASKED_AT_ONCE: usize = 32;
 
-/// Asks every disk that has questions, many at a time: a dying one does not answer, and must not take the others with it.
-/// What has not answered in time is left behind and said so.
+/// Queries every disk that needs it, many at a time, because a dying disk does not answer and must not block
+/// the others. Disks without an answer in time are abandoned and reported.
 pub(super) fn ask_all(roots: &Roots, seen: &[Seen], problems: &mut Problems) -> Vec<Answer> {
     let work: Vec<_> = seen
         .iter()
@@ -52,7 +52,7 @@ pub(super) fn ask_all(roots: &Roots, seen: &[Seen], problems: &mut Problems) -> 
                 }
             }
         };
-        // Without a thread its disks are asked by the others, or said not to have answered.
+        // If a thread cannot start, the others query its disks, or they are reported as not answering.
         let _ = std::thread::Builder::new()
             .name("report-disk".to_owned())
             .spawn(ask_next);

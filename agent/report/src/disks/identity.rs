@@ -1,19 +1,19 @@
-//! What a disk says of itself: SCSI VPD pages and ATA IDENTIFY DEVICE data. Pure.
+//! A disk's identity: SCSI VPD pages and ATA IDENTIFY DEVICE data. Pure.
 
 use super::super::clean;
 
 /// IDENTIFY DEVICE data, 256 words (ACS-4, 7.12).
 const IDENTIFY_BYTES: usize = 512;
-/// Where it stands in VPD page 89h (SAT-4, 12.4.2).
+/// Its offset in VPD page 89h (SAT-4, 12.4.2).
 const IDENTIFY_IN_PAGE: usize = 60;
 
-/// Medium rotation rate, where the disk tells.
+/// Medium rotation rate, if the disk reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rotation {
-    /// Turns in a minute.
+    /// Revolutions per minute.
     Spins(u16),
     Solid,
-    /// The disk has the field and leaves it empty, as virtual ones do.
+    /// The field is present but empty, as in virtual disks.
     NotReported,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct AtaIdentity {
     pub firmware: Option<String>,
     pub wwn: Option<String>,
     pub rotation: Option<Rotation>,
-    /// General purpose logging: READ LOG EXT is there.
+    /// General purpose logging: READ LOG EXT is supported.
     pub has_logs: bool,
 }
 
@@ -47,20 +47,20 @@ impl AtaIdentity {
         AtaIdentity::parse(page_body(page, 0x89)?.get(IDENTIFY_IN_PAGE - 4..)?)
     }
 
-    /// From the 512 bytes of IDENTIFY DEVICE. None: too short, or empty.
+    /// From the 512 bytes of IDENTIFY DEVICE. None if too short or empty.
     pub fn parse(data: &[u8]) -> Option<AtaIdentity> {
         let data = data.get(..IDENTIFY_BYTES)?;
         if data.iter().all(|b| *b == 0) {
             return None;
         }
         let word = |n: usize| u16::from_le_bytes([data[2 * n], data[2 * n + 1]]);
-        // Text has the first letter in the high byte of each word.
+        // Each word of a text has its first letter in the high byte.
         let text = |from: usize, to: usize| {
             let bytes: Vec<u8> = (from..to).flat_map(|n| word(n).to_be_bytes()).collect();
             clean::ascii(&bytes)
         };
         let wwn = (108..112).fold(0_u64, |wwn, n| wwn << 16 | u64::from(word(n)));
-        // Word 87 bit 8: a world wide name is there; its first digit is the NAA.
+        // Word 87 bit 8: a WWN is present; its first digit is the NAA.
         let has_wwn = word(87) & 0xc100 == 0x4100 && wwn >> 60 == 5;
         Some(AtaIdentity {
             model: text(27, 47),
@@ -68,7 +68,7 @@ impl AtaIdentity {
             firmware: text(23, 27),
             wwn: has_wwn.then(|| format!("naa.{wwn:016x}")),
             rotation: Rotation::decode(word(217)),
-            // Words 84 and 87, bit 5; bits 15 and 14 say that the word is valid.
+            // Words 84 and 87, bit 5; bits 15 and 14 mark a valid word.
             has_logs: [84, 87].iter().any(|n| word(*n) & 0xc020 == 0x4020),
         })
     }
@@ -85,7 +85,8 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// From the parameter data: the last block's address, then the length of a block. None: too short, or no such disk.
+    /// From the parameter data: address of the last block, then block length. None if too short or
+    /// implausible.
     pub fn parse(data: &[u8]) -> Option<Capacity> {
         let last = u64::from_be_bytes(data.get(..8)?.try_into().ok()?);
         let block_bytes = u32::from_be_bytes(data.get(8..12)?.try_into().ok()?);
@@ -96,18 +97,18 @@ impl Capacity {
         .filter(|capacity| (256..=65536).contains(&capacity.block_bytes))
     }
 
-    /// Bytes altogether.
+    /// Total bytes.
     pub fn bytes(self) -> Option<u64> {
         self.blocks.checked_mul(u64::from(self.block_bytes))
     }
 
-    /// Whether Linux can use blocks of this length (drivers/scsi/sd.c): else it gives the disk no size.
+    /// Whether Linux supports blocks of this length (drivers/scsi/sd.c); otherwise it reports no size.
     pub fn kernel_can(self) -> bool {
         matches!(self.block_bytes, 256 | 512 | 1024 | 2048 | 4096)
     }
 }
 
-/// The content of a VPD page (SPC-6, 7.7.1), as long as the page says and the bytes are there.
+/// The content of a VPD page (SPC-6, 7.7.1), limited by its stated length and the bytes available.
 fn page_body(page: &[u8], number: u8) -> Option<&[u8]> {
     let [_, code, high, low, body @ ..] = page else {
         return None;
@@ -151,8 +152,8 @@ pub(crate) fn naming_page(page: &[u8]) -> Option<String> {
     eui
 }
 
-/// The names that the kernel or the disk makes up from maker, model and serial, as they stand: less than a world wide name,
-/// and all that some disks have.
+/// Names that the kernel or the disk composes from maker, model and serial: weaker than a WWN, but all that
+/// some disks have.
 pub(super) fn made_up(text: &str) -> Option<String> {
     let text = clean::text(text)?;
     let (kind, rest) = text.split_once('.')?;
@@ -161,7 +162,7 @@ pub(super) fn made_up(text: &str) -> Option<String> {
     sound.then_some(text)
 }
 
-/// A name the world has once: "naa.", "eui." or "uuid." and not zero.
+/// A globally unique name: "naa.", "eui." or "uuid.", and not zero.
 pub(super) fn wwn(text: &str) -> Option<String> {
     let text = clean::text(text)?.to_lowercase();
     let (kind, id) = text.split_once('.')?;

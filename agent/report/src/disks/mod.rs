@@ -1,4 +1,4 @@
-//! Whole disks, by sysfs; a live SCSI or ATA disk is asked for what sysfs does not show.
+//! Whole disks, from sysfs; a live SCSI or ATA disk is queried for what sysfs does not show.
 
 mod ask;
 mod ask_all;
@@ -21,30 +21,30 @@ use self::transport::{rotational, transport};
 use super::roots::{Roots, attribute, bytes, flag, names, number, text};
 use super::{Problems, clean, pci};
 
-/// Disks kept; a storage server with four shelves has some hundreds.
+/// Maximum number of disks; a storage server with four shelves has a few hundred.
 const DISK_LIMIT: usize = 1024;
-/// The kernel counts sizes in 512-byte sectors, whatever the disk's own blocks are.
+/// The kernel counts sizes in 512-byte sectors, whatever the disk's block size.
 const SECTOR: u64 = 512;
-/// A VPD page has at most 64 KiB; those read here have less than one.
+/// A VPD page has at most 64 KiB; those read here have less than 1 KiB.
 const PAGE_LIMIT: u64 = 4096;
 
-/// Block devices that are no disk, for captures where the device path does not tell.
+/// Names of block devices that are not disks, for captures without device paths.
 const NOT_DISKS: [&str; 13] = [
     "loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd", "rbd", "drbd", "bcache", "mtdblock", "zd",
 ];
 
-/// How much is asked of a live disk.
+/// How much to query of a live disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// What the kernel knows; the disk is not asked.
+    /// Only what the kernel knows; the disk is not queried.
     Kernel,
-    /// Which disk it is.
+    /// Its identity.
     Identity,
-    /// How it is, too.
+    /// Identity and health.
     Health,
 }
 
-/// Every whole disk, in the order of names.
+/// Every whole disk, sorted by name.
 pub(super) fn collect(roots: &Roots, depth: Depth, problems: &mut Problems) -> Vec<DiskFacts> {
     let mut disks: Vec<Disk> = entries(roots, problems)
         .into_iter()
@@ -71,7 +71,8 @@ pub(super) fn collect(roots: &Roots, depth: Depth, problems: &mut Problems) -> V
     disks
 }
 
-/// Names and folders of block devices, without partitions. Some captures have no sys/block, and the classes of it.
+/// Names and folders of block devices, without partitions. Some captures have sys/class/block instead of
+/// sys/block.
 fn entries(roots: &Roots, problems: &mut Problems) -> Vec<(String, PathBuf)> {
     let mut below = |folder: PathBuf| -> Vec<(String, PathBuf)> {
         let names = problems.names(&folder).into_iter();
@@ -98,12 +99,12 @@ fn entries(roots: &Roots, problems: &mut Problems) -> Vec<(String, PathBuf)> {
     found
 }
 
-/// One entry of /sys/block that is a disk.
+/// A disk in /sys/block.
 struct Disk {
     name: String,
     /// The entry.
     block: PathBuf,
-    /// Real path below sys, where the capture has links.
+    /// Real path below sys, if the capture has links.
     path: Option<PathBuf>,
 }
 
@@ -114,10 +115,10 @@ impl Disk {
         let kind = number(&block.join("device/type"));
         let is_other = NOT_DISKS.iter().any(|prefix| name.starts_with(prefix))
             || is_emmc_area(&name)
-            // NVMe multipath: one path of a disk that has a name of its own, "nvme0c1n1".
+            // NVMe multipath: "nvme0c1n1" is one path of a disk that has its own name.
             || flag(&block.join("hidden")) == Some(true)
             || name.strip_prefix("nvme").is_some_and(|numbers| numbers.contains('c'))
-            // The disk itself of NVMe multipath is virtual; nothing else that is virtual is a disk.
+            // The disk of NVMe multipath is virtual; no other virtual block device is a disk.
             || (at.starts_with("devices/virtual/") && !name.starts_with("nvme"))
             // SCSI peripheral types (SPC-6): 5 is optical, 7 optical memory, 13 enclosure.
             || matches!(kind, Some(5 | 7 | 13));
@@ -136,7 +137,7 @@ impl Disk {
         bytes(&self.block.join(format!("device/vpd_pg{number}")), PAGE_LIMIT)
     }
 
-    /// What sysfs tells, and what is left to ask the disk itself.
+    /// Facts from sysfs, and what remains to be queried.
     fn look(&self, roots: &Roots, depth: Depth) -> Seen {
         let vendor = self.attribute("device/vendor").unwrap_or_default();
         let is_ata = vendor.trim() == "ATA";
@@ -173,9 +174,9 @@ impl Disk {
             .and_then(|n| u64::try_from(n).ok()?.checked_mul(SECTOR))
             .filter(|n| *n > 0);
         let removable = flag(&self.block.join("removable"));
-        // A drive without a medium has no size either.
+        // A drive without a medium has no size.
         let has_no_size = self.number("size") == Some(0) && removable != Some(true);
-        // A volume of a RAID controller has no health of its own, and what hangs on USB often takes the commands badly.
+        // A RAID volume has no health of its own, and USB bridges often handle these commands badly.
         let has_health = raid_volume != Some(true)
             && match transport {
                 Some(Transport::Sata) => is_ata,
@@ -267,19 +268,19 @@ impl Disk {
         u32::try_from(self.number(name)?).ok().filter(|n| *n > 0)
     }
 
-    /// Attributes that only mean this on SD and eMMC.
+    /// Attributes that have this meaning only on SD and eMMC.
     fn mmc(&self, name: &str) -> Option<String> {
         self.name.starts_with("mmcblk").then(|| self.fact(name)).flatten()
     }
 
-    /// The ways to the disk: name and path below each controller. The disk of NVMe multipath is virtual and names its
-    /// controllers by links beside it: then the path is as if the disk were below each of them.
+    /// The paths to the disk: name and path below each controller. The disk of NVMe multipath is virtual and
+    /// links to its controllers; its path is given as if it were below each of them.
     fn ways(&self, controllers: &[PathBuf]) -> Vec<(String, PathBuf)> {
         let Some(path) = self.path.as_deref() else {
             return Vec::new();
         };
         let hidden = |controller: &Path| {
-            // "nvme0n1" by its controller nvme3 is the hidden "nvme0c3n1".
+            // "nvme0n1" through controller nvme3 is the hidden "nvme0c3n1".
             let (subsystem, namespace) = self.name.strip_prefix("nvme")?.split_once('n')?;
             let number = controller.file_name()?.to_str()?.strip_prefix("nvme")?;
             Some(format!("nvme{subsystem}c{number}n{namespace}"))
@@ -316,14 +317,14 @@ fn subsystem_controllers(roots: &Roots, disk: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether a namespace is that of another machine: its own path, or all controllers of its subsystem, are over fabrics.
+/// Whether a namespace is remote: its own path, or all controllers of its subsystem, use fabrics.
 fn is_over_fabrics(roots: &Roots, path: Option<&Path>, controllers: &[PathBuf]) -> bool {
     let over = |controller: &Path| {
         let transport = attribute(&roots.sys(controller).join("transport")).unwrap_or_default();
         controller.starts_with("devices/virtual/nvme-fabrics")
             || matches!(transport.trim(), "tcp" | "rdma" | "fc" | "loop")
     };
-    // Namespaces beside the controllers resolve to the subsystem itself and say nothing.
+    // Links of namespaces resolve to the subsystem itself and do not count.
     let mut controllers = controllers
         .iter()
         .filter(|c| !c.starts_with("devices/virtual/nvme-subsystem"))
@@ -332,10 +333,10 @@ fn is_over_fabrics(roots: &Roots, path: Option<&Path>, controllers: &[PathBuf]) 
         || (controllers.peek().is_some() && controllers.all(|controller| over(controller)))
 }
 
-/// A disk as far as sysfs tells.
+/// A disk as described by sysfs.
 struct Seen {
     facts: DiskFacts,
-    /// The kernel has it and cannot use it.
+    /// The kernel sees it but cannot use it.
     has_no_size: bool,
     kernel_rotational: Option<bool>,
     made_up: Option<String>,
@@ -345,8 +346,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// Joins what the disk answered: its own words go before the kernel's. SCSI has 16 characters for a model and 4 for a
-    /// revision; ATA's own are longer.
+    /// Adds the disk's answers, which win over the kernel's facts. SCSI has 16 characters for a model and 4
+    /// for a revision; ATA has more.
     fn join(self, answer: ask::Answer) -> DiskFacts {
         let mut facts = self.facts;
         let ata = self.ata.or(answer.ata).unwrap_or_default();
@@ -366,7 +367,7 @@ impl Seen {
             facts.logical_block_bytes = Some(capacity.block_bytes);
             facts.physical_block_bytes = None;
         } else if self.has_no_size {
-            // The kernel's default, which the disk does not have.
+            // A kernel default, not from the disk.
             facts.logical_block_bytes = None;
             facts.physical_block_bytes = None;
         }
@@ -374,7 +375,7 @@ impl Seen {
     }
 }
 
-/// Every page of a disk: its names, its health, its self-tests.
+/// Parses any bytes as every page of a disk: names, health, self-tests.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(page: &[u8]) {
     use self::identity::{naming_page, rotation_page, serial_page};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::roots::{Roots, attribute, is_numbered, names, number, text};
 use super::super::{clean, pci};
 
-/// Entries looked at below one controller.
+/// Maximum number of entries below one controller.
 const ENTRY_LIMIT: usize = 512;
 
 /// A SCSI address in a device path.
@@ -18,7 +18,7 @@ pub(super) struct Scsi {
 }
 
 impl Scsi {
-    /// "0:2:1:0" among the parts of the path.
+    /// Finds "0:2:1:0" among the path's components.
     pub fn of(path: &Path) -> Option<Scsi> {
         path.iter().filter_map(|part| part.to_str()).find_map(|part| {
             let mut numbers = part.split(':').map(|n| n.parse::<u64>().ok());
@@ -39,14 +39,15 @@ fn file_name(path: &Path) -> &str {
     path.file_name().and_then(|n| n.to_str()).unwrap_or_default()
 }
 
-/// The part of the path that ends with the first part that is `prefix` and a number: ".../ata5".
+/// The path up to the first component that is `prefix` and a number: ".../ata5".
 fn up_to<'a>(path: &'a Path, prefix: &str) -> Option<&'a Path> {
     path.ancestors()
         .filter(|p| is_numbered(file_name(p), prefix))
         .last()
 }
 
-/// The folder with the attributes of a transport class: that of the lowest part of the path whose name begins with `prefix`.
+/// The folder with the attributes of a transport class, for the last path component that starts with
+/// `prefix`.
 fn of_class(roots: &Roots, path: &Path, prefix: &str, class: &str) -> Option<PathBuf> {
     let part = path.ancestors().find(|p| file_name(p).starts_with(prefix))?;
     let inside = roots.sys(part).join(class).join(file_name(part));
@@ -57,8 +58,8 @@ fn of_class(roots: &Roots, path: &Path, prefix: &str, class: &str) -> Option<Pat
     })
 }
 
-/// As udev's path_id builtin names it, without the parts of a partition: "pci-0000:00:1f.2-ata-1". `path` is that of the
-/// block device below sys. None: on no bus that has such names, or the capture does not tell.
+/// The name from udev's path_id builtin, without the partition: "pci-0000:00:1f.2-ata-1". `path` is that of
+/// the block device below sys. None if its bus has no such names or the capture lacks them.
 pub(super) fn by_path(roots: &Roots, path: &Path, block: &Path) -> Option<String> {
     if let Some(target) = iscsi_part(roots, path) {
         return Some(target);
@@ -80,8 +81,8 @@ pub(super) fn by_path(roots: &Roots, path: &Path, block: &Path) -> Option<String
     Some(parts.join("-"))
 }
 
-/// The lowest function of each unbroken run of functions: below a bridge that makes a bus of its own (VMD) there is
-/// another run.
+/// The last function of each unbroken run of functions; a bridge with its own PCI domain (VMD) starts another
+/// run.
 fn pci_parts(path: &Path) -> Vec<String> {
     let mut runs: Vec<String> = Vec::new();
     let mut before = false;
@@ -109,7 +110,7 @@ fn usb_part(path: &Path) -> Option<String> {
     Some(format!("usb-0:{}", interface.split_once('-')?.1))
 }
 
-/// "ip-10.0.0.7:3260-iscsi-iqn.2001-04.com.example:disk-lun-1"; the address is left out where the capture has none.
+/// "ip-10.0.0.7:3260-iscsi-iqn.2001-04.com.example:disk-lun-1"; without the address if the capture has none.
 fn iscsi_part(roots: &Roots, path: &Path) -> Option<String> {
     let session = up_to(path, "session")?;
     let folder = roots.sys(session);
@@ -130,13 +131,13 @@ fn iscsi_part(roots: &Roots, path: &Path) -> Option<String> {
 }
 
 fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
-    // Fibre Channel: the port name of the array.
+    // Fibre Channel: the array's port name.
     let target = of_class(roots, path, "target", "fc_transport");
     if let Some(port) = target.and_then(|folder| text(&folder.join("port_name"))) {
         return Some(format!("fc-{port}-lun-{}", scsi.lun));
     }
     if let Some(port) = up_to(path, "ata") {
-        // The number in the name counts over all controllers; the port's own is here.
+        // The number in the name counts over all controllers; this is the port's own number.
         let own = roots.sys(port).join("ata_port").join(file_name(port));
         let number = number(&own.join("port_no"))?;
         return Some(match (scsi.channel, scsi.target) {
@@ -147,7 +148,7 @@ fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
     }
     if let Some(end) = sas_device(roots, path) {
         let address = text(&end.join("sas_address"))?;
-        // The expander right above the end device.
+        // The expander directly above the end device.
         let expander = of_class(roots, path, "expander-", "sas_device");
         let expander = expander.and_then(|folder| text(&folder.join("sas_address")));
         return Some(match (text(&end.join("phy_identifier")), expander) {
@@ -156,7 +157,7 @@ fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
             (None, _) => format!("sas-{address}-lun-{}", scsi.lun),
         });
     }
-    // Hosts are counted from the first one of the same controller.
+    // Hosts count from the first one of the same controller.
     let host = up_to(path, "host")?;
     let first = names(&roots.sys(host.parent()?))
         .ok()?
@@ -173,12 +174,12 @@ fn scsi_part(roots: &Roots, path: &Path, scsi: Scsi) -> Option<String> {
     ))
 }
 
-/// The folder of the SAS end device's own attributes.
+/// The folder with the SAS end device's attributes.
 fn sas_device(roots: &Roots, path: &Path) -> Option<PathBuf> {
     of_class(roots, path, "end_device-", "sas_device")
 }
 
-/// The enclosure (SES) that the kernel knows for a disk: the name of its bay, and the bay's folder.
+/// The disk's enclosure (SES), if the kernel knows it: the bay's name and folder.
 fn enclosure(block: &Path) -> Option<(String, PathBuf)> {
     let entries = std::fs::read_dir(block.join("device")).into_iter().flatten();
     entries.take(ENTRY_LIMIT).flatten().find_map(|entry| {
@@ -190,7 +191,7 @@ fn enclosure(block: &Path) -> Option<(String, PathBuf)> {
     })
 }
 
-/// The bay: an enclosure that the kernel knows names it, else the SAS controller numbers it.
+/// The bay: its name from the enclosure, if the kernel knows it, or else its number from the SAS controller.
 pub(super) fn bay(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<String> {
     enclosure(block).map(|(bay, _)| bay).or_else(|| {
         let bay = number(&sas_device(roots, path?)?.join("bay_identifier"))?;
@@ -198,8 +199,8 @@ pub(super) fn bay(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<St
     })
 }
 
-/// The logical identifier of the enclosure around the bay (SES-3, 6.1.2), "5000ccab05000000": by the enclosure that the kernel
-/// knows, else as the SAS controller tells it.
+/// The logical identifier of the bay's enclosure (SES-3, 6.1.2), "5000ccab05000000": from the enclosure if
+/// the kernel knows it, or else from the SAS controller.
 pub(super) fn shelf(roots: &Roots, path: Option<&Path>, block: &Path) -> Option<String> {
     let by_ses = || attribute(&roots.sys(roots.device(&enclosure(block)?.1)?.parent()?.join("id")));
     let by_sas = || attribute(&sas_device(roots, path?)?.join("enclosure_identifier"));
@@ -219,11 +220,11 @@ pub(super) fn host_driver(roots: &Roots, path: &Path) -> Option<String> {
     text(&own.join("proc_name"))
 }
 
-/// Whether a SCSI disk is a volume. None: nothing says that a RAID controller is in between.
+/// Whether a SCSI disk is a volume. None if nothing indicates a RAID controller.
 ///
-/// The channels are those of the drivers: megaraid_sas has disks on 0 and 1 and volumes from 2 on
-/// (MEGASAS_MAX_PD_CHANNELS), mpt3sas and mptsas volumes on 1 (RAID_CHANNEL), aacraid volumes on 0
-/// (CONTAINER_CHANNEL). hpsa and smartpqi say the level of each.
+/// Channels by driver: megaraid_sas has disks on 0 and 1 and volumes from 2 on (MEGASAS_MAX_PD_CHANNELS),
+/// mpt3sas and mptsas have volumes on 1 (RAID_CHANNEL), aacraid on 0 (CONTAINER_CHANNEL). hpsa and smartpqi
+/// report each disk's RAID level.
 pub(super) fn raid_volume(
     driver: Option<&str>,
     scsi: Option<Scsi>,

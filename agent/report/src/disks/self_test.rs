@@ -1,4 +1,5 @@
-//! A disk's own self-test, on demand. It runs in the disk, beside its other work; the report shows how it went.
+//! A disk's built-in self-test, on demand. It runs inside the disk, which stays usable; the report shows the
+//! result.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,38 +11,39 @@ use super::super::Problems;
 use super::super::roots::Roots;
 use super::{Depth, ask};
 
-/// Longest time for a disk to take the order.
+/// Timeout for a disk to accept the command.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Which self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelfTest {
-    /// Some minutes.
+    /// A few minutes.
     Short,
     /// Reads the whole medium: hours.
     Extended,
-    /// Ends the one that is running.
+    /// Aborts the running test.
     Abort,
 }
 
-/// Why it was not started.
+/// Why a self-test was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum SelfTestError {
     /// No whole disk has this name.
     #[error("{0}: this machine has no disk of that name")]
     NoDisk(String),
-    /// The disk is not one that has self-tests.
+    /// The disk has no self-test.
     #[error("{0}: {1}, it has no self-test that can be started")]
     NotAble(String, &'static str),
     /// The disk refused.
     #[error("{0}: the disk refused the self-test")]
     Refused(String),
-    /// The disk could not be asked.
+    /// The disk could not be queried.
     #[error("{0}: {1}")]
     Io(String, io::Error),
 }
 
-/// Orders a self-test of the disk with the kernel's name `name` ("sda", "nvme0n1"). Blocking, seconds at most.
+/// Starts or aborts a self-test of the disk with kernel name `name` ("sda", "nvme0n1"). Blocks for a few
+/// seconds at most.
 ///
 /// # Errors
 /// See [`SelfTestError`].
@@ -83,7 +85,7 @@ pub fn disk_self_test(name: &str, test: SelfTest) -> Result<(), SelfTestError> {
     }
 }
 
-/// What a disk is told, in its own words.
+/// The command for a disk, by its command set.
 #[derive(Debug, PartialEq, Eq)]
 enum Order {
     /// Subcommand of SMART EXECUTE OFF-LINE IMMEDIATE (ATA8-ACS table 60).
@@ -111,7 +113,7 @@ fn order(device: PathBuf, transport: Transport, test: SelfTest) -> io::Result<bo
     let file = ask::open(&device)?;
     match order_for(transport, test) {
         Order::Ata(subcommand) => ask::ata_self_test(&file, subcommand),
-        // Of all namespaces.
+        // All namespaces.
         Order::Nvme(code) => ask::nvme_command(&file, 0x14, u32::MAX, code),
         Order::Scsi(command) => ask::command(&file, &command),
     }

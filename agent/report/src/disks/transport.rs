@@ -1,4 +1,4 @@
-//! How a disk is attached, and whether it spins. Pure.
+//! A disk's transport, and whether it rotates. Pure.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use inventory_api::report::Transport;
 use super::super::roots::is_numbered;
 use super::identity::Rotation;
 
-/// By the device path: the same wires have several drivers.
+/// From the device path, because one transport has several drivers.
 pub(super) fn transport(name: &str, path: Option<&Path>, is_ata: bool) -> Option<Transport> {
     let parts: Vec<&str> = path
         .into_iter()
@@ -16,7 +16,7 @@ pub(super) fn transport(name: &str, path: Option<&Path>, is_ata: bool) -> Option
         .collect();
     let numbered = |prefix: &str| parts.iter().any(|part| is_numbered(part, prefix));
     let starts = |prefix: &str| parts.iter().any(|part| part.starts_with(prefix));
-    // The first that holds.
+    // The first match wins.
     let ways = [
         (name.starts_with("nvme"), Transport::Nvme),
         (name.starts_with("mmcblk"), Transport::Mmc),
@@ -24,7 +24,7 @@ pub(super) fn transport(name: &str, path: Option<&Path>, is_ata: bool) -> Option
         (starts("rport-") || starts("vport-"), Transport::FibreChannel),
         (numbered("session"), Transport::Iscsi),
         (numbered("usb"), Transport::Usb),
-        // Behind a SAS controller too: it is a SATA disk.
+        // A SATA disk, also behind a SAS controller.
         (is_ata || numbered("ata"), Transport::Sata),
         (starts("end_device-"), Transport::Sas),
         (numbered("host"), Transport::Scsi),
@@ -37,7 +37,7 @@ pub(super) fn transport(name: &str, path: Option<&Path>, is_ata: bool) -> Option
         .map(|(_, transport)| transport)
 }
 
-/// The disk's own word goes before the kernel's, which says "rotational" when it was told nothing.
+/// The disk's own answer wins over the kernel's, which defaults to "rotational".
 pub(super) fn rotational(
     transport: Option<Transport>,
     kernel: Option<bool>,
@@ -47,7 +47,7 @@ pub(super) fn rotational(
         (Some(Rotation::Spins(_)), _) => Some(true),
         (Some(Rotation::Solid), _) => Some(false),
         (Some(Rotation::NotReported), _) | (None, Some(Transport::Virtio)) => None,
-        // RAID volumes, virtual disks and USB bridges keep the kernel's default.
+        // For RAID volumes, virtual disks and USB bridges the kernel's value is just its default.
         (
             None,
             Some(

@@ -1,4 +1,4 @@
-//! One LLDP data unit: a list of type-length-value fields. Pure; every byte is a stranger's.
+//! One LLDP data unit: a list of type-length-value fields. Pure; every byte is untrusted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -8,25 +8,25 @@ use inventory_api::report::LldpNeighbour;
 
 use super::super::clean;
 
-/// Fields looked at in one unit; a frame of 1500 bytes has room for 750 empty ones.
+/// Maximum number of fields per unit; a 1500-byte frame could hold 750 empty ones.
 const FIELD_LIMIT: usize = 128;
 /// IEEE 802.1's own fields.
 const OUI_802_1: [u8; 3] = [0x00, 0x80, 0xc2];
 
-/// What a unit says, and for how long it holds. Zero: the neighbour says good-bye.
+/// The content of a unit and its time to live. Zero means that the neighbour leaves.
 pub(super) struct Heard {
     pub neighbour: LldpNeighbour,
     pub lifetime: Duration,
 }
 
-/// Reads a unit, from behind the Ethernet header. None: not LLDP, or one of the three mandatory fields is missing or broken.
-/// Broken optional fields are left out.
+/// Parses a unit, without the Ethernet header. None if it is not LLDP, or a mandatory field is missing or
+/// broken. Broken optional fields are skipped.
 pub(super) fn parse(unit: &[u8]) -> Option<Heard> {
     let mut neighbour = LldpNeighbour::default();
     let mut lifetime = None;
     for (number, (kind, value)) in Fields(unit).take(FIELD_LIMIT).enumerate() {
         match (number, kind) {
-            // 8.5.2, 8.5.3, 9.2.7.5: the first three are these, in this order, and not there again.
+            // 8.5.2, 8.5.3, 9.2.7.5: these three come first, in this order, and only once.
             (0, 1) => neighbour.chassis = Some(name(value, 4, 5)?),
             (1, 2) => neighbour.port = Some(name(value, 3, 4)?),
             (2, 3) => lifetime = Some(u16::from_be_bytes([*value.first()?, *value.get(1)?])),
@@ -36,7 +36,7 @@ pub(super) fn parse(unit: &[u8]) -> Option<Heard> {
             (_, 5) => neighbour.system = neighbour.system.or_else(|| text(value)),
             (_, 8) => {
                 let address = management(value);
-                // IPv4 is what people plan with, where there are both.
+                // Prefer IPv4 if there are both.
                 if neighbour.management.is_none()
                     || address.is_some_and(|a| a.is_ipv4() && !is_ipv4(&neighbour))
                 {
@@ -44,7 +44,7 @@ pub(super) fn parse(unit: &[u8]) -> Option<Heard> {
                 }
             }
             (_, 127) => match value {
-                // 802.1 port VLAN id: 0 is "does not know or has none".
+                // 802.1 port VLAN id: 0 means unknown or none.
                 [a, b, c, 1, high, low, ..] if [*a, *b, *c] == OUI_802_1 => {
                     neighbour.vlan =
                         Some(u16::from_be_bytes([*high, *low])).filter(|id| (1..4095).contains(id));
@@ -64,7 +64,7 @@ fn is_ipv4(neighbour: &LldpNeighbour) -> bool {
     neighbour.management.is_some_and(|address| address.is_ipv4())
 }
 
-/// Type (7 bits), length (9 bits), value. Ends where the bytes do.
+/// Type (7 bits), length (9 bits), value. Stops at the end of the bytes.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
@@ -83,8 +83,9 @@ fn text(value: &[u8]) -> Option<String> {
     clean::text(&String::from_utf8_lossy(value))
 }
 
-/// The name of a chassis or port. Its first byte says what kind of name it is; `mac` and `address` are the kinds for a MAC and a network
-/// address. The others are text, some of it only by custom (Juniper writes the SNMP index of a port as text).
+/// The name of a chassis or port. Its first byte is the kind; `mac` and `address` are the kinds for a MAC and
+/// a network address. The others are text, some only by convention (Juniper writes a port's SNMP index as
+/// text).
 fn name(value: &[u8], mac: u8, address: u8) -> Option<String> {
     match value.split_first()? {
         (kind, name) if *kind == mac => Some(Mac(name.try_into().ok()?).to_string()),
@@ -93,9 +94,9 @@ fn name(value: &[u8], mac: u8, address: u8) -> Option<String> {
     }
 }
 
-/// Text where it is some; other bytes in hex.
+/// Text if it is printable, otherwise hex.
 fn text_or_hex(bytes: &[u8]) -> Option<String> {
-    // Some switches count the zero at the end.
+    // Some switches include the final zero.
     let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => clean::text(text),
@@ -112,13 +113,13 @@ fn network_address(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// 8.5.9: length of family and address, these, then interface number and OID.
+/// 8.5.9: length of family and address, then those, then interface number and OID.
 fn management(value: &[u8]) -> Option<IpAddr> {
     let (length, rest) = value.split_first()?;
     network_address(rest.get(..usize::from(*length))?).filter(|address| !address.is_unspecified())
 }
 
-/// Any bytes as a data unit.
+/// Parses any bytes as a data unit.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(unit: &[u8]) {
     let Some(heard) = parse(unit) else { return };

@@ -1,7 +1,7 @@
-//! The listener: one packet socket for all interfaces, in a thread of its own for as long as the process lives, so that
-//! frames (one in 30 s by the standard) are heard while other work goes on.
+//! The listener: one packet socket for all interfaces, in its own thread for the life of the process, so that
+//! frames (one every 30 s by the standard) are received while other work goes on.
 //!
-//! The firmware of some cards keeps the frames to itself until it is told not to: `ethtool::lldp_to_host`.
+//! The firmware of some cards swallows the frames until told otherwise: `ethtool::lldp_to_host`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -24,25 +24,25 @@ const GROUPS: [[u8; 6]; 3] = [
     [1, 0x80, 0xc2, 0, 0, 3],
     [1, 0x80, 0xc2, 0, 0, 0],
 ];
-/// How often interfaces that came later are looked for.
+/// Interval of the search for new interfaces.
 const REJOIN: Duration = Duration::from_secs(2);
-/// Interfaces listened on and neighbours kept.
+/// Maximum number of interfaces and neighbours.
 const INTERFACE_LIMIT: usize = 512;
 
 #[derive(Default)]
 struct Neighbours {
-    /// By the interface's number: who, until when.
+    /// Interface number to neighbour and expiry.
     heard: Mutex<BTreeMap<i32, (LldpNeighbour, Instant)>>,
     news: Condvar,
 }
 
 static NEIGHBOURS: OnceLock<Result<Neighbours, String>> = OnceLock::new();
 
-/// Starts to listen on every physical interface of this system, once for the process; later calls do nothing. An
-/// interface must be up to hear anything.
+/// Starts listening on every physical interface of this system, once per process; later calls do nothing. An
+/// interface must be up to receive anything.
 ///
 /// # Errors
-/// No packet socket (not root, or the kernel has none), or no thread. Said again on every call.
+/// No packet socket (not root, or no kernel support), or no thread. Returned again by every call.
 pub fn listen() -> Result<(), String> {
     let mut start = None;
     let state = NEIGHBOURS.get_or_init(|| {
@@ -59,7 +59,7 @@ pub fn listen() -> Result<(), String> {
     Ok(())
 }
 
-/// Who is at the other end of this interface, if it was heard and still holds.
+/// The neighbour of this interface, if it was received and has not expired.
 pub(crate) fn neighbour(interface: i32) -> Option<LldpNeighbour> {
     let neighbours = NEIGHBOURS.get()?.as_ref().ok()?;
     let heard = neighbours.heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +69,7 @@ pub(crate) fn neighbour(interface: i32) -> Option<LldpNeighbour> {
         .map(|(neighbour, _)| neighbour.clone())
 }
 
-/// Waits until every one of these interfaces has heard its neighbour, at most until `deadline`.
+/// Waits until each of these interfaces has a neighbour, at most until `deadline`.
 pub(crate) fn wait(interfaces: &[i32], deadline: Instant) {
     let Some(Ok(neighbours)) = NEIGHBOURS.get() else {
         return;
@@ -105,7 +105,7 @@ fn run(socket: OwnedFd, neighbours: &Neighbours) {
                 }
             }
             Ok(None) => {}
-            // An interface went down: that is told once. Anything else is told again at once; do not spin on it.
+            // An interface going down is reported once. Other errors repeat at once; do not spin on them.
             Err(_) => std::thread::sleep(Duration::from_millis(100)),
         }
     }
@@ -129,19 +129,19 @@ fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     }
 }
 
-/// A packet socket for LLDP without the Ethernet header, that gives up waiting after a second.
+/// A packet socket for LLDP without the Ethernet header, with a receive timeout of a second.
 fn socket() -> io::Result<OwnedFd> {
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
     // SAFETY: no pointers.
     let fd = check(unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(ETH_P_LLDP.to_be())) })?;
-    // SAFETY: a descriptor that was just made and belongs to nobody else.
+    // SAFETY: the descriptor was just created and has no other owner.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     let wait = libc::timeval {
         tv_sec: 1,
         tv_usec: 0,
     };
     set(&socket, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &wait)?;
-    // Under a bond the frame shall name the port and not the bond.
+    // Under a bond, report the port, not the bond.
     let _ = set(&socket, libc::SOL_PACKET, PACKET_ORIGDEV, &1_i32);
     Ok(socket)
 }
@@ -173,7 +173,7 @@ struct Membership {
     address: [u8; 8],
 }
 
-/// Joins the groups on interfaces that are new. One that does not let itself be joined is tried again.
+/// Joins the groups on new interfaces. A failure is retried.
 fn join_all(socket: &File, joined: &mut BTreeSet<i32>) {
     let roots = Roots::live();
     let folder = roots.sys("class/net");
@@ -210,12 +210,12 @@ fn join(socket: &impl AsRawFd, interface: i32, group: [u8; 6]) -> io::Result<()>
     set(socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &membership)
 }
 
-/// The next frame: its interface and length. None: none came in a second.
+/// The next frame: its interface and length. None if none arrived within a second.
 fn receive(socket: &mut File, frame: &mut [u8]) -> io::Result<Option<(i32, usize)>> {
     // SAFETY: all zeros is a value of this plain structure.
     let mut from: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-    // SAFETY: buffer and address have the lengths that are named and outlive the call.
+    // SAFETY: buffer and address have the stated lengths and outlive the call.
     let received = unsafe {
         libc::recvfrom(
             socket.as_raw_fd(),

@@ -54,7 +54,7 @@ fn control_characters_and_other_bytes_are_no_text() {
     assert_eq!(heard.vlan, None);
 }
 
-/// What `lldpctl -f keyvalue` showed of real switches, sent again as the frames that say so.
+/// The output of `lldpctl -f keyvalue` for real switches, turned back into frames.
 #[test]
 fn real_switches() {
     let Some(folder) = fixtures::find("inventory/netbox-agent/lldp") else {

@@ -1,4 +1,4 @@
-//! Names from the PCI id database (pci.ids), where the machine has it.
+//! Names from the PCI id database (pci.ids), if the machine has it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use inventory_api::report::PciDevice;
 use super::super::clean;
 use super::super::roots::{Roots, bytes};
 
-/// Debian's and Red Hat's place.
+/// Its path in Debian and Red Hat.
 const PLACES: [&str; 2] = ["usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"];
 /// The database has 1.5 MB and grows by 50 kB a year.
 const LIMIT: u64 = 8 << 20;
@@ -31,8 +31,8 @@ pub(super) fn name_all(roots: &Roots, devices: &mut [PciDevice]) {
     }
 }
 
-/// One pass over the file. `8086  Intel Corporation`, below it `\t1572  Ethernet Controller X710`; a class list
-/// that begins with `C 00` ends the vendors.
+/// One pass over the file: `8086  Intel Corporation`, below it `\t1572  Ethernet Controller X710`. The class
+/// list, starting with `C 00`, ends the vendors.
 fn find(bytes: &[u8], wanted: &mut BTreeMap<(String, String), Option<String>>) {
     let mut vendor: Option<(&str, &str)> = None;
     for line in bytes.split(|b| *b == b'\n') {

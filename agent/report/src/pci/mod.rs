@@ -14,10 +14,10 @@ pub(super) use self::slots::Slots;
 use super::Problems;
 use super::roots::{Roots, attribute, link_name, number, text};
 
-/// Devices kept; the largest machines have some hundreds.
+/// Maximum number of devices; the largest machines have a few hundred.
 const DEVICE_LIMIT: usize = 2048;
 
-/// Every PCI function but bridges and SR-IOV virtual functions, in the order of addresses.
+/// Every PCI function except bridges and SR-IOV virtual functions, sorted by address.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<PciDevice> {
     let folder = roots.sys("bus/pci/devices");
     let slots = Slots::read(roots);
@@ -27,7 +27,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Vec<PciDevice> 
         .filter(|name| is_address(name))
         .filter_map(|name| device(roots, name, &slots))
         .collect();
-    // Addresses are hexadecimal: 0f is behind 07 and before 4b. A domain of more digits comes last.
+    // Addresses are hexadecimal: 0f sorts between 07 and 4b. Longer domains come last.
     devices.sort_by(|a, b| (a.address.len(), &a.address).cmp(&(b.address.len(), &b.address)));
     problems.keep(&mut devices, DEVICE_LIMIT, folder.display(), "devices");
     database::name_all(roots, &mut devices);
@@ -42,13 +42,13 @@ fn device(roots: &Roots, address: &str, slots: &Slots) -> Option<PciDevice> {
         return None;
     }
     let word = |name: &str| hex_digits(&folder.join(name), 4);
-    // What is not there or unknown has vendor FFFF: an empty capture, or a device that fell off its bus.
+    // Vendor FFFF means an empty capture, or a device that fell off its bus.
     let vendor = word("vendor").filter(|id| id != "ffff");
     vendor.as_ref()?;
     let subsystem = |name: &str| word(name).filter(|id| id != "ffff" && id != "0000");
     let count = |name: &str| {
         let lanes = number(&folder.join(name))?;
-        // 255 and 63 are how the kernel says that it does not know.
+        // 255 and 63 are the kernel's unknown values.
         u32::try_from(lanes).ok().filter(|n| (1..=32).contains(n))
     };
     let speed = |name: &str| text(&folder.join(name)).filter(|speed| !speed.starts_with("Unknown"));
@@ -72,14 +72,14 @@ fn device(roots: &Roots, address: &str, slots: &Slots) -> Option<PciDevice> {
     })
 }
 
-/// "0x8086" as "8086": lower case, exactly so many digits.
+/// "0x8086" as "8086": lower case, with exactly this many digits.
 fn hex_digits(path: &Path, digits: usize) -> Option<String> {
     let text = attribute(path)?.trim().to_lowercase();
     let text = text.strip_prefix("0x")?;
     (text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_owned())
 }
 
-/// The PCI functions in a device path, the root port first and the device last.
+/// The PCI functions in a device path, from the root port to the device.
 pub(super) fn chain(path: &Path) -> Vec<String> {
     path.iter()
         .filter_map(|part| part.to_str())

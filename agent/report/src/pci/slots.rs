@@ -1,4 +1,4 @@
-//! The slots that the kernel knows (ACPI, hot-plug): /sys/bus/pci/slots/NAME/address is "0000:3b:00".
+//! Slots known to the kernel (ACPI, hot-plug): /sys/bus/pci/slots/NAME/address is "0000:3b:00".
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use super::super::roots::{Roots, attribute, names};
 pub(crate) struct Slots(BTreeMap<String, String>);
 
 impl Slots {
-    /// Reads them; a machine without any has none.
+    /// Reads them; may be empty.
     pub fn read(roots: &Roots) -> Slots {
         let folder = roots.sys("bus/pci/slots");
         let mut slots = BTreeMap::new();
         for name in names(&folder).unwrap_or_default() {
             let place = attribute(&folder.join(&name).join("address")).unwrap_or_default();
             let place = place.trim().to_lowercase();
-            // A name of two sources ("4", "4-1"): the first stands.
+            // If two sources name it ("4", "4-1"), the first wins.
             if super::is_address(&format!("{place}.0"))
                 && let Some(name) = clean::place(&name)
             {
@@ -26,7 +26,8 @@ impl Slots {
         Slots(slots)
     }
 
-    /// The slot of a function, or the nearest one above it. `above` are the functions of its path, root port first.
+    /// The slot of a function, or the nearest one above it. `above` is its path of functions, root port
+    /// first.
     pub fn of(&self, address: &str, above: &[String]) -> Option<String> {
         std::iter::once(address)
             .chain(above.iter().rev().map(String::as_str))

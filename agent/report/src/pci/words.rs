@@ -1,5 +1,6 @@
-//! Words for PCI classes and vendors where no database is at hand: the mini-os has no room for one. Classes as in the PCI Code
-//! and ID Assignment Specification 1.15, vendors as PCI-SIG lists them: those that a server has.
+//! Names of PCI classes and vendors for when there is no database, as in the mini-os, to keep it small.
+//! Classes from the PCI Code and ID Assignment Specification 1.15, vendors from PCI-SIG; only those found in
+//! servers.
 
 /// Class and subclass, four hex digits.
 const CLASSES: &[(&str, &str)] = &[
@@ -105,12 +106,12 @@ fn word(table: &'static [(&str, &str)], key: &str) -> Option<&'static str> {
         .map(|at| table[at].1)
 }
 
-/// "Ethernet controller" of "020000". None: no class that a server's device has.
+/// "Ethernet controller" for "020000". None for classes not found in servers.
 pub(crate) fn class(class: &str) -> Option<&'static str> {
     word(CLASSES, class.get(..4)?)
 }
 
-/// "Intel" of "8086".
+/// "Intel" for "8086".
 pub(crate) fn vendor(id: &str) -> Option<&'static str> {
     word(VENDORS, id)
 }

@@ -1,5 +1,6 @@
-//! LSI/Broadcom MegaRAID (Dell PERC, Lenovo ThinkSystem RAID, Cisco, Intel): MFI commands through the driver's management device.
-//! Layouts: linux/drivers/scsi/megaraid/megaraid_sas.h and FreeBSD sys/dev/mfi/mfireg.h. No crate speaks it.
+//! LSI/Broadcom MegaRAID (Dell PERC, Lenovo ThinkSystem RAID, Cisco, Intel): MFI commands through the
+//! driver's management device. Layouts: linux/drivers/scsi/megaraid/megaraid_sas.h and FreeBSD
+//! sys/dev/mfi/mfireg.h. There is no crate for it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -26,7 +27,7 @@ const PD_GET_LIST: u32 = 0x0201_0000;
 const PD_GET_INFO: u32 = 0x0202_0000;
 /// MR_PD_INFO.
 const INFO_BYTES: usize = 512;
-/// The disk is in no enclosure.
+/// The disk is not in an enclosure.
 const NO_ENCLOSURE: u16 = 0xffff;
 
 /// `struct megasas_iocpacket`.
@@ -44,7 +45,7 @@ struct Packet {
 
 nix::ioctl_readwrite!(megasas_firmware, b'M', 1, Packet);
 
-/// What the firmware of one controller answers.
+/// The firmware of one controller.
 trait Firmware {
     /// A command to the controller itself.
     fn command(&mut self, opcode: u32, mailbox: [u8; 2], bytes: usize) -> io::Result<Vec<u8>>;
@@ -58,7 +59,7 @@ struct Controller {
     host: u16,
 }
 
-/// The disks of a controller, and how many of its list gave no answer. `host`: "host0".
+/// The disks of a controller, and how many listed ones did not answer. `host`: "host0".
 pub(super) fn disks(roots: &Roots, host: &str, end: Instant) -> io::Result<(Vec<DiskFacts>, usize)> {
     let number = host.strip_prefix("host").and_then(|n| n.parse().ok());
     let mut controller = Controller {
@@ -73,7 +74,7 @@ fn ask(firmware: &mut impl Firmware, end: Instant) -> io::Result<(Vec<DiskFacts>
     Ok(ask_each(&list, end, |id| {
         let info = firmware.command(PD_GET_INFO, id.to_le_bytes(), INFO_BYTES);
         let mut disk = disk(&info.ok()?)?;
-        // INQUIRY with EVPD: 80h serial number, 89h what a SATA disk says of itself, B1h rotation; READ CAPACITY (16).
+        // INQUIRY with EVPD: 80h serial number, 89h ATA identity, B1h rotation; READ CAPACITY (16).
         let mut page = |number: u8, bytes: u16| {
             let [high, low] = bytes.to_be_bytes();
             firmware
@@ -101,7 +102,7 @@ fn ask(firmware: &mut impl Firmware, end: Instant) -> io::Result<(Vec<DiskFacts>
     }))
 }
 
-/// MR_PD_LIST: the device numbers of disks (SCSI type 0), in the order of the list.
+/// MR_PD_LIST: the device numbers of disks (SCSI type 0), in list order.
 pub(super) fn list(answer: &[u8]) -> Vec<u16> {
     let count = answer
         .get(4..8)
@@ -139,7 +140,7 @@ pub(super) fn disk(info: &[u8]) -> Option<DiskFacts> {
         },
         firmware: ascii(&inquiry[32..36]),
         wwn: naming_page(&info[100..164]),
-        // Blocks of 512 bytes; READ CAPACITY knows better where it is answered.
+        // Blocks of 512 bytes; READ CAPACITY is preferred if it is answered.
         size_bytes: raw_blocks.checked_mul(512).filter(|bytes| *bytes > 0),
         transport: match info[189] >> 4 {
             1 => Some(Transport::Scsi),
@@ -159,7 +160,7 @@ pub(super) fn disk(info: &[u8]) -> Option<DiskFacts> {
     })
 }
 
-/// The driver makes no file for its device: it is made here, as by the makers' tools.
+/// The driver creates no device file, so it is created here, as the vendor tools do.
 fn open(roots: &Roots) -> io::Result<File> {
     let path = roots.dev("megaraid_sas_ioctl_node");
     if !path.exists() {
@@ -187,13 +188,13 @@ fn make_node(roots: &Roots, path: &Path) -> io::Result<()> {
 }
 
 impl Controller {
-    /// Sends a frame whose answer goes to a buffer of so many bytes; its list of buffers stands at `sgl_offset`.
+    /// Sends a frame whose answer goes to a buffer of `len` bytes; its buffer list is at `sgl_offset`.
     fn send(&mut self, mut frame: [u8; FRAME_BYTES], sgl_offset: u8, bytes: usize) -> io::Result<Vec<u8>> {
         let mut answer = vec![0_u8; bytes];
-        // One buffer, and how long it is; the status is that of a command that has not ended.
+        // One buffer and its length; the initial status is "not completed".
         (frame[2], frame[7]) = (0xff, 1);
         frame[0x10] = DIRECTION_READ;
-        // Of both kinds of frames.
+        // At the same place in both kinds of frames.
         frame[0x14..0x18].copy_from_slice(&(bytes as u32).to_le_bytes());
         let mut packet = Packet {
             host: self.host,
@@ -212,7 +213,8 @@ impl Controller {
             iov_base: answer.as_mut_ptr().cast(),
             iov_len: bytes,
         };
-        // SAFETY: the packet has the driver's layout; its one buffer has the length that is named and outlives the call.
+        // SAFETY: the packet has the driver's layout; its one buffer has the stated length and outlives the
+        // call.
         unsafe { megasas_firmware(self.device.as_raw_fd(), &mut packet) }?;
         match packet.frame[2] {
             0 => Ok(answer),

@@ -1,5 +1,5 @@
-//! Disks behind RAID controllers that show only their volumes to the kernel: the controller is asked which disks it has.
-//! What PCI and sysfs tell of a controller is [`super::controllers`].
+//! Disks behind RAID controllers that show the kernel only their volumes: queried from the controller. PCI
+//! and sysfs facts of controllers are in [`super::controllers`].
 
 mod megaraid;
 mod smart_array;
@@ -11,16 +11,16 @@ use inventory_api::report::{AssetReport, DiskFacts, StorageController};
 use super::roots::{Roots, attribute, names};
 use super::{Problems, pci};
 
-/// Disks asked for at one controller.
+/// Maximum number of disks per controller.
 const DISK_LIMIT: usize = 512;
-/// Both kinds of firmware answer with lists of a head and entries.
+/// Both kinds of firmware return lists with a header and entries.
 const LIST_HEAD: usize = 8;
 const LIST_ENTRY: usize = 24;
 const LIST_BYTES: usize = LIST_HEAD + DISK_LIMIT * LIST_ENTRY;
-/// Time for all controllers; one that does not answer at all is left behind with the collector.
+/// Time limit for all controllers; if one does not answer at all, the collector is abandoned.
 const TIME: Duration = Duration::from_secs(15);
 
-/// The disks, as controllers with nothing but their PCI address; the report joins them. Only on the running system.
+/// The disks, as controllers with only a PCI address; the report merges them. Only on the running system.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut AssetReport) {
     if !roots.is_live() {
         return;
@@ -35,7 +35,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
         else {
             continue;
         };
-        // A card of several hosts is asked once.
+        // Query a card with several hosts once.
         if report.controllers.iter().any(|known| known.pci == address) {
             continue;
         }
@@ -66,7 +66,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
     }
 }
 
-/// Takes out those that the kernel shows too: in HBA mode and beside volumes a controller passes single disks through.
+/// Removes disks that the kernel shows too: in HBA mode, or beside volumes, a controller passes single disks
+/// through.
 pub(super) fn without_shown(report: &mut AssetReport) {
     let shown = |disk: &DiskFacts| {
         let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
@@ -80,7 +81,7 @@ pub(super) fn without_shown(report: &mut AssetReport) {
     }
 }
 
-/// The entries of a list that says it has `count`.
+/// The entries of a list with a stated `count`.
 fn entries(list: &[u8], count: u32) -> impl Iterator<Item = &[u8]> {
     let entries = list.get(LIST_HEAD..).unwrap_or_default();
     entries
@@ -88,7 +89,7 @@ fn entries(list: &[u8], count: u32) -> impl Iterator<Item = &[u8]> {
         .take(DISK_LIMIT.min(count as usize))
 }
 
-/// The disks of a list, and how many of it gave no answer until `end`.
+/// The disks of a list, and how many did not answer by `end`.
 fn ask_each(
     list: &[u16],
     end: Instant,
@@ -100,7 +101,7 @@ fn ask_each(
     (found, left_out)
 }
 
-/// Any bytes as every answer of a controller.
+/// Parses any bytes as every answer of a controller.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) {
     megaraid::list(bytes);

@@ -1,5 +1,6 @@
-//! HPE Smart Array and Microchip SmartRAID (drivers hpsa and smartpqi): commands by the ioctl CCISS_PASSTHRU of any SCSI device of
-//! the controller. Layouts: linux/cciss_defs.h, linux/cciss_ioctl.h and the drivers' own headers. No crate speaks it.
+//! HPE Smart Array and Microchip SmartRAID (drivers hpsa and smartpqi): commands through the ioctl
+//! CCISS_PASSTHRU of any SCSI device of the controller. Layouts: linux/cciss_defs.h, linux/cciss_ioctl.h and
+//! the drivers' own headers. There is no crate for it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -18,12 +19,12 @@ const EXTENDED: u8 = 0x02;
 /// BMIC read, and its command Identify Physical Device.
 const BMIC_READ: u8 = 0x26;
 const IDENTIFY_PHYSICAL: u8 = 0x15;
-/// What is read of the identity (the driver's structure has 2560 bytes).
+/// Bytes read of the identity (the driver's structure has 2560).
 const IDENTITY_BYTES: usize = 512;
 const DIRECTION_READ: u8 = 2;
-/// Seconds the controller takes at most.
+/// The controller's timeout in seconds.
 const TIMEOUT: u16 = 5;
-/// CommandStatus: done; done with less data than there was room.
+/// CommandStatus: success; success with less data than requested.
 const DONE: u16 = 0;
 const UNDERRUN: u16 = 2;
 
@@ -39,12 +40,12 @@ struct Command {
 
 nix::ioctl_readwrite!(cciss_passthru, b'B', 11, Command);
 
-/// What a controller answers.
+/// A controller that answers commands.
 trait Controller {
     fn command(&mut self, cdb: &[u8], bytes: usize) -> io::Result<Vec<u8>>;
 }
 
-/// The disks of a controller, and how many of its list gave no answer. `host`: "host0".
+/// The disks of a controller, and how many listed ones did not answer. `host`: "host0".
 pub(super) fn disks(roots: &Roots, host: &str, end: Instant) -> io::Result<(Vec<DiskFacts>, usize)> {
     ask(&mut open(roots, host)?, end)
 }
@@ -79,7 +80,8 @@ pub(super) fn list(answer: &[u8]) -> Vec<u16> {
         .and_then(|length| length.try_into().ok())
         .map_or(0, u32::from_be_bytes);
     entries(answer, length / LIST_ENTRY as u32)
-        // Device types 01h SATA, 02h SAS, 09h NVMe; expanders and enclosures have others. Older firmware has 00h for disks.
+        // Device types: 01h SATA, 02h SAS, 09h NVMe; expanders and enclosures differ. Older firmware has 00h
+        // for disks.
         .filter(|entry| matches!(entry[16], 0 | 1 | 2 | 9))
         .filter_map(|entry| {
             let bus = u16::from(entry[7] & 0x3f).checked_sub(1)?;
@@ -88,7 +90,7 @@ pub(super) fn list(answer: &[u8]) -> Vec<u16> {
         .collect()
 }
 
-/// `struct bmic_identify_physical_device`. None: too short, or no disk in the bay.
+/// `struct bmic_identify_physical_device`. None if too short, or no disk in the bay.
 pub(super) fn disk(identity: &[u8]) -> Option<DiskFacts> {
     let identity = identity.get(..IDENTITY_BYTES)?;
     let number = |at: usize, bytes: usize| {
@@ -100,7 +102,7 @@ pub(super) fn disk(identity: &[u8]) -> Option<DiskFacts> {
     let (port, drive_box, bay) = (ascii(&identity[112..114]), identity[114], identity[115]);
     let model = ascii(&identity[12..52])?;
     let block = number(2, 2);
-    // The short count of blocks is all ones where it is not enough.
+    // The short block count is all ones if it does not fit.
     let blocks = match number(4, 4) {
         0xffff_ffff => number(122, 8),
         blocks => blocks,
@@ -113,7 +115,7 @@ pub(super) fn disk(identity: &[u8]) -> Option<DiskFacts> {
         name: port.map_or_else(|| place.clone(), |port| format!("port {port} {place}")),
         bay: Some(format!("Bay {bay}")),
         shelf: Some(format!("box {drive_box}")),
-        // Words of some firmware are divided by runs of blanks.
+        // Some firmware pads words with runs of blanks.
         model: Some(model.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
         serial: ascii(&identity[52..92]),
         firmware: ascii(&identity[92..100]),
@@ -127,7 +129,7 @@ pub(super) fn disk(identity: &[u8]) -> Option<DiskFacts> {
             9 => Some(Transport::Nvme),
             _ => None,
         },
-        // Why the controller has taken the disk out; 0: it has not.
+        // Why the controller removed the disk; 0 if it did not.
         health: Some(DiskHealth {
             passed: Some(identity[102] == 0),
             ..DiskHealth::default()
@@ -138,7 +140,7 @@ pub(super) fn disk(identity: &[u8]) -> Option<DiskFacts> {
 
 struct Device(File);
 
-/// Any SCSI device of the host: its ioctl goes to the controller.
+/// Any SCSI device of the host: its ioctl reaches the controller.
 fn open(roots: &Roots, host: &str) -> io::Result<Device> {
     let generic = roots.sys("class/scsi_generic");
     let here = |name: &String| {
@@ -160,7 +162,8 @@ impl Controller for Device {
     fn command(&mut self, cdb: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
         let mut answer = vec![0_u8; bytes];
         let mut request = [0; 20];
-        // Length of the command; a command (0) with simple queueing (4), data to the host; time; the command.
+        // Length of the command; a command (0) with simple queueing (4), data to the host; timeout; the
+        // command.
         (request[0], request[1]) = (cdb.len() as u8, 4 << 3 | DIRECTION_READ << 6);
         request[2..4].copy_from_slice(&TIMEOUT.to_ne_bytes());
         request[4..4 + cdb.len()].copy_from_slice(cdb);
@@ -171,7 +174,8 @@ impl Controller for Device {
             length: u16::try_from(bytes).map_err(io::Error::other)?,
             buffer: answer.as_mut_ptr(),
         };
-        // SAFETY: the command has the kernel's layout; its buffer has the length that is named and outlives the call.
+        // SAFETY: the command has the kernel's layout; its buffer has the stated length and outlives the
+        // call.
         unsafe { cciss_passthru(self.0.as_raw_fd(), &mut command) }?;
         match u16::from_ne_bytes([command.error[2], command.error[3]]) {
             DONE | UNDERRUN => Ok(answer),
@@ -228,7 +232,7 @@ mod tests {
                     let entries = [entry(0, 2), entry(1, 1), entry(8, 6), entry(3, 2)].concat();
                     [&[0, 0, 0, 96, 2, 0, 0, 0][..], &entries].concat()
                 }
-                // Bus 2 is the second hundred of drive numbers.
+                // Bus 2 is the second 256 drive numbers.
                 [BMIC_READ, 0, 0, 0, 0, 0, IDENTIFY_PHYSICAL, 2, 0, 1] => identity(1, 2, 0),
                 [BMIC_READ, 0, 1, 0, 0, 0, IDENTIFY_PHYSICAL, 2, 0, 1] => identity(2, 1, 0x14),
                 _ => return Err(io::Error::other("status 1")),

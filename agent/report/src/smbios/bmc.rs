@@ -1,4 +1,4 @@
-//! Types 38 and 42: the BMC as SMBIOS announces it. What it answers itself is asked through IPMI.
+//! Types 38 and 42: the BMC as announced by SMBIOS. Its own answers come through IPMI.
 
 use inventory_api::report::BmcFacts;
 
@@ -12,11 +12,11 @@ const NETWORK_HOST_INTERFACE: u8 = 0x40;
 /// Protocol record type: Redfish over IP (7.43.2).
 const REDFISH_OVER_IP: u8 = 4;
 
-/// None: the table names no BMC.
+/// None if the table has no BMC.
 pub(super) fn bmc(table: &Table, problems: &mut Problems) -> Option<BmcFacts> {
     let ipmi = table.all(38, 0x10, problems).into_iter().next();
     let interface = ipmi.and_then(|s| s.named(0x04, words::bmc_interface));
-    // A version of 0.0 stands in tables of machines without a BMC.
+    // Tables of machines without a BMC contain version 0.0.
     let ipmi_version = ipmi
         .and_then(|s| s.byte(0x05))
         .filter(|version| *version != 0)

@@ -5,7 +5,7 @@ use inventory_api::report::{BatteryFacts, FirmwareComponent, TpmFacts};
 use super::super::{Problems, clean};
 use super::table::Table;
 
-/// Batteries and firmware images kept.
+/// Maximum number of batteries and firmware images.
 const LIMIT: usize = 256;
 
 /// Type 45 (7.46), since SMBIOS 3.5.
@@ -16,7 +16,7 @@ pub(super) fn firmware(table: &Table, problems: &mut Problems) -> Vec<FirmwareCo
         .take(LIMIT)
         .map(|s| FirmwareComponent {
             name: s.fact(0x04, problems),
-            // "0" and "00" are versions.
+            // "0" and "00" are valid versions.
             version: s.place(0x05, problems),
             id: s.fact(0x07, problems),
             date: s.fact(0x09, problems),
@@ -54,23 +54,23 @@ pub(super) fn batteries(table: &Table, problems: &mut Problems) -> Vec<BatteryFa
             model: s.fact(0x08, problems),
             ..BatteryFacts::default()
         })
-        // Server boards carry the table of a portable one, with nothing in it.
+        // Server boards may carry a laptop's entry with nothing in it.
         .filter(|battery| {
             battery.manufacturer.is_some() || battery.serial.is_some() || battery.model.is_some()
         })
         .collect()
 }
 
-/// Type 43 (7.44). None: there is none, or it names no maker.
+/// Type 43 (7.44). None if absent or without a maker.
 pub(super) fn tpm(table: &Table, problems: &mut Problems) -> Option<TpmFacts> {
     let s = table.all(43, 0x1f, problems).into_iter().next()?;
-    // Four letters, the last ones zero or blank.
+    // Four letters, padded with zeros or blanks.
     let letters = s.bytes(0x04, 0x08)?.split(|b| *b == 0).next()?;
     let manufacturer =
         clean::ascii(letters).filter(|name| name.bytes().all(|b| b.is_ascii_graphic() || b == b' '))?;
     let (major, minor) = s.byte(0x08).zip(s.byte(0x09))?;
     let firmware = match major {
-        // The first two bytes say the version of the specification again.
+        // The first two bytes repeat the specification version.
         1 => s
             .byte(0x0c)
             .zip(s.byte(0x0d))

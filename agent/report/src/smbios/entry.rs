@@ -1,15 +1,17 @@
-//! The entry point: which version the table claims and how long it should be (DSP0134, 5.2).
+//! The entry point: the table's stated version and length (DSP0134, 5.2).
 
-/// What the entry point says of the table.
+/// The table as the entry point describes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EntryPoint {
     /// Major and minor version.
     pub version: Option<(u8, u8)>,
-    /// Bytes and structures of the table, exact (32-bit and legacy entry points; the 64-bit one has a maximum).
+    /// Exact bytes and structures of the table (32-bit and legacy entry points; the 64-bit one has a
+    /// maximum).
     pub announced: Option<Announced>,
-    /// Most bytes of the table (64-bit entry point).
+    /// Maximum bytes of the table (64-bit entry point).
     pub most: Option<usize>,
-    /// The table ends at its end-of-table structure. In a 2.x table the announced count decides, and dmidecode reads on.
+    /// Whether the table ends at its end-of-table structure. In a 2.x table the announced count decides, and
+    /// dmidecode reads on.
     pub ends_at_marker: bool,
 }
 
@@ -21,7 +23,7 @@ pub(crate) struct Announced {
 }
 
 impl EntryPoint {
-    /// No entry point: the table is walked to its end.
+    /// No entry point: walk the table to its end.
     pub const NONE: EntryPoint = EntryPoint {
         version: None,
         announced: None,
@@ -32,7 +34,7 @@ impl EntryPoint {
     /// `_SM3_`, `_SM_` or `_DMI_`. A 32-bit entry point may stand before 3.x content (field report 22).
     ///
     /// # Errors
-    /// Why the bytes are no entry point that can be trusted.
+    /// Why the bytes are not a trustworthy entry point.
     pub fn parse(bytes: &[u8]) -> Result<EntryPoint, String> {
         if bytes.starts_with(b"_SM3_") {
             let entry = sized(bytes, 6, 0x18)?;
@@ -43,7 +45,7 @@ impl EntryPoint {
             });
         }
         if bytes.starts_with(b"_SM_") {
-            // 0x1e: a mistake in the specification 2.1 that firmware followed.
+            // 0x1e: a mistake in specification 2.1 that some firmware followed.
             let entry = sized(bytes, 5, 0x1e)?;
             let legacy = bytes.get(0x10..0x1f).ok_or("it is shorter than 31 bytes")?;
             if !legacy.starts_with(b"_DMI_") || sum(legacy) != 0 {
@@ -73,7 +75,7 @@ impl EntryPoint {
 }
 
 impl Announced {
-    /// Both words are below the length that was checked before.
+    /// Both words lie within the length checked above.
     fn at(bytes: &[u8], length: usize, count: usize) -> Announced {
         let word = |at: usize| {
             let low = bytes.get(at).copied().unwrap_or(0);
@@ -87,7 +89,7 @@ impl Announced {
     }
 }
 
-/// The entry point's own bytes, as long as the byte at `at` says, when they sum up to zero.
+/// The entry point's bytes, with the length in the byte at `at`, if they sum to zero.
 fn sized(bytes: &[u8], at: usize, least: usize) -> Result<&[u8], String> {
     let length = bytes.get(at).copied().map_or(0, usize::from);
     if length < least {
@@ -111,7 +113,7 @@ fn sum(bytes: &[u8]) -> u8 {
     bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
 }
 
-/// Versions some firmware writes and what it means: as dmidecode 3.6 corrects them.
+/// Wrong versions in some firmware and their meaning, as in dmidecode 3.6.
 fn corrected(version: (u8, u8)) -> (u8, u8) {
     match version {
         (2, 31 | 33) => (2, 3),

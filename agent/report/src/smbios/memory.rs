@@ -7,19 +7,19 @@ use super::structure::Structure;
 use super::table::Table;
 use super::words;
 
-/// Slots kept.
+/// Maximum number of slots.
 const SLOT_LIMIT: usize = 1024;
-/// Arrays kept.
+/// Maximum number of arrays.
 const ARRAY_LIMIT: usize = 256;
 /// 7.17.2, Use.
 const USE_SYSTEM_MEMORY: u8 = 3;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * 1024;
 
-/// Every array whose use is system memory, and every slot of them: two arrays where there are two processors (field
-/// report 18), and not the flash chip of the firmware (field report 17). A slot whose array is missing counts as
-/// system memory: VMware's slots point to an array that is not there. What of them is memory, and the sum, is decided by
-/// [`inventory_api::report::distinct`].
+/// Every array used as system memory, and all its slots: two arrays with two processors (field report 18),
+/// but not the firmware's flash chip (field report 17). A slot whose array is missing counts as system
+/// memory: VMware's slots point to a missing array. [`inventory_api::report::distinct`] decides what counts
+/// as memory, and sums it.
 pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {
     let arrays = table.all(16, 0x0f, problems);
     let of_the_system = |array: &&Structure| array.byte(0x05) == Some(USE_SYSTEM_MEMORY);
@@ -40,7 +40,7 @@ pub(super) fn memory(table: &Table, problems: &mut Problems) -> MemoryFacts {
 }
 
 fn array(s: &Structure) -> MemoryArray {
-    // 7.17: in KiB; 0x80000000 points to the extended field in bytes (2.7).
+    // 7.17: in KiB; 0x80000000 refers to the extended field in bytes (2.7).
     let max_bytes = match s.dword(0x07) {
         Some(0x8000_0000) => s.qword(0x0f),
         kib => kib.map(|kib| u64::from(kib) * KIB),
@@ -66,13 +66,14 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
         ..MemorySlot::default()
     };
     if size == Some(Size::Empty) {
-        // What else stands there is left over or a default.
+        // Other fields of an empty slot are leftovers or defaults.
         return MemorySlot {
             populated: Some(false),
             ..slot
         };
     }
-    // Fields that came together are there together (table 3 of the specification); as dmidecode asks for them.
+    // Fields introduced together are present together (table 3 of the specification); checked as dmidecode
+    // does.
     let mut code = |offset| s.since(0x1b)?.fact(offset, problems);
     let module = MemorySlot {
         speed_mts: s.since(0x17).and_then(|s| speed(s, 0x15, 0x54)),
@@ -99,7 +100,7 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
             populated: Some(true),
             ..module
         },
-        // Size unknown: a serial or a part number is a module.
+        // Size unknown: a serial or part number proves a module.
         _ => MemorySlot {
             populated: (module.serial.is_some() || module.part.is_some()).then_some(true),
             ..module
@@ -107,7 +108,7 @@ fn slot(s: &Structure, problems: &mut Problems) -> MemorySlot {
     }
 }
 
-/// 7.18, non-volatile, volatile and cache size (3.2): all ones are unknown, and a module of no portion at all is one whose
+/// 7.18, non-volatile, volatile and cache size (3.2): all ones are unknown; if all portions are zero, the
 /// firmware left the fields empty.
 fn portions(s: &Structure, module: MemorySlot) -> MemorySlot {
     let portion = |offset| s.qword(offset).filter(|bytes| *bytes != u64::MAX);
@@ -154,7 +155,7 @@ impl Size {
     }
 }
 
-/// MT/s; 0 is unknown, 0xffff points to the extended field (3.3).
+/// MT/s; 0 is unknown, 0xffff refers to the extended field (3.3).
 fn speed(s: &Structure, word: usize, extended: usize) -> Option<u32> {
     let speed = match s.word(word)? {
         0xffff if s.length() >= 0x5c => s.dword(extended)? & 0x7fff_ffff,

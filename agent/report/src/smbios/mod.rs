@@ -1,4 +1,5 @@
-//! SMBIOS: the machine as its firmware describes it (DMTF DSP0134). Split by smbios-lib, checked against dmidecode.
+//! SMBIOS: the machine as described by its firmware (DMTF DSP0134). smbios-lib splits structures; results are
+//! tested against dmidecode.
 
 mod bmc;
 mod components;
@@ -19,10 +20,10 @@ use inventory_api::report::AssetReport;
 use super::Problems;
 use super::roots::Roots;
 
-/// Fills everything SMBIOS tells. A machine without tables has none of it.
+/// Fills in all SMBIOS facts; none on a machine without tables.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut AssetReport) {
     let Some(table) = table::Table::read(roots, problems) else {
-        // Where firmware gives a device tree, that describes the machine.
+        // With a device tree, that describes the machine.
         if roots.is_live() && !super::device_tree::is_there(roots) {
             problems.note(
                 "/sys/firmware/dmi/tables/DMI: no such file; this machine tells nothing through SMBIOS",
@@ -50,7 +51,7 @@ fn fill(table: &table::Table, problems: &mut Problems, report: &mut AssetReport)
     report.batteries = components::batteries(table, problems);
 }
 
-/// A table alone, a table of 2.x with an announced size, and a table behind an entry point of its own.
+/// A table alone, a 2.x table with an announced size, and a table after its own entry point.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) {
     use entry::{Announced, EntryPoint};

@@ -7,7 +7,7 @@ use super::structure::Structure;
 use super::table::Table;
 use super::words;
 
-/// Power supplies kept.
+/// Maximum number of power supplies.
 const LIMIT: usize = 64;
 
 pub(super) fn power_supplies(table: &Table, problems: &mut Problems) -> Vec<PowerSupply> {
@@ -19,7 +19,7 @@ pub(super) fn power_supplies(table: &Table, problems: &mut Problems) -> Vec<Powe
         .collect()
 }
 
-/// 7.40; the strings stay where the bay is said to be empty, because firmware is known to leave the bits at zero.
+/// 7.40; strings are kept for a bay marked empty, because some firmware leaves the bits at zero.
 fn power_supply(s: &Structure, problems: &mut Problems) -> PowerSupply {
     let bits = s.word(0x0e).unwrap_or(0);
     let present = bits & 0x02 != 0;

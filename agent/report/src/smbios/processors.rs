@@ -7,15 +7,15 @@ use super::structure::Structure;
 use super::table::Table;
 use super::words;
 
-/// Sockets kept. VMware writes 128 (field report 19).
+/// Maximum number of sockets. VMware writes 128 (field report 19).
 const SOCKET_LIMIT: usize = 256;
-/// Caches kept: three levels of each socket, and split ones.
+/// Maximum number of caches: three levels per socket, and split ones.
 const CACHE_LIMIT: usize = 1024;
 
-/// Processor types of 7.5.1 that are no processor the system runs on: math, DSP, video.
+/// Processor types of 7.5.1 that do not run the system: math, DSP, video.
 const NOT_CENTRAL: [u8; 3] = [4, 5, 6];
 
-/// What the sockets together say; the kernel's own count goes before it. None: no type 4 and no type 7.
+/// A summary of the sockets; the kernel's own count wins. None without types 4 and 7.
 pub(super) fn cpu(table: &Table, problems: &mut Problems) -> Option<CpuFacts> {
     let processors = processors(table, problems);
     let smbios_caches = caches(table, problems);
@@ -60,7 +60,7 @@ fn processor(s: &Structure, problems: &mut Problems) -> ProcessorFacts {
         ..ProcessorFacts::default()
     };
     if !populated {
-        // Tables name a maker and even a model for an empty socket.
+        // Some tables give a maker and even a model for an empty socket.
         return socket;
     }
     let count = |byte, word| count(s.since(0x28)?, byte, word);
@@ -87,7 +87,7 @@ fn processor(s: &Structure, problems: &mut Problems) -> ProcessorFacts {
     }
 }
 
-/// 7.5.2: 0xfe points to the second field (2.6).
+/// 7.5.2: 0xfe refers to the second field (2.6).
 fn family(s: &Structure, manufacturer: Option<&str>) -> Option<&'static str> {
     let code = match (s.byte(0x06)?, s.word(0x28)) {
         (0xfe, Some(second)) => second,
@@ -101,7 +101,7 @@ fn mhz(s: &Structure, offset: usize) -> Option<u32> {
     s.word(offset).filter(|mhz| *mhz != 0).map(u32::from)
 }
 
-/// A byte, or the word that holds counts of 256 and more when the byte is 0xff (3.0). Zero is unknown.
+/// A byte, or, if that is 0xff, the word for counts of 256 and more (3.0). Zero is unknown.
 fn count(s: &Structure, byte: usize, word: usize) -> Option<u32> {
     let count = match (s.byte(byte)?, s.word(word)) {
         // 0xffff is reserved.
@@ -123,7 +123,7 @@ fn cache(s: &Structure, problems: &mut Problems) -> SmbiosCache {
     SmbiosCache {
         name: s.place(0x04, problems),
         level: configuration.map(|bits| u32::from(bits & 0x07) + 1),
-        // 7.8: Installed Cache Size 2 (3.1) goes before the word.
+        // 7.8: Installed Cache Size 2 (3.1) wins over the word.
         size_bytes: s
             .dword(0x17)
             .or_else(|| s.word(0x09).map(widened))
@@ -135,12 +135,12 @@ fn cache(s: &Structure, problems: &mut Problems) -> SmbiosCache {
     }
 }
 
-/// The word's granularity bit at its place in the double word.
+/// Moves the word's granularity bit to its place in the double word.
 fn widened(size: u16) -> u32 {
     (u32::from(size & 0x8000) << 16) | u32::from(size & 0x7fff)
 }
 
-/// 7.8: in KiB, or in 64 KiB when the top bit is set. Zero is none installed.
+/// 7.8: in KiB, or in units of 64 KiB if the top bit is set. Zero: not installed.
 fn cache_bytes(size: u32) -> u64 {
     let unit = if size & 0x8000_0000 == 0 { 1024 } else { 64 * 1024 };
     u64::from(size & 0x7fff_ffff) * unit

@@ -7,7 +7,7 @@ use super::structure::Structure;
 use super::table::Table;
 use super::words;
 
-/// Slots and devices kept.
+/// Maximum number of slots and devices.
 const LIMIT: usize = 512;
 
 pub(super) fn slots(table: &Table, problems: &mut Problems) -> Vec<ExpansionSlot> {
@@ -22,7 +22,7 @@ pub(super) fn slots(table: &Table, problems: &mut Problems) -> Vec<ExpansionSlot
             in_use: match s.byte(0x07) {
                 Some(3) => Some(false),
                 Some(4) => Some(true),
-                // Other, unknown; unavailable: its processor is not there.
+                // Other, unknown; unavailable: its processor is missing.
                 _ => None,
             },
             pci: s.since(0x11).and_then(|s| pci(s, 0x0d)),
@@ -30,8 +30,8 @@ pub(super) fn slots(table: &Table, problems: &mut Problems) -> Vec<ExpansionSlot
         .collect()
 }
 
-/// Segment, bus, device and function in four bytes (7.10.8). All ones is "not of this kind". The host bridge's address
-/// 0000:00:00.0 and bus 0xff device 0x1f are what firmware writes for an address it does not have.
+/// Segment, bus, device and function in four bytes (7.10.8). All ones means not applicable. For a missing
+/// address firmware writes the host bridge's 0000:00:00.0, or bus 0xff device 0x1f.
 fn pci(s: &Structure, offset: usize) -> Option<String> {
     let segment = s.word(offset)?;
     let bus = s.byte(offset + 2)?;
@@ -46,7 +46,7 @@ fn pci(s: &Structure, offset: usize) -> Option<String> {
     ))
 }
 
-/// Type 41 (2.6); type 10 is its forerunner, which newer tables repeat.
+/// Type 41 (2.6); type 10 is its predecessor, repeated by newer tables.
 pub(super) fn onboard(table: &Table, problems: &mut Problems) -> Vec<OnboardDevice> {
     let extended = table.all(41, 0x0b, problems);
     if !extended.is_empty() {
@@ -56,7 +56,7 @@ pub(super) fn onboard(table: &Table, problems: &mut Problems) -> Vec<OnboardDevi
             .map(|s| device(s, 0x04, 0x05, pci(s, 0x07), problems))
             .collect();
     }
-    // Pairs of type and description from byte 4 on.
+    // Pairs of type and description, from byte 4.
     let structures = table.all(10, 0x06, problems);
     let pairs = structures
         .into_iter()

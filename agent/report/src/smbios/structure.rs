@@ -1,14 +1,14 @@
-//! One structure: its fields by offset, its strings by number. Split by smbios-lib.
+//! One structure: fields by offset, strings by number. Split by smbios-lib.
 
 use smbioslib::UndefinedStruct;
 
 use super::super::{Problems, clean};
 
-/// A structure with at least the length its type needs.
+/// A structure with at least its type's minimum length.
 pub(crate) struct Structure(UndefinedStruct);
 
 impl Structure {
-    /// From the header to the double zero after the strings; the walk over the table has found both.
+    /// From the header to the double zero after the strings, as found by the walk over the table.
     pub fn new(bytes: &[u8]) -> Structure {
         Structure(UndefinedStruct::new(&bytes.to_vec()))
     }
@@ -26,7 +26,7 @@ impl Structure {
         self.0.fields.len()
     }
 
-    /// Itself, if it is long enough to have the fields that a later version added.
+    /// Itself, if it is long enough for fields added in a later version.
     pub fn since(&self, length: usize) -> Option<&Structure> {
         (self.length() >= length).then_some(self)
     }
@@ -51,22 +51,22 @@ impl Structure {
         self.0.get_field_data(start, end)
     }
 
-    /// A code in words.
+    /// The text for a code.
     pub fn named(&self, offset: usize, words: fn(u8) -> Option<&'static str>) -> Option<String> {
         self.byte(offset).and_then(words).map(str::to_owned)
     }
 
-    /// A string that is a name or a number given by the maker; placeholders and fillers are none.
+    /// A string with a name or number from the maker; placeholders and fillers give None.
     pub fn fact(&self, offset: usize, problems: &mut Problems) -> Option<String> {
         clean::serial(&self.string(offset, problems)?)
     }
 
-    /// A string that says where: a slot, a bank, a socket.
+    /// A string that names a place: a slot, a bank, a socket.
     pub fn place(&self, offset: usize, problems: &mut Problems) -> Option<String> {
         clean::place(&self.string(offset, problems)?)
     }
 
-    /// The string whose number stands at the offset. None: the structure ends before, or the number is zero.
+    /// The string whose number is at the offset. None if the structure ends before it, or the number is zero.
     fn string(&self, offset: usize, problems: &mut Problems) -> Option<String> {
         let number = self.byte(offset)?;
         if number == 0 {
@@ -84,7 +84,7 @@ impl Structure {
         text
     }
 
-    /// String `number`, from 1. Nothing stands behind an empty one: that is the end of the strings.
+    /// String `number`, from 1. An empty string ends the list.
     pub fn string_number(&self, number: u8) -> Option<String> {
         let mut strings = self.0.strings.iter().take_while(|text| !text.is_empty());
         let text = strings.nth(usize::from(number.checked_sub(1)?))?;
@@ -92,8 +92,8 @@ impl Structure {
     }
 }
 
-/// The specification wants UTF-8 since 3.5 and ASCII before. A byte that is neither, or a control character, becomes a
-/// dot as in dmidecode: leaving it out would make another serial number that looks sound.
+/// The specification requires UTF-8 since 3.5 and ASCII before. An invalid byte or a control character
+/// becomes a dot as in dmidecode: dropping it would make a different serial number that looks valid.
 fn decode(bytes: &[u8]) -> String {
     let printable = |b: &u8| matches!(b, b' '..=b'~');
     match std::str::from_utf8(bytes) {

@@ -6,7 +6,7 @@ use super::super::{Problems, clean};
 use super::table::Table;
 use super::words;
 
-/// OEM strings kept.
+/// Maximum number of OEM strings.
 const OEM_LIMIT: usize = 256;
 
 pub(super) fn system(table: &Table, problems: &mut Problems) -> Option<SystemFacts> {
@@ -16,7 +16,7 @@ pub(super) fn system(table: &Table, problems: &mut Problems) -> Option<SystemFac
         product: s.fact(0x05, problems),
         version: s.fact(0x06, problems),
         serial: s.fact(0x07, problems),
-        // With the wake-up type behind it, as dmidecode asks for.
+        // Must include the wake-up type after it, as in dmidecode.
         uuid: s
             .since(0x19)
             .and_then(|s| uuid(s.bytes(0x08, 0x18)?.try_into().ok()?, table.version)),
@@ -25,9 +25,9 @@ pub(super) fn system(table: &Table, problems: &mut Problems) -> Option<SystemFac
     })
 }
 
-/// The UUID as dmidecode prints it: the first three fields are little-endian since SMBIOS 2.6 (7.2.1), before that
-/// firmware wrote it in the order of its text. Field report 15: DHCP option 97 has yet another order. Without a version
-/// it is none: the wrong order is another machine's UUID.
+/// The UUID as dmidecode prints it: the first three fields are little-endian since SMBIOS 2.6 (7.2.1);
+/// earlier firmware used text order. Field report 15: DHCP option 97 has yet another order. None without a
+/// version, because the wrong order gives another machine's UUID.
 fn uuid(raw: [u8; 16], version: Option<(u8, u8)>) -> Option<String> {
     if raw == [0; 16] || raw == [0xff; 16] {
         return None;
@@ -65,7 +65,7 @@ pub(super) fn board(table: &Table, problems: &mut Problems) -> Option<BoardFacts
 /// The first chassis: the one the system board is in.
 pub(super) fn chassis(table: &Table, problems: &mut Problems) -> Option<ChassisFacts> {
     let s = table.all(3, 0x09, problems).into_iter().next()?;
-    // The SKU stands behind the contained elements.
+    // The SKU follows the contained elements.
     let elements = s.byte(0x13).zip(s.byte(0x14));
     let sku = elements.map(|(count, size)| 0x15 + usize::from(count) * usize::from(size));
     let state = |offset| s.since(0x0d)?.named(offset, words::chassis_state);
@@ -100,7 +100,7 @@ pub(super) fn firmware(table: &Table, problems: &mut Problems) -> Option<Firmwar
     })
 }
 
-/// 7.1: in 64 KiB; 0xff is "16 MiB and more", told by the extended size (3.1).
+/// 7.1: in units of 64 KiB; 0xff means 16 MiB or more, given by the extended size (3.1).
 fn rom_bytes(size: u8, extended: Option<u16>) -> Option<u64> {
     const MIB: u64 = 1024 * 1024;
     match (size, extended) {
@@ -117,7 +117,7 @@ fn rom_bytes(size: u8, extended: Option<u16>) -> Option<u64> {
     }
 }
 
-/// Type 11. What makers put there is free text.
+/// Type 11: free text from the maker.
 pub(super) fn oem_strings(table: &Table, problems: &mut Problems) -> Vec<String> {
     let structures = table.all(11, 0x05, problems);
     let strings = structures.into_iter().flat_map(|s| {

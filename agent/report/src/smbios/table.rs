@@ -1,4 +1,4 @@
-//! The table as bytes: how far it can be trusted, and its structures.
+//! The table as bytes: its valid part, and its structures.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -8,32 +8,33 @@ use super::super::roots::Roots;
 use super::entry::{Announced, EntryPoint};
 use super::structure::Structure;
 
-/// Real tables are below 64 KiB, a few virtual machines' somewhat above (field report 19).
+/// Real tables are below 64 KiB, those of some virtual machines slightly above (field report 19).
 const TABLE_LIMIT: u64 = 4 * 1024 * 1024;
 /// An entry point has 24 or 31 bytes; some captures fill a page.
 const ENTRY_LIMIT: u64 = 4096;
-/// Structures looked at; the handle has 16 bits.
+/// Maximum number of structures; the handle has 16 bits.
 const STRUCTURE_LIMIT: usize = 65_536;
 const HEADER: usize = 4;
 const END_OF_TABLE: u8 = 127;
-/// Marks a structure that firmware switched off.
+/// Type of a structure that the firmware disabled.
 const INACTIVE: u8 = 126;
 
-/// The sound part of a table.
+/// The valid part of a table.
 pub(crate) struct Table {
     structures: Vec<Structure>,
-    /// Version by the entry point, with dmidecode's corrections, or the least version that the structures' lengths
-    /// prove. Absent: neither tells.
+    /// Version from the entry point, with dmidecode's corrections, or the lowest version implied by the
+    /// structures' lengths. Absent if neither is known.
     pub version: Option<(u8, u8)>,
 }
 
 impl Table {
-    /// Reads and checks; None: this machine has no SMBIOS, or it is unreadable (then that is a problem).
+    /// Reads and checks the table. None if this machine has no SMBIOS, or it is unreadable (which is noted as
+    /// a problem).
     pub fn read(roots: &Roots, problems: &mut Problems) -> Option<Table> {
-        // Absent on a machine or in a container without SMBIOS, and in a capture without sys.
+        // Absent without SMBIOS (also in containers) and in a capture without sys.
         let bytes = problems.read(&roots.sys("firmware/dmi/tables/DMI"), TABLE_LIMIT)?;
         let path = roots.sys("firmware/dmi/tables/smbios_entry_point");
-        // Absent in a capture of the table alone.
+        // Absent in a capture of only the table.
         let entry = problems.read(&path, ENTRY_LIMIT).map(|bytes| {
             EntryPoint::parse(&bytes).unwrap_or_else(|why| {
                 problems.note(format_args!("{}: {why}; it is not used", path.display()));
@@ -43,7 +44,7 @@ impl Table {
         Some(Table::parse(&bytes, entry.unwrap_or(EntryPoint::NONE), problems))
     }
 
-    /// Keeps the part before the first damage.
+    /// Keeps the part before the first error.
     pub fn parse(bytes: &[u8], entry: EntryPoint, problems: &mut Problems) -> Table {
         let walk = walk(bytes, &entry);
         for detail in walk.oddities(bytes, &entry) {
@@ -66,8 +67,8 @@ impl Table {
         Table { structures, version }
     }
 
-    /// The structures of one type that have at least `least` bytes, in the order of the table. A shorter one is left
-    /// whole and said to be odd: what would be read as its fields are its strings. `least` is what dmidecode asks for.
+    /// The structures of one type with at least `least` bytes, in table order. A shorter one is skipped and
+    /// reported: its strings would be read as fields. `least` is dmidecode's minimum.
     pub fn all<'a>(&'a self, kind: u8, least: usize, problems: &mut Problems) -> Vec<&'a Structure> {
         let (whole, short): (Vec<&Structure>, Vec<&Structure>) = self
             .structures
@@ -84,7 +85,7 @@ impl Table {
         whole
     }
 
-    /// The first structure of a type that has one in a machine; more are said to be odd (field report 20).
+    /// The first structure of a type that should occur once; more are reported (field report 20).
     pub fn single(&self, kind: u8, least: usize, problems: &mut Problems) -> Option<&Structure> {
         let all = self.all(kind, least, problems);
         if all.len() > 1 {
@@ -97,8 +98,8 @@ impl Table {
     }
 }
 
-/// A handle is unique (6.1.2). Structures under a repeated one are all kept: which of them is meant where another
-/// structure points to the handle cannot be known.
+/// Handles should be unique (6.1.2). All structures with a repeated handle are kept, because it is unknown
+/// which one a reference means.
 fn note_repeated_handles(structures: &[Structure], problems: &mut Problems) {
     let mut seen = HashSet::new();
     let mut repeated: Vec<u16> = structures
@@ -117,8 +118,8 @@ fn note_repeated_handles(structures: &[Structure], problems: &mut Problems) {
     }
 }
 
-/// The least version whose structures are as long as these: only 2.6 matters, which changed the order of the UUID.
-/// Table 3 of the specification tells the lengths.
+/// The lowest version with structures this long: only 2.6 matters, which changed the UUID's byte order.
+/// Lengths are in table 3 of the specification.
 fn least_version(structures: &[Structure]) -> Option<(u8, u8)> {
     let newer = |s: &Structure| match s.kind() {
         4 => s.length() >= 0x2a,
@@ -139,7 +140,7 @@ enum End {
     Count,
     /// The bytes ended between two structures.
     Bytes,
-    /// A structure says it is shorter than its own header. "DMI table is broken" (field report 21).
+    /// A structure's stated length is shorter than its header. "DMI table is broken" (field report 21).
     Length { length: u8 },
     /// The bytes ended within a structure or its strings.
     Cut,
@@ -152,16 +153,16 @@ struct Walk {
     structures: Vec<Range<usize>>,
     /// Where the walk ended.
     offset: usize,
-    /// The last structure is the end-of-table structure.
+    /// Whether the last structure is the end-of-table structure.
     marked: bool,
     end: End,
 }
 
-/// Goes from structure to structure as the specification says (6.1.2) and ends where dmidecode 3.6 ends: at the
-/// end-of-table structure of a 3.x table, at the announced count or length of a 2.x table, before the first
-/// structure that is damaged in its frame.
+/// Walks from structure to structure (6.1.2) and stops where dmidecode 3.6 stops: at the end-of-table
+/// structure of a 3.x table, at the announced count or length of a 2.x table, or before the first structure
+/// with broken framing.
 fn walk(bytes: &[u8], entry: &EntryPoint) -> Walk {
-    // A length of zero is none.
+    // A length of zero means none.
     let said = entry.announced.map(|a| a.bytes).filter(|bytes| *bytes != 0);
     let length = said.or(entry.most).unwrap_or(usize::MAX).min(bytes.len());
     let count = entry.announced.map_or(0, |a| a.structures);
@@ -218,7 +219,7 @@ impl Walk {
         let mut odd = Vec::new();
         match self.end {
             End::Marker | End::Count => {}
-            // A 2.x table whose count is right needs no end-of-table structure.
+            // A 2.x table with a correct count needs no end-of-table structure.
             End::Bytes if self.marked => {}
             End::Bytes => odd.push(format!("table: no end-of-table structure; {kept}")),
             End::Length { length } => {
@@ -252,7 +253,7 @@ impl Walk {
             }
         }
         let unused = bytes.get(self.offset..).unwrap_or_default();
-        // The maximum of a 3.x table may leave room behind it.
+        // A 3.x table may be shorter than its maximum.
         let filler = unused.iter().all(|b| matches!(b, 0 | 0xff));
         if odd.is_empty() && !filler {
             odd.push(format!("table: {} bytes behind its end; {kept}", unused.len()));
@@ -287,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_table_of_version_2_ends_where_its_entry_point_says() {
-        // A type byte that was damaged to the end marker does not end it.
+        // A type byte damaged into the end marker does not end the table.
         let bytes = [&END[..], &SOUND, &SOUND, &END].concat();
         let ends = |length, count| {
             let walk = walk(&bytes, &announced(length, count));

@@ -1,4 +1,4 @@
-//! Captured machines of the replayed: every value that is expected stands in the capture itself.
+//! Replayed captures of real machines: every expected value is in the capture itself.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use inventory_api::report::{AssetReport, DiskFacts, Transport};
 
 use super::super::{Roots, collect};
 
-/// Unpacks a ttar archive (github.com/ideaship/ttar) below `to`. The texts of its files by path.
+/// Unpacks a ttar archive (github.com/ideaship/ttar) below `to`; returns its files' texts by path.
 fn unpack_ttar(archive: &Path, to: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(archive).unwrap();
     let mut files = BTreeMap::new();
@@ -47,7 +47,7 @@ fn no_panics(report: &AssetReport) {
     );
 }
 
-/// Each sensor input of the capture, in thousandths or as it stands, is in the report or not a sensor of ours.
+/// Each sensor input of the capture, in thousandths or unscaled, is in the report or of an unsupported kind.
 fn sensors_match(report: &AssetReport, files: &BTreeMap<String, String>, chip: &str, input: &str) {
     let folder = files
         .iter()
@@ -147,7 +147,7 @@ fn node_exporter() {
     );
     sensors_match(&report, &files, "coretemp", "temp1");
     sensors_match(&report, &files, "nct6779", "in1");
-    // This monitor has no name in the capture.
+    // This monitor is unnamed in the capture.
     let input: f64 = files["sys/class/hwmon/hwmon4/temp1_input"].parse().unwrap();
     let label = &files["sys/class/hwmon/hwmon4/temp1_label"];
     let found = report
@@ -156,7 +156,7 @@ fn node_exporter() {
         .find(|s| s.chip == "hwmon4" && s.label == *label)
         .unwrap();
     assert_eq!(found.value, input / 1e3);
-    // Bonds and their kind stay out.
+    // Virtual interfaces such as bonds are excluded.
     let nics: Vec<&str> = report.nics.iter().map(|n| n.name.as_str()).collect();
     assert!(
         nics.iter()
@@ -190,7 +190,7 @@ fn procfs() {
     assert_eq!(eth0.pci_id, Some(format!("{}:{}", id("vendor"), id("device"))));
     let speed = files["fixtures/sys/class/net/eth0/speed"].parse().unwrap();
     assert_eq!((eth0.link, eth0.speed_mbps), (Some(true), Some(speed)));
-    // 01:01:01:01:01:01 is a group address and nobody's own.
+    // 01:01:01:01:01:01 is a group address, not an interface's own.
     assert_eq!(eth0.mac, None);
     pci_matches(
         &report,
@@ -262,7 +262,7 @@ fn nvme_multipath_without_sys_block() {
     };
     let mut found = report.disks.clone();
     for disk in &mut found {
-        // The queues stand in the capture too.
+        // The capture also has the queues.
         assert_eq!(
             (
                 disk.logical_block_bytes,

@@ -1,4 +1,4 @@
-//! Machines of the field cases (tests/cases), collected whole.
+//! Machines of the field cases (tests/cases), with all collectors.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,8 @@ fn collected(root: &Path) -> AssetReport {
     collect_with(&Roots::under(root), std::time::Duration::ZERO)
 }
 
-/// The report of a packed tree. None: it is too large for git, and the folder with all cases is not here.
+/// The report of a packed tree. None if the archive is not in git because of its size, and the folder with
+/// all cases is missing.
 fn packed(case: &str, archive: &str) -> Option<AssetReport> {
     let shared = std::env::var_os("SLIPWAY_CASES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases"),
@@ -30,7 +31,7 @@ fn packed(case: &str, archive: &str) -> Option<AssetReport> {
         .status()
         .unwrap();
     assert!(tar.success(), "{}", archive.display());
-    // Some have a folder around sys and proc.
+    // Some have a folder above sys and proc.
     let root = ["", "root"]
         .map(|inside| dir.path().join(inside))
         .into_iter()

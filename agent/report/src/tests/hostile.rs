@@ -1,5 +1,5 @@
-//! A machine whose every file is a lie: endless, a pipe, a folder, a circle, a device, control characters. It costs time that
-//! is bounded and brings no fact that could hurt who reads it.
+//! A hostile machine whose every file is endless, a pipe, a folder, a cycle, a device, or control characters.
+//! The work is bounded and yields no harmful fact.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{Roots, collect, render_text};
 
-/// Files that the collectors of devices read, below one made-up machine.
+/// Files read by the device collectors, below one artificial machine.
 const FILES: &[&str] = &[
     "proc/version",
     "proc/sys/kernel/osrelease",
@@ -55,7 +55,7 @@ const FILES: &[&str] = &[
     "sys/class/tpm/tpm0/device/pubek",
 ];
 
-/// A sound word for the files that decide whether the others are looked at.
+/// A valid value for files that decide whether others are read.
 fn sound(file: &str) -> Option<&'static str> {
     Some(match file.rsplit('/').next()? {
         "class" => "0x030200\n",
@@ -90,7 +90,7 @@ fn every_lie_in_every_file_is_survived() {
     for lie in [
         "huge", "endless", "pipe", "folder", "circle", "device", "signs", "bytes",
     ] {
-        // Once with all files lies, once with sound words where they open the way to the others.
+        // First with every file hostile, then with valid values where these lead to other files.
         for open_way in [false, true] {
             let dir = tempfile::tempdir().unwrap();
             for file in FILES {

@@ -1,4 +1,4 @@
-//! Whole machines: captured ones, those of the field cases, and one that lies.
+//! Whole machines: captured ones, field cases, and a hostile one.
 
 mod captures;
 mod cases;

@@ -42,7 +42,7 @@ impl Page {
         });
         let caches: Vec<String> = caches.collect();
         self.line("  caches", [joined(&caches, ", ")]);
-        // What is mitigated or does not concern this processor is in the JSON.
+        // Mitigated and irrelevant ones are only in the JSON.
         for (name, said) in &cpu.vulnerabilities {
             if said.starts_with("Vulnerable") {
                 self.line("  open", [Some(format!("{name}: {said}"))]);

@@ -45,7 +45,7 @@ impl Page {
     }
 
     fn health(&mut self, h: &DiskHealth) {
-        // A counter of errors is only told when it is not zero.
+        // Error counters are shown only if not zero.
         let errors = |count: Option<u64>, what: &str| counted(count.filter(|n| *n > 0), what);
         let facts = [
             h.passed

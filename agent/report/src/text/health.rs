@@ -1,14 +1,14 @@
-//! The first line: whether anything that the machine says of itself is wrong. What was ordered is not known here.
+//! The first line: whether the machine reports anything wrong. The purchase order is unknown here.
 
 use inventory_api::report::{AssetReport, DiskFacts};
 
 use super::{Page, counted};
 
-/// Troubles named one by one; the rest is counted.
+/// Number of problems listed; the rest is counted.
 const NAMED: usize = 6;
 
 impl Page {
-    /// "Health      disk sda failing; PSU2: no mains power", or that nothing is.
+    /// "Health      disk sda failing; PSU2: no mains power", or that nothing is wrong.
     pub(super) fn state(&mut self, report: &AssetReport) {
         let troubles = troubles(report);
         let mut parts: Vec<String> = troubles.iter().take(NAMED).cloned().collect();
@@ -24,7 +24,7 @@ impl Page {
     }
 }
 
-/// What is wrong, the worst kind first.
+/// The problems, worst kind first.
 fn troubles(report: &AssetReport) -> Vec<String> {
     let mut all: Vec<String> = report.disks.iter().filter_map(disk).collect();
     for counter in &report.memory.edac {

@@ -52,7 +52,7 @@ impl Page {
         }
     }
 
-    /// Equal modules in one line, with the place and serial number of each; empty slots in one line.
+    /// Identical modules in one line, with place and serial number of each; empty slots in one line.
     fn modules(&mut self, slots: &[MemorySlot]) {
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         let mut empty: Vec<String> = Vec::new();
@@ -90,7 +90,7 @@ fn module(s: &MemorySlot) -> String {
         (Some(speed), _) => Some(format!("{speed} MT/s")),
         (None, _) => None,
     };
-    // "DDR4-3200" is how people say it.
+    // People say "DDR4-3200".
     let short = s
         .kind
         .as_deref()

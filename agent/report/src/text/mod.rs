@@ -1,4 +1,4 @@
-//! The report for people: `slipway-agent report`. One file a part, each adds its lines to the [`Page`].
+//! The report as text: `slipway-agent report`. One file per part; each adds its lines to the [`Page`].
 
 mod boot;
 mod cpu;
@@ -15,7 +15,7 @@ use std::fmt::Display;
 
 use inventory_api::report::AssetReport;
 
-/// A page of plain text: what is there, one part a line. Absent facts are left out, not filled in.
+/// A page of plain text, one part per line. Absent facts are omitted.
 pub fn render_text(report: &AssetReport) -> String {
     let mut page = Page(String::new());
     page.state(report);
@@ -47,7 +47,7 @@ pub fn render_text(report: &AssetReport) -> String {
 struct Page(String);
 
 impl Page {
-    /// A name and the facts that are there. Nothing is written when there are none.
+    /// Writes a name and its facts; nothing if there are none.
     fn line<const N: usize>(&mut self, name: &str, facts: [Option<String>; N]) {
         let facts: Vec<String> = facts.into_iter().flatten().collect();
         if !facts.is_empty() {
@@ -64,7 +64,7 @@ fn joined(texts: &[String], between: &str) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(between))
 }
 
-/// A word for what holds.
+/// The word, if the condition holds.
 fn when(holds: bool, word: &str) -> Option<String> {
     holds.then(|| word.to_owned())
 }

@@ -70,7 +70,7 @@ fn driver(name: &Option<String>) -> Option<String> {
     Some(name.clone().unwrap_or_else(|| "no driver".to_owned()))
 }
 
-/// The vendor in words, of an id or of "vendor:device".
+/// The vendor's name, from an id or from "vendor:device".
 fn vendor_of(id: Option<&str>) -> Option<String> {
     words::vendor(id?.split(':').next()?).map(str::to_owned)
 }

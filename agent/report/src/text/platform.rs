@@ -2,7 +2,7 @@ use inventory_api::report::{AssetReport, SensorFacts};
 
 use super::{Page, named, when};
 
-/// Newest events of the BMC's log that are written out.
+/// Number of newest BMC events shown.
 const EVENTS: usize = 8;
 
 impl Page {

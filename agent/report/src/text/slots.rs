@@ -1,4 +1,4 @@
-//! Expansion slots, devices on the board, power supplies, OEM strings: what SMBIOS alone tells.
+//! Expansion slots, on-board devices, power supplies, OEM strings: facts only from SMBIOS.
 
 use inventory_api::report::{AssetReport, ExpansionSlot, OnboardDevice, PowerSupply};
 

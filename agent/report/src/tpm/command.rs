@@ -1,4 +1,4 @@
-//! The commands to a TPM 2.0 (TCG TPM 2.0 library, part 3) and their answers. The answers are the chip's: any bytes.
+//! Commands to a TPM 2.0 (TCG TPM 2.0 library, part 3) and their answers, which may be any bytes.
 
 use std::io;
 
@@ -13,7 +13,8 @@ const GET_CAPABILITY: u32 = 0x17a;
 const READ_PUBLIC: u32 = 0x173;
 const CREATE_PRIMARY: u32 = 0x131;
 const FLUSH_CONTEXT: u32 = 0x165;
-/// Where makers and operating systems keep the RSA endorsement key (TCG TPM v2.0 Provisioning Guidance, 7.8).
+/// Where makers and operating systems store the RSA endorsement key (TCG TPM v2.0 Provisioning Guidance,
+/// 7.8).
 const EK_HANDLE: u32 = 0x8101_0001;
 const ENDORSEMENT: u32 = 0x4000_000b;
 /// PolicySecret of the endorsement hierarchy (TCG EK Credential Profile, B.6.2).
@@ -22,10 +23,10 @@ const POLICY: [u8; 32] = [
     0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa,
 ];
 
-/// Fills maker, firmware and the hash of the endorsement key.
+/// Fills in maker, firmware and the hash of the endorsement key.
 ///
 /// # Errors
-/// The TPM does not answer, or has no endorsement key to show.
+/// The TPM does not answer, or provides no endorsement key.
 pub(super) fn fill(tpm: &mut impl Commands, facts: &mut TpmFacts) -> io::Result<()> {
     // TPM_CAP_TPM_PROPERTIES, PT_FIXED, up to 64 of them.
     let answer = run(
@@ -40,7 +41,7 @@ pub(super) fn fill(tpm: &mut impl Commands, facts: &mut TpmFacts) -> io::Result<
     Ok(())
 }
 
-/// The key that is kept, else the one that the default template gives: both come from the same seed.
+/// The stored key, or else the one from the default template: both derive from the same seed.
 fn endorsement_key(tpm: &mut impl Commands) -> io::Result<Vec<u8>> {
     if let Ok(answer) = run(tpm, NO_SESSIONS, READ_PUBLIC, &EK_HANDLE.to_be_bytes())
         && let Some(key) = public_key(&mut Reader(&answer))
@@ -66,7 +67,7 @@ fn create(tpm: &mut impl Commands, template: &[u8]) -> io::Result<Vec<u8>> {
         Some((handle, public_key(&mut reader)))
     });
     let (handle, key) = made.ok_or_else(|| invalid("CreatePrimary: a short answer"))?;
-    // The kernel's resource manager forgets it anyway; the bare device does not.
+    // The kernel's resource manager flushes it anyway; the raw device does not.
     let _ = run(tpm, NO_SESSIONS, FLUSH_CONTEXT, &handle.to_be_bytes());
     key.ok_or_else(|| invalid("CreatePrimary: not the key that was asked for"))
 }
@@ -98,7 +99,7 @@ fn ecc_template() -> Vec<u8> {
     template(0x23, &rest)
 }
 
-/// Sends a command and takes the header from its answer.
+/// Sends a command and strips the header from its answer.
 fn run(tpm: &mut impl Commands, tag: u16, code: u32, body: &[u8]) -> io::Result<Vec<u8>> {
     let mut command = tag.to_be_bytes().to_vec();
     command.extend((10 + body.len() as u32).to_be_bytes());
@@ -140,7 +141,7 @@ fn properties(answer: &[u8], facts: &mut TpmFacts) {
             _ => {}
         }
     }
-    // "7.85.4555.0", as makers and tpm2-tools write it.
+    // "7.85.4555.0", as written by makers and tpm2-tools.
     facts.firmware = version[0].map(|first| {
         let second = version[1].unwrap_or(0);
         format!(
@@ -153,7 +154,7 @@ fn properties(answer: &[u8], facts: &mut TpmFacts) {
     });
 }
 
-/// Four letters in a number, as of makers: "IFX".
+/// Four letters in a number, as in maker ids: "IFX".
 pub(super) fn letters(number: u32) -> Option<String> {
     clean::text(&String::from_utf8_lossy(&number.to_be_bytes()))
 }
@@ -166,7 +167,7 @@ fn public_key(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
     public.u16()?;
     public.u32()?;
     public.sized()?;
-    // The symmetric algorithm has two fields more unless it is TPM_ALG_NULL; so has the scheme one.
+    // The symmetric algorithm has two more fields unless it is TPM_ALG_NULL; the scheme has one more.
     if public.u16()? != 0x10 {
         public.u32()?;
     }
@@ -224,7 +225,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Any bytes as the answer to any command.
+/// Parses any bytes as the answer to any command.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(answer: &[u8]) {
     struct Chip<'a>(&'a [u8]);
@@ -246,7 +247,7 @@ pub(crate) fn fuzz(answer: &[u8]) {
 mod tests {
     use super::*;
 
-    /// A chip with a kept key or without; CreatePrimary gives the same key.
+    /// A chip with or without a stored key; CreatePrimary returns the same key.
     struct Chip {
         kept: bool,
         asked: Vec<u32>,

@@ -18,10 +18,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::roots::{Roots, attribute, link_name};
 use super::{Problems, clean};
 
-/// A slow chip makes its key in a quarter of a minute; the collector's own limit is 20 s.
+/// A slow chip creates its key in 15 s; the collector's own limit is 20 s.
 const ANSWER_TIME: Duration = Duration::from_secs(18);
 
-/// The first TPM. None: there is none, or no driver for it.
+/// The first TPM. None if there is none, or no driver for it.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<TpmFacts> {
     let folder = roots.sys("class/tpm/tpm0");
     if !folder.exists() {
@@ -34,7 +34,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<TpmFacts
     if facts.version.as_deref() == Some("1.2") {
         of_files(&folder, &mut facts);
     } else if roots.is_live() {
-        // Where the kernel has a resource manager, what is made there is gone when the file is closed.
+        // With the kernel's resource manager, created objects vanish when the file is closed.
         let device = [roots.dev("tpmrm0"), roots.dev("tpm0")]
             .into_iter()
             .find(|path| path.exists());
@@ -55,14 +55,14 @@ fn version(folder: &Path) -> Option<String> {
     match major.as_deref().map(str::trim) {
         Some("2") => Some("2.0".to_owned()),
         Some("1") => Some("1.2".to_owned()),
-        // Before Linux 5.6: only 1.2 has this file.
+        // Before Linux 5.6: only TPM 1.2 has this file.
         _ if folder.join("device/caps").exists() || folder.join("caps").exists() => Some("1.2".to_owned()),
         _ if link_name(&folder.join("device/driver")).as_deref() == Some("tpm_crb") => Some("2.0".to_owned()),
         _ => None,
     }
 }
 
-/// TPM 1.2 tells by sysfs: `caps` and `pubek`.
+/// TPM 1.2 has its facts in sysfs: `caps` and `pubek`.
 fn of_files(folder: &Path, facts: &mut TpmFacts) {
     let read =
         |name: &str| attribute(&folder.join("device").join(name)).or_else(|| attribute(&folder.join(name)));
@@ -92,7 +92,7 @@ fn ask(path: &Path, facts: &mut TpmFacts) -> io::Result<()> {
     command::fill(&mut tpm, facts)
 }
 
-/// A TPM that takes one command and gives one answer.
+/// A TPM that takes one command and returns one answer.
 trait Commands {
     fn run(&mut self, command: &[u8]) -> io::Result<Vec<u8>>;
 }
@@ -100,8 +100,8 @@ trait Commands {
 struct Device(File);
 
 impl Commands for Device {
-    /// Asks once more when the kernel's own limit for the command was over: the limits are for hardware, and a first
-    /// command may find the TPM busy with its self-test. Nothing that is asked changes the TPM.
+    /// Retries once if the kernel's timeout for the command expired: the first command may find the TPM busy
+    /// with its self-test. No command here changes the TPM.
     fn run(&mut self, command: &[u8]) -> io::Result<Vec<u8>> {
         match self.once(command) {
             Err(e) if e.raw_os_error() == Some(nix::libc::ETIME) => self.once(command),

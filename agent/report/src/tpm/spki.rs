@@ -1,5 +1,5 @@
-//! A public key as DER SubjectPublicKeyInfo (RFC 5280): its SHA-256 is what `openssl pkey -pubin -outform der | sha256sum`
-//! gives, so that a hash can be compared with the maker's certificate.
+//! A public key as DER SubjectPublicKeyInfo (RFC 5280). Its SHA-256 equals `openssl pkey -pubin -outform der
+//! | sha256sum`, so it can be compared with the maker's certificate.
 
 use ring::digest::{SHA256, digest};
 
@@ -26,7 +26,7 @@ pub(super) fn rsa(modulus: &[u8], exponent: u32) -> Vec<u8> {
     tagged(0x30, &[RSA, &bit_string(&key)].concat())
 }
 
-/// Of a key on P-256; both coordinates have 32 bytes.
+/// Of a P-256 key; both coordinates have 32 bytes.
 pub(super) fn p256(x: &[u8], y: &[u8]) -> Vec<u8> {
     tagged(0x30, &[P256, &bit_string(&[&[4], x, y].concat())].concat())
 }
@@ -35,7 +35,7 @@ fn bit_string(bytes: &[u8]) -> Vec<u8> {
     tagged(0x03, &[&[0], bytes].concat())
 }
 
-/// A positive integer: no needless zeros, one before a high bit.
+/// A positive integer: without leading zeros, except one before a high bit.
 fn integer(bytes: &[u8]) -> Vec<u8> {
     let start = bytes
         .iter()
@@ -62,7 +62,7 @@ fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The key of TPM 1.2's `pubek` file: "Modulus:" and 256 bytes in hex, 16 a line; the exponent is 65537.
+/// The key in TPM 1.2's `pubek` file: "Modulus:" and 256 bytes in hex, 16 per line; the exponent is 65537.
 pub(super) fn of_pubek(text: &str) -> Option<Vec<u8>> {
     let (_, modulus) = text.split_once("Modulus:")?;
     let bytes: Vec<u8> = modulus
@@ -86,7 +86,7 @@ mod tests {
             "3059301306072a8648ce3d020106082a8648ce3d03010703420004"
         );
         assert_eq!(der.len(), 91);
-        // A 2048-bit RSA key whose modulus has its high bit: 294 bytes in all.
+        // A 2048-bit RSA key whose modulus has its high bit set: 294 bytes in all.
         let der = rsa(&[0xc0; 256], 65537);
         assert_eq!(
             hex::encode(&der[..33]),

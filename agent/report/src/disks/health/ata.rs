@@ -1,20 +1,20 @@
-//! SMART of ATA disks: READ DATA, READ THRESHOLDS, RETURN STATUS (ATA8-ACS 7.53; the attribute table is by custom, as
-//! smartmontools documents it).
+//! SMART of ATA disks: READ DATA, READ THRESHOLDS, RETURN STATUS (ATA8-ACS 7.53; the attribute table is a
+//! convention documented by smartmontools).
 
 use inventory_api::report::DiskHealth;
 
-/// Entries of the attribute and of the threshold table.
+/// Entries in the attribute and threshold tables.
 const ENTRIES: usize = 30;
 const ENTRY_BYTES: usize = 12;
 const PAGE: usize = 512;
 
-/// One attribute: how it is by the maker's own measure, and the raw value.
+/// One attribute: the vendor's normalised value, and the raw value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Attribute {
     id: u8,
-    /// Failing it means failure soon.
+    /// A failing pre-failure attribute predicts a failure soon.
     prefailure: bool,
-    /// 253 and above is no value.
+    /// 253 and above mean no value.
     value: u8,
     raw: u64,
 }
@@ -28,8 +28,8 @@ pub(crate) struct Smart {
 }
 
 impl Smart {
-    /// From the 512 bytes of READ DATA. None: too short, empty, or the checksum is wrong: no fact is better than a wrong
-    /// one.
+    /// From the 512 bytes of READ DATA. None if too short, empty, or with a wrong checksum: no fact is better
+    /// than a wrong one.
     pub fn parse(data: &[u8]) -> Option<Smart> {
         let data = checked(data)?;
         let attributes = entries(data)
@@ -51,7 +51,7 @@ impl Smart {
         Some(self.attribute(id)?.raw)
     }
 
-    /// A count; what some makers pack above its 32 bits is not part of it.
+    /// A count: the low 32 bits; some makers store other data above.
     fn count(&self, id: u8) -> Option<u64> {
         Some(self.raw(id)? & 0xffff_ffff)
     }
@@ -60,7 +60,7 @@ impl Smart {
         self.attributes.iter().find(|a| a.id == id)
     }
 
-    /// The facts. `model` decides where makers differ. Fields that only the disk's logs tell stay empty.
+    /// The facts. `model` decides where makers differ. Fields from the disk's logs stay empty.
     pub fn health(&self, model: &str) -> DiskHealth {
         let maker = Maker::of(model);
         let bytes = |id: u8, unit: u64| self.raw(id).and_then(|count| count.checked_mul(unit));
@@ -74,7 +74,7 @@ impl Smart {
         };
         DiskHealth {
             temperature_c: self.temperature(),
-            // Some makers keep minutes or milliseconds in the upper bytes.
+            // Some makers store minutes or milliseconds in the upper bytes.
             power_on_hours: self.raw(9).map(|raw| raw & 0xff_ffff),
             power_cycles: self.count(12),
             used_percent: self.used(maker),
@@ -89,7 +89,7 @@ impl Smart {
         }
     }
 
-    /// The low byte of 194, else 190; the others are minima and maxima.
+    /// The low byte of 194, else of 190; other bytes are minimum and maximum.
     fn temperature(&self) -> Option<i32> {
         [194, 190]
             .into_iter()
@@ -98,7 +98,7 @@ impl Smart {
             .find(|degrees| (-40..=120).contains(degrees) && *degrees != 0)
     }
 
-    /// Life used in percent, turned round where the maker counts what is left.
+    /// Life used in percent, inverted where the maker counts remaining life.
     fn used(&self, maker: Maker) -> Option<u32> {
         let left = |value: u64| {
             u32::try_from(value)
@@ -111,33 +111,33 @@ impl Smart {
             Maker::Intel => normalised(233),
             Maker::Dell => self.raw(245).and_then(left),
             Maker::Samsung => normalised(177),
-            // Raw is what is used, though the name says "remain".
+            // The raw value is the used life, although the name says "remain".
             Maker::Micron => self
                 .raw(202)
                 .and_then(|used| u32::try_from(used).ok())
                 .filter(|used| *used <= 255),
             Maker::Kingston => self.raw(231).and_then(left),
-            // Here the raw value is the controller's own.
+            // Here the raw value is specific to the controller.
             Maker::SandForce => normalised(231),
             Maker::Transcend => self.raw(169).and_then(left),
             Maker::Seagate | Maker::Other => None,
         }
     }
 
-    /// A self-test that is going on; what the last one found stands in the log.
+    /// A running self-test; the result of the last one is in the log.
     fn running(&self) -> Option<String> {
         (self.self_test >> 4 == 15)
             .then(|| format!("running {} %", 100 - 10 * u32::from(self.self_test & 0xf).min(10)))
     }
 
-    /// The verdict by the thresholds of READ THRESHOLDS, for disks that do not answer RETURN STATUS. None: no thresholds.
+    /// The verdict from READ THRESHOLDS, for disks without RETURN STATUS. None without thresholds.
     pub fn passed(&self, thresholds: &[u8]) -> Option<bool> {
         let thresholds = checked(thresholds)?;
         let failed = self.attributes.iter().any(|attribute| {
             let threshold = entries(thresholds)
                 .find(|entry| entry[0] == attribute.id)
                 .map_or(0, |entry| entry[1]);
-            // 00h always passes, FEh and FFh are for the maker's tests.
+            // 00h always passes; FEh and FFh are for factory tests.
             attribute.prefailure
                 && (1..=253).contains(&threshold)
                 && (1..=253).contains(&attribute.value)
@@ -147,7 +147,7 @@ impl Smart {
     }
 }
 
-/// Whose attributes these are: the same number means different things.
+/// The attribute set: the same number means different things by maker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Maker {
     Intel,
@@ -156,7 +156,7 @@ enum Maker {
     Samsung,
     Micron,
     Kingston,
-    /// Kingston's disks with SandForce's controller.
+    /// Kingston's disks with SandForce controllers.
     SandForce,
     Transcend,
     Seagate,
@@ -197,7 +197,7 @@ impl Maker {
     }
 }
 
-/// A page whose bytes add up to zero, as the last one makes them.
+/// A page whose bytes sum to zero, through its last byte.
 fn checked(data: &[u8]) -> Option<&[u8]> {
     let data = data.get(..PAGE)?;
     let sum = data.iter().fold(0_u8, |sum, b| sum.wrapping_add(*b));
@@ -208,7 +208,8 @@ fn entries(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     data[2..].chunks_exact(ENTRY_BYTES).take(ENTRIES)
 }
 
-/// SMART RETURN STATUS from the sense data of a command with CK_COND (SAT-4, 12.2.2.6): LBA C24Fh is well, 2CF4h is not.
+/// SMART RETURN STATUS from the sense data of a command with CK_COND (SAT-4, 12.2.2.6): LBA C24Fh is good,
+/// 2CF4h is failing.
 pub(crate) fn return_status(sense: &[u8]) -> Option<bool> {
     let (middle, high) = match sense.first()? & 0x7f {
         // Descriptor format: look for the ATA Status Return descriptor.

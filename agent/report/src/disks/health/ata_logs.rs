@@ -2,7 +2,7 @@
 
 use super::little_endian;
 
-/// The newest entry of the self-test log in words (ATA8-ACS, A.14). None: no test was ever made.
+/// Describes the newest entry of the self-test log (ATA8-ACS, A.14). None if no test was ever run.
 pub(crate) fn self_test(log: &[u8]) -> Option<String> {
     let log = log.get(..512)?;
     let index = usize::from(log[508]);
@@ -24,7 +24,7 @@ pub(crate) fn has_statistics(directory: &[u8]) -> bool {
     matches!(directory.get(8..10), Some([low, high]) if (*low, *high) != (0, 0))
 }
 
-/// The pages that device statistics have, from page 0.
+/// The supported device statistics pages, from page 0.
 pub(crate) fn statistics_pages(page: &[u8]) -> &[u8] {
     let count = usize::from(page.get(8).copied().unwrap_or(0));
     page.get(9..9 + count).unwrap_or_default()
@@ -39,7 +39,7 @@ pub(crate) struct General {
     pub sectors_read: Option<u64>,
 }
 
-/// Reads page 1.
+/// Parses page 1.
 pub(crate) fn general(page: &[u8]) -> General {
     let value = |offset| statistic(page, 1, offset);
     General {
@@ -55,9 +55,9 @@ pub(crate) fn used_percent(page: &[u8]) -> Option<u32> {
     statistic(page, 7, 8).and_then(|value| u32::try_from(value & 0xff).ok())
 }
 
-/// One statistic: seven bytes of value, then flags: bit 7 it is supported, bit 6 its value is valid.
+/// One statistic: seven bytes of value, then flags: bit 7 supported, bit 6 valid.
 fn statistic(page: &[u8], number: u8, offset: usize) -> Option<u64> {
-    // The header has the page's number in its third byte.
+    // The third byte of the header is the page number.
     if *page.get(2)? != number {
         return None;
     }

@@ -1,4 +1,4 @@
-//! What disks say of their health. Pure decoders of the bytes that a disk sent; who asks for them is `ask`.
+//! The health of disks: pure decoders of a disk's answers; `ask` makes the queries.
 
 pub(super) mod ata;
 pub(super) mod ata_logs;
@@ -7,7 +7,7 @@ pub(super) mod scsi;
 #[cfg(test)]
 mod tests;
 
-/// `count` bytes, the least first, as a number; more than 64 bits are cut to the most.
+/// A little-endian number of `count` bytes, saturated to 64 bits.
 fn little_endian(bytes: &[u8]) -> u64 {
     if bytes.iter().skip(8).any(|b| *b != 0) {
         return u64::MAX;
@@ -19,7 +19,7 @@ fn little_endian(bytes: &[u8]) -> u64 {
         .fold(0, |sum, b| sum << 8 | u64::from(*b))
 }
 
-/// Any bytes as each log that a disk keeps, as they are and with a sound checksum.
+/// Parses any bytes as each log of a disk, as they are and with a corrected checksum.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) -> Option<inventory_api::report::DiskHealth> {
     let mut sealed = bytes.to_vec();

@@ -7,14 +7,14 @@ use super::little_endian;
 /// Data units are thousands of 512-byte blocks.
 const UNIT: u64 = 512_000;
 
-/// From the 512 bytes of log page 02h. None: too short or empty.
+/// From the 512 bytes of log page 02h. None if too short or empty.
 pub(crate) fn health(log: &[u8]) -> Option<DiskHealth> {
     let log = log.get(..512)?;
     if log.iter().all(|b| *b == 0) {
         return None;
     }
     let counter = |at: usize| little_endian(&log[at..at + 16]);
-    // Virtual disks tell neither spare nor threshold: no spare at all is not what that means.
+    // Virtual disks report zero for spare and threshold, which does not mean that no spare is left.
     let has_spare = log[3] != 0 || log[4] != 0;
     let kelvin = i32::from(u16::from_le_bytes([log[1], log[2]]));
     Some(DiskHealth {
@@ -34,7 +34,7 @@ pub(crate) fn health(log: &[u8]) -> Option<DiskHealth> {
     })
 }
 
-/// The newest self-test in words, from log page 06h. None: none was ever made.
+/// Describes the newest self-test, from log page 06h. None if none was ever run.
 pub(crate) fn self_test(log: &[u8]) -> Option<String> {
     if log.first()? & 0xf != 0 {
         return Some(format!("running {} %", (log.get(1)? & 0x7f).min(100)));
@@ -45,6 +45,6 @@ pub(crate) fn self_test(log: &[u8]) -> Option<String> {
         5..=7 => "failed",
         _ => return None,
     };
-    // An empty log of all zeros: the entry has no kind of test.
+    // In an empty, all-zero log the entry has no test type.
     (log[4] >> 4 != 0).then(|| words.to_owned())
 }

@@ -2,13 +2,13 @@
 
 use inventory_api::report::DiskHealth;
 
-/// Parameters looked at in one page.
+/// Maximum number of parameters per page.
 const PARAMETER_LIMIT: usize = 64;
 
-/// The pages that are asked for, cumulative values.
+/// The pages to query, with cumulative values.
 pub(crate) const PAGES: [u8; 8] = [0x02, 0x03, 0x05, 0x0d, 0x10, 0x11, 0x15, 0x2f];
 
-/// Adds what one page tells. A page that is not the one that was asked for, or broken, tells nothing.
+/// Adds the facts of one page. A wrong or broken page adds nothing.
 pub(crate) fn add(page: u8, data: &[u8], health: &mut DiskHealth) {
     if data.first().is_none_or(|code| code & 0x3f != page) {
         return;
@@ -17,7 +17,7 @@ pub(crate) fn add(page: u8, data: &[u8], health: &mut DiskHealth) {
         match (page, code) {
             (0x02, 5) => health.written_bytes = number(value),
             (0x03, 5) => health.read_bytes = number(value),
-            // Errors that were not corrected: writing, reading, verifying.
+            // Uncorrected errors: write, read, verify.
             (0x02 | 0x03 | 0x05, 6) => {
                 let sum = health
                     .uncorrectable_errors
@@ -25,7 +25,7 @@ pub(crate) fn add(page: u8, data: &[u8], health: &mut DiskHealth) {
                     .saturating_add(number(value).unwrap_or(0));
                 health.uncorrectable_errors = Some(sum);
             }
-            // FFh: the sensor does not tell.
+            // FFh: no reading.
             (0x0d, 0) => health.temperature_c = value.get(1).filter(|t| **t != 0xff).map(|t| i32::from(*t)),
             (0x10, 1) => health.self_test = self_test(value),
             (0x11, 1) => health.used_percent = value.get(3).map(|percent| u32::from(*percent)),
@@ -45,8 +45,8 @@ pub(crate) fn add(page: u8, data: &[u8], health: &mut DiskHealth) {
     }
 }
 
-/// Sectors that the disk replaced since it left its maker, from the header of READ DEFECT DATA (10) (SBC-4, 5.18.2). None: no
-/// grown list, or in a format of the maker's.
+/// Sectors replaced since manufacture, from the header of READ DEFECT DATA (10) (SBC-4, 5.18.2). None without
+/// a grown list, or if its format is vendor-specific.
 pub(crate) fn grown_defects(header: &[u8]) -> Option<u64> {
     let [_, bits, high, low, ..] = header else {
         return None;
@@ -60,7 +60,7 @@ pub(crate) fn grown_defects(header: &[u8]) -> Option<u64> {
     (bits & 0x08 != 0).then(|| u64::from(u16::from_be_bytes([*high, *low])) / each)
 }
 
-/// Code and value of each parameter: two bytes of code, one of control, one of length.
+/// Code and value of each parameter: two bytes code, one control, one length.
 fn parameters(data: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let length = data
         .get(2..4)

@@ -1,5 +1,5 @@
-//! Decoders against smartctl's own words: the bytes are put together from the raw table that smartctl prints, and what
-//! is expected is what smartctl says of them.
+//! Decoders compared with smartctl: the input bytes are rebuilt from the raw table smartctl prints, and
+//! smartctl's interpretation is the expected result.
 
 use std::path::PathBuf;
 
@@ -84,7 +84,7 @@ fn ata_disks_are_as_smartctl_says() {
         );
         assert_eq!(health.power_cycles, json["power_cycle_count"].as_u64(), "{name}");
         let table = json["ata_smart_attributes"]["table"].as_array().unwrap();
-        // By smartctl's name for the attribute, not by its number.
+        // By smartctl's attribute name, not by number.
         let named = |names: &[&str]| {
             table
                 .iter()
@@ -136,7 +136,7 @@ fn ata_disks_are_as_smartctl_says() {
             ("Total_LBAs_Written", 512),
             ("Lifetime_Writes_GiB", 1 << 30),
         ];
-        // What smartctl's database does not know has no names that tell units.
+        // Attributes unknown to smartctl's database have no name with a unit.
         if json["in_smartctl_database"] != true {
             disks += 1;
             continue;
@@ -144,7 +144,7 @@ fn ata_disks_are_as_smartctl_says() {
         let expected = units
             .iter()
             .find_map(|(unit, bytes)| Some(named(&[unit])?.0 * bytes));
-        // Its name came to the database later ("Unknown_Attribute").
+        // Its name was added to the database later ("Unknown_Attribute").
         if let (Some(bytes), Some(expected)) = (health.written_bytes, expected) {
             assert_eq!(bytes, expected, "{name}");
             written += 1;
@@ -378,7 +378,7 @@ proptest::proptest! {
 
 #[test]
 fn wear_by_the_makers_attributes() {
-    // Attribute, normalised value, raw value, and what of it is used.
+    // Attribute, normalised value, raw value, and the expected result.
     for (model, id, value, raw, used) in [
         ("SAMSUNG MZ7LH960HAJR-00005", 177, 98, 25, Some(2)),
         ("Samsung SSD 860 EVO 1TB", 177, 91, 160, Some(9)),
@@ -404,11 +404,11 @@ fn wear_by_the_makers_attributes() {
 
 #[test]
 fn grown_defects_of_a_sas_disk() {
-    // Short blocks have four bytes, the others eight.
+    // Short blocks have four bytes, others eight.
     assert_eq!(scsi::grown_defects(&[0, 0x0c, 0x08, 0x20]), Some(260));
     assert_eq!(scsi::grown_defects(&[0, 0x08, 0, 40]), Some(10));
     assert_eq!(scsi::grown_defects(&[0, 0x0d, 0, 0]), Some(0));
-    // Only the maker's list, or a format of its own.
+    // Only the factory list, or a vendor-specific format.
     for header in [&[0, 0x14, 0, 8][..], &[0, 0x0e, 0, 8], &[0, 0x0c, 0], &[]] {
         assert_eq!(scsi::grown_defects(header), None);
     }

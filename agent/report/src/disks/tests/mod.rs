@@ -277,7 +277,7 @@ fn paths_as_udev_names_them() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     };
-    // Port 1 of its controller, though the fifth of the machine.
+    // Port 1 of its controller, although the fifth of the machine.
     let ata = "pci0000:00/0000:00:1f.2/ata5";
     write(&format!("{ata}/ata_port/ata5/port_no"), "1\n");
     captured.disk(
@@ -299,7 +299,7 @@ fn paths_as_udev_names_them() {
         "../../../9:0:7:0",
         &[("device/vendor", b"SEAGATE \n")],
     );
-    // A volume of megaraid_sas, and a disk that it hands through.
+    // A volume of megaraid_sas, and a disk it passes through.
     let raid = "pci0000:3a/0000:3a:00.0/0000:3b:00.0/host12";
     write(&format!("{raid}/scsi_host/host12/proc_name"), "megaraid_sas\n");
     captured.disk(

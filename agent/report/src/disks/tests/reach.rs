@@ -1,4 +1,4 @@
-//! How disks are reached, where they sit, and those that the kernel cannot use.
+//! Transports, places, and disks that the kernel cannot use.
 
 use super::*;
 
@@ -253,7 +253,7 @@ fn a_disk_of_520_byte_sectors_is_asked_and_else_is_a_problem() {
     }
     let mut problems = Problems::new("disks");
     let disks = collect(&Roots::under(captured.0.path()), Depth::Health, &mut problems);
-    // A reader without a card is no fault.
+    // A card reader without a card is not a fault.
     let told: Vec<&str> = problems
         .found
         .iter()
@@ -264,7 +264,7 @@ fn a_disk_of_520_byte_sectors_is_asked_and_else_is_a_problem() {
         ["the kernel gives sda no size: sectors other than 512 or 4096 bytes, or a fault"]
     );
     assert_eq!((disks[0].size_bytes, disks[0].logical_block_bytes), (None, None));
-    // What the disk answers is its size.
+    // The size comes from the disk's answer.
     let seen = Seen {
         facts: disks[0].clone(),
         has_no_size: true,

@@ -1,4 +1,4 @@
-//! Damaged tables: what dmidecode could read is read, the rest is a problem, nothing is invented.
+//! Damaged tables: whatever dmidecode can read is read, the rest is a problem, nothing is invented.
 
 use std::process::Command;
 
@@ -15,7 +15,7 @@ fn what_dmidecode_could_read_of_a_damaged_table_is_read() {
         let (report, problems) = report_of(&machine);
         let text = std::fs::read_to_string(machine.join("dmidecode.txt")).unwrap();
         oracle.machine(&name(&machine), &report, &from_text(&text));
-        // dmidecode prints a string that is not there and says nothing of it.
+        // dmidecode prints a missing string without a warning.
         let odd = !std::fs::read(machine.join("dmidecode.stderr"))
             .unwrap()
             .is_empty()
@@ -59,7 +59,7 @@ fn a_table_cut_anywhere_is_no_panic_and_no_invention() {
     }
 }
 
-/// A few numbers from a seed (xorshift64*): damage that can be made again.
+/// Numbers from a seed (xorshift64*), for reproducible damage.
 struct Dice(u64);
 
 impl Dice {
@@ -75,7 +75,7 @@ impl Dice {
     }
 }
 
-/// Offsets of the structures of a sound table.
+/// Offsets of the structures of a valid table.
 fn offsets(bytes: &[u8]) -> Vec<usize> {
     let mut all = vec![];
     let mut at = 0;
@@ -90,7 +90,7 @@ fn offsets(bytes: &[u8]) -> Vec<usize> {
     all
 }
 
-/// Damages a table in one of the ways that were seen, or at random. The name tells which.
+/// Damages a table in one of the known ways, or at random; returns the name of the damage.
 fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> &'static str {
     let structures = offsets(bytes);
     let at = structures[dice.below(structures.len())];
@@ -157,7 +157,7 @@ fn damage(bytes: &mut Vec<u8>, dice: &mut Dice) -> &'static str {
     }
 }
 
-/// The tables that are damaged: small and large, 2.x and 3.x, laptops, servers.
+/// The tables to damage: small and large, 2.x and 3.x, laptops, servers.
 fn sound_tables() -> Vec<(String, Vec<u8>, EntryPoint)> {
     let mut all = vec![];
     for part in ["smbios/norm", "smbios/linuxhw"] {
@@ -172,14 +172,14 @@ fn sound_tables() -> Vec<(String, Vec<u8>, EntryPoint)> {
     all
 }
 
-/// What stands before the damage gives the same facts as before.
+/// The part before the damage gives the same facts as before.
 #[test]
 fn structures_before_the_damage_give_the_same_facts() {
     let tables = sound_tables();
     let mut dice = Dice(0x5eed);
     for _ in 0..if tables.is_empty() { 0 } else { 3000 } {
         let (name, sound, entry) = &tables[dice.below(tables.len())];
-        // The count and the length are not what is tested here.
+        // The count and length are not tested here.
         let entry = EntryPoint {
             announced: None,
             ..*entry
@@ -216,12 +216,12 @@ fn structures_before_the_damage_give_the_same_facts() {
             all(&after).smbios_caches.starts_with(&all(&before).smbios_caches),
             "{at}"
         );
-        // A slot belongs to system memory by its array, which may stand behind it: only the arrays lead.
+        // Whether a slot is system memory depends on its array, which may follow it: compare only the arrays.
         assert!(after.memory.arrays.starts_with(&before.memory.arrays), "{at}");
     }
 }
 
-/// The entry point's bytes before a table of this length, as in a dump of dmidecode.
+/// The bytes of an entry point for a table of this length, as in a dump of dmidecode.
 fn dump(entry: &EntryPoint, table: &[u8]) -> Vec<u8> {
     let (major, minor) = entry.version.unwrap();
     let mut head = vec![0_u8; 32];
@@ -250,8 +250,8 @@ fn dump(entry: &EntryPoint, table: &[u8]) -> Vec<u8> {
     head
 }
 
-/// The real dmidecode beside us on tables that we damage, where it is there: `DMIDECODE=/path/to/dmidecode` (3.6), and
-/// `DAMAGED_TABLES` for how many.
+/// Compares with the real dmidecode on damaged tables, if available: `DMIDECODE=/path/to/dmidecode` (3.6);
+/// `DAMAGED_TABLES` is their number.
 #[test]
 fn dmidecode_itself_agrees_on_damaged_tables() {
     let Some(dmidecode) = std::env::var_os("DMIDECODE") else {
@@ -269,7 +269,7 @@ fn dmidecode_itself_agrees_on_damaged_tables() {
         let (name, sound, entry) = &tables[dice.below(tables.len())];
         let mut bytes = sound.clone();
         let mut how = damage(&mut bytes, &mut dice);
-        // The entry point follows the new length now and then, and is wrong now and then.
+        // The entry point sometimes matches the new length and sometimes is wrong.
         let announced = entry.announced.map(|announced| Announced {
             bytes: match dice.below(4) {
                 0 => announced.bytes.min(bytes.len()),
@@ -301,7 +301,7 @@ fn dmidecode_itself_agrees_on_damaged_tables() {
             .output()
             .unwrap();
         if !said.status.success() {
-            // dmidecode 3.6 reads beyond some makers' structures that are too short, and is killed for it.
+            // dmidecode 3.6 reads beyond some vendors' short structures and crashes.
             println!("{i} {name} ({how}): {}", said.status);
             continue;
         }
@@ -330,7 +330,7 @@ proptest::proptest! {
         read(&bytes, any_entry(&entry));
     }
 
-    /// Structures of the kinds that are read, with any content: closer to a broken table than any bytes.
+    /// Structures of known types with any content: closer to a broken table than random bytes.
     #[test]
     fn any_structures_are_read_without_a_panic(
         structures in proptest::collection::vec(

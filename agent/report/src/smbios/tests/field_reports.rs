@@ -1,4 +1,4 @@
-//! Field reports 15 and 17 to 23: what was seen on machines in the field, each as a test.
+//! Field reports 15 and 17 to 23: observations on real machines, each as a test.
 
 use super::*;
 use crate::smbios::entry::Announced;
@@ -16,12 +16,12 @@ fn structure(kind: u8, handle: u16, fields: &[u8], strings: &[&str]) -> Vec<u8> 
     bytes
 }
 
-/// Type 16 of 15 bytes: a use, so many slots.
+/// Type 16 with 15 bytes: use and number of slots.
 fn array(handle: u16, usage: u8, slots: u8) -> Vec<u8> {
     structure(16, handle, &[3, usage, 6, 0, 0, 0, 1, 0xfe, 0xff, slots, 0], &[])
 }
 
-/// Type 17 of 28 bytes in an array: so many MiB, of a form factor and type.
+/// Type 17 with 28 bytes in an array: size in MiB, form factor and type.
 fn device(handle: u16, array: u16, mib: u16, form: u8, kind: u8, slot: &str) -> Vec<u8> {
     let mut fields = vec![];
     fields.extend(array.to_le_bytes());
@@ -49,7 +49,7 @@ fn of_version_2(minor: u8, bytes: usize, structures: usize) -> EntryPoint {
     }
 }
 
-/// A table whose entry point is right.
+/// A table with a correct entry point.
 fn sound(structures: &[Vec<u8>]) -> (AssetReport, Problems) {
     let bytes = structures.concat();
     read(&bytes, of_version_2(7, bytes.len(), structures.len()))
@@ -75,7 +75,7 @@ fn field_report_17_the_flash_chip_of_the_firmware_is_no_memory() {
     let (report, problems) = sound(&[
         array(0x10, 3, 1),
         device(0x11, 0x10, 4096, 9, 0x18, "DIMM_A1"),
-        // Flash memory, as HP Z600 and ThinkCentre m720s have it.
+        // Flash memory, as in HP Z600 and ThinkCentre m720s.
         array(0x20, 5, 1),
         device(0x21, 0x20, 4, 5, 9, "BIOS"),
         end(),
@@ -105,7 +105,7 @@ fn field_report_19_a_table_above_64_kib_with_many_empty_slots_is_read_to_its_end
     let mut structures = vec![array(0x10, 3, 128)];
     structures.push(device(0x11, 0x10, 1024, 9, 3, "RAM slot #0"));
     structures.extend((1..128).map(|n| device(0x11 + n, 0x10, 0, 9, 1, &format!("RAM slot #{n}"))));
-    // What makes the table long: structures of the maker.
+    // Vendor structures make the table long.
     let filler = "x".repeat(200);
     structures.extend((0..400).map(|n| structure(221, 0x1000 + n, &[1], &[&filler])));
     structures.push(structure(3, 3, &[1, 23, 0, 0, 0], &["Last"]));
@@ -222,7 +222,7 @@ fn field_report_22_a_32_bit_entry_point_before_3_2_content_is_no_error() {
     }
 }
 
-/// EDAC counts ranks: the modules are those of SMBIOS, whatever EDAC shows.
+/// EDAC counts ranks: the modules come from SMBIOS, whatever EDAC shows.
 #[test]
 fn field_report_23_modules_are_from_smbios_and_not_from_edac() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Every real table of the fixtures against what dmidecode 3.6 says of it, and tables that are damaged.
+//! Every real table of the fixtures compared with dmidecode 3.6, and damaged tables.
 
 mod damaged;
 mod field_reports;
@@ -16,7 +16,7 @@ use super::table::Table;
 use super::{collect, fill};
 use oracle::{Oracle, from_json, from_text};
 
-/// The report of this fixture through a root that holds its tables and nothing else.
+/// The report of this fixture, from a root with only its tables.
 fn report_of(machine: &Path) -> (AssetReport, Problems) {
     let root = tempfile::tempdir().unwrap();
     let tables = root.path().join("sys/firmware/dmi/tables");
@@ -30,7 +30,7 @@ fn report_of(machine: &Path) -> (AssetReport, Problems) {
     (summed(report), problems)
 }
 
-/// With the sums that are made of the slots; makers stay as the table has them.
+/// Including sums over slots; makers stay as in the table.
 fn summed(mut report: AssetReport) -> AssetReport {
     report.memory.installed_bytes = distinct(report.clone()).memory.installed_bytes;
     report
@@ -99,7 +99,7 @@ fn no_fact_differs_from_dmidecode() {
     oracle.assert();
 }
 
-/// Where dmidecode's whole text is there: caches, slots, power supplies, devices on the board, arrays too.
+/// For fixtures with dmidecode's full text: also caches, slots, power supplies, on-board devices, arrays.
 #[test]
 fn no_fact_differs_from_the_whole_text_of_dmidecode() {
     let Some(norm) = fixtures::find("smbios/norm") else {
@@ -145,7 +145,7 @@ fn a_planted_fault_changes_its_fact_and_no_other() {
     }
 }
 
-/// A table without its entry point gives the same facts: the version is known by the lengths of the structures.
+/// A table without its entry point gives the same facts: the version follows from the structures' lengths.
 #[test]
 fn a_table_without_entry_point_gives_the_same() {
     let Some(smbios) = fixtures::find("smbios") else {
@@ -165,18 +165,18 @@ fn a_table_without_entry_point_gives_the_same() {
             .iter()
             .any(|p| p.detail.contains("version of the table"));
         if unknown {
-            // Only then is the UUID left out.
+            // Only then is the UUID omitted.
             with.system.as_mut().unwrap().uuid = None;
         }
         known += usize::from(!unknown);
-        // VMware's and some 2.x tables end at their count and not at their marker.
+        // VMware's and some 2.x tables end at their count, not at a marker.
         assert_eq!(with, without, "{}", name(&machine));
     }
     assert!(known > 150, "{known}");
 }
 
-/// The whole report, all collectors, of folders that hold the tables alone: no problem entries, and not slow. The time is
-/// printed, not judged: `--no-capture` shows it.
+/// The whole report, all collectors, for folders with only the tables: no problems. The time is only printed:
+/// see `--no-capture`.
 #[test]
 fn the_tables_alone_make_a_full_report_without_problems() {
     let Some(linuxhw) = fixtures::find("smbios/linuxhw") else {
@@ -191,7 +191,7 @@ fn the_tables_alone_make_a_full_report_without_problems() {
             std::fs::copy(machine.join(file), tables.join(file)).unwrap();
         }
         let report = crate::collect(&Roots::under(root.path()));
-        // Phytium's table names strings that it does not have; every other one is sound.
+        // Phytium's table refers to missing strings; all others are valid.
         let broken = std::fs::read_to_string(machine.join("expected.json"))
             .unwrap()
             .contains("<BAD INDEX>");

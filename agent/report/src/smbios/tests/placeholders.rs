@@ -1,10 +1,10 @@
-//! What stands in the fixtures' tables and is no fact, as dmidecode prints it: looked over and written down by hand, not
-//! asked from `clean`, which is checked against it.
+//! Non-facts in the fixtures' tables, as dmidecode prints them: collected by hand, independently of `clean`,
+//! which is tested against them.
 
-/// dmidecode's own words for "there is none", and "--", which stands for every serial number in the anonymous fixtures.
+/// dmidecode's own texts for no value, and "--", which replaces serial numbers in anonymised fixtures.
 const OF_DMIDECODE: &[&str] = &["Not Specified", "<BAD INDEX>", "--"];
 
-/// What makers left.
+/// Placeholders of makers.
 const OF_MAKERS: &[&str] = &[
     "(none)",
     ".",
@@ -80,7 +80,8 @@ const OF_MAKERS: &[&str] = &[
     "XXXXXXXXXXXXXX",
 ];
 
-/// "Manufacturer07", "ModulePartNumber16", "Dimm3_PartNum", "ChannelA_Dimm2_Manufacturer": a name and a count.
+/// "Manufacturer07", "ModulePartNumber16", "Dimm3_PartNum", "ChannelA_Dimm2_Manufacturer": a name and a
+/// number.
 const COUNTED: &[&str] = &[
     "Manufacturer",
     "PartNum",
@@ -97,7 +98,7 @@ pub(super) fn is_placeholder(said: &str) -> bool {
         let counted = said.strip_prefix(*name).is_some_and(|n| n.parse::<u32>().is_ok());
         counted || (name.starts_with('_') && said.strip_suffix(*name).is_some_and(slot))
     };
-    // Supermicro's have the date of manufacture behind them, Dell's the model.
+    // Supermicro appends the date of manufacture, Dell the model.
     let dated = said
         .split_once("_AssetTag")
         .is_some_and(|(slot, date)| slot.contains("DIMM") && (date.is_empty() || date.contains('/')));

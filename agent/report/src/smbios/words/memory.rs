@@ -1,4 +1,4 @@
-//! Words of types 16 and 17, memory arrays and devices.
+//! Terms of types 16 and 17, memory arrays and devices.
 
 /// 7.17.1, Location.
 pub(crate) fn location(code: u8) -> Option<&'static str> {
@@ -101,7 +101,7 @@ pub(crate) fn kind(code: u8) -> Option<&'static str> {
     super::from_one(KINDS, code)
 }
 
-/// 7.18.3, Type detail: one word a bit, from bit 1.
+/// 7.18.3, Type detail: one term per bit, from bit 1.
 const DETAILS: [&str; 15] = [
     "Other",
     "Unknown",
@@ -120,7 +120,7 @@ const DETAILS: [&str; 15] = [
     "LRDIMM",
 ];
 
-/// 7.18.3; nothing where the bits say no more than Other or Unknown.
+/// 7.18.3; None if only Other or Unknown is set.
 pub(crate) fn detail(bits: u16) -> Option<String> {
     const OTHER_OR_UNKNOWN: u16 = 0b110;
     if bits & 0xfffe & !OTHER_OR_UNKNOWN == 0 {

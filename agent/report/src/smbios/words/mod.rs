@@ -1,11 +1,11 @@
-//! The specification's enumerations in the words dmidecode uses. Other, Unknown and values out of the
-//! specification are None: they tell nothing to compare.
+//! The specification's enumerations in dmidecode's words. Other, Unknown and unspecified values are None,
+//! because they cannot be compared.
 
 pub(super) mod memory;
 pub(super) mod processor;
 pub(super) mod slot;
 
-/// The word of a code that counts from one; an empty word is none.
+/// The term for a code counted from one; None if it is empty.
 fn from_one(words: &[&'static str], code: u8) -> Option<&'static str> {
     let at = usize::from(code).checked_sub(1)?;
     words.get(at).copied().filter(|word| !word.is_empty())
@@ -71,7 +71,7 @@ pub(super) fn error_correction(code: u8) -> Option<&'static str> {
 
 /// 7.8.3, Error correction type of a cache.
 pub(super) fn cache_error_correction(code: u8) -> Option<&'static str> {
-    // CRC is of memory arrays alone.
+    // CRC applies only to memory arrays.
     error_correction(code).filter(|_| code < 7)
 }
 

@@ -1,4 +1,4 @@
-//! Words of type 4, Processor Information.
+//! Terms of type 4, Processor Information.
 
 /// 7.5.2, Family.
 const FAMILIES: &[(u16, &str)] = &[
@@ -236,7 +236,7 @@ const FAMILIES: &[(u16, &str)] = &[
     (0x271, "Multi-Core Loongson 3D 5xxx"),
 ];
 
-/// 7.5.2. 0xbe is two families: the maker decides (and nothing where it does not).
+/// 7.5.2. 0xbe means two families: the maker decides, if it can.
 pub(crate) fn family(code: u16, manufacturer: Option<&str>) -> Option<&'static str> {
     if code == 0xbe {
         return Some(match manufacturer {

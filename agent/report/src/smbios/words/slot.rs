@@ -1,4 +1,4 @@
-//! Words of type 9, System Slots, and of the devices on the board (10, 41).
+//! Terms of type 9, System Slots, and of on-board devices (10, 41).
 
 /// 7.10.1, Slot type, from 1.
 const TYPES: &[&str] = &[
@@ -107,7 +107,7 @@ pub(crate) fn width(code: u8) -> Option<&'static str> {
     )
 }
 
-/// 7.11.1 and 7.42.2, Onboard device types; bit 7 is something else.
+/// 7.11.1 and 7.42.2, Onboard device types; bit 7 has another meaning.
 pub(crate) fn onboard(code: u8) -> Option<&'static str> {
     super::from_one(
         &[

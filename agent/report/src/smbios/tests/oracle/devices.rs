@@ -1,4 +1,4 @@
-//! Caches, slots, power supplies, devices on the board, BMC, OEM strings.
+//! Caches, slots, power supplies, on-board devices, BMC, OEM strings.
 
 use inventory_api::report::AssetReport;
 
@@ -166,7 +166,7 @@ impl Oracle {
     }
 }
 
-/// dmidecode prints addresses that stand for none: the host bridge's, and bus 0xff device 0x1f.7.
+/// dmidecode prints addresses that mean none: the host bridge's, and bus 0xff device 0x1f.7.
 fn address(said: &Section) -> Option<&str> {
     said.said("Bus Address")
         .filter(|address| *address != "0000:00:00.0" && !address.ends_with("ff:1f.7"))

@@ -1,4 +1,4 @@
-//! dmidecode 3.6 as the oracle: its words, field by field, and what of them is no fact.
+//! dmidecode 3.6 as the oracle: its output, field by field, and which of it is no fact.
 
 mod devices;
 mod parts;
@@ -26,7 +26,7 @@ impl Section {
         (!text.is_empty()).then_some(text)
     }
 
-    /// The first of the fields that is there: the names changed between versions of dmidecode.
+    /// The first field present: names changed between dmidecode versions.
     fn either(&self, fields: [&'static str; 2]) -> Option<&str> {
         fields.into_iter().find_map(|field| self.said(field))
     }
@@ -44,7 +44,7 @@ pub(super) fn from_text(text: &str) -> Vec<Section> {
         } else if line.is_empty() {
             head = None;
         } else if !line.starts_with('\t') {
-            // The structure's name; type 10 has one for each device.
+            // The structure's name; type 10 has one per device.
             if let Some((kind, handle)) = &head {
                 sections.push(Section {
                     kind: *kind,
@@ -102,20 +102,20 @@ pub(super) fn from_json(said: &Value) -> Vec<Section> {
     sections
 }
 
-/// What kind of text a fact is: it decides which of dmidecode's words are no fact.
+/// The kind of text, which decides which of dmidecode's texts are no fact.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Text {
     /// A name, number, version, date: not a placeholder.
     Free,
     /// A slot, socket or bank: "0" and "0000" are the first one.
     Place,
-    /// A word of the specification's lists.
+    /// A term from the specification's lists.
     Word,
-    /// As Word, and "None" is a fact: no error correction.
+    /// As Word, but "None" is a fact: no error correction.
     WordOrNone,
 }
 
-/// dmidecode's way of saying nothing, and the placeholders of makers.
+/// dmidecode's texts for no value, and makers' placeholders.
 fn fact(said: Option<&str>, text: Text) -> Option<&str> {
     let said = said?;
     let nothing = match text {
@@ -143,7 +143,7 @@ fn bytes(said: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(1 << scale)
 }
 
-/// As dmidecode prints a size: two units at most, what is smaller is cut off.
+/// Rounds as dmidecode prints a size: two units at most, the rest is cut off.
 fn printed(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"];
     let split = |unit: usize| bytes >> (10 * unit) & 0x3ff;
@@ -156,15 +156,15 @@ fn printed(bytes: u64) -> String {
     }
 }
 
-/// Collects what differs from the oracle.
+/// Collects differences from the oracle.
 #[derive(Default)]
 pub(super) struct Oracle {
     equal: usize,
     placeholders: usize,
     left_out: BTreeSet<String>,
     wrong: Vec<String>,
-    /// In a damaged table a flipped bit makes a placeholder that nobody has written down: what `clean` leaves out counts
-    /// as one.
+    /// In a damaged table a flipped bit can make an unlisted placeholder, so whatever `clean` drops counts as
+    /// one.
     damaged: bool,
 }
 
@@ -208,7 +208,7 @@ impl Oracle {
 
     fn text(&mut self, at: &str, got: &Option<String>, said: Option<&str>, text: Text) {
         let expected = fact(said, text);
-        // Words of the specification 3.7 to 3.9, which dmidecode 3.6 does not know yet.
+        // Terms of specification 3.7 to 3.9, unknown to dmidecode 3.6.
         let newer = ["CAMM", "CUDIMM", "CSODIMM", "MRDIMM"];
         if said == Some("<OUT OF SPEC>") && got.as_deref().is_some_and(|got| newer.contains(&got)) {
             return;
@@ -230,7 +230,7 @@ impl Oracle {
         self.same(at, got.as_deref(), expected);
     }
 
-    /// Zero bytes are no size: nothing is there, or it is not known.
+    /// Zero bytes mean absent or unknown.
     fn size(&mut self, at: &str, got: Option<u64>, said: Option<&str>) {
         if got.zip(said).is_some_and(|(got, said)| printed(got) == said) {
             self.equal += 1;
@@ -244,7 +244,7 @@ impl Oracle {
         self.same(at, got.map(Into::into), said);
     }
 
-    /// Every field of every section that has a place in the report.
+    /// Every field of every section that is in the report.
     pub fn machine(&mut self, name: &str, report: &AssetReport, sections: &[Section]) {
         let of = |kind: u8| {
             sections
@@ -253,7 +253,7 @@ impl Oracle {
                 .collect::<Vec<_>>()
         };
         let nothing = Section::default();
-        // What dmidecode leaves out of a structure that is too short is left out by us.
+        // Fields dmidecode omits from a short structure are omitted here too.
         let first = |kind: u8| of(kind).into_iter().find(|s| !s.fields.is_empty());
         self.identity(
             name,
@@ -269,7 +269,7 @@ impl Oracle {
         self.memory(name, report, &whole(17), &whole(16));
         self.oem_strings(name, report, &whole(11));
         self.bmc(name, report, first(38));
-        // An expected.json does not have these.
+        // Not in an expected.json.
         if sections.iter().any(|s| s.handle.is_empty()) {
             return;
         }
@@ -322,10 +322,10 @@ impl Oracle {
             "U",
         );
         let uuid = system.said("UUID").map(str::to_lowercase);
-        // "Not Settable", "Not Present", or "--" where the fixture was made anonymous.
+        // "Not Settable", "Not Present", or "--" in an anonymised fixture.
         let uuid = uuid.filter(|uuid| uuid.len() == 36);
         self.same(&format!("{name} UUID"), s.uuid.clone(), uuid);
-        // Only in the whole text.
+        // Only in the full text.
         if !bios.handle.is_empty() {
             self.size(&format!("{name} ROM Size"), f.rom_bytes, bios.said("ROM Size"));
             for (said, field, got, text) in [
@@ -339,7 +339,7 @@ impl Oracle {
         }
     }
 
-    /// The sums that an expected.json tells.
+    /// The sums in an expected.json.
     pub fn totals(&mut self, name: &str, report: &AssetReport, said: &Value) {
         let populated = report
             .cpu
@@ -351,7 +351,7 @@ impl Oracle {
             Some(populated.count() as u64),
             said["processors_populated"].as_u64(),
         );
-        // See `memory`: the gigabyte of VMware is there.
+        // See `memory`: VMware's gigabyte is counted.
         let total = if name == "u-root__VMWare" {
             Some(1 << 30)
         } else {

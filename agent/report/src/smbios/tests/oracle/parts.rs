@@ -29,7 +29,7 @@ impl Oracle {
                 self.text(&at("Upgrade"), &p.upgrade, said.said("Upgrade"), Text::WordOrNone);
             }
             if !populated {
-                // dmidecode prints what the table names for an empty socket; there is no processor.
+                // dmidecode prints the table's fields for an empty socket, where there is no processor.
                 let socket = ProcessorFacts {
                     socket: p.socket.clone(),
                     populated: Some(false),
@@ -77,7 +77,7 @@ impl Oracle {
         devices: &[&Section],
         arrays: &[&Section],
     ) {
-        // A slot whose array is there and is not system memory is no slot; one whose array is missing is (VMware).
+        // Skip a slot whose array is not system memory; keep one whose array is missing (VMware).
         let use_of = |handle: Option<&str>| {
             let mut uses = arrays.iter().filter(|a| Some(a.handle.as_str()) == handle);
             uses.clone().count() == 0 || uses.any(|a| a.said("Use") == Some("System Memory"))
@@ -87,7 +87,7 @@ impl Oracle {
             .filter(|d| d.handle.is_empty() || use_of(d.said("Array Handle")))
             .collect();
         let got: Vec<&MemorySlot> = match name {
-            // Its one module points to an array that does not exist; the expected.json leaves it out.
+            // Its one module points to a missing array; the expected.json omits it.
             "u-root__VMWare" if devices.iter().all(|d| d.handle.is_empty()) => report
                 .memory
                 .slots
@@ -142,7 +142,7 @@ impl Oracle {
             ("Type", &slot.kind, Text::Word),
             ("Type Detail", &slot.detail, Text::Word),
         ] {
-            // "Other Unknown" tells as little as each of them.
+            // "Other Unknown" is no value, like each of its words.
             let said = said.said(field).filter(|s| *s != "Other Unknown");
             self.text(&at(field), got, said, text);
         }
@@ -151,7 +151,7 @@ impl Oracle {
         match said.said("Size") {
             Some("No Module Installed") => self.same(&at("populated"), slot.populated, Some(false)),
             _ if size.is_some() => self.same(&at("populated"), slot.populated, Some(true)),
-            // Unknown size: the serial or the part tells whether a module is there.
+            // Unknown size: a serial or part number shows whether a module is present.
             _ => assert_ne!(slot.populated, Some(false), "{}", at("Size")),
         }
         if !said.handle.is_empty() {
