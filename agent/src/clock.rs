@@ -70,10 +70,10 @@ fn set(right: UnixMs, tolerance: Duration) -> Option<String> {
     let time = TimeSpec::new(right.0 / 1000, (right.0 % 1000) * 1_000_000);
     Some(match clock_settime(ClockId::CLOCK_REALTIME, time) {
         Ok(()) => format!(
-            "clock: set to the server's, it was off by {} s",
+            "clock: was off by {} s, set to the server's time",
             before.0.abs_diff(right.0) / 1000
         ),
-        Err(e) => format!("clock: cannot be set: {}", e.desc()),
+        Err(e) => format!("clock: cannot set it: {}", e.desc()),
     })
 }
 
@@ -81,11 +81,11 @@ fn set(right: UnixMs, tolerance: Duration) -> Option<String> {
 fn keep(tolerance: Duration) -> Option<String> {
     match keep_in(Path::new(RTC), tolerance) {
         Ok(written) => {
-            written.then(|| "clock: the machine's own (RTC) had another time and was set".to_owned())
+            written.then(|| "clock: the hardware clock (RTC) was wrong and has been set".to_owned())
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => Some(format!(
-            "clock: {RTC}: {e}; the machine may have a wrong time after the reboot"
+            "clock: {RTC}: {e}; the time may be wrong after the reboot"
         )),
     }
 }

@@ -30,7 +30,6 @@ const IMPURE: &[&str] = &[
     "sqlx-core",
     "tempfile",
     "tokio",
-    "uuid",
 ];
 
 /// Words of the standard library that touch the world, in a pure crate's own code.

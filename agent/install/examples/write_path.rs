@@ -44,11 +44,11 @@ async fn main() -> anyhow::Result<()> {
         content_sha256,
         content_bytes,
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     write_path(Path::new(image), source, Path::new(target))
         .await
         .map_err(anyhow::Error::msg)?;
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
     let rate = content_bytes as f64 / seconds / f64::from(1 << 20);
     println!("{{\"content_bytes\":{content_bytes},\"seconds\":{seconds:.3},\"mib_per_second\":{rate:.1}}}");
     Ok(())

@@ -9,7 +9,7 @@ use inventory_api::plan::{InstallPlan, Step};
 use super::error::StepError;
 use super::fetch;
 use super::image_writer::ImageWriter;
-use super::link::{Ended, Failure, Identity, Link};
+use super::link::{Credentials, Ended, Failure, Link};
 use super::run::Run;
 use super::site::Site;
 
@@ -21,14 +21,14 @@ use super::site::Site;
 /// The first step that was refused or failed, already reported. No later step is done.
 pub async fn execute<L: Link>(
     plan: &InstallPlan,
-    identity: &Identity,
+    credentials: &Credentials,
     site: &Site,
     link: &L,
 ) -> Result<Ended, Failure> {
     let turn = site.turn.clone().lock_owned().await;
     let whole = plan.steps.len();
-    let begun = Instant::now();
-    let run = Arc::new(Run::new(plan.clone(), identity.clone(), site.clone(), turn));
+    let started = Instant::now();
+    let run = Arc::new(Run::new(plan.clone(), credentials.clone(), site.clone(), turn));
     if let Err(error) = blocking(&run, |run| run.prepare()).await {
         return Err(failed(&run, whole, error, link).await);
     }
@@ -56,7 +56,7 @@ pub async fn execute<L: Link>(
             });
         }
     }
-    let elapsed_ms = begun.elapsed().as_millis() as u64;
+    let elapsed_ms = started.elapsed().as_millis() as u64;
     tell(&run, whole, StepOutcome::Done { elapsed_ms }, link).await?;
     Ok(Ended::Done)
 }

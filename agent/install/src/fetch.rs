@@ -105,13 +105,13 @@ async fn feed<L: Link>(
         if last_byte.elapsed() >= patience.give_up {
             let seconds = patience.give_up.as_secs();
             let text = format!(
-                "no byte of image {} came for {seconds} s, {offset} of {total} are here: {why}",
+                "no data of image {} for {seconds} s, {offset} of {total} bytes received: {why}",
                 source.path
             );
             return Err(StepError::new("image-fetch", text));
         }
         tracing::warn!(
-            "image {} was cut at byte {offset} of {total} ({why}); going on",
+            "image {}: connection lost at byte {offset} of {total} ({why}); resuming",
             source.path
         );
         sleep(pause).await;
@@ -131,7 +131,7 @@ async fn attempt<L: Link>(
     link: &L,
     offset: &mut u64,
 ) -> Result<Attempt, StepError> {
-    let stalled = || Attempt::Cut(format!("nothing came for {} s", patience.stall.as_secs()));
+    let stalled = || Attempt::Cut(format!("no data for {} s", patience.stall.as_secs()));
     let mut stream = match timeout(patience.stall, link.fetch(source, *offset)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(FetchError::Retry(why))) => return Ok(Attempt::Cut(why)),

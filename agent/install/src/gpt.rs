@@ -82,10 +82,7 @@ pub(super) fn check(
 
 /// The on-disk form of a GUID: its first three fields are little-endian (UEFI specification, appendix A).
 pub(super) fn on_disk(guid: &str) -> Result<[u8; 16], StepError> {
-    let mut bytes =
+    let guid =
         parse_uuid(guid).ok_or_else(|| StepError::new("plan-layout", format!("{guid:?} is not a GUID")))?;
-    bytes[..4].reverse();
-    bytes[4..6].reverse();
-    bytes[6..8].reverse();
-    Ok(bytes)
+    Ok(guid.to_bytes_le())
 }

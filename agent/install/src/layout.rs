@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use inventory_api::plan::{ImageSource, InstallPlan, Partition, PartitionRole, Step};
 use inventory_api::valid;
+use uuid::Uuid;
 
 use super::disk::bytes_of;
 use super::settings::fstab;
@@ -67,7 +68,7 @@ fn order(steps: &[Step]) -> Result<(), Refused> {
     }
     let mut seen = BTreeSet::new();
     if let Some(twice) = steps.iter().find(|s| !seen.insert(s.name())) {
-        return wrong(format!("step {} comes twice", twice.name()));
+        return wrong(format!("step {} is listed twice", twice.name()));
     }
     match ["erase-disk", "partition", "write-image", "finish"]
         .into_iter()
@@ -251,7 +252,7 @@ fn with_role(partitions: &[Partition], number: u32, role: PartitionRole) -> Resu
     }
 }
 
-fn guid(text: &str) -> Result<[u8; 16], Refused> {
+fn guid(text: &str) -> Result<Uuid, Refused> {
     parse_uuid(text).ok_or_else(|| Refused::Layout(format!("{text:?} is not a lower-case GUID")))
 }
 
@@ -259,19 +260,10 @@ fn wrong<T>(detail: String) -> Result<T, Refused> {
     Err(Refused::Layout(detail))
 }
 
-/// The bytes of a UUID in text order. Only lower case; never all zero.
-pub(super) fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let groups: Vec<usize> = text.split('-').map(str::len).collect();
-    if groups != [8, 4, 4, 4, 12]
-        || !text
-            .bytes()
-            .all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c) || c == b'-')
-    {
-        return None;
-    }
-    let mut bytes = [0; 16];
-    hex::decode_to_slice(text.replace('-', ""), &mut bytes).ok()?;
-    (bytes != [0; 16]).then_some(bytes)
+/// A UUID from its canonical text. Only lower case; never all zero.
+pub(super) fn parse_uuid(text: &str) -> Option<Uuid> {
+    let uuid = Uuid::try_parse(text).ok().filter(|uuid| !uuid.is_nil())?;
+    (uuid.hyphenated().to_string() == text).then_some(uuid)
 }
 
 /// A FAT volume id as written in fstab.

@@ -33,7 +33,7 @@ mod write_path;
 pub use erase::wipe;
 pub use execute::execute;
 pub use fetch::Patience;
-pub use link::{ByteStream, Ended, Failure, FetchError, Identity, Link};
+pub use link::{ByteStream, Credentials, Ended, Failure, FetchError, Link};
 #[doc(hidden)]
 pub use old_table::fuzz_partitions;
 pub use settings::accounts::{sudoers_path, sudoers_text};

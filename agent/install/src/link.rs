@@ -72,7 +72,7 @@ pub enum Ended {
 
 /// The machine's credentials and the server's addresses, which the `agent` step installs beside the binary.
 #[derive(Clone)]
-pub struct Identity {
+pub struct Credentials {
     /// The machine; plans must be for it.
     pub machine: inventory_api::id::MachineId,
     /// Base URL of the TLS port.
@@ -88,9 +88,9 @@ pub struct Identity {
 }
 
 /// The key must not appear in logs.
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity")
+        f.debug_struct("Credentials")
             .field("machine", &self.machine)
             .field("server", &self.server)
             .finish_non_exhaustive()

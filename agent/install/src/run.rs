@@ -5,12 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use inventory_api::plan::{InstallPlan, Partition, Step};
 use tokio::sync::OwnedMutexGuard;
+use uuid::Uuid;
 
 use super::area::Area;
 use super::disk;
 use super::error::{StepError, Tried};
 use super::layout::parse_uuid;
-use super::link::Identity;
+use super::link::Credentials;
 use super::mounts::{Mounted, unmount_leftovers};
 use super::root::Root;
 use super::settings::{accounts, agent, boot, cron, fstab, hostname, network, scripts};
@@ -24,7 +25,7 @@ use super::{boot_order, erase, ext4, fat, gpt};
 pub(super) struct Run {
     pub plan: InstallPlan,
     pub site: Site,
-    identity: Identity,
+    credentials: Credentials,
     wrote: AtomicBool,
     // Dropped in this order: first unmount, then let the next run start.
     root: Mutex<Option<NewRoot>>,
@@ -38,11 +39,16 @@ struct NewRoot {
 }
 
 impl Run {
-    pub(super) fn new(plan: InstallPlan, identity: Identity, site: Site, turn: OwnedMutexGuard<()>) -> Run {
+    pub(super) fn new(
+        plan: InstallPlan,
+        credentials: Credentials,
+        site: Site,
+        turn: OwnedMutexGuard<()>,
+    ) -> Run {
         Run {
             plan,
             site,
-            identity,
+            credentials,
             wrote: AtomicBool::new(false),
             root: Mutex::new(None),
             _turn: turn,
@@ -62,7 +68,7 @@ impl Run {
 
     fn verified(&self) -> Result<Located, StepError> {
         let disks = self.site.live_disks();
-        Ok(verify(&self.plan, &self.identity.machine, &disks)?)
+        Ok(verify(&self.plan, &self.credentials.machine, &disks)?)
     }
 
     /// The plan's disk under its current name, for steps after the first: names may change meanwhile, and the
@@ -123,7 +129,9 @@ impl Run {
 
     /// After the image: sets the file system's UUID, grows it, and keeps it mounted for later steps.
     pub(super) fn adopt_root(&self, number: u32, uuid: &str) -> Result<(), StepError> {
-        let uuid = parse_uuid(uuid).ok_or_else(|| StepError::new("plan-layout", "not a UUID"))?;
+        let uuid = parse_uuid(uuid)
+            .ok_or_else(|| StepError::new("plan-layout", "not a UUID"))?
+            .into_bytes();
         let area = self.partition(number)?;
         let (superblock, room) = (ext4::read(&area)?, area.len);
         drop(area);
@@ -195,8 +203,9 @@ impl Run {
             Step::Accounts { accounts } => self.below_root(|root| accounts::apply(root, accounts)),
             Step::Cron { jobs } => self.below_root(|root| cron::apply(root, jobs)),
             Step::Scripts { scripts } => self.below_root(|root| scripts::apply(root, scripts)),
-            Step::Agent {} => self
-                .below_root(|root| agent::apply(root, &self.site.agent_exe, &self.identity, &self.plan.id)),
+            Step::Agent {} => self.below_root(|root| {
+                agent::apply(root, &self.site.agent_exe, &self.credentials, &self.plan.id)
+            }),
             Step::BootOrder { esp_partition } => self.boot_order(*esp_partition),
             Step::Finish {} => self.finish(),
         }
@@ -269,7 +278,7 @@ impl Run {
         area.flush_to_medium()
             .tried("disk-read", "drop the cache of the root partition")?;
         let found = ext4::read(&area)?;
-        let right = found.is_some_and(|s| Some(s.uuid) == parse_uuid(uuid));
+        let right = found.is_some_and(|s| Some(Uuid::from_bytes(s.uuid)) == parse_uuid(uuid));
         if right || self.simulated() {
             return Ok(());
         }

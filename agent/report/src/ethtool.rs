@@ -236,7 +236,7 @@ pub fn lldp_to_host(interface: &str) -> Option<String> {
     let (flag, free) = lldp_flag(&text(&info.driver)?)?;
     let Some((bit, flags)) = card.flag(flag, info.counts[0]) else {
         return Some(format!(
-            "{interface}: the card answers LLDP itself, and its driver has no flag {flag} to change that"
+            "{interface}: the card handles LLDP itself, and its driver has no flag {flag} to change that"
         ));
     };
     let wanted = if free { flags | bit } else { flags & !bit };
@@ -253,7 +253,7 @@ pub fn lldp_to_host(interface: &str) -> Option<String> {
             if free { "on" } else { "off" }
         ),
         false => {
-            format!("{interface}: the card answers LLDP itself and refuses to leave it to the host ({flag})")
+            format!("{interface}: the card handles LLDP itself and refuses to leave it to the host ({flag})")
         }
     })
 }

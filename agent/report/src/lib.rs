@@ -100,7 +100,7 @@ impl Problems {
             Ok((bytes, cut)) => {
                 if cut {
                     self.note(format_args!(
-                        "{}: longer than {limit} bytes, the rest is not read",
+                        "{}: longer than {limit} bytes, truncated",
                         path.display()
                     ));
                 }
@@ -120,7 +120,7 @@ impl Problems {
     fn keep<T>(&mut self, all: &mut Vec<T>, most: usize, place: impl Display, things: &str) {
         if all.len() > most {
             self.note(format_args!(
-                "{place}: {} {things}, the first {most} are kept",
+                "{place}: {} {things}, only the first {most} are kept",
                 all.len()
             ));
             all.truncate(most);
@@ -201,9 +201,9 @@ pub fn collect_with(roots: &Roots, lldp_wait: Duration) -> AssetReport {
                 collector: collector.to_owned(),
                 detail: match e {
                     mpsc::RecvTimeoutError::Timeout => {
-                        format!("not finished after {} s, left behind", COLLECTOR_TIME.as_secs())
+                        format!("not finished after {} s, abandoned", COLLECTOR_TIME.as_secs())
                     }
-                    mpsc::RecvTimeoutError::Disconnected => "could not start a thread for it".to_owned(),
+                    mpsc::RecvTimeoutError::Disconnected => "could not start a thread".to_owned(),
                 },
             }),
         }

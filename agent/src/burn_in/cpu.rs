@@ -16,7 +16,7 @@ const EDGE: usize = 40;
 pub(super) fn burn(shared: &Shared, until: Instant) -> BurnInPart {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (expected, rounds) = (round(), AtomicU64::new(0));
-    let begun = Instant::now();
+    let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -32,7 +32,7 @@ pub(super) fn burn(shared: &Shared, until: Instant) -> BurnInPart {
     let (rounds, errors) = (rounds.into_inner(), shared.errors.load(Ordering::Relaxed));
     BurnInPart {
         name: "cpu".into(),
-        score: Some(rounds as f64 / begun.elapsed().as_secs_f64().max(1e-3)),
+        score: Some(rounds as f64 / started.elapsed().as_secs_f64().max(1e-3)),
         unit: "rounds/s".into(),
         errors,
         detail: format!("{rounds} rounds on {threads} threads, {errors} with a wrong result"),

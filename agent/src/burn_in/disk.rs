@@ -28,7 +28,7 @@ pub(super) fn burn(shared: &Shared, until: Instant, disks: &[Disk]) -> Vec<BurnI
             .into_iter()
             .map(|(disk, part)| {
                 part.join()
-                    .unwrap_or_else(|_| part_of(disk, 1, "reading it ended in a panic".into()))
+                    .unwrap_or_else(|_| part_of(disk, 1, "reading it panicked".into()))
             })
             .collect()
     })
@@ -38,7 +38,7 @@ fn one(shared: &Shared, until: Instant, disk: &Disk) -> BurnInPart {
     let opened = open(disk).and_then(|mut file| Ok((file.seek(SeekFrom::End(0))?, file)));
     let (size, file) = match opened {
         Ok((size, file)) if size >= READ as u64 => (size, file),
-        Ok((size, _)) => return part_of(disk, 0, format!("{size} bytes: too small to be read for speed")),
+        Ok((size, _)) => return part_of(disk, 0, format!("{size} bytes: too small for a speed test")),
         Err(e) => {
             shared.error();
             return part_of(disk, 1, format!("opening {}: {e}", disk.device.display()));

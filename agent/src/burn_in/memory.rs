@@ -56,13 +56,13 @@ pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnI
         chunks.push(chunk);
     }
     if chunks.is_empty() {
-        return failed("no memory could be taken");
+        return failed("no memory could be allocated");
     }
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(chunks.len());
     let share = chunks.len().div_ceil(threads);
-    let begun = Instant::now();
+    let started = Instant::now();
     let (mut moved, mut wrong, mut rounds) = (0u64, Vec::new(), 0u64);
     'time: loop {
         for (name, pattern) in PATTERNS {
@@ -96,7 +96,7 @@ pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnI
     }
     BurnInPart {
         name: "memory".into(),
-        score: Some(moved as f64 / 1e6 / begun.elapsed().as_secs_f64().max(1e-3)),
+        score: Some(moved as f64 / 1e6 / started.elapsed().as_secs_f64().max(1e-3)),
         unit: "MB/s".into(),
         errors,
         detail,

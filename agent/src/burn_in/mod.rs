@@ -122,7 +122,7 @@ impl Watch<'_> {
         time: Duration,
         work: impl FnOnce(&Shared, Instant) -> Vec<BurnInPart> + Send,
     ) -> Vec<BurnInPart> {
-        let begun = Instant::now();
+        let part_started = Instant::now();
         let shared = Shared {
             errors: AtomicU64::new(0),
             stop: self.stop.clone(),
@@ -130,9 +130,9 @@ impl Watch<'_> {
         let corrected = self.gauges.corrected_errors();
         let mut hottest = self.gauges.temperature();
         let mut parts = std::thread::scope(|scope| {
-            let working = scope.spawn(|| work(&shared, begun + time));
+            let working = scope.spawn(|| work(&shared, part_started + time));
             while !working.is_finished() {
-                let done = self.before + begun.elapsed().min(time);
+                let done = self.before + part_started.elapsed().min(time);
                 (self.tell)(BurnInProgress {
                     part: name.to_owned(),
                     percent: (done.as_secs_f64() / self.whole.as_secs_f64() * 100.0).min(99.0) as u8,
@@ -147,8 +147,7 @@ impl Watch<'_> {
                 vec![BurnInPart {
                     name: name.to_owned(),
                     errors: 1,
-                    detail: "the part itself failed (it panicked): a defect of the agent or of the machine"
-                        .into(),
+                    detail: "the part panicked: a defect of the agent or of the machine".into(),
                     ..BurnInPart::default()
                 }]
             })
@@ -160,7 +159,7 @@ impl Watch<'_> {
             _ => None,
         };
         for part in &mut parts {
-            part.elapsed_ms = millis(begun.elapsed());
+            part.elapsed_ms = millis(part_started.elapsed());
             part.max_temperature_c = hottest;
             part.corrected_errors = corrected;
             judge(part, self.request, shared.stopped());
@@ -194,10 +193,10 @@ fn judge(part: &mut BurnInPart, request: &BurnInRequest, stopped: bool) {
         part.name.starts_with("disk "),
     ) && score < least
     {
-        reasons.push(format!("{score:.0} MB/s, at least {least:.0} MB/s asked"));
+        reasons.push(format!("{score:.0} MB/s, at least {least:.0}MB/s required"));
     }
     if stopped {
-        reasons.push("stopped before its end".into());
+        reasons.push("stopped early".into());
     }
     part.passed = reasons.is_empty();
     if !part.passed {

@@ -44,7 +44,7 @@ pub(super) async fn ask(
         here.sort_by_key(|interface| !network::has_carrier(interface));
         for interface in here {
             console.line(&format!(
-                "network: {} {}: asking for orders",
+                "network: {} {}: asking the server what to boot for",
                 interface.name, interface.mac
             ));
             let up = network::bring_up(interface.clone(), Arc::clone(console));
@@ -80,7 +80,7 @@ pub(super) async fn ask(
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     Err(format!(
-        "no server has said what this machine is booted for; last: {last}"
+        "no server said what this machine is booted for; last error: {last}"
     ))
 }
 

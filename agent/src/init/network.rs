@@ -183,7 +183,7 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
             Ok(_) => {}
             Err(e) => {
                 console.line(&format!(
-                    "network: {} {}: no address from DHCP yet (attempt {attempt}: {}), trying on",
+                    "network: {} {}: no address from DHCP yet (attempt {attempt}: {}), still trying",
                     interface.name,
                     interface.mac,
                     crate::plain::plain(e.msg())
@@ -297,7 +297,7 @@ async fn keep(
             Ok(_) => {}
             Err(e) => {
                 console.line(&format!(
-                    "network: {}: the lease was not renewed ({}), trying on",
+                    "network: {}: the lease was not renewed ({}), still trying",
                     interface.name,
                     crate::plain::plain(e.msg())
                 ));

@@ -89,7 +89,7 @@ pub async fn offer(rescue: Rescue, console: &Arc<dyn Console>) -> String {
             () = tokio::time::sleep_until(until.into()) => {
                 // A correct password has extended it meanwhile.
                 if shared.until() <= Instant::now() {
-                    break "rescue: its time is over".to_owned();
+                    break "rescue: timed out".to_owned();
                 }
             }
         }
@@ -199,7 +199,7 @@ fn attend(mut terminal: &File, shared: &Shared) -> Result<(), Ended> {
     if shared.open.fetch_sub(1, Ordering::SeqCst) == 1 {
         let _ = shared.runtime.block_on(shared.rescue.end());
         let why = match left {
-            Ok(()) => "rescue: the shell was left".to_owned(),
+            Ok(()) => "rescue: the shell was closed".to_owned(),
             Err(error) => format!("rescue: the shell failed: {error}"),
         };
         return Err(Ended::Rescue(Exit::Reboot { message: why }));

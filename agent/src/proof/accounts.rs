@@ -103,7 +103,7 @@ impl Databases {
         match (&account.password_hash, field) {
             (_, None) => wrong.push("no line in /etc/shadow".into()),
             (Some(asked), Some(found)) if asked != found => {
-                wrong.push("the password hash is another one".into());
+                wrong.push("the password hash differs".into());
             }
             (None, Some(found)) if !found.starts_with(['!', '*']) => {
                 wrong.push("password login is not locked".into());
@@ -131,11 +131,11 @@ fn sudo(root: &Path, account: &Account, wrong: &mut Vec<String>) {
         }
     };
     if !asked {
-        wrong.push("has a sudo rule that was not asked for".into());
+        wrong.push("has a sudo rule that was not requested".into());
         return;
     }
     if text != install::sudoers_text(account) {
-        wrong.push(format!("{place} has another content"));
+        wrong.push(format!("{place} differs from the plan"));
     }
     // sudo ignores a file that others can write.
     if let Ok(meta) = path.metadata()

@@ -113,7 +113,7 @@ pub async fn once(
         Some(record) if record.runs < RUNS => record.runs + 1,
         Some(_) => {
             return Err(format!(
-                "it was begun {RUNS} times, and the machine went down each time"
+                "it was started {RUNS} times, and the machine went down each time"
             ));
         }
     };
@@ -154,7 +154,7 @@ fn verdict(end: &End) -> Result<String, String> {
     }
     let last = end.output.lines().rev().find(|l| !l.trim().is_empty());
     Err(match last {
-        Some(line) => format!("{}; it wrote last: {}", end.how, plain(line)),
+        Some(line) => format!("{}; its last output: {}", end.how, plain(line)),
         None => end.how.clone(),
     })
 }

@@ -130,7 +130,7 @@ fn cron(root: &Path, job: &CronJob) -> Result<String, String> {
     let path = under(root, &place).ok_or("its name cannot be a file name")?;
     let text = read_text(&path, LIMIT).map_err(|e| format!("{place}: {e}"))?;
     if text != install::cron_text(job) {
-        return Err(format!("{place} has another content"));
+        return Err(format!("{place} differs from the plan"));
     }
     let meta = path.metadata().map_err(|e| e.to_string())?;
     // cron ignores a file that root does not own or others can write.
@@ -159,7 +159,7 @@ fn script_in_place(root: &Path, script: &Script) -> Result<std::path::PathBuf, S
     let path = under(root, &place).ok_or_else(|| format!("{place:?} is not an absolute path"))?;
     let bytes = read_bounded(&path, LIMIT).map_err(|e| format!("{place}: {e}"))?;
     if bytes != script.content.as_bytes() {
-        return Err(format!("{place} has another content"));
+        return Err(format!("{place} differs from the plan"));
     }
     let meta = path.metadata().map_err(|e| format!("{place}: {e}"))?;
     let others = if script.everyone { 0o022 } else { 0o077 };
@@ -213,7 +213,7 @@ fn is_mounted(mounted: &Result<Vec<Mounted>, String>, asked: &Mount) -> Result<S
     let mounted = mounted.as_ref().map_err(Clone::clone)?;
     // Swap has no mount point.
     if asked.kind == "swap" {
-        return Ok("not looked at".into());
+        return Ok("not checked".into());
     }
     // A later mount covers earlier ones.
     match mounted.iter().rev().find(|m| m.path == asked.path) {

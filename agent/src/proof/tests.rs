@@ -192,7 +192,7 @@ async fn every_difference_is_named_and_no_hash_is_told() {
         ("hostname: \"other\"", |r| {
             put(r, "etc/hostname", "other\n", 0o644)
         }),
-        ("hash is another one", |r| {
+        ("hash differs", |r| {
             put(r, "etc/shadow", "alice:$y$j9T$other$otherhash:1::::::\n", 0o640)
         }),
         ("no such account", |r| {
@@ -218,9 +218,12 @@ async fn every_difference_is_named_and_no_hash_is_told() {
             let file = r.join("etc/cron.d/slipway-backup");
             std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).unwrap();
         }),
-        ("script backup: /usr/local/sbin/backup has another content", |r| {
-            put(r, "usr/local/sbin/backup", "#!/bin/sh\nexit 1\n", 0o700);
-        }),
+        (
+            "script backup: /usr/local/sbin/backup differs from the plan",
+            |r| {
+                put(r, "usr/local/sbin/backup", "#!/bin/sh\nexit 1\n", 0o700);
+            },
+        ),
         (
             "script setup: /usr/local/lib/slipway/firstboot.d/setup: owner 0:0 mode 0644",
             |r| {
@@ -265,7 +268,7 @@ async fn a_script_that_fails_hangs_or_was_cut_off() {
         return;
     };
     let found = wrong(&look(dir.path(), &failing).await);
-    assert_eq!(found, ["script setup: exit status 3; it wrote last: no disk"]);
+    assert_eq!(found, ["script setup: exit status 3; its last output: no disk"]);
 
     let (dir, hanging) = root_of("#!/bin/sh\nsleep 1000 & sleep 1000\n").unwrap();
     let short = FirstBoot::Run {

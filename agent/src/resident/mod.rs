@@ -49,13 +49,13 @@ pub async fn run(resident: Resident) -> Result<Exit, StoredError> {
         let _ = crate::report::listen_lldp();
     }
     loop {
-        let identity = load(&resident.root)?;
+        let credentials = load(&resident.root)?;
         resident.console.line(&format!(
             "resident agent of machine {}, server {}",
-            identity.machine, identity.server
+            credentials.machine, credentials.server
         ));
         let exit = session::run(Machine {
-            origin: Origin::Stored(identity),
+            origin: Origin::Stored(credentials),
             roots: resident.roots.clone(),
             duty: Duty::Installed {
                 root: resident.root.clone(),

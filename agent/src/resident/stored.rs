@@ -3,26 +3,26 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::install::{AgentConfig, Identity};
+use crate::install::{AgentConfig, Credentials};
 use crate::proof::read_bounded;
 
 /// Why stored credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
     /// A file cannot be read.
-    #[error("{path}: {source}; this system was not installed by Slipway, or its files are damaged", path = path.display())]
+    #[error("cannot read {}: this system was not installed by Slipway, or its files are damaged", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// agent.json cannot be parsed.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("cannot parse {}", path.display())]
     Config {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
 }
@@ -31,7 +31,7 @@ pub enum StoredError {
 const LIMIT: u64 = 256 << 10;
 
 /// Reads `/etc/slipway/agent.json` and `/var/lib/slipway-agent/{key,cert,ca}.pem` under `root`.
-pub fn load(root: &Path) -> Result<Identity, StoredError> {
+pub fn load(root: &Path) -> Result<Credentials, StoredError> {
     let text = |path: &str| {
         let path = root.join(path);
         let read = read_bounded(&path, LIMIT).and_then(|bytes| {
@@ -45,7 +45,7 @@ pub fn load(root: &Path) -> Result<Identity, StoredError> {
         path: root.join(path),
         source,
     })?;
-    Ok(Identity {
+    Ok(Credentials {
         machine: config.machine,
         server: config.server,
         boot_url: config.boot_url,

@@ -11,11 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::backoff::pause;
-use super::identity::{random_u32, tls};
+use super::credentials::{random_u32, tls};
 use super::{Exit, Pace, ServerTime, impossible};
 use crate::clock;
 use crate::console::Console;
-use crate::install::Identity;
+use crate::install::Credentials;
 use crate::plain::plain;
 
 /// Largest answer read, in bytes: a plan with its scripts, and a margin.
@@ -109,13 +109,16 @@ pub(crate) fn plain_client(ca_pem: &str) -> Result<reqwest::Client, String> {
 
 impl Channel {
     /// Opens a channel with the machine's certificate. Connects at the first call.
-    pub fn open(identity: &Identity, console: Arc<dyn Console>, pace: Pace) -> Result<Channel, String> {
-        let tls = tls(&identity.ca_pem, Some((&identity.cert_pem, &identity.key_pem)))?;
-        Channel::with(tls, &identity.server, &identity.boot_url, console, pace)
+    pub fn open(credentials: &Credentials, console: Arc<dyn Console>, pace: Pace) -> Result<Channel, String> {
+        let tls = tls(
+            &credentials.ca_pem,
+            Some((&credentials.cert_pem, &credentials.key_pem)),
+        )?;
+        Channel::with(tls, &credentials.server, &credentials.boot_url, console, pace)
     }
 
     /// Opens a channel for a claim.
-    pub fn open_without_identity(
+    pub fn open_without_credentials(
         server: &str,
         boot_url: &str,
         ca_pem: &str,
@@ -232,7 +235,7 @@ impl Channel {
                 }
                 other => {
                     if said.is_some() {
-                        self.console.line("server: it answers again");
+                        self.console.line("server: answers again");
                     }
                     return other;
                 }
@@ -241,8 +244,10 @@ impl Channel {
             let wait = pause(attempt, self.pace.retry_first, self.pace.retry_cap, random_u32());
             // A single lost connection is not worth a line: a server restart cuts every poll.
             if attempt >= 2 && said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
-                self.console
-                    .line(&format!("server: {} (attempt {attempt}, trying on)", plain(&why)));
+                self.console.line(&format!(
+                    "server: {} (attempt {attempt}, still trying)",
+                    plain(&why)
+                ));
                 said = Some(Instant::now());
             }
             tokio::time::sleep(wait).await;
@@ -281,7 +286,7 @@ async fn answer(response: Response) -> Result<Vec<u8>, CallError> {
             "the answer is larger than {ANSWER_LIMIT} bytes"
         ))),
         Err(e) => Err(CallError::Unreachable(format!(
-            "the answer was cut: {}",
+            "the answer was cut off: {}",
             chain(&e)
         ))),
     }
@@ -314,7 +319,7 @@ fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
             code: "http".into(),
             title: "Refused".into(),
             status: status.as_u16(),
-            detail: format!("the server answers {status} and does not say why"),
+            detail: format!("the server answers {status} without a reason"),
         }),
     })
 }
@@ -322,7 +327,7 @@ fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
 fn json(body: &impl Serialize) -> Result<Bytes, CallError> {
     serde_json::to_vec(body)
         .map(Bytes::from)
-        .map_err(|e| CallError::Strange(format!("the question cannot be written: {e}")))
+        .map_err(|e| CallError::Strange(format!("the request cannot be written: {e}")))
 }
 
 fn away(server: &str, error: &reqwest::Error) -> CallError {

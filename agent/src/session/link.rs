@@ -112,9 +112,7 @@ impl Link for ServerLink {
         let total = source.compressed_bytes;
         async move {
             if !safe_path(&path) {
-                return Err(FetchError::Fatal(format!(
-                    "the image path {path:?} is not a path"
-                )));
+                return Err(FetchError::Fatal(format!("{path:?} is not a valid image path")));
             }
             let response = channel
                 .open_file(&path, tls, from)
@@ -179,10 +177,7 @@ fn judge(
     match status {
         StatusCode::OK if from == 0 => {}
         StatusCode::OK => {
-            return Err((
-                false,
-                "the server sends the whole file again, it knows no ranges".into(),
-            ));
+            return Err((false, "the server does not support range requests".into()));
         }
         StatusCode::PARTIAL_CONTENT => {
             let starts = range
@@ -190,7 +185,7 @@ fn judge(
                 .and_then(|r| r.split('-').next())
                 .and_then(|r| r.trim().parse::<u64>().ok());
             if starts != Some(from) {
-                return Err((false, format!("the server sends the range {range:?}")));
+                return Err((false, format!("the server sent the wrong range {range:?}")));
             }
         }
         other => return Err((false, format!("the server answers {other}"))),

@@ -4,10 +4,10 @@
 //! [`run`] is the whole session, for real and simulated machines: everything it touches is in [`Machine`]. It
 //! ends only with an [`Exit`]; it waits for a server that is down, restarting or slow.
 
+mod assignment;
 mod backoff;
 mod channel;
-mod duty;
-mod identity;
+mod credentials;
 mod link;
 mod rescue;
 mod task;
@@ -28,15 +28,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::console::Console;
-use crate::install::{Identity, Site};
+use crate::install::{Credentials, Site};
 use crate::plain::plain;
 use crate::proof::FirstBoot;
 use crate::report::{self, Roots};
 use crate::screen::Poster;
+#[cfg(fuzzing)]
+pub use assignment::read as read_assignment;
 use channel::{CallError, Channel};
 pub(crate) use channel::{bounded, plain_client};
-#[cfg(fuzzing)]
-pub use duty::read as read_order;
 pub use rescue::Rescue;
 
 /// Receives the server's time.
@@ -70,7 +70,7 @@ pub enum Origin {
         ca_pem: String,
     },
     /// The credentials that the installation left on the disk.
-    Stored(Identity),
+    Stored(Credentials),
 }
 
 /// What the machine can do.
@@ -154,15 +154,16 @@ pub async fn run(machine: Machine) -> Exit {
 }
 
 async fn talk(machine: &Machine) -> Result<Exit, Exit> {
-    let identity = match &machine.origin {
+    let credentials = match &machine.origin {
         Origin::Ticket { args, ca_pem } => claim(machine, args, ca_pem).await?,
-        Origin::Stored(identity) => identity.clone(),
+        Origin::Stored(credentials) => credentials.clone(),
     };
-    let mut channel = Channel::open(&identity, machine.console.clone(), machine.pace).map_err(impossible)?;
+    let mut channel =
+        Channel::open(&credentials, machine.console.clone(), machine.pace).map_err(impossible)?;
     if let (Origin::Stored(_), Some(set), Some(valid)) = (
         &machine.origin,
         &machine.server_time,
-        clock::validity(&identity.cert_pem),
+        clock::validity(&credentials.cert_pem),
     ) {
         channel.asks_time(Arc::clone(set), valid).await;
     }
@@ -175,35 +176,35 @@ async fn talk(machine: &Machine) -> Result<Exit, Exit> {
             send_report(machine, &channel).await?;
             reported = Instant::now();
         }
-        let next = duty::next(&channel, last.as_ref(), &machine.pace, machine.console.as_ref()).await?;
+        let next = assignment::next(&channel, last.as_ref(), &machine.pace, machine.console.as_ref()).await?;
         // The same answer again is not a new assignment.
         if last.as_ref() == Some(&next) {
             continue;
         }
-        let follow = duty::follow(machine, &channel, &identity, &next).await?;
+        let follow = assignment::follow(machine, &channel, &credentials, &next).await?;
         last = Some(next);
         match follow {
-            duty::Follow::Ask => {}
-            duty::Follow::Report => {
+            assignment::Follow::Ask => {}
+            assignment::Follow::Report => {
                 send_report(machine, &channel).await?;
                 reported = Instant::now();
             }
-            duty::Follow::Exit(exit) => return Ok(exit),
+            assignment::Follow::Exit(exit) => return Ok(exit),
         }
     }
 }
 
 /// Exchanges the ticket for a certificate. The key is made once: a claim whose answer was lost is repeated
 /// with it.
-async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Identity, Exit> {
-    let key = identity::make_key().map_err(impossible)?;
+async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Credentials, Exit> {
+    let key = credentials::make_key().map_err(impossible)?;
     let request = ClaimRequest {
         ticket: args.ticket.clone(),
         csr_pem: key.csr_pem,
         boot_mac: args.mac,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let channel = Channel::open_without_identity(
+    let channel = Channel::open_without_credentials(
         &args.server,
         &args.boot_url,
         ca_pem,
@@ -225,7 +226,7 @@ async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Ident
     if let Some(page) = &answer.page_url {
         machine.console.line(&format!("server: see {}", plain(page)));
     }
-    Ok(Identity {
+    Ok(Credentials {
         machine: answer.machine,
         server: args.server.clone(),
         boot_url: args.boot_url.clone(),
@@ -241,7 +242,7 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
     let console = &machine.console;
     let mut report = match tokio::task::spawn_blocking(move || report::collect(&roots)).await {
         Ok(report) => report,
-        Err(e) => return Err(impossible(format!("the collectors did not end: {e}"))),
+        Err(e) => return Err(impossible(format!("the collectors failed: {e}"))),
     };
     // Only the boot arguments say which NIC booted; the plan's default network depends on it.
     if let Origin::Ticket { args, .. } = &machine.origin {
@@ -256,7 +257,7 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
     ));
     let system = report.system.clone().unwrap_or_default();
     let request = ReportRequest {
-        nonce: identity::nonce().map_err(impossible)?,
+        nonce: credentials::nonce().map_err(impossible)?,
         runs_on: match machine.duty {
             Duty::MiniOs { .. } => RunsOn::MiniOs,
             Duty::Installed { .. } => RunsOn::Installed,

@@ -23,7 +23,7 @@ impl Rescue {
     /// The server's CA certificate or address cannot be used.
     pub fn open_channel(args: BootArgs, ca_pem: &str, console: Arc<dyn Console>) -> Result<Rescue, Exit> {
         let channel =
-            Channel::open_without_identity(&args.server, &args.boot_url, ca_pem, console, Pace::default())
+            Channel::open_without_credentials(&args.server, &args.boot_url, ca_pem, console, Pace::default())
                 .map_err(impossible)?;
         Ok(Rescue { channel, args })
     }

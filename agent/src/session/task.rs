@@ -45,10 +45,9 @@ pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Ta
             Ok(()) => burn_in(machine, channel, id, request).await?,
             Err(why) => failed("bad-burn-in", why),
         },
-        (Task::BurnIn { .. }, Duty::Installed { .. }) => failed(
-            "not-in-mini-os",
-            "this is the installed system: it is not burdened".to_owned(),
-        ),
+        (Task::BurnIn { .. }, Duty::Installed { .. }) => {
+            failed("not-in-mini-os", "burn-in runs only in the mini-os".to_owned())
+        }
     };
     if let TaskOutcome::Failed { detail, .. } = &outcome {
         console.line(&plain(&format!("task: FAILED: {detail}")));
@@ -115,7 +114,7 @@ async fn burn_in(
     }
     let result = work
         .await
-        .map_err(|e| impossible(format!("the burn-in did not end: {e}")))?;
+        .map_err(|e| impossible(format!("the burn-in task failed: {e}")))?;
     Ok(judged(result))
 }
 
@@ -139,7 +138,7 @@ fn judged(result: BurnInResult) -> TaskOutcome {
         TaskOutcome::Failed {
             code: "burn-in-failed".to_owned(),
             detail: if wrong.is_empty() {
-                "the burn-in was stopped before its end".to_owned()
+                "the burn-in was stopped early".to_owned()
             } else {
                 wrong.join("; ")
             },

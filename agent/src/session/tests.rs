@@ -364,7 +364,7 @@ async fn a_used_ticket_ends_it() {
 }
 
 /// Runs with these answers to assignment polls and step reports; returns the step reports.
-async fn steps_of(orders: Vec<Value>, permission: Value) -> (Vec<StepReport>, String, Vec<u8>) {
+async fn steps_of(assignments: Vec<Value>, permission: Value) -> (Vec<StepReport>, String, Vec<u8>) {
     let steps: Arc<Mutex<Vec<StepReport>>> = Arc::default();
     let seen = Arc::clone(&steps);
     let server = server(move |state, asked| match asked.line.as_str() {
@@ -378,7 +378,7 @@ async fn steps_of(orders: Vec<Value>, permission: Value) -> (Vec<StepReport>, St
         line if line.starts_with("GET /agent/v1/assignment") => {
             let n = state.times("GET /agent/v1/assignment");
             let bye = json!({"kind": "reboot", "message": ""});
-            assignment(n as u64, orders.get(n).cloned().unwrap_or(bye))
+            assignment(n as u64, assignments.get(n).cloned().unwrap_or(bye))
         }
         other => panic!("{other}"),
     })
@@ -472,7 +472,7 @@ async fn a_cut_download_goes_on_where_it_was() {
     })
     .await;
     let lines = Arc::new(Lines::default());
-    let channel = Channel::open_without_identity(
+    let channel = Channel::open_without_credentials(
         &server.url,
         "http://127.0.0.1:1",
         &server.ca.pem(),

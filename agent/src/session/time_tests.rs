@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Pace;
 use super::channel::Channel;
 use crate::console::Stdout;
-use crate::install::Identity;
+use crate::install::Credentials;
 
 const DAY: u64 = 86_400;
 
@@ -35,7 +35,7 @@ async fn boot_service(at: SystemTime) -> String {
 
 /// A server whose certificate is valid for a day from `start`, its authority, and a machine certificate from
 /// it that is valid for ten years around now.
-async fn server(start: SystemTime) -> (String, Identity) {
+async fn server(start: SystemTime) -> (String, Credentials) {
     let ca_key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -70,7 +70,7 @@ async fn server(start: SystemTime) -> (String, Identity) {
             let _ = acceptor.accept(stream).await;
         }
     });
-    let identity = Identity {
+    let credentials = Credentials {
         machine: "m-0123456789ab".parse().unwrap(),
         server: url.clone(),
         boot_url: String::new(),
@@ -78,7 +78,7 @@ async fn server(start: SystemTime) -> (String, Identity) {
         cert_pem: machine.pem(),
         ca_pem: ca.pem(),
     };
-    (url, identity)
+    (url, credentials)
 }
 
 /// The times given to a machine whose server's certificate is valid only around `now` plus this many days.
@@ -92,9 +92,9 @@ async fn told(days: i64) -> Vec<u64> {
                 .checked_add_signed(days * DAY as i64)
                 .unwrap(),
         );
-    let (_, mut identity) = server(shifted - Duration::from_secs(DAY / 2)).await;
-    identity.boot_url = boot_service(shifted).await;
-    let valid = crate::clock::validity(&identity.cert_pem).unwrap();
+    let (_, mut credentials) = server(shifted - Duration::from_secs(DAY / 2)).await;
+    credentials.boot_url = boot_service(shifted).await;
+    let valid = crate::clock::validity(&credentials.cert_pem).unwrap();
     let heard: Arc<Mutex<Vec<u64>>> = Arc::default();
     let set = Arc::clone(&heard);
     let pace = Pace {
@@ -102,7 +102,7 @@ async fn told(days: i64) -> Vec<u64> {
         retry_cap: Duration::from_millis(1),
         ..Pace::default()
     };
-    let mut channel = Channel::open(&identity, Arc::new(Stdout), pace).unwrap();
+    let mut channel = Channel::open(&credentials, Arc::new(Stdout), pace).unwrap();
     let set = Arc::new(move |time: UnixMs| set.lock().unwrap().push(time.0 as u64 / 1000));
     channel.asks_time(set, valid).await;
     // The agent waits for an unreachable server for ever.

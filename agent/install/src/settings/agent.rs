@@ -7,7 +7,7 @@ use inventory_api::id::{MachineId, PlanId};
 use serde::{Deserialize, Serialize};
 
 use super::super::error::{StepError, Tried};
-use super::super::link::Identity;
+use super::super::link::Credentials;
 use super::super::root::{ROOT, Root};
 use super::{enable, write_text};
 
@@ -47,16 +47,21 @@ pub struct AgentConfig {
     pub plan: PlanId,
 }
 
-pub(crate) fn apply(root: &Root, exe: &Path, identity: &Identity, plan: &PlanId) -> Result<(), StepError> {
+pub(crate) fn apply(
+    root: &Root,
+    exe: &Path,
+    credentials: &Credentials,
+    plan: &PlanId,
+) -> Result<(), StepError> {
     let mut binary = File::open(exe).tried(
         "agent-binary",
         format!("open the agent's binary {}", exe.display()),
     )?;
     root.write_from(BINARY_PATH, &mut binary, 0o755, ROOT)?;
     let config = AgentConfig {
-        server: identity.server.clone(),
-        boot_url: identity.boot_url.clone(),
-        machine: identity.machine.clone(),
+        server: credentials.server.clone(),
+        boot_url: credentials.boot_url.clone(),
+        machine: credentials.machine.clone(),
         plan: plan.clone(),
     };
     let text = serde_json::to_string_pretty(&config)
@@ -64,13 +69,13 @@ pub(crate) fn apply(root: &Root, exe: &Path, identity: &Identity, plan: &PlanId)
     write_text(root, CONFIG_PATH, &(text + "\n"))?;
     root.make_dir(STATE_DIR, 0o700, ROOT)?;
     for (name, pem) in [
-        ("key", &identity.key_pem),
-        ("cert", &identity.cert_pem),
-        ("ca", &identity.ca_pem),
+        ("key", &credentials.key_pem),
+        ("cert", &credentials.cert_pem),
+        ("ca", &credentials.ca_pem),
     ] {
         root.write(&format!("{STATE_DIR}/{name}.pem"), pem.as_bytes(), 0o600, ROOT)?;
     }
     write_text(root, "/etc/systemd/system/slipway-agent.service", UNIT)?;
     enable(root, "slipway-agent.service", &["multi-user.target"])?;
-    super::guard::apply(root, identity)
+    super::guard::apply(root, credentials)
 }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::error::StepError;
-use super::super::link::Identity;
+use super::super::link::Credentials;
 use super::super::root::Root;
 use super::{enable, write_text};
 
@@ -79,8 +79,8 @@ fn socket_of(url: &str, default: u16) -> Option<SocketAddr> {
     })
 }
 
-pub(crate) fn apply(root: &Root, identity: &Identity) -> Result<(), StepError> {
-    let Some(rules) = rules(&identity.server, &identity.boot_url) else {
+pub(crate) fn apply(root: &Root, credentials: &Credentials) -> Result<(), StepError> {
+    let Some(rules) = rules(&credentials.server, &credentials.boot_url) else {
         return Ok(());
     };
     write_text(root, GUARD_PATH, &rules)?;

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agent_install::{ByteStream, FetchError, Identity, Link, Patience, Site};
+use agent_install::{ByteStream, Credentials, FetchError, Link, Patience, Site};
 use bytes::Bytes;
 use futures::StreamExt;
 use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport};
@@ -112,8 +112,8 @@ impl Bench {
         .with_patience(patience)
     }
 
-    pub fn identity(&self) -> Identity {
-        Identity {
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
             machine: self.plan.machine.clone(),
             server: "https://10.0.0.1:8443".into(),
             boot_url: "http://10.0.0.1:8067".into(),

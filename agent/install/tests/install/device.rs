@@ -114,7 +114,7 @@ async fn a_loop_device_with_a_real_file_system() {
             partx: Some(device.0.clone()),
             ..bench.server()
         };
-        let ended = execute(&bench.plan, &bench.identity(), &site, &server).await;
+        let ended = execute(&bench.plan, &bench.credentials(), &site, &server).await;
         assert_eq!(ended, Ok(Ended::Done), "round {round}");
     }
     tool("sfdisk", &["--verify", &device.0]);
@@ -158,7 +158,7 @@ async fn a_loop_device_with_a_real_file_system() {
     fs::create_dir(&mounted).expect("made");
     let flags = nix::mount::MsFlags::empty();
     nix::mount::mount(Some(root.as_str()), &mounted, Some("ext4"), flags, None::<&str>).expect("mounted");
-    let refused = execute(&bench.plan, &bench.identity(), &site, &bench.server())
+    let refused = execute(&bench.plan, &bench.credentials(), &site, &bench.server())
         .await
         .map_err(|f| (f.code, f.wrote));
     let kept = wipe(std::slice::from_ref(&bench.plan.disk), &site)

@@ -13,7 +13,7 @@ use crate::bench::{Bench, DISK, KEY, MIB, cut_out, tool};
 async fn everything_is_where_it_belongs() {
     let bench = Bench::new();
     let server = bench.server();
-    let ended = execute(&bench.plan, &bench.identity(), &bench.site(), &server).await;
+    let ended = execute(&bench.plan, &bench.credentials(), &bench.site(), &server).await;
     assert_eq!(ended, Ok(Ended::Done));
 
     // Each step was asked for and told, in order, then the plan as a whole.
@@ -78,7 +78,7 @@ async fn everything_is_where_it_belongs() {
 #[tokio::test]
 async fn the_new_system_has_its_settings() {
     let bench = Bench::new();
-    execute(&bench.plan, &bench.identity(), &bench.site(), &bench.server())
+    execute(&bench.plan, &bench.credentials(), &bench.site(), &bench.server())
         .await
         .expect("installed");
     assert!(fs::read(bench.path("esp/EFI/BOOT/BOOTX64.EFI")).expect("there") == b"shim");
@@ -180,7 +180,7 @@ async fn the_server_can_stop_before_any_step() {
         stop: Some(0),
         ..bench.server()
     };
-    let ended = execute(&bench.plan, &bench.identity(), &bench.site(), &server).await;
+    let ended = execute(&bench.plan, &bench.credentials(), &bench.site(), &server).await;
     assert_eq!(
         ended,
         Ok(Ended::Stopped {
@@ -194,7 +194,7 @@ async fn the_server_can_stop_before_any_step() {
         stop: Some(3),
         ..bench.server()
     };
-    let ended = execute(&bench.plan, &bench.identity(), &bench.site(), &server).await;
+    let ended = execute(&bench.plan, &bench.credentials(), &bench.site(), &server).await;
     assert!(matches!(ended, Ok(Ended::Stopped { index: 3, .. })), "{ended:?}");
     assert_eq!(server.fetches.lock().expect("fetches").len(), 0);
 }
@@ -212,7 +212,7 @@ async fn disks_with_large_blocks_get_their_own_layout() {
         }
     }
     bench.facts.lock().expect("facts")[0].logical_block_bytes = Some(4096);
-    let ended = execute(&bench.plan, &bench.identity(), &bench.site(), &bench.server()).await;
+    let ended = execute(&bench.plan, &bench.credentials(), &bench.site(), &bench.server()).await;
     assert_eq!(ended, Ok(Ended::Done));
     assert_eq!(&bench.disk(4096, 8), b"EFI PART");
     assert_eq!(&bench.disk(DISK - 4096, 8), b"EFI PART");

@@ -26,7 +26,7 @@ async fn power_cut_in_the_middle_of_the_image_then_again() {
         hang: Some(bench.image.len() * 9 / 10),
         ..bench.server()
     };
-    let identity = bench.identity();
+    let credentials = bench.credentials();
     let written = || {
         server
             .progress
@@ -36,12 +36,12 @@ async fn power_cut_in_the_middle_of_the_image_then_again() {
             .any(|p| p.done_bytes > 0)
     };
     tokio::select! {
-        ended = execute(&bench.plan, &identity, &site, &server) => panic!("it ended: {ended:?}"),
+        ended = execute(&bench.plan, &credentials, &site, &server) => panic!("it ended: {ended:?}"),
         () = until("some of the image is written", written) => {}
     }
     // Most of an image begins with zeros: no superblock, nothing that boots.
     assert_eq!(bench.disk(bench.root_start(), 4096), [0; 4096]);
-    let ended = execute(&bench.plan, &identity, &site, &bench.server()).await;
+    let ended = execute(&bench.plan, &credentials, &site, &bench.server()).await;
     assert_eq!(ended, Ok(Ended::Done));
     assert!(
         bench.disk(bench.root_start(), bench.content.len()) == bench.content,
@@ -57,7 +57,7 @@ async fn a_cut_stream_goes_on_where_it_was() {
         cuts: std::sync::Mutex::new(cuts.into()),
         ..bench.server()
     };
-    let ended = execute(&bench.plan, &bench.identity(), &bench.site(), &server).await;
+    let ended = execute(&bench.plan, &bench.credentials(), &bench.site(), &server).await;
     assert_eq!(ended, Ok(Ended::Done));
     assert_eq!(
         *server.fetches.lock().expect("fetches"),
@@ -76,7 +76,7 @@ async fn a_server_that_stays_away_is_not_waited_for_forever() {
         dead: true,
         ..bench.server()
     };
-    let failure = execute(&bench.plan, &bench.identity(), &bench.site(), &server)
+    let failure = execute(&bench.plan, &bench.credentials(), &bench.site(), &server)
         .await
         .expect_err("no image");
     assert_eq!((failure.code.as_str(), failure.wrote), ("image-fetch", true));
@@ -111,7 +111,7 @@ async fn wrong_bytes_are_named_and_nothing_half_good_stays() {
         let mut bench = Bench::new();
         change(&mut bench);
         let server = bench.server();
-        let failure = execute(&bench.plan, &bench.identity(), &bench.site(), &server)
+        let failure = execute(&bench.plan, &bench.credentials(), &bench.site(), &server)
             .await
             .expect_err("wrong bytes");
         assert_eq!(
@@ -135,7 +135,7 @@ async fn a_refused_plan_writes_nothing() {
     let before = bench.disk(0, 21 << 20);
     bench.facts.lock().expect("facts")[0].serial = Some("another".into());
     let server = bench.server();
-    let failure = execute(&bench.plan, &bench.identity(), &bench.site(), &server)
+    let failure = execute(&bench.plan, &bench.credentials(), &bench.site(), &server)
         .await
         .expect_err("refused");
     assert_eq!(
@@ -167,7 +167,7 @@ async fn the_disk_is_looked_at_again_right_before_the_first_write() {
         bench.path("esp"),
         bench.path("agent"),
     );
-    let failure = execute(&bench.plan, &bench.identity(), &site, &bench.server())
+    let failure = execute(&bench.plan, &bench.credentials(), &site, &bench.server())
         .await
         .expect_err("refused");
     assert_eq!(
@@ -185,7 +185,7 @@ async fn a_disk_of_another_size_than_reported_is_not_written() {
         .open(bench.path("disk"))
         .expect("opened");
     file.set_len(crate::bench::DISK - MIB).expect("sized");
-    let failure = execute(&bench.plan, &bench.identity(), &bench.site(), &bench.server())
+    let failure = execute(&bench.plan, &bench.credentials(), &bench.site(), &bench.server())
         .await
         .expect_err("refused");
     assert_eq!((failure.code.as_str(), failure.wrote), ("disk-size", false));
@@ -200,7 +200,7 @@ async fn an_image_with_hostile_symlinks_does_not_reach_outside() {
     symlink(&outside, bench.path("root/var/lib/slipway-agent")).expect("linked");
     symlink(outside.join("key.pem"), bench.path("root/etc/hostname")).expect("linked");
     symlink("../../outside/new", bench.path("root/etc/hosts")).expect("linked");
-    let failure = execute(&bench.plan, &bench.identity(), &bench.site(), &bench.server())
+    let failure = execute(&bench.plan, &bench.credentials(), &bench.site(), &bench.server())
         .await
         .expect_err("refused");
     assert_eq!(
@@ -222,7 +222,7 @@ async fn secrets_are_in_no_report() {
     fs::remove_file(bench.path("root/bin/bash")).expect("removed");
     bench.plan.hostname = "web-1".into();
     let server = bench.server();
-    let failure = execute(&bench.plan, &bench.identity(), &bench.site(), &server)
+    let failure = execute(&bench.plan, &bench.credentials(), &bench.site(), &server)
         .await
         .expect_err("no shell");
     assert_eq!(
@@ -232,7 +232,7 @@ async fn secrets_are_in_no_report() {
     let told = format!(
         "{failure:?} {:?} {:?}",
         server.steps.lock().expect("steps"),
-        bench.identity()
+        bench.credentials()
     );
     assert!(
         !told.contains("$y$") && !told.contains("AAAAC3") && !told.contains("KEY"),

@@ -210,7 +210,7 @@ async fn no_old_signature_is_left_in_the_disk_or_a_partition() {
     }
     old_table(&mut disk, &old);
     assert!(blkid(&path, &new[2]).is_some(), "else this test shows nothing");
-    execute(&bench.plan, &bench.identity(), &bench.site(), &bench.server())
+    execute(&bench.plan, &bench.credentials(), &bench.site(), &bench.server())
         .await
         .expect("installed");
     for region in old.iter().chain(&new).chain([&(0..DISK)]) {
@@ -237,7 +237,7 @@ async fn a_wiped_disk_names_nothing() {
     }
     let bench = Bench::new();
     let site = bench.site();
-    execute(&bench.plan, &bench.identity(), &site, &bench.server())
+    execute(&bench.plan, &bench.credentials(), &site, &bench.server())
         .await
         .expect("installed");
     let path = bench.path("disk");

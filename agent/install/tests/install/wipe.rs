@@ -8,7 +8,7 @@ use crate::bench::{Bench, DISK, MIB};
 async fn nothing_is_left_of_an_installed_system() {
     let bench = Bench::new();
     let site = bench.site();
-    execute(&bench.plan, &bench.identity(), &site, &bench.server())
+    execute(&bench.plan, &bench.credentials(), &site, &bench.server())
         .await
         .expect("installed");
     assert_ne!(bench.disk(bench.root_start(), 4096), [0; 4096]);

@@ -44,7 +44,7 @@ impl<B: Requests> Requests for Until<'_, B> {
         if Instant::now() >= self.end {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                "the BMC is too slow, the rest is left out",
+                "the BMC is too slow, the rest is skipped",
             ));
         }
         self.bmc.ask(netfn, command, data)
@@ -80,7 +80,7 @@ pub(super) fn add(bmc: &mut impl Requests, report: &mut AssetReport, end: Instan
     report.power_supplies = power_supplies(&told, units);
     if Instant::now() >= end {
         problems.note(format_args!(
-            "IPMI: not finished after {} s, the rest is left out",
+            "IPMI: not finished after {} s, the rest is skipped",
             TIME.as_secs()
         ));
     }
@@ -110,7 +110,7 @@ fn read_records(bmc: &mut impl Requests, records: &mut Records) -> io::Result<()
 
 /// One record and the number of the next: read whole, or in pieces if the BMC cannot do that.
 fn record(bmc: &mut impl Requests, reservation: [u8; 2], id: u16) -> io::Result<(u16, Vec<u8>)> {
-    let short = || io::Error::new(io::ErrorKind::InvalidData, "an answer that is too short");
+    let short = || io::Error::new(io::ErrorKind::InvalidData, "the answer is too short");
     let [low, high] = id.to_le_bytes();
     let mut piece = |offset: u8, count: u8| {
         let answer = bmc.ask(

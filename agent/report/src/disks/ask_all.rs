@@ -68,14 +68,14 @@ pub(super) fn ask_all(roots: &Roots, seen: &[Seen], problems: &mut Problems) -> 
         match answer {
             Ok(answer) => answers[number] = answer,
             Err(e) => problems.note(format_args!(
-                "/dev/{}: asked for its identity and health: {e}",
+                "/dev/{}: querying identity and health: {e}",
                 seen[number].facts.name
             )),
         }
     }
     for number in open {
         problems.note(format_args!(
-            "/dev/{}: asked for its identity and health: no answer after {} s",
+            "/dev/{}: querying identity and health: no answer after {} s",
             seen[number].facts.name,
             ANSWER_TIME.as_secs()
         ));

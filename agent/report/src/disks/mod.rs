@@ -137,6 +137,25 @@ impl Disk {
         bytes(&self.block.join(format!("device/vpd_pg{number}")), PAGE_LIMIT)
     }
 
+    fn transport(&self, roots: &Roots, is_ata: bool, controllers: &[PathBuf]) -> Option<Transport> {
+        let path = self.path.as_deref();
+        match transport(&self.name, path, is_ata) {
+            Some(Transport::Nvme) if is_over_fabrics(roots, path, controllers) => Some(Transport::NvmeOf),
+            Some(Transport::Mmc) if text(&self.block.join("device/type")).as_deref() == Some("SD") => {
+                Some(Transport::Sd)
+            }
+            other => other,
+        }
+    }
+
+    fn disk_path(&self, roots: &Roots, (name, path): (String, PathBuf)) -> DiskPath {
+        DiskPath {
+            name,
+            pci: pci::address(&path),
+            path: place::by_path(roots, &path, &self.block),
+        }
+    }
+
     /// Facts from sysfs, and what remains to be queried.
     fn look(&self, roots: &Roots, depth: Depth) -> Seen {
         let vendor = self.attribute("device/vendor").unwrap_or_default();
@@ -145,13 +164,7 @@ impl Disk {
         let controllers = path
             .map(|path| subsystem_controllers(roots, path))
             .unwrap_or_default();
-        let transport = match transport(&self.name, path, is_ata) {
-            Some(Transport::Nvme) if is_over_fabrics(roots, path, &controllers) => Some(Transport::NvmeOf),
-            Some(Transport::Mmc) if text(&self.block.join("device/type")).as_deref() == Some("SD") => {
-                Some(Transport::Sd)
-            }
-            other => other,
-        };
+        let transport = self.transport(roots, is_ata, &controllers);
         let speaks = transport.and_then(Speaks::of);
         let is_scsi = matches!(speaks, Some(Speaks::Ata | Speaks::Scsi));
         let ata = self.page("89").as_deref().and_then(AtaIdentity::from_page);
@@ -161,7 +174,7 @@ impl Disk {
         }
         let wwids = || {
             ["wwid", "device/wwid"]
-                .iter()
+                .into_iter()
                 .filter_map(|name| self.attribute(name))
         };
         let rotation = self.page("b1").as_deref().and_then(identity::rotation_page);
@@ -176,19 +189,13 @@ impl Disk {
         let removable = flag(&self.block.join("removable"));
         // A drive without a medium has no size.
         let has_no_size = self.number("size") == Some(0) && removable != Some(true);
-        // A RAID volume has no health of its own, and USB bridges often handle these commands badly.
-        let has_health = raid_volume != Some(true)
-            && match transport {
-                Some(Transport::Sata) => is_ata,
-                Some(Transport::Sas | Transport::Scsi | Transport::Nvme) => true,
-                _ => false,
-            };
         let questions = speaks.map(|speaks| Questions {
             speaks,
             identity: speaks == Speaks::Ata && is_ata && ata.is_none(),
             serial: speaks != Speaks::Nvme && serial.is_none(),
             capacity: speaks == Speaks::Scsi && transport != Some(Transport::Usb) && has_no_size,
-            health: depth == Depth::Health && has_health,
+            // A RAID volume has no health of its own.
+            health: depth == Depth::Health && raid_volume != Some(true) && has_health(transport, is_ata),
         });
         let mut ways = self.ways(&controllers);
         let controller = (!ways.is_empty()).then(|| ways.remove(0)).map(|(_, path)| path);
@@ -215,14 +222,7 @@ impl Disk {
             shelf: place::shelf(roots, path, &self.block),
             path: controller.and_then(|path| place::by_path(roots, &path, &self.block)),
             raid_volume,
-            paths: ways
-                .into_iter()
-                .map(|(name, path)| DiskPath {
-                    name,
-                    pci: pci::address(&path),
-                    path: place::by_path(roots, &path, &self.block),
-                })
-                .collect(),
+            paths: ways.into_iter().map(|way| self.disk_path(roots, way)).collect(),
             ..DiskFacts::default()
         };
         Seen {
@@ -331,6 +331,15 @@ fn is_over_fabrics(roots: &Roots, path: Option<&Path>, controllers: &[PathBuf]) 
         .peekable();
     path.is_some_and(|path| over(path) || path.parent().is_some_and(over))
         || (controllers.peek().is_some() && controllers.all(|controller| over(controller)))
+}
+
+/// Whether to query health. USB bridges often handle these commands badly.
+fn has_health(transport: Option<Transport>, is_ata: bool) -> bool {
+    match transport {
+        Some(Transport::Sata) => is_ata,
+        Some(Transport::Sas | Transport::Scsi | Transport::Nvme) => true,
+        _ => false,
+    }
 }
 
 /// A disk as described by sysfs.

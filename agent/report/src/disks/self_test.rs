@@ -29,10 +29,10 @@ pub enum SelfTest {
 #[derive(Debug, thiserror::Error)]
 pub enum SelfTestError {
     /// No whole disk has this name.
-    #[error("{0}: this machine has no disk of that name")]
+    #[error("{0}: this machine has no such disk")]
     NoDisk(String),
     /// The disk has no self-test.
-    #[error("{0}: {1}, it has no self-test that can be started")]
+    #[error("{0}: {1}, it has no self-test")]
     NotAble(String, &'static str),
     /// The disk refused.
     #[error("{0}: the disk refused the self-test")]
@@ -136,6 +136,6 @@ mod tests {
     #[test]
     fn a_disk_that_is_not_there_is_named() {
         let said = disk_self_test("sdzzzz", SelfTest::Short).unwrap_err().to_string();
-        assert_eq!(said, "sdzzzz: this machine has no disk of that name");
+        assert_eq!(said, "sdzzzz: this machine has no such disk");
     }
 }

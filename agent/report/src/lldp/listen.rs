@@ -54,7 +54,7 @@ pub fn listen() -> Result<(), String> {
         std::thread::Builder::new()
             .name("lldp".to_owned())
             .spawn(move || run(socket, neighbours))
-            .map_err(|e| format!("a thread for LLDP: {e}"))?;
+            .map_err(|e| format!("starting the LLDP thread: {e}"))?;
     }
     Ok(())
 }

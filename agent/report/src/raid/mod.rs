@@ -49,7 +49,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
             Ok((disks, left_out)) => {
                 if left_out > 0 {
                     problems.note(format_args!(
-                        "{address}: {left_out} disks behind the controller gave no answer"
+                        "{address}: {left_out} disks behind the controller did not answer"
                     ));
                 }
                 report.controllers.push(StorageController {

@@ -49,7 +49,7 @@ impl EntryPoint {
             let entry = sized(bytes, 5, 0x1e)?;
             let legacy = bytes.get(0x10..0x1f).ok_or("it is shorter than 31 bytes")?;
             if !legacy.starts_with(b"_DMI_") || sum(legacy) != 0 {
-                return Err("the checksum of its second part is wrong".to_owned());
+                return Err("its second checksum is wrong".to_owned());
             }
             return Ok(EntryPoint {
                 version: Some(corrected((entry[6], entry[7]))),
@@ -70,7 +70,7 @@ impl EntryPoint {
                 ..EntryPoint::NONE
             });
         }
-        Err("it begins with none of _SM3_, _SM_, _DMI_".to_owned())
+        Err("it does not begin with _SM3_, _SM_ or _DMI_".to_owned())
     }
 }
 
@@ -93,11 +93,16 @@ impl Announced {
 fn sized(bytes: &[u8], at: usize, least: usize) -> Result<&[u8], String> {
     let length = bytes.get(at).copied().map_or(0, usize::from);
     if length < least {
-        return Err(format!("it says it has {length} bytes, at least {least} belong"));
+        return Err(format!(
+            "its stated length is {length} bytes, the minimum is {least}"
+        ));
     }
-    let entry = bytes
-        .get(..length)
-        .ok_or_else(|| format!("it says it has {length} bytes and has {}", bytes.len()))?;
+    let entry = bytes.get(..length).ok_or_else(|| {
+        format!(
+            "its stated length is {length} bytes, only {} are there",
+            bytes.len()
+        )
+    })?;
     if sum(entry) != 0 {
         return Err("its checksum is wrong".to_owned());
     }

@@ -25,9 +25,8 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
     let Some(table) = table::Table::read(roots, problems) else {
         // With a device tree, that describes the machine.
         if roots.is_live() && !super::device_tree::is_there(roots) {
-            problems.note(
-                "/sys/firmware/dmi/tables/DMI: no such file; this machine tells nothing through SMBIOS",
-            );
+            problems
+                .note("/sys/firmware/dmi/tables/DMI: no such file; this machine provides no SMBIOS facts");
         }
         return;
     };

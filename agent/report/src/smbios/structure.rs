@@ -75,7 +75,7 @@ impl Structure {
         let text = self.string_number(number);
         if text.is_none() {
             problems.note(format_args!(
-                "type {} handle 0x{:04x}: names string {number}, it has {}",
+                "type {} handle 0x{:04x}: refers to string {number} of {}",
                 self.kind(),
                 self.handle(),
                 self.0.strings.iter().take_while(|text| !text.is_empty()).count()
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(s.fact(4, &mut problems), None);
         assert_eq!(
             problems.found[0].detail,
-            "type 1 handle 0x0100: names string 250, it has 1"
+            "type 1 handle 0x0100: refers to string 250 of 1"
         );
     }
 }

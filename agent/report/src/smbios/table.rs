@@ -60,9 +60,7 @@ impl Table {
         note_repeated_handles(&structures, problems);
         let version = entry.version.or_else(|| least_version(&structures));
         if version.is_none() && structures.iter().any(|s| s.kind() == 1) {
-            problems.note(
-                "the version of the table is not known, so the order of the UUID's bytes is not either",
-            );
+            problems.note("the table's version is unknown, and with it the UUID's byte order");
         }
         Table { structures, version }
     }
@@ -77,7 +75,7 @@ impl Table {
             .partition(|s| s.length() >= least);
         for s in short {
             problems.note(format_args!(
-                "type {kind} handle 0x{:04x}: has {} bytes, at least {least} belong; not read",
+                "type {kind} handle 0x{:04x}: has {} bytes, needs at least {least}; skipped",
                 s.handle(),
                 s.length()
             ));
@@ -90,7 +88,7 @@ impl Table {
         let all = self.all(kind, least, problems);
         if all.len() > 1 {
             problems.note(format_args!(
-                "type {kind}: {} structures where one belongs; the first is used",
+                "type {kind}: {} structures instead of one; using the first",
                 all.len()
             ));
         }
@@ -112,7 +110,7 @@ fn note_repeated_handles(structures: &[Structure], problems: &mut Problems) {
     repeated.dedup();
     if let Some(first) = repeated.first() {
         problems.note(format_args!(
-            "{} handles stand more than once, the first is 0x{first:04x}; every structure is kept",
+            "{} handles are used more than once, first 0x{first:04x}; all structures are kept",
             repeated.len()
         ));
     }
@@ -256,7 +254,7 @@ impl Walk {
         // A 3.x table may be shorter than its maximum.
         let filler = unused.iter().all(|b| matches!(b, 0 | 0xff));
         if odd.is_empty() && !filler {
-            odd.push(format!("table: {} bytes behind its end; {kept}", unused.len()));
+            odd.push(format!("table: {} bytes after its end; {kept}", unused.len()));
         }
         odd
     }

@@ -7,15 +7,9 @@ mod hostile;
 use super::*;
 
 #[test]
-fn this_machine_tells_something_and_nothing_panics() {
+fn on_any_host_no_collector_panics() {
     let report = collect(&Roots::live());
     println!("{}", render_text(&report));
-    assert!(
-        report.memory.usable_bytes.is_some_and(|bytes| bytes > 64 << 20),
-        "{report:?}"
-    );
-    assert!(report.cpu.is_some_and(|cpu| cpu.threads.is_some()));
-    assert!(report.boot.kernel.is_some());
     assert!(
         report.problems.iter().all(|p| !p.detail.contains("panicked")),
         "{:?}",

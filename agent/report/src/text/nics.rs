@@ -25,7 +25,7 @@ impl Page {
             named("port", &n.port),
             link,
             named("firmware", &n.firmware),
-            when(n.lldp_in_firmware == Some(true), "answers LLDP itself"),
+            when(n.lldp_in_firmware == Some(true), "handles LLDP itself"),
             n.sriov_vfs
                 .map(|count| format!("up to {count} virtual functions")),
         ];

@@ -44,7 +44,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> Option<TpmFacts
                     problems.note(format_args!("{}: {e}", path.display()));
                 }
             }
-            None => problems.note("/dev/tpmrm0: no such device, though the kernel has a TPM"),
+            None => problems.note("/dev/tpmrm0: no such device, although the kernel has a TPM"),
         }
     }
     Some(facts)

@@ -153,8 +153,8 @@ fn field_report_20_wrong_announcements_and_a_second_type_0_are_accepted_and_said
     for odd in [
         "entry point: 91 structures announced, 4 found",
         "bytes announced, the table has",
-        "type 0: 2 structures where one belongs; the first is used",
-        "1 handles stand more than once",
+        "type 0: 2 structures instead of one; using the first",
+        "1 handles are used more than once",
     ] {
         assert!(said.iter().any(|said| said.contains(odd)), "{odd}: {said:?}");
     }

@@ -15,7 +15,7 @@ use super::channel::{CallError, Channel};
 use super::link::ServerLink;
 use super::{Duty, Exit, Machine, Pace, impossible};
 use crate::console::Console;
-use crate::install::{self, Ended, Identity, Site};
+use crate::install::{self, Credentials, Ended, Site};
 use crate::plain::plain;
 use crate::proof;
 
@@ -24,7 +24,7 @@ const SAME_ANSWER: Duration = Duration::from_secs(1);
 
 /// The server's answer to an assignment poll.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Order {
+pub struct Answer {
     /// The server's sequence number.
     pub seq: u64,
     /// What to do.
@@ -57,10 +57,10 @@ pub enum Follow {
 }
 
 /// Parses an answer. A plan or an assignment with anything unknown in it is unknown as a whole.
-pub fn read(bytes: &[u8]) -> Result<Order, String> {
+pub fn read(bytes: &[u8]) -> Result<Answer, String> {
     let why = match serde_json::from_slice::<AssignmentResponse>(bytes) {
         Ok(AssignmentResponse { seq, assignment }) => {
-            return Ok(Order {
+            return Ok(Answer {
                 seq,
                 what: What::Known(assignment),
             });
@@ -77,7 +77,7 @@ pub fn read(bytes: &[u8]) -> Result<Order, String> {
         let steps = plan.get("steps").and_then(Value::as_array).map_or(0, Vec::len);
         Some((id, u32::try_from(steps).unwrap_or(0)))
     });
-    Ok(Order {
+    Ok(Answer {
         seq,
         what: What::Unknown { plan, why },
     })
@@ -86,17 +86,17 @@ pub fn read(bytes: &[u8]) -> Result<Order, String> {
 /// Polls for the assignment; the server holds the request while `last` is still current.
 pub async fn next(
     channel: &Channel,
-    last: Option<&Order>,
+    last: Option<&Answer>,
     pace: &Pace,
     console: &dyn Console,
-) -> Result<Order, Exit> {
+) -> Result<Answer, Exit> {
     let asked = Instant::now();
     let seen = last.map_or(String::new(), |o| format!("&seen={}", o.seq));
     let path = format!("assignment?wait={}{seen}", pace.poll_wait.as_secs());
-    let order = loop {
+    let answer = loop {
         let why = match channel.get(&path).await {
             Ok(bytes) => match read(&bytes) {
-                Ok(order) => break order,
+                Ok(answer) => break answer,
                 Err(why) => CallError::Strange(why),
             },
             Err(e) => e.unless_refused()?,
@@ -104,10 +104,10 @@ pub async fn next(
         console.line(&plain(&no_assignment(&why)));
         tokio::time::sleep(pace.retry_cap).await;
     };
-    if last == Some(&order) {
+    if last == Some(&answer) {
         tokio::time::sleep(SAME_ANSWER.min(pace.poll_wait).saturating_sub(asked.elapsed())).await;
     }
-    Ok(order)
+    Ok(answer)
 }
 
 /// The message shown when there is no assignment.
@@ -117,21 +117,21 @@ fn no_assignment(why: &CallError) -> String {
         CallError::Strange(_) => "cannot be understood",
         CallError::Unreachable(_) | CallError::WrongTime(_) => "did not come",
     };
-    format!("server: its assignment {what}, asking again: {why}")
+    format!("server: the assignment {what}, asking again: {why}")
 }
 
 /// Carries out the assignment.
 pub async fn follow(
     machine: &Machine,
     channel: &Channel,
-    identity: &Identity,
-    order: &Order,
+    credentials: &Credentials,
+    answer: &Answer,
 ) -> Result<Follow, Exit> {
     let console = machine.console.as_ref();
-    let assignment = match &order.what {
+    let assignment = match &answer.what {
         What::Known(assignment) => assignment,
         What::Unknown { plan, why } => {
-            let why = format!("the server asks for something this agent does not know: {why}");
+            let why = format!("the server requested something this agent does not know: {why}");
             console.line(&plain(&format!("{why}; nothing was done")));
             if let Some((plan, steps)) = plan {
                 refuse(channel, plan, *steps, "plan-unknown", why).await?;
@@ -143,7 +143,7 @@ pub async fn follow(
         (Assignment::Wait { message }, _) => console.line(&format!("waiting: {}", plain(message))),
         (Assignment::Stop { message }, _) => {
             console.line(&format!("STOPPED by the server: {}", plain(message)));
-            console.line("nothing is touched; this machine stays and asks again");
+            console.line("nothing was changed; this machine waits and keeps asking");
         }
         (Assignment::Report {}, _) => return Ok(Follow::Report),
         (Assignment::Task { id, task }, _) => super::task::run(machine, channel, *id, task).await?,
@@ -155,7 +155,7 @@ pub async fn follow(
         }
         (Assignment::Install { plan }, Duty::MiniOs { site }) => {
             console.end_poster();
-            run_plan(machine, channel, identity, plan, site).await;
+            run_plan(machine, channel, credentials, plan, site).await;
         }
         (Assignment::Wipe { disks }, Duty::MiniOs { site }) => {
             console.end_poster();
@@ -186,7 +186,7 @@ pub async fn follow(
 async fn run_plan(
     machine: &Machine,
     channel: &Channel,
-    identity: &Identity,
+    credentials: &Credentials,
     plan: &InstallPlan,
     site: &Site,
 ) {
@@ -204,7 +204,7 @@ async fn run_plan(
         &machine.pace,
         plan.steps.len(),
     );
-    match install::execute(plan, identity, site, &link).await {
+    match install::execute(plan, credentials, site, &link).await {
         Ok(Ended::Done) => console.line("install: done"),
         Ok(Ended::Stopped { index, message }) => console.line(&format!(
             "install: stopped by the server before step {}: {}",
@@ -237,10 +237,13 @@ async fn wipe(machine: &Machine, channel: &Channel, disks: &[DiskTarget], site: 
     {
         Ok(Permission::Continue {}) => {}
         Ok(Permission::Stop { message }) => {
-            console.line(&format!("wipe: not begun, the server says: {}", plain(&message)));
+            console.line(&format!(
+                "wipe: not started, the server says: {}",
+                plain(&message)
+            ));
             return Ok(());
         }
-        Err(e) => return not_told(machine, "wipe: not begun", e),
+        Err(e) => return not_told(machine, "wipe: not started", e),
     }
     let words: Vec<String> = disks.iter().take(32).map(disk_words).collect();
     console.line(&plain(&format!("wipe: erasing {}", words.join("; "))));
@@ -265,7 +268,7 @@ async fn wipe(machine: &Machine, channel: &Channel, disks: &[DiskTarget], site: 
         }
     };
     let told = channel.tell("step", &report(outcome)).await;
-    told.or_else(|e| not_told(machine, "wipe: its end was not accepted", e))
+    told.or_else(|e| not_told(machine, "wipe: the result was not accepted", e))
 }
 
 async fn verify(
@@ -286,13 +289,13 @@ async fn verify(
     let bad = verification.items.iter().filter(|i| !i.ok);
     for item in bad.clone().take(20) {
         console.line(&format!(
-            "verify: NOT as asked: {}: {}",
+            "verify: FAILED: {}: {}",
             plain(&item.what),
             plain(&item.found)
         ));
     }
     console.line(&format!(
-        "verify: {} of {} things are as asked",
+        "verify: {} of {} checks passed",
         verification.items.len() - bad.count(),
         verification.items.len()
     ));
@@ -352,18 +355,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_and_unknown_orders() {
+    fn known_and_unknown_assignments() {
         let wait = read(br#"{"seq":3,"assignment":{"kind":"wait","message":"m"}}"#).unwrap();
         assert_eq!(
             wait,
-            Order {
+            Answer {
                 seq: 3,
                 what: What::Known(Assignment::Wait { message: "m".into() })
             }
         );
         let dance = read(br#"{"seq":4,"assignment":{"kind":"dance"}}"#).unwrap();
         assert!(
-            matches!(dance, Order { seq: 4, what: What::Unknown { plan: None, why } } if why.contains("dance"))
+            matches!(dance, Answer { seq: 4, what: What::Unknown { plan: None, why } } if why.contains("dance"))
         );
         let plan = read(
             br#"{"seq":5,"assignment":{"kind":"install","plan":{"id":"p-1","steps":[{"kind":"erase-disk"},{"kind":"paint"}]}}}"#,
@@ -390,11 +393,11 @@ mod tests {
         for (why, said) in [
             (
                 CallError::Refused(problem),
-                "server: its assignment is refused, asking again: the machine is being changed (busy)",
+                "server: the assignment is refused, asking again: the machine is being changed (busy)",
             ),
             (
                 CallError::Strange("no seq".into()),
-                "server: its assignment cannot be understood, asking again: no seq",
+                "server: the assignment cannot be understood, asking again: no seq",
             ),
         ] {
             assert_eq!(no_assignment(&why), said);

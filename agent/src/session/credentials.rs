@@ -38,7 +38,7 @@ pub fn nonce() -> Result<String, String> {
     let mut bytes = [0u8; 16];
     SystemRandom::new()
         .fill(&mut bytes)
-        .map_err(|_| "the kernel gives no random bytes".to_owned())?;
+        .map_err(|_| "the kernel returned no random bytes".to_owned())?;
     Ok(hex::encode(bytes))
 }
 
@@ -52,7 +52,7 @@ pub fn random_u32() -> u32 {
 
 /// TLS that trusts only `ca_pem`, using ring, with the machine's certificate if there is one. There is no
 /// platform verifier in an initramfs.
-pub fn tls(ca_pem: &str, identity: Option<(&str, &str)>) -> Result<rustls::ClientConfig, String> {
+pub fn tls(ca_pem: &str, credentials: Option<(&str, &str)>) -> Result<rustls::ClientConfig, String> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
         let certificate = certificate.map_err(|e| format!("the CA certificate cannot be read: {e:?}"))?;
@@ -68,7 +68,7 @@ pub fn tls(ca_pem: &str, identity: Option<(&str, &str)>) -> Result<rustls::Clien
         .with_safe_default_protocol_versions()
         .map_err(|e| format!("TLS: {e}"))?
         .with_root_certificates(roots);
-    let Some((cert_pem, key_pem)) = identity else {
+    let Some((cert_pem, key_pem)) = credentials else {
         return Ok(builder.with_no_client_auth());
     };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(cert_pem.as_bytes())
