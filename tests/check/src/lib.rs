@@ -1,4 +1,4 @@
-//! Captured machines, read by the real agent: what the tests of the check in `tests/` share.
+//! Captured machines, read by the agent's real collectors; shared by the tests of the check in `tests/`.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -14,7 +14,7 @@ pub fn name_of(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// The report of a machine of which there are only SMBIOS tables.
+/// The report of a machine captured as SMBIOS tables only.
 pub fn smbios_report(tables: &Path) -> AssetReport {
     let root = tempfile::tempdir().unwrap();
     let to = root.path().join("sys/firmware/dmi/tables");
@@ -27,7 +27,7 @@ pub fn smbios_report(tables: &Path) -> AssetReport {
     collect(&Roots::under(root.path()))
 }
 
-/// Every machine of which there are SMBIOS tables, with its name.
+/// Every machine with captured SMBIOS tables, by name.
 pub fn machines() -> &'static [(String, AssetReport)] {
     static MACHINES: OnceLock<Vec<(String, AssetReport)>> = OnceLock::new();
     MACHINES.get_or_init(|| {

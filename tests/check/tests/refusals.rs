@@ -1,5 +1,5 @@
-//! What the agent would refuse is refused by the plan, as far as a report can tell: nobody learns it after the machine was
-//! booted, and nothing is erased for a system that cannot boot.
+//! The plan refuses whatever the agent would refuse, as far as a report can show it: nobody learns it only
+//! after the machine was booted, and nothing is erased for a system that cannot boot.
 
 use agent_install::{LiveDisk, Refused, verify};
 use inventory_api::deploy::{Account, CronJob, DeployRequest, DiskChoice, NicConfig, Script, ScriptRun};
@@ -80,7 +80,7 @@ fn plan(report: &AssetReport, request: &DeployRequest) -> Result<InstallPlan, Pl
     })
 }
 
-/// The agent's word on the plan, on the machine that reported.
+/// The agent's verdict on the plan, on the machine of the report.
 fn agents_word(plan: &InstallPlan, report: &AssetReport) -> Result<(), Refused> {
     let live: Vec<LiveDisk> = report
         .disks
@@ -93,8 +93,9 @@ fn agents_word(plan: &InstallPlan, report: &AssetReport) -> Result<(), Refused> 
     verify(plan, &plan.machine, &live).map(drop)
 }
 
-/// Cases 15 and 16 and their siblings: for each disk that the agent or the firmware would refuse, alone: the code and what is
-/// said; beside a larger good one: that one is taken, also by `smallest`.
+/// Cases 15 and 16 and similar ones: each disk that the agent or the firmware would refuse. If it is the only
+/// disk: the code and text of the refusal. Beside a larger good disk: that one is chosen, also with
+/// `smallest`.
 #[test]
 fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
     use FirmwareMode::{Bios, Uefi};
@@ -166,7 +167,7 @@ fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
             .to_string();
         assert!(said.contains("sda sata") && said.contains("sdc sata"), "{said}");
     }
-    // The same sectors on UEFI are good.
+    // The same sectors are fine on UEFI.
     let mut large = disk("sda");
     large.logical_block_bytes = Some(4096);
     let uefi = report(Uefi, vec![large]);
@@ -174,12 +175,12 @@ fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
     assert_eq!((made.disk.block_bytes, agents_word(&made, &uefi)), (4096, Ok(())));
 }
 
-/// The agent's `Refused` one by one: foreseen by the plan, or why it cannot be.
+/// Each `Refused` of the agent: foreseen by the plan, or why that is impossible.
 #[test]
 fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
-    // No catch-all: a new refusal asks for its line here.
+    // No catch-all: a new refusal needs its line here.
     let foreseen = |refused: &Refused| match refused {
-        // Made by the server itself, never from a report.
+        // Made by the server itself, not from a report.
         Refused::Schema(_) | Refused::Machine { .. } | Refused::Layout(_) => {
             "the plan is right by construction"
         }
@@ -188,18 +189,18 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
         Refused::DiskRemovable(_) => "no-disk, unless named",
         Refused::ImageSize(_) => "disk-too-small",
         Refused::Content { .. } => "bad-request",
-        // These come after the report: a disk was pulled or changed, or something began to use it. The mini-os mounts no
-        // disk and starts no RAID, so a report has nothing to foresee it by.
+        // These arise after the report: a disk was pulled or changed, or something started using it. The
+        // mini-os mounts no disk and starts no RAID, so a report cannot show it.
         Refused::DiskMissing { .. } | Refused::DiskSize { .. } | Refused::DiskBusy { .. } => {
             "after the report"
         }
     };
     assert_eq!(foreseen(&Refused::DiskReadOnly("sda".into())), "disk-unusable");
-    // Not foreseen, and why: `accounts` (which accounts, shells and groups the image has is in the image), `boot-files`,
-    // `image-kind` (the same), `disk-open`, `disk-write`, `disk-read`, `partition-*`, `mount` (the medium and the kernel at work),
-    // `image-fetch`, `server-gone` (the network).
+    // Not foreseen: `accounts` (depends on the accounts, shells and groups in the image), `boot-files`,
+    // `image-kind` (likewise), `disk-open`, `disk-write`, `disk-read`, `partition-*`, `mount` (failures of
+    // medium or kernel), `image-fetch`, `server-gone` (the network).
 
-    // Two disks of one serial number, or of one WWN where nothing else tells them apart.
+    // Two disks with the same serial number, or the same WWN and nothing else to distinguish them.
     let twins = |change: fn(&mut DiskFacts)| {
         let mut disks = vec![disk("sda"), disk("sdb")];
         disks[1].size_bytes = Some(16 * GIB);
@@ -223,7 +224,8 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
         };
         assert_eq!(plan(&same, &smallest).unwrap_err().code(), "no-disk");
     }
-    // Case 01's kind: an old agent lists both paths of each disk. One WWN and one serial number: one path is taken.
+    // As in case 01, an old agent lists both paths of each disk. Same WWN and serial number: one path is
+    // used.
     let paths = |wwn: Option<&str>| {
         let mut disks = vec![disk("sda"), disk("sdb")];
         for d in &mut disks {
@@ -251,7 +253,7 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
     );
 }
 
-/// Requests that the plan lets through, the agent lets through.
+/// Requests that the plan accepts are accepted by the agent.
 #[test]
 fn a_request_that_makes_a_plan_is_good_for_the_agent() {
     let here = report(FirmwareMode::Bios, vec![disk("sda")]);

@@ -1,4 +1,4 @@
-//! A machine's own place: serial number, asset tag, cables.
+//! What belongs to one machine: serial number, asset tag, cables.
 
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{Expectation, HardwareProfile, Verdict};
@@ -61,7 +61,7 @@ fn expectation(placement: Placement) -> Expectation {
 #[test]
 fn a_machine_where_it_belongs_passes() {
     assert_eq!(told(&check(&expectation(plan()), &wired(), RunsOn::MiniOs)), []);
-    // Cables that name no NIC: any will do.
+    // Cables without a NIC name match any NIC.
     let mut any = plan();
     any.ports.iter_mut().for_each(|p| p.nic = None);
     assert_eq!(told(&check(&expectation(any), &wired(), RunsOn::MiniOs)), []);

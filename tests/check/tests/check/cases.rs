@@ -1,4 +1,4 @@
-//! Reports of the field, as older agents wrote them, with what is right. The inputs are in `tests/cases`.
+//! Reports from the field, written by older agents, with the correct result. The inputs are in `tests/cases`.
 
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, HardwareProfile, Severity, Verdict};
@@ -20,7 +20,8 @@ fn order(name: &str) -> HardwareProfile {
     toml::from_str(&text(name)).unwrap()
 }
 
-/// The golden profile of the one report against the other; it passes its own file and its own machine.
+/// Checks one report against the golden profile of another. The profile must survive its own file and pass
+/// its own machine.
 fn pair(good: &str, other: &str) -> CheckResult {
     let good = report(good);
     let profile = golden(&good);
@@ -223,7 +224,7 @@ fn what_passed_and_must_not() {
         found,
         "tpm-missing boot-mode secure-boot memory-ecc fan-stopped link-slow memory-corrected"
     );
-    // An installed system says nothing of how the machine boots, nor of parts that its kernel has no driver for.
+    // An installed system does not show how the machine boots, nor parts without a driver in its kernel.
     let profile = golden(&report("asset/11-norule/a.json"));
     let installed = lifecycle::check(
         &profile.into(),
@@ -232,7 +233,7 @@ fn what_passed_and_must_not() {
     );
     found = codes(&installed).join(" ");
     assert_eq!(found, "memory-ecc fan-stopped link-slow memory-corrected");
-    // Thresholds are the profile's.
+    // The thresholds come from the profile.
     let calm = "[health]\nmax_reallocated_sectors = 2000\nmax_pending_sectors = 400\nmax_uncorrectable_errors = 50\n\
                 max_link_errors = 9000\n";
     let calm: HardwareProfile = toml::from_str(calm).unwrap();
@@ -292,7 +293,7 @@ fn persistent_memory_is_no_memory() {
         assert_eq!(told(&against(&profile, good)), []);
         assert!(profile.disks.iter().all(|d| d.model.as_deref() != Some("pmem0")));
     }
-    // A module that is gone is no longer hidden by the persistent ones.
+    // A missing module is no longer hidden by persistent ones.
     let order: HardwareProfile = toml::from_str("memory.dimms = [{ count = 12 }]").unwrap();
     let mut gone = app.clone();
     gone.memory.slots[0].populated = Some(false);
@@ -346,7 +347,7 @@ fn a_bay_has_its_shelf() {
         );
     }
     assert_eq!(told(&against(&order("10-two-shelves/golden.toml"), &whole)), []);
-    // A sibling has shelves of other names.
+    // An identical machine has other shelf names.
     let mut sibling = gone;
     for disk in &mut sibling.disks {
         disk.path = disk

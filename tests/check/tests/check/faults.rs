@@ -1,4 +1,4 @@
-//! Faults planted into the tables of captured machines: each is exactly its finding, at its place.
+//! Faults planted into the tables of captured machines: each gives exactly one finding, at its place.
 
 use inventory_api::check::{Severity, Verdict};
 use lifecycle::check::golden;
@@ -53,7 +53,7 @@ fn a_fault_in_the_tables_is_exactly_its_finding() {
             }
             _ => assert_eq!(result.verdict, Verdict::Fail, "{name}"),
         }
-        // The sound machine passes, and its fault is none of its own profile.
+        // The good machine passes, and the faulty one passes its own profile.
         assert_eq!(told(&against(&golden(&base), &base)), [], "{name}");
         count += 1;
     }

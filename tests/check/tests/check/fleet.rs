@@ -1,4 +1,4 @@
-//! Fleets: one odd machine among many, split fleets, serial numbers that two parts claim.
+//! Fleets: one odd machine among many, split fleets, serial numbers shared by two parts.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn fleet(reports: &[AssetReport]) -> Vec<(String, &AssetReport)> {
     named.map(|(n, report)| (format!("m-{n}"), report)).collect()
 }
 
-/// Who is odd, in which fact and where.
+/// Which machine is odd, in which fact and where.
 fn odd(found: &[Outlier]) -> Vec<(&str, &str, &str)> {
     found
         .iter()
@@ -70,7 +70,7 @@ const ODD: &[(&str, &str, Plant)] = &[
     }),
 ];
 
-/// Machines of one kind, each with serial numbers of its own.
+/// Identical machines with different serial numbers.
 fn clones(count: usize) -> Vec<AssetReport> {
     (0..count)
         .map(|n| {
@@ -132,7 +132,7 @@ fn few_machines_teach_nothing_and_a_split_fleet_is_no_outlier() {
     assert_eq!(fact, "firmware");
     let sizes: Vec<usize> = groups.iter().map(|(_, who)| who.len()).collect();
     assert_eq!(sizes, [10, 10]);
-    // What differs on every machine is no fact of the model.
+    // A fact that differs on every machine does not describe the model.
     let mut all = clones(20);
     for (n, report) in all.iter_mut().enumerate() {
         report.disks[0].firmware = Some(format!("F{n}"));
@@ -158,7 +158,7 @@ fn the_odd_one_among_clones_of_every_captured_machine_is_named() {
         let found = outliers(&fleet(&reports));
         assert_eq!(found.len(), 1, "{name}: {found:#?}");
         assert_eq!(odd(&found)[0].0, "m-13", "{name}");
-        // And by the golden profile of any of the others.
+        // And by the golden profile of any other machine.
         let wrong: Vec<usize> = (0..20)
             .filter(|at| against(&golden(&reports[0]), &reports[*at]).findings != unhealthy(report))
             .collect();
@@ -166,7 +166,7 @@ fn the_odd_one_among_clones_of_every_captured_machine_is_named() {
     }
 }
 
-/// `[('disk', '1I:1:1', 'type', 'SAS'), ...]` as it stands in the files.
+/// `[('disk', '1I:1:1', 'type', 'SAS'), ...]` as in the files.
 fn tuples(text: &str) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     let mut tuple = Vec::new();
@@ -186,7 +186,7 @@ fn tuples(text: &str) -> Vec<Vec<String>> {
     all
 }
 
-/// A blade as the report has it.
+/// A blade's report.
 fn blade(path: &Path) -> AssetReport {
     let facts = tuples(&std::fs::read_to_string(path).unwrap());
     let mut report = AssetReport::default();
@@ -231,7 +231,7 @@ fn blade(path: &Path) -> AssetReport {
                 }),
                 ..Default::default()
             }),
-            // The controller's slot is part of the place: bay 1I:1:1 is there twice.
+            // The controller's slot is part of the place, because bay 1I:1:1 occurs twice.
             ("disk", "slot") => {
                 let disk = disk.last_mut().unwrap();
                 disk.bay = Some(format!("controller {value} bay {item}"));
@@ -284,8 +284,8 @@ fn near_identical_blades_and_the_ones_that_differ() {
         .map(|(name, report)| (name.clone(), report))
         .collect();
 
-    // What differs, by the files themselves: four with six modules fewer, and one of these with eight SATA disks at a second
-    // controller.
+    // The differences in the files: four machines with six modules fewer, one of them with eight SATA disks
+    // at a second controller.
     let modules = |r: &AssetReport| r.memory.slots.iter().filter(|s| s.size_bytes.is_some()).count();
     let most = blades.iter().map(|(_, r)| modules(r)).max().unwrap();
     let names = |of: &dyn Fn(&AssetReport) -> bool| -> BTreeSet<&str> {
@@ -323,7 +323,7 @@ fn near_identical_blades_and_the_ones_that_differ() {
     let split: BTreeSet<&str> = groups[1].1.iter().map(String::as_str).collect();
     assert_eq!(split, small);
 
-    // The same by the profile of a sound one.
+    // The same by the profile of a good one.
     let sound = blades.iter().find(|(n, _)| !small.contains(n.as_str())).unwrap();
     let mut profile = golden(&sound.1);
     for ignore in [false, true] {

@@ -1,4 +1,4 @@
-//! The golden profile: a machine passes its own, and its sibling with other serials too.
+//! The golden profile: a machine passes its own, and so does an identical one with other serial numbers.
 
 use inventory_api::Mac;
 use inventory_api::check::{HardwareProfile, HealthProfile, Verdict};
@@ -14,7 +14,7 @@ fn every_machine_passes_its_own_golden_profile() {
     for (name, report) in machines() {
         let profile = golden(report);
         let result = against(&profile, report);
-        // What is not healthy of a machine is no part of its profile: the rules stay on.
+        // A machine's health problems are not part of its profile: the rules stay on.
         let sick = unhealthy(report);
         if !sick.is_empty() {
             println!("{name}: {sick:#?}");
@@ -27,7 +27,7 @@ fn every_machine_passes_its_own_golden_profile() {
     println!("{} machines, {fixed} slots and sockets fixed", machines().len());
 }
 
-/// What is written as a file comes back as it was.
+/// A profile survives being written to a file and read back.
 fn as_files(name: &str, profile: &HardwareProfile) {
     let toml = toml::to_string_pretty(profile).unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(
@@ -44,11 +44,11 @@ fn as_files(name: &str, profile: &HardwareProfile) {
     assert!(!json.contains("null"), "{name}: {json}");
 }
 
-/// Another machine of the same kind: everything that is a single machine's differs.
+/// Another machine of the same kind: everything specific to one machine differs.
 fn sibling(report: &AssetReport) -> AssetReport {
     let mut other = report.clone();
     let mut count = 0;
-    // Each part has its own: parts of one serial number are one part.
+    // Each part has its own, because parts with the same serial number count as one.
     let mut serial = |s: &mut Option<String>| {
         count += 1;
         *s = Some(format!("OTHER-SERIAL-77{count}"));
@@ -124,7 +124,7 @@ fn a_sibling_with_other_serials_and_wires_passes_too() {
             unhealthy(report),
             "{name}"
         );
-        // Nothing of the single machine is in the profile.
+        // Nothing specific to one machine is in the profile.
         let text = serde_json::to_string(&profile).unwrap();
         let serials = report
             .memory
@@ -134,7 +134,7 @@ fn a_sibling_with_other_serials_and_wires_passes_too() {
             .chain(report.disks.iter().filter_map(|d| d.serial.as_deref()))
             .chain(report.system.as_ref().and_then(|s| s.serial.as_deref()));
         for serial in serials.filter(|s| s.len() >= 6) {
-            // Some boards give the same text as serial number and as something else.
+            // Some boards use the same text as serial number and elsewhere.
             let elsewhere = report
                 .system
                 .as_ref()

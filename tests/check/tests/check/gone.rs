@@ -1,4 +1,4 @@
-//! One part of each kind is gone, and something that is no such part could fill the count.
+//! One part of each kind is missing, and something of another kind could fill the count.
 
 use inventory_api::Mac;
 use inventory_api::check::{HardwareProfile, Severity};
@@ -27,7 +27,7 @@ fn disk_by(r: &mut AssetReport, transport: Transport) {
     });
 }
 
-/// Kind, order, what fills the count, and how one goes.
+/// Kind, profile, what could fill the count, and how to remove one.
 const TABLE: &[(&str, &str, &str, Plant, Plant)] = &[
     (
         "another path",

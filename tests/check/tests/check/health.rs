@@ -1,4 +1,4 @@
-//! What holds whatever is expected: each alarm is exactly its finding.
+//! Rules independent of the expectation: each alarm gives exactly its finding.
 
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{HardwareProfile, Severity, code};
@@ -54,7 +54,7 @@ fn link(r: &mut AssetReport, width: u32, speed: &str) {
     }
 }
 
-/// Nothing, or code and place; what is planted.
+/// Nothing, or code and place; and the planted fault.
 const TABLE: &[(Option<(&str, &str)>, Plant)] = &[
     (Some(("fan-stopped", "S1")), |r| sensor(r, "rpm", 0.0, None, true)),
     (None, |r| sensor(r, "rpm", 0.0, None, false)),
@@ -77,7 +77,7 @@ const TABLE: &[(Option<(&str, &str)>, Plant)] = &[
         event(r, "Power Supply failure detected", true)
     }),
     (None, |r| {
-        // Newest first: it has ended.
+        // Newest first: the event has ended.
         event(r, "Power Supply failure detected", false);
         event(r, "Power Supply failure detected", true);
     }),
@@ -174,9 +174,9 @@ fn a_link_is_compared_with_the_golden_machine_or_with_what_card_and_slot_can_do(
     let order = HardwareProfile::default();
     assert_eq!(severities(&order, 8, "32.0 GT/s PCIe"), two(Severity::Warning));
     assert_eq!(severities(&order, 16, "2.5 GT/s PCIe"), two(Severity::Warning));
-    // A slot of the generation before.
+    // A slot of the previous generation.
     assert_eq!(severities(&order, 16, "16.0 GT/s PCIe"), two(Severity::Info));
-    // A golden machine with a card that is badly seated fixes nothing.
+    // A golden machine with a badly seated card fixes nothing.
     link(&mut good, 4, "2.5 GT/s PCIe");
     assert_eq!(golden(&good).links, []);
     // A slot with fewer lanes.
@@ -198,7 +198,7 @@ fn an_installed_system_is_not_asked_for_what_its_kernel_lacks() {
     profile.boot.mode = Some(FirmwareMode::Uefi);
     let mut report = server();
     report.boot.mode = Some(FirmwareMode::Bios);
-    // No driver for controller, network card, BMC and TPM: what hangs on them is not seen.
+    // No driver for controller, network card, BMC and TPM: parts behind them are invisible.
     report.pci.iter_mut().for_each(|d| d.driver = None);
     report.nics.clear();
     report.disks.clear();

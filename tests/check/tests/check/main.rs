@@ -1,5 +1,5 @@
-//! The check against captured machines: their golden profile, faults in their tables, differences planted into every one
-//! of them, fleets with one odd machine.
+//! The check on captured machines: golden profiles, faults in their tables, differences planted into each of
+//! them, fleets with one odd machine.
 
 mod cabling;
 mod cases;

@@ -1,4 +1,4 @@
-//! Renamed and shifted places are not moves, and all modules that differ alike are one finding.
+//! Renamed and shifted places are not moves, and modules that all differ in the same way give one finding.
 
 use inventory_api::check::HardwareProfile;
 use inventory_api::report::*;
@@ -16,7 +16,8 @@ fn codes(good: &AssetReport, plant: Plant) -> Vec<String> {
     found.into_iter().map(|(code, _)| code).collect()
 }
 
-/// NVMe disks without bays at following buses, each of another model, and SATA disks at two controllers.
+/// NVMe disks without bays on consecutive buses, each of a different model, and SATA disks on two
+/// controllers.
 fn by_path() -> AssetReport {
     let mut report = server();
     report.disks = (0..6_u8)

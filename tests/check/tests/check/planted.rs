@@ -1,4 +1,5 @@
-//! Every kind of fault planted into every slot and socket of every captured machine: exactly its finding, at its place.
+//! Plants every kind of fault into every slot and socket of every captured machine: exactly one finding, at
+//! its place.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use lifecycle::check::{golden, unhealthy};
 
 use check_tests::{machines, told};
 
-/// What is expected: kind of fault, code, place.
+/// Expected: kind of fault, code, place.
 struct Fault {
     kind: &'static str,
     code: &'static str,
@@ -17,7 +18,7 @@ struct Fault {
     report: AssetReport,
 }
 
-/// What the agent makes of slots and sockets, made again after a change.
+/// Facts the agent derives from slots and sockets, recomputed after a change.
 fn settle(mut report: AssetReport) -> AssetReport {
     let sum: u64 = report.memory.slots.iter().filter_map(|s| s.size_bytes).sum();
     report.memory.installed_bytes = Some(sum).filter(|sum| *sum > 0);
@@ -79,7 +80,7 @@ fn faults(base: &AssetReport) -> Vec<Fault> {
                 r.memory.slots[n].size_bytes = Some(size * 2)
             });
         }
-        // Of one part number the rated speed is one, whatever firmware writes; and so is the maker.
+        // A part number implies one rated speed and one maker, whatever the firmware writes.
         if let Some(speed) = slot.speed_mts.filter(|_| slot.part.is_none()) {
             add("dimm_slow_rated", "dimm-slow", place.clone(), &|r| {
                 r.memory.slots[n].speed_mts = Some(speed * 2 / 3)
@@ -248,8 +249,8 @@ fn whole(base: &AssetReport, add: &mut Add) {
         .enumerate()
         .filter(|(_, p)| p.present != Some(false))
     {
-        // One that has no name is missing from all of them, but the one without mains can be pointed at.
-        // Dell's names of models are no bays.
+        // A missing one without a name cannot be located, but one without mains can. Dell's model names are
+        // not bays.
         let name = psu.location.clone().or(psu.name.clone());
         let name = name.filter(|name| !name.contains(','));
         let place = name.clone().unwrap_or_else(|| format!("power supply {}", n + 1));
@@ -265,7 +266,7 @@ fn whole(base: &AssetReport, add: &mut Add) {
     }
 }
 
-/// The version with its last number that can be one less.
+/// The version with its last non-zero number reduced by one.
 fn older(version: &str) -> Option<String> {
     let end = version.rfind(|c: char| c.is_ascii_digit())? + 1;
     let start = version[..end]
@@ -282,7 +283,7 @@ fn every_kind_of_fault_in_every_machine_is_exactly_its_finding() {
     let mut wrong = Vec::new();
     for (name, base) in machines() {
         let expectation = golden(base).into();
-        // What ails the captured machine itself.
+        // Problems of the captured machine itself.
         let sick: Vec<(String, String)> = unhealthy(base).into_iter().map(|f| (f.code, f.place)).collect();
         for fault in faults(base) {
             let result = check(&expectation, &fault.report, RunsOn::MiniOs);

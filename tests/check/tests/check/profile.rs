@@ -1,4 +1,4 @@
-//! Profiles as people write them: groups, tolerances, severities, mistakes.
+//! Hand-written profiles: groups, tolerances, severities, mistakes.
 
 use inventory_api::check::{HardwareProfile, Severity, Verdict};
 use inventory_api::report::AssetReport;
@@ -97,7 +97,7 @@ fn a_missing_module_names_the_empty_slots() {
 
 #[test]
 fn groups_take_the_parts_that_fit_best() {
-    // A group that any disk fits must not use up the only one that another needs.
+    // A group that matches any disk must not use up the only one that another group needs.
     let text = r#"
         disks = [{ count = 2 }, { min_size = "1.9 TB" }, { size = 960197124096 }]
     "#;
@@ -130,7 +130,7 @@ fn groups_take_the_parts_that_fit_best() {
 
 #[test]
 fn slots_of_one_name_are_told_apart() {
-    // Some boards name the first slot of every channel "DIMM_A1"; others give not even a bank.
+    // Some boards name the first slot of every channel "DIMM_A1"; others do not even give a bank.
     for banks in [true, false] {
         let mut report = server();
         for (n, slot) in report.memory.slots.iter_mut().enumerate() {

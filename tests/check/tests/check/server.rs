@@ -1,4 +1,4 @@
-//! A made-up server with everything a report can hold, and a difference planted into each part of it.
+//! An artificial server with everything a report can contain, and a difference planted into each part.
 
 use inventory_api::Mac;
 use inventory_api::check::{Severity, Verdict};
@@ -165,7 +165,7 @@ pub fn server() -> AssetReport {
 
 type Plant = fn(&mut AssetReport);
 
-/// Code, place, severity and what is done.
+/// Code, place, severity and what to do.
 const PLANTED: &[(&str, &str, Severity, Plant)] = {
     use Severity::{Error, Warning};
     &[
@@ -293,7 +293,7 @@ const PLANTED: &[(&str, &str, Severity, Plant)] = {
             drop(r.nics.pop());
             r.pci.retain(|d| d.address != "0000:3b:00.3");
         }),
-        // No driver took the port: the port is missing, and why is told with it.
+        // No driver claimed the port: it is missing, and the finding says why.
         ("nic-missing", "Slot 2 p1", Error, |r| {
             drop(r.nics.remove(1));
             r.pci[2].driver = None;
@@ -386,7 +386,7 @@ fn one_difference_is_one_finding_at_its_place() {
 #[test]
 fn two_differences_are_two_findings() {
     let profile = golden(&server());
-    // Every two that do not touch the same part.
+    // Every pair that affects different parts.
     for (n, (code, place, _, plant)) in PLANTED.iter().enumerate() {
         for (other, there, _, more) in &PLANTED[n + 1..] {
             let kind = |code: &str| code.split('-').next().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Every field of a profile, fixed, and the fact absent from the report: a finding that says so, and no fault.
+//! Every field of a profile with the fact absent from the report: a finding that says so, not a fault.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ fn psus(r: &mut AssetReport, forget: fn(&mut PowerSupply)) {
     r.power_supplies.iter_mut().for_each(forget);
 }
 
-/// Field, profile, what is forgotten.
+/// Field, profile, the missing fact.
 const TABLE: &[(&str, &str, Forget)] = &[
     ("system.maker", "system.maker = 'Dell Inc.'", |r| {
         r.system.as_mut().unwrap().manufacturer = None
@@ -283,8 +283,8 @@ const TABLE: &[(&str, &str, Forget)] = &[
     ),
 ];
 
-/// Fields that are no fact of a report (names, places, counts, rules), and facts whose absence is the part's own: a disk without
-/// a size has `disk-format`, a missing way or module or TPM is missing.
+/// Fields that are not facts of a report (names, places, counts, rules), and facts whose absence has its own
+/// finding: a disk without a size has `disk-format`, a missing path, module or TPM is missing.
 const NO_FACTS: &[&str] = &[
     "bay",
     "bank",
@@ -339,7 +339,7 @@ fn what_is_fixed_and_not_reported_is_told_as_that() {
     }
 }
 
-/// The leaves of the profile's fields as the source declares them.
+/// The leaf fields of the profile, as declared in the source.
 #[test]
 fn no_field_is_forgotten() {
     let source = concat!(
