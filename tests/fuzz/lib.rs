@@ -24,6 +24,9 @@ use netboot_protocol::{
 #[cfg(feature = "agent")]
 /// A parser of the agent, by the name of its door.
 pub fn agent(name: &str, bytes: &[u8]) {
+    if name == "spcr" {
+        return agent::init::fuzz_spcr(bytes);
+    }
     let (_, door) = agent::report::fuzz::DOORS
         .iter()
         .find(|(known, _)| *known == name)
@@ -37,7 +40,7 @@ pub fn agent(name: &str, bytes: &[u8]) {
 #[cfg(feature = "agent")]
 /// The server's answer, as the agent reads it.
 pub fn agent_order(bytes: &[u8]) {
-    let _ = agent::session::read_order(bytes);
+    let _ = agent::session::read_assignment(bytes);
 }
 
 /// A report as any machine may send it: it is bounded, and then everything the server does with it is done. A machine is

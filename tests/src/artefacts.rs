@@ -23,15 +23,6 @@ pub fn state() -> PathBuf {
     }
 }
 
-/// Captured data of real machines; `None` when they are not here.
-pub fn fixtures() -> Option<PathBuf> {
-    let path = match std::env::var_os("SLIPWAY_FIXTURES") {
-        Some(path) => PathBuf::from(path),
-        None => workspace().join("../shared/fixtures"),
-    };
-    path.is_dir().then_some(path)
-}
-
 /// A program of this workspace, from the same build as the running one.
 ///
 /// # Errors

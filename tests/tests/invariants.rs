@@ -52,7 +52,6 @@ const IMPURE: &[&str] = &[
     "sqlx-core",
     "tempfile",
     "tokio",
-    "uuid",
 ];
 
 /// Words of the standard library that touch the world, in a pure crate's own code.
@@ -316,6 +315,49 @@ fn crates_use_only_what_the_picture_shows() {
         !graph.reach("inventory").contains("agent"),
         "the server must not contain the agent"
     );
+}
+
+/// The folders of the agent and what each may not use.
+#[test]
+fn the_agents_folders_use_only_what_the_picture_shows() {
+    let graph = Graph::read();
+    let reached = graph.reach("agent-report");
+    for heavy in ["tokio", "reqwest", "rustls"] {
+        assert!(!reached.contains(heavy), "the collectors reach {heavy}");
+    }
+    let agent = sources("agent");
+    for (folder, forbidden) in [
+        ("init", &["resident", "burn_in"][..]),
+        (
+            "resident",
+            &["init", "screen", "burn_in", "install::execute", "install::wipe"],
+        ),
+        ("session", &["init", "resident"]),
+        ("proof", &["init", "resident", "session", "screen", "burn_in"]),
+        (
+            "burn_in",
+            &[
+                "init", "resident", "session", "proof", "install", "console", "screen",
+            ],
+        ),
+        (
+            "screen",
+            &[
+                "init", "resident", "session", "proof", "install", "report", "console",
+            ],
+        ),
+    ] {
+        let mut inside = agent.clone();
+        inside.retain(|(path, _)| path.starts_with(workspace().join("agent/src").join(folder)));
+        assert!(!inside.is_empty(), "agent/src/{folder} is where it was");
+        let words: Vec<String> = forbidden.iter().map(|name| format!("crate::{name}")).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let bad = places(&inside, &words, |_| false);
+        assert!(
+            bad.is_empty(),
+            "agent/src/{folder} uses what it must not: {bad:#?}"
+        );
+    }
 }
 
 #[test]

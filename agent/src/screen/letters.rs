@@ -18,7 +18,7 @@ const FONT: [(char, [&str; HEIGHT]); 12] = [
     ('W', ["##   ##", "##   ##", "## # ##", "#######", " ## ## "]),
 ];
 
-/// A word in large letters, one string a row. Letters that are not in the font are left out.
+/// A word in large letters, one string per row. Letters missing from the font are skipped.
 pub(super) fn large(word: &str) -> Vec<String> {
     (0..HEIGHT)
         .map(|row| {

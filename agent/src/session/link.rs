@@ -1,4 +1,4 @@
-//! The install executor's way to the server.
+//! The install executor's link to the server.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use super::channel::{CallError, Channel, chain};
 use crate::console::Console;
 use crate::install::{ByteStream, FetchError, Link};
 
-/// One run's way to the server. Progress goes out in a task of its own, the newest only.
+/// One run's link to the server. A separate task sends progress, only the newest value.
 pub struct ServerLink {
     channel: Channel,
     console: Arc<dyn Console>,
-    /// Steps in the plan.
+    /// Number of steps in the plan.
     steps: usize,
-    /// Tenths of the running step that were shown.
+    /// Progress of the running step that was shown, in tenths.
     shown: AtomicU32,
     progress: watch::Sender<Option<Progress>>,
     sender: JoinHandle<()>,
@@ -58,7 +58,7 @@ async fn send_progress(
     while newest.changed().await.is_ok() {
         let progress = newest.borrow_and_update().clone();
         if let Some(progress) = progress {
-            // Lost progress is no harm: the next one says more.
+            // Lost progress does no harm: the next message supersedes it.
             let _ = channel.try_tell("progress", &progress).await;
         }
         tokio::time::sleep(gap).await;
@@ -112,9 +112,7 @@ impl Link for ServerLink {
         let total = source.compressed_bytes;
         async move {
             if !safe_path(&path) {
-                return Err(FetchError::Fatal(format!(
-                    "the image path {path:?} is not a path"
-                )));
+                return Err(FetchError::Fatal(format!("{path:?} is not a valid image path")));
             }
             let response = channel
                 .open_file(&path, tls, from)
@@ -129,12 +127,12 @@ impl Link for ServerLink {
     }
 }
 
-/// A path on the server and nothing else: a plan cannot send the agent to another host.
+/// Whether this is just a path on the server: a plan must not send the agent to another host.
 fn safe_path(path: &str) -> bool {
     path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether the answer is the rest of the image from `from`.
+/// Whether the response is the rest of the image from offset `from`.
 fn opened(response: &Response, path: &str, from: u64, total: u64) -> Result<(), FetchError> {
     let header = |name: reqwest::header::HeaderName| {
         response
@@ -160,7 +158,7 @@ fn opened(response: &Response, path: &str, from: u64, total: u64) -> Result<(), 
     })
 }
 
-/// The decision of [`opened`]; an error says whether trying again can help.
+/// The decision of [`opened`]; an error says whether retrying can help.
 fn judge(
     status: StatusCode,
     range: Option<&str>,
@@ -179,10 +177,7 @@ fn judge(
     match status {
         StatusCode::OK if from == 0 => {}
         StatusCode::OK => {
-            return Err((
-                false,
-                "the server sends the whole file again, it knows no ranges".into(),
-            ));
+            return Err((false, "the server does not support range requests".into()));
         }
         StatusCode::PARTIAL_CONTENT => {
             let starts = range
@@ -190,7 +185,7 @@ fn judge(
                 .and_then(|r| r.split('-').next())
                 .and_then(|r| r.trim().parse::<u64>().ok());
             if starts != Some(from) {
-                return Err((false, format!("the server sends the range {range:?}")));
+                return Err((false, format!("the server sent the wrong range {range:?}")));
             }
         }
         other => return Err((false, format!("the server answers {other}"))),

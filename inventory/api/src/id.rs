@@ -168,6 +168,13 @@ text_serde!(Sha256Digest);
 #[serde(transparent)]
 pub struct UnixMs(pub i64);
 
+/// The time that has passed since 1970, as `UNIX_EPOCH.elapsed()` gives it.
+impl From<std::time::Duration> for UnixMs {
+    fn from(since_1970: std::time::Duration) -> UnixMs {
+        UnixMs(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
 impl UnixMs {
     /// The time `seconds` later.
     pub fn plus_seconds(self, seconds: u64) -> UnixMs {

@@ -1,7 +1,6 @@
 //! Who is recognised: repairs, blades, clones, and the machines of the fixtures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use inventory_api::report::{
     AssetReport, BmcFacts, BoardFacts, ChassisFacts, NicFacts, SystemFacts, TpmFacts,
@@ -483,18 +482,6 @@ fn a_machine_without_serial_numbers_is_known_by_both_its_nics() {
     }
 }
 
-fn fixtures() -> Option<PathBuf> {
-    let dir = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures")),
-        PathBuf::from,
-    );
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no fixtures at {}", dir.display());
-    None
-}
-
 /// Type 1, 2 and 3 of a fixture machine, as dmidecode decoded it.
 fn of_dmidecode(path: &std::path::Path) -> AssetReport {
     let value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -522,10 +509,12 @@ fn of_dmidecode(path: &std::path::Path) -> AssetReport {
 
 #[test]
 fn every_pair_of_the_smbios_machines_is_told_apart() {
-    let Some(dir) = fixtures() else { return };
+    let Some(dir) = fixtures::find("smbios") else {
+        return;
+    };
     let mut machines = Vec::new();
     for set in ["norm", "rebuilt", "linuxhw"] {
-        for entry in std::fs::read_dir(dir.join("smbios").join(set)).unwrap() {
+        for entry in std::fs::read_dir(dir.join(set)).unwrap() {
             let path = entry.unwrap().path();
             let expected = path.join("expected.json");
             if expected.exists() {
@@ -572,9 +561,11 @@ fn every_pair_of_the_smbios_machines_is_told_apart() {
 /// Nineteen blades of one delivery, as edeploy captured them: tuples of texts.
 #[test]
 fn nineteen_near_identical_blades_stay_nineteen() {
-    let Some(dir) = fixtures() else { return };
+    let Some(dir) = fixtures::find("inventory/redhat-hardware/cardiff_samples") else {
+        return;
+    };
     let mut blades = Vec::new();
-    for entry in std::fs::read_dir(dir.join("inventory/redhat-hardware/cardiff_samples")).unwrap() {
+    for entry in std::fs::read_dir(dir).unwrap() {
         let text_of = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         let mut report = AssetReport::default();
         let mut system = SystemFacts::default();

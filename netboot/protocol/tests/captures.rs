@@ -2,23 +2,12 @@
 //! The expected results in captures.txt come from other programs; the captures themselves are not in the
 //! repository.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::dhcp::{DhcpAnswer, DhcpMessage};
 use netboot_protocol::*;
-
-fn fixtures() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-    let root = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let dhcp = root.join("dhcp");
-    if !dhcp.is_dir() {
-        println!("skipped: no fixtures at {}", dhcp.display());
-        return None;
-    }
-    Some(dhcp)
-}
 
 /// The frames of a pcap or pcapng file.
 fn frames(bytes: &[u8]) -> Vec<&[u8]> {
@@ -127,7 +116,9 @@ fn check(file: &Path, expected: &[(usize, String)]) {
 
 #[test]
 fn every_message_is_classified_correctly() {
-    let Some(dhcp) = fixtures() else { return };
+    let Some(dhcp) = fixtures::find("dhcp") else {
+        return;
+    };
     let mut files: Vec<(&str, Vec<(usize, String)>)> = Vec::new();
     for line in include_str!("captures.txt")
         .lines()

@@ -7,17 +7,6 @@ use inventory_api::dhcp::DhcpMessage;
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::*;
 
-fn fixtures() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-    let root = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let dhcp = root.join("dhcp");
-    if !dhcp.is_dir() {
-        println!("skipped: no fixtures at {}", dhcp.display());
-        return None;
-    }
-    Some(dhcp)
-}
-
 /// Exercises everything that can be done with a datagram, to find panics.
 fn exercise(bytes: &[u8]) {
     let mut settings =
@@ -47,7 +36,9 @@ fn exercise(bytes: &[u8]) {
 /// The facts of `## dport 67 type 1 len 400 ...` and the lines below it.
 #[test]
 fn firmware_vectors() {
-    let Some(dhcp) = fixtures() else { return };
+    let Some(dhcp) = fixtures::find("dhcp") else {
+        return;
+    };
     let text = std::fs::read_to_string(dhcp.join("firmware-vectors/client-messages.txt")).unwrap();
     let mut seen = 0;
     for block in text.split("## ").filter(|block| block.starts_with("dport")) {
@@ -103,7 +94,9 @@ fn firmware_vectors() {
 /// Single datagrams; what each is was read by hand from its capture.
 #[test]
 fn client_packets() {
-    let Some(dhcp) = fixtures() else { return };
+    let Some(dhcp) = fixtures::find("dhcp") else {
+        return;
+    };
     let mut seen = 0;
     let mut entries: Vec<PathBuf> = std::fs::read_dir(dhcp.join("client-packets"))
         .unwrap()
@@ -162,7 +155,9 @@ fn client_packets() {
 /// address.
 #[test]
 fn captures_and_fuzz_seeds() {
-    let Some(dhcp) = fixtures() else { return };
+    let Some(dhcp) = fixtures::find("dhcp") else {
+        return;
+    };
     let mut folders = vec![dhcp];
     let mut files = 0;
     while let Some(folder) = folders.pop() {

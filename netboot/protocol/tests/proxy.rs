@@ -1,7 +1,6 @@
 //! Beside another DHCP server: the truth table of netboot-measured.md 2.2, byte by byte, and observe mode.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootTarget, Purpose};
@@ -70,13 +69,8 @@ fn message(kind: u8, given: &[(u8, &[u8])]) -> Vec<u8> {
 
 /// The captured messages of SeaBIOS' iPXE, OVMF's PXE and HTTP boot, with the port each was sent to.
 fn vectors() -> Option<Vec<(u16, Vec<u8>)>> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-    let root = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let file = root.join("dhcp/firmware-vectors/client-messages.txt");
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        println!("skipped: no fixtures at {}", file.display());
-        return None;
-    };
+    let file = fixtures::find("dhcp/firmware-vectors/client-messages.txt")?;
+    let text = std::fs::read_to_string(file).unwrap();
     let blocks = text.split("## dport ").skip(1).map(|block| {
         let port = block.split(' ').next().unwrap().parse().unwrap();
         let hex = block

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent::install::{Patience, Site};
+use agent::proof::FirstBoot;
 use agent::report::{Roots, collect};
-use agent::resident::{FirstBoot, Resident};
+use agent::resident::Resident;
 use agent::session::{Duty, Exit, Origin, Pace};
 use anyhow::{Result, bail};
 use inventory_api::Mac;

@@ -196,15 +196,9 @@ fn canonical(bytes: [u8; 16]) -> [u8; 16] {
     orders.into_iter().next().unwrap_or(bytes)
 }
 
-/// "8a95d198-7f46-11e5-bf8b-08002704d48e".
-pub(crate) fn dashed(bytes: &[u8; 16]) -> String {
-    let hex = hex::encode(bytes);
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
-
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&dashed(&self.shown))
+        uuid::Uuid::from_bytes(self.shown).fmt(f)
     }
 }
 

@@ -9,7 +9,6 @@ mod junk;
 mod recognise;
 mod standing;
 
-pub(crate) use facts::dashed;
 pub use facts::{Field, Identity, Serial, Uuid};
 pub use inventory_api::serial::{counts_as_name, counts_as_serial};
 pub use junk::counts_as_mac;

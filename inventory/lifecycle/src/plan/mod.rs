@@ -14,8 +14,6 @@ use inventory_api::plan::{
 use inventory_api::report::{AssetReport, FirmwareMode, distinct};
 use inventory_api::{MachineId, PlanId, UnixMs};
 
-use crate::identity::dashed;
-
 const MIB: u64 = 1 << 20;
 /// Room before the first and after the last partition: both GPT copies fit in it with any block size.
 const EDGE_BYTES: u64 = MIB;
@@ -64,9 +62,7 @@ impl FreshIds {
         let uuid = |at: usize| {
             let mut b = [0; 16];
             b.copy_from_slice(&bytes[at..at + 16]);
-            b[6] = b[6] & 0x0f | 0x40;
-            b[8] = b[8] & 0x3f | 0x80;
-            dashed(&b)
+            uuid::Builder::from_random_bytes(b).into_uuid().to_string()
         };
         FreshIds {
             disk: uuid(0),

@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use e2e::artefacts;
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// Must run before anything else is started: the kernel tells only the largest child so far.
@@ -14,8 +13,7 @@ pub fn section() -> Result<String> {
     if !Path::new(&agent).is_file() {
         bail!("SLIPWAY_AGENT does not name the agent: run `make bench`");
     }
-    let fixtures = std::env::var_os("SLIPWAY_FIXTURES")
-        .map_or_else(|| artefacts::workspace().join("../shared/fixtures"), Into::into);
+    let fixtures = fixtures::root();
     let mut rows = Vec::new();
     for set in ["smbios/norm", "smbios/rebuilt", "smbios/linuxhw"] {
         let Ok(machines) = std::fs::read_dir(fixtures.join(set)) else {
