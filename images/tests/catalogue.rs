@@ -18,7 +18,7 @@ fn fields(version: &str) -> ImportFields {
     }
 }
 
-/// A tree that has what an image must have; `without` leaves one path out.
+/// A tree with everything an image needs, except the path `without`.
 fn tree(dir: &Path, without: &str) -> PathBuf {
     let root = dir.join("tree");
     for path in [
@@ -38,7 +38,7 @@ fn tree(dir: &Path, without: &str) -> PathBuf {
     root
 }
 
-/// An ext4 image of the tree; none where mke2fs is missing.
+/// An ext4 image of the tree; `None` if mke2fs is missing.
 fn ext4(dir: &Path, without: &str) -> Option<PathBuf> {
     let root = tree(dir, without);
     let image = dir.join("fs.ext4");
@@ -125,9 +125,9 @@ fn what_is_no_file_system_is_refused() {
         text
     };
     assert!(refusal(b"").contains("too short"));
-    assert!(refusal(&[0; 8192]).contains("no ext4"));
+    assert!(refusal(&[0; 8192]).contains("not an ext4"));
     let compressed = zstd::bulk::compress(&[0; 8192], 3).unwrap();
-    assert!(refusal(&compressed).contains("no ext4"));
+    assert!(refusal(&compressed).contains("not an ext4"));
     assert!(refusal(&compressed[..compressed.len() - 2]).contains("zstd"));
     assert!(refusal(b"\x28\xb5\x2f\xfdgarbage garbage garbage").contains("zstd"));
 
@@ -168,7 +168,7 @@ fn a_file_system_cut_short_or_in_use_is_refused() {
         import(&raw, &fields("1"), &out)
             .unwrap_err()
             .to_string()
-            .contains("cut short")
+            .contains("truncated")
     );
     file.set_len(16 << 20).unwrap();
     // s_state: 0 is mounted.

@@ -8,8 +8,8 @@ use reqwest::{Certificate, Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::local::with_causes;
 use super::{CliEnv, CliError, Common};
+use inventory_api::causes::with_causes;
 
 /// No answer of the API is larger.
 const MAX_ANSWER: usize = 64 << 20;

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use images::{ImportFields, RecipeFile};
+use inventory_api::causes::with_causes;
 use inventory_api::image::ImageManifest;
 
 use super::{BuildMiniOs, CliError, ImageCommand, Output, SignMiniOs, render};
@@ -39,20 +40,6 @@ pub(crate) fn image(command: &ImageCommand, output: Output) -> Result<String, Cl
 
 fn failed(error: images::Error) -> CliError {
     CliError::failed(with_causes(&error))
-}
-
-/// An error and what it came from.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(&format!(": {cause_text}"));
-        }
-        next = cause.source();
-    }
-    text
 }
 
 fn build(recipe: &Path, dir: &Path, cache: &Path, output: Output) -> Result<String, CliError> {
