@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::elf::{is_static, number};
+use crate::files::{read, read_text, sha256};
 use crate::modules::{Dependencies, lines_about, name_of};
 use crate::packages::{Packages, fetch};
-use crate::{Error, Result, Tree, firmware, select};
+use crate::{Arch, Error, Result, Tree, Variant, firmware, select};
 
 /// zstd level of each module: compressed once, decompressed at every boot.
 const MODULE_LEVEL: i32 = 19;
@@ -22,87 +21,6 @@ const OUTER_LEVEL: i32 = 19;
 
 /// The kernel holds a window of this size (1 MiB) while it unpacks, when memory is short.
 const OUTER_WINDOW_LOG: u32 = 20;
-
-/// How much a mini-os contains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Variant {
-    /// Every driver a server may need before its disk is written, with firmware.
-    Full,
-    /// Drivers of virtual machines and a few common cards, for quick tests.
-    Small,
-}
-
-impl FromStr for Variant {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Variant, String> {
-        match text {
-            "full" => Ok(Variant::Full),
-            "small" => Ok(Variant::Small),
-            _ => Err(format!(
-                "{text:?} is not a variant of the mini-os: expected full or small"
-            )),
-        }
-    }
-}
-
-/// Processor architecture of the machines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arch {
-    /// x86-64.
-    #[default]
-    Amd64,
-    /// 64-bit ARM.
-    Arm64,
-}
-
-impl Arch {
-    /// Debian's name of the architecture.
-    pub fn debian(self) -> &'static str {
-        match self {
-            Arch::Amd64 => "amd64",
-            Arch::Arm64 => "arm64",
-        }
-    }
-
-    /// Rust's target for the static agent.
-    pub fn rust_target(self) -> &'static str {
-        match self {
-            Arch::Amd64 => "x86_64-unknown-linux-musl",
-            Arch::Arm64 => "aarch64-unknown-linux-musl",
-        }
-    }
-
-    /// `e_machine` of its ELF programs (EM_X86_64, EM_AARCH64).
-    fn elf_machine(self) -> u64 {
-        match self {
-            Arch::Amd64 => 62,
-            Arch::Arm64 => 183,
-        }
-    }
-
-    /// Its subdirectory of the server's mini-os directory; x86-64 uses the directory itself.
-    pub fn directory(self, mini_os: &Path) -> PathBuf {
-        match self {
-            Arch::Amd64 => mini_os.to_owned(),
-            Arch::Arm64 => mini_os.join("arm64"),
-        }
-    }
-}
-
-impl FromStr for Arch {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Arch, String> {
-        match text {
-            "amd64" => Ok(Arch::Amd64),
-            "arm64" => Ok(Arch::Arm64),
-            _ => Err(format!(
-                "{text:?} is not an architecture of the mini-os: expected amd64 or arm64"
-            )),
-        }
-    }
-}
 
 /// What to build, from what, and where.
 #[derive(Clone, Debug)]
@@ -329,18 +247,6 @@ fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
     is_static(&bytes)
         .map_err(|why| Error::Input(format!("agent {}: {why}; build it for {target}", path.display())))?;
     Ok(bytes)
-}
-
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(Error::io("read", path))
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read(path)?).map_err(|_| Error::Input(format!("{}: not UTF-8", path.display())))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::build::{read, sha256};
 use crate::debian::{Apt, Mirror};
+use crate::files::{read, sha256};
 use crate::packages::unpacked;
 use crate::{Arch, Error, Result};
 

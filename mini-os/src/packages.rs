@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::build::{read, sha256};
 use crate::debian::{Apt, Mirror, extract};
+use crate::files::{read, sha256};
 use crate::{Arch, Error, Result, Variant, run, select};
 
 /// The release whose kernel the mini-os runs.

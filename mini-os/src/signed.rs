@@ -9,8 +9,8 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::build::{read, sha256};
 use crate::elf::number;
+use crate::files::{read, sha256};
 use crate::process::run;
 use crate::{Error, Result};
 
