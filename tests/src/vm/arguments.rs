@@ -1,4 +1,4 @@
-//! The command line of QEMU.
+//! QEMU's command line.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use super::smbios::uuid_of;
 use super::{Firmware, Nic, VmSpec};
 use crate::accelerator::accelerator;
 
-/// The QEMU command line without the program.
+/// The arguments of QEMU.
 ///
-/// `tap`: the device that its network card is on; `directory`: where its files are; `console`: where the serial console is kept.
+/// `tap`: the device of its network card; `directory`: its files; `console`: the log of its serial console.
 pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Path) -> Vec<String> {
     let path = |name: &str| directory.join(name).display().to_string();
     let serial = spec.system_serial();
@@ -19,27 +19,27 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
     if spec.firmware == Firmware::Arm64 {
         add("-machine", "virt".to_owned());
         add("-cpu", "cortex-a57".to_owned());
-        // The processor is emulated whatever the host can.
+        // The processor is emulated, whatever the host has.
         add("-accel", "tcg,thread=multi".to_owned());
     } else {
         let smm = if spec.firmware.is_secure() { ",smm=on" } else { "" };
         add("-machine", format!("q35,smbios-entry-point-type=64{smm}"));
         add("-accel", accelerator().to_owned());
-        // A screen for the page's sake and for screendump; nothing needs a driver for it.
+        // A screen, for screendumps; it needs no driver.
         add("-vga", "std".to_owned());
     }
     add("-m", spec.memory_mib.to_string());
-    // With Secure Boot each call into system management mode brings all processors together: emulated, two of them cost a
-    // boot 15 of its 30 seconds.
+    // With Secure Boot every call into system management mode stops all processors; emulated, a second one cost a boot 15 of its
+    // 30 seconds.
     let processors = match (spec.rack.is_some(), spec.firmware.is_secure()) {
         (true, _) => "2,sockets=2,cores=1",
         (false, true) => "1",
         (false, false) => "2",
     };
     add("-smp", processors.to_owned());
-    // BIOS: the network first, the server decides each boot. UEFI keeps its boot order
-    // in its own variables, as a real server does (with bootindex OVMF makes it anew at each start): the empty disk
-    // fails, the network is next, and the agent leaves an order behind.
+    // BIOS: the network first, and the server decides each boot. UEFI keeps its boot order in its own variables, as a real
+    // server does (with bootindex OVMF would make it again at each start): the empty disk fails, the network is next, and the
+    // agent leaves an order behind.
     let (first, second) = match spec.network_first || spec.firmware == Firmware::Bios {
         true => (",bootindex=1", ",bootindex=2"),
         false => ("", ""),
@@ -89,7 +89,7 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
             );
         }
         if spec.firmware.is_secure() {
-            // The variables are the firmware's alone: written in system management mode.
+            // Only firmware may write its variables, in system management mode.
             add(
                 "-global",
                 "driver=cfi.pflash01,property=secure,value=on".to_owned(),
@@ -116,7 +116,7 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
         "-smbios",
         format!("type=3,manufacturer=Slipway,version=1,serial=C{serial},asset=A-1"),
     );
-    // QEMU itself makes one module of anything below 16 GiB.
+    // QEMU makes one module of any memory below 16 GiB.
     if spec.dimms > 1 {
         for index in 0..spec.dimms {
             add("-smbios", format!("file={}", path(&format!("dimm{index}.bin"))));
@@ -128,7 +128,7 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
         );
     }
     let socket = |name: &str| format!("path={},server=on,wait=off", path(name));
-    // One log for each power-on, so that a wait does not find the text of the boot before.
+    // One log for each power-on, so that a wait does not find text of the previous boot.
     add(
         "-chardev",
         format!(

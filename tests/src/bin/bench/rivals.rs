@@ -20,9 +20,6 @@ pub struct Rivals {
 
 impl Rivals {
     /// Downloads and unpacks these packages.
-    ///
-    /// # Errors
-    /// No network, or no such package: the section is skipped with these words.
     pub fn unpack(packages: &[&str]) -> Result<Rivals> {
         let directory = tempfile::tempdir()?;
         run(Command::new("apt-get")
@@ -39,9 +36,6 @@ impl Rivals {
     }
 
     /// nginx with sendfile, which serves the files of a directory; its own are beside its program.
-    ///
-    /// # Errors
-    /// It does not come up.
     pub fn nginx(&self, files: &Path, address: &str, port: u16) -> Result<Owned> {
         let directory = self.directory.path().join(format!("nginx-{port}"));
         std::fs::create_dir_all(&directory)?;
@@ -101,9 +95,6 @@ pub struct Bench {
 
 impl Bench {
     /// Makes it, with files of these names and sizes.
-    ///
-    /// # Errors
-    /// Not permitted, or no room.
     pub fn new(files: &[(&str, usize)]) -> Result<Bench> {
         let lab = Lab::enter()?;
         let client = lab.client("02:00:00:00:99:01")?;
@@ -122,26 +113,17 @@ impl Bench {
     }
 
     /// Starts a server here and waits until something listens on the port.
-    ///
-    /// # Errors
-    /// It cannot be started, or listens on nothing; its own words are in the error.
     pub fn server(&self, command: Command, protocol: &str, port: u16) -> Result<Owned> {
         started(command, protocol, port, &self.files.with_extension("log"))
     }
 
     /// Ends a server that has processes of its own, and waits until the port is free.
-    ///
-    /// # Errors
-    /// It does not end.
     pub fn end(&self, server: Owned) -> Result<()> {
         end(server)
     }
 }
 
 /// Ends a server that has processes of its own, and waits until it has ended.
-///
-/// # Errors
-/// It does not end.
 pub fn end(mut server: Owned) -> Result<()> {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(server.id())?);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
@@ -150,9 +132,6 @@ pub fn end(mut server: Owned) -> Result<()> {
 }
 
 /// Starts a server in the namespace of this thread and waits until something listens on the port.
-///
-/// # Errors
-/// It cannot be started, or listens on nothing; its own words are in the error.
 pub fn started(command: Command, protocol: &str, port: u16, log: &Path) -> Result<Owned> {
     let name = format!("{command:?}");
     let child = Owned::start(command, log)?;
@@ -185,9 +164,6 @@ pub fn memory(pid: u32) -> Result<(f64, f64)> {
 /// Slipway as people get it: the release build of `slipway serve`, in a network of its own, with what its configuration has to
 /// say and nothing else. `files`: `kernel` and `initramfs`, which it serves by TFTP and HTTP. Data and configuration go to
 /// `directory`, which is made anew.
-///
-/// # Errors
-/// It was not built: `make bench` does it.
 pub fn slipway(
     directory: &Path,
     address: &str,
@@ -219,9 +195,6 @@ pub fn slipway(
 }
 
 /// The load generator of TFTP, built with optimisation.
-///
-/// # Errors
-/// It was not built: `make bench` does it.
 pub fn tftp_load() -> Result<PathBuf> {
     let directory = std::env::var("SLIPWAY_BOOT_EXAMPLES").unwrap_or_default();
     let file = Path::new(&directory).join("tftp_load");

@@ -14,9 +14,6 @@ pub struct Door {
 
 impl Door {
     /// Takes `port`, or any free one where that is taken.
-    ///
-    /// # Errors
-    /// There is no free port.
     pub fn open(port: u16) -> Result<Door> {
         let wanted = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let listener = match TcpListener::bind(wanted) {
@@ -29,17 +26,11 @@ impl Door {
     }
 
     /// The port it got.
-    ///
-    /// # Errors
-    /// The socket is gone.
     pub fn port(&self) -> Result<u16> {
         Ok(self.listener.local_addr()?.port())
     }
 
     /// Passes each connection on to `target`, on the runtime of the calling thread and in its network.
-    ///
-    /// # Errors
-    /// No runtime.
     pub fn lead_to(self, target: SocketAddr) -> Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         tokio::spawn(async move {

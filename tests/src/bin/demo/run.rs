@@ -39,9 +39,6 @@ pub fn deployed() -> bool {
 }
 
 /// Runs it; true when the machine came to Deployed. Unless `once`, it then goes on until it is dropped.
-///
-/// # Errors
-/// Something is missing that the demo needs to begin.
 pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
     let home = artefacts::state().join("demo");
     let _alone = alone(&home)?;
