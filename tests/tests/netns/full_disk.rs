@@ -1,4 +1,4 @@
-//! The disk of the data directory fills up and is freed again, under the running server.
+//! The disk of the data directory fills up and is freed again while the server runs.
 
 use std::fs::File;
 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! A server with the hardware of a real one is checked against its order: once as ordered, once with a module missing. The
-//! mini-os is the full one.
+//! A server with realistic hardware is checked against its purchase order: once as ordered, once with a module missing. Runs the
+//! full mini-os.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use inventory_api::machine::MachineDetail;
 use inventory_api::report::{AssetReport, Transport};
 use serde_json::{Value, json};
 
-/// Network boot with the full mini-os in software emulation on two slow cores.
+/// Network boot with the full mini-os, in software emulation on two slow cores.
 const CHECKED_WITHIN: Duration = Duration::from_secs(480);
 const NAME: &str = "rack";
 
@@ -23,7 +23,7 @@ fn vm_rack_server_is_checked_against_its_order() {
     }
 }
 
-/// What purchasing wrote down.
+/// The purchase order.
 fn ordered() -> Value {
     let dimms: Vec<Value> = (0..SLOTS)
         .map(|index| {
@@ -95,7 +95,7 @@ async fn checked() {
     screen_shows(&vm, &["as expected", &serial, "A3", "https://"]).await;
     vm.power_off();
 
-    // The same server comes back from repair with a slot that should not be empty.
+    // The same server comes back from repair without a module that it should have.
     let short = Rack {
         empty: vec![3, SLOTS - 1],
         ..Rack::ordered()
@@ -116,7 +116,7 @@ async fn checked() {
     on_the_pages(&api, &detail, &serial).await;
 }
 
-/// The report knows every part.
+/// The report lists every part.
 fn whole(vm: &Vm, report: &AssetReport) {
     let cpu = report.cpu.as_ref().unwrap();
     assert_eq!((cpu.sockets, cpu.threads), (Some(2), Some(2)));
@@ -167,7 +167,7 @@ fn missing_module(detail: &MachineDetail) {
     assert_eq!(finding.code, "dimm-missing");
 }
 
-/// The verdict stands on the machine's own screen. It is drawn while we look: until it is whole.
+/// The verdict is on the machine's own screen. It is being drawn while we look, so wait until it is complete.
 async fn screen_shows(vm: &Vm, words: &[&str]) {
     let mut last = String::new();
     let shown = e2e::wait::until("the verdict on the screen", Duration::from_secs(30), async || {

@@ -1,4 +1,4 @@
-//! An edge server with an SD card and a dead battery: the full mini-os sees the card and sets the machine's own clock.
+//! An edge server with an SD card and a dead battery: the full mini-os finds the card and sets the machine's clock.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use e2e::{Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts};
 use inventory_api::report::Transport;
 use serde_json::json;
 
-/// Network boot with the full mini-os in software emulation on two slow cores.
+/// Network boot with the full mini-os, in software emulation on two slow cores.
 const REPORTED_WITHIN: Duration = Duration::from_secs(480);
 const NAME: &str = "edge";
 
@@ -57,7 +57,7 @@ async fn reported() {
         "{:#?}",
         report.problems
     );
-    // 2010 is further off than any time zone.
+    // 2010 is further away than any time zone.
     let time = vm
         .qmp()
         .unwrap()
@@ -65,7 +65,7 @@ async fn reported() {
         .unwrap();
     let years = time["tm_year"].as_i64().unwrap() + 1900;
     assert!(years >= 2024, "the machine's own clock: {time}\n{}", vm.tail(40));
-    // Its BMC answered all that was asked.
+    // Its BMC answered every request.
     let bmc = report
         .bmc
         .as_ref()

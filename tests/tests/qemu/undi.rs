@@ -1,10 +1,10 @@
-//! BIOS firmware that is no iPXE: it gets undionly.kpxe by TFTP, which goes on over the card's UNDI, or else ipxe.pxe.
+//! BIOS firmware other than iPXE: it gets undionly.kpxe by TFTP, which continues with the card's UNDI, or else ipxe.pxe.
 
 use e2e::boot_path::{BY_IPXE, fetched};
 use e2e::cable::{Weather, plain_pxe};
 use e2e::{BootPathSpec, Firmware, Level, Nic, run};
 
-/// One that comes before the last of the loaders fails, as far as the server can tell: the same firmware asks anew.
+/// Every loader but the last one fails, as far as the server can tell: the same firmware asks again.
 async fn by_loaders(name: &str, nic: Nic, loaders: &[&'static str]) {
     let hidden = plain_pxe(loaders.last().unwrap());
     let spec = BootPathSpec::new(name, Firmware::Bios)

@@ -8,11 +8,11 @@ use e2e::sim::{Machine, Rig};
 use inventory_api::machine::MachineDetail;
 use tokio::task::JoinSet;
 
-/// Size of a simulated disk: sparse.
+/// Size of a simulated disk, a sparse file.
 pub const DISK: u64 = 1 << 30;
-/// Size of the simulated image: bytes that do not compress.
+/// Size of the simulated image: incompressible bytes.
 pub const IMAGE: usize = 3 << 20;
-/// One machine, on a busy host.
+/// Time for one machine, on a busy host.
 pub const ONE: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,7 +23,7 @@ async fn one_machine_from_discover_to_deployed() {
     check_deployed(&machine, &detail);
 }
 
-/// Lets the machine live until the server says that it is deployed.
+/// Runs the machine until the server says that it is deployed.
 pub async fn to_deployed(rig: &Rig, machine: &Machine) -> MachineDetail {
     let api = rig.api().unwrap();
     let detail = tokio::select! {
@@ -33,7 +33,7 @@ pub async fn to_deployed(rig: &Rig, machine: &Machine) -> MachineDetail {
     detail.unwrap_or_else(|e| panic!("{e:?}\n{}", machine.console.lines().join("\n")))
 }
 
-/// What must be true of every deployed machine.
+/// What must hold for every deployed machine.
 pub fn check_deployed(machine: &Machine, detail: &MachineDetail) {
     let plan = detail.plan.as_ref().expect("a plan");
     assert_eq!(plan.disk.serial.as_deref(), Some(machine.disk_serial.as_str()));
@@ -60,7 +60,7 @@ pub fn check_written(machine: &Machine) {
     );
 }
 
-/// Two hundred machines are switched on in one moment.
+/// Two hundred machines are powered on at the same moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fleet_of_200_machines_from_discover_to_deployed() {
     const MACHINES: u16 = 200;
@@ -116,7 +116,7 @@ async fn fleet_of_200_machines_from_discover_to_deployed() {
     }
 }
 
-/// The address that its firmware got; the same at each of its boots.
+/// The address that its firmware got, the same at each boot.
 fn address(machine: &Machine) -> String {
     let lines = machine.console.lines();
     let all: BTreeSet<&str> = lines

@@ -1,4 +1,4 @@
-//! A way from the host into the isolated network: connections to a loopback port go on to an address inside.
+//! A way from the host into the isolated network: forwards connections to a loopback port to an address inside.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
@@ -6,14 +6,14 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use anyhow::{Context, Result};
 use tokio::net::TcpStream;
 
-/// A port of the host's loopback, opened before the process moves into the isolated network: a socket stays in the
-/// network that it was made in.
+/// A port on the host's loopback, opened before the process moves into the isolated network: a socket stays in the network in
+/// which it was made.
 pub struct Door {
     listener: TcpListener,
 }
 
 impl Door {
-    /// Takes `port`, or any free one where that is taken.
+    /// Opens `port`, or any free port if that is taken.
     pub fn open(port: u16) -> Result<Door> {
         let wanted = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let listener = match TcpListener::bind(wanted) {
@@ -25,24 +25,23 @@ impl Door {
         Ok(Door { listener })
     }
 
-    /// The port it got.
     pub fn port(&self) -> Result<u16> {
         Ok(self.listener.local_addr()?.port())
     }
 
-    /// Passes each connection on to `target`, on the runtime of the calling thread and in its network.
+    /// Forwards each connection to `target`, on the calling thread's runtime and in its network.
     pub fn lead_to(self, target: SocketAddr) -> Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         tokio::spawn(async move {
             loop {
                 let Ok((mut outside, _)) = listener.accept().await else {
-                    // Out of descriptors: connections that end will bring some back.
+                    // Out of descriptors: connections that end will free some.
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                     continue;
                 };
                 tokio::spawn(async move {
                     if let Ok(mut inside) = TcpStream::connect(target).await {
-                        // Either side may break off at any time; that is its own affair.
+                        // Either side may hang up at any time.
                         let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
                     }
                 });
