@@ -1,4 +1,5 @@
-//! Digests of an image file and of its decompressed content, in one pass and without holding either in memory.
+//! Digests of an image file and of its decompressed content, in one pass and without holding either in
+//! memory.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -9,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
-/// The largest file system image that is accepted: 256 GiB. It limits what a small compressed file can expand to.
+/// The largest file system image that is accepted: 256 GiB. It limits what a small compressed file can expand
+/// to.
 pub const CONTENT_MAX_BYTES: u64 = 256 << 30;
 
 /// Digest and size of a compressed file and its content.

@@ -29,9 +29,9 @@ pub struct ImportFields {
     pub public: bool,
 }
 
-/// Imports `file`, an ext4 root file system, raw or compressed with zstd, as `out_dir`/NAME-VERSION. Checks it first: a
-/// sound file system, a kernel with its initrd, and a boot loader (see ARCHITECTURE.md, Image). Needs room for the
-/// the decompressed image in `out_dir`.
+/// Imports `file`, an ext4 root file system, raw or compressed with zstd, as `out_dir`/NAME-VERSION. Checks
+/// it first: a sound file system, a kernel with its initrd, and a boot loader (see ARCHITECTURE.md, Image).
+/// Needs room for the decompressed image in `out_dir`.
 ///
 /// # Errors
 /// [`Error::NotAnImage`] with the reason, [`Error::Exists`], or a system error. Nothing is left behind.

@@ -13,7 +13,8 @@ use crate::{Error, Result};
 /// A recipe is a page of text; anything larger is something else.
 const RECIPE_MAX_BYTES: u64 = 256 << 10;
 
-/// Raised when the builder makes something else of the same recipe, so that older images count as out of date.
+/// Raised when the builder makes something else of the same recipe, so that older images count as out of
+/// date.
 const BUILDER_GENERATION: u32 = 1;
 
 /// What goes into an image.
@@ -113,7 +114,8 @@ impl RecipeFile {
 }
 
 impl Recipe {
-    /// Every value becomes part of a path, an argument or a configuration line, so only plain words are allowed.
+    /// Every value becomes part of a path, an argument or a configuration line, so only plain words are
+    /// allowed.
     fn check(&self) -> Result<(), String> {
         check_name(&self.name).map_err(|e| format!("name: {e}"))?;
         let word = |what: &str, text: &str, extra: &str| {

@@ -6,8 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 const OFFSET: u64 = 1024;
 const MAGIC: u16 = 0xef53;
 
-/// Incompatible features that GRUB 2.06 (Debian 12) and kernel 6.1 read: filetype, meta_bg, extents, 64bit, flex_bg,
-/// metadata_csum_seed (Debian's GRUB; see docs). large_dir is not among them. Values: Documentation/filesystems/ext4/super.rst.
+/// Incompatible features that GRUB 2.06 (Debian 12) and kernel 6.1 read: filetype, meta_bg, extents, 64bit,
+/// flex_bg, metadata_csum_seed (Debian's GRUB; see docs). large_dir is not among them. Values:
+/// Documentation/filesystems/ext4/super.rst.
 const INCOMPAT_READABLE: u32 = 0x2 | 0x10 | 0x40 | 0x80 | 0x200 | 0x2000;
 const INCOMPAT_RECOVER: u32 = 0x4;
 const INCOMPAT_EXTENTS: u32 = 0x40;

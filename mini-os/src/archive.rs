@@ -1,5 +1,5 @@
-//! The initramfs as bytes: newc entries in a fixed order with fixed metadata, so that equal files give an equal
-//! archive.
+//! The initramfs as bytes: newc entries in a fixed order with fixed metadata, so that equal files give an
+//! equal archive.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -100,7 +100,8 @@ impl Tree {
     /// `out` fails, or a file has 4 GiB or more, which the format cannot hold.
     pub fn write<W: Write>(&self, mut out: W) -> io::Result<W> {
         for (number, (path, node)) in self.nodes.iter().enumerate() {
-            // Equal inode numbers with more than one link are a hard link to the kernel, so each entry gets its own.
+            // Equal inode numbers with more than one link are a hard link to the kernel, so each entry gets
+            // its own.
             let entry = Builder::new(path).ino(number as u32 + 1).uid(0).gid(0).mtime(0);
             let link;
             let (entry, bytes) = match node {
@@ -140,8 +141,8 @@ impl Tree {
     }
 }
 
-/// The second archive of a boot: `/etc/slipway/ca.pem`, this server's certificate authority. It is a separate archive, so
-/// that the big one has the same bytes at every site.
+/// The second archive of a boot: `/etc/slipway/ca.pem`, this server's certificate authority. It is a separate
+/// archive, so that the big one has the same bytes at every site.
 pub fn site_archive(ca_pem: &[u8]) -> Vec<u8> {
     let mut tree = Tree::new();
     tree.file("etc/slipway/ca.pem", 0o644, ca_pem.to_vec());

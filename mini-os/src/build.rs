@@ -15,8 +15,8 @@ use crate::{Arch, Error, Result, Tree, Variant, firmware, select};
 /// zstd level of each module: compressed once, decompressed at every boot.
 const MODULE_LEVEL: i32 = 19;
 
-/// Compresses the whole archive again. Nearly all of it is compressed already; this shrinks the rest (agent, index) and costs
-/// the kernel almost no time.
+/// Compresses the whole archive again. Nearly all of it is compressed already; this shrinks the rest (agent,
+/// index) and costs the kernel almost no time.
 const OUTER_LEVEL: i32 = 19;
 
 /// The kernel holds a window of this size (1 MiB) while it unpacks, when memory is short.
@@ -65,8 +65,8 @@ pub struct Manifest {
     pub inputs: BTreeMap<String, String>,
 }
 
-/// Builds a mini-os: `kernel`, `initramfs` and `manifest.json` in `request.out`. Needs the network if a package is not in
-/// the cache.
+/// Builds a mini-os: `kernel`, `initramfs` and `manifest.json` in `request.out`. Needs the network if a
+/// package is not in the cache.
 ///
 /// # Errors
 /// See [`Error`].
@@ -138,7 +138,8 @@ pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) ->
     })
 }
 
-/// Adds the variant's modules and their index; returns how many there are, and the firmware files they request.
+/// Adds the variant's modules and their index; returns how many there are, and the firmware files they
+/// request.
 fn add_modules(tree: &mut Tree, packages: &Packages, variant: Variant) -> Result<(usize, BTreeSet<String>)> {
     let index = |name: &str| read_text(&packages.modules.join(name));
     let softdep = index("modules.softdep")?;
@@ -173,8 +174,9 @@ fn add_modules(tree: &mut Tree, packages: &Packages, variant: Variant) -> Result
     Ok((chosen.len(), requested))
 }
 
-/// Compresses and pads with zeros to a multiple of four bytes. The kernel's EFI stub concatenates the archives it loads, and
-/// the kernel does not find an uncompressed one (the site archive) at any other offset.
+/// Compresses and pads with zeros to a multiple of four bytes. The kernel's EFI stub concatenates the
+/// archives it loads, and the kernel does not find an uncompressed one (the site archive) at any other
+/// offset.
 fn compress_outer(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut compressor = zstd::bulk::Compressor::new(OUTER_LEVEL)?;
     compressor.set_parameter(zstd::zstd_safe::CParameter::WindowLog(OUTER_WINDOW_LOG))?;
@@ -214,7 +216,8 @@ fn write_out(out: &Path, contents: &Contents) -> Result<Manifest> {
     Ok(contents.manifest.clone())
 }
 
-/// The manifest in `out`, if the files are complete and built by this builder from this variant and this agent.
+/// The manifest in `out`, if the files are complete and built by this builder from this variant and this
+/// agent.
 pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> Option<Manifest> {
     let manifest: Manifest = serde_json::from_slice(&fs::read(out.join("manifest.json")).ok()?).ok()?;
     let agent = sha256(&fs::read(agent).ok()?);
@@ -228,7 +231,8 @@ pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> Option<Manifest
     current.then_some(manifest)
 }
 
-/// PID 1 has neither a dynamic loader nor libraries: a dynamic agent would end in an unexplained kernel panic.
+/// PID 1 has neither a dynamic loader nor libraries: a dynamic agent would end in an unexplained kernel
+/// panic.
 fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
     let bytes = read(path)?;
     if !bytes.starts_with(b"\x7fELF\x02\x01") {

@@ -1,5 +1,5 @@
-//! Debian packages without touching the host: a private apt with the host's mirror, its proxy settings and Debian's own
-//! signatures, which keeps everything else in a directory of ours.
+//! Debian packages without touching the host: a private apt with the host's mirror, its proxy settings and
+//! Debian's own signatures, which keeps everything else in a directory of ours.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,8 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// The mirror that the host itself uses for Debian; deb.debian.org if it uses none, for example because it is not a Debian.
+    /// The mirror that the host itself uses for Debian; deb.debian.org if it uses none, for example because
+    /// it is not a Debian.
     pub fn of_host(suite: &str) -> Mirror {
         let listing = Command::new("apt-get")
             .args([
@@ -88,8 +89,8 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// Prepares the directory for the packages of an architecture, which may differ from the host's; each needs its own directory.
-    /// Nothing is fetched yet.
+    /// Prepares the directory for the packages of an architecture, which may differ from the host's; each
+    /// needs its own directory. Nothing is fetched yet.
     ///
     /// # Errors
     /// The directory cannot be written, or the host has no apt.
@@ -166,7 +167,8 @@ impl Apt {
         })
     }
 
-    /// Downloads the packages and returns the files in the order of the request. apt checks them against the signed lists.
+    /// Downloads the packages and returns the files in the order of the request. apt checks them against the
+    /// signed lists.
     ///
     /// # Errors
     /// A package cannot be downloaded.

@@ -11,8 +11,8 @@ pub(crate) fn place(bytes: &[u8], at: usize, len: usize) -> Option<usize> {
     usize::try_from(number(bytes, at, len)?).ok()
 }
 
-/// Whether a program needs only the kernel, as the agent and the rescue shell must: a 64-bit ELF file without a program
-/// interpreter (PT_INTERP).
+/// Whether a program needs only the kernel, as the agent and the rescue shell must: a 64-bit ELF file without
+/// a program interpreter (PT_INTERP).
 ///
 /// # Errors
 /// Why it cannot run in the mini-os, in words.

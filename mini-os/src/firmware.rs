@@ -1,5 +1,5 @@
-//! Firmware files: only those that the chosen modules request, each as `.xz`, which Debian's kernel decompresses itself
-//! (CONFIG_FW_LOADER_COMPRESS_XZ; it accepts CRC32 checks only).
+//! Firmware files: only those that the chosen modules request, each as `.xz`, which Debian's kernel
+//! decompresses itself (CONFIG_FW_LOADER_COMPRESS_XZ; it accepts CRC32 checks only).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,9 +8,9 @@ use std::process::Command;
 
 use crate::{Error, Result, Tree, run};
 
-/// Adds the files of `asked_for` that exist below one of `roots` (a package's `lib/firmware`), and the targets of symbolic
-/// links among them. Returns the number of files. Missing files are skipped: most modules also name firmware of cards that
-/// were never released.
+/// Adds the files of `asked_for` that exist below one of `roots` (a package's `lib/firmware`), and the
+/// targets of symbolic links among them. Returns the number of files. Missing files are skipped: most modules
+/// also name firmware of cards that were never released.
 ///
 /// # Errors
 /// A file cannot be read, or xz fails.

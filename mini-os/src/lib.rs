@@ -1,12 +1,14 @@
-//! The operating system that runs in memory: Debian's kernel, the drivers a server may need, and the agent as its first
-//! process, in an initramfs that this crate writes itself. Equal inputs give equal bytes.
+//! The operating system that runs in memory: Debian's kernel, the drivers a server may need, and the agent as
+//! its first process, in an initramfs that this crate writes itself. Equal inputs give equal bytes.
 //!
 //! Contents, for the agent's `init`, which reads them:
 //! - `/init`: the agent.
-//! - `/lib/modules/REL/`: modules as `.ko.zst`, each compressed separately (measured: fastest start, least memory).
-//!   Debian's kernel cannot decompress them, `init` does. `modules.dep`, `modules.alias` and `modules.softdep` list only the
-//!   modules that are there, under their `.ko.zst` names; `modules.builtin` is the kernel's.
-//! - `/lib/firmware/*.xz`: the firmware files that these modules request; the kernel finds and decompresses them itself.
+//! - `/lib/modules/REL/`: modules as `.ko.zst`, each compressed separately (measured: fastest start, least
+//!   memory). Debian's kernel cannot decompress them, `init` does. `modules.dep`, `modules.alias` and
+//!   `modules.softdep` list only the modules that are there, under their `.ko.zst` names; `modules.builtin`
+//!   is the kernel's.
+//! - `/lib/firmware/*.xz`: the firmware files that these modules request; the kernel finds and decompresses
+//!   them itself.
 
 mod archive;
 mod build;

@@ -8,8 +8,9 @@ use crate::files::{read, sha256};
 use crate::packages::unpacked;
 use crate::{Arch, Error, Result};
 
-/// The first release whose signed network GRUB has the http module (Debian 12's stops at its prompt) and whose iPXE takes over
-/// the firmware's lease and its instructions from `autoexec.ipxe` (netboot-measured.md, sections 0 and 3).
+/// The first release whose signed network GRUB has the http module (Debian 12's stops at its prompt) and
+/// whose iPXE takes over the firmware's lease and its instructions from `autoexec.ipxe` (netboot-measured.md,
+/// sections 0 and 3).
 const SUITE: &str = "trixie";
 
 /// Name of the signed GRUB for UEFI HTTP boot.

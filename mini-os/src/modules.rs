@@ -101,8 +101,8 @@ fn parse_softdeps(text: &str) -> BTreeMap<String, Vec<String>> {
     soft
 }
 
-/// The lines of `modules.alias` ("alias PATTERN NAME") or `modules.softdep` ("softdep NAME ...") about the modules in
-/// `names`, without comments.
+/// The lines of `modules.alias` ("alias PATTERN NAME") or `modules.softdep` ("softdep NAME ...") about the
+/// modules in `names`, without comments.
 pub fn lines_about(text: &str, names: &BTreeSet<String>) -> String {
     let about = |line: &&str| {
         let mut words = line.split_whitespace();

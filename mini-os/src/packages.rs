@@ -29,8 +29,8 @@ pub(crate) struct Packages {
 /// Fetches the packages of `variant` and unpacks them in `cache`.
 ///
 /// # Errors
-/// The mirror cannot be reached and the cache does not have the packages, a signature is wrong, or the packages do not look
-/// as expected.
+/// The mirror cannot be reached and the cache does not have the packages, a signature is wrong, or the
+/// packages do not look as expected.
 pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packages> {
     // This package depends on the newest kernel of the suite.
     let kernel_meta = format!("linux-image-{}", arch.debian());
@@ -44,7 +44,8 @@ pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packag
         "main non-free-firmware",
         arch,
     )?;
-    // Without the network the previous lists will do: they were signed, and packages are still checked against them.
+    // Without the network the previous lists will do: they were signed, and packages are still checked
+    // against them.
     let meta = match (apt.update(), apt.candidate(&kernel_meta)) {
         (Ok(()), meta) => meta?,
         (Err(_), Ok(meta)) => meta,
@@ -119,7 +120,8 @@ fn index(root: &Path, modules: &Path, release: &str) -> Result<()> {
             modules.display()
         )));
     }
-    // depmod renames each file into place, and an interrupted run leaves only some of them: the marker says that all are there.
+    // depmod renames each file into place, and an interrupted run leaves only some of them: the marker says
+    // that all are there.
     let mark = modules.join(".indexed");
     if mark.is_file() {
         return Ok(());

@@ -10,8 +10,8 @@ const TAIL_BYTES: usize = 2000;
 /// Runs `command` and returns its standard output.
 ///
 /// # Errors
-/// [`Error::Program`] if it cannot be started (the text names the program, so a missing package is obvious) or does not
-/// succeed.
+/// [`Error::Program`] if it cannot be started (the text names the program, so a missing package is obvious)
+/// or does not succeed.
 pub fn run(command: &mut Command) -> Result<Vec<u8>> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command

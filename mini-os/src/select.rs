@@ -1,4 +1,5 @@
-//! Which modules go into which variant. Paths are those of `modules.dep`; dependencies are added automatically.
+//! Which modules go into which variant. Paths are those of `modules.dep`; dependencies are added
+//! automatically.
 
 use crate::Variant;
 

@@ -1,7 +1,8 @@
-//! Secure Boot with the site's own keys: signs the loaders, and kernel, archives and command line as one program
-//! (unified kernel image).
+//! Secure Boot with the site's own keys: signs the loaders, and kernel, archives and command line as one
+//! program (unified kernel image).
 //!
-//! The command line is part of the signed program, so it is the same for all machines; the agent asks the server for the rest.
+//! The command line is part of the signed program, so it is the same for all machines; the agent asks the
+//! server for the rest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,8 @@ fn inputs(mini_os: &Path, site_archive: &[u8], command_line: &str) -> Result<Sig
 /// Makes and signs all files, then replaces the old ones in one step.
 ///
 /// # Errors
-/// A file is missing; `objcopy` or `sbsign` is missing or refuses (a key with a passphrase, a certificate for another key).
+/// A file is missing; `objcopy` or `sbsign` is missing or refuses (a key with a passphrase, a certificate for
+/// another key).
 pub fn sign(signing: &Signing<'_>) -> Result<Signed> {
     if !signing.mini_os.join("kernel").is_file() {
         return Err(Error::Input(format!(
@@ -143,7 +145,8 @@ fn sign_into(signing: &Signing<'_>, work: &Path) -> Result<Signed> {
     Ok(signed)
 }
 
-/// One program of stub, command line, archives and kernel. The kernel comes last because it unpacks itself behind its own end.
+/// One program of stub, command line, archives and kernel. The kernel comes last because it unpacks itself
+/// behind its own end.
 fn unify(signing: &Signing<'_>, work: &Path, to: &Path) -> Result<()> {
     let bytes = fs::read(STUB).map_err(|e| {
         Error::Input(format!(
@@ -152,7 +155,8 @@ fn unify(signing: &Signing<'_>, work: &Path, to: &Path) -> Result<()> {
     })?;
     let mut place =
         end_of_sections(&bytes).ok_or_else(|| Error::Input(format!("{STUB}: not an x64 EFI program")))?;
-    // An uncompressed archive behind a compressed one must start at a multiple of four bytes; the kernel skips the zeros between.
+    // An uncompressed archive behind a compressed one must start at a multiple of four bytes; the kernel
+    // skips the zeros between.
     let mut archives = read(&signing.mini_os.join("initramfs"))?;
     archives.resize(archives.len().next_multiple_of(4), 0);
     archives.extend(signing.site_archive);
@@ -183,8 +187,8 @@ fn unify(signing: &Signing<'_>, work: &Path, to: &Path) -> Result<()> {
 /// One page: the alignment that firmware gives sections.
 const ALIGN: u64 = 4096;
 
-/// The address behind the last section of a PE32+ program, including the image base, as objcopy counts (PE format, "Optional
-/// Header" and "Section Table").
+/// The address behind the last section of a PE32+ program, including the image base, as objcopy counts (PE
+/// format, "Optional Header" and "Section Table").
 fn end_of_sections(pe: &[u8]) -> Option<u64> {
     let number = |at: usize, len: usize| number(pe, at, len);
     let header = number(0x3c, 4)? as usize;
@@ -213,7 +217,8 @@ pub struct SignedFiles {
 /// What [`sign`] made of exactly this mini-os, archive and command line. `Ok(None)`: nothing has been signed.
 ///
 /// # Errors
-/// The signed files are incomplete or of another kernel, initramfs, authority or command line; the text says which.
+/// The signed files are incomplete or of another kernel, initramfs, authority or command line; the text says
+/// which.
 pub fn signed_files(mini_os: &Path, site_archive: &[u8], command_line: &str) -> Result<Option<SignedFiles>> {
     let dir = mini_os.join(SIGNED_DIR);
     let manifest = dir.join(MANIFEST);

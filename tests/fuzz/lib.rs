@@ -40,8 +40,8 @@ pub fn agent_order(bytes: &[u8]) {
     let _ = agent::session::read_order(bytes);
 }
 
-/// A report as any machine may send it: it is bounded, then goes through everything the server does with one. A machine must match a
-/// profile made of its own report.
+/// A report as any machine may send it: it is bounded, then goes through everything the server does with one.
+/// A machine must match a profile made of its own report.
 pub fn server_report(bytes: &[u8]) {
     let report = bounds::read_report(bytes).map(|request| *request.report);
     let Ok(report) = report.or_else(|_| bounds::read_asset_report(bytes)) else {
@@ -117,8 +117,8 @@ const URLS: BootUrls = BootUrls {
     http_port: 8067,
 };
 
-/// A conversation: datagrams, each behind a two-byte length (a length beyond the rest means the rest), one second apart, with the
-/// leases that result. A single captured datagram is tried alone first.
+/// A conversation: datagrams, each behind a two-byte length (a length beyond the rest means the rest), one
+/// second apart, with the leases that result. A single captured datagram is tried alone first.
 pub fn dhcp4(bytes: &[u8]) {
     for networks in NETWORKS.iter() {
         let mut server = DhcpServer::new(networks);
@@ -158,7 +158,8 @@ static V6: LazyLock<[v6::Network; 2]> = LazyLock::new(|| {
     })
 });
 
-/// Like [`dhcp4`]; each datagram comes from the link-local address derived from its first byte after the length.
+/// Like [`dhcp4`]; each datagram comes from the link-local address derived from its first byte after the
+/// length.
 pub fn dhcp6(bytes: &[u8]) {
     const DUID: &[u8] = &[0, 4, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
     for network in V6.iter() {
@@ -326,8 +327,9 @@ impl DhcpServer<'_> {
     }
 }
 
-/// A request, then what a client may send during its transfer: datagrams behind a one-byte length, time behind a zero. Whatever is
-/// sent is within the file and the window, and a client that never answers gets no flood.
+/// A request, then what a client may send during its transfer: datagrams behind a one-byte length, time
+/// behind a zero. Whatever is sent is within the file and the window, and a client that never answers gets no
+/// flood.
 pub fn tftp(bytes: &[u8]) {
     let (request, mut rest) = bytes.split_at(bytes.len().min(64));
     let _ = table_name(request);
@@ -390,8 +392,8 @@ pub fn tftp(bytes: &[u8]) {
     }
 }
 
-/// A connection's bytes as the HTTP service reads them: each request consumes some, a range is within its file, and a response head
-/// is exactly one head.
+/// A connection's bytes as the HTTP service reads them: each request consumes some, a range is within its
+/// file, and a response head is exactly one head.
 pub fn http(bytes: &[u8]) {
     let mut rest = bytes;
     while let Ok(Some((request, len))) = request(rest) {

@@ -11,8 +11,8 @@ use crate::artefacts::state;
 use crate::child::Owned;
 use crate::wait;
 
-/// "kvm" if a guest runs with it, otherwise software emulation. /dev/kvm alone proves nothing: on some hosts it opens, and
-/// guests hang at their first instruction.
+/// "kvm" if a guest runs with it, otherwise software emulation. /dev/kvm alone proves nothing: on some hosts
+/// it opens, and guests hang at their first instruction.
 pub fn accelerator() -> &'static str {
     static FOUND: OnceLock<&str> = OnceLock::new();
     FOUND.get_or_init(|| {
@@ -48,8 +48,8 @@ fn kvm_runs() -> Result<bool> {
     }
     let directory = tempfile::tempdir()?;
     let image = directory.path().join("probe.img");
-    // mov al, 0x10; out 0xf4, al; hlt; with a boot sector's signature: QEMU exits with status 0x21. By then the guest's
-    // firmware has run millions of instructions under KVM.
+    // mov al, 0x10; out 0xf4, al; hlt; with a boot sector's signature: QEMU exits with status 0x21. By then
+    // the guest's firmware has run millions of instructions under KVM.
     let mut sector = vec![0u8; 512];
     sector[..5].copy_from_slice(&[0xb0, 0x10, 0xe6, 0xf4, 0xf4]);
     sector[510..].copy_from_slice(&[0x55, 0xaa]);

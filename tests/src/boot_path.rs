@@ -54,7 +54,8 @@ pub struct BootPathSpec {
 type Prepare = Box<dyn FnOnce(&Path, &Path) -> Result<()>>;
 
 impl BootPathSpec {
-    /// A machine with this firmware and a virtio card in the server's own network; the server gives the addresses.
+    /// A machine with this firmware and a virtio card in the server's own network; the server gives the
+    /// addresses.
     pub fn new(name: &str, firmware: Firmware) -> BootPathSpec {
         BootPathSpec {
             vm: VmSpec::new(name, firmware),
@@ -183,7 +184,8 @@ pub struct BootPath {
 }
 
 impl BootPath {
-    /// Waits for the kernel's first line; returns what the server heard until then. On timeout the error has console and journey.
+    /// Waits for the kernel's first line; returns what the server heard until then. On timeout the error has
+    /// console and journey.
     pub async fn kernel(&mut self) -> Result<Journey> {
         self.said(FIRST_LINE).await
     }
@@ -255,7 +257,8 @@ pub fn fetched(journey: &Journey) -> Vec<String> {
     journey.events.iter().filter_map(whole).collect()
 }
 
-/// Runs a test in a lab. A lab moves the thread into its network namespace, so everything has to stay on this thread.
+/// Runs a test in a lab. A lab moves the thread into its network namespace, so everything has to stay on this
+/// thread.
 pub fn run(work: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

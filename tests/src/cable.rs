@@ -1,5 +1,6 @@
-//! A cable with a switch in user space between a client or virtual server and the lab's bridge. It loses, duplicates, delays and
-//! reorders frames (kernels of test machines often have no netem), and a filter may change them.
+//! A cable with a switch in user space between a client or virtual server and the lab's bridge. It loses,
+//! duplicates, delays and reorders frames (kernels of test machines often have no netem), and a filter may
+//! change them.
 
 mod frame;
 
@@ -86,7 +87,8 @@ impl Drop for Switch {
     }
 }
 
-/// A client whose cable to the lab's bridge goes through the switch: a namespace whose `eth0` has this MAC and no address.
+/// A client whose cable to the lab's bridge goes through the switch: a namespace whose `eth0` has this MAC
+/// and no address.
 pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)> {
     let client = NetNs::new()?;
     let theirs = client.run(|| {
@@ -103,7 +105,8 @@ pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)>
 /// A tap device for a virtual server whose cable to a bridge of the lab goes through the switch.
 pub fn vm(lab: &Lab, bridge: &str, weather: Weather, filter: Filter) -> Result<(String, Switch)> {
     const NEAR: &str = "near0";
-    // The virtual server holds the only descriptor of its tap, so a bridge with two ports connects it to the switch.
+    // The virtual server holds the only descriptor of its tap, so a bridge with two ports connects it to the
+    // switch.
     let theirs = tap("near1")?;
     lab.plain_bridge(NEAR)?;
     ip(&format!("link set near1 master {NEAR} up"))?;

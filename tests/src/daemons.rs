@@ -18,8 +18,8 @@ pub struct AddressServer {
 }
 
 impl AddressServer {
-    /// Starts one at `SUBNET.2` (`subnet` has three numbers, e.g. `10.77.0`) on a bridge of the lab; it gives .50 to .60.
-    /// Its files go into `directory`.
+    /// Starts one at `SUBNET.2` (`subnet` has three numbers, e.g. `10.77.0`) on a bridge of the lab; it gives
+    /// .50 to .60. Its files go into `directory`.
     pub fn start(lab: &Lab, bridge: &str, subnet: &str, directory: &Path) -> Result<AddressServer> {
         let name = format!("dnsmasq-{subnet}");
         let number = subnet.split('.').nth(1).unwrap_or_default();
@@ -51,8 +51,8 @@ impl AddressServer {
     }
 }
 
-/// ISC's relay on a router between the lab's network and another one, [`Relay::BRIDGE`]. It adds option 82 and drops an answer that
-/// does not return it unchanged.
+/// ISC's relay on a router between the lab's network and another one, [`Relay::BRIDGE`]. It adds option 82
+/// and drops an answer that does not return it unchanged.
 pub struct Relay {
     _process: Owned,
     _place: NetNs,
@@ -61,7 +61,8 @@ pub struct Relay {
 impl Relay {
     /// The network behind it, which has no server.
     pub const BRIDGE: &str = "behind0";
-    /// That network in the server's configuration; the router passes TFTP like a firewall that does not know it.
+    /// That network in the server's configuration; the router passes TFTP like a firewall that does not know
+    /// it.
     pub const NETWORK: &str = r#"
 [[network]]
 name = "behind"

@@ -1,5 +1,5 @@
-//! A virtual server with the hardware of a real one: two sockets, eight memory slots, disks of three kinds, two NICs, a
-//! BMC and a TPM.
+//! A virtual server with the hardware of a real one: two sockets, eight memory slots, disks of three kinds,
+//! two NICs, a BMC and a TPM.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

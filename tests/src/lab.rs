@@ -16,7 +16,8 @@ pub const BRIDGE: &str = "br0";
 /// The server's address on the bridge.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
-/// An isolated network. Everything the calling thread starts from now on is in it; it vanishes with the last of them.
+/// An isolated network. Everything the calling thread starts from now on is in it; it vanishes with the last
+/// of them.
 pub struct Lab {
     inside: NetNs,
     outside: NetNs,
@@ -115,7 +116,8 @@ impl Lab {
         Ok(())
     }
 
-    /// Adds a bridge that only connects: the lab's kernel sends nothing on it, not even ARP for its own addresses.
+    /// Adds a bridge that only connects: the lab's kernel sends nothing on it, not even ARP for its own
+    /// addresses.
     pub fn plain_bridge(&self, name: &str) -> Result<()> {
         ip(&format!(
             "link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"

@@ -84,7 +84,8 @@ impl Level {
         }
     }
 
-    /// Whether the level runs. If not, prints why it is skipped, or panics if `SLIPWAY_REQUIRE_ALL=1` forbids skipping.
+    /// Whether the level runs. If not, prints why it is skipped, or panics if `SLIPWAY_REQUIRE_ALL=1` forbids
+    /// skipping.
     pub fn runs(self) -> bool {
         let Some(why) = self.obstacle() else { return true };
         assert!(

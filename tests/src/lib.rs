@@ -1,5 +1,5 @@
-//! The harness of the end-to-end tests, the demo and the bench: an isolated network, virtual servers with real firmware, the
-//! real `slipway` process, and simulated machines that send real packets.
+//! The harness of the end-to-end tests, the demo and the bench: an isolated network, virtual servers with
+//! real firmware, the real `slipway` process, and simulated machines that send real packets.
 
 #![allow(missing_docs, reason = "only this workspace's tests use it")]
 

@@ -1,5 +1,5 @@
-//! Unnamed network namespaces: they live as long as a descriptor or a process is in them, so nothing is left over however a
-//! test ends.
+//! Unnamed network namespaces: they live as long as a descriptor or a process is in them, so nothing is left
+//! over however a test ends.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -57,8 +57,8 @@ impl NetNs {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let raw = self.descriptor.as_raw_fd();
-        // SAFETY: setns is async-signal-safe. The descriptor outlives the fork: it is closed only on drop of self, and spawn() runs on a
-        // borrow of the caller.
+        // SAFETY: setns is async-signal-safe. The descriptor outlives the fork: it is closed only on drop of
+        // self, and spawn() runs on a borrow of the caller.
         unsafe {
             command.pre_exec(move || {
                 let descriptor = std::os::fd::BorrowedFd::borrow_raw(raw);

@@ -15,8 +15,8 @@ const GRUB: &str = "/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed";
 
 /// Writes a boot sector.
 pub fn bios(disk: &Path) -> Result<()> {
-    // cli; xor ax,ax; mov ds,ax; cld; mov si,0x7c17; mov dx,0x3f8; next: lodsb; test al,al; jz end; out dx,al; jmp next;
-    // end: hlt; jmp end
+    // cli; xor ax,ax; mov ds,ax; cld; mov si,0x7c17; mov dx,0x3f8; next: lodsb; test al,al; jz end; out
+    // dx,al; jmp next; end: hlt; jmp end
     const PROGRAM: [u8; 23] = [
         0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0xfc, 0xbe, 0x17, 0x7c, 0xba, 0xf8, 0x03, 0xac, 0x84, 0xc0, 0x74, 0x03,
         0xee, 0xeb, 0xf8, 0xf4, 0xeb, 0xfd,

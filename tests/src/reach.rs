@@ -53,8 +53,9 @@ impl Reach {
         })
     }
 
-    /// Whether everything heard came this way: with dnsmasq's address, or from the network behind the relay. The relay drops an answer
-    /// that does not return its option 82 unchanged, so any answer that firmware gets proves the echo.
+    /// Whether everything heard came this way: with dnsmasq's address, or from the network behind the relay.
+    /// The relay drops an answer that does not return its option 82 unchanged, so any answer that firmware
+    /// gets proves the echo.
     pub fn was_taken(self, journey: &Journey) -> bool {
         let events = journey.events.iter();
         match self {

@@ -44,7 +44,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Writes the configuration, starts the process and reads its token. Fails with the log if the server does not come up.
+    /// Writes the configuration, starts the process and reads its token. Fails with the log if the server
+    /// does not come up.
     pub async fn start(spec: ServerSpec) -> Result<Server> {
         std::fs::create_dir_all(&spec.directory)?;
         std::fs::write(spec.directory.join("slipway.toml"), configuration(&spec)?)?;

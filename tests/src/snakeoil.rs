@@ -1,5 +1,5 @@
-//! The keys of an invented site: Debian's package ovmf has firmware variables with them enrolled (PK, KEK and db), and the
-//! private key with a public passphrase.
+//! The keys of an invented site: Debian's package ovmf has firmware variables with them enrolled (PK, KEK and
+//! db), and the private key with a public passphrase.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -151,7 +151,8 @@ impl Vm {
     /// Types a line on the serial console.
     pub fn type_line(&self, line: &str) -> Result<()> {
         let mut keyboard = self.keyboard.lock().unwrap_or_else(PoisonError::into_inner);
-        // It stays connected: when the other end hangs up, QEMU drops what has not passed the serial port yet.
+        // It stays connected: when the other end hangs up, QEMU drops what has not passed the serial port
+        // yet.
         let stream = match &mut *keyboard {
             Some(stream) => stream,
             none => {
@@ -201,8 +202,9 @@ impl Vm {
             .map(drop)
     }
 
-    /// The characters in VGA text memory, in rows of 80 (code page 437, without attributes). All 32 KiB: the kernel scrolls by
-    /// moving the start of the screen, so the screen is somewhere in it, together with what has scrolled away.
+    /// The characters in VGA text memory, in rows of 80 (code page 437, without attributes). All 32 KiB: the
+    /// kernel scrolls by moving the start of the screen, so the screen is somewhere in it, together with what
+    /// has scrolled away.
     pub fn screen_text(&self) -> Result<String> {
         let file = self.file("screen.bin");
         self.qmp()?.execute(

@@ -1,5 +1,5 @@
-//! Some seconds of fuzzing for each target. `make fuzz` is the long run and has the agent's parsers too. tests/fuzz/lib.rs says what
-//! must hold.
+//! Some seconds of fuzzing for each target. `make fuzz` is the long run and has the agent's parsers too.
+//! tests/fuzz/lib.rs says what must hold.
 
 use std::process::Command;
 

@@ -195,7 +195,8 @@ fn places(sources: &[(PathBuf, String)], words: &[&str], allowed: impl Fn(&Path)
 fn pure_crates_reach_nothing_that_touches_the_world() {
     let graph = Graph::read();
     for package in PURE {
-        // dhcproto is a codec. It links rand for a constructor that picks a transaction id, which a server never calls.
+        // dhcproto is a codec. It links rand for a constructor that picks a transaction id, which a server
+        // never calls.
         let reached = graph.reach_except(package, &["dhcproto"]);
         let bad: Vec<_> = IMPURE.iter().filter(|i| reached.contains(**i)).collect();
         assert!(bad.is_empty(), "{package} reaches {bad:?}");

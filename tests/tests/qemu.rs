@@ -1,4 +1,5 @@
-//! Level qemu: virtual servers with real firmware boot from the network, are installed, boot their disk and check in.
+//! Level qemu: virtual servers with real firmware boot from the network, are installed, boot their disk and
+//! check in.
 
 #[path = "qemu/arm64.rs"]
 mod arm64;

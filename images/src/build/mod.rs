@@ -22,8 +22,8 @@ use crate::{Error, Image, RecipeFile, Result, list};
 /// zstd level: 10 is near the knee. Decompression is as fast as at 3, and less goes over the network.
 const LEVEL: i32 = 10;
 
-/// Builds an image of `recipe` in `out_dir`/NAME-VERSION, with the time as VERSION. Needs root and the network; `cache`
-/// keeps downloaded packages for the next build.
+/// Builds an image of `recipe` in `out_dir`/NAME-VERSION, with the time as VERSION. Needs root and the
+/// network; `cache` keeps downloaded packages for the next build.
 ///
 /// # Errors
 /// A program is missing or fails, or the result cannot be booted.

@@ -33,8 +33,8 @@ const GRUB_MODULES: &[&str] = &[
     "gzio",
 ];
 
-/// Where GRUB finds its configuration: partition 3 of the disk it was read from. On a machine with two disks a name or a
-/// UUID might find the other disk's system first.
+/// Where GRUB finds its configuration: partition 3 of the disk it was read from. On a machine with two disks
+/// a name or a UUID might find the other disk's system first.
 const GRUB_PREFIX: &str = "(,gpt3)/boot/grub";
 
 /// Makes the tree in `root`, which must not exist. Downloaded packages are kept in `cache`.
@@ -80,7 +80,8 @@ pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()
         "--customize-hook=cp -au \"$1\"/var/cache/apt/archives/*.deb {debs}/"
     ));
     command.arg(&recipe.suite).arg(root);
-    // Without [signed-by=]: the host's path does not exist in the tree, and Debian's keys are trusted there anyway.
+    // Without [signed-by=]: the host's path does not exist in the tree, and Debian's keys are trusted there
+    // anyway.
     let components = recipe.components.join(" ");
     for line in mirror.sources(&components) {
         command.arg(line);
@@ -98,7 +99,8 @@ pub(super) fn finish(recipe: &Recipe, root: &Path) -> Result<()> {
     grub(recipe, root)?;
     sources(recipe, root)?;
     ssh_host_keys(root)?;
-    // Empty, not absent: systemd then makes an id at boot without treating it as a first boot that asks questions.
+    // Empty, not absent: systemd then makes an id at boot without treating it as a first boot that asks
+    // questions.
     put(root, "etc/machine-id", "", 0o444)?;
     put(root, "etc/fstab", "# Written at installation.\n", 0o644)?;
     put(root, "etc/hostname", "localhost\n", 0o644)?;
@@ -155,7 +157,8 @@ pub(super) fn finish(recipe: &Recipe, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// GRUB for both kinds of firmware: files for the installer below [`BOOT_DIR`], modules and defaults for the system itself.
+/// GRUB for both kinds of firmware: files for the installer below [`BOOT_DIR`], modules and defaults for the
+/// system itself.
 fn grub(recipe: &Recipe, root: &Path) -> Result<()> {
     let boot = root.join(BOOT_DIR);
     fs::create_dir_all(&boot).map_err(Error::io("make directory", &boot))?;
@@ -213,8 +216,8 @@ fn sources(recipe: &Recipe, root: &Path) -> Result<()> {
 
 const SSH_KEYS_UNIT: &str = "slipway-ssh-host-keys.service";
 
-/// Host keys must not be shared: each machine makes its own at its first start. No RSA key, which takes seconds and which no
-/// client needs.
+/// Host keys must not be shared: each machine makes its own at its first start. No RSA key, which takes
+/// seconds and which no client needs.
 fn ssh_host_keys(root: &Path) -> Result<()> {
     let ssh = root.join("etc/ssh");
     if !ssh.is_dir() {

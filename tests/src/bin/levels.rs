@@ -1,5 +1,5 @@
-//! Finds the test levels that can run here. Prints a nextest filter to stdout, and each skipped level with its reason to stderr.
-//! With `SLIPWAY_REQUIRE_ALL=1` a level that cannot run is an error.
+//! Finds the test levels that can run here. Prints a nextest filter to stdout, and each skipped level with
+//! its reason to stderr. With `SLIPWAY_REQUIRE_ALL=1` a level that cannot run is an error.
 
 use std::process::ExitCode;
 

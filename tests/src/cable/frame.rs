@@ -12,7 +12,8 @@ const ETHERNET: usize = 14;
 /// BOOTP's fixed part and the magic cookie.
 const BOOTP: usize = 240;
 
-/// Where the payload of a UDP datagram over IPv4 begins, and its ports; `None` if the frame is something else.
+/// Where the payload of a UDP datagram over IPv4 begins, and its ports; `None` if the frame is something
+/// else.
 fn udp(frame: &[u8]) -> Option<(usize, [u16; 2])> {
     let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
     let header = usize::from(frame.get(ETHERNET)? & 15) * 4;
@@ -59,8 +60,9 @@ pub fn read_request(frame: &[u8]) -> Option<String> {
     (to == 69).then(|| String::from_utf8_lossy(&name[..end]).into_owned())
 }
 
-/// QEMU's BIOS ROMs are iPXE with HTTP, which gets its script at once. This filter removes what identifies iPXE from their DHCP
-/// messages, which makes them plain PXE firmware, until `last` has been requested by TFTP.
+/// QEMU's BIOS ROMs are iPXE with HTTP, which gets its script at once. This filter removes what identifies
+/// iPXE from their DHCP messages, which makes them plain PXE firmware, until `last` has been requested by
+/// TFTP.
 pub fn plain_pxe(last: &'static str) -> Filter {
     let mut firmware = true;
     Box::new(move |towards, frame| {

@@ -153,13 +153,15 @@ fn smbios(serial: &str) -> (Vec<u8>, Vec<u8>) {
         }
         table.push(0);
     };
-    // DSP0134 7.1: vendor, version, BIOS segment, date, ROM size, characteristics (8), extension (2), releases (4).
+    // DSP0134 7.1: vendor, version, BIOS segment, date, ROM size, characteristics (8), extension (2),
+    // releases (4).
     add(
         0,
         &[1, 2, 0, 0xe0, 3, 15, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 255, 255],
         &["Slipway Sim", "1.0", "11/22/2026"],
     );
-    // 7.2: maker, product, version, serial, UUID, wake-up type, SKU, family. The UUID is derived from the serial number.
+    // 7.2: maker, product, version, serial, UUID, wake-up type, SKU, family. The UUID is derived from the
+    // serial number.
     let mut body = vec![1, 2, 3, 4];
     let mut uuid = [0x51u8; 16];
     for (i, byte) in serial.bytes().enumerate() {
@@ -182,10 +184,11 @@ fn smbios(serial: &str) -> (Vec<u8>, Vec<u8>) {
         &[1, 23, 2, 3, 4, 3, 3, 3, 2, 0, 0, 0, 0, 1, 1, 0, 0],
         &["Slipway", "1", "CHASSIS-1", "ASSET-1"],
     );
-    // 7.17: location, use (system memory), correction, largest 16 GiB in KiB, error handle, number of devices.
+    // 7.17: location, use (system memory), correction, largest 16 GiB in KiB, error handle, number of
+    // devices.
     add(16, &[3, 3, 6, 0, 0, 0, 1, 0xfe, 0xff, 1, 0], &[]);
-    // 7.18: array handle 0x100, error handle, widths, 16384 MiB, DIMM, set, locator, bank, DDR4, detail, speed 3200,
-    // maker, serial, asset, part, attributes.
+    // 7.18: array handle 0x100, error handle, widths, 16384 MiB, DIMM, set, locator, bank, DDR4, detail,
+    // speed 3200, maker, serial, asset, part, attributes.
     let mut dimm = vec![
         0, 1, 0xfe, 0xff, 72, 0, 64, 0, 0x00, 0x40, 9, 0, 1, 2, 26, 0x80, 0, 0x80, 0x0c, 3, 4, 5, 6, 1,
     ];

@@ -1,4 +1,5 @@
-//! A DHCP client like firmware's. It has its own codec, so that a mistake in the server's is not repeated here.
+//! A DHCP client like firmware's. It has its own codec, so that a mistake in the server's is not repeated
+//! here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

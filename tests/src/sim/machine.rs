@@ -280,8 +280,9 @@ impl Machine {
         Ok(Booted::Installed(exit))
     }
 
-    /// Powers it on after every reboot, forever, until the future is dropped. If the boot service does not answer, it tries
-    /// again, like firmware in a boot loop. An installed system with nothing to do never ends.
+    /// Powers it on after every reboot, forever, until the future is dropped. If the boot service does not
+    /// answer, it tries again, like firmware in a boot loop. An installed system with nothing to do never
+    /// ends.
     pub async fn live(&self, service: BootService) -> Result<()> {
         let mut failures = 0;
         loop {

@@ -29,17 +29,17 @@ pub(super) fn arguments(spec: &VmSpec, tap: &str, directory: &Path, console: &Pa
         add("-vga", "std".to_owned());
     }
     add("-m", spec.memory_mib.to_string());
-    // With Secure Boot every call into system management mode stops all processors; emulated, a second one cost a boot 15 of its
-    // 30 seconds.
+    // With Secure Boot every call into system management mode stops all processors; emulated, a second one
+    // cost a boot 15 of its 30 seconds.
     let processors = match (spec.rack.is_some(), spec.firmware.is_secure()) {
         (true, _) => "2,sockets=2,cores=1",
         (false, true) => "1",
         (false, false) => "2",
     };
     add("-smp", processors.to_owned());
-    // BIOS: the network first, and the server decides each boot. UEFI keeps its boot order in its own variables, as a real
-    // server does (with bootindex OVMF would make it again at each start): the empty disk fails, the network is next, and the
-    // agent leaves an order behind.
+    // BIOS: the network first, and the server decides each boot. UEFI keeps its boot order in its own
+    // variables, as a real server does (with bootindex OVMF would make it again at each start): the empty
+    // disk fails, the network is next, and the agent leaves an order behind.
     let (first, second) = match spec.network_first || spec.firmware == Firmware::Bios {
         true => (",bootindex=1", ",bootindex=2"),
         false => ("", ""),

@@ -126,7 +126,8 @@ pub struct VmSpec {
     pub mac: String,
     pub disk_serial: String,
     pub disk_bytes: u64,
-    /// UEFI: tries the network before the disk at each start, as the agent leaves an installed machine. BIOS always does.
+    /// UEFI: tries the network before the disk at each start, as the agent leaves an installed machine. BIOS
+    /// always does.
     pub network_first: bool,
     /// More hardware, which then determines memory and modules.
     pub rack: Option<Rack>,

@@ -1,7 +1,7 @@
 //! Circles of files inside a crate: files that use each other, directly or through others.
 //!
-//! Read from the paths in the sources (`use crate::a::{b, c::D}`, `super::a::f()`). A re-export counts as the file it comes from. A
-//! file may use its own ancestors (`mod.rs` above it) freely: they are one unit.
+//! Read from the paths in the sources (`use crate::a::{b, c::D}`, `super::a::f()`). A re-export counts as the
+//! file it comes from. A file may use its own ancestors (`mod.rs` above it) freely: they are one unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -12,7 +12,8 @@ use tokio::net::UdpSocket;
 
 use crate::port::{BROADCAST, Port};
 
-/// Many machines behind one cable: each has its own MAC in its DHCP messages, and its address on the cable's interface.
+/// Many machines behind one cable: each has its own MAC in its DHCP messages, and its address on the cable's
+/// interface.
 pub struct Crowd {
     pub port: Port,
     pub socket: UdpSocket,

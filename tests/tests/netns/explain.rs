@@ -1,4 +1,5 @@
-//! `slipway explain` tells the truth: faults made with real packets, daemons and clients, and the facts that each sentence must have.
+//! `slipway explain` tells the truth: faults made with real packets, daemons and clients, and the facts that
+//! each sentence must have.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -430,7 +431,8 @@ async fn silences(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<()> {
     Ok(())
 }
 
-/// Clients that do not netboot: `shared/cases/18-openpower-and-onie`, `07-infiniband-unheard`, and two real clients.
+/// Clients that do not netboot: `shared/cases/18-openpower-and-onie`, `07-infiniband-unheard`, and two real
+/// clients.
 async fn strangers(crowd: &Crowd, rows: &mut Rows) -> Result<()> {
     let system = |n: u8, options: &[(u8, &[u8])]| {
         let mut message = Message::new(DISCOVER, Asker::System, mac(n), u32::from(n) * 16);

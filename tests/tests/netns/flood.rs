@@ -122,7 +122,8 @@ async fn strangers_with_many_addresses_do_not_stop_a_download() -> Result<()> {
     Ok(())
 }
 
-/// B1: a reserved machine boots during a flood although it sends each message only once, and the log stays small.
+/// B1: a reserved machine boots during a flood although it sends each message only once, and the log stays
+/// small.
 #[tokio::test(flavor = "multi_thread")]
 async fn made_up_macs_do_not_stop_a_reserved_machine() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -226,7 +227,8 @@ async fn what_is_refused_is_a_line_a_second() -> Result<()> {
         (begins.lines().count() as u64) < bursts + 30,
         "two seconds of {tftp} and {http} requests:\n{begins}"
     );
-    // "Too many transfers" comes and goes with the load, and a second with at most 50 of these lines is no flood: all are written.
+    // "Too many transfers" comes and goes with the load, and a second with at most 50 of these lines is no
+    // flood: all are written.
     let goes_on = &later[settled..];
     let (come_and_go, steady): (Vec<_>, Vec<_>) = goes_on
         .lines()

@@ -28,7 +28,8 @@ async fn leases_outlive_the_server() -> Result<()> {
         return Ok(());
     };
     let (first, second) = (site.port("02:00:00:00:10:01")?, site.port("02:00:00:00:10:02")?);
-    // An address that the spread of MACs would not give the first machine, so that only the journal can know it later.
+    // An address that the spread of MACs would not give the first machine, so that only the journal can know
+    // it later.
     let usual = first.lease(Asker::Bios, 1).await?.yiaddr;
     let wish = Ipv4Addr::new(10, 77, 0, if usual.octets()[3] == 177 { 178 } else { 177 });
     let release = with_ciaddr(&Message::new(7, Asker::System, first.mac, 2), usual);

@@ -42,8 +42,8 @@ look_seconds = 0
 pools = [{ first = "10.83.0.100", last = "10.83.0.109" }]
 "#;
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A server counts after two answers in a row and an answer to ARP. We ask at 0, 1, 2 and 4 s, then every minute; on a busy machine it
-/// may have missed all but the last of the first four.
+/// A server counts after two answers in a row and an answer to ARP. We ask at 0, 1, 2 and 4 s, then every
+/// minute; on a busy machine it may have missed all but the last of the first four.
 const TWO_ANSWERS: Duration = Duration::from_secs(80);
 
 /// Asks until every server in `servers` has answered; returns the replies by server.

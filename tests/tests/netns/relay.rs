@@ -1,4 +1,5 @@
-//! Machines behind a relay (RFC 3046): the answer goes to the relay and returns the relay's option byte for byte.
+//! Machines behind a relay (RFC 3046): the answer goes to the relay and returns the relay's option byte for
+//! byte.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -39,7 +40,8 @@ impl Relay {
         Ok(Relay { port, socket })
     }
 
-    /// Forwards a machine's message; returns the bytes of the reply and where they came from. `None`: silence.
+    /// Forwards a machine's message; returns the bytes of the reply and where they came from. `None`:
+    /// silence.
     async fn ask(&self, bytes: &[u8], patience: Duration) -> Result<Option<(Vec<u8>, SocketAddr)>> {
         self.socket.send_to(bytes, "10.77.0.1:67").await?;
         let mut buffer = [0u8; 2048];

@@ -19,7 +19,8 @@ fn solicit(port: &Port) -> Result<()> {
         socket.set_multicast_hops_v6(255)?;
         socket.set_multicast_if_v6(index)?;
         let routers = SocketAddrV6::new(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2), 0, 0, index);
-        // There is no route until the link-local address has passed duplicate detection; the caller tries again.
+        // There is no route until the link-local address has passed duplicate detection; the caller tries
+        // again.
         let _ = socket.send_to(&[133, 0, 0, 0, 0, 0, 0, 0], &routers.into());
         Ok(())
     })
@@ -46,7 +47,8 @@ async fn a_client_on_an_interface_that_is_not_configured_gets_not_one_packet() -
         }
         solicit(&outside)?;
     }
-    // The same questions on the configured interfaces are answered afterwards, so the server is not just slow.
+    // The same questions on the configured interfaces are answered afterwards, so the server is not just
+    // slow.
     let lab = inside.lease(Asker::Uefi, 77).await?;
     assert_eq!(lab.kind(), ACK);
     assert_eq!(lab.yiaddr.octets()[..3], [10, 77, 0]);
@@ -129,7 +131,8 @@ async fn a_reply_goes_where_the_client_can_hear_it() -> Result<()> {
     };
     let port = site.port("02:00:00:00:03:01")?;
     let bystander = site.port("02:00:00:00:03:02")?;
-    // Without the broadcast flag the offer goes to the client's hardware address, although it does not answer ARP yet.
+    // Without the broadcast flag the offer goes to the client's hardware address, although it does not answer
+    // ARP yet.
     let (capture, overheard) = (Capture::start(&port)?, Capture::start(&bystander)?);
     let mut discover = Message::new(DISCOVER, Asker::Bios, port.mac, 31);
     discover.broadcast = false;

@@ -55,13 +55,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts it in a network namespace that the calling thread enters. `None`: this level cannot run here, which has been
-    /// reported.
+    /// Starts it in a network namespace that the calling thread enters. `None`: this level cannot run here,
+    /// which has been reported.
     pub async fn start() -> Result<Option<Site>> {
         Site::start_with(&[], "").await
     }
 
-    /// Like [`Site::start`], with further bridges (name and address) and configuration lines for networks on them.
+    /// Like [`Site::start`], with further bridges (name and address) and configuration lines for networks on
+    /// them.
     pub async fn start_with(bridges: &[(&str, &str)], networks: &str) -> Result<Option<Site>> {
         Site::start_prepared(bridges, networks, || Ok(())).await
     }

@@ -1,5 +1,5 @@
-//! The stranger of `docs/security.md`: on the provisioning network, knows the machine's MAC and address, has no
-//! credentials. One test for each row of its table.
+//! The stranger of `docs/security.md`: on the provisioning network, knows the machine's MAC and address, has
+//! no credentials. One test for each row of its table.
 
 use std::path::PathBuf;
 
@@ -121,8 +121,8 @@ async fn scene(site: &Site) -> Result<(Port, Port, String)> {
     Ok((machine, stranger, boot_args(&text)?.ticket))
 }
 
-/// Keeps a NIC from sending on its own (IPv6 solicitations): with one MAC on two ports the bridge sends answers to whichever
-/// sent last.
+/// Keeps a NIC from sending on its own (IPv6 solicitations): with one MAC on two ports the bridge sends
+/// answers to whichever sent last.
 fn hush(port: &Port) -> Result<()> {
     port.ns
         .run(|| Ok(std::fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1")?))
@@ -133,7 +133,8 @@ fn unplug(port: &Port) -> Result<()> {
     port.ns.run(|| e2e::netns::ip("link set eth0 down").map(drop))
 }
 
-/// The stranger takes over the machine's MAC and gets its address by DHCP, which nobody on a shared wire can prevent.
+/// The stranger takes over the machine's MAC and gets its address by DHCP, which nobody on a shared wire can
+/// prevent.
 fn spoof(stranger: Port, as_mac: Mac) -> Result<Port> {
     stranger.drop_addresses()?;
     stranger.ns.run(|| {
@@ -233,8 +234,8 @@ async fn a_boot_script_is_for_the_address_of_the_lease() -> Result<()> {
     Ok(())
 }
 
-/// Row "boot script": a ticket is useless from another address, with another MAC, or invented. (Its lifetime is tested where the
-/// clock is an argument: inventory/tests/server/claims.rs.)
+/// Row "boot script": a ticket is useless from another address, with another MAC, or invented. (Its lifetime
+/// is tested where the clock is an argument: inventory/tests/server/claims.rs.)
 #[tokio::test]
 async fn a_ticket_is_bound_to_its_lease_and_replaced_by_the_next() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -288,8 +289,8 @@ async fn boot_files_have_the_certificate_and_no_key() -> Result<()> {
     Ok(())
 }
 
-/// Row "claim": a thief of the ticket who holds the address and is faster gets a certificate, but not unnoticed: the machine's own
-/// claim raises the alarm and stops everything.
+/// Row "claim": a thief of the ticket who holds the address and is faster gets a certificate, but not
+/// unnoticed: the machine's own claim raises the alarm and stops everything.
 #[tokio::test]
 async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -337,8 +338,8 @@ async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
     Ok(())
 }
 
-/// Row "claim": a stranger who takes over the address and fetches a script voids the machine's ticket. The machine's claim then
-/// raises the alarm.
+/// Row "claim": a stranger who takes over the address and fetches a script voids the machine's ticket. The
+/// machine's claim then raises the alarm.
 #[tokio::test]
 async fn a_script_fetched_by_somebody_else_is_seen() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -431,7 +432,8 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
         !output.status.success() && output.stdout.is_empty(),
         "refused in the handshake"
     );
-    // A newer claim ends the older identity. Whoever still uses the older one has not rebooted, so there are two of them.
+    // A newer claim ends the older identity. Whoever still uses the older one has not rebooted, so there are
+    // two of them.
     machine.boot(Asker::Ipxe, 6).await?;
     let again = boot_args(&script(&machine, machine.mac)?.0)?.ticket;
     let newer = Key::new(&site, "newer")?.claim(&site, &machine, machine.mac, &again)?;
@@ -456,7 +458,8 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
     Ok(())
 }
 
-/// Row "image": anyone may read a public one; a private one does not exist for a machine without a plan for it.
+/// Row "image": anyone may read a public one; a private one does not exist for a machine without a plan for
+/// it.
 #[tokio::test]
 async fn a_private_image_is_not_served_in_clear() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -490,7 +493,8 @@ fn report(nonce: char, serial: &str, macs: &[Mac]) -> Value {
     })
 }
 
-/// S1: a MAC that a stranger reported is not theirs: the machine that later boots with it is a machine of its own.
+/// S1: a MAC that a stranger reported is not theirs: the machine that later boots with it is a machine of its
+/// own.
 #[tokio::test]
 async fn a_mac_that_a_stranger_reported_is_not_theirs() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -533,14 +537,16 @@ async fn a_mac_that_a_stranger_reported_is_not_theirs() -> Result<()> {
     Ok(())
 }
 
-/// S6: a process on a running machine has the machine's address, but gets no ticket: nobody heard the firmware.
+/// S6: a process on a running machine has the machine's address, but gets no ticket: nobody heard the
+/// firmware.
 #[tokio::test]
 async fn a_process_without_rights_is_not_the_machine() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
     let machine = site.port(MACHINE)?;
-    // Its system asks for an address, and so may an unprivileged process, in firmware's words, but not from port 68.
+    // Its system asks for an address, and so may an unprivileged process, in firmware's words, but not from
+    // port 68.
     machine.boot(Asker::System, 1).await?;
     let forged = e2e::sim::dhcp::Message::new(1, Asker::Uefi, machine.mac, 2).bytes();
     machine

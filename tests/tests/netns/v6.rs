@@ -1,4 +1,5 @@
-//! ISC's dhclient with DHCPv6: an address, its renewal after the server was killed, its release; curl and TFTP over IPv6.
+//! ISC's dhclient with DHCPv6: an address, its renewal after the server was killed, its release; curl and
+//! TFTP over IPv6.
 
 use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;

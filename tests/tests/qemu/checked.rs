@@ -1,5 +1,5 @@
-//! A server with realistic hardware is checked against its purchase order: once as ordered, once with a module missing. Runs the
-//! full mini-os.
+//! A server with realistic hardware is checked against its purchase order: once as ordered, once with a
+//! module missing. Runs the full mini-os.
 
 use std::time::Duration;
 

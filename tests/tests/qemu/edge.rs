@@ -1,4 +1,5 @@
-//! An edge server with an SD card and a dead battery: the full mini-os finds the card and sets the machine's clock.
+//! An edge server with an SD card and a dead battery: the full mini-os finds the card and sets the machine's
+//! clock.
 
 use std::time::Duration;
 

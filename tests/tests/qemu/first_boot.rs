@@ -56,8 +56,8 @@ fn vm_uefi_from_an_empty_disk_to_deployed() {
     }
 }
 
-/// One machine, several accidents: the server is killed and restarted while the image is written; then the machine loses power
-/// while it writes; later the server is killed again while the machine boots its disk.
+/// One machine, several accidents: the server is killed and restarted while the image is written; then the
+/// machine loses power while it writes; later the server is killed again while the machine boots its disk.
 #[test]
 fn vm_bios_survives_a_killed_server_and_a_power_cut() {
     if Level::Qemu.runs() {

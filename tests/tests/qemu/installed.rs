@@ -1,4 +1,5 @@
-//! What is really on an installed machine's disk, read from its root partition with debugfs while the machine is off.
+//! What is really on an installed machine's disk, read from its root partition with debugfs while the machine
+//! is off.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

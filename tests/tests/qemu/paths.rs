@@ -1,5 +1,5 @@
-//! Paths from power-on to the mini-os, each with its firmware. `first_boot` has the whole first boot with SeaBIOS and with OVMF's
-//! PXE.
+//! Paths from power-on to the mini-os, each with its firmware. `first_boot` has the whole first boot with
+//! SeaBIOS and with OVMF's PXE.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ fn vm_uefi_http_boot_reports() {
     }
 }
 
-/// Secure Boot refuses the unsigned loader. The server sees why the machine comes back, gives it shim and GRUB, and sticks to
-/// them.
+/// Secure Boot refuses the unsigned loader. The server sees why the machine comes back, gives it shim and
+/// GRUB, and sticks to them.
 #[test]
 fn vm_secure_boot_gets_the_signed_chain_after_a_refusal() {
     if Level::Qemu.runs() {

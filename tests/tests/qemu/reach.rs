@@ -1,5 +1,6 @@
-//! Every boot path where the server is not the network's DHCP server: as a proxy beside a real dnsmasq that gives only addresses,
-//! and through a real relay and router. Each test ends with the first thing that proves the path.
+//! Every boot path where the server is not the network's DHCP server: as a proxy beside a real dnsmasq that
+//! gives only addresses, and through a real relay and router. Each test ends with the first thing that proves
+//! the path.
 
 use std::collections::BTreeSet;
 
@@ -90,7 +91,8 @@ async fn take(way: Way, reach: Reach) -> Journey {
         Way::OwnKeys => path.has_fetched("http /boot.args").await,
         Way::BiosDisk | Way::UefiDisk => {
             path.said(own_disk::LINE).await.unwrap();
-            // iPXE starts the disk before it acknowledges the end of the script, so the script counts as fetched a second later.
+            // iPXE starts the disk before it acknowledges the end of the script, so the script counts as
+            // fetched a second later.
             path.has_fetched("http /boot.ipxe").await
         }
         _ => path.kernel().await,
@@ -108,8 +110,8 @@ async fn take(way: Way, reach: Reach) -> Journey {
     journey
 }
 
-/// Microsoft's keys. The firmware's first entry, PXE, refuses the unsigned loader; the next one, HTTP boot, gets the signed chain; at
-/// the next start PXE gets it too.
+/// Microsoft's keys. The firmware's first entry, PXE, refuses the unsigned loader; the next one, HTTP boot,
+/// gets the signed chain; at the next start PXE gets it too.
 async fn stock_keys(reach: Reach) {
     let spec = BootPathSpec::new(&format!("{reach:?}-stock").to_lowercase(), Firmware::SecureBoot);
     let mut path = spec.reach(reach).start().await.unwrap();
@@ -201,7 +203,8 @@ fn vm_uefi_pxe_as_proxy() {
     }
 }
 
-/// Without option 43 in the offer EDK2 asks port 4011. The cable removes the option, as some relays and older proxies do.
+/// Without option 43 in the offer EDK2 asks port 4011. The cable removes the option, as some relays and older
+/// proxies do.
 #[test]
 fn vm_uefi_pxe_as_proxy_by_port_4011() {
     if Level::Qemu.runs() {

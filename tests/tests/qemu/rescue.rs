@@ -39,7 +39,8 @@ pub async fn use_shell(path: &mut BootPath, password: &str) {
     assert!(last.is_some() && last < end, "{}", vm.tail(10));
 }
 
-/// Chooses the rescue system in iPXE's menu, or in GRUB's, which shows its entries at once. Returns the fetched files.
+/// Chooses the rescue system in iPXE's menu, or in GRUB's, which shows its entries at once. Returns the
+/// fetched files.
 async fn rescue(path: &mut BootPath) -> Vec<String> {
     let grub = fetched(&path.journey().await.unwrap())
         .iter()

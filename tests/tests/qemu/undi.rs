@@ -1,4 +1,5 @@
-//! BIOS firmware other than iPXE: it gets undionly.kpxe by TFTP, which continues with the card's UNDI, or else ipxe.pxe.
+//! BIOS firmware other than iPXE: it gets undionly.kpxe by TFTP, which continues with the card's UNDI, or
+//! else ipxe.pxe.
 
 use e2e::boot_path::{BY_IPXE, fetched};
 use e2e::cable::{Weather, plain_pxe};

@@ -140,7 +140,8 @@ async fn a_re_check_of_a_deployed_machine_never_changes_its_state() {
     let before = api.wait_state(&machine.serial, "deployed", ONE).await.unwrap();
     let history = api.history(&machine.serial).await.unwrap();
     let path = |what: &str| format!("/v1/machines/{}/{what}", machine.serial);
-    // The expectation changes to something the machine does not meet: the finding is shown, and the machine keeps running.
+    // The expectation changes to something the machine does not meet: the finding is shown, and the machine
+    // keeps running.
     let profile = json!([{ "name": "sim", "memory": { "modules": 8 } }]);
     let _: ImportReport = api.post("/v1/profiles", &profile).await.unwrap();
     let plan = json!([{ "room": "R1", "rack": "A1", "unit": 1, "serial": machine.serial, "profile": "sim" }]);

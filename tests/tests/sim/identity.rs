@@ -40,8 +40,9 @@ fn at_nic(machine: &Machine, mac: Mac) -> Machine {
     machine
 }
 
-/// Both NICs of a machine netboot and are enrolled before either agent has reported. That the second one's report lists the first
-/// one's MAC is a claim; the first enrolment is recognised as this machine when it reports, too.
+/// Both NICs of a machine netboot and are enrolled before either agent has reported. That the second one's
+/// report lists the first one's MAC is a claim; the first enrolment is recognised as this machine when it
+/// reports, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -101,7 +102,8 @@ async fn ready(rig: &Rig, machine: &Machine) -> MachineSummary {
     of_mac(rig, machine.mac).await
 }
 
-/// A machine that has reported comes back by its other NIC: it is recognised and continues as the known machine.
+/// A machine that has reported comes back by its other NIC: it is recognised and continues as the known
+/// machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_known_machine_that_boots_another_nic_comes_back_as_itself() {
     let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
@@ -132,8 +134,8 @@ async fn a_known_machine_that_boots_another_nic_comes_back_as_itself() {
     assert_eq!(all(&rig).await.len(), 2, "the enrolment is kept, retired");
 }
 
-/// S2: a NIC that the known machine has never reported. Whoever boots by it is held, and nobody else; when the known machine boots by
-/// a NIC it is known by and reports the new one, the two are merged.
+/// S2: a NIC that the known machine has never reported. Whoever boots by it is held, and nobody else; when
+/// the known machine boots by a NIC it is known by and reports the new one, the two are merged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_nic_is_held_until_the_known_machine_reports_it() {
     let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
@@ -327,7 +329,8 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
         } => assert!(shown > 0),
     }
 
-    // A person finds that it was the same machine with another NIC: one of the two goes, the other keeps running.
+    // A person finds that it was the same machine with another NIC: one of the two goes, the other keeps
+    // running.
     let path = format!("/v1/machines/{}/conflict", before.id);
     let wrong = serde_json::json!({"resolution": "same", "retire": before.id});
     assert!(

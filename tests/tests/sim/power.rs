@@ -95,7 +95,8 @@ fn blocks(machine: &Machine) -> u64 {
     std::fs::metadata(machine.disk()).unwrap().blocks()
 }
 
-/// A machine that loses power every time gives up after the configured number of attempts, says why, and can be retried.
+/// A machine that loses power every time gives up after the configured number of attempts, says why, and can
+/// be retried.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_that_never_gets_through_ends_failed_and_can_be_retried() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();

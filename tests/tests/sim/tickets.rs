@@ -35,7 +35,8 @@ async fn assert_alarm(api: &Api, machine: &Machine) {
     assert!(story.contains("security-alarm"), "{story}");
 }
 
-/// A stranger took the ticket from the wire and was faster; then the machine itself claims: alarm, and nothing is destroyed.
+/// A stranger took the ticket from the wire and was faster; then the machine itself claims: alarm, and
+/// nothing is destroyed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stolen_ticket_stops_the_machine_before_anything_is_destroyed() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();

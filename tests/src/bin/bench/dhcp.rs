@@ -1,5 +1,5 @@
-//! Exchanges a second (DISCOVER to ACK) under perfdhcp: `slipway serve` with its defaults, which probes each new address by ARP and
-//! writes every ACK to disk first; Kea with memfile (does neither); dnsmasq (writes).
+//! Exchanges a second (DISCOVER to ACK) under perfdhcp: `slipway serve` with its defaults, which probes each
+//! new address by ARP and writes every ACK to disk first; Kea with memfile (does neither); dnsmasq (writes).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,15 @@ use crate::rivals::{end, memory, slipway};
 const RATES: [u32; 17] = [
     100, 200, 400, 1000, 2000, 4000, 5000, 5500, 6000, 6500, 7000, 7500, 8000, 8500, 9000, 10_000, 12_000,
 ];
-/// A rate counts if one of this many runs passes, so that other load on the machine does not eliminate a server.
+/// A rate counts if one of this many runs passes, so that other load on the machine does not eliminate a
+/// server.
 const TRIES: usize = 3;
 /// Percent, of either exchange.
 const DROPS: f64 = 0.1;
 /// Seconds of load at each rate.
 const SECONDS: u32 = 4;
-/// Number of clients, chosen at random. Fewer than 80 % of the pool, which is all that Slipway gives to unknown machines.
+/// Number of clients, chosen at random. Fewer than 80 % of the pool, which is all that Slipway gives to
+/// unknown machines.
 const MACHINES: &str = "50000";
 
 /// How to start a server in a namespace without any state of earlier runs.

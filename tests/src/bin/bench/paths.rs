@@ -1,5 +1,5 @@
-//! Seconds from power-on to the kernel's first line, for each boot path: with Slipway, and with what people combine today (dnsmasq for
-//! DHCP and TFTP, nginx, Debian 12's iPXE or GRUB), alternating in one run.
+//! Seconds from power-on to the kernel's first line, for each boot path: with Slipway, and with what people
+//! combine today (dnsmasq for DHCP and TFTP, nginx, Debian 12's iPXE or GRUB), alternating in one run.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Other people's servers, measured beside ours in the same run: unpacked from Debian's packages and not installed (tftpd-hpa and
-//! atftpd conflict, and installing starts them).
+//! Other people's servers, measured beside ours in the same run: unpacked from Debian's packages and not
+//! installed (tftpd-hpa and atftpd conflict, and installing starts them).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -161,8 +161,9 @@ pub fn memory(pid: u32) -> Result<(f64, f64)> {
         .context("no memory in /proc/PID/status")
 }
 
-/// Slipway as shipped: the release build of `slipway serve`, with the least configuration possible. It serves `kernel` and
-/// `initramfs` in `files` by TFTP and HTTP. Data and configuration go to `directory`, which is emptied first.
+/// Slipway as shipped: the release build of `slipway serve`, with the least configuration possible. It serves
+/// `kernel` and `initramfs` in `files` by TFTP and HTTP. Data and configuration go to `directory`, which is
+/// emptied first.
 pub fn slipway(
     directory: &Path,
     address: &str,
@@ -203,8 +204,8 @@ pub fn tftp_load() -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Which cores server and client run on. It determines the rate of a single client, whatever the server: handing a packet over on one
-/// core wakes up no other core.
+/// Which cores server and client run on. It determines the rate of a single client, whatever the server:
+/// handing a packet over on one core wakes up no other core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cores {
     /// The kernel's choice.

@@ -1,4 +1,5 @@
-//! A way from the host into the isolated network: forwards connections to a loopback port to an address inside.
+//! A way from the host into the isolated network: forwards connections to a loopback port to an address
+//! inside.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
@@ -6,8 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use anyhow::{Context, Result};
 use tokio::net::TcpStream;
 
-/// A port on the host's loopback, opened before the process moves into the isolated network: a socket stays in the network in
-/// which it was made.
+/// A port on the host's loopback, opened before the process moves into the isolated network: a socket stays
+/// in the network in which it was made.
 pub struct Door {
     listener: TcpListener,
 }

@@ -257,7 +257,8 @@ impl Demo {
         }
         // After the packets, which say whose kernel it is.
         news.extend(self.stages.console(&self.vm.console(), now()));
-        // The machine is unknown before its first request for a boot target. History first: the machine is then at least as new.
+        // The machine is unknown before its first request for a boot target. History first: the machine is
+        // then at least as new.
         let mut known = None;
         if let Ok(history) = self.api.history(mac).await
             && let Ok(detail) = self.api.machine(mac).await

@@ -54,7 +54,8 @@ impl Screen {
             ""
         };
         let mut out = std::io::stdout().lock();
-        // A reader that has gone away is no reason to leave machines behind; the signal or the end comes soon.
+        // A reader that has gone away is no reason to leave machines behind; the signal or the end comes
+        // soon.
         let _ = writeln!(out, "{clear}{text}");
         let _ = out.flush();
     }

@@ -1,5 +1,5 @@
-//! What happened, from the three places where it can be seen: the journey of the machine's packets, its history, and its serial
-//! console.
+//! What happened, from the three places where it can be seen: the journey of the machine's packets, its
+//! history, and its serial console.
 
 use std::collections::VecDeque;
 
@@ -133,7 +133,8 @@ impl Stages {
         news
     }
 
-    /// New lines on the serial console: kernels that start, and what the agent says until it talks to the server.
+    /// New lines on the serial console: kernels that start, and what the agent says until it talks to the
+    /// server.
     pub fn console(&mut self, all: &str, now: UnixMs) -> Vec<News> {
         let mut news = Vec::new();
         let mut tell = |stage, text: String| news.push(News { at: now, stage, text });
