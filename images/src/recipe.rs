@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recipes_in_the_repository_are_right() {
+    fn the_recipes_in_the_repository_are_valid() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
         let mut seen = 0;
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_another_recipe() {
+    fn a_changed_text_is_another_recipe() {
         let a = RecipeFile::parse(Path::new("a"), GOOD).unwrap();
         let b = RecipeFile::parse(Path::new("a"), &GOOD.replace("cron", "sudo")).unwrap();
         assert_ne!(a.sha256, b.sha256);

@@ -92,7 +92,7 @@ fn an_image_goes_in_raw_or_compressed_and_is_found() {
 }
 
 #[test]
-fn what_could_not_be_booted_is_refused_with_the_reason() {
+fn an_image_that_cannot_boot_is_refused_with_the_reason() {
     for (without, words) in [
         ("boot/vmlinuz-6.1.0-1-amd64", "no kernel"),
         ("boot/initrd.img-6.1.0-1-amd64", "no kernel"),
@@ -114,7 +114,7 @@ fn what_could_not_be_booted_is_refused_with_the_reason() {
 }
 
 #[test]
-fn what_is_no_file_system_is_refused() {
+fn a_file_without_a_file_system_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("images");
     let file = dir.path().join("x");
@@ -182,7 +182,7 @@ fn a_file_system_cut_short_or_in_use_is_refused() {
 }
 
 #[test]
-fn one_flipped_byte_is_found_and_a_wrong_manifest_is_told() {
+fn one_flipped_byte_and_a_wrong_manifest_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let Some(raw) = ext4(dir.path(), "") else { return };
     let out = dir.path().join("images");

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_in_comes_out_with_parents_first() {
+    fn an_archive_reads_back_with_parents_first() {
         let entries = read_back(&sample().to_bytes());
         let names: Vec<&str> = entries.iter().map(|e| e.0.as_str()).collect();
         assert_eq!(

@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_current_until_something_differs() {
+    fn a_mini_os_is_current_until_an_input_differs() {
         let dir = tempfile::tempdir().unwrap();
         let agent = dir.path().join("agent");
         fs::write(&agent, b"agent").unwrap();

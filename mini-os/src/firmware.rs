@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_asked_for_with_the_targets_of_links() {
+    fn only_requested_firmware_and_its_link_targets_are_added() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("lib/firmware");
         fs::create_dir_all(root.join("intel/ddp")).unwrap();

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_comes_along_however_deep_and_softly() {
+    fn hard_and_soft_dependencies_are_included_at_any_depth() {
         let dep = Dependencies::parse(DEP).unwrap();
         let all = dep.closure(["kernel/fs/ext4/ext4.ko".to_owned()], "").unwrap();
         assert_eq!(all.len(), 5);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_lines_about_the_chosen_stay() {
+    fn index_lines_about_other_modules_are_dropped() {
         let text = "# Aliases\nalias pci:v00008086d*sv* e1000e\nalias fs-ext4 ext4\nsoftdep crc-x pre: y\n";
         assert_eq!(
             lines_about(text, &set(&["e1000e"])),

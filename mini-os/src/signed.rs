@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_used_until_something_in_it_changes() {
+    fn signed_files_are_used_until_an_input_changes() {
         let dir = tempfile::tempdir().unwrap();
         let mini_os = dir.path().join("mini-os");
         fs::create_dir(&mini_os).unwrap();

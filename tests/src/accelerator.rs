@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_probe_of_the_accelerator_comes_to_an_answer() {
+    fn the_accelerator_probe_returns() {
         if !crate::Level::Qemu.runs() {
             return;
         }

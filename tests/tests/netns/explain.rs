@@ -87,7 +87,7 @@ impl Rows {
 }
 
 #[tokio::test]
-async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
+async fn forty_faults_are_named() -> Result<()> {
     let Some(site) = Site::start_with(&BRIDGES, NETWORKS).await? else {
         return Ok(());
     };

@@ -125,7 +125,7 @@ async fn strangers_with_many_addresses_do_not_stop_a_download() -> Result<()> {
 /// B1: a reserved machine boots during a flood although it sends each message only once, and the log stays
 /// small.
 #[tokio::test(flavor = "multi_thread")]
-async fn made_up_macs_do_not_stop_a_reserved_machine() -> Result<()> {
+async fn forged_macs_do_not_stop_a_reserved_machine() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -181,7 +181,7 @@ async fn made_up_macs_do_not_stop_a_reserved_machine() -> Result<()> {
 
 /// S10: failing requests from strangers fill no disk and no machine's journey.
 #[tokio::test]
-async fn what_is_refused_is_a_line_a_second() -> Result<()> {
+async fn refusals_are_logged_once_a_second() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -254,7 +254,7 @@ async fn what_is_refused_is_a_line_a_second() -> Result<()> {
 
 /// S8: only its own machine ends a lease.
 #[tokio::test]
-async fn a_release_or_decline_of_somebody_else_ends_no_lease() -> Result<()> {
+async fn only_the_machine_itself_ends_its_lease() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -302,7 +302,7 @@ fn e2e_frame(from: Mac, payload: &[u8]) -> Vec<u8> {
 
 /// S12: somebody who answers every ARP probe quarantines four addresses, and no more.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_answers_for_all_addresses_stops_nobody() -> Result<()> {
+async fn a_host_that_answers_arp_for_every_address_stops_nobody() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

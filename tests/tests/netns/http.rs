@@ -9,7 +9,7 @@ use crate::site::Site;
 const BASE: &str = "http://10.77.0.1:8067";
 
 #[tokio::test]
-async fn boot_files_whole_in_parts_and_by_head() -> Result<()> {
+async fn boot_files_are_served_whole_in_parts_and_by_head() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -86,7 +86,7 @@ async fn boot_files_whole_in_parts_and_by_head() -> Result<()> {
 }
 
 #[tokio::test]
-async fn whatever_else_is_asked_is_refused_quickly() -> Result<()> {
+async fn other_http_paths_are_refused_quickly() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -137,7 +137,7 @@ async fn whatever_else_is_asked_is_refused_quickly() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nothing_of_the_api_is_open() -> Result<()> {
+async fn the_api_answers_nothing_without_credentials() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

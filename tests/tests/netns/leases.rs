@@ -65,7 +65,7 @@ async fn leases_outlive_the_server() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_used_up_pool_is_said_and_a_reservation_is_safe_from_it() -> Result<()> {
+async fn an_exhausted_pool_is_reported_and_leaves_reservations_alone() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

@@ -211,7 +211,7 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_address_that_somebody_uses_is_not_offered_and_one_can_be_kept() -> Result<()> {
+async fn an_address_in_use_is_not_offered_and_one_can_be_reserved() -> Result<()> {
     let Some(mut site) = Site::start().await? else {
         return Ok(());
     };

@@ -157,7 +157,7 @@ async fn a_relayed_machine_gets_an_address_of_its_subnet_through_the_relay() -> 
 }
 
 #[tokio::test]
-async fn an_address_that_somebody_behind_the_relay_uses_is_not_offered() -> Result<()> {
+async fn an_address_in_use_behind_the_relay_is_not_offered() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

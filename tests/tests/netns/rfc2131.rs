@@ -16,7 +16,7 @@ fn with_ciaddr(message: &Message, ip: Ipv4Addr) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_renewal_reaches_who_answers_no_arp() -> Result<()> {
+async fn a_renewal_is_answered_to_a_client_that_answers_no_arp() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -40,7 +40,7 @@ async fn a_renewal_reaches_who_answers_no_arp() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_has_moved_or_says_too_little_is_answered() -> Result<()> {
+async fn clients_that_have_moved_or_omit_fields_are_answered() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -76,7 +76,7 @@ async fn who_has_moved_or_says_too_little_is_answered() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_address_that_is_given_back_from_no_address_is_the_next_ones() -> Result<()> {
+async fn an_address_released_from_address_zero_goes_to_the_next_client() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

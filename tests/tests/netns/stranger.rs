@@ -540,7 +540,7 @@ async fn a_mac_that_a_stranger_reported_is_not_theirs() -> Result<()> {
 /// S6: a process on a running machine has the machine's address, but gets no ticket: nobody heard the
 /// firmware.
 #[tokio::test]
-async fn a_process_without_rights_is_not_the_machine() -> Result<()> {
+async fn an_unprivileged_process_is_not_the_machine() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -594,7 +594,7 @@ async fn a_process_without_rights_is_not_the_machine() -> Result<()> {
 
 /// S9, S11: fetching a script makes nobody known, and nobody gets an endless number of scripts.
 #[tokio::test]
-async fn a_script_makes_nobody_known_and_there_are_few_in_a_minute() -> Result<()> {
+async fn a_script_makes_nobody_known_and_scripts_are_rate_limited() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

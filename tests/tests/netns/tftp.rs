@@ -160,7 +160,7 @@ async fn only_the_table_is_served_and_nothing_is_written() -> Result<()> {
 }
 
 #[tokio::test]
-async fn options_are_taken_within_bounds() -> Result<()> {
+async fn tftp_options_are_negotiated_within_bounds() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

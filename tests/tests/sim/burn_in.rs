@@ -47,7 +47,7 @@ async fn ended(rig: &Rig, serial: &str) -> (BurnInResult, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burn_in_is_asked_for_watched_kept_and_compared_with_its_siblings() {
+async fn a_burn_in_is_requested_watched_stored_and_compared_with_its_siblings() {
     let mut rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
         .await
         .unwrap();
@@ -131,7 +131,7 @@ async fn a_burn_in_is_asked_for_watched_kept_and_compared_with_its_siblings() {
 
 /// A deployed machine is re-checked on request: a newer report and its verdict, and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_re_check_of_a_deployed_machine_never_changes_its_state() {
+async fn a_re_check_never_changes_the_state_of_a_deployed_machine() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
     let api = rig.api().unwrap();
     let machine = Machine::make(rig.directory(), 1, DISK).unwrap();

@@ -60,7 +60,7 @@ async fn bodies_that_are_not_what_they_should_be_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_are_told_what_is_wrong_with_their_order() {
+async fn a_deploy_request_with_a_mistake_is_refused_with_the_reason() {
     let rig = Rig::start(IMAGE, |config| config.policy.rules.clear())
         .await
         .unwrap();

@@ -170,7 +170,7 @@ async fn a_new_nic_is_held_until_the_known_machine_reports_it() {
 
 /// S2: a stranger knows the label, the UUID and a MAC of a machine that is off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_knows_the_label_and_a_mac_is_not_the_machine() {
+async fn knowing_the_label_and_a_mac_does_not_make_the_machine() {
     let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
         .await
         .unwrap();

@@ -123,7 +123,7 @@ async fn the_same_claim_again_is_the_same_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tickets_that_are_not_good_give_nothing() {
+async fn invalid_tickets_give_nothing() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
     let machine = Machine::make(rig.directory(), 1, DISK).unwrap();
     let other = Machine::make(rig.directory(), 2, DISK).unwrap();

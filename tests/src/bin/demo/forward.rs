@@ -58,7 +58,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
-    async fn what_goes_in_comes_out_and_a_taken_port_is_replaced() {
+    async fn bytes_are_forwarded_and_a_taken_port_is_replaced() {
         let target = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let taken = target.local_addr().unwrap();
         let door = Door::open(taken.port()).unwrap();

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_long_at_every_percent() {
+    fn a_progress_bar_has_one_length() {
         for done in 0..=100 {
             assert_eq!(bar(done, 100).len(), BAR + 2);
         }

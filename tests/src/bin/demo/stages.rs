@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn each_packet_is_told_once_even_when_the_journey_forgets_the_oldest() {
+    fn each_packet_is_printed_once_although_the_journey_drops_the_oldest() {
         let mut stages = Stages::default();
         let (a, b, c) = (event(1, "a"), event(2, "b"), event(3, "c"));
         assert_eq!(stages.packets(&[a.clone(), b.clone()]).len(), 2);
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn console_lines_are_told_when_they_are_whole() {
+    fn console_lines_are_printed_once_complete() {
         let mut stages = Stages::default();
         let mut text = "\x1b[2JiPXE\n[ 0.000000] Linux version 6.1.0-41 (deb".to_owned();
         assert_eq!(stages.console(&text, UnixMs(1)), []);
