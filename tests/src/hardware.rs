@@ -19,8 +19,6 @@ pub struct Rack {
     /// Slots without a module, counted from 0.
     pub empty: Vec<u32>,
     pub sata_bytes: u64,
-    /// An SD card of 1 GiB behind a PCI host.
-    pub sd_card: bool,
     /// Its clock at power-on, as after its battery died: "2010-01-01T00:00:00"; `None`: the right time.
     pub clock: Option<&'static str>,
 }
@@ -31,7 +29,6 @@ impl Rack {
         Rack {
             empty: vec![SLOTS - 1],
             sata_bytes: 2 << 30,
-            sd_card: false,
             clock: None,
         }
     }
@@ -49,11 +46,12 @@ impl Rack {
     }
 
     pub(crate) fn files(&self, directory: &Path) -> Result<()> {
-        for (file, bytes) in [("nvme.raw", 1 << 30), ("sata.raw", self.sata_bytes)] {
+        for (file, bytes) in [
+            ("nvme.raw", 1 << 30),
+            ("sata.raw", self.sata_bytes),
+            ("sd.raw", 1 << 30),
+        ] {
             std::fs::File::create(directory.join(file))?.set_len(bytes)?;
-        }
-        if self.sd_card {
-            std::fs::File::create(directory.join("sd.raw"))?.set_len(1 << 30)?;
         }
         std::fs::create_dir_all(directory.join("tpm"))?;
         Ok(())
@@ -112,8 +110,6 @@ impl Rack {
             ),
             ("-tpmdev", "emulator,id=tpm0,chardev=tpm".to_owned()),
             ("-device", "tpm-tis,tpmdev=tpm0".to_owned()),
-        ];
-        let sd = [
             ("-drive", drive("sd")),
             ("-device", "sdhci-pci".to_owned()),
             ("-device", "sd-card,drive=sd".to_owned()),
@@ -121,7 +117,6 @@ impl Rack {
         let clock = self.clock.map(|base| ("-rtc", format!("base={base}")));
         pairs
             .into_iter()
-            .chain(sd.into_iter().filter(|_| self.sd_card))
             .chain(clock)
             .flat_map(|(option, value)| [option.to_owned(), value])
             .collect()

@@ -7,8 +7,6 @@ mod arm64;
 mod checked;
 #[path = "qemu/console.rs"]
 mod console;
-#[path = "qemu/edge.rs"]
-mod edge;
 #[path = "qemu/first_boot.rs"]
 mod first_boot;
 #[path = "qemu/installed.rs"]
