@@ -68,21 +68,7 @@ pub fn section() -> Result<String> {
         })?,
         racer("dnsmasq", 93, at("dnsmasq.log"), move |ns, net| {
             let _ = fs::remove_file(&leases);
-            let mut command = ns.command("dnsmasq");
-            command.args([
-                "-k",
-                "-C",
-                "/dev/null",
-                "-p",
-                "0",
-                "--no-ping",
-                "--user=root",
-                "--pid-file=",
-            ]);
-            command.args(["--dhcp-lease-max=100000", "--quiet-dhcp"]);
-            command.arg(format!("--dhcp-range={net}.1.0,{net}.250.255,1h"));
-            command.arg(format!("--dhcp-leasefile={}", leases.display()));
-            Ok(command)
+            Ok(dnsmasq(ns, net, &leases))
         })?,
     ];
     let version = Command::new("kea-dhcp4")
@@ -124,6 +110,24 @@ pub fn section() -> Result<String> {
         ratio(&racers[2])
     );
     Ok(text)
+}
+
+fn dnsmasq(ns: &NetNs, net: &str, leases: &Path) -> Command {
+    let mut command = ns.command("dnsmasq");
+    command.args([
+        "-k",
+        "-C",
+        "/dev/null",
+        "-p",
+        "0",
+        "--no-ping",
+        "--user=root",
+        "--pid-file=",
+    ]);
+    command.args(["--dhcp-lease-max=100000", "--quiet-dhcp"]);
+    command.arg(format!("--dhcp-range={net}.1.0,{net}.250.255,1h"));
+    command.arg(format!("--dhcp-leasefile={}", leases.display()));
+    command
 }
 
 fn racer(

@@ -111,24 +111,7 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
                     "\nMachine:  ssh -p {ssh_port} alice@127.0.0.1  (password: {PASSWORD})"
                 ));
             }
-            let (id, slipway) = (&detail.machine.id, artefacts::program("slipway")?);
-            let slipway = slipway.display();
-            text.push_str(&format!(
-                "\n\nBoth run until Ctrl-C. Try next, in another terminal:\n\
-                 \x20 export SLIPWAY_URL=https://127.0.0.1:{page_port} SLIPWAY_CA={} SLIPWAY_TOKEN={}\n\
-                 \x20 {slipway} machine show {id}        # hardware, verdict, state\n\
-                 \x20 {slipway} explain {}   # how it booted, step by step\n\
-                 \x20 {slipway} machine release {id}     # wipes its disk; it is ready again\n\
-                 \x20 or the page above: Machines, {id}, its tabs Hardware, Plan, History and Network",
-                server.ca_file().display(),
-                server.token(),
-                detail
-                    .machine
-                    .macs
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default()
-            ));
+            text.push_str(&what_to_try(&server, page_port, &detail)?);
             demo.screen.print(&text);
         }
         Err(error) => {
@@ -143,6 +126,23 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
     // Until the signal drops this future, and with it machine, service and network, in this order.
     std::future::pending::<()>().await;
     Ok(deployed())
+}
+
+fn what_to_try(server: &Server, page_port: u16, detail: &MachineDetail) -> Result<String> {
+    let (id, slipway) = (&detail.machine.id, artefacts::program("slipway")?);
+    let slipway = slipway.display();
+    let mac = detail.machine.macs.first().map(ToString::to_string);
+    Ok(format!(
+        "\n\nBoth run until Ctrl-C. Try next, in another terminal:\n\
+         \x20 export SLIPWAY_URL=https://127.0.0.1:{page_port} SLIPWAY_CA={} SLIPWAY_TOKEN={}\n\
+         \x20 {slipway} machine show {id}        # hardware, verdict, state\n\
+         \x20 {slipway} explain {}   # how it booted, step by step\n\
+         \x20 {slipway} machine release {id}     # wipes its disk; it is ready again\n\
+         \x20 or the page above: Machines, {id}, its tabs Hardware, Plan, History and Network",
+        server.ca_file().display(),
+        server.token(),
+        mac.unwrap_or_default()
+    ))
 }
 
 /// The lock that lets only one demo run.
