@@ -3,15 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use inventory_api::id::UnixMs;
 use inventory_api::image::ImageManifest;
 
 use crate::build::compress;
 use crate::digest::{CONTENT_MAX_BYTES, Digests, decompress, digest_file};
 use crate::inspect::inspect;
-use crate::store::Staging;
+use crate::store::{Staging, now};
 use crate::{Error, Image, Result};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -71,9 +69,6 @@ pub fn import(file: &Path, fields: &ImportFields, out_dir: &Path) -> Result<Imag
     };
     let facts = inspect(&raw).map_err(|e| named(e, file))?;
     fs::remove_file(&raw).map_err(Error::io("remove", &raw))?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64);
     staging.commit(ImageManifest {
         name: fields.name.clone(),
         version: fields.version.clone(),
@@ -89,7 +84,7 @@ pub fn import(file: &Path, fields: &ImportFields, out_dir: &Path) -> Result<Imag
         content_sha256: digests.content_sha256,
         content_bytes: digests.content_bytes,
         boot: facts.boot,
-        built_at: UnixMs(now),
+        built_at: now(),
         public: fields.public,
         recipe_sha256: None,
     })

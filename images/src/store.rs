@@ -2,11 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use inventory_api::id::UnixMs;
 use inventory_api::image::ImageManifest;
 
 use crate::recipe::{check_name, check_version};
 use crate::{Error, Image, MANIFEST, Result};
+
+pub(crate) fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMs(since.as_millis() as i64)
+}
 
 /// A directory for an unfinished image; removed on drop unless [`Staging::commit`] was called.
 pub(crate) struct Staging {

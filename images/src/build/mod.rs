@@ -6,9 +6,8 @@ mod tree;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use inventory_api::id::UnixMs;
 use inventory_api::image::ImageManifest;
 use inventory_api::report::FirmwareMode;
 use time::OffsetDateTime;
@@ -16,7 +15,7 @@ use tracing::info;
 
 use crate::digest::{Digests, Hashing};
 use crate::inspect::inspect;
-use crate::store::Staging;
+use crate::store::{Staging, now};
 use crate::{Error, Image, RecipeFile, Result, list};
 
 /// zstd level: 10 is near the knee. Decompression is as fast as at 3, and less goes over the network.
@@ -35,10 +34,8 @@ pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image>
         });
     }
     let started = Instant::now();
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64);
-    let version = version_of(now / 1000);
+    let now = now();
+    let version = version_of(now.0 / 1000);
     let staging = Staging::new(out_dir, &recipe.recipe.name, &version)?;
     let root = staging.path().join("root");
 
@@ -65,7 +62,7 @@ pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image>
         content_sha256: digests.content_sha256,
         content_bytes: digests.content_bytes,
         boot: facts.boot,
-        built_at: UnixMs(now),
+        built_at: now,
         public: recipe.recipe.public,
         recipe_sha256: Some(recipe.sha256),
     };
