@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use inventory_api::causes::with_causes;
 use inventory_api::{Problem, UnixMs};
 use reqwest::{Response, StatusCode};
 use rustls::CertificateError;
@@ -99,7 +100,7 @@ fn client(tls: rustls::ClientConfig) -> Result<reqwest::Client, String> {
         .pool_idle_timeout(Duration::from_secs(60))
         .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|e| format!("making the HTTP client: {}", chain(&e)))
+        .map_err(|e| format!("making the HTTP client: {}", with_causes(&e)))
 }
 
 /// The session's HTTP client, for calls made before the session.
@@ -287,7 +288,7 @@ async fn answer(response: Response) -> Result<Vec<u8>, CallError> {
         ))),
         Err(e) => Err(CallError::Unreachable(format!(
             "the answer was cut off: {}",
-            chain(&e)
+            with_causes(&e)
         ))),
     }
 }
@@ -331,7 +332,7 @@ fn json(body: &impl Serialize) -> Result<Bytes, CallError> {
 }
 
 fn away(server: &str, error: &reqwest::Error) -> CallError {
-    let why = format!("{server}: {}", chain(error));
+    let why = format!("{server}: {}", with_causes(error));
     match is_about_dates(error) {
         true => CallError::WrongTime(why),
         false => CallError::Unreachable(why),
@@ -364,20 +365,6 @@ fn is_about_dates(error: &(dyn std::error::Error + 'static)) -> bool {
         };
     }
     false
-}
-
-/// An error with its causes; reqwest's own text is only "error sending request".
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::StreamExt;
 use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport};
+use inventory_api::causes::with_causes;
 use inventory_api::plan::{ImageChannel, ImageSource};
 use reqwest::{Response, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Pace;
-use super::channel::{CallError, Channel, chain};
+use super::channel::{CallError, Channel};
 use crate::console::Console;
 use crate::install::{ByteStream, FetchError, Link};
 
@@ -117,11 +118,11 @@ impl Link for ServerLink {
             let response = channel
                 .open_file(&path, tls, from)
                 .await
-                .map_err(|e| FetchError::Retry(format!("image {path}: {}", chain(&e))))?;
+                .map_err(|e| FetchError::Retry(format!("image {path}: {}", with_causes(&e))))?;
             opened(&response, &path, from, total)?;
             let stream = response
                 .bytes_stream()
-                .map(|chunk| chunk.map_err(|e| std::io::Error::other(chain(&e))));
+                .map(|chunk| chunk.map_err(|e| std::io::Error::other(with_causes(&e))));
             Ok(Box::pin(stream) as ByteStream)
         }
     }

@@ -459,7 +459,10 @@ impl BootSource for Boot {
                 .find(|i| i.manifest.sha256 == digest && i.manifest.public)
                 .map(images::Image::path),
             Err(error) => {
-                tracing::error!(%error, "cannot list the images");
+                tracing::error!(
+                    error = inventory_api::causes::with_causes(&error),
+                    "cannot list the images"
+                );
                 None
             }
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use images::Image;
+use inventory_api::causes::with_causes;
 use inventory_api::check::{CheckResult, Severity, Verdict};
 use inventory_api::deploy::DeployRequest;
 use inventory_api::image::ImageManifest;
@@ -22,9 +23,9 @@ pub async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
     let listing = tokio::task::spawn_blocking(move || images::list(&dir))
         .await
         .map_err(|e| internal(&e))?
-        .map_err(|e| internal(&e))?;
+        .map_err(|e| internal(&with_causes(&e)))?;
     for problem in &listing.problems {
-        tracing::warn!(%problem, "an image cannot be used");
+        tracing::warn!(problem = with_causes(problem), "an image cannot be used");
     }
     Ok(listing.images)
 }

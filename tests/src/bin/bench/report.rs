@@ -1,4 +1,4 @@
-//! A full report of each captured machine: how long it takes and how much memory.
+//! A full report of each captured machine: time and memory.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// Must run before anything else is started: the kernel tells only the largest child so far.
+/// Must run before any other child: the kernel reports only the largest child so far.
 pub fn section() -> Result<String> {
     let agent = std::env::var("SLIPWAY_AGENT").unwrap_or_default();
     if !Path::new(&agent).is_file() {
