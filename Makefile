@@ -107,7 +107,7 @@ fuzz:
 
 bench: mini-os image
 	@.ci/setup --bench
-	@cargo build --locked --quiet -p agent --example write_path --profile agent --target $(AGENT_TARGET)
+	@cargo build --locked --quiet -p agent-install --example write_path --profile agent --target $(AGENT_TARGET)
 	@cargo build --locked --quiet -p netboot --example tftp_load --release
 	@cargo build --locked --quiet -p inventory --bin slipway --release
 	@cargo build --locked --quiet -p inventory -p e2e --bins

@@ -75,9 +75,7 @@ fn main() -> ExitCode {
         agent::init::run()
     }
     if named_init {
-        eprintln!(
-            "/init is the mini-os's first process; here it would take the machine over. Run it as slipway-agent."
-        );
+        eprintln!("/init is PID 1 of the mini-os and would take over this machine. Run it as slipway-agent.");
         return ExitCode::FAILURE;
     }
     match run(Arguments::parse().command) {
@@ -124,7 +122,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             println!(
                 "{disk}: {}",
                 if abort {
-                    "self-test ended"
+                    "self-test aborted"
                 } else {
                     "self-test started"
                 }

@@ -1,5 +1,5 @@
-//! Measures the write path: `write_path IMAGE.zst TARGET` writes the image to a block device or file, whose content is
-//! lost, and prints seconds and MiB/s of decompressed content as JSON.
+//! Benchmarks the write path: `write_path IMAGE.zst TARGET` writes the image to a block device or file,
+//! destroying its content, and prints seconds and MiB/s of decompressed content as JSON.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -33,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
             "usage: write_path IMAGE.zst TARGET (a block device or an existing file; its content is lost)"
         )
     };
-    // What a manifest would say; not part of the measurement.
+    // Computes what a manifest would contain; not part of the measurement.
     let (sha256, compressed_bytes) = digest(std::fs::File::open(image)?)?;
     let (content_sha256, content_bytes) = digest(zstd::Decoder::new(std::fs::File::open(image)?)?)?;
     let source = ImageSource {

@@ -13,7 +13,6 @@ const MIB: u64 = 1 << 20;
 /// A range of bytes of a disk: all of it, or one partition. Reads, writes and seeks stay inside.
 pub(super) struct Area {
     pub file: File,
-    /// Path for [`Area::direct`].
     pub path: PathBuf,
     pub start: u64,
     pub len: u64,
@@ -74,7 +73,6 @@ impl Area {
         Ok(())
     }
 
-    /// Reads exactly `buffer` at `offset`.
     pub(super) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, self.start + offset)
     }

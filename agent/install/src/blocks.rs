@@ -104,7 +104,6 @@ impl Block {
     }
 }
 
-/// The partition being written.
 pub(super) struct Target<'a> {
     area: &'a Area,
     direct: Option<File>,

@@ -1,7 +1,6 @@
-//! The UEFI boot order after an installation. The network entry that booted the mini-os stays first, so that
-//! the server keeps deciding each boot. The new disk comes second, so that booting the disk does not first
-//! try the firmware's other network entries (OVMF of Debian 12: PXE and HTTP boot over IPv4 and IPv6, over a
-//! minute).
+//! The UEFI boot order after an installation. The network entry that booted the mini-os stays first, so that the server
+//! keeps deciding each boot. The new disk comes second, so that booting the disk does not first try the firmware's
+//! other network entries (OVMF of Debian 12: PXE and HTTP boot over IPv4 and IPv6, over a minute).
 //!
 //! Variables are files in efivarfs (Documentation/filesystems/efivarfs.rst): four bytes of attributes, then
 //! the value, written in one call. The crate `efivar` is not used: it only supports the live directory, does
@@ -20,7 +19,6 @@ use super::gpt::on_disk;
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /// Non-volatile, boot service access, run-time access.
 const ATTRIBUTES: u32 = 7;
-/// LOAD_OPTION_ACTIVE.
 const ACTIVE: u32 = 1;
 /// Description of our entry; an existing entry with it is ours and is overwritten.
 const LABEL: &str = "Slipway";

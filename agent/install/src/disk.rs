@@ -35,7 +35,7 @@ pub(super) fn open_disk(site: &Site, located: &Located, exclusive: bool) -> Resu
                 .tried("disk-open", format!("open {}", path.display()))?;
             let len = file
                 .metadata()
-                .tried("disk-open", format!("look at {}", path.display()))?
+                .tried("disk-open", format!("inspect {}", path.display()))?
                 .len();
             if len != located.size_bytes {
                 let text = format!(
@@ -52,7 +52,7 @@ pub(super) fn open_disk(site: &Site, located: &Located, exclusive: bool) -> Resu
             let path = node(root, &sys)?;
             let area = open_node(&path, &sys, exclusive)?;
             let (size, block, read_only) = ioctl::geometry(&area.file)
-                .tried("disk-open", format!("ask {} for its size", path.display()))?;
+                .tried("disk-open", format!("get the size of {}", path.display()))?;
             if (size, block) != (located.size_bytes, located.block_bytes) {
                 let (planned, planned_block) = (located.size_bytes, located.block_bytes);
                 let text = format!(
@@ -143,7 +143,7 @@ pub(super) fn reread(disk: &Area) -> Result<(), StepError> {
             Err(nix::Error::EBUSY) if Instant::now() < deadline => sleep(Duration::from_millis(100)),
             Err(e) => {
                 let text = format!(
-                    "the kernel does not take the new partition table of {}: {e}",
+                    "the kernel does not accept the new partition table of {}: {e}",
                     disk.path.display()
                 );
                 return Err(StepError::new("partition-reread", text));
@@ -178,8 +178,7 @@ fn wait_for_node(
     }
 }
 
-/// The sysfs directory of the partition with this number and position. sysfs counts 512-byte sectors for
-/// every disk.
+/// The sysfs directory of the partition with this number and position. sysfs counts 512-byte sectors for every disk.
 fn find_partition(disk: &Path, number: u32, start: u64, len: u64) -> Option<PathBuf> {
     let value = |path: PathBuf| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     fs::read_dir(disk).ok()?.flatten().map(|e| e.path()).find(|p| {
@@ -189,8 +188,7 @@ fn find_partition(disk: &Path, number: u32, start: u64, len: u64) -> Option<Path
     })
 }
 
-/// The device node by the kernel's own name: DEVNAME in `uevent` (it can differ from the sysfs name, e.g.
-/// cciss!c0d0).
+/// The device node by the kernel's own name: DEVNAME in `uevent` (it can differ from the sysfs name, e.g. cciss!c0d0).
 fn node(root: &Path, sys: &Path) -> Result<PathBuf, StepError> {
     let path = sys.join("uevent");
     let text = fs::read_to_string(&path).tried("disk-missing", format!("read {}", path.display()))?;
@@ -237,7 +235,7 @@ fn open_node(path: &Path, sys: &Path, exclusive: bool) -> Result<Area, StepError
     }
     let len = file
         .seek(SeekFrom::End(0))
-        .tried("disk-open", format!("ask {} for its size", path.display()))?;
+        .tried("disk-open", format!("get the size of {}", path.display()))?;
     Ok(Area::whole(file, path, len, true))
 }
 
@@ -285,8 +283,7 @@ mod tests {
             let (_, found) = wait_for_node(root, disk, 3, 1_050_624 * 512, 2048 * 512).unwrap();
             assert_eq!(found, root.join("dev").join(node));
         }
-        // Other directories of the disk, and partition 3 of an old table at another position, are not
-        // accepted.
+        // Other directories of the disk, and partition 3 of an old table at another position, are not accepted.
         fs::create_dir_all(root.join("sys/block/sdb/queue")).unwrap();
         partition(root, "sdb", "sdb3", 3, 2048, 4096);
         let sdb = root.join("sys/block/sdb");

@@ -30,7 +30,6 @@ const CHUNKS: usize = 64;
 /// Largest accepted zstd window, as a power of two: it costs the decoder memory. `zstd --long` uses 27.
 const WINDOW_LOG_MAX: u32 = 27;
 
-/// A write in progress.
 pub(super) struct ImageWriter {
     input: mpsc::Sender<Bytes>,
     written: Arc<AtomicU64>,
@@ -163,7 +162,7 @@ fn run(
         compressed.check("compressed image", source.compressed_bytes, source.sha256)?;
         decoded?;
         content.check("decompressed image", expected_content, source.content_sha256)?;
-        let first = first.ok_or_else(|| StepError::new("image-size", "the image holds nothing"))?;
+        let first = first.ok_or_else(|| StepError::new("image-size", "the image is empty"))?;
         target.sync().tried("disk-write", "flush the root partition")?;
         target
             .write(&first)
@@ -244,7 +243,7 @@ fn decode_blocks(
         let block = Arc::new(block);
         to_digest
             .send(Piece::Content(block.clone()))
-            .map_err(|_| StepError::new("internal", "no digest thread"))?;
+            .map_err(|_| StepError::new("internal", "the digest thread ended"))?;
         to_write.send(block).map_err(ended)?;
     }
     let mut more = [0; 1];
@@ -255,7 +254,7 @@ fn decode_blocks(
     {
         return Err(StepError::new(
             CODE,
-            format!("the image holds more than the planned {expected} bytes"),
+            format!("the image contains more than the planned {expected} bytes"),
         ));
     }
     Ok(())

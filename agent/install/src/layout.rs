@@ -20,10 +20,15 @@ const ENTRIES_BYTES: u64 = 128 * 128;
 pub(super) fn check(plan: &InstallPlan) -> Result<(), Refused> {
     let block = u64::from(plan.disk.block_bytes);
     if ![512, 4096].contains(&block) {
-        return wrong(format!("blocks of {block} bytes; only 512 and 4096 are known"));
+        return wrong(format!(
+            "blocks of {block} bytes; only 512 and 4096 are supported"
+        ));
     }
     if !plan.disk.size_bytes.is_multiple_of(block) || plan.disk.size_bytes < 8 * ALIGNMENT {
-        return wrong(format!("a disk of {} bytes", plan.disk.size_bytes));
+        return wrong(format!(
+            "a disk of {} bytes: too small, or not whole blocks",
+            plan.disk.size_bytes
+        ));
     }
     order(&plan.steps)?;
     let partitions = plan.steps.iter().find_map(|s| match s {
@@ -248,7 +253,7 @@ fn with_role(partitions: &[Partition], number: u32, role: PartitionRole) -> Resu
     match partitions.iter().find(|p| p.number == number) {
         Some(p) if p.role == role => Ok(p),
         Some(p) => wrong(format!("partition {number} is {:?}, {role:?} is needed", p.role)),
-        None => wrong(format!("a step uses partition {number}, which is not made")),
+        None => wrong(format!("a step uses partition {number}, which no step makes")),
     }
 }
 

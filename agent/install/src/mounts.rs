@@ -15,7 +15,6 @@ pub(super) struct Mounted {
 }
 
 impl Mounted {
-    /// Mounts `device` at `dir`.
     pub(super) fn kernel(device: &Path, dir: PathBuf, kind: &str) -> Result<Mounted, StepError> {
         fs::create_dir_all(&dir).tried("mount", format!("make {}", dir.display()))?;
         // The mini-os never runs anything from the image, nor opens its device files.

@@ -20,7 +20,6 @@ use super::error::{StepError, Tried};
 /// Largest file read whole.
 const READ_LIMIT: u64 = 4 << 20;
 
-/// Numeric owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     pub uid: u32,
@@ -32,8 +31,9 @@ pub(super) const ROOT: Owner = Owner { uid: 0, gid: 0 };
 /// A directory that confines every operation.
 pub(super) struct Root {
     dir: OwnedFd,
-    /// Whether to set owners: not on FAT, nor in a simulation that may run as any user.
+    /// Whether files get their owner: not on FAT, nor in a simulation that may run as any user.
     owners: bool,
+    /// Whether files get their mode: not on FAT.
     modes: bool,
 }
 

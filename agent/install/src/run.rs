@@ -95,7 +95,6 @@ impl Run {
         found.ok_or_else(|| StepError::new("plan-layout", format!("there is no partition {number}")))
     }
 
-    /// Opens a partition for writing.
     pub(super) fn partition(&self, number: u32) -> Result<Area, StepError> {
         disk::open_partition(&self.site, &self.located()?, self.planned(number)?)
     }
@@ -139,7 +138,7 @@ impl Run {
             (None, false) => {
                 return Err(StepError::new(
                     "image-kind",
-                    "the image holds no ext4 file system",
+                    "the image contains no ext4 file system",
                 ));
             }
             _ => self.mount(number, Mount::Root)?,

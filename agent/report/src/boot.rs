@@ -12,8 +12,7 @@ const ENTRY_LIMIT: usize = 256;
 /// A boot entry with a long device path has a few hundred bytes.
 const VARIABLE_LIMIT: u64 = 8192;
 
-/// Firmware mode, Secure Boot, boot entries and kernel. The boot NIC comes from the kernel command line, not
-/// from here.
+/// Firmware mode, Secure Boot, boot entries and kernel. The boot NIC comes from the kernel command line, not from here.
 pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
     let mode = if roots.sys("firmware/efi").is_dir() {
         Some(FirmwareMode::Uefi)
@@ -40,8 +39,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems) -> BootFacts {
     facts
 }
 
-/// The value of a global variable. efivarfs prefixes four bytes of attributes; the kernel's older interface
-/// does not.
+/// The value of a global variable. efivarfs prefixes four bytes of attributes; the kernel's older interface does not.
 fn variable(roots: &Roots, name: &str) -> Option<Vec<u8>> {
     let read = |path: String| bytes(&roots.sys(path), VARIABLE_LIMIT);
     read(format!("firmware/efi/efivars/{name}-{GLOBAL}"))
@@ -112,7 +110,6 @@ fn load_option(number: u16, bytes: &[u8]) -> Option<BootEntry> {
     })
 }
 
-/// Parses any bytes as each variable.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) {
     super::harmless::assert_harmless(|report| {

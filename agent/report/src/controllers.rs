@@ -7,7 +7,6 @@ use inventory_api::report::{PciDevice, StorageController};
 use super::roots::{Roots, attribute, names};
 use super::{clean, pci};
 
-/// Maximum number of SCSI hosts.
 const HOST_LIMIT: usize = 1024;
 
 /// Drivers of controllers that present volumes and hide the disks behind them.
@@ -67,8 +66,7 @@ fn hosts(roots: &Roots) -> BTreeMap<String, Host> {
         let Some(address) = roots.device(&folder).as_deref().and_then(pci::address) else {
             continue;
         };
-        // Attribute names differ by driver: mpt3sas, megaraid and smartpqi, aacraid, arcmsr, hpsa, Fibre
-        // Channel.
+        // Attribute names differ by driver: mpt3sas, megaraid and smartpqi, aacraid, arcmsr, hpsa, Fibre Channel.
         let first = |names: &[&str]| {
             names
                 .iter()

@@ -39,7 +39,6 @@ struct IfReq {
     rest: [u8; 16],
 }
 
-/// `struct ethtool_drvinfo`.
 #[repr(C)]
 #[derive(Default)]
 struct DrvInfo {
@@ -71,14 +70,12 @@ struct Strings {
     data: [[u8; STRING_BYTES]; FLAGS],
 }
 
-/// `struct ethtool_value`.
 #[repr(C)]
 struct Value {
     cmd: u32,
     data: u32,
 }
 
-/// `struct ethtool_modinfo`.
 #[repr(C)]
 #[derive(Default)]
 struct ModuleInfo {

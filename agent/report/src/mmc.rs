@@ -1,10 +1,8 @@
-//! MMC hosts without a disk: a card without its driver, or a host without a card. The disks are in
-//! [`super::disks`].
+//! MMC hosts without a disk: a card without its driver, or a host without a card. The disks are in [`super::disks`].
 
 use super::Problems;
 use super::roots::{Roots, attribute, names};
 
-/// Maximum number of hosts.
 const HOST_LIMIT: usize = 64;
 
 /// Notes each host without a block device.

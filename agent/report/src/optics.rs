@@ -53,7 +53,6 @@ fn sfp<'a>(memory: &[u8], kind: &'a str) -> &'a str {
     }
 }
 
-/// Parses any bytes as a module's memory.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(memory: &[u8]) {
     let nic = inventory_api::report::NicFacts {

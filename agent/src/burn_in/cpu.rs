@@ -1,5 +1,4 @@
-//! Loads all CPUs with work whose result is known, so that a CPU that computes wrongly is found, not only a
-//! slow one.
+//! Loads all CPUs with work whose result is known, so that a CPU that computes wrongly is found, not only a slow one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -12,7 +11,7 @@ use super::Shared;
 /// Edge length of the matrices: two of them fit into a first-level cache.
 const EDGE: usize = 40;
 
-/// Works until `end` with one thread per CPU.
+/// Works up to `until`, with one thread per CPU.
 pub(super) fn burn(shared: &Shared, until: Instant) -> BurnInPart {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (expected, rounds) = (round(), AtomicU64::new(0));

@@ -10,14 +10,13 @@ use inventory_api::burn_in::BurnInPart;
 
 use super::{Disk, Shared};
 
-/// Bytes per read.
 const READ: usize = 1 << 20;
 /// O_DIRECT needs buffers aligned to the block size.
 const ALIGN: usize = 4096;
 /// Seek every N reads.
 const JUMP: u64 = 16;
 
-/// Reads each disk in its own thread until `end`.
+/// Reads each disk in its own thread, up to `until`.
 pub(super) fn burn(shared: &Shared, until: Instant, disks: &[Disk]) -> Vec<BurnInPart> {
     std::thread::scope(|scope| {
         let working: Vec<_> = disks

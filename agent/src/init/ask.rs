@@ -1,7 +1,6 @@
-//! A signed mini-os has the same command line on all machines, so it asks the server for the arguments that
-//! an unsigned one finds there. As with boot scripts, the server gives them only to the holder of the
-//! machine's lease. A forged answer gains nothing: the server must still present a certificate of the
-//! authority that is signed into the mini-os.
+//! A signed mini-os has the same command line on all machines, so it asks the server for the arguments that an unsigned
+//! one finds there. As with boot scripts, the server gives them only to the holder of the machine's lease. A forged
+//! answer gains nothing: the server must still present a certificate of the authority that is signed into the mini-os.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use super::coldplug::ColdPlug;
 use super::network::{self, Interface};
 use crate::console::Console;
 use crate::plain::plain;
-use crate::session::{bounded, plain_client};
+use crate::session::{bounded, chain, plain_client};
 
 /// Longest wait for an address before the next NIC is tried.
 const ADDRESS: Duration = Duration::from_secs(25);
@@ -90,7 +89,7 @@ enum Refusal {
 }
 
 async fn answer(client: &reqwest::Client, url: &str, interface: &Interface) -> Result<BootArgs, Refusal> {
-    let other = |e: reqwest::Error| Refusal::Other(e.to_string());
+    let other = |e: reqwest::Error| Refusal::Other(chain(&e));
     let response = client.get(url).timeout(ANSWER).send().await.map_err(other)?;
     let status = response.status();
     if status == reqwest::StatusCode::CONFLICT {

@@ -71,7 +71,6 @@ impl ColdPlug {
         })
     }
 
-    /// Number of available modules.
     pub fn known(&self) -> usize {
         self.index.len()
     }
@@ -133,9 +132,8 @@ impl ColdPlug {
     }
 }
 
-/// The aliases of all devices below `folder`: from `modalias`, or from `uevent` where a device has no such
-/// file (cards of an MMC host, "mmc:block"), each read once. Symbolic links are not followed because they
-/// form cycles.
+/// The aliases of all devices below `folder`: from `modalias`, or from `uevent` where a device has no such file (cards
+/// of an MMC host, "mmc:block"), each read once. Symbolic links are not followed because they form cycles.
 fn walk(
     folder: &Path,
     depth: usize,

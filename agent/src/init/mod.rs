@@ -1,7 +1,6 @@
-//! PID 1 of the mini-os: mounts, drivers, network, clock, then the conversation with the server.
+//! PID 1 of the mini-os: mounts, drivers, network, clock, then the session with the server.
 //!
-//! It never returns: an error is shown on the consoles, and after a while the machine reboots and tries
-//! again.
+//! It never returns: an error is shown on the consoles, and after a while the machine reboots and tries again.
 
 mod ask;
 mod coldplug;
@@ -110,15 +109,14 @@ fn reboot_on_panic(console: Arc<dyn Console>) {
         let collector = std::thread::current()
             .name()
             .is_some_and(|n| n.starts_with("report-"));
-        console.line(&plain(&format!("FAILED: the agent has an error: {panic}")));
+        console.line(&plain(&format!("FAILED: internal error of the agent: {panic}")));
         if !(collector && cfg!(panic = "unwind")) {
             finish(console.as_ref(), "the mini-os cannot go on", AFTER_PANIC)
         }
     }));
 }
 
-/// Everything from drivers to the end of the session; returns why it ended and how long to wait before the
-/// reboot.
+/// Everything from drivers to the end of the session; returns why it ended and how long to wait before the reboot.
 async fn converse(console: &Arc<dyn Console>) -> (String, Duration) {
     match prepare(console).await {
         Err(why) => (format!("FAILED: {why}"), BEFORE_RETRY),
@@ -208,8 +206,7 @@ fn set_clock(right: UnixMs, purpose: Purpose, console: &dyn Console) {
     clock::set_both(right, CLOCK_TOLERANCE, own, console);
 }
 
-/// Switches announce themselves twice a minute: the sooner the agent listens, the more the first report
-/// knows.
+/// Switches announce themselves twice a minute: the sooner the agent listens, the more the first report knows.
 async fn listen(boot: &Interface, console: &Arc<dyn Console>) {
     free_lldp(console);
     network::link_up_others(boot).await;
@@ -234,7 +231,7 @@ async fn cold_plug(console: &Arc<dyn Console>) -> Result<ColdPlug, String> {
         let started = Instant::now();
         let release = system::kernel_release().map_err(|e| format!("the kernel's release: {e}"))?;
         let mut drivers = ColdPlug::open(&release).map_err(|e| {
-            format!("/lib/modules/{release}/modules.dep: {e}; the initramfs does not fit the kernel")
+            format!("/lib/modules/{release}/modules.dep: {e}; the initramfs does not match the kernel")
         })?;
         for name in coldplug::ALWAYS {
             drivers.load(name, console.as_ref());
@@ -345,7 +342,7 @@ fn block_devices() -> BTreeSet<String> {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|e| format!("a task of the start did not end: {e}"))
+        .map_err(|e| format!("a startup task failed: {e}"))
 }
 
 /// Whether this process is the mini-os: PID 1, started by the kernel as init.

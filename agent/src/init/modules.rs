@@ -67,7 +67,6 @@ impl Index {
         index
     }
 
-    /// Number of modules.
     pub fn len(&self) -> usize {
         self.modules.len()
     }

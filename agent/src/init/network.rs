@@ -21,11 +21,9 @@ const CARRIER: Duration = Duration::from_secs(15);
 /// A network interface of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// The kernel's name.
     pub name: String,
     /// The kernel's number.
     pub index: u32,
-    /// Its MAC.
     pub mac: Mac,
 }
 
@@ -57,16 +55,11 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
 /// A lease as this machine uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Our address.
     pub address: Ipv4Addr,
-    /// Its prefix length.
     pub prefix: u8,
-    /// Destination, prefix length, gateway. The default route has prefix length 0; gateway 0.0.0.0 means
-    /// on-link.
+    /// Destination, prefix length, gateway. The default route has prefix length 0; gateway 0.0.0.0 means on-link.
     pub routes: Vec<(Ipv4Addr, u8, Ipv4Addr)>,
-    /// Name servers.
     pub dns: Vec<Ipv4Addr>,
-    /// Search domain.
     pub domain: Option<String>,
     /// MTU, if the server sends a plausible one.
     pub mtu: Option<u32>,
@@ -117,8 +110,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Gives it up: the lease is no longer renewed, the routes go with the link, the address with the next
-    /// one.
+    /// Gives it up: the lease is no longer renewed, the routes go with the link, the address with the next one.
     pub async fn give_up(self) {
         self.task.abort();
         let_go(&self.handle, self.index).await;
@@ -208,9 +200,8 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
     Ok(Kept { task, handle, index })
 }
 
-/// Brings up every other physical interface, without an address: link state and LLDP frames are visible only
-/// on an interface that is up. One that cannot be brought up stays down, and the report shows it without a
-/// link.
+/// Brings up every other physical interface, without an address: link state and LLDP frames are visible only on an
+/// interface that is up. One that cannot be brought up stays down, and the report shows it without a link.
 pub async fn link_up_others(boot: &Interface) {
     let Ok(handle) = netlink() else { return };
     for other in interfaces().unwrap_or_default() {

@@ -23,7 +23,6 @@ use crate::session::{Exit, Rescue};
 
 /// Longest password line.
 const LINE: usize = 128;
-/// Where the shell is put.
 const BUSYBOX: &str = "/bin/busybox";
 /// Tools that must call the kernel directly, because the agent is PID 1 and ignores signals.
 const ENDS: [&str; 3] = ["reboot", "poweroff", "halt"];
@@ -190,7 +189,7 @@ fn attend(mut terminal: &File, shared: &Shared) -> Result<(), Ended> {
     }
     write!(
         terminal,
-        "A shell of the mini-os, as root. Nothing is mounted; the disks are as they were. exit leaves it, reboot boots again.\r\n"
+        "A shell of the mini-os, as root. Nothing is mounted; the disks are untouched. `exit` leaves it, `reboot` reboots.\r\n"
     )?;
     line_mode(terminal, true)?;
     shared.open.fetch_add(1, Ordering::SeqCst);

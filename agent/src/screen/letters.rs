@@ -1,6 +1,5 @@
 //! The large letters of a verdict: PASS, WARN, FAIL, HOLD.
 
-/// Rows of a large letter.
 pub(super) const HEIGHT: usize = 5;
 
 const FONT: [(char, [&str; HEIGHT]); 12] = [

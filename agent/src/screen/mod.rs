@@ -33,7 +33,7 @@ impl Poster<'_> {
     fn word(&self) -> (&'static str, &'static str) {
         match self.check.map(|c| c.verdict) {
             Some(Verdict::Pass) => ("PASS", "the hardware is as expected"),
-            Some(Verdict::Warn) => ("WARN", "as expected, with something to look at"),
+            Some(Verdict::Warn) => ("WARN", "as expected, with warnings"),
             Some(Verdict::Fail) => ("FAIL", "the hardware is NOT as expected, no disk is touched"),
             None => ("HOLD", "no expectation is known for this machine"),
         }

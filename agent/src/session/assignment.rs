@@ -27,7 +27,6 @@ const SAME_ANSWER: Duration = Duration::from_secs(1);
 pub struct Answer {
     /// The server's sequence number.
     pub seq: u64,
-    /// What to do.
     pub what: What,
 }
 
@@ -40,7 +39,6 @@ pub enum What {
     Unknown {
         /// The plan and its number of steps, if there is a plan with a readable id.
         plan: Option<(PlanId, u32)>,
-        /// What is unknown.
         why: String,
     },
 }
@@ -52,7 +50,6 @@ pub enum Follow {
     Ask,
     /// Send a report, then poll again.
     Report,
-    /// End.
     Exit(Exit),
 }
 
@@ -120,7 +117,6 @@ fn no_assignment(why: &CallError) -> String {
     format!("server: the assignment {what}, asking again: {why}")
 }
 
-/// Carries out the assignment.
 pub async fn follow(
     machine: &Machine,
     channel: &Channel,

@@ -31,7 +31,6 @@ const TIME_ANSWER: Duration = Duration::from_secs(10);
 /// Interval between messages about a server that does not answer.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
 
-/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// No answer, or a temporary refusal (429, 5xx): worth retrying.
@@ -69,7 +68,6 @@ impl CallError {
     }
 }
 
-/// The connection to one server.
 #[derive(Clone)]
 pub struct Channel {
     http: reqwest::Client,
@@ -293,7 +291,6 @@ async fn answer(response: Response) -> Result<Vec<u8>, CallError> {
     }
 }
 
-/// Interprets status and body.
 fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
     if status.is_success() {
         return Ok(bytes);

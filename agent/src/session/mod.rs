@@ -1,5 +1,4 @@
-//! The agent's session with the server: claim, report, assignment, in the mini-os and on the installed
-//! system.
+//! The agent's session with the server: claim, report, assignment, in the mini-os and on the installed system.
 //!
 //! [`run`] is the whole session, for real and simulated machines: everything it touches is in [`Machine`]. It
 //! ends only with an [`Exit`]; it waits for a server that is down, restarting or slow.
@@ -36,7 +35,7 @@ use crate::screen::Poster;
 #[cfg(fuzzing)]
 pub use assignment::read as read_assignment;
 use channel::{CallError, Channel};
-pub(crate) use channel::{bounded, plain_client};
+pub(crate) use channel::{bounded, chain, plain_client};
 pub use rescue::Rescue;
 
 /// Receives the server's time.
@@ -194,8 +193,7 @@ async fn talk(machine: &Machine) -> Result<Exit, Exit> {
     }
 }
 
-/// Exchanges the ticket for a certificate. The key is made once: a claim whose answer was lost is repeated
-/// with it.
+/// Exchanges the ticket for a certificate. The key is made once: a claim whose answer was lost is repeated with it.
 async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Credentials, Exit> {
     let key = credentials::make_key().map_err(impossible)?;
     let request = ClaimRequest {

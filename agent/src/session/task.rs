@@ -1,5 +1,4 @@
-//! One-shot tasks that the server requests while the machine waits. They write to no disk and change nothing
-//! installed.
+//! One-shot tasks that the server requests while the machine waits. They write to no disk and change nothing installed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +24,7 @@ pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Ta
     let console = machine.console.as_ref();
     let outcome = match (task, &machine.duty) {
         (Task::Recheck {}, _) => {
-            console.line("task: a new report is asked for");
+            console.line("task: a new report was requested");
             send_report(machine, channel).await?;
             done("a new report was sent")
         }

@@ -283,10 +283,7 @@ async fn run_to_end(bench: Bench) -> (Exit, Arc<Lines>, Vec<u8>) {
     } = bench;
     match tokio::time::timeout(Duration::from_secs(60), run(machine)).await {
         Ok(exit) => (exit, lines, std::fs::read(disk).unwrap()),
-        Err(_) => panic!(
-            "waited 60 s for the conversation to end; console:\n{}",
-            lines.all()
-        ),
+        Err(_) => panic!("waited 60 s for the session to end; console:\n{}", lines.all()),
     }
 }
 

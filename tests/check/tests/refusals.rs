@@ -93,9 +93,8 @@ fn agents_word(plan: &InstallPlan, report: &AssetReport) -> Result<(), Refused> 
     verify(plan, &plan.machine, &live).map(drop)
 }
 
-/// Cases 15 and 16 and similar ones: each disk that the agent or the firmware would refuse. If it is the only
-/// disk: the code and text of the refusal. Beside a larger good disk: that one is chosen, also with
-/// `smallest`.
+/// Cases 15 and 16 and similar ones: each disk that the agent or the firmware would refuse. If it is the only disk: the
+/// code and text of the refusal. Beside a larger good disk: that one is chosen, also with `smallest`.
 #[test]
 fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
     use FirmwareMode::{Bios, Uefi};
@@ -224,8 +223,7 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
         };
         assert_eq!(plan(&same, &smallest).unwrap_err().code(), "no-disk");
     }
-    // As in case 01, an old agent lists both paths of each disk. Same WWN and serial number: one path is
-    // used.
+    // As in case 01, an old agent lists both paths of each disk. Same WWN and serial number: one path is used.
     let paths = |wwn: Option<&str>| {
         let mut disks = vec![disk("sda"), disk("sdb")];
         for d in &mut disks {

@@ -18,7 +18,6 @@ struct Entry {
     owner: Owner,
     home: String,
     shell: String,
-    /// Whether it is new.
     fresh: bool,
 }
 
@@ -328,8 +327,7 @@ mod tests {
                 uid: Some(1),
                 ..account("root")
             },
-            // L9 of the security test: requests for system accounts' ids fail in the step, after the disk was
-            // erased.
+            // L9 of the security test: requests for system accounts' ids fail in the step, after the disk was erased.
             Account {
                 uid: Some(1),
                 ..good.clone()

@@ -1,6 +1,5 @@
 //! passwd(5), shadow(5), group(5) and gshadow(5) as text. Untouched lines stay as they are.
 
-/// The four texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Databases {
     pub passwd: String,
@@ -15,7 +14,6 @@ pub fn lines_of<'a>(text: &'a str, name: &str) -> impl Iterator<Item = Vec<&'a s
     lines.filter(move |fields| fields[0] == name)
 }
 
-/// The fields of `name`'s line.
 pub(super) fn find(text: &str, name: &str) -> Option<Vec<String>> {
     let fields = lines_of(text, name).next()?;
     Some(fields.into_iter().map(str::to_owned).collect())

@@ -1,5 +1,4 @@
-//! What the installed system gets on top of its image: texts made by pure functions, written below the
-//! mounted root.
+//! What the installed system gets on top of its image: texts made by pure functions, written below the mounted root.
 //!
 //! Each file has functions that make the texts, and `apply`. `inventory_api::valid` checks the values before
 //! anything is written.
@@ -22,8 +21,7 @@ fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(60).collect::<String>())
 }
 
-/// `systemctl enable` for a unit in the image: a symlink in each target's wants. False if there is no such
-/// unit.
+/// `systemctl enable` for a unit in the image: a symlink in each target's wants. False if there is no such unit.
 fn enable(root: &Root, unit: &str, wanted_by: &[&str]) -> Result<bool, StepError> {
     let found = [
         "/etc/systemd/system",

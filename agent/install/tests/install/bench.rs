@@ -24,7 +24,7 @@ pub const ROOT_UUID: &str = "0d4d5a6e-93a5-4f6e-8d2b-2f5f0f4b7a11";
 pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7w alice@desk";
 pub const HASH: &str = "$y$j9T$abcdefgh$0123456789abcdef";
 
-/// Content that is random, with holes of zeros and an end that is no whole block.
+/// Random content with runs of zeros and a partial last block.
 pub fn content() -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut bytes = vec![0; 13 * MIB as usize + 777];
@@ -68,7 +68,7 @@ impl Bench {
         let dir = tempfile::tempdir().expect("a directory");
         let content = content();
         let image = zstd::encode_all(&content[..], 1).expect("compressed");
-        // What an earlier system left: it must not shine through anywhere.
+        // Leftovers of an earlier system, which must not show up anywhere.
         let disk = fs::File::create(dir.path().join("disk")).expect("made");
         disk.set_len(DISK).expect("sized");
         let old = vec![0xa5; 20 * MIB as usize];
@@ -138,7 +138,7 @@ impl Bench {
         bytes
     }
 
-    /// Where the root partition begins, in bytes.
+    /// Start of the root partition, in bytes.
     pub fn root_start(&self) -> u64 {
         258 * MIB
     }
@@ -157,7 +157,7 @@ impl Bench {
     }
 }
 
-/// What the image would bring, as far as the steps look at it.
+/// The image's content, as far as the steps use it.
 fn root_dir(root: &Path) {
     for dir in [
         "etc/ssh",
@@ -196,7 +196,7 @@ fn root_dir(root: &Path) {
     }
 }
 
-/// A plan as lifecycle makes them, for a disk of `size` bytes.
+/// A plan as made by lifecycle, for a disk of `size` bytes.
 pub fn plan(image: &[u8], content: &[u8], size: u64) -> InstallPlan {
     let lba = |byte: u64| byte / 512;
     let part = |number, name: &str, role, guid: &str, from: u64, to: u64| Partition {
@@ -341,20 +341,20 @@ pub fn plan(image: &[u8], content: &[u8], size: u64) -> InstallPlan {
 #[derive(Default)]
 pub struct Server {
     pub image: Arc<Vec<u8>>,
-    /// What came in.
+    /// The reports received.
     pub steps: Mutex<Vec<StepReport>>,
     pub progress: Mutex<Vec<Progress>>,
-    /// Offsets that fetches began at.
+    /// Start offsets of fetches.
     pub fetches: Mutex<Vec<u64>>,
     /// The stream is cut at each of these offsets once.
     pub cuts: Mutex<VecDeque<usize>>,
-    /// No fetch gets anything.
+    /// Every fetch fails.
     pub dead: bool,
-    /// The stream stands still at this offset.
+    /// The stream stalls at this offset.
     pub hang: Option<usize>,
-    /// Permission ends before this step.
+    /// Permission is refused before this step.
     pub stop: Option<u32>,
-    /// Tell the kernel of this device's partitions after they are written: for kernels that read no GPT themselves.
+    /// Tell the kernel about this device's partitions after they are written, for kernels that do not parse GPT.
     pub partx: Option<String>,
 }
 
@@ -422,7 +422,7 @@ impl Server {
     }
 }
 
-/// Runs a tool that may be missing here; says so and returns false then. Panics when it finds something wrong.
+/// Runs a tool; if it is missing, prints that and returns false. Panics if the tool reports an error.
 pub fn tool(name: &str, args: &[&str]) -> bool {
     match Command::new(name)
         .args(args)

@@ -1,4 +1,4 @@
-//! The same on a real block device: a loop device with a real ext4, where this machine allows it.
+//! The same on a real block device: a loop device with a real ext4, if this machine allows it.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use inventory_api::report::DiskFacts;
 
 use crate::bench::{Bench, MIB, ROOT_UUID, Server, plan, tool};
 
-/// Root partition of 765 MiB, or of exactly the image's 64 where this machine may not grow a file system.
+/// Root partition of 765 MiB, or exactly the image's 64 if this machine may not grow a file system.
 fn disk_size() -> u64 {
     const CAP_SYS_RESOURCE: u32 = 24;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -153,7 +153,7 @@ async fn a_loop_device_with_a_real_file_system() {
         "{stat}"
     );
 
-    // A mounted disk is neither installed on nor wiped.
+    // A mounted disk is neither installed nor wiped.
     let mounted = bench.path("elsewhere");
     fs::create_dir(&mounted).expect("made");
     let flags = nix::mount::MsFlags::empty();

@@ -1,4 +1,4 @@
-//! A whole plan on a file, and what is on the file afterwards.
+//! A whole plan on a file, and the file's content afterwards.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,7 @@ async fn everything_is_where_it_belongs() {
     let ended = execute(&bench.plan, &bench.credentials(), &bench.site(), &server).await;
     assert_eq!(ended, Ok(Ended::Done));
 
-    // Each step was asked for and told, in order, then the plan as a whole.
+    // Permission was asked and the result reported for each step in order, then for the whole plan.
     let steps = server.steps.lock().expect("steps");
     let mut told = steps.iter().map(|s| {
         (
@@ -43,13 +43,13 @@ async fn everything_is_where_it_belongs() {
         (bench.content.len() as u64, bench.content.len() as u64)
     );
 
-    // The image, byte for byte, over what was there before.
+    // The image, byte for byte, replacing the old content.
     assert!(
         bench.disk(bench.root_start(), bench.content.len()) == bench.content,
         "the root partition differs"
     );
 
-    // The partition table as other tools read it.
+    // The partition table, as read by other tools.
     let disk = bench.path("disk");
     let disk_text = disk.to_str().expect("a path");
     tool("sfdisk", &["--verify", disk_text]);
@@ -63,14 +63,14 @@ async fn everything_is_where_it_belongs() {
         (&[0x4d, 0x3c, 0x2b, 0x1a][..], &b"ESP        "[..], &b"FAT32"[..])
     );
 
-    // The BIOS boot loader: code, then the table that was there, then core.img with its list.
+    // The BIOS boot loader: code, then the existing table, then core.img with its block list.
     let mbr = bench.disk(0, 512);
     assert_eq!((mbr[0], mbr[450], &mbr[510..]), (0xb0, 0xee, &[0x55, 0xaa][..]));
     assert_eq!(mbr[0x5c..0x64], 2048u64.to_le_bytes());
     let core = bench.disk(MIB, 512);
     assert_eq!(core[0x1f4..0x1fc], 2049u64.to_le_bytes());
     assert_eq!(core[0x1fc..0x200], [58, 0, 0x20, 0x08]);
-    // The end of the disk is the backup table only.
+    // The end of the disk holds only the backup table.
     assert_eq!(bench.disk(DISK - MIB, 512), [0; 512]);
     assert_eq!(&bench.disk(DISK - 512, 8), b"EFI PART");
 }

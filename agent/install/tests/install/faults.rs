@@ -1,4 +1,4 @@
-//! What goes wrong: power, streams, digests, disks that change, images that are hostile.
+//! Failures: power, streams, digests, changing disks, hostile images.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -39,7 +39,7 @@ async fn power_cut_in_the_middle_of_the_image_then_again() {
         ended = execute(&bench.plan, &credentials, &site, &server) => panic!("it ended: {ended:?}"),
         () = until("some of the image is written", written) => {}
     }
-    // Most of an image begins with zeros: no superblock, nothing that boots.
+    // A partial image begins with zeros: no superblock, nothing bootable.
     assert_eq!(bench.disk(bench.root_start(), 4096), [0; 4096]);
     let ended = execute(&bench.plan, &credentials, &site, &bench.server()).await;
     assert_eq!(ended, Ok(Ended::Done));
@@ -91,7 +91,7 @@ async fn wrong_bytes_are_named_and_nothing_half_good_stays() {
     let cases: [(&str, Change); 6] = [
         ("image-digest", |b| b.image_step().sha256.0[0] ^= 1),
         ("image-digest", |b| b.image_step().content_sha256.0[0] ^= 1),
-        // One byte turned over on the way: decompression fails or not, the digest tells.
+        // One byte corrupted in transit: whether or not decompression fails, the digest shows it.
         ("image-digest", |b| {
             let mut image = b.image.to_vec();
             let middle = image.len() / 2;
@@ -100,7 +100,7 @@ async fn wrong_bytes_are_named_and_nothing_half_good_stays() {
         }),
         ("image-corrupt", |b| b.image_step().content_bytes -= 1),
         ("image-size", |b| b.image_step().content_bytes += 1),
-        // What the digest names is no zstd at all.
+        // The digest matches, but the data is not zstd.
         ("image-corrupt", |b| {
             b.image = b"not compressed at all".to_vec().into();
             let (digest, len) = (crate::bench::sha256(&b.image), b.image.len() as u64);
@@ -154,7 +154,7 @@ async fn the_disk_is_looked_at_again_right_before_the_first_write() {
     let look = move || {
         let mut disks = facts.lock().expect("facts").clone();
         if looks.fetch_add(1, Ordering::Relaxed) > 0 {
-            // A second disk of the same serial turns up after the check.
+            // A second disk with the same serial number appears after the check.
             disks[1].serial = disks[0].serial.clone();
         }
         disks
@@ -218,7 +218,7 @@ async fn an_image_with_hostile_symlinks_does_not_reach_outside() {
 #[tokio::test]
 async fn secrets_are_in_no_report() {
     let mut bench = Bench::new();
-    // Make the step with the secrets fail: the image has no such shell.
+    // Makes the step with secrets fail: the image has no such shell.
     fs::remove_file(bench.path("root/bin/bash")).expect("removed");
     bench.plan.hostname = "web-1".into();
     let server = bench.server();

@@ -1,4 +1,4 @@
-//! Installing as the session does it: on files, and where this machine allows it on a loop device.
+//! Installing as the session does it: on files, and on a loop device if this machine allows it.
 
 mod bench;
 mod device;

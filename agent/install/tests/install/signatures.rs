@@ -1,5 +1,5 @@
-//! What an earlier system left at either end of the disk and of its partitions is gone, whatever it was: libblkid finds
-//! nothing beside the new file systems (case 19: coreos/fedora-coreos-tracker#500, util-linux#1177).
+//! Leftovers of an earlier system at both ends of the disk and of its partitions are gone, whatever they were: libblkid
+//! finds only the new file systems (case 19: coreos/fedora-coreos-tracker#500, util-linux#1177).
 
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
@@ -12,10 +12,10 @@ use gptman::{GPT, GPTPartitionEntry};
 
 use crate::bench::{Bench, DISK, MIB};
 
-/// One signature: its name, and how it lies in a region of this many bytes: offset and bytes.
+/// One signature: its name, and a function from region size to offset and bytes.
 type Signature = (&'static str, fn(u64) -> Vec<(u64, Vec<u8>)>);
 
-/// As libblkid's probes look for them (libblkid/src/superblocks of util-linux 2.38).
+/// As in libblkid's probes (libblkid/src/superblocks of util-linux 2.38).
 const KIT: [Signature; 20] = [
     ("zfs at the start", |_| zfs(&[0, 256 << 10])),
     ("zfs at the end", |size| {
@@ -67,7 +67,7 @@ const KIT: [Signature; 20] = [
     }),
 ];
 
-/// Signatures that libblkid believes only with a checksum that is right: they are written and looked for as bytes.
+/// Signatures that libblkid accepts only with a correct checksum: the test searches for their bytes instead.
 const CHECKED: [&str; 5] = ["lvm2", "btrfs", "btrfs, mirror", "bcache", "ext2"];
 
 fn zfs(labels: &[u64]) -> Vec<(u64, Vec<u8>)> {
@@ -94,7 +94,7 @@ fn md1(at: u64) -> Vec<(u64, Vec<u8>)> {
     vec![(at, superblock)]
 }
 
-/// What libblkid says of a region; `None`: nothing is there. Ambivalent is told as such.
+/// libblkid's result for a region; `None` if it finds nothing. An ambivalent result is returned as such.
 fn blkid(disk: &Path, region: &Range<u64>) -> Option<String> {
     let (offset, size) = (region.start.to_string(), (region.end - region.start).to_string());
     let out = Command::new("blkid")
@@ -116,7 +116,7 @@ fn plant(disk: &File, region: &Range<u64>) {
     }
 }
 
-/// Names of the signatures of which a piece is still in the region.
+/// Names of the signatures that are still partly in the region.
 fn left(disk: &File, region: &Range<u64>) -> Vec<&'static str> {
     let there = |(at, bytes): &(u64, Vec<u8>)| {
         let mut found = vec![0; bytes.len()];
@@ -130,7 +130,7 @@ fn left(disk: &File, region: &Range<u64>) -> Vec<&'static str> {
     named.map(|(name, _)| *name).collect()
 }
 
-/// Writes a GPT with partitions at these places, as an earlier system had them.
+/// Writes an earlier system's GPT, with partitions at these positions.
 fn old_table(disk: &mut File, regions: &[Range<u64>]) {
     let mut gpt = GPT::new_from(disk, 512, [7; 16]).expect("a table");
     for (i, region) in regions.iter().enumerate() {
@@ -202,7 +202,7 @@ async fn no_old_signature_is_left_in_the_disk_or_a_partition() {
     let bench = Bench::new();
     let path = bench.path("disk");
     let mut disk = open(&path);
-    // Old partitions that begin and end elsewhere than the new ones do.
+    // Old partitions with other starts and ends than the new ones.
     let old = [5 * MIB..90 * MIB, 90 * MIB..333 * MIB, 333 * MIB..DISK - 3 * MIB];
     let new = new_regions(&bench);
     for region in old.iter().chain(&new).chain([&(0..DISK)]) {
@@ -216,7 +216,7 @@ async fn no_old_signature_is_left_in_the_disk_or_a_partition() {
     for region in old.iter().chain(&new).chain([&(0..DISK)]) {
         assert_eq!(left(&disk, region), [""; 0], "{region:?}");
     }
-    // The image of this bench is no file system: its partition names nothing, the ESP is FAT and nothing else.
+    // The bench's image is not a file system, so its partition has no signature; the ESP is FAT only.
     assert_eq!(blkid(&path, &new[2]), None);
     let esp = blkid(&path, &new[1]).expect("FAT");
     assert!(
@@ -251,7 +251,7 @@ async fn a_wiped_disk_names_nothing() {
         assert_eq!(left(&disk, region), [""; 0], "{region:?}");
         assert_eq!(blkid(&path, region), None, "{region:?}");
     }
-    // The proof says what the disk shows.
+    // The proof matches the disk.
     let [proof] = &wiped[..] else { panic!("{wiped:?}") };
     assert_eq!(
         (proof.serial.as_deref(), proof.size_bytes, proof.partitions),

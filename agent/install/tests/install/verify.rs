@@ -35,8 +35,8 @@ fn base() -> InstallPlan {
     plan(b"image", b"content", DISK)
 }
 
-/// Field report 24 (xcat-core#815 and #647, talos#4766, op-build#298, harvester#6909): a disk chosen by /dev/sdX or by the
-/// first WWN, and the wrong one wiped. Stable ids only, and a refusal when two disks match.
+/// Field report 24 (xcat-core#815 and #647, talos#4766, op-build#298, harvester#6909): a disk was chosen by /dev/sdX or
+/// by the first WWN, and the wrong one was wiped. Only stable ids count, and two matching disks are refused.
 #[test]
 fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
     let with = |name: &str, serial: Option<&str>, wwn: Option<&str>| DiskFacts {
@@ -50,7 +50,7 @@ fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
         plan.disk.wwn = wwn.map(str::to_owned);
         plan
     };
-    // Both paths of one multipath disk, or two disks of a series that share a WWN: not ours to choose.
+    // Both paths of one multipath disk, or two disks of a series with the same WWN: do not guess.
     let twins = live(&[
         with("sda", None, Some("naa.5000c500a")),
         with("sdb", None, Some("naa.5000c500a")),
@@ -59,7 +59,7 @@ fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
         code(&plan_of(None, Some("naa.5000c500a")), &twins),
         "disk-ambiguous"
     );
-    // A serial number and a WWN, the same on both, and one size: two paths to one disk. The first is taken.
+    // Same serial number, WWN and size: two paths to one disk. The first is used.
     let both = [
         with("sda", Some("S1"), Some("naa.5000c500a")),
         with("sdb", Some("S1"), Some("naa.5000c500a")),
@@ -70,7 +70,7 @@ fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
         &live(&both),
     );
     assert_eq!(located.map(|l| l.name), Ok("sda".into()));
-    // One of them in use is the disk in use; another size is another disk.
+    // If one path is in use, the disk is in use; another size means another disk.
     let mut busy = live(&both);
     busy[1].in_use = Some("sdb1 is mounted on /".into());
     assert_eq!(
@@ -83,7 +83,7 @@ fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
         code(&plan_of(Some("S1"), Some("naa.5000c500a")), &live(&other)),
         "disk-ambiguous"
     );
-    // A disk that has the serial but another WWN is another disk, in whatever place of the list.
+    // A disk with the serial number but another WWN is another disk, wherever it is in the list.
     let mixed = [
         with("sda", Some("S1"), Some("naa.5000c500b")),
         with("sdb", Some("S1"), Some("naa.5000c500a")),
@@ -92,7 +92,7 @@ fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
     for turn in 0..3 {
         let mut disks = mixed.to_vec();
         disks.rotate_left(turn);
-        // The kernel names them by the order it found them in.
+        // The kernel names them in order of detection.
         for (n, disk) in disks.iter_mut().enumerate() {
             disk.name = ["sda", "sdb", "sdc"][n].into();
         }
@@ -112,7 +112,7 @@ fn field_report_24_two_disks_that_match_are_refused_whatever_their_names() {
 
 #[test]
 fn field_report_24_the_disk_is_found_by_what_does_not_change() {
-    // The names have changed places since the plan was made: the serial counts.
+    // The names have swapped since the plan was made: the serial number counts.
     let disks = live(&[facts("sda", "S2"), facts("sdb", " S1 ")]);
     let located = verify(&base(), &machine(), &disks).expect("found");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Wiping a disk that is released.
+//! Wiping a released disk.
 
 use agent_install::{execute, wipe};
 

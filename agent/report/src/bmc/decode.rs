@@ -99,7 +99,6 @@ impl Lan {
     }
 }
 
-/// Parses any bytes as each answer.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(answer: &[u8]) {
     let _ = is_lan(answer);

@@ -13,7 +13,6 @@ const END_OF_FIELDS: u8 = 0xc1;
 /// Maximum number of fields in an area.
 const FIELD_LIMIT: usize = 32;
 
-/// One unit.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fru {
     pub facts: FruFacts,
@@ -51,8 +50,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Fru> {
     (facts != FruFacts::default() || watts.is_some()).then_some(Fru { facts, watts })
 }
 
-/// The fields of an area, starting at `first`. The checksum is ignored: it is wrong in many correct
-/// inventories.
+/// The fields of an area, starting at `first`. The checksum is ignored: it is wrong in many correct inventories.
 fn fields(area: &[u8], first: usize) -> Vec<Option<String>> {
     let length = area.get(1).map_or(0, |units| usize::from(*units) * UNIT);
     let mut rest = area.get(first..length.min(area.len())).unwrap_or_default();
@@ -173,8 +171,7 @@ pub(super) mod tests {
             asset_tag: None,
         };
         assert_eq!((fru.facts, fru.watts), (expected, Some(920)));
-        // Without the product area the board area is used; truncation anywhere loses facts but does not
-        // panic.
+        // Without the product area the board area is used; truncation anywhere loses facts but does not panic.
         let whole = supply("P9201CH123");
         for end in 0..whole.len() {
             parse(&whole[..end]);

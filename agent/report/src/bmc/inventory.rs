@@ -17,12 +17,10 @@ use super::sel;
 pub(super) const TIME: Duration = Duration::from_secs(12);
 /// Maximum number of sensor records; the largest servers have about 400.
 const RECORDS: usize = 1024;
-/// Maximum number of inventories.
 const INVENTORIES: usize = 48;
 /// Number of newest event log entries kept.
 const EVENTS: usize = 32;
-/// A log with up to this many entries is walked from its start; in a longer one the newest are found by
-/// number.
+/// A log with up to this many entries is walked from its start; in a longer one the newest are found by number.
 const WALKED: u16 = 256;
 /// Bytes per partial read; some BMCs have 32-byte buffers including the header.
 const PIECE: u8 = 16;
@@ -255,8 +253,7 @@ fn is_supply(sensor: &Sensor) -> bool {
     (sensor.kind, sensor.reading) == (POWER_SUPPLY, sdr::SENSOR_SPECIFIC)
 }
 
-/// Power supplies from status sensors and inventories, one per entity instance. For machines whose SMBIOS
-/// lists none.
+/// Power supplies from status sensors and inventories, one per entity instance. For machines whose SMBIOS lists none.
 fn power_supplies(
     sensors: &[(&Sensor, Option<Reading>)],
     units: Vec<(Option<(u8, u8)>, Fru)>,

@@ -19,7 +19,6 @@ const SYSTEM_INTERFACE: c_int = 0x0c;
 const BMC_CHANNEL: c_short = 0xf;
 const RESPONSE: c_int = 1;
 
-/// `struct ipmi_system_interface_addr`.
 #[repr(C)]
 struct Address {
     kind: c_int,
@@ -27,7 +26,6 @@ struct Address {
     lun: c_uchar,
 }
 
-/// `struct ipmi_msg`.
 #[repr(C)]
 struct Message {
     netfn: c_uchar,
@@ -36,7 +34,6 @@ struct Message {
     data: *mut u8,
 }
 
-/// `struct ipmi_req`.
 #[repr(C)]
 struct Request {
     address: *mut Address,
@@ -45,7 +42,6 @@ struct Request {
     message: Message,
 }
 
-/// `struct ipmi_recv`.
 #[repr(C)]
 struct Received {
     kind: c_int,
@@ -67,7 +63,6 @@ pub(super) trait Requests {
     fn ask(&mut self, netfn: u8, command: u8, data: &[u8]) -> io::Result<Vec<u8>>;
 }
 
-/// The open device.
 pub(super) struct Device {
     file: File,
     next: c_long,

@@ -22,7 +22,6 @@ pub(super) struct Records {
     pub inventories: Vec<FruLocator>,
 }
 
-/// A sensor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sensor {
     pub name: String,

@@ -1,5 +1,4 @@
-//! Describes entries of the system event log (IPMI 2.0, chapter 32). Pure; layout and names come from
-//! ipmi-rs-core.
+//! Describes entries of the system event log (IPMI 2.0, chapter 32). Pure; layout and names come from ipmi-rs-core.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,8 +1,6 @@
-//! Recognises texts that mean "no value": the name of the field itself, "not supported", "to be filled".
-//! Pure.
+//! Recognises texts that mean "no value": the name of the field itself, "not supported", "to be filled". Pure.
 
-/// Words for fields. A text of only these, and of words for the part the field belongs to, is the field's own
-/// name.
+/// Words for fields. A text of only these, and of words for the part the field belongs to, is the field's own name.
 const FIELDS: &[&str] = &[
     "asset",
     "designation",

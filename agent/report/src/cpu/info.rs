@@ -191,7 +191,6 @@ fn flags_of_note(flags: &str) -> Vec<String> {
     found
 }
 
-/// Parses any bytes as /proc/cpuinfo.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(bytes: &[u8]) {
     let info = CpuInfo::parse(&String::from_utf8_lossy(bytes));

@@ -1,6 +1,5 @@
-//! Queries to a live disk: SCSI and ATA commands through SG_IO, NVMe admin commands through ioctl. They are
-//! read-only; data flows only from the device. The only action started here is a self-test
-//! ([`super::self_test`]).
+//! Queries to a live disk: SCSI and ATA commands through SG_IO, NVMe admin commands through ioctl. They are read-only;
+//! data flows only from the device. The only action started here is a self-test ([`super::self_test`]).
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -101,7 +100,6 @@ impl Speaks {
     }
 }
 
-/// What to query.
 #[derive(Clone, Debug)]
 pub(super) struct Questions {
     pub speaks: Speaks,
@@ -111,11 +109,9 @@ pub(super) struct Questions {
     pub serial: bool,
     /// READ CAPACITY (16), because the kernel reports no size.
     pub capacity: bool,
-    /// Health.
     pub health: bool,
 }
 
-/// The disk's answers.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub ata: Option<AtaIdentity>,
@@ -250,8 +246,7 @@ fn scsi_health(file: &File) -> io::Result<Option<DiskHealth>> {
             scsi::add(page, &data, &mut health);
         }
     }
-    // READ DEFECT DATA (10): the grown list in bytes-from-index format; its four-byte header has the total
-    // length.
+    // READ DEFECT DATA (10): the grown list in bytes-from-index format; its four-byte header has the total length.
     let defects = run(file, &[0x37, 0, 0x08 | 0x04, 0, 0, 0, 0, 0, 4, 0], 4)?;
     if defects.well || defects.is_recovered() {
         health.reallocated_sectors = scsi::grown_defects(&defects.data);
@@ -296,8 +291,7 @@ const NON_DATA: u8 = 3 << 1;
 const PIO_IN: u8 = 4 << 1;
 const EXTEND: u8 = 1;
 
-/// ATA PASS-THROUGH (16): the data length is in the count field, in 512-byte blocks; data comes from the
-/// device.
+/// ATA PASS-THROUGH (16): the data length is in the count field, in 512-byte blocks; data comes from the device.
 fn ata_command(protocol: u8, command: u8, feature: u8, count: u8, lba: u32) -> [u8; 16] {
     let [low, middle, high, _] = lba.to_le_bytes();
     let mut out = [0_u8; 16];
@@ -320,7 +314,6 @@ pub(super) fn ata_self_test(file: &File, test: u8) -> io::Result<bool> {
     command(file, &smart_command(NON_DATA, 0xd4, 0, test))
 }
 
-/// The result of a command.
 struct Done {
     well: bool,
     data: Vec<u8>,

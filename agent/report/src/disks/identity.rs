@@ -85,8 +85,7 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// From the parameter data: address of the last block, then block length. None if too short or
-    /// implausible.
+    /// From the parameter data: address of the last block, then block length. None if too short or implausible.
     pub fn parse(data: &[u8]) -> Option<Capacity> {
         let last = u64::from_be_bytes(data.get(..8)?.try_into().ok()?);
         let block_bytes = u32::from_be_bytes(data.get(8..12)?.try_into().ok()?);
@@ -97,7 +96,6 @@ impl Capacity {
         .filter(|capacity| (256..=65536).contains(&capacity.block_bytes))
     }
 
-    /// Total bytes.
     pub fn bytes(self) -> Option<u64> {
         self.blocks.checked_mul(u64::from(self.block_bytes))
     }

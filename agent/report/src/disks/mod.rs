@@ -71,8 +71,7 @@ pub(super) fn collect(roots: &Roots, depth: Depth, problems: &mut Problems) -> V
     disks
 }
 
-/// Names and folders of block devices, without partitions. Some captures have sys/class/block instead of
-/// sys/block.
+/// Names and folders of block devices, without partitions. Some captures have only the classes.
 fn entries(roots: &Roots, problems: &mut Problems) -> Vec<(String, PathBuf)> {
     let mut below = |folder: PathBuf| -> Vec<(String, PathBuf)> {
         let names = problems.names(&folder).into_iter();

@@ -25,7 +25,6 @@ const DCMD: u8 = 0x05;
 const DIRECTION_READ: u8 = 0x10;
 const PD_GET_LIST: u32 = 0x0201_0000;
 const PD_GET_INFO: u32 = 0x0202_0000;
-/// MR_PD_INFO.
 const INFO_BYTES: usize = 512;
 /// The disk is not in an enclosure.
 const NO_ENCLOSURE: u16 = 0xffff;
@@ -188,7 +187,7 @@ fn make_node(roots: &Roots, path: &Path) -> io::Result<()> {
 }
 
 impl Controller {
-    /// Sends a frame whose answer goes to a buffer of `len` bytes; its buffer list is at `sgl_offset`.
+    /// Sends a frame whose answer is at most `bytes` long; its buffer list is at `sgl_offset`.
     fn send(&mut self, mut frame: [u8; FRAME_BYTES], sgl_offset: u8, bytes: usize) -> io::Result<Vec<u8>> {
         let mut answer = vec![0_u8; bytes];
         // One buffer and its length; the initial status is "not completed".
@@ -213,8 +212,7 @@ impl Controller {
             iov_base: answer.as_mut_ptr().cast(),
             iov_len: bytes,
         };
-        // SAFETY: the packet has the driver's layout; its one buffer has the stated length and outlives the
-        // call.
+        // SAFETY: the packet has the driver's layout; its one buffer has the stated length and outlives the call.
         unsafe { megasas_firmware(self.device.as_raw_fd(), &mut packet) }?;
         match packet.frame[2] {
             0 => Ok(answer),

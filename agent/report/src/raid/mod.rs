@@ -66,8 +66,7 @@ pub(super) fn collect(roots: &Roots, problems: &mut Problems, report: &mut Asset
     }
 }
 
-/// Removes disks that the kernel shows too: in HBA mode, or beside volumes, a controller passes single disks
-/// through.
+/// Removes disks that the kernel shows too: in HBA mode, or beside volumes, a controller passes single disks through.
 pub(super) fn without_shown(report: &mut AssetReport) {
     let shown = |disk: &DiskFacts| {
         let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
@@ -101,7 +100,6 @@ fn ask_each(
     (found, left_out)
 }
 
-/// Parses any bytes as every answer of a controller.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) {
     megaraid::list(bytes);

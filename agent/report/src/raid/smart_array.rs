@@ -22,7 +22,6 @@ const IDENTIFY_PHYSICAL: u8 = 0x15;
 /// Bytes read of the identity (the driver's structure has 2560).
 const IDENTITY_BYTES: usize = 512;
 const DIRECTION_READ: u8 = 2;
-/// The controller's timeout in seconds.
 const TIMEOUT: u16 = 5;
 /// CommandStatus: success; success with less data than requested.
 const DONE: u16 = 0;
@@ -80,8 +79,7 @@ pub(super) fn list(answer: &[u8]) -> Vec<u16> {
         .and_then(|length| length.try_into().ok())
         .map_or(0, u32::from_be_bytes);
     entries(answer, length / LIST_ENTRY as u32)
-        // Device types: 01h SATA, 02h SAS, 09h NVMe; expanders and enclosures differ. Older firmware has 00h
-        // for disks.
+        // Device types: 01h SATA, 02h SAS, 09h NVMe; expanders and enclosures differ. Older firmware has 00h for disks.
         .filter(|entry| matches!(entry[16], 0 | 1 | 2 | 9))
         .filter_map(|entry| {
             let bus = u16::from(entry[7] & 0x3f).checked_sub(1)?;
@@ -162,8 +160,7 @@ impl Controller for Device {
     fn command(&mut self, cdb: &[u8], bytes: usize) -> io::Result<Vec<u8>> {
         let mut answer = vec![0_u8; bytes];
         let mut request = [0; 20];
-        // Length of the command; a command (0) with simple queueing (4), data to the host; timeout; the
-        // command.
+        // Length of the command; a command (0) with simple queueing (4), data to the host; timeout; the command.
         (request[0], request[1]) = (cdb.len() as u8, 4 << 3 | DIRECTION_READ << 6);
         request[2..4].copy_from_slice(&TIMEOUT.to_ne_bytes());
         request[4..4 + cdb.len()].copy_from_slice(cdb);
@@ -174,8 +171,7 @@ impl Controller for Device {
             length: u16::try_from(bytes).map_err(io::Error::other)?,
             buffer: answer.as_mut_ptr(),
         };
-        // SAFETY: the command has the kernel's layout; its buffer has the stated length and outlives the
-        // call.
+        // SAFETY: the command has the kernel's layout; its buffer has the stated length and outlives the call.
         unsafe { cciss_passthru(self.0.as_raw_fd(), &mut command) }?;
         match u16::from_ne_bytes([command.error[2], command.error[3]]) {
             DONE | UNDERRUN => Ok(answer),

@@ -3,10 +3,8 @@
 /// The table as the entry point describes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EntryPoint {
-    /// Major and minor version.
     pub version: Option<(u8, u8)>,
-    /// Exact bytes and structures of the table (32-bit and legacy entry points; the 64-bit one has a
-    /// maximum).
+    /// Exact bytes and structures of the table (32-bit and legacy entry points; the 64-bit one has a maximum).
     pub announced: Option<Announced>,
     /// Maximum bytes of the table (64-bit entry point).
     pub most: Option<usize>,

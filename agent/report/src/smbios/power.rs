@@ -7,7 +7,6 @@ use super::structure::Structure;
 use super::table::Table;
 use super::words;
 
-/// Maximum number of power supplies.
 const LIMIT: usize = 64;
 
 pub(super) fn power_supplies(table: &Table, problems: &mut Problems) -> Vec<PowerSupply> {

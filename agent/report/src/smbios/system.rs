@@ -6,7 +6,6 @@ use super::super::{Problems, clean};
 use super::table::Table;
 use super::words;
 
-/// Maximum number of OEM strings.
 const OEM_LIMIT: usize = 256;
 
 pub(super) fn system(table: &Table, problems: &mut Problems) -> Option<SystemFacts> {

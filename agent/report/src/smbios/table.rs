@@ -132,14 +132,15 @@ fn least_version(structures: &[Structure]) -> Option<(u8, u8)> {
 /// Why the walk over a table ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The end-of-table structure.
     Marker,
     /// The announced number of structures.
     Count,
     /// The bytes ended between two structures.
     Bytes,
     /// A structure's stated length is shorter than its header. "DMI table is broken" (field report 21).
-    Length { length: u8 },
+    Length {
+        length: u8,
+    },
     /// The bytes ended within a structure or its strings.
     Cut,
     /// More structures than handles.
@@ -149,16 +150,14 @@ enum End {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Walk {
     structures: Vec<Range<usize>>,
-    /// Where the walk ended.
     offset: usize,
     /// Whether the last structure is the end-of-table structure.
     marked: bool,
     end: End,
 }
 
-/// Walks from structure to structure (6.1.2) and stops where dmidecode 3.6 stops: at the end-of-table
-/// structure of a 3.x table, at the announced count or length of a 2.x table, or before the first structure
-/// with broken framing.
+/// Walks from structure to structure (6.1.2) and stops where dmidecode 3.6 stops: at the end-of-table structure of a
+/// 3.x table, at the announced count or length of a 2.x table, or before the first structure with broken framing.
 fn walk(bytes: &[u8], entry: &EntryPoint) -> Walk {
     // A length of zero means none.
     let said = entry.announced.map(|a| a.bytes).filter(|bytes| *bytes != 0);

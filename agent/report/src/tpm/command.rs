@@ -13,8 +13,7 @@ const GET_CAPABILITY: u32 = 0x17a;
 const READ_PUBLIC: u32 = 0x173;
 const CREATE_PRIMARY: u32 = 0x131;
 const FLUSH_CONTEXT: u32 = 0x165;
-/// Where makers and operating systems store the RSA endorsement key (TCG TPM v2.0 Provisioning Guidance,
-/// 7.8).
+/// Where makers and operating systems store the RSA endorsement key (TCG TPM v2.0 Provisioning Guidance, 7.8).
 const EK_HANDLE: u32 = 0x8101_0001;
 const ENDORSEMENT: u32 = 0x4000_000b;
 /// PolicySecret of the endorsement hierarchy (TCG EK Credential Profile, B.6.2).
@@ -225,7 +224,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Parses any bytes as the answer to any command.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(answer: &[u8]) {
     struct Chip<'a>(&'a [u8]);
