@@ -9,7 +9,6 @@
 pub mod agent;
 pub mod boot;
 pub mod burn_in;
-pub mod causes;
 pub mod check;
 pub mod conflict;
 pub mod delivery;
@@ -26,6 +25,8 @@ pub mod plan;
 pub mod problem;
 pub mod report;
 pub mod rescue;
+#[cfg(feature = "sample")]
+pub mod sample;
 pub mod serial;
 pub mod task;
 pub mod text;
