@@ -100,7 +100,7 @@ impl BootFiles {
                 unified = Some(signed.unified);
             }
             Err(error) => tracing::warn!(
-                error = inventory_api::causes::with_causes(&error),
+                error = inventory_api::text::with_causes(&error),
                 "machines that trust only the site's own key cannot boot"
             ),
         }

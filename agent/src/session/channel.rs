@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use inventory_api::causes::with_causes;
+use inventory_api::text::with_causes;
 use inventory_api::{Problem, UnixMs};
 use reqwest::{Response, StatusCode};
 use rustls::CertificateError;

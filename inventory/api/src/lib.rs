@@ -9,7 +9,6 @@
 pub mod agent;
 pub mod boot;
 pub mod burn_in;
-pub mod causes;
 pub mod check;
 pub mod conflict;
 pub mod delivery;

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use images::{ImportFields, RecipeFile};
-use inventory_api::causes::with_causes;
 use inventory_api::image::ImageManifest;
 
 use super::{BuildMiniOs, CliError, ImageCommand, Output, render};

@@ -460,7 +460,7 @@ impl BootSource for Boot {
                 .map(images::Image::path),
             Err(error) => {
                 tracing::error!(
-                    error = inventory_api::causes::with_causes(&error),
+                    error = inventory_api::text::with_causes(&error),
                     "cannot list the images"
                 );
                 None

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use images::Image;
-use inventory_api::causes::with_causes;
+use inventory_api::text::with_causes;
 use inventory_api::check::{CheckResult, Severity, Verdict};
 use inventory_api::deploy::DeployRequest;
 use inventory_api::image::ImageManifest;
