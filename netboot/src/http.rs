@@ -189,7 +189,13 @@ impl<S: BootSource> HttpService<S> {
         )
     }
 
-    fn hears_of(&self, request: &Request<()>, peer: IpAddr, says: Option<Mac>, response: &Response) -> Option<Heard> {
+    fn hears_of(
+        &self,
+        request: &Request<()>,
+        peer: IpAddr,
+        says: Option<Mac>,
+        response: &Response,
+    ) -> Option<Heard> {
         let status = response.status().as_u16();
         // Who asks for another machine's script is heard under the name they gave: that is the machine in danger.
         let refused = if status == 403 {

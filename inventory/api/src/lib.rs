@@ -29,6 +29,7 @@ pub mod serial;
 pub mod task;
 pub mod text;
 pub mod valid;
+mod words;
 
 pub use id::{Guid, Mac, MachineId, PlanId, Sha256Digest, UnixMs};
 pub use problem::Problem;

@@ -1,5 +1,8 @@
 //! Machines as API, CLI and page show them.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::boot::BootEvent;
@@ -8,6 +11,144 @@ use crate::deploy::DeployRequest;
 use crate::id::{Mac, MachineId, PlanId, UnixMs};
 use crate::plan::InstallPlan;
 use crate::report::AssetReport;
+use crate::words::words;
+
+words!(
+    /// The lifecycle state of a machine.
+    MachineState {
+        /// Seen or enrolled, nothing known.
+        New = "new",
+        /// On its way to an asset report.
+        Commissioning = "commissioning",
+        /// Checked; waits for a decision.
+        Ready = "ready",
+        /// On its way to an installed and verified system.
+        Deploying = "deploying",
+        /// Installed and verified.
+        Deployed = "deployed",
+        /// Its disks are being wiped.
+        Releasing = "releasing",
+        /// Gave up.
+        Failed = "failed",
+        /// Not served until a person decides.
+        Quarantined = "quarantined",
+        /// Out of service for good.
+        Retired = "retired",
+    }
+    /// A state that only a newer server knows.
+    else Unknown
+);
+
+impl MachineState {
+    /// Whether a deadline runs: the state ends by itself.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            MachineState::Commissioning | MachineState::Deploying | MachineState::Releasing
+        )
+    }
+}
+
+words!(
+    /// How far a machine is within its state; for a failed one, what it was doing.
+    Phase {
+        /// Waits for the machine to ask the network.
+        AwaitBoot = "await-boot",
+        /// The boot script was sent.
+        Booting = "booting",
+        /// The agent has claimed its ticket.
+        Claimed = "claimed",
+        /// The agent executes the plan.
+        Installing = "installing",
+        /// The machine reboots from its disk.
+        AwaitLocalBoot = "await-local-boot",
+        /// The resident agent verifies the installation.
+        Verifying = "verifying",
+        /// The agent wipes the disks.
+        Wiping = "wiping",
+        /// Failed during commissioning.
+        Commissioning = "commissioning",
+        /// Failed during a deployment.
+        Deploying = "deploying",
+        /// Failed during a release.
+        Releasing = "releasing",
+    }
+    /// A phase that only a newer server knows.
+    else Unknown
+);
+
+words!(
+    /// Who caused a row of the history.
+    Actor {
+        /// The machine's agent.
+        Agent = "agent",
+        /// The boot service, which hears the machine's firmware.
+        Boot = "boot",
+        /// A deadline.
+        Clock = "clock",
+        /// An unknown person at the machine's own console.
+        Console = "console",
+        /// A rule of the configuration.
+        Policy = "policy",
+        /// A part that was found in another machine.
+        Parts = "parts",
+    }
+    /// The user of the API token with this name.
+    else Token
+);
+
+/// What a user can do to a machine: `POST /v1/machines/{key}/{verb}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Delete everything that is stored about it.
+    Forget,
+    /// Take it out of service.
+    Retire,
+    /// Wipe what Slipway installed and make it ready again.
+    Release,
+    /// Check the hardware.
+    Commission,
+    /// Install an image.
+    Deploy,
+    /// Try again what failed.
+    Retry,
+    /// Stop what is going on.
+    Abort,
+    /// Let it boot although its firmware was not heard.
+    Admit,
+    /// A verb that only a newer server knows.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Verb {
+    /// All verbs, in the order in which a page shows them.
+    pub const ALL: [Verb; 8] = [
+        Verb::Forget,
+        Verb::Retire,
+        Verb::Release,
+        Verb::Commission,
+        Verb::Deploy,
+        Verb::Retry,
+        Verb::Abort,
+        Verb::Admit,
+    ];
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl FromStr for Verb {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Verb, ()> {
+        Verb::ALL.into_iter().find(|v| v.to_string() == text).ok_or(())
+    }
+}
 
 /// One line of `GET /v1/machines`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +192,10 @@ pub struct MachineSummary {
 /// The lifecycle state in the words that people see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineStatus {
-    /// "new", "commissioning", "ready", "deploying", "deployed", "releasing", "failed", "quarantined", "retired".
-    pub state: String,
-    /// Phase inside a transient state, e.g. "installing"; what a failure happened during.
-    pub phase: Option<String>,
+    /// The state.
+    pub state: MachineState,
+    /// Phase of a transient state; for a failure, what the machine was doing.
+    pub phase: Option<Phase>,
     /// "Why am I waiting": one sentence, with what comes next.
     pub sentence: String,
     /// Reason code, when failed or quarantined.
@@ -65,6 +206,19 @@ pub struct MachineStatus {
     pub deadline: Option<UnixMs>,
     /// Step now running, when installing.
     pub step: Option<StepStatus>,
+    /// What a user can do to the machine now.
+    #[serde(default)]
+    pub verbs: Vec<Verb>,
+}
+
+impl MachineStatus {
+    /// State and phase in one word: "deploying/installing".
+    pub fn words(&self) -> String {
+        match &self.phase {
+            Some(phase) => format!("{}/{phase}", self.state),
+            None => self.state.to_string(),
+        }
+    }
 }
 
 /// The step now running.
@@ -120,14 +274,24 @@ pub struct HistoryEntry {
     pub seq: i64,
     /// When.
     pub at: UnixMs,
-    /// Who: "agent", "boot", "clock", or the name of a token.
-    pub actor: String,
+    /// Who caused it.
+    pub actor: Actor,
     /// Event name.
     pub event: String,
     /// State afterwards, with its phase: "deploying/installing".
     pub state: String,
     /// A sentence.
     pub sentence: String,
+}
+
+impl HistoryEntry {
+    /// State and phase afterwards.
+    pub fn reached(&self) -> (MachineState, Option<Phase>) {
+        match self.state.split_once('/') {
+            Some((state, phase)) => (state.into(), Some(phase.into())),
+            None => (self.state.as_str().into(), None),
+        }
+    }
 }
 
 /// What a verb did: `POST /v1/machines/{id}/{verb}`.

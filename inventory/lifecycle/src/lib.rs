@@ -31,6 +31,7 @@ pub mod repeat;
 pub mod state;
 pub mod status;
 mod transition;
+pub mod verbs;
 pub mod wipe;
 
 pub use assignment::{AgentSession, assignment};
@@ -41,6 +42,7 @@ pub use policy::{Decision, MachineFacts, Policy, Rule, RuleAction, RuleMatch};
 pub use state::{Limits, State};
 pub use status::status;
 pub use transition::{Refused, Transition, transition};
+pub use verbs::verbs;
 
 use inventory_api::boot::{BootTarget, Purpose};
 

@@ -2,16 +2,16 @@
 
 use inventory_api::UnixMs;
 use inventory_api::check::Verdict;
-use inventory_api::machine::MachineStatus;
+use inventory_api::machine::{MachineStatus, Verb};
 
 use crate::event::IDENTITY_CONFLICT;
 use crate::state::{BootPhase, DeployPhase, DiskState, Ready, Stage, State};
 
-/// State, phase and sentence. `since` is when the state or phase began; step progress is filled in by the caller.
-pub fn status(state: &State, since: UnixMs) -> MachineStatus {
+/// State, phase, sentence and [`crate::verbs`]. `since` is when the state or phase began; the caller adds step progress.
+pub fn status(state: &State, since: UnixMs, verbs: Vec<Verb>) -> MachineStatus {
     MachineStatus {
-        state: state_name(state).to_owned(),
-        phase: phase_name(state).map(str::to_owned),
+        state: state_name(state).into(),
+        phase: phase_name(state).map(Into::into),
         sentence: status_sentence(state),
         reason: match state {
             State::Failed(f) => Some(f.reason.clone()),
@@ -27,6 +27,7 @@ pub fn status(state: &State, since: UnixMs) -> MachineStatus {
         since,
         deadline: state.deadline(),
         step: None,
+        verbs,
     }
 }
 

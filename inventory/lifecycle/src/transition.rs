@@ -17,7 +17,7 @@ use crate::status::state_name;
 pub struct Transition {
     /// The state afterwards.
     pub state: State,
-    /// What to do after the commit.
+    /// What follows, in the order in which it has to happen.
     pub actions: Vec<Action>,
     /// Whether history shows it. Facts that change nothing are not shown, alarms always are.
     pub record: bool,
@@ -118,20 +118,6 @@ fn quarantine(code: &str, detail: &str, plan: Option<&PlanId>) -> Outcome {
     )
 }
 
-/// The enrolment is another machine. Its certificate stays good until that machine claims: with it the agent is told to boot
-/// again, and nothing else.
-fn folded() -> Outcome {
-    to_with(State::Retired, &[Action::DropTickets])
-}
-
-/// Something of Slipway's is on its disk, or is being written: it cannot just go.
-fn not_folded(into: &MachineId, state: &str) -> Outcome {
-    refused(
-        "wrong-state",
-        format!("cannot make {into} of a machine that is {state}: release or abort it first"),
-    )
-}
-
 fn ready(verdict: Option<Verdict>, held: Option<String>) -> State {
     State::Ready(Ready { verdict, held })
 }
@@ -142,10 +128,6 @@ fn commissioning(limits: &Limits, now: UnixMs, first: bool) -> State {
         deadline: now.plus_seconds(limits.await_boot_seconds),
         first,
     })
-}
-
-fn deploying(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> State {
-    State::Deploying(attempt(plan, phase, limits, now))
 }
 
 /// The first attempt at a plan, from this phase on.
@@ -235,77 +217,12 @@ const RELEASED: [Action; 2] = [Action::DropTickets, Action::ForgetDeployment];
 /// The next state. `now` is the server's clock. `Err` changes nothing.
 pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Result<Transition, Refused> {
     match event {
-        Event::Commission => match state {
-            State::New => to(commissioning(limits, now, true)),
-            State::Ready(_) | State::Failed(_) | State::Quarantined(_) => {
-                to(commissioning(limits, now, false))
-            }
-            State::Commissioning(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Retired => no_verb(event, state),
-        },
-        Event::Deploy { plan } => match state {
-            State::Ready(_) | State::Failed(_) => {
-                to(deploying(plan.clone(), DeployPhase::AwaitBoot, limits, now))
-            }
-            State::New
-            | State::Commissioning(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Quarantined(_)
-            | State::Retired => no_verb(event, state),
-        },
-        Event::Release => match state {
-            State::Deployed(d) => to(releasing(Some(d.plan.clone()), limits, now)),
-            State::Failed(f) => match f.disk {
-                DiskState::Untouched => not_while(
-                    event,
-                    "failed before anything was written",
-                    "retry, deploy or commission it",
-                ),
-                DiskState::Partial | DiskState::Installed => to(releasing(f.plan.clone(), limits, now)),
-            },
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Releasing(_)
-            | State::Quarantined(_)
-            | State::Retired => no_verb(event, state),
-        },
-        Event::Retire => match state {
-            State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) | State::Quarantined(_) => {
-                to_with(State::Retired, &RETIRED)
-            }
-            State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) | State::Retired => {
-                no_verb(event, state)
-            }
-        },
-        Event::Retry => match state {
-            State::Failed(f) => retry(f, limits, now),
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Quarantined(_)
-            | State::Retired => no_verb(event, state),
-        },
-        Event::Abort => match state {
-            State::Commissioning(c) => c.failed("aborted", "the commissioning was aborted"),
-            State::Deploying(d) => d.failed("aborted", "the deployment was aborted"),
-            State::Releasing(r) => r.failed("aborted", "the release was aborted"),
-            State::New
-            | State::Ready(_)
-            | State::Deployed(_)
-            | State::Failed(_)
-            | State::Quarantined(_)
-            | State::Retired => no_verb(event, state),
-        },
+        Event::Commission => commission(state, event, limits, now),
+        Event::Deploy { plan } => deploy(state, event, plan, limits, now),
+        Event::Release => release(state, event, limits, now),
+        Event::Retire => retire(state, event),
+        Event::Retry => retry(state, event, limits, now),
+        Event::Abort => abort(state, event),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
@@ -325,79 +242,16 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             | State::Quarantined(_)
             | State::Retired => noted(state),
         },
-        Event::SecurityAlarm { code, detail } => match state {
-            // A stranger on the provisioning network must not be able to take a machine out of service.
-            State::Deployed(_) | State::Quarantined(_) | State::Retired => noted(state),
-            State::Failed(f) if f.disk == DiskState::Installed => noted(state),
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Releasing(_)
-            | State::Failed(_) => quarantine(code, detail, state.plan()),
-        },
-        Event::Folded { into, .. } => match state {
-            State::New | State::Commissioning(_) | State::Ready(_) => folded(),
-            State::Failed(f) if f.disk == DiskState::Untouched => folded(),
-            State::Failed(_) => not_folded(into, "failed with something on its disk"),
-            State::Quarantined(q) if q.plan.is_none() => folded(),
-            State::Quarantined(_) => not_folded(into, "quarantined with a deployment cut off"),
-            State::Deploying(_) | State::Deployed(_) | State::Releasing(_) => {
-                not_folded(into, state_name(state))
-            }
-            State::Retired => no_fact(event, "retired"),
-        },
+        Event::SecurityAlarm { code, detail } => alarmed(state, code, detail),
+        Event::Folded { into, .. } => fold(state, event, into),
         Event::ScriptGiven { target } => script_given(state, *target, limits, now),
         Event::Claimed => claimed(state, event, limits, now),
         Event::Reported {
             verdict,
             detail,
             after,
-        } => match state {
-            State::Commissioning(c) => commissioned(c, *verdict, detail, after, limits, now),
-            // A re-check of a waiting machine is harmless; only its verdict is news.
-            State::Ready(r) => {
-                let next = ready(*verdict, r.held.clone());
-                if next == *state { stays(state) } else { to(next) }
-            }
-            State::Deploying(d) => match (d.phase.boot(), verdict) {
-                (Some(_), Some(Verdict::Fail)) => d.failed("check-failed", detail),
-                (Some(_), Some(Verdict::Pass | Verdict::Warn) | None) => {
-                    d.moved(NOTHING_YET, now.plus_seconds(limits.step_seconds))
-                }
-                (None, Some(Verdict::Pass | Verdict::Warn | Verdict::Fail) | None) => stays(state),
-            },
-            // The agent in the mini-os is there: its next assignment is the wipe. Again after a cut: the wipe is idempotent.
-            State::Releasing(r) => match (r.wiping, &r.plan) {
-                (false, Some(_)) => to(State::Releasing(Releasing {
-                    wiping: true,
-                    deadline: now.plus_seconds(limits.wipe_seconds),
-                    ..r.clone()
-                })),
-                (false, None) => to_with(ready(None, None), &RELEASED),
-                (true, _) => stays(state),
-            },
-            State::Deployed(_) | State::Failed(_) => stays(state),
-            State::New | State::Quarantined(_) | State::Retired => no_fact(event, state_name(state)),
-        },
-        Event::ResidentReported => match state {
-            State::Deploying(d) => match d.phase {
-                DeployPhase::AwaitLocalBoot { .. } => {
-                    d.moved(DeployPhase::Verifying, now.plus_seconds(limits.verify_seconds))
-                }
-                DeployPhase::AwaitBoot
-                | DeployPhase::Booting
-                | DeployPhase::Claimed
-                | DeployPhase::Installing { .. }
-                | DeployPhase::Verifying => stays(state),
-            },
-            State::Deployed(_) | State::Releasing(_) | State::Failed(_) => stays(state),
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Quarantined(_)
-            | State::Retired => no_fact(event, state_name(state)),
-        },
+        } => reported(state, event, (*verdict, detail, after), limits, now),
+        Event::ResidentReported => resident_reported(state, event, limits, now),
         Event::StepStarting { plan, index, name } => match installing(state, plan) {
             Ok(d) => to(State::Deploying(Deploying {
                 phase: DeployPhase::Installing {
@@ -425,41 +279,8 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             }
             Err(is) => no_fact(event, is),
         },
-        Event::InstallDone { plan } => match installing(state, plan) {
-            Ok(d) => to_with(
-                State::Deploying(Deploying {
-                    phase: DeployPhase::AwaitLocalBoot { boots: 0 },
-                    disk: DiskState::Installed,
-                    deadline: now.plus_seconds(limits.local_boot_seconds),
-                    ..d.clone()
-                }),
-                &[Action::DropTickets],
-            ),
-            // Sent again because the answer was lost.
-            Err(_) if is_installed(state, plan) => stays(state),
-            Err(is) => no_fact(event, is),
-        },
-        Event::Verified { plan, failing } => match state {
-            State::Deploying(d) if d.phase != DeployPhase::Verifying || *plan != d.plan => {
-                no_fact(event, "not verifying this plan")
-            }
-            State::Deploying(d) if failing.is_empty() => {
-                to(State::Deployed(Deployed { plan: d.plan.clone() }))
-            }
-            State::Deploying(d) => d.failed(
-                "verification-failed",
-                format!("not as asked: {}", failing.join("; ")),
-            ),
-            // A late copy.
-            State::Deployed(_) => stays(state),
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Releasing(_)
-            | State::Failed(_)
-            | State::Quarantined(_)
-            | State::Retired => no_fact(event, state_name(state)),
-        },
+        Event::InstallDone { plan } => install_done(state, event, plan, limits, now),
+        Event::Verified { plan, failing } => verified(state, event, plan, failing),
         Event::WipeDone { .. } => match wiping(state) {
             Ok(_) => to_with(ready(None, None), &RELEASED),
             Err(is) => no_fact(event, is),
@@ -472,6 +293,226 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             Some(own) if *deadline == own && now >= own => timed_out(state),
             Some(_) | None => stays(state),
         },
+    }
+}
+
+fn commission(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::New => to(commissioning(limits, now, true)),
+        State::Ready(_) | State::Failed(_) | State::Quarantined(_) => to(commissioning(limits, now, false)),
+        State::Commissioning(_)
+        | State::Deploying(_)
+        | State::Deployed(_)
+        | State::Releasing(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn deploy(state: &State, event: &Event, plan: &PlanId, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::Ready(_) | State::Failed(_) => to(State::Deploying(attempt(
+            plan.clone(),
+            DeployPhase::AwaitBoot,
+            limits,
+            now,
+        ))),
+        State::New
+        | State::Commissioning(_)
+        | State::Deploying(_)
+        | State::Deployed(_)
+        | State::Releasing(_)
+        | State::Quarantined(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn release(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::Deployed(d) => to(releasing(Some(d.plan.clone()), limits, now)),
+        State::Failed(f) => match f.disk {
+            DiskState::Untouched => not_while(
+                event,
+                "failed before anything was written",
+                "retry, deploy or commission it",
+            ),
+            DiskState::Partial | DiskState::Installed => to(releasing(f.plan.clone(), limits, now)),
+        },
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deploying(_)
+        | State::Releasing(_)
+        | State::Quarantined(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn retire(state: &State, event: &Event) -> Outcome {
+    match state {
+        State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) | State::Quarantined(_) => {
+            to_with(State::Retired, &RETIRED)
+        }
+        State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) | State::Retired => {
+            no_verb(event, state)
+        }
+    }
+}
+
+fn retry(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::Failed(f) => resumed(f, limits, now),
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deploying(_)
+        | State::Deployed(_)
+        | State::Releasing(_)
+        | State::Quarantined(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn abort(state: &State, event: &Event) -> Outcome {
+    match state {
+        State::Commissioning(c) => c.failed("aborted", "the commissioning was aborted"),
+        State::Deploying(d) => d.failed("aborted", "the deployment was aborted"),
+        State::Releasing(r) => r.failed("aborted", "the release was aborted"),
+        State::New
+        | State::Ready(_)
+        | State::Deployed(_)
+        | State::Failed(_)
+        | State::Quarantined(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn alarmed(state: &State, code: &str, detail: &str) -> Outcome {
+    match state {
+        // A stranger on the provisioning network must not be able to take a machine out of service.
+        State::Deployed(_) | State::Quarantined(_) | State::Retired => noted(state),
+        State::Failed(f) if f.disk == DiskState::Installed => noted(state),
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deploying(_)
+        | State::Releasing(_)
+        | State::Failed(_) => quarantine(code, detail, state.plan()),
+    }
+}
+
+/// The enrolment turned out to be the machine `into`.
+fn fold(state: &State, event: &Event, into: &MachineId) -> Outcome {
+    // Its certificate stays valid until that machine claims: with it the agent is told to reboot, and nothing else.
+    let gone = || to_with(State::Retired, &[Action::DropTickets]);
+    // Something of Slipway's is on its disk, or is being written: it cannot just disappear.
+    let not_yet = |is: &str| {
+        refused(
+            "wrong-state",
+            format!("cannot make {into} of a machine that is {is}: release or abort it first"),
+        )
+    };
+    match state {
+        State::New | State::Commissioning(_) | State::Ready(_) => gone(),
+        State::Failed(f) if f.disk == DiskState::Untouched => gone(),
+        State::Failed(_) => not_yet("failed with something on its disk"),
+        State::Quarantined(q) if q.plan.is_none() => gone(),
+        State::Quarantined(_) => not_yet("quarantined with a deployment cut off"),
+        State::Deploying(_) | State::Deployed(_) | State::Releasing(_) => not_yet(state_name(state)),
+        State::Retired => no_fact(event, "retired"),
+    }
+}
+
+fn reported(
+    state: &State,
+    event: &Event,
+    (verdict, detail, after): (Option<Verdict>, &str, &AfterCheck),
+    limits: &Limits,
+    now: UnixMs,
+) -> Outcome {
+    match state {
+        State::Commissioning(c) => commissioned(c, verdict, detail, after, limits, now),
+        // Checking a waiting machine again is harmless; only its verdict is news.
+        State::Ready(r) => {
+            let next = ready(verdict, r.held.clone());
+            if next == *state { stays(state) } else { to(next) }
+        }
+        State::Deploying(d) => match (d.phase.boot(), verdict) {
+            (Some(_), Some(Verdict::Fail)) => d.failed("check-failed", detail),
+            (Some(_), Some(Verdict::Pass | Verdict::Warn) | None) => {
+                d.moved(NOTHING_YET, now.plus_seconds(limits.step_seconds))
+            }
+            (None, Some(Verdict::Pass | Verdict::Warn | Verdict::Fail) | None) => stays(state),
+        },
+        // The agent runs in the mini-os: its next assignment is the wipe. Again after a power cut: the wipe is idempotent.
+        State::Releasing(r) => match (r.wiping, &r.plan) {
+            (false, Some(_)) => to(State::Releasing(Releasing {
+                wiping: true,
+                deadline: now.plus_seconds(limits.wipe_seconds),
+                ..r.clone()
+            })),
+            (false, None) => to_with(ready(None, None), &RELEASED),
+            (true, _) => stays(state),
+        },
+        State::Deployed(_) | State::Failed(_) => stays(state),
+        State::New | State::Quarantined(_) | State::Retired => no_fact(event, state_name(state)),
+    }
+}
+
+fn resident_reported(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::Deploying(d) => match d.phase {
+            DeployPhase::AwaitLocalBoot { .. } => {
+                d.moved(DeployPhase::Verifying, now.plus_seconds(limits.verify_seconds))
+            }
+            DeployPhase::AwaitBoot
+            | DeployPhase::Booting
+            | DeployPhase::Claimed
+            | DeployPhase::Installing { .. }
+            | DeployPhase::Verifying => stays(state),
+        },
+        State::Deployed(_) | State::Releasing(_) | State::Failed(_) => stays(state),
+        State::New | State::Commissioning(_) | State::Ready(_) | State::Quarantined(_) | State::Retired => {
+            no_fact(event, state_name(state))
+        }
+    }
+}
+
+fn install_done(state: &State, event: &Event, plan: &PlanId, limits: &Limits, now: UnixMs) -> Outcome {
+    match installing(state, plan) {
+        Ok(d) => to_with(
+            State::Deploying(Deploying {
+                phase: DeployPhase::AwaitLocalBoot { boots: 0 },
+                disk: DiskState::Installed,
+                deadline: now.plus_seconds(limits.local_boot_seconds),
+                ..d.clone()
+            }),
+            &[Action::DropTickets],
+        ),
+        // Sent again because the answer was lost.
+        Err(_) if is_installed(state, plan) => stays(state),
+        Err(is) => no_fact(event, is),
+    }
+}
+
+fn verified(state: &State, event: &Event, plan: &PlanId, failing: &[String]) -> Outcome {
+    match state {
+        State::Deploying(d) if d.phase != DeployPhase::Verifying || *plan != d.plan => {
+            no_fact(event, "not verifying this plan")
+        }
+        State::Deploying(d) if failing.is_empty() => to(State::Deployed(Deployed { plan: d.plan.clone() })),
+        State::Deploying(d) => d.failed(
+            "verification-failed",
+            format!("not as requested: {}", failing.join("; ")),
+        ),
+        // A late copy.
+        State::Deployed(_) => stays(state),
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Releasing(_)
+        | State::Failed(_)
+        | State::Quarantined(_)
+        | State::Retired => no_fact(event, state_name(state)),
     }
 }
 
@@ -533,7 +574,7 @@ fn commissioned(
     let next = match after {
         AfterCheck::Hold => ready(verdict, None),
         AfterCheck::NotExpected { why } => ready(verdict, Some(why.clone())),
-        AfterCheck::Deploy { plan } => deploying(plan.clone(), NOTHING_YET, limits, now),
+        AfterCheck::Deploy { plan } => State::Deploying(attempt(plan.clone(), NOTHING_YET, limits, now)),
         AfterCheck::CannotPlan { code, detail } => return c.failed(code, detail),
     };
     to_with(next, &[Action::DropTickets])
@@ -684,7 +725,8 @@ fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outco
     }
 }
 
-fn retry(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
+/// Where a retry goes on.
+fn resumed(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
     match (f.during, &f.plan) {
         (Stage::Deploying, Some(plan)) => {
             let phase = match f.disk {

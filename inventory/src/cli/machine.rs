@@ -21,7 +21,7 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
             machines.retain(|m| {
                 state
                     .as_ref()
-                    .is_none_or(|s| m.status.state.eq_ignore_ascii_case(s))
+                    .is_none_or(|s| m.status.state.as_str().eq_ignore_ascii_case(s))
             });
             render::answer(out, &machines, |m| render::machines(m, Clock::system().now()))
         }

@@ -4,7 +4,7 @@ use inventory_api::UnixMs;
 use inventory_api::check::{CheckResult, Severity, Verdict};
 use inventory_api::image::ImageManifest;
 use inventory_api::machine::{
-    DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, VerbResponse,
+    DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, Verb, VerbResponse,
 };
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::{AssetReport, distinct};
@@ -42,10 +42,7 @@ pub(crate) fn name(m: &MachineSummary) -> String {
 
 /// "deploying/installing 42 %".
 fn state(status: &MachineStatus) -> String {
-    let mut text = status.state.clone();
-    if let Some(phase) = &status.phase {
-        text.push_str(&format!("/{phase}"));
-    }
+    let mut text = status.words();
     if let Some(step) = &status.step {
         text.push_str(&format!(" {} %", step.percent.min(100)));
     }
@@ -128,6 +125,13 @@ fn facts(lines: &[(&str, Option<String>)]) -> String {
     out
 }
 
+/// "retire, release"; a verb of a newer server is left out.
+fn verbs(verbs: &[Verb]) -> Option<String> {
+    let known = verbs.iter().filter(|verb| **verb != Verb::Unknown);
+    let words: Vec<String> = known.map(Verb::to_string).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
 pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
     let m = &d.machine;
     let s = &m.status;
@@ -139,6 +143,7 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
         ("macs", Some(macs_words(m))),
         ("address", m.ip.map(|ip| ip.to_string())),
         ("in this state", Some(duration(now.since(s.since)))),
+        ("accepts", verbs(&s.verbs)),
         ("gives up in", s.deadline.map(|at| duration(at.since(now)))),
         ("reason", s.reason.clone()),
         ("is now", m.folded_into.as_ref().map(ToString::to_string)),
@@ -418,7 +423,7 @@ pub(crate) fn history(entries: &[HistoryEntry]) -> String {
         [
             e.seq.to_string(),
             timestamp(e.at),
-            e.actor.clone(),
+            e.actor.to_string(),
             e.event.clone(),
             e.state.clone(),
             e.sentence.clone(),

@@ -24,8 +24,6 @@ pub(crate) const RESCUE_SECONDS: u64 = 8 * 3600;
 const LOGIN_SECONDS: u64 = 1800;
 /// Longest password that is looked at.
 const MAX_PASSWORD: usize = 128;
-/// Who acts at a machine's own console: nobody knows.
-const CONSOLE: &str = "console";
 
 /// Ends what is still open of a machine's rescues. [`after_commit`] has to follow.
 pub(crate) async fn end_rescues(
@@ -41,7 +39,9 @@ pub(crate) async fn end_rescues(
     let event = Event::AtConsole {
         what: AtConsole::RescueEnded { why: why.to_owned() },
     };
-    Ok(Some(advance_in(core, change, id, event, CONSOLE, now).await?))
+    Ok(Some(
+        advance_in(core, change, id, event, &Actor::Console, now).await?,
+    ))
 }
 
 /// Ends rescues whose time is over: the machine boots again by itself, or is gone.
@@ -69,7 +69,7 @@ impl Service {
         let password = secret::password();
         let kept = RescuePasswordRow {
             digest: secret::digest(&password),
-            actor: actor.0.clone(),
+            actor: actor.to_string(),
             expires_at,
             used_by: None,
             wrong: 0,
@@ -78,7 +78,7 @@ impl Service {
         let mut change = self.core.store.begin().await?;
         change.put_rescue_password(&row.id, &kept).await?;
         change.commit().await?;
-        tracing::info!(machine = %row.id, actor = %actor.0, "a rescue password was made");
+        tracing::info!(machine = %row.id, %actor, "a rescue password was made");
         Ok(RescuePassword {
             machine: row.id,
             password,
@@ -176,7 +176,7 @@ impl Service {
                     Some(AtConsole::RescueOpened { .. }) if rescue.opened_at.is_some() => None,
                     Some(what) => {
                         let event = Event::AtConsole { what };
-                        let advanced = advance_in(core, &mut change, &id, event, CONSOLE, now).await;
+                        let advanced = advance_in(core, &mut change, &id, event, &Actor::Console, now).await;
                         Some(advanced?)
                     }
                     None => None,

@@ -29,26 +29,26 @@ impl Service {
     pub async fn ask_task(&self, key: &str, task: Task, actor: &Actor) -> Result<TaskStatus, Problem> {
         let row = self.find(key).await?;
         self.may_task(&row, &task)?;
-        self.add_task(&row.id, &task, &actor.0).await
+        self.add_task(&row.id, &task, actor).await
     }
 
     pub(super) async fn add_task(
         &self,
         id: &MachineId,
         task: &Task,
-        actor: &str,
+        actor: &Actor,
     ) -> Result<TaskStatus, Problem> {
         let now = self.core.clock.now();
         let mut change = self.core.store.begin().await?;
-        let number = change.add_task(id, task, actor, now).await?;
+        let number = change.add_task(id, task, actor.as_str(), now).await?;
         change.commit().await?;
-        tracing::info!(machine = %id, actor, task = task.name(), number, "a task was asked for");
+        tracing::info!(machine = %id, %actor, task = task.name(), number, "a task was asked for");
         self.core.memory.wake(id);
         self.core.memory.changed(id);
         Ok(TaskStatus {
             id: number,
             task: task.clone(),
-            actor: actor.to_owned(),
+            actor: actor.to_string(),
             asked_at: now,
             changed_at: now,
             outcome: None,
@@ -162,12 +162,9 @@ impl Service {
     pub async fn recheck(&self, key: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
         if self.may_task(&row, &Task::Recheck {}).is_ok() {
-            return self
-                .add_task(&row.id, &Task::Recheck {}, &actor.0)
-                .await
-                .map(Some);
+            return self.add_task(&row.id, &Task::Recheck {}, actor).await.map(Some);
         }
-        self.recheck_stored(&row.id, &actor.0, None).await?;
+        self.recheck_stored(&row.id, actor, None).await?;
         Ok(None)
     }
 
@@ -183,7 +180,7 @@ impl Service {
             .collect();
         let note = Note {
             at: self.core.clock.now(),
-            actor: actor.0.clone(),
+            actor: actor.to_string(),
             text: if text.is_empty() {
                 "Marked as fixed.".to_owned()
             } else {

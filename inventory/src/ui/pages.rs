@@ -78,7 +78,7 @@ pub(super) fn shell(title: impl Into<String>, section: &'static str, actor: Opti
     Shell {
         title: title.into(),
         section,
-        actor: actor.map(|a| a.0.clone()),
+        actor: actor.map(|a| a.to_string()),
         now: now(),
     }
 }
@@ -156,7 +156,7 @@ pub(crate) async fn sign_in(
     let known = ui.service.authenticate(token).await?;
     match known {
         Some(login) => {
-            tracing::info!(actor = %login.actor.0, "signed in to the page");
+            tracing::info!(actor = %login.actor, "signed in to the page");
             let name = ui.sessions.open(token, Instant::now());
             Ok((
                 [(header::SET_COOKIE, session::cookie(&name))],
@@ -281,7 +281,8 @@ pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Cho
     let (id, verb) = &at.path;
     let d = at.service.machine(id).await?;
     let shell = at.shell(display_name(&d.machine), "Machines");
-    if verb == "deploy" {
+    let verb = parse_verb(verb)?;
+    if verb == Verb::Deploy {
         let Some(profile) = choice.profile else {
             return Ok(html(DeployPage::new(shell, &d, &at.service.profiles())));
         };
@@ -296,18 +297,24 @@ pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Cho
             planned.plan.as_ref(),
         )));
     }
-    Ok(html(ActPage::new(shell, &d, parse_verb(verb)?)))
+    ActPage::new(shell, &d, verb)
+        .map(html)
+        .ok_or_else(|| no_verb().into())
+}
+
+fn no_verb() -> Problem {
+    nothing_here("There is no such thing to do with a machine.")
 }
 
 fn parse_verb(verb: &str) -> Result<Verb, Problem> {
-    verb.parse()
-        .map_err(|()| nothing_here("There is no such thing to do with a machine."))
+    verb.parse().map_err(|()| no_verb())
 }
 
 /// `POST /machines/{id}/do/{verb}`: confirmed.
 pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choice>) -> Page {
     let (id, verb) = &at.path;
-    if verb == "deploy" {
+    let verb = parse_verb(verb)?;
+    if verb == Verb::Deploy {
         let Some(profile) = choice.profile else {
             return Err(problem(
                 400,
@@ -327,7 +334,6 @@ pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choic
         }
         at.service.deploy(id, order, false, &at.actor).await?;
     } else {
-        let verb = parse_verb(verb)?;
         at.service.verb(id, verb, &at.actor).await?;
         if verb == Verb::Forget {
             return Ok(Redirect::to("/machines").into_response());

@@ -194,11 +194,7 @@ impl Site {
     }
 
     pub async fn phase(&self, id: &MachineId) -> String {
-        let status = self.status(id).await;
-        match status.phase {
-            Some(phase) => format!("{}/{phase}", status.state),
-            None => status.state,
-        }
+        self.status(id).await.words()
     }
 
     /// Waits until the machine is in a state/phase.

@@ -6,13 +6,13 @@ use inventory_api::agent::{ClaimRequest, ClaimResponse};
 use inventory_api::{MachineId, Problem};
 use lifecycle::Event;
 
-use super::AGENT;
 use crate::advance::{advance_in, after_commit};
 use crate::problem::{internal, problem};
 use crate::secret;
 use crate::service::Service;
 use crate::store::{Change, TicketRow};
 use crate::tls::SigningRequest;
+use inventory_api::machine::Actor;
 
 impl Service {
     /// Trades a ticket for a certificate. `peer` is the address the claim came from, `page` the address of the web page
@@ -99,7 +99,7 @@ impl Service {
                 ),
             ));
         }
-        let advanced = advance_in(core, &mut change, &id, Event::Claimed, AGENT, now).await?;
+        let advanced = advance_in(core, &mut change, &id, Event::Claimed, &Actor::Agent, now).await?;
         let issued = core
             .authority
             .sign_machine(&csr, &id, now)
@@ -164,7 +164,7 @@ impl Service {
             detail,
         };
         let now = self.core.clock.now();
-        let advanced = advance_in(&self.core, &mut change, id, event, AGENT, now).await?;
+        let advanced = advance_in(&self.core, &mut change, id, event, &Actor::Agent, now).await?;
         change.commit().await?;
         after_commit(&self.core, &advanced);
         Ok(())

@@ -13,13 +13,13 @@ use lifecycle::{AfterCheck, Decision, Event, MachineFacts, State};
 use netboot_protocol::NicModel;
 use sha2::{Digest as _, Sha256};
 
-use super::AGENT;
 use super::identity::{self, Sender};
 use crate::advance::{AdvanceError, Advanced, advance_in, after_commit};
 use crate::problem::problem;
 use crate::service::delivery::Checked;
 use crate::service::{Service, planning};
 use crate::store::{Change, Identity, MachineRow};
+use inventory_api::machine::Actor;
 
 /// NICs of one report whose MACs are kept.
 const MAX_MACS: usize = 64;
@@ -115,15 +115,16 @@ impl Service {
                         .await;
                 }
             }
-            let advanced = match advance_in(&self.core, &mut change, id, decided.event, AGENT, now).await {
-                Ok(advanced) => Some(advanced),
-                // Facts are facts: the report is kept, and its assignment tells the agent what to do.
-                Err(AdvanceError::Refused(refused)) => {
-                    tracing::info!(machine = %id, code = refused.code, "a report moved nothing");
-                    None
-                }
-                Err(error) => return Err(error.into()),
-            };
+            let advanced =
+                match advance_in(&self.core, &mut change, id, decided.event, &Actor::Agent, now).await {
+                    Ok(advanced) => Some(advanced),
+                    // Facts are facts: the report is kept, and its assignment tells the agent what to do.
+                    Err(AdvanceError::Refused(refused)) => {
+                        tracing::info!(machine = %id, code = refused.code, "a report moved nothing");
+                        None
+                    }
+                    Err(error) => return Err(error.into()),
+                };
             let doubted = match sent.runs_on {
                 RunsOn::Installed => None,
                 RunsOn::MiniOs | RunsOn::Unknown => {
@@ -134,7 +135,7 @@ impl Service {
             if let Some(detail) = doubted {
                 tracing::warn!(machine = %id, detail, "a wiped disk does not look like one");
                 let event = Event::WipeDoubted { detail };
-                let noted = advance_in(&self.core, &mut change, id, event, AGENT, now).await;
+                let noted = advance_in(&self.core, &mut change, id, event, &Actor::Agent, now).await;
                 identified.push(noted?);
             }
             let identity = identity_of(report);

@@ -6,7 +6,7 @@ use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use inventory_api::conflict::{Conflict, ConflictField, Conflicts};
 use inventory_api::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
 use inventory_api::machine::{
-    HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, StepStatus,
+    HistoryEntry, Journey, MachineDetail, MachineState, MachineStatus, MachineSummary, StepStatus,
 };
 use inventory_api::plan::{
     DiskTarget, ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
@@ -47,6 +47,7 @@ pub fn summary(n: u8, state: &str, phase: Option<&str>, sentence: &str) -> Machi
                 .filter(|_| state != "failed")
                 .map(|_| UnixMs(NOW.0 + 1_200_000)),
             step: None,
+            verbs: Vec::new(),
         },
         last_seen: (state != "new").then(|| ago(i64::from(n) * 7)),
         enrolled_at: ago(300),
@@ -682,7 +683,7 @@ pub fn boots() -> Vec<BootEvent> {
 pub fn detail() -> MachineDetail {
     let machine = machines()
         .into_iter()
-        .find(|m| m.status.state == "deploying")
+        .find(|m| m.status.state == MachineState::Deploying)
         .unwrap();
     MachineDetail {
         machine,
