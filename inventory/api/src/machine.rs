@@ -155,12 +155,12 @@ impl FromStr for Verb {
 pub struct MachineSummary {
     /// Id.
     pub id: MachineId,
-    /// All MACs known, boot NIC first.
+    /// All known MACs, boot NIC first.
     pub macs: Vec<Mac>,
-    /// Those of them that only its report names: no boot script was fetched by them, and they open none.
+    /// Those that only its report names. No boot script was fetched with them, and none is served to them.
     #[serde(default)]
     pub reported_macs: Vec<Mac>,
-    /// Why its boot script is held back: a sentence with what to do.
+    /// Why its boot script is held back, and what to do: a sentence.
     #[serde(default)]
     pub held: Option<String>,
     /// Maker and model, once reported.
@@ -177,32 +177,31 @@ pub struct MachineSummary {
     pub last_seen: Option<UnixMs>,
     /// When it was enrolled.
     pub enrolled_at: UnixMs,
-    /// The machine that this enrolment was found to be; it is retired for that.
+    /// The machine that this enrolment turned out to be; the enrolment is retired.
     #[serde(default)]
     pub folded_into: Option<MachineId>,
-    /// Machines that claim its identity, or whose identity it claims, and nobody has decided yet. Itself: a report
-    /// contradicted what it had said before.
+    /// Machines in an open identity conflict with it. Itself: a report contradicted an earlier one.
     #[serde(default)]
     pub conflicts_with: Vec<MachineId>,
-    /// Verdict of its newest check; absent: nothing is expected of it.
+    /// Verdict of its newest check; absent if nothing is expected of it.
     #[serde(default)]
     pub verdict: Option<Verdict>,
 }
 
-/// The lifecycle state in the words that people see.
+/// The lifecycle state as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineStatus {
     /// The state.
     pub state: MachineState,
     /// Phase of a transient state; for a failure, what the machine was doing.
     pub phase: Option<Phase>,
-    /// "Why am I waiting": one sentence, with what comes next.
+    /// What the machine waits for and what comes next: one sentence.
     pub sentence: String,
     /// Reason code, when failed or quarantined.
     pub reason: Option<String>,
     /// When the state or phase began.
     pub since: UnixMs,
-    /// When a transient state gives up.
+    /// When a transient state times out.
     pub deadline: Option<UnixMs>,
     /// Step now running, when installing.
     pub step: Option<StepStatus>,
@@ -226,13 +225,13 @@ impl MachineStatus {
 pub struct StepStatus {
     /// Index from 0.
     pub index: u32,
-    /// Steps in all.
+    /// Number of steps.
     pub count: u32,
     /// Name.
     pub name: String,
-    /// Bytes done of this step, when it counts bytes.
+    /// Bytes done of this step, if it counts bytes.
     pub done_bytes: u64,
-    /// Bytes in all of this step; 0 when it does not count.
+    /// Total bytes of this step; 0 if it does not count them.
     pub total_bytes: u64,
     /// Percent of the whole plan, 0 to 100.
     pub percent: u8,
@@ -249,7 +248,7 @@ pub struct MachineDetail {
     pub reported_at: Option<UnixMs>,
     /// Newest check.
     pub check: Option<CheckResult>,
-    /// Current plan. Password hashes are left out.
+    /// Current plan, without password hashes.
     pub plan: Option<InstallPlan>,
     /// Newest verification of the installed system.
     pub verification: Option<crate::agent::Verification>,
@@ -312,7 +311,7 @@ pub enum DeployOrder {
         /// Its name.
         profile: String,
     },
-    /// All of it.
+    /// A complete request.
     Request(Box<DeployRequest>),
 }
 
@@ -339,15 +338,15 @@ impl<'de> Deserialize<'de> for DeployOrder {
 /// Answer to `POST /v1/machines/{id}/deploy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeployResponse {
-    /// Nothing was changed.
+    /// Whether this was a dry run: nothing was changed.
     pub dry_run: bool,
     /// The state afterwards.
     pub status: MachineStatus,
-    /// The plan, password hashes left out. Absent when the machine must report first.
+    /// The plan, without password hashes. Absent if the machine must report first.
     pub plan: Option<InstallPlan>,
 }
 
-/// `GET /v1/journey/{mac}`: what was heard from a MAC, and what it means.
+/// `GET /v1/journey/{mac}`: what was heard from a MAC, with a diagnosis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Journey {
     /// The MAC.
@@ -356,15 +355,15 @@ pub struct Journey {
     pub machine: Option<MachineSummary>,
     /// Oldest first, bounded.
     pub events: Vec<BootEvent>,
-    /// Transfers to it under way.
+    /// Transfers in progress.
     #[serde(default)]
     pub running: Vec<crate::boot::RunningTransfer>,
-    /// How far it came and what to look at, in sentences.
+    /// How far it got and what to look at, in sentences.
     pub diagnosis: String,
-    /// How far it came, as a stable short code; see docs/boot.md.
+    /// How far it got, as a stable short code; see docs/boot.md.
     #[serde(default)]
     pub stage: String,
-    /// What became of the loaders it was given, when anything is known of it.
+    /// Which loaders worked and failed on it, if known.
     #[serde(default)]
     pub loaders: Option<crate::loader::NicLoaders>,
 }
@@ -374,7 +373,7 @@ pub struct Journey {
 pub struct Profile {
     /// Its name in the configuration.
     pub name: String,
-    /// What it asks for, password hashes left out.
+    /// The request, without password hashes.
     pub request: DeployRequest,
 }
 

@@ -1,13 +1,13 @@
-//! Text that people and machines wrote.
+//! Text: what people and machines wrote, and how sizes are written.
 
-/// Whether a character shows nothing, or makes a page or a terminal show something else than what is there: bidirectional and
-/// zero-width characters, and what stands for a byte that could not be read.
+/// Whether a character is invisible, or changes how the text around it is displayed: bidirectional and zero-width characters, and
+/// the replacement character for a byte that could not be decoded.
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffd}')
 }
 
-/// Without invisible characters, and with a plain space for each other kind of space (web pages and word processors have no-break
-/// spaces); trimmed. Control characters stay: who reads a file of people says that they are there.
+/// Removes invisible characters, turns every kind of space into a plain one (web pages and word processors use no-break spaces) and
+/// trims. Control characters stay: the reader of an imported file reports them.
 pub fn cleaned(raw: &str) -> String {
     let kept: String = raw
         .chars()
@@ -29,7 +29,7 @@ pub fn counted(n: impl Into<u64>, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A disk or transfer size in decimal units, as makers print it: "960 GB".
+/// A disk or transfer size in decimal units, as on the label: "960 GB".
 pub fn disk_size(bytes: u64) -> String {
     scaled(bytes, 1000, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }

@@ -1,5 +1,6 @@
 //! What a person at a machine's own console may choose, and how often a rescue password is tried.
 
+use inventory_api::UnixMs;
 use inventory_api::boot::Choice;
 
 use crate::state::{DiskState, State};
@@ -58,11 +59,70 @@ pub fn wait_seconds(wrong: u32) -> u64 {
     }
 }
 
+/// The password that opens the next rescue of a machine, as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredPassword {
+    /// It has opened another rescue than this one.
+    pub used_elsewhere: bool,
+    /// Until when it opens anything.
+    pub expires_at: UnixMs,
+    /// Wrong passwords since it was made or last opened something.
+    pub wrong: u32,
+    /// When the last of them was typed.
+    pub wrong_at: UnixMs,
+}
+
+/// What becomes of a password that somebody typed. Waits are in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// No password opens this rescue.
+    NoPassword {
+        /// Before the next one is looked at.
+        wait: u64,
+    },
+    /// It was not looked at.
+    TooSoon {
+        /// Before the next one is looked at.
+        wait: u64,
+    },
+    /// It opens the shell.
+    Right,
+    /// It counts as wrong.
+    Wrong {
+        /// Before the next one is looked at.
+        wait: u64,
+        /// It was one too many: the right one is void now.
+        locked: bool,
+    },
+}
+
+/// Judges a password. `right`: it is the stored one.
+pub fn judge(stored: Option<StoredPassword>, right: bool, now: UnixMs) -> Typed {
+    let usable = |s: &StoredPassword| !s.used_elsewhere && s.wrong < MAX_WRONG && now < s.expires_at;
+    let Some(stored) = stored.filter(usable) else {
+        return Typed::NoPassword {
+            wait: wait_seconds(2),
+        };
+    };
+    let due = stored.wrong_at.plus_seconds(wait_seconds(stored.wrong));
+    if now < due {
+        return Typed::TooSoon {
+            wait: due.since(now).div_ceil(1000),
+        };
+    }
+    match right {
+        true => Typed::Right,
+        false => Typed::Wrong {
+            wait: wait_seconds(stored.wrong + 1),
+            locked: stored.wrong + 1 == MAX_WRONG,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::state::{BootPhase, Commissioning, Deployed, Failed, Ready, Stage};
-    use inventory_api::UnixMs;
 
     fn failed(disk: DiskState) -> State {
         State::Failed(Failed {
@@ -106,6 +166,51 @@ mod tests {
         }
         let refused = choose(&failed(DiskState::Partial), LocalDisk).unwrap_err();
         assert!(refused.sentence.contains("partly written"), "{refused}");
+    }
+
+    #[test]
+    fn what_a_typed_password_does() {
+        let none = Typed::NoPassword { wait: 2 };
+        for (wrong, wrong_at, expires_at, used_elsewhere, right, expected) in [
+            (0, 0, 100, false, true, Typed::Right),
+            (
+                0,
+                0,
+                100,
+                false,
+                false,
+                Typed::Wrong {
+                    wait: 1,
+                    locked: false,
+                },
+            ),
+            (4, 50, 100, false, true, Typed::TooSoon { wait: 6 }),
+            (4, 44, 100, false, true, Typed::Right),
+            (
+                19,
+                0,
+                100,
+                false,
+                false,
+                Typed::Wrong {
+                    wait: 60,
+                    locked: true,
+                },
+            ),
+            (20, 0, 100, false, true, none),
+            (0, 0, 52, false, true, none),
+            (0, 0, 100, true, true, none),
+        ] {
+            let stored = StoredPassword {
+                used_elsewhere,
+                expires_at: UnixMs(expires_at * 1000),
+                wrong,
+                wrong_at: UnixMs(wrong_at * 1000),
+            };
+            let now = UnixMs(if wrong == 19 { 60_000 } else { 52_000 });
+            assert_eq!(judge(Some(stored), right, now), expected, "{stored:?}");
+        }
+        assert_eq!(judge(None, true, UnixMs(0)), none);
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
         ),
         (
             "[profile.web]\nimage = \"a\"\naccounts = [{ name = \"ann\", uid = 1 }]\n",
-            "slipway.toml:1: profile web: accounts: ann: this uid is the system's",
+            "slipway.toml:1: profile web: accounts: ann: this uid belongs to the system",
         ),
         (
             "[profile.web]\nimage = \"a\"\ndisk = { transport = \"floppy\" }\n",

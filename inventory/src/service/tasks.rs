@@ -1,11 +1,12 @@
 //! One-shot tasks of agents: re-check, locate, burn-in. They change no lifecycle state.
 
-use inventory_api::agent::{Assignment, Permission, RunsOn};
+use inventory_api::agent::{Assignment, Permission};
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskReport, TaskStatus};
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::State;
 use lifecycle::state::{DiskState, Stage};
+use lifecycle::task::{self, TaskRefused};
 
 use super::{Actor, Service, Verb};
 use crate::core::ALIVE_SECONDS;
@@ -57,46 +58,38 @@ impl Service {
     }
 
     fn may_task(&self, row: &MachineRow, task: &Task) -> Result<(), Problem> {
-        let not_now = |detail: String| problem(409, "task-not-now", "Not now", detail);
-        let waits = match &row.state {
-            State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) => true,
-            State::Commissioning(_)
-            | State::Deploying(_)
-            | State::Releasing(_)
-            | State::Quarantined(_)
-            | State::Retired => false,
-        };
-        if !waits {
-            return Err(not_now(format!(
-                "machine {} is {}: tasks are done while it waits",
-                row.id,
-                lifecycle::status::state_name(&row.state)
-            )));
-        }
+        let now = self.core.clock.now();
         let session = self.core.memory.session(&row.id);
-        if !session.runs(self.core.clock.now()) {
-            return Err(problem(
-                409,
-                "agent-silent",
-                "No agent runs there",
-                format!(
-                    "the agent of machine {} has not been heard for {ALIVE_SECONDS} s: switch the machine on",
-                    row.id
+        let agent = session.runs_on.filter(|_| session.runs(now));
+        task::may(&row.state, agent, task).map_err(|refused| {
+            let id = &row.id;
+            let (status, code, title, detail) = match refused {
+                TaskRefused::Busy(state) => (
+                    409,
+                    "task-not-now",
+                    "Not now",
+                    format!("machine {id} is {state}: tasks are done while it waits"),
                 ),
-            ));
-        }
-        if let Task::BurnIn { request } = task {
-            if session.runs_on != Some(RunsOn::MiniOs) || matches!(row.state, State::Deployed(_)) {
-                return Err(not_now(format!(
-                    "machine {} does not run the mini-os: a burn-in would disturb what is installed on it",
-                    row.id
-                )));
-            }
-            request
-                .check()
-                .map_err(|why| problem(422, "bad-burn-in", "Burn-in not usable", why))?;
-        }
-        Ok(())
+                TaskRefused::AgentSilent => (
+                    409,
+                    "agent-silent",
+                    "No agent runs there",
+                    format!(
+                        "the agent of machine {id} has not been heard for {ALIVE_SECONDS} s: switch the machine on"
+                    ),
+                ),
+                TaskRefused::Installed => (
+                    409,
+                    "task-not-now",
+                    "Not now",
+                    format!(
+                        "machine {id} does not run the mini-os: a burn-in would disturb what is installed on it"
+                    ),
+                ),
+                TaskRefused::Unusable(why) => (422, "bad-burn-in", "Burn-in not usable", why),
+            };
+            problem(status, code, title, detail)
+        })
     }
 
     /// The assignment with the oldest task in the place of waiting.
