@@ -1,4 +1,4 @@
-//! What a person at a machine's own console may choose, and how often a rescue password is tried.
+//! What a person at a machine's own console may boot, and which rescue passwords open a shell.
 
 use inventory_api::UnixMs;
 use inventory_api::boot::Choice;
@@ -6,13 +6,13 @@ use inventory_api::boot::Choice;
 use crate::state::{DiskState, State};
 use crate::transition::Refused;
 
-/// Wrong passwords after which a rescue password is void.
+/// Wrong attempts after which a rescue password is void.
 pub const MAX_WRONG: u32 = 20;
 /// Longest wait after a wrong password. Seconds.
 const LONGEST_WAIT: u64 = 60;
 
-/// Whether a machine in this state may boot what was chosen. While something is going on with it, nothing but what that needs:
-/// a choice would end it by its deadline.
+/// Whether a machine in this state may boot the choice. In a transient state it may not: another boot would make the state run into
+/// its deadline.
 ///
 /// # Errors
 /// Why not, and what to do.
@@ -38,20 +38,20 @@ pub fn choose(state: &State, choice: Choice) -> Result<(), Refused> {
         (Choice::LocalDisk, State::Failed(failed)) if failed.disk == DiskState::Partial => {
             no("its disk is only partly written; retry or release it")
         }
-        // A claim from memory would replace the identity that the agent on the disk has.
+        // A claim from the mini-os would replace the credentials of the agent on the disk.
         (Choice::MiniOs, _) if installed => no("it has an installed system; choose rescue, or release it"),
         (Choice::MiniOs, State::New) => no("nobody has commissioned it"),
         (Choice::LocalDisk | Choice::MiniOs | Choice::Rescue | Choice::MemoryTest, _) => Ok(()),
     }
 }
 
-/// What a menu offers for a machine in this state; empty: there is no menu, and nothing waits for a key.
+/// What the boot menu offers in this state; empty: no menu is shown.
 pub fn choices(state: &State) -> Vec<Choice> {
     let possible = |choice: &Choice| choose(state, *choice).is_ok();
     Choice::ALL.into_iter().filter(possible).collect()
 }
 
-/// Seconds before the next password is looked at, after so many wrong ones.
+/// Seconds before the next password is accepted, after this many wrong ones.
 pub fn wait_seconds(wrong: u32) -> u64 {
     match wrong {
         0 => 0,
@@ -62,41 +62,41 @@ pub fn wait_seconds(wrong: u32) -> u64 {
 /// The password that opens the next rescue of a machine, as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredPassword {
-    /// It has opened another rescue than this one.
+    /// It opened another rescue.
     pub used_elsewhere: bool,
     /// Until when it opens anything.
     pub expires_at: UnixMs,
-    /// Wrong passwords since it was made or last opened something.
+    /// Wrong attempts since it was made or last used.
     pub wrong: u32,
-    /// When the last of them was typed.
+    /// When the last wrong one was typed.
     pub wrong_at: UnixMs,
 }
 
-/// What becomes of a password that somebody typed. Waits are in seconds.
+/// Outcome of a typed password. Waits are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Typed {
     /// No password opens this rescue.
     NoPassword {
-        /// Before the next one is looked at.
+        /// Until the next one is accepted.
         wait: u64,
     },
-    /// It was not looked at.
+    /// It came too early and was not checked.
     TooSoon {
-        /// Before the next one is looked at.
+        /// Until the next one is accepted.
         wait: u64,
     },
     /// It opens the shell.
     Right,
     /// It counts as wrong.
     Wrong {
-        /// Before the next one is looked at.
+        /// Until the next one is accepted.
         wait: u64,
-        /// It was one too many: the right one is void now.
+        /// It was one too many: the right password is void now.
         locked: bool,
     },
 }
 
-/// Judges a password. `right`: it is the stored one.
+/// Judges a password. `right`: it equals the stored one.
 pub fn judge(stored: Option<StoredPassword>, right: bool, now: UnixMs) -> Typed {
     let usable = |s: &StoredPassword| !s.used_elsewhere && s.wrong < MAX_WRONG && now < s.expires_at;
     let Some(stored) = stored.filter(usable) else {

@@ -6,10 +6,10 @@ use inventory_api::{MachineId, PlanId};
 use crate::event::{AfterCheck, Event};
 use crate::policy::Decision;
 
-/// What came of the deployment that a rule asks for.
+/// Outcome of the deployment that a rule asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deployment {
-    /// The machine is not expected. Why, as a clause.
+    /// The machine is not expected. The reason, as a clause.
     NotExpected(String),
     /// The plan.
     Planned(PlanId),
@@ -22,13 +22,13 @@ pub enum Deployment {
     },
 }
 
-/// Whether a rule is to deploy the machine now: only after its first commissioning, and only if the check did not fail.
+/// Whether a rule deploys the machine now: only after its first commissioning, and only if the check did not fail.
 pub fn deploys_now(first: bool, verdict: Option<Verdict>) -> bool {
     first && verdict != Some(Verdict::Fail)
 }
 
-/// The event of a report. `finding`: the first finding of its check. `deployment`: what came of the deployment that `decision`
-/// asks for; absent if there was none to be made.
+/// The event of a report. `finding`: the first finding of its check. `deployment`: outcome of the deployment that `decision` asks
+/// for; `None` if it was not due.
 pub fn follow_report(
     machine: &MachineId,
     first: bool,

@@ -1,4 +1,4 @@
-//! The state in the words that people see.
+//! The state in words.
 
 use inventory_api::UnixMs;
 use inventory_api::check::Verdict;
@@ -46,7 +46,7 @@ pub fn state_name(state: &State) -> &'static str {
     }
 }
 
-/// The phase of a transient state; for a failure, what it happened during.
+/// The phase of a transient state; for a failure, what the machine was doing.
 pub fn phase_name(state: &State) -> Option<&'static str> {
     let boot = |phase: BootPhase| match phase {
         BootPhase::AwaitBoot => "await-boot",
@@ -74,7 +74,7 @@ pub fn phase_name(state: &State) -> Option<&'static str> {
     }
 }
 
-/// "Why am I waiting": what is going on and what comes next.
+/// What the machine waits for and what comes next.
 pub fn status_sentence(state: &State) -> String {
     let boot = |phase: BootPhase, then: &str| match phase {
         BootPhase::AwaitBoot => {
@@ -112,7 +112,7 @@ pub fn status_sentence(state: &State) -> String {
                 "The machine boots its disk; its resident agent reports next.".to_owned()
             }
             DeployPhase::Verifying => {
-                "The resident agent runs first-boot scripts and proves that everything is as asked."
+                "The resident agent runs first-boot scripts and verifies that everything is as requested."
                     .to_owned()
             }
         },

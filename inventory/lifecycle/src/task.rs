@@ -9,18 +9,17 @@ use crate::status::state_name;
 /// Why a task is not possible now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskRefused {
-    /// The machine is in a state in which its agent has something else to do. Its name.
+    /// The agent has something else to do in this state (its name).
     Busy(&'static str),
-    /// No agent runs there.
+    /// No agent is running.
     AgentSilent,
-    /// A burn-in would disturb what is installed.
+    /// A burn-in would disturb the installed system.
     Installed,
-    /// The task itself is not usable. What is wrong with it.
+    /// The task itself is invalid. What is wrong with it.
     Unusable(String),
 }
 
-/// Whether the task may be asked for. `agent`: where the agent runs; `None`: none was heard
-/// lately.
+/// Whether the machine may be given the task. `agent`: where its agent runs; `None` if none was heard lately.
 ///
 /// # Errors
 /// Why not.

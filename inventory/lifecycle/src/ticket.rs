@@ -1,15 +1,15 @@
-//! Whether a boot ticket that an agent claims gets it a certificate.
+//! Whether an agent that claims a boot ticket gets a certificate.
 
-/// What is known of a ticket when it is claimed.
+/// A claim, and what is known about its ticket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// It was claimed before.
     pub before: Option<Before>,
     /// It was dropped, or a newer boot script replaced it.
     pub void: bool,
-    /// Its time is over.
+    /// It expired.
     pub expired: bool,
-    /// The claim comes from the address that got the ticket, and names the NIC that did.
+    /// The claim comes from the address, and names the NIC, that the ticket was given to.
     pub from_holder: bool,
     /// A newer ticket of the machine was claimed.
     pub newer_claimed: bool,
@@ -22,17 +22,17 @@ pub enum Before {
     OtherKey,
     /// With the same key.
     SameKey {
-        /// The certificate that it got is still good.
+        /// The certificate from that claim is still valid.
         certificate_good: bool,
     },
 }
 
-/// What becomes of a claim.
+/// Decision about a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ruling {
     /// Issue a certificate.
     Issue,
-    /// Send the certificate of the first claim again: its answer was lost.
+    /// Send the certificate of the first claim again, because its answer was lost.
     Repeat,
     /// Refuse.
     Refuse(Refusal),
@@ -41,11 +41,11 @@ pub enum Ruling {
 /// Why a claim is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Another key claimed it: two hold one ticket.
+    /// It was claimed with another key: two hold one ticket.
     OtherKey,
-    /// The certificate that it got is revoked.
+    /// Its certificate is revoked.
     Revoked,
-    /// Two hold a live ticket of one machine.
+    /// A newer ticket was claimed while this one was still in use: two hold tickets of one machine.
     Replaced,
     /// Void or expired.
     Old,
@@ -64,7 +64,7 @@ impl Refusal {
         }
     }
 
-    /// Whether two speak for one machine.
+    /// Whether this shows that two impersonate one machine.
     pub fn is_alarm(self) -> bool {
         matches!(self, Refusal::OtherKey | Refusal::Replaced)
     }
@@ -82,7 +82,7 @@ pub fn judge(claim: Claim) -> Ruling {
         }
         None => {}
     }
-    // Only a machine that boots again fetches another script, and then nobody holds the older ticket any more.
+    // A machine fetches another script only when it boots again, and then nobody holds the older ticket any more.
     if claim.void && claim.newer_claimed && claim.from_holder && !claim.expired {
         return Ruling::Refuse(Refusal::Replaced);
     }

@@ -1,5 +1,5 @@
-//! The transition function, by event. No catch-all arm: an event lists every state, but for facts that are only noted in all of them,
-//! so that a new event or state makes the compiler ask what becomes of it.
+//! The transition function, one function per event. No catch-all arms: an event lists every state, so that the compiler points at a
+//! new event or state. Facts that every state only notes share one arm.
 
 use inventory_api::boot::BootTarget;
 use inventory_api::check::Verdict;
@@ -19,7 +19,7 @@ pub struct Transition {
     pub state: State,
     /// What follows, in the order in which it has to happen.
     pub actions: Vec<Action>,
-    /// Whether history shows it. Facts that change nothing are not shown, alarms always are.
+    /// Whether it goes to the history. Facts that change nothing do not, alarms always do.
     pub record: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct Transition {
 pub struct Refused {
     /// Stable short code.
     pub code: &'static str,
-    /// What was asked, why it cannot be, and what can be done.
+    /// What was asked, why it is not possible, and what to do.
     pub sentence: String,
 }
 
@@ -72,7 +72,7 @@ fn refused(code: &'static str, sentence: impl Into<String>) -> Outcome {
     })
 }
 
-/// A verb that this state does not take, and what to do instead.
+/// Refuses a verb that this state does not accept, and says what to do instead.
 fn no_verb(event: &Event, state: &State) -> Outcome {
     let idle = matches!(event, Event::Retry | Event::Abort);
     let instead = match state {
@@ -99,7 +99,7 @@ fn not_while(event: &Event, state: &str, instead: &str) -> Outcome {
     )
 }
 
-/// A fact that this state does not expect: the sender is behind or ahead; it asks for its assignment again.
+/// Refuses a fact that this state does not expect: the sender is out of step and will ask for its assignment again.
 fn no_fact(event: &Event, state: &str) -> Outcome {
     refused(
         "unexpected",
@@ -130,7 +130,7 @@ fn commissioning(limits: &Limits, now: UnixMs, first: bool) -> State {
     })
 }
 
-/// The first attempt at a plan, from this phase on.
+/// The first attempt at a plan, starting in this phase.
 fn attempt(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> Deploying {
     let (seconds, disk) = match phase {
         DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
@@ -206,7 +206,7 @@ impl Releasing {
     }
 }
 
-/// What follows when a machine is retired, and when it is released.
+/// Actions when a machine is retired, and when it is released.
 const RETIRED: [Action; 3] = [
     Action::RevokeIdentity,
     Action::DropTickets,
@@ -516,7 +516,7 @@ fn verified(state: &State, event: &Event, plan: &PlanId, failing: &[String]) -> 
     }
 }
 
-/// The deployment that installs this plan; else what the machine is instead.
+/// The deployment that installs this plan; else what the machine is doing instead.
 fn installing<'a>(state: &'a State, plan: &PlanId) -> Result<&'a Deploying, &'static str> {
     match state {
         State::Deploying(d) => match d.phase {
@@ -543,7 +543,7 @@ fn is_installed(state: &State, plan: &PlanId) -> bool {
     matches!(state, State::Deploying(d) if d.plan == *plan && matches!(d.phase, DeployPhase::AwaitLocalBoot { .. }))
 }
 
-/// The release that wipes; else what the machine is instead.
+/// The release that wipes; else what the machine is doing instead.
 fn wiping(state: &State) -> Result<&Releasing, &'static str> {
     match state {
         State::Releasing(r) if r.wiping => Ok(r),
@@ -559,7 +559,7 @@ fn wiping(state: &State) -> Result<&Releasing, &'static str> {
     }
 }
 
-/// The report of a commissioning came and was checked.
+/// The report of a commissioning was checked.
 fn commissioned(
     c: &Commissioning,
     verdict: Option<Verdict>,
@@ -580,7 +580,7 @@ fn commissioned(
     to_with(next, &[Action::DropTickets])
 }
 
-/// The agent has the plan and has begun no step.
+/// The agent has the plan and has not started a step.
 const NOTHING_YET: DeployPhase = DeployPhase::Installing {
     step: None,
     name: None,
@@ -629,7 +629,7 @@ fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs)
             | DeployPhase::Installing { .. }
             | DeployPhase::Verifying => stays(state),
         },
-        // Every boot of a deployed machine passes here.
+        // Every boot of a deployed machine ends here.
         (
             State::New
             | State::Commissioning(_)
@@ -662,8 +662,7 @@ fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcom
             DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
                 d.moved(DeployPhase::Claimed, d.deadline.max(reports_by))
             }
-            // The machine lost power while it was being installed: it starts again from the first step, a bounded number of
-            // times.
+            // The machine lost power during the installation: it starts again from the first step, a bounded number of times.
             DeployPhase::Installing { .. } if d.attempt >= limits.attempts => d.failed(
                 "too-many-attempts",
                 format!(
@@ -687,8 +686,8 @@ fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcom
     }
 }
 
-/// A boot script was given in this phase. The first one sets the boot deadline; later ones (the machine lost power, or its
-/// loader asked twice) do not move it, so that a machine that reboots for ever still comes to an end.
+/// A boot script was sent in this phase. The first one sets the boot deadline; later ones (the machine lost power, or its loader
+/// asked twice) do not move it, so that a machine in a reboot loop still times out.
 fn boot_started(
     phase: BootPhase,
     deadline: UnixMs,
@@ -705,7 +704,7 @@ fn boot_started(
     }
 }
 
-/// What to fail with when a machine does not come up in the mini-os.
+/// The failure of a machine that did not come up in the mini-os.
 fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outcome {
     match phase {
         BootPhase::AwaitBoot => fail(
@@ -725,7 +724,7 @@ fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outco
     }
 }
 
-/// Where a retry goes on.
+/// The state in which a retry continues.
 fn resumed(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
     match (f.during, &f.plan) {
         (Stage::Deploying, Some(plan)) => {

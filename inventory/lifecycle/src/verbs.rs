@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::state::{Limits, State};
 use crate::transition::transition;
 
-/// The event of a verb that needs nothing but the machine.
+/// The event of a verb that needs no further input.
 pub fn event_of(verb: Verb) -> Option<Event> {
     match verb {
         Verb::Commission => Some(Event::Commission),
@@ -20,7 +20,8 @@ pub fn event_of(verb: Verb) -> Option<Event> {
     }
 }
 
-/// Whether everything stored about a machine may be deleted: it is out of service, or nothing but its boot was ever heard.
+/// Whether everything stored about a machine may be deleted: it is out of service, or its agent never reported. `seen`: its agent was
+/// heard.
 pub fn may_forget(state: &State, seen: bool) -> bool {
     match state {
         State::New | State::Retired => true,

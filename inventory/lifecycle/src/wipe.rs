@@ -1,12 +1,12 @@
-//! What a wipe has to prove, and whether a later report bears it out.
+//! What a wipe must prove, and whether a later report supports it.
 
 use inventory_api::agent::{ByteRange, WIPE_ENDS, WipedDisk};
 use inventory_api::plan::DiskTarget;
 use inventory_api::report::{AssetReport, distinct};
 use inventory_api::text::counted;
 
-/// Whether the agent's word covers each disk that was to be wiped: both ends of it overwritten and read back. The first that
-/// is missing in a sentence. It is the word of who holds the machine's certificate: see docs/security.md.
+/// Whether the agent's proof covers each disk to be wiped: both ends overwritten and read back. Returns a sentence about the first
+/// one that is missing. The proof is only as good as the machine's certificate: see docs/security.md.
 pub fn proven(asked: &[DiskTarget], wiped: &[WipedDisk]) -> Result<(), String> {
     for disk in asked {
         let name = disk.serial.as_deref().or(disk.wwn.as_deref()).unwrap_or_default();
@@ -37,12 +37,12 @@ pub fn proven(asked: &[DiskTarget], wiped: &[WipedDisk]) -> Result<(), String> {
     }
 }
 
-/// Whether one of the ranges holds all bytes from `from` to `to`.
+/// Whether one of the ranges covers all bytes from `from` to `to`.
 fn covered(zeroed: &[ByteRange], from: u64, to: u64) -> bool {
     zeroed.iter().any(|r| r.from <= from && to <= r.to)
 }
 
-/// What a mini-os that booted after the wipe sees against it: partitions on a disk that was cleared.
+/// What contradicts the wipe in a report of a mini-os booted after it: partitions on a disk that was cleared.
 pub fn doubted(wiped: &[WipedDisk], report: &AssetReport) -> Option<String> {
     let disks = distinct(report.clone()).disks;
     let devices: Vec<_> = disks.iter().flat_map(|d| d.block_devices()).collect();
@@ -111,7 +111,7 @@ mod tests {
         ] {
             assert!(proven(&[asked()], &bad).is_err(), "{bad:?}");
         }
-        // A disk that is smaller than both ends together is covered by one range.
+        // A disk smaller than both ends together is covered by one range.
         let tiny = DiskTarget {
             size_bytes: 4 << 20,
             ..asked()

@@ -392,7 +392,7 @@ proptest! {
             }
             let json = serde_json::to_string(&state).unwrap();
             prop_assert_eq!(&serde_json::from_str::<State>(&json).unwrap(), &state);
-            prop_assert!(!status(&state, now).sentence.is_empty());
+            prop_assert!(!status(&state, now, vec![]).sentence.is_empty());
             prop_assert_eq!(transient(&state), state.deadline().is_some());
             if let Some(deadline) = state.deadline() {
                 prop_assert!(deadline > now);

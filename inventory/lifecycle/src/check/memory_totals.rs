@@ -68,7 +68,7 @@ pub(super) fn totals(
     }
 }
 
-/// Whether all memory controllers correct errors; None: not reported.
+/// Whether all memory controllers correct errors; `None` if not reported.
 pub(super) fn corrects_errors(memory: &MemoryFacts) -> Option<bool> {
     let words = memory
         .arrays
@@ -99,8 +99,7 @@ pub(super) fn error_correction(findings: &mut Findings, wanted: &MemoryProfile, 
     });
 }
 
-/// Where SMBIOS lists no slot, the kernel's total stands in; it is short of what is built in by what firmware and kernel
-/// keep for themselves.
+/// If SMBIOS lists no slot, the kernel's total is compared; it is lower than what is installed by what firmware and kernel reserve.
 pub(super) fn without_slots(
     findings: &mut Findings,
     wanted: &MemoryProfile,

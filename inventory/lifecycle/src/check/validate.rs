@@ -1,4 +1,4 @@
-//! A profile that can be read but makes no sense is refused before it is used.
+//! Refuses a hardware profile that can be parsed but makes no sense.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use inventory_api::check::{HardwareProfile, ProfileProblem, code};
 use super::parts::{GROUP_LIMIT, PART_LIMIT};
 use super::text::tame;
 
-/// What is wrong with a profile; empty: nothing. At most some hundred problems are told.
+/// Errors of a profile, at most a few hundred; empty if it is valid.
 pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
     let mut problems = Problems(Vec::new());
     for known in profile.severity.keys() {
@@ -69,7 +69,7 @@ pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
     problems.0
 }
 
-/// The first kind of place that an entry names.
+/// The first kind of place named by an entry.
 fn place(names: &[(&'static str, &Option<String>)]) -> Option<&'static str> {
     names
         .iter()
@@ -77,7 +77,7 @@ fn place(names: &[(&'static str, &Option<String>)]) -> Option<&'static str> {
         .map(|(kind, _)| *kind)
 }
 
-/// Codes with the same first word: "dimm-".
+/// Codes with the same first word, e.g. "dimm-".
 fn alike(code: &str, text: &str) -> bool {
     let first = |text: &str| {
         text.split(['-', '_', ' '])
@@ -120,7 +120,7 @@ impl Problems {
         }
     }
 
-    /// Entries that have a count, and each a kind of place; those without a place are looked at all together.
+    /// Checks entries with counts and places, and those without a place all together.
     fn parts<T>(&mut self, field: &str, list: &[T], of: impl Fn(&T) -> (Option<u32>, Option<&'static str>)) {
         self.size(field, list.len());
         let groups = list.iter().filter(|entry| of(entry).1.is_none()).count();

@@ -1,4 +1,4 @@
-//! The install plan: report + image + request -> plan, or the one fact that is missing.
+//! The install plan: report + image + request -> plan, or the missing fact.
 
 mod disk;
 mod request;
@@ -17,13 +17,12 @@ use inventory_api::{MachineId, PlanId, UnixMs};
 use crate::identity::dashed;
 
 const MIB: u64 = 1 << 20;
-/// Room before the first and after the last partition: both GPT copies fit in it with any block size.
+/// Space before the first and after the last partition: both GPT copies fit in it with any block size.
 const EDGE_BYTES: u64 = MIB;
 const BIOS_BOOT_BYTES: u64 = MIB;
-/// FAT32 needs 65,525 clusters: with 4 KiB blocks that is 260 MiB and more.
+/// FAT32 needs 65,525 clusters: with 4 KiB blocks, more than 260 MiB.
 const ESP_BYTES: u64 = 512 * MIB;
-/// The decompressor's window (at most 128 MiB), the blocks on their way to the disk (24 MiB) and what of the mini-os stays
-/// in memory.
+/// The decompressor's window (at most 128 MiB), the blocks on their way to the disk (24 MiB) and the mini-os itself.
 const LEAST_MEMORY: u64 = 384 * MIB;
 
 /// What a plan is made from.
@@ -35,17 +34,17 @@ pub struct PlanInput<'a> {
     pub report: &'a AssetReport,
     /// The image.
     pub image: &'a ImageManifest,
-    /// What is asked for.
+    /// The request.
     pub request: &'a DeployRequest,
-    /// Name of the plan.
+    /// Id of the plan.
     pub id: &'a PlanId,
-    /// Fresh GUIDs.
+    /// New GUIDs.
     pub ids: &'a FreshIds,
     /// The server's clock.
     pub now: UnixMs,
 }
 
-/// Identifiers that must be fresh for each plan.
+/// Identifiers that must be new for each plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FreshIds {
     /// GPT disk GUID.
@@ -86,10 +85,10 @@ pub enum PlanError {
     /// The report lists no disk that could be installed on.
     #[error("the machine reported no disk that an operating system can be installed on{}", and_found(.found))]
     NoDisk {
-        /// The disks in words, each with why it is not taken; empty: there is none at all.
+        /// The disks in words, each with the reason why it is not used; empty if there is none.
         found: String,
     },
-    /// The only disk that could be meant cannot be installed on, or not booted from.
+    /// The only possible disk cannot be installed on or booted from.
     #[error("disk {disk} {why}")]
     DiskUnusable {
         /// The disk in words.
@@ -102,12 +101,12 @@ pub enum PlanError {
         "the kernel has {found} bytes of memory, and an installation needs {needed}: add memory, or look why the kernel sees so little"
     )]
     TooLittleMemory {
-        /// What the report says.
+        /// What the report shows.
         found: u64,
         /// What is needed.
         needed: u64,
     },
-    /// No disk is what was asked for.
+    /// No disk matches the request.
     #[error("no disk is {wanted}; the machine has: {found}")]
     DiskNotFound {
         /// The choice in words.
@@ -115,13 +114,13 @@ pub enum PlanError {
         /// The disks in words.
         found: String,
     },
-    /// More than one disk is left.
+    /// More than one disk remains.
     #[error("several disks could be meant: {found}. Name one by serial number or WWN")]
     DiskAmbiguous {
         /// The disks in words.
         found: String,
     },
-    /// The disk has nothing that tells it from others.
+    /// The disk has nothing that identifies it.
     #[error(
         "disk {name} has neither serial number nor WWN (or shares them with another disk): it cannot be named safely"
     )]
@@ -141,7 +140,7 @@ pub enum PlanError {
         /// The image.
         image: String,
     },
-    /// A value of the request cannot be used.
+    /// A value of the request is invalid.
     #[error("{field}: {why}")]
     BadRequest {
         /// Which.
@@ -149,7 +148,7 @@ pub enum PlanError {
         /// Why.
         why: String,
     },
-    /// The network of the installed system names no NIC, and the report does not say which one booted.
+    /// The request names no NIC for the network, and the report does not say which one booted.
     #[error("the report does not say which NIC booted: name the NIC by its MAC in `network`")]
     NoBootNic,
     /// A NIC of the request is not in the machine.
@@ -228,7 +227,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         image: &image.name,
         firmware: report.boot.mode,
     };
-    // Reports of older agents list each path to a disk.
+    // Reports of older agents list each path to a disk separately.
     let disks = distinct(report.clone()).disks;
     let disk = disk::choose(request.disk.as_ref(), &disks, &needs)?;
     let partitions = layout(disk.size_bytes, disk.block_bytes, ids);
@@ -317,7 +316,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
     })
 }
 
-/// What the resident agent shall prove of a plan.
+/// What the resident agent has to verify for a plan.
 pub fn verify_request(plan: &InstallPlan) -> VerifyRequest {
     let mut expect = VerifyRequest {
         hostname: plan.hostname.clone(),
@@ -344,7 +343,7 @@ pub fn verify_request(plan: &InstallPlan) -> VerifyRequest {
     expect
 }
 
-/// BIOS boot, ESP, root over the rest; everything on MiB boundaries.
+/// BIOS boot, ESP, and root on the rest, all on MiB boundaries.
 fn layout(size_bytes: u64, block_bytes: u32, ids: &FreshIds) -> Vec<Partition> {
     let lba = |byte: u64| byte / u64::from(block_bytes);
     let bios = EDGE_BYTES;
