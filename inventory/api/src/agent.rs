@@ -207,9 +207,7 @@ impl WipedDisk {
         let data = if self.discarded {
             "All its blocks were discarded; whether old data can still be read is up to the disk.".to_owned()
         } else {
-            format!(
-                "It cannot discard: the data blocks are still there, {rest} MB, and can be read by who looks for them."
-            )
+            format!("It cannot discard: the data blocks are still there, {rest} MB, and can be recovered.")
         };
         format!(
             "Disk {name}: partition tables and signatures of the disk{partitions} are cleared, {mib} MiB were read back as zeros. {data}"

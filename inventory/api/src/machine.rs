@@ -188,6 +188,14 @@ pub struct MachineSummary {
     pub verdict: Option<Verdict>,
 }
 
+impl MachineSummary {
+    /// Name for people: host name, else serial number, else id.
+    pub fn name(&self) -> String {
+        let name = self.hostname.as_ref().or(self.serial.as_ref());
+        name.cloned().unwrap_or_else(|| self.id.to_string())
+    }
+}
+
 /// The lifecycle state as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineStatus {

@@ -26,7 +26,7 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
         (state, session.folded_into, session.runs_on)
     {
         return Assignment::Reboot {
-            message: format!("This is machine {machine}. It boots again, as that one."),
+            message: format!("This is machine {machine}. It reboots as that one."),
         };
     }
     let installed = session.runs_on.map(|on| match on {

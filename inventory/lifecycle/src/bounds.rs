@@ -5,7 +5,7 @@ use std::fmt;
 
 use inventory_api::agent::ReportRequest;
 use inventory_api::report::{AssetReport, CollectorProblem};
-use inventory_api::text::is_invisible;
+use inventory_api::text::is_wild;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Entries of any list. The largest real machines have a few hundred PCI devices and sensors.
@@ -186,11 +186,6 @@ impl<'de> Visitor<'de> for Copy<'_> {
         writer.out.push(b'}');
         Ok(())
     }
-}
-
-/// Characters that make a page or a terminal display something else than the text.
-pub(crate) fn is_wild(c: char) -> bool {
-    c.is_control() || (is_invisible(c) && c != '\u{fffd}')
 }
 
 fn is_tame(text: &str) -> bool {

@@ -28,10 +28,10 @@ pub fn choose(state: &State, choice: Choice) -> Result<(), Refused> {
         State::Deployed(_) => true,
         State::Failed(failed) => failed.disk == DiskState::Installed,
         State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) => {
-            return no("something is going on with this machine; wait for its end, or abort it");
+            return no("the machine is busy; wait until it is done, or abort it");
         }
         State::Quarantined(_) | State::Retired => {
-            return no("this machine is not served; somebody has to look at it first");
+            return no("this machine is not served; a person has to look at it first");
         }
     };
     match (choice, state) {

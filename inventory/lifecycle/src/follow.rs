@@ -79,107 +79,79 @@ pub fn follow_report(
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_a_report_leads_to() {
+    fn followed(
+        first: bool,
+        finding: &str,
+        decision: &Decision,
+        deployment: Option<Deployment>,
+    ) -> (String, AfterCheck) {
         let machine = "m-0123456789ab".parse().unwrap();
-        let plan: PlanId = "p-0123456789abcdef".parse().unwrap();
+        match follow_report(&machine, first, None, Some(finding.into()), decision, deployment) {
+            Event::Reported { detail, after, .. } => (detail, after),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_the_deployment_of_a_rule_leads_to() {
         let deploy = Decision::Deploy {
             rule: "web".into(),
             profile: "web-server".into(),
         };
-        let hold = |rule: Option<&str>| Decision::Hold {
-            rule: rule.map(Into::into),
-        };
-        let commission = |rule: Option<&str>| Decision::Commission {
-            rule: rule.map(Into::into),
-        };
-        let planned = Some(Deployment::Planned(plan.clone()));
-        let cannot = Deployment::CannotPlan {
-            code: "no-disk".into(),
-            detail: "no disk".into(),
-        };
-        let deploys = AfterCheck::Deploy { plan };
-        let cannot_plan = AfterCheck::CannotPlan {
-            code: "no-disk".into(),
-            detail: "no disk".into(),
-        };
-        for (first, finding, decision, deployment, detail, after) in [
-            (
-                true,
-                None,
-                &deploy,
-                planned.clone(),
-                "Rule \"web\" deploys it.",
-                deploys.clone(),
-            ),
-            (
-                true,
-                Some("DIMM A1: ok."),
-                &deploy,
-                planned,
-                "DIMM A1: ok. Rule \"web\" deploys it.",
-                deploys,
-            ),
-            (true, None, &deploy, Some(cannot), "", cannot_plan),
-            (false, None, &deploy, None, "", AfterCheck::Hold),
-            (
-                true,
-                None,
-                &hold(Some("spare")),
-                None,
-                "Rule \"spare\" holds it.",
-                AfterCheck::Hold,
-            ),
-            (true, Some("x"), &hold(Some("spare")), None, "x", AfterCheck::Hold),
-            (
-                false,
-                None,
-                &commission(Some("lab")),
-                None,
-                "Rule \"lab\" holds it.",
-                AfterCheck::Hold,
-            ),
-            (
-                true,
-                None,
-                &hold(None),
-                None,
-                "No rule deploys it.",
-                AfterCheck::Hold,
-            ),
-            (false, None, &commission(None), None, "", AfterCheck::Hold),
+        let plan: PlanId = "p-0123456789abcdef".parse().unwrap();
+        let after = AfterCheck::Deploy { plan: plan.clone() };
+        for (finding, detail) in [
+            ("", "Rule \"web\" deploys it."),
+            ("A remark.", "A remark. Rule \"web\" deploys it."),
         ] {
-            let event = follow_report(
-                &machine,
-                first,
-                None,
-                finding.map(Into::into),
-                decision,
-                deployment,
+            let planned = Some(Deployment::Planned(plan.clone()));
+            assert_eq!(
+                followed(true, finding, &deploy, planned),
+                (detail.into(), after.clone())
             );
-            let expected = Event::Reported {
-                verdict: None,
-                detail: detail.into(),
-                after,
-            };
-            assert_eq!(event, expected);
         }
-        let held = follow_report(
-            &machine,
-            true,
-            None,
-            None,
-            &deploy,
-            Some(Deployment::NotExpected("no rack plan has it".into())),
-        );
-        let Event::Reported {
-            after: AfterCheck::NotExpected { why },
-            ..
-        } = held
-        else {
-            panic!("{held:?}")
+        let (code, detail) = ("no-disk".to_owned(), "no disk".to_owned());
+        let cannot = Deployment::CannotPlan {
+            code: code.clone(),
+            detail: detail.clone(),
         };
-        assert!(why.contains("but no rack plan has it.") && why.contains("--profile web-server"));
+        let after = AfterCheck::CannotPlan { code, detail };
+        assert_eq!(followed(true, "", &deploy, Some(cannot)), (String::new(), after));
+        assert_eq!(
+            followed(false, "", &deploy, None),
+            (String::new(), AfterCheck::Hold)
+        );
+        let held = Deployment::NotExpected("no rack plan has it".into());
+        match followed(true, "", &deploy, Some(held)).1 {
+            AfterCheck::NotExpected { why } => {
+                assert!(why.contains("but no rack plan has it.") && why.contains("--profile web-server"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_machine_that_no_rule_deploys_is_held() {
+        let hold = |rule: &str| Decision::Hold {
+            rule: (!rule.is_empty()).then(|| rule.into()),
+        };
+        let commission = |rule: &str| Decision::Commission {
+            rule: (!rule.is_empty()).then(|| rule.into()),
+        };
+        for (first, finding, decision, detail) in [
+            (true, "", hold("spare"), "Rule \"spare\" holds it."),
+            (true, "x", hold("spare"), "x"),
+            (false, "", commission("lab"), "Rule \"lab\" holds it."),
+            (true, "", hold(""), "No rule deploys it."),
+            (false, "", commission(""), ""),
+        ] {
+            let expected = (detail.to_owned(), AfterCheck::Hold);
+            assert_eq!(
+                followed(first, finding, &decision, None),
+                expected,
+                "{decision:?}"
+            );
+        }
     }
 
     #[test]

@@ -76,17 +76,17 @@ fn refused(code: &'static str, sentence: impl Into<String>) -> Outcome {
 fn no_verb(event: &Event, state: &State) -> Outcome {
     let idle = matches!(event, Event::Retry | Event::Abort);
     let instead = match state {
-        State::New if idle => "nothing is going on; commission it",
+        State::New if idle => "nothing is in progress; commission it",
         State::New => "commission it first",
         State::Commissioning(_) => "wait for its report, or abort",
-        State::Ready(_) if idle => "nothing is going on; deploy or commission it",
+        State::Ready(_) if idle => "nothing is in progress; deploy or commission it",
         State::Ready(_) => "Slipway has installed nothing on it",
         State::Deploying(_) => "wait until it is deployed, or abort",
-        State::Deployed(_) if idle => "nothing is going on",
+        State::Deployed(_) if idle => "nothing is in progress",
         State::Deployed(_) => "release it first",
         State::Releasing(_) => "wait until it is wiped, or abort",
-        State::Failed(_) => "nothing is going on; retry it",
-        State::Quarantined(_) => "find out who else spoke for it, then commission or retire it",
+        State::Failed(_) => "nothing is in progress; retry it",
+        State::Quarantined(_) => "find out who else used its identity, then commission or retire it",
         State::Retired => "it is out of service for good",
     };
     not_while(event, state_name(state), instead)
@@ -416,7 +416,7 @@ fn fold(state: &State, event: &Event, into: &MachineId) -> Outcome {
         State::Failed(f) if f.disk == DiskState::Untouched => gone(),
         State::Failed(_) => not_yet("failed with something on its disk"),
         State::Quarantined(q) if q.plan.is_none() => gone(),
-        State::Quarantined(_) => not_yet("quarantined with a deployment cut off"),
+        State::Quarantined(_) => not_yet("quarantined during a deployment"),
         State::Deploying(_) | State::Deployed(_) | State::Releasing(_) => not_yet(state_name(state)),
         State::Retired => no_fact(event, "retired"),
     }
@@ -714,7 +714,7 @@ fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outco
         ),
         BootPhase::Booting => fail(
             "boot-timeout",
-            "the boot script was given, but no agent claimed its ticket: look at the machine's console (too little \
+            "the boot script was sent, but no agent claimed its ticket: look at the machine's console (too little \
              memory, or no driver for its NIC in the mini-os)",
         ),
         BootPhase::Claimed => fail(

@@ -30,7 +30,7 @@ pub fn proven(asked: &[DiskTarget], wiped: &[WipedDisk]) -> Result<(), String> {
     match wiped.len() == asked.len() {
         true => Ok(()),
         false => Err(format!(
-            "the agent wiped {} disks, and {} were to be wiped",
+            "the agent wiped {} disks instead of {}",
             wiped.len(),
             asked.len()
         )),
@@ -50,7 +50,7 @@ pub fn doubted(wiped: &[WipedDisk], report: &AssetReport) -> Option<String> {
         let disk = devices.iter().find(|d| (&d.serial, &d.wwn) == (&w.serial, &w.wwn))?;
         let partitions = disk.partitions.filter(|n| *n > 0)?;
         Some(format!(
-            "disk {} with serial {} was reported as wiped and has {} now: either the wipe was not done, or somebody has written to the disk since",
+            "disk {} with serial {} was reported as wiped and has {} now: either the wipe was not done, or the disk was written to since",
             disk.name,
             w.serial.as_deref().unwrap_or("unknown"),
             counted(partitions, "partition")

@@ -37,7 +37,7 @@ pub(crate) fn answer<T: Serialize>(
 
 /// Host name, else serial number, else id.
 pub(crate) fn name(m: &MachineSummary) -> String {
-    tame(&view::machines::display_name(m), 80)
+    tame(&m.name(), 80)
 }
 
 /// "deploying/installing 42 %".
@@ -240,13 +240,16 @@ pub(crate) fn severity(severity: Severity) -> &'static str {
     }
 }
 
-fn check(result: &CheckResult) -> String {
-    let verdict = match result.verdict {
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Pass => "pass: the machine is as expected",
-        Verdict::Warn => "pass, with something to look at",
+        Verdict::Warn => "warn: the machine is as expected, with something to look at",
         Verdict::Fail => "FAIL: the machine is not as expected",
-    };
-    let mut out = format!("\nVerdict: {verdict}\n");
+    }
+}
+
+fn check(result: &CheckResult) -> String {
+    let mut out = format!("\nVerdict: {}\n", verdict(result.verdict));
     for f in &result.findings {
         let mark = severity(f.severity);
         out.push_str(&format!("  {mark}: {}\n", tame(&f.sentence, 500)));

@@ -71,7 +71,7 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
         ),
         (
             "[profile.web]\nimage = \"a\"\ndisk = { transport = \"floppy\" }\n",
-            "profile web: disk: transport is none that is known: sata",
+            "profile web: disk: unknown transport; known are sata",
         ),
         (
             "[profile.web]\nimage = \"a\"\nhostname = \"{serial}.lab_1\"\n",

@@ -3,6 +3,7 @@
 use inventory_api::agent::{Assignment, Permission};
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskReport, TaskStatus};
+use inventory_api::text::tame;
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::State;
 use lifecycle::state::{DiskState, Stage};
@@ -122,7 +123,7 @@ impl Service {
             return Ok(stop("this task is not asked for any more"));
         };
         let open = matches!(report.outcome, TaskOutcome::Running { .. });
-        let outcome = tame(report.outcome);
+        let outcome = bounded(report.outcome);
         change.put_task_outcome(task.id, &outcome, open, now).await?;
         change.commit().await?;
         if !open {
@@ -165,12 +166,7 @@ impl Service {
     /// check ended is tried again.
     pub async fn fixed(&self, key: &str, text: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
-        let text: String = text
-            .trim()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_TEXT)
-            .collect();
+        let text = tame(text.trim(), MAX_TEXT);
         let note = Note {
             at: self.core.clock.now(),
             actor: actor.to_string(),
@@ -196,9 +192,9 @@ impl Service {
     }
 }
 
-/// What an agent wrote, without what a terminal would act on and not without end.
-fn tame(outcome: TaskOutcome) -> TaskOutcome {
-    let text = |t: String| -> String { t.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
+/// An outcome with harmless and bounded texts.
+fn bounded(outcome: TaskOutcome) -> TaskOutcome {
+    let text = |t: String| tame(&t, MAX_TEXT);
     let figures = |burn_in: Option<Box<BurnInResult>>| {
         burn_in.map(|mut result| {
             result.parts.truncate(MAX_BURN_IN_PARTS);

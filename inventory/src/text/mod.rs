@@ -6,8 +6,7 @@ pub mod plan;
 use std::borrow::Borrow;
 
 use inventory_api::machine::MachineSummary;
-use inventory_api::text::is_invisible;
-pub use inventory_api::text::{counted, disk_size, memory_size};
+pub use inventory_api::text::{counted, disk_size, memory_size, tame};
 use inventory_api::{Mac, UnixMs};
 use time::OffsetDateTime;
 
@@ -86,24 +85,6 @@ pub fn timestamp(at: UnixMs) -> String {
     }
 }
 
-/// The text with control characters, line and paragraph separators, and what cannot be seen (bidirectional and zero-width
-/// characters) replaced, and cut to `limit` characters: what a machine says of itself must not be able to drive a terminal.
-pub fn tame(text: &str, limit: usize) -> String {
-    let mut out: String = text
-        .chars()
-        .take(limit)
-        .map(|c| match c {
-            '\u{2028}' | '\u{2029}' => '\u{fffd}',
-            c if c.is_control() || is_invisible(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect();
-    if text.chars().nth(limit).is_some() {
-        out.push('…');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,18 +118,5 @@ mod tests {
         ] {
             assert_eq!(timestamp(UnixMs(ms)), text);
         }
-    }
-
-    #[test]
-    fn hostile_text_is_tamed() {
-        assert_eq!(
-            tame("a\u{1b}[2Jb\n\u{202e}c", 20),
-            "a\u{fffd}[2Jb\u{fffd}\u{fffd}c"
-        );
-        assert_eq!(
-            tame("a\u{200b}b\u{feff}\u{2028}", 20),
-            "a\u{fffd}b\u{fffd}\u{fffd}"
-        );
-        assert_eq!(tame("abcdef", 3), "abc…");
     }
 }

@@ -18,7 +18,7 @@ use super::view::act::{ActPage, DeployPage, DeployPlanPage};
 use super::view::hardware::HardwareView;
 use super::view::lists::{ImagesPage, ProfilesPage};
 use super::view::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView};
-use super::view::machines::{MachinesPage, display_name};
+use super::view::machines::MachinesPage;
 use super::view::plan::{PlanView, disk_key};
 use super::view::{ErrorPage, Shell, SignInPage};
 use crate::core::Clock;
@@ -245,7 +245,7 @@ pub(crate) async fn machine(at: SignedIn<(String, String)>, Query(older): Query<
         Tab::History => Body::History(at.service.history(id, older.before).await?),
         Tab::Network => Body::Network(journeys(&at.service, &d).await?),
     };
-    let shell = at.shell(display_name(&d.machine), "Machines");
+    let shell = at.shell(d.machine.name(), "Machines");
     Ok(html(MachinePage {
         shell,
         head: Head::new(&d),
@@ -280,7 +280,7 @@ pub(crate) struct Choice {
 pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Choice>) -> Page {
     let (id, verb) = &at.path;
     let d = at.service.machine(id).await?;
-    let shell = at.shell(display_name(&d.machine), "Machines");
+    let shell = at.shell(d.machine.name(), "Machines");
     let verb = parse_verb(verb)?;
     if verb == Verb::Deploy {
         let Some(profile) = choice.profile else {

@@ -171,7 +171,7 @@ async fn a_rack_with_machines_is_read_on_the_command_line() {
     let rack = Rack::fill(&site).await;
     let t = Terminal::open(&site);
     let id = |n: usize| rack.id(n).as_str();
-    let empty = "DIMM A2: ordered 32 GB Micron MTA36ASF4G72PZ, slot is empty";
+    let empty = "DIMM A2: ordered 32 GiB Micron MTA36ASF4G72PZ, slot is empty";
     t.says(
         &["order", "show", "PO-7"],
         &["6 ordered, 5 received", "R1 A07 unit 11", empty],

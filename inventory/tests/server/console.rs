@@ -70,7 +70,7 @@ async fn the_menu_is_there_when_nothing_is_going_on_and_each_choice_asks_again()
     assert!(!first.contains("prompt"), "{first}");
     let refused = script(&site, Some("local-disk")).await;
     assert!(
-        refused.contains("echo Slipway: not possible: something is going on"),
+        refused.contains("echo Slipway: not possible: the machine is busy"),
         "{refused}"
     );
     assert!(

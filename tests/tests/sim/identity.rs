@@ -327,7 +327,7 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
         ended = victim.live(rig.service()) => panic!("{ended:?}"),
         shown = async {
             let from = victim.console.lines().len();
-            victim.console.wait("waiting: Installed and proven", from).await
+            victim.console.wait("waiting: Installed and verified", from).await
         } => assert!(shown > 0),
     }
 

@@ -35,7 +35,7 @@ fn bytes<'de, D: Deserializer<'de>>(from: D, memory: bool) -> Result<Option<u64>
         type Value = Option<u64>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-            f.write_str("bytes as a number, or a size as \"64 GiB\" or \"960 GB\"")
+            f.write_str("bytes as a number, or a size such as \"64 GiB\" or \"960 GB\"")
         }
 
         fn visit_u64<E: Error>(self, n: u64) -> Result<Option<u64>, E> {
@@ -52,7 +52,7 @@ fn bytes<'de, D: Deserializer<'de>>(from: D, memory: bool) -> Result<Option<u64>
             parse(text, self.memory).map(Some).ok_or_else(|| {
                 let shown: String = text.chars().take(40).collect();
                 E::custom(format!(
-                    "{shown:?} is no size: write bytes, \"64 GiB\" or \"960 GB\""
+                    "{shown:?} is not a size: write bytes, \"64 GiB\" or \"960 GB\""
                 ))
             })
         }

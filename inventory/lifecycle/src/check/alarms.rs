@@ -34,7 +34,7 @@ fn sensor(findings: &mut Findings, sensor: &SensorFacts) {
     let shown = format!("{} {}", sensor.value, sensor.unit);
     if sensor.unit == "rpm" && alarm && sensor.value <= 0.0 {
         let sentence = format!(
-            "{} stands still and is in alarm. Check its plug and whether it is blocked, or replace it.",
+            "{} has stopped and is in alarm. Check its plug and whether it is blocked, or replace it.",
             label("Fan", place)
         );
         return findings.add(code::FAN_STOPPED, place, "turning", &shown, &sentence);
@@ -120,7 +120,7 @@ fn events(findings: &mut Findings, report: &AssetReport) {
     let more = if n > 5 { ", ..." } else { "" };
     let list = format!("{}{more}", faults[..n.min(5)].join(", "));
     let sentence = format!(
-        "The BMC's event log tells of {}: {list}. Look at what it names; clear the log when it is mended.",
+        "The BMC's event log reports {}: {list}. Look at what it names; clear the log when it is repaired.",
         counted(n as u64, "failure")
     );
     findings.add(code::BMC_EVENTS, "BMC", "no failure", &list, &sentence);

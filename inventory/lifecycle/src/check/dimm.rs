@@ -4,10 +4,11 @@ use inventory_api::check::{DimmProfile, code};
 use inventory_api::report::makers::memory_maker;
 use inventory_api::report::{MemoryClass, MemorySlot};
 use inventory_api::text::counted;
+use inventory_api::text::memory_size;
 
 use super::difference::Differences;
 use super::parts::{Kind, Place};
-use super::text::{memory_size, not_below, same, same_part, words, words_or};
+use super::text::{not_below, same, same_part, words, words_or};
 
 /// A slot that holds a module, as far as the report tells.
 pub(super) fn is_populated(slot: &MemorySlot) -> bool {
@@ -21,7 +22,7 @@ pub(super) fn place_of(slot: &MemorySlot) -> String {
     name.unwrap_or("memory").to_owned()
 }
 
-/// "64 GB Micron MTA36ASF8G72PZ".
+/// "64 GiB Micron MTA36ASF8G72PZ".
 pub(super) fn describe(slot: &MemorySlot) -> String {
     in_words(slot.size_bytes, &slot.manufacturer, &slot.part, &slot.kind)
 }

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::check::{DiskProfile, Tolerance, code};
 use inventory_api::report::{DiskFacts, Transport};
+use inventory_api::text::disk_size;
 
 use super::difference::Differences;
 use super::parts::{Kind, Place};
-use super::text::{disk_size, label, near, same, words_or};
+use super::text::{label, near, same, words_or};
 use super::version::Fact;
 
 /// Transports of disks that are not built in or do not belong to the machine: such a disk matches only an entry that names its
@@ -200,7 +201,7 @@ fn is_labelled(is: u64, wanted: u64) -> bool {
     wanted > 0 && wanted.is_multiple_of(1_000_000_000) && is >= wanted && is - wanted <= wanted / 1000
 }
 
-/// The size on the label, and the exact bytes: two disks of "960.2 GB" can differ by some blocks.
+/// The size on the label, and the exact bytes: two disks of "960 GB" can differ by some blocks.
 fn shown_size(n: u64) -> String {
     format!("{} ({n} bytes)", disk_size(n))
 }
@@ -236,7 +237,7 @@ fn serial_of(disk: &DiskFacts) -> String {
     serial.map_or(String::new(), |serial| format!(" (serial {serial})"))
 }
 
-/// "960.2 GB sata SAMSUNG MZ7LH960 (serial S123)".
+/// "960 GB sata SAMSUNG MZ7LH960 (serial S123)".
 pub(super) fn describe(disk: &DiskFacts) -> String {
     let text = in_words(disk.size_bytes.map(disk_size), disk.transport, &disk.model);
     format!("{text}{}", serial_of(disk))

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use inventory_api::check::{CheckResult, Finding, Severity, SeverityRule, Verdict, code};
+use inventory_api::text::tame;
 
 use super::difference::{Differences, LOOK, Said};
 use super::parts::PART_LIMIT;
-use super::text::tame;
 
 /// Maximum number of findings; the last one says how many more there are.
 pub(super) const FINDING_LIMIT: usize = 200;
@@ -111,7 +111,7 @@ impl<'a> Findings<'a> {
     pub(super) fn too_many(&mut self, code: &'static str, place: &str, parts: usize, what: &str) {
         if let Some(more) = parts.checked_sub(PART_LIMIT).filter(|more| *more > 0) {
             let more = format!("{more} more {what}");
-            let sentence = format!("The machine lists {more} than are looked at one by one.");
+            let sentence = format!("The machine lists {more} than are compared one by one.");
             self.add(code, place, "", &more, &sentence);
         }
     }

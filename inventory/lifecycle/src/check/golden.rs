@@ -11,6 +11,7 @@ use inventory_api::report::{
     AssetReport, CpuFacts, DiskFacts, FirmwareMode, LinkLayer, MemoryFacts, MemorySlot, NicFacts,
     PowerSupply, Transport,
 };
+use inventory_api::text::tame;
 
 use super::dimm::{is_populated, is_special};
 use super::disk::{needs_naming, ways};
@@ -18,7 +19,7 @@ use super::nics::{is_fixed, is_infiniband};
 use super::parts::{GROUP_LIMIT, PART_LIMIT};
 use super::pci::id_of;
 use super::prepare::prepared;
-use super::text::{is_filler, normal, tame, words};
+use super::text::{is_filler, normal, words};
 use super::{disks, links, memory_totals, psus};
 
 /// Maximum characters of a text.

@@ -3,6 +3,7 @@
 use inventory_api::check::{HealthProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts, DiskHealth, MemoryFacts};
 use inventory_api::text::counted;
+use inventory_api::text::memory_size;
 
 use super::alarms;
 use super::disk::{name_of, needs_naming, place_of};
@@ -12,7 +13,6 @@ use super::nics::Explained;
 use super::parts::PART_LIMIT;
 use super::pci;
 use super::psus::{self, UNPLUGGED};
-use super::text::memory_size;
 
 /// Firmware and kernel may reserve this much on any machine.
 const LOST_FLOOR: u64 = 2 << 30;
@@ -132,7 +132,10 @@ fn disk_failed(findings: &mut Findings, disk: &DiskFacts, own: &DiskHealth) -> b
         return false;
     }
     let said = said.join(", ");
-    let sentence = format!("{} says that it fails: {said}. Replace it.", name_of(disk));
+    let sentence = format!(
+        "{} reports that it is failing: {said}. Replace it.",
+        name_of(disk)
+    );
     findings.add(code::DISK_FAILED, &place_of(disk), "healthy", &said, &sentence);
     true
 }

@@ -3,12 +3,13 @@
 use inventory_api::check::{MemoryProfile, Severity, Tolerance, code};
 use inventory_api::report::{MemoryFacts, MemorySlot};
 use inventory_api::text::counted;
+use inventory_api::text::memory_size;
 
 use super::difference::{Differences, LOOK};
 use super::dimm::{is_persistent, is_populated, is_special};
 use super::findings::Findings;
 use super::memory::empty_slots;
-use super::text::{memory_size, near};
+use super::text::near;
 
 pub(super) fn totals(
     findings: &mut Findings,

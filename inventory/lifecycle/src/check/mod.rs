@@ -32,7 +32,6 @@ mod version;
 pub use golden::golden;
 pub(crate) use nics::place_of as nic_place;
 pub use outliers::{Outlier, outliers};
-pub(crate) use text::disk_size;
 pub use validate::validate;
 
 use inventory_api::agent::RunsOn;

@@ -298,7 +298,7 @@ fn missing(
     let of = want.count.unwrap_or(1);
     let (found, act) = if !idle.is_empty() {
         (
-            "there, but no driver took it",
+            "present, but without a driver",
             "It is on the bus but has no driver: the mini-os lacks one, or the card is broken.",
         )
     } else if around.haves.iter().take(PART_LIMIT).any(|h| one_card(want, h)) {

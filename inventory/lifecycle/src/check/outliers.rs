@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::report::AssetReport;
 use inventory_api::text::counted as counted_word;
+use inventory_api::text::{disk_size, memory_size, tame};
 use serde::Serialize;
 
 use super::dimm::{self, is_populated};
 use super::nics::{self, is_fixed};
-use super::text::{disk_size, memory_size, tame, words};
+use super::text::words;
 use super::{disk as disks, psus};
 
 /// Fewer machines cannot be compared.

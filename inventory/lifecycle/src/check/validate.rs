@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use inventory_api::check::{HardwareProfile, ProfileProblem, code};
+use inventory_api::text::tame;
 
 use super::parts::{GROUP_LIMIT, PART_LIMIT};
-use super::text::tame;
 
 /// Errors of a profile, at most a few hundred; empty if it is valid.
 pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
@@ -62,7 +62,7 @@ pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
         let field = format!("pci[{at}].id");
         problems.pci_id(field.clone(), Some(&pci.id));
         if !seen.insert(pci.id.to_lowercase()) {
-            problems.add(field, "it stands twice: give it once with a count".to_owned());
+            problems.add(field, "duplicate: list it once with a count".to_owned());
         }
     }
     tolerances(&mut problems, profile);
@@ -132,7 +132,7 @@ impl Problems {
         }
         for (at, entry) in list.iter().enumerate() {
             let detail = match of(entry) {
-                (Some(0), _) => "0 of a part fix nothing: leave the entry out".to_owned(),
+                (Some(0), _) => "a count of 0 checks nothing: omit the entry".to_owned(),
                 (Some(n), Some(place)) if n > 1 => {
                     format!("{n} parts cannot be in one {place}: leave out one of the two")
                 }
@@ -150,7 +150,7 @@ impl Problems {
         let four = |text: &str| text.len() == 4 && text.chars().all(|c| c.is_ascii_hexdigit());
         let holds = id.contains('*') || id.trim().split_once(':').is_some_and(|(v, d)| four(v) && four(d));
         if !holds {
-            let detail = "a PCI id is vendor and device in hex, as \"8086:1572\"";
+            let detail = "a PCI id is vendor and device in hex, such as \"8086:1572\"";
             self.add(field, detail.to_owned());
         }
     }

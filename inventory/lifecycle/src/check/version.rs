@@ -124,7 +124,7 @@ impl How {
             How::Older => "Update it.",
             How::Newer | How::Other => "Install the expected version, or change the profile.",
             How::NoOrder => {
-                "Which of the two is newer cannot be told: they are numbered in different ways. Write the minimum as this \
+                "It cannot be told which is newer: they are numbered differently. Write the minimum as this \
                  machine reports its version, or give a least date."
             }
             How::NotReported => super::difference::LOOK,

@@ -246,7 +246,7 @@ impl fmt::Display for Change {
         match self {
             Change::Board => f.write_str("its board was replaced"),
             Change::Chassis => f.write_str("its board is in another chassis"),
-            Change::SystemSerial => f.write_str("its system serial was written anew"),
+            Change::SystemSerial => f.write_str("its system serial was rewritten"),
             Change::Uuid => f.write_str("its SMBIOS UUID was changed, as firmware updates do"),
             Change::Tpm => f.write_str("its TPM was replaced or given a new key"),
             Change::Bmc => f.write_str("its BMC has another MAC"),

@@ -5,7 +5,7 @@ use inventory_api::plan::DiskTarget;
 use inventory_api::report::{DiskFacts, FirmwareMode};
 
 use super::PlanError;
-use crate::check::disk_size;
+use inventory_api::text::disk_size;
 
 /// Requirements for the disk.
 pub(super) struct Needs<'a> {
@@ -45,7 +45,7 @@ impl Bar {
             Bar::BiosSectors(n) => format!(
                 "has sectors of {n} bytes, from which BIOS cannot boot: switch the firmware to UEFI or choose another disk"
             ),
-            Bar::OddSize(n) => format!("has {n} bytes, which is no whole number of its sectors"),
+            Bar::OddSize(n) => format!("has {n} bytes, which is not a multiple of its sector size"),
             Bar::TooSmall { size, needed } => format!("has {size} bytes, and {needed} are needed"),
             Bar::Unnamed => {
                 "has neither serial number nor WWN, or shares them with another disk: it cannot be named safely"
@@ -227,7 +227,7 @@ fn exact_size(n: u64) -> String {
     format!("{} ({n} bytes)", disk_size(n))
 }
 
-/// One disk in words: "sda sata SAMSUNG 960.2 GB (960197124096 bytes) serial S1".
+/// One disk in words: "sda sata SAMSUNG 960 GB (960197124096 bytes) serial S1".
 fn one(disk: &DiskFacts) -> String {
     let mut words = vec![disk.name.clone()];
     words.extend(disk.transport.map(|transport| transport.to_string()));

@@ -98,7 +98,7 @@ pub enum PlanError {
     },
     /// Too little memory to stream an image.
     #[error(
-        "the kernel has {found} bytes of memory, and an installation needs {needed}: add memory, or look why the kernel sees so little"
+        "the kernel has {found} bytes of memory, and an installation needs {needed}: add memory, or find out why the kernel sees so little"
     )]
     TooLittleMemory {
         /// What the report shows.
@@ -107,7 +107,7 @@ pub enum PlanError {
         needed: u64,
     },
     /// No disk matches the request.
-    #[error("no disk is {wanted}; the machine has: {found}")]
+    #[error("no disk matches {wanted}; the machine has: {found}")]
     DiskNotFound {
         /// The choice in words.
         wanted: String,
@@ -115,7 +115,7 @@ pub enum PlanError {
         found: String,
     },
     /// More than one disk remains.
-    #[error("several disks could be meant: {found}. Name one by serial number or WWN")]
+    #[error("several disks match: {found}. Name one by serial number or WWN")]
     DiskAmbiguous {
         /// The disks in words.
         found: String,
@@ -204,20 +204,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         ids,
         now,
     } = input;
-    if let Some(mode) = report.boot.mode
-        && !image.boot.firmware.contains(&mode)
-    {
-        return Err(PlanError::Firmware {
-            image: image.name.clone(),
-            firmware: format!("{mode:?}").to_lowercase(),
-        });
-    }
-    if let Some(found) = report.memory.usable_bytes.filter(|found| *found < LEAST_MEMORY) {
-        return Err(PlanError::TooLittleMemory {
-            found,
-            needed: LEAST_MEMORY,
-        });
-    }
+    can_run(image, report)?;
     check_request(request)?;
     let hostname = request::hostname(request.hostname.as_deref(), machine, report)?;
     let nics = request::nics(&request.network, report)?;
@@ -231,34 +218,6 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
     let disks = distinct(report.clone()).disks;
     let disk = disk::choose(request.disk.as_ref(), &disks, &needs)?;
     let partitions = layout(disk.size_bytes, disk.block_bytes, ids);
-    let (channel, folder) = match image.public {
-        true => (ImageChannel::Http, "/images"),
-        false => (ImageChannel::MutualTls, "/agent/v1/images"),
-    };
-    let source = ImageSource {
-        path: format!("{folder}/{}", image.sha256),
-        channel,
-        sha256: image.sha256,
-        compressed_bytes: image.compressed_bytes,
-        content_sha256: image.content_sha256,
-        content_bytes: image.content_bytes,
-    };
-    let mounts = vec![
-        Mount {
-            device: format!("UUID={}", ids.root),
-            path: "/".into(),
-            kind: "ext4".into(),
-            options: "defaults,errors=remount-ro".into(),
-            pass: 1,
-        },
-        Mount {
-            device: format!("UUID={}", ids.esp),
-            path: "/boot/efi".into(),
-            kind: "vfat".into(),
-            options: "umask=0077,nofail".into(),
-            pass: 2,
-        },
-    ];
     let kernel_args = request::kernel_args(request)?;
     let mut steps = vec![
         Step::EraseDisk {},
@@ -273,7 +232,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         },
         Step::WriteImage {
             partition: 3,
-            source,
+            source: source(image),
             uuid: ids.root.clone(),
         },
         Step::Bootloader {
@@ -283,7 +242,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
             root_uuid: ids.root.clone(),
             kernel_args,
         },
-        Step::Fstab { mounts },
+        Step::Fstab { mounts: mounts(ids) },
         Step::Hostname {
             hostname: hostname.clone(),
         },
@@ -314,6 +273,59 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         disk,
         steps,
     })
+}
+
+/// Whether the machine can install and boot the image at all.
+fn can_run(image: &ImageManifest, report: &AssetReport) -> Result<(), PlanError> {
+    if let Some(mode) = report.boot.mode
+        && !image.boot.firmware.contains(&mode)
+    {
+        return Err(PlanError::Firmware {
+            image: image.name.clone(),
+            firmware: format!("{mode:?}").to_lowercase(),
+        });
+    }
+    match report.memory.usable_bytes {
+        Some(found) if found < LEAST_MEMORY => Err(PlanError::TooLittleMemory {
+            found,
+            needed: LEAST_MEMORY,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn source(image: &ImageManifest) -> ImageSource {
+    let (channel, folder) = match image.public {
+        true => (ImageChannel::Http, "/images"),
+        false => (ImageChannel::MutualTls, "/agent/v1/images"),
+    };
+    ImageSource {
+        path: format!("{folder}/{}", image.sha256),
+        channel,
+        sha256: image.sha256,
+        compressed_bytes: image.compressed_bytes,
+        content_sha256: image.content_sha256,
+        content_bytes: image.content_bytes,
+    }
+}
+
+fn mounts(ids: &FreshIds) -> Vec<Mount> {
+    vec![
+        Mount {
+            device: format!("UUID={}", ids.root),
+            path: "/".into(),
+            kind: "ext4".into(),
+            options: "defaults,errors=remount-ro".into(),
+            pass: 1,
+        },
+        Mount {
+            device: format!("UUID={}", ids.esp),
+            path: "/boot/efi".into(),
+            kind: "vfat".into(),
+            options: "umask=0077,nofail".into(),
+            pass: 2,
+        },
+    ]
 }
 
 /// What the resident agent has to verify for a plan.

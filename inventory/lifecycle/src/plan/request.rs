@@ -41,7 +41,7 @@ pub fn check_request(request: &DeployRequest) -> Result<(), PlanError> {
     {
         return Err(bad(
             "disk",
-            "transport is none that is known: sata, sas, scsi, nvme, virtio, mmc, usb, sd, fibre-channel, iscsi, nvme-of, pmem",
+            "unknown transport; known are sata, sas, scsi, nvme, virtio, mmc, usb, sd, fibre-channel, iscsi, nvme-of, pmem",
         ));
     }
     let mut problems = request.expected.iter().flat_map(check::validate);

@@ -6,7 +6,6 @@ use inventory_api::plan::InstallPlan;
 
 use super::Shell;
 use super::lists::ProfileCard;
-use super::machines::display_name;
 use super::plan::PlanView;
 use crate::text::plan::disk as disk_words;
 
@@ -81,7 +80,7 @@ pub struct ActPage {
 impl ActPage {
     /// What the verb does to this machine, naming the disk where one is touched. `None`: the verb has no page of this kind.
     pub fn new(shell: Shell, d: &MachineDetail, verb: Verb) -> Option<ActPage> {
-        let name = display_name(&d.machine);
+        let name = d.machine.name();
         let Action { label, icon, .. } = button(verb)?;
         let deploying = d.machine.status.state == MachineState::Deploying;
         let (color, text, disk_text, danger) = match verb {
@@ -178,7 +177,7 @@ impl DeployPage {
         DeployPage {
             shell,
             id: d.machine.id.to_string(),
-            name: display_name(&d.machine),
+            name: d.machine.name(),
             profiles: profiles.iter().map(ProfileCard::new).collect(),
         }
     }
@@ -206,7 +205,7 @@ impl DeployPlanPage {
         DeployPlanPage {
             shell,
             id: d.machine.id.to_string(),
-            name: display_name(&d.machine),
+            name: d.machine.name(),
             profile: profile.to_owned(),
             plan: plan.map(PlanView::new),
         }

@@ -4,7 +4,6 @@ use askama::Template;
 use inventory_api::conflict::{Conflict, ConflictField, Conflicts};
 use inventory_api::machine::MachineSummary;
 
-use super::machines::display_name;
 use super::{Shell, capital, state_color};
 use crate::text::timestamp;
 
@@ -28,7 +27,7 @@ impl<'a> ConflictPage<'a> {
         ConflictPage {
             shell,
             machine: &conflicts.machine,
-            name: display_name(&conflicts.machine),
+            name: conflicts.machine.name(),
             cases: &conflicts.conflicts,
         }
     }

@@ -13,7 +13,6 @@ use inventory_api::task::Note;
 use super::act::{Action, actions};
 use super::hardware::HardwareView;
 use super::lists::{event_color, loader_words, state_after};
-use super::machines::display_name;
 use super::plan::PlanView;
 use super::tasks::{TaskRow, tasks};
 use super::timeline::{Stage, timeline, total_ms};
@@ -141,7 +140,7 @@ impl Head {
             .map_or(0, |v| v.items.iter().filter(|i| !i.ok).count());
         Head {
             id: d.machine.id.to_string(),
-            name: display_name(&d.machine),
+            name: d.machine.name(),
             state: match &s.phase {
                 Some(phase) => format!(
                     "{}: {}",

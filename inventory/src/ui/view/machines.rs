@@ -53,14 +53,6 @@ pub fn progress(m: &MachineSummary) -> Option<(u8, &str)> {
     installs.then(|| (step.percent.min(100), step_title(&step.name)))
 }
 
-/// Name that people see: host name, else serial number, else id.
-pub fn display_name(m: &MachineSummary) -> String {
-    m.hostname
-        .clone()
-        .or_else(|| m.serial.clone())
-        .unwrap_or_else(|| m.id.to_string())
-}
-
 /// Whether all words of the query are somewhere in what is shown of the machine.
 fn matches(m: &MachineSummary, query: &str) -> bool {
     let mut hay = format!(

@@ -61,7 +61,7 @@ pub fn summary(n: u8, state: &str, phase: Option<&str>, sentence: &str) -> Machi
 
 /// Two that claim one identity; what the newcomer says is hostile.
 pub fn conflicts() -> Conflicts {
-    let known = summary(2, "deployed", None, "Installed and proven.");
+    let known = summary(2, "deployed", None, "Installed and verified.");
     let newcomer = summary(3, "quarantined", None, "Stopped.");
     let field = |field: &str, name: &str, newcomer: &str, known: &str| ConflictField {
         field: field.into(),
@@ -126,7 +126,7 @@ pub fn machines() -> Vec<MachineSummary> {
             8,
             "commissioning",
             Some("booting"),
-            "The boot script was given; the mini-os is loading, to check its hardware.",
+            "The boot script was sent; the mini-os is loading, to check its hardware.",
         ),
         summary(
             3,
@@ -146,13 +146,13 @@ pub fn machines() -> Vec<MachineSummary> {
             2,
             "deployed",
             None,
-            "Installed and proven; the resident agent is in charge.",
+            "Installed and verified; the resident agent is running.",
         ),
         summary(
             1,
             "deployed",
             None,
-            "Installed and proven; the resident agent is in charge.",
+            "Installed and verified; the resident agent is running.",
         ),
     ]
 }
@@ -709,7 +709,7 @@ pub fn deployed() -> MachineDetail {
         4,
         "deployed",
         None,
-        "Installed and proven; the resident agent is in charge.",
+        "Installed and verified; the resident agent is running.",
     )
     .status;
     let item = |what: &str, ok, found: &str| VerifiedItem {

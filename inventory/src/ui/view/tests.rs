@@ -6,7 +6,7 @@ use super::conflict::ConflictPage;
 use super::hardware::HardwareView;
 use super::lists::ProfilesPage;
 use super::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView};
-use super::machines::{MachinesPage, display_name, progress};
+use super::machines::{MachinesPage, progress};
 use super::network::NetworksPage;
 use super::plan::PlanView;
 use super::sample::{self, NOW};
@@ -56,7 +56,7 @@ fn a_machine_that_is_being_installed() {
     );
     assert_eq!(install.steps.len(), 13);
     assert_eq!(install.steps[2].mark, Mark::Done);
-    assert_eq!(install.steps[3].note, "1.3 GB of 2.1 GB");
+    assert_eq!(install.steps[3].note, "1.33 GB of 2.15 GB");
     assert_eq!(install.steps[4].mark, Mark::Pending);
     // From the first DHCP offer, 128 s ago, to now.
     assert_eq!(total_ms(&stages, NOW), Some(128_000));
@@ -326,7 +326,7 @@ fn filter_and_search() {
         MachinesPage::new(shell(), &machines, state, query)
             .rows
             .iter()
-            .map(|r| display_name(r))
+            .map(|r| r.name())
             .collect::<Vec<_>>()
     };
     assert_eq!(find(None, "").len(), 8);
