@@ -37,8 +37,9 @@ pub fn tame(text: &str, limit: usize) -> String {
         .filter(|c| !is_wild(*c));
     let mut line: String = chars.by_ref().take(limit).collect();
     if chars.next().is_some() {
-        line.pop();
-        line.push('…');
+        // Not an ellipsis: a console's font may lack it.
+        line = line.chars().take(limit.saturating_sub(3)).collect();
+        line.push_str("...");
     }
     line
 }
@@ -109,8 +110,8 @@ mod tests {
             ("a\u{1b}[2Jb\n\u{202e}c", 20, "a[2Jb c"),
             ("a\u{200b}b\u{feff}\u{2028}c\u{fffd}", 20, "ab c\u{fffd}"),
             ("abc", 3, "abc"),
-            ("abcdef", 3, "ab…"),
-            ("éèà", 2, "é…"),
+            ("abcdef", 5, "ab..."),
+            ("éèàéè", 4, "é..."),
         ] {
             assert_eq!(tame(raw, limit), tamed, "{raw:?}");
         }

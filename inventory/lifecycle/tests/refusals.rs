@@ -125,7 +125,7 @@ fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
         ("disk-unusable", Uefi, "is read-only", |d| {
             d.read_only = Some(true)
         }),
-        ("disk-unusable", Uefi, "no whole number of its sectors", |d| {
+        ("disk-unusable", Uefi, "not a multiple of its sector size", |d| {
             d.size_bytes = Some(4 * GIB + 100)
         }),
         ("disk-too-small", Uefi, "needs", |d| d.size_bytes = Some(GIB)),

@@ -403,7 +403,10 @@ mod tests {
         let files = Files::with(&[("sick.json", &serde_json::to_string(&sick).unwrap())]);
         let toml = files.golden("sick.json", Output::Text).unwrap();
         assert!(toml.starts_with("# This machine is not healthy"), "{toml}");
-        assert!(toml.contains("# - Disk Bay 1 reports that it is failing"), "{toml}");
+        assert!(
+            toml.contains("# - Disk Bay 1 reports that it is failing"),
+            "{toml}"
+        );
         assert!(!toml.contains("[health]"), "{toml}");
         std::fs::write(files.0.path().join("web.toml"), &toml).unwrap();
         let text = files

@@ -277,7 +277,7 @@ fn a_disk_is_chosen_by_its_transport() {
     let (code, said) = choose(Transport::Sas).unwrap_err();
     assert_eq!(code, "disk-not-found");
     assert!(
-        said.starts_with("no disk is sas; the machine has: vda virtio"),
+        said.starts_with("no disk matches sas; the machine has: vda virtio"),
         "{said}"
     );
     let (code, said) = choose(Transport::Unknown).unwrap_err();
