@@ -25,6 +25,8 @@ pub mod plan;
 pub mod problem;
 pub mod report;
 pub mod rescue;
+#[cfg(feature = "sample")]
+pub mod sample;
 pub mod serial;
 pub mod task;
 pub mod text;

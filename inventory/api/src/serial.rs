@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fillings_do_not_count_and_serials_do() {
+    fn placeholders_do_not_count_and_serial_numbers_do() {
         for junk in [
             "",
             ".",

@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn by_itself_only_what_is_expected_is_deployed() {
+    fn only_expected_machines_are_deployed_automatically() {
         let mac = Mac([2, 0, 0, 0, 0, 1]);
         let by = |matches: RuleMatch| Policy {
             rules: vec![rule("r", matches, RuleAction::Deploy, Some("web"))],

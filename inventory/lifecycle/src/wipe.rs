@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_say_what_was_done_and_what_was_not() {
+    fn the_text_of_a_wipe_says_what_was_done() {
         let mut disk = proof(&[(0, WIPE_ENDS), (SIZE - WIPE_ENDS, SIZE)]);
         disk.partitions = 3;
         let said = disk.in_words();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_on_a_wiped_disk_are_told() {
+    fn partitions_on_a_wiped_disk_are_reported() {
         let report = |partitions: Option<u32>| AssetReport {
             disks: vec![DiskFacts {
                 name: "sda".into(),

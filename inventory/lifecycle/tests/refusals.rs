@@ -1,14 +1,14 @@
-//! What the agent would refuse is refused by the plan, as far as a report can tell: nobody learns it after the machine was
-//! booted, and nothing is erased for a system that cannot boot.
+//! The planner refuses what the agent would refuse, as far as a report can tell: users learn it before the machine boots, and no
+//! disk is erased for a system that cannot boot.
 
 use agent::install::{LiveDisk, Refused, verify};
 use inventory_api::deploy::{Account, CronJob, DeployRequest, DiskChoice, NicConfig, Script, ScriptRun};
-use inventory_api::image::{BootFiles, ImageManifest};
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::{
     AssetReport, BootFacts, DiskFacts, FirmwareMode, MemoryFacts, NicFacts, Transport,
 };
-use inventory_api::{Mac, Sha256Digest, UnixMs};
+use inventory_api::sample::image;
+use inventory_api::{Mac, UnixMs};
 use lifecycle::{FreshIds, PlanError, PlanInput};
 
 const GIB: u64 = 1 << 30;
@@ -45,29 +45,6 @@ fn report(mode: FirmwareMode, disks: Vec<DiskFacts>) -> AssetReport {
     }
 }
 
-fn image() -> ImageManifest {
-    ImageManifest {
-        name: "debian-12".into(),
-        version: "1".into(),
-        os: "Debian".into(),
-        architecture: "x86_64".into(),
-        file: "root.ext4.zst".into(),
-        sha256: Sha256Digest([1; 32]),
-        compressed_bytes: 100,
-        content_sha256: Sha256Digest([2; 32]),
-        content_bytes: GIB,
-        boot: BootFiles {
-            kernel_release: "6.1".into(),
-            kernel: "/vmlinuz".into(),
-            initrd: "/initrd.img".into(),
-            firmware: vec![FirmwareMode::Bios, FirmwareMode::Uefi],
-        },
-        built_at: UnixMs(0),
-        public: true,
-        recipe_sha256: None,
-    }
-}
-
 fn plan(report: &AssetReport, request: &DeployRequest) -> Result<InstallPlan, PlanError> {
     lifecycle::plan(PlanInput {
         machine: &"m-0123456789ab".parse().unwrap(),
@@ -80,7 +57,7 @@ fn plan(report: &AssetReport, request: &DeployRequest) -> Result<InstallPlan, Pl
     })
 }
 
-/// The agent's word on the plan, on the machine that reported.
+/// The agent's verification of the plan on the machine that reported.
 fn agents_word(plan: &InstallPlan, report: &AssetReport) -> Result<(), Refused> {
     let live: Vec<LiveDisk> = report
         .disks
@@ -93,10 +70,10 @@ fn agents_word(plan: &InstallPlan, report: &AssetReport) -> Result<(), Refused> 
     verify(plan, &plan.machine, &live).map(drop)
 }
 
-/// Cases 15 and 16 and their siblings: for each disk that the agent or the firmware would refuse, alone: the code and what is
-/// said; beside a larger good one: that one is taken, also by `smallest`.
+/// For each disk that the agent or the firmware would refuse: the code and the text if it is alone; next to a larger good one, that
+/// one is chosen, also with `smallest`.
 #[test]
-fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
+fn a_disk_that_the_agent_would_refuse_is_refused_by_the_planner() {
     use FirmwareMode::{Bios, Uefi};
     type Spoil = fn(&mut DiskFacts);
     let table: [(&str, FirmwareMode, &str, Spoil); 9] = [
@@ -166,7 +143,7 @@ fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
             .to_string();
         assert!(said.contains("sda sata") && said.contains("sdc sata"), "{said}");
     }
-    // The same sectors on UEFI are good.
+    // The same sectors work on UEFI.
     let mut large = disk("sda");
     large.logical_block_bytes = Some(4096);
     let uefi = report(Uefi, vec![large]);
@@ -174,10 +151,10 @@ fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
     assert_eq!((made.disk.block_bytes, agents_word(&made, &uefi)), (4096, Ok(())));
 }
 
-/// The agent's `Refused` one by one: foreseen by the plan, or why it cannot be.
+/// Each of the agent's `Refused`: predicted by the planner, or why it cannot be.
 #[test]
-fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
-    // No catch-all: a new refusal asks for its line here.
+fn every_refusal_of_the_agent_is_predicted_or_unpredictable() {
+    // No catch-all: a new refusal needs a line here.
     let foreseen = |refused: &Refused| match refused {
         // Made by the server itself, never from a report.
         Refused::Schema(_) | Refused::Machine { .. } | Refused::Layout(_) => {
@@ -188,14 +165,14 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
         Refused::DiskRemovable(_) => "no-disk, unless named",
         Refused::ImageSize(_) => "disk-too-small",
         Refused::Content { .. } => "bad-request",
-        // These come after the report: a disk was pulled or changed, or something began to use it. The mini-os mounts no
-        // disk and starts no RAID, so a report has nothing to foresee it by.
+        // These happen after the report: a disk was removed or changed, or something uses it now. The mini-os mounts no disk and starts no
+        // RAID, so a report cannot predict them.
         Refused::DiskMissing { .. } | Refused::DiskSize { .. } | Refused::DiskBusy { .. } => {
             "after the report"
         }
     };
     assert_eq!(foreseen(&Refused::DiskReadOnly("sda".into())), "disk-unusable");
-    // Not foreseen, and why: `accounts` (which accounts, shells and groups the image has is in the image), `boot-files`,
+    // Not predicted, and why: `accounts` (the accounts, shells and groups of the image are only in the image), `boot-files`,
     // `image-kind` (the same), `disk-open`, `disk-write`, `disk-read`, `partition-*`, `mount` (the medium and the kernel at work),
     // `image-fetch`, `server-gone` (the network).
 
@@ -223,7 +200,7 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
         };
         assert_eq!(plan(&same, &smallest).unwrap_err().code(), "no-disk");
     }
-    // Case 01's kind: an old agent lists both paths of each disk. One WWN and one serial number: one path is taken.
+    // An old agent lists both paths of each disk. With one WWN and one serial number, one path is used.
     let paths = |wwn: Option<&str>| {
         let mut disks = vec![disk("sda"), disk("sdb")];
         for d in &mut disks {
@@ -251,9 +228,9 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
     );
 }
 
-/// Requests that the plan lets through, the agent lets through.
+/// The agent accepts every request that the planner accepts.
 #[test]
-fn a_request_that_makes_a_plan_is_good_for_the_agent() {
+fn the_agent_accepts_every_request_that_the_planner_accepts() {
     let here = report(FirmwareMode::Bios, vec![disk("sda")]);
     let account = |name: &str| Account {
         name: name.into(),

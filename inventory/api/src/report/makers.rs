@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_known_number_stands_for_itself() {
+    fn an_unknown_number_is_kept_as_text() {
         assert_eq!(memory_maker("Acme Memory"), memory_maker("ACME MEMORY (2024)"));
         assert_ne!(memory_maker("1315"), memory_maker("1316"));
         for text in [

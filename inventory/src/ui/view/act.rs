@@ -44,7 +44,15 @@ fn button(verb: Verb) -> Option<Action> {
 
 /// The buttons of a machine.
 pub fn actions(machine: &MachineSummary) -> Vec<Action> {
-    machine.status.verbs.iter().copied().filter_map(button).collect()
+    let verbs = &machine.status.verbs;
+    let mut buttons: Vec<Action> = verbs.iter().copied().filter_map(button).collect();
+    if verbs.contains(&Verb::Retry) {
+        // One button stands out.
+        for deploy in buttons.iter_mut().filter(|b| b.verb == Verb::Deploy) {
+            deploy.class = "btn-outline-secondary";
+        }
+    }
+    buttons
 }
 
 /// What a person confirms.

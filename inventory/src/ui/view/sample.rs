@@ -4,15 +4,13 @@ use inventory_api::agent::{Verification, VerifiedItem};
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Purpose};
 use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use inventory_api::conflict::{Conflict, ConflictField, Conflicts};
-use inventory_api::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
+use inventory_api::deploy::Account;
 use inventory_api::machine::{
     HistoryEntry, Journey, MachineDetail, MachineState, MachineStatus, MachineSummary, StepStatus,
 };
-use inventory_api::plan::{
-    DiskTarget, ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
-};
+use inventory_api::plan::{DiskTarget, InstallPlan, Step};
 use inventory_api::report::*;
-use inventory_api::{Mac, Sha256Digest, UnixMs};
+use inventory_api::{Mac, UnixMs};
 
 /// When the sample is looked at.
 pub const NOW: UnixMs = UnixMs(1_795_321_911_000);
@@ -169,26 +167,11 @@ pub fn step() -> StepStatus {
     }
 }
 
-fn digest(byte: u8) -> Sha256Digest {
-    Sha256Digest([byte; 32])
-}
-
-/// A plan with one of each step and a password hash.
+/// The sample plan for this machine, with a password hash that no page may show.
 pub fn plan() -> InstallPlan {
-    let part = |number, name: &str, role, first_lba, last_lba| Partition {
-        number,
-        name: name.into(),
-        role,
-        guid: "0b7e4c7e-6a1e-4c5e-9d5e-0d4a2f0f9a01".into(),
-        first_lba,
-        last_lba,
-    };
-    InstallPlan {
-        schema: PLAN_SCHEMA,
-        id: "p-0123456789abcdef".parse().unwrap(),
+    let mut plan = InstallPlan {
         machine: "m-5254001a2b04".parse().unwrap(),
         made_at: ago(75),
-        image: "debian-12".into(),
         image_version: "2026-11-20".into(),
         hostname: "web-04".into(),
         disk: DiskTarget {
@@ -199,118 +182,19 @@ pub fn plan() -> InstallPlan {
             block_bytes: 512,
             removable: false,
         },
-        steps: vec![
-            Step::EraseDisk {},
-            Step::Partition {
-                disk_guid: "5f0c2a4e-9d7b-4a2c-8f1e-3b6d7c8e9f00".into(),
-                partitions: vec![
-                    part(1, "bios-boot", PartitionRole::BiosBoot, 2048, 4095),
-                    part(2, "esp", PartitionRole::Esp, 4096, 528_383),
-                    part(3, "root", PartitionRole::Root, 528_384, 1_875_382_271),
-                ],
-            },
-            Step::MakeFat {
-                partition: 2,
-                volume_id: "1A2B-3C4D".into(),
-                label: "ESP".into(),
-            },
-            Step::WriteImage {
-                partition: 3,
-                source: ImageSource {
-                    path: "/images/abab".into(),
-                    channel: ImageChannel::Http,
-                    sha256: digest(0xab),
-                    compressed_bytes: 412_000_000,
-                    content_sha256: digest(0xcd),
-                    content_bytes: 2_147_483_648,
-                },
-                uuid: "6f1d2c3b-4a59-4e6f-8091-a2b3c4d5e6f7".into(),
-            },
-            Step::Bootloader {
-                bios_partition: 1,
-                esp_partition: 2,
-                root_partition: 3,
-                root_uuid: "6f1d2c3b-4a59-4e6f-8091-a2b3c4d5e6f7".into(),
-                kernel_args: vec!["console=ttyS0,115200".into()],
-            },
-            Step::Fstab {
-                mounts: vec![
-                    Mount {
-                        device: "UUID=6f1d".into(),
-                        path: "/".into(),
-                        kind: "ext4".into(),
-                        options: "defaults".into(),
-                        pass: 1,
-                    },
-                    Mount {
-                        device: "UUID=1A2B-3C4D".into(),
-                        path: "/boot/efi".into(),
-                        kind: "vfat".into(),
-                        options: "umask=0077".into(),
-                        pass: 2,
-                    },
-                ],
-            },
-            Step::Hostname {
-                hostname: "web-04".into(),
-            },
-            Step::Network {
-                nics: vec![NicConfig {
-                    mac: Some(mac(4)),
-                    addresses: vec!["10.77.0.14/24".into()],
-                    gateway: Some("10.77.0.1".into()),
-                    dns: vec!["10.77.0.1".into()],
-                }],
-            },
-            Step::Accounts {
-                accounts: vec![
-                    Account {
-                        name: "alice".into(),
-                        full_name: Some("Alice Berg".into()),
-                        groups: vec!["adm".into(), "docker".into()],
-                        sudo: true,
-                        ssh_keys: vec![
-                            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3qk3JqzT7pQ1u5 alice@laptop".into(),
-                        ],
-                        password_hash: Some("$y$j9T$NEVERSHOWN$abcdef".into()),
-                        ..Account::default()
-                    },
-                    Account {
-                        name: "backup".into(),
-                        ..Account::default()
-                    },
-                ],
-            },
-            Step::Cron {
-                jobs: vec![CronJob {
-                    name: "backup".into(),
-                    schedule: "17 3 * * *".into(),
-                    user: "backup".into(),
-                    command: "/usr/local/sbin/backup --all".into(),
-                }],
-            },
-            Step::Scripts {
-                scripts: vec![
-                    Script {
-                        name: "setup".into(),
-                        content: "#!/bin/sh\nset -eu\nsystemctl enable --now nginx\n".into(),
-                        run: ScriptRun::FirstBoot,
-                        path: None,
-                        everyone: false,
-                    },
-                    Script {
-                        name: "backup".into(),
-                        content: "#!/bin/sh\nexec restic backup /srv\n".into(),
-                        run: ScriptRun::Kept,
-                        path: None,
-                        everyone: false,
-                    },
-                ],
-            },
-            Step::Agent {},
-            Step::Finish {},
-        ],
+        ..inventory_api::sample::plan()
+    };
+    for step in &mut plan.steps {
+        if let Step::Accounts { accounts } = step {
+            accounts[0].groups = vec!["adm".into(), "docker".into()];
+            accounts[0].password_hash = Some("$y$j9T$NEVERSHOWN$abcdef".into());
+            accounts.push(Account {
+                name: "backup".into(),
+                ..Account::default()
+            });
+        }
     }
+    plan
 }
 
 /// A report with empty slots, a problem, and a NIC without link.
