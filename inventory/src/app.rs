@@ -16,15 +16,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::boot_files::{self, BootFiles};
-use crate::boot_source::Boot;
-use crate::config::Config;
-use crate::core::{Clock, Core, Memory};
 use crate::data_dir::{make_data_dir, open_data_dir, store_file};
-use crate::missing::{There, missing};
-use crate::service::Service;
-use crate::store::{Store, StoreError};
-use crate::tls::{self, Authority, ServerCertificate, TlsError};
-use crate::{api, deadlines, known, tokens, ui};
+use crate::tokens;
+use config::Config;
+use service::Service;
+use service::boot_source::Boot;
+use service::core::{Clock, Core, Memory};
+use service::missing::{There, missing};
+use service::{deadlines, known};
+use store::{Store, StoreError};
+use tls::{Authority, ServerCertificate, TlsError};
 
 /// How often it is looked whether the server's certificate is to be renewed; half of its two years are left then.
 const RENEW_EVERY: Duration = Duration::from_secs(12 * 3600);
@@ -156,7 +157,7 @@ impl App {
             let made = netboot_config(&config, &authority)?;
             let there = |name: &str| made.boot_files.contains_key(name);
             let has = |loader: &Loader| {
-                there(loader.file()) && (*loader != Loader::Signed || there(boot_files::GRUB))
+                there(loader.file()) && (*loader != Loader::Signed || there(netboot_protocol::loader::GRUB))
             };
             loaders.extend(Loader::ALL.into_iter().filter(has));
             netboot = Some(Netboot::bind(made).await?);
@@ -223,11 +224,11 @@ impl App {
         let stop = core.stop.clone();
         let mut tasks = JoinSet::new();
         // The page brings the fallback: HTML for people, a problem for the API's paths.
-        let router = api::router(service.clone()).merge(ui::router(service.clone()));
+        let router = inventory_http::router(service.clone()).merge(ui::router(service.clone()));
         let for_broken = core.clone();
         let on_broken: tls::OnBroken = Arc::new(move |peer, why| {
             let address = peer.ip().to_canonical();
-            crate::service::tls_broken(&for_broken, address, why);
+            service::tls_broken(&for_broken, address, why);
             let (broken, now) = (&for_broken.memory.broken_tls, for_broken.clock.now());
             if let Some(why) = why.filter(|why| broken.note(address, *why, now)) {
                 tracing::warn!("the agent at {address} {why}");
@@ -398,7 +399,7 @@ fn netboot_config(config: &Config, authority: &Authority) -> Result<netboot::Con
 
 /// What the boot menu's choices need beside the mini-os: Memtest86+ among the boot files, and a shell for the rescue system, which
 /// the API serves; false when there is none. Wanted and not required: a choice without its files is left out.
-fn menu_files(boot: &crate::config::Boot, boot_files: &mut BTreeMap<String, bytes::Bytes>) -> bool {
+fn menu_files(boot: &config::Boot, boot_files: &mut BTreeMap<String, bytes::Bytes>) -> bool {
     for (name, file) in MEMORY_TEST
         .into_iter()
         .zip(["memtest86+x64.bin", "memtest86+x64.efi"])

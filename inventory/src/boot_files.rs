@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use netboot_protocol::Loader;
+use netboot_protocol::loader::GRUB;
 
 use crate::app::{AppError, io};
-use crate::config::Config;
+use config::Config;
 
-/// Directory of Debian's package `ipxe`.
-const HOST_LOADERS: &str = "/usr/lib/ipxe";
 /// GRUB of Debian's package `grub-efi-amd64-signed`.
 const HOST_GRUB: &str = "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed";
-/// What shim loads.
-pub(crate) const GRUB: &str = "grubx64.efi";
 
 /// Boot files in memory, by the names they are asked for.
 pub(crate) struct BootFiles {
@@ -42,7 +39,7 @@ impl BootFiles {
             Loader::IpxeEfi,
             Loader::IpxeArm64,
         ] {
-            let path = loader_file(config, loader);
+            let path = config.loader_file(loader);
             if !matches!(loader, Loader::Undionly | Loader::Snponly) && !path.exists() {
                 tracing::info!(path = %path.display(), "not there: machines that need this loader cannot boot");
                 continue;
@@ -115,16 +112,6 @@ impl BootFiles {
     }
 }
 
-/// Where a loader is: `slipway mini-os build` puts newer ones of some beside the mini-os.
-pub(crate) fn loader_file(config: &Config, loader: Loader) -> PathBuf {
-    let newer = config.mini_os.dir.join(loader.file());
-    match &config.boot.loaders {
-        Some(dir) => dir.join(loader.file()),
-        None if newer.is_file() => newer,
-        None => Path::new(HOST_LOADERS).join(loader.file()),
-    }
-}
-
 /// The command line that is signed with the mini-os: the same for all machines. Each asks the boot service of its network for the
 /// rest.
 fn command_line(config: &Config) -> String {
@@ -154,12 +141,12 @@ pub(crate) fn sign(
     let site_archive = mini_os::site_archive(ca_pem.as_bytes());
     mini_os::sign(&mini_os::Signing {
         mini_os: &config.mini_os.dir,
-        host_loaders: config.boot.loaders.as_deref().unwrap_or(Path::new(HOST_LOADERS)),
+        host_loaders: config.loaders(),
         site_archive: &site_archive,
         command_line: &command_line(config),
         key,
         certificate,
     })
-    .map_err(|error| AppError::Sign(crate::cli::local::with_causes(&error)))?;
+    .map_err(|error| AppError::Sign(inventory_api::text::with_causes(&error)))?;
     Ok(config.mini_os.dir.join(mini_os::SIGNED_DIR))
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use inventory::app::App;
-use inventory::config::Config;
-use inventory::core::Clock;
-use inventory::missing::{There, missing};
+use config::Config;
+use inventory::app::{App, sign_mini_os};
+use inventory::data_dir;
 use inventory::tokens::{self, TokenTerms};
-use inventory::{cli, data_dir};
+use service::core::Clock;
+use service::missing::{There, missing};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
@@ -103,6 +103,10 @@ fn main() -> ExitCode {
         Command::Serve(file) => runtime.block_on(serve(&file)),
         Command::CheckConfig(file) => check_config(&file),
         Command::Token { command } => runtime.block_on(token(command)),
+        Command::People(cli::Command::MiniOs(cli::Asked {
+            command: cli::MiniOsCommand::Sign(sign),
+            ..
+        })) => sign_for_firmware(&sign),
         Command::People(command) => {
             let env = cli::CliEnv {
                 url: std::env::var("SLIPWAY_URL").ok(),
@@ -119,6 +123,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `slipway mini-os sign`.
+fn sign_for_firmware(sign: &cli::SignMiniOs) -> anyhow::Result<()> {
+    let dir = sign_mini_os(&Config::load(&sign.config)?, &sign.key, &sign.cert)?;
+    println!(
+        "signed in {}\nThe server uses it from its next start on, for machines that have {} in their firmware's db.",
+        dir.display(),
+        sign.cert.display()
+    );
+    Ok(())
 }
 
 fn check_config(file: &ConfigFile) -> anyhow::Result<()> {
@@ -150,7 +165,7 @@ async fn token(command: TokenCommand) -> anyhow::Result<()> {
         }
         TokenCommand::List(file) => {
             let all = tokens::list(&file.load()?).await?;
-            print!("{}", cli::token_list(&all, Clock::system().now()));
+            print!("{}", tokens::table(&all, Clock::system().now()));
         }
         TokenCommand::Revoke { name, file } => {
             tokens::revoke(&file.load()?, &name).await?;

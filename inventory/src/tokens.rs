@@ -1,12 +1,16 @@
 //! API tokens: made, listed and revoked in the store, beside a running server too.
 
 use crate::app::AppError;
-use crate::config::Config;
-use crate::core::Clock;
+use cli::Table;
+use config::Config;
+use inventory_api::UnixMs;
+use service::core::Clock;
+use words::text::{ago, timestamp};
+
 use crate::data_dir::{make_data_dir, store_file};
-use crate::secret;
-use crate::store::{Store, TokenRow};
 use inventory_api::machine::Actor;
+use service::secret;
+use store::{Store, TokenRow};
 
 /// What a new token may do, and for how long.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +64,26 @@ pub async fn revoke(config: &Config, name: &str) -> Result<(), AppError> {
     Err(AppError::TokenName(format!(
         "there is no token named {name:?} that could be revoked: `slipway token list` shows all"
     )))
+}
+
+/// The tokens, for who runs the server.
+pub fn table(tokens: &[TokenRow], now: UnixMs) -> String {
+    if tokens.is_empty() {
+        return "There is no token yet: the server makes the first one when it starts.\n".to_owned();
+    }
+    let mut rows = Table::new(&["NAME", "MAY", "STATE", "MADE", "LAST USED"]);
+    for token in tokens {
+        let state = match (token.revoked_at, token.expires_at) {
+            (Some(at), _) => format!("revoked {}", ago(at, now)),
+            (None, Some(end)) if end <= now => format!("expired {}", timestamp(end)),
+            (None, Some(end)) => format!("good until {}", timestamp(end)),
+            (None, None) => "good".to_owned(),
+        };
+        let may = if token.read_only { "read" } else { "do all" };
+        let used = token.used_at.map_or("never".to_owned(), |at| ago(at, now));
+        rows.row([token.name.as_str(), may, &state, &timestamp(token.made_at), &used]);
+    }
+    rows.text(0)
 }
 
 async fn open_store(config: &Config) -> Result<Store, AppError> {

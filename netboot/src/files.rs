@@ -12,7 +12,7 @@ use netboot_protocol::{Loader, Trusted, UNIFIED};
 use crate::tftp::content::Content;
 
 /// What shim loads, from the place it came from itself.
-pub(crate) const GRUB: &str = "grubx64.efi";
+pub(crate) use netboot_protocol::loader::GRUB;
 
 /// The mini-os for 64-bit ARM: kernel and initramfs. It is made on request, at any time.
 const ARM64: [&str; 2] = ["arm64/kernel", "arm64/initramfs"];

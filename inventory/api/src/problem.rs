@@ -16,3 +16,23 @@ pub struct Problem {
     /// What was tried, on what, and what to do.
     pub detail: String,
 }
+
+/// A problem of this kind.
+pub fn problem(status: u16, code: &str, title: &str, detail: impl Into<String>) -> Problem {
+    Problem {
+        code: code.to_owned(),
+        title: title.to_owned(),
+        status,
+        detail: detail.into(),
+    }
+}
+
+/// The server failed. The cause is in its log and not in the answer.
+pub fn server_failed() -> Problem {
+    problem(
+        500,
+        "internal",
+        "Server error",
+        "the server failed; its log says why. Try again",
+    )
+}

@@ -82,6 +82,20 @@ fn scaled(bytes: u64, base: u64, units: &[&str]) -> String {
     format!("{digits} {}", units[unit])
 }
 
+/// An error with its causes, each once: "cannot read x: permission denied".
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(&format!(": {cause_text}"));
+        }
+        next = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

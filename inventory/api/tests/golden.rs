@@ -6,10 +6,11 @@ use std::path::Path;
 use inventory_api::agent::*;
 use inventory_api::burn_in::{BurnInPart, BurnInRequest, BurnInResult};
 use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
+use inventory_api::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
+use inventory_api::plan::*;
 use inventory_api::report::*;
-use inventory_api::sample::{NIC, account, job, plan, root_mount, script};
 use inventory_api::task::{Task, TaskOutcome, TaskReport};
-use inventory_api::{Problem, UnixMs};
+use inventory_api::{Mac, Problem, Sha256Digest, UnixMs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,6 +28,132 @@ fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &
         message,
         "{name} does not come back as it went"
     );
+}
+
+const NIC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+
+fn account() -> Account {
+    Account {
+        name: "alice".into(),
+        uid: Some(1500),
+        full_name: Some("Alice".into()),
+        shell: Some("/bin/bash".into()),
+        groups: vec!["operators".into()],
+        sudo: true,
+        ssh_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 alice".into()],
+        password_hash: Some("$6$salt$hash".into()),
+    }
+}
+
+fn job() -> CronJob {
+    CronJob {
+        name: "trim".into(),
+        schedule: "17 3 * * 0".into(),
+        user: "root".into(),
+        command: "fstrim -a".into(),
+    }
+}
+
+fn script() -> Script {
+    Script {
+        name: "setup".into(),
+        content: "#!/bin/sh\n".into(),
+        run: ScriptRun::FirstBoot,
+        path: None,
+        everyone: false,
+    }
+}
+
+fn root_mount() -> Mount {
+    Mount {
+        device: "UUID=0a".into(),
+        path: "/".into(),
+        kind: "ext4".into(),
+        options: "defaults".into(),
+        pass: 1,
+    }
+}
+
+fn plan() -> InstallPlan {
+    let partition = Partition {
+        number: 3,
+        name: "root".into(),
+        role: PartitionRole::Root,
+        guid: "0b".into(),
+        first_lba: 1_052_672,
+        last_lba: 12_580_863,
+    };
+    let source = ImageSource {
+        path: "/images/ab".into(),
+        channel: ImageChannel::Http,
+        sha256: Sha256Digest([0xab; 32]),
+        compressed_bytes: 1,
+        content_sha256: Sha256Digest([0xcd; 32]),
+        content_bytes: 2,
+    };
+    let nic = NicConfig {
+        mac: Some(NIC),
+        addresses: vec!["10.0.0.7/24".into()],
+        gateway: Some("10.0.0.1".into()),
+        dns: vec!["10.0.0.1".into()],
+    };
+    InstallPlan {
+        schema: PLAN_SCHEMA,
+        id: "p-0123456789abcdef".parse().unwrap(),
+        machine: "m-0123456789ab".parse().unwrap(),
+        made_at: UnixMs(1_790_000_000_000),
+        image: "debian-12".into(),
+        image_version: "1".into(),
+        hostname: "web-1".into(),
+        disk: DiskTarget {
+            serial: Some("S1".into()),
+            wwn: Some("naa.5".into()),
+            model: Some("Disk".into()),
+            size_bytes: 6_442_450_944,
+            block_bytes: 512,
+            removable: false,
+        },
+        steps: vec![
+            Step::EraseDisk {},
+            Step::Partition {
+                disk_guid: "0c".into(),
+                partitions: vec![partition],
+            },
+            Step::MakeFat {
+                partition: 2,
+                volume_id: "1A2B-3C4D".into(),
+                label: "ESP".into(),
+            },
+            Step::WriteImage {
+                partition: 3,
+                source,
+                uuid: "0a".into(),
+            },
+            Step::Bootloader {
+                bios_partition: 1,
+                esp_partition: 2,
+                root_partition: 3,
+                root_uuid: "0a".into(),
+                kernel_args: vec!["quiet".into()],
+            },
+            Step::Fstab {
+                mounts: vec![root_mount()],
+            },
+            Step::Hostname {
+                hostname: "web-1".into(),
+            },
+            Step::Network { nics: vec![nic] },
+            Step::Accounts {
+                accounts: vec![account()],
+            },
+            Step::Cron { jobs: vec![job()] },
+            Step::Scripts {
+                scripts: vec![script()],
+            },
+            Step::Agent {},
+            Step::Finish {},
+        ],
+    }
 }
 
 #[test]
@@ -283,7 +410,7 @@ fn steps_and_proof() {
 
 /// Facts from a newer agent survive an old server.
 #[test]
-fn unknown_facts_are_kept_as_unknown() {
+fn the_unknown_among_facts_is_kept_as_unknown() {
     let disk: DiskFacts = serde_json::from_str(r#"{"name":"x","transport":"photonic","new":1}"#).unwrap();
     assert_eq!(disk.transport, Some(Transport::Unknown));
     let outcome: StepOutcome = serde_json::from_str(r#"{"kind":"postponed"}"#).unwrap();

@@ -1,6 +1,6 @@
 //! The server with its boot service: a script over HTTP, and the claim of what stands in it.
 
-use inventory::config::Config;
+use config::Config;
 use inventory_api::agent::RunsOn;
 use inventory_api::boot::BootArgs;
 use inventory_api::machine::Journey;

@@ -238,7 +238,7 @@ async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
     let site = Site::new().await;
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
-    let boot = inventory::boot_source::Boot::new(site.core(), 1, std::collections::HashMap::new());
+    let boot = service::boot_source::Boot::new(site.core(), 1, std::collections::HashMap::new());
     let asks = |firmware_asked| netboot::BootClient {
         mac: NIC,
         ip: Some(HOME),
@@ -269,7 +269,7 @@ async fn who_is_not_heard_to_boot_gets_no_ticket_and_moves_nothing() {
 #[tokio::test]
 async fn made_up_machines_are_bounded_and_forgotten() {
     let site = Site::with(|config| config.boot.enrolments_per_minute = 5).await;
-    let boot = inventory::boot_source::Boot::new(site.core(), 1, std::collections::HashMap::new());
+    let boot = service::boot_source::Boot::new(site.core(), 1, std::collections::HashMap::new());
     let mut held = 0;
     for n in 0..20 {
         let client = netboot::BootClient {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use inventory::cli::{CliEnv, CliError, Command, execute};
+use cli::{CliEnv, CliError, Command, execute};
 use inventory_api::agent::RunsOn;
 
 use crate::delivery::{detail, send};

@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use config::Config;
 use inventory::app::{App, Running};
-use inventory::boot_source::Boot;
-use inventory::config::Config;
-use inventory::core::{Clock, Core};
 use inventory_api::agent::{
     Assignment, AssignmentResponse, ClaimRequest, ClaimResponse, Permission, ReportRequest, ReportResponse,
     RunsOn, StepOutcome, StepReport, Verification, VerifiedItem,
@@ -23,6 +21,8 @@ use inventory_api::report::{AssetReport, DiskFacts, FirmwareMode, NicFacts, Syst
 use inventory_api::{Mac, MachineId, Problem, Sha256Digest, UnixMs};
 use netboot::{BootClient, BootSource as _, ScriptOrder};
 use reqwest::{Client, Method, StatusCode};
+use service::boot_source::Boot;
+use service::core::{Clock, Core};
 use sha2::{Digest as _, Sha256};
 
 pub const NIC: Mac = Mac([2, 0, 0, 0, 0, 1]);

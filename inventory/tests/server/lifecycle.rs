@@ -334,7 +334,7 @@ async fn a_rule_deploys_a_machine_on_its_first_boot_and_another_holds_one() {
     assert_replays(&site.core().store, &agent.id).await;
 }
 
-fn by_maker(config: &mut inventory::config::Config) {
+fn by_maker(config: &mut config::Config) {
     config.policy.rules = vec![Rule {
         name: "acme".into(),
         matches: RuleMatch {

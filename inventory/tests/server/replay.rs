@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use inventory::advance::{AdvanceError, advance, enroll};
-use inventory::config::Config;
-use inventory::core::{Clock, Core, Memory};
-use inventory::store::Store;
-use inventory::tls::Authority;
+use config::Config;
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::Verdict;
 use inventory_api::machine::Actor;
 use inventory_api::{MachineId, PlanId, UnixMs};
 use lifecycle::{AfterCheck, Event, IDENTITY_CONFLICT, State, transition};
 use proptest::prelude::*;
+use service::advance::{AdvanceError, advance, enroll};
+use service::core::{Clock, Core, Memory};
+use store::Store;
+use tls::Authority;
 
 pub async fn assert_replays(store: &Store, id: &MachineId) {
     let mut state = State::New;

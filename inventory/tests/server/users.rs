@@ -353,7 +353,7 @@ async fn a_token_reads_only_expires_and_is_revoked_with_its_streams() {
     site.pass(200 * 365 * 86_400);
     assert_eq!(get(&site, &short, "/v1/machines").await, 401);
     let listed = tokens::list(&site.config).await.unwrap();
-    let text = inventory::cli::token_list(&listed, inventory_api::UnixMs(i64::MAX / 2));
+    let text = inventory::tokens::table(&listed, inventory_api::UnixMs(i64::MAX / 2));
     for row in ["admin", "grafana", "revoked", "expired", "read"] {
         assert!(text.contains(row), "{row}: {text}");
     }

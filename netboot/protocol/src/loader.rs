@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::client::ClientKind;
 use crate::experience::Experience;
 
+/// The file that shim loads.
+pub const GRUB: &str = "grubx64.efi";
+
 /// Firmware that comes back within this time after it had the whole loader never started it. Milliseconds; a loader that
 /// was started needs longer to find out that it cannot work.
 const REFUSED_WITHIN_MS: u64 = 2_500;

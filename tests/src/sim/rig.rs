@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use config::Config;
 use inventory::app::{App, Running};
-use inventory::config::Config;
 use inventory_api::Sha256Digest;
 use inventory_api::image::{BootFiles, ImageManifest};
 use inventory_api::report::FirmwareMode;

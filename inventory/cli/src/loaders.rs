@@ -1,0 +1,68 @@
+//! `slipway loaders`: which loaders worked on which NICs, and forgetting it.
+
+use clap::Args;
+use inventory_api::Mac;
+use inventory_api::loader::LoaderOverview;
+use inventory_api::machine::Journey;
+
+use super::render;
+use super::table::Table;
+use super::{CliEnv, CliError, Common};
+use words::text::{segment, tame};
+
+/// `slipway loaders`.
+#[derive(Debug, Args)]
+pub struct LoadersArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// Forget what is known of a NIC (its MAC) or of a model (PCI id as 8086:10d3, start of the MAC as 52:54:00): the next
+    /// boot begins with the first loader again
+    #[arg(long, value_name = "NIC")]
+    pub forget: Option<String>,
+}
+
+pub(super) async fn run(args: LoadersArgs, env: CliEnv) -> Result<String, CliError> {
+    let client = args.common.client(env)?;
+    let out = args.common.output;
+    match args.forget {
+        None => {
+            let known: LoaderOverview = client.get("/v1/loaders").await?;
+            render::answer(out, &known, show)
+        }
+        Some(name) => {
+            let forgotten = format!("what is known of {} is forgotten\n", tame(&name, 40));
+            if let Ok(mac) = name.parse::<Mac>() {
+                let journey: Journey = client.delete(&format!("/v1/journey/{mac}/loader")).await?;
+                return render::answer(out, &journey, |_| forgotten);
+            }
+            let known: LoaderOverview = client.delete(&format!("/v1/loaders/{}", segment(&name))).await?;
+            render::answer(out, &known, |_| forgotten)
+        }
+    }
+}
+
+fn show(known: &LoaderOverview) -> String {
+    if known.models.is_empty() {
+        return "No loader has worked or failed yet.\n".to_owned();
+    }
+    let mut models = Table::new(&["NIC MODEL", "LOADER", "WORKED", "FAILED"]);
+    for model in &known.models {
+        for tally in &model.loaders {
+            models.row([
+                tame(&model.model, 20),
+                tame(&tally.loader, 40),
+                tally.worked.to_string(),
+                tally.failed.to_string(),
+            ]);
+        }
+    }
+    let nics = Table::of(&["NIC", "MODEL", "LOADERS"], &known.nics, |nic| {
+        [
+            nic.mac.to_string(),
+            nic.model.clone().unwrap_or_default(),
+            tame(nic.sentence.as_deref().unwrap_or_default(), 400),
+        ]
+    });
+    models.text(0) + &nics.part(0)
+}

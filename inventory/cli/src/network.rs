@@ -1,0 +1,280 @@
+//! `slipway network`: how the provisioning networks stand, and addresses kept for machines.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use clap::{Args, Subcommand};
+use inventory_api::Mac;
+use inventory_api::network::{NetworkState, NetworkStatus, OtherServer, ReserveAddress};
+
+use super::render;
+use super::table::Table;
+use super::{CliEnv, CliError, Common};
+use words::text::boot::{gives, sender};
+use words::text::{segment, tame, timestamp};
+
+/// Senders of messages that are no machine's that are shown.
+const SENDERS: usize = 40;
+
+/// `slipway network`.
+#[derive(Debug, Args)]
+pub struct NetworkArgs {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<NetworkCommand>,
+}
+
+/// What can be done with networks.
+#[derive(Debug, Subcommand)]
+pub enum NetworkCommand {
+    /// List the networks: what Slipway does there, addresses in use, other DHCP servers
+    List,
+    /// Show one network: other DHCP servers, reservations, what happened
+    Show {
+        /// Name in the configuration
+        name: String,
+    },
+    /// Keep an address for a machine, for as long as it lives
+    Reserve {
+        /// Name of the network
+        name: String,
+        /// MAC of the machine's NIC
+        mac: Mac,
+        /// Address
+        address: Ipv4Addr,
+    },
+    /// Put an address back into use that somebody was found to use
+    Unquarantine {
+        /// Name of the network
+        name: String,
+        /// Address
+        address: Ipv4Addr,
+    },
+    /// Keep no address for a machine any more
+    Unreserve {
+        /// Name of the network
+        name: String,
+        /// MAC of the machine's NIC
+        mac: Mac,
+    },
+}
+
+pub(super) async fn run(args: NetworkArgs, env: CliEnv) -> Result<String, CliError> {
+    let client = args.common.client(env)?;
+    let out = args.common.output;
+    let path = |name: &str, mac: Mac| format!("/v1/networks/{}/reservations/{mac}", segment(name));
+    match args.command.unwrap_or(NetworkCommand::List) {
+        NetworkCommand::List => {
+            let networks: Vec<NetworkStatus> = client.get("/v1/networks").await?;
+            render::answer(out, &networks, |networks| list(networks))
+        }
+        NetworkCommand::Show { name } => {
+            let networks: Vec<NetworkStatus> = client.get("/v1/networks").await?;
+            let names: Vec<String> = networks.iter().map(|n| n.name.clone()).collect();
+            let network = networks.into_iter().find(|n| n.name == name).ok_or_else(|| {
+                CliError::failed(format!(
+                    "there is no network {name:?}; networks are: {}",
+                    names.join(", ")
+                ))
+            })?;
+            render::answer(out, &network, show)
+        }
+        NetworkCommand::Reserve { name, mac, address } => {
+            let network: NetworkStatus = client.put(&path(&name, mac), &ReserveAddress { address }).await?;
+            render::answer(out, &network, |_| {
+                format!("{address} of {name} is kept for {mac}\n")
+            })
+        }
+        NetworkCommand::Unquarantine { name, address } => {
+            let path = format!("/v1/networks/{}/quarantine/{address}", segment(&name));
+            let network: NetworkStatus = client.delete(&path).await?;
+            render::answer(out, &network, |_| {
+                format!("{address} of {name} can be given out again\n")
+            })
+        }
+        NetworkCommand::Unreserve { name, mac } => {
+            let network: NetworkStatus = client.delete(&path(&name, mac)).await?;
+            render::answer(out, &network, |_| {
+                format!("no address of {name} is kept for {mac}\n")
+            })
+        }
+    }
+}
+
+fn state(state: NetworkState) -> &'static str {
+    match state {
+        NetworkState::Observing => "observes",
+        NetworkState::Proxying => "boot data only",
+        NetworkState::Looking => "looks for other servers",
+        NetworkState::Serving => "serves",
+        NetworkState::Refusing => "REFUSES",
+        NetworkState::Unknown => "?",
+    }
+}
+
+fn list(networks: &[NetworkStatus]) -> String {
+    if networks.is_empty() {
+        return "No networks: the server's configuration has no [[network]].\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        "NETWORK",
+        "SERVER",
+        "SUBNET",
+        "MODE",
+        "STATE",
+        "IN USE",
+        "POOL",
+        "OTHER SERVERS",
+    ]);
+    let others = |servers: &[OtherServer]| {
+        let all: Vec<String> = servers.iter().map(|s| s.address.to_string()).collect();
+        all.join(" ")
+    };
+    for n in networks {
+        table.row([
+            n.name.clone(),
+            n.server.to_string(),
+            n.subnet.clone(),
+            n.mode.clone(),
+            state(n.state).to_owned(),
+            n.held.to_string(),
+            n.pool.to_string(),
+            others(&n.servers),
+        ]);
+        if let Some(v6) = &n.v6 {
+            table.row([
+                format!("{} (IPv6)", n.name),
+                v6.server.to_string(),
+                v6.prefix.clone(),
+                v6.mode.clone(),
+                state(v6.state).to_owned(),
+                v6.held.to_string(),
+                v6.pool.to_string(),
+                others(&v6.servers),
+            ]);
+        }
+    }
+    let mut text = table.text(0);
+    let mut said = BTreeSet::new();
+    for missing in networks.iter().flat_map(|n| &n.missing) {
+        if said.insert(&missing.sentence) {
+            text.push_str(&format!("\n{}\n", tame(&missing.sentence, 600)));
+        }
+    }
+    text
+}
+
+fn show(n: &NetworkStatus) -> String {
+    let mut text = format!(
+        "{} ({}, server {}): mode {}, {}\n  {} addresses in the pools, {} offered or in use, {} out of use\n",
+        n.name,
+        n.subnet,
+        n.server,
+        n.mode,
+        state(n.state),
+        n.pool,
+        n.held,
+        n.quarantined
+    );
+    if let Some(most) = n.strangers_most {
+        text.push_str(&format!(
+            "  {} held by machines that nobody enrolled, which may hold {most}\n",
+            n.strangers
+        ));
+    }
+    for missing in &n.missing {
+        text.push_str(&format!("  {}\n", tame(&missing.sentence, 600)));
+    }
+    if !n.watched {
+        text.push_str("  other DHCP servers cannot be heard here\n");
+    }
+    if let Some(v6) = &n.v6 {
+        text.push_str(&format!(
+            "  IPv6: {}, server {}: mode {}, {}\n  {} IPv6 addresses in the pools, {} offered or in use, {} out of use\n",
+            v6.prefix,
+            v6.server,
+            v6.mode,
+            state(v6.state),
+            v6.pool,
+            v6.held,
+            v6.quarantined
+        ));
+        if !v6.watched {
+            text.push_str("  other DHCPv6 servers cannot be heard here\n");
+        }
+    }
+    let v6_servers = n.v6.iter().flat_map(|v6| &v6.servers);
+    let senders = n
+        .silences
+        .iter()
+        .flat_map(|s| s.senders.iter().map(move |sender| (s, sender)));
+    for table in [
+        Table::of(
+            &["OTHER SERVER", "MAC", "GIVES", "FIRST HEARD", "LAST HEARD"],
+            n.servers.iter().chain(v6_servers),
+            |s| {
+                [
+                    s.address.to_string(),
+                    s.mac.to_string(),
+                    tame(&gives(s), 86),
+                    timestamp(s.first_seen),
+                    timestamp(s.last_seen),
+                ]
+            },
+        ),
+        Table::of(&["MAC", "RESERVED ADDRESS", "BY"], &n.reservations, |r| {
+            let by = if r.configured { "configuration" } else { "API" };
+            [r.mac.to_string(), r.address.to_string(), by.to_owned()]
+        }),
+        Table::of(
+            &["OUT OF USE", "USED BY", "UNTIL"],
+            &n.quarantined_addresses,
+            |q| [q.address.to_string(), q.mac.to_string(), timestamp(q.until)],
+        ),
+        Table::of(&["NOT ANSWERED", "MESSAGES", "LAST"], &n.silences, |s| {
+            [tame(&s.reason, 40), s.count.to_string(), timestamp(s.last)]
+        }),
+        Table::of(
+            &["SENT BY", "REASON", "TYPE", "WHAT IT TELLS", "LAST"],
+            senders.take(SENDERS),
+            |(silence, one)| {
+                [
+                    one.address.clone().unwrap_or_else(|| "no address".to_owned()),
+                    tame(&silence.reason, 40),
+                    one.hardware_type.to_string(),
+                    tame(&sender(one), 120),
+                    timestamp(one.last),
+                ]
+            },
+        ),
+        Table::of(
+            &["ASKS AND DOES NOT BOOT", "ADDRESS", "WHAT IT IS", "LAST"],
+            &n.visitors,
+            |v| {
+                [
+                    v.mac.to_string(),
+                    v.address.map(|ip| ip.to_string()).unwrap_or_default(),
+                    tame(&v.who, 80),
+                    timestamp(v.last),
+                ]
+            },
+        ),
+    ] {
+        text.push_str(&table.part(0));
+    }
+    if !n.events.is_empty() {
+        text.push('\n');
+        for e in &n.events {
+            text.push_str(&format!(
+                "{}  {}: {}\n",
+                timestamp(e.at),
+                tame(&e.kind, 40),
+                tame(&e.detail, 400)
+            ));
+        }
+    }
+    text
+}

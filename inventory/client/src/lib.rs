@@ -1,0 +1,236 @@
+//! The API's client: TLS to a server whose certificate authority is ours, problems as errors, bounded answers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use inventory_api::Problem;
+use inventory_api::text::with_causes;
+use reqwest::{Certificate, Method, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// No answer of the API is larger.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address, the token or the certificate authority cannot be used: nothing was sent.
+    #[error("{0}")]
+    Usage(String),
+    /// The server answered with a problem.
+    #[error(transparent)]
+    Refused(Problem),
+    /// No answer came, or one that cannot be read: what was tried, and what to do.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Which server, and as who.
+#[derive(Clone, Default)]
+pub struct Server {
+    /// Base address of the server, e.g. `https://10.0.0.1:8443`.
+    pub url: Option<String>,
+    /// An API token. A secret.
+    pub token: Option<String>,
+    /// PEM file of the certificate authority to trust, and no other.
+    pub ca: Option<PathBuf>,
+}
+
+/// A connection to one server.
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: String,
+}
+
+impl Client {
+    /// A client of this server. Sends nothing.
+    ///
+    /// # Errors
+    /// Address or token is missing, or something given cannot be used.
+    pub fn new(server: Server) -> Result<Client, ClientError> {
+        let url = server
+            .url
+            .ok_or_else(|| usage("which server? Give --url https://HOST:8443 or set SLIPWAY_URL"))?;
+        let base =
+            Url::parse(&url).map_err(|e| usage(format!("the server address {url:?} is wrong: {e}")))?;
+        // A token never leaves without TLS.
+        if base.scheme() != "https" || base.host_str().is_none() {
+            return Err(usage(format!(
+                "the server address {url:?} must be https://HOST:PORT"
+            )));
+        }
+        let token = server
+            .token
+            .map(|t| t.trim().to_owned())
+            .filter(|t| !t.is_empty())
+            .ok_or_else(|| usage("no API token: set SLIPWAY_TOKEN (it is not taken from the command line, where others could read it)"))?;
+        // One provider in the process; a second call is harmless.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(120))
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(true);
+        if let Some(ca) = server.ca {
+            let wrong = |e: &dyn std::fmt::Display| {
+                usage(format!(
+                    "the certificate authority {} cannot be used: {e}",
+                    ca.display()
+                ))
+            };
+            let pem = std::fs::read(&ca).map_err(|e| wrong(&e))?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|e| wrong(&e))?;
+            if certificates.is_empty() {
+                return Err(wrong(&"it has no certificate"));
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        let http = builder
+            .build()
+            .map_err(|e| failed(format!("TLS cannot be set up: {}", with_causes(&e))))?;
+        Ok(Client { http, base, token })
+    }
+
+    /// `GET path`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.send(Method::GET, path, None::<&()>).await
+    }
+
+    /// `POST path` with a JSON body, or none.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ClientError> {
+        self.send(Method::POST, path, body).await
+    }
+
+    /// `PUT path` with a JSON body.
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    /// `DELETE path`.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.send(Method::DELETE, path, None::<&()>).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ClientError> {
+        let (mut request, url) = self.request(&method, path)?;
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let bytes = answered(&method, &url, request).await?;
+        understood(&method, &url, &bytes)
+    }
+
+    /// `POST path` with a file.
+    pub async fn post_file<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media_type: &str,
+        bytes: Vec<u8>,
+    ) -> Result<T, ClientError> {
+        let (request, url) = self.request(&Method::POST, path)?;
+        let request = request
+            .header(reqwest::header::CONTENT_TYPE, media_type)
+            .body(bytes);
+        let bytes = answered(&Method::POST, &url, request).await?;
+        understood(&Method::POST, &url, &bytes)
+    }
+
+    /// `GET path`, whose answer is a text.
+    pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
+        let (request, url) = self.request(&Method::GET, path)?;
+        let bytes = answered(&Method::GET, &url, request).await?;
+        String::from_utf8(bytes).map_err(|_| failed(format!("{url} answered with something that is no text")))
+    }
+
+    fn request(&self, method: &Method, path: &str) -> Result<(reqwest::RequestBuilder, Url), ClientError> {
+        let url = self
+            .base
+            .join(path)
+            .map_err(|e| usage(format!("{path:?} is no path: {e}")))?;
+        let request = self
+            .http
+            .request(method.clone(), url.clone())
+            .bearer_auth(&self.token);
+        Ok((request, url))
+    }
+}
+
+fn usage(text: impl Into<String>) -> ClientError {
+    ClientError::Usage(text.into())
+}
+
+fn failed(text: impl Into<String>) -> ClientError {
+    ClientError::Failed(text.into())
+}
+
+/// The bytes of an answer, or its problem.
+async fn answered(
+    method: &Method,
+    url: &Url,
+    request: reqwest::RequestBuilder,
+) -> Result<Vec<u8>, ClientError> {
+    let no_answer = |e: reqwest::Error| failed(unreachable(url, &e));
+    let response = request.send().await.map_err(no_answer)?;
+    let status = response.status();
+    let mut bytes = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(no_answer)?;
+        if bytes.len() + chunk.len() > MAX_ANSWER {
+            return Err(failed(format!(
+                "the answer of {url} is larger than {MAX_ANSWER} bytes"
+            )));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(bytes);
+    }
+    Err(match serde_json::from_slice::<Problem>(&bytes) {
+        Ok(problem) => ClientError::Refused(problem),
+        Err(_) => failed(format!(
+            "{method} {url} answered {status}: is that a Slipway server?"
+        )),
+    })
+}
+
+fn understood<T: DeserializeOwned>(method: &Method, url: &Url, bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        failed(format!(
+            "{method} {url} answered with something this slipway does not understand ({e}): is it the same version as the server?"
+        ))
+    })
+}
+
+/// What to look at when no answer came.
+fn unreachable(url: &Url, error: &reqwest::Error) -> String {
+    // reqwest hides the cause that matters at the bottom.
+    let why = with_causes(error);
+    let hint = if why.contains("UnknownIssuer") || why.contains("invalid peer certificate") {
+        "give the server's certificate authority with --ca FILE or SLIPWAY_CA (DATA_DIR/ca/ca.pem on the server)"
+    } else if error.is_connect() {
+        "is the server running, and is the address right?"
+    } else if error.is_timeout() {
+        "it took too long: look at the server's log"
+    } else {
+        "look at the server's log"
+    };
+    let server = url.origin().ascii_serialization();
+    format!("no answer from {server}: {why}\n  {hint}")
+}

@@ -1,0 +1,435 @@
+//! Files of orders, hardware profiles and racks: bytes in, entries or named faults out. Nothing is stored here.
+
+mod json;
+mod table;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use inventory_api::Problem;
+use inventory_api::check::HardwareProfile;
+use inventory_api::delivery::{Order, OrderItem, Placement, PlannedPort};
+
+use table::{Row, Table};
+
+use inventory_api::problem::problem;
+
+/// Largest file.
+pub const MAX_BYTES: usize = 16 << 20;
+/// Rows of a CSV file, entries of a JSON file.
+const MAX_ROWS: usize = 200_000;
+/// Faults that are named; there may be one a row.
+const MAX_FAULTS: usize = 50;
+/// Cables of one machine.
+const MAX_PORTS: usize = 64;
+/// Machines of one item.
+const MAX_COUNT: u32 = 1_000_000;
+/// Units of one rack.
+const MAX_UNIT: u32 = 200;
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Orders with their items
+    Orders,
+    /// Hardware profiles
+    Profiles,
+    /// The rack plan with serial numbers or asset tags and cabling
+    Racks,
+}
+
+impl Kind {
+    /// All of them, in the order in which they are best taken in.
+    pub const ALL: [Kind; 3] = [Kind::Profiles, Kind::Orders, Kind::Racks];
+
+    /// "orders", "profiles", "racks": the last segment of its address too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Orders => "orders",
+            Kind::Profiles => "profiles",
+            Kind::Racks => "racks",
+        }
+    }
+
+    /// By its name.
+    pub fn of_name(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|k| k.name() == name)
+    }
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated values with a heading line; semicolons and tabs do too.
+    Csv,
+    /// A list of entries, or one entry.
+    Json,
+}
+
+impl Format {
+    /// By the media type of a request.
+    pub fn of_media_type(text: &str) -> Option<Format> {
+        let kind = text.split(';').next().unwrap_or_default().trim();
+        if kind.eq_ignore_ascii_case("text/csv") {
+            Some(Format::Csv)
+        } else if kind.eq_ignore_ascii_case("application/json") {
+            Some(Format::Json)
+        } else {
+            None
+        }
+    }
+}
+
+impl Format {
+    /// By what it begins with, for text that comes without a name: a list or an entry of JSON, else CSV.
+    pub fn of_text(text: &str) -> Format {
+        match text
+            .trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n'])
+            .chars()
+            .next()
+        {
+            Some('[' | '{') => Format::Json,
+            _ => Format::Csv,
+        }
+    }
+}
+
+/// An entry and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry<T> {
+    /// What it says.
+    pub value: T,
+    /// Line it begins in.
+    pub line: u64,
+}
+
+/// Something wrong in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Line, from 1.
+    pub line: u64,
+    /// Column: of a CSV file the cell, of a JSON file the character; from 1. 0: the line as a whole.
+    pub column: u64,
+    /// Name of the column or field.
+    pub field: String,
+    /// What is wrong, and what was expected.
+    pub detail: String,
+}
+
+impl Fault {
+    /// A fault at a place; see the fields.
+    pub fn new(line: u64, column: u64, field: impl Into<String>, detail: impl Into<String>) -> Fault {
+        Fault {
+            line,
+            column,
+            field: field.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if self.column > 0 {
+            write!(f, ", column {}", self.column)?;
+        }
+        if !self.field.is_empty() {
+            write!(f, " ({})", self.field)?;
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+/// The faults of a file, kept to a readable number.
+#[derive(Default)]
+struct Faults {
+    named: Vec<Fault>,
+    more: usize,
+}
+
+impl Faults {
+    fn add(&mut self, fault: Fault) {
+        if self.named.len() < MAX_FAULTS {
+            self.named.push(fault);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The value of a cell, or its fault added and the default.
+    fn take<T: Default>(&mut self, cell: Result<T, Fault>) -> T {
+        cell.unwrap_or_else(|fault| {
+            self.add(fault);
+            T::default()
+        })
+    }
+
+    fn or<T>(self, value: T) -> Result<T, Vec<Fault>> {
+        if self.named.is_empty() {
+            return Ok(value);
+        }
+        let mut named = self.named;
+        named.sort_by_key(|f| (f.line, f.column));
+        if self.more > 0
+            && let Some(last) = named.last_mut()
+        {
+            last.detail.push_str(&format!(" (and {} faults more)", self.more));
+        }
+        Err(named)
+    }
+}
+
+/// The problem that names the faults of a file.
+pub fn refused(faults: &[Fault]) -> Problem {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    problem(
+        422,
+        "import-refused",
+        "Nothing was imported",
+        format!("the file has rows that cannot be taken:\n{}", lines.join("\n")),
+    )
+}
+
+/// Reads orders. CSV: one row an item; the columns are in docs/orders.md.
+pub fn orders(bytes: &[u8], format: Format) -> Result<Vec<Entry<Order>>, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let entries = match format {
+        Format::Json => json::entries(bytes, &mut faults),
+        Format::Csv => {
+            let columns = ["order", "item", "count", "profile", "description"];
+            let table = Table::read(
+                bytes,
+                &["order", "item", "count", "profile"],
+                |c| columns.contains(&c),
+                &mut faults,
+            );
+            let mut by_number: BTreeMap<String, Entry<Order>> = BTreeMap::new();
+            for row in &table.rows {
+                let number = faults.take(row.required("order"));
+                let item = OrderItem {
+                    item: faults.take(row.required("item")),
+                    count: faults.take(row.number("count", 1, MAX_COUNT)),
+                    profile: faults.take(row.required("profile")),
+                    description: faults.take(row.optional("description")),
+                };
+                let entry = by_number.entry(number.clone()).or_insert_with(|| Entry {
+                    value: Order {
+                        number,
+                        items: Vec::new(),
+                    },
+                    line: row.line,
+                });
+                if entry.value.items.iter().any(|i| i.item == item.item) && !item.item.is_empty() {
+                    let detail = format!(
+                        "item {:?} of order {:?} stands in the file twice: an item is one row",
+                        item.item, entry.value.number
+                    );
+                    faults.add(row.fault("item", detail));
+                }
+                entry.value.items.push(item);
+            }
+            let mut entries: Vec<_> = by_number.into_values().collect();
+            entries.sort_by_key(|e| e.line);
+            entries
+        }
+    };
+    if faults.named.is_empty() {
+        for entry in &entries {
+            values::order(entry, &mut faults);
+        }
+        unique(&entries, &mut faults, "order", |o| Some(o.number.clone()));
+    }
+    faults.or(entries)
+}
+
+/// Reads a rack plan. CSV: one row a place; cables in the columns nic1, switch1, port1, vlan1, nic2, ...
+pub fn racks(bytes: &[u8], format: Format) -> Result<Vec<Entry<Placement>>, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let entries = match format {
+        Format::Json => json::entries(bytes, &mut faults),
+        Format::Csv => {
+            let columns = [
+                "room",
+                "rack",
+                "unit",
+                "node",
+                "slot",
+                "serial",
+                "asset_tag",
+                "order",
+                "item",
+                "profile",
+            ];
+            let known = |c: &str| columns.contains(&c) || port_column(c).is_some();
+            let table = Table::read(bytes, &["room", "rack", "unit"], known, &mut faults);
+            table
+                .rows
+                .iter()
+                .map(|row| Entry {
+                    value: placement(row, &mut faults),
+                    line: row.line,
+                })
+                .collect()
+        }
+    };
+    if faults.named.is_empty() {
+        for entry in &entries {
+            values::placement(entry, &mut faults);
+        }
+        unique(&entries, &mut faults, "unit", |p| Some(place_name(p)));
+        unique(&entries, &mut faults, "serial", |p| p.serial.clone());
+        unique(&entries, &mut faults, "asset_tag", |p| p.asset_tag.clone());
+    }
+    faults.or(entries)
+}
+
+/// "R1 A07 unit 12", "R1 A07 unit 12 node 2".
+pub fn place_name(p: &Placement) -> String {
+    let node = p
+        .node
+        .as_ref()
+        .map_or(String::new(), |node| format!(" node {node}"));
+    format!("{} {} unit {}{node}", p.room, p.rack, p.unit)
+}
+
+/// "switch12" -> ("switch", 12).
+fn port_column(name: &str) -> Option<(&str, usize)> {
+    ["nic", "switch", "port", "vlan"].into_iter().find_map(|stem| {
+        let number: usize = name.strip_prefix(stem)?.parse().ok()?;
+        (1..=MAX_PORTS).contains(&number).then_some((stem, number))
+    })
+}
+
+fn placement(row: &Row, faults: &mut Faults) -> Placement {
+    let mut ports = Vec::new();
+    for n in 1..=MAX_PORTS {
+        let name = |stem: &str| format!("{stem}{n}");
+        let nic = faults.take(row.nic(&name("nic")));
+        let switch = faults.take(row.optional(&name("switch")));
+        let port = faults.take(row.optional(&name("port")));
+        let vlan = faults.take(row.optional_number(&name("vlan"), 1, 4094));
+        match (switch, port) {
+            (Some(switch), Some(port)) => ports.push(PlannedPort {
+                nic,
+                switch,
+                port,
+                vlan: vlan.and_then(|v| u16::try_from(v).ok()),
+            }),
+            (None, None) if nic.is_none() && vlan.is_none() => {}
+            (switch, _) => {
+                let missing = if switch.is_none() { "switch" } else { "port" };
+                let detail =
+                    "a cable needs both its switch and its switch port, as LLDP names them".to_owned();
+                faults.add(row.fault(&name(missing), detail));
+            }
+        }
+    }
+    Placement {
+        room: faults.take(row.required("room")),
+        rack: faults.take(row.required("rack")),
+        unit: faults.take(row.number("unit", 1, MAX_UNIT)),
+        node: faults.take(row.one_of("node", "slot")),
+        serial: faults.take(row.key("serial")),
+        asset_tag: faults.take(row.key("asset_tag")),
+        order: faults.take(row.optional("order")),
+        item: faults.take(row.optional("item")),
+        profile: faults.take(row.optional("profile")),
+        ports,
+    }
+}
+
+/// Reads hardware profiles. CSV: one row a field, `profile,field,value`, fields as in the JSON with a point between the
+/// levels and lists counted from 0: `memory.dimms[0].slot`.
+pub fn profiles(bytes: &[u8], format: Format) -> Result<Vec<Entry<HardwareProfile>>, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let entries = match format {
+        Format::Json => json::entries(bytes, &mut faults),
+        Format::Csv => {
+            let columns = ["profile", "field", "value"];
+            let table = Table::read(bytes, &columns, |c| columns.contains(&c), &mut faults);
+            let mut by_name: BTreeMap<String, (Entry<serde_json::Value>, Vec<String>)> = BTreeMap::new();
+            for row in &table.rows {
+                let name = faults.take(row.required("profile"));
+                let field = faults.take(row.required("field"));
+                let value = faults.take(row.required("value"));
+                if name.is_empty() || field.is_empty() || value.is_empty() {
+                    continue;
+                }
+                let (entry, fields) = by_name.entry(name.clone()).or_insert_with(|| {
+                    let mut value = serde_json::Map::new();
+                    value.insert("name".to_owned(), name.into());
+                    let value = serde_json::Value::Object(value);
+                    (
+                        Entry {
+                            value,
+                            line: row.line,
+                        },
+                        Vec::new(),
+                    )
+                });
+                if fields.contains(&field) {
+                    faults.add(row.fault("field", format!("{field:?} stands there twice for this profile")));
+                    continue;
+                }
+                match values::profile_field(&field, &value) {
+                    Ok(set) => {
+                        if let Err(detail) = values::put(&mut entry.value, &set) {
+                            faults.add(row.fault("field", detail));
+                        }
+                    }
+                    Err(values::FieldFault::Field(detail)) => faults.add(row.fault("field", detail)),
+                    Err(values::FieldFault::Value(detail)) => faults.add(row.fault("value", detail)),
+                }
+                fields.push(field);
+            }
+            let mut entries = Vec::new();
+            for (entry, _) in by_name.into_values() {
+                match serde_json::from_value(entry.value) {
+                    Ok(value) => entries.push(Entry {
+                        value,
+                        line: entry.line,
+                    }),
+                    Err(e) => {
+                        let detail = format!("its fields do not make a hardware profile: {e}");
+                        faults.add(Fault::new(entry.line, 0, "profile", detail));
+                    }
+                }
+            }
+            entries.sort_by_key(|e| e.line);
+            entries
+        }
+    };
+    if faults.named.is_empty() {
+        for entry in &entries {
+            values::profile(entry, &mut faults);
+        }
+        unique(&entries, &mut faults, "profile", |p| Some(p.name.clone()));
+    }
+    faults.or(entries)
+}
+
+fn hint(field: &str) -> &'static str {
+    match field {
+        "unit" => "; where a chassis holds several machines, a column \"node\" tells them apart",
+        _ => "",
+    }
+}
+
+/// Names each entry whose name an earlier one has, case and spaces aside.
+fn unique<T>(entries: &[Entry<T>], faults: &mut Faults, field: &str, name: impl Fn(&T) -> Option<String>) {
+    let mut lines: BTreeMap<String, u64> = BTreeMap::new();
+    for entry in entries {
+        let Some(name) = name(&entry.value) else { continue };
+        let key = lifecycle::expectation::name_key(&name);
+        if let Some(first) = lines.get(&key) {
+            let detail = format!("{name:?} stands in line {first} already{}", hint(field));
+            faults.add(Fault::new(entry.line, 0, field, detail));
+        } else {
+            lines.insert(key, entry.line);
+        }
+    }
+}

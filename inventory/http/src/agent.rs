@@ -1,0 +1,267 @@
+//! `/agent/v1`, as [`inventory_api::agent`] describes it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use inventory_api::agent::{
+    AssignmentResponse, ClaimRequest, ClaimResponse, Permission, Progress, ReportRequest, ReportResponse,
+    StepReport, Verification,
+};
+use inventory_api::rescue::{RescueRequest, RescueResponse, SHELL_PATH};
+use inventory_api::task::TaskReport;
+use inventory_api::{MachineId, Problem, Sha256Digest};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+use tower_http::services::ServeFile;
+
+use super::body;
+use super::user::to_the_end;
+use crate::problem::ApiError;
+use service::Service;
+use service::problem::{internal, problem};
+use tls::{Peer, Seat};
+
+/// A claim is a ticket and a signing request.
+const CLAIM_BYTES: usize = 32 * 1024;
+/// A machine with hundreds of disks and DIMMs reports some hundred kilobytes.
+const REPORT_BYTES: usize = 1024 * 1024;
+/// Reports that are read at once: each takes milliseconds of a processor, and the boot network must not wait for them.
+static READING: Semaphore = Semaphore::const_new(2);
+/// Step and progress.
+const SMALL_BYTES: usize = 64 * 1024;
+/// A verification names every account, job and script.
+const VERIFICATION_BYTES: usize = 1024 * 1024;
+
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/agent/v1/claim", post(claim))
+        .route("/agent/v1/rescue", post(rescue))
+        .route(&format!("/agent/v1/{SHELL_PATH}"), get(rescue_shell))
+        .route("/agent/v1/report", post(report))
+        .route("/agent/v1/assignment", get(assignment))
+        .route("/agent/v1/step", post(step))
+        .route("/agent/v1/progress", post(progress))
+        .route("/agent/v1/verification", post(verification))
+        .route("/agent/v1/task", post(task))
+        .route("/agent/v1/images/{digest}", get(image))
+        .layer(axum::middleware::from_fn_with_state(service.clone(), note))
+        .with_state(service)
+}
+
+/// Claims, reports and refusals stand in the journey of the machine.
+async fn note(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map(|peer| peer.address.ip().to_canonical());
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    if let Some(peer) = peer {
+        let refused = response.extensions().get::<Problem>();
+        service.agent_answered(peer, &path, response.status().as_u16(), refused);
+    }
+    response
+}
+
+/// A machine that showed a certificate that is still good.
+struct Machine(MachineId);
+
+impl FromRequestParts<Arc<Service>> for Machine {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Machine, ApiError> {
+        let peer = parts.extensions.get::<Peer>().cloned();
+        let Some(certificate) = peer.as_ref().and_then(|p| p.certificate.clone()) else {
+            return Err(problem(
+                401,
+                "certificate-missing",
+                "No machine certificate",
+                "only a machine with its certificate may ask this: claim a boot ticket first",
+            )
+            .into());
+        };
+        match service.machine_of_certificate(&certificate.serial).await? {
+            Some(id) if id == certificate.machine => {
+                if let Some(seat) = parts.extensions.get::<Seat>() {
+                    seat.known();
+                }
+                Ok(Machine(id))
+            }
+            Some(_) | None => {
+                let address = peer.as_ref().map(|p| p.address.ip().to_canonical());
+                service
+                    .superseded_certificate(&certificate.serial, address)
+                    .await?;
+                tracing::warn!(machine = %certificate.machine, serial = %certificate.serial,
+                    peer = ?peer.map(|p| p.address), "a revoked certificate was refused");
+                Err(problem(
+                    403,
+                    "certificate-revoked",
+                    "Machine certificate no longer good",
+                    "this machine certificate was revoked or replaced by a newer one: boot the machine again",
+                )
+                .into())
+            }
+        }
+    }
+}
+
+async fn claim(
+    State(service): State<Arc<Service>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<ClaimResponse>, ApiError> {
+    let (_, claim) = body::read::<ClaimRequest>(request, CLAIM_BYTES).await?;
+    let page = page_base(&headers).map(|base| format!("{base}/machines"));
+    let address = peer.address.ip().to_canonical();
+    to_the_end(async move { service.claim(&claim, address, page.as_deref()).await })
+        .await
+        .map(Json)
+}
+
+async fn rescue(
+    State(service): State<Arc<Service>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Json<RescueResponse>, ApiError> {
+    let (_, asks) = body::read::<RescueRequest>(request, SMALL_BYTES).await?;
+    let address = peer.address.ip().to_canonical();
+    to_the_end(async move { service.rescue(&asks, address).await })
+        .await
+        .map(Json)
+}
+
+/// The shell of the rescue system. It is no secret, and has to come from us: what the machine then runs as root.
+async fn rescue_shell(
+    State(service): State<Arc<Service>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let shell = service.rescue_shell(peer.address.ip().to_canonical()).await?;
+    Ok(file(shell, request).await)
+}
+
+/// Where the pages are, by the address under which the machine found us.
+fn page_base(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let plain = host.len() <= 255
+        && host
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b':' | b'[' | b']'));
+    plain.then(|| format!("https://{host}"))
+}
+
+async fn report(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<ReportResponse>, ApiError> {
+    let bytes = body::whole(request, REPORT_BYTES).await?;
+    let (bytes, sent) = read_report(bytes).await?;
+    // The id, not the serial number: two machines may say the same one.
+    let page = page_base(&headers).map(|base| format!("{base}/p/{id}"));
+    let mut answer = to_the_end(async move { service.report(&id, &bytes, &sent).await }).await?;
+    answer.page_url = page;
+    Ok(Json(answer))
+}
+
+/// Off the threads that answer the network.
+async fn read_report(bytes: Bytes) -> Result<(Bytes, ReportRequest), ApiError> {
+    let _turn = READING.acquire().await.map_err(|e| internal(&e))?;
+    let read = tokio::task::spawn_blocking(move || {
+        let sent = lifecycle::bounds::read_report(&bytes).map_err(|e| body::not_json(&e))?;
+        Ok((bytes, sent))
+    });
+    read.await.map_err(|e| internal(&e))?
+}
+
+#[derive(Deserialize)]
+struct AssignmentQuery {
+    #[serde(default)]
+    wait: u64,
+    #[serde(default)]
+    seen: Option<u64>,
+}
+
+async fn assignment(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    query: Result<Query<AssignmentQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<AssignmentResponse>, ApiError> {
+    let Query(query) = query.map_err(|e| problem(400, "bad-query", "Query not usable", e.body_text()))?;
+    let wait = Duration::from_secs(query.wait);
+    Ok(Json(service.assignment(&id, query.seen, wait).await?))
+}
+
+async fn step(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<Json<Permission>, ApiError> {
+    let (_, step) = body::read::<StepReport>(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.step(&id, step).await })
+        .await
+        .map(Json)
+}
+
+async fn progress(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let (_, progress) = body::read::<Progress>(request, SMALL_BYTES).await?;
+    service.progress(&id, progress).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn verification(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let (_, verification) = body::read::<Verification>(request, VERIFICATION_BYTES).await?;
+    to_the_end(async move { service.verification(&id, verification).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn task(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    request: Request,
+) -> Result<Json<Permission>, ApiError> {
+    let (_, report) = body::read::<TaskReport>(request, SMALL_BYTES).await?;
+    to_the_end(async move { service.task_report(&id, report).await })
+        .await
+        .map(Json)
+}
+
+async fn image(
+    State(service): State<Arc<Service>>,
+    Machine(id): Machine,
+    Path(digest): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let digest: Sha256Digest = digest.parse().map_err(|e: inventory_api::id::NameError| {
+        problem(400, "bad-digest", "Digest not usable", e.to_string())
+    })?;
+    let image = service.image_of_plan(&id, digest).await?;
+    Ok(file(&image.path, request).await)
+}
+
+async fn file(path: &std::path::Path, request: Request) -> Response {
+    match ServeFile::new(path).oneshot(request).await {
+        Ok(response) => response.into_response(),
+        Err(never) => match never {},
+    }
+}

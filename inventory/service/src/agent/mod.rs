@@ -1,0 +1,108 @@
+//! The agents' side: claim, report, assignment, step, progress, verification, image.
+
+mod claim;
+mod identity;
+mod report;
+mod steps;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use inventory_api::agent::AssignmentResponse;
+use inventory_api::plan::Step;
+use inventory_api::{MachineId, Problem, Sha256Digest};
+use lifecycle::AgentSession;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+pub(super) use report::facts_of;
+
+use super::{Service, planning};
+use crate::problem::{internal, problem};
+
+/// Longest time an assignment is held back.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// An image that an agent may fetch.
+#[derive(Clone, Debug)]
+pub struct ImageFile {
+    /// The compressed image.
+    pub path: PathBuf,
+}
+
+impl Service {
+    /// What the agent shall do. Answers when it is not `seen` any more, after `wait`, or when the server ends.
+    pub async fn assignment(
+        &self,
+        id: &MachineId,
+        seen: Option<u64>,
+        wait: Duration,
+    ) -> Result<AssignmentResponse, Problem> {
+        let until = Instant::now() + wait.min(LONGEST_WAIT);
+        let bell = self.core.memory.bell(id);
+        loop {
+            // Enabled before the state is read: a change in between still rings.
+            let mut rung = std::pin::pin!(bell.notified());
+            rung.as_mut().enable();
+            let now = self.assignment_now(id).await?;
+            if seen != Some(now.seq) {
+                return Ok(now);
+            }
+            tokio::select! {
+                () = rung => {}
+                () = tokio::time::sleep_until(until) => return Ok(now),
+                () = self.core.stop.cancelled() => return Ok(now),
+            }
+        }
+    }
+
+    pub(crate) async fn assignment_now(&self, id: &MachineId) -> Result<AssignmentResponse, Problem> {
+        let row = self.row(id).await?;
+        let plan = self.plan_of(&row.state).await?;
+        let session = self.core.memory.session(id);
+        let assignment = lifecycle::assignment(
+            &row.state,
+            AgentSession {
+                runs_on: session.runs_on,
+                plan: plan.as_ref(),
+                folded_into: row.folded_into.as_ref(),
+            },
+        );
+        let assignment = self.with_task(id, assignment).await?;
+        // The number is the assignment's own digest: it survives a restart and changes when and only when it does.
+        let text = serde_json::to_vec(&assignment).map_err(|e| internal(&e))?;
+        let mut first = [0; 8];
+        first.copy_from_slice(&Sha256::digest(&text)[..8]);
+        // 53 bits: a number that every JSON reader holds exactly.
+        let seq = u64::from_be_bytes(first) >> 11;
+        Ok(AssignmentResponse { seq, assignment })
+    }
+
+    /// The image of the machine's current plan, and no other.
+    pub async fn image_of_plan(&self, id: &MachineId, digest: Sha256Digest) -> Result<ImageFile, Problem> {
+        let row = self.row(id).await?;
+        let plan = self.plan_of(&row.state).await?;
+        let wanted = plan.is_some_and(|plan| {
+            plan.steps
+                .iter()
+                .any(|s| matches!(s, Step::WriteImage { source, .. } if source.sha256 == digest))
+        });
+        let refused = || {
+            problem(
+                404,
+                "image-unknown",
+                "No such image",
+                format!("the plan of machine {id} has no image {digest}"),
+            )
+        };
+        if !wanted {
+            return Err(refused());
+        }
+        let images = planning::list_images(&self.core).await?;
+        let image = images
+            .into_iter()
+            .find(|i| i.manifest.sha256 == digest)
+            .ok_or_else(refused)?;
+        Ok(ImageFile { path: image.path() })
+    }
+}

@@ -1,0 +1,224 @@
+//! Steps of a plan, their progress, the wipe, and the verification of the installed system.
+
+use inventory_api::agent::{
+    Permission, Progress, StepOutcome, StepReport, Verification, WIPE_PLAN, WipedDisk,
+};
+use inventory_api::plan::{InstallPlan, Step};
+use inventory_api::{MachineId, Problem};
+use lifecycle::bounds::bounded_text;
+use lifecycle::state::DeployPhase;
+use lifecycle::status::status_sentence;
+use lifecycle::{Event, State};
+
+use crate::Service;
+use crate::advance::{AdvanceError, advance, advance_in, after_commit};
+use crate::problem::problem;
+use inventory_api::machine::Actor;
+
+impl Service {
+    /// A step begins or has ended.
+    pub async fn step(&self, id: &MachineId, step: StepReport) -> Result<Permission, Problem> {
+        if step.name.len() > 64 {
+            return Err(problem(
+                400,
+                "bad-step",
+                "Step not usable",
+                "the name of a step has at most 64 bytes",
+            ));
+        }
+        if step.plan.as_str() == WIPE_PLAN {
+            return self.wipe_step(id, step).await;
+        }
+        let row = self.row(id).await?;
+        let plan = self
+            .core
+            .store
+            .plan_by_id(&step.plan)
+            .await?
+            .filter(|p| p.machine == *id);
+        let Some(plan) = plan else {
+            return Ok(Permission::Stop {
+                message: format!("this machine has no plan {}", step.plan),
+            });
+        };
+        let whole = step.index as usize == plan.steps.len();
+        let named = plan.steps.get(step.index as usize).map(Step::name);
+        if !whole && named != Some(step.name.as_str()) {
+            return Err(problem(
+                400,
+                "bad-step",
+                "Step not of this plan",
+                format!(
+                    "plan {} has no step {} named {:?}",
+                    plan.id, step.index, step.name
+                ),
+            ));
+        }
+        let event = match step.outcome {
+            StepOutcome::Starting {} if whole => return Ok(permission(&row.state, &plan)),
+            StepOutcome::Starting {} => Event::StepStarting {
+                plan: step.plan,
+                index: step.index,
+                name: step.name,
+            },
+            StepOutcome::Done { .. } if whole => Event::InstallDone { plan: step.plan },
+            StepOutcome::Done { .. } => {
+                self.core.memory.changed(id);
+                return Ok(permission(&row.state, &plan));
+            }
+            StepOutcome::Failed { code, detail, wrote } => Event::StepFailed {
+                plan: step.plan,
+                index: step.index,
+                name: step.name,
+                code: short_code(&code),
+                detail: cut(&detail),
+                wrote,
+            },
+            StepOutcome::Wiped { .. } | StepOutcome::Unknown => return Err(unknown_outcome()),
+        };
+        self.permitted(id, event).await
+    }
+
+    async fn wipe_step(&self, id: &MachineId, step: StepReport) -> Result<Permission, Problem> {
+        let event = match step.outcome {
+            StepOutcome::Starting {} => {
+                let row = self.row(id).await?;
+                return Ok(match &row.state {
+                    State::Releasing(r) if r.wiping => Permission::Continue {},
+                    other => Permission::Stop {
+                        message: status_sentence(other),
+                    },
+                });
+            }
+            StepOutcome::Done { .. } => self.wiped(id, Vec::new()).await?,
+            StepOutcome::Wiped { disks, .. } => self.wiped(id, disks).await?,
+            StepOutcome::Failed { code, detail, .. } => Event::WipeFailed {
+                code: short_code(&code),
+                detail: cut(&detail),
+            },
+            StepOutcome::Unknown => return Err(unknown_outcome()),
+        };
+        self.permitted(id, event).await
+    }
+
+    /// A wipe that proves each disk of the assignment is done; any other has failed.
+    async fn wiped(&self, id: &MachineId, disks: Vec<WipedDisk>) -> Result<Event, Problem> {
+        let row = self.row(id).await?;
+        let plan = self.plan_of(&row.state).await?;
+        let asked: Vec<_> = plan.into_iter().map(|p| p.disk).collect();
+        Ok(match lifecycle::wipe::proven(&asked, &disks) {
+            Ok(()) => Event::WipeDone { disks },
+            Err(why) => {
+                tracing::warn!(machine = %id, why, "a wipe is not proven");
+                Event::WipeFailed {
+                    code: "wipe-unproven".to_owned(),
+                    detail: cut(&why),
+                }
+            }
+        })
+    }
+
+    /// Brings a fact to the machine; refused means stop.
+    async fn permitted(&self, id: &MachineId, event: Event) -> Result<Permission, Problem> {
+        match advance(&self.core, id, event, &Actor::Agent).await {
+            Ok(advanced) => {
+                if advanced.before != advanced.state {
+                    self.core
+                        .memory
+                        .update_session(id, |session| session.progress = None);
+                }
+                Ok(Permission::Continue {})
+            }
+            Err(AdvanceError::Refused(refused)) => Ok(Permission::Stop {
+                message: refused.sentence,
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How far a step is; kept in memory only.
+    pub async fn progress(&self, id: &MachineId, progress: Progress) -> Result<(), Problem> {
+        let row = self.row(id).await?;
+        if row.state.plan() == Some(&progress.plan) {
+            self.core
+                .memory
+                .update_session(id, |session| session.progress = Some(progress));
+            self.core.memory.changed(id);
+        }
+        Ok(())
+    }
+
+    /// What the resident agent found.
+    pub async fn verification(&self, id: &MachineId, mut verification: Verification) -> Result<(), Problem> {
+        if verification.items.len() > 10_000 {
+            return Err(problem(
+                400,
+                "too-many",
+                "Too many items",
+                "a verification has at most 10000 items",
+            ));
+        }
+        for item in &mut verification.items {
+            item.what = bounded_text(&item.what);
+            item.found = bounded_text(&item.found);
+        }
+        // What was not looked at does not hold: the plan says what there has to be.
+        let plan = self.core.store.plan_by_id(&verification.plan).await?;
+        let failing = match plan.filter(|p| p.machine == *id) {
+            Some(plan) => verification.failing(&lifecycle::plan::verify_request(&plan)),
+            None => vec![format!("this machine has no plan {}", verification.plan)],
+        };
+        let failing = failing.iter().take(20).map(|text| cut(text)).collect();
+        let now = self.core.clock.now();
+        let mut change = self.core.store.begin().await?;
+        let event = Event::Verified {
+            plan: verification.plan.clone(),
+            failing,
+        };
+        let advanced = advance_in(&self.core, &mut change, id, event, &Actor::Agent, now).await?;
+        change.put_verification(id, &verification, now).await?;
+        change.put_last_seen(id, now).await?;
+        change.commit().await?;
+        after_commit(&self.core, &advanced);
+        Ok(())
+    }
+}
+
+/// Whether an agent may go on with a plan.
+fn permission(state: &State, plan: &InstallPlan) -> Permission {
+    match state {
+        State::Deploying(d) if d.plan == plan.id && matches!(d.phase, DeployPhase::Installing { .. }) => {
+            Permission::Continue {}
+        }
+        other => Permission::Stop {
+            message: status_sentence(other),
+        },
+    }
+}
+
+/// A short code as agents may name one: anything else is replaced.
+fn short_code(code: &str) -> String {
+    let good = (1..=64).contains(&code.len())
+        && code
+            .bytes()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
+    if good {
+        code.to_owned()
+    } else {
+        "unknown".to_owned()
+    }
+}
+
+/// An agent's words, cut and cleaned as those of a report.
+fn cut(text: &str) -> String {
+    bounded_text(text)
+}
+
+fn unknown_outcome() -> Problem {
+    problem(
+        400,
+        "unknown-outcome",
+        "Outcome not known",
+        "this server does not know that outcome of a step: the agent is newer than the server",
+    )
+}

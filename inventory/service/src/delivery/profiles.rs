@@ -1,0 +1,125 @@
+//! Hardware profiles and their machines: made from one that is known to be good, and what its siblings teach.
+
+use inventory_api::check::{HardwareProfile, Verdict};
+use inventory_api::import::ImportReport;
+use inventory_api::{MachineId, Problem};
+use lifecycle::check::Outlier;
+use serde::Serialize;
+
+use crate::problem::{internal, problem};
+use crate::{Actor, Service};
+
+/// Machines of one profile that are compared: enough to show the odd one.
+const COMPARED: u32 = 500;
+
+/// The machines of a hardware profile, and where they differ.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProfileMachines {
+    /// Each with its verdict.
+    pub machines: Vec<ProfileMachine>,
+    /// Facts that are not the same on all of them.
+    pub outliers: Vec<Outlier>,
+}
+
+/// One machine of a profile.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProfileMachine {
+    /// Its id.
+    pub machine: MachineId,
+    /// Its serial number, where it told one.
+    pub serial: Option<String>,
+    /// Its verdict.
+    pub verdict: Option<Verdict>,
+}
+
+impl Service {
+    /// The machines that are checked against a hardware profile, and the ones that differ from their siblings.
+    pub async fn profile_machines(&self, name: &str) -> Result<ProfileMachines, Problem> {
+        let store = &self.core.store;
+        self.hardware_profile(name).await?;
+        let ids = store.machines_of_profile(name, COMPARED).await?;
+        let mut machines = Vec::with_capacity(ids.len());
+        let mut reports = Vec::with_capacity(ids.len());
+        let mut burned = Vec::new();
+        for id in ids {
+            let verdict = store.check(&id).await?.map(|c| c.verdict);
+            if let Some(report) = store.report(&id).await? {
+                reports.push((id.to_string(), report));
+            }
+            if let Some(result) = store.newest_burn_in(&id).await? {
+                burned.push((id.to_string(), result));
+            }
+            let serial = self.row(&id).await?.identity.serial;
+            machines.push(ProfileMachine {
+                machine: id,
+                serial,
+                verdict,
+            });
+        }
+        // Some hundred reports take a while to compare: not on a thread that serves others.
+        let outliers = tokio::task::spawn_blocking(move || {
+            let reports: Vec<_> = reports.iter().map(|(id, report)| (id.clone(), report)).collect();
+            let burned: Vec<_> = burned.iter().map(|(id, result)| (id.clone(), result)).collect();
+            let mut outliers = lifecycle::check::outliers(&reports);
+            outliers.extend(lifecycle::burn_in::compare(&burned));
+            outliers
+        })
+        .await
+        .map_err(|e| internal(&e))?;
+        Ok(ProfileMachines { machines, outliers })
+    }
+
+    /// Makes a hardware profile from the newest report of a machine that is known to be good. `accept_unhealthy`: also of one
+    /// that is not; the rules of health stay on.
+    pub async fn golden(
+        &self,
+        key: &str,
+        name: &str,
+        accept_unhealthy: bool,
+        actor: &Actor,
+    ) -> Result<ImportReport, Problem> {
+        let row = self.find(key).await?;
+        let report = self.core.store.report(&row.id).await?;
+        let Some(report) = report else {
+            return Err(problem(
+                409,
+                "no-report",
+                "Nothing is known about its hardware",
+                format!("machine {} has not reported yet: commission it first", row.id),
+            ));
+        };
+        let name = name.trim();
+        if name.is_empty()
+            || name.chars().count() > 256
+            || name.chars().any(char::is_control)
+            || name.starts_with('.')
+        {
+            return Err(problem(
+                422,
+                "bad-name",
+                "Name not usable",
+                "the name of a profile has 1 to 256 characters, none of them a control character, the first not a point",
+            ));
+        }
+        let sick = lifecycle::check::unhealthy(&report);
+        if !accept_unhealthy && !sick.is_empty() {
+            let list: Vec<&str> = sick.iter().take(5).map(|f| f.sentence.as_str()).collect();
+            let more = if sick.len() > 5 { " ..." } else { "" };
+            return Err(problem(
+                409,
+                "unhealthy",
+                "This machine is not healthy",
+                format!(
+                    "{}{more} Mend it first, or make the profile all the same (accept_unhealthy, --accept-unhealthy, or tick the \
+                     box on the page).",
+                    list.join(" ")
+                ),
+            ));
+        }
+        let profile = HardwareProfile {
+            name: name.to_owned(),
+            ..lifecycle::check::golden(&report)
+        };
+        self.put_profiles(&[profile], actor).await
+    }
+}

@@ -1,0 +1,143 @@
+//! What was heard of a NIC, and what it means: the facts for [`words::diagnosis`] are gathered here.
+
+use std::net::IpAddr;
+
+use inventory_api::boot::{BootEvent, BootEventKind, ConnectionEnd};
+use inventory_api::id::NameError;
+use inventory_api::machine::Journey;
+use inventory_api::{Guid, Mac, Problem};
+
+use super::Service;
+use crate::core::Core;
+use crate::problem::problem;
+use tls::BrokenTls;
+use words::diagnosis::{Facts, Ports, diagnose};
+
+/// Longest name of what an agent asked for, in characters.
+const ASKED: usize = 40;
+
+impl Service {
+    /// What was heard of the NIC with this MAC, or InfiniBand port with this GUID, and what it means.
+    pub async fn journey_of(&self, key: &str) -> Result<Journey, Problem> {
+        match key.parse::<Guid>() {
+            Ok(guid) if key.parse::<Mac>().is_err() => self.explained(guid.mac(), Some(guid)).await,
+            Ok(_) | Err(_) => self.explained(mac_of(key)?, None).await,
+        }
+    }
+
+    /// As [`Service::journey_of`], by MAC.
+    pub async fn journey(&self, mac: Mac) -> Result<Journey, Problem> {
+        self.explained(mac, None).await
+    }
+
+    async fn explained(&self, mac: Mac, guid: Option<Guid>) -> Result<Journey, Problem> {
+        let core = &self.core;
+        let machine = match core.store.machine_of_mac(mac).await? {
+            Some(id) => Some(self.summary(self.row(&id).await?).await?),
+            None => None,
+        };
+        let events = core.memory.journey(mac);
+        let mut addresses: Vec<IpAddr> = events.iter().filter_map(|event| event.ip).collect();
+        addresses.sort();
+        addresses.dedup();
+        let running = core
+            .memory
+            .networks
+            .get()
+            .map(|book| book.running(&addresses))
+            .unwrap_or_default();
+        let siblings = machine
+            .as_ref()
+            .map(|machine| machine.macs.as_slice())
+            .unwrap_or_default();
+        let near = core.memory.heard_near(mac, siblings);
+        let loaders = core.memory.loaders.status(mac);
+        let told = diagnose(&Facts {
+            mac,
+            guid,
+            events: &events,
+            running: &running,
+            machine: machine.as_ref(),
+            networks: &self.networks(),
+            near: &near,
+            loaders: loaders.sentence.as_deref(),
+            ports: Ports {
+                tftp: core.config.boot.tftp_port,
+                http: core.config.boot.http_port,
+                api: core.config.api.listen.port(),
+            },
+            now: core.clock.now(),
+        });
+        let mut diagnosis = told.text();
+        if let Some(held) = machine.as_ref().and_then(|m| m.held.as_ref()) {
+            diagnosis = format!("Its boot script is {held}. {diagnosis}");
+        }
+        Ok(Journey {
+            mac,
+            machine,
+            events,
+            running,
+            diagnosis,
+            stage: told.stage.to_string(),
+            loaders: (loaders.worked.is_some() || !loaders.failed.is_empty()).then_some(loaders),
+        })
+    }
+
+    /// An agent asked for something and was answered: kept in the journey of the NIC that has its address.
+    pub fn agent_answered(&self, peer: IpAddr, path: &str, status: u16, refused: Option<&Problem>) {
+        let asked: String = path
+            .rsplit('/')
+            .next()
+            .unwrap_or(path)
+            .chars()
+            .take(ASKED)
+            .collect();
+        if status < 400 && !matches!(asked.as_str(), "claim" | "report") {
+            return;
+        }
+        let what = BootEventKind::Agent {
+            asked,
+            status,
+            code: refused.map(|problem| problem.code.clone()),
+            detail: refused.map(|problem| problem.detail.chars().take(300).collect()),
+        };
+        heard_at(&self.core, peer, what);
+    }
+}
+
+/// A MAC that somebody named.
+pub fn mac_of(text: &str) -> Result<Mac, Problem> {
+    let wrong = |e: NameError| problem(400, "bad-mac", "MAC not usable", e.to_string());
+    text.parse().map_err(wrong)
+}
+
+/// A connection to the TLS port ended before anything was asked. `why`: over a certificate.
+pub fn tls_broken(core: &Core, peer: IpAddr, why: Option<BrokenTls>) {
+    let end = match why {
+        Some(BrokenTls::ItsClock) => ConnectionEnd::Clock,
+        Some(BrokenTls::ItsAuthority) => ConnectionEnd::Authority,
+        Some(BrokenTls::ItsCertificateDates | BrokenTls::ItsCertificateAuthority) => {
+            ConnectionEnd::Certificate
+        }
+        None => ConnectionEnd::Closed,
+    };
+    let what = BootEventKind::Connection {
+        port: core.config.api.listen.port(),
+        end,
+        detail: None,
+    };
+    heard_at(core, peer, what);
+}
+
+fn heard_at(core: &Core, peer: IpAddr, what: BootEventKind) {
+    let Some((network, mac)) = core.memory.networks.get().and_then(|book| book.whose(peer)) else {
+        return;
+    };
+    core.memory.heard(BootEvent {
+        at: core.clock.now(),
+        mac,
+        ip: Some(peer),
+        network,
+        what,
+    });
+}

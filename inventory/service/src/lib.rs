@@ -1,0 +1,289 @@
+//! What API, page and boot service ask for. Every method answers with a wire type or a [`Problem`].
+
+mod actions;
+pub mod advance;
+mod agent;
+pub mod boot_source;
+mod conflict;
+pub mod core;
+pub mod deadlines;
+mod delivery;
+mod journey;
+mod journeys;
+pub mod known;
+pub mod loader_memory;
+mod loaders;
+pub mod missing;
+mod networks;
+mod orders;
+mod parts;
+mod planning;
+pub mod problem;
+mod progress;
+mod rescue;
+pub mod secret;
+mod tasks;
+mod tokens;
+mod turn;
+
+use std::sync::Arc;
+
+use inventory_api::check::Verdict;
+use inventory_api::image::ImageManifest;
+use inventory_api::machine::{HistoryEntry, MachineDetail, MachineStatus, MachineSummary, Profile};
+use inventory_api::plan::InstallPlan;
+use inventory_api::{Mac, MachineId, Problem};
+use lifecycle::State;
+use lifecycle::state::DeployPhase;
+use lifecycle::status::{phase_name, state_name};
+use tokio::sync::broadcast;
+
+use crate::core::Core;
+use crate::problem::{no_machine, problem};
+use store::{HistoryRow, MachineRow};
+use words::redact;
+use words::text::joined;
+
+pub use agent::ImageFile;
+pub use delivery::{ProfileMachine, ProfileMachines};
+pub use inventory_api::machine::{Actor, Verb};
+pub use journey::{mac_of, tls_broken};
+pub use tokens::{Login, unknown_token};
+
+/// Rows of a page of a machine's history.
+pub const HISTORY_PAGE: i64 = 200;
+
+/// The service. Shared as `Arc<Service>`.
+pub struct Service {
+    core: Arc<Core>,
+}
+
+impl Service {
+    /// The service over a core.
+    pub fn new(core: Arc<Core>) -> Service {
+        Service { core }
+    }
+
+    /// What is behind it.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// All machines, newest enrolled first.
+    pub async fn machines(&self) -> Result<Vec<MachineSummary>, Problem> {
+        let open = self.core.store.open_conflicts().await?;
+        let verdicts = self.core.store.verdicts().await?;
+        let rows = self.core.store.machines().await?;
+        let mut machines = Vec::with_capacity(rows.len());
+        for row in rows {
+            let conflicts = open.get(&row.id).cloned().unwrap_or_default();
+            let verdict = verdicts.get(&row.id).copied();
+            machines.push(
+                self.summary_with(row, conflicts.into_iter().collect(), verdict)
+                    .await?,
+            );
+        }
+        Ok(machines)
+    }
+
+    /// One machine, by id, MAC, serial number or asset tag.
+    pub async fn machine(&self, key: &str) -> Result<MachineDetail, Problem> {
+        let row = self.find(key).await?;
+        let store = &self.core.store;
+        let id = row.id.clone();
+        let stored = store.stored_report(&id).await?;
+        let plan = self.plan_of(&row.state).await?;
+        let duplicates = self.duplicate_parts(&id).await?;
+        let check = store.check(&id).await?;
+        Ok(MachineDetail {
+            machine: self.summary(row).await?,
+            reported_at: stored.as_ref().map(|s| s.at),
+            report: stored.map(|s| s.report),
+            check: parts::with_duplicates(check, &duplicates),
+            plan: plan.map(redact::plan),
+            verification: store.verification(&id).await?,
+            expected_from: store.expected_from(&id).await?,
+            duplicates,
+            tasks: self.newest_tasks(&id).await?,
+            notes: store.notes(&id, 20).await?,
+        })
+    }
+
+    /// A page of its history, oldest first: the newest [`HISTORY_PAGE`] rows before the row `before`.
+    pub async fn history(&self, key: &str, before: Option<i64>) -> Result<Vec<HistoryEntry>, Problem> {
+        let row = self.find(key).await?;
+        let rows = self.core.store.history(&row.id, before, HISTORY_PAGE).await;
+        let rows = rows?;
+        Ok(rows.into_iter().map(history_entry).collect())
+    }
+
+    /// Its current plan, password hashes left out; the newest one when the state has none.
+    pub async fn plan(&self, key: &str) -> Result<InstallPlan, Problem> {
+        let row = self.find(key).await?;
+        let plan = match row.state.plan() {
+            Some(_) => self.plan_of(&row.state).await?,
+            None => self.core.store.plan(&row.id).await?,
+        };
+        plan.map(redact::plan).ok_or_else(|| {
+            problem(
+                404,
+                "no-plan",
+                "No plan",
+                format!(
+                    "machine {} has no plan; deploy it, with dry_run to only see one",
+                    row.id
+                ),
+            )
+        })
+    }
+
+    /// The images that can be installed, by name, the newest first.
+    pub async fn images(&self) -> Result<Vec<ImageManifest>, Problem> {
+        let images = planning::list_images(&self.core).await?;
+        Ok(images.into_iter().map(|i| i.manifest).collect())
+    }
+
+    /// The profiles of the configuration, password hashes left out.
+    pub fn profiles(&self) -> Vec<Profile> {
+        let profile = |(name, request): (&String, &inventory_api::deploy::DeployRequest)| Profile {
+            name: name.clone(),
+            request: redact::request(request.clone()),
+        };
+        self.core.config.profiles.iter().map(profile).collect()
+    }
+
+    /// Ids of machines as they change: state, progress, report, address. A receiver that lags must read all anew.
+    pub fn changes(&self) -> broadcast::Receiver<MachineId> {
+        self.core.memory.changes()
+    }
+
+    /// A machine by id, MAC, serial number or asset tag.
+    async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
+        let store = &self.core.store;
+        if let Ok(id) = key.parse::<MachineId>()
+            && let Some(row) = store.machine(&id).await?
+        {
+            return Ok(row);
+        }
+        if let Ok(mac) = key.parse::<Mac>()
+            && let Some(id) = store.machine_of_mac(mac).await?
+        {
+            return self.row(&id).await;
+        }
+        if let Ok(mac) = key.parse::<Mac>()
+            && let [id] = store.machines_reporting(mac).await?.as_slice()
+        {
+            return self.row(id).await;
+        }
+        let mut by_serial = store.machines_of_serial(key).await?;
+        if by_serial.is_empty() {
+            by_serial = store.machines_named(key).await?;
+        }
+        match by_serial.as_slice() {
+            [id] => self.row(id).await,
+            [] => Err(no_machine(key)),
+            [..] => Err(problem(
+                409,
+                "machine-ambiguous",
+                "Several machines",
+                "several machines reported this serial number: name one by id or MAC",
+            )),
+        }
+    }
+
+    async fn row(&self, id: &MachineId) -> Result<MachineRow, Problem> {
+        self.core
+            .store
+            .machine(id)
+            .await?
+            .ok_or_else(|| no_machine(id.as_str()))
+    }
+
+    /// The plan that a state goes by.
+    async fn plan_of(&self, state: &State) -> Result<Option<InstallPlan>, Problem> {
+        match state.plan() {
+            Some(plan) => Ok(self.core.store.plan_by_id(plan).await?),
+            None => Ok(None),
+        }
+    }
+
+    async fn summary(&self, row: MachineRow) -> Result<MachineSummary, Problem> {
+        let all = self.core.store.conflicts(&row.id).await?;
+        let open = all.into_iter().filter(|c| c.resolved.is_none());
+        let others: std::collections::BTreeSet<MachineId> = open
+            .map(|c| if c.machine == row.id { c.other } else { c.machine })
+            .collect();
+        let check = self.core.store.check(&row.id).await?;
+        self.summary_with(row, others.into_iter().collect(), check.map(|c| c.verdict))
+            .await
+    }
+
+    async fn summary_with(
+        &self,
+        row: MachineRow,
+        conflicts_with: Vec<MachineId>,
+        verdict: Option<Verdict>,
+    ) -> Result<MachineSummary, Problem> {
+        let session = self.core.memory.session(&row.id);
+        let mut status = self.status(&row, &row.state).await?;
+        if let State::Deploying(d) = &row.state
+            && let DeployPhase::Installing { .. } = d.phase
+            && let Some(plan) = self.core.store.plan_by_id(&d.plan).await?
+        {
+            status.step = progress::step_status(&row.state, &plan, session.progress.as_ref());
+        }
+        let held = session.held.map(|(_, why)| why);
+        if let Some(why) = &held {
+            status.sentence = format!("Its boot script is {why}.");
+        }
+        Ok(MachineSummary {
+            id: row.id,
+            macs: row.macs.iter().chain(&row.reported_macs).copied().collect(),
+            reported_macs: row.reported_macs,
+            held,
+            model: joined([&row.identity.manufacturer, &row.identity.product]),
+            serial: row.identity.serial,
+            hostname: row.hostname,
+            ip: row.ip,
+            status,
+            last_seen: session.last_seen.max(row.last_seen),
+            enrolled_at: row.enrolled_at,
+            folded_into: row.folded_into,
+            conflicts_with,
+            verdict,
+        })
+    }
+
+    /// The status of a machine that is in `state` now.
+    async fn status(&self, row: &MachineRow, state: &State) -> Result<MachineStatus, Problem> {
+        let since = self.core.store.phase_since(&row.id, phase_key).await?;
+        let session = self.core.memory.session(&row.id);
+        let seen = session.last_seen.max(row.last_seen).is_some();
+        let verbs = lifecycle::verbs(state, seen, session.held.is_some());
+        Ok(lifecycle::status(state, since, verbs))
+    }
+}
+
+/// What must be equal for two states to be the same phase.
+fn phase_key(state: &State) -> (&'static str, Option<&'static str>) {
+    (state_name(state), phase_name(state))
+}
+
+fn history_entry(row: HistoryRow) -> HistoryEntry {
+    let state = match phase_name(&row.state) {
+        Some(phase) => format!("{}/{phase}", state_name(&row.state)),
+        None => state_name(&row.state).to_owned(),
+    };
+    HistoryEntry {
+        seq: row.seq,
+        at: row.at,
+        actor: row.actor.as_str().into(),
+        event: row
+            .event
+            .as_ref()
+            .map_or("enrolled", lifecycle::Event::name)
+            .to_owned(),
+        state,
+        sentence: row.sentence,
+    }
+}

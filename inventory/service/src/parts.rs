@@ -1,0 +1,212 @@
+//! The lives of parts: what a report says of them, and who asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
+use inventory_api::parts::{DuplicatePart, PartEvent, PartEventKind, PartLife};
+use inventory_api::report::AssetReport;
+use inventory_api::{MachineId, Problem, UnixMs};
+use lifecycle::parts::{Change as PartChange, at_once, diff, not_looked_at, parts};
+
+use super::Service;
+use super::delivery::missing;
+use crate::core::Core;
+use store::{Change, StoreError};
+
+/// Shared parts of one machine that are looked at, and shown.
+const MAX_SHARED: u32 = 200;
+
+/// What a report of parts leads to, once it is committed.
+#[derive(Default)]
+pub(super) struct PartsNews {
+    /// Machines that shall look whether they still have a part that this one shows.
+    pub(super) ask: BTreeSet<MachineId>,
+    /// Machines that share a part with this one.
+    pub(super) duplicates: BTreeSet<MachineId>,
+}
+
+fn part_event(id: &MachineId, what: PartEventKind, place: &str, nonce: &str, now: UnixMs) -> PartEvent {
+    PartEvent {
+        at: now,
+        machine: id.clone(),
+        what,
+        place: place.to_owned(),
+        from_place: None,
+        from_machine: None,
+        report: nonce.to_owned(),
+    }
+}
+
+/// Writes what a report says of parts, in the report's transaction.
+pub(super) async fn record(
+    core: &Core,
+    change: &mut Change,
+    id: &MachineId,
+    report: &AssetReport,
+    nonce: &str,
+    now: UnixMs,
+) -> Result<PartsNews, StoreError> {
+    let held = change.held_parts(id).await?;
+    let have = parts(report);
+    let blind = not_looked_at(report);
+    let changes = diff(&held, &have, &blind);
+    let event = |what, place: &str| part_event(id, what, place, nonce, now);
+    for one in &changes {
+        match one {
+            PartChange::Removed(held) => {
+                change.drop_part(id, &held.key).await?;
+                change
+                    .add_part_event(&held.key, &event(PartEventKind::Removed, &held.place))
+                    .await?;
+            }
+            PartChange::Moved { part, from } => {
+                change.put_part(id, part, now).await?;
+                let moved = PartEvent {
+                    from_place: Some((*from).to_owned()),
+                    ..event(PartEventKind::Moved, &part.place)
+                };
+                change.add_part_event(&part.key, &moved).await?;
+            }
+            PartChange::Arrived(part) => {
+                let back = change.was_in(&part.key, id).await?;
+                let last = change.last_part_event(&part.key).await?;
+                change.put_part(id, part, now).await?;
+                let what = if back {
+                    PartEventKind::Returned
+                } else {
+                    PartEventKind::Installed
+                };
+                let arrived = PartEvent {
+                    from_machine: last.map(|l| l.machine).filter(|m| m != id),
+                    ..event(what, &part.place)
+                };
+                change.add_part_event(&part.key, &arrived).await?;
+            }
+        }
+    }
+    // What the collectors could not look at was not seen.
+    if blind.is_empty() {
+        change.parts_seen(id, now).await?;
+    } else {
+        for part in &have {
+            change.part_still_in(&part.key, id, now).await?;
+        }
+    }
+    let news = shared(core, change, id, nonce, now).await?;
+    if !changes.is_empty() {
+        change.trim_part_events(id).await?;
+    }
+    Ok(news)
+}
+
+/// Parts that another machine shows too: moved, or in both at once.
+async fn shared(
+    core: &Core,
+    change: &mut Change,
+    id: &MachineId,
+    nonce: &str,
+    now: UnixMs,
+) -> Result<PartsNews, StoreError> {
+    let mut news = PartsNews::default();
+    for (key, kind, here, mut other, alarmed) in change.shared_parts(id, MAX_SHARED).await? {
+        let runs = core.memory.session(&other.machine).runs(now);
+        if runs && !kind.hot_pluggable() {
+            // It reported the part in this run and still runs: what needs the power off is still in it.
+            change.part_still_in(&key, &other.machine, now).await?;
+            other.stretch.until = other.stretch.until.max(now);
+        }
+        if !at_once(here, other.stretch) {
+            if runs {
+                news.ask.insert(other.machine);
+            }
+            continue;
+        }
+        if !alarmed {
+            let duplicate = PartEvent {
+                from_machine: Some(other.machine.clone()),
+                ..part_event(id, PartEventKind::Duplicate, &other.place, nonce, now)
+            };
+            change.add_part_event(&key, &duplicate).await?;
+            change.part_alarmed(&key, id, &other.machine).await?;
+            tracing::warn!(machine = %id, other = %other.machine, part = ?key,
+                "one part is reported by two machines at once");
+        }
+        news.duplicates.insert(other.machine);
+    }
+    Ok(news)
+}
+
+impl Service {
+    /// The serial numbers of the machines that parts were in, to call them by.
+    pub async fn names_in(&self, parts: &[PartLife]) -> Result<BTreeMap<MachineId, String>, Problem> {
+        let events = parts.iter().flat_map(|p| &p.events);
+        let told = events.flat_map(|e| std::iter::once(&e.machine).chain(&e.from_machine));
+        let seen = parts.iter().flat_map(|p| &p.seen_in).map(|s| &s.machine);
+        let ids: BTreeSet<&MachineId> = told.chain(seen).collect();
+        let mut names = BTreeMap::new();
+        for id in ids {
+            let row = self.core.store.machine(id).await?;
+            if let Some(serial) = row.and_then(|r| r.identity.serial) {
+                names.insert(id.clone(), serial);
+            }
+        }
+        Ok(names)
+    }
+}
+
+impl Service {
+    /// The parts with a serial number (or, of a NIC, a MAC) and their lives.
+    pub async fn parts(&self, serial: &str) -> Result<Vec<PartLife>, Problem> {
+        let serial = match serial.parse::<inventory_api::Mac>() {
+            Ok(mac) => mac.to_string(),
+            Err(_) => serial.to_owned(),
+        };
+        let lives = self.core.store.parts_of_serial(&serial).await?;
+        if lives.is_empty() {
+            return Err(missing(
+                "part",
+                &serial,
+                "no report has shown this serial number or MAC",
+            ));
+        }
+        Ok(lives)
+    }
+
+    /// The parts of a machine that another machine shows too.
+    pub(super) async fn duplicate_parts(&self, id: &MachineId) -> Result<Vec<DuplicatePart>, Problem> {
+        Ok(self.core.store.duplicates(id, MAX_SHARED).await?)
+    }
+}
+
+/// The check as people see it: duplicate parts are findings too. They are no reason to stop a machine by themselves,
+/// because some makers give one serial number twice.
+pub(super) fn with_duplicates(
+    check: Option<CheckResult>,
+    duplicates: &[DuplicatePart],
+) -> Option<CheckResult> {
+    if duplicates.is_empty() {
+        return check;
+    }
+    let mut check = check.unwrap_or(CheckResult {
+        verdict: Verdict::Pass,
+        findings: Vec::new(),
+    });
+    check.verdict = check.verdict.max(Verdict::Warn);
+    check.findings.extend(duplicates.iter().map(|d| Finding {
+        code: "part-duplicate".to_owned(),
+        place: d.place.clone(),
+        expected: "a serial number of its own".to_owned(),
+        found: format!("{} {} also in machine {}", d.kind, d.serial, d.other),
+        severity: Severity::Warning,
+        sentence: format!(
+            "{}: the {} with serial number {} is also reported by machine {} ({}). Look at the labels of both: one is not what it says.",
+            d.place,
+            d.kind,
+            d.serial,
+            d.other,
+            d.other_place
+        ),
+    }));
+    check.findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    Some(check)
+}

@@ -1,0 +1,18 @@
+//! TLS: Slipway's own certificate authority, and the listener that tells who is at the other end.
+
+mod authority;
+mod bounds;
+mod broken;
+mod listener;
+
+pub use authority::{Authority, CsrError, Issued, SigningRequest, TlsError};
+pub use broken::{BrokenHandshakes, BrokenTls};
+pub use listener::{
+    Limits, OnBroken, Peer, PeerCertificate, Seat, ServerCertificate, StandingOf, serve, server_config,
+};
+
+#[cfg(test)]
+fn now() -> inventory_api::UnixMs {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    inventory_api::UnixMs(since.unwrap().as_millis() as i64)
+}

@@ -1,0 +1,452 @@
+//! The accept loop: TLS handshake, who the peer is, HTTP/1.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use inventory_api::MachineId;
+use netboot::places::{Full, Place, Places, Standing};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+
+use super::authority::make;
+use super::bounds::{self, TimedBody, TimedWrites};
+use super::{BrokenTls, TlsError};
+
+/// Whose certificate it is, when one cannot be used.
+const LISTENER: &str = "the TLS listener";
+
+/// Bounds of the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once. Half of them are kept for who has a lease, a certificate or a token; when all are taken, who has
+    /// nothing to show gives way first.
+    pub connections: usize,
+    /// Connections at once from one IPv4 address or IPv6 /64; loopback is not counted.
+    pub connections_per_address: usize,
+    /// Time for the TLS handshake.
+    pub handshake: Duration,
+    /// Time for the head of a request, and how long an idle connection is kept.
+    pub request_head: Duration,
+    /// Time for the body of a request.
+    pub request_body: Duration,
+    /// Time in which the other side has to take some bytes of an answer.
+    pub write: Duration,
+    /// Time that open requests get when the server ends.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 4096,
+            connections_per_address: 128,
+            handshake: Duration::from_secs(10),
+            request_head: Duration::from_secs(60),
+            // A little more than the handlers take, which can say what was wrong.
+            request_body: Duration::from_secs(70),
+            write: Duration::from_secs(60),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Who is at the other end; an extension of every request.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// What its certificate says, when it showed one of ours. Whether it is revoked is not looked at here.
+    pub certificate: Option<PeerCertificate>,
+}
+
+/// A machine certificate signed by our authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// Its subject.
+    pub machine: MachineId,
+    /// Serial number, lower-case hexadecimal.
+    pub serial: String,
+}
+
+/// The place of the connection that a request came by; an extension of every request.
+#[derive(Clone)]
+pub struct Seat(Arc<Place>);
+
+impl Seat {
+    /// Who sent the request has shown a good certificate, token or session: its connection is kept before others.
+    pub fn known(&self) {
+        self.0.raise(Standing::Known);
+    }
+}
+
+/// The server's own certificate and key, which can be replaced while it serves.
+#[derive(Debug)]
+pub struct ServerCertificate(RwLock<Arc<CertifiedKey>>);
+
+impl ServerCertificate {
+    /// This one.
+    ///
+    /// # Errors
+    /// The key is not one that TLS can use, or of another certificate.
+    pub fn new(
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<ServerCertificate, TlsError> {
+        Ok(ServerCertificate(RwLock::new(certified(certificate, key)?)))
+    }
+
+    /// Another one from the next handshake on. True: it is another one indeed.
+    ///
+    /// # Errors
+    /// As [`ServerCertificate::new`].
+    pub fn replace(
+        &self,
+        certificate: CertificateDer<'static>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<bool, TlsError> {
+        let new = certified(certificate, key)?;
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let other = current.cert != new.cert;
+        *current = new;
+        Ok(other)
+    }
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+fn certified(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::from_der(vec![certificate], key, &provider)
+        .map(Arc::new)
+        .map_err(|e| make(LISTENER, &e))
+}
+
+/// TLS with the ring provider: 1.2 and 1.3, our certificate, client certificates of `authority` asked for, not required.
+pub fn server_config(
+    authority: &CertificateDer<'static>,
+    certificate: Arc<ServerCertificate>,
+) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.clone()).map_err(|e| make(LISTENER, &e))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|e| make(LISTENER, &e))?;
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| make(LISTENER, &e))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Told of each handshake that was not completed; why, when it ended over a certificate.
+pub type OnBroken = Arc<dyn Fn(SocketAddr, Option<BrokenTls>) + Send + Sync>;
+
+/// What is known of an address before anything was said: whether it is a lease of ours.
+pub type StandingOf = Arc<dyn Fn(IpAddr) -> Standing + Send + Sync>;
+
+/// Serves `router` until `stop`, then lets open requests end within `limits.drain`.
+pub async fn serve(
+    listener: TcpListener,
+    config: Arc<rustls::ServerConfig>,
+    router: Router,
+    limits: Limits,
+    standing_of: StandingOf,
+    on_broken: OnBroken,
+    stop: CancellationToken,
+) {
+    let acceptor = TlsAcceptor::from(config);
+    let places = Places::new(netboot::places::Limits {
+        places: limits.connections,
+        per_address: limits.connections_per_address,
+    });
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, or the peer went before we came: neither ends the server.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let ip = address.ip().to_canonical();
+        let place = match places.enter(ip, standing_of(ip)) {
+            Ok(place) => place,
+            Err(full) => {
+                refused(address, full, limits);
+                continue;
+            }
+        };
+        let connection = Connection {
+            stream,
+            address,
+            on_broken: on_broken.clone(),
+            place: Arc::new(place),
+        };
+        connections.spawn(connection.run(acceptor.clone(), router.clone(), limits, stop.clone()));
+    }
+    drop(listener);
+    let drained = tokio::time::timeout(limits.drain, async {
+        while connections.join_next().await.is_some() {}
+    });
+    if drained.await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+/// No place: told once a minute, since who takes all places asks often.
+fn refused(peer: SocketAddr, full: Full, limits: Limits) {
+    let (reason, sentence) = match full {
+        Full::Address => ("address", "this address has its share of connections"),
+        Full::Places => ("places", "all connections are taken by who has a better claim"),
+    };
+    if let Some(left_out) = netboot::log::each_minute("TLS port", reason) {
+        tracing::warn!(%peer, connections = limits.connections, per_address = limits.connections_per_address,
+            left_out, "connections to the TLS port are refused: {sentence}");
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    address: SocketAddr,
+    on_broken: OnBroken,
+    place: Arc<Place>,
+}
+
+impl Connection {
+    async fn run(self, acceptor: TlsAcceptor, router: Router, limits: Limits, stop: CancellationToken) {
+        let (address, place) = (self.address, self.place);
+        let _ = self.stream.set_nodelay(true);
+        bounds::keep_alive(&self.stream);
+        let stream = TimedWrites::new(self.stream, limits.write);
+        let handshake = tokio::time::timeout(limits.handshake, acceptor.accept(stream));
+        let stream = match handshake.await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                (self.on_broken)(address, BrokenTls::of(&error));
+                return tracing::debug!(peer = %address, %error, "TLS handshake failed");
+            }
+            Err(_) => {
+                (self.on_broken)(address, None);
+                return tracing::debug!(peer = %address, "TLS handshake took too long");
+            }
+        };
+        let certificate = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .and_then(|leaf| peer_certificate(leaf));
+        let peer = Peer { address, certificate };
+        let seat = Seat(place.clone());
+        let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            seat.0.touch();
+            request.extensions_mut().insert(peer.clone());
+            request.extensions_mut().insert(seat.clone());
+            let request = request.map(|body| TimedBody::new(body, limits.request_body));
+            let mut router = router.clone();
+            async move { Ok::<_, Infallible>(into_ok(router.call(request).await)) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.request_head)
+            .max_buf_size(64 * 1024)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = place.taken_away() => {
+                return tracing::debug!(peer = %address, "connection closed for somebody with a better claim");
+            }
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(peer = %address, %error, "connection ended");
+        }
+    }
+}
+
+fn into_ok<T>(result: Result<T, Infallible>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+/// Machine id and serial number of a certificate that the verifier has already accepted.
+fn peer_certificate(certificate: &CertificateDer<'_>) -> Option<PeerCertificate> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let machine = parsed
+        .subject()
+        .iter_common_name()
+        .next()?
+        .as_str()
+        .ok()?
+        .parse()
+        .ok()?;
+    Some(PeerCertificate {
+        machine,
+        serial: hex::encode(parsed.raw_serial()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Authority;
+    use axum::body::Bytes;
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpSocket;
+    use tokio_rustls::client::TlsStream;
+
+    /// A listener with eight places and time limits of a second.
+    struct Small {
+        address: SocketAddr,
+        client: Arc<rustls::ClientConfig>,
+        stop: CancellationToken,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Small {
+        async fn start() -> Small {
+            let dir = tempfile::tempdir().unwrap();
+            let now = crate::now();
+            let authority = Authority::open(&dir.path().join("ca"), now).unwrap();
+            let names = std::collections::BTreeSet::from(["localhost".to_owned()]);
+            let (certificate, key) = authority
+                .server_certificate(&dir.path().join("tls"), &names, now)
+                .unwrap();
+            let certificate = Arc::new(ServerCertificate::new(certificate, key).unwrap());
+            let config = server_config(authority.certificate(), certificate).unwrap();
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(authority.certificate().clone()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let client = rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let router = Router::new()
+                .route("/", get(async || "here"))
+                .route("/large", get(async || vec![b'x'; 64 << 20]))
+                .route("/body", post(async |body: Bytes| format!("{} bytes", body.len())));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let limits = Limits {
+                connections: 8,
+                handshake: Duration::from_secs(30),
+                request_body: Duration::from_secs(1),
+                write: Duration::from_secs(1),
+                ..Limits::default()
+            };
+            let stop = CancellationToken::new();
+            let standing: StandingOf = Arc::new(|_| Standing::Stranger);
+            let broken: OnBroken = Arc::new(|_, _| {});
+            tokio::spawn(serve(
+                listener,
+                config,
+                router,
+                limits,
+                standing,
+                broken,
+                stop.clone(),
+            ));
+            Small {
+                address,
+                client: Arc::new(client),
+                stop,
+                _dir: dir,
+            }
+        }
+
+        async fn idle(&self, from: &str) -> TcpStream {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+            socket.connect(self.address).await.unwrap()
+        }
+
+        async fn tls(&self) -> TlsStream<TcpStream> {
+            let connector = tokio_rustls::TlsConnector::from(self.client.clone());
+            let stream = self.idle("127.0.0.1").await;
+            connector
+                .connect("localhost".try_into().unwrap(), stream)
+                .await
+                .unwrap()
+        }
+
+        async fn ask(&self, request: &str) -> String {
+            let mut stream = self.tls().await;
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+            let _ = read.await.expect("the server ends the connection");
+            String::from_utf8_lossy(&answer).into_owned()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_holds_every_place_gives_way_and_a_body_has_to_come() {
+        let small = Small::start().await;
+        let mut idle = Vec::new();
+        for _ in 0..20 {
+            idle.push(small.idle("127.0.0.2").await);
+        }
+        let answer = small
+            .ask("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await;
+        assert!(answer.ends_with("here"), "{answer}");
+        let slow = small
+            .ask("POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
+            .await;
+        assert!(!slow.contains("200 OK"), "{slow}");
+        small.stop.cancel();
+        drop(idle);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_ends() {
+        let small = Small::start().await;
+        let mut stream = small.tls().await;
+        stream
+            .write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer));
+        let _ = read.await.expect("the server ends the connection");
+        assert!(answer.len() < 64 << 20, "{} bytes came", answer.len());
+        small.stop.cancel();
+    }
+}

@@ -1,0 +1,70 @@
+//! Taking in a file of orders, hardware profiles or racks: the form, and what came of it.
+
+use askama::Template;
+use inventory_api::import::{ImportReport, Imported};
+use inventory_api::text::counted;
+
+use super::{Shell, capital};
+use files::import::Kind;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "import.html")]
+pub struct ImportPage {
+    /// Around it.
+    pub shell: Shell,
+    /// What is chosen.
+    pub kind: Option<Kind>,
+    /// What stands in the form: after a refusal what was sent, to be put right.
+    pub text: String,
+    /// Largest text, bytes.
+    pub max: usize,
+    /// What is wrong with the file, row by row.
+    pub faults: Vec<String>,
+    /// What was taken in.
+    pub done: Option<(Kind, ImportReport)>,
+}
+
+impl ImportPage {
+    /// The choices: what a file holds, a heading, and what that is.
+    pub fn kinds(&self) -> [(Kind, &'static str, &'static str); 3] {
+        [
+            (
+                Kind::Profiles,
+                "Hardware profiles",
+                "What one machine of a kind must have. JSON, or columns: profile, field, value",
+            ),
+            (
+                Kind::Orders,
+                "Orders",
+                "Columns: order, item, count, profile; description",
+            ),
+            (
+                Kind::Racks,
+                "Rack plan",
+                "Columns: room, rack, unit; serial, asset_tag, order, item, profile, nic1, switch1, port1, vlan1",
+            ),
+        ]
+    }
+}
+
+/// What becomes of machines.
+fn rechecks(r: &ImportReport) -> String {
+    match (r.rechecked, r.pending) {
+        (0, 0) => "No machine that has reported is affected.".to_owned(),
+        (done, 0) => format!("Checked again: {}.", counted(done, "machine")),
+        (done, left) => format!(
+            "Checked again: {}; {left} more are being checked now.",
+            counted(done, "machine")
+        ),
+    }
+}
+
+/// Where to see what was taken in, and the words of that link.
+fn seen_at(kind: Kind) -> (&'static str, &'static str) {
+    match kind {
+        Kind::Orders => ("/orders", "See the orders"),
+        Kind::Profiles => ("/hardware-profiles", "See the hardware profiles"),
+        Kind::Racks => ("/racks", "See the racks"),
+    }
+}

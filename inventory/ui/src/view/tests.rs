@@ -1,0 +1,509 @@
+use askama::Template as _;
+use inventory_api::machine::{MachineDetail, MachineState, Profile, Verb};
+
+use super::act::{ActPage, DeployPlanPage, actions};
+use super::conflict::ConflictPage;
+use super::hardware::HardwareView;
+use super::lists::ProfilesPage;
+use super::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView};
+use super::machines::{MachinesPage, progress};
+use super::network::NetworksPage;
+use super::plan::PlanView;
+use super::{Shell, state_color};
+use inventory_api::sample::{self, NOW};
+use words::timeline::{Mark, timeline, total_ms};
+
+fn shell() -> Shell {
+    Shell {
+        title: "t".into(),
+        section: "Machines",
+        actor: Some("admin".into()),
+        now: NOW,
+    }
+}
+
+fn page(d: &MachineDetail, tab: Tab, body: Body) -> String {
+    MachinePage {
+        shell: shell(),
+        head: Head::new(d),
+        tab,
+        body,
+    }
+    .render()
+    .unwrap()
+}
+
+fn marks(d: &MachineDetail, history: &[inventory_api::machine::HistoryEntry]) -> Vec<(&'static str, Mark)> {
+    timeline(d, history, &sample::boots(), NOW)
+        .iter()
+        .map(|s| (s.title, s.mark))
+        .collect()
+}
+
+#[test]
+fn a_machine_that_is_being_installed() {
+    let stages = timeline(&sample::detail(), &sample::history(), &sample::boots(), NOW);
+    let marks: Vec<Mark> = stages.iter().map(|s| s.mark).collect();
+    assert_eq!(marks[..5], [Mark::Done; 5]);
+    assert_eq!(marks[5], Mark::Active);
+    assert_eq!(marks[6..], [Mark::Pending; 4]);
+    let install = &stages[5];
+    assert_eq!(install.percent, Some(58));
+    assert_eq!(
+        install.running_since,
+        Some(sample::ago(84).0),
+        "since the verdict"
+    );
+    assert_eq!(install.steps.len(), 13);
+    assert_eq!(install.steps[2].mark, Mark::Done);
+    assert_eq!(install.steps[3].note, "1.33 GB of 2.15 GB");
+    assert_eq!(install.steps[4].mark, Mark::Pending);
+    // From the first DHCP offer, 128 s ago, to now.
+    assert_eq!(total_ms(&stages, NOW), Some(128_000));
+    // From the first script (118 s ago) to the claim (87 s ago).
+    assert_eq!(stages[2].elapsed, "31 s");
+}
+
+#[test]
+fn a_deployed_machine_has_all_stages_and_their_times() {
+    let stages = timeline(
+        &sample::deployed(),
+        &sample::deployed_history(),
+        &sample::boots(),
+        NOW,
+    );
+    assert!(stages.iter().all(|s| s.mark == Mark::Done));
+    let elapsed: Vec<&str> = stages.iter().map(|s| s.elapsed.as_str()).collect();
+    assert_eq!(elapsed[5..], ["44 s", "18 s", "", "13 s", "5 s"]);
+    assert_eq!(total_ms(&stages, NOW), Some(124_000));
+}
+
+#[test]
+fn a_machine_fails_where_it_failed() {
+    let mut d = sample::detail();
+    d.machine.status = sample::summary(3, "failed", Some("deploying"), "why").status;
+    d.check = Some(sample::failed_check());
+    let failed = |d: &MachineDetail, n: usize| {
+        marks(d, &sample::deployed_history()[..n])
+            .into_iter()
+            .find(|(_, m)| *m == Mark::Failed)
+            .map(|(t, _)| t)
+    };
+    assert_eq!(failed(&d, 4), Some("Verdict"));
+    d.machine.status.reason = Some("digest-mismatch".into());
+    assert_eq!(failed(&d, 6), Some("Install"));
+    d.machine.status.reason = Some("local-boot-timeout".into());
+    assert_eq!(failed(&d, 7), Some("Reboot"));
+    assert_eq!(failed(&d, 8), Some("Agent checked in"));
+    d.machine.status.reason = Some("not-verified".into());
+    assert_eq!(failed(&d, 9), Some("Verified"));
+}
+
+#[test]
+fn a_second_run_begins_anew() {
+    let mut history = sample::deployed_history();
+    let mut again = history[0].clone();
+    (again.seq, again.at, again.event, again.state) = (
+        11,
+        sample::ago(2),
+        "release".into(),
+        "releasing/await-boot".into(),
+    );
+    history.push(again);
+    let mut d = sample::deployed();
+    d.machine.status = sample::summary(4, "releasing", Some("await-boot"), "why").status;
+    assert_eq!(
+        marks(&d, &history),
+        [
+            ("DHCP", Mark::Active),
+            ("Boot file", Mark::Pending),
+            ("Mini-os", Mark::Pending),
+            ("Wipe", Mark::Pending)
+        ]
+    );
+}
+
+#[test]
+fn a_timeline_of_nothing_is_no_reason_to_panic() {
+    let mut d = sample::detail();
+    (d.report, d.plan, d.check, d.reported_at) = (None, None, None, None);
+    d.machine.status = sample::summary(1, "new", None, "").status;
+    let stages = timeline(&d, &[], &[], NOW);
+    assert!(stages.iter().all(|s| s.mark == Mark::Pending));
+    assert_eq!(total_ms(&stages, NOW), None);
+}
+
+/// What a hostile machine could say of itself in every text it has.
+const EVIL: &str = "\"><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}</textarea>'";
+
+#[test]
+fn hostile_strings_are_harmless_everywhere() {
+    let json = serde_json::to_value(sample::deployed()).unwrap();
+    let d: MachineDetail = serde_json::from_value(poison(json)).unwrap();
+    let mut history = sample::deployed_history();
+    history.iter_mut().for_each(|h| h.sentence = EVIL.into());
+    let mut journey = sample::journey();
+    journey.diagnosis = EVIL.into();
+    for event in &mut journey.events {
+        if let inventory_api::boot::BootEventKind::Tftp { file, .. } = &mut event.what {
+            *file = EVIL.into();
+        }
+    }
+    let pages = [
+        MachinesPage::new(shell(), std::slice::from_ref(&d.machine), None, "")
+            .render()
+            .unwrap(),
+        MachinesPage::new(shell(), &[], Some(EVIL), EVIL)
+            .render()
+            .unwrap(),
+        page(
+            &d,
+            Tab::Overview,
+            Body::Overview(Box::new(Overview::new(&d, &history, &journey.events, NOW))),
+        ),
+        page(
+            &d,
+            Tab::Hardware,
+            Body::Hardware(HardwareView::new(d.report.as_ref(), d.reported_at, NOW)),
+        ),
+        page(&d, Tab::Plan, Body::Plan(d.plan.as_ref().map(PlanView::new))),
+        page(
+            &d,
+            Tab::Verification,
+            Body::Verification(VerificationView::new(d.verification.as_ref())),
+        ),
+        page(&d, Tab::History, Body::History(history.clone())),
+        page(&d, Tab::Network, Body::Network(vec![journey])),
+        ActPage::new(shell(), &d, Verb::Release)
+            .unwrap()
+            .render()
+            .unwrap(),
+        DeployPlanPage::new(shell(), &d, EVIL, d.plan.as_ref())
+            .render()
+            .unwrap(),
+    ];
+    let mut seen = 0;
+    for page in &pages {
+        assert!(!page.contains("<script>alert"), "{page}");
+        assert!(!page.contains("<img"), "{page}");
+        assert!(!page.contains(&EVIL[..6]), "an attribute was left: {page}");
+        seen += usize::from(page.contains("&#60;script&#62;alert"));
+    }
+    assert!(seen >= 9, "the strings must be shown, not dropped: {seen}");
+}
+
+#[test]
+fn the_addresses_of_a_packet_journey_do_not_wrap() {
+    let d = sample::deployed();
+    let page = page(&d, Tab::Network, Body::Network(vec![sample::journey()]));
+    let cells: Vec<&str> = page
+        .match_indices("data-label=\"Address\"")
+        .map(|(at, _)| page[at..].split('>').next().unwrap())
+        .collect();
+    assert!(!cells.is_empty());
+    assert!(cells.iter().all(|cell| cell.contains("text-nowrap")), "{cells:?}");
+}
+
+/// Puts [`EVIL`] into every text that is free.
+fn poison(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    const KEPT: [&str; 23] = [
+        "id",
+        "machine",
+        "macs",
+        "mac",
+        "boot_mac",
+        "permanent_mac",
+        "ip",
+        "state",
+        "phase",
+        "mode",
+        "transport",
+        "kind",
+        "verdict",
+        "severity",
+        "role",
+        "channel",
+        "sha256",
+        "content_sha256",
+        "run",
+        "plan",
+        "guid",
+        "addresses",
+        "schema",
+    ];
+    match value {
+        Value::String(_) => EVIL.into(),
+        Value::Array(list) => list.into_iter().map(poison).collect(),
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(k, v)| {
+                let keep = KEPT.contains(&k.as_str()) && !v.is_object();
+                let v = if keep { v } else { poison(v) };
+                (k, v)
+            })
+            .collect(),
+        other => other,
+    }
+}
+
+#[test]
+fn no_page_has_inline_script_or_style() {
+    let d = sample::deployed();
+    let stages = Overview::new(&d, &sample::deployed_history(), &sample::boots(), NOW);
+    for page in [
+        MachinesPage::new(shell(), &sample::machines(), None, "")
+            .render()
+            .unwrap(),
+        page(&d, Tab::Overview, Body::Overview(Box::new(stages))),
+        page(
+            &d,
+            Tab::Hardware,
+            Body::Hardware(HardwareView::new(d.report.as_ref(), d.reported_at, NOW)),
+        ),
+        page(&d, Tab::Plan, Body::Plan(d.plan.as_ref().map(PlanView::new))),
+        ActPage::new(shell(), &d, Verb::Retire).unwrap().render().unwrap(),
+    ] {
+        for wrong in [
+            " style=",
+            "<style",
+            "<script>",
+            " onclick=",
+            "javascript:",
+            "http://",
+            "//cdn",
+        ] {
+            // Addresses of boot files are text.
+            assert!(!page.contains(wrong), "{wrong} in {page}");
+        }
+    }
+}
+
+#[test]
+fn no_password_hash_is_shown() {
+    let d = sample::deployed();
+    let plan = page(&d, Tab::Plan, Body::Plan(d.plan.as_ref().map(PlanView::new)));
+    assert!(plan.contains("alice") && !plan.contains("NEVERSHOWN"));
+    let Some(inventory_api::plan::Step::Accounts { accounts }) =
+        sample::plan().steps.into_iter().find(|s| s.name() == "accounts")
+    else {
+        panic!("the sample has accounts")
+    };
+    let request = inventory_api::deploy::DeployRequest {
+        image: "x".into(),
+        accounts,
+        ..Default::default()
+    };
+    let profiles = ProfilesPage::new(
+        shell(),
+        &[Profile {
+            name: "web".into(),
+            request,
+        }],
+    )
+    .render()
+    .unwrap();
+    assert!(profiles.contains("alice") && !profiles.contains("NEVERSHOWN"));
+}
+
+#[test]
+fn the_disk_is_named_before_it_is_erased() {
+    let release = ActPage::new(shell(), &sample::deployed(), Verb::Release)
+        .unwrap()
+        .render()
+        .unwrap();
+    assert!(release.contains("S6CKNT0W500123") && release.contains("cannot be undone"));
+    let deploy = DeployPlanPage::new(shell(), &sample::detail(), "web", Some(&sample::plan()))
+        .render()
+        .unwrap();
+    assert!(deploy.contains("S6CKNT0W500123|eui.002538b531b0c1d2|960197124096"));
+}
+
+#[test]
+fn filter_and_search() {
+    let machines = sample::machines();
+    let find = |state, query: &str| {
+        MachinesPage::new(shell(), &machines, state, query)
+            .rows
+            .iter()
+            .map(|r| r.name())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(find(None, "").len(), 8);
+    assert_eq!(find(Some("deploying"), ""), ["web-04", "web-05"]);
+    assert_eq!(find(Some("nonsense"), "").len(), 8);
+    assert_eq!(find(None, "WEB 05"), ["web-05"]);
+    assert_eq!(find(None, "52-54-00-1A-2B-06"), ["7XK06Q3"]);
+    assert_eq!(find(None, "10.77.0.109"), ["m-5254001a2b09"]);
+    let page = MachinesPage::new(shell(), &machines, None, "");
+    assert_eq!(page.filters[0].count, 8);
+    let progress: Vec<_> = page
+        .rows
+        .iter()
+        .filter_map(|r| progress(r))
+        .map(|(percent, _)| percent)
+        .collect();
+    assert_eq!(progress, [58], "only what is installing has a bar");
+}
+
+#[test]
+fn empty_slots_are_rows() {
+    let report = sample::report();
+    let view = HardwareView::new(Some(&report), None, NOW);
+    let memory = view.tables.iter().find(|t| t.anchor == "memory").unwrap();
+    assert_eq!(memory.note, "4 of 8 slots populated, 128 GiB");
+    assert_eq!(memory.rows.iter().filter(|r| r.dim).count(), 4);
+    assert!(
+        memory.rows[2]
+            .cells(&memory.columns)
+            .contains(&("Size", &"empty".to_owned()))
+    );
+}
+
+#[test]
+fn every_state_has_a_colour_and_every_verb_a_button() {
+    for state in MachineState::ALL.iter().filter(|s| **s != MachineState::Retired) {
+        assert_ne!(state_color(state), "secondary", "{state}");
+    }
+    let mut machine = sample::summary(1, "new", None, "");
+    machine.status.verbs = Verb::ALL.to_vec();
+    machine.status.verbs.push(Verb::Unknown);
+    assert_eq!(actions(&machine).len(), Verb::ALL.len());
+}
+
+#[test]
+fn every_class_of_the_templates_is_in_a_style_sheet() {
+    let css = concat!(
+        include_str!("../static/tabler.css"),
+        include_str!("../static/app.css")
+    );
+    let d = sample::deployed();
+    let mut pages = vec![
+        MachinesPage::new(shell(), &sample::machines(), None, "")
+            .render()
+            .unwrap(),
+        MachinesPage::new(shell(), &[], None, "").render().unwrap(),
+        page(
+            &d,
+            Tab::Hardware,
+            Body::Hardware(HardwareView::new(d.report.as_ref(), d.reported_at, NOW)),
+        ),
+        page(&d, Tab::Plan, Body::Plan(d.plan.as_ref().map(PlanView::new))),
+        page(&d, Tab::History, Body::History(sample::deployed_history())),
+        page(&d, Tab::Network, Body::Network(vec![sample::journey()])),
+        DeployPlanPage::new(shell(), &d, "web", d.plan.as_ref())
+            .render()
+            .unwrap(),
+        networks(&[sample::network()]),
+        networks(&[]),
+    ];
+    pages.extend(
+        Verb::ALL
+            .iter()
+            .filter_map(|v| ActPage::new(shell(), &d, *v))
+            .map(|p| p.render().unwrap()),
+    );
+    // Hooks for the eye of the reader only.
+    let bare = ["page", "sl-plan-head", "sl-machines", "sl-finding"];
+    for page in pages {
+        for classes in page
+            .split("class=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+        {
+            for class in classes.split_whitespace().filter(|c| !bare.contains(c)) {
+                assert!(css.contains(&format!(".{class}")), "no style sheet knows {class}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_that_claim_one_identity_stand_side_by_side() {
+    let html = ConflictPage::new(shell(), &sample::conflicts()).render().unwrap();
+    for part in ["7XK03Q3", "differs", "same", "keep both", "retire m-5254001a2b03"] {
+        assert!(html.contains(part), "{part:?} is not in\n{html}");
+    }
+    assert!(!html.contains("<script>alert"), "{html}");
+    let mut d = sample::deployed();
+    let plain = page(&d, Tab::Plan, Body::Plan(None));
+    assert!(!plain.contains("/conflict"));
+    d.machine.conflicts_with = vec!["m-5254001a2b03".parse().unwrap()];
+    let marked = page(&d, Tab::Plan, Body::Plan(None));
+    assert!(
+        marked.contains(&format!("/machines/{}/conflict", d.machine.id)),
+        "{marked}"
+    );
+}
+
+fn networks(networks: &[inventory_api::network::NetworkStatus]) -> String {
+    let loaders = sample::loaders();
+    let page = NetworksPage::new(shell(), networks, &loaders, NOW);
+    page.render().unwrap()
+}
+
+#[test]
+fn a_network_says_who_else_is_there_and_what_was_not_answered() {
+    let html = networks(&[sample::network()]);
+    for part in [
+        "12 of 100 addresses",
+        "machines hold 3, at most 80",
+        "another DHCP server gives out addresses here",
+        "Refuses",
+        "10.0.0.2",
+        "fe80::99",
+        "IPv6: Refuses",
+        "7 of 4096 addresses",
+        "20 s ago",
+        "action=\"/networks/rack-a/quarantine/10.0.0.17\"",
+        "action=\"/networks/rack-a/reservations/",
+        "<code>foreign-server</code>",
+        ">42<",
+        "works on 7",
+        "failed on 2",
+        "action=\"/networks/loaders/8086:1533\"",
+    ] {
+        assert!(html.contains(part), "{part:?} is not in\n{html}");
+    }
+    assert_eq!(
+        html.matches("End it").count(),
+        1,
+        "what the configuration says is ended there"
+    );
+    let mut evil = sample::network();
+    evil.name = "<script>alert".into();
+    evil.events[0].detail = "<script>alert".into();
+    assert!(!networks(&[evil]).contains("<script>alert"));
+    let nic = page(
+        &sample::deployed(),
+        Tab::Network,
+        Body::Network(vec![sample::journey()]),
+    );
+    assert!(
+        nic.contains("ipxe.efi works (NIC 8086:1533)") && nic.contains("/loader/"),
+        "{nic}"
+    );
+}
+
+#[test]
+fn hardware_counts_each_disk_once_and_memory_by_what_it_is() {
+    use inventory_api::report::AssetReport;
+    let case = |name: &str| -> AssetReport {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests/cases")
+            .join(name);
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    };
+    let tiles = |name: &str| -> Vec<String> {
+        let view = HardwareView::new(Some(&case(name)), None, NOW);
+        view.tiles
+            .iter()
+            .map(|tile| format!("{}: {}", tile.value, tile.label))
+            .collect()
+    };
+    assert_eq!(tiles("01-dual-path-sas/multipath.json")[2], "4.8 TB: 4 disks");
+    let optane = tiles("03-persistent-memory/optane-app.json");
+    assert!(optane[1].starts_with("384 GiB: Memory"), "{optane:?}");
+    assert!(optane[2].ends_with(": 1 disk"), "{optane:?}");
+    assert!(tiles("09-switchdev-representors/switchdev.json")[3].starts_with("3 NICs"));
+}

@@ -1,0 +1,82 @@
+//! What was asked of an agent, burn-ins and notes.
+
+use inventory_api::UnixMs;
+use inventory_api::burn_in::BurnInResult;
+use inventory_api::task::{Task, TaskOutcome, TaskStatus};
+
+use crate::text::{Moment, duration};
+
+/// Parts of a burn-in that are shown.
+const MAX_PARTS: usize = 64;
+
+/// One task.
+pub struct TaskRow {
+    /// What.
+    pub title: &'static str,
+    /// Who asked.
+    pub actor: String,
+    /// When.
+    pub at: Moment,
+    /// Colour.
+    pub color: &'static str,
+    /// How it stands, in a sentence.
+    pub text: String,
+    /// How far it is.
+    pub percent: Option<u8>,
+    /// Figures of a burn-in: part, whether it passed, speed, what was found.
+    pub parts: Vec<(String, bool, String, String)>,
+}
+
+/// The newest tasks.
+pub fn tasks(all: &[TaskStatus], limit: usize, now: UnixMs) -> Vec<TaskRow> {
+    all.iter().take(limit).map(|t| row(t, now)).collect()
+}
+
+fn row(t: &TaskStatus, now: UnixMs) -> TaskRow {
+    let (color, text, percent, burn_in) = match &t.outcome {
+        _ if t.expired => (
+            "secondary",
+            "Given up: nothing was heard of it in time.".to_owned(),
+            None,
+            None,
+        ),
+        None => ("blue", "Waiting for the agent.".to_owned(), None, None),
+        Some(TaskOutcome::Running { percent, doing }) => ("blue", doing.clone(), Some(*percent), None),
+        Some(TaskOutcome::Done { detail, burn_in }) => ("green", detail.clone(), None, burn_in.as_deref()),
+        Some(TaskOutcome::Failed { detail, burn_in, .. }) => {
+            ("red", detail.clone(), None, burn_in.as_deref())
+        }
+        Some(TaskOutcome::Unknown) => (
+            "secondary",
+            "A newer agent said something else.".to_owned(),
+            None,
+            None,
+        ),
+    };
+    TaskRow {
+        title: match &t.task {
+            Task::Recheck {} => "Check again",
+            Task::Identify { seconds: 0 } => "Locate LED off",
+            Task::Identify { .. } => "Locate LED",
+            Task::BurnIn { .. } => "Burn-in",
+        },
+        actor: t.actor.clone(),
+        at: Moment::new(t.asked_at, now),
+        color,
+        text,
+        percent,
+        parts: burn_in.map(parts).unwrap_or_default(),
+    }
+}
+
+fn parts(result: &BurnInResult) -> Vec<(String, bool, String, String)> {
+    let part = |p: &inventory_api::burn_in::BurnInPart| {
+        let speed = p.score.map_or_else(String::new, |s| format!("{s:.1} {}", p.unit));
+        let hot = p
+            .max_temperature_c
+            .map_or_else(String::new, |c| format!(", {c:.0} °C"));
+        let found = format!("{} in {}{hot}", p.detail, duration(p.elapsed_ms));
+        (p.name.clone(), p.passed, speed, found)
+    };
+    result.parts.iter().take(MAX_PARTS).map(part).collect()
+}
