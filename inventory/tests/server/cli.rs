@@ -313,7 +313,7 @@ async fn a_machine_is_looked_at_again_located_and_burned_in_by_command() {
     send(&site, &rack.agents[1], &server(2), RunsOn::MiniOs).await;
     t.says(
         &["machine", "show", "SRV-0002"],
-        &["Verdict: pass", "seated the module again"],
+        &["Verdict: warn", "seated the module again"],
     )
     .await;
     // Nobody hears an agent any more: what was reported is checked, and nothing else can be asked.
