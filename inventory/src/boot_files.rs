@@ -147,6 +147,6 @@ pub(crate) fn sign(
         key,
         certificate,
     })
-    .map_err(|error| AppError::Sign(inventory_api::causes::with_causes(&error)))?;
+    .map_err(|error| AppError::Sign(inventory_api::text::with_causes(&error)))?;
     Ok(config.mini_os.dir.join(mini_os::SIGNED_DIR))
 }

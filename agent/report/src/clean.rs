@@ -2,6 +2,7 @@
 
 mod placeholders;
 
+use inventory_api::serial::is_placeholder as is_known_placeholder;
 use inventory_api::text::is_invisible;
 
 /// Longest fact, in characters. The longest string in 227 real tables is a third of this.
@@ -40,85 +41,6 @@ pub fn ascii(bytes: &[u8]) -> Option<String> {
     serial(&bytes.iter().map(|b| char::from(*b)).collect::<String>())
 }
 
-/// Placeholders that firmware makers leave instead of a fact, seen in real tables. Compared without case,
-/// spaces, dots, dashes and underscores.
-const PLACEHOLDERS: &[&str] = &[
-    "asset",
-    "assettag",
-    "badindex",
-    "basebboardassettag",
-    "baseboardserialnumber",
-    "boardserialnumber",
-    "chassisassettag",
-    "chassismanufacturer",
-    "chassisserialnumber",
-    "chassisversion",
-    "default",
-    "defaultassettag",
-    "defaultserialnumber",
-    "defaultstring",
-    "empty",
-    "invalid",
-    "manufacturer",
-    "motherboardserialnumber",
-    "n/a",
-    "na",
-    "noasset",
-    "noassetinformation",
-    "noassettag",
-    "nodimm",
-    "noenclosure",
-    "noinformation",
-    "nomodule",
-    "nomoduleinstalled",
-    "noname",
-    "none",
-    "nopartnumber",
-    "noserialnumber",
-    "null",
-    "nullstring",
-    "oem",
-    "oemchassismanufacturer",
-    "oemchassisserialnumber",
-    "oemchassisversion",
-    "oemdefault",
-    "oemserialnumber",
-    "outofspec",
-    "partnum",
-    "partnumber",
-    "productname",
-    "productserialnumber",
-    "reserved",
-    "serialnumber",
-    "sernum",
-    "skunumber",
-    "sn",
-    "socketdesignation",
-    "string",
-    "systemmanufacturer",
-    "systemproductname",
-    "systemserial",
-    "systemserialnumber",
-    "systemversion",
-    "tbd",
-    "tbdbyoem",
-    "tobedefined",
-    "type2boardassettag",
-    "type2boardproductname1",
-    "type2boardserialnumber",
-    "type2boardvendorname1",
-    "type2boardversion",
-    "unassigned",
-    "undefined",
-    "unknow",
-    "unknown",
-    "unkown",
-    "unspecified",
-    "version",
-    "xx",
-    "xxxxx",
-];
-
 fn is_placeholder(text: &str) -> bool {
     let key: String = text
         .chars()
@@ -131,7 +53,7 @@ fn is_placeholder(text: &str) -> bool {
         })
         .flat_map(char::to_lowercase)
         .collect();
-    key.is_empty() || key.chars().all(|c| c == '0') || PLACEHOLDERS.contains(&key.as_str())
+    key.is_empty() || key.chars().all(|c| c == '0') || is_known_placeholder(&key)
 }
 
 /// Prefixes of counting patterns that makers leave, with the letters of their field before it.

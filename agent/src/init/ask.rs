@@ -11,7 +11,7 @@ use super::coldplug::ColdPlug;
 use super::network::{self, Interface};
 use crate::console::Console;
 use crate::plain::plain;
-use crate::session::{bounded, chain, plain_client};
+use crate::session::{bounded, plain_client};
 
 /// Longest wait for an address before the next NIC is tried.
 const ADDRESS: Duration = Duration::from_secs(25);
@@ -89,7 +89,7 @@ enum Refusal {
 }
 
 async fn answer(client: &reqwest::Client, url: &str, interface: &Interface) -> Result<BootArgs, Refusal> {
-    let other = |e: reqwest::Error| Refusal::Other(chain(&e));
+    let other = |e: reqwest::Error| Refusal::Other(inventory_api::text::with_causes(&e));
     let response = client.get(url).timeout(ANSWER).send().await.map_err(other)?;
     let status = response.status();
     if status == reqwest::StatusCode::CONFLICT {

@@ -35,7 +35,7 @@ use crate::screen::Poster;
 #[cfg(fuzzing)]
 pub use assignment::read as read_assignment;
 use channel::{CallError, Channel};
-pub(crate) use channel::{bounded, chain, plain_client};
+pub(crate) use channel::{bounded, plain_client};
 pub use rescue::Rescue;
 
 /// Receives the server's time.

@@ -7,6 +7,7 @@ use images::{ImportFields, RecipeFile};
 use inventory_api::image::ImageManifest;
 
 use super::{BuildMiniOs, CliError, ImageCommand, Output, render};
+use inventory_api::text::with_causes;
 use words::text::disk_size;
 
 /// `slipway image build|import|verify`; `list` asks the server and does not come here.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use inventory_api::Problem;
-use inventory_api::causes::with_causes;
+use inventory_api::text::with_causes;
 use reqwest::{Certificate, Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

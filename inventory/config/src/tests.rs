@@ -67,11 +67,11 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
         ),
         (
             "[profile.web]\nimage = \"a\"\naccounts = [{ name = \"ann\", uid = 1 }]\n",
-            "slipway.toml:1: profile web: accounts: ann: this uid is the system's",
+            "slipway.toml:1: profile web: accounts: ann: this uid belongs to the system",
         ),
         (
             "[profile.web]\nimage = \"a\"\ndisk = { transport = \"floppy\" }\n",
-            "profile web: disk: transport is none that is known: sata",
+            "profile web: disk: unknown transport; known are sata",
         ),
         (
             "[profile.web]\nimage = \"a\"\nhostname = \"{serial}.lab_1\"\n",

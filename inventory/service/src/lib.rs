@@ -25,7 +25,6 @@ pub mod secret;
 mod tasks;
 mod tokens;
 mod turn;
-mod verb;
 
 use std::sync::Arc;
 
@@ -47,13 +46,9 @@ use words::text::joined;
 
 pub use agent::ImageFile;
 pub use delivery::{ProfileMachine, ProfileMachines};
+pub use inventory_api::machine::{Actor, Verb};
 pub use journey::{mac_of, tls_broken};
 pub use tokens::{Login, unknown_token};
-pub use verb::Verb;
-
-/// Who acts: the name of a token, or "agent", "boot", "clock". Stands in the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor(pub String);
 
 /// Rows of a page of a machine's history.
 pub const HISTORY_PAGE: i64 = 200;
@@ -230,7 +225,7 @@ impl Service {
         verdict: Option<Verdict>,
     ) -> Result<MachineSummary, Problem> {
         let session = self.core.memory.session(&row.id);
-        let mut status = self.status(&row.id, &row.state).await?;
+        let mut status = self.status(&row, &row.state).await?;
         if let State::Deploying(d) = &row.state
             && let DeployPhase::Installing { .. } = d.phase
             && let Some(plan) = self.core.store.plan_by_id(&d.plan).await?
@@ -259,9 +254,13 @@ impl Service {
         })
     }
 
-    async fn status(&self, id: &MachineId, state: &State) -> Result<MachineStatus, Problem> {
-        let since = self.core.store.phase_since(id, phase_key).await?;
-        Ok(lifecycle::status(state, since))
+    /// The status of a machine that is in `state` now.
+    async fn status(&self, row: &MachineRow, state: &State) -> Result<MachineStatus, Problem> {
+        let since = self.core.store.phase_since(&row.id, phase_key).await?;
+        let session = self.core.memory.session(&row.id);
+        let seen = session.last_seen.max(row.last_seen).is_some();
+        let verbs = lifecycle::verbs(state, seen, session.held.is_some());
+        Ok(lifecycle::status(state, since, verbs))
     }
 }
 
@@ -278,7 +277,7 @@ fn history_entry(row: HistoryRow) -> HistoryEntry {
     HistoryEntry {
         seq: row.seq,
         at: row.at,
-        actor: row.actor,
+        actor: row.actor.as_str().into(),
         event: row
             .event
             .as_ref()

@@ -70,7 +70,7 @@ impl Service {
         };
         done.map_err(|error| of_book(&error, "reservation-refused", "Reservation refused"))?;
         tracing::info!(
-            network, %mac, address = address.map(tracing::field::display), actor = %actor.0, "reservation changed"
+            network, %mac, address = address.map(tracing::field::display), %actor, "reservation changed"
         );
         self.network(network)
     }
@@ -87,7 +87,7 @@ impl Service {
     ) -> Result<NetworkStatus, Problem> {
         let done = self.book(network)?.end_quarantine(network, address).await;
         done.map_err(|error| of_book(&error, "not-quarantined", "Not out of use"))?;
-        tracing::info!(network, %address, actor = %actor.0, "an address is back in use");
+        tracing::info!(network, %address, %actor, "an address is back in use");
         self.network(network)
     }
 

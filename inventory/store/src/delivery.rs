@@ -337,11 +337,7 @@ impl Change {
         at: UnixMs,
     ) -> Result<(), StoreError> {
         self.put_check(id, check, at).await?;
-        let verdict = match check.verdict {
-            Verdict::Pass => "pass",
-            Verdict::Warn => "warn",
-            Verdict::Fail => "fail",
-        };
+        let verdict = check.verdict.to_string();
         let sql = "UPDATE checks SET verdict = $2, expected_from = $3, profile = $4 WHERE machine = $1";
         self.run(sql, &[id, &verdict, &Json("expectation", from), &from.profile])
             .await

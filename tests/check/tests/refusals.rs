@@ -3,12 +3,12 @@
 
 use agent_install::{LiveDisk, Refused, verify};
 use inventory_api::deploy::{Account, CronJob, DeployRequest, DiskChoice, NicConfig, Script, ScriptRun};
-use inventory_api::image::{BootFiles, ImageManifest};
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::{
     AssetReport, BootFacts, DiskFacts, FirmwareMode, MemoryFacts, NicFacts, Transport,
 };
-use inventory_api::{Mac, Sha256Digest, UnixMs};
+use inventory_api::sample::image;
+use inventory_api::{Mac, UnixMs};
 use lifecycle::{FreshIds, PlanError, PlanInput};
 
 const GIB: u64 = 1 << 30;
@@ -45,29 +45,6 @@ fn report(mode: FirmwareMode, disks: Vec<DiskFacts>) -> AssetReport {
     }
 }
 
-fn image() -> ImageManifest {
-    ImageManifest {
-        name: "debian-12".into(),
-        version: "1".into(),
-        os: "Debian".into(),
-        architecture: "x86_64".into(),
-        file: "root.ext4.zst".into(),
-        sha256: Sha256Digest([1; 32]),
-        compressed_bytes: 100,
-        content_sha256: Sha256Digest([2; 32]),
-        content_bytes: GIB,
-        boot: BootFiles {
-            kernel_release: "6.1".into(),
-            kernel: "/vmlinuz".into(),
-            initrd: "/initrd.img".into(),
-            firmware: vec![FirmwareMode::Bios, FirmwareMode::Uefi],
-        },
-        built_at: UnixMs(0),
-        public: true,
-        recipe_sha256: None,
-    }
-}
-
 fn plan(report: &AssetReport, request: &DeployRequest) -> Result<InstallPlan, PlanError> {
     lifecycle::plan(PlanInput {
         machine: &"m-0123456789ab".parse().unwrap(),
@@ -96,7 +73,7 @@ fn agents_word(plan: &InstallPlan, report: &AssetReport) -> Result<(), Refused> 
 /// Cases 15 and 16 and similar ones: each disk that the agent or the firmware would refuse. If it is the only disk: the
 /// code and text of the refusal. Beside a larger good disk: that one is chosen, also with `smallest`.
 #[test]
-fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
+fn a_disk_that_the_agent_would_refuse_is_refused_by_the_planner() {
     use FirmwareMode::{Bios, Uefi};
     type Spoil = fn(&mut DiskFacts);
     let table: [(&str, FirmwareMode, &str, Spoil); 9] = [
@@ -125,7 +102,7 @@ fn what_a_disk_would_be_refused_for_stands_in_the_plan() {
         ("disk-unusable", Uefi, "is read-only", |d| {
             d.read_only = Some(true)
         }),
-        ("disk-unusable", Uefi, "no whole number of its sectors", |d| {
+        ("disk-unusable", Uefi, "not a multiple of its sector size", |d| {
             d.size_bytes = Some(4 * GIB + 100)
         }),
         ("disk-too-small", Uefi, "needs", |d| d.size_bytes = Some(GIB)),
@@ -253,7 +230,7 @@ fn every_refusal_of_the_agent_is_foreseen_or_cannot_be() {
 
 /// Requests that the plan accepts are accepted by the agent.
 #[test]
-fn a_request_that_makes_a_plan_is_good_for_the_agent() {
+fn the_agent_accepts_every_request_that_the_planner_accepts() {
     let here = report(FirmwareMode::Bios, vec![disk("sda")]);
     let account = |name: &str| Account {
         name: name.into(),

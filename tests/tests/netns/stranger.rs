@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::sim::dhcp::Asker;
 use inventory_api::agent::{ClaimRequest, ClaimResponse};
 use inventory_api::boot::BootArgs;
+use inventory_api::machine::MachineState;
 use inventory_api::{Mac, Problem};
 use serde_json::Value;
 
@@ -324,7 +325,8 @@ async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
     let id = stolen.claimed.machine.to_string();
     let detail = site.server.api()?.machine(&id).await?;
     assert_eq!(
-        detail.machine.status.state, "quarantined",
+        detail.machine.status.state,
+        MachineState::Quarantined,
         "{}",
         detail.machine.status.sentence
     );
@@ -367,7 +369,8 @@ async fn a_script_fetched_by_somebody_else_is_seen() -> Result<()> {
     let id = stolen.claimed.machine.to_string();
     let detail = site.server.api()?.machine(&id).await?;
     assert_eq!(
-        detail.machine.status.state, "quarantined",
+        detail.machine.status.state,
+        MachineState::Quarantined,
         "{}",
         detail.machine.status.sentence
     );
@@ -454,7 +457,7 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
         .api()?
         .machine(&newer.claimed.machine.to_string())
         .await?;
-    assert_eq!(detail.machine.status.state, "quarantined");
+    assert_eq!(detail.machine.status.state, MachineState::Quarantined);
     Ok(())
 }
 
@@ -559,7 +562,7 @@ async fn an_unprivileged_process_is_not_the_machine() -> Result<()> {
     assert!(text.contains("held") && text.contains("dhcp netX"), "{text}");
     let api = site.server.api()?;
     let shown = api.machine(&machine.mac.to_string()).await?.machine;
-    assert_eq!(shown.status.state, "new", "nothing was moved by it");
+    assert_eq!(shown.status.state, MachineState::New, "nothing was moved by it");
     let held = shown.held.context("the page says so")?;
     assert!(held.contains("slipway machine admit"), "{held}");
     assert!(site.explain(machine.mac)?.contains("held"), "and explain");

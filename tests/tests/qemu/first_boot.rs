@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::scenario::{FIRST_BOOT_MARK, profile};
 use e2e::{Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts, run};
-use inventory_api::machine::MachineDetail;
+use inventory_api::machine::{MachineDetail, MachineState};
 
 use crate::installed::RootFs;
 
@@ -78,7 +78,12 @@ async fn accidents() {
     bench.vm.wait_console("install: 50 %", minutes(4)).await.unwrap();
     bench.vm.power_off();
     let status = api.machine(&serial).await.unwrap().machine.status;
-    assert_eq!(status.state, "deploying", "{}", api.story(&serial).await);
+    assert_eq!(
+        status.state,
+        MachineState::Deploying,
+        "{}",
+        api.story(&serial).await
+    );
 
     bench.vm.power_on().unwrap();
     bench
@@ -122,7 +127,7 @@ async fn empty_disk_to_deployed(name: &str, firmware: Firmware) {
             };
             assert_eq!(
                 now.machine.status.state,
-                "deployed",
+                MachineState::Deployed,
                 "{}",
                 api.story(&serial).await
             );

@@ -7,7 +7,7 @@ use e2e::wait;
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::check::Verdict;
 use inventory_api::import::ImportReport;
-use inventory_api::machine::MachineDetail;
+use inventory_api::machine::{MachineDetail, MachineState};
 use inventory_api::task::{TaskOutcome, TaskStatus};
 use lifecycle::Policy;
 use serde_json::{Value, json};
@@ -30,7 +30,11 @@ async fn ended(rig: &Rig, serial: &str) -> (BurnInResult, Vec<u8>) {
     let what = format!("the burn-in of {serial} to end");
     let result = wait::until(&what, ONE, async || {
         let detail = api.machine(serial).await?;
-        assert_eq!(detail.machine.status.state, "ready", "a task changes no state");
+        assert_eq!(
+            detail.machine.status.state,
+            MachineState::Ready,
+            "a task changes no state"
+        );
         Ok(match detail.tasks.first().and_then(|t| t.outcome.clone()) {
             Some(TaskOutcome::Done { burn_in, .. } | TaskOutcome::Failed { burn_in, .. }) => {
                 Some(*burn_in.expect("its figures"))

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use e2e::sim::{Machine, Rig};
-use inventory_api::machine::MachineDetail;
+use inventory_api::machine::{MachineDetail, MachineState};
 use tokio::task::JoinSet;
 
 /// Size of a simulated disk, a sparse file.
@@ -96,7 +96,10 @@ async fn fleet_of_200_machines_from_discover_to_deployed() {
                     "{machine:#?}"
                 );
             }
-            let deployed = list.iter().filter(|m| m.status.state == "deployed").count();
+            let deployed = list
+                .iter()
+                .filter(|m| m.status.state == MachineState::Deployed)
+                .count();
             Ok((deployed == usize::from(MACHINES)).then_some(list))
         },
     )

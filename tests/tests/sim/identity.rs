@@ -6,7 +6,7 @@ use agent::report::{Roots, collect};
 use agent::session::Exit;
 use e2e::sim::{Booted, Machine, Netbooted, PowerOn, Raw, Rig};
 use inventory_api::Mac;
-use inventory_api::machine::MachineSummary;
+use inventory_api::machine::{MachineState, MachineSummary};
 use inventory_api::report::AssetReport;
 use lifecycle::Policy;
 use reqwest::StatusCode;
@@ -76,7 +76,10 @@ async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     };
     assert!(message.contains(detail.machine.id.as_str()), "{message}");
     let machines = all(&rig).await;
-    let living: Vec<_> = machines.iter().filter(|m| m.status.state != "retired").collect();
+    let living: Vec<_> = machines
+        .iter()
+        .filter(|m| m.status.state != MachineState::Retired)
+        .collect();
     assert_eq!(living.len(), 1, "{machines:#?}");
     assert_eq!(living[0].id, detail.machine.id);
     assert!(living[0].macs.contains(&SECOND) && living[0].macs.contains(&machine.mac));
@@ -149,7 +152,7 @@ async fn a_new_nic_is_held_until_the_known_machine_reports_it() {
     assert!(matches!(ended, Booted::MiniOs(Exit::Refused { .. })), "{ended:?}");
     let held = of_mac(&rig, SECOND).await;
     assert_ne!(held.id, known.id);
-    assert_eq!(held.status.state, "quarantined");
+    assert_eq!(held.status.state, MachineState::Quarantined);
     assert_no_answer(&rig, &other).await;
     let untouched = of_mac(&rig, machine.mac).await;
     assert_eq!(
@@ -187,7 +190,8 @@ async fn knowing_the_label_and_a_mac_does_not_make_the_machine() {
     let after = of_mac(&rig, victim.mac).await;
     assert_eq!((&after.id, &after.macs), (&before.id, &before.macs));
     assert_eq!(
-        after.status.state, "ready",
+        after.status.state,
+        MachineState::Ready,
         "and it does not stop the machine either"
     );
     assert_ne!(of_mac(&rig, stranger.mac).await.id, before.id);
@@ -229,7 +233,7 @@ async fn a_cloned_pair_is_kept_apart_and_stopped() {
     let (one, two) = (of_mac(&rig, first.mac).await, of_mac(&rig, clone.mac).await);
     assert_ne!(one.id, two.id);
     for (this, other) in [(&one, &two), (&two, &one)] {
-        assert_eq!(this.status.state, "quarantined", "{this:#?}");
+        assert_eq!(this.status.state, MachineState::Quarantined, "{this:#?}");
         assert_eq!(this.status.reason.as_deref(), Some("identity-conflict"));
         assert_eq!(this.conflicts_with, std::slice::from_ref(&other.id));
         let shown: serde_json::Value = api
@@ -309,7 +313,7 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
     assert_no_answer(&rig, &stranger).await;
     let newcomer = of_mac(&rig, stranger.mac).await;
     assert_ne!(newcomer.id, before.id);
-    assert_eq!(newcomer.status.state, "quarantined");
+    assert_eq!(newcomer.status.state, MachineState::Quarantined);
 
     // The victim keeps running: marked, not stopped, its row unchanged.
     let after = of_mac(&rig, victim.mac).await;
@@ -325,7 +329,7 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
         ended = victim.live(rig.service()) => panic!("{ended:?}"),
         shown = async {
             let from = victim.console.lines().len();
-            victim.console.wait("waiting: Installed and proven", from).await
+            victim.console.wait("waiting: Installed and verified", from).await
         } => assert!(shown > 0),
     }
 

@@ -1,5 +1,6 @@
 //! Power loss: the machine's and the server's, at every stage.
 
+use inventory_api::machine::MachineState;
 use std::time::Duration;
 
 use e2e::sim::{Machine, Rig};
@@ -75,7 +76,7 @@ async fn a_machine_that_loses_power_while_it_writes_ends_deployed() {
         .unwrap()
         .machine
         .status;
-    assert_eq!(status.state, "deploying", "{status:?}");
+    assert_eq!(status.state, MachineState::Deploying, "{status:?}");
     let detail = to_deployed(&rig, &machine).await;
     assert!(detail.verification.unwrap().holds());
     let history = rig.api().unwrap().history(&machine.serial).await.unwrap();
@@ -113,7 +114,12 @@ async fn a_machine_that_never_gets_through_ends_failed_and_can_be_retried() {
         failed = api.wait_rest(&machine.serial, Duration::from_secs(60)) => failed.unwrap(),
     };
     let status = &failed.machine.status;
-    assert_eq!(status.state, "failed", "{}", api.story(&machine.serial).await);
+    assert_eq!(
+        status.state,
+        MachineState::Failed,
+        "{}",
+        api.story(&machine.serial).await
+    );
     assert!(
         status.reason.is_some() && !status.sentence.is_empty(),
         "{status:#?}"

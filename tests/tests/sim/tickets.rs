@@ -4,6 +4,7 @@ use agent::report::{Roots, collect};
 use e2e::sim::{Machine, Netbooted, PowerOn, Raw, Rig};
 use e2e::{Api, scenario::PROFILE};
 use inventory_api::boot::BootArgs;
+use inventory_api::machine::MachineState;
 use inventory_api::report::AssetReport;
 use reqwest::StatusCode;
 
@@ -54,13 +55,13 @@ async fn a_stolen_ticket_stops_the_machine_before_anything_is_destroyed() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
         api.machine(&machine.serial).await.unwrap().machine.status.state,
-        "deploying"
+        MachineState::Deploying
     );
 
     let exit = machine.mini_os(args, ca_pem, PowerOn::default()).await.unwrap();
     assert!(exit.to_string().contains("ticket-used"), "{exit}");
     let status = api.machine(&machine.serial).await.unwrap().machine.status;
-    assert_eq!(status.state, "quarantined", "{status:#?}");
+    assert_eq!(status.state, MachineState::Quarantined, "{status:#?}");
     assert!(status.sentence.len() > 20, "{status:#?}");
     assert_alarm(&api, &machine).await;
     // The thief's certificate is worthless now.
@@ -102,7 +103,8 @@ async fn a_second_claim_while_it_installs_stops_the_machine() {
         }
     };
     assert_eq!(
-        detail.machine.status.state, "quarantined",
+        detail.machine.status.state,
+        MachineState::Quarantined,
         "{:#?}",
         detail.machine.status
     );
@@ -227,5 +229,5 @@ async fn a_stranger_who_knows_the_mac_gets_nothing_of_worth() {
         !serde_json::to_string(&after).unwrap().contains("$6$"),
         "a password hash left the server"
     );
-    assert_eq!(after.machine.status.state, "deployed");
+    assert_eq!(after.machine.status.state, MachineState::Deployed);
 }

@@ -2,12 +2,11 @@
 
 use askama::Template;
 use inventory_api::check::Verdict;
-use inventory_api::machine::MachineSummary;
+use inventory_api::machine::{MachineState, MachineSummary, Phase};
 
 use super::{Shell, capital, or_dash, shown_color, state_color};
-use words::text::busy;
+use words::text::Moment;
 use words::text::plan::step_title;
-use words::text::{Moment, display_name};
 
 /// More rows are not sent at once: the page is morphed on every change.
 const MAX_ROWS: usize = 300;
@@ -51,7 +50,7 @@ pub struct Filter {
 /// Percent and step of an installation that runs.
 pub fn progress(m: &MachineSummary) -> Option<(u8, &str)> {
     let step = m.status.step.as_ref()?;
-    let installs = m.status.phase.as_deref() == Some("installing");
+    let installs = m.status.phase == Some(Phase::Installing);
     installs.then(|| (step.percent.min(100), step_title(&step.name)))
 }
 
@@ -78,16 +77,16 @@ fn matches(m: &MachineSummary, query: &str) -> bool {
 }
 
 /// The order of the filters: what needs attention first.
-const STATES: [&str; 9] = [
-    "failed",
-    "quarantined",
-    "new",
-    "commissioning",
-    "ready",
-    "deploying",
-    "releasing",
-    "deployed",
-    "retired",
+const STATES: [MachineState; 9] = [
+    MachineState::Failed,
+    MachineState::Quarantined,
+    MachineState::New,
+    MachineState::Commissioning,
+    MachineState::Ready,
+    MachineState::Deploying,
+    MachineState::Releasing,
+    MachineState::Deployed,
+    MachineState::Retired,
 ];
 
 /// Not a state: machines of any state about whose identity nobody has decided yet.
@@ -101,7 +100,7 @@ impl<'a> MachinesPage<'a> {
         state: Option<&str>,
         query: &str,
     ) -> MachinesPage<'a> {
-        let state = state.filter(|s| STATES.contains(s) || *s == CONFLICT);
+        let state = state.filter(|s| STATES.contains(&(*s).into()) || *s == CONFLICT);
         let mut filters = vec![Filter {
             href: "/machines".into(),
             label: "All".into(),
@@ -109,13 +108,14 @@ impl<'a> MachinesPage<'a> {
             count: machines.len(),
             active: state.is_none(),
         }];
-        for name in STATES {
-            let count = machines.iter().filter(|m| m.status.state == name).count();
+        for of in &STATES {
+            let count = machines.iter().filter(|m| m.status.state == *of).count();
+            let name = of.as_str();
             if count > 0 || state == Some(name) {
                 filters.push(Filter {
                     href: format!("/machines?state={name}"),
                     label: capital(name),
-                    color: state_color(name),
+                    color: state_color(of),
                     count,
                     active: state == Some(name),
                 });
@@ -134,7 +134,7 @@ impl<'a> MachinesPage<'a> {
         let of_state = |m: &MachineSummary| match state {
             None => true,
             Some(CONFLICT) => !m.conflicts_with.is_empty(),
-            Some(state) => m.status.state == state,
+            Some(state) => m.status.state.as_str() == state,
         };
         let found: Vec<&MachineSummary> = machines
             .iter()

@@ -226,7 +226,7 @@ fn mistakes_are_named() {
     for (text, says) in [
         ("disk = []", "disk"),
         ("disks = [{ count = 2, min_bytes = 3 }]", "min_bytes"),
-        ("memory.total = '64 gigs'", "is no size"),
+        ("memory.total = '64 gigs'", "is not a size"),
         ("memory.total = -1", "negative"),
         ("severity.dimm-missing = 'loud'", "loud"),
         ("cpu.sockets = 'two'", "two"),
