@@ -512,7 +512,7 @@ fn hardware_counts_each_disk_once_and_memory_by_what_it_is() {
     use inventory_api::report::AssetReport;
     let case = |name: &str| -> AssetReport {
         let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../tests/cases")
+            .join("../../tests/cases")
             .join(name);
         serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
     };
