@@ -33,7 +33,7 @@ pub fn machines() -> &'static [(String, AssetReport)] {
     MACHINES.get_or_init(|| {
         ["smbios/norm", "smbios/rebuilt", "smbios/linuxhw"]
             .iter()
-            .filter_map(|part| fixtures::find(part))
+            .filter_map(fixtures::find)
             .flat_map(|part| fixtures::folders(&part))
             .map(|path| (name_of(&path), smbios_report(&path)))
             .collect()
