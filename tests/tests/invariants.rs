@@ -51,7 +51,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "cli",
             "config",
-            "images",
             "inventory-api",
             "inventory-http",
             "mini-os",
