@@ -53,7 +53,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "cli",
             "config",
-            "images",
             "inventory-api",
             "inventory-http",
             "mini-os",

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::StreamExt;
 use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport};
-use inventory_api::text::with_causes;
 use inventory_api::plan::{ImageChannel, ImageSource};
+use inventory_api::text::with_causes;
 use reqwest::{Response, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use images::Image;
-use inventory_api::text::with_causes;
 use inventory_api::check::{CheckResult, Severity, Verdict};
 use inventory_api::deploy::DeployRequest;
 use inventory_api::image::ImageManifest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
+use inventory_api::text::with_causes;
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::{FreshIds, PlanInput};
 
