@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use inventory_api::machine::{HistoryEntry, Journey, MachineDetail, MachineSummary};
+use inventory_api::page::Page;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -53,6 +54,20 @@ impl Api {
     /// No answer, or a problem.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// All items of a list, page after page.
+    ///
+    /// # Errors
+    /// As [`Api::get`].
+    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        let mut page: Page<T> = self.get(path).await?;
+        let mut items = page.items;
+        while let Some(token) = page.next_page {
+            page = self.get(&format!("{path}?page_token={token}")).await?;
+            items.append(&mut page.items);
+        }
+        Ok(items)
     }
 
     /// `POST path` with a JSON body.
@@ -111,7 +126,7 @@ impl Api {
     /// # Errors
     /// As [`Api::get`].
     pub async fn machines(&self) -> Result<Vec<MachineSummary>> {
-        self.get("/v1/machines").await
+        self.list("/v1/machines").await
     }
 
     /// One machine, by id, MAC or serial number.
@@ -127,7 +142,9 @@ impl Api {
     /// # Errors
     /// As [`Api::get`].
     pub async fn history(&self, key: &str) -> Result<Vec<HistoryEntry>> {
-        self.get(&format!("/v1/machines/{key}/history")).await
+        let path = format!("/v1/machines/{key}/history?limit=200");
+        let page: Page<HistoryEntry> = self.get(&path).await?;
+        Ok(page.items)
     }
 
     /// What was heard from a MAC.

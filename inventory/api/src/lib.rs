@@ -21,6 +21,7 @@ pub mod import;
 pub mod loader;
 pub mod machine;
 pub mod network;
+pub mod page;
 pub mod parts;
 pub mod plan;
 pub mod problem;

@@ -196,6 +196,27 @@ impl MachineSummary {
     }
 }
 
+/// Which machines `GET /v1/machines` lists: those that match all that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MachineFilter {
+    /// Name of the state, e.g. "ready".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Phase inside the state, e.g. "installing".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Verdict of the newest check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Only machines with an open identity conflict.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
+    /// Words that must all occur in its id, state, name, serial number, model, address or MACs, in either case.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub q: String,
+}
+
 /// The lifecycle state as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineStatus {

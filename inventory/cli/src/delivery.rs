@@ -178,7 +178,7 @@ pub(super) async fn order(args: Asked<OrderCommand>, env: CliEnv) -> Result<Stri
     let out = args.common.output;
     match args.command {
         OrderCommand::List => {
-            let orders: Vec<OrderSummary> = client.get("/v1/orders").await?;
+            let orders: Vec<OrderSummary> = client.list("/v1/orders").await?;
             render::answer(out, &orders, |orders| {
                 if orders.is_empty() {
                     return "No orders. `slipway import orders FILE` takes them in.\n".to_owned();
@@ -256,7 +256,7 @@ pub(super) async fn rack(args: Asked<RackCommand>, env: CliEnv) -> Result<String
     let out = args.common.output;
     match args.command {
         RackCommand::List => {
-            let racks: Vec<RackDelivery> = client.get("/v1/racks").await?;
+            let racks: Vec<RackDelivery> = client.list("/v1/racks").await?;
             render::answer(out, &racks, |racks| rack_table(racks).text(0))
         }
         RackCommand::Show { room, rack } => {
@@ -295,7 +295,7 @@ pub(super) async fn profile(args: Asked<ProfileCommand>, env: CliEnv) -> Result<
     let out = args.common.output;
     match args.command {
         ProfileCommand::List => {
-            let profiles: Vec<ProfileSummary> = client.get("/v1/hardware-profiles").await?;
+            let profiles: Vec<ProfileSummary> = client.list("/v1/hardware-profiles").await?;
             render::answer(out, &profiles, |profiles| {
                 let table = Table::of(&["PROFILE", "MACHINES", "CHANGED"], profiles, |p| {
                     [p.name.clone(), p.machines.to_string(), timestamp(p.changed_at)]
@@ -333,7 +333,7 @@ pub(super) async fn profile(args: Asked<ProfileCommand>, env: CliEnv) -> Result<
 pub(super) async fn part(args: Asked<PartCommand>, env: CliEnv) -> Result<String, CliError> {
     let client = args.common.client(env)?;
     let PartCommand::Show { serial } = args.command;
-    let parts: Vec<PartLife> = client.get(&format!("/v1/parts/{}", segment(&serial))).await?;
+    let parts: Vec<PartLife> = client.list(&format!("/v1/parts/{}", segment(&serial))).await?;
     render::answer(args.common.output, &parts, |parts| {
         parts.iter().map(part_text).collect()
     })

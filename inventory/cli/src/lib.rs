@@ -399,7 +399,7 @@ pub async fn execute(command: Command, env: CliEnv) -> Result<String, CliError> 
         Command::Deploy(args) => machine::deploy(args.order, &args.common, env).await,
         Command::Image(args) if matches!(args.command, ImageCommand::List) => {
             let images: Vec<inventory_api::image::ImageManifest> =
-                args.common.client(env)?.get("/v1/images").await?;
+                args.common.client(env)?.list("/v1/images").await?;
             render::answer(args.common.output, &images, |images| render::images(images))
         }
         Command::Image(args) => {

@@ -6,6 +6,7 @@ use inventory_api::burn_in::BurnInRequest;
 use inventory_api::machine::{
     DeployResponse, HistoryEntry, MachineDetail, MachineSummary, Verb, VerbResponse,
 };
+use inventory_api::page::Page;
 use inventory_api::task::TaskStatus;
 
 use super::render;
@@ -18,12 +19,10 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
     let out = common.output;
     match command {
         MachineCommand::List { state } => {
-            let mut machines: Vec<MachineSummary> = client.get("/v1/machines").await?;
-            machines.retain(|m| {
-                state
-                    .as_ref()
-                    .is_none_or(|s| m.status.state.as_str().eq_ignore_ascii_case(s))
+            let state = state.map_or(String::new(), |s| {
+                format!("?state={}", segment(&s.to_lowercase()))
             });
+            let machines: Vec<MachineSummary> = client.list(&format!("/v1/machines{state}")).await?;
             render::answer(out, &machines, |m| render::machines(m, super::now()))
         }
         MachineCommand::Show(Which { machine }) => {
@@ -31,9 +30,10 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
             render::answer(out, &detail, |d| render::machine(d, super::now()))
         }
         MachineCommand::History { machine, before } => {
-            let page = before.map_or(String::new(), |row| format!("?before={row}"));
-            let history: Vec<HistoryEntry> = client.get(&path(&machine, &format!("/history{page}"))?).await?;
-            render::answer(out, &history, |h| render::history(h))
+            let before = before.map_or(String::new(), |row| format!("&before={row}"));
+            let page = path(&machine, &format!("/history?limit=200{before}"))?;
+            let history: Page<HistoryEntry> = client.get(&page).await?;
+            render::answer(out, &history.items, |h| render::history(h))
         }
         MachineCommand::Deploy(order) => deploy_with(&client, order, out).await,
         MachineCommand::Commission(which) => verb(&client, &which.machine, Verb::Commission, out).await,

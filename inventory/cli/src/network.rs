@@ -68,11 +68,11 @@ pub(super) async fn run(args: NetworkArgs, env: CliEnv) -> Result<String, CliErr
     let path = |name: &str, mac: Mac| format!("/v1/networks/{}/reservations/{mac}", segment(name));
     match args.command.unwrap_or(NetworkCommand::List) {
         NetworkCommand::List => {
-            let networks: Vec<NetworkStatus> = client.get("/v1/networks").await?;
+            let networks: Vec<NetworkStatus> = client.list("/v1/networks").await?;
             render::answer(out, &networks, |networks| list(networks))
         }
         NetworkCommand::Show { name } => {
-            let networks: Vec<NetworkStatus> = client.get("/v1/networks").await?;
+            let networks: Vec<NetworkStatus> = client.list("/v1/networks").await?;
             let names: Vec<String> = networks.iter().map(|n| n.name.clone()).collect();
             let network = networks.into_iter().find(|n| n.name == name).ok_or_else(|| {
                 CliError::failed(format!(

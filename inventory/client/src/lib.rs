@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use inventory_api::Problem;
+use inventory_api::page::{Page, PageQuery};
 use inventory_api::text::with_causes;
 use reqwest::{Certificate, Method, Url};
 use serde::Serialize;
@@ -97,6 +98,22 @@ impl Client {
     /// `GET path`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.send(Method::GET, path, None::<&()>).await
+    }
+
+    /// All items of a list, page after page. `path` may have a query.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+        let path = format!(
+            "{path}{}limit={}",
+            if path.contains('?') { '&' } else { '?' },
+            PageQuery::MAX_LIMIT
+        );
+        let mut page: Page<T> = self.get(&path).await?;
+        let mut items = page.items;
+        while let Some(token) = page.next_page {
+            page = self.get(&format!("{path}&page_token={token}")).await?;
+            items.append(&mut page.items);
+        }
+        Ok(items)
     }
 
     /// `POST path` with a JSON body, or none.

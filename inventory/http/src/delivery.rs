@@ -13,7 +13,7 @@ use inventory_api::task::Task;
 use serde::Deserialize;
 
 use super::body;
-use super::user::{Answer, DELETE, POST, User, changes, changes_by, reads, to_the_end};
+use super::user::{Answer, DELETE, POST, User, changes, changes_by, lists, reads, to_the_end};
 use crate::problem::ApiError;
 use files::export;
 use files::import::{Format, Kind, MAX_BYTES};
@@ -25,7 +25,7 @@ const SMALL_BYTES: usize = 16 * 1024;
 
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
-        .route("/v1/orders", reads(|s, ()| async move { s.orders().await }))
+        .route("/v1/orders", lists(|s, ()| async move { s.orders().await }))
         .route("/v1/orders", importing(Kind::Orders))
         .route(
             "/v1/orders/{number}",
@@ -38,7 +38,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             }),
         )
         .route("/v1/orders/{number}/delivery.csv", get(order_csv))
-        .route("/v1/racks", reads(|s, ()| async move { s.racks().await }))
+        .route("/v1/racks", lists(|s, ()| async move { s.racks().await }))
         .route("/v1/racks", importing(Kind::Racks))
         .route(
             "/v1/racks/{room}/{rack}",
@@ -62,7 +62,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/v1/rechecks", reads(|s, ()| async move { s.rechecks().await }))
         .route(
             "/v1/hardware-profiles",
-            reads(|s, ()| async move { s.hardware_profiles().await }),
+            lists(|s, ()| async move { s.hardware_profiles().await }),
         )
         .route("/v1/hardware-profiles", importing(Kind::Profiles))
         .route(
@@ -81,7 +81,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         )
         .route(
             "/v1/parts/{serial}",
-            reads(|s, serial: String| async move { s.parts(&serial).await }),
+            lists(|s, serial: String| async move { s.parts(&serial).await }),
         )
         .route(
             "/v1/machines/{key}/golden",

@@ -11,8 +11,11 @@ use http::header;
 use http::request::Parts;
 use inventory_api::Problem;
 use inventory_api::conflict::ResolveConflict;
-use inventory_api::machine::{DeployOrder, DeployResponse, HistoryEntry, VerbResponse};
+use inventory_api::machine::{
+    DeployOrder, DeployResponse, HistoryEntry, MachineFilter, MachineSummary, VerbResponse,
+};
 use inventory_api::network::ReserveAddress;
+use inventory_api::page::{Page, PageQuery};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +23,7 @@ use super::{body, delivery, events};
 use crate::problem::ApiError;
 use files::import::Kind;
 use service::problem::{internal, problem};
-use service::{Actor, Login, Service, Verb, mac_of, unknown_token};
+use service::{Actor, Login, Service, Verb, bad_query, mac_of, page, unknown_token};
 use tls::{Peer, Seat};
 
 /// A deploy request with its scripts.
@@ -33,7 +36,7 @@ const PUT: MethodFilter = MethodFilter::PUT;
 pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/v1/health", get(health))
-        .route("/v1/machines", reads(|s, ()| async move { s.machines().await }))
+        .route("/v1/machines", get(machines))
         .route(
             "/v1/machines/{key}",
             reads(|s, key: String| async move { s.machine(&key).await }),
@@ -64,8 +67,8 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             }),
         )
         .route("/v1/machines/{key}/{verb}", post(verb))
-        .route("/v1/images", reads(|s, ()| async move { s.images().await }))
-        .route("/v1/profiles", reads(|s, ()| async move { Ok(s.profiles()) }))
+        .route("/v1/images", lists(|s, ()| async move { s.images().await }))
+        .route("/v1/profiles", lists(|s, ()| async move { Ok(s.profiles()) }))
         .route("/v1/profiles", delivery::importing(Kind::Profiles))
         .route(
             "/v1/journey/{mac}",
@@ -84,7 +87,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
                 s.forget_model(&model, &actor).await
             }),
         )
-        .route("/v1/networks", reads(|s, ()| async move { Ok(s.networks()) }))
+        .route("/v1/networks", lists(|s, ()| async move { Ok(s.networks()) }))
         .route(
             "/v1/networks/{name}/reservations/{mac}",
             changes_by(
@@ -132,6 +135,38 @@ where
             Ok(Json(ask(service, path).await?))
         },
     )
+}
+
+/// `GET` of a list, page by page.
+pub(super) fn lists<P, T, F>(
+    ask: impl Fn(Arc<Service>, P) -> F + Clone + Send + Sync + 'static,
+) -> MethodRouter<Arc<Service>>
+where
+    P: DeserializeOwned + Send + 'static,
+    T: Serialize + 'static,
+    F: Future<Output = Result<Vec<T>, Problem>> + Send + 'static,
+{
+    get(
+        async move |State(service): State<Arc<Service>>,
+                    _: User,
+                    Path(path): Path<P>,
+                    Asked(query): Asked<PageQuery>|
+                    -> Answer<Page<T>> { Ok(Json(page(ask(service, path).await?, &query)?)) },
+    )
+}
+
+/// The query of a request.
+struct Asked<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Asked<T>, ApiError> {
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        query
+            .map(|Query(asked)| Asked(asked))
+            .map_err(|e| bad_query(e.body_text()).into())
+    }
 }
 
 /// A change that somebody asks for under a path. It runs to its end even when the client goes.
@@ -247,17 +282,22 @@ async fn history(
     State(service): State<Arc<Service>>,
     _: User,
     Path(key): Path<String>,
-    query: Result<Query<HistoryQuery>, axum::extract::rejection::QueryRejection>,
-) -> Answer<Vec<HistoryEntry>> {
-    let Query(query) = query.map_err(|e| bad_query(&e.body_text()))?;
-    Ok(Json(service.history(&key, query.before).await?))
+    Asked(rows): Asked<HistoryQuery>,
+    Asked(query): Asked<PageQuery>,
+) -> Answer<Page<HistoryEntry>> {
+    Ok(Json(service.history(&key, rows.before, &query).await?))
 }
 
-fn bad_query(detail: &str) -> Problem {
-    problem(400, "bad-query", "Query not usable", detail)
+async fn machines(
+    State(service): State<Arc<Service>>,
+    _: User,
+    Asked(filter): Asked<MachineFilter>,
+    Asked(query): Asked<PageQuery>,
+) -> Answer<Page<MachineSummary>> {
+    Ok(Json(service.machines(&filter, &query).await?.into()))
 }
 
-/// `?before=SEQ`: the page before that row.
+/// `?before=SEQ`: only rows before that one.
 #[derive(Deserialize)]
 struct HistoryQuery {
     before: Option<i64>,
@@ -273,10 +313,9 @@ async fn verb(
     State(service): State<Arc<Service>>,
     User(actor): User,
     Path((key, verb)): Path<(String, String)>,
-    query: Result<Query<VerbQuery>, axum::extract::rejection::QueryRejection>,
+    Asked(query): Asked<VerbQuery>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let Query(query) = query.map_err(|e| bad_query(&e.body_text()))?;
     let dry_run = match query.dry_run.as_deref() {
         None | Some("0" | "false") => false,
         Some("1" | "true" | "") => true,

@@ -117,7 +117,7 @@ async fn repeated(change: &mut Change, id: &MachineId, event: &Event) -> Result<
     if !matches!(event, Event::ScriptGiven { .. } | Event::Claimed) {
         return Ok(1);
     }
-    let rows = change.last_rows(id, 3).await?;
+    let rows = change.history(id, None, 3).await?;
     let [before, older, last] = rows.as_slice() else {
         return Ok(1);
     };

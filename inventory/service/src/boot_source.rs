@@ -72,9 +72,9 @@ impl Boot {
             ..MachineFacts::default()
         };
         if let Some(row) = row {
-            facts.serial.clone_from(&row.identity.serial);
-            facts.manufacturer.clone_from(&row.identity.manufacturer);
-            facts.product.clone_from(&row.identity.product);
+            facts.serial.clone_from(&row.names.serial);
+            facts.manufacturer.clone_from(&row.names.manufacturer);
+            facts.product.clone_from(&row.names.product);
             facts.macs.clone_from(&row.macs);
         }
         if !facts.macs.contains(&client.mac) {
@@ -117,7 +117,7 @@ impl Boot {
             return Ok(self.unheard(&row, client, held, now));
         }
         change.put_boot_mac(&id, client.mac).await?;
-        change.put_place(&id, &client.network, ip, now).await?;
+        change.put_boot_address(&id, &client.network, ip, now).await?;
         let mut steps: Vec<Advanced> = end_rescues(core, &mut change, &id, BOOTED_AGAIN, now)
             .await?
             .into_iter()

@@ -29,10 +29,10 @@ impl Service {
                 sentence: row.sentence,
                 newcomer,
                 known,
-                resolution: row.resolved.map(|(at, resolution, actor)| ConflictResolution {
-                    resolution,
-                    actor,
-                    at,
+                resolution: row.resolved.map(|r| ConflictResolution {
+                    resolution: r.resolution,
+                    actor: r.actor,
+                    at: r.at,
                 }),
             });
         }
@@ -145,7 +145,7 @@ impl Turn<'_> {
         self.close(row, "same").await?;
         let updated = row.known.clone().updated(&row.seen);
         if row.machine == row.other {
-            self.change.put_facts(&row.machine, &updated, self.now).await?;
+            self.change.put_identity(&row.machine, &updated, self.now).await?;
             let detail = "A person found that the report is right: this is what the machine is now.";
             return self.tell(&row.machine, &row.machine, detail).await;
         }
@@ -160,7 +160,7 @@ impl Turn<'_> {
             detail: found.to_owned(),
         };
         self.fold(retire, keep, folded, found).await?;
-        self.change.put_facts(keep, &updated, self.now).await?;
+        self.change.put_identity(keep, &updated, self.now).await?;
         // Whatever else was open about the enrolment that went has nothing to be about any more.
         for rest in self.change.conflicts(retire).await? {
             if rest.resolved.is_some() {

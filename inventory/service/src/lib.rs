@@ -11,6 +11,7 @@ mod delivery;
 mod journey;
 mod journeys;
 pub mod known;
+mod list;
 pub mod loader_memory;
 mod loaders;
 pub mod missing;
@@ -26,13 +27,14 @@ mod tasks;
 mod tokens;
 mod turn;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use inventory_api::check::Verdict;
 use inventory_api::image::ImageManifest;
 use inventory_api::machine::{HistoryEntry, MachineDetail, MachineStatus, MachineSummary, Profile};
+use inventory_api::page::{Page, PageQuery};
 use inventory_api::plan::InstallPlan;
-use inventory_api::{Mac, MachineId, Problem};
+use inventory_api::{Mac, MachineId, PlanId, Problem, UnixMs};
 use lifecycle::State;
 use lifecycle::state::DeployPhase;
 use lifecycle::status::{phase_name, state_name};
@@ -48,10 +50,9 @@ pub use agent::ImageFile;
 pub use delivery::{ProfileMachine, ProfileMachines};
 pub use inventory_api::machine::{Actor, Verb};
 pub use journey::{mac_of, tls_broken};
+pub use list::{BAD_TOKEN, MachineList, bad_query, page};
+pub use store::MachineCounts;
 pub use tokens::{Login, unknown_token};
-
-/// Rows of a page of a machine's history.
-pub const HISTORY_PAGE: i64 = 200;
 
 /// The service. Shared as `Arc<Service>`.
 pub struct Service {
@@ -67,23 +68,6 @@ impl Service {
     /// What is behind it.
     pub fn core(&self) -> &Arc<Core> {
         &self.core
-    }
-
-    /// All machines, newest enrolled first.
-    pub async fn machines(&self) -> Result<Vec<MachineSummary>, Problem> {
-        let open = self.core.store.open_conflicts().await?;
-        let verdicts = self.core.store.verdicts().await?;
-        let rows = self.core.store.machines().await?;
-        let mut machines = Vec::with_capacity(rows.len());
-        for row in rows {
-            let conflicts = open.get(&row.id).cloned().unwrap_or_default();
-            let verdict = verdicts.get(&row.id).copied();
-            machines.push(
-                self.summary_with(row, conflicts.into_iter().collect(), verdict)
-                    .await?,
-            );
-        }
-        Ok(machines)
     }
 
     /// One machine, by id, MAC, serial number or asset tag.
@@ -109,12 +93,19 @@ impl Service {
         })
     }
 
-    /// A page of its history, oldest first: the newest [`HISTORY_PAGE`] rows before the row `before`.
-    pub async fn history(&self, key: &str, before: Option<i64>) -> Result<Vec<HistoryEntry>, Problem> {
+    /// A page of its history, oldest first: the newest rows, then older ones. `before` leaves out that row and all after it.
+    pub async fn history(
+        &self,
+        key: &str,
+        before: Option<i64>,
+        query: &PageQuery,
+    ) -> Result<Page<HistoryEntry>, Problem> {
+        let limit = list::limit(query)?;
+        let before = list::before(query)?.or(before);
         let row = self.find(key).await?;
-        let rows = self.core.store.history(&row.id, before, HISTORY_PAGE).await;
-        let rows = rows?;
-        Ok(rows.into_iter().map(history_entry).collect())
+        let rows = self.core.store.history(&row.id, before, i64::from(limit)).await?;
+        let rows = rows.into_iter().map(history_entry).collect();
+        Ok(list::older(rows, limit, |entry: &HistoryEntry| entry.seq))
     }
 
     /// Its current plan, password hashes left out; the newest one when the state has none.
@@ -208,65 +199,78 @@ impl Service {
     }
 
     async fn summary(&self, row: MachineRow) -> Result<MachineSummary, Problem> {
-        let all = self.core.store.conflicts(&row.id).await?;
-        let open = all.into_iter().filter(|c| c.resolved.is_none());
-        let others: std::collections::BTreeSet<MachineId> = open
-            .map(|c| if c.machine == row.id { c.other } else { c.machine })
-            .collect();
-        let check = self.core.store.check(&row.id).await?;
-        self.summary_with(row, others.into_iter().collect(), check.map(|c| c.verdict))
-            .await
+        let id = row.id.clone();
+        let summary = self.summaries(vec![row]).await?.pop();
+        summary.ok_or_else(|| no_machine(id.as_str()))
     }
 
-    async fn summary_with(
-        &self,
-        row: MachineRow,
-        conflicts_with: Vec<MachineId>,
-        verdict: Option<Verdict>,
-    ) -> Result<MachineSummary, Problem> {
+    /// What is not in the rows is read for all of them at once.
+    async fn summaries(&self, rows: Vec<MachineRow>) -> Result<Vec<MachineSummary>, Problem> {
+        let ids: Vec<MachineId> = rows.iter().map(|row| row.id.clone()).collect();
+        let mut conflicts = self.core.store.open_conflicts(&ids).await?;
+        let installed: Vec<PlanId> = rows
+            .iter()
+            .filter_map(|row| installing(&row.state).cloned())
+            .collect();
+        let plans = match installed.as_slice() {
+            [] => Vec::new(),
+            plans => self.core.store.plans_by_id(plans).await?,
+        };
+        let plans: HashMap<&PlanId, &InstallPlan> = plans.iter().map(|plan| (&plan.id, plan)).collect();
+        let summary = |row: MachineRow| {
+            let session = self.core.memory.session(&row.id);
+            let mut status = lifecycle::status(&row.state, row.phase_since, self.verbs(&row, &row.state));
+            if let Some(plan) = installing(&row.state).and_then(|id| plans.get(id)) {
+                status.step = progress::step_status(&row.state, plan, session.progress.as_ref());
+            }
+            let held = session.held.map(|(_, why)| why);
+            if let Some(why) = &held {
+                status.sentence = format!("Its boot script is {why}.");
+            }
+            MachineSummary {
+                macs: row.macs.iter().chain(&row.reported_macs).copied().collect(),
+                reported_macs: row.reported_macs,
+                held,
+                model: joined([&row.names.manufacturer, &row.names.product]),
+                serial: row.names.serial,
+                hostname: row.hostname,
+                ip: row.ip,
+                status,
+                last_seen: session.last_seen.max(row.last_seen),
+                enrolled_at: row.enrolled_at,
+                folded_into: row.folded_into,
+                conflicts_with: conflicts
+                    .remove(&row.id)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .collect(),
+                verdict: row.verdict,
+                id: row.id,
+            }
+        };
+        Ok(rows.into_iter().map(summary).collect())
+    }
+
+    fn verbs(&self, row: &MachineRow, state: &State) -> Vec<Verb> {
         let session = self.core.memory.session(&row.id);
-        let mut status = self.status(&row, &row.state).await?;
-        if let State::Deploying(d) = &row.state
-            && let DeployPhase::Installing { .. } = d.phase
-            && let Some(plan) = self.core.store.plan_by_id(&d.plan).await?
-        {
-            status.step = progress::step_status(&row.state, &plan, session.progress.as_ref());
-        }
-        let held = session.held.map(|(_, why)| why);
-        if let Some(why) = &held {
-            status.sentence = format!("Its boot script is {why}.");
-        }
-        Ok(MachineSummary {
-            id: row.id,
-            macs: row.macs.iter().chain(&row.reported_macs).copied().collect(),
-            reported_macs: row.reported_macs,
-            held,
-            model: joined([&row.identity.manufacturer, &row.identity.product]),
-            serial: row.identity.serial,
-            hostname: row.hostname,
-            ip: row.ip,
-            status,
-            last_seen: session.last_seen.max(row.last_seen),
-            enrolled_at: row.enrolled_at,
-            folded_into: row.folded_into,
-            conflicts_with,
-            verdict,
-        })
+        let seen = session.last_seen.max(row.last_seen).is_some();
+        lifecycle::verbs(state, seen, session.held.is_some())
     }
 
     /// The status of a machine that is in `state` now.
     async fn status(&self, row: &MachineRow, state: &State) -> Result<MachineStatus, Problem> {
-        let since = self.core.store.phase_since(&row.id, phase_key).await?;
-        let session = self.core.memory.session(&row.id);
-        let seen = session.last_seen.max(row.last_seen).is_some();
-        let verbs = lifecycle::verbs(state, seen, session.held.is_some());
-        Ok(lifecycle::status(state, since, verbs))
+        let since = self.core.store.phase_since(&row.id).await?;
+        let verbs = self.verbs(row, state);
+        Ok(lifecycle::status(state, since.unwrap_or(UnixMs(0)), verbs))
     }
 }
 
-/// What must be equal for two states to be the same phase.
-fn phase_key(state: &State) -> (&'static str, Option<&'static str>) {
-    (state_name(state), phase_name(state))
+/// The plan of an installation under way.
+fn installing(state: &State) -> Option<&PlanId> {
+    let State::Deploying(d) = state else {
+        return None;
+    };
+    matches!(d.phase, DeployPhase::Installing { .. }).then_some(&d.plan)
 }
 
 fn history_entry(row: HistoryRow) -> HistoryEntry {

@@ -128,7 +128,7 @@ impl Service {
         change.put_hostname(&machine.id, Some(&plan.hostname)).await?;
         if let Some(check) = &check {
             change
-                .put_check_of(&machine.id, &check.result, &check.from, now)
+                .put_check(&machine.id, &check.result, &check.from, now)
                 .await?;
         }
         change.commit().await?;

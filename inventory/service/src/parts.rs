@@ -146,7 +146,7 @@ impl Service {
         let mut names = BTreeMap::new();
         for id in ids {
             let row = self.core.store.machine(id).await?;
-            if let Some(serial) = row.and_then(|r| r.identity.serial) {
+            if let Some(serial) = row.and_then(|r| r.names.serial) {
                 names.insert(id.clone(), serial);
             }
         }

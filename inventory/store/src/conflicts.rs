@@ -1,60 +1,109 @@
-//! Who machines say they are, and who claims to be whom.
+//! Who machines say they are, and which of them claim the same identity.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::{Mac, MachineId, UnixMs};
 use lifecycle::expectation::{MachineNames, name_key};
 use lifecycle::identity::{Field, Identity};
-use sqlx::sqlite::SqliteExecutor;
+use sqlx::{QueryBuilder, Sqlite};
 
-use super::sql::{Json, Row, all, one, only};
-use super::{Change, Store, StoreError};
+use super::machines::push_ids;
+use super::sql::{Col, Json};
+use super::{Change, Reader, Store, StoreError};
 
 /// Values that different machines share, by field.
 pub type SharedValues = BTreeMap<Field, BTreeSet<String>>;
 
-/// Two that claim one identity, or one that contradicts itself.
-#[derive(Clone, Debug, PartialEq)]
+/// Machines in an open conflict, each with those it is in conflict with.
+pub type OpenConflicts = BTreeMap<MachineId, BTreeSet<MachineId>>;
+
+/// Two machines that claim one identity, or one that contradicts itself.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct ConflictRow {
-    /// Number.
+    /// Number of the conflict.
     pub id: i64,
     /// Who sent the report.
+    #[sqlx(try_from = "Col<MachineId>")]
     pub machine: MachineId,
-    /// Whose identity it claims; the same machine: its own past says otherwise.
+    /// Whose identity it claims; the same machine if the report contradicts what it said before.
+    #[sqlx(try_from = "Col<MachineId>")]
     pub other: MachineId,
     /// When.
+    #[sqlx(try_from = "Col<UnixMs>")]
     pub at: UnixMs,
-    /// In words.
+    /// What happened, in words.
     pub sentence: String,
     /// The NIC the sender booted from.
+    #[sqlx(try_from = "Col<Option<Mac>>")]
     pub boot_mac: Option<Mac>,
-    /// Who the report said it is.
+    /// The identity in the report.
+    #[sqlx(json)]
     pub seen: Identity,
-    /// Who the other one had said it is.
+    /// The identity of the other machine.
+    #[sqlx(json)]
     pub known: Identity,
-    /// When a person decided, what, and who.
-    pub resolved: Option<(UnixMs, String, String)>,
+    /// `None`: nobody has decided yet.
+    #[sqlx(flatten, try_from = "ResolvedColumns")]
+    pub resolved: Option<Resolved>,
 }
 
-impl Store {
-    /// Conflicts that a machine has part in, the newest first.
+/// What a person decided about a conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// When.
+    pub at: UnixMs,
+    /// The decision.
+    pub resolution: String,
+    /// Who decided.
+    pub actor: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct ResolvedColumns {
+    #[sqlx(try_from = "Col<Option<UnixMs>>")]
+    resolved_at: Option<UnixMs>,
+    resolution: Option<String>,
+    actor: Option<String>,
+}
+
+impl From<ResolvedColumns> for Option<Resolved> {
+    fn from(columns: ResolvedColumns) -> Option<Resolved> {
+        Some(Resolved {
+            at: columns.resolved_at?,
+            resolution: columns.resolution.unwrap_or_default(),
+            actor: columns.actor.unwrap_or_default(),
+        })
+    }
+}
+
+impl Reader {
+    /// Conflicts that a machine has part in, newest first.
     pub async fn conflicts(&self, id: &MachineId) -> Result<Vec<ConflictRow>, StoreError> {
-        conflicts(&self.read, id).await
+        let sql =
+            "SELECT id, machine, other, at, sentence, boot_mac, seen, known, resolved_at, resolution, actor
+            FROM conflicts WHERE machine = $1 OR other = $1 ORDER BY id DESC LIMIT 100";
+        self.rows(sql, &[id]).await
     }
 
-    /// Machines with an open conflict, by machine.
-    pub async fn open_conflicts(&self) -> Result<BTreeMap<MachineId, BTreeSet<MachineId>>, StoreError> {
-        let sql = "SELECT machine, other FROM conflicts WHERE resolved_at IS NULL";
-        let pair = |row: Row<'_>| Ok((row.get("machine")?, row.get("other")?));
-        let mut open: BTreeMap<MachineId, BTreeSet<MachineId>> = BTreeMap::new();
-        for (machine, other) in all::<(MachineId, MachineId)>(&self.read, sql, &[], pair).await? {
+    /// The open conflicts of these machines.
+    pub async fn open_conflicts(&self, ids: &[MachineId]) -> Result<OpenConflicts, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT machine, other FROM conflicts WHERE resolved_at IS NULL AND (machine IN (",
+        );
+        push_ids(&mut query, ids.iter());
+        query.push(" OR other IN (");
+        push_ids(&mut query, ids.iter());
+        query.push(")");
+        let mut open = OpenConflicts::new();
+        let pairs: Vec<(Col<MachineId>, Col<MachineId>)> = self.fetch(query.build()).await?;
+        for (Col(machine), Col(other)) in pairs {
             open.entry(machine.clone()).or_default().insert(other.clone());
             open.entry(other).or_default().insert(machine);
         }
         Ok(open)
     }
 
-    /// Another machine that has reported one of these serial numbers or asset tags, a retired one too.
+    /// Another machine that reported one of these serial numbers or asset tags, a retired one too.
     pub async fn received_as(
         &self,
         names: &MachineNames,
@@ -63,7 +112,7 @@ impl Store {
         for name in names.serials.iter().chain(&names.asset_tags) {
             let sql = "SELECT machine FROM machine_names JOIN machines ON id = machine
                 WHERE value = $1 AND machine <> $2 AND folded_into IS NULL LIMIT 1";
-            let other = one(&self.read, sql, &[&name_key(name), id], only).await?;
+            let other = self.value(sql, &[&name_key(name), id]).await?;
             if other.is_some() {
                 return Ok(other);
             }
@@ -71,15 +120,55 @@ impl Store {
         Ok(None)
     }
 
-    /// Keeps the identity of machines that reported to an older server.
+    /// The identity of a machine. `None`: it never reported.
+    pub async fn identity(&self, id: &MachineId) -> Result<Option<Identity>, StoreError> {
+        self.document("SELECT identity FROM identities WHERE machine = $1", &[id])
+            .await
+    }
+
+    /// Machines in service that share values with an identity, and the fields. A value that more than twenty share decides
+    /// nothing: the rest is left out.
+    pub async fn sharers(
+        &self,
+        identity: &Identity,
+    ) -> Result<BTreeMap<MachineId, BTreeSet<Field>>, StoreError> {
+        let mut found: BTreeMap<MachineId, BTreeSet<Field>> = BTreeMap::new();
+        for field in Field::ALL {
+            for value in identity.keys(field) {
+                let sql = "SELECT v.machine FROM identity_values AS v JOIN machines AS m ON m.id = v.machine
+                    WHERE v.field = $1 AND v.value = $2 AND m.state_name <> 'retired'
+                    ORDER BY m.enrolled_at LIMIT 20";
+                for machine in self.column(sql, &[&field.name(), &value]).await? {
+                    found.entry(machine).or_default().insert(field);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Values that no longer count.
+    pub async fn shared_values(&self) -> Result<SharedValues, StoreError> {
+        let rows: Vec<(String, String)> = self.rows("SELECT field, value FROM shared_values", &[]).await?;
+        let mut shared = SharedValues::new();
+        for (name, value) in rows {
+            if let Some(field) = Field::ALL.into_iter().find(|f| f.name() == name) {
+                shared.entry(field).or_default().insert(value);
+            }
+        }
+        Ok(shared)
+    }
+}
+
+impl Store {
+    /// Stores the identity of machines that reported to a server older than identities.
     pub async fn index_identities(&self) -> Result<(), StoreError> {
         let sql = "SELECT DISTINCT machine FROM reports WHERE report IS NOT NULL
             AND machine NOT IN (SELECT machine FROM identities)";
-        for id in all::<MachineId>(&self.read, sql, &[], only).await? {
+        for id in self.column::<MachineId>(sql, &[]).await? {
             if let Some(stored) = self.stored_report(&id).await? {
                 let mut change = self.begin().await?;
                 change
-                    .put_facts(&id, &Identity::of(&stored.report), stored.at)
+                    .put_identity(&id, &Identity::of(&stored.report), stored.at)
                     .await?;
                 change.commit().await?;
             }
@@ -89,69 +178,28 @@ impl Store {
 }
 
 impl Change {
-    /// Who a machine said it is. `None`: it never reported.
-    pub async fn identity(&mut self, id: &MachineId) -> Result<Option<Identity>, StoreError> {
-        let sql = "SELECT identity FROM identities WHERE machine = $1";
-        one(self.connection(), sql, &[id], |row| {
-            row.json("identity", "identity")
-        })
-        .await
-    }
-
-    /// Stores who a machine says it is, in place of what it said before.
-    pub async fn put_facts(
+    /// Stores the identity of a machine in place of the one before.
+    pub async fn put_identity(
         &mut self,
         id: &MachineId,
         identity: &Identity,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        self.put_document("identities", "identity", id, &Json("identity", identity), at)
+        self.put_document("identities", "identity", id, &Json(identity), at)
             .await?;
         self.run("DELETE FROM identity_values WHERE machine = $1", &[id])
             .await?;
         for field in Field::ALL {
             for value in identity.keys(field) {
-                let sql = "INSERT OR IGNORE INTO identity_values (field, value, machine) VALUES ($1, $2, $3)";
+                let sql = "INSERT INTO identity_values (field, value, machine) VALUES ($1, $2, $3)
+                    ON CONFLICT DO NOTHING";
                 self.run(sql, &[&field.name(), &value, id]).await?;
             }
         }
         Ok(())
     }
 
-    /// Machines in service that share values with an identity, and which. A value that more than twenty share tells
-    /// nothing: the rest is cut.
-    pub async fn sharers(
-        &mut self,
-        identity: &Identity,
-    ) -> Result<BTreeMap<MachineId, BTreeSet<Field>>, StoreError> {
-        let mut found: BTreeMap<MachineId, BTreeSet<Field>> = BTreeMap::new();
-        for field in Field::ALL {
-            for value in identity.keys(field) {
-                let sql = "SELECT v.machine FROM identity_values AS v JOIN machines AS m ON m.id = v.machine
-                    WHERE v.field = $1 AND v.value = $2 AND json_extract(m.state, '$.state') <> 'retired'
-                    ORDER BY m.enrolled_at LIMIT 20";
-                for machine in all(self.connection(), sql, &[&field.name(), &value], only).await? {
-                    found.entry(machine).or_default().insert(field);
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// Values that count no more.
-    pub async fn shared_values(&mut self) -> Result<SharedValues, StoreError> {
-        let sql = "SELECT field, value FROM shared_values";
-        let pair = |row: Row<'_>| Ok((row.get("field")?, row.get("value")?));
-        let mut shared = SharedValues::new();
-        for (name, value) in all::<(String, String)>(self.connection(), sql, &[], pair).await? {
-            if let Some(field) = Field::ALL.into_iter().find(|f| f.name() == name) {
-                shared.entry(field).or_default().insert(value);
-            }
-        }
-        Ok(shared)
-    }
-
-    /// A person found this value on different machines.
+    /// A person found this value on different machines: it no longer counts.
     pub async fn add_shared_value(
         &mut self,
         field: Field,
@@ -159,18 +207,12 @@ impl Change {
         at: UnixMs,
         actor: &str,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO shared_values (field, value, at, actor) VALUES ($1, $2, $3, $4)";
+        let sql = "INSERT INTO shared_values (field, value, at, actor) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
         self.run(sql, &[&field.name(), &value, &at, &actor]).await
     }
 
-    /// Conflicts that a machine has part in, the newest first.
-    pub async fn conflicts(&mut self, id: &MachineId) -> Result<Vec<ConflictRow>, StoreError> {
-        conflicts(self.connection(), id).await
-    }
-
-    /// Opens a conflict. The row's number, and whether it is resolved, are not looked at.
+    /// Opens a conflict. `id` and `resolved` of the row are ignored.
     pub async fn add_conflict(&mut self, row: &ConflictRow) -> Result<(), StoreError> {
-        let (seen, known) = (Json("identity", &row.seen), Json("identity", &row.known));
         self.run(
             "INSERT INTO conflicts (machine, other, at, sentence, boot_mac, seen, known)
             VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -180,14 +222,14 @@ impl Change {
                 &row.at,
                 &row.sentence,
                 &row.boot_mac,
-                &seen,
-                &known,
+                &Json(&row.seen),
+                &Json(&row.known),
             ],
         )
         .await
     }
 
-    /// A person has decided.
+    /// Closes a conflict with what a person decided.
     pub async fn resolve_conflict(
         &mut self,
         id: i64,
@@ -199,12 +241,14 @@ impl Change {
         self.run(sql, &[&id, &at, &resolution, &actor]).await
     }
 
-    /// Moves the MACs of an enrolment to the machine that it is, and leaves the pointer. Its history, reports and all else
+    /// Moves the MACs of an enrolment to the machine that it turned out to be, and points there. Its history, reports and all else
     /// stay with it.
     pub async fn fold(&mut self, from: &MachineId, into: &MachineId) -> Result<(), StoreError> {
+        self.search_changed(from);
+        self.search_changed(into);
         let macs = "UPDATE macs SET machine = $2, rank = 1 WHERE machine = $1";
         self.run(macs, &[from, into]).await?;
-        // What its newest report said of names and places of parts: the living machine says it now.
+        // What its newest report said of names and places of parts is now for the living machine to say.
         for delete in [
             "DELETE FROM machine_names WHERE machine = $1",
             "DELETE FROM reported_macs WHERE machine = $1",
@@ -212,56 +256,15 @@ impl Change {
         ] {
             self.run(delete, &[from]).await?;
         }
-        // Folded into it before: the pointer leads to the living one.
+        // Also what was folded into it before, so that every pointer leads to a living machine.
         let pointer = "UPDATE machines SET folded_into = $2 WHERE id = $1 OR folded_into = $1";
         self.run(pointer, &[from, into]).await
     }
 
-    /// Takes a MAC from a machine: the next boot from it is a new machine's.
-    pub async fn remove_mac(&mut self, id: &MachineId, mac: Mac) -> Result<(), StoreError> {
-        let sql = "DELETE FROM macs WHERE machine = $1 AND mac = $2";
-        self.run(sql, &[id, &mac]).await
-    }
-
-    /// The machine claimed: what was folded into it speaks no more.
+    /// The machine claimed: certificates of the enrolments folded into it are revoked.
     pub async fn revoke_folded(&mut self, into: &MachineId) -> Result<(), StoreError> {
         let sql = "UPDATE certificates SET revoked = 1 WHERE revoked = 0
             AND machine IN (SELECT id FROM machines WHERE folded_into = $1)";
         self.run(sql, &[into]).await
     }
-
-    /// Keeps only that a report came: it was another machine's, and must not stand in the place of this one's.
-    pub async fn put_foreign_report(
-        &mut self,
-        id: &MachineId,
-        nonce: &str,
-        digest: &[u8],
-        at: UnixMs,
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO reports (machine, at, nonce, digest) VALUES ($1, $2, $3, $4)";
-        self.run(sql, &[id, &at, &nonce, &digest]).await
-    }
-}
-
-async fn conflicts<'c>(on: impl SqliteExecutor<'c>, id: &MachineId) -> Result<Vec<ConflictRow>, StoreError> {
-    let sql = "SELECT * FROM conflicts WHERE machine = $1 OR other = $1 ORDER BY id DESC LIMIT 100";
-    all(on, sql, &[id], conflict_row).await
-}
-
-fn conflict_row(row: Row<'_>) -> Result<ConflictRow, StoreError> {
-    let resolved = match row.maybe("resolved_at")? {
-        Some(at) => Some((at, row.get("resolution")?, row.get("actor")?)),
-        None => None,
-    };
-    Ok(ConflictRow {
-        id: row.get("id")?,
-        machine: row.get("machine")?,
-        other: row.get("other")?,
-        at: row.get("at")?,
-        sentence: row.get("sentence")?,
-        boot_mac: row.maybe("boot_mac")?,
-        seen: row.json("identity", "seen")?,
-        known: row.json("identity", "known")?,
-        resolved,
-    })
 }

@@ -1,16 +1,16 @@
-//! Orders, hardware profiles and the rack plan, and the names by which the plan knows a machine.
+//! Purchase orders, hardware profiles and the rack plan, and the names by which the plan knows a machine.
 
 use std::collections::HashMap;
 
-use inventory_api::check::{CheckResult, HardwareProfile, Verdict};
-use inventory_api::delivery::{ExpectedFrom, Order, Placement, ProfileSummary};
+use inventory_api::check::{CheckResult, HardwareProfile};
+use inventory_api::delivery::{Order, Placement, ProfileSummary};
 use inventory_api::{MachineId, UnixMs};
 use lifecycle::expectation::{MachineNames, name_key};
 use sqlx::AssertSqlSafe;
-use sqlx::sqlite::{SqliteConnection, SqliteExecutor};
+use sqlx::types::Json as JsonColumn;
 
-use super::sql::{Json, Row, Value, all, one, only};
-use super::{Change, Store, StoreError};
+use super::sql::{Col, Json, Value};
+use super::{Change, Reader, StoreError};
 
 /// What writing one entry of a file did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,33 +23,37 @@ pub enum Written {
     Same,
 }
 
-/// The names of a machine, as stored.
+/// A name of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameRow {
     /// The machine.
     pub machine: MachineId,
     /// It is an asset tag, not a serial number.
     pub tag: bool,
-    /// The name, trimmed and in lower case.
+    /// Trimmed and in lower case.
     pub value: String,
 }
 
 const TAG: &str = "tag";
 const SERIAL: &str = "serial";
 
-const PLACEMENTS_OF_ORDER: &str =
-    "SELECT body FROM placements WHERE order_number = $1 ORDER BY room, rack, unit DESC, node";
-
-impl Store {
-    /// All orders, by number.
+impl Reader {
+    /// All purchase orders, by number.
     pub async fn orders(&self) -> Result<Vec<Order>, StoreError> {
-        let sql = "SELECT body FROM orders ORDER BY number";
-        all(&self.read, sql, &[], |row| row.json("order", "body")).await
+        self.documents("SELECT body FROM orders ORDER BY number", &[])
+            .await
     }
 
-    /// One order.
+    /// A purchase order by its number.
     pub async fn order(&self, number: &str) -> Result<Option<Order>, StoreError> {
-        load_order(&self.read, number).await
+        self.document("SELECT body FROM orders WHERE number = $1", &[&number])
+            .await
+    }
+
+    /// The numbers of the purchase orders that have an item with this profile.
+    pub async fn orders_of_profile(&self, profile: &str) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT DISTINCT number FROM order_items WHERE profile = $1 ORDER BY number";
+        self.column(sql, &[&profile]).await
     }
 
     /// All hardware profiles with the number of machines that were checked against each.
@@ -57,146 +61,134 @@ impl Store {
         let sql =
             "SELECT name, changed_at, (SELECT count(*) FROM checks WHERE checks.profile = name) AS machines
             FROM hardware_profiles ORDER BY name";
-        all(&self.read, sql, &[], |row| {
-            Ok(ProfileSummary {
-                name: row.get("name")?,
-                changed_at: row.get("changed_at")?,
-                machines: row.get("machines")?,
-            })
-        })
-        .await
+        let rows: Vec<(String, Col<UnixMs>, u32)> = self.rows(sql, &[]).await?;
+        let summary = |(name, Col(changed_at), machines)| ProfileSummary {
+            name,
+            changed_at,
+            machines,
+        };
+        Ok(rows.into_iter().map(summary).collect())
     }
 
-    /// One hardware profile.
+    /// A hardware profile by its name.
     pub async fn hardware_profile(&self, name: &str) -> Result<Option<HardwareProfile>, StoreError> {
-        load_profile(&self.read, name).await
+        self.document("SELECT body FROM hardware_profiles WHERE name = $1", &[&name])
+            .await
     }
 
-    /// The machines whose newest check used a hardware profile, at most `limit`.
+    /// At most `limit` machines whose newest check used a hardware profile.
     pub async fn machines_of_profile(&self, name: &str, limit: u32) -> Result<Vec<MachineId>, StoreError> {
         let sql = "SELECT machine FROM checks WHERE profile = $1 ORDER BY machine LIMIT $2";
-        all(&self.read, sql, &[&name, &limit], only).await
+        self.column(sql, &[&name, &limit]).await
     }
 
     /// The whole rack plan, by room, rack and unit.
     pub async fn placements(&self) -> Result<Vec<Placement>, StoreError> {
         let sql = "SELECT body FROM placements ORDER BY room, rack, unit DESC, node";
-        all(&self.read, sql, &[], placement).await
+        self.documents(sql, &[]).await
     }
 
-    /// The places of one order, by room, rack and unit.
+    /// The places of one purchase order, by room, rack and unit.
     pub async fn placements_of_order(&self, number: &str) -> Result<Vec<Placement>, StoreError> {
-        all(&self.read, PLACEMENTS_OF_ORDER, &[&number], placement).await
+        let sql = "SELECT body FROM placements WHERE order_number = $1 ORDER BY room, rack, unit DESC, node";
+        self.documents(sql, &[&number]).await
     }
 
-    /// The places of one rack, the highest unit first.
+    /// The places of one rack, highest unit first.
     pub async fn placements_of_rack(&self, room: &str, rack: &str) -> Result<Vec<Placement>, StoreError> {
-        placements_of_rack(&self.read, room, rack).await
+        let sql = "SELECT body FROM placements WHERE room = $1 AND rack = $2 ORDER BY unit DESC, node";
+        self.documents(sql, &[&room, &rack]).await
+    }
+
+    /// The places whose profile is this one, by themselves or by their order item.
+    pub async fn placements_of_profile(&self, profile: &str) -> Result<Vec<Placement>, StoreError> {
+        let sql = "SELECT body FROM placements AS p WHERE profile = $1 OR (profile IS NULL AND EXISTS
+            (SELECT 1 FROM order_items AS i
+            WHERE i.number = p.order_number AND i.item = p.item AND i.profile = $1))";
+        self.documents(sql, &[&profile]).await
     }
 
     /// The places that have one of these names.
     pub async fn placements_named(&self, names: &MachineNames) -> Result<Vec<Placement>, StoreError> {
-        placements_named(&mut *self.read.acquire().await?, names).await
+        let by_serial = "SELECT body FROM placements WHERE serial_key = $1";
+        let by_tag = "SELECT body FROM placements WHERE tag_key = $1";
+        let mut found: Vec<Placement> = Vec::new();
+        for (sql, all) in [(by_serial, &names.serials), (by_tag, &names.asset_tags)] {
+            for name in all {
+                let placed: Option<Placement> = self.document(sql, &[&name_key(name)]).await?;
+                found.extend(placed.filter(|placed| !found.contains(placed)));
+            }
+        }
+        Ok(found)
     }
 
-    /// All names of all machines that are not retired: a name goes on to the machine that has it now.
+    /// The place in the plan at the position of this one.
+    pub async fn placement_at(&self, p: &Placement) -> Result<Option<Placement>, StoreError> {
+        let sql = "SELECT body FROM placements WHERE room = $1 AND rack = $2 AND unit = $3 AND node = $4";
+        self.document(sql, &[&p.room, &p.rack, &p.unit, &node_key(p)])
+            .await
+    }
+
+    /// All names of machines that are not retired: a name passes on to the machine that has it now.
     pub async fn machine_names(&self) -> Result<Vec<NameRow>, StoreError> {
         let sql = "SELECT machine, kind, value FROM machine_names JOIN machines ON id = machine
-            WHERE json_extract(state, '$.state') <> 'retired' ORDER BY machine";
-        all(&self.read, sql, &[], |row| {
-            Ok(NameRow {
-                machine: row.get("machine")?,
-                tag: row.get::<String>("kind")? == TAG,
-                value: row.get("value")?,
-            })
-        })
-        .await
+            WHERE state_name <> 'retired' ORDER BY machine";
+        let rows: Vec<(Col<MachineId>, String, String)> = self.rows(sql, &[]).await?;
+        let name = |(Col(machine), kind, value)| NameRow {
+            machine,
+            tag: kind == TAG,
+            value,
+        };
+        Ok(rows.into_iter().map(name).collect())
     }
 
-    /// The machines that have a serial number or asset tag, at most 2.
+    /// The machines that have a serial number or asset tag, at most two.
     pub async fn machines_named(&self, name: &str) -> Result<Vec<MachineId>, StoreError> {
         let sql = "SELECT DISTINCT machine FROM machine_names JOIN machines ON id = machine
-            WHERE value = $1 AND json_extract(state, '$.state') <> 'retired' ORDER BY machine LIMIT 2";
-        all(&self.read, sql, &[&name_key(name)], only).await
+            WHERE value = $1 AND state_name <> 'retired' ORDER BY machine LIMIT 2";
+        self.column(sql, &[&name_key(name)]).await
     }
 
-    /// The heights of chassis in rack units, where machines told.
+    /// The machines that have a name of this place.
+    pub async fn machines_placed(&self, p: &Placement) -> Result<Vec<MachineId>, StoreError> {
+        let sql = "SELECT DISTINCT machine FROM machine_names
+            WHERE (kind = 'serial' AND value = $1) OR (kind = 'tag' AND value = $2) LIMIT 16";
+        let serial = p.serial.as_deref().map(name_key);
+        let tag = p.asset_tag.as_deref().map(name_key);
+        self.column(sql, &[&serial, &tag]).await
+    }
+
+    /// The heights of chassis in rack units, of machines that reported them.
     pub async fn heights(&self) -> Result<HashMap<MachineId, u32>, StoreError> {
         let sql = "SELECT id, height_u FROM machines WHERE height_u IS NOT NULL";
-        let pair = |row: Row<'_>| Ok((row.get("id")?, row.get("height_u")?));
-        Ok(all(&self.read, sql, &[], pair).await?.into_iter().collect())
+        let rows: Vec<(Col<MachineId>, u32)> = self.rows(sql, &[]).await?;
+        Ok(rows.into_iter().map(|(Col(id), height)| (id, height)).collect())
     }
 
     /// The newest check of every machine that has one.
     pub async fn checks(&self) -> Result<HashMap<MachineId, CheckResult>, StoreError> {
         let sql = "SELECT machine, result FROM checks";
-        let pair = |row: Row<'_>| Ok((row.get("machine")?, row.json("check", "result")?));
-        Ok(all(&self.read, sql, &[], pair).await?.into_iter().collect())
-    }
-
-    /// The verdict of every machine that has one.
-    pub async fn verdicts(&self) -> Result<HashMap<MachineId, Verdict>, StoreError> {
-        let sql = "SELECT machine, verdict FROM checks WHERE verdict IS NOT NULL";
-        let pair = |row: Row<'_>| Ok((row.get("machine")?, row.word("verdict", "verdict")?));
-        Ok(all(&self.read, sql, &[], pair).await?.into_iter().collect())
-    }
-
-    /// What the newest check of a machine expected, and why.
-    pub async fn expected_from(&self, id: &MachineId) -> Result<Option<ExpectedFrom>, StoreError> {
-        let sql = "SELECT expected_from FROM checks WHERE machine = $1";
-        let from = one(&self.read, sql, &[id], |row| {
-            row.maybe_json("expectation", "expected_from")
-        })
-        .await?;
-        Ok(from.flatten())
+        let rows: Vec<(Col<MachineId>, JsonColumn<CheckResult>)> = self.rows(sql, &[]).await?;
+        Ok(rows.into_iter().map(|(Col(id), check)| (id, check.0)).collect())
     }
 }
 
 impl Change {
-    /// One order, as it stands in this transaction.
-    pub async fn order(&mut self, number: &str) -> Result<Option<Order>, StoreError> {
-        load_order(self.connection(), number).await
-    }
-
-    /// One hardware profile, as it stands in this transaction.
-    pub async fn hardware_profile(&mut self, name: &str) -> Result<Option<HardwareProfile>, StoreError> {
-        load_profile(self.connection(), name).await
-    }
-
-    /// The places that have one of these names.
-    pub async fn placements_named(&mut self, names: &MachineNames) -> Result<Vec<Placement>, StoreError> {
-        placements_named(self.connection(), names).await
-    }
-
-    /// The place of the rack plan that has the address of this one.
-    pub async fn placement_at(&mut self, p: &Placement) -> Result<Option<Placement>, StoreError> {
-        let sql = "SELECT body FROM placements WHERE room = $1 AND rack = $2 AND unit = $3 AND node = $4";
-        one(
-            self.connection(),
-            sql,
-            &[&p.room, &p.rack, &p.unit, &node_key(p)],
-            placement,
-        )
-        .await
-    }
-
-    /// The places of an order.
-    pub async fn placements_of_order(&mut self, number: &str) -> Result<Vec<Placement>, StoreError> {
-        all(self.connection(), PLACEMENTS_OF_ORDER, &[&number], placement).await
-    }
-
-    /// The places whose profile is this one, by themselves or by their order item.
-    pub async fn placements_of_profile(&mut self, profile: &str) -> Result<Vec<Placement>, StoreError> {
-        let sql = "SELECT body FROM placements p WHERE profile = $1 OR (profile IS NULL AND EXISTS
-            (SELECT 1 FROM orders o, json_each(o.body, '$.items') i WHERE o.number = p.order_number
-            AND json_extract(i.value, '$.item') = p.item AND json_extract(i.value, '$.profile') = $1))";
-        all(self.connection(), sql, &[&profile], placement).await
-    }
-
-    /// Stores an order in place of the one with its number.
+    /// Stores a purchase order in place of the one with its number.
     pub async fn put_order(&mut self, order: &Order, at: UnixMs) -> Result<Written, StoreError> {
-        self.put_body("orders", "number", &order.number, &Json("order", order), at)
-            .await
+        let written = self
+            .put_body("orders", "number", &order.number, &Json(order), at)
+            .await?;
+        if written != Written::Same {
+            self.run("DELETE FROM order_items WHERE number = $1", &[&order.number])
+                .await?;
+            for item in &order.items {
+                let add = "INSERT INTO order_items (number, item, profile) VALUES ($1, $2, $3)
+                    ON CONFLICT DO NOTHING";
+                self.run(add, &[&order.number, &item.item, &item.profile]).await?;
+            }
+        }
+        Ok(written)
     }
 
     /// Stores a hardware profile in place of the one with its name.
@@ -205,12 +197,11 @@ impl Change {
         profile: &HardwareProfile,
         at: UnixMs,
     ) -> Result<Written, StoreError> {
-        let body = Json("hardware profile", profile);
-        self.put_body("hardware_profiles", "name", &profile.name, &body, at)
+        self.put_body("hardware_profiles", "name", &profile.name, &Json(profile), at)
             .await
     }
 
-    /// Stores what is kept whole in a table by its name, in the column `key`.
+    /// Stores a document by its name, which is in the column `key`.
     async fn put_body(
         &mut self,
         table: &'static str,
@@ -220,7 +211,7 @@ impl Change {
         at: UnixMs,
     ) -> Result<Written, StoreError> {
         let before = format!("SELECT body = $2 AS same FROM {table} WHERE {key} = $1");
-        let before = one(self.connection(), AssertSqlSafe(before), &[&name, body], only).await?;
+        let before: Option<bool> = self.value(AssertSqlSafe(before), &[&name, body]).await?;
         if before == Some(true) {
             return Ok(Written::Same);
         }
@@ -235,24 +226,18 @@ impl Change {
         })
     }
 
-    /// The places of a rack, the highest unit first.
-    pub async fn placements_of_rack(&mut self, room: &str, rack: &str) -> Result<Vec<Placement>, StoreError> {
-        placements_of_rack(self.connection(), room, rack).await
-    }
-
-    /// The numbers of the orders that have an item with this profile.
-    pub async fn orders_of_profile(&mut self, profile: &str) -> Result<Vec<String>, StoreError> {
-        let sql = "SELECT DISTINCT o.number FROM orders o, json_each(o.body, '$.items') i
-            WHERE json_extract(i.value, '$.profile') = $1 ORDER BY o.number";
-        all(self.connection(), sql, &[&profile], only).await
-    }
-
-    /// Takes an order away.
+    /// Deletes a purchase order.
     pub async fn remove_order(&mut self, number: &str) -> Result<(), StoreError> {
-        self.run("DELETE FROM orders WHERE number = $1", &[&number]).await
+        for sql in [
+            "DELETE FROM order_items WHERE number = $1",
+            "DELETE FROM orders WHERE number = $1",
+        ] {
+            self.run(sql, &[&number]).await?;
+        }
+        Ok(())
     }
 
-    /// Takes a hardware profile away.
+    /// Deletes a hardware profile.
     pub async fn remove_hardware_profile(&mut self, name: &str) -> Result<(), StoreError> {
         self.run("DELETE FROM hardware_profiles WHERE name = $1", &[&name])
             .await
@@ -264,7 +249,7 @@ impl Change {
         self.run(sql, &[&p.room, &p.rack, &p.unit, &node_key(p)]).await
     }
 
-    /// Adds a place. Returns the place that has its serial number or asset tag already, if one has: nothing is added then.
+    /// Adds a place, unless a place has its serial number or asset tag already: then returns that one.
     pub async fn add_placement(
         &mut self,
         p: &Placement,
@@ -273,7 +258,7 @@ impl Change {
         let serial = p.serial.as_deref().map(name_key);
         let tag = p.asset_tag.as_deref().map(name_key);
         let named = "SELECT body FROM placements WHERE serial_key = $1 OR tag_key = $2 LIMIT 1";
-        let other = one(self.connection(), named, &[&serial, &tag], placement).await?;
+        let other: Option<Placement> = self.document(named, &[&serial, &tag]).await?;
         if other.is_some() {
             return Ok(other);
         }
@@ -292,14 +277,14 @@ impl Change {
                 &p.item,
                 &p.profile,
                 &at,
-                &Json("placement", p),
+                &Json(p),
             ],
         )
         .await?;
         Ok(None)
     }
 
-    /// The names of a machine in place of those before, and the height of its chassis in units.
+    /// Stores the names of a machine in place of those before, and the height of its chassis in units.
     pub async fn put_names(
         &mut self,
         id: &MachineId,
@@ -312,93 +297,16 @@ impl Change {
             .await?;
         for (kind, all) in [(SERIAL, &names.serials), (TAG, &names.asset_tags)] {
             for value in all {
-                let add = "INSERT OR IGNORE INTO machine_names (machine, kind, value) VALUES ($1, $2, $3)";
+                let add = "INSERT INTO machine_names (machine, kind, value) VALUES ($1, $2, $3)
+                    ON CONFLICT DO NOTHING";
                 self.run(add, &[id, &kind, &name_key(value)]).await?;
             }
         }
         Ok(())
     }
-
-    /// The machines that have a name of this place.
-    pub async fn machines_placed(&mut self, p: &Placement) -> Result<Vec<MachineId>, StoreError> {
-        let sql = "SELECT DISTINCT machine FROM machine_names
-            WHERE (kind = 'serial' AND value = $1) OR (kind = 'tag' AND value = $2) LIMIT 16";
-        let serial = p.serial.as_deref().map(name_key);
-        let tag = p.asset_tag.as_deref().map(name_key);
-        all(self.connection(), sql, &[&serial, &tag], only).await
-    }
-
-    /// Stores a check in place of the one before, with what it expected.
-    pub async fn put_check_of(
-        &mut self,
-        id: &MachineId,
-        check: &CheckResult,
-        from: &ExpectedFrom,
-        at: UnixMs,
-    ) -> Result<(), StoreError> {
-        self.put_check(id, check, at).await?;
-        let verdict = check.verdict.to_string();
-        let sql = "UPDATE checks SET verdict = $2, expected_from = $3, profile = $4 WHERE machine = $1";
-        self.run(sql, &[id, &verdict, &Json("expectation", from), &from.profile])
-            .await
-    }
-
-    /// Nothing is expected of the machine any more.
-    pub async fn drop_check(&mut self, id: &MachineId) -> Result<(), StoreError> {
-        self.run("DELETE FROM checks WHERE machine = $1", &[id]).await
-    }
 }
 
-fn placement(row: Row<'_>) -> Result<Placement, StoreError> {
-    row.json("placement", "body")
-}
-
-async fn load_order<'c>(on: impl SqliteExecutor<'c>, number: &str) -> Result<Option<Order>, StoreError> {
-    let sql = "SELECT body FROM orders WHERE number = $1";
-    one(on, sql, &[&number], |row| row.json("order", "body")).await
-}
-
-async fn load_profile<'c>(
-    on: impl SqliteExecutor<'c>,
-    name: &str,
-) -> Result<Option<HardwareProfile>, StoreError> {
-    let sql = "SELECT body FROM hardware_profiles WHERE name = $1";
-    one(on, sql, &[&name], |row| row.json("hardware profile", "body")).await
-}
-
-/// The node as a key: in canonical form, empty where there is none.
+/// The node as a key: canonical, empty if the place has none.
 fn node_key(p: &Placement) -> String {
     p.node.as_deref().map(name_key).unwrap_or_default()
-}
-
-async fn placements_named(
-    connection: &mut SqliteConnection,
-    names: &MachineNames,
-) -> Result<Vec<Placement>, StoreError> {
-    let mut found: Vec<Placement> = Vec::new();
-    for (sql, all) in [
-        (
-            "SELECT body FROM placements WHERE serial_key = $1",
-            &names.serials,
-        ),
-        (
-            "SELECT body FROM placements WHERE tag_key = $1",
-            &names.asset_tags,
-        ),
-    ] {
-        for name in all {
-            let placed = one(&mut *connection, sql, &[&name_key(name)], placement).await?;
-            found.extend(placed.filter(|placed| !found.contains(placed)));
-        }
-    }
-    Ok(found)
-}
-
-async fn placements_of_rack<'c>(
-    on: impl SqliteExecutor<'c>,
-    room: &str,
-    rack: &str,
-) -> Result<Vec<Placement>, StoreError> {
-    let sql = "SELECT body FROM placements WHERE room = $1 AND rack = $2 ORDER BY unit DESC, node";
-    all(on, sql, &[&room, &rack], placement).await
 }

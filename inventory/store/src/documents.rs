@@ -2,24 +2,27 @@
 
 use inventory_api::agent::{ReportResponse, RunsOn, Verification, WipedDisk};
 use inventory_api::check::CheckResult;
+use inventory_api::delivery::ExpectedFrom;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
 use inventory_api::{MachineId, PlanId, UnixMs};
-use serde::de::DeserializeOwned;
-use sqlx::AssertSqlSafe;
-use sqlx::sqlite::SqliteExecutor;
+use lifecycle::Event;
+use sqlx::types::Json as JsonColumn;
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
-use super::sql::{Json, Row, Value, all, one};
-use super::{Change, KEPT_NONCES, KEPT_PLANS, KEPT_REPORTS, Store, StoreError};
+use super::machines::push_ids;
+use super::sql::{Col, Json, Value};
+use super::{Change, KEPT_NONCES, KEPT_PLANS, KEPT_REPORTS, Reader, StoreError};
 use words::redact;
 
-/// A report that came before, for the rule against replays.
-#[derive(Clone, Debug, PartialEq)]
+/// A report that came before, to recognise one that is sent again.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct ReportRow {
     /// SHA-256 of the request body.
     pub digest: Vec<u8>,
-    /// What was answered.
+    /// The answer it got.
+    #[sqlx(json(nullable))]
     pub answer: Option<ReportResponse>,
     /// Whether it is the newest of its machine.
     pub newest: bool,
@@ -30,77 +33,90 @@ pub struct ReportRow {
 pub struct StoredReport {
     /// The newest report; one of the installed system is completed by the mini-os's (see [`lifecycle::known`]).
     pub report: AssetReport,
-    /// Which system the facts of the boot are from: `Installed` where no report of the mini-os is kept.
+    /// Which system the facts of the boot come from: `Installed` if no report of the mini-os is kept.
     pub runs_on: RunsOn,
-    /// The newest report of the mini-os: what an installation goes by.
+    /// The newest report of the mini-os: an installation is planned by it.
     pub mini_os: Option<AssetReport>,
     /// When the newest one came.
     pub at: UnixMs,
 }
 
-/// The document of a machine, or with a name, that a statement gives as `document`.
-async fn document<'c, T: DeserializeOwned>(
-    on: impl SqliteExecutor<'c>,
-    what: &'static str,
-    sql: &'static str,
-    id: &dyn Value,
-) -> Result<Option<T>, StoreError> {
-    one(on, sql, &[id], |row| row.json(what, "document")).await
-}
-
-const REQUEST: &str = "SELECT request AS document FROM requests WHERE machine = $1";
-
-/// How [`RunsOn::Installed`] stands in the table; everything else is the mini-os.
+/// [`RunsOn::Installed`] in the table; everything else is the mini-os.
 const INSTALLED: &str = "installed";
 
-/// The newest report of each system, the newest first. One that came before systems were told apart counts as the mini-os's
-/// where it knows the boot NIC, which only the mini-os does (0020_systems.sql).
-const NEWEST_REPORTS: &str = "SELECT report, runs_on, at FROM reports WHERE rowid IN
-    (SELECT max(rowid) FROM reports WHERE machine = $1 AND report IS NOT NULL GROUP BY runs_on)
-    ORDER BY rowid DESC";
+/// Nonces of the newest report of each system. A report from before systems were told apart counts as the mini-os's if it knows the
+/// boot NIC, which only the mini-os does (0020_systems.sql).
+const NEWEST_OF_SYSTEMS: &str = "SELECT nonce FROM
+    (SELECT nonce, row_number() OVER (PARTITION BY runs_on ORDER BY seq DESC, at DESC) AS age
+        FROM reports WHERE machine = $1 AND report IS NOT NULL) AS aged
+    WHERE age = 1";
 
-impl Store {
+/// Which reports are beyond the `$2` newest of a machine and not the newest of a system.
+fn old_reports() -> String {
+    format!(
+        "machine = $1 AND nonce NOT IN
+            (SELECT nonce FROM reports WHERE machine = $1 ORDER BY seq DESC, at DESC LIMIT $2)
+        AND nonce NOT IN ({NEWEST_OF_SYSTEMS})"
+    )
+}
+
+impl Reader {
     /// The newest check of a machine.
     pub async fn check(&self, id: &MachineId) -> Result<Option<CheckResult>, StoreError> {
-        let sql = "SELECT result AS document FROM checks WHERE machine = $1";
-        document(&self.read, "check", sql, id).await
+        self.document("SELECT result FROM checks WHERE machine = $1", &[id])
+            .await
     }
 
-    /// What was last ordered for a machine.
+    /// What the newest check of a machine expected, and why.
+    pub async fn expected_from(&self, id: &MachineId) -> Result<Option<ExpectedFrom>, StoreError> {
+        let sql = "SELECT expected_from FROM checks WHERE machine = $1 AND expected_from IS NOT NULL";
+        self.document(sql, &[id]).await
+    }
+
+    /// The newest deployment request for a machine.
     pub async fn request(&self, id: &MachineId) -> Result<Option<DeployRequest>, StoreError> {
-        document(&self.read, "request", REQUEST, id).await
+        self.document("SELECT request FROM requests WHERE machine = $1", &[id])
+            .await
     }
 
     /// The newest verification of a machine.
     pub async fn verification(&self, id: &MachineId) -> Result<Option<Verification>, StoreError> {
-        let sql = "SELECT verification AS document FROM verifications WHERE machine = $1";
-        document(&self.read, "verification", sql, id).await
+        let sql = "SELECT verification FROM verifications WHERE machine = $1";
+        self.document(sql, &[id]).await
     }
 
     /// The newest plan of a machine.
     pub async fn plan(&self, id: &MachineId) -> Result<Option<InstallPlan>, StoreError> {
-        let sql =
-            "SELECT plan AS document FROM plans WHERE machine = $1 ORDER BY at DESC, rowid DESC LIMIT 1";
-        document(&self.read, "plan", sql, id).await
+        let sql = "SELECT plan FROM plans WHERE machine = $1 ORDER BY seq DESC LIMIT 1";
+        self.document(sql, &[id]).await
     }
 
-    /// One plan by its name.
+    /// A plan by its id.
     pub async fn plan_by_id(&self, id: &PlanId) -> Result<Option<InstallPlan>, StoreError> {
-        let sql = "SELECT plan AS document FROM plans WHERE id = $1";
-        document(&self.read, "plan", sql, id).await
+        self.document("SELECT plan FROM plans WHERE id = $1", &[id]).await
+    }
+
+    /// Plans by their ids.
+    pub async fn plans_by_id(&self, ids: &[PlanId]) -> Result<Vec<InstallPlan>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT plan FROM plans WHERE id IN (");
+        push_ids(&mut query, ids.iter());
+        let plans: Vec<(JsonColumn<InstallPlan>,)> = self.fetch(query.build()).await?;
+        Ok(plans.into_iter().map(|(plan,)| plan.0).collect())
     }
 
     /// What is known of a machine by its newest reports.
     pub async fn stored_report(&self, id: &MachineId) -> Result<Option<StoredReport>, StoreError> {
-        let read = |row: Row<'_>| {
-            let installed = row.get::<String>("runs_on")? == INSTALLED;
-            Ok((row.json("report", "report")?, installed, row.get("at")?))
-        };
-        let rows: Vec<(AssetReport, bool, UnixMs)> = all(&self.read, NEWEST_REPORTS, &[id], read).await?;
-        let mini_os = rows.iter().find(|(_, installed, _)| !installed);
-        let mini_os = mini_os.map(|(report, ..)| report.clone());
+        let sql = format!(
+            "SELECT report, runs_on, at FROM reports WHERE machine = $1 AND nonce IN ({NEWEST_OF_SYSTEMS})
+            ORDER BY seq DESC, at DESC"
+        );
+        let rows: Vec<(JsonColumn<AssetReport>, String, Col<UnixMs>)> =
+            self.rows(AssertSqlSafe(sql), &[id]).await?;
+        let mini_os = rows.iter().find(|(_, runs_on, _)| runs_on != INSTALLED);
+        let mini_os = mini_os.map(|(report, ..)| report.0.clone());
         let newest = rows.into_iter().next();
-        Ok(newest.map(|(report, installed, at)| {
+        Ok(newest.map(|(JsonColumn(report), runs_on, Col(at))| {
+            let installed = runs_on == INSTALLED;
             let (report, runs_on) = match &mini_os {
                 Some(before) if installed => (lifecycle::known::known(before, report), RunsOn::MiniOs),
                 None if installed => (report, RunsOn::Installed),
@@ -115,33 +131,36 @@ impl Store {
         }))
     }
 
-    /// The report of [`Store::stored_report`].
+    /// The report of [`Reader::stored_report`].
     pub async fn report(&self, id: &MachineId) -> Result<Option<AssetReport>, StoreError> {
         Ok(self.stored_report(id).await?.map(|s| s.report))
+    }
+
+    /// The report of a machine that had this nonce.
+    pub async fn report_with_nonce(
+        &self,
+        id: &MachineId,
+        nonce: &str,
+    ) -> Result<Option<ReportRow>, StoreError> {
+        let sql = "SELECT digest, answer, nonce =
+                (SELECT nonce FROM reports WHERE machine = $1 ORDER BY seq DESC, at DESC LIMIT 1) AS newest
+            FROM reports WHERE machine = $1 AND nonce = $2";
+        self.row(sql, &[id, &nonce]).await
+    }
+
+    /// The disks that the newest wipe of a machine proved empty, if we wrote nothing to its disks since and nobody doubted it.
+    pub async fn newest_wipe(&self, id: &MachineId) -> Result<Vec<WipedDisk>, StoreError> {
+        let sql = "SELECT event FROM history WHERE machine = $1
+            AND event_name IN ('wipe-done', 'wipe-doubted', 'deploy', 'step-starting') ORDER BY seq DESC LIMIT 1";
+        Ok(match self.document(sql, &[id]).await? {
+            Some(Event::WipeDone { disks }) => disks,
+            Some(_) | None => Vec::new(),
+        })
     }
 }
 
 impl Change {
-    /// The report of a machine that had this nonce.
-    pub async fn report_with_nonce(
-        &mut self,
-        id: &MachineId,
-        nonce: &str,
-    ) -> Result<Option<ReportRow>, StoreError> {
-        let sql =
-            "SELECT digest, answer, rowid = (SELECT max(rowid) FROM reports WHERE machine = $1) AS newest
-            FROM reports WHERE machine = $1 AND nonce = $2";
-        one(self.connection(), sql, &[id, &nonce], |row| {
-            Ok(ReportRow {
-                digest: row.get("digest")?,
-                answer: row.maybe_json("answer", "answer")?,
-                newest: row.get("newest")?,
-            })
-        })
-        .await
-    }
-
-    /// Stores a report; the text of old ones and the oldest nonces go, but never the newest of each system.
+    /// Stores a report. The text of old ones and the oldest nonces are deleted, but never the newest of each system.
     pub async fn put_report(
         &mut self,
         id: &MachineId,
@@ -155,31 +174,37 @@ impl Change {
             RunsOn::Installed => INSTALLED,
             RunsOn::MiniOs | RunsOn::Unknown => "mini-os",
         };
-        let add = "INSERT INTO reports (machine, at, nonce, digest, report, runs_on) VALUES ($1, $2, $3, $4, $5, $6)";
         self.run(
-            add,
-            &[id, &at, &nonce, &digest, &Json("report", report), &runs_on],
+            "INSERT INTO reports (machine, at, nonce, digest, report, runs_on, seq) VALUES ($1, $2, $3, $4, $5, $6,
+                (SELECT coalesce(max(seq), 0) + 1 FROM reports WHERE machine = $1))",
+            &[id, &at, &nonce, &digest, &Json(report), &runs_on],
         )
         .await?;
+        let old = old_reports();
+        let texts =
+            format!("UPDATE reports SET report = NULL, answer = NULL WHERE report IS NOT NULL AND {old}");
+        self.run(AssertSqlSafe(texts), &[id, &KEPT_REPORTS]).await?;
+        let nonces = format!("DELETE FROM reports WHERE {old}");
+        self.run(AssertSqlSafe(nonces), &[id, &KEPT_NONCES]).await
+    }
+
+    /// Stores only that a report came: it was another machine's and must not replace one of this machine.
+    pub async fn put_foreign_report(
+        &mut self,
+        id: &MachineId,
+        nonce: &str,
+        digest: &[u8],
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
         self.run(
-            "UPDATE reports SET report = NULL, answer = NULL WHERE machine = $1 AND report IS NOT NULL AND rowid NOT IN
-                (SELECT rowid FROM reports WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)
-              AND rowid NOT IN
-                (SELECT max(rowid) FROM reports WHERE machine = $1 AND report IS NOT NULL GROUP BY runs_on)",
-            &[id, &KEPT_REPORTS],
-        )
-        .await?;
-        self.run(
-            "DELETE FROM reports WHERE machine = $1 AND rowid NOT IN
-                (SELECT rowid FROM reports WHERE machine = $1 ORDER BY rowid DESC LIMIT $2)
-              AND rowid NOT IN
-                (SELECT max(rowid) FROM reports WHERE machine = $1 AND report IS NOT NULL GROUP BY runs_on)",
-            &[id, &KEPT_NONCES],
+            "INSERT INTO reports (machine, at, nonce, digest, seq) VALUES ($1, $2, $3, $4,
+                (SELECT coalesce(max(seq), 0) + 1 FROM reports WHERE machine = $1))",
+            &[id, &at, &nonce, &digest],
         )
         .await
     }
 
-    /// Keeps what was answered to a report: the same report sent again gets the same answer.
+    /// Stores the answer to a report: the same report sent again gets the same answer.
     pub async fn put_report_answer(
         &mut self,
         id: &MachineId,
@@ -187,10 +212,10 @@ impl Change {
         answer: &ReportResponse,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE reports SET answer = $3 WHERE machine = $1 AND nonce = $2";
-        self.run(sql, &[id, &nonce, &Json("answer", answer)]).await
+        self.run(sql, &[id, &nonce, &Json(answer)]).await
     }
 
-    /// Stores the document of which a machine has one, in place of the one before.
+    /// Stores a document of which a machine has one, in place of the one before.
     pub(super) async fn put_document(
         &mut self,
         table: &'static str,
@@ -206,67 +231,76 @@ impl Change {
         self.run(AssertSqlSafe(sql), &[id, &at, document]).await
     }
 
-    /// Stores a check in place of the one before.
+    /// Stores a check in place of the one before, with what it expected.
     pub async fn put_check(
         &mut self,
         id: &MachineId,
         check: &CheckResult,
+        from: &ExpectedFrom,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        self.put_document("checks", "result", id, &Json("check", check), at)
-            .await
+        self.put_document("checks", "result", id, &Json(check), at)
+            .await?;
+        let sql = "UPDATE checks SET expected_from = $2, profile = $3 WHERE machine = $1";
+        self.run(sql, &[id, &Json(from), &from.profile]).await?;
+        let sql = "UPDATE machines SET verdict = $2 WHERE id = $1";
+        self.run(sql, &[id, &check.verdict]).await
     }
 
-    /// Stores what was ordered in place of the order before.
+    /// Nothing is expected of the machine any more.
+    pub async fn drop_check(&mut self, id: &MachineId) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM checks WHERE machine = $1",
+            "UPDATE machines SET verdict = NULL WHERE id = $1",
+        ] {
+            self.run(sql, &[id]).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores a deployment request in place of the one before.
     pub async fn put_request(
         &mut self,
         id: &MachineId,
         request: &DeployRequest,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        self.put_document("requests", "request", id, &Json("request", request), at)
+        self.put_document("requests", "request", id, &Json(request), at)
             .await
     }
 
-    /// Stores a plan; the oldest ones go.
+    /// Stores a plan; the oldest of the machine are deleted.
     pub async fn put_plan(
         &mut self,
         id: &MachineId,
         plan: &InstallPlan,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO plans (id, machine, at, plan) VALUES ($1, $2, $3, $4)";
-        self.run(sql, &[&plan.id, id, &at, &Json("plan", plan)]).await?;
-        self.keep_newest("plans", id, KEPT_PLANS).await
+        self.run(
+            "INSERT INTO plans (id, machine, at, plan, seq) VALUES ($1, $2, $3, $4,
+                (SELECT coalesce(max(seq), 0) + 1 FROM plans WHERE machine = $2))",
+            &[&plan.id, id, &at, &Json(plan)],
+        )
+        .await?;
+        self.keep_newest("plans", "seq", id, KEPT_PLANS).await
     }
 
-    /// The deployment of a machine is over: its host name goes, password hashes and texts of scripts in its plans and its
-    /// request are blanked.
+    /// The deployment of a machine is over: deletes its host name and blanks password hashes and scripts in its plans and its
+    /// request.
     pub async fn forget_deployment(&mut self, id: &MachineId) -> Result<(), StoreError> {
         self.put_hostname(id, None).await?;
         let plans = "SELECT plan FROM plans WHERE machine = $1";
-        for plan in all(self.connection(), plans, &[id], |row| row.json("plan", "plan")).await? {
+        for plan in self.documents(plans, &[id]).await? {
             let past = redact::past_plan(plan);
             let put = "UPDATE plans SET plan = $2 WHERE id = $1";
-            self.run(put, &[&past.id, &Json("plan", &past)]).await?;
+            self.run(put, &[&past.id, &Json(&past)]).await?;
         }
-        if let Some(request) = document(self.connection(), "request", REQUEST, id).await? {
+        if let Some(request) = self.request(id).await? {
             let past = redact::past_request(request);
             let put = "UPDATE requests SET request = $2 WHERE machine = $1";
-            self.run(put, &[id, &Json("request", &past)]).await?;
+            self.run(put, &[id, &Json(&past)]).await?;
         }
         Ok(())
-    }
-
-    /// What the newest wipe of a machine proved, when nothing was written to its disks by us since and nobody has doubted it.
-    pub async fn newest_wipe(&mut self, id: &MachineId) -> Result<Vec<WipedDisk>, StoreError> {
-        let sql = "SELECT event AS document FROM history WHERE machine = $1
-            AND json_extract(event, '$.event') IN ('wipe-done', 'wipe-doubted', 'deploy', 'step-starting')
-            ORDER BY seq DESC LIMIT 1";
-        Ok(match document(self.connection(), "event", sql, id).await? {
-            Some(lifecycle::Event::WipeDone { disks }) => disks,
-            Some(_) | None => Vec::new(),
-        })
     }
 
     /// Stores a verification in place of the one before.
@@ -276,8 +310,7 @@ impl Change {
         verification: &Verification,
         at: UnixMs,
     ) -> Result<(), StoreError> {
-        let document = Json("verification", verification);
-        self.put_document("verifications", "verification", id, &document, at)
+        self.put_document("verifications", "verification", id, &Json(verification), at)
             .await
     }
 }

@@ -1,12 +1,11 @@
-//! Machines that are forgotten: with all rows that name them.
+//! Forgetting a machine deletes all rows that name it.
 
 use inventory_api::{MachineId, UnixMs};
 use sqlx::AssertSqlSafe;
 
-use super::sql::{all, count, only};
-use super::{Change, Store, StoreError};
+use super::{Change, Reader, StoreError};
 
-/// Every table with rows of a machine, the ones that others refer to last.
+/// Every table with rows of a machine.
 const TABLES: [&str; 20] = [
     "history",
     "macs",
@@ -30,29 +29,27 @@ const TABLES: [&str; 20] = [
     "rescue_passwords",
 ];
 
-impl Store {
-    /// Enrolments that nobody asked for, which never claimed, and which were enrolled and last booted before `before`.
+impl Reader {
+    /// Enrolments that nobody asked for, that never claimed, and that were enrolled and last booted before `before`.
     pub async fn never_claimed(&self, before: UnixMs) -> Result<Vec<MachineId>, StoreError> {
-        all(
-            &self.read,
+        self.column(
             "SELECT id FROM machines WHERE known = 0 AND enrolled_at < $1 AND coalesce(booted_at, 0) < $1
                AND last_seen IS NULL AND folded_into IS NULL
                AND NOT EXISTS (SELECT 1 FROM certificates WHERE machine = id)
                AND NOT EXISTS (SELECT 1 FROM conflicts WHERE machine = id OR other = id)
             ORDER BY enrolled_at LIMIT 500",
             &[&before],
-            only,
         )
         .await
     }
 }
 
 impl Change {
-    /// Deletes a machine and all that is kept of it. False: another enrolment was folded into it or it into another, and its id still
-    /// says who that one is.
+    /// Deletes a machine and all that is kept of it. False: another enrolment was folded into it, and its id still says who that
+    /// one is.
     pub async fn forget(&mut self, id: &MachineId) -> Result<bool, StoreError> {
         let folded = "SELECT count(*) FROM machines WHERE folded_into = $1";
-        if count(self.connection(), folded, &[id]).await? > 0 {
+        if self.count(folded, &[id]).await? > 0 {
             return Ok(false);
         }
         for table in TABLES {

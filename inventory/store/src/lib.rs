@@ -1,5 +1,5 @@
-//! SQLite, the only SQL. Reads go through a pool, writes through one connection and `BEGIN IMMEDIATE`, so that a
-//! [`Change`] never fails half-way for another writer.
+//! The only SQL: SQLite. Reads go through a pool, writes through one connection and `BEGIN IMMEDIATE`, so that no other writer
+//! makes a [`Change`] fail half-way. What can be read stands once, in [`Reader`].
 
 mod change;
 mod conflicts;
@@ -10,13 +10,16 @@ mod identity;
 mod loaders;
 mod machines;
 mod parts;
+mod reader;
 mod rechecks;
 mod rescue;
 mod sql;
 mod tasks;
 mod tokens;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use inventory_api::problem::server_failed;
@@ -25,20 +28,23 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
+use reader::Source;
+
 pub use change::Change;
-pub use conflicts::{ConflictRow, SharedValues};
+pub use conflicts::{ConflictRow, OpenConflicts, Resolved, SharedValues};
 pub use delivery::{NameRow, Written};
 pub use documents::{ReportRow, StoredReport};
 pub use identity::{CertificateRow, TicketRow};
-pub use machines::{HistoryRow, Identity, MachineRow};
+pub use machines::{Cursor, HistoryRow, MachineCounts, MachineRow, SmbiosNames};
 pub use parts::OtherPlace;
+pub use reader::Reader;
 pub use rechecks::RecheckRow;
 pub use rescue::{RescuePasswordRow, RescueRow};
 pub use tokens::TokenRow;
 
 /// Reports that are kept whole for each machine.
 pub const KEPT_REPORTS: i64 = 10;
-/// Nonces that are kept for each machine; an older report is refused by its time.
+/// Nonces that are kept for each machine; older reports are refused by their time.
 pub const KEPT_NONCES: i64 = 500;
 /// Tickets that are kept for each machine.
 pub const KEPT_TICKETS: i64 = 16;
@@ -51,38 +57,30 @@ pub enum StoreError {
     /// The database file cannot be opened.
     #[error("cannot open the store {path}: {source}{}", next_step(source))]
     Open {
-        /// The file.
+        /// The database file.
         path: PathBuf,
-        /// What came back.
+        /// The cause.
         source: sqlx::Error,
     },
-    /// The database file cannot be made.
-    #[error("cannot make the store {path}: {source}")]
+    /// The database file cannot be created.
+    #[error("cannot create the store {path}: {source}")]
     File {
-        /// The file.
+        /// The database file.
         path: PathBuf,
-        /// What came back.
+        /// The cause.
         source: std::io::Error,
     },
     /// The schema cannot be brought up to date.
     #[error("cannot bring the store {path} up to date: {source}")]
     Migrate {
-        /// The file.
+        /// The database file.
         path: PathBuf,
-        /// What came back.
+        /// The cause.
         source: sqlx::migrate::MigrateError,
     },
-    /// A statement failed.
+    /// A statement failed, or a row has a value that this version cannot read.
     #[error("the store failed: {0}")]
     Sql(#[from] sqlx::Error),
-    /// A row has a value that this version cannot read.
-    #[error("the store has a {what} that cannot be read: {detail}")]
-    Content {
-        /// Which kind of value.
-        what: &'static str,
-        /// Why.
-        detail: String,
-    },
 }
 
 /// The cause goes to the log: the caller is told only that the server failed.
@@ -93,14 +91,7 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl StoreError {
-    fn content(what: &'static str, error: impl std::fmt::Display) -> StoreError {
-        let detail = error.to_string();
-        StoreError::Content { what, detail }
-    }
-}
-
-/// What to do about a database that is no longer one.
+/// What to do about a damaged database.
 fn next_step(error: &sqlx::Error) -> &'static str {
     /// SQLITE_CORRUPT and SQLITE_NOTADB.
     const BROKEN: [&str; 2] = ["11", "26"];
@@ -113,15 +104,23 @@ fn next_step(error: &sqlx::Error) -> &'static str {
     }
 }
 
-/// The store. Cloning shares it.
+/// The store. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    read: SqlitePool,
+    read: Arc<Reader>,
     write: SqlitePool,
 }
 
+impl Deref for Store {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.read
+    }
+}
+
 impl Store {
-    /// Opens the database file, made and migrated as needed.
+    /// Opens the database file; creates and migrates it as needed.
     pub async fn open(path: &Path) -> Result<Store, StoreError> {
         private_file(path).map_err(|source| StoreError::File {
             path: path.to_owned(),
@@ -156,18 +155,26 @@ impl Store {
             .connect_with(options.read_only(true))
             .await
             .map_err(opened)?;
-        Ok(Store { read, write })
+        let read = Arc::new(Reader(Source::Pool(read)));
+        let store = Store { read, write };
+        // No write without need: `slipway token` opens the store beside a running server.
+        if store.count(machines::UNFILLED, &[]).await? > 0 {
+            let mut change = store.begin().await?;
+            change.fill_list_columns().await?;
+            change.commit().await?;
+        }
+        Ok(store)
     }
 
-    /// Begins a transaction; dropped without [`Change::commit`] it leaves nothing.
+    /// Begins a transaction; dropped without [`Change::commit`] it is rolled back.
     pub async fn begin(&self) -> Result<Change, StoreError> {
         Change::begin(self.write.acquire().await?).await
     }
 
-    /// Writes one row, so that a disk that is full or broken is known.
+    /// Writes one row, to find out whether the disk is full or broken.
     ///
     /// # Errors
-    /// The store takes no write now.
+    /// The store cannot be written now.
     pub async fn probe_write(&self, now: UnixMs) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
         let sql = "INSERT INTO write_probe (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = $1";
@@ -175,15 +182,17 @@ impl Store {
         change.commit().await
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub async fn close(&self) {
-        self.read.close().await;
+        if let Source::Pool(pool) = &self.read.0 {
+            pool.close().await;
+        }
         self.write.close().await;
     }
 }
 
-/// Plans hold password hashes: the file is for its owner only, whatever the directory's mode is. SQLite gives its
-/// side files the mode of the database.
+/// Plans hold password hashes: only the owner may read the file, whatever the mode of the directory. SQLite gives its side files
+/// the mode of the database.
 fn private_file(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let file = std::fs::OpenOptions::new()

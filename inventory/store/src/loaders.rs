@@ -1,29 +1,42 @@
-//! What became of the loaders that machines were given.
+//! Which loaders machines were given, and what came of it.
 
 use inventory_api::Mac;
 use netboot_protocol::{NicModel, Trial};
+use sqlx::types::Json as JsonColumn;
 
-use super::sql::{Json, all};
-use super::{Change, Store, StoreError};
+use super::sql::{Col, Json};
+use super::{Change, Reader, Store, StoreError};
 
-impl Store {
-    /// All that is kept.
+impl Reader {
+    /// All trials.
     pub async fn loader_trials(&self) -> Result<Vec<(Mac, Trial)>, StoreError> {
-        all(&self.read, "SELECT mac, trial FROM loader_trials", &[], |row| {
-            Ok((row.get("mac")?, row.json("loader trial", "trial")?))
-        })
-        .await
+        let sql = "SELECT mac, trial FROM loader_trials";
+        let rows: Vec<(Col<Mac>, JsonColumn<Trial>)> = self.rows(sql, &[]).await?;
+        Ok(rows.into_iter().map(|(Col(mac), trial)| (mac, trial.0)).collect())
     }
 
-    /// Keeps one.
+    /// Models of NICs, from reports.
+    pub async fn nic_models(&self) -> Result<Vec<(Mac, NicModel)>, StoreError> {
+        let rows: Vec<(Col<Mac>, String)> = self.rows("SELECT mac, model FROM nic_models", &[]).await?;
+        // We wrote them; a model that does not parse is one hint less.
+        Ok(rows
+            .into_iter()
+            .filter_map(|(Col(mac), model)| Some((mac, model.parse().ok()?)))
+            .collect())
+    }
+}
+
+impl Store {
+    /// Stores the trial of a NIC.
     pub async fn put_loader_trial(&self, mac: Mac, trial: &Trial) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
-        let sql = "INSERT OR REPLACE INTO loader_trials (mac, trial) VALUES ($1, $2)";
-        change.run(sql, &[&mac, &Json("loader trial", trial)]).await?;
+        let sql = "INSERT INTO loader_trials (mac, trial) VALUES ($1, $2)
+            ON CONFLICT (mac) DO UPDATE SET trial = excluded.trial";
+        change.run(sql, &[&mac, &Json(trial)]).await?;
         change.commit().await
     }
 
-    /// Forgets those of some NICs.
+    /// Deletes the trials of these NICs.
     pub async fn forget_loader_trials(&self, macs: &[Mac]) -> Result<(), StoreError> {
         let mut change = self.begin().await?;
         for mac in macs {
@@ -33,26 +46,13 @@ impl Store {
         }
         change.commit().await
     }
-
-    /// What reports told the NICs to be.
-    pub async fn nic_models(&self) -> Result<Vec<(Mac, NicModel)>, StoreError> {
-        let models = all(&self.read, "SELECT mac, model FROM nic_models", &[], |row| {
-            let text: String = row.get("model")?;
-            // Written by us; one that is not understood is only a hint less.
-            Ok(match text.parse() {
-                Ok(model) => Some((row.get("mac")?, model)),
-                Err(()) => None,
-            })
-        })
-        .await?;
-        Ok(models.into_iter().flatten().collect())
-    }
 }
 
 impl Change {
-    /// Keeps what a report tells a NIC to be.
+    /// Stores the model of a NIC, from a report.
     pub async fn put_nic_model(&mut self, mac: Mac, model: NicModel) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO nic_models (mac, model) VALUES ($1, $2)";
+        let sql = "INSERT INTO nic_models (mac, model) VALUES ($1, $2)
+            ON CONFLICT (mac) DO UPDATE SET model = excluded.model";
         self.run(sql, &[&mac, &model.to_string()]).await
     }
 }

@@ -1,260 +1,563 @@
-//! Machines, their MACs and their history: what is read. Writing is in [`Change`](super::Change).
+//! Machines, their MACs and their history.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 
+use inventory_api::check::Verdict;
+use inventory_api::machine::MachineFilter;
 use inventory_api::{Mac, MachineId, UnixMs};
+use lifecycle::status::{phase_name, state_name};
 use lifecycle::{Event, Limits, State};
-use sqlx::sqlite::{SqliteConnection, SqliteExecutor};
+use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite};
 
-use super::sql::{Row, all, one, only};
-use super::{Store, StoreError};
+use super::sql::{Col, Json};
+use super::{Change, Reader, StoreError};
 
 /// A machine as stored.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct MachineRow {
-    /// Id.
+    /// The machine.
+    #[sqlx(try_from = "Col<MachineId>")]
     pub id: MachineId,
-    /// State.
+    /// Where it is in its lifecycle.
+    #[sqlx(json)]
     pub state: State,
+    /// When the state or its phase began.
+    #[sqlx(try_from = "Col<UnixMs>")]
+    pub phase_since: UnixMs,
+    /// Verdict of the newest check; `None`: nothing is expected of it.
+    #[sqlx(try_from = "Col<Option<Verdict>>")]
+    pub verdict: Option<Verdict>,
     /// Sequence number of the newest history row.
     pub history_seq: i64,
     /// When it was enrolled.
+    #[sqlx(try_from = "Col<UnixMs>")]
     pub enrolled_at: UnixMs,
     /// When its agent was last heard, as far as it was stored.
+    #[sqlx(try_from = "Col<Option<UnixMs>>")]
     pub last_seen: Option<UnixMs>,
     /// When it was last given a boot script.
+    #[sqlx(try_from = "Col<Option<UnixMs>>")]
     pub booted_at: Option<UnixMs>,
-    /// The machine that this enrolment was found to be.
+    /// The machine that this enrolment turned out to be.
+    #[sqlx(try_from = "Col<Option<MachineId>>")]
     pub folded_into: Option<MachineId>,
     /// Provisioning network it booted on.
     pub network: Option<String>,
     /// Last address.
+    #[sqlx(try_from = "Col<Option<Ipv4Addr>>")]
     pub ip: Option<Ipv4Addr>,
-    /// What it says of itself.
-    pub identity: Identity,
+    /// Names from its SMBIOS tables.
+    #[sqlx(flatten)]
+    pub names: SmbiosNames,
     /// Host name of the current plan.
     pub hostname: Option<String>,
-    /// MACs by which it fetched a boot script, the NIC that booted last first: they say whose script it is.
+    /// MACs by which it fetched a boot script, the NIC that booted last first. They decide whose script it is.
+    #[sqlx(skip)]
     pub macs: Vec<Mac>,
-    /// Other MACs that its newest report lists: a claim, which opens nothing.
+    /// Other MACs that its newest report lists. They are a claim and open nothing.
+    #[sqlx(skip)]
     pub reported_macs: Vec<Mac>,
 }
 
-/// What a report says of who the machine is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// Maker.
+/// Who a machine is by its SMBIOS tables, as reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct SmbiosNames {
+    /// Manufacturer.
     pub manufacturer: Option<String>,
-    /// Model.
+    /// Product name.
     pub product: Option<String>,
     /// Serial number.
     pub serial: Option<String>,
-    /// SMBIOS UUID.
+    /// UUID.
     pub uuid: Option<String>,
 }
 
-/// One row of a history, as it was written.
-#[derive(Clone, Debug, PartialEq)]
+/// One row of a machine's history.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct HistoryRow {
     /// From 1, without gaps.
     pub seq: i64,
     /// When.
+    #[sqlx(try_from = "Col<UnixMs>")]
     pub at: UnixMs,
     /// Who.
     pub actor: String,
-    /// What happened. Absent in the first row: the enrolment.
+    /// What happened. `None` in the first row: the enrolment.
+    #[sqlx(json)]
     pub event: Option<Event>,
-    /// The limits that held then: with them the transition can be made again.
+    /// The limits in force then: with them the transition can be repeated.
+    #[sqlx(json)]
     pub limits: Limits,
     /// State afterwards.
+    #[sqlx(json)]
     pub state: State,
-    /// In words.
+    /// What happened, in words.
     pub sentence: String,
-    /// How often it came, when rows before were kept once with a count.
+    /// How often it happened, where repeated rows were merged into this one.
     pub repeats: i64,
 }
 
-impl Store {
-    /// All machines, newest first.
-    pub async fn machines(&self) -> Result<Vec<MachineRow>, StoreError> {
-        let sql = "SELECT * FROM machines ORDER BY enrolled_at DESC, id";
-        let mut machines = all(&self.read, sql, &[], machine_row).await?;
-        let mut macs = self
-            .macs_by_machine("SELECT machine, mac FROM macs ORDER BY machine, rank, mac")
-            .await?;
-        let mut reported = self
-            .macs_by_machine("SELECT machine, mac FROM reported_macs ORDER BY machine, mac")
-            .await?;
-        for machine in &mut machines {
-            let (heard, listed) = (macs.remove(&machine.id), reported.remove(&machine.id));
-            machine.set_macs(heard.unwrap_or_default(), listed.unwrap_or_default());
+/// Where a page of machines begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// When it was enrolled.
+    pub enrolled_at: UnixMs,
+    /// The machine.
+    pub id: MachineId,
+    /// The page ends before this machine, instead of beginning after it.
+    pub back: bool,
+}
+
+/// How many machines there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineCounts {
+    /// By the name of their state.
+    pub by_state: BTreeMap<String, u64>,
+    /// Machines of any state with an open identity conflict.
+    pub in_conflict: u64,
+}
+
+const SELECT_MACHINE: &str =
+    "SELECT id, state, phase_since, verdict, history_seq, enrolled_at, last_seen, booted_at,
+    folded_into, network, ip, manufacturer, product, serial, uuid, hostname FROM machines";
+
+/// How many machines were written before migration 23.
+pub(super) const UNFILLED: &str = "SELECT count(*) FROM machines WHERE state_name = ''";
+
+/// Machines with an open identity conflict.
+const IN_CONFLICT: &str = "SELECT machine FROM conflicts WHERE resolved_at IS NULL
+    UNION SELECT other FROM conflicts WHERE resolved_at IS NULL";
+
+impl Reader {
+    /// At most `limit` machines that pass a filter, newest first; with a cursor those after it, or the last before it.
+    pub async fn machine_page(
+        &self,
+        filter: &MachineFilter,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<MachineRow>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT_MACHINE);
+        query.push(" WHERE 1 = 1");
+        if let Some(state) = &filter.state {
+            query.push(" AND state_name = ").push_bind(state.clone());
         }
+        if let Some(phase) = &filter.phase {
+            query.push(" AND phase = ").push_bind(phase.clone());
+        }
+        if let Some(verdict) = filter.verdict {
+            query
+                .push(" AND verdict = ")
+                .push_bind(super::sql::verdict(&verdict));
+        }
+        if filter.conflict {
+            query.push(format!(" AND id IN ({IN_CONFLICT})"));
+        }
+        for word in filter.q.to_lowercase().split_whitespace() {
+            let word = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            query.push(" AND (search LIKE ").push_bind(format!("%{word}%"));
+            query
+                .push(" ESCAPE '\\' OR state_name LIKE ")
+                .push_bind(format!("%{word}%"));
+            query.push(" ESCAPE '\\'");
+            // MACs are stored with colons and copied with dashes too.
+            if word.len() >= 5 && word.contains('-') {
+                query
+                    .push(" OR search LIKE ")
+                    .push_bind(format!("%{}%", word.replace('-', ":")));
+                query.push(" ESCAPE '\\'");
+            }
+            query.push(")");
+        }
+        let back = cursor.is_some_and(|cursor| cursor.back);
+        if let Some(cursor) = cursor {
+            query.push(if back {
+                " AND (enrolled_at, id) > ("
+            } else {
+                " AND (enrolled_at, id) < ("
+            });
+            query
+                .push_bind(cursor.enrolled_at.0)
+                .push(", ")
+                .push_bind(cursor.id.to_string())
+                .push(")");
+        }
+        query.push(if back {
+            " ORDER BY enrolled_at, id LIMIT "
+        } else {
+            " ORDER BY enrolled_at DESC, id DESC LIMIT "
+        });
+        query.push_bind(limit);
+        let mut machines: Vec<MachineRow> = self.fetch(query.build()).await?;
+        if back {
+            machines.reverse();
+        }
+        self.read_macs(&mut machines).await?;
         Ok(machines)
     }
 
-    async fn macs_by_machine(&self, sql: &'static str) -> Result<HashMap<MachineId, Vec<Mac>>, StoreError> {
-        let pair = |row: Row<'_>| Ok((row.get("machine")?, row.get("mac")?));
-        let mut macs: HashMap<MachineId, Vec<Mac>> = HashMap::new();
-        for (machine, mac) in all(&self.read, sql, &[], pair).await? {
-            macs.entry(machine).or_default().push(mac);
+    async fn read_macs(&self, machines: &mut [MachineRow]) -> Result<(), StoreError> {
+        if machines.is_empty() {
+            return Ok(());
         }
-        Ok(macs)
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT machine, mac, 1 AS heard, rank FROM macs WHERE machine IN (");
+        push_ids(&mut query, machines.iter().map(|m| &m.id));
+        query.push(" UNION ALL SELECT machine, mac, 0, 0 FROM reported_macs WHERE machine IN (");
+        push_ids(&mut query, machines.iter().map(|m| &m.id));
+        query.push(" ORDER BY heard DESC, rank, mac");
+        let found: Vec<(Col<MachineId>, Col<Mac>, bool)> = self.fetch(query.build()).await?;
+        let mut by_id: HashMap<MachineId, &mut MachineRow> = machines
+            .iter_mut()
+            .map(|machine| (machine.id.clone(), machine))
+            .collect();
+        for (Col(id), Col(mac), heard) in found {
+            let Some(machine) = by_id.get_mut(&id) else {
+                continue;
+            };
+            if heard {
+                machine.macs.push(mac);
+            } else if !machine.macs.contains(&mac) {
+                machine.reported_macs.push(mac);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many machines there are.
+    pub async fn machine_counts(&self) -> Result<MachineCounts, StoreError> {
+        let by_state = "SELECT state_name, count(*) FROM machines GROUP BY state_name";
+        let by_state: Vec<(String, i64)> = self.rows(by_state, &[]).await?;
+        let in_conflict = AssertSqlSafe(format!("SELECT count(*) FROM ({IN_CONFLICT}) AS conflicted"));
+        Ok(MachineCounts {
+            by_state: by_state
+                .into_iter()
+                .map(|(state, n)| (state, n.unsigned_abs()))
+                .collect(),
+            in_conflict: self.count(in_conflict, &[]).await?.unsigned_abs(),
+        })
     }
 
     /// One machine.
     pub async fn machine(&self, id: &MachineId) -> Result<Option<MachineRow>, StoreError> {
-        load_machine(&mut *self.read.acquire().await?, id).await
+        let sql = AssertSqlSafe(format!("{SELECT_MACHINE} WHERE id = $1"));
+        let mut machines: Vec<MachineRow> = self.rows(sql, &[id]).await?;
+        self.read_macs(&mut machines).await?;
+        Ok(machines.pop())
+    }
+
+    /// When the state or phase of a machine began.
+    pub async fn phase_since(&self, id: &MachineId) -> Result<Option<UnixMs>, StoreError> {
+        self.value("SELECT phase_since FROM machines WHERE id = $1", &[id])
+            .await
     }
 
     /// The machine that fetched a boot script by a MAC.
     pub async fn machine_of_mac(&self, mac: Mac) -> Result<Option<MachineId>, StoreError> {
-        machine_of_mac(&self.read, mac).await
+        self.value("SELECT machine FROM macs WHERE mac = $1", &[&mac])
+            .await
     }
 
-    /// Machines whose newest report lists a MAC; at most two: more than one say nothing.
+    /// Machines whose newest report lists a MAC; at most two, because more than one decides nothing.
     pub async fn machines_reporting(&self, mac: Mac) -> Result<Vec<MachineId>, StoreError> {
         let sql = "SELECT machine FROM reported_macs WHERE mac = $1 LIMIT 2";
-        all(&self.read, sql, &[&mac], only).await
+        self.column(sql, &[&mac]).await
     }
 
-    /// Every MAC by which a known machine fetched a boot script, with the machine's host name. Known: it claimed and reported,
-    /// or a person asked for it.
+    /// Whether the newest report of a machine lists one of these MACs.
+    pub async fn reported_any(&self, id: &MachineId, macs: &[Mac]) -> Result<bool, StoreError> {
+        for mac in macs {
+            let sql = "SELECT count(*) FROM reported_macs WHERE machine = $1 AND mac = $2";
+            if self.count(sql, &[id, mac]).await? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Every MAC by which a known machine fetched a boot script, with the machine's host name. A machine is known once it claimed
+    /// and reported, or a person asked for it.
     pub async fn macs(&self) -> Result<HashMap<Mac, Option<String>>, StoreError> {
         let sql = "SELECT macs.mac, machines.hostname FROM macs JOIN machines ON machines.id = macs.machine
             WHERE machines.folded_into IS NULL AND machines.known = 1";
-        let pair = |row: Row<'_>| Ok((row.get("mac")?, row.maybe("hostname")?));
-        Ok(all(&self.read, sql, &[], pair).await?.into_iter().collect())
+        let rows: Vec<(Col<Mac>, Option<String>)> = self.rows(sql, &[]).await?;
+        Ok(rows.into_iter().map(|(Col(mac), name)| (mac, name)).collect())
     }
 
-    /// The machines that reported a serial number; more than one when makers do not fill it in.
+    /// Machines that reported a serial number, at most two. Makers that do not fill it in make it several.
     pub async fn machines_of_serial(&self, serial: &str) -> Result<Vec<MachineId>, StoreError> {
         let sql = "SELECT id FROM machines WHERE serial = $1 AND folded_into IS NULL LIMIT 2";
-        all(&self.read, sql, &[&serial], only).await
+        self.column(sql, &[&serial]).await
     }
 
-    /// The newest rows of a machine's history before `before`, at most `most`; oldest first.
+    /// At most `most` rows of a machine's history, the newest before row `before`; oldest first.
     pub async fn history(
         &self,
         id: &MachineId,
         before: Option<i64>,
         most: i64,
     ) -> Result<Vec<HistoryRow>, StoreError> {
-        history(&self.read, id, before, most).await
+        let sql = "SELECT seq, at, actor, event, limits, state, sentence, repeats FROM history
+            WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
+        let before = before.unwrap_or(i64::MAX);
+        let mut rows: Vec<HistoryRow> = self.rows(sql, &[id, &before, &most]).await?;
+        rows.reverse();
+        Ok(rows)
     }
 
-    /// When the machine's present phase began: the oldest of its newest history rows whose states have the same `key`.
-    pub async fn phase_since<K: PartialEq>(
-        &self,
-        id: &MachineId,
-        key: impl Fn(&State) -> K,
-    ) -> Result<UnixMs, StoreError> {
-        // Steps and boots make a phase of at most some dozen rows.
-        let sql = "SELECT at, state FROM history WHERE machine = $1 ORDER BY seq DESC LIMIT 64";
-        let (mut present, mut over) = (None, false);
-        // What came before the phase is not read.
-        let phase = all(&self.read, sql, &[id], |row| {
-            if over {
-                return Ok(None);
-            }
-            let found = key(&row.json::<State>("state", "state")?);
-            over = present.as_ref().is_some_and(|present| *present != found);
-            if over {
-                return Ok(None);
-            }
-            present = Some(found);
-            row.maybe::<UnixMs>("at")
-        })
-        .await?;
-        Ok(phase.into_iter().flatten().last().unwrap_or(UnixMs(0)))
+    /// When a row of a machine's history was written.
+    pub async fn row_at(&self, id: &MachineId, seq: i64) -> Result<Option<UnixMs>, StoreError> {
+        let sql = "SELECT at FROM history WHERE machine = $1 AND seq = $2";
+        self.value(sql, &[id, &seq]).await
+    }
+
+    /// How many machines were enrolled in a network after `since`.
+    pub async fn enrolled_since(&self, network: &str, since: UnixMs) -> Result<i64, StoreError> {
+        let sql = "SELECT count(*) FROM machines WHERE enrolled_at > $2 AND network = $1";
+        self.count(sql, &[&network, &since]).await
     }
 
     /// Machines whose deadline is at or before `now`, and the next deadline after it.
     pub async fn deadlines(&self, now: UnixMs) -> Result<(Vec<MachineId>, Option<UnixMs>), StoreError> {
         let due = "SELECT id FROM machines WHERE deadline <= $1 ORDER BY deadline";
         let next = "SELECT deadline FROM machines WHERE deadline > $1 ORDER BY deadline LIMIT 1";
-        Ok((
-            all(&self.read, due, &[&now], only).await?,
-            one(&self.read, next, &[&now], only).await?,
-        ))
+        Ok((self.column(due, &[&now]).await?, self.value(next, &[&now]).await?))
     }
 }
 
-pub(super) async fn history<'c>(
-    on: impl SqliteExecutor<'c>,
-    id: &MachineId,
-    before: Option<i64>,
-    most: i64,
-) -> Result<Vec<HistoryRow>, StoreError> {
-    let sql = "SELECT * FROM history WHERE machine = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
-    let before = before.unwrap_or(i64::MAX);
-    let mut rows = all(on, sql, &[id, &before, &most], history_row).await?;
-    rows.reverse();
-    Ok(rows)
-}
+impl Change {
+    /// Adds a machine in its first state. Only `service::advance` calls this and [`Change::put_state`].
+    pub async fn add_machine(
+        &mut self,
+        id: &MachineId,
+        network: &str,
+        first: &HistoryRow,
+        deadline: Option<UnixMs>,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO machines
+                (id, state, state_name, phase, phase_since, search, history_seq, deadline, enrolled_at, network)
+            VALUES ($1, $2, $3, $4, $5, '', $6, $7, $5, $8)",
+            &[
+                id,
+                &Json(&first.state),
+                &state_name(&first.state),
+                &phase_name(&first.state),
+                &first.at,
+                &first.seq,
+                &deadline,
+                &network,
+            ],
+        )
+        .await?;
+        self.search_changed(id);
+        self.add_history(id, first).await
+    }
 
-fn history_row(row: Row<'_>) -> Result<HistoryRow, StoreError> {
-    Ok(HistoryRow {
-        seq: row.get("seq")?,
-        at: row.get("at")?,
-        actor: row.get("actor")?,
-        event: row.json("event", "event")?,
-        limits: row.json("limits", "limits")?,
-        state: row.json("state", "state")?,
-        sentence: row.get("sentence")?,
-        repeats: row.get("repeats")?,
-    })
-}
+    /// Stores a state together with its history row.
+    pub async fn put_state(
+        &mut self,
+        id: &MachineId,
+        row: &HistoryRow,
+        deadline: Option<UnixMs>,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE machines SET state = $2, state_name = $3, phase = $4, history_seq = $6, deadline = $7,
+                phase_since = CASE WHEN state_name = $3 AND phase IS NOT DISTINCT FROM $4 THEN phase_since ELSE $5 END
+            WHERE id = $1",
+            &[
+                id,
+                &Json(&row.state),
+                &state_name(&row.state),
+                &phase_name(&row.state),
+                &row.at,
+                &row.seq,
+                &deadline,
+            ],
+        )
+        .await?;
+        self.add_history(id, row).await
+    }
 
-pub(super) async fn load_machine(
-    connection: &mut SqliteConnection,
-    id: &MachineId,
-) -> Result<Option<MachineRow>, StoreError> {
-    let sql = "SELECT * FROM machines WHERE id = $1";
-    let Some(mut machine) = one(&mut *connection, sql, &[id], machine_row).await? else {
-        return Ok(None);
-    };
-    let heard = "SELECT mac FROM macs WHERE machine = $1 ORDER BY rank, mac";
-    let heard = all(&mut *connection, heard, &[id], only).await?;
-    let listed = "SELECT mac FROM reported_macs WHERE machine = $1 ORDER BY mac";
-    machine.set_macs(heard, all(connection, listed, &[id], only).await?);
-    Ok(Some(machine))
-}
+    /// Deletes row `seq` of a machine's history; the row after it, which is the last, takes its number.
+    pub async fn drop_row(&mut self, id: &MachineId, seq: i64) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM history WHERE machine = $1 AND seq = $2",
+            "UPDATE history SET seq = $2 WHERE machine = $1 AND seq = $2 + 1",
+        ] {
+            self.run(sql, &[id, &seq]).await?;
+        }
+        Ok(())
+    }
 
-pub(super) async fn machine_of_mac<'c>(
-    on: impl SqliteExecutor<'c>,
-    mac: Mac,
-) -> Result<Option<MachineId>, StoreError> {
-    one(on, "SELECT machine FROM macs WHERE mac = $1", &[&mac], only).await
-}
+    async fn add_history(&mut self, id: &MachineId, row: &HistoryRow) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO history (machine, seq, at, actor, event, event_name, limits, state, sentence, repeats)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            &[
+                id,
+                &row.seq,
+                &row.at,
+                &row.actor,
+                &Json(&row.event),
+                &row.event.as_ref().map(Event::name),
+                &Json(&row.limits),
+                &Json(&row.state),
+                &row.sentence,
+                &row.repeats,
+            ],
+        )
+        .await
+    }
 
-impl MachineRow {
-    fn set_macs(&mut self, heard: Vec<Mac>, mut listed: Vec<Mac>) {
-        listed.retain(|mac| !heard.contains(mac));
-        (self.macs, self.reported_macs) = (heard, listed);
+    /// The NIC that boots now: it becomes the first of the machine's MACs. A MAC stays with the machine that has it.
+    pub async fn put_boot_mac(&mut self, id: &MachineId, mac: Mac) -> Result<(), StoreError> {
+        let others = "UPDATE macs SET rank = 1 WHERE machine = $1 AND mac <> $2";
+        self.run(others, &[id, &mac]).await?;
+        self.search_changed(id);
+        self.run(
+            "INSERT INTO macs (mac, machine, rank) VALUES ($1, $2, 0)
+            ON CONFLICT (mac) DO UPDATE SET rank = 0 WHERE macs.machine = excluded.machine",
+            &[&mac, id],
+        )
+        .await
+    }
+
+    /// Takes a MAC from a machine: the next boot from it enrolls a new machine.
+    pub async fn remove_mac(&mut self, id: &MachineId, mac: Mac) -> Result<(), StoreError> {
+        self.search_changed(id);
+        let sql = "DELETE FROM macs WHERE machine = $1 AND mac = $2";
+        self.run(sql, &[id, &mac]).await
+    }
+
+    /// Replaces the MACs that the machine's newest report lists. They open no boot script.
+    pub async fn put_reported_macs(&mut self, id: &MachineId, macs: &[Mac]) -> Result<(), StoreError> {
+        self.search_changed(id);
+        self.run("DELETE FROM reported_macs WHERE machine = $1", &[id])
+            .await?;
+        for mac in macs {
+            let add = "INSERT INTO reported_macs (machine, mac) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            self.run(add, &[id, mac]).await?;
+        }
+        Ok(())
+    }
+
+    /// The machine claimed and reported, or a person asked for it: from now on addresses are kept for its MACs.
+    pub async fn put_known(&mut self, id: &MachineId) -> Result<(), StoreError> {
+        self.run("UPDATE machines SET known = 1 WHERE id = $1", &[id])
+            .await
+    }
+
+    /// Where the machine boots now.
+    pub async fn put_boot_address(
+        &mut self,
+        id: &MachineId,
+        network: &str,
+        ip: Ipv4Addr,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
+        self.search_changed(id);
+        let sql = "UPDATE machines SET network = $2, ip = $3, booted_at = $4 WHERE id = $1";
+        self.run(sql, &[id, &network, &ip, &at]).await
+    }
+
+    /// Stores the names that are given and keeps the others.
+    pub async fn put_smbios_names(&mut self, id: &MachineId, names: &SmbiosNames) -> Result<(), StoreError> {
+        self.search_changed(id);
+        self.run(
+            "UPDATE machines SET manufacturer = coalesce($2, manufacturer), product = coalesce($3, product),
+                serial = coalesce($4, serial), uuid = coalesce($5, uuid) WHERE id = $1",
+            &[
+                id,
+                &names.manufacturer,
+                &names.product,
+                &names.serial,
+                &names.uuid,
+            ],
+        )
+        .await
+    }
+
+    /// The machine's agent was heard.
+    pub async fn put_last_seen(&mut self, id: &MachineId, at: UnixMs) -> Result<(), StoreError> {
+        let sql = "UPDATE machines SET last_seen = $2 WHERE id = $1 AND coalesce(last_seen, 0) < $2";
+        self.run(sql, &[id, &at]).await
+    }
+
+    /// Host name of the current plan.
+    pub async fn put_hostname(&mut self, id: &MachineId, hostname: Option<&str>) -> Result<(), StoreError> {
+        self.search_changed(id);
+        let sql = "UPDATE machines SET hostname = $2 WHERE id = $1";
+        self.run(sql, &[id, &hostname]).await
+    }
+
+    /// Writes the text that a machine is searched by; see [`Change::search_changed`].
+    pub(super) async fn put_search(&mut self, id: &MachineId) -> Result<(), StoreError> {
+        let Some(machine) = self.machine(id).await? else {
+            return Ok(());
+        };
+        let SmbiosNames {
+            manufacturer,
+            product,
+            serial,
+            uuid: _,
+        } = machine.names;
+        let mut search = id.to_string();
+        let texts = [
+            machine.hostname,
+            serial,
+            manufacturer,
+            product,
+            machine.ip.map(|ip| ip.to_string()),
+        ];
+        for text in texts.into_iter().flatten() {
+            search.push(' ');
+            search.push_str(&text.to_lowercase());
+        }
+        for mac in machine.macs.iter().chain(&machine.reported_macs) {
+            search.push_str(&format!(" {mac}"));
+        }
+        self.run("UPDATE machines SET search = $2 WHERE id = $1", &[id, &search])
+            .await
+    }
+
+    /// Fills the columns that lists need, for [`UNFILLED`] machines.
+    pub(super) async fn fill_list_columns(&mut self) -> Result<(), StoreError> {
+        let unfilled: Vec<MachineId> = self
+            .column("SELECT id FROM machines WHERE state_name = ''", &[])
+            .await?;
+        for id in &unfilled {
+            let Some(machine) = self.machine(id).await? else {
+                continue;
+            };
+            let phase = |state: &State| (state_name(state), phase_name(state));
+            let (mut since, mut before) = (machine.enrolled_at, None);
+            'history: loop {
+                let rows = self.history(id, before, 100).await?;
+                for row in rows.iter().rev() {
+                    if phase(&row.state) != phase(&machine.state) {
+                        break 'history;
+                    }
+                    (since, before) = (row.at, Some(row.seq));
+                }
+                if rows.is_empty() {
+                    break;
+                }
+            }
+            let (state, phase) = phase(&machine.state);
+            let sql = "UPDATE machines SET state_name = $2, phase = $3, phase_since = $4 WHERE id = $1";
+            self.run(sql, &[id, &state, &phase, &since]).await?;
+            self.search_changed(id);
+        }
+        Ok(())
     }
 }
 
-/// Without its MACs.
-fn machine_row(row: Row<'_>) -> Result<MachineRow, StoreError> {
-    Ok(MachineRow {
-        id: row.get("id")?,
-        state: row.json("state", "state")?,
-        history_seq: row.get("history_seq")?,
-        enrolled_at: row.get("enrolled_at")?,
-        last_seen: row.maybe("last_seen")?,
-        booted_at: row.maybe("booted_at")?,
-        folded_into: row.maybe("folded_into")?,
-        network: row.maybe("network")?,
-        ip: row.maybe("ip")?,
-        identity: Identity {
-            manufacturer: row.maybe("manufacturer")?,
-            product: row.maybe("product")?,
-            serial: row.maybe("serial")?,
-            uuid: row.maybe("uuid")?,
-        },
-        hostname: row.maybe("hostname")?,
-        macs: Vec::new(),
-        reported_macs: Vec::new(),
-    })
+/// Writes a list of ids and the closing parenthesis.
+pub(super) fn push_ids(query: &mut QueryBuilder<Sqlite>, ids: impl Iterator<Item: ToString>) {
+    let mut list = query.separated(", ");
+    for id in ids {
+        list.push_bind(id.to_string());
+    }
+    query.push(")");
 }

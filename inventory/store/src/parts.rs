@@ -1,12 +1,13 @@
 //! The lives of parts.
 
-use inventory_api::parts::{DuplicatePart, PartEvent, PartKind, PartLife, PartPlace};
+use inventory_api::parts::{DuplicatePart, PartEvent, PartEventKind, PartKind, PartLife, PartPlace};
 use inventory_api::{MachineId, UnixMs};
 use lifecycle::expectation::name_key;
 use lifecycle::parts::{Held, Part, Stretch, at_once};
+use sqlx::AssertSqlSafe;
 
-use super::sql::{Row, all, count, one, run};
-use super::{Change, Store, StoreError};
+use super::sql::Col;
+use super::{Change, Reader, StoreError};
 
 /// Events that are kept for each machine: a machine that reports other parts each time cannot fill the disk.
 pub const KEPT_PART_EVENTS: i64 = 20_000;
@@ -15,108 +16,192 @@ const SHOWN_EVENTS: i64 = 500;
 /// Parts that are shown for one serial number.
 const SHOWN_PARTS: i64 = 50;
 
+const EVENT_COLUMNS: &str = "at, machine, what, place, from_place, from_machine, report";
+
 /// A part that another machine shows too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherPlace {
     /// The other machine.
     pub machine: MachineId,
-    /// Where it is there.
+    /// Where the part is there.
     pub place: String,
-    /// From when until when.
+    /// When it was seen there.
     pub stretch: Stretch,
 }
 
-impl Store {
-    /// The parts with a serial number, most lately changed first.
+type PartRow = (String, Col<PartKind>, String, Option<String>, Option<String>);
+
+type EventRow = (
+    Col<UnixMs>,
+    Col<MachineId>,
+    Col<PartEventKind>,
+    String,
+    Option<String>,
+    Col<Option<MachineId>>,
+    String,
+);
+
+fn event(
+    (Col(at), Col(machine), Col(what), place, from_place, Col(from_machine), report): EventRow,
+) -> PartEvent {
+    PartEvent {
+        at,
+        machine,
+        what,
+        place,
+        from_place,
+        from_machine,
+        report,
+    }
+}
+
+impl Reader {
+    /// The parts with a serial number.
     pub async fn parts_of_serial(&self, serial: &str) -> Result<Vec<PartLife>, StoreError> {
-        let sql = "SELECT * FROM parts WHERE serial_key = $1 ORDER BY kind, key LIMIT $2";
-        let known: Vec<(String, PartLife)> =
-            all(&self.read, sql, &[&name_key(serial), &SHOWN_PARTS], |row| {
-                let life = PartLife {
-                    kind: row.word("part kind", "kind")?,
-                    serial: row.get("serial")?,
-                    manufacturer: row.maybe("manufacturer")?,
-                    model: row.maybe("model")?,
-                    duplicate: false,
-                    seen_in: Vec::new(),
-                    events: Vec::new(),
-                };
-                Ok((row.get("key")?, life))
-            })
-            .await?;
-        let mut lives = Vec::with_capacity(known.len());
-        for (key, life) in known {
-            lives.push(self.life(&key, life).await?);
+        let sql = "SELECT key, kind, serial, manufacturer, model FROM parts WHERE serial_key = $1
+            ORDER BY kind, key LIMIT $2";
+        let parts: Vec<PartRow> = self.rows(sql, &[&name_key(serial), &SHOWN_PARTS]).await?;
+        let mut lives = Vec::with_capacity(parts.len());
+        for (key, Col(kind), serial, manufacturer, model) in parts {
+            let seen_in = self.places(&key).await?;
+            let duplicate = seen_in
+                .iter()
+                .enumerate()
+                .any(|(i, a)| seen_in[..i].iter().any(|b| at_once(stretch(a), stretch(b))));
+            let sql =
+                format!("SELECT {EVENT_COLUMNS} FROM part_events WHERE part = $1 ORDER BY id DESC LIMIT $2");
+            let events: Vec<EventRow> = self.rows(AssertSqlSafe(sql), &[&key, &SHOWN_EVENTS]).await?;
+            lives.push(PartLife {
+                kind,
+                serial,
+                manufacturer,
+                model,
+                duplicate,
+                seen_in,
+                events: events.into_iter().map(event).collect(),
+            });
         }
         Ok(lives)
     }
 
-    /// Where a part was, and what became of it.
-    async fn life(&self, key: &str, life: PartLife) -> Result<PartLife, StoreError> {
-        let places = "SELECT machine, place, since, seen_at FROM part_places WHERE part = $1
+    /// Where a part was, last seen first.
+    async fn places(&self, part: &str) -> Result<Vec<PartPlace>, StoreError> {
+        let sql = "SELECT machine, place, since, seen_at FROM part_places WHERE part = $1
             ORDER BY seen_at DESC LIMIT 100";
-        let seen_in = all(&self.read, places, &[&key], |row| {
-            Ok(PartPlace {
-                machine: row.get("machine")?,
-                place: row.get("place")?,
-                since: row.get("since")?,
-                seen_at: row.get("seen_at")?,
-            })
-        })
-        .await?;
-        let stretch = |p: &PartPlace| Stretch {
-            since: p.since,
-            until: p.seen_at,
+        let rows = self.rows(sql, &[&part]).await?;
+        let place = |(Col(machine), place, Col(since), Col(seen_at))| PartPlace {
+            machine,
+            place,
+            since,
+            seen_at,
         };
-        let events = "SELECT * FROM part_events WHERE part = $1 ORDER BY id DESC LIMIT $2";
-        Ok(PartLife {
-            duplicate: seen_in
-                .iter()
-                .enumerate()
-                .any(|(i, a)| seen_in[..i].iter().any(|b| at_once(stretch(a), stretch(b)))),
-            seen_in,
-            events: all(&self.read, events, &[&key, &SHOWN_EVENTS], event).await?,
-            ..life
-        })
+        Ok(rows.into_iter().map(place).collect())
     }
 
-    /// The parts of a machine that another machine shows at the same time, at most `limit`.
+    /// At most `limit` parts of a machine that another machine shows at the same time.
     pub async fn duplicates(&self, id: &MachineId, limit: u32) -> Result<Vec<DuplicatePart>, StoreError> {
-        let sql = "SELECT p.kind, p.serial, a.place AS place, b.machine AS other, b.place AS other_place
+        let sql = "SELECT p.kind, p.serial, a.place, b.machine, b.place
             FROM part_places a JOIN part_places b ON b.part = a.part AND b.machine <> a.machine
             JOIN parts p ON p.key = a.part
-            WHERE a.machine = $1 AND max(a.since, b.since) <= min(a.seen_at, b.seen_at)
+            WHERE a.machine = $1 AND a.since <= b.seen_at AND b.since <= a.seen_at
             ORDER BY p.kind, a.place LIMIT $2";
-        all(&self.read, sql, &[id, &limit], |row| {
-            Ok(DuplicatePart {
-                kind: row.word("part kind", "kind")?,
-                serial: row.get("serial")?,
-                place: row.get("place")?,
-                other: row.get("other")?,
-                other_place: row.get("other_place")?,
-            })
-        })
-        .await
+        let rows = self.rows(sql, &[id, &limit]).await?;
+        Ok(rows
+            .into_iter()
+            .map(
+                |(Col(kind), serial, place, Col(other), other_place)| DuplicatePart {
+                    kind,
+                    serial,
+                    place,
+                    other,
+                    other_place,
+                },
+            )
+            .collect())
+    }
+
+    /// The parts that a machine had by its report before.
+    pub async fn held_parts(&self, id: &MachineId) -> Result<Vec<Held>, StoreError> {
+        let sql = "SELECT part, kind, place FROM part_places JOIN parts ON key = part WHERE machine = $1";
+        let rows: Vec<(String, Col<PartKind>, String)> = self.rows(sql, &[id]).await?;
+        let held = |(key, Col(kind), place)| Held { key, kind, place };
+        Ok(rows.into_iter().map(held).collect())
+    }
+
+    /// The newest event of a part that is not about duplicates.
+    pub async fn last_part_event(&self, key: &str) -> Result<Option<PartEvent>, StoreError> {
+        let sql = format!(
+            "SELECT {EVENT_COLUMNS} FROM part_events WHERE part = $1 AND what <> 'duplicate' ORDER BY id DESC LIMIT 1"
+        );
+        let row: Option<EventRow> = self.row(AssertSqlSafe(sql), &[&key]).await?;
+        Ok(row.map(event))
+    }
+
+    /// Whether a part was taken out of this machine before.
+    pub async fn was_in(&self, key: &str, id: &MachineId) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM part_events
+            WHERE part = $1 AND machine = $2 AND what = 'removed' LIMIT 1) AS removed";
+        Ok(self.count(sql, &[&key, id]).await? > 0)
+    }
+
+    /// At most `limit` parts of this machine that other machines show too, by the part's key; the flag: its alarm was raised.
+    pub async fn shared_parts(
+        &self,
+        id: &MachineId,
+        limit: u32,
+    ) -> Result<Vec<(String, PartKind, Stretch, OtherPlace, bool)>, StoreError> {
+        type Row = (
+            String,
+            Col<PartKind>,
+            Col<UnixMs>,
+            Col<UnixMs>,
+            bool,
+            Col<MachineId>,
+            String,
+            Col<UnixMs>,
+            Col<UnixMs>,
+        );
+        let sql =
+            "SELECT a.part, p.kind, a.since, a.seen_at, a.alarmed, b.machine, b.place, b.since, b.seen_at
+            FROM part_places a JOIN part_places b ON b.part = a.part AND b.machine <> a.machine
+            JOIN parts p ON p.key = a.part WHERE a.machine = $1 ORDER BY a.part, b.machine LIMIT $2";
+        let rows: Vec<Row> = self.rows(sql, &[id, &limit]).await?;
+        let shared = |(
+            part,
+            Col(kind),
+            Col(since),
+            Col(until),
+            alarmed,
+            Col(machine),
+            place,
+            Col(from),
+            Col(to),
+        ): Row| {
+            let other = OtherPlace {
+                machine,
+                place,
+                stretch: Stretch {
+                    since: from,
+                    until: to,
+                },
+            };
+            (part, kind, Stretch { since, until }, other, alarmed)
+        };
+        Ok(rows.into_iter().map(shared).collect())
+    }
+}
+
+fn stretch(place: &PartPlace) -> Stretch {
+    Stretch {
+        since: place.since,
+        until: place.seen_at,
     }
 }
 
 impl Change {
-    /// The parts that a machine had by its report before.
-    pub async fn held_parts(&mut self, id: &MachineId) -> Result<Vec<Held>, StoreError> {
-        let sql = "SELECT part, kind, place FROM part_places JOIN parts ON key = part WHERE machine = $1";
-        all(self.connection(), sql, &[id], |row| {
-            Ok(Held {
-                key: row.get("part")?,
-                kind: row.word("part kind", "kind")?,
-                place: row.get("place")?,
-            })
-        })
-        .await
-    }
-
     /// All parts of a machine that are still there were seen again.
     pub async fn parts_seen(&mut self, id: &MachineId, at: UnixMs) -> Result<(), StoreError> {
-        let sql = "UPDATE part_places SET seen_at = max(seen_at, $2) WHERE machine = $1";
+        let sql = "UPDATE part_places SET seen_at = $2 WHERE machine = $1 AND seen_at < $2";
         self.run(sql, &[id, &at]).await
     }
 
@@ -124,8 +209,8 @@ impl Change {
     pub async fn put_part(&mut self, id: &MachineId, part: &Part, at: UnixMs) -> Result<(), StoreError> {
         self.run(
             "INSERT INTO parts (key, kind, serial, serial_key, manufacturer, model) VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT (key) DO UPDATE SET manufacturer = coalesce(excluded.manufacturer, manufacturer),
-                model = coalesce(excluded.model, model)",
+            ON CONFLICT (key) DO UPDATE SET manufacturer = coalesce(excluded.manufacturer, parts.manufacturer),
+                model = coalesce(excluded.model, parts.model)",
             &[
                 &part.key,
                 &part.kind.to_string(),
@@ -169,11 +254,11 @@ impl Change {
         .await
     }
 
-    /// The oldest events of a machine beyond the limit go, and the parts that nothing is known of any more.
+    /// Deletes the oldest events of a machine beyond the limit, and parts of which nothing else is kept.
     pub async fn trim_part_events(&mut self, id: &MachineId) -> Result<(), StoreError> {
         let sql = "DELETE FROM part_events WHERE machine = $1 AND id <=
             (SELECT id FROM part_events WHERE machine = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
-        let deleted = run(self.connection(), sql, &[id, &KEPT_PART_EVENTS]).await?;
+        let deleted = self.execute(sql, &[id, &KEPT_PART_EVENTS]).await?;
         if deleted.rows_affected() == 0 {
             return Ok(());
         }
@@ -182,61 +267,13 @@ impl Change {
         self.run(unknown, &[]).await
     }
 
-    /// The newest event of a part, if it has any.
-    pub async fn last_part_event(&mut self, key: &str) -> Result<Option<PartEvent>, StoreError> {
-        let sql =
-            "SELECT * FROM part_events WHERE part = $1 AND what <> 'duplicate' ORDER BY id DESC LIMIT 1";
-        one(self.connection(), sql, &[&key], event).await
-    }
-
-    /// Whether a part was in this machine before.
-    pub async fn was_in(&mut self, key: &str, id: &MachineId) -> Result<bool, StoreError> {
-        let sql = "SELECT count(*) FROM (SELECT 1 FROM part_events
-            WHERE part = $1 AND machine = $2 AND what = 'removed' LIMIT 1)";
-        Ok(count(self.connection(), sql, &[&key, id]).await? > 0)
-    }
-
-    /// The parts of this machine that other machines show too, by the part's key, at most `limit`.
-    pub async fn shared_parts(
-        &mut self,
-        id: &MachineId,
-        limit: u32,
-    ) -> Result<Vec<(String, PartKind, Stretch, OtherPlace, bool)>, StoreError> {
-        let sql =
-            "SELECT a.part, p.kind, a.since, a.seen_at, a.alarmed, b.machine, b.place, b.since AS other_since,
-                b.seen_at AS other_seen
-            FROM part_places a JOIN part_places b ON b.part = a.part AND b.machine <> a.machine
-            JOIN parts p ON p.key = a.part WHERE a.machine = $1 ORDER BY a.part, b.machine LIMIT $2";
-        all(self.connection(), sql, &[id, &limit], |row| {
-            let stretch = |since, until| {
-                Ok::<_, StoreError>(Stretch {
-                    since: row.get(since)?,
-                    until: row.get(until)?,
-                })
-            };
-            let other = OtherPlace {
-                machine: row.get("machine")?,
-                place: row.get("place")?,
-                stretch: stretch("other_since", "other_seen")?,
-            };
-            Ok((
-                row.get("part")?,
-                row.word("part kind", "kind")?,
-                stretch("since", "seen_at")?,
-                other,
-                row.get("alarmed")?,
-            ))
-        })
-        .await
-    }
-
     /// A part cannot have left a machine before this moment.
     pub async fn part_still_in(&mut self, key: &str, id: &MachineId, at: UnixMs) -> Result<(), StoreError> {
-        let sql = "UPDATE part_places SET seen_at = max(seen_at, $3) WHERE part = $1 AND machine = $2";
+        let sql = "UPDATE part_places SET seen_at = $3 WHERE part = $1 AND machine = $2 AND seen_at < $3";
         self.run(sql, &[&key, id, &at]).await
     }
 
-    /// That a part is in two machines was told, in both.
+    /// The alarm about a part in two machines was raised, in both.
     pub async fn part_alarmed(
         &mut self,
         key: &str,
@@ -246,16 +283,4 @@ impl Change {
         let sql = "UPDATE part_places SET alarmed = 1 WHERE part = $1 AND machine IN ($2, $3)";
         self.run(sql, &[&key, one, two]).await
     }
-}
-
-fn event(row: Row<'_>) -> Result<PartEvent, StoreError> {
-    Ok(PartEvent {
-        at: row.get("at")?,
-        machine: row.get("machine")?,
-        what: row.word("part event", "what")?,
-        place: row.get("place")?,
-        from_place: row.maybe("from_place")?,
-        from_machine: row.maybe("from_machine")?,
-        report: row.get("report")?,
-    })
 }

@@ -1,59 +1,60 @@
-//! Machines that are to be checked again, until they are.
+//! Machines whose stored report waits to be checked again.
 
 use std::collections::BTreeSet;
 
 use inventory_api::MachineId;
 
-use super::sql::{all, one, only};
-use super::{Change, Store, StoreError};
+use super::sql::Col;
+use super::{Change, Reader, StoreError};
 
-/// A machine that is to be checked again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request to check a machine again.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct RecheckRow {
     /// Number of the request.
     pub id: i64,
     /// The machine.
+    #[sqlx(try_from = "Col<MachineId>")]
     pub machine: MachineId,
-    /// Who changed what is expected of it.
+    /// Who changed what is expected of the machine.
     pub actor: String,
 }
 
-impl Store {
-    /// The machines that are to be checked again, the one that was asked for first at the front, at most `limit`.
+impl Reader {
+    /// At most `limit` requests, oldest first.
     pub async fn rechecks(&self, limit: u32) -> Result<Vec<RecheckRow>, StoreError> {
-        let sql = "SELECT id, machine, actor FROM rechecks ORDER BY id LIMIT $1";
-        all(&self.read, sql, &[&limit], |row| {
-            Ok(RecheckRow {
-                id: row.get("id")?,
-                machine: row.get("machine")?,
-                actor: row.get("actor")?,
-            })
-        })
+        self.rows(
+            "SELECT id, machine, actor FROM rechecks ORDER BY id LIMIT $1",
+            &[&limit],
+        )
         .await
     }
 
-    /// How many machines are still to be checked again.
+    /// How many requests wait.
     pub async fn rechecks_left(&self) -> Result<u32, StoreError> {
-        let left = one(&self.read, "SELECT count(*) FROM rechecks", &[], only).await?;
-        Ok(left.unwrap_or_default())
+        Ok(self
+            .value("SELECT count(*) FROM rechecks", &[])
+            .await?
+            .unwrap_or_default())
     }
 }
 
 impl Change {
-    /// Asks for machines to be checked again.
+    /// Asks for machines to be checked again. A machine that waits already gets a new number: its check may be under way.
     pub async fn add_rechecks(
         &mut self,
         machines: &BTreeSet<MachineId>,
         actor: &str,
     ) -> Result<(), StoreError> {
         for machine in machines {
-            let sql = "INSERT OR REPLACE INTO rechecks (machine, actor) VALUES ($1, $2)";
-            self.run(sql, &[machine, &actor]).await?;
+            self.run("DELETE FROM rechecks WHERE machine = $1", &[machine])
+                .await?;
+            let add = "INSERT INTO rechecks (machine, actor) VALUES ($1, $2)";
+            self.run(add, &[machine, &actor]).await?;
         }
         Ok(())
     }
 
-    /// A request is done with.
+    /// Deletes a request.
     pub async fn recheck_done(&mut self, id: i64) -> Result<(), StoreError> {
         self.run("DELETE FROM rechecks WHERE id = $1", &[&id]).await
     }

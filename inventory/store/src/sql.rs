@@ -1,91 +1,87 @@
-//! Statements: what a value becomes in SQLite and what a column becomes here, in one place.
+//! What a Rust value becomes in SQLite and a column becomes in Rust, in one place.
 
 use std::net::Ipv4Addr;
 
+use inventory_api::check::Verdict;
+use inventory_api::parts::{PartEventKind, PartKind};
 use inventory_api::{Mac, MachineId, PlanId, UnixMs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteExecutor, SqliteQueryResult, SqliteRow};
-use sqlx::{Arguments, Decode, Encode, Row as _, SqlSafeStr, Type};
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteTypeInfo, SqliteValueRef};
+use sqlx::{Arguments, Decode, Encode, Type};
 
 use super::StoreError;
 
-/// Runs a statement that gives no rows.
-pub(super) async fn run<'c>(
-    on: impl SqliteExecutor<'c>,
-    sql: impl SqlSafeStr,
-    values: &[&dyn Value],
-) -> Result<SqliteQueryResult, StoreError> {
-    let query = sqlx::query_with(sql, arguments(values)?);
-    Ok(query.execute(on).await?)
-}
-
-/// All rows that a statement gives, as `of` reads them.
-pub(super) async fn all<'c, T>(
-    on: impl SqliteExecutor<'c>,
-    sql: &'static str,
-    values: &[&dyn Value],
-    mut of: impl FnMut(Row<'_>) -> Result<T, StoreError>,
-) -> Result<Vec<T>, StoreError> {
-    let rows = sqlx::query_with(sql, arguments(values)?).fetch_all(on).await?;
-    rows.iter().map(|row| of(Row(row))).collect()
-}
-
-/// The row that a statement gives, if it gives one.
-pub(super) async fn one<'c, T>(
-    on: impl SqliteExecutor<'c>,
-    sql: impl SqlSafeStr,
-    values: &[&dyn Value],
-    of: impl FnOnce(Row<'_>) -> Result<T, StoreError>,
-) -> Result<Option<T>, StoreError> {
-    let row = sqlx::query_with(sql, arguments(values)?)
-        .fetch_optional(on)
-        .await?;
-    row.map(|row| of(Row(&row))).transpose()
-}
-
-/// The number that a statement counts.
-pub(super) async fn count<'c>(
-    on: impl SqliteExecutor<'c>,
-    sql: &'static str,
-    values: &[&dyn Value],
-) -> Result<i64, StoreError> {
-    let row = sqlx::query_with(sql, arguments(values)?).fetch_one(on).await?;
-    only(Row(&row))
-}
-
-fn arguments(values: &[&dyn Value]) -> Result<SqliteArguments, StoreError> {
+pub(super) fn arguments(values: &[&dyn Value]) -> Result<SqliteArguments, StoreError> {
     let mut arguments = SqliteArguments::default();
     for value in values {
-        value.add_to(&mut arguments)?;
+        value.add_to(&mut arguments).map_err(sqlx::Error::Encode)?;
     }
     Ok(arguments)
 }
 
-/// What a statement takes.
+/// A parameter of a statement.
 pub(super) trait Value: Sync {
-    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError>;
+    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
 }
 
 fn add<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(
     arguments: &mut SqliteArguments,
     value: T,
-) -> Result<(), StoreError> {
-    Ok(Arguments::add(arguments, value).map_err(sqlx::Error::Encode)?)
+) -> Result<(), BoxDynError> {
+    Arguments::add(arguments, value)
 }
 
-/// What a column holds.
+/// A type that is stored as `Raw`.
 pub(super) trait Column: Sized {
-    /// As SQLite has it.
     type Raw: for<'r> Decode<'r, Sqlite> + Type<Sqlite>;
 
-    fn of(raw: Self::Raw) -> Result<Self, StoreError>;
+    fn of(raw: Self::Raw) -> Result<Self, BoxDynError>;
+}
+
+/// Reads a [`Column`]: a column of a tuple, or `#[sqlx(try_from = "Col<T>")]`.
+pub(super) struct Col<T>(pub(super) T);
+
+impl<T: Column> Type<Sqlite> for Col<T> {
+    fn type_info() -> SqliteTypeInfo {
+        T::Raw::type_info()
+    }
+
+    fn compatible(column: &SqliteTypeInfo) -> bool {
+        T::Raw::compatible(column)
+    }
+}
+
+impl<'r, T: Column> Decode<'r, Sqlite> for Col<T> {
+    fn decode(value: SqliteValueRef<'r>) -> Result<Col<T>, BoxDynError> {
+        T::of(T::Raw::decode(value)?).map(Col)
+    }
+}
+
+/// `None` is NULL.
+impl<T: Column> Column for Option<T> {
+    type Raw = Option<T::Raw>;
+
+    fn of(raw: Self::Raw) -> Result<Self, BoxDynError> {
+        raw.map(T::of).transpose()
+    }
+}
+
+/// `None` is NULL.
+impl<T: Value> Value for Option<T> {
+    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
+        match self {
+            Some(value) => value.add_to(arguments),
+            None => add(arguments, None::<i64>),
+        }
+    }
 }
 
 macro_rules! as_it_is {
     ($($type:ty),*) => {$(
         impl Value for $type {
-            fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
+            fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
                 add(arguments, self)
             }
         }
@@ -93,7 +89,7 @@ macro_rules! as_it_is {
         impl Column for $type {
             type Raw = $type;
 
-            fn of(raw: $type) -> Result<$type, StoreError> {
+            fn of(raw: $type) -> Result<$type, BoxDynError> {
                 Ok(raw)
             }
         }
@@ -102,130 +98,86 @@ macro_rules! as_it_is {
 
 as_it_is!(bool, i64, u32, String, Vec<u8>);
 
-macro_rules! by_name {
-    ($($type:ty: $what:literal),*) => {$(
+/// Types that have a raw form: its type, how to write it and how to read it.
+macro_rules! converted {
+    ($($type:ty: $raw:ty, $write:expr, $read:expr;)*) => {$(
         impl Value for $type {
-            fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
-                add(arguments, self.to_string())
+            fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
+                let write: fn(&$type) -> $raw = $write;
+                add(arguments, write(self))
             }
         }
 
         impl Column for $type {
-            type Raw = String;
+            type Raw = $raw;
 
-            fn of(raw: String) -> Result<$type, StoreError> {
-                raw.parse().map_err(|error| StoreError::content($what, error))
+            fn of(raw: $raw) -> Result<$type, BoxDynError> {
+                let read: fn($raw) -> Result<$type, BoxDynError> = $read;
+                read(raw)
+            }
+        }
+
+        impl From<Col<$type>> for $type {
+            fn from(column: Col<$type>) -> $type {
+                column.0
+            }
+        }
+
+        impl From<Col<Option<$type>>> for Option<$type> {
+            fn from(column: Col<Option<$type>>) -> Option<$type> {
+                column.0
             }
         }
     )*};
 }
 
-by_name!(MachineId: "machine id", PlanId: "plan id", Mac: "MAC", Ipv4Addr: "address");
+converted! {
+    UnixMs: i64, |at| at.0, |raw| Ok(UnixMs(raw));
+    MachineId: String, ToString::to_string, |raw| Ok(raw.parse()?);
+    PlanId: String, ToString::to_string, |raw| Ok(raw.parse()?);
+    Mac: String, ToString::to_string, |raw| Ok(raw.parse()?);
+    Ipv4Addr: String, ToString::to_string, |raw| Ok(raw.parse()?);
+    PartKind: String, ToString::to_string, |raw| word(&raw);
+    PartEventKind: String, ToString::to_string, |raw| word(&raw);
+    Verdict: String, verdict, |raw| word(&raw);
+    [u8; 32]: Vec<u8>, |digest| digest.to_vec(), |raw| {
+        <[u8; 32]>::try_from(raw.as_slice()).map_err(|_| "a digest is 32 bytes long".into())
+    };
+}
+
+pub(super) fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Warn => "warn",
+        Verdict::Fail => "fail",
+    }
+    .to_owned()
+}
+
+/// Reads a value that is a string in JSON.
+fn word<T: DeserializeOwned>(raw: &str) -> Result<T, BoxDynError> {
+    use serde::de::IntoDeserializer as _;
+    let raw: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = raw.into_deserializer();
+    Ok(T::deserialize(raw)?)
+}
 
 impl Value for &str {
-    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
+    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         add(arguments, *self)
     }
 }
 
 impl Value for &[u8] {
-    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
+    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         add(arguments, *self)
     }
 }
 
-impl Value for [u8; 32] {
-    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
-        add(arguments, self.as_slice())
-    }
-}
-
-impl Column for [u8; 32] {
-    type Raw = Vec<u8>;
-
-    fn of(raw: Vec<u8>) -> Result<[u8; 32], StoreError> {
-        raw.try_into()
-            .map_err(|_| StoreError::content("digest", "it is not 32 bytes long"))
-    }
-}
-
-impl Value for UnixMs {
-    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
-        add(arguments, self.0)
-    }
-}
-
-impl Column for UnixMs {
-    type Raw = i64;
-
-    fn of(raw: i64) -> Result<UnixMs, StoreError> {
-        Ok(UnixMs(raw))
-    }
-}
-
-/// None is NULL.
-impl<T: Value> Value for Option<T> {
-    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
-        match self {
-            Some(value) => value.add_to(arguments),
-            None => add(arguments, None::<i64>),
-        }
-    }
-}
-
-/// A value that is stored as JSON, and what it is.
-pub(super) struct Json<'a, T>(pub(super) &'static str, pub(super) &'a T);
+/// A parameter that is stored as JSON; `#[sqlx(json)]` reads it.
+pub(super) struct Json<'a, T>(pub(super) &'a T);
 
 impl<T: Serialize + Sync> Value for Json<'_, T> {
-    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), StoreError> {
-        let text = serde_json::to_string(self.1).map_err(|error| StoreError::content(self.0, error))?;
-        add(arguments, text)
+    fn add_to(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
+        add(arguments, serde_json::to_string(self.0)?)
     }
-}
-
-/// A row, whose columns are read by name.
-#[derive(Clone, Copy)]
-pub(super) struct Row<'r>(&'r SqliteRow);
-
-impl Row<'_> {
-    pub(super) fn get<T: Column>(self, column: &str) -> Result<T, StoreError> {
-        T::of(self.0.try_get(column)?)
-    }
-
-    /// None is NULL.
-    pub(super) fn maybe<T: Column>(self, column: &str) -> Result<Option<T>, StoreError> {
-        let raw: Option<T::Raw> = self.0.try_get(column)?;
-        raw.map(T::of).transpose()
-    }
-
-    /// A column that holds JSON, of `what`.
-    pub(super) fn json<T: DeserializeOwned>(self, what: &'static str, column: &str) -> Result<T, StoreError> {
-        from_json(what, self.0.try_get(column)?)
-    }
-
-    /// None is NULL.
-    pub(super) fn maybe_json<T: DeserializeOwned>(
-        self,
-        what: &'static str,
-        column: &str,
-    ) -> Result<Option<T>, StoreError> {
-        let text: Option<&str> = self.0.try_get(column)?;
-        text.map(|text| from_json(what, text)).transpose()
-    }
-
-    /// A word of the wire that is stored as it is.
-    pub(super) fn word<T: DeserializeOwned>(self, what: &'static str, column: &str) -> Result<T, StoreError> {
-        let word: &str = self.0.try_get(column)?;
-        from_json(what, &format!("\"{word}\""))
-    }
-}
-
-/// The only column of a row.
-pub(super) fn only<T: Column>(row: Row<'_>) -> Result<T, StoreError> {
-    T::of(row.0.try_get(0)?)
-}
-
-/// Text that is JSON, of `what`.
-fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::content(what, error))
 }

@@ -1,9 +1,12 @@
 use inventory_api::agent::RunsOn;
 use inventory_api::agent::{ReportResponse, Verification};
 use inventory_api::check::{CheckResult, Verdict};
+use inventory_api::delivery::{ExpectedFrom, Order, OrderItem};
+use inventory_api::machine::MachineFilter;
 use inventory_api::report::AssetReport;
 use inventory_api::{Mac, MachineId, UnixMs};
-use lifecycle::{Limits, State};
+use lifecycle::{Event, Limits, State};
+use sqlx::AssertSqlSafe;
 
 use super::*;
 
@@ -22,6 +25,27 @@ fn row(seq: i64, at: i64) -> HistoryRow {
         sentence: "Seen.".into(),
         repeats: 1,
     }
+}
+
+/// A store with the schema before a migration.
+async fn old_store(path: &Path, before: i64) -> sqlx::SqlitePool {
+    let old = sqlx::migrate::Migrator {
+        migrations: sqlx::migrate!("src/schema")
+            .iter()
+            .filter(|m| m.version < before)
+            .cloned()
+            .collect::<Vec<_>>()
+            .into(),
+        ..sqlx::migrate::Migrator::DEFAULT
+    };
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+    old.run(&pool).await.unwrap();
+    pool
+}
+
+async fn page(store: &Store, filter: &MachineFilter) -> Vec<MachineRow> {
+    store.machine_page(filter, None, 100).await.unwrap()
 }
 
 async fn with_machine(store: &Store, n: u32) -> MachineId {
@@ -48,7 +72,7 @@ async fn what_is_committed_is_there_after_opening_again_and_what_is_dropped_is_n
     store.close().await;
 
     let store = Store::open(&path).await.unwrap();
-    let all = store.machines().await.unwrap();
+    let all = page(&store, &MachineFilter::default()).await;
     assert_eq!(all.len(), 1);
     assert_eq!(
         (all[0].id.clone(), all[0].macs.clone()),
@@ -147,26 +171,16 @@ async fn a_machine_is_forgotten_with_all_that_names_it() {
     let mut change = store.begin().await.unwrap();
     assert!(change.forget(&one).await.unwrap());
     change.commit().await.unwrap();
-    assert_eq!(store.machines().await.unwrap().len(), 1);
-    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        .fetch_all(&store.read)
-        .await
-        .unwrap();
+    assert_eq!(page(&store, &MachineFilter::default()).await.len(), 1);
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let tables: Vec<String> = store.column(tables, &[]).await.unwrap();
     for table in tables {
         let sql = format!("SELECT count(*) FROM pragma_table_info('{table}') WHERE name = 'machine'");
-        let named: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .fetch_one(&store.read)
-            .await
-            .unwrap();
-        if named == 0 {
+        if store.count(AssertSqlSafe(sql), &[]).await.unwrap() == 0 {
             continue;
         }
         let sql = format!("SELECT count(*) FROM {table} WHERE machine = $1");
-        let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
-            .bind(one.as_str())
-            .fetch_one(&store.read)
-            .await
-            .unwrap();
+        let rows = store.count(AssertSqlSafe(sql), &[&one]).await.unwrap();
         assert_eq!(rows, 0, "{table}");
     }
 }
@@ -176,20 +190,7 @@ async fn a_machine_is_forgotten_with_all_that_names_it() {
 async fn known_machines_still_boot_after_the_upgrade() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.db");
-    let old = sqlx::migrate::Migrator {
-        migrations: sqlx::migrate!("src/schema")
-            .iter()
-            .filter(|m| m.version < 8)
-            .cloned()
-            .collect::<Vec<_>>()
-            .into(),
-        ..sqlx::migrate::Migrator::DEFAULT
-    };
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
-        .create_if_missing(true);
-    let pool = SqlitePoolOptions::new().connect_with(options).await.unwrap();
-    old.run(&pool).await.unwrap();
+    let pool = old_store(&path, 8).await;
     let statements = "
         INSERT INTO machines (id, state, history_seq, enrolled_at) VALUES
             ('m-000000000001', '{\"state\":\"new\"}', 1, 5), ('m-000000000002', '{\"state\":\"retired\"}', 1, 5),
@@ -288,14 +289,9 @@ async fn reports_and_nonces_are_bounded() {
         store.stored_report(&id).await.unwrap().unwrap().report.collect_ms,
         last as u64
     );
-    let whole: i64 = sqlx::query_scalar("SELECT count(*) FROM reports WHERE report IS NOT NULL")
-        .fetch_one(&store.read)
-        .await
-        .unwrap();
-    let all: i64 = sqlx::query_scalar("SELECT count(*) FROM reports")
-        .fetch_one(&store.read)
-        .await
-        .unwrap();
+    let count = async |sql: &'static str| store.count(sql, &[]).await.unwrap();
+    let whole = count("SELECT count(*) FROM reports WHERE report IS NOT NULL").await;
+    let all = count("SELECT count(*) FROM reports").await;
     assert_eq!((whole, all), (KEPT_REPORTS, KEPT_NONCES));
 }
 
@@ -308,13 +304,14 @@ async fn documents_replace_each_other() {
         verdict,
         findings: vec![],
     };
+    let from = ExpectedFrom::default();
     let mut change = store.begin().await.unwrap();
     change
-        .put_check(&id, &check(Verdict::Fail), UnixMs(1))
+        .put_check(&id, &check(Verdict::Fail), &from, UnixMs(1))
         .await
         .unwrap();
     change
-        .put_check(&id, &check(Verdict::Pass), UnixMs(2))
+        .put_check(&id, &check(Verdict::Pass), &from, UnixMs(2))
         .await
         .unwrap();
     let verification = Verification {
@@ -327,6 +324,9 @@ async fn documents_replace_each_other() {
         .unwrap();
     change.commit().await.unwrap();
     assert_eq!(store.check(&id).await.unwrap(), Some(check(Verdict::Pass)));
+    assert_eq!(store.expected_from(&id).await.unwrap(), Some(from));
+    let row = store.machine(&id).await.unwrap().unwrap();
+    assert_eq!(row.verdict, Some(Verdict::Pass));
     assert_eq!(store.verification(&id).await.unwrap(), Some(verification));
     assert_eq!(store.request(&id).await.unwrap(), None);
     assert_eq!(store.plan(&id).await.unwrap(), None);
@@ -399,7 +399,7 @@ async fn after_a_commit_that_failed_the_store_writes_again() {
             "PRAGMA defer_foreign_keys = ON",
             "INSERT INTO macs (mac, machine, rank) VALUES ('52:54:00:00:00:01', 'm-nobody', 0)",
         ] {
-            sqlx::query(statement).execute(change.connection()).await.unwrap();
+            change.run(statement, &[]).await.unwrap();
         }
         assert!(change.commit().await.is_err(), "round {round}");
         store.probe_write(UnixMs(round)).await.unwrap();
@@ -442,4 +442,212 @@ async fn tokens_expire_are_revoked_and_their_names_are_not_given_again() {
     let bob = store.token(&[2; 32]).await.unwrap().unwrap();
     assert!(bob.is_good(UnixMs(99)) && !bob.is_good(UnixMs(100)) && bob.used_at == Some(UnixMs(60)));
     assert_eq!(store.tokens().await.unwrap(), [ann, bob]);
+}
+
+#[tokio::test]
+async fn lists_are_filtered_searched_counted_and_paged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    for n in 1..=5 {
+        with_machine(&store, n).await;
+    }
+    let mut change = store.begin().await.unwrap();
+    let names = SmbiosNames {
+        manufacturer: Some("Dell Inc.".into()),
+        product: Some("PowerEdge R650".into()),
+        serial: Some("100%_\\SN".into()),
+        uuid: None,
+    };
+    change.put_smbios_names(&id(2), &names).await.unwrap();
+    change.put_hostname(&id(3), Some("Web-03")).await.unwrap();
+    change
+        .put_boot_address(&id(4), "lab", "10.77.0.109".parse().unwrap(), UnixMs(9))
+        .await
+        .unwrap();
+    change
+        .put_reported_macs(&id(5), &[Mac([0x52, 0x54, 0, 0x1a, 0x2b, 6])])
+        .await
+        .unwrap();
+    let retired = HistoryRow {
+        state: State::Retired,
+        ..row(2, 7)
+    };
+    change.put_state(&id(1), &retired, None).await.unwrap();
+    let check = CheckResult {
+        verdict: Verdict::Fail,
+        findings: vec![],
+    };
+    change
+        .put_check(&id(2), &check, &ExpectedFrom::default(), UnixMs(1))
+        .await
+        .unwrap();
+    let conflict = ConflictRow {
+        id: 0,
+        machine: id(3),
+        other: id(4),
+        at: UnixMs(1),
+        sentence: String::new(),
+        boot_mac: None,
+        seen: Default::default(),
+        known: Default::default(),
+        resolved: None,
+    };
+    change.add_conflict(&conflict).await.unwrap();
+    change.commit().await.unwrap();
+
+    let found = async |filter: MachineFilter| -> Vec<MachineId> {
+        page(&store, &filter).await.into_iter().map(|m| m.id).collect()
+    };
+    let all = MachineFilter::default;
+    let search = |q: &str| found(MachineFilter { q: q.into(), ..all() });
+    assert_eq!(found(all()).await, [id(5), id(4), id(3), id(2), id(1)]);
+    assert_eq!(search("WEB 03").await, [id(3)]);
+    assert_eq!(search("r650 dell").await, [id(2)]);
+    assert_eq!(search("52-54-00-1A-2B-06").await, [id(5)]);
+    assert_eq!(search("10.77.0.109").await, [id(4)]);
+    assert_eq!(search("retired").await, [id(1)]);
+    assert_eq!(search("100%_\\sn").await, [id(2)], "no letter is a wildcard");
+    assert_eq!(search("1%3").await, [] as [MachineId; 0]);
+    let state = |state: &str| MachineFilter {
+        state: Some(state.into()),
+        ..all()
+    };
+    assert_eq!(found(state("retired")).await, [id(1)]);
+    assert_eq!(found(state("nonsense")).await, [] as [MachineId; 0]);
+    let fails = MachineFilter {
+        verdict: Some(Verdict::Fail),
+        ..all()
+    };
+    assert_eq!(found(fails).await, [id(2)]);
+    let conflict = MachineFilter {
+        conflict: true,
+        ..all()
+    };
+    assert_eq!(found(conflict).await, [id(4), id(3)]);
+    let counts = store.machine_counts().await.unwrap();
+    assert_eq!(
+        counts.by_state.into_iter().collect::<Vec<_>>(),
+        [("new".to_owned(), 4), ("retired".to_owned(), 1)]
+    );
+    assert_eq!(counts.in_conflict, 2);
+
+    let at = |n: u32, back: bool| Cursor {
+        enrolled_at: UnixMs(5),
+        id: id(n),
+        back,
+    };
+    let from = async |cursor: Cursor| -> Vec<MachineId> {
+        let rows = store.machine_page(&all(), Some(&cursor), 2).await.unwrap();
+        rows.into_iter().map(|m| m.id).collect()
+    };
+    assert_eq!(from(at(4, false)).await, [id(3), id(2)]);
+    assert_eq!(from(at(2, true)).await, [id(4), id(3)]);
+    assert_eq!(from(at(1, false)).await, [] as [MachineId; 0]);
+}
+
+/// More rows than were once read to find where a phase began.
+#[tokio::test]
+async fn a_phase_with_many_notes_began_when_it_began() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("s.db")).await.unwrap();
+    let id = with_machine(&store, 1).await;
+    let mut change = store.begin().await.unwrap();
+    for n in 2..=70 {
+        change.put_state(&id, &row(n, n * 10), None).await.unwrap();
+    }
+    change.commit().await.unwrap();
+    assert_eq!(store.phase_since(&id).await.unwrap(), Some(UnixMs(5)));
+    let retired = HistoryRow {
+        state: State::Retired,
+        ..row(71, 900)
+    };
+    let mut change = store.begin().await.unwrap();
+    change.put_state(&id, &retired, None).await.unwrap();
+    change.commit().await.unwrap();
+    assert_eq!(store.phase_since(&id).await.unwrap(), Some(UnixMs(900)));
+}
+
+#[tokio::test]
+async fn lists_know_the_machines_of_a_store_from_before_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.db");
+    let pool = old_store(&path, 23).await;
+    let order = serde_json::to_string(&Order {
+        number: "PO-1".into(),
+        items: vec![OrderItem {
+            item: "10".into(),
+            profile: "web".into(),
+            ..OrderItem::default()
+        }],
+    })
+    .unwrap();
+    let event = serde_json::to_string(&Event::WipeDone { disks: vec![] }).unwrap();
+    let statements = format!(
+        "INSERT INTO machines (id, state, history_seq, enrolled_at, hostname) VALUES
+            ('m-000000000001', '{{\"state\":\"retired\"}}', 72, 5, 'Web-01'), ('m-000000000002', '{{\"state\":\"new\"}}', 1, 6, NULL);
+        INSERT INTO checks (machine, at, result, verdict) VALUES ('m-000000000001', 1, '{{}}', 'fail');
+        INSERT INTO orders (number, changed_at, body) VALUES ('PO-1', 1, '{order}');
+        INSERT INTO reports (machine, at, nonce, digest, report) VALUES
+            ('m-000000000001', 1, 'a', x'01', '{{}}'), ('m-000000000001', 2, 'b', x'02', '{{}}');
+        WITH RECURSIVE rows (seq) AS (VALUES (1) UNION ALL SELECT seq + 1 FROM rows WHERE seq < 72)
+            INSERT INTO history (machine, seq, at, actor, event, limits, state, sentence)
+            SELECT 'm-000000000001', seq, 1000 + seq, 'boot', CASE WHEN seq = 1 THEN 'null' ELSE '{event}' END, '{{}}',
+                CASE WHEN seq < 3 THEN '{{\"state\":\"new\"}}' ELSE '{{\"state\":\"retired\"}}' END, '' FROM rows;"
+    );
+    sqlx::raw_sql(AssertSqlSafe(statements))
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    let filter = MachineFilter {
+        state: Some("retired".into()),
+        verdict: Some(Verdict::Fail),
+        q: "web-01".into(),
+        ..MachineFilter::default()
+    };
+    let rows = page(&store, &filter).await;
+    assert_eq!((rows.len(), rows[0].phase_since), (1, UnixMs(1003)));
+    let new = store.machine(&id(2)).await.unwrap().unwrap();
+    assert_eq!((new.phase_since, new.verdict), (UnixMs(6), None));
+    assert_eq!(store.orders_of_profile("web").await.unwrap(), ["PO-1"]);
+    let names = "SELECT event_name FROM history WHERE event_name IS NOT NULL";
+    let names: Vec<String> = store.column(names, &[]).await.unwrap();
+    assert_eq!(
+        (names.len(), names[0].as_str()),
+        (71, Event::WipeDone { disks: vec![] }.name())
+    );
+
+    // Reports from before are ordered by their time, and all new ones come after them.
+    let mut change = store.begin().await.unwrap();
+    assert!(
+        change
+            .report_with_nonce(&id(1), "b")
+            .await
+            .unwrap()
+            .unwrap()
+            .newest
+    );
+    change
+        .put_report(
+            &id(1),
+            "c",
+            &[1; 32],
+            &AssetReport::default(),
+            RunsOn::MiniOs,
+            UnixMs(1),
+        )
+        .await
+        .unwrap();
+    assert!(
+        change
+            .report_with_nonce(&id(1), "c")
+            .await
+            .unwrap()
+            .unwrap()
+            .newest
+    );
+    change.commit().await.unwrap();
+    assert_eq!(store.stored_report(&id(1)).await.unwrap().unwrap().at, UnixMs(1));
 }

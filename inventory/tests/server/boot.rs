@@ -76,7 +76,7 @@ async fn a_retired_machine_keeps_no_address() {
 
     let retire = format!("/v1/machines/{}/retire", agent.id);
     let _: serde_json::Value = site.user(Method::POST, &retire, None).await.unwrap();
-    let networks: Vec<NetworkStatus> = site.user(Method::GET, "/v1/networks", None).await.unwrap();
+    let networks: Vec<NetworkStatus> = site.list("/v1/networks").await.unwrap();
     let kept: Vec<_> = networks[0]
         .reservations
         .iter()

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use inventory_api::Mac;
 use inventory_api::agent::{Assignment, RunsOn, StepOutcome};
 use netboot::{BootSource as _, ScriptOrder};
-use reqwest::Method;
 
-use crate::harness::{HOME, Key, NIC, Site, report};
+use crate::harness::{HOME, Key, NIC, Site, all_machines, report};
 
 #[tokio::test]
 async fn a_lost_answer_may_be_asked_for_again_with_the_same_key() {
@@ -49,7 +48,7 @@ async fn a_second_key_is_an_alarm_that_stops_the_machine_and_revokes_its_certifi
     );
     assert!(matches!(site.script(NIC, HOME).await, ScriptOrder::Ignore));
     let history: Vec<inventory_api::machine::HistoryEntry> = site
-        .user(Method::GET, &format!("/v1/machines/{}/history", honest.id), None)
+        .list(&format!("/v1/machines/{}/history", honest.id))
         .await
         .unwrap();
     let alarm = history.last().unwrap();
@@ -130,8 +129,7 @@ async fn a_claim_after_somebody_fetched_and_claimed_a_newer_ticket_is_an_alarm()
 
 async fn alarms(site: &Site, id: &inventory_api::MachineId) -> usize {
     let path = format!("/v1/machines/{id}/history");
-    let history: Vec<inventory_api::machine::HistoryEntry> =
-        site.user(Method::GET, &path, None).await.unwrap();
+    let history: Vec<inventory_api::machine::HistoryEntry> = site.list(&path).await.unwrap();
     history.iter().filter(|h| h.event == "security-alarm").count()
 }
 
@@ -292,12 +290,12 @@ async fn made_up_machines_are_bounded_and_forgotten() {
     kept.report(&site, RunsOn::MiniOs).await.unwrap();
     site.pass(25 * 3600);
     let begin = std::time::Instant::now();
-    while site.core().store.machines().await.unwrap().len() > 1 {
+    while all_machines(&site.core().store).await.len() > 1 {
         assert!(begin.elapsed().as_secs() < 20, "they are not forgotten");
         site.pass(0);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert_eq!(site.core().store.machines().await.unwrap()[0].id, kept.id);
+    assert_eq!(all_machines(&site.core().store).await[0].id, kept.id);
 }
 
 /// L8: what an agent says in its verification is cleaned as its report is.

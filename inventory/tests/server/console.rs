@@ -179,7 +179,7 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
     let over = ask(&site, &args, RescueStep::Begin {}).await.unwrap_err();
     assert_eq!(over.code, "rescue-over");
     let history: Vec<HistoryEntry> = site
-        .user(Method::GET, &format!("/v1/machines/{}/history", agent.id), None)
+        .list(&format!("/v1/machines/{}/history", agent.id))
         .await
         .unwrap();
     let console: Vec<&str> = history
@@ -228,7 +228,7 @@ async fn a_rescue_that_is_left_on_ends_by_the_clock_and_guessing_voids_its_passw
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let history: Vec<HistoryEntry> = site
-            .user(Method::GET, &format!("/v1/machines/{}/history", agent.id), None)
+            .list(&format!("/v1/machines/{}/history", agent.id))
             .await
             .unwrap();
         let said: Vec<&str> = history.iter().map(|row| row.sentence.as_str()).collect();

@@ -185,6 +185,12 @@ impl Site {
         answer(request.send().await.unwrap()).await
     }
 
+    /// The items of the first page of a list.
+    pub async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Problem> {
+        let page: inventory_api::page::Page<T> = self.user(Method::GET, path, None).await?;
+        Ok(page.items)
+    }
+
     pub async fn status(&self, id: &MachineId) -> MachineStatus {
         let detail: inventory_api::machine::MachineDetail = self
             .user(Method::GET, &format!("/v1/machines/{id}"), None)
@@ -221,6 +227,12 @@ impl Site {
             .unwrap();
         response.plan.unwrap()
     }
+}
+
+/// All machines of a store, newest enrolled first.
+pub async fn all_machines(store: &store::Store) -> Vec<store::MachineRow> {
+    let filter = inventory_api::machine::MachineFilter::default();
+    store.machine_page(&filter, None, 10_000).await.unwrap()
 }
 
 pub fn order() -> serde_json::Value {

@@ -424,8 +424,7 @@ async fn an_image_comes_in_ranges_to_the_machine_whose_plan_names_it() {
     let site = Site::new().await;
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
-    let images: Vec<inventory_api::image::ImageManifest> =
-        site.user(Method::GET, "/v1/images", None).await.unwrap();
+    let images: Vec<inventory_api::image::ImageManifest> = site.list("/v1/images").await.unwrap();
     let url = site.url(&format!("/agent/v1/images/{}", images[0].sha256));
     let client = site.client(Some(&agent.identity), None);
     assert_eq!(

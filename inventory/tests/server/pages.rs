@@ -226,7 +226,7 @@ async fn a_delivery_is_seen_on_every_page() {
     assert_eq!(list.matches("not as ordered").count(), 1, "{}", words(&list));
     let only = browser.page(&site, "/machines?state=conflict").await;
     assert_eq!(only.matches("<tr id=\"row-").count(), 2);
-    let all: Vec<MachineSummary> = site.user(Method::GET, "/v1/machines", None).await.unwrap();
+    let all: Vec<MachineSummary> = site.list("/v1/machines").await.unwrap();
     let failing: Vec<_> = all.iter().filter(|m| m.verdict == Some(Verdict::Fail)).collect();
     assert_eq!(failing.iter().map(|m| &m.id).collect::<Vec<_>>(), [rack.id(2)]);
     // Waiting with the wrong hardware does not look as if all were well.
@@ -268,7 +268,7 @@ async fn a_file_is_taken_in_on_a_page_whole_or_not_at_all() {
     assert!(!page.contains("<b>web"), "{page}");
     let css = browser.page(&site, "/static/tabler.css").await + &browser.page(&site, "/static/app.css").await;
     known_classes("/import, refused", &page, &css);
-    let orders: Vec<serde_json::Value> = site.user(Method::GET, "/v1/orders", None).await.unwrap();
+    let orders: Vec<serde_json::Value> = site.list("/v1/orders").await.unwrap();
     assert!(orders.is_empty(), "nothing of a bad file is taken");
 
     // Put right; cells copied from a spreadsheet come with tabs and CR LF.

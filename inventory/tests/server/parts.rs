@@ -18,10 +18,7 @@ use crate::pages::Browser;
 const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
 async fn life(site: &Site, serial: &str) -> PartLife {
-    let mut lives: Vec<PartLife> = site
-        .user(Method::GET, &format!("/v1/parts/{serial}"), None)
-        .await
-        .unwrap();
+    let mut lives: Vec<PartLife> = site.list(&format!("/v1/parts/{serial}")).await.unwrap();
     assert_eq!(lives.len(), 1);
     lives.remove(0)
 }
@@ -65,7 +62,7 @@ async fn a_part_is_installed_moved_removed_and_returned() {
     assert_eq!(part.events[2].from_place.as_deref(), Some("A1"));
     assert_eq!((part.seen_in.len(), part.seen_in[0].place.as_str()), (1, "A1"));
     assert!(!part.duplicate && part.events.iter().all(|e| e.report.len() == 32));
-    let unknown: Result<Vec<PartLife>, _> = site.user(Method::GET, "/v1/parts/NOBODY1", None).await;
+    let unknown: Result<Vec<PartLife>, _> = site.list("/v1/parts/NOBODY1").await;
     assert_eq!(unknown.unwrap_err().status, 404);
 }
 

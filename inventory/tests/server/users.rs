@@ -2,10 +2,11 @@
 
 use inventory_api::agent::RunsOn;
 use inventory_api::machine::{DeployResponse, HistoryEntry, Journey, MachineDetail, MachineSummary};
+use inventory_api::page::Page;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{NIC, Site, answer, order};
+use crate::harness::{HOME, NIC, Site, answer, order};
 
 #[tokio::test]
 async fn without_a_token_only_health_answers() {
@@ -132,7 +133,7 @@ async fn a_dry_run_shows_the_plan_and_changes_nothing() {
     let agent = site.boot(NIC).await;
     agent.report(&site, RunsOn::MiniOs).await.unwrap();
     let id = &agent.id;
-    let history = || site.user::<Vec<HistoryEntry>>(Method::GET, "/v1/machines/SN1/history", None);
+    let history = || site.list::<HistoryEntry>("/v1/machines/SN1/history");
     let before = history().await.unwrap();
     let dry: DeployResponse = site
         .user(
@@ -207,7 +208,7 @@ async fn lists_journeys_and_events() {
         .unwrap()
         .unwrap();
     assert!(String::from_utf8_lossy(&chunk).contains(agent.id.as_str()));
-    let machines: Vec<MachineSummary> = site.user(Method::GET, "/v1/machines", None).await.unwrap();
+    let machines: Vec<MachineSummary> = site.list("/v1/machines").await.unwrap();
     assert_eq!(machines.len(), 1);
     assert_eq!(
         (machines[0].macs[0], machines[0].ip),
@@ -399,4 +400,104 @@ async fn a_slow_body_ends_and_a_report_of_many_megabytes_is_refused() {
         .await
         .unwrap();
     assert_eq!(response.status(), 413);
+}
+
+#[tokio::test]
+async fn lists_come_page_by_page_and_a_bad_token_says_what_to_do() {
+    let site = Site::new().await;
+    for n in 1..=3 {
+        site.script(inventory_api::Mac([2, 9, 0, 0, 0, n]), HOME).await;
+        site.pass(1);
+    }
+    let ask = async |path: &str| site.user::<Page<MachineSummary>>(Method::GET, path, None).await;
+    let whole = ask("/v1/machines").await.unwrap();
+    assert_eq!((whole.items.len(), whole.next_page), (3, None));
+    assert_eq!(
+        whole.items[0].macs,
+        [inventory_api::Mac([2, 9, 0, 0, 0, 3])],
+        "newest first"
+    );
+
+    let two = format!("/v1/machines?limit=2&state={}", whole.items[0].status.state);
+    let first = ask(&two).await.unwrap();
+    let token = first.next_page.expect("one is left");
+    let rest = ask(&format!("{two}&page_token={token}")).await.unwrap();
+    assert_eq!(rest.next_page, None);
+    let paged: Vec<_> = first.items.into_iter().chain(rest.items).collect();
+    assert_eq!(paged, whole.items);
+
+    let other_filter = format!("/v1/machines?limit=2&page_token={token}");
+    let long = format!("/v1/machines?page_token={}", "00".repeat(500));
+    let other_list = format!("/v1/images?page_token={token}");
+    for path in [&other_filter, &long, &other_list, "/v1/machines?page_token=x"] {
+        let refused = site
+            .user::<serde_json::Value>(Method::GET, path, None)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (refused.status, refused.code.as_str()),
+            (400, "bad-page-token"),
+            "{path}"
+        );
+        assert!(refused.detail.contains("next_page"), "{}", refused.detail);
+    }
+    for path in [
+        "/v1/machines?limit=0",
+        "/v1/images?limit=1001",
+        "/v1/orders?limit=x",
+    ] {
+        let refused = site
+            .user::<serde_json::Value>(Method::GET, path, None)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (refused.status, refused.code.as_str()),
+            (400, "bad-query"),
+            "{path}"
+        );
+    }
+
+    let path = format!("/v1/machines/{}/history", whole.items[0].id);
+    let ask = async |query: &str| {
+        let path = format!("{path}?limit=1{query}");
+        site.user::<Page<HistoryEntry>>(Method::GET, &path, None)
+            .await
+            .unwrap()
+    };
+    let newest = ask("").await;
+    let older = ask(&format!(
+        "&page_token={}",
+        newest.next_page.expect("an older row")
+    ))
+    .await;
+    assert_eq!(newest.items[0].seq, older.items[0].seq + 1);
+
+    let orders = "order,item,count,profile\nPO-1,10,1,web\nPO-2,10,1,web\n";
+    let imported = site
+        .client(None, None)
+        .post(site.url("/v1/orders"))
+        .bearer_auth(&site.token)
+        .header("content-type", "text/csv")
+        .body(orders)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(imported.status(), 200);
+    let ask = async |query: &str| {
+        let path = format!("/v1/orders?limit=1{query}");
+        site.user::<Page<serde_json::Value>>(Method::GET, &path, None)
+            .await
+            .unwrap()
+    };
+    let first = ask("").await;
+    let last = ask(&format!(
+        "&page_token={}",
+        first.next_page.expect("a second order")
+    ))
+    .await;
+    assert_eq!(
+        (&first.items[0]["number"], &last.items[0]["number"]),
+        (&"PO-1".into(), &"PO-2".into())
+    );
+    assert_eq!(last.next_page, None);
 }

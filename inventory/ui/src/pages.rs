@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::{Extension, Form, middleware};
 use inventory_api::machine::{DeployOrder, Journey, MachineDetail};
+use inventory_api::page::PageQuery;
 use inventory_api::{Problem, UnixMs};
 use serde::Deserialize;
 
@@ -18,12 +19,12 @@ use super::view::act::{ActPage, DeployPage, DeployPlanPage};
 use super::view::hardware::HardwareView;
 use super::view::lists::{ImagesPage, ProfilesPage};
 use super::view::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView};
-use super::view::machines::MachinesPage;
+use super::view::machines::{self, MachinesPage};
 use super::view::plan::{PlanView, disk_key};
 use super::view::{ErrorPage, Shell, SignInPage};
 use service::core::Clock;
 use service::problem::problem;
-use service::{Actor, Service, Verb};
+use service::{Actor, BAD_TOKEN, Service, Verb};
 use tls::Peer;
 
 /// A problem on its way to becoming a page: [`problems`], around all routes, makes it. Without that layer it would be an empty 500.
@@ -197,13 +198,26 @@ pub(crate) struct ListQuery {
     state: Option<String>,
     #[serde(default)]
     q: String,
+    page: Option<String>,
 }
 
 pub(crate) async fn machines(at: SignedIn, Query(query): Query<ListQuery>) -> Page {
-    let machines = at.service.machines().await?;
-    let q: String = query.q.chars().take(100).collect();
+    let filter = machines::filter(query.state.as_deref(), &query.q);
+    let mut ask = PageQuery {
+        limit: None,
+        page_token: query.page.filter(|token| !token.is_empty()),
+    };
+    let found = match at.service.machines(&filter, &ask).await {
+        // The token of another filter: the text was edited on a later page.
+        Err(problem) if problem.code == BAD_TOKEN => {
+            ask.page_token = None;
+            at.service.machines(&filter, &ask).await?
+        }
+        found => found?,
+    };
+    let counts = at.service.machine_counts().await?;
     let shell = at.shell("Machines", "Machines");
-    let mut page = MachinesPage::new(shell, &machines, query.state.as_deref(), &q);
+    let mut page = MachinesPage::new(shell, found, &counts, &filter, ask.page_token);
     page.missing = at.service.missing().into_iter().map(|one| one.sentence).collect();
     Ok(html(page))
 }
@@ -231,9 +245,13 @@ pub(crate) async fn machine(at: SignedIn<(String, String)>, Query(older): Query<
         .map_err(|()| nothing_here("A machine has no such page."))?;
     let d = at.service.machine(id).await?;
     let now = now();
+    let rows = PageQuery {
+        limit: Some(200),
+        page_token: None,
+    };
     let body = match tab {
         Tab::Overview => {
-            let history = at.service.history(id, None).await?;
+            let history = at.service.history(id, None, &rows).await?.items;
             let journeys = journeys(&at.service, &d).await?;
             let mut boots: Vec<_> = journeys.into_iter().flat_map(|j| j.events).collect();
             boots.sort_by_key(|e| e.at);
@@ -242,7 +260,7 @@ pub(crate) async fn machine(at: SignedIn<(String, String)>, Query(older): Query<
         Tab::Hardware => Body::Hardware(HardwareView::new(d.report.as_ref(), d.reported_at, now)),
         Tab::Plan => Body::Plan(d.plan.as_ref().map(PlanView::new)),
         Tab::Verification => Body::Verification(VerificationView::new(d.verification.as_ref())),
-        Tab::History => Body::History(at.service.history(id, older.before).await?),
+        Tab::History => Body::History(at.service.history(id, older.before, &rows).await?.items),
         Tab::Network => Body::Network(journeys(&at.service, &d).await?),
     };
     let shell = at.shell(d.machine.name(), "Machines");

@@ -609,7 +609,8 @@ async fn a_script_makes_nobody_known_and_scripts_are_rate_limited() -> Result<()
         tickets += usize::from(text.contains("slipway.ticket"));
     }
     assert_eq!(tickets, 10, "in a minute");
-    let networks: Vec<inventory_api::network::NetworkStatus> = site.server.api()?.get("/v1/networks").await?;
+    let networks: Vec<inventory_api::network::NetworkStatus> =
+        site.server.api()?.list("/v1/networks").await?;
     let lab = networks.iter().find(|n| n.name == "lab").context("the network")?;
     assert_eq!(lab.strangers, 1, "it has not reported: {lab:?}");
     let history = site.server.api()?.history(&stranger.mac.to_string()).await?;

@@ -54,7 +54,7 @@ fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
             .await
             .unwrap();
             path.vm.wait_screen("press m within 60 s", SOON).await.unwrap();
-            let history: Vec<HistoryEntry> = api.get(&format!("/v1/machines/{id}/history")).await.unwrap();
+            let history: Vec<HistoryEntry> = api.history(id.as_str()).await.unwrap();
             let said: Vec<&str> = history.iter().map(|row| row.sentence.as_str()).collect();
             assert!(said.contains(&"Rescue ended: the shell was left."), "{said:?}");
             assert!(history.iter().all(|row| row.state == "new"), "{history:?}");

@@ -19,7 +19,7 @@ pub fn with_menu(name: &str, firmware: Firmware) -> BootPathSpec {
 pub async fn password(path: &mut BootPath) -> RescuePassword {
     path.said("Password: ").await.unwrap();
     let api = path.server.api().unwrap();
-    let machines: Vec<MachineSummary> = api.get("/v1/machines").await.unwrap();
+    let machines: Vec<MachineSummary> = api.list("/v1/machines").await.unwrap();
     let rescue = format!("/v1/machines/{}/rescue", machines[0].id);
     api.post(&rescue, &serde_json::json!({})).await.unwrap()
 }

@@ -174,7 +174,7 @@ impl Work<'_> {
     async fn keep_facts(&mut self, id: &MachineId) -> Result<(), Problem> {
         let before = self.turn.change.identity(id).await?.unwrap_or_default();
         let facts = before.updated(&self.seen);
-        Ok(self.turn.change.put_facts(id, &facts, self.turn.now).await?)
+        Ok(self.turn.change.put_identity(id, &facts, self.turn.now).await?)
     }
 
     async fn itself(
@@ -259,7 +259,10 @@ impl Work<'_> {
         }
         self.turn.fold(&id, &machine, event, &detail).await?;
         // What is kept of the known machine stays: it reports itself when it has booted again.
-        self.turn.change.put_facts(&id, &self.seen, self.turn.now).await?;
+        self.turn
+            .change
+            .put_identity(&id, &self.seen, self.turn.now)
+            .await?;
         Ok(Sender::Another(machine))
     }
 

@@ -18,7 +18,7 @@ use crate::delivery::Checked;
 use crate::problem::problem;
 use crate::{Service, planning};
 use inventory_api::machine::Actor;
-use store::{Change, Identity, MachineRow};
+use store::{Change, MachineRow, SmbiosNames};
 
 /// NICs of one report whose MACs are kept.
 const MAX_MACS: usize = 64;
@@ -137,11 +137,11 @@ impl Service {
                 let noted = advance_in(&self.core, &mut change, id, event, &Actor::Agent, now).await;
                 identified.push(noted?);
             }
-            let identity = identity_of(report);
+            let identity = smbios_names_of(report);
             change
                 .put_report(id, &sent.nonce, &digest, report, sent.runs_on, now)
                 .await?;
-            change.put_identity(id, &identity).await?;
+            change.put_smbios_names(id, &identity).await?;
             change.put_last_seen(id, now).await?;
             let reported: Vec<_> = macs_of(report).collect();
             change.put_reported_macs(id, &reported).await?;
@@ -223,7 +223,7 @@ impl Service {
                     let reported: Vec<_> = macs_of(report).collect();
                     change.put_reported_macs(id, &reported).await?;
                 }
-                change.put_identity(id, &identity_of(report)).await?;
+                change.put_smbios_names(id, &smbios_names_of(report)).await?;
                 match sender {
                     Sender::Another(machine) => {
                         format!("This is machine {machine}, under another NIC: it boots again, as that one.")
@@ -371,7 +371,7 @@ fn policy_of(policy: &lifecycle::Policy, row: &MachineRow, report: &AssetReport)
 
 /// By MAC only those count that a boot script was fetched by.
 pub(crate) fn facts_of(row: &MachineRow, report: &AssetReport) -> MachineFacts {
-    let identity = identity_of(report);
+    let identity = smbios_names_of(report);
     MachineFacts {
         serial: identity.serial,
         manufacturer: identity.manufacturer,
@@ -381,13 +381,13 @@ pub(crate) fn facts_of(row: &MachineRow, report: &AssetReport) -> MachineFacts {
     }
 }
 
-fn identity_of(report: &AssetReport) -> Identity {
+fn smbios_names_of(report: &AssetReport) -> SmbiosNames {
     // A fact of thousands of bytes is none.
     let short = |text: &Option<String>| text.clone().filter(|t| !t.is_empty() && t.len() <= 256);
     report
         .system
         .as_ref()
-        .map_or_else(Identity::default, |system| Identity {
+        .map_or_else(SmbiosNames::default, |system| SmbiosNames {
             manufacturer: short(&system.manufacturer),
             product: short(&system.product),
             serial: short(&system.serial),

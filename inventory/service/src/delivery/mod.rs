@@ -122,7 +122,7 @@ impl Service {
             .filter(|u| (1..=60).contains(u));
         change.put_names(id, &names(report), height).await?;
         match checked {
-            Some(c) => change.put_check_of(id, &c.result, &c.from, now).await?,
+            Some(c) => change.put_check(id, &c.result, &c.from, now).await?,
             // What is no longer expected is no longer a verdict.
             None => change.drop_check(id).await?,
         }

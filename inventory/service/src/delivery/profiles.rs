@@ -42,18 +42,17 @@ impl Service {
         let mut reports = Vec::with_capacity(ids.len());
         let mut burned = Vec::new();
         for id in ids {
-            let verdict = store.check(&id).await?.map(|c| c.verdict);
             if let Some(report) = store.report(&id).await? {
                 reports.push((id.to_string(), report));
             }
             if let Some(result) = store.newest_burn_in(&id).await? {
                 burned.push((id.to_string(), result));
             }
-            let serial = self.row(&id).await?.identity.serial;
+            let row = self.row(&id).await?;
             machines.push(ProfileMachine {
                 machine: id,
-                serial,
-                verdict,
+                serial: row.names.serial,
+                verdict: row.verdict,
             });
         }
         // Some hundred reports take a while to compare: not on a thread that serves others.

@@ -161,7 +161,7 @@ impl Service {
             return Ok(Recheck::Moved);
         }
         match &checked {
-            Some(c) => change.put_check_of(id, &c.result, &c.from, now).await?,
+            Some(c) => change.put_check(id, &c.result, &c.from, now).await?,
             None => change.drop_check(id).await?,
         }
         // A waiting machine carries its verdict in its state; nothing else moves for a re-check.

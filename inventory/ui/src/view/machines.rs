@@ -1,49 +1,54 @@
-//! The list of machines: filter, search, order.
+//! The list of machines: filter, search, pages.
 
 use askama::Template;
 use inventory_api::check::Verdict;
-use inventory_api::machine::{MachineState, MachineSummary, Phase};
+use inventory_api::machine::{MachineFilter, MachineState, MachineSummary, Phase};
+use service::{MachineCounts, MachineList};
+use words::text::plan::step_title;
+use words::text::{Moment, segment};
 
 use super::{Shell, capital, or_dash, shown_color, state_color};
-use words::text::Moment;
-use words::text::plan::step_title;
 
-/// More rows are not sent at once: the page is morphed on every change.
-const MAX_ROWS: usize = 300;
+/// Characters of a search text.
+const MAX_SEARCH: usize = 100;
 
 /// The page.
 #[derive(Template)]
 #[template(path = "machines.html")]
-pub struct MachinesPage<'a> {
-    /// Around it.
+pub struct MachinesPage {
+    /// Menu and title.
     pub shell: Shell,
     /// State that is filtered for.
     pub state: Option<String>,
     /// Words that are searched for.
     pub query: String,
-    /// All machines known.
-    pub total: usize,
-    /// Machines that match.
-    pub matching: usize,
-    /// One entry a state that occurs.
+    /// Number of machines, shown or not.
+    pub total: u64,
+    /// One entry for each state that occurs.
     pub filters: Vec<Filter>,
-    /// The machines shown.
-    pub rows: Vec<&'a MachineSummary>,
+    /// The machines on this page.
+    pub rows: Vec<MachineSummary>,
+    /// Token of this page; `None` on the first.
+    pub token: Option<String>,
+    /// Address of the page before.
+    pub previous: Option<String>,
+    /// Address of the next page.
+    pub next: Option<String>,
     /// What keeps every machine from booting.
     pub missing: Vec<String>,
 }
 
 /// A link that filters.
 pub struct Filter {
-    /// Where to.
+    /// Address of the filtered list.
     pub href: String,
-    /// Its words.
+    /// Text of the link.
     pub label: String,
     /// Dot colour, empty for none.
     pub color: &'static str,
-    /// How many machines.
-    pub count: usize,
-    /// Whether it is in force.
+    /// Machines that match.
+    pub count: u64,
+    /// Whether this filter is in force.
     pub active: bool,
 }
 
@@ -52,28 +57,6 @@ pub fn progress(m: &MachineSummary) -> Option<(u8, &str)> {
     let step = m.status.step.as_ref()?;
     let installs = m.status.phase == Some(Phase::Installing);
     installs.then(|| (step.percent.min(100), step_title(&step.name)))
-}
-
-/// Whether all words of the query are somewhere in what is shown of the machine.
-fn matches(m: &MachineSummary, query: &str) -> bool {
-    let mut hay = format!(
-        "{} {} {}",
-        m.id,
-        m.status.state,
-        m.ip.map(|i| i.to_string()).unwrap_or_default()
-    );
-    for text in [&m.hostname, &m.serial, &m.model].into_iter().flatten() {
-        hay.push(' ');
-        hay.push_str(text);
-    }
-    for mac in &m.macs {
-        hay.push_str(&format!(" {mac}"));
-    }
-    let hay = hay.to_lowercase();
-    query.to_lowercase().split_whitespace().all(|word| {
-        // A MAC is searched for in any notation people copy.
-        hay.contains(word) || word.len() >= 5 && hay.contains(&word.replace('-', ":"))
-    })
 }
 
 /// The order of the filters: what needs attention first.
@@ -92,63 +75,68 @@ const STATES: [MachineState; 9] = [
 /// Not a state: machines of any state about whose identity nobody has decided yet.
 const CONFLICT: &str = "conflict";
 
-impl<'a> MachinesPage<'a> {
-    /// The page for these machines, filter and query.
+/// The filter for what the address of the page says; a state that does not exist is ignored.
+pub fn filter(state: Option<&str>, query: &str) -> MachineFilter {
+    MachineFilter {
+        state: state.filter(|s| STATES.contains(&(*s).into())).map(str::to_owned),
+        conflict: state == Some(CONFLICT),
+        q: query.chars().take(MAX_SEARCH).collect(),
+        ..MachineFilter::default()
+    }
+}
+
+impl MachinesPage {
+    /// The page with these machines, which `filter` and the page token `token` have found.
     pub fn new(
         shell: Shell,
-        machines: &'a [MachineSummary],
-        state: Option<&str>,
-        query: &str,
-    ) -> MachinesPage<'a> {
-        let state = state.filter(|s| STATES.contains(&(*s).into()) || *s == CONFLICT);
-        let mut filters = vec![Filter {
-            href: "/machines".into(),
-            label: "All".into(),
-            color: "",
-            count: machines.len(),
-            active: state.is_none(),
-        }];
-        for of in &STATES {
-            let count = machines.iter().filter(|m| m.status.state == *of).count();
-            let name = of.as_str();
-            if count > 0 || state == Some(name) {
-                filters.push(Filter {
-                    href: format!("/machines?state={name}"),
-                    label: capital(name),
-                    color: state_color(of),
-                    count,
-                    active: state == Some(name),
-                });
-            }
-        }
-        let conflicts = machines.iter().filter(|m| !m.conflicts_with.is_empty()).count();
-        if conflicts > 0 || state == Some(CONFLICT) {
-            filters.push(Filter {
-                href: format!("/machines?state={CONFLICT}"),
-                label: "Identity conflict".into(),
-                color: "red",
-                count: conflicts,
-                active: state == Some(CONFLICT),
-            });
-        }
-        let of_state = |m: &MachineSummary| match state {
-            None => true,
-            Some(CONFLICT) => !m.conflicts_with.is_empty(),
-            Some(state) => m.status.state.as_str() == state,
+        found: MachineList,
+        counts: &MachineCounts,
+        filter: &MachineFilter,
+        token: Option<String>,
+    ) -> MachinesPage {
+        let state = match filter.conflict {
+            true => Some(CONFLICT),
+            false => filter.state.as_deref(),
         };
-        let found: Vec<&MachineSummary> = machines
-            .iter()
-            .filter(|m| of_state(m) && matches(m, query))
-            .collect();
+        let total = counts.by_state.values().sum();
+        let link = |name: Option<&str>, label, color, count| Filter {
+            href: match name {
+                Some(name) => format!("/machines?state={name}"),
+                None => "/machines".into(),
+            },
+            label,
+            color,
+            count,
+            active: state == name,
+        };
+        let mut filters = vec![link(None, "All".into(), "", total)];
+        for of in &STATES {
+            let name = of.as_str();
+            let count = counts.by_state.get(name).copied().unwrap_or_default();
+            filters.push(link(Some(name), capital(name), state_color(of), count));
+        }
+        filters.push(link(
+            Some(CONFLICT),
+            "Identity conflict".into(),
+            "red",
+            counts.in_conflict,
+        ));
+        filters.retain(|f| f.count > 0 || f.active || f.href == "/machines");
+        let page = |token: String| {
+            let state = state.map_or(String::new(), |state| format!("state={state}&"));
+            format!("/machines?{state}q={}&page={token}", segment(&filter.q))
+        };
         MachinesPage {
             missing: Vec::new(),
             shell,
             state: state.map(str::to_owned),
-            query: query.to_owned(),
-            total: machines.len(),
-            matching: found.len(),
+            query: filter.q.clone(),
+            total,
             filters,
-            rows: found.into_iter().take(MAX_ROWS).collect(),
+            rows: found.machines,
+            token,
+            previous: found.previous.map(page),
+            next: found.next.map(page),
         }
     }
 }

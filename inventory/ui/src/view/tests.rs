@@ -1,17 +1,18 @@
 use askama::Template as _;
 use inventory_api::boot::{BootEvent, BootEventKind};
-use inventory_api::machine::{MachineDetail, MachineState, Profile, Verb};
+use inventory_api::machine::{MachineDetail, MachineState, MachineSummary, Profile, Verb};
 
 use super::act::{ActPage, DeployPlanPage, actions};
 use super::conflict::ConflictPage;
 use super::hardware::HardwareView;
 use super::lists::ProfilesPage;
 use super::machine::{Body, Head, MachinePage, Overview, Tab, VerificationView};
-use super::machines::{MachinesPage, progress};
+use super::machines::{self, MachinesPage, progress};
 use super::network::NetworksPage;
 use super::plan::PlanView;
 use super::{Shell, state_color};
 use inventory_api::sample::{self, NOW};
+use service::{MachineCounts, MachineList};
 use words::timeline::{Mark, Stage, timeline, total_ms};
 
 fn shell() -> Shell {
@@ -172,12 +173,8 @@ fn hostile_strings_are_harmless_everywhere() {
         }
     }
     let pages = [
-        MachinesPage::new(shell(), std::slice::from_ref(&d.machine), None, "")
-            .render()
-            .unwrap(),
-        MachinesPage::new(shell(), &[], Some(EVIL), EVIL)
-            .render()
-            .unwrap(),
+        machines_page(vec![d.machine.clone()], "").render().unwrap(),
+        machines_page(Vec::new(), EVIL).render().unwrap(),
         page(
             &d,
             Tab::Overview,
@@ -274,9 +271,7 @@ fn no_page_has_inline_script_or_style() {
     let d = sample::deployed();
     let stages = Overview::new(&d, &sample::deployed_history(), &sample::boots(), NOW);
     for page in [
-        MachinesPage::new(shell(), &sample::machines(), None, "")
-            .render()
-            .unwrap(),
+        machines_page(sample::machines(), "a b&").render().unwrap(),
         page(&d, Tab::Overview, Body::Overview(Box::new(stages))),
         page(
             &d,
@@ -341,28 +336,42 @@ fn the_disk_is_named_before_it_is_erased() {
     assert!(deploy.contains("S6CKNT0W500123|eui.002538b531b0c1d2|960197124096"));
 }
 
-#[test]
-fn filter_and_search() {
-    let machines = sample::machines();
-    let find = |state, query: &str| {
-        MachinesPage::new(shell(), &machines, state, query)
-            .rows
-            .iter()
-            .map(|r| r.name())
-            .collect::<Vec<_>>()
+fn machines_page(machines: Vec<MachineSummary>, query: &str) -> MachinesPage {
+    let mut counts = MachineCounts::default();
+    for machine in &machines {
+        *counts.by_state.entry(machine.status.state.to_string()).or_default() += 1;
+    }
+    let found = MachineList {
+        machines,
+        next: Some("aa".into()),
+        previous: Some("bb".into()),
     };
-    assert_eq!(find(None, "").len(), 8);
-    assert_eq!(find(Some("deploying"), ""), ["web-04", "web-05"]);
-    assert_eq!(find(Some("nonsense"), "").len(), 8);
-    assert_eq!(find(None, "WEB 05"), ["web-05"]);
-    assert_eq!(find(None, "52-54-00-1A-2B-06"), ["7XK06Q3"]);
-    assert_eq!(find(None, "10.77.0.109"), ["m-5254001a2b09"]);
-    let page = MachinesPage::new(shell(), &machines, None, "");
-    assert_eq!(page.filters[0].count, 8);
+    MachinesPage::new(
+        shell(),
+        found,
+        &counts,
+        &machines::filter(Some("ready"), query),
+        Some("cc".into()),
+    )
+}
+
+#[test]
+fn filters_count_and_pages_keep_the_filter() {
+    let page = machines_page(sample::machines(), "a b&");
+    assert_eq!((page.total, page.filters[0].count), (8, 8));
+    assert_eq!(
+        page.next.as_deref(),
+        Some("/machines?state=ready&q=a%20b%26&page=aa")
+    );
+    assert_eq!(
+        page.previous.as_deref(),
+        Some("/machines?state=ready&q=a%20b%26&page=bb")
+    );
+    assert_eq!(machines::filter(Some("nonsense"), "").state, None);
     let progress: Vec<_> = page
         .rows
         .iter()
-        .filter_map(|r| progress(r))
+        .filter_map(progress)
         .map(|(percent, _)| percent)
         .collect();
     assert_eq!(progress, [58], "only what is installing has a bar");
@@ -401,10 +410,8 @@ fn every_class_of_the_templates_is_in_a_style_sheet() {
     );
     let d = sample::deployed();
     let mut pages = vec![
-        MachinesPage::new(shell(), &sample::machines(), None, "")
-            .render()
-            .unwrap(),
-        MachinesPage::new(shell(), &[], None, "").render().unwrap(),
+        machines_page(sample::machines(), "a b&").render().unwrap(),
+        machines_page(Vec::new(), "").render().unwrap(),
         page(
             &d,
             Tab::Hardware,

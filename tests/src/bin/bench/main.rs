@@ -1,11 +1,12 @@
 //! `make bench`: reports of captured machines, sizes, smallest memory, seconds for each boot path and for
-//! each phase of a virtual first boot, the write path against `zstd -d | dd`, and DHCP, TFTP and HTTP boot
+//! each phase of a virtual first boot, the write path against `zstd -d | dd`, lists against bare SQL, and DHCP, TFTP and HTTP boot
 //! against the usual servers. Writes the tables to docs/bench.md. Machines are noisy: compare figures of one
 //! run only.
 
 mod boot;
 mod dhcp;
 mod http;
+mod lists;
 mod paths;
 mod report;
 mod rivals;
@@ -20,10 +21,11 @@ use e2e::{Firmware, artefacts};
 type Section = fn() -> Result<String>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 11] = [
     ("report", report::section),
     ("sizes", sizes),
     ("write", write::section),
+    ("lists", lists::section),
     ("dhcp", dhcp::section),
     ("tftp", tftp::section),
     ("http", http::section),
