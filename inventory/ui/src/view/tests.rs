@@ -339,7 +339,10 @@ fn the_disk_is_named_before_it_is_erased() {
 fn machines_page(machines: Vec<MachineSummary>, query: &str) -> MachinesPage {
     let mut counts = MachineCounts::default();
     for machine in &machines {
-        *counts.by_state.entry(machine.status.state.to_string()).or_default() += 1;
+        *counts
+            .by_state
+            .entry(machine.status.state.to_string())
+            .or_default() += 1;
     }
     let found = MachineList {
         machines,
