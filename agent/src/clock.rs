@@ -1,5 +1,5 @@
-//! The system's clock and the one that keeps the time while the machine is off (RTC). A machine whose battery is dead starts in 1970,
-//! 2010 or 2036, and its TLS then trusts nobody.
+//! The system clock and the hardware clock (RTC). A machine with a dead battery boots in 1970, 2010 or 2036,
+//! and every TLS certificate then looks invalid.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -14,7 +14,7 @@ use nix::time::{ClockId, clock_settime};
 
 use crate::console::Console;
 
-/// A clock that is off by more than any time zone has lost its time, and is no clock of local time.
+/// A clock that is off by more than any time zone is wrong, not merely set to local time.
 pub const LOST: Duration = Duration::from_secs(86_400);
 
 /// Where the kernel puts the first RTC.
@@ -23,7 +23,7 @@ const RTC: &str = "/dev/rtc0";
 nix::ioctl_read!(rtc_read_time, b'p', 0x09, RtcTime);
 nix::ioctl_write_ptr!(rtc_set_time, b'p', 0x0a, RtcTime);
 
-/// `struct rtc_time` of linux/rtc.h: as `struct tm`, without what follows in it.
+/// `struct rtc_time` of linux/rtc.h: the leading fields of `struct tm`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RtcTime {
@@ -38,25 +38,24 @@ pub struct RtcTime {
     dst: i32,
 }
 
-/// The time of the system's clock; one before 1970 is 1970.
+/// The time of the system's clock; a time before 1970 counts as 1970.
 pub fn now() -> UnixMs {
     ms(SystemTime::now())
 }
 
 /// As [`now`], of any time.
 pub fn ms(time: SystemTime) -> UnixMs {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().into()
 }
 
-/// Whether a clock must be set: it is off by more than `tolerance`, and `right` is a time at all.
+/// Whether a clock must be set: it is off by more than `tolerance`, and `right` is plausible.
 fn is_off(now: UnixMs, right: UnixMs, tolerance: Duration) -> bool {
-    // 2020-01-01: an earlier time is no server's clock.
+    // 2020-01-01: no server's clock is earlier.
     right.0 >= 1_577_836_800_000 && u128::from(now.0.abs_diff(right.0)) > tolerance.as_millis()
 }
 
-/// Sets the system's clock if it is off by more than `tolerance`, then the RTC if that is off by more than `rtc`. The console is told
-/// what was done.
+/// Sets the system clock if it is off by more than `tolerance`, then the RTC if it is off by more than `rtc`,
+/// and reports both on the console.
 pub fn set_both(right: UnixMs, tolerance: Duration, rtc: Duration, console: &dyn Console) {
     for said in [set(right, tolerance), keep(rtc)].into_iter().flatten() {
         console.line(&said);
@@ -71,22 +70,22 @@ fn set(right: UnixMs, tolerance: Duration) -> Option<String> {
     let time = TimeSpec::new(right.0 / 1000, (right.0 % 1000) * 1_000_000);
     Some(match clock_settime(ClockId::CLOCK_REALTIME, time) {
         Ok(()) => format!(
-            "clock: set to the server's, it was off by {} s",
+            "clock: was off by {} s, set to the server's time",
             before.0.abs_diff(right.0) / 1000
         ),
-        Err(e) => format!("clock: cannot be set: {}", e.desc()),
+        Err(e) => format!("clock: cannot set it: {}", e.desc()),
     })
 }
 
-/// Writes the system's time into the RTC, in UTC. A machine without an RTC has none to be set.
+/// Writes the system time into the RTC, in UTC. A machine without an RTC is left alone.
 fn keep(tolerance: Duration) -> Option<String> {
     match keep_in(Path::new(RTC), tolerance) {
         Ok(written) => {
-            written.then(|| "clock: the machine's own (RTC) had another time and was set".to_owned())
+            written.then(|| "clock: the hardware clock (RTC) was wrong and has been set".to_owned())
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => Some(format!(
-            "clock: {RTC}: {e}; the machine may have a wrong time after the reboot"
+            "clock: {RTC}: {e}; the time may be wrong after the reboot"
         )),
     }
 }
@@ -95,7 +94,8 @@ fn keep_in(rtc: &Path, tolerance: Duration) -> io::Result<bool> {
     let file = OpenOptions::new().read(true).open(rtc)?;
     let now = now().0 / 1000;
     let mut has = RtcTime::default();
-    // SAFETY: the argument has the kernel's layout and outlives the call. One that cannot be read (no time was ever set) is written.
+    // SAFETY: the argument has the kernel's layout and outlives the call. An RTC that cannot be read (never
+    // set) is written.
     let known = unsafe { rtc_read_time(file.as_raw_fd(), &mut has) }.is_ok();
     if known && has.seconds().abs_diff(now) <= tolerance.as_secs() {
         return Ok(false);
@@ -106,11 +106,11 @@ fn keep_in(rtc: &Path, tolerance: Duration) -> io::Result<bool> {
 }
 
 impl RtcTime {
-    /// The parts of a time in UTC.
+    /// The calendar fields of a time, in UTC.
     fn at(seconds: i64) -> RtcTime {
         // SAFETY: all zeros is a value of this plain structure.
         let mut parts: libc::tm = unsafe { std::mem::zeroed() };
-        // SAFETY: both pointers lead to values that outlive the call.
+        // SAFETY: both pointers are to values that outlive the call.
         unsafe { libc::gmtime_r(&seconds, &mut parts) };
         RtcTime {
             second: parts.tm_sec,
@@ -125,19 +125,19 @@ impl RtcTime {
         }
     }
 
-    /// Since 1970, in UTC.
+    /// Seconds since 1970, in UTC.
     fn seconds(self) -> i64 {
         // SAFETY: as in `at`.
         let mut parts: libc::tm = unsafe { std::mem::zeroed() };
         (parts.tm_sec, parts.tm_min, parts.tm_hour) = (self.second, self.minute, self.hour);
         (parts.tm_mday, parts.tm_mon, parts.tm_year) = (self.day, self.month, self.year);
-        // SAFETY: the pointer leads to a value that outlives the call.
+        // SAFETY: the pointer is to a value that outlives the call.
         unsafe { libc::timegm(&mut parts) }
     }
 }
 
-/// From when to when a machine's own certificate is valid, PEM. It was made when the machine was last known to the server, so the
-/// present is not before it.
+/// The validity period of the machine's own certificate (PEM). The server issued it in the past, so the true
+/// time is not before its start.
 pub fn validity(cert_pem: &str) -> Option<(UnixMs, UnixMs)> {
     let (_, pem) = x509_parser::pem::parse_x509_pem(cert_pem.as_bytes()).ok()?;
     let certificate = pem.parse_x509().ok()?;
@@ -148,8 +148,8 @@ pub fn validity(cert_pem: &str) -> Option<(UnixMs, UnixMs)> {
     ))
 }
 
-/// Whether an installed machine whose TLS failed over dates, or whose clock is outside `valid`, believes a time that it was told
-/// without proof: it must be possible by its own certificate, and differ by more than a day.
+/// Whether an installed machine accepts an unauthenticated time. It asks for one when TLS failed over dates or its
+/// clock is outside `valid`. The time must lie within its own certificate's validity and differ by more than a day.
 pub fn believes(now: UnixMs, told: UnixMs, valid: (UnixMs, UnixMs)) -> bool {
     (valid.0..=valid.1).contains(&told) && is_off(now, told, LOST)
 }
@@ -197,10 +197,10 @@ mod tests {
             (0, 1_800_000_000, true),
             (1_262_304_000, 1_800_000_000, true),
             (2_208_988_800, 1_800_000_000, true),
-            // A day and less is what summer time and a slow clock make.
+            // Daylight saving and a slow clock explain up to a day.
             (1_800_000_000, 1_800_086_400, false),
             (1_800_000_000, 1_800_086_401, true),
-            // Before its own certificate was made, or after it has ended.
+            // Before its own certificate starts, or after it ends.
             (0, 1_699_999_999, false),
             (0, 2_000_000_001, false),
             (0, -1, false),

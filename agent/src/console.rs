@@ -1,47 +1,24 @@
-//! What a person in front of the machine reads.
-
-use inventory_api::text::is_invisible;
+//! What somebody standing in front of the machine reads.
 
 use crate::screen::Poster;
 
-/// Where the agent says in plain sentences what it does: the consoles of a machine, or a test's list.
+/// Where the agent reports what it does, in sentences: the machine's consoles, or a list in a test.
 pub trait Console: Send + Sync {
-    /// Shows one line. It has passed [`plain`], and never holds a secret.
+    /// Shows one line. Foreign text in it has passed [`plain`](crate::plain::plain); it never holds a secret.
     fn line(&self, text: &str);
 
-    /// Shows the verdict, large where there is a screen; it stays there until [`Console::end_poster`].
+    /// Shows the verdict, in large letters on a screen, until [`Console::end_poster`].
     fn poster(&self, poster: &Poster<'_>) {
         for line in poster.lines() {
             self.line(&line);
         }
     }
 
-    /// The verdict has been there long enough: lines scroll again.
+    /// Stops showing the verdict: lines scroll again.
     fn end_poster(&self) {}
 
-    /// Waits until what was said has left the machine, but not for a terminal that takes nothing.
+    /// Waits until all lines have left the machine, but not for a terminal that is stuck.
     fn drain(&self) {}
-}
-
-/// Longest line that is shown, in characters.
-const LINE_LIMIT: usize = 240;
-
-/// A text from elsewhere as one harmless line: no control characters (a terminal obeys them), none that show nothing or turn the
-/// line around, bounded length.
-pub fn plain(text: &str) -> String {
-    let mut line: String = text
-        .chars()
-        .map(|c| match c.is_control() || is_invisible(c) {
-            true => ' ',
-            false => c,
-        })
-        .take(LINE_LIMIT + 1)
-        .collect();
-    if line.chars().count() > LINE_LIMIT {
-        line = line.chars().take(LINE_LIMIT - 3).collect();
-        line.push_str("...");
-    }
-    line
 }
 
 /// A console that writes to standard output, for a service under systemd.
@@ -51,20 +28,7 @@ pub struct Stdout;
 impl Console for Stdout {
     fn line(&self, text: &str) {
         use std::io::Write;
-        // Nobody reads: that must not stop the work.
+        // A closed standard output must not stop the work.
         let _ = writeln!(std::io::stdout().lock(), "{text}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_harmless() {
-        assert_eq!(plain("a\x1b[2Jb\nc"), "a [2Jb c");
-        assert_eq!(plain("a\u{202e}b"), "a b");
-        let long = plain(&"é".repeat(500));
-        assert!(long.ends_with("...") && long.chars().count() == LINE_LIMIT);
     }
 }

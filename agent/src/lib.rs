@@ -1,13 +1,16 @@
-//! The agent: first process of the mini-os, later resident on the installed system.
+//! The agent: PID 1 of the mini-os, later a resident service on the installed system.
 //!
-//! The library is what the simulated machines of the tests run too; only `main.rs` reads argv and the environment.
+//! Simulated machines in tests run this library too. Only `main.rs` reads argv and the environment.
 
 pub mod burn_in;
 mod clock;
 pub mod console;
 pub mod init;
-pub mod install;
-pub mod report;
+mod plain;
+pub mod proof;
 pub mod resident;
 pub mod screen;
 pub mod session;
+
+pub use agent_install as install;
+pub use agent_report as report;

@@ -1,4 +1,4 @@
-//! `slipway-agent`: the mini-os when it is the first process, else what its arguments say.
+//! `slipway-agent`: the mini-os when it runs as PID 1, otherwise a command-line tool.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::console::Stdout;
+use agent::proof::FirstBoot;
 use agent::report::{self, Roots, SelfTest};
-use agent::resident::{self, FirstBoot, Resident};
+use agent::resident::{self, Resident};
 use agent::session::{Exit, Pace};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -28,38 +29,38 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Stay on the installed system: prove that it is as asked, report, follow the server.
+    /// Run on the installed system: verify it, report, and do what the server asks.
     Resident {
         /// Root of the installed system.
         #[arg(long, default_value = "/")]
         root: PathBuf,
     },
-    /// Show what this machine is made of. Runs on any Linux; some facts need root.
+    /// Show this machine's hardware. Runs on any Linux; some facts need root.
     Report {
-        /// As JSON, the way the server gets it.
+        /// Print JSON, as sent to the server.
         #[arg(long)]
         json: bool,
         /// Read a captured machine from this folder instead of the live one.
         #[arg(long)]
         root: Option<PathBuf>,
-        /// Seconds to wait for what the switches say (LLDP); they speak every 30 s.
+        /// Seconds to wait for LLDP frames; switches send one every 30 s.
         #[arg(long, value_name = "SECONDS", default_value_t = 2)]
         lldp_wait: u64,
     },
-    /// Start a disk's own self-test; the report shows how it went. The disk goes on working meanwhile.
+    /// Start a disk's built-in self-test; the disk stays usable, and the report shows the result.
     DiskSelfTest {
-        /// The kernel's name of the disk, e.g. sda or nvme0n1.
+        /// Kernel name of the disk, e.g. sda or nvme0n1.
         disk: String,
         /// Read the whole medium: hours instead of minutes.
         #[arg(long, conflicts_with = "abort")]
         extended: bool,
-        /// End the test that is running.
+        /// Abort the running test.
         #[arg(long)]
         abort: bool,
     },
-    /// Switch this machine's locate LED on, through its BMC.
+    /// Switch this machine's locate LED on or off, through its BMC.
     Identify {
-        /// For so long; 0 switches it off, more than 255 leaves it on until it is switched off.
+        /// How long to keep it on; 0 switches it off, more than 255 means until switched off.
         #[arg(long, default_value_t = 240)]
         seconds: u32,
     },
@@ -68,15 +69,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // The kernel hands its own arguments to the first process: they are not for clap.
+    // The kernel passes its own arguments to PID 1; clap must not see them.
     let named_init = std::env::args_os().next().is_some_and(|name| name == "/init");
     if agent::init::is_pid_one() {
         agent::init::run()
     }
     if named_init {
-        eprintln!(
-            "/init is the mini-os's first process; here it would take the machine over. Run it as slipway-agent."
-        );
+        eprintln!("/init is PID 1 of the mini-os and would take over this machine. Run it as slipway-agent.");
         return ExitCode::FAILURE;
     }
     match run(Arguments::parse().command) {
@@ -123,7 +122,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             println!(
                 "{disk}: {}",
                 if abort {
-                    "self-test ended"
+                    "self-test aborted"
                 } else {
                     "self-test started"
                 }

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Name of the manifest in an image's directory.
 pub const MANIFEST: &str = "manifest.json";
 
-/// A manifest is small; more than this is not read.
+/// A manifest is small; no more than this is read.
 const MANIFEST_MAX_BYTES: u64 = 1 << 20;
 
 /// An image on disk.
@@ -29,7 +29,7 @@ impl Image {
     /// Reads the manifest in `dir`.
     ///
     /// # Errors
-    /// If it cannot be read, or names its file outside of `dir`.
+    /// It cannot be read, or names a file outside of `dir`.
     pub fn load(dir: &Path) -> Result<Image> {
         let path = dir.join(MANIFEST);
         let file = File::open(&path).map_err(Error::io("open", &path))?;
@@ -43,7 +43,7 @@ impl Image {
         };
         let manifest: ImageManifest =
             serde_json::from_slice(&bytes).map_err(|e| damaged(format!("{MANIFEST}: {e}")))?;
-        // The manifest may have come from elsewhere: its file name must stay a name.
+        // The manifest may come from elsewhere: its file name must be a plain name.
         if manifest.file.is_empty() || manifest.file.contains('/') || manifest.file.starts_with('.') {
             return Err(damaged(format!(
                 "{MANIFEST}: file {:?} is not a plain file name",
@@ -61,10 +61,10 @@ impl Image {
         self.dir.join(&self.manifest.file)
     }
 
-    /// Opens the compressed image; its size is the manifest's.
+    /// Opens the compressed image; its size matches the manifest.
     ///
     /// # Errors
-    /// If it is not there or has another size.
+    /// The file is missing or has another size.
     pub fn open(&self) -> Result<File> {
         let path = self.path();
         let file = File::open(&path).map_err(Error::io("open", &path))?;
@@ -81,7 +81,7 @@ impl Image {
         Ok(file)
     }
 
-    /// Reads the whole image and compares its digests, compressed and decompressed, with the manifest.
+    /// Reads the whole image and compares both digests, compressed and decompressed, with the manifest.
     ///
     /// # Errors
     /// [`Error::Damaged`] says what differs.
@@ -115,19 +115,19 @@ impl Image {
     }
 }
 
-/// What [`list`] found.
+/// The result of [`list`].
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// Images, by name, the newest first.
+    /// Sorted by name, newest first.
     pub images: Vec<Image>,
-    /// Directories that look like images and could not be read: to be told to the operator, not to stop on.
+    /// Directories that look like images but cannot be read: report them to the operator and go on.
     pub problems: Vec<Error>,
 }
 
-/// Lists the images in `dir`; a directory that does not exist holds none. Reads manifests only, see [`Image::verify`].
+/// Lists the images in `dir`; a missing directory has none. Reads manifests only, see [`Image::verify`].
 ///
 /// # Errors
-/// If `dir` itself cannot be read.
+/// `dir` itself cannot be read.
 pub fn list(dir: &Path) -> Result<Listing> {
     let mut listing = Listing::default();
     let entries = match fs::read_dir(dir) {
@@ -137,7 +137,7 @@ pub fn list(dir: &Path) -> Result<Listing> {
     };
     for entry in entries {
         let path = entry.map_err(Error::io("list", dir))?.path();
-        // Names with a dot are half-made images.
+        // Names that start with a dot are unfinished images.
         let hidden = path
             .file_name()
             .is_some_and(|n| n.to_string_lossy().starts_with('.'));
@@ -156,10 +156,10 @@ pub fn list(dir: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
-/// Finds the image whose compressed file has this digest (as its manifest says) and opens it.
+/// Finds the image whose compressed file has this digest, according to its manifest, and opens it.
 ///
 /// # Errors
-/// If the directory cannot be read, or the file is not there or has the wrong size.
+/// The directory cannot be read, or the file is missing or has the wrong size.
 pub fn open(dir: &Path, sha256: &Sha256Digest) -> Result<Option<(Image, File)>> {
     let mut images = list(dir)?.images.into_iter();
     let Some(image) = images.find(|i| i.manifest.sha256 == *sha256) else {

@@ -1,4 +1,5 @@
-//! Digests of an image file and of what it decompresses to, in one pass and never held whole.
+//! Digests of an image file and of its decompressed content, in one pass and without holding either in
+//! memory.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -9,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
-/// A file system image larger than this is not taken: 256 GiB. It bounds what a small compressed file can become.
+/// The largest file system image that is accepted: 256 GiB. It limits what a small compressed file can expand
+/// to.
 pub const CONTENT_MAX_BYTES: u64 = 256 << 30;
 
 /// Digest and size of a compressed file and its content.
@@ -21,7 +23,7 @@ pub(crate) struct Digests {
     pub content_bytes: u64,
 }
 
-/// Hashes and counts what passes through, reading or writing.
+/// Hashes and counts the bytes that pass through.
 pub(crate) struct Hashing<T> {
     inner: T,
     hash: Sha256,
@@ -64,10 +66,10 @@ impl<T: io::Write> io::Write for Hashing<T> {
     }
 }
 
-/// Decompresses `file` into `sink` and gives the digests of both sides.
+/// Decompresses `file` into `sink` and returns the digests of both sides.
 ///
 /// # Errors
-/// If it is not zstd, is cut short, becomes larger than [`CONTENT_MAX_BYTES`], or `sink` fails.
+/// `file` is not zstd, is truncated or expands beyond [`CONTENT_MAX_BYTES`], or `sink` fails.
 pub(crate) fn decompress(file: File, mut sink: impl io::Write) -> io::Result<Digests> {
     let compressed = BufReader::with_capacity(1 << 20, Hashing::new(file));
     let mut decoder = zstd::Decoder::with_buffer(compressed)?;

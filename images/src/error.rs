@@ -1,11 +1,11 @@
-//! What can go wrong with images.
+//! Why something failed with an image.
 
 use std::path::{Path, PathBuf};
 
-/// Why an image could not be made, taken in or used. The text says what was tried, on what, and what to do.
+/// Why an image could not be made, imported or used: what was tried, on what, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A recipe is not right; the text names the file and the place in it.
+    /// A recipe is wrong; the text names the file and the place in it.
     #[error("recipe {path}: {reason}")]
     Recipe {
         /// The recipe file.
@@ -13,7 +13,7 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A file is not an image we can install.
+    /// A file is not an image that can be installed.
     #[error("{path} is not an image that can be installed: {reason}")]
     NotAnImage {
         /// The file.
@@ -21,7 +21,7 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
-    /// A stored image is not what its manifest says.
+    /// A stored image does not match its manifest.
     #[error("image in {path} is damaged: {reason}; import or build it again")]
     Damaged {
         /// The image's directory.
@@ -29,8 +29,8 @@ pub enum Error {
         /// What differs.
         reason: String,
     },
-    /// There is an image of this name and version already.
-    #[error("there is an image {name} {version} already ({path}): choose another version or remove it")]
+    /// An image of this name and version exists.
+    #[error("image {name} {version} exists already ({path}): choose another version or remove it")]
     Exists {
         /// Its name.
         name: String,
@@ -39,7 +39,7 @@ pub enum Error {
         /// Where it is.
         path: PathBuf,
     },
-    /// A file or directory could not be read or written, or a program that is needed failed.
+    /// A file or directory could not be read or written, or a required program failed.
     #[error(transparent)]
     System(#[from] mini_os::Error),
 }

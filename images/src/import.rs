@@ -1,40 +1,38 @@
-//! Taking in an image that was made elsewhere.
+//! Imports an image that was made elsewhere.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use inventory_api::id::UnixMs;
 use inventory_api::image::ImageManifest;
 
 use crate::build::compress;
 use crate::digest::{CONTENT_MAX_BYTES, Digests, decompress, digest_file};
 use crate::inspect::inspect;
-use crate::store::Staging;
+use crate::store::{Staging, now};
 use crate::{Error, Image, Result};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// What the operator says of an image that is taken in.
+/// What the operator says about an imported image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportFields {
     /// Name: a-z, 0-9, '-'.
     pub name: String,
     /// Version: a-z, 0-9, '-', '.'.
     pub version: String,
-    /// Operating system in words; none: what the image's os-release says.
+    /// Operating system in words; `None`: taken from the image's os-release.
     pub os: Option<String>,
-    /// Holds no secret: may be served to anyone on the provisioning network.
+    /// The image holds no secret and may be served to anyone on the provisioning network.
     pub public: bool,
 }
 
-/// Takes in `file`, an ext4 root file system, raw or compressed with zstd, as `out_dir`/NAME-VERSION. It is looked at
-/// first: a sound file system, a kernel with its initrd, and a boot loader (see ARCHITECTURE.md, Image). Needs room for
-/// the decompressed image in `out_dir`.
+/// Imports `file`, an ext4 root file system, raw or compressed with zstd, as `out_dir`/NAME-VERSION. Checks
+/// it first: a sound file system, a kernel with its initrd, and a boot loader (see ARCHITECTURE.md, Image).
+/// Needs room for the decompressed image in `out_dir`.
 ///
 /// # Errors
-/// [`Error::NotAnImage`] with the reason, [`Error::Exists`], or what the system says. Nothing is left behind.
+/// [`Error::NotAnImage`] with the reason, [`Error::Exists`], or a system error. Nothing is left behind.
 pub fn import(file: &Path, fields: &ImportFields, out_dir: &Path) -> Result<Image> {
     let refuse = |reason: String| Error::NotAnImage {
         path: file.to_owned(),
@@ -56,7 +54,7 @@ pub fn import(file: &Path, fields: &ImportFields, out_dir: &Path) -> Result<Imag
     let (compressed, raw) = (staging.path().join(&name), staging.path().join("root.ext4"));
     let digests = if starts_with_zstd(&mut source).map_err(Error::io("read", file))? {
         let digests = take_compressed(source, &compressed, &raw).map_err(|e| refuse(format!("zstd: {e}")))?;
-        // Read again from what will be served: the disk may have made something else of it.
+        // Read back what will be served, in case the disk has changed it.
         if digest_file(&compressed)? != digests {
             return Err(refuse("it changed while it was read".to_owned()));
         }
@@ -65,15 +63,12 @@ pub fn import(file: &Path, fields: &ImportFields, out_dir: &Path) -> Result<Imag
         let mut sparse = Sparse::new(File::create(&raw).map_err(Error::io("make", &raw))?);
         io::copy(&mut source.take(CONTENT_MAX_BYTES), &mut sparse).map_err(Error::io("copy", file))?;
         sparse.finish().map_err(Error::io("write", &raw))?;
-        // Before the long compression: a wrong file is refused at once.
+        // Before the long compression, so that a wrong file is refused at once.
         inspect(&raw).map_err(|e| named(e, file))?;
         compress(&raw, &compressed)?
     };
     let facts = inspect(&raw).map_err(|e| named(e, file))?;
     fs::remove_file(&raw).map_err(Error::io("remove", &raw))?;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64);
     staging.commit(ImageManifest {
         name: fields.name.clone(),
         version: fields.version.clone(),
@@ -89,7 +84,7 @@ pub fn import(file: &Path, fields: &ImportFields, out_dir: &Path) -> Result<Imag
         content_sha256: digests.content_sha256,
         content_bytes: digests.content_bytes,
         boot: facts.boot,
-        built_at: UnixMs(now),
+        built_at: now(),
         public: fields.public,
         recipe_sha256: None,
     })
@@ -102,7 +97,7 @@ fn starts_with_zstd(file: &mut File) -> io::Result<bool> {
     Ok(start == ZSTD_MAGIC)
 }
 
-/// Copies the compressed file and, from the copy, decompresses to `raw`.
+/// Copies the compressed file, and decompresses the copy to `raw`.
 fn take_compressed(mut source: File, compressed: &Path, raw: &Path) -> io::Result<Digests> {
     let mut copy = File::create(compressed)?;
     io::copy(&mut source, &mut copy)?;
@@ -113,7 +108,7 @@ fn take_compressed(mut source: File, compressed: &Path, raw: &Path) -> io::Resul
     Ok(digests)
 }
 
-/// The reason stays, the name becomes the operator's file instead of our working copy.
+/// Keeps the reason and names the operator's file instead of our working copy.
 fn named(error: Error, file: &Path) -> Error {
     match error {
         Error::NotAnImage { reason, .. } => Error::NotAnImage {

@@ -1,4 +1,4 @@
-//! What is in a file system image that matters for booting it; looked up with debugfs, so nothing is mounted.
+//! What matters in a file system image for booting it; read with debugfs, so nothing is mounted.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,10 +11,10 @@ use inventory_api::report::FirmwareMode;
 use crate::superblock::Superblock;
 use crate::{Error, Result};
 
-/// Where an image has its boot loader's files, see ARCHITECTURE.md.
+/// Where an image keeps its boot loader's files, see ARCHITECTURE.md.
 pub(crate) const BOOT_DIR: &str = "usr/lib/slipway/boot";
 
-/// What [`inspect`] found.
+/// The result of [`inspect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub boot: BootFiles,
@@ -77,7 +77,7 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn ask(&self, request: &str) -> Result<Vec<u8>> {
-        // -c: reads no bitmaps; a file that is not there is an empty answer.
+        // -c: does not read bitmaps. A missing file gives an empty answer.
         Ok(mini_os::run(
             Command::new("debugfs")
                 .args(["-c", "-R", request])
@@ -85,7 +85,7 @@ impl Look<'_> {
         )?)
     }
 
-    /// Names in a directory; none if it is not there.
+    /// Names in a directory; empty if it is missing.
     fn names(&self, directory: &str) -> Result<Vec<String>> {
         let output = self.ask(&format!("ls -p /{directory}"))?;
         // Lines "/INODE/MODE/UID/GID/NAME/SIZE/".
@@ -98,7 +98,7 @@ impl Look<'_> {
             .collect())
     }
 
-    /// The start of a text file; empty if it is not there.
+    /// The start of a text file; empty if it is missing.
     fn text(&self, path: &str) -> Result<String> {
         let output = self.ask(&format!("cat /{path}"))?;
         let mut bytes = Vec::new();
@@ -108,7 +108,7 @@ impl Look<'_> {
     }
 }
 
-/// The greatest release, by its numbers, that has kernel and initrd.
+/// The newest release, compared by its numbers, that has a kernel and an initrd.
 fn newest_kernel(names: &[String]) -> Option<String> {
     let numbers = |release: &str| -> Vec<u64> {
         release

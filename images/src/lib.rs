@@ -1,5 +1,6 @@
-//! Images: the file systems that Slipway installs. A recipe says what goes into one, [`build()`] makes it, [`import()`]
-//! takes one in that was made elsewhere, [`list`], [`open`] and [`Image::verify`] are for those who serve them.
+//! Images: the file systems that Slipway installs. A recipe says what goes into one, [`build()`] makes it,
+//! [`import()`] accepts one made elsewhere, and [`list`], [`open`] and [`Image::verify`] are for those who
+//! serve them.
 
 mod build;
 mod catalogue;

@@ -10,10 +10,11 @@ use serde::Deserialize;
 use crate::digest::digest_bytes;
 use crate::{Error, Result};
 
-/// A recipe is a page of text; more than this is something else.
+/// A recipe is a page of text; anything larger is something else.
 const RECIPE_MAX_BYTES: u64 = 256 << 10;
 
-/// Raised when the builder makes something else of the same recipe, so that old images count as out of date.
+/// Raised when the builder makes something else of the same recipe, so that older images count as out of
+/// date.
 const BUILDER_GENERATION: u32 = 1;
 
 /// What goes into an image.
@@ -29,7 +30,7 @@ pub struct Recipe {
     /// Components of the archive.
     #[serde(default = "main_only")]
     pub components: Vec<String>,
-    /// mmdebstrap's variant: which packages are there before `packages`.
+    /// mmdebstrap's variant: the packages that are installed before `packages`.
     #[serde(default = "minbase")]
     pub variant: String,
     /// The kernel package.
@@ -42,10 +43,10 @@ pub struct Recipe {
     /// Kernel arguments of the installed system, as GRUB_CMDLINE_LINUX.
     #[serde(default)]
     pub kernel_arguments: String,
-    /// Free space in the file system as percent of what is in it (it grows to the disk when installed).
+    /// Free space in the file system, in percent of its content. It grows to the disk when installed.
     #[serde(default = "slack")]
     pub slack_percent: u32,
-    /// The image holds no secret: may be served to anyone on the provisioning network.
+    /// The image holds no secret and may be served to anyone on the provisioning network.
     #[serde(default)]
     pub public: bool,
 }
@@ -62,12 +63,12 @@ fn slack() -> u32 {
     15
 }
 
-/// A recipe with where it came from.
+/// A recipe and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeFile {
     /// The file.
     pub path: PathBuf,
-    /// What it says.
+    /// Its content.
     pub recipe: Recipe,
     /// Digest of the recipe's text and of the builder's generation.
     pub sha256: Sha256Digest,
@@ -77,7 +78,7 @@ impl RecipeFile {
     /// Reads a recipe.
     ///
     /// # Errors
-    /// If it cannot be read, or is not a right recipe: the text names the place.
+    /// It cannot be read or is not a valid recipe; the text names the place.
     pub fn load(path: &Path) -> Result<RecipeFile> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         let mut text = String::new();
@@ -92,7 +93,7 @@ impl RecipeFile {
         RecipeFile::parse(path, &text)
     }
 
-    /// Reads a recipe from its text; `path` is for error texts.
+    /// Parses a recipe; `path` is for error texts.
     ///
     /// # Errors
     /// See [`RecipeFile::load`].
@@ -113,7 +114,8 @@ impl RecipeFile {
 }
 
 impl Recipe {
-    /// Everything here becomes part of a path, an argument or a configuration line: only plain words.
+    /// Every value becomes part of a path, an argument or a configuration line, so only plain words are
+    /// allowed.
     fn check(&self) -> Result<(), String> {
         check_name(&self.name).map_err(|e| format!("name: {e}"))?;
         let word = |what: &str, text: &str, extra: &str| {
@@ -163,7 +165,7 @@ impl Recipe {
     }
 }
 
-/// An image's name: it becomes part of a path.
+/// Checks an image's name, which becomes part of a path.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if (1..=64).contains(&name.len()) && name.chars().all(ok) && !name.starts_with('-') {
@@ -174,7 +176,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     ))
 }
 
-/// An image's version: it becomes part of a path.
+/// Checks an image's version, which becomes part of a path.
 pub(crate) fn check_version(version: &str) -> Result<(), String> {
     let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     if (1..=64).contains(&version.len()) && version.chars().all(ok) && !version.starts_with(['-', '.']) {
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recipes_in_the_repository_are_right() {
+    fn the_recipes_in_the_repository_are_valid() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
         let mut seen = 0;
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_another_recipe() {
+    fn a_changed_text_is_another_recipe() {
         let a = RecipeFile::parse(Path::new("a"), GOOD).unwrap();
         let b = RecipeFile::parse(Path::new("a"), &GOOD.replace("cron", "sudo")).unwrap();
         assert_ne!(a.sha256, b.sha256);

@@ -1,14 +1,21 @@
-//! Putting an image into the catalogue: made in a hidden directory beside it and renamed when it is whole.
+//! Adds an image to the catalogue: made in a hidden directory beside it and renamed when complete.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use inventory_api::id::UnixMs;
 use inventory_api::image::ImageManifest;
 
 use crate::recipe::{check_name, check_version};
 use crate::{Error, Image, MANIFEST, Result};
 
-/// A directory for an image in the making; removed when dropped without [`Staging::commit`].
+pub(crate) fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMs(since.as_millis() as i64)
+}
+
+/// A directory for an unfinished image; removed on drop unless [`Staging::commit`] was called.
 pub(crate) struct Staging {
     work: PathBuf,
     target: PathBuf,
@@ -16,7 +23,7 @@ pub(crate) struct Staging {
 
 impl Staging {
     /// # Errors
-    /// If there is an image of this name and version, the name is not one, or the directory cannot be made.
+    /// The name and version exist or are not valid, or the directory cannot be made.
     pub fn new(out_dir: &Path, name: &str, version: &str) -> Result<Staging> {
         let wrong = |reason: String| Error::NotAnImage {
             path: out_dir.join(MANIFEST),
@@ -38,12 +45,12 @@ impl Staging {
         Ok(Staging { work, target })
     }
 
-    /// Where to make it.
+    /// Where to make the image.
     pub fn path(&self) -> &Path {
         &self.work
     }
 
-    /// Writes the manifest and puts the image in its place.
+    /// Writes the manifest and moves the image into place.
     pub fn commit(self, manifest: ImageManifest) -> Result<Image> {
         let path = self.work.join(MANIFEST);
         let mut bytes =
@@ -60,7 +67,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // After a commit there is nothing here any more.
+        // After a commit nothing is left here.
         if let Err(e) = fs::remove_dir_all(&self.work)
             && e.kind() != std::io::ErrorKind::NotFound
         {

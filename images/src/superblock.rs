@@ -1,4 +1,4 @@
-//! The ext4 superblock: enough to know that a file is a file system that GRUB, the installer and the kernel can use.
+//! The ext4 superblock: enough to know whether GRUB, the installer and the kernel can use a file system.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -6,8 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 const OFFSET: u64 = 1024;
 const MAGIC: u16 = 0xef53;
 
-/// Incompatible features that GRUB 2.06 (Debian 12) and kernel 6.1 read: filetype, meta_bg, extents, 64bit, flex_bg,
-/// metadata_csum_seed (Debian's GRUB; see docs), large_dir stays out. Values: Documentation/filesystems/ext4/super.rst.
+/// Incompatible features that GRUB 2.06 (Debian 12) and kernel 6.1 read: filetype, meta_bg, extents, 64bit,
+/// flex_bg, metadata_csum_seed (Debian's GRUB; see docs). large_dir is not among them. Values:
+/// Documentation/filesystems/ext4/super.rst.
 const INCOMPAT_READABLE: u32 = 0x2 | 0x10 | 0x40 | 0x80 | 0x200 | 0x2000;
 const INCOMPAT_RECOVER: u32 = 0x4;
 const INCOMPAT_EXTENTS: u32 = 0x40;
@@ -57,14 +58,14 @@ impl Superblock {
             .saturating_mul(1024u64.checked_shl(self.log_block_size).unwrap_or(0))
     }
 
-    /// Can it be installed, being `file_bytes` long?
+    /// Whether a file system in a file of `file_bytes` can be installed.
     ///
     /// # Errors
-    /// Why not, for people.
+    /// Why not, in words.
     pub fn check(&self, file_bytes: u64) -> Result<(), String> {
         if self.magic != MAGIC {
             return Err(format!(
-                "it is no ext4 file system (magic {:#06x} instead of {MAGIC:#06x}); expected the root file system itself, \
+                "not an ext4 file system (magic {:#06x} instead of {MAGIC:#06x}); expected the root file system itself, \
                  not a whole disk with partitions",
                 self.magic
             ));
@@ -76,7 +77,7 @@ impl Superblock {
             ));
         }
         if self.incompat & INCOMPAT_EXTENTS == 0 || self.compat & COMPAT_HAS_JOURNAL == 0 {
-            return Err("it is ext2 or ext3: ext4 with extents and a journal is expected".to_owned());
+            return Err("it is ext2 or ext3; expected ext4 with extents and a journal".to_owned());
         }
         if self.incompat & INCOMPAT_RECOVER != 0 || self.state != STATE_CLEAN {
             return Err("it was not unmounted cleanly or has errors: run e2fsck -f on it first".to_owned());
@@ -89,7 +90,7 @@ impl Superblock {
         }
         if self.blocks == 0 || self.bytes() > file_bytes {
             return Err(format!(
-                "it is cut short: {} bytes by its superblock, {file_bytes} in the file",
+                "it is truncated: {} bytes by its superblock, {file_bytes} in the file",
                 self.bytes()
             ));
         }
@@ -117,14 +118,14 @@ mod tests {
         assert_eq!(good().check(1 << 20), Ok(()));
         type Spoil = fn(&mut Superblock);
         let cases: [(Spoil, &str); 8] = [
-            (|s| s.magic = 0x1234, "no ext4"),
+            (|s| s.magic = 0x1234, "not an ext4"),
             (|s| s.log_block_size = 40, "block size"),
             (|s| s.incompat = 0x2, "ext2 or ext3"),
             (|s| s.compat = 0, "ext2 or ext3"),
             (|s| s.incompat |= 4, "cleanly"),
             (|s| s.state = 2, "cleanly"),
             (|s| s.incompat |= 0x10000, "0x10000"),
-            (|s| s.blocks = u64::MAX, "cut short"),
+            (|s| s.blocks = u64::MAX, "truncated"),
         ];
         for (spoil, words) in cases {
             let mut superblock = good();

@@ -18,7 +18,7 @@ fn fields(version: &str) -> ImportFields {
     }
 }
 
-/// A tree that has what an image must have; `without` leaves one path out.
+/// A tree with everything an image needs, except the path `without`.
 fn tree(dir: &Path, without: &str) -> PathBuf {
     let root = dir.join("tree");
     for path in [
@@ -38,7 +38,7 @@ fn tree(dir: &Path, without: &str) -> PathBuf {
     root
 }
 
-/// An ext4 image of the tree; none where mke2fs is missing.
+/// An ext4 image of the tree; `None` if mke2fs is missing.
 fn ext4(dir: &Path, without: &str) -> Option<PathBuf> {
     let root = tree(dir, without);
     let image = dir.join("fs.ext4");
@@ -92,7 +92,7 @@ fn an_image_goes_in_raw_or_compressed_and_is_found() {
 }
 
 #[test]
-fn what_could_not_be_booted_is_refused_with_the_reason() {
+fn an_image_that_cannot_boot_is_refused_with_the_reason() {
     for (without, words) in [
         ("boot/vmlinuz-6.1.0-1-amd64", "no kernel"),
         ("boot/initrd.img-6.1.0-1-amd64", "no kernel"),
@@ -114,7 +114,7 @@ fn what_could_not_be_booted_is_refused_with_the_reason() {
 }
 
 #[test]
-fn what_is_no_file_system_is_refused() {
+fn a_file_without_a_file_system_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("images");
     let file = dir.path().join("x");
@@ -125,9 +125,9 @@ fn what_is_no_file_system_is_refused() {
         text
     };
     assert!(refusal(b"").contains("too short"));
-    assert!(refusal(&[0; 8192]).contains("no ext4"));
+    assert!(refusal(&[0; 8192]).contains("not an ext4"));
     let compressed = zstd::bulk::compress(&[0; 8192], 3).unwrap();
-    assert!(refusal(&compressed).contains("no ext4"));
+    assert!(refusal(&compressed).contains("not an ext4"));
     assert!(refusal(&compressed[..compressed.len() - 2]).contains("zstd"));
     assert!(refusal(b"\x28\xb5\x2f\xfdgarbage garbage garbage").contains("zstd"));
 
@@ -168,7 +168,7 @@ fn a_file_system_cut_short_or_in_use_is_refused() {
         import(&raw, &fields("1"), &out)
             .unwrap_err()
             .to_string()
-            .contains("cut short")
+            .contains("truncated")
     );
     file.set_len(16 << 20).unwrap();
     // s_state: 0 is mounted.
@@ -182,7 +182,7 @@ fn a_file_system_cut_short_or_in_use_is_refused() {
 }
 
 #[test]
-fn one_flipped_byte_is_found_and_a_wrong_manifest_is_told() {
+fn one_flipped_byte_and_a_wrong_manifest_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let Some(raw) = ext4(dir.path(), "") else { return };
     let out = dir.path().join("images");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use netboot::places::Standing;
+use netboot::slots::Standing;
 use netboot::{BoundNetwork, Netboot};
 use netboot_protocol::Loader;
 use netboot_protocol::menu::MEMORY_TEST;
@@ -157,7 +157,7 @@ impl App {
             let made = netboot_config(&config, &authority)?;
             let there = |name: &str| made.boot_files.contains_key(name);
             let has = |loader: &Loader| {
-                there(loader.file()) && (*loader != Loader::Signed || there(netboot_protocol::loader::GRUB))
+                there(loader.file()) && (*loader != Loader::Signed || there(netboot_protocol::GRUB))
             };
             loaders.extend(Loader::ALL.into_iter().filter(has));
             netboot = Some(Netboot::bind(made).await?);

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use netboot_protocol::GRUB;
 use netboot_protocol::Loader;
-use netboot_protocol::loader::GRUB;
 
 use crate::app::{AppError, io};
 use config::Config;
@@ -100,7 +100,7 @@ impl BootFiles {
                 unified = Some(signed.unified);
             }
             Err(error) => tracing::warn!(
-                %error,
+                error = inventory_api::text::with_causes(&error),
                 "machines that trust only the site's own key cannot boot"
             ),
         }

@@ -8,6 +8,7 @@ use service::core::Clock;
 use words::text::{ago, timestamp};
 
 use crate::data_dir::{make_data_dir, store_file};
+use inventory_api::machine::Actor;
 use service::secret;
 use store::{Store, TokenRow};
 
@@ -95,11 +96,12 @@ async fn add_token(store: &Store, name: &str, terms: TokenTerms, clock: &Clock) 
         && name
             .bytes()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.' | b'@'));
-    // These stand in histories for what no person did.
-    if !good || ["agent", "boot", "clock", "console", "policy"].contains(&name) {
+    // The history uses these for what no person did.
+    if !good || !matches!(Actor::from(name), Actor::Token(_)) {
+        let reserved: Vec<_> = Actor::ALL.iter().map(Actor::as_str).collect();
         return Err(AppError::TokenName(format!(
-            "{name:?} cannot be the name of a token: use 1 to 40 letters, digits, '-', '_', '.', '@', and none of agent, boot, \
-             clock, console, policy"
+            "{name:?} cannot be the name of a token: use 1 to 40 letters, digits, '-', '_', '.', '@', and none of {}",
+            reserved.join(", ")
         )));
     }
     let token = secret::fresh();

@@ -1,5 +1,5 @@
-//! The initramfs as bytes: newc entries in a fixed order with fixed metadata, so that the same files give the same
-//! archive.
+//! The initramfs as bytes: newc entries in a fixed order with fixed metadata, so that equal files give an
+//! equal archive.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ const REGULAR: u32 = 0o100000;
 const SYMLINK: u32 = 0o120000;
 const CHARACTER: u32 = 0o020000;
 
-/// One thing in the archive. Owner is always root and the time always 0.
+/// An entry. The owner is always root and the time always 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Node {
     Directory,
@@ -20,10 +20,10 @@ enum Node {
     Character { mode: u32, major: u32, minor: u32 },
 }
 
-/// A tree of files that becomes a newc archive. Parents come into being by themselves.
+/// A tree of files that becomes a newc archive. Parents are added automatically.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    // Sorted by path, so that a parent always stands before its children.
+    // Sorted by path, so that a parent comes before its children.
     nodes: BTreeMap<String, Node>,
 }
 
@@ -66,7 +66,7 @@ impl Tree {
         );
     }
 
-    /// Is something there?
+    /// Whether the tree has this path.
     pub fn contains(&self, path: &str) -> bool {
         self.nodes.contains_key(path)
     }
@@ -76,7 +76,7 @@ impl Tree {
         self.nodes.len()
     }
 
-    /// Has it no entries?
+    /// Whether the tree has no entries.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -86,7 +86,7 @@ impl Tree {
         for (at, _) in path.match_indices('/') {
             self.nodes.entry(path[..at].to_owned()).or_insert(Node::Directory);
         }
-        // A directory said again must not push aside what stands there.
+        // Adding a directory must not replace what is already there.
         if node == Node::Directory {
             self.nodes.entry(path.to_owned()).or_insert(node);
         } else {
@@ -94,13 +94,14 @@ impl Tree {
         }
     }
 
-    /// Writes the archive with its trailer.
+    /// Writes the archive and its trailer.
     ///
     /// # Errors
-    /// What `out` says, or a file of 4 GiB and more (the format cannot hold it).
+    /// `out` fails, or a file has 4 GiB or more, which the format cannot hold.
     pub fn write<W: Write>(&self, mut out: W) -> io::Result<W> {
         for (number, (path, node)) in self.nodes.iter().enumerate() {
-            // The kernel takes an inode number seen twice with more than one link for a hard link: each its own.
+            // Equal inode numbers with more than one link are a hard link to the kernel, so each entry gets
+            // its own.
             let entry = Builder::new(path).ino(number as u32 + 1).uid(0).gid(0).mtime(0);
             let link;
             let (entry, bytes) = match node {
@@ -134,14 +135,14 @@ impl Tree {
 
     /// The archive as bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Only a file of 4 GiB could fail here, and such a tree does not fit in memory beside its archive anyway.
+        // This fails only for a file of 4 GiB, and such a tree would not fit in memory twice anyway.
         self.write(Vec::new())
             .expect("files of an initramfs are below 4 GiB")
     }
 }
 
-/// The second archive of a boot: `/etc/slipway/ca.pem`, the certificate authority of this server. It stands beside the
-/// big one so that the big one is the same bytes everywhere.
+/// The second archive of a boot: `/etc/slipway/ca.pem`, this server's certificate authority. It is a separate
+/// archive, so that the big one has the same bytes at every site.
 pub fn site_archive(ca_pem: &[u8]) -> Vec<u8> {
     let mut tree = Tree::new();
     tree.file("etc/slipway/ca.pem", 0o644, ca_pem.to_vec());
@@ -165,7 +166,7 @@ mod tests {
         tree
     }
 
-    /// What the archive says of itself: (name, mode, size, inode).
+    /// The entries of an archive: (name, mode, content, inode).
     fn read_back(bytes: &[u8]) -> Vec<(String, u32, Vec<u8>, u32)> {
         let mut entries = Vec::new();
         let mut rest = bytes;
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_went_in_comes_out_with_parents_first() {
+    fn an_archive_reads_back_with_parents_first() {
         let entries = read_back(&sample().to_bytes());
         let names: Vec<&str> = entries.iter().map(|e| e.0.as_str()).collect();
         assert_eq!(

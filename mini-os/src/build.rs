@@ -1,131 +1,49 @@
-//! From packages and the agent to the kernel, the initramfs and their manifest.
+//! From packages and the agent to kernel, initramfs and manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::elf::{is_static, number};
+use crate::files::{read, read_text, sha256};
 use crate::modules::{Dependencies, lines_about, name_of};
 use crate::packages::{Packages, fetch};
-use crate::{Error, Result, Tree, firmware, select};
+use crate::{Arch, Error, Result, Tree, Variant, firmware, select};
 
-/// zstd level of each module: made once, unpacked at every boot.
+/// zstd level of each module: compressed once, decompressed at every boot.
 const MODULE_LEVEL: i32 = 19;
 
-/// Outer compression of the whole archive: nearly all in it is compressed already, this takes the rest (agent, index)
-/// at next to no time for the kernel.
+/// Compresses the whole archive again. Nearly all of it is compressed already; this shrinks the rest (agent,
+/// index) and costs the kernel almost no time.
 const OUTER_LEVEL: i32 = 19;
 
-/// The kernel holds a window of this size (1 MiB) while it unpacks: memory is short then.
+/// The kernel holds a window of this size (1 MiB) while it unpacks, when memory is short.
 const OUTER_WINDOW_LOG: u32 = 20;
 
-/// How much is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Variant {
-    /// Every driver a server may need before its disk is written, with firmware.
-    Full,
-    /// What virtual machines and a few common cards need: for quick tests.
-    Small,
-}
-
-impl FromStr for Variant {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Variant, String> {
-        match text {
-            "full" => Ok(Variant::Full),
-            "small" => Ok(Variant::Small),
-            _ => Err(format!(
-                "{text:?} is not a variant of the mini-os: expected full or small"
-            )),
-        }
-    }
-}
-
-/// Processor architecture of the machines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arch {
-    /// x86-64.
-    #[default]
-    Amd64,
-    /// 64-bit ARM.
-    Arm64,
-}
-
-impl Arch {
-    /// Debian's name.
-    pub fn debian(self) -> &'static str {
-        match self {
-            Arch::Amd64 => "amd64",
-            Arch::Arm64 => "arm64",
-        }
-    }
-
-    /// Rust's target for the static agent.
-    pub fn rust_target(self) -> &'static str {
-        match self {
-            Arch::Amd64 => "x86_64-unknown-linux-musl",
-            Arch::Arm64 => "aarch64-unknown-linux-musl",
-        }
-    }
-
-    /// `e_machine` of its programs (ELF: EM_X86_64, EM_AARCH64).
-    fn elf_machine(self) -> u64 {
-        match self {
-            Arch::Amd64 => 62,
-            Arch::Arm64 => 183,
-        }
-    }
-
-    /// Directory of the mini-os in that of the server: that of x86-64 is at its top.
-    pub fn directory(self, mini_os: &Path) -> PathBuf {
-        match self {
-            Arch::Amd64 => mini_os.to_owned(),
-            Arch::Arm64 => mini_os.join("arm64"),
-        }
-    }
-}
-
-impl FromStr for Arch {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Arch, String> {
-        match text {
-            "amd64" => Ok(Arch::Amd64),
-            "arm64" => Ok(Arch::Arm64),
-            _ => Err(format!(
-                "{text:?} is not an architecture of the mini-os: expected amd64 or arm64"
-            )),
-        }
-    }
-}
-
-/// What to make, of what, and where.
+/// What to build, from what, and where.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// For which machines.
     pub arch: Arch,
-    /// How much is in it.
+    /// How much it contains.
     pub variant: Variant,
-    /// The agent: a static binary, becomes `/init`.
+    /// The agent: a static binary that becomes `/init`.
     pub agent: PathBuf,
-    /// Directory of `kernel`, `initramfs` and `manifest.json`; made if it is not there.
+    /// Directory for `kernel`, `initramfs` and `manifest.json`; created if missing.
     pub out: PathBuf,
-    /// Downloads and unpacked packages; may be shared by all builds.
+    /// Downloads and unpacked packages; builds may share it.
     pub cache: PathBuf,
 }
 
-/// `manifest.json`: what was made.
+/// `manifest.json`: what was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// For which machines.
     #[serde(default)]
     pub arch: Arch,
-    /// How much is in it.
+    /// How much it contains.
     pub variant: Variant,
     /// Kernel release, e.g. "6.1.0-56-amd64".
     pub kernel_release: String,
@@ -141,14 +59,14 @@ pub struct Manifest {
     pub initramfs_sha256: String,
     /// Its size in bytes.
     pub initramfs_bytes: u64,
-    /// Its size in the machine's memory, decompressed.
+    /// Size of the initramfs in the machine's memory, decompressed.
     pub unpacked_bytes: u64,
-    /// What it was made of: file name of each package, "agent", "builder"; and SHA-256.
+    /// SHA-256 of each input: packages by file name, "agent", "builder".
     pub inputs: BTreeMap<String, String>,
 }
 
-/// Makes a mini-os: `kernel`, `initramfs` and `manifest.json` in `request.out`. Needs the network when the packages are
-/// not in the cache.
+/// Builds a mini-os: `kernel`, `initramfs` and `manifest.json` in `request.out`. Needs the network if a
+/// package is not in the cache.
 ///
 /// # Errors
 /// See [`Error`].
@@ -170,17 +88,6 @@ pub(crate) struct Contents {
 
 /// Makes all bytes; reads only `packages`.
 pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) -> Result<Contents> {
-    let index = |name: &str| read_text(&packages.modules.join(name));
-    let softdep = index("modules.softdep")?;
-    let dependencies = Dependencies::parse(&index("modules.dep")?)?;
-    let wanted: Vec<String> = dependencies
-        .paths()
-        .filter(|p| select::chosen(variant, p))
-        .map(str::to_owned)
-        .collect();
-    let chosen = dependencies.closure(wanted, &softdep)?;
-    let names: BTreeSet<String> = chosen.iter().map(|p| name_of(p)).collect();
-
     let mut inputs = packages.inputs.clone();
     inputs.insert("agent".to_owned(), sha256(&agent));
     inputs.insert("builder".to_owned(), builder());
@@ -200,34 +107,12 @@ pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) ->
     ] {
         tree.directory(directory);
     }
-    // The kernel opens /dev/console for PID 1 before anything is mounted there.
+    // The kernel opens /dev/console for PID 1 before anything is mounted.
     tree.character_device("dev/console", 0o600, 5, 1);
     tree.character_device("dev/null", 0o666, 1, 3);
     tree.file("init", 0o755, agent);
-
-    let base = format!("lib/modules/{}", packages.release);
-    let mut asked_for = BTreeSet::new();
-    for path in &chosen {
-        let file = packages.modules.join(path);
-        let bytes = read(&file)?;
-        asked_for.extend(
-            crate::modinfo::modinfo(&bytes, "firmware")?
-                .into_iter()
-                .map(str::to_owned),
-        );
-        let compressed = zstd::bulk::compress(&bytes, MODULE_LEVEL).map_err(Error::io("compress", &file))?;
-        tree.file(&format!("{base}/{path}.zst"), 0o644, compressed);
-    }
-    let texts = [
-        ("modules.dep", dependencies.text_for(&chosen, ".zst")),
-        ("modules.alias", lines_about(&index("modules.alias")?, &names)),
-        ("modules.softdep", lines_about(&softdep, &names)),
-        ("modules.builtin", index("modules.builtin")?),
-    ];
-    for (name, text) in texts {
-        tree.file(&format!("{base}/{name}"), 0o644, text.into_bytes());
-    }
-    let firmware_files = firmware::add(&mut tree, &packages.firmware, &asked_for)?;
+    let (modules, requested) = add_modules(&mut tree, packages, variant)?;
+    let firmware_files = firmware::add(&mut tree, &packages.firmware, &requested)?;
 
     let plain = tree.to_bytes();
     let initramfs =
@@ -237,7 +122,7 @@ pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) ->
         arch: Arch::default(),
         variant,
         kernel_release: packages.release.clone(),
-        modules: chosen.len(),
+        modules,
         firmware_files,
         kernel_sha256: sha256(&kernel),
         kernel_bytes: kernel.len() as u64,
@@ -253,8 +138,45 @@ pub(crate) fn assemble(packages: &Packages, agent: Vec<u8>, variant: Variant) ->
     })
 }
 
-/// Compressed and padded with zeros to a multiple of four bytes. The kernel's EFI stub puts the archives that it loads end
-/// to end, and an uncompressed archive (the site archive) that does not begin at such an offset is not found.
+/// Adds the variant's modules and their index; returns how many there are, and the firmware files they
+/// request.
+fn add_modules(tree: &mut Tree, packages: &Packages, variant: Variant) -> Result<(usize, BTreeSet<String>)> {
+    let index = |name: &str| read_text(&packages.modules.join(name));
+    let softdep = index("modules.softdep")?;
+    let dependencies = Dependencies::parse(&index("modules.dep")?)?;
+    let wanted: Vec<String> = dependencies
+        .paths()
+        .filter(|p| select::chosen(variant, p))
+        .map(str::to_owned)
+        .collect();
+    let chosen = dependencies.closure(wanted, &softdep)?;
+    let names: BTreeSet<String> = chosen.iter().map(|p| name_of(p)).collect();
+
+    let base = format!("lib/modules/{}", packages.release);
+    let mut requested = BTreeSet::new();
+    for path in &chosen {
+        let file = packages.modules.join(path);
+        let bytes = read(&file)?;
+        let firmware = crate::modinfo::modinfo(&bytes, "firmware")?;
+        requested.extend(firmware.into_iter().map(str::to_owned));
+        let compressed = zstd::bulk::compress(&bytes, MODULE_LEVEL).map_err(Error::io("compress", &file))?;
+        tree.file(&format!("{base}/{path}.zst"), 0o644, compressed);
+    }
+    let texts = [
+        ("modules.dep", dependencies.text_for(&chosen, ".zst")),
+        ("modules.alias", lines_about(&index("modules.alias")?, &names)),
+        ("modules.softdep", lines_about(&softdep, &names)),
+        ("modules.builtin", index("modules.builtin")?),
+    ];
+    for (name, text) in texts {
+        tree.file(&format!("{base}/{name}"), 0o644, text.into_bytes());
+    }
+    Ok((chosen.len(), requested))
+}
+
+/// Compresses and pads with zeros to a multiple of four bytes. The kernel's EFI stub concatenates the
+/// archives it loads, and the kernel does not find an uncompressed one (the site archive) at any other
+/// offset.
 fn compress_outer(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut compressor = zstd::bulk::Compressor::new(OUTER_LEVEL)?;
     compressor.set_parameter(zstd::zstd_safe::CParameter::WindowLog(OUTER_WINDOW_LOG))?;
@@ -263,12 +185,12 @@ fn compress_outer(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(compressed)
 }
 
-/// Digest of what decides how it is built: a change makes what was built before out of date.
+/// Digest of the code that decides what is built: a change makes earlier builds out of date.
 fn builder() -> String {
     sha256(&[&include_bytes!("select.rs")[..], &include_bytes!("build.rs")[..]].concat())
 }
 
-/// The manifest goes last: a directory with a manifest is whole.
+/// Writes the manifest last, so that a directory with a manifest is complete.
 fn write_out(out: &Path, contents: &Contents) -> Result<Manifest> {
     fs::create_dir_all(out).map_err(Error::io("make directory", out))?;
     let manifest_path = out.join("manifest.json");
@@ -281,7 +203,7 @@ fn write_out(out: &Path, contents: &Contents) -> Result<Manifest> {
     let mut manifest = serde_json::to_vec_pretty(&contents.manifest)
         .map_err(|e| Error::Input(format!("cannot write the manifest: {e}")))?;
     manifest.push(b'\n');
-    // Renamed into place: a server that is sending the old file goes on sending the old file.
+    // Renamed into place, so that a server in the middle of sending the old file can finish.
     for (name, bytes) in [
         ("kernel", &contents.kernel),
         ("initramfs", &contents.initramfs),
@@ -294,7 +216,8 @@ fn write_out(out: &Path, contents: &Contents) -> Result<Manifest> {
     Ok(contents.manifest.clone())
 }
 
-/// The manifest of what stands in `out`, if it is whole and made by this builder of this variant and this agent.
+/// The manifest in `out`, if the files are complete and built by this builder from this variant and this
+/// agent.
 pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> Option<Manifest> {
     let manifest: Manifest = serde_json::from_slice(&fs::read(out.join("manifest.json")).ok()?).ok()?;
     let agent = sha256(&fs::read(agent).ok()?);
@@ -308,7 +231,8 @@ pub fn is_current(out: &Path, variant: Variant, agent: &Path) -> Option<Manifest
     current.then_some(manifest)
 }
 
-/// PID 1 has no dynamic loader and no libraries: a dynamic agent would be a kernel panic without a reason.
+/// PID 1 has neither a dynamic loader nor libraries: a dynamic agent would end in an unexplained kernel
+/// panic.
 fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
     let bytes = read(path)?;
     if !bytes.starts_with(b"\x7fELF\x02\x01") {
@@ -329,18 +253,6 @@ fn read_agent(path: &Path, arch: Arch) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(Error::io("read", path))
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read(path)?).map_err(|_| Error::Input(format!("{}: not UTF-8", path.display())))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -348,7 +260,7 @@ mod tests {
 
     use super::*;
 
-    /// A kernel package as it is unpacked, with three modules, one of them not chosen.
+    /// An unpacked kernel package with three modules, one of them not chosen.
     fn packages(dir: &Path) -> Packages {
         let modules = dir.join("lib/modules/6.1.0-1-amd64");
         let firmware = dir.join("fw");
@@ -450,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_current_until_something_differs() {
+    fn a_mini_os_is_current_until_an_input_differs() {
         let dir = tempfile::tempdir().unwrap();
         let agent = dir.path().join("agent");
         fs::write(&agent, b"agent").unwrap();

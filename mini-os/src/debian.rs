@@ -1,5 +1,5 @@
-//! Debian packages without touching the host: a private apt that uses the host's mirror, its proxy settings and
-//! Debian's own signatures, and keeps everything else in a directory of ours.
+//! Debian packages without touching the host: a private apt with the host's mirror, its proxy settings and
+//! Debian's own signatures, which keeps everything else in a directory of ours.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,8 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// The mirror the host itself uses for Debian; deb.debian.org if the host uses none (not a Debian, for example).
+    /// The mirror that the host itself uses for Debian; deb.debian.org if it uses none, for example because
+    /// it is not a Debian.
     pub fn of_host(suite: &str) -> Mirror {
         let listing = Command::new("apt-get")
             .args([
@@ -46,7 +47,7 @@ impl Mirror {
             archive: "http://deb.debian.org/debian".to_owned(),
             security: "http://deb.debian.org/debian-security".to_owned(),
         };
-        // Another release of Debian on the host has the same archive: only the suite differs.
+        // The host's mirror serves the other releases of Debian too; only the suite differs.
         for line in listing.lines() {
             let mut fields = line.split('|');
             let (Some("Debian"), Some(site), Some(release)) = (fields.next(), fields.next(), fields.next())
@@ -81,25 +82,25 @@ impl Mirror {
     }
 }
 
-/// An apt of our own in one directory.
+/// A private apt in one directory.
 pub struct Apt {
     dir: PathBuf,
     config: PathBuf,
 }
 
 impl Apt {
-    /// Prepares the directory for the packages of an architecture, which need not be the host's; each needs a directory of its own.
-    /// Nothing is fetched yet.
+    /// Prepares the directory for the packages of an architecture, which may differ from the host's; each
+    /// needs its own directory. Nothing is fetched yet.
     ///
     /// # Errors
-    /// If the directory cannot be written or the host has no apt.
+    /// The directory cannot be written, or the host has no apt.
     pub fn new(dir: &Path, mirror: &Mirror, components: &str, arch: Arch) -> Result<Apt> {
         for sub in ["lists/partial", "archives/partial", "parts"] {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(Error::io("make directory", &path))?;
         }
         let dir = dir.canonicalize().map_err(Error::io("find", dir))?;
-        // Proxies and the like of the host stay valid; its hooks, sources and state do not concern us.
+        // Keep the host's proxies and similar settings; leave out its hooks, sources and state.
         let acquire = run(Command::new("apt-config").args(["dump", "Acquire"]))?;
         let (d, arch) = (dir.display(), arch.debian());
         let mut text = String::from_utf8_lossy(&acquire).into_owned();
@@ -132,7 +133,7 @@ impl Apt {
     /// Fetches the package lists.
     ///
     /// # Errors
-    /// If the mirror cannot be reached or its signature does not hold.
+    /// The mirror cannot be reached, or its signature is wrong.
     pub fn update(&self) -> Result<()> {
         run(self.command("apt-get").args(["-q", "--error-on=any", "update"])).map(drop)
     }
@@ -140,7 +141,7 @@ impl Apt {
     /// The newest version of `package` and its direct dependencies.
     ///
     /// # Errors
-    /// If the lists do not know the package.
+    /// The lists do not have the package.
     pub fn candidate(&self, package: &str) -> Result<Candidate> {
         let out = run(self
             .command("apt-cache")
@@ -166,22 +167,23 @@ impl Apt {
         })
     }
 
-    /// Downloads the packages (apt checks them against the signed lists) and returns the files, in the order asked.
+    /// Downloads the packages and returns the files in the order of the request. apt checks them against the
+    /// signed lists.
     ///
     /// # Errors
-    /// If one cannot be had.
+    /// A package cannot be downloaded.
     pub fn download(&self, packages: &[Candidate]) -> Result<Vec<PathBuf>> {
         let archives = self.dir.join("archives");
         let names: Vec<String> = packages
             .iter()
             .map(|c| format!("{}={}", c.package, c.version))
             .collect();
-        // apt leaves a file alone whose digest is right, so a second call costs nothing.
+        // apt keeps a file whose digest is right, so a second call costs nothing.
         run(self.command("apt-get").arg("-q").arg("download").args(&names))?;
         packages
             .iter()
             .map(|c| {
-                // A ':' of an epoch is written as %3a in the file name.
+                // The ':' of an epoch is %3a in the file name.
                 let prefix = format!("{}_{}_", c.package, c.version.replace(':', "%3a"));
                 find_deb(&archives, &prefix)?.ok_or_else(|| {
                     Error::Input(format!(
@@ -202,14 +204,14 @@ pub struct Candidate {
     pub package: String,
     /// Its version.
     pub version: String,
-    /// Names it depends on directly.
+    /// Its direct dependencies, by name.
     pub depends: BTreeSet<String>,
 }
 
-/// Unpacks a package's files into `target` (not installed: no script runs).
+/// Unpacks a package into `target`. Nothing is installed: no script runs.
 ///
 /// # Errors
-/// If dpkg-deb fails.
+/// dpkg-deb fails.
 pub fn extract(deb: &Path, target: &Path) -> Result<()> {
     fs::create_dir_all(target).map_err(Error::io("make directory", target))?;
     run(Command::new("dpkg-deb").arg("-x").arg(deb).arg(target)).map(drop)

@@ -1,21 +1,21 @@
-//! ELF programs, as far as it matters here.
+//! As much of ELF as this crate needs.
 
-/// The little-endian number of `len` bytes at `at`. None: the bytes end before.
+/// The little-endian number of `len` bytes at `at`; `None` if the bytes end before it.
 pub(crate) fn number(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
     let field = bytes.get(at..at.checked_add(len)?)?.iter().rev();
     Some(field.fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
-/// As [`number`], for a place or a count.
+/// As [`number`], for an offset or a count.
 pub(crate) fn place(bytes: &[u8], at: usize, len: usize) -> Option<usize> {
     usize::try_from(number(bytes, at, len)?).ok()
 }
 
-/// Whether a program needs nothing but the kernel, as the agent and the rescue system's shell: a 64-bit ELF file without a program
-/// interpreter (PT_INTERP).
+/// Whether a program needs only the kernel, as the agent and the rescue shell must: a 64-bit ELF file without
+/// a program interpreter (PT_INTERP).
 ///
 /// # Errors
-/// In words, why it does not run in the mini-os.
+/// Why it cannot run in the mini-os, in words.
 pub fn is_static(program: &[u8]) -> Result<(), String> {
     const PT_INTERP: usize = 3;
     // ELF-64, little endian: e_phoff, e_phentsize, e_phnum; p_type is the first word of each entry.

@@ -1,5 +1,5 @@
-//! Firmware files: only those the chosen modules ask for, each as `.xz`, which Debian's kernel unpacks by itself
-//! (CONFIG_FW_LOADER_COMPRESS_XZ; it takes CRC32 checks only).
+//! Firmware files: only those that the chosen modules request, each as `.xz`, which Debian's kernel
+//! decompresses itself (CONFIG_FW_LOADER_COMPRESS_XZ; it accepts CRC32 checks only).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,12 +8,12 @@ use std::process::Command;
 
 use crate::{Error, Result, Tree, run};
 
-/// Adds the files of `asked_for` that exist below one of `roots` (a package's `lib/firmware`), and what symbolic links
-/// among them point to. Returns the number of files. What no package has is left out: most modules name firmware of
-/// cards that never came to be.
+/// Adds the files of `asked_for` that exist below one of `roots` (a package's `lib/firmware`), and the
+/// targets of symbolic links among them. Returns the number of files. Missing files are skipped: most modules
+/// also name firmware of cards that were never released.
 ///
 /// # Errors
-/// If a file cannot be read or xz fails.
+/// A file cannot be read, or xz fails.
 pub(crate) fn add(tree: &mut Tree, roots: &[PathBuf], asked_for: &BTreeSet<String>) -> Result<usize> {
     let mut open: Vec<PathBuf> = asked_for
         .iter()
@@ -49,7 +49,7 @@ pub(crate) fn add(tree: &mut Tree, roots: &[PathBuf], asked_for: &BTreeSet<Strin
     Ok(files)
 }
 
-/// The path without `.` and `..`; none if it leads out of the firmware directory.
+/// The path without `.` and `..`; `None` if it leaves the firmware directory.
 fn plain(path: &Path) -> Option<PathBuf> {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -68,7 +68,7 @@ fn plain(path: &Path) -> Option<PathBuf> {
 }
 
 fn xz(path: &Path) -> Result<Vec<u8>> {
-    // One thread: several would cut the file into blocks, and their number would show in the bytes.
+    // One thread: several would split the file into blocks, and the bytes would depend on their number.
     let mut command = Command::new("xz");
     command.args([
         "--format=xz",
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_asked_for_with_the_targets_of_links() {
+    fn only_requested_firmware_and_its_link_targets_are_added() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("lib/firmware");
         fs::create_dir_all(root.join("intel/ddp")).unwrap();

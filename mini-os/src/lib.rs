@@ -1,18 +1,21 @@
-//! The operating system that lives in memory: Debian's kernel, the drivers a server may need, and the agent as its first
-//! process, in an initramfs this crate writes itself. The same inputs give the same bytes.
+//! The operating system that runs in memory: Debian's kernel, the drivers a server may need, and the agent as
+//! its first process, in an initramfs that this crate writes itself. Equal inputs give equal bytes.
 //!
-//! What is in it, for those who read it (the agent's `init`):
+//! Contents, for the agent's `init`, which reads them:
 //! - `/init`: the agent.
-//! - `/lib/modules/REL/`: modules as `.ko.zst`, each compressed for itself (measured: fastest start, least memory);
-//!   the kernel cannot decompress them, `init` does. `modules.dep`, `modules.alias` and `modules.softdep` name only
-//!   what is there, with the `.ko.zst` names; `modules.builtin` is the kernel's.
-//! - `/lib/firmware/*.xz`: the firmware files these modules ask for; the kernel finds and unpacks them by itself.
+//! - `/lib/modules/REL/`: modules as `.ko.zst`, each compressed separately (measured: fastest start, least
+//!   memory). Debian's kernel cannot decompress them, `init` does. `modules.dep`, `modules.alias` and
+//!   `modules.softdep` list only the modules that are there, under their `.ko.zst` names; `modules.builtin`
+//!   is the kernel's.
+//! - `/lib/firmware/*.xz`: the firmware files that these modules request; the kernel finds and decompresses
+//!   them itself.
 
 mod archive;
 mod build;
 pub mod debian;
 mod elf;
 mod error;
+mod files;
 mod firmware;
 mod loaders;
 mod modinfo;
@@ -21,9 +24,10 @@ mod packages;
 mod process;
 mod select;
 mod signed;
+mod target;
 
 pub use archive::{Tree, site_archive};
-pub use build::{Arch, Manifest, Request, Variant, build, is_current};
+pub use build::{Manifest, Request, build, is_current};
 pub use elf::is_static;
 pub use error::{Error, Result};
 pub use loaders::{GRUB_FOR_HTTP, fetch_loaders, has_loaders};
@@ -31,3 +35,4 @@ pub use modinfo::modinfo;
 pub use modules::{Dependencies, lines_about, name_of};
 pub use process::run;
 pub use signed::{SIGNED_DIR, Signed, SignedFiles, Signing, UNIFIED, sign, signed_files};
+pub use target::{Arch, Variant};

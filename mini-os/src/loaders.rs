@@ -1,21 +1,22 @@
-//! Loaders that Debian 12 has only in versions that are too old for some machines; they are put beside the mini-os.
+//! Loaders that are too old in Debian 12 for some machines; newer ones are placed beside the mini-os.
 
 use std::fs;
 use std::path::Path;
 
-use crate::build::{read, sha256};
 use crate::debian::{Apt, Mirror};
+use crate::files::{read, sha256};
 use crate::packages::unpacked;
 use crate::{Arch, Error, Result};
 
-/// The first release whose signed network GRUB has the module http (Debian 12's ends at its prompt) and whose iPXE takes over
-/// the firmware's lease and its orders from `autoexec.ipxe` (netboot-measured.md, sections 0 and 3).
+/// The first release whose signed network GRUB has the http module (Debian 12's stops at its prompt) and
+/// whose iPXE takes over the firmware's lease and its instructions from `autoexec.ipxe` (netboot-measured.md,
+/// sections 0 and 3).
 const SUITE: &str = "trixie";
 
 /// Name of the signed GRUB for UEFI HTTP boot.
 pub const GRUB_FOR_HTTP: &str = "grubnetx64-http.efi";
 
-/// Package, file in it, name here.
+/// Package, file in the package, name here.
 const FILES: [[&str; 3]; 4] = [
     [
         "grub-efi-amd64-signed",
@@ -27,22 +28,22 @@ const FILES: [[&str; 3]; 4] = [
     ["ipxe", "usr/lib/ipxe/ipxe-arm64.efi", "ipxe-arm64.efi"],
 ];
 
-/// Whether all of them are in `out`.
+/// Whether `out` has all of them.
 pub fn has_loaders(out: &Path) -> bool {
     FILES.iter().all(|[_, _, name]| out.join(name).is_file())
 }
 
-/// Fetches them into `out`, as they are in Debian's packages: signatures are in the files.
+/// Fetches them into `out` unchanged, because the signatures are part of the files.
 ///
 /// # Errors
-/// If the mirror cannot be reached and nothing is in the cache, or a package has no such file.
+/// The mirror cannot be reached and the cache has nothing, or a package lacks a file.
 pub fn fetch_loaders(out: &Path, cache: &Path) -> Result<()> {
     let (directory, mirror) = (cache.join("apt-trixie"), Mirror::of_host(SUITE));
     let apt = Apt::new(&directory, &mirror, "main", Arch::Amd64)?;
     let updated = apt.update();
     fs::create_dir_all(out).map_err(Error::io("make directory", out))?;
     for [package, path, name] in FILES {
-        // Without the network the lists of the last time do.
+        // Without the network the previous lists will do.
         let candidate = match (&updated, apt.candidate(package)) {
             (_, Ok(candidate)) => candidate,
             (Ok(()), Err(e)) => return Err(e),

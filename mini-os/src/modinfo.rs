@@ -1,4 +1,4 @@
-//! What a kernel module says of itself: the `.modinfo` section, `key=value` strings.
+//! What a kernel module declares: the `.modinfo` section, `key=value` strings.
 
 use crate::elf::place;
 use crate::{Error, Result};
@@ -55,7 +55,7 @@ fn section<'a>(elf: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 pub(crate) mod tests {
     use super::*;
 
-    /// A file with just what a module's ELF needs for `.modinfo`.
+    /// The least an ELF file needs to have a `.modinfo` section.
     pub(crate) fn elf(entries: &[&str]) -> Vec<u8> {
         let modinfo: Vec<u8> = entries.iter().flat_map(|e| e.bytes().chain([0])).collect();
         let names = b"\0.modinfo\0.shstrtab\0";

@@ -1,20 +1,20 @@
-//! The module index that depmod makes: what needs what, and what serves which hardware; trimmed to a choice.
+//! The module index that depmod makes (dependencies, hardware aliases), trimmed to the chosen modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Error, Result};
 
-/// `modules.dep`: path of each module, e.g. "kernel/fs/ext4/ext4.ko", to the paths it needs.
+/// `modules.dep`: the path of each module, e.g. "kernel/fs/ext4/ext4.ko", and the paths it needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dependencies {
     needs: BTreeMap<String, Vec<String>>,
 }
 
 impl Dependencies {
-    /// Reads the text of `modules.dep`.
+    /// Parses `modules.dep`.
     ///
     /// # Errors
-    /// If a line has no colon.
+    /// A line has no colon.
     pub fn parse(text: &str) -> Result<Dependencies> {
         let mut needs = BTreeMap::new();
         for line in text.lines().filter(|l| !l.trim().is_empty()) {
@@ -34,11 +34,11 @@ impl Dependencies {
         self.needs.keys().map(String::as_str)
     }
 
-    /// `chosen` and everything it needs, by `modules.dep` and by the soft dependencies of `softdeps` (text of
-    /// `modules.softdep`): a soft dependency that cannot be loaded is how a driver comes up half working.
+    /// `chosen` and everything it needs, by `modules.dep` and by the soft dependencies in `softdeps` (text of
+    /// `modules.softdep`): without its soft dependencies a driver comes up half working.
     ///
     /// # Errors
-    /// If a module is needed that is not in the index.
+    /// A required module is not in the index.
     pub fn closure(
         &self,
         chosen: impl IntoIterator<Item = String>,
@@ -59,14 +59,14 @@ impl Dependencies {
             }
             open.extend(needs.iter().cloned());
             for name in soft.get(&name_of(&path)).into_iter().flatten() {
-                // Built into the kernel, or an alias of something that is: not a file.
+                // Built into the kernel, or an alias of something that is: there is no file.
                 open.extend(by_name.get(name).map(|p| (*p).clone()));
             }
         }
         Ok(all)
     }
 
-    /// `modules.dep` for `chosen`, each path with `suffix` behind it.
+    /// `modules.dep` for `chosen`, with `suffix` appended to each path.
     pub fn text_for(&self, chosen: &BTreeSet<String>, suffix: &str) -> String {
         let mut text = String::new();
         for path in chosen {
@@ -80,13 +80,13 @@ impl Dependencies {
     }
 }
 
-/// The name the kernel uses: file name without `.ko`, '-' as '_'.
+/// The kernel's name of a module: the file name without `.ko`, '_' for '-'.
 pub fn name_of(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     file.strip_suffix(".ko").unwrap_or(file).replace('-', "_")
 }
 
-/// Lines `softdep NAME pre: A B post: C` to the names, both kinds.
+/// Lines `softdep NAME pre: A B post: C` as names; both kinds together.
 fn parse_softdeps(text: &str) -> BTreeMap<String, Vec<String>> {
     let mut soft: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in text.lines() {
@@ -101,8 +101,8 @@ fn parse_softdeps(text: &str) -> BTreeMap<String, Vec<String>> {
     soft
 }
 
-/// The lines of `modules.alias` ("alias PATTERN NAME") or `modules.softdep` ("softdep NAME ...") about the modules in
-/// `names`; comments go.
+/// The lines of `modules.alias` ("alias PATTERN NAME") or `modules.softdep` ("softdep NAME ...") about the
+/// modules in `names`, without comments.
 pub fn lines_about(text: &str, names: &BTreeSet<String>) -> String {
     let about = |line: &&str| {
         let mut words = line.split_whitespace();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_comes_along_however_deep_and_softly() {
+    fn hard_and_soft_dependencies_are_included_at_any_depth() {
         let dep = Dependencies::parse(DEP).unwrap();
         let all = dep.closure(["kernel/fs/ext4/ext4.ko".to_owned()], "").unwrap();
         assert_eq!(all.len(), 5);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn only_lines_about_the_chosen_stay() {
+    fn index_lines_about_other_modules_are_dropped() {
         let text = "# Aliases\nalias pci:v00008086d*sv* e1000e\nalias fs-ext4 ext4\nsoftdep crc-x pre: y\n";
         assert_eq!(
             lines_about(text, &set(&["e1000e"])),

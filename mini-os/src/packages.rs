@@ -1,12 +1,12 @@
-//! The Debian packages a mini-os is made of: fetched, checked by apt, unpacked.
+//! The Debian packages of a mini-os: fetched, checked by apt, unpacked.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::build::{read, sha256};
 use crate::debian::{Apt, Mirror, extract};
+use crate::files::{read, sha256};
 use crate::{Arch, Error, Result, Variant, run, select};
 
 /// The release whose kernel the mini-os runs.
@@ -20,19 +20,19 @@ pub(crate) struct Packages {
     pub kernel: PathBuf,
     /// Directory with `kernel/`, `modules.dep` and so on.
     pub modules: PathBuf,
-    /// Directories with firmware, the first that has a file wins.
+    /// Directories with firmware; the first that has a file wins.
     pub firmware: Vec<PathBuf>,
     /// File name of each package and its SHA-256.
     pub inputs: BTreeMap<String, String>,
 }
 
-/// Fetches and unpacks the packages of `variant` in `cache`.
+/// Fetches the packages of `variant` and unpacks them in `cache`.
 ///
 /// # Errors
-/// If the mirror cannot be reached (and the cache does not have them), a signature does not hold, or the packages do not
-/// look as expected.
+/// The mirror cannot be reached and the cache does not have the packages, a signature is wrong, or the
+/// packages do not look as expected.
 pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packages> {
-    // Depends on the newest kernel of the suite.
+    // This package depends on the newest kernel of the suite.
     let kernel_meta = format!("linux-image-{}", arch.debian());
     let directory = match arch {
         Arch::Amd64 => cache.join("apt"),
@@ -44,7 +44,8 @@ pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packag
         "main non-free-firmware",
         arch,
     )?;
-    // Without the network the lists of the last time do: packages are still checked against them, and they were signed.
+    // Without the network the previous lists will do: they were signed, and packages are still checked
+    // against them.
     let meta = match (apt.update(), apt.candidate(&kernel_meta)) {
         (Ok(()), meta) => meta?,
         (Err(_), Ok(meta)) => meta,
@@ -89,7 +90,7 @@ pub(crate) fn fetch(cache: &Path, variant: Variant, arch: Arch) -> Result<Packag
     })
 }
 
-/// Unpacks once; the directory is named after the digest, so a changed package is another directory.
+/// Unpacks once. The directory is named after the digest, so a changed package gets another directory.
 pub(crate) fn unpacked(cache: &Path, deb: &Path, digest: &str) -> Result<PathBuf> {
     let target = cache.join("unpacked").join(digest);
     if target.is_dir() {
@@ -100,7 +101,7 @@ pub(crate) fn unpacked(cache: &Path, deb: &Path, digest: &str) -> Result<PathBuf
         .join(format!(".{digest}.{}", std::process::id()));
     extract(deb, &temporary)?;
     match fs::rename(&temporary, &target) {
-        // Another build was quicker.
+        // Another build was faster.
         Err(_) if target.is_dir() => {
             fs::remove_dir_all(&temporary).map_err(Error::io("remove", &temporary))?;
             Ok(target)
@@ -111,7 +112,7 @@ pub(crate) fn unpacked(cache: &Path, deb: &Path, digest: &str) -> Result<PathBuf
     }
 }
 
-/// Debian makes the module index when the package is installed; it is not in the package.
+/// Debian makes the module index when it installs the package; the package does not contain it.
 fn index(root: &Path, modules: &Path, release: &str) -> Result<()> {
     if !modules.is_dir() {
         return Err(Error::Input(format!(
@@ -119,7 +120,8 @@ fn index(root: &Path, modules: &Path, release: &str) -> Result<()> {
             modules.display()
         )));
     }
-    // depmod renames each file into place, but a run cut short leaves only some of them: the mark says all.
+    // depmod renames each file into place, and an interrupted run leaves only some of them: the marker says
+    // that all are there.
     let mark = modules.join(".indexed");
     if mark.is_file() {
         return Ok(());

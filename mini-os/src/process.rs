@@ -1,17 +1,17 @@
-//! Running a program and saying well what went wrong.
+//! Runs a program and explains its failure.
 
 use std::process::{Command, Stdio};
 
 use crate::{Error, Result};
 
-/// At most this much of a program's standard error goes into our error text.
+/// How much of a program's standard error goes into the error text.
 const TAIL_BYTES: usize = 2000;
 
-/// Runs `command` to its end and returns its standard output.
+/// Runs `command` and returns its standard output.
 ///
 /// # Errors
-/// [`Error::Program`] if it cannot be started (the text names the program, so a missing package is plain) or ends
-/// with anything but success.
+/// [`Error::Program`] if it cannot be started (the text names the program, so a missing package is obvious)
+/// or does not succeed.
 pub fn run(command: &mut Command) -> Result<Vec<u8>> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command

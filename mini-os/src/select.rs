@@ -1,10 +1,11 @@
-//! Which modules go into which variant. Paths are as in `modules.dep`; what these need comes along by itself.
+//! Which modules go into which variant. Paths are those of `modules.dep`; dependencies are added
+//! automatically.
 
 use crate::Variant;
 
-/// Everything below these.
+/// Everything below these paths.
 const FULL: &[&str] = &[
-    // Network cards, their PHYs, and USB network: BMCs show their host interface as one.
+    // Network cards, their PHYs, and USB network: a BMC's host interface is one.
     "kernel/drivers/net/ethernet/",
     "kernel/drivers/net/phy/",
     "kernel/drivers/net/mdio/",
@@ -37,7 +38,7 @@ const FULL: &[&str] = &[
     "kernel/drivers/usb/storage/",
     "kernel/drivers/nvdimm/",
     "kernel/drivers/acpi/nfit/",
-    // Busses of all that.
+    // The buses these are on.
     "kernel/drivers/pci/",
     "kernel/drivers/virtio/",
     "kernel/drivers/hv/",
@@ -50,7 +51,7 @@ const FULL: &[&str] = &[
     "kernel/drivers/hid/usbhid/",
     "kernel/drivers/input/serio/",
     "kernel/drivers/input/keyboard/atkbd.ko",
-    // File systems: what the installer makes and mounts.
+    // File systems that the installer makes and mounts.
     "kernel/fs/ext4/",
     "kernel/fs/fat/",
     "kernel/fs/nls/nls_cp437.ko",
@@ -77,10 +78,10 @@ const FULL: &[&str] = &[
     "kernel/drivers/watchdog/sp5100_tco.ko",
     "kernel/drivers/mfd/lpc_ich.ko",
     "kernel/drivers/mfd/intel-lpss-pci.ko",
-    // The clock that outlives a reboot, on ARM: x86 has its driver in the kernel.
+    // The clock that survives a reboot, on ARM; on x86 its driver is built in.
     "kernel/drivers/rtc/rtc-efi.ko",
     "kernel/drivers/rtc/rtc-pl031.ko",
-    // crc32c and the like: ext4 and NVMe ask for them by name at run time, modules.dep does not know.
+    // crc32c and others: ext4 and NVMe request them by name at run time, so modules.dep does not list them.
     "kernel/arch/x86/crypto/crc32",
     "kernel/arch/x86/crypto/crct10dif",
     "kernel/crypto/crc32",
@@ -89,13 +90,13 @@ const FULL: &[&str] = &[
     "kernel/lib/crc",
 ];
 
-/// Not in `full`: other machines than servers, or large and of no use before a disk is written.
+/// Left out of `full`: not for servers, or large and of no use before a disk is written.
 const NOT_FULL: &[&str] = &[
     // Switch chips and test drivers, not network cards.
     "kernel/drivers/net/ethernet/mellanox/mlxsw/",
     "kernel/drivers/net/ethernet/marvell/prestera/",
     "kernel/drivers/net/ethernet/netronome/nfp/nfp_test",
-    // Cards of the PCMCIA and ISA times.
+    // Cards from the days of PCMCIA and ISA.
     "kernel/drivers/net/ethernet/8390/pcnet_cs.ko",
     "kernel/drivers/net/ethernet/8390/axnet_cs.ko",
     "kernel/drivers/net/ethernet/amd/nmclan_cs.ko",
@@ -115,7 +116,7 @@ const NOT_FULL: &[&str] = &[
     "kernel/drivers/net/usb/ipheth.ko",
     "kernel/drivers/net/usb/cdc-phonet.ko",
     "kernel/drivers/usb/host/whci",
-    // Storage over the network, targets and the ways only a running system uses.
+    // Network storage, storage targets, and what only a running system uses.
     "kernel/drivers/scsi/cxgbi/",
     "kernel/drivers/scsi/bnx2i/",
     "kernel/drivers/scsi/qedi/",
@@ -133,7 +134,7 @@ const NOT_FULL: &[&str] = &[
     "kernel/drivers/pci/pcie/",
 ];
 
-/// For virtual machines and the commonest cards.
+/// For virtual machines and the most common cards.
 const SMALL: &[&str] = &[
     "kernel/drivers/net/virtio_net.ko",
     "kernel/drivers/net/ethernet/intel/e1000/",
@@ -176,7 +177,7 @@ const SMALL: &[&str] = &[
     "kernel/lib/crc",
 ];
 
-/// Is this module of the variant's own choice?
+/// Whether the variant asks for this module itself.
 pub fn chosen(variant: Variant, path: &str) -> bool {
     let below = |list: &[&str]| list.iter().any(|prefix| path.starts_with(prefix));
     match variant {
@@ -185,7 +186,7 @@ pub fn chosen(variant: Variant, path: &str) -> bool {
     }
 }
 
-/// Packages with firmware that the variant's modules may ask for (component non-free-firmware).
+/// Packages with the firmware that the variant's modules may request (component non-free-firmware).
 pub fn firmware_packages(variant: Variant) -> &'static [&'static str] {
     match variant {
         Variant::Full => &[

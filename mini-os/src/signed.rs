@@ -1,7 +1,8 @@
-//! Secure Boot with the site's own keys: the loaders signed, and kernel, archives and command line as one signed program
-//! (unified kernel image).
+//! Secure Boot with the site's own keys: signs the loaders, and kernel, archives and command line as one
+//! program (unified kernel image).
 //!
-//! Its command line is signed with it and the same for all machines: the agent asks the server for its own words.
+//! The command line is part of the signed program, so it is the same for all machines; the agent asks the
+//! server for the rest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,28 +10,28 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-use crate::build::{read, sha256};
 use crate::elf::number;
+use crate::files::{read, sha256};
 use crate::process::run;
 use crate::{Error, Result};
 
-/// Directory below the mini-os's that [`sign`] makes.
+/// The subdirectory of the mini-os that [`sign`] makes.
 pub const SIGNED_DIR: &str = "signed";
 /// The unified kernel image in it.
 pub const UNIFIED: &str = "mini-os.efi";
-/// What of it belongs together.
+/// Records what the signed files were made of.
 const MANIFEST: &str = "manifest.json";
-/// systemd's EFI stub (Debian's package `systemd-boot-efi`), which starts the kernel that stands in its own file.
+/// systemd's EFI stub (Debian's package `systemd-boot-efi`), which starts the kernel in its own file.
 const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
-/// iPXE for UEFI. BIOS knows no signatures.
+/// iPXE for UEFI. BIOS does not check signatures.
 const LOADERS: [&str; 2] = ["snponly.efi", "ipxe.efi"];
 
-/// What is to be signed, and with what.
+/// What to sign, and with which key.
 #[derive(Clone, Debug)]
 pub struct Signing<'a> {
-    /// Directory of kernel and initramfs; the signed files go below it.
+    /// Directory of kernel and initramfs; the signed files go into a subdirectory.
     pub mini_os: &'a Path,
-    /// Where a loader is that is not in `mini_os`.
+    /// Where to take a loader from that `mini_os` does not have.
     pub host_loaders: &'a Path,
     /// The second archive, with the server's CA certificate: [`crate::site_archive`].
     pub site_archive: &'a [u8],
@@ -38,11 +39,11 @@ pub struct Signing<'a> {
     pub command_line: &'a str,
     /// Private key, PEM, without a passphrase.
     pub key: &'a Path,
-    /// Its certificate, PEM: what is enrolled in the machines' `db`.
+    /// Its certificate, PEM, which is enrolled in the machines' `db`.
     pub certificate: &'a Path,
 }
 
-/// What was signed, by digest.
+/// The inputs of a signed mini-os, by digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
     /// SHA-256 of the kernel.
@@ -76,10 +77,11 @@ fn inputs(mini_os: &Path, site_archive: &[u8], command_line: &str) -> Result<Sig
     })
 }
 
-/// Makes and signs all files, then puts them in their place together.
+/// Makes and signs all files, then replaces the old ones in one step.
 ///
 /// # Errors
-/// A file is missing, `objcopy` or `sbsign` is missing or refuses (a key with a passphrase, a certificate of another key).
+/// A file is missing; `objcopy` or `sbsign` is missing or refuses (a key with a passphrase, a certificate for
+/// another key).
 pub fn sign(signing: &Signing<'_>) -> Result<Signed> {
     if !signing.mini_os.join("kernel").is_file() {
         return Err(Error::Input(format!(
@@ -119,7 +121,7 @@ fn sign_into(signing: &Signing<'_>, work: &Path) -> Result<Signed> {
             .arg("--output")
             .arg(work.join(to))
             .arg(from))?;
-        // sbsign takes any pair of key and certificate: the firmware would find out.
+        // sbsign accepts a certificate that does not match the key; only the firmware would notice.
         run(Command::new("sbverify")
             .arg("--cert")
             .arg(signing.certificate)
@@ -143,14 +145,18 @@ fn sign_into(signing: &Signing<'_>, work: &Path) -> Result<Signed> {
     Ok(signed)
 }
 
-/// The program of stub, command line, archives and kernel. The kernel is last: it unpacks itself behind its own end.
+/// One program of stub, command line, archives and kernel. The kernel comes last because it unpacks itself
+/// behind its own end.
 fn unify(signing: &Signing<'_>, work: &Path, to: &Path) -> Result<()> {
-    let stub = Path::new(STUB);
-    let bytes =
-        read(stub).map_err(|e| Error::Input(format!("{e}; is the package systemd-boot-efi installed?")))?;
+    let bytes = fs::read(STUB).map_err(|e| {
+        Error::Input(format!(
+            "cannot read {STUB}: {e}; is the package systemd-boot-efi installed?"
+        ))
+    })?;
     let mut place =
         end_of_sections(&bytes).ok_or_else(|| Error::Input(format!("{STUB}: not an x64 EFI program")))?;
-    // A plain archive behind a compressed one begins at a multiple of four bytes; the kernel skips zeros between them.
+    // An uncompressed archive behind a compressed one must start at a multiple of four bytes; the kernel
+    // skips the zeros between.
     let mut archives = read(&signing.mini_os.join("initramfs"))?;
     archives.resize(archives.len().next_multiple_of(4), 0);
     archives.extend(signing.site_archive);
@@ -171,18 +177,18 @@ fn unify(signing: &Signing<'_>, work: &Path, to: &Path) -> Result<()> {
         place = (place + content.len() as u64).next_multiple_of(ALIGN);
         files.push(file);
     }
-    run(command.arg(stub).arg(to))?;
+    run(command.arg(STUB).arg(to))?;
     for file in files {
         fs::remove_file(&file).map_err(Error::io("remove", &file))?;
     }
     Ok(())
 }
 
-/// A page: what firmware gives sections.
+/// One page: the alignment that firmware gives sections.
 const ALIGN: u64 = 4096;
 
-/// Address behind the last section of a PE32+ program, as objcopy counts: with the image's base (PE format, "Optional header",
-/// "Section table").
+/// The address behind the last section of a PE32+ program, including the image base, as objcopy counts (PE
+/// format, "Optional Header" and "Section Table").
 fn end_of_sections(pe: &[u8]) -> Option<u64> {
     let number = |at: usize, len: usize| number(pe, at, len);
     let header = number(0x3c, 4)? as usize;
@@ -199,7 +205,7 @@ fn end_of_sections(pe: &[u8]) -> Option<u64> {
     Some((base + end).next_multiple_of(ALIGN))
 }
 
-/// Signed files that belong together.
+/// A consistent set of signed files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedFiles {
     /// Loaders by name.
@@ -208,10 +214,11 @@ pub struct SignedFiles {
     pub unified: PathBuf,
 }
 
-/// What [`sign`] made of just this mini-os, with this archive and command line. `Ok(None)`: nothing was ever signed.
+/// What [`sign`] made of exactly this mini-os, archive and command line. `Ok(None)`: nothing has been signed.
 ///
 /// # Errors
-/// What is signed is of another kernel, initramfs, authority or command line, or is not whole; the text says which.
+/// The signed files are incomplete or of another kernel, initramfs, authority or command line; the text says
+/// which.
 pub fn signed_files(mini_os: &Path, site_archive: &[u8], command_line: &str) -> Result<Option<SignedFiles>> {
     let dir = mini_os.join(SIGNED_DIR);
     let manifest = dir.join(MANIFEST);
@@ -253,7 +260,7 @@ pub fn signed_files(mini_os: &Path, site_archive: &[u8], command_line: &str) -> 
 mod tests {
     use super::*;
 
-    /// A pair of key and certificate as an operator makes them.
+    /// A key and its certificate, made as an operator would.
     fn key(dir: &Path, name: &str) -> (PathBuf, PathBuf) {
         let (key, certificate) = (dir.join(format!("{name}.key")), dir.join(format!("{name}.pem")));
         run(Command::new("openssl")
@@ -278,14 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_used_until_something_in_it_changes() {
+    fn signed_files_are_used_until_an_input_changes() {
         let dir = tempfile::tempdir().unwrap();
         let mini_os = dir.path().join("mini-os");
         fs::create_dir(&mini_os).unwrap();
         for (name, bytes) in [("kernel", &b"a kernel"[..]), ("initramfs", b"archive")] {
             fs::write(mini_os.join(name), bytes).unwrap();
         }
-        // Any EFI program is a loader here.
+        // Any EFI program will do as a loader here.
         for loader in LOADERS {
             fs::copy(STUB, mini_os.join(loader)).unwrap();
         }

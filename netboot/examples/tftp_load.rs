@@ -1,8 +1,8 @@
 //! For `make bench`: fetches a file by TFTP with many clients at once and prints the seconds it took.
 //!
-//! `tftp_load SERVER:PORT FILE BYTES CLIENTS BLKSIZE WINDOW RTT_US LOSS_PER_10000`. The round trip and the loss are made
-//! here (a client that waits before each ACK, throws packets away and does not send ACKs): the kernels of test machines
-//! often have no netem. Window 0: no windowsize option.
+//! `tftp_load SERVER:PORT FILE BYTES CLIENTS BLKSIZE WINDOW RTT_US LOSS_PER_10000`. Round trip and loss are
+//! simulated here (the client waits before each ACK, drops packets and omits ACKs), because the kernels of
+//! test machines often have no netem. Window 0: no windowsize option.
 
 use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
@@ -13,7 +13,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setso
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What firmware has: seconds.
+/// Firmware waits for seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy)]
@@ -80,16 +80,54 @@ impl Client {
         Ok(())
     }
 
+    /// The number of bytes received and the size of a packet; `None`: nothing came in time.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<(usize, usize)>, Error> {
+        let fd = self.socket.as_raw_fd();
+        let mut control = nix::cmsg_space!(i32);
+        let mut slices = [IoSliceMut::new(buffer)];
+        let received = recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut control), MsgFlags::empty());
+        let message = match received {
+            Ok(message) => message,
+            Err(nix::errno::Errno::EAGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let size = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::UdpGroSegments(size) => usize::try_from(size).ok(),
+            _ => None,
+        });
+        if let Some(from) = message.address {
+            self.to = SocketAddr::from((from.ip(), from.port()));
+        }
+        Ok(Some((message.bytes, size.unwrap_or(message.bytes))))
+    }
+
     fn ack(&mut self, block: u16) -> Result<(), Error> {
         let [high, low] = block.to_be_bytes();
         self.send(vec![0, 4, high, low])
     }
 }
 
+/// The window of an OACK. Its block size must be the one asked for.
+fn agreed_window(oack: &[u8], wish: Wish) -> Result<Option<u16>, Error> {
+    let words: Vec<&[u8]> = oack.split(|b| *b == 0).collect();
+    let mut window = None;
+    for pair in words.chunks_exact(2) {
+        let value = std::str::from_utf8(pair[1])?;
+        match pair[0] {
+            b"windowsize" => window = Some(value.parse()?),
+            b"blksize" if value != wish.block.to_string() => {
+                return Err(format!("blocks of {value} bytes").into());
+            }
+            _ => {}
+        }
+    }
+    Ok(window)
+}
+
 fn fetch(wish: Wish, file: &str, number: u64) -> Result<(), Error> {
     let socket = UdpSocket::bind(("0.0.0.0", 0))?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    // Packets that the server sent as a batch arrive as one; other servers' arrive one by one.
+    // Packets the server sent as a batch arrive as one; other servers' arrive one by one.
     setsockopt(&socket, sockopt::UdpGroSegment, &true)?;
     let mut request = format!("\0\x01{file}\0octet\0blksize\0{}\0", wish.block).into_bytes();
     if wish.window > 0 {
@@ -107,33 +145,17 @@ fn fetch(wish: Wish, file: &str, number: u64) -> Result<(), Error> {
     let (mut expected, mut got, mut window, mut in_window, mut silent, mut told) = (1u16, 0, 1, 0, 0, false);
     let mut buffer = vec![0; 1 << 17];
     loop {
-        let fd = client.socket.as_raw_fd();
-        let mut control = nix::cmsg_space!(i32);
-        let mut slices = [IoSliceMut::new(&mut buffer)];
-        let received = recvmsg::<SockaddrIn>(fd, &mut slices, Some(&mut control), MsgFlags::empty());
-        let message = match received {
-            Ok(message) => message,
-            Err(nix::errno::Errno::EAGAIN) => {
-                silent += 1;
-                if silent > 20 {
-                    return Err("silence".into());
-                }
-                let last = client.last.clone();
-                client.send(last)?;
-                continue;
+        let Some((len, size)) = client.receive(&mut buffer)? else {
+            silent += 1;
+            if silent > 20 {
+                return Err("silence".into());
             }
-            Err(error) => return Err(error.into()),
+            let last = client.last.clone();
+            client.send(last)?;
+            continue;
         };
         silent = 0;
-        let len = message.bytes;
-        let size = message.cmsgs()?.find_map(|control| match control {
-            ControlMessageOwned::UdpGroSegments(size) => usize::try_from(size).ok(),
-            _ => None,
-        });
-        if let Some(from) = message.address {
-            client.to = SocketAddr::from((from.ip(), from.port()));
-        }
-        for packet in buffer[..len].chunks(size.unwrap_or(len).max(1)) {
+        for packet in buffer[..len].chunks(size.max(1)) {
             if client.lost() {
                 continue;
             }
@@ -164,17 +186,7 @@ fn fetch(wish: Wish, file: &str, number: u64) -> Result<(), Error> {
                     }
                 }
                 [0, 6, words @ ..] => {
-                    let words: Vec<&[u8]> = words.split(|b| *b == 0).collect();
-                    for pair in words.chunks_exact(2) {
-                        let value = std::str::from_utf8(pair[1])?;
-                        match pair[0] {
-                            b"windowsize" => window = value.parse()?,
-                            b"blksize" if value != wish.block.to_string() => {
-                                return Err(format!("blocks of {value} bytes").into());
-                            }
-                            _ => {}
-                        }
-                    }
+                    window = agreed_window(words, wish)?.unwrap_or(window);
                     client.ack(0)?;
                 }
                 other => return Err(format!("a packet {:?}", &other[..other.len().min(60)]).into()),

@@ -1,6 +1,7 @@
-//! Accepts HTTP connections, with bounds on their number, heads and patience.
+//! Accepts HTTP connections, with limits on their number, head size and idle time.
 //!
-//! When all places are taken, [`crate::places`] says whose connection gives way: no stranger keeps the holder of a lease out.
+//! When all slots are taken, [`crate::slots`] decides which connection is closed: strangers cannot lock out
+//! a lease holder.
 
 use std::io;
 use std::net::{IpAddr, Shutdown};
@@ -10,37 +11,37 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::BufMut;
 use http::{Method, Request};
 use inventory_api::boot::ConnectionEnd;
-use netboot_protocol::http1::{BadHead, HEAD_BYTES, persists, request, response_head};
+use netboot_protocol::http::head::{BadHead, HEAD_BYTES, persists, request, response_head};
 use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::http::{Answer, HttpService, bad_request};
 use crate::log;
-use crate::places::{Full, Limits, Place, Places};
 use crate::running::unacknowledged;
 use crate::send::{Content, Sent, send};
 use crate::server::{NetbootError, panicked};
+use crate::slots::{Full, Limits, Slot, Slots};
 use crate::source::BootSource;
 
-/// Places for connections. iPXE and the agent have one or two at once.
+/// Connection slots. iPXE and the agent use one or two at once.
 const LIMITS: Limits = Limits {
-    places: 1024,
+    slots: 1024,
     per_address: 64,
 };
-/// A request's head has to come within this time; an idle connection is closed after it.
+/// A request's head must arrive within this time; an idle connection is closed after it.
 const HEAD_TIME: Duration = Duration::from_secs(30);
-/// A client that acknowledges nothing for this long is gone (switched off in the middle of an image).
+/// A client that acknowledges nothing for this long is gone, e.g. switched off in the middle of an image.
 const SILENCE: Duration = Duration::from_secs(60);
-/// What a client sends after our last answer is read for this long, up to [`HEAD_BYTES`]: a socket that is closed with unread
-/// bytes resets the connection, and the answer may be lost (RFC 9112, section 9.6).
+/// After our last answer, read what the client still sends for this long, up to [`HEAD_BYTES`]: closing a
+/// socket with unread bytes resets the connection, and the answer may be lost (RFC 9112, section 9.6).
 const LAST: Duration = Duration::from_secs(2);
 
 pub(crate) async fn serve<S: BootSource>(
     listener: TcpListener,
     service: Arc<HttpService<S>>,
 ) -> Result<(), NetbootError> {
-    let places = Places::new(LIMITS);
+    let slots = Slots::new(LIMITS);
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -51,19 +52,19 @@ pub(crate) async fn serve<S: BootSource>(
         match accepted {
             Ok((stream, peer)) => {
                 let ip = peer.ip();
-                let place = match places.enter(ip, service.shared.standing(ip)) {
-                    Ok(place) => place,
+                let slot = match slots.take(ip, service.shared.standing(ip)) {
+                    Ok(slot) => slot,
                     Err(full) => {
                         refused(ip, full);
-                        service.broke(ip, ConnectionEnd::Busy);
+                        service.connection_ended(ip, ConnectionEnd::Busy);
                         continue;
                     }
                 };
                 let service = service.clone();
-                tasks.spawn(async move { connection(stream, ip, &service, place).await });
+                tasks.spawn(async move { connection(stream, ip, &service, slot).await });
             }
             Err(error) => {
-                // Out of file descriptors, or the client is gone already.
+                // Out of file descriptors, or the client is already gone.
                 log::paced!(warn; "http-accept", "failed", false; %error, "cannot accept an HTTP connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -75,11 +76,11 @@ fn refused(peer: IpAddr, full: Full) {
     let (reason, why) = match full {
         Full::Address => (
             "address",
-            "an address has all the HTTP connections that one may have: more are refused",
+            "an address has reached its limit of HTTP connections: more are refused",
         ),
-        Full::Places => (
+        Full::Slots => (
             "places",
-            "all HTTP connections are in use, none of them by somebody with less claim than this address: it is refused",
+            "all HTTP connections are in use, none with a lower priority than this address: connection refused",
         ),
     };
     if let Some(left_out) = log::each_minute("http-refused", reason) {
@@ -87,30 +88,30 @@ fn refused(peer: IpAddr, full: Full) {
     }
 }
 
-async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &HttpService<S>, place: Place) {
+async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &HttpService<S>, slot: Slot) {
     let socket = SockRef::from(&stream);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
-    // The same socket, for who looks at it while a thread sends on it.
+    // A second handle to the socket, usable while a thread sends on the first.
     let control = match socket.try_clone() {
         Ok(control) => Arc::new(control),
         Err(error) => {
-            return tracing::warn!(%peer, %error, "an HTTP connection is dropped: too many open files");
+            return tracing::warn!(%peer, %error, "HTTP connection dropped: too many open files");
         }
     };
     let mut asked = false;
     let ended = tokio::select! {
-        ended = requests(stream, &control, peer, service, &place, &mut asked) => ended,
-        () = place.taken_away() => {
+        ended = requests(stream, &control, peer, service, &slot, &mut asked) => ended,
+        () = slot.revoked() => {
             if let Some(left_out) = log::each_minute("http-refused", "taken away") {
-                tracing::warn!(%peer, left_out, "all HTTP connections are in use: the one with the least claim is closed");
+                tracing::warn!(%peer, left_out, "all HTTP connections are in use: closing the one with the lowest priority");
             }
-            // A file may be on its way in another thread: this ends that. With a reset, since a close would wait for a client
-            // that does not read.
+            // A thread may still be sending a file: this stops it. With a reset, since a close would wait for
+            // a client that does not read.
             let _ = control.set_linger(Some(Duration::ZERO));
             let _ = control.shutdown(Shutdown::Both);
-            return service.broke(peer, ConnectionEnd::Busy);
+            return service.connection_ended(peer, ConnectionEnd::Busy);
         }
     };
     if !asked {
@@ -120,19 +121,20 @@ async fn connection<S: BootSource>(stream: TcpStream, peer: IpAddr, service: &Ht
         } else {
             ConnectionEnd::Closed
         };
-        service.broke(peer, end);
+        service.connection_ended(peer, end);
     }
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "HTTP connection ended");
     }
 }
 
-/// How long an acknowledgement is waited for when only the end is missing, and what counts as the end. iPXE and EDK2 start what they
-/// loaded before they acknowledge its last segments, and are never heard again on that connection.
+/// How long to wait when only the end is unacknowledged, and what counts as the end. iPXE and EDK2 start what
+/// they loaded before they acknowledge its last segments, and never send on that connection again.
 const LAST_ACK: Duration = Duration::from_secs(1);
 const END_BYTES: u64 = 128 * 1024;
 
-/// Waits until the client has acknowledged all that was sent, but for the end: what the kernel took, the client may never have got.
+/// Waits until the client has acknowledged everything but the end: data the kernel took may never have
+/// arrived.
 async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
     let begun = Instant::now();
     let mut pause = Duration::from_millis(1);
@@ -147,7 +149,7 @@ async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
         if begun.elapsed() >= SILENCE {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        // The next request acknowledges the last answer: then there is no need to wait.
+        // A next request acknowledges the last answer, so stop waiting.
         let _ = tokio::time::timeout(pause, stream.readable()).await;
         if unacknowledged(stream) > 0 {
             tokio::time::sleep(pause).await;
@@ -156,14 +158,15 @@ async fn acknowledged(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// One after the other, until the client wants no more. hyper would do this but for one thing: it cannot send a file without
-/// reading it into memory first, and that costs half of what sendfile(2) reaches (docs/bench.md, "HTTP boot").
+/// Serves one request after another until the client is done. hyper could do this but for one thing: it
+/// cannot send a file without reading it into memory, which halves the rate sendfile(2) reaches
+/// (docs/bench.md, "HTTP boot").
 async fn requests<S: BootSource>(
     mut stream: TcpStream,
     control: &Arc<Socket>,
     peer: IpAddr,
     service: &HttpService<S>,
-    place: &Place,
+    slot: &Slot,
     asked: &mut bool,
 ) -> io::Result<()> {
     let mut read = Vec::new();
@@ -174,7 +177,7 @@ async fn requests<S: BootSource>(
                 "no whole request in time",
             ));
         };
-        place.touch();
+        slot.touch();
         let (answer, stays, with_content) = match next? {
             None => return Ok(()),
             Some(Ok(request)) => (
@@ -194,19 +197,19 @@ async fn requests<S: BootSource>(
         let head = response_head(&response, &date, !stays);
         let content = with_content.then(|| response.into_body());
         let of = content.as_ref().map_or(0, Content::len);
-        let running = heard.as_ref().map(|heard| service.begins(heard, of, control));
+        let running = heard.as_ref().map(|heard| service.meter(heard, of, control));
         let meter = running.as_ref().map(|running| &running.meter);
         let Sent {
             stream: going,
             bytes,
             mut result,
-        } = send(stream, head, content, place, meter).await;
+        } = send(stream, head, content, slot, meter).await;
         if let Some(heard) = heard {
             if let (Ok(()), Some(going)) = (&result, &going) {
                 result = acknowledged(going).await;
             }
             let lost = unacknowledged(&**control);
-            service.tell(heard, bytes, lost, result.is_err());
+            service.ended(heard, bytes, lost, result.is_err());
         }
         drop(running);
         result?;
@@ -218,7 +221,7 @@ async fn requests<S: BootSource>(
     }
 }
 
-/// The next request, or what is none; `None`: the client has no more. What was read behind it stays in `read`.
+/// The next request, or why it is malformed; `None` at EOF. Bytes behind it stay in `read`.
 async fn next(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<Option<Result<Request<()>, BadHead>>> {
     loop {
         match request(read) {
@@ -235,7 +238,7 @@ async fn next(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<Option<Resul
     }
 }
 
-/// Reads what there is, at most [`HEAD_BYTES`] at once.
+/// Reads what is available, at most [`HEAD_BYTES`] at once.
 async fn more(stream: &TcpStream, read: &mut Vec<u8>) -> io::Result<usize> {
     read.reserve(1024);
     loop {
@@ -257,7 +260,8 @@ async fn last(stream: &TcpStream) -> io::Result<()> {
     tokio::time::timeout(LAST, rest).await.unwrap_or(Ok(()))
 }
 
-/// The header Date. A clock without a battery may stand before 1970, or after 9999, where httpdate panics.
+/// The Date header. A clock without a battery may show a year before 1970, or after 9999, where httpdate
+/// panics.
 fn http_date(now: SystemTime) -> String {
     let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     httpdate::fmt_http_date(now.clamp(UNIX_EPOCH, last))
@@ -268,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_far_off_ends_nothing() {
+    fn a_clock_that_is_far_off_causes_no_panic() {
         let century = Duration::from_secs(100 * 365 * 86_400);
         for (now, date) in [
             (UNIX_EPOCH - century, "Thu, 01 Jan 1970 00:00:00 GMT"),

@@ -1,15 +1,16 @@
-//! The DHCP loop: receive, decode, look up, decide, make durable, send, tell.
+//! The DHCPv4 loop: receive, decode, look up, decide, make durable, send, report.
 
-mod belief;
+mod takeaway;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
-use netboot_protocol::claims::Claims;
-use netboot_protocol::custom::is_host_name;
-use netboot_protocol::foreign::pass;
+use inventory_api::dhcp::DhcpAnswer;
+use netboot_protocol::dhcp4::claims::Claims;
+use netboot_protocol::dhcp4::custom::is_host_name;
+use netboot_protocol::dhcp4::foreign::pass;
 use netboot_protocol::sender::Relays;
 use netboot_protocol::{
     BootFile, BootUrls, ClientKind, Decision, Destination, Leases, MessageKind, Mode, Network, Probe,
@@ -18,35 +19,36 @@ use netboot_protocol::{
 };
 use tokio::task::JoinSet;
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::farewell::Farewells;
 use crate::leases::lock;
+use crate::networks::Family;
 use crate::now;
 use crate::probe::Prober;
-use crate::reception::{Entrance, cannot_receive};
-use crate::room::Working;
+use crate::reception::{Admission, cannot_receive};
 use crate::server::{NetbootError, panicked};
 use crate::socket::DhcpSocket;
 use crate::source::BootSource;
-use crate::watch::Family;
+use crate::work_limits::WorkPermit;
 
-/// Addresses that are tried for one DISCOVER when others are found to use them; the machine asks again anyway.
+/// Addresses tried for one DISCOVER when probes find others in use. After that the machine asks again by
+/// itself.
 const TRIES: usize = 3;
 
-/// DHCP for the networks that are reached through one of our addresses.
+/// DHCP for the networks reached through one of our addresses.
 pub(crate) struct DhcpService<S> {
     pub(crate) socket: DhcpSocket,
     /// Port 4011.
     pub(crate) boot_server: DhcpSocket,
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
-    /// `None`: nobody can be asked whether an address is in use.
+    /// `None`: ARP probes are not possible.
     pub(crate) arp: Option<Arc<Prober>>,
     pub(crate) echo: Option<Arc<Prober>>,
-    /// `None`: nobody can be told by the frame that a message came in.
+    /// `None`: the frame a message came in cannot be seen.
     pub(crate) farewells: Option<Farewells>,
     pub(crate) relays: Mutex<Relays>,
-    /// Who has answered for addresses, by network.
+    /// Who answered for which addresses, by network.
     pub(crate) claims: Mutex<BTreeMap<String, Claims>>,
     pub(crate) shared: Arc<Shared<S>>,
 }
@@ -56,7 +58,7 @@ impl<S: BootSource> DhcpService<S> {
         let shared = self.shared.clone();
         let service = Arc::new(self);
         let any_port = shared.config.reply_to_source;
-        let mut entrance = Entrance::new("DHCP");
+        let mut admission = Admission::new("DHCP");
         let mut tasks = JoinSet::new();
         let (mut buffer, mut other) = ([0u8; 2048], [0u8; 2048]);
         loop {
@@ -83,7 +85,9 @@ impl<S: BootSource> DhcpService<S> {
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
                     let sender = outsider(bytes, now());
-                    shared.watch.silent(service.home(None), reason, sender);
+                    shared
+                        .networks
+                        .count_unanswered(service.home(None), reason, sender);
                     continue;
                 }
             };
@@ -92,40 +96,40 @@ impl<S: BootSource> DhcpService<S> {
             client.from = Some(from).filter(|_| !any_port);
             shared.firmware.heard_v4(&client, from.port(), any_port, now());
             let network = select_network(&service.networks, &client).ok();
-            let place = network.map(|network| (network.name(), network.addresses()));
-            let standing = shared.book.standing(place, client.mac, client.known, now());
-            match entrance.admit(client.mac, standing, client.circuit()) {
-                Ok(place) => {
-                    let anew = client.message == MessageKind::Discover
+            let pools = network.map(|network| (network.name(), network.addresses()));
+            let standing = shared.leases.standing(pools, client.mac, client.known, now());
+            match admission.admit(client.mac, standing, client.circuit()) {
+                Ok(permit) => {
+                    let restarted = client.message == MessageKind::Discover
                         && !matches!(client.kind, ClientKind::Ipxe { .. });
-                    client.loader = shared.loader(client.mac, client.kind, anew);
+                    client.loader = shared.loader(client.mac, client.kind, restarted);
                     let service = service.clone();
-                    tasks.spawn(async move { service.answer(client, from, place).await });
+                    tasks.spawn(async move { service.answer(client, from, permit).await });
                 }
                 Err(why) => {
-                    shared.watch.silent(service.home(network), why, None);
-                    if entrance.tells_of(client.mac, client.known, why) {
-                        service.heard(&client, network, None, why.code(), None, false);
+                    shared.networks.count_unanswered(service.home(network), why, None);
+                    if admission.should_record(client.mac, client.known, why) {
+                        service.report(&client, network, None, why.into(), None, false);
                     }
                 }
             }
         }
     }
 
-    async fn answer(&self, client: PxeClient, from: SocketAddrV4, place: Working) {
+    async fn answer(&self, client: PxeClient, from: SocketAddrV4, permit: WorkPermit) {
         let network = match select_network(&self.networks, &client) {
             Ok(network) => network,
             Err(why) => {
                 if let Some((home, refusal)) = self.elsewhere(&client) {
-                    // To a relay that we may have no route to: then it is as if we had been silent.
+                    // There may be no route to that relay. Then nothing is sent, as if we had not answered.
                     let sent = self.send(&client, home, &refusal, from).await;
                     tracing::debug!(mac = %client.mac, relay = %client.giaddr, ?sent, "refused behind an unknown relay");
                 }
-                return self.silent(&client, None, why);
+                return self.unanswered(&client, None, why);
             }
         };
         let shared = &self.shared;
-        let ip = shared.book.address_of(network.name(), client.mac, now());
+        let ip = shared.leases.address_of(network.name(), client.mac, now());
         let asks = shared.target(client.mac, client.kind, network.name(), network.server(), ip);
         let target = asks.await;
         let urls = BootUrls {
@@ -135,49 +139,52 @@ impl<S: BootSource> DhcpService<S> {
         if network.mode() == Mode::Observe {
             let at = now();
             let look = |leases: &Leases| (would_answer(&client, network, leases, target, &urls, at), None);
-            let (book, queue) = (&shared.book, &shared.queue);
-            let (word, boot) = match book.with(network.name(), queue, client.known, look).0 {
-                Ok(content) => (format!("would-{}", content.kind.name()), Some(content.boot)),
-                Err(why) => (format!("would-not: {}", why.code()), None),
+            let (leases, queue) = (&shared.leases, &shared.queue);
+            let (answer, boot) = match leases.update(network.name(), queue, client.known, look).0 {
+                Ok(content) => (DhcpAnswer::Would(content.kind.into()), Some(content.boot)),
+                Err(why) => (DhcpAnswer::WouldNot(why.code().to_owned()), None),
             };
             let boot = boot.as_ref().and_then(BootFile::name);
-            return self.heard(&client, Some(network), None, &word, boot, true);
+            return self.report(&client, Some(network), None, answer, boot, true);
         }
-        match self.decide(&client, network, target, &urls, place).await {
-            Err(why) => self.silent(&client, Some(network), why),
+        match self.decide(&client, network, target, &urls, permit).await {
+            Err(why) => self.unanswered(&client, Some(network), why),
             Ok(mut content) => {
                 let host_name = shared.source.host_name(client.mac);
                 content.host_name = host_name.filter(|name| is_host_name(name));
-                let word = match self.send(&client, network, &content, from).await {
-                    Ok(()) => content.kind.name(),
+                let answer = match self.send(&client, network, &content, from).await {
+                    Ok(()) => DhcpAnswer::Sent(content.kind.into()),
                     Err(error) => shared
                         .cannot_send("DHCP", client.mac, client.known, &error)
-                        .code(),
+                        .into(),
                 };
                 let ip = Some(content.address).filter(|ip| !ip.is_unspecified());
-                self.heard(&client, Some(network), ip, word, content.boot.name(), true);
+                self.report(&client, Some(network), ip, answer, content.boot.name(), true);
             }
         }
     }
 
-    /// Decides, makes it durable and makes sure that nobody else has the address.
+    /// Decides, makes the lease durable and checks that nobody else uses the address.
     async fn decide(
         &self,
         client: &PxeClient,
         network: &Network,
         target: BootTarget,
         urls: &BootUrls,
-        mut place: Working,
+        mut permit: WorkPermit,
     ) -> Result<ReplyContent, Unanswered> {
         let Shared {
-            watch, book, queue, ..
+            networks,
+            leases,
+            queue,
+            ..
         } = &*self.shared;
         let name = network.name();
-        self.believe(client, network, &mut place).await?;
+        self.believe(client, network, &mut permit).await?;
         for _ in 0..TRIES {
             let at = now();
-            let gate = watch.gate(name, Family::V4, at);
-            let ((answer, before, reserved), durable) = book.with(name, queue, client.known, |leases| {
+            let gate = networks.gate(name, Family::V4, at);
+            let ((answer, before, reserved), durable) = leases.update(name, queue, client.known, |leases| {
                 let before = leases.of(client.mac);
                 let reserved = network.addresses().reservation(client.mac);
                 let reserved = reserved.or(leases.reservation(client.mac)).is_some();
@@ -192,8 +199,8 @@ impl<S: BootSource> DhcpService<S> {
             let address = content.address;
             let prober = self.prober(needs_probe(network, reserved, before, &content));
             let user = match prober {
-                // Hundreds of milliseconds in which nothing is done: no place for work is held meanwhile.
-                Some(prober) => match place.wait() {
+                // A probe takes hundreds of milliseconds: give the work permit back meanwhile.
+                Some(prober) => match permit.wait() {
                     Some(_waiting) => prober.user_of(address, client.mac).await,
                     None => return Err(Unanswered::TooMany),
                 },
@@ -219,8 +226,8 @@ impl<S: BootSource> DhcpService<S> {
         }
     }
 
-    /// The refusal of who takes an offer of ours behind a relay of no network, and the network in whose name it is given: one that
-    /// we are the DHCP server of.
+    /// A NAK for a client that accepts our offer behind an unknown relay, and the network in whose name it is
+    /// sent: the first one in server mode.
     fn elsewhere(&self, client: &PxeClient) -> Option<(&Network, ReplyContent)> {
         let home = self
             .networks
@@ -229,21 +236,21 @@ impl<S: BootSource> DhcpService<S> {
         Some((home, refused_elsewhere(client, home.server())?))
     }
 
-    /// The network under whose name a message stands: the one it is of, else the one of this address of ours.
+    /// The network a message is counted for: its own, else the local one of this server address.
     fn home<'a>(&'a self, network: Option<&'a Network>) -> &'a str {
         let local = self.networks.iter().find(|network| network.is_local());
         let home = network.or(local).or(self.networks.first());
         home.map_or("", Network::name)
     }
 
-    /// A message is not answered: counted, and told.
-    fn silent(&self, client: &PxeClient, network: Option<&Network>, why: Unanswered) {
+    /// Counts and reports a message that is not answered.
+    fn unanswered(&self, client: &PxeClient, network: Option<&Network>, why: Unanswered) {
         let home = self.home(network);
         if let Some(detail) = concerns_all(client, network, why) {
-            self.shared.watch.note(home, why.code(), detail);
+            self.shared.networks.record(home, why.code(), detail);
         }
-        self.shared.watch.silent(home, why, None);
-        self.heard(client, network, None, why.code(), None, true);
+        self.shared.networks.count_unanswered(home, why, None);
+        self.report(client, network, None, why.into(), None, true);
     }
 
     async fn send(
@@ -255,7 +262,8 @@ impl<S: BootSource> DhcpService<S> {
     ) -> std::io::Result<()> {
         let bytes = &encode(client, network, content)[..];
         if client.to_boot_server {
-            // EDK2 asks from port 4011, iPXE from 68: each wants the answer where it asked from (measured, 2.1).
+            // EDK2 asks from port 4011, iPXE from 68: both expect the answer on the port they asked from
+            // (measured, 2.1).
             return self.boot_server.send(bytes, from).await;
         }
         if self.shared.config.reply_to_source {
@@ -264,10 +272,11 @@ impl<S: BootSource> DhcpService<S> {
         let to = match destination(client, network, content) {
             Destination::Relay(relay) => {
                 let sent = self.socket.send(bytes, SocketAddrV4::new(relay, 67)).await;
-                // Its address on the machines' side may be one that we have no way to; the one it sends from is.
+                // We may have no route to giaddr, the relay's client-side address. Its source address is
+                // reachable.
                 return match sent {
                     Err(error) if from.port() == 67 => {
-                        tracing::debug!(%error, %relay, %from, "no way to the relay's address: the reply goes to where it sends from");
+                        tracing::debug!(%error, %relay, %from, "cannot reach the relay's giaddr: replying to its source address");
                         self.socket.send(bytes, from).await
                     }
                     sent => sent,
@@ -278,8 +287,8 @@ impl<S: BootSource> DhcpService<S> {
             Destination::Link(ip) => match self.socket.learn(ip, client.chaddr) {
                 Ok(()) => SocketAddrV4::new(ip, 68),
                 Err(error) => {
-                    // Without CAP_NET_ADMIN. Every client takes a broadcast too.
-                    tracing::debug!(%error, %ip, "cannot set an ARP entry: the reply is broadcast");
+                    // CAP_NET_ADMIN is missing. Every client accepts a broadcast too.
+                    tracing::debug!(%error, %ip, "cannot set an ARP entry: broadcasting the reply");
                     SocketAddrV4::new(Ipv4Addr::BROADCAST, 68)
                 }
             },
@@ -287,24 +296,24 @@ impl<S: BootSource> DhcpService<S> {
         self.socket.send(bytes, to).await
     }
 
-    /// Tells what became of a message. `line`: the log too.
-    fn heard(
+    /// Reports the outcome of a message. `line`: also log it.
+    fn report(
         &self,
         client: &PxeClient,
         network: Option<&Network>,
         ip: Option<Ipv4Addr>,
-        answer: &str,
+        answer: DhcpAnswer,
         boot_file: Option<&str>,
         line: bool,
     ) {
-        let (at, book) = (now(), &self.shared.book);
-        let ip = ip.or_else(|| book.address_of(network?.name(), client.mac, at));
+        let (at, leases) = (now(), &self.shared.leases);
+        let ip = ip.or_else(|| leases.address_of(network?.name(), client.mac, at));
         let facts = client.facts();
         if let (Some(IpAddr::V4(ip)), Some(server)) = (facts.wants, facts.server)
             && client.message == MessageKind::Request
             && self.networks.iter().all(|ours| ours.server() != server)
         {
-            self.shared.watch.elsewhere().put(ip, client.mac);
+            self.shared.networks.elsewhere().put(ip, client.mac);
         }
         let home = self.home(network);
         let event = BootEvent {
@@ -313,23 +322,23 @@ impl<S: BootSource> DhcpService<S> {
             ip: ip.map(IpAddr::V4),
             network: network.map(|network| network.name().to_owned()),
             what: BootEventKind::Dhcp {
-                message: client.message.name().to_owned(),
+                message: client.message.into(),
                 client: client.code().to_owned(),
-                answer: answer.to_owned(),
+                answer,
                 boot_file: boot_file.map(str::to_owned),
                 facts,
             },
         };
-        self.shared.heard(home, client.known, line, event);
+        self.shared.report(home, client.known, line, event);
     }
 }
 
-/// What concerns a network and not one machine alone.
+/// What to tell the operator when a silence concerns the whole network, not one machine.
 fn concerns_all(client: &PxeClient, network: Option<&Network>, why: Unanswered) -> Option<String> {
     let Some(network) = network else {
         return (why == Unanswered::UnknownRelay).then(|| {
             format!(
-                "a relay, {}, passes on DHCP messages of a subnet that no [[network]] has: they are not answered",
+                "the relay {} forwards DHCP messages from a subnet that matches no [[network]]: they are not answered",
                 client.giaddr
             )
         });
@@ -337,15 +346,15 @@ fn concerns_all(client: &PxeClient, network: Option<&Network>, why: Unanswered) 
     let settings = network.settings();
     match why {
         Unanswered::Exhausted => Some(format!(
-            "all {} addresses of the pools are in use: a machine got none",
+            "all {} pool addresses are in use: a machine got none",
             network.addresses().pool().len()
         )),
         Unanswered::KeptForKnown => Some(format!(
-            "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is kept for those that are",
+            "machines that are not enrolled hold {} % of the pool (unknown_share): the rest is reserved for enrolled ones",
             settings.unknown_share
         )),
         Unanswered::Declined => Some(format!(
-            "{} was declined by {}: somebody else uses it; out of use for {} s",
+            "{} was declined by {}: another host uses it; quarantined for {} s",
             client.requested?, client.mac, settings.decline_seconds
         )),
         _ => None,

@@ -1,27 +1,27 @@
-//! The DHCPv6 loop: receive, decode, look up, decide, make durable, send, tell.
+//! The DHCPv6 loop: receive, decode, look up, decide, make durable, send, report.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6};
 use std::sync::Arc;
 
 use inventory_api::boot::{BootEvent, BootEventKind};
-use netboot_protocol::sender::believe_v6;
-use netboot_protocol::v6::foreign::pass;
-use netboot_protocol::v6::{
-    BootUrls, Client, Content, Decision, MessageKind, Network, Status, classify, decide, encode,
-    select_network, would_decide,
+use inventory_api::dhcp::DhcpAnswer;
+use netboot_protocol::dhcp6::foreign::pass;
+use netboot_protocol::dhcp6::{
+    BootUrls, Client, Decision, MessageKind, Network, classify, decide, encode, select_network, would_decide,
 };
+use netboot_protocol::sender::believe_v6;
 use netboot_protocol::{Mode, Unanswered};
 use tokio::task::JoinSet;
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
+use crate::networks::Family;
 use crate::now;
-use crate::reception::{Entrance, cannot_receive};
+use crate::reception::{Admission, cannot_receive};
 use crate::server::{NetbootError, panicked};
 use crate::socket6::Dhcp6Socket;
 use crate::source::BootSource;
-use crate::watch::Family;
 
-/// DHCPv6 for the networks that are reached through one of our addresses.
+/// DHCPv6 for the networks reached through one of our addresses.
 pub(crate) struct Dhcp6Service<S> {
     pub(crate) socket: Dhcp6Socket,
     pub(crate) networks: Vec<Network>,
@@ -34,7 +34,7 @@ impl<S: BootSource> Dhcp6Service<S> {
     pub(crate) async fn serve(self) -> Result<(), NetbootError> {
         let shared = self.shared.clone();
         let service = Arc::new(self);
-        let mut entrance = Entrance::new("DHCPv6");
+        let mut admission = Admission::new("DHCPv6");
         let mut tasks = JoinSet::new();
         let mut buffer = [0u8; 2048];
         loop {
@@ -54,31 +54,31 @@ impl<S: BootSource> Dhcp6Service<S> {
                 Ok(client) => client,
                 Err(reason) => {
                     tracing::debug!(%from, reason = reason.code(), "datagram ignored");
-                    shared.watch.silent(service.home(None), reason, None);
+                    shared.networks.count_unanswered(service.home(None), reason, None);
                     continue;
                 }
             };
             client.known = shared.source.known(client.mac);
-            // Relays send to us alone.
+            // Relays always send unicast.
             client.unicast = unicast && client.relays.is_empty();
             let any_port = shared.config.reply_to_source;
             shared.firmware.heard_v6(&client, from.port(), any_port, now());
             let network = select_network(&service.networks, &client).ok();
-            let place = network.map(|network| (network.name(), network.addresses()));
-            let standing = shared.book6.standing(place, client.mac, client.known, now());
-            match entrance.admit(client.mac, standing, client.circuit(*from.ip())) {
-                Ok(place) => {
-                    client.loader = shared.loader(client.mac, client.kind, client.begins_anew());
+            let pools = network.map(|network| (network.name(), network.addresses()));
+            let standing = shared.leases6.standing(pools, client.mac, client.known, now());
+            match admission.admit(client.mac, standing, client.circuit(*from.ip())) {
+                Ok(permit) => {
+                    client.loader = shared.loader(client.mac, client.kind, client.restarts());
                     let service = service.clone();
                     tasks.spawn(async move {
                         service.answer(client, from).await;
-                        drop(place);
+                        drop(permit);
                     });
                 }
                 Err(why) => {
-                    shared.watch.silent(service.home(network), why, None);
-                    if entrance.tells_of(client.mac, client.known, why) {
-                        service.heard(&client, network, None, why.code(), None, false);
+                    shared.networks.count_unanswered(service.home(network), why, None);
+                    if admission.should_record(client.mac, client.known, why) {
+                        service.report(&client, network, None, why.into(), None, false);
                     }
                 }
             }
@@ -92,16 +92,16 @@ impl<S: BootSource> Dhcp6Service<S> {
             Err(why) => {
                 if why == Unanswered::UnknownRelay {
                     let detail = format!(
-                        "a relay, {}, passes on DHCPv6 messages of a link that no [network.v6] has: they are not answered",
+                        "the relay {} forwards DHCPv6 messages from a link that matches no [network.v6]: they are not answered",
                         client.link().unwrap_or(*from.ip())
                     );
-                    shared.watch.note(self.home(None), why.code(), detail);
+                    shared.networks.record(self.home(None), why.code(), detail);
                 }
-                return self.silent(&client, None, why);
+                return self.unanswered(&client, None, why);
             }
         };
         let name = network.name();
-        // By this name and address the rules know the network.
+        // Policy rules match networks by this name and IPv4 address.
         let target = shared.target(client.mac, client.kind, name, network.all().server, None);
         let target = target.await;
         let urls = BootUrls {
@@ -109,19 +109,19 @@ impl<S: BootSource> Dhcp6Service<S> {
             http_port: self.http_port,
         };
         let (duid, at) = (&self.duid, now());
-        let (book, queue, gate) = (
-            &shared.book6,
+        let (leases, queue, gate) = (
+            &shared.leases6,
             &shared.queue,
-            shared.watch.gate(name, Family::V6, at),
+            shared.networks.gate(name, Family::V6, at),
         );
         let observes = network.mode() == Mode::Observe;
-        // Simulated machines have neither that port nor a link-local address.
+        // Simulated machines have neither port 546 nor a link-local address.
         let believed = if observes || shared.config.reply_to_source {
             Ok(())
         } else {
             believe_v6(client.message, !client.relays.is_empty(), from)
         };
-        let ((answer, changed), durable) = book.with(name, queue, client.known, |leases| {
+        let ((answer, changed), durable) = leases.update(name, queue, client.known, |leases| {
             if observes {
                 let would = would_decide(&client, network, duid, leases, target, &urls, at);
                 return ((would.answer, false), None);
@@ -133,79 +133,78 @@ impl<S: BootSource> Dhcp6Service<S> {
             ((answer, change.is_some()), change)
         });
         if observes {
-            let (word, boot) = match &answer {
-                Ok(content) => (format!("would-{}", content.kind.name()), content.boot.name()),
-                Err(why) => (format!("would-not: {}", why.code()), None),
+            let (answer, boot) = match &answer {
+                Ok(content) => (DhcpAnswer::Would(content.kind.into()), content.boot.name()),
+                Err(why) => (DhcpAnswer::WouldNot(why.code().to_owned()), None),
             };
-            return self.heard(&client, Some(network), None, &word, boot, true);
+            return self.report(&client, Some(network), None, answer, boot, true);
         }
         match durable.wait().await.and(answer) {
-            Err(why) => self.silent(&client, Some(network), why),
+            Err(why) => self.unanswered(&client, Some(network), why),
             Ok(content) => {
                 if client.message == MessageKind::Decline && changed {
                     let detail = format!(
-                        "an IPv6 address was declined by {}: somebody else uses it; out of use for {} s",
+                        "an IPv6 address was declined by {}: another host uses it; quarantined for {} s",
                         client.mac,
                         network.all().decline_seconds
                     );
-                    shared.watch.note(name, Unanswered::Declined.code(), detail);
+                    shared.networks.record(name, Unanswered::Declined.code(), detail);
                 }
                 let bytes = encode(&client, network, duid, &content);
                 let to = destination(&client, from, shared.config.reply_to_source);
-                let word = match self.socket.send(&bytes, to).await {
-                    Ok(()) => word_of(&content),
+                let answer = match self.socket.send(&bytes, to).await {
+                    Ok(()) => content.answer(),
                     Err(error) => shared
                         .cannot_send("DHCPv6", client.mac, client.known, &error)
-                        .code()
-                        .to_owned(),
+                        .into(),
                 };
                 let (ip, boot) = (content.address(), content.boot.name());
-                self.heard(&client, Some(network), ip, &word, boot, true);
+                self.report(&client, Some(network), ip, answer, boot, true);
             }
         }
     }
 
-    /// The network under whose name a message stands: the one it is of, else the one of this address of ours.
+    /// The network a message is counted for: its own, else the local one of this server address.
     fn home<'a>(&'a self, network: Option<&'a Network>) -> &'a str {
         let local = self.networks.iter().find(|network| network.is_local());
         let home = network.or(local).or(self.networks.first());
         home.map_or("", Network::name)
     }
 
-    /// A message is not answered: counted, and told.
-    fn silent(&self, client: &Client, network: Option<&Network>, why: Unanswered) {
+    /// Counts and reports a message that is not answered.
+    fn unanswered(&self, client: &Client, network: Option<&Network>, why: Unanswered) {
         let home = self.home(network);
-        // What concerns the network and not this machine alone.
+        // Silences that concern the whole network, not one machine.
         let detail = match (why, network) {
             (Unanswered::Exhausted, Some(network)) => Some(format!(
-                "IPv6: all {} addresses of the pools are in use: a machine got none",
+                "IPv6: all {} pool addresses are in use: a machine got none",
                 network.addresses().pool().len()
             )),
             (Unanswered::KeptForKnown, _) => Some(
-                "IPv6: machines that are not enrolled hold their share of the pool (unknown_share)"
+                "IPv6: machines that are not enrolled have used up their share of the pool (unknown_share)"
                     .to_owned(),
             ),
             _ => None,
         };
         if let Some(detail) = detail {
-            self.shared.watch.note(home, why.code(), detail);
+            self.shared.networks.record(home, why.code(), detail);
         }
-        self.shared.watch.silent(home, why, None);
-        self.heard(client, network, None, why.code(), None, true);
+        self.shared.networks.count_unanswered(home, why, None);
+        self.report(client, network, None, why.into(), None, true);
     }
 
-    /// Tells what became of a message. `line`: the log too.
-    fn heard(
+    /// Reports the outcome of a message. `line`: also log it.
+    fn report(
         &self,
         client: &Client,
         network: Option<&Network>,
         ip: Option<Ipv6Addr>,
-        answer: &str,
+        answer: DhcpAnswer,
         boot_file: Option<&str>,
         line: bool,
     ) {
-        let (at, book) = (now(), &self.shared.book6);
-        let ip = ip.or_else(|| book.address_of(network?.name(), client.mac, at));
+        let (at, leases) = (now(), &self.shared.leases6);
+        let ip = ip.or_else(|| leases.address_of(network?.name(), client.mac, at));
         let home = self.home(network);
         let event = BootEvent {
             at,
@@ -213,26 +212,18 @@ impl<S: BootSource> Dhcp6Service<S> {
             ip: ip.map(IpAddr::V6),
             network: network.map(|network| network.name().to_owned()),
             what: BootEventKind::Dhcp {
-                message: client.message.name().to_owned(),
+                message: client.message.into(),
                 client: client.code(),
-                answer: answer.to_owned(),
+                answer,
                 boot_file: boot_file.map(str::to_owned),
                 facts: client.facts(),
             },
         };
-        self.shared.heard(home, client.known, line, event);
+        self.shared.report(home, client.known, line, event);
     }
 }
 
-/// A reply in one word, or with what is wrong.
-fn word_of(content: &Content) -> String {
-    match content.status {
-        Some(status) if status != Status::Success => format!("{}: {}", content.kind.name(), status.name()),
-        _ => content.kind.name().to_owned(),
-    }
-}
-
-/// To the client's port or the relay's (RFC 8415, 7.2), whatever port it came from.
+/// The client's or relay's port (RFC 8415, 7.2), whatever port the message came from.
 fn destination(client: &Client, from: SocketAddrV6, reply_to_source: bool) -> SocketAddrV6 {
     let port = match (reply_to_source, client.relays.is_empty()) {
         (true, _) => from.port(),

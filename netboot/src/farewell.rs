@@ -1,4 +1,4 @@
-//! From which NIC a RELEASE or DECLINE came: a UDP socket does not tell.
+//! Which NIC a RELEASE or DECLINE came from: a UDP socket does not tell.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,10 +12,10 @@ use crate::leases::lock;
 use crate::link::LinkSocket;
 use crate::socket::Interface;
 
-/// Frames that are remembered until their message is looked at. More are forgotten: then the address is asked for.
+/// Frames kept until their message is processed. If a frame was dropped, the address is probed instead.
 const MOST: usize = 1024;
 
-/// A second ear on the interface, for those two messages only.
+/// A second socket on the interface that receives only these two messages.
 pub(crate) struct Farewells {
     link: LinkSocket,
     seen: Mutex<VecDeque<Frame>>,
@@ -35,8 +35,8 @@ impl Farewells {
         })
     }
 
-    /// The link address of the frame that a message came in; `None`: it was not seen. The kernel has given the frame to this
-    /// socket before it gave the datagram to the other one.
+    /// The link-layer sender of the frame a message came in; `None`: the frame was not seen. The kernel
+    /// delivers the frame to this socket before it delivers the datagram to the UDP socket.
     pub(crate) fn sender_of(&self, client: &PxeClient) -> Option<Mac> {
         let mut seen = lock(&self.seen);
         let mut buffer = [0u8; 2048];

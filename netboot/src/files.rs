@@ -1,20 +1,18 @@
-//! The boot files by name: loaders from memory, the mini-os from its files.
+//! Boot files by name: loaders from memory, the mini-os from its files.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use inventory_api::boot::Choice;
+pub(crate) use netboot_protocol::GRUB;
 use netboot_protocol::menu::MEMORY_TEST;
 use netboot_protocol::{Loader, Trusted, UNIFIED};
 
+use crate::server::blocking;
 use crate::tftp::content::Content;
 
-/// What shim loads, from the place it came from itself.
-pub(crate) use netboot_protocol::loader::GRUB;
-
-/// The mini-os for 64-bit ARM: kernel and initramfs. It is made on request, at any time.
+/// Kernel and initramfs of the mini-os for 64-bit ARM. It may be built at any time.
 const ARM64: [&str; 2] = ["arm64/kernel", "arm64/initramfs"];
 
 /// Where a boot file's bytes are.
@@ -24,10 +22,9 @@ pub(crate) enum BootFileBytes {
     Path(PathBuf),
 }
 
-/// All boot files.
 pub(crate) struct Files {
     loaders: BTreeMap<String, Bytes>,
-    /// Names that stand for another file by HTTP.
+    /// Replacements for the same name over HTTP.
     http: BTreeMap<String, Bytes>,
     rescue: bool,
     paths: BTreeMap<&'static str, PathBuf>,
@@ -54,8 +51,9 @@ impl Files {
         }
     }
 
-    /// Whether all of a loader is there. GRUB is part of the signed one, and by HTTP it has to be one that can load by HTTP. That for
-    /// ARM comes to nothing without a mini-os for ARM: its machines are given no loader, and `slipway explain` says what to do.
+    /// Whether all files of a loader are available. The signed chain needs GRUB, and over HTTP a GRUB that
+    /// can load by HTTP. The ARM loader is useless without an ARM mini-os: such machines are given no loader,
+    /// and `slipway explain` says what to do.
     pub(crate) fn has(&self, loader: Loader, by_http: bool) -> bool {
         self.loaders.contains_key(loader.file())
             && match (loader, by_http) {
@@ -68,7 +66,7 @@ impl Files {
             }
     }
 
-    /// What a machine with Secure Boot can be given by iPXE.
+    /// What iPXE can offer a machine with Secure Boot.
     pub(crate) fn trusted(&self) -> Trusted {
         Trusted {
             unified: self.paths.contains_key(UNIFIED),
@@ -76,7 +74,7 @@ impl Files {
         }
     }
 
-    /// Whether there is what a choice of the boot menu boots.
+    /// Whether the files for a boot menu choice are available.
     pub(crate) fn can(&self, choice: Choice) -> bool {
         match choice {
             Choice::LocalDisk | Choice::MiniOs => true,
@@ -87,7 +85,7 @@ impl Files {
 
     /// A file by the last part of its name.
     pub(crate) fn get(&self, name: &str, by_http: bool) -> Option<BootFileBytes> {
-        // Made on request: not there is then an answer, and no error of the server.
+        // Built on demand: a missing file is a 404 here, not a server error.
         let there = |path: &&PathBuf| !ARM64.contains(&name) || path.is_file();
         if let Some(path) = self.paths.get(name).filter(there) {
             return Some(BootFileBytes::Path(path.clone()));
@@ -105,12 +103,10 @@ impl Files {
             BootFileBytes::Memory(bytes) => Some(Content::Memory(bytes)),
             BootFileBytes::Path(path) => {
                 let from = path.clone();
-                let opened = tokio::task::spawn_blocking(move || Content::open(&from)).await;
+                let opened = blocking(move || Content::open(&from)).await;
                 opened
-                    .map_err(io::Error::other)
-                    .flatten()
                     .inspect_err(|error| {
-                        tracing::error!(path = %path.display(), %error, "cannot read a file that is to be served");
+                        tracing::error!(path = %path.display(), %error, "cannot read a boot file");
                     })
                     .ok()
             }
@@ -123,7 +119,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_transfer_keeps_the_file_that_it_began_with_and_the_next_gets_the_new_one() {
+    async fn a_transfer_keeps_its_file_and_the_next_gets_the_new_one() {
         let folder = tempfile::tempdir().unwrap();
         let kernel = folder.path().join("kernel");
         std::fs::write(&kernel, b"one").unwrap();

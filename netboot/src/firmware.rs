@@ -1,35 +1,36 @@
-//! When firmware or a loader last asked for each MAC by DHCP. Only such a question may lead to a script with a ticket: it comes from
-//! a port that needs root, so a process without rights on an installed system cannot ask it.
+//! When firmware or a loader of each MAC last sent DHCP. Only that may lead to a script with a ticket: it
+//! comes from a privileged port, so an unprivileged process on an installed system cannot fake it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::{MessageKind, PxeClient, v6};
+use netboot_protocol::{MessageKind, PxeClient, dhcp6};
 
 use crate::leases::lock;
 
-/// MACs of machines that are not known whose time is kept; a machine that is known always has a place.
+/// Unknown MACs remembered; known machines are always remembered.
 const STRANGERS: usize = 16_384;
-/// A stranger's time that is older gives its place to others. Milliseconds.
+/// A stranger's entry older than this may be evicted. Milliseconds.
 const STALE_MS: u64 = 15 * 60 * 1000;
-/// Stale times are looked for at most this often. Milliseconds.
+/// Minimum time between two evictions. Milliseconds.
 const CLEAN_MS: u64 = 1000;
 
-/// The times by MAC. Cloning shares them.
+/// Times by MAC. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct FirmwareBook(Arc<Mutex<Times>>);
+pub(crate) struct FirmwareTimes(Arc<Mutex<Times>>);
 
 #[derive(Default)]
 struct Times {
     known: HashMap<Mac, UnixMs>,
     strangers: HashMap<Mac, UnixMs>,
-    /// When stale times were last looked for.
+    /// When stale entries were last evicted.
     cleaned: Option<UnixMs>,
 }
 
-impl FirmwareBook {
-    /// Takes note of a message if it can only be firmware's or a loader's. `any_port`: simulated machines have no ports below 1024.
+impl FirmwareTimes {
+    /// Records a message if only firmware or a loader can have sent it. `any_port`: simulated machines have
+    /// no privileged ports.
     pub(crate) fn heard_v4(&self, client: &PxeClient, from: u16, any_port: bool, now: UnixMs) {
         let asks = matches!(client.message, MessageKind::Discover | MessageKind::Request);
         // RFC 2131, 4.1: clients send from 68, relays from 67.
@@ -40,8 +41,8 @@ impl FirmwareBook {
     }
 
     /// The same for DHCPv6 (RFC 8415, 7.2: clients send from 546, relays from 547).
-    pub(crate) fn heard_v6(&self, client: &v6::Client, from: u16, any_port: bool, now: UnixMs) {
-        use v6::MessageKind::{Confirm, InformationRequest, Request, Solicit};
+    pub(crate) fn heard_v6(&self, client: &dhcp6::Client, from: u16, any_port: bool, now: UnixMs) {
+        use dhcp6::MessageKind::{Confirm, InformationRequest, Request, Solicit};
         let asks = matches!(client.message, Solicit | Request | InformationRequest | Confirm);
         let port = if client.relays.is_empty() { 546 } else { 547 };
         if asks && client.kind.boots() && (any_port || from == port) {
@@ -49,7 +50,7 @@ impl FirmwareBook {
         }
     }
 
-    /// When that was last heard of a MAC. `None`: never since the start.
+    /// When such a message last came from a MAC. `None`: not since the server started.
     pub(crate) fn of(&self, mac: Mac) -> Option<UnixMs> {
         let times = lock(&self.0);
         times.known.get(&mac).max(times.strangers.get(&mac)).copied()
@@ -68,7 +69,7 @@ impl FirmwareBook {
                 times.strangers.retain(|_, at| now.since(*at) < STALE_MS);
             }
             if times.strangers.len() >= STRANGERS {
-                // A flood of made-up MACs: this one asks again, and waits for its script until there is room.
+                // A flood of made-up MACs: this machine asks again, and gets its script once there is room.
                 return;
             }
         }
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn only_firmware_from_a_port_of_root_is_heard() {
+    fn only_firmware_on_a_privileged_port_counts() {
         let mac = Mac([2, 0, 0, 0, 0, 1]);
         let pxe: &[u8] = b"PXEClient:Arch:00007:UNDI:003016";
         for (vendor, relay, port, any_port, heard) in [
@@ -106,29 +107,29 @@ mod tests {
             (pxe, [10, 0, 0, 1], 68, false, false),
             (&b"systemd-networkd"[..], [0; 4], 68, false, false),
         ] {
-            let book = FirmwareBook::default();
+            let times = FirmwareTimes::default();
             let client = netboot_protocol::classify(&message(mac, vendor, relay)).unwrap();
-            book.heard_v4(&client, port, any_port, UnixMs(7));
+            times.heard_v4(&client, port, any_port, UnixMs(7));
             let case = format!("{} {relay:?} {port}", String::from_utf8_lossy(vendor));
-            assert_eq!(book.of(mac), heard.then_some(UnixMs(7)), "{case}");
+            assert_eq!(times.of(mac), heard.then_some(UnixMs(7)), "{case}");
         }
     }
 
     #[test]
-    fn a_flood_of_made_up_macs_takes_no_place_of_a_known_machine() {
-        let book = FirmwareBook::default();
+    fn a_flood_of_made_up_macs_evicts_no_known_machine() {
+        let times = FirmwareTimes::default();
         let mac = |n: u32| {
             let [_, a, b, c] = n.to_be_bytes();
             Mac([2, 0, 0, a, b, c])
         };
         for n in 0..2 * STRANGERS as u32 {
-            book.put(mac(n), false, UnixMs(1));
+            times.put(mac(n), false, UnixMs(1));
         }
-        assert_eq!(book.of(mac(2 * STRANGERS as u32 - 1)), None, "it is full");
-        book.put(mac(1 << 20), true, UnixMs(2));
-        assert_eq!(book.of(mac(1 << 20)), Some(UnixMs(2)));
+        assert_eq!(times.of(mac(2 * STRANGERS as u32 - 1)), None, "it is full");
+        times.put(mac(1 << 20), true, UnixMs(2));
+        assert_eq!(times.of(mac(1 << 20)), Some(UnixMs(2)));
         let later = UnixMs(2 + STALE_MS as i64);
-        book.put(mac(1 << 21), false, later);
-        assert_eq!(book.of(mac(1 << 21)), Some(later));
+        times.put(mac(1 << 21), false, later);
+        assert_eq!(times.of(mac(1 << 21)), Some(later));
     }
 }

@@ -1,6 +1,7 @@
-//! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges, no redirects
-//! (one stops EDK2), `//x` taken for `/x` (shim asks so), everything else 404.
+//! HTTP boot: scripts, kernel, archives, loaders and public images. GET and HEAD, exact lengths, ranges. No
+//! redirects: they stop EDK2. `//x` means `/x`, as shim asks for it. Everything else is 404.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use inventory_api::boot::{BootEvent, BootEventKind, Choice, ConnectionEnd};
 use inventory_api::{Mac, Sha256Digest};
-use netboot_protocol::http1::BadHead;
+use netboot_protocol::http::head::BadHead;
 use netboot_protocol::menu::grub_script;
 use netboot_protocol::{AUTOEXEC, Network};
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::files::BootFileBytes;
 use crate::log;
 use crate::now;
@@ -21,37 +22,37 @@ use crate::running::Entered;
 use crate::scripts::{Language, NoScript, Script, Scripts};
 use crate::send::Content;
 use crate::source::BootSource;
-use netboot_protocol::range::{Wanted, wanted};
+use netboot_protocol::http::range::{Wanted, wanted};
 use socket2::Socket;
 
 type Response = http::Response<Content>;
 
-/// A response, and who is to hear of its end.
+/// A response, and the request to report when it ends.
 pub(crate) struct Answer {
     pub(crate) response: Response,
-    pub(crate) heard: Option<Heard>,
+    pub(crate) heard: Option<HeardRequest>,
 }
 
-/// What the boot script of a mini-os names last.
+/// The last file that a mini-os boot script names.
 const LAST_FETCHED: &str = "/boot/site";
 
-/// Marks an answer as the last that the machine fetches before it starts something else.
+/// Marks a response as the last one fetched before the machine starts something else.
 #[derive(Clone, Copy)]
 struct Last;
 
-/// A request of a machine in one of our networks.
-pub(crate) struct Heard {
+/// A request from a machine on one of our networks.
+pub(crate) struct HeardRequest {
     mac: Mac,
     peer: IpAddr,
     network: Option<String>,
     path: String,
     status: u16,
     head: bool,
-    /// The last that is fetched: the machine goes on without acknowledging it.
+    /// The last fetch: the machine goes on without acknowledging it.
     last: bool,
 }
 
-/// HTTP boot for the networks that are reached through one of our addresses.
+/// HTTP boot for the networks reached through one of our addresses.
 pub(crate) struct HttpService<S> {
     pub(crate) scripts: Arc<Scripts<S>>,
     pub(crate) shared: Arc<Shared<S>>,
@@ -60,7 +61,7 @@ pub(crate) struct HttpService<S> {
 /// What a path names.
 #[derive(Debug, PartialEq, Eq)]
 enum Route<'a> {
-    /// Its own, or what a person chose instead.
+    /// The machine's boot script, or the one for its `choice` parameter.
     Script(Language),
     Grub(Option<Choice>),
     BootFile(&'a str),
@@ -75,36 +76,33 @@ fn route(path: &str) -> Route<'_> {
         ("", "boot.ipxe") => Route::Script(Language::Ipxe),
         ("", "boot.args") => Route::Script(Language::Words),
         ("grub", name) => grub_script(&format!("grub/{name}")).map_or(Route::Nothing, Route::Grub),
-        // Firmware may ask for a loader beside another one.
+        // Firmware may ask for a loader next to another one.
         ("boot" | "", name) => Route::BootFile(name),
         ("images", digest) => digest.parse().map_or(Route::Nothing, Route::Image),
         _ => Route::Nothing,
     }
 }
 
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
-/// The `choice` parameter of a query. `Err`: it is none that there is.
+/// The `choice` parameter of a query. `Err`: not a known choice.
 fn choice_parameter(query: &str) -> Result<Option<Choice>, ()> {
-    parameter(query, "choice").map(str::parse).transpose()
+    parameter(query, "choice")
+        .map(|choice| choice.parse())
+        .transpose()
 }
 
 /// The `mac` parameter of a query.
 fn mac_parameter(query: &str) -> Option<Mac> {
-    let mac: Mac = parameter(query, "mac")?
-        .replace("%3A", ":")
-        .replace("%3a", ":")
-        .parse()
-        .ok()?;
+    let mac: Mac = parameter(query, "mac")?.parse().ok()?;
     (!mac.is_junk()).then_some(mac)
 }
 
 impl<S: BootSource> HttpService<S> {
-    /// The answer to a request. Its content is not for HEAD.
+    /// The response to a request. For HEAD, its content must not be sent.
     pub(crate) async fn respond(&self, peer: IpAddr, request: &Request<()>) -> Answer {
         let (method, path) = (request.method(), request.uri().path());
         let query = request.uri().query().unwrap_or_default();
@@ -118,10 +116,10 @@ impl<S: BootSource> HttpService<S> {
             match route(path) {
                 // HEAD would make a ticket that nobody gets.
                 Route::Script(_) if method == Method::HEAD => {
-                    refuse(StatusCode::METHOD_NOT_ALLOWED, "a boot script is for GET")
+                    refuse(StatusCode::METHOD_NOT_ALLOWED, "boot scripts need GET")
                 }
                 Route::Script(language) => match choice_parameter(query) {
-                    Err(()) => refuse(StatusCode::BAD_REQUEST, "there is no such choice"),
+                    Err(()) => refuse(StatusCode::BAD_REQUEST, "unknown choice"),
                     Ok(_) if mac.is_none() => refuse(
                         StatusCode::BAD_REQUEST,
                         "a boot script needs ?mac= with the address of the booting NIC",
@@ -154,7 +152,7 @@ impl<S: BootSource> HttpService<S> {
                 Route::Nothing => not_found(),
             }
         };
-        let heard = self.hears_of(request, peer, mac, &response);
+        let heard = self.heard_request(request, peer, mac, &response);
         Answer { response, heard }
     }
 
@@ -171,10 +169,10 @@ impl<S: BootSource> HttpService<S> {
         let (file, facts) = match opened.await {
             Ok(opened) => opened,
             Err(error) => {
-                log::paced!(error; "http-file", &path.display().to_string(), false; path = %path.display(), %error, "cannot open a file that is to be served");
+                log::paced!(error; "http-file", &path.display().to_string(), false; path = %path.display(), %error, "cannot open a boot file");
                 return refuse(
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    "the file cannot be opened, see the server's log",
+                    "the file cannot be opened; see the server's log",
                 );
             }
         };
@@ -189,15 +187,16 @@ impl<S: BootSource> HttpService<S> {
         )
     }
 
-    fn hears_of(
+    fn heard_request(
         &self,
         request: &Request<()>,
         peer: IpAddr,
         says: Option<Mac>,
         response: &Response,
-    ) -> Option<Heard> {
+    ) -> Option<HeardRequest> {
         let status = response.status().as_u16();
-        // Who asks for another machine's script is heard under the name they gave: that is the machine in danger.
+        // A request for another machine's script is recorded under the MAC it names: that machine is the one
+        // in danger.
         let refused = if status == 403 {
             says.map(|mac| (None, mac))
         } else {
@@ -206,10 +205,10 @@ impl<S: BootSource> HttpService<S> {
         let named = |(network, mac): (Option<&Network>, Mac)| (network.map(|n| n.name().to_owned()), mac);
         let (network, mac) = refused
             .or_else(|| self.scripts.machine_at(peer, says).map(named))
-            .or_else(|| self.shared.watch.whose(peer))?;
+            .or_else(|| self.shared.networks.whose(peer))?;
         let path = request.uri().path().replace("//", "/");
         let last = path == LAST_FETCHED || response.extensions().get::<Last>().is_some();
-        Some(Heard {
+        Some(HeardRequest {
             mac,
             peer,
             network,
@@ -220,26 +219,26 @@ impl<S: BootSource> HttpService<S> {
         })
     }
 
-    /// An answer with `of` bytes of content begins.
-    pub(crate) fn begins(&self, heard: &Heard, of: u64, stream: &Arc<Socket>) -> Entered {
+    /// Starts the progress meter of an answer with `of` bytes of content.
+    pub(crate) fn meter(&self, heard: &HeardRequest, of: u64, stream: &Arc<Socket>) -> Entered {
         self.shared
-            .watch
+            .networks
             .transfers()
             .enter(heard.peer, &heard.path, of, Some(stream))
     }
 
-    /// Tells the source of a connection that asked for nothing.
-    pub(crate) fn broke(&self, peer: IpAddr, end: ConnectionEnd) {
+    /// Reports a connection that ended before a request.
+    pub(crate) fn connection_ended(&self, peer: IpAddr, end: ConnectionEnd) {
         let what = BootEventKind::Connection {
             port: self.scripts.http_port,
             end,
             detail: None,
         };
-        self.shared.heard_from(peer, what);
+        self.shared.report_from(peer, what);
     }
 
-    /// Tells the source how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
-    pub(crate) fn tell(&self, heard: Heard, sent: u64, lost: u64, failed: bool) {
+    /// Reports how an answer ended: `sent` bytes of content, of which `lost` were never acknowledged.
+    pub(crate) fn ended(&self, heard: HeardRequest, sent: u64, lost: u64, failed: bool) {
         let (bytes, partial) = arrived(heard.last, sent, lost, failed);
         let (mac, status, head) = (heard.mac, heard.status, heard.head);
         let known = self.shared.source.known(mac);
@@ -260,8 +259,9 @@ impl<S: BootSource> HttpService<S> {
     }
 }
 
-/// How much of an answer arrived, and whether that is less than all. An end that was not acknowledged counts as arrived, because loaders
-/// do not wait for it; a whole answer does not, but for the `last` that they fetch.
+/// How much of an answer arrived, and whether it is incomplete. A short unacknowledged end counts as arrived,
+/// because loaders do not wait for it. An answer of which nothing was acknowledged does not, except for the
+/// `last` one they fetch.
 fn arrived(last: bool, sent: u64, lost: u64, failed: bool) -> (u64, bool) {
     let partial = failed || (sent > 0 && lost >= sent && !last);
     (if partial { sent.saturating_sub(lost) } else { sent }, partial)
@@ -269,7 +269,7 @@ fn arrived(last: bool, sent: u64, lost: u64, failed: bool) -> (u64, bool) {
 
 fn script_response(made: Result<Script, NoScript>, mac: Option<Mac>, peer: IpAddr) -> Response {
     match made {
-        // It has a ticket: no cache may keep it.
+        // It contains a ticket: no cache may keep it.
         Ok(Script { text, last }) => {
             let mut response = of_type(StatusCode::OK, "text/plain", Content::Memory(text.into()));
             if last {
@@ -284,29 +284,29 @@ fn script_response(made: Result<Script, NoScript>, mac: Option<Mac>, peer: IpAdd
             log::paced!(warn; "boot-script", "not-the-holder", false; ?mac, %peer, "boot script refused: the address does not hold this machine's lease");
             refuse(
                 StatusCode::FORBIDDEN,
-                "a boot script is only given to the address of the machine's lease",
+                "boot scripts are only served to the address of the machine's lease",
             )
         }
         Err(NoScript::ByIpv6) => {
-            log::paced!(warn; "boot-script", "by-ipv6", false; ?mac, %peer, "boot script refused: scripts are given by IPv4 only");
+            log::paced!(warn; "boot-script", "by-ipv6", false; ?mac, %peer, "boot script refused: scripts are served over IPv4 only");
             refuse(
                 StatusCode::FORBIDDEN,
-                "a boot script is only given by IPv4, to the address of the machine's lease",
+                "boot scripts are only served over IPv4, to the address of the machine's lease",
             )
         }
         Err(NoScript::OwnDisk) => refuse(StatusCode::CONFLICT, "this machine boots its own disk"),
         Err(NoScript::Broken) => refuse(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "the boot script cannot be made, see the log",
+            "the boot script cannot be made; see the server's log",
         ),
         Err(NoScript::Unavailable) => refuse(
             StatusCode::SERVICE_UNAVAILABLE,
-            "the server cannot make a boot script now; its log says why. Ask again",
+            "the server cannot make a boot script now; see its log, and retry",
         ),
     }
 }
 
-/// EDK2 decides by it whether a file is a program, a CD or a disk (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
+/// EDK2 uses it to tell a program from a CD or disk image (UEFI 2.10, 24.7.1; `HttpBootCheckImageType`).
 fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("efi") => "application/efi",
@@ -322,7 +322,8 @@ fn from_memory(bytes: Bytes, content_type: &'static str, headers: &HeaderMap) ->
     })
 }
 
-/// The response to a request for a file of `len` bytes, or for a part of it. `content`: so many bytes from the first that is wanted.
+/// The response to a request for a file of `len` bytes or a part of it. `content(first, count)` returns that
+/// part.
 fn ranged(
     headers: &HeaderMap,
     len: u64,
@@ -345,7 +346,7 @@ fn ranged(
             )
         }
         Wanted::Unsatisfiable => {
-            let why = "the range lies outside of the file";
+            let why = "the range is outside the file";
             let refusal = refuse(StatusCode::RANGE_NOT_SATISFIABLE, why);
             (refusal, Some(format!("bytes */{len}")))
         }
@@ -372,12 +373,12 @@ fn refuse(status: StatusCode, why: &str) -> Response {
     of_type(status, "text/plain", Content::Memory(format!("{why}\n").into()))
 }
 
-/// What to say to bytes that are no request.
+/// The response to bytes that are not a request.
 pub(crate) fn bad_request(bad: BadHead) -> Response {
     refuse(bad.status(), &bad.to_string())
 }
 
-/// With its length, always: firmware cannot do without.
+/// Always with Content-Length: firmware needs it.
 fn of_type(status: StatusCode, content_type: &'static str, content: Content) -> Response {
     let len = HeaderValue::from(content.len());
     let mut response = http::Response::new(content);
@@ -447,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_acknowledged_has_not_arrived() {
+    fn unacknowledged_bytes_have_not_arrived() {
         for (last, sent, lost, failed, told) in [
             (false, 968, 0, false, (968, false)),
             (false, 968, 968, false, (0, true)),

@@ -1,9 +1,9 @@
-//! The durable lease journal: one line a change, appended and synced before the ACK goes out.
+//! The durable lease journal: one line per change, appended and synced before the ACK goes out.
 //!
-//! A line is `v1 NETWORK MAC IP EXPIRES_MS STATE CHECKSUM`. The last line for an address wins (of leases and of reservations
-//! each). At start the file is read
-//! (a torn or damaged line is skipped: its ACK was never sent) and written anew with what is left, so its size is
-//! bounded by the pools; it is written anew too when it has grown by [`GROWTH`].
+//! A line is `v1 NETWORK MAC IP EXPIRES_MS STATE CHECKSUM`. The last line for an address wins, separately for
+//! leases and reservations. At start the file is read and compacted; torn or damaged lines are skipped, since
+//! their ACK was never sent. It is also compacted when it has grown by [`GROWTH`], so the pools bound its
+//! size.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -12,12 +12,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::lease::fnv;
+use netboot_protocol::network::lease::fnv;
 use netboot_protocol::{Lease, LeaseState};
 
-/// Bytes appended before the journal is written anew.
+/// Bytes appended before the journal is compacted.
 pub const GROWTH: u64 = 8 << 20;
-/// Longest journal that is read at start.
+/// Longest journal read at start.
 const MAX_BYTES: u64 = 256 << 20;
 /// Longest line; a network name has at most 64 characters.
 const MAX_LINE: usize = 256;
@@ -25,9 +25,8 @@ const MAX_LINE: usize = 256;
 /// One change of one network's leases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Network name.
     pub network: String,
-    /// The lease as it is from now on.
+    /// The lease from now on.
     pub lease: Lease<IpAddr>,
 }
 
@@ -62,7 +61,7 @@ impl Record {
     }
 }
 
-/// Finds torn and damaged lines, no more.
+/// Detects torn and damaged lines.
 fn checksum(text: &str) -> u32 {
     fnv(text.as_bytes())
 }
@@ -76,7 +75,6 @@ pub struct Replayed {
     pub damaged: u64,
 }
 
-/// The open journal.
 pub struct Journal {
     path: PathBuf,
     file: File,
@@ -85,12 +83,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Reads the journal at `path` (none is an empty one), writes it anew and opens it for appending. `keep` says which
-    /// records are still of use.
+    /// Reads the journal at `path` (missing means empty), compacts it and opens it for appending. `keep`
+    /// selects the records still needed.
     pub fn open(path: &Path, keep: impl Fn(&Record) -> bool) -> io::Result<(Journal, Replayed)> {
         let mut replayed = replay(path)?;
         replayed.records.retain(keep);
-        let file = write_anew(path, &replayed.records)?;
+        let file = rewrite(path, &replayed.records)?;
         Ok((
             Journal {
                 path: path.to_owned(),
@@ -102,7 +100,7 @@ impl Journal {
         ))
     }
 
-    /// Appends records and waits until they are on the disk.
+    /// Appends records and waits until they are on disk.
     pub fn append(&mut self, records: &[Record]) -> io::Result<()> {
         let text: String = records.iter().map(Record::to_line).collect();
         let before = self.file.metadata()?.len();
@@ -111,7 +109,7 @@ impl Journal {
             .write_all(text.as_bytes())
             .and_then(|()| self.file.sync_data())
         {
-            // A part of a line must not spoil the next one.
+            // A partial line must not spoil the next one.
             let _ = self.file.set_len(before);
             return Err(error);
         }
@@ -124,10 +122,10 @@ impl Journal {
         self.appended > self.growth
     }
 
-    /// Writes the journal anew with the last record of each address.
+    /// Rewrites the journal with the last record of each address.
     pub fn compact(&mut self) -> io::Result<()> {
         let replayed = replay(&self.path)?;
-        self.file = write_anew(&self.path, &replayed.records)?;
+        self.file = rewrite(&self.path, &replayed.records)?;
         self.appended = 0;
         Ok(())
     }
@@ -143,7 +141,7 @@ fn replay(path: &Path) -> io::Result<Replayed> {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
             format!(
-                "{} is larger than {MAX_BYTES} bytes: this is no lease journal",
+                "{} is larger than {MAX_BYTES} bytes: not a lease journal",
                 path.display()
             ),
         ));
@@ -164,7 +162,7 @@ fn replay(path: &Path) -> io::Result<Replayed> {
         }
         match std::str::from_utf8(&line).ok().and_then(Record::parse) {
             Some(record) => {
-                // A reservation stands beside the leases of its address; one that ended needs no line.
+                // An address can have a reservation and a lease. An ended reservation needs no line.
                 let reserved = record.lease.state == LeaseState::Reserved;
                 let place = (record.network.clone(), record.lease.ip, reserved);
                 if reserved && record.lease.expires == UnixMs(0) {
@@ -182,13 +180,13 @@ fn replay(path: &Path) -> io::Result<Replayed> {
     })
 }
 
-fn write_anew(path: &Path, records: &[Record]) -> io::Result<File> {
+fn rewrite(path: &Path, records: &[Record]) -> io::Result<File> {
     let text: String = records.iter().map(Record::to_line).collect();
     replace(path, &text)?;
     OpenOptions::new().append(true).open(path)
 }
 
-/// Writes a complete file beside the old one and puts it in its place; a power cut leaves one of the two.
+/// Writes a complete new file and renames it over the old one; a power cut leaves one of the two.
 pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
@@ -223,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_at_any_byte_loses_nothing_that_was_synced() {
+    fn a_cut_at_any_byte_loses_nothing_synced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let (mut journal, _) = open(&path);
@@ -245,13 +243,13 @@ mod tests {
             assert_eq!(
                 (again.records.len(), again.damaged),
                 (expected + 1, 0),
-                "the next line is whole"
+                "the next line is intact"
             );
         }
     }
 
     #[test]
-    fn a_reservation_stands_beside_a_lease_and_ends() {
+    fn a_reservation_coexists_with_a_lease_and_can_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let (mut journal, _) = open(&path);
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn both_protocols_have_lines() {
+    fn both_protocols_are_journalled() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let (mut journal, _) = open(&path);
@@ -300,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_stays_bounded_and_the_last_word_counts() {
+    fn the_journal_stays_bounded_and_the_last_line_wins() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("leases");
         let (mut journal, _) = open(&path);

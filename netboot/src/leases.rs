@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::journal::{Journal, Record};
 use crate::log;
 
-/// Changes that wait for the disk at once; more and DHCP messages are dropped, as a full socket buffer would.
+/// Changes queued for the disk. Beyond that, DHCP messages are dropped, as a full socket buffer would.
 const QUEUE: usize = 4096;
 
-/// How many addresses of a network are in which use.
+/// Addresses of a network in use, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) held: u64,
@@ -26,34 +26,34 @@ pub(crate) struct Counts {
     pub(crate) strangers: u64,
 }
 
-/// A view of the leases, for who has to know which machine an address belongs to.
+/// The leases, for finding the machine that holds an address.
 #[derive(Clone)]
-pub struct LeaseBook<A = Ipv4Addr> {
+pub struct LeaseTable<A = Ipv4Addr> {
     networks: Arc<Mutex<BTreeMap<String, Leases<A>>>>,
 }
 
-impl<A> Default for LeaseBook<A> {
-    fn default() -> LeaseBook<A> {
-        LeaseBook {
+impl<A> Default for LeaseTable<A> {
+    fn default() -> LeaseTable<A> {
+        LeaseTable {
             networks: Arc::default(),
         }
     }
 }
 
-impl<A: Address> LeaseBook<A> {
-    /// The machine that has `ip` on a network now, by an acknowledged lease.
+impl<A: Address> LeaseTable<A> {
+    /// The machine that holds an acknowledged lease of `ip` on a network.
     pub fn holder(&self, network: &str, ip: A, now: UnixMs) -> Option<Mac> {
         lock(&self.networks).get(network)?.holder(ip, now)
     }
 
-    /// The machine that has `ip` now, and the name of the network it is on.
+    /// The machine that holds `ip`, and the name of its network.
     pub fn holder_anywhere(&self, ip: A, now: UnixMs) -> Option<(String, Mac)> {
         lock(&self.networks)
             .iter()
             .find_map(|(name, leases)| Some((name.clone(), leases.holder(ip, now)?)))
     }
 
-    /// What speaks for a machine in a network: that it is enrolled (`known`), a reservation, or an acknowledged lease.
+    /// How much we trust a machine in a network: enrolled (`known`), a reservation, or an acknowledged lease.
     pub(crate) fn standing(
         &self,
         network: Option<(&str, &Addresses<A>)>,
@@ -84,7 +84,7 @@ impl<A: Address> LeaseBook<A> {
             .map(|lease| lease.ip)
     }
 
-    /// What is in use in a network now.
+    /// Addresses in use in a network now.
     pub(crate) fn counts(&self, network: &str, now: UnixMs) -> Counts {
         let mut counts = Counts::default();
         if let Some(leases) = lock(&self.networks).get(network) {
@@ -102,7 +102,7 @@ impl<A: Address> LeaseBook<A> {
         counts
     }
 
-    /// The addresses of a network that are out of use now, the one that comes back first first, and not more than `most`.
+    /// Quarantined addresses of a network, soonest to expire first, at most `most`.
     pub(crate) fn quarantined(&self, network: &str, now: UnixMs, most: usize) -> Vec<Lease<A>> {
         let out = |lease: &&Lease<A>| lease.state == LeaseState::Declined && lease.holds(now);
         let networks = lock(&self.networks);
@@ -113,16 +113,16 @@ impl<A: Address> LeaseBook<A> {
         all
     }
 
-    /// How many leases there are, ended ones too.
+    /// The number of leases, including ended ones.
     fn count(&self) -> usize {
         let networks = lock(&self.networks);
         networks.values().map(|leases| leases.iter().count()).sum()
     }
 
-    /// Looks at a network's leases and changes them as `decide` says, in one go. A change that has to be durable is put
-    /// into `queue` in the same order as it is made; what is given back then tells when it is. `known`: the machine is
-    /// enrolled.
-    pub(crate) fn with<T>(
+    /// Reads a network's leases and applies the change `decide` returns, atomically. Changes that must be
+    /// durable enter `queue` in the order they are made; the returned [`Durable`] completes when the change
+    /// is on disk. `known`: the machine is enrolled.
+    pub(crate) fn update<T>(
         &self,
         network: &str,
         queue: &JournalQueue,
@@ -138,7 +138,7 @@ impl<A: Address> LeaseBook<A> {
         let durable = match change {
             Some(LeaseChange::Insert(lease) | LeaseChange::Bind(lease, _)) => {
                 leases.set_known(lease.mac, known);
-                // An offer that is lost in a crash costs nothing, and what others gave is theirs to remember.
+                // An offer lost in a crash costs nothing, and other servers' leases are theirs to remember.
                 (!matches!(lease.state, LeaseState::Offered | LeaseState::Seen)).then(|| {
                     queue.push(Record {
                         network: network.to_owned(),
@@ -151,14 +151,14 @@ impl<A: Address> LeaseBook<A> {
         (result, Durable(durable))
     }
 
-    /// The reservations that people made in a network.
+    /// Reservations made at run time in a network.
     pub(crate) fn reservations(&self, network: &str) -> BTreeMap<Mac, A> {
         let networks = lock(&self.networks);
         let leases = networks.get(network);
         leases.map_or_else(BTreeMap::new, |leases| leases.reservations().clone())
     }
 
-    /// Asks of every lease whether its machine is enrolled: the journal does not say.
+    /// Sets for every lease whether its machine is enrolled: the journal does not say.
     pub(crate) fn mark_known(&self, known: impl Fn(Mac) -> bool) {
         for leases in lock(&self.networks).values_mut() {
             let macs: Vec<Mac> = leases.iter().map(|lease| lease.mac).collect();
@@ -168,7 +168,8 @@ impl<A: Address> LeaseBook<A> {
         }
     }
 
-    /// Takes in a lease of the journal, if it is allowed. `may_reserve`: a person may have reserved this address.
+    /// Restores a journalled lease if the configuration still allows it. `may_reserve`: this address may be
+    /// reserved at run time.
     fn restore(&self, name: String, addresses: &Addresses<A>, lease: Lease<A>, may_reserve: bool) {
         let mut books = lock(&self.networks);
         let leases = books.entry(name).or_default();
@@ -182,16 +183,16 @@ impl<A: Address> LeaseBook<A> {
     }
 }
 
-/// No code of this crate panics while it holds a lock; if it did, the process ends anyway.
+/// Ignores poisoning: no code here panics while it holds a lock, and a panic ends the process anyway.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The leases by IPv4 and by IPv6, and the journal that has both.
-type Opened = (LeaseBook, LeaseBook<Ipv6Addr>, Journal);
+/// The IPv4 and IPv6 leases, and their common journal.
+type Opened = (LeaseTable, LeaseTable<Ipv6Addr>, Journal);
 
-/// Reads the journal and gives back the leases of the configured networks. Leases that the configuration no longer
-/// allows are dropped.
+/// Reads the journal and returns the leases of the configured networks, without those the configuration no
+/// longer allows.
 pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened> {
     let of = |name: &str| networks.iter().find(|network| network.name() == name);
     let (journal, replayed) = Journal::open(path, |record| {
@@ -201,11 +202,11 @@ pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened>
         })
     })?;
     if replayed.damaged > 0 {
-        tracing::warn!(lines = replayed.damaged, path = %path.display(), "damaged lines in the lease journal skipped");
+        tracing::warn!(lines = replayed.damaged, path = %path.display(), "skipped damaged lines in the lease journal");
     }
-    let (book, book6) = (LeaseBook::default(), LeaseBook::default());
-    // The journal keeps the last line of each address; of two addresses of one machine the later lease counts.
-    // Reservations go first: they say which leases may be.
+    let (leases, leases6) = (LeaseTable::default(), LeaseTable::default());
+    // The journal has one line per address. If a machine has two addresses, the later lease wins. Restore
+    // reservations first: they decide which leases are allowed.
     let mut records = replayed.records;
     records.sort_by_key(|record| (record.lease.state != LeaseState::Reserved, record.lease.expires));
     for Record { network: name, lease } in records {
@@ -214,21 +215,21 @@ pub(crate) fn open(path: &Path, networks: &[Network]) -> std::io::Result<Opened>
             (IpAddr::V4(ip), _) => {
                 let addresses = network.addresses();
                 let may_reserve = network.may_reserve(ip) && addresses.reservation(lease.mac).is_none();
-                book.restore(name, addresses, lease.with_ip(ip), may_reserve);
+                leases.restore(name, addresses, lease.with_ip(ip), may_reserve);
             }
-            (IpAddr::V6(ip), Some(v6)) => book6.restore(name, v6.addresses(), lease.with_ip(ip), false),
+            (IpAddr::V6(ip), Some(v6)) => leases6.restore(name, v6.addresses(), lease.with_ip(ip), false),
             (IpAddr::V6(_), None) => {}
         }
     }
     tracing::info!(
-        leases = book.count(),
-        leases_v6 = book6.count(),
+        leases = leases.count(),
+        leases_v6 = leases6.count(),
         "lease journal read"
     );
-    Ok((book, book6, journal))
+    Ok((leases, leases6, journal))
 }
 
-/// A record on its way to the disk, and who waits for it.
+/// A record on its way to the disk, and the channel that reports its outcome.
 pub(crate) type Pending = (Record, oneshot::Sender<bool>);
 
 /// Where records go to become durable.
@@ -241,7 +242,7 @@ impl JournalQueue {
         (JournalQueue(sender), receiver)
     }
 
-    /// For who must not keep the writer from ending.
+    /// For holders that must not keep the writer alive.
     pub(crate) fn weak(&self) -> mpsc::WeakSender<Pending> {
         self.0.downgrade()
     }
@@ -249,7 +250,7 @@ impl JournalQueue {
     fn push(&self, record: Record) -> oneshot::Receiver<bool> {
         let (done, wait) = oneshot::channel();
         if self.0.try_send((record, done)).is_err() {
-            log::paced!(warn; "journal", "slow", false; "the lease journal is too slow: a DHCP message is dropped");
+            log::paced!(warn; "journal", "slow", false; "the lease journal is too slow: DHCP message dropped");
         }
         wait
     }
@@ -259,7 +260,7 @@ impl JournalQueue {
 pub(crate) struct Durable(Option<oneshot::Receiver<bool>>);
 
 impl Durable {
-    /// Waits until it is there.
+    /// Waits until the change is durable.
     ///
     /// # Errors
     /// [`Unanswered::JournalFailed`]: it is not, and the ACK must not be sent.
@@ -272,13 +273,13 @@ impl Durable {
     }
 }
 
-/// Least time from one sync to the next. On a fast disk each ACK would have a sync of its own, which costs more than all the rest
-/// of its exchange; a single machine does not wait for it.
+/// Minimum time between syncs. On a fast disk every ACK would otherwise get its own sync, which costs more
+/// than the rest of the exchange. A single machine never waits for it.
 const SYNC_PAUSE: Duration = Duration::from_millis(2);
-/// After so many answers the next wait a millisecond.
+/// After this many answers, pause for a millisecond.
 const AT_ONCE: usize = 32;
 
-/// Writes what comes, as many records with one sync as have come in meanwhile. Ends when every sender is gone.
+/// Writes queued records, one sync for all that arrived meanwhile. Ends when every sender is gone.
 pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending>) {
     let mut batch = Vec::new();
     let mut synced = Instant::now();
@@ -296,10 +297,11 @@ pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending
         let result = journal.append(&records);
         synced = Instant::now();
         if let Err(error) = &result {
-            log::paced!(error; "journal", "write", false; %error, "cannot write the lease journal: no ACK is sent until it can be written again");
+            log::paced!(error; "journal", "write", false; %error, "cannot write the lease journal: no ACKs are sent until it works again");
         }
         for (n, done) in waiting.into_iter().enumerate() {
-            // What a slow sync held up does not leave in one burst, which would overflow buffers on the way.
+            // Answers held up by a slow sync must not leave in one burst: it would overflow buffers on the
+            // way.
             if n % AT_ONCE == AT_ONCE - 1 {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -308,7 +310,7 @@ pub(crate) fn write_loop(mut journal: Journal, mut queue: mpsc::Receiver<Pending
         if journal.has_grown()
             && let Err(error) = journal.compact()
         {
-            tracing::error!(%error, "cannot write the lease journal anew");
+            tracing::error!(%error, "cannot compact the lease journal");
         }
     }
 }
@@ -318,10 +320,11 @@ mod tests {
     use super::*;
     use netboot_protocol::NetworkSettings;
 
-    /// `unknown_share` counts by what is known at each message: a renewal makes nobody known, and who is forgotten counts again.
+    /// `unknown_share` counts what is known at each message: a renewal enrols nobody, and a machine that is
+    /// forgotten counts again.
     #[test]
-    fn a_renewal_makes_nobody_known() {
-        let book: LeaseBook = LeaseBook::default();
+    fn a_renewal_enrols_nobody() {
+        let leases: LeaseTable = LeaseTable::default();
         let (queue, _records) = JournalQueue::new();
         let (at, mac) = (UnixMs(1_000_000), Mac([2, 0, 0, 0, 0, 9]));
         for (seconds, known, strangers) in [
@@ -338,12 +341,16 @@ mod tests {
                 expires: now.plus_seconds(3600),
                 state: LeaseState::Bound,
             };
-            let _ = book.with("lab", &queue, known, |_| ((), Some(LeaseChange::Insert(lease))));
-            assert_eq!(book.counts("lab", now).strangers, strangers, "after {seconds} s");
+            let _ = leases.update("lab", &queue, known, |_| ((), Some(LeaseChange::Insert(lease))));
+            assert_eq!(
+                leases.counts("lab", now).strangers,
+                strangers,
+                "after {seconds} s"
+            );
         }
         let settings = NetworkSettings::new("lab", [10, 0, 0, 1].into(), "10.0.0.0/24".parse().unwrap());
         let network = Network::new(settings).unwrap();
-        let standing = |known| book.standing(Some(("lab", network.addresses())), mac, known, at);
+        let standing = |known| leases.standing(Some(("lab", network.addresses())), mac, known, at);
         assert_eq!(
             (standing(false), standing(true)),
             (Standing::Lease, Standing::Known)

@@ -1,4 +1,4 @@
-//! Frames of one interface: what a UDP socket does not hear or cannot say.
+//! Raw frames on one interface: what a UDP socket cannot receive or send.
 
 use std::io::{self, Read};
 use std::mem;
@@ -24,10 +24,10 @@ impl LinkSocket {
         LinkSocket::open(interface, ETHERTYPE_ARP, &[])
     }
 
-    /// What DHCP servers send to clients on an interface: UDP to port 68, broadcast or to a link address that is ours. The
-    /// kernel does not show us what we send ourselves.
+    /// What DHCP servers send to clients on an interface: UDP to port 68, broadcast or to our link address.
+    /// The kernel hides what we send ourselves.
     pub(crate) fn server_replies(interface: &Interface) -> io::Result<LinkSocket> {
-        // What `tcpdump -dd "udp dst port 68"` makes for IPv4.
+        // For IPv4, the output of `tcpdump -dd "udp dst port 68"`.
         let filter = [
             SockFilter::new(0x30, 0, 0, 23),     // ldb [23]: protocol
             SockFilter::new(0x15, 0, 5, 17),     // jeq UDP
@@ -42,7 +42,7 @@ impl LinkSocket {
         LinkSocket::open(interface, ETHERTYPE_IPV4, &filter)
     }
 
-    /// What DHCPv6 servers answer to a link address that is ours: UDP to port 546. A socket of UDP would take that port from
+    /// What DHCPv6 servers send to our link address: UDP to port 546. A UDP socket would take that port from
     /// this host's own DHCPv6 client.
     pub(crate) fn server_replies_v6(interface: &Interface) -> io::Result<LinkSocket> {
         let filter = [
@@ -56,8 +56,8 @@ impl LinkSocket {
         LinkSocket::open(interface, ETHERTYPE_IPV6, &filter)
     }
 
-    /// RELEASE and DECLINE of clients: UDP to port 67 whose first option is one of these message types, as all clients that we
-    /// know write it.
+    /// RELEASE and DECLINE of clients: UDP to port 67 whose first option is one of these message types; all
+    /// known clients put it first.
     pub(crate) fn farewells(interface: &Interface) -> io::Result<LinkSocket> {
         let filter = [
             SockFilter::new(0x30, 0, 0, 23),     // ldb [23]: protocol
@@ -79,7 +79,7 @@ impl LinkSocket {
     }
 
     fn open(interface: &Interface, ethertype: u16, filter: &[SockFilter]) -> io::Result<LinkSocket> {
-        // Protocol 0: nothing arrives before filter and interface are set.
+        // Protocol 0: nothing arrives before the filter and the interface are set.
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(0)))?;
         if !filter.is_empty() {
             socket.attach_filter(filter)?;
@@ -97,14 +97,14 @@ impl LinkSocket {
         Ok(link)
     }
 
-    /// The interface's own address now: that of a bridge changes with its ports, that of a bond at a failover.
+    /// The interface's current address: a bridge's changes with its ports, a bond's at failover.
     pub(crate) fn mac(&self) -> Option<Mac> {
         let address = self.socket.now().local_addr().ok()?;
         if (address.len() as usize) < mem::size_of::<libc::sockaddr_ll>() - 2 {
             return None;
         }
-        // SAFETY: the storage behind a SockAddr is larger than a sockaddr_ll, and the kernel has written one: it is the
-        // address of a packet socket.
+        // SAFETY: the storage behind a SockAddr is larger than a sockaddr_ll, and the kernel has written one:
+        // it is the address of a packet socket.
         let link: libc::sockaddr_ll =
             unsafe { address.as_ptr().cast::<libc::sockaddr_ll>().read_unaligned() };
         let mac = Mac(link.sll_addr[..6].try_into().ok()?);
@@ -115,12 +115,12 @@ impl LinkSocket {
         self.socket.receive(buffer).await
     }
 
-    /// A frame that has arrived already; an error if there is none.
+    /// A frame that has already arrived; an error if there is none.
     pub(crate) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.socket.now().read(buffer)
     }
 
-    /// Sends a whole frame. The queue of an interface is seldom full, and a lost question is asked again.
+    /// Sends a whole frame. An interface's queue is seldom full, and a lost question is repeated.
     pub(crate) fn send(&self, frame: &[u8]) -> io::Result<()> {
         self.socket.now().send(frame).map(drop)
     }

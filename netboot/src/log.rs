@@ -1,4 +1,4 @@
-//! Lines of the log that anybody on the network can cause: [`netboot_protocol::lines`] says how often.
+//! Log lines that anybody on the network can cause; [`netboot_protocol::lines`] limits their rate.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::leases::lock;
 use crate::now;
 use crate::server::NetbootError;
 
-/// Of the whole process, as its log is.
+/// One limit for the whole process, like its log.
 static LINES: Mutex<Lines> = Mutex::new(Lines::new());
 
-/// Whether to write a line of this kind and reason, and how many like it were left out, if any; one a second in a flood.
-/// `known`: it is about a known machine, whose lines others do not push out.
+/// Whether to write a line of this kind and reason, and how many like it were left out, if any: in a flood
+/// one a second. `known`: it concerns a known machine; those have a budget of their own.
 pub fn admit(kind: &'static str, reason: &str, known: bool) -> Option<Option<u64>> {
     let known = if known { " (known machine)" } else { "" };
     ask(kind, &format!("{reason}{known}"), EACH_SECOND)
 }
 
-/// As [`admit`], once a minute: for a state that lasts.
+/// Like [`admit`], once a minute: for a lasting state.
 pub fn each_minute(kind: &'static str, reason: &str) -> Option<Option<u64>> {
     ask(kind, reason, EACH_MINUTE)
 }
@@ -30,7 +30,7 @@ fn ask(kind: &'static str, reason: &str, pace: Pace) -> Option<Option<u64>> {
     Some(Some(left_out).filter(|count| *count > 0))
 }
 
-/// A line of the log by [`admit`]: level; kind, reason, known; then what `tracing` takes.
+/// A log line limited by [`admit`]: level; kind, reason, known; then the arguments of `tracing`.
 macro_rules! paced {
     ($level:ident; $kind:expr, $reason:expr, $known:expr; $($line:tt)+) => {
         if let Some(left_out) = $crate::log::admit($kind, $reason, $known) {
@@ -40,7 +40,7 @@ macro_rules! paced {
 }
 pub(crate) use paced;
 
-/// Tells what was left out of a flood that has ended.
+/// Reports how many lines were left out of a flood that has ended.
 pub(crate) async fn serve(cancel: CancellationToken) -> Result<(), NetbootError> {
     loop {
         tokio::select! {
@@ -54,7 +54,7 @@ pub(crate) async fn serve(cancel: CancellationToken) -> Result<(), NetbootError>
             count: left_out,
         } in ended
         {
-            tracing::info!(kind, reason, left_out, "lines like these were left out");
+            tracing::info!(kind, reason, left_out, "similar lines were left out");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Asks whether anybody uses an address, before it is offered (RFC 2131, 3.1): by ARP (RFC 5227), or by ICMP's echo where no ARP
-//! reaches.
+//! Checks that an address is unused before it is offered (RFC 2131, 3.1): by ARP (RFC 5227), or by ICMP echo
+//! where ARP does not reach.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use netboot_protocol::frame::{arp_claim, arp_probe, echo_reply, echo_request};
-use netboot_protocol::lease::OFFER_SECONDS;
+use netboot_protocol::network::lease::OFFER_SECONDS;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -20,31 +20,31 @@ use crate::link::LinkSocket;
 use crate::server::NetbootError;
 use crate::socket::RawSocket;
 
-/// When the questions are asked, and how long the last one waits: 250 ms in all, hidden in the 4 s that firmware
-/// collects offers. On one link an answer takes a millisecond, from another continent two hundred.
+/// When to ask, and how long to wait after the last question: 250 ms in all, hidden in the 4 s for which
+/// firmware collects offers. Answers take a millisecond on one link, two hundred from another continent.
 const WAITS: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(150)];
-/// Up to so much longer, by address: a hall that is powered on at once gets its offers one after the other, not in one burst that
-/// overflows buffers on the way.
+/// Wait up to this much longer, depending on the address: when a whole hall is powered on, its offers must
+/// not leave in one burst that overflows buffers on the way.
 const SPREAD_MS: u32 = 32;
-/// An address that nobody answered for is taken for free as long as its offer holds.
+/// An address nobody answered for counts as free for as long as its offer holds.
 const CLEAN: Duration = Duration::from_secs(OFFER_SECONDS);
-/// Clean addresses remembered; of more the oldest are asked for again. A quarter of the largest pool.
+/// Free addresses remembered, a quarter of the largest pool; the oldest are forgotten first and probed again.
 const MOST: usize = 16_384;
 
-/// Answers for one address that are looked at.
+/// Answers evaluated per address.
 const MOST_ANSWERS: usize = 16;
 
-/// Who uses an address: the MAC that answered ARP; `None`: whoever answered a ping.
+/// Who uses an address: the MAC that answered ARP, or `None` for a ping reply.
 pub(crate) type User = Option<Mac>;
 
-/// One way of asking, by one socket.
+/// One method of probing, on one socket.
 pub(crate) struct Prober {
     way: Way,
     waiting: Mutex<HashMap<Ipv4Addr, Vec<mpsc::Sender<User>>>>,
     clean: Mutex<Clean>,
 }
 
-/// Addresses that nobody answered for.
+/// Addresses nobody answered for.
 #[derive(Default)]
 struct Clean {
     since: HashMap<Ipv4Addr, Instant>,
@@ -73,16 +73,16 @@ impl Clean {
 
 enum Way {
     Arp(LinkSocket),
-    /// Echo requests from one of our addresses. Needs CAP_NET_RAW.
+    /// ICMP echo from one of our addresses. Needs CAP_NET_RAW.
     Echo {
         socket: RawSocket,
-        /// In each question of this process; who does not hear it cannot answer for others.
+        /// Sent in every question of this process; a host that did not hear it cannot fake answers.
         token: u32,
     },
 }
 
 impl Way {
-    /// Asks once.
+    /// Sends one question.
     async fn ask(&self, address: Ipv4Addr) {
         let asked = match self {
             Way::Arp(socket) => match socket.mac() {
@@ -95,7 +95,7 @@ impl Way {
             }
         };
         if let Err(error) = asked {
-            tracing::debug!(%error, %address, "cannot ask who uses an address");
+            tracing::debug!(%error, %address, "cannot probe an address");
         }
     }
 
@@ -122,7 +122,7 @@ impl Prober {
         Prober::new(Way::Arp(socket))
     }
 
-    /// Of everywhere, from one of our addresses.
+    /// Any address, from one of ours.
     pub(crate) fn by_echo(from: Ipv4Addr) -> io::Result<Prober> {
         let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4))?;
         socket.bind(&SocketAddrV4::new(from, 0).into())?;
@@ -140,7 +140,7 @@ impl Prober {
         }
     }
 
-    /// Who else than `client` uses an address. When the question cannot be asked, nobody.
+    /// Who uses an address besides `client`; nobody if it cannot be probed.
     pub(crate) async fn user_of(&self, address: Ipv4Addr, client: Mac) -> Option<User> {
         let now = Instant::now();
         if lock(&self.clean).has(address, now) {
@@ -159,7 +159,7 @@ impl Prober {
         self.ask(address, |_| false).await
     }
 
-    /// Asks until somebody answers who is `enough`, or for as long as answers take.
+    /// Asks until an answer is `enough`, or until the time for answers is over.
     async fn ask(&self, address: Ipv4Addr, enough: impl Fn(&User) -> bool) -> Vec<User> {
         let (sender, mut claims) = mpsc::channel(4);
         lock(&self.waiting).entry(address).or_default().push(sender);
@@ -189,7 +189,7 @@ impl Prober {
         users
     }
 
-    /// Hands claims to who waits for them.
+    /// Passes answers to the probes waiting for them.
     pub(crate) async fn serve(self: Arc<Prober>, cancel: CancellationToken) -> Result<(), NetbootError> {
         loop {
             let answer = tokio::select! {
@@ -204,7 +204,7 @@ impl Prober {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "cannot hear who uses an address");
+                    tracing::debug!(%error, "cannot receive probe answers");
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }

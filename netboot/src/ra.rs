@@ -1,7 +1,8 @@
-//! An empty Router Advertisement for who solicits one.
+//! Answers Router Solicitations with an empty Router Advertisement.
 //!
-//! Stock iPXE waits about 13 s for one before it goes on (measured: 18.4 s -> 2.2 s from power-on to the script). Ours
-//! is harmless: router lifetime 0, no prefix, M = O = 0, so no host gets a route or an address from it (RFC 4861).
+//! Stock iPXE waits about 13 s for one before it goes on (measured: 18.4 s -> 2.2 s from power-on to the
+//! script). Ours is harmless: router lifetime 0, no prefix, M = O = 0, so no host gets a route or an address
+//! from it (RFC 4861).
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddrV6};
@@ -13,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::server::NetbootError;
 use crate::socket::{Interface, RawSocket};
 
-/// Type, code, checksum (the kernel's matter), hop limit 0 (unspecified), flags, lifetime, reachable and retransmission
-/// times: all zero.
+/// Type, code, checksum (set by the kernel), hop limit 0 (unspecified), flags, lifetime, reachable and
+/// retransmission times: all zero.
 const EMPTY_ADVERTISEMENT: [u8; 16] = [134, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// Advertisements a second; they go to all nodes.
 const RATE: u32 = 20;
@@ -32,7 +33,7 @@ impl Advertiser {
         // Solicitations go to ff02::2, all routers.
         socket.join_multicast_v6(&Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2), interface.index)?;
         socket.set_multicast_if_v6(interface.index)?;
-        // RFC 4861: who receives one with another hop limit drops it.
+        // RFC 4861: receivers drop any other hop limit.
         socket.set_multicast_hops_v6(255)?;
         socket.set_multicast_loop_v6(false)?;
         let socket = RawSocket::new(socket)?;

@@ -1,4 +1,4 @@
-//! What the loops of DHCP, TFTP and HTTP do alike: whom they let in, what they ask about a machine, and what they tell of it.
+//! What the DHCP, TFTP and HTTP loops share: admission, questions about a machine, and reporting.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -8,33 +8,33 @@ use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use netboot_protocol::shares::Standing;
 use netboot_protocol::{ClientKind, Loader, Rates, Unanswered};
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::log;
 use crate::now;
-use crate::room::{Room, Working};
 use crate::source::{BootClient, BootSource};
+use crate::work_limits::{WorkLimits, WorkPermit};
 
-/// Who is let in by one socket.
-pub(crate) struct Entrance {
+/// Admission control of one socket.
+pub(crate) struct Admission {
     /// "DHCP" or "DHCPv6".
     protocol: &'static str,
-    room: Room,
+    limits: WorkLimits,
     rates: Rates,
-    /// Whose dropped message was told of last, and in which second.
+    /// The MAC whose dropped message was reported last, and in which second.
     told: Option<(Mac, i64)>,
 }
 
-impl Entrance {
-    pub(crate) fn new(protocol: &'static str) -> Entrance {
-        Entrance {
+impl Admission {
+    pub(crate) fn new(protocol: &'static str) -> Admission {
+        Admission {
             protocol,
-            room: Room::default(),
+            limits: WorkLimits::default(),
             rates: Rates::default(),
             told: None,
         }
     }
 
-    /// The right to work on a message. `circuit`: the relay that it came through, and the port there.
+    /// A permit to work on a message. `circuit`: the relay and the port on it that the message came through.
     ///
     /// # Errors
     /// [`Unanswered::TooMany`] or [`Unanswered::Busy`].
@@ -43,44 +43,48 @@ impl Entrance {
         mac: Mac,
         standing: Standing,
         circuit: Option<(IpAddr, &Vec<u8>)>,
-    ) -> Result<Working, Unanswered> {
+    ) -> Result<WorkPermit, Unanswered> {
         let known = standing == Standing::Known;
         if !self.rates.admit(mac, known, circuit, now()) {
             return Err(Unanswered::TooMany);
         }
-        self.room.enter(standing).ok_or(Unanswered::Busy)
+        self.limits.permit(standing).ok_or(Unanswered::Busy)
     }
 
-    /// Whether a message that is dropped gets into the journey of its machine: once a second, a flood must not fill anything.
-    pub(crate) fn tells_of(&mut self, mac: Mac, known: bool, why: Unanswered) -> bool {
+    /// Whether to record a dropped message in its machine's journey: at most one a second, so that a flood
+    /// cannot fill it.
+    pub(crate) fn should_record(&mut self, mac: Mac, known: bool, why: Unanswered) -> bool {
         let (protocol, reason) = (self.protocol, why.code());
-        tracing::debug!(%mac, reason, "a {protocol} message is dropped");
+        tracing::debug!(%mac, reason, "{protocol} message dropped");
         if why == Unanswered::Busy {
-            log::paced!(warn; protocol, reason, known; %mac, "too many {protocol} messages at once: one is dropped");
+            log::paced!(warn; protocol, reason, known; %mac, "too many {protocol} messages at once: one was dropped");
         }
         let this = Some((mac, now().0 / 1000));
         std::mem::replace(&mut self.told, this) != this
     }
 }
 
-/// A socket cannot be read: its interface is down for a moment, or a reply could not be delivered.
+/// A receive failed: the interface is down for a moment, or an earlier reply could not be delivered. Logs it
+/// and waits briefly.
 pub(crate) async fn cannot_receive(protocol: &'static str, error: std::io::Error) {
     log::paced!(warn; protocol, "receive", false; %error, "cannot receive {protocol} messages");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
 impl<S: BootSource> Shared<S> {
-    /// The loader whose turn it is for firmware of this kind; `None`: we have none for it. `anew`: it has begun to ask again.
-    pub(crate) fn loader(&self, mac: Mac, kind: ClientKind, anew: bool) -> Option<Loader> {
+    /// The loader to try next for firmware of this kind; `None`: we have none for it. `restarted`: the
+    /// firmware has started over.
+    pub(crate) fn loader(&self, mac: Mac, kind: ClientKind, restarted: bool) -> Option<Loader> {
         if Loader::list(kind).is_empty() {
             return None;
         }
         let by_http = matches!(kind, ClientKind::UefiX64Http | ClientKind::UefiArm64Http);
-        let there_is = |loader| self.files.has(loader, by_http);
-        self.source.loader(mac, kind, anew, &there_is)
+        let available = |loader| self.files.has(loader, by_http);
+        self.source.loader(mac, kind, restarted, &available)
     }
 
-    /// What a machine boots now; of who does not boot it is not asked. `server`: our IPv4 address in the network.
+    /// The boot target; clients that do not netboot get `LocalDisk` unasked. `server`: our IPv4 address on
+    /// the network.
     pub(crate) async fn target(
         &self,
         mac: Mac,
@@ -102,18 +106,18 @@ impl<S: BootSource> Shared<S> {
         self.source.target(&asks).await
     }
 
-    /// What speaks for who connects from an address.
+    /// How much we trust a peer address: enrolled machine, lease holder, or stranger.
     pub(crate) fn standing(&self, peer: IpAddr) -> Standing {
-        match self.watch.whose(peer) {
+        match self.networks.whose(peer) {
             Some((Some(_), mac)) if self.source.known(mac) => Standing::Known,
             Some((Some(_), _)) => Standing::Lease,
             Some((None, _)) | None => Standing::Stranger,
         }
     }
 
-    /// Tells who keeps journeys what was heard from an address, if it is a machine's.
-    pub(crate) fn heard_from(&self, peer: IpAddr, what: BootEventKind) {
-        if let Some((network, mac)) = self.watch.whose(peer) {
+    /// Records an event for the machine that uses `peer`, if one does.
+    pub(crate) fn report_from(&self, peer: IpAddr, what: BootEventKind) {
+        if let Some((network, mac)) = self.networks.whose(peer) {
             self.source.heard(BootEvent {
                 at: now(),
                 mac,
@@ -124,7 +128,7 @@ impl<S: BootSource> Shared<S> {
         }
     }
 
-    /// A reply to a machine that cannot be sent.
+    /// Logs a reply that could not be sent.
     pub(crate) fn cannot_send(
         &self,
         protocol: &'static str,
@@ -136,9 +140,9 @@ impl<S: BootSource> Shared<S> {
         Unanswered::SendFailed
     }
 
-    /// Tells who keeps journeys, and who keeps the networks, of a DHCP message. `home`: the network that it counts for. `line`: the
-    /// log too.
-    pub(crate) fn heard(&self, home: &str, known: bool, line: bool, event: BootEvent) {
+    /// Records a DHCP message in its machine's journey and its network's status. `home`: the network it is
+    /// counted for. `line`: also log it.
+    pub(crate) fn report(&self, home: &str, known: bool, line: bool, event: BootEvent) {
         let BootEventKind::Dhcp {
             message,
             client,
@@ -150,14 +154,15 @@ impl<S: BootSource> Shared<S> {
             return;
         };
         if line {
-            // `ip`: what it is given, else what it has.
+            let (message, answer) = (message.to_string(), answer.to_string());
+            // `ip`: the address given, else the one in use.
             let (mac, network, ip) = (event.mac, &event.network, event.ip.map(tracing::field::display));
             log::paced!(info; "dhcp", &format!("{message} {answer}"), known;
                 %mac, network, message, client, answer, ip, boot_file, "dhcp"
             );
         }
         let visitor = facts.who.clone().filter(|_| !known);
-        self.watch.asked(home, event.mac, event.ip, visitor);
+        self.networks.asked(home, event.mac, event.ip, visitor);
         self.source.heard(event);
     }
 }

@@ -1,4 +1,5 @@
-//! Transfers under way, and whose the addresses are that others gave: for who explains where a machine stands.
+//! Transfers in progress, and addresses that other servers gave to our machines. Both explain where a machine
+//! is in its boot.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,44 +15,43 @@ use socket2::Socket;
 use crate::leases::lock;
 use crate::now;
 
-/// Addresses of others that are remembered; the one heard longest ago goes first.
+/// Other servers' addresses remembered; the one heard longest ago is evicted first.
 const ELSEWHERE: usize = 1024;
 
 mod request {
-    // SIOCOUTQ of a TCP socket: bytes that the other end has not acknowledged (tcp(7)).
+    // SIOCOUTQ of a TCP socket: bytes the peer has not acknowledged (tcp(7)).
     nix::ioctl_read_bad!(unacknowledged, nix::libc::TIOCOUTQ, nix::libc::c_int);
 }
 
-/// Bytes handed to the kernel that the client has not acknowledged. It stands still when the connection is dead.
+/// Bytes the kernel holds that the client has not acknowledged. Stops falling when the connection is dead.
 pub(crate) fn unacknowledged(socket: &impl AsRawFd) -> u64 {
     let mut count: libc::c_int = 0;
-    // SAFETY: the descriptor is open as long as the socket is borrowed, and the request writes one int.
+    // SAFETY: the descriptor stays open while the socket is borrowed, and the request writes one int.
     let asked = unsafe { request::unacknowledged(socket.as_raw_fd(), &raw mut count) };
     asked.map_or(0, |_| u64::try_from(count).unwrap_or(0))
 }
 
-/// One transfer's count of bytes.
+/// One transfer's byte counter.
 pub(crate) struct Meter {
     ip: IpAddr,
     file: String,
     by: &'static str,
     of: u64,
     begun: UnixMs,
-    /// By TFTP acknowledged, by HTTP taken by the kernel.
+    /// TFTP: acknowledged. HTTP: taken by the kernel.
     bytes: AtomicU64,
     moved: AtomicI64,
     stream: Weak<Socket>,
 }
 
 impl Meter {
-    /// So many bytes in all.
+    /// Sets the total.
     pub(crate) fn set(&self, bytes: u64) {
         if self.bytes.swap(bytes, Ordering::Relaxed) != bytes {
             self.moved.store(now().0, Ordering::Relaxed);
         }
     }
 
-    /// So many more.
     pub(crate) fn add(&self, more: u64) {
         self.set(self.bytes.load(Ordering::Relaxed).saturating_add(more));
     }
@@ -70,14 +70,14 @@ impl Meter {
     }
 }
 
-/// The last number that was given, and what has one.
+/// The last number assigned, and the transfers by number.
 type Numbered = (u64, BTreeMap<u64, Arc<Meter>>);
 
-/// The transfers under way. As many as there are places for.
+/// The transfers in progress; bounded by the slots of the services.
 #[derive(Clone, Default)]
 pub(crate) struct Transfers(Arc<Mutex<Numbered>>);
 
-/// A transfer's place in the list; left when dropped.
+/// A transfer's entry in the list, removed on drop.
 pub(crate) struct Entered {
     transfers: Transfers,
     number: u64,
@@ -85,7 +85,7 @@ pub(crate) struct Entered {
 }
 
 impl Transfers {
-    /// A transfer of `of` bytes begins. `stream`: the connection, of one by HTTP.
+    /// Registers a transfer of `of` bytes. `stream`: its connection, for HTTP.
     pub(crate) fn enter(&self, ip: IpAddr, file: &str, of: u64, stream: Option<&Arc<Socket>>) -> Entered {
         let begun = now();
         let meter = Arc::new(Meter {
@@ -109,7 +109,7 @@ impl Transfers {
         }
     }
 
-    /// Those to these addresses.
+    /// Transfers to these addresses.
     pub(crate) fn to(&self, addresses: &[IpAddr]) -> Vec<RunningTransfer> {
         let all = lock(&self.0);
         let theirs = all.1.values().filter(|meter| addresses.contains(&meter.ip));
@@ -123,8 +123,8 @@ impl Drop for Entered {
     }
 }
 
-/// Addresses that machines took from other DHCP servers, as their REQUESTs say. Good for a journey, and for nothing else: anybody
-/// can say so.
+/// Addresses that machines took from other DHCP servers, according to their REQUESTs. Good enough for a
+/// journey and nothing else: these can be forged.
 #[derive(Clone, Default)]
 pub(crate) struct Elsewhere(Arc<Mutex<HashMap<Ipv4Addr, (Mac, UnixMs)>>>);
 
@@ -150,7 +150,7 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     #[tokio::test]
-    async fn what_the_kernel_took_and_the_client_did_not_read_does_not_count() {
+    async fn bytes_the_client_did_not_read_do_not_count() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
         let (client, accepted) = tokio::join!(client, listener.accept());
@@ -158,7 +158,7 @@ mod tests {
         let control = Arc::new(socket2::SockRef::from(&stream).try_clone().unwrap());
         let transfers = Transfers::default();
         let entered = transfers.enter(peer.ip(), "/boot/kernel", 64 << 20, Some(&control));
-        // A client that reads nothing: both kernels' buffers fill up.
+        // The client reads nothing, so both kernels' buffers fill up.
         let block = vec![0; 1 << 20];
         let mut full = 0;
         while full < 20 {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_others_are_bounded() {
+    fn other_servers_addresses_are_bounded() {
         let elsewhere = Elsewhere::default();
         for n in 0..3 * ELSEWHERE as u32 {
             elsewhere.put(Ipv4Addr::from(n), Mac([2, 0, 0, 0, 0, 1]));

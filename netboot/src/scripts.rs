@@ -1,4 +1,4 @@
-//! Boot scripts for whoever asks for one, by HTTP or TFTP: the machine whose lease the address is.
+//! Boot scripts, by HTTP or TFTP, for the machine that holds the lease of the client's address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,31 +8,31 @@ use std::time::{Duration, Instant};
 
 use inventory_api::Mac;
 use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice};
+use netboot_protocol::boot::script::narrowed;
 use netboot_protocol::menu::{
     grub_menu, grub_refusal_script, held_script, ipxe_menu, memory_test_script, refusal_script,
 };
-use netboot_protocol::script::narrowed;
 use netboot_protocol::{
-    BootUrls, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
+    BootUrls, Menu, Network, autoexec_script, grub_local_disk_script, grub_mini_os_script, local_disk_script,
     mini_os_script,
 };
 
-use crate::door::Shared;
+use crate::endpoint::Shared;
 use crate::leases::lock;
 use crate::now;
 use crate::source::{BootClient, BootSource, ScriptOrder};
 
-/// Which program reads the script.
+/// The program that reads the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
     Ipxe,
     Grub,
-    /// Just the words of the kernel's command line, for a mini-os that has a signed one.
+    /// Just the words of the kernel command line, for a mini-os whose own command line is signed.
     Words,
 }
 
-/// A script, and whether it is the last thing that the machine fetches: iPXE starts the disk, or the kernel, at once, and never
-/// acknowledges what it had fetched just before.
+/// A script, and whether it is the last thing the machine fetches: iPXE starts the disk or kernel at once and
+/// never acknowledges what it fetched just before.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(crate) text: String,
@@ -50,38 +50,39 @@ impl From<String> for Script {
 pub(crate) enum NoScript {
     /// The machine is to be left alone.
     Ignored,
-    /// The address does not hold the lease of the machine that is named.
+    /// The client's address does not hold the lease of the machine it names.
     NotTheHolder,
-    /// It is asked for by IPv6. A ticket is for the IPv4 address that the mini-os will have.
+    /// The request came over IPv6. A ticket is bound to the mini-os's IPv4 address.
     ByIpv6,
-    /// It boots its own disk, which the mini-os that asks cannot do.
+    /// The machine boots its own disk; the mini-os that asks cannot do that.
     OwnDisk,
-    /// It cannot be written; the log says why.
+    /// The script cannot be written; see the log.
     Broken,
-    /// The server fails at present; the log says why.
+    /// An internal error; see the log.
     Unavailable,
 }
 
-/// How long a script that only its length was asked of waits to be fetched. GRUB asks for both at once.
+/// How long a script whose length was asked for waits to be fetched. GRUB does both at once.
 const ANNOUNCED: Duration = Duration::from_secs(30);
 
-/// How long what a person chose waits for the agent in the signed mini-os to ask for it: drivers and an address on a slow NIC.
+/// How long the words of a menu choice wait for the agent in the signed mini-os: it must load drivers and get
+/// an address, perhaps on a slow NIC.
 const CHOSEN: Duration = Duration::from_secs(300);
 
-/// Whose script it is: another machine may have come to the address meanwhile.
+/// Includes the MAC: another machine may have got the address meanwhile.
 type Addressee = (Ipv4Addr, Mac, Option<Choice>);
 
-/// What was made and waits to be fetched: at most one for each machine and choice, and only for holders of leases.
+/// One-shot texts waiting to be fetched: at most one per machine and choice, and only for lease holders.
 #[derive(Default)]
 pub(crate) struct Announced {
-    /// GRUB's scripts of which only the length was asked.
+    /// GRUB scripts whose length was asked for.
     scripts: Waiting<Addressee, Script>,
-    /// The words of what a person chose, where iPXE's script for it may start the site's signed mini-os: that one's command line is
-    /// without them.
+    /// The words of a menu choice whose iPXE script may start the site's signed mini-os: its command line
+    /// lacks them.
     words: Waiting<Mac, String>,
 }
 
-/// Texts by whose they are, each for a time and to be had once.
+/// One-shot texts by owner, with an expiry.
 struct Waiting<K, T>(Mutex<HashMap<K, (Instant, T)>>);
 
 impl<K, T> Default for Waiting<K, T> {
@@ -91,7 +92,7 @@ impl<K, T> Default for Waiting<K, T> {
 }
 
 impl<K: Eq + Hash, T> Waiting<K, T> {
-    /// The text and when it was made, if that is not longer ago than `at_most`.
+    /// The text and when it was made, if that is less than `at_most` ago.
     fn take(&self, whose: &K, at_most: Duration) -> Option<(Instant, T)> {
         let mut waiting = lock(&self.0);
         waiting.retain(|_, (made, _)| made.elapsed() < at_most);
@@ -103,7 +104,7 @@ impl<K: Eq + Hash, T> Waiting<K, T> {
     }
 }
 
-/// What scripts are made of, for the networks behind one of our addresses.
+/// Makes scripts for the networks behind one of our addresses.
 pub(crate) struct Scripts<S> {
     pub(crate) networks: Vec<Network>,
     pub(crate) http_port: u16,
@@ -112,25 +113,25 @@ pub(crate) struct Scripts<S> {
 }
 
 impl<S: BootSource> Scripts<S> {
-    /// The machine at `peer`: the holder of that lease; in test mode the one it says it is.
+    /// The machine at `peer`: the lease holder, or in test mode the MAC it claims.
     pub(crate) fn machine_at(&self, peer: IpAddr, says: Option<Mac>) -> Option<(Option<&Network>, Mac)> {
         let at = now();
         let by_lease = self.networks.iter().find_map(|network| {
             let holder = match peer {
-                IpAddr::V4(peer) => self.shared.book.holder(network.name(), peer, at),
-                IpAddr::V6(peer) => self.shared.book6.holder(network.name(), peer, at),
+                IpAddr::V4(peer) => self.shared.leases.holder(network.name(), peer, at),
+                IpAddr::V6(peer) => self.shared.leases6.holder(network.name(), peer, at),
             };
             Some((Some(network), holder?))
         });
         by_lease.or_else(|| Some((None, says.filter(|_| self.trusts_any_source())?)))
     }
 
-    /// What newer iPXE at `peer` does first.
+    /// The script that newer iPXE at `peer` runs first.
     pub(crate) fn autoexec(&self, peer: IpAddr) -> String {
         let by_lease = self.machine_at(peer, None).and_then(|(network, _)| network);
         let here = |network: &&Network| match peer {
             IpAddr::V4(peer) => network.subnet().contains(&peer),
-            // It goes on by IPv4: scripts are given by IPv4 only.
+            // It goes on over IPv4, as scripts are served over IPv4 only.
             IpAddr::V6(_) => false,
         };
         let network = by_lease
@@ -139,7 +140,7 @@ impl<S: BootSource> Scripts<S> {
         autoexec_script(&self.urls(network))
     }
 
-    /// Test mode: simulated machines share one address, and may fetch without having asked.
+    /// Test mode: simulated machines share one address and may fetch without DHCP.
     fn trusts_any_source(&self) -> bool {
         self.shared.config.reply_to_source
     }
@@ -151,8 +152,8 @@ impl<S: BootSource> Scripts<S> {
         }
     }
 
-    /// The script for GRUB at `peer`, or that of a choice in it. `only_length`: it asks how long the script is first (HEAD), and
-    /// what it fetches then has to be that very script: a script is made once.
+    /// The GRUB script for `peer`, or for a choice in its menu. `only_length`: GRUB first asks for the length
+    /// (HEAD), and must then get that very script, so it is made only once.
     pub(crate) async fn for_grub(
         &self,
         peer: IpAddr,
@@ -172,14 +173,14 @@ impl<S: BootSource> Scripts<S> {
             }
         };
         if only_length {
-            // By the time it was made: who asks again and again gets what is decided now.
+            // Keep its original time, so that repeated requests get a fresh decision eventually.
             self.announced.scripts.put(whose, made, script.clone());
         }
         Ok(script)
     }
 
-    /// The script for the machine at `peer`, which may say who it is, and then has to be that; or the script of what a person
-    /// there chose.
+    /// The script for the machine at `peer`, or for what a person there chose. If the client claims a MAC, it
+    /// must be the lease holder's.
     pub(crate) async fn make(
         &self,
         peer: IpAddr,
@@ -187,113 +188,37 @@ impl<S: BootSource> Scripts<S> {
         choice: Option<Choice>,
         language: Language,
     ) -> Result<Script, NoScript> {
-        let IpAddr::V4(v4) = peer else {
-            return Err(NoScript::ByIpv6);
-        };
-        let (network, mac) = self.machine_at(peer, says).ok_or(NoScript::NotTheHolder)?;
-        let (network, mac) = match says {
-            Some(said) if said != mac && self.trusts_any_source() => (None, said),
-            Some(said) if said != mac => return Err(NoScript::NotTheHolder),
-            _ => (network, mac),
-        };
-        // Of the boot before, unless it is this one's.
+        let client = self.client(peer, says)?;
+        let mac = client.mac;
+        // Left from an earlier boot, unless this boot's agent asks for it.
         let chosen = self.announced.words.take(&mac, CHOSEN);
         if let (Some((_, words)), Language::Words) = (chosen, language) {
             return Ok(words.into());
         }
-        let Shared {
-            files,
-            source,
-            config,
-            ..
-        } = &*self.shared;
-        // Without a lease (test mode): the network that has one for this MAC, else the first.
-        let at = now();
-        let network = network
-            .or_else(|| {
-                self.networks
-                    .iter()
-                    .find(|n| self.shared.book.address_of(n.name(), mac, at).is_some())
-            })
-            .unwrap_or(&self.networks[0]);
+        let network = self.networks.iter().find(|n| n.name() == client.network);
+        let network = network.unwrap_or(&self.networks[0]);
         let urls = self.urls(network);
-        let asked = self.shared.firmware.of(mac);
-        let client = BootClient {
-            mac,
-            ip: Some(v4),
-            network: network.name().to_owned(),
-            server: network.server(),
-            firmware_asked: asked.or(self.trusts_any_source().then_some(at)),
-        };
+        let Shared { source, config, .. } = &*self.shared;
         let here = narrowed(&config.kernel_args, &network.settings().kernel_args);
         let kernel_args = narrowed(&here, &source.kernel_args(&client).await);
-        let trusted = files.trusted();
-        let order = match choice {
-            Some(choice) if !files.can(choice) => {
-                ScriptOrder::Refused("the server has no files for this".to_owned())
-            }
-            // Nothing unsigned starts behind the signed chain.
-            Some(Choice::MemoryTest) if language == Language::Grub => {
-                ScriptOrder::Refused("the memory test is not signed".to_owned())
-            }
-            Some(choice) => source.chosen(&client, choice).await,
-            None => source.script(&client).await,
-        };
-        let (text, target) = match order {
-            ScriptOrder::Ignore => return Err(NoScript::Ignored),
-            ScriptOrder::Failed => return Err(NoScript::Unavailable),
-            ScriptOrder::Refused(ref why) | ScriptOrder::Held(ref why) => {
-                return match (language, &order) {
-                    (Language::Ipxe, ScriptOrder::Held(_)) => Ok(held_script(&urls, mac, why).into()),
-                    (Language::Ipxe, _) => Ok(refusal_script(&urls, mac, why).into()),
-                    (Language::Grub, _) => Ok(grub_refusal_script(why).into()),
-                    (Language::Words, _) => Err(NoScript::Ignored),
-                };
-            }
-            ScriptOrder::MemoryTest => return Ok(memory_test_script(&urls, mac, &kernel_args).into()),
-            ScriptOrder::LocalDisk => {
-                let text = match language {
-                    Language::Ipxe => local_disk_script(mac),
-                    Language::Grub => grub_local_disk_script(mac),
-                    Language::Words => return Err(NoScript::OwnDisk),
-                };
-                (text, BootTarget::LocalDisk)
-            }
-            ScriptOrder::MiniOs(args) => {
-                let text = match language {
-                    Language::Ipxe => mini_os_script(&urls, &args, &kernel_args, trusted),
-                    Language::Grub => grub_mini_os_script(&args, &kernel_args),
-                    Language::Words => Ok(words_of(&args)),
-                };
-                let purpose = args.purpose;
-                if choice.is_some() && language == Language::Ipxe && trusted.unified {
-                    self.announced.words.put(mac, Instant::now(), words_of(&args));
-                }
-                let text = text.map_err(|error| {
-                    tracing::error!(%mac, %error, "cannot make a boot script");
-                    NoScript::Broken
-                })?;
-                (text, BootTarget::MiniOs { purpose })
-            }
+        let order = self.order(&client, choice, language).await;
+        if let ScriptOrder::MiniOs(args) = &order
+            && choice.is_some()
+            && language == Language::Ipxe
+            && self.shared.files.trusted().unified
+        {
+            self.announced.words.put(mac, Instant::now(), words_of(args));
+        }
+        let (text, target) = self.text(order, language, &urls, mac, &kernel_args)?;
+        let Some(target) = target else {
+            return Ok(text.into());
         };
         let menu = match choice {
             Some(_) => None,
             None => source.menu(&client).await,
         };
         let text = match menu {
-            Some(mut menu) => {
-                menu.choices.retain(|choice| files.can(*choice));
-                let decided = match target {
-                    BootTarget::MiniOs { purpose } => format!("mini-os ({purpose})"),
-                    BootTarget::LocalDisk | BootTarget::Ignore => "local disk".to_owned(),
-                };
-                match language {
-                    Language::Ipxe => ipxe_menu(&text, &menu, &urls, mac, &decided),
-                    Language::Grub => grub_menu(&text, &menu, &decided),
-                    // An agent reads it, and no person.
-                    Language::Words => text,
-                }
-            }
+            Some(menu) => self.with_menu(text, menu, target, language, &urls, mac),
             None => text,
         };
         source.heard(BootEvent {
@@ -306,9 +231,118 @@ impl<S: BootSource> Scripts<S> {
         let last = target == BootTarget::LocalDisk;
         Ok(Script { text, last })
     }
+
+    /// The client at `peer`.
+    fn client(&self, peer: IpAddr, says: Option<Mac>) -> Result<BootClient, NoScript> {
+        let IpAddr::V4(v4) = peer else {
+            return Err(NoScript::ByIpv6);
+        };
+        let (network, mac) = self.machine_at(peer, says).ok_or(NoScript::NotTheHolder)?;
+        let (network, mac) = match says {
+            Some(said) if said != mac && self.trusts_any_source() => (None, said),
+            Some(said) if said != mac => return Err(NoScript::NotTheHolder),
+            _ => (network, mac),
+        };
+        // Without a lease (test mode): the network with a lease for this MAC, else the first.
+        let at = now();
+        let leased = |n: &&Network| self.shared.leases.address_of(n.name(), mac, at).is_some();
+        let network = network
+            .or_else(|| self.networks.iter().find(leased))
+            .unwrap_or(&self.networks[0]);
+        let asked = self.shared.firmware.of(mac);
+        Ok(BootClient {
+            mac,
+            ip: Some(v4),
+            network: network.name().to_owned(),
+            server: network.server(),
+            firmware_asked: asked.or(self.trusts_any_source().then_some(at)),
+        })
+    }
+
+    /// What the script should do.
+    async fn order(&self, client: &BootClient, choice: Option<Choice>, language: Language) -> ScriptOrder {
+        let Shared { files, source, .. } = &*self.shared;
+        match choice {
+            Some(choice) if !files.can(choice) => {
+                ScriptOrder::Refused("the server has no files for this choice".to_owned())
+            }
+            // Nothing unsigned may start from the signed chain.
+            Some(Choice::MemoryTest) if language == Language::Grub => {
+                ScriptOrder::Refused("the memory test is not signed".to_owned())
+            }
+            Some(choice) => source.chosen(client, choice).await,
+            None => source.script(client).await,
+        }
+    }
+
+    /// The script in its language. `None`: it boots nothing, so it gets no menu and is not recorded.
+    fn text(
+        &self,
+        order: ScriptOrder,
+        language: Language,
+        urls: &BootUrls,
+        mac: Mac,
+        kernel_args: &[String],
+    ) -> Result<(String, Option<BootTarget>), NoScript> {
+        let text = match (order, language) {
+            (ScriptOrder::Ignore, _) => return Err(NoScript::Ignored),
+            (ScriptOrder::Failed, _) => return Err(NoScript::Unavailable),
+            (ScriptOrder::Held(why), Language::Ipxe) => held_script(urls, mac, &why),
+            (ScriptOrder::Refused(why), Language::Ipxe) => refusal_script(urls, mac, &why),
+            (ScriptOrder::Held(why) | ScriptOrder::Refused(why), Language::Grub) => grub_refusal_script(&why),
+            (ScriptOrder::Held(_) | ScriptOrder::Refused(_), Language::Words) => {
+                return Err(NoScript::Ignored);
+            }
+            (ScriptOrder::MemoryTest, _) => memory_test_script(urls, mac, kernel_args),
+            (ScriptOrder::LocalDisk, language) => {
+                let text = match language {
+                    Language::Ipxe => local_disk_script(mac),
+                    Language::Grub => grub_local_disk_script(mac),
+                    Language::Words => return Err(NoScript::OwnDisk),
+                };
+                return Ok((text, Some(BootTarget::LocalDisk)));
+            }
+            (ScriptOrder::MiniOs(args), language) => {
+                let text = match language {
+                    Language::Ipxe => mini_os_script(urls, &args, kernel_args, self.shared.files.trusted()),
+                    Language::Grub => grub_mini_os_script(&args, kernel_args),
+                    Language::Words => Ok(words_of(&args)),
+                };
+                let text = text.map_err(|error| {
+                    tracing::error!(%mac, %error, "cannot make a boot script");
+                    NoScript::Broken
+                })?;
+                let purpose = args.purpose;
+                return Ok((text, Some(BootTarget::MiniOs { purpose })));
+            }
+        };
+        Ok((text, None))
+    }
+
+    fn with_menu(
+        &self,
+        text: String,
+        mut menu: Menu,
+        target: BootTarget,
+        language: Language,
+        urls: &BootUrls,
+        mac: Mac,
+    ) -> String {
+        menu.choices.retain(|choice| self.shared.files.can(*choice));
+        let decided = match target {
+            BootTarget::MiniOs { purpose } => format!("mini-os ({purpose})"),
+            BootTarget::LocalDisk | BootTarget::Ignore => "local disk".to_owned(),
+        };
+        match language {
+            Language::Ipxe => ipxe_menu(&text, &menu, urls, mac, &decided),
+            Language::Grub => grub_menu(&text, &menu, &decided),
+            // Read by an agent, not by a person.
+            Language::Words => text,
+        }
+    }
 }
 
-/// What the agent in the signed mini-os gets for its command line.
+/// What the agent in the signed mini-os reads instead of a command line.
 fn words_of(args: &BootArgs) -> String {
     args.to_words().join(" ") + "\n"
 }
@@ -318,7 +352,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_that_was_announced_is_given_to_that_machine_and_once() {
+    fn an_announced_script_is_given_once_and_only_to_its_machine() {
         let ip = Ipv4Addr::new(10, 0, 0, 9);
         let (one, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
         let announced = Waiting::default();
@@ -327,7 +361,7 @@ mod tests {
         assert_eq!(
             announced.take(&(ip, other, None), ANNOUNCED),
             None,
-            "it has the address now"
+            "it holds the address now"
         );
         assert_eq!(announced.take(&(ip, one, Some(Choice::Rescue)), ANNOUNCED), None);
         assert_eq!(
@@ -340,7 +374,7 @@ mod tests {
             assert_eq!(
                 announced.take(&(ip, one, None), ANNOUNCED),
                 None,
-                "what is decided may have changed"
+                "the decision may have changed"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! Puts a response on a connection: memory as it is, a file by sendfile(2).
+//! Sends a response: memory as it is, files by sendfile(2).
 
 use std::fs::File;
 use std::io;
@@ -13,20 +13,23 @@ use nix::sys::sendfile::sendfile64;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::places::Place;
 use crate::running::Meter;
+use crate::server::blocking;
+use crate::slots::Slot;
 
-/// The most of a file that one call sends, in bytes.
+/// Most bytes of a file sent by one call.
 const AT_ONCE: u64 = 2 << 20;
-/// In ms: a quick client has room again within this time. Going back to the event loop each time would cost a third of its rate.
+/// Milliseconds: a fast client has room again within this time. Returning to the event loop every time would
+/// cost a third of its rate.
 const PATIENCE: u8 = 200;
-/// After this time a thread looks up: others may want its turn, and the connection shows that it is alive.
+/// After this time a thread returns: others may need it, and the connection is marked as active.
 const TURN: Duration = Duration::from_secs(3);
-/// Threads that wait so at once. Others have work for such threads too.
+/// Threads that may wait like this at once. The pool has other work too.
 static PATIENT: Semaphore = Semaphore::const_new(8);
-/// A client whose socket takes nothing for this long is given up: it may acknowledge without reading for ever.
+/// A client whose socket takes nothing for this long is given up: it could acknowledge without reading for
+/// ever.
 const STALLED: Duration = Duration::from_secs(60);
-/// Content up to this size goes into one packet with its head, as far as it fits, in bytes.
+/// Content of up to this many bytes is sent together with its head.
 const WITH_HEAD: usize = 16 << 10;
 
 /// What a response carries.
@@ -42,7 +45,6 @@ pub(crate) enum Content {
 }
 
 impl Content {
-    /// In bytes.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Content::Memory(bytes) => bytes.len() as u64,
@@ -51,22 +53,22 @@ impl Content {
     }
 }
 
-/// What became of an answer.
+/// The outcome of sending an answer.
 pub(crate) struct Sent {
-    /// The connection; `None`: it is of no more use.
+    /// The connection; `None`: it cannot be used any more.
     pub(crate) stream: Option<TcpStream>,
-    /// How many bytes of the content the kernel took.
+    /// Bytes of the content that the kernel took.
     pub(crate) bytes: u64,
-    /// Why not all.
+    /// Why it did not take all of them.
     pub(crate) result: io::Result<()>,
 }
 
-/// Sends a head and, if there is one, the content behind it.
+/// Sends a head and, if there is one, the content after it.
 pub(crate) async fn send(
     stream: TcpStream,
     mut head: Vec<u8>,
     content: Option<Content>,
-    place: &Place,
+    slot: &Slot,
     meter: Option<&Arc<Meter>>,
 ) -> Sent {
     let before = head.len() as u64;
@@ -78,15 +80,15 @@ pub(crate) async fn send(
         content => content,
     };
     let mut sent = 0;
-    let mut result = all(&stream, &head, place, None, &mut sent).await;
+    let mut result = all(&stream, &head, slot, None, &mut sent).await;
     let mut bytes = sent.saturating_sub(before);
     match content.filter(|_| result.is_ok()) {
         None => {}
         Some(Content::Memory(content)) => {
-            result = all(&stream, &content, place, meter, &mut bytes).await;
+            result = all(&stream, &content, slot, meter, &mut bytes).await;
         }
         Some(Content::File { file, first, count }) => {
-            let sent = part_of(stream, file, (first, count), place, meter, &mut bytes).await;
+            let sent = part_of(stream, file, (first, count), slot, meter, &mut bytes).await;
             let (stream, result) = match sent {
                 Ok(stream) => (Some(stream), Ok(())),
                 Err(error) => (None, Err(error)),
@@ -105,19 +107,19 @@ pub(crate) async fn send(
     }
 }
 
-/// Waits until the socket takes something, but not for ever.
+/// Waits until the socket takes something, for at most [`STALLED`].
 async fn writable(stream: &TcpStream) -> io::Result<()> {
-    let stalled = |_| io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing any more");
+    let stalled = |_| io::Error::new(io::ErrorKind::TimedOut, "the client has stopped reading");
     tokio::time::timeout(STALLED, stream.writable())
         .await
         .map_err(stalled)?
 }
 
-/// Counts in `sent` what the kernel took, whatever comes of the rest.
+/// Adds to `sent` what the kernel took, even if sending fails later.
 async fn all(
     stream: &TcpStream,
     bytes: &[u8],
-    place: &Place,
+    slot: &Slot,
     meter: Option<&Arc<Meter>>,
     sent: &mut u64,
 ) -> io::Result<()> {
@@ -128,7 +130,7 @@ async fn all(
             Ok(count) => {
                 left = &left[count..];
                 *sent += count as u64;
-                place.touch();
+                slot.touch();
                 meter.inspect(|meter| meter.add(count as u64));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -138,14 +140,15 @@ async fn all(
     Ok(())
 }
 
-/// The file is read within sendfile, from the disk when it must be: on a thread that may wait, so that no slow disk stops the
-/// answers to others. The socket itself makes it wait for [`PATIENCE`] at most, and only when few others do. Meanwhile the event
-/// loop does not know the socket: else it would wake up each time that there is room, on the core where the client may run.
+/// sendfile reads the file from the disk if it must, so it runs on a thread that may block: a slow disk must
+/// not stall other answers. Waiting for the socket is limited to [`PATIENCE`] and to few threads. The socket
+/// is deregistered from the event loop meanwhile: otherwise the loop would wake up whenever there is room, on
+/// the core where the client may run.
 async fn part_of(
     mut stream: TcpStream,
     file: File,
     (first, count): (u64, u64),
-    place: &Place,
+    slot: &Slot,
     meter: Option<&Arc<Meter>>,
     sent: &mut u64,
 ) -> io::Result<TcpStream> {
@@ -158,7 +161,7 @@ async fn part_of(
         let part = first + *sent..first + count;
         let work = move || {
             let patience = patient.as_ref().map(|_| PollTimeout::from(PATIENCE));
-            // When nobody waits for the end, the connection was given up, or the server stops.
+            // Nobody waits for the result any more: the connection was given up, or the server is stopping.
             let goes_on = || waits.strong_count() > 0;
             let mut more = 0;
             let result = as_much_as_fits(&bare, &file, part, patience, goes_on, |count| {
@@ -167,12 +170,10 @@ async fn part_of(
             });
             (bare, more, result)
         };
-        let (bare, more, result) = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(io::Error::other)?;
+        let (bare, more, result) = blocking(work).await;
         *sent += more;
         if more > 0 {
-            place.touch();
+            slot.touch();
         }
         result?;
         stream = TcpStream::from_std(bare)?;
@@ -182,7 +183,7 @@ async fn part_of(
     }
 }
 
-/// `taken`: is told what the kernel took each time.
+/// `taken` is called with each count the kernel took.
 fn as_much_as_fits(
     stream: &std::net::TcpStream,
     file: &File,
@@ -196,7 +197,7 @@ fn as_much_as_fits(
         let mut at = i64::try_from(part.start).map_err(io::Error::other)?;
         let most = (part.end - part.start).min(AT_ONCE) as usize;
         match sendfile64(stream, file, Some(&mut at), most).map_err(io::Error::from) {
-            // The length is promised: all that is left is to end the connection.
+            // The length was promised: all we can do is end the connection.
             Ok(0) => {
                 let why = "the file became shorter while it was sent";
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
@@ -217,7 +218,7 @@ fn as_much_as_fits(
     Ok(())
 }
 
-/// Waits until the socket has room. Also true when it has an error: the next attempt says which.
+/// Waits until the socket has room. Also true if it has an error: the next attempt reports it.
 fn takes_more_within(stream: &std::net::TcpStream, patience: PollTimeout) -> bool {
     let mut wanted = [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)];
     nix::poll::poll(&mut wanted, patience).is_ok_and(|ready| ready > 0)

@@ -1,4 +1,4 @@
-//! `bind` opens, `start` spawns, `run` stays.
+//! The boot service: `bind` opens the sockets, `start` spawns the tasks, `run` waits for them.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,20 +11,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::door::{DoorV4, DoorV6, Shared, Tasks};
+use crate::endpoint::{EndpointV4, EndpointV6, Shared, Tasks};
 use crate::files::Files;
-use crate::firmware::FirmwareBook;
+use crate::firmware::FirmwareTimes;
 use crate::journal::Journal;
-use crate::leases::{self, JournalQueue, LeaseBook, Pending};
+use crate::leases::{self, JournalQueue, LeaseTable, Pending};
+use crate::networks::Networks;
 use crate::socket6::server_duid;
 use crate::source::BootSource;
-use crate::watch::NetworkBook;
 
 /// Why the boot service cannot start or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum NetbootError {
     /// The configuration names no network.
-    #[error("no network is configured: the boot service has nobody to answer")]
+    #[error("no network is configured: the boot service has no machines to answer")]
     NoNetworks,
     /// Two networks cannot be told apart.
     #[error("networks {0} and {1}: {2}")]
@@ -34,22 +34,22 @@ pub enum NetbootError {
     Io {
         /// What was tried, on what, and what to do.
         what: String,
-        /// What came back.
+        /// The cause.
         source: io::Error,
     },
-    /// A task panicked: a bug; the process should end.
-    #[error("a task of the boot service panicked: {0}")]
+    /// A task panicked: a bug, and the process should end.
+    #[error("a boot service task panicked: {0}")]
     Panicked(String),
 }
 
 impl NetbootError {
-    /// What was tried, on what, and what to do.
+    /// `what`: what was tried, on what, and what to do.
     pub(crate) fn io(what: String) -> impl FnOnce(io::Error) -> NetbootError {
         move |source| NetbootError::Io { what, source }
     }
 }
 
-/// Waits for a task of a service that panics; what ends well is forgotten.
+/// Waits until a task panics; tasks that end normally are only reaped.
 pub(crate) async fn panicked(tasks: &mut JoinSet<()>, service: &str) -> NetbootError {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
@@ -59,27 +59,39 @@ pub(crate) async fn panicked(tasks: &mut JoinSet<()>, service: &str) -> NetbootE
     std::future::pending().await
 }
 
+/// Runs work that may wait for the disk. A panic in it goes on in the caller.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and the caller with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// Where a network is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundNetwork {
     /// Network name.
     pub network: String,
-    /// DHCP: our address and port. (Outside of test mode the socket itself is bound to the interface.)
+    /// DHCP: our address and port. (Except in test mode, the socket itself is bound to the interface.)
     pub dhcp: SocketAddr,
-    /// Boot server of PXE: our address and port.
+    /// PXE boot server: our address and port.
     pub boot_server: SocketAddr,
     /// TFTP socket.
     pub tftp: SocketAddr,
     /// HTTP socket: `http://{http}` is the network's boot URL.
     pub http: SocketAddr,
-    /// The same by IPv6, where that is configured.
+    /// The IPv6 addresses, where IPv6 is configured.
     pub v6: Option<BoundV6>,
 }
 
 /// Where a network is served by IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoundV6 {
-    /// DHCPv6: our address and port. (Outside of test mode the socket itself is bound to the interface.)
+    /// DHCPv6: our address and port. (Except in test mode, the socket itself is bound to the interface.)
     pub dhcp: SocketAddr,
     /// TFTP socket.
     pub tftp: SocketAddr,
@@ -90,12 +102,12 @@ pub struct BoundV6 {
 /// The boot service with its sockets open and nothing running.
 pub struct Netboot {
     config: Config,
-    doors: Vec<DoorV4>,
-    doors_v6: Vec<DoorV6>,
+    endpoints: Vec<EndpointV4>,
+    endpoints_v6: Vec<EndpointV6>,
     bound: Vec<BoundNetwork>,
-    book: LeaseBook,
-    book6: LeaseBook<Ipv6Addr>,
-    watch: NetworkBook,
+    leases: LeaseTable,
+    leases6: LeaseTable<Ipv6Addr>,
+    networks: Networks,
     journal: Journal,
     queue: JournalQueue,
     records: mpsc::Receiver<Pending>,
@@ -117,7 +129,8 @@ impl Netboot {
         raise_file_limit();
         let path = &config.lease_journal;
         let what = format!("open the lease journal {}", path.display());
-        let (book, book6, journal) = leases::open(path, &config.networks).map_err(NetbootError::io(what))?;
+        let (leases, leases6, journal) =
+            leases::open(path, &config.networks).map_err(NetbootError::io(what))?;
         let mut by_server: BTreeMap<Ipv4Addr, Vec<Network>> = BTreeMap::new();
         for network in &config.networks {
             by_server
@@ -126,12 +139,12 @@ impl Netboot {
                 .push(network.clone());
         }
         let (queue, records) = JournalQueue::new();
-        let watch = NetworkBook::new(&config.networks, book.clone(), book6.clone(), queue.weak());
-        let (mut doors, mut doors_v6, mut bound) = (Vec::new(), Vec::new(), Vec::new());
+        let states = Networks::new(&config.networks, leases.clone(), leases6.clone(), queue.weak());
+        let (mut endpoints, mut endpoints_v6, mut bound) = (Vec::new(), Vec::new(), Vec::new());
         for (server, networks) in by_server {
-            let door = DoorV4::open(&config, server, networks, &watch).await?;
-            bound.extend(door.bound()?);
-            doors.push(door);
+            let endpoint = EndpointV4::open(&config, server, networks, &states).await?;
+            bound.extend(endpoint.bound()?);
+            endpoints.push(endpoint);
         }
         let mut by_server_v6: BTreeMap<Ipv6Addr, Vec<Network>> = BTreeMap::new();
         for network in &config.networks {
@@ -146,47 +159,47 @@ impl Netboot {
             duid = Arc::new(server_duid(&path).map_err(NetbootError::io(what))?);
         }
         for (server, networks) in by_server_v6 {
-            let door = DoorV6::open(&config, server, duid.clone(), networks, &watch).await?;
-            for there in bound.iter_mut().filter(|there| door.serves(&there.network)) {
-                there.v6 = Some(door.bound()?);
+            let endpoint = EndpointV6::open(&config, server, duid.clone(), networks, &states).await?;
+            for there in bound.iter_mut().filter(|there| endpoint.serves(&there.network)) {
+                there.v6 = Some(endpoint.bound()?);
             }
-            doors_v6.push(door);
+            endpoints_v6.push(endpoint);
         }
         let place = |b: &BoundNetwork| config.networks.iter().position(|n| n.name() == b.network);
         bound.sort_by_key(place);
         Ok(Netboot {
             config,
-            doors,
-            doors_v6,
+            endpoints,
+            endpoints_v6,
             bound,
-            book,
-            book6,
-            watch,
+            leases,
+            leases6,
+            networks: states,
             journal,
             queue,
             records,
         })
     }
 
-    /// Where each network is served, in the order of the configuration.
+    /// Where each network is served, in configuration order.
     pub fn bound(&self) -> &[BoundNetwork] {
         &self.bound
     }
 
-    /// The leases, now and while the service runs.
-    pub fn leases(&self) -> LeaseBook {
-        self.book.clone()
+    /// The leases; the view stays valid while the service runs.
+    pub fn leases(&self) -> LeaseTable {
+        self.leases.clone()
     }
 
-    /// The networks as they stand, now and while the service runs.
-    pub fn networks(&self) -> NetworkBook {
-        self.watch.clone()
+    /// The networks' state; the view stays valid while the service runs.
+    pub fn networks(&self) -> Networks {
+        self.networks.clone()
     }
 
     /// Spawns the service's tasks. They end when `cancel` is cancelled.
     pub fn start<S: BootSource>(self, source: Arc<S>, cancel: CancellationToken) -> Running {
-        self.book.mark_known(|mac| source.known(mac));
-        self.book6.mark_known(|mac| source.known(mac));
+        self.leases.mark_known(|mac| source.known(mac));
+        self.leases6.mark_known(|mac| source.known(mac));
         let (journal, records) = (self.journal, self.records);
         let mut tasks = Tasks::new();
         tasks.spawn(crate::log::serve(cancel.clone()));
@@ -197,32 +210,32 @@ impl Netboot {
         let shared = Arc::new(Shared {
             files: Files::new(&self.config),
             config: self.config,
-            book: self.book,
-            book6: self.book6,
+            leases: self.leases,
+            leases6: self.leases6,
             queue: self.queue,
-            watch: self.watch,
+            networks: self.networks,
             source,
-            firmware: FirmwareBook::default(),
+            firmware: FirmwareTimes::default(),
             cancel: cancel.clone(),
         });
-        for door in self.doors_v6 {
-            door.start(&shared, &mut tasks);
+        for endpoint in self.endpoints_v6 {
+            endpoint.start(&shared, &mut tasks);
         }
-        for door in self.doors {
-            door.start(&shared, &mut tasks);
+        for endpoint in self.endpoints {
+            endpoint.start(&shared, &mut tasks);
         }
         Running { tasks, cancel }
     }
 }
 
-/// Each transfer has a socket or two, and each connection one: more than the 1024 that a shell allows by default. What the
-/// system permits is enough; where it does not, requests wait.
+/// Raises the soft limit on open files to the hard limit. Every connection takes a socket and every transfer
+/// one or two: more than the default of 1024. If even the hard limit is reached, requests wait.
 fn raise_file_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        tracing::warn!(%error, "cannot raise the limit of open files");
+        tracing::warn!(%error, "cannot raise the limit on open files");
     }
 }
 
@@ -233,7 +246,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stays until the service is cancelled (`Ok`) or a task fails or panics (`Err`; the others are stopped).
+    /// Waits until the service is cancelled (`Ok`), or a task fails or panics (`Err`; the other tasks are
+    /// stopped).
     pub async fn run(mut self) -> Result<(), NetbootError> {
         while let Some(ended) = self.tasks.join_next().await {
             let result = ended.unwrap_or_else(|error| Err(NetbootError::Panicked(error.to_string())));

@@ -1,4 +1,4 @@
-//! Sockets: which interface an address is on, and how a DHCP reply reaches a client without an address.
+//! IPv4 sockets: which interface has an address, and how a DHCP reply reaches a client without one.
 
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UdpSocket;
 
-/// Bytes that wait to be read: a second of the highest load that was measured.
+/// Receive buffer in bytes: a second of the highest load measured.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// A network interface.
@@ -43,9 +43,7 @@ pub(crate) fn interface_of(address: impl Into<IpAddr>) -> io::Result<Interface> 
     }
     Err(io::Error::new(
         io::ErrorKind::AddrNotAvailable,
-        format!(
-            "no interface has the address {address}: give it to one (ip address add) or correct `server`"
-        ),
+        format!("no interface has the address {address}: add it to one (ip address add) or correct `server`"),
     ))
 }
 
@@ -55,7 +53,8 @@ pub(crate) struct RawSocket(AsyncFd<Socket>);
 impl RawSocket {
     pub(crate) fn new(socket: Socket) -> io::Result<RawSocket> {
         socket.set_nonblocking(true)?;
-        // SAFETY: the Socket owns its descriptor and keeps it open until it is dropped, after its registration.
+        // SAFETY: the Socket owns its descriptor and keeps it open until it is dropped, after its
+        // registration.
         Ok(RawSocket(unsafe { AsyncFd::register(socket) }?))
     }
 
@@ -69,13 +68,12 @@ impl RawSocket {
         self.0.async_io(Interest::WRITABLE, send).await
     }
 
-    /// The socket itself, which does not block.
+    /// The non-blocking socket itself.
     pub(crate) fn now(&self) -> &Socket {
         self.0.get_ref()
     }
 }
 
-/// A DHCP socket.
 pub(crate) struct DhcpSocket {
     socket: UdpSocket,
     /// Our address and interface; `None` in test mode, where the socket is bound to the address.
@@ -83,14 +81,14 @@ pub(crate) struct DhcpSocket {
 }
 
 impl DhcpSocket {
-    /// A socket that hears and speaks on the interface of `server` only.
+    /// A socket for the interface of `server` only.
     pub(crate) fn on_interface(server: Ipv4Addr, port: u16) -> io::Result<DhcpSocket> {
         let interface = interface_of(server)?;
         let socket = udp(Domain::IPV4)?;
         socket.set_reuse_address(true)?;
         socket.set_broadcast(true)?;
         socket.bind_device(Some(interface.name.as_bytes()))?;
-        // Broadcasts reach a socket bound to 0.0.0.0 only.
+        // Only a socket bound to 0.0.0.0 receives broadcasts.
         socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
         Ok(DhcpSocket {
             socket: UdpSocket::from_std(socket.into())?,
@@ -112,7 +110,7 @@ impl DhcpSocket {
         self.socket.local_addr()
     }
 
-    /// The interface that it is bound to.
+    /// The interface the socket is bound to.
     pub(crate) fn interface(&self) -> Option<&Interface> {
         self.link.as_ref().map(|(_, interface)| interface)
     }
@@ -124,7 +122,7 @@ impl DhcpSocket {
         }
     }
 
-    /// Sends from our address on the network, whatever other addresses the interface has.
+    /// Sends from our address on the network, even if the interface has others.
     pub(crate) async fn send(&self, bytes: &[u8], to: SocketAddrV4) -> io::Result<()> {
         let Some((server, interface)) = &self.link else {
             return self.socket.send_to(bytes, to).await.map(drop);
@@ -147,7 +145,7 @@ impl DhcpSocket {
         self.socket.async_io(Interest::WRITABLE, send).await.map(drop)
     }
 
-    /// Tells the kernel the link address of a client that has no address yet and so answers no ARP.
+    /// Adds an ARP entry for a client that has no address yet and so cannot answer ARP.
     pub(crate) fn learn(&self, ip: Ipv4Addr, mac: Mac) -> io::Result<()> {
         match &self.link {
             Some((_, interface)) => set_arp(&self.socket, &interface.name, ip, mac),
@@ -156,12 +154,12 @@ impl DhcpSocket {
     }
 }
 
-/// A socket with room for [`RECEIVE_BUFFER`] bytes.
+/// A socket with a receive buffer of [`RECEIVE_BUFFER`] bytes.
 pub(crate) fn udp(domain: Domain) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
-    // A rack that is switched on at once sends its DISCOVERs at once: more than net.core.rmem_max holds, which only
-    // CAP_NET_ADMIN may exceed.
+    // A rack switched on at once sends all its DISCOVERs at once: more than net.core.rmem_max holds, which
+    // only CAP_NET_ADMIN may exceed.
     if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
@@ -201,7 +199,8 @@ fn set_arp(socket: &UdpSocket, interface: &str, ip: Ipv4Addr, mac: Mac) -> io::R
         },
         arp_dev: device,
     };
-    // SAFETY: `request` is a complete, initialised arpreq that outlives the call, and the kernel only reads it.
+    // SAFETY: `request` is a complete, initialised arpreq that outlives the call, and the kernel only reads
+    // it.
     unsafe { siocsarp(socket.as_raw_fd(), &request) }?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The DHCPv6 socket of an interface, and who we are to its clients.
+//! DHCPv6 sockets, and our DUID.
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -20,17 +20,17 @@ const GROUPS: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 1, 3),
 ];
 
-/// Port of DHCPv6 servers (RFC 8415, 7.2).
+/// The DHCPv6 servers' port (RFC 8415, 7.2).
 pub(crate) const PORT: u16 = 547;
 
-/// A datagram that came: its length, its sender, and whether it was sent to an address of ours instead of to a group.
+/// A datagram: its length, its sender, and whether it was sent to one of our addresses rather than to a
+/// group.
 pub(crate) type Received = (usize, SocketAddrV6, bool);
 
-/// A DHCPv6 socket.
 pub(crate) struct Dhcp6Socket(UdpSocket);
 
 impl Dhcp6Socket {
-    /// A socket that hears and speaks on the interface of `server` only.
+    /// A socket for the interface of `server` only.
     pub(crate) fn on_interface(server: Ipv6Addr, port: u16) -> io::Result<Dhcp6Socket> {
         let interface = interface_of(server)?;
         let socket = udp_v6()?;
@@ -61,7 +61,7 @@ impl Dhcp6Socket {
             let flags = MsgFlags::MSG_DONTWAIT;
             let message = recvmsg::<SockaddrIn6>(self.0.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
             let from = message.address.ok_or(io::ErrorKind::Unsupported)?;
-            // A simulated machine's socket does not say; a truncated one says nothing either.
+            // Absent on a simulated machine's socket; a truncated message has none either.
             let to = message.cmsgs()?.find_map(|control| match control {
                 ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr)),
                 _ => None,
@@ -77,8 +77,8 @@ impl Dhcp6Socket {
     }
 }
 
-/// Sends a client's question to all servers and relays on an interface, from its link-local address (RFC 8415, 13.1). The answers
-/// go to the clients' port, whatever port this comes from.
+/// Sends a client's question to all servers and relays on an interface, from its link-local address (RFC
+/// 8415, 13.1). The answers go to the client port, whatever port this is sent from.
 ///
 /// # Errors
 /// The interface has no link-local address yet, or the question cannot be sent.
@@ -91,7 +91,7 @@ pub(crate) fn ask_all(interface: &Interface, question: &[u8]) -> io::Result<()> 
     let from =
         from.ok_or_else(|| io::Error::new(io::ErrorKind::AddrNotAvailable, "no link-local address"))?;
     let socket = udp_v6()?;
-    // What is asked of all servers is not for ourselves.
+    // We must not receive our own question.
     socket.set_multicast_loop_v6(false)?;
     socket.bind(&SocketAddrV6::new(from, 0, 0, interface.index).into())?;
     let all = SocketAddrV6::new(GROUPS[0], PORT, 0, interface.index);
@@ -104,21 +104,21 @@ fn udp_v6() -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Our identifier, kept in a file: clients remember who gave them their address, and would not renew with another. A UUID that
-/// was made once (RFC 6355): no NIC's address, since NICs change.
+/// Our DUID, kept in a file: clients remember it and would not renew with another one. It is a UUID made once
+/// (RFC 6355), not based on a NIC's address, since NICs change.
 ///
 /// # Errors
-/// The file cannot be read or written, or has something else in it.
+/// The file cannot be read or written, or contains something else.
 pub(crate) fn server_duid(path: &Path) -> io::Result<Vec<u8>> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse_duid(text.trim()).ok_or_else(|| {
-            let why = "has no DUID of type 4 in hexadecimal: restore the file, or remove it to begin with a new one";
+            let why = "has no DUID of type 4 in hexadecimal: restore the file, or remove it to get a new one";
             io::Error::new(io::ErrorKind::InvalidData, why)
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let uuid = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
             let text = format!("0004{}", uuid.trim().replace('-', ""));
-            let duid = parse_duid(&text).ok_or_else(|| io::Error::other("the kernel gives no UUID"))?;
+            let duid = parse_duid(&text).ok_or_else(|| io::Error::other("the kernel returned no UUID"))?;
             replace(path, &format!("{text}\n"))?;
             Ok(duid)
         }
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_identifier_is_made_once() {
+    fn the_duid_is_made_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("duid");
         let first = server_duid(&path).unwrap();

@@ -1,4 +1,5 @@
-//! What netboot asks of the rest of Slipway. It knows no machine, no state and no database: it asks this trait.
+//! What netboot asks of the rest of Slipway. Netboot knows no machines, states or database; it asks this
+//! trait.
 
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -8,97 +9,101 @@ use inventory_api::boot::{BootArgs, BootEvent, BootTarget, Choice};
 use inventory_api::{Mac, Sha256Digest, UnixMs};
 use netboot_protocol::{ClientKind, Experience, Loader, Menu, Trial};
 
-/// Who asks, as far as the boot service can tell.
+/// The client, as far as the boot service can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootClient {
-    /// Hardware address.
+    /// MAC address.
     pub mac: Mac,
     /// Address of its lease, once it has one.
     pub ip: Option<Ipv4Addr>,
     /// Name of the configured network it is on.
     pub network: String,
-    /// The server's address on that network: URLs are made with it.
+    /// The server's address on that network, used in URLs.
     pub server: Ipv4Addr,
-    /// When firmware or a loader last asked for this MAC by DHCP, from a port that needs root. `None`: not since the start.
+    /// When firmware or a loader with this MAC last sent DHCP from a privileged port. `None`: not since the
+    /// server started.
     pub firmware_asked: Option<UnixMs>,
 }
 
-/// What a boot script shall do.
+/// What a boot script should do.
 #[derive(Clone, Debug)]
 pub enum ScriptOrder {
-    /// Boot the mini-os with these arguments; the ticket in them was made for this very script.
+    /// Boot the mini-os with these arguments; their ticket was made for this very script.
     MiniOs(Box<BootArgs>),
     /// Boot the local disk.
     LocalDisk,
     /// Run the memory test.
     MemoryTest,
-    /// Say why not, and ask again what to boot.
+    /// Show why not, and ask again what to boot.
     Refused(String),
-    /// Say why the machine is held, and ask again until it is not.
+    /// Show why the machine is held, and ask again until it is not.
     Held(String),
-    /// Nothing: the request is answered with 404 and the firmware goes on by itself.
+    /// Nothing: answer 404, and the firmware goes on by itself.
     Ignore,
-    /// Nobody knows now, because something of the server's own failed: 503, and who asks again may get an answer.
+    /// An internal error: answer 503; a retry may succeed.
     Failed,
 }
 
 /// The decisions netboot does not make.
 pub trait BootSource: Send + Sync + 'static {
-    /// What this machine boots now. Asked for each DHCP message that could carry boot data: changes nothing, is fast.
+    /// What this machine boots now. Called for each DHCP message that could carry boot data: must be fast and
+    /// change nothing.
     fn target(&self, client: &BootClient) -> impl Future<Output = BootTarget> + Send;
 
-    /// Whether the machine with this MAC is enrolled. Asked for every DHCP message: answers from memory. Who knows no
-    /// machines says yes to all: then no part of a pool is kept for anybody.
+    /// Whether the machine with this MAC is enrolled. Called for every DHCP message: answer from memory.
+    /// Default: everybody is known, so no share of the pool is reserved.
     fn known(&self, mac: Mac) -> bool {
         let _ = mac;
         true
     }
 
-    /// The host name of the machine with this MAC, for option 12. Asked for every answer: answers from memory.
+    /// The host name of the machine with this MAC, for option 12. Called for every answer: answer from
+    /// memory.
     fn host_name(&self, mac: Mac) -> Option<String> {
         let _ = mac;
         None
     }
 
-    /// The loader whose turn it is for this machine, among those `there_is`; `anew`: its firmware has begun to ask again.
-    /// Asked for each message of firmware: answers from memory. Who remembers nothing gives the first of the list.
+    /// The loader to try next for this machine, among those `available`; `restarted`: its firmware has
+    /// started over. Called for each message of firmware: answer from memory. Default: the first of the list.
     fn loader(
         &self,
         mac: Mac,
         kind: ClientKind,
-        anew: bool,
-        there_is: &(dyn Fn(Loader) -> bool + Sync),
+        restarted: bool,
+        available: &(dyn Fn(Loader) -> bool + Sync),
     ) -> Option<Loader> {
-        let _ = (mac, anew);
-        Trial::default().next(kind, &Experience::default(), there_is)
+        let _ = (mac, restarted);
+        Trial::default().next(kind, &Experience::default(), available)
     }
 
-    /// The machine fetches its boot script from the address of its lease: enrolls it if need be, makes a ticket. Any process on a
-    /// machine can fetch: [`BootClient::firmware_asked`] tells whether it is booting.
+    /// The machine fetches its boot script from its leased address: enrol it if need be, make a ticket. Any
+    /// process on a machine can fetch; [`BootClient::firmware_asked`] tells whether the machine is booting.
     fn script(&self, client: &BootClient) -> impl Future<Output = ScriptOrder> + Send;
 
-    /// Kernel arguments of this machine's mini-os, in the place of those of the same name that its network or all machines have.
+    /// Kernel arguments of this machine's mini-os. They replace arguments of the same name set for its
+    /// network or for all machines.
     fn kernel_args(&self, client: &BootClient) -> impl Future<Output = Vec<String>> + Send {
         let _ = client;
         async { Vec::new() }
     }
 
-    /// The boot menu that goes with the script that this machine is given now. `None`: nobody may choose, and no second is
-    /// spent on waiting for a key.
+    /// The boot menu for the script this machine is given now. `None`: no menu, and no time is spent waiting
+    /// for a key.
     fn menu(&self, client: &BootClient) -> impl Future<Output = Option<Menu>> + Send {
         let _ = client;
         async { None }
     }
 
-    /// A person at the machine's console chose something else: what it boots then.
+    /// What to boot after a person at the console chose something from the menu.
     fn chosen(&self, client: &BootClient, choice: Choice) -> impl Future<Output = ScriptOrder> + Send {
         let _ = (client, choice);
-        async { ScriptOrder::Refused("there is no boot menu here".to_owned()) }
+        async { ScriptOrder::Refused("there is no boot menu".to_owned()) }
     }
 
     /// The file of a public image, for ranges over plain HTTP. `None`: not known or not public.
     fn public_image(&self, digest: Sha256Digest) -> impl Future<Output = Option<PathBuf>> + Send;
 
-    /// Something was heard or answered; kept for `slipway explain`.
+    /// Records what was heard or answered, for `slipway explain`.
     fn heard(&self, event: BootEvent);
 }

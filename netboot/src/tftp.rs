@@ -1,8 +1,8 @@
 //! TFTP: a read-only table of boot files; no path reaches the file system.
 //!
-//! Our own engine: why not async-tftp stands in ARCHITECTURE.md. What to send and when is [`netboot_protocol::tftp`]'s;
-//! here are the sockets. One task hears the requests; each transfer has a thread and a connected socket, so that transfers
-//! run on all cores and the kernel sorts their packets.
+//! Why not async-tftp: see ARCHITECTURE.md. [`netboot_protocol::tftp`] decides what to send and when; the
+//! sockets are here. One task receives requests; each transfer has a thread and a connected socket, so that
+//! transfers run on all cores and the kernel sorts their packets.
 
 mod channel;
 pub(crate) mod content;
@@ -25,42 +25,42 @@ use tokio::task::JoinSet;
 use crate::files::GRUB;
 use crate::leases::lock;
 use crate::log;
-use crate::places::{Full, Limits, Place, Places, Standing};
 use crate::scripts::Scripts;
-use crate::server::{NetbootError, panicked};
+use crate::server::{NetbootError, blocking, panicked};
+use crate::slots::{Full, Limits, Slot, Slots, Standing};
 use crate::source::BootSource;
 use content::Content;
 use live::{Entry, Live};
-use transfer::Order;
+use transfer::Job;
 
-/// Places for transfers; each has a socket. What is asked beyond is not answered, and asked again by the client. A machine has
-/// one or two at once; behind address translation more.
+/// Transfer slots; each takes a socket. Requests beyond are not answered, and clients repeat them. A machine
+/// uses one or two at once; an address translator may need more.
 const LIMITS: Limits = Limits {
-    places: 512,
+    slots: 512,
     per_address: 32,
 };
-/// Largest file whose line ends are changed, in bytes: it is held a second time. Boot files are fetched as octets.
+/// Largest file sent in netascii, in bytes: it takes a second copy. Boot files are fetched as octets.
 const NETASCII: u64 = 16 << 20;
-/// GRUB asks for its configuration within seconds; a person who plays at its prompt, later.
+/// GRUB asks for its configuration within seconds, or later if a person uses its prompt.
 const GRUB_STARTS: Duration = Duration::from_secs(120);
-/// A choice in its menu is made later still.
+/// A choice in its menu comes later still.
 const GRUB_MENU: Duration = Duration::from_secs(600);
-/// RFC 2347 has a request end within 512 bytes; what is longer is cut off.
+/// RFC 2347 limits a request to 512 bytes; anything longer is cut off.
 const REQUEST: usize = 2048;
 
 /// TFTP on one of our addresses.
-struct Desk<S> {
-    door: tokio::net::UdpSocket,
+struct TftpService<S> {
+    socket: tokio::net::UdpSocket,
     /// The same socket, for transfers that stay on its port.
-    same: Arc<UdpSocket>,
+    shared: Arc<UdpSocket>,
     local: IpAddr,
     /// Only clients with an address in one of these are answered.
     networks: Vec<Network>,
     scripts: Arc<Scripts<S>>,
     live: Live,
-    places: Places,
+    slots: Slots,
     batches: channel::Batches,
-    /// Who has fetched GRUB, and when; only addresses of our networks can.
+    /// When each address fetched GRUB. Only addresses of our networks can.
     grub_fetched: Mutex<HashMap<IpAddr, Instant>>,
 }
 
@@ -74,16 +74,16 @@ pub(crate) async fn serve<S: BootSource>(
         source,
     };
     socket.set_nonblocking(true).map_err(failed)?;
-    let same = Arc::new(socket.try_clone().map_err(failed)?);
-    let door = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
-    let desk = Arc::new(Desk {
-        local: door.local_addr().map_err(failed)?.ip(),
-        door,
-        same,
+    let shared = Arc::new(socket.try_clone().map_err(failed)?);
+    let socket = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
+    let service = Arc::new(TftpService {
+        local: socket.local_addr().map_err(failed)?.ip(),
+        socket,
+        shared,
         networks,
         scripts,
         live: Live::default(),
-        places: Places::new(LIMITS),
+        slots: Slots::new(LIMITS),
         batches: channel::Batches::default(),
         grub_fetched: Mutex::default(),
     });
@@ -91,15 +91,15 @@ pub(crate) async fn serve<S: BootSource>(
     let mut buffer = [0; REQUEST];
     loop {
         let received = tokio::select! {
-            () = desk.scripts.shared.cancel.cancelled() => return Ok(()),
+            () = service.scripts.shared.cancel.cancelled() => return Ok(()),
             error = panicked(&mut transfers, "TFTP") => return Err(error),
-            received = desk.door.recv_from(&mut buffer) => received,
+            received = service.socket.recv_from(&mut buffer) => received,
         };
         match received {
             Ok((len, client)) => {
                 let datagram = &buffer[..len];
-                if let Some((entry, place)) = desk.admit(datagram, client).await {
-                    transfers.spawn(desk.clone().answer(datagram.to_vec(), client, entry, place));
+                if let Some((entry, slot)) = service.admit(datagram, client).await {
+                    transfers.spawn(service.clone().answer(datagram.to_vec(), client, entry, slot));
                 }
             }
             Err(error) => {
@@ -110,11 +110,11 @@ pub(crate) async fn serve<S: BootSource>(
     }
 }
 
-impl<S: BootSource> Desk<S> {
-    /// Decides whether a datagram begins a transfer; what is refused is answered here.
-    async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Place)> {
+impl<S: BootSource> TftpService<S> {
+    /// Decides whether a datagram starts a transfer; refusals are sent from here.
+    async fn admit(&self, datagram: &[u8], client: SocketAddr) -> Option<(Entry, Slot)> {
         let Some(network) = self.network_of(client.ip()) else {
-            tracing::debug!(%client, "tftp: not answered, the address is in none of the networks");
+            tracing::debug!(%client, "tftp: not answered, the address is in no configured network");
             return None;
         };
         let one_port = network.settings().tftp_single_port;
@@ -124,7 +124,7 @@ impl<S: BootSource> Desk<S> {
                 self.live.deliver(client, datagram);
                 return None;
             }
-            // An ERROR is never answered with one, nor is a packet of a transfer that has ended.
+            // An ERROR, or a packet of an ended transfer, is never answered with an ERROR.
             Ok(_) | Err(RefusedRequest::Stray) => return None,
             Err(why) => {
                 log::paced!(info; "tftp", "request", false; %client, %why, "tftp: refused");
@@ -134,15 +134,15 @@ impl<S: BootSource> Desk<S> {
         }
         let entry = self.live.admit(client, datagram, one_port)?;
         let standing = self.scripts.shared.standing(client.ip());
-        match self.places.enter(client.ip(), standing) {
-            Ok(place) => Some((entry, place)),
+        match self.slots.take(client.ip(), standing) {
+            Ok(slot) => Some((entry, slot)),
             Err(full) => {
                 let what = match full {
                     Full::Address => "too many transfers to this address",
-                    Full::Places => "too many transfers",
+                    Full::Slots => "too many transfers",
                 };
-                log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, a request is not answered");
-                self.heard(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
+                log::paced!(warn; "tftp", what, false; %client, "tftp: {what}, request not answered");
+                self.report(client.ip(), asked(datagram), 0, TftpEnd::Busy, None);
                 None
             }
         }
@@ -155,12 +155,12 @@ impl<S: BootSource> Desk<S> {
         })
     }
 
-    /// Answers a read request to its end.
-    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, entry: Entry, place: Place) {
+    /// Serves a read request until it ends.
+    async fn answer(self: Arc<Self>, datagram: Vec<u8>, client: SocketAddr, entry: Entry, slot: Slot) {
         let Ok(Packet::Read(request)) = parse(&datagram) else {
             return;
         };
-        // What cannot be a name of ours is none.
+        // A name outside our table's alphabet matches nothing.
         let name = table_name(request.name).unwrap_or_default();
         let file = match self.find(&name, client.ip()).await {
             Ok(file) => file,
@@ -168,20 +168,19 @@ impl<S: BootSource> Desk<S> {
                 let file = request.name.escape_ascii();
                 log::paced!(info; "tftp", "no such file", false; %client, %file, "tftp: no such file");
                 self.refuse(client, ErrorCode::NotFound, "file not found").await;
-                return self.heard(client.ip(), asked(&datagram), 0, why, None);
+                return self.report(client.ip(), asked(&datagram), 0, why, None);
             }
         };
         let file = match request.mode {
             TransferMode::Octet => file,
             TransferMode::Netascii if file.len() > NETASCII => {
                 log::paced!(info; "tftp", "netascii", false; %client, file = name, "tftp: refused, too large for mode netascii");
-                let why = "too large for netascii, ask in mode octet";
+                let why = "too large for netascii, use mode octet";
                 return self.refuse(client, ErrorCode::Other, why).await;
             }
             TransferMode::Netascii => {
                 let read = move || file.reader().part(0..file.len()).map(netascii);
-                let read = tokio::task::spawn_blocking(read).await;
-                match read.map_err(std::io::Error::other).flatten() {
+                match blocking(read).await {
                     Ok(bytes) => Content::Memory(bytes.into()),
                     Err(error) => {
                         self.refuse(client, ErrorCode::Other, "cannot read the file")
@@ -194,49 +193,49 @@ impl<S: BootSource> Desk<S> {
         let begun = Instant::now();
         let settings = self.network_of(client.ip()).map(Network::settings);
         let one_port = settings.is_some_and(|settings| settings.tftp_single_port);
-        let transfers = self.scripts.shared.watch.transfers();
+        let transfers = self.scripts.shared.networks.transfers();
         let running = transfers.enter(client.ip(), &name, file.len(), None);
-        let order = Order {
+        let job = Job {
             datagram,
             file,
             local: self.local,
             client,
-            door: one_port.then(|| self.same.clone()),
+            shared: one_port.then(|| self.shared.clone()),
             most: settings.and_then(|settings| settings.tftp_blksize_max),
             batches: self.batches.clone(),
             entry,
             meter: running.meter.clone(),
         };
-        let ended = match order.start() {
-            // The sender is only dropped by a panic: that ends the service, as any panic does.
+        let ended = match job.start() {
+            // Only a panic drops the sender, and a panic ends the service.
             Ok(ended) => tokio::select! {
                 ended = ended => ended.expect("a transfer's thread panicked"),
-                // Somebody with a better claim needs the place: dropping `ended` ends the transfer.
-                () = place.taken_away() => return,
+                // The slot went to a client with a better claim: dropping `ended` ends the transfer.
+                () = slot.revoked() => return,
             },
             Err(error) => Err(error),
         };
-        drop((place, running));
+        drop((slot, running));
         match ended {
-            Ok((outcome, bytes, block)) => self.tell(client, name, bytes, begun.elapsed(), outcome, block),
+            Ok((outcome, bytes, block)) => self.ended(client, name, bytes, begun.elapsed(), outcome, block),
             Err(error) => self.broken(client, name, &error),
         }
     }
 
-    /// The server cannot go on: no socket, or a file that cannot be read.
+    /// A server error: no socket, or a file that cannot be read.
     fn broken(&self, client: SocketAddr, file: String, error: &std::io::Error) {
-        log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: the server cannot go on with a transfer");
-        self.heard(client.ip(), file, 0, TftpEnd::Failed, None);
+        log::paced!(warn; "tftp", "broken", false; %client, file, %error, "tftp: transfer failed on the server");
+        self.report(client.ip(), file, 0, TftpEnd::Failed, None);
     }
 
-    /// The file a name stands for, to this client.
+    /// The file that a name stands for, for this client.
     async fn find(&self, name: &str, client: IpAddr) -> Result<Content, TftpEnd> {
         if let Some(choice) = grub_script(name) {
             if !self.has_fetched_grub(client, choice.map_or(GRUB_STARTS, |_| GRUB_MENU)) {
-                log::paced!(warn; "tftp", "grub-not-fetched", false; %client, "tftp: a boot script was asked for by an address that has not fetched GRUB: refused");
+                log::paced!(warn; "tftp", "grub-not-fetched", false; %client, "tftp: boot script refused: this address has not fetched GRUB");
                 return Err(TftpEnd::NoGrub);
             }
-            // Asked for again, it is the same script.
+            // If asked for again, it is the same script.
             let made = self.scripts.for_grub(client, choice, true).await;
             return made
                 .map(|script| Content::Memory(script.text.into()))
@@ -250,8 +249,8 @@ impl<S: BootSource> Desk<S> {
         file.ok_or(TftpEnd::NotFound)
     }
 
-    /// Whether this address has acknowledged every block of GRUB just now. Anybody can write any address into one datagram,
-    /// and a script that is made is an event in its machine's life.
+    /// Whether this address has just acknowledged every block of GRUB. Source addresses of single datagrams
+    /// are easily forged, and making a script is an event in its machine's history.
     fn has_fetched_grub(&self, ip: IpAddr, within: Duration) -> bool {
         let mut fetched = lock(&self.grub_fetched);
         fetched.retain(|_, at| at.elapsed() < GRUB_MENU);
@@ -259,11 +258,11 @@ impl<S: BootSource> Desk<S> {
     }
 
     async fn refuse(&self, client: SocketAddr, code: ErrorCode, why: &str) {
-        // Lost like any datagram if it cannot be sent.
-        let _ = self.door.send_to(&error(code, why), client).await;
+        // If it cannot be sent it is lost, like any datagram.
+        let _ = self.socket.send_to(&error(code, why), client).await;
     }
 
-    fn tell(
+    fn ended(
         &self,
         client: SocketAddr,
         file: String,
@@ -279,7 +278,7 @@ impl<S: BootSource> Desk<S> {
         let ms = took.as_millis() as u64;
         let end = match outcome {
             Outcome::Complete | Outcome::LastUnconfirmed => TftpEnd::Complete,
-            // EDK2 asks for `tsize` and aborts; who has got nothing has not begun to boot.
+            // EDK2 asks for `tsize` and aborts: a client that got nothing has not begun to boot.
             Outcome::Refused(_) if bytes == 0 => TftpEnd::SizeAsked,
             Outcome::Refused(_) => TftpEnd::Refused,
             Outcome::Silent => TftpEnd::Silent,
@@ -293,11 +292,11 @@ impl<S: BootSource> Desk<S> {
             let known = self.scripts.shared.standing(ip) == Standing::Known;
             log::paced!(info; "tftp", outcome.code(), known; %client, file, bytes, ms, outcome = outcome.code(), "tftp");
         }
-        self.heard(ip, file, bytes, end, Some(block));
+        self.report(ip, file, bytes, end, Some(block));
     }
 
-    /// Tells who keeps journeys.
-    fn heard(&self, ip: IpAddr, file: String, bytes: u64, end: TftpEnd, block: Option<u16>) {
+    /// Records the end in the machine's journey.
+    fn report(&self, ip: IpAddr, file: String, bytes: u64, end: TftpEnd, block: Option<u16>) {
         let what = BootEventKind::Tftp {
             file,
             bytes,
@@ -305,11 +304,11 @@ impl<S: BootSource> Desk<S> {
             end,
             block,
         };
-        self.scripts.shared.heard_from(ip, what);
+        self.scripts.shared.report_from(ip, what);
     }
 }
 
-/// The file that a request names, for people.
+/// The file a request names, for display.
 fn asked(datagram: &[u8]) -> String {
     match parse(datagram) {
         Ok(Packet::Read(request)) => {

@@ -1,4 +1,5 @@
-//! Who was heard in a network: the senders of messages that are no machine's, and those who ask and do not boot.
+//! Who was heard in a network: senders of messages that do not come from a machine, and clients that do not
+//! netboot.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +7,17 @@ use inventory_api::network::{Sender, SilenceCount, Visitor};
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::Unanswered;
 
-/// Senders kept for each reason, the last that were heard.
+/// Most recent senders kept per reason.
 const SENDERS: usize = 32;
-/// Visitors kept for a network; the one heard longest ago goes first.
+/// Visitors kept per network; the one heard longest ago is evicted first.
 const VISITORS: usize = 256;
 
-/// What was not answered and who was heard, in one network.
+/// Unanswered messages and visitors of one network.
 #[derive(Default)]
-pub(crate) struct Heard {
+pub(crate) struct Visitors {
     silences: BTreeMap<Unanswered, Silenced>,
     visitors: BTreeMap<Mac, Visitor>,
-    /// The last DHCP message of anybody.
+    /// When any DHCP message last arrived.
     pub(crate) last: Option<UnixMs>,
 }
 
@@ -27,9 +28,10 @@ struct Silenced {
     senders: Vec<Sender>,
 }
 
-impl Heard {
-    /// Counts a message that was not answered. `sender`: who sent it, of one that is no machine's by its form.
-    pub(crate) fn silent(&mut self, reason: Unanswered, sender: Option<Sender>, now: UnixMs) {
+impl Visitors {
+    /// Counts an unanswered message. `sender`: who sent it, if its format shows that it is not from a
+    /// machine.
+    pub(crate) fn count_unanswered(&mut self, reason: Unanswered, sender: Option<Sender>, now: UnixMs) {
         self.last = Some(now);
         let silenced = self.silences.entry(reason).or_default();
         (silenced.count, silenced.last) = (silenced.count + 1, now);
@@ -42,7 +44,7 @@ impl Heard {
         }
     }
 
-    /// Keeps who asked and does not boot.
+    /// Records a client that does not netboot.
     pub(crate) fn visit(&mut self, visitor: Visitor) {
         if self.visitors.len() >= VISITORS && !self.visitors.contains_key(&visitor.mac) {
             let oldest = self.visitors.values().min_by_key(|other| other.last);
@@ -53,7 +55,7 @@ impl Heard {
         self.visitors.insert(visitor.mac, visitor);
     }
 
-    /// This NIC does boot, or its machine is enrolled.
+    /// This NIC does netboot, or its machine is enrolled.
     pub(crate) fn is_machine(&mut self, mac: Mac) {
         self.visitors.remove(&mac);
     }
@@ -86,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_last_senders_and_visitors_are_kept_and_no_more() {
-        let mut heard = Heard::default();
+        let mut heard = Visitors::default();
         for n in 0..1000 {
             let now = UnixMs(i64::from(n));
             let sender = Sender {
@@ -94,8 +96,8 @@ mod tests {
                 address: Some(mac(n).to_string()),
                 ..Sender::default()
             };
-            heard.silent(Unanswered::HardwareType, Some(sender.clone()), now);
-            heard.silent(Unanswered::HardwareType, Some(sender), now);
+            heard.count_unanswered(Unanswered::HardwareType, Some(sender.clone()), now);
+            heard.count_unanswered(Unanswered::HardwareType, Some(sender), now);
             heard.visit(Visitor {
                 mac: mac(n),
                 who: "a switch in ONIE".to_owned(),

@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes, and what has to hold.
+//! What the fuzz targets do with their input, and what must hold.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::sync::LazyLock;
@@ -9,21 +9,24 @@ use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::{Expectation, Severity};
 use inventory_api::{Mac, UnixMs};
 use lifecycle::bounds;
-use netboot_protocol::claims::Claims;
-use netboot_protocol::foreign::read_reply;
+use netboot_protocol::dhcp4::claims::Claims;
+use netboot_protocol::dhcp4::foreign::read_reply;
 use netboot_protocol::frame::{arp_claim, datagram_to};
-use netboot_protocol::http1::{HEAD_BYTES, persists, request, response_head};
-use netboot_protocol::range::{Wanted, wanted};
+use netboot_protocol::http::head::{HEAD_BYTES, persists, request, response_head};
+use netboot_protocol::http::range::{Wanted, wanted};
 use netboot_protocol::sender::{Relays, believe};
 use netboot_protocol::tftp::{Limits, Packet, Send, Step, Transfer, negotiate, netascii, parse, table_name};
 use netboot_protocol::{
-    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, V6Settings,
-    classify, decide, destination, encode, select_network, v6, would_answer,
+    BootUrls, ClassMatch, ClassSettings, LeaseChange, LeaseState, Leases, Mode, Network, NetworkSettings, PoolRange, Rates, ReplyKind, V6Settings,
+    classify, decide, destination, dhcp6, encode, select_network, would_answer,
 };
 
 #[cfg(feature = "agent")]
-/// A parser of the agent, by the name of its door.
+/// One of the agent's parsers, by name.
 pub fn agent(name: &str, bytes: &[u8]) {
+    if name == "spcr" {
+        return agent::init::fuzz_spcr(bytes);
+    }
     let (_, door) = agent::report::fuzz::DOORS
         .iter()
         .find(|(known, _)| *known == name)
@@ -37,11 +40,11 @@ pub fn agent(name: &str, bytes: &[u8]) {
 #[cfg(feature = "agent")]
 /// The server's answer, as the agent reads it.
 pub fn agent_order(bytes: &[u8]) {
-    let _ = agent::session::read_order(bytes);
+    let _ = agent::session::read_assignment(bytes);
 }
 
-/// A report as any machine may send it: it is bounded, and then everything the server does with it is done. A machine is
-/// what a profile made of its own report says.
+/// A report as any machine may send it: it is bounded, then goes through everything the server does with one.
+/// A machine must match a profile made of its own report.
 pub fn server_report(bytes: &[u8]) {
     let report = bounds::read_report(bytes).map(|request| *request.report);
     let Ok(report) = report.or_else(|_| bounds::read_asset_report(bytes)) else {
@@ -74,7 +77,7 @@ pub fn server_report(bytes: &[u8]) {
     let _ = lifecycle::expectation::names(&report);
 }
 
-/// A network in each mode: on our link, behind a relay, beside another server, and one that is only watched.
+/// A network in each mode: on our link, behind a relay, beside another server, and only observed.
 static NETWORKS: LazyLock<[Vec<Network>; 3]> = LazyLock::new(|| {
     [Mode::Server, Mode::Proxy, Mode::Observe].map(|mode| {
         [("lab", "10.0.0"), ("far", "10.1.0")]
@@ -117,8 +120,8 @@ const URLS: BootUrls = BootUrls {
     http_port: 8067,
 };
 
-/// A conversation: datagrams, each behind its length in two bytes (what is longer than the rest is the rest), a second
-/// apart, with the leases that come of them. A single captured datagram is tried by itself first.
+/// A conversation: datagrams, each behind a two-byte length (a length beyond the rest means the rest), one
+/// second apart, with the leases that result. A single captured datagram is tried alone first.
 pub fn dhcp4(bytes: &[u8]) {
     for networks in NETWORKS.iter() {
         let mut server = DhcpServer::new(networks);
@@ -134,7 +137,7 @@ pub fn dhcp4(bytes: &[u8]) {
 }
 
 /// The network `lab` with DHCPv6: as a server and only watched.
-static V6: LazyLock<[v6::Network; 2]> = LazyLock::new(|| {
+static V6: LazyLock<[dhcp6::Network; 2]> = LazyLock::new(|| {
     [Mode::Server, Mode::Observe].map(|mode| {
         let address = |text: &str| text.parse().expect("an address");
         let mut settings = NetworkSettings::new("lab", URLS.server, "10.0.0.0/24".parse().expect("a subnet"));
@@ -158,7 +161,8 @@ static V6: LazyLock<[v6::Network; 2]> = LazyLock::new(|| {
     })
 });
 
-/// As [`dhcp4`]; each datagram comes from the link-local address that its first byte behind the length makes.
+/// Like [`dhcp4`]; each datagram comes from the link-local address derived from its first byte after the
+/// length.
 pub fn dhcp6(bytes: &[u8]) {
     const DUID: &[u8] = &[0, 4, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
     for network in V6.iter() {
@@ -169,24 +173,24 @@ pub fn dhcp6(bytes: &[u8]) {
             let from = Ipv6Addr::from([
                 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x50, 0x54, 0, 0xff, 0xfe, 0x77, 0, last,
             ]);
-            let _ = v6::foreign::read_reply(datagram, from, DUID);
-            let Ok(mut client) = v6::classify(datagram, from) else {
+            let _ = dhcp6::foreign::read_reply(datagram, from, DUID);
+            let Ok(mut client) = dhcp6::classify(datagram, from) else {
                 return;
             };
             let _ = (client.code(), client.facts());
             client.known = last & 1 == 1;
             let networks = std::slice::from_ref(network);
-            if v6::select_network(networks, &client).is_err() {
+            if dhcp6::select_network(networks, &client).is_err() {
                 return;
             }
-            let urls = v6::BootUrls {
+            let urls = dhcp6::BootUrls {
                 server: network.server(),
                 http_port: 8067,
             };
             let target = BootTarget::MiniOs {
                 purpose: Purpose::Commission,
             };
-            let decision = v6::decide(&client, network, DUID, &leases, target, &urls, now);
+            let decision = dhcp6::decide(&client, network, DUID, &leases, target, &urls, now);
             match decision.change {
                 Some(LeaseChange::Insert(lease)) => {
                     assert_eq!(network.mode(), Mode::Server, "only a server has leases");
@@ -196,7 +200,7 @@ pub fn dhcp6(bytes: &[u8]) {
                 Some(change) => leases.apply(change),
                 None => {}
             }
-            let _ = v6::would_decide(&client, network, DUID, &leases, target, &urls, now);
+            let _ = dhcp6::would_decide(&client, network, DUID, &leases, target, &urls, now);
             let Ok(content) = decision.answer else { return };
             assert_eq!(network.mode(), Mode::Server, "who watches is silent");
             if let Some(ip) = content.address() {
@@ -206,7 +210,7 @@ pub fn dhcp6(bytes: &[u8]) {
                     "nobody else's address"
                 );
             }
-            let reply = v6::encode(&client, network, DUID, &content);
+            let reply = dhcp6::encode(&client, network, DUID, &content);
             assert!(
                 reply.len() <= datagram.len() + 512,
                 "{} bytes to {}",
@@ -268,7 +272,7 @@ impl DhcpServer<'_> {
         let _ = (client.code(), client.facts());
         self.rates
             .admit(client.mac, client.known, client.circuit(), self.now);
-        // What a datagram does not say, and who received it knows.
+        // What the receiver knows although the datagram does not say it.
         (client.known, client.to_boot_server) = (client.xid & 1 == 1, client.xid & 6 == 6);
         client.from = Some(SocketAddrV4::new(client.ciaddr, 67 + (client.xid >> 8) as u16 % 3));
         let _ = believe(&client, &self.relays);
@@ -286,7 +290,7 @@ impl DhcpServer<'_> {
         };
         let decision = decide(&client, network, leases, target, &URLS, self.now);
         match (network.mode(), decision.change) {
-            // Who has which address of the other server's, to know whom a script is for.
+            // The other server's clients and their addresses, to know whom a script is for.
             (Mode::Server, _) | (_, None) => {}
             (Mode::Proxy, Some(LeaseChange::Insert(lease))) if lease.state == LeaseState::Seen => {}
             (mode, change) => panic!("{mode:?} and {change:?}: only a server has leases"),
@@ -305,7 +309,7 @@ impl DhcpServer<'_> {
         assert_ne!(network.mode(), Mode::Observe, "who watches is silent");
         if network.mode() == Mode::Proxy {
             assert!(
-                content.address.is_unspecified() && content.kind.name() != "nak",
+                content.address.is_unspecified() && content.kind != ReplyKind::Nak,
                 "{content:?}"
             );
         }
@@ -314,7 +318,7 @@ impl DhcpServer<'_> {
         assert_eq!(reply[..3], [2, 1, 6], "a reply on Ethernet");
         assert_eq!(reply[4..8], client.xid.to_be_bytes(), "the client's transaction");
         assert_eq!(reply[28..34], client.chaddr.0, "the client's address");
-        // A longer one is split, and one that leaves no room is left out.
+        // A longer one is split, and one that does not fit is left out.
         if let Some(relay) = client.relay.as_ref().filter(|relay| relay.len() <= 255) {
             let echo = [&[82, relay.len() as u8][..], relay].concat();
             assert!(
@@ -326,8 +330,9 @@ impl DhcpServer<'_> {
     }
 }
 
-/// A request, then what a client may send during its transfer: datagrams behind their length in one byte, time behind a zero.
-/// What is sent lies within the file and the window, and a client that never answers gets no flood.
+/// A request, then what a client may send during its transfer: datagrams behind a one-byte length, time
+/// behind a zero. Whatever is sent is within the file and the window, and a client that never answers gets no
+/// flood.
 pub fn tftp(bytes: &[u8]) {
     let (request, mut rest) = bytes.split_at(bytes.len().min(64));
     let _ = table_name(request);
@@ -339,7 +344,7 @@ pub fn tftp(bytes: &[u8]) {
             continue;
         };
         let _ = table_name(request.name);
-        // Half of the transfers stay on one port, with smaller blocks.
+        // Half of the transfers use a single port, with smaller blocks.
         let one_port = bytes.len() % 2 == 1;
         let limits = Limits::for_mtu(1500, false).at_most(one_port.then_some(1024));
         let file = u64::from(bytes.first().copied().unwrap_or(0)) * 1000;
@@ -390,8 +395,8 @@ pub fn tftp(bytes: &[u8]) {
     }
 }
 
-/// A connection's bytes, as the HTTP service goes through them: each request takes some, a range lies within its file, and an
-/// answer's head is one head.
+/// A connection's bytes as the HTTP service reads them: each request consumes some, a range is within its
+/// file, and a response head is exactly one head.
 pub fn http(bytes: &[u8]) {
     let mut rest = bytes;
     while let Ok(Some((request, len))) = request(rest) {
@@ -412,7 +417,7 @@ pub fn http(bytes: &[u8]) {
                 );
             }
         }
-        // Whatever a client says, and came into an answer.
+        // Anything a client sent and a response repeats.
         let mut response = http::Response::new(());
         *response.headers_mut() = request.headers().clone();
         let head = response_head(&response, "date", true);

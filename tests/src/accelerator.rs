@@ -1,4 +1,4 @@
-//! KVM where it really runs, else software emulation.
+//! KVM where it works, otherwise software emulation.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,8 +11,8 @@ use crate::artefacts::state;
 use crate::child::Owned;
 use crate::wait;
 
-/// "kvm" where a guest really runs with it, else software emulation. /dev/kvm alone proves nothing: there are hosts
-/// where it opens and guests hang at their first instruction.
+/// "kvm" if a guest runs with it, otherwise software emulation. /dev/kvm alone proves nothing: on some hosts
+/// it opens, and guests hang at their first instruction.
 pub fn accelerator() -> &'static str {
     static FOUND: OnceLock<&str> = OnceLock::new();
     FOUND.get_or_init(|| {
@@ -24,7 +24,7 @@ pub fn accelerator() -> &'static str {
     })
 }
 
-/// The probe takes seconds where guests hang: its answer is kept until the host is booted again.
+/// The probe takes seconds on hosts where guests hang, so its answer is kept until the host reboots.
 fn kvm_runs_cached() -> bool {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let note = state().join(format!("kvm-{}", boot.trim()));
@@ -33,7 +33,7 @@ fn kvm_runs_cached() -> bool {
         Ok("hangs") => false,
         _ => {
             let runs = kvm_runs().unwrap_or(false);
-            // A note that cannot be written only means that the next process probes again.
+            // If the note cannot be written, the next process simply probes again.
             let _ = std::fs::create_dir_all(state());
             let _ = std::fs::write(&note, if runs { "runs" } else { "hangs" });
             runs
@@ -41,14 +41,14 @@ fn kvm_runs_cached() -> bool {
     }
 }
 
-/// Boots a sixteen-bit program of a few bytes under KVM that leaves by the debug-exit port.
+/// Boots a few bytes of 16-bit code under KVM that exit through the debug-exit port.
 fn kvm_runs() -> Result<bool> {
     if !Path::new("/dev/kvm").exists() {
         return Ok(false);
     }
     let directory = tempfile::tempdir()?;
     let image = directory.path().join("probe.img");
-    // mov al, 0x10; out 0xf4, al; hlt; with the signature of a boot sector: QEMU ends with status 0x21. Before that
+    // mov al, 0x10; out 0xf4, al; hlt; with a boot sector's signature: QEMU exits with status 0x21. By then
     // the guest's firmware has run millions of instructions under KVM.
     let mut sector = vec![0u8; 512];
     sector[..5].copy_from_slice(&[0xb0, 0x10, 0xe6, 0xf4, 0xf4]);
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_probe_of_the_accelerator_comes_to_an_answer() {
+    fn the_accelerator_probe_returns() {
         if !crate::Level::Qemu.runs() {
             return;
         }

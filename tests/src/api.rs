@@ -166,7 +166,7 @@ impl Api {
                 return Ok(None);
             };
             let now = &detail.machine.status;
-            if now.state == state {
+            if now.state.as_str() == state {
                 return Ok(Some(detail));
             }
             if ["failed", "quarantined"].contains(&now.state.as_str()) {

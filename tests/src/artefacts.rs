@@ -1,13 +1,12 @@
-//! Where things are that were built before: programs beside the test binary, mini-os and images in `.slipway`.
+//! Where built things are: programs beside the test binary, mini-os and images in `.slipway`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The recipe in `images/recipes` whose image demo and tests install.
+/// The recipe in `images/recipes` of the image that demo and tests install.
 pub const RECIPE: &str = "debian-12-cloud";
 
-/// The workspace.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -15,7 +14,7 @@ pub fn workspace() -> PathBuf {
         .to_owned()
 }
 
-/// Built artefacts: `SLIPWAY_ARTEFACTS`, else `.slipway` of the workspace.
+/// Built artefacts: `SLIPWAY_ARTEFACTS`, by default `.slipway` in the workspace.
 pub fn state() -> PathBuf {
     match std::env::var_os("SLIPWAY_ARTEFACTS") {
         Some(path) => path.into(),
@@ -23,19 +22,7 @@ pub fn state() -> PathBuf {
     }
 }
 
-/// Captured data of real machines; `None` when they are not here.
-pub fn fixtures() -> Option<PathBuf> {
-    let path = match std::env::var_os("SLIPWAY_FIXTURES") {
-        Some(path) => PathBuf::from(path),
-        None => workspace().join("../shared/fixtures"),
-    };
-    path.is_dir().then_some(path)
-}
-
 /// A program of this workspace, from the same build as the running one.
-///
-/// # Errors
-/// It was not built: says how.
 pub fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     // Programs are in target/PROFILE, test binaries in target/PROFILE/deps.
@@ -48,10 +35,7 @@ pub fn program(name: &str) -> Result<PathBuf> {
     found.with_context(|| format!("{name} is not built: run `cargo build --workspace --bins`"))
 }
 
-/// A file of `.slipway`.
-///
-/// # Errors
-/// It is not there: says which make target makes it.
+/// A file in `.slipway`; if it is missing, the error names the make target.
 pub fn built(relative: &str, target: &str) -> Result<PathBuf> {
     let path = state().join(relative);
     if !path.exists() {
@@ -60,10 +44,7 @@ pub fn built(relative: &str, target: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A temporary directory for one run, under `.slipway/run`: disks are big, and /tmp may be memory.
-///
-/// # Errors
-/// It cannot be made.
+/// A temporary directory for one run in `.slipway/run`: disks are large, and /tmp may be in memory.
 pub fn run_directory(name: &str) -> Result<tempfile::TempDir> {
     let parent = state().join("run");
     std::fs::create_dir_all(&parent).with_context(|| format!("making {}", parent.display()))?;

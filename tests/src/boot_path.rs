@@ -1,4 +1,4 @@
-//! One way from power-on to the mini-os: a lab, a server and a virtual server whose firmware takes it.
+//! One path from power-on to the mini-os: a lab, a server, and a virtual server with the firmware for it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::server::{Server, ServerSpec};
 use crate::vm::{Firmware, Nic, Vm, VmSpec};
 use crate::wait;
 
-/// Firmware and loader in software emulation on two slow cores, to the kernel's first line.
+/// Firmware and loader up to the kernel's first line, in software emulation on two slow cores.
 pub const KERNEL_WITHIN: Duration = Duration::from_secs(150);
-/// As [`KERNEL_WITHIN`], with the mini-os and its report.
+/// Like [`KERNEL_WITHIN`], up to the report.
 pub const REPORTED_WITHIN: Duration = Duration::from_secs(240);
-/// The first thing a kernel says: by `earlyprintk`, before it has looked at any device.
+/// The kernel's first line, by `earlyprintk`, before it has looked at any device.
 const FIRST_LINE: &str = "Linux version ";
 
-/// What iPXE fetches once it runs, as [`fetched`] tells it.
+/// What iPXE fetches once it runs, in the form of [`fetched`].
 pub const BY_IPXE: [&str; 4] = [
     "http /boot.ipxe",
     "http /boot/kernel",
@@ -30,7 +30,7 @@ pub const BY_IPXE: [&str; 4] = [
     "http /boot/site",
 ];
 
-/// What is fetched with a site's own keys in the firmware, after [`crate::snakeoil::sign_mini_os`].
+/// What firmware with a site's own keys fetches after [`crate::snakeoil::sign_mini_os`].
 pub const BY_SIGNED_IMAGE: [&str; 5] = [
     "tftp snponly.efi",
     "tftp autoexec.ipxe",
@@ -39,9 +39,8 @@ pub const BY_SIGNED_IMAGE: [&str; 5] = [
     "http /boot.args",
 ];
 
-/// What varies from path to path.
+/// How a path differs from others.
 pub struct BootPathSpec {
-    /// The virtual server.
     pub vm: VmSpec,
     network: Option<String>,
     more: String,
@@ -51,11 +50,12 @@ pub struct BootPathSpec {
     prepare: Option<Prepare>,
 }
 
-/// Makes files: in the server's directory, from the mini-os's.
+/// Makes files: in the server's directory (first argument), from the mini-os's (second).
 type Prepare = Box<dyn FnOnce(&Path, &Path) -> Result<()>>;
 
 impl BootPathSpec {
-    /// A machine with this firmware and a virtio card, in the server's own network; the server gives the addresses.
+    /// A machine with this firmware and a virtio card in the server's own network; the server gives the
+    /// addresses.
     pub fn new(name: &str, firmware: Firmware) -> BootPathSpec {
         BootPathSpec {
             vm: VmSpec::new(name, firmware),
@@ -68,60 +68,53 @@ impl BootPathSpec {
         }
     }
 
-    /// With another network card.
     pub fn nic(mut self, nic: Nic) -> BootPathSpec {
         self.vm.nic = nic;
         self
     }
 
-    /// With these lines in the server's `[[network]]` instead of mode, look_seconds and pools.
+    /// These lines in the server's `[[network]]`, instead of mode, look_seconds and pools.
     pub fn network(mut self, lines: &str) -> BootPathSpec {
         self.network = Some(lines.to_owned());
         self
     }
 
-    /// With more lines at the end of the server's configuration.
+    /// More lines at the end of the server's configuration.
     pub fn more(mut self, lines: &str) -> BootPathSpec {
         self.more.push_str(lines);
         self
     }
 
-    /// With somebody else's daemon between the machine and the server.
+    /// Somebody else's daemon between the machine and the server.
     pub fn reach(mut self, reach: Reach) -> BootPathSpec {
         self.reach = Some(reach);
         self
     }
 
-    /// By a cable that does this to frames.
+    /// A cable that does this to frames.
     pub fn cable(mut self, weather: Weather, filter: Filter) -> BootPathSpec {
         self.cable = Some((weather, filter));
         self
     }
 
-    /// With a copy of the mini-os that may be changed: [`BootPath::mini_os`].
+    /// A copy of the mini-os that the test may change: [`BootPath::mini_os`].
     pub fn own_mini_os(mut self) -> BootPathSpec {
         self.own_mini_os = true;
         self
     }
 
-    /// With files that are made before the server starts: in its directory (the first path), from the mini-os's (the second).
+    /// Files made before the server starts: in its directory (first argument), from the mini-os's (second).
     pub fn prepare(mut self, work: impl FnOnce(&Path, &Path) -> Result<()> + 'static) -> BootPathSpec {
         self.prepare = Some(Box::new(work));
         self
     }
 
-    /// Starts the server in a lab of its own. The machine is not powered on yet.
-    ///
-    /// # Errors
-    /// Not permitted, something is not built, or the server does not come up.
+    /// Starts the server in a new lab. The machine is still off.
     pub async fn start(self) -> Result<BootPath> {
         self.start_in(Lab::enter()?).await
     }
 
-    /// As [`BootPathSpec::start`], in a lab that is laid out already.
-    ///
-    /// # Errors
-    /// Something is not built, or the server does not come up.
+    /// Like [`BootPathSpec::start`], in a lab that is set up already.
     pub async fn start_in(self, lab: Lab) -> Result<BootPath> {
         let directory = artefacts::run_directory(&self.vm.name)?;
         let mut mini_os = artefacts::built("mini-os/small", "mini-os")?;
@@ -174,37 +167,30 @@ impl BootPathSpec {
     }
 }
 
-/// A path that is being taken.
+/// A path under way.
 pub struct BootPath {
     // Dropped in this order: machine, server, network.
-    /// The machine; [`Vm::power_on`] begins.
+    /// The machine; start it with [`Vm::power_on`].
     pub vm: Vm,
-    /// The cable, where it was asked for.
+    /// The cable, if one was requested.
     pub switch: Option<Switch>,
-    /// The server.
     pub server: Server,
-    /// Directory of the mini-os that the server gives.
+    /// The mini-os that the server serves.
     pub mini_os: PathBuf,
-    /// Where the server has its files.
+    /// The server's files.
     pub directory: tempfile::TempDir,
     _between: Option<Between>,
-    /// The network.
     pub lab: Lab,
 }
 
 impl BootPath {
-    /// Waits until the kernel has said its first line; gives what the server knows of the way to it.
-    ///
-    /// # Errors
-    /// It took longer than [`KERNEL_WITHIN`]: with the console and what was heard.
+    /// Waits for the kernel's first line; returns what the server heard until then. On timeout the error has
+    /// console and journey.
     pub async fn kernel(&mut self) -> Result<Journey> {
         self.said(FIRST_LINE).await
     }
 
-    /// Waits until the console has said this, as [`BootPath::kernel`] does for the kernel.
-    ///
-    /// # Errors
-    /// As there.
+    /// Like [`BootPath::kernel`], for any words on the console.
     pub async fn said(&mut self, words: &str) -> Result<Journey> {
         let seen = self.vm.wait_console(words, KERNEL_WITHIN).await;
         let journey = self.journey().await?;
@@ -212,10 +198,7 @@ impl BootPath {
         Ok(journey)
     }
 
-    /// Waits until the machine has fetched a file to its end, named as [`fetched`] does.
-    ///
-    /// # Errors
-    /// As [`BootPath::kernel`].
+    /// Waits until the machine has fetched all of a file, named as in [`fetched`].
     pub async fn has_fetched(&self, file: &str) -> Result<Journey> {
         let waited = wait::until(file, KERNEL_WITHIN, async || {
             let journey = self.journey().await?;
@@ -230,10 +213,7 @@ impl BootPath {
         waited
     }
 
-    /// Waits until the machine's report was taken.
-    ///
-    /// # Errors
-    /// It took longer than [`REPORTED_WITHIN`]: with the console and what was heard.
+    /// Waits until the machine's report has been accepted.
     pub async fn reported(&self) -> Result<(MachineDetail, Journey)> {
         let api = self.server.api()?;
         let serial = self.vm.spec().system_serial();
@@ -244,10 +224,7 @@ impl BootPath {
         Ok((detail, journey))
     }
 
-    /// What the server has heard of the machine so far.
-    ///
-    /// # Errors
-    /// The server does not answer.
+    /// What the server has heard from the machine so far.
     pub async fn journey(&self) -> Result<Journey> {
         self.server.api()?.journey(&self.vm.spec().mac).await
     }
@@ -262,7 +239,7 @@ impl BootPath {
     }
 }
 
-/// Files that were fetched to their end, in order: "tftp NAME" or "http PATH".
+/// The files that were fetched completely, in order: "tftp NAME" or "http PATH".
 pub fn fetched(journey: &Journey) -> Vec<String> {
     let whole = |event: &BootEvent| match &event.what {
         BootEventKind::Tftp {
@@ -280,7 +257,8 @@ pub fn fetched(journey: &Journey) -> Vec<String> {
     journey.events.iter().filter_map(whole).collect()
 }
 
-/// Runs a test in a lab: that moves the thread into its network namespace, so everything has to stay on it.
+/// Runs a test in a lab. A lab moves the thread into its network namespace, so everything has to stay on this
+/// thread.
 pub fn run(work: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

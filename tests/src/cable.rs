@@ -1,5 +1,6 @@
-//! A cable with a switch in user space between a client or virtual server and the lab's bridge. It loses, copies, delays and
-//! reorders frames (the kernels of test machines often have no netem), and a filter may change what passes.
+//! A cable with a switch in user space between a client or virtual server and the lab's bridge. It loses,
+//! duplicates, delays and reorders frames (kernels of test machines often have no netem), and a filter may
+//! change them.
 
 mod frame;
 
@@ -25,7 +26,7 @@ pub use frame::{blank_options, plain_pxe, read_request};
 
 /// Longest Ethernet frame of these networks.
 const FRAME: usize = 2048;
-/// How often the switch looks whether it shall end.
+/// How often the switch checks whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What happens to frames, in each direction.
@@ -35,9 +36,9 @@ pub struct Weather {
     pub loss: u64,
     /// Delivered twice, per thousand.
     pub copies: u64,
-    /// Delayed by up to this: what is sent later may arrive earlier.
+    /// Delayed by up to this, so a later frame may arrive earlier.
     pub delay: Duration,
-    /// Where chance begins.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
@@ -54,16 +55,16 @@ impl Weather {
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Towards {
-    /// To the lab's bridge, where the server is.
+    /// To the lab's bridge and the server.
     Bridge,
     /// To the client or virtual server.
     Client,
 }
 
-/// Looks at every frame and may change it.
+/// Sees every frame and may change it.
 pub type Filter = Box<dyn FnMut(Towards, &mut [u8]) + Send>;
 
-/// The switch; it ends when this is dropped.
+/// The switch; stops on drop.
 pub struct Switch {
     end: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
@@ -86,10 +87,8 @@ impl Drop for Switch {
     }
 }
 
-/// A client whose cable to the lab's bridge goes through the switch: a namespace whose `eth0` has this MAC and no address.
-///
-/// # Errors
-/// Not permitted, or /dev/net/tun is missing.
+/// A client whose cable to the lab's bridge goes through the switch: a namespace whose `eth0` has this MAC
+/// and no address.
 pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)> {
     let client = NetNs::new()?;
     let theirs = client.run(|| {
@@ -104,12 +103,10 @@ pub fn client(lab: &Lab, mac: &str, weather: Weather) -> Result<(NetNs, Switch)>
 }
 
 /// A tap device for a virtual server whose cable to a bridge of the lab goes through the switch.
-///
-/// # Errors
-/// Not permitted, or /dev/net/tun is missing.
 pub fn vm(lab: &Lab, bridge: &str, weather: Weather, filter: Filter) -> Result<(String, Switch)> {
     const NEAR: &str = "near0";
-    // The virtual server holds its tap's only descriptor: a bridge of two ports joins it with the switch.
+    // The virtual server holds the only descriptor of its tap, so a bridge with two ports connects it to the
+    // switch.
     let theirs = tap("near1")?;
     lab.plain_bridge(NEAR)?;
     ip(&format!("link set near1 master {NEAR} up"))?;
@@ -154,14 +151,14 @@ fn connect(lab: &Lab, bridge: &str, theirs: File, weather: Weather, filter: Filt
 
 mod request {
     nix::ioctl_write_ptr_bad!(
-        /// TUNSETIFF: names the device that a descriptor of /dev/net/tun is.
+        /// TUNSETIFF: creates the device for a descriptor of /dev/net/tun.
         set_interface,
         nix::request_code_write!(b'T', 202, size_of::<nix::libc::c_int>()),
         nix::libc::ifreq
     );
 }
 
-/// A tap device in the namespace of the calling thread, for as long as the file is open.
+/// A tap device in the calling thread's namespace, for as long as the file is open.
 fn tap(name: &str) -> Result<File> {
     let file = OpenOptions::new()
         .read(true)
@@ -169,7 +166,7 @@ fn tap(name: &str) -> Result<File> {
         .custom_flags(libc::O_NONBLOCK)
         .open("/dev/net/tun")
         .context("opening /dev/net/tun")?;
-    // SAFETY: ifreq is plain data, for which zeros are a value.
+    // SAFETY: ifreq is plain data; all zeros is a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
         *to = from as libc::c_char;
@@ -187,7 +184,7 @@ struct Wire {
     filter: Filter,
     chance: u64,
     due: BinaryHeap<Reverse<(Instant, u64)>>,
-    /// By serial number: to which end, and the frame.
+    /// By serial number: the direction and the frame.
     frames: HashMap<u64, (usize, Vec<u8>)>,
     serial: u64,
     lost: Arc<AtomicU64>,
@@ -205,7 +202,7 @@ impl Wire {
                 .ends
                 .each_ref()
                 .map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN));
-            // An interrupted wait is as good as one that has ended.
+            // An interrupted wait is as good as a completed one.
             let _ = poll(&mut watched, limit);
             for from in [0, 1] {
                 let mut buffer = [0; FRAME];
@@ -218,7 +215,7 @@ impl Wire {
             {
                 self.due.pop();
                 if let Some((to, frame)) = self.frames.remove(&serial) {
-                    // A full or downed device loses it, as a switch would.
+                    // A full device, or one that is down, loses the frame, as a switch would.
                     let _ = self.ends[to].write(&frame);
                 }
             }

@@ -8,17 +8,14 @@ use anyhow::{Context, Result};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 
-/// A process that is killed when this is dropped, and by the kernel when the thread that started it dies.
+/// A process that is killed on drop, and by the kernel when the thread that started it dies.
 pub struct Owned {
     child: Child,
     name: String,
 }
 
 impl Owned {
-    /// Starts it, with stdout and stderr in the file `log` and nothing on stdin.
-    ///
-    /// # Errors
-    /// The program or the log file cannot be opened.
+    /// Starts it with stdout and stderr in the file `log` and no stdin.
     pub fn start(mut command: Command, log: &Path) -> Result<Owned> {
         let name = command.get_program().to_string_lossy().into_owned();
         let out = std::fs::OpenOptions::new()
@@ -35,22 +32,18 @@ impl Owned {
         Ok(Owned { child, name })
     }
 
-    /// Process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended; `None` while it runs.
-    ///
-    /// # Errors
-    /// The kernel does not know the process.
+    /// Its exit status; `None` while it runs.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child
             .try_wait()
             .with_context(|| format!("waiting for {}", self.name))
     }
 
-    /// SIGKILL, and waits for the end.
+    /// Sends SIGKILL and waits.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

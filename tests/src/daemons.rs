@@ -1,4 +1,4 @@
-//! Other people's daemons in the lab's network, each in a namespace of its own with a cable to it.
+//! Other people's daemons in the lab's network, each in its own namespace with a cable to it.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,18 +11,15 @@ use crate::lab::{BRIDGE, Lab, SERVER};
 use crate::netns::{NetNs, ip};
 use crate::wait;
 
-/// A dnsmasq that gives out addresses and no boot data, as the DHCP server of a LAN does.
+/// A dnsmasq that gives addresses and no boot data, like a LAN's DHCP server.
 pub struct AddressServer {
     _process: Owned,
     _place: NetNs,
 }
 
 impl AddressServer {
-    /// Starts one at `SUBNET.2` (`subnet` has three numbers, e.g. `10.77.0`) on a bridge of the lab, which gives out .50 to .60.
-    /// Its files go into `directory`.
-    ///
-    /// # Errors
-    /// A network command failed, or dnsmasq is not installed.
+    /// Starts one at `SUBNET.2` (`subnet` has three numbers, e.g. `10.77.0`) on a bridge of the lab; it gives
+    /// .50 to .60. Its files go into `directory`.
     pub fn start(lab: &Lab, bridge: &str, subnet: &str, directory: &Path) -> Result<AddressServer> {
         let name = format!("dnsmasq-{subnet}");
         let number = subnet.split('.').nth(1).unwrap_or_default();
@@ -54,8 +51,8 @@ impl AddressServer {
     }
 }
 
-/// An ISC relay on a router between the lab's network and another one, [`Relay::BRIDGE`]. It adds option 82 and drops an answer that
-/// does not have it back as it was.
+/// ISC's relay on a router between the lab's network and another one, [`Relay::BRIDGE`]. It adds option 82
+/// and drops an answer that does not return it unchanged.
 pub struct Relay {
     _process: Owned,
     _place: NetNs,
@@ -64,7 +61,8 @@ pub struct Relay {
 impl Relay {
     /// The network behind it, which has no server.
     pub const BRIDGE: &str = "behind0";
-    /// That network in the server's configuration; TFTP passes the router as through a firewall that does not know it.
+    /// That network in the server's configuration; the router passes TFTP like a firewall that does not know
+    /// it.
     pub const NETWORK: &str = r#"
 [[network]]
 name = "behind"
@@ -78,10 +76,7 @@ tftp_blksize_max = 1024
 pools = [{ first = "10.88.0.100", last = "10.88.0.109" }]
 "#;
 
-    /// Starts it, with a route to the network behind it.
-    ///
-    /// # Errors
-    /// A network command failed, or dhcrelay is not installed.
+    /// Starts it, and adds a route to the network behind it.
     pub fn start(lab: &Lab, directory: &Path) -> Result<Relay> {
         lab.plain_bridge(Relay::BRIDGE)?;
         let place = lab.client_on(BRIDGE, "02:00:00:00:77:02")?;
@@ -89,7 +84,7 @@ pools = [{ first = "10.88.0.100", last = "10.88.0.109" }]
         place.run(|| {
             ip("addr add 10.77.0.2/24 dev eth0")?;
             ip("addr add 10.88.0.1/24 dev eth1")?;
-            // The file of the namespace of the thread that writes.
+            // The namespace file of the writing thread.
             std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("switching on forwarding")
         })?;
         lab.inside().run(|| ip("route add 10.88.0.0/24 via 10.77.0.2"))?;
@@ -104,14 +99,14 @@ pools = [{ first = "10.88.0.100", last = "10.88.0.109" }]
     }
 }
 
-/// Starts a daemon and waits until it hears DHCP messages.
+/// Starts a daemon and waits until it listens for DHCP messages.
 fn started(command: Command, place: &NetNs, package: &str, log: &Path) -> Result<Owned> {
     let process =
         Owned::start(command, log).with_context(|| format!("is the package {package} installed?"))?;
     let what = format!("a daemon of {package} to listen on port 67 ({})", log.display());
     wait::until_blocking(&what, Duration::from_secs(10), || {
         let sockets = place.run(|| Ok(std::fs::read_to_string("/proc/thread-self/net/udp")?))?;
-        // isc-dhcp hears by a packet socket, and opens a UDP socket on the port too.
+        // isc-dhcp uses a packet socket, and opens a UDP socket on the port too.
         Ok(sockets.contains(":0043 ").then_some(()))
     })?;
     Ok(process)

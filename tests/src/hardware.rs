@@ -1,5 +1,5 @@
-//! A virtual server with the hardware of a real one: two sockets, eight memory slots, disks of three kinds, two NICs, a
-//! BMC and a TPM.
+//! A virtual server with the hardware of a real one: two sockets, eight memory slots, disks of three kinds,
+//! two NICs, a BMC and a TPM.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,21 +10,16 @@ use anyhow::{Context, Result};
 use crate::child::Owned;
 use crate::wait;
 
-/// Memory of one module, MiB.
 pub const MODULE_MIB: u32 = 128;
-/// Memory slots.
 pub const SLOTS: u32 = 8;
 
-/// What a rack server has beside processor and boot NIC.
+/// What a rack server has besides processor and boot NIC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rack {
-    /// Slots without a module, from 0.
+    /// Slots without a module, counted from 0.
     pub empty: Vec<u32>,
-    /// Size of the SATA disk in bytes.
     pub sata_bytes: u64,
-    /// An SD card of 1 GiB behind a PCI host.
-    pub sd_card: bool,
-    /// What its clock says at power-on, as after the death of its battery: "2010-01-01T00:00:00"; absent: the right time.
+    /// Its clock at power-on, as after its battery died: "2010-01-01T00:00:00"; `None`: the right time.
     pub clock: Option<&'static str>,
 }
 
@@ -34,39 +29,35 @@ impl Rack {
         Rack {
             empty: vec![SLOTS - 1],
             sata_bytes: 2 << 30,
-            sd_card: false,
             clock: None,
         }
     }
 
-    /// Memory in MiB.
     pub fn memory_mib(&self) -> u32 {
         (SLOTS - self.empty.len() as u32) * MODULE_MIB
     }
 
-    /// Serial number of the NVMe disk.
     pub fn nvme_serial(name: &str) -> String {
         format!("NVME-{}", name.to_uppercase())
     }
 
-    /// Serial number of the SATA disk.
     pub fn sata_serial(name: &str) -> String {
         format!("SATA-{}", name.to_uppercase())
     }
 
-    /// Makes its files.
     pub(crate) fn files(&self, directory: &Path) -> Result<()> {
-        for (file, bytes) in [("nvme.raw", 1 << 30), ("sata.raw", self.sata_bytes)] {
+        for (file, bytes) in [
+            ("nvme.raw", 1 << 30),
+            ("sata.raw", self.sata_bytes),
+            ("sd.raw", 1 << 30),
+        ] {
             std::fs::File::create(directory.join(file))?.set_len(bytes)?;
-        }
-        if self.sd_card {
-            std::fs::File::create(directory.join("sd.raw"))?.set_len(1 << 30)?;
         }
         std::fs::create_dir_all(directory.join("tpm"))?;
         Ok(())
     }
 
-    /// Starts its TPM and waits until it listens. It ends with what is returned.
+    /// Starts its TPM and waits until it listens. It stops when the result is dropped.
     pub(crate) fn tpm(directory: &Path) -> Result<Owned> {
         let socket = directory.join("tpm.sock");
         let mut command = Command::new("swtpm");
@@ -83,7 +74,7 @@ impl Rack {
         Ok(process)
     }
 
-    /// Words for QEMU's command line.
+    /// Its part of QEMU's command line.
     pub(crate) fn arguments(&self, directory: &Path, name: &str, mac: &str) -> Vec<String> {
         let file = |name: &str| -> PathBuf { directory.join(name) };
         let drive = |id: &str| {
@@ -93,7 +84,7 @@ impl Rack {
                 path.display()
             )
         };
-        // The second NIC's MAC: the first's with another third byte.
+        // The second NIC's MAC differs from the first one's in the third byte.
         let second = mac.replacen("52:54:00:77", "52:54:00:88", 1);
         let pairs = [
             ("-drive", drive("nvme")),
@@ -119,8 +110,6 @@ impl Rack {
             ),
             ("-tpmdev", "emulator,id=tpm0,chardev=tpm".to_owned()),
             ("-device", "tpm-tis,tpmdev=tpm0".to_owned()),
-        ];
-        let sd = [
             ("-drive", drive("sd")),
             ("-device", "sdhci-pci".to_owned()),
             ("-device", "sd-card,drive=sd".to_owned()),
@@ -128,7 +117,6 @@ impl Rack {
         let clock = self.clock.map(|base| ("-rtc", format!("base={base}")));
         pairs
             .into_iter()
-            .chain(sd.into_iter().filter(|_| self.sd_card))
             .chain(clock)
             .flat_map(|(option, value)| [option.to_owned(), value])
             .collect()

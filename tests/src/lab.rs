@@ -1,4 +1,4 @@
-//! A provisioning network of its own: the calling thread moves into a fresh network namespace with a bridge.
+//! An isolated provisioning network: the calling thread moves into a new network namespace with a bridge.
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
@@ -11,12 +11,13 @@ use nix::sched::{CloneFlags, unshare};
 use crate::netns::{NetNs, ip};
 use crate::wait;
 
-/// Name of the bridge, which is the provisioning network.
+/// The bridge; it is the provisioning network.
 pub const BRIDGE: &str = "br0";
-/// The server's address on it.
+/// The server's address on the bridge.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
-/// An isolated network. Whatever the calling thread starts afterwards is in it; it vanishes with the last of them.
+/// An isolated network. Everything the calling thread starts from now on is in it; it vanishes with the last
+/// of them.
 pub struct Lab {
     inside: NetNs,
     outside: NetNs,
@@ -25,9 +26,6 @@ pub struct Lab {
 
 impl Lab {
     /// Moves the calling thread into a new namespace with the bridge [`BRIDGE`] and [`SERVER`] on it.
-    ///
-    /// # Errors
-    /// Not permitted, or a network command failed.
     pub fn enter() -> Result<Lab> {
         let outside = NetNs::of_this_thread()?;
         unshare(CloneFlags::CLONE_NEWNET)?;
@@ -37,7 +35,7 @@ impl Lab {
             taps: Cell::new(0),
         };
         ip("link set lo up")?;
-        // stp_state 0 and no forward delay: a port passes the first DISCOVER at once.
+        // stp_state 0 and no forward delay: a port lets the first DISCOVER through.
         ip(&format!(
             "link add {BRIDGE} type bridge stp_state 0 forward_delay 0"
         ))?;
@@ -46,7 +44,6 @@ impl Lab {
         Ok(lab)
     }
 
-    /// The namespace itself.
     pub fn inside(&self) -> &NetNs {
         &self.inside
     }
@@ -56,18 +53,12 @@ impl Lab {
         &self.outside
     }
 
-    /// A new tap device on the bridge, for QEMU.
-    ///
-    /// # Errors
-    /// A network command failed.
+    /// Adds a tap device to the bridge, for QEMU.
     pub fn tap(&self) -> Result<String> {
         self.tap_on(BRIDGE)
     }
 
     /// As [`Lab::tap`], on another bridge of the lab.
-    ///
-    /// # Errors
-    /// A network command failed.
     pub fn tap_on(&self, bridge: &str) -> Result<String> {
         let name = format!("tap{}", self.taps.replace(self.taps.get() + 1));
         ip(&format!("tuntap add dev {name} mode tap"))?;
@@ -75,28 +66,19 @@ impl Lab {
         Ok(name)
     }
 
-    /// A client with a cable to the bridge: a namespace whose `eth0` has this MAC and no address.
-    ///
-    /// # Errors
-    /// A network command failed.
+    /// Adds a client with a cable to the bridge: a namespace whose `eth0` has this MAC and no address.
     pub fn client(&self, mac: &str) -> Result<NetNs> {
         self.client_on(BRIDGE, mac)
     }
 
     /// As [`Lab::client`], on another bridge of the lab.
-    ///
-    /// # Errors
-    /// A network command failed.
     pub fn client_on(&self, bridge: &str, mac: &str) -> Result<NetNs> {
         let client = NetNs::new()?;
         self.cable(&client, bridge, "eth0", mac)?;
         Ok(client)
     }
 
-    /// A cable from a namespace to a bridge: its interface there gets this name and MAC.
-    ///
-    /// # Errors
-    /// A network command failed.
+    /// Runs a cable from a namespace to a bridge; its interface in the namespace gets this name and MAC.
     pub fn cable(&self, client: &NetNs, bridge: &str, interface: &str, mac: &str) -> Result<()> {
         let name = format!("port{}", self.taps.replace(self.taps.get() + 1));
         ip(&format!(
@@ -105,7 +87,7 @@ impl Lab {
         ))?;
         ip(&format!("link set {name} master {bridge} up"))?;
         client.run(|| ip(&format!("link set {interface} up")).map(drop))?;
-        // Up to a second passes before the kernel takes the carrier for real; what is sent until then is lost.
+        // It takes up to a second until the kernel considers the carrier up; what is sent until then is lost.
         wait::until_blocking("the cable to carry packets", Duration::from_secs(10), || {
             let port = ip(&format!("-d link show dev {name}"))?;
             let up = port.contains("state forwarding")
@@ -117,20 +99,14 @@ impl Lab {
         })
     }
 
-    /// The link address of an interface of the lab itself.
-    ///
-    /// # Errors
-    /// There is no such interface.
+    /// The MAC of an interface of the lab itself.
     pub fn mac_of(&self, name: &str) -> Result<Mac> {
         let text = ip(&format!("-br link show dev {name}"))?;
         let word = text.split_ascii_whitespace().nth(2).unwrap_or_default();
         word.parse().map_err(|e| anyhow::anyhow!("{name}: {word:?}: {e}"))
     }
 
-    /// A further bridge with this address, e.g. `10.78.0.1/24`: a network that is not configured.
-    ///
-    /// # Errors
-    /// A network command failed.
+    /// Adds a bridge with this address, e.g. `10.78.0.1/24`: a network that is not configured.
     pub fn bridge(&self, name: &str, address: &str) -> Result<()> {
         ip(&format!(
             "link add {name} type bridge stp_state 0 forward_delay 0"
@@ -140,10 +116,8 @@ impl Lab {
         Ok(())
     }
 
-    /// A bridge that only joins others: the lab's kernel says nothing there, least of all where its own addresses are.
-    ///
-    /// # Errors
-    /// A network command failed.
+    /// Adds a bridge that only connects: the lab's kernel sends nothing on it, not even ARP for its own
+    /// addresses.
     pub fn plain_bridge(&self, name: &str) -> Result<()> {
         ip(&format!(
             "link add {name} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
@@ -155,7 +129,7 @@ impl Lab {
 }
 
 impl Drop for Lab {
-    /// The thread goes back to where it came from; processes still inside keep the namespace until they end.
+    /// The thread returns to its old namespace; processes that are still inside keep the namespace alive.
     fn drop(&mut self) {
         if let Err(error) = self.outside.enter() {
             eprintln!("leaving the lab's network namespace: {error:#}");

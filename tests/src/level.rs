@@ -1,10 +1,10 @@
-//! Test levels and what each needs of the machine it runs on.
+//! Test levels and their requirements.
 
 use std::path::Path;
 
 use crate::netns::NetNs;
 
-/// A level of tests, by what it needs beyond cargo.
+/// A level of tests, by what it needs besides cargo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Fuzz targets, for some seconds each.
@@ -17,7 +17,7 @@ pub enum Level {
     Qemu,
 }
 
-/// Programs and files that a level needs, each with the Debian package that brings it.
+/// Programs and files that a level needs, each with its Debian package.
 const NETNS_NEEDS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("dhclient", "isc-dhcp-client"),
@@ -46,7 +46,7 @@ impl Level {
     /// All of them, cheapest first.
     pub const ALL: [Level; 4] = [Level::Fuzz, Level::Sim, Level::Netns, Level::Qemu];
 
-    /// Name of the level, which is the name of its test binary.
+    /// The level's name, which is also that of its test binary.
     pub fn name(self) -> &'static str {
         match self {
             Level::Fuzz => "fuzz",
@@ -56,7 +56,7 @@ impl Level {
         }
     }
 
-    /// Why this level cannot run here; `None` when it can.
+    /// Why this level cannot run here; `None` if it can.
     pub fn obstacle(self) -> Option<String> {
         let needs = match self {
             Level::Fuzz if present("cargo-fuzz") => return None,
@@ -84,7 +84,8 @@ impl Level {
         }
     }
 
-    /// True when the level runs. Else prints why it is skipped, or panics when `SLIPWAY_REQUIRE_ALL=1` forbids skips.
+    /// Whether the level runs. If not, prints why it is skipped, or panics if `SLIPWAY_REQUIRE_ALL=1` forbids
+    /// skipping.
     pub fn runs(self) -> bool {
         let Some(why) = self.obstacle() else { return true };
         assert!(

@@ -1,5 +1,7 @@
-//! The harness of the end-to-end tests, the demo and the bench: a network of its own, virtual servers with real
-//! firmware, the real `slipway` process, and simulated machines that speak real bytes.
+//! The harness of the end-to-end tests, the demo and the bench: an isolated network, virtual servers with
+//! real firmware, the real `slipway` process, and simulated machines that send real packets.
+
+#![allow(missing_docs, reason = "only this workspace's tests use it")]
 
 pub mod accelerator;
 pub mod api;

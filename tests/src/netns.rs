@@ -1,5 +1,5 @@
-//! Network namespaces without names: they live as long as a descriptor or a process is in them, so that nothing is
-//! left over however a test ends.
+//! Unnamed network namespaces: they live as long as a descriptor or a process is in them, so nothing is left
+//! over however a test ends.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,12 +15,9 @@ pub struct NetNs {
 }
 
 impl NetNs {
-    /// Makes a new, empty one with its loopback up.
-    ///
-    /// # Errors
-    /// Not permitted (needs CAP_SYS_ADMIN), or `ip` is missing.
+    /// Makes an empty one with loopback up. Needs CAP_SYS_ADMIN.
     pub fn new() -> Result<NetNs> {
-        // On a thread of its own: unshare changes the calling thread, which must stay where it is.
+        // On a separate thread: unshare changes the calling thread, which must stay where it is.
         std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).context("unshare(CLONE_NEWNET)")?;
             ip("link set lo up")?;
@@ -30,10 +27,7 @@ impl NetNs {
         .map_err(|_| anyhow::anyhow!("the thread that makes a network namespace panicked"))?
     }
 
-    /// The one the calling thread is in.
-    ///
-    /// # Errors
-    /// /proc is not mounted.
+    /// The calling thread's namespace.
     pub fn of_this_thread() -> Result<NetNs> {
         let file = File::open("/proc/thread-self/ns/net").context("opening /proc/thread-self/ns/net")?;
         Ok(NetNs {
@@ -42,17 +36,11 @@ impl NetNs {
     }
 
     /// Moves the calling thread, and what it starts from now on, into it.
-    ///
-    /// # Errors
-    /// Not permitted.
     pub fn enter(&self) -> Result<()> {
         setns(&self.descriptor, CloneFlags::CLONE_NEWNET).context("setns")
     }
 
-    /// Runs `work` on a thread inside. Sockets it makes stay inside wherever they are used later.
-    ///
-    /// # Errors
-    /// Not permitted, or `work` failed or panicked.
+    /// Runs `work` on a thread inside. Sockets that it makes stay inside, wherever they are used later.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         std::thread::scope(|scope| {
             let inside = scope.spawn(|| {
@@ -69,8 +57,8 @@ impl NetNs {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let raw = self.descriptor.as_raw_fd();
-        // SAFETY: setns is async-signal-safe, and the descriptor outlives the fork: it is only closed on drop of
-        // self, while spawn() runs on a borrow of the caller.
+        // SAFETY: setns is async-signal-safe. The descriptor outlives the fork: it is closed only on drop of
+        // self, and spawn() runs on a borrow of the caller.
         unsafe {
             command.pre_exec(move || {
                 let descriptor = std::os::fd::BorrowedFd::borrow_raw(raw);
@@ -80,16 +68,13 @@ impl NetNs {
         command
     }
 
-    /// What `ip link set ... netns` takes for this namespace.
+    /// This namespace as `ip link set ... netns` takes it.
     pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.descriptor.as_raw_fd())
     }
 }
 
-/// Runs `ip` with these words in the namespace of the calling thread.
-///
-/// # Errors
-/// It is missing or failed; the error has its words and its message.
+/// Runs `ip` with these words in the calling thread's namespace.
 pub fn ip(words: &str) -> Result<String> {
     let output = Command::new("ip")
         .args(words.split_ascii_whitespace())

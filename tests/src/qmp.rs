@@ -14,10 +14,7 @@ pub struct Qmp {
 }
 
 impl Qmp {
-    /// Connects and leaves the negotiation mode.
-    ///
-    /// # Errors
-    /// No QEMU listens there, or it says something else.
+    /// Connects and ends the negotiation.
     pub fn connect(path: &Path) -> Result<Qmp> {
         let stream =
             UnixStream::connect(path).with_context(|| format!("connecting to {}", path.display()))?;
@@ -33,10 +30,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Runs one command and gives its result; events on the way are passed over.
-    ///
-    /// # Errors
-    /// QEMU refused it or is gone.
+    /// Runs a command and returns its result; events in between are skipped.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let mut line = json!({"execute": command, "arguments": arguments}).to_string();
         line.push('\n');

@@ -1,4 +1,4 @@
-//! Whom a machine reaches the server by, when that is not the network's DHCP server itself.
+//! How a machine reaches the server when the server is not the network's DHCP server.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -17,22 +17,20 @@ const FOREIGN: std::ops::RangeInclusive<IpAddr> =
 /// Somebody else's daemon between a machine and the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// dnsmasq gives the addresses, the server is a proxy beside it.
+    /// dnsmasq gives the addresses; the server is a proxy beside it.
     Proxy,
-    /// The machine is in another network, behind a relay and router.
+    /// The machine is in another network, behind a relay and a router.
     Relay,
 }
 
-/// The daemon; it ends when this is dropped.
+/// The daemon, which stops on drop.
 pub enum Between {
-    /// Of [`Reach::Proxy`].
     AddressServer(AddressServer),
-    /// Of [`Reach::Relay`].
     Relay(Relay),
 }
 
 impl Reach {
-    /// What the server has to be told of it.
+    /// Changes the server's configuration accordingly.
     pub(crate) fn configure(self, spec: &mut ServerSpec) {
         match self {
             Reach::Proxy => spec.network = "mode = \"proxy\"\n".to_owned(),
@@ -40,7 +38,7 @@ impl Reach {
         }
     }
 
-    /// The bridge that the machine is on.
+    /// The bridge that the machine is connected to.
     pub(crate) fn bridge(self) -> &'static str {
         match self {
             Reach::Proxy => BRIDGE,
@@ -55,8 +53,9 @@ impl Reach {
         })
     }
 
-    /// Whether all that was heard came this way: with dnsmasq's address, or from the network behind the relay. The relay drops an answer
-    /// without its option 82 as it was: that firmware gets one at all proves the echo.
+    /// Whether everything heard came this way: with dnsmasq's address, or from the network behind the relay.
+    /// The relay drops an answer that does not return its option 82 unchanged, so any answer that firmware
+    /// gets proves the echo.
     pub fn was_taken(self, journey: &Journey) -> bool {
         let events = journey.events.iter();
         match self {

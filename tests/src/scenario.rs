@@ -1,8 +1,8 @@
-//! What the virtual and simulated machines are asked to become.
+//! What virtual and simulated machines are deployed with.
 
 use inventory_api::deploy::{Account, CronJob, DeployRequest, Script, ScriptRun};
 
-/// The profile's name in configurations.
+/// The deployment profile's name.
 pub const PROFILE: &str = "web";
 
 /// Password of the account `alice` on virtual servers. It protects nothing: they are on an isolated network.
@@ -12,7 +12,7 @@ pub const PASSWORD: &str = "slipway";
 const PASSWORD_HASH: &str =
     "$6$slipwaylab$hygp98uWBZyJ.2OWTyGKsyriZIUaFNa1N.BbQnH6CvE/wBvtpn0CEEZK1FRUgPt49Lm/PHGSsxFFKCcE2.jZl.";
 
-/// What the first-boot script leaves in /etc/slipway-first-boot.
+/// The text that the first-boot script writes to /etc/slipway-first-boot.
 pub const FIRST_BOOT_MARK: &str = "set up once";
 
 /// An image with accounts, a cron job and both kinds of scripts.

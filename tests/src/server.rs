@@ -15,25 +15,23 @@ use crate::lab::SERVER;
 use crate::scenario::PROFILE;
 use crate::wait;
 
-/// What a server is started with.
 #[derive(Clone, Debug)]
 pub struct ServerSpec {
-    /// Data directory and configuration go here.
+    /// For the data directory and the configuration.
     pub directory: PathBuf,
     /// Directory of the mini-os: `kernel` and `initramfs`.
     pub mini_os: PathBuf,
-    /// Directory of the images.
     pub images: PathBuf,
-    /// What machines made by "Slipway" get by themselves; `None`: they are checked and held.
+    /// What machines of maker "Slipway" get automatically; `None`: they are checked and held.
     pub profile: Option<(String, DeployRequest)>,
-    /// Lines of its `[[network]]` that say what it does there: [`ServerSpec::SERVER_MODE`], or others.
+    /// The lines of its `[[network]]` that say what it does there, e.g. [`ServerSpec::SERVER_MODE`].
     pub network: String,
-    /// More lines for the end of the configuration.
+    /// More lines at the end of the configuration.
     pub more: String,
 }
 
 impl ServerSpec {
-    /// It gives the addresses, from the start.
+    /// The server gives addresses, without searching for other servers first.
     pub const SERVER_MODE: &str = "mode = \"server\"\nlook_seconds = 0\n\
         pools = [{ first = \"10.77.0.100\", last = \"10.77.0.199\" }]\n";
 }
@@ -46,10 +44,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Writes the configuration, starts the process and reads its token.
-    ///
-    /// # Errors
-    /// It does not come up: with its log.
+    /// Writes the configuration, starts the process and reads its token. Fails with the log if the server
+    /// does not come up.
     pub async fn start(spec: ServerSpec) -> Result<Server> {
         std::fs::create_dir_all(&spec.directory)?;
         std::fs::write(spec.directory.join("slipway.toml"), configuration(&spec)?)?;
@@ -62,10 +58,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts the process again after [`Server::kill`].
-    ///
-    /// # Errors
-    /// It does not come up: with its log.
+    /// Restarts the process after [`Server::kill`].
     pub async fn power_on(&mut self) -> Result<()> {
         let mut command = Command::new(program("slipway")?);
         command
@@ -89,7 +82,7 @@ impl Server {
                     std::fs::read_to_string(&log).unwrap_or_default()
                 );
             }
-            // The token is printed after that line and before anything is answered.
+            // The token is printed after that line and before the first answer.
             Ok((served(&log) > before
                 && self.ca_file().exists()
                 && (before > 0 || find_token(&self.spec.directory).is_some()))
@@ -103,32 +96,30 @@ impl Server {
         Ok(())
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Process id; `None` after [`Server::kill`].
+    /// Its process id; `None` after [`Server::kill`].
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().map(Owned::id)
     }
 
-    /// Where it keeps its log.
     pub fn log_path(&self) -> PathBuf {
         self.spec.directory.join("slipway.log")
     }
 
-    /// Its log so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// File of the certificate that clients trust.
+    /// The certificate that clients trust.
     pub fn ca_file(&self) -> PathBuf {
         self.spec.directory.join("data/ca/ca.pem")
     }
 
-    /// The admin token.
     pub fn token(&self) -> &str {
         &self.token
     }
@@ -138,22 +129,18 @@ impl Server {
         format!("https://{SERVER}:8443")
     }
 
-    /// A client, for code inside the lab.
-    ///
-    /// # Errors
-    /// The CA file cannot be read.
+    /// A client for code inside the lab.
     pub fn api(&self) -> Result<Api> {
         Api::with_ca_file(&self.url(), &self.ca_file(), &self.token)
     }
 }
 
-/// The first token stands in a file, as the server's output is no terminal.
+/// The server's output is not a terminal, so the first token is in a file.
 fn find_token(directory: &Path) -> Option<String> {
     let text = std::fs::read_to_string(directory.join("data/admin-token")).ok()?;
     text.strip_suffix('\n').map(str::to_owned)
 }
 
-/// The configuration file of a lab.
 fn configuration(spec: &ServerSpec) -> Result<String> {
     #[derive(Serialize)]
     struct Profiles<'a> {

@@ -1,5 +1,5 @@
-//! The keys of a made-up site: Debian's package ovmf has firmware variables with them enrolled (PK, KEK and db), and the private
-//! key, whose passphrase is public.
+//! The keys of an invented site: Debian's package ovmf has firmware variables with them enrolled (PK, KEK and
+//! db), and the private key with a public passphrase.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +14,6 @@ const KEY: &str = "/usr/share/ovmf/PkKek-1-snakeoil.key";
 pub const CERTIFICATE: &str = "/usr/share/ovmf/PkKek-1-snakeoil.pem";
 
 /// The private key without its passphrase, in `dir`.
-///
-/// # Errors
-/// A package is missing.
 pub fn key(dir: &Path) -> Result<PathBuf> {
     let key = dir.join("site.key");
     let mut command = Command::new("openssl");
@@ -27,10 +24,7 @@ pub fn key(dir: &Path) -> Result<PathBuf> {
     Ok(key)
 }
 
-/// Signs an EFI program with it, beside the signatures that it has.
-///
-/// # Errors
-/// It is none, or a package is missing.
+/// Adds a signature to an EFI program.
 pub fn sign(key: &Path, from: &Path, to: &Path) -> Result<()> {
     let mut command = Command::new("sbsign");
     command
@@ -40,10 +34,7 @@ pub fn sign(key: &Path, from: &Path, to: &Path) -> Result<()> {
     run(command.arg(to).arg(from))
 }
 
-/// Signs the path's own mini-os as an operator does: on the server, which is then started again.
-///
-/// # Errors
-/// A package is missing, or `slipway mini-os sign` says why not.
+/// Signs the path's own mini-os as an operator would: on the server, then restarts it.
 pub async fn sign_mini_os(path: &mut BootPath) -> Result<()> {
     let key = key(path.directory.path())?;
     path.server.kill();
@@ -56,10 +47,6 @@ pub async fn sign_mini_os(path: &mut BootPath) -> Result<()> {
     path.server.power_on().await
 }
 
-/// Runs a program to its end.
-///
-/// # Errors
-/// It is missing or failed: with what it said.
 pub fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("starting {name}"))?;

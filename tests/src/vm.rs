@@ -1,4 +1,4 @@
-//! A virtual server: QEMU with real firmware, a disk that is a file, and a serial console that is kept.
+//! A virtual server: QEMU with real firmware, a file as its disk, and a log of its serial console.
 
 mod arguments;
 mod smbios;
@@ -22,23 +22,20 @@ use crate::wait;
 
 pub use spec::{Firmware, Nic, VmSpec};
 
-/// A virtual server. Its files are in a temporary directory that goes with it.
+/// A virtual server. Its files are in a temporary directory that is removed with it.
 pub struct Vm {
     spec: VmSpec,
     tap: String,
     directory: tempfile::TempDir,
     process: Option<Owned>,
     tpm: Option<Owned>,
-    /// To the serial console, once something was typed there.
+    /// The serial console's input; open once something was typed.
     keyboard: Mutex<Option<UnixStream>>,
     starts: u32,
 }
 
 impl Vm {
-    /// Makes disk and firmware variables; it is not powered on yet.
-    ///
-    /// # Errors
-    /// A file cannot be made.
+    /// Makes disk and firmware variables; the server is still off.
     pub fn new(spec: VmSpec, tap: String) -> Result<Vm> {
         let directory = run_directory(&spec.name)?;
         let disk = std::fs::File::create(directory.path().join("disk.raw"))?;
@@ -68,12 +65,11 @@ impl Vm {
         })
     }
 
-    /// What it is made of.
     pub fn spec(&self) -> &VmSpec {
         &self.spec
     }
 
-    /// The disk: a sparse file.
+    /// The disk, a sparse file.
     pub fn disk(&self) -> PathBuf {
         self.file("disk.raw")
     }
@@ -82,10 +78,6 @@ impl Vm {
         self.directory.path().join(name)
     }
 
-    /// Powers it on.
-    ///
-    /// # Errors
-    /// It runs already, or QEMU cannot be started.
     pub fn power_on(&mut self) -> Result<()> {
         if self.process.is_some() {
             bail!("{} is powered on already", self.spec.name);
@@ -106,22 +98,19 @@ impl Vm {
         Ok(())
     }
 
-    /// The serial console of the current power-on.
+    /// The serial console's log of the current power-on.
     pub fn console_path(&self) -> PathBuf {
         self.file(&format!("console-{}.log", self.starts))
     }
 
-    /// What the serial console of the current power-on has shown.
+    /// The serial console's output since the current power-on.
     pub fn console(&self) -> String {
         std::fs::read(self.console_path())
             .map(|b| String::from_utf8_lossy(&b).into_owned())
             .unwrap_or_default()
     }
 
-    /// Waits until the console of this power-on shows `text`.
-    ///
-    /// # Errors
-    /// The deadline passed or QEMU ended: with the console's last lines.
+    /// Waits until the console shows `text`. Fails with the console's last lines on timeout or if QEMU ends.
     pub async fn wait_console(&mut self, text: &str, within: Duration) -> Result<()> {
         let what = format!("{text:?} on the console of {}", self.spec.name);
         let start = std::time::Instant::now();
@@ -146,7 +135,7 @@ impl Vm {
         }
     }
 
-    /// The last lines of the console, without control sequences.
+    /// The console's last lines, without control sequences.
     pub fn tail(&self, lines: usize) -> String {
         let text = self.console();
         let all: Vec<&str> = text.lines().collect();
@@ -154,24 +143,22 @@ impl Vm {
         last.chars().filter(|c| !c.is_control() || *c == '\n').collect()
     }
 
-    /// What QEMU itself has said, e.g. why it ended.
+    /// QEMU's own output, e.g. why it ended.
     pub fn qemu_log(&self) -> String {
         std::fs::read_to_string(self.file("qemu.log")).unwrap_or_default()
     }
 
     /// Types a line on the serial console.
-    ///
-    /// # Errors
-    /// It is powered off.
     pub fn type_line(&self, line: &str) -> Result<()> {
         let mut keyboard = self.keyboard.lock().unwrap_or_else(PoisonError::into_inner);
-        // It stays connected: QEMU forgets what has not gone through the serial port when the other end hangs up.
+        // It stays connected: when the other end hangs up, QEMU drops what has not passed the serial port
+        // yet.
         let stream = match &mut *keyboard {
             Some(stream) => stream,
             none => {
                 let stream = UnixStream::connect(self.file("console.sock"))?;
                 let mut screen = stream.try_clone()?;
-                // What it shows is in the log; the serial port stands still when nobody takes it from here.
+                // The output is in the log, but the serial port stalls unless somebody reads it here.
                 std::thread::spawn(move || std::io::copy(&mut screen, &mut std::io::sink()));
                 none.insert(stream)
             }
@@ -180,19 +167,13 @@ impl Vm {
         Ok(())
     }
 
-    /// Presses a key of its keyboard, by QEMU's name for it ("a", "ret").
-    ///
-    /// # Errors
-    /// It is powered off, or there is no such key.
+    /// Presses a key, by QEMU's name for it ("a", "ret").
     pub fn press(&self, key: &str) -> Result<()> {
         let keys = json!({"keys": [{"type": "qcode", "data": key}]});
         self.qmp()?.execute("send-key", keys).map(drop)
     }
 
-    /// Waits until the VGA screen shows `text`.
-    ///
-    /// # Errors
-    /// The deadline passed: with what was there.
+    /// Waits until the VGA screen shows `text`; on timeout fails with the screen's content.
     pub async fn wait_screen(&self, text: &str, within: Duration) -> Result<()> {
         wait::until(&format!("{text:?} on the screen"), within, async || {
             Ok(self.screen_text()?.contains(text).then_some(()))
@@ -201,10 +182,7 @@ impl Vm {
         .with_context(|| self.screen_text().unwrap_or_default())
     }
 
-    /// The machine protocol.
-    ///
-    /// # Errors
-    /// It is powered off.
+    /// Connects to QEMU's machine protocol.
     pub fn qmp(&self) -> Result<Qmp> {
         let path = self.file("qmp.sock");
         wait::until_blocking("QEMU's QMP socket", Duration::from_secs(10), || {
@@ -212,29 +190,21 @@ impl Vm {
         })
     }
 
-    /// The reset button.
-    ///
-    /// # Errors
-    /// It is powered off.
+    /// Presses the reset button.
     pub fn reset(&self) -> Result<()> {
         self.qmp()?.execute("system_reset", json!({})).map(drop)
     }
 
-    /// A picture of the screen, as PPM.
-    ///
-    /// # Errors
-    /// It is powered off, or the file cannot be written.
+    /// Takes a picture of the screen, as PPM.
     pub fn screendump(&self, file: &Path) -> Result<()> {
         self.qmp()?
             .execute("screendump", json!({"filename": file}))
             .map(drop)
     }
 
-    /// The characters of the VGA text memory, rows of 80 (code page 437, attributes left out). All 32 KiB of it: the kernel
-    /// scrolls by moving the screen's start, so the screen is somewhere in there, with what has scrolled away before it.
-    ///
-    /// # Errors
-    /// It is powered off, or its memory cannot be read.
+    /// The characters in VGA text memory, in rows of 80 (code page 437, without attributes). All 32 KiB: the
+    /// kernel scrolls by moving the start of the screen, so the screen is somewhere in it, together with what
+    /// has scrolled away.
     pub fn screen_text(&self) -> Result<String> {
         let file = self.file("screen.bin");
         self.qmp()?.execute(
@@ -264,10 +234,6 @@ impl Vm {
         self.tpm = None;
     }
 
-    /// True while QEMU runs.
-    ///
-    /// # Errors
-    /// The kernel does not know the process.
     pub fn is_on(&mut self) -> Result<bool> {
         match &mut self.process {
             Some(process) => Ok(process.ended()?.is_none()),

@@ -1,16 +1,13 @@
-//! Waiting with a deadline that says what it waited for. Nothing here sleeps for a fixed time and hopes.
+//! Waiting with a deadline that names what it waited for. Nothing here sleeps for a fixed time and hopes.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 
-/// Looks at `condition` until it gives something, at most for `within`.
-///
-/// # Errors
-/// The deadline passed; the error names `what` and the time.
+/// Checks `condition` until it returns something, for at most `within`. The error names `what` and the time.
 pub async fn until<T>(
     what: &str,
     within: Duration,
@@ -29,9 +26,6 @@ pub async fn until<T>(
 }
 
 /// As [`until`], for code without a runtime.
-///
-/// # Errors
-/// The deadline passed; the error names `what` and the time.
 pub fn until_blocking<T>(
     what: &str,
     within: Duration,

@@ -1,12 +1,12 @@
-//! Some seconds of fuzzing a target. `make fuzz` is the long run, with the agent's parsers too; tests/fuzz/lib.rs says what
-//! has to hold.
+//! Some seconds of fuzzing for each target. `make fuzz` is the long run and has the agent's parsers too.
+//! tests/fuzz/lib.rs says what must hold.
 
 use std::process::Command;
 
 use e2e::Level;
 use e2e::artefacts::workspace;
 
-/// A run finds what a change broke in reach of the seeds; it is no search.
+/// Enough to find what a change broke near the seeds; not a search.
 const SECONDS: &str = "10";
 
 fn fuzz(target: &str) {

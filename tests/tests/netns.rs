@@ -1,5 +1,5 @@
-//! Level netns: the real `slipway serve` on its real ports, and real clients, in network namespaces that each test makes
-//! and that vanish with it.
+//! Level netns: the real `slipway serve` on its real ports, and real clients, in network namespaces that each
+//! test makes and that vanish with it.
 
 #[path = "netns/capture.rs"]
 mod capture;

@@ -1,4 +1,5 @@
-//! Level qemu: virtual servers with real firmware boot from the network, are installed, boot their disk and check in.
+//! Level qemu: virtual servers with real firmware boot from the network, are installed, boot their disk and
+//! check in.
 
 #[path = "qemu/arm64.rs"]
 mod arm64;
@@ -6,8 +7,6 @@ mod arm64;
 mod checked;
 #[path = "qemu/console.rs"]
 mod console;
-#[path = "qemu/edge.rs"]
-mod edge;
 #[path = "qemu/first_boot.rs"]
 mod first_boot;
 #[path = "qemu/installed.rs"]

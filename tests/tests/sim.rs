@@ -1,4 +1,4 @@
-//! Level sim: the server in process and simulated machines with real bytes and the real agent library.
+//! Level sim: the server in process, and simulated machines with real bytes and the real agent library.
 
 #[path = "sim/burn_in.rs"]
 mod burn_in;

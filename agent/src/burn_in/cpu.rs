@@ -1,4 +1,4 @@
-//! All CPUs at once, with work whose result is known: a CPU that computes wrongly is found, not only a slow one.
+//! Loads all CPUs with work whose result is known, so that a CPU that computes wrongly is found, not only a slow one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -8,14 +8,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::Shared;
 
-/// Edge of the matrices, so that two of them stay in a first-level cache.
+/// Edge length of the matrices: two of them fit into a first-level cache.
 const EDGE: usize = 40;
 
-/// Works until then on as many threads as there are CPUs.
+/// Works up to `until`, with one thread per CPU.
 pub(super) fn burn(shared: &Shared, until: Instant) -> BurnInPart {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (expected, rounds) = (round(), AtomicU64::new(0));
-    let begun = Instant::now();
+    let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -31,7 +31,7 @@ pub(super) fn burn(shared: &Shared, until: Instant) -> BurnInPart {
     let (rounds, errors) = (rounds.into_inner(), shared.errors.load(Ordering::Relaxed));
     BurnInPart {
         name: "cpu".into(),
-        score: Some(rounds as f64 / begun.elapsed().as_secs_f64().max(1e-3)),
+        score: Some(rounds as f64 / started.elapsed().as_secs_f64().max(1e-3)),
         unit: "rounds/s".into(),
         errors,
         detail: format!("{rounds} rounds on {threads} threads, {errors} with a wrong result"),
@@ -39,8 +39,8 @@ pub(super) fn burn(shared: &Shared, until: Instant) -> BurnInPart {
     }
 }
 
-/// One round: hashing (integer units) and a product of matrices (floating point), to one digest. The same on every CPU:
-/// no operation is left to the compiler's choice of order.
+/// One round: hashing (integer units) and a matrix product (floating point), reduced to one digest. The
+/// result is the same on every CPU because the order of operations is fixed.
 fn round() -> [u8; 32] {
     let mut a = [[0.0f64; EDGE]; EDGE];
     let mut b = [[0.0f64; EDGE]; EDGE];
@@ -67,7 +67,7 @@ fn round() -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    /// Computed by another program (Python's floats and hashlib): a build or a CPU that gets another result is wrong.
+    /// Computed independently (Python's floats and hashlib): a build or a CPU with another result is wrong.
     #[test]
     fn a_round_has_one_result() {
         let expected = "367ef18ae5aabc3872522892b6b5a5bddd2fd670203c79cab8cc1f3068e142d3";

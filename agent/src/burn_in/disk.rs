@@ -1,5 +1,5 @@
-//! Reading of all disks at once, past the page cache: in sequence for the speed, jumping for the seeks. Devices are
-//! opened for reading only.
+//! Reads all disks at once, bypassing the page cache: sequentially to measure speed, with jumps to exercise
+//! seeks. Devices are opened read-only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek as _, SeekFrom};
@@ -10,14 +10,13 @@ use inventory_api::burn_in::BurnInPart;
 
 use super::{Disk, Shared};
 
-/// Bytes of one read.
 const READ: usize = 1 << 20;
-/// O_DIRECT wants buffers at multiples of the block size.
+/// O_DIRECT needs buffers aligned to the block size.
 const ALIGN: usize = 4096;
-/// Every so many reads one jumps.
+/// Seek every N reads.
 const JUMP: u64 = 16;
 
-/// Reads each disk in a thread of its own until then.
+/// Reads each disk in its own thread, up to `until`.
 pub(super) fn burn(shared: &Shared, until: Instant, disks: &[Disk]) -> Vec<BurnInPart> {
     std::thread::scope(|scope| {
         let working: Vec<_> = disks
@@ -28,7 +27,7 @@ pub(super) fn burn(shared: &Shared, until: Instant, disks: &[Disk]) -> Vec<BurnI
             .into_iter()
             .map(|(disk, part)| {
                 part.join()
-                    .unwrap_or_else(|_| part_of(disk, 1, "reading it ended in a panic".into()))
+                    .unwrap_or_else(|_| part_of(disk, 1, "reading it panicked".into()))
             })
             .collect()
     })
@@ -38,7 +37,7 @@ fn one(shared: &Shared, until: Instant, disk: &Disk) -> BurnInPart {
     let opened = open(disk).and_then(|mut file| Ok((file.seek(SeekFrom::End(0))?, file)));
     let (size, file) = match opened {
         Ok((size, file)) if size >= READ as u64 => (size, file),
-        Ok((size, _)) => return part_of(disk, 0, format!("{size} bytes: too small to be read for speed")),
+        Ok((size, _)) => return part_of(disk, 0, format!("{size} bytes: too small for a speed test")),
         Err(e) => {
             shared.error();
             return part_of(disk, 1, format!("opening {}: {e}", disk.device.display()));
@@ -53,7 +52,7 @@ fn one(shared: &Shared, until: Instant, disk: &Disk) -> BurnInPart {
     while (Instant::now() < until || count == 0) && !shared.stopped() {
         count += 1;
         let jump = count.is_multiple_of(JUMP);
-        // A jump lands by a fixed sequence, so that siblings do the same work.
+        // Jumps follow a fixed sequence, so that identical machines do the same work.
         let block = if jump {
             count.wrapping_mul(0x9e37_79b9_7f4a_7c15) % blocks
         } else {
@@ -70,7 +69,7 @@ fn one(shared: &Shared, until: Instant, disk: &Disk) -> BurnInPart {
                 errors += 1;
                 shared.error();
                 first_error.get_or_insert(format!("reading at byte {}: {e}", block * READ as u64));
-                // A dying disk takes its time for each error: enough is enough.
+                // A dying disk takes seconds per error: give up after a few.
                 if errors >= 16 {
                     break;
                 }
@@ -87,7 +86,7 @@ fn one(shared: &Shared, until: Instant, disk: &Disk) -> BurnInPart {
     }
 }
 
-/// Past the page cache where the file system can.
+/// Bypasses the page cache where the file system supports it.
 fn open(disk: &Disk) -> std::io::Result<File> {
     let direct = OpenOptions::new()
         .read(true)

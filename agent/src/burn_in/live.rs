@@ -1,4 +1,4 @@
-//! The gauges of this machine: hwmon, EDAC, /proc/meminfo. Each root comes from outside, as for the report.
+//! This machine's gauges: hwmon, EDAC, /proc/meminfo. As in the report, the roots are passed in.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Gauges;
 use crate::report::Roots;
 
-/// Sensors read each time; the hottest of so many is the machine's.
+/// Sensors read each time; the hottest one counts.
 const SENSORS: usize = 256;
 
 /// Gauges below roots.
@@ -17,7 +17,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Finds the files once; they are read at each look.
+    /// Finds the files once; each look reads them.
     pub fn new(roots: &Roots) -> Live {
         Live {
             temperatures: files(roots.sys("class/hwmon"), |name| {
@@ -52,7 +52,7 @@ fn number(path: &PathBuf) -> Option<i64> {
 
 impl Gauges for Live {
     fn temperature(&self) -> Option<f64> {
-        // hwmon: millidegrees. A sensor that is not connected reads below zero or near the end of its range.
+        // hwmon reports millidegrees. A disconnected sensor reads below zero or near the end of its range.
         let all = self.temperatures.iter().filter_map(number);
         let hottest = all.filter(|t| (1_000..=150_000).contains(t)).max()?;
         Some(hottest as f64 / 1000.0)

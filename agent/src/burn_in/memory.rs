@@ -1,4 +1,4 @@
-//! Memory: patterns written over most of what is free, and read back.
+//! Memory test: writes patterns over most of the free memory and reads them back.
 
 use std::time::Instant;
 
@@ -6,16 +6,16 @@ use inventory_api::burn_in::BurnInPart;
 
 use super::Shared;
 
-/// Memory taken at once; what cannot be had is left out.
+/// Allocation unit; a failed allocation is skipped.
 const CHUNK: usize = 16 << 20;
-/// Left free for everybody else, whatever is asked.
+/// Always left free for other processes.
 const SPARE: u64 = 48 << 20;
-/// Wrong words named in the sentence.
+/// Wrong words named in the result.
 const NAMED: usize = 4;
 
 type Pattern = fn(u64) -> u64;
 
-/// What is written to the word at each index: all bits both ways, neighbours that differ, the address itself, noise.
+/// The value written to the word at each index: all bits both ways, differing neighbours, the address itself, noise.
 const PATTERNS: [(&str, Pattern); 6] = [
     ("zeros", |_| 0),
     ("ones", |_| !0),
@@ -37,7 +37,7 @@ const PATTERNS: [(&str, Pattern); 6] = [
     }),
 ];
 
-/// Writes and reads back every pattern in turn until the time is over, at least one whole round of one pattern.
+/// Writes and reads back the patterns in turn until the time is up; at least one pattern is completed.
 pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnInPart {
     let Some(bytes) = bytes.map(|b| b.saturating_sub(SPARE)) else {
         return failed(
@@ -55,13 +55,13 @@ pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnI
         chunks.push(chunk);
     }
     if chunks.is_empty() {
-        return failed("no memory could be taken");
+        return failed("no memory could be allocated");
     }
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(chunks.len());
     let share = chunks.len().div_ceil(threads);
-    let begun = Instant::now();
+    let started = Instant::now();
     let (mut moved, mut wrong, mut rounds) = (0u64, Vec::new(), 0u64);
     'time: loop {
         for (name, pattern) in PATTERNS {
@@ -95,7 +95,7 @@ pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnI
     }
     BurnInPart {
         name: "memory".into(),
-        score: Some(moved as f64 / 1e6 / begun.elapsed().as_secs_f64().max(1e-3)),
+        score: Some(moved as f64 / 1e6 / started.elapsed().as_secs_f64().max(1e-3)),
         unit: "MB/s".into(),
         errors,
         detail,
@@ -103,7 +103,7 @@ pub(super) fn burn(shared: &Shared, until: Instant, bytes: Option<u64>) -> BurnI
     }
 }
 
-/// Writes one pattern to all chunks, then reads all back: by then the caches hold something else.
+/// Writes one pattern to all chunks, then reads all back, by which time the caches hold other data.
 fn pass(
     shared: &Shared,
     chunks: &mut [Vec<u64>],
@@ -158,7 +158,7 @@ mod tests {
         let mut chunk = vec![vec![0u64; 1024]];
         let (bytes, wrong) = pass(&shared, &mut chunk, 7, "address", PATTERNS[4].1);
         assert_eq!((bytes, wrong.len()), (1024 * 16, 0));
-        // A pattern that is another one when it is read: as if bits had changed in between.
+        // A pattern that differs when read back, as if bits had flipped.
         static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let (_, wrong) = pass(&shared, &mut chunk, 0, "noise", |i| {
             let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

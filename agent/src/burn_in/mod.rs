@@ -1,7 +1,7 @@
-//! Burn-in: CPU, memory, reading of disks. Blocking; runs until it is done or told to stop.
+//! Burn-in: CPU, memory, disk reads. Blocking; runs until done or stopped.
 //!
-//! Each part is a file and a plain function with what it measures in its result; this one says in which order, watches
-//! temperatures and error counters meanwhile, and judges.
+//! Each part is a file with a plain function that returns its measurements. This module orders the parts,
+//! watches temperatures and error counters meanwhile, and judges the results.
 
 mod cpu;
 mod disk;
@@ -19,29 +19,29 @@ use inventory_api::burn_in::{BurnInPart, BurnInProgress, BurnInRequest, BurnInRe
 
 use crate::clock;
 
-/// Time between two looks at temperatures, counters and the order to stop.
+/// Interval for checking temperatures, counters and the stop flag.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// One disk to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
-    /// Serial number, else the kernel's name.
+    /// Serial number, or the kernel name if there is none.
     pub name: String,
-    /// Device file (or an ordinary file in a test).
+    /// Device file (a regular file in tests).
     pub device: PathBuf,
 }
 
-/// What the machine is asked while it works.
+/// The gauges read while the machine works.
 pub trait Gauges: Send + Sync {
-    /// The highest temperature of all sensors now, degrees Celsius.
+    /// The highest current temperature of all sensors, in degrees Celsius.
     fn temperature(&self) -> Option<f64>;
-    /// Memory errors corrected since the system started.
+    /// Memory errors corrected since boot.
     fn corrected_errors(&self) -> Option<u64>;
-    /// Bytes of memory that can be taken without harm (MemAvailable).
+    /// Bytes of memory that can be allocated safely (MemAvailable).
     fn available_bytes(&self) -> Option<u64>;
 }
 
-/// What the parts share while they run.
+/// State shared by the parts while they run.
 #[derive(Debug, Default)]
 struct Shared {
     errors: AtomicU64,
@@ -58,7 +58,8 @@ impl Shared {
     }
 }
 
-/// Does what is asked, part after part. `stop` ends it early: what was measured until then is the result, not passed.
+/// Runs the requested parts in order. `stop` ends it early: the result then holds what was measured so far
+/// and counts as not passed.
 pub fn run(
     request: &BurnInRequest,
     disks: &[Disk],
@@ -114,14 +115,14 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Runs one part in a thread of its own and looks at the gauges until it ends.
+    /// Runs one part in its own thread and watches the gauges until it ends.
     fn part(
         &mut self,
         name: &str,
         time: Duration,
         work: impl FnOnce(&Shared, Instant) -> Vec<BurnInPart> + Send,
     ) -> Vec<BurnInPart> {
-        let begun = Instant::now();
+        let part_started = Instant::now();
         let shared = Shared {
             errors: AtomicU64::new(0),
             stop: self.stop.clone(),
@@ -129,9 +130,9 @@ impl Watch<'_> {
         let corrected = self.gauges.corrected_errors();
         let mut hottest = self.gauges.temperature();
         let mut parts = std::thread::scope(|scope| {
-            let working = scope.spawn(|| work(&shared, begun + time));
+            let working = scope.spawn(|| work(&shared, part_started + time));
             while !working.is_finished() {
-                let done = self.before + begun.elapsed().min(time);
+                let done = self.before + part_started.elapsed().min(time);
                 (self.tell)(BurnInProgress {
                     part: name.to_owned(),
                     percent: (done.as_secs_f64() / self.whole.as_secs_f64() * 100.0).min(99.0) as u8,
@@ -146,8 +147,7 @@ impl Watch<'_> {
                 vec![BurnInPart {
                     name: name.to_owned(),
                     errors: 1,
-                    detail: "the part itself failed (it panicked): a defect of the agent or of the machine"
-                        .into(),
+                    detail: "the part panicked: a defect of the agent or of the machine".into(),
                     ..BurnInPart::default()
                 }]
             })
@@ -159,7 +159,7 @@ impl Watch<'_> {
             _ => None,
         };
         for part in &mut parts {
-            part.elapsed_ms = millis(begun.elapsed());
+            part.elapsed_ms = millis(part_started.elapsed());
             part.max_temperature_c = hottest;
             part.corrected_errors = corrected;
             judge(part, self.request, shared.stopped());
@@ -168,7 +168,7 @@ impl Watch<'_> {
     }
 }
 
-/// Whether a part passed, with the reason added to its sentence when it did not.
+/// Whether a part passed; if not, the reason is added to its text.
 fn judge(part: &mut BurnInPart, request: &BurnInRequest, stopped: bool) {
     let mut reasons = Vec::new();
     if part.errors > 0 {
@@ -193,10 +193,10 @@ fn judge(part: &mut BurnInPart, request: &BurnInRequest, stopped: bool) {
         part.name.starts_with("disk "),
     ) && score < least
     {
-        reasons.push(format!("{score:.0} MB/s, at least {least:.0} MB/s asked"));
+        reasons.push(format!("{score:.0} MB/s, at least {least:.0}MB/s required"));
     }
     if stopped {
-        reasons.push("stopped before its end".into());
+        reasons.push("stopped early".into());
     }
     part.passed = reasons.is_empty();
     if !part.passed {

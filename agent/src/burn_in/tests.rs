@@ -90,7 +90,7 @@ fn each_threshold_is_its_own_reason() {
         min_disk_mb_per_s: Some(1e9),
         ..only_disk.clone()
     };
-    assert!(judged(&fast, &room()).contains("at least 1000000000 MB/s asked"));
+    assert!(judged(&fast, &room()).contains("at least 1000000000MB/s required"));
     let failing = Room { step: 2, ..room() };
     assert!(judged(&only_disk, &failing).starts_with("2 corrected memory errors, at most 0 allowed"));
 }
@@ -125,15 +125,15 @@ fn it_stops_when_told() {
         ..SHORT
     };
     let (_file, disk) = disk(8 << 20);
-    let begun = Instant::now();
+    let started = Instant::now();
     let result = run(&long, &[disk], &room(), stop.clone(), &mut |_| {
         stop.store(true, Ordering::Relaxed)
     });
     assert!(
-        !result.passed && begun.elapsed() < Duration::from_secs(60),
+        !result.passed && started.elapsed() < Duration::from_secs(60),
         "{result:#?}"
     );
-    assert!(result.parts[0].detail.contains("stopped before its end"));
+    assert!(result.parts[0].detail.contains("stopped early"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! A mini-os whose command line is signed, and so the same for all machines, asks the server for the words that an unsigned
-//! one finds there. The server gives them to the holder of the machine's lease only, as it does with boot scripts. A wrong
-//! answer leads nowhere: the server is believed by its certificate, whose authority is signed with the mini-os.
+//! A signed mini-os has the same command line on all machines, so it asks the server for the arguments that an unsigned
+//! one finds there. As with boot scripts, the server gives them only to the holder of the machine's lease. A forged
+//! answer gains nothing: the server must still present a certificate of the authority that is signed into the mini-os.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,23 +9,24 @@ use inventory_api::boot::BootArgs;
 
 use super::coldplug::ColdPlug;
 use super::network::{self, Interface};
-use crate::console::{Console, plain};
+use crate::console::Console;
+use crate::plain::plain;
 use crate::session::{bounded, plain_client};
 
-/// Longest wait for an address on one NIC before the next is tried.
+/// Longest wait for an address before the next NIC is tried.
 const ADDRESS: Duration = Duration::from_secs(25);
 /// Longest wait for one server's answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Longest answer, in bytes: a kernel command line is not longer.
+/// Longest answer, in bytes; longer than any kernel command line.
 const LONGEST: usize = 4096;
-/// All together.
+/// Time limit for all attempts together.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Asks over each NIC in turn, those with a link first, until a server says what this machine is booted for. The NIC then has its
-/// address.
+/// Asks over each NIC in turn, those with a link first, until a server says what this machine is booted for.
+/// That NIC keeps its address.
 ///
 /// # Errors
-/// No server has answered in time, or the machine is to boot its own disk.
+/// No server answered in time, or the machine should boot its own disk.
 pub(super) async fn ask(
     urls: &[String],
     ca_pem: &str,
@@ -42,13 +43,13 @@ pub(super) async fn ask(
         here.sort_by_key(|interface| !network::has_carrier(interface));
         for interface in here {
             console.line(&format!(
-                "network: {} {}: asking for orders",
+                "network: {} {}: asking the server what to boot for",
                 interface.name, interface.mac
             ));
             let up = network::bring_up(interface.clone(), Arc::clone(console));
             let lease = match tokio::time::timeout(ADDRESS, up).await {
                 Ok(Ok(lease)) => lease,
-                // One NIC that cannot be brought up is not the end of the others.
+                // If one NIC cannot be brought up, try the others.
                 Ok(Err(why)) => {
                     last = why;
                     console.line(&last);
@@ -72,13 +73,13 @@ pub(super) async fn ask(
                     }
                 }
             }
-            // Another network's address would be in the way of the next.
+            // The next NIC's network could clash with this address.
             lease.give_up().await;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
     Err(format!(
-        "no server has said what this machine is booted for; last: {last}"
+        "no server said what this machine is booted for; last error: {last}"
     ))
 }
 
@@ -88,7 +89,7 @@ enum Refusal {
 }
 
 async fn answer(client: &reqwest::Client, url: &str, interface: &Interface) -> Result<BootArgs, Refusal> {
-    let other = |e: reqwest::Error| Refusal::Other(e.to_string());
+    let other = |e: reqwest::Error| Refusal::Other(inventory_api::text::with_causes(&e));
     let response = client.get(url).timeout(ANSWER).send().await.map_err(other)?;
     let status = response.status();
     if status == reqwest::StatusCode::CONFLICT {

@@ -1,4 +1,4 @@
-//! Loading the drivers of the devices that are there.
+//! Loads drivers for the devices that are present.
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::modules::{Index, name_of};
-use crate::console::{Console, plain};
+use crate::console::Console;
+use crate::plain::plain;
 
 /// Largest module, decompressed, in bytes. The largest of Debian's is under 10 MiB.
 const MODULE_LIMIT: u64 = 64 << 20;
-/// Deepest folder below /sys/devices that is looked into.
+/// Maximum depth below /sys/devices.
 const DEPTH: usize = 32;
-/// Folders that are looked into at most, in one round.
+/// Maximum number of folders visited per round.
 const FOLDERS: usize = 200_000;
 
-/// Always loaded: what no device asks for. "iso8859-1" is FAT's default character set; ipmi_devintf makes the BMC's
-/// device file, drivetemp the temperature sensors of SATA disks.
+/// Always loaded because no device asks for them. "iso8859-1" is FAT's default character set; ipmi_devintf
+/// creates the BMC's device file, drivetemp the temperature sensors of SATA disks.
 pub const ALWAYS: &[&str] = &[
     "ext4",
     "vfat",
@@ -32,7 +33,7 @@ pub const ALWAYS: &[&str] = &[
     "drivetemp",
 ];
 
-/// Loaded with another: what a bus needs for its only use here. The first card of an MMC host may come after the last round.
+/// Loaded together with another module. The first card of an MMC host may appear after the last round.
 const TOGETHER: &[(&str, &str)] = &[("mmc_core", "mmc_block")];
 
 /// Loads modules, each once.
@@ -41,7 +42,7 @@ pub struct ColdPlug {
     directory: PathBuf,
     loaded: HashSet<String>,
     seen: HashSet<String>,
-    /// Devices without a file `modalias` whose `uevent` was read.
+    /// Devices without a `modalias` file, whose `uevent` was read.
     asked: HashSet<PathBuf>,
     failures: u32,
 }
@@ -56,7 +57,7 @@ impl ColdPlug {
         let read = |name: &str| fs::read_to_string(directory.join(name));
         let index = Index::parse(
             &read("modules.dep")?,
-            // Absent when nothing in the archive has one.
+            // Absent when no module in the archive has any.
             &read("modules.alias").unwrap_or_default(),
             &read("modules.softdep").unwrap_or_default(),
         );
@@ -70,7 +71,6 @@ impl ColdPlug {
         })
     }
 
-    /// Number of modules that can be loaded.
     pub fn known(&self) -> usize {
         self.index.len()
     }
@@ -80,7 +80,7 @@ impl ColdPlug {
         self.loaded.len()
     }
 
-    /// Loads a module by name with what it needs. A module that cannot be loaded is told, and the rest goes on.
+    /// Loads a module and its dependencies by name. A failure is reported and skipped.
     pub fn load(&mut self, name: &str, console: &dyn Console) {
         let mut order = self.index.order(name, &mut self.loaded);
         for (bus, driver) in TOGETHER {
@@ -91,7 +91,7 @@ impl ColdPlug {
         for path in order {
             if let Err(why) = insert(&self.directory.join(&path)) {
                 self.failures += 1;
-                // A broken archive could bring hundreds.
+                // A broken archive could cause hundreds of failures.
                 if self.failures <= 8 {
                     console.line(&format!("drivers: {}: {why}", plain(&name_of(&path))));
                 }
@@ -99,7 +99,7 @@ impl ColdPlug {
         }
     }
 
-    /// One walk over the devices; loads what serves those not seen before. True when there were new ones.
+    /// Walks the devices once and loads modules for those not seen before. True if there were any.
     pub fn round(&mut self, console: &dyn Console) -> bool {
         let mut found = Vec::new();
         let mut budget = FOLDERS;
@@ -132,8 +132,8 @@ impl ColdPlug {
     }
 }
 
-/// The aliases of all devices below `folder`: of the files `modalias`, and of `uevent` where a device has no such file (the cards of
-/// an MMC host, "mmc:block"), read once each. Symbolic links are not followed: they lead in circles.
+/// The aliases of all devices below `folder`: from `modalias`, or from `uevent` where a device has no such file (cards
+/// of an MMC host, "mmc:block"), each read once. Symbolic links are not followed because they form cycles.
 fn walk(
     folder: &Path,
     depth: usize,
@@ -175,12 +175,12 @@ fn walk(
     }
 }
 
-/// Gives one module to the kernel. One that is there already is fine.
+/// Hands one module to the kernel. An already loaded one is fine.
 fn insert(path: &Path) -> Result<(), String> {
     let image = read_module(path).map_err(|e| format!("{}: {e}", path.display()))?;
     match nix::kmod::init_module(&image, c"") {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
-        // The driver looked and found nothing of its own.
+        // The driver found no device of its kind.
         Err(Errno::ENODEV) => Ok(()),
         Err(e) => Err(format!("not loaded: {}", e.desc())),
     }

@@ -1,4 +1,4 @@
-//! The machine's consoles: the screen, the serial line, and whatever else the kernel writes to.
+//! The machine's consoles: the screen, the serial port, and whatever else the kernel writes to.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -12,13 +12,13 @@ use super::spcr;
 use crate::console::Console;
 use crate::screen::Poster;
 
-/// Longest time that one line may take on one console: a serial line whose other end holds it back must not hold us.
+/// Longest time that one line may take on one console: a blocked serial port must not block the agent.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Longest time for what was said to leave the machine: a serial port's buffer (4 KiB) takes 4 s at 9600 baud.
+/// Longest wait for output to drain: a serial port's buffer (4 KiB) takes 4 s at 9600 baud.
 const DRAINED_WITHIN: Duration = Duration::from_secs(5);
 
-/// All consoles at once, each line with the time since the kernel started.
+/// Writes each line to all consoles, with the time since boot.
 pub struct Consoles {
     open: Mutex<Vec<One>>,
 }
@@ -26,9 +26,9 @@ pub struct Consoles {
 struct One {
     name: String,
     file: Arc<File>,
-    /// A virtual terminal: it has a size and can be cleared.
+    /// A virtual terminal, which has a size and can be cleared.
     screen: bool,
-    /// A verdict is on it: lines go to its last row, one over the other.
+    /// A verdict is shown: new lines overwrite the last row.
     poster: bool,
 }
 
@@ -36,8 +36,8 @@ struct One {
 nix::ioctl_read_bad!(window_size, nix::libc::TIOCGWINSZ, nix::libc::winsize);
 
 impl Consoles {
-    /// Opens `/dev/tty0`, `/dev/ttyS0`, what `/sys/class/tty/console/active` names, and the firmware's own console. Those that are
-    /// not there are left out; if none is, `/dev/console`.
+    /// Opens `/dev/tty0`, `/dev/ttyS0`, those that `/sys/class/tty/console/active` names, and the firmware's
+    /// own console. Missing ones are skipped; if none exists, `/dev/console` is used.
     pub fn open() -> Consoles {
         let one = |name: &str| {
             Some(One {
@@ -62,8 +62,8 @@ impl Consoles {
         }
     }
 
-    /// A console that gives an error is opened anew: its terminal was hung up, which the kernel does at the end of a rescue's shell. One
-    /// that then gives an error too (a port that is not there) is not tried again.
+    /// After an error a console is reopened, because the kernel hangs up the terminal when a rescue shell
+    /// ends. If it fails again (a missing port), it is given up.
     fn each(&self, text: impl Fn(&mut One) -> String) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain_mut(|one| {
@@ -77,12 +77,12 @@ impl Consoles {
     }
 }
 
-/// What the kernel writes to.
+/// The consoles the kernel writes to.
 fn active() -> String {
     std::fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default()
 }
 
-/// The terminals of the consoles: those that the kernel writes to, the screen, the first serial port and the firmware's own.
+/// The console terminals: those the kernel writes to, the screen, the first serial port and the firmware's own.
 pub fn names(screen: &str) -> BTreeSet<String> {
     let firmware = spcr::console().map(|(name, _)| name);
     chosen(&active(), screen, firmware.as_deref())
@@ -93,7 +93,7 @@ fn chosen(active: &str, screen: &str, firmware: Option<&str>) -> BTreeSet<String
     let names = firmware.into_iter().chain([screen, "ttyS0"]).chain(active);
     names
         .filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric()))
-        // tty0 is whichever is shown.
+        // tty0 is whichever terminal is in the foreground.
         .map(|name| if name == "tty0" { screen } else { name }.to_owned())
         .take(8)
         .collect()
@@ -106,7 +106,7 @@ fn terminal(name: &str) -> std::io::Result<File> {
         .open(format!("/dev/{name}"))
 }
 
-/// A port that the kernel was not told of has the speed of old terminals. One that cannot be set stays as it is.
+/// A port that is not on the kernel command line has a slow default speed. If it cannot be set it stays as it is.
 fn set_speed(port: &File, baud: u32) {
     use nix::sys::termios::{BaudRate, SetArg, cfsetspeed, tcgetattr, tcsetattr};
     let rate = match baud {
@@ -163,14 +163,14 @@ impl Console for Consoles {
         let ports: Vec<Arc<File>> = open.iter().map(|one| Arc::clone(&one.file)).collect();
         drop(open);
         all_within(DRAINED_WITHIN, ports, |port| {
-            // One that gives an error has nothing to wait for.
+            // After an error there is nothing to wait for.
             let _ = nix::sys::termios::tcdrain(port);
         });
     }
 }
 
-/// Does the work on each at once and waits for all of them, at most for so long: tcdrain(3) itself has no limit, and a terminal whose
-/// other end holds it back takes for ever. False when one was left behind.
+/// Runs `work` on all items at once and waits for them, up to a limit: tcdrain(3) itself has none, and a
+/// blocked terminal never drains. False if one did not finish.
 fn all_within<T: Send + 'static>(limit: Duration, each: Vec<T>, work: fn(T)) -> bool {
     let (done, heard) = mpsc::channel();
     let mut count = 0;
@@ -191,7 +191,7 @@ fn all_within<T: Send + 'static>(limit: Duration, each: Vec<T>, work: fn(T)) -> 
 }
 
 impl One {
-    /// Columns and rows; those of VGA where the terminal does not tell.
+    /// Columns and rows; VGA text mode where the terminal does not report them.
     fn size(&self) -> (usize, usize) {
         let mut size = nix::libc::winsize {
             ws_row: 0,
@@ -227,7 +227,7 @@ fn write(mut file: &File, mut bytes: &[u8]) -> bool {
     true
 }
 
-/// Time since the kernel started.
+/// Time since boot.
 pub fn uptime() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }

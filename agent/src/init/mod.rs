@@ -1,6 +1,6 @@
-//! PID 1 of the mini-os: mounts, drivers, network, clock, then the conversation with the server.
+//! PID 1 of the mini-os: mounts, drivers, network, clock, then the session with the server.
 //!
-//! It never ends: whatever goes wrong is said on the consoles, and after a while the machine reboots and tries again.
+//! It never returns: an error is shown on the consoles, and after a while the machine reboots and tries again.
 
 mod ask;
 mod coldplug;
@@ -21,39 +21,40 @@ use inventory_api::boot::{self, BootArgs, Purpose};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::console::{Console, plain};
+use crate::console::Console;
 use crate::install::Site;
+use crate::plain::plain;
 use crate::report::{self, Roots};
 use crate::session::{self, Duty, Exit, Machine, Origin, Pace, Rescue};
 use coldplug::ColdPlug;
 use console::Consoles;
 use network::Interface;
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use spcr::fuzz as fuzz_spcr;
+#[cfg(fuzzing)]
+pub use spcr::fuzz as fuzz_spcr;
 
-/// Time for a person to read why, before the machine tries again.
+/// Time for somebody to read the error before the machine reboots.
 const BEFORE_RETRY: Duration = Duration::from_secs(120);
 /// The same after a panic.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
-/// The same after a rescue, which somebody watches.
+/// The same after a rescue, where somebody is watching.
 const AFTER_RESCUE: Duration = Duration::from_secs(5);
-/// Turns of cold-plug: a bus driver brings new devices, which bring the next drivers.
+/// Rounds of cold-plug: a bus driver reveals new devices, which need further drivers.
 const ROUNDS: usize = 4;
 /// Longest wait for the boot NIC to appear.
 const NIC_WAIT: Duration = Duration::from_secs(60);
-/// Disks have been found when nothing new came for so long.
+/// Disk detection is complete when nothing new has appeared for this long.
 const QUIET: Duration = Duration::from_millis(700);
 /// Longest wait for disks to settle.
 const SETTLE: Duration = Duration::from_secs(15);
-/// Longest wait when there is no disk at all: some machines have none.
+/// Longest wait when there is no disk at all; some machines have none.
 const NO_DISK: Duration = Duration::from_secs(5);
-/// A clock that is off by less is left alone.
+/// A smaller error of the clock is ignored.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// The server's CA certificate, from the site archive.
 const CA_FILE: &str = "/etc/slipway/ca.pem";
 
-/// Runs the mini-os. Call it as PID 1 and nowhere else: it mounts, loads drivers and reboots.
+/// Runs the mini-os. Only for PID 1: it mounts, loads drivers and reboots.
 pub fn run() -> ! {
     let mounts = system::mount_all();
     let consoles = Arc::new(Consoles::open());
@@ -67,7 +68,7 @@ pub fn run() -> ! {
     for failure in mounts {
         console.line(&failure);
     }
-    // Two workers: one may be busy decompressing an image.
+    // Two workers, because one may be busy decompressing an image.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -82,7 +83,7 @@ pub fn run() -> ! {
     finish(console.as_ref(), &why, pause)
 }
 
-/// Says why, waits, reboots; a kernel that refuses is asked again.
+/// Shows the reason, waits, reboots; retries if the kernel refuses.
 fn finish(console: &dyn Console, why: &str, pause: Duration) -> ! {
     console.line(&plain(why));
     if !pause.is_zero() {
@@ -93,7 +94,7 @@ fn finish(console: &dyn Console, why: &str, pause: Duration) -> ! {
         std::thread::sleep(pause);
     }
     console.line("rebooting");
-    // The kernel resets the machine with what a slow serial port has not sent yet.
+    // The kernel's reset discards what a slow serial port has not sent yet.
     console.drain();
     loop {
         console.line(&system::reboot());
@@ -101,21 +102,21 @@ fn finish(console: &dyn Console, why: &str, pause: Duration) -> ! {
     }
 }
 
-/// A panic anywhere is the end of the mini-os, told on the consoles.
+/// A panic anywhere ends the mini-os and is shown on the consoles.
 fn reboot_on_panic(console: Arc<dyn Console>) {
     std::panic::set_hook(Box::new(move |panic| {
-        // The report's collectors run apart and may fail alone; they only panic in builds that unwind.
+        // Collectors run in their own threads and may panic alone.
         let collector = std::thread::current()
             .name()
             .is_some_and(|n| n.starts_with("report-"));
-        console.line(&plain(&format!("FAILED: the agent has an error: {panic}")));
+        console.line(&plain(&format!("FAILED: internal error of the agent: {panic}")));
         if !(collector && cfg!(panic = "unwind")) {
             finish(console.as_ref(), "the mini-os cannot go on", AFTER_PANIC)
         }
     }));
 }
 
-/// From drivers to the end of the conversation: why it ended, and how long to wait before the reboot.
+/// Everything from drivers to the end of the session; returns why it ended and how long to wait before the reboot.
 async fn converse(console: &Arc<dyn Console>) -> (String, Duration) {
     match prepare(console).await {
         Err(why) => (format!("FAILED: {why}"), BEFORE_RETRY),
@@ -139,7 +140,7 @@ async fn converse(console: &Arc<dyn Console>) -> (String, Duration) {
     }
 }
 
-/// Drivers, network, clock: everything that must be there for the conversation.
+/// Drivers, network, clock: everything the session needs.
 async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
     let line = fs::read_to_string("/proc/cmdline").map_err(|e| format!("/proc/cmdline: {e}"))?;
     let ca_pem = fs::read_to_string(CA_FILE)
@@ -155,7 +156,7 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
         let boot = interface.clone();
         let (network, disks) = tokio::join!(network::bring_up(interface, Arc::clone(console)), settling);
         network?;
-        // Those whose drivers came later.
+        // Devices whose drivers were loaded later.
         free_lldp(console);
         network::link_up_others(&boot).await;
         (args, disks)
@@ -184,7 +185,7 @@ async fn prepare(console: &Arc<dyn Console>) -> Result<Machine, String> {
     })
 }
 
-/// Says what the machine is booted for, and sets the clock.
+/// Shows what the machine is booted for, and sets the clock.
 fn told(args: &BootArgs, console: &Arc<dyn Console>) {
     console.line(&format!(
         "booted to {} for {} by {}",
@@ -195,8 +196,8 @@ fn told(args: &BootArgs, console: &Arc<dyn Console>) {
     set_clock(args.time, args.purpose, console.as_ref());
 }
 
-/// Sets the clock, and that which outlives the reboot. The latter may be another system's and show local time: unless that system is
-/// to be replaced, it is only set when no time zone explains the difference.
+/// Sets the system clock and the RTC. The RTC may belong to another operating system and show local time:
+/// unless that system is about to be replaced, it is set only if no time zone explains the difference.
 fn set_clock(right: UnixMs, purpose: Purpose, console: &dyn Console) {
     let own = match purpose {
         Purpose::Deploy => CLOCK_TOLERANCE,
@@ -205,7 +206,7 @@ fn set_clock(right: UnixMs, purpose: Purpose, console: &dyn Console) {
     clock::set_both(right, CLOCK_TOLERANCE, own, console);
 }
 
-/// Switches say who they are twice a minute: the sooner somebody listens, the more the first report knows.
+/// Switches announce themselves twice a minute: the sooner the agent listens, the more the first report knows.
 async fn listen(boot: &Interface, console: &Arc<dyn Console>) {
     free_lldp(console);
     network::link_up_others(boot).await;
@@ -214,7 +215,7 @@ async fn listen(boot: &Interface, console: &Arc<dyn Console>) {
     }
 }
 
-/// Some cards answer the switches in their own firmware: here they leave it to the host.
+/// Some cards handle LLDP in their own firmware: make them leave it to the host.
 fn free_lldp(console: &Arc<dyn Console>) {
     for interface in network::interfaces().unwrap_or_default() {
         if let Some(said) = report::lldp_to_host(&interface.name) {
@@ -223,14 +224,14 @@ fn free_lldp(console: &Arc<dyn Console>) {
     }
 }
 
-/// Loads the drivers of everything that is there at the start.
+/// Loads drivers for all devices present at the start.
 async fn cold_plug(console: &Arc<dyn Console>) -> Result<ColdPlug, String> {
     let console = Arc::clone(console);
     blocking(move || {
         let started = Instant::now();
         let release = system::kernel_release().map_err(|e| format!("the kernel's release: {e}"))?;
         let mut drivers = ColdPlug::open(&release).map_err(|e| {
-            format!("/lib/modules/{release}/modules.dep: {e}; the initramfs does not fit the kernel")
+            format!("/lib/modules/{release}/modules.dep: {e}; the initramfs does not match the kernel")
         })?;
         for name in coldplug::ALWAYS {
             drivers.load(name, console.as_ref());
@@ -254,7 +255,7 @@ async fn cold_plug(console: &Arc<dyn Console>) -> Result<ColdPlug, String> {
     .await?
 }
 
-/// The NIC that booted; a slow one is waited for.
+/// The NIC that booted; waits for one that is slow to appear.
 async fn boot_nic(
     args: &BootArgs,
     drivers: &mut ColdPlug,
@@ -291,7 +292,7 @@ async fn boot_nic(
     }
 }
 
-/// Waits until no new device and no new disk has come for a moment; the answer is in words.
+/// Waits until no new device or disk has appeared for a while; returns a description.
 async fn settle(mut drivers: ColdPlug, console: Arc<dyn Console>) -> String {
     let started = Instant::now();
     let mut disks = block_devices();
@@ -326,7 +327,7 @@ async fn settle(mut drivers: ColdPlug, console: Arc<dyn Console>) -> String {
     }
 }
 
-/// Names of block devices with a device behind them.
+/// Names of block devices that have hardware behind them.
 fn block_devices() -> BTreeSet<String> {
     let Ok(entries) = fs::read_dir("/sys/block") else {
         return BTreeSet::new();
@@ -341,10 +342,10 @@ fn block_devices() -> BTreeSet<String> {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|e| format!("a task of the start did not end: {e}"))
+        .map_err(|e| format!("a startup task failed: {e}"))
 }
 
-/// Whether this process is the mini-os: the first process, started by the kernel as an init.
+/// Whether this process is the mini-os: PID 1, started by the kernel as init.
 pub fn is_pid_one() -> bool {
     std::process::id() == 1
 }

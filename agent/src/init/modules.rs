@@ -1,16 +1,16 @@
-//! Which kernel modules serve a device, and in which order they load: pure functions of the text of the files that
-//! depmod(8) makes.
+//! Which kernel modules serve a device, and in which order they load: pure functions of the files that
+//! depmod(8) writes.
 
 use std::collections::{HashMap, HashSet};
 
-/// What `modules.dep`, `modules.alias` and `modules.softdep` say.
+/// The content of `modules.dep`, `modules.alias` and `modules.softdep`.
 #[derive(Debug, Default)]
 pub struct Index {
-    /// Name to path below the modules directory and to the names it needs, nearest last.
+    /// Module name to its path below the modules directory and its dependencies, nearest last.
     modules: HashMap<String, Module>,
-    /// Pattern and name, by what stands before the pattern's first ':' ("pci", "usb").
+    /// Alias pattern and module name, keyed by the part before the pattern's first ':' ("pci", "usb").
     aliases: HashMap<String, Vec<(String, String)>>,
-    /// Name to what should be loaded before and after it.
+    /// Module name to the modules to load before and after it.
     soft: HashMap<String, (Vec<String>, Vec<String>)>,
 }
 
@@ -20,11 +20,11 @@ struct Module {
     needs: Vec<String>,
 }
 
-/// Deepest chain of soft dependencies that is followed.
+/// Maximum depth of soft dependencies.
 const DEPTH: usize = 16;
 
 impl Index {
-    /// Reads the three files. Lines that are not understood are left out: one odd line may not cost the others.
+    /// Parses the three files. Lines that cannot be parsed are skipped.
     pub fn parse(dep: &str, alias: &str, softdep: &str) -> Index {
         let mut index = Index::default();
         for line in dep.lines() {
@@ -58,7 +58,7 @@ impl Index {
                 match word {
                     "pre:" => after = false,
                     "post:" => after = true,
-                    // As written: it may be an alias, such as crypto-crc32c.
+                    // Kept as written: it may be an alias, such as crypto-crc32c.
                     word if after => entry.1.push(word.to_owned()),
                     word => entry.0.push(word.to_owned()),
                 }
@@ -67,16 +67,15 @@ impl Index {
         index
     }
 
-    /// Number of modules.
     pub fn len(&self) -> usize {
         self.modules.len()
     }
 
-    /// Names of the modules that serve a device with this modalias, those that are here only.
+    /// Names of the available modules that serve a device with this modalias.
     pub fn serving(&self, modalias: &str) -> Vec<&str> {
         let mut found = Vec::new();
         let of_kind = |kind: &str| self.aliases.get(kind).map_or(&[][..], Vec::as_slice);
-        // A pattern whose kind has a wildcard is filed under "".
+        // A pattern with a wildcard in its first part is filed under "".
         for (pattern, name) in of_kind(kind_of(modalias)).iter().chain(of_kind("")) {
             if !found.contains(&name.as_str())
                 && self.modules.contains_key(name)
@@ -88,8 +87,8 @@ impl Index {
         found
     }
 
-    /// Paths to load so that `name` works, in order, without those whose name is in `loaded`; adds their names to it.
-    /// Empty for a name that is not here: it is built into the kernel, or this mini-os does not have it.
+    /// Paths to load for `name`, in order, except those already in `loaded`, to which they are added. Empty
+    /// for an unknown name: it is built into the kernel, or missing from this mini-os.
     pub fn order(&self, name: &str, loaded: &mut HashSet<String>) -> Vec<String> {
         let mut paths = Vec::new();
         self.visit(name, loaded, &mut paths, 0);
@@ -102,8 +101,8 @@ impl Index {
         }
         let module_name = name.replace('-', "_");
         let Some(module) = self.modules.get(&module_name) else {
-            // What a module asks for with request_module() at run time has no modprobe to answer here: every module
-            // that serves the alias is loaded, as ext4 needs some crypto-crc32c to mount anything.
+            // There is no modprobe here to answer request_module() at run time, so every module that serves
+            // the alias is loaded: ext4 needs some crypto-crc32c to mount anything.
             for serving in self.serving(name) {
                 self.visit(serving, loaded, paths, depth + 1);
             }
@@ -116,7 +115,7 @@ impl Index {
         for before in soft.map_or(&[][..], |s| &s.0) {
             self.visit(before, loaded, paths, depth + 1);
         }
-        // depmod lists the nearest need first, what that one needs after it.
+        // depmod lists the nearest dependency first, then that one's dependencies.
         for need in module.needs.iter().rev() {
             self.visit(need, loaded, paths, depth + 1);
         }
@@ -172,11 +171,11 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == b'*')
 }
 
-/// Length of the class at the start of `pattern` when `c` is in it. A '[' without its ']' stands for itself.
+/// Length of the class at the start of `pattern` if `c` is in it. A '[' without a ']' matches itself.
 fn class(pattern: &[u8], c: u8) -> Option<usize> {
     let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
     let first = if negated { 2 } else { 1 };
-    // A ']' right at the start is a member.
+    // A ']' at the start is a member of the class.
     let Some(end) = (first + 1..pattern.len()).find(|i| pattern[*i] == b']') else {
         return (c == b'[').then_some(1);
     };

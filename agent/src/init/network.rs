@@ -1,4 +1,4 @@
-//! The boot NIC: up, an address by DHCP, routes, name servers; and keeping the lease.
+//! The boot NIC: brings it up, gets address, routes and name servers by DHCP, and keeps the lease.
 
 use std::fs;
 use std::io;
@@ -13,23 +13,21 @@ use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 
 use crate::console::Console;
 
-/// Time for one attempt at DHCP before it is told and begun anew.
+/// Time for one DHCP attempt before it is reported and retried.
 const ATTEMPT_SECONDS: u32 = 20;
-/// Longest wait for a carrier before DHCP is tried anyway: some drivers do not tell it.
+/// Longest wait for a carrier before DHCP is tried anyway: some drivers do not report it.
 const CARRIER: Duration = Duration::from_secs(15);
 
 /// A network interface of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// The kernel's name.
     pub name: String,
     /// The kernel's number.
     pub index: u32,
-    /// Its MAC.
     pub mac: Mac,
 }
 
-/// Interfaces with a device behind them (no loopback, no bridges), by name.
+/// Physical interfaces (no loopback, no bridges), by name.
 pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/sys/class/net")?.flatten() {
@@ -57,24 +55,20 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
 /// A lease as this machine uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Our address.
     pub address: Ipv4Addr,
-    /// Its prefix length.
     pub prefix: u8,
-    /// Destination, prefix length, gateway; the default route has prefix length 0. A gateway 0.0.0.0: on the link.
+    /// Destination, prefix length, gateway. The default route has prefix length 0; gateway 0.0.0.0 means on-link.
     pub routes: Vec<(Ipv4Addr, u8, Ipv4Addr)>,
-    /// Name servers.
     pub dns: Vec<Ipv4Addr>,
-    /// Search domain.
     pub domain: Option<String>,
-    /// MTU, when the server gives a sane one.
+    /// MTU, if the server sends a plausible one.
     pub mtu: Option<u32>,
     /// Lease time in seconds.
     pub seconds: u32,
 }
 
-/// What a lease means. Classless routes replace the router option (RFC 3442). An MTU under 576 is nonsense (RFC 2132
-/// has 68 as the least, but no TLS record fits there).
+/// Interprets a lease. Classless routes replace the router option (RFC 3442). An MTU below 576 is ignored
+/// (RFC 2132 allows 68, but no TLS record fits there).
 pub fn settings(lease: &DhcpV4Lease) -> Settings {
     let classless = lease.classless_routes.as_deref().unwrap_or_default();
     let routes = if classless.is_empty() {
@@ -108,7 +102,7 @@ pub fn settings(lease: &DhcpV4Lease) -> Settings {
     }
 }
 
-/// An address that is kept.
+/// An address with its lease kept alive.
 pub struct Kept {
     task: tokio::task::JoinHandle<()>,
     handle: Handle,
@@ -116,14 +110,14 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Lets it go: the lease is not renewed, the routes go with the link, the address with the next.
+    /// Gives it up: the lease is no longer renewed, the routes go with the link, the address with the next one.
     pub async fn give_up(self) {
         self.task.abort();
         let_go(&self.handle, self.index).await;
     }
 }
 
-/// Takes a link down, and its addresses away.
+/// Takes a link down and removes its addresses.
 async fn let_go(handle: &Handle, index: u32) {
     let down = LinkUnspec::new_with_index(index).down().build();
     let _ = handle.link().set(down).execute().await;
@@ -133,7 +127,7 @@ async fn let_go(handle: &Handle, index: u32) {
     }
 }
 
-/// Whether the NIC says it has a link.
+/// Whether the NIC reports a link.
 pub fn has_carrier(interface: &Interface) -> bool {
     fs::read_to_string(format!("/sys/class/net/{}/carrier", interface.name)).is_ok_and(|t| t.trim() == "1")
 }
@@ -149,7 +143,7 @@ async fn up(handle: &Handle, index: u32) -> Result<(), rtnetlink::Error> {
     handle.link().set(up).execute().await
 }
 
-/// Brings interfaces up, so that they find out whether they have a link, and gives them two seconds for it.
+/// Brings interfaces up and gives them two seconds to detect a link.
 pub async fn link_up(interfaces: &[Interface]) {
     let Ok(handle) = netlink() else { return };
     for interface in interfaces {
@@ -161,13 +155,13 @@ pub async fn link_up(interfaces: &[Interface]) {
     }
 }
 
-/// Brings `interface` up and gets an address, for as long as it takes; then keeps the lease in a task of its own.
+/// Brings `interface` up and gets an address, however long it takes; a background task then keeps the lease.
 ///
 /// # Errors
-/// The kernel refuses what is asked of it.
+/// The kernel refuses a request.
 pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result<Kept, String> {
     let handle = netlink()?;
-    // Loopback, for whoever expects it.
+    // Some programs expect loopback.
     let _ = up(&handle, 1).await;
     up(&handle, interface.index)
         .await
@@ -181,10 +175,10 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
             Ok(_) => {}
             Err(e) => {
                 console.line(&format!(
-                    "network: {} {}: no address from DHCP yet (attempt {attempt}: {}), trying on",
+                    "network: {} {}: no address from DHCP yet (attempt {attempt}: {}), still trying",
                     interface.name,
                     interface.mac,
-                    crate::console::plain(e.msg())
+                    crate::plain::plain(e.msg())
                 ));
                 attempt += 1;
                 client.clean_up();
@@ -206,15 +200,15 @@ pub async fn bring_up(interface: Interface, console: Arc<dyn Console>) -> Result
     Ok(Kept { task, handle, index })
 }
 
-/// Brings up every other physical interface, without an address: a link and a switch's LLDP frame are only seen on an
-/// interface that is up. What cannot be brought up is left down; the report shows it without a link.
+/// Brings up every other physical interface, without an address: link state and LLDP frames are visible only on an
+/// interface that is up. One that cannot be brought up stays down, and the report shows it without a link.
 pub async fn link_up_others(boot: &Interface) {
     let Ok(handle) = netlink() else { return };
     for other in interfaces().unwrap_or_default() {
         if other.index == boot.index {
             continue;
         }
-        // No addresses and routes from router advertisements: only the boot NIC is ours to talk on.
+        // Ignore router advertisements: only the boot NIC gets addresses and routes.
         let _ = fs::write(
             format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", other.name),
             "1",
@@ -228,7 +222,7 @@ async fn client(interface: &Interface) -> Result<DhcpV4Client, String> {
     config.set_iface_index(interface.index);
     let failed = |e: mozim::DhcpError| format!("{}: DHCP: {e}", interface.name);
     config.set_iface_mac_raw(&interface.mac.0).map_err(failed)?;
-    // Type 1 and the MAC, as iPXE has it: the server sees one client, not two.
+    // Type 1 and the MAC, as iPXE sends it: the server sees one client, not two.
     config.use_mac_as_client_id();
     config.set_timeout_sec(ATTEMPT_SECONDS);
     DhcpV4Client::init(config, None).await.map_err(failed)
@@ -239,8 +233,8 @@ async fn carrier(interface: &Interface, console: &dyn Console) {
         fs::read_to_string(format!("/sys/class/net/{}/{file}", interface.name))
             .map_or(String::new(), |t| t.trim().to_owned())
     };
-    // A carrier alone is not enough: until the kernel has also made the link operational it drops what is sent, and
-    // the first DISCOVER costs four seconds. Drivers that know no state say "unknown".
+    // A carrier alone is not enough: until the link is operational the kernel drops packets, and the first
+    // DISCOVER would cost four seconds. Drivers without this state report "unknown".
     let ready = || text("carrier") == "1" && matches!(text("operstate").as_str(), "up" | "unknown");
     let started = tokio::time::Instant::now();
     let mut said = false;
@@ -264,8 +258,8 @@ async fn carrier(interface: &Interface, console: &dyn Console) {
     }
 }
 
-/// Renews the lease for ever. A lease that runs out keeps its address until there is a new one: a machine without an
-/// address could not even say what went wrong.
+/// Renews the lease for ever. An expired address stays until there is a new one: without any address the
+/// machine could not even report the problem.
 async fn keep(
     mut client: DhcpV4Client,
     handle: Handle,
@@ -294,9 +288,9 @@ async fn keep(
             Ok(_) => {}
             Err(e) => {
                 console.line(&format!(
-                    "network: {}: the lease was not renewed ({}), trying on",
+                    "network: {}: the lease was not renewed ({}), still trying",
                     interface.name,
-                    crate::console::plain(e.msg())
+                    crate::plain::plain(e.msg())
                 ));
                 client.clean_up();
                 tokio::time::sleep(Duration::from_secs(10)).await;
@@ -305,7 +299,7 @@ async fn keep(
     }
 }
 
-/// Sets address, MTU, routes and name servers; takes the address of `before` away when it is another one.
+/// Sets address, MTU, routes and name servers; removes the address of `before` if it differs.
 async fn apply(
     handle: &Handle,
     interface: &Interface,
@@ -314,7 +308,7 @@ async fn apply(
 ) -> Result<(), String> {
     let failed = |what: &str, e: rtnetlink::Error| format!("{}: {what}: {e}", interface.name);
     if let Some(mtu) = next.mtu {
-        // A NIC that cannot do it keeps its own.
+        // A NIC that does not support this MTU keeps its own.
         let message = LinkUnspec::new_with_index(interface.index).mtu(mtu).build();
         let _ = handle.link().set(message).execute().await;
     }

@@ -1,5 +1,5 @@
-//! The rescue system: on each console a prompt for the password, then a shell. The server judges the password
-//! ([`Rescue`]); here are the terminals.
+//! The rescue system: each console asks for the password and then runs a shell. The server checks the
+//! password ([`Rescue`]); this module handles the terminals.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -17,14 +17,14 @@ use nix::sys::termios::{self, InputFlags, LocalFlags, OutputFlags, SetArg};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::console::{Console, plain};
+use crate::console::Console;
+use crate::plain::plain;
 use crate::session::{Exit, Rescue};
 
-/// Longest line that is read as a password.
+/// Longest password line.
 const LINE: usize = 128;
-/// Where the shell is put.
 const BUSYBOX: &str = "/bin/busybox";
-/// Its tools that have to ask the kernel: the agent is the first process and takes no signals.
+/// Tools that must call the kernel directly, because the agent is PID 1 and ignores signals.
 const ENDS: [&str; 3] = ["reboot", "poweroff", "halt"];
 
 // asm-generic/ioctls.h
@@ -34,16 +34,16 @@ nix::ioctl_write_int_bad!(controlling_terminal, nix::libc::TIOCSCTTY);
 struct Shared {
     rescue: Rescue,
     machine: String,
-    /// When the machine boots again, whatever is going on.
+    /// When the machine reboots, no matter what.
     until: Mutex<Instant>,
     /// Shells that run.
     open: AtomicUsize,
     runtime: Handle,
-    /// A console says that the server has ended the rescue.
+    /// Set when the server has ended the rescue.
     over: mpsc::UnboundedSender<Exit>,
 }
 
-/// Offers the shell until the time is over or the server ends it; says why the machine boots again.
+/// Offers the shell until it times out or the server ends it; returns why the machine reboots.
 pub async fn offer(rescue: Rescue, console: &Arc<dyn Console>) -> String {
     let first = match rescue.begin().await {
         Ok(first) => first,
@@ -86,14 +86,14 @@ pub async fn offer(rescue: Rescue, console: &Arc<dyn Console>) -> String {
         tokio::select! {
             Some(exit) = ended.recv() => break exit.to_string(),
             () = tokio::time::sleep_until(until.into()) => {
-                // A password that was right meanwhile moved it.
+                // A correct password has extended it meanwhile.
                 if shared.until() <= Instant::now() {
-                    break "rescue: its time is over".to_owned();
+                    break "rescue: timed out".to_owned();
                 }
             }
         }
     };
-    // Heard or not: the next boot script ends it too.
+    // If this call is lost, the next boot script ends the rescue too.
     let _ = tokio::time::timeout(Duration::from_secs(5), shared.rescue.end()).await;
     why
 }
@@ -104,7 +104,7 @@ impl Shared {
     }
 }
 
-/// Puts the shell and what belongs to it below `root`.
+/// Installs the shell and its tools below `root`.
 fn install(root: &Path, busybox: &[u8]) -> Result<(), String> {
     let program = |path: &str, bytes: &[u8]| {
         let path = root.join(path.trim_start_matches('/'));
@@ -123,7 +123,7 @@ fn install(root: &Path, busybox: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The names of busybox's tools, as links to it.
+/// Creates links for busybox's tools.
 fn install_links() -> Result<(), String> {
     let made = Command::new(BUSYBOX).args(["--install", "-s", "/bin"]).status();
     match made {
@@ -136,7 +136,7 @@ fn install_links() -> Result<(), String> {
 /// One console, until the rescue is over.
 fn serve(name: &str, shared: &Shared) {
     loop {
-        // A serial port that is not there gives an error here or at the first byte.
+        // A missing serial port fails here or at the first byte.
         let opened = OpenOptions::new()
             .read(true)
             .write(true)
@@ -155,7 +155,7 @@ fn serve(name: &str, shared: &Shared) {
 }
 
 enum Ended {
-    /// The terminal gives an error: there is nobody behind it to tell.
+    /// A terminal error means that nobody is there.
     Terminal,
     Rescue(Exit),
 }
@@ -166,7 +166,7 @@ impl From<io::Error> for Ended {
     }
 }
 
-/// One password and, if it is right, one shell.
+/// Asks for one password and, if it is right, runs one shell.
 fn attend(mut terminal: &File, shared: &Shared) -> Result<(), Ended> {
     line_mode(terminal, false)?;
     write!(terminal, "\r\nSlipway rescue of {}. Password: ", shared.machine)?;
@@ -181,24 +181,24 @@ fn attend(mut terminal: &File, shared: &Shared) -> Result<(), Ended> {
         Instant::now() + Duration::from_secs(answer.seconds_left);
     if !answer.open {
         write!(terminal, "Slipway rescue: {}\r\n", plain(&answer.message))?;
-        // The server counts too; here nobody has to guess when it listens again.
+        // The server limits guesses too; waiting here saves useless ones.
         std::thread::sleep(Duration::from_secs(answer.wait_seconds.min(120)));
-        // What was typed meanwhile is no password.
+        // Input typed during the wait is not a password.
         let _ = termios::tcflush(terminal, termios::FlushArg::TCIFLUSH);
         return Ok(());
     }
     write!(
         terminal,
-        "A shell of the mini-os, as root. Nothing is mounted; the disks are as they were. exit leaves it, reboot boots again.\r\n"
+        "A shell of the mini-os, as root. Nothing is mounted; the disks are untouched. `exit` leaves it, `reboot` reboots.\r\n"
     )?;
     line_mode(terminal, true)?;
     shared.open.fetch_add(1, Ordering::SeqCst);
     let left = shell(terminal);
-    // The last one out ends the rescue: its ticket is good for nothing more.
+    // Leaving the last shell ends the rescue and voids its ticket.
     if shared.open.fetch_sub(1, Ordering::SeqCst) == 1 {
         let _ = shared.runtime.block_on(shared.rescue.end());
         let why = match left {
-            Ok(()) => "rescue: the shell was left".to_owned(),
+            Ok(()) => "rescue: the shell was closed".to_owned(),
             Err(error) => format!("rescue: the shell failed: {error}"),
         };
         return Err(Ended::Rescue(Exit::Reboot { message: why }));
@@ -206,7 +206,7 @@ fn attend(mut terminal: &File, shared: &Shared) -> Result<(), Ended> {
     Ok(())
 }
 
-/// Whole lines, as a person types them; with an echo, or without for a password.
+/// Line mode, with or without echo.
 fn line_mode(terminal: &File, echo: bool) -> io::Result<()> {
     let mut modes = termios::tcgetattr(terminal)?;
     modes.input_flags.insert(InputFlags::ICRNL);
@@ -218,7 +218,7 @@ fn line_mode(terminal: &File, echo: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// One line without its end. What is longer than any password is cut.
+/// One line without its terminator, truncated at the longest password.
 fn read_line(mut terminal: &File) -> io::Result<String> {
     let mut line = Vec::new();
     let mut buffer = [0u8; 256];
@@ -239,7 +239,7 @@ fn read_line(mut terminal: &File) -> io::Result<String> {
     }
 }
 
-/// A shell with this terminal as its own, to its end.
+/// Runs a shell with this terminal as its controlling terminal, until it exits.
 fn shell(terminal: &File) -> io::Result<()> {
     let file = || terminal.try_clone().map(Stdio::from);
     let mut command = Command::new(BUSYBOX);
@@ -259,14 +259,14 @@ fn shell(terminal: &File) -> io::Result<()> {
     unsafe {
         command.pre_exec(move || {
             nix::unistd::setsid()?;
-            // 1: take it from whoever has it.
+            // 1: take it from its current owner.
             controlling_terminal(descriptor, 1)?;
             Ok(())
         });
     }
     let mut child = command.spawn()?;
     match child.wait() {
-        // Taken away by the first process's reaper: it has ended.
+        // PID 1's reaper has already collected it.
         Err(error) if error.raw_os_error() == Some(nix::libc::ECHILD) => Ok(()),
         other => other.map(drop),
     }
@@ -280,7 +280,7 @@ mod tests {
     fn the_shell_and_what_asks_the_kernel_can_be_run() {
         let root = tempfile::tempdir().unwrap();
         install(root.path(), b"busybox").unwrap();
-        // A second rescue finds the first's.
+        // A second rescue finds the files of the first.
         install(root.path(), b"busybox of today").unwrap();
         let file = |path: &str| root.path().join(path);
         assert_eq!(fs::read(file("bin/busybox")).unwrap(), b"busybox of today");

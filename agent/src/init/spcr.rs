@@ -1,24 +1,24 @@
-//! The console that the firmware itself uses: ACPI's Serial Port Console Redirection Table (Microsoft, revision 1.10). Where the
-//! remote console is not the port that the command line names, the table names it. Pure but for [`console`].
+//! The firmware's own console, from ACPI's Serial Port Console Redirection Table (Microsoft, revision 1.10). It finds
+//! the remote console where that is not the port on the kernel command line. Pure except for [`console`].
 
 use std::fs;
 use std::path::Path;
 
-/// Longest table that is read; they have 80 to 90 bytes.
+/// Longest table read; real ones have 80 to 90 bytes.
 const LIMIT: u64 = 4096;
 const TABLE: &str = "/sys/firmware/acpi/tables/SPCR";
 
-/// What the table says of the port.
+/// The port as the table describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Port {
-    /// The file with the address of such a port below /sys/class/tty: `port` of ports in I/O space, `iomem_base` of others.
+    /// The file below /sys/class/tty that holds the address: `port` for ports in I/O space, `iomem_base` for others.
     file: &'static str,
     address: u64,
-    /// Bits a second; absent: as the firmware has set it.
+    /// Bits per second; absent: keep the firmware's setting.
     baud: Option<u32>,
 }
 
-/// Reads a table. None: it is none, or has no port (the address is 0: redirection is off).
+/// Parses a table. None: not such a table, or no port (address 0 means that redirection is off).
 fn parse(table: &[u8]) -> Option<Port> {
     let byte = |at: usize| table.get(at).copied();
     if table.get(..4)? != b"SPCR" {
@@ -42,7 +42,7 @@ fn parse(table: &[u8]) -> Option<Port> {
     Some(Port { file, address, baud })
 }
 
-/// The kernel's name of a port, e.g. "ttyS1", by what its driver tells below `tty` (/sys/class/tty), in hexadecimal.
+/// The kernel's name of a port, e.g. "ttyS1", found by the hexadecimal address below `tty` (/sys/class/tty).
 fn name(tty: &Path, file: &str, address: u64) -> Option<String> {
     let mut names: Vec<String> = fs::read_dir(tty)
         .ok()?
@@ -66,9 +66,9 @@ pub(super) fn console() -> Option<(String, Option<u32>)> {
     Some((name, port.baud))
 }
 
-/// Any bytes as the table.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn fuzz(bytes: &[u8]) {
+/// Reads any bytes as the table.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
     parse(bytes);
 }
 
@@ -97,7 +97,7 @@ mod tests {
             parse(&table(0, 0xfe21_5040, 3)),
             port("iomem_base", 0xfe21_5040, Some(9600))
         );
-        // Switched off; in PCI configuration space; cut; another table.
+        // Switched off; in PCI configuration space; truncated; another table.
         for none in [
             table(1, 0, 7),
             table(2, 0x2f8, 7),
@@ -130,7 +130,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_table_is_read_without_a_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..90)) {
-            fuzz(&[&b"SPCR"[..], &bytes].concat());
+            parse(&[&b"SPCR"[..], &bytes].concat());
         }
     }
 }

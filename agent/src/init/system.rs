@@ -1,4 +1,4 @@
-//! What the first process does for the system: mounts, orphans, reboot.
+//! PID 1's duties: mounts, orphans, reboot.
 
 use std::convert::Infallible;
 use std::fs;
@@ -11,7 +11,7 @@ use nix::sys::reboot::RebootMode;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
-/// Mounts the kernel's file systems. What cannot be mounted is returned in words.
+/// Mounts the kernel's file systems. Returns a description of each failure.
 pub fn mount_all() -> Vec<String> {
     let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     let mut failures = Vec::new();
@@ -55,7 +55,7 @@ pub fn mount_efivarfs() -> Result<(), String> {
 }
 
 fn mount_one(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> Result<(), String> {
-    // On sysfs folders exist already and cannot be made.
+    // On sysfs the folders already exist and cannot be created.
     let _ = fs::create_dir_all(at);
     match mount(Some(kind), at, Some(kind), flags, options) {
         // The kernel has mounted /dev by itself (CONFIG_DEVTMPFS_MOUNT).
@@ -64,8 +64,8 @@ fn mount_one(kind: &str, at: &str, flags: MsFlags, options: Option<&str>) -> Res
     }
 }
 
-/// Takes away dead processes that nobody else waits for, for ever. One that this program started itself is waited for
-/// by who started it: only a process that is still there dead after a whole turn is an orphan.
+/// Reaps orphaned zombies, for ever. Children started by this program are awaited by their starter: only a
+/// process that is still a zombie after a whole round is an orphan.
 pub async fn reap_orphans() -> Infallible {
     let mut seen: Option<Pid> = None;
     loop {
@@ -84,7 +84,7 @@ pub async fn reap_orphans() -> Infallible {
     }
 }
 
-/// Writes everything out and reboots; returns only if the kernel refuses.
+/// Syncs and reboots; returns only if the kernel refuses.
 pub fn reboot() -> String {
     nix::unistd::sync();
     match nix::sys::reboot::reboot(RebootMode::RB_AUTOBOOT) {
@@ -93,7 +93,7 @@ pub fn reboot() -> String {
     }
 }
 
-/// The kernel's release, which names the modules' folder.
+/// The kernel release, which names the modules folder.
 pub fn kernel_release() -> io::Result<String> {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     Ok(text.trim().to_owned())

@@ -1,10 +1,6 @@
-//! The agent on the installed system: it proves that the installation is as asked, and stays.
+//! The agent on the installed system: it verifies the installation and keeps running.
 
-mod accounts;
-mod files;
-mod first_boot;
 mod stored;
-mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,59 +10,58 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::console::Console;
+use crate::proof::FirstBoot;
 use crate::report::Roots;
 use crate::session::{self, Duty, Exit, Machine, Origin, Pace, ServerTime};
 
-pub use first_boot::{FirstBoot, Record};
 pub use stored::{StoredError, load};
-pub use verify::verify;
 
-/// Pause after the server refused this machine. Somebody may put it right; nobody needs to restart the agent.
+/// Pause after the server refused this machine. Somebody may fix that, and then the agent need not be restarted.
 const AFTER_REFUSAL: Duration = Duration::from_secs(600);
-/// Pause after a conversation that could not begin.
+/// Pause after a session that could not start.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 /// A resident agent.
 pub struct Resident {
-    /// Root of the installed system: `/` in life, a directory in a simulation.
+    /// Root of the installed system: `/`, or a directory in a simulation.
     pub root: PathBuf,
-    /// Where the collectors of the report look.
+    /// Where the report's collectors look.
     pub roots: Roots,
-    /// What is done with first-boot scripts.
+    /// What to do with first-boot scripts.
     pub first_boot: FirstBoot,
-    /// Where it says what it does.
+    /// Where progress is shown.
     pub console: Arc<dyn Console>,
-    /// How patient it is.
+    /// Timeouts and intervals.
     pub pace: Pace,
-    /// Ends it.
+    /// Ends the agent.
     pub cancel: CancellationToken,
 }
 
-/// Stays until the server wants a reboot or `cancel` ends it.
+/// Runs until the server wants a reboot or `cancel` is set.
 ///
 /// # Errors
-/// The stored identity cannot be read: this system was not installed by Slipway, or its files are damaged.
+/// The stored credentials cannot be read: this system was not installed by Slipway, or its files are damaged.
 pub async fn run(resident: Resident) -> Result<Exit, StoredError> {
     let live = resident.roots.is_live();
     if live {
-        // From now on, so that the daily report knows the switch ports; without it, it does not.
+        // Start early, so that the daily report knows the switch ports. On failure it just lacks them.
         let _ = crate::report::listen_lldp();
     }
     loop {
-        let identity = load(&resident.root)?;
+        let credentials = load(&resident.root)?;
         resident.console.line(&format!(
             "resident agent of machine {}, server {}",
-            identity.machine, identity.server
+            credentials.machine, credentials.server
         ));
         let exit = session::run(Machine {
-            origin: Origin::Stored(identity),
+            origin: Origin::Stored(credentials),
             roots: resident.roots.clone(),
             duty: Duty::Installed {
                 root: resident.root.clone(),
                 first_boot: resident.first_boot.clone(),
             },
             console: Arc::clone(&resident.console),
-            // An installed system keeps its time by itself; only one that has lost it is told.
+            // An installed system keeps its own time; it is corrected only if its clock is lost.
             server_time: live.then(|| -> ServerTime {
                 let console = Arc::clone(&resident.console);
                 Arc::new(move |time| clock::set_both(time, clock::LOST, clock::LOST, console.as_ref()))

@@ -1,37 +1,37 @@
-//! The identity that the installation left on the disk.
+//! The credentials that the installation left on the disk.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::read_bounded;
-use crate::install::{AgentConfig, Identity};
+use crate::install::{AgentConfig, Credentials};
+use crate::proof::read_bounded;
 
-/// Why a stored identity cannot be used.
+/// Why stored credentials cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
     /// A file cannot be read.
-    #[error("{path}: {source}; this system was not installed by Slipway, or its files are damaged", path = path.display())]
+    #[error("cannot read {}: this system was not installed by Slipway, or its files are damaged", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// agent.json is not what it must be.
-    #[error("{path}: {source}", path = path.display())]
+    /// agent.json cannot be parsed.
+    #[error("cannot parse {}", path.display())]
     Config {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
 }
 
-/// Largest file that is read here, in bytes.
+/// Largest file read here, in bytes.
 const LIMIT: u64 = 256 << 10;
 
 /// Reads `/etc/slipway/agent.json` and `/var/lib/slipway-agent/{key,cert,ca}.pem` under `root`.
-pub fn load(root: &Path) -> Result<Identity, StoredError> {
+pub fn load(root: &Path) -> Result<Credentials, StoredError> {
     let text = |path: &str| {
         let path = root.join(path);
         let read = read_bounded(&path, LIMIT).and_then(|bytes| {
@@ -39,13 +39,13 @@ pub fn load(root: &Path) -> Result<Identity, StoredError> {
         });
         read.map_err(|source| StoredError::File { path, source })
     };
-    // A later installer may write more into it; `plan` is there since the first.
+    // Unknown fields are allowed: a later installer may write more.
     let path = "etc/slipway/agent.json";
     let config: AgentConfig = serde_json::from_str(&text(path)?).map_err(|source| StoredError::Config {
         path: root.join(path),
         source,
     })?;
-    Ok(Identity {
+    Ok(Credentials {
         machine: config.machine,
         server: config.server,
         boot_url: config.boot_url,

@@ -1,6 +1,5 @@
 //! The large letters of a verdict: PASS, WARN, FAIL, HOLD.
 
-/// Rows of a large letter.
 pub(super) const HEIGHT: usize = 5;
 
 const FONT: [(char, [&str; HEIGHT]); 12] = [
@@ -18,7 +17,7 @@ const FONT: [(char, [&str; HEIGHT]); 12] = [
     ('W', ["##   ##", "##   ##", "## # ##", "#######", " ## ## "]),
 ];
 
-/// A word in large letters, one string a row. Letters that are not in the font are left out.
+/// A word in large letters, one string per row. Letters missing from the font are skipped.
 pub(super) fn large(word: &str) -> Vec<String> {
     (0..HEIGHT)
         .map(|row| {

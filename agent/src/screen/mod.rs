@@ -1,5 +1,5 @@
-//! What stands on the machine's own screen when it waits for a person: a verdict that can be read from the aisle, the
-//! serial number, the place in the rack, what to fix, and a QR code of the machine's page. Pure: text in, text out.
+//! The poster on the machine's own screen while it waits for a person: a verdict readable from the aisle,
+//! serial number, rack place, what to fix, and a QR code of the machine's page. Pure: text in, text out.
 
 mod letters;
 
@@ -7,23 +7,23 @@ use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
-use crate::console::plain;
+use crate::plain::plain;
 
-/// Findings on the serial console at most.
+/// Maximum number of findings on the serial console.
 const FINDINGS_SHOWN: usize = 10;
-/// Columns left of the QR code that the text needs at least.
+/// Minimum number of columns for the text left of the QR code.
 const TEXT_COLUMNS: usize = 34;
 
 /// What is shown.
 #[derive(Clone, Debug, Default)]
 pub struct Poster<'a> {
-    /// The check; None: nothing was expected of this machine.
+    /// The check; None if there is no expectation for this machine.
     pub check: Option<&'a CheckResult>,
     /// System serial number.
     pub serial: Option<&'a str>,
     /// Maker and model.
     pub model: Option<&'a str>,
-    /// Place in the rack, in words.
+    /// Rack place, as text.
     pub place: Option<&'a str>,
     /// Address of the machine's page.
     pub page: Option<&'a str>,
@@ -33,7 +33,7 @@ impl Poster<'_> {
     fn word(&self) -> (&'static str, &'static str) {
         match self.check.map(|c| c.verdict) {
             Some(Verdict::Pass) => ("PASS", "the hardware is as expected"),
-            Some(Verdict::Warn) => ("WARN", "as expected, with something to look at"),
+            Some(Verdict::Warn) => ("WARN", "as expected, with warnings"),
             Some(Verdict::Fail) => ("FAIL", "the hardware is NOT as expected, no disk is touched"),
             None => ("HOLD", "no expectation is known for this machine"),
         }
@@ -75,7 +75,7 @@ impl Poster<'_> {
         lines
     }
 
-    /// A whole screen for a Linux console: it is cleared, and the last row stays free. At least 40 by 20 is used.
+    /// A full screen for a Linux console: cleared, with the last row free. At least 40 by 20 cells.
     pub fn screen(&self, columns: usize, rows: usize) -> String {
         let (columns, rows) = (columns.clamp(40, 240), rows.clamp(20, 100) - 1);
         let code = self.page.and_then(qr).filter(|code| {
@@ -101,7 +101,7 @@ impl Poster<'_> {
             Some(Verdict::Fail) => "\x1b[1;31m",
             None => "\x1b[1;36m",
         };
-        // Cleared, cursor home, no wrapping at the edge.
+        // Clear, cursor home, no line wrap.
         let mut out = String::from("\x1b[0m\x1b[2J\x1b[H\x1b[?7l");
         for row in 0..rows {
             let text = left.get(row).map_or("", String::as_str);
@@ -109,7 +109,7 @@ impl Poster<'_> {
             out.push_str(if big { colour } else { "\x1b[0m" });
             out.push_str(text);
             if let Some(line) = code.as_ref().and_then(|c| c.get(row)) {
-                // By column number: the width of the text does not matter.
+                // Placed by column number, so that the width of the text does not matter.
                 out.push_str(&format!("\x1b[{}G\x1b[0;37m{line}", columns - code_columns + 1));
             }
             out.push_str("\x1b[0m\n");
@@ -118,7 +118,7 @@ impl Poster<'_> {
         out
     }
 
-    /// The rows of the text, cut to the screen: what does not fit is counted.
+    /// The text rows, cut to the screen; findings that do not fit are counted.
     fn left(&self, width: usize, rows: usize) -> Vec<String> {
         let (word, meaning) = self.word();
         let mut left = letters::large(word);
@@ -132,7 +132,7 @@ impl Poster<'_> {
         let findings = self.findings();
         for (index, finding) in findings.iter().enumerate() {
             let lines = wrapped(&format!("* {}", ascii(&finding.sentence)), width);
-            // A row is kept for "and more" unless this is the last one.
+            // Keep a row for "and more" unless this is the last finding.
             let kept = usize::from(index + 1 < findings.len());
             if left.len() + lines.len() + kept > room {
                 left.push(format!("and {} more: see the page", findings.len() - index));
@@ -159,7 +159,7 @@ fn shown(text: Option<&str>) -> String {
     text.map_or("not reported".to_owned(), ascii)
 }
 
-/// A console's font has little beyond ASCII, and control characters are obeyed.
+/// A console font has little beyond ASCII, and terminals obey control characters.
 fn ascii(text: &str) -> String {
     plain(text)
         .chars()
@@ -174,9 +174,8 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         .collect()
 }
 
-/// The code with its quiet zone. The crate's "dark" is ink, and ink on a console is bright: turned round, so that a camera
-/// sees dark on light. Half blocks: CP437,
-/// which every VGA font has.
+/// The code with its quiet zone. Colours are swapped, because "dark" means ink, which is bright on a console,
+/// and a camera needs dark on light. Half blocks are in CP437, which every VGA font has.
 fn qr(text: &str) -> Option<Vec<String>> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
     let drawn = code

@@ -38,7 +38,7 @@ fn poster(check: &CheckResult) -> Poster<'_> {
     }
 }
 
-/// What the Linux console would hold: rows of cells, knowing only what a screen uses.
+/// A minimal model of the Linux console: rows of cells, and only the sequences a screen uses.
 fn terminal(text: &str, columns: usize, rows: usize) -> Vec<String> {
     let mut cells = vec![vec![' '; columns]; rows];
     let (mut row, mut column) = (0, 0);
@@ -93,7 +93,7 @@ fn a_failing_machine_on_a_vga_screen() {
     assert_eq!(rows[24].trim(), "", "the last row is the cursor's");
 }
 
-/// The code is read back from the screen's cells by a reader that is not the writer.
+/// Reads the code back from the screen's cells with an independent decoder.
 #[test]
 fn the_code_on_the_screen_can_be_read() {
     let check = check(1);
@@ -104,7 +104,7 @@ fn the_code_on_the_screen_can_be_read() {
         '\u{2584}' => y % 8 >= 4,
         _ => false,
     };
-    // Each half cell is four by four pixels; only the right side, where the code is.
+    // Each half cell becomes four by four pixels; only the right side, where the code is.
     let first = TEXT_COLUMNS * 4;
     let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(80 * 4 - first, 25 * 8, |x, y| {
         if light(x + first, y) { 255 } else { 0 }

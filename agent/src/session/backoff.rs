@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The pause before attempt `attempt` (1 for the first repetition): doubling from `first`, at most `cap`, of which
-/// up to a half is taken off by `random`, so that a rack of machines does not come back in step after the server was away.
+/// The pause before retry `attempt` (1 is the first): doubles from `first` up to `cap`, reduced by up to half
+/// by `random`, so that a rack of machines does not return in step after a server outage.
 pub fn pause(attempt: u32, first: Duration, cap: Duration, random: u32) -> Duration {
     let full = first
         .saturating_mul(

@@ -1,9 +1,10 @@
-//! Calls to the server: bounded answers, typed errors, patience.
+//! Calls to the server: bounded answers, typed errors, retries.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use inventory_api::text::with_causes;
 use inventory_api::{Problem, UnixMs};
 use reqwest::{Response, StatusCode};
 use rustls::CertificateError;
@@ -11,43 +12,44 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::backoff::pause;
-use super::identity::{random_u32, tls};
+use super::credentials::{random_u32, tls};
 use super::{Exit, Pace, ServerTime, impossible};
 use crate::clock;
-use crate::console::{Console, plain};
-use crate::install::Identity;
+use crate::console::Console;
+use crate::install::Credentials;
+use crate::plain::plain;
 
-/// Largest answer that is read, in bytes: a plan with its scripts, with room.
+/// Largest answer read, in bytes: a plan with its scripts, and a margin.
 const ANSWER_LIMIT: usize = 8 << 20;
 
-/// Longest time without a byte from the server; longer than the longest poll it may hold.
+/// Read timeout; longer than the longest poll the server may hold.
 const SILENCE: Duration = Duration::from_secs(45);
 
-/// Longest wait for the boot service's time.
+/// Timeout for asking the boot service for the time.
 const TIME_ANSWER: Duration = Duration::from_secs(10);
 
-/// Time between two lines about a server that does not answer.
+/// Interval between messages about a server that does not answer.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
 
-/// Why a call gave nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// No answer, or "not now" (429, 5xx): worth trying again.
+    /// No answer, or a temporary refusal (429, 5xx): worth retrying.
     #[error("{0}")]
     Unreachable(String),
-    /// By this machine's clock the server's certificate is not valid: as [`CallError::Unreachable`], and the clock may be wrong.
+    /// The server's certificate is not valid at this machine's time: as [`CallError::Unreachable`], but the
+    /// clock may be wrong.
     #[error("{0}")]
     WrongTime(String),
-    /// The server understood and says no.
+    /// The server refused the request.
     #[error("{} ({})", plain(&.0.detail), plain(&.0.code))]
     Refused(Problem),
-    /// An answer that this agent does not understand.
+    /// An answer this agent cannot parse.
     #[error("{0}")]
     Strange(String),
 }
 
 impl CallError {
-    /// The end of a conversation that cannot go on without the answer.
+    /// The exit of a session that cannot go on without the answer.
     pub fn exit(self) -> Exit {
         match self {
             CallError::Refused(problem) => Exit::Refused { problem },
@@ -55,7 +57,7 @@ impl CallError {
         }
     }
 
-    /// Ends the conversation where the server does not accept who we are: asking again will not help.
+    /// Ends the session if the server rejects our credentials, where retrying does not help.
     pub fn unless_refused(self) -> Result<CallError, Exit> {
         match self {
             CallError::Refused(problem) if matches!(problem.status, 401 | 403) => {
@@ -66,7 +68,6 @@ impl CallError {
     }
 }
 
-/// The way to one server.
 #[derive(Clone)]
 pub struct Channel {
     http: reqwest::Client,
@@ -77,18 +78,18 @@ pub struct Channel {
     time: Option<Time>,
 }
 
-/// What a machine needs to believe another time than its own.
+/// What a machine needs in order to correct its clock.
 #[derive(Clone)]
 struct Time {
     set: ServerTime,
-    /// Its own certificate's dates.
+    /// Validity period of its own certificate.
     valid: (UnixMs, UnixMs),
 }
 
 fn client(tls: rustls::ClientConfig) -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        // The environment's proxies are for people.
+        // Ignore proxies from the environment.
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
@@ -97,23 +98,26 @@ fn client(tls: rustls::ClientConfig) -> Result<reqwest::Client, String> {
         .pool_idle_timeout(Duration::from_secs(60))
         .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|e| format!("making the HTTP client: {}", chain(&e)))
+        .map_err(|e| format!("making the HTTP client: {}", with_causes(&e)))
 }
 
-/// A client as the conversation has, for what comes before it.
+/// The session's HTTP client, for calls made before the session.
 pub(crate) fn plain_client(ca_pem: &str) -> Result<reqwest::Client, String> {
     client(tls(ca_pem, None)?)
 }
 
 impl Channel {
-    /// Opens the way with the machine's certificate. Connects at the first call.
-    pub fn open(identity: &Identity, console: Arc<dyn Console>, pace: Pace) -> Result<Channel, String> {
-        let tls = tls(&identity.ca_pem, Some((&identity.cert_pem, &identity.key_pem)))?;
-        Channel::with(tls, &identity.server, &identity.boot_url, console, pace)
+    /// Opens a channel with the machine's certificate. Connects at the first call.
+    pub fn open(credentials: &Credentials, console: Arc<dyn Console>, pace: Pace) -> Result<Channel, String> {
+        let tls = tls(
+            &credentials.ca_pem,
+            Some((&credentials.cert_pem, &credentials.key_pem)),
+        )?;
+        Channel::with(tls, &credentials.server, &credentials.boot_url, console, pace)
     }
 
-    /// Opens the way for a claim.
-    pub fn open_without_identity(
+    /// Opens a channel for a claim.
+    pub fn open_without_credentials(
         server: &str,
         boot_url: &str,
         ca_pem: &str,
@@ -145,8 +149,9 @@ impl Channel {
         })
     }
 
-    /// From now on the boot service is asked for the time when TLS fails over dates; and at once when this machine's clock is outside
-    /// the dates of its own certificate. The answer comes without proof: see [`clock::believes`]. Whom TLS trusts is not changed by it.
+    /// From now on, asks the boot service for the time when TLS fails over dates, and at once if this
+    /// machine's clock is outside its own certificate's validity. The answer is unauthenticated: see
+    /// [`clock::believes`]. It does not change whom TLS trusts.
     pub async fn asks_time(&mut self, set: ServerTime, valid: (UnixMs, UnixMs)) {
         self.time = Some(Time { set, valid });
         if !(valid.0..=valid.1).contains(&clock::now()) {
@@ -154,7 +159,7 @@ impl Channel {
         }
     }
 
-    /// Any answer of the boot service has the time in its head.
+    /// Every response of the boot service carries the time in its Date header.
     async fn ask_time(&self) {
         let Some(time) = &self.time else { return };
         let answer = self
@@ -172,7 +177,7 @@ impl Channel {
         }
     }
 
-    /// Posts to `/agent/v1/PATH` and reads the answer; waits for a server that is away, for as long as it takes.
+    /// Posts to `/agent/v1/PATH` and reads the answer; retries for ever while the server is unreachable.
     pub async fn post<B: Serialize, A: DeserializeOwned>(
         &self,
         path: &str,
@@ -182,17 +187,17 @@ impl Channel {
         serde_json::from_slice(&bytes).map_err(|e| CallError::Strange(format!("the answer to {path}: {e}")))
     }
 
-    /// As [`post`](Channel::post), for an answer that says nothing.
+    /// As [`post`](Channel::post), ignoring the answer's body.
     pub async fn tell<B: Serialize>(&self, path: &str, body: &B) -> Result<(), CallError> {
         self.patiently(path, Some(json(body)?)).await.map(|_| ())
     }
 
-    /// Posts once; for what may be lost.
+    /// Posts once, for messages that may be lost.
     pub async fn try_tell<B: Serialize>(&self, path: &str, body: &B) -> Result<(), CallError> {
         self.once(path, Some(json(body)?)).await.map(|_| ())
     }
 
-    /// Gets `/agent/v1/PATH`; waits for a server that is away.
+    /// Gets `/agent/v1/PATH`; retries while the server is unreachable.
     pub async fn get(&self, path: &str) -> Result<Vec<u8>, CallError> {
         self.patiently(path, None).await
     }
@@ -216,7 +221,7 @@ impl Channel {
         answer(response).await
     }
 
-    /// Calls until there is an answer, saying from time to time what it waits for.
+    /// Calls until there is an answer, showing from time to time what it waits for.
     async fn patiently(&self, path: &str, body: Option<Bytes>) -> Result<Vec<u8>, CallError> {
         let mut attempt = 0;
         let mut said: Option<Instant> = None;
@@ -229,24 +234,26 @@ impl Channel {
                 }
                 other => {
                     if said.is_some() {
-                        self.console.line("server: it answers again");
+                        self.console.line("server: answers again");
                     }
                     return other;
                 }
             };
             attempt += 1;
             let wait = pause(attempt, self.pace.retry_first, self.pace.retry_cap, random_u32());
-            // One lost connection is nothing to talk about: a restart of the server cuts every poll.
+            // A single lost connection is not worth a line: a server restart cuts every poll.
             if attempt >= 2 && said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
-                self.console
-                    .line(&format!("server: {} (attempt {attempt}, trying on)", plain(&why)));
+                self.console.line(&format!(
+                    "server: {} (attempt {attempt}, still trying)",
+                    plain(&why)
+                ));
                 said = Some(Instant::now());
             }
             tokio::time::sleep(wait).await;
         }
     }
 
-    /// Opens a file for reading from `from`: `path` on the plain boot service or on the TLS port.
+    /// Downloads `path` from offset `from`, from the plain boot service or the TLS port.
     pub async fn open_file(&self, path: &str, tls: bool, from: u64) -> Result<Response, reqwest::Error> {
         let base = if tls { &self.server } else { &self.boot_url };
         let mut request = self.http.get(format!("{base}{path}"));
@@ -257,7 +264,7 @@ impl Channel {
     }
 }
 
-/// The body of an answer. None: it is larger than `limit`.
+/// The body of a response. None if it is larger than `limit`.
 pub(crate) async fn bounded(mut response: Response, limit: usize) -> reqwest::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
@@ -269,7 +276,7 @@ pub(crate) async fn bounded(mut response: Response, limit: usize) -> reqwest::Re
     Ok(Some(bytes))
 }
 
-/// The body of a good answer, or what a bad one means.
+/// The body of a successful response, or what the error means.
 async fn answer(response: Response) -> Result<Vec<u8>, CallError> {
     let status = response.status();
     match bounded(response, ANSWER_LIMIT).await {
@@ -278,13 +285,12 @@ async fn answer(response: Response) -> Result<Vec<u8>, CallError> {
             "the answer is larger than {ANSWER_LIMIT} bytes"
         ))),
         Err(e) => Err(CallError::Unreachable(format!(
-            "the answer was cut: {}",
-            chain(&e)
+            "the answer was cut off: {}",
+            with_causes(&e)
         ))),
     }
 }
 
-/// What status and body mean.
 fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
     if status.is_success() {
         return Ok(bytes);
@@ -302,7 +308,7 @@ fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
         )));
     }
     Err(match problem {
-        // The status line is what HTTP was told; the body may not contradict it.
+        // The status line wins over a status in the body.
         Some(problem) => CallError::Refused(Problem {
             status: status.as_u16(),
             ..problem
@@ -311,7 +317,7 @@ fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
             code: "http".into(),
             title: "Refused".into(),
             status: status.as_u16(),
-            detail: format!("the server answers {status} and does not say why"),
+            detail: format!("the server answers {status} without a reason"),
         }),
     })
 }
@@ -319,22 +325,22 @@ fn judge(status: StatusCode, bytes: Vec<u8>) -> Result<Vec<u8>, CallError> {
 fn json(body: &impl Serialize) -> Result<Bytes, CallError> {
     serde_json::to_vec(body)
         .map(Bytes::from)
-        .map_err(|e| CallError::Strange(format!("the question cannot be written: {e}")))
+        .map_err(|e| CallError::Strange(format!("the request cannot be written: {e}")))
 }
 
 fn away(server: &str, error: &reqwest::Error) -> CallError {
-    let why = format!("{server}: {}", chain(error));
+    let why = format!("{server}: {}", with_causes(error));
     match is_about_dates(error) {
         true => CallError::WrongTime(why),
         false => CallError::Unreachable(why),
     }
 }
 
-/// Whether TLS failed because the server's certificate is not valid at this time.
+/// Whether TLS failed because the server's certificate is not valid at this machine's time.
 fn is_about_dates(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        // An error of I/O names what it wraps as its own.
+        // An I/O error hides the error it wraps from `source`.
         let inner = error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
@@ -356,20 +362,6 @@ fn is_about_dates(error: &(dyn std::error::Error + 'static)) -> bool {
         };
     }
     false
-}
-
-/// An error with its causes; reqwest alone says only "error sending request".
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

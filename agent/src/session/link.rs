@@ -1,4 +1,4 @@
-//! The install executor's way to the server.
+//! The install executor's link to the server.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,22 +7,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures::StreamExt;
 use inventory_api::agent::{Permission, Progress, StepOutcome, StepReport};
 use inventory_api::plan::{ImageChannel, ImageSource};
+use inventory_api::text::with_causes;
 use reqwest::{Response, StatusCode};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Pace;
-use super::channel::{CallError, Channel, chain};
+use super::channel::{CallError, Channel};
 use crate::console::Console;
 use crate::install::{ByteStream, FetchError, Link};
 
-/// One run's way to the server. Progress goes out in a task of its own, the newest only.
+/// One run's link to the server. A separate task sends progress, only the newest value.
 pub struct ServerLink {
     channel: Channel,
     console: Arc<dyn Console>,
-    /// Steps in the plan.
+    /// Number of steps in the plan.
     steps: usize,
-    /// Tenths of the running step that were shown.
+    /// Progress of the running step that was shown, in tenths.
     shown: AtomicU32,
     progress: watch::Sender<Option<Progress>>,
     sender: JoinHandle<()>,
@@ -58,7 +59,7 @@ async fn send_progress(
     while newest.changed().await.is_ok() {
         let progress = newest.borrow_and_update().clone();
         if let Some(progress) = progress {
-            // Lost progress is no harm: the next one says more.
+            // Lost progress does no harm: the next message supersedes it.
             let _ = channel.try_tell("progress", &progress).await;
         }
         tokio::time::sleep(gap).await;
@@ -112,29 +113,27 @@ impl Link for ServerLink {
         let total = source.compressed_bytes;
         async move {
             if !safe_path(&path) {
-                return Err(FetchError::Fatal(format!(
-                    "the image path {path:?} is not a path"
-                )));
+                return Err(FetchError::Fatal(format!("{path:?} is not a valid image path")));
             }
             let response = channel
                 .open_file(&path, tls, from)
                 .await
-                .map_err(|e| FetchError::Retry(format!("image {path}: {}", chain(&e))))?;
+                .map_err(|e| FetchError::Retry(format!("image {path}: {}", with_causes(&e))))?;
             opened(&response, &path, from, total)?;
             let stream = response
                 .bytes_stream()
-                .map(|chunk| chunk.map_err(|e| std::io::Error::other(chain(&e))));
+                .map(|chunk| chunk.map_err(|e| std::io::Error::other(with_causes(&e))));
             Ok(Box::pin(stream) as ByteStream)
         }
     }
 }
 
-/// A path on the server and nothing else: a plan cannot send the agent to another host.
+/// Whether this is just a path on the server: a plan must not send the agent to another host.
 fn safe_path(path: &str) -> bool {
     path.starts_with('/') && !path.starts_with("//") && path.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Whether the answer is the rest of the image from `from`.
+/// Whether the response is the rest of the image from offset `from`.
 fn opened(response: &Response, path: &str, from: u64, total: u64) -> Result<(), FetchError> {
     let header = |name: reqwest::header::HeaderName| {
         response
@@ -160,7 +159,7 @@ fn opened(response: &Response, path: &str, from: u64, total: u64) -> Result<(), 
     })
 }
 
-/// The decision of [`opened`]; an error says whether trying again can help.
+/// The decision of [`opened`]; an error says whether retrying can help.
 fn judge(
     status: StatusCode,
     range: Option<&str>,
@@ -179,10 +178,7 @@ fn judge(
     match status {
         StatusCode::OK if from == 0 => {}
         StatusCode::OK => {
-            return Err((
-                false,
-                "the server sends the whole file again, it knows no ranges".into(),
-            ));
+            return Err((false, "the server does not support range requests".into()));
         }
         StatusCode::PARTIAL_CONTENT => {
             let starts = range
@@ -190,7 +186,7 @@ fn judge(
                 .and_then(|r| r.split('-').next())
                 .and_then(|r| r.trim().parse::<u64>().ok());
             if starts != Some(from) {
-                return Err((false, format!("the server sends the range {range:?}")));
+                return Err((false, format!("the server sent the wrong range {range:?}")));
             }
         }
         other => return Err((false, format!("the server answers {other}"))),

@@ -1,12 +1,12 @@
-//! The agent's conversation with the server: claim, report, assignment, for the mini-os and the installed system.
+//! The agent's session with the server: claim, report, assignment, in the mini-os and on the installed system.
 //!
-//! [`run`] is all of it, for a real machine and for a simulated one: everything it touches comes with [`Machine`].
-//! It ends only with an [`Exit`]; a server that is down, restarts or answers late is waited for.
+//! [`run`] is the whole session, for real and simulated machines: everything it touches is in [`Machine`]. It
+//! ends only with an [`Exit`]; it waits for a server that is down, restarting or slow.
 
+mod assignment;
 mod backoff;
 mod channel;
-mod duty;
-mod identity;
+mod credentials;
 mod link;
 mod rescue;
 mod task;
@@ -26,79 +26,80 @@ use inventory_api::{Problem, UnixMs};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::console::{Console, plain};
-use crate::install::{Identity, Site};
+use crate::console::Console;
+use crate::install::{Credentials, Site};
+use crate::plain::plain;
+use crate::proof::FirstBoot;
 use crate::report::{self, Roots};
-use crate::resident::FirstBoot;
 use crate::screen::Poster;
+#[cfg(fuzzing)]
+pub use assignment::read as read_assignment;
 use channel::{CallError, Channel};
 pub(crate) use channel::{bounded, plain_client};
-#[cfg(fuzzing)]
-pub use duty::read as read_order;
 pub use rescue::Rescue;
 
-/// Takes the server's time.
+/// Receives the server's time.
 pub type ServerTime = Arc<dyn Fn(UnixMs) + Send + Sync>;
 
-/// One machine that talks to its server.
+/// A machine in a session with its server.
 pub struct Machine {
-    /// Who it is, or how it becomes someone.
+    /// Its credentials, or how it gets them.
     pub origin: Origin,
-    /// Where the collectors of the report look.
+    /// Where the report's collectors look.
     pub roots: Roots,
     /// What it can do.
     pub duty: Duty,
-    /// Where it says what it does.
+    /// Where progress is shown.
     pub console: Arc<dyn Console>,
-    /// Called with the server's clock when a claim was answered, and on an installed system when its own has lost the time.
+    /// Called with the server's time after a claim, and on an installed system whose own clock is lost.
     pub server_time: Option<ServerTime>,
-    /// How patient it is.
+    /// Timeouts and intervals.
     pub pace: Pace,
-    /// Ends the conversation at once, wherever it is.
+    /// Ends the session at once, in any state.
     pub cancel: CancellationToken,
 }
 
-/// Where a machine's identity comes from.
+/// Where a machine's credentials come from.
 pub enum Origin {
-    /// A boot ticket, to be traded for a certificate.
+    /// A boot ticket, exchanged for a certificate.
     Ticket {
         /// The kernel arguments.
         args: BootArgs,
         /// The server's CA certificate, PEM, from the site archive.
         ca_pem: String,
     },
-    /// The identity that the installation left on the disk.
-    Stored(Identity),
+    /// The credentials that the installation left on the disk.
+    Stored(Credentials),
 }
 
 /// What the machine can do.
 pub enum Duty {
-    /// It runs from memory: install and wipe.
+    /// The mini-os, running from memory: install and wipe.
     MiniOs {
-        /// Where disks are.
+        /// Where the disks are.
         site: Site,
     },
-    /// It runs the installed system: verify.
+    /// The installed system: verify.
     Installed {
-        /// Root of the installed system, `/` in life.
+        /// Root of the installed system, `/` on a real machine.
         root: PathBuf,
-        /// What is done with first-boot scripts.
+        /// What to do with first-boot scripts.
         first_boot: FirstBoot,
     },
 }
 
-/// Times of a conversation.
+/// Timeouts and intervals of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How long the server may hold a question for the assignment.
+    /// How long the server may hold an assignment poll.
     pub poll_wait: Duration,
-    /// First pause after a call that did not reach the server; it doubles.
+    /// First pause after a failed call; it doubles.
     pub retry_first: Duration,
     /// Longest pause.
     pub retry_cap: Duration,
-    /// Least time between two progress messages.
+    /// Minimum interval between progress messages.
     pub progress: Duration,
-    /// Time between two reports nobody asked for, on the installed system.
+    /// Interval between unsolicited reports on the installed system.
     pub report: Duration,
 }
 
@@ -114,22 +115,22 @@ impl Default for Pace {
     }
 }
 
-/// How a conversation ended, in words for the console.
+/// How a session ended; displayed on the console.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Exit {
     /// The server wants a reboot now.
     #[error("reboot: {}", plain(message))]
     Reboot {
-        /// Its sentence for the console.
+        /// The server's message for the console.
         message: String,
     },
-    /// The server does not accept this machine: ticket used up, certificate revoked, machine retired.
+    /// The server rejects this machine: ticket used, certificate revoked, machine retired.
     #[error("the server refuses this machine: {} ({})", plain(&problem.detail), plain(&problem.code))]
     Refused {
-        /// Its words.
+        /// The server's reason.
         problem: Problem,
     },
-    /// The conversation could not begin: unreadable CA certificate, no randomness.
+    /// The session could not start: unreadable CA certificate, no randomness.
     #[error("cannot talk to the server: {detail}")]
     Impossible {
         /// What was tried and what came back.
@@ -140,8 +141,8 @@ pub enum Exit {
     Cancelled,
 }
 
-/// Talks to the server until there is an [`Exit`]. Must run inside a tokio runtime with time and I/O enabled.
-/// Dropping the future is the loss of power: nothing more is sent.
+/// Runs the session until there is an [`Exit`]. Needs a tokio runtime with time and I/O enabled. Dropping the
+/// future acts like a power loss: nothing more is sent.
 pub async fn run(machine: Machine) -> Exit {
     let cancel = machine.cancel.clone();
     tokio::select! {
@@ -152,15 +153,16 @@ pub async fn run(machine: Machine) -> Exit {
 }
 
 async fn talk(machine: &Machine) -> Result<Exit, Exit> {
-    let identity = match &machine.origin {
+    let credentials = match &machine.origin {
         Origin::Ticket { args, ca_pem } => claim(machine, args, ca_pem).await?,
-        Origin::Stored(identity) => identity.clone(),
+        Origin::Stored(credentials) => credentials.clone(),
     };
-    let mut channel = Channel::open(&identity, machine.console.clone(), machine.pace).map_err(impossible)?;
+    let mut channel =
+        Channel::open(&credentials, machine.console.clone(), machine.pace).map_err(impossible)?;
     if let (Origin::Stored(_), Some(set), Some(valid)) = (
         &machine.origin,
         &machine.server_time,
-        clock::validity(&identity.cert_pem),
+        clock::validity(&credentials.cert_pem),
     ) {
         channel.asks_time(Arc::clone(set), valid).await;
     }
@@ -173,34 +175,34 @@ async fn talk(machine: &Machine) -> Result<Exit, Exit> {
             send_report(machine, &channel).await?;
             reported = Instant::now();
         }
-        let next = duty::next(&channel, last.as_ref(), &machine.pace, machine.console.as_ref()).await?;
-        // The same question answered the same way is not a new order.
+        let next = assignment::next(&channel, last.as_ref(), &machine.pace, machine.console.as_ref()).await?;
+        // The same answer again is not a new assignment.
         if last.as_ref() == Some(&next) {
             continue;
         }
-        let follow = duty::follow(machine, &channel, &identity, &next).await?;
+        let follow = assignment::follow(machine, &channel, &credentials, &next).await?;
         last = Some(next);
         match follow {
-            duty::Follow::Ask => {}
-            duty::Follow::Report => {
+            assignment::Follow::Ask => {}
+            assignment::Follow::Report => {
                 send_report(machine, &channel).await?;
                 reported = Instant::now();
             }
-            duty::Follow::Exit(exit) => return Ok(exit),
+            assignment::Follow::Exit(exit) => return Ok(exit),
         }
     }
 }
 
-/// Trades the ticket for a certificate. The key is made once: a claim whose answer was lost is repeated with it.
-async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Identity, Exit> {
-    let key = identity::make_key().map_err(impossible)?;
+/// Exchanges the ticket for a certificate. The key is made once: a claim whose answer was lost is repeated with it.
+async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Credentials, Exit> {
+    let key = credentials::make_key().map_err(impossible)?;
     let request = ClaimRequest {
         ticket: args.ticket.clone(),
         csr_pem: key.csr_pem,
         boot_mac: args.mac,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let channel = Channel::open_without_identity(
+    let channel = Channel::open_without_credentials(
         &args.server,
         &args.boot_url,
         ca_pem,
@@ -222,7 +224,7 @@ async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Ident
     if let Some(page) = &answer.page_url {
         machine.console.line(&format!("server: see {}", plain(page)));
     }
-    Ok(Identity {
+    Ok(Credentials {
         machine: answer.machine,
         server: args.server.clone(),
         boot_url: args.boot_url.clone(),
@@ -232,15 +234,15 @@ async fn claim(machine: &Machine, args: &BootArgs, ca_pem: &str) -> Result<Ident
     })
 }
 
-/// Collects a report and sends it until the server has it.
+/// Collects a report and sends it, retrying until the server has it.
 async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
     let roots = machine.roots.clone();
     let console = &machine.console;
     let mut report = match tokio::task::spawn_blocking(move || report::collect(&roots)).await {
         Ok(report) => report,
-        Err(e) => return Err(impossible(format!("the collectors did not end: {e}"))),
+        Err(e) => return Err(impossible(format!("the collectors failed: {e}"))),
     };
-    // Only the boot arguments tell which NIC booted; the plan's default network hangs on it.
+    // Only the boot arguments say which NIC booted; the plan's default network depends on it.
     if let Origin::Ticket { args, .. } = &machine.origin {
         report.boot.boot_mac.get_or_insert(args.mac);
     }
@@ -253,7 +255,7 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
     ));
     let system = report.system.clone().unwrap_or_default();
     let request = ReportRequest {
-        nonce: identity::nonce().map_err(impossible)?,
+        nonce: credentials::nonce().map_err(impossible)?,
         runs_on: match machine.duty {
             Duty::MiniOs { .. } => RunsOn::MiniOs,
             Duty::Installed { .. } => RunsOn::Installed,
@@ -263,7 +265,7 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
     match channel.post::<_, ReportResponse>("report", &request).await {
         Ok(answer) => {
             console.line(&format!("report: {}", plain(&answer.message)));
-            // The installed system's console is its users'.
+            // The installed system's console belongs to its users.
             if matches!(machine.duty, Duty::MiniOs { .. }) {
                 let named: Vec<&str> = [&system.manufacturer, &system.product]
                     .into_iter()
@@ -280,7 +282,7 @@ async fn send_report(machine: &Machine, channel: &Channel) -> Result<(), Exit> {
             }
             Ok(())
         }
-        // The server does not want this report. The assignment will say what it wants instead.
+        // The server rejected this report. The next assignment says what it wants instead.
         Err(e) => {
             console.line(&format!("report: not accepted: {}", e.unless_refused()?));
             Ok(())

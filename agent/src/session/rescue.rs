@@ -1,5 +1,5 @@
-//! The rescue system's conversation: no certificate, no report, no order; the ticket of the boot script asks whether what
-//! was typed opens the shell.
+//! The rescue system's session: no certificate, no report, no assignment. It uses the boot script's ticket to
+//! ask whether a typed password opens the shell.
 
 use std::sync::Arc;
 
@@ -10,33 +10,33 @@ use super::channel::Channel;
 use super::{CallError, Exit, Pace, impossible};
 use crate::console::Console;
 
-/// The way to the server of a machine that was booted for a rescue.
+/// The link to the server of a machine booted for rescue.
 pub struct Rescue {
     channel: Channel,
     args: BootArgs,
 }
 
 impl Rescue {
-    /// Opens the way; nothing is asked yet.
+    /// Opens the link; sends nothing yet.
     ///
     /// # Errors
     /// The server's CA certificate or address cannot be used.
     pub fn open_channel(args: BootArgs, ca_pem: &str, console: Arc<dyn Console>) -> Result<Rescue, Exit> {
         let channel =
-            Channel::open_without_identity(&args.server, &args.boot_url, ca_pem, console, Pace::default())
+            Channel::open_without_credentials(&args.server, &args.boot_url, ca_pem, console, Pace::default())
                 .map_err(impossible)?;
         Ok(Rescue { channel, args })
     }
 
-    /// Says that the machine has booted.
+    /// Reports that the machine has booted.
     ///
     /// # Errors
-    /// The server does not accept the ticket.
+    /// The server rejects the ticket.
     pub async fn begin(&self) -> Result<RescueResponse, Exit> {
         self.ask(RescueStep::Begin {}).await
     }
 
-    /// The shell: busybox, a static program. It comes over TLS, as no loader has to vouch for it.
+    /// Downloads the shell: busybox, a static program. It comes over TLS because no loader verifies it.
     ///
     /// # Errors
     /// The server has none, or it is too large.
@@ -52,10 +52,10 @@ impl Rescue {
         self.ask(RescueStep::Open { password }).await
     }
 
-    /// Says that it is over.
+    /// Reports that the rescue is over.
     ///
     /// # Errors
-    /// The server had ended it already.
+    /// The server has already ended it.
     pub async fn end(&self) -> Result<RescueResponse, Exit> {
         self.ask(RescueStep::End {}).await
     }

@@ -1,4 +1,4 @@
-//! One-shot tasks that the server asks for while the machine waits: they write to no disk and change nothing installed.
+//! One-shot tasks that the server requests while the machine waits. They write to no disk and change nothing installed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,18 +13,18 @@ use tokio::sync::mpsc;
 use super::channel::Channel;
 use super::{Duty, Exit, Machine, impossible, send_report};
 use crate::burn_in::{self, Disk, Live};
-use crate::console::plain;
+use crate::plain::plain;
 use crate::report::{self, bmc};
 
-/// Time between two words on how far a burn-in is, although nothing changed: silence is taken for an end.
+/// Maximum interval between burn-in progress messages: the server takes silence for an abort.
 const STILL_HERE: Duration = Duration::from_secs(30);
 
-/// Does a task and tells what became of it. A task that is asked for twice is done twice: none does harm.
+/// Runs a task and reports its result. Repeating a task is harmless.
 pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Task) -> Result<(), Exit> {
     let console = machine.console.as_ref();
     let outcome = match (task, &machine.duty) {
         (Task::Recheck {}, _) => {
-            console.line("task: a new report is asked for");
+            console.line("task: a new report was requested");
             send_report(machine, channel).await?;
             done("a new report was sent")
         }
@@ -44,10 +44,9 @@ pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Ta
             Ok(()) => burn_in(machine, channel, id, request).await?,
             Err(why) => failed("bad-burn-in", why),
         },
-        (Task::BurnIn { .. }, Duty::Installed { .. }) => failed(
-            "not-in-mini-os",
-            "this is the installed system: it is not burdened".to_owned(),
-        ),
+        (Task::BurnIn { .. }, Duty::Installed { .. }) => {
+            failed("not-in-mini-os", "burn-in runs only in the mini-os".to_owned())
+        }
     };
     if let TaskOutcome::Failed { detail, .. } = &outcome {
         console.line(&plain(&format!("task: FAILED: {detail}")));
@@ -55,7 +54,7 @@ pub(super) async fn run(machine: &Machine, channel: &Channel, id: u64, task: &Ta
     tell(channel, id, outcome).await.map(|_| ())
 }
 
-/// Burns in on a thread of its own; each answer to how far it is says whether to go on.
+/// Runs the burn-in on its own thread; each answer to a progress message says whether to continue.
 async fn burn_in(
     machine: &Machine,
     channel: &Channel,
@@ -74,7 +73,7 @@ async fn burn_in(
         tokio::task::spawn_blocking(move || {
             let disks: Vec<Disk> = report::disks(&roots)
                 .into_iter()
-                // What is not in the machine is not this machine's to be tried.
+                // Skip disks that are not in this machine.
                 .filter(|d| !d.transport.is_some_and(Transport::is_remote))
                 .filter(|d| d.removable != Some(true) && d.size_bytes.is_some_and(|b| b > 0))
                 .map(|d| Disk {
@@ -82,7 +81,7 @@ async fn burn_in(
                     name: d.serial.unwrap_or(d.name),
                 })
                 .collect();
-            // Who is busy telling the last one need not hear each.
+            // While one progress message is being sent, later ones may be dropped.
             burn_in::run(&request, &disks, &Live::new(&roots), stop, &mut |p| {
                 let _ = told.try_send(p);
             })
@@ -104,7 +103,7 @@ async fn burn_in(
             break;
         }
         let until = tokio::time::Instant::now() + STILL_HERE;
-        // Not each percent is worth a call.
+        // Do not send every percent.
         tokio::time::sleep(machine.pace.progress).await;
         match tokio::time::timeout_at(until, progress.recv()).await {
             Ok(Some(news)) => last = news,
@@ -114,7 +113,7 @@ async fn burn_in(
     }
     let result = work
         .await
-        .map_err(|e| impossible(format!("the burn-in did not end: {e}")))?;
+        .map_err(|e| impossible(format!("the burn-in task failed: {e}")))?;
     Ok(judged(result))
 }
 
@@ -138,7 +137,7 @@ fn judged(result: BurnInResult) -> TaskOutcome {
         TaskOutcome::Failed {
             code: "burn-in-failed".to_owned(),
             detail: if wrong.is_empty() {
-                "the burn-in was stopped before its end".to_owned()
+                "the burn-in was stopped early".to_owned()
             } else {
                 wrong.join("; ")
             },
@@ -147,7 +146,7 @@ fn judged(result: BurnInResult) -> TaskOutcome {
     }
 }
 
-/// Ends the work of a conversation that ends.
+/// Stops the burn-in when the session ends.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -162,7 +161,7 @@ async fn tell(channel: &Channel, id: u64, outcome: TaskOutcome) -> Result<Permis
         .await
     {
         Ok(permission) => Ok(permission),
-        // The next assignment is its answer.
+        // The next assignment is the server's answer.
         Err(e) => Ok(Permission::Stop {
             message: e.unless_refused()?.to_string(),
         }),

@@ -1,4 +1,4 @@
-//! The conversation against a server that loses answers, goes away, says stop and cuts downloads.
+//! The session against a server that loses answers, disappears, says stop and cuts downloads.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,12 +19,12 @@ use super::link::ServerLink;
 use super::*;
 use crate::install::Link;
 
-/// What the server does with one request.
+/// What the server does with a request.
 enum Answer {
     Send(u16, Vec<u8>),
-    /// The bytes, then the connection is cut before the end that was announced.
+    /// Sends the bytes, then cuts the connection before the announced end.
     Cut(u16, Vec<u8>, usize),
-    /// No answer: the connection is closed.
+    /// Closes the connection without an answer.
     Lose,
 }
 
@@ -32,11 +32,11 @@ struct Asked {
     line: String,
     range: Option<usize>,
     body: Value,
-    /// Whether a client certificate came.
+    /// Whether the client sent a certificate.
     known: bool,
 }
 
-/// A signing request, PEM, to a certificate.
+/// Turns a signing request (PEM) into a certificate.
 type Sign = Box<dyn Fn(&str) -> String + Send>;
 
 type Handler = Arc<dyn Fn(&Asked) -> Answer + Send + Sync>;
@@ -51,7 +51,7 @@ fn ok(value: Value) -> Answer {
     Answer::Send(200, value.to_string().into_bytes())
 }
 
-/// Starts a server on a free port; `answer` sees each request with the number of those before it.
+/// Starts a server on a free port; `answer` sees each request and how many came before it.
 async fn server(answer: impl Fn(&Seen, &Asked) -> Answer + Send + Sync + 'static) -> Server {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
@@ -102,7 +102,7 @@ async fn server(answer: impl Fn(&Seen, &Asked) -> Answer + Send + Sync + 'static
     Server { ca, url, asked }
 }
 
-/// What an answer may look at.
+/// What `answer` sees of a request.
 struct Seen {
     asked: Arc<Mutex<Vec<String>>>,
     issuer: Mutex<Sign>,
@@ -273,7 +273,7 @@ fn bench(server: &Server) -> Bench {
     }
 }
 
-/// Runs to the end, or tells what the console said.
+/// Runs to the end, or fails with the console's lines.
 async fn run_to_end(bench: Bench) -> (Exit, Arc<Lines>, Vec<u8>) {
     let Bench {
         lines,
@@ -283,10 +283,7 @@ async fn run_to_end(bench: Bench) -> (Exit, Arc<Lines>, Vec<u8>) {
     } = bench;
     match tokio::time::timeout(Duration::from_secs(60), run(machine)).await {
         Ok(exit) => (exit, lines, std::fs::read(disk).unwrap()),
-        Err(_) => panic!(
-            "waited 60 s for the conversation to end; console:\n{}",
-            lines.all()
-        ),
+        Err(_) => panic!("waited 60 s for the session to end; console:\n{}", lines.all()),
     }
 }
 
@@ -363,8 +360,8 @@ async fn a_used_ticket_ends_it() {
     assert_eq!(server.asked.lock().unwrap().len(), 1);
 }
 
-/// Runs with these answers to the questions for the assignment and to step reports; gives the step reports.
-async fn steps_of(orders: Vec<Value>, permission: Value) -> (Vec<StepReport>, String, Vec<u8>) {
+/// Runs with these answers to assignment polls and step reports; returns the step reports.
+async fn steps_of(assignments: Vec<Value>, permission: Value) -> (Vec<StepReport>, String, Vec<u8>) {
     let steps: Arc<Mutex<Vec<StepReport>>> = Arc::default();
     let seen = Arc::clone(&steps);
     let server = server(move |state, asked| match asked.line.as_str() {
@@ -378,7 +375,7 @@ async fn steps_of(orders: Vec<Value>, permission: Value) -> (Vec<StepReport>, St
         line if line.starts_with("GET /agent/v1/assignment") => {
             let n = state.times("GET /agent/v1/assignment");
             let bye = json!({"kind": "reboot", "message": ""});
-            assignment(n as u64, orders.get(n).cloned().unwrap_or(bye))
+            assignment(n as u64, assignments.get(n).cloned().unwrap_or(bye))
         }
         other => panic!("{other}"),
     })
@@ -472,7 +469,7 @@ async fn a_cut_download_goes_on_where_it_was() {
     })
     .await;
     let lines = Arc::new(Lines::default());
-    let channel = Channel::open_without_identity(
+    let channel = Channel::open_without_credentials(
         &server.url,
         "http://127.0.0.1:1",
         &server.ca.pem(),

@@ -1,4 +1,4 @@
-//! An installed machine whose clock has lost the time.
+//! An installed machine whose clock is lost.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,11 +11,11 @@ use tokio_rustls::TlsAcceptor;
 use super::Pace;
 use super::channel::Channel;
 use crate::console::Stdout;
-use crate::install::Identity;
+use crate::install::Credentials;
 
 const DAY: u64 = 86_400;
 
-/// A boot service whose clock reads `at`: its base URL.
+/// Starts a boot service whose clock reads `at`; returns its base URL.
 async fn boot_service(at: SystemTime) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -33,9 +33,9 @@ async fn boot_service(at: SystemTime) -> String {
     url
 }
 
-/// A server whose certificate was valid from `start` for a day, its authority, and a machine certificate of that for ten years around
-/// now.
-async fn server(start: SystemTime) -> (String, Identity) {
+/// A server whose certificate is valid for a day from `start`, its authority, and a machine certificate from
+/// it that is valid for ten years around now.
+async fn server(start: SystemTime) -> (String, Credentials) {
     let ca_key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -70,7 +70,7 @@ async fn server(start: SystemTime) -> (String, Identity) {
             let _ = acceptor.accept(stream).await;
         }
     });
-    let identity = Identity {
+    let credentials = Credentials {
         machine: "m-0123456789ab".parse().unwrap(),
         server: url.clone(),
         boot_url: String::new(),
@@ -78,10 +78,10 @@ async fn server(start: SystemTime) -> (String, Identity) {
         cert_pem: machine.pem(),
         ca_pem: ca.pem(),
     };
-    (url, identity)
+    (url, credentials)
 }
 
-/// The times that a machine is told, whose server's certificate is valid only around `now` plus this many days.
+/// The times given to a machine whose server's certificate is valid only around `now` plus this many days.
 async fn told(days: i64) -> Vec<u64> {
     let shifted = UNIX_EPOCH
         + Duration::from_secs(
@@ -92,9 +92,9 @@ async fn told(days: i64) -> Vec<u64> {
                 .checked_add_signed(days * DAY as i64)
                 .unwrap(),
         );
-    let (_, mut identity) = server(shifted - Duration::from_secs(DAY / 2)).await;
-    identity.boot_url = boot_service(shifted).await;
-    let valid = crate::clock::validity(&identity.cert_pem).unwrap();
+    let (_, mut credentials) = server(shifted - Duration::from_secs(DAY / 2)).await;
+    credentials.boot_url = boot_service(shifted).await;
+    let valid = crate::clock::validity(&credentials.cert_pem).unwrap();
     let heard: Arc<Mutex<Vec<u64>>> = Arc::default();
     let set = Arc::clone(&heard);
     let pace = Pace {
@@ -102,10 +102,10 @@ async fn told(days: i64) -> Vec<u64> {
         retry_cap: Duration::from_millis(1),
         ..Pace::default()
     };
-    let mut channel = Channel::open(&identity, Arc::new(Stdout), pace).unwrap();
+    let mut channel = Channel::open(&credentials, Arc::new(Stdout), pace).unwrap();
     let set = Arc::new(move |time: UnixMs| set.lock().unwrap().push(time.0 as u64 / 1000));
     channel.asks_time(set, valid).await;
-    // A server that is away is waited for without an end.
+    // The agent waits for an unreachable server for ever.
     let _ = tokio::time::timeout(Duration::from_millis(300), channel.get("assignment")).await;
     let mut heard = heard.lock().unwrap().clone();
     heard.dedup();
@@ -116,10 +116,10 @@ async fn told(days: i64) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_boot_service_is_asked_for_the_time_when_tls_fails_over_dates() {
-    // Our clock is behind, or ahead.
+    // Our clock is slow, or fast.
     assert_eq!(told(400).await.len(), 1);
     assert_eq!(told(-400).await.len(), 1);
-    // Everything is well; or the time told is after its own certificate.
+    // All is well; or the given time is after its own certificate's end.
     assert!(told(0).await.is_empty());
     assert!(told(10 * 365).await.is_empty());
 }

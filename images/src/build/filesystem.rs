@@ -12,10 +12,10 @@ const MIB: u64 = 1 << 20;
 /// The same in every image; the installer gives each machine its own UUID.
 const UUID: &str = "8d1f5b1c-9d0e-4c5e-8f5a-5c1d8a0e0001";
 
-/// Journal: the default for so small a file system would stay that small when it has grown to terabytes.
+/// Journal size: the default for so small a file system would stay small after it has grown to terabytes.
 const JOURNAL_MIB: u64 = 64;
 
-/// Makes `image` of the tree `root`, as small as it can be with `slack_percent` free, and checks it.
+/// Makes `image` from the tree `root`, as small as possible with `slack_percent` free, and checks it.
 pub(super) fn make(root: &Path, image: &Path, slack_percent: u32) -> Result<()> {
     let used = mini_os::run(
         Command::new("du")
@@ -29,9 +29,9 @@ pub(super) fn make(root: &Path, image: &Path, slack_percent: u32) -> Result<()> 
     file.set_len(bytes).map_err(Error::io("set the size of", image))?;
     drop(file);
     let mut command = Command::new("mke2fs");
-    // metadata_csum_seed: the installer changes the UUID and no checksum has to be made again. resize: room in the
-    // group descriptors so that it grows to any disk while mounted. The inode tables and the journal are written here:
-    // nothing is left for the kernel to do behind the installer's back.
+    // metadata_csum_seed: the installer can change the UUID without recomputing checksums. resize: room in
+    // the group descriptors to grow to any disk while mounted. Inode tables and journal are written now, so
+    // that the kernel has nothing left to initialise while the installer works.
     command.args([
         "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "1", "-L", "root", "-U", UUID,
     ]);
@@ -48,12 +48,14 @@ pub(super) fn make(root: &Path, image: &Path, slack_percent: u32) -> Result<()> 
     Ok(())
 }
 
-/// Size in bytes for a content: its blocks, a block per file for the rounding and directories, inode tables, journal,
-/// reserved group descriptors, and `slack_percent` on top; whole 16 MiB, and never too small for the journal.
+/// Size in bytes for a content: its blocks, one block per file for rounding and directories, inode tables,
+/// journal, reserved group descriptors, and `slack_percent` on top; a multiple of 16 MiB, and never too small
+/// for the journal.
 fn size(blocks: u64, inodes: u64, slack_percent: u32) -> u64 {
     let content = blocks * BLOCK + inodes * BLOCK / 2;
     let with_slack = content + content * u64::from(slack_percent) / 100;
-    // 256 bytes of inode per 16 KiB, 1 % reserved for root, group descriptors: 4 MiB in the first group and its copies.
+    // 256 bytes of inode per 16 KiB, 1 % reserved for root; group descriptors: 4 MiB in the first group and
+    // in its copies.
     let overhead = with_slack / 64 + with_slack / 100 + (JOURNAL_MIB + 32) * MIB;
     (with_slack + overhead)
         .next_multiple_of(16 * MIB)

@@ -6,9 +6,8 @@ mod tree;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use inventory_api::id::UnixMs;
 use inventory_api::image::ImageManifest;
 use inventory_api::report::FirmwareMode;
 use time::OffsetDateTime;
@@ -16,40 +15,38 @@ use tracing::info;
 
 use crate::digest::{Digests, Hashing};
 use crate::inspect::inspect;
-use crate::store::Staging;
+use crate::store::{Staging, now};
 use crate::{Error, Image, RecipeFile, Result, list};
 
-/// zstd level: 10 is near the knee, decompression is as quick as at 3 and the network carries less.
+/// zstd level: 10 is near the knee. Decompression is as fast as at 3, and less goes over the network.
 const LEVEL: i32 = 10;
 
-/// Makes an image of `recipe` in `out_dir`/NAME-VERSION, VERSION being the time. Needs root and the network; `cache`
-/// keeps downloaded packages for the next build.
+/// Builds an image of `recipe` in `out_dir`/NAME-VERSION, with the time as VERSION. Needs root and the
+/// network; `cache` keeps downloaded packages for the next build.
 ///
 /// # Errors
-/// If a program is missing or fails, or the result is not an image that can be booted.
+/// A program is missing or fails, or the result cannot be booted.
 pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image> {
     if !nix_is_root() {
         return Err(Error::Recipe {
             path: recipe.path.clone(),
-            reason: "building an image needs root (it makes files of other owners)".to_owned(),
+            reason: "building an image needs root (its files belong to several owners)".to_owned(),
         });
     }
     let started = Instant::now();
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as i64);
-    let version = version_of(now / 1000);
+    let now = now();
+    let version = version_of(now.0 / 1000);
     let staging = Staging::new(out_dir, &recipe.recipe.name, &version)?;
     let root = staging.path().join("root");
 
     tree::bootstrap(&recipe.recipe, &root, cache)?;
-    info!(seconds = started.elapsed().as_secs(), "root tree is there");
+    info!(seconds = started.elapsed().as_secs(), "root tree made");
     tree::finish(&recipe.recipe, &root)?;
     let raw = staging.path().join("root.ext4");
     filesystem::make(&root, &raw, recipe.recipe.slack_percent)?;
     fs::remove_dir_all(&root).map_err(Error::io("remove", &root))?;
     let facts = inspect(&raw)?;
-    info!(seconds = started.elapsed().as_secs(), "file system is there");
+    info!(seconds = started.elapsed().as_secs(), "file system made");
 
     let file = format!("{}-{version}.ext4.zst", recipe.recipe.name);
     let digests = compress(&raw, &staging.path().join(&file))?;
@@ -65,7 +62,7 @@ pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image>
         content_sha256: digests.content_sha256,
         content_bytes: digests.content_bytes,
         boot: facts.boot,
-        built_at: UnixMs(now),
+        built_at: now,
         public: recipe.recipe.public,
         recipe_sha256: Some(recipe.sha256),
     };
@@ -74,7 +71,7 @@ pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image>
             return Err(Error::NotAnImage {
                 path: recipe.path.clone(),
                 reason: format!(
-                    "the built system lacks what {mode:?} firmware boots (packages grub-*, shim-signed)"
+                    "the built system lacks the boot loader for {mode:?} firmware (packages grub-*, shim-signed)"
                 ),
             });
         }
@@ -83,18 +80,18 @@ pub fn build(recipe: &RecipeFile, out_dir: &Path, cache: &Path) -> Result<Image>
     info!(
         seconds = started.elapsed().as_secs(),
         bytes = image.manifest.compressed_bytes,
-        "image is there"
+        "image made"
     );
     Ok(image)
 }
 
-/// The newest image in `dir` that was made of exactly this recipe by this builder, and whose file is there.
+/// The newest image in `dir` that this builder made from exactly this recipe and whose file exists.
 pub fn is_current(recipe: &RecipeFile, dir: &Path) -> Option<Image> {
     let of_recipe = |i: &Image| i.manifest.recipe_sha256 == Some(recipe.sha256) && i.open().is_ok();
     list(dir).ok()?.images.into_iter().find(of_recipe)
 }
 
-/// Compresses with all processors, hashing both sides in the same pass.
+/// Compresses on all processors and hashes both sides in the same pass.
 pub(crate) fn compress(raw: &Path, target: &Path) -> Result<Digests> {
     let mut source = Hashing::new(File::open(raw).map_err(Error::io("open", raw))?);
     let file = File::create(target).map_err(Error::io("make", target))?;
@@ -125,7 +122,7 @@ pub(crate) fn compress(raw: &Path, target: &Path) -> Result<Digests> {
     })
 }
 
-/// "20261122.0431": sorts by time, and two builds of one recipe are seldom in the same minute.
+/// "20261122.0431": sorts by time, and two builds of one recipe rarely fall into the same minute.
 fn version_of(unix_seconds: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp(unix_seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let (year, month, day) = time.to_calendar_date();

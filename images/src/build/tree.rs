@@ -1,4 +1,4 @@
-//! The root tree: what mmdebstrap installs, and what makes a system of it that boots on any machine.
+//! The root tree: installed by mmdebstrap, then made into a system that boots on any machine.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,7 +11,7 @@ use crate::inspect::BOOT_DIR;
 use crate::recipe::Recipe;
 use crate::{Error, Result};
 
-/// Modules of GRUB's BIOS core image: find the root file system, draw a prompt, boot Linux.
+/// Modules of GRUB's BIOS core image: find the root file system, show a prompt, boot Linux.
 const GRUB_MODULES: &[&str] = &[
     "biosdisk",
     "part_gpt",
@@ -33,11 +33,11 @@ const GRUB_MODULES: &[&str] = &[
     "gzio",
 ];
 
-/// Where GRUB finds its configuration: partition 3 of the disk it was itself read from. A name or a UUID would find
-/// another disk's system first on a machine that has two.
+/// Where GRUB finds its configuration: partition 3 of the disk it was read from. On a machine with two disks
+/// a name or a UUID might find the other disk's system first.
 const GRUB_PREFIX: &str = "(,gpt3)/boot/grub";
 
-/// Makes the tree in `root` (must not exist). Downloaded packages are kept in `cache`.
+/// Makes the tree in `root`, which must not exist. Downloaded packages are kept in `cache`.
 pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()> {
     let debs = cache.join("debs").join(&recipe.suite);
     fs::create_dir_all(&debs).map_err(Error::io("make directory", &debs))?;
@@ -72,7 +72,7 @@ pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()
         "--dpkgopt=path-exclude=/usr/share/doc/*",
     ]);
     command.arg("--dpkgopt=path-include=/usr/share/doc/*/copyright");
-    // apt takes what it finds in its archive directory and has the right digest.
+    // apt uses the files in its archive directory that have the right digest.
     command.arg(format!(
         "--setup-hook=mkdir -p \"$1/var/cache/apt/archives/partial\"; cp -a {debs}/. \"$1/var/cache/apt/archives/\""
     ));
@@ -80,7 +80,8 @@ pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()
         "--customize-hook=cp -au \"$1\"/var/cache/apt/archives/*.deb {debs}/"
     ));
     command.arg(&recipe.suite).arg(root);
-    // Without [signed-by=]: the host's path is of no use inside, and Debian's keys are trusted there anyway.
+    // Without [signed-by=]: the host's path does not exist in the tree, and Debian's keys are trusted there
+    // anyway.
     let components = recipe.components.join(" ");
     for line in mirror.sources(&components) {
         command.arg(line);
@@ -93,12 +94,13 @@ pub(super) fn bootstrap(recipe: &Recipe, root: &Path, cache: &Path) -> Result<()
     Ok(())
 }
 
-/// Makes of a tree of packages a system for any machine: no identity, no secret, boot files in place.
+/// Makes a system for any machine from a tree of packages: no identity, no secrets, boot files in place.
 pub(super) fn finish(recipe: &Recipe, root: &Path) -> Result<()> {
     grub(recipe, root)?;
     sources(recipe, root)?;
     ssh_host_keys(root)?;
-    // Empty, not absent: systemd makes one at boot without taking it for a first boot that asks questions.
+    // Empty, not absent: systemd then makes an id at boot without treating it as a first boot that asks
+    // questions.
     put(root, "etc/machine-id", "", 0o444)?;
     put(root, "etc/fstab", "# Written at installation.\n", 0o644)?;
     put(root, "etc/hostname", "localhost\n", 0o644)?;
@@ -142,7 +144,7 @@ pub(super) fn finish(recipe: &Recipe, root: &Path) -> Result<()> {
     ] {
         empty(root, directory)?;
     }
-    // debconf and apt expect their directories; a journal directory makes the journal outlive a boot.
+    // debconf and apt need their directories; with a journal directory the journal survives a reboot.
     for directory in [
         "var/lib/apt/lists/partial",
         "var/cache/apt/archives/partial",
@@ -155,7 +157,8 @@ pub(super) fn finish(recipe: &Recipe, root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// GRUB for both firmwares: files for the installer below [`BOOT_DIR`], modules and defaults for the system itself.
+/// GRUB for both kinds of firmware: files for the installer below [`BOOT_DIR`], modules and defaults for the
+/// system itself.
 fn grub(recipe: &Recipe, root: &Path) -> Result<()> {
     let boot = root.join(BOOT_DIR);
     fs::create_dir_all(&boot).map_err(Error::io("make directory", &boot))?;
@@ -167,7 +170,7 @@ fn grub(recipe: &Recipe, root: &Path) -> Result<()> {
         let (from, to) = (root.join(from), boot.join(to));
         fs::copy(&from, &to).map_err(Error::io("copy to the boot files", &from))?;
     }
-    // Inside: program and modules are of one version.
+    // Run inside the tree, so that program and modules have the same version.
     let core = format!("/{BOOT_DIR}/core.img");
     let mut command = Command::new("chroot");
     command
@@ -184,7 +187,7 @@ fn grub(recipe: &Recipe, root: &Path) -> Result<()> {
             fs::copy(&path, &target).map_err(Error::io("copy", &path))?;
         }
     }
-    // update-grub runs at each kernel upgrade and reads this.
+    // update-grub reads this at each kernel upgrade.
     let defaults = format!(
         "GRUB_DEFAULT=0\nGRUB_TIMEOUT=1\nGRUB_RECORDFAIL_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n\
          GRUB_CMDLINE_LINUX=\"{}\"\nGRUB_TERMINAL=\"console serial\"\n\
@@ -194,7 +197,7 @@ fn grub(recipe: &Recipe, root: &Path) -> Result<()> {
     put(root, "etc/default/grub", &defaults, 0o644)
 }
 
-/// What the installed system updates from: Debian's own addresses, not the builder's mirror.
+/// Where the installed system gets its updates: Debian's own servers, not the builder's mirror.
 fn sources(recipe: &Recipe, root: &Path) -> Result<()> {
     let Recipe {
         suite, components, ..
@@ -213,8 +216,8 @@ fn sources(recipe: &Recipe, root: &Path) -> Result<()> {
 
 const SSH_KEYS_UNIT: &str = "slipway-ssh-host-keys.service";
 
-/// Keys that many machines share are no keys: each makes its own at its first start. RSA is left out, it takes seconds
-/// and no client needs it.
+/// Host keys must not be shared: each machine makes its own at its first start. No RSA key, which takes
+/// seconds and which no client needs.
 fn ssh_host_keys(root: &Path) -> Result<()> {
     let ssh = root.join("etc/ssh");
     if !ssh.is_dir() {
@@ -258,7 +261,7 @@ fn link(root: &Path, path: &str, target: &str) -> Result<()> {
     symlink(target, &path).map_err(Error::io("link", &path))
 }
 
-/// Removes a file or a link (never what it points to); one that is not there is fine.
+/// Removes a file or a link, never the link's target; a missing one is fine.
 fn remove(root: &Path, path: &str) -> Result<()> {
     let path = root.join(path);
     match fs::remove_file(&path) {
@@ -267,7 +270,7 @@ fn remove(root: &Path, path: &str) -> Result<()> {
     }
 }
 
-/// Removes what is in a directory, not the directory.
+/// Empties a directory and keeps it.
 fn empty(root: &Path, directory: &str) -> Result<()> {
     let directory = root.join(directory);
     if !directory.is_dir() {
@@ -287,7 +290,7 @@ fn empty(root: &Path, directory: &str) -> Result<()> {
     Ok(())
 }
 
-/// A text as one word of a shell.
+/// Quotes a text as one shell word.
 fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -25,7 +25,7 @@ pub struct ClaimRequest {
     pub agent_version: String,
 }
 
-/// Without the ticket: whoever has it can claim the machine.
+/// Omits the ticket: whoever holds it can claim the machine.
 impl fmt::Debug for ClaimRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClaimRequest")
@@ -39,7 +39,7 @@ impl fmt::Debug for ClaimRequest {
 /// Answer to a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimResponse {
-    /// Who the machine is from now on.
+    /// The machine's id.
     pub machine: MachineId,
     /// Machine certificate, PEM; its subject common name is the machine id.
     pub certificate_pem: String,
@@ -58,7 +58,7 @@ pub enum RunsOn {
     MiniOs,
     /// On the installed system.
     Installed,
-    /// A newer agent said something else.
+    /// Sent by a newer agent.
     #[serde(other)]
     Unknown,
 }
@@ -66,7 +66,7 @@ pub enum RunsOn {
 /// `POST report`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportRequest {
-    /// Fresh for each report that is made, the same when one is sent again: 32 hexadecimal digits.
+    /// New for each collected report, the same if it is sent again: 32 hexadecimal digits.
     pub nonce: String,
     /// Where the agent runs.
     pub runs_on: RunsOn,
@@ -77,7 +77,7 @@ pub struct ReportRequest {
 /// Answer to a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportResponse {
-    /// The check, when something was expected.
+    /// The check, if something was expected.
     pub check: Option<CheckResult>,
     /// A sentence for the console.
     pub message: String,
@@ -89,8 +89,8 @@ pub struct ReportResponse {
     pub page_url: Option<String>,
 }
 
-/// `GET assignment?wait=SECONDS&seen=SEQ`: what to do now. Answers at once when `seq` differs from `seen`, else when it
-/// changes or the wait is over.
+/// `GET assignment?wait=SECONDS&seen=SEQ`: what to do now. Answers at once if `seq` differs from `seen`, else when it changes or
+/// the wait ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AssignmentResponse {
@@ -100,13 +100,13 @@ pub struct AssignmentResponse {
     pub assignment: Assignment,
 }
 
-/// What the server wants of the agent.
+/// What the agent is to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Assignment {
     /// Nothing now; show the message and ask again.
     Wait {
-        /// A sentence for the console: what the machine waits for.
+        /// What the machine waits for, for the console.
         message: String,
     },
     /// Collect and send a report now.
@@ -116,8 +116,8 @@ pub enum Assignment {
         /// The plan.
         plan: Box<InstallPlan>,
     },
-    /// Erase what the plan had written: signatures, partition tables, discard; then ask again. What comes of it is
-    /// told as step 0, name "wipe", of the plan [`WIPE_PLAN`]: starting, then wiped (with the proof) or failed.
+    /// Erase what the plan wrote (signatures, partition tables, discard), then ask again. The outcome is reported as step 0,
+    /// name "wipe", of the plan [`WIPE_PLAN`]: starting, then wiped (with the proof) or failed.
     Wipe {
         /// The disks.
         disks: Vec<crate::plan::DiskTarget>,
@@ -127,35 +127,35 @@ pub enum Assignment {
         /// A sentence for the console.
         message: String,
     },
-    /// Prove that the installed system is as asked, run first-boot scripts that have not run, send the verification.
+    /// Verify the installed system against the request, run first-boot scripts that have not run, send the verification.
     Verify {
-        /// The plan it was installed by.
+        /// The plan it was installed from.
         plan: PlanId,
-        /// What to prove.
+        /// What to verify.
         expect: VerifyRequest,
     },
-    /// Do this once and tell what became of it by `POST task`. Nothing of the lifecycle hangs on it.
+    /// Do this once and report the outcome with `POST task`. The lifecycle does not depend on it.
     Task {
         /// Its id.
         id: u64,
         /// What to do.
         task: crate::task::Task,
     },
-    /// Stop: show the message, touch nothing, stay.
+    /// Stop: show the message and touch nothing.
     Stop {
         /// A sentence for the console.
         message: String,
     },
 }
 
-/// The id that stands for a wipe in a [`StepReport`]: a wipe has no plan.
+/// The plan id of a wipe in a [`StepReport`]: a wipe has no plan.
 pub const WIPE_PLAN: &str = "wipe";
 
-/// Bytes that a wipe zeroes at either end of a disk, where the disk has so many: partition tables, boot loaders, the labels of
-/// RAID, LVM and ZFS.
+/// Bytes that a wipe zeroes at either end of a disk, if the disk is large enough: partition tables, boot loaders, labels of RAID,
+/// LVM and ZFS.
 pub const WIPE_ENDS: u64 = 16 << 20;
 
-/// Bytes `from` to `to`, without `to`.
+/// Bytes from `from` up to, not including, `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByteRange {
     /// First byte.
@@ -164,7 +164,7 @@ pub struct ByteRange {
     pub to: u64,
 }
 
-/// What was done to one disk of a wipe: the proof that [`StepOutcome::Wiped`] carries.
+/// What a wipe did to one disk: the proof in [`StepOutcome::Wiped`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WipedDisk {
@@ -174,11 +174,11 @@ pub struct WipedDisk {
     pub wwn: Option<String>,
     /// Its size in bytes.
     pub size_bytes: u64,
-    /// Partitions that the tables on it named before.
+    /// Partitions in the tables that were on it.
     pub partitions: u32,
-    /// The disk took a discard of all its blocks. What is read of them afterwards is up to the disk.
+    /// The disk accepted a discard of all its blocks. What they read as afterwards is up to the disk.
     pub discarded: bool,
-    /// What was overwritten with zeros and then read back from the medium as zeros: in order, none overlapping.
+    /// Ranges that were overwritten with zeros and read back from the medium as zeros: in order, without overlaps.
     pub zeroed: Vec<ByteRange>,
 }
 
@@ -207,9 +207,7 @@ impl WipedDisk {
         let data = if self.discarded {
             "All its blocks were discarded; whether old data can still be read is up to the disk.".to_owned()
         } else {
-            format!(
-                "It cannot discard: the data blocks are still there, {rest} MB, and can be read by who looks for them."
-            )
+            format!("It cannot discard: the data blocks are still there, {rest} MB, and can be recovered.")
         };
         format!(
             "Disk {name}: partition tables and signatures of the disk{partitions} are cleared, {mib} MiB were read back as zeros. {data}"
@@ -217,7 +215,7 @@ impl WipedDisk {
     }
 }
 
-/// `POST step`: before a step begins and after it ended.
+/// `POST step`: sent before a step starts and after it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {
     /// The plan.
@@ -234,30 +232,30 @@ pub struct StepReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum StepOutcome {
-    /// It is about to begin: the answer says whether it may.
+    /// It is about to start; the answer says whether it may.
     Starting {},
     /// It is done.
     Done {
         /// How long it took, in milliseconds.
         elapsed_ms: u64,
     },
-    /// A wipe is done: what was done to each disk. Only for the plan [`WIPE_PLAN`], where `done` proves nothing.
+    /// A wipe is done. Only for the plan [`WIPE_PLAN`], for which `done` proves nothing.
     Wiped {
         /// How long it took, in milliseconds.
         elapsed_ms: u64,
-        /// One entry a disk of the assignment.
+        /// One entry per disk of the assignment.
         disks: Vec<WipedDisk>,
     },
-    /// It was refused or failed; nothing further is done.
+    /// It was refused or failed; no further step runs.
     Failed {
         /// Stable short code.
         code: String,
-        /// What was tried, on what, what came back.
+        /// What was tried, on what, and the result.
         detail: String,
         /// Whether any byte of the disk may have been changed by this run.
         wrote: bool,
     },
-    /// A newer agent said something else.
+    /// Sent by a newer agent.
     #[serde(other)]
     Unknown,
 }
@@ -268,7 +266,7 @@ pub enum StepOutcome {
 pub enum Permission {
     /// Go on.
     Continue {},
-    /// Stop before anything else is written; ask for the assignment.
+    /// Write nothing more and ask for the assignment.
     Stop {
         /// Why.
         message: String,
@@ -288,7 +286,7 @@ pub struct Progress {
     pub total_bytes: u64,
 }
 
-/// What the resident agent must find on the installed system.
+/// What the resident agent verifies on the installed system.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VerifyRequest {
@@ -305,7 +303,7 @@ pub struct VerifyRequest {
 }
 
 impl VerifyRequest {
-    /// The name of each [`VerifiedItem`] that a verification must hold, in no order.
+    /// The names of the [`VerifiedItem`]s that a verification must contain, in any order.
     pub fn item_names(&self) -> Vec<String> {
         let mut names = vec!["hostname".to_owned()];
         names.extend(self.accounts.iter().map(|a| format!("account {}", a.name)));
@@ -321,17 +319,17 @@ impl VerifyRequest {
 pub struct Verification {
     /// The plan.
     pub plan: PlanId,
-    /// One entry a thing that was looked at.
+    /// One entry per check.
     pub items: Vec<VerifiedItem>,
 }
 
 impl Verification {
-    /// True when there is at least one item and all hold.
+    /// Whether there is at least one item and all passed.
     pub fn holds(&self) -> bool {
         !self.items.is_empty() && self.items.iter().all(|i| i.ok)
     }
 
-    /// What does not hold, or was asked for and not looked at. Empty: everything is as asked.
+    /// What failed, or was requested and not checked. Empty: everything is as requested.
     pub fn failing(&self, expect: &VerifyRequest) -> Vec<String> {
         let wrong = self
             .items
@@ -347,12 +345,12 @@ impl Verification {
     }
 }
 
-/// One thing that was looked at on the installed system.
+/// One check of the installed system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifiedItem {
-    /// What, e.g. "account alice", "cron backup", "mount /", "script setup".
+    /// What was checked, e.g. "account alice", "cron backup", "mount /", "script setup".
     pub what: String,
-    /// Whether it is as asked.
+    /// Whether it is as requested.
     pub ok: bool,
     /// What was found.
     pub found: String,

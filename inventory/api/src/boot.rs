@@ -1,4 +1,4 @@
-//! Network boot: the decision what a machine boots, and the journey of its packets.
+//! Network boot: what a machine is to boot, and the events on its way there.
 
 use std::fmt;
 
@@ -6,9 +6,10 @@ use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
+use crate::dhcp::{DhcpAnswer, DhcpMessage};
 use crate::id::{Mac, UnixMs};
 
-/// What a machine that asks the network shall boot.
+/// What a machine boots from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum BootTarget {
@@ -54,7 +55,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// All, in the order in which a menu has them.
+    /// All, in menu order.
     pub const ALL: [Choice; 4] = [
         Choice::LocalDisk,
         Choice::MiniOs,
@@ -63,7 +64,7 @@ impl Choice {
     ];
 }
 
-/// One thing that was heard from a machine or answered to it, kept bounded for each MAC.
+/// Something heard from a machine or sent to it. Each MAC keeps a bounded number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootEvent {
     /// When.
@@ -84,12 +85,12 @@ pub struct BootEvent {
 pub enum BootEventKind {
     /// DHCP message heard and answered.
     Dhcp {
-        /// "discover", "request", "inform", "decline", "release".
-        message: String,
+        /// Its type.
+        message: DhcpMessage,
         /// Who asks: "bios", "uefi-x64", "ipxe", "slipway", "other", ...
         client: String,
-        /// "offer", "ack", "nak" or the short code of the silence.
-        answer: String,
+        /// Its answer, or why there was none.
+        answer: DhcpAnswer,
         /// Boot file named in the answer.
         boot_file: Option<String>,
         /// What else the message said.
@@ -102,16 +103,16 @@ pub enum BootEventKind {
         file: String,
         /// Bytes that the client has acknowledged.
         bytes: u64,
-        /// Whether it was read to its end.
+        /// Whether it was read completely.
         complete: bool,
         /// How it ended.
         #[serde(default)]
         end: TftpEnd,
-        /// Bytes of a block, as agreed; absent: no transfer began.
+        /// Negotiated block size; absent if no transfer started.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         block: Option<u16>,
     },
-    /// HTTP response ended.
+    /// An HTTP response ended.
     Http {
         /// Path without its query.
         path: String,
@@ -119,14 +120,14 @@ pub enum BootEventKind {
         bytes: u64,
         /// Status code.
         status: u16,
-        /// Only its length was asked for (HEAD): nothing was fetched.
+        /// A HEAD request: nothing was fetched.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         head: bool,
-        /// The connection ended before all of it was sent.
+        /// The connection ended before everything was sent.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         partial: bool,
     },
-    /// A boot script was given.
+    /// A boot script was sent.
     Script {
         /// What it boots.
         target: BootTarget,
@@ -135,51 +136,51 @@ pub enum BootEventKind {
     Chosen {
         /// What.
         choice: Choice,
-        /// Why it was not followed; absent: it was.
+        /// Why it was refused; absent if it was not.
         refused: Option<String>,
     },
-    /// A connection to the boot service (HTTP) or the TLS port ended before anything was asked.
+    /// A connection to the boot service (HTTP) or the TLS port ended without a request.
     Connection {
-        /// Port of ours.
+        /// Our port.
         port: u16,
         /// How it ended.
         end: ConnectionEnd,
-        /// What the network or the TLS library says of it.
+        /// Error of the network or the TLS library.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
-    /// The machine's agent asked for something, and this was the answer. Only claims, reports and refusals are kept.
+    /// A request of the machine's agent and its answer. Only claims, reports and refusals are kept.
     Agent {
         /// Last part of the path: "claim", "report", ...
         asked: String,
         /// Status code.
         status: u16,
-        /// Code of the problem, when it was refused.
+        /// Code of the problem, if it was refused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
-        /// Its sentence.
+        /// Detail of the problem.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
 }
 
-/// What a DHCP message said beside its kind. Texts are printable and bounded by who fills them in.
+/// Facts from a DHCP message beside its type. The producer keeps texts printable and bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DhcpFacts {
-    /// The relay that it came through (giaddr, or the outermost relay of DHCPv6).
+    /// The relay it came through (giaddr, or the outermost relay of DHCPv6).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay: Option<std::net::IpAddr>,
-    /// The server that it names (option 54): whose offer it took.
+    /// The server it names (option 54), i.e. whose offer it accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<std::net::IpAddr>,
-    /// The address that it asks for or has (option 50, ciaddr).
+    /// The address it requests or has (option 50, ciaddr).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wants: Option<std::net::IpAddr>,
     /// The first client architecture (option 93).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<u16>,
-    /// What it is, for who does not boot from the network: "Windows", "a switch in ONIE".
+    /// Kind of a client that does not netboot: "Windows", "a switch in ONIE".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
     /// Vendor class (option 60), at most 64 characters.
@@ -194,13 +195,13 @@ pub struct DhcpFacts {
 }
 
 impl DhcpFacts {
-    /// Whether it says nothing.
+    /// Whether it holds no fact.
     pub fn is_empty(&self) -> bool {
         *self == DhcpFacts::default()
     }
 }
 
-/// A transfer under way.
+/// A transfer in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningTransfer {
     /// The client's address.
@@ -211,11 +212,11 @@ pub struct RunningTransfer {
     pub by: String,
     /// Bytes that the client has acknowledged.
     pub bytes: u64,
-    /// Bytes in all.
+    /// Total bytes.
     pub of: u64,
-    /// When it began.
+    /// When it started.
     pub begun: UnixMs,
-    /// When the last bytes went on.
+    /// When it last made progress.
     pub moved: UnixMs,
 }
 
@@ -223,58 +224,58 @@ pub struct RunningTransfer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TftpEnd {
-    /// Everything was acknowledged, or all but the last block.
+    /// Everything, or all but the last block, was acknowledged.
     Complete,
-    /// The client asked how long the file is, and ended it at that.
+    /// The client asked for the size only and ended the transfer.
     SizeAsked,
-    /// The client ended it with an ERROR.
+    /// The client aborted with an ERROR.
     Refused,
-    /// The client answered, and then no more.
+    /// The client stopped answering.
     Silent,
     /// The client never answered.
     NeverAnswered,
-    /// The client's host says that nobody listens there.
+    /// The client's host reports the port as unreachable.
     Unreachable,
-    /// The client asked for something else from the same port.
+    /// The client sent another request from the same port.
     Superseded,
-    /// There is no such file here.
+    /// No such file.
     NotFound,
     /// A GRUB script for an address that has not fetched GRUB.
     NoGrub,
-    /// Too many transfers at once, of all or of this address.
+    /// Too many transfers at once, in total or from this address.
     Busy,
     /// The server could not go on: no socket, or a file that cannot be read.
     Failed,
-    /// Not said, or newer than this program.
+    /// Not given, or sent by a newer program.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
-/// How a connection ended that asked for nothing.
+/// How a connection without a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConnectionEnd {
-    /// The machine does not take our certificate for valid now: its clock is wrong, or the server's.
+    /// The machine considers our certificate expired or not yet valid: its clock or the server's is wrong.
     Clock,
-    /// The machine does not know the authority that signed our certificate.
+    /// The machine does not trust the authority that signed our certificate.
     Authority,
-    /// The machine has another reason not to take our certificate.
+    /// The machine rejects our certificate for another reason.
     Certificate,
     /// It was closed or reset before it was usable.
     Closed,
-    /// Nothing usable came in time.
+    /// Nothing usable arrived in time.
     TimedOut,
-    /// What came is not the protocol of that port.
+    /// The client spoke another protocol.
     Protocol,
-    /// All connections were taken.
+    /// All connections were in use.
     Busy,
-    /// Newer than this program.
+    /// Sent by a newer program.
     #[serde(other)]
     Unknown,
 }
 
-/// What the boot script tells the mini-os on the kernel command line, as `slipway.NAME=VALUE` words.
+/// What the boot script passes to the mini-os on the kernel command line, as `slipway.NAME=VALUE` words.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BootArgs {
     /// Base URL of the TLS port, e.g. `https://10.0.0.1:8443`.
@@ -291,7 +292,7 @@ pub struct BootArgs {
     pub purpose: Purpose,
 }
 
-/// Word of a kernel command line that is the same for all machines: base URLs of boot services, separated by commas. Who finds it
+/// Word of a kernel command line that is the same for all machines: base URLs of boot services, separated by commas. The mini-os
 /// asks one of them for its [`BootArgs`]: `GET URL/boot.args?mac=MAC`.
 const ASK: &str = "slipway.ask=";
 
@@ -300,7 +301,7 @@ pub fn ask_word(urls: &[String]) -> String {
     format!("{ASK}{}", urls.join(","))
 }
 
-/// The URLs in a kernel command line; none: its own words are all there are.
+/// The URLs in a kernel command line; empty if it carries the [`BootArgs`] itself.
 pub fn ask_urls(command_line: &str) -> Vec<String> {
     let words = command_line.split_ascii_whitespace();
     let list = words.filter_map(|word| word.strip_prefix(ASK)).next_back();
@@ -317,8 +318,8 @@ pub enum BootArgsError {
     /// A word is missing.
     #[error("the kernel command line has no {0}: this system was not booted by Slipway")]
     Missing(&'static str),
-    /// A word cannot be read.
-    #[error("the kernel command line has a wrong {0}")]
+    /// A word cannot be parsed.
+    #[error("the kernel command line has a malformed {0}")]
     Wrong(&'static str),
 }
 
@@ -360,7 +361,7 @@ impl BootArgs {
 
 impl fmt::Debug for BootArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The ticket is a secret: it never reaches a log.
+        // The ticket is a secret and must not reach a log.
         write!(f, "BootArgs({} {} {})", self.mac, self.purpose, self.server)
     }
 }

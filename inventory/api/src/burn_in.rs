@@ -1,10 +1,10 @@
-//! Burn-in: a machine works hard for a while before it is trusted, and what it did is kept beside its siblings'.
+//! Burn-in: load a machine before it is trusted, and keep the figures for comparison with its siblings.
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::UnixMs;
 
-/// What to do. A duration of 0 leaves that part out. Nothing is ever written to a disk.
+/// What to do. A duration of 0 skips that part. Nothing is ever written to a disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BurnInRequest {
@@ -18,7 +18,7 @@ pub struct BurnInRequest {
     pub disk_seconds: u32,
     /// Highest temperature that passes, degrees Celsius.
     pub max_temperature_c: Option<f64>,
-    /// Least speed of reading one disk in sequence that passes, MB/s.
+    /// Lowest sequential read speed of a disk that passes, MB/s.
     pub min_disk_mb_per_s: Option<f64>,
     /// Corrected memory errors (EDAC) that still pass.
     pub max_corrected_errors: u64,
@@ -42,7 +42,7 @@ impl Default for BurnInRequest {
 pub const LONGEST_PART: u32 = 7 * 24 * 3600;
 
 impl BurnInRequest {
-    /// Says what cannot be done.
+    /// Checks the values.
     ///
     /// # Errors
     /// A sentence with the value and the bounds.
@@ -64,34 +64,34 @@ impl BurnInRequest {
         Ok(())
     }
 
-    /// About how long it takes, seconds.
+    /// Approximate total duration, seconds.
     pub fn seconds(&self) -> u64 {
         u64::from(self.cpu_seconds) + u64::from(self.memory_seconds) + u64::from(self.disk_seconds)
     }
 }
 
-/// How far it is.
+/// Progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BurnInProgress {
     /// "cpu", "memory" or "disks".
     pub part: String,
-    /// Percent of the whole, 0 to 100.
+    /// Percent of the total, 0 to 100.
     pub percent: u8,
     /// Errors so far.
     pub errors: u64,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BurnInResult {
-    /// When it began, by the machine's clock.
+    /// When it started, by the machine's clock.
     pub started_at: UnixMs,
     /// How long it took, milliseconds.
     pub elapsed_ms: u64,
     /// True when every part passed.
     pub passed: bool,
-    /// One entry a part; a disk is a part of its own.
+    /// One entry per part; each disk is a part.
     pub parts: Vec<BurnInPart>,
 }
 
@@ -111,7 +111,7 @@ pub struct BurnInPart {
     pub unit: String,
     /// Wrong results, wrong bits or failed reads.
     pub errors: u64,
-    /// Memory errors that the hardware corrected meanwhile.
+    /// Memory errors corrected by the hardware meanwhile.
     pub corrected_errors: Option<u64>,
     /// Highest temperature seen, degrees Celsius.
     pub max_temperature_c: Option<f64>,

@@ -8,9 +8,9 @@ use crate::machine::MachineSummary;
 /// `GET /v1/machines/{id}/conflict`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conflicts {
-    /// The machine that was asked about.
+    /// The machine in question.
     pub machine: MachineSummary,
-    /// Open ones first, then what was resolved, the newest first.
+    /// Open ones first, then resolved ones, newest first.
     pub conflicts: Vec<Conflict>,
 }
 
@@ -21,30 +21,30 @@ pub struct Conflict {
     pub id: i64,
     /// When it was found.
     pub at: UnixMs,
-    /// What happened and what it may be.
+    /// What happened, and likely causes.
     pub sentence: String,
-    /// Who sent the report that claims the identity.
+    /// The machine whose report claims the identity.
     pub newcomer: MachineSummary,
-    /// Whose identity it is; the same machine: a report contradicts what the machine had said before.
+    /// The machine that owns the identity. The same machine if a report contradicts an earlier one.
     pub known: MachineSummary,
-    /// What both say, field by field.
+    /// Both sides, field by field.
     pub fields: Vec<ConflictField>,
     /// What a person decided; absent: open.
     pub resolution: Option<ConflictResolution>,
 }
 
-/// One field of both.
+/// One field of both sides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConflictField {
     /// Stable short name: "tpm", "system", "board", "uuid", "bmc", "nics", "chassis".
     pub field: String,
     /// In words.
     pub name: String,
-    /// What the newcomer says.
+    /// Value of the newcomer.
     pub newcomer: Option<String>,
-    /// What the known machine had said.
+    /// Earlier value of the known machine.
     pub known: Option<String>,
-    /// Whether they agree; absent: one of them says nothing.
+    /// Whether they agree; absent if one side has no value.
     pub agrees: Option<bool>,
 }
 
@@ -63,16 +63,16 @@ pub struct ConflictResolution {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "resolution", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ResolveConflict {
-    /// These are different machines: keep both. What they share counts no more, so it does not alarm again.
+    /// They are different machines: keep both. Values that they share no longer count, so they raise no further alarm.
     Different {
         /// The other machine; absent: every open conflict of this one.
         #[serde(default)]
         with: Option<MachineId>,
     },
-    /// It is one machine: this enrolment is retired, its MACs and its future belong to the other one. The machine itself,
-    /// when a report contradicted its past: what the report says is true now.
+    /// They are one machine: this enrolment is retired and its MACs go to the other one. If a machine contradicted its own past, this
+    /// names that machine: what the report says holds now.
     Same {
-        /// The enrolment that goes.
+        /// The enrolment to retire.
         retire: MachineId,
     },
 }

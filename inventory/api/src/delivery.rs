@@ -1,10 +1,10 @@
-//! Orders and the rack plan: what was bought, and where each machine belongs.
+//! Purchase orders and the rack plan: what was bought, and where each machine belongs.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One order.
+/// A purchase order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Order {
@@ -18,11 +18,11 @@ pub struct Order {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OrderItem {
-    /// Line or item number, unique in its order.
+    /// Item number, unique within its order.
     pub item: String,
-    /// Machines.
+    /// Number of machines.
     pub count: u32,
-    /// Name of the hardware profile each of them must have.
+    /// Name of the hardware profile of each.
     pub profile: String,
     /// In words.
     pub description: Option<String>,
@@ -38,7 +38,7 @@ pub struct Placement {
     pub rack: String,
     /// Lowest height unit it takes, from 1.
     pub unit: u32,
-    /// Which of the machines in that unit it is, where a chassis holds several: "1", "left", "bay 3".
+    /// Which machine in that unit, if a chassis holds several: "1", "left", "bay 3".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// System or chassis serial number that belongs there.
@@ -49,7 +49,7 @@ pub struct Placement {
     pub order: Option<String>,
     /// Item of that order.
     pub item: Option<String>,
-    /// Hardware profile, where it is not the order item's.
+    /// Hardware profile, if it is not the order item's.
     pub profile: Option<String>,
     /// Cabling.
     pub ports: Vec<PlannedPort>,
@@ -59,7 +59,7 @@ pub struct Placement {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PlannedPort {
-    /// The NIC: its MAC, SMBIOS slot and port, or the kernel's name; absent: any.
+    /// The NIC: its MAC, SMBIOS slot and port, or kernel name; absent: any.
     pub nic: Option<String>,
     /// Switch, as LLDP names it (system name).
     pub switch: String,
@@ -69,34 +69,34 @@ pub struct PlannedPort {
     pub vlan: Option<u16>,
 }
 
-/// What a machine was checked against, and why that.
+/// What a machine was checked against, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExpectedFrom {
-    /// The place of the rack plan whose serial number or asset tag is the machine's.
+    /// The place of the rack plan with the machine's serial number or asset tag.
     pub placement: Option<Placement>,
     /// Name of the hardware profile; absent: what the deploy request itself expects.
     pub profile: Option<String>,
-    /// A hardware profile that is named but not known: nothing could be compared with it.
+    /// A hardware profile that is named but unknown, so that nothing could be compared with it.
     pub missing_profile: Option<String>,
 }
 
-/// What is known of a machine that was ordered.
+/// Progress of a machine that was ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Receipt {
     /// No machine with this serial number or asset tag has reported.
     #[default]
     Missing,
-    /// It has reported; nothing was compared.
+    /// It has reported, but nothing was compared.
     Received,
     /// Checked: as ordered.
     Pass,
-    /// Checked: as ordered, with a remark.
+    /// Checked: as ordered, with a warning.
     Warn,
     /// Checked: not as ordered.
     Fail,
-    /// A newer server said something else.
+    /// Sent by a newer server.
     #[serde(other)]
     Unknown,
 }
@@ -108,16 +108,16 @@ impl fmt::Display for Receipt {
     }
 }
 
-/// How many of how many.
+/// Progress of a group of machines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Machines ordered (of an item or order) or planned (of a rack).
     pub ordered: u32,
     /// Machines that have reported.
     pub received: u32,
-    /// Machines of those that were checked.
+    /// Machines that were checked.
     pub checked: u32,
-    /// Checked and as ordered, remarks included.
+    /// Checked and as ordered, also with warnings.
     pub passing: u32,
     /// Checked and not as ordered.
     pub failing: u32,
@@ -136,18 +136,18 @@ pub struct OrderSummary {
     pub tally: Tally,
 }
 
-/// `GET /v1/orders/{number}`: how far the delivery is.
+/// `GET /v1/orders/{number}`: progress of the delivery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderDelivery {
     /// The order as imported.
     pub order: Order,
     /// All of it.
     pub tally: Tally,
-    /// By item, in the order's order.
+    /// By item, as in the order.
     pub items: Vec<ItemDelivery>,
     /// By rack.
     pub racks: Vec<RackDelivery>,
-    /// Each machine that the rack plan has for it.
+    /// Its machines in the rack plan.
     pub machines: Vec<PlacedMachine>,
 }
 
@@ -160,7 +160,7 @@ pub struct ItemDelivery {
     pub profile: String,
     /// Whether that profile is known.
     pub profile_known: bool,
-    /// How many of how many.
+    /// Progress of a group of machines.
     pub tally: Tally,
 }
 
@@ -171,7 +171,7 @@ pub struct RackDelivery {
     pub room: String,
     /// Rack.
     pub rack: String,
-    /// How many of how many.
+    /// Progress of a group of machines.
     pub tally: Tally,
 }
 
@@ -182,13 +182,13 @@ pub struct RackView {
     pub room: String,
     /// Rack.
     pub rack: String,
-    /// How many of how many.
+    /// Progress of a group of machines.
     pub tally: Tally,
     /// Its places, the highest unit first.
     pub places: Vec<PlacedMachine>,
 }
 
-/// A place of the rack plan and the machine that was found for it.
+/// A place of the rack plan and the machine found for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlacedMachine {
     /// The place.
@@ -197,11 +197,11 @@ pub struct PlacedMachine {
     pub receipt: Receipt,
     /// The machine.
     pub machine: Option<crate::id::MachineId>,
-    /// Height of its chassis in units, where it told.
+    /// Height of its chassis in units, if reported.
     pub height_u: Option<u32>,
-    /// The most grave finding.
+    /// The most severe finding.
     pub finding: Option<String>,
-    /// Findings in all.
+    /// Number of findings.
     pub findings: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What is asked for: the image and the environment that a machine shall get.
+//! Deployment requests: which image and environment a machine is to get.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +6,17 @@ use crate::check::HardwareProfile;
 use crate::id::Mac;
 use crate::report::Transport;
 
-/// A deployment as a person or a rule asks for it. Named ones in the configuration are *profiles*.
+/// A deployment as requested by a person or a rule. Named ones in the configuration are *deployment profiles*.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeployRequest {
     /// Image as `name` (newest version) or `name@version`.
     pub image: String,
-    /// Host name. `{serial}`, `{mac}` and `{id}` are filled in; absent: `{id}`.
+    /// Host name. `{serial}`, `{mac}` and `{id}` are replaced; absent: `{id}`.
     pub hostname: Option<String>,
-    /// Which disk to install on. Absent: the only built-in disk that can hold the image, else it must be named.
+    /// Which disk to install on. Absent: the only built-in disk that fits the image; if there are several, one must be named.
     pub disk: Option<DiskChoice>,
-    /// What must be found before a disk is touched.
+    /// Hardware that must be present before a disk is touched.
     pub expected: Option<HardwareProfile>,
     /// Network of the installed system. Absent: DHCP on the NIC that booted.
     pub network: Vec<NicConfig>,
@@ -30,9 +30,9 @@ pub struct DeployRequest {
     pub kernel_args: Vec<String>,
 }
 
-/// How the install disk is chosen. All that is given must hold, and exactly one disk must be left. Disks that are not built
-/// in (USB, SD, Fibre Channel, iSCSI, NVMe over fabrics, persistent memory, removable media) are left out unless `serial` or
-/// `wwn` names them.
+/// How the install disk is chosen. All given fields must match, and exactly one disk must remain. Disks that are not built in
+/// (USB, SD, Fibre Channel, iSCSI, NVMe over fabrics, persistent memory, removable media) are ignored unless `serial` or `wwn`
+/// names them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiskChoice {
@@ -40,15 +40,15 @@ pub struct DiskChoice {
     pub serial: Option<String>,
     /// WWN.
     pub wwn: Option<String>,
-    /// Text that the model contains, without case.
+    /// Text that the model contains, ignoring case.
     pub model: Option<String>,
     /// How it is attached, e.g. "nvme", "sata".
     pub transport: Option<Transport>,
-    /// Least size in bytes.
+    /// Minimum size in bytes.
     pub min_bytes: Option<u64>,
-    /// Largest size in bytes.
+    /// Maximum size in bytes.
     pub max_bytes: Option<u64>,
-    /// When several are left: take the smallest. Only when all of them have the same size does the choice still fail.
+    /// If several disks remain, take the smallest. The choice still fails if the smallest size occurs more than once.
     pub smallest: bool,
 }
 
@@ -56,7 +56,7 @@ pub struct DiskChoice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NicConfig {
-    /// Which NIC; absent: the one that booted.
+    /// The NIC; absent: the one that booted.
     #[serde(default)]
     pub mac: Option<Mac>,
     /// Addresses with prefix length, e.g. "10.0.0.7/24"; empty: DHCP.
@@ -82,9 +82,9 @@ pub struct Account {
     pub full_name: Option<String>,
     /// Login shell; absent: /bin/bash.
     pub shell: Option<String>,
-    /// Further groups; missing ones are made.
+    /// Supplementary groups; missing ones are created.
     pub groups: Vec<String>,
-    /// May run everything as root: with `password_hash` absent no password is asked for.
+    /// May run everything as root, without a password if `password_hash` is absent.
     pub sudo: bool,
     /// OpenSSH public keys.
     pub ssh_keys: Vec<String>,
@@ -106,20 +106,20 @@ pub struct CronJob {
     pub command: String,
 }
 
-/// A script that the machine gets.
+/// A script to install.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
     /// Name: letters, digits, '-' and '_'.
     pub name: String,
-    /// The text, beginning with `#!`.
+    /// The text, starting with `#!`.
     pub content: String,
     /// When it runs.
     pub run: ScriptRun,
     /// For `kept`: absolute path; absent: /usr/local/sbin/NAME.
     #[serde(default)]
     pub path: Option<String>,
-    /// For `kept`: every user may read and run it (mode 0755). Otherwise it is root's alone (0700), as it may hold a secret.
+    /// For `kept`: every user may read and run it (mode 0755). Otherwise only root may (0700), as it may contain a secret.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub everyone: bool,
 }
@@ -129,8 +129,8 @@ pub struct Script {
 #[serde(rename_all = "kebab-case")]
 pub enum ScriptRun {
     /// Once, by the agent, on the first boot from disk. Its exit status is part of the verification; its file is removed
-    /// when it has ended.
+    /// afterwards.
     FirstBoot,
-    /// Never by Slipway: it is put in place for people and cron.
+    /// Never by Slipway: it is installed for people and cron.
     Kept,
 }

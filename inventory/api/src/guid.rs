@@ -10,7 +10,7 @@ use crate::id::{Mac, text_serde};
 pub struct Guid(pub [u8; 8]);
 
 impl Guid {
-    /// The Ethernet form of the same port: the first three and the last three bytes. NVIDIA's FlexBoot and drivers make it so.
+    /// The Ethernet address of the same port: the first three and the last three bytes, as NVIDIA's FlexBoot and drivers make it.
     pub fn mac(self) -> Mac {
         let [a, b, c, _, _, d, e, f] = self.0;
         Mac([a, b, c, d, e, f])

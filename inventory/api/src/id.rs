@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
-    /// All zero, all one or multicast: no network card has it.
+    /// Zero or multicast: no network card has it.
     pub fn is_junk(&self) -> bool {
         self.0 == [0; 6] || self.0[0] & 1 == 1
     }
@@ -31,7 +31,7 @@ impl fmt::Debug for Mac {
     }
 }
 
-/// Why a text is not one of the names of this module.
+/// Why a text cannot be parsed as one of these types.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Not six hexadecimal bytes.
@@ -40,7 +40,7 @@ pub enum NameError {
     /// Not 64 hexadecimal digits.
     #[error("{0:?} is not a SHA-256 digest: expected 64 hexadecimal digits")]
     Digest(String),
-    /// Empty, too long, or with characters that do not belong in a path or a file name.
+    /// Empty, too long, or with characters that are not safe in a path.
     #[error("{0:?} is not an id: expected 1 to 64 of a-z, 0-9 and '-'")]
     Id(String),
 }
@@ -52,7 +52,7 @@ impl FromStr for Mac {
     /// case.
     fn from_str(text: &str) -> Result<Mac, NameError> {
         let bad = || NameError::Mac(text.chars().take(40).collect());
-        // Every so many characters there is this separator.
+        // Digits between two separators, and the separators that are allowed.
         let (group, separators): (usize, &[u8]) = match text.len() {
             17 => (2, b":-"),
             14 => (4, b"."),
@@ -168,8 +168,15 @@ text_serde!(Sha256Digest);
 #[serde(transparent)]
 pub struct UnixMs(pub i64);
 
+/// The time that has passed since 1970, as `UNIX_EPOCH.elapsed()` gives it.
+impl From<std::time::Duration> for UnixMs {
+    fn from(since_1970: std::time::Duration) -> UnixMs {
+        UnixMs(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
 impl UnixMs {
-    /// The time `seconds` later.
+    /// This many seconds later.
     pub fn plus_seconds(self, seconds: u64) -> UnixMs {
         UnixMs(
             self.0
@@ -177,12 +184,12 @@ impl UnixMs {
         )
     }
 
-    /// So many seconds before.
+    /// This many seconds earlier.
     pub fn minus_seconds(self, seconds: u32) -> UnixMs {
         UnixMs(self.0.saturating_sub(i64::from(seconds) * 1000))
     }
 
-    /// Milliseconds from `earlier` to `self`, 0 when the clock went back.
+    /// Milliseconds from `earlier` to `self`; 0 if the clock went back.
     pub fn since(self, earlier: UnixMs) -> u64 {
         self.0.saturating_sub(earlier.0).max(0) as u64
     }

@@ -23,20 +23,20 @@ pub struct ImageManifest {
     pub compressed_bytes: u64,
     /// Digest of the decompressed file system image.
     pub content_sha256: Sha256Digest,
-    /// Size of the decompressed file system image: the least size of the root partition.
+    /// Size of the decompressed file system image: the minimum size of the root partition.
     pub content_bytes: u64,
     /// What is needed to boot it.
     pub boot: BootFiles,
     /// When it was built or imported.
     pub built_at: UnixMs,
-    /// Holds no secret: may be served to anyone on the provisioning network.
+    /// Contains no secret: may be served to anyone on the provisioning network.
     pub public: bool,
     /// Digest of the recipe it was built from.
     #[serde(default)]
     pub recipe_sha256: Option<Sha256Digest>,
 }
 
-/// Boot facts of an image: paths inside its root file system.
+/// Boot files of an image: paths inside its root file system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootFiles {
     /// Kernel release.
@@ -45,6 +45,6 @@ pub struct BootFiles {
     pub kernel: String,
     /// Initial RAM disk, e.g. "/initrd.img".
     pub initrd: String,
-    /// Firmware kinds it can boot from.
+    /// Firmware modes it can boot in.
     pub firmware: Vec<crate::report::FirmwareMode>,
 }

@@ -1,8 +1,8 @@
-//! The wire types: what the agent, the server, the CLI and the page say to each other.
+//! The wire types: the messages between agent, server, CLI and web page.
 //!
 //! Everything here is data. Two rules decide the shape of an enum:
-//! - *facts*, agent to server, end in an `Unknown` variant, so that an old server survives a new agent;
-//! - *plans*, server to agent, refuse what they do not know: an unknown step is never skipped.
+//! - *facts*, agent to server, have an `Unknown` variant, so that an old server survives a new agent;
+//! - *plans*, server to agent, reject unknown values: an unknown step is never skipped.
 //!
 //! Facts are `Option` or a list, never a placeholder string.
 
@@ -13,6 +13,7 @@ pub mod check;
 pub mod conflict;
 pub mod delivery;
 pub mod deploy;
+pub mod dhcp;
 pub mod guid;
 pub mod id;
 pub mod image;
@@ -32,6 +33,7 @@ pub mod serial;
 pub mod task;
 pub mod text;
 pub mod valid;
+mod words;
 
 pub use id::{Guid, Mac, MachineId, PlanId, Sha256Digest, UnixMs};
 pub use problem::Problem;

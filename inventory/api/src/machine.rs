@@ -1,5 +1,8 @@
 //! Machines as API, CLI and page show them.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::boot::BootEvent;
@@ -8,18 +11,156 @@ use crate::deploy::DeployRequest;
 use crate::id::{Mac, MachineId, PlanId, UnixMs};
 use crate::plan::InstallPlan;
 use crate::report::AssetReport;
+use crate::words::words;
+
+words!(
+    /// The lifecycle state of a machine.
+    MachineState {
+        /// Seen or enrolled, nothing known.
+        New = "new",
+        /// On its way to an asset report.
+        Commissioning = "commissioning",
+        /// Checked; waits for a decision.
+        Ready = "ready",
+        /// On its way to an installed and verified system.
+        Deploying = "deploying",
+        /// Installed and verified.
+        Deployed = "deployed",
+        /// Its disks are being wiped.
+        Releasing = "releasing",
+        /// Gave up.
+        Failed = "failed",
+        /// Not served until a person decides.
+        Quarantined = "quarantined",
+        /// Out of service for good.
+        Retired = "retired",
+    }
+    /// A state that only a newer server knows.
+    else Unknown
+);
+
+impl MachineState {
+    /// Whether a deadline runs: the state ends by itself.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            MachineState::Commissioning | MachineState::Deploying | MachineState::Releasing
+        )
+    }
+}
+
+words!(
+    /// How far a machine is within its state; for a failed one, what it was doing.
+    Phase {
+        /// Waits for the machine to ask the network.
+        AwaitBoot = "await-boot",
+        /// The boot script was sent.
+        Booting = "booting",
+        /// The agent has claimed its ticket.
+        Claimed = "claimed",
+        /// The agent executes the plan.
+        Installing = "installing",
+        /// The machine reboots from its disk.
+        AwaitLocalBoot = "await-local-boot",
+        /// The resident agent verifies the installation.
+        Verifying = "verifying",
+        /// The agent wipes the disks.
+        Wiping = "wiping",
+        /// Failed during commissioning.
+        Commissioning = "commissioning",
+        /// Failed during a deployment.
+        Deploying = "deploying",
+        /// Failed during a release.
+        Releasing = "releasing",
+    }
+    /// A phase that only a newer server knows.
+    else Unknown
+);
+
+words!(
+    /// Who caused a row of the history.
+    Actor {
+        /// The machine's agent.
+        Agent = "agent",
+        /// The boot service, which hears the machine's firmware.
+        Boot = "boot",
+        /// A deadline.
+        Clock = "clock",
+        /// An unknown person at the machine's own console.
+        Console = "console",
+        /// A rule of the configuration.
+        Policy = "policy",
+        /// A part that was found in another machine.
+        Parts = "parts",
+    }
+    /// The user of the API token with this name.
+    else Token
+);
+
+/// What a user can do to a machine: `POST /v1/machines/{key}/{verb}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Delete everything that is stored about it.
+    Forget,
+    /// Take it out of service.
+    Retire,
+    /// Wipe what Slipway installed and make it ready again.
+    Release,
+    /// Check the hardware.
+    Commission,
+    /// Install an image.
+    Deploy,
+    /// Try again what failed.
+    Retry,
+    /// Stop what is going on.
+    Abort,
+    /// Let it boot although its firmware was not heard.
+    Admit,
+    /// A verb that only a newer server knows.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Verb {
+    /// All verbs, in the order in which a page shows them.
+    pub const ALL: [Verb; 8] = [
+        Verb::Forget,
+        Verb::Retire,
+        Verb::Release,
+        Verb::Commission,
+        Verb::Deploy,
+        Verb::Retry,
+        Verb::Abort,
+        Verb::Admit,
+    ];
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl FromStr for Verb {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Verb, ()> {
+        Verb::ALL.into_iter().find(|v| v.to_string() == text).ok_or(())
+    }
+}
 
 /// One line of `GET /v1/machines`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineSummary {
     /// Id.
     pub id: MachineId,
-    /// All MACs known, boot NIC first.
+    /// All known MACs, boot NIC first.
     pub macs: Vec<Mac>,
-    /// Those of them that only its report names: no boot script was fetched by them, and they open none.
+    /// Those that only its report names. No boot script was fetched with them, and none is served to them.
     #[serde(default)]
     pub reported_macs: Vec<Mac>,
-    /// Why its boot script is held back: a sentence with what to do.
+    /// Why its boot script is held back, and what to do: a sentence.
     #[serde(default)]
     pub held: Option<String>,
     /// Maker and model, once reported.
@@ -36,16 +177,23 @@ pub struct MachineSummary {
     pub last_seen: Option<UnixMs>,
     /// When it was enrolled.
     pub enrolled_at: UnixMs,
-    /// The machine that this enrolment was found to be; it is retired for that.
+    /// The machine that this enrolment turned out to be; the enrolment is retired.
     #[serde(default)]
     pub folded_into: Option<MachineId>,
-    /// Machines that claim its identity, or whose identity it claims, and nobody has decided yet. Itself: a report
-    /// contradicted what it had said before.
+    /// Machines in an open identity conflict with it. Itself: a report contradicted an earlier one.
     #[serde(default)]
     pub conflicts_with: Vec<MachineId>,
-    /// Verdict of its newest check; absent: nothing is expected of it.
+    /// Verdict of its newest check; absent if nothing is expected of it.
     #[serde(default)]
     pub verdict: Option<Verdict>,
+}
+
+impl MachineSummary {
+    /// Name for people: host name, else serial number, else id.
+    pub fn name(&self) -> String {
+        let name = self.hostname.as_ref().or(self.serial.as_ref());
+        name.cloned().unwrap_or_else(|| self.id.to_string())
+    }
 }
 
 /// Which machines `GET /v1/machines` lists: those that match all that is given.
@@ -69,23 +217,36 @@ pub struct MachineFilter {
     pub q: String,
 }
 
-/// The lifecycle state in the words that people see.
+/// The lifecycle state as people see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineStatus {
-    /// "new", "commissioning", "ready", "deploying", "deployed", "releasing", "failed", "quarantined", "retired".
-    pub state: String,
-    /// Phase inside a transient state, e.g. "installing"; what a failure happened during.
-    pub phase: Option<String>,
-    /// "Why am I waiting": one sentence, with what comes next.
+    /// The state.
+    pub state: MachineState,
+    /// Phase of a transient state; for a failure, what the machine was doing.
+    pub phase: Option<Phase>,
+    /// What the machine waits for and what comes next: one sentence.
     pub sentence: String,
     /// Reason code, when failed or quarantined.
     pub reason: Option<String>,
     /// When the state or phase began.
     pub since: UnixMs,
-    /// When a transient state gives up.
+    /// When a transient state times out.
     pub deadline: Option<UnixMs>,
     /// Step now running, when installing.
     pub step: Option<StepStatus>,
+    /// What a user can do to the machine now.
+    #[serde(default)]
+    pub verbs: Vec<Verb>,
+}
+
+impl MachineStatus {
+    /// State and phase in one word: "deploying/installing".
+    pub fn words(&self) -> String {
+        match &self.phase {
+            Some(phase) => format!("{}/{phase}", self.state),
+            None => self.state.to_string(),
+        }
+    }
 }
 
 /// The step now running.
@@ -93,13 +254,13 @@ pub struct MachineStatus {
 pub struct StepStatus {
     /// Index from 0.
     pub index: u32,
-    /// Steps in all.
+    /// Number of steps.
     pub count: u32,
     /// Name.
     pub name: String,
-    /// Bytes done of this step, when it counts bytes.
+    /// Bytes done of this step, if it counts bytes.
     pub done_bytes: u64,
-    /// Bytes in all of this step; 0 when it does not count.
+    /// Total bytes of this step; 0 if it does not count them.
     pub total_bytes: u64,
     /// Percent of the whole plan, 0 to 100.
     pub percent: u8,
@@ -116,7 +277,7 @@ pub struct MachineDetail {
     pub reported_at: Option<UnixMs>,
     /// Newest check.
     pub check: Option<CheckResult>,
-    /// Current plan. Password hashes are left out.
+    /// Current plan, without password hashes.
     pub plan: Option<InstallPlan>,
     /// Newest verification of the installed system.
     pub verification: Option<crate::agent::Verification>,
@@ -141,14 +302,24 @@ pub struct HistoryEntry {
     pub seq: i64,
     /// When.
     pub at: UnixMs,
-    /// Who: "agent", "boot", "clock", or the name of a token.
-    pub actor: String,
+    /// Who caused it.
+    pub actor: Actor,
     /// Event name.
     pub event: String,
     /// State afterwards, with its phase: "deploying/installing".
     pub state: String,
     /// A sentence.
     pub sentence: String,
+}
+
+impl HistoryEntry {
+    /// State and phase afterwards.
+    pub fn reached(&self) -> (MachineState, Option<Phase>) {
+        match self.state.split_once('/') {
+            Some((state, phase)) => (state.into(), Some(phase.into())),
+            None => (self.state.as_str().into(), None),
+        }
+    }
 }
 
 /// What a verb did: `POST /v1/machines/{id}/{verb}`.
@@ -169,7 +340,7 @@ pub enum DeployOrder {
         /// Its name.
         profile: String,
     },
-    /// All of it.
+    /// A complete request.
     Request(Box<DeployRequest>),
 }
 
@@ -196,15 +367,15 @@ impl<'de> Deserialize<'de> for DeployOrder {
 /// Answer to `POST /v1/machines/{id}/deploy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeployResponse {
-    /// Nothing was changed.
+    /// Whether this was a dry run: nothing was changed.
     pub dry_run: bool,
     /// The state afterwards.
     pub status: MachineStatus,
-    /// The plan, password hashes left out. Absent when the machine must report first.
+    /// The plan, without password hashes. Absent if the machine must report first.
     pub plan: Option<InstallPlan>,
 }
 
-/// `GET /v1/journey/{mac}`: what was heard from a MAC, and what it means.
+/// `GET /v1/journey/{mac}`: what was heard from a MAC, with a diagnosis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Journey {
     /// The MAC.
@@ -213,15 +384,15 @@ pub struct Journey {
     pub machine: Option<MachineSummary>,
     /// Oldest first, bounded.
     pub events: Vec<BootEvent>,
-    /// Transfers to it under way.
+    /// Transfers in progress.
     #[serde(default)]
     pub running: Vec<crate::boot::RunningTransfer>,
-    /// How far it came and what to look at, in sentences.
+    /// How far it got and what to look at, in sentences.
     pub diagnosis: String,
-    /// How far it came, as a stable short code; see docs/boot.md.
+    /// How far it got, as a stable short code; see docs/boot.md.
     #[serde(default)]
     pub stage: String,
-    /// What became of the loaders it was given, when anything is known of it.
+    /// Which loaders worked and failed on it, if known.
     #[serde(default)]
     pub loaders: Option<crate::loader::NicLoaders>,
 }
@@ -231,7 +402,7 @@ pub struct Journey {
 pub struct Profile {
     /// Its name in the configuration.
     pub name: String,
-    /// What it asks for, password hashes left out.
+    /// The request, without password hashes.
     pub request: DeployRequest,
 }
 

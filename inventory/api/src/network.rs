@@ -1,4 +1,4 @@
-//! Provisioning networks as they stand.
+//! Provisioning networks and their state.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,15 +12,15 @@ use crate::id::{Guid, Mac, UnixMs};
 pub enum NetworkState {
     /// It listens and answers nothing.
     Observing,
-    /// It gives boot data beside another DHCP server.
+    /// It gives boot data next to another DHCP server.
     Proxying,
-    /// It looks whether another DHCP server is there before it gives out addresses.
+    /// It looks for other DHCP servers before it gives out addresses.
     Looking,
     /// It gives out addresses and boot data.
     Serving,
-    /// Another DHCP server is there: it gives out no address.
+    /// Another DHCP server answers there: it gives out no addresses.
     Refusing,
-    /// A state that is newer than this program.
+    /// Sent by a newer server.
     #[serde(other)]
     Unknown,
 }
@@ -33,21 +33,21 @@ pub enum Gives {
     Addresses,
     /// Boot data only (proxyDHCP).
     BootData,
-    /// Something that is newer than this program.
+    /// Sent by a newer server.
     #[serde(other)]
     Unknown,
 }
 
-/// A DHCP server that is not this one.
+/// Another DHCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherServer {
-    /// Its address: by its own word, of one by IPv6 that of the packet.
+    /// Its address: the server identifier, for DHCPv6 the sender of the packet.
     pub address: IpAddr,
-    /// Link address its messages come from.
+    /// Link-layer address of its messages.
     pub mac: Mac,
     /// What it gives.
     pub gives: Gives,
-    /// The boot file it names to machines that ask by PXE, if it does; at most 128 characters.
+    /// The boot file it offers to PXE clients, if any; at most 128 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_file: Option<String>,
     /// First heard.
@@ -68,43 +68,43 @@ pub struct NetworkEvent {
     pub detail: String,
 }
 
-/// An address that is kept for a machine.
+/// An address reserved for a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// The machine's NIC.
     pub mac: Mac,
     /// Its address.
     pub address: Ipv4Addr,
-    /// It stands in the configuration, and can be changed only there.
+    /// It comes from the configuration and can be changed only there.
     pub configured: bool,
 }
 
-/// An address that nobody is given, since somebody was found to use it who did not get it here.
+/// A quarantined address: a client that did not get it here was found to use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantinedAddress {
     /// The address.
     pub address: Ipv4Addr,
-    /// Who uses it, or who declined it.
+    /// The client that uses it, or that declined it.
     pub mac: Mac,
-    /// Until when it is out of use.
+    /// When the quarantine ends.
     pub until: UnixMs,
 }
 
-/// DHCP messages that were heard in a network and not answered, for one reason, since the server's start.
+/// DHCP messages that were not answered for one reason, since the server started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SilenceCount {
-    /// Stable short code, see docs/networks.md.
+    /// Stable short code of the reason, see docs/networks.md.
     pub reason: String,
     /// How many.
     pub count: u64,
     /// The last one.
     pub last: UnixMs,
-    /// Who sent them, of messages that are no machine's by their form, the last first; bounded.
+    /// Senders of messages whose form fits no machine, newest first; bounded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub senders: Vec<Sender>,
 }
 
-/// Who sent a DHCP message that nobody answers by its form, as far as it tells.
+/// The sender of a DHCP message whose form fits no machine, as far as the message tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sender {
@@ -112,7 +112,7 @@ pub struct Sender {
     pub last: UnixMs,
     /// Hardware type: 1 Ethernet, 32 InfiniBand (IANA "Hardware Types").
     pub hardware_type: u8,
-    /// Length of the hardware address as the message says it, in bytes.
+    /// Length of the hardware address according to the message, in bytes.
     pub hardware_len: u8,
     /// Hardware address, lower-case hexadecimal with colons; at most 16 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,19 +126,19 @@ pub struct Sender {
     /// Vendor class (option 60), printable; at most 64 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
-    /// The relay that it came through.
+    /// The relay it came through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relay: Option<Ipv4Addr>,
 }
 
-/// Who asks for addresses in a network and does not boot from it: an operating system, a switch, a BMC.
+/// A client that asks for addresses and does not netboot: an operating system, a switch, a BMC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visitor {
     /// Its NIC.
     pub mac: Mac,
-    /// What it is, as far as it tells.
+    /// What kind of client it is, if known.
     pub who: String,
-    /// Its address, if it has one of ours.
+    /// Its address, if we gave it one.
     pub address: Option<IpAddr>,
     /// When it was heard last.
     pub last: UnixMs,
@@ -148,7 +148,7 @@ pub struct Visitor {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReserveAddress {
-    /// The address to keep for the machine.
+    /// The address to reserve.
     pub address: Ipv4Addr,
 }
 
@@ -157,12 +157,12 @@ pub struct ReserveAddress {
 pub struct Missing {
     /// What is missing, and what to do.
     pub sentence: String,
-    /// "x86-64" or "arm64" if it concerns these machines only.
+    /// "x86-64" or "arm64" if only these machines are affected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
 }
 
-/// A provisioning network as it stands.
+/// A provisioning network and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkStatus {
     /// Name.
@@ -177,47 +177,47 @@ pub struct NetworkStatus {
     pub state: NetworkState,
     /// Whether it can hear other DHCP servers there; not behind relays.
     pub watched: bool,
-    /// Addresses to give out.
+    /// Size of the pool.
     pub pool: u64,
-    /// Addresses that are offered or in use now.
+    /// Addresses offered or in use.
     pub held: u64,
-    /// Addresses in use now.
+    /// Addresses in use.
     pub bound: u64,
-    /// Addresses out of use, since somebody else was found to use them.
+    /// Quarantined addresses: another client was found to use them.
     pub quarantined: u64,
-    /// They by name, the one that comes back first first; bounded.
+    /// Quarantined addresses, soonest to expire first; bounded.
     #[serde(default)]
     pub quarantined_addresses: Vec<QuarantinedAddress>,
-    /// Addresses that machines hold, or have declined, which nobody enrolled.
+    /// Addresses held or declined by machines that are not enrolled.
     #[serde(default)]
     pub strangers: u64,
-    /// The most of them; absent: as many as there are.
+    /// Their limit; absent: none.
     #[serde(default)]
     pub strangers_most: Option<u64>,
-    /// Addresses that are kept for machines.
+    /// Reserved addresses.
     pub reservations: Vec<Reservation>,
     /// Other DHCP servers that were heard in the last minutes.
     pub servers: Vec<OtherServer>,
-    /// What was not answered and why, by reason.
+    /// Unanswered messages, by reason.
     #[serde(default)]
     pub silences: Vec<SilenceCount>,
     /// What happened, oldest first; bounded.
     pub events: Vec<NetworkEvent>,
-    /// When the last DHCP message of anybody was heard there.
+    /// When the last DHCP message was heard there.
     #[serde(default)]
     pub heard_at: Option<UnixMs>,
-    /// Who asks there and does not boot, the last first; bounded. Machines that are enrolled are not among them.
+    /// Clients that are not enrolled and do not netboot, newest first; bounded.
     #[serde(default)]
     pub visitors: Vec<Visitor>,
     /// What keeps machines from booting there.
     #[serde(default)]
     pub missing: Vec<Missing>,
-    /// DHCPv6 there, where it is configured. What was not answered, and what happened, is counted with the rest.
+    /// DHCPv6, if configured. Its unanswered messages and events are counted above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub v6: Option<NetworkV6Status>,
 }
 
-/// DHCPv6 of a network as it stands; the fields as in [`NetworkStatus`].
+/// State of DHCPv6 in a network; fields as in [`NetworkStatus`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkV6Status {
     /// Slipway's address there.
@@ -230,13 +230,13 @@ pub struct NetworkV6Status {
     pub state: NetworkState,
     /// Whether it can hear other DHCPv6 servers there.
     pub watched: bool,
-    /// Addresses to give out.
+    /// Size of the pool.
     pub pool: u64,
-    /// Addresses that are offered or in use now.
+    /// Addresses offered or in use.
     pub held: u64,
-    /// Addresses in use now.
+    /// Addresses in use.
     pub bound: u64,
-    /// Addresses out of use, since machines said that somebody else uses them.
+    /// Quarantined addresses: machines declined them.
     pub quarantined: u64,
     /// Other DHCPv6 servers that were heard in the last minutes.
     pub servers: Vec<OtherServer>,

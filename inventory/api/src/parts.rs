@@ -1,4 +1,4 @@
-//! Parts and their lives: `GET /v1/parts/{serial}`.
+//! Parts and their history: `GET /v1/parts/{serial}`.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum PartKind {
     Gpu,
     /// A power supply.
     Psu,
-    /// A newer server said something else.
+    /// Sent by a newer server.
     #[serde(other)]
     Unknown,
 }
@@ -39,7 +39,7 @@ impl fmt::Display for PartKind {
 }
 
 impl PartKind {
-    /// Whether it can be changed while the machine runs.
+    /// Whether it can be replaced while the machine runs.
     pub fn hot_pluggable(self) -> bool {
         matches!(self, PartKind::Disk | PartKind::Psu)
     }
@@ -50,17 +50,17 @@ impl PartKind {
 pub struct PartLife {
     /// What it is.
     pub kind: PartKind,
-    /// Serial number as the machine wrote it; of a NIC its permanent MAC.
+    /// Serial number as reported; for a NIC its permanent MAC.
     pub serial: String,
     /// Maker.
     pub manufacturer: Option<String>,
     /// Part number or model.
     pub model: Option<String>,
-    /// Where it is by the newest reports; two entries: the same serial number is seen in two machines.
+    /// Where the newest reports show it; two entries if two machines show the same serial number.
     pub seen_in: Vec<PartPlace>,
-    /// It is in two machines at once: one of them, or the serial number, is not genuine.
+    /// Two machines show it at once: one part or the serial number is not genuine.
     pub duplicate: bool,
-    /// What happened to it, newest first, bounded.
+    /// Its history, newest first, bounded.
     pub events: Vec<PartEvent>,
 }
 
@@ -71,16 +71,16 @@ pub struct PartPlace {
     pub machine: MachineId,
     /// Slot, bay or port.
     pub place: String,
-    /// Since when it is there without interruption.
+    /// Since when it has been there without interruption.
     pub since: UnixMs,
-    /// The newest report that showed it there.
+    /// When a report last showed it there.
     pub seen_at: UnixMs,
 }
 
-/// One event of a part's life.
+/// One event in a part's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartEvent {
-    /// When the report came that showed it.
+    /// When the report arrived.
     pub at: UnixMs,
     /// The machine.
     pub machine: MachineId,
@@ -88,10 +88,10 @@ pub struct PartEvent {
     pub what: PartEventKind,
     /// Where it is now, or was when it was removed.
     pub place: String,
-    /// Where it was before, when it moved inside its machine.
+    /// Where it was before, if it moved inside its machine.
     #[serde(default)]
     pub from_place: Option<String>,
-    /// The machine it was last seen in, when that was another one.
+    /// The machine it was last seen in, if that was another one.
     #[serde(default)]
     pub from_machine: Option<MachineId>,
     /// Nonce of the report that showed it.
@@ -108,11 +108,11 @@ pub enum PartEventKind {
     Moved,
     /// No longer in this machine.
     Removed,
-    /// Back in a machine that it had been removed from.
+    /// Back in a machine it had been removed from.
     Returned,
     /// Seen while it was also in another machine.
     Duplicate,
-    /// A newer server said something else.
+    /// Sent by a newer server.
     #[serde(other)]
     Unknown,
 }

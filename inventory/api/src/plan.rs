@@ -1,12 +1,12 @@
-//! The install plan: what the server decided, readable before it runs. The agent verifies it against the live
-//! machine and executes it step by step. A plan with anything unknown in it is refused.
+//! The install plan: what the server decided, readable before it runs. The agent verifies it against the live machine and
+//! executes it step by step. The agent refuses a plan with anything unknown in it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::{Account, CronJob, NicConfig, Script};
 use crate::id::{MachineId, PlanId, Sha256Digest, UnixMs};
 
-/// The schema number this build writes into [`InstallPlan::schema`] and the only one it accepts.
+/// The schema number that this build writes to [`InstallPlan::schema`], and the only one it accepts.
 pub const PLAN_SCHEMA: u32 = 1;
 
 /// One installation of one image on one disk of one machine.
@@ -15,7 +15,7 @@ pub const PLAN_SCHEMA: u32 = 1;
 pub struct InstallPlan {
     /// See [`PLAN_SCHEMA`].
     pub schema: u32,
-    /// Its name.
+    /// Its id.
     pub id: PlanId,
     /// The machine it is for.
     pub machine: MachineId,
@@ -29,11 +29,11 @@ pub struct InstallPlan {
     pub hostname: String,
     /// The only disk that may be written.
     pub disk: DiskTarget,
-    /// In order. Writing begins with the first step.
+    /// Steps in order. The first one already writes.
     pub steps: Vec<Step>,
 }
 
-/// A disk by what does not change between boots. At least one of serial and WWN is there.
+/// A disk, identified by what does not change between boots. At least one of serial and WWN is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiskTarget {
@@ -47,13 +47,13 @@ pub struct DiskTarget {
     pub size_bytes: u64,
     /// Logical block size: LBAs in the plan count these.
     pub block_bytes: u32,
-    /// A removable medium is meant: it was named by its serial number or WWN.
+    /// The disk is removable: it was named by serial number or WWN.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub removable: bool,
 }
 
 impl DiskTarget {
-    /// Whether a disk answers to the serial number and the WWN, as far as this target has them. Blank names name nothing.
+    /// Whether a disk has the serial number and the WWN of this target, as far as the target has them. Blank ones match nothing.
     pub fn names(&self, serial: Option<&str>, wwn: Option<&str>) -> bool {
         let given = |text: Option<&str>| text.map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
         let (own_serial, own_wwn) = (given(self.serial.as_deref()), given(self.wwn.as_deref()));
@@ -63,11 +63,11 @@ impl DiskTarget {
     }
 }
 
-/// One step. Steps are idempotent as a whole: a plan that is cut off runs again from its first step.
+/// One step. The steps as a whole are idempotent: an interrupted plan starts again from its first step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Step {
-    /// Discards the whole disk where the disk can, and overwrites its first and last MiB with zeros in any case.
+    /// Discards the whole disk if it supports that, and always overwrites its first and last MiB with zeros.
     EraseDisk {},
     /// Writes protective MBR and GPT, primary and backup.
     Partition {
@@ -80,23 +80,22 @@ pub enum Step {
     MakeFat {
         /// Partition number.
         partition: u32,
-        /// Volume id as fstab has it, e.g. "1A2B-3C4D".
+        /// Volume id as in fstab, e.g. "1A2B-3C4D".
         volume_id: String,
         /// Volume label, at most 11 characters.
         label: String,
     },
-    /// Streams a zstd-compressed ext4 file system image to a partition: digest of the compressed bytes and of the
-    /// decompressed bytes are checked, then the file system gets its UUID and grows to the partition.
+    /// Streams a zstd-compressed ext4 image to a partition. The digests of the compressed and of the decompressed bytes are checked,
+    /// then the file system gets its UUID and grows to the partition.
     WriteImage {
         /// Partition number.
         partition: u32,
-        /// Where from.
+        /// The image.
         source: ImageSource,
-        /// The file system UUID it gets, lower case.
+        /// UUID for the file system, lower case.
         uuid: String,
     },
-    /// Puts the boot loader in place for BIOS (MBR and BIOS boot partition) and UEFI (ESP), from the files that the
-    /// image brings in /usr/lib/slipway/boot.
+    /// Installs the boot loader for BIOS (MBR and BIOS boot partition) and UEFI (ESP) from the image's /usr/lib/slipway/boot.
     Bootloader {
         /// Number of the BIOS boot partition.
         bios_partition: u32,
@@ -114,35 +113,35 @@ pub enum Step {
         /// Lines.
         mounts: Vec<Mount>,
     },
-    /// Host name, /etc/hosts, a machine id to be made on first boot, SSH host keys likewise.
+    /// Writes host name and /etc/hosts, and has machine id and SSH host keys made on the first boot.
     Hostname {
         /// Host name.
         hostname: String,
     },
-    /// systemd-networkd files.
+    /// Writes systemd-networkd files.
     Network {
-        /// One entry a NIC; here every entry names its MAC.
+        /// One entry per NIC; every entry names its MAC.
         nics: Vec<NicConfig>,
     },
-    /// Accounts, groups, sudo, SSH keys.
+    /// Creates accounts, groups, sudo rules and SSH keys.
     Accounts {
         /// Accounts.
         accounts: Vec<Account>,
     },
-    /// Files in /etc/cron.d.
+    /// Writes files in /etc/cron.d.
     Cron {
         /// Jobs.
         jobs: Vec<CronJob>,
     },
-    /// Scripts, first boot and kept.
+    /// Writes first-boot and kept scripts.
     Scripts {
         /// Scripts.
         scripts: Vec<Script>,
     },
-    /// Puts the running agent on the disk with the machine's identity and the server's address, as a systemd service.
+    /// Installs the running agent as a systemd service, with the machine's credentials and the server's address.
     Agent {},
-    /// UEFI only: the boot entry that this machine booted from stays first, an entry for the ESP follows it. A firmware
-    /// that refuses is written to the log and is no failure: the machine boots without it, only later.
+    /// UEFI only: keeps the boot entry that this machine booted from first and adds an entry for the ESP behind it. If the firmware
+    /// refuses, that is logged and not a failure: the machine boots without it, only later.
     BootOrder {
         /// Number of the ESP.
         esp_partition: u32,
@@ -181,7 +180,7 @@ pub struct Partition {
     pub number: u32,
     /// GPT name.
     pub name: String,
-    /// What it is for; decides the type GUID.
+    /// Its role, which decides the type GUID.
     pub role: PartitionRole,
     /// Unique partition GUID, lower case.
     pub guid: String,
@@ -214,7 +213,7 @@ impl PartitionRole {
     }
 }
 
-/// Where an image comes from and how it is known to be right.
+/// Where an image comes from, and its digests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSource {
@@ -236,7 +235,7 @@ pub struct ImageSource {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageChannel {
-    /// Plain HTTP from the boot service: for images without secrets. The digest comes over mutual TLS.
+    /// Plain HTTP from the boot service, for images without secrets. The digest comes over mutual TLS.
     Http,
     /// Mutual TLS with the machine certificate.
     MutualTls,

@@ -9,7 +9,7 @@ pub struct Problem {
     /// Stable short code of this kind of error, e.g. "ticket-used".
     #[serde(rename = "type")]
     pub code: String,
-    /// Short words for the kind.
+    /// Title of this kind of error.
     pub title: String,
     /// HTTP status code.
     pub status: u16,

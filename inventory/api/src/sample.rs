@@ -5,7 +5,10 @@ use crate::boot::{BootEvent, BootEventKind, BootTarget, Purpose};
 use crate::check::{CheckResult, Finding, Severity, Verdict};
 use crate::conflict::{Conflict, ConflictField, Conflicts};
 use crate::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
-use crate::machine::{HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, StepStatus};
+use crate::image::{BootFiles, ImageManifest};
+use crate::machine::{
+    HistoryEntry, Journey, MachineDetail, MachineState, MachineStatus, MachineSummary, StepStatus,
+};
 use crate::plan::{
     DiskTarget, ImageChannel, ImageSource, InstallPlan, Mount, PLAN_SCHEMA, Partition, PartitionRole, Step,
 };
@@ -45,6 +48,7 @@ pub fn summary(n: u8, state: &str, phase: Option<&str>, sentence: &str) -> Machi
                 .filter(|_| state != "failed")
                 .map(|_| UnixMs(NOW.0 + 1_200_000)),
             step: None,
+            verbs: Vec::new(),
         },
         last_seen: (state != "new").then(|| ago(i64::from(n) * 7)),
         enrolled_at: ago(300),
@@ -58,7 +62,7 @@ pub fn summary(n: u8, state: &str, phase: Option<&str>, sentence: &str) -> Machi
 
 /// Two that claim one identity; what the newcomer says is hostile.
 pub fn conflicts() -> Conflicts {
-    let known = summary(2, "deployed", None, "Installed and proven.");
+    let known = summary(2, "deployed", None, "Installed and verified.");
     let newcomer = summary(3, "quarantined", None, "Stopped.");
     let field = |field: &str, name: &str, newcomer: &str, known: &str| ConflictField {
         field: field.into(),
@@ -123,7 +127,7 @@ pub fn machines() -> Vec<MachineSummary> {
             8,
             "commissioning",
             Some("booting"),
-            "The boot script was given; the mini-os is loading, to check its hardware.",
+            "The boot script was sent; the mini-os is loading, to check its hardware.",
         ),
         summary(
             3,
@@ -143,13 +147,13 @@ pub fn machines() -> Vec<MachineSummary> {
             2,
             "deployed",
             None,
-            "Installed and proven; the resident agent is in charge.",
+            "Installed and verified; the resident agent is running.",
         ),
         summary(
             1,
             "deployed",
             None,
-            "Installed and proven; the resident agent is in charge.",
+            "Installed and verified; the resident agent is running.",
         ),
     ]
 }
@@ -680,7 +684,7 @@ pub fn boots() -> Vec<BootEvent> {
 pub fn detail() -> MachineDetail {
     let machine = machines()
         .into_iter()
-        .find(|m| m.status.state == "deploying")
+        .find(|m| m.status.state == MachineState::Deploying)
         .unwrap();
     MachineDetail {
         machine,
@@ -706,7 +710,7 @@ pub fn deployed() -> MachineDetail {
         4,
         "deployed",
         None,
-        "Installed and proven; the resident agent is in charge.",
+        "Installed and verified; the resident agent is running.",
     )
     .status;
     let item = |what: &str, ok, found: &str| VerifiedItem {
@@ -862,5 +866,29 @@ pub fn loaders() -> crate::loader::LoaderOverview {
             ],
         }],
         nics: Vec::new(),
+    }
+}
+
+/// An image of 1 GiB for both firmware modes.
+pub fn image() -> ImageManifest {
+    ImageManifest {
+        name: "debian-12".into(),
+        version: "1".into(),
+        os: "Debian GNU/Linux 12 (bookworm)".into(),
+        architecture: "x86_64".into(),
+        file: "image.zst".into(),
+        sha256: Sha256Digest([1; 32]),
+        compressed_bytes: 100,
+        content_sha256: Sha256Digest([2; 32]),
+        content_bytes: 1 << 30,
+        boot: BootFiles {
+            kernel_release: "6.1.0".into(),
+            kernel: "/vmlinuz".into(),
+            initrd: "/initrd.img".into(),
+            firmware: vec![FirmwareMode::Bios, FirmwareMode::Uefi],
+        },
+        built_at: UnixMs(0),
+        public: true,
+        recipe_sha256: None,
     }
 }

@@ -1,39 +1,105 @@
-//! Whether a text can be the serial number of one thing, or only what nobody filled in.
+//! Whether a text can be a serial number, or is only a placeholder.
 //!
 //! Sources: the SMBIOS fixtures, GLPI's list of invalid serial numbers, and the firmware defaults of AMI, Phoenix and
 //! Insyde.
 
-/// Texts that stand as a whole for "nothing", compared as lower-case letters and digits.
-const WHOLE: &[&str] = &[
-    "123456789000",
+/// What firmware makers leave where a fact should be; seen in real tables. Lower case, without blanks and most punctuation.
+const PLACEHOLDERS: &[&str] = &[
     "asset",
     "assettag",
+    "badindex",
+    "basebboardassettag",
+    "baseboardserialnumber",
+    "boardserialnumber",
+    "chassisassettag",
+    "chassismanufacturer",
+    "chassisserialnumber",
+    "chassisversion",
+    "default",
+    "defaultassettag",
+    "defaultserialnumber",
+    "defaultstring",
     "empty",
+    "invalid",
+    "manufacturer",
+    "motherboardserialnumber",
+    "n/a",
+    "na",
+    "noasset",
+    "noassetinformation",
+    "noassettag",
+    "nodimm",
+    "noenclosure",
+    "noinformation",
+    "nomodule",
+    "nomoduleinstalled",
+    "noname",
+    "none",
+    "nopartnumber",
+    "noserialnumber",
+    "null",
+    "nullstring",
+    "oem",
+    "oemchassismanufacturer",
+    "oemchassisserialnumber",
+    "oemchassisversion",
+    "oemdefault",
+    "oemserialnumber",
+    "outofspec",
+    "partnum",
+    "partnumber",
+    "productname",
+    "productserialnumber",
+    "reserved",
+    "serialnumber",
+    "sernum",
+    "skunumber",
+    "sn",
+    "socketdesignation",
+    "string",
+    "systemmanufacturer",
+    "systemproductname",
+    "systemserial",
+    "systemserialnumber",
+    "systemversion",
+    "tbd",
+    "tbdbyoem",
+    "tobedefined",
+    "type2boardassettag",
+    "type2boardproductname1",
+    "type2boardserialnumber",
+    "type2boardvendorname1",
+    "type2boardversion",
+    "unassigned",
+    "undefined",
+    "unknow",
+    "unknown",
+    "unkown",
+    "unspecified",
+    "version",
+    "xx",
+    "xxxxx",
+];
+
+/// More words that are no serial number and no maker, although they can be another fact.
+const NO_SERIAL: &[&str] = &[
+    "123456789000",
     "eval",
     "iatpass",
     "inuse",
-    "invalid",
     "mainboard",
-    "none",
     "notset",
-    "null",
-    "nullstring",
     "number",
     "oemserial",
     "placeholder",
-    "reserved",
     "sernum0",
     "serial",
     "standard",
     "system",
-    "undefined",
-    "unknow",
-    "unknown",
-    "unspecified",
     "vendor",
 ];
 
-/// Parts that no serial number and no maker's name holds, compared as lower-case letters and digits.
+/// Words that no serial number and no maker's name contains, compared as lower-case letters and digits.
 const PARTS: &[&str] = &[
     "chassisserial",
     "defaultstring",
@@ -61,7 +127,7 @@ const PARTS: &[&str] = &[
     "servicetag",
 ];
 
-/// Text as it is compared: lower-case letters and digits only.
+/// The text reduced to lower-case letters and digits.
 pub fn bare(text: &str) -> String {
     text.chars()
         .filter(|c| c.is_alphanumeric())
@@ -69,34 +135,42 @@ pub fn bare(text: &str) -> String {
         .collect()
 }
 
-/// Whether a text says something at all: the maker of a serial number.
-pub fn says_something(bare: &str) -> bool {
-    bare.len() >= 2 && !WHOLE.contains(&bare) && !PARTS.iter().any(|part| bare.contains(part))
+/// Whether a text (in lower case, without blanks and punctuation) is only a placeholder.
+pub fn is_placeholder(text: &str) -> bool {
+    PLACEHOLDERS.contains(&text)
 }
 
-/// Whether a serial number can be one machine's own.
+/// Whether a reduced text carries information, e.g. as the maker of a serial number.
+pub fn says_something(bare: &str) -> bool {
+    bare.len() >= 2
+        && !is_placeholder(bare)
+        && !NO_SERIAL.contains(&bare)
+        && !PARTS.iter().any(|part| bare.contains(part))
+}
+
+/// Whether a serial number can belong to one machine alone.
 pub fn counts_as_serial(text: &str) -> bool {
     counts(text, |digits, whole| whole || digits >= 5)
 }
 
-/// Whether a text can be the name by which a person knows one machine. Tags are numbered in sequence, and number 1234
-/// comes: only a long run of counting digits is a filling here.
+/// Whether a text can be the tag by which people know one machine. Tags are numbered in sequence, so 1234 is a real one: only a
+/// long run of counting digits is a filler.
 pub fn counts_as_name(text: &str) -> bool {
     counts(text, |digits, _| digits >= 9)
 }
 
-/// `long`: whether so many counting digits, after letters or as the whole text, are a filling.
+/// `long`: whether this many counting digits, after letters or as the whole text, are a filler.
 fn counts(text: &str, long: impl Fn(usize, bool) -> bool) -> bool {
-    // A text that is too long to be a serial number is an attack or garbage.
+    // Too long for a serial number: an attack or garbage.
     if text.len() > 128 {
         return false;
     }
     let bare = bare(text);
-    // Three signs are too few for more than one batch: "1.0", "42", "N/A".
+    // Three characters do not identify anything: "1.0", "42", "N/A".
     bare.len() >= 4 && says_something(&bare) && !repeats(bare.as_bytes()) && !counts_up_or_down(&bare, long)
 }
 
-/// "0000", "xxxxxx", "4242", "123123123": one to three signs again and again.
+/// "0000", "xxxxxx", "4242", "123123123": one to three characters repeated.
 fn repeats(bytes: &[u8]) -> bool {
     (1..=3).any(|unit| bytes.len() >= 2 * unit && bytes.iter().zip(&bytes[unit..]).all(|(a, b)| a == b))
 }
@@ -120,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fillings_do_not_count_and_serials_do() {
+    fn placeholders_do_not_count_and_serial_numbers_do() {
         for junk in [
             "",
             ".",

@@ -1,26 +1,25 @@
-//! One-shot tasks for an agent that runs: they come with the assignment, change no lifecycle state and have a result.
-//!
-//! `POST /agent/v1/task` tells what became of one.
+//! One-shot tasks for a running agent: they come with the assignment, change no lifecycle state and have a result, which the
+//! agent sends with `POST /agent/v1/task`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::burn_in::{BurnInRequest, BurnInResult};
 use crate::id::UnixMs;
 
-/// What an agent shall do once. An agent that does not know it says so and does nothing.
+/// A task. An agent that does not know it reports that and does nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Task {
     /// Collect a report and send it.
     Recheck {},
-    /// Switch on the locate LED through the machine's own BMC, for this long; 0 switches it off.
+    /// Switch on the locate LED through the machine's BMC for this long; 0 switches it off.
     Identify {
         /// Seconds, at most 255 (IPMI's limit for one command).
         seconds: u8,
     },
-    /// Load the machine and watch it. Only in the mini-os.
+    /// Load the machine and watch its health. Only in the mini-os.
     BurnIn {
-        /// What and how long.
+        /// What to load and for how long.
         request: BurnInRequest,
     },
 }
@@ -36,45 +35,45 @@ impl Task {
     }
 }
 
-/// `POST /agent/v1/task`: what became of a task. The answer is a [`crate::agent::Permission`].
+/// `POST /agent/v1/task`: progress or result of a task. The answer is a [`crate::agent::Permission`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskReport {
     /// The task's id.
     pub id: u64,
-    /// What became of it.
+    /// Progress or result.
     pub outcome: TaskOutcome,
 }
 
-/// What became of a task.
+/// Progress or result of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum TaskOutcome {
-    /// It is under way.
+    /// In progress.
     Running {
         /// 0 to 100.
         percent: u8,
-        /// What it does now, in words.
+        /// What it is doing, in words.
         doing: String,
     },
     /// It is done.
     Done {
-        /// What came of it, in a sentence.
+        /// The result, in a sentence.
         detail: String,
-        /// Of a burn-in: its figures, to be compared among siblings.
+        /// Figures of a burn-in, comparable among machines of one kind.
         #[serde(default)]
         burn_in: Option<Box<BurnInResult>>,
     },
-    /// It could not be done, or what it tests failed.
+    /// It could not be done, or its test failed.
     Failed {
         /// Stable short code, e.g. "no-bmc", "too-hot".
         code: String,
-        /// What was tried, on what, what came back.
+        /// What was tried, on what, and the result.
         detail: String,
-        /// Of a burn-in: its figures.
+        /// Figures of a burn-in.
         #[serde(default)]
         burn_in: Option<Box<BurnInResult>>,
     },
-    /// A newer agent said something else.
+    /// Sent by a newer agent.
     #[serde(other)]
     Unknown,
 }
@@ -86,15 +85,15 @@ pub struct TaskStatus {
     pub id: u64,
     /// What.
     pub task: Task,
-    /// Who asked.
+    /// Who asked for it.
     pub actor: String,
-    /// When.
+    /// When it was asked for.
     pub asked_at: UnixMs,
-    /// When the last word on it came.
+    /// When its outcome last changed.
     pub changed_at: UnixMs,
-    /// The last word on it; absent: the agent has not taken it yet.
+    /// Its newest outcome; absent if the agent has not taken it yet.
     pub outcome: Option<TaskOutcome>,
-    /// It was given up: the agent did not take it in time.
+    /// It expired: the agent did not take it in time.
     #[serde(default)]
     pub expired: bool,
 }

@@ -1,13 +1,13 @@
-//! Text that people and machines wrote.
+//! Text: what people and machines wrote, and how sizes are written.
 
-/// Whether a character shows nothing, or makes a page or a terminal show something else than what is there: bidirectional and
-/// zero-width characters, and what stands for a byte that could not be read.
+/// Whether a character is invisible, or changes how the text around it is displayed: bidirectional and zero-width characters, and
+/// the replacement character for a byte that could not be decoded.
 pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fffd}')
 }
 
-/// Without invisible characters, and with a plain space for each other kind of space (web pages and word processors have no-break
-/// spaces); trimmed. Control characters stay: who reads a file of people says that they are there.
+/// Removes invisible characters, turns every kind of space into a plain one (web pages and word processors use no-break spaces) and
+/// trims. Control characters stay: the reader of an imported file reports them.
 pub fn cleaned(raw: &str) -> String {
     let kept: String = raw
         .chars()
@@ -23,13 +23,34 @@ pub fn cleaned(raw: &str) -> String {
     kept.trim().to_owned()
 }
 
+/// Whether a terminal or a page must not get this character: a control character, or one that is invisible. The replacement
+/// character shows that something was there, so it stays.
+pub fn is_wild(c: char) -> bool {
+    c.is_control() || (is_invisible(c) && c != '\u{fffd}')
+}
+
+/// A text from a machine or a person as one harmless line of at most `limit` characters.
+pub fn tame(text: &str, limit: usize) -> String {
+    let mut chars = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !is_wild(*c));
+    let mut line: String = chars.by_ref().take(limit).collect();
+    if chars.next().is_some() {
+        // Not an ellipsis: a console's font may lack it.
+        line = line.chars().take(limit.saturating_sub(3)).collect();
+        line.push_str("...");
+    }
+    line
+}
+
 /// "1 disk", "2 disks".
 pub fn counted(n: impl Into<u64>, what: &str) -> String {
     let n = n.into();
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A disk or transfer size in decimal units, as makers print it: "960 GB".
+/// A disk or transfer size in decimal units, as on the label: "960 GB".
 pub fn disk_size(bytes: u64) -> String {
     scaled(bytes, 1000, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
@@ -46,13 +67,19 @@ fn scaled(bytes: u64, base: u64, units: &[&str]) -> String {
         divisor = divisor.saturating_mul(base);
         unit += 1;
     }
-    // One decimal below a hundred: "1.9 TB" and "12.8 TB", but "960 GB" and "16 GiB".
-    let tenths = (u128::from(bytes) * 10 + u128::from(divisor) / 2) / u128::from(divisor);
-    if unit > 0 && tenths < 1000 && !tenths.is_multiple_of(10) {
-        format!("{}.{} {}", tenths / 10, tenths % 10, units[unit])
-    } else {
-        format!("{} {}", (tenths + 5) / 10, units[unit])
-    }
+    // Three digits, as on labels: "1.92 TB", "15.4 TB", "960 GB".
+    let value = bytes as f64 / divisor as f64;
+    let decimals = match value {
+        v if v < 9.995 => 2,
+        v if v < 99.95 => 1,
+        _ => 0,
+    };
+    let digits = format!("{value:.decimals$}");
+    let digits = match decimals {
+        0 => digits.as_str(),
+        _ => digits.trim_end_matches('0').trim_end_matches('.'),
+    };
+    format!("{digits} {}", units[unit])
 }
 
 /// An error with its causes, each once: "cannot read x: permission denied".
@@ -78,16 +105,29 @@ mod tests {
         for (bytes, disk, memory) in [
             (0, "0 B", "0 B"),
             (999, "999 B", "999 B"),
-            (1_500, "1.5 kB", "1.5 KiB"),
+            (1_500, "1.5 kB", "1.46 KiB"),
             (960_197_124_096, "960 GB", "894 GiB"),
-            (1_920_383_410_176, "1.9 TB", "1.7 TiB"),
+            (1_920_383_410_176, "1.92 TB", "1.75 TiB"),
             (16 << 30, "17.2 GB", "16 GiB"),
             (15_360_950_534_144, "15.4 TB", "14 TiB"),
-            (9_999_999_999, "10 GB", "9.3 GiB"),
+            (9_999_999_999, "10 GB", "9.31 GiB"),
             (u64::MAX, "18.4 EB", "16 EiB"),
         ] {
             assert_eq!(disk_size(bytes), disk, "{bytes}");
             assert_eq!(memory_size(bytes), memory, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_is_tamed() {
+        for (raw, limit, tamed) in [
+            ("a\u{1b}[2Jb\n\u{202e}c", 20, "a[2Jb c"),
+            ("a\u{200b}b\u{feff}\u{2028}c\u{fffd}", 20, "ab c\u{fffd}"),
+            ("abc", 3, "abc"),
+            ("abcdef", 5, "ab..."),
+            ("éèàéè", 4, "é..."),
+        ] {
+            assert_eq!(tame(raw, limit), tamed, "{raw:?}");
         }
     }
 

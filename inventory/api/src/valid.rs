@@ -1,5 +1,5 @@
-//! Whether the values of a deployment can stand in the files of an installed system and say there what they say in the
-//! request. The server asks before it makes a plan, the agent again before it writes: the same functions.
+//! Whether the values of a deployment can be written to the files of an installed system without changing their meaning. The
+//! server checks before it makes a plan, the agent again before it writes, both with these functions.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -7,19 +7,19 @@ use std::net::IpAddr;
 
 use crate::deploy::{Account, CronJob, NicConfig, Script, ScriptRun};
 
-/// First-boot scripts are here on the installed system.
+/// Directory of the first-boot scripts on the installed system.
 pub const FIRST_BOOT_DIR: &str = "/usr/local/lib/slipway/firstboot.d";
-/// First id of people's accounts (login.defs, UID_MIN): what is below belongs to the system.
+/// First uid of a user account (login.defs, UID_MIN); lower ones belong to the system.
 pub const FIRST_UID: u32 = 1000;
 const LARGEST_SCRIPT: usize = 1 << 20;
 
-/// A value that cannot be used. Password hashes and keys are never quoted.
+/// An unusable value. Password hashes and keys are never quoted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {why}")]
 pub struct Invalid {
-    /// Which, e.g. "accounts: alice".
+    /// The field, e.g. "accounts: alice".
     pub field: String,
-    /// Why, and what is right.
+    /// What is wrong, and what is allowed.
     pub why: String,
 }
 
@@ -39,7 +39,7 @@ fn unique<T: Ord + Display>(field: &str, values: impl Iterator<Item = T>) -> Res
     let mut seen = BTreeSet::new();
     for value in values {
         if seen.contains(&value) {
-            return refuse(field, format!("{value} is there twice"));
+            return refuse(field, format!("duplicate {value}"));
         }
         seen.insert(value);
     }
@@ -66,7 +66,7 @@ fn one_line(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// An absolute path that names one place: no "..", no blank, nothing that passwd or fstab would split at.
+/// An absolute path without "..", blanks, or anything that separates fields in passwd or fstab.
 pub fn plain_path(path: &str) -> bool {
     path.len() <= 512
         && path.starts_with('/')
@@ -79,7 +79,7 @@ pub fn plain_path(path: &str) -> bool {
             .any(|c| c.is_whitespace() || c.is_control() || c == ':')
 }
 
-/// Accounts, each for itself and together.
+/// Checks each account, and all of them for duplicates.
 pub fn accounts(accounts: &[Account]) -> Result<(), Invalid> {
     accounts.iter().try_for_each(account)?;
     unique("accounts", accounts.iter().map(|a| a.name.as_str()))?;
@@ -91,7 +91,7 @@ fn account(a: &Account) -> Result<(), Invalid> {
     let ensure = |ok: bool, why: &str| ensure(ok, field, why);
     ensure(
         user_name(&a.name),
-        "a name begins with a-z or '_' and goes on with a-z, 0-9, '_', '-', 32 at most",
+        "a name starts with a-z or '_' and continues with a-z, 0-9, '_' or '-', 32 characters at most",
     )?;
     if let Some(group) = a.groups.iter().find(|g| !user_name(g)) {
         return refuse(field, format!("{group:?} is not a group name"));
@@ -99,7 +99,7 @@ fn account(a: &Account) -> Result<(), Invalid> {
     let name = a.full_name.as_deref().unwrap_or_default();
     ensure(
         one_line(name) && !name.contains([':', ',']) && name.len() <= 200,
-        "full_name must not contain ':' or ',' or line breaks, nor be longer than 200 bytes",
+        "full_name must not contain ':', ',' or line breaks, and has at most 200 bytes",
     )?;
     ensure(
         a.shell.as_deref().is_none_or(plain_path),
@@ -111,7 +111,7 @@ fn account(a: &Account) -> Result<(), Invalid> {
     };
     ensure(
         a.uid.is_none_or(free),
-        "this uid is the system's: people's begin at 1000, and root has 0",
+        "this uid belongs to the system: user accounts start at 1000, and root has 0",
     )?;
     ensure(
         a.password_hash.as_deref().is_none_or(is_hash),
@@ -119,7 +119,7 @@ fn account(a: &Account) -> Result<(), Invalid> {
     )?;
     ensure(
         a.ssh_keys.len() <= 256 && a.ssh_keys.iter().all(|k| is_key(k)),
-        "ssh_keys holds at most 256 OpenSSH public keys, each in one line: type, base64, comment",
+        "ssh_keys holds at most 256 OpenSSH public keys, each on one line: type, base64, comment",
     )
 }
 
@@ -144,7 +144,7 @@ fn is_key(key: &str) -> bool {
     known && base64 && one_line(key) && key.len() <= 16 << 10
 }
 
-/// Cron jobs.
+/// Checks cron jobs.
 pub fn cron(jobs: &[CronJob]) -> Result<(), Invalid> {
     jobs.iter().try_for_each(cron_job)?;
     unique("cron", jobs.iter().map(|j| j.name.as_str()))
@@ -155,7 +155,7 @@ fn cron_job(job: &CronJob) -> Result<(), Invalid> {
     let ensure = |ok: bool, why: &str| ensure(ok, field, why);
     ensure(
         file_name(&job.name),
-        "a name has letters, digits, '-' and '_' only (cron ignores other files)",
+        "a name consists of letters, digits, '-' and '_' (cron ignores other files)",
     )?;
     ensure(
         user_name(&job.user),
@@ -169,7 +169,7 @@ fn cron_job(job: &CronJob) -> Result<(), Invalid> {
     ensure(
         schedule(&job.schedule),
         &format!(
-            "schedule {:?} is not five time fields or @daily and the like",
+            "schedule {:?} is neither five time fields nor a name such as @daily",
             job.schedule
         ),
     )
@@ -205,7 +205,7 @@ fn schedule(text: &str) -> bool {
     }
 }
 
-/// One field as crontab(5) has it: `*`, numbers, names, ranges, lists, steps.
+/// One field of crontab(5): `*`, numbers, names, ranges, lists, steps.
 fn cron_field(field: &str, least: u32, most: u32, names: &[&str]) -> bool {
     let value = |text: &str| -> Option<u32> {
         if let Some(at) = names.iter().position(|n| n.eq_ignore_ascii_case(text)) {
@@ -229,7 +229,7 @@ fn cron_field(field: &str, least: u32, most: u32, names: &[&str]) -> bool {
     })
 }
 
-/// Where a script is on the installed system.
+/// Path of a script on the installed system.
 pub fn script_path(script: &Script) -> String {
     match (script.run, &script.path) {
         (ScriptRun::FirstBoot, _) => format!("{FIRST_BOOT_DIR}/{}", script.name),
@@ -238,7 +238,7 @@ pub fn script_path(script: &Script) -> String {
     }
 }
 
-/// Scripts.
+/// Checks scripts.
 pub fn scripts(scripts: &[Script]) -> Result<(), Invalid> {
     scripts.iter().try_for_each(script)?;
     unique("scripts", scripts.iter().map(|s| s.name.as_str()))?;
@@ -248,15 +248,18 @@ pub fn scripts(scripts: &[Script]) -> Result<(), Invalid> {
 fn script(s: &Script) -> Result<(), Invalid> {
     let field = &format!("scripts: {}", s.name.escape_default());
     let ensure = |ok: bool, why: &str| ensure(ok, field, why);
-    ensure(file_name(&s.name), "a name has letters, digits, '-' and '_' only")?;
+    ensure(
+        file_name(&s.name),
+        "a name consists of letters, digits, '-' and '_'",
+    )?;
     ensure(
         s.content.starts_with("#!") && !s.content.contains('\0'),
-        "the text must begin with #! and an interpreter, and hold no zero byte",
+        "the text must start with #! and an interpreter, and contain no zero byte",
     )?;
     ensure(s.content.len() <= LARGEST_SCRIPT, "a script has at most 1 MiB")?;
     ensure(
         s.run == ScriptRun::Kept || (s.path.is_none() && !s.everyone),
-        "path and everyone are for kept scripts",
+        "path and everyone apply to kept scripts only",
     )?;
     ensure(
         s.path.as_deref().is_none_or(plain_path),
@@ -264,7 +267,7 @@ fn script(s: &Script) -> Result<(), Invalid> {
     )
 }
 
-/// Networks of NICs. A request may leave the MAC of one open; a plan may not.
+/// Checks the networks of NICs. A request may omit the MAC of one; a plan may not.
 pub fn nics(nics: &[NicConfig]) -> Result<(), Invalid> {
     for nic in nics {
         if let Some(bad) = nic.addresses.iter().find(|a| !is_network_address(a)) {
@@ -293,7 +296,7 @@ fn is_network_address(text: &str) -> bool {
     prefix.bytes().all(|c| c.is_ascii_digit()) && prefix.parse().is_ok_and(|p: u8| p >= 1 && p <= most)
 }
 
-/// A host name: labels of RFC 1123 section 2.1, in all at most Linux's 64 characters.
+/// Checks a host name: labels of RFC 1123 section 2.1, at most 64 characters in total (Linux).
 pub fn hostname(name: &str) -> Result<(), Invalid> {
     let label = |l: &str| {
         (1..=63).contains(&l.len())
@@ -308,8 +311,8 @@ pub fn hostname(name: &str) -> Result<(), Invalid> {
     )
 }
 
-/// Kernel arguments: each stands in grub.cfg and in a shell file; the kernel's command line ends at 2048 bytes
-/// (COMMAND_LINE_SIZE of x86).
+/// Checks kernel arguments: they are written to grub.cfg and to a shell file, and the kernel cuts its command line at 2048 bytes
+/// (COMMAND_LINE_SIZE on x86).
 pub fn kernel_args(args: &[String]) -> Result<(), Invalid> {
     let word = |a: &&String| {
         !a.is_empty()
@@ -319,12 +322,12 @@ pub fn kernel_args(args: &[String]) -> Result<(), Invalid> {
     if let Some(bad) = args.iter().find(|a| !word(a)) {
         return refuse(
             "kernel_args",
-            format!("{bad:?} has characters that do not belong on a kernel command line"),
+            format!("{bad:?} has characters that are not allowed on a kernel command line"),
         );
     }
     ensure(
         args.iter().map(|a| a.len() + 1).sum::<usize>() <= 1800,
         "kernel_args",
-        "together they are longer than 1800 bytes",
+        "together they exceed 1800 bytes",
     )
 }

@@ -1,6 +1,5 @@
-//! Golden files freeze each message between agent and server: an agent that was installed years ago still speaks this.
-//! A difference here is a change of the wire: make it additive, or give the message a new version.
-//! `SLIPWAY_BLESS=1` writes the files anew.
+//! Golden files freeze each message between agent and server, because agents installed years ago still use them. A difference here
+//! is a change of the wire format: make it additive, or give the message a new version. `SLIPWAY_BLESS=1` rewrites the files.
 
 use std::path::Path;
 
@@ -15,7 +14,7 @@ use inventory_api::{Mac, Problem, Sha256Digest, UnixMs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Writes and reads the message back, and compares it with its file.
+/// Serialises the message, compares it with its file, and reads it back.
 fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, message: &T) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.json"));
     let text = serde_json::to_string_pretty(message).unwrap() + "\n";

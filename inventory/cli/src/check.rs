@@ -150,11 +150,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<String, CliError> {
 }
 
 fn verdict(result: &CheckResult) -> String {
-    let word = match result.verdict {
-        Verdict::Pass => "pass: the machine is as expected",
-        Verdict::Warn => "warn: the machine is as expected, with something to look at",
-        Verdict::Fail => "FAIL: the machine is not as expected",
-    };
+    let word = render::verdict(result.verdict);
     let sick: Vec<String> = result
         .findings
         .iter()
@@ -382,7 +378,7 @@ mod tests {
             assert_eq!(result.findings.len(), 1);
             assert_eq!(
                 result.findings[0].sentence,
-                "DIMM A5: ordered 64 GB Micron MTA36ASF8G72PZ, slot is empty. Check that it is there and seated."
+                "DIMM A5: ordered 64 GiB Micron MTA36ASF8G72PZ, slot is empty. Check that it is there and seated."
             );
         }
         let text = files
@@ -407,7 +403,10 @@ mod tests {
         let files = Files::with(&[("sick.json", &serde_json::to_string(&sick).unwrap())]);
         let toml = files.golden("sick.json", Output::Text).unwrap();
         assert!(toml.starts_with("# This machine is not healthy"), "{toml}");
-        assert!(toml.contains("# - Disk Bay 1 says that it fails"), "{toml}");
+        assert!(
+            toml.contains("# - Disk Bay 1 reports that it is failing"),
+            "{toml}"
+        );
         assert!(!toml.contains("[health]"), "{toml}");
         std::fs::write(files.0.path().join("web.toml"), &toml).unwrap();
         let text = files

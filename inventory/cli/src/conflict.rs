@@ -79,8 +79,8 @@ fn one(conflict: &Conflict) -> String {
     if !itself {
         table.row([
             "state".to_owned(),
-            newcomer.status.state.clone(),
-            known.status.state.clone(),
+            newcomer.status.state.to_string(),
+            known.status.state.to_string(),
             String::new(),
         ]);
     }

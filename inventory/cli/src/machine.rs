@@ -3,7 +3,9 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use inventory_api::burn_in::BurnInRequest;
-use inventory_api::machine::{DeployResponse, HistoryEntry, MachineDetail, MachineSummary, VerbResponse};
+use inventory_api::machine::{
+    DeployResponse, HistoryEntry, MachineDetail, MachineSummary, Verb, VerbResponse,
+};
 use inventory_api::page::Page;
 use inventory_api::task::TaskStatus;
 
@@ -34,8 +36,8 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
             render::answer(out, &history.items, |h| render::history(h))
         }
         MachineCommand::Deploy(order) => deploy_with(&client, order, out).await,
-        MachineCommand::Commission(which) => verb(&client, &which.machine, "commission", out).await,
-        MachineCommand::Retry(which) => verb(&client, &which.machine, "retry", out).await,
+        MachineCommand::Commission(which) => verb(&client, &which.machine, Verb::Commission, out).await,
+        MachineCommand::Retry(which) => verb(&client, &which.machine, Verb::Retry, out).await,
         MachineCommand::Recheck(Which { machine }) => {
             let task: Option<TaskStatus> = client.post(&path(&machine, "/recheck")?, None::<&()>).await?;
             render::answer(out, &task, |t| asked(&machine, t.as_ref()))
@@ -69,15 +71,15 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
             let task: Option<TaskStatus> = client.post(&path(&machine, "/fixed")?, Some(&body)).await?;
             render::answer(out, &task, |t| asked(&machine, t.as_ref()))
         }
-        MachineCommand::Abort(which) => verb(&client, &which.machine, "abort", out).await,
-        MachineCommand::Admit(which) => verb(&client, &which.machine, "admit", out).await,
+        MachineCommand::Abort(which) => verb(&client, &which.machine, Verb::Abort, out).await,
+        MachineCommand::Admit(which) => verb(&client, &which.machine, Verb::Admit, out).await,
         MachineCommand::Forget(asked) => {
             confirmed(&client, &asked, |d| {
                 let name = render::name(&d.machine);
                 format!("Forget {name}: its reports, checks, plans and history are deleted.")
             })
             .await?;
-            verb(&client, &asked.machine, "forget", out).await
+            verb(&client, &asked.machine, Verb::Forget, out).await
         }
         MachineCommand::Conflict(args) => super::conflict::run(&client, args, out).await,
         MachineCommand::Release(asked) => {
@@ -89,7 +91,7 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
                 format!("Release {}: {disk}.", render::name(&d.machine))
             })
             .await?;
-            verb(&client, &asked.machine, "release", out).await
+            verb(&client, &asked.machine, Verb::Release, out).await
         }
         MachineCommand::Retire(asked) => {
             confirmed(&client, &asked, |d| {
@@ -97,7 +99,7 @@ pub(crate) async fn run(command: MachineCommand, common: &Common, env: CliEnv) -
                 format!("Retire {name}: Slipway no longer answers it. Its disks are not touched.")
             })
             .await?;
-            verb(&client, &asked.machine, "retire", out).await
+            verb(&client, &asked.machine, Verb::Retire, out).await
         }
     }
 }
@@ -123,7 +125,7 @@ async fn deploy_with(client: &Client, order: Order, out: Output) -> Result<Strin
     render::answer(out, &done, render::deploy)
 }
 
-async fn verb(client: &Client, machine: &str, verb: &str, out: Output) -> Result<String, CliError> {
+async fn verb(client: &Client, machine: &str, verb: Verb, out: Output) -> Result<String, CliError> {
     let done: VerbResponse = client
         .post(&path(machine, &format!("/{verb}"))?, None::<&()>)
         .await?;

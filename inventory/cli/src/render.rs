@@ -4,7 +4,7 @@ use inventory_api::UnixMs;
 use inventory_api::check::{CheckResult, Severity, Verdict};
 use inventory_api::image::ImageManifest;
 use inventory_api::machine::{
-    DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, VerbResponse,
+    DeployResponse, HistoryEntry, Journey, MachineDetail, MachineStatus, MachineSummary, Verb, VerbResponse,
 };
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::{AssetReport, distinct};
@@ -13,9 +13,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::{CliError, Output};
-use words::text::{
-    ago, counted, disk_size, display_name, duration, joined, macs_words, memory_size, tame, timestamp,
-};
+use words::text::{ago, counted, disk_size, duration, joined, macs_words, memory_size, tame, timestamp};
 use words::text::{boot as boot_text, plan as plan_text};
 
 /// Tasks, and notes, that are shown of one machine.
@@ -37,15 +35,12 @@ pub(crate) fn answer<T: Serialize>(
 
 /// Host name, else serial number, else id.
 pub(crate) fn name(m: &MachineSummary) -> String {
-    tame(&display_name(m), 80)
+    tame(&m.name(), 80)
 }
 
 /// "deploying/installing 42 %".
 fn state(status: &MachineStatus) -> String {
-    let mut text = status.state.clone();
-    if let Some(phase) = &status.phase {
-        text.push_str(&format!("/{phase}"));
-    }
+    let mut text = status.words();
     if let Some(step) = &status.step {
         text.push_str(&format!(" {} %", step.percent.min(100)));
     }
@@ -128,6 +123,13 @@ fn facts(lines: &[(&str, Option<String>)]) -> String {
     out
 }
 
+/// "retire, release"; a verb of a newer server is left out.
+fn verbs(verbs: &[Verb]) -> Option<String> {
+    let known = verbs.iter().filter(|verb| **verb != Verb::Unknown);
+    let words: Vec<String> = known.map(Verb::to_string).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
 pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
     let m = &d.machine;
     let s = &m.status;
@@ -139,6 +141,7 @@ pub(crate) fn machine(d: &MachineDetail, now: UnixMs) -> String {
         ("macs", Some(macs_words(m))),
         ("address", m.ip.map(|ip| ip.to_string())),
         ("in this state", Some(duration(now.since(s.since)))),
+        ("accepts", verbs(&s.verbs)),
         ("gives up in", s.deadline.map(|at| duration(at.since(now)))),
         ("reason", s.reason.clone()),
         ("is now", m.folded_into.as_ref().map(ToString::to_string)),
@@ -235,13 +238,16 @@ pub(crate) fn severity(severity: Severity) -> &'static str {
     }
 }
 
-fn check(result: &CheckResult) -> String {
-    let verdict = match result.verdict {
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Pass => "pass: the machine is as expected",
-        Verdict::Warn => "pass, with something to look at",
+        Verdict::Warn => "warn: the machine is as expected, with something to look at",
         Verdict::Fail => "FAIL: the machine is not as expected",
-    };
-    let mut out = format!("\nVerdict: {verdict}\n");
+    }
+}
+
+fn check(result: &CheckResult) -> String {
+    let mut out = format!("\nVerdict: {}\n", verdict(result.verdict));
     for f in &result.findings {
         let mark = severity(f.severity);
         out.push_str(&format!("  {mark}: {}\n", tame(&f.sentence, 500)));
@@ -398,7 +404,7 @@ pub(crate) fn history(entries: &[HistoryEntry]) -> String {
         [
             e.seq.to_string(),
             timestamp(e.at),
-            e.actor.clone(),
+            e.actor.to_string(),
             e.event.clone(),
             e.state.clone(),
             e.sentence.clone(),

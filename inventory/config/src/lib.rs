@@ -222,7 +222,7 @@ impl Config {
             let at = entry.span().start;
             let rule = entry.into_inner();
             let name = &rule.name;
-            netboot_protocol::script::check_kernel_args(&rule.kernel_args)
+            netboot_protocol::check_kernel_args(&rule.kernel_args)
                 .map_err(|e| wrong(at, format!("rule {name}: kernel_args: {e}")))?;
             if rule.matches == lifecycle::RuleMatch::default() {
                 return Err(wrong(

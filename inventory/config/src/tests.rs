@@ -67,11 +67,11 @@ fn mistakes_are_named_with_file_line_and_what_is_allowed() {
         ),
         (
             "[profile.web]\nimage = \"a\"\naccounts = [{ name = \"ann\", uid = 1 }]\n",
-            "slipway.toml:1: profile web: accounts: ann: this uid is the system's",
+            "slipway.toml:1: profile web: accounts: ann: this uid belongs to the system",
         ),
         (
             "[profile.web]\nimage = \"a\"\ndisk = { transport = \"floppy\" }\n",
-            "profile web: disk: transport is none that is known: sata",
+            "profile web: disk: unknown transport; known are sata",
         ),
         (
             "[profile.web]\nimage = \"a\"\nhostname = \"{serial}.lab_1\"\n",
@@ -231,12 +231,9 @@ options = [{ code = 66, text = "10.77.0.8" }]
         ),
         (
             "lease_seconds = 9",
-            "lease_seconds = 9 has to be between 10 and 2592000",
+            "lease_seconds = 9 must be between 10 and 2592000",
         ),
-        (
-            "decline_seconds = 0",
-            "decline_seconds = 0 has to be between 1 and",
-        ),
+        ("decline_seconds = 0", "decline_seconds = 0 must be between 1 and"),
         (
             "next_server = \"0.0.0.0\"",
             "next_server 0.0.0.0 is not a host address",
@@ -244,7 +241,7 @@ options = [{ code = 66, text = "10.77.0.8" }]
         ("next_server = \"tftp.example\"", "invalid IPv4 address"),
         (
             "ipv6_only_seconds = 10",
-            "ipv6_only_seconds = 10 has to be between 300",
+            "ipv6_only_seconds = 10 must be between 300",
         ),
         (
             "[[network.class]]\nname = \"a\"",

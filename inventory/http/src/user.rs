@@ -321,21 +321,18 @@ async fn verb(
         Some("1" | "true" | "") => true,
         Some(_) => return Err(bad_query("dry_run is 1 or 0").into()),
     };
-    if verb == "deploy" {
+    let Ok(verb) = verb.parse::<Verb>() else {
+        let shown: String = verb.chars().take(40).collect();
+        let all: Vec<_> = Verb::ALL.iter().map(Verb::to_string).collect();
+        let detail = format!("there is no verb {shown:?}; verbs are: {}", all.join(", "));
+        return Err(problem(404, "verb-unknown", "No such verb", detail).into());
+    };
+    if verb == Verb::Deploy {
         let (_, order) = body::read::<DeployOrder>(request, ORDER_BYTES).await?;
         let work = async move { service.deploy(&key, order, dry_run, &actor).await };
         let response: DeployResponse = to_the_end(work).await?;
         return Ok(Json(response).into_response());
     }
-    let Ok(verb) = verb.parse::<Verb>() else {
-        let shown: String = verb.chars().take(40).collect();
-        let all: Vec<_> = Verb::ALL.iter().map(Verb::to_string).collect();
-        let detail = format!(
-            "there is no verb {shown:?}; verbs are: deploy, {}",
-            all.join(", ")
-        );
-        return Err(problem(404, "verb-unknown", "No such verb", detail).into());
-    };
     if dry_run {
         return Err(bad_query("dry_run goes with deploy only").into());
     }

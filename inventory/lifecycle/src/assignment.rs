@@ -11,11 +11,11 @@ use crate::status::status_sentence;
 /// What the server knows of the agent that asks.
 #[derive(Clone, Copy, Debug)]
 pub struct AgentSession<'a> {
-    /// Where it said it runs, in its newest report of this boot; `None` before its first report.
+    /// Where it runs according to its newest report of this boot; `None` before its first report.
     pub runs_on: Option<RunsOn>,
-    /// The plan the state is about, when there is one.
+    /// The plan of the state, if it has one.
     pub plan: Option<&'a InstallPlan>,
-    /// The machine that this enrolment was found to be, when it was retired for that.
+    /// The machine that this enrolment turned out to be, if it was retired for that.
     pub folded_into: Option<&'a MachineId>,
 }
 
@@ -26,7 +26,7 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
         (state, session.folded_into, session.runs_on)
     {
         return Assignment::Reboot {
-            message: format!("This is machine {machine}. It boots again, as that one."),
+            message: format!("This is machine {machine}. It reboots as that one."),
         };
     }
     let installed = session.runs_on.map(|on| match on {
@@ -47,7 +47,7 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
         ) => Assignment::Report {},
         (State::New | State::Ready(_) | State::Failed(_), Some(_)) => Assignment::Wait { message },
         (State::Deployed(_), Some(true)) => Assignment::Wait { message },
-        // A mini-os that still runs on a deployed machine has missed its reboot.
+        // A mini-os that still runs on a deployed machine missed its reboot.
         (State::Deployed(_), Some(false)) => Assignment::Reboot { message },
         (State::Commissioning(_), Some(false)) => Assignment::Report {},
         (State::Commissioning(_), Some(true)) => Assignment::Reboot { message },
@@ -86,7 +86,7 @@ pub fn assignment(state: &State, session: AgentSession<'_>) -> Assignment {
     }
 }
 
-/// A one-shot task takes the place of waiting, and of nothing else.
+/// A one-shot task replaces waiting, and nothing else.
 pub fn with_task(assignment: Assignment, task: Option<(u64, Task)>) -> Assignment {
     match (assignment, task) {
         (Assignment::Wait { .. }, Some((id, task))) => Assignment::Task { id, task },

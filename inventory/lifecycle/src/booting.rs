@@ -1,35 +1,35 @@
-//! Whether who asks for a boot script is a machine that boots. Any process on a machine has its address and can ask; a DHCP question
-//! of firmware or a loader comes from a port that needs root, and only a machine that boots asks it.
+//! Whether a request for a boot script comes from a booting machine. Any process on a machine has its address and can send one.
+//! A DHCP request of firmware or a boot loader comes from a port that needs root, and only a booting machine sends it.
 
 use inventory_api::UnixMs;
 
-/// Boot scripts with a ticket that one machine gets in a minute. A boot takes longer than ten seconds.
+/// Boot scripts with a ticket that one machine gets per minute. A boot takes longer than ten seconds.
 pub const TICKETS_A_MINUTE: i64 = 10;
-/// How long a person's word that an unheard machine may boot holds. Seconds.
+/// How long a user's permission to boot unheard is valid. Seconds.
 pub const ADMITTED_SECONDS: u64 = 1800;
 
-/// What is known of a machine that asks for a boot script.
+/// What is known about a machine that asks for a boot script.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asks {
-    /// When its firmware or loader last asked by DHCP. `None`: it was not heard.
+    /// When its firmware or boot loader last sent a DHCP request. `None`: none was heard.
     pub firmware: Option<UnixMs>,
-    /// When its agent was heard last: a machine whose agent speaks does not boot.
+    /// When its agent was last heard: a machine with a running agent is not booting.
     pub agent: Option<UnixMs>,
-    /// When it was last told to boot its disk: that answer ended the boot that the firmware had begun.
+    /// When it was last told to boot its disk: that answer ended the boot of the firmware.
     pub disk: Option<UnixMs>,
-    /// Until when a person lets it boot unheard.
+    /// Until when a user lets it boot unheard.
     pub admitted_until: Option<UnixMs>,
 }
 
 /// Why a script with a ticket is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Held {
-    /// No DHCP question of its firmware was heard.
+    /// No DHCP request of its firmware was heard.
     #[error(
         "held: no DHCP request of its firmware was heard; it may have a fixed address. Release it with: slipway machine admit"
     )]
     Unheard,
-    /// None since its agent spoke or it booted its disk.
+    /// None since its agent was heard or it was told to boot its disk.
     #[error(
         "held: a boot script was asked for while its system runs, not by its firmware. If it does boot with a fixed address, release \
          it with: slipway machine admit"
@@ -37,8 +37,8 @@ pub enum Held {
     Running,
 }
 
-/// Whether a ticket may be given to who asks now. `for_choice`: a choice in the menu of the script that was just given, which may
-/// have been the one for the disk.
+/// Whether the machine may have a ticket now. `for_choice`: someone chose from the menu of the script just sent, which may have
+/// been the script for the disk.
 ///
 /// # Errors
 /// Why not.

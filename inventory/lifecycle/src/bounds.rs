@@ -1,30 +1,30 @@
-//! A report is cut while it is read to a size that nothing behind it has to fear. What a machine sends is a stranger's
-//! word: three bytes of JSON become hundreds of bytes of memory in a list of disks.
+//! A report is cut to a safe size while it is read. What a machine sends is untrusted: three bytes of JSON become hundreds of bytes
+//! of memory in a list of disks.
 
 use std::fmt;
 
 use inventory_api::agent::ReportRequest;
 use inventory_api::report::{AssetReport, CollectorProblem};
-use inventory_api::text::is_invisible;
+use inventory_api::text::is_wild;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Entries of any list. The largest real machines list some hundred PCI devices and sensors.
+/// Entries of any list. The largest real machines have a few hundred PCI devices and sensors.
 pub const MAX_ENTRIES: usize = 2048;
-/// Entries of all lists together: lists stand in lists.
+/// Entries of all lists together, because lists contain lists.
 pub const MAX_ALL_ENTRIES: usize = 16 * MAX_ENTRIES;
 /// Characters of any text. The agent itself keeps 256.
 pub const MAX_TEXT: usize = 1024;
-/// Sentences about what was cut.
+/// Number of sentences about what was cut.
 const MAX_SENTENCES: usize = 32;
-/// The collector that names what was cut.
+/// The collector name under which cuts are reported.
 const SERVER: &str = "server";
 
-/// Reads a report with each list cut to [`MAX_ENTRIES`], all lists to [`MAX_ALL_ENTRIES`], each text to [`MAX_TEXT`]
-/// characters, and without control and invisible characters. What was cut is told as a problem of the collector
-/// "server". Memory stays within a small multiple of `bytes` and of these bounds.
+/// Reads a report. Each list is cut to [`MAX_ENTRIES`], all lists to [`MAX_ALL_ENTRIES`] and each text to [`MAX_TEXT`] characters;
+/// control and invisible characters are removed. Cuts are reported as problems of the collector "server". Memory stays within a
+/// small multiple of `bytes` and of these bounds.
 ///
 /// # Errors
-/// The bytes are no JSON, or no report.
+/// The bytes are not JSON, or not a report.
 pub fn read_report(bytes: &[u8]) -> Result<ReportRequest, serde_json::Error> {
     let (text, cut) = bounded_json(bytes)?;
     let mut request: ReportRequest = serde_json::from_slice(&text)?;
@@ -32,7 +32,7 @@ pub fn read_report(bytes: &[u8]) -> Result<ReportRequest, serde_json::Error> {
     Ok(request)
 }
 
-/// A report without its envelope, read as [`read_report`] does.
+/// As [`read_report`], for a report without its envelope.
 ///
 /// # Errors
 /// As [`read_report`].
@@ -53,7 +53,7 @@ fn tell(report: &mut AssetReport, cut: Vec<String>) {
         }));
 }
 
-/// The same JSON within the bounds, and a sentence for each list that was cut. Nothing is built of it on the way.
+/// Copies JSON within the bounds, with a sentence for each list that was cut. Nothing is deserialized on the way.
 fn bounded_json(bytes: &[u8]) -> Result<(Vec<u8>, Vec<String>), serde_json::Error> {
     let mut writer = Writer::default();
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -71,7 +71,7 @@ fn bounded_json(bytes: &[u8]) -> Result<(Vec<u8>, Vec<String>), serde_json::Erro
 #[derive(Default)]
 struct Writer {
     out: Vec<u8>,
-    /// Where in the report, ".disks".
+    /// Path in the report, ".disks".
     path: String,
     entries: usize,
     left_out: usize,
@@ -166,7 +166,7 @@ impl<'de> Visitor<'de> for Copy<'_> {
         writer.out.push(b'{');
         let mut kept = 0;
         while let Some(key) = map.next_key::<String>()? {
-            // Keys can be a machine's own words: the kernel's names of vulnerabilities.
+            // Keys can come from the machine: the kernel's names of vulnerabilities.
             if kept >= MAX_ENTRIES || !is_tame(&key) {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -188,17 +188,12 @@ impl<'de> Visitor<'de> for Copy<'_> {
     }
 }
 
-/// Both make a page or a terminal show something else than what is there.
-pub(crate) fn is_wild(c: char) -> bool {
-    c.is_control() || (is_invisible(c) && c != '\u{fffd}')
-}
-
 fn is_tame(text: &str) -> bool {
     text.len() <= MAX_TEXT && !text.chars().any(is_wild)
 }
 
-/// A text of an agent outside its report, as [`read_report`] keeps the texts in it: without control and invisible characters, at most
-/// [`MAX_TEXT`] characters.
+/// Bounds a text of an agent outside its report as [`read_report`] does: no control or invisible characters, at most [`MAX_TEXT`]
+/// characters.
 pub fn bounded_text(text: &str) -> String {
     if is_tame(text) {
         return text.to_owned();
@@ -260,7 +255,7 @@ mod tests {
         );
     }
 
-    /// The seed of the review: `{"disks":[{},{},...]}`, and lists in lists, which no bound of one list holds.
+    /// `{"disks":[{},{},...]}`, and lists within lists, which a bound on single lists does not catch.
     #[test]
     fn a_list_is_bounded_before_anything_is_built_of_it() {
         let empty = |n: usize| vec!["{}"; n].join(",");

@@ -1,18 +1,18 @@
-//! Burn-in results of machines of one profile, side by side: the slow one and the hot one.
+//! Compares burn-in results of machines with one hardware profile, to find slow and hot ones.
 
 use inventory_api::burn_in::{BurnInPart, BurnInResult};
 
 use crate::check::Outlier;
 
-/// Fewer machines teach nothing.
+/// Fewer machines cannot be compared.
 const LEAST: usize = 3;
-/// A score below this share of the median is odd. Machines of one kind differ by some percent from run to run; a CPU that is
-/// throttled, a module in the wrong channel or a disk that retries costs a quarter and more.
+/// A score below this share of the median is an outlier. Machines of one kind differ by a few percent from run to run; a throttled
+/// CPU, a module in the wrong channel or a retrying disk costs a quarter or more.
 const SLOW: f64 = 0.8;
-/// Degrees above the median of the highest temperatures that are odd: a fan or the thermal paste.
+/// Degrees above the median of the highest temperatures that make an outlier: a fan or the thermal paste.
 const HOT: f64 = 12.0;
 
-/// One figure of each machine, of all that have it.
+/// One figure of all machines that have it.
 struct Figure {
     fact: &'static str,
     place: String,
@@ -20,7 +20,7 @@ struct Figure {
     values: Vec<(usize, f64)>,
 }
 
-/// Compares. Each machine by its newest result; fewer than three give nothing.
+/// Compares the newest result of each machine; fewer than three give no outliers.
 pub fn compare(machines: &[(String, &BurnInResult)]) -> Vec<Outlier> {
     let mut odd = Vec::new();
     for figure in figures(machines) {
@@ -76,7 +76,7 @@ fn figures(machines: &[(String, &BurnInResult)]) -> Vec<Figure> {
             "C",
         ),
     ];
-    // Disks have other serial numbers on each machine: the fastest is compared with the fastest, and so on.
+    // Disks have different serial numbers on each machine: the fastest are compared with each other, and so on.
     let disks: Vec<Vec<f64>> = machines.iter().map(|(_, result)| disk_scores(result)).collect();
     let most = disks.iter().map(Vec::len).max().unwrap_or(0);
     for nth in 0..most {
@@ -102,7 +102,7 @@ fn disk_scores(result: &BurnInResult) -> Vec<f64> {
     scores
 }
 
-/// None with fewer than three.
+/// `None` for fewer than three.
 fn median(values: &[(usize, f64)]) -> Option<f64> {
     let mut sorted: Vec<f64> = values.iter().map(|(_, v)| *v).collect();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! How far a delivery is: what was ordered and planned against the machines that have reported.
+//! Progress of a delivery: purchase orders and rack plan against the machines that have reported.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use inventory_api::delivery::{
     ItemDelivery, Order, OrderDelivery, PlacedMachine, RackDelivery, Receipt, Tally,
 };
 
-/// What is known of a machine that has reported.
+/// Progress of a machine that has reported.
 pub fn receipt(check: Option<&CheckResult>) -> Receipt {
     receipt_of(check.map(|c| c.verdict))
 }
@@ -22,7 +22,7 @@ pub fn receipt_of(verdict: Option<Verdict>) -> Receipt {
     }
 }
 
-/// Counts. `ordered`: how many there should be.
+/// Counts machines. `ordered`: the expected number.
 pub fn tally(ordered: u32, receipts: impl IntoIterator<Item = Receipt>) -> Tally {
     let mut t = Tally {
         ordered,
@@ -78,7 +78,8 @@ pub fn racks(machines: &[PlacedMachine]) -> Vec<RackDelivery> {
         .collect()
 }
 
-/// The delivery of an order. `machines`: the places of the plan that name it. `known`: whether a hardware profile is.
+/// The delivery of a purchase order. `machines`: the places of the rack plan that name it. `known`: whether a hardware profile
+/// exists.
 pub fn of_order(order: Order, machines: Vec<PlacedMachine>, known: impl Fn(&str) -> bool) -> OrderDelivery {
     let of_item = |item: &str, count| {
         let placed = machines
@@ -96,7 +97,7 @@ pub fn of_order(order: Order, machines: Vec<PlacedMachine>, known: impl Fn(&str)
             tally: of_item(&i.item, i.count),
         })
         .collect();
-    // A machine whose place names the order and no item of it is received all the same.
+    // A machine whose place names the order but no item counts as received all the same.
     let itemless = machines.iter().filter(|m| {
         !order
             .items

@@ -1,5 +1,5 @@
-//! Events: verbs that people and rules say, facts that machines and clocks report. What a fact needs of other pure
-//! decisions (the check, the plan) is decided before and carried in it.
+//! Events: verbs of people and rules, facts from machines and clocks. Results of other pure decisions (the check, the plan) are
+//! part of the event.
 
 use inventory_api::agent::WipedDisk;
 use inventory_api::boot::{BootTarget, Choice};
@@ -7,11 +7,11 @@ use inventory_api::check::Verdict;
 use inventory_api::{MachineId, PlanId, UnixMs};
 use serde::{Deserialize, Serialize};
 
-/// Something that happened to one machine, as history stores it.
+/// Something that happened to a machine, as stored in its history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// Verb: look at the hardware (again).
+    /// Verb: check the hardware (again).
     Commission,
     /// Verb: install this plan.
     Deploy {
@@ -22,20 +22,20 @@ pub enum Event {
     Release,
     /// Verb: take it out of service.
     Retire,
-    /// Verb: go on after a failure.
+    /// Verb: continue after a failure.
     Retry,
-    /// Verb: end what is going on.
+    /// Verb: stop what is in progress.
     Abort,
-    /// Verb: let it boot although its firmware was not heard by DHCP. Changes no state.
+    /// Verb: let it boot although no DHCP request of its firmware was heard. Changes no state.
     Admit,
-    /// Fact: a boot script was given.
+    /// Fact: a boot script was sent.
     ScriptGiven {
         /// What it boots.
         target: BootTarget,
     },
-    /// Fact: an agent in the mini-os traded a fresh ticket for a certificate. Once a boot.
+    /// Fact: an agent in the mini-os traded a new ticket for a certificate. Once per boot.
     Claimed,
-    /// Fact: a report came from the mini-os and was checked.
+    /// Fact: a report of the mini-os was checked.
     Reported {
         /// Verdict; absent: nothing was expected.
         verdict: Option<Verdict>,
@@ -44,9 +44,9 @@ pub enum Event {
         /// What follows a commissioning that passed.
         after: AfterCheck,
     },
-    /// Fact: a report came from the resident agent on the installed system.
+    /// Fact: the resident agent on the installed system reported.
     ResidentReported,
-    /// Fact: the agent asks to begin a step.
+    /// Fact: the agent asks to start a step.
     StepStarting {
         /// The plan.
         plan: PlanId,
@@ -55,7 +55,7 @@ pub enum Event {
         /// Name.
         name: String,
     },
-    /// Fact: the plan is executed to its end.
+    /// Fact: the plan was executed completely.
     InstallDone {
         /// The plan.
         plan: PlanId,
@@ -70,19 +70,19 @@ pub enum Event {
         name: String,
         /// Stable short code.
         code: String,
-        /// What was tried, on what, what came back.
+        /// What was tried, on what, and the result.
         detail: String,
         /// Whether the disk may have been changed by this run.
         wrote: bool,
     },
-    /// Fact: the resident agent has looked at everything.
+    /// Fact: the resident agent verified the installation.
     Verified {
         /// The plan.
         plan: PlanId,
-        /// What does not hold; empty: all is as asked.
+        /// What failed; empty if everything is as requested.
         failing: Vec<String>,
     },
-    /// Fact: the wipe is done and read back.
+    /// Fact: the wipe is done and was read back.
     WipeDone {
         /// What was done to each disk.
         #[serde(default)]
@@ -97,42 +97,42 @@ pub enum Event {
     WipeFailed {
         /// Stable short code.
         code: String,
-        /// What was tried, on what, what came back.
+        /// What was tried, on what, and the result.
         detail: String,
     },
-    /// Fact: somebody else may be speaking for this machine.
+    /// Fact: someone else may be impersonating this machine.
     SecurityAlarm {
         /// Stable short code, e.g. "ticket-used".
         code: String,
         /// What happened.
         detail: String,
     },
-    /// Fact: this enrolment is another machine that is known: its MACs move there.
+    /// Fact: this enrolment turned out to be another known machine, which gets its MACs.
     Folded {
-        /// The machine that it is.
+        /// That machine.
         into: MachineId,
-        /// How it was recognised.
+        /// What it was recognised by.
         detail: String,
     },
-    /// Fact: another enrolment was this machine.
+    /// Fact: another enrolment turned out to be this machine.
     Absorbed {
         /// The enrolment that was folded into it.
         other: MachineId,
-        /// How it was recognised.
+        /// What it was recognised by.
         detail: String,
     },
-    /// Fact: something of what the machine is recognised by has changed.
+    /// Fact: part of the machine's identity changed.
     IdentityChanged {
         /// What.
         detail: String,
     },
-    /// Verb: a person has looked at two that claim one identity.
+    /// Verb: a user resolved an identity conflict.
     ConflictResolved {
-        /// The other one.
+        /// The other machine.
         other: MachineId,
-        /// What was found.
+        /// The decision.
         detail: String,
-        /// Conflicts of this machine that are still open.
+        /// Number of conflicts of this machine that are still open.
         open: u32,
     },
     /// Fact: something happened at the machine's own console. Changes no state.
@@ -140,36 +140,36 @@ pub enum Event {
         /// What.
         what: AtConsole,
     },
-    /// Fact: the clock passed the state's deadline. Carries it, so that a late timer cannot end another phase.
+    /// Fact: the state's deadline passed. The event carries it, so that a late timer cannot end another phase.
     DeadlinePassed {
         /// The deadline that passed.
         deadline: UnixMs,
     },
 }
 
-/// Code of the [`Event::SecurityAlarm`] of two that claim one identity.
+/// Code of the [`Event::SecurityAlarm`] raised by an identity conflict.
 pub const IDENTITY_CONFLICT: &str = "identity-conflict";
 
 /// What a person did at a machine's own console.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "did", rename_all = "kebab-case")]
 pub enum AtConsole {
-    /// Chose something in the boot menu, and got it.
+    /// Chose something in the boot menu that was then booted.
     Chose {
         /// What.
         choice: Choice,
     },
     /// Opened the rescue system's shell.
     RescueOpened {
-        /// Who had its password made.
+        /// Who created its password.
         by: String,
     },
-    /// The rescue is over.
+    /// The rescue ended.
     RescueEnded {
-        /// How.
+        /// Why.
         why: String,
     },
-    /// Typed so many wrong passwords that the right one is void.
+    /// Typed too many wrong passwords: the right one is void.
     RescueLocked,
 }
 
@@ -179,7 +179,7 @@ pub enum AtConsole {
 pub enum AfterCheck {
     /// Wait for a decision.
     Hold,
-    /// A rule would deploy it, but it is not expected: wait for a person.
+    /// A rule would deploy it, but it is not expected: wait for a user.
     NotExpected {
         /// Why, and how to release it: a sentence.
         why: String,
@@ -189,7 +189,7 @@ pub enum AfterCheck {
         /// The plan.
         plan: PlanId,
     },
-    /// A rule or request wants a deployment, but no plan can be made.
+    /// A rule asks for a deployment, but no plan can be made.
     CannotPlan {
         /// Stable short code of the [`crate::PlanError`].
         code: String,
@@ -231,16 +231,17 @@ impl Event {
     }
 }
 
-/// What follows a transition. Idempotent; runs after the commit and again after a restart.
+/// What follows a transition. Lasting effects are committed with the transition; waking the agent comes after the commit and is not
+/// repeated after a restart, because then nobody waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// The agent's assignment may have changed: wake its long poll.
     WakeAgent,
-    /// No certificate of this machine is good any more.
+    /// Revoke the machine's certificates.
     RevokeIdentity,
-    /// No boot ticket of this machine is good any more.
+    /// Void the machine's boot tickets.
     DropTickets,
-    /// What its deployment was is over: its host name goes, password hashes and texts of scripts are blanked.
+    /// Forget the deployment: remove the host name, blank password hashes and scripts.
     ForgetDeployment,
 }

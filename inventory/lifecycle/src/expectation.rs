@@ -1,4 +1,4 @@
-//! What is expected of a machine, and why: its place in the rack plan, else what its deployment asks for.
+//! What is expected of a machine, and why: from its place in the rack plan, else from its deployment.
 
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, Expectation, Finding, HardwareProfile, Severity, Verdict};
@@ -7,7 +7,7 @@ use inventory_api::report::AssetReport;
 
 use crate::identity::counts_as_name;
 
-/// The names by which a rack plan can know a machine.
+/// The names under which a rack plan can list a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MachineNames {
     /// Serial numbers: system, chassis.
@@ -16,12 +16,12 @@ pub struct MachineNames {
     pub asset_tags: Vec<String>,
 }
 
-/// How names are compared: without case and outer spaces.
+/// A name as it is compared: ignoring case and surrounding spaces.
 pub fn name_key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// Whether a text can be a name of the rack plan: what can be a serial number, and short asset tags ("A17").
+/// Whether a text can be a name in the rack plan: a possible serial number, or a short asset tag ("A17").
 pub fn usable_name(text: &str) -> bool {
     let bare: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).collect();
     let short = (2..=3).contains(&bare.len())
@@ -30,7 +30,7 @@ pub fn usable_name(text: &str) -> bool {
     !text.chars().any(char::is_control) && (short || counts_as_name(text))
 }
 
-/// The names that a report tells. Junk is no name: it would put a machine where another belongs.
+/// The names in a report. Placeholders are dropped: they would put a machine where another belongs.
 pub fn names(report: &AssetReport) -> MachineNames {
     let system = report.system.as_ref();
     let chassis = report.chassis.as_ref();
@@ -56,8 +56,8 @@ pub fn names(report: &AssetReport) -> MachineNames {
     }
 }
 
-/// The place of this machine among those that share a name with it: by serial number before asset tag, the system's
-/// before the chassis'.
+/// The place of this machine among those that share a name with it: serial number before asset tag, the system's before the
+/// chassis'.
 pub fn place_of<'a>(names: &MachineNames, places: &'a [Placement]) -> Option<&'a Placement> {
     let by = |wanted: &[String], name: fn(&Placement) -> Option<&String>| {
         wanted.iter().find_map(|w| {
@@ -83,8 +83,8 @@ pub fn profile_name(place: &Placement, order: Option<&Order>) -> Option<String> 
         .filter(|name| !name.is_empty())
 }
 
-/// What is expected of a machine. `profile` is the one that [`profile_name`] names, if it is known; `requested` what its
-/// deployment or rule asks for. None: nothing at all.
+/// What is expected of a machine. `profile` is the one named by [`profile_name`], if it exists; `requested` comes from its deployment
+/// or rule. `None`: nothing is expected.
 pub fn choose(
     place: Option<&Placement>,
     profile_name: Option<String>,
@@ -113,8 +113,7 @@ pub fn choose(
     Some((expectation, from))
 }
 
-/// The check of what was chosen. A profile that is named and not known is a remark: "not compared" must not read as "as
-/// ordered".
+/// Checks a report against the expectation. An unknown profile gives a warning: "not compared" must not read as "as ordered".
 /// `runs_on`: which system reported.
 pub fn check_chosen(
     expectation: &Expectation,

@@ -1,16 +1,16 @@
-//! What is known of a machine that two systems report: the mini-os before its deployment, the installed system since.
+//! Combines what two systems report about a machine: the mini-os before its deployment, the installed system after it.
 
 use inventory_api::report::{AssetReport, DiskFacts, PciDevice};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The installed system's newer report, completed by what only the mini-os can tell: how the firmware booted it, which drivers
-/// there are, and the parts and facts that the installed kernel has no driver for. What the installed system does see counts,
-/// and what is gone there although its driver is there is gone.
+/// The installed system's newer report, completed with what only the mini-os can see: how the firmware booted, which drivers exist,
+/// and parts and facts for which the installed kernel has no driver. The installed system wins for what it sees, and a part that
+/// it no longer sees although it has the driver is gone.
 pub fn known(mini_os: &AssetReport, installed: AssetReport) -> AssetReport {
     let mut report = installed;
-    // Cards without a driver in the installed system, but with one in the mini-os: what hangs on them is not gone.
+    // Cards with a driver only in the mini-os: what is attached to them is not gone.
     let blind: Vec<String> = report
         .pci
         .iter()
@@ -82,7 +82,7 @@ fn sections<T: Serialize + DeserializeOwned + Clone>(newer: Option<T>, older: &O
     }
 }
 
-/// `newer` with the facts of `older` where it has none.
+/// `newer`, with missing facts taken from `older`.
 fn completed<T: Serialize + DeserializeOwned + Clone>(newer: &T, older: &T) -> T {
     let both = serde_json::to_value(newer).and_then(|n| Ok((n, serde_json::to_value(older)?)));
     let Ok((mut merged, older)) = both else {

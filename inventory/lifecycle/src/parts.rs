@@ -1,4 +1,4 @@
-//! The parts of a report that can be told from all others of their kind, and what became of them since the report before.
+//! The uniquely identifiable parts of a report, and what changed since the previous one.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,14 +9,14 @@ use inventory_api::report::{AssetReport, Transport, distinct};
 use crate::check::nic_place;
 use crate::identity::counts_as_serial;
 
-/// Parts of one machine that are followed. The largest real machines have some hundred.
+/// Number of tracked parts per machine. The largest real machines have a few hundred.
 pub const MAX_PARTS: usize = 2048;
 
 /// One part in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// What tells it from all others: kind, part number and serial, in lower case. Makers number their parts
-    /// independently, so the serial number alone does not do.
+    /// Its unique key: kind, part number and serial, in lower case. Makers number their parts independently, so the serial number
+    /// alone is not enough.
     pub key: String,
     /// What it is.
     pub kind: PartKind,
@@ -30,7 +30,7 @@ pub struct Part {
     pub place: String,
 }
 
-/// A part that a machine had by its report before.
+/// A part in the machine's previous report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// [`Part::key`].
@@ -41,24 +41,24 @@ pub struct Held {
     pub place: String,
 }
 
-/// What became of a part since the report before.
+/// A change of a part since the previous report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
-    /// It is in the machine and was not.
+    /// It is new in the machine.
     Arrived(&'a Part),
-    /// It is in another place of the machine.
+    /// It moved within the machine.
     Moved {
         /// The part.
         part: &'a Part,
         /// Where it was.
         from: &'a str,
     },
-    /// It is no longer in the machine.
+    /// It was removed from the machine.
     Removed(&'a Held),
 }
 
-/// The parts of a report that have a serial number worth the name, bounded by [`MAX_PARTS`]. A serial number that
-/// several slots of one machine show is none; a disk that is seen over several paths is one disk.
+/// The parts of a report with a real serial number, bounded by [`MAX_PARTS`]. A serial number shown by several slots of one machine
+/// is not real; a disk with several paths is one disk.
 pub fn parts(report: &AssetReport) -> Vec<Part> {
     let report = distinct(report.clone());
     let mut found = Found::default();
@@ -85,8 +85,8 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
         found.add(PartKind::Dimm, &s.serial, &s.manufacturer, &s.part, &place);
     }
     for d in report.disks.iter().take(MAX_PARTS) {
-        // A stick, a card or virtual medium is no part, a volume of an array another machine's; a RAID volume is made of parts, and
-        // so is a namespace of persistent memory.
+        // A USB stick, a card or virtual medium is not a part, and a volume of an array belongs to another machine. RAID volumes and
+        // namespaces of persistent memory consist of parts.
         let is_none = d.transport.is_some_and(|transport| {
             transport.is_remote() || matches!(transport, Transport::Usb | Transport::Sd | Transport::Pmem)
         });
@@ -97,12 +97,12 @@ pub fn parts(report: &AssetReport) -> Vec<Part> {
         found.add(PartKind::Disk, &d.serial, &None, &d.model, place);
     }
     for n in report.nics.iter().take(MAX_PARTS) {
-        // Of a card's own MAC only: USB and BMC-internal interfaces share theirs.
+        // Only with a card's own MAC: USB and BMC-internal interfaces share theirs.
         let Some(mac) = n.permanent_mac.filter(|m| !m.is_junk() && n.pci.is_some()) else {
             continue;
         };
         let place = nic_place(n);
-        // A MAC is unique by itself; the PCI id may be read one time and not another.
+        // A MAC is unique by itself, and the PCI id may be missing in some reports.
         found.put(PartKind::Nic, &mac.to_string(), &None, &n.pci_id, "", &place);
     }
     for g in report.gpus.iter().take(MAX_PARTS) {
@@ -171,7 +171,7 @@ impl Found {
                 place: short(place),
             });
         } else if kind != PartKind::Disk {
-            // Two paths lead to one disk; two slots that name one module name none.
+            // Two paths lead to one disk; two slots that show one serial number show none.
             self.shared.insert(key);
         }
     }
@@ -183,8 +183,7 @@ impl Found {
     }
 }
 
-/// The kinds of parts that this report can say nothing about, because what collects them failed: that such a part is
-/// not in it does not mean that it was removed.
+/// The kinds of parts whose collector failed: if such a part is missing in the report, it was not necessarily removed.
 pub fn not_looked_at(report: &AssetReport) -> Vec<PartKind> {
     use PartKind::{Board, Chassis, Cpu, Dimm, Disk, Gpu, Nic, Psu};
     let failed = |name: &str| report.problems.iter().any(|p| p.collector == name);
@@ -205,8 +204,7 @@ pub fn not_looked_at(report: &AssetReport) -> Vec<PartKind> {
     kinds
 }
 
-/// What became of the parts of a machine: removals first, then moves and arrivals in the report's order. `blind`: see
-/// [`not_looked_at`].
+/// Changes of a machine's parts: removals first, then moves and new parts in the report's order. `blind`: see [`not_looked_at`].
 pub fn diff<'a>(before: &'a [Held], now: &'a [Part], blind: &[PartKind]) -> Vec<Change<'a>> {
     let had: BTreeMap<&str, &Held> = before.iter().map(|h| (h.key.as_str(), h)).collect();
     let have: HashSet<&str> = now.iter().map(|p| p.key.as_str()).collect();
@@ -225,16 +223,16 @@ pub fn diff<'a>(before: &'a [Held], now: &'a [Part], blind: &[PartKind]) -> Vec<
     removed.chain(others).collect()
 }
 
-/// A stretch of time in which a machine showed a part without interruption.
+/// A period in which a machine showed a part without interruption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch {
-    /// The first report of it.
+    /// The first report with it.
     pub since: UnixMs,
-    /// The newest report of it, or the newest moment at which it cannot have been taken out.
+    /// The newest report with it, or the latest time at which it cannot have been removed yet.
     pub until: UnixMs,
 }
 
-/// Whether two machines showed a part at once. One after the other is a part that moved.
+/// Whether two machines showed a part at the same time. Otherwise the part moved.
 pub fn at_once(a: Stretch, b: Stretch) -> bool {
     a.since.max(b.since) <= a.until.min(b.until)
 }

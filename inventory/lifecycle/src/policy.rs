@@ -1,33 +1,33 @@
-//! Rules: what happens to a machine by itself, on its first boot.
+//! Rules: what happens to a machine automatically, on its first boot.
 
 use inventory_api::{Mac, MachineId};
 use serde::{Deserialize, Serialize};
 
-/// The rules in order, and what happens to a machine that none matches.
+/// The rules in order, and what happens to a machine that matches none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// First match wins.
     pub rules: Vec<Rule>,
-    /// For a machine that no rule matches. Never a deployment.
+    /// For a machine that matches no rule. Never a deployment.
     pub unknown: Unknown,
-    /// Which machines a rule deploys by itself.
+    /// Which machines a rule deploys automatically.
     pub deploy: Deploys,
 }
 
-/// Which machines a rule deploys by itself. Serial number, maker and model are what a machine says of itself: whoever sends those
-/// of a rule gets its install plan, with password hashes, keys and scripts.
+/// Which machines a rule deploys automatically. Serial number, maker and model are claims of the machine: whoever sends the ones of
+/// a rule gets its install plan, with password hashes, keys and scripts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deploys {
-    /// A machine whose place is in the rack plan by serial number or asset tag, or that the rule names by its MAC or whole serial
-    /// number; in both cases only one that was not received before.
+    /// A machine that the rack plan lists by serial number or asset tag, or that the rule names by MAC or whole serial number, and that
+    /// was not received before.
     #[default]
     ExpectedOnly,
-    /// Every machine that a rule matches, whoever sent the facts.
+    /// Every machine that matches a rule, whoever sent the facts.
     AnyMachineThatSaysSo,
 }
 
-/// What is known of the place of a machine that a rule would deploy.
+/// Whether a machine that a rule would deploy is expected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// The rack plan has a place for its serial number or asset tag.
@@ -36,7 +36,7 @@ pub struct Expected {
     pub received_as: Option<MachineId>,
 }
 
-/// What happens to a machine that no rule matches.
+/// What happens to a machine that matches no rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unknown {
@@ -53,7 +53,7 @@ pub enum Unknown {
 pub struct Rule {
     /// Name, for people.
     pub name: String,
-    /// What must hold; at least one field.
+    /// What must match; at least one field.
     #[serde(rename = "match")]
     pub matches: RuleMatch,
     /// What happens.
@@ -66,7 +66,7 @@ pub struct Rule {
     pub kernel_args: Vec<String>,
 }
 
-/// All fields that are given must hold. Texts are compared without case; a trailing `*` matches any rest.
+/// All given fields must match. Texts are compared ignoring case; a trailing `*` matches any rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RuleMatch {
@@ -94,7 +94,7 @@ pub enum RuleAction {
     Deploy,
 }
 
-/// What is known of a machine when rules are asked.
+/// Facts that rules match against.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MachineFacts {
     /// System serial.
@@ -109,22 +109,22 @@ pub struct MachineFacts {
     pub network: Option<String>,
 }
 
-/// What the rules say.
+/// The decision of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Leave it alone.
     Hold {
-        /// The rule that said so.
+        /// The rule that decided.
         rule: Option<String>,
     },
     /// Report the hardware.
     Commission {
-        /// The rule that said so.
+        /// The rule that decided.
         rule: Option<String>,
     },
     /// Install this profile.
     Deploy {
-        /// The rule that said so.
+        /// The rule that decided.
         rule: String,
         /// Name of the profile.
         profile: String,
@@ -132,8 +132,8 @@ pub enum Decision {
 }
 
 impl Policy {
-    /// Asked twice: before the report (`reported` false: a rule about what only a report tells cannot match yet, so an
-    /// undecided machine is commissioned to find out) and after it.
+    /// Called twice: before the report (`reported` false: a rule on facts from a report cannot match yet, so an undecided machine is
+    /// commissioned first) and after it.
     pub fn decide(&self, facts: &MachineFacts, reported: bool) -> Decision {
         for rule in &self.rules {
             match rule_matches(&rule.matches, facts, reported) {
@@ -160,8 +160,8 @@ impl Policy {
         }
     }
 
-    /// Kernel arguments for a machine: of the first rule that matches it and has any. A rule about what only a report tells does not
-    /// match a machine that has not reported.
+    /// Kernel arguments for a machine, from the first matching rule that has any. A rule on facts from a report does not match a machine
+    /// that has not reported.
     pub fn kernel_args(&self, facts: &MachineFacts) -> &[String] {
         let mut matching = self
             .rules
@@ -171,10 +171,10 @@ impl Policy {
         matching.next().map_or(&[], |rule| &rule.kernel_args)
     }
 
-    /// Whether a rule deploys this machine by itself. `facts.macs`: only those by which it fetched a boot script.
+    /// Whether a rule may deploy this machine automatically. `facts.macs`: only those that fetched a boot script.
     ///
     /// # Errors
-    /// Why it waits for a person instead: a clause, without an end.
+    /// Why it waits for a user instead: a clause without a full stop.
     pub fn may_deploy(&self, rule: &str, facts: &MachineFacts, expected: &Expected) -> Result<(), String> {
         if self.deploy == Deploys::AnyMachineThatSaysSo {
             return Ok(());
@@ -202,7 +202,7 @@ impl Policy {
 }
 
 impl RuleMatch {
-    /// It is for one machine: by MAC, or by a whole serial number.
+    /// Whether it names one machine, by MAC or whole serial number.
     pub fn names_one(&self) -> bool {
         self.mac.is_some() || self.serial.as_deref().is_some_and(|s| !s.ends_with('*'))
     }
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn by_itself_only_what_is_expected_is_deployed() {
+    fn only_expected_machines_are_deployed_automatically() {
         let mac = Mac([2, 0, 0, 0, 0, 1]);
         let by = |matches: RuleMatch| Policy {
             rules: vec![rule("r", matches, RuleAction::Deploy, Some("web"))],

@@ -1,4 +1,4 @@
-//! A machine that boots again and again makes the same two rows of history each time. They are kept once, with a count.
+//! A machine in a boot loop adds the same two history rows each time. They are stored once, with a count.
 
 use inventory_api::UnixMs;
 
@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::state::{Limits, State};
 use crate::transition::transition;
 
-/// Rows of history that machines make in a minute; more are refused. An installation makes about twenty.
+/// History rows that a machine may cause per minute; more are refused. An installation makes about twenty.
 pub const ROWS_A_MINUTE: i64 = 120;
 
 /// A row of a history.
@@ -14,7 +14,7 @@ pub const ROWS_A_MINUTE: i64 = 120;
 pub struct Row<'a> {
     /// What happened; `None`: the enrolment.
     pub event: Option<&'a Event>,
-    /// The limits that held.
+    /// The limits that applied.
     pub limits: &'a Limits,
     /// When.
     pub at: UnixMs,
@@ -22,8 +22,8 @@ pub struct Row<'a> {
     pub state: &'a State,
 }
 
-/// Whether the older of the last two rows may go when `new` is recorded: the two are a boot script and a claim, or the reverse, `new`
-/// is the older one again, and without the older one the history still replays. `before`: the state before both.
+/// Whether the older of the last two rows can be dropped when `new` is recorded: the two are a boot script and a claim in either
+/// order, `new` repeats the older one, and the history still replays without it. `before`: the state before both.
 pub fn repeats(before: &State, older: Row<'_>, last: Row<'_>, new: &Event) -> bool {
     let boots = |event: &Event| matches!(event, Event::ScriptGiven { .. } | Event::Claimed);
     let (Some(first), Some(second)) = (older.event, last.event) else {
@@ -36,7 +36,7 @@ pub fn repeats(before: &State, older: Row<'_>, last: Row<'_>, new: &Event) -> bo
         && transition(before, second, last.limits, last.at).is_ok_and(|t| t.state == *last.state)
 }
 
-/// Whether an event comes from the machine itself, which could send it without end. An alarm is raised once for each cause.
+/// Whether a machine can cause this event without limit. An alarm is raised once per cause.
 pub fn is_bounded(event: &Event) -> bool {
     match event {
         Event::ScriptGiven { .. }

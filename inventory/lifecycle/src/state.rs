@@ -1,4 +1,4 @@
-//! States. Stable ones are left by a verb, transient ones by a fact, their deadline, or `abort`.
+//! States. A verb ends a stable state; a fact, the deadline or `abort` ends a transient one.
 
 use inventory_api::check::Verdict;
 use inventory_api::{PlanId, UnixMs};
@@ -14,15 +14,15 @@ pub enum State {
     Commissioning(Commissioning),
     /// Checked; waits for a decision.
     Ready(Ready),
-    /// On its way to an installed and proven system.
+    /// On its way to an installed and verified system.
     Deploying(Deploying),
-    /// Installed and proven.
+    /// Installed and verified.
     Deployed(Deployed),
     /// Its disks are being wiped.
     Releasing(Releasing),
-    /// Gave up, with the reason; `retry` goes on.
+    /// Gave up, with the reason; `retry` continues.
     Failed(Failed),
-    /// Something pretends to be this machine, or might; nothing is served until a person decides.
+    /// Someone may be impersonating this machine; nothing is served until a user decides.
     Quarantined(Quarantined),
     /// Out of service for good.
     Retired,
@@ -31,9 +31,9 @@ pub enum State {
 /// See [`State::Commissioning`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commissioning {
-    /// Where it is.
+    /// The phase.
     pub phase: BootPhase,
-    /// When it gives up.
+    /// When it times out.
     pub deadline: UnixMs,
     /// The machine's first commissioning: rules may deploy it afterwards.
     pub first: bool,
@@ -43,9 +43,9 @@ pub struct Commissioning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BootPhase {
-    /// Waits for the machine to ask the network, or for an agent that is already there to poll.
+    /// Waits for the machine to netboot, or for an agent that already runs to poll.
     AwaitBoot,
-    /// The boot script was given.
+    /// The boot script was sent.
     Booting,
     /// The agent has claimed its ticket; its report is next.
     Claimed,
@@ -56,7 +56,7 @@ pub enum BootPhase {
 pub struct Ready {
     /// Verdict of the newest check; absent: nothing was expected.
     pub verdict: Option<Verdict>,
-    /// Why a rule that would deploy it did not: a sentence.
+    /// Why a matching rule did not deploy it: a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
 }
@@ -66,15 +66,15 @@ pub struct Ready {
 pub struct Deploying {
     /// The plan.
     pub plan: PlanId,
-    /// Where it is.
+    /// The phase.
     pub phase: DeployPhase,
-    /// Attempts begun, from 1.
+    /// Number of this attempt, from 1.
     pub attempt: u32,
     /// What is on the disk.
     pub disk: DiskState,
-    /// What was on the disk when this attempt began.
+    /// What was on the disk when this attempt started.
     pub before: DiskState,
-    /// When it gives up.
+    /// When it times out.
     pub deadline: UnixMs,
 }
 
@@ -88,24 +88,24 @@ pub enum DeployPhase {
     Booting,
     /// As [`BootPhase::Claimed`].
     Claimed,
-    /// The report matched; the agent executes the plan.
+    /// The hardware check passed; the agent executes the plan.
     Installing {
-        /// The step that was begun last, from 0; absent before the first.
+        /// The last step that was started, from 0; absent before the first.
         step: Option<u32>,
         /// Its name.
         name: Option<String>,
     },
     /// Everything is written; the machine reboots from its disk.
     AwaitLocalBoot {
-        /// How often it has been told to boot its disk.
+        /// How often it was told to boot its disk.
         boots: u32,
     },
-    /// The resident agent is there and proves the result.
+    /// The resident agent reported and verifies the installation.
     Verifying,
 }
 
 impl DeployPhase {
-    /// How far the machine is on its way into the mini-os; `None`: it has been there.
+    /// How far the machine is on its way into the mini-os; `None`: it has already been there.
     pub fn boot(&self) -> Option<BootPhase> {
         match self {
             DeployPhase::AwaitBoot => Some(BootPhase::AwaitBoot),
@@ -124,7 +124,7 @@ impl DeployPhase {
 pub enum DiskState {
     /// Nothing was written.
     Untouched,
-    /// Something was written: what was there is gone.
+    /// Something was written: the old content is lost.
     Partial,
     /// All steps are done.
     Installed,
@@ -133,20 +133,20 @@ pub enum DiskState {
 /// See [`State::Deployed`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployed {
-    /// The plan it runs.
+    /// The installed plan.
     pub plan: PlanId,
 }
 
 /// See [`State::Releasing`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Releasing {
-    /// Where it is.
+    /// The phase.
     pub phase: BootPhase,
-    /// True once the wipe was handed out.
+    /// Whether the wipe was assigned to the agent.
     pub wiping: bool,
-    /// The plan whose disk is wiped; absent: it never had one, nothing is wiped.
+    /// The plan whose disk is wiped; absent if it never had one, and nothing is wiped.
     pub plan: Option<PlanId>,
-    /// When it gives up.
+    /// When it times out.
     pub deadline: UnixMs,
 }
 
@@ -159,7 +159,7 @@ pub struct Failed {
     pub reason: String,
     /// What happened, in a sentence.
     pub detail: String,
-    /// The plan, when it had one.
+    /// The plan, if it had one.
     pub plan: Option<PlanId>,
     /// What is on the disk.
     pub disk: DiskState,
@@ -184,12 +184,12 @@ pub struct Quarantined {
     pub reason: String,
     /// What happened, in a sentence.
     pub detail: String,
-    /// A deployment was stopped by it; its plan.
+    /// Plan of the deployment that this stopped.
     pub plan: Option<PlanId>,
 }
 
 impl State {
-    /// When a transient state gives up; `None` for stable states.
+    /// When a transient state times out; `None` for stable states.
     pub fn deadline(&self) -> Option<UnixMs> {
         match self {
             State::Commissioning(c) => Some(c.deadline),
@@ -204,7 +204,7 @@ impl State {
         }
     }
 
-    /// The plan that the state is about.
+    /// The plan of the state.
     pub fn plan(&self) -> Option<&PlanId> {
         match self {
             State::Deploying(d) => Some(&d.plan),
@@ -217,27 +217,27 @@ impl State {
     }
 }
 
-/// How long each phase may take, in seconds, and how often a machine may try.
+/// How long each phase may take, in seconds, and the number of attempts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// From the verb until the machine asks the network: somebody may have to press a button.
+    /// From the verb until the machine netboots: someone may have to press a button.
     pub await_boot_seconds: u64,
     /// From the boot script until the agent claims its ticket.
     pub boot_seconds: u64,
     /// From the claim until the report.
     pub report_seconds: u64,
-    /// Longest time of one install step.
+    /// Maximum duration of an install step.
     pub step_seconds: u64,
     /// From the last step until the resident agent reports.
     pub local_boot_seconds: u64,
-    /// From the resident agent's report until the verification, first-boot scripts included.
+    /// From the resident agent's report until the verification, including first-boot scripts.
     pub verify_seconds: u64,
-    /// Longest time of a wipe.
+    /// Maximum duration of a wipe.
     pub wipe_seconds: u64,
-    /// Attempts at one plan, counted by claims that follow a cut-off installation.
+    /// Attempts at one plan. A claim after an interrupted installation starts another one.
     pub attempts: u32,
-    /// How often a machine may ask the network again instead of coming up from its disk.
+    /// How often a machine may netboot again instead of coming up from its disk.
     pub local_boots: u32,
 }
 

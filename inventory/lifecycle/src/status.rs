@@ -1,17 +1,17 @@
-//! The state in the words that people see.
+//! The state in words.
 
 use inventory_api::UnixMs;
 use inventory_api::check::Verdict;
-use inventory_api::machine::MachineStatus;
+use inventory_api::machine::{MachineStatus, Verb};
 
 use crate::event::IDENTITY_CONFLICT;
-use crate::state::{BootPhase, DeployPhase, DiskState, Ready, Stage, State};
+use crate::state::{BootPhase, DeployPhase, DiskState, Failed, Ready, Stage, State};
 
-/// State, phase and sentence. `since` is when the state or phase began; step progress is filled in by the caller.
-pub fn status(state: &State, since: UnixMs) -> MachineStatus {
+/// State, phase, sentence and [`crate::verbs`]. `since` is when the state or phase began; the caller adds step progress.
+pub fn status(state: &State, since: UnixMs, verbs: Vec<Verb>) -> MachineStatus {
     MachineStatus {
-        state: state_name(state).to_owned(),
-        phase: phase_name(state).map(str::to_owned),
+        state: state_name(state).into(),
+        phase: phase_name(state).map(Into::into),
         sentence: status_sentence(state),
         reason: match state {
             State::Failed(f) => Some(f.reason.clone()),
@@ -27,6 +27,7 @@ pub fn status(state: &State, since: UnixMs) -> MachineStatus {
         since,
         deadline: state.deadline(),
         step: None,
+        verbs,
     }
 }
 
@@ -45,7 +46,7 @@ pub fn state_name(state: &State) -> &'static str {
     }
 }
 
-/// The phase of a transient state; for a failure, what it happened during.
+/// The phase of a transient state; for a failure, what the machine was doing.
 pub fn phase_name(state: &State) -> Option<&'static str> {
     let boot = |phase: BootPhase| match phase {
         BootPhase::AwaitBoot => "await-boot",
@@ -73,13 +74,13 @@ pub fn phase_name(state: &State) -> Option<&'static str> {
     }
 }
 
-/// "Why am I waiting": what is going on and what comes next.
+/// What the machine waits for and what comes next.
 pub fn status_sentence(state: &State) -> String {
     let boot = |phase: BootPhase, then: &str| match phase {
         BootPhase::AwaitBoot => {
             format!("Waiting for the machine to ask the network to boot (power it on or restart it), {then}.")
         }
-        BootPhase::Booting => format!("The boot script was given; the mini-os is loading, {then}."),
+        BootPhase::Booting => format!("The boot script was sent; the mini-os is loading, {then}."),
         BootPhase::Claimed => format!("The agent runs in the mini-os; its asset report comes next, {then}."),
     };
     match state {
@@ -102,7 +103,7 @@ pub fn status_sentence(state: &State) -> String {
             }
             DeployPhase::Installing { name: Some(name), .. } => format!("Installing: step {name}."),
             DeployPhase::Installing { name: None, .. } => {
-                "The hardware is as expected; the agent verifies the plan and begins to install.".to_owned()
+                "The hardware is as expected; the agent verifies the plan and starts to install.".to_owned()
             }
             DeployPhase::AwaitLocalBoot { boots: 0 } => {
                 "Everything is written; the machine reboots and boots its disk next.".to_owned()
@@ -111,34 +112,14 @@ pub fn status_sentence(state: &State) -> String {
                 "The machine boots its disk; its resident agent reports next.".to_owned()
             }
             DeployPhase::Verifying => {
-                "The resident agent runs first-boot scripts and proves that everything is as asked."
+                "The resident agent runs first-boot scripts and verifies that everything is as requested."
                     .to_owned()
             }
         },
-        State::Deployed(_) => "Installed and proven; the resident agent is in charge.".to_owned(),
+        State::Deployed(_) => "Installed and verified; the resident agent is running.".to_owned(),
         State::Releasing(r) if r.wiping => "The agent wipes what was installed.".to_owned(),
         State::Releasing(r) => boot(r.phase, "to wipe its disk"),
-        State::Failed(f) => {
-            let stage = match f.during {
-                Stage::Commissioning => "Commissioning",
-                Stage::Deploying => "Deployment",
-                Stage::Releasing => "Release",
-            };
-            let disk = match f.disk {
-                DiskState::Untouched => "No disk was touched.",
-                DiskState::Partial => "Its disk holds half an installation.",
-                DiskState::Installed => "The installed system is on its disk.",
-            };
-            let stop = if f.detail.ends_with(['.', '!', '?']) {
-                ""
-            } else {
-                "."
-            };
-            format!(
-                "{stage} failed ({}): {}{stop} {disk} Retry when the cause is gone.",
-                f.reason, f.detail
-            )
-        }
+        State::Failed(f) => failure_sentence(f),
         State::Quarantined(q) if q.reason == IDENTITY_CONFLICT => {
             format!(
                 "Stopped ({}): {} No disk is touched. Look at both side by side and say which it is: \
@@ -148,10 +129,32 @@ pub fn status_sentence(state: &State) -> String {
         }
         State::Quarantined(q) => {
             format!(
-                "Stopped ({}): {} Find out who else spoke for it, then commission or retire it.",
+                "Stopped ({}): {} Find out who else used its identity, then commission or retire it.",
                 q.reason, q.detail
             )
         }
         State::Retired => "Out of service.".to_owned(),
     }
+}
+
+fn failure_sentence(f: &Failed) -> String {
+    let stage = match f.during {
+        Stage::Commissioning => "Commissioning",
+        Stage::Deploying => "Deployment",
+        Stage::Releasing => "Release",
+    };
+    let disk = match f.disk {
+        DiskState::Untouched => "No disk was touched.",
+        DiskState::Partial => "Its disk holds part of an installation.",
+        DiskState::Installed => "The installed system is on its disk.",
+    };
+    let stop = if f.detail.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    format!(
+        "{stage} failed ({}): {}{stop} {disk} Retry when the cause is gone.",
+        f.reason, f.detail
+    )
 }

@@ -1,5 +1,5 @@
-//! The transition function, by event. No catch-all arm: an event lists every state, but for facts that are only noted in all of them,
-//! so that a new event or state makes the compiler ask what becomes of it.
+//! The transition function, one function per event. No catch-all arms: an event lists every state, so that the compiler points at a
+//! new event or state. Facts that every state only notes share one arm.
 
 use inventory_api::boot::BootTarget;
 use inventory_api::check::Verdict;
@@ -17,9 +17,9 @@ use crate::status::state_name;
 pub struct Transition {
     /// The state afterwards.
     pub state: State,
-    /// What to do after the commit.
+    /// What follows, in the order in which it has to happen.
     pub actions: Vec<Action>,
-    /// Whether history shows it. Facts that change nothing are not shown, alarms always are.
+    /// Whether it goes to the history. Facts that change nothing do not, alarms always do.
     pub record: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct Transition {
 pub struct Refused {
     /// Stable short code.
     pub code: &'static str,
-    /// What was asked, why it cannot be, and what can be done.
+    /// What was asked, why it is not possible, and what to do.
     pub sentence: String,
 }
 
@@ -72,21 +72,21 @@ fn refused(code: &'static str, sentence: impl Into<String>) -> Outcome {
     })
 }
 
-/// A verb that this state does not take, and what to do instead.
+/// Refuses a verb that this state does not accept, and says what to do instead.
 fn no_verb(event: &Event, state: &State) -> Outcome {
     let idle = matches!(event, Event::Retry | Event::Abort);
     let instead = match state {
-        State::New if idle => "nothing is going on; commission it",
+        State::New if idle => "nothing is in progress; commission it",
         State::New => "commission it first",
         State::Commissioning(_) => "wait for its report, or abort",
-        State::Ready(_) if idle => "nothing is going on; deploy or commission it",
+        State::Ready(_) if idle => "nothing is in progress; deploy or commission it",
         State::Ready(_) => "Slipway has installed nothing on it",
         State::Deploying(_) => "wait until it is deployed, or abort",
-        State::Deployed(_) if idle => "nothing is going on",
+        State::Deployed(_) if idle => "nothing is in progress",
         State::Deployed(_) => "release it first",
         State::Releasing(_) => "wait until it is wiped, or abort",
-        State::Failed(_) => "nothing is going on; retry it",
-        State::Quarantined(_) => "find out who else spoke for it, then commission or retire it",
+        State::Failed(_) => "nothing is in progress; retry it",
+        State::Quarantined(_) => "find out who else used its identity, then commission or retire it",
         State::Retired => "it is out of service for good",
     };
     not_while(event, state_name(state), instead)
@@ -99,7 +99,7 @@ fn not_while(event: &Event, state: &str, instead: &str) -> Outcome {
     )
 }
 
-/// A fact that this state does not expect: the sender is behind or ahead; it asks for its assignment again.
+/// Refuses a fact that this state does not expect: the sender is out of step and will ask for its assignment again.
 fn no_fact(event: &Event, state: &str) -> Outcome {
     refused(
         "unexpected",
@@ -118,20 +118,6 @@ fn quarantine(code: &str, detail: &str, plan: Option<&PlanId>) -> Outcome {
     )
 }
 
-/// The enrolment is another machine. Its certificate stays good until that machine claims: with it the agent is told to boot
-/// again, and nothing else.
-fn folded() -> Outcome {
-    to_with(State::Retired, &[Action::DropTickets])
-}
-
-/// Something of Slipway's is on its disk, or is being written: it cannot just go.
-fn not_folded(into: &MachineId, state: &str) -> Outcome {
-    refused(
-        "wrong-state",
-        format!("cannot make {into} of a machine that is {state}: release or abort it first"),
-    )
-}
-
 fn ready(verdict: Option<Verdict>, held: Option<String>) -> State {
     State::Ready(Ready { verdict, held })
 }
@@ -144,11 +130,7 @@ fn commissioning(limits: &Limits, now: UnixMs, first: bool) -> State {
     })
 }
 
-fn deploying(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> State {
-    State::Deploying(attempt(plan, phase, limits, now))
-}
-
-/// The first attempt at a plan, from this phase on.
+/// The first attempt at a plan, starting in this phase.
 fn attempt(plan: PlanId, phase: DeployPhase, limits: &Limits, now: UnixMs) -> Deploying {
     let (seconds, disk) = match phase {
         DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
@@ -224,7 +206,7 @@ impl Releasing {
     }
 }
 
-/// What follows when a machine is retired, and when it is released.
+/// Actions when a machine is retired, and when it is released.
 const RETIRED: [Action; 3] = [
     Action::RevokeIdentity,
     Action::DropTickets,
@@ -235,77 +217,12 @@ const RELEASED: [Action; 2] = [Action::DropTickets, Action::ForgetDeployment];
 /// The next state. `now` is the server's clock. `Err` changes nothing.
 pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Result<Transition, Refused> {
     match event {
-        Event::Commission => match state {
-            State::New => to(commissioning(limits, now, true)),
-            State::Ready(_) | State::Failed(_) | State::Quarantined(_) => {
-                to(commissioning(limits, now, false))
-            }
-            State::Commissioning(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Retired => no_verb(event, state),
-        },
-        Event::Deploy { plan } => match state {
-            State::Ready(_) | State::Failed(_) => {
-                to(deploying(plan.clone(), DeployPhase::AwaitBoot, limits, now))
-            }
-            State::New
-            | State::Commissioning(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Quarantined(_)
-            | State::Retired => no_verb(event, state),
-        },
-        Event::Release => match state {
-            State::Deployed(d) => to(releasing(Some(d.plan.clone()), limits, now)),
-            State::Failed(f) => match f.disk {
-                DiskState::Untouched => not_while(
-                    event,
-                    "failed before anything was written",
-                    "retry, deploy or commission it",
-                ),
-                DiskState::Partial | DiskState::Installed => to(releasing(f.plan.clone(), limits, now)),
-            },
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Releasing(_)
-            | State::Quarantined(_)
-            | State::Retired => no_verb(event, state),
-        },
-        Event::Retire => match state {
-            State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) | State::Quarantined(_) => {
-                to_with(State::Retired, &RETIRED)
-            }
-            State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) | State::Retired => {
-                no_verb(event, state)
-            }
-        },
-        Event::Retry => match state {
-            State::Failed(f) => retry(f, limits, now),
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Quarantined(_)
-            | State::Retired => no_verb(event, state),
-        },
-        Event::Abort => match state {
-            State::Commissioning(c) => c.failed("aborted", "the commissioning was aborted"),
-            State::Deploying(d) => d.failed("aborted", "the deployment was aborted"),
-            State::Releasing(r) => r.failed("aborted", "the release was aborted"),
-            State::New
-            | State::Ready(_)
-            | State::Deployed(_)
-            | State::Failed(_)
-            | State::Quarantined(_)
-            | State::Retired => no_verb(event, state),
-        },
+        Event::Commission => commission(state, event, limits, now),
+        Event::Deploy { plan } => deploy(state, event, plan, limits, now),
+        Event::Release => release(state, event, limits, now),
+        Event::Retire => retire(state, event),
+        Event::Retry => retry(state, event, limits, now),
+        Event::Abort => abort(state, event),
         Event::Absorbed { .. }
         | Event::IdentityChanged { .. }
         | Event::WipeDoubted { .. }
@@ -325,79 +242,16 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             | State::Quarantined(_)
             | State::Retired => noted(state),
         },
-        Event::SecurityAlarm { code, detail } => match state {
-            // A stranger on the provisioning network must not be able to take a machine out of service.
-            State::Deployed(_) | State::Quarantined(_) | State::Retired => noted(state),
-            State::Failed(f) if f.disk == DiskState::Installed => noted(state),
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Releasing(_)
-            | State::Failed(_) => quarantine(code, detail, state.plan()),
-        },
-        Event::Folded { into, .. } => match state {
-            State::New | State::Commissioning(_) | State::Ready(_) => folded(),
-            State::Failed(f) if f.disk == DiskState::Untouched => folded(),
-            State::Failed(_) => not_folded(into, "failed with something on its disk"),
-            State::Quarantined(q) if q.plan.is_none() => folded(),
-            State::Quarantined(_) => not_folded(into, "quarantined with a deployment cut off"),
-            State::Deploying(_) | State::Deployed(_) | State::Releasing(_) => {
-                not_folded(into, state_name(state))
-            }
-            State::Retired => no_fact(event, "retired"),
-        },
+        Event::SecurityAlarm { code, detail } => alarmed(state, code, detail),
+        Event::Folded { into, .. } => fold(state, event, into),
         Event::ScriptGiven { target } => script_given(state, *target, limits, now),
         Event::Claimed => claimed(state, event, limits, now),
         Event::Reported {
             verdict,
             detail,
             after,
-        } => match state {
-            State::Commissioning(c) => commissioned(c, *verdict, detail, after, limits, now),
-            // A re-check of a waiting machine is harmless; only its verdict is news.
-            State::Ready(r) => {
-                let next = ready(*verdict, r.held.clone());
-                if next == *state { stays(state) } else { to(next) }
-            }
-            State::Deploying(d) => match (d.phase.boot(), verdict) {
-                (Some(_), Some(Verdict::Fail)) => d.failed("check-failed", detail),
-                (Some(_), Some(Verdict::Pass | Verdict::Warn) | None) => {
-                    d.moved(NOTHING_YET, now.plus_seconds(limits.step_seconds))
-                }
-                (None, Some(Verdict::Pass | Verdict::Warn | Verdict::Fail) | None) => stays(state),
-            },
-            // The agent in the mini-os is there: its next assignment is the wipe. Again after a cut: the wipe is idempotent.
-            State::Releasing(r) => match (r.wiping, &r.plan) {
-                (false, Some(_)) => to(State::Releasing(Releasing {
-                    wiping: true,
-                    deadline: now.plus_seconds(limits.wipe_seconds),
-                    ..r.clone()
-                })),
-                (false, None) => to_with(ready(None, None), &RELEASED),
-                (true, _) => stays(state),
-            },
-            State::Deployed(_) | State::Failed(_) => stays(state),
-            State::New | State::Quarantined(_) | State::Retired => no_fact(event, state_name(state)),
-        },
-        Event::ResidentReported => match state {
-            State::Deploying(d) => match d.phase {
-                DeployPhase::AwaitLocalBoot { .. } => {
-                    d.moved(DeployPhase::Verifying, now.plus_seconds(limits.verify_seconds))
-                }
-                DeployPhase::AwaitBoot
-                | DeployPhase::Booting
-                | DeployPhase::Claimed
-                | DeployPhase::Installing { .. }
-                | DeployPhase::Verifying => stays(state),
-            },
-            State::Deployed(_) | State::Releasing(_) | State::Failed(_) => stays(state),
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Quarantined(_)
-            | State::Retired => no_fact(event, state_name(state)),
-        },
+        } => reported(state, event, (*verdict, detail, after), limits, now),
+        Event::ResidentReported => resident_reported(state, event, limits, now),
         Event::StepStarting { plan, index, name } => match installing(state, plan) {
             Ok(d) => to(State::Deploying(Deploying {
                 phase: DeployPhase::Installing {
@@ -425,41 +279,8 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
             }
             Err(is) => no_fact(event, is),
         },
-        Event::InstallDone { plan } => match installing(state, plan) {
-            Ok(d) => to_with(
-                State::Deploying(Deploying {
-                    phase: DeployPhase::AwaitLocalBoot { boots: 0 },
-                    disk: DiskState::Installed,
-                    deadline: now.plus_seconds(limits.local_boot_seconds),
-                    ..d.clone()
-                }),
-                &[Action::DropTickets],
-            ),
-            // Sent again because the answer was lost.
-            Err(_) if is_installed(state, plan) => stays(state),
-            Err(is) => no_fact(event, is),
-        },
-        Event::Verified { plan, failing } => match state {
-            State::Deploying(d) if d.phase != DeployPhase::Verifying || *plan != d.plan => {
-                no_fact(event, "not verifying this plan")
-            }
-            State::Deploying(d) if failing.is_empty() => {
-                to(State::Deployed(Deployed { plan: d.plan.clone() }))
-            }
-            State::Deploying(d) => d.failed(
-                "verification-failed",
-                format!("not as asked: {}", failing.join("; ")),
-            ),
-            // A late copy.
-            State::Deployed(_) => stays(state),
-            State::New
-            | State::Commissioning(_)
-            | State::Ready(_)
-            | State::Releasing(_)
-            | State::Failed(_)
-            | State::Quarantined(_)
-            | State::Retired => no_fact(event, state_name(state)),
-        },
+        Event::InstallDone { plan } => install_done(state, event, plan, limits, now),
+        Event::Verified { plan, failing } => verified(state, event, plan, failing),
         Event::WipeDone { .. } => match wiping(state) {
             Ok(_) => to_with(ready(None, None), &RELEASED),
             Err(is) => no_fact(event, is),
@@ -475,7 +296,227 @@ pub fn transition(state: &State, event: &Event, limits: &Limits, now: UnixMs) ->
     }
 }
 
-/// The deployment that installs this plan; else what the machine is instead.
+fn commission(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::New => to(commissioning(limits, now, true)),
+        State::Ready(_) | State::Failed(_) | State::Quarantined(_) => to(commissioning(limits, now, false)),
+        State::Commissioning(_)
+        | State::Deploying(_)
+        | State::Deployed(_)
+        | State::Releasing(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn deploy(state: &State, event: &Event, plan: &PlanId, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::Ready(_) | State::Failed(_) => to(State::Deploying(attempt(
+            plan.clone(),
+            DeployPhase::AwaitBoot,
+            limits,
+            now,
+        ))),
+        State::New
+        | State::Commissioning(_)
+        | State::Deploying(_)
+        | State::Deployed(_)
+        | State::Releasing(_)
+        | State::Quarantined(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn release(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::Deployed(d) => to(releasing(Some(d.plan.clone()), limits, now)),
+        State::Failed(f) => match f.disk {
+            DiskState::Untouched => not_while(
+                event,
+                "failed before anything was written",
+                "retry, deploy or commission it",
+            ),
+            DiskState::Partial | DiskState::Installed => to(releasing(f.plan.clone(), limits, now)),
+        },
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deploying(_)
+        | State::Releasing(_)
+        | State::Quarantined(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn retire(state: &State, event: &Event) -> Outcome {
+    match state {
+        State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) | State::Quarantined(_) => {
+            to_with(State::Retired, &RETIRED)
+        }
+        State::Commissioning(_) | State::Deploying(_) | State::Releasing(_) | State::Retired => {
+            no_verb(event, state)
+        }
+    }
+}
+
+fn retry(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::Failed(f) => resumed(f, limits, now),
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deploying(_)
+        | State::Deployed(_)
+        | State::Releasing(_)
+        | State::Quarantined(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn abort(state: &State, event: &Event) -> Outcome {
+    match state {
+        State::Commissioning(c) => c.failed("aborted", "the commissioning was aborted"),
+        State::Deploying(d) => d.failed("aborted", "the deployment was aborted"),
+        State::Releasing(r) => r.failed("aborted", "the release was aborted"),
+        State::New
+        | State::Ready(_)
+        | State::Deployed(_)
+        | State::Failed(_)
+        | State::Quarantined(_)
+        | State::Retired => no_verb(event, state),
+    }
+}
+
+fn alarmed(state: &State, code: &str, detail: &str) -> Outcome {
+    match state {
+        // A stranger on the provisioning network must not be able to take a machine out of service.
+        State::Deployed(_) | State::Quarantined(_) | State::Retired => noted(state),
+        State::Failed(f) if f.disk == DiskState::Installed => noted(state),
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Deploying(_)
+        | State::Releasing(_)
+        | State::Failed(_) => quarantine(code, detail, state.plan()),
+    }
+}
+
+/// The enrolment turned out to be the machine `into`.
+fn fold(state: &State, event: &Event, into: &MachineId) -> Outcome {
+    // Its certificate stays valid until that machine claims: with it the agent is told to reboot, and nothing else.
+    let gone = || to_with(State::Retired, &[Action::DropTickets]);
+    // Something of Slipway's is on its disk, or is being written: it cannot just disappear.
+    let not_yet = |is: &str| {
+        refused(
+            "wrong-state",
+            format!("cannot make {into} of a machine that is {is}: release or abort it first"),
+        )
+    };
+    match state {
+        State::New | State::Commissioning(_) | State::Ready(_) => gone(),
+        State::Failed(f) if f.disk == DiskState::Untouched => gone(),
+        State::Failed(_) => not_yet("failed with something on its disk"),
+        State::Quarantined(q) if q.plan.is_none() => gone(),
+        State::Quarantined(_) => not_yet("quarantined during a deployment"),
+        State::Deploying(_) | State::Deployed(_) | State::Releasing(_) => not_yet(state_name(state)),
+        State::Retired => no_fact(event, "retired"),
+    }
+}
+
+fn reported(
+    state: &State,
+    event: &Event,
+    (verdict, detail, after): (Option<Verdict>, &str, &AfterCheck),
+    limits: &Limits,
+    now: UnixMs,
+) -> Outcome {
+    match state {
+        State::Commissioning(c) => commissioned(c, verdict, detail, after, limits, now),
+        // Checking a waiting machine again is harmless; only its verdict is news.
+        State::Ready(r) => {
+            let next = ready(verdict, r.held.clone());
+            if next == *state { stays(state) } else { to(next) }
+        }
+        State::Deploying(d) => match (d.phase.boot(), verdict) {
+            (Some(_), Some(Verdict::Fail)) => d.failed("check-failed", detail),
+            (Some(_), Some(Verdict::Pass | Verdict::Warn) | None) => {
+                d.moved(NOTHING_YET, now.plus_seconds(limits.step_seconds))
+            }
+            (None, Some(Verdict::Pass | Verdict::Warn | Verdict::Fail) | None) => stays(state),
+        },
+        // The agent runs in the mini-os: its next assignment is the wipe. Again after a power cut: the wipe is idempotent.
+        State::Releasing(r) => match (r.wiping, &r.plan) {
+            (false, Some(_)) => to(State::Releasing(Releasing {
+                wiping: true,
+                deadline: now.plus_seconds(limits.wipe_seconds),
+                ..r.clone()
+            })),
+            (false, None) => to_with(ready(None, None), &RELEASED),
+            (true, _) => stays(state),
+        },
+        State::Deployed(_) | State::Failed(_) => stays(state),
+        State::New | State::Quarantined(_) | State::Retired => no_fact(event, state_name(state)),
+    }
+}
+
+fn resident_reported(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcome {
+    match state {
+        State::Deploying(d) => match d.phase {
+            DeployPhase::AwaitLocalBoot { .. } => {
+                d.moved(DeployPhase::Verifying, now.plus_seconds(limits.verify_seconds))
+            }
+            DeployPhase::AwaitBoot
+            | DeployPhase::Booting
+            | DeployPhase::Claimed
+            | DeployPhase::Installing { .. }
+            | DeployPhase::Verifying => stays(state),
+        },
+        State::Deployed(_) | State::Releasing(_) | State::Failed(_) => stays(state),
+        State::New | State::Commissioning(_) | State::Ready(_) | State::Quarantined(_) | State::Retired => {
+            no_fact(event, state_name(state))
+        }
+    }
+}
+
+fn install_done(state: &State, event: &Event, plan: &PlanId, limits: &Limits, now: UnixMs) -> Outcome {
+    match installing(state, plan) {
+        Ok(d) => to_with(
+            State::Deploying(Deploying {
+                phase: DeployPhase::AwaitLocalBoot { boots: 0 },
+                disk: DiskState::Installed,
+                deadline: now.plus_seconds(limits.local_boot_seconds),
+                ..d.clone()
+            }),
+            &[Action::DropTickets],
+        ),
+        // Sent again because the answer was lost.
+        Err(_) if is_installed(state, plan) => stays(state),
+        Err(is) => no_fact(event, is),
+    }
+}
+
+fn verified(state: &State, event: &Event, plan: &PlanId, failing: &[String]) -> Outcome {
+    match state {
+        State::Deploying(d) if d.phase != DeployPhase::Verifying || *plan != d.plan => {
+            no_fact(event, "not verifying this plan")
+        }
+        State::Deploying(d) if failing.is_empty() => to(State::Deployed(Deployed { plan: d.plan.clone() })),
+        State::Deploying(d) => d.failed(
+            "verification-failed",
+            format!("not as requested: {}", failing.join("; ")),
+        ),
+        // A late copy.
+        State::Deployed(_) => stays(state),
+        State::New
+        | State::Commissioning(_)
+        | State::Ready(_)
+        | State::Releasing(_)
+        | State::Failed(_)
+        | State::Quarantined(_)
+        | State::Retired => no_fact(event, state_name(state)),
+    }
+}
+
+/// The deployment that installs this plan; else what the machine is doing instead.
 fn installing<'a>(state: &'a State, plan: &PlanId) -> Result<&'a Deploying, &'static str> {
     match state {
         State::Deploying(d) => match d.phase {
@@ -502,7 +543,7 @@ fn is_installed(state: &State, plan: &PlanId) -> bool {
     matches!(state, State::Deploying(d) if d.plan == *plan && matches!(d.phase, DeployPhase::AwaitLocalBoot { .. }))
 }
 
-/// The release that wipes; else what the machine is instead.
+/// The release that wipes; else what the machine is doing instead.
 fn wiping(state: &State) -> Result<&Releasing, &'static str> {
     match state {
         State::Releasing(r) if r.wiping => Ok(r),
@@ -518,7 +559,7 @@ fn wiping(state: &State) -> Result<&Releasing, &'static str> {
     }
 }
 
-/// The report of a commissioning came and was checked.
+/// The report of a commissioning was checked.
 fn commissioned(
     c: &Commissioning,
     verdict: Option<Verdict>,
@@ -533,13 +574,13 @@ fn commissioned(
     let next = match after {
         AfterCheck::Hold => ready(verdict, None),
         AfterCheck::NotExpected { why } => ready(verdict, Some(why.clone())),
-        AfterCheck::Deploy { plan } => deploying(plan.clone(), NOTHING_YET, limits, now),
+        AfterCheck::Deploy { plan } => State::Deploying(attempt(plan.clone(), NOTHING_YET, limits, now)),
         AfterCheck::CannotPlan { code, detail } => return c.failed(code, detail),
     };
     to_with(next, &[Action::DropTickets])
 }
 
-/// The agent has the plan and has begun no step.
+/// The agent has the plan and has not started a step.
 const NOTHING_YET: DeployPhase = DeployPhase::Installing {
     step: None,
     name: None,
@@ -588,7 +629,7 @@ fn script_given(state: &State, target: BootTarget, limits: &Limits, now: UnixMs)
             | DeployPhase::Installing { .. }
             | DeployPhase::Verifying => stays(state),
         },
-        // Every boot of a deployed machine passes here.
+        // Every boot of a deployed machine ends here.
         (
             State::New
             | State::Commissioning(_)
@@ -621,8 +662,7 @@ fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcom
             DeployPhase::AwaitBoot | DeployPhase::Booting | DeployPhase::Claimed => {
                 d.moved(DeployPhase::Claimed, d.deadline.max(reports_by))
             }
-            // The machine lost power while it was being installed: it starts again from the first step, a bounded number of
-            // times.
+            // The machine lost power during the installation: it starts again from the first step, a bounded number of times.
             DeployPhase::Installing { .. } if d.attempt >= limits.attempts => d.failed(
                 "too-many-attempts",
                 format!(
@@ -646,8 +686,8 @@ fn claimed(state: &State, event: &Event, limits: &Limits, now: UnixMs) -> Outcom
     }
 }
 
-/// A boot script was given in this phase. The first one sets the boot deadline; later ones (the machine lost power, or its
-/// loader asked twice) do not move it, so that a machine that reboots for ever still comes to an end.
+/// A boot script was sent in this phase. The first one sets the boot deadline; later ones (the machine lost power, or its loader
+/// asked twice) do not move it, so that a machine in a reboot loop still times out.
 fn boot_started(
     phase: BootPhase,
     deadline: UnixMs,
@@ -664,7 +704,7 @@ fn boot_started(
     }
 }
 
-/// What to fail with when a machine does not come up in the mini-os.
+/// The failure of a machine that did not come up in the mini-os.
 fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outcome {
     match phase {
         BootPhase::AwaitBoot => fail(
@@ -674,7 +714,7 @@ fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outco
         ),
         BootPhase::Booting => fail(
             "boot-timeout",
-            "the boot script was given, but no agent claimed its ticket: look at the machine's console (too little \
+            "the boot script was sent, but no agent claimed its ticket: look at the machine's console (too little \
              memory, or no driver for its NIC in the mini-os)",
         ),
         BootPhase::Claimed => fail(
@@ -684,7 +724,8 @@ fn boot_timeout(phase: BootPhase, fail: impl Fn(&str, &str) -> Outcome) -> Outco
     }
 }
 
-fn retry(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
+/// The state in which a retry continues.
+fn resumed(f: &Failed, limits: &Limits, now: UnixMs) -> Outcome {
     match (f.during, &f.plan) {
         (Stage::Deploying, Some(plan)) => {
             let phase = match f.disk {

@@ -1,12 +1,12 @@
-//! What a wipe has to prove, and whether a later report bears it out.
+//! What a wipe must prove, and whether a later report supports it.
 
 use inventory_api::agent::{ByteRange, WIPE_ENDS, WipedDisk};
 use inventory_api::plan::DiskTarget;
 use inventory_api::report::{AssetReport, distinct};
 use inventory_api::text::counted;
 
-/// Whether the agent's word covers each disk that was to be wiped: both ends of it overwritten and read back. The first that
-/// is missing in a sentence. It is the word of who holds the machine's certificate: see docs/security.md.
+/// Whether the agent's proof covers each disk to be wiped: both ends overwritten and read back. Returns a sentence about the first
+/// one that is missing. The proof is only as good as the machine's certificate: see docs/security.md.
 pub fn proven(asked: &[DiskTarget], wiped: &[WipedDisk]) -> Result<(), String> {
     for disk in asked {
         let name = disk.serial.as_deref().or(disk.wwn.as_deref()).unwrap_or_default();
@@ -30,19 +30,19 @@ pub fn proven(asked: &[DiskTarget], wiped: &[WipedDisk]) -> Result<(), String> {
     match wiped.len() == asked.len() {
         true => Ok(()),
         false => Err(format!(
-            "the agent wiped {} disks, and {} were to be wiped",
+            "the agent wiped {} disks instead of {}",
             wiped.len(),
             asked.len()
         )),
     }
 }
 
-/// Whether one of the ranges holds all bytes from `from` to `to`.
+/// Whether one of the ranges covers all bytes from `from` to `to`.
 fn covered(zeroed: &[ByteRange], from: u64, to: u64) -> bool {
     zeroed.iter().any(|r| r.from <= from && to <= r.to)
 }
 
-/// What a mini-os that booted after the wipe sees against it: partitions on a disk that was cleared.
+/// What contradicts the wipe in a report of a mini-os booted after it: partitions on a disk that was cleared.
 pub fn doubted(wiped: &[WipedDisk], report: &AssetReport) -> Option<String> {
     let disks = distinct(report.clone()).disks;
     let devices: Vec<_> = disks.iter().flat_map(|d| d.block_devices()).collect();
@@ -50,7 +50,7 @@ pub fn doubted(wiped: &[WipedDisk], report: &AssetReport) -> Option<String> {
         let disk = devices.iter().find(|d| (&d.serial, &d.wwn) == (&w.serial, &w.wwn))?;
         let partitions = disk.partitions.filter(|n| *n > 0)?;
         Some(format!(
-            "disk {} with serial {} was reported as wiped and has {} now: either the wipe was not done, or somebody has written to the disk since",
+            "disk {} with serial {} was reported as wiped and has {} now: either the wipe was not done, or the disk was written to since",
             disk.name,
             w.serial.as_deref().unwrap_or("unknown"),
             counted(partitions, "partition")
@@ -111,7 +111,7 @@ mod tests {
         ] {
             assert!(proven(&[asked()], &bad).is_err(), "{bad:?}");
         }
-        // A disk that is smaller than both ends together is covered by one range.
+        // A disk smaller than both ends together is covered by one range.
         let tiny = DiskTarget {
             size_bytes: 4 << 20,
             ..asked()
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_say_what_was_done_and_what_was_not() {
+    fn the_text_of_a_wipe_says_what_was_done() {
         let mut disk = proof(&[(0, WIPE_ENDS), (SIZE - WIPE_ENDS, SIZE)]);
         disk.partitions = 3;
         let said = disk.in_words();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_on_a_wiped_disk_are_told() {
+    fn partitions_on_a_wiped_disk_are_reported() {
         let report = |partitions: Option<u32>| AssetReport {
             disks: vec![DiskFacts {
                 name: "sda".into(),

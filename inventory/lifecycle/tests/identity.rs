@@ -1,7 +1,6 @@
-//! Who is recognised: repairs, blades, clones, and the machines of the fixtures.
+//! Recognising machines: repairs, blades, clones, and the machines of the fixtures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use inventory_api::report::{
     AssetReport, BmcFacts, BoardFacts, ChassisFacts, NicFacts, SystemFacts, TpmFacts,
@@ -26,7 +25,7 @@ fn nic(n: u32) -> NicFacts {
     }
 }
 
-/// A server as good makers fill it in; every fact differs with `n`.
+/// A server with all facts set; every fact depends on `n`.
 fn server(n: u32) -> AssetReport {
     let maker = text("Supermicro");
     AssetReport {
@@ -94,7 +93,7 @@ fn board_of(report: &mut AssetReport, other: &AssetReport) {
 }
 
 #[test]
-fn repairs_are_named_as_what_they_are() {
+fn repairs_are_recognised_as_such() {
     let sound = server(1);
     assert_same(&sound, &[]);
 
@@ -126,7 +125,7 @@ fn repairs_are_named_as_what_they_are() {
     let gone = vec![nic(11).mac.unwrap(), nic(12).mac.unwrap()];
     let came = vec![nic(90).mac.unwrap(), nic(91).mac.unwrap()];
     assert_same(&board, &[Change::Board, Change::Nics { gone, came }]);
-    // Nothing but the case is left of it.
+    // Only the case is left of it.
     board.nics = vec![nic(95)];
     let gone = vec![nic(10).mac.unwrap(), nic(11).mac.unwrap(), nic(12).mac.unwrap()];
     let came = vec![nic(95).mac.unwrap()];
@@ -154,7 +153,7 @@ fn parts_of_other_machines_are_named() {
         }
         other => panic!("{other:?}"),
     }
-    // It was given the system serial of machine 2 as well: now it is for a person to say.
+    // It also got the system serial of machine 2: now a user has to decide.
     moved.system.as_mut().unwrap().serial = server(2).system.unwrap().serial;
     assert_eq!(
         seen(&known, &moved),
@@ -177,7 +176,7 @@ fn parts_of_other_machines_are_named() {
 }
 
 #[test]
-fn two_that_live_are_two() {
+fn two_running_machines_are_not_merged() {
     let mut first = known(1, &server(1));
     first.alive = true;
     let alive = [first, known(2, &server(2))];
@@ -188,12 +187,12 @@ fn two_that_live_are_two() {
         seen(&alive, &server(1)),
         Recognition::Conflict { with: vec![id(1)] }
     );
-    // Nodes of one enclosure that bear its serial numbers.
+    // Nodes of one enclosure with the enclosure's serial numbers.
     let mut node = server(3);
     node.system.as_mut().unwrap().serial = server(1).system.unwrap().serial;
     node.chassis = server(1).chassis;
     assert!(matches!(seen(&alive, &node), Recognition::New { .. }));
-    // A copied UUID on machines that are otherwise told apart is not merged, and not passed over either.
+    // Machines with a copied UUID that differ otherwise are not merged, but the conflict is reported.
     let mut copied = server(3);
     copied.system.as_mut().unwrap().uuid = server(2).system.unwrap().uuid;
     assert_eq!(seen(&alive, &copied), Recognition::Conflict { with: vec![id(2)] });
@@ -201,7 +200,7 @@ fn two_that_live_are_two() {
     copied.system.as_mut().unwrap().serial = server(2).system.unwrap().serial;
     copied.chassis.as_mut().unwrap().serial = text("C777LG77H");
     assert_eq!(seen(&alive, &copied), Recognition::Conflict { with: vec![id(2)] });
-    // Unless a person has said that the values are shared.
+    // Unless a user declared the values to be shared.
     let mut shared: BTreeMap<Field, BTreeSet<String>> = BTreeMap::new();
     let of = Identity::of(&copied);
     for field in [Field::Uuid, Field::System] {
@@ -237,7 +236,7 @@ fn blades_of_one_chassis_are_two_machines() {
     }
 }
 
-/// Dell writes its service tag on system and chassis: one fact, not two.
+/// Dell writes its service tag to system and chassis: one fact, not two.
 #[test]
 fn one_text_in_two_fields_counts_once() {
     let dell = |uuid: &str, board: &str| AssetReport {
@@ -269,7 +268,7 @@ fn one_text_in_two_fields_counts_once() {
     }
 }
 
-/// Field report 15: the UUID of one machine as SMBIOS, dmidecode before 2.6, DHCP, iPXE and IPMI write it.
+/// The UUID of one machine as SMBIOS, dmidecode before 2.6, DHCP, iPXE and IPMI write it.
 #[test]
 fn a_uuid_is_the_same_in_every_byte_order() {
     let orders = [
@@ -313,7 +312,7 @@ fn a_uuid_is_the_same_in_every_byte_order() {
     ] {
         assert!(Uuid::parse(junk).is_none(), "{junk}");
     }
-    // Supermicro's: zeros and a MAC. That is its own.
+    // Supermicro's: zeros and a MAC. That is unique.
     assert!(Uuid::parse("00000000-0000-0000-0000-002590eb9628").is_some());
 }
 
@@ -322,13 +321,13 @@ fn an_identity_survives_the_store() {
     let identity = Identity::of(&server(4));
     let text = serde_json::to_string(&identity).unwrap();
     assert_eq!(serde_json::from_str::<Identity>(&text).unwrap(), identity);
-    // A UUID that has become known as a series' is dropped, not an error.
+    // A stored UUID that is now known to be shared by a series is dropped without an error.
     let mut value = serde_json::to_value(&identity).unwrap();
     value["uuid"] = "03000200-0400-0500-0006-000700080009".into();
     assert!(serde_json::from_value::<Identity>(value).unwrap().uuid.is_none());
 }
 
-/// Machine 1 and a report, at second 1000, of a machine that began to boot at second 900.
+/// Machine 1, and a report at second 1000 of a machine that started to boot at second 900.
 struct Case {
     own: Option<AssetReport>,
     seen: AssetReport,
@@ -371,7 +370,7 @@ fn what_follows_from_a_report() {
     let undecided = Standing::Undecided { machine: id(1) };
     let conflict = Standing::Conflict { with: vec![id(1)] };
     let provisional = Standing::Provisional { machine: id(1) };
-    // An enrolment that never reported is not taken by who lists its MAC: its own report says who it is.
+    // An enrolment that never reported does not go to a machine that lists its MAC: its own report identifies it.
     let base = || Case {
         own: None,
         seen: server(1),
@@ -386,7 +385,7 @@ fn what_follows_from_a_report() {
         assert_eq!(stand(&case, None), itself());
     }
 
-    // Each was heard by a NIC that the other reports.
+    // Each booted from a NIC that the other reports.
     let known = || Case {
         known: Some(server(1)),
         ..base()
@@ -397,10 +396,10 @@ fn what_follows_from_a_report() {
         ..known()
     };
     assert_eq!(stand(&alive, Some(900)), conflict);
-    // Heard moments before the boot: is it the same machine that restarted, or another that says nothing right now?
+    // Heard moments before the boot: did the same machine restart, or is the other one just silent?
     assert_eq!(stand(&alive, Some(960)), undecided);
-    // Serial, UUID and MACs are on labels and in packets; who sends them without a word of the known machine is held, and nobody
-    // else is (and with another TPM a conflict).
+    // Serial, UUID and MACs are on labels and in packets. A sender that the known machine does not confirm is held, and only the
+    // sender (with another TPM it is a conflict).
     let without_tpm = || AssetReport {
         tpm: None,
         ..server(1)
@@ -429,7 +428,7 @@ fn what_follows_from_a_report() {
         ..known()
     };
     assert!(matches!(stand(&same_tpm, Some(900)), Standing::Another { .. }));
-    // An enrolment with a past of its own is not folded by itself.
+    // An enrolment with its own history is not folded automatically.
     let past = Case {
         own: Some(server(1)),
         ..known()
@@ -442,7 +441,7 @@ fn what_follows_from_a_report() {
         ..base()
     };
     assert_eq!(stand(&moved, Some(900)), Standing::Mismatch);
-    // A collector that failed once is no other machine.
+    // A collector that failed once does not make it another machine.
     let poor = Case {
         own: Some(server(5)),
         seen: AssetReport::default(),
@@ -452,7 +451,7 @@ fn what_follows_from_a_report() {
     assert_eq!(stand(&poor, Some(900)), itself());
 }
 
-/// Nobody filled in a serial number: that both name each other's NIC is enough, one side alone is not.
+/// Without serial numbers, naming each other's NIC is enough, and one side alone is not.
 #[test]
 fn a_machine_without_serial_numbers_is_known_by_both_its_nics() {
     let nameless = || AssetReport {
@@ -483,19 +482,7 @@ fn a_machine_without_serial_numbers_is_known_by_both_its_nics() {
     }
 }
 
-fn fixtures() -> Option<PathBuf> {
-    let dir = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures")),
-        PathBuf::from,
-    );
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no fixtures at {}", dir.display());
-    None
-}
-
-/// Type 1, 2 and 3 of a fixture machine, as dmidecode decoded it.
+/// Types 1, 2 and 3 of a fixture machine, as decoded by dmidecode.
 fn of_dmidecode(path: &std::path::Path) -> AssetReport {
     let value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let field = |section: &str, name: &str| value[section][name].as_str().map(str::to_owned);
@@ -522,10 +509,12 @@ fn of_dmidecode(path: &std::path::Path) -> AssetReport {
 
 #[test]
 fn every_pair_of_the_smbios_machines_is_told_apart() {
-    let Some(dir) = fixtures() else { return };
+    let Some(dir) = fixtures::find("smbios") else {
+        return;
+    };
     let mut machines = Vec::new();
     for set in ["norm", "rebuilt", "linuxhw"] {
-        for entry in std::fs::read_dir(dir.join("smbios").join(set)).unwrap() {
+        for entry in std::fs::read_dir(dir.join(set)).unwrap() {
             let path = entry.unwrap().path();
             let expected = path.join("expected.json");
             if expected.exists() {
@@ -572,13 +561,15 @@ fn every_pair_of_the_smbios_machines_is_told_apart() {
 /// Nineteen blades of one delivery, as edeploy captured them: tuples of texts.
 #[test]
 fn nineteen_near_identical_blades_stay_nineteen() {
-    let Some(dir) = fixtures() else { return };
+    let Some(dir) = fixtures::find("inventory/redhat-hardware/cardiff_samples") else {
+        return;
+    };
     let mut blades = Vec::new();
-    for entry in std::fs::read_dir(dir.join("inventory/redhat-hardware/cardiff_samples")).unwrap() {
+    for entry in std::fs::read_dir(dir).unwrap() {
         let text_of = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         let mut report = AssetReport::default();
         let mut system = SystemFacts::default();
-        // Not all of them have a chassis serial; blades share it.
+        // Not all of them have a chassis serial, and blades share it.
         report.chassis = Some(ChassisFacts {
             manufacturer: text("HP"),
             serial: text("CZ3404ENCL"),
@@ -628,7 +619,7 @@ fn nineteen_near_identical_blades_stay_nineteen() {
     }
 }
 
-/// Fields with few values each, so that every pattern of agreement comes up.
+/// Fields with few values each, so that every pattern of agreement occurs.
 fn any_identity() -> impl Strategy<Value = AssetReport> {
     let pick = || prop::option::of(0u32..3);
     (
@@ -724,8 +715,8 @@ proptest! {
         }
     }
 
-    /// Whatever is sent: another machine's place is only taken by whose NIC that machine itself reported, or who has its TPM key,
-    /// with a first report, while that machine is silent.
+    /// Whatever is sent: another machine's place is taken only with a first report, while that machine is silent, and only by a
+    /// sender whose NIC that machine itself reported or who has its TPM key.
     #[test]
     fn a_claim_alone_never_takes_a_place(
         own in prop::option::of(any_identity()),

@@ -1,4 +1,4 @@
-//! The lifecycle as a whole: walks that must work, and properties that hold for every walk.
+//! The lifecycle as a whole: walks that must work, and properties of every walk.
 
 use inventory_api::agent::{Assignment, RunsOn};
 use inventory_api::boot::{BootTarget, Purpose};
@@ -212,7 +212,7 @@ fn two_that_claim_one_identity_stop_until_a_person_decides() {
     assert!(matches!(walk(&events), State::Quarantined(q) if q.reason == IDENTITY_CONFLICT));
     events.push(resolved(0));
     assert!(matches!(walk(&events), State::Commissioning(_)));
-    // What another alarm stopped is not let go by it.
+    // It does not release a machine that another alarm stopped.
     let stolen = Event::SecurityAlarm {
         code: "ticket-used".into(),
         detail: String::new(),
@@ -222,7 +222,7 @@ fn two_that_claim_one_identity_stop_until_a_person_decides() {
 }
 
 #[test]
-fn an_enrolment_that_is_another_machine_is_retired_and_told_to_boot_again() {
+fn an_enrolment_that_is_another_machine_is_retired_and_reboots() {
     let folded = Event::Folded {
         into: machine(2),
         detail: "same serial and UUID".into(),
@@ -244,7 +244,7 @@ fn an_enrolment_that_is_another_machine_is_retired_and_told_to_boot_again() {
         let told = assignment(&state, session);
         assert_eq!(matches!(told, Assignment::Reboot { .. }), boots, "{told:?}");
     }
-    // What has a system on its disk does not just go.
+    // A machine with a system on its disk cannot just disappear.
     let deployed = State::Deployed(lifecycle::state::Deployed { plan: plan(1) });
     assert!(transition(&deployed, &folded, &Limits::default(), UnixMs(0)).is_err());
     assert!(transition(&walk(&until_installing()), &folded, &Limits::default(), UnixMs(0)).is_err());
@@ -374,8 +374,8 @@ fn transient(state: &State) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
-    /// No state without a way out: a transient state has a deadline in the future, its passing ends the state, and
-    /// `abort` ends it too; every other state takes a verb.
+    /// Every state has a way out: a transient state has a future deadline that ends it, and `abort` ends it too; every other state
+    /// accepts a verb.
     #[test]
     fn every_state_has_a_way_out(events in prop::collection::vec((any_event(), 0i64..100_000), 1..60)) {
         let limits = Limits::default();
@@ -392,7 +392,7 @@ proptest! {
             }
             let json = serde_json::to_string(&state).unwrap();
             prop_assert_eq!(&serde_json::from_str::<State>(&json).unwrap(), &state);
-            prop_assert!(!status(&state, now).sentence.is_empty());
+            prop_assert!(!status(&state, now, vec![]).sentence.is_empty());
             prop_assert_eq!(transient(&state), state.deadline().is_some());
             if let Some(deadline) = state.deadline() {
                 prop_assert!(deadline > now);
@@ -410,8 +410,8 @@ proptest! {
         }
     }
 
-    /// Whatever happens, a machine is only Deployed by a verification that holds, and an agent is only told to write in
-    /// the phase that a matching report leads to.
+    /// Whatever happens, only a successful verification makes a machine Deployed, and an agent is told to write only in the phase that
+    /// follows a matching report.
     #[test]
     fn nothing_is_deployed_or_written_by_accident(events in prop::collection::vec(any_event(), 1..60)) {
         let limits = Limits::default();

@@ -1,5 +1,6 @@
 //! The only writer of a state: load, transition, store state and history row, in one transaction.
 
+use inventory_api::machine::Actor;
 use inventory_api::{MachineId, UnixMs};
 use lifecycle::repeat::{ROWS_A_MINUTE, Row, is_bounded, repeats};
 use lifecycle::{Event, Refused, State, transition};
@@ -42,12 +43,12 @@ pub async fn enroll(
     change: &mut Change,
     id: &MachineId,
     network: &str,
-    actor: &str,
+    actor: &Actor,
 ) -> Result<(), StoreError> {
     let first = HistoryRow {
         seq: 1,
         at: core.clock.now(),
-        actor: actor.to_owned(),
+        actor: actor.to_string(),
         event: None,
         limits: core.config.limits.clone(),
         state: State::New,
@@ -63,7 +64,7 @@ pub async fn advance_in(
     change: &mut Change,
     id: &MachineId,
     event: Event,
-    actor: &str,
+    actor: &Actor,
     now: UnixMs,
 ) -> Result<Advanced, AdvanceError> {
     let machine: MachineRow = change
@@ -89,7 +90,7 @@ pub async fn advance_in(
         let mut row = HistoryRow {
             seq: if repeats > 1 { seq - 1 } else { seq },
             at: now,
-            actor: actor.to_owned(),
+            actor: actor.to_string(),
             sentence: sentence::of_event(&event, &done.state),
             event: Some(event),
             limits: limits.clone(),
@@ -156,7 +157,7 @@ pub async fn advance(
     core: &Core,
     id: &MachineId,
     event: Event,
-    actor: &str,
+    actor: &Actor,
 ) -> Result<Advanced, AdvanceError> {
     let mut change = core.store.begin().await?;
     let advanced = advance_in(core, &mut change, id, event, actor, core.clock.now()).await?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Choice, Purpose};
+use inventory_api::machine::Actor;
 use inventory_api::{Mac, MachineId, Sha256Digest, UnixMs};
 use lifecycle::booting::{Asks, Held, TICKETS_A_MINUTE, may_have_ticket};
 use lifecycle::{AtConsole, Decision, Event, MachineFacts, State, boot_target};
@@ -19,10 +20,6 @@ use crate::rescue::{RESCUE_SECONDS, end_rescues};
 use crate::secret;
 use store::{Change, MachineRow, RescueRow, StoreError, TicketRow};
 
-/// Actor of what the boot service sees.
-const BOOT: &str = "boot";
-/// Actor of what a person at the machine's console does.
-const CONSOLE: &str = "console";
 /// What a new machine is told while too many come.
 const TOO_MANY_NEW: &str =
     "held: too many new machines in a minute on this network (boot.enrolments_per_minute)";
@@ -30,8 +27,6 @@ const TOO_MANY_NEW: &str =
 const TOO_MANY_SCRIPTS: &str = "held: this machine asked for too many boot scripts in a minute";
 /// How a rescue ended whose machine asks what to boot.
 const BOOTED_AGAIN: &str = "it booted again";
-/// Actor of what the rules order.
-const POLICY: &str = "policy";
 
 /// The boot service's view of the inventory.
 pub struct Boot {
@@ -129,14 +124,14 @@ impl Boot {
             .collect();
         let mut state = row.state.clone();
         if state == State::New && self.commission_unknown(&self.facts(Some(&row), client)) {
-            let advanced = advance_in(core, &mut change, &id, Event::Commission, POLICY, now).await?;
+            let advanced = advance_in(core, &mut change, &id, Event::Commission, &Actor::Policy, now).await?;
             state = advanced.state.clone();
             steps.push(advanced);
         }
         let event = Event::ScriptGiven {
             target: boot_target(&state, false),
         };
-        let advanced = advance_in(core, &mut change, &id, event, BOOT, now).await?;
+        let advanced = advance_in(core, &mut change, &id, event, &Actor::Boot, now).await?;
         // The event may have ended a deployment: what counts is the state it left.
         let target = boot_target(&advanced.state, false);
         steps.push(advanced);
@@ -189,7 +184,7 @@ impl Boot {
         let Some(id) = secret::machine_id() else {
             return Ok(None);
         };
-        enroll(&self.core, change, &id, &client.network, BOOT).await?;
+        enroll(&self.core, change, &id, &client.network, &Actor::Boot).await?;
         change.put_boot_mac(&id, client.mac).await?;
         Ok(Some(id))
     }
@@ -291,7 +286,7 @@ impl Boot {
         let ended = end_rescues(core, &mut change, &id, BOOTED_AGAIN, now).await?;
         let what = AtConsole::Chose { choice };
         let event = Event::AtConsole { what };
-        let advanced = advance_in(core, &mut change, &id, event, CONSOLE, now).await?;
+        let advanced = advance_in(core, &mut change, &id, event, &Actor::Console, now).await?;
         // The script that was not followed had a ticket.
         change.void_tickets(&id).await?;
         let order = match choice {
@@ -459,7 +454,10 @@ impl BootSource for Boot {
                 .find(|i| i.manifest.sha256 == digest && i.manifest.public)
                 .map(images::Image::path),
             Err(error) => {
-                tracing::error!(%error, "cannot list the images");
+                tracing::error!(
+                    error = inventory_api::text::with_causes(&error),
+                    "cannot list the images"
+                );
                 None
             }
         }

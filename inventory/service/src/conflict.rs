@@ -62,7 +62,7 @@ impl Service {
         let mut turn = Turn {
             core: &self.core,
             change: &mut change,
-            actor: &actor.0,
+            actor,
             now: self.core.clock.now(),
             done: Vec::new(),
         };
@@ -112,7 +112,7 @@ impl Turn<'_> {
     async fn close(&mut self, row: &ConflictRow, resolution: &str) -> Result<(), Problem> {
         let decided = self
             .change
-            .resolve_conflict(row.id, resolution, self.now, self.actor);
+            .resolve_conflict(row.id, resolution, self.now, self.actor.as_str());
         Ok(decided.await?)
     }
 
@@ -130,7 +130,7 @@ impl Turn<'_> {
             let known: BTreeSet<_> = row.known.keys(field).into_iter().collect();
             for value in row.seen.keys(field).iter().filter(|v| known.contains(*v)) {
                 self.change
-                    .add_shared_value(field, value, self.now, self.actor)
+                    .add_shared_value(field, value, self.now, self.actor.as_str())
                     .await?;
             }
         }

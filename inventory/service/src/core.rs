@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use inventory_api::agent::{Progress, RunsOn};
 use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::{Mac, MachineId, UnixMs};
-use netboot::NetworkBook;
+use netboot::Networks;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +77,7 @@ pub struct Memory {
     changes: broadcast::Sender<MachineId>,
     macs: RwLock<HashMap<Mac, Option<String>>>,
     /// The networks as they stand; not set when none is configured.
-    pub networks: OnceLock<NetworkBook>,
+    pub networks: OnceLock<Networks>,
     /// A machine of 64-bit ARM has asked for its loader since the start.
     pub arm64_asked: AtomicBool,
     /// When the store was last asked whether it takes a write, and whether it did.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use inventory_api::UnixMs;
+use inventory_api::machine::Actor;
 use lifecycle::Event;
 
 use crate::advance::{AdvanceError, advance};
@@ -71,7 +72,7 @@ async fn pass(core: &Core) -> Result<Duration, StoreError> {
         let Some(deadline) = core.store.machine(&id).await?.and_then(|m| m.state.deadline()) else {
             continue;
         };
-        match advance(core, &id, Event::DeadlinePassed { deadline }, "clock").await {
+        match advance(core, &id, Event::DeadlinePassed { deadline }, &Actor::Clock).await {
             Ok(_) => {}
             Err(AdvanceError::Store(error)) => return Err(error),
             Err(error) => tracing::error!(machine = %id, %error, "a deadline was refused"),

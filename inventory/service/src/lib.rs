@@ -26,7 +26,6 @@ pub mod secret;
 mod tasks;
 mod tokens;
 mod turn;
-mod verb;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,15 +48,11 @@ use words::text::joined;
 
 pub use agent::ImageFile;
 pub use delivery::{ProfileMachine, ProfileMachines};
+pub use inventory_api::machine::{Actor, Verb};
 pub use journey::{mac_of, tls_broken};
 pub use list::{BAD_TOKEN, MachineList, bad_query, page};
 pub use store::MachineCounts;
 pub use tokens::{Login, unknown_token};
-pub use verb::Verb;
-
-/// Who acts: the name of a token, or "agent", "boot", "clock". Stands in the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor(pub String);
 
 /// The service. Shared as `Arc<Service>`.
 pub struct Service {
@@ -224,7 +219,7 @@ impl Service {
         let plans: HashMap<&PlanId, &InstallPlan> = plans.iter().map(|plan| (&plan.id, plan)).collect();
         let summary = |row: MachineRow| {
             let session = self.core.memory.session(&row.id);
-            let mut status = lifecycle::status(&row.state, row.phase_since);
+            let mut status = lifecycle::status(&row.state, row.phase_since, self.verbs(&row, &row.state));
             if let Some(plan) = installing(&row.state).and_then(|id| plans.get(id)) {
                 status.step = progress::step_status(&row.state, plan, session.progress.as_ref());
             }
@@ -256,9 +251,17 @@ impl Service {
         Ok(rows.into_iter().map(summary).collect())
     }
 
-    async fn status(&self, id: &MachineId, state: &State) -> Result<MachineStatus, Problem> {
-        let since = self.core.store.phase_since(id).await?;
-        Ok(lifecycle::status(state, since.unwrap_or(UnixMs(0))))
+    fn verbs(&self, row: &MachineRow, state: &State) -> Vec<Verb> {
+        let session = self.core.memory.session(&row.id);
+        let seen = session.last_seen.max(row.last_seen).is_some();
+        lifecycle::verbs(state, seen, session.held.is_some())
+    }
+
+    /// The status of a machine that is in `state` now.
+    async fn status(&self, row: &MachineRow, state: &State) -> Result<MachineStatus, Problem> {
+        let since = self.core.store.phase_since(&row.id).await?;
+        let verbs = self.verbs(row, state);
+        Ok(lifecycle::status(state, since.unwrap_or(UnixMs(0)), verbs))
     }
 }
 
@@ -278,7 +281,7 @@ fn history_entry(row: HistoryRow) -> HistoryEntry {
     HistoryEntry {
         seq: row.seq,
         at: row.at,
-        actor: row.actor,
+        actor: row.actor.as_str().into(),
         event: row
             .event
             .as_ref()

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use inventory_api::boot::BootEvent;
 use inventory_api::loader::{LoaderFailure, LoaderModel, LoaderOverview, LoaderTally, NicLoaders};
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::experience::Tally;
+use netboot_protocol::Tally;
 use netboot_protocol::{ClientKind, Experience, Failure, Loader, NicModel, Trial};
 
 /// NICs with something on foot; those of which nothing is to be kept go first.
@@ -137,7 +137,7 @@ impl Loaders {
         let mut known = self.known();
         let mut ended = None;
         if anew && let Some(mut trial) = known.trials.get(&mac).cloned() {
-            if trial.asks_anew(now) {
+            if trial.firmware_restarts(now) {
                 ended = Some(trial.clone());
             }
             known.change(mac, |known| {

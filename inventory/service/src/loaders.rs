@@ -17,7 +17,7 @@ impl Service {
     /// Forgets which loaders failed and which worked on this NIC: its next boot begins with the first of its list.
     pub async fn forget_loader(&self, mac: Mac, actor: &Actor) -> Result<Journey, Problem> {
         self.forget_loaders_of(&[mac]).await?;
-        tracing::info!(%mac, actor = %actor.0, "what became of its loaders is forgotten");
+        tracing::info!(%mac, %actor, "what became of its loaders is forgotten");
         self.journey(mac).await
     }
 
@@ -40,7 +40,7 @@ impl Service {
             return Err(unknown());
         }
         self.forget_loaders_of(&macs).await?;
-        tracing::info!(%model, nics = macs.len(), actor = %actor.0, "what became of its loaders is forgotten");
+        tracing::info!(%model, nics = macs.len(), %actor, "what became of its loaders is forgotten");
         Ok(self.loaders())
     }
 

@@ -15,7 +15,7 @@ impl Service {
     /// Each network as it stands, in the order of the configuration.
     pub fn networks(&self) -> Vec<NetworkStatus> {
         let networks = self.core.memory.networks.get();
-        let mut networks = networks.map(netboot::NetworkBook::status).unwrap_or_default();
+        let mut networks = networks.map(netboot::Networks::status).unwrap_or_default();
         let missing = self.missing();
         for network in &mut networks {
             let concerns = |one: &&Missing| one.network.as_ref().is_none_or(|name| *name == network.name);
@@ -70,7 +70,7 @@ impl Service {
         };
         done.map_err(|error| of_book(&error, "reservation-refused", "Reservation refused"))?;
         tracing::info!(
-            network, %mac, address = address.map(tracing::field::display), actor = %actor.0, "reservation changed"
+            network, %mac, address = address.map(tracing::field::display), %actor, "reservation changed"
         );
         self.network(network)
     }
@@ -87,7 +87,7 @@ impl Service {
     ) -> Result<NetworkStatus, Problem> {
         let done = self.book(network)?.end_quarantine(network, address).await;
         done.map_err(|error| of_book(&error, "not-quarantined", "Not out of use"))?;
-        tracing::info!(network, %address, actor = %actor.0, "an address is back in use");
+        tracing::info!(network, %address, %actor, "an address is back in use");
         self.network(network)
     }
 
@@ -107,7 +107,7 @@ impl Service {
         }
     }
 
-    fn book(&self, network: &str) -> Result<&netboot::NetworkBook, Problem> {
+    fn book(&self, network: &str) -> Result<&netboot::Networks, Problem> {
         let book = self.core.memory.networks.get();
         book.ok_or_else(|| no_network(network))
     }

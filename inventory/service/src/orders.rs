@@ -1,9 +1,10 @@
 //! What people order: verbs and deployments.
 
+use inventory_api::Problem;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::machine::{DeployOrder, DeployResponse, VerbResponse};
-use inventory_api::{MachineId, Problem};
 use lifecycle::booting::ADMITTED_SECONDS;
+use lifecycle::verbs::{event_of, may_forget};
 use lifecycle::{Event, State, transition};
 
 use super::{Actor, Service, Verb, planning};
@@ -17,52 +18,40 @@ impl Service {
     /// Does a verb other than deploy.
     pub async fn verb(&self, key: &str, verb: Verb, actor: &Actor) -> Result<VerbResponse, Problem> {
         let row = self.find(key).await?;
-        let event = match verb {
-            Verb::Commission => Event::Commission,
-            Verb::Release => Event::Release,
-            Verb::Retire => Event::Retire,
-            Verb::Retry => Event::Retry,
-            Verb::Abort => Event::Abort,
-            Verb::Admit => Event::Admit,
-            Verb::Forget => return self.forget_machine(&row, actor).await,
-        };
-        let MachineRow { id, macs, .. } = row;
+        if verb == Verb::Forget {
+            return self.forget_machine(&row, actor).await;
+        }
+        let event = event_of(verb).ok_or_else(|| {
+            let detail = format!("{verb} needs more than the machine");
+            problem(400, "verb-incomplete", "Not a verb by itself", detail)
+        })?;
+        let id = &row.id;
         let now = self.core.clock.now();
         let mut change = self.core.store.begin().await?;
-        let advanced = advance_in(&self.core, &mut change, &id, event, &actor.0, now).await?;
+        let advanced = advance_in(&self.core, &mut change, id, event, actor, now).await?;
         // A person asked for it: addresses are kept for it from now on.
-        change.put_known(&id).await?;
+        change.put_known(id).await?;
         change.commit().await?;
         if verb == Verb::Admit {
-            self.core.memory.update_session(&id, |session| {
+            self.core.memory.update_session(id, |session| {
                 session.admitted_until = Some(now.plus_seconds(ADMITTED_SECONDS));
                 session.held = None;
             });
         }
         after_commit(&self.core, &advanced);
         if verb == Verb::Retire {
-            self.end_reservations(&macs).await;
+            self.end_reservations(&row.macs).await;
         }
-        self.verb_response(&id, &advanced.state).await
+        self.verb_response(&row, &advanced.state).await
     }
 
     /// Forgets a machine that is out of service, or that never got further than its first boot script.
     async fn forget_machine(&self, row: &MachineRow, actor: &Actor) -> Result<VerbResponse, Problem> {
         let id = &row.id;
-        let answer = self.verb_response(id, &row.state).await?;
+        let answer = self.verb_response(row, &row.state).await?;
         let refused = |detail: String| Err(problem(409, "wrong-state", "Not in this state", detail));
-        match &row.state {
-            State::Retired | State::New => {}
-            State::Commissioning(_) | State::Failed(_) if row.last_seen.is_none() => {}
-            State::Commissioning(_)
-            | State::Failed(_)
-            | State::Ready(_)
-            | State::Deploying(_)
-            | State::Deployed(_)
-            | State::Releasing(_)
-            | State::Quarantined(_) => {
-                return refused(format!("cannot forget {id}, which has claimed: retire it first"));
-            }
+        if !may_forget(&row.state, row.last_seen.is_some()) {
+            return refused(format!("cannot forget {id}, which has claimed: retire it first"));
         }
         let mut change = self.core.store.begin().await?;
         if !change.forget(id).await? {
@@ -71,14 +60,14 @@ impl Service {
             ));
         }
         change.commit().await?;
-        tracing::info!(machine = %id, actor = actor.0, "a machine was forgotten");
+        tracing::info!(machine = %id, %actor, "a machine was forgotten");
         self.core.memory.forget(id);
         Ok(answer)
     }
 
-    async fn verb_response(&self, id: &MachineId, state: &State) -> Result<VerbResponse, Problem> {
+    async fn verb_response(&self, row: &MachineRow, state: &State) -> Result<VerbResponse, Problem> {
         Ok(VerbResponse {
-            status: self.status(id, state).await?,
+            status: self.status(row, state).await?,
             plan: state.plan().cloned(),
         })
     }
@@ -124,7 +113,7 @@ impl Service {
                 transition(&machine.state, &event, &self.core.config.limits, now)
                     .map_err(AdvanceError::Refused)?;
             }
-            let status = self.status(&machine.id, &machine.state).await?;
+            let status = self.status(&machine, &machine.state).await?;
             return Ok(DeployResponse {
                 dry_run,
                 status,
@@ -132,7 +121,7 @@ impl Service {
             });
         }
         let mut change = self.core.store.begin().await?;
-        let advanced = advance_in(&self.core, &mut change, &machine.id, event, &actor.0, now).await?;
+        let advanced = advance_in(&self.core, &mut change, &machine.id, event, actor, now).await?;
         change.put_plan(&machine.id, &plan, now).await?;
         change.put_request(&machine.id, &request, now).await?;
         change.put_known(&machine.id).await?;
@@ -144,7 +133,7 @@ impl Service {
         }
         change.commit().await?;
         after_commit(&self.core, &advanced);
-        let status = self.status(&machine.id, &advanced.state).await?;
+        let status = self.status(&machine, &advanced.state).await?;
         Ok(DeployResponse {
             dry_run,
             status,

@@ -8,6 +8,7 @@ use inventory_api::deploy::DeployRequest;
 use inventory_api::image::ImageManifest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
+use inventory_api::text::with_causes;
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::{FreshIds, PlanInput};
 
@@ -22,9 +23,9 @@ pub async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
     let listing = tokio::task::spawn_blocking(move || images::list(&dir))
         .await
         .map_err(|e| internal(&e))?
-        .map_err(|e| internal(&e))?;
+        .map_err(|e| internal(&with_causes(&e)))?;
     for problem in &listing.problems {
-        tracing::warn!(%problem, "an image cannot be used");
+        tracing::warn!(problem = with_causes(problem), "an image cannot be used");
     }
     Ok(listing.images)
 }

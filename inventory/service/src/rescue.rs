@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use inventory_api::boot::BootTarget;
 use inventory_api::rescue::{RescuePassword, RescueRequest, RescueResponse, RescueStep};
 use inventory_api::{MachineId, Problem, UnixMs};
-use lifecycle::console::{MAX_WRONG, wait_seconds};
+use lifecycle::console::{StoredPassword, Typed, judge};
 use lifecycle::{AtConsole, Event, boot_target};
 
 use super::{Actor, Service};
@@ -24,8 +24,6 @@ pub(crate) const RESCUE_SECONDS: u64 = 8 * 3600;
 const LOGIN_SECONDS: u64 = 1800;
 /// Longest password that is looked at.
 const MAX_PASSWORD: usize = 128;
-/// Who acts at a machine's own console: nobody knows.
-const CONSOLE: &str = "console";
 
 /// Ends what is still open of a machine's rescues. [`after_commit`] has to follow.
 pub(crate) async fn end_rescues(
@@ -41,7 +39,9 @@ pub(crate) async fn end_rescues(
     let event = Event::AtConsole {
         what: AtConsole::RescueEnded { why: why.to_owned() },
     };
-    Ok(Some(advance_in(core, change, id, event, CONSOLE, now).await?))
+    Ok(Some(
+        advance_in(core, change, id, event, &Actor::Console, now).await?,
+    ))
 }
 
 /// Ends rescues whose time is over: the machine boots again by itself, or is gone.
@@ -69,7 +69,7 @@ impl Service {
         let password = secret::password();
         let kept = RescuePasswordRow {
             digest: secret::digest(&password),
-            actor: actor.0.clone(),
+            actor: actor.to_string(),
             expires_at,
             used_by: None,
             wrong: 0,
@@ -78,7 +78,7 @@ impl Service {
         let mut change = self.core.store.begin().await?;
         change.put_rescue_password(&row.id, &kept).await?;
         change.commit().await?;
-        tracing::info!(machine = %row.id, actor = %actor.0, "a rescue password was made");
+        tracing::info!(machine = %row.id, %actor, "a rescue password was made");
         Ok(RescuePassword {
             machine: row.id,
             password,
@@ -170,13 +170,13 @@ impl Service {
                 (answer(false, 0, String::new()), ended?)
             }
             RescueStep::Open { password } => {
-                let (judged, event) = judge(&mut change, &id, &ticket, password, now).await?;
+                let (judged, event) = open(&mut change, &id, &ticket, password, now).await?;
                 let advanced = match event {
                     // Both consoles may have a shell of one rescue: it began once.
                     Some(AtConsole::RescueOpened { .. }) if rescue.opened_at.is_some() => None,
                     Some(what) => {
                         let event = Event::AtConsole { what };
-                        let advanced = advance_in(core, &mut change, &id, event, CONSOLE, now).await;
+                        let advanced = advance_in(core, &mut change, &id, event, &Actor::Console, now).await;
                         Some(advanced?)
                     }
                     None => None,
@@ -203,56 +203,55 @@ struct Judged {
 }
 
 /// Looks at a password that was typed, and counts it when it is wrong.
-async fn judge(
+async fn open(
     change: &mut Change,
     id: &MachineId,
     ticket: &[u8; 32],
     typed: &str,
     now: UnixMs,
 ) -> Result<(Judged, Option<AtConsole>), Problem> {
-    let no = |wait: u64, message: String| {
-        let open = false;
-        (Judged { open, wait, message }, None)
-    };
-    let anew = format!("there is no password that opens it: `slipway rescue {id}` makes one");
-    let Some(mut kept) = change.rescue_password(id).await? else {
-        return Ok(no(wait_seconds(2), anew));
-    };
-    let elsewhere = kept.used_by.is_some_and(|used| used != *ticket);
-    if elsewhere || kept.wrong >= MAX_WRONG || now >= kept.expires_at {
-        return Ok(no(wait_seconds(2), anew));
-    }
-    let due = kept.wrong_at.plus_seconds(wait_seconds(kept.wrong));
-    if now < due {
-        let wait = due.since(now).div_ceil(1000);
-        return Ok(no(wait, format!("not so fast: the next password in {wait} s")));
-    }
+    let kept = change.rescue_password(id).await?;
     let typed: String = typed.trim().chars().take(MAX_PASSWORD).collect();
     // Two digests: comparing them byte by byte tells nothing about the password.
-    let right = secret::digest(&typed.to_ascii_lowercase()) == kept.digest;
-    let event;
-    let judged = if right {
-        (kept.used_by, kept.wrong) = (Some(*ticket), 0);
-        event = Some(AtConsole::RescueOpened {
-            by: kept.actor.clone(),
-        });
-        Judged {
-            open: true,
-            wait: 0,
-            message: "the password is right".to_owned(),
+    let digest = secret::digest(&typed.to_ascii_lowercase());
+    let right = kept.as_ref().is_some_and(|kept| kept.digest == digest);
+    let stored = kept.as_ref().map(|kept| StoredPassword {
+        used_elsewhere: kept.used_by.is_some_and(|used| used != *ticket),
+        expires_at: kept.expires_at,
+        wrong: kept.wrong,
+        wrong_at: kept.wrong_at,
+    });
+    let verdict = judge(stored, right, now);
+    let by = kept.as_ref().map(|kept| kept.actor.clone()).unwrap_or_default();
+    if let Some(mut kept) = kept {
+        match verdict {
+            Typed::Right => (kept.used_by, kept.wrong) = (Some(*ticket), 0),
+            Typed::Wrong { .. } => (kept.wrong, kept.wrong_at) = (kept.wrong + 1, now),
+            Typed::NoPassword { .. } | Typed::TooSoon { .. } => {}
         }
-    } else {
-        (kept.wrong, kept.wrong_at) = (kept.wrong + 1, now);
-        event = (kept.wrong == MAX_WRONG).then_some(AtConsole::RescueLocked);
-        let wait = wait_seconds(kept.wrong);
-        Judged {
-            open: false,
-            wait,
-            message: format!("the password is wrong; the next one in {wait} s"),
+        if matches!(verdict, Typed::Right | Typed::Wrong { .. }) {
+            change.put_rescue_password(id, &kept).await?;
+        }
+    }
+    let (open, wait, message, event) = match verdict {
+        Typed::NoPassword { wait } => {
+            let message = format!("there is no password that opens it: `slipway rescue {id}` makes one");
+            (false, wait, message, None)
+        }
+        Typed::TooSoon { wait } => {
+            let message = format!("not so fast: the next password in {wait} s");
+            (false, wait, message, None)
+        }
+        Typed::Right => {
+            let message = "the password is right".to_owned();
+            (true, 0, message, Some(AtConsole::RescueOpened { by }))
+        }
+        Typed::Wrong { wait, locked } => {
+            let message = format!("the password is wrong; the next one in {wait} s");
+            (false, wait, message, locked.then_some(AtConsole::RescueLocked))
         }
     };
-    change.put_rescue_password(id, &kept).await?;
-    Ok((judged, event))
+    Ok((Judged { open, wait, message }, event))
 }
 
 fn not_served(id: &MachineId) -> Problem {

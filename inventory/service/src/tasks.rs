@@ -1,11 +1,13 @@
 //! One-shot tasks of agents: re-check, locate, burn-in. They change no lifecycle state.
 
-use inventory_api::agent::{Assignment, Permission, RunsOn};
+use inventory_api::agent::{Assignment, Permission};
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::task::{Note, Task, TaskOutcome, TaskReport, TaskStatus};
+use inventory_api::text::tame;
 use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::State;
 use lifecycle::state::{DiskState, Stage};
+use lifecycle::task::{self, TaskRefused};
 
 use super::{Actor, Service, Verb};
 use crate::core::ALIVE_SECONDS;
@@ -29,26 +31,26 @@ impl Service {
     pub async fn ask_task(&self, key: &str, task: Task, actor: &Actor) -> Result<TaskStatus, Problem> {
         let row = self.find(key).await?;
         self.may_task(&row, &task)?;
-        self.add_task(&row.id, &task, &actor.0).await
+        self.add_task(&row.id, &task, actor).await
     }
 
     pub(super) async fn add_task(
         &self,
         id: &MachineId,
         task: &Task,
-        actor: &str,
+        actor: &Actor,
     ) -> Result<TaskStatus, Problem> {
         let now = self.core.clock.now();
         let mut change = self.core.store.begin().await?;
-        let number = change.add_task(id, task, actor, now).await?;
+        let number = change.add_task(id, task, actor.as_str(), now).await?;
         change.commit().await?;
-        tracing::info!(machine = %id, actor, task = task.name(), number, "a task was asked for");
+        tracing::info!(machine = %id, %actor, task = task.name(), number, "a task was asked for");
         self.core.memory.wake(id);
         self.core.memory.changed(id);
         Ok(TaskStatus {
             id: number,
             task: task.clone(),
-            actor: actor.to_owned(),
+            actor: actor.to_string(),
             asked_at: now,
             changed_at: now,
             outcome: None,
@@ -57,46 +59,38 @@ impl Service {
     }
 
     fn may_task(&self, row: &MachineRow, task: &Task) -> Result<(), Problem> {
-        let not_now = |detail: String| problem(409, "task-not-now", "Not now", detail);
-        let waits = match &row.state {
-            State::New | State::Ready(_) | State::Deployed(_) | State::Failed(_) => true,
-            State::Commissioning(_)
-            | State::Deploying(_)
-            | State::Releasing(_)
-            | State::Quarantined(_)
-            | State::Retired => false,
-        };
-        if !waits {
-            return Err(not_now(format!(
-                "machine {} is {}: tasks are done while it waits",
-                row.id,
-                lifecycle::status::state_name(&row.state)
-            )));
-        }
+        let now = self.core.clock.now();
         let session = self.core.memory.session(&row.id);
-        if !session.runs(self.core.clock.now()) {
-            return Err(problem(
-                409,
-                "agent-silent",
-                "No agent runs there",
-                format!(
-                    "the agent of machine {} has not been heard for {ALIVE_SECONDS} s: switch the machine on",
-                    row.id
+        let agent = session.runs_on.filter(|_| session.runs(now));
+        task::may(&row.state, agent, task).map_err(|refused| {
+            let id = &row.id;
+            let (status, code, title, detail) = match refused {
+                TaskRefused::Busy(state) => (
+                    409,
+                    "task-not-now",
+                    "Not now",
+                    format!("machine {id} is {state}: tasks are done while it waits"),
                 ),
-            ));
-        }
-        if let Task::BurnIn { request } = task {
-            if session.runs_on != Some(RunsOn::MiniOs) || matches!(row.state, State::Deployed(_)) {
-                return Err(not_now(format!(
-                    "machine {} does not run the mini-os: a burn-in would disturb what is installed on it",
-                    row.id
-                )));
-            }
-            request
-                .check()
-                .map_err(|why| problem(422, "bad-burn-in", "Burn-in not usable", why))?;
-        }
-        Ok(())
+                TaskRefused::AgentSilent => (
+                    409,
+                    "agent-silent",
+                    "No agent runs there",
+                    format!(
+                        "the agent of machine {id} has not been heard for {ALIVE_SECONDS} s: switch the machine on"
+                    ),
+                ),
+                TaskRefused::Installed => (
+                    409,
+                    "task-not-now",
+                    "Not now",
+                    format!(
+                        "machine {id} does not run the mini-os: a burn-in would disturb what is installed on it"
+                    ),
+                ),
+                TaskRefused::Unusable(why) => (422, "bad-burn-in", "Burn-in not usable", why),
+            };
+            problem(status, code, title, detail)
+        })
     }
 
     /// The assignment with the oldest task in the place of waiting.
@@ -129,7 +123,7 @@ impl Service {
             return Ok(stop("this task is not asked for any more"));
         };
         let open = matches!(report.outcome, TaskOutcome::Running { .. });
-        let outcome = tame(report.outcome);
+        let outcome = bounded(report.outcome);
         change.put_task_outcome(task.id, &outcome, open, now).await?;
         change.commit().await?;
         if !open {
@@ -162,12 +156,9 @@ impl Service {
     pub async fn recheck(&self, key: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
         if self.may_task(&row, &Task::Recheck {}).is_ok() {
-            return self
-                .add_task(&row.id, &Task::Recheck {}, &actor.0)
-                .await
-                .map(Some);
+            return self.add_task(&row.id, &Task::Recheck {}, actor).await.map(Some);
         }
-        self.recheck_stored(&row.id, &actor.0, None).await?;
+        self.recheck_stored(&row.id, actor, None).await?;
         Ok(None)
     }
 
@@ -175,15 +166,10 @@ impl Service {
     /// check ended is tried again.
     pub async fn fixed(&self, key: &str, text: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
-        let text: String = text
-            .trim()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_TEXT)
-            .collect();
+        let text = tame(text.trim(), MAX_TEXT);
         let note = Note {
             at: self.core.clock.now(),
-            actor: actor.0.clone(),
+            actor: actor.to_string(),
             text: if text.is_empty() {
                 "Marked as fixed.".to_owned()
             } else {
@@ -206,9 +192,9 @@ impl Service {
     }
 }
 
-/// What an agent wrote, without what a terminal would act on and not without end.
-fn tame(outcome: TaskOutcome) -> TaskOutcome {
-    let text = |t: String| -> String { t.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect() };
+/// An outcome with harmless and bounded texts.
+fn bounded(outcome: TaskOutcome) -> TaskOutcome {
+    let text = |t: String| tame(&t, MAX_TEXT);
     let figures = |burn_in: Option<Box<BurnInResult>>| {
         burn_in.map(|mut result| {
             result.parts.truncate(MAX_BURN_IN_PARTS);

@@ -36,7 +36,7 @@ impl Login {
             "This token may only read",
             format!(
                 "the token {:?} was made with --read-only: use another one, or make one with `slipway token create NAME`",
-                self.actor.0
+                self.actor
             ),
         ))
     }
@@ -67,7 +67,7 @@ impl Service {
             }
         }
         Ok(Some(Login {
-            actor: Actor(row.name),
+            actor: Actor::Token(row.name),
             read_only: row.read_only,
         }))
     }

@@ -1,5 +1,6 @@
 //! One transaction in which several machines advance.
 
+use inventory_api::machine::Actor;
 use inventory_api::{MachineId, UnixMs};
 use lifecycle::Event;
 
@@ -11,7 +12,7 @@ use store::Change;
 pub(super) struct Turn<'a> {
     pub(super) core: &'a Core,
     pub(super) change: &'a mut Change,
-    pub(super) actor: &'a str,
+    pub(super) actor: &'a Actor,
     pub(super) now: UnixMs,
     pub(super) done: Vec<Advanced>,
 }

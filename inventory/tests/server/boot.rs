@@ -70,7 +70,7 @@ async fn a_retired_machine_keeps_no_address() {
         .submit(&site, "/networks/lab/quarantine/127.1.0.9", &[])
         .await;
     assert!(
-        status == 409 && text.contains("127.1.0.9 is not out of use"),
+        status == 409 && text.contains("127.1.0.9 is not quarantined"),
         "{status} {text}"
     );
 

@@ -171,7 +171,7 @@ async fn a_rack_with_machines_is_read_on_the_command_line() {
     let rack = Rack::fill(&site).await;
     let t = Terminal::open(&site);
     let id = |n: usize| rack.id(n).as_str();
-    let empty = "DIMM A2: ordered 32 GB Micron MTA36ASF4G72PZ, slot is empty";
+    let empty = "DIMM A2: ordered 32 GiB Micron MTA36ASF4G72PZ, slot is empty";
     t.says(
         &["order", "show", "PO-7"],
         &["6 ordered, 5 received", "R1 A07 unit 11", empty],
@@ -313,7 +313,7 @@ async fn a_machine_is_looked_at_again_located_and_burned_in_by_command() {
     send(&site, &rack.agents[1], &server(2), RunsOn::MiniOs).await;
     t.says(
         &["machine", "show", "SRV-0002"],
-        &["Verdict: pass", "seated the module again"],
+        &["Verdict: warn", "seated the module again"],
     )
     .await;
     // Nobody hears an agent any more: what was reported is checked, and nothing else can be asked.

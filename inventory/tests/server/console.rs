@@ -3,7 +3,7 @@
 use inventory_api::Problem;
 use inventory_api::agent::RunsOn;
 use inventory_api::boot::{BootArgs, BootEventKind, Choice, Purpose};
-use inventory_api::machine::{HistoryEntry, Journey};
+use inventory_api::machine::{Actor, HistoryEntry, Journey, MachineState};
 use inventory_api::rescue::{RescuePassword, RescueRequest, RescueResponse, RescueStep, SHELL_PATH};
 use reqwest::{Method, StatusCode};
 
@@ -70,7 +70,7 @@ async fn the_menu_is_there_when_nothing_is_going_on_and_each_choice_asks_again()
     assert!(!first.contains("prompt"), "{first}");
     let refused = script(&site, Some("local-disk")).await;
     assert!(
-        refused.contains("echo Slipway: not possible: something is going on"),
+        refused.contains("echo Slipway: not possible: the machine is busy"),
         "{refused}"
     );
     assert!(
@@ -128,7 +128,7 @@ async fn the_menu_is_there_when_nothing_is_going_on_and_each_choice_asks_again()
     // A ticket that was not followed is good for nothing.
     let late = site.claim(&mini_os, &Key::new(), None).await.err().unwrap();
     assert_eq!(late.code, "ticket-expired");
-    assert_eq!(site.status(&agent.id).await.state, "ready");
+    assert_eq!(site.status(&agent.id).await.state, MachineState::Ready);
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
         .unwrap();
     let console: Vec<&str> = history
         .iter()
-        .filter(|row| row.actor == "console")
+        .filter(|row| row.actor == Actor::Console)
         .map(|row| row.sentence.as_str())
         .collect();
     let expected = [
@@ -200,7 +200,7 @@ async fn a_rescue_opens_with_its_password_once_and_leaves_the_machine_as_it_was(
     assert!(
         history
             .iter()
-            .filter(|row| row.actor == "console")
+            .filter(|row| row.actor == Actor::Console)
             .all(|row| row.state == "ready")
     );
 }
@@ -259,7 +259,7 @@ async fn without_a_menu_nothing_can_be_chosen() {
     // The files are not there either.
     let refused = script(&site, Some("rescue")).await;
     assert!(
-        refused.contains("not possible: the server has no files for this"),
+        refused.contains("not possible: the server has no files for this choice"),
         "{refused}"
     );
     let refused = script(&site, Some("local-disk")).await;

@@ -14,7 +14,7 @@ use inventory_api::agent::{
     RunsOn, StepOutcome, StepReport, Verification, VerifiedItem,
 };
 use inventory_api::boot::BootArgs;
-use inventory_api::image::{BootFiles, ImageManifest};
+use inventory_api::image::ImageManifest;
 use inventory_api::machine::MachineStatus;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::{AssetReport, DiskFacts, FirmwareMode, NicFacts, SystemFacts};
@@ -200,11 +200,7 @@ impl Site {
     }
 
     pub async fn phase(&self, id: &MachineId) -> String {
-        let status = self.status(id).await;
-        match status.phase {
-            Some(phase) => format!("{}/{phase}", status.state),
-            None => status.state,
-        }
+        self.status(id).await.words()
     }
 
     /// Waits until the machine is in a state/phase.
@@ -426,24 +422,12 @@ fn write_image(dir: &Path) {
     let bytes: Vec<u8> = (0..100_000u32).map(|n| (n % 251) as u8).collect();
     let digest = Sha256Digest(Sha256::digest(&bytes).into());
     let manifest = ImageManifest {
-        name: "debian-12".into(),
-        version: "1".into(),
-        os: "Debian GNU/Linux 12 (bookworm)".into(),
-        architecture: "x86_64".into(),
-        file: "image.zst".into(),
         sha256: digest,
         compressed_bytes: bytes.len() as u64,
         content_sha256: digest,
-        content_bytes: 1 << 30,
-        boot: BootFiles {
-            kernel_release: "6.1.0".into(),
-            kernel: "/vmlinuz".into(),
-            initrd: "/initrd.img".into(),
-            firmware: vec![FirmwareMode::Bios, FirmwareMode::Uefi],
-        },
         built_at: UnixMs(1),
         public: false,
-        recipe_sha256: None,
+        ..inventory_api::sample::image()
     };
     std::fs::create_dir_all(dir).unwrap();
     std::fs::write(dir.join("image.zst"), bytes).unwrap();

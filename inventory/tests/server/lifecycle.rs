@@ -5,6 +5,7 @@ use inventory_api::agent::{
 };
 use inventory_api::boot::Purpose;
 use inventory_api::deploy::DeployRequest;
+use inventory_api::machine::Verb;
 use inventory_api::plan::{InstallPlan, Step};
 use inventory_api::{Mac, MachineId};
 use lifecycle::{Limits, Rule, RuleAction, RuleMatch};
@@ -211,6 +212,16 @@ async fn power_lost_while_installing_starts_again_and_then_gives_up() {
     assert_eq!(
         (status.state.as_str(), status.reason.as_deref()),
         ("failed", Some("too-many-attempts"))
+    );
+    assert_eq!(
+        status.verbs,
+        [
+            Verb::Retire,
+            Verb::Release,
+            Verb::Commission,
+            Verb::Deploy,
+            Verb::Retry
+        ]
     );
     third.report(&site, RunsOn::MiniOs).await.unwrap();
     match third

@@ -134,7 +134,7 @@ async fn a_delivery_is_seen_on_every_page() {
             "/racks/R1/A07",
             "/hardware-profiles/web-r650",
             "SRV-0006",
-            "DIMM A2: ordered 32 GB Micron MTA36ASF4G72PZ, slot is empty",
+            "DIMM A2: ordered 32 GiB Micron MTA36ASF4G72PZ, slot is empty",
         ],
     );
     let at = |text: &str| order.find(text).unwrap_or_else(|| panic!("{text}"));
@@ -167,7 +167,7 @@ async fn a_delivery_is_seen_on_every_page() {
             "R1 A07 unit 11",
             "href=\"/racks/R1/A07\"",
             "DIMM A2",
-            "ordered 32 GB Micron MTA36ASF4G72PZ, slot is empty",
+            "ordered 32 GiB Micron MTA36ASF4G72PZ, slot is empty",
             "Check again",
             "Mark as fixed",
             "Locate LED",

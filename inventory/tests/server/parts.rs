@@ -3,6 +3,7 @@
 use inventory_api::agent::{Assignment, Permission, ReportResponse, RunsOn};
 use inventory_api::burn_in::{BurnInPart, BurnInResult};
 use inventory_api::check::Verdict;
+use inventory_api::machine::MachineState;
 use inventory_api::parts::{PartEventKind, PartLife};
 use inventory_api::report::{AssetReport, NicFacts};
 use inventory_api::task::{Task, TaskOutcome, TaskReport};
@@ -185,7 +186,7 @@ async fn a_task_comes_with_the_assignment_once_and_changes_no_state() {
     let Some(TaskOutcome::Failed { detail: said, .. }) = &seen.tasks[0].outcome else {
         panic!("{:?}", seen.tasks)
     };
-    assert!(!said.contains('\u{1b}') && seen.machine.status.state == "ready");
+    assert!(!said.contains('\u{1b}') && seen.machine.status.state == MachineState::Ready);
     // A word on a task that is over, or on another machine's, changes nothing.
     assert!(matches!(
         tell(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use config::Config;
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::check::Verdict;
+use inventory_api::machine::Actor;
 use inventory_api::{MachineId, PlanId, UnixMs};
 use lifecycle::{AfterCheck, Event, IDENTITY_CONFLICT, State, transition};
 use proptest::prelude::*;
@@ -118,17 +119,21 @@ async fn a_machine_that_boots_again_and_again_fills_no_history() {
     };
     let id: MachineId = "m-000000000001".parse().unwrap();
     let mut change = core.store.begin().await.unwrap();
-    enroll(&core, &mut change, &id, "lab", "boot").await.unwrap();
+    enroll(&core, &mut change, &id, "lab", &Actor::Boot)
+        .await
+        .unwrap();
     change.commit().await.unwrap();
     let script = || Event::ScriptGiven {
         target: BootTarget::MiniOs {
             purpose: Purpose::Commission,
         },
     };
-    let _ = advance(&core, &id, Event::Commission, "test").await.unwrap();
+    let _ = advance(&core, &id, Event::Commission, &"test".into())
+        .await
+        .unwrap();
     for _ in 0..50 {
-        let _ = advance(&core, &id, script(), "boot").await.unwrap();
-        let _ = advance(&core, &id, Event::Claimed, "agent").await.unwrap();
+        let _ = advance(&core, &id, script(), &Actor::Boot).await.unwrap();
+        let _ = advance(&core, &id, Event::Claimed, &Actor::Agent).await.unwrap();
     }
     assert_replays(&core.store, &id).await;
     let rows = core.store.history(&id, None, i64::MAX).await.unwrap();
@@ -143,7 +148,7 @@ async fn a_machine_that_boots_again_and_again_fills_no_history() {
             detail: n.to_string(),
         };
         refused |= matches!(
-            advance(&core, &id, event, "agent").await,
+            advance(&core, &id, event, &Actor::Agent).await,
             Err(AdvanceError::Refused(_))
         );
     }
@@ -175,11 +180,11 @@ proptest! {
             };
             let id: MachineId = "m-000000000001".parse().unwrap();
             let mut change = core.store.begin().await.unwrap();
-            enroll(&core, &mut change, &id, "lab", "boot").await.unwrap();
+            enroll(&core, &mut change, &id, "lab", &Actor::Boot).await.unwrap();
             change.commit().await.unwrap();
             for event in events {
                 let before = core.store.machine(&id).await.unwrap().unwrap();
-                match advance(&core, &id, event, "test").await {
+                match advance(&core, &id, event, &"test".into()).await {
                     Ok(done) => assert_eq!(done.before, before.state),
                     // Refused: nothing may have changed.
                     Err(AdvanceError::Refused(_)) => {

@@ -280,7 +280,7 @@ async fn tokens_are_made_beside_a_running_server_and_two_servers_refuse_to_share
         .await
         .unwrap();
     assert_eq!(response.status(), 200);
-    for name in ["ann", "clock", "a b", ""] {
+    for name in ["ann", "clock", "parts", "a b", ""] {
         assert!(
             inventory::tokens::create(&site.config, name, Default::default())
                 .await

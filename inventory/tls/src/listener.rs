@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use inventory_api::MachineId;
-use netboot::places::{Full, Place, Places, Standing};
+use netboot::slots::{Full, Slot, Slots, Standing};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -80,7 +80,7 @@ pub struct PeerCertificate {
 
 /// The place of the connection that a request came by; an extension of every request.
 #[derive(Clone)]
-pub struct Seat(Arc<Place>);
+pub struct Seat(Arc<Slot>);
 
 impl Seat {
     /// Who sent the request has shown a good certificate, token or session: its connection is kept before others.
@@ -176,8 +176,8 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(config);
-    let places = Places::new(netboot::places::Limits {
-        places: limits.connections,
+    let places = Slots::new(netboot::slots::Limits {
+        slots: limits.connections,
         per_address: limits.connections_per_address,
     });
     let mut connections = JoinSet::new();
@@ -197,7 +197,7 @@ pub async fn serve(
             }
         };
         let ip = address.ip().to_canonical();
-        let place = match places.enter(ip, standing_of(ip)) {
+        let place = match places.take(ip, standing_of(ip)) {
             Ok(place) => place,
             Err(full) => {
                 refused(address, full, limits);
@@ -225,7 +225,7 @@ pub async fn serve(
 fn refused(peer: SocketAddr, full: Full, limits: Limits) {
     let (reason, sentence) = match full {
         Full::Address => ("address", "this address has its share of connections"),
-        Full::Places => ("places", "all connections are taken by who has a better claim"),
+        Full::Slots => ("places", "all connections are taken by who has a better claim"),
     };
     if let Some(left_out) = netboot::log::each_minute("TLS port", reason) {
         tracing::warn!(%peer, connections = limits.connections, per_address = limits.connections_per_address,
@@ -237,7 +237,7 @@ struct Connection {
     stream: TcpStream,
     address: SocketAddr,
     on_broken: OnBroken,
-    place: Arc<Place>,
+    place: Arc<Slot>,
 }
 
 impl Connection {
@@ -282,7 +282,7 @@ impl Connection {
         let mut connection = std::pin::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = place.taken_away() => {
+            () = place.revoked() => {
                 return tracing::debug!(peer = %address, "connection closed for somebody with a better claim");
             }
             () = stop.cancelled() => {

@@ -26,7 +26,6 @@ use service::core::Clock;
 use service::problem::problem;
 use service::{Actor, BAD_TOKEN, Service, Verb};
 use tls::Peer;
-use words::text::display_name;
 
 /// A problem on its way to becoming a page: [`problems`], around all routes, makes it. Without that layer it would be an empty 500.
 pub(crate) struct PageError(Problem);
@@ -80,7 +79,7 @@ pub(super) fn shell(title: impl Into<String>, section: &'static str, actor: Opti
     Shell {
         title: title.into(),
         section,
-        actor: actor.map(|a| a.0.clone()),
+        actor: actor.map(|a| a.to_string()),
         now: now(),
     }
 }
@@ -158,7 +157,7 @@ pub(crate) async fn sign_in(
     let known = ui.service.authenticate(token).await?;
     match known {
         Some(login) => {
-            tracing::info!(actor = %login.actor.0, "signed in to the page");
+            tracing::info!(actor = %login.actor, "signed in to the page");
             let name = ui.sessions.open(token, Instant::now());
             Ok((
                 [(header::SET_COOKIE, session::cookie(&name))],
@@ -264,7 +263,7 @@ pub(crate) async fn machine(at: SignedIn<(String, String)>, Query(older): Query<
         Tab::History => Body::History(at.service.history(id, older.before, &rows).await?.items),
         Tab::Network => Body::Network(journeys(&at.service, &d).await?),
     };
-    let shell = at.shell(display_name(&d.machine), "Machines");
+    let shell = at.shell(d.machine.name(), "Machines");
     Ok(html(MachinePage {
         shell,
         head: Head::new(&d),
@@ -299,8 +298,9 @@ pub(crate) struct Choice {
 pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Choice>) -> Page {
     let (id, verb) = &at.path;
     let d = at.service.machine(id).await?;
-    let shell = at.shell(display_name(&d.machine), "Machines");
-    if verb == "deploy" {
+    let shell = at.shell(d.machine.name(), "Machines");
+    let verb = parse_verb(verb)?;
+    if verb == Verb::Deploy {
         let Some(profile) = choice.profile else {
             return Ok(html(DeployPage::new(shell, &d, &at.service.profiles())));
         };
@@ -315,18 +315,24 @@ pub(crate) async fn ask(at: SignedIn<(String, String)>, Query(choice): Query<Cho
             planned.plan.as_ref(),
         )));
     }
-    Ok(html(ActPage::new(shell, &d, parse_verb(verb)?)))
+    ActPage::new(shell, &d, verb)
+        .map(html)
+        .ok_or_else(|| no_verb().into())
+}
+
+fn no_verb() -> Problem {
+    nothing_here("There is no such thing to do with a machine.")
 }
 
 fn parse_verb(verb: &str) -> Result<Verb, Problem> {
-    verb.parse()
-        .map_err(|()| nothing_here("There is no such thing to do with a machine."))
+    verb.parse().map_err(|()| no_verb())
 }
 
 /// `POST /machines/{id}/do/{verb}`: confirmed.
 pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choice>) -> Page {
     let (id, verb) = &at.path;
-    if verb == "deploy" {
+    let verb = parse_verb(verb)?;
+    if verb == Verb::Deploy {
         let Some(profile) = choice.profile else {
             return Err(problem(
                 400,
@@ -346,7 +352,6 @@ pub(crate) async fn act(at: SignedIn<(String, String)>, Form(choice): Form<Choic
         }
         at.service.deploy(id, order, false, &at.actor).await?;
     } else {
-        let verb = parse_verb(verb)?;
         at.service.verb(id, verb, &at.actor).await?;
         if verb == Verb::Forget {
             return Ok(Redirect::to("/machines").into_response());

@@ -20,17 +20,10 @@ pub fn of_event(event: &Event, after: &State) -> String {
         },
         Event::Claimed => "The agent in the mini-os claimed its ticket.".to_owned(),
         Event::Reported {
-            verdict: Some(lifecycle_verdict),
+            verdict: Some(verdict),
             detail,
             ..
-        } => {
-            let verdict = match lifecycle_verdict {
-                inventory_api::check::Verdict::Pass => "pass",
-                inventory_api::check::Verdict::Warn => "warn",
-                inventory_api::check::Verdict::Fail => "fail",
-            };
-            format!("It reported its hardware; verdict: {verdict}. {detail}")
-        }
+        } => format!("It reported its hardware; verdict: {verdict}. {detail}"),
         Event::Reported {
             verdict: None,
             detail,

@@ -6,7 +6,7 @@
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget};
 use inventory_api::check::Verdict;
-use inventory_api::machine::{HistoryEntry, MachineDetail};
+use inventory_api::machine::{HistoryEntry, MachineDetail, MachineState, Phase};
 
 use crate::text::plan::step_title;
 use crate::text::{disk_size, duration};
@@ -134,25 +134,23 @@ const RELEASE: [Kind; 4] = [Kind::Dhcp, Kind::BootFile, Kind::MiniOs, Kind::Wipe
 /// A first boot begins before the machine is known: packets this much older than the first row belong to it.
 const BEFORE_ENROLMENT_MS: i64 = 10 * 60 * 1000;
 
-fn head(state: &str) -> &str {
-    state.split('/').next().unwrap_or_default()
-}
-
-fn phase(state: &str) -> &str {
-    state.split_once('/').map_or("", |(_, phase)| phase)
-}
-
 /// The part of the history that belongs to the present (or last) run: from the enrolment, a commissioning or release
 /// that was ordered, or a deployment that does not follow a commissioning.
 fn run_of(history: &[HistoryEntry]) -> &[HistoryEntry] {
     let begins = |i: usize| {
-        let now = head(&history[i].state);
-        let before = head(&history[i - 1].state);
+        let (now, _) = history[i].reached();
+        let (before, _) = history[i - 1].reached();
         now != before
             && match now {
-                "commissioning" => before != "new",
-                "releasing" => true,
-                "deploying" => matches!(before, "deployed" | "failed" | "quarantined" | "retired"),
+                MachineState::Commissioning => before != MachineState::New,
+                MachineState::Releasing => true,
+                MachineState::Deploying => matches!(
+                    before,
+                    MachineState::Deployed
+                        | MachineState::Failed
+                        | MachineState::Quarantined
+                        | MachineState::Retired
+                ),
                 _ => false,
             }
     };
@@ -182,18 +180,19 @@ impl Facts {
 
         // The names are those of `lifecycle::Event` and of its phases.
         for e in run {
-            match (e.event.as_str(), phase(&e.state)) {
-                ("script-given", "await-local-boot") => {
+            let (state, phase) = e.reached();
+            match e.event.as_str() {
+                "script-given" if phase == Some(Phase::AwaitLocalBoot) => {
                     facts.note(Kind::Reboot, e.at, "");
                     facts.note(Kind::LocalBoot, e.at, "");
                 }
-                ("script-given", _) => facts.note(Kind::BootFile, e.at, ""),
-                ("claimed", _) => facts.note(Kind::MiniOs, e.at, ""),
-                ("reported", _) => facts.note(Kind::Report, e.at, ""),
-                ("install-done", _) => facts.note(Kind::Install, e.at, ""),
-                ("resident-reported", _) => facts.note(Kind::CheckedIn, e.at, ""),
-                ("verified", _) if e.state == "deployed" => facts.note(Kind::Verified, e.at, ""),
-                ("wipe-done", _) => facts.note(Kind::Wipe, e.at, ""),
+                "script-given" => facts.note(Kind::BootFile, e.at, ""),
+                "claimed" => facts.note(Kind::MiniOs, e.at, ""),
+                "reported" => facts.note(Kind::Report, e.at, ""),
+                "install-done" => facts.note(Kind::Install, e.at, ""),
+                "resident-reported" => facts.note(Kind::CheckedIn, e.at, ""),
+                "verified" if state == MachineState::Deployed => facts.note(Kind::Verified, e.at, ""),
+                "wipe-done" => facts.note(Kind::Wipe, e.at, ""),
                 _ => {}
             }
         }
@@ -231,7 +230,7 @@ impl Facts {
     fn heard(&mut self, b: &BootEvent, installed: Option<UnixMs>) {
         let after_install = installed.is_some_and(|at| b.at >= at);
         match &b.what {
-            BootEventKind::Dhcp { client, answer, .. } if answer == "ack" || answer == "offer" => {
+            BootEventKind::Dhcp { client, answer, .. } if answer.gives() => {
                 if after_install {
                     self.note(Kind::Reboot, b.at, "the machine asked the network again");
                 } else {
@@ -280,17 +279,17 @@ impl Facts {
 }
 
 /// Where a phase of the lifecycle stands in the stages; `told`: the machine was told to boot its disk.
-fn stage_of(phase: &str, told: bool) -> Option<Kind> {
+fn stage_of(phase: &Phase, told: bool) -> Option<Kind> {
     Some(match phase {
-        "await-boot" => Kind::Dhcp,
-        "booting" => Kind::MiniOs,
-        "claimed" => Kind::Report,
-        "installing" => Kind::Install,
-        "await-local-boot" if told => Kind::CheckedIn,
-        "await-local-boot" => Kind::Reboot,
-        "verifying" => Kind::Verified,
-        "wiping" => Kind::Wipe,
-        _ => return None,
+        Phase::AwaitBoot => Kind::Dhcp,
+        Phase::Booting => Kind::MiniOs,
+        Phase::Claimed => Kind::Report,
+        Phase::Installing => Kind::Install,
+        Phase::AwaitLocalBoot if told => Kind::CheckedIn,
+        Phase::AwaitLocalBoot => Kind::Reboot,
+        Phase::Verifying => Kind::Verified,
+        Phase::Wiping => Kind::Wipe,
+        Phase::Commissioning | Phase::Deploying | Phase::Releasing | Phase::Unknown(_) => return None,
     })
 }
 
@@ -303,17 +302,17 @@ fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[Kin
         .rposition(|k| facts.at(*k).is_some())
         .map_or(0, |i| i + 1);
     let told = facts.at(Kind::LocalBoot).is_some();
-    match status.state.as_str() {
-        "deployed" => stages.len(),
-        "ready" => place(Kind::Install),
-        "failed" | "quarantined" => {
+    match status.state {
+        MachineState::Deployed => stages.len(),
+        MachineState::Ready => place(Kind::Install),
+        MachineState::Failed | MachineState::Quarantined => {
             if status.reason.as_deref() == Some("check-failed") {
                 return place(Kind::Verdict);
             }
-            let last = run.iter().rev().find_map(|e| stage_of(phase(&e.state), told));
+            let last = run.iter().rev().find_map(|e| stage_of(&e.reached().1?, told));
             last.map_or(reached, place)
         }
-        _ => match status.phase.as_deref().and_then(|p| stage_of(p, told)) {
+        _ => match status.phase.as_ref().and_then(|p| stage_of(p, told)) {
             // The machine waits in the mini-os, or is to be booted anew: what was found out stays true.
             Some(Kind::Dhcp) if stages == DEPLOY && facts.at(Kind::Verdict).is_some() => place(Kind::Install),
             Some(kind) => place(kind),
@@ -326,7 +325,10 @@ fn current(d: &MachineDetail, run: &[HistoryEntry], facts: &Facts, stages: &[Kin
 pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent], now: UnixMs) -> Vec<Stage> {
     let run = run_of(history);
     let status = &d.machine.status;
-    let release = run.first().is_some_and(|e| head(&e.state) == "releasing") || status.state == "releasing";
+    let release = run
+        .first()
+        .is_some_and(|e| e.reached().0 == MachineState::Releasing)
+        || status.state == MachineState::Releasing;
     let stages: &[Kind] = if release { &RELEASE } else { &DEPLOY };
     let facts = Facts::read(d, run, boots);
     let over = release && facts.at(Kind::Wipe).is_some();
@@ -335,8 +337,8 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
     } else {
         current(d, run, &facts, stages)
     };
-    let failed = matches!(status.state.as_str(), "failed" | "quarantined");
-    let busy = crate::text::busy(&status.state);
+    let failed = matches!(status.state, MachineState::Failed | MachineState::Quarantined);
+    let busy = status.state.is_transient();
 
     let mut previous: Option<UnixMs> = None;
     let mut out = Vec::new();
@@ -389,7 +391,8 @@ pub fn timeline(d: &MachineDetail, history: &[HistoryEntry], boots: &[BootEvent]
 
 /// Ready for a decision, and not as expected.
 fn waits_with_fault(d: &MachineDetail) -> bool {
-    d.machine.status.state == "ready" && d.check.as_ref().is_some_and(|c| c.verdict == Verdict::Fail)
+    d.machine.status.state == MachineState::Ready
+        && d.check.as_ref().is_some_and(|c| c.verdict == Verdict::Fail)
 }
 
 /// Steps and percent of the install stage.

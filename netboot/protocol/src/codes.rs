@@ -1,211 +1,127 @@
-//! The codes of messages that are not answered: one list for log, metric, history, page and diagnosis.
+//! Codes of unanswered messages: one list for the log, metrics, history, pages and diagnosis.
 
-/// Why a DHCP message was not answered. [`Unanswered::code`] is the stable short code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unanswered {
+use inventory_api::dhcp::DhcpAnswer;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $words:literal;)*) => {
+        /// Why a DHCP message was not answered. [`Unanswered::code`] is its stable short code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Unanswered {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Unanswered {
+            /// All reasons.
+            pub const ALL: [Unanswered; [$($code),*].len()] = [$(Unanswered::$name),*];
+
+            /// The stable short code.
+            pub fn code(self) -> &'static str {
+                match self {
+                    $(Unanswered::$name => $code,)*
+                }
+            }
+
+            /// The reason in words.
+            pub fn words(self) -> &'static str {
+                match self {
+                    $(Unanswered::$name => $words,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// The machine is to be ignored.
-    Ignored,
-    /// No network is configured for the interface it comes in by.
-    UnknownNetwork,
-    /// It comes through a relay of which no configured network is.
-    UnknownRelay,
+    Ignored = "ignored", "the machine is set to be ignored";
+    /// No network is configured for the interface the message came in by.
+    UnknownNetwork = "unknown-network", "no network is configured for that interface";
+    /// The relay matches no configured network.
+    UnknownRelay = "unknown-relay", "no network is configured for that relay";
     /// The network is only observed.
-    Observing,
-    /// Server mode still looks whether another DHCP server is there.
-    Looking,
-    /// Another DHCP server is there, and the network refuses to serve beside it.
-    ForeignServer,
-    /// The addresses that could be offered are used by somebody who did not get them from us.
-    AddressInUse,
-    /// Somebody sends more messages than any machine has to.
-    TooMany,
-    /// What is left of the pool is kept for machines that are enrolled.
-    KeptForKnown,
-    /// Addresses are another server's business in this network.
-    AddressServer,
-    /// It does not boot from the network, and boot data is all there is here.
-    NotBooting,
+    Observing = "observing", "the network is only observed";
+    /// Server mode is still checking for another DHCP server.
+    Looking = "looking-for-servers", "still listening for other DHCP servers";
+    /// There is another DHCP server, and the network refuses to serve beside it.
+    ForeignServer = "foreign-server", "another DHCP server hands out addresses here";
+    /// The addresses that could be offered are used by hosts that did not get them from us.
+    AddressInUse = "address-in-use", "all addresses tried are in use";
+    /// The sender sends more messages than any machine needs to.
+    TooMany = "too-many", "it asked too often";
+    /// The rest of the pool is reserved for enrolled machines.
+    KeptForKnown = "kept-for-known", "machines that are not enrolled have used up their share";
+    /// Another server hands out the addresses in this network.
+    AddressServer = "address-server", "left to the server that hands out addresses";
+    /// The client does not netboot, and we serve only boot data here.
+    NotBooting = "not-booting", "it does not boot from the network";
     /// There is no boot file for its architecture.
-    NoBootFile,
-    /// It took another server's offer.
-    OtherServer,
-    /// It confirms or renews an address that we never gave it: not ours to refuse.
-    UnknownBinding,
+    NoBootFile = "no-boot-file", "there is no loader for its architecture";
+    /// The client took another server's offer.
+    OtherServer = "other-server", "it took another server's offer";
+    /// The client confirms or renews an address we never gave it: not ours to refuse.
+    UnknownBinding = "unknown-binding", "it named an address that we do not know";
     /// No address is left.
-    Exhausted,
-    /// A REQUEST, DECLINE or INFORM without the address it is about.
-    NoAddress,
+    Exhausted = "pool-exhausted", "no address is left";
+    /// A REQUEST, DECLINE or INFORM that lacks its address.
+    NoAddress = "no-address", "it named no address";
     /// An INFORM from an address outside the network.
-    ForeignAddress,
-    /// By DHCPv6: sent to one of our addresses, where only all servers may be asked.
-    Unicast,
-    /// It gives up, refuses or prolongs a lease, and was not sent by who has that: wrong source port or address.
-    WrongSender,
+    ForeignAddress = "foreign-address", "its address is not in this network";
+    /// DHCPv6: sent to one of our addresses instead of to the multicast group.
+    Unicast = "unicast", "DHCPv6: it was sent to us only, not to all servers";
+    /// The message ends, declines or extends a lease and was not sent by its holder: wrong source port or
+    /// address.
+    WrongSender = "wrong-sender", "it cannot have come from the machine it names";
     /// A RELEASE or DECLINE of an address that its machine still answers for.
-    StillInUse,
+    StillInUse = "still-in-use", "an address was released that is still in use";
     /// A RELEASE: the address is free again.
-    Released,
-    /// A DECLINE: the address is out of use for the network's `decline_seconds`.
-    Declined,
-    /// Of the shell: the lease could not be written.
-    JournalFailed,
-    /// Of the shell: the reply could not be sent.
-    SendFailed,
-    /// Of the shell: it had too much to do.
-    Busy,
+    Released = "released", "an address was released";
+    /// A DECLINE: the address is quarantined for the network's `decline_seconds`.
+    Declined = "declined", "an address was declined: another host uses it";
+    /// Set by the shell: the lease could not be written.
+    JournalFailed = "journal-failed", "the lease journal could not be written";
+    /// Set by the shell: the reply could not be sent.
+    SendFailed = "send-failed", "the reply could not be sent";
+    /// Set by the shell: too much work.
+    Busy = "busy", "too many messages at once";
     /// Shorter than a header.
-    TooShort,
-    /// Longer than [`crate::packet::MAX_BYTES`].
-    TooLong,
+    TooShort = "too-short", "too short for a DHCP message";
+    /// Longer than [`crate::dhcp4::packet::MAX_BYTES`].
+    TooLong = "too-long", "too long for a DHCP message";
     /// Not a BOOTREQUEST.
-    NotRequest,
+    NotRequest = "not-a-request", "not a client's request";
     /// Not Ethernet with six-byte addresses.
-    HardwareType,
+    HardwareType = "hardware-type", "not Ethernet, for example InfiniBand: only Ethernet can boot";
     /// No DHCP magic cookie.
-    BadCookie,
+    BadCookie = "bad-cookie", "BOOTP or other bytes: DHCP's cookie is missing";
     /// No option 53: plain BOOTP.
-    Bootp,
-    /// A message that no client or relay sends to a DHCP server, or that we do not serve (lease query, ...).
-    MessageType,
-    /// By DHCPv6: more relays than RFC 8415 allows.
-    TooManyRelays,
-    /// By DHCPv6: a relayed message without the message.
-    NothingRelayed,
-    /// By DHCPv6: without a client identifier, or one that cannot be (RFC 8415, 16).
-    NoClientId,
-    /// By DHCPv6: it names a server and must not, or does not and has to (RFC 8415, 16).
-    ServerId,
-    /// By DHCPv6: it asks for settings alone and has an association (RFC 8415, 16.12).
-    Association,
-    /// By DHCPv6: nothing in it tells the address of its NIC: a DUID without one, and a link-local address that was not made from
+    Bootp = "bootp", "BOOTP without DHCP";
+    /// A message that no client or relay sends to a server, or one we do not support (lease query, ...).
+    MessageType = "message-type", "not a message that machines send";
+    /// DHCPv6: more relays than RFC 8415 allows.
+    TooManyRelays = "too-many-relays", "DHCPv6: it came through too many relays";
+    /// DHCPv6: a relay message without a relayed message.
+    NothingRelayed = "nothing-relayed", "DHCPv6: a relay message without content";
+    /// DHCPv6: no client identifier, or an invalid one (RFC 8415, 16).
+    NoClientId = "no-client-id", "DHCPv6: it has no usable client identifier";
+    /// DHCPv6: names a server but must not, or must but does not (RFC 8415, 16).
+    ServerId = "server-id", "DHCPv6: it names a server where it must not, or names none";
+    /// DHCPv6: an INFORMATION-REQUEST with an association (RFC 8415, 16.12).
+    Association = "association", "DHCPv6: it asks for settings and an address at once";
+    /// DHCPv6: nothing tells the NIC's MAC: the DUID has none, and the link-local address was not made from
     /// one.
-    NoMac,
+    NoMac = "no-mac", "DHCPv6: nothing in it tells the NIC's MAC";
 }
 
 impl Unanswered {
-    /// All.
-    pub const ALL: [Unanswered; 38] = [
-        Unanswered::Ignored,
-        Unanswered::UnknownNetwork,
-        Unanswered::UnknownRelay,
-        Unanswered::Observing,
-        Unanswered::Looking,
-        Unanswered::ForeignServer,
-        Unanswered::AddressInUse,
-        Unanswered::TooMany,
-        Unanswered::KeptForKnown,
-        Unanswered::AddressServer,
-        Unanswered::NotBooting,
-        Unanswered::NoBootFile,
-        Unanswered::OtherServer,
-        Unanswered::UnknownBinding,
-        Unanswered::Exhausted,
-        Unanswered::NoAddress,
-        Unanswered::ForeignAddress,
-        Unanswered::Unicast,
-        Unanswered::WrongSender,
-        Unanswered::StillInUse,
-        Unanswered::Released,
-        Unanswered::Declined,
-        Unanswered::JournalFailed,
-        Unanswered::SendFailed,
-        Unanswered::Busy,
-        Unanswered::TooShort,
-        Unanswered::TooLong,
-        Unanswered::NotRequest,
-        Unanswered::HardwareType,
-        Unanswered::BadCookie,
-        Unanswered::Bootp,
-        Unanswered::MessageType,
-        Unanswered::TooManyRelays,
-        Unanswered::NothingRelayed,
-        Unanswered::NoClientId,
-        Unanswered::ServerId,
-        Unanswered::Association,
-        Unanswered::NoMac,
-    ];
-
-    /// Stable short code, and the reason in words for a table.
-    fn row(self) -> (&'static str, &'static str) {
-        match self {
-            Unanswered::Ignored => ("ignored", "the machine is to be left alone"),
-            Unanswered::UnknownNetwork => ("unknown-network", "no network is configured for that interface"),
-            Unanswered::UnknownRelay => ("unknown-relay", "no network is configured for that relay"),
-            Unanswered::Observing => ("observing", "the network is only observed"),
-            Unanswered::Looking => (
-                "looking-for-servers",
-                "it was still being looked for other DHCP servers",
-            ),
-            Unanswered::ForeignServer => ("foreign-server", "another DHCP server gives out addresses here"),
-            Unanswered::AddressInUse => ("address-in-use", "the addresses that were tried are in use"),
-            Unanswered::TooMany => ("too-many", "it asked too often"),
-            Unanswered::KeptForKnown => (
-                "kept-for-known",
-                "machines that are not enrolled hold their share",
-            ),
-            Unanswered::AddressServer => (
-                "address-server",
-                "the business of the server that gives the addresses",
-            ),
-            Unanswered::NotBooting => ("not-booting", "it does not boot from the network"),
-            Unanswered::NoBootFile => ("no-boot-file", "there is no loader for its architecture"),
-            Unanswered::OtherServer => ("other-server", "it took another server's offer"),
-            Unanswered::UnknownBinding => ("unknown-binding", "it named an address that is not known here"),
-            Unanswered::Exhausted => ("pool-exhausted", "no address is left"),
-            Unanswered::NoAddress => ("no-address", "it named no address"),
-            Unanswered::ForeignAddress => ("foreign-address", "its address is none of this network"),
-            Unanswered::Unicast => (
-                "unicast",
-                "DHCPv6: it was sent to us alone instead of to all servers",
-            ),
-            Unanswered::WrongSender => (
-                "wrong-sender",
-                "it cannot have come from the machine it speaks for",
-            ),
-            Unanswered::StillInUse => ("still-in-use", "an address was given back that is still in use"),
-            Unanswered::Released => ("released", "an address was given back"),
-            Unanswered::Declined => ("declined", "an address was declined: somebody else uses it"),
-            Unanswered::JournalFailed => ("journal-failed", "the lease journal could not be written"),
-            Unanswered::SendFailed => ("send-failed", "the reply could not be sent"),
-            Unanswered::Busy => ("busy", "too many messages at once"),
-            Unanswered::TooShort => ("too-short", "too short for a DHCP message"),
-            Unanswered::TooLong => ("too-long", "too long for a DHCP message"),
-            Unanswered::NotRequest => ("not-a-request", "no request of a client"),
-            Unanswered::HardwareType => (
-                "hardware-type",
-                "not by Ethernet, as InfiniBand: only Ethernet boots",
-            ),
-            Unanswered::BadCookie => ("bad-cookie", "BOOTP or other bytes: DHCP's cookie is missing"),
-            Unanswered::Bootp => ("bootp", "BOOTP without DHCP"),
-            Unanswered::MessageType => ("message-type", "no message that a machine sends"),
-            Unanswered::TooManyRelays => ("too-many-relays", "DHCPv6: it came through too many relays"),
-            Unanswered::NothingRelayed => ("nothing-relayed", "DHCPv6: a relay passed on nothing"),
-            Unanswered::NoClientId => ("no-client-id", "DHCPv6: it has no usable client identifier"),
-            Unanswered::ServerId => (
-                "server-id",
-                "DHCPv6: it names a server where it must not, or none",
-            ),
-            Unanswered::Association => (
-                "association",
-                "DHCPv6: it asks for settings and an address at once",
-            ),
-            Unanswered::NoMac => ("no-mac", "DHCPv6: nothing in it tells the NIC's address"),
-        }
-    }
-
-    /// Stable short code.
-    pub fn code(self) -> &'static str {
-        self.row().0
-    }
-
-    /// The reason in words.
-    pub fn words(self) -> &'static str {
-        self.row().1
-    }
-
     /// The reason with this code.
     pub fn of(code: &str) -> Option<Unanswered> {
         Unanswered::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+}
+
+impl From<Unanswered> for DhcpAnswer {
+    fn from(why: Unanswered) -> DhcpAnswer {
+        DhcpAnswer::Silent(why.code().to_owned())
     }
 }
 
@@ -223,7 +139,7 @@ mod tests {
         assert_eq!(
             distinct.len(),
             Unanswered::NoMac as usize + 1,
-            "ALL has each once"
+            "each is in ALL once"
         );
         assert_eq!(Unanswered::of("newer"), None);
     }

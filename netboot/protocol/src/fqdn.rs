@@ -1,22 +1,23 @@
-//! The answer to a client that tells its name (RFC 4702 for option 81, RFC 4704 for DHCPv6's option 39).
+//! The answer to a client that sends its name (RFC 4702 for option 81, RFC 4704 for DHCPv6's option 39).
 //!
-//! Slipway changes no name in the DNS, which is what the flags say; the name it gives back is that of the machine's
+//! Slipway never updates the DNS, and the flags say so. The name it returns is that of the machine's
 //! deployment, else the client's own.
 
 /// The server updates the client's address record (A, AAAA).
 const S: u8 = 1;
-/// The server does otherwise than the client asked.
+/// The server overrides what the client asked for.
 const O: u8 = 2;
-/// The name is in the DNS's labels, not in ASCII (DHCPv4 only).
+/// The name is in DNS labels, not in ASCII (DHCPv4 only).
 const E: u8 = 4;
-/// The server updates nothing; by DHCPv6 this is the bit of `E`.
+/// The server updates nothing; in DHCPv6 this bit has the value of `E`.
 const N: u8 = 8;
 const N_V6: u8 = 4;
 
 /// The longest name in labels (RFC 1035, 2.3.4).
 const LONGEST: usize = 255;
 
-/// The value of option 81, for the client's; `None`: theirs is cut off. `host_name`: the machine's own, of one label.
+/// The answer to a client's option 81; `None`: the client's is truncated. `host_name`: the machine's own, a
+/// single label.
 pub(crate) fn answer(sent: &[u8], host_name: Option<&str>, domain: Option<&str>) -> Option<Vec<u8>> {
     let (head, name) = sent.split_first_chunk::<3>()?;
     let mut name = if head[0] & E == 0 {
@@ -32,7 +33,7 @@ pub(crate) fn answer(sent: &[u8], host_name: Option<&str>, domain: Option<&str>)
     Some([&[flags, 255, 255], &name[..]].concat())
 }
 
-/// The value of DHCPv6's option 39, as [`answer`].
+/// The answer to DHCPv6's option 39, like [`answer`].
 pub(crate) fn answer_v6(sent: &[u8], domain: Option<&str>) -> Option<Vec<u8>> {
     let (flags, name) = sent.split_first()?;
     let mut name = in_labels(name);
@@ -40,12 +41,13 @@ pub(crate) fn answer_v6(sent: &[u8], domain: Option<&str>) -> Option<Vec<u8>> {
     Some([&[N_V6 | overrides(*flags)], &name[..]].concat())
 }
 
-/// `O`, where the client wants what we do not do.
+/// `O`, if the client wants what we do not do.
 fn overrides(flags: u8) -> u8 {
     if flags & S == 0 { 0 } else { O }
 }
 
-/// Puts the machine's own name in, and the domain behind a name that has none. A name that ends in an empty label has one.
+/// Replaces the first label by the machine's host name, and adds the domain to a name without one. A name
+/// that ends in an empty label is complete.
 fn complete(name: &mut Vec<u8>, host_name: Option<&str>, domain: Option<&str>) {
     if let Some(host_name) = host_name {
         *name = labels(host_name);
@@ -60,13 +62,13 @@ fn complete(name: &mut Vec<u8>, host_name: Option<&str>, domain: Option<&str>) {
     }
 }
 
-/// A dotted name in labels; one that ends in a dot with the empty label behind. Nothing, if it is no name.
+/// A dotted name as labels; a trailing dot becomes the empty label. Empty if it is not a name.
 pub(crate) fn labels(text: &str) -> Vec<u8> {
     let (text, end) = match text.strip_suffix('.') {
         Some(text) => (text, &[0][..]),
         None => (text, &[][..]),
     };
-    if !crate::custom::is_domain(text) {
+    if !crate::dhcp4::custom::is_domain(text) {
         return Vec::new();
     }
     let parts = text
@@ -75,7 +77,8 @@ pub(crate) fn labels(text: &str) -> Vec<u8> {
     parts.chain(end.iter().copied()).collect()
 }
 
-/// The labels a client sent, as far as they are sound: no pointers, nothing longer than a name. Nothing, if they are not.
+/// The labels a client sent, if they are well formed: no pointers, not longer than a name. Empty if they are
+/// not.
 fn in_labels(sent: &[u8]) -> Vec<u8> {
     if sent.len() > LONGEST {
         return Vec::new();
@@ -91,7 +94,7 @@ fn in_labels(sent: &[u8]) -> Vec<u8> {
     sent.to_vec()
 }
 
-/// Labels with dots between them.
+/// Labels joined by dots.
 fn dotted(name: &[u8]) -> Vec<u8> {
     let (mut rest, mut text) = (name, Vec::new());
     while let [len, tail @ ..] = rest {
@@ -115,23 +118,23 @@ mod tests {
     #[test]
     fn flags_and_names() {
         for (sent, host, domain, expected) in [
-            // Nobody asks for anything: N, nothing overridden.
+            // No flags: N, nothing overridden.
             (
                 &b"\x04\0\0\x03web\x03lab\0"[..],
                 None,
                 None,
                 &b"\x0c\xff\xff\x03web\x03lab\0"[..],
             ),
-            // S: it wants its address record updated; we do not.
+            // S: the client wants its address record updated; we do not.
             (
                 b"\x05\0\0\x03web",
                 None,
                 Some("lab.example"),
                 b"\x0e\xff\xff\x03web\x03lab\x07example\0",
             ),
-            // N: it wants nothing.
+            // N: the client wants nothing.
             (b"\x0c\0\0\x03web", None, None, b"\x0c\xff\xff\x03web"),
-            // The machine's own name counts.
+            // The machine's own name wins.
             (
                 b"\x05\0\0\x03old\x01x\0",
                 Some("web-7"),
@@ -147,7 +150,7 @@ mod tests {
             // In ASCII, which is obsolete and still sent.
             (b"\x01\0\0web", None, Some("lab"), b"\x0a\xff\xffweb.lab."),
             (b"\x00\0\0web.other", None, Some("lab"), b"\x08\xff\xffweb.other"),
-            // No name, or none that can be one.
+            // No name, or an invalid one.
             (b"\x04\0\0", None, Some("lab"), b"\x0c\xff\xff"),
             (b"\x04\0\0\x00", None, Some("lab"), b"\x0c\xff\xff\x00"),
             (b"\x04\0\0\xc0\x0c", None, Some("lab"), b"\x0c\xff\xff"),
@@ -167,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_have_a_bounded_answer(sent in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn any_bytes_get_a_bounded_answer(sent in proptest::collection::vec(any::<u8>(), 0..600)) {
             for host in [None, Some("web-7")] {
                 let answer = answer(&sent, host, Some("lab.example")).unwrap_or_default();
                 prop_assert!(answer.len() <= 3 + LONGEST + 1, "{}", answer.len());

@@ -1,70 +1,54 @@
-//! Network boot as pure decisions: who is asking, what to answer. No socket, clock or randomness: time is an
-//! argument.
+//! Network boot as pure decisions: who is asking, what to answer. No socket, clock or randomness: time is an argument.
 //!
-//! A DHCP message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; the boot
-//! script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`], heads of HTTP in [`http1`].
+//! A DHCPv4 message goes through [`classify`], [`select_network`], [`decide`], [`encode`] and [`destination`]; DHCPv6 is in
+//! [`dhcp6`]. The boot script is [`mini_os_script`] or [`local_disk_script`]. TFTP is in [`tftp`], HTTP/1 in [`http`].
 
-pub mod addresses;
-pub mod architecture;
 pub mod boot;
-pub mod check;
-pub mod claims;
-pub mod class;
-pub mod client;
 pub mod codes;
-pub mod custom;
-pub mod encode;
-pub mod experience;
-pub mod foreign;
+pub mod decision;
+pub mod dhcp4;
+pub mod dhcp6;
 mod fqdn;
-pub mod frame;
-pub mod http1;
-pub mod lease;
+pub mod http;
 pub mod lines;
-pub mod loader;
-pub mod menu;
 pub mod network;
-pub mod options;
-pub mod outsider;
-pub mod packet;
-pub mod proxy;
-pub mod range;
 pub mod rate;
-pub mod reply;
-pub mod reserve;
-pub mod script;
 pub mod sender;
-pub mod settings;
 pub mod shares;
 pub mod stranger;
 pub mod tftp;
-pub mod v6;
-mod written;
 
-pub use addresses::Addresses;
-pub use boot::{BootFile, BootUrls, boot_file};
-pub use check::{NetworkError, clash};
-pub use class::{ClassMatch, ClassSettings};
-pub use client::{ClientKind, MessageKind, PxeClient, classify};
+pub use boot::architecture::{ClientKind, unsupported_client};
+pub use boot::experience::{Experience, NicModel, Tally};
+pub use boot::loader::{GRUB, Loader};
+pub use boot::menu::{self, Menu};
+pub use boot::script::{
+    AUTOEXEC, GRUB_CONFIG, ScriptError, Trusted, UNIFIED, autoexec_script, check_kernel_args,
+    grub_local_disk_script, grub_mini_os_script, local_disk_script, mini_os_script,
+};
+pub use boot::trial::{Failure, Trial};
+pub use boot::{BootFile, BootUrls};
 pub use codes::Unanswered;
-pub use encode::{ReplyContent, ReplyKind, encode};
-pub use experience::{Experience, NicModel};
-pub use foreign::{Gate, Watch};
-pub use lease::{Address, Lease, LeaseState, Leases, choose_address};
-pub use loader::{Failure, Loader, Trial};
-pub use menu::Menu;
-pub use network::Network;
-pub use outsider::outsider;
-pub use proxy::BOOT_SERVER_PORT;
+pub use dhcp4::Decision;
+pub use dhcp4::boot_file::boot_file;
+pub use dhcp4::class::{ClassMatch, ClassSettings};
+pub use dhcp4::client::{MessageKind, PxeClient, classify};
+pub use dhcp4::encode::{ReplyContent, ReplyKind, encode};
+pub use dhcp4::foreign::{ForeignServers, Gate};
+pub use dhcp4::frame;
+pub use dhcp4::outsider::{INFINIBAND, outsider};
+pub use dhcp4::proxy::BOOT_SERVER_PORT;
+pub use dhcp4::reply::{
+    Destination, Probe, decide, destination, given_up, needs_probe, probe_of, quarantine, refused_elsewhere,
+    select_network, would_answer,
+};
+pub use network::addresses::Addresses;
+pub use network::check::NetworkError;
+pub use network::lease::{Address, Lease, LeaseChange, LeaseState, Leases, choose_address};
+pub use network::reserve::ReserveError;
+pub use network::settings::{
+    CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route, V6Settings,
+};
+pub use network::{Network, clash};
 pub use rate::Rates;
-pub use reply::{
-    Decision, Destination, LeaseChange, Probe, decide, destination, given_up, needs_probe, probe_of,
-    quarantine, refused_elsewhere, select_network, would_answer,
-};
-pub use reserve::ReserveError;
-pub use script::{
-    AUTOEXEC, GRUB_CONFIG, ScriptError, Trusted, UNIFIED, autoexec_script, grub_local_disk_script,
-    grub_mini_os_script, local_disk_script, mini_os_script,
-};
-pub use settings::{CustomOption, Mode, NetworkSettings, OnForeignServer, PoolRange, Route, V6Settings};
 pub use stranger::Stranger;

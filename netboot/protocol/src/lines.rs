@@ -1,4 +1,4 @@
-//! How often a line of the log is written: what anybody can cause must not fill a disk, nor push out an alarm.
+//! Rate limits for log lines: what anybody can cause must not fill a disk or push out an alarm.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,38 @@ use inventory_api::UnixMs;
 /// How many lines of one kind and reason are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// In one period. More is a flood: what is written of one is given back by a line a period, so that floods cost no more than
-    /// that in the long run, in whatever rhythm they come.
+    /// Lines in one period. More is a flood; its burst is repaid by one line per period, so that floods cost
+    /// no more than that in the long run, whatever their rhythm.
     pub burst: u32,
     /// The period, in ms.
     pub period: i64,
 }
 
-/// For what happens with each boot: a rack of forty machines is no flood.
+/// For what happens at each boot: a rack of forty machines is not a flood.
 pub const EACH_SECOND: Pace = Pace {
     burst: 50,
     period: 1000,
 };
-/// For a state that lasts.
+/// For a lasting state.
 pub const EACH_MINUTE: Pace = Pace {
     burst: 1,
     period: 60_000,
 };
 
-/// Kinds and reasons that are told apart; what comes after them shares one line for each kind.
+/// Kinds and reasons tracked separately; any more share one line per kind.
 const MOST: usize = 512;
 
 struct Count {
     pace: Pace,
     period: i64,
-    /// Lines that may be written in this period.
+    /// Lines that may still be written in this period.
     allowed: u32,
     seen: u32,
     left_out: u64,
 }
 
 impl Count {
-    /// Goes on to a later period.
+    /// Moves on to a later period.
     fn turn(&mut self, period: i64) {
         if self.seen > self.pace.burst {
             self.allowed = 0;
@@ -49,28 +49,28 @@ impl Count {
     }
 }
 
-/// What was written and what was left out, by kind and reason.
+/// What was written and left out, by kind and reason.
 #[derive(Default)]
 pub struct Lines(BTreeMap<(&'static str, String), Count>);
 
-/// Lines that were left out, and that no later line tells of.
+/// Lines left out that no later line reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Kind.
+    /// The line's kind.
     pub kind: &'static str,
-    /// Reason.
+    /// The line's reason.
     pub reason: String,
-    /// How many.
+    /// Lines left out.
     pub count: u64,
 }
 
 impl Lines {
-    /// Nothing was written yet.
+    /// Nothing written yet.
     pub const fn new() -> Lines {
         Lines(BTreeMap::new())
     }
 
-    /// Whether a line is written, and how many like it were left out since the last one.
+    /// Whether to write a line, and how many like it were left out since the last one.
     pub fn admit(&mut self, kind: &'static str, reason: &str, pace: Pace, now: UnixMs) -> Option<u64> {
         let reason = if self.0.len() < MOST || self.0.contains_key(&(kind, reason.to_owned())) {
             reason
@@ -97,7 +97,7 @@ impl Lines {
         }
     }
 
-    /// What was left out of floods that have ended. To be asked every second.
+    /// What was left out of floods that have ended. Call it every second.
     pub fn ended(&mut self, now: UnixMs) -> Vec<LeftOut> {
         let idle = |count: &Count| now.0.div_euclid(count.pace.period) - count.period;
         let ended = self.0.iter_mut();
@@ -109,7 +109,7 @@ impl Lines {
                 count: std::mem::take(&mut count.left_out),
             })
             .collect();
-        // After as many periods as a burst has lines, all is given back.
+        // After as many periods as a burst has lines, the burst is repaid.
         self.0
             .retain(|_, count| idle(count) <= i64::from(count.pace.burst));
         told
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_a_line_a_second_with_all_counted() {
+    fn a_flood_is_one_line_a_second_and_all_is_counted() {
         let mut lines = Lines::new();
         let (mut written, mut told) = (0u64, 0u64);
         for ms in 0..6000 {
@@ -139,13 +139,13 @@ mod tests {
         assert_eq!(written + told + ended[0].count, 6000 * 40);
         assert!(
             lines.ended(UnixMs(9000)).is_empty() && lines.0.len() == 1,
-            "it may come back"
+            "it can return"
         );
         assert!(lines.ended(UnixMs(60_000)).is_empty() && lines.0.is_empty());
     }
 
     #[test]
-    fn a_rack_that_boots_is_told_of_whole() {
+    fn a_booting_rack_is_logged_completely() {
         let mut lines = Lines::new();
         for second in 0..60 {
             for n in 0..50 {
@@ -153,7 +153,7 @@ mod tests {
                 assert_eq!(admitted, Some(0));
             }
         }
-        // After a flood as many lines as seconds have passed, until all are told of again.
+        // After a flood, one line per second of flood, until the burst is available again.
         for _ in 0..5000 {
             lines.admit("dhcp", "discover:offer", EACH_SECOND, UnixMs(60_000));
         }
@@ -169,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_costs_a_line_a_second_in_any_rhythm() {
-        // Seconds that are flooded, seconds that are quiet, and messages in one of the former.
+    fn a_flood_costs_one_line_a_second_in_any_rhythm() {
+        // Flooded seconds, quiet seconds, and messages in a flooded second.
         for (flooded, quiet, messages) in [(1, 0, 51), (1, 1, 51), (1, 2, 500), (3, 7, 60), (1, 30, 200)] {
             let (mut lines, mut written) = (Lines::new(), 0);
             for second in 0..1000 {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_apart_and_bounded() {
+    fn kinds_are_independent_and_bounded() {
         let mut lines = Lines::new();
         for n in 0..10_000 {
             lines.admit("network", &n.to_string(), EACH_MINUTE, UnixMs(0));

@@ -1,16 +1,24 @@
-//! A provisioning network: where we answer, with which addresses.
+//! A provisioning network: where we answer, and with which addresses.
+
+pub mod addresses;
+pub mod check;
+pub mod lease;
+pub mod reserve;
+pub mod settings;
+pub(crate) mod written;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ipnet::{Ipv4AddrRange, Ipv4Net};
 
-use crate::addresses::{Addresses, Written};
-use crate::check::{NetworkError, check_addresses, check_inside, check_numbers};
-use crate::class::{Class, merged};
-use crate::client::PxeClient;
-use crate::options::{IPV6_ONLY, Options, fixed_options};
-use crate::settings::{Mode, NetworkSettings};
+use crate::dhcp4::class::{Class, merged};
+use crate::dhcp4::client::PxeClient;
+use crate::dhcp4::code::IPV6_ONLY;
+use crate::dhcp4::options::{Options, fixed_options};
+use crate::network::addresses::{Addresses, Written};
+use crate::network::check::{NetworkError, check_addresses, check_inside, check_numbers};
+use crate::network::settings::{Mode, NetworkSettings};
 
 /// A checked network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +27,7 @@ pub struct Network {
     addresses: Addresses,
     options: Options,
     classes: Vec<Class>,
-    v6: Option<crate::v6::Network>,
+    v6: Option<crate::dhcp6::Network>,
 }
 
 impl Network {
@@ -35,7 +43,7 @@ impl Network {
         let wrong = NetworkError::at(name.clone());
         let subnet = settings.subnet.trunc();
         if !(8..=30).contains(&subnet.prefix_len()) {
-            return Err(wrong(format!("subnet {subnet} has to be between /8 and /30")));
+            return Err(wrong(format!("subnet {subnet} must be between /8 and /30")));
         }
         check_addresses(&settings, subnet).map_err(&wrong)?;
         check_numbers(&settings).map_err(&wrong)?;
@@ -49,12 +57,13 @@ impl Network {
         let inside = |what: &str, address| check_inside(subnet, what, address);
         let addresses = Addresses::new(&written, inside, Ipv4AddrRange::new).map_err(&wrong)?;
         if settings.mode == Mode::Server && settings.pools.is_empty() && settings.reservations.is_empty() {
-            let why = "mode = \"server\" needs a pool or a reservation, else no machine could get an address";
+            let why =
+                "mode = \"server\" needs a pool or a reservation: otherwise no machine could get an address";
             return Err(wrong(why.to_owned()));
         }
         let options = fixed_options(&settings, false).map_err(&wrong)?;
         let classes = classes(&settings, subnet, &options)?;
-        let v6 = crate::v6::Network::of(&settings).map_err(&wrong)?;
+        let v6 = crate::dhcp6::Network::of(&settings).map_err(&wrong)?;
         Ok(Network {
             settings: NetworkSettings { subnet, ..settings },
             addresses,
@@ -69,7 +78,7 @@ impl Network {
         &self.settings
     }
 
-    /// Name.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.settings.name
     }
@@ -89,12 +98,12 @@ impl Network {
         self.settings.mode
     }
 
-    /// Its DHCPv6, where that is configured.
-    pub fn v6(&self) -> Option<&crate::v6::Network> {
+    /// Its DHCPv6, if configured.
+    pub fn v6(&self) -> Option<&crate::dhcp6::Network> {
         self.v6.as_ref()
     }
 
-    /// The options for a client, by code: those of the first of its classes that has one, else the network's.
+    /// A client's options by code: from the first of its classes that sets one, else from the network.
     pub(crate) fn options<'a>(&'a self, client: &PxeClient) -> BTreeMap<u8, &'a [u8]> {
         let classes = self.classes_of(client).flat_map(|class| &class.options);
         let mut options = BTreeMap::new();
@@ -107,13 +116,12 @@ impl Network {
         options
     }
 
-    /// Seconds of a client's lease.
     pub(crate) fn lease_seconds(&self, client: &PxeClient) -> u32 {
         let of_class = self.classes_of(client).find_map(|class| class.lease_seconds);
         of_class.unwrap_or(self.settings.lease_seconds(client.kind))
     }
 
-    /// The server that a client is sent to for files, if it is not us.
+    /// The server for the client's files, if it is not us.
     pub(crate) fn next_server(&self, client: &PxeClient) -> Option<Ipv4Addr> {
         let of_class = self.classes_of(client).find_map(|class| class.next_server);
         of_class.or(self.settings.next_server)
@@ -123,17 +131,17 @@ impl Network {
         self.classes.iter().filter(|class| class.has(client))
     }
 
-    /// Whether machines reach us without a relay: our address lies in their subnet.
+    /// Whether machines reach us without a relay: our address is in their subnet.
     pub fn is_local(&self) -> bool {
         self.settings.subnet.contains(&self.settings.server)
     }
 
-    /// What there is for machines.
+    /// Its pools and configured reservations.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Whether `address` can be a machine's: a host of the subnet that is not ours.
+    /// Whether a machine may have `address`: a host of the subnet that is not ours.
     pub fn may_be_host(&self, address: Ipv4Addr) -> bool {
         let hosts = self.settings.subnet;
         hosts.contains(&address)
@@ -142,8 +150,8 @@ impl Network {
             && !self.is_ours(address)
     }
 
-    /// Whether a person may reserve `address` here: a host of the subnet that is neither ours nor reserved in the
-    /// configuration.
+    /// Whether `address` may be reserved at run time: a host of the subnet that is neither ours nor reserved
+    /// in the configuration.
     pub fn may_reserve(&self, address: Ipv4Addr) -> bool {
         self.may_be_host(address) && !self.addresses.is_reserved(address)
     }
@@ -162,7 +170,7 @@ fn classes(
     for (at, class) in settings.classes.iter().enumerate() {
         let wrong = NetworkError::at(format!("{}, class {}", settings.name, class.name.escape_debug()));
         if !(1..=64).contains(&class.name.len()) {
-            return Err(wrong("`name` has to have 1 to 64 characters".to_owned()));
+            return Err(wrong("`name` must have 1 to 64 characters".to_owned()));
         }
         let before = &settings.classes[..at];
         if before.iter().any(|other| other.name == class.name) {
@@ -177,10 +185,30 @@ fn classes(
     Ok(checked)
 }
 
+/// The one of `networks` that conflicts with `new`, and why. Networks are found by address, so subnets must
+/// not overlap.
+pub fn clash<'a>(networks: &'a [Network], new: &Network) -> Option<(&'a Network, &'static str)> {
+    networks.iter().find_map(|old| {
+        let (a, b) = (old.subnet(), new.subnet());
+        let why = if old.name() == new.name() {
+            "have the same name"
+        } else if a.contains(&b) || b.contains(&a) {
+            "have overlapping subnets"
+        } else if let (Some(a), Some(b)) = (old.v6(), new.v6())
+            && (a.prefix().contains(&b.prefix()) || b.prefix().contains(&a.prefix()))
+        {
+            "have overlapping IPv6 prefixes"
+        } else {
+            return None;
+        };
+        Some((old, why))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::PoolRange;
+    use crate::network::settings::PoolRange;
     use inventory_api::Mac;
 
     fn settings() -> NetworkSettings {
@@ -194,8 +222,8 @@ mod tests {
         settings
     }
 
-    fn class(name: &str, vendor: Option<&str>) -> crate::class::ClassSettings {
-        let mut class = crate::class::ClassSettings {
+    fn class(name: &str, vendor: Option<&str>) -> crate::dhcp4::class::ClassSettings {
+        let mut class = crate::dhcp4::class::ClassSettings {
             name: name.to_owned(),
             ..Default::default()
         };
@@ -204,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn excluded_addresses_are_nobodys_and_an_observer_needs_no_pool() {
+    fn excluded_addresses_go_to_nobody_and_an_observer_needs_no_pool() {
         let ip = |n| Ipv4Addr::new(10, 0, 0, n);
         let mut with = settings();
         with.exclude = vec![PoolRange {
@@ -255,11 +283,11 @@ mod tests {
             ),
             (
                 |s| s.routers = vec![Ipv4Addr::new(10, 0, 0, 254); 2],
-                "router 10.0.0.254 stands there twice",
+                "router 10.0.0.254 is listed twice",
             ),
             (
                 |s| s.dns = (1..10).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect(),
-                "dns has 9 addresses, the most is 8",
+                "dns has 9 addresses; at most 8 are allowed",
             ),
             (
                 |s| s.next_server = Some(Ipv4Addr::UNSPECIFIED),
@@ -267,7 +295,7 @@ mod tests {
             ),
             (
                 |s| s.ipv6_only_seconds = Some(60),
-                "ipv6_only_seconds = 60 has to be between 300",
+                "ipv6_only_seconds = 60 must be between 300",
             ),
             (|s| s.decline_seconds = 0, "decline_seconds = 0"),
             (
@@ -276,7 +304,7 @@ mod tests {
             ),
             (
                 |s| s.classes = vec![class("", Some("x"))],
-                "`name` has to have 1 to 64",
+                "`name` must have 1 to 64",
             ),
             (
                 |s| s.classes = vec![class("a", Some("x")), class("a", Some("y"))],
@@ -310,7 +338,7 @@ mod tests {
             (
                 |s| {
                     s.classes = vec![class("a", Some("x"))];
-                    s.classes[0].options = vec![crate::settings::CustomOption {
+                    s.classes[0].options = vec![crate::network::settings::CustomOption {
                         code: 53,
                         ..Default::default()
                     }];
@@ -325,21 +353,21 @@ mod tests {
             (|s| s.lease_seconds = 1, "lease_seconds = 1"),
             (
                 |s| s.unknown_share = 0,
-                "unknown_share = 0 has to be between 1 and 100",
+                "unknown_share = 0 must be between 1 and 100",
             ),
             (|s| s.mtu = Some(60), "mtu = 60"),
             (
                 |s| s.tftp_blksize_max = Some(500),
-                "tftp_blksize_max = 500 has to be between 512 and 65464",
+                "tftp_blksize_max = 500 must be between 512 and 65464",
             ),
             (
                 |s| s.search = vec!["a".repeat(60); 17],
-                "search has more than the 1024 bytes",
+                "search is longer than 1024 bytes",
             ),
             (|s| s.search = vec!["a..b".into()], "domain \"a..b\""),
             (
                 |s| {
-                    s.routes = vec![crate::settings::Route {
+                    s.routes = vec![crate::network::settings::Route {
                         to: "10.9.0.0/16".parse().unwrap(),
                         via: Ipv4Addr::new(10, 9, 0, 1),
                     }];
@@ -348,7 +376,7 @@ mod tests {
             ),
             (
                 |s| {
-                    s.options = vec![crate::settings::CustomOption {
+                    s.options = vec![crate::network::settings::CustomOption {
                         code: 53,
                         ..Default::default()
                     }]
@@ -378,7 +406,7 @@ mod tests {
                 |s| {
                     s.reservations.insert(Mac([2, 0, 0, 0, 0, 1]), s.server);
                 },
-                "reserved for 02:00:00:00:00:01 is taken",
+                "reserved for 02:00:00:00:00:01 is already taken",
             ),
             (
                 |s| {

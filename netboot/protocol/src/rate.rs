@@ -1,4 +1,4 @@
-//! How often somebody may ask: no machine has to ask as often as a broken or hostile one can.
+//! Limits on how often a client may ask: no machine needs to ask as often as a broken or hostile one can.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,10 +7,11 @@ use inventory_api::{Mac, UnixMs};
 
 /// Messages a second from one MAC. A boot needs four, a retry some more.
 pub const PER_MAC: u32 = 20;
-/// Messages a second through one relay's circuit (option 82) from machines that are not enrolled. Behind a circuit is a
-/// switch port or a VLAN with a rack.
+/// Messages a second through one relay's circuit (option 82) from machines that are not enrolled. A circuit
+/// is a switch port, or a VLAN with a rack.
 pub const PER_CIRCUIT: u32 = 200;
-/// Askers that are told apart in one second; who comes after them in that second has to wait if it is not enrolled.
+/// MACs and circuits tracked in one second. Beyond that, machines that are not enrolled must wait for the
+/// next second.
 const MOST: usize = 32_768;
 
 #[derive(PartialEq, Eq, Hash)]
@@ -19,7 +20,7 @@ enum Asker {
     Circuit(IpAddr, Vec<u8>),
 }
 
-/// Counts of the running second.
+/// Counts of the current second.
 #[derive(Default)]
 pub struct Rates {
     second: i64,
@@ -27,8 +28,8 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Whether a message is within its bounds; counts it. `known`: the machine is enrolled, or has an address reserved. `circuit`:
-    /// the relay that it came through, and the port there.
+    /// Counts a message and tells whether it is within the limits. `known`: the machine is enrolled or has a
+    /// reserved address. `circuit`: the relay, and the port on it that the message came through.
     pub fn admit(&mut self, mac: Mac, known: bool, circuit: Option<(IpAddr, &Vec<u8>)>, now: UnixMs) -> bool {
         let second = now.0.div_euclid(1000);
         if second != self.second {
@@ -58,8 +59,8 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{PxeClient, classify};
-    use crate::packet::tests::discover;
+    use crate::dhcp4::client::{PxeClient, classify};
+    use crate::dhcp4::packet::tests::discover;
 
     fn admit(rates: &mut Rates, client: &PxeClient, at: i64) -> bool {
         rates.admit(client.mac, client.known, client.circuit(), UnixMs(at))
@@ -75,12 +76,15 @@ mod tests {
     }
 
     #[test]
-    fn one_mac_twenty_a_second() {
+    fn one_mac_may_send_twenty_a_second() {
         let mut rates = Rates::default();
         let one = client(1, &[]);
         let mut passed = |at| (0..100).filter(|_| admit(&mut rates, &one, at)).count();
         assert_eq!((passed(1000), passed(1999), passed(2000)), (20, 0, 20));
-        assert!(admit(&mut rates, &client(2, &[]), 2000), "others are not touched");
+        assert!(
+            admit(&mut rates, &client(2, &[]), 2000),
+            "others are not affected"
+        );
     }
 
     #[test]

@@ -1,31 +1,31 @@
-//! Whether a message can come from the machine it names. Everybody can write any MAC into a datagram; a source port below
-//! 1024 takes privileges on the machine that sends, and a source address is checked by many networks.
+//! Whether a message can come from the machine it names. Anybody can write any MAC into a datagram, but a
+//! source port below 1024 takes privileges on the sending machine, and many networks check source addresses.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
 
 use inventory_api::Mac;
 
-use crate::client::{MessageKind, PxeClient};
 use crate::codes::Unanswered;
-use crate::v6;
+use crate::dhcp4::client::{MessageKind, PxeClient};
+use crate::dhcp6;
 
 /// Port of DHCP clients.
 pub const CLIENT_PORT: u16 = 68;
-/// Port of DHCP relays, and of servers.
+/// Port of DHCP relays and servers.
 pub const RELAY_PORT: u16 = 67;
 const CLIENT_PORT_V6: u16 = 546;
 const RELAY_PORT_V6: u16 = 547;
-/// Relays remembered for one of our addresses.
+/// Relays remembered per server address.
 const MOST: usize = 1024;
 
-/// Relays that have carried an exchange to its end: what they put into `giaddr`, and the address they send from. A relay's
-/// own address towards the server is often another one.
+/// Relays that completed an exchange: their `giaddr`, and the address they send from, which is often a
+/// different one.
 #[derive(Debug, Default)]
 pub struct Relays(BTreeSet<(Ipv4Addr, Ipv4Addr)>);
 
 impl Relays {
-    /// A machine took the address that was offered to it through this relay: its replies arrive where `giaddr` says.
+    /// A machine took an offer through this relay, so replies to its `giaddr` arrive.
     pub fn learn(&mut self, client: &PxeClient) {
         let Some(from) = client.from else { return };
         let selects = client.message == MessageKind::Request && client.server_id.is_some();
@@ -39,15 +39,17 @@ impl Relays {
     }
 }
 
-/// Whether a message that gives up, refuses or prolongs a lease is believed. Not looked at: messages that only begin an
-/// exchange, whose answer goes to the machine and not to who wrote them.
+/// Whether to believe a message that ends, declines or extends a lease. Messages that only start an exchange
+/// are not checked: their answer goes to the machine, not to whoever forged them.
 ///
 /// # Errors
-/// [`Unanswered::WrongSender`]: somebody else sent it. Without a relay a DHCP client sends from port 68, and from the address that
-/// it gives back or keeps (RFC 2131, 4.4.4 and 4.4.5); one that refuses an address has none (4.4.1). Several clients rebind and
-/// release from 0.0.0.0, which takes a raw socket on this very link: [`gives_up`] is asked then too.
+/// [`Unanswered::WrongSender`]: somebody else sent it. Without a relay, a DHCP client sends from port 68 and
+/// from the address it releases or keeps (RFC 2131, 4.4.4 and 4.4.5); a declining client has none (4.4.1).
+/// Several clients rebind and release from 0.0.0.0, which takes a raw socket on this link: then [`gives_up`]
+/// is checked too.
 pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Unanswered> {
-    // Simulated machines on loopback have neither. Firmware asks port 4011 from port 4011, about its boot file only.
+    // Simulated machines on loopback have neither. Port 4011 is asked from port 4011, and only about the boot
+    // file.
     let Some(from) = client.from.filter(|_| !client.to_boot_server) else {
         return Ok(());
     };
@@ -62,33 +64,35 @@ pub fn believe(client: &PxeClient, relays: &Relays) -> Result<(), Unanswered> {
         (MessageKind::Release, true) => keeps,
         (MessageKind::Request, true) if renews => keeps,
         (MessageKind::Release | MessageKind::Decline, false) => relays.has(client.giaddr, from),
-        // After a restart no relay is known yet, and nothing is lost by a lease that goes on.
+        // No relay is known after a restart, and extending a lease does no harm.
         (MessageKind::Request, false) if renews => from.port() == RELAY_PORT,
         (MessageKind::Discover | MessageKind::Request | MessageKind::Inform, _) => true,
     };
     if can { Ok(()) } else { Err(Unanswered::WrongSender) }
 }
 
-/// As [`believe`], by IPv6. Without a relay a client sends from port 546 and its link-local address (RFC 8415, 7.2 and 18.2), which no
-/// router passes on; a relay from port 547 (19.1).
+/// Like [`believe`], by IPv6. Without a relay, a client sends from port 546 and its link-local address (RFC
+/// 8415, 7.2 and 18.2), which no router forwards; a relay sends from port 547 (19.1).
 ///
 /// # Errors
 /// [`Unanswered::WrongSender`].
-pub fn believe_v6(message: v6::MessageKind, relayed: bool, from: SocketAddrV6) -> Result<(), Unanswered> {
-    use v6::MessageKind::{Confirm, Decline, InformationRequest, Rebind, Release, Renew, Request, Solicit};
+pub fn believe_v6(message: dhcp6::MessageKind, relayed: bool, from: SocketAddrV6) -> Result<(), Unanswered> {
+    use dhcp6::MessageKind::{
+        Confirm, Decline, InformationRequest, Rebind, Release, Renew, Request, Solicit,
+    };
     let can = match message {
         Release | Decline | Renew | Rebind if relayed => from.port() == RELAY_PORT_V6,
         Release | Decline => from.port() == CLIENT_PORT_V6 && from.ip().is_unicast_link_local(),
-        // Nothing is lost by a lease that goes on.
+        // Extending a lease does no harm.
         Renew | Rebind => from.port() == CLIENT_PORT_V6,
         Solicit | Request | Confirm | InformationRequest => true,
     };
     if can { Ok(()) } else { Err(Unanswered::WrongSender) }
 }
 
-/// Whether a RELEASE or DECLINE of `mac` is believed after it was asked who uses the address. `answers`: by ARP the MACs that
-/// answered; to a ping without a MAC. A machine that has given its address back does not answer for it; of an address that it
-/// refuses somebody else does, or nobody whom we can hear.
+/// Whether to believe a RELEASE or DECLINE of `mac` after probing the address. `answers`: the MACs that
+/// answered ARP, `None` for a ping reply. A machine does not answer for an address it released. A declined
+/// address is answered for by another host, or by nobody we can hear.
 pub fn gives_up(message: MessageKind, mac: Mac, answers: &[Option<Mac>]) -> bool {
     let itself = answers.contains(&Some(mac));
     match message {
@@ -101,8 +105,8 @@ pub fn gives_up(message: MessageKind, mac: Mac, answers: &[Option<Mac>]) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::classify;
-    use crate::packet::tests::discover;
+    use crate::dhcp4::client::classify;
+    use crate::dhcp4::packet::tests::discover;
 
     type Given<'a> = (u8, &'a [u8]);
 
@@ -121,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_can_have_sent_it_is_believed() {
+    fn only_plausible_senders_are_believed() {
         let (none, relay) = ([0; 4], [10, 8, 0, 1]);
         let (wish, server): (Given<'_>, Given<'_>) = ((50, &HOST), (54, &[10, 0, 0, 1]));
         let (request, decline, release) = (3, 4, 7);
@@ -174,8 +178,8 @@ mod tests {
     }
 
     #[test]
-    fn by_ipv6_too() {
-        use v6::MessageKind::{Decline, Rebind, Release, Renew, Solicit};
+    fn only_plausible_senders_are_believed_by_ipv6() {
+        use dhcp6::MessageKind::{Decline, Rebind, Release, Renew, Solicit};
         for message in [Release, Decline, Renew, Rebind, Solicit] {
             for (relayed, from, can) in [
                 (false, "[fe80::1]:546", true),
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_for_an_address_has_not_given_it_up() {
+    fn a_machine_that_answers_for_an_address_has_not_released_it() {
         use MessageKind::{Decline, Release};
         let (mac, other) = (Mac([2, 0, 0, 0, 0, 1]), Some(Mac([2, 0, 0, 0, 0, 2])));
         for (message, answers, believed) in [
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relay_is_known_by_an_exchange_that_it_carried() {
+    fn a_relay_is_known_after_a_completed_exchange() {
         let relay = [10, 8, 0, 1];
         let (wish, server): (Given<'_>, Given<'_>) = ((50, &HOST), (54, &[10, 0, 0, 1]));
         let decline = |from| message(4, [0; 4], relay, from, &[wish, server]);

@@ -1,71 +1,72 @@
-//! Who gets one of a bounded number of places: connections, transfers. Nobody takes all of them by having many addresses.
+//! Who gets one of a limited number of slots for connections and transfers. Having many addresses does not
+//! help to take them all.
 //!
-//! Half of the places are kept for who has a lease or more. When there is none left, one is taken away: from the lowest
-//! standing, there from the address with most places, and there from the place in which nothing has happened for longest.
+//! Half of the slots are reserved for lease holders and better. When none is free, one is revoked: from the
+//! lowest standing, there from the address with most slots, and there the one idle for longest.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What speaks for who asks; later ones count more.
+/// How much a peer is trusted, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// Nothing.
+    /// Nothing is known of it.
     Stranger,
-    /// Its address is a lease of ours.
+    /// Its address is leased from us.
     Lease,
-    /// It is a known machine, or it has shown a good certificate or session.
+    /// It is a known machine, or has shown a valid certificate or session.
     Known,
 }
 
-/// How many places there are.
+/// Numbers of slots.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// In all.
-    pub places: usize,
-    /// For one IPv4 address or one IPv6 /64; loopback is not counted.
+    pub slots: usize,
+    /// Per IPv4 address or IPv6 /64; loopback is not limited.
     pub per_address: usize,
 }
 
-/// A place in which nothing happened for this long, in ms, may be given to somebody of the same standing.
+/// A slot idle for this long, in ms, may go to a peer of the same standing.
 pub const QUIET_MS: u64 = 10_000;
 
-/// Why there is no place.
+/// Why there is no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     /// This address has its share.
     Address,
-    /// All are taken by who has a better claim.
-    Places,
+    /// All are taken by peers with a better claim.
+    Slots,
 }
 
-/// A place that was given.
+/// A slot that was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entered {
     /// Its number.
-    pub place: u64,
-    /// The place that was taken away for it: its connection has to be closed.
+    pub slot: u64,
+    /// The slot revoked for it: its connection must be closed.
     pub instead_of: Option<u64>,
 }
 
 struct Taken {
     group: IpAddr,
     standing: Standing,
-    /// When something last happened in it, in ms of a clock that only goes forward.
+    /// When it was last active, in ms of a monotonic clock.
     active: u64,
 }
 
-/// The places that are taken. Times are milliseconds of a clock that only goes forward.
+/// The slots in use. Times are milliseconds of a monotonic clock.
 pub struct Shares {
     limits: Limits,
     next: u64,
     taken: HashMap<u64, Taken>,
-    /// Places by address, loopback too.
+    /// Slots by address, loopback included.
     groups: HashMap<IpAddr, usize>,
     strangers: usize,
 }
 
 impl Shares {
-    /// All places are free.
+    /// All slots free.
     pub fn new(limits: Limits) -> Shares {
         Shares {
             limits,
@@ -76,10 +77,10 @@ impl Shares {
         }
     }
 
-    /// A place for one more connection of `address`.
+    /// A slot for one more connection of `address`.
     ///
     /// # Errors
-    /// The address has its share, or everybody who has a place has a better claim to it.
+    /// The address has its share, or all slots belong to peers with a better claim.
     pub fn enter(&mut self, address: IpAddr, standing: Standing, now: u64) -> Result<Entered, Full> {
         let group = group_of(address);
         let has = self.groups.get(&group).copied().unwrap_or(0);
@@ -87,18 +88,18 @@ impl Shares {
             return Err(Full::Address);
         }
         let strangers_full =
-            standing == Standing::Stranger && self.strangers >= self.limits.places.div_ceil(2);
-        let instead_of = if strangers_full || self.taken.len() >= self.limits.places {
-            let victim = self.weakest(standing, has, now).ok_or(Full::Places)?;
+            standing == Standing::Stranger && self.strangers >= self.limits.slots.div_ceil(2);
+        let instead_of = if strangers_full || self.taken.len() >= self.limits.slots {
+            let victim = self.weakest(standing, has, now).ok_or(Full::Slots)?;
             self.leave(victim);
             Some(victim)
         } else {
             None
         };
-        let place = self.next;
+        let slot = self.next;
         self.next += 1;
         self.taken.insert(
-            place,
+            slot,
             Taken {
                 group,
                 standing,
@@ -107,19 +108,19 @@ impl Shares {
         );
         *self.groups.entry(group).or_default() += 1;
         self.strangers += usize::from(standing == Standing::Stranger);
-        Ok(Entered { place, instead_of })
+        Ok(Entered { slot, instead_of })
     }
 
-    /// Something happened in a place: a request came whole, or bytes were taken.
-    pub fn touch(&mut self, place: u64, now: u64) {
-        if let Some(taken) = self.taken.get_mut(&place) {
+    /// Progress: a request arrived whole, or bytes were taken.
+    pub fn touch(&mut self, slot: u64, now: u64) {
+        if let Some(taken) = self.taken.get_mut(&slot) {
             taken.active = now;
         }
     }
 
-    /// Who has a place has shown more since it got it.
-    pub fn raise(&mut self, place: u64, standing: Standing) {
-        if let Some(taken) = self.taken.get_mut(&place)
+    /// The peer has proved more since it got its slot.
+    pub fn raise(&mut self, slot: u64, standing: Standing) {
+        if let Some(taken) = self.taken.get_mut(&slot)
             && taken.standing < standing
         {
             self.strangers -= usize::from(taken.standing == Standing::Stranger);
@@ -127,9 +128,9 @@ impl Shares {
         }
     }
 
-    /// Gives a place back; one that was taken away or given back already is not there.
-    pub fn leave(&mut self, place: u64) {
-        let Some(taken) = self.taken.remove(&place) else {
+    /// Gives a slot back; one that was already revoked or returned is ignored.
+    pub fn leave(&mut self, slot: u64) {
+        let Some(taken) = self.taken.remove(&slot) else {
             return;
         };
         self.strangers -= usize::from(taken.standing == Standing::Stranger);
@@ -141,36 +142,36 @@ impl Shares {
         }
     }
 
-    /// Whether none is taken.
+    /// Whether no slot is taken.
     pub fn is_empty(&self) -> bool {
         self.taken.is_empty()
     }
 
-    /// The place that is taken away for somebody of this standing whose address has `has` places.
+    /// The slot to revoke for a peer of this standing whose address has `has` slots.
     fn weakest(&self, standing: Standing, has: usize, now: u64) -> Option<u64> {
         let places_of = |taken: &Taken| self.groups.get(&taken.group).copied().unwrap_or(0);
-        let (&place, taken) = self
+        let (&slot, taken) = self
             .taken
             .iter()
             .filter(|(_, taken)| taken.standing <= standing)
-            .min_by_key(|(place, taken)| {
+            .min_by_key(|(slot, taken)| {
                 let most_first = usize::MAX - places_of(taken);
-                (taken.standing, most_first, taken.active, **place)
+                (taken.standing, most_first, taken.active, **slot)
             })?;
         let weaker = taken.standing < standing || places_of(taken) > has + 1;
         if weaker {
-            return Some(place);
+            return Some(slot);
         }
-        // As strong as who asks: only what nothing happens in.
+        // Of the same standing: only idle ones.
         self.taken
             .iter()
             .filter(|(_, t)| t.standing == standing && t.active.saturating_add(QUIET_MS) <= now)
-            .min_by_key(|(place, t)| (t.active, **place))
-            .map(|(&place, _)| place)
+            .min_by_key(|(slot, t)| (t.active, **slot))
+            .map(|(&slot, _)| slot)
     }
 }
 
-/// Who has one IPv6 address of a network can have all of its /64.
+/// A host with one IPv6 address of a network can have all of its /64.
 fn group_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),
@@ -185,7 +186,7 @@ mod tests {
     use proptest::prelude::*;
 
     const LIMITS: Limits = Limits {
-        places: 64,
+        slots: 64,
         per_address: 8,
     };
 
@@ -193,81 +194,81 @@ mod tests {
         std::net::Ipv4Addr::from(0x0a00_0000 + n).into()
     }
 
-    /// Who opens as many as it can from as many addresses as it likes.
+    /// Opens as many as possible, from as many addresses as it likes.
     fn attack(shares: &mut Shares, standing: Standing, addresses: u32, now: u64) -> Vec<u64> {
         (0..addresses * 8)
             .filter_map(|n| shares.enter(v4(1000 + n % addresses), standing, now).ok())
-            .map(|entered| entered.place)
+            .map(|entered| entered.slot)
             .collect()
     }
 
     #[test]
-    fn strangers_with_many_addresses_keep_nobody_out_who_has_a_lease() {
+    fn strangers_with_many_addresses_cannot_lock_out_lease_holders() {
         for addresses in [4, 8, 9, 64, 1000] {
             let mut shares = Shares::new(LIMITS);
             attack(&mut shares, Standing::Stranger, addresses, 0);
-            assert!(shares.taken.len() <= 32, "half is kept");
+            assert!(shares.taken.len() <= 32, "half is reserved");
             for n in 0..32 {
-                let entered = shares.enter(v4(n), Standing::Lease, 1).expect("a place");
+                let entered = shares.enter(v4(n), Standing::Lease, 1).expect("a slot");
                 assert_eq!(entered.instead_of, None);
             }
             for n in 0..8 {
-                let entered = shares.enter(v4(n), Standing::Known, 1).expect("a place");
+                let entered = shares.enter(v4(n), Standing::Known, 1).expect("a slot");
                 assert!(entered.instead_of.is_some(), "a stranger's");
             }
         }
     }
 
     #[test]
-    fn many_leases_of_one_stranger_keep_no_other_lease_out() {
+    fn a_stranger_with_many_leases_cannot_lock_out_other_lease_holders() {
         let mut shares = Shares::new(LIMITS);
         attack(&mut shares, Standing::Lease, 17, 0);
         assert_eq!(shares.taken.len(), 64);
-        let victim = shares.enter(v4(1), Standing::Lease, 1).expect("a place");
-        assert!(victim.instead_of.is_some(), "of an address that has many");
-        // Its place is not taken away again, however often they come.
-        shares.touch(victim.place, 1);
+        let victim = shares.enter(v4(1), Standing::Lease, 1).expect("a slot");
+        assert!(
+            victim.instead_of.is_some(),
+            "it takes one from an address with many"
+        );
+        // This slot is not revoked again, however many others come.
+        shares.touch(victim.slot, 1);
         for n in 0..1000 {
             let again = shares.enter(v4(1000 + n % 17), Standing::Lease, 2);
             assert_ne!(
                 again.map(|entered| entered.instead_of),
-                Ok(Some(victim.place)),
+                Ok(Some(victim.slot)),
                 "{n}"
             );
         }
     }
 
     #[test]
-    fn a_download_goes_on_and_an_idle_place_is_given_away() {
+    fn a_download_continues_and_an_idle_slot_is_revoked() {
         let mut shares = Shares::new(LIMITS);
-        let places: Vec<u64> = (0..64)
-            .map(|n| shares.enter(v4(n), Standing::Lease, 0).unwrap().place)
+        let slots: Vec<u64> = (0..64)
+            .map(|n| shares.enter(v4(n), Standing::Lease, 0).unwrap().slot)
             .collect();
         assert_eq!(
             shares.enter(v4(99), Standing::Lease, QUIET_MS - 1),
-            Err(Full::Places)
+            Err(Full::Slots)
         );
-        for place in &places[1..] {
-            shares.touch(*place, QUIET_MS - 1);
+        for slot in &slots[1..] {
+            shares.touch(*slot, QUIET_MS - 1);
         }
         let entered = shares.enter(v4(99), Standing::Lease, QUIET_MS).unwrap();
-        assert_eq!(entered.instead_of, Some(places[0]));
-        assert_eq!(
-            shares.enter(v4(100), Standing::Lease, QUIET_MS),
-            Err(Full::Places)
-        );
+        assert_eq!(entered.instead_of, Some(slots[0]));
+        assert_eq!(shares.enter(v4(100), Standing::Lease, QUIET_MS), Err(Full::Slots));
         assert_eq!(
             shares.enter(v4(100), Standing::Stranger, QUIET_MS * 9),
-            Err(Full::Places),
-            "a stranger takes nobody's"
+            Err(Full::Slots),
+            "a stranger cannot take one"
         );
-        shares.raise(places[5], Standing::Known);
+        shares.raise(slots[5], Standing::Known);
         let entered = shares.enter(v4(101), Standing::Known, QUIET_MS).unwrap();
-        assert_ne!(entered.instead_of, Some(places[5]));
+        assert_ne!(entered.instead_of, Some(slots[5]));
     }
 
     #[test]
-    fn an_address_is_a_v4_address_or_a_v6_prefix() {
+    fn limits_count_v4_addresses_and_v6_prefixes() {
         let mut shares = Shares::new(LIMITS);
         let of = |text: &str| text.parse::<IpAddr>().unwrap();
         for n in 0..8 {
@@ -297,9 +298,9 @@ mod tests {
     }
 
     proptest! {
-        /// Counts stay right and bounds hold, whoever comes and goes.
+        /// Counts stay right and limits hold, whoever comes and goes.
         #[test]
-        fn counts_are_right(steps in proptest::collection::vec((0u32..20, 0u8..5, 0u64..4000), 1..400)) {
+        fn counts_stay_right(steps in proptest::collection::vec((0u32..20, 0u8..5, 0u64..4000), 1..400)) {
             let (mut shares, mut mine, mut now) = (Shares::new(LIMITS), Vec::new(), 0);
             for (who, what, later) in steps {
                 now += later;
@@ -308,8 +309,8 @@ mod tests {
                     (0..3, last) => {
                         mine.extend(last);
                         if let Ok(entered) = shares.enter(v4(who), standing, now) {
-                            mine.retain(|place| Some(*place) != entered.instead_of);
-                            mine.push(entered.place);
+                            mine.retain(|slot| Some(*slot) != entered.instead_of);
+                            mine.push(entered.slot);
                         }
                     }
                     (3, Some(last)) => shares.leave(last),

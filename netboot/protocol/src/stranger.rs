@@ -1,16 +1,17 @@
-//! Who asks for an address and does not boot from the network, by what its DHCP message says of it.
+//! What a client that does not netboot is, judging by its DHCP message.
 
-use crate::packet::RawOptions;
+use crate::dhcp4::code;
+use crate::dhcp4::packet::RawOptions;
 
-/// Longest text of a stranger's that is kept, in characters.
+/// Longest text of a stranger that is kept, in characters.
 const LONGEST: usize = 64;
 
-/// Who asks and does not boot.
+/// A client that does not netboot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stranger {
-    /// An operating system or a program of one: its name.
+    /// An operating system or one of its programs: its name.
     System(&'static str),
-    /// A switch in ONIE, which looks for an installer.
+    /// A switch in ONIE, looking for an installer.
     Onie,
     /// Another switch or router: its make.
     Switch(&'static str),
@@ -18,11 +19,11 @@ pub enum Stranger {
     Bmc(&'static str),
     /// OpenPOWER's boot loader.
     Petitboot,
-    /// U-Boot that does not boot in PXE's way.
+    /// U-Boot that does not boot by PXE.
     UBoot,
     /// A printer, PDU, telephone or the like.
     Appliance(&'static str),
-    /// It does not tell.
+    /// It does not say.
     Unknown,
 }
 
@@ -41,7 +42,7 @@ impl Stranger {
         }
     }
 
-    /// For people, with an article where one is due.
+    /// Name for display, with an article where needed.
     pub fn name(self) -> String {
         match self {
             Stranger::System(name) => format!("an operating system ({name})"),
@@ -49,15 +50,16 @@ impl Stranger {
             Stranger::Switch(make) => format!("a switch or router ({make})"),
             Stranger::Bmc(make) => format!("a BMC ({make})"),
             Stranger::Petitboot => "OpenPOWER petitboot".to_owned(),
-            Stranger::UBoot => "U-Boot with boot commands of its own".to_owned(),
+            Stranger::UBoot => "U-Boot with its own boot commands".to_owned(),
             Stranger::Appliance(what) => what.to_owned(),
             Stranger::Unknown => "an unknown DHCP client".to_owned(),
         }
     }
 }
 
-/// Vendor classes (option 60) by their beginning, in lower case. Sources: the programs' own sources and manuals; dhcpcd
-/// `dhcpcd-VERSION:OS:...`, busybox `udhcp VERSION`, Microsoft MS-DHCPE 2.2.3, ONIE "DHCP requests", Arista and Juniper ZTP.
+/// Vendor classes (option 60) by prefix, in lower case. Sources: the programs' sources and manuals; dhcpcd
+/// `dhcpcd-VERSION:OS:...`, busybox `udhcp VERSION`, Microsoft MS-DHCPE 2.2.3, ONIE "DHCP requests", Arista
+/// and Juniper ZTP.
 const VENDORS: &[(&str, Stranger)] = &[
     ("msft", Stranger::System("Windows")),
     ("android-dhcp", Stranger::System("Android")),
@@ -114,7 +116,7 @@ const VENDORS: &[(&str, Stranger)] = &[
     ("yealink", Stranger::Appliance("an IP telephone (Yealink)")),
 ];
 
-/// Host names (option 12) that BMCs have as delivered, by their beginning, in lower case.
+/// Default host names (option 12) of BMCs by prefix, in lower case.
 const BMC_NAMES: &[(&str, &str)] = &[
     ("idrac", "Dell iDRAC"),
     ("ilo", "HPE iLO"),
@@ -130,15 +132,17 @@ const BMC_NAMES: &[(&str, &str)] = &[
     ("ipmi", "its host name says so"),
 ];
 
-/// Who it is, by vendor class, user class, architecture, host name, client identifier and the list of options it asks for.
+/// Identifies a client by vendor class, user class, architecture, host name, client identifier and the
+/// options it requests.
 pub fn stranger(options: &RawOptions, architectures: &[u16]) -> Stranger {
     let text = |code| printable(options.get(code).unwrap_or_default()).to_lowercase();
-    let (vendor, name) = (text(60), text(12));
-    // Architecture 14 is POWER OPAL; options 209 and 210 (RFC 5071) are PXELINUX's, which petitboot reads too.
+    let (vendor, name) = (text(code::VENDOR_CLASS), text(code::HOST_NAME));
+    // Architecture 14 is POWER OPAL; options 209 and 210 (RFC 5071) are PXELINUX's, which petitboot reads
+    // too.
     if architectures.contains(&14) {
         return Stranger::Petitboot;
     }
-    if text(77).contains("onie_dhcp_user_class") {
+    if text(code::USER_CLASS).contains("onie_dhcp_user_class") {
         return Stranger::Onie;
     }
     let by_vendor = VENDORS.iter().find(|(begin, _)| vendor.starts_with(begin));
@@ -153,8 +157,8 @@ pub fn stranger(options: &RawOptions, architectures: &[u16]) -> Stranger {
 
 /// By what DHCP clients without a vendor class always send.
 fn by_lists(options: &RawOptions) -> Stranger {
-    let id = options.get(61).unwrap_or_default();
-    let list = options.get(55).unwrap_or_default();
+    let id = options.get(code::CLIENT_ID).unwrap_or_default();
+    let list = options.get(code::PARAMETER_LIST).unwrap_or_default();
     // systemd's DUID-EN (RFC 8415, 11.3): `ff`, four bytes IAID, type 2, enterprise 43793.
     if id.first() == Some(&0xff) && id.get(5..11) == Some(&[0, 2, 0, 0, 0xab, 0x11]) {
         return Stranger::System("Linux, systemd-networkd");
@@ -170,7 +174,7 @@ fn by_lists(options: &RawOptions) -> Stranger {
     Stranger::System(system)
 }
 
-/// Text of a client for people: printable ASCII, bounded.
+/// A client's text for display: printable ASCII, bounded.
 pub fn printable(bytes: &[u8]) -> String {
     let shown = bytes.iter().filter(|byte| matches!(byte, 0x20..=0x7e));
     shown.take(LONGEST).map(|byte| char::from(*byte)).collect()
@@ -181,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_are_named_by_what_they_say() {
+    fn strangers_are_identified_by_their_messages() {
         let onie: &[(u8, &[u8])] = &[
             (60, b"onie_vendor:x86_64-accton_as7712-r0"),
             (77, b"onie_dhcp_user_class"),

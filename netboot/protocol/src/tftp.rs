@@ -1,5 +1,6 @@
-//! TFTP (RFC 1350) for reading, with the options blksize, tsize, timeout (RFC 2347 to 2349) and windowsize (RFC 7440):
-//! what a datagram says ([`parse`]), which options are taken ([`negotiate`]), and what to send next ([`Transfer`]).
+//! TFTP (RFC 1350) for reading, with the options blksize, tsize, timeout (RFC 2347 to 2349) and windowsize
+//! (RFC 7440): what a datagram says ([`parse`]), which options to accept ([`negotiate`]), and what to send
+//! next ([`Transfer`]).
 //!
 //! Times are [`std::time::Duration`]s since the transfer began.
 

@@ -1,22 +1,13 @@
-//! Every DHCP message of every capture is taken for what it is, and answered or met with silence for the right reason.
-//! What is expected stands in captures.txt and comes from other programs; the captures stay outside of the repository.
+//! Every DHCP message of every capture is classified correctly, and answered or ignored for the right reason.
+//! The expected results in captures.txt come from other programs; the captures themselves are not in the
+//! repository.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootTarget, Purpose};
+use inventory_api::dhcp::{DhcpAnswer, DhcpMessage};
 use netboot_protocol::*;
-
-fn fixtures() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-    let root = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let dhcp = root.join("dhcp");
-    if !dhcp.is_dir() {
-        println!("skipped: no fixtures at {}", dhcp.display());
-        return None;
-    }
-    Some(dhcp)
-}
 
 /// The frames of a pcap or pcapng file.
 fn frames(bytes: &[u8]) -> Vec<&[u8]> {
@@ -50,7 +41,7 @@ fn frames(bytes: &[u8]) -> Vec<&[u8]> {
     frames
 }
 
-/// Port and payload of a datagram to a DHCP server; first fragments count, as for tcpdump.
+/// Port and payload of a datagram to a DHCP server; first fragments count, as in tcpdump.
 fn datagram(frame: &[u8]) -> Option<(u16, &[u8])> {
     let mut at = 12;
     while frame.get(at..at + 2)? == [0x81, 0] {
@@ -98,11 +89,15 @@ fn taken_for(network: &Network, port: u16, bytes: &[u8]) -> String {
             assert_eq!(reply[4..8], client.xid.to_be_bytes());
             let loads = !matches!(content.boot, BootFile::None);
             assert_eq!(loads, client.kind.boots(), "{:?}", client.kind);
-            content.kind.name()
+            DhcpAnswer::Sent(content.kind.into())
         }
-        Err(silence) => silence.code(),
+        Err(silence) => (*silence).into(),
     };
-    format!("{} {} {answer}", client.message.name(), client.kind.code())
+    format!(
+        "{} {} {answer}",
+        DhcpMessage::from(client.message),
+        client.kind.code()
+    )
 }
 
 fn check(file: &Path, expected: &[(usize, String)]) {
@@ -120,8 +115,10 @@ fn check(file: &Path, expected: &[(usize, String)]) {
 }
 
 #[test]
-fn every_message_is_taken_for_what_it_is() {
-    let Some(dhcp) = fixtures() else { return };
+fn every_message_is_classified_correctly() {
+    let Some(dhcp) = fixtures::find("dhcp") else {
+        return;
+    };
     let mut files: Vec<(&str, Vec<(usize, String)>)> = Vec::new();
     for line in include_str!("captures.txt")
         .lines()

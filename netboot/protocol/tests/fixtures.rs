@@ -1,23 +1,13 @@
-//! Every captured packet is classified as what it is. The captures stay outside of the repository.
+//! Every captured packet is classified correctly. The captures are not in the repository.
 
 use std::path::PathBuf;
 
 use inventory_api::boot::{BootTarget, Purpose};
+use inventory_api::dhcp::DhcpMessage;
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::*;
 
-fn fixtures() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-    let root = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let dhcp = root.join("dhcp");
-    if !dhcp.is_dir() {
-        println!("skipped: no fixtures at {}", dhcp.display());
-        return None;
-    }
-    Some(dhcp)
-}
-
-/// Everything that can be done with a datagram, for its panics.
+/// Exercises everything that can be done with a datagram, to find panics.
 fn exercise(bytes: &[u8]) {
     let mut settings =
         NetworkSettings::new("lab", "10.0.0.1".parse().unwrap(), "10.0.0.0/24".parse().unwrap());
@@ -46,7 +36,9 @@ fn exercise(bytes: &[u8]) {
 /// The facts of `## dport 67 type 1 len 400 ...` and the lines below it.
 #[test]
 fn firmware_vectors() {
-    let Some(dhcp) = fixtures() else { return };
+    let Some(dhcp) = fixtures::find("dhcp") else {
+        return;
+    };
     let text = std::fs::read_to_string(dhcp.join("firmware-vectors/client-messages.txt")).unwrap();
     let mut seen = 0;
     for block in text.split("## ").filter(|block| block.starts_with("dport")) {
@@ -99,10 +91,12 @@ fn firmware_vectors() {
     assert!(seen >= 12, "only {seen} messages read");
 }
 
-/// Single datagrams; what each is was read from its capture by hand.
+/// Single datagrams; what each is was read by hand from its capture.
 #[test]
 fn client_packets() {
-    let Some(dhcp) = fixtures() else { return };
+    let Some(dhcp) = fixtures::find("dhcp") else {
+        return;
+    };
     let mut seen = 0;
     let mut entries: Vec<PathBuf> = std::fs::read_dir(dhcp.join("client-packets"))
         .unwrap()
@@ -119,7 +113,7 @@ fn client_packets() {
         };
         let number: u32 = number.parse().unwrap();
         let got = match classify(&bytes) {
-            Ok(client) => format!("{} {}", client.message.name(), client.kind.code()),
+            Ok(client) => format!("{} {}", DhcpMessage::from(client.message), client.kind.code()),
             Err(reason) => reason.code().to_owned(),
         };
         let kind = match (family, number) {
@@ -157,10 +151,13 @@ fn client_packets() {
     assert!(seen >= 100, "only {seen} packets read");
 }
 
-/// Whatever is in the captures, fuzz seeds too: no panic at any offset, and no client with a junk address.
+/// Whatever is in the captures, including fuzz seeds: no panic at any offset, and no client with a junk
+/// address.
 #[test]
 fn captures_and_fuzz_seeds() {
-    let Some(dhcp) = fixtures() else { return };
+    let Some(dhcp) = fixtures::find("dhcp") else {
+        return;
+    };
     let mut folders = vec![dhcp];
     let mut files = 0;
     while let Some(folder) = folders.pop() {
@@ -174,7 +171,7 @@ fn captures_and_fuzz_seeds() {
                 continue;
             }
             let bytes = std::fs::read(&path).unwrap();
-            // A DHCP message stands somewhere in the file: try each place where one could begin.
+            // A DHCP message is somewhere in the file: try every place where one could start.
             for start in 0..bytes.len().min(60_000) {
                 if bytes[start..].starts_with(&[1, 1]) {
                     let datagram = &bytes[start..bytes.len().min(start + 1000)];

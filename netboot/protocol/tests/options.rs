@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::BootTarget;
-use netboot_protocol::packet::RawOptions;
+use netboot_protocol::dhcp4::packet::RawOptions;
 use netboot_protocol::*;
 use proptest::prelude::*;
 
@@ -59,7 +59,8 @@ fn reply(network: &Network, client: &PxeClient) -> Vec<u8> {
     encode(client, network, &decision.answer.unwrap())
 }
 
-/// As a client reads them: joined (RFC 3396), those of the header's fields too, where option 52 says so.
+/// The options as a client reads them: joined (RFC 3396), including those in header fields if option 52 says
+/// so.
 fn options(reply: &[u8]) -> BTreeMap<u8, Vec<u8>> {
     let main = RawOptions::of(&reply[240..]);
     let overload = main.get(52).map_or(0, |value| value[0]);
@@ -105,24 +106,25 @@ fn long_options_and_routes_are_split_and_joined_again() {
         .collect();
     assert_eq!(all[&121], expected, "425 bytes");
     assert_eq!(all[&224], vec![b'x'; 300]);
-    // dhcproto joins the parts too, which stand one behind the other.
+    // dhcproto joins the consecutive parts too.
     let read =
         <dhcproto::v4::Message as dhcproto::Decodable>::decode(&mut dhcproto::Decoder::new(&bytes)).unwrap();
     let routes = read.opts().get(dhcproto::v4::OptionCode::ClasslessStaticRoute);
     assert!(format!("{routes:?}").contains("10.59.0.0"), "{routes:?}");
-    // What a client says in parts is joined too.
+    // Parts sent by a client are joined too.
     let long: Vec<u8> = (0..=255).chain(0..100).collect();
     assert_eq!(discover(&[(55, &long)]).wanted, long);
 }
 
 #[test]
-fn what_a_client_asks_for_first_is_kept_when_not_all_fits() {
+fn what_a_client_requests_first_is_kept_if_not_all_fits() {
     let network = network(|s| {
         s.routers = vec![ip(254)];
         s.dns = vec![ip(53)];
         s.options = (224..232).map(|code| text(code, 100)).collect();
     });
-    // Nothing asked for: what the protocol needs and the network's own, then as much as fits; the header's fields too.
+    // No requests: what the protocol needs, the network's options, then as much as fits, using the header's
+    // fields too.
     let all = options(&reply(&network, &discover(&[])));
     for code in [1, 3, 6, 28, 51, 53, 54, 58, 59] {
         assert!(all.contains_key(&code), "option {code}");
@@ -134,7 +136,7 @@ fn what_a_client_asks_for_first_is_kept_when_not_all_fits() {
         all.keys()
     );
     assert_eq!(all[&52], [1]);
-    // Its own wishes come first, in its order.
+    // Its own requests come first, in its order.
     for wanted in [[231, 226, 229], [224, 230, 228]] {
         let bytes = reply(&network, &discover(&[(55, &wanted)]));
         let all = options(&bytes);
@@ -143,7 +145,7 @@ fn what_a_client_asks_for_first_is_kept_when_not_all_fits() {
         }
         assert!(bytes.len() <= 548, "{}", bytes.len());
     }
-    // With room there is no need to choose, and nothing stands in the header.
+    // With room there is no need to choose, and the header fields stay empty.
     let roomy = reply(&network, &discover(&[(57, &1500u16.to_be_bytes())]));
     let all = options(&roomy);
     assert_eq!(all.keys().filter(|code| **code >= 224).count(), 8);
@@ -153,7 +155,7 @@ fn what_a_client_asks_for_first_is_kept_when_not_all_fits() {
 }
 
 #[test]
-fn the_header_of_who_boots_says_what_to_boot_however_little_fits() {
+fn the_header_names_the_boot_file_however_little_fits() {
     let network = network(|s| s.options = (224..232).map(|code| text(code, 100)).collect());
     // Firmware asks for everything but 67 first.
     let wishes: Vec<u8> = (224..232).chain([66, 67]).collect();
@@ -166,7 +168,7 @@ fn the_header_of_who_boots_says_what_to_boot_however_little_fits() {
 }
 
 #[test]
-fn ipv6_only_is_for_who_asks_for_it() {
+fn ipv6_only_is_sent_on_request() {
     let network = network(|s| s.ipv6_only_seconds = Some(1800));
     for (wanted, expected) in [
         (&[1, 108][..], Some(&[0, 0, 7, 8][..])),
@@ -190,7 +192,7 @@ fn a_name_is_answered_and_nothing_is_promised() {
 }
 
 #[test]
-fn small_leases_are_renewed_at_half_their_time_to_the_second() {
+fn short_leases_are_renewed_at_exactly_half_their_time() {
     for (seconds, spread) in [
         (10, false),
         (120, false),
@@ -245,7 +247,7 @@ fn with_classes() -> Network {
 }
 
 #[test]
-fn clients_of_a_class_get_its_options_over_the_networks() {
+fn a_classs_options_override_the_networks() {
     let network = with_classes();
     let relay: &[u8] = b"\x01\x06\0\x04\0\x0a\x01\x02\x02\x0ALEAF-7/1/2";
     let other: &[u8] = b"\x01\x06\0\x05\0\x0a\x01\x02\x02\x0ALEAF-7/1/2";
@@ -308,7 +310,7 @@ fn clients_of_a_class_get_its_options_over_the_networks() {
             7,
         ),
         (
-            "of two classes: what the first leaves the second sets",
+            "two classes: the second sets what the first leaves out",
             vec![(60, b"Aastra card"), (77, b"lab")],
             vec![
                 (3, Some(vec![10, 0, 0, 250])),
@@ -336,9 +338,9 @@ fn clients_of_a_class_get_its_options_over_the_networks() {
     }
 }
 
-/// What an operator has for other clients does not reach those that Slipway boots; the server of files does.
+/// An operator's boot options for other clients do not reach those that Slipway boots; the file server does.
 #[test]
-fn who_boots_gets_our_loader_whatever_its_class_says() {
+fn booting_clients_get_our_loader_whatever_their_class_says() {
     let network = network(|s| {
         s.next_server = Some(ip(9));
         s.classes = serde_json::from_value(serde_json::json!([
@@ -364,7 +366,8 @@ fn who_boots_gets_our_loader_whatever_its_class_says() {
 }
 
 proptest! {
-    /// Whatever is configured and asked for: a reply that fits, with what the protocol needs, each option whole.
+    /// Whatever is configured and requested: the reply fits, has what the protocol needs, and each option is
+    /// complete.
     #[test]
     fn every_reply_fits(
         lengths in proptest::collection::vec(1usize..1025, 0..12),

@@ -1,7 +1,6 @@
-//! Beside somebody else's DHCP server: the truth table of netboot-measured.md 2.2, byte by byte, and observing.
+//! Beside another DHCP server: the truth table of netboot-measured.md 2.2, byte by byte, and observe mode.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 
 use inventory_api::UnixMs;
 use inventory_api::boot::{BootTarget, Purpose};
@@ -33,7 +32,7 @@ fn decided(mode: Mode, client: &PxeClient) -> Decision {
     decide(client, &network(mode), &Leases::default(), TARGET, &URLS, NOW)
 }
 
-/// Options in their order, read without dhcproto.
+/// Options in order, read without dhcproto.
 fn options(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let (mut rest, mut options) = (&bytes[240..], Vec::new());
     while let [code, len, tail @ ..] = rest {
@@ -68,15 +67,10 @@ fn message(kind: u8, given: &[(u8, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// The captured messages of SeaBIOS' iPXE, OVMF's PXE and HTTP boot, with the port that each was sent to.
+/// The captured messages of SeaBIOS' iPXE, OVMF's PXE and HTTP boot, with the port each was sent to.
 fn vectors() -> Option<Vec<(u16, Vec<u8>)>> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
-    let root = std::env::var_os("SLIPWAY_FIXTURES").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let file = root.join("dhcp/firmware-vectors/client-messages.txt");
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        println!("skipped: no fixtures at {}", file.display());
-        return None;
-    };
+    let file = fixtures::find("dhcp/firmware-vectors/client-messages.txt")?;
+    let text = std::fs::read_to_string(file).unwrap();
     let blocks = text.split("## dport ").skip(1).map(|block| {
         let port = block.split(' ').next().unwrap().parse().unwrap();
         let hex = block
@@ -92,7 +86,7 @@ fn vectors() -> Option<Vec<(u16, Vec<u8>)>> {
     Some(blocks.collect())
 }
 
-/// What no proxy may ever say: it has no addresses, and the network is another server's.
+/// What no proxy may ever send: it has no addresses, and the network is another server's.
 fn says_nothing_of_addresses(bytes: &[u8]) {
     assert_eq!(bytes[16..20], [0; 4], "yiaddr");
     for code in [1, 3, 6, 15, 28, 50, 51, 58, 59] {
@@ -100,7 +94,7 @@ fn says_nothing_of_addresses(bytes: &[u8]) {
     }
 }
 
-/// Rows 1, 2 and 7: boot data in header and options, 60 with 43, never one of the rows that fail.
+/// Rows 1, 2 and 7: boot data in header and options, 60 with 43, never one of the failing rows.
 fn is_boot_data(client: &PxeClient, bytes: &[u8]) {
     assert_eq!(option(bytes, 54), Some(SERVER.octets().to_vec()));
     let file = option(bytes, 67).unwrap();
@@ -111,7 +105,8 @@ fn is_boot_data(client: &PxeClient, bytes: &[u8]) {
             assert_eq!(file, b"http://10.77.0.1:8067/boot/snponly.efi\0");
         }
         _ => {
-            // Without 60 the offer is ignored (row 5); 60 without 43 sends the client to port 4011 (rows 3, 4, 6).
+            // Without 60 the offer is ignored (row 5); 60 without 43 sends the client to port 4011 (rows 3,
+            // 4, 6).
             assert_eq!(option(bytes, 60).as_deref(), Some(&b"PXEClient"[..]));
             assert_eq!(option(bytes, 43).as_deref(), Some(&[6, 1, 8, 255][..]));
             let expected: &[u8] = match client.kind {
@@ -195,7 +190,7 @@ fn captured_firmware_is_offered_boot_data_and_no_address() {
     );
 }
 
-/// The architectures of RFC 4578 and its registry, alone and as a list.
+/// The architectures of RFC 4578 and its registry, alone and in a list.
 #[test]
 fn every_architecture_has_its_answer() {
     let silent: &[u8] = b"";
@@ -236,7 +231,7 @@ fn every_architecture_has_its_answer() {
     }
 }
 
-/// Whatever is asked: no NAK, no lease, nothing to who does not boot.
+/// Whatever is asked: no NAK, no lease, nothing for clients that do not netboot.
 #[test]
 fn a_proxy_harms_nobody() {
     let pxe: (u8, &[u8]) = (60, b"PXEClient:Arch:00007:UNDI:003000");
@@ -287,13 +282,13 @@ fn a_proxy_harms_nobody() {
 }
 
 #[test]
-fn what_was_seen_says_whose_an_address_is() {
+fn addresses_of_other_servers_are_attributed_to_their_machines() {
     let mut asked = message(3, &[(50, &[10, 77, 0, 120]), (54, &[10, 77, 0, 99])]);
     let mut leases = Leases::default();
     let mut take = |bytes: &[u8]| {
         let client = classify(bytes).unwrap();
         let Some(LeaseChange::Insert(lease)) = decided(Mode::Proxy, &client).change else {
-            panic!("nothing was learnt")
+            panic!("nothing was learned")
         };
         leases.insert(lease);
     };
@@ -302,12 +297,16 @@ fn what_was_seen_says_whose_an_address_is() {
     take(&asked);
     let ip = Ipv4Addr::new(10, 77, 0, 120);
     let last = inventory_api::Mac([2, 0, 0, 0, 0, 9]);
-    assert_eq!(leases.holder(ip, NOW), Some(last), "the last who took it");
-    assert_eq!(leases.holder(ip, NOW.plus_seconds(90_000)), None, "not for ever");
+    assert_eq!(
+        leases.holder(ip, NOW),
+        Some(last),
+        "the last machine that took it"
+    );
+    assert_eq!(leases.holder(ip, NOW.plus_seconds(90_000)), None, "not forever");
 }
 
 #[test]
-fn an_observer_answers_nothing_and_says_what_it_would() {
+fn an_observer_answers_nothing_and_reports_what_it_would() {
     let pxe: &[(u8, &[u8])] = &[(60, b"PXEClient"), (93, &[0, 7])];
     for kind in [1u8, 3, 4, 7, 8] {
         for boot_server in [false, true] {

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use dhcproto::{Decodable, Decoder, v4};
 use inventory_api::boot::{BootTarget, Purpose};
+use inventory_api::dhcp::DhcpReply;
 use inventory_api::{Mac, UnixMs};
 use netboot_protocol::*;
 use proptest::prelude::*;
@@ -157,7 +158,7 @@ fn http_boot_and_ipxe_get_urls() {
 }
 
 #[test]
-fn who_does_not_boot_gets_an_address_only() {
+fn clients_that_do_not_netboot_get_only_an_address() {
     let arm: Options = &[(60, b"PXEClient:Arch:00011:UNDI:003000"), (93, &[0, 11])];
     for options in [arm, &[], &[(77, b"slipway")]] {
         let (_, message) = reply(&message(1, &[options]));
@@ -172,8 +173,8 @@ fn who_does_not_boot_gets_an_address_only() {
 }
 
 #[test]
-fn the_relay_gets_its_option_back_last_and_as_it_was() {
-    // Sub-options out of order and one that is cut short: dhcproto alone would sort and repair them.
+fn the_relays_option_is_echoed_unchanged_and_last() {
+    // Sub-options out of order and a truncated one: dhcproto alone would sort and repair them.
     let odd: &[u8] = &[2, 3, 9, 9, 9, 1, 2, 7, 7, 9, 200];
     let mut asked = message(1, &[UEFI, &[(82, odd)]]);
     asked[24..28].copy_from_slice(&[10, 0, 0, 200]);
@@ -191,7 +192,7 @@ fn the_relay_gets_its_option_back_last_and_as_it_was() {
 }
 
 #[test]
-fn a_reply_fits_and_loses_the_dispensable_first() {
+fn a_reply_fits_by_dropping_optional_data_first() {
     let long = [7u8; 255];
     let mut asked = message(1, &[UEFI, &[(61, &long), (82, &long)]]);
     asked[24..28].copy_from_slice(&[10, 0, 0, 200]);
@@ -201,7 +202,7 @@ fn a_reply_fits_and_loses_the_dispensable_first() {
         "{:?}",
         codes(&bytes)
     );
-    assert!(message.fname().is_some(), "the header still says the boot file");
+    assert!(message.fname().is_some(), "the header still names the boot file");
     let big: Options = &[(57, &[0x05, 0xc0])];
     let mut asked = self::message(1, &[UEFI, big, &[(61, &long), (82, &long)]]);
     asked[24..28].copy_from_slice(&[10, 0, 0, 200]);
@@ -240,8 +241,8 @@ fn requests() {
     let theirs: Options = &[(54, &[10, 0, 0, 9])];
     let want: Options = &[(50, &[10, 0, 0, 101])];
     let answer = |leases: &Leases, bytes: &[u8]| match ask(leases, bytes).1.answer {
-        Ok(content) => content.kind.name(),
-        Err(silence) => silence.code(),
+        Ok(content) => DhcpReply::from(content.kind).to_string(),
+        Err(silence) => silence.code().to_owned(),
     };
     let none = Leases::default();
     // SELECTING
@@ -283,7 +284,7 @@ fn requests() {
     renew[12..16].copy_from_slice(&[10, 0, 0, 101]);
     assert_eq!(answer(&none, &renew), "unknown-binding");
     assert_eq!(answer(&bound(101), &renew), "ack");
-    // The address is somebody else's.
+    // The address belongs to another machine.
     let mut taken = Leases::default();
     taken.insert(Lease {
         mac: Mac([2; 6]),
@@ -303,7 +304,7 @@ fn requests() {
     ));
 }
 
-/// Answers a message and keeps what it changed, as the server does.
+/// Answers a message and applies the change, as the server does.
 fn serve(leases: &mut Leases, bytes: &[u8]) -> ReplyContent {
     let (_, decision) = ask(leases, bytes);
     if let Some(change) = decision.change {
@@ -312,10 +313,10 @@ fn serve(leases: &mut Leases, bytes: &[u8]) -> ReplyContent {
     decision.answer.expect("an answer")
 }
 
-/// Field report 14 (pfsense#3307, coreos/bugs#1432, TechnitiumSoftware/DnsServer#870): firmware, iPXE and the operating
-/// system each send another client identifier, and the pool ran out. The MAC is the machine.
+/// pfsense#3307, coreos/bugs#1432, TechnitiumSoftware/DnsServer#870: firmware, iPXE and the operating system
+/// each send a different client identifier, and the pool ran out. The MAC identifies the machine.
 #[test]
-fn field_report_14_three_client_identifiers_of_one_machine_get_one_address() {
+fn three_client_identifiers_of_one_machine_get_one_address() {
     let mut leases = Leases::default();
     let stages: [(&str, Options, &[u8]); 4] = [
         (
@@ -331,7 +332,7 @@ fn field_report_14_three_client_identifiers_of_one_machine_get_one_address() {
         ),
         ("no identifier", &[], &[]),
     ];
-    // The pool has four addresses: twelve askers would empty it.
+    // The pool has four addresses: twelve clients would exhaust it.
     for round in 0..3 {
         for (stage, options, id) in stages {
             let id: &[(u8, &[u8])] = &[(61, id)];
@@ -348,10 +349,10 @@ fn field_report_14_three_client_identifiers_of_one_machine_get_one_address() {
     }
 }
 
-/// Field report 16 (raspberrypi/rpi-eeprom#87): says architecture 0, and its REQUEST has no option 60. What a REQUEST
-/// leaves out is not taken for a change of mind: the ACK names the same boot file as the offer.
+/// raspberrypi/rpi-eeprom#87: the firmware sends architecture 0, and its REQUEST has no option 60. An
+/// omission in the REQUEST must not change the answer: the ACK names the same boot file as the OFFER.
 #[test]
-fn field_report_16_a_request_without_option_60_is_still_the_firmwares() {
+fn a_request_without_option_60_still_comes_from_the_firmware() {
     let arch: Options = &[(93, &[0, 0]), (94, &[1, 2, 1])];
     let discover = message(1, &[&[(60, b"PXEClient:Arch:00000:UNDI:002001")], arch]);
     let (offered, offer) = reply(&discover);
@@ -367,7 +368,7 @@ fn field_report_16_a_request_without_option_60_is_still_the_firmwares() {
         (file(&offered), option(&offer, 67))
     );
     assert!(acked[108..].starts_with(b"undionly.kpxe\0"));
-    // An operating system names no architecture: it gets an address and nothing to boot.
+    // An operating system sends no architecture: it gets an address and nothing to boot.
     let (bytes, plain) = reply(&message(3, &[asked]));
     assert_eq!((plain.yiaddr(), bytes[108]), (offer.yiaddr(), 0));
 }
@@ -411,7 +412,7 @@ fn release_decline_inform_ignore() {
     assert_eq!(
         ask(&Leases::default(), &message(4, &[want, ours])).1.change,
         None,
-        "no stranger empties the pool"
+        "strangers must not empty the pool"
     );
 
     let mut inform = message(8, &[UEFI]);
@@ -496,8 +497,8 @@ fn the_link_decides_the_network() {
     asked[24..28].copy_from_slice(&[10, 9, 0, 1]);
     assert_eq!(name(&asked).as_deref(), Some("far"));
     asked[24..28].copy_from_slice(&[10, 8, 0, 1]);
-    assert_eq!(name(&asked), None, "a relay of somebody else");
-    // It renews by itself, past the relay.
+    assert_eq!(name(&asked), None, "another network's relay");
+    // The client renews directly, without the relay.
     let mut renew = message(3, &[]);
     renew[12..16].copy_from_slice(&[10, 9, 0, 9]);
     assert_eq!(name(&renew).as_deref(), Some("far"));
@@ -506,7 +507,7 @@ fn the_link_decides_the_network() {
 }
 
 proptest! {
-    /// Whatever arrives: no panic, and each reply is one that dhcproto reads, of a size that fits.
+    /// Whatever arrives: no panic, and dhcproto can read every reply, whose size fits.
     #[test]
     fn mutated_messages_are_survived(
         kind in 1u8..9,

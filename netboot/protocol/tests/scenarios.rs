@@ -1,5 +1,5 @@
-//! Conversations that a DHCPv4 server has to carry as RFC 2131 says: those of the public suite that ISC runs against its servers
-//! (decline, message fields, relay, relay options, release, request, stateless), told in our words, one row each.
+//! Conversations that a DHCPv4 server must support according to RFC 2131: those of ISC's public test suite
+//! (decline, message fields, relay, relay options, release, request, stateless), in our words, one row each.
 
 use std::net::Ipv4Addr;
 
@@ -12,7 +12,7 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 50, 252);
 const RELAY: Ipv4Addr = Ipv4Addr::new(192, 168, 50, 249);
 const FAR_RELAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const NONE: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
-/// Hardware addresses: three that cards have, none, and one of a group.
+/// Hardware addresses: three of NICs, none, and a group address.
 const A: [u8; 6] = [0, 0x1f, 0xd0, 0, 0, 0x11];
 const B: [u8; 6] = [0, 0x1f, 0xd0, 0x11, 0x11, 0x11];
 const C: [u8; 6] = [0, 0, 0, 0, 0, 0x11];
@@ -23,7 +23,7 @@ fn ip(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 168, 50, n)
 }
 
-/// A question.
+/// A client's message.
 #[derive(Clone)]
 struct Ask {
     kind: u8,
@@ -49,7 +49,7 @@ fn discover(chaddr: [u8; 6]) -> Ask {
     ask(1, chaddr)
 }
 
-/// Takes an offer of ours.
+/// Accepts our offer.
 fn take(chaddr: [u8; 6], n: u8) -> Ask {
     ask(3, chaddr).ours().option(50, &ip(n).octets())
 }
@@ -125,7 +125,7 @@ enum Is {
     Ack(u8),
     Nak,
     Silent,
-    /// Nothing comes back, and so many seconds go by.
+    /// Nothing comes back, and this many seconds pass.
     After(u64),
 }
 use Is::*;
@@ -178,7 +178,7 @@ impl Server {
         Some(encode(&client, network, &decision.answer.ok()?))
     }
 
-    /// Asks, and compares the whole reply with what it has to be.
+    /// Asks, and compares the whole reply with the expected one.
     fn carries(&mut self, row: &str, step: usize, question: &Ask, expected: Is) -> Option<Vec<u8>> {
         let reply = self.hears(&question.bytes());
         let Some(reply) = reply else {
@@ -280,7 +280,7 @@ fn relayed(steps: Steps) -> Steps {
     steps.into_iter().map(|(ask, is)| (ask.by(RELAY), is)).collect()
 }
 
-/// Rows that hold directly and through a relay.
+/// Rows that hold both directly and through a relay.
 fn requests() -> Vec<(&'static str, Steps)> {
     let (one, two): (&[u8], &[u8]) = (&[0, 1, 2, 3, 4, 5, 6], &[0, 2, 3, 4, 5, 6, 7]);
     vec![
@@ -302,7 +302,7 @@ fn requests() -> Vec<(&'static str, Steps)> {
             ),
         ),
         (
-            "the address is another's",
+            "the address is another machine's",
             then(boot(ZERO, &[]), vec![(take(B, 1), Nak)]),
         ),
         (
@@ -318,7 +318,7 @@ fn requests() -> Vec<(&'static str, Steps)> {
         ),
         ("INIT-REBOOT without an address", vec![(ask(3, A), Nak)]),
         (
-            "INIT-REBOOT of somebody unknown",
+            "INIT-REBOOT of an unknown client",
             vec![(init_reboot(A, ip(1)), Silent)],
         ),
         ("RENEWING", then(boot(A, &[]), vec![(renew(A, 1), Ack(1))])),
@@ -339,7 +339,7 @@ fn requests_directly_and_through_a_relay() {
             }
         }
     }
-    // Three pools of one address each, one after the other.
+    // Three pools of one address each, in turn.
     let mut server = Server::new(1, |s| {
         s.pools.extend([2, 3].map(|n| PoolRange {
             first: ip(n),
@@ -364,7 +364,7 @@ fn releases_and_declines() {
             then(boot(A, &[]), vec![(release(A, 1), Silent), next()]),
         ),
         (
-            "released after another asked in vain",
+            "released after another asked without success",
             then(boot(A, &[]), vec![other(), (release(A, 1), Silent), next()]),
         ),
         (
@@ -375,7 +375,8 @@ fn releases_and_declines() {
             "released by another identifier",
             then(boot(A, one), vec![(release(A, 1).id(two), Silent), other()]),
         ),
-        // The suite wants the address free here: the identifier is the same. The MAC is the machine; see docs/networks.md.
+        // The suite wants the address to be free here, because the identifier is the same. For us the MAC
+        // identifies the machine; see docs/networks.md.
         (
             "released by another hardware address",
             then(boot(A, one), vec![(release(B, 1).id(one), Silent), other()]),
@@ -395,7 +396,7 @@ fn releases_and_declines() {
             ),
         ),
         (
-            "a lease that has ended",
+            "an expired lease",
             then(boot(A, &[]), vec![(discover(B), After(11)), next()]),
         ),
         (
@@ -469,31 +470,25 @@ fn the_fields_of_a_message() {
     let everybody = Ipv4Addr::BROADCAST;
     let taken = |ask: Ask| then(boot(A, &[]), vec![(ask, Nak)]);
     let rows: Vec<(&str, Steps)> = vec![
-        ("hardware address of a group", vec![(discover(GROUP), Offer(1))]),
+        ("a group hardware address", vec![(discover(GROUP), Offer(1))]),
         (
             "ciaddr in a DISCOVER",
             vec![(discover(A).uses(ip(248)), Offer(1))],
         ),
-        (
-            "a ciaddr that is none",
-            vec![(discover(A).uses(everybody), Offer(1))],
-        ),
+        ("an invalid ciaddr", vec![(discover(A).uses(everybody), Offer(1))]),
         ("ciaddr, refused", taken(take(ZERO, 1).uses(ip(1)))),
-        (
-            "a ciaddr that is none, refused",
-            taken(take(ZERO, 1).uses(everybody)),
-        ),
+        ("an invalid ciaddr, refused", taken(take(ZERO, 1).uses(everybody))),
         (
             "siaddr in a DISCOVER",
             vec![(discover(A).said_by(ip(248)), Offer(1))],
         ),
         (
-            "a siaddr that is none",
+            "an invalid siaddr",
             vec![(discover(A).said_by(everybody), Offer(1))],
         ),
         ("siaddr, refused", taken(take(ZERO, 1).said_by(ip(1)))),
         (
-            "a siaddr that is none, refused",
+            "an invalid siaddr, refused",
             taken(take(ZERO, 1).said_by(everybody)),
         ),
         ("refused", taken(take(ZERO, 1))),
@@ -520,7 +515,7 @@ fn the_fields_of_a_message() {
 
 /// The input of `cases/net`: `ciaddr` of 192.168.50.248.
 #[test]
-fn the_field_case_of_a_discover_with_ciaddr() {
+fn a_discover_with_ciaddr_from_the_field() {
     let case = include_bytes!("../../../tests/cases/net/discover-with-ciaddr.bin");
     let mut server = Server::new(10, |_| {});
     let reply = server.hears(case).unwrap();
@@ -528,7 +523,7 @@ fn the_field_case_of_a_discover_with_ciaddr() {
 }
 
 #[test]
-fn what_a_relay_says() {
+fn relay_information() {
     let others = Ipv4Addr::new(192, 168, 51, 28);
     let overrides = [&[11, 4][..], &others.octets()].concat();
     let selects = [5, 4, 192, 168, 50, 1];
@@ -614,7 +609,7 @@ fn settings_without_an_address() {
     for (question, expected) in [
         (inform.clone(), Ack(0)),
         (inform.clone().by(RELAY), Ack(0)),
-        // The relay knows where it came from, and has to broadcast the answer.
+        // The relay knows the client's link, and must broadcast the answer.
         (none(inform.clone()).by(RELAY), Ack(0)),
         (none(inform.clone()), Silent),
         (inform.clone().uses(Ipv4Addr::new(10, 0, 0, 9)), Silent),
@@ -633,9 +628,10 @@ fn settings_without_an_address() {
     }
 }
 
-/// RFC 2131, 4.3.2: who was moved to another subnet is told at once, who is in the right one and unknown is not.
+/// RFC 2131, 4.3.2: a client moved to another subnet is told at once; an unknown one in the right subnet is
+/// not.
 #[test]
-fn who_has_moved_begins_again() {
+fn a_client_that_moved_starts_over() {
     let mut server = Server::new(9, |_| {});
     for (address, expected) in [
         (Ipv4Addr::new(10, 1, 2, 3), Nak),
@@ -646,11 +642,11 @@ fn who_has_moved_begins_again() {
             server.carries("moved", 0, &question, expected);
         }
     }
-    // What it renews or rebinds where it is may be another server's of the same link.
+    // An address it renews or rebinds in place may come from another server on the link.
     server.carries("moved", 1, &ask(3, A).uses(Ipv4Addr::new(10, 1, 2, 3)), Silent);
 }
 
-/// Clients that name the server in a renewal, which they must not (RFC 2131, table 5), renew.
+/// Clients that name the server in a renewal, against RFC 2131, table 5, still renew.
 #[test]
 fn a_renewal_that_names_the_server() {
     let mut server = Server::new(1, |_| {});

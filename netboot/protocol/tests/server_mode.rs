@@ -1,4 +1,4 @@
-//! Server mode as a whole: the options that a network sends, and a flood of made-up machines.
+//! Server mode as a whole: the options a network sends, and a flood of made-up machines.
 
 use std::net::Ipv4Addr;
 
@@ -42,7 +42,7 @@ fn message(kind: u8, mac: Mac, options: &[(u8, &[u8])]) -> PxeClient {
     classify(&bytes).unwrap()
 }
 
-/// Decides and does what was decided.
+/// Decides and applies the change.
 fn act(
     network: &Network,
     leases: &mut Leases,
@@ -81,7 +81,7 @@ fn machine(n: u32) -> Mac {
 }
 
 #[test]
-fn every_option_of_a_network_is_in_its_bytes() {
+fn every_option_of_a_network_is_sent() {
     let network = network(|s| {
         s.routers = vec![ip(254), ip(253)];
         s.dns = vec![ip(53), ip(54)];
@@ -139,7 +139,7 @@ fn every_option_of_a_network_is_in_its_bytes() {
             "option {code}"
         );
     }
-    // A client that takes only the least that all take: what can be done without goes, the route does not.
+    // A client that accepts only the minimum size: optional data is dropped, the route is not.
     let small = message(1, machine(1), &[(61, &[7; 200])]);
     let bytes = encode(&small, &network, &content);
     assert!(bytes.len() <= 548, "{}", bytes.len());
@@ -173,7 +173,7 @@ fn a_flood_of_made_up_machines_leaves_the_known_ones_alone() {
     assert_eq!((got, kept), (80, 19_920), "80 % of 100 addresses");
     assert!(
         leases.iter().count() <= 100,
-        "memory is the pool's, not the flood's"
+        "memory depends on the pool, not on the flood"
     );
     // The enrolled machines come back to their addresses, ten new ones get one, a reserved one its own.
     for (n, address) in (0..10).zip(&had) {
@@ -188,7 +188,7 @@ fn a_flood_of_made_up_machines_leaves_the_known_ones_alone() {
     );
     let full = boot(&network, &mut leases, machine(111), true, later);
     assert_eq!(full, Err(Unanswered::Exhausted));
-    // One of the flood that holds an address may go on with it; when the others' leases end, others get them.
+    // A machine of the flood may keep its address; when the others' leases end, others get them.
     let flood = leases.iter().find(|lease| lease.mac.0[4] >= 3);
     let one = flood.map(|lease| lease.mac).unwrap();
     assert!(boot(&network, &mut leases, one, false, later).is_ok());

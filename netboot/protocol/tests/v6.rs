@@ -1,4 +1,4 @@
-//! DHCPv6 conversations: what is answered, read by dhcproto, and what becomes of the lease.
+//! DHCPv6 conversations: the answers as dhcproto reads them, and the change of the lease.
 
 use std::net::Ipv6Addr;
 
@@ -6,7 +6,7 @@ use dhcproto::v6::{DhcpOption, IANA, Message, MessageType, OptionCode, Status};
 use dhcproto::{Decodable, Decoder};
 use inventory_api::boot::{BootTarget, Purpose};
 use inventory_api::{Mac, UnixMs};
-use netboot_protocol::v6::{
+use netboot_protocol::dhcp6::{
     BootUrls, Content, Decision, classify, decide, encode, select_network, would_decide,
 };
 use netboot_protocol::{
@@ -75,7 +75,7 @@ fn ia(id: u32, addresses: &[Ipv6Addr]) -> Vec<u8> {
     option(3, &value)
 }
 
-/// What EDK2 says of itself.
+/// How EDK2 describes itself.
 fn firmware(class: &str, architecture: u16) -> Vec<u8> {
     let text = format!("{class}:Arch:{architecture:05}:UNDI:003016");
     let class = [
@@ -224,7 +224,7 @@ fn text(message: &Message, code: OptionCode) -> String {
 }
 
 #[test]
-fn a_sites_parameters_go_with_the_boot_file_and_with_nothing_else() {
+fn a_sites_parameters_are_sent_only_with_the_boot_file() {
     let parameters = |with: &[&str]| {
         let with = with.iter().map(|p| (*p).to_owned()).collect();
         let mut server = Server::new(network(|all| {
@@ -250,7 +250,7 @@ fn a_sites_parameters_go_with_the_boot_file_and_with_nothing_else() {
 }
 
 #[test]
-fn firmware_is_led_to_its_loader() {
+fn firmware_gets_its_loader() {
     for (class, architecture, url) in [
         ("PXEClient", 7, "tftp://[fd00:7::1]/snponly.efi"),
         ("PXEClient", 9, "tftp://[fd00:7::1]/snponly.efi"),
@@ -262,7 +262,7 @@ fn firmware_is_led_to_its_loader() {
         assert_eq!(advertise.msg_type(), MessageType::Advertise);
         assert_eq!(server.state(MAC), Some(LeaseState::Offered));
         assert_eq!(text(&advertise, OptionCode::OptBootfileUrl), url);
-        // EDK2's PXE client takes an offer with its class for one of a boot server.
+        // EDK2's PXE client takes an offer with its class for a boot server's.
         match class {
             "HTTPClient" => assert_eq!(text(&advertise, OptionCode::VendorClass), class),
             _ => assert_eq!(advertise.opts().get(OptionCode::VendorClass), None),
@@ -291,7 +291,7 @@ fn firmware_is_led_to_its_loader() {
         let dns = DhcpOption::DomainNameServers(vec![address("fd00:7::53")]);
         assert_eq!(reply.opts().get(OptionCode::DomainNameServers), Some(&dns));
 
-        // The next stage has another DUID and association, and the same NIC: the same address.
+        // The next stage has another DUID and association but the same NIC, so the same address.
         let system = server.reply(SOLICIT, &[ia(99, &[]), option(14, &[])]);
         assert_eq!(system.msg_type(), MessageType::Reply, "rapid commit");
         assert_eq!(
@@ -308,7 +308,7 @@ fn firmware_is_led_to_its_loader() {
 }
 
 #[test]
-fn who_gets_no_boot_file() {
+fn clients_without_a_boot_file() {
     let mut server = Server::new(network(|_| {}));
     let ipxe = [option(15, b"\0\x04iPXE"), option(61, &[0, 7])].concat();
     for says in [
@@ -325,7 +325,7 @@ fn who_gets_no_boot_file() {
 }
 
 #[test]
-fn one_address_for_a_machine_whatever_it_asks_for() {
+fn a_machine_gets_one_address_whatever_it_asks_for() {
     let mut server = Server::new(network(|_| {}));
     let reply = server.reply(SOLICIT, &[option(14, &[]), ia(1, &[]), ia(2, &[])]);
     let all: Vec<_> = associations(&reply).iter().map(of).collect();
@@ -348,7 +348,7 @@ fn renew_rebind_confirm_and_information() {
     assert_eq!(
         all[0],
         (vec![(other, 0), (ip, 3600)], None),
-        "what it may not have ends"
+        "an address it may not have ends"
     );
     assert_eq!(all[1], (vec![], Some(Status::NoBinding)));
     let rebound = server.reply(REBIND, &[ia(1, &[ip])]);
@@ -367,7 +367,7 @@ fn renew_rebind_confirm_and_information() {
     assert!(associations(&settings).is_empty());
     assert!(text(&settings, OptionCode::OptBootfileUrl).starts_with("http://"));
 
-    // A machine that we know nothing of: another server may know it.
+    // A machine unknown to us: another server may know it.
     let stranger = Mac([0x52, 0x54, 0, 0, 0, 9]);
     let unknown = Err(Unanswered::UnknownBinding);
     assert_eq!(server.decide(stranger, REBIND, &[ia(1, &[ip])]).answer, unknown);
@@ -376,7 +376,7 @@ fn renew_rebind_confirm_and_information() {
     assert_eq!(
         renewed.answer.unwrap().associations[0].addresses,
         [(ip, 0)],
-        "not this one's"
+        "not this machine's"
     );
 }
 
@@ -389,7 +389,7 @@ fn release_and_decline_are_answered() {
     let not_theirs = server.decide(stranger, DECLINE, &[option(2, OURS), ia(1, &[ip])]);
     assert_eq!(
         not_theirs.change, None,
-        "nobody takes another machine's address out of use"
+        "no machine can quarantine another's address"
     );
 
     let reply = server.reply(RELEASE, &[option(2, OURS), ia(1, &[ip])]);
@@ -410,9 +410,10 @@ fn release_and_decline_are_answered() {
     assert_ne!(of(&associations(&next)[0]).0[0].0, ip);
 }
 
-/// RFC 8415, 16: what all servers have to hear is not answered when one alone was asked; 18.4: the rest is told so.
+/// RFC 8415, 16: messages that all servers must hear are ignored if sent to one alone; 18.4: the rest are
+/// told so.
 #[test]
-fn who_asks_us_alone_is_told_to_ask_all() {
+fn unicast_clients_are_told_to_use_multicast() {
     let network = network(|_| {});
     let ours = option(2, OURS);
     for (kind, options, expected) in [
@@ -494,7 +495,7 @@ fn silences() {
         "a system gets its address"
     );
 
-    // It took another server's: what was offered is free again.
+    // The client took another server's offer: ours is free again.
     let taken = server.decide(MAC, REQUEST, &[option(2, THEIRS), ia(1, &[])]);
     assert_eq!(taken.answer, Err(Unanswered::OtherServer));
     assert_eq!(server.state(MAC), None);
@@ -515,7 +516,7 @@ fn silences() {
 }
 
 #[test]
-fn strangers_have_their_share() {
+fn strangers_are_limited_to_their_share() {
     let network = network(|s| s.unknown_share = 50);
     let v6 = network.v6().unwrap();
     let mut leases = Leases::default();
@@ -537,7 +538,7 @@ fn strangers_have_their_share() {
 }
 
 #[test]
-fn a_stranger_that_declines_address_after_address_spoils_its_share_and_no_more() {
+fn a_stranger_that_declines_every_address_spoils_only_its_share() {
     let network = network(|s| s.unknown_share = 50);
     let v6 = network.v6().unwrap();
     let mut leases = Leases::default();
@@ -567,7 +568,7 @@ fn a_stranger_that_declines_address_after_address_spoils_its_share_and_no_more()
 }
 
 #[test]
-fn a_request_for_an_address_of_another_link_is_told_so() {
+fn a_request_for_another_links_address_is_refused() {
     let mut server = Server::new(network(|_| {}));
     let moved = [option(2, OURS), ia(1, &[address("fd00:8::100")])];
     let reply = server.reply(REQUEST, &moved);

@@ -1,5 +1,5 @@
-//! A transfer's socket: its own and connected to the client, or the one that all share; many blocks go with one system call where
-//! the kernel can.
+//! A transfer's socket: its own, connected to the client, or the shared one. Where the kernel can, many
+//! blocks go out with one system call.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -17,17 +17,17 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, getsockopt, se
 
 use super::content::Reader;
 
-/// Most datagrams of one call (the kernel's UDP_MAX_SEGMENTS, 64 until Linux 6.9) and their bytes together.
+/// Most datagrams of one call (the kernel's UDP_MAX_SEGMENTS, 64 until Linux 6.9) and their total bytes.
 const SEGMENTS: u64 = 64;
 const BATCH_BYTES: u64 = 65_000;
-/// A path of which the kernel tells nothing is taken for Ethernet.
+/// Assumed when the kernel does not tell a path's MTU.
 const ETHERNET: u32 = 1500;
 /// Longest wait for room in the socket's buffer.
 const LONGEST_SEND: Duration = Duration::from_secs(1);
-/// Least limit that is set: 0 would be none at all.
+/// Shortest timeout that is set: 0 would mean none.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
-/// Whether datagrams are handed to the kernel in batches (UDP GSO). Not every kernel and device takes them; what one
+/// Whether the kernel takes datagrams in batches (UDP GSO). Not every kernel and device does; what one
 /// transfer finds out counts for all.
 #[derive(Clone, Default)]
 pub(super) struct Batches(Arc<AtomicBool>);
@@ -38,11 +38,11 @@ impl Batches {
     }
 }
 
-/// How a transfer speaks and hears.
+/// How a transfer sends and receives.
 enum Link {
-    /// By a socket and port of its own, connected to the client: the kernel sorts the datagrams.
+    /// On a socket and port of its own, connected to the client: the kernel sorts the datagrams.
     Own(UdpSocket),
-    /// By the port that was asked: who hears there hands over what is this client's. The socket does not block.
+    /// On the server's port: its receiver passes on this client's datagrams. The socket does not block.
     Shared {
         door: Arc<UdpSocket>,
         local: IpAddr,
@@ -51,16 +51,16 @@ enum Link {
     },
 }
 
-/// A transfer's end of the line. It blocks, with a limit on how long.
+/// A transfer's end of the line. Blocks, with a timeout.
 pub(super) struct Channel {
     link: Link,
     batches: Batches,
-    /// What the own socket's limit is now.
+    /// The own socket's current timeout.
     waits: Duration,
 }
 
 impl Channel {
-    /// Opens one on the address that the client asked.
+    /// Opens a socket on the address the client asked.
     pub(super) fn open(local: IpAddr, client: SocketAddr, batches: &Batches) -> io::Result<Channel> {
         let socket = UdpSocket::bind((local, 0))?;
         socket.connect(client)?;
@@ -72,7 +72,7 @@ impl Channel {
         })
     }
 
-    /// One on the port of ours that was asked; what the client sends comes by `inbox`.
+    /// Uses the server's port; the client's datagrams arrive by `inbox`.
     pub(super) fn shared(
         door: Arc<UdpSocket>,
         inbox: Receiver<Box<[u8]>>,
@@ -120,12 +120,13 @@ impl Channel {
                         Ok(len)
                     }
                     Err(RecvTimeoutError::Timeout) => Err(io::ErrorKind::WouldBlock.into()),
-                    // Another transfer has taken its place, which it is told too.
+                    // Another transfer replaced this one, and is about to tell it so.
                     Err(RecvTimeoutError::Disconnected) => Err(io::ErrorKind::Interrupted.into()),
                 };
             }
         };
-        // The limit is a system call of its own: it is changed when it is much off, and the caller looks at its clock.
+        // Changing the timeout costs a system call, so do it only when it is far off; the caller checks its
+        // clock anyway.
         if self.waits < limit || self.waits > limit * 2 {
             self.waits = (limit + limit / 4).max(SHORTEST_WAIT);
             socket.set_read_timeout(Some(self.waits))?;
@@ -160,7 +161,7 @@ impl Channel {
         }
     }
 
-    /// Sends blocks as DATA packets, from the first to the last. The inner error: one could not be sent.
+    /// Sends blocks `first` to `last` as DATA packets. The inner error: one could not be sent.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -184,9 +185,9 @@ impl Channel {
             let bytes = file.part(start..transfer.bytes_of(end).end)?;
             match self.batch(bytes, next, end, transfer.block()) {
                 Ok(()) => next = end + 1,
-                // EIO: the device makes no checksums; EINVAL: an old kernel, or the path's MTU fell.
+                // EIO: the device computes no checksums; EINVAL: an old kernel, or the path's MTU fell.
                 Err(error @ (Errno::EIO | Errno::EINVAL | Errno::EOPNOTSUPP)) if end > next => {
-                    tracing::info!(%error, "tftp: no batches of datagrams here, sending one by one");
+                    tracing::info!(%error, "tftp: cannot send datagrams in batches, sending one by one");
                     self.batches.0.store(true, Ordering::Relaxed);
                 }
                 Err(error) => return Ok(Err(error.into())),
@@ -195,7 +196,7 @@ impl Channel {
         Ok(Ok(()))
     }
 
-    /// `bytes`: of all these blocks together, of `block` bytes each but the last.
+    /// `bytes` of all these blocks together; each has `block` bytes except the last.
     fn batch(&self, bytes: &[u8], first: u64, last: u64, block: u64) -> nix::Result<()> {
         if first == last {
             let head = data_head(first);
@@ -229,12 +230,13 @@ fn of_path(socket: &UdpSocket) -> Limits {
     Limits::for_mtu(mtu, v6)
 }
 
-/// The path's MTU of a connected IPv6 socket; nix has it for IPv4 only.
+/// The path MTU of a connected IPv6 socket; nix has it for IPv4 only.
 fn mtu_v6(socket: &UdpSocket) -> Option<i32> {
     use nix::libc;
     let mut mtu: libc::c_int = 0;
     let mut size = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `size` bytes to `mtu`, which is that large, and both outlive the call.
+    // SAFETY: the kernel writes at most `size` bytes to `mtu`, which is that large, and both outlive the
+    // call.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -247,8 +249,8 @@ fn mtu_v6(socket: &UdpSocket) -> Option<i32> {
     (result == 0).then_some(mtu)
 }
 
-/// Waits until one of the channels has a datagram, or an error to tell; whether each has. Only those with a port of their own
-/// come in pairs.
+/// Waits until one of the channels has a datagram or an error, and returns which. Only channels with a port
+/// of their own come in pairs.
 pub(super) fn either(one: &Channel, other: &Channel, limit: Duration) -> io::Result<[bool; 2]> {
     let (Link::Own(one), Link::Own(other)) = (&one.link, &other.link) else {
         return Ok([true, false]);

@@ -1,4 +1,4 @@
-//! What a transfer sends: bytes in memory, or a file on the disk that is read as it is sent.
+//! What a transfer sends: bytes in memory, or a file read from disk as it is sent.
 
 use std::fs::File;
 use std::io;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// So much is read at once: blocks are sent in order, and one read serves many. In bytes.
+/// Bytes read at once: blocks are sent in order, so one read serves many.
 const AHEAD: u64 = 64 << 10;
 
-/// A file on the disk is never held whole: a mini-os has 40 MB, and there may be hundreds of transfers. Who replaces it by a rename, as
-/// `slipway mini-os build` does, changes no transfer under way.
+/// A file on disk is never held whole: a mini-os has 40 MB, and there may be hundreds of transfers. Replacing
+/// the file by a rename, as `slipway mini-os build` does, changes no running transfer.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Memory(Bytes),
@@ -31,7 +31,6 @@ impl Content {
         })
     }
 
-    /// In bytes.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Content::Memory(bytes) => bytes.len() as u64,
@@ -39,7 +38,6 @@ impl Content {
         }
     }
 
-    /// Reads its parts.
     pub(crate) fn reader(&self) -> Reader {
         Reader {
             content: self.clone(),
@@ -58,7 +56,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// The bytes of a range that lies within the content.
+    /// The bytes of a range within the content.
     ///
     /// # Errors
     /// The file cannot be read, or became shorter.
@@ -88,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_of_a_file_are_those_of_its_bytes_and_a_shorter_file_is_an_error() {
+    fn parts_of_a_file_are_exact_and_a_shorter_file_is_an_error() {
         let bytes: Vec<u8> = (0..200_000u32).map(|n| (n / 7) as u8).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
@@ -98,7 +96,7 @@ mod tests {
         );
         assert_eq!(there.len(), held.len());
         let (mut there, mut held) = (there.reader(), held.reader());
-        // In order, again, back, over the end of what was read ahead, the last.
+        // In order, again, back, across the end of the read-ahead, the last.
         for range in [
             0..1468,
             1468..2936,

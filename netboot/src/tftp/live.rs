@@ -1,4 +1,4 @@
-//! The transfers under way, by the client's address and port.
+//! The running transfers, by the client's address and port.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,11 +14,11 @@ use crate::leases::lock;
 
 /// ACKs have 4 bytes; an ERROR's text may be cut.
 pub(super) const REPLY: usize = 512;
-/// Datagrams that wait for a transfer without a port of its own: a window's ACKs are fewer.
+/// Datagrams queued for a transfer without its own port; more than the ACKs of a window.
 const WAITING: usize = 64;
 
-/// What is known of a transfer from outside.
-pub(super) struct Heard {
+/// What the receiving task can see of a transfer.
+pub(super) struct Activity {
     begun: Instant,
     answered: AtomicBool,
     oack: AtomicBool,
@@ -26,7 +26,7 @@ pub(super) struct Heard {
     last: AtomicU64,
 }
 
-impl Heard {
+impl Activity {
     /// The client has sent something.
     pub(super) fn now(&self, answered: bool) {
         self.last.store(self.ms(), Ordering::Relaxed);
@@ -49,57 +49,56 @@ impl Heard {
     }
 }
 
-struct Known {
+struct Running {
     request: Box<[u8]>,
     asked: u32,
-    heard: Arc<Heard>,
-    /// To the transfer: what a request that came again means.
+    activity: Arc<Activity>,
+    /// Tells the transfer what a repeated request means.
     repeats: mpsc::Sender<Repeat>,
     /// For a transfer without a port of its own.
     inbox: Option<SyncSender<Box<[u8]>>>,
 }
 
-/// The table of transfers.
 #[derive(Clone, Default)]
-pub(super) struct Live(Arc<Mutex<HashMap<SocketAddr, Known>>>);
+pub(super) struct Live(Arc<Mutex<HashMap<SocketAddr, Running>>>);
 
-/// A transfer's line in the table; taken out when dropped.
+/// A transfer's entry in the table, removed on drop.
 pub(super) struct Entry {
     live: Live,
     client: SocketAddr,
-    pub(super) heard: Arc<Heard>,
+    pub(super) activity: Arc<Activity>,
     pub(super) repeats: mpsc::Receiver<Repeat>,
-    /// What the client sends to the port that was asked, for a transfer that stays there.
+    /// What the client sends to the server's port, for a transfer that stays on it.
     pub(super) inbox: Option<Receiver<Box<[u8]>>>,
 }
 
 impl Live {
-    /// Looks whether `client` has a transfer already, and decides what a request of it means. `one_port`: a new one stays on
-    /// the port that was asked. `None`: it belongs to one that runs, which has been told.
+    /// Decides what a request means if `client` already has a transfer. `one_port`: a new one stays on the
+    /// server's port. `None`: the request belongs to a running transfer, which has been told.
     pub(super) fn admit(&self, client: SocketAddr, request: &[u8], one_port: bool) -> Option<Entry> {
         let mut table = lock(&self.0);
-        if let Some(known) = table.get_mut(&client) {
-            let same = *known.request == *request;
-            known.asked += u32::from(same);
-            let heard = &known.heard;
+        if let Some(running) = table.get_mut(&client) {
+            let same = *running.request == *request;
+            running.asked += u32::from(same);
+            let activity = &running.activity;
             let (answered, oack) = (
-                heard.answered.load(Ordering::Relaxed),
-                heard.oack.load(Ordering::Relaxed),
+                activity.answered.load(Ordering::Relaxed),
+                activity.oack.load(Ordering::Relaxed),
             );
-            let decided = repeated(same, answered, oack, known.asked, heard.idle());
+            let decided = repeated(same, answered, oack, running.asked, activity.idle());
             if decided == Repeat::Ignore {
                 return None;
             }
-            // Full: it has been told more than it has read.
-            let _ = known.repeats.try_send(decided);
+            // Full: the transfer has not read earlier ones yet.
+            let _ = running.repeats.try_send(decided);
             if decided != Repeat::Replace {
-                heard.now(false);
+                activity.now(false);
                 return None;
             }
         }
         let (repeats, told) = mpsc::channel(4);
         let (inbox, arrives) = one_port.then(|| sync_channel(WAITING)).unzip();
-        let heard = Arc::new(Heard {
+        let activity = Arc::new(Activity {
             begun: Instant::now(),
             answered: AtomicBool::new(false),
             oack: AtomicBool::new(false),
@@ -107,10 +106,10 @@ impl Live {
         });
         table.insert(
             client,
-            Known {
+            Running {
                 request: request.into(),
                 asked: 1,
-                heard: heard.clone(),
+                activity: activity.clone(),
                 repeats,
                 inbox,
             },
@@ -118,16 +117,16 @@ impl Live {
         Some(Entry {
             live: self.clone(),
             client,
-            heard,
+            activity,
             repeats: told,
             inbox: arrives,
         })
     }
 
-    /// Hands a datagram to the transfer of this client that stays on the port that was asked, if there is one.
+    /// Passes a datagram to this client's transfer on the server's port, if there is one.
     pub(super) fn deliver(&self, client: SocketAddr, datagram: &[u8]) {
         let table = lock(&self.0);
-        if let Some(inbox) = table.get(&client).and_then(|known| known.inbox.as_ref()) {
+        if let Some(inbox) = table.get(&client).and_then(|running| running.inbox.as_ref()) {
             // Full: lost, as in a socket's buffer.
             let _ = inbox.try_send(datagram[..datagram.len().min(REPLY)].into());
         }
@@ -137,9 +136,9 @@ impl Live {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut table = lock(&self.live.0);
-        // Another transfer may have taken the place.
-        let known = table.get(&self.client);
-        if known.is_some_and(|known| Arc::ptr_eq(&known.heard, &self.heard)) {
+        // Another transfer may have replaced this one.
+        let running = table.get(&self.client);
+        if running.is_some_and(|running| Arc::ptr_eq(&running.activity, &self.activity)) {
             table.remove(&self.client);
         }
     }

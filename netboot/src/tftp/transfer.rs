@@ -1,7 +1,7 @@
-//! Runs one transfer: the state machine between its socket and the clock, on a thread of its own.
+//! Runs one transfer: the state machine between its socket and the clock, on its own thread.
 //!
-//! A thread, because with one block at a time each packet is a wake-up: blocking in `recv` takes one system call less a
-//! packet than waiting for readiness, and the kernel's scheduler spreads transfers over the cores.
+//! With one block at a time each packet is a wake-up. Blocking in `recv` takes one system call less per
+//! packet than waiting for readiness, and the kernel's scheduler spreads threads over the cores.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -16,36 +16,36 @@ use tokio::sync::oneshot;
 
 use super::channel::{Batches, Channel, either};
 use super::content::{Content, Reader};
-use super::live::{Entry, Heard, REPLY};
+use super::live::{Activity, Entry, REPLY};
 use crate::running::Meter;
 
-/// How soon a transfer notices what it is told from outside.
+/// How soon a transfer notices a message from the receiving task.
 const NOTICE: Duration = Duration::from_millis(50);
-/// Bytes of a thread's stack, most of them never touched.
+/// Stack size in bytes; most of it is never touched.
 const STACK: usize = 256 << 10;
 
-/// How a transfer ended, the bytes that were acknowledged, and those of a block; an error: no socket could be opened, or
-/// the file not be read on.
+/// How a transfer ended, the bytes acknowledged, and the block size; an error: no socket could be opened, or
+/// the file could not be read.
 pub(super) type Ended = io::Result<(Outcome, u64, u16)>;
 
-/// What a transfer is begun with.
-pub(super) struct Order {
+/// What a transfer needs to start.
+pub(super) struct Job {
     /// The read request.
     pub(super) datagram: Vec<u8>,
     pub(super) file: Content,
-    /// The address of ours that was asked.
+    /// Our address that was asked.
     pub(super) local: IpAddr,
     pub(super) client: SocketAddr,
-    /// The socket that was asked, to stay on.
-    pub(super) door: Option<Arc<UdpSocket>>,
-    /// Largest block that the network allows.
+    /// The server's socket, if the transfer stays on it.
+    pub(super) shared: Option<Arc<UdpSocket>>,
+    /// Largest block the network allows.
     pub(super) most: Option<u16>,
     pub(super) batches: Batches,
     pub(super) entry: Entry,
     pub(super) meter: Arc<Meter>,
 }
 
-impl Order {
+impl Job {
     /// Starts the thread. Dropping the receiver ends the transfer.
     pub(super) fn start(self) -> io::Result<oneshot::Receiver<Ended>> {
         let (done, ended) = oneshot::channel();
@@ -53,10 +53,10 @@ impl Order {
             .name("tftp".to_owned())
             .stack_size(STACK);
         builder.spawn(move || {
-            let mut order = self;
-            let result = order.serve(&done);
-            // Out of the table of transfers before anybody hears of the end.
-            drop(order);
+            let mut job = self;
+            let result = job.serve(&done);
+            // Leave the table of transfers before anybody hears of the end.
+            drop(job);
             let _ = done.send(result);
         })?;
         Ok(ended)
@@ -70,14 +70,16 @@ impl Order {
         let Ok(Packet::Read(request)) = parse(&self.datagram) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let channel = match (self.door.take(), self.entry.inbox.take()) {
-            (Some(door), Some(inbox)) => Channel::shared(door, inbox, self.local, self.client, &self.batches),
+        let channel = match (self.shared.take(), self.entry.inbox.take()) {
+            (Some(shared), Some(inbox)) => {
+                Channel::shared(shared, inbox, self.local, self.client, &self.batches)
+            }
             _ => self.open()?,
         };
         let limits = channel.limits().at_most(self.most);
         let accepted = negotiate(&request, self.file.len(), limits);
         if accepted.oack.is_some() {
-            self.entry.heard.offers_options();
+            self.entry.activity.offers_options();
         }
         let block = accepted.block;
         let mut line = Line::new(channel, &self.file, accepted);
@@ -91,7 +93,7 @@ impl Order {
                 Some(Repeat::Replace) => Some(Outcome::Superseded),
                 _ => match line.tick().1 {
                     Some(outcome) => Some(outcome),
-                    None => line.hear(&self.entry.heard),
+                    None => line.hear(&self.entry.activity),
                 },
             };
         }
@@ -102,8 +104,8 @@ impl Order {
         Ok((outcome, line.transfer.acknowledged_bytes(), block))
     }
 
-    /// Until the client has answered: on this line or, if it takes no OACK, on one without options, which then takes the
-    /// place of this one. (A transfer that stays on the port that was asked begins anew there.)
+    /// Runs until the client has answered: on this line or, if it does not take the OACK, on a second one
+    /// without options, which then replaces it. (A transfer on the server's port starts over there.)
     fn open_up(&mut self, line: &mut Line, done: &oneshot::Sender<Ended>) -> io::Result<Option<Outcome>> {
         let mut plain: Option<Line> = None;
         let mut wants_plain = false;
@@ -128,7 +130,7 @@ impl Order {
                     };
                     if let Some(mut other) = plain.take() {
                         let other_ended = if has[1] {
-                            other.hear(&self.entry.heard)
+                            other.hear(&self.entry.activity)
                         } else {
                             other.tick().1
                         };
@@ -147,7 +149,7 @@ impl Order {
                         }
                     }
                     let heard = if has[0] {
-                        line.hear(&self.entry.heard)
+                        line.hear(&self.entry.activity)
                     } else {
                         None
                     };
@@ -165,7 +167,7 @@ impl Order {
             }
             if wants_plain && line.channel.is_shared() {
                 wants_plain = false;
-                // Without options, on the same port. A packet that cannot be sent is as good as lost on the way.
+                // Without options, on the same port. A packet that cannot be sent is as good as lost.
                 line.transfer = transfer(&line.channel, &self.file, &Accepted::none());
                 line.begun = Instant::now();
                 let _ = line.begin();
@@ -203,7 +205,7 @@ struct Line {
     channel: Channel,
     transfer: Transfer,
     file: Reader,
-    /// Why the file cannot be read on.
+    /// Why the file cannot be read any further.
     unreadable: Option<io::Error>,
     oack: Vec<u8>,
     begun: Instant,
@@ -225,7 +227,7 @@ impl Line {
         self.begun.elapsed()
     }
 
-    /// How long to wait for a datagram at most.
+    /// Longest wait for a datagram.
     fn pause(&self) -> Duration {
         self.transfer.deadline().saturating_sub(self.now()).min(NOTICE)
     }
@@ -235,13 +237,13 @@ impl Line {
         self.take(step)
     }
 
-    /// Waits for a datagram and does what it asks for.
-    fn hear(&mut self, heard: &Heard) -> Option<Outcome> {
+    /// Waits for a datagram and acts on it.
+    fn hear(&mut self, activity: &Activity) -> Option<Outcome> {
         let mut buffer = [0; REPLY];
         let step = match self.channel.receive(&mut buffer, self.pause()) {
             Ok(len) => {
                 let step = self.transfer.received(&buffer[..len], self.now());
-                heard.now(self.transfer.is_answered());
+                activity.now(self.transfer.is_answered());
                 step
             }
             Err(error) => self.failed(&error),
@@ -249,7 +251,7 @@ impl Line {
         self.take(step)
     }
 
-    /// Looks at the clock; the first value: a line without options is wanted.
+    /// Checks the clock; the first value: a line without options is wanted.
     fn tick(&mut self) -> (bool, Option<Outcome>) {
         match self.transfer.elapsed(self.now()) {
             Step::WithoutOptions => (true, None),
@@ -257,7 +259,7 @@ impl Line {
         }
     }
 
-    /// Does a step; gives back the end.
+    /// Carries out a step; returns the outcome if it was the last.
     fn take(&mut self, step: Step) -> Option<Outcome> {
         let sent = match step {
             Step::Wait | Step::WithoutOptions => return None,
@@ -281,7 +283,7 @@ impl Line {
         };
         match sent.map_err(|error| self.failed(&error)) {
             Err(Step::End(outcome)) => Some(outcome),
-            // As good as lost on the way; the deadline repeats it.
+            // As good as lost on the way; it is repeated at the deadline.
             _ => None,
         }
     }
@@ -291,7 +293,7 @@ impl Line {
             io::ErrorKind::ConnectionRefused => self.transfer.unreachable(),
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Step::Wait,
             _ => {
-                tracing::debug!(%error, "tftp: a packet is lost");
+                tracing::debug!(%error, "tftp: a packet could not be sent");
                 Step::Wait
             }
         }

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use inventory_api::boot::{BootArgs, BootEvent, BootEventKind, BootTarget, Purpose};
 use inventory_api::{Mac, Sha256Digest, UnixMs};
 use netboot::{
-    BootClient, BootSource, BoundNetwork, Config, LeaseBook, Mode, Netboot, NetbootError, Network,
+    BootClient, BootSource, BoundNetwork, Config, LeaseTable, Mode, Netboot, NetbootError, Network,
     NetworkSettings, PoolRange, ScriptOrder,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,7 +27,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
         .unwrap_or_else(|_| panic!("waited {DEADLINE:?} for {what}"))
 }
 
-/// Boots the mini-os, but the local disk where the MAC ends in 0xdd, nothing where it ends in 0xee.
+/// Boots the mini-os, but the local disk if the MAC ends in 0xdd, and nothing if it ends in 0xee.
 struct Source {
     events: Mutex<Vec<BootEvent>>,
     image: (Sha256Digest, PathBuf),
@@ -76,7 +76,7 @@ struct Service {
     dir: tempfile::TempDir,
     source: Arc<Source>,
     bound: BoundNetwork,
-    leases: LeaseBook,
+    leases: LeaseTable,
     cancel: CancellationToken,
     running: JoinHandle<Result<(), NetbootError>>,
 }
@@ -139,7 +139,7 @@ impl Service {
         start_in(tempfile::tempdir().unwrap()).await
     }
 
-    /// Stops the service; every task has ended afterwards.
+    /// Stops the service and checks that every task has ended.
     async fn stop(self) -> tempfile::TempDir {
         self.cancel.cancel();
         within("the service to end", self.running).await.unwrap().unwrap();
@@ -193,7 +193,7 @@ async fn exchange(socket: &UdpSocket, to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let len = within("a DHCP reply", async {
         loop {
             socket.send_to(bytes, to).await.unwrap();
-            // Firmware asks again too, after four seconds and more: a burst may be more than a socket's buffer.
+            // Firmware repeats after four seconds too: a burst may exceed a socket's buffer.
             let heard = socket.recv_from(&mut reply);
             if let Ok(heard) = tokio::time::timeout(Duration::from_secs(4), heard).await {
                 break heard.unwrap().0;
@@ -215,7 +215,7 @@ const IPXE: &[(u8, &[u8])] = &[
     (175, &[0x13, 1, 1, 0x18, 1, 1]),
 ];
 
-/// DISCOVER, OFFER, REQUEST, ACK; gives back the ACK.
+/// DISCOVER, OFFER, REQUEST, ACK; returns the ACK.
 async fn lease(service: &Service, mac: Mac, options: &[(u8, &[u8])]) -> Vec<u8> {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let offer = exchange(&socket, service.bound.dhcp, &message(1, mac, options)).await;
@@ -270,7 +270,7 @@ async fn from_discover_to_script() {
     let script = http(service.bound.http, "GET", path, "").await;
     let text = String::from_utf8(script.body.clone()).unwrap();
     assert_eq!(script.status, 200);
-    // The network's console in the place of that of all machines, and a rule's word in the place of the network's.
+    // The network's console replaces the global one, and a rule's word replaces the network's.
     assert!(
         text.contains(" iommu=pt console=ttyS1,115200 panic=3 ") && text.contains("slipway.ticket=ticket"),
         "{text}"
@@ -301,7 +301,7 @@ async fn from_discover_to_script() {
             |e| matches!(&e.what, BootEventKind::Http { path, head: true, bytes: 0, .. } if path == "/boot/snponly.efi"),
         )
         .await;
-    // A machine that is switched off in the middle of the kernel.
+    // A machine switched off in the middle of the kernel.
     let kernel = std::fs::File::options()
         .write(true)
         .open(service.dir.path().join("kernel"));
@@ -337,7 +337,7 @@ async fn ignored_local_disk_reserved_and_refused() {
         .await
         .unwrap();
     let silence = service.event("the silence", |e| e.mac == ignored).await;
-    assert!(matches!(&silence.what, BootEventKind::Dhcp { answer, .. } if answer == "ignored"));
+    assert!(matches!(&silence.what, BootEventKind::Dhcp { answer, .. } if answer.to_string() == "ignored"));
     let script = http(
         service.bound.http,
         "GET",
@@ -412,7 +412,8 @@ async fn leases_outlive_the_service() {
     service.stop().await;
 }
 
-/// A hall is switched on: every machine gets an address of its own, its loader whole, the same address again and its script.
+/// A hall is switched on: every machine gets its own address, its whole loader, the same address again and
+/// its script.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_machines_boot_at_once() {
     let service = Arc::new(Service::start().await);
@@ -420,7 +421,7 @@ async fn a_thousand_machines_boot_at_once() {
     let machines = (0..1000u16).map(|n| {
         let (service, loader) = (service.clone(), loader.clone());
         async move {
-            // Not in the last byte, by which the source here decides.
+            // Not in the last byte, by which this source decides.
             let [high, low] = n.to_be_bytes();
             let mac = Mac([2, 0, 0, high, low, 1]);
             let first = address(&lease(&service, mac, BIOS).await);
@@ -433,14 +434,14 @@ async fn a_thousand_machines_boot_at_once() {
             first
         }
     });
-    // Each has sockets here and there; a process may often open no more than 1024 files.
+    // Each has sockets on both sides; a process may often open no more than 1024 files.
     let mut addresses: Vec<_> = futures::stream::iter(machines)
         .buffer_unordered(200)
         .collect()
         .await;
     addresses.sort();
     addresses.dedup();
-    assert_eq!(addresses.len(), 1000, "no address twice");
+    assert_eq!(addresses.len(), 1000, "no address is given twice");
     let service = Arc::into_inner(service).expect("every machine is done");
     service.stop().await;
 }
@@ -556,7 +557,7 @@ async fn garbage_changes_nothing() {
         let mut bytes = good.clone();
         let at = (i * 7919) % bytes.len();
         bytes[at] ^= (i / 3) as u8 | 1;
-        // Ours to keep: no answer may be mistaken for one to the good message below.
+        // Our own transaction id, so that no answer is mistaken for one to the good message below.
         bytes[4..8].copy_from_slice(&[0xff; 4]);
         bytes.truncate(bytes.len() - i % 200);
         for to in [service.bound.dhcp, service.bound.tftp] {
@@ -564,7 +565,7 @@ async fn garbage_changes_nothing() {
         }
     }
     socket.send_to(&[], service.bound.dhcp).await.unwrap();
-    // Another machine: this one has asked more often in a second than any machine may.
+    // Another machine: this one has exceeded its rate.
     lease(&service, Mac([2, 0, 0, 0, 0, 10]), IPXE).await;
     assert!(tftp(service.bound.tftp, "undionly.kpxe", &[]).await.is_ok());
     service.stop().await;

@@ -1,4 +1,4 @@
-//! What a person chose at the console, when the site's signed mini-os is booted for it: its command line is without our words.
+//! A choice at the console when the site's signed mini-os boots for it: its command line lacks our words.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::service::{DEADLINE, Service};
 
 const MAC: &str = "02:00:00:00:00:01";
 
-/// Has nothing for a machine but what a person there chooses: each time another ticket.
+/// Has only what a person at a machine chooses, with a new ticket each time.
 #[derive(Default)]
 struct Person(AtomicU32);
 
@@ -62,7 +62,7 @@ async fn ask(service: &Service, what: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn the_signed_mini_os_gets_the_words_of_what_was_chosen_once() {
+async fn the_signed_mini_os_gets_the_words_of_a_choice_once() {
     let service = Service::run(
         Arc::<Person>::default(),
         |_| {},
@@ -76,7 +76,7 @@ async fn the_signed_mini_os_gets_the_words_of_what_was_chosen_once() {
     let (words, plain) = (format!("/boot.args?mac={MAC}"), format!("/boot.ipxe?mac={MAC}"));
     let script = ask(&service, &choose).await.1;
     assert!(script.contains("/boot/mini-os.efi"), "{script}");
-    // Nobody else's.
+    // Not another machine's.
     assert_eq!(ask(&service, "/boot.args?mac=02:00:00:00:00:02").await.0, 409);
     let (status, text) = ask(&service, &words).await;
     let args = BootArgs::parse(&text).unwrap();
@@ -89,7 +89,7 @@ async fn the_signed_mini_os_gets_the_words_of_what_was_chosen_once() {
         409,
         "it boots its own disk, as decided"
     );
-    // It booted again before the mini-os has asked: what was chosen then is over.
+    // It booted again before the mini-os asked, so the earlier choice no longer counts.
     ask(&service, &choose).await;
     ask(&service, &plain).await;
     assert_eq!(ask(&service, &words).await.0, 409);

@@ -1,4 +1,4 @@
-//! HTTP boot with raw bytes: what UEFI firmware takes and what it stumbles over (netboot-measured.md 2.6).
+//! HTTP boot with raw bytes: what UEFI firmware accepts and what breaks it (netboot-measured.md 2.6).
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ async fn start() -> Service {
     .await
 }
 
-/// A connection that stays.
+/// A persistent connection.
 struct Connection(TcpStream);
 
 impl Connection {
@@ -28,7 +28,7 @@ impl Connection {
         Connection(TcpStream::connect(service.http).await.unwrap())
     }
 
-    /// Sends these bytes and reads one answer, as long as its Content-Length says; HEAD has no body.
+    /// Sends these bytes and reads one answer of the length its Content-Length says; HEAD has no body.
     async fn ask(&mut self, request: &str) -> Answer {
         self.0.write_all(request.as_bytes()).await.unwrap();
         let read = async {
@@ -108,7 +108,7 @@ async fn edk2_asks_for_the_size_and_fetches_on_one_connection() {
         );
         assert!(whole.body == pattern(LEN), "{path}: other bytes");
     }
-    // shim asks for files that are not there before it asks for GRUB, on the same connection.
+    // shim asks for missing files before it asks for GRUB, on the same connection.
     for missing in ["/revocations_sbat.efi", "/shim_certificate_0.efi"] {
         assert_eq!(connection.ask(&edk2("GET", missing)).await.status, 404);
         assert_eq!(connection.ask(&edk2("HEAD", missing)).await.status, 404);
@@ -118,7 +118,7 @@ async fn edk2_asks_for_the_size_and_fetches_on_one_connection() {
 }
 
 #[tokio::test]
-async fn the_type_says_how_firmware_boots_it() {
+async fn the_content_type_tells_firmware_how_to_boot_it() {
     let service = start().await;
     let mut connection = Connection::open(&service).await;
     for (path, expected) in [
@@ -135,7 +135,7 @@ async fn the_type_says_how_firmware_boots_it() {
 }
 
 #[tokio::test]
-async fn requests_sent_together_and_in_parts_are_answered_in_order() {
+async fn pipelined_and_split_requests_are_answered_in_order() {
     let service = start().await;
     let mut connection = Connection::open(&service).await;
     // GRUB's loopback reads parts.
@@ -156,7 +156,7 @@ async fn requests_sent_together_and_in_parts_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_ends_the_connection_only() {
+async fn an_invalid_request_ends_only_its_connection() {
     let service = start().await;
     for bytes in [
         &b"\0\0\0\0\r\n\r\n"[..],
@@ -181,9 +181,9 @@ async fn what_is_no_request_ends_the_connection_only() {
     service.stop().await;
 }
 
-/// What a request carries is not read: the connection ends behind the answer, and the answer arrives.
+/// A request's body is not read: the connection ends after the answer, and the answer arrives.
 #[tokio::test]
-async fn a_connection_ends_after_the_answer_where_it_has_to() {
+async fn a_connection_closes_after_the_answer_when_required() {
     let service = start().await;
     for (request, status) in [
         (
@@ -223,10 +223,10 @@ async fn a_connection_ends_after_the_answer_where_it_has_to() {
     service.stop().await;
 }
 
-/// More than is sent in one turn, and not a multiple of anything.
+/// More than is sent in one turn, and not a round number.
 const KERNEL: usize = 9_000_001;
 
-/// A client whose window is small: the server has to wait for it again and again.
+/// A client with a small window: the server must wait for it again and again.
 async fn narrow(service: &Service) -> Connection {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -234,7 +234,7 @@ async fn narrow(service: &Service) -> Connection {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_on_disk_comes_whole_to_many_at_once() {
+async fn many_clients_get_a_file_from_disk_complete() {
     let service = Arc::new(start().await);
     std::fs::write(service.kernel(), pattern(KERNEL)).unwrap();
     let clients = (0..16).map(|client| {
@@ -269,9 +269,9 @@ async fn a_file_on_disk_comes_whole_to_many_at_once() {
     Arc::into_inner(service).unwrap().stop().await;
 }
 
-/// Its length was promised: the client has to see that it did not get all, and nothing else is harmed.
+/// Its length was promised: the client must see that it did not get everything, and nothing else is harmed.
 #[tokio::test]
-async fn a_file_that_becomes_shorter_while_it_is_sent_ends_the_connection() {
+async fn a_file_truncated_while_sent_ends_the_connection() {
     let service = start().await;
     std::fs::write(service.kernel(), pattern(KERNEL)).unwrap();
     let mut connection = narrow(&service).await;
@@ -304,7 +304,8 @@ async fn a_file_that_becomes_shorter_while_it_is_sent_ends_the_connection() {
     service.stop().await;
 }
 
-/// Newer iPXE asks beside the place it came from, by the protocol it came by; nothing in the answer is a machine's own.
+/// Newer iPXE asks next to where it came from, by the same protocol; the answer contains nothing specific to
+/// a machine.
 #[tokio::test]
 async fn autoexec_leads_to_the_boot_script() {
     let service = start().await;

@@ -16,7 +16,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Longest wait for what has to come.
+/// Longest wait for something that must come.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Decides nothing.
@@ -56,7 +56,7 @@ impl Service {
         Service::start_with(files, |_| {}).await
     }
 
-    /// As [`Service::start`], in a network with other settings.
+    /// Like [`Service::start`], in a network with other settings.
     pub async fn start_with(
         files: impl IntoIterator<Item = (&'static str, Vec<u8>)>,
         change: fn(&mut NetworkSettings),
@@ -104,12 +104,12 @@ impl Service {
         }
     }
 
-    /// The file on disk that is served as the kernel; it is not made here.
+    /// The file on disk served as the kernel; it is not created here.
     pub fn kernel(&self) -> PathBuf {
         self.directory.path().join("kernel")
     }
 
-    /// Ends it; no task has panicked.
+    /// Stops the service and checks that no task panicked.
     pub async fn stop(self) {
         self.cancel.cancel();
         self.running.await.unwrap().unwrap();
@@ -153,14 +153,14 @@ impl Client {
         self.send(&[0, 4, high, low], to).await;
     }
 
-    /// The next packet, which has to come.
+    /// The next packet, which must come.
     pub async fn next(&self) -> (Vec<u8>, SocketAddr) {
         self.within(DEADLINE)
             .await
             .unwrap_or_else(|| panic!("no packet for {DEADLINE:?}"))
     }
 
-    /// Waits for this DATA packet; on a slow machine a repeat of an earlier packet may come before.
+    /// Waits for this DATA packet; on a slow machine an earlier packet may be repeated first.
     pub async fn data(&self, block: u16) -> (Vec<u8>, SocketAddr) {
         let [high, low] = block.to_be_bytes();
         loop {
@@ -171,7 +171,7 @@ impl Client {
         }
     }
 
-    /// The next packet, if one comes in this time.
+    /// The next packet, if one comes within this time.
     pub async fn within(&self, time: Duration) -> Option<(Vec<u8>, SocketAddr)> {
         let mut buffer = vec![0; 70_000];
         let received = tokio::time::timeout(time, self.socket.recv_from(&mut buffer)).await;
@@ -180,7 +180,7 @@ impl Client {
         Some((buffer, from))
     }
 
-    /// What comes within a time.
+    /// Everything that comes within a time.
     pub async fn all_within(&self, time: Duration) -> Vec<Vec<u8>> {
         let end = tokio::time::Instant::now() + time;
         let mut packets = Vec::new();
@@ -196,7 +196,7 @@ pub async fn fetch(server: SocketAddr, request: &[u8]) -> Result<Vec<u8>, u16> {
     fetch_from(server, request).await.map(|(file, _)| file)
 }
 
-/// As [`fetch`], with where the packets came from.
+/// Like [`fetch`], also returning where the packets came from.
 pub async fn fetch_from(server: SocketAddr, request: &[u8]) -> Result<(Vec<u8>, BTreeSet<SocketAddr>), u16> {
     let mut sources = BTreeSet::new();
     let client = Client::ask(server, request).await;
@@ -251,7 +251,7 @@ pub fn oack(packet: &[u8]) -> Vec<(String, u32)> {
         .collect()
 }
 
-/// An answer by HTTP.
+/// An HTTP response.
 pub struct Answer {
     pub status: u16,
     pub head: String,

@@ -1,13 +1,13 @@
-//! TFTP on loopback: the probes of netboot-measured.md table 1.1, which no other server passes all of, and what firmware
-//! and loaders were seen to send.
+//! TFTP on loopback: the probes of netboot-measured.md table 1.1, which no other server passes completely,
+//! and what firmware and loaders were seen to send.
 
 use std::time::{Duration, Instant};
 
 use crate::service::{Client, Service, fetch, fetch_from, oack, pattern, request};
 
-/// Nothing more comes: the server's first repeat would.
+/// No more packets: the server's first repeat would arrive in this time.
 const QUIET: Duration = Duration::from_millis(700);
-/// At once, on a loaded machine. Other servers take 3 s and more.
+/// Immediately, on a loaded machine. Other servers take 3 s and more.
 const AT_ONCE: Duration = Duration::from_secs(1);
 /// Long enough for an answer that must not come.
 const A_WHILE: Duration = Duration::from_millis(200);
@@ -28,7 +28,7 @@ async fn start() -> Service {
     Service::start(files()).await
 }
 
-/// Everything comes from the port that was asked.
+/// Everything comes from the server's port.
 async fn start_on_one_port() -> Service {
     Service::start_with(files(), |settings| settings.tftp_single_port = true).await
 }
@@ -91,7 +91,7 @@ async fn odd_requests_are_understood() {
 }
 
 #[tokio::test]
-async fn refusals_come_at_once_and_tell_no_path() {
+async fn refusals_come_at_once_and_reveal_no_path() {
     let service = start().await;
     for (packet, code) in [
         (octet("none", &[("blksize", "512")]), 1),
@@ -124,7 +124,7 @@ async fn refusals_come_at_once_and_tell_no_path() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_not_answered() {
+async fn stray_packets_are_not_answered() {
     let service = start().await;
     let client = Client::ask(service.tftp, b"").await;
     for packet in [
@@ -167,7 +167,7 @@ async fn edk2s_size_probe_ends_and_the_next_request_is_served_at_once() {
         .send(b"\0\x05\0\x08User aborted the transfer\0", from)
         .await;
     assert_eq!(client.all_within(QUIET).await.len(), 0, "nothing after an ERROR");
-    // From the same port, the same words or others.
+    // From the same port, the same request or another.
     for next in [
         probe.clone(),
         octet("f300k", &[("blksize", "1468"), ("windowsize", "4")]),
@@ -211,7 +211,7 @@ async fn a_request_sent_twice_is_one_transfer() {
     assert_eq!(first[1], 6);
     client.ack(0, from).await;
     assert_eq!(client.data(1).await.1, from);
-    // A late copy does not disturb what runs.
+    // A late copy does not disturb the running transfer.
     client.send(&ask, service.tftp).await;
     client.ack(1, from).await;
     assert_eq!(client.data(2).await.1, from);
@@ -224,7 +224,7 @@ async fn no_sorcerers_apprentice() {
     let service = start().await;
     let client = Client::ask(service.tftp, &octet("f300k", &[])).await;
     let (_, from) = client.next().await;
-    // The measured round trip becomes this, and the repeat by time is far off.
+    // This becomes the measured round trip, so the timed repeat is far off.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let begun = Instant::now();
     for _ in 0..3 {
@@ -242,7 +242,7 @@ async fn no_sorcerers_apprentice() {
 }
 
 #[tokio::test]
-async fn a_window_whose_first_block_was_lost_comes_again_at_once() {
+async fn a_window_with_its_first_block_lost_is_repeated_at_once() {
     let service = start().await;
     let client = Client::ask(service.tftp, &octet("f300k", &[("windowsize", "4")])).await;
     let (_, from) = client.next().await;
@@ -259,7 +259,7 @@ async fn a_window_whose_first_block_was_lost_comes_again_at_once() {
 }
 
 #[tokio::test]
-async fn who_never_answers_gets_four_packets_and_who_ignores_oacks_the_file() {
+async fn a_silent_client_gets_four_packets_and_one_ignoring_oacks_gets_the_file() {
     let service = start().await;
     let silent = Client::ask(service.tftp, &octet("f300k", &[])).await;
     let deaf = Client::ask(service.tftp, &octet("text", &[("blksize", "1468")])).await;
@@ -273,13 +273,13 @@ async fn who_never_answers_gets_four_packets_and_who_ignores_oacks_the_file() {
         }
     };
     let (packets, data) = tokio::join!(silent.all_within(Duration::from_secs(6)), fetched);
-    assert_eq!(packets.len(), 4, "and no flood to an address that may be made up");
+    assert_eq!(packets.len(), 4, "and no flood to an address that may be forged");
     assert_eq!(data[4..], *TEXT);
     service.stop().await;
 }
 
 #[tokio::test]
-async fn a_client_that_asks_thrice_takes_no_oack() {
+async fn a_client_that_asks_three_times_is_assumed_to_ignore_oacks() {
     let service = start().await;
     let ask = octet("text", &[("blksize", "1468")]);
     let client = Client::ask(service.tftp, &ask).await;
@@ -295,14 +295,14 @@ async fn a_client_that_asks_thrice_takes_no_oack() {
     assert_eq!(data[4..], *TEXT);
     assert_ne!(
         new, old,
-        "from another port: who took the OACK meanwhile refuses it"
+        "from another port: a client that took the OACK meanwhile refuses it"
     );
     client.ack(1, new).await;
     service.stop().await;
 }
 
 #[tokio::test]
-async fn greed_is_answered_with_what_fits() {
+async fn excessive_options_get_what_fits() {
     let service = start().await;
     let greedy = octet(
         "f300k",
@@ -344,12 +344,12 @@ async fn a_fleet_fetches_at_once() {
     for got in futures::future::join_all(clients.collect::<Vec<_>>()).await {
         assert!(got.unwrap() == Ok(pattern(LEN)));
     }
-    // A debug build on a loaded machine; nobody was left waiting for long, or fetch() had given up.
+    // A debug build on a loaded machine; no client waited long, or fetch() would have given up.
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     service.stop().await;
 }
 
-/// async-tftp knows nothing of our code: a client that gets the same bytes from both speaks TFTP.
+/// async-tftp shares no code with us: a client that gets the same bytes from both speaks TFTP.
 #[tokio::test]
 async fn our_client_gets_the_same_from_async_tftp() {
     let directory = tempfile::tempdir().unwrap();
@@ -408,7 +408,7 @@ async fn on_one_port_edk2_may_abort_and_ask_again() {
             .await;
         assert!(
             client.all_within(QUIET).await.is_empty(),
-            "it goes on after an ERROR"
+            "it continues after an ERROR"
         );
         let begun = Instant::now();
         client.send(&octet("f300k", &sized[1..]), service.tftp).await;
@@ -418,7 +418,7 @@ async fn on_one_port_edk2_may_abort_and_ask_again() {
         client.ack(0, service.tftp).await;
         let (block, from) = client.data(1).await;
         assert!(block[4..] == pattern(LEN)[..1468] && from == service.tftp);
-        // Reset, and from the start.
+        // Reset, and start over.
         client.send(b"\0\x05\0\x00\0", service.tftp).await;
         while client.within(A_WHILE).await.is_some() {}
         client.send(&octet("f300k", &sized), service.tftp).await;
@@ -426,7 +426,8 @@ async fn on_one_port_edk2_may_abort_and_ask_again() {
     service.stop().await;
 }
 
-/// The OACK comes once for each time it is asked for; who asks a third time gets blocks without options, from the same port.
+/// The OACK is sent once per request; a client that asks a third time gets blocks without options, from the
+/// same port.
 #[tokio::test]
 async fn on_one_port_a_client_without_options_is_served() {
     let service = start_on_one_port().await;

@@ -1,7 +1,7 @@
-//! Builds what machines boot and what they get, into `.slipway/`, when its inputs changed.
+//! Builds what machines boot and what is installed on them, into `.slipway/`, if the inputs have changed.
 //!
-//! `artefacts mini-os --agent FILE` makes `mini-os/full` and `mini-os/small`; `artefacts image` makes the image of each
-//! recipe that demo and tests use.
+//! `artefacts mini-os --agent FILE` makes `mini-os/full` and `mini-os/small`; `artefacts image` makes the
+//! image of the recipe that demo and tests use.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! Says which test levels can run here: prints a nextest filter for stdout's reader, and each skipped level with its
-//! reason for people. With `SLIPWAY_REQUIRE_ALL=1` a level that cannot run is an error.
+//! Finds the test levels that can run here. Prints a nextest filter to stdout, and each skipped level with
+//! its reason to stderr. With `SLIPWAY_REQUIRE_ALL=1` a level that cannot run is an error.
 
 use std::process::ExitCode;
 

@@ -1,18 +1,19 @@
-//! What a switch may look at and change: the DHCP options and TFTP requests in an Ethernet frame.
+//! What a switch may read and change: DHCP options and TFTP requests in an Ethernet frame.
 
 use super::{Filter, Towards};
 
-/// What iPXE says of itself: user class and encapsulated options.
+/// The options by which iPXE identifies itself: user class and encapsulated options.
 const OF_IPXE: [u8; 2] = [77, 175];
-/// Where DHCP messages go, and those that ask for boot data only.
+/// Ports of DHCP messages, and of requests for boot data only.
 const DHCP_SERVERS: [u16; 2] = [67, 4011];
 
-/// Ethernet and the shortest IPv4 header's place.
+/// Offset of the UDP header behind Ethernet and the shortest IPv4 header.
 const ETHERNET: usize = 14;
 /// BOOTP's fixed part and the magic cookie.
 const BOOTP: usize = 240;
 
-/// Where the payload of a UDP datagram over IPv4 begins, and its port numbers; `None`: the frame has none.
+/// Where the payload of a UDP datagram over IPv4 begins, and its ports; `None` if the frame is something
+/// else.
 fn udp(frame: &[u8]) -> Option<(usize, [u16; 2])> {
     let word = |at: usize| Some(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?]));
     let header = usize::from(frame.get(ETHERNET)? & 15) * 4;
@@ -21,7 +22,7 @@ fn udp(frame: &[u8]) -> Option<(usize, [u16; 2])> {
     (is_udp && word(start + 6).is_some()).then_some((start + 8, [word(start)?, word(start + 2)?]))
 }
 
-/// Takes options out of a DHCP message to this port: pad bytes stand where they stood. True when there was one.
+/// Removes options from a DHCP message to this port, leaving pad bytes. True if there was one.
 pub fn blank_options(frame: &mut [u8], to_port: u16, codes: &[u8]) -> bool {
     let Some((payload, [_, to])) = udp(frame) else {
         return false;
@@ -51,7 +52,7 @@ pub fn blank_options(frame: &mut [u8], to_port: u16, codes: &[u8]) -> bool {
     found
 }
 
-/// The file that a TFTP read request in this frame names.
+/// The file name in a TFTP read request.
 pub fn read_request(frame: &[u8]) -> Option<String> {
     let (payload, [_, to]) = udp(frame)?;
     let name = frame.get(payload..)?.strip_prefix(&[0, 1])?;
@@ -59,8 +60,9 @@ pub fn read_request(frame: &[u8]) -> Option<String> {
     (to == 69).then(|| String::from_utf8_lossy(&name[..end]).into_owned())
 }
 
-/// QEMU's BIOS ROMs are iPXE with HTTP, which gets its script at once. This takes what tells it from their DHCP messages, and so makes
-/// plain PXE firmware of them, until `last` has been asked for by TFTP.
+/// QEMU's BIOS ROMs are iPXE with HTTP, which gets its script at once. This filter removes what identifies
+/// iPXE from their DHCP messages, which makes them plain PXE firmware, until `last` has been requested by
+/// TFTP.
 pub fn plain_pxe(last: &'static str) -> Filter {
     let mut firmware = true;
     Box::new(move |towards, frame| {

@@ -1,4 +1,4 @@
-//! A machine as files: what the collectors of the agent read of /sys and /proc, made for one simulated machine.
+//! A machine as files: what the agent's collectors read in /sys and /proc, made for one simulated machine.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,17 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use inventory_api::Mac;
 
-/// A folder with `sys` and `proc` of a machine with one virtio disk and one virtio NIC.
+/// A directory with `sys` and `proc` of a machine with one virtio disk and one virtio NIC.
 #[derive(Clone, Debug)]
 pub struct Captured {
     root: PathBuf,
 }
 
 impl Captured {
-    /// Writes the tree.
-    ///
-    /// # Errors
-    /// A file cannot be written.
     pub fn make(root: &Path, serial: &str, mac: Mac, disk_serial: &str, disk_bytes: u64) -> Result<Captured> {
         let captured = Captured {
             root: root.to_owned(),
@@ -42,15 +38,11 @@ impl Captured {
         Ok(captured)
     }
 
-    /// The folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Writes the SMBIOS tables anew: system serial and UUID are made of `serial`.
-    ///
-    /// # Errors
-    /// A file cannot be written.
+    /// Replaces the SMBIOS tables: system serial and UUID are derived from `serial`.
     pub fn firmware(&self, serial: &str) -> Result<()> {
         let tables = self.root.join("sys/firmware/dmi/tables");
         let (entry, table) = smbios(serial);
@@ -59,13 +51,10 @@ impl Captured {
         Ok(())
     }
 
-    /// Puts in NIC number `n`, from 0: PCI function `n` of the second slot, `ethN`. In place of the one that is there.
-    ///
-    /// # Errors
-    /// A file cannot be written.
+    /// Adds or replaces NIC number `n`, counted from 0: PCI function `n` of the second slot, `ethN`.
     pub fn nic(&self, n: u8, mac: Mac) -> Result<()> {
         let sys = self.root.join("sys");
-        // virtio0 and virtio1 are the first NIC and the disk.
+        // virtio0 is the first NIC and virtio1 the disk.
         let virtio = if n == 0 { 0 } else { n + 1 };
         let path = format!("devices/pci0000:00/0000:00:02.{n}/virtio{virtio}");
         let device = sys.join(&path);
@@ -106,10 +95,7 @@ impl Captured {
         Ok(())
     }
 
-    /// Puts this disk in, in place of the one that was there.
-    ///
-    /// # Errors
-    /// A file cannot be written.
+    /// Replaces the disk.
     pub fn disk(&self, serial: &str, bytes: u64) -> Result<()> {
         self.remove_disk()?;
         let sys = self.root.join("sys");
@@ -138,10 +124,7 @@ impl Captured {
         Ok(())
     }
 
-    /// Takes the disk out.
-    ///
-    /// # Errors
-    /// A file cannot be removed.
+    /// Removes the disk.
     pub fn remove_disk(&self) -> Result<()> {
         let sys = self.root.join("sys");
         let device = sys.join("devices/pci0000:00/0000:00:03.0");
@@ -170,13 +153,15 @@ fn smbios(serial: &str) -> (Vec<u8>, Vec<u8>) {
         }
         table.push(0);
     };
-    // DSP0134 7.1: vendor, version, BIOS segment, date, ROM size, characteristics (8), extension (2), releases (4).
+    // DSP0134 7.1: vendor, version, BIOS segment, date, ROM size, characteristics (8), extension (2),
+    // releases (4).
     add(
         0,
         &[1, 2, 0, 0xe0, 3, 15, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 255, 255],
         &["Slipway Sim", "1.0", "11/22/2026"],
     );
-    // 7.2: maker, product, version, serial, UUID, wake-up type, SKU, family. The UUID is made of the serial number.
+    // 7.2: maker, product, version, serial, UUID, wake-up type, SKU, family. The UUID is derived from the
+    // serial number.
     let mut body = vec![1, 2, 3, 4];
     let mut uuid = [0x51u8; 16];
     for (i, byte) in serial.bytes().enumerate() {
@@ -199,10 +184,11 @@ fn smbios(serial: &str) -> (Vec<u8>, Vec<u8>) {
         &[1, 23, 2, 3, 4, 3, 3, 3, 2, 0, 0, 0, 0, 1, 1, 0, 0],
         &["Slipway", "1", "CHASSIS-1", "ASSET-1"],
     );
-    // 7.17: location, use (system memory), correction, largest 16 GiB in KiB, error handle, number of devices.
+    // 7.17: location, use (system memory), correction, largest 16 GiB in KiB, error handle, number of
+    // devices.
     add(16, &[3, 3, 6, 0, 0, 0, 1, 0xfe, 0xff, 1, 0], &[]);
-    // 7.18: array handle 0x100, error handle, widths, 16384 MiB, DIMM, set, locator, bank, DDR4, detail, speed 3200,
-    // maker, serial, asset, part, attributes.
+    // 7.18: array handle 0x100, error handle, widths, 16384 MiB, DIMM, set, locator, bank, DDR4, detail,
+    // speed 3200, maker, serial, asset, part, attributes.
     let mut dimm = vec![
         0, 1, 0xfe, 0xff, 72, 0, 64, 0, 0x00, 0x40, 9, 0, 1, 2, 26, 0x80, 0, 0x80, 0x0c, 3, 4, 5, 6, 1,
     ];

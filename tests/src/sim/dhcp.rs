@@ -1,4 +1,5 @@
-//! A DHCP client as firmware is one: its own codec, so that a mistake of the server's is not made twice.
+//! A DHCP client like firmware's. It has its own codec, so that a mistake in the server's is not repeated
+//! here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -9,16 +10,12 @@ use tokio::net::UdpSocket;
 
 /// DHCP message types (RFC 2132, 9.6).
 pub const DISCOVER: u8 = 1;
-/// See [`DISCOVER`].
 pub const OFFER: u8 = 2;
-/// See [`DISCOVER`].
 pub const REQUEST: u8 = 3;
-/// See [`DISCOVER`].
 pub const ACK: u8 = 5;
-/// See [`DISCOVER`].
 pub const NAK: u8 = 6;
 
-/// Who asks.
+/// A kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asker {
     /// The PXE ROM of a BIOS machine.
@@ -32,7 +29,7 @@ pub enum Asker {
 }
 
 impl Asker {
-    /// Its options, as captured clients send them (docs: client architecture 93, vendor class 60, user class 77).
+    /// Its options, as in captures (client architecture 93, vendor class 60, user class 77).
     fn options(self) -> Vec<(u8, Vec<u8>)> {
         let class = |arch: u8, undi: &str| {
             vec![
@@ -62,18 +59,14 @@ impl Asker {
     }
 }
 
-/// A message from a client, ready to be sent.
+/// A client's message, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Transaction id.
     pub xid: u32,
-    /// Hardware address.
     pub mac: Mac,
-    /// Relay.
     pub giaddr: Ipv4Addr,
-    /// Broadcast flag.
     pub broadcast: bool,
-    /// Options in this order; the message type is one of them.
+    /// Options in the order they are sent, including the message type.
     pub options: Vec<(u8, Vec<u8>)>,
 }
 
@@ -91,13 +84,12 @@ impl Message {
         }
     }
 
-    /// The same with one more option.
+    /// Adds an option.
     pub fn with(mut self, code: u8, value: &[u8]) -> Message {
         self.options.push((code, value.to_vec()));
         self
     }
 
-    /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0u8; 240];
         bytes[..4].copy_from_slice(&[1, 1, 6, 0]);
@@ -119,28 +111,20 @@ impl Message {
     }
 }
 
-/// A reply of a server.
+/// A server's reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// Transaction id.
     pub xid: u32,
-    /// The client's address.
     pub yiaddr: Ipv4Addr,
-    /// Next server.
     pub siaddr: Ipv4Addr,
-    /// Relay.
     pub giaddr: Ipv4Addr,
     /// Boot file, from the header or option 67.
     pub file: String,
-    /// Options in their order.
     pub options: Vec<(u8, Vec<u8>)>,
 }
 
 impl Reply {
-    /// Reads a reply strictly.
-    ///
-    /// # Errors
-    /// Not a well-formed BOOTREPLY.
+    /// Parses a reply strictly: anything but a well-formed BOOTREPLY is an error.
     pub fn parse(bytes: &[u8]) -> Result<Reply> {
         if bytes.len() < 300 {
             bail!("a reply of {} bytes: relays drop less than 300", bytes.len());
@@ -176,7 +160,6 @@ impl Reply {
         })
     }
 
-    /// The message type.
     pub fn kind(&self) -> u8 {
         self.option(53).and_then(|v| v.first()).copied().unwrap_or(0)
     }
@@ -190,10 +173,7 @@ impl Reply {
     }
 }
 
-/// DISCOVER to ACK, with the retries of a firmware.
-///
-/// # Errors
-/// No answer after several tries, a NAK, or an answer that breaks the protocol.
+/// DISCOVER to ACK, with a firmware's retries.
 pub async fn lease(
     socket: &UdpSocket,
     server: SocketAddr,
@@ -217,12 +197,12 @@ pub async fn lease(
     Ok(ack)
 }
 
-/// Sends until an answer of this kind comes.
+/// Sends until an answer of this type arrives.
 async fn exchange(socket: &UdpSocket, server: SocketAddr, message: &Message, kind: u8) -> Result<Reply> {
     let bytes = message.bytes();
     let mut buffer = [0u8; 2048];
     for patience in [1u64, 2, 4, 8, 16] {
-        // A server that is down answers with an ICMP error, which is no more than silence.
+        // A server that is down answers with an ICMP error, which counts as silence.
         let _ = socket.send_to(&bytes, server).await;
         let until = tokio::time::Instant::now() + Duration::from_secs(patience);
         while let Ok(received) = tokio::time::timeout_at(until, socket.recv_from(&mut buffer)).await {

@@ -7,20 +7,20 @@ use anyhow::{Context, Result, bail};
 /// An HTTP client without TLS.
 pub(super) fn client() -> Result<reqwest::Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Plain HTTP only: the platform's certificates are not wanted, and not there on a bare machine.
+    // Plain HTTP only: the platform's certificates are not needed, and a bare machine has none.
     Ok(reqwest::Client::builder()
         .tls_certs_only([])
         .timeout(Duration::from_secs(60))
         .build()?)
 }
 
-/// The whole body.
+/// Fetches the whole body.
 pub(super) async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>> {
     let response = client.get(url).send().await?.error_for_status()?;
     Ok(response.bytes().await?.to_vec())
 }
 
-/// What an iPXE script says, as far as a machine must understand it.
+/// An iPXE script, as far as a simulated machine must understand it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Script {
     Local,
@@ -28,7 +28,7 @@ pub(super) enum Script {
 }
 
 impl Script {
-    /// `url` is where it came from: names in it are relative to that.
+    /// `url` is where the script came from; its file names are relative to that.
     pub(super) fn parse(text: &str, url: &str) -> Result<Script> {
         if !text.starts_with("#!ipxe\n") {
             bail!("not an iPXE script: {:?}", text.lines().next());
@@ -37,7 +37,7 @@ impl Script {
         let (mut arguments, mut files) = (None, Vec::new());
         for line in text.lines() {
             let line = line.split("||").next().unwrap_or_default();
-            // The one option with a value that our scripts use.
+            // The only option with a value in our scripts.
             let line = line
                 .replace("--name kernel ", "")
                 .replace("--name initramfs ", "")

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent::install::{Patience, Site};
+use agent::proof::FirstBoot;
 use agent::report::{Roots, collect};
-use agent::resident::{FirstBoot, Resident};
+use agent::resident::Resident;
 use agent::session::{Duty, Exit, Origin, Pace};
 use anyhow::{Result, bail};
 use inventory_api::Mac;
@@ -24,18 +25,15 @@ use super::tftp;
 use super::tree::image_tree;
 use crate::wait;
 
-/// Where the boot service is.
+/// The addresses of the boot service.
 #[derive(Clone, Copy, Debug)]
 pub struct BootService {
-    /// DHCP socket.
     pub dhcp: SocketAddr,
-    /// TFTP socket.
     pub tftp: SocketAddr,
-    /// HTTP socket.
     pub http: SocketAddr,
 }
 
-/// What the machine's console showed, and a hook that sees each line as it comes.
+/// The machine's console output, with a hook that sees each line as it is printed.
 #[derive(Default)]
 pub struct Console {
     lines: Mutex<Vec<String>>,
@@ -43,17 +41,16 @@ pub struct Console {
 }
 
 impl Console {
-    /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for a line that holds `text`, from line number `from` on; gives the number after it.
+    /// Waits for a line with `text`, starting at line number `from`; returns the number of the next line.
     pub async fn wait(&self, text: &str, from: usize) -> usize {
         loop {
             let more = self.more.notified();
             tokio::pin!(more);
-            // Registered before looking: a line that comes in between is not missed.
+            // Registered before looking, so that a line printed in between is not missed.
             more.as_mut().enable();
             let found = self.lines().iter().skip(from).position(|l| l.contains(text));
             if let Some(at) = found {
@@ -74,66 +71,57 @@ impl agent::console::Console for Console {
     }
 }
 
-/// A machine and all that stays with it when its power is cut: its disk and its hardware.
+/// A machine with everything that survives a power cut: its disk and its hardware.
 #[derive(Clone)]
 pub struct Machine {
     /// The NIC it boots from.
     pub mac: Mac,
-    /// System serial number.
     pub serial: String,
-    /// Serial number of its disk.
     pub disk_serial: String,
-    /// BIOS or UEFI.
     pub asker: Asker,
-    /// What its hardware says of itself.
+    /// What its hardware reports.
     pub captured: Captured,
-    /// What its console showed, over all its boots.
+    /// Its console output over all boots.
     pub console: Arc<Console>,
     /// How long its agent waits for the image.
     pub patience: Patience,
     dir: PathBuf,
 }
 
-/// What one power-on came to.
+/// How one power-on ended.
 #[derive(Debug)]
 pub enum Booted {
-    /// The mini-os ran and ended so.
+    /// The mini-os ran and exited like this.
     MiniOs(Exit),
-    /// The installed system ran and ended so.
+    /// The installed system ran and exited like this.
     Installed(Exit),
-    /// The boot script said local disk, and there is nothing on it.
+    /// The boot script said local disk, and the disk is empty.
     NoSystem,
-    /// The server wants nothing of it.
+    /// The server did not serve this machine.
     Ignored,
 }
 
 /// What a network boot led to.
 pub enum Netbooted {
-    /// The local disk.
     Disk,
-    /// No answer for this machine.
+    /// The server does not answer this machine.
     Nothing,
-    /// The mini-os.
     MiniOs {
-        /// Its kernel arguments.
         args: Box<BootArgs>,
         /// The certificate from the site archive.
         ca_pem: String,
     },
 }
 
-/// Changes to one power-on that a test wants.
+/// What a test changes for one power-on.
 #[derive(Clone, Default)]
 pub struct PowerOn {
-    /// Speaks to this boot URL in place of the one in the boot arguments.
+    /// The agent talks to this boot URL instead of the one in the boot arguments.
     pub boot_url: Option<String>,
 }
 
 impl Machine {
-    /// Makes machine number `number` in `dir`: hardware, an empty disk of `disk_bytes`.
-    ///
-    /// # Errors
-    /// A file cannot be written.
+    /// Makes machine number `number` in `dir`, with an empty disk of `disk_bytes`.
     pub fn make(dir: &Path, number: u16, disk_bytes: u64) -> Result<Machine> {
         let [high, low] = number.to_be_bytes();
         let mac = Mac([0x02, 0x51, 0x4d, 0, high, low]);
@@ -164,7 +152,7 @@ impl Machine {
         self.dir.join("disk.raw")
     }
 
-    /// The directory that stands for the mounted root of the installed system.
+    /// The directory that plays the mounted root of the installed system.
     pub fn root(&self) -> PathBuf {
         self.dir.join("root")
     }
@@ -173,10 +161,7 @@ impl Machine {
         agent::console::Console::line(self.console.as_ref(), text.as_ref());
     }
 
-    /// Powers it on until it reboots by itself or its agent gives up. Dropping the future is the loss of power.
-    ///
-    /// # Errors
-    /// The boot service did not answer as it must.
+    /// Powers it on until it reboots or its agent gives up. Dropping the future cuts the power.
     pub async fn power_on(&self, service: BootService, how: PowerOn) -> Result<Booted> {
         match self.netboot(service).await? {
             Netbooted::Disk => self.boot_disk().await,
@@ -185,10 +170,7 @@ impl Machine {
         }
     }
 
-    /// What firmware and iPXE do, up to the decision what runs.
-    ///
-    /// # Errors
-    /// The boot service did not answer as it must.
+    /// What firmware and iPXE do until it is decided what to boot.
     pub async fn netboot(&self, service: BootService) -> Result<Netbooted> {
         self.say("firmware: power on");
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -245,10 +227,7 @@ impl Machine {
         }
     }
 
-    /// The agent as the first process of the mini-os.
-    ///
-    /// # Errors
-    /// A directory cannot be made.
+    /// Runs the agent as the mini-os's first process.
     pub async fn mini_os(&self, mut args: BootArgs, ca_pem: String, how: PowerOn) -> Result<Exit> {
         if let Some(url) = how.boot_url {
             args.boot_url = url;
@@ -266,10 +245,7 @@ impl Machine {
         .await)
     }
 
-    /// Its disk as the place of an installation.
-    ///
-    /// # Errors
-    /// A directory cannot be made.
+    /// Its disk as an installation site.
     pub fn site(&self) -> Result<Site> {
         let (root, esp) = (self.root(), self.dir.join("esp"));
         std::fs::create_dir_all(&esp)?;
@@ -285,7 +261,7 @@ impl Machine {
         Ok(site.with_patience(self.patience))
     }
 
-    /// What the firmware does with the disk.
+    /// Boots the disk, as the firmware would.
     async fn boot_disk(&self) -> Result<Booted> {
         if !self.root().join("etc/slipway/agent.json").exists() {
             self.say("disk: nothing to boot");
@@ -305,11 +281,9 @@ impl Machine {
         Ok(Booted::Installed(exit))
     }
 
-    /// Powers it on again and again, as it reboots, for ever: until the future is dropped. A boot service that does not
-    /// answer is tried again, as firmware in a boot loop does. An installed system that is content never ends.
-    ///
-    /// # Errors
-    /// It came to something that is not a reboot, or the boot service does not come back.
+    /// Powers it on after every reboot, forever, until the future is dropped. If the boot service does not
+    /// answer, it tries again, like firmware in a boot loop. An installed system with nothing to do never
+    /// ends.
     pub async fn live(&self, service: BootService) -> Result<()> {
         let mut failures = 0;
         loop {
@@ -332,10 +306,7 @@ impl Machine {
         }
     }
 
-    /// As [`Machine::live`], until the console shows `text`: then the power is lost.
-    ///
-    /// # Errors
-    /// As [`Machine::live`], or the text does not come in a minute.
+    /// Like [`Machine::live`] until the console shows `text`; then the power is cut.
     pub async fn live_until(&self, service: BootService, text: &str) -> Result<()> {
         let from = self.console.lines().len();
         tokio::select! {
@@ -349,7 +320,7 @@ impl Machine {
     }
 }
 
-/// Impatient, so that a test with a restart in it is quick.
+/// Short intervals, so that a test with a restart in it is quick.
 fn quick() -> Pace {
     Pace {
         poll_wait: Duration::from_secs(5),

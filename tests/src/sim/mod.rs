@@ -1,5 +1,5 @@
-//! Simulated machines: real DHCP, TFTP and HTTP bytes like firmware and iPXE send them, then the real agent library with
-//! a captured machine as its roots and a file as its disk.
+//! Simulated machines: they send real DHCP, TFTP and HTTP bytes as firmware and iPXE do, then run the real
+//! agent library with a captured machine as its roots and a file as its disk.
 
 pub mod captured;
 pub mod dhcp;

@@ -1,4 +1,4 @@
-//! The agents' API spoken by hand: for those who do not keep to the conversation.
+//! The agents' API by hand, for tests that break its rules.
 
 use anyhow::Result;
 use inventory_api::agent::{ClaimRequest, ClaimResponse, ReportRequest, RunsOn};
@@ -7,7 +7,7 @@ use inventory_api::report::AssetReport;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-/// One side that speaks to the TLS port, with a key of its own.
+/// A client of the TLS port with its own key.
 pub struct Raw {
     http: reqwest::Client,
     base: String,
@@ -16,10 +16,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Without a certificate yet.
-    ///
-    /// # Errors
-    /// No randomness, or a CA that cannot be read.
+    /// A client without a certificate.
     pub fn new(base: &str, ca_pem: &str) -> Result<Raw> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = client(ca_pem)?.build()?;
@@ -32,10 +29,7 @@ impl Raw {
         })
     }
 
-    /// A claim with this side's key; takes the certificate when there is one.
-    ///
-    /// # Errors
-    /// No answer.
+    /// Claims with this client's key, and uses the certificate if it gets one.
     pub async fn claim(&mut self, args: &BootArgs) -> Result<(StatusCode, Value)> {
         let csr_pem = rcgen::CertificateParams::default()
             .serialize_request(&self.key)?
@@ -57,10 +51,7 @@ impl Raw {
         Ok((status, answer))
     }
 
-    /// A report that says no more than `serial`.
-    ///
-    /// # Errors
-    /// No answer.
+    /// A report that contains only `serial`.
     pub async fn report(&self, nonce: &str, report: AssetReport) -> Result<(StatusCode, Value)> {
         let request = ReportRequest {
             nonce: nonce.to_owned(),
@@ -72,17 +63,11 @@ impl Raw {
     }
 
     /// `POST` with a JSON body.
-    ///
-    /// # Errors
-    /// No answer.
     pub async fn post(&self, path: &str, body: &Value) -> Result<(StatusCode, Value)> {
         self.post_bytes(path, body.to_string().into_bytes()).await
     }
 
-    /// `POST` with any bytes.
-    ///
-    /// # Errors
-    /// No answer.
+    /// `POST` with arbitrary bytes.
     pub async fn post_bytes(&self, path: &str, body: Vec<u8>) -> Result<(StatusCode, Value)> {
         let request = self.http.post(format!("{}{path}", self.base));
         let response = request
@@ -94,10 +79,6 @@ impl Raw {
         Ok((status, response.json().await.unwrap_or(Value::Null)))
     }
 
-    /// `GET`.
-    ///
-    /// # Errors
-    /// No answer.
     pub async fn get(&self, path: &str) -> Result<(StatusCode, Value)> {
         let response = self.http.get(format!("{}{path}", self.base)).send().await?;
         let status = response.status();

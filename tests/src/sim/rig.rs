@@ -19,10 +19,10 @@ use crate::api::Api;
 use crate::artefacts::run_directory;
 use crate::scenario::{PROFILE, profile};
 
-/// Name of the image that simulated machines get.
+/// The image that simulated machines get.
 pub const IMAGE: &str = "sim";
 
-/// A server with everything it needs, in a temporary directory. It can be killed and started again.
+/// A server with everything it needs, in a temporary directory. It can be killed and restarted.
 pub struct Rig {
     directory: tempfile::TempDir,
     config: Config,
@@ -33,12 +33,9 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// Starts a server whose policy gives the lab's profile to every machine made by "Slipway".
+    /// Starts a server whose policy gives the lab's profile to every machine of maker "Slipway".
     ///
     /// `image_bytes` is the size of the image; `change` may change the configuration.
-    ///
-    /// # Errors
-    /// A file cannot be written or a port not be opened.
     pub async fn start(image_bytes: usize, change: impl FnOnce(&mut Config)) -> Result<Rig> {
         let directory = run_directory("sim")?;
         let path = directory.path();
@@ -53,7 +50,7 @@ impl Rig {
 
         let mut config = Config::new(path.join("data"));
         let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        // Ports below the range of outgoing connections: a server that is started again finds them free.
+        // Ports below the range for outgoing connections, so that a restarted server finds them free.
         let [api, http, tftp, dhcp] = free_ports()?;
         config.api.listen = here(api);
         config.boot.http_port = http;
@@ -62,7 +59,7 @@ impl Rig {
         config.boot.loaders = Some(path.join("loaders"));
         config.boot.simulated = true;
         config.boot.enrolments_per_minute = 10_000;
-        // Simulated agents ask every five seconds, and after a lost answer half a second later.
+        // Simulated agents ask every five seconds, and half a second after a lost answer.
         config.boot.silence_seconds = 7;
         config.mini_os.dir = path.join("mini-os");
         config.images_dir = path.join("images");
@@ -85,7 +82,7 @@ impl Rig {
                 profile: Some(PROFILE.to_owned()),
                 kernel_args: Vec::new(),
             }],
-            // Hundreds of machines that nobody ordered.
+            // Hundreds of machines that are in no rack plan.
             deploy: Deploys::AnyMachineThatSaysSo,
             ..Policy::default()
         };
@@ -106,12 +103,9 @@ impl Rig {
         Ok(rig)
     }
 
-    /// Starts the server on what it left behind.
-    ///
-    /// # Errors
-    /// It does not come up.
+    /// Restarts the server on what it left behind.
     pub async fn power_on(&mut self) -> Result<()> {
-        // The tasks of a server that was killed let go of its lock and its ports a moment later.
+        // The tasks of a killed server release its lock and its ports a moment later.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let running = loop {
             match App::start(self.config.clone()).await {
@@ -138,27 +132,25 @@ impl Rig {
         Ok(())
     }
 
-    /// Ends the server as SIGKILL would: nothing is finished, nothing is said.
+    /// Ends the server as SIGKILL would: nothing is finished or flushed.
     pub fn kill(&mut self) {
         self.running = None;
     }
 
-    /// Where the boot service is.
+    /// The addresses of the boot service.
     pub fn service(&self) -> BootService {
         self.service
     }
 
-    /// Where files can be put.
+    /// A directory for a test's files.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// File of the compressed image.
     pub fn image_file(&self) -> PathBuf {
         self.directory
             .path()
@@ -178,15 +170,12 @@ impl Rig {
     }
 
     /// A signed-in client.
-    ///
-    /// # Errors
-    /// The certificate cannot be read.
     pub fn api(&self) -> Result<Api> {
         Api::new(&self.url(), self.ca_pem.as_bytes(), &self.token)
     }
 }
 
-/// Bytes that do not compress and differ with `seed`.
+/// Incompressible bytes that depend on `seed`.
 pub fn bytes_of(seed: usize, len: usize) -> Vec<u8> {
     let mut state = seed as u64 ^ 0x9e37_79b9_7f4a_7c15;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -200,15 +189,12 @@ pub fn bytes_of(seed: usize, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// What the image holds.
+/// The image's content.
 pub fn content(len: usize) -> Vec<u8> {
     bytes_of(3, len)
 }
 
-/// Writes a public image of `bytes` bytes with its manifest into `dir`.
-///
-/// # Errors
-/// A file cannot be written.
+/// Writes a public image of `bytes` bytes and its manifest into `dir`.
 pub fn make_image(dir: &Path, bytes: usize) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     let content = content(bytes);

@@ -1,4 +1,4 @@
-//! A TFTP client as iPXE is one: blksize and tsize, one block at a time, retries.
+//! A TFTP client like iPXE's: blksize and tsize, one block at a time, retries.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,10 +6,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::net::UdpSocket;
 
-/// Reads a file to its end.
-///
-/// # Errors
-/// The server says so, is silent for long, or breaks the protocol.
 pub async fn get(server: SocketAddr, file: &str) -> Result<Vec<u8>> {
     let socket = UdpSocket::bind("0.0.0.0:0").await?;
     let mut request = vec![0, 1];
@@ -44,7 +40,7 @@ pub async fn get(server: SocketAddr, file: &str) -> Result<Vec<u8>> {
             .split_at_checked(2)
             .context("a TFTP packet without a kind")?;
         match kind {
-            // OACK: the options it took.
+            // OACK: the accepted options.
             [0, 6] => {
                 let words: Vec<&[u8]> = rest.split(|b| *b == 0).collect();
                 for pair in words

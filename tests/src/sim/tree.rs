@@ -1,10 +1,10 @@
-//! The directory that stands for the mounted root of a simulated machine.
+//! The directory that plays the mounted root of a simulated machine.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-/// What an image brings and the install steps need, in the directory that stands for the mounted root.
+/// Fills the directory with what an image contains and the install steps need.
 pub(super) fn image_tree(root: &Path) -> Result<()> {
     if root.exists() {
         std::fs::remove_dir_all(root)?;

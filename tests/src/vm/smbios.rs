@@ -1,8 +1,8 @@
-//! What its SMBIOS tells beyond QEMU's own.
+//! SMBIOS tables beyond QEMU's own.
 
 use super::VmSpec;
 
-/// A UUID of version 4 shape made from a MAC: the same machine has the same one in every run.
+/// A version 4 UUID derived from a MAC, so that a machine has the same one in every run.
 pub(super) fn uuid_of(mac: &str) -> String {
     let digits: String = mac.chars().filter(|c| *c != ':').collect();
     format!("51495057-4159-4000-8000-{digits}")

@@ -1,34 +1,33 @@
-//! What a virtual server is made of.
+//! The parts of a virtual server.
 
 use anyhow::{Result, bail};
 
 use crate::hardware::{self, Rack};
 
-/// Which firmware the virtual server has.
+/// The firmware of a virtual server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
-    /// SeaBIOS; its network card has iPXE as option ROM.
+    /// SeaBIOS; its network card has iPXE in its option ROM.
     Bios,
-    /// OVMF with EDK2's own PXE client (the card's ROM is taken out).
+    /// OVMF with EDK2's own PXE client (without the card's ROM).
     Uefi,
-    /// OVMF that boots by UEFI HTTP boot.
+    /// OVMF with UEFI HTTP boot.
     UefiHttp,
-    /// OVMF with EDK2's PXE client, by IPv6 only.
+    /// OVMF with EDK2's PXE client, over IPv6 only.
     UefiV6,
-    /// OVMF without PXE: HTTP boot by IPv4 and then by IPv6. It cannot be kept from trying IPv4 first.
+    /// OVMF without PXE: HTTP boot over IPv4, then IPv6. It always tries IPv4 first.
     UefiHttpV6,
-    /// AAVMF: a machine of 64-bit ARM, by PXE.
+    /// AAVMF, for 64-bit ARM, by PXE.
     Arm64,
-    /// OVMF with Microsoft's keys and Secure Boot on, by PXE first.
+    /// OVMF with Microsoft's keys and Secure Boot, PXE first.
     SecureBoot,
-    /// The same by UEFI HTTP boot.
+    /// The same with UEFI HTTP boot.
     SecureBootHttp,
-    /// OVMF with a site's own keys ([`crate::snakeoil`]) and no others, Secure Boot on, by PXE.
+    /// OVMF with only a site's own keys ([`crate::snakeoil`]) and Secure Boot, by PXE.
     SecureBootOwn,
 }
 
 impl Firmware {
-    /// OVMF, not SeaBIOS.
     pub fn is_uefi(self) -> bool {
         self != Firmware::Bios
     }
@@ -40,7 +39,7 @@ impl Firmware {
         )
     }
 
-    /// The QEMU that has its processor.
+    /// The QEMU program for its processor.
     pub(super) fn program(self) -> &'static str {
         match self {
             Firmware::Arm64 => "qemu-system-aarch64",
@@ -48,7 +47,7 @@ impl Firmware {
         }
     }
 
-    /// Whether its PXE client asks by IPv4, and by IPv6.
+    /// Whether its PXE client uses IPv4, and IPv6.
     pub(super) fn pxe(self) -> [bool; 2] {
         match self {
             Firmware::UefiHttp | Firmware::SecureBootHttp | Firmware::UefiHttpV6 => [false, false],
@@ -105,43 +104,37 @@ impl std::fmt::Display for Firmware {
     }
 }
 
-/// The network card that it boots by.
+/// The network card that it boots from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nic {
-    /// virtio. On UEFI its option ROM is taken out: OVMF has a driver, and EDK2's own PXE client is used.
+    /// virtio. UEFI runs without its option ROM: OVMF has a driver, and EDK2's own PXE client is used.
     #[default]
     Virtio,
-    /// Intel 82574L. OVMF has no driver for it: on UEFI its option ROM, which is iPXE, boots by itself.
+    /// Intel 82574L. OVMF has no driver for it: on UEFI its option ROM (iPXE) boots by itself.
     E1000e,
 }
 
-/// What a virtual server is made of.
 #[derive(Clone, Debug)]
 pub struct VmSpec {
     /// For file names and SMBIOS serial numbers.
     pub name: String,
-    /// Firmware.
     pub firmware: Firmware,
-    /// Memory in MiB.
     pub memory_mib: u32,
-    /// Number of memory modules that it is in.
+    /// Number of memory modules.
     pub dimms: u32,
-    /// Its network card.
     pub nic: Nic,
-    /// MAC of its network card.
     pub mac: String,
-    /// Serial number of its disk.
     pub disk_serial: String,
-    /// Size of its disk in bytes.
     pub disk_bytes: u64,
-    /// UEFI: the network before the disk at each start, as the agent leaves the order on an installed machine. (BIOS has it so anyway.)
+    /// UEFI: tries the network before the disk at each start, as the agent leaves an installed machine. BIOS
+    /// always does.
     pub network_first: bool,
-    /// More hardware; it then decides over memory and modules.
+    /// More hardware, which then determines memory and modules.
     pub rack: Option<Rack>,
 }
 
 impl VmSpec {
-    /// A server with a 6 GiB disk and 1 GiB of memory.
+    /// A server with a disk of 6 GiB and 1 GiB of memory.
     pub fn new(name: &str, firmware: Firmware) -> VmSpec {
         let last = name
             .bytes()
@@ -170,7 +163,7 @@ impl VmSpec {
         }
     }
 
-    /// The module in a slot, MiB; 0: none.
+    /// The module in a slot, in MiB; 0 if the slot is empty.
     pub(super) fn module_mib(&self, index: u32) -> u32 {
         match &self.rack {
             Some(rack) if rack.empty.contains(&index) => 0,
@@ -179,7 +172,7 @@ impl VmSpec {
         }
     }
 
-    /// The system serial number that its SMBIOS tells.
+    /// The system serial number in its SMBIOS tables.
     pub fn system_serial(&self) -> String {
         format!("SN-{}", self.name.to_uppercase())
     }

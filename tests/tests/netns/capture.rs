@@ -10,7 +10,7 @@ use nix::sys::socket::{
 
 use crate::port::Port;
 
-/// An open capture. Frames that the NIC itself sends are left out.
+/// An open capture, without the frames that the NIC itself sends.
 pub struct Capture {
     descriptor: OwnedFd,
     own: [u8; 6],
@@ -21,7 +21,7 @@ impl Capture {
         let descriptor = port.ns.run(|| {
             let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
             let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)?;
-            // Room for a whole boot file: a frame that is not kept proves nothing.
+            // Room for a whole boot file: a capture that drops frames proves nothing.
             setsockopt(&socket, sockopt::RcvBufForce, &(32 << 20))?;
             Ok(socket)
         })?;
@@ -43,7 +43,7 @@ impl Capture {
         frames
     }
 
-    /// Waits for a frame that `wanted` likes, repeating `ask` until it comes.
+    /// Waits for a frame that satisfies `wanted`, repeating `ask` until it comes.
     pub async fn wait(
         &self,
         what: &str,

@@ -1,4 +1,4 @@
-//! The DHCP clients that people really run: ISC's dhclient and busybox' udhcpc.
+//! DHCP clients that people really use: ISC's dhclient and busybox's udhcpc.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use crate::port::Port;
 use crate::site::{RESERVED, Site};
 
-/// A running client; its hook script puts the address on the NIC and notes what happened.
+/// A running client; its hook script configures the address and records each event.
 struct Client {
     process: Owned,
     events: PathBuf,
@@ -24,7 +24,7 @@ impl Client {
     fn dhclient(site: &Site, port: &Port, run: &str) -> Result<Client> {
         let dir = directory(site, port, run)?;
         let events = dir.join("events");
-        // T1 as the server gives it is minutes away: this client is told to renew after two seconds.
+        // The server's T1 is minutes away, so this client is told to renew after two seconds.
         std::fs::write(dir.join("conf"), "supersede dhcp-renewal-time 2;\ntimeout 20;\n")?;
         let hook = hook(
             &dir,
@@ -70,7 +70,7 @@ impl Client {
         })
     }
 
-    /// Waits for an event; gives its address.
+    /// Waits for an event and returns its address.
     async fn wait(&self, event: &str) -> Result<String> {
         let what = format!("the client's {event}");
         let waited = e2e::wait::until(&what, Duration::from_secs(15), async || {
@@ -107,7 +107,7 @@ fn hook(dir: &std::path::Path, text: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Counts of the server's answers to a machine.
+/// Counts the server's answers to a machine.
 async fn counted(site: &Site, port: &Port) -> Result<BTreeMap<String, usize>> {
     let mut counts = BTreeMap::new();
     for answer in site.answers(port.mac).await? {
@@ -127,7 +127,7 @@ async fn udhcpc_gets_renews_and_releases() -> Result<()> {
     ensure!(address.starts_with("10.77.0."), "{address}");
     client.signal(Signal::SIGUSR1)?;
     assert_eq!(client.wait("renew").await?, address);
-    // The server is killed and comes back: the next renewal is answered by one that only has its journal.
+    // The server is killed and restarted: the next renewal is answered by one that has only its journal.
     site.server.kill();
     site.server.power_on().await?;
     std::fs::remove_file(&client.events)?;
@@ -164,7 +164,7 @@ async fn dhclient_gets_renews_and_releases() -> Result<()> {
     drop(client);
     site.server.kill();
     site.server.power_on().await?;
-    // It has forgotten everything, the server nothing.
+    // The client has forgotten everything, the server nothing.
     let client = Client::dhclient(&site, &port, "second")?;
     assert_eq!(client.wait("BOUND").await?, address);
     drop(client);

@@ -12,7 +12,8 @@ use tokio::net::UdpSocket;
 
 use crate::port::{BROADCAST, Port};
 
-/// Many machines behind one cable: each has a MAC of its own in its DHCP messages, and its address on the cable's interface.
+/// Many machines behind one cable: each has its own MAC in its DHCP messages, and its address on the cable's
+/// interface.
 pub struct Crowd {
     pub port: Port,
     pub socket: UdpSocket,
@@ -24,7 +25,7 @@ impl Crowd {
         Ok(Crowd { port, socket })
     }
 
-    /// Sends bytes, and gives the reply to them; `None`: silence.
+    /// Sends bytes and returns the reply; `None`: silence.
     pub async fn send(&self, bytes: &[u8], patience: Duration) -> Result<Option<Reply>> {
         self.socket.send_to(bytes, BROADCAST).await?;
         let mut buffer = [0u8; 2048];
@@ -40,7 +41,7 @@ impl Crowd {
         Ok(None)
     }
 
-    /// Sends a message that has to be answered, and gives the answer.
+    /// Sends a message that must be answered and returns the answer.
     pub async fn answer(&self, message: &Message) -> Result<Reply> {
         for _ in 0..20 {
             if let Some(reply) = self.send(&message.bytes(), Duration::from_secs(1)).await? {
@@ -50,7 +51,7 @@ impl Crowd {
         anyhow::bail!("no answer to {message:?}")
     }
 
-    /// The offer of this server, where others are quicker.
+    /// The offer of this server, if others are faster.
     pub async fn offer_of(&self, server: [u8; 4], message: &Message) -> Result<Reply> {
         let mut buffer = [0u8; 2048];
         for _ in 0..20 {
@@ -75,7 +76,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// DISCOVER to ACK; the address is put on the interface.
+    /// DISCOVER to ACK; adds the address to the interface.
     pub async fn lease(&self, asker: Asker, mac: Mac) -> Result<Ipv4Addr> {
         let offer = self.answer(&Message::new(DISCOVER, asker, mac, xid(mac))).await?;
         let id = offer.option(54).context("no server in the offer")?.to_vec();
@@ -90,7 +91,7 @@ impl Crowd {
         Ok(ack.yiaddr)
     }
 
-    /// `curl` from an address of the crowd.
+    /// `curl` from one of the crowd's addresses.
     pub fn curl(&self, from: Ipv4Addr, arguments: &[&str]) -> Result<std::process::Output> {
         let from = from.to_string();
         let mut all = vec!["-s", "-m", "15", "--interface", &from];
@@ -98,7 +99,7 @@ impl Crowd {
         self.port.run("curl", &all)
     }
 
-    /// A connected TCP socket from an address of the crowd, with a small receive buffer.
+    /// A connected TCP socket at one of the crowd's addresses, with a small receive buffer.
     pub fn connect(&self, from: Ipv4Addr, to: &str) -> Result<TcpStream> {
         let to: SocketAddr = to.parse()?;
         self.port.ns.run(|| {
@@ -110,7 +111,7 @@ impl Crowd {
         })
     }
 
-    /// A UDP socket at an address of the crowd.
+    /// A UDP socket at one of the crowd's addresses.
     pub fn udp(&self, from: Ipv4Addr) -> Result<StdUdp> {
         let socket = self.port.ns.run(|| Ok(StdUdp::bind((from, 0))?))?;
         socket.set_read_timeout(Some(Duration::from_secs(2)))?;

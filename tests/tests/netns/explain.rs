@@ -1,4 +1,5 @@
-//! `slipway explain` says what is so: faults made with real packets, daemons and clients, and the facts that each sentence must have.
+//! `slipway explain` tells the truth: faults made with real packets, daemons and clients, and the facts that
+//! each sentence must have.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -72,7 +73,7 @@ on_foreign_server = "warn"
 pools = [{ first = "10.86.0.100", last = "10.86.0.109" }]
 "#;
 
-/// Rows: what was done, the NIC or GUID to ask about, and what has to be said.
+/// Rows: what was done, the NIC or GUID to ask about, and what must be said.
 pub struct Rows(Vec<(&'static str, String, Vec<String>)>);
 
 impl Rows {
@@ -86,7 +87,7 @@ impl Rows {
 }
 
 #[tokio::test]
-async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
+async fn forty_faults_are_named() -> Result<()> {
     let Some(site) = Site::start_with(&BRIDGES, NETWORKS).await? else {
         return Ok(());
     };
@@ -103,7 +104,7 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
     silences(&site, &crowd, &mut rows).await?;
     strangers(&crowd, &mut rows).await?;
 
-    // Networks of other kinds.
+    // Other kinds of networks.
     let small = at(SMALL_BRIDGE)?;
     for n in [30, 31] {
         small.lease(Asker::Bios, mac(n)).await?;
@@ -188,7 +189,7 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
     let request = Message::new(REQUEST, Asker::Uefi, mac(38), 38)
         .with(50, &[10, 82, 0, 55])
         .with(54, &[10, 82, 0, 2]);
-    // Once: an answer to a second one would come after the choice.
+    // Only once: an answer to a second one would arrive after the choice.
     let asks = Message::new(DISCOVER, Asker::Uefi, mac(38), 39).bytes();
     beside.send(&asks, Duration::from_secs(10)).await?;
     site.wait_answer(mac(38), "discover:offer").await?;
@@ -222,7 +223,7 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
     let _kept = transfers(&site, &crowd, &mut rows).await?;
     agents(&site, &crowd, &mut rows).await?;
 
-    // What stands still is told so after five seconds.
+    // A stalled transfer is reported after five seconds.
     let (mut wrong, mut told) = (Vec::new(), Vec::new());
     e2e::wait::until("all rows to be right", Duration::from_secs(20), async || {
         wrong.clear();
@@ -255,7 +256,7 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
     println!("{}", told.join("\n"));
     assert!(rows.0.len() >= 40, "{}", rows.0.len());
 
-    // The same on the command line, for a GUID too, and the networks as they stand.
+    // The same on the command line, also for a GUID, and the state of the networks.
     let said = site.slipway(&["explain", "b8:ce:f6:03:00:31:33:3e"])?;
     assert!(said.contains("InfiniBand (hardware type 32"), "{said}");
     let network = site.network("lab")?;
@@ -287,7 +288,7 @@ async fn forty_faults_are_told_by_what_they_are() -> Result<()> {
     Ok(())
 }
 
-/// A dnsmasq that gives addresses and a boot file, on a bridge of its own.
+/// A dnsmasq that gives addresses and a boot file, on its own bridge.
 fn second_pxe(site: &Site) -> Result<(Owned, e2e::netns::NetNs)> {
     let place = site.lab.client_on("br8", "02:00:00:00:86:02")?;
     place.run(|| ip("addr add 10.86.0.2/24 dev eth0"))?;
@@ -326,7 +327,7 @@ async fn heard(site: &Site, network: &str, server: &str) -> Result<()> {
     .await
 }
 
-/// DHCP that comes to nothing.
+/// DHCP exchanges that fail.
 async fn silences(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<()> {
     rows.add(
         "nothing heard",
@@ -430,7 +431,8 @@ async fn silences(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<()> {
     Ok(())
 }
 
-/// Who does not boot: `shared/cases/18-openpower-and-onie` and `07-infiniband-unheard`, and two real clients.
+/// Clients that do not netboot: `shared/cases/18-openpower-and-onie`, `07-infiniband-unheard`, and two real
+/// clients.
 async fn strangers(crowd: &Crowd, rows: &mut Rows) -> Result<()> {
     let system = |n: u8, options: &[(u8, &[u8])]| {
         let mut message = Message::new(DISCOVER, Asker::System, mac(n), u32::from(n) * 16);

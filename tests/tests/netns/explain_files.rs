@@ -1,4 +1,4 @@
-//! Faults behind the address: files that do not arrive, the mini-os, its agent. Rows of `explain`.
+//! Faults after DHCP: files that do not arrive, the mini-os, its agent. More rows of `explain`.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket as StdUdp};
@@ -52,7 +52,7 @@ pub async fn transfers(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<(V
             let (_, server) = socket.recv_from(&mut buffer)?;
             socket.send_to(&[0, 4, 0, block], server)?;
         }
-        // Kept open, and never read again.
+        // Kept open and never read again.
         sockets.push(socket);
         rows.add("TFTP data is lost", mac(n), &["undionly.kpxe", fact, SERVER]);
     }
@@ -72,7 +72,7 @@ pub async fn transfers(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<(V
     crowd
         .answer(&Message::new(DISCOVER, Asker::Uefi, mac(45), 451))
         .await?;
-    rows.add("Secure Boot", mac(45), &["snponly.efi was fetched whole"]);
+    rows.add("Secure Boot", mac(45), &["snponly.efi was fetched completely"]);
     let from = crowd.lease(Asker::Bios, mac(46)).await?;
     crowd.curl(from, &["-o", "/dev/null", "tftp://10.77.0.1/undionly.kpxe"])?;
     rows.add(
@@ -250,11 +250,11 @@ pub async fn agents(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<()> {
         .await?;
     rows.add("retired", mac(65), &["It is retired", "slipway machine show"]);
 
-    // Somebody has the address that it was given: it declines by its own NIC, and has no address then.
+    // Somebody else uses the address it was given: it declines from its own NIC and then has no address.
     let own = Crowd::new(site.port(&mac(66).to_string())?)?;
     let address = decline(&own, mac(66)).await?;
     rows.add("declined", mac(66), &[&address, "somebody else uses"]);
-    // A DECLINE in its name by another NIC ends nothing.
+    // A DECLINE in its name from another NIC ends nothing.
     let stranger = Crowd::new(site.port("02:00:00:00:60:05")?)?;
     decline(&stranger, mac(67)).await?;
     rows.add(
@@ -265,7 +265,7 @@ pub async fn agents(site: &Site, crowd: &Crowd, rows: &mut Rows) -> Result<()> {
     Ok(())
 }
 
-/// DISCOVER to ACK, and a DECLINE of the address. The NIC has no address before it and none after it.
+/// DISCOVER to ACK, then a DECLINE of the address. The NIC has no address before or after.
 async fn decline(crowd: &Crowd, mac: Mac) -> Result<String> {
     let xid = xid(mac);
     let offer = crowd

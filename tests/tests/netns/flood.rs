@@ -1,4 +1,4 @@
-//! Strangers who have as many addresses, MACs and packets as they like: what they cannot stop.
+//! Strangers with any number of addresses, MACs and packets: what they cannot stop.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -22,7 +22,7 @@ const STRANGER: &str = "02:00:00:00:96:66";
 const MACHINE: &str = "02:00:00:00:96:01";
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
-/// A stream from this address to the server's HTTP port.
+/// A TCP connection from this address to the server's HTTP port.
 fn connect(from: Ipv4Addr) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&SocketAddr::from((from, 0)).into())?;
@@ -31,7 +31,7 @@ fn connect(from: Ipv4Addr) -> Result<TcpStream> {
     Ok(socket.into())
 }
 
-/// A socket of the port's `eth0` that may broadcast without a route.
+/// A socket on the port's `eth0` that may broadcast without a route.
 fn udp(port: &Port, from: u16) -> Result<UdpSocket> {
     port.ns.run(|| {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
@@ -42,7 +42,7 @@ fn udp(port: &Port, from: u16) -> Result<UdpSocket> {
     })
 }
 
-/// What runs until it is dropped, on a thread in a port's namespace.
+/// Work that runs until it is dropped, on a thread in a port's namespace.
 struct Running {
     stop: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
@@ -79,7 +79,7 @@ impl Running {
     }
 }
 
-/// S7: 17 addresses and more connections than there are places, idle or never reading.
+/// S7: 17 addresses and more connections than the server accepts, idle or never reading.
 #[tokio::test]
 async fn strangers_with_many_addresses_do_not_stop_a_download() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -96,7 +96,7 @@ async fn strangers_with_many_addresses_do_not_stop_a_download() -> Result<()> {
     let held = stranger.ns.run(|| {
         let mut held = Vec::new();
         for n in 0..17 * 64 {
-            // Whose place was taken away has a reset; who is refused, too.
+            // An evicted connection sees a reset, and so does a refused one.
             let Ok(mut stream) = connect(addresses[n % 17]) else {
                 continue;
             };
@@ -111,7 +111,7 @@ async fn strangers_with_many_addresses_do_not_stop_a_download() -> Result<()> {
         let (bytes, code) = machine.curl(&[url]).with_context(|| format!("download {n}"))?;
         assert_eq!((bytes.len(), code), (700_000, 200));
     }
-    // A stranger that comes with an address of its own, for a moment, is served too.
+    // A stranger who comes for a moment with an address of its own is served, too.
     let other = site.port("02:00:00:00:96:67")?;
     other.take(Ipv4Addr::new(10, 77, 0, 240))?;
     assert_eq!(other.curl(&[url])?.1, 200);
@@ -122,9 +122,10 @@ async fn strangers_with_many_addresses_do_not_stop_a_download() -> Result<()> {
     Ok(())
 }
 
-/// B1: a reserved machine finds its way through a flood, each of its messages sent once; and the log stays small.
+/// B1: a reserved machine boots during a flood although it sends each message only once, and the log stays
+/// small.
 #[tokio::test(flavor = "multi_thread")]
-async fn made_up_macs_do_not_stop_a_reserved_machine() -> Result<()> {
+async fn forged_macs_do_not_stop_a_reserved_machine() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -164,7 +165,7 @@ async fn made_up_macs_do_not_stop_a_reserved_machine() -> Result<()> {
             }
         }
     }
-    // As long as it takes to see that it is one line a second and not one a message.
+    // Long enough to see one line a second, and not one for each message.
     tokio::time::sleep(Duration::from_secs(3).saturating_sub(begun.elapsed())).await;
     let sent = flood.end()?;
     assert_eq!(answers, 20, "of 10 exchanges, beside {sent} DISCOVERs");
@@ -178,9 +179,9 @@ async fn made_up_macs_do_not_stop_a_reserved_machine() -> Result<()> {
     Ok(())
 }
 
-/// S10: what strangers ask for in vain fills no disk, and no journey of a machine.
+/// S10: failing requests from strangers fill no disk and no machine's journey.
 #[tokio::test]
-async fn what_is_refused_is_a_line_a_second() -> Result<()> {
+async fn refusals_are_logged_once_a_second() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -210,7 +211,7 @@ async fn what_is_refused_is_a_line_a_second() -> Result<()> {
         ensure!(read > 0, "the connection ended");
         Ok(())
     });
-    // Each of the five kinds of line may begin with two bursts: one on either side of the turn of a second.
+    // Each of the five kinds of line may start with two bursts, one on either side of a second's end.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (settled, begun) = (site.server.log().len(), Instant::now());
     let so_far = tftp.so_far() + http.so_far();
@@ -226,7 +227,8 @@ async fn what_is_refused_is_a_line_a_second() -> Result<()> {
         (begins.lines().count() as u64) < bursts + 30,
         "two seconds of {tftp} and {http} requests:\n{begins}"
     );
-    // That transfers are too many comes and goes with the load, and a second with at most 50 of them is no flood: all are written.
+    // "Too many transfers" comes and goes with the load, and a second with at most 50 of these lines is no
+    // flood: all are written.
     let goes_on = &later[settled..];
     let (come_and_go, steady): (Vec<_>, Vec<_>) = goes_on
         .lines()
@@ -250,9 +252,9 @@ async fn what_is_refused_is_a_line_a_second() -> Result<()> {
     Ok(())
 }
 
-/// S8: a lease is ended by its machine alone.
+/// S8: only its own machine ends a lease.
 #[tokio::test]
-async fn a_release_or_decline_of_somebody_else_ends_no_lease() -> Result<()> {
+async fn only_the_machine_itself_ends_its_lease() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -274,7 +276,7 @@ async fn a_release_or_decline_of_somebody_else_ends_no_lease() -> Result<()> {
         for (port, to) in [(57721, SERVER), (68, SERVER), (68, Ipv4Addr::BROADCAST)] {
             udp(&stranger, port)?.send_to(&payload, (to, 67))?;
         }
-        // And by a raw socket from 0.0.0.0 port 68, as the machine itself would decline.
+        // And a raw frame from 0.0.0.0 port 68, as the machine itself would decline.
         raw.send(&from_nowhere(&payload))?;
         e2e::wait::until("four refusals", Duration::from_secs(10), async || {
             let answers = site.answers(machine.mac).await?;
@@ -286,7 +288,7 @@ async fn a_release_or_decline_of_somebody_else_ends_no_lease() -> Result<()> {
     let script = format!("http://10.77.0.1:8067/boot.ipxe?mac={}", machine.mac);
     assert_eq!(machine.curl(&[&script])?.1, 200, "it has its lease");
     assert_eq!(site.network("lab")?.quarantined, 0);
-    // Itself it may.
+    // The machine itself may.
     machine.socket(68)?.send_to(&release(9), "10.77.0.1:67").await?;
     site.wait_answer(machine.mac, "release:released").await?;
     assert_eq!(machine.curl(&[&script])?.1, 403);
@@ -298,9 +300,9 @@ fn e2e_frame(from: Mac, payload: &[u8]) -> Vec<u8> {
     netboot_protocol::frame::client_broadcast(from, payload)
 }
 
-/// S12: who answers every ARP probe takes four addresses out of use, and no more.
+/// S12: somebody who answers every ARP probe quarantines four addresses, and no more.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_answers_for_all_addresses_stops_nobody() -> Result<()> {
+async fn a_host_that_answers_arp_for_every_address_stops_nobody() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -311,7 +313,7 @@ async fn who_answers_for_all_addresses_stops_nobody() -> Result<()> {
         let Some(frame) = raw.receive(Duration::from_millis(50))? else {
             return Ok(());
         };
-        // A probe: who has this? It turns into the claim.
+        // An ARP probe, turned into a claim of the address.
         if frame.len() >= 42 && frame[12..14] == [8, 6] && frame[28..32] == [0; 4] {
             let mut claim = frame[6..12].to_vec();
             claim.extend(own.0);
@@ -344,7 +346,7 @@ async fn who_answers_for_all_addresses_stops_nobody() -> Result<()> {
     Ok(())
 }
 
-/// S12: one forged answer to the search for other servers, and many from a host that is not there.
+/// S12: one forged answer to the search for other servers, and many from a host that does not exist.
 #[tokio::test]
 async fn a_forged_offer_does_not_stop_the_service() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -359,7 +361,7 @@ async fn a_forged_offer_does_not_stop_the_service() -> Result<()> {
         bytes[0] = 2;
         bytes[16..20].copy_from_slice(&[10, 77, 0, 90]);
         let mut frame = netboot_protocol::frame::client_broadcast(stranger.mac, &bytes);
-        // From port 67 of the server to port 68. A bridge may look at the header's sum (RFC 1071).
+        // From port 67 of the server to port 68. A bridge may verify the header's checksum (RFC 1071).
         frame[26..30].copy_from_slice(&server.octets());
         frame[34..38].copy_from_slice(&[0, 67, 0, 68]);
         frame[24..26].copy_from_slice(&[0, 0]);
@@ -386,7 +388,7 @@ async fn a_forged_offer_does_not_stop_the_service() -> Result<()> {
     assert_eq!(site.network("lab")?.state, NetworkState::Serving);
     let discover = Message::new(DISCOVER, Asker::Bios, machine.mac, 1);
     assert_eq!(machine.answer(&discover).await?.kind(), OFFER);
-    // A real one, which answers again, closes it.
+    // A real server, which answers again, closes the network.
     for _ in 0..3 {
         raw.send(&offer(Ipv4Addr::new(10, 77, 0, 250)))?;
         tokio::time::sleep(Duration::from_millis(700)).await;
@@ -395,7 +397,7 @@ async fn a_forged_offer_does_not_stop_the_service() -> Result<()> {
         Ok((site.network("lab")?.state == NetworkState::Refusing).then_some(()))
     })
     .await?;
-    // The other networks go on.
+    // The other networks are not affected.
     let other = site.port_on(SMALL_BRIDGE, "02:00:00:00:96:03")?;
     assert_eq!(
         other

@@ -1,4 +1,4 @@
-//! The disk of the data directory fills up and is freed again, under the running server.
+//! The disk of the data directory fills up and is freed again while the server runs.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -29,7 +29,7 @@ fn script(port: &Port) -> Result<u16> {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_once_freed_needs_no_restart() -> Result<()> {
+async fn a_full_disk_is_reported_and_needs_no_restart_once_freed() -> Result<()> {
     let Some(mut site) = Site::start().await? else {
         return Ok(());
     };

@@ -9,7 +9,7 @@ use crate::site::Site;
 const BASE: &str = "http://10.77.0.1:8067";
 
 #[tokio::test]
-async fn boot_files_whole_in_parts_and_by_head() -> Result<()> {
+async fn boot_files_are_served_whole_in_parts_and_by_head() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -75,7 +75,7 @@ async fn boot_files_whole_in_parts_and_by_head() -> Result<()> {
         digest,
         "an image is named by its digest"
     );
-    // A download that was cut goes on where it ended.
+    // An interrupted download resumes where it stopped.
     let file = site.directory().join("image");
     std::fs::write(&file, &image[..123_456])?;
     let name = file.to_string_lossy().into_owned();
@@ -86,7 +86,7 @@ async fn boot_files_whole_in_parts_and_by_head() -> Result<()> {
 }
 
 #[tokio::test]
-async fn whatever_else_is_asked_is_refused_quickly() -> Result<()> {
+async fn other_http_paths_are_refused_quickly() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -137,7 +137,7 @@ async fn whatever_else_is_asked_is_refused_quickly() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nothing_of_the_api_is_open() -> Result<()> {
+async fn the_api_answers_nothing_without_credentials() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -191,7 +191,7 @@ async fn nothing_of_the_api_is_open() -> Result<()> {
             );
         }
     }
-    // A person's token is no machine's certificate.
+    // A user's token is not a machine's certificate.
     for (method, path) in agents {
         let address = url(path);
         let (_, code) = port.curl(&["--cacert", &ca, "-X", method, "-H", &token, &address])?;
@@ -201,7 +201,7 @@ async fn nothing_of_the_api_is_open() -> Result<()> {
     assert_eq!((code, body.as_slice()), (200, &br#"{"ok":true}"#[..]));
     let (_, code) = port.curl(&["--cacert", &ca, "-H", &token, &url("/v1/machines")])?;
     assert_eq!(code, 200, "with the token it is open");
-    // Nothing is said without TLS on that port, nor with a wrong idea of who the server is.
+    // Nothing is answered without TLS on that port, or to a client that expects another server.
     let plain = port.run("curl", &["-s", "-m", "5", "http://10.77.0.1:8443/v1/health"])?;
     assert!(!plain.status.success() && plain.stdout.is_empty());
     let unknown = port.run("curl", &["-s", "-m", "5", &url("/v1/health")])?;

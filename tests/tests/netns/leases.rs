@@ -1,4 +1,4 @@
-//! Addresses: durable, reserved, used up, given back.
+//! Addresses: durable, reserved, exhausted, returned.
 
 use std::net::Ipv4Addr;
 
@@ -28,7 +28,8 @@ async fn leases_outlive_the_server() -> Result<()> {
         return Ok(());
     };
     let (first, second) = (site.port("02:00:00:00:10:01")?, site.port("02:00:00:00:10:02")?);
-    // An address that the first machine would not get by the spread of MACs: only the journal can know it afterwards.
+    // An address that the spread of MACs would not give the first machine, so that only the journal can know
+    // it later.
     let usual = first.lease(Asker::Bios, 1).await?.yiaddr;
     let wish = Ipv4Addr::new(10, 77, 0, if usual.octets()[3] == 177 { 178 } else { 177 });
     let release = with_ciaddr(&Message::new(7, Asker::System, first.mac, 2), usual);
@@ -49,22 +50,22 @@ async fn leases_outlive_the_server() -> Result<()> {
 
     site.server.kill();
     site.server.power_on().await?;
-    // Every stage of the next boot has the address of before: ROM, iPXE and the system.
+    // Every stage of the next boot gets the same address: ROM, iPXE and the system.
     for (xid, asker) in (10..).zip([Asker::Uefi, Asker::Ipxe, Asker::System]) {
         assert_eq!(first.lease(asker, xid).await?.yiaddr, wish, "{asker:?}");
     }
     assert_eq!(second.lease(Asker::Bios, 20).await?.yiaddr, usual);
-    // INIT-REBOOT: a machine that comes back and only confirms what it had.
+    // INIT-REBOOT: a machine comes back and only confirms what it had.
     let confirm = Message::new(REQUEST, Asker::System, first.mac, 21).with(50, &wish.octets());
     assert_eq!(first.answer(&confirm).await?.kind(), ACK);
-    // Of an address that is not its own it is told so at once.
+    // For an address that is not its own it is refused at once.
     let confirm = Message::new(REQUEST, Asker::System, first.mac, 22).with(50, &usual.octets());
     assert_eq!(first.answer(&confirm).await?.kind(), NAK);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_used_up_pool_is_said_and_a_reservation_is_safe_from_it() -> Result<()> {
+async fn an_exhausted_pool_is_reported_and_leaves_reservations_alone() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
@@ -88,13 +89,13 @@ async fn a_used_up_pool_is_said_and_a_reservation_is_safe_from_it() -> Result<()
         site.server.log().contains("pool-exhausted"),
         "the log says it too"
     );
-    // Who fills the pool does not get the reserved address.
+    // Exhausting the pool does not yield the reserved address.
     let reserved = site.port_on(SMALL_BRIDGE, RESERVED.0)?;
     assert_eq!(
         reserved.lease(Asker::Bios, 4).await?.yiaddr,
         Ipv4Addr::new(10, 79, 0, 50)
     );
-    // Nor are the other networks touched.
+    // Other networks are not touched either.
     assert_eq!(
         site.port("02:00:00:00:20:04")?
             .lease(Asker::Bios, 5)
@@ -134,7 +135,7 @@ async fn reservations_declines_and_informs() -> Result<()> {
     assert_eq!((ack.kind(), ack.yiaddr), (ACK, Ipv4Addr::UNSPECIFIED));
     assert_eq!(ack.option(51), None);
     port.drop_addresses()?;
-    // DECLINE: somebody else has the address, and nobody gets it for a while.
+    // DECLINE: somebody else uses the address, and nobody gets it for a while.
     let decline = Message::new(4, Asker::System, port.mac, 5)
         .with(50, &taken.octets())
         .with(54, &[10, 77, 0, 1]);
@@ -144,14 +145,14 @@ async fn reservations_declines_and_informs() -> Result<()> {
     let other = site.port("02:00:00:00:30:02")?;
     let wish = Message::new(DISCOVER, Asker::Bios, other.mac, 7).with(50, &taken.octets());
     assert_ne!(other.answer(&wish).await?.yiaddr, taken);
-    // A stranger cannot take addresses of others out of use.
+    // A stranger cannot quarantine other clients' addresses.
     let theft = Message::new(4, Asker::System, other.mac, 8)
         .with(50, &address.octets())
         .with(54, &[10, 77, 0, 1]);
     other.socket(68)?.send_to(&theft.bytes(), BROADCAST).await?;
     site.wait_answer(other.mac, "decline:unknown-binding").await?;
     assert_eq!(reserved.lease(Asker::Bios, 9).await?.yiaddr, address);
-    // A REQUEST that chose another server is none of our business.
+    // A REQUEST that chose another server is ignored.
     let elsewhere = Message::new(REQUEST, Asker::Bios, other.mac, 10)
         .with(50, &[10, 77, 0, 9])
         .with(54, &[10, 77, 0, 99]);

@@ -1,4 +1,4 @@
-//! DHCP, TFTP and HTTP through a network that loses, copies and reorders.
+//! DHCP, TFTP and HTTP through a network that loses, duplicates and reorders packets.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn a_machine_boots_at_ten_percent_loss() -> Result<()> {
     let port = Port::new(client, mac)?;
     let mut firmware = None;
     for xid in 1..10 {
-        // Firmware asks four times; a person switches on again.
+        // Firmware asks four times; then a person powers on again.
         firmware = port.boot(Asker::Bios, xid).await.ok();
         if firmware.is_some() {
             break;

@@ -1,11 +1,10 @@
-//! Hostile bytes on every port: the server answers a good client afterwards, and has not grown.
+//! Hostile bytes on every port: afterwards the server still answers a good client, and has not grown.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use e2e::artefacts::fixtures;
 use e2e::netns::NetNs;
 use e2e::sim::dhcp::{ACK, Asker, DISCOVER, Message};
 use e2e::sim::rig::bytes_of;
@@ -17,10 +16,10 @@ use crate::site::{LOADER, RESERVED, Site};
 
 /// What a first round may cost: buffers, journeys of some MACs, threads.
 const WARM: u64 = 48 << 20;
-/// What three more may cost: the allocator's habits.
+/// What three more rounds may cost: habits of the allocator.
 const GROWTH: u64 = 12 << 20;
 
-/// Resident memory of a process, in bytes.
+/// A process's resident memory, in bytes.
 fn resident(pid: u32) -> Result<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = text
@@ -31,7 +30,7 @@ fn resident(pid: u32) -> Result<u64> {
     Ok(kib << 10)
 }
 
-/// The records of a capture file, as they are and without the headers in front of a UDP payload.
+/// The records of a capture file, both unchanged and without the headers in front of a UDP payload.
 fn records(path: &Path) -> Result<Vec<Vec<u8>>> {
     let bytes = std::fs::read(path)?;
     let mut rest = bytes.get(24..).unwrap_or_default();
@@ -54,14 +53,13 @@ fn records(path: &Path) -> Result<Vec<Vec<u8>>> {
     Ok(found)
 }
 
-/// Every file below a folder of the fixtures, as datagrams.
+/// Every file below a directory of the fixtures, as datagrams.
 fn captured() -> Result<Vec<Vec<u8>>> {
-    let Some(root) = fixtures() else {
-        eprintln!("skipped: the captured malformed packets, there are no fixtures here");
+    let Some(dhcp) = fixtures::find("dhcp") else {
         return Ok(Vec::new());
     };
     let mut found = Vec::new();
-    let mut folders = vec![root.join("dhcp")];
+    let mut folders = vec![dhcp];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
@@ -77,7 +75,7 @@ fn captured() -> Result<Vec<Vec<u8>>> {
     Ok(found)
 }
 
-/// DISCOVERs with bytes changed at random behind the hardware address, and pure noise.
+/// DISCOVERs with random changes behind the hardware address, and pure noise.
 fn mutated(port: &Port, round: usize) -> Vec<Vec<u8>> {
     let good = Message::new(DISCOVER, Asker::Ipxe, port.mac, 7)
         .with(82, &[1, 2, 3, 4])
@@ -87,7 +85,7 @@ fn mutated(port: &Port, round: usize) -> Vec<Vec<u8>> {
         let noise = bytes_of(seed, 24);
         let mut packet = good.clone();
         for pair in noise[..16].chunks(4) {
-            // Everything but chaddr, so that the pool is not eaten up by invented machines.
+            // Everything but chaddr, so that invented machines do not exhaust the pool.
             let at = usize::from(u16::from_le_bytes([pair[0], pair[1]])) % packet.len();
             if !(28..34).contains(&at) {
                 packet[at] = pair[2];
@@ -146,7 +144,7 @@ async fn connect(ns: &NetNs, port: u16) -> Result<TcpStream> {
     Ok(socket.connect((Ipv4Addr::new(10, 77, 0, 1), port).into()).await?)
 }
 
-/// Sends bytes on a connection of their own; what comes back is read and counts for nothing.
+/// Sends bytes on a new connection; reads and ignores what comes back.
 async fn throw(ns: &NetNs, port: u16, bytes: &[u8]) -> Result<()> {
     let mut stream = connect(ns, port).await?;
     // The server may hang up in the middle of it.
@@ -189,7 +187,7 @@ fn http_requests() -> Vec<Vec<u8>> {
     requests
 }
 
-/// One round of everything. Gives the number of datagrams.
+/// One round of everything. Returns the number of datagrams.
 async fn attack(good: &Port, enemy: &Port, round: usize) -> Result<usize> {
     let (dhcp, tftp) = (enemy.socket(68)?, enemy.socket(0)?);
     let mut packets = captured()?;
@@ -197,7 +195,7 @@ async fn attack(good: &Port, enemy: &Port, round: usize) -> Result<usize> {
     for (number, packet) in packets.iter().enumerate() {
         let _ = dhcp.send_to(packet, BROADCAST).await;
         let _ = tftp.send_to(packet, "10.77.0.1:69").await;
-        // Not faster than the server reads: it is to look at every one of them.
+        // No faster than the server reads, so that it sees every one of them.
         if number % 100 == 99 {
             let probe = Message::new(DISCOVER, Asker::System, good.mac, number as u32);
             let answer = good.answer(&probe).await;
@@ -205,7 +203,7 @@ async fn attack(good: &Port, enemy: &Port, round: usize) -> Result<usize> {
         }
     }
     for packet in tftp_packets() {
-        // Each from a port of its own: the server drops what comes from one that is busy.
+        // Each from a new port: the server drops what comes from a port with a transfer.
         enemy.socket(0)?.send_to(&packet, "10.77.0.1:69").await?;
     }
     for request in http_requests() {
@@ -226,14 +224,14 @@ async fn hostile_bytes_change_nothing() -> Result<()> {
     let pid = site.server.id().context("the server runs")?;
     let cold = resident(pid)?;
     let packets = attack(&good, &enemy, 0).await?;
-    // Buffers, journeys and threads are there now: what comes again must not make it larger.
+    // Buffers, journeys and threads exist now: repetition must not make it larger.
     let warm = resident(pid)?;
     for round in 1..=3 {
         attack(&good, &enemy, round).await?;
     }
     let grown = resident(pid)?.saturating_sub(warm);
 
-    // Connections that say nothing do not keep others out: one address has a bounded number of them.
+    // Silent connections do not lock others out: an address has a limited number of them.
     let mut idle = Vec::new();
     for _ in 0..200 {
         idle.push(connect(&enemy.ns, 8067).await?);

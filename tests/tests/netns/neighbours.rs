@@ -1,4 +1,4 @@
-//! Networks that are not ours alone: another DHCP server (a real dnsmasq), addresses that somebody uses already.
+//! Networks that are not only ours: another DHCP server (a real dnsmasq), addresses that are already in use.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,7 +14,7 @@ use crate::capture::{Capture, is_ipv4};
 use crate::port::{BROADCAST, Port, SILENCE};
 use crate::site::{RESERVED, SMALL_BRIDGE, Site};
 
-/// The three modes, each on a bridge of its own with a dnsmasq at .2.
+/// The three modes, each on its own bridge with a dnsmasq at .2.
 const BRIDGES: [(&str, &str); 3] = [
     ("br3", "10.81.0.1/24"),
     ("br4", "10.82.0.1/24"),
@@ -42,11 +42,11 @@ look_seconds = 0
 pools = [{ first = "10.83.0.100", last = "10.83.0.109" }]
 "#;
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A server counts after two answers in turn, and its own ARP. We ask at 0, 1, 2 and 4 s, then each minute: on a busy machine it
-/// may have missed all but the last of the first.
+/// A server counts after two answers in a row and an answer to ARP. We ask at 0, 1, 2 and 4 s, then every
+/// minute; on a busy machine it may have missed all but the last of the first four.
 const TWO_ANSWERS: Duration = Duration::from_secs(80);
 
-/// Asks until every server in `servers` has answered; the replies by server.
+/// Asks until every server in `servers` has answered; returns the replies by server.
 async fn offers(port: &Port, message: &Message, servers: &[Ipv4Addr]) -> Result<Vec<Reply>> {
     let socket = port.socket(68)?;
     let mut replies: Vec<Reply> = Vec::new();
@@ -102,7 +102,7 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
         foreign("br5", "10.83.0")?,
     ];
 
-    // Observe, which is what a network without a mode does: not one packet, and a report.
+    // Observe, the default mode: not one packet, and a report.
     let port = site.port_on("br3", "02:00:00:00:70:01")?;
     let bridge: Mac = site.lab.mac_of("br3")?;
     let capture = Capture::start(&port)?;
@@ -118,7 +118,7 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
         .collect();
     assert!(ours.is_empty(), "an observer sends nothing: {ours:02x?}");
 
-    // Proxy: dnsmasq's address, our boot data, and the script for who has that address.
+    // Proxy: dnsmasq's address, our boot data, and the script for the holder of that address.
     let port = site.port_on("br4", "02:00:00:00:71:01")?;
     let both = [Ipv4Addr::new(10, 82, 0, 2), Ipv4Addr::new(10, 82, 0, 1)];
     let discover = Message::new(DISCOVER, Asker::Uefi, port.mac, 2);
@@ -167,12 +167,12 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
     let (text, code) = port.curl(&[&script])?;
     assert_eq!(code, 200, "{}", String::from_utf8_lossy(&text));
     assert!(text.starts_with(b"#!ipxe"));
-    // Its address is not another machine's: who claims to be it from elsewhere gets nothing.
+    // A machine's address belongs to it alone: somebody who claims it from elsewhere gets nothing.
     let stranger = site.port_on("br4", "02:00:00:00:71:02")?;
     stranger.take(Ipv4Addr::new(10, 82, 0, 99))?;
     assert_eq!(stranger.curl(&[&script])?.1, 403);
 
-    // Server mode: it finds the other one and gives out nothing beside it.
+    // Server mode: it finds the other server and gives no addresses beside it.
     hears(&site, "refused", "10.83.0.2").await?;
     let mut status = site.network("refused")?;
     e2e::wait::until("the network to refuse", TWO_ANSWERS, async || {
@@ -190,7 +190,7 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
             .any(|e| e.detail.contains(what))
     };
     assert!(
-        said("no address is offered beside it. Switch it off"),
+        said("we have stopped offering addresses. Switch it off"),
         "{status:?}"
     );
     let port = site.port_on("br5", "02:00:00:00:72:01")?;
@@ -204,18 +204,18 @@ async fn beside_another_server_nobody_is_harmed() -> Result<()> {
             .any(|s| s.reason == "foreign-server" && s.count > 0),
         "{silences:?}"
     );
-    // The lab's own network has nobody else.
+    // There is no other server in the lab's own network.
     let lab = site.network("lab")?;
     assert_eq!((lab.state, lab.servers.len()), (NetworkState::Serving, 0));
     Ok(())
 }
 
 #[tokio::test]
-async fn an_address_that_somebody_uses_is_not_offered_and_one_can_be_kept() -> Result<()> {
+async fn an_address_in_use_is_not_offered_and_one_can_be_reserved() -> Result<()> {
     let Some(mut site) = Site::start().await? else {
         return Ok(());
     };
-    // Two addresses in the pool, and a printer sits on one of them.
+    // Two addresses in the pool, and a printer uses one of them.
     let printer = site.port_on(SMALL_BRIDGE, "02:00:00:00:73:01")?;
     let (taken, free) = (Ipv4Addr::new(10, 79, 0, 10), Ipv4Addr::new(10, 79, 0, 11));
     printer.take(taken)?;
@@ -241,14 +241,14 @@ async fn an_address_that_somebody_uses_is_not_offered_and_one_can_be_kept() -> R
         .map(|q| (q.address, q.mac))
         .collect();
     assert_eq!(out, [(taken, printer.mac)]);
-    // Somebody took the printer away and says so.
+    // Somebody removes the printer and says so.
     site.slipway(&["network", "unquarantine", "small", "10.79.0.10"])?;
     let status = site.network("small")?;
     assert_eq!((status.quarantined, status.quarantined_addresses.len()), (0, 0));
     let again = site.slipway(&["network", "unquarantine", "small", "10.79.0.10"]);
-    assert!(format!("{:#}", again.unwrap_err()).contains("10.79.0.10 is not out of use"));
+    assert!(format!("{:#}", again.unwrap_err()).contains("10.79.0.10 is not quarantined"));
 
-    // A kept address, through the command line; it outlives the server.
+    // An address reserved by the command line; it survives a restart of the server.
     let machine = site.port("02:00:00:00:73:03")?;
     let mac = machine.mac.to_string();
     site.slipway(&["network", "reserve", "lab", &mac, "10.77.0.42"])?;

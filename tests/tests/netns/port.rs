@@ -1,4 +1,4 @@
-//! One NIC in a namespace of its own: what is at the other end of a cable.
+//! One NIC in its own namespace: the far end of a cable.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Output;
@@ -11,9 +11,9 @@ use inventory_api::Mac;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-/// Where clients without an address send to.
+/// Where clients without an address send.
 pub const BROADCAST: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(Ipv4Addr::BROADCAST, 67));
-/// No answer within this time is silence. Answers take some milliseconds.
+/// No answer within this time is silence. Answers take a few milliseconds.
 pub const SILENCE: Duration = Duration::from_millis(800);
 
 /// A NIC `eth0` in its namespace.
@@ -28,7 +28,7 @@ impl Port {
         Ok(Port { ns, mac })
     }
 
-    /// A socket on UDP `port` of every address of `eth0`, for broadcasts too.
+    /// A socket on UDP `port` on every address of `eth0`, also for broadcasts.
     pub fn socket(&self, port: u16) -> Result<UdpSocket> {
         let socket = self.ns.run(|| {
             let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
@@ -47,20 +47,19 @@ impl Port {
         dhcp::lease(&self.socket(68)?, BROADCAST, asker, self.mac, xid).await
     }
 
-    /// DISCOVER to ACK, and the address is put on the NIC.
+    /// DISCOVER to ACK; adds the address to the NIC.
     pub async fn boot(&self, asker: Asker, xid: u32) -> Result<Ipv4Addr> {
         let ack = self.lease(asker, xid).await?;
         self.take(ack.yiaddr)?;
         Ok(ack.yiaddr)
     }
 
-    /// Puts an address on the NIC.
     pub fn take(&self, address: Ipv4Addr) -> Result<()> {
         self.ns
             .run(|| ip(&format!("addr replace {address}/24 dev eth0")).map(drop))
     }
 
-    /// Takes all addresses off it.
+    /// Removes all addresses.
     pub fn drop_addresses(&self) -> Result<()> {
         self.ns.run(|| ip("addr flush dev eth0").map(drop))
     }
@@ -70,7 +69,7 @@ impl Port {
         self.ask_bytes(&message.bytes(), message.xid, BROADCAST).await
     }
 
-    /// As [`Port::ask`], of a server that has to answer: asks again when the machine is busy.
+    /// Like [`Port::ask`], for a server that must answer: asks again if the machine is busy.
     pub async fn answer(&self, message: &Message) -> Result<Reply> {
         for _ in 0..10 {
             if let Some(reply) = self.ask(message).await? {
@@ -80,7 +79,7 @@ impl Port {
         anyhow::bail!("{}: ten messages and no answer: {message:?}", self.mac)
     }
 
-    /// As [`Port::ask`], with bytes that were changed and to another destination.
+    /// Like [`Port::ask`], with modified bytes and to another destination.
     pub async fn ask_bytes(&self, bytes: &[u8], xid: u32, to: SocketAddr) -> Result<Option<Reply>> {
         let socket = self.socket(68)?;
         socket
@@ -98,7 +97,7 @@ impl Port {
         Ok(None)
     }
 
-    /// Runs a program to its end behind this NIC, with a bound on its time.
+    /// Runs a program to its end behind this NIC, with a time limit.
     pub fn run(&self, program: &str, arguments: &[&str]) -> Result<Output> {
         self.ns
             .command("timeout")
@@ -109,7 +108,7 @@ impl Port {
             .with_context(|| format!("running {program}"))
     }
 
-    /// `curl` with the status code as the last line of its output: body and code.
+    /// `curl`, with the status code as the last line of its output; returns body and code.
     pub fn curl(&self, arguments: &[&str]) -> Result<(Vec<u8>, u16)> {
         let mut all = vec!["-s", "-S", "-m", "15", "-w", "\n%{http_code}"];
         all.extend(arguments);

@@ -20,7 +20,8 @@ impl RawNic {
             let all = (libc::ETH_P_ALL as u16).to_be();
             let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(all))))?;
             let index = if_nametoindex("eth0")?;
-            // SAFETY: sockaddr_ll is plain data that fits into the storage, and is written whole with its length.
+            // SAFETY: sockaddr_ll is plain data that fits into the storage and is written completely, with
+            // its length.
             let ((), address) = unsafe {
                 SockAddr::try_init(|storage, len| {
                     let mut link: libc::sockaddr_ll = mem::zeroed();
@@ -43,7 +44,7 @@ impl RawNic {
         Ok(())
     }
 
-    /// The next frame; `None`: there is none within this time.
+    /// The next frame; `None` if none arrives within this time.
     pub fn receive(&self, within: Duration) -> Result<Option<Vec<u8>>> {
         self.0.set_read_timeout(Some(within))?;
         let mut buffer = [0u8; 2048];

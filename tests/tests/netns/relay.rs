@@ -1,4 +1,5 @@
-//! Machines behind a relay (RFC 3046): the answer goes to the relay, with its own option back byte for byte.
+//! Machines behind a relay (RFC 3046): the answer goes to the relay and returns the relay's option byte for
+//! byte.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -14,9 +15,9 @@ use crate::site::Site;
 
 /// The relay's address on the machines' side.
 const GIADDR: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
-/// For an answer that has to come, on a busy machine.
+/// How long to wait for an answer that must come, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Circuit and remote id out of order, an unknown sub-option, no tidy end: none of it is ours to change.
+/// Circuit and remote id out of order, an unknown sub-option, an irregular end: none of it may be changed.
 const OPTION_82: &[u8] = &[
     2, 6, 0xde, 0xad, 0, 1, 2, 3, 1, 4, b'p', b'7', 0, 0xff, 151, 2, 0, 9, 200, 0,
 ];
@@ -27,7 +28,7 @@ struct Relay {
 }
 
 impl Relay {
-    /// A router with one leg in the lab's network, and a route to what is behind it.
+    /// A router with one leg in the lab's network, and a route to the network behind it.
     fn new(site: &Site) -> Result<Relay> {
         let port = site.port("02:00:00:00:50:01")?;
         port.take(Ipv4Addr::new(10, 77, 0, 2))?;
@@ -39,14 +40,15 @@ impl Relay {
         Ok(Relay { port, socket })
     }
 
-    /// Hands a machine's message on; gives the bytes of the reply and where they came from. `None`: silence.
+    /// Forwards a machine's message; returns the bytes of the reply and where they came from. `None`:
+    /// silence.
     async fn ask(&self, bytes: &[u8], patience: Duration) -> Result<Option<(Vec<u8>, SocketAddr)>> {
         self.socket.send_to(bytes, "10.77.0.1:67").await?;
         let mut buffer = [0u8; 2048];
         let until = tokio::time::Instant::now() + patience;
         while let Ok(received) = tokio::time::timeout_at(until, self.socket.recv_from(&mut buffer)).await {
             let (len, from) = received?;
-            // The server's own question who else is there is a request, and a relay hears it too.
+            // The server's own search for other servers is a request that the relay receives, too.
             if len > 0 && buffer[0] == 2 {
                 return Ok(Some((buffer[..len].to_vec(), from)));
             }
@@ -108,17 +110,17 @@ async fn a_relayed_machine_gets_an_address_of_its_subnet_through_the_relay() -> 
         address = reply.yiaddr;
     }
 
-    // Link selection (82.5) says another subnet than giaddr.
+    // Link selection (82.5) names another subnet than giaddr.
     let selected = relayed(DISCOVER, mac, 6, &[(82, &[5, 4, 10, 79, 0, 0])]);
     assert!(
         relay.ask(&selected, SILENCE).await?.is_none(),
         "10.79.0.0/24 is not served through this address"
     );
-    // A subnet that nobody configured.
+    // A subnet that is not configured.
     let mut foreign = relayed(DISCOVER, mac, 7, &[]);
     foreign[24..28].copy_from_slice(&[10, 99, 0, 1]);
     assert!(relay.ask(&foreign, SILENCE).await?.is_none());
-    // Both were heard, and were silence on purpose.
+    // Both were heard, and deliberately not answered.
     e2e::wait::until("two messages of unknown relays", PATIENCE, async || {
         let answers = site.answers(mac).await?;
         let unknown = answers.iter().filter(|a| *a == "discover:unknown-relay");
@@ -126,14 +128,14 @@ async fn a_relayed_machine_gets_an_address_of_its_subnet_through_the_relay() -> 
     })
     .await?;
 
-    // The system renews by itself, past the relay: with its address and without giaddr.
+    // The system renews directly, past the relay: with its address and without giaddr.
     relay
         .port
         .ns
         .run(|| ip(&format!("addr add {address}/32 dev lo")))?;
     let mut renew = Message::new(REQUEST, Asker::System, mac, 8).bytes();
     renew[12..16].copy_from_slice(&address.octets());
-    // From the relay's own address somebody else prolongs it (RFC 2131, 4.4.5): silence.
+    // Somebody else renews it from the relay's own address (RFC 2131, 4.4.5): silence.
     let other = relay.port.socket(68)?;
     other.send_to(&renew, "10.77.0.1:67").await?;
     site.wait_answer(mac, "request:wrong-sender").await?;
@@ -155,7 +157,7 @@ async fn a_relayed_machine_gets_an_address_of_its_subnet_through_the_relay() -> 
 }
 
 #[tokio::test]
-async fn an_address_that_somebody_behind_the_relay_uses_is_not_offered() -> Result<()> {
+async fn an_address_in_use_behind_the_relay_is_not_offered() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

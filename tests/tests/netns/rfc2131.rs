@@ -1,4 +1,4 @@
-//! What RFC 2131 says of clients that are somewhere else, say too little, or answer no ARP, with real sockets.
+//! RFC 2131 on clients that have moved, omit fields, or do not answer ARP, with real sockets.
 
 use std::net::Ipv4Addr;
 
@@ -16,12 +16,12 @@ fn with_ciaddr(message: &Message, ip: Ipv4Addr) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_renewal_reaches_who_answers_no_arp() -> Result<()> {
+async fn a_renewal_is_answered_to_a_client_that_answers_no_arp() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
     let port = site.port("02:00:00:00:31:01")?;
-    // The address stands on no interface: nobody answers ARP for it.
+    // The address is on no interface, so nobody answers ARP for it.
     let address = port.lease(Asker::System, 1).await?.yiaddr;
     let mut renew = Message::new(REQUEST, Asker::System, port.mac, 77);
     renew.broadcast = false;
@@ -40,30 +40,30 @@ async fn a_renewal_reaches_who_answers_no_arp() -> Result<()> {
 }
 
 #[tokio::test]
-async fn who_has_moved_or_says_too_little_is_answered() -> Result<()> {
+async fn clients_that_have_moved_or_omit_fields_are_answered() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
     let port = site.port("02:00:00:00:31:02")?;
     let ask = |kind: u8, xid: u32| Message::new(kind, Asker::System, port.mac, xid);
-    // INIT-REBOOT with the address of another subnet, and with none.
+    // INIT-REBOOT with an address of another subnet, and with none.
     let moved = port.answer(&ask(REQUEST, 1).with(50, &[10, 99, 0, 9])).await?;
     assert_eq!((moved.kind(), moved.yiaddr), (NAK, Ipv4Addr::UNSPECIFIED));
     assert_eq!(port.answer(&ask(REQUEST, 2)).await?.kind(), NAK);
     // Unknown, and in the right subnet: another server may know it.
     let unknown = ask(REQUEST, 3).with(50, &[10, 77, 0, 150]);
     assert!(port.ask(&unknown).await?.is_none());
-    // `ciaddr` of a DISCOVER means nothing.
+    // `ciaddr` in a DISCOVER has no meaning.
     let discover = with_ciaddr(&ask(DISCOVER, 4), Ipv4Addr::new(10, 77, 0, 222));
     let offer = port
         .ask_bytes(&discover, 4, BROADCAST)
         .await?
         .context("no offer")?;
     assert_eq!(offer.kind(), OFFER);
-    // It takes the offer without naming the address.
+    // It accepts the offer without naming the address.
     let ack = port.answer(&ask(REQUEST, 5).with(54, &[10, 77, 0, 1])).await?;
     assert_eq!((ack.kind(), ack.yiaddr), (ACK, offer.yiaddr));
-    // The case of `cases/net`, whose hardware address is no NIC's of this site.
+    // From `cases/net`; the hardware address is not that of any NIC at this site.
     let case = include_bytes!("../../cases/net/discover-with-ciaddr.bin");
     let mut case = case.to_vec();
     case[10] = 0x80;
@@ -76,7 +76,7 @@ async fn who_has_moved_or_says_too_little_is_answered() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_address_that_is_given_back_from_no_address_is_the_next_ones() -> Result<()> {
+async fn an_address_released_from_address_zero_goes_to_the_next_client() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! Where the server speaks and where it does not, down to the frame.
+//! Where the server sends and where it does not, frame by frame.
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
@@ -19,7 +19,8 @@ fn solicit(port: &Port) -> Result<()> {
         socket.set_multicast_hops_v6(255)?;
         socket.set_multicast_if_v6(index)?;
         let routers = SocketAddrV6::new(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2), 0, 0, index);
-        // Until the link-local address has passed its duplicate check there is no route: asked again by the caller.
+        // There is no route until the link-local address has passed duplicate detection; the caller tries
+        // again.
         let _ = socket.send_to(&[133, 0, 0, 0, 0, 0, 0, 0], &routers.into());
         Ok(())
     })
@@ -46,7 +47,8 @@ async fn a_client_on_an_interface_that_is_not_configured_gets_not_one_packet() -
         }
         solicit(&outside)?;
     }
-    // The same questions asked afterwards on the configured interfaces are answered: the server is not just slow.
+    // The same questions on the configured interfaces are answered afterwards, so the server is not just
+    // slow.
     let lab = inside.lease(Asker::Uefi, 77).await?;
     assert_eq!(lab.kind(), ACK);
     assert_eq!(lab.yiaddr.octets()[..3], [10, 77, 0]);
@@ -72,7 +74,7 @@ async fn a_client_on_an_interface_that_is_not_configured_gets_not_one_packet() -
     let frames = capture.frames();
     let heard: Vec<_> = frames
         .iter()
-        // IGMP is the bridge's own: the kernel says which groups it is in.
+        // IGMP comes from the bridge: the kernel announces its groups.
         .filter(|f| is_ipv4(f) && f[23] != 2 || is_router_advertisement(f))
         .collect();
     assert!(
@@ -114,7 +116,7 @@ async fn a_router_solicitation_gets_an_advertisement_that_changes_nothing() -> R
     assert_eq!(icmp[5], 0, "flags: no DHCPv6, no router preference");
     assert_eq!(icmp[6..8], [0, 0], "router lifetime 0: no default route");
     assert_eq!(icmp[8..16], [0; 8]);
-    // The kernel behind the NIC took it in, as it takes every advertisement, and is as it was.
+    // The kernel behind the NIC processed it like every advertisement, and is unchanged.
     let routes = port.ns.run(|| ip("-6 route show default"))?;
     assert_eq!(routes.trim(), "");
     let addresses = port.ns.run(|| ip("-6 addr show dev eth0 scope global"))?;
@@ -129,7 +131,8 @@ async fn a_reply_goes_where_the_client_can_hear_it() -> Result<()> {
     };
     let port = site.port("02:00:00:00:03:01")?;
     let bystander = site.port("02:00:00:00:03:02")?;
-    // Without the broadcast flag the offer is sent to the client's hardware address, though it answers no ARP yet.
+    // Without the broadcast flag the offer goes to the client's hardware address, although it does not answer
+    // ARP yet.
     let (capture, overheard) = (Capture::start(&port)?, Capture::start(&bystander)?);
     let mut discover = Message::new(DISCOVER, Asker::Bios, port.mac, 31);
     discover.broadcast = false;
@@ -140,7 +143,7 @@ async fn a_reply_goes_where_the_client_can_hear_it() -> Result<()> {
     assert_eq!(frame[..6], port.mac.0, "unicast frame");
     assert_eq!(frame[26..30], [10, 77, 0, 1], "from the server's address");
     assert_eq!(frame[30..34], frame[58..62], "to the address that is offered");
-    // With the flag everybody hears it.
+    // With the flag everybody receives it.
     let offer = port
         .answer(&Message::new(DISCOVER, Asker::Bios, port.mac, 32))
         .await?;

@@ -22,7 +22,7 @@ pub const SMALL_BRIDGE: &str = "br2";
 /// Debian's loader for BIOS machines.
 pub const LOADER: &str = "/usr/lib/ipxe/undionly.kpxe";
 
-/// Networks beside the lab's own (which is the last table of the configuration before these lines).
+/// Networks besides the lab's own (which is the last table of the configuration before these lines).
 const NETWORKS: &str = r#"
 [network.reservations]
 "02:00:00:00:00:50" = "10.77.0.50"
@@ -55,18 +55,19 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts it in a network namespace that the calling thread enters. `None`: this level cannot run here, which was
-    /// said.
+    /// Starts it in a network namespace that the calling thread enters. `None`: this level cannot run here,
+    /// which has been reported.
     pub async fn start() -> Result<Option<Site>> {
         Site::start_with(&[], "").await
     }
 
-    /// As [`Site::start`], with further bridges (name and address) and lines for networks on them.
+    /// Like [`Site::start`], with further bridges (name and address) and configuration lines for networks on
+    /// them.
     pub async fn start_with(bridges: &[(&str, &str)], networks: &str) -> Result<Option<Site>> {
         Site::start_prepared(bridges, networks, || Ok(())).await
     }
 
-    /// As [`Site::start_with`], with more done in the lab before the server starts.
+    /// Like [`Site::start_with`], with more preparation in the lab before the server starts.
     pub async fn start_prepared(
         bridges: &[(&str, &str)],
         networks: &str,
@@ -120,7 +121,7 @@ impl Site {
         Port::new(self.lab.client_on(bridge, mac)?, mac)
     }
 
-    /// Where files of this test are.
+    /// The directory of this test.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -137,7 +138,7 @@ impl Site {
         self.slipway(&["explain", &mac.to_string()])
     }
 
-    /// How a network stands, from `slipway network show`.
+    /// The state of a network, from `slipway network show`.
     pub fn network(&self, name: &str) -> Result<NetworkStatus> {
         let text = self.slipway(&["network", "show", name, "--output", "json"])?;
         serde_json::from_str(&text).with_context(|| text)
@@ -161,7 +162,7 @@ impl Site {
         Ok(text(&output.stdout))
     }
 
-    /// The answers to this machine's DHCP messages, as the server remembers them: `discover:offer`.
+    /// The answers to this machine's DHCP messages that the server remembers: `discover:offer`.
     pub async fn answers(&self, mac: Mac) -> Result<Vec<String>> {
         use inventory_api::boot::BootEventKind::Dhcp;
         let journey = self.server.api()?.journey(&mac.to_string()).await?;

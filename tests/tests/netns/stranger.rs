@@ -1,5 +1,5 @@
-//! The stranger of `docs/security.md`: on the provisioning network, knows the machine's MAC and address, has no
-//! credential. One test for each row of its table.
+//! The stranger of `docs/security.md`: on the provisioning network, knows the machine's MAC and address, has
+//! no credentials. One test for each row of its table.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::sim::dhcp::Asker;
 use inventory_api::agent::{ClaimRequest, ClaimResponse};
 use inventory_api::boot::BootArgs;
+use inventory_api::machine::MachineState;
 use inventory_api::{Mac, Problem};
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use crate::site::Site;
 const MACHINE: &str = "02:00:00:00:90:01";
 const STRANGER: &str = "02:00:00:00:90:66";
 
-/// Fetches the boot script of `mac`: text and status.
+/// Fetches the boot script of `mac`; returns text and status.
 fn script(port: &Port, mac: Mac) -> Result<(String, u16)> {
     let (body, code) = port.curl(&[&format!("http://10.77.0.1:8067/boot.ipxe?mac={mac}")])?;
     Ok((String::from_utf8(body)?, code))
@@ -31,13 +32,13 @@ fn boot_args(script: &str) -> Result<BootArgs> {
     )?)
 }
 
-/// A key that somebody speaks with.
+/// A key pair of somebody on the network.
 struct Key {
     pair: rcgen::KeyPair,
     files: PathBuf,
 }
 
-/// A machine certificate in the hands of who claimed it.
+/// A machine certificate, with whoever claimed it.
 struct Identity {
     claimed: ClaimResponse,
     arguments: Vec<String>,
@@ -93,7 +94,7 @@ impl Key {
 }
 
 impl Identity {
-    /// Asks something with the certificate: the answer's JSON and the status.
+    /// Sends a request with the certificate; returns the answer's JSON and the status.
     fn ask(&self, port: &Port, path: &str, more: &[&str]) -> Result<(Value, u16)> {
         let url = format!("https://10.77.0.1:8443/agent/v1/{path}");
         let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
@@ -111,7 +112,7 @@ fn refused(claimed: Result<Identity, Problem>) -> Result<String> {
     }
 }
 
-/// A machine that booted up to its script, and a stranger with an address of its own.
+/// A machine that has booted as far as its script, and a stranger with its own address.
 async fn scene(site: &Site) -> Result<(Port, Port, String)> {
     let (machine, stranger) = (site.port(MACHINE)?, site.port(STRANGER)?);
     machine.boot(Asker::Ipxe, 1).await?;
@@ -121,19 +122,20 @@ async fn scene(site: &Site) -> Result<(Port, Port, String)> {
     Ok((machine, stranger, boot_args(&text)?.ticket))
 }
 
-/// Keeps a NIC from speaking by itself (IPv6 solicitations): with the same MAC on two ports the bridge sends the answers to
-/// whoever spoke last.
+/// Keeps a NIC from sending on its own (IPv6 solicitations): with one MAC on two ports the bridge sends
+/// answers to whichever sent last.
 fn hush(port: &Port) -> Result<()> {
     port.ns
         .run(|| Ok(std::fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1")?))
 }
 
-/// The stranger goes: from now on the machine is alone with its MAC.
+/// The stranger leaves: from now on only the machine has its MAC.
 fn unplug(port: &Port) -> Result<()> {
     port.ns.run(|| e2e::netns::ip("link set eth0 down").map(drop))
 }
 
-/// The stranger takes the machine's MAC and gets its address by DHCP, as nobody on a shared wire can prevent.
+/// The stranger takes over the machine's MAC and gets its address by DHCP, which nobody on a shared wire can
+/// prevent.
 fn spoof(stranger: Port, as_mac: Mac) -> Result<Port> {
     stranger.drop_addresses()?;
     stranger.ns.run(|| {
@@ -147,7 +149,7 @@ fn spoof(stranger: Port, as_mac: Mac) -> Result<Port> {
     })
 }
 
-/// Row "DHCP, TFTP": everything is in clear and nothing in it is secret.
+/// Row "DHCP, TFTP": everything is in clear, and nothing is secret.
 #[tokio::test]
 async fn dhcp_and_tftp_carry_no_secret() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -187,7 +189,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// Row "boot script": from an address that does not hold the lease it is refused, and people see that somebody tried.
+/// Row "boot script": refused from an address that does not hold the lease, and people see the attempt.
 #[tokio::test]
 async fn a_boot_script_is_for_the_address_of_the_lease() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -224,7 +226,7 @@ async fn a_boot_script_is_for_the_address_of_the_lease() -> Result<()> {
         403,
         "nor may it ask for another one"
     );
-    // When its lease has ended by RELEASE, its address gets nothing any more.
+    // After a RELEASE ends its lease, its address gets nothing.
     let mut release = e2e::sim::dhcp::Message::new(7, Asker::System, machine.mac, 3).bytes();
     release[12..16].copy_from_slice(&machines.octets());
     machine.socket(68)?.send_to(&release, "10.77.0.1:67").await?;
@@ -233,8 +235,8 @@ async fn a_boot_script_is_for_the_address_of_the_lease() -> Result<()> {
     Ok(())
 }
 
-/// Row "boot script": a ticket is of no use from another address, with another MAC, or invented. (That it ends after its
-/// lifetime is tested where the clock is an argument: inventory/tests/server/claims.rs.)
+/// Row "boot script": a ticket is useless from another address, with another MAC, or invented. (Its lifetime
+/// is tested where the clock is an argument: inventory/tests/server/claims.rs.)
 #[tokio::test]
 async fn a_ticket_is_bound_to_its_lease_and_replaced_by_the_next() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -254,7 +256,7 @@ async fn a_ticket_is_bound_to_its_lease_and_replaced_by_the_next() -> Result<()>
         refused(theirs.claim(&site, &stranger, machine.mac, &"A".repeat(ticket.len()))?)?,
         "ticket-unknown"
     );
-    // The failed attempts used nothing up.
+    // The failed attempts have used nothing up.
     let next = boot_args(&script(&machine, machine.mac)?.0)?.ticket;
     assert_ne!(next, ticket, "made for one script");
     let claimed = own.claim(&site, &machine, machine.mac, &next)?;
@@ -267,7 +269,7 @@ async fn a_ticket_is_bound_to_its_lease_and_replaced_by_the_next() -> Result<()>
     Ok(())
 }
 
-/// Row "kernel, initramfs, site archive": public, with our certificate and not its key.
+/// Row "kernel, initramfs, site archive": public, with our certificate but not its key.
 #[tokio::test]
 async fn boot_files_have_the_certificate_and_no_key() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -288,8 +290,8 @@ async fn boot_files_have_the_certificate_and_no_key() -> Result<()> {
     Ok(())
 }
 
-/// Row "claim": a thief of the ticket who holds the address and is faster gets a certificate, but not unseen: the
-/// machine's own claim is the alarm, and stops everything.
+/// Row "claim": a thief of the ticket who holds the address and is faster gets a certificate, but not
+/// unnoticed: the machine's own claim raises the alarm and stops everything.
 #[tokio::test]
 async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -323,7 +325,8 @@ async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
     let id = stolen.claimed.machine.to_string();
     let detail = site.server.api()?.machine(&id).await?;
     assert_eq!(
-        detail.machine.status.state, "quarantined",
+        detail.machine.status.state,
+        MachineState::Quarantined,
         "{}",
         detail.machine.status.sentence
     );
@@ -337,8 +340,8 @@ async fn a_faster_thief_is_seen_and_stopped() -> Result<()> {
     Ok(())
 }
 
-/// Row "claim": a stranger who takes the address and fetches a script of their own makes the machine's ticket void. The
-/// machine's claim is then the alarm.
+/// Row "claim": a stranger who takes over the address and fetches a script voids the machine's ticket. The
+/// machine's claim then raises the alarm.
 #[tokio::test]
 async fn a_script_fetched_by_somebody_else_is_seen() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -366,7 +369,8 @@ async fn a_script_fetched_by_somebody_else_is_seen() -> Result<()> {
     let id = stolen.claimed.machine.to_string();
     let detail = site.server.api()?.machine(&id).await?;
     assert_eq!(
-        detail.machine.status.state, "quarantined",
+        detail.machine.status.state,
+        MachineState::Quarantined,
         "{}",
         detail.machine.status.sentence
     );
@@ -374,7 +378,7 @@ async fn a_script_fetched_by_somebody_else_is_seen() -> Result<()> {
     Ok(())
 }
 
-/// Rows "report, plan, steps" and "resident agent": nothing without the machine's own certificate.
+/// Rows "report, plan, steps" and "resident agent": nothing works without the machine's own certificate.
 #[tokio::test]
 async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -385,7 +389,7 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
     let own = own
         .claim(&site, &machine, machine.mac, &ticket)?
         .map_err(|p| anyhow::anyhow!("{p:?}"))?;
-    // The stranger's best: a certificate as a machine of its own. It speaks for that one only.
+    // The stranger's best: a certificate as a machine of its own. It speaks only for that machine.
     stranger.boot(Asker::Ipxe, 5).await?;
     let ticket = boot_args(&script(&stranger, stranger.mac)?.0)?.ticket;
     let theirs = theirs
@@ -400,7 +404,7 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
         let (_, code) = theirs.ask(&stranger, &format!("images/{digest}"), &[])?;
         assert_eq!(code, 404, "an image of no plan of its own");
     }
-    // A certificate that somebody made for themselves, with the machine's name in it.
+    // A self-made certificate with the machine's name in it.
     let mut forged = rcgen::CertificateParams::default();
     forged.distinguished_name = rcgen::DistinguishedName::new();
     forged
@@ -431,7 +435,8 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
         !output.status.success() && output.stdout.is_empty(),
         "refused in the handshake"
     );
-    // A newer claim ends the older identity. Who still speaks with that one did not boot anew: there are two of them.
+    // A newer claim ends the older identity. Whoever still uses the older one has not rebooted, so there are
+    // two of them.
     machine.boot(Asker::Ipxe, 6).await?;
     let again = boot_args(&script(&machine, machine.mac)?.0)?.ticket;
     let newer = Key::new(&site, "newer")?.claim(&site, &machine, machine.mac, &again)?;
@@ -452,11 +457,12 @@ async fn only_the_machine_speaks_for_the_machine() -> Result<()> {
         .api()?
         .machine(&newer.claimed.machine.to_string())
         .await?;
-    assert_eq!(detail.machine.status.state, "quarantined");
+    assert_eq!(detail.machine.status.state, MachineState::Quarantined);
     Ok(())
 }
 
-/// Row "image": a public one is open to read, another one is not there for who has no plan with it.
+/// Row "image": anyone may read a public one; a private one does not exist for a machine without a plan for
+/// it.
 #[tokio::test]
 async fn a_private_image_is_not_served_in_clear() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -476,7 +482,7 @@ async fn a_private_image_is_not_served_in_clear() -> Result<()> {
     Ok(())
 }
 
-/// A report of a stranger, which says what it likes.
+/// A stranger's report, which can say anything.
 fn report(nonce: char, serial: &str, macs: &[Mac]) -> Value {
     let nics: Vec<Value> = macs
         .iter()
@@ -490,7 +496,8 @@ fn report(nonce: char, serial: &str, macs: &[Mac]) -> Value {
     })
 }
 
-/// S1: a MAC that a stranger reported is not theirs: the machine that comes later under it is its own.
+/// S1: a MAC that a stranger reported is not theirs: the machine that later boots with it is a machine of its
+/// own.
 #[tokio::test]
 async fn a_mac_that_a_stranger_reported_is_not_theirs() -> Result<()> {
     let Some(site) = Site::start().await? else {
@@ -504,7 +511,7 @@ async fn a_mac_that_a_stranger_reported_is_not_theirs() -> Result<()> {
     let body = report('a', "GENUINE-1", &[stranger.mac, machine.mac]).to_string();
     let json = ["-H", "content-type: application/json", "-d", &body];
     assert_eq!(theirs.ask(&stranger, "report", &json)?.1, 200);
-    // The machine comes off the truck.
+    // The machine arrives.
     machine.boot(Asker::Ipxe, 2).await?;
     let (text, code) = script(&machine, machine.mac)?;
     assert_eq!(code, 200, "{text}");
@@ -519,7 +526,7 @@ async fn a_mac_that_a_stranger_reported_is_not_theirs() -> Result<()> {
     assert_eq!(shown.id, own.claimed.machine);
     let stranger_is = api.machine(&stranger.mac.to_string()).await?.machine;
     assert_eq!(stranger_is.reported_macs, vec![machine.mac]);
-    // The next report does not list it: nothing is kept.
+    // The next report does not list it, and nothing is kept.
     let body = report('b', "GENUINE-1", &[stranger.mac]).to_string();
     let json = ["-H", "content-type: application/json", "-d", &body];
     theirs.ask(&stranger, "report", &json)?;
@@ -533,14 +540,16 @@ async fn a_mac_that_a_stranger_reported_is_not_theirs() -> Result<()> {
     Ok(())
 }
 
-/// S6: a process on a machine that runs has the machine's address, and gets no ticket by it: nobody heard its firmware.
+/// S6: a process on a running machine has the machine's address, but gets no ticket: nobody heard the
+/// firmware.
 #[tokio::test]
-async fn a_process_without_rights_is_not_the_machine() -> Result<()> {
+async fn an_unprivileged_process_is_not_the_machine() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
     let machine = site.port(MACHINE)?;
-    // Its system asks for an address, and so may an unprivileged process in the words of firmware: not from port 68.
+    // Its system asks for an address, and so may an unprivileged process, in firmware's words, but not from
+    // port 68.
     machine.boot(Asker::System, 1).await?;
     let forged = e2e::sim::dhcp::Message::new(1, Asker::Uefi, machine.mac, 2).bytes();
     machine
@@ -553,11 +562,11 @@ async fn a_process_without_rights_is_not_the_machine() -> Result<()> {
     assert!(text.contains("held") && text.contains("dhcp netX"), "{text}");
     let api = site.server.api()?;
     let shown = api.machine(&machine.mac.to_string()).await?.machine;
-    assert_eq!(shown.status.state, "new", "nothing was moved by it");
+    assert_eq!(shown.status.state, MachineState::New, "nothing was moved by it");
     let held = shown.held.context("the page says so")?;
     assert!(held.contains("slipway machine admit"), "{held}");
     assert!(site.explain(machine.mac)?.contains("held"), "and explain");
-    // A person at the rack lets it boot.
+    // A person at the rack admits it.
     let _: Value = api
         .post(
             &format!("/v1/machines/{}/admit", shown.id),
@@ -569,7 +578,7 @@ async fn a_process_without_rights_is_not_the_machine() -> Result<()> {
     let own = Key::new(&site, "own")?.claim(&site, &machine, machine.mac, &first)?;
     own.map_err(|p| anyhow::anyhow!("{p:?}"))?;
 
-    // Another machine boots as machines do; when its agent has spoken, its address alone opens nothing any more.
+    // Another machine boots normally; once its agent has spoken, its address alone opens nothing any more.
     let second = site.port(STRANGER)?;
     second.boot(Asker::Ipxe, 3).await?;
     let ticket = boot_args(&script(&second, second.mac)?.0)?.ticket;
@@ -586,9 +595,9 @@ async fn a_process_without_rights_is_not_the_machine() -> Result<()> {
     Ok(())
 }
 
-/// S9, S11: who fetches a script does not become known by it, and nobody gets scripts without end.
+/// S9, S11: fetching a script makes nobody known, and nobody gets an endless number of scripts.
 #[tokio::test]
-async fn a_script_makes_nobody_known_and_there_are_few_in_a_minute() -> Result<()> {
+async fn a_script_makes_nobody_known_and_scripts_are_rate_limited() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! TFTP by real clients, and by hand where clients cannot be told.
+//! TFTP with real clients, and by hand where they cannot do what the test needs.
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ async fn only_the_table_is_served_and_nothing_is_written() -> Result<()> {
             String::from_utf8_lossy(&got.stdout).to_lowercase() + &String::from_utf8_lossy(&got.stderr);
         assert!(said.contains("not found"), "{path}: {said}");
         assert!(std::fs::read(&file).unwrap_or_default().is_empty(), "{path}");
-        // At once, not after a timeout: shim asks for three files that are not there.
+        // At once, not after a timeout: shim asks for three files that do not exist.
         let transfer = Transfer::start(&port, &request(path.as_bytes(), &[("blksize", "512")])).await?;
         let (packet, _) = transfer.next().await?;
         assert_eq!(packet[..4], [0, 5, 0, 1], "{path}: ERROR 1");
@@ -160,14 +160,14 @@ async fn only_the_table_is_served_and_nothing_is_written() -> Result<()> {
 }
 
 #[tokio::test]
-async fn options_are_taken_within_bounds() -> Result<()> {
+async fn tftp_options_are_negotiated_within_bounds() -> Result<()> {
     let Some(site) = Site::start().await? else {
         return Ok(());
     };
     let port = site.port("02:00:00:00:62:01")?;
     port.boot(Asker::Uefi, 1).await?;
     let loader = std::fs::read(LOADER)?;
-    // EDK2: asks for the size, aborts with ERROR 8, then fetches with a window from another port.
+    // EDK2 asks for the size, aborts with ERROR 8, then fetches with a window from another port.
     let probe = [("tsize", "0"), ("blksize", "1468"), ("windowsize", "4")];
     let transfer = Transfer::start(&port, &request(b"undionly.kpxe", &probe)).await?;
     let (oack, from) = transfer.next().await?;
@@ -210,7 +210,7 @@ async fn options_are_taken_within_bounds() -> Result<()> {
     }
     assert!(content == loader, "a window of four blocks: other bytes");
 
-    // A wish beyond what fits a frame, or our memory, is answered with less.
+    // A request beyond what fits a frame, or our memory, is granted with less.
     let greedy = [("blksize", "65464"), ("windowsize", "65535"), ("timeout", "255")];
     let transfer = Transfer::start(&port, &request(b"undionly.kpxe", &greedy)).await?;
     let (oack, from) = transfer.next().await?;

@@ -1,4 +1,5 @@
-//! ISC's dhclient by DHCPv6: an address, its renewal after the server was killed, its release; and curl and TFTP by IPv6.
+//! ISC's dhclient with DHCPv6: an address, its renewal after the server was killed, its release; curl and
+//! TFTP over IPv6.
 
 use std::net::Ipv6Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +14,7 @@ use inventory_api::network::{Gives, NetworkEvent, NetworkState};
 use crate::port::Port;
 use crate::site::Site;
 
-/// A network beside a dnsmasq.
+/// A network with a dnsmasq beside us.
 const BESIDE: &str = r#"
 [[network]]
 name = "beside6"
@@ -53,9 +54,9 @@ struct Client {
 }
 
 impl Client {
-    /// Told to renew after two seconds: T1 as the server gives it is half an hour away.
+    /// Told to renew after two seconds, because the server's T1 is half an hour away.
     async fn start(site: &Site, port: &Port, run: &str) -> Result<Client> {
-        // Until the kernel has made sure that nobody else has it, dhclient cannot use its link-local address.
+        // dhclient cannot use its link-local address until the kernel has finished duplicate detection.
         e2e::wait::until("a link-local address", Duration::from_secs(10), async || {
             let all = port.ns.run(|| ip("-6 addr show dev eth0 scope link"))?;
             Ok((all.contains("fe80") && !all.contains("tentative")).then_some(()))
@@ -114,7 +115,7 @@ async fn dhclient_gets_keeps_and_releases_an_ipv6_address() -> Result<()> {
     let answers = site.answers(port.mac).await?;
     ensure!(answers == ["solicit:advertise", "request:reply"], "{answers:?}");
 
-    // Files by the new address.
+    // Files over the new address.
     let url = "http://[fd66::1]:8067/boot/snponly.efi";
     let (body, status) = port.curl(&["-g", url])?;
     ensure!(
@@ -160,7 +161,7 @@ async fn dhclient_gets_keeps_and_releases_an_ipv6_address() -> Result<()> {
     site.wait_answer(port.mac, "release:reply").await
 }
 
-/// A dnsmasq that gives out addresses by DHCPv6.
+/// A dnsmasq that gives addresses by DHCPv6.
 fn dnsmasq(site: &Site, place: &Port) -> Result<Owned> {
     place.ns.run(|| ip("addr add fd67::2/64 dev eth0 nodad"))?;
     let mut command = place.ns.command("dnsmasq");
@@ -185,7 +186,7 @@ async fn beside_another_dhcpv6_server_no_address_is_given_out() -> Result<()> {
     ensure!(pool == 256 && watched, "{pool} {watched}");
     let place = site.port_on("br67", "02:00:00:00:67:02")?;
     let _other = dnsmasq(&site, &place)?;
-    // It asks at its start, and then once in a minute.
+    // The server searches at its start, then once a minute.
     site.server.kill();
     site.server.power_on().await?;
     e2e::wait::until(
@@ -211,7 +212,7 @@ async fn beside_another_dhcpv6_server_no_address_is_given_out() -> Result<()> {
         "{}",
         said.detail
     );
-    // The IPv4 side has nobody else, and our own questions are not answered by ourselves.
+    // There is no other server on the IPv4 side, and we do not answer our own searches.
     let status = site.network("beside6")?;
     ensure!(status.servers.is_empty() && status.v6.is_some_and(|v6| v6.held == 0 && v6.servers.len() == 1));
 
@@ -225,7 +226,7 @@ async fn beside_another_dhcpv6_server_no_address_is_given_out() -> Result<()> {
     site.wait_answer(port.mac, "solicit:foreign-server").await?;
     ensure!(site.slipway(&["network", "list"])?.contains("REFUSES"));
 
-    // What cannot be answered is counted, and a relay of a link that is not configured is named.
+    // What cannot be answered is counted, and a relay for an unknown link is named.
     let duid = [&[0, 1, 0, 10, 0, 3, 0, 1][..], &port.mac.0].concat();
     let association = [[0, 3, 0, 12].as_slice(), &[0; 12]].concat();
     let asks_too_much = [&[11, 1, 2, 3][..], &duid, &association].concat();

@@ -1,4 +1,5 @@
-//! 64-bit ARM: AAVMF gets its loader, and the loader the kernel for its processor. For the night: all of it is emulated.
+//! 64-bit ARM: AAVMF gets its loader, and the loader the kernel for its processor. Runs at night, because all
+//! of it is emulated.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,29 +1,28 @@
-//! A server with the hardware of a real one is checked against its order: once as ordered, once with a module missing. The
-//! mini-os is the full one.
+//! A server with realistic hardware is checked against its purchase order: once as ordered, with a dead
+//! battery behind its clock, and once with a module missing. Runs the full mini-os.
 
 use std::time::Duration;
 
 use e2e::hardware::{MODULE_MIB, Rack, SLOTS};
-use e2e::{Api, Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts};
+use e2e::{Api, Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts, run};
 use inventory_api::check::Verdict;
 use inventory_api::import::ImportReport;
 use inventory_api::machine::MachineDetail;
-use inventory_api::report::{AssetReport, Transport};
+use inventory_api::report::{AssetReport, CollectorProblem, Transport};
 use serde_json::{Value, json};
 
-/// Network boot with the full mini-os in software emulation on two slow cores.
+/// Network boot with the full mini-os, in software emulation on two slow cores.
 const CHECKED_WITHIN: Duration = Duration::from_secs(480);
 const NAME: &str = "rack";
 
 #[test]
-fn vm_rack_server_is_checked_against_its_order() {
+fn vm_rack_server_is_checked_against_its_order_and_its_clock_is_set() {
     if Level::Qemu.runs() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.unwrap().block_on(checked());
+        run(checked());
     }
 }
 
-/// What purchasing wrote down.
+/// The purchase order.
 fn ordered() -> Value {
     let dimms: Vec<Value> = (0..SLOTS)
         .map(|index| {
@@ -63,8 +62,12 @@ async fn checked() {
     .await
     .unwrap();
     let api = server.api().unwrap();
+    let dead_battery = Rack {
+        clock: Some("2010-01-01T00:00:00"),
+        ..Rack::ordered()
+    };
     let mut vm = Vm::new(
-        VmSpec::rack(NAME, Firmware::Bios, Rack::ordered()),
+        VmSpec::rack(NAME, Firmware::Bios, dead_battery),
         lab.tap().unwrap(),
     )
     .unwrap();
@@ -92,10 +95,11 @@ async fn checked() {
         "{check:#?}"
     );
     whole(&vm, detail.report.as_ref().unwrap());
+    has_the_right_time(&vm);
     screen_shows(&vm, &["as expected", &serial, "A3", "https://"]).await;
     vm.power_off();
 
-    // The same server comes back from repair with a slot that should not be empty.
+    // The same server comes back from repair without a module that it should have.
     let short = Rack {
         empty: vec![3, SLOTS - 1],
         ..Rack::ordered()
@@ -116,7 +120,7 @@ async fn checked() {
     on_the_pages(&api, &detail, &serial).await;
 }
 
-/// The report knows every part.
+/// The report lists every part.
 fn whole(vm: &Vm, report: &AssetReport) {
     let cpu = report.cpu.as_ref().unwrap();
     assert_eq!((cpu.sockets, cpu.threads), (Some(2), Some(2)));
@@ -142,12 +146,22 @@ fn whole(vm: &Vm, report: &AssetReport) {
         disk(Transport::Virtio).serial.as_ref(),
         Some(&vm.spec().disk_serial)
     );
+    let card = report.disks.iter().find(|disk| disk.name.starts_with("mmcblk"));
+    let card = card.unwrap_or_else(|| panic!("no SD card: {:#?}\n{:#?}", report.disks, report.problems));
+    assert!(
+        matches!(card.transport, Some(Transport::Sd | Transport::Mmc)),
+        "{card:#?}"
+    );
+    assert!(card.serial.is_some(), "{card:#?}");
     assert_eq!(report.nics.len(), 2, "{:#?}", report.nics);
     let bmc = report
         .bmc
         .as_ref()
         .unwrap_or_else(|| panic!("no BMC: {:#?}", report.problems));
     assert_eq!(bmc.ipmi_version.as_deref(), Some("2.0"), "{bmc:?}");
+    assert!(bmc.event_count.is_some(), "{bmc:#?} {:#?}", report.problems);
+    let quiet = |problem: &CollectorProblem| !["bmc", "mmc"].contains(&problem.collector.as_str());
+    assert!(report.problems.iter().all(quiet), "{:#?}", report.problems);
     let tpm = report
         .tpm
         .as_ref()
@@ -155,6 +169,17 @@ fn whole(vm: &Vm, report: &AssetReport) {
     assert_eq!(tpm.version.as_deref(), Some("2.0"));
     let key = tpm.endorsement_key_sha256.as_deref().unwrap_or_default();
     assert_eq!(key.len(), 64, "{tpm:?} {:#?}", report.problems);
+}
+
+/// The mini-os sets the machine's own clock. 2010 is further away than any time zone.
+fn has_the_right_time(vm: &Vm) {
+    let time = vm
+        .qmp()
+        .unwrap()
+        .execute("qom-get", json!({"path": "/machine", "property": "rtc-time"}))
+        .unwrap();
+    let years = time["tm_year"].as_i64().unwrap() + 1900;
+    assert!(years >= 2024, "the machine's own clock: {time}\n{}", vm.tail(40));
 }
 
 fn missing_module(detail: &MachineDetail) {
@@ -167,7 +192,7 @@ fn missing_module(detail: &MachineDetail) {
     assert_eq!(finding.code, "dimm-missing");
 }
 
-/// The verdict stands on the machine's own screen. It is drawn while we look: until it is whole.
+/// The verdict is on the machine's own screen. It is being drawn while we look, so wait until it is complete.
 async fn screen_shows(vm: &Vm, words: &[&str]) {
     let mut last = String::new();
     let shown = e2e::wait::until("the verdict on the screen", Duration::from_secs(30), async || {

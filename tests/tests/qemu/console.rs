@@ -31,7 +31,7 @@ fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
                 !path.vm.console().contains("let me in"),
                 "a password is not shown"
             );
-            // It is asked for anew after a second.
+            // The prompt returns after a second.
             e2e::wait::until("the second prompt", SOON, async || {
                 Ok((path.vm.console().matches("Password: ").count() == 2).then_some(()))
             })
@@ -39,7 +39,7 @@ fn vm_a_person_chooses_rescue_with_its_password_and_then_the_memory_test() {
             .unwrap();
             use_shell(&mut path, &made.password).await;
 
-            // Its next script: until then the old words may still be in the screen's memory.
+            // Wait for its next script: until then the old words may still be in the screen's memory.
             e2e::wait::until("the second boot's script", KERNEL_WITHIN, async || {
                 let told = |e: &&BootEvent| {
                     matches!(

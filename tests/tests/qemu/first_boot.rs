@@ -1,14 +1,14 @@
-//! Power on with an empty disk, to Deployed.
+//! From power-on with an empty disk to Deployed.
 
 use std::time::Duration;
 
 use e2e::scenario::{FIRST_BOOT_MARK, profile};
 use e2e::{Firmware, Lab, Level, Server, ServerSpec, Vm, VmSpec, artefacts, run};
-use inventory_api::machine::MachineDetail;
+use inventory_api::machine::{MachineDetail, MachineState};
 
 use crate::installed::RootFs;
 
-/// Network boot, report, installation, local boot and verification in software emulation on two slow cores.
+/// Network boot, report, installation, local boot and verification, in software emulation on two slow cores.
 const DEPLOYED_WITHIN: Duration = Duration::from_secs(600);
 
 struct Bench {
@@ -56,8 +56,8 @@ fn vm_uefi_from_an_empty_disk_to_deployed() {
     }
 }
 
-/// One machine, both accidents: the server is killed while the image is written and comes back, then the machine loses
-/// power while it writes; later the server is killed again while the machine boots its disk.
+/// One machine, several accidents: the server is killed and restarted while the image is written; then the
+/// machine loses power while it writes; later the server is killed again while the machine boots its disk.
 #[test]
 fn vm_bios_survives_a_killed_server_and_a_power_cut() {
     if Level::Qemu.runs() {
@@ -73,12 +73,17 @@ async fn accidents() {
     bench.vm.power_on().unwrap();
     bench.vm.wait_console("install: 20 %", minutes(4)).await.unwrap();
     bench.server.kill();
-    // The image comes from the dead server too: the transfer is cut and goes on where it was.
+    // The dead server was sending the image, too: the transfer is cut and resumes where it was.
     bench.server.power_on().await.unwrap();
     bench.vm.wait_console("install: 50 %", minutes(4)).await.unwrap();
     bench.vm.power_off();
     let status = api.machine(&serial).await.unwrap().machine.status;
-    assert_eq!(status.state, "deploying", "{}", api.story(&serial).await);
+    assert_eq!(
+        status.state,
+        MachineState::Deploying,
+        "{}",
+        api.story(&serial).await
+    );
 
     bench.vm.power_on().unwrap();
     bench
@@ -110,7 +115,7 @@ async fn empty_disk_to_deployed(name: &str, firmware: Firmware) {
     });
     check_report(&bench.vm, &detail);
 
-    // A second network boot goes to the disk, and the resident agent is heard again.
+    // A second network boot goes to the disk, and the resident agent reports again.
     let before = detail.machine.last_seen.expect("its agent was heard");
     bench.vm.reset().unwrap();
     e2e::wait::until(
@@ -122,7 +127,7 @@ async fn empty_disk_to_deployed(name: &str, firmware: Firmware) {
             };
             assert_eq!(
                 now.machine.status.state,
-                "deployed",
+                MachineState::Deployed,
                 "{}",
                 api.story(&serial).await
             );
@@ -160,7 +165,7 @@ fn check_report(vm: &Vm, detail: &MachineDetail) {
     assert!(verification.holds(), "{verification:#?}");
 }
 
-/// The installed system's own facts.
+/// Facts of the installed system.
 fn check_disk(root: &RootFs, detail: &MachineDetail) {
     let plan = detail.plan.as_ref().expect("a plan");
     let has = |path: &str, what: &str| {
@@ -180,7 +185,7 @@ fn check_disk(root: &RootFs, detail: &MachineDetail) {
     has("/usr/local/sbin/heartbeat", "touch /tmp/heartbeat");
     has("/etc/fstab", "UUID=");
     has("/etc/slipway/agent.json", detail.machine.id.as_str());
-    // Run once, although the machine booted its disk twice.
+    // Run once, although the machine has booted its disk twice.
     assert_eq!(
         root.text("/etc/slipway-first-boot")
             .matches(FIRST_BOOT_MARK)

@@ -1,4 +1,5 @@
-//! What really is on the disk of an installed machine, read from its root partition with debugfs while it is off.
+//! What is really on an installed machine's disk, read from its root partition with debugfs while the machine
+//! is off.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,12 +33,12 @@ impl RootFs {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// The text of a file; empty when there is none.
+    /// The text of a file; empty if it is missing.
     pub fn text(&self, path: &str) -> String {
         self.debugfs(&format!("cat {path}"))
     }
 
-    /// Permission bits, owner and size as `debugfs stat` says them.
+    /// Permission bits, owner and size, as `debugfs stat` prints them.
     pub fn stat(&self, path: &str) -> String {
         self.debugfs(&format!("stat {path}"))
     }

@@ -1,5 +1,5 @@
-//! Ways from power-on to the mini-os, each with the firmware that takes it. The whole first boot by SeaBIOS and by OVMF's PXE is
-//! in `first_boot`.
+//! Paths from power-on to the mini-os, each with its firmware. `first_boot` has the whole first boot with
+//! SeaBIOS and with OVMF's PXE.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ fn vm_uefi_http_boot_reports() {
     }
 }
 
-/// Secure Boot refuses the unsigned loader; the server sees why the machine comes back and gives it shim and GRUB, and keeps
-/// to them.
+/// Secure Boot refuses the unsigned loader. The server sees why the machine comes back, gives it shim and
+/// GRUB, and sticks to them.
 #[test]
 fn vm_secure_boot_gets_the_signed_chain_after_a_refusal() {
     if Level::Qemu.runs() {
@@ -72,12 +72,12 @@ async fn secure_boot(name: &str, firmware: Firmware, files: [String; 6]) {
         .await
         .unwrap();
     if firmware == Firmware::SecureBoot {
-        // Its next boot entry asks the network at once.
+        // Its next boot entry tries the network at once.
         let refused = e2e::wait::until("the refusal is told", Duration::from_secs(30), async || {
             let journey = api.journey(&mac).await?;
             Ok(journey
                 .diagnosis
-                .contains("as Secure Boot refuses")
+                .contains("as Secure Boot does")
                 .then_some(journey))
         });
         let refused = refused.await.unwrap();
@@ -95,7 +95,7 @@ async fn secure_boot(name: &str, firmware: Firmware, files: [String; 6]) {
     assert!(journey.diagnosis.contains("shimx64.efi"), "{}", journey.diagnosis);
 }
 
-/// iPXE in the card's ROM has HTTP: it is given the script at once and no loader.
+/// iPXE in the card's ROM has HTTP: it gets the script at once and no loader.
 async fn script_at_once(name: &str, firmware: Firmware, nic: Nic) {
     let mut path = BootPathSpec::new(name, firmware).nic(nic).start().await.unwrap();
     path.vm.power_on().unwrap();

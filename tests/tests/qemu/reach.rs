@@ -1,5 +1,6 @@
-//! Every boot path where the server is not the network's DHCP server itself: as a proxy beside a real dnsmasq, which gives only
-//! addresses, and through a real relay and router. Each ends with the first thing that proves it.
+//! Every boot path where the server is not the network's DHCP server: as a proxy beside a real dnsmasq that
+//! gives only addresses, and through a real relay and router. Each test ends with the first thing that proves
+//! the path.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +8,12 @@ use e2e::boot_path::{BY_IPXE, BY_SIGNED_IMAGE, fetched};
 use e2e::cable::{Towards, Weather, blank_options, plain_pxe};
 use e2e::{BootPathSpec, Firmware, Level, Reach, own_disk, run, snakeoil};
 use inventory_api::boot::BootEventKind;
+use inventory_api::dhcp::DhcpMessage;
 use inventory_api::machine::Journey;
 
 const DHCP_CLIENT: u16 = 68;
 const VENDOR_OPTIONS: u8 = 43;
-/// What is fetched behind Secure Boot with Microsoft's keys; the archives at once.
+/// What is fetched under Secure Boot with Microsoft's keys, the archives included.
 const SIGNED_CHAIN: [&str; 6] = [
     "shimx64.efi",
     "grubx64.efi",
@@ -21,7 +23,7 @@ const SIGNED_CHAIN: [&str; 6] = [
     "boot/site",
 ];
 
-/// A row of the table of boot paths.
+/// A row in the table of boot paths (docs/boot.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     BiosRom,
@@ -64,14 +66,14 @@ impl Way {
     }
 }
 
-/// Takes the path to its end; what was heard of it.
+/// Takes the path to its end; returns the journey.
 async fn take(way: Way, reach: Reach) -> Journey {
     let name = format!("{reach:?}-{way:?}").to_lowercase();
     let mut spec = BootPathSpec::new(&name, way.firmware()).reach(reach);
     match way {
         Way::Undionly => spec = spec.cable(Weather::FINE, plain_pxe("undionly.kpxe")),
         Way::OwnKeys => spec = spec.own_mini_os(),
-        // Nobody has said what is to become of it.
+        // Nobody has decided what it is for.
         Way::BiosDisk | Way::UefiDisk => {
             spec = spec.more("[policy]\nunknown = \"hold\"\n");
             spec.vm.network_first = true;
@@ -90,7 +92,8 @@ async fn take(way: Way, reach: Reach) -> Journey {
         Way::OwnKeys => path.has_fetched("http /boot.args").await,
         Way::BiosDisk | Way::UefiDisk => {
             path.said(own_disk::LINE).await.unwrap();
-            // iPXE starts the disk before it acknowledges the script's end: that is told a second later.
+            // iPXE starts the disk before it acknowledges the end of the script, so the script counts as
+            // fetched a second later.
             path.has_fetched("http /boot.ipxe").await
         }
         _ => path.kernel().await,
@@ -98,18 +101,18 @@ async fn take(way: Way, reach: Reach) -> Journey {
     let journey = journey.unwrap();
     assert!(reach.was_taken(&journey), "{journey:#?}");
     let mut files = fetched(&journey);
-    // UEFI HTTP boot asks HEAD, then GET.
+    // UEFI HTTP boot sends HEAD, then GET.
     files.dedup();
     match way {
-        // Its next entry, HTTP boot, is told the same before the disk's turn comes.
+        // Its next entry, HTTP boot, gets the same answer before the disk's turn comes.
         Way::UefiDisk => assert!(files.starts_with(&way.files()), "{files:?}"),
         _ => assert_eq!(files, way.files()),
     }
     journey
 }
 
-/// Microsoft's keys. The firmware's first entry, PXE, refuses the unsigned loader; its next one, HTTP boot, gets the signed chain, and
-/// at the next start PXE gets it too.
+/// Microsoft's keys. The firmware's first entry, PXE, refuses the unsigned loader; the next one, HTTP boot,
+/// gets the signed chain; at the next start PXE gets it too.
 async fn stock_keys(reach: Reach) {
     let spec = BootPathSpec::new(&format!("{reach:?}-stock").to_lowercase(), Firmware::SecureBoot);
     let mut path = spec.reach(reach).start().await.unwrap();
@@ -132,7 +135,7 @@ async fn stock_keys(reach: Reach) {
 
 fn by_signed_chain(reach: Reach, journey: &Journey, by: fn(&str) -> String) {
     assert!(reach.was_taken(journey), "{journey:#?}");
-    // By HTTP each is asked for more than once: how long it is, then its bytes.
+    // With HTTP each file is requested twice: for its length, then for its bytes.
     let files = fetched(journey);
     let shim = files.iter().rposition(|file| file.ends_with(SIGNED_CHAIN[0]));
     let since: BTreeSet<String> = files.iter().skip(shim.unwrap_or(0)).cloned().collect();
@@ -142,9 +145,10 @@ fn by_signed_chain(reach: Reach, journey: &Journey, by: fn(&str) -> String) {
 
 /// A test for each cell of the table.
 macro_rules! cells {
-    ($($name:ident: $way:ident, $reach:ident;)*) => {
+    ($($(#[$attribute:meta])* $name:ident: $way:ident, $reach:ident;)*) => {
         $(
             #[test]
+            $(#[$attribute])*
             fn $name() {
                 if Level::Qemu.runs() {
                     run(async { drop(take(Way::$way, Reach::$reach).await) });
@@ -158,13 +162,17 @@ cells! {
     vm_bios_rom_as_proxy: BiosRom, Proxy;
     vm_bios_rom_through_a_relay: BiosRom, Relay;
     vm_undionly_as_proxy: Undionly, Proxy;
+    #[ignore = "nightly: as vm_bios_rom_through_a_relay, one loader more"]
     vm_undionly_through_a_relay: Undionly, Relay;
     vm_uefi_pxe_through_a_relay: UefiPxe, Relay;
     vm_uefi_http_boot_as_proxy: UefiHttp, Proxy;
+    #[ignore = "nightly: as vm_uefi_pxe_through_a_relay, without TFTP"]
     vm_uefi_http_boot_through_a_relay: UefiHttp, Relay;
     vm_own_keys_as_proxy: OwnKeys, Proxy;
+    #[ignore = "nightly: as vm_uefi_pxe_through_a_relay, with signed files"]
     vm_own_keys_through_a_relay: OwnKeys, Relay;
     vm_bios_own_disk_as_proxy: BiosDisk, Proxy;
+    #[ignore = "nightly: as vm_bios_rom_through_a_relay, then as vm_bios_own_disk_as_proxy"]
     vm_bios_own_disk_through_a_relay: BiosDisk, Relay;
     vm_uefi_own_disk_as_proxy: UefiDisk, Proxy;
     vm_uefi_own_disk_through_a_relay: UefiDisk, Relay;
@@ -184,13 +192,13 @@ fn vm_stock_keys_through_a_relay() {
     }
 }
 
-/// Answers to a REQUEST: as a proxy they come from port 4011 only.
+/// Number of answers to a REQUEST; as a proxy only port 4011 sends them.
 fn boot_server_answers(journey: &Journey) -> usize {
-    let answer = |what: &BootEventKind| matches!(what, BootEventKind::Dhcp { message, answer, .. } if message == "request" && answer == "ack");
+    let answer = |what: &BootEventKind| matches!(what, BootEventKind::Dhcp { message, answer, .. } if *message == DhcpMessage::Request && answer.confirms());
     journey.events.iter().filter(|event| answer(&event.what)).count()
 }
 
-/// The offer says by sub-option 43.6 that no boot server is to be asked, and firmware asks none.
+/// Sub-option 43.6 of the offer says not to ask a boot server, and firmware asks none.
 #[test]
 fn vm_uefi_pxe_as_proxy() {
     if Level::Qemu.runs() {
@@ -201,7 +209,8 @@ fn vm_uefi_pxe_as_proxy() {
     }
 }
 
-/// Without option 43 in the offer (the cable takes it out; some relays and older proxies are so) EDK2 asks port 4011.
+/// Without option 43 in the offer EDK2 asks port 4011. The cable removes the option, as some relays and older
+/// proxies do.
 #[test]
 fn vm_uefi_pxe_as_proxy_by_port_4011() {
     if Level::Qemu.runs() {

@@ -1,4 +1,4 @@
-//! The rescue system by every loader: BIOS is in `console`.
+//! The rescue system with every loader; BIOS is in `console`.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use e2e::{BootPath, BootPathSpec, Firmware, Level, run, snakeoil};
 use inventory_api::machine::MachineSummary;
 use inventory_api::rescue::RescuePassword;
 
-/// What a person waits for, on a slow core.
+/// How long a person waits, on a slow core.
 const SOON: Duration = Duration::from_secs(60);
 
-/// A machine that nobody commissions: its first script has the menu already.
+/// A machine that nobody commissions, so its first script already has the menu.
 pub fn with_menu(name: &str, firmware: Firmware) -> BootPathSpec {
     BootPathSpec::new(name, firmware).more("[policy]\nunknown = \"hold\"\n[boot]\nmenu_seconds = 60\n")
 }
 
-/// Waits for the prompt and makes the password.
+/// Waits for the prompt and requests a password.
 pub async fn password(path: &mut BootPath) -> RescuePassword {
     path.said("Password: ").await.unwrap();
     let api = path.server.api().unwrap();
@@ -24,7 +24,7 @@ pub async fn password(path: &mut BootPath) -> RescuePassword {
     api.post(&rescue, &serde_json::json!({})).await.unwrap()
 }
 
-/// Types the password, runs something in the shell, and leaves it.
+/// Types the password, runs a command in the shell and leaves it.
 pub async fn use_shell(path: &mut BootPath, password: &str) {
     let vm = &mut path.vm;
     vm.type_line(password).unwrap();
@@ -32,14 +32,15 @@ pub async fn use_shell(path: &mut BootPath, password: &str) {
     vm.type_line("echo sum-$((40+2)) on $(uname -s)").unwrap();
     vm.wait_console("sum-42 on Linux", SOON).await.unwrap();
     vm.type_line("exit").unwrap();
-    // The agent's last line has left the machine before the kernel's.
+    // The agent's last line leaves the machine before the kernel's.
     vm.wait_console("reboot: Restarting system", SOON).await.unwrap();
     let console = vm.console();
     let [last, end] = ["] rebooting\r\n", "reboot: Restarting system"].map(|line| console.find(line));
     assert!(last.is_some() && last < end, "{}", vm.tail(10));
 }
 
-/// Chooses the rescue system in the menu of iPXE, or of GRUB, which shows its entries at once; what was fetched.
+/// Chooses the rescue system in iPXE's menu, or in GRUB's, which shows its entries at once. Returns the
+/// fetched files.
 async fn rescue(path: &mut BootPath) -> Vec<String> {
     let grub = fetched(&path.journey().await.unwrap())
         .iter()
@@ -67,7 +68,7 @@ fn vm_rescue_by_uefi_ipxe() {
     }
 }
 
-/// Microsoft's keys: the kernel is Debian's, and the shell comes by TLS, for which nobody's signature stands.
+/// Microsoft's keys: the kernel is Debian's, and the shell comes over TLS, without anybody's signature.
 #[test]
 fn vm_rescue_by_signed_grub() {
     if Level::Qemu.runs() {
@@ -85,7 +86,7 @@ fn vm_rescue_by_signed_grub() {
     }
 }
 
-/// The site's own keys: the one signed image, which is told to be a rescue by `/boot.args`.
+/// The site's own keys: the one signed image; `/boot.args` makes it a rescue.
 #[test]
 fn vm_rescue_by_the_sites_signed_image() {
     if Level::Qemu.runs() {

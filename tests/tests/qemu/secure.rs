@@ -1,4 +1,4 @@
-//! Secure Boot with keys that are not Microsoft's alone, and what it must not start.
+//! Secure Boot with other keys than Microsoft's, and what it must not start.
 
 use std::process::Command;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use e2e::boot_path::{BY_IPXE, BY_SIGNED_IMAGE, fetched};
 use e2e::snakeoil;
 use e2e::{BootPathSpec, Firmware, Level, run};
 
-/// Firmware that trusts only the site: the loader and the unified kernel image that `slipway mini-os sign` made; the agent asks
-/// for its orders.
+/// Firmware that trusts only the site: the loader and the unified kernel image made by `slipway mini-os
+/// sign`. The agent asks the server for its boot arguments.
 #[test]
 fn vm_secure_boot_with_own_keys_boots_the_signed_image() {
     if Level::Qemu.runs() {
@@ -29,8 +29,8 @@ fn vm_secure_boot_with_own_keys_boots_the_signed_image() {
     }
 }
 
-/// An iPXE whose signature the firmware trusts, as the operator gets it from iPXE's project, and no keys of the site: shim vouches
-/// for Debian's kernel. The firmware's only key stands for Microsoft's here.
+/// An iPXE whose signature the firmware trusts, as an operator gets it from the iPXE project, and no keys of
+/// the site: shim vouches for Debian's kernel. Here the firmware's only key plays Microsoft's.
 #[test]
 fn vm_secure_boot_with_the_operators_signed_ipxe() {
     if Level::Qemu.runs() {
@@ -69,7 +69,8 @@ fn vm_secure_boot_with_the_operators_signed_ipxe() {
     }
 }
 
-/// Whoever can put a kernel on the server's disk, or on the wire, has not got it started: shim trusts Debian's signature only.
+/// Putting a kernel on the server's disk, or on the wire, does not get it started: shim trusts only Debian's
+/// signature.
 #[test]
 fn vm_secure_boot_refuses_an_unsigned_kernel() {
     if Level::Qemu.runs() {

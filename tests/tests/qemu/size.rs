@@ -3,7 +3,8 @@
 use e2e::{Level, artefacts};
 use serde_json::Value;
 
-/// Kernel and initramfs of the full mini-os together, in bytes: what a firmware of 100 Mbit/s loads in four seconds.
+/// Kernel and initramfs of the full mini-os together, in bytes: firmware with 100 Mbit/s loads that in four
+/// seconds.
 const MOST: u64 = 40_000_000;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Firmware that boots by IPv6: DHCPv6 with a boot file URL, and the loader by TFTP or HTTP.
+//! Firmware that boots over IPv6: DHCPv6 with a boot file URL, and the loader by TFTP or HTTP.
 
 use anyhow::Result;
 use e2e::boot_path::{BY_IPXE, BootPath, fetched};
@@ -33,7 +33,7 @@ fn vm_uefi_pxe_by_ipv6_fetches_its_loader() {
                 .unwrap();
             path.vm.power_on().unwrap();
             path.has_fetched("tftp snponly.efi").await.unwrap();
-            // The loader goes on by IPv4.
+            // The loader continues over IPv4.
             let journey = path.kernel().await.unwrap();
             let files = fetched(&journey);
             assert_eq!(files[0], "tftp snponly.efi", "{files:?}");

@@ -1,4 +1,4 @@
-//! What is asked of agents while their machines wait, from the API through the real agent library and back.
+//! Tasks for agents whose machines wait, from the API through the real agent library and back.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use e2e::wait;
 use inventory_api::burn_in::BurnInResult;
 use inventory_api::check::Verdict;
 use inventory_api::import::ImportReport;
-use inventory_api::machine::MachineDetail;
+use inventory_api::machine::{MachineDetail, MachineState};
 use inventory_api::task::{TaskOutcome, TaskStatus};
 use lifecycle::Policy;
 use serde_json::{Value, json};
 
 use crate::fleet::{DISK, IMAGE, ONE};
 
-/// The disk can be read where the agent looks for it, and there is memory to work on.
+/// The disk is readable where the agent looks for it, and there is memory to work on.
 fn awake(machine: &Machine) {
     let root = machine.captured.root();
     std::fs::create_dir_all(root.join("dev")).unwrap();
@@ -23,14 +23,18 @@ fn awake(machine: &Machine) {
     std::fs::write(root.join("proc/meminfo"), meminfo).unwrap();
 }
 
-/// The end of a machine's newest burn-in, and how far it was seen to be before.
+/// The end of a machine's newest burn-in, and the progress seen before.
 async fn ended(rig: &Rig, serial: &str) -> (BurnInResult, Vec<u8>) {
     let api = rig.api().unwrap();
     let mut seen = Vec::new();
     let what = format!("the burn-in of {serial} to end");
     let result = wait::until(&what, ONE, async || {
         let detail = api.machine(serial).await?;
-        assert_eq!(detail.machine.status.state, "ready", "a task changes no state");
+        assert_eq!(
+            detail.machine.status.state,
+            MachineState::Ready,
+            "a task changes no state"
+        );
         Ok(match detail.tasks.first().and_then(|t| t.outcome.clone()) {
             Some(TaskOutcome::Done { burn_in, .. } | TaskOutcome::Failed { burn_in, .. }) => {
                 Some(*burn_in.expect("its figures"))
@@ -47,7 +51,7 @@ async fn ended(rig: &Rig, serial: &str) -> (BurnInResult, Vec<u8>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burn_in_is_asked_for_watched_kept_and_compared_with_its_siblings() {
+async fn a_burn_in_is_requested_watched_stored_and_compared_with_its_siblings() {
     let mut rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
         .await
         .unwrap();
@@ -82,7 +86,7 @@ async fn a_burn_in_is_asked_for_watched_kept_and_compared_with_its_siblings() {
         let path = format!("/v1/machines/{}/burn-in", machine.serial);
         let asked: TaskStatus = api.post(&path, &request).await.unwrap();
         assert_eq!(asked.outcome, None);
-        // One after the other: each has the processors for itself, as a machine has.
+        // One after the other, so that each has the processors for itself, as a machine has.
         let (result, seen) = ended(&rig, &machine.serial).await;
         assert!(result.passed, "{result:#?}");
         let mut parts: Vec<&str> = result.parts.iter().map(|p| p.name.as_str()).collect();
@@ -104,7 +108,7 @@ async fn a_burn_in_is_asked_for_watched_kept_and_compared_with_its_siblings() {
         "nobody saw it run: {progress:?}"
     );
 
-    // Kept over a restart; what stands out among them is what their figures say.
+    // Results survive a restart; their figures decide which machine stands out.
     lives.iter().for_each(tokio::task::JoinHandle::abort);
     rig.kill();
     rig.power_on().await.unwrap();
@@ -129,9 +133,9 @@ async fn a_burn_in_is_asked_for_watched_kept_and_compared_with_its_siblings() {
     assert_eq!(Value::Array(burned), odd);
 }
 
-/// A deployed machine is looked at again on request: a newer report and its verdict, and nothing else.
+/// A deployed machine is re-checked on request: a newer report and its verdict, and nothing else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_re_check_of_a_deployed_machine_never_changes_its_state() {
+async fn a_re_check_never_changes_the_state_of_a_deployed_machine() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
     let api = rig.api().unwrap();
     let machine = Machine::make(rig.directory(), 1, DISK).unwrap();
@@ -140,7 +144,8 @@ async fn a_re_check_of_a_deployed_machine_never_changes_its_state() {
     let before = api.wait_state(&machine.serial, "deployed", ONE).await.unwrap();
     let history = api.history(&machine.serial).await.unwrap();
     let path = |what: &str| format!("/v1/machines/{}/{what}", machine.serial);
-    // What is expected of it changes to something it is not: it is said, and it goes on running.
+    // The expectation changes to something the machine does not meet: the finding is shown, and the machine
+    // keeps running.
     let profile = json!([{ "name": "sim", "memory": { "modules": 8 } }]);
     let _: ImportReport = api.post("/v1/profiles", &profile).await.unwrap();
     let plan = json!([{ "room": "R1", "rack": "A1", "unit": 1, "serial": machine.serial, "profile": "sim" }]);
@@ -157,7 +162,7 @@ async fn a_re_check_of_a_deployed_machine_never_changes_its_state() {
     assert_eq!(after.check.map(|c| c.verdict), Some(Verdict::Fail));
     assert_eq!(after.machine.status, before.machine.status);
     assert_eq!(api.history(&machine.serial).await.unwrap(), history);
-    // It is not burdened either.
+    // It gets no burn-in either.
     let refused = api.post::<Value>(&path("burn-in"), &json!({})).await.unwrap_err();
     assert!(refused.to_string().contains("409"), "{refused}");
     assert!(!life.is_finished());

@@ -8,13 +8,13 @@ use std::time::Duration;
 use e2e::Api;
 use e2e::scenario::PROFILE;
 use e2e::sim::{Machine, Netbooted, PowerOn, Rig};
-use inventory_api::machine::{DeployResponse, MachineDetail};
+use inventory_api::machine::{DeployResponse, MachineDetail, MachineState, Phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::fleet::{DISK, IMAGE, ONE, check_written};
 
-/// What stands at the beginning and at the end of a disk before anything is installed.
+/// Marks at the beginning and at the end of a disk before anything is installed.
 const PRECIOUS: &[u8] = b"somebody's only copy";
 
 fn put_precious(machine: &Machine) {
@@ -60,7 +60,7 @@ async fn deploy(api: &Api, machine: &Machine) -> DeployResponse {
         .unwrap()
 }
 
-/// The plan is made of the report; then the hardware is not what it was.
+/// The plan is made from the report; then the hardware changes.
 async fn refused_after(change: impl FnOnce(&Machine), code: &str) {
     let rig = holding().await;
     let api = rig.api().unwrap();
@@ -81,7 +81,7 @@ async fn refused_after(change: impl FnOnce(&Machine), code: &str) {
         detail = work => detail,
     };
     let status = &detail.machine.status;
-    assert_eq!(status.state, "failed", "{status:#?}");
+    assert_eq!(status.state, MachineState::Failed, "{status:#?}");
     assert_eq!(status.reason.as_deref(), Some(code), "{status:#?}");
     assert!(
         status.sentence.contains("No disk was touched"),
@@ -110,7 +110,7 @@ async fn a_missing_disk_is_refused_before_a_write() {
     refused_after(|m| m.captured.remove_disk().unwrap(), "disk-missing").await;
 }
 
-/// What the report says already is refused by the plan: the missing fact is named.
+/// If the report already shows the problem, the plan is refused and names the missing fact.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_that_cannot_be_made_names_the_missing_fact() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_plan_that_cannot_be_made_names_the_missing_fact() {
             detail = api.wait_rest(&machine.serial, ONE) => detail.unwrap(),
         };
         let status = &detail.machine.status;
-        assert_eq!(status.state, "failed", "{status:#?}");
+        assert_eq!(status.state, MachineState::Failed, "{status:#?}");
         assert!(status.sentence.contains("disk"), "{}", status.sentence);
         assert_untouched(&machine);
     }
@@ -135,7 +135,7 @@ async fn a_plan_that_cannot_be_made_names_the_missing_fact() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_with_another_digest_stops_and_is_named() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
-    // One byte in the middle; the size stays.
+    // One byte in the middle; the size stays the same.
     let mut bytes = std::fs::read(rig.image_file()).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
@@ -147,7 +147,7 @@ async fn an_image_with_another_digest_stops_and_is_named() {
         detail = api.wait_rest(&machine.serial, ONE) => detail.unwrap(),
     };
     let status = &detail.machine.status;
-    assert_eq!(status.state, "failed", "{status:#?}");
+    assert_eq!(status.state, MachineState::Failed, "{status:#?}");
     assert!(status.sentence.contains("write-image"), "{}", status.sentence);
     assert!(
         status.reason.as_deref().is_some_and(|r| r.starts_with("image")),
@@ -217,7 +217,7 @@ async fn install_through(rig: &Rig, machine: &Machine, cutter: &Cutter) {
     let how = PowerOn {
         boot_url: Some(format!("http://{}", cutter.address)),
     };
-    // It ends with the reboot; after a failure the agent stays, and the caller stops waiting.
+    // It ends with the reboot; after a failure the agent stays up, and the caller stops waiting.
     machine.mini_os(*args, ca_pem, how).await.unwrap();
 }
 
@@ -232,11 +232,7 @@ async fn a_transfer_that_is_cut_goes_on_where_it_was() {
         .expect("installed in time");
     let lines = machine.console.lines().join("\n");
     let status = api.machine(&machine.serial).await.unwrap().machine.status;
-    assert_eq!(
-        status.phase.as_deref(),
-        Some("await-local-boot"),
-        "{status:#?}\n{lines}"
-    );
+    assert_eq!(status.phase, Some(Phase::AwaitLocalBoot), "{status:#?}\n{lines}");
     // 3 MiB in pieces of less than 1 MiB (headers count): at least four, and no more than it takes.
     let connections = cutter.connections.load(Ordering::Relaxed);
     assert!((4..=6).contains(&connections), "{connections} connections");
@@ -248,7 +244,7 @@ async fn a_transfer_that_never_gets_on_ends_failed() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
     let api = rig.api().unwrap();
     let mut machine = Machine::make(rig.directory(), 1, DISK).unwrap();
-    // Three minutes in life.
+    // Three minutes in production.
     machine.patience.give_up = Duration::from_secs(8);
     // Not even the headers come through.
     let cutter = Cutter::start(rig.service().http, 10).await;
@@ -257,7 +253,7 @@ async fn a_transfer_that_never_gets_on_ends_failed() {
         detail = api.wait_rest(&machine.serial, Duration::from_secs(90)) => detail.unwrap(),
     };
     let status = &detail.machine.status;
-    assert_eq!(status.state, "failed", "{status:#?}");
+    assert_eq!(status.state, MachineState::Failed, "{status:#?}");
     assert!(status.sentence.contains("write-image"), "{}", status.sentence);
     assert!(
         cutter.connections.load(Ordering::Relaxed) < 100,

@@ -1,4 +1,4 @@
-//! Bytes that mean harm or nothing: a clear refusal, no panic, no growth, and the next machine is served.
+//! Malicious or meaningless bytes: a clear refusal, no panic, no growth, and the next machine is served.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn bodies_that_are_not_what_they_should_be_are_refused() {
         let (status, answer) = agent
             .post_bytes(&path, vec![b' '; 64 << 20])
             .await
-            // The server may hang up before it has read 64 MiB: a refusal too.
+            // The server may hang up before it has read 64 MiB, which is a refusal too.
             .unwrap_or((StatusCode::PAYLOAD_TOO_LARGE, serde_json::Value::Null));
         assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{path}: {answer}");
     }
@@ -60,7 +60,7 @@ async fn bodies_that_are_not_what_they_should_be_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_are_told_what_is_wrong_with_their_order() {
+async fn a_deploy_request_with_a_mistake_is_refused_with_the_reason() {
     let rig = Rig::start(IMAGE, |config| config.policy.rules.clear())
         .await
         .unwrap();
@@ -93,7 +93,7 @@ async fn people_are_told_what_is_wrong_with_their_order() {
     }
 }
 
-/// DHCP, TFTP and HTTP get every kind of garbage; then a machine boots as if nothing had been.
+/// DHCP, TFTP and HTTP get every kind of garbage; then a machine boots as if nothing had happened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_on_every_boot_port_disturbs_nobody() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -113,7 +113,7 @@ async fn garbage_on_every_boot_port_disturbs_nobody() {
             let _ = socket.send_to(&noise, at).await;
         }
         if round % 100 == 0 {
-            // Loopback drops what a reader does not take: give the servers a turn.
+            // Loopback drops what a reader does not take in time, so give the servers a turn.
             tokio::task::yield_now().await;
         }
     }
@@ -155,7 +155,7 @@ async fn garbage_on_every_boot_port_disturbs_nobody() {
     assert!(grown < 96 << 20, "memory grew by {} MiB", grown >> 20);
 }
 
-/// The message with something wrong: cut, too long, random, with a bit flipped, or only noise.
+/// The message with something wrong: truncated, too long, random, with a bit flipped, or only noise.
 fn mangled(good: &[u8], round: usize) -> Vec<u8> {
     let noise = bytes_of(round + 1, 600);
     match round % 5 {
@@ -171,7 +171,7 @@ fn mangled(good: &[u8], round: usize) -> Vec<u8> {
         2 => noise[..usize::from(noise[1])].to_vec(),
         3 => [good, &noise].concat(),
         _ => {
-            // The known trap: an address length that is not an address length.
+            // A known trap: an invalid address length.
             let mut bytes = good.to_vec();
             bytes[2] = noise[0];
             bytes[240..].copy_from_slice(&noise[..good.len() - 240]);
@@ -184,7 +184,7 @@ async fn http(to: SocketAddr, request: &[u8]) -> String {
     let Ok(mut stream) = TcpStream::connect(to).await else {
         return "no connection".into();
     };
-    // The server may answer and hang up before it has read all.
+    // The server may answer and hang up before it has read everything.
     let _ = stream.write_all(request).await;
     let mut answer = vec![0; 4096];
     match tokio::time::timeout(Duration::from_secs(5), stream.read(&mut answer)).await {

@@ -1,4 +1,4 @@
-//! One machine stays one and two stay two, whatever NIC booted first and whatever a report claims.
+//! One machine stays one and two stay two, whichever NIC booted first and whatever a report claims.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use agent::report::{Roots, collect};
 use agent::session::Exit;
 use e2e::sim::{Booted, Machine, Netbooted, PowerOn, Raw, Rig};
 use inventory_api::Mac;
-use inventory_api::machine::MachineSummary;
+use inventory_api::machine::{MachineState, MachineSummary};
 use inventory_api::report::AssetReport;
 use lifecycle::Policy;
 use reqwest::StatusCode;
@@ -28,7 +28,7 @@ async fn of_mac(rig: &Rig, mac: Mac) -> MachineSummary {
         .machine
 }
 
-/// Its DHCP requests are not answered: an answer takes milliseconds.
+/// Waits until its DHCP requests are ignored; an answer would take milliseconds.
 async fn assert_no_answer(rig: &Rig, machine: &Machine) {
     let asked = tokio::time::timeout(Duration::from_secs(3), machine.netboot(rig.service())).await;
     assert!(asked.is_err(), "{} was answered", machine.mac);
@@ -40,8 +40,9 @@ fn at_nic(machine: &Machine, mac: Mac) -> Machine {
     machine
 }
 
-/// Both NICs of one machine ask the network and are enrolled, before the agent of either has said a word. That the second one's report
-/// lists the first one's MAC is a claim: the first enrolment is found to be this machine when it reports itself.
+/// Both NICs of a machine netboot and are enrolled before either agent has reported. That the second one's
+/// report lists the first one's MAC is a claim; the first enrolment is recognised as this machine when it
+/// reports, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -51,7 +52,7 @@ async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     let booted = through_second.netboot(rig.service()).await.unwrap();
     assert!(matches!(booted, Netbooted::MiniOs { .. }));
     let first = of_mac(&rig, SECOND).await.id;
-    // Power lost; now its firmware takes the other NIC.
+    // Power is lost; then the firmware uses the other NIC.
     let detail = to_deployed(&rig, &machine).await;
     check_deployed(&machine, &detail);
     assert_eq!(
@@ -65,7 +66,7 @@ async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
         detail.machine
     );
 
-    // By the second NIC it comes up as the enrolment of that one, says who it is, and is told.
+    // By the second NIC it comes up as that enrolment, reports who it is, and is told which machine it is.
     let booted = through_second
         .power_on(rig.service(), PowerOn::default())
         .await
@@ -75,7 +76,10 @@ async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     };
     assert!(message.contains(detail.machine.id.as_str()), "{message}");
     let machines = all(&rig).await;
-    let living: Vec<_> = machines.iter().filter(|m| m.status.state != "retired").collect();
+    let living: Vec<_> = machines
+        .iter()
+        .filter(|m| m.status.state != MachineState::Retired)
+        .collect();
     assert_eq!(living.len(), 1, "{machines:#?}");
     assert_eq!(living[0].id, detail.machine.id);
     assert!(living[0].macs.contains(&SECOND) && living[0].macs.contains(&machine.mac));
@@ -91,7 +95,7 @@ async fn two_nics_that_both_boot_before_the_first_report_are_one_machine() {
     };
 }
 
-/// A known machine that is ready, with both its NICs reported, or with the first alone.
+/// A known machine that is ready; its report lists both NICs, or only the first.
 async fn ready(rig: &Rig, machine: &Machine) -> MachineSummary {
     let api = rig.api().unwrap();
     tokio::select! {
@@ -101,7 +105,8 @@ async fn ready(rig: &Rig, machine: &Machine) -> MachineSummary {
     of_mac(rig, machine.mac).await
 }
 
-/// A machine that has reported comes back under its other NIC: it is told who it is and goes on as that.
+/// A machine that has reported comes back by its other NIC: it is recognised and continues as the known
+/// machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_known_machine_that_boots_another_nic_comes_back_as_itself() {
     let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
@@ -132,8 +137,8 @@ async fn a_known_machine_that_boots_another_nic_comes_back_as_itself() {
     assert_eq!(all(&rig).await.len(), 2, "the enrolment is kept, retired");
 }
 
-/// S2: a NIC that the known machine has never reported. Who comes by it is held, and nobody else; when the known machine boots by the
-/// NIC it is known by and reports the new one, the two are one.
+/// S2: a NIC that the known machine has never reported. Whoever boots by it is held, and nobody else; when
+/// the known machine boots by a NIC it is known by and reports the new one, the two are merged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_nic_is_held_until_the_known_machine_reports_it() {
     let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
@@ -147,7 +152,7 @@ async fn a_new_nic_is_held_until_the_known_machine_reports_it() {
     assert!(matches!(ended, Booted::MiniOs(Exit::Refused { .. })), "{ended:?}");
     let held = of_mac(&rig, SECOND).await;
     assert_ne!(held.id, known.id);
-    assert_eq!(held.status.state, "quarantined");
+    assert_eq!(held.status.state, MachineState::Quarantined);
     assert_no_answer(&rig, &other).await;
     let untouched = of_mac(&rig, machine.mac).await;
     assert_eq!(
@@ -168,7 +173,7 @@ async fn a_new_nic_is_held_until_the_known_machine_reports_it() {
 
 /// S2: a stranger knows the label, the UUID and a MAC of a machine that is off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_knows_the_label_and_a_mac_is_not_the_machine() {
+async fn knowing_the_label_and_a_mac_does_not_make_the_machine() {
     let rig = Rig::start(IMAGE, |config| config.policy = Policy::default())
         .await
         .unwrap();
@@ -185,11 +190,12 @@ async fn who_knows_the_label_and_a_mac_is_not_the_machine() {
     let after = of_mac(&rig, victim.mac).await;
     assert_eq!((&after.id, &after.macs), (&before.id, &before.macs));
     assert_eq!(
-        after.status.state, "ready",
+        after.status.state,
+        MachineState::Ready,
         "and it does not stop the machine either"
     );
     assert_ne!(of_mac(&rig, stranger.mac).await.id, before.id);
-    // The machine boots again, and does not list the stranger's NIC: nothing moves.
+    // The machine boots again and does not list the stranger's NIC: nothing is merged.
     let from = victim.console.lines().len();
     tokio::select! {
         ended = victim.live(rig.service()) => panic!("{ended:?}"),
@@ -218,7 +224,7 @@ async fn a_cloned_pair_is_kept_apart_and_stopped() {
         matches!(ended, Ok(Booted::MiniOs(Exit::Refused { .. }))),
         "{ended:?}"
     );
-    // The first one is told the same: its certificate is no longer good.
+    // The first one gets the same answer: its certificate is no longer valid.
     let ended = tokio::time::timeout(ONE, life)
         .await
         .expect("the first one stops")
@@ -227,7 +233,7 @@ async fn a_cloned_pair_is_kept_apart_and_stopped() {
     let (one, two) = (of_mac(&rig, first.mac).await, of_mac(&rig, clone.mac).await);
     assert_ne!(one.id, two.id);
     for (this, other) in [(&one, &two), (&two, &one)] {
-        assert_eq!(this.status.state, "quarantined", "{this:#?}");
+        assert_eq!(this.status.state, MachineState::Quarantined, "{this:#?}");
         assert_eq!(this.status.reason.as_deref(), Some("identity-conflict"));
         assert_eq!(this.conflicts_with, std::slice::from_ref(&other.id));
         let shown: serde_json::Value = api
@@ -253,7 +259,7 @@ async fn a_cloned_pair_is_kept_apart_and_stopped() {
         );
     }
 
-    // A person looked: they are two. It is remembered.
+    // A person decided that they are two, and the decision is kept.
     let path = format!("/v1/machines/{}/conflict", two.id);
     let _: serde_json::Value = api
         .post(&path, &serde_json::json!({"resolution": "different"}))
@@ -269,7 +275,7 @@ async fn a_cloned_pair_is_kept_apart_and_stopped() {
     }
 }
 
-/// A stranger knows serial, UUID and maker of a machine, from its label or from anywhere.
+/// A stranger knows serial, UUID and maker of a machine, from its label or from elsewhere.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -290,7 +296,7 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
         nic.mac = Some(stranger.mac);
         nic.permanent_mac = None;
     }
-    // Whether the victim lives is not clear at once.
+    // Whether the victim is alive is not clear at once.
     let answer = e2e::wait::until("an answer to the stranger's report", ONE, async || {
         let (status, answer) = raw.report(&"b".repeat(32), report.clone()).await?;
         Ok((status != StatusCode::SERVICE_UNAVAILABLE).then_some((status, answer)))
@@ -298,7 +304,7 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
     .await
     .unwrap();
     assert_eq!(answer.0, StatusCode::OK, "{}", answer.1);
-    // No plan of it, no assignment, no word of its secrets; its certificate is gone.
+    // It gets no plan, no assignment and none of the secrets; its certificate is revoked.
     let (status, answer) = raw.get("/agent/v1/assignment?wait=0&seen=0").await.unwrap();
     assert!(
         status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN,
@@ -307,9 +313,9 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
     assert_no_answer(&rig, &stranger).await;
     let newcomer = of_mac(&rig, stranger.mac).await;
     assert_ne!(newcomer.id, before.id);
-    assert_eq!(newcomer.status.state, "quarantined");
+    assert_eq!(newcomer.status.state, MachineState::Quarantined);
 
-    // The victim runs on: marked, not stopped, its row as it was.
+    // The victim keeps running: marked, not stopped, its row unchanged.
     let after = of_mac(&rig, victim.mac).await;
     assert_eq!((&after.id, after.status.state.as_str()), (&before.id, "deployed"));
     assert_eq!((&after.macs, &after.serial), (&before.macs, &before.serial));
@@ -323,11 +329,12 @@ async fn a_report_that_claims_a_deployed_machine_gains_nothing() {
         ended = victim.live(rig.service()) => panic!("{ended:?}"),
         shown = async {
             let from = victim.console.lines().len();
-            victim.console.wait("waiting: Installed and proven", from).await
+            victim.console.wait("waiting: Installed and verified", from).await
         } => assert!(shown > 0),
     }
 
-    // A person finds that it was the same machine after all, with another NIC: one of two goes, the other runs on.
+    // A person finds that it was the same machine with another NIC: one of the two goes, the other keeps
+    // running.
     let path = format!("/v1/machines/{}/conflict", before.id);
     let wrong = serde_json::json!({"resolution": "same", "retire": before.id});
     assert!(

@@ -1,12 +1,13 @@
-//! Power is lost: the machine's, the server's, at every stage.
+//! Power loss: the machine's and the server's, at every stage.
 
+use inventory_api::machine::MachineState;
 use std::time::Duration;
 
 use e2e::sim::{Machine, Rig};
 
 use crate::fleet::{DISK, IMAGE, check_deployed, to_deployed};
 
-/// A line of the console for each stage, in order.
+/// A console line for each stage, in order.
 const STAGES: &[&str] = &[
     "firmware: address",
     "firmware: loaded",
@@ -31,7 +32,7 @@ const STAGES: &[&str] = &[
     "first boot: script first-setup",
 ];
 
-/// The machine loses power at each stage: the next power-on starts again cleanly and ends Deployed.
+/// The machine loses power at each stage: the next power-on starts cleanly and ends Deployed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_that_loses_power_at_any_stage_ends_deployed() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -52,7 +53,7 @@ async fn a_machine_that_loses_power_while_it_writes_ends_deployed() {
         .live_until(rig.service(), "step 4/13 write-image")
         .await
         .unwrap();
-    // Not by the console: a line is shown when it is too late. Blocks of the file say what is really written.
+    // The console would be too late. The file's blocks show what has really been written.
     let from = blocks(&machine);
     {
         let life = machine.live(rig.service());
@@ -75,7 +76,7 @@ async fn a_machine_that_loses_power_while_it_writes_ends_deployed() {
         .unwrap()
         .machine
         .status;
-    assert_eq!(status.state, "deploying", "{status:?}");
+    assert_eq!(status.state, MachineState::Deploying, "{status:?}");
     let detail = to_deployed(&rig, &machine).await;
     assert!(detail.verification.unwrap().holds());
     let history = rig.api().unwrap().history(&machine.serial).await.unwrap();
@@ -95,7 +96,8 @@ fn blocks(machine: &Machine) -> u64 {
     std::fs::metadata(machine.disk()).unwrap().blocks()
 }
 
-/// A machine whose power fails every time gives up after the configured attempts, says why, and can be retried.
+/// A machine that loses power every time gives up after the configured number of attempts, says why, and can
+/// be retried.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_machine_that_never_gets_through_ends_failed_and_can_be_retried() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -112,7 +114,12 @@ async fn a_machine_that_never_gets_through_ends_failed_and_can_be_retried() {
         failed = api.wait_rest(&machine.serial, Duration::from_secs(60)) => failed.unwrap(),
     };
     let status = &failed.machine.status;
-    assert_eq!(status.state, "failed", "{}", api.story(&machine.serial).await);
+    assert_eq!(
+        status.state,
+        MachineState::Failed,
+        "{}",
+        api.story(&machine.serial).await
+    );
     assert!(
         status.reason.is_some() && !status.sentence.is_empty(),
         "{status:#?}"
@@ -128,7 +135,7 @@ async fn a_machine_that_never_gets_through_ends_failed_and_can_be_retried() {
     check_deployed(&machine, &detail);
 }
 
-/// The server is killed at each stage and started again: the machine goes on and ends Deployed.
+/// The server is killed at each stage and restarted: the machine continues and ends Deployed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_at_any_stage_goes_on() {
     let mut rig = Rig::start(IMAGE, |_| {}).await.unwrap();

@@ -4,6 +4,7 @@ use agent::report::{Roots, collect};
 use e2e::sim::{Machine, Netbooted, PowerOn, Raw, Rig};
 use e2e::{Api, scenario::PROFILE};
 use inventory_api::boot::BootArgs;
+use inventory_api::machine::MachineState;
 use inventory_api::report::AssetReport;
 use reqwest::StatusCode;
 
@@ -35,8 +36,8 @@ async fn assert_alarm(api: &Api, machine: &Machine) {
     assert!(story.contains("security-alarm"), "{story}");
 }
 
-/// A stranger took the ticket from the wire and was faster; then the machine itself claims: alarm, and nothing is
-/// destroyed.
+/// A stranger took the ticket from the wire and was faster; then the machine itself claims: alarm, and
+/// nothing is destroyed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stolen_ticket_stops_the_machine_before_anything_is_destroyed() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -46,7 +47,7 @@ async fn a_stolen_ticket_stops_the_machine_before_anything_is_destroyed() {
     let mut stranger = raw(&rig);
     let (status, _) = stranger.claim(&args).await.unwrap();
     assert_eq!(status, StatusCode::OK);
-    // It even reports, so that there is a plan.
+    // The stranger even reports, so that there is a plan.
     let (status, _) = stranger
         .report(&"a".repeat(32), report_of(&machine))
         .await
@@ -54,16 +55,16 @@ async fn a_stolen_ticket_stops_the_machine_before_anything_is_destroyed() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(
         api.machine(&machine.serial).await.unwrap().machine.status.state,
-        "deploying"
+        MachineState::Deploying
     );
 
     let exit = machine.mini_os(args, ca_pem, PowerOn::default()).await.unwrap();
     assert!(exit.to_string().contains("ticket-used"), "{exit}");
     let status = api.machine(&machine.serial).await.unwrap().machine.status;
-    assert_eq!(status.state, "quarantined", "{status:#?}");
+    assert_eq!(status.state, MachineState::Quarantined, "{status:#?}");
     assert!(status.sentence.len() > 20, "{status:#?}");
     assert_alarm(&api, &machine).await;
-    // The thief's certificate is worth nothing any more.
+    // The thief's certificate is worthless now.
     let (status, answer) = stranger.get("/agent/v1/assignment?wait=0&seen=0").await.unwrap();
     assert!(
         status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN,
@@ -77,7 +78,7 @@ async fn a_stolen_ticket_stops_the_machine_before_anything_is_destroyed() {
     );
 }
 
-/// The machine claimed; a second claim with another key comes while it installs.
+/// The machine has claimed; a second claim with another key arrives while it installs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_claim_while_it_installs_stops_the_machine() {
     let rig = Rig::start(16 << 20, |_| {}).await.unwrap();
@@ -95,21 +96,22 @@ async fn a_second_claim_while_it_installs_stops_the_machine() {
     let detail = tokio::select! {
         biased;
         detail = &mut attack => detail,
-        // The honest agent may notice first that its certificate was revoked.
+        // The honest agent may be the first to notice that its certificate was revoked.
         exit = &mut life => {
             assert!(format!("{exit:?}").contains("certificate-revoked"), "{exit:?}");
             attack.await
         }
     };
     assert_eq!(
-        detail.machine.status.state, "quarantined",
+        detail.machine.status.state,
+        MachineState::Quarantined,
         "{:#?}",
         detail.machine.status
     );
     assert_alarm(&api, &machine).await;
 }
 
-/// A lost answer: the same ticket with the same key gives the same certificate, and no alarm.
+/// A lost answer: the same ticket with the same key gets the same certificate, and no alarm.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_claim_again_is_the_same_answer() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -123,7 +125,7 @@ async fn the_same_claim_again_is_the_same_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tickets_that_are_not_good_give_nothing() {
+async fn invalid_tickets_give_nothing() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
     let machine = Machine::make(rig.directory(), 1, DISK).unwrap();
     let other = Machine::make(rig.directory(), 2, DISK).unwrap();
@@ -169,7 +171,7 @@ async fn a_replayed_report_is_refused() {
         (StatusCode::CONFLICT, "report-replayed"),
         "{answer}"
     );
-    // An older one again, after a newer one, is a replay too, word for word.
+    // An older report, repeated word for word after a newer one, is a replay too.
     let (status, _) = agent.report(&"c".repeat(32), report.clone()).await.unwrap();
     assert_eq!(status, StatusCode::OK);
     let (status, answer) = agent.report(&nonce, report).await.unwrap();
@@ -182,7 +184,7 @@ async fn a_replayed_report_is_refused() {
     assert_eq!(kept.report.unwrap().disks.len(), 1);
 }
 
-/// Who knows the MAC, and nothing else: the boot path gives out no secret, and the APIs answer nothing.
+/// Somebody who knows only the MAC: the boot path reveals no secret, and the APIs answer nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_who_knows_the_mac_gets_nothing_of_worth() {
     let rig = Rig::start(IMAGE, |_| {}).await.unwrap();
@@ -214,18 +216,18 @@ async fn a_stranger_who_knows_the_mac_gets_nothing_of_worth() {
             .unwrap();
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{verb}");
     }
-    // Booting with its MAC leads to its own disk: a deployed machine gets no ticket.
+    // Booting with its MAC leads to the machine's own disk: a deployed machine gets no ticket.
     let imposter = Machine::make(&rig.directory().join("imposter"), 1, DISK).unwrap();
     assert_eq!(imposter.mac, machine.mac);
     assert!(matches!(
         imposter.netboot(rig.service()).await.unwrap(),
         Netbooted::Disk
     ));
-    // Nothing that the server handed out or wrote down in clear holds the password hash or the token.
+    // Nothing that the server sent or stored in clear contains the password hash or the token.
     let after = rig.api().unwrap().machine(id).await.unwrap();
     assert!(
         !serde_json::to_string(&after).unwrap().contains("$6$"),
         "a password hash left the server"
     );
-    assert_eq!(after.machine.status.state, "deployed");
+    assert_eq!(after.machine.status.state, MachineState::Deployed);
 }

@@ -1,4 +1,4 @@
-//! The codes of findings. They are stable: a profile overrides severities by them, histories and exports keep them.
+//! The codes of findings. They are stable: profiles override severities by code, and histories and exports store them.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
@@ -15,13 +15,13 @@ codes! {
     SYSTEM_OTHER_SKU = "system-other-sku";
     /// Other board.
     BOARD_OTHER = "board-other";
-    /// Another machine stands here: serial number.
+    /// Another machine is here (serial number).
     SERIAL_OTHER = "serial-other";
     /// Asset tag.
     ASSET_TAG_OTHER = "asset-tag-other";
     /// Firmware older than expected.
     FIRMWARE_OLDER = "firmware-older";
-    /// Firmware newer than, or in no order with, the exact one expected.
+    /// Firmware newer than, or not comparable with, the exact version expected.
     FIRMWARE_OTHER = "firmware-other";
     /// BMC not seen.
     BMC_MISSING = "bmc-missing";
@@ -29,7 +29,7 @@ codes! {
     BMC_FIRMWARE_OLDER = "bmc-firmware-older";
     /// BMC firmware other.
     BMC_FIRMWARE_OTHER = "bmc-firmware-other";
-    /// The BMC's event log tells of a failure.
+    /// The BMC's event log has a failure.
     BMC_EVENTS = "bmc-events";
     /// TPM not seen.
     TPM_MISSING = "tpm-missing";
@@ -41,9 +41,9 @@ codes! {
     SECURE_BOOT = "secure-boot";
     /// Sensor in alarm or above its critical value.
     SENSOR_ALARM = "sensor-alarm";
-    /// Fan that does not turn.
+    /// Stopped fan.
     FAN_STOPPED = "fan-stopped";
-    /// Battery that says that it fails.
+    /// Battery that reports failure.
     BATTERY_FAILED = "battery-failed";
     /// Socket empty.
     CPU_MISSING = "cpu-missing";
@@ -69,7 +69,7 @@ codes! {
     MICROCODE_OLDER = "microcode-older";
     /// Microcode other.
     MICROCODE_OTHER = "microcode-other";
-    /// What the kernel says of the processor's vulnerabilities.
+    /// Vulnerabilities of the processor that the kernel reports.
     CPU_VULNERABLE = "cpu-vulnerable";
     /// Slot empty.
     DIMM_MISSING = "dimm-missing";
@@ -91,17 +91,17 @@ codes! {
     DIMM_OTHER_PART = "dimm-other-part";
     /// Module of another kind (DDR generation, ECC, ranks).
     DIMM_OTHER_KIND = "dimm-other-kind";
-    /// Total of memory.
+    /// Total memory.
     MEMORY_TOTAL = "memory-total";
-    /// The kernel can use far less than is installed.
+    /// The kernel sees much less memory than is installed.
     MEMORY_LOST = "memory-lost";
-    /// Memory errors that could not be corrected.
+    /// Uncorrectable memory errors.
     MEMORY_ERRORS = "memory-errors";
-    /// Many memory errors that were corrected.
+    /// Many corrected memory errors.
     MEMORY_CORRECTED = "memory-corrected";
     /// Memory without error correction, or with it.
     MEMORY_ECC = "memory-ecc";
-    /// Total of persistent memory.
+    /// Total persistent memory.
     MEMORY_PERSISTENT = "memory-persistent";
     /// Disk missing.
     DISK_MISSING = "disk-missing";
@@ -121,7 +121,7 @@ codes! {
     DISK_FIRMWARE_OLDER = "disk-firmware-older";
     /// Disk firmware other.
     DISK_FIRMWARE_OTHER = "disk-firmware-other";
-    /// The disk itself says that it fails.
+    /// The disk reports that it is failing.
     DISK_FAILED = "disk-failed";
     /// Much of the disk's life is used.
     DISK_WORN = "disk-worn";
@@ -129,9 +129,9 @@ codes! {
     DISK_ERRORS = "disk-errors";
     /// Errors on the disk's cable.
     DISK_LINK_ERRORS = "disk-link-errors";
-    /// Sectors of a size that no system here can use.
+    /// Sectors of an unsupported size.
     DISK_FORMAT = "disk-format";
-    /// Fewer ways to a disk than expected.
+    /// Fewer paths to a disk than expected.
     DISK_PATHS = "disk-paths";
     /// Network port missing.
     NIC_MISSING = "nic-missing";
@@ -163,7 +163,7 @@ codes! {
     PSU_MOVED = "psu-moved";
     /// Power supply without mains.
     PSU_UNPLUGGED = "psu-unplugged";
-    /// Power supply says that it fails.
+    /// Power supply reports failure.
     PSU_FAILED = "psu-failed";
     /// PCI device missing.
     PCI_MISSING = "pci-missing";
@@ -171,7 +171,7 @@ codes! {
     PCI_EXTRA = "pci-extra";
     /// PCIe link with fewer lanes or less speed.
     LINK_SLOW = "link-slow";
-    /// Device that no driver took.
+    /// Device without a driver.
     NO_DRIVER = "no-driver";
     /// Cable in another port of the right switch.
     CABLE_OTHER_PORT = "cable-other-port";
@@ -187,7 +187,7 @@ codes! {
     MORE = "more";
 }
 
-/// Codes of what a machine says of its health, whatever is expected of it.
+/// Codes about health, which apply whatever is expected of a machine.
 pub const HEALTH: &[&str] = &[
     CPU_DISABLED,
     MEMORY_LOST,

@@ -41,19 +41,26 @@ impl From<HardwareProfile> for Expectation {
 pub enum Verdict {
     /// As expected.
     Pass,
-    /// As expected, with something to look at.
+    /// As expected, with warnings.
     Warn,
     /// Not as expected: no disk is touched.
     Fail,
 }
 
-/// How grave a finding is.
+impl std::fmt::Display for Verdict {
+    /// The word on the wire.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Good to know; the verdict stays.
+    /// Information; does not change the verdict.
     Info,
-    /// Look at it when there is time.
+    /// Should be looked at.
     Warning,
     /// The machine is not as ordered.
     Error,
@@ -64,14 +71,14 @@ pub enum Severity {
 pub struct Finding {
     /// Stable short code, one of [`code::ALL`], e.g. "dimm-missing".
     pub code: String,
-    /// Where: a slot, bay or port exactly as the report names it; else "system", "memory", ... Of a part that moved or
-    /// was swapped: where it belongs.
+    /// Slot, bay or port exactly as the report names it; else "system", "memory", ... For a part that moved or was swapped, the place
+    /// where it belongs.
     pub place: String,
     /// What was expected, in words.
     pub expected: String,
     /// What was found, in words.
     pub found: String,
-    /// How grave.
+    /// Severity.
     pub severity: Severity,
     /// A sentence that a technician can act on.
     pub sentence: String,
@@ -82,6 +89,6 @@ pub struct Finding {
 pub struct CheckResult {
     /// The verdict: fail if any finding is an error, warn if any is a warning, else pass.
     pub verdict: Verdict,
-    /// The findings, most grave first.
+    /// The findings, most severe first.
     pub findings: Vec<Finding>,
 }

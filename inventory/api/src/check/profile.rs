@@ -1,11 +1,10 @@
-//! The hardware profile: what one machine of a kind must have. An absent field is not fixed and never a finding.
+//! The hardware profile: what every machine of a kind must have. An absent field is not checked and never causes a finding.
 //!
-//! Texts are compared without case and with runs of spaces as one; `*` stands for anything ("MTA36ASF8G72PZ*"). CPU models
-//! are compared without "(R)", "CPU", "@ 2.10GHz" and the like.
+//! Texts are compared ignoring case and repeated spaces; `*` matches anything ("MTA36ASF8G72PZ*"). CPU models are compared
+//! without "(R)", "CPU", "@ 2.10GHz" and the like.
 //!
-//! Lists of parts: an entry with a place (slot, bay, PCI address, ...) fixes what is there; an entry without one fixes that
-//! `count` such parts are anywhere. A list that is given is complete: a part beyond it is a warning with its place. A list
-//! that is empty fixes nothing.
+//! Lists of parts: an entry with a place (slot, bay, PCI address, ...) says what must be there; an entry without one demands
+//! `count` such parts anywhere. A list is complete: a part beyond it is a warning with its place. An empty list checks nothing.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +17,11 @@ pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What one machine of a kind must have.
+/// What every machine of a kind must have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HardwareProfile {
-    /// Its name; orders and rack plans refer to it. Empty where it stands inside something that has a name.
+    /// Its name, which purchase orders and rack plans refer to. Empty if it is part of something with a name.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Maker and model.
@@ -49,8 +48,8 @@ pub struct HardwareProfile {
     /// Memory.
     #[serde(skip_serializing_if = "is_default")]
     pub memory: MemoryProfile,
-    /// Disks. Removable ones and those by USB, SD, eMMC, Fibre Channel, iSCSI, NVMe over fabrics and persistent memory
-    /// stand only for an entry that names their transport.
+    /// Disks. Removable ones and those on USB, SD, eMMC, Fibre Channel, iSCSI, NVMe over fabrics and persistent memory match only an
+    /// entry that names their transport.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<DiskProfile>,
     /// Network ports.
@@ -65,16 +64,16 @@ pub struct HardwareProfile {
     /// Other PCI devices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pci: Vec<PciProfile>,
-    /// Least PCIe link of devices, by their id.
+    /// Minimum PCIe link of devices, by id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<LinkProfile>,
-    /// What makes a machine unhealthy, whatever it has. Holds with its defaults when absent.
+    /// What makes a machine unhealthy, whatever it has. Absent: the defaults apply.
     #[serde(skip_serializing_if = "is_default")]
     pub health: HealthProfile,
-    /// How far a number may be off.
+    /// How much a number may deviate.
     #[serde(skip_serializing_if = "is_default")]
     pub tolerance: Tolerance,
-    /// Severity of findings by their code, other than by default; see [`super::code`].
+    /// Severity overrides by code of the finding; see [`super::code`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub severity: BTreeMap<String, SeverityRule>,
 }
@@ -119,7 +118,7 @@ pub struct FirmwareProfile {
     /// This version or newer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_version: Option<String>,
-    /// Exactly this release date, as the table writes it ("01/31/2022"); some makers keep one version over all releases.
+    /// Exactly this release date, as written in the table ("01/31/2022"); some makers keep one version for all releases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
     /// This release date or newer.
@@ -128,7 +127,7 @@ pub struct FirmwareProfile {
     /// Exactly this release number ("2.17").
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// This release number or newer. Of several minima the version decides, then the date, then the release number.
+    /// This release number or newer. If several minima are given, the version decides, then the date, then the release number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_revision: Option<String>,
 }
@@ -170,7 +169,7 @@ pub struct CpuProfile {
     /// This microcode or newer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_microcode: Option<String>,
-    /// Tell, as information, which vulnerabilities the kernel calls open.
+    /// Report the vulnerabilities that the kernel calls open, as information.
     #[serde(skip_serializing_if = "is_default")]
     pub show_vulnerabilities: bool,
     /// Socket by socket.
@@ -206,7 +205,7 @@ pub struct ProcessorProfile {
     /// Part number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
-    /// Most speed, MHz; not compared where the model is as expected.
+    /// Maximum speed, MHz; not compared if the model is as expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_mhz: Option<u32>,
 }
@@ -215,56 +214,56 @@ pub struct ProcessorProfile {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryProfile {
-    /// Sum of what is plain memory, bytes or "512 GB": persistent memory counts with its volatile part, DRAM that caches it
-    /// does not count. Where the machine lists no module, what the kernel can use stands in: it may be up to 10 % less.
+    /// Total memory, bytes or "512 GB": persistent memory counts with its volatile part, DRAM that caches it does not count. If the
+    /// machine lists no module, the memory that the kernel sees is compared, which may be up to 10 % less.
     #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
-    /// Sum of what outlives a power cut, bytes or "1512 GB".
+    /// Total persistent memory, bytes or "1512 GB".
     #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
     pub persistent: Option<u64>,
-    /// Modules, without those of persistent memory.
+    /// Number of modules, without persistent memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modules: Option<u32>,
-    /// Whether the memory controllers correct errors.
+    /// Whether memory has error correction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ecc: Option<bool>,
-    /// Least rated speed of every module, MT/s.
+    /// Minimum rated speed of every module, MT/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_speed_mts: Option<u32>,
-    /// Least configured speed of every module, MT/s.
+    /// Minimum configured speed of every module, MT/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_configured_mts: Option<u32>,
-    /// Slot by slot, or groups of like modules.
+    /// By slot, or in groups of equal modules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dimms: Vec<DimmProfile>,
 }
 
-/// A memory slot and what is in it, or a group of like modules.
+/// A memory slot and its module, or a group of equal modules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DimmProfile {
     /// Slot (device locator), "P1-DIMMA1".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
-    /// Bank locator: tells slots of one name apart. Slots of one name and bank stand in the report's order.
+    /// Bank locator, which distinguishes slots of one name. Slots of one name and bank are in the report's order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bank: Option<String>,
     /// The slot is empty.
     #[serde(skip_serializing_if = "is_default")]
     pub empty: bool,
-    /// How many, in a group; absent: 1.
+    /// Number in the group; absent: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Size, bytes or "64 GB".
     #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Maker; not compared where the part number is as expected.
+    /// Maker; not compared if the part number is as expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maker: Option<String>,
     /// Part number, compared without its revision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
-    /// Kind of module; an entry without a place and a kind means plain memory.
+    /// Kind of module; without place and kind, an entry means volatile memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<MemoryClass>,
     /// Type, "DDR4".
@@ -273,43 +272,43 @@ pub struct DimmProfile {
     /// Ranks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank: Option<u32>,
-    /// Bits with those for error correction: 72 of 64 is ECC.
+    /// Bits including those for error correction: 72 is ECC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_width: Option<u32>,
-    /// Least rated speed, MT/s; not compared where the part number is as expected.
+    /// Minimum rated speed, MT/s; not compared if the part number is as expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed_mts: Option<u32>,
-    /// Least configured speed, MT/s.
+    /// Minimum configured speed, MT/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub configured_mts: Option<u32>,
 }
 
-/// One disk, or a group of like disks.
+/// One disk, or a group of equal disks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiskProfile {
     /// Bay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bay: Option<String>,
-    /// Shelf of the bay; absent: any. Shelves of other names stand in the report's order.
+    /// Shelf of the bay; absent: any. Shelves with other names are in the report's order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shelf: Option<String>,
-    /// Path from the controller, where there is no bay. The PCI address in it is no place: addresses shift.
+    /// Path from the controller, if there is no bay. Its PCI address does not count, because addresses shift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Least ways to it (multipath).
+    /// Minimum number of paths (multipath).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<u32>,
-    /// How many, in a group; absent: 1.
+    /// Number in the group; absent: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Exact size, bytes, or as on the label: "1.2 TB" is every disk that is sold as of 1.2 TB.
+    /// Exact size in bytes, or as on the label: "1.2 TB" matches every disk sold as 1.2 TB.
     #[serde(deserialize_with = "size::disk", skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Least size, bytes or "960 GB".
+    /// Minimum size, bytes or "960 GB".
     #[serde(deserialize_with = "size::disk", skip_serializing_if = "Option::is_none")]
     pub min_size: Option<u64>,
     /// Attachment.
@@ -324,12 +323,12 @@ pub struct DiskProfile {
     /// This firmware or newer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_firmware: Option<String>,
-    /// Most life used, percent; over [`HealthProfile::max_used_percent`].
+    /// Maximum life used, percent; overrides [`HealthProfile::max_used_percent`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_used_percent: Option<u32>,
 }
 
-/// One network port, or a group of like ports.
+/// One network port, or a group of equal ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NicProfile {
@@ -339,11 +338,11 @@ pub struct NicProfile {
     /// Port of the card.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// PCI address: finds the port where no slot is known. A card that answers at another address is no finding by itself,
-    /// because addresses shift when another card is added.
+    /// PCI address: finds the port if no slot is known. Another address is not a finding by itself, because addresses shift when a
+    /// card is added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pci: Option<String>,
-    /// How many, in a group; absent: 1.
+    /// Number in the group; absent: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// PCI vendor and device id, "8086:1572".
@@ -355,7 +354,7 @@ pub struct NicProfile {
     /// Link layer; absent: Ethernet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_layer: Option<LinkLayer>,
-    /// Least speed of the link, Mbit/s; a port without a link is then a finding.
+    /// Minimum link speed, Mbit/s; a port without a link is then a finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_speed_mbps: Option<u32>,
     /// Exactly this firmware.
@@ -366,14 +365,14 @@ pub struct NicProfile {
     pub min_firmware: Option<String>,
 }
 
-/// One accelerator, or a group of like ones.
+/// One accelerator, or a group of equal ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GpuProfile {
-    /// PCI address; finds it, as with NICs.
+    /// PCI address, as for NICs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pci: Option<String>,
-    /// How many, in a group; absent: 1.
+    /// Number in the group; absent: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// PCI vendor and device id.
@@ -382,19 +381,19 @@ pub struct GpuProfile {
     /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Its own memory, bytes or "80 GB".
+    /// Device memory, bytes or "80 GB".
     #[serde(with = "size::memory", skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
 }
 
-/// One power supply, or a group of like ones.
+/// One power supply, or a group of equal ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PsuProfile {
     /// Bay, "PSU1".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bay: Option<String>,
-    /// How many, in a group; absent: 1.
+    /// Number in the group; absent: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Maker.
@@ -417,7 +416,7 @@ pub struct PsuProfile {
 pub struct PciProfile {
     /// PCI vendor and device id, "1000:005d".
     pub id: String,
-    /// How many; absent: 1.
+    /// Number; absent: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Name, for people; not compared.
@@ -425,7 +424,7 @@ pub struct PciProfile {
     pub name: Option<String>,
 }
 
-/// What is wrong with a profile that can be read.
+/// An error in a profile that could be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {detail}")]
 pub struct ProfileProblem {

@@ -1,4 +1,4 @@
-//! Rules that hold whatever a machine has, and profiles of what is no part: health, tolerance, severity, TPM, boot, links.
+//! Rules that apply whatever a machine has, and profiles that are not about parts: health, tolerance, severity, TPM, boot, links.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::report::FirmwareMode;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TpmProfile {
-    /// There is one; false fixes nothing.
+    /// There must be one; false checks nothing.
     #[serde(skip_serializing_if = "is_default")]
     pub present: bool,
     /// Version of its specification, "2.0".
@@ -18,7 +18,7 @@ pub struct TpmProfile {
     pub version: Option<String>,
 }
 
-/// How the firmware boots. Judged by the mini-os's report only.
+/// How the firmware boots. Checked against reports of the mini-os only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BootProfile {
@@ -30,55 +30,55 @@ pub struct BootProfile {
     pub secure_boot: Option<bool>,
 }
 
-/// Least PCIe link of every device of one id. Where an id has an entry, it decides and not [`HealthProfile::links`].
+/// Minimum PCIe link of every device of one id. It overrides [`HealthProfile::links`] for that id.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinkProfile {
     /// PCI vendor and device id, "10de:2330".
     pub id: String,
-    /// Least lanes.
+    /// Minimum lanes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_width: Option<u32>,
-    /// Least speed, GT/s.
+    /// Minimum speed, GT/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_speed_gts: Option<f64>,
 }
 
-/// What makes a machine unhealthy. Every rule holds unless it is switched off here.
+/// What makes a machine unhealthy. Every rule applies unless it is switched off here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthProfile {
-    /// Disks must not say that they fail, and must have sectors that can be used.
+    /// Disks must not report failure, and must have sectors of a supported size.
     pub disks: bool,
-    /// Most life used of any disk, percent.
+    /// Maximum life used of any disk, percent.
     pub max_used_percent: u32,
-    /// Most sectors that a disk has reallocated.
+    /// Maximum reallocated sectors of a disk.
     pub max_reallocated_sectors: u64,
-    /// Most sectors of a disk that wait to be reallocated.
+    /// Maximum pending sectors of a disk.
     pub max_pending_sectors: u64,
-    /// Most errors of a disk that could not be corrected.
+    /// Maximum uncorrectable errors of a disk.
     pub max_uncorrectable_errors: u64,
-    /// Most errors on a disk's cable over its life.
+    /// Maximum errors on a disk's cable over its life.
     pub max_link_errors: u64,
-    /// Memory must be without errors that could not be corrected.
+    /// Memory must have no uncorrectable errors.
     pub memory_errors: bool,
-    /// Most corrected errors of a memory module since the system started.
+    /// Maximum corrected errors of a memory module since the system started.
     pub max_corrected_errors: u64,
-    /// Most of the installed memory that the kernel may lack, percent; the firmware keeps some.
+    /// How much of the installed memory the kernel may not see, percent; the firmware reserves some.
     pub memory_lost_percent: u32,
     /// Processors must not be switched off.
     pub processors: bool,
     /// Storage and network devices must have a driver.
     pub drivers: bool,
-    /// GPUs and network cards must run at the lanes and speed that card and slot can do.
+    /// GPUs and network cards must run at the lanes and speed that card and slot support.
     pub links: bool,
-    /// Power supplies must not say that they fail, and must have mains power.
+    /// Power supplies must not report failure, and must have mains power.
     pub power: bool,
-    /// Fans must turn and no sensor may be in alarm.
+    /// Fans must run and no sensor may be in alarm.
     pub sensors: bool,
-    /// Batteries must not say that they fail.
+    /// Batteries must not report failure.
     pub batteries: bool,
-    /// The BMC's event log must not tell of a failure that lasts.
+    /// The BMC's event log must have no failure that persists.
     pub bmc_events: bool,
 }
 
@@ -105,17 +105,17 @@ impl Default for HealthProfile {
     }
 }
 
-/// How far a number may be below (sizes and watts: also above) the expected one, percent; 0 by default.
+/// How far a number may be below the expected one, percent; for sizes and watts also above. 0 by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tolerance {
-    /// Total of memory.
+    /// Total memory.
     #[serde(skip_serializing_if = "is_default")]
     pub memory_total: u32,
     /// Speed of memory.
     #[serde(skip_serializing_if = "is_default")]
     pub memory_speed: u32,
-    /// Size of a disk: makers differ by some blocks.
+    /// Size of a disk; makers differ by some blocks.
     #[serde(skip_serializing_if = "is_default")]
     pub disk_size: u32,
     /// Speed of a link.
@@ -126,7 +126,7 @@ pub struct Tolerance {
     pub psu_watts: u32,
 }
 
-/// What a profile makes of a code.
+/// Severity that a profile gives to a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeverityRule {
@@ -141,7 +141,7 @@ pub enum SeverityRule {
 }
 
 impl SeverityRule {
-    /// The severity; None: no finding.
+    /// The severity; `None`: no finding.
     pub fn severity(self) -> Option<Severity> {
         match self {
             SeverityRule::Ignore => None,

@@ -1,5 +1,5 @@
-//! Sizes as people write them: a number of bytes, or text as "64 GiB". Of memory, "64 GB" means 64 GiB, as on the label of
-//! every module; of disks, "960 GB" means 960 000 000 000 bytes, as on the label of every disk.
+//! Sizes as people write them: a number of bytes, or text such as "64 GiB". For memory, "64 GB" means 64 GiB, as on the label of
+//! every module; for disks, "960 GB" means 960 000 000 000 bytes, as on the label of every disk.
 
 use serde::de::{Deserializer, Error, Visitor};
 
@@ -11,7 +11,7 @@ pub(super) mod memory {
         super::bytes(from, true)
     }
 
-    /// "64 GiB" where it divides evenly, else the number.
+    /// "64 GiB" if it divides evenly, else the number.
     pub fn serialize<S: Serializer>(size: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
         match size {
             None => to.serialize_none(),
@@ -22,7 +22,7 @@ pub(super) mod memory {
     }
 }
 
-/// For `deserialize_with`: a size of a disk. Written as the number: two disks of "960 GB" differ in it.
+/// For `deserialize_with`: the size of a disk. It is serialised as the number, because two disks of "960 GB" differ in it.
 pub(super) fn disk<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     bytes(from, false)
 }
@@ -35,7 +35,7 @@ fn bytes<'de, D: Deserializer<'de>>(from: D, memory: bool) -> Result<Option<u64>
         type Value = Option<u64>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-            f.write_str("bytes as a number, or a size as \"64 GiB\" or \"960 GB\"")
+            f.write_str("bytes as a number, or a size such as \"64 GiB\" or \"960 GB\"")
         }
 
         fn visit_u64<E: Error>(self, n: u64) -> Result<Option<u64>, E> {
@@ -52,7 +52,7 @@ fn bytes<'de, D: Deserializer<'de>>(from: D, memory: bool) -> Result<Option<u64>
             parse(text, self.memory).map(Some).ok_or_else(|| {
                 let shown: String = text.chars().take(40).collect();
                 E::custom(format!(
-                    "{shown:?} is no size: write bytes, \"64 GiB\" or \"960 GB\""
+                    "{shown:?} is not a size: write bytes, \"64 GiB\" or \"960 GB\""
                 ))
             })
         }

@@ -18,7 +18,7 @@ pub struct CpuFacts {
     pub threads: Option<u32>,
     /// Flags of note (virtualisation, AES, AVX, SGX, ...), sorted.
     pub flags: Vec<String>,
-    /// SMBIOS type 4, one entry a socket, empty sockets too.
+    /// SMBIOS type 4: one entry per socket, including empty ones.
     pub processors: Vec<ProcessorFacts>,
     /// Family number.
     pub family: Option<u32>,
@@ -36,11 +36,11 @@ pub struct CpuFacts {
     pub min_mhz: Option<f64>,
     /// Most frequency, MHz.
     pub max_mhz: Option<f64>,
-    /// Caches as the kernel shares them out, sorted by level and kind.
+    /// Caches as the kernel reports them, sorted by level and kind.
     pub caches: Vec<CpuCache>,
     /// Caches as SMBIOS lists them.
     pub smbios_caches: Vec<SmbiosCache>,
-    /// Vulnerabilities and what is done about each, in the kernel's words.
+    /// Vulnerabilities and their mitigation, as the kernel reports them.
     pub vulnerabilities: std::collections::BTreeMap<String, String>,
 }
 
@@ -60,7 +60,7 @@ pub struct ProcessorFacts {
     pub serial: Option<String>,
     /// Cores.
     pub cores: Option<u32>,
-    /// Cores that firmware has not switched off.
+    /// Cores that the firmware left enabled.
     pub cores_enabled: Option<u32>,
     /// Threads.
     pub threads: Option<u32>,
@@ -72,9 +72,9 @@ pub struct ProcessorFacts {
     pub part: Option<String>,
     /// Asset tag.
     pub asset_tag: Option<String>,
-    /// Switched on; absent when the table does not say.
+    /// Whether it is enabled; absent if the table does not say.
     pub enabled: Option<bool>,
-    /// Most speed the socket can do, MHz.
+    /// Maximum speed of the socket, MHz.
     pub max_mhz: Option<u32>,
     /// Speed at start, MHz.
     pub current_mhz: Option<u32>,
@@ -82,7 +82,7 @@ pub struct ProcessorFacts {
     pub upgrade: Option<String>,
 }
 
-/// A cache as the kernel shares it out: all instances of one level and kind together.
+/// Caches of one level and kind, as the kernel reports them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CpuCache {
@@ -96,7 +96,7 @@ pub struct CpuCache {
     pub instances: u32,
 }
 
-/// SMBIOS type 7: one cache of one socket as the firmware describes it.
+/// SMBIOS type 7: one cache of one socket as described by the firmware.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SmbiosCache {

@@ -1,4 +1,4 @@
-//! Disks and what they hang on.
+//! Disks and their controllers.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DiskFacts {
-    /// The kernel's name, e.g. "nvme0n1". Never an identity.
+    /// The kernel's name, e.g. "nvme0n1". It does not identify the disk.
     pub name: String,
     /// Model.
     pub model: Option<String>,
     /// Serial number.
     pub serial: Option<String>,
-    /// World wide name or EUI/NGUID as sysfs `wwid` has it, e.g. "naa.5000c500a1b2c3d4", "eui.0025385...".
+    /// World wide name or EUI/NGUID as in sysfs `wwid`, e.g. "naa.5000c500a1b2c3d4", "eui.0025385...".
     pub wwn: Option<String>,
     /// Capacity in bytes.
     pub size_bytes: Option<u64>,
@@ -34,19 +34,19 @@ pub struct DiskFacts {
     pub removable: Option<bool>,
     /// Read-only.
     pub read_only: Option<bool>,
-    /// Bay or slot of an enclosure, as the kernel tells, e.g. "Slot 03"; on NVMe the PCI slot.
+    /// Bay or slot of an enclosure as reported by the kernel, e.g. "Slot 03"; for NVMe the PCI slot.
     pub bay: Option<String>,
-    /// Enclosure that the bay belongs to: its SES logical identifier ("5000ccab05000000"), else the address of its expander.
-    /// Two shelves number their bays alike.
+    /// Enclosure of the bay: its SES logical identifier ("5000ccab05000000"), else the address of its expander. Two shelves can number
+    /// their bays alike.
     pub shelf: Option<String>,
-    /// Path from the controller, as udev's by-path names it: "pci-0000:00:1f.2-ata-1".
+    /// Path from the controller as in udev's by-path: "pci-0000:00:1f.2-ata-1".
     pub path: Option<String>,
     /// Partitions that the kernel sees on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<u32>,
-    /// Turns in a minute; 0 or absent: it does not spin or does not tell.
+    /// Revolutions per minute; 0 or absent if it does not spin or does not tell.
     pub rpm: Option<u32>,
-    /// It is a volume that a RAID controller makes of other disks.
+    /// Whether it is a volume of a RAID controller.
     pub raid_volume: Option<bool>,
     /// Further paths to the same disk, other than `name` and `path`: dual-ported SAS, two HBAs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -59,7 +59,7 @@ pub struct DiskFacts {
 }
 
 impl DiskFacts {
-    /// Bytes of all namespaces together: what was bought. `size_bytes` is that of `name` alone, which a plan writes to.
+    /// Bytes of all namespaces together, which is what was bought. `size_bytes` covers only `name`, which a plan writes to.
     pub fn capacity_bytes(&self) -> Option<u64> {
         let namespaces = self
             .namespaces
@@ -70,13 +70,13 @@ impl DiskFacts {
     }
 }
 
-/// Another block device by which the same disk is reached.
+/// Another block device for the same disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DiskPath {
     /// The kernel's name, e.g. "sdc".
     pub name: String,
-    /// Path from the controller, as udev's by-path names it.
+    /// Path from the controller as in udev's by-path.
     pub path: Option<String>,
     /// PCI address of the controller.
     pub pci: Option<String>,
@@ -122,7 +122,7 @@ pub enum Transport {
     NvmeOf,
     /// A namespace of persistent memory.
     Pmem,
-    /// A newer agent said something else.
+    /// Sent by a newer agent.
     #[serde(other)]
     Unknown,
 }
@@ -154,7 +154,7 @@ impl Transport {
         }
     }
 
-    /// A volume of a storage array or of another machine: no part of this one.
+    /// Whether it is a volume of a storage array or of another machine, not a part of this one.
     pub fn is_remote(self) -> bool {
         matches!(
             self,
@@ -164,8 +164,8 @@ impl Transport {
 }
 
 impl DiskFacts {
-    /// The block devices of the disk that can be written each for itself: the disk, and each further namespace of NVMe, which
-    /// has the disk's serial number and a WWN of its own.
+    /// The block devices of the disk that can be written independently: the disk, and each further NVMe namespace, which has the
+    /// disk's serial number and its own WWN.
     pub fn block_devices(&self) -> Vec<DiskFacts> {
         let first = DiskFacts {
             namespaces: Vec::new(),
@@ -181,7 +181,7 @@ impl DiskFacts {
         std::iter::once(first.clone()).chain(others).collect()
     }
 
-    /// How it is attached. Its path says more (udev's by-path names) than agents that call what is on a network or on USB "scsi" or "sata".
+    /// How it is attached. The udev by-path name is more exact than older agents, which call network and USB disks "scsi" or "sata".
     pub fn attachment(&self) -> Option<Transport> {
         let path = self.path.as_deref().unwrap_or_default();
         let by_path = [
@@ -191,14 +191,14 @@ impl DiskFacts {
         ];
         let told = by_path.into_iter().find(|(part, _)| path.contains(part));
         match self.transport {
-            // It says itself that it is not built in.
+            // The agent already knows that it is not built in.
             Some(Transport::Sd | Transport::Pmem | Transport::NvmeOf) => self.transport,
             transport => told.map(|(_, by_path)| by_path).or(transport),
         }
     }
 
-    /// How it is attached, where that is not inside the machine: "by USB", "by iSCSI". `None`: built in, as far as is known.
-    /// What is not built in is neither one of the disks that were ordered nor a disk to install on, unless it is named.
+    /// How it is attached if it is not built in: "by USB", "by iSCSI". `None`: built in, as far as known. A disk that is not built in
+    /// counts neither as an ordered disk nor as a disk to install on, unless it is named.
     pub fn not_built_in(&self) -> Option<&'static str> {
         match self.attachment() {
             Some(Transport::Usb) => Some("by USB"),
@@ -221,7 +221,7 @@ impl DiskFacts {
     }
 }
 
-/// A disk's own word on its health (SMART of ATA, NVMe's health log).
+/// Health as reported by the disk (ATA SMART, NVMe health log).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DiskHealth {
@@ -233,23 +233,23 @@ pub struct DiskHealth {
     pub power_on_hours: Option<u64>,
     /// Times powered on.
     pub power_cycles: Option<u64>,
-    /// Life used, percent; can go over 100 (NVMe "percentage used", ATA wear levelling turned round).
+    /// Life used, percent; can exceed 100 (NVMe "percentage used", inverted ATA wear levelling).
     pub used_percent: Option<u32>,
     /// Spare blocks left, percent (NVMe).
     pub spare_percent: Option<u32>,
-    /// Spare below which the maker warns, percent (NVMe).
+    /// Warning threshold for spare blocks, percent (NVMe).
     pub spare_threshold_percent: Option<u32>,
     /// Reallocated sectors (ATA attribute 5).
     pub reallocated_sectors: Option<u64>,
     /// Sectors waiting to be reallocated (ATA attribute 197).
     pub pending_sectors: Option<u64>,
-    /// Errors that could not be corrected (ATA attribute 198 or 187; NVMe media errors).
+    /// Uncorrectable errors (ATA attribute 198 or 187; NVMe media errors).
     pub uncorrectable_errors: Option<u64>,
     /// Errors on the cable (ATA attribute 199).
     pub link_errors: Option<u64>,
-    /// Critical warning bits (NVMe health log byte 0); 0 is well.
+    /// Critical warning bits (NVMe health log byte 0); 0 is healthy.
     pub critical_warning: Option<u8>,
-    /// Powered off without notice (NVMe).
+    /// Unsafe shutdowns (NVMe).
     pub unsafe_shutdowns: Option<u64>,
     /// Bytes written by the host.
     pub written_bytes: Option<u64>,
@@ -259,7 +259,7 @@ pub struct DiskHealth {
     pub self_test: Option<String>,
 }
 
-/// A PCI storage controller. Where `raid` is true, the disks behind it may be hidden from the kernel.
+/// A PCI storage controller. If `raid` is true, the disks behind it may be hidden from the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StorageController {
@@ -271,14 +271,14 @@ pub struct StorageController {
     pub driver: Option<String>,
     /// "raid", "sas", "sata", "nvme", "scsi", "ide" or the PCI class in hex.
     pub kind: Option<String>,
-    /// It makes volumes of disks, and shows those in their place.
+    /// Whether it presents volumes instead of disks.
     pub raid: Option<bool>,
-    /// Model as the driver or the volumes tell, e.g. "PERC H730P".
+    /// Model according to the driver or the volumes, e.g. "PERC H730P".
     pub model: Option<String>,
-    /// Firmware version, where the driver tells.
+    /// Firmware version, if the driver reports it.
     pub firmware: Option<String>,
-    /// Physical disks behind it that the kernel does not show, as the controller lists them. `name` is the controller's
-    /// own way to name a disk, e.g. "enclosure 32 slot 4".
+    /// Physical disks behind it that the kernel does not show, as listed by the controller. `name` is the controller's name for a
+    /// disk, e.g. "enclosure 32 slot 4".
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disks: Vec<DiskFacts>,
 }

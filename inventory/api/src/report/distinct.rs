@@ -1,28 +1,27 @@
-//! One thing, one entry. The kernel and the firmware show some things several times: two paths of one disk, namespaces,
-//! areas of an eMMC, representors of a SmartNIC, flash chips among the memory. Here each part of the machine becomes one
-//! entry, in reports of older agents too. Pure.
+//! One entry per part. Kernel and firmware show some parts several times: paths to one disk, namespaces, areas of an eMMC,
+//! representors of a SmartNIC, flash chips among the memory. Here each part becomes one entry, also in reports of older agents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AssetReport, DiskFacts, DiskNamespace, DiskPath, NicFacts, Transport, memory_sums};
 use crate::serial::counts_as_serial;
 
-/// How often disks are looked at for what belongs together.
+/// Rounds of joining paths of disks.
 const ROUNDS: usize = 8;
 
-/// The report with one entry for each thing. Running it twice changes nothing more.
+/// Reduces a report to one entry per part. Idempotent.
 ///
-/// - Disks with one world wide name, else one serial number, model and size, are one disk; `name` is the first, the rest are
-///   its `paths`. What contradicts (another serial number, model or size) is never joined.
-/// - Namespaces of one NVMe disk are one disk, the rest in `namespaces`.
+/// - Disks with the same world wide name, else the same serial number, model and size, are one disk; `name` is the first, the rest
+///   are its `paths`. Disks that differ in serial number, model or size are never joined.
+/// - Namespaces of one NVMe disk become one disk with further `namespaces`.
 /// - Boot, RPMB and general purpose areas of an eMMC are dropped.
-/// - `shelf` is filled where two shelves number their bays alike.
-/// - Representors and other functions of a card's embedded switch are no NICs.
-/// - Flash and ROM chips are no memory slots; `installed_bytes` counts what is memory, `persistent_bytes` what is kept
-///   without power; makers and part numbers of modules that stand there in hex are decoded.
+/// - `shelf` is set if two shelves number their bays alike.
+/// - Representors and other functions of a card's embedded switch are not NICs.
+/// - Flash and ROM chips are not memory slots; `installed_bytes` counts memory, `persistent_bytes` what survives a power cut;
+///   makers and part numbers in hex are decoded.
 pub fn distinct(mut report: AssetReport) -> AssetReport {
-    // A later path can tell what an earlier one lacked, and by that join what was kept apart; more than a few rounds are no
-    // machine's.
+    // A later path can add what an earlier one lacked, so that entries join which were separate before; no real machine needs more
+    // than a few rounds.
     for _ in 0..ROUNDS {
         let before = report.disks.len();
         report.disks = namespaces_joined(paths_joined(std::mem::take(&mut report.disks)));
@@ -47,10 +46,10 @@ pub fn is_emmc_area(name: &str) -> bool {
     ["boot", "rpmb", "gp"].iter().any(|kind| area.starts_with(kind))
 }
 
-/// The first entry of each disk, with the others as its paths.
+/// Keeps the first entry of each disk, with the others as its paths.
 fn paths_joined(disks: Vec<DiskFacts>) -> Vec<DiskFacts> {
     let mut kept: Vec<DiskFacts> = Vec::with_capacity(disks.len());
-    // Where to look for the same disk: by world wide name and by serial number.
+    // Index of disks by world wide name and by serial number.
     let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for mut disk in disks {
         if is_emmc_area(&disk.name) {
@@ -73,13 +72,13 @@ fn paths_joined(disks: Vec<DiskFacts>) -> Vec<DiskFacts> {
     kept
 }
 
-/// The world wide name, where it can be one disk's own: some makers give all disks of a series the same, zero behind their
-/// own number. Names that the kernel makes of model and serial number ("t10.", "nvme.") are none.
+/// The world wide name, if it can identify one disk: some makers give all disks of a series the same, with zeros after the maker's
+/// number. Names that the kernel builds from model and serial number ("t10.", "nvme.") do not count.
 fn world_name(disk: &DiskFacts) -> Option<String> {
     let name = disk.wwn.as_deref()?.to_ascii_lowercase();
     let (kind, id) = name.split_once('.')?;
     let digits: String = id.chars().filter(|c| *c != '-').collect();
-    // IEEE: an NAA digit and six digits of the maker in "naa.", six digits of the maker in "eui.".
+    // IEEE: "naa." has an NAA digit and six digits for the maker, "eui." six digits for the maker.
     let makers = match kind {
         "naa" => 7,
         "eui" => 6,
@@ -99,10 +98,10 @@ fn own_serial(disk: &DiskFacts) -> Option<String> {
     counts_as_serial(serial).then(|| format!("serial {}", serial.to_ascii_lowercase()))
 }
 
-/// Whether two entries are two ways to the same disk.
+/// Whether two entries are paths to the same disk.
 fn is_same(one: &DiskFacts, other: &DiskFacts) -> bool {
     let both = || [one, other].into_iter();
-    // These have one way only; USB bridges show one serial number for all their disks.
+    // These have one path only; USB bridges show one serial number for all their disks.
     let single = |disk: &DiskFacts| {
         matches!(
             disk.transport,
@@ -120,7 +119,7 @@ fn is_same(one: &DiskFacts, other: &DiskFacts) -> bool {
     if let (Some(a), Some(b)) = (world_name(one), world_name(other)) {
         return a == b;
     }
-    // By serial number. Volumes of a RAID controller can share the controller's; so can virtual disks of one controller.
+    // By serial number. Volumes of a RAID controller, and virtual disks of one controller, can share the controller's.
     let may_share = both().any(|disk| disk.raid_volume == Some(true))
         || (one.pci == other.pci && both().any(|d| matches!(d.transport, None | Some(Transport::Scsi))));
     let namespace = |disk: &DiskFacts| nvme_numbers(&disk.name).map(|(_, namespace)| namespace);
@@ -130,12 +129,12 @@ fn is_same(one: &DiskFacts, other: &DiskFacts) -> bool {
         && namespace(one) == namespace(other)
 }
 
-/// Both are known and differ, but for case and blanks around.
+/// Whether both are known and differ, ignoring case and surrounding blanks.
 fn contradict(one: &Option<String>, other: &Option<String>) -> bool {
     matches!((one, other), (Some(a), Some(b)) if !a.trim().eq_ignore_ascii_case(b.trim()))
 }
 
-/// Two names of one kind that differ. One way may show a world wide name and the other one that the kernel made up.
+/// Whether two names of one kind differ. One path may show a world wide name and the other one that the kernel built.
 fn names_contradict(one: &DiskFacts, other: &DiskFacts) -> bool {
     let kind = |disk: &DiskFacts| Some(disk.wwn.as_deref()?.split('.').next()?.to_ascii_lowercase());
     kind(one) == kind(other) && contradict(&one.wwn, &other.wwn)
@@ -149,7 +148,7 @@ fn add_path(disk: &mut DiskFacts, other: DiskFacts) {
     });
     disk.paths.extend(other.paths);
     disk.namespaces.extend(other.namespaces);
-    // A path that is dark tells less.
+    // A dead path reports less.
     disk.model = disk.model.take().or(other.model);
     disk.serial = disk.serial.take().or(other.serial);
     disk.wwn = disk.wwn.take().or(other.wwn);
@@ -168,7 +167,7 @@ fn nvme_numbers(name: &str) -> Option<(u32, u32)> {
     Some((controller.parse().ok()?, namespace.parse().ok()?))
 }
 
-/// Namespaces under the first one of their disk. Namespaces of another machine (NVMe over fabrics) are volumes, each its own.
+/// Moves namespaces under the first one of their disk. Namespaces of another machine (NVMe over fabrics) are separate volumes.
 fn namespaces_joined(disks: Vec<DiskFacts>) -> Vec<DiskFacts> {
     let mut kept: Vec<DiskFacts> = Vec::with_capacity(disks.len());
     let mut by_controller: BTreeMap<u32, usize> = BTreeMap::new();
@@ -215,8 +214,7 @@ fn namespaces_joined(disks: Vec<DiskFacts>) -> Vec<DiskFacts> {
     kept
 }
 
-/// Fills `shelf` where one bay name stands for two disks: by the address of the expander, else "1", "2" in the order of the
-/// controllers.
+/// Sets `shelf` if two disks have the same bay name: the address of the expander, else "1", "2" in the order of the controllers.
 fn number_shelves(disks: &mut [DiskFacts]) {
     let in_shelf = |disk: &DiskFacts| {
         disk.bay.is_some()
@@ -245,14 +243,14 @@ fn number_shelves(disks: &mut [DiskFacts]) {
     }
 }
 
-/// "5000ccab04111100" of "pci-0000:5e:00.0-sas-exp0x5000ccab04111100-phy0-lun-0".
+/// "5000ccab04111100" from "pci-0000:5e:00.0-sas-exp0x5000ccab04111100-phy0-lun-0".
 fn expander(disk: &DiskFacts) -> Option<String> {
     let (_, after) = disk.path.as_deref()?.split_once("-exp0x")?;
     let address: String = after.chars().take_while(char::is_ascii_hexdigit).collect();
     (!address.is_empty()).then_some(address)
 }
 
-/// A disk that the kernel shows is no hidden disk of its controller.
+/// Removes disks that the kernel shows from the hidden disks of their controller.
 fn hide_shown(report: &mut AssetReport) {
     let shown: BTreeSet<String> = report.disks.iter().filter_map(own_serial).collect();
     for controller in &mut report.controllers {
@@ -262,14 +260,14 @@ fn hide_shown(report: &mut AssetReport) {
     }
 }
 
-/// What a port of an embedded switch is by its name (the kernel's `phys_port_name`, Documentation/networking/devlink).
+/// Kind of a port of an embedded switch, from its name (the kernel's `phys_port_name`, Documentation/networking/devlink).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Port {
     /// "p0", "p0s1": a port with a socket for a cable.
     Uplink,
-    /// "pf0", "c2pf0": a function of the card. On the card's own system it stands for the host's port; on the host it is one.
+    /// "pf0", "c2pf0": a function of the card. On the card's own system it represents the host's port; on the host it is a port.
     Function,
-    /// "pf0vf1", "c1pf0sf3", "pf0hpf": stands for a function behind the switch.
+    /// "pf0vf1", "c1pf0sf3", "pf0hpf": represents a function behind the switch.
     Representor,
     /// Anything else.
     Other,
@@ -296,14 +294,14 @@ impl Port {
     }
 }
 
-/// What follows a word and its number.
+/// The rest after a word and its number.
 fn numbered<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let rest = text.strip_prefix(word)?;
     let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     (after.len() < rest.len()).then_some(after)
 }
 
-/// Only the ports that have a socket for a cable, or are the host's end of one.
+/// Keeps the ports that have a socket for a cable, or are the host's end of one.
 fn ports(nics: Vec<NicFacts>) -> Vec<NicFacts> {
     let port = |nic: &NicFacts| nic.port.as_deref().map(Port::of);
     let functions_with = |wanted: Port| -> BTreeSet<String> {

@@ -1,7 +1,7 @@
-//! Who made a memory module. Firmware writes the maker in words or as its JEDEC number (JEP106), the number in several
-//! ways, and some append more. Pure; both agent and check decide by it.
+//! Makers of memory modules. Firmware writes the maker in words or as a JEDEC number (JEP106) in several notations, and some
+//! append more. Used by both agent and check.
 //!
-//! No crate has the numbers alone: JEP106 lists 1,700 makers, of which those below make memory modules or their chips.
+//! No crate has just the numbers: JEP106 lists 1,700 makers, of which those below make memory modules or their chips.
 
 use crate::serial::bare;
 
@@ -48,7 +48,7 @@ const JEDEC: &[(u8, u8, &str)] = &[
     (10, 0x91, "CXMT"),
 ];
 
-/// Other words for makers, and what they begin with, as lower-case letters and digits.
+/// Prefixes of maker names, as lower-case letters and digits.
 const WORDS: &[(&str, &str)] = &[
     ("hewlettpackard", "HP"),
     ("hpe", "HP"),
@@ -56,10 +56,10 @@ const WORDS: &[(&str, &str)] = &[
     ("hyundai", "SK hynix"),
 ];
 
-/// The maker that a table's text means: "Samsung", "Samsung(date:15/24)", "00CE00B300CE", "CE00" and "JEDEC ID:80 CE" are one.
-/// A text that is neither a known number nor begins with a known word stands for itself, compared by its letters and digits.
+/// The maker meant by the text of a table: "Samsung", "Samsung(date:15/24)", "00CE00B300CE", "CE00" and "JEDEC ID:80 CE" are one.
+/// A text that is neither a known number nor starts with a known word is compared by its letters and digits.
 pub fn memory_maker(text: &str) -> String {
-    // Supermicro appends the date in brackets, others the chip's maker.
+    // Supermicro appends the date in parentheses, others the maker of the chips.
     let words = text.split(['(', '[']).next().unwrap_or_default().trim();
     let words = if words.is_empty() { text } else { words };
     if let Some(name) = by_jedec(words) {
@@ -77,12 +77,12 @@ pub fn memory_maker(text: &str) -> String {
     }
 }
 
-/// The name behind a JEDEC number: "0x80AD", "AD00", "JEDEC ID:80 AD", "7F4F000000000000", and Dell's twelve digits, which have
-/// the makers of register and chips behind that of the module. None: no number, or of no maker of memory.
+/// The name for a JEDEC number: "0x80AD", "AD00", "JEDEC ID:80 AD", "7F4F000000000000", and Dell's twelve digits, in which the
+/// makers of register and chips follow that of the module. `None`: not a number, or not of a memory maker.
 pub fn by_jedec(text: &str) -> Option<&'static str> {
     let bytes = hex_bytes(text)?;
     let lookup = |bank: u8, code: u8| {
-        // Bit 7 is odd parity; some write the number without it.
+        // Bit 7 is odd parity; some tables omit it.
         let found = JEDEC
             .iter()
             .find(|(count, known, _)| *count == bank && known & 0x7f == code & 0x7f);
@@ -94,13 +94,13 @@ pub fn by_jedec(text: &str) -> Option<&'static str> {
     }
     match bytes[..] {
         [code] => lookup(0, code),
-        // The count of continuation codes is first, in some tables last.
+        // The count of continuation codes comes first, in some tables last.
         [first, second, ..] => lookup(first & 0x7f, second).or_else(|| lookup(second & 0x7f, first)),
         [] => None,
     }
 }
 
-/// The bytes of a text that is nothing but a number in hex: with "0x", with "JEDEC ID:", in pairs, or four to thirty-two digits.
+/// The bytes of a text that is only a hexadecimal number: with "0x", with "JEDEC ID:", in pairs, or four to thirty-two digits.
 fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     let text = text.trim().to_ascii_uppercase();
     let named = text.strip_prefix("JEDEC").map(|rest| {
@@ -122,9 +122,9 @@ fn hex_bytes(text: &str) -> Option<Vec<u8>> {
     hex::decode(digits).ok()
 }
 
-/// A part number that a table has as the hex of its letters: "0x4A4D383030514C452D384700000000000000". None: it is none such.
+/// Decodes a part number that a table has as the hex of its letters: "0x4A4D383030514C452D384700000000000000".
 pub fn part_in_hex(text: &str) -> Option<String> {
-    /// Digits from which on a text without "0x" can only be hex of letters.
+    /// From this many digits on, a text without "0x" can only be the hex of letters.
     const LONG: usize = 20;
     let text = text.trim();
     let (digits, marked) = match text.get(..2) {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_known_number_stands_for_itself() {
+    fn an_unknown_number_is_kept_as_text() {
         assert_eq!(memory_maker("Acme Memory"), memory_maker("ACME MEMORY (2024)"));
         assert_ne!(memory_maker("1315"), memory_maker("1316"));
         for text in [

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 pub struct MemoryFacts {
     /// Bytes the kernel can use (MemTotal).
     pub usable_bytes: Option<u64>,
-    /// SMBIOS type 17 of every array whose use is system memory: one entry a slot, empty slots too.
+    /// SMBIOS type 17 of every array used as system memory: one entry per slot, including empty ones.
     pub slots: Vec<MemorySlot>,
-    /// Sum of what the modules in the slots give as memory, bytes; absent where no slot tells. Persistent memory counts
-    /// with its volatile part only, and the DRAM that caches it does not count.
+    /// Bytes of memory that the modules provide in total; absent if no slot tells. Persistent memory counts only with its volatile
+    /// part, and the DRAM that caches it does not count.
     pub installed_bytes: Option<u64>,
-    /// Sum of what the modules keep without power, bytes; absent: there is no persistent memory.
+    /// Bytes that the modules keep without power in total; absent if there is no persistent memory.
     pub persistent_bytes: Option<u64>,
     /// The arrays that the slots belong to.
     pub arrays: Vec<MemoryArray>,
@@ -29,9 +29,9 @@ pub struct MemorySlot {
     pub slot: Option<String>,
     /// Bank locator.
     pub bank: Option<String>,
-    /// Size in bytes; absent: the slot is empty or the size is unknown, see `populated`.
+    /// Size in bytes; absent if the slot is empty or the size is unknown, see `populated`.
     pub size_bytes: Option<u64>,
-    /// Whether a module is in it; absent when the table does not say.
+    /// Whether it holds a module; absent if the table does not say.
     pub populated: Option<bool>,
     /// Form factor in words, e.g. "DIMM".
     pub form: Option<String>,
@@ -55,7 +55,7 @@ pub struct MemorySlot {
     pub rank: Option<u32>,
     /// Bits of data.
     pub data_width: Option<u32>,
-    /// Bits with those for error correction.
+    /// Bits including those for error correction.
     pub total_width: Option<u32>,
     /// Configured voltage, volts.
     pub voltage: Option<f64>,
@@ -63,17 +63,17 @@ pub struct MemorySlot {
     pub technology: Option<String>,
     /// Firmware version (persistent memory).
     pub firmware: Option<String>,
-    /// What kind of module it is.
+    /// Kind of module.
     pub class: Option<MemoryClass>,
-    /// Bytes that are plain memory (SMBIOS 3.2, offset 0x3c).
+    /// Bytes of volatile memory (SMBIOS 3.2, offset 0x3c).
     pub volatile_bytes: Option<u64>,
-    /// Bytes that outlive a power cut (SMBIOS 3.2, offset 0x34).
+    /// Bytes of non-volatile memory (SMBIOS 3.2, offset 0x34).
     pub non_volatile_bytes: Option<u64>,
-    /// Bytes that cache other modules (SMBIOS 3.2, offset 0x44): DRAM in Memory Mode.
+    /// Bytes that cache other modules, i.e. DRAM in Memory Mode (SMBIOS 3.2, offset 0x44).
     pub cache_bytes: Option<u64>,
 }
 
-/// What kind of module is in a slot.
+/// Kind of module in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemoryClass {
@@ -83,9 +83,9 @@ pub enum MemoryClass {
     Persistent,
     /// High-bandwidth memory in the processor's package.
     Hbm,
-    /// Flash or ROM chips: never memory.
+    /// Flash or ROM chips, which are not memory.
     Flash,
-    /// A newer agent said something else.
+    /// Sent by a newer agent.
     #[serde(other)]
     Unknown,
 }
@@ -98,14 +98,14 @@ pub struct MemoryArray {
     pub location: Option<String>,
     /// Error correction in words, e.g. "Multi-bit ECC".
     pub error_correction: Option<String>,
-    /// Most bytes it can hold.
+    /// Maximum capacity in bytes.
     pub max_bytes: Option<u64>,
     /// Slots it has.
     pub slots: Option<u32>,
 }
 
-/// Errors the memory controller counted since the system started. It may count ranks or channels and not modules:
-/// never a source for which modules there are.
+/// Errors that the memory controller counted since the system started. It may count ranks or channels instead of modules, so it
+/// does not tell which modules there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EdacCounter {

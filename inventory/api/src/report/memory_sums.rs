@@ -1,16 +1,16 @@
-//! What of the modules is memory. Pure.
+//! How much of the modules is memory.
 
 use super::{MemoryClass, MemoryFacts, MemorySlot, makers};
 
-/// Types of SMBIOS 7.18.2 that keep firmware or settings.
+/// Types of SMBIOS 7.18.2 that hold firmware or settings.
 const CHIPS: [&str; 5] = ["ROM", "Flash", "EEPROM", "FEPROM", "EPROM"];
-/// Intel's persistent memory of three generations, by the part number.
+/// Part numbers of three generations of Intel's persistent memory.
 const OPTANE_PARTS: [&str; 3] = ["NMA1X", "NMB1X", "NMC1X"];
-/// No module of a machine that boots from a network is smaller; the chip with the firmware is.
+/// No module of a machine that boots from a network is smaller; the firmware chip is.
 const LEAST_MODULE: u64 = 64 << 20;
 
-/// Fills the class of each slot, drops flash chips, decodes makers and part numbers in hex, and sums up. Sums stay as they
-/// are where no slot tells a size.
+/// Sets the class of each slot, drops flash chips, decodes makers and part numbers in hex, and sums up. The sums stay if no slot
+/// tells a size.
 pub(super) fn complete(memory: &mut MemoryFacts) {
     for slot in &mut memory.slots {
         slot.class = slot.class.or_else(|| class_of(slot));
@@ -36,7 +36,7 @@ pub(super) fn complete(memory: &mut MemoryFacts) {
     };
 }
 
-/// The kind of a module by its type, technology and part number. None: empty, or the table does not say.
+/// The kind of a module, from type, technology and part number. `None`: empty, or the table does not say.
 pub(super) fn class_of(slot: &MemorySlot) -> Option<MemoryClass> {
     let says = |text: &Option<String>, part: &str| text.as_deref().is_some_and(|text| text.contains(part));
     let kind = slot.kind.as_deref().unwrap_or_default();
@@ -48,7 +48,7 @@ pub(super) fn class_of(slot: &MemorySlot) -> Option<MemoryClass> {
     let is_persistent = kind == "Logical non-volatile device"
         || says(&slot.technology, "NVDIMM")
         || is_optane(slot)
-        // An NVDIMM-N before SMBIOS 3.2 is DRAM that says so.
+        // Before SMBIOS 3.2, an NVDIMM-N is DRAM with that name.
         || (slot.technology.is_none() && says(&slot.detail, "Non-Volatile"));
     if is_persistent {
         return Some(MemoryClass::Persistent);
@@ -71,8 +71,8 @@ fn is_optane(slot: &MemorySlot) -> bool {
     technology.contains("persistent memory") || OPTANE_PARTS.iter().any(|start| part.starts_with(start))
 }
 
-/// Fills how much of each module is memory, where the table does not say it: firmware before SMBIOS 3.2 has no fields for it,
-/// and the field for cache is often empty in Memory Mode. Then the kernel's memory tells which mode it is.
+/// Sets how much of each module is memory if the table does not say: firmware before SMBIOS 3.2 has no fields for it, and the cache
+/// field is often empty in Memory Mode. Then the memory that the kernel sees shows the mode.
 fn split(memory: &mut MemoryFacts) {
     let usable = memory.usable_bytes;
     let total = |of: &dyn Fn(&MemorySlot) -> bool| {
@@ -82,9 +82,9 @@ fn split(memory: &mut MemoryFacts) {
     let dram = total(&|slot| matches!(slot.class, Some(MemoryClass::Dram) | None));
     let hbm = total(&|slot| slot.class == Some(MemoryClass::Hbm));
     let optane = total(&|slot| is_persistent(slot) && is_optane(slot));
-    // More memory than there is DRAM: the persistent modules are memory, and the DRAM caches them.
+    // More memory than DRAM: the persistent modules are memory, and the DRAM caches them.
     let memory_mode = usable.is_some_and(|usable| usable > dram);
-    // Firmware and the kernel keep a part for themselves; far less than all is a mixture of both modes.
+    // Firmware and kernel reserve a part; far less than all is a mixture of both modes.
     let all_of_it = memory_mode && usable.is_some_and(|usable| usable <= optane && usable >= optane / 10 * 9);
     for slot in memory.slots.iter_mut().filter(|slot| is_persistent(slot)) {
         let untold = slot.volatile_bytes.is_none() && slot.non_volatile_bytes.is_none();
@@ -104,7 +104,7 @@ fn split(memory: &mut MemoryFacts) {
     let optane_memory = sum(optanes.filter_map(|slot| slot.volatile_bytes));
     let below = |bytes: u64| usable.is_none_or(|usable| usable <= bytes);
     let dram_caches = optane_memory > 0 && below(optane_memory);
-    // HBM beside DRAM is a cache, or memory of its own: the kernel's memory tells.
+    // HBM next to DRAM is either a cache or memory: the memory that the kernel sees tells.
     let hbm_caches = hbm > 0 && dram > 0 && usable.is_some() && below(dram);
     for slot in &mut memory.slots {
         let caches = match slot.class {
@@ -144,7 +144,7 @@ fn volatile(slot: &MemorySlot) -> u64 {
     size.saturating_sub(slot.cache_bytes.unwrap_or(0))
 }
 
-/// Bytes that outlive a power cut.
+/// Bytes that survive a power cut.
 fn kept(slot: &MemorySlot) -> u64 {
     if !is_persistent(slot) {
         return 0;

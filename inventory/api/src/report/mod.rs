@@ -1,5 +1,5 @@
-//! The asset report: what the machine says of itself. Every fact is optional; a collector that fails leaves a
-//! [`CollectorProblem`] and the report still goes out.
+//! The asset report: the hardware as the machine sees it. Every fact is optional; a failing collector leaves a [`CollectorProblem`],
+//! and the report is sent all the same.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub use smbios::{
     BoardFacts, ChassisFacts, ExpansionSlot, FirmwareFacts, OnboardDevice, PowerSupply, SystemFacts,
 };
 
-/// The schema number this build writes into [`AssetReport::schema`].
+/// The schema number that this build writes to [`AssetReport::schema`].
 pub const REPORT_SCHEMA: u32 = 1;
 
 /// Everything the agent found, from one run of all collectors.
@@ -59,17 +59,17 @@ pub struct AssetReport {
     pub cpu: Option<CpuFacts>,
     /// Memory: what the kernel can use and each slot.
     pub memory: MemoryFacts,
-    /// Whole disks, in the kernel's order of names. No partitions, loop, RAM or optical devices.
+    /// Whole disks, in the kernel's order of names, without partitions, loop, RAM or optical devices.
     pub disks: Vec<DiskFacts>,
     /// Physical network interfaces.
     pub nics: Vec<NicFacts>,
     /// Storage controllers.
     pub controllers: Vec<StorageController>,
-    /// PCI devices, bridges left out.
+    /// PCI devices without bridges.
     pub pci: Vec<PciDevice>,
     /// GPUs and other accelerators.
     pub gpus: Vec<GpuFacts>,
-    /// Power supplies (SMBIOS type 39), empty bays too.
+    /// Power supplies (SMBIOS type 39), including empty bays.
     pub power_supplies: Vec<PowerSupply>,
     /// Expansion slots (SMBIOS type 9).
     pub slots: Vec<ExpansionSlot>,
@@ -83,7 +83,7 @@ pub struct AssetReport {
     pub tpm: Option<TpmFacts>,
     /// Sensors.
     pub sensors: Vec<SensorFacts>,
-    /// Firmware images the machine lists (SMBIOS type 45).
+    /// Firmware images listed by the machine (SMBIOS type 45).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub firmware_components: Vec<FirmwareComponent>,
     /// Batteries.

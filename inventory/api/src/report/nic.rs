@@ -8,7 +8,7 @@ use crate::id::Mac;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NicFacts {
-    /// The kernel's name; an InfiniBand port without a network interface has that of its device and port, "mlx5_2/1".
+    /// The kernel's name; for an InfiniBand port without a network interface, device and port: "mlx5_2/1".
     pub name: String,
     /// Link layer; absent: Ethernet.
     pub link_layer: Option<LinkLayer>,
@@ -16,7 +16,7 @@ pub struct NicFacts {
     pub guid: Option<String>,
     /// Current MAC.
     pub mac: Option<Mac>,
-    /// Permanent MAC, where the driver tells.
+    /// Permanent MAC, if the driver reports it.
     pub permanent_mac: Option<Mac>,
     /// Kernel driver.
     pub driver: Option<String>,
@@ -26,19 +26,19 @@ pub struct NicFacts {
     pub pci_id: Option<String>,
     /// Whether there is a carrier.
     pub link: Option<bool>,
-    /// Speed in Mbit/s when there is a link.
+    /// Speed in Mbit/s if there is a link.
     pub speed_mbps: Option<u32>,
-    /// Firmware version, where the driver tells.
+    /// Firmware version, if the driver reports it.
     pub firmware: Option<String>,
     /// Expansion slot or board designation (SMBIOS), e.g. "Slot 2", "Integrated NIC 1".
     pub slot: Option<String>,
     /// Port of the card, as the driver names it, e.g. "p0".
     pub port: Option<String>,
-    /// Virtual functions it can make (SR-IOV); absent: not able.
+    /// Maximum number of virtual functions (SR-IOV); absent if it has none.
     pub sriov_vfs: Option<u32>,
     /// The switch port at the other end.
     pub lldp: Option<LldpNeighbour>,
-    /// The card answers LLDP in its own firmware and this could not be switched off: the switch stays unheard.
+    /// The card's firmware handles LLDP itself and this could not be switched off, so the switch cannot be heard.
     pub lldp_in_firmware: Option<bool>,
     /// The pluggable module or cable in the port.
     pub optic: Option<OpticFacts>,
@@ -52,12 +52,12 @@ pub enum LinkLayer {
     Ethernet,
     /// InfiniBand.
     Infiniband,
-    /// A newer agent said something else.
+    /// Sent by a newer agent.
     #[serde(other)]
     Unknown,
 }
 
-/// A pluggable module (SFP, QSFP) or direct-attach cable, by its EEPROM (SFF-8472, SFF-8636, CMIS).
+/// A pluggable module (SFP, QSFP) or direct-attach cable, from its EEPROM (SFF-8472, SFF-8636, CMIS).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OpticFacts {
@@ -71,7 +71,7 @@ pub struct OpticFacts {
     pub serial: Option<String>,
 }
 
-/// What the switch said of itself by LLDP (IEEE 802.1AB).
+/// The switch, from its LLDP frames (IEEE 802.1AB).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LldpNeighbour {

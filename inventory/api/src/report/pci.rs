@@ -20,21 +20,21 @@ pub struct PciDevice {
     pub subsystem_device: Option<String>,
     /// Revision, two hex digits.
     pub revision: Option<String>,
-    /// Kernel driver that took it; absent: none did.
+    /// Kernel driver bound to it, if any.
     pub driver: Option<String>,
-    /// Expansion slot that it sits in, as SMBIOS or the kernel names it.
+    /// Expansion slot it is in, as SMBIOS or the kernel names it.
     pub slot: Option<String>,
     /// Link speed in use, GT/s as the kernel writes it: "8.0 GT/s PCIe".
     pub link_speed: Option<String>,
     /// Lanes in use.
     pub link_width: Option<u32>,
-    /// Most lanes.
+    /// Maximum lanes.
     pub link_width_max: Option<u32>,
-    /// Most speed.
+    /// Maximum speed.
     pub link_speed_max: Option<String>,
     /// NUMA node.
     pub numa_node: Option<u32>,
-    /// Name by the PCI id database, where one was at hand: "Intel Corporation Ethernet Controller X710".
+    /// Name from the PCI id database, if available: "Intel Corporation Ethernet Controller X710".
     pub name: Option<String>,
 }
 
@@ -46,12 +46,12 @@ pub struct GpuFacts {
     pub pci: String,
     /// PCI vendor and device id.
     pub pci_id: Option<String>,
-    /// Name, where a driver or a database tells.
+    /// Name, if a driver or a database has it.
     pub name: Option<String>,
-    /// Own memory in bytes, where the driver tells.
+    /// Device memory in bytes, if the driver reports it.
     pub memory_bytes: Option<u64>,
     /// Kernel driver.
     pub driver: Option<String>,
-    /// Serial number, where the driver tells.
+    /// Serial number, if the driver reports it.
     pub serial: Option<String>,
 }

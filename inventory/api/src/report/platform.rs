@@ -8,7 +8,7 @@ use crate::id::Mac;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BootFacts {
-    /// BIOS or UEFI, by /sys/firmware/efi.
+    /// BIOS or UEFI, from /sys/firmware/efi.
     pub mode: Option<FirmwareMode>,
     /// Secure Boot state, on UEFI.
     pub secure_boot: Option<bool>,
@@ -34,7 +34,7 @@ pub enum FirmwareMode {
     Bios,
     /// UEFI.
     Uefi,
-    /// A newer agent said something else.
+    /// Sent by a newer agent.
     #[serde(other)]
     Unknown,
 }
@@ -74,11 +74,11 @@ pub struct BmcFacts {
     pub firmware: Option<String>,
     /// IANA enterprise number of the maker.
     pub manufacturer_id: Option<u32>,
-    /// Maker, where the number is a known one.
+    /// Maker, if the number is known.
     pub vendor: Option<String>,
     /// Address on its LAN channel.
     pub ip: Option<std::net::Ipv4Addr>,
-    /// Where the address is from: "static", "dhcp", "bios", "other".
+    /// Source of the address: "static", "dhcp", "bios", "other".
     pub ip_source: Option<String>,
     /// MAC on its LAN channel.
     pub mac: Option<Mac>,
@@ -90,7 +90,7 @@ pub struct BmcFacts {
     /// The newest entries of the system event log (IPMI SEL), newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<BmcEvent>,
-    /// Entries that the system event log holds.
+    /// Number of entries in the system event log.
     pub event_count: Option<u32>,
 }
 
@@ -98,7 +98,7 @@ pub struct BmcFacts {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FruFacts {
-    /// Name by its record in the sensor data repository, e.g. "PSU1 FRU"; else "FRU 3".
+    /// Name from the sensor data repository, e.g. "PSU1 FRU"; else "FRU 3".
     pub name: String,
     /// Maker.
     pub manufacturer: Option<String>,
@@ -116,17 +116,17 @@ pub struct FruFacts {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BmcEvent {
-    /// When, by the BMC's clock; absent where the clock was not set.
+    /// Time by the BMC's clock; absent if the clock was not set.
     pub at: Option<crate::id::UnixMs>,
     /// What reported it, e.g. "Power Supply PS1 Status".
     pub sensor: String,
     /// What happened, e.g. "failure detected".
     pub event: String,
-    /// It began (true) or ended (false).
+    /// Whether the condition began (true) or ended (false).
     pub asserted: Option<bool>,
 }
 
-/// One firmware image that the machine lists (SMBIOS type 45).
+/// One firmware image listed by the machine (SMBIOS type 45).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FirmwareComponent {
@@ -188,8 +188,8 @@ pub struct SensorFacts {
     pub unit: String,
     /// Value in that unit.
     pub value: f64,
-    /// Value above which the maker calls it critical.
+    /// Critical limit set by the maker.
     pub critical: Option<f64>,
-    /// The chip says alarm.
+    /// Whether the chip raises an alarm.
     pub alarm: Option<bool>,
 }

@@ -1,4 +1,4 @@
-//! What SMBIOS says of the machine as a whole and of parts that nothing else describes.
+//! SMBIOS facts about the machine as a whole, and about parts that no other source describes.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct SystemFacts {
     pub version: Option<String>,
     /// Serial number.
     pub serial: Option<String>,
-    /// UUID as the SMBIOS specification prints it (first three fields little-endian since 2.6), lower case.
+    /// UUID in the notation of the SMBIOS specification (first three fields little-endian since 2.6), lower case.
     pub uuid: Option<String>,
     /// SKU number.
     pub sku: Option<String>,
@@ -58,9 +58,9 @@ pub struct ChassisFacts {
     pub height_u: Option<u32>,
     /// SKU number.
     pub sku: Option<String>,
-    /// State of the power supplies when it was started, in words.
+    /// State of the power supplies at boot, in words.
     pub power_supply_state: Option<String>,
-    /// Thermal state when it was started, in words.
+    /// Thermal state at boot, in words.
     pub thermal_state: Option<String>,
 }
 
@@ -74,9 +74,9 @@ pub struct FirmwareFacts {
     pub version: Option<String>,
     /// Release date as written in the table.
     pub date: Option<String>,
-    /// Release, "2.17" (major and minor), where the table has one.
+    /// Release, "2.17" (major and minor), if the table has one.
     pub revision: Option<String>,
-    /// Release of the embedded controller or BMC firmware, where the table has one.
+    /// Release of the embedded controller or BMC firmware, if the table has one.
     pub controller_revision: Option<String>,
     /// Size of the ROM in bytes.
     pub rom_bytes: Option<u64>,
@@ -92,13 +92,13 @@ pub struct ExpansionSlot {
     pub kind: Option<String>,
     /// Width of its data bus, e.g. "x16".
     pub width: Option<String>,
-    /// Whether something is in it; absent when the table does not say.
+    /// Whether it is occupied; absent if the table does not say.
     pub in_use: Option<bool>,
     /// PCI address of the slot, "0000:3b:00.0".
     pub pci: Option<String>,
 }
 
-/// SMBIOS type 41, or 10 where there is no 41: a device on the board.
+/// SMBIOS type 41, or 10 if there is no 41: a device on the board.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OnboardDevice {
@@ -116,7 +116,7 @@ pub struct OnboardDevice {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PowerSupply {
-    /// Where, e.g. "PSU1"; the location, else the device name.
+    /// Location, else device name, e.g. "PSU1".
     pub location: Option<String>,
     /// Device name.
     pub name: Option<String>,
@@ -130,7 +130,7 @@ pub struct PowerSupply {
     pub asset_tag: Option<String>,
     /// Revision.
     pub revision: Option<String>,
-    /// Most power, watts.
+    /// Maximum power, watts.
     pub max_watts: Option<u32>,
     /// Whether it is there.
     pub present: Option<bool>,
@@ -138,6 +138,6 @@ pub struct PowerSupply {
     pub plugged: Option<bool>,
     /// Status in words: "OK", "Non-critical", "Critical".
     pub status: Option<String>,
-    /// It can be changed while the machine runs.
+    /// Whether it can be replaced while the machine runs.
     pub hot_replaceable: Option<bool>,
 }

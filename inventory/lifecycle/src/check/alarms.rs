@@ -1,4 +1,4 @@
-//! What sensors, batteries and the BMC's event log say of the machine's health.
+//! Health of the machine according to sensors, batteries and the BMC's event log.
 
 use std::collections::BTreeSet;
 
@@ -34,13 +34,13 @@ fn sensor(findings: &mut Findings, sensor: &SensorFacts) {
     let shown = format!("{} {}", sensor.value, sensor.unit);
     if sensor.unit == "rpm" && alarm && sensor.value <= 0.0 {
         let sentence = format!(
-            "{} stands still and is in alarm. Check its plug and whether it is blocked, or replace it.",
+            "{} has stopped and is in alarm. Check its plug and whether it is blocked, or replace it.",
             label("Fan", place)
         );
         return findings.add(code::FAN_STOPPED, place, "turning", &shown, &sentence);
     }
     let name = format!("{} ({})", label("Sensor", place), sensor.chip);
-    // Some chips write nothing where they know no limit.
+    // Some chips write nothing if they know no limit.
     let critical = sensor
         .critical
         .filter(|critical| *critical > 0.0 && sensor.value >= *critical);
@@ -79,7 +79,7 @@ fn batteries(findings: &mut Findings, report: &AssetReport) {
     }
 }
 
-/// Words of events that tell of a fault; "predictive failure" and "uncorrectable ECC" are among them.
+/// Words in events that mean a fault; they match "predictive failure" and "uncorrectable ECC".
 const FAULTS: [&str; 13] = [
     "fail",
     "fault",
@@ -96,13 +96,13 @@ const FAULTS: [&str; 13] = [
     "machine check",
 ];
 
-/// Words of those among them that do not.
+/// Words in events that do not mean a fault although one of the above matches.
 const MILD: [&str; 3] = ["non-critical", "deasserted", "no fault"];
 
-/// Failures of the event log that did not end: one finding, because the log is one.
+/// Failures in the event log that did not end. One finding, because there is one log.
 fn events(findings: &mut Findings, report: &AssetReport) {
     let Some(bmc) = &report.bmc else { return };
-    // Newest first: the newest word of a sensor on an event is what holds.
+    // Newest first: the newest entry of a sensor for an event counts.
     let mut seen = BTreeSet::new();
     let mut faults = Vec::new();
     for event in bmc.events.iter().take(PART_LIMIT) {
@@ -120,7 +120,7 @@ fn events(findings: &mut Findings, report: &AssetReport) {
     let more = if n > 5 { ", ..." } else { "" };
     let list = format!("{}{more}", faults[..n.min(5)].join(", "));
     let sentence = format!(
-        "The BMC's event log tells of {}: {list}. Look at what it names; clear the log when it is mended.",
+        "The BMC's event log reports {}: {list}. Look at what it names; clear the log when it is repaired.",
         counted(n as u64, "failure")
     );
     findings.add(code::BMC_EVENTS, "BMC", "no failure", &list, &sentence);

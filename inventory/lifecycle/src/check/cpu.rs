@@ -1,4 +1,4 @@
-//! Processors: socket by socket, then the totals that no socket explains, then stepping and microcode.
+//! Processors: by socket, then totals that no socket explains, then stepping and microcode.
 
 use std::cmp::Ordering;
 
@@ -12,7 +12,7 @@ use super::parts::{Kind, Outcome, PART_LIMIT, Place, pair};
 use super::text::{label, same, same_cpu, same_part};
 use super::version::{Fact, compare};
 
-/// `healthy`: no processor may be switched off, whatever the profile fixes.
+/// `healthy`: no processor may be switched off, whatever the profile demands.
 pub(super) fn check(findings: &mut Findings, wanted: &CpuProfile, report: &AssetReport, healthy: bool) {
     let none = CpuFacts::default();
     let cpu = report.cpu.as_ref().unwrap_or(&none);
@@ -24,7 +24,7 @@ pub(super) fn check(findings: &mut Findings, wanted: &CpuProfile, report: &Asset
     if findings.len() == before {
         totals(findings, wanted, cpu);
     }
-    // Each stepping has its own microcode: where that differs, the other says nothing.
+    // Each stepping has its own microcode, so the microcode means nothing if the stepping differs.
     if findings.len() == before {
         stepping(findings, wanted, cpu);
     }
@@ -103,11 +103,11 @@ impl Kind for Sockets {
             let shown = |n: u32| format!("{}{more}", counted(n, what));
             list.exact(code, &format!("number of {what}s{more}"), wanted, is, shown);
         }
-        // What the socket can do follows the firmware: the same model is the same processor.
+        // The maximum speed of the socket depends on the firmware: the same model is the same processor.
         let max_mhz = want.max_mhz.filter(|_| !self.resembles(want, have));
         let shown = |mhz: u32| format!("{mhz} MHz at most");
         list.exact(code::CPU_OTHER_MODEL, "most speed", max_mhz, have.max_mhz, shown);
-        // Cores that are switched off are a setting; a processor made with other cores is another one.
+        // Disabled cores are a setting; another number of cores makes another processor.
         if fewer {
             list.0
                 .sort_by_key(|d| d.code != code::CPU_OTHER_MODEL && d.code != code::CORES_DISABLED);
@@ -164,7 +164,7 @@ fn sockets(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[Process
             }
             Outcome::Differs { want, have } => {
                 let mut list = Sockets.differences(&wants[want], &haves[have]);
-                // One finding a processor, of what tells most.
+                // One finding per processor, about the most significant difference.
                 if let Some(first) = list.0.iter().position(|d| !d.unknown) {
                     list.0 = vec![list.0.swap_remove(first)];
                 }
@@ -187,11 +187,11 @@ fn sockets(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[Process
 
 const SWITCHED_OFF: &str = "It is switched off in the firmware's setup, or firmware found it faulty.";
 
-/// Processors that are there and switched off, where neither a finding nor the profile has told it.
+/// Processors that are present and switched off, if neither a finding nor the profile covers that.
 fn switched_off(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[ProcessorFacts]) {
     let off = |p: &&ProcessorFacts| p.populated != Some(false) && p.enabled == Some(false);
     let there = haves.iter().filter(|p| p.populated != Some(false)).count();
-    // Hypervisors list the processors that a machine could get as switched off.
+    // Hypervisors list processors that a machine could get as switched off.
     if haves.iter().filter(off).count() * 2 > there {
         return;
     }
@@ -213,7 +213,7 @@ fn switched_off(findings: &mut Findings, wants: &[ProcessorProfile], haves: &[Pr
     }
 }
 
-/// What the whole machine has. One finding: fewer sockets are fewer cores, and another model has others.
+/// Totals of the machine. One finding, because fewer sockets mean fewer cores, and another model has another number.
 fn totals(findings: &mut Findings, wanted: &CpuProfile, cpu: &CpuFacts) {
     let mut list = Differences::default();
     let number = |list: &mut Differences, code, what: &str, wanted, is| {

@@ -1,4 +1,4 @@
-//! What differs between what was expected and what was found.
+//! Differences between the expected and the found.
 
 use super::text::same_part;
 use super::version::{Fact, How, off};
@@ -8,23 +8,23 @@ use super::version::{Fact, How, off};
 pub(super) struct Difference {
     pub code: &'static str,
     pub expected: String,
-    /// What was found; of a fact that is not reported its name.
+    /// What was found; for a fact that is not reported, its name.
     pub found: String,
     /// The fact is not reported.
     pub unknown: bool,
 }
 
-/// What differs of one thing, the most telling first. Each fact has a name, for where it is not reported.
+/// Differences of one part, most significant first. Each fact has a name, which is shown if the fact is not reported.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Differences(pub Vec<Difference>);
 
 impl Differences {
-    /// Something else was found than expected.
+    /// Something unexpected was found.
     pub(super) fn add(&mut self, code: &'static str, expected: impl Into<String>, found: impl Into<String>) {
         self.other(code, "", expected, Some(found.into()));
     }
 
-    /// Something else was found than expected, or nothing was reported.
+    /// Something unexpected was found, or nothing was reported.
     pub(super) fn other(
         &mut self,
         code: &'static str,
@@ -40,7 +40,7 @@ impl Differences {
         });
     }
 
-    /// A fact that is fixed: it differs unless it `holds`. `shown`: a value in words.
+    /// Compares an expected fact: it differs unless it `holds`. `shown`: a value in words.
     pub(super) fn fact<T: Copy>(
         &mut self,
         code: &'static str,
@@ -54,7 +54,7 @@ impl Differences {
         }
     }
 
-    /// A fact that is fixed exactly.
+    /// Compares an exactly expected fact.
     pub(super) fn exact<T: Copy + PartialEq>(
         &mut self,
         code: &'static str,
@@ -66,7 +66,7 @@ impl Differences {
         self.fact(code, name, (wanted, is), |wanted, is| wanted == is, shown);
     }
 
-    /// A text that is fixed; a blank one fixes nothing.
+    /// Compares an expected text; a blank one is not compared.
     pub(super) fn text(
         &mut self,
         code: &'static str,
@@ -84,7 +84,7 @@ impl Differences {
         );
     }
 
-    /// A part number and its maker: the maker of the ordered part is the ordered one, in whatever words. Returns whether the
+    /// Compares part number and maker. If the part number is as ordered, so is the maker, however it is written. Returns whether the
     /// part number is as ordered.
     pub(super) fn part(
         &mut self,
@@ -102,7 +102,7 @@ impl Differences {
         false
     }
 
-    /// A firmware that is known by one fact.
+    /// Compares a firmware that is identified by one fact.
     pub(super) fn firmware(&mut self, older: &'static str, other: &'static str, fact: Fact) {
         let name = fact.name;
         let Some(off) = off(&[fact]) else { return };
@@ -114,7 +114,7 @@ impl Differences {
         self.other(off.how.code(older, other), name, off.expected, found);
     }
 
-    /// What one finding says: what is known to differ; where nothing is, what is not reported. None: nothing differs.
+    /// The content of one finding: the known differences, or, if there are none, what is not reported. `None`: nothing differs.
     pub(super) fn said(&self) -> Option<Said> {
         let unknown = self.0.iter().all(|d| d.unknown);
         let told: Vec<&Difference> = self.0.iter().filter(|d| d.unknown == unknown).collect();
@@ -132,18 +132,18 @@ pub(super) fn not_blank(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
-/// Differences as one finding has them.
+/// Differences for one finding.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Said {
     /// Code of the first.
     pub code: &'static str,
     pub expected: String,
-    /// What was found; where nothing of it is reported, its names.
+    /// What was found; if nothing is reported, the names of the facts.
     pub found: String,
     /// Nothing of it is reported.
     pub unknown: bool,
 }
 
-/// What to do about facts that nobody reported.
+/// What to do about facts that were not reported.
 pub(super) const LOOK: &str =
     "The machine does not tell: look at the part, or take the field out of the profile.";

@@ -1,15 +1,16 @@
-//! One memory module against one entry of the profile.
+//! Compares a memory module with an entry of the profile.
 
 use inventory_api::check::{DimmProfile, code};
 use inventory_api::report::makers::memory_maker;
 use inventory_api::report::{MemoryClass, MemorySlot};
 use inventory_api::text::counted;
+use inventory_api::text::memory_size;
 
 use super::difference::Differences;
 use super::parts::{Kind, Place};
-use super::text::{memory_size, not_below, same, same_part, words, words_or};
+use super::text::{not_below, same, same_part, words, words_or};
 
-/// A slot that has a module, as far as the report tells.
+/// A slot that holds a module, as far as the report tells.
 pub(super) fn is_populated(slot: &MemorySlot) -> bool {
     slot.populated
         .unwrap_or(slot.size_bytes.is_some() || slot.part.is_some() || slot.serial.is_some())
@@ -21,7 +22,7 @@ pub(super) fn place_of(slot: &MemorySlot) -> String {
     name.unwrap_or("memory").to_owned()
 }
 
-/// "64 GB Micron MTA36ASF8G72PZ".
+/// "64 GiB Micron MTA36ASF8G72PZ".
 pub(super) fn describe(slot: &MemorySlot) -> String {
     in_words(slot.size_bytes, &slot.manufacturer, &slot.part, &slot.kind)
 }
@@ -41,10 +42,9 @@ fn in_words(
     words_or("a module", [size.as_deref(), maker.as_deref(), part])
 }
 
-/// Modules in slots. A slot is known by its name; where several slots have one name, by name and bank; where that is not
-/// enough, by their order too.
+/// Modules in slots. A slot is identified by its name; if several have the same name, by name and bank, and if necessary by order.
 pub(super) struct Dimms {
-    /// How far below the wanted speed is well enough, percent.
+    /// How far below the expected speed is tolerated, percent.
     pub speed_percent: u32,
 }
 
@@ -107,7 +107,7 @@ impl Kind for Dimms {
         {
             list.add(code::DIMM_LARGER, memory_size(wanted), memory_size(is));
         }
-        // Some firmware writes what the processor can do: the same part has the same speed.
+        // Some firmware writes the speed of the processor; the same part has the same speed.
         let rated = want.speed_mts.filter(|_| !as_ordered);
         for (what, speeds) in [
             ("rated", (rated, have.speed_mts)),
@@ -126,7 +126,7 @@ impl Kind for Dimms {
         list.0.is_empty() || want.class.is_some()
     }
 
-    /// A module that moved keeps its size and part; speed and such may follow the slot.
+    /// A module that moved keeps its size and part; the speed may depend on the slot.
     fn resembles(&self, want: &DimmProfile, have: &MemorySlot) -> bool {
         let part = match (&want.part, &have.part) {
             (Some(want), Some(have)) => same_part(want, have),
@@ -136,13 +136,13 @@ impl Kind for Dimms {
     }
 }
 
-/// Part number and maker. Returns whether the part number is as ordered: then the maker is, in whatever words.
+/// Compares part number and maker. Returns whether the part number is as ordered; then so is the maker, however it is written.
 fn part(list: &mut Differences, want: &DimmProfile, have: &MemorySlot) -> bool {
     let before = list.0.len();
     let (parts, makers) = ((&want.part, &have.part), (&want.maker, &have.manufacturer));
     let same_maker = |wanted: &str, is: &str| same(wanted, is) || memory_maker(wanted) == memory_maker(is);
     let as_ordered = list.part(code::DIMM_OTHER_PART, parts, makers, same_maker);
-    // Where neither is reported, the module as a whole is not.
+    // If neither is reported, the module as a whole is not.
     if let [part, maker] = &mut list.0[before..]
         && part.unknown
         && maker.unknown
@@ -157,7 +157,7 @@ pub(super) fn is_persistent(slot: &MemorySlot) -> bool {
     slot.class == Some(MemoryClass::Persistent)
 }
 
-/// No plain memory module: an entry for a group must name its class.
+/// Whether it is not plain memory: an entry for a group must then name its class.
 pub(super) fn is_special(slot: &MemorySlot) -> bool {
     matches!(slot.class, Some(MemoryClass::Persistent | MemoryClass::Hbm))
 }
@@ -172,7 +172,7 @@ fn class_name(class: MemoryClass) -> &'static str {
     }
 }
 
-/// An entry for a group without a class means plain memory: a persistent module must not stand for a missing one.
+/// An entry for a group without a class means plain memory: a persistent module must not replace a missing one.
 fn class(list: &mut Differences, want: &DimmProfile, have: &MemorySlot, as_ordered: bool) {
     let placed = want.slot.is_some() || want.bank.is_some();
     let kinds = want.kind.as_deref().zip(have.kind.as_deref());

@@ -1,16 +1,17 @@
-//! One disk against one entry of the profile.
+//! Compares a disk with an entry of the profile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::check::{DiskProfile, Tolerance, code};
 use inventory_api::report::{DiskFacts, Transport};
+use inventory_api::text::disk_size;
 
 use super::difference::Differences;
 use super::parts::{Kind, Place};
-use super::text::{disk_size, label, near, same, words_or};
+use super::text::{label, near, same, words_or};
 use super::version::Fact;
 
-/// Attachments of what is not built in, or of no disk of the machine's own: such a disk stands only for an entry that names its
+/// Transports of disks that are not built in or do not belong to the machine: such a disk matches only an entry that names its
 /// transport.
 pub(super) fn needs_naming(transport: Option<Transport>) -> bool {
     use Transport::{FibreChannel, Iscsi, Mmc, NvmeOf, Pmem, Sas, Sata, Scsi, Sd, Unknown, Usb, Virtio};
@@ -20,7 +21,7 @@ pub(super) fn needs_naming(transport: Option<Transport>) -> bool {
     }
 }
 
-/// Whether an entry can stand for this disk at all.
+/// Whether an entry can match this disk at all.
 pub(super) fn counts(disk: &DiskFacts, wants: &[DiskProfile]) -> bool {
     if needs_naming(disk.transport) {
         return wants.iter().any(|want| want.transport == disk.transport);
@@ -28,7 +29,7 @@ pub(super) fn counts(disk: &DiskFacts, wants: &[DiskProfile]) -> bool {
     disk.removable != Some(true)
 }
 
-/// The PCI addresses that a path begins with, and the rest: "pci-0000:5e:00.0-sas-phy3-lun-0". Addresses shift when a card is
+/// Splits a path into its leading PCI addresses and the rest: "pci-0000:5e:00.0-sas-phy3-lun-0". Addresses shift when a card is
 /// added.
 fn split_path(path: &str) -> (Option<&str>, &str) {
     let mut rest = path;
@@ -42,7 +43,7 @@ fn split_path(path: &str) -> (Option<&str>, &str) {
     (Some(pci).filter(|pci| !pci.is_empty()), rest)
 }
 
-/// Where on its controller a path leads.
+/// The part of a path behind the controller.
 fn on_controller(path: &Option<String>) -> Option<&str> {
     path.as_deref().map(|path| split_path(path).1)
 }
@@ -54,9 +55,9 @@ fn path_place(path: Option<&str>) -> Option<Place> {
 
 pub(super) struct Disks<'a> {
     tolerance: &'a Tolerance,
-    /// The machine's name of each shelf of the profile.
+    /// The machine's name for each shelf of the profile.
     shelves: BTreeMap<&'a str, &'a str>,
-    /// Controllers have other PCI addresses than in the profile.
+    /// Whether controllers have other PCI addresses than in the profile.
     shifted: bool,
 }
 
@@ -82,7 +83,7 @@ impl<'a> Disks<'a> {
         }
     }
 
-    /// Bay, shelf or path that an entry means, in the machine's words.
+    /// Bay, shelf or path of an entry, in the machine's terms.
     pub(super) fn wanted_place(&self, want: &DiskProfile) -> String {
         match (&want.bay, self.shelf(want), &want.path) {
             (Some(bay), Some(shelf), _) => in_shelf(bay, shelf),
@@ -96,13 +97,13 @@ impl<'a> Disks<'a> {
         Some(self.shelves.get(wanted).copied().unwrap_or(wanted))
     }
 
-    /// Whether a disk is elsewhere in a way that somebody can put right.
+    /// Whether a disk is in another place in a way that can be corrected by moving it.
     pub(super) fn is_misplaced(&self, want: &DiskProfile, have: &DiskFacts) -> bool {
         want.bay.is_some() || (!self.shifts(want) && on_controller(&want.path) != on_controller(&have.path))
     }
 }
 
-/// Shelves of one name are the same; the others stand for each other in order, because a shelf's identifier is its own.
+/// Shelves with the same name are the same; the others correspond in order, because every shelf has its own identifier.
 fn shelves<'a>(wants: &'a [DiskProfile], haves: &[&'a DiskFacts]) -> BTreeMap<&'a str, &'a str> {
     let unique = |names: &mut dyn Iterator<Item = &'a str>| {
         let mut seen: Vec<&str> = Vec::new();
@@ -140,13 +141,13 @@ impl<'a> Kind for Disks<'a> {
         want.count.unwrap_or(1)
     }
 
-    /// An NVMe disk without a bay is known by its PCI address alone.
+    /// An NVMe disk without a bay is identified only by its PCI address.
     fn shifts(&self, want: &DiskProfile) -> bool {
         want.bay.is_none()
             && on_controller(&want.path).is_some_and(|rest| self.shifted || rest.starts_with("nvme"))
     }
 
-    /// By a path, only what hangs on it.
+    /// By path: only the part behind the controller.
     fn may_be(&self, want: &DiskProfile, have: &&DiskFacts) -> bool {
         let on_path = || on_controller(&want.path) == on_controller(&have.path);
         (want.transport == have.transport || !needs_naming(have.transport))
@@ -194,13 +195,13 @@ impl<'a> Kind for Disks<'a> {
     }
 }
 
-/// Whether a disk of `is` bytes is sold as of `wanted`, where that is a label's size: "1.2 TB" has 1 200 243 695 616 bytes
-/// (IDEMA LBA 1-03: up to 0.1 % more than the label).
+/// Whether a disk of `is` bytes is sold as `wanted`, if that is a size on labels: "1.2 TB" has 1 200 243 695 616 bytes (IDEMA
+/// LBA 1-03: up to 0.1 % more than the label).
 fn is_labelled(is: u64, wanted: u64) -> bool {
     wanted > 0 && wanted.is_multiple_of(1_000_000_000) && is >= wanted && is - wanted <= wanted / 1000
 }
 
-/// The size on the label, and the exact bytes: two disks of "960.2 GB" can differ by some blocks.
+/// The size on the label, and the exact bytes: two disks of "960 GB" can differ by some blocks.
 fn shown_size(n: u64) -> String {
     format!("{} ({n} bytes)", disk_size(n))
 }
@@ -210,7 +211,7 @@ pub(super) fn in_shelf(bay: &str, shelf: &str) -> String {
     format!("{bay} of shelf {shelf}")
 }
 
-/// Bay with its shelf, path or, where neither is known, the kernel's name.
+/// Bay with its shelf, else path, else kernel name.
 pub(super) fn place_of(disk: &DiskFacts) -> String {
     match (&disk.bay, &disk.shelf) {
         (Some(bay), Some(shelf)) => in_shelf(bay, shelf),
@@ -219,7 +220,7 @@ pub(super) fn place_of(disk: &DiskFacts) -> String {
     }
 }
 
-/// Ways that lead to the disk.
+/// Number of paths to the disk.
 pub(super) fn ways(disk: &DiskFacts) -> u32 {
     u32::try_from(disk.paths.len())
         .unwrap_or(u32::MAX)
@@ -236,7 +237,7 @@ fn serial_of(disk: &DiskFacts) -> String {
     serial.map_or(String::new(), |serial| format!(" (serial {serial})"))
 }
 
-/// "960.2 GB sata SAMSUNG MZ7LH960 (serial S123)".
+/// "960 GB sata SAMSUNG MZ7LH960 (serial S123)".
 pub(super) fn describe(disk: &DiskFacts) -> String {
     let text = in_words(disk.size_bytes.map(disk_size), disk.transport, &disk.model);
     format!("{text}{}", serial_of(disk))

@@ -1,4 +1,4 @@
-//! Disks: bay by bay, by path, or in groups.
+//! Disks: by bay, by path, or in groups.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::findings::Findings;
 use super::parts::{Kind as _, Outcome, pair};
 use super::text::{label, normal};
 
-/// Disks that the kernel shows, then those that only their RAID controller does.
+/// Disks that the kernel shows, then those that only their RAID controller shows.
 pub(super) fn all(report: &AssetReport) -> impl Iterator<Item = &DiskFacts> {
     report.disks.iter().chain(hidden(report))
 }
@@ -22,7 +22,7 @@ fn hidden(report: &AssetReport) -> impl Iterator<Item = &DiskFacts> {
     report.controllers.iter().flat_map(|c| &c.disks)
 }
 
-/// `lacks_drivers`: a storage controller has no driver because the kernel that reported has none: what hangs on it is not seen.
+/// `lacks_drivers`: a storage controller has no driver because the reporting kernel lacks it, so its disks are not visible.
 pub(super) fn check(
     findings: &mut Findings,
     profile: &HardwareProfile,
@@ -85,8 +85,8 @@ pub(super) fn check(
     findings.too_many(code::DISK_EXTRA, "disks", haves.len(), "disks");
 }
 
-/// A profile means the disks that the kernel shows, RAID volumes among them, or the physical disks behind the controllers: what
-/// it fits better. Never both, or a volume would stand for a disk that is gone.
+/// A profile means either the disks that the kernel shows, including RAID volumes, or the physical disks behind the controllers,
+/// whichever fits better. Never both, or a volume would replace a missing disk.
 fn seen<'a>(
     profile: &'a HardwareProfile,
     report: &'a AssetReport,
@@ -122,7 +122,7 @@ fn seen<'a>(
     }
 }
 
-/// The physical disks: where a controller lists its own, the volumes that it makes of them are none.
+/// The physical disks. If a controller lists its disks, its volumes do not count.
 pub(super) fn physical(report: &AssetReport) -> impl Iterator<Item = &DiskFacts> {
     let lists = hidden(report).next().is_some();
     all(report).filter(move |disk| !lists || disk.raid_volume != Some(true))
@@ -178,7 +178,7 @@ fn missing(
     findings.add(code::DISK_MISSING, "disks", &expected, &found, &sentence);
 }
 
-/// The one shelf that has no disk in a bay of this name.
+/// The only shelf without a disk in a bay of this name.
 fn lacking_shelf<'a>(bay: &str, haves: &[&'a DiskFacts]) -> Option<&'a str> {
     let has = |disk: &&&DiskFacts| disk.bay.as_deref().is_some_and(|is| normal(is) == normal(bay));
     let shelf = |disk: &&'a DiskFacts| disk.shelf.as_deref();
@@ -211,7 +211,7 @@ fn differs(findings: &mut Findings, kind: &Disks, want: &DiskProfile, disk: &Dis
     });
 }
 
-/// What a disk with sectors that no system here can use needs.
+/// What to do with a disk that has unsupported sectors.
 pub(super) fn format_sentence(disk: &DiskFacts) -> String {
     let name = name_of(disk);
     match odd_sectors(disk) {
@@ -225,13 +225,13 @@ pub(super) fn format_sentence(disk: &DiskFacts) -> String {
     }
 }
 
-/// The size of the sectors, where it is none that a system can use.
+/// The size of the sectors, if it is not supported.
 pub(super) fn odd_sectors(disk: &DiskFacts) -> Option<u32> {
     disk.logical_block_bytes
         .filter(|bytes| *bytes > 0 && !matches!(bytes, 512 | 4096))
 }
 
-/// Wear beyond what the entry allows, or that is not reported; what no disk may have is the health's.
+/// Wear beyond the limit of the entry, or not reported. The limit for all disks belongs to health.
 fn worn(findings: &mut Findings, want: &DiskProfile, disk: &DiskFacts, most_of_any: u32) {
     let Some(most) = want.max_used_percent else {
         return;
@@ -248,7 +248,7 @@ fn worn(findings: &mut Findings, want: &DiskProfile, disk: &DiskFacts, most_of_a
     }
 }
 
-/// Disks that lost a way: one finding, because a dark controller or cable takes one of each.
+/// Disks that lost a path. One finding, because a dead controller or cable affects all its disks.
 fn paths(findings: &mut Findings, dark: &[(&DiskFacts, u32)]) {
     let Some((first, wanted)) = dark.first() else {
         return;

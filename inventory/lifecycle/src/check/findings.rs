@@ -1,16 +1,16 @@
-//! The list of findings as it grows: severities by code and profile, tamed texts, a bound.
+//! The list of findings: severities by code and profile, sanitised texts, bounded length.
 
 use std::collections::{BTreeMap, HashSet};
 
 use inventory_api::check::{CheckResult, Finding, Severity, SeverityRule, Verdict, code};
+use inventory_api::text::tame;
 
 use super::difference::{Differences, LOOK, Said};
 use super::parts::PART_LIMIT;
-use super::text::tame;
 
-/// Findings kept; the last one says how many more there are.
+/// Maximum number of findings; the last one says how many more there are.
 pub(super) const FINDING_LIMIT: usize = 200;
-/// Characters of a place, of what was expected and of what was found.
+/// Maximum characters of a place, an expected and a found value.
 const PHRASE: usize = 200;
 const SENTENCE: usize = 500;
 
@@ -40,8 +40,8 @@ impl<'a> Findings<'a> {
         self.add_as(default_severity(code), code, place, expected, found, sentence);
     }
 
-    /// A fact that is fixed and not reported: it may be as expected, so it is a warning unless the profile says otherwise.
-    /// `label` is the place in words.
+    /// An expected fact that is not reported. It may be right, so it is a warning unless the profile says otherwise. `label` is the place
+    /// in words.
     pub(super) fn not_reported(
         &mut self,
         code: &'static str,
@@ -55,7 +55,7 @@ impl<'a> Findings<'a> {
         self.add_as(Severity::Warning, code, place, expected, &found, &sentence);
     }
 
-    /// What differs at a place. `sentence` makes the sentence of what is known to differ.
+    /// Adds the differences at a place. `sentence` writes the sentence about the known ones.
     pub(super) fn add_said(
         &mut self,
         place: &str,
@@ -70,7 +70,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// As [`Self::add_said`], of a list of differences; nothing where it is empty.
+    /// As [`Self::add_said`] for a list of differences; adds nothing if it is empty.
     pub(super) fn add_list(
         &mut self,
         place: &str,
@@ -83,7 +83,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// A part that sits in `to` and belongs in `from`.
+    /// Adds a part that is in `to` and belongs in `from`.
     pub(super) fn moved(
         &mut self,
         code: &'static str,
@@ -101,22 +101,22 @@ impl<'a> Findings<'a> {
         );
     }
 
-    /// A part where none was ordered: there should be `nothing`.
+    /// Adds a part where none was ordered: `nothing` should be there.
     pub(super) fn extra(&mut self, code: &'static str, place: &str, label: &str, nothing: &str, found: &str) {
         let sentence = format!("{label}: {found} is there although none was ordered.");
         self.add(code, place, nothing, found, &sentence);
     }
 
-    /// More parts of one kind than are looked at.
+    /// Adds that there are more parts of one kind than are compared.
     pub(super) fn too_many(&mut self, code: &'static str, place: &str, parts: usize, what: &str) {
         if let Some(more) = parts.checked_sub(PART_LIMIT).filter(|more| *more > 0) {
             let more = format!("{more} more {what}");
-            let sentence = format!("The machine lists {more} than are looked at one by one.");
+            let sentence = format!("The machine lists {more} than are compared one by one.");
             self.add(code, place, "", &more, &sentence);
         }
     }
 
-    /// Adds with another severity than the code's own; the profile's word on the code comes first.
+    /// Adds with another severity than the code's default; an override in the profile wins.
     pub(super) fn add_as(
         &mut self,
         severity: Severity,
@@ -143,7 +143,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Findings so far: to see whether something added one.
+    /// Number of findings so far.
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }
@@ -152,7 +152,7 @@ impl<'a> Findings<'a> {
         self.told.contains(&(code, place.to_owned()))
     }
 
-    /// Whether anything is told of a place.
+    /// Whether a place has a finding.
     pub(super) fn has_place(&self, place: &str) -> bool {
         self.told.iter().any(|(_, told)| told == place)
     }
@@ -189,7 +189,7 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// More than was ordered, in another place than planned, or worn: look at it. Anything else is not as ordered.
+/// Default severities: a warning for more parts than ordered, another place than planned, or wear; everything else is an error.
 fn default_severity(code: &str) -> Severity {
     match code {
         code::CPU_VULNERABLE => Severity::Info,

@@ -1,4 +1,4 @@
-//! The profile of a machine known good: what is its model's, never what is the single machine's.
+//! The golden profile: made from a good machine, with what belongs to its model and nothing that belongs to the single machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,7 @@ use inventory_api::report::{
     AssetReport, CpuFacts, DiskFacts, FirmwareMode, LinkLayer, MemoryFacts, MemorySlot, NicFacts,
     PowerSupply, Transport,
 };
+use inventory_api::text::tame;
 
 use super::dimm::{is_populated, is_special};
 use super::disk::{needs_naming, ways};
@@ -18,15 +19,15 @@ use super::nics::{is_fixed, is_infiniband};
 use super::parts::{GROUP_LIMIT, PART_LIMIT};
 use super::pci::id_of;
 use super::prepare::prepared;
-use super::text::{is_filler, normal, tame, words};
+use super::text::{is_filler, normal, words};
 use super::{disks, links, memory_totals, psus};
 
-/// Characters of a text that are kept.
+/// Maximum characters of a text.
 const TEXT: usize = 256;
 
-/// The golden profile: slots, sizes, parts, speeds, models, counts and firmware exactly. No serial numbers, MACs,
-/// temperatures, hours or boot entries. What is not healthy of its machine ([`super::unhealthy`]) is no part of it: the rules of
-/// health stay on, and but for what they say the report passes it.
+/// The golden profile: exact slots, sizes, parts, speeds, models, counts and firmware. No serial numbers, MACs, temperatures, hours
+/// or boot entries. Health problems of its machine ([`super::unhealthy`]) are not part of it: the health rules stay on, and apart
+/// from their findings the report passes.
 pub fn golden(report: &AssetReport) -> HardwareProfile {
     let report = &prepared(report);
     let system = report.system.clone().unwrap_or_default();
@@ -75,7 +76,7 @@ pub fn golden(report: &AssetReport) -> HardwareProfile {
     }
 }
 
-/// A text that can be compared. Control characters are dropped from what is shown, so they are not kept here.
+/// A text for comparison. Control characters are dropped, as they are when it is shown.
 fn text(text: &Option<String>) -> Option<String> {
     text.as_deref()
         .filter(|t| !t.trim().is_empty() && t.chars().count() <= TEXT && !t.chars().any(char::is_control))
@@ -90,7 +91,7 @@ fn cpu(cpu: &CpuFacts) -> CpuProfile {
         .filter_map(|p| {
             let socket = text(&p.socket);
             if p.populated == Some(false) {
-                // Sockets of one name stand in order: the empty ones hold their place.
+                // Sockets with the same name are matched in order, so empty ones are kept.
                 let holds = p.socket.as_deref().is_some_and(|s| names.contains(&normal(s)));
                 return holds.then(|| ProcessorProfile {
                     socket,
@@ -124,7 +125,7 @@ fn cpu(cpu: &CpuFacts) -> CpuProfile {
     }
 }
 
-/// Names that stand more than once.
+/// Names that occur more than once.
 fn repeated<'a>(names: impl Iterator<Item = Option<&'a str>>) -> BTreeSet<String> {
     let (mut seen, mut again) = (BTreeSet::new(), BTreeSet::new());
     for name in names.flatten().map(normal) {
@@ -178,7 +179,7 @@ fn memory(memory: &MemoryFacts) -> MemoryProfile {
     }
 }
 
-/// Entries with a place in the report's order, then those without: like ones become one with a count.
+/// Entries with a place in the report's order, then those without, where equal ones become one with a count.
 #[derive(Default)]
 struct Groups<T> {
     placed: Vec<T>,
@@ -192,7 +193,7 @@ impl<T: PartialEq> Groups<T> {
         } else if let Some((_, count)) = self.groups.iter_mut().find(|(known, _)| *known == entry) {
             *count += 1;
         } else if self.groups.len() < GROUP_LIMIT {
-            // More kinds than the check looks at are no machine's.
+            // No machine has more kinds than the check compares.
             self.groups.push((entry, 1));
         }
     }
@@ -208,7 +209,7 @@ impl<T: PartialEq> Groups<T> {
     }
 }
 
-/// Disks that are built in: not what somebody plugged in, and no storage of other machines.
+/// Built-in disks, without plugged-in media and storage of other machines.
 fn disks(report: &AssetReport) -> Vec<DiskProfile> {
     let built_in = |d: &&DiskFacts| {
         d.removable != Some(true) && (!needs_naming(d.transport) || d.transport == Some(Transport::Mmc))
@@ -217,7 +218,7 @@ fn disks(report: &AssetReport) -> Vec<DiskProfile> {
         .filter(built_in)
         .take(PART_LIMIT)
         .collect();
-    // Where shelves are told apart, a bay's name may stand in each.
+    // If shelves are known, a bay's name may occur in each.
     let one_shelf = fixed.iter().all(|d| d.shelf.is_none());
     let bays = repeated(fixed.iter().filter(|_| one_shelf).map(|d| d.bay.as_deref()));
     let paths = repeated(fixed.iter().map(|d| d.path.as_deref()));
@@ -303,14 +304,14 @@ fn power_supplies(supplies: &[PowerSupply]) -> Vec<PsuProfile> {
     groups.counted(|psu, count| psu.count = Some(count))
 }
 
-/// Classes of cards and controllers; the rest is the chipset's and the processors' own, which come and go with settings.
+/// Classes of cards and controllers. The rest belongs to chipset and processors and changes with settings.
 fn is_card(class: &str) -> bool {
     ["01", "02", "03", "04", "0b", "0c04", "0c06", "10", "12"]
         .iter()
         .any(|c| class.starts_with(c))
 }
 
-/// Cards that are counted neither as network ports nor as accelerators nor as NVMe disks.
+/// Cards that are not counted as network ports, accelerators or NVMe disks.
 fn pci(report: &AssetReport) -> Vec<PciProfile> {
     let ports = report.nics.iter().filter_map(|n| n.pci.as_deref());
     let gpus = report.gpus.iter().map(|g| g.pci.as_str());
@@ -324,7 +325,7 @@ fn pci(report: &AssetReport) -> Vec<PciProfile> {
         .chain(gpus)
         .chain(disks.filter(|address| nvme.contains(address)))
         .collect();
-    // A device that is counted elsewhere takes its like with it: the count of an id is of all that have it.
+    // A device that is counted elsewhere excludes all with its id, because a count covers all devices of an id.
     let ids: BTreeSet<String> = report
         .pci
         .iter()

@@ -2,12 +2,13 @@
 
 use inventory_api::check::{GpuProfile, code};
 use inventory_api::report::{AssetReport, GpuFacts};
+use inventory_api::text::memory_size;
 
 use super::difference::Differences;
 use super::findings::Findings;
 use super::nics::Explained;
 use super::parts::{Kind, Outcome, Place, pair};
-use super::text::{memory_size, same, words, words_or};
+use super::text::{same, words, words_or};
 
 pub(super) fn check(findings: &mut Findings, wants: &[GpuProfile], report: &AssetReport) -> Explained {
     let mut explained = Explained::default();

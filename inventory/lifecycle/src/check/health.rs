@@ -1,8 +1,9 @@
-//! What makes a machine unhealthy, whatever it has: what its disks, memory, devices and power supplies say of themselves.
+//! Health of a machine, whatever it has: its disks, memory, devices and power supplies.
 
 use inventory_api::check::{HealthProfile, code};
 use inventory_api::report::{AssetReport, DiskFacts, DiskHealth, MemoryFacts};
 use inventory_api::text::counted;
+use inventory_api::text::memory_size;
 
 use super::alarms;
 use super::disk::{name_of, needs_naming, place_of};
@@ -12,9 +13,8 @@ use super::nics::Explained;
 use super::parts::PART_LIMIT;
 use super::pci;
 use super::psus::{self, UNPLUGGED};
-use super::text::memory_size;
 
-/// Less than this is kept by firmware and kernel on any machine.
+/// Firmware and kernel may reserve this much on any machine.
 const LOST_FLOOR: u64 = 2 << 30;
 
 pub(super) fn check(
@@ -58,7 +58,7 @@ pub(super) fn check(
     alarms::check(findings, health, report);
 }
 
-/// Sectors of a size that no system here can use. Readers without a medium have no size either.
+/// Sectors of an unsupported size. Card readers without a medium have no size either.
 fn disk_format(findings: &mut Findings, disk: &DiskFacts) {
     let no_size =
         disk.size_bytes == Some(0) || disk.size_bytes.is_none() && disk.logical_block_bytes.is_some();
@@ -75,7 +75,7 @@ fn disk_format(findings: &mut Findings, disk: &DiskFacts) {
     }
 }
 
-/// What the disk counted: its medium in one finding, its cable in another.
+/// Error counters of the disk: one finding for the medium, one for the cable.
 fn disk_errors(findings: &mut Findings, limits: &HealthProfile, disk: &DiskFacts, own: &DiskHealth) {
     let (place, name) = (place_of(disk), name_of(disk));
     let (mut found, mut accepted) = (Vec::new(), Vec::new());
@@ -110,7 +110,7 @@ fn disk_errors(findings: &mut Findings, limits: &HealthProfile, disk: &DiskFacts
     }
 }
 
-/// What the disk says against itself. Returns whether it says anything.
+/// Failure reported by the disk itself. Returns whether there is one.
 fn disk_failed(findings: &mut Findings, disk: &DiskFacts, own: &DiskHealth) -> bool {
     let mut said = Vec::new();
     if own.passed == Some(false) {
@@ -122,7 +122,7 @@ fn disk_failed(findings: &mut Findings, disk: &DiskFacts, own: &DiskHealth) -> b
     if let Some(test) = own.self_test.as_deref().filter(|test| test.starts_with("failed")) {
         said.push(format!("self-test {test}"));
     }
-    // The maker warns of so few.
+    // Below the maker's warning threshold.
     if let (Some(left), Some(least)) = (own.spare_percent, own.spare_threshold_percent)
         && left < least
     {
@@ -132,7 +132,10 @@ fn disk_failed(findings: &mut Findings, disk: &DiskFacts, own: &DiskHealth) -> b
         return false;
     }
     let said = said.join(", ");
-    let sentence = format!("{} says that it fails: {said}. Replace it.", name_of(disk));
+    let sentence = format!(
+        "{} reports that it is failing: {said}. Replace it.",
+        name_of(disk)
+    );
     findings.add(code::DISK_FAILED, &place_of(disk), "healthy", &said, &sentence);
     true
 }
@@ -146,7 +149,7 @@ pub(super) fn disk_is_worn(findings: &mut Findings, disk: &DiskFacts, used: u32,
     findings.add(code::DISK_WORN, &place_of(disk), &expected, &found, &sentence);
 }
 
-/// The kernel counts per rank or channel, and then per controller again: one finding for each place that counts.
+/// The kernel counts per rank or channel, and again per controller: one finding for each place that counts.
 fn memory_errors(findings: &mut Findings, health: &HealthProfile, memory: &MemoryFacts) {
     for counter in memory.edac.iter().take(PART_LIMIT) {
         let place = counter.label.as_deref().unwrap_or(&counter.controller);
@@ -172,7 +175,7 @@ fn memory_errors(findings: &mut Findings, health: &HealthProfile, memory: &Memor
     }
 }
 
-/// How many percent of what is installed the kernel lacks, if that is more than so many.
+/// Share of installed memory that the kernel does not see, in percent, if above the limit.
 fn memory_lost(memory: &MemoryFacts, most_percent: u32) -> Option<u32> {
     let (installed, usable) = (memory.installed_bytes?, memory.usable_bytes?);
     let lost = installed.checked_sub(usable).filter(|lost| *lost > LOST_FLOOR)?;
@@ -180,8 +183,8 @@ fn memory_lost(memory: &MemoryFacts, most_percent: u32) -> Option<u32> {
     (percent > most_percent).then_some(percent)
 }
 
-/// Classes that are of no use without a driver: storage, network, and the hosts of SD cards and eMMC. Others (management, crypto,
-/// display) are often left alone in the mini-os.
+/// Classes that need a driver: storage, network, and hosts of SD cards and eMMC. Others (management, crypto, display) often have none
+/// in the mini-os.
 fn needs_driver(class: &str) -> bool {
     class.starts_with("01") || class.starts_with("02") || class.starts_with("0805")
 }

@@ -1,4 +1,4 @@
-//! PCIe links of GPUs and network cards: by the profile where it names the device, else by what card and slot can do.
+//! PCIe links of GPUs and network cards: compared with the profile if it names the device, else with what card and slot support.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn speed(text: &Option<String>) -> Option<f64> {
         .filter(|n: &f64| n.is_finite() && *n > 0.0)
 }
 
-/// The lanes that card and slot can do. A slot may have fewer than the card.
+/// The lanes that both card and slot support. A slot may have fewer than the card.
 fn most_lanes(device: &PciDevice, report: &AssetReport) -> Option<u32> {
     let card = device.link_width_max?;
     let is_here = |pci: &Option<String>| {
@@ -47,7 +47,7 @@ fn most_lanes(device: &PciDevice, report: &AssetReport) -> Option<u32> {
     )
 }
 
-/// What a device can do at least, of those that run as fast as card and slot can: what a golden profile fixes.
+/// The link that a golden profile demands, for devices that run as fast as card and slot support.
 pub(super) fn golden(report: &AssetReport) -> Vec<LinkProfile> {
     let mut list: Vec<LinkProfile> = Vec::new();
     let mut slow = BTreeSet::new();
@@ -58,7 +58,7 @@ pub(super) fn golden(report: &AssetReport) -> Vec<LinkProfile> {
         let Some(now) = speed(&device.link_speed) else {
             continue;
         };
-        // A card in a slot of an older generation runs as fast as it can there; one far below does not.
+        // A card in a slot of an older generation runs slower and is fine; far slower is not.
         let most = speed(&device.link_speed_max).unwrap_or(now);
         if most_lanes(device, report).is_some_and(|most| width < most) || now * 2.0 < most {
             slow.insert(id);
@@ -80,8 +80,8 @@ pub(super) fn golden(report: &AssetReport) -> Vec<LinkProfile> {
     list
 }
 
-/// `by_health`: devices that the profile does not name are compared with what they can do. `idles`: the system that reported may
-/// save power by slower links.
+/// `by_health`: devices that the profile does not name are compared with what they support. `idles`: the reporting system may slow
+/// down links to save power.
 pub(super) fn check(
     findings: &mut Findings,
     wants: &[LinkProfile],
@@ -89,7 +89,7 @@ pub(super) fn check(
     by_health: bool,
     idles: bool,
 ) {
-    // Functions of one card share its link.
+    // The functions of a card share its link.
     let mut told = BTreeSet::new();
     for device in report.pci.iter().take(PART_LIMIT) {
         let id = id_of(device).unwrap_or_default();
@@ -118,7 +118,7 @@ pub(super) fn check(
         if !(narrow || slow) || !told.insert(card) {
             continue;
         }
-        // A slot of the generation before is no fault: the profile of a sound machine tells.
+        // A slot of the previous generation is not a fault; only a profile can tell.
         let halved = gts.zip(now).is_some_and(|(most, is)| is * 2.0 < most);
         let severity = if by_profile || narrow || halved {
             Severity::Warning

@@ -1,4 +1,4 @@
-//! Memory: slot by slot, then the totals that no slot explains.
+//! Memory: by slot, then totals that no slot explains.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ pub(super) fn check(
     }
 }
 
-/// Names of slots that the report has more than once: there the bank belongs to the name.
+/// Slot names that occur more than once in the report: for them, the bank is part of the name.
 struct Names<'a>(HashMap<String, u32>, &'a [MemorySlot]);
 
 impl<'a> Names<'a> {
@@ -46,7 +46,7 @@ impl<'a> Names<'a> {
         Names(count, slots)
     }
 
-    /// "DIMM A1", and "DIMM A1 (bank BANK 2)" where several have the name.
+    /// "DIMM A1", or "DIMM A1 (bank BANK 2)" if several slots have the name.
     fn label(&self, place: &str, bank: Option<&str>) -> String {
         let several = self.0.get(&normal(place)).is_some_and(|n| *n > 1);
         match bank.filter(|_| several) {
@@ -68,7 +68,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Returns whether a module is missing, another one, or more than ordered: that explains totals that are off.
+/// Returns whether modules are missing, different or too many, which explains wrong totals.
 fn slots(
     findings: &mut Findings,
     wants: &[DimmProfile],
@@ -92,7 +92,7 @@ fn slots(
             Outcome::Fits { .. } => fitting += 1,
             Outcome::Missing { want, lacking } => missing(findings, &names, &wants[want], lacking),
             Outcome::Extra { have } if is_persistent(&haves[have]) => persistent.push(&haves[have]),
-            // It is in the processor's package.
+            // It is part of the processor package.
             Outcome::Extra { have } if is_special(&haves[have]) => {}
             Outcome::Extra { have } => {
                 let (name, found) = (names.of_have(have), describe(&haves[have]));
@@ -185,14 +185,14 @@ pub(super) fn empty_slots(slots: &[MemorySlot]) -> String {
     }
 }
 
-/// A module that is not as its entry says.
+/// A module that differs from its entry.
 struct Differing<'a> {
     want: &'a DimmProfile,
     have: usize,
     list: Differences,
 }
 
-/// Modules that differ: one finding each, or one for all of them where all differ alike.
+/// Modules that differ: one finding each, or one for all if all differ in the same way.
 fn tell(findings: &mut Findings, names: &Names, list: &[Differing]) {
     let Some(first) = list.first() else { return };
     let slots = names.1.iter().take(PART_LIMIT);
@@ -234,8 +234,8 @@ fn differs(findings: &mut Findings, names: &Names, one: &Differing) {
     });
 }
 
-/// Modules that are alike but slow. All of them together are a setting and one finding; where one module is slower by its
-/// make, or another one than ordered, it holds the others back and is the finding.
+/// Modules that are right but slow. If all are, that is a setting and one finding; if one module is slower by design or not as
+/// ordered, it slows down the others and is the finding.
 fn speeds(findings: &mut Findings, names: &Names, mut slow: Vec<Differing>, fitting: usize, others: bool) {
     let slot = |one: &Differing| &names.1[one.have];
     let rated_less = |one: &Differing| {
@@ -262,13 +262,13 @@ fn speeds(findings: &mut Findings, names: &Names, mut slow: Vec<Differing>, fitt
     tell(findings, names, &slow);
 }
 
-/// The part itself is another one: of the ordered part the rated speed is as ordered, whatever firmware writes.
+/// Whether the part itself is different. The ordered part has the ordered rated speed, whatever the firmware writes.
 fn slow_by_make(want: &DimmProfile, have: &MemorySlot) -> bool {
     let part = want.part.as_deref().zip(have.part.as_deref());
     !part.is_some_and(|(want, have)| super::text::same_part(want, have))
 }
 
-/// The least speeds that hold for every module.
+/// The minimum speeds that apply to every module.
 fn least_speed(findings: &mut Findings, wanted: &MemoryProfile, tolerance: &Tolerance, slots: &[MemorySlot]) {
     let all = DimmProfile {
         speed_mts: wanted.min_speed_mts,

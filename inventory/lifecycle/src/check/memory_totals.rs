@@ -3,12 +3,13 @@
 use inventory_api::check::{MemoryProfile, Severity, Tolerance, code};
 use inventory_api::report::{MemoryFacts, MemorySlot};
 use inventory_api::text::counted;
+use inventory_api::text::memory_size;
 
 use super::difference::{Differences, LOOK};
 use super::dimm::{is_persistent, is_populated, is_special};
 use super::findings::Findings;
 use super::memory::empty_slots;
-use super::text::{memory_size, near};
+use super::text::near;
 
 pub(super) fn totals(
     findings: &mut Findings,
@@ -68,7 +69,7 @@ pub(super) fn totals(
     }
 }
 
-/// Whether all memory controllers correct errors; None: not reported.
+/// Whether all memory controllers correct errors; `None` if not reported.
 pub(super) fn corrects_errors(memory: &MemoryFacts) -> Option<bool> {
     let words = memory
         .arrays
@@ -99,8 +100,7 @@ pub(super) fn error_correction(findings: &mut Findings, wanted: &MemoryProfile, 
     });
 }
 
-/// Where SMBIOS lists no slot, the kernel's total stands in; it is short of what is built in by what firmware and kernel
-/// keep for themselves.
+/// If SMBIOS lists no slot, the kernel's total is compared; it is lower than what is installed by what firmware and kernel reserve.
 pub(super) fn without_slots(
     findings: &mut Findings,
     wanted: &MemoryProfile,

@@ -1,8 +1,7 @@
-//! The asset check: what was expected against what was reported, and what a good machine or its siblings teach.
+//! The asset check: the expected hardware against the reported, and profiles and outliers from good machines.
 //!
-//! One difference is one finding. What a part explains (a slot that is empty) is not told again by a total; a part that
-//! the profile does not fix is none. A fact that is expected but was not reported is a finding that says so: "unknown" is never a
-//! pass, and never a fault.
+//! One difference is one finding. A total does not repeat what a part explains (an empty slot), and parts that the profile does not
+//! mention give no finding. An expected fact that was not reported is a finding of its own: "unknown" is neither a pass nor a fault.
 
 mod alarms;
 mod cpu;
@@ -33,7 +32,6 @@ mod version;
 pub use golden::golden;
 pub(crate) use nics::place_of as nic_place;
 pub use outliers::{Outlier, outliers};
-pub(crate) use text::disk_size;
 pub use validate::validate;
 
 use inventory_api::agent::RunsOn;
@@ -43,10 +41,10 @@ use inventory_api::report::AssetReport;
 use findings::Findings;
 use prepare::prepared;
 
-/// Compares. Linear in the report, but for parts that are out of place, which are bounded; so are the findings.
+/// Checks a report. Linear in the report except for misplaced parts, which are bounded, as are the findings.
 ///
-/// `runs_on` is the system that reported. What only the mini-os can know (boot mode, drivers for every device) is not
-/// judged by the report of an installed system, whose kernel may lack drivers on purpose.
+/// `runs_on` is the reporting system. What only the mini-os can know (boot mode, drivers for every device) is not checked against the
+/// report of an installed system, whose kernel may lack drivers on purpose.
 pub fn check(expectation: &Expectation, report: &AssetReport, runs_on: RunsOn) -> CheckResult {
     let report = &prepared(report);
     let profile = &expectation.profile;
@@ -84,7 +82,7 @@ pub fn check(expectation: &Expectation, report: &AssetReport, runs_on: RunsOn) -
     findings.result()
 }
 
-/// What is not healthy of a machine, whatever is expected of it: a golden profile is made of a machine that has nothing here.
+/// Health findings of a machine, whatever is expected of it. A golden profile is made from a machine that has none.
 pub fn unhealthy(report: &AssetReport) -> Vec<Finding> {
     let mut found = check(&Expectation::default(), report, RunsOn::MiniOs).findings;
     found.retain(|finding| finding.severity > Severity::Info);

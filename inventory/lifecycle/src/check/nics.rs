@@ -13,14 +13,14 @@ use super::pci::id_of;
 use super::text::{label, not_below, same, words, words_or};
 use super::version::Fact;
 
-/// What findings about ports and accelerators explain of the PCI devices.
+/// What findings about ports and accelerators already explain about PCI devices.
 #[derive(Default)]
 pub(super) struct Explained {
-    /// Addresses of devices without a driver that were told.
+    /// Addresses of devices without a driver that have a finding.
     pub addresses: BTreeSet<String>,
-    /// Ids of devices that are missing, and how many: told already.
+    /// Ids of missing devices that have a finding, with their number.
     pub missing: BTreeMap<String, u32>,
-    /// Ids of devices that are beyond the profile, and how many.
+    /// Ids of devices beyond the profile, with their number.
     pub extra: BTreeMap<String, u32>,
 }
 
@@ -43,14 +43,14 @@ impl Explained {
     }
 }
 
-/// A profile may ask for as many as a number can hold.
+/// A profile may demand any number.
 fn note(counts: &mut BTreeMap<String, u32>, id: String, count: u32) {
     let known = counts.entry(id).or_default();
     *known = known.saturating_add(count);
 }
 
-/// Ports that a profile means: not those of a USB gadget (a BMC's, an adapter somebody left in). Small ARM boards have ports by USB that
-/// are built in (smsc95xx, lan78xx): they count.
+/// Ports that a profile covers: not those of USB gadgets (of a BMC, or a forgotten adapter). Built-in USB ports of small ARM boards
+/// (smsc95xx, lan78xx) count.
 pub(super) fn is_fixed(nic: &NicFacts) -> bool {
     let gadget = |driver: &str| {
         driver.starts_with("cdc_")
@@ -62,7 +62,7 @@ pub(super) fn is_fixed(nic: &NicFacts) -> bool {
     nic.pci.is_some() || !nic.driver.as_deref().is_some_and(gadget)
 }
 
-/// An InfiniBand port; older agents give its kind by its name alone.
+/// Whether it is an InfiniBand port; with older agents only the name tells.
 pub(super) fn is_infiniband(nic: &NicFacts) -> bool {
     match nic.link_layer {
         Some(layer) => layer == LinkLayer::Infiniband,
@@ -70,7 +70,7 @@ pub(super) fn is_infiniband(nic: &NicFacts) -> bool {
     }
 }
 
-/// `lacks_drivers`: the kernel that reported has drivers for its own purpose only.
+/// `lacks_drivers`: the reporting kernel has only the drivers it needs.
 pub(super) fn check(
     findings: &mut Findings,
     profile: &HardwareProfile,
@@ -113,7 +113,7 @@ pub(super) fn check(
                     findings.extra(code::NIC_EXTRA, &place, &name, "no port", &found);
                 }
             }
-            // Only a slot is a place that somebody chose.
+            // Only a slot is a place that someone chose.
             Outcome::Moved { want, have } | Outcome::Swapped { want, have, .. } => {
                 let (want, nic) = (&wants[want], haves[have]);
                 if let (Some(from), Some(to)) = (&want.slot, &nic.slot)
@@ -190,7 +190,7 @@ impl<'a> Kind for Nics<'a> {
 
     fn differences(&self, want: &NicProfile, have: &&NicFacts) -> Differences {
         let mut list = Differences::default();
-        // A profile of an older version has the port's place and id, and not its kind.
+        // Profiles of older versions have the port's place and id, but not its kind.
         let placed = want.slot.is_some() || want.pci.is_some();
         let is = is_infiniband(have);
         let other_kind = match want.link_layer {
@@ -229,13 +229,13 @@ impl<'a> Kind for Nics<'a> {
         list
     }
 
-    /// Any port may be another port, but none of another kind.
+    /// A port may replace another one of its kind.
     fn may_be(&self, want: &NicProfile, have: &&NicFacts) -> bool {
         (want.link_layer == Some(LinkLayer::Infiniband)) == is_infiniband(have)
     }
 }
 
-/// Slot and port, else the PCI address, else the kernel's name.
+/// Slot and port, else PCI address, else kernel name.
 pub(crate) fn place_of(nic: &NicFacts) -> String {
     place_or(&nic.name, &nic.slot, &nic.port, &nic.pci)
 }
@@ -255,7 +255,7 @@ fn describe(nic: &NicFacts) -> String {
     format!("{} ({text})", nic.name)
 }
 
-/// Whether a port is on the card that a profile means: its slot, else its PCI device.
+/// Whether a port is on the card of an entry: same slot, else same PCI device.
 fn one_card(want: &NicProfile, have: &NicFacts) -> bool {
     let device = |address: &str| address.rsplit_once('.').map(|(device, _)| device.to_lowercase());
     match (&want.slot, &have.slot, &want.pci, &have.pci) {
@@ -265,7 +265,7 @@ fn one_card(want: &NicProfile, have: &NicFacts) -> bool {
     }
 }
 
-/// What else the report has where a port is missing.
+/// What else the report shows about a missing port.
 struct Around<'a> {
     haves: &'a [&'a NicFacts],
     pci: &'a [PciDevice],
@@ -281,7 +281,7 @@ fn missing(
 ) {
     let what = words_or("a network port", [want.driver.as_deref(), want.pci_id.as_deref()]);
     let place = place_or("NICs", &want.slot, &want.port, &want.pci);
-    // The card may be there, with nobody to drive it.
+    // The card may be present without a driver.
     let idle: Vec<&PciDevice> = around
         .pci
         .iter()
@@ -298,7 +298,7 @@ fn missing(
     let of = want.count.unwrap_or(1);
     let (found, act) = if !idle.is_empty() {
         (
-            "there, but no driver took it",
+            "present, but without a driver",
             "It is on the bus but has no driver: the mini-os lacks one, or the card is broken.",
         )
     } else if around.haves.iter().take(PART_LIMIT).any(|h| one_card(want, h)) {

@@ -1,59 +1,60 @@
-//! Among machines of one profile: the one that differs, even where no rule names it.
+//! Finds machines that differ from the others with the same hardware profile, even if no rule covers the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use inventory_api::report::AssetReport;
 use inventory_api::text::counted as counted_word;
+use inventory_api::text::{disk_size, memory_size, tame};
 use serde::Serialize;
 
 use super::dimm::{self, is_populated};
 use super::nics::{self, is_fixed};
-use super::text::{disk_size, memory_size, tame, words};
+use super::text::words;
 use super::{disk as disks, psus};
 
-/// Fewer machines teach nothing.
+/// Fewer machines cannot be compared.
 const LEAST: usize = 3;
-/// Parts of one kind of one machine that are compared.
+/// Maximum number of compared parts of one kind per machine.
 const PARTS: usize = 512;
-/// Groups of a split fleet; with more, the fact is not the model's.
+/// Maximum groups of a split fleet; with more, the fact does not depend on the model.
 const GROUPS: usize = 4;
-/// Remarks kept.
+/// Maximum number of remarks.
 const LIMIT: usize = 1000;
-/// Characters of a value.
+/// Maximum characters of a value.
 const VALUE: usize = 300;
 
-/// One fact that is not the same on all machines.
+/// A fact that differs between machines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Outlier {
-    /// One machine has something else than nearly all others.
+    /// One machine differs from nearly all others.
     Odd {
         /// The machine.
         machine: String,
         /// The fact, e.g. "firmware version", "memory module".
         fact: String,
-        /// Slot, bay or port, several with commas; empty where the fact has none.
+        /// Slot, bay or port, several separated by commas; empty if the fact has none.
         place: String,
         /// What this machine has.
         found: String,
         /// What the others have.
         usual: String,
-        /// How many of the others have that.
+        /// How many of the others have it.
         others: usize,
     },
-    /// The machines fall into groups: nobody is odd.
+    /// The machines form groups, and none is an outlier.
     Groups {
         /// The fact.
         fact: String,
         /// Slot, bay or port.
         place: String,
-        /// Each value and the machines that have it, the most frequent first.
+        /// Each value with its machines, most frequent first.
         groups: Vec<(String, Vec<String>)>,
     },
 }
 
-/// Compares machines of one profile. Fewer than three give nothing. Where at least three in five have the same, a value that
-/// only one (or one in ten) has is odd; values that more machines share are groups.
+/// Compares machines of one hardware profile. Fewer than three give nothing. If at least three in five share a value, one that only
+/// one machine (or one in ten) has is an outlier; values that more machines share make groups.
 pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
     if machines.len() < LEAST {
         return Vec::new();
@@ -63,7 +64,7 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
         let report = &super::prepare::prepared(report);
         let mut seen: BTreeMap<(&'static str, String), u32> = BTreeMap::new();
         for (fact, place, value) in facts_of(report) {
-            // Places of one name stand in order.
+            // Places with the same name are matched in order.
             let times = seen.entry((fact, place.clone())).or_default();
             *times += 1;
             let place = if *times > 1 {
@@ -75,7 +76,7 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
         }
     }
     let mut odd: BTreeMap<(usize, &'static str, String, String, usize), Vec<String>> = BTreeMap::new();
-    // The same split at many places is one remark.
+    // The same split in many places is one remark.
     let mut splits: BTreeMap<(&str, Split), Vec<&str>> = BTreeMap::new();
     for ((fact, place), values) in &facts {
         let mut by_value: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -128,12 +129,12 @@ pub fn outliers(machines: &[(String, &AssetReport)]) -> Vec<Outlier> {
     odd.chain(groups).take(LIMIT).collect()
 }
 
-/// Each value and the machines that have it.
+/// Each value with its machines.
 type Split = Vec<(String, Vec<String>)>;
 
 type Fact = (&'static str, String, String);
 
-/// What machines of one model should have in common; one fact a part, so that another part is one remark.
+/// What machines of one model should have in common. One fact per part, so that another part is one remark.
 fn facts_of(report: &AssetReport) -> Vec<Fact> {
     let mut facts = Vec::new();
     whole(&mut facts, report);
@@ -146,7 +147,7 @@ fn facts_of(report: &AssetReport) -> Vec<Fact> {
     facts
 }
 
-/// Those that are reported, of facts without a place.
+/// Reported facts without a place.
 fn known(list: impl IntoIterator<Item = (&'static str, Option<String>)>) -> impl Iterator<Item = Fact> {
     let known = list.into_iter().filter_map(|(fact, value)| Some((fact, value?)));
     known.map(|(fact, value)| (fact, String::new(), value))
@@ -196,7 +197,7 @@ fn whole(facts: &mut Vec<Fact>, report: &AssetReport) {
     facts.extend(known(list));
 }
 
-/// Like values with their count, sorted: "2 x 8086:1572, 1 x 10de:2330".
+/// Equal values with their count, sorted: "2 x 8086:1572, 1 x 10de:2330".
 fn counted(values: impl Iterator<Item = String>) -> Option<String> {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for value in values.take(PARTS) {
@@ -219,7 +220,7 @@ fn in_use(report: &AssetReport) -> Option<String> {
     )
 }
 
-/// Devices that are told nowhere else.
+/// Devices that no other fact covers.
 fn devices(report: &AssetReport) -> Option<String> {
     let told: BTreeSet<&str> = report
         .nics

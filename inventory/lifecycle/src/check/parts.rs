@@ -1,29 +1,29 @@
-//! Which part of the report stands for which entry of the profile: the same for modules, disks, ports, power supplies.
+//! Matches parts of the report with entries of the profile, the same way for modules, disks, ports and power supplies.
 //!
-//! Places that do not exist on the machine were renamed (a firmware update, another naming in the profile): there the parts
-//! stand in order, and none of them has moved.
+//! If places of the profile do not exist on the machine, they were renamed (a firmware update, another naming in the profile): then
+//! parts match in order, and none of them has moved.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::difference::Differences;
 use super::text::normal;
 
-/// Parts of one kind that are looked at one by one. The largest machines have some hundred.
+/// Maximum number of compared parts of one kind. The largest machines have a few hundred.
 pub(super) const PART_LIMIT: usize = 4096;
-/// Entries without a place that are looked at: a machine has a handful of different parts of one kind.
+/// Maximum number of compared entries without a place: a machine has a handful of different parts of one kind.
 pub(super) const GROUP_LIMIT: usize = 64;
-/// Parts of one kind that are out of place, among which moves are looked for.
+/// Maximum number of misplaced parts of one kind among which moves are searched.
 const MOVE_LIMIT: usize = 128;
-/// Parts of one kind that are looked at where places were renamed.
+/// Maximum number of compared parts of one kind if places were renamed.
 const RENAMED_LIMIT: usize = 512;
 
-/// A place as it is compared.
+/// A place for comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
-    /// What kind of place: names of bays are not names of paths.
+    /// Kind of place: bay names are not path names.
     space: &'static str,
     name: String,
-    /// Tells places of one name apart.
+    /// Distinguishes places with the same name.
     detail: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl Place {
         })
     }
 
-    /// What a name looks like without its numbers: "bay #".
+    /// The name with numbers replaced: "bay #".
     fn shape(&self) -> (&'static str, String) {
         let mut shape = String::new();
         for c in self.name.chars() {
@@ -49,7 +49,7 @@ impl Place {
         (self.space, shape)
     }
 
-    /// What places are found by: with or without what tells those of one name apart.
+    /// Key of a place, with or without the detail that distinguishes places of one name.
     fn key(self, exact: bool) -> Place {
         Place {
             detail: self.detail.filter(|_| exact),
@@ -64,50 +64,50 @@ pub(super) trait Kind {
     type Want;
     /// Part of a report.
     type Have;
-    /// Where the entry wants it; None: anywhere.
+    /// Where the entry wants it; `None`: anywhere.
     fn place(&self, want: &Self::Want) -> Option<Place>;
     /// Where the part is.
     fn places(&self, have: &Self::Have) -> Vec<Place>;
-    /// How many an entry without a place wants.
+    /// Number of parts that an entry without a place wants.
     fn count(&self, want: &Self::Want) -> u32;
-    /// The entry wants its place empty.
+    /// Whether the entry wants its place empty.
     fn wants_empty(&self, _: &Self::Want) -> bool {
         false
     }
-    /// There is a part, and not an empty place.
+    /// Whether there is a part, not an empty place.
     fn is_there(&self, _: &Self::Have) -> bool {
         true
     }
-    /// What differs, the most telling first; empty: it fits.
+    /// Differences, most significant first; empty if it fits.
     fn differences(&self, want: &Self::Want, have: &Self::Have) -> Differences;
-    /// Alike enough to be the part that is missing elsewhere.
+    /// Whether it is similar enough to be the part that is missing elsewhere.
     fn resembles(&self, want: &Self::Want, have: &Self::Have) -> bool {
         self.differences(want, have).0.is_empty()
     }
-    /// Of the sort that the entry means: what is of no such sort neither stands for it nor differs from it.
+    /// Whether it is of the sort that the entry covers. Other sorts neither match nor differ.
     fn may_be(&self, _: &Self::Want, _: &Self::Have) -> bool {
         true
     }
-    /// Firmware leaves places without a name (Supermicro calls every empty memory slot "NO DIMM"): a part that is nowhere may be
-    /// one that moved.
+    /// Whether firmware leaves places without a name (Supermicro calls every empty memory slot "NO DIMM"): then a part without a place
+    /// may have moved.
     fn has_nameless_places(&self) -> bool {
         false
     }
-    /// The entry's place shifts without anybody moving a part (PCI addresses).
+    /// Whether the place can change without a part being moved (PCI addresses).
     fn shifts(&self, _: &Self::Want) -> bool {
         false
     }
-    /// The report lists every place there is, empty ones too.
+    /// Whether the report lists every place, including empty ones.
     fn lists_places(&self) -> bool {
         false
     }
-    /// Places that the machine has beside those of its parts.
+    /// Places of the machine without parts.
     fn other_places(&self) -> Vec<Place> {
         Vec::new()
     }
 }
 
-/// What became of the entries and the parts; numbers are positions in the two lists.
+/// Results for entries and parts; numbers are positions in the two lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Fits { want: usize, have: usize },
@@ -122,7 +122,7 @@ const FITS: fn(usize, usize) -> Outcome = |want, have| Outcome::Fits { want, hav
 const DIFFERS: fn(usize, usize) -> Outcome = |want, have| Outcome::Differs { want, have };
 const MOVED: fn(usize, usize) -> Outcome = |want, have| Outcome::Moved { want, have };
 
-/// Pairs entries with parts. Linear in the parts, but for those that are out of place, which are bounded.
+/// Matches entries with parts. Linear in the parts except for misplaced ones, which are bounded.
 pub(super) fn pair<K: Kind>(kind: &K, wants: &[K::Want], haves: &[K::Have]) -> Vec<Outcome> {
     let haves = &haves[..haves.len().min(PART_LIMIT)];
     let mut pairing = Pairing::new(kind, wants, haves);
@@ -142,17 +142,17 @@ struct Pairing<'a, K: Kind> {
     kind: &'a K,
     wants: &'a [K::Want],
     haves: &'a [K::Have],
-    /// The place's part or empty slot, for entries with a place.
+    /// For entries with a place, the part or empty slot there.
     seats: Vec<Option<usize>>,
-    /// Entries with a place that nothing stands for yet.
+    /// Entries with a place and without a match yet.
     open: Vec<usize>,
     /// Entries whose place does not exist on the machine.
     renamed: Vec<bool>,
-    /// No place of the profile exists on the machine.
+    /// Whether no place of the profile exists on the machine.
     all_renamed: bool,
-    /// Entries without a place and how many they still lack.
+    /// Entries without a place and the number of parts they still lack.
     short: Vec<(usize, u32)>,
-    /// Parts that stand for nothing yet.
+    /// Parts without a match yet.
     free: Vec<bool>,
     /// Parts at the place of an open entry.
     seated: Vec<bool>,
@@ -164,7 +164,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         let places: Vec<Option<Place>> = wants.iter().map(|w| kind.place(w)).collect();
         let mut seats = vec![None; wants.len()];
         let mut seated = vec![false; haves.len()];
-        // Places of one name: first those whose detail is the same too, then in order.
+        // Places with the same name: first those with the same detail, then in order.
         for exact in [true, false] {
             let mut named: HashMap<Place, VecDeque<usize>> = HashMap::new();
             for (at, have) in haves.iter().enumerate().filter(|(at, _)| !seated[*at]) {
@@ -180,7 +180,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
                     continue;
                 };
                 while let Some(at) = list.pop_front() {
-                    // It may have been taken by another name of its place.
+                    // Another name of its place may have matched it.
                     if !seated[at] {
                         seated[at] = true;
                         *seat = Some(at);
@@ -229,7 +229,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         self.differences(want, have).0.is_empty()
     }
 
-    /// The part at an entry's place, if one is there and stands for nothing yet.
+    /// The part at an entry's place, if there is one without a match.
     fn part_at(&self, want: usize) -> Option<usize> {
         self.seats[want].filter(|have| self.free[*have])
     }
@@ -239,7 +239,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         self.outcomes.push(outcome(want, have));
     }
 
-    /// Looks for a part for each open entry; `find` gets their number among the open ones too.
+    /// Searches a part for each open entry; `find` also gets the entry's number among the open ones.
     fn settle(
         &mut self,
         outcome: fn(usize, usize) -> Outcome,
@@ -253,7 +253,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         }
     }
 
-    /// The first of these parts that stands for nothing yet and holds.
+    /// The first of these parts that has no match yet and satisfies the condition.
     fn first(&self, parts: &[usize], holds: impl Fn(usize) -> bool) -> Option<usize> {
         let mut free = parts.iter().copied().filter(|have| self.free[*have]);
         free.find(|have| holds(*have))
@@ -264,7 +264,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
             .into_iter()
             .partition(|want| self.kind.wants_empty(&self.wants[*want]));
         self.open = open;
-        // Whatever is there is beyond the profile, or a part that belongs elsewhere.
+        // A part there is beyond the profile or belongs elsewhere.
         for have in empty.into_iter().filter_map(|want| self.seats[want]) {
             self.seated[have] = false;
         }
@@ -273,8 +273,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         });
     }
 
-    /// Each group takes parts that fit it, the group with the most demands first, so that a part is not used up by a group
-    /// that any part would do for.
+    /// Each group takes parts that fit, the most demanding group first, so that a less demanding one does not use up its parts.
     fn groups(&mut self) {
         let mut short = std::mem::take(&mut self.short);
         short.retain(|(want, _)| !self.kind.wants_empty(&self.wants[*want]));
@@ -306,7 +305,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         free.take(most).collect()
     }
 
-    /// It fits, or at least is of the sort.
+    /// Whether it fits, or at least is of the sort.
     fn stands_for(&self, want: usize, have: usize, exact: bool) -> bool {
         match exact {
             true => self.fits(want, have),
@@ -314,7 +313,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         }
     }
 
-    /// Places that do not exist: the parts that nothing else stands for, in order, those that fit first.
+    /// Places that do not exist get the parts without a match, in order, fitting ones first.
     fn renamed(&mut self) {
         for (exact, outcome) in [(true, FITS), (false, DIFFERS)] {
             if !exact && !self.all_renamed {
@@ -332,12 +331,12 @@ impl<'a, K: Kind> Pairing<'a, K> {
         }
     }
 
-    /// Where addresses shift, any part that fits will do, and then any that is left.
+    /// If addresses shift, any part that fits is taken, then any that is left.
     fn shifted(&mut self) {
         for (exact, outcome) in [(true, MOVED), (false, DIFFERS)] {
             let loose = self.loose_parts(MOVE_LIMIT);
             if !exact {
-                // A seat whose entry found its part elsewhere is nobody's.
+                // A place whose entry found its part elsewhere is free.
                 let held: HashSet<usize> = self.open.iter().filter_map(|want| self.seats[*want]).collect();
                 loose
                     .iter()
@@ -378,7 +377,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         }
     }
 
-    /// The place is empty, and the part is where none belongs.
+    /// Moved: the place is empty, and the part is where none belongs.
     fn moved(&mut self) {
         for exact in [true, false] {
             let mut loose = self.loose_parts(MOVE_LIMIT);
@@ -406,7 +405,7 @@ impl<'a, K: Kind> Pairing<'a, K> {
         }
     }
 
-    /// A group that lacks parts takes what is left and says what differs, the most alike first.
+    /// A group that lacks parts takes what is left, most similar first, and reports the differences.
     fn lacking(&mut self) {
         for (want, mut lacking) in std::mem::take(&mut self.short) {
             let mut left: Vec<(usize, usize)> = self
@@ -434,8 +433,8 @@ impl<'a, K: Kind> Pairing<'a, K> {
     }
 }
 
-/// Whether the names of places changed as a whole. Where the report does not list empty places, one place that is not seen
-/// may be an empty one of the same naming.
+/// Whether all names of places changed. If the report does not list empty places, a missing one may be an empty place with the same
+/// naming.
 fn are_renamed(lists_places: bool, places: &[Option<Place>], lost: &[&Place], there: &[Place]) -> bool {
     let placed = places.iter().flatten().count();
     let existing: HashSet<(&str, &str)> = there.iter().map(|p| (p.space, p.name.as_str())).collect();

@@ -1,4 +1,4 @@
-//! Other PCI devices: how many of each id.
+//! Other PCI devices: the number of each id.
 
 use std::collections::BTreeMap;
 

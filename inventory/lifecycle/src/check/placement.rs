@@ -9,7 +9,7 @@ use super::nics::place_of;
 use super::parts::PART_LIMIT;
 use super::text::same;
 
-/// Ports of a plan that are looked at.
+/// Maximum number of compared ports of a plan.
 const PORT_LIMIT: usize = 256;
 
 /// "room 1, rack A12, unit 7".
@@ -77,7 +77,7 @@ pub(super) fn cabling(findings: &mut Findings, placement: &Placement, report: &A
     if plans.is_empty() {
         return;
     }
-    // A cable that names no NIC: any that sees the port, else any that no other cable names and that sees something else.
+    // A cable without a NIC: any NIC that sees the port, else any that sees another port and that no other cable names.
     let mut used = vec![false; nics.len()];
     let mut cables: Vec<Cable> = plans.iter().map(|plan| Cable { plan, nic: None }).collect();
     for pass in 0..3 {
@@ -126,7 +126,7 @@ pub(super) fn cabling(findings: &mut Findings, placement: &Placement, report: &A
     }
 }
 
-/// Two NICs see each other's port.
+/// Two NICs that see each other's port.
 fn swapped(findings: &mut Findings, cables: &[Cable], told: &mut [bool]) {
     let sees = |cable: &Cable, plan: &PlannedPort| {
         let seen = cable.nic.and_then(|nic| nic.lldp.as_ref());
@@ -160,7 +160,7 @@ fn single(findings: &mut Findings, cable: &Cable) {
     let plan = cable.plan;
     let expected = words(plan);
     let Some(nic) = cable.nic else {
-        // The port that the plan names may be the one that the profile misses.
+        // The port named by the plan may be the one that the profile reports as missing.
         if plan.nic.is_some() && findings.has_code(code::NIC_MISSING) {
             return;
         }
@@ -216,7 +216,7 @@ fn single(findings: &mut Findings, cable: &Cable) {
     }
 }
 
-/// The driver of a card whose own firmware answers LLDP: the switch stays unheard.
+/// The driver of a card whose firmware handles LLDP itself, so that the switch cannot be heard.
 fn answers_lldp(nic: &NicFacts) -> Option<&str> {
     let driver = nic.driver.as_deref().unwrap_or("its firmware");
     let eats = nic.lldp_in_firmware.unwrap_or(matches!(driver, "i40e" | "ice"));
@@ -227,7 +227,7 @@ fn words(plan: &PlannedPort) -> String {
     format!("{} {}", plan.switch, plan.port)
 }
 
-/// Slot and port where they are known; else the kernel's name, which says more at the rack than a PCI address.
+/// Slot and port if known; else the kernel's name, which helps more at the rack than a PCI address.
 fn cable_place(nic: &NicFacts) -> String {
     if nic.slot.is_some() {
         place_of(nic)
@@ -248,7 +248,7 @@ fn is_at(plan: &PlannedPort, seen: &LldpNeighbour) -> bool {
     is_switch(&plan.switch, seen) && is_port(&plan.port, seen)
 }
 
-/// A switch may be told with or without its domain.
+/// A switch may be named with or without its domain.
 fn is_switch(wanted: &str, seen: &LldpNeighbour) -> bool {
     let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let system = seen.system.as_deref().is_some_and(|is| {
@@ -264,7 +264,7 @@ fn is_port(wanted: &str, seen: &LldpNeighbour) -> bool {
         .any(|is| same_port(wanted, is))
 }
 
-/// "Eth1/7" is "Ethernet1/7": one of the two words begins the other, and the numbers are the same.
+/// "Eth1/7" equals "Ethernet1/7": one word is a prefix of the other, and the numbers are the same.
 fn same_port(wanted: &str, is: &str) -> bool {
     let split = |text: &str| -> (String, String) {
         let text: String = text

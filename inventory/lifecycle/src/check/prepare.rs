@@ -1,11 +1,11 @@
-//! The report as the check reads it: one entry for each part, and nothing else among the parts.
+//! Prepares a report for the check: one entry per part, and nothing else among the parts.
 
 use std::collections::BTreeSet;
 
 use inventory_api::report::{AssetReport, GpuFacts, NicFacts, PowerSupply, ProcessorFacts, distinct};
 use inventory_api::serial::counts_as_serial;
 
-/// The report with one entry for each part: also in reports of agents that listed some things twice.
+/// Reduces a report to one entry per part, also for agents that listed some parts twice.
 pub(super) fn prepared(report: &AssetReport) -> AssetReport {
     let mut report = report.clone();
     for disk in &mut report.disks {
@@ -36,7 +36,7 @@ fn one_shelf_needs_no_name(report: &mut AssetReport) {
     }
 }
 
-/// Virtual functions of Mellanox cards, which have the driver of the whole card (PCI id database).
+/// Virtual functions of Mellanox cards, which use the driver of the whole card (PCI id database).
 const MELLANOX_VF: [&str; 6] = [
     "15b3:1014",
     "15b3:1016",
@@ -46,14 +46,14 @@ const MELLANOX_VF: [&str; 6] = [
     "15b3:101e",
 ];
 
-/// A virtual function by its driver ("iavf", "igbvf", "ixgbevf") or id.
+/// Whether it is a virtual function, from its driver ("iavf", "igbvf", "ixgbevf") or id.
 fn is_virtual(nic: &NicFacts) -> bool {
     let driver = nic.driver.as_deref().unwrap_or_default();
     let id = nic.pci_id.as_deref().unwrap_or_default().to_lowercase();
     nic.sriov_vfs.is_none() && (driver.ends_with("vf") || MELLANOX_VF.contains(&id.as_str()))
 }
 
-/// A function of an accelerator whose first function is listed too: a virtual one.
+/// Whether it is a virtual function of an accelerator: the first function is listed too.
 fn is_further_function(gpu: &GpuFacts, all: &BTreeSet<String>) -> bool {
     gpu.pci
         .rsplit_once('.')
@@ -66,7 +66,7 @@ fn is_central(processor: &ProcessorFacts) -> bool {
     !["Math Processor", "DSP Processor", "Video Processor"].contains(&kind)
 }
 
-/// Whether no entry of the same power supply at the same place was before it.
+/// Whether it is the first entry of this power supply at this place.
 fn is_new(psu: &PowerSupply, seen: &mut BTreeSet<(String, String)>) -> bool {
     match (&psu.serial, &psu.location) {
         (Some(serial), Some(location)) if counts_as_serial(serial) => {

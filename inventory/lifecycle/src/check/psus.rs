@@ -1,4 +1,4 @@
-//! Power supplies: bay by bay or in groups.
+//! Power supplies: by bay or in groups.
 
 use inventory_api::check::{HardwareProfile, PsuProfile, Severity, code};
 use inventory_api::report::{AssetReport, PowerSupply};
@@ -138,14 +138,15 @@ impl Kind for Psus {
     }
 }
 
-/// The bay's name; some firmware gives only the device a name. Dell's "PWR SPLY,750W,RDNT,DELTA" names the model.
+/// The bay's name, else the name of the device, which is all that some firmware has. Dell's "PWR SPLY,750W,RDNT,DELTA" names the
+/// model.
 pub(super) fn bay_of(psu: &PowerSupply) -> Option<&str> {
     let part = psu.part.as_deref();
     let is_part = |name: &&str| part.is_some_and(|part| same(part, name));
     bay_name(psu.location.as_deref().or(psu.name.as_deref())).filter(|name| !is_part(name))
 }
 
-/// A name that can be a bay's, and not a model's: without a comma and without watts.
+/// Whether a name can be that of a bay and not of a model: no comma and no watts.
 pub(super) fn bay_name(name: Option<&str>) -> Option<&str> {
     let watts = |word: &str| {
         let digits = word.trim_end_matches(['w', 'W', 'p', 'P']);

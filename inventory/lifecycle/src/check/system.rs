@@ -30,7 +30,7 @@ pub(super) fn check(
             said.found, said.expected
         )
     });
-    // Another model has another SKU, and who does not tell its model does not tell its SKU.
+    // Another model has another SKU, and a machine that does not report its model does not report its SKU.
     let explained = |sku: &Said| model.said().is_some_and(|model| !model.unknown || sku.unknown);
     if let Some(said) = sku.said().filter(|said| !explained(said)) {
         findings.add_said("system", "System", &said, |said| {
@@ -47,7 +47,7 @@ pub(super) fn check(
         ("model", &wanted.model, &board.product),
         ("version", &wanted.version, &board.version),
     ];
-    // Dell writes the revision behind the part number of a board.
+    // Dell appends the revision to the part number of a board.
     let list = differing(code::BOARD_OTHER, same_part, &facts);
     findings.add_list("board", "Base board", &list, |said| {
         format!(
@@ -56,7 +56,7 @@ pub(super) fn check(
         )
     });
     firmware::check(findings, &profile.firmware, report);
-    // A kernel that was made for one purpose may lack the drivers of BMC and TPM.
+    // A special-purpose kernel may lack the drivers for BMC and TPM.
     if runs_on == RunsOn::MiniOs || report.bmc.is_some() {
         firmware::bmc(findings, &profile.bmc, report);
     }
@@ -68,10 +68,10 @@ pub(super) fn check(
     }
 }
 
-/// Facts that belong together, each with its name: wanted and found.
+/// Related facts, each with name, expected and found value.
 type Facts<'a> = [(&'static str, &'a Option<String>, &'a Option<String>)];
 
-/// What differs among facts that belong together. A filler that somebody took for a fact fixes nothing.
+/// Differences among related facts. A placeholder in the profile is not compared.
 fn differing(code: &'static str, same: fn(&str, &str) -> bool, facts: &Facts) -> Differences {
     let mut list = Differences::default();
     for (name, wanted, is) in facts {

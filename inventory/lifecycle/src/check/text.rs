@@ -1,15 +1,13 @@
-//! How texts are compared and shown.
+//! How texts are compared and displayed.
 
 use std::fmt::Write as _;
 
 use inventory_api::serial::{bare, says_something};
 
-use crate::bounds::is_wild;
-
-/// Characters of a text that are compared; the agent keeps 256.
+/// Maximum compared characters of a text; the agent keeps 256.
 const COMPARED: usize = 512;
 
-/// The characters that are compared: lower case, runs of spaces as one, none at the ends.
+/// The characters to compare: lower case, runs of spaces as one, trimmed.
 fn compared(text: &str) -> impl Iterator<Item = char> {
     let mut space = false;
     text.trim()
@@ -23,12 +21,12 @@ fn compared(text: &str) -> impl Iterator<Item = char> {
         .flat_map(|c| if c.is_whitespace() { ' ' } else { c }.to_lowercase())
 }
 
-/// The text as it is compared, for keys.
+/// The text for comparison, used as a key.
 pub(super) fn normal(text: &str) -> String {
     compared(text).collect()
 }
 
-/// Whether the text is as the profile has it; `*` stands for anything.
+/// Whether the text matches the profile's; `*` matches anything.
 pub(super) fn same(wanted: &str, found: &str) -> bool {
     if !wanted.contains('*') {
         return compared(wanted).eq(compared(found));
@@ -53,8 +51,8 @@ pub(super) fn same(wanted: &str, found: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// As [`same`], for part numbers: the revision behind one does not make another part. Dell's "0G6W6KA01" is "0G6W6K" in
-/// revision A01; Kingston writes ".A01G", Micron the revision of the chips ("-2G9E1"), others "REV 02".
+/// As [`same`], for part numbers: another revision is the same part. Dell's "0G6W6KA01" is "0G6W6K" in revision A01; Kingston writes
+/// ".A01G", Micron the revision of the chips ("-2G9E1"), others "REV 02".
 pub(super) fn same_part(wanted: &str, found: &str) -> bool {
     same(wanted, found)
         || (!wanted.contains('*') && {
@@ -63,7 +61,7 @@ pub(super) fn same_part(wanted: &str, found: &str) -> bool {
         })
 }
 
-/// A part number in lower case, without what tells its revision.
+/// A part number in lower case, without its revision.
 fn without_revision(part: &str) -> &str {
     let all = |text: &str, holds: fn(u8) -> bool| !text.is_empty() && text.bytes().all(holds);
     let digits = |text: &str| all(text, |b| b.is_ascii_digit());
@@ -106,14 +104,14 @@ fn without_revision(part: &str) -> &str {
     part
 }
 
-/// What firmware writes where nobody filled anything in.
+/// Whether it is a placeholder of the firmware.
 pub(super) fn is_filler(text: &str) -> bool {
     let bare = bare(text);
     bare.is_empty() || (bare.len() > 1 && !says_something(&bare))
 }
 
-/// As [`same`], for CPU models: "Intel Xeon Gold 6130" is what firmware calls "Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz".
-/// Words that are noise need not stand on both sides; a frequency on both sides must be the same.
+/// As [`same`], for CPU models: "Intel Xeon Gold 6130" matches "Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz". Noise words may be on one
+/// side only; a frequency on both sides must be equal.
 pub(super) fn same_cpu(wanted: &str, found: &str) -> bool {
     if wanted.contains('*') || compared(wanted).eq(compared(found)) {
         return same(wanted, found);
@@ -139,53 +137,17 @@ fn is_noise(word: &str) -> bool {
         || (word.ends_with("hz") && word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// The text without control characters and such that make a terminal or page show something else, cut to `limit`.
-pub(super) fn tame(text: &str, limit: usize) -> String {
-    let mut out: String = text
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !is_wild(*c))
-        .take(limit + 1)
-        .collect();
-    if out.chars().count() > limit {
-        out.pop();
-        out.pop();
-        out.push('…');
-    }
-    out
-}
-
-/// Whether a number is no further off than so many percent.
+/// Whether a number deviates by at most this many percent.
 pub(super) fn near(found: u64, wanted: u64, percent: u32) -> bool {
     u128::from(found.abs_diff(wanted)) * 100 <= u128::from(wanted) * u128::from(percent)
 }
 
-/// Whether a number is no further below than so many percent.
+/// Whether a number is at most this many percent below.
 pub(super) fn not_below(found: u32, wanted: u32, percent: u32) -> bool {
     u64::from(found) * 100 >= u64::from(wanted) * u64::from(100_u32.saturating_sub(percent))
 }
 
-/// A size of memory as on the label of a module: "64 GB" of 2^30 bytes each.
-pub(super) fn memory_size(n: u64) -> String {
-    let (gib, mib, kib) = (1 << 30, 1 << 20, 1 << 10);
-    match n {
-        n if n >= gib && n.is_multiple_of(gib) => format!("{} GB", n / gib),
-        n if n >= 16 * gib => format!("{:.1} GB", n as f64 / gib as f64),
-        n if n >= mib => format!("{} MB", n / mib),
-        n => format!("{} kB", n / kib),
-    }
-}
-
-/// A size of a disk as on its label, in units of 1000; with enough digits to tell it from another.
-pub(crate) fn disk_size(n: u64) -> String {
-    match n {
-        1_000_000_000_000.. => format!("{:.2} TB", n as f64 / 1e12),
-        1_000_000_000.. => format!("{:.1} GB", n as f64 / 1e9),
-        _ => format!("{} MB", n / 1_000_000),
-    }
-}
-
-/// Joins what is known with spaces.
+/// Joins the known words with spaces.
 pub(super) fn words<'a>(parts: impl IntoIterator<Item = Option<&'a str>>) -> String {
     let mut out = String::new();
     for part in parts.into_iter().flatten() {
@@ -194,13 +156,13 @@ pub(super) fn words<'a>(parts: impl IntoIterator<Item = Option<&'a str>>) -> Str
     out
 }
 
-/// As [`words`], of what was found or ordered; where nothing is known of it `else_a`.
+/// As [`words`]; `else_a` if nothing is known.
 pub(super) fn words_or<'a>(else_a: &str, parts: impl IntoIterator<Item = Option<&'a str>>) -> String {
     let text = words(parts);
     if text.is_empty() { else_a.to_owned() } else { text }
 }
 
-/// "DIMM A5": the word before a place unless the place has it already.
+/// "DIMM A5": puts the word before a place unless it contains it already.
 pub(super) fn label(word: &str, place: &str) -> String {
     if normal(place).contains(&word.to_lowercase()) {
         place.to_owned()
@@ -282,20 +244,5 @@ mod tests {
         assert!(same_cpu("AMD EPYC 7302", "AMD EPYC 7302 16-Core Processor"));
         assert!(!same_cpu("AMD EPYC 7302", "AMD EPYC 7302P 16-Core Processor"));
         assert!(!same_cpu("Intel CPU", "AMD Processor"));
-    }
-
-    #[test]
-    fn sizes_as_on_labels() {
-        assert_eq!(memory_size(64 << 30), "64 GB");
-        assert_eq!(memory_size(1536 << 20), "1536 MB");
-        assert_eq!(disk_size(960_197_124_096), "960.2 GB");
-        assert_eq!(disk_size(1_920_383_410_176), "1.92 TB");
-    }
-
-    #[test]
-    fn hostile_text_is_tamed() {
-        assert_eq!(tame("a\u{1b}[2Jb\n\u{202e}c", 20), "a[2Jb c");
-        assert_eq!(tame("abcdef", 4), "abc…");
-        assert_eq!(tame("abcd", 4), "abcd");
     }
 }

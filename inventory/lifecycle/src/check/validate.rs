@@ -1,13 +1,13 @@
-//! A profile that can be read but makes no sense is refused before it is used.
+//! Refuses a hardware profile that can be parsed but makes no sense.
 
 use std::collections::BTreeSet;
 
 use inventory_api::check::{HardwareProfile, ProfileProblem, code};
+use inventory_api::text::tame;
 
 use super::parts::{GROUP_LIMIT, PART_LIMIT};
-use super::text::tame;
 
-/// What is wrong with a profile; empty: nothing. At most some hundred problems are told.
+/// Errors of a profile, at most a few hundred; empty if it is valid.
 pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
     let mut problems = Problems(Vec::new());
     for known in profile.severity.keys() {
@@ -62,14 +62,14 @@ pub fn validate(profile: &HardwareProfile) -> Vec<ProfileProblem> {
         let field = format!("pci[{at}].id");
         problems.pci_id(field.clone(), Some(&pci.id));
         if !seen.insert(pci.id.to_lowercase()) {
-            problems.add(field, "it stands twice: give it once with a count".to_owned());
+            problems.add(field, "duplicate: list it once with a count".to_owned());
         }
     }
     tolerances(&mut problems, profile);
     problems.0
 }
 
-/// The first kind of place that an entry names.
+/// The first kind of place named by an entry.
 fn place(names: &[(&'static str, &Option<String>)]) -> Option<&'static str> {
     names
         .iter()
@@ -77,7 +77,7 @@ fn place(names: &[(&'static str, &Option<String>)]) -> Option<&'static str> {
         .map(|(kind, _)| *kind)
 }
 
-/// Codes with the same first word: "dimm-".
+/// Codes with the same first word, e.g. "dimm-".
 fn alike(code: &str, text: &str) -> bool {
     let first = |text: &str| {
         text.split(['-', '_', ' '])
@@ -120,7 +120,7 @@ impl Problems {
         }
     }
 
-    /// Entries that have a count, and each a kind of place; those without a place are looked at all together.
+    /// Checks entries with counts and places, and those without a place all together.
     fn parts<T>(&mut self, field: &str, list: &[T], of: impl Fn(&T) -> (Option<u32>, Option<&'static str>)) {
         self.size(field, list.len());
         let groups = list.iter().filter(|entry| of(entry).1.is_none()).count();
@@ -132,7 +132,7 @@ impl Problems {
         }
         for (at, entry) in list.iter().enumerate() {
             let detail = match of(entry) {
-                (Some(0), _) => "0 of a part fix nothing: leave the entry out".to_owned(),
+                (Some(0), _) => "a count of 0 checks nothing: omit the entry".to_owned(),
                 (Some(n), Some(place)) if n > 1 => {
                     format!("{n} parts cannot be in one {place}: leave out one of the two")
                 }
@@ -150,7 +150,7 @@ impl Problems {
         let four = |text: &str| text.len() == 4 && text.chars().all(|c| c.is_ascii_hexdigit());
         let holds = id.contains('*') || id.trim().split_once(':').is_some_and(|(v, d)| four(v) && four(d));
         if !holds {
-            let detail = "a PCI id is vendor and device in hex, as \"8086:1572\"";
+            let detail = "a PCI id is vendor and device in hex, such as \"8086:1572\"";
             self.add(field, detail.to_owned());
         }
     }

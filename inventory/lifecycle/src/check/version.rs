@@ -1,10 +1,10 @@
-//! Versions and dates: which is older.
+//! Compares versions and dates.
 
 use std::cmp::Ordering;
 
 use super::text::same;
 
-/// Parts of a version that are compared.
+/// Maximum compared parts of a version.
 const PARTS: usize = 32;
 
 #[derive(PartialEq)]
@@ -13,7 +13,7 @@ enum Part {
     Word(String),
 }
 
-/// Digits are numbers, letters words, anything else a border: "N1MET37W (1.22 )" is n, 1, met, 37, w, 1, 22.
+/// Splits into numbers and words; other characters separate: "N1MET37W (1.22 )" is n, 1, met, 37, w, 1, 22.
 fn parts(text: &str) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     let mut after_border = true;
@@ -37,13 +37,13 @@ fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
-/// A number without points that is no first part of a version: "080015" (AMI's core), "6702".
+/// Whether it is a number without dots that cannot start a version: "080015" (AMI's core), "6702".
 fn is_lone(text: &str, parts: &[Part]) -> bool {
     let digits = text.trim();
     matches!(parts, [Part::Number(_)]) && (digits.len() > 3 || digits.len() > 1 && digits.starts_with('0'))
 }
 
-/// Which version is older; None: they are of different makes and in no order.
+/// Compares two versions; `None` if they are not comparable.
 pub(super) fn compare(a: &str, b: &str) -> Option<Ordering> {
     let (text_a, text_b) = (a, b);
     let (a, b) = (parts(a), parts(b));
@@ -68,8 +68,7 @@ const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 
-/// A date as firmware writes it, month first ("01/31/2022", "Jul 26 2022"), or as ISO 8601 does; a year of two digits is of
-/// 1970 to 2069.
+/// Parses a date of firmware, month first ("01/31/2022", "Jul 26 2022") or ISO 8601; two-digit years are 1970 to 2069.
 fn date(text: &str) -> Option<(u32, u32, u32)> {
     let words: Vec<&str> = text
         .split(['/', '-', '.', ' ', ','])
@@ -97,19 +96,19 @@ fn date(text: &str) -> Option<(u32, u32, u32)> {
     ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some((year, month, day))
 }
 
-/// Which date is earlier; None: one of them is none.
+/// Compares two dates; `None` if one cannot be parsed.
 pub(super) fn compare_dates(a: &str, b: &str) -> Option<Ordering> {
     Some(date(a)?.cmp(&date(b)?))
 }
 
-/// How a version is not as expected.
+/// How a version differs from the expected one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum How {
     Older,
     Newer,
-    /// Another one, in no order with the exact one expected.
+    /// Not comparable with the exact version expected.
     Other,
-    /// In no order with the least one expected.
+    /// Not comparable with the minimum expected.
     NoOrder,
     NotReported,
 }
@@ -125,7 +124,7 @@ impl How {
             How::Older => "Update it.",
             How::Newer | How::Other => "Install the expected version, or change the profile.",
             How::NoOrder => {
-                "Which of the two is newer cannot be told: they are numbered in different ways. Write the minimum as this \
+                "It cannot be told which is newer: they are numbered differently. Write the minimum as this \
                  machine reports its version, or give a least date."
             }
             How::NotReported => super::difference::LOOK,
@@ -133,10 +132,10 @@ impl How {
     }
 }
 
-/// One of the facts by which a firmware is known.
+/// One of the facts that identify a firmware.
 pub(super) struct Fact<'a> {
     pub name: &'static str,
-    /// Before the value in a sentence.
+    /// The word before the value in a sentence.
     pub word: &'static str,
     pub exact: Option<&'a str>,
     pub min: Option<&'a str>,
@@ -145,7 +144,7 @@ pub(super) struct Fact<'a> {
 }
 
 impl<'a> Fact<'a> {
-    /// A firmware that is known by its version alone.
+    /// A firmware identified only by its version.
     pub(super) fn firmware(
         exact: &'a Option<String>,
         min: &'a Option<String>,
@@ -178,7 +177,7 @@ pub(super) struct Off {
     pub found: String,
 }
 
-/// Compares the facts of one firmware with their exact values, then with their least ones; None: as expected, or nothing is.
+/// Compares the facts of one firmware with exact values, then with minima; `None` if it is as expected, or nothing is expected.
 pub(super) fn off(facts: &[Fact]) -> Option<Off> {
     let by_exact = exactly(facts);
     let exact = by_exact.is_some();
@@ -190,7 +189,7 @@ pub(super) fn off(facts: &[Fact]) -> Option<Off> {
             fact.min.is_some()
         }
     };
-    // The version is told with the others, which alone say little.
+    // The version is shown with the others, which alone say little.
     let told = |fact: &&Fact| is_off(fact) || (fact.name == "version" && fact.exact.is_some());
     let expected = facts.iter().filter(told).filter_map(|fact| match fact.exact {
         Some(wanted) if exact => Some(format!("{}{wanted}", fact.word)),
@@ -207,7 +206,7 @@ pub(super) fn off(facts: &[Fact]) -> Option<Off> {
     })
 }
 
-/// What is wrong with facts that are fixed exactly; None: nothing.
+/// Differences from exact values.
 fn exactly(facts: &[Fact]) -> Option<How> {
     let others: Vec<&Fact> = facts.iter().filter(|fact| fact.is_other()).collect();
     if others.iter().all(|fact| fact.is.is_none()) {
@@ -221,7 +220,7 @@ fn exactly(facts: &[Fact]) -> Option<How> {
     Some(decides.unwrap_or(How::Other))
 }
 
-/// What is wrong with facts that have a minimum: the first that has an order decides; None: nothing.
+/// Differences from minima: the first comparable fact decides.
 fn at_least(facts: &[Fact]) -> Option<How> {
     let mut undecided = None;
     for fact in facts.iter().filter(|fact| fact.min.is_some()) {

@@ -1,4 +1,4 @@
-//! What counts of a report.
+//! The facts of a report that identify a machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::junk::{SERIES_UUIDS, counts_as_mac, is_filling, is_usb_nic};
 
-/// NICs of one report that are looked at; a machine has fewer.
+/// Maximum number of NICs considered per report; a machine has fewer.
 const MAX_NICS: usize = 64;
 
 /// One kind of fact, with its weight: see [`Field::weight`].
@@ -34,7 +34,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// All of them, the weightiest first.
+    /// All of them, heaviest first.
     pub const ALL: [Field; 7] = [
         Field::Tpm,
         Field::System,
@@ -45,17 +45,17 @@ impl Field {
         Field::Chassis,
     ];
 
-    /// How much it says when it agrees. 60 ([`super::CLAIM`]) out of two fields claim an identity.
+    /// Its weight if it agrees. A sum of 60 ([`super::CLAIM`]) from two fields claims an identity.
     ///
     /// | field | weight | why |
     /// | --- | --- | --- |
-    /// | TPM key | 55 | made in the chip, never equal by chance; but a module can be moved, and virtual ones are copied |
-    /// | system serial | 45 | on the label; written again by service after a board swap; multi-node enclosures share one |
-    /// | board serial | 40 | soldered to the board; makers leave it out or fill it in |
-    /// | UUID | 40 | meant to be unique; changed by firmware updates, shared by careless series |
-    /// | BMC MAC | 40 | on the board; a few BMCs have it changed by hand |
-    /// | NIC MACs | 35 | unique, but cards move: one common MAC is as much as four, they sit on one card |
-    /// | chassis serial | 15 | all blades of an enclosure share it: with the system serial it just claims, with another not |
+    /// | TPM key | 55 | made in the chip and unique; but a module can be moved, and virtual ones are copied |
+    /// | system serial | 45 | on the label; rewritten by service after a board swap; nodes of an enclosure can share one |
+    /// | board serial | 40 | stored on the board; some makers omit it or use a placeholder |
+    /// | UUID | 40 | meant to be unique; changed by firmware updates, shared by some series |
+    /// | BMC MAC | 40 | on the board; can be changed by hand on a few BMCs |
+    /// | NIC MACs | 35 | unique, but cards move: one common MAC counts as much as four, which can be on one card |
+    /// | chassis serial | 15 | shared by all blades of an enclosure: just enough together with the system serial |
     pub fn weight(self) -> u32 {
         self.row().0
     }
@@ -65,7 +65,7 @@ impl Field {
         self.row().1
     }
 
-    /// As people read it.
+    /// Name for people.
     pub fn words(self) -> &'static str {
         self.row().2
     }
@@ -83,19 +83,19 @@ impl Field {
     }
 }
 
-/// A serial number with its maker, without whom it says nothing: makers count from 1 too.
+/// A serial number with its maker. Without the maker it identifies nothing: every maker starts at 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Serial {
     /// Maker, as compared.
     maker: String,
     /// Serial number, as compared.
     bare: String,
-    /// As it was reported, for people.
+    /// As reported, for people.
     shown: String,
 }
 
 impl Serial {
-    /// `None` when the number or its maker is a filling.
+    /// `None` if the number or its maker is a placeholder.
     pub fn new(maker: Option<&str>, serial: Option<&str>) -> Option<Serial> {
         let (maker, serial) = (maker?.trim(), serial?.trim());
         if maker.len() > 256 || !counts_as_serial(serial) {
@@ -114,7 +114,7 @@ impl Serial {
     }
 }
 
-/// Makers change how they write their name with a firmware update: "HP" and "HPE", "Dell" and "Dell Inc.".
+/// Firmware updates change how makers write their name: "HP" and "HPE", "Dell" and "Dell Inc.".
 fn maker_name(text: &str) -> String {
     const TAILS: &[&str] = &[
         "corporation",
@@ -146,19 +146,19 @@ fn maker_name(text: &str) -> String {
     }
 }
 
-/// A UUID without its byte order: DHCP option 97, SMBIOS raw, dmidecode before and since 2.6 and iPXE write the first three
-/// fields in one or the other order (ipxe issue 542), and IPMI sends all sixteen bytes backwards (IPMI 2.0, 20.8).
+/// A UUID independent of byte order. DHCP option 97, raw SMBIOS, dmidecode before and since 2.6, and iPXE write the first three
+/// fields in one order or the other (ipxe issue 542), and IPMI sends all sixteen bytes backwards (IPMI 2.0, 20.8).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(into = "String")]
 pub struct Uuid {
-    /// The least of all orders.
+    /// The smallest value of all byte orders.
     canonical: [u8; 16],
-    /// As it was reported.
+    /// As reported.
     shown: [u8; 16],
 }
 
 impl Uuid {
-    /// `None`: not a UUID, or one that says nothing.
+    /// `None`: not a UUID, or a placeholder.
     pub fn parse(text: &str) -> Option<Uuid> {
         let shown = uuid_bytes(text)?;
         let canonical = canonical(shown);
@@ -187,7 +187,7 @@ fn canonical(bytes: [u8; 16]) -> [u8; 16] {
         b.reverse();
         b
     };
-    // Both together generate eight orders; the least stands for all.
+    // Both together generate eight orders; the smallest represents them all.
     let mut orders = BTreeSet::from([bytes]);
     for _ in 0..4 {
         let more: Vec<_> = orders.iter().flat_map(|b| [swapped(*b), backwards(*b)]).collect();
@@ -196,19 +196,13 @@ fn canonical(bytes: [u8; 16]) -> [u8; 16] {
     orders.into_iter().next().unwrap_or(bytes)
 }
 
-/// "8a95d198-7f46-11e5-bf8b-08002704d48e".
-pub(crate) fn dashed(bytes: &[u8; 16]) -> String {
-    let hex = hex::encode(bytes);
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
-
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&dashed(&self.shown))
+        uuid::Uuid::from_bytes(self.shown).fmt(f)
     }
 }
 
-/// A UUID that was stored and has been found since to be shared by a series is none.
+/// Drops a stored UUID that is now known to be shared by a series.
 fn uuid_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Uuid>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     Ok(text.as_deref().and_then(Uuid::parse))
@@ -220,7 +214,7 @@ impl From<Uuid> for String {
     }
 }
 
-/// Who a machine says it is: only what counts.
+/// The identity that a machine reports, reduced to usable facts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Identity {
@@ -242,7 +236,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// What counts of a report.
+    /// The identity in a report.
     pub fn of(report: &AssetReport) -> Identity {
         let serial = |maker: &Option<String>, serial: &Option<String>| {
             Serial::new(maker.as_deref(), serial.as_deref())
@@ -272,12 +266,12 @@ impl Identity {
         }
     }
 
-    /// True when nothing counts.
+    /// Whether it has no usable fact.
     pub fn is_empty(&self) -> bool {
         *self == Identity::default()
     }
 
-    /// What it has of a field, as compared: texts by which machines that share it are found.
+    /// Its values of a field as they are compared; machines that share one are found by them.
     pub fn keys(&self, field: Field) -> Vec<String> {
         let serial = |s: &Option<Serial>| s.iter().map(|s| format!("{} {}", s.maker, s.bare)).collect();
         match field {
@@ -291,7 +285,7 @@ impl Identity {
         }
     }
 
-    /// What it has of a field, for people.
+    /// Its value of a field, for people.
     pub fn shown(&self, field: Field) -> Option<String> {
         match field {
             Field::System => self.system.as_ref().map(|s| s.shown.clone()),
@@ -305,7 +299,7 @@ impl Identity {
         }
     }
 
-    /// The same without values that a person has found to be shared by different machines.
+    /// Removes values that a user declared to be shared by different machines.
     #[must_use]
     pub fn without(&self, shared: &BTreeMap<Field, BTreeSet<String>>) -> Identity {
         let mut rest = self.clone();
@@ -331,7 +325,7 @@ impl Identity {
         rest
     }
 
-    /// What a newer report adds or changes; what it does not have is kept: a collector may fail once.
+    /// Applies a newer report. Missing facts are kept, because a collector may fail.
     #[must_use]
     pub fn updated(self, newer: &Identity) -> Identity {
         Identity {
@@ -349,7 +343,7 @@ impl Identity {
         }
     }
 
-    /// Whether a field is there in both and equal (`Some(true)`), or differs. NICs agree when one is in both.
+    /// Whether a field that both have is equal; `None` if one lacks it. NICs are equal if they have one in common.
     pub(super) fn agrees(&self, other: &Identity, field: Field) -> Option<bool> {
         fn both<T>(a: &Option<T>, b: &Option<T>, same: impl Fn(&T, &T) -> bool) -> Option<bool> {
             Some(same(a.as_ref()?, b.as_ref()?))
@@ -368,7 +362,7 @@ impl Identity {
         }
     }
 
-    /// Whether two fields of it hold the same text: Dell's service tag stands on system and chassis, and is one fact.
+    /// Whether two of its fields hold the same text: Dell's service tag is in system and chassis, and is one fact.
     pub(super) fn same_text(&self, a: Field, b: Field) -> bool {
         let bare = |field| match field {
             Field::System => self.system.as_ref(),

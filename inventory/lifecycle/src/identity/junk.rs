@@ -1,4 +1,4 @@
-//! Values that many machines share because nobody filled them in. They never count.
+//! Placeholder values that many machines share. They never count.
 //!
 //! Sources: the SMBIOS fixtures, GLPI's list of invalid serial numbers, oshi issue 2417 and its links (UUIDs), and the
 //! firmware defaults of AMI, Phoenix and Insyde.
@@ -6,7 +6,7 @@
 use inventory_api::Mac;
 use inventory_api::report::NicFacts;
 
-/// UUIDs that series of boards share. Compared in every byte order.
+/// UUIDs shared by series of boards. Compared in every byte order.
 pub(super) const SERIES_UUIDS: &[&str] = &[
     // AMI's template, as shipped and with the first fields in the other order.
     "03000200-0400-0500-0006-000700080009",
@@ -28,12 +28,12 @@ pub(super) const SERIES_UUIDS: &[&str] = &[
     "01010101-0101-0101-0101-010101010101",
 ];
 
-/// Whether the sixteen bytes of a UUID are only a filling: one byte or two bytes again and again.
+/// Whether the sixteen bytes of a UUID are a filler: one or two bytes repeated.
 pub(super) fn is_filling(bytes: &[u8; 16]) -> bool {
     bytes.iter().zip(&bytes[1..]).all(|(a, b)| a == b) || bytes.iter().zip(&bytes[2..]).all(|(a, b)| a == b)
 }
 
-/// MACs that USB adapters share, and addresses that are a protocol's and no card's.
+/// MACs shared by USB adapters, and addresses that belong to a protocol instead of a card.
 const SHARED_MACS: &[&[u8]] = &[
     // VRRP for IPv4 and IPv6 (RFC 9568 7.3), HSRP, GLBP.
     &[0x00, 0x00, 0x5e, 0x00, 0x01],
@@ -41,7 +41,7 @@ const SHARED_MACS: &[&[u8]] = &[
     &[0x00, 0x00, 0x0c, 0x07, 0xac],
     &[0x00, 0x00, 0x0c, 0x9f],
     &[0x00, 0x07, 0xb4, 0x00],
-    // Written in by nobody: the maker's part is zero, or the example of every manual.
+    // Never set: the maker's part is zero, or the example from manuals.
     &[0x00, 0x00, 0x00],
     &[0x00, 0x11, 0x22, 0x33, 0x44],
     &[0x00, 0x01, 0x02, 0x03, 0x04],
@@ -56,12 +56,12 @@ const SHARED_MACS: &[&[u8]] = &[
     &[0x88, 0x88, 0x88, 0x88],
 ];
 
-/// Whether a MAC can be one card's own: not multicast, not locally administered (anybody may set those), not shared.
+/// Whether a MAC can belong to one card: not multicast, not locally administered (anyone may set those), not shared.
 pub fn counts_as_mac(mac: Mac) -> bool {
     !mac.is_junk() && mac.0[0] & 2 == 0 && !SHARED_MACS.iter().any(|start| mac.0.starts_with(start))
 }
 
-/// Drivers of USB network adapters: they are carried from machine to machine, and BMCs show the same one everywhere.
+/// Drivers of USB network adapters: adapters are carried from machine to machine, and BMCs show the same one everywhere.
 const USB_NIC_DRIVERS: &[&str] = &[
     "aqc111",
     "asix",

@@ -1,15 +1,14 @@
 //! Who a machine is: a weighted set of facts, never one field.
 //!
-//! [`Identity::of`] takes from a report what counts, [`compare`] puts two side by side, [`recognise`] decides whether a
-//! report comes from a machine that is known, and [`standing`] what follows for the enrolment it came through. What it says is a claim of the sender and no proof: what may follow from it
-//! is the caller's to decide (see docs/security.md).
+//! [`Identity::of`] takes the usable facts from a report, [`compare`] compares two identities, [`recognise`] decides whether a
+//! report comes from a known machine, and [`standing`] decides what follows for the enrolment it came through. An identity is a
+//! claim of the sender, not a proof; the caller decides what may follow from it (see docs/security.md).
 
 mod facts;
 mod junk;
 mod recognise;
 mod standing;
 
-pub(crate) use facts::dashed;
 pub use facts::{Field, Identity, Serial, Uuid};
 pub use inventory_api::serial::{counts_as_name, counts_as_serial};
 pub use junk::counts_as_mac;

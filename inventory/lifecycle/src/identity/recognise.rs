@@ -1,4 +1,4 @@
-//! The decision: the same machine, a new one, or two that claim one identity.
+//! Decides whether a report comes from a known machine, a new one, or one of two in conflict.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,84 +7,84 @@ use inventory_api::{Mac, MachineId};
 
 use super::facts::{Field, Identity};
 
-/// Weight that claims an identity; it has to come from two fields at least. The heaviest field alone does not reach it.
+/// Weight that claims an identity. It must come from at least two fields; the heaviest field alone does not reach it.
 pub const CLAIM: u32 = 60;
 
-/// A machine that is known.
+/// A known machine.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Which.
     pub machine: MachineId,
-    /// Who it said it was.
+    /// Its identity.
     pub identity: Identity,
-    /// It has been heard since the one that reports began to boot: they cannot be one machine.
+    /// It was heard after the reporting machine started to boot, so the two cannot be one machine.
     pub alive: bool,
 }
 
-/// Two identities side by side. The same from both sides.
+/// Comparison of two identities. Symmetric.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// Fields that both have and that are equal.
+    /// Fields that are present and equal in both.
     pub agree: Vec<Field>,
-    /// Fields that both have and that differ.
+    /// Fields that are present in both and differ.
     pub differ: Vec<Field>,
-    /// Weight of what agrees. A text that stands in two fields counts once.
+    /// Weight of the equal fields. A text in two fields counts once.
     pub weight: u32,
-    /// How many fields that weight comes from.
+    /// Number of fields that this weight comes from.
     pub fields: usize,
 }
 
-/// What changed in a machine that was recognised.
+/// A change in a recognised machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Another board: with it the UUID, TPM, BMC and on-board NICs may be others.
+    /// Another board, which may come with another UUID, TPM, BMC and on-board NICs.
     Board,
     /// The board is in another chassis.
     Chassis,
-    /// The system serial was written anew.
+    /// The system serial was rewritten.
     SystemSerial,
-    /// The UUID was changed, as firmware updates do.
+    /// The UUID changed, e.g. by a firmware update.
     Uuid,
-    /// Another TPM, or one that was given a new key.
+    /// Another TPM, or a new key.
     Tpm,
     /// Another MAC of the BMC.
     Bmc,
-    /// NICs came and went.
+    /// NICs were added or removed.
     Nics {
-        /// No longer there.
+        /// Removed.
         gone: Vec<Mac>,
         /// New.
         came: Vec<Mac>,
     },
 }
 
-/// A known machine that has something in common with one that is not it: a part was moved, or a value is shared.
+/// Another known machine with common facts: a part was moved, or a value is shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     /// Which.
     pub machine: MachineId,
-    /// What they have in common.
+    /// The common fields.
     pub fields: Vec<Field>,
 }
 
-/// What a report says of who sent it.
+/// Who sent a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recognition {
     /// A known machine.
     Same {
         /// Which.
         machine: MachineId,
-        /// What is not as it was.
+        /// What changed.
         changes: Vec<Change>,
-        /// What comes from other machines: the chassis a board was moved into, a card that was in another machine.
+        /// What it shares with other machines: the chassis its board moved into, a card from another machine.
         shares: Vec<Share>,
     },
-    /// A machine that is not known.
+    /// An unknown machine.
     New {
-        /// What comes from other machines.
+        /// What it shares with other machines.
         shares: Vec<Share>,
     },
-    /// It claims the identity of machines that it cannot be, or may not be.
+    /// It claims the identity of machines that it cannot or may not be.
     Conflict {
         /// Which, by id.
         with: Vec<MachineId>,
@@ -97,7 +97,7 @@ enum Pair {
     Conflict,
 }
 
-/// Puts two identities side by side.
+/// Compares two identities.
 pub fn compare(a: &Identity, b: &Identity) -> Comparison {
     let mut comparison = Comparison::default();
     for field in Field::ALL {
@@ -118,12 +118,12 @@ pub fn compare(a: &Identity, b: &Identity) -> Comparison {
 }
 
 impl Comparison {
-    /// Enough agrees, from two fields at least.
+    /// Whether enough agrees, in at least two fields.
     pub fn claims(&self) -> bool {
         self.weight >= CLAIM && self.fields >= 2
     }
 
-    /// So much differs, in two fields at least, that what agrees does not matter: these are two machines.
+    /// Whether so much differs, in at least two fields, that these are two machines whatever else agrees.
     pub fn tells_apart(&self) -> bool {
         !self.claims() && self.differ.len() >= 2 && self.differing() >= CLAIM
     }
@@ -132,13 +132,13 @@ impl Comparison {
         self.differ.iter().map(|field| field.weight()).sum()
     }
 
-    /// Nothing agrees but what a case has.
+    /// Whether only facts of the case agree.
     fn only_the_case(&self) -> bool {
         let of_case = |field: &Field| matches!(field, Field::System | Field::Chassis);
         self.agree.iter().all(of_case)
     }
 
-    /// Whether one repair explains what differs: the board side or the case side was replaced, not both.
+    /// Whether one repair explains the differences: the board side or the case side was replaced, not both.
     fn is_one_repair(&self) -> bool {
         let any = |fields: &[Field]| self.differ.iter().any(|f| fields.contains(f));
         let board = any(&[Field::Board, Field::Uuid, Field::Tpm, Field::Bmc]);
@@ -147,14 +147,14 @@ impl Comparison {
     }
 
     fn judge(&self, alive: bool) -> Pair {
-        // A UUID and a TPM key are made to be unique: two that have one cannot be told apart by it any more, which is for a
-        // person to look at, though it is no reason to take them for one machine.
+        // UUID and TPM key are meant to be unique. Two machines with the same one are a case for a user, although it is no reason to
+        // consider them one machine.
         let unique = self.agree.iter().any(|f| matches!(f, Field::Uuid | Field::Tpm));
         if !self.claims() {
             return if unique { Pair::Conflict } else { Pair::Different };
         }
         if self.only_the_case() && !self.differ.is_empty() {
-            // Nodes of one enclosure share both serials; a machine whose board was replaced keeps both.
+            // Nodes of one enclosure share both serials, and a machine keeps both when its board is replaced.
             return if alive { Pair::Different } else { Pair::Same };
         }
         if alive || !self.is_one_repair() {
@@ -165,7 +165,7 @@ impl Comparison {
     }
 }
 
-/// Who sent a report. The order of `known` does not matter.
+/// Decides who sent a report. The order of `known` does not matter.
 pub fn recognise(known: &[Known], seen: &Identity) -> Recognition {
     let (mut same, mut conflict, mut shares) = (Vec::new(), BTreeSet::new(), Vec::new());
     for known in known {
@@ -200,7 +200,7 @@ pub fn recognise(known: &[Known], seen: &Identity) -> Recognition {
     }
 }
 
-/// What changed in one machine from one report to the next.
+/// The changes of one machine from one report to the next.
 pub fn changed(before: &Identity, after: &Identity) -> Vec<Change> {
     changes(before, after, &compare(before, after))
 }
@@ -246,7 +246,7 @@ impl fmt::Display for Change {
         match self {
             Change::Board => f.write_str("its board was replaced"),
             Change::Chassis => f.write_str("its board is in another chassis"),
-            Change::SystemSerial => f.write_str("its system serial was written anew"),
+            Change::SystemSerial => f.write_str("its system serial was rewritten"),
             Change::Uuid => f.write_str("its SMBIOS UUID was changed, as firmware updates do"),
             Change::Tpm => f.write_str("its TPM was replaced or given a new key"),
             Change::Bmc => f.write_str("its BMC has another MAC"),

@@ -1,83 +1,83 @@
-//! What follows from a report for the enrolment that it came through. Everything in a report is a claim: a stranger may
-//! send the serial number, the UUID and the MACs of any machine. So a report never gives its sender another machine's place by
-//! itself. Two enrolments are one machine when each was heard by a MAC that the other's report lists, or when both have the
-//! same TPM key, which stands on no label and in no packet. Otherwise a person decides.
+//! What follows from a report for the enrolment it came through. Everything in a report is a claim: a stranger can send the serial
+//! number, the UUID and the MACs of any machine. So a report alone never puts its sender in another machine's place. Two enrolments
+//! are one machine if each booted from a MAC that the other's report lists, or if both have the same TPM key, which is on no label
+//! and in no packet. Otherwise a user decides.
 
 use inventory_api::{MachineId, UnixMs};
 
 use super::recognise::{Change, Known, Recognition, Share, changed, compare, recognise};
 use super::{Field, Identity};
 
-/// Another machine that a report may come from: it shares a value with it, or has one of its MACs.
+/// Another machine that the report may come from: it shares a value with the report, or has one of its MACs.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// Which.
     pub machine: MachineId,
-    /// Who it said it was; `None`: it booted and has never reported.
+    /// Its identity; `None` if it booted but never reported.
     pub identity: Option<Identity>,
-    /// When it was heard last: its boot, its agent.
+    /// When its boot or its agent was last heard.
     pub heard: Option<UnixMs>,
-    /// The report lists a MAC by which this machine fetched a boot script.
+    /// The report lists a MAC from which this machine fetched a boot script.
     pub lists_its_mac: bool,
-    /// This machine's own newest report lists a MAC by which the sender fetched its boot script.
+    /// This machine's newest report lists a MAC from which the sender fetched its boot script.
     pub lists_ours: bool,
 }
 
 impl Candidate {
-    /// Each has been heard by a NIC that the other says it has.
+    /// Whether each booted from a NIC that the other reports.
     fn mutual(&self) -> bool {
         self.lists_its_mac && self.lists_ours
     }
 }
 
-/// What is known when a report comes.
+/// What is known when a report arrives.
 #[derive(Clone, Debug)]
 pub struct Situation<'a> {
-    /// Who the enrolment said it was before; `None`: its first report.
+    /// Earlier identity of the enrolment; `None` for its first report.
     pub own: Option<&'a Identity>,
-    /// Who this report says it is.
+    /// Identity in this report.
     pub seen: &'a Identity,
-    /// The others.
+    /// Other machines.
     pub candidates: &'a [Candidate],
-    /// When the system that sent the report began to boot; `None`: not known (it runs from its disk).
+    /// When the reporting system started to boot; `None` if unknown (it runs from its disk).
     pub booted: Option<UnixMs>,
     /// Now.
     pub now: UnixMs,
-    /// A machine that lives is heard at least once in so many seconds: longer than agents hold a question.
+    /// A running machine is heard at least once within this many seconds, which is longer than an agent's long poll.
     pub silence_seconds: u64,
 }
 
 /// Who the sender of a report is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The machine that its certificate says, or a new one.
+    /// The machine of its certificate, or a new one.
     Itself {
         /// What changed in it.
         changes: Vec<Change>,
-        /// What it has from other machines.
+        /// What it shares with other machines.
         shares: Vec<Share>,
     },
-    /// A machine that is known, under another NIC of it, which its own report named.
+    /// A known machine, booted from another NIC, which its own report named.
     Another {
         /// Which.
         machine: MachineId,
         /// What changed in it.
         changes: Vec<Change>,
     },
-    /// It says that it is a machine that is known, under a NIC which that one has never reported. It is held until that one boots
-    /// by a MAC it is known by and its report lists the new NIC, or until a person decides. The known machine is not touched.
+    /// It claims to be a known machine, booted from a NIC which that one never reported. It is held until that one boots from a known
+    /// MAC and reports the new NIC, or until a user decides. The known machine is not touched.
     Provisional {
         /// Which.
         machine: MachineId,
     },
-    /// It claims who others are.
+    /// It claims the identity of others.
     Conflict {
         /// Which others.
         with: Vec<MachineId>,
     },
     /// It is not the machine whose NIC or certificate it uses.
     Mismatch,
-    /// Whether the other one lives is known a moment later.
+    /// It is not yet known whether the other one is running.
     Undecided {
         /// Which other.
         machine: MachineId,
@@ -98,7 +98,7 @@ impl Situation<'_> {
         };
         let recent = self.now.since(heard) < self.silence_seconds.saturating_mul(1000);
         match self.booted {
-            // One machine does not speak while it boots.
+            // A machine is silent while it boots.
             Some(booted) if heard > booted => Presence::Alive,
             Some(_) if recent => Presence::Unsure,
             None if recent => Presence::Alive,
@@ -114,7 +114,7 @@ pub fn standing(situation: &Situation<'_>) -> Standing {
     if own.is_some_and(|own| compare(own, seen).tells_apart()) {
         return Standing::Mismatch;
     }
-    // Who never reported says by its own report who it is.
+    // A machine that never reported takes its identity from its first report.
     let reported: Vec<(&Candidate, &Identity, Presence)> = situation
         .candidates
         .iter()
@@ -145,7 +145,7 @@ pub fn standing(situation: &Situation<'_>) -> Standing {
     }
     match recognition {
         Recognition::New { shares } => {
-            // Machines without serial numbers: that both name each other's NIC is enough where nothing else differs.
+            // Without serial numbers, naming each other's NIC is enough if nothing else differs.
             let nameless = reported.iter().find(|(candidate, identity, presence)| {
                 own.is_none()
                     && candidate.mutual()
@@ -185,9 +185,9 @@ pub fn standing(situation: &Situation<'_>) -> Standing {
     }
 }
 
-/// Whether a known machine's report settles that a held newcomer (see [`Standing::Provisional`]) is this machine under another
-/// NIC: it lists the MAC that the newcomer booted from, the newcomer's report listed one of its own, and who they say they are
-/// still agrees. `identity` is the newcomer's.
+/// Whether a known machine's report proves that a held newcomer (see [`Standing::Provisional`]) is this machine under another NIC: it
+/// lists the MAC that the newcomer booted from, the newcomer's report listed one of its MACs, and their identities still agree.
+/// `identity` is the newcomer's.
 pub fn settles(seen: &Identity, identity: &Identity, lists_its_mac: bool, lists_ours: bool) -> bool {
     lists_its_mac && lists_ours && compare(identity, seen).claims()
 }

@@ -111,7 +111,7 @@ fn junk_makes_no_part() {
 }
 
 #[test]
-fn a_number_that_several_slots_show_is_none_but_two_paths_are_one_disk() {
+fn a_serial_number_in_several_slots_does_not_count_and_two_paths_are_one_disk() {
     let r = report(
         &[dimm("A1", "SAME99"), dimm("A2", "SAME99"), dimm("A3", "OWN777")],
         &[disk("sda", "S001"), disk("sdb", "S001")],

@@ -1,13 +1,13 @@
-//! Which disk. Never "the next best": exactly one must be left, and it must be told from all others for sure.
+//! Chooses the install disk. Never the next best one: exactly one must remain, and it must be uniquely identifiable.
 
 use inventory_api::deploy::DiskChoice;
 use inventory_api::plan::DiskTarget;
 use inventory_api::report::{DiskFacts, FirmwareMode};
 
 use super::PlanError;
-use crate::check::disk_size;
+use inventory_api::text::disk_size;
 
-/// What the disk has to hold and to do.
+/// Requirements for the disk.
 pub(super) struct Needs<'a> {
     /// Bytes that the layout takes.
     pub bytes: u64,
@@ -17,7 +17,7 @@ pub(super) struct Needs<'a> {
     pub firmware: Option<FirmwareMode>,
 }
 
-/// Why a disk is no candidate.
+/// Why a disk cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Bar {
     NotBuiltIn(&'static str),
@@ -31,7 +31,7 @@ enum Bar {
 }
 
 impl Bar {
-    /// "has sectors of 520 bytes: ...": goes on after the disk's name.
+    /// "has sectors of 520 bytes: ...": follows the disk's name.
     fn words(&self) -> String {
         match self {
             Bar::NotBuiltIn(how) => format!("{how}, not taken unless named by serial number or WWN"),
@@ -45,7 +45,7 @@ impl Bar {
             Bar::BiosSectors(n) => format!(
                 "has sectors of {n} bytes, from which BIOS cannot boot: switch the firmware to UEFI or choose another disk"
             ),
-            Bar::OddSize(n) => format!("has {n} bytes, which is no whole number of its sectors"),
+            Bar::OddSize(n) => format!("has {n} bytes, which is not a multiple of its sector size"),
             Bar::TooSmall { size, needed } => format!("has {size} bytes, and {needed} are needed"),
             Bar::Unnamed => {
                 "has neither serial number nor WWN, or shares them with another disk: it cannot be named safely"
@@ -55,7 +55,7 @@ impl Bar {
     }
 }
 
-/// Chooses one of the report's disks, which are one entry a disk (see `inventory_api::report`).
+/// Chooses one of the report's disks, which has one entry per disk (see `inventory_api::report`).
 pub(super) fn choose(
     choice: Option<&DiskChoice>,
     disks: &[DiskFacts],
@@ -96,7 +96,7 @@ pub(super) fn choose(
     }
 }
 
-/// What the agent would refuse, or what would not boot. One line for each refusal of `agent/src/install` that a report can
+/// What the agent would refuse, or what would not boot. One line for each refusal of `agent/install/src` that a report can
 /// foresee; `tests/refusals.rs` has the table.
 fn bar(disk: &DiskFacts, all: &[DiskFacts], needs: &Needs<'_>, named: bool) -> Option<Bar> {
     let size = disk.size_bytes.unwrap_or(0);
@@ -107,7 +107,7 @@ fn bar(disk: &DiskFacts, all: &[DiskFacts], needs: &Needs<'_>, named: bool) -> O
     if disk.read_only == Some(true) {
         return Some(Bar::ReadOnly);
     }
-    // A disk with such sectors has no size either: its sectors say more.
+    // A disk with such sectors has no size either, and the sectors explain more.
     if block != 512 && block != 4096 {
         return Some(Bar::Sectors(block));
     }
@@ -131,7 +131,7 @@ fn bar(disk: &DiskFacts, all: &[DiskFacts], needs: &Needs<'_>, named: bool) -> O
         .iter()
         .filter(|d| target.names(d.serial.as_deref(), d.wwn.as_deref()))
         .count();
-    // Paths are taken for those of one disk only when serial number and WWN agree; the agent has the same rule.
+    // Paths belong to one disk only if serial number and WWN agree; the agent has the same rule.
     let sure = disk.paths.is_empty() || (target.serial.is_some() && target.wwn.is_some());
     (answering != 1 || !sure).then_some(Bar::Unnamed)
 }
@@ -152,7 +152,7 @@ fn target(disk: &DiskFacts) -> DiskTarget {
     }
 }
 
-/// The only disk that could be meant cannot be taken.
+/// The only possible disk cannot be used.
 fn refused(disk: &DiskFacts, bar: &Bar, needs: &Needs<'_>) -> PlanError {
     let name = disk.name.clone();
     match bar {
@@ -222,12 +222,12 @@ fn in_words(choice: &DiskChoice) -> String {
     words.join(", ")
 }
 
-/// A size that is compared: rounded ones can look equal.
+/// A size for comparison: rounded ones can look equal.
 fn exact_size(n: u64) -> String {
     format!("{} ({n} bytes)", disk_size(n))
 }
 
-/// One disk in words: "sda sata SAMSUNG 960.2 GB (960197124096 bytes) serial S1".
+/// One disk in words: "sda sata SAMSUNG 960 GB (960197124096 bytes) serial S1".
 fn one(disk: &DiskFacts) -> String {
     let mut words = vec![disk.name.clone()];
     words.extend(disk.transport.map(|transport| transport.to_string()));
@@ -238,7 +238,7 @@ fn one(disk: &DiskFacts) -> String {
     words.join(" ")
 }
 
-/// Disks in words, each with why it is not taken.
+/// Disks in words, each with the reason why it is not used.
 fn list<'a>(disks: impl Iterator<Item = &'a (&'a DiskFacts, Option<Bar>)>) -> String {
     let words = disks.map(|(disk, bar)| match bar {
         Some(bar) => format!("{} ({})", one(disk), bar.words()),

@@ -1,4 +1,4 @@
-//! The install plan: report + image + request -> plan, or the one fact that is missing.
+//! The install plan: report + image + request -> plan, or the missing fact.
 
 mod disk;
 mod request;
@@ -14,16 +14,13 @@ use inventory_api::plan::{
 use inventory_api::report::{AssetReport, FirmwareMode, distinct};
 use inventory_api::{MachineId, PlanId, UnixMs};
 
-use crate::identity::dashed;
-
 const MIB: u64 = 1 << 20;
-/// Room before the first and after the last partition: both GPT copies fit in it with any block size.
+/// Space before the first and after the last partition: both GPT copies fit in it with any block size.
 const EDGE_BYTES: u64 = MIB;
 const BIOS_BOOT_BYTES: u64 = MIB;
-/// FAT32 needs 65,525 clusters: with 4 KiB blocks that is 260 MiB and more.
+/// FAT32 needs 65,525 clusters: with 4 KiB blocks, more than 260 MiB.
 const ESP_BYTES: u64 = 512 * MIB;
-/// The decompressor's window (at most 128 MiB), the blocks on their way to the disk (24 MiB) and what of the mini-os stays
-/// in memory.
+/// The decompressor's window (at most 128 MiB), the blocks on their way to the disk (24 MiB) and the mini-os itself.
 const LEAST_MEMORY: u64 = 384 * MIB;
 
 /// What a plan is made from.
@@ -35,17 +32,17 @@ pub struct PlanInput<'a> {
     pub report: &'a AssetReport,
     /// The image.
     pub image: &'a ImageManifest,
-    /// What is asked for.
+    /// The request.
     pub request: &'a DeployRequest,
-    /// Name of the plan.
+    /// Id of the plan.
     pub id: &'a PlanId,
-    /// Fresh GUIDs.
+    /// New GUIDs.
     pub ids: &'a FreshIds,
     /// The server's clock.
     pub now: UnixMs,
 }
 
-/// Identifiers that must be fresh for each plan.
+/// Identifiers that must be new for each plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FreshIds {
     /// GPT disk GUID.
@@ -64,9 +61,7 @@ impl FreshIds {
         let uuid = |at: usize| {
             let mut b = [0; 16];
             b.copy_from_slice(&bytes[at..at + 16]);
-            b[6] = b[6] & 0x0f | 0x40;
-            b[8] = b[8] & 0x3f | 0x80;
-            dashed(&b)
+            uuid::Builder::from_random_bytes(b).into_uuid().to_string()
         };
         FreshIds {
             disk: uuid(0),
@@ -86,10 +81,10 @@ pub enum PlanError {
     /// The report lists no disk that could be installed on.
     #[error("the machine reported no disk that an operating system can be installed on{}", and_found(.found))]
     NoDisk {
-        /// The disks in words, each with why it is not taken; empty: there is none at all.
+        /// The disks in words, each with the reason why it is not used; empty if there is none.
         found: String,
     },
-    /// The only disk that could be meant cannot be installed on, or not booted from.
+    /// The only possible disk cannot be installed on or booted from.
     #[error("disk {disk} {why}")]
     DiskUnusable {
         /// The disk in words.
@@ -99,29 +94,29 @@ pub enum PlanError {
     },
     /// Too little memory to stream an image.
     #[error(
-        "the kernel has {found} bytes of memory, and an installation needs {needed}: add memory, or look why the kernel sees so little"
+        "the kernel has {found} bytes of memory, and an installation needs {needed}: add memory, or find out why the kernel sees so little"
     )]
     TooLittleMemory {
-        /// What the report says.
+        /// What the report shows.
         found: u64,
         /// What is needed.
         needed: u64,
     },
-    /// No disk is what was asked for.
-    #[error("no disk is {wanted}; the machine has: {found}")]
+    /// No disk matches the request.
+    #[error("no disk matches {wanted}; the machine has: {found}")]
     DiskNotFound {
         /// The choice in words.
         wanted: String,
         /// The disks in words.
         found: String,
     },
-    /// More than one disk is left.
-    #[error("several disks could be meant: {found}. Name one by serial number or WWN")]
+    /// More than one disk remains.
+    #[error("several disks match: {found}. Name one by serial number or WWN")]
     DiskAmbiguous {
         /// The disks in words.
         found: String,
     },
-    /// The disk has nothing that tells it from others.
+    /// The disk has nothing that identifies it.
     #[error(
         "disk {name} has neither serial number nor WWN (or shares them with another disk): it cannot be named safely"
     )]
@@ -141,7 +136,7 @@ pub enum PlanError {
         /// The image.
         image: String,
     },
-    /// A value of the request cannot be used.
+    /// A value of the request is invalid.
     #[error("{field}: {why}")]
     BadRequest {
         /// Which.
@@ -149,7 +144,7 @@ pub enum PlanError {
         /// Why.
         why: String,
     },
-    /// The network of the installed system names no NIC, and the report does not say which one booted.
+    /// The request names no NIC for the network, and the report does not say which one booted.
     #[error("the report does not say which NIC booted: name the NIC by its MAC in `network`")]
     NoBootNic,
     /// A NIC of the request is not in the machine.
@@ -205,20 +200,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         ids,
         now,
     } = input;
-    if let Some(mode) = report.boot.mode
-        && !image.boot.firmware.contains(&mode)
-    {
-        return Err(PlanError::Firmware {
-            image: image.name.clone(),
-            firmware: format!("{mode:?}").to_lowercase(),
-        });
-    }
-    if let Some(found) = report.memory.usable_bytes.filter(|found| *found < LEAST_MEMORY) {
-        return Err(PlanError::TooLittleMemory {
-            found,
-            needed: LEAST_MEMORY,
-        });
-    }
+    can_run(image, report)?;
     check_request(request)?;
     let hostname = request::hostname(request.hostname.as_deref(), machine, report)?;
     let nics = request::nics(&request.network, report)?;
@@ -228,38 +210,10 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         image: &image.name,
         firmware: report.boot.mode,
     };
-    // Reports of older agents list each path to a disk.
+    // Reports of older agents list each path to a disk separately.
     let disks = distinct(report.clone()).disks;
     let disk = disk::choose(request.disk.as_ref(), &disks, &needs)?;
     let partitions = layout(disk.size_bytes, disk.block_bytes, ids);
-    let (channel, folder) = match image.public {
-        true => (ImageChannel::Http, "/images"),
-        false => (ImageChannel::MutualTls, "/agent/v1/images"),
-    };
-    let source = ImageSource {
-        path: format!("{folder}/{}", image.sha256),
-        channel,
-        sha256: image.sha256,
-        compressed_bytes: image.compressed_bytes,
-        content_sha256: image.content_sha256,
-        content_bytes: image.content_bytes,
-    };
-    let mounts = vec![
-        Mount {
-            device: format!("UUID={}", ids.root),
-            path: "/".into(),
-            kind: "ext4".into(),
-            options: "defaults,errors=remount-ro".into(),
-            pass: 1,
-        },
-        Mount {
-            device: format!("UUID={}", ids.esp),
-            path: "/boot/efi".into(),
-            kind: "vfat".into(),
-            options: "umask=0077,nofail".into(),
-            pass: 2,
-        },
-    ];
     let kernel_args = request::kernel_args(request)?;
     let mut steps = vec![
         Step::EraseDisk {},
@@ -274,7 +228,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
         },
         Step::WriteImage {
             partition: 3,
-            source,
+            source: source(image),
             uuid: ids.root.clone(),
         },
         Step::Bootloader {
@@ -284,7 +238,7 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
             root_uuid: ids.root.clone(),
             kernel_args,
         },
-        Step::Fstab { mounts },
+        Step::Fstab { mounts: mounts(ids) },
         Step::Hostname {
             hostname: hostname.clone(),
         },
@@ -317,7 +271,60 @@ pub fn plan(input: PlanInput<'_>) -> Result<InstallPlan, PlanError> {
     })
 }
 
-/// What the resident agent shall prove of a plan.
+/// Whether the machine can install and boot the image at all.
+fn can_run(image: &ImageManifest, report: &AssetReport) -> Result<(), PlanError> {
+    if let Some(mode) = report.boot.mode
+        && !image.boot.firmware.contains(&mode)
+    {
+        return Err(PlanError::Firmware {
+            image: image.name.clone(),
+            firmware: format!("{mode:?}").to_lowercase(),
+        });
+    }
+    match report.memory.usable_bytes {
+        Some(found) if found < LEAST_MEMORY => Err(PlanError::TooLittleMemory {
+            found,
+            needed: LEAST_MEMORY,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn source(image: &ImageManifest) -> ImageSource {
+    let (channel, folder) = match image.public {
+        true => (ImageChannel::Http, "/images"),
+        false => (ImageChannel::MutualTls, "/agent/v1/images"),
+    };
+    ImageSource {
+        path: format!("{folder}/{}", image.sha256),
+        channel,
+        sha256: image.sha256,
+        compressed_bytes: image.compressed_bytes,
+        content_sha256: image.content_sha256,
+        content_bytes: image.content_bytes,
+    }
+}
+
+fn mounts(ids: &FreshIds) -> Vec<Mount> {
+    vec![
+        Mount {
+            device: format!("UUID={}", ids.root),
+            path: "/".into(),
+            kind: "ext4".into(),
+            options: "defaults,errors=remount-ro".into(),
+            pass: 1,
+        },
+        Mount {
+            device: format!("UUID={}", ids.esp),
+            path: "/boot/efi".into(),
+            kind: "vfat".into(),
+            options: "umask=0077,nofail".into(),
+            pass: 2,
+        },
+    ]
+}
+
+/// What the resident agent has to verify for a plan.
 pub fn verify_request(plan: &InstallPlan) -> VerifyRequest {
     let mut expect = VerifyRequest {
         hostname: plan.hostname.clone(),
@@ -344,7 +351,7 @@ pub fn verify_request(plan: &InstallPlan) -> VerifyRequest {
     expect
 }
 
-/// BIOS boot, ESP, root over the rest; everything on MiB boundaries.
+/// BIOS boot, ESP, and root on the rest, all on MiB boundaries.
 fn layout(size_bytes: u64, block_bytes: u32, ids: &FreshIds) -> Vec<Partition> {
     let lba = |byte: u64| byte / u64::from(block_bytes);
     let bios = EDGE_BYTES;

@@ -1,5 +1,5 @@
-//! The request's values: what would break a file of the installed system, or say something else there than it says in the
-//! request, is refused here, before anything runs.
+//! Checks the values of a request before anything runs: what would break a file of the installed system, or change its meaning
+//! there, is refused.
 
 use inventory_api::MachineId;
 use inventory_api::deploy::{DeployRequest, DiskChoice, NicConfig};
@@ -22,8 +22,8 @@ fn bad(field: impl Into<String>, why: impl Into<String>) -> PlanError {
     }
 }
 
-/// Refuses a request that would be wrong for any machine. What depends on the machine (its disks, NICs, serial number) is seen when
-/// its plan is made.
+/// Refuses a request that is wrong for every machine. What depends on the machine (disks, NICs, serial number) is checked when its
+/// plan is made.
 pub fn check_request(request: &DeployRequest) -> Result<(), PlanError> {
     valid::accounts(&request.accounts)?;
     valid::cron(&request.cron)?;
@@ -41,7 +41,7 @@ pub fn check_request(request: &DeployRequest) -> Result<(), PlanError> {
     {
         return Err(bad(
             "disk",
-            "transport is none that is known: sata, sas, scsi, nvme, virtio, mmc, usb, sd, fibre-channel, iscsi, nvme-of, pmem",
+            "unknown transport; known are sata, sas, scsi, nvme, virtio, mmc, usb, sd, fibre-channel, iscsi, nvme-of, pmem",
         ));
     }
     let mut problems = request.expected.iter().flat_map(check::validate);
@@ -93,7 +93,7 @@ pub(super) fn hostname(
     Ok(name)
 }
 
-/// One entry a NIC, each with its MAC.
+/// One entry per NIC, each with its MAC.
 pub(super) fn nics(wanted: &[NicConfig], report: &AssetReport) -> Result<Vec<NicConfig>, PlanError> {
     let default = [NicConfig {
         mac: None,

@@ -1,10 +1,9 @@
 use super::*;
 use inventory_api::Mac;
-use inventory_api::Sha256Digest;
 use inventory_api::check::HardwareProfile;
 use inventory_api::deploy::{Account, CronJob, DiskChoice, Script, ScriptRun};
-use inventory_api::image::BootFiles;
 use inventory_api::report::{BootFacts, DiskFacts, FirmwareMode, NicFacts, Transport};
+use inventory_api::sample::image;
 
 const GIB: u64 = 1 << 30;
 
@@ -33,29 +32,6 @@ fn report() -> AssetReport {
             ..Default::default()
         }],
         ..Default::default()
-    }
-}
-
-fn image() -> ImageManifest {
-    ImageManifest {
-        name: "debian-12".into(),
-        version: "1".into(),
-        os: "Debian".into(),
-        architecture: "x86_64".into(),
-        file: "root.ext4.zst".into(),
-        sha256: Sha256Digest([1; 32]),
-        compressed_bytes: 100,
-        content_sha256: Sha256Digest([2; 32]),
-        content_bytes: GIB,
-        boot: BootFiles {
-            kernel_release: "6.1".into(),
-            kernel: "/vmlinuz".into(),
-            initrd: "/initrd.img".into(),
-            firmware: vec![FirmwareMode::Bios, FirmwareMode::Uefi],
-        },
-        built_at: UnixMs(0),
-        public: true,
-        recipe_sha256: None,
     }
 }
 
@@ -148,7 +124,7 @@ fn the_disk_is_never_the_next_best() {
     assert_eq!(code(&r, &any), Err("disk-no-identity"));
     r.disks[0].wwn = Some("eui.1".into());
     assert!(code(&r, &any).is_ok());
-    // Field report 24: two disks under one serial.
+    // Two disks with one serial number.
     let mut r = report();
     r.disks.push(DiskFacts {
         size_bytes: Some(GIB / 4),
@@ -162,7 +138,7 @@ fn the_disk_is_never_the_next_best() {
     );
 }
 
-/// Case 06: what is not built in is taken only when it is named. A disk of each kind beside a larger NVMe disk.
+/// A disk that is not built in is chosen only if it is named: a disk of each kind next to a larger NVMe disk.
 #[test]
 fn a_disk_that_is_not_built_in_is_taken_only_when_it_is_named() {
     let nvme = DiskFacts {
@@ -233,7 +209,7 @@ fn a_disk_that_is_not_built_in_is_taken_only_when_it_is_named() {
             assert_eq!(plan.disk.serial.as_deref(), Some("SER-sda"), "{words}");
             assert_eq!(plan.disk.removable, foreign.removable == Some(true));
         }
-        // By its transport, its model or its size it is not named.
+        // Transport, model or size do not name it.
         r.disks.pop();
         for choice in [
             DiskChoice::default(),
@@ -277,7 +253,7 @@ fn a_disk_is_chosen_by_its_transport() {
     let (code, said) = choose(Transport::Sas).unwrap_err();
     assert_eq!(code, "disk-not-found");
     assert!(
-        said.starts_with("no disk is sas; the machine has: vda virtio"),
+        said.starts_with("no disk matches sas; the machine has: vda virtio"),
         "{said}"
     );
     let (code, said) = choose(Transport::Unknown).unwrap_err();
@@ -288,7 +264,7 @@ fn a_disk_is_chosen_by_its_transport() {
     );
 }
 
-/// Namespaces of one NVMe disk share its serial number; the WWN tells them apart.
+/// Namespaces of one NVMe disk share its serial number; the WWN distinguishes them.
 #[test]
 fn a_namespace_is_named_by_its_wwn() {
     use inventory_api::report::DiskNamespace;

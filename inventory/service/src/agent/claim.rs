@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use inventory_api::agent::{ClaimRequest, ClaimResponse};
 use inventory_api::{MachineId, Problem};
 use lifecycle::Event;
+use lifecycle::ticket::{Before, Claim, Refusal, Ruling, judge};
 
-use super::AGENT;
 use crate::Service;
 use crate::advance::{advance_in, after_commit};
 use crate::problem::{internal, problem};
 use crate::secret;
+use inventory_api::machine::Actor;
 use store::{Change, TicketRow};
 use tls::SigningRequest;
 
@@ -42,64 +43,41 @@ impl Service {
             server_time: core.clock.now(),
             page_url: page.map(|base| format!("{base}/{id}")),
         };
-        if let Some(claimed) = &ticket.key_digest {
-            if *claimed != key_digest {
-                let detail = format!(
-                    "A boot ticket that was handed to {} ({}) was claimed a second time, with another key, from {peer}.",
-                    ticket.mac, ticket.ip
-                );
-                self.alarm_about_ticket(change, &digest, &ticket, "ticket-used", detail)
-                    .await?;
-                return Err(ticket_used(&id));
+        // The certificate that the same key got before.
+        let mut issued = None;
+        let before = match &ticket.key_digest {
+            Some(claimed) if *claimed != key_digest => Some(Before::OtherKey),
+            Some(_) => {
+                let serial = ticket.certificate.as_deref().unwrap_or_default();
+                issued = change.certificate(serial).await?.filter(|c| !c.revoked);
+                Some(Before::SameKey {
+                    certificate_good: issued.is_some(),
+                })
             }
-            // The answer was lost: the same key gets the same certificate, unless it is no longer good.
-            let serial = ticket.certificate.as_deref().unwrap_or_default();
-            let certificate = change.certificate(serial).await?;
-            return match certificate {
-                Some(certificate) if !certificate.revoked => Ok(response(certificate.pem)),
-                Some(_) | None => Err(ticket_used(&id)),
-            };
+            None => None,
+        };
+        let from_there = IpAddr::V4(ticket.ip) == peer || (core.config.boot.simulated && peer.is_loopback());
+        let facts = Claim {
+            before,
+            void: ticket.void,
+            expired: now >= ticket.expires_at,
+            from_holder: from_there && ticket.mac == claim.boot_mac,
+            newer_claimed: ticket.void && change.newer_ticket_claimed(&digest).await?,
+        };
+        match judge(facts) {
+            Ruling::Issue => {}
+            Ruling::Repeat => return Ok(response(issued.map(|c| c.pem).unwrap_or_default())),
+            Ruling::Refuse(refusal) => {
+                tracing::warn!(machine = %id, %peer, lease = %ticket.ip, mac = %claim.boot_mac, code = refusal.code(),
+                    "a claim was refused");
+                if refusal.is_alarm() {
+                    self.alarm_about_ticket(change, &digest, &ticket, refusal, peer)
+                        .await?;
+                }
+                return Err(refused(refusal, &ticket, peer));
+            }
         }
-        let at_home = IpAddr::V4(ticket.ip) == peer || (core.config.boot.simulated && peer.is_loopback());
-        // A script is fetched anew only by a machine that boots anew, and then nobody holds the older ticket any more.
-        let both_live = ticket.void && at_home && ticket.mac == claim.boot_mac && now < ticket.expires_at;
-        if both_live && change.newer_ticket_claimed(&digest).await? {
-            let detail = format!(
-                "{} ({}) claimed its boot ticket after somebody had fetched a newer one in its place and claimed that.",
-                ticket.mac, ticket.ip
-            );
-            self.alarm_about_ticket(change, &digest, &ticket, "ticket-replaced", detail)
-                .await?;
-            return Err(problem(
-                409,
-                "ticket-replaced",
-                "Ticket was replaced",
-                format!("somebody fetched a newer boot script for machine {id} and claimed its ticket"),
-            ));
-        }
-        if ticket.void || now >= ticket.expires_at {
-            tracing::warn!(machine = %id, %peer, "a claim with an old ticket was refused");
-            return Err(problem(
-                403,
-                "ticket-expired",
-                "Ticket no longer good",
-                "the boot ticket is too old or was replaced by a newer boot script: boot the machine again",
-            ));
-        }
-        if !at_home || ticket.mac != claim.boot_mac {
-            tracing::warn!(machine = %id, %peer, lease = %ticket.ip, mac = %claim.boot_mac,
-                "a claim from another address than its ticket's was refused");
-            return Err(problem(
-                403,
-                "ticket-address",
-                "Ticket of another address",
-                format!(
-                    "the boot ticket was handed to {} with address {}, and the claim came from {peer}: boot the machine again",
-                    ticket.mac, ticket.ip
-                ),
-            ));
-        }
-        let advanced = advance_in(core, &mut change, &id, Event::Claimed, AGENT, now).await?;
+        let advanced = advance_in(core, &mut change, &id, Event::Claimed, &Actor::Agent, now).await?;
         let issued = core
             .authority
             .sign_machine(&csr, &id, now)
@@ -128,15 +106,24 @@ impl Service {
         mut change: Change,
         digest: &[u8; 32],
         ticket: &TicketRow,
-        code: &'static str,
-        detail: String,
+        refusal: Refusal,
+        peer: IpAddr,
     ) -> Result<(), Problem> {
+        let (mac, ip) = (ticket.mac, ticket.ip);
+        let detail = match refusal {
+            Refusal::Replaced => format!(
+                "{mac} ({ip}) claimed its boot ticket after somebody had fetched a newer one in its place and claimed that."
+            ),
+            Refusal::OtherKey | Refusal::Revoked | Refusal::Old | Refusal::Elsewhere => format!(
+                "A boot ticket that was handed to {mac} ({ip}) was claimed a second time, with another key, from {peer}."
+            ),
+        };
         tracing::error!(machine = %ticket.machine, detail, "ALARM: two hold a boot ticket of one machine");
         if ticket.alarmed {
             return Ok(());
         }
         change.ticket_alarmed(digest).await?;
-        self.alarm(change, &ticket.machine, code, detail).await
+        self.alarm(change, &ticket.machine, refusal.code(), detail).await
     }
 
     /// A certificate was shown that a newer claim has replaced. The machine that held it lost its key with its memory when
@@ -164,7 +151,7 @@ impl Service {
             detail,
         };
         let now = self.core.clock.now();
-        let advanced = advance_in(&self.core, &mut change, id, event, AGENT, now).await?;
+        let advanced = advance_in(&self.core, &mut change, id, event, &Actor::Agent, now).await?;
         change.commit().await?;
         after_commit(&self.core, &advanced);
         Ok(())
@@ -192,11 +179,35 @@ fn ticket_unknown() -> Problem {
     )
 }
 
-fn ticket_used(id: &MachineId) -> Problem {
-    problem(
-        409,
-        "ticket-used",
-        "Ticket was used",
-        format!("the boot ticket of machine {id} was claimed before with another key, or is no longer good"),
-    )
+fn refused(refusal: Refusal, ticket: &TicketRow, peer: IpAddr) -> Problem {
+    let id = &ticket.machine;
+    let (status, title, detail) = match refusal {
+        Refusal::OtherKey | Refusal::Revoked => (
+            409,
+            "Ticket was used",
+            format!(
+                "the boot ticket of machine {id} was claimed before with another key, or is no longer good"
+            ),
+        ),
+        Refusal::Replaced => (
+            409,
+            "Ticket was replaced",
+            format!("somebody fetched a newer boot script for machine {id} and claimed its ticket"),
+        ),
+        Refusal::Old => (
+            403,
+            "Ticket no longer good",
+            "the boot ticket is too old or was replaced by a newer boot script: boot the machine again"
+                .to_owned(),
+        ),
+        Refusal::Elsewhere => (
+            403,
+            "Ticket of another address",
+            format!(
+                "the boot ticket was handed to {} with address {}, and the claim came from {peer}: boot the machine again",
+                ticket.mac, ticket.ip
+            ),
+        ),
+    };
+    problem(status, refusal.code(), title, detail)
 }

@@ -11,12 +11,12 @@ use lifecycle::identity::{
 };
 use lifecycle::{Event, IDENTITY_CONFLICT};
 
-use super::AGENT;
 use super::report::macs_of;
 use crate::advance::Advanced;
 use crate::core::Core;
 use crate::problem::problem;
 use crate::turn::Turn;
+use inventory_api::machine::Actor;
 use store::{Change, ConflictRow, MachineRow, StoreError};
 
 /// Machines that parts may come from.
@@ -57,7 +57,7 @@ pub(super) async fn identify(
     let turn = Turn {
         core,
         change,
-        actor: AGENT,
+        actor: &Actor::Agent,
         now,
         done: Vec::new(),
     };
@@ -231,7 +231,7 @@ impl Work<'_> {
                 .await?;
             self.turn
                 .change
-                .resolve_conflict(open.id, "same", self.turn.now, AGENT)
+                .resolve_conflict(open.id, "same", self.turn.now, Actor::Agent.as_str())
                 .await?;
         }
         Ok(())

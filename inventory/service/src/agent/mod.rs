@@ -20,8 +20,6 @@ pub(super) use report::facts_of;
 use super::{Service, planning};
 use crate::problem::{internal, problem};
 
-/// Actor of what agents report.
-const AGENT: &str = "agent";
 /// Longest time an assignment is held back.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 

@@ -1,7 +1,6 @@
 //! Reports, and what they lead to.
 
 use inventory_api::agent::{ReportRequest, ReportResponse, RunsOn};
-use inventory_api::check::Verdict;
 use inventory_api::deploy::DeployRequest;
 use inventory_api::plan::InstallPlan;
 use inventory_api::report::AssetReport;
@@ -9,16 +8,16 @@ use inventory_api::{MachineId, Problem, UnixMs};
 use lifecycle::expectation::{names, place_of};
 use lifecycle::policy::Expected;
 use lifecycle::status::status_sentence;
-use lifecycle::{AfterCheck, Decision, Event, MachineFacts, State};
+use lifecycle::{Decision, Deployment, Event, MachineFacts, State, deploys_now, follow_report};
 use netboot_protocol::NicModel;
 use sha2::{Digest as _, Sha256};
 
-use super::AGENT;
 use super::identity::{self, Sender};
 use crate::advance::{AdvanceError, Advanced, advance_in, after_commit};
 use crate::delivery::Checked;
 use crate::problem::problem;
 use crate::{Service, planning};
+use inventory_api::machine::Actor;
 use store::{Change, MachineRow, SmbiosNames};
 
 /// NICs of one report whose MACs are kept.
@@ -115,15 +114,16 @@ impl Service {
                         .await;
                 }
             }
-            let advanced = match advance_in(&self.core, &mut change, id, decided.event, AGENT, now).await {
-                Ok(advanced) => Some(advanced),
-                // Facts are facts: the report is kept, and its assignment tells the agent what to do.
-                Err(AdvanceError::Refused(refused)) => {
-                    tracing::info!(machine = %id, code = refused.code, "a report moved nothing");
-                    None
-                }
-                Err(error) => return Err(error.into()),
-            };
+            let advanced =
+                match advance_in(&self.core, &mut change, id, decided.event, &Actor::Agent, now).await {
+                    Ok(advanced) => Some(advanced),
+                    // Facts are facts: the report is kept, and its assignment tells the agent what to do.
+                    Err(AdvanceError::Refused(refused)) => {
+                        tracing::info!(machine = %id, code = refused.code, "a report moved nothing");
+                        None
+                    }
+                    Err(error) => return Err(error.into()),
+                };
             let doubted = match sent.runs_on {
                 RunsOn::Installed => None,
                 RunsOn::MiniOs | RunsOn::Unknown => {
@@ -134,7 +134,7 @@ impl Service {
             if let Some(detail) = doubted {
                 tracing::warn!(machine = %id, detail, "a wiped disk does not look like one");
                 let event = Event::WipeDoubted { detail };
-                let noted = advance_in(&self.core, &mut change, id, event, AGENT, now).await;
+                let noted = advance_in(&self.core, &mut change, id, event, &Actor::Agent, now).await;
                 identified.push(noted?);
             }
             let identity = smbios_names_of(report);
@@ -306,77 +306,35 @@ impl Service {
         let expected = ordered.as_ref().and_then(|r| r.expected.as_ref());
         let check = self.check_report(report, known.runs_on, expected).await?;
         let verdict = check.as_ref().map(|c| c.result.verdict);
-        let mut detail = check
-            .as_ref()
-            .and_then(|c| planning::first_finding(&c.result))
-            .unwrap_or_default();
+        let finding = check.as_ref().and_then(|c| planning::first_finding(&c.result));
         let first = matches!(&row.state, State::Commissioning(c) if c.first);
         let mut order = None;
-        let after = match (&policy, rule_request) {
-            (Decision::Deploy { rule, profile }, Some(request))
-                if first && verdict != Some(Verdict::Fail) =>
-            {
+        let deployment = match (&policy, rule_request) {
+            (Decision::Deploy { rule, .. }, Some(request)) if deploys_now(first, verdict) => {
                 let expected = self.expected(row, report).await?;
-                if let Err(why) = core
-                    .config
-                    .policy
-                    .may_deploy(rule, &facts_of(row, report), &expected)
-                {
-                    let id = &row.id;
-                    let after = AfterCheck::NotExpected {
-                        why: format!(
-                            "Held: not expected. Rule {rule:?} would deploy it, but {why}. To release it: slipway deploy {id} \
-                             --profile {profile}, or Deploy on its page."
-                        ),
-                    };
-                    return Ok(Decided {
-                        event: Event::Reported {
-                            verdict,
-                            detail,
-                            after,
-                        },
-                        check,
-                        order: None,
-                    });
-                }
-                match planning::make_plan(core, &row.id, report, request, core.clock.now()).await {
-                    Ok(plan) => {
-                        let after = AfterCheck::Deploy {
-                            plan: plan.id.clone(),
-                        };
-                        detail = format!("{detail} Rule {rule:?} deploys it.")
-                            .trim_start()
-                            .to_owned();
-                        order = Some((plan, request.clone()));
-                        after
+                let facts = facts_of(row, report);
+                Some(match core.config.policy.may_deploy(rule, &facts, &expected) {
+                    Err(why) => Deployment::NotExpected(why),
+                    Ok(()) => {
+                        match planning::make_plan(core, &row.id, report, request, core.clock.now()).await {
+                            Ok(plan) => {
+                                let id = plan.id.clone();
+                                order = Some((plan, request.clone()));
+                                Deployment::Planned(id)
+                            }
+                            Err(error) if error.status >= 500 => return Err(error),
+                            Err(error) => Deployment::CannotPlan {
+                                code: error.code,
+                                detail: error.detail,
+                            },
+                        }
                     }
-                    Err(error) if error.status >= 500 => return Err(error),
-                    Err(error) => AfterCheck::CannotPlan {
-                        code: error.code,
-                        detail: error.detail,
-                    },
-                }
+                })
             }
-            (Decision::Deploy { .. }, _) => AfterCheck::Hold,
-            (Decision::Hold { rule: Some(rule) } | Decision::Commission { rule: Some(rule) }, _) => {
-                if detail.is_empty() {
-                    detail = format!("Rule {rule:?} holds it.");
-                }
-                AfterCheck::Hold
-            }
-            (Decision::Hold { rule: None } | Decision::Commission { rule: None }, _) => {
-                if detail.is_empty() && first {
-                    "No rule deploys it.".clone_into(&mut detail);
-                }
-                AfterCheck::Hold
-            }
+            (Decision::Deploy { .. } | Decision::Hold { .. } | Decision::Commission { .. }, _) => None,
         };
         Ok(Decided {
-            event: Event::Reported {
-                verdict,
-                detail,
-                after,
-            },
+            event: follow_report(&row.id, first, verdict, finding, &policy, deployment),
             check,
             order,
         })

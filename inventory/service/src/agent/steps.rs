@@ -10,10 +10,10 @@ use lifecycle::state::DeployPhase;
 use lifecycle::status::status_sentence;
 use lifecycle::{Event, State};
 
-use super::AGENT;
 use crate::Service;
 use crate::advance::{AdvanceError, advance, advance_in, after_commit};
 use crate::problem::problem;
+use inventory_api::machine::Actor;
 
 impl Service {
     /// A step begins or has ended.
@@ -120,7 +120,7 @@ impl Service {
 
     /// Brings a fact to the machine; refused means stop.
     async fn permitted(&self, id: &MachineId, event: Event) -> Result<Permission, Problem> {
-        match advance(&self.core, id, event, AGENT).await {
+        match advance(&self.core, id, event, &Actor::Agent).await {
             Ok(advanced) => {
                 if advanced.before != advanced.state {
                     self.core
@@ -175,7 +175,7 @@ impl Service {
             plan: verification.plan.clone(),
             failing,
         };
-        let advanced = advance_in(&self.core, &mut change, id, event, AGENT, now).await?;
+        let advanced = advance_in(&self.core, &mut change, id, event, &Actor::Agent, now).await?;
         change.put_verification(id, &verification, now).await?;
         change.put_last_seen(id, now).await?;
         change.commit().await?;

@@ -175,9 +175,9 @@ impl Service {
 
     async fn told(&self, change: Change, tale: Tale, actor: &Actor) -> Result<ImportReport, Problem> {
         let mut report = tale.report;
-        report.pending = self.commit_and_recheck(change, &tale.machines, &actor.0).await?;
+        report.pending = self.commit_and_recheck(change, &tale.machines, actor).await?;
         report.rechecked = tale.machines.len() as u32 - report.pending;
-        tracing::info!(actor = %actor.0, kind = report.kind, added = report.added, changed = report.changed,
+        tracing::info!(%actor, kind = report.kind, added = report.added, changed = report.changed,
             unchanged = report.unchanged, rechecks = tale.machines.len(), "a file was imported");
         Ok(report)
     }

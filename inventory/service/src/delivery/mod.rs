@@ -9,6 +9,7 @@ mod view;
 use inventory_api::agent::RunsOn;
 use inventory_api::check::{CheckResult, Expectation, HardwareProfile};
 use inventory_api::delivery::ExpectedFrom;
+use inventory_api::machine::Actor;
 use inventory_api::report::AssetReport;
 use inventory_api::task::Task;
 use inventory_api::{MachineId, Problem, UnixMs};
@@ -131,7 +132,7 @@ impl Service {
     /// What follows the commit of a report: machines that show the same part look again, pages are told.
     pub(super) async fn told_parts(&self, news: PartsNews) -> Result<(), Problem> {
         for id in &news.ask {
-            self.add_task(id, &Task::Recheck {}, "parts").await?;
+            self.add_task(id, &Task::Recheck {}, &Actor::Parts).await?;
         }
         for id in &news.duplicates {
             self.core.memory.changed(id);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use inventory_api::import::Rechecks;
+use inventory_api::machine::Actor;
 use inventory_api::{MachineId, Problem};
 use lifecycle::{AfterCheck, Event, State};
 use tokio::time::{Instant, timeout_at};
@@ -63,7 +64,10 @@ impl Service {
                 if self.core.stop.is_cancelled() {
                     return Ok(());
                 }
-                match self.recheck_stored(&row.machine, &row.actor, Some(row.id)).await {
+                match self
+                    .recheck_stored(&row.machine, &row.actor.as_str().into(), Some(row.id))
+                    .await
+                {
                     Ok(true) => {}
                     Ok(false) => self.forget(row.id).await?,
                     // One machine that cannot be read must not hold up the others.
@@ -89,9 +93,9 @@ impl Service {
         &self,
         mut change: Change,
         machines: &BTreeSet<MachineId>,
-        actor: &str,
+        actor: &Actor,
     ) -> Result<u32, Problem> {
-        change.add_rechecks(machines, actor).await?;
+        change.add_rechecks(machines, actor.as_str()).await?;
         change.commit().await?;
         let asked = machines.len() as u32;
         if asked == 0 {
@@ -122,7 +126,7 @@ impl Service {
     pub(crate) async fn recheck_stored(
         &self,
         id: &MachineId,
-        actor: &str,
+        actor: &Actor,
         listed: Option<i64>,
     ) -> Result<bool, Problem> {
         // The machine may move in between: again, with what it is then.
@@ -139,7 +143,7 @@ impl Service {
     async fn recheck_once(
         &self,
         id: &MachineId,
-        actor: &str,
+        actor: &Actor,
         listed: Option<i64>,
     ) -> Result<Recheck, Problem> {
         let core = &self.core;

@@ -128,7 +128,7 @@ impl Service {
     ) -> Result<Removed, Problem> {
         // Nothing that is in use goes: no machine is to be checked again.
         change.commit().await?;
-        tracing::info!(actor = %actor.0, kind, count = names.len(), first = names.first(), "removed");
+        tracing::info!(%actor, kind, count = names.len(), first = names.first(), "removed");
         Ok(Removed { removed: names })
     }
 }

@@ -1,20 +1,18 @@
 //! Verbs: which ones a state offers, and what a person confirms.
 
 use askama::Template;
-use inventory_api::machine::{MachineDetail, MachineSummary, Profile};
+use inventory_api::machine::{MachineDetail, MachineState, MachineSummary, Profile, Verb};
 use inventory_api::plan::InstallPlan;
 
 use super::Shell;
 use super::lists::ProfileCard;
 use super::plan::PlanView;
-use service::Verb;
-use words::text::display_name;
 use words::text::plan::disk as disk_words;
 
 /// A button.
 pub struct Action {
     /// Verb as in the address.
-    pub verb: &'static str,
+    pub verb: Verb,
     /// Label.
     pub label: &'static str,
     /// Icon.
@@ -23,51 +21,38 @@ pub struct Action {
     pub class: &'static str,
 }
 
-const fn action(verb: &'static str, label: &'static str, icon: &'static str, class: &'static str) -> Action {
-    Action {
+/// The button of a verb; `None`: this page does not know it.
+fn button(verb: Verb) -> Option<Action> {
+    let (label, icon, class) = match verb {
+        Verb::Commission => ("Commission", "clipboard-check", "btn-outline-secondary"),
+        Verb::Deploy => ("Deploy", "rocket", "btn-primary"),
+        Verb::Release => ("Release", "archive", "btn-outline-danger"),
+        Verb::Retire => ("Retire", "trash", "btn-ghost-secondary"),
+        Verb::Retry => ("Retry", "refresh", "btn-primary"),
+        Verb::Abort => ("Abort", "player-stop", "btn-outline-danger"),
+        Verb::Admit => ("Let it boot", "player-play", "btn-primary"),
+        Verb::Forget => ("Forget", "trash", "btn-ghost-secondary"),
+        Verb::Unknown => return None,
+    };
+    Some(Action {
         verb,
         label,
         icon,
         class,
-    }
+    })
 }
 
-const COMMISSION: Action = action(
-    "commission",
-    "Commission",
-    "clipboard-check",
-    "btn-outline-secondary",
-);
-const DEPLOY: Action = action("deploy", "Deploy", "rocket", "btn-primary");
-const RELEASE: Action = action("release", "Release", "archive", "btn-outline-danger");
-const RETIRE: Action = action("retire", "Retire", "trash", "btn-ghost-secondary");
-const RETRY: Action = action("retry", "Retry", "refresh", "btn-primary");
-const ABORT: Action = action("abort", "Abort", "player-stop", "btn-outline-danger");
-const ADMIT: Action = action("admit", "Let it boot", "player-play", "btn-primary");
-const FORGET: Action = action("forget", "Forget", "trash", "btn-ghost-secondary");
-
-/// The verbs that a machine takes: those of its state, and what lets a held one boot.
-pub fn actions_of(machine: &MachineSummary) -> Vec<Action> {
-    let mut all = actions(&machine.status.state, machine.status.phase.as_deref());
-    if machine.held.is_some() {
-        all.push(ADMIT);
+/// The buttons of a machine.
+pub fn actions(machine: &MachineSummary) -> Vec<Action> {
+    let verbs = &machine.status.verbs;
+    let mut buttons: Vec<Action> = verbs.iter().copied().filter_map(button).collect();
+    if verbs.contains(&Verb::Retry) {
+        // One button stands out.
+        for deploy in buttons.iter_mut().filter(|b| b.verb == Verb::Deploy) {
+            deploy.class = "btn-outline-secondary";
+        }
     }
-    all
-}
-
-/// The verbs that a state takes (`phase` of a failure: what it happened during). The service has the last word.
-pub fn actions(state: &str, phase: Option<&str>) -> Vec<Action> {
-    match state {
-        "new" => vec![FORGET, RETIRE, COMMISSION],
-        "ready" => vec![RETIRE, COMMISSION, DEPLOY],
-        "deployed" => vec![RETIRE, RELEASE],
-        "commissioning" | "deploying" | "releasing" => vec![ABORT],
-        "failed" if phase == Some("commissioning") => vec![RETIRE, COMMISSION, RETRY],
-        "failed" => vec![RETIRE, RELEASE, RETRY],
-        "quarantined" => vec![RETIRE, COMMISSION],
-        "retired" => vec![FORGET],
-        _ => Vec::new(),
-    }
+    buttons
 }
 
 /// What a person confirms.
@@ -101,86 +86,82 @@ pub struct ActPage {
 }
 
 impl ActPage {
-    /// What the verb does to this machine, naming the disk where one is touched.
-    pub fn new(shell: Shell, d: &MachineDetail, verb: Verb) -> ActPage {
-        let name = display_name(&d.machine);
-        let plan = d.plan.as_ref();
-        let disk = plan.map(|p| disk_words(&p.disk));
-        let page = |action: Action, color, text| ActPage {
-            shell,
-            id: d.machine.id.to_string(),
-            title: format!("{} {name}?", action.label),
-            name: name.clone(),
-            verb: verb.to_string(),
-            text,
-            disk: None,
-            disk_text: "",
-            button: action.label,
-            button_class: "btn-primary",
-            icon: action.icon,
-            color,
-        };
-        match verb {
-            Verb::Commission => page(
-                COMMISSION,
+    /// What the verb does to this machine, naming the disk where one is touched. `None`: the verb has no page of this kind.
+    pub fn new(shell: Shell, d: &MachineDetail, verb: Verb) -> Option<ActPage> {
+        let name = d.machine.name();
+        let Action { label, icon, .. } = button(verb)?;
+        let deploying = d.machine.status.state == MachineState::Deploying;
+        let (color, text, disk_text, danger) = match verb {
+            Verb::Commission => (
                 "primary",
                 "The machine boots the mini-os, reports its hardware and is checked against what is expected. No disk is written. If it is powered off, power it on.",
+                None,
+                false,
             ),
-            Verb::Release => ActPage {
-                disk,
-                disk_text: "Partition tables and signatures are erased, and the blocks discarded where the disk can; else old data can still be read by who looks for it. This cannot be undone.",
-                button: "Erase the disk and release",
-                button_class: "btn-danger",
-                ..page(
-                    RELEASE,
-                    "red",
-                    "The machine is booted into the mini-os, the disk that Slipway wrote is wiped, and the machine becomes ready for something else.",
-                )
+            Verb::Release => (
+                "red",
+                "The machine boots the mini-os, the disk that Slipway wrote is wiped, and the machine becomes ready for something else.",
+                Some(
+                    "Partition tables and signatures are erased, and the blocks are discarded if the disk can do that; if it cannot, old data can still be recovered. This cannot be undone.",
+                ),
+                true,
+            ),
+            Verb::Retire => (
+                "secondary",
+                "Slipway keeps its history, but no longer answers when it boots from the network.",
+                Some("Its disk is left as it is: release (wipe) it first if it leaves your site."),
+                true,
+            ),
+            Verb::Retry => (
+                "primary",
+                "What failed is tried again from the beginning.",
+                Some("If a deployment failed, this disk is erased and written again."),
+                false,
+            ),
+            Verb::Abort => (
+                "red",
+                "The work in progress stops at the next safe point; the machine is then marked as failed and can be retried or released.",
+                Some("It may be half written: the machine will not boot from it.").filter(|_| deploying),
+                true,
+            ),
+            Verb::Admit => (
+                "primary",
+                "Its firmware was not heard asking for an address: it has a fixed one, or a program on its running system asks instead. For half an hour its boot script is served all the same. Look at its console first.",
+                None,
+                false,
+            ),
+            Verb::Forget => (
+                "secondary",
+                "Everything that Slipway stores about it is deleted: reports, checks, plans and history. If it boots from the network again, it is new.",
+                Some("Its disk is left as it is."),
+                true,
+            ),
+            Verb::Deploy | Verb::Unknown => return None,
+        };
+        Some(ActPage {
+            shell,
+            id: d.machine.id.to_string(),
+            title: match verb {
+                Verb::Admit => format!("Let {name} boot?"),
+                _ => format!("{label} {name}?"),
             },
-            Verb::Retire => ActPage {
-                disk,
-                disk_text: "Its disk is left as it is: wipe it with Release first if it leaves the house.",
-                button_class: "btn-danger",
-                ..page(
-                    RETIRE,
-                    "secondary",
-                    "Slipway keeps its history, but no longer answers when it boots from the network.",
-                )
+            name,
+            verb: verb.to_string(),
+            text,
+            disk: d
+                .plan
+                .as_ref()
+                .filter(|_| disk_text.is_some())
+                .map(|p| disk_words(&p.disk)),
+            disk_text: disk_text.unwrap_or_default(),
+            button: match verb {
+                Verb::Release => "Erase the disk and release",
+                _ => label,
             },
-            Verb::Retry => ActPage {
-                disk,
-                disk_text: "If a deployment failed, this disk is erased and written anew.",
-                ..page(RETRY, "primary", "What failed is tried again from its beginning.")
-            },
-            Verb::Abort => ActPage {
-                disk: disk.filter(|_| d.machine.status.state == "deploying"),
-                disk_text: "It may be half written: the machine will not boot from it.",
-                button_class: "btn-danger",
-                ..page(
-                    ABORT,
-                    "red",
-                    "What is going on stops at the next safe point; the machine is then marked as failed and can be retried or released.",
-                )
-            },
-            Verb::Admit => ActPage {
-                title: format!("Let {name} boot?"),
-                ..page(
-                    ADMIT,
-                    "primary",
-                    "Nobody heard its firmware ask for an address: it has a fixed one, or a program on its running system asks in its place. For half an hour its boot script is given all the same. Look at its console first.",
-                )
-            },
-            Verb::Forget => ActPage {
-                disk,
-                disk_text: "Its disk is left as it is.",
-                button_class: "btn-danger",
-                ..page(
-                    FORGET,
-                    "secondary",
-                    "All that Slipway keeps of it is deleted: reports, checks, plans and history. If it boots from the network again, it is new.",
-                )
-            },
-        }
+            button_class: if danger { "btn-danger" } else { "btn-primary" },
+            icon,
+            color,
+        })
     }
 }
 
@@ -204,7 +185,7 @@ impl DeployPage {
         DeployPage {
             shell,
             id: d.machine.id.to_string(),
-            name: display_name(&d.machine),
+            name: d.machine.name(),
             profiles: profiles.iter().map(ProfileCard::new).collect(),
         }
     }
@@ -232,7 +213,7 @@ impl DeployPlanPage {
         DeployPlanPage {
             shell,
             id: d.machine.id.to_string(),
-            name: display_name(&d.machine),
+            name: d.machine.name(),
             profile: profile.to_owned(),
             plan: plan.map(PlanView::new),
         }

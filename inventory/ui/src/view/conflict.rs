@@ -5,7 +5,6 @@ use inventory_api::conflict::{Conflict, ConflictField, Conflicts};
 use inventory_api::machine::MachineSummary;
 
 use super::{Shell, capital, state_color};
-use words::text::display_name;
 use words::text::timestamp;
 
 /// The page.
@@ -28,7 +27,7 @@ impl<'a> ConflictPage<'a> {
         ConflictPage {
             shell,
             machine: &conflicts.machine,
-            name: display_name(&conflicts.machine),
+            name: conflicts.machine.name(),
             cases: &conflicts.conflicts,
         }
     }

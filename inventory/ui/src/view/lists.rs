@@ -151,7 +151,7 @@ impl ProfileCard {
 
 /// State afterwards, and its colour.
 pub fn state_after(entry: &HistoryEntry) -> (String, &'static str) {
-    (entry.state.replace('/', ": "), state_color(&entry.state))
+    (entry.state.replace('/', ": "), state_color(&entry.reached().0))
 }
 
 /// Colour of what was heard.

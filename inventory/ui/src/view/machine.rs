@@ -7,10 +7,10 @@ use inventory_api::UnixMs;
 use inventory_api::agent::Verification;
 use inventory_api::boot::BootEvent;
 use inventory_api::check::{CheckResult, Finding, Severity, Verdict};
-use inventory_api::machine::{HistoryEntry, Journey, MachineDetail};
+use inventory_api::machine::{HistoryEntry, Journey, MachineDetail, MachineState};
 use inventory_api::task::Note;
 
-use super::act::{Action, actions_of};
+use super::act::{Action, actions};
 use super::hardware::HardwareView;
 use super::lists::{event_color, loader_words, state_after};
 use super::plan::PlanView;
@@ -18,8 +18,6 @@ use super::{Shell, capital, segment, shown_color, state_icon};
 use words::tasks::{TaskRow, tasks};
 use words::text::Moment;
 use words::text::boot::event;
-use words::text::busy;
-use words::text::display_name;
 use words::text::{duration, macs_words, plan as plan_words, timestamp};
 use words::timeline::{Stage, timeline, total_ms};
 
@@ -143,23 +141,27 @@ impl Head {
             .map_or(0, |v| v.items.iter().filter(|i| !i.ok).count());
         Head {
             id: d.machine.id.to_string(),
-            name: display_name(&d.machine),
+            name: d.machine.name(),
             state: match &s.phase {
-                Some(phase) => format!("{}: {}", capital(&s.state), phase.replace('-', " ")),
-                None => capital(&s.state),
+                Some(phase) => format!(
+                    "{}: {}",
+                    capital(s.state.as_str()),
+                    phase.as_str().replace('-', " ")
+                ),
+                None => capital(s.state.as_str()),
             },
             color: shown_color(&d.machine),
             icon: match shown_color(&d.machine) {
                 "red" => "alert-triangle",
                 _ => state_icon(&s.state),
             },
-            busy: busy(&s.state),
+            busy: s.state.is_transient(),
             sentence: s.sentence.clone(),
             reason: s.reason.clone(),
             conflict: !d.machine.conflicts_with.is_empty(),
             folded_into: d.machine.folded_into.as_ref().map(ToString::to_string),
             deadline: s.deadline,
-            actions: actions_of(&d.machine),
+            actions: actions(&d.machine),
             problems,
             failed,
         }
@@ -267,7 +269,7 @@ impl Overview {
             ]
         });
         Overview {
-            heading: if m.status.state == "releasing" {
+            heading: if m.status.state == MachineState::Releasing {
                 "Release"
             } else {
                 "From power-on to deployed"

@@ -2,12 +2,12 @@
 
 use askama::Template;
 use inventory_api::check::Verdict;
-use inventory_api::machine::{MachineFilter, MachineSummary};
-
-use super::{Shell, capital, or_dash, shown_color, state_color};
+use inventory_api::machine::{MachineFilter, MachineState, MachineSummary, Phase};
 use service::{MachineCounts, MachineList};
 use words::text::plan::step_title;
-use words::text::{Moment, busy, display_name, segment};
+use words::text::{Moment, segment};
+
+use super::{Shell, capital, or_dash, shown_color, state_color};
 
 /// Characters of a search text.
 const MAX_SEARCH: usize = 100;
@@ -19,7 +19,7 @@ pub struct MachinesPage {
     /// Menu and title.
     pub shell: Shell,
     /// State that is filtered for.
-    pub state: Option<&'static str>,
+    pub state: Option<String>,
     /// Words that are searched for.
     pub query: String,
     /// Number of machines, shown or not.
@@ -55,21 +55,21 @@ pub struct Filter {
 /// Percent and step of an installation that runs.
 pub fn progress(m: &MachineSummary) -> Option<(u8, &str)> {
     let step = m.status.step.as_ref()?;
-    let installs = m.status.phase.as_deref() == Some("installing");
+    let installs = m.status.phase == Some(Phase::Installing);
     installs.then(|| (step.percent.min(100), step_title(&step.name)))
 }
 
 /// The order of the filters: what needs attention first.
-const STATES: [&str; 9] = [
-    "failed",
-    "quarantined",
-    "new",
-    "commissioning",
-    "ready",
-    "deploying",
-    "releasing",
-    "deployed",
-    "retired",
+const STATES: [MachineState; 9] = [
+    MachineState::Failed,
+    MachineState::Quarantined,
+    MachineState::New,
+    MachineState::Commissioning,
+    MachineState::Ready,
+    MachineState::Deploying,
+    MachineState::Releasing,
+    MachineState::Deployed,
+    MachineState::Retired,
 ];
 
 /// Not a state: machines of any state about whose identity nobody has decided yet.
@@ -78,7 +78,7 @@ const CONFLICT: &str = "conflict";
 /// The filter for what the address of the page says; a state that does not exist is ignored.
 pub fn filter(state: Option<&str>, query: &str) -> MachineFilter {
     MachineFilter {
-        state: state.filter(|s| STATES.contains(s)).map(str::to_owned),
+        state: state.filter(|s| STATES.contains(&(*s).into())).map(str::to_owned),
         conflict: state == Some(CONFLICT),
         q: query.chars().take(MAX_SEARCH).collect(),
         ..MachineFilter::default()
@@ -96,10 +96,10 @@ impl MachinesPage {
     ) -> MachinesPage {
         let state = match filter.conflict {
             true => Some(CONFLICT),
-            false => STATES.into_iter().find(|s| Some(*s) == filter.state.as_deref()),
+            false => filter.state.as_deref(),
         };
         let total = counts.by_state.values().sum();
-        let link = |name: Option<&'static str>, label, color, count| Filter {
+        let link = |name: Option<&str>, label, color, count| Filter {
             href: match name {
                 Some(name) => format!("/machines?state={name}"),
                 None => "/machines".into(),
@@ -110,9 +110,10 @@ impl MachinesPage {
             active: state == name,
         };
         let mut filters = vec![link(None, "All".into(), "", total)];
-        for name in STATES {
+        for of in &STATES {
+            let name = of.as_str();
             let count = counts.by_state.get(name).copied().unwrap_or_default();
-            filters.push(link(Some(name), capital(name), state_color(name), count));
+            filters.push(link(Some(name), capital(name), state_color(of), count));
         }
         filters.push(link(
             Some(CONFLICT),
@@ -128,7 +129,7 @@ impl MachinesPage {
         MachinesPage {
             missing: Vec::new(),
             shell,
-            state,
+            state: state.map(str::to_owned),
             query: filter.q.clone(),
             total,
             filters,

@@ -21,7 +21,7 @@ mod tests;
 
 use askama::Template;
 use inventory_api::check::Verdict;
-use inventory_api::machine::MachineSummary;
+use inventory_api::machine::{MachineState, MachineSummary};
 use inventory_api::{Problem, UnixMs};
 
 pub use words::text::segment;
@@ -52,33 +52,38 @@ impl Shell {
     }
 }
 
-/// Colour of a state, as Tabler names colours. The first word counts: "deploying/installing" is "deploying".
-pub fn state_color(state: &str) -> &'static str {
-    match state.split('/').next().unwrap_or_default() {
-        "new" => "azure",
-        "commissioning" | "deploying" | "releasing" => "blue",
-        "ready" => "teal",
-        "deployed" => "green",
-        "failed" => "red",
-        "quarantined" => "orange",
-        _ => "secondary",
+/// Colour of a state, as Tabler names colours.
+pub fn state_color(state: &MachineState) -> &'static str {
+    match state {
+        MachineState::New => "azure",
+        MachineState::Commissioning | MachineState::Deploying | MachineState::Releasing => "blue",
+        MachineState::Ready => "teal",
+        MachineState::Deployed => "green",
+        MachineState::Failed => "red",
+        MachineState::Quarantined => "orange",
+        MachineState::Retired | MachineState::Unknown(_) => "secondary",
     }
 }
 
 /// Colour of a machine's state: one that waits with the wrong hardware is not fine.
 pub fn shown_color(m: &MachineSummary) -> &'static str {
-    match (m.status.state.as_str(), m.verdict) {
-        ("ready", Some(Verdict::Fail)) => "red",
+    match (&m.status.state, m.verdict) {
+        (MachineState::Ready, Some(Verdict::Fail)) => "red",
         (state, _) => state_color(state),
     }
 }
 
 /// Icon beside the sentence of a state.
-pub fn state_icon(state: &str) -> &'static str {
+pub fn state_icon(state: &MachineState) -> &'static str {
     match state {
-        "deployed" | "ready" => "circle-check",
-        "failed" | "quarantined" => "alert-triangle",
-        _ => "info-circle",
+        MachineState::Deployed | MachineState::Ready => "circle-check",
+        MachineState::Failed | MachineState::Quarantined => "alert-triangle",
+        MachineState::New
+        | MachineState::Commissioning
+        | MachineState::Deploying
+        | MachineState::Releasing
+        | MachineState::Retired
+        | MachineState::Unknown(_) => "info-circle",
     }
 }
 

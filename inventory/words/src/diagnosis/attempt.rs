@@ -1,7 +1,8 @@
 //! One boot attempt in a journey: from the firmware's first DISCOVER to the next one.
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, TftpEnd};
-use netboot_protocol::{Loader, UNIFIED};
+use inventory_api::dhcp::{DhcpAnswer, DhcpReply};
+use netboot_protocol::{Loader, UNIFIED, Unanswered};
 
 use super::Stage;
 use super::dhcp::{Asked, asked};
@@ -22,7 +23,7 @@ pub(super) fn split(events: &[BootEvent]) -> Vec<&[BootEvent]> {
 }
 
 fn is_first_question(event: &BootEvent) -> bool {
-    asked(event).is_some_and(|asked| matches!(asked.message, "discover" | "solicit"))
+    asked(event).is_some_and(|asked| asked.message.looks_for_server())
 }
 
 /// Whether a DHCP message is firmware's: neither a loader's, the mini-os's nor a stranger's.
@@ -66,7 +67,9 @@ impl<'a> Attempt<'a> {
             BootEventKind::Http {
                 status: 404, path, ..
             } => !loaded(*i) || is_ours(path),
-            BootEventKind::Dhcp { answer, .. } => answer != "released",
+            BootEventKind::Dhcp { .. } => {
+                !asked(event).is_some_and(|asked| asked.is_silent(Unanswered::Released))
+            }
             BootEventKind::Http { .. }
             | BootEventKind::Script { .. }
             | BootEventKind::Chosen { .. }
@@ -82,7 +85,7 @@ impl<'a> Attempt<'a> {
 
     /// Whether every message of it was answered, so that there is nothing to say of it yet.
     pub(super) fn has_only_begun(&self) -> bool {
-        let given = |asked: Asked<'_>| matches!(asked.answer, "offer" | "ack" | "advertise" | "reply");
+        let given = |asked: Asked<'_>| asked.answer.gives();
         self.events.iter().all(|event| asked(event).is_some_and(given))
     }
 
@@ -105,8 +108,11 @@ impl<'a> Attempt<'a> {
     /// Its address, as it was last known.
     pub(super) fn address(&self) -> Option<std::net::IpAddr> {
         self.find(|event| match asked(event) {
-            Some(asked) if asked.answer == "address-server" => asked.facts.wants,
-            Some(asked) if asked.answer.ends_with("offer") => None,
+            Some(asked) if asked.is_silent(Unanswered::AddressServer) => asked.facts.wants,
+            Some(Asked {
+                answer: DhcpAnswer::Sent(DhcpReply::Offer) | DhcpAnswer::Would(DhcpReply::Offer),
+                ..
+            }) => None,
             _ => event.ip,
         })
     }
@@ -137,11 +143,16 @@ fn is_ours(path: &str) -> bool {
 /// How far a machine is that did this.
 fn stage(event: &BootEvent) -> Stage {
     match &event.what {
-        BootEventKind::Dhcp { .. } => match asked(event).map(|a| (a.client, a.answer, a.message)) {
-            Some(("slipway", ..)) => Stage::MiniOs,
-            Some(("ipxe", "ack" | "reply", _)) => Stage::Loaded,
-            Some((_, "ack" | "reply", _) | (_, "address-server", "request")) => Stage::Addressed,
-            Some((_, "offer" | "advertise" | "would-offer" | "would-advertise", _)) => Stage::Offered,
+        BootEventKind::Dhcp { .. } => match asked(event) {
+            Some(asked) if asked.client == "slipway" => Stage::MiniOs,
+            Some(asked) if asked.client == "ipxe" && asked.answer.confirms() => Stage::Loaded,
+            Some(asked) if asked.answer.confirms() || asked.is_addressed_elsewhere() => Stage::Addressed,
+            Some(Asked {
+                answer:
+                    DhcpAnswer::Sent(DhcpReply::Offer | DhcpReply::Advertise)
+                    | DhcpAnswer::Would(DhcpReply::Offer | DhcpReply::Advertise),
+                ..
+            }) => Stage::Offered,
             _ => Stage::Asks,
         },
         BootEventKind::Tftp { file, complete, .. } => fetched(file, *complete),

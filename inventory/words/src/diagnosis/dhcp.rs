@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, DhcpFacts, TftpEnd};
+use inventory_api::dhcp::{DhcpAnswer, DhcpMessage, DhcpReply};
 use inventory_api::network::NetworkStatus;
-use netboot_protocol::architecture::unsupported_client;
+use netboot_protocol::{Unanswered, unsupported_client};
 
 use super::attempt::Attempt;
 use super::{Facts, QUIET, Stage, address_servers, agent, boot_servers, silence};
@@ -15,11 +16,23 @@ const RATE_MS: u64 = 10_000;
 /// A DHCP message and its answer.
 pub(super) struct Asked<'a> {
     pub(super) event: &'a BootEvent,
-    pub(super) message: &'a str,
+    pub(super) message: &'a DhcpMessage,
     pub(super) client: &'a str,
-    pub(super) answer: &'a str,
+    pub(super) answer: &'a DhcpAnswer,
     pub(super) boot_file: Option<&'a str>,
     pub(super) facts: &'a DhcpFacts,
+}
+
+impl Asked<'_> {
+    /// Whether it was not answered for this reason.
+    pub(super) fn is_silent(&self, why: Unanswered) -> bool {
+        matches!(self.answer, DhcpAnswer::Silent(code) if code == why.code())
+    }
+
+    /// In proxy mode, a REQUEST tells the address that the other server gave.
+    pub(super) fn is_addressed_elsewhere(&self) -> bool {
+        *self.message == DhcpMessage::Request && self.is_silent(Unanswered::AddressServer)
+    }
 }
 
 /// An event as a DHCP message.
@@ -56,12 +69,16 @@ pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
     // The answers to what came before may follow later.
     let limited = attempt.find(|event| {
         let recent = attempt.last.at.since(event.at) < RATE_MS;
-        self::asked(event).filter(|asked| recent && asked.answer == "too-many")
+        self::asked(event).filter(|asked| recent && asked.is_silent(Unanswered::TooMany))
     });
     if let Some(limited) = limited {
-        return (Stage::Asks, silence::of(facts, &limited, limited.answer));
+        return (
+            Stage::Asks,
+            silence::of(facts, &limited, Unanswered::TooMany.code()),
+        );
     }
-    if asked.client == "slipway" && matches!(asked.answer, "ack" | "reply" | "address-server") {
+    let has_address = asked.answer.confirms() || asked.is_silent(Unanswered::AddressServer);
+    if asked.client == "slipway" && has_address {
         return (
             Stage::MiniOs,
             agent::not_heard(facts, attempt, "The mini-os runs"),
@@ -71,9 +88,9 @@ pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
         return stranger(facts, attempt, &asked, who);
     }
     let stage = match asked.answer {
-        "ack" | "reply" => Stage::Addressed.max(attempt.reach()),
-        "offer" | "advertise" => Stage::Offered,
-        "address-server" if asked.message == "request" => Stage::Addressed,
+        answer if answer.confirms() => Stage::Addressed.max(attempt.reach()),
+        answer if answer.offers() => Stage::Offered,
+        _ if asked.is_addressed_elsewhere() => Stage::Addressed,
         _ => Stage::Asks,
     };
     let mut said = answered(facts, attempt, &asked);
@@ -84,10 +101,7 @@ pub(super) fn of(facts: &Facts<'_>, attempt: &Attempt<'_>) -> (Stage, String) {
 }
 
 fn answered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> String {
-    let given = matches!(
-        asked.answer,
-        "offer" | "ack" | "advertise" | "reply" | "no-boot-file"
-    );
+    let given = asked.answer.gives() || asked.is_silent(Unanswered::NoBootFile);
     if given
         && asked.boot_file.is_none()
         && let Some(said) = unsupported(asked)
@@ -95,20 +109,14 @@ fn answered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Stri
         return said;
     }
     match asked.answer {
-        "offer" | "advertise" => offered(facts, attempt, asked),
-        "ack" | "reply" => addressed(facts, attempt, asked),
-        "nak" => nak(facts, asked),
-        "address-server" if asked.message == "request" => addressed_elsewhere(facts, attempt, asked),
-        other => match other.split_once("-not: ") {
-            Some(("would", code)) => observed(facts, asked, &silence::of(facts, asked, code)),
-            _ if other.starts_with("would-") => {
-                observed(facts, asked, "As a server it would have been answered.")
-            }
-            _ => match other.split_once(": ") {
-                Some(("advertise" | "reply", status)) => by_status(facts, asked, status),
-                _ => silence::of(facts, asked, other),
-            },
-        },
+        DhcpAnswer::Sent(DhcpReply::Offer | DhcpReply::Advertise) => offered(facts, attempt, asked),
+        DhcpAnswer::Sent(DhcpReply::Ack | DhcpReply::Reply) => addressed(facts, attempt, asked),
+        DhcpAnswer::Sent(DhcpReply::Nak) => nak(facts, asked),
+        DhcpAnswer::Status(_, status) => by_status(facts, asked, status),
+        DhcpAnswer::Would(_) => observed(facts, asked, "As a server it would have been answered."),
+        DhcpAnswer::WouldNot(code) => observed(facts, asked, &silence::of(facts, asked, code)),
+        DhcpAnswer::Silent(_) if asked.is_addressed_elsewhere() => addressed_elsewhere(facts, attempt, asked),
+        DhcpAnswer::Silent(code) => silence::of(facts, asked, code),
     }
 }
 
@@ -157,9 +165,7 @@ fn unsupported(asked: &Asked<'_>) -> Option<String> {
 /// Offers at the end of the attempt without anything else between them.
 fn offers(attempt: &Attempt<'_>) -> usize {
     let is_offer = |event: &&BootEvent| {
-        asked(event).is_some_and(|asked| {
-            matches!(asked.message, "discover" | "solicit") && matches!(asked.answer, "offer" | "advertise")
-        })
+        asked(event).is_some_and(|asked| asked.message.looks_for_server() && asked.answer.offers())
     };
     attempt.events.iter().rev().take_while(is_offer).count()
 }
@@ -168,7 +174,7 @@ fn offered(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>) -> Strin
     let (event, server) = (asked.event, facts.server(asked.event));
     let (ago, times) = (facts.ago(event), offers(attempt).max(1));
     let network = facts.network(event);
-    if network.is_some_and(|network| network.mode == "proxy") && asked.message == "discover" {
+    if network.is_some_and(|network| network.mode == "proxy") && *asked.message == DhcpMessage::Discover {
         let name = facts.network_name(event);
         let why = match address_servers(network) {
             None => format!(
@@ -249,7 +255,7 @@ fn not_fetched(
     ago: u64,
 ) -> String {
     let server = facts.server(asked.event);
-    let told = |event: &&BootEvent| self::asked(event).is_some_and(|a| matches!(a.answer, "ack" | "reply"));
+    let told = |event: &&BootEvent| self::asked(event).is_some_and(|a| a.answer.confirms());
     let again = match attempt.events.iter().filter(told).count() {
         0 | 1 => String::new(),
         tries => format!(" {tries} times"),
@@ -276,7 +282,7 @@ fn not_fetched(
     } else {
         "nobody has asked for it yet"
     };
-    let proxied = if asked.answer == "address-server" {
+    let proxied = if asked.is_silent(Unanswered::AddressServer) {
         format!(" UEFI asks {server} on UDP port 4011 first.")
     } else {
         String::new()
@@ -326,11 +332,16 @@ fn stranger(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>, who: &s
         );
     }
     let got = match asked.answer {
-        "ack" | "reply" => format!("It has {}.", the_address(asked.event.ip)),
-        "offer" | "advertise" => format!("It was offered an address {ago} s ago and has not taken it."),
-        "nak" => nak(facts, asked),
-        answer if answer.starts_with("would-") => observed(facts, asked, ""),
-        answer => silence::of(facts, asked, answer),
+        DhcpAnswer::Sent(DhcpReply::Ack | DhcpReply::Reply) => {
+            format!("It has {}.", the_address(asked.event.ip))
+        }
+        DhcpAnswer::Sent(DhcpReply::Offer | DhcpReply::Advertise) => {
+            format!("It was offered an address {ago} s ago and has not taken it.")
+        }
+        DhcpAnswer::Sent(DhcpReply::Nak) => nak(facts, asked),
+        DhcpAnswer::Would(_) | DhcpAnswer::WouldNot(_) => observed(facts, asked, ""),
+        DhcpAnswer::Status(..) => silence::of(facts, asked, &asked.answer.to_string()),
+        DhcpAnswer::Silent(code) => silence::of(facts, asked, code),
     };
     let advice = match asked.client {
         "petitboot" => "OpenPOWER petitboot is not supported: no mini-os is made for it.",
@@ -356,8 +367,8 @@ fn stranger(facts: &Facts<'_>, attempt: &Attempt<'_>, asked: &Asked<'_>, who: &s
         .as_ref()
         .map_or(String::new(), |vendor| format!(" (it says {vendor:?})"));
     let stage = match asked.answer {
-        "ack" | "reply" => Stage::Addressed,
-        "offer" | "advertise" => Stage::Offered,
+        answer if answer.confirms() => Stage::Addressed,
+        answer if answer.offers() => Stage::Offered,
         _ => Stage::Asks,
     };
     let quiet = match ago {

@@ -5,7 +5,7 @@ use netboot_protocol::{Loader, UNIFIED};
 
 use super::attempt::Attempt;
 use super::{Facts, QUIET, STOPPED, agent, boot_servers, dhcp, silence};
-use netboot_protocol::loader::GRUB;
+use netboot_protocol::GRUB;
 
 /// A transfer under way.
 pub(super) fn running(facts: &Facts<'_>, attempt: &Attempt<'_>, one: &RunningTransfer) -> String {

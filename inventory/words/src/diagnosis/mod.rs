@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use inventory_api::boot::{BootEvent, BootEventKind, BootTarget, Purpose, RunningTransfer};
-use inventory_api::machine::MachineSummary;
+use inventory_api::machine::{MachineState, MachineSummary};
 use inventory_api::network::{Gives, Missing, NetworkStatus, OtherServer};
 use inventory_api::{Guid, Mac, UnixMs};
 use serde::Serialize;
@@ -127,7 +127,9 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
     let before_script = stage < Stage::Script;
     sentences.extend(facts.loaders.map(str::to_owned));
     // A retired machine is left alone on purpose.
-    let wanted = facts.machine.is_none_or(|m| m.status.state != "retired");
+    let wanted = facts
+        .machine
+        .is_none_or(|m| m.status.state != MachineState::Retired);
     if before_script && wanted {
         let here = facts
             .events

@@ -1,5 +1,6 @@
 //! DHCP messages that were not answered: what it means and what to do, for each code.
 
+use inventory_api::machine::MachineState;
 use inventory_api::network::NetworkStatus;
 use netboot_protocol::Unanswered;
 
@@ -156,10 +157,17 @@ pub(super) fn of(facts: &Facts<'_>, asked: &Asked<'_>, code: &str) -> String {
 /// It is left alone, on purpose or since it cannot be decided.
 pub(super) fn ignored(facts: &Facts<'_>) -> String {
     match facts.machine {
-        Some(machine) if matches!(machine.status.state.as_str(), "quarantined" | "retired") => format!(
-            "It is {}: Slipway leaves it alone on purpose. `slipway machine show {}` says why.",
-            machine.status.state, facts.mac
-        ),
+        Some(machine)
+            if matches!(
+                machine.status.state,
+                MachineState::Quarantined | MachineState::Retired
+            ) =>
+        {
+            format!(
+                "It is {}: Slipway leaves it alone on purpose. `slipway machine show {}` says why.",
+                machine.status.state, facts.mac
+            )
+        }
         _ => "What it boots could not be decided or written: see the server's log (a full disk, df?)."
             .to_owned(),
     }

@@ -188,6 +188,7 @@ fn machine(state: &str) -> MachineSummary {
             since: UnixMs(0),
             deadline: None,
             step: None,
+            verbs: Vec::new(),
         },
         last_seen: None,
         enrolled_at: UnixMs(0),

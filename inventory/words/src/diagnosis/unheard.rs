@@ -2,8 +2,8 @@
 
 use inventory_api::UnixMs;
 use inventory_api::network::{NetworkStatus, Sender};
+use netboot_protocol::INFINIBAND;
 use netboot_protocol::Unanswered;
-use netboot_protocol::outsider::INFINIBAND;
 
 use super::Facts;
 

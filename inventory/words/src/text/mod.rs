@@ -6,8 +6,7 @@ pub mod plan;
 use std::borrow::Borrow;
 
 use inventory_api::machine::MachineSummary;
-use inventory_api::text::is_invisible;
-pub use inventory_api::text::{counted, disk_size, memory_size};
+pub use inventory_api::text::{counted, disk_size, memory_size, tame};
 use inventory_api::{Mac, UnixMs};
 use time::OffsetDateTime;
 
@@ -18,14 +17,6 @@ pub fn macs_words(machine: &MachineSummary) -> String {
         false => mac.to_string(),
     };
     machine.macs.iter().map(word).collect::<Vec<_>>().join(", ")
-}
-
-/// Name that people see: host name, else serial number, else id.
-pub fn display_name(m: &MachineSummary) -> String {
-    m.hostname
-        .clone()
-        .or_else(|| m.serial.clone())
-        .unwrap_or_else(|| m.id.to_string())
 }
 
 /// A moment: the page's script keeps the words current.
@@ -47,11 +38,6 @@ impl Moment {
             stamp: timestamp(at),
         }
     }
-}
-
-/// Whether something is going on.
-pub fn busy(state: &str) -> bool {
-    matches!(state, "commissioning" | "deploying" | "releasing")
 }
 
 /// What of these there is, in one: "Intel X710".
@@ -120,24 +106,6 @@ pub fn timestamp(at: UnixMs) -> String {
     }
 }
 
-/// The text with control characters, line and paragraph separators, and what cannot be seen (bidirectional and zero-width
-/// characters) replaced, and cut to `limit` characters: what a machine says of itself must not be able to drive a terminal.
-pub fn tame(text: &str, limit: usize) -> String {
-    let mut out: String = text
-        .chars()
-        .take(limit)
-        .map(|c| match c {
-            '\u{2028}' | '\u{2029}' => '\u{fffd}',
-            c if c.is_control() || is_invisible(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect();
-    if text.chars().nth(limit).is_some() {
-        out.push('…');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,18 +139,5 @@ mod tests {
         ] {
             assert_eq!(timestamp(UnixMs(ms)), text);
         }
-    }
-
-    #[test]
-    fn hostile_text_is_tamed() {
-        assert_eq!(
-            tame("a\u{1b}[2Jb\n\u{202e}c", 20),
-            "a\u{fffd}[2Jb\u{fffd}\u{fffd}c"
-        );
-        assert_eq!(
-            tame("a\u{200b}b\u{feff}\u{2028}", 20),
-            "a\u{fffd}b\u{fffd}\u{fffd}"
-        );
-        assert_eq!(tame("abcdef", 3), "abc…");
     }
 }

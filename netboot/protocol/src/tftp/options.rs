@@ -1,4 +1,4 @@
-//! Options: what is taken of what a client asks for.
+//! Which options of a client's request are accepted.
 
 use std::time::Duration;
 
@@ -6,16 +6,17 @@ use super::packet::Request;
 
 /// Block size without the option (RFC 1350).
 const DEFAULT_BLOCK: u16 = 512;
-/// Least and largest block of RFC 2348.
+/// Smallest and largest block of RFC 2348.
 const BLOCKS: std::ops::RangeInclusive<u16> = 8..=65_464;
 /// IPv4, UDP and TFTP header: 20 + 8 + 4 bytes.
 const HEADERS_V4: u32 = 32;
 /// IPv6, UDP and TFTP header: 40 + 8 + 4 bytes.
 const HEADERS_V6: u32 = 52;
-/// Largest window. RFC 7440 allows 65535, and U-Boot asks for it; more than this overruns the client's buffer.
+/// Largest window. RFC 7440 allows 65535, and U-Boot asks for it; more than this overruns the client's
+/// buffer.
 pub const LARGEST_WINDOW: u16 = 64;
 
-/// Upper bounds of what may be taken.
+/// Upper limits for options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest block, in bytes.
@@ -25,8 +26,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For a path whose largest IP packet is `mtu` bytes, so that no block is fragmented: few boot ROMs put fragments
-    /// together.
+    /// For a path with this MTU, so that no block is fragmented: few boot ROMs reassemble fragments.
     pub fn for_mtu(mtu: u32, v6: bool) -> Limits {
         let fits = mtu.saturating_sub(if v6 { HEADERS_V6 } else { HEADERS_V4 });
         let block = u16::try_from(fits).unwrap_or(u16::MAX);
@@ -36,7 +36,7 @@ impl Limits {
         }
     }
 
-    /// With no larger blocks than these, if given; never less than every client takes.
+    /// Lowers the block size to `block`, if given, but never below what every client accepts.
     pub fn at_most(self, block: Option<u16>) -> Limits {
         let most = block.unwrap_or(u16::MAX).max(DEFAULT_BLOCK);
         Limits {
@@ -51,11 +51,11 @@ impl Limits {
 pub struct Accepted {
     /// Bytes in each block but the last.
     pub block: u16,
-    /// Blocks sent before an ACK is waited for; at least 1.
+    /// Blocks sent before waiting for an ACK; at least 1.
     pub window: u16,
-    /// Longest pause before something is sent again, if the client asks for one.
+    /// Longest pause before a packet is repeated, if the client asks for one.
     pub timeout: Option<Duration>,
-    /// The OACK; `None` when no option was taken and the first block is the answer.
+    /// The OACK; `None` if no option was accepted, so that the first block is the answer.
     pub oack: Option<Vec<u8>>,
 }
 
@@ -71,8 +71,8 @@ impl Accepted {
     }
 }
 
-/// Takes of a request's options what is known and lies within the limits, lowered where the client asks for more. The
-/// rest is left out of the OACK, which tells the client so (RFC 2347). Of an option given twice the first counts.
+/// Accepts the known options of a request, lowered to the limits. Others are left out of the OACK, which
+/// tells the client so (RFC 2347). Of a repeated option the first counts.
 pub fn negotiate(request: &Request<'_>, file_len: u64, limits: Limits) -> Accepted {
     let mut accepted = Accepted::none();
     let mut oack = vec![0, 6];
@@ -94,7 +94,7 @@ pub fn negotiate(request: &Request<'_>, file_len: u64, limits: Limits) -> Accept
                 accepted.window = lowered(asked, limits.window.max(1));
                 u64::from(accepted.window)
             }
-            // RFC 2349: 1 to 255 s, and the same value comes back or none.
+            // RFC 2349: 1 to 255 s, echoed unchanged or not at all.
             2 if (1..=255).contains(&asked) => {
                 accepted.timeout = Some(Duration::from_secs(asked));
                 asked
@@ -103,7 +103,7 @@ pub fn negotiate(request: &Request<'_>, file_len: u64, limits: Limits) -> Accept
             _ => continue,
         };
         taken[which] = true;
-        // The client's own spelling: some compare it byte by byte.
+        // In the client's own spelling: some compare it byte by byte.
         oack.extend_from_slice(name);
         oack.push(0);
         oack.extend_from_slice(answer.to_string().as_bytes());
@@ -117,7 +117,7 @@ fn lowered(asked: u64, limit: u16) -> u16 {
     u16::try_from(asked).unwrap_or(u16::MAX).min(limit)
 }
 
-/// A decimal number; signs, spaces and more than 19 digits are none.
+/// A decimal number; signs, spaces and more than 19 digits are rejected.
 fn number(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.len() <= 19 && value.iter().all(u8::is_ascii_digit);
     digits
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn greed_is_lowered() {
+    fn excessive_options_are_lowered() {
         let (accepted, oack) = taken("blksize\x0065464\0windowsize\x0065535\0timeout\x00255\0");
         assert_eq!((accepted.block, accepted.window), (1468, 64));
         assert_eq!(accepted.timeout, Some(Duration::from_secs(255)));
@@ -160,12 +160,12 @@ mod tests {
         assert_eq!(
             (accepted.block, accepted.window),
             (1468, 1),
-            "20 digits are no number"
+            "20 digits are not a number"
         );
     }
 
     #[test]
-    fn what_is_nonsense_is_left_out() {
+    fn invalid_options_are_left_out() {
         for options in [
             "",
             "blksize\x007\0",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn no_block_is_larger_than_a_packet_carries() {
+    fn no_block_exceeds_a_packet() {
         assert_eq!(Limits::for_mtu(1500, false).block, 1468);
         assert_eq!(Limits::for_mtu(1500, true).block, 1448);
         assert_eq!(Limits::for_mtu(9000, false).block, 8968);

@@ -1,34 +1,34 @@
-//! Datagrams. Reading is lenient where boot ROMs are sloppy and the meaning is plain; the quirks are from
+//! Datagrams. Parsing is lenient where boot ROMs are sloppy and the meaning is plain; the quirks are from
 //! `netboot-measured.md` (table 1.1, section 2.5) and the threads named.
 
-/// The error codes that are sent (RFC 1350, RFC 2347).
+/// The error codes we send (RFC 1350, RFC 2347).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCode {
     /// See the text.
     Other = 0,
-    /// There is no such file.
+    /// File not found.
     NotFound = 1,
-    /// Nothing may be written.
+    /// Writing is not allowed.
     AccessViolation = 2,
-    /// Not a request that can be understood.
+    /// Not a request we understand.
     IllegalOperation = 4,
 }
 
 /// What a datagram says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
-    /// Wants to read a file.
+    /// A read request.
     Read(Request<'a>),
-    /// Has everything up to the block with this number (modulo 65536).
+    /// All blocks up to this number (modulo 65536) arrived.
     Ack(u16),
     /// Ends the transfer, with this code.
     Error(u16),
 }
 
-/// How the file's bytes travel.
+/// How the file's bytes are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferMode {
-    /// As they are.
+    /// Unchanged.
     Octet,
     /// Lines end in CR LF, a lone CR is CR NUL.
     Netascii,
@@ -37,7 +37,7 @@ pub enum TransferMode {
 /// A read request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
-    /// The file's name as sent; see [`table_name`].
+    /// The file name as sent; see [`table_name`].
     pub name: &'a [u8],
     /// The mode.
     pub mode: TransferMode,
@@ -45,8 +45,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The options as sent, name and value. Padding and a name without a value at the end are left out: ROMs send
-    /// both, and mean nothing by it.
+    /// The options as sent, name and value. Padding, and a name without a value at the end, are left out:
+    /// ROMs send both and mean nothing by it.
     pub fn options(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut rest = self.options;
         std::iter::from_fn(move || {
@@ -64,19 +64,19 @@ impl<'a> Request<'a> {
 /// Why a datagram is not understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedRequest {
-    /// It wants to write.
-    #[error("nothing is written here")]
+    /// A write request.
+    #[error("writing is not allowed")]
     Write,
-    /// A read request that is cut off, or without a file name.
-    #[error("the read request is cut off")]
+    /// A read request that is truncated or has no file name.
+    #[error("the read request is truncated")]
     CutOff,
     /// Neither octet nor netascii.
     #[error("the mode is neither octet nor netascii")]
     Mode,
-    /// No operation of TFTP.
-    #[error("no TFTP operation")]
+    /// Not a TFTP operation.
+    #[error("not a TFTP operation")]
     Unknown,
-    /// A packet of a transfer that has ended or never was. It is not answered, as an ERROR is not.
+    /// A packet of a transfer that has ended or never existed. Like an ERROR, it is not answered.
     #[error("not a request")]
     Stray,
 }
@@ -92,7 +92,7 @@ impl RefusedRequest {
     }
 }
 
-/// Takes a NUL-terminated word off the front; `None` when there is none that ends.
+/// Takes a NUL-terminated word off the front; `None` if there is none.
 fn word<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let end = rest.iter().position(|b| *b == 0)?;
     let found = &rest[..end];
@@ -100,7 +100,7 @@ fn word<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(found)
 }
 
-/// Reads a datagram of a client. Bytes after an ACK's or ERROR's fields are ignored.
+/// Parses a client's datagram. Bytes after the fields of an ACK or ERROR are ignored.
 pub fn parse(datagram: &[u8]) -> Result<Packet<'_>, RefusedRequest> {
     match *datagram {
         [0, 1, ref rest @ ..] => {
@@ -123,15 +123,16 @@ pub fn parse(datagram: &[u8]) -> Result<Packet<'_>, RefusedRequest> {
         [0, 2, ..] => Err(RefusedRequest::Write),
         [0, 4, high, low, ..] => Ok(Packet::Ack(u16::from_be_bytes([high, low]))),
         [0, 5, high, low, ..] => Ok(Packet::Error(u16::from_be_bytes([high, low]))),
-        // DATA, OACK, and what is too short for an ACK or ERROR.
+        // DATA, OACK, and anything too short for an ACK or ERROR.
         [] | [0, 3..=6, ..] => Err(RefusedRequest::Stray),
         _ => Err(RefusedRequest::Unknown),
     }
 }
 
-/// The name under which a file is looked up, for the name a client sent. Leading and doubled slashes go (shim asks for
-/// `//grubx64.efi`), backslashes are slashes (Windows loaders), and a tail of 0xFF is dropped (a ROM that took the byte
-/// after an unterminated option 67, netbootxyz/netboot.xyz#1198). `None`: no name of ours can be meant.
+/// The name to look up for the name a client sent. Leading and doubled slashes are removed (shim asks for
+/// `//grubx64.efi`), backslashes become slashes (Windows loaders), and trailing 0xFF is dropped (a ROM that
+/// read the byte after an unterminated option 67, netbootxyz/netboot.xyz#1198). `None`: no name of ours can
+/// be meant.
 pub fn table_name(sent: &[u8]) -> Option<String> {
     let end = sent.iter().rposition(|b| *b != 0xff)?;
     let text = std::str::from_utf8(&sent[..=end]).ok()?;
@@ -156,7 +157,8 @@ pub fn netascii(file: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The first four bytes of a DATA packet. `block` counts on; the wire has its low 16 bits (65535 is followed by 0).
+/// The first four bytes of a DATA packet. `block` does not wrap; the wire has its low 16 bits (65535 is
+/// followed by 0).
 pub fn data_head(block: u64) -> [u8; 4] {
     let [.., high, low] = block.to_be_bytes();
     [0, 3, high, low]
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_and_odd_ends_are_nothing() {
+    fn padding_and_odd_ends_are_ignored() {
         assert_eq!(options(b"\0\x01x\0octet\0\0\0\0\0\0\0"), []);
         assert_eq!(
             options(b"\0\x01x\0octet\0blksize\x001024\0\0\0\0"),
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_has_a_code() {
+    fn every_invalid_request_has_an_error_code() {
         for (datagram, expected, code) in [
             (&b"\0\x01name"[..], RefusedRequest::CutOff, 4),
             (b"\0\x01", RefusedRequest::CutOff, 4),
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn netascii_doubles_line_ends_only() {
+    fn netascii_changes_only_line_ends() {
         assert_eq!(netascii(b"a\nb\rc\r\n"), b"a\r\nb\r\0c\r\0\r\n");
         assert_eq!(netascii(b""), b"");
     }

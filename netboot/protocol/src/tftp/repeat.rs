@@ -1,30 +1,32 @@
-//! A request from an address and port that has a transfer already.
+//! A request from an address and port that already has a transfer.
 
 use std::time::Duration;
 
-/// A client that has said nothing for this long, and asks again, has begun anew.
+/// A client that was silent for this long and asks again has started over.
 const SILENT: Duration = Duration::from_millis(250);
-/// Copies of one datagram arrive within this time; a client that asks again waits longer.
+/// Copies of one datagram arrive within this time; a client that repeats its request waits longer.
 const COPY: Duration = Duration::from_millis(50);
-/// Times a client asks, having been sent OACKs, until it is taken to ignore them.
+/// Requests, after OACKs were sent, until the client is assumed to ignore OACKs.
 const ASKED: u32 = 3;
 
-/// What becomes of it.
+/// What to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// A copy that the network made: nothing.
+    /// A copy made by the network: nothing.
     Ignore,
-    /// The client has not got the answer: send it once more, from the same port.
+    /// The client has not got the answer: send it again, from the same port.
     Resend,
-    /// The client does not take OACKs: answer as if it had asked for no option, from a new port. (A client that took an
-    /// OACK meanwhile refuses the new port; from the old one it would take a block of 512 bytes for the last.)
+    /// The client ignores OACKs: answer as if it had asked for no options, from a new port. (A client that
+    /// accepted an OACK meanwhile refuses the new port; from the old one it would take a block of 512 bytes
+    /// for the last.)
     WithoutOptions,
-    /// The client has begun anew: end the transfer, start another.
+    /// The client has started over: end the transfer, start another.
     Replace,
 }
 
-/// Decides it. `same`: the datagram is equal to the one that began the transfer. `acknowledged`: the client has
-/// answered it. `asked`: how often that datagram has come, this one included. `idle`: since anything was heard.
+/// Decides. `same`: the datagram equals the one that started the transfer. `acknowledged`: the client has
+/// answered. `asked`: how often that datagram came, including this one. `idle`: time since anything was
+/// heard.
 pub fn repeated(same: bool, acknowledged: bool, oack: bool, asked: u32, idle: Duration) -> Repeat {
     match (same, acknowledged) {
         (false, _) => Repeat::Replace,
@@ -52,7 +54,7 @@ mod tests {
             (true, false, true, 2, ms(0), Repeat::Ignore),
             // Reset in the middle, with the same port.
             (true, true, false, 2, ms(300), Repeat::Replace),
-            // The answer was lost, or is not understood.
+            // The answer was lost or is not understood.
             (true, false, true, 2, ms(1000), Repeat::Resend),
             (true, false, true, 3, ms(1000), Repeat::WithoutOptions),
             (true, false, false, 9, ms(1000), Repeat::Resend),

@@ -1,16 +1,16 @@
-//! When to send again: RFC 6298 on the measured round trip, with bounds for a provisioning network.
+//! When to retransmit: RFC 6298 on the measured round trip, with limits for a provisioning network.
 
 use std::time::Duration;
 
-/// Before anything was measured.
+/// Before the first measurement.
 const FIRST: Duration = Duration::from_millis(300);
-/// RFC 6298 says 1 s, for the Internet. With one block at a time each loss costs this much; a client on a LAN answers
-/// within a millisecond, and a needless repeat is only thrown away.
+/// RFC 6298 says 1 s, for the Internet. With one block at a time each loss costs this much; a client on a LAN
+/// answers within a millisecond, and a needless repeat is simply discarded.
 const LEAST: Duration = Duration::from_millis(20);
 /// However often nothing came.
 const MOST: Duration = Duration::from_secs(4);
 
-/// The round trip's estimate.
+/// The round-trip estimate.
 #[derive(Clone, Debug)]
 pub(crate) struct RoundTrip {
     smoothed: Option<Duration>,
@@ -20,7 +20,7 @@ pub(crate) struct RoundTrip {
 }
 
 impl RoundTrip {
-    /// Nothing is known. `wish`: the client's `timeout` option, an upper bound.
+    /// No measurement yet. `wish`: the client's `timeout` option, an upper limit.
     pub(crate) fn unknown(wish: Option<Duration>) -> RoundTrip {
         RoundTrip {
             smoothed: None,
@@ -30,7 +30,7 @@ impl RoundTrip {
         }
     }
 
-    /// An ACK came `sample` after what it answers was sent, once (Karn's rule: not after a repeat).
+    /// An ACK came `sample` after what it answers was sent, which was sent only once (Karn's rule).
     pub(crate) fn measured(&mut self, sample: Duration) {
         match self.smoothed {
             None => {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn follows_the_network() {
+    fn the_timeout_follows_the_network() {
         let ms = Duration::from_millis;
         let mut trip = RoundTrip::unknown(None);
         assert_eq!(trip.pause(), ms(300));

@@ -1,6 +1,7 @@
-//! One transfer as a state machine: datagrams and the time go in, what to send comes out. It has no bytes of the file.
+//! One transfer as a state machine: datagrams and the time go in, what to send comes out. It does not hold
+//! the file.
 //!
-//! The OACK counts as block 0, so that both are sent, acknowledged and repeated alike.
+//! The OACK counts as block 0, so it is sent, acknowledged and repeated like a block.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -9,14 +10,14 @@ use super::options::Accepted;
 use super::packet::{Packet, parse};
 use super::rtt::RoundTrip;
 
-/// Packets to a client that has not answered once: its address may be made up, and somebody else gets them.
+/// Packets to a client that never answered: its address may be forged, and somebody else gets them.
 const UNANSWERED: u32 = 4;
-/// Without progress for this long the client is taken to be gone.
+/// Without progress for this long, the client is assumed to be gone.
 const GIVE_UP: Duration = Duration::from_secs(30);
-/// After so many repeats of the last block, and this long, its ACK is not waited for: some ROMs send none.
+/// After this many repeats of the last block, and this long, stop waiting for its ACK: some ROMs send none.
 const LAST_REPEATS: u32 = 6;
 const LAST_WAIT: Duration = Duration::from_secs(5);
-/// Times the client's host says that nobody listens until it is believed.
+/// Port-unreachable errors from the client's host until they are believed.
 const UNREACHABLE: u32 = 3;
 
 /// What to send.
@@ -26,7 +27,7 @@ pub enum Send {
     Oack,
     /// DATA packets from the first to the last block, both inclusive.
     Blocks {
-        /// First block; counts from 1 and beyond 65535.
+        /// First block; counted from 1, beyond 65535.
         first: u64,
         /// Last block.
         last: u64,
@@ -40,7 +41,8 @@ pub enum Step {
     Wait,
     /// Send this.
     Send(Send),
-    /// The OACK was never answered: begin a transfer without options from another port, and go on listening here.
+    /// The OACK was never answered: start a transfer without options from another port, and keep listening
+    /// here.
     WithoutOptions,
     /// The transfer has ended.
     End(Outcome),
@@ -51,17 +53,19 @@ pub enum Step {
 pub enum Outcome {
     /// Everything was acknowledged.
     Complete,
-    /// Everything but the last block was acknowledged; then the client fell silent, as those do that have what they want.
+    /// Everything but the last block was acknowledged; then the client fell silent, as clients do that have
+    /// what they want.
     LastUnconfirmed,
-    /// The client sent an ERROR with this code. After an OACK that is a size probe (EDK2 sends code 8), no failure.
+    /// The client sent an ERROR with this code. After an OACK it is a size probe (EDK2 sends code 8), not a
+    /// failure.
     Refused(u16),
-    /// The client answered, and then no more.
+    /// The client answered, then fell silent.
     Silent,
     /// The client never answered.
     NeverAnswered,
-    /// The client's host says that nobody listens there.
+    /// The client's host reports that nobody listens on its port.
     Unreachable,
-    /// The client has asked for something else from the same port.
+    /// The client sent another request from the same port.
     Superseded,
 }
 
@@ -93,14 +97,14 @@ pub struct Transfer {
     window: u64,
     /// The last block; shorter than the others, perhaps empty.
     last: u64,
-    /// The first block that is not acknowledged.
+    /// The first block not acknowledged.
     next: u64,
-    /// The last block that was sent since then.
+    /// The last block sent since then.
     sent: u64,
     sent_at: Duration,
-    /// `next` was sent more than once: an ACK does not tell the round trip.
+    /// `next` was sent more than once: its ACK does not tell the round trip.
     repeats: u32,
-    /// Copies of earlier blocks may be on their way: an ACK for the block before `next` is then an answer to those.
+    /// Copies of earlier blocks may be on their way, so an ACK for the block before `next` may answer those.
     doubtful: bool,
     answered: bool,
     quiet: bool,
@@ -112,7 +116,7 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// A transfer of `len` bytes with these options. [`Transfer::begin`] comes next.
+    /// A transfer of `len` bytes with these options. Call [`Transfer::begin`] next.
     pub fn new(accepted: &Accepted, len: u64) -> Transfer {
         let block = u64::from(accepted.block.max(1));
         let first = u64::from(accepted.oack.is_none());
@@ -136,10 +140,10 @@ impl Transfer {
         }
     }
 
-    /// For a transfer from the port that was asked. Should the client not take an OACK, there is no other port to begin anew from:
-    /// blocks of 512 bytes would come from this one, and a client that has taken an OACK on its way meanwhile would take the
-    /// first for the last. So the OACK is not repeated by the clock, only when the client asks again: one that asks a third
-    /// time has nothing more coming.
+    /// For a transfer from the server's port. If the client ignores OACKs, there is no other port to start
+    /// over from: blocks of 512 bytes would come from this one, and a client that took an OACK meanwhile
+    /// would take the first for the last. So the OACK is not repeated by the clock, only when the client asks
+    /// again: a client that asks a third time will not get another one.
     pub fn on_one_port(self) -> Transfer {
         Transfer {
             one_port: true,
@@ -153,17 +157,17 @@ impl Transfer {
         self.send(now)
     }
 
-    /// A datagram of the client has come.
+    /// Handles a datagram from the client.
     pub fn received(&mut self, datagram: &[u8], now: Duration) -> Step {
         match parse(datagram) {
             Ok(Packet::Ack(number)) => self.acknowledged(number, now),
             Ok(Packet::Error(code)) => Step::End(Outcome::Refused(code)),
-            // Not for a transfer; perhaps from somebody who guesses ports.
+            // Not part of a transfer; perhaps from somebody guessing ports.
             Ok(Packet::Read(_)) | Err(_) => Step::Wait,
         }
     }
 
-    /// The deadline may have passed.
+    /// Handles the passage of time; the deadline may have passed.
     pub fn elapsed(&mut self, now: Duration) -> Step {
         if now < self.deadline {
             return Step::Wait;
@@ -195,7 +199,7 @@ impl Transfer {
         self.send(now)
     }
 
-    /// The client has sent its request again and lacks the first packet.
+    /// The client repeated its request and lacks the first packet.
     pub fn asked_again(&mut self, now: Duration) -> Step {
         if self.answered || self.quiet {
             return Step::Wait;
@@ -204,7 +208,7 @@ impl Transfer {
         self.send(now)
     }
 
-    /// The client's host said that nobody listens on the client's port.
+    /// The client's host reported that nobody listens on the client's port.
     pub fn unreachable(&mut self) -> Step {
         self.unreachable += 1;
         if self.answered && self.next == self.last {
@@ -216,13 +220,13 @@ impl Transfer {
         }
     }
 
-    /// Sends nothing by itself any more until the client answers: a transfer without options has taken over.
+    /// Sends nothing more on its own until the client answers: a transfer without options has taken over.
     pub fn be_quiet(&mut self) {
         self.quiet = true;
         self.deadline = self.progress_at + GIVE_UP;
     }
 
-    /// When [`Transfer::elapsed`] wants to be called.
+    /// When to call [`Transfer::elapsed`].
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
@@ -242,21 +246,22 @@ impl Transfer {
         (self.next.saturating_sub(1) * self.block).min(self.len)
     }
 
-    /// The bytes of the file in a block.
+    /// A block's bytes in the file.
     pub fn bytes_of(&self, block: u64) -> Range<u64> {
         let start = (block.saturating_sub(1) * self.block).min(self.len);
         start..(start + self.block).min(self.len)
     }
 
     fn acknowledged(&mut self, number: u16, now: Duration) -> Step {
-        // Windows are far shorter than 65536 blocks: the low 16 bits tell which block is meant.
+        // Windows are far shorter than 65536 blocks: the low 16 bits identify the block.
         let ahead = u64::from(number.wrapping_sub(self.next as u16));
         if ahead <= self.sent - self.next {
             return self.progress(self.next + ahead, now);
         }
-        // RFC 7440: the block before `next` once more means that `next` is missing. With one block at a time it may be a
-        // copy, and answering it would double every packet from here on (Sorcerer's apprentice, RFC 1123 4.2.3.1);
-        // with a window that would be so for the answer to a copy, hence `doubtful` and once only.
+        // RFC 7440: a second ACK of the block before `next` means that `next` is missing. With one block at a
+        // time it may be a copy, and answering it would double every packet from here on (Sorcerer's
+        // apprentice, RFC 1123 4.2.3.1). With a window, the answer to a copy could do the same, hence
+        // `doubtful` and only once.
         let gap = number == (self.next as u16).wrapping_sub(1) && self.window > 1 && self.next > 0;
         if gap && !self.doubtful && self.repeats == 0 {
             self.repeats += 1;
@@ -276,10 +281,10 @@ impl Transfer {
         if block == self.last {
             return Step::End(Outcome::Complete);
         }
-        // An ACK in the midst of a window: what follows is lost, and the client throws away the rest of the window
-        // (RFC 7440). Or the network copied a block: then the rest is welcome, a second copy of it would be answered in the
-        // same way, and so on to the end of the file. Believed once; after that only new blocks are sent, and a loss
-        // waits for the deadline.
+        // An ACK in the middle of a window: the rest was lost, and the client discards the remaining window
+        // (RFC 7440). Or the network duplicated a block: then the rest arrives, a second copy of it would be
+        // acknowledged the same way, and so on to the end of the file. Believe it once; after that send only
+        // new blocks, and let the deadline repair a loss.
         let partial = block < self.sent;
         let rest_is_coming = partial && self.doubtful;
         self.doubtful = !rest_is_coming && (partial || self.repeats > 0);

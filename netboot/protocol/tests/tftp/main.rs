@@ -1,4 +1,5 @@
-//! TFTP transfers in a made-up network: whatever it does, the client has the exact bytes, soon, and nobody is flooded.
+//! TFTP transfers in a simulated network: whatever it does, the client soon gets the exact bytes, and nobody
+//! is flooded.
 
 mod world;
 
@@ -51,7 +52,7 @@ fn blocks(first: u64, last: u64) -> Step {
     Step::Send(Send::Blocks { first, last })
 }
 
-/// Lets time pass until the transfer ends by itself; gives back when it sent something, and the end.
+/// Lets time pass until the transfer ends by itself; returns when it sent something, and the end.
 fn left_alone(transfer: &mut Transfer) -> (Vec<u64>, Step) {
     let mut sent = Vec::new();
     loop {
@@ -64,7 +65,7 @@ fn left_alone(transfer: &mut Transfer) -> (Vec<u64>, Step) {
 }
 
 #[test]
-fn a_source_that_never_answers_gets_four_packets() {
+fn a_client_that_never_answers_gets_four_packets() {
     let mut transfer = Transfer::new(&Accepted::none(), 5000);
     assert_eq!(transfer.begin(ms(0)), blocks(1, 1));
     assert_eq!(
@@ -83,7 +84,7 @@ fn a_source_that_never_answers_gets_four_packets() {
     );
 }
 
-/// There is no other port to go to, and a plain block after an OACK could be taken for the last.
+/// There is no other port to use, and a plain block after an OACK could be taken for the last one.
 #[test]
 fn on_one_port_an_oack_is_sent_as_often_as_it_is_asked_for() {
     let mut transfer = Transfer::new(&accepted(&[("blksize", 1468)]), 5000).on_one_port();
@@ -103,7 +104,7 @@ fn on_one_port_an_oack_is_sent_as_often_as_it_is_asked_for() {
 }
 
 #[test]
-fn a_client_that_falls_silent_is_left_after_thirty_seconds() {
+fn a_silent_client_is_given_up_after_thirty_seconds() {
     let mut transfer = Transfer::new(&Accepted::none(), 5000);
     transfer.begin(ms(0));
     assert_eq!(transfer.received(&ack(1), ms(1)), blocks(2, 2));
@@ -133,7 +134,7 @@ fn the_last_ack_may_be_missing() {
 }
 
 #[test]
-fn an_error_ends_it_at_once() {
+fn an_error_ends_a_transfer_at_once() {
     let mut transfer = Transfer::new(&accepted(&[("tsize", 0), ("windowsize", 4)]), 5000);
     transfer.begin(ms(0));
     let end = transfer.received(b"\0\x05\0\x08User aborted the transfer\0", ms(1));
@@ -164,7 +165,7 @@ fn a_gap_in_a_window_is_filled_at_once() {
     assert_eq!(
         transfer.received(&ack(4), ms(4)),
         Step::Wait,
-        "an answer to the copies, perhaps"
+        "perhaps an answer to the copies"
     );
     assert_eq!(transfer.received(&ack(8), ms(5)), blocks(9, 12));
     // The third block is lost.
@@ -174,7 +175,7 @@ fn a_gap_in_a_window_is_filled_at_once() {
     assert_eq!(
         transfer.received(&ack(18), ms(8)),
         blocks(19, 21),
-        "the last is empty"
+        "the last block is empty"
     );
     assert_eq!(
         transfer.received(&ack(14), ms(9)),
@@ -185,7 +186,7 @@ fn a_gap_in_a_window_is_filled_at_once() {
 }
 
 #[test]
-fn what_is_no_answer_changes_nothing() {
+fn unexpected_packets_change_nothing() {
     let mut transfer = Transfer::new(&Accepted::none(), 5000);
     transfer.begin(ms(0));
     for packet in [
@@ -203,7 +204,7 @@ fn what_is_no_answer_changes_nothing() {
 }
 
 #[test]
-fn nobody_listens_there() {
+fn port_unreachable_ends_a_transfer() {
     let mut transfer = Transfer::new(&Accepted::none(), 5000);
     transfer.begin(ms(0));
     assert_eq!(transfer.unreachable(), Step::End(Outcome::Unreachable));
@@ -225,7 +226,7 @@ fn sizes_at_the_edges() {
 
 #[test]
 fn block_numbers_roll_over() {
-    // 65536 blocks and more, as a kernel in blocks of 1024 has.
+    // More than 65536 blocks, as for a kernel in blocks of 1024.
     let file = content(70_000 * 8 + 3);
     for window in [1, 7, 64] {
         let seen = fetch(
@@ -261,7 +262,7 @@ fn a_client_that_ignores_oacks_is_served_without_options() {
 }
 
 #[test]
-fn copies_do_not_multiply() {
+fn duplicates_do_not_multiply() {
     let file = content(512 * 1000);
     for window in [1, 4, 16, 64] {
         for manners in [Manners::Eager, Manners::Once, Manners::Patient] {
@@ -278,8 +279,8 @@ fn copies_do_not_multiply() {
             let seen = fetch(&file, &client, weather);
             assert!(seen.file.as_deref() == Some(&file[..]));
             assert_eq!(seen.transfers, 1);
-            // A client that answers a copy in the midst of a window seems to miss what follows: it gets it, but nothing
-            // grows from it to the end of the file. (Of 64 blocks more than one is copied.)
+            // A client that answers a copy in the middle of a window seems to lack what follows. It gets
+            // that, but nothing multiplies until the end of the file. (Of 64 blocks more than one is copied.)
             let most = match (window, manners) {
                 (1, _) => 1001,
                 (_, Manners::Patient) => 1050,
@@ -296,8 +297,8 @@ fn copies_do_not_multiply() {
 }
 
 #[test]
-fn a_little_loss_costs_little_time() {
-    // Bar B9 of netboot-measured.md: 5 MB at 0.2 % loss; the best server of today takes 6.2 s with single blocks.
+fn low_loss_costs_little_time() {
+    // Bar B9 of netboot-measured.md: 5 MB at 0.2 % loss; today's best server takes 6.2 s with single blocks.
     let file = content(5_000_000);
     for (window, at_most) in [(1, ms(2200)), (8, ms(700)), (16, ms(500))] {
         let client = client(&[("blksize", 1468), ("windowsize", window)]);
@@ -316,7 +317,7 @@ fn a_little_loss_costs_little_time() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Whatever is lost, copied, delayed and overtaken, the client has the exact bytes in the end.
+    /// Whatever is lost, duplicated, delayed and reordered, the client gets the exact bytes in the end.
     #[test]
     fn every_network_delivers_the_exact_bytes(
         len in 0usize..60_000,
@@ -334,7 +335,8 @@ proptest! {
         let client = Client { manners, ignores_oacks, ..client(if options { &wishes } else { &[] }) };
         let weather = |seed| Weather { loss, copies, delay, jitter, seed };
         let mut seen = fetch(&file, &client, weather(seed));
-        // Of a client whose every first word was lost nothing is known: it asks again, as every client does.
+        // If every first packet of a client was lost, nothing is known of it: it asks again, as every client
+        // does.
         for again in 1..4 {
             if loss > 0 && seen.ends == [Outcome::NeverAnswered] {
                 seen = fetch(&file, &client, weather(seed.wrapping_add(again)));

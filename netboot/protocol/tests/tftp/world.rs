@@ -1,4 +1,5 @@
-//! A made-up network with a made-up clock: the server's state machines on one side, a client after RFC 7440 on the other.
+//! A simulated network with a simulated clock: the server's state machines on one side, an RFC 7440 client on
+//! the other.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,26 +17,26 @@ pub struct Weather {
     pub loss: u64,
     /// Delivered twice, per thousand.
     pub copies: u64,
-    /// Least delay, µs.
+    /// Minimum delay, µs.
     pub delay: u64,
-    /// Up to this many µs more: what is sent later may arrive earlier.
+    /// Up to this many µs more: later packets may arrive earlier.
     pub jitter: u64,
-    /// Where chance begins.
+    /// Seed of the random numbers.
     pub seed: u64,
 }
 
-/// What a client does with a block that is not the next.
+/// What a client does with a block out of order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manners {
-    /// Says each time what it has.
+    /// Acknowledges each time what it has.
     Eager,
-    /// Says it once until the next block comes.
+    /// Acknowledges once until the next block comes.
     Once,
-    /// Waits until its own clock runs out.
+    /// Waits until its own timer expires.
     Patient,
 }
 
-/// A client and its wishes.
+/// A client and its options.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub request: Vec<u8>,
@@ -51,9 +52,9 @@ pub struct Seen {
     pub took: Duration,
     /// DATA packets sent by the server.
     pub data: u64,
-    /// Transfers begun by the server.
+    /// Transfers started by the server.
     pub transfers: u32,
-    /// How those ended that have.
+    /// How the finished ones ended.
     pub ends: Vec<Outcome>,
 }
 
@@ -150,7 +151,7 @@ impl World<'_> {
         self.take(self.lines.len() - 1, step);
     }
 
-    /// A request arrives, as `netboot::tftp` handles it.
+    /// A request arrives, handled as in `netboot::tftp`.
     fn requested(&mut self, datagram: &[u8]) {
         let Ok(Packet::Read(request)) = parse(datagram) else {
             panic!("not a request")
@@ -192,8 +193,8 @@ impl World<'_> {
     }
 }
 
-/// Lets the client fetch the file; ends when it has it, or after two hours: at a quarter lost, each of hundreds of windows takes
-/// seconds.
+/// Lets the client fetch the file; ends when it has it, or after two hours: with a quarter lost, each of
+/// hundreds of windows takes seconds.
 pub fn fetch(file: &[u8], client: &Client, weather: Weather) -> Seen {
     let mut world = World {
         file,

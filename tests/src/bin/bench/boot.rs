@@ -15,7 +15,6 @@ pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
         .block_on(work)
 }
 
-/// The time.
 pub fn now() -> Result<UnixMs> {
     Ok(UnixMs(
         SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64
@@ -36,7 +35,7 @@ async fn server(lab: &str, serial: Option<String>) -> Result<(Server, tempfile::
     Ok((server, directory))
 }
 
-/// Halves between "too little" and "enough" down to 16 MiB.
+/// Bisects between "too little" and "enough", down to 16 MiB.
 pub fn smallest_memory() -> Result<String> {
     let (mut too_little, mut enough) = (64, 512);
     let mut runs = Vec::new();

@@ -1,5 +1,5 @@
-//! Exchanges a second (DISCOVER to ACK) under perfdhcp: `slipway serve` as it comes out of the box, which asks by ARP before each
-//! new address and whose every ACK is on the disk first; Kea with memfile (which does neither), dnsmasq (which syncs).
+//! Exchanges a second (DISCOVER to ACK) under perfdhcp: `slipway serve` with its defaults, which probes each
+//! new address by ARP and writes every ACK to disk first; Kea with memfile (does neither); dnsmasq (writes).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,23 +13,25 @@ use e2e::netns::{NetNs, ip};
 
 use crate::rivals::{end, memory, slipway};
 
-/// Offered rates, a second. A server leaves the race when it drops more than [`DROPS`].
+/// Offered rates, a second. A server is out once it drops more than [`DROPS`].
 const RATES: [u32; 17] = [
     100, 200, 400, 1000, 2000, 4000, 5000, 5500, 6000, 6500, 7000, 7500, 8000, 8500, 9000, 10_000, 12_000,
 ];
-/// A rate counts when one of so many runs passes: what else the machine does must not throw a server out.
+/// A rate counts if one of this many runs passes, so that other load on the machine does not eliminate a
+/// server.
 const TRIES: usize = 3;
-/// Percent of either exchange.
+/// Percent, of either exchange.
 const DROPS: f64 = 0.1;
 /// Seconds of load at each rate.
 const SECONDS: u32 = 4;
-/// Machines that ask, at random. Slipway gives at most 80 % of a pool to machines that nobody enrolled: these are fewer.
+/// Number of clients, chosen at random. Fewer than 80 % of the pool, which is all that Slipway gives to
+/// unknown machines.
 const MACHINES: &str = "50000";
 
-/// How a server is started in a namespace, with nothing that it has kept from before.
+/// How to start a server in a namespace without any state of earlier runs.
 type Start = Box<dyn Fn(&NetNs, &str) -> Result<Command>>;
 
-/// A server in a namespace and its clients in another, with a cable between.
+/// A server in one namespace and its clients in another, with a cable between.
 struct Racer {
     name: &'static str,
     net: String,
@@ -66,21 +68,7 @@ pub fn section() -> Result<String> {
         })?,
         racer("dnsmasq", 93, at("dnsmasq.log"), move |ns, net| {
             let _ = fs::remove_file(&leases);
-            let mut command = ns.command("dnsmasq");
-            command.args([
-                "-k",
-                "-C",
-                "/dev/null",
-                "-p",
-                "0",
-                "--no-ping",
-                "--user=root",
-                "--pid-file=",
-            ]);
-            command.args(["--dhcp-lease-max=100000", "--quiet-dhcp"]);
-            command.arg(format!("--dhcp-range={net}.1.0,{net}.250.255,1h"));
-            command.arg(format!("--dhcp-leasefile={}", leases.display()));
-            Ok(command)
+            Ok(dnsmasq(ns, net, &leases))
         })?,
     ];
     let version = Command::new("kea-dhcp4")
@@ -122,6 +110,24 @@ pub fn section() -> Result<String> {
         ratio(&racers[2])
     );
     Ok(text)
+}
+
+fn dnsmasq(ns: &NetNs, net: &str, leases: &Path) -> Command {
+    let mut command = ns.command("dnsmasq");
+    command.args([
+        "-k",
+        "-C",
+        "/dev/null",
+        "-p",
+        "0",
+        "--no-ping",
+        "--user=root",
+        "--pid-file=",
+    ]);
+    command.args(["--dhcp-lease-max=100000", "--quiet-dhcp"]);
+    command.arg(format!("--dhcp-range={net}.1.0,{net}.250.255,1h"));
+    command.arg(format!("--dhcp-leasefile={}", leases.display()));
+    command
 }
 
 fn racer(
@@ -180,7 +186,7 @@ fn kea(ns: &NetNs, net: &str, directory: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// What perfdhcp found out.
+/// perfdhcp's results.
 struct Run {
     acks: u64,
     /// The worse of both exchanges, percent.
@@ -225,7 +231,7 @@ impl Racer {
         Ok(())
     }
 
-    /// Starts the server. It serves as soon as a single exchange succeeds.
+    /// Starts the server; it is ready once a single exchange succeeds.
     fn serve(&self) -> Result<Owned> {
         let mut process = Owned::start((self.start)(&self.server, &self.net)?, &self.log)?;
         let name = self.name;
@@ -265,7 +271,7 @@ impl Racer {
                 .collect()
         };
         let received = after("received packets:");
-        // Drops end in 3 (wrong use) or 2 (not all answered): the figures are there either way.
+        // perfdhcp exits with 3 (wrong use) or 2 (not all answered); it prints the figures either way.
         if received.len() != 2 {
             bail!(
                 "perfdhcp {words:?}: {text}{}",

@@ -36,7 +36,8 @@ pub fn section() -> Result<String> {
         "\n## HTTP boot\n\nA file of 300 MB by curl over a veth pair, MB/s of all clients together, median of {ROUNDS}, in turns. nginx with \
          sendfile; Slipway is the release build of `slipway serve`. Target: ratio at least 1.0 with one client.\n\n| clients | Slipway | nginx | ratio |\n| --- | --- | --- | --- |\n"
     );
-    // Both servers have a worker on each core and choose themselves; the client's core is what one of them cannot choose.
+    // Both servers have a worker on each core and choose one themselves; neither can choose the client's
+    // core.
     for (clients, cores) in [
         (1, Cores::Any),
         (1, Cores::Same),

@@ -1,6 +1,7 @@
-//! `make bench`: reports of captured machines, sizes, smallest memory, seconds per boot path and per phase of a virtual first boot, write path against `zstd -d | dd`,
-//! lists against bare SQL, DHCP, TFTP and HTTP boot against the usual servers.
-//! Prints a table and keeps it in docs/bench.md. Machines are noisy: compare figures of one run only.
+//! `make bench`: reports of captured machines, sizes, smallest memory, seconds for each boot path and for
+//! each phase of a virtual first boot, the write path against `zstd -d | dd`, lists against bare SQL, and DHCP, TFTP and HTTP boot
+//! against the usual servers. Writes the tables to docs/bench.md. Machines are noisy: compare figures of one
+//! run only.
 
 mod boot;
 mod dhcp;
@@ -41,7 +42,7 @@ fn main() -> Result<()> {
         e2e::accelerator::accelerator(),
         std::thread::available_parallelism()?
     );
-    // One section by itself, while working on it; the kept table is always of one whole run.
+    // A single section, while working on it. docs/bench.md always has one whole run.
     let only = std::env::var("SLIPWAY_BENCH").unwrap_or_default();
     if !only.is_empty() {
         let section = SECTIONS.iter().find(|(name, _)| *name == only);
@@ -56,7 +57,7 @@ fn main() -> Result<()> {
     print!("{head}");
     let mut failed = Vec::new();
     for (name, section) in SECTIONS {
-        // Half an hour of measuring is not lost because one section fails.
+        // One failing section does not discard half an hour of measurements.
         match in_thread(section) {
             Ok(text) => {
                 print!("{text}");
@@ -81,7 +82,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A lab moves its thread into a namespace: each section gets a thread of its own.
+/// Each section gets a thread, because a lab moves its thread into a namespace.
 fn in_thread(work: impl FnOnce() -> Result<String> + Send + 'static) -> Result<String> {
     std::thread::spawn(work)
         .join()

@@ -1,5 +1,5 @@
-//! Seconds from power-on to the kernel's first line, per boot path: with Slipway, and with what people put together today (dnsmasq for
-//! DHCP and TFTP, nginx, Debian 12's iPXE or GRUB), in turns in one run.
+//! Seconds from power-on to the kernel's first line, for each boot path: with Slipway, and with what people
+//! combine today (dnsmasq for DHCP and TFTP, nginx, Debian 12's iPXE or GRUB), alternating in one run.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,14 +12,13 @@ use inventory_api::boot::BootEventKind;
 
 use crate::rivals::{ADDRESS, Rivals, end, started};
 
-/// What the kernel says first, by `earlyprintk`.
+/// The kernel's first words, by `earlyprintk`.
 const FIRST_LINE: &str = "Linux version ";
 const NGINX_PORT: u16 = 8068;
 
 struct Row {
     name: &'static str,
     firmware: Firmware,
-    /// Seconds.
     target: Option<f64>,
     /// What today's recipe gives this firmware.
     recipe: Recipe,
@@ -30,7 +29,7 @@ enum Recipe {
     Ipxe(&'static str),
     /// shim and Debian 12's GRUB, all by TFTP.
     Grub,
-    /// There is none with Debian 12's packages.
+    /// Not possible with Debian 12's packages.
     None,
 }
 
@@ -92,7 +91,7 @@ pub fn section() -> Result<String> {
     Ok(text)
 }
 
-/// A lab moves its thread.
+/// On a thread of its own, because a lab moves its thread.
 fn in_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     std::thread::spawn(work)
         .join()

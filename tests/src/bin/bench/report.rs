@@ -1,21 +1,19 @@
-//! A full report of each captured machine: how long it takes and how much memory.
+//! A full report of each captured machine: time and memory.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use e2e::artefacts;
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// Must run before anything else is started: the kernel tells only the largest child so far.
+/// Must run before any other child: the kernel reports only the largest child so far.
 pub fn section() -> Result<String> {
     let agent = std::env::var("SLIPWAY_AGENT").unwrap_or_default();
     if !Path::new(&agent).is_file() {
         bail!("SLIPWAY_AGENT does not name the agent: run `make bench`");
     }
-    let fixtures = std::env::var_os("SLIPWAY_FIXTURES")
-        .map_or_else(|| artefacts::workspace().join("../shared/fixtures"), Into::into);
+    let fixtures = fixtures::root();
     let mut rows = Vec::new();
     for set in ["smbios/norm", "smbios/rebuilt", "smbios/linuxhw"] {
         let Ok(machines) = std::fs::read_dir(fixtures.join(set)) else {

@@ -1,5 +1,5 @@
-//! Servers of other people, to be measured beside ours in the same run: from Debian's packages, unpacked beside each other
-//! and not installed (tftpd-hpa and atftpd conflict, and installing starts them).
+//! Other people's servers, measured beside ours in the same run: unpacked from Debian's packages and not
+//! installed (tftpd-hpa and atftpd conflict, and installing starts them).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use e2e::child::Owned;
 use e2e::netns::{NetNs, ip};
 use e2e::{Lab, artefacts, wait};
 
-/// Where the servers serve.
+/// The address the servers use.
 pub const ADDRESS: &str = "10.77.0.1";
 
 /// Programs from packages.
@@ -20,9 +20,6 @@ pub struct Rivals {
 
 impl Rivals {
     /// Downloads and unpacks these packages.
-    ///
-    /// # Errors
-    /// No network, or no such package: the section is skipped with these words.
     pub fn unpack(packages: &[&str]) -> Result<Rivals> {
         let directory = tempfile::tempdir()?;
         run(Command::new("apt-get")
@@ -38,10 +35,7 @@ impl Rivals {
         Ok(Rivals { directory })
     }
 
-    /// nginx with sendfile, which serves the files of a directory; its own are beside its program.
-    ///
-    /// # Errors
-    /// It does not come up.
+    /// nginx with sendfile, serving a directory; its own files are beside its program.
     pub fn nginx(&self, files: &Path, address: &str, port: u16) -> Result<Owned> {
         let directory = self.directory.path().join(format!("nginx-{port}"));
         std::fs::create_dir_all(&directory)?;
@@ -69,7 +63,7 @@ impl Rivals {
         started(nginx, "tcp", port, &directory.join("log"))
     }
 
-    /// A program of theirs.
+    /// The path of one of their programs.
     pub fn program(&self, path: &str) -> Command {
         let root = self.directory.path().join("root");
         let mut command = Command::new(root.join(path));
@@ -88,9 +82,9 @@ fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A lab with a server side, where the calling thread is, and a client with a cable to it.
+/// A lab with a server side, in which the calling thread is, and a client with a cable to it.
 pub struct Bench {
-    // Kept: it brings the thread back.
+    // Kept because its drop brings the thread back.
     _lab: Lab,
     /// The client's side.
     pub client: NetNs,
@@ -100,10 +94,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Makes it, with files of these names and sizes.
-    ///
-    /// # Errors
-    /// Not permitted, or no room.
+    /// Makes it with files of these names and sizes.
     pub fn new(files: &[(&str, usize)]) -> Result<Bench> {
         let lab = Lab::enter()?;
         let client = lab.client("02:00:00:00:99:01")?;
@@ -121,27 +112,18 @@ impl Bench {
         })
     }
 
-    /// Starts a server here and waits until something listens on the port.
-    ///
-    /// # Errors
-    /// It cannot be started, or listens on nothing; its own words are in the error.
+    /// Starts a server and waits until it listens on the port.
     pub fn server(&self, command: Command, protocol: &str, port: u16) -> Result<Owned> {
         started(command, protocol, port, &self.files.with_extension("log"))
     }
 
-    /// Ends a server that has processes of its own, and waits until the port is free.
-    ///
-    /// # Errors
-    /// It does not end.
+    /// Ends a server that has child processes, and waits until the port is free.
     pub fn end(&self, server: Owned) -> Result<()> {
         end(server)
     }
 }
 
-/// Ends a server that has processes of its own, and waits until it has ended.
-///
-/// # Errors
-/// It does not end.
+/// Ends a server that has child processes, and waits until it has exited.
 pub fn end(mut server: Owned) -> Result<()> {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(server.id())?);
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
@@ -149,10 +131,7 @@ pub fn end(mut server: Owned) -> Result<()> {
     wait::until_blocking("a server to end", Duration::from_secs(10), ended).map(drop)
 }
 
-/// Starts a server in the namespace of this thread and waits until something listens on the port.
-///
-/// # Errors
-/// It cannot be started, or listens on nothing; its own words are in the error.
+/// Starts a server in this thread's namespace and waits until it listens on the port.
 pub fn started(command: Command, protocol: &str, port: u16, log: &Path) -> Result<Owned> {
     let name = format!("{command:?}");
     let child = Owned::start(command, log)?;
@@ -166,7 +145,7 @@ pub fn started(command: Command, protocol: &str, port: u16, log: &Path) -> Resul
     Ok(child)
 }
 
-/// Resident memory of a process and its highest, MiB.
+/// A process's current and highest resident memory, MiB.
 pub fn memory(pid: u32) -> Result<(f64, f64)> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let mib = |name: &str| {
@@ -182,12 +161,9 @@ pub fn memory(pid: u32) -> Result<(f64, f64)> {
         .context("no memory in /proc/PID/status")
 }
 
-/// Slipway as people get it: the release build of `slipway serve`, in a network of its own, with what its configuration has to
-/// say and nothing else. `files`: `kernel` and `initramfs`, which it serves by TFTP and HTTP. Data and configuration go to
-/// `directory`, which is made anew.
-///
-/// # Errors
-/// It was not built: `make bench` does it.
+/// Slipway as shipped: the release build of `slipway serve`, with the least configuration possible. It serves
+/// `kernel` and `initramfs` in `files` by TFTP and HTTP. Data and configuration go to `directory`, which is
+/// emptied first.
 pub fn slipway(
     directory: &Path,
     address: &str,
@@ -218,10 +194,7 @@ pub fn slipway(
     Ok(command)
 }
 
-/// The load generator of TFTP, built with optimisation.
-///
-/// # Errors
-/// It was not built: `make bench` does it.
+/// The TFTP load generator, an optimised build.
 pub fn tftp_load() -> Result<PathBuf> {
     let directory = std::env::var("SLIPWAY_BOOT_EXAMPLES").unwrap_or_default();
     let file = Path::new(&directory).join("tftp_load");
@@ -231,11 +204,11 @@ pub fn tftp_load() -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Where server and client run. One client's rate is decided by it, for every server: a packet that is handed over on one core
-/// needs no other core to wake up.
+/// Which cores server and client run on. It determines the rate of a single client, whatever the server:
+/// handing a packet over on one core wakes up no other core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cores {
-    /// Where the kernel puts them.
+    /// The kernel's choice.
     Any,
     /// Both on the first.
     Same,
@@ -261,7 +234,7 @@ impl Cores {
         }
     }
 
-    /// For the table.
+    /// As the table shows it.
     pub fn name(self) -> &'static str {
         match self {
             Cores::Any => "",
@@ -274,7 +247,7 @@ impl Cores {
 /// A command whose process and all its threads stay on one core.
 fn pinned(mut command: Command, core: usize) -> Command {
     use std::os::unix::process::CommandExt;
-    // SAFETY: sched_setaffinity is a system call with a set that is made on the stack, and allowed between fork and exec.
+    // SAFETY: sched_setaffinity gets a set on the stack and is allowed between fork and exec.
     unsafe {
         command.pre_exec(move || {
             let mut set = nix::sched::CpuSet::new();
@@ -286,7 +259,7 @@ fn pinned(mut command: Command, core: usize) -> Command {
     command
 }
 
-/// Middle of three or more.
+/// Median of three or more.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]

@@ -1,4 +1,4 @@
-//! TFTP beside tftpd-hpa, atftpd and dnsmasq, in turns in one run.
+//! TFTP beside tftpd-hpa, atftpd and dnsmasq, alternating in one run.
 
 use std::process::Command;
 
@@ -7,13 +7,13 @@ use e2e::child::Owned;
 
 use crate::rivals::{ADDRESS, Bench, Cores, Rivals, median, memory, slipway, tftp_load};
 
-/// Each figure is the median of so many.
+/// Each figure is the median of this many runs.
 const ROUNDS: usize = 3;
-/// The names that Slipway serves; each file is the size it is measured with.
+/// Names that Slipway serves; each file has the size it is measured with.
 const FILES: [(&str, usize); 2] = [("kernel", 50_000_000), ("initramfs", 5_000_000)];
 const PACKAGES: [&str; 3] = ["tftpd-hpa", "atftpd", "libwrap0"];
 
-/// What is measured: file, clients, window (0: no such option), round trip in µs, loss in 10000.
+/// What is measured: file, clients, window (0: option not sent), round trip in µs, loss in 10000.
 struct Case {
     what: &'static str,
     file: (&'static str, usize),
@@ -87,7 +87,7 @@ pub fn section() -> Result<String> {
     let mut sizes = None;
     for case in &CASES {
         let mut rates = [const { Vec::new() }; 4];
-        // With loss others wait for minutes.
+        // With loss, other servers wait for minutes.
         let rounds = if case.loss > 0 { 1 } else { ROUNDS };
         for _ in 0..rounds {
             for (server, rates) in SERVERS.iter().zip(&mut rates) {

@@ -1,4 +1,4 @@
-//! The write path of the agent against `zstd -d | dd` of the same bytes to the same kind of target, in turns.
+//! The agent's write path and `zstd -d | dd` on the same bytes to the same kind of target, alternating.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use e2e::artefacts;
 
-/// Rounds; each runs both, the better of each counts.
+/// Each round runs both; the best round counts.
 const ROUNDS: usize = 3;
 
 pub fn section() -> Result<String> {
@@ -19,7 +19,7 @@ pub fn section() -> Result<String> {
         .context("the image is not built: run `make image`")?;
     let file = image.path();
     let bytes = image.manifest.content_bytes;
-    // Built like the agent itself: `make bench` does it.
+    // Built like the agent itself, by `make bench`.
     let program = std::env::var("SLIPWAY_WRITE_PATH").unwrap_or_default();
     if !Path::new(&program).is_file() {
         bail!("SLIPWAY_WRITE_PATH does not name the write_path example: run `make bench`");

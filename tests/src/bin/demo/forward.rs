@@ -1,4 +1,5 @@
-//! A way from the host into the isolated network: connections to a loopback port go on to an address inside.
+//! A way from the host into the isolated network: forwards connections to a loopback port to an address
+//! inside.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
@@ -6,17 +7,14 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use anyhow::{Context, Result};
 use tokio::net::TcpStream;
 
-/// A port of the host's loopback, opened before the process moves into the isolated network: a socket stays in the
-/// network that it was made in.
+/// A port on the host's loopback, opened before the process moves into the isolated network: a socket stays
+/// in the network in which it was made.
 pub struct Door {
     listener: TcpListener,
 }
 
 impl Door {
-    /// Takes `port`, or any free one where that is taken.
-    ///
-    /// # Errors
-    /// There is no free port.
+    /// Opens `port`, or any free port if that is taken.
     pub fn open(port: u16) -> Result<Door> {
         let wanted = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
         let listener = match TcpListener::bind(wanted) {
@@ -28,30 +26,23 @@ impl Door {
         Ok(Door { listener })
     }
 
-    /// The port it got.
-    ///
-    /// # Errors
-    /// The socket is gone.
     pub fn port(&self) -> Result<u16> {
         Ok(self.listener.local_addr()?.port())
     }
 
-    /// Passes each connection on to `target`, on the runtime of the calling thread and in its network.
-    ///
-    /// # Errors
-    /// No runtime.
+    /// Forwards each connection to `target`, on the calling thread's runtime and in its network.
     pub fn lead_to(self, target: SocketAddr) -> Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         tokio::spawn(async move {
             loop {
                 let Ok((mut outside, _)) = listener.accept().await else {
-                    // Out of descriptors: connections that end will bring some back.
+                    // Out of descriptors: connections that end will free some.
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                     continue;
                 };
                 tokio::spawn(async move {
                     if let Ok(mut inside) = TcpStream::connect(target).await {
-                        // Either side may break off at any time; that is its own affair.
+                        // Either side may hang up at any time.
                         let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
                     }
                 });
@@ -67,7 +58,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
-    async fn what_goes_in_comes_out_and_a_taken_port_is_replaced() {
+    async fn bytes_are_forwarded_and_a_taken_port_is_replaced() {
         let target = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let taken = target.local_addr().unwrap();
         let door = Door::open(taken.port()).unwrap();

@@ -1,6 +1,6 @@
-//! `make demo`: a virtual server with an empty disk is powered on in an isolated network, and each stage is shown as it
-//! happens until the installed system is proven. `FIRMWARE=bios|uefi`; `DEMO_ONCE=1` ends when it is deployed, with
-//! exit status 0 only then; else service and machine run until Ctrl-C.
+//! `make demo`: powers on a virtual server with an empty disk in an isolated network and prints each stage
+//! until the installed system is proven. `FIRMWARE=bios|uefi`. `DEMO_ONCE=1` exits once the machine is
+//! deployed, with status 0 only then; otherwise service and machine run until Ctrl-C.
 
 mod forward;
 mod run;
@@ -14,7 +14,8 @@ use e2e::{Firmware, Level};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
-    // Everything stays on this thread: it moves into the isolated network, and the kernel ends its children with it.
+    // Everything stays on this thread: it moves into the isolated network, and the kernel ends its children
+    // with it.
     let done = runtime().and_then(|runtime| runtime.block_on(demo()));
     match done {
         Ok(code) => code,
@@ -43,10 +44,11 @@ async fn demo() -> Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let demo = run::run(firmware, once);
     tokio::select! {
-        // The machine, the service and the network go with the future that is dropped.
+        // Dropping the future ends machine, service and network.
         name = stop.heard() => {
             println!("\n{name}: the machine is powered off, the service stopped, the network gone.");
-            // As a shell counts it, so that `make` stops too; after the deployment it is the normal end.
+            // The status a shell would report, so that `make` stops too; after the deployment a signal is the
+            // normal end.
             Ok(ExitCode::from(if run::deployed() { 0 } else { 130 }))
         }
         done = demo => done.map(|ok| if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }),

@@ -1,4 +1,4 @@
-//! One demo from the empty network to the proven system.
+//! One demo, from the empty network to the proven system.
 
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -20,28 +20,25 @@ use crate::forward::Door;
 use crate::screen::{Screen, bytes};
 use crate::stages::{Stages, plain};
 
-/// How often the server and the console are looked at.
+/// How often the server and the console are polled.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// From power-on to Deployed, in emulation on a slow machine that does other things too.
+/// From power-on to Deployed, in emulation on a slow and busy machine.
 const AT_MOST: Duration = Duration::from_secs(1800);
 /// How long the service may be silent.
 const SILENT_AT_MOST: Duration = Duration::from_secs(30);
-/// Port of API and page on the host, where it is free.
+/// Port of API and page on the host, if it is free.
 const PAGE_PORT: u16 = 8443;
 /// Port on the host that leads to the installed system's SSH.
 const SSH_PORT: u16 = 2222;
 
 static DEPLOYED: AtomicBool = AtomicBool::new(false);
 
-/// True once the machine was Deployed.
+/// True once the machine has been Deployed.
 pub fn deployed() -> bool {
     DEPLOYED.load(Ordering::Relaxed)
 }
 
-/// Runs it; true when the machine came to Deployed. Unless `once`, it then goes on until it is dropped.
-///
-/// # Errors
-/// Something is missing that the demo needs to begin.
+/// Runs it; true if the machine reached Deployed. Unless `once`, it then continues until it is dropped.
 pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
     let home = artefacts::state().join("demo");
     let _alone = alone(&home)?;
@@ -53,7 +50,7 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
         std::fs::remove_dir_all(&data).with_context(|| format!("removing {}", data.display()))?;
     }
 
-    // Sockets stay in the network they were made in: these doors are the host's.
+    // Sockets stay in the network in which they were made: these are on the host.
     let (page, ssh) = (Door::open(PAGE_PORT)?, Door::open(SSH_PORT)?);
     let (page_port, ssh_port) = (page.port()?, ssh.port()?);
     let lab = Lab::enter().context("making the isolated network: are you root?")?;
@@ -68,7 +65,7 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
         directory: data.clone(),
         mini_os,
         images,
-        // By itself only a machine that is expected is installed: the rule names its serial number.
+        // Only an expected machine is installed automatically: the rule names its serial number.
         profile: Some((spec.system_serial(), wanted(&spec))),
         network: ServerSpec::SERVER_MODE.to_owned(),
         more: String::new(),
@@ -114,24 +111,7 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
                     "\nMachine:  ssh -p {ssh_port} alice@127.0.0.1  (password: {PASSWORD})"
                 ));
             }
-            let (id, slipway) = (&detail.machine.id, artefacts::program("slipway")?);
-            let slipway = slipway.display();
-            text.push_str(&format!(
-                "\n\nBoth run until Ctrl-C. Try next, in another terminal:\n\
-                 \x20 export SLIPWAY_URL=https://127.0.0.1:{page_port} SLIPWAY_CA={} SLIPWAY_TOKEN={}\n\
-                 \x20 {slipway} machine show {id}        # hardware, verdict, state\n\
-                 \x20 {slipway} explain {}   # how it booted, step by step\n\
-                 \x20 {slipway} machine release {id}     # wipes its disk; it is ready again\n\
-                 \x20 or the page above: Machines, {id}, its tabs Hardware, Plan, History and Network",
-                server.ca_file().display(),
-                server.token(),
-                detail
-                    .machine
-                    .macs
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default()
-            ));
+            text.push_str(&what_to_try(&server, page_port, &detail)?);
             demo.screen.print(&text);
         }
         Err(error) => {
@@ -143,12 +123,29 @@ pub async fn run(firmware: Firmware, once: bool) -> Result<bool> {
                 .print(&format!("\n{sign_in}\nService and machine run on until Ctrl-C."));
         }
     }
-    // Until the signal drops this future, and with it machine, service and network in this order.
+    // Until the signal drops this future, and with it machine, service and network, in this order.
     std::future::pending::<()>().await;
     Ok(deployed())
 }
 
-/// The lock of the one demo that may run.
+fn what_to_try(server: &Server, page_port: u16, detail: &MachineDetail) -> Result<String> {
+    let (id, slipway) = (&detail.machine.id, artefacts::program("slipway")?);
+    let slipway = slipway.display();
+    let mac = detail.machine.macs.first().map(ToString::to_string);
+    Ok(format!(
+        "\n\nBoth run until Ctrl-C. Try next, in another terminal:\n\
+         \x20 export SLIPWAY_URL=https://127.0.0.1:{page_port} SLIPWAY_CA={} SLIPWAY_TOKEN={}\n\
+         \x20 {slipway} machine show {id}        # hardware, verdict, state\n\
+         \x20 {slipway} explain {}   # how it booted, step by step\n\
+         \x20 {slipway} machine release {id}     # wipes its disk; it is ready again\n\
+         \x20 or the page above: Machines, {id}, its tabs Hardware, Plan, History and Network",
+        server.ca_file().display(),
+        server.token(),
+        mac.unwrap_or_default()
+    ))
+}
+
+/// The lock that lets only one demo run.
 fn alone(home: &Path) -> Result<File> {
     std::fs::create_dir_all(home).with_context(|| format!("making {}", home.display()))?;
     let path = home.join("lock");
@@ -165,7 +162,7 @@ fn alone(home: &Path) -> Result<File> {
     }
 }
 
-/// What the machine shall become, and what it must be made of before a disk is touched.
+/// What the machine is to become, and what hardware it must have before a disk is touched.
 fn wanted(spec: &VmSpec) -> DeployRequest {
     DeployRequest {
         expected: Some(HardwareProfile {
@@ -211,10 +208,10 @@ impl Demo {
         at.since(self.began_at) as f64 / 1e3
     }
 
-    /// Powers it on and tells what happens until it is Deployed.
+    /// Powers it on and prints what happens until it is Deployed.
     async fn watch(&mut self, firmware: Firmware) -> Result<MachineDetail> {
         let spec = self.vm.spec().clone();
-        // The probe takes seconds: before the clock starts.
+        // The probe takes seconds, so it runs before the clock starts.
         let speed = match accelerator() {
             "kvm" => "KVM",
             _ => "software emulation, KVM does not work here",
@@ -242,7 +239,7 @@ impl Demo {
         }
     }
 
-    /// Tells what is new. The machine when it is Deployed.
+    /// Prints what is new; returns the machine once it is Deployed.
     async fn look(&mut self, mac: &str) -> Result<Option<MachineDetail>> {
         if !self.vm.is_on()? {
             bail!("QEMU has ended: {}", self.vm.qemu_log().trim());
@@ -260,7 +257,8 @@ impl Demo {
         }
         // After the packets, which say whose kernel it is.
         news.extend(self.stages.console(&self.vm.console(), now()));
-        // Not known before its first question what to boot. History first: the machine is then at least as new.
+        // The machine is unknown before its first request for a boot target. History first: the machine is
+        // then at least as new.
         let mut known = None;
         if let Ok(history) = self.api.history(mac).await
             && let Ok(detail) = self.api.machine(mac).await
@@ -314,7 +312,7 @@ impl Demo {
         }
     }
 
-    /// Which stage, the server's sentence, the last lines of the console.
+    /// The current stage, the server's sentence, the console's last lines.
     fn failed(&mut self, error: &anyhow::Error, server: &Server) {
         let seconds = self.began.elapsed().as_secs_f64();
         self.screen.line(

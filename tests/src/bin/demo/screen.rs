@@ -1,4 +1,4 @@
-//! What the demo prints: a line for each thing that happened and, on a terminal, one more that is drawn anew.
+//! The demo's output: a line for each event and, on a terminal, a last line that is redrawn.
 
 use std::io::{IsTerminal, Write};
 
@@ -7,7 +7,7 @@ const STAGE: usize = 11;
 /// Characters of a progress bar.
 const BAR: usize = 28;
 
-/// Stdout, with colours and a redrawn line when it is a terminal.
+/// Stdout, with colours and a redrawn line if it is a terminal.
 pub struct Screen {
     terminal: bool,
     live: bool,
@@ -15,7 +15,6 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Looks at what stdout is.
     pub fn new() -> Screen {
         let dumb = std::env::var_os("NO_COLOR").is_some() || std::env::var("TERM").as_deref() == Ok("dumb");
         Screen {
@@ -25,7 +24,7 @@ impl Screen {
         }
     }
 
-    /// Something that happened `seconds` after power-on.
+    /// An event, `seconds` after power-on.
     pub fn line(&mut self, seconds: f64, stage: &str, text: &str) {
         let colour = match stage {
             "failed" | "problem" => "31;1",
@@ -47,7 +46,7 @@ impl Screen {
         }
     }
 
-    /// Text as it is.
+    /// Plain text.
     pub fn print(&mut self, text: &str) {
         let clear = if std::mem::take(&mut self.live) {
             "\r\x1b[K"
@@ -55,18 +54,19 @@ impl Screen {
             ""
         };
         let mut out = std::io::stdout().lock();
-        // A reader that went away is no reason to leave machines behind: the signal or the end comes soon.
+        // A reader that has gone away is no reason to leave machines behind; the signal or the end comes
+        // soon.
         let _ = writeln!(out, "{clear}{text}");
         let _ = out.flush();
     }
 
-    /// What is going on now. Without a terminal: nothing.
+    /// What is going on now. Prints nothing without a terminal.
     pub fn now(&mut self, seconds: f64, text: &str) {
         if !self.terminal {
             return;
         }
         self.live = true;
-        // A line that wraps could not be drawn anew.
+        // A wrapped line could not be redrawn.
         let line: String = format!("{seconds:7.1} s  {text}")
             .chars()
             .take(self.columns() - 1)
@@ -76,7 +76,7 @@ impl Screen {
         let _ = out.flush();
     }
 
-    /// How far a long step is: redrawn on a terminal, else a line for every tenth.
+    /// Progress of a long step: redrawn on a terminal, otherwise a line for every tenth.
     pub fn progress(&mut self, seconds: f64, what: &str, done: u64, total: u64) {
         if total == 0 {
             return;
@@ -135,7 +135,7 @@ fn bar(done: u64, total: u64) -> String {
     format!("[{}{}]", "#".repeat(full), ".".repeat(BAR - full))
 }
 
-/// A number of bytes for people.
+/// A number of bytes in words.
 pub fn bytes(count: u64) -> String {
     match count {
         0..1_000 => format!("{count} bytes"),
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_long_at_every_percent() {
+    fn a_progress_bar_has_one_length() {
         for done in 0..=100 {
             assert_eq!(bar(done, 100).len(), BAR + 2);
         }

@@ -1,5 +1,5 @@
-//! What happened, from the three places where it can be seen: the journey of the machine's packets, its history, and
-//! its serial console.
+//! What happened, from the three places where it can be seen: the journey of the machine's packets, its
+//! history, and its serial console.
 
 use std::collections::VecDeque;
 
@@ -11,18 +11,17 @@ use inventory_api::report::AssetReport;
 
 use crate::screen::bytes;
 
-/// One line of the demo.
+/// One event that the demo prints.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
     /// When it happened, by the server's clock.
     pub at: UnixMs,
-    /// Which stage.
     pub stage: &'static str,
-    /// What, perhaps in several lines.
+    /// The text, possibly several lines.
     pub text: String,
 }
 
-/// Remembers what was told already.
+/// Remembers what has been printed.
 #[derive(Default)]
 pub struct Stages {
     heard: VecDeque<BootEvent>,
@@ -35,7 +34,7 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// What is new in the journey. It is bounded, so it is compared by its events and not by their number.
+    /// New events of the journey. The journey is bounded, so events are compared, not counted.
     pub fn packets(&mut self, events: &[BootEvent]) -> Vec<News> {
         let fresh = fresh(&self.heard, events).to_vec();
         self.heard = events.iter().cloned().collect();
@@ -48,7 +47,7 @@ impl Stages {
             let Some((stage, text)) = packet(&event) else {
                 continue;
             };
-            // Firmware asks several times; once is told.
+            // Firmware asks several times; print once.
             if text != self.last_packet {
                 self.last_packet.clone_from(&text);
                 news.push(News {
@@ -61,7 +60,7 @@ impl Stages {
         news
     }
 
-    /// What is new in the history. `detail` was asked for after it.
+    /// New rows of the history. `detail` was requested after it.
     pub fn history(&mut self, entries: &[HistoryEntry], detail: &MachineDetail) -> Vec<News> {
         let mut news = Vec::new();
         let known = std::mem::replace(&mut self.last_seq, entries.last().map_or(0, |e| e.seq));
@@ -77,7 +76,7 @@ impl Stages {
                 tell("install", written(detail, began, entry.at));
             }
             match entry.event.as_str() {
-                // The journey has told it.
+                // Already printed from the journey.
                 "script-given" => {}
                 "claimed" => tell(
                     "mini-os",
@@ -134,11 +133,12 @@ impl Stages {
         news
     }
 
-    /// What is new on the serial console: kernels that start, and what the agent says until it speaks to the server.
+    /// New lines on the serial console: kernels that start, and what the agent says until it talks to the
+    /// server.
     pub fn console(&mut self, all: &str, now: UnixMs) -> Vec<News> {
         let mut news = Vec::new();
         let mut tell = |stage, text: String| news.push(News { at: now, stage, text });
-        // Only whole lines.
+        // Complete lines only.
         let end = all.rfind('\n').map_or(0, |i| i + 1);
         let fresh = all.get(self.console..end).unwrap_or_default();
         self.console = self.console.max(end);
@@ -163,7 +163,7 @@ impl Stages {
     }
 }
 
-/// The events after those that were heard before.
+/// The events after those that were seen before.
 fn fresh<'a>(heard: &VecDeque<BootEvent>, events: &'a [BootEvent]) -> &'a [BootEvent] {
     let known = heard
         .back()
@@ -186,7 +186,7 @@ fn packet(event: &BootEvent) -> Option<(&'static str, String)> {
                 .map_or(String::new(), |f| format!(", boot file {f}"));
             ("DHCP", format!("{message} from {client}: {answer} {who}{file}"))
         }
-        // EDK2 asks how long the file is first.
+        // EDK2 first asks for the file's length.
         BootEventKind::Tftp {
             end: TftpEnd::SizeAsked,
             ..
@@ -200,9 +200,9 @@ fn packet(event: &BootEvent) -> Option<(&'static str, String)> {
             let all = if *complete { "100 %" } else { "broken off" };
             ("boot file", format!("{file}, {} by TFTP, {all}", bytes(*sent)))
         }
-        // Of the agent the history tells.
+        // The history covers the agent.
         BootEventKind::Connection { .. } | BootEventKind::Agent { .. } => return None,
-        // The script that it gets is an event of its own.
+        // The script it gets is a separate event.
         BootEventKind::Http { path, .. } if path.ends_with(".ipxe") => return None,
         BootEventKind::Http { head: true, .. } => return None,
         BootEventKind::Http {
@@ -231,7 +231,7 @@ fn packet(event: &BootEvent) -> Option<(&'static str, String)> {
     })
 }
 
-/// "Step 5 began: bootloader." with the number of all.
+/// "Step 5 began: bootloader." with the number of steps.
 fn step(sentence: &str, detail: &MachineDetail) -> String {
     let parts = sentence
         .strip_prefix("Step ")
@@ -337,7 +337,7 @@ fn verdict(check: &CheckResult) -> String {
     text
 }
 
-/// A console line without what a terminal would act on.
+/// A console line without control sequences.
 pub fn plain(line: &str) -> String {
     let mut text = String::new();
     let mut rest = line.chars();
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn each_packet_is_told_once_even_when_the_journey_forgets_the_oldest() {
+    fn each_packet_is_printed_once_although_the_journey_drops_the_oldest() {
         let mut stages = Stages::default();
         let (a, b, c) = (event(1, "a"), event(2, "b"), event(3, "c"));
         assert_eq!(stages.packets(&[a.clone(), b.clone()]).len(), 2);
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn console_lines_are_told_when_they_are_whole() {
+    fn console_lines_are_printed_once_complete() {
         let mut stages = Stages::default();
         let mut text = "\x1b[2JiPXE\n[ 0.000000] Linux version 6.1.0-41 (deb".to_owned();
         assert_eq!(stages.console(&text, UnixMs(1)), []);
@@ -412,7 +412,7 @@ mod tests {
                 ("console", "network: eth0 has a link".to_owned())
             ]
         );
-        // A second kernel is the disk's only when the script said so.
+        // A second kernel is the disk's only if the script said so.
         text.push_str("[ 0.0] Linux version 6.1.0-41 (debian)\n");
         assert_eq!(stages.console(&text, UnixMs(3))[0].stage, "mini-os");
         let mut script = event(4, "");

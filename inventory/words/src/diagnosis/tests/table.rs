@@ -150,7 +150,7 @@ fn each_fault_has_its_sentence() {
         (
             vec![dhcp("request", "s390x", "ack", None, arch(32))],
             Addressed,
-            &["s390x", "client architecture 32", "no mini-os is made"],
+            &["s390x", "client architecture 32", "there is no mini-os"],
         ),
         (
             vec![dhcp("request", "other-firmware", "ack", None, arch(77))],

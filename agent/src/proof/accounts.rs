@@ -1,0 +1,188 @@
+//! Checks an account: passwd, shadow, group, sudoers, authorized_keys.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use inventory_api::deploy::Account;
+
+use super::files::{owner_and_mode, read_text, under};
+use crate::install::{self, lines_of};
+
+/// Largest database file read, in bytes.
+const LIMIT: u64 = 4 << 20;
+
+/// The account files of one installed system, read once. The first valid line for a name counts.
+pub struct Databases {
+    passwd: String,
+    shadow: String,
+    group: String,
+}
+
+struct Passwd<'a> {
+    uid: u32,
+    gid: u32,
+    gecos: &'a str,
+    home: &'a str,
+    shell: &'a str,
+}
+
+impl<'a> Passwd<'a> {
+    fn parse(fields: &[&'a str]) -> Option<Passwd<'a>> {
+        let [_, _, uid, gid, gecos, home, shell] = *fields else {
+            return None;
+        };
+        Some(Passwd {
+            uid: uid.parse().ok()?,
+            gid: gid.parse().ok()?,
+            gecos,
+            home,
+            shell,
+        })
+    }
+}
+
+impl Databases {
+    /// Reads /etc/passwd, /etc/shadow and /etc/group under `root`; the error names the file.
+    pub fn read(root: &Path) -> Result<Databases, String> {
+        let text = |file: &str| {
+            read_text(&root.join("etc").join(file), LIMIT).map_err(|e| format!("/etc/{file}: {e}"))
+        };
+        Ok(Databases {
+            passwd: text("passwd")?,
+            shadow: text("shadow")?,
+            group: text("group")?,
+        })
+    }
+
+    /// Id and members.
+    fn group(&self, name: &str) -> Option<(u32, Vec<&str>)> {
+        lines_of(&self.group, name).find_map(|fields| match fields[..] {
+            [_, _, gid, members] => Some((gid.parse().ok()?, members.split(',').collect())),
+            _ => None,
+        })
+    }
+
+    /// The differences from the request; empty if there are none. Never contains a password hash.
+    pub fn differences(&self, root: &Path, account: &Account) -> Vec<String> {
+        let mut lines = lines_of(&self.passwd, &account.name);
+        let Some(passwd) = lines.find_map(|fields| Passwd::parse(&fields)) else {
+            return vec!["no such account in /etc/passwd".into()];
+        };
+        let mut wrong = Vec::new();
+        if let Some(uid) = account.uid
+            && uid != passwd.uid
+        {
+            wrong.push(format!("uid {} instead of {uid}", passwd.uid));
+        }
+        if let Some(full_name) = &account.full_name
+            && passwd.gecos.split(',').next() != Some(full_name.as_str())
+        {
+            wrong.push(format!("full name {:?} instead of {full_name:?}", passwd.gecos));
+        }
+        // If no shell was requested, an account from the image keeps its own.
+        if let Some(shell) = &account.shell
+            && *shell != passwd.shell
+        {
+            wrong.push(format!("shell {} instead of {shell}", passwd.shell));
+        }
+        self.password(account, &mut wrong);
+        for name in &account.groups {
+            match self.group(name) {
+                None => wrong.push(format!("no group {name}")),
+                Some((gid, members)) if gid == passwd.gid || members.contains(&account.name.as_str()) => {}
+                Some(_) => wrong.push(format!("not in group {name}")),
+            }
+        }
+        sudo(root, account, &mut wrong);
+        keys(root, account, &passwd, &mut wrong);
+        wrong
+    }
+
+    fn password(&self, account: &Account, wrong: &mut Vec<String>) {
+        let field = lines_of(&self.shadow, &account.name).find_map(|fields| fields.get(1).copied());
+        match (&account.password_hash, field) {
+            (_, None) => wrong.push("no line in /etc/shadow".into()),
+            (Some(asked), Some(found)) if asked != found => {
+                wrong.push("the password hash differs".into());
+            }
+            (None, Some(found)) if !found.starts_with(['!', '*']) => {
+                wrong.push("password login is not locked".into());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Checks the file in /etc/sudoers.d that the installer writes for an account. Root needs none.
+fn sudo(root: &Path, account: &Account, wrong: &mut Vec<String>) {
+    let place = install::sudoers_path(account);
+    let asked = account.sudo && account.name != "root";
+    let Some(path) = under(root, &place) else {
+        wrong.push(format!("{place:?} is not a path"));
+        return;
+    };
+    let text = match read_text(&path, LIMIT) {
+        Ok(text) => text,
+        Err(e) => {
+            if asked {
+                wrong.push(format!("{place}: {e}"));
+            }
+            return;
+        }
+    };
+    if !asked {
+        wrong.push("has a sudo rule that was not requested".into());
+        return;
+    }
+    if text != install::sudoers_text(account) {
+        wrong.push(format!("{place} differs from the plan"));
+    }
+    // sudo ignores a file that others can write.
+    if let Ok(meta) = path.metadata()
+        && (meta.uid() != 0 || meta.mode() & 0o022 != 0)
+    {
+        wrong.push(format!("sudo file: {}", owner_and_mode(&meta)));
+    }
+}
+
+fn keys(root: &Path, account: &Account, passwd: &Passwd<'_>, wrong: &mut Vec<String>) {
+    if account.ssh_keys.is_empty() {
+        return;
+    }
+    let Some(home) = under(root, passwd.home) else {
+        wrong.push(format!("home directory {:?}", passwd.home));
+        return;
+    };
+    let directory = home.join(".ssh");
+    let file = directory.join("authorized_keys");
+    let text = match read_text(&file, LIMIT) {
+        Ok(text) => text,
+        Err(e) => {
+            wrong.push(format!("{}/.ssh/authorized_keys: {e}", passwd.home));
+            return;
+        }
+    };
+    let missing = account
+        .ssh_keys
+        .iter()
+        .filter(|key| !text.lines().any(|line| line.trim() == key.trim()))
+        .count();
+    if missing > 0 {
+        wrong.push(format!(
+            "{missing} of {} SSH keys missing",
+            account.ssh_keys.len()
+        ));
+    }
+    // sshd (StrictModes) ignores keys that others can write, and nobody else needs to read them.
+    for (what, path, mode) in [(".ssh", &directory, 0o700), ("authorized_keys", &file, 0o600)] {
+        match path.symlink_metadata() {
+            Ok(meta) if meta.uid() == passwd.uid && meta.mode() & 0o777 == mode => {}
+            Ok(meta) => wrong.push(format!(
+                "{what}: {} instead of owner {} mode {mode:04o}",
+                owner_and_mode(&meta),
+                passwd.uid
+            )),
+            Err(e) => wrong.push(format!("{what}: {e}")),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Words of the wire as types.
+
+/// An enum whose values are single words on the wire. A word that is not in the list is kept in the last variant, so that a
+/// client survives a newer server.
+macro_rules! words {
+    (
+        $(#[$doc:meta])* $name:ident {
+            $($(#[$known_doc:meta])* $known:ident = $word:literal,)*
+        }
+        $(#[$other_doc:meta])* else $other:ident
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$known_doc])* $known,)*
+            $(#[$other_doc])* $other(String),
+        }
+
+        impl $name {
+            /// Every value that has a fixed word.
+            pub const ALL: &'static [$name] = &[$($name::$known),*];
+
+            /// The word on the wire.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $($name::$known => $word,)*
+                    $name::$other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> $name {
+                match word {
+                    $($word => $name::$known,)*
+                    word => $name::$other(word.to_owned()),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(d).map(|word| $name::from(word.as_str()))
+            }
+        }
+    };
+}
+pub(crate) use words;

@@ -1,0 +1,443 @@
+//! Which loader a machine gets, and what happens after one that makes no progress.
+//!
+//! A loader has failed if the firmware fetched all of it and then starts DHCP again, although nothing was
+//! heard that only the loader could have sent. Firmware whose Secure Boot refuses a loader goes to its next
+//! boot entry at once (10 ms after the last block in OVMF, netboot-measured.md 2.3 rule 15). If a loader's
+//! network driver does not work, the machine comes back after the loader's own attempts or a reset.
+
+use inventory_api::UnixMs;
+use inventory_api::boot::{BootEvent, BootEventKind};
+use serde::{Deserialize, Serialize};
+
+use crate::boot::architecture::ClientKind;
+use crate::boot::experience::{Experience, Tally};
+use crate::boot::loader::Loader;
+
+/// Firmware that comes back within this time after fetching the whole loader never started it. Milliseconds;
+/// a loader that runs needs longer to find out that it cannot work.
+const REFUSED_WITHIN_MS: u64 = 2_500;
+
+/// The loader that a path or URL ends with.
+fn of_path(path: &str) -> Option<Loader> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    Loader::ALL.into_iter().find(|loader| loader.file() == name)
+}
+
+/// Why a loader is not given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// Fetched completely, and the firmware asked again at once: Secure Boot refused it.
+    Refused,
+    /// Fetched completely, without progress.
+    NoProgress,
+}
+
+/// The history of a machine's loaders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Trial {
+    /// The loader that got the machine to its boot script.
+    pub worked: Option<Loader>,
+    /// Loaders that failed, and why. Empty after one worked.
+    pub failed: Vec<(Loader, Failure)>,
+    /// Loaders that had failed when one worked: irrelevant for this NIC now, but a hint for others of its
+    /// model.
+    pub overcome: Vec<Loader>,
+    /// The loader last given to the firmware.
+    #[serde(skip)]
+    given: Option<Loader>,
+    /// When the firmware had fetched all of it.
+    #[serde(skip)]
+    fetched: Option<UnixMs>,
+}
+
+impl Trial {
+    /// Records an event of the machine. Returns whether anything worth storing changed.
+    pub fn heard(&mut self, event: &BootEvent) -> bool {
+        match &event.what {
+            // MACs are easily forged in two datagrams, and what we learn is stored: believe this only after a
+            // complete fetch. A script, given only to a lease holder, proves the same a moment later.
+            BootEventKind::Dhcp { client, .. }
+                if self.fetched.is_some() && matches!(client.as_str(), "ipxe" | "ipxe-v6") =>
+            {
+                self.progress()
+            }
+            BootEventKind::Dhcp {
+                answer,
+                boot_file: Some(file),
+                ..
+            } if answer.gives() => {
+                if let Some(loader) = of_path(file) {
+                    if self.given != Some(loader) {
+                        self.fetched = None;
+                    }
+                    self.given = Some(loader);
+                }
+                false
+            }
+            BootEventKind::Dhcp { .. } => false,
+            BootEventKind::Tftp {
+                file, complete: true, ..
+            } => self.fetched_file(file, event.at),
+            // A client that fetched only the length has no loader that could fail.
+            BootEventKind::Http { path, head: true, .. } if of_path(path).is_some() => false,
+            BootEventKind::Http {
+                path,
+                status: 200,
+                partial: false,
+                ..
+            } => self.fetched_file(path, event.at),
+            BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => self.progress(),
+            BootEventKind::Tftp { .. }
+            | BootEventKind::Http { .. }
+            | BootEventKind::Connection { .. }
+            | BootEventKind::Agent { .. } => false,
+        }
+    }
+
+    fn fetched_file(&mut self, path: &str, at: UnixMs) -> bool {
+        match of_path(path) {
+            Some(loader) if self.given == Some(loader) => {
+                self.fetched = Some(at);
+                false
+            }
+            // Another loader than the one given: an old answer, or a person typing names.
+            Some(_) => false,
+            // Only a running loader asks for this.
+            None => self.progress(),
+        }
+    }
+
+    fn progress(&mut self) -> bool {
+        let Some(loader) = self.given.take() else {
+            return false;
+        };
+        self.fetched = None;
+        let changed = self.worked != Some(loader) || !self.failed.is_empty();
+        self.worked = Some(loader);
+        if !self.failed.is_empty() {
+            self.overcome = self.failed.drain(..).map(|(loader, _)| loader).collect();
+        }
+        self.overcome.retain(|other| *other != loader);
+        changed
+    }
+
+    /// The firmware starts DHCP again. Returns whether this means that its last loader failed.
+    pub fn firmware_restarts(&mut self, now: UnixMs) -> bool {
+        let (Some(loader), Some(fetched)) = (self.given, self.fetched.take()) else {
+            return false;
+        };
+        let why = if now.since(fetched) <= REFUSED_WITHIN_MS && !loader.is_signed() {
+            Failure::Refused
+        } else {
+            Failure::NoProgress
+        };
+        self.given = None;
+        if self.worked == Some(loader) {
+            self.worked = None;
+        }
+        self.failed.retain(|(other, _)| *other != loader);
+        self.failed.push((loader, why));
+        true
+    }
+
+    /// Whether its firmware refused a loader, or started only a signed one: then its history is about Secure
+    /// Boot.
+    pub fn is_secure_boot(&self) -> bool {
+        self.failed.iter().any(|(_, why)| *why == Failure::Refused)
+            || self.worked.is_some_and(Loader::is_signed)
+    }
+
+    fn has_failed(&self, loader: Loader) -> bool {
+        self.failed.iter().any(|(failed, _)| *failed == loader)
+    }
+
+    /// Every loader that failed, before or after one worked.
+    pub fn ever_failed(&self) -> impl Iterator<Item = Loader> + '_ {
+        let now = self.failed.iter().map(|(loader, _)| *loader);
+        let before = self.overcome.iter().copied();
+        now.chain(before.filter(|loader| !self.has_failed(*loader)))
+    }
+
+    /// The next loader among those `available`: the one that worked; a signed one if Secure Boot refused
+    /// another; else the first that has not failed. If all have failed, the first again. `model` is the
+    /// experience with other NICs of the model and decides the order.
+    pub fn next(
+        &self,
+        kind: ClientKind,
+        model: &Experience,
+        available: impl Fn(Loader) -> bool,
+    ) -> Option<Loader> {
+        let mut list: Vec<Loader> = Loader::list(kind)
+            .iter()
+            .copied()
+            .filter(|l| available(*l))
+            .collect();
+        model.sort(&mut list);
+        if let Some(worked) = self.worked.filter(|loader| list.contains(loader)) {
+            return Some(worked);
+        }
+        let refused = self.failed.iter().any(|(_, why)| *why == Failure::Refused);
+        let signed = list
+            .iter()
+            .copied()
+            .find(|l| l.is_signed() && !self.has_failed(*l));
+        if refused && signed.is_some() {
+            return signed;
+        }
+        list.iter()
+            .copied()
+            .find(|l| !self.has_failed(*l))
+            .or(list.first().copied())
+    }
+
+    /// Whether it differs from a fresh history.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.worked.is_some() || !self.failed.is_empty()
+    }
+
+    /// A message for the operator; `None` while the first loader of the list works. `available`: the loaders
+    /// this server has.
+    pub fn sentence(&self, available: impl Fn(Loader) -> bool) -> Option<String> {
+        let failed: Vec<String> = self
+            .failed
+            .iter()
+            .map(|(loader, why)| match why {
+                Failure::Refused => format!(
+                    "{} was fetched completely and refused at once, as Secure Boot does with unsigned programs",
+                    loader.file()
+                ),
+                Failure::NoProgress => {
+                    format!("{} was fetched completely and made no progress", loader.file())
+                }
+            })
+            .collect();
+        let Some((last, why)) = self.failed.last() else {
+            return match self.worked {
+                None | Some(Loader::Undionly | Loader::Snponly) => None,
+                Some(loader) => Some(format!("It boots with {}.", loader.file())),
+            };
+        };
+        let next = last
+            .siblings()
+            .iter()
+            .copied()
+            .find(|loader| available(*loader) && !self.has_failed(*loader));
+        let then = match (next, why) {
+            (Some(_), _) => "another loader is next",
+            (None, Failure::Refused) => {
+                "there is no other loader: switch off Secure Boot in the firmware setup, or install Debian's packages \
+                 shim-signed and grub-efi-amd64-signed on the server and restart it"
+            }
+            (None, Failure::NoProgress) => {
+                "all loaders have been tried: look at the machine's console, or boot through another NIC"
+            }
+        };
+        Some(format!("{}: {then}.", failed.join("; ")))
+    }
+}
+
+impl Experience {
+    /// Counts a NIC. Secure Boot depends on the machine and says nothing about the NIC's model, so it does
+    /// not count.
+    pub fn add(&mut self, trial: &Trial) {
+        self.count(trial, |count| *count += 1);
+    }
+
+    /// Undoes [`Experience::add`] for the same trial.
+    pub fn remove(&mut self, trial: &Trial) {
+        self.count(trial, |count| *count = count.saturating_sub(1));
+        self.0.retain(|_, tally| *tally != Tally::default());
+    }
+
+    fn count(&mut self, trial: &Trial, change: fn(&mut u32)) {
+        if trial.is_secure_boot() {
+            return;
+        }
+        if let Some(worked) = trial.worked {
+            change(&mut self.0.entry(worked).or_default().worked);
+        }
+        for loader in trial.ever_failed() {
+            change(&mut self.0.entry(loader).or_default().failed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inventory_api::Mac;
+    use inventory_api::boot::BootTarget;
+
+    fn event(at: i64, what: BootEventKind) -> BootEvent {
+        BootEvent {
+            at: UnixMs(at),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            ip: None,
+            network: None,
+            what,
+        }
+    }
+
+    fn told(at: i64, client: &str, file: &str) -> BootEvent {
+        let what = BootEventKind::Dhcp {
+            message: "request".into(),
+            client: client.into(),
+            answer: "ack".into(),
+            boot_file: Some(file.into()),
+            facts: Default::default(),
+        };
+        event(at, what)
+    }
+
+    fn fetched(at: i64, file: &str) -> BootEvent {
+        let what = BootEventKind::Tftp {
+            file: file.into(),
+            bytes: 1,
+            complete: true,
+            end: Default::default(),
+            block: None,
+        };
+        event(at, what)
+    }
+
+    fn next(trial: &Trial, kind: ClientKind) -> Loader {
+        let usual = |loader| loader != Loader::SignedIpxe;
+        trial.next(kind, &Experience::default(), usual).unwrap()
+    }
+
+    #[test]
+    fn refused_at_once_is_secure_boot() {
+        let mut trial = Trial::default();
+        assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Snponly);
+        trial.heard(&told(0, "uefi-x64", "snponly.efi"));
+        trial.heard(&fetched(300, "snponly.efi"));
+        assert!(trial.firmware_restarts(UnixMs(310)));
+        assert_eq!(trial.failed, [(Loader::Snponly, Failure::Refused)]);
+        assert_eq!(next(&trial, ClientKind::UefiX64), Loader::Signed);
+        assert_eq!(next(&trial, ClientKind::UefiX64Http), Loader::Signed);
+        let said = |available: fn(Loader) -> bool| trial.sentence(available).unwrap();
+        assert!(said(|_| true).ends_with("another loader is next."));
+        let alone = said(|loader| loader == Loader::Snponly);
+        assert!(
+            alone.contains("Secure Boot") && alone.contains("shim-signed"),
+            "{alone}"
+        );
+        // An iPXE signed for the operator comes before GRUB.
+        let with = trial.next(ClientKind::UefiX64, &Experience::default(), |_| true);
+        assert_eq!(with, Some(Loader::SignedIpxe));
+        // Without a signed chain, the next best.
+        let without = trial.next(ClientKind::UefiX64, &Experience::default(), |loader| {
+            !loader.is_signed()
+        });
+        assert_eq!(without, Some(Loader::IpxeEfi));
+
+        trial.heard(&told(400, "uefi-x64", "shimx64.efi"));
+        trial.heard(&fetched(500, "shimx64.efi"));
+        assert!(trial.heard(&fetched(600, "grubx64.efi")), "shim runs");
+        assert_eq!((trial.worked, trial.failed.len()), (Some(Loader::Signed), 0));
+        assert!(trial.ever_failed().eq([Loader::Snponly]), "a hint for its model");
+        assert_eq!(
+            next(&trial, ClientKind::UefiX64),
+            Loader::Signed,
+            "at the next boot too"
+        );
+    }
+
+    #[test]
+    fn a_loader_without_progress_is_replaced_and_one_that_worked_is_kept() {
+        let mut trial = Trial::default();
+        let mut now = 0;
+        let mut attempt = |trial: &mut Trial| {
+            let loader = next(trial, ClientKind::Bios);
+            trial.heard(&told(now, "bios", loader.file()));
+            trial.heard(&fetched(now + 100, loader.file()));
+            now += 60_000;
+            assert!(trial.firmware_restarts(UnixMs(now)));
+            loader
+        };
+        assert_eq!(attempt(&mut trial), Loader::Undionly);
+        assert_eq!(attempt(&mut trial), Loader::IpxeBios);
+        assert_eq!(attempt(&mut trial), Loader::Undionly, "round again");
+        trial.heard(&told(now, "bios", "ipxe.pxe"));
+        trial.heard(&fetched(now + 1, "ipxe.pxe"));
+        assert!(trial.heard(&event(
+            now + 2,
+            BootEventKind::Script {
+                target: BootTarget::LocalDisk
+            }
+        )));
+        assert_eq!(next(&trial, ClientKind::Bios), Loader::IpxeBios);
+        // It comes back for its next boot: not a failure.
+        assert!(!trial.firmware_restarts(UnixMs(now + 90_000)));
+        let kept: Trial = serde_json::from_value(serde_json::to_value(&trial).unwrap()).unwrap();
+        assert_eq!(next(&kept, ClientKind::Bios), Loader::IpxeBios);
+    }
+
+    #[test]
+    fn dhcp_messages_alone_change_no_history() {
+        let mut trial = Trial::default();
+        trial.heard(&told(0, "uefi-x64", "snponly.efi"));
+        let by_ipxe = told(10, "ipxe", "http://10.0.0.1:8067/boot.ipxe?mac=x");
+        assert!(
+            !trial.heard(&by_ipxe) && !trial.is_worth_keeping(),
+            "made-up MACs"
+        );
+        let script = BootEventKind::Script {
+            target: BootTarget::LocalDisk,
+        };
+        assert!(trial.heard(&event(20, script)), "the fetch was not seen");
+    }
+
+    #[test]
+    fn a_partial_fetch_does_not_count() {
+        let asked = |head, partial| {
+            let mut trial = Trial::default();
+            trial.heard(&told(0, "uefi-x64-http", "http://10.0.0.1:8067/boot/snponly.efi"));
+            let what = BootEventKind::Http {
+                path: "/boot/snponly.efi".into(),
+                bytes: 0,
+                status: 200,
+                head,
+                partial,
+            };
+            trial.heard(&event(100, what));
+            trial.firmware_restarts(UnixMs(30_000))
+        };
+        for (head, partial) in [(true, false), (false, true)] {
+            assert!(
+                !asked(head, partial),
+                "TCP is filtered, or a cable was pulled: not the loader's fault"
+            );
+        }
+        assert!(asked(false, false));
+    }
+
+    #[test]
+    fn events_that_are_not_a_loaders_failure() {
+        let mut trial = Trial::default();
+        // Given but never fetched: TFTP is filtered, or another server's offer was taken.
+        trial.heard(&told(0, "bios", "undionly.kpxe"));
+        assert!(!trial.firmware_restarts(UnixMs(60_000)));
+        // iPXE sends DHCP, so it runs.
+        trial.heard(&fetched(60_100, "undionly.kpxe"));
+        trial.heard(&told(61_000, "ipxe", "http://10.0.0.1:8067/boot.ipxe?mac=x"));
+        assert!(!trial.firmware_restarts(UnixMs(62_000)));
+        assert_eq!(trial.worked, Some(Loader::Undionly));
+        assert_eq!(trial.sentence(|_| true), None);
+        // By DHCPv6 too, which iPXE uses if routers say so.
+        trial.heard(&told(70_000, "uefi-x64-v6", "tftp://[fd00::1]/snponly.efi"));
+        trial.heard(&fetched(70_100, "snponly.efi"));
+        let by_v6 = BootEventKind::Dhcp {
+            message: "solicit".into(),
+            client: "ipxe-v6".into(),
+            answer: "advertise".into(),
+            boot_file: None,
+            facts: Default::default(),
+        };
+        trial.heard(&event(71_000, by_v6));
+        assert!(!trial.firmware_restarts(UnixMs(71_500)));
+        assert_eq!(trial.worked, Some(Loader::Snponly));
+    }
+}

@@ -1,0 +1,383 @@
+//! Who is asking: from a DHCP message to a [`PxeClient`].
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+
+use inventory_api::Mac;
+use inventory_api::boot::DhcpFacts;
+use inventory_api::dhcp::DhcpMessage;
+
+use crate::boot::architecture::{ClientKind, firmware, raspberry_pi};
+use crate::boot::loader::Loader;
+use crate::codes::Unanswered;
+use crate::dhcp4::code;
+use crate::dhcp4::packet::{Packet, RawOptions};
+use crate::network::lease::fnv;
+use crate::stranger::{Stranger, printable, stranger};
+
+/// User class of our own second stage (RFC 3004 or raw).
+pub const SLIPWAY_USER_CLASS: &[u8] = b"slipway";
+
+/// What a message asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Is there a server?
+    Discover,
+    /// Accept, confirm or renew an address.
+    Request,
+    /// The address is in use by another host.
+    Decline,
+    /// The address is given back.
+    Release,
+    /// Settings without an address.
+    Inform,
+}
+
+impl From<MessageKind> for DhcpMessage {
+    fn from(message: MessageKind) -> DhcpMessage {
+        match message {
+            MessageKind::Discover => DhcpMessage::Discover,
+            MessageKind::Request => DhcpMessage::Request,
+            MessageKind::Decline => DhcpMessage::Decline,
+            MessageKind::Release => DhcpMessage::Release,
+            MessageKind::Inform => DhcpMessage::Inform,
+        }
+    }
+}
+
+/// A client and its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PxeClient {
+    /// MAC, the client's identity. Option 61 differs between the stages of one boot and is only echoed. A
+    /// client without a valid hardware address (all zero, multicast) gets a locally administered MAC made
+    /// from its option 61; it does not netboot.
+    pub mac: Mac,
+    /// The hardware address as sent, to be echoed.
+    pub chaddr: Mac,
+    /// The kind of program that asks.
+    pub kind: ClientKind,
+    /// What a client is that does not netboot.
+    pub stranger: Stranger,
+    /// What it asks for.
+    pub message: MessageKind,
+    /// It arrived on the boot server's port, 4011, instead of the DHCP server's. Set by the receiver.
+    pub to_boot_server: bool,
+    /// Where the datagram came from. Set by the receiver; `None`: the machine is simulated, and it does not
+    /// matter.
+    pub from: Option<SocketAddrV4>,
+    /// The machine is enrolled. Set by the receiver.
+    pub known: bool,
+    /// The loader to give; `None`: the first for its kind. Set from the loader history.
+    pub loader: Option<Loader>,
+    /// SMBIOS UUID in printed order; `None` if missing, of wrong length, all zero or all one.
+    pub guid: Option<[u8; 16]>,
+    /// All of option 93, at most 16 entries.
+    pub architectures: Vec<u16>,
+    /// Transaction id.
+    pub xid: u32,
+    /// Relay hops.
+    pub hops: u8,
+    /// Flags as received.
+    pub flags: u16,
+    /// The address it already uses.
+    pub ciaddr: Ipv4Addr,
+    /// The relay's address; unspecified without a relay.
+    pub giaddr: Ipv4Addr,
+    /// Option 82, byte for byte.
+    pub relay: Option<Vec<u8>>,
+    /// Option 50.
+    pub requested: Option<Ipv4Addr>,
+    /// Option 54.
+    pub server_id: Option<Ipv4Addr>,
+    /// Option 57: the longest message it accepts. EDK2 says 65280 in a REQUEST.
+    pub max_size: Option<u16>,
+    /// Option 55, in the client's order of preference.
+    pub wanted: Vec<u8>,
+    /// Option 118 (RFC 3011): the subnet it wants an address from.
+    pub subnet: Option<Ipv4Addr>,
+    /// Option 81 (RFC 4702): its name.
+    pub fqdn: Option<Vec<u8>>,
+    /// Option 60.
+    pub vendor_class: Vec<u8>,
+    /// Option 77.
+    pub user_class: Vec<u8>,
+    /// Option 61.
+    pub client_id: Option<Vec<u8>>,
+    /// Option 97 as received.
+    pub machine_id: Option<Vec<u8>>,
+}
+
+impl PxeClient {
+    /// Who asks, as a stable short code: `BootEventKind::Dhcp`.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            ClientKind::Other => self.stranger.code(),
+            kind => kind.code(),
+        }
+    }
+
+    /// What the message says besides its kind, for the journey.
+    pub fn facts(&self) -> DhcpFacts {
+        let address = |ip: Ipv4Addr| (!ip.is_unspecified()).then_some(IpAddr::V4(ip));
+        DhcpFacts {
+            relay: address(self.giaddr),
+            server: self.server_id.and_then(address),
+            wants: self.requested.and_then(address).or_else(|| address(self.ciaddr)),
+            architecture: self.architectures.first().copied(),
+            who: (self.kind == ClientKind::Other).then(|| self.stranger.name()),
+            vendor: (!self.vendor_class.is_empty()).then(|| printable(&self.vendor_class)),
+            uuid: self.guid.map(|guid| {
+                let parts = [&guid[..4], &guid[4..6], &guid[6..8], &guid[8..10], &guid[10..]];
+                parts.map(hex::encode).join("-")
+            }),
+            to_boot_server: self.to_boot_server,
+        }
+    }
+
+    /// The relay the message came through, and the port on it (option 82).
+    pub fn circuit(&self) -> Option<(IpAddr, &Vec<u8>)> {
+        let port = self.relay.as_ref().filter(|_| !self.giaddr.is_unspecified());
+        port.map(|port| (self.giaddr.into(), port))
+    }
+
+    /// Whether replies must be broadcast.
+    pub fn wants_broadcast(&self) -> bool {
+        self.flags & 0x8000 != 0
+    }
+
+    /// A sub-option of the relay's option 82.
+    fn relay_address(&self, code: u8) -> Option<Ipv4Addr> {
+        let options = RawOptions::of(self.relay.as_deref()?);
+        Some(<[u8; 4]>::try_from(options.get(code)?).ok()?.into())
+    }
+
+    /// The subnet requested explicitly: the relay's link selection (RFC 3527, 82.5), else the client's own
+    /// choice (RFC 3011, option 118).
+    pub fn selected(&self) -> Option<Ipv4Addr> {
+        let relay = { Some(self.giaddr) }.filter(|ip| !ip.is_unspecified());
+        relay
+            .and_then(|_| self.relay_address(code::relay::LINK_SELECTION))
+            .or(self.subnet)
+    }
+
+    /// The address it already uses and renews, releases or asks about. In a DISCOVER, in a DECLINE, and in a
+    /// REQUEST that accepts an offer, `ciaddr` must be zero (RFC 2131, table 5) and is ignored. A REQUEST
+    /// that names a server but no address (option 50) is a renewal from a client that wrongly names the
+    /// server.
+    pub fn uses(&self) -> Option<Ipv4Addr> {
+        let means = match self.message {
+            MessageKind::Request => {
+                self.server_id.is_none() || self.requested.is_none() || self.to_boot_server
+            }
+            MessageKind::Release | MessageKind::Inform => true,
+            MessageKind::Discover | MessageKind::Decline => false,
+        };
+        (means && !self.ciaddr.is_unspecified()).then_some(self.ciaddr)
+    }
+
+    /// Whether it requests an option (55).
+    pub fn wants(&self, code: u8) -> bool {
+        self.wanted.contains(&code)
+    }
+
+    /// A hash of its client identifier, for comparison; `None` without one.
+    pub fn client_mark(&self) -> Option<u32> {
+        self.client_id.as_deref().map(fnv)
+    }
+
+    /// Server identifier override by the relay (RFC 5107, 82.11).
+    pub fn server_override(&self) -> Option<Ipv4Addr> {
+        if self.giaddr.is_unspecified() {
+            None
+        } else {
+            self.relay_address(code::relay::SERVER_OVERRIDE)
+        }
+    }
+}
+
+/// Who asks, or why we ignore the datagram.
+pub fn classify(bytes: &[u8]) -> Result<PxeClient, Unanswered> {
+    let packet = Packet::parse(bytes)?;
+    let options = &packet.options;
+    let message = match options.get(code::MESSAGE_TYPE).and_then(|v| v.first().copied()) {
+        None => return Err(Unanswered::Bootp),
+        Some(1) => MessageKind::Discover,
+        Some(3) => MessageKind::Request,
+        Some(4) => MessageKind::Decline,
+        Some(7) => MessageKind::Release,
+        Some(8) => MessageKind::Inform,
+        Some(_) => return Err(Unanswered::MessageType),
+    };
+    let architectures = architectures(options.get(code::ARCHITECTURE));
+    let client_id = options
+        .get(code::CLIENT_ID)
+        .filter(|id| !id.is_empty() && id.len() <= 255);
+    let mac = identity(packet.chaddr, client_id);
+    let machine_id = options
+        .get(code::MACHINE_ID)
+        .filter(|id| id.len() <= 255)
+        .map(<[u8]>::to_vec);
+    let said = kind(&SelfDescription {
+        vendor: options.get(code::VENDOR_CLASS).unwrap_or_default(),
+        user_class: options.get(code::USER_CLASS).unwrap_or_default(),
+        features: options.get(code::IPXE).map(RawOptions::of),
+        architectures: &architectures,
+        mac,
+    });
+    Ok(PxeClient {
+        mac,
+        chaddr: packet.chaddr,
+        kind: if packet.chaddr.is_junk() {
+            ClientKind::Other
+        } else {
+            said
+        },
+        stranger: stranger(options, &architectures),
+        message,
+        to_boot_server: false,
+        from: None,
+        known: false,
+        loader: None,
+        guid: machine_id.as_deref().and_then(guid),
+        architectures,
+        xid: packet.xid,
+        hops: packet.hops,
+        flags: packet.flags,
+        ciaddr: packet.ciaddr,
+        giaddr: packet.giaddr,
+        relay: options.get(code::RELAY_AGENT).map(<[u8]>::to_vec),
+        requested: options
+            .address(code::REQUESTED_ADDRESS)
+            .filter(|ip| !ip.is_unspecified()),
+        server_id: options.address(code::SERVER_ID),
+        max_size: options.u16(code::MAX_SIZE),
+        wanted: options.get(code::PARAMETER_LIST).unwrap_or_default().to_vec(),
+        subnet: options
+            .address(code::SUBNET_SELECTION)
+            .filter(|ip| !ip.is_unspecified()),
+        fqdn: options
+            .get(code::FQDN)
+            .filter(|name| name.len() <= 258)
+            .map(<[u8]>::to_vec),
+        vendor_class: options.get(code::VENDOR_CLASS).unwrap_or_default().to_vec(),
+        user_class: options.get(code::USER_CLASS).unwrap_or_default().to_vec(),
+        client_id: client_id.map(<[u8]>::to_vec),
+        machine_id,
+    })
+}
+
+/// The MAC that identifies a client: its hardware address, if a NIC can have it; else one made from the
+/// client identifier (RFC 2131, 2.1).
+fn identity(chaddr: Mac, client_id: Option<&[u8]>) -> Mac {
+    if !chaddr.is_junk() {
+        return chaddr;
+    }
+    let [a, b, c, d] = fnv(client_id.unwrap_or(&chaddr.0)).to_be_bytes();
+    // Locally administered (bit 1), with a first byte that people do not choose.
+    Mac([0xfe, 0x61, a, b, c, d])
+}
+
+/// Option 93, or 61 of DHCPv6: its first 16 entries.
+pub(crate) fn architectures(option: Option<&[u8]>) -> Vec<u16> {
+    let pairs = option.unwrap_or_default().chunks_exact(2).take(16);
+    pairs.map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect()
+}
+
+/// How a client describes itself, in DHCPv4 or DHCPv6.
+pub(crate) struct SelfDescription<'a> {
+    /// Option 60; in DHCPv6 the first text of option 16.
+    pub(crate) vendor: &'a [u8],
+    /// Option 77; in DHCPv6 the first class of option 15.
+    pub(crate) user_class: &'a [u8],
+    /// iPXE's option 175.
+    pub(crate) features: Option<RawOptions>,
+    /// Option 93, or 61 of DHCPv6.
+    pub(crate) architectures: &'a [u16],
+    /// Its NIC.
+    pub(crate) mac: Mac,
+}
+
+pub(crate) fn kind(said: &SelfDescription<'_>) -> ClientKind {
+    let SelfDescription {
+        vendor,
+        user_class,
+        features,
+        architectures,
+        mac,
+    } = said;
+    let efi = architectures.first().is_some_and(|&arch| arch != 0 && arch != 20)
+        || features
+            .as_ref()
+            .is_some_and(|f| f.get(code::ipxe::EFI).is_some());
+    let ipxe = features.is_some() || has_class(user_class, b"iPXE") || has_class(user_class, b"gPXE");
+    if has_class(user_class, SLIPWAY_USER_CLASS) {
+        return ClientKind::SlipwayStage {
+            ipxe: ipxe || vendor.starts_with(b"PXEClient"),
+        };
+    }
+    if ipxe {
+        let http = features
+            .as_ref()
+            .is_none_or(|f| f.get(code::ipxe::HTTP).is_some_and(|v| v.iter().any(|&b| b != 0)));
+        return ClientKind::Ipxe { http, efi };
+    }
+    // The Raspberry Pi omits option 60 from its REQUEST (raspberrypi/rpi-eeprom#87). Only firmware sends an
+    // architecture, so that decides.
+    let unsaid = vendor.is_empty() && !architectures.is_empty();
+    // U-Boot that boots by PXE sends an architecture; otherwise it wants its own files.
+    let u_boot = vendor.starts_with(b"U-Boot") && architectures.iter().any(|arch| matches!(arch, 21..=24));
+    // Match the prefix only: a bare "PXEClient" exists.
+    let (pxe, http) = (
+        unsaid || vendor.starts_with(b"PXEClient") || u_boot,
+        unsaid || vendor.starts_with(b"HTTPClient"),
+    );
+    if !pxe && !http {
+        return ClientKind::Other;
+    }
+    let bios = architectures.first().is_none_or(|first| *first == 0);
+    if pxe
+        && bios
+        && let Some(pi) = raspberry_pi(*mac)
+    {
+        return pi;
+    }
+    // No option 93 at all: the oldest ROMs, BIOS.
+    if pxe && architectures.is_empty() {
+        return ClientKind::Bios;
+    }
+    firmware(architectures, pxe, http)
+}
+
+/// Whether option 77 is `class` or contains it.
+fn has_class(option: &[u8], class: &[u8]) -> bool {
+    user_classes(option).any(|one| one == class)
+}
+
+/// The user classes of option 77: all of it, as iPXE sends it raw, and the entries of a list, each after its
+/// length (RFC 3004).
+pub(crate) fn user_classes(option: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = option;
+    let listed = std::iter::from_fn(move || {
+        let (len, tail) = rest.split_first()?;
+        let (one, tail) = tail.split_at_checked(usize::from(*len))?;
+        rest = tail;
+        Some(one)
+    });
+    std::iter::once(option).chain(listed)
+}
+
+/// The UUID of option 97: type 0, then 16 bytes with the first three fields little-endian, as EDK2 and iPXE
+/// send them (measured: 00112233-4455-... travels as 33221100 5544 ...).
+fn guid(option: &[u8]) -> Option<[u8; 16]> {
+    let [0, bytes @ ..] = option else { return None };
+    let mut guid: [u8; 16] = bytes.try_into().ok()?;
+    if guid == [0; 16] || guid == [0xff; 16] {
+        return None;
+    }
+    guid[..4].reverse();
+    guid[4..6].reverse();
+    guid[6..8].reverse();
+    Some(guid)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! One of our IPv6 addresses: DHCPv6, file services, and the listener for other servers.
+
+use std::io;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use netboot_protocol::{Mode, Network};
+
+use super::{FileSockets, Shared, Tasks, address_at, failed, names};
+use crate::config::Config;
+use crate::dhcp6::Dhcp6Service;
+use crate::link::LinkSocket;
+use crate::networks::{Family, Networks};
+use crate::server::{BoundV6, NetbootError};
+use crate::server_listener::{Protocol, ServerListener};
+use crate::socket::interface_of;
+use crate::socket6::{Dhcp6Socket, PORT};
+use crate::source::BootSource;
+
+/// How long duplicate address detection may keep an IPv6 address tentative.
+const TENTATIVE: Duration = Duration::from_secs(4);
+
+/// The sockets on one of our IPv6 addresses.
+pub(crate) struct EndpointV6 {
+    server: Ipv6Addr,
+    /// Our DUID.
+    duid: Arc<Vec<u8>>,
+    /// Every one has DHCPv6.
+    networks: Vec<Network>,
+    dhcp: Dhcp6Socket,
+    files: FileSockets,
+    listener: Option<ServerListener>,
+}
+
+impl EndpointV6 {
+    pub(crate) async fn open(
+        config: &Config,
+        server: Ipv6Addr,
+        duid: Arc<Vec<u8>>,
+        networks: Vec<Network>,
+        states: &Networks,
+    ) -> Result<EndpointV6, NetbootError> {
+        let names = names(&networks);
+        let begun = Instant::now();
+        let files = loop {
+            match FileSockets::open(config, server.into(), &names).await {
+                Err(NetbootError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::AddrNotAvailable && begun.elapsed() < TENTATIVE =>
+                {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                opened => break opened?,
+            }
+        };
+        let (dhcp, port) = if config.reply_to_source {
+            (Dhcp6Socket::on_address(server, 0), 0)
+        } else {
+            (Dhcp6Socket::on_interface(server, PORT), PORT)
+        };
+        let dhcp = dhcp.map_err(failed("DHCPv6", &names, server.into(), port))?;
+        // An observer must not send, and a server's answers go only to the client that asked.
+        let serves = |network: &&Network| {
+            network
+                .v6()
+                .is_some_and(|v6| v6.is_local() && v6.mode() != Mode::Observe)
+        };
+        let local = networks.iter().find(serves).filter(|_| !config.reply_to_source);
+        let listener = local.and_then(|network| {
+            let opened = interface_of(server)
+                .and_then(|interface| Ok((LinkSocket::server_replies_v6(&interface)?, interface)));
+            let opened = opened.inspect_err(|error| {
+                tracing::warn!(%error, network = network.name(), "other DHCPv6 servers cannot be heard: give the process CAP_NET_RAW");
+            });
+            let (link, interface) = opened.ok()?;
+            states.watched(network, Family::V6);
+            Some(ServerListener {
+                link,
+                protocol: Protocol::V6 {
+                    server,
+                    duid: duid.clone(),
+                    interface,
+                },
+                network: network.clone(),
+                networks: states.clone(),
+                arp: None,
+            })
+        });
+        Ok(EndpointV6 {
+            server,
+            duid,
+            networks,
+            dhcp,
+            files,
+            listener,
+        })
+    }
+
+    /// Whether a network is served here.
+    pub(crate) fn serves(&self, network: &str) -> bool {
+        self.networks.iter().any(|n| n.name() == network)
+    }
+
+    /// Where it is.
+    pub(crate) fn bound(&self) -> Result<BoundV6, NetbootError> {
+        let address = |local| address_at(self.server.into(), local);
+        Ok(BoundV6 {
+            dhcp: address(self.dhcp.local_addr())?,
+            tftp: address(self.files.tftp.local_addr())?,
+            http: address(self.files.http.local_addr())?,
+        })
+    }
+
+    pub(crate) fn start<S: BootSource>(self, shared: &Arc<Shared<S>>, tasks: &mut Tasks) {
+        let dhcp = Dhcp6Service {
+            socket: self.dhcp,
+            networks: self.networks.iter().filter_map(|n| n.v6().cloned()).collect(),
+            http_port: self.files.http_port,
+            duid: self.duid,
+            shared: shared.clone(),
+        };
+        tasks.spawn(dhcp.serve());
+        self.files.start(self.networks, shared, tasks);
+        if let Some(listener) = self.listener {
+            tasks.spawn(listener.serve(shared.cancel.clone()));
+        }
+    }
+}
