@@ -154,7 +154,7 @@ impl Reader {
             query.push(format!(" AND id IN ({IN_CONFLICT})"));
         }
         for word in filter.q.to_lowercase().split_whitespace() {
-            // Not LIKE: on 100,000 machines it takes several times as long. PostgreSQL's name for it is strpos.
+            // Unlike LIKE it needs no escapes. PostgreSQL calls it strpos.
             query.push(" AND (instr(search, ").push_bind(word.to_owned());
             query
                 .push(") > 0 OR instr(state_name, ")
