@@ -96,7 +96,7 @@ impl Service {
     }
 }
 
-/// Carrying out the decision.
+/// Carries out the decision.
 impl Turn<'_> {
     /// Records the decision on a machine, which is released when no conflict of it is left open.
     async fn tell(&mut self, id: &MachineId, other: &MachineId, detail: &str) -> Result<(), Problem> {

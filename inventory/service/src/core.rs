@@ -185,12 +185,12 @@ impl Memory {
         self.changes.subscribe()
     }
 
-    /// Replaces the MACs of all machines, each with its machine's host name, if any.
+    /// Replaces the MACs of known machines, each with its machine's host name, if any.
     pub fn set_macs(&self, macs: HashMap<Mac, Option<String>>) {
         *self.macs.write().unwrap_or_else(PoisonError::into_inner) = macs;
     }
 
-    /// The host name, if any, of the machine with this MAC. `None`: no machine has it.
+    /// The host name, if any, of the known machine with this MAC. `None`: no known machine has it.
     pub fn host_name(&self, mac: Mac) -> Option<Option<String>> {
         let macs = self.macs.read().unwrap_or_else(PoisonError::into_inner);
         macs.get(&mac).cloned()

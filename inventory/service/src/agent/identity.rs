@@ -20,7 +20,7 @@ use crate::turn::Turn;
 use inventory_api::machine::Actor;
 use store::{Change, ConflictRow, MachineRow, StoreError};
 
-/// A value shared with more machines than this is a filler, not a part that was moved.
+/// Partial matches with more machines than this come from a filler value, not from parts that were moved.
 const PARTS_OF: usize = 5;
 
 /// Who sent the report, and what was done about it.
@@ -115,8 +115,8 @@ async fn gather(
         .into_iter()
         .partition(|(_, fields)| may_claim(fields));
     let mut others: BTreeSet<MachineId> = claimed.into_iter().map(|(machine, _)| machine).collect();
-    // A value found in a few machines may be a part that was moved; one found in many is a filler that is not
-    // known as one yet.
+    // Partial matches with a few machines may be parts that were moved; with many, a filler that is not known
+    // as one yet.
     if in_common.len() <= PARTS_OF {
         others.extend(in_common.into_iter().map(|(machine, _)| machine));
     }

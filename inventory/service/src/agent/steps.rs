@@ -136,7 +136,7 @@ impl Service {
         }
     }
 
-    /// Records the progress of a step, in memory only.
+    /// Records the progress of a step, in memory only; ignored unless it is for the machine's current plan.
     pub async fn progress(&self, id: &MachineId, progress: Progress) -> Result<(), Problem> {
         let row = self.row(id).await?;
         if row.state.plan() == Some(&progress.plan) {
