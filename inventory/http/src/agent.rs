@@ -30,15 +30,15 @@ use service::Service;
 use service::problem::{internal, problem};
 use tls::{Peer, Seat};
 
-/// A claim is a ticket and a signing request.
+/// A claim: ticket and signing request.
 const CLAIM_BYTES: usize = 32 * 1024;
-/// A machine with hundreds of disks and DIMMs reports some hundred kilobytes.
+/// A report: with hundreds of disks and DIMMs it has some hundred kilobytes.
 const REPORT_BYTES: usize = 1024 * 1024;
-/// Reports that are read at once: each takes milliseconds of a processor, and the boot network must not wait for them.
+/// Reports parsed at once: each takes milliseconds of CPU time, and the boot network must not wait for them.
 static READING: Semaphore = Semaphore::const_new(2);
-/// Step and progress.
+/// Step, progress, rescue and task.
 const SMALL_BYTES: usize = 64 * 1024;
-/// A verification names every account, job and script.
+/// A verification: names every account, job and script.
 const VERIFICATION_BYTES: usize = 1024 * 1024;
 
 pub(super) fn router(service: Arc<Service>) -> Router {
@@ -57,7 +57,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
-/// Claims, reports and refusals stand in the journey of the machine.
+/// Records claims, reports and refusals in the machine's journey.
 async fn note(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let peer = request
         .extensions()
@@ -72,7 +72,7 @@ async fn note(State(service): State<Arc<Service>>, request: Request, next: Next)
     response
 }
 
-/// A machine that showed a certificate that is still good.
+/// A machine with a valid certificate.
 struct Machine(MachineId);
 
 impl FromRequestParts<Arc<Service>> for Machine {
@@ -141,7 +141,8 @@ async fn rescue(
         .map(Json)
 }
 
-/// The shell of the rescue system. It is no secret, and has to come from us: what the machine then runs as root.
+/// The shell of the rescue system. It is not secret, but the machine runs it as root, so it is served over
+/// TLS.
 async fn rescue_shell(
     State(service): State<Arc<Service>>,
     Extension(peer): Extension<Peer>,
@@ -151,7 +152,7 @@ async fn rescue_shell(
     Ok(file(shell, request).await)
 }
 
-/// Where the pages are, by the address under which the machine found us.
+/// Base URL of the pages: the address under which the machine reached us.
 fn page_base(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let plain = host.len() <= 255
@@ -169,14 +170,14 @@ async fn report(
 ) -> Result<Json<ReportResponse>, ApiError> {
     let bytes = body::whole(request, REPORT_BYTES).await?;
     let (bytes, sent) = read_report(bytes).await?;
-    // The id, not the serial number: two machines may say the same one.
+    // The id, not the serial number, which two machines may share.
     let page = page_base(&headers).map(|base| format!("{base}/p/{id}"));
     let mut answer = to_the_end(async move { service.report(&id, &bytes, &sent).await }).await?;
     answer.page_url = page;
     Ok(Json(answer))
 }
 
-/// Off the threads that answer the network.
+/// Parses a report off the async threads.
 async fn read_report(bytes: Bytes) -> Result<(Bytes, ReportRequest), ApiError> {
     let _turn = READING.acquire().await.map_err(|e| internal(&e))?;
     let read = tokio::task::spawn_blocking(move || {

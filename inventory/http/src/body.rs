@@ -1,4 +1,4 @@
-//! Request bodies: bounded in size and time, and JSON that says what is wrong with it.
+//! Request bodies, bounded in size and time. A problem says what is wrong with the JSON.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use service::problem::problem;
 /// Time for a whole body.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
-/// Reads a JSON body of at most `limit` bytes. Returns the bytes too.
+/// Reads a JSON body of at most `limit` bytes. Returns the raw bytes too.
 pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result<(Bytes, T), ApiError> {
     let bytes = whole(request, limit).await?;
     let value = serde_json::from_slice(&bytes).map_err(|e| not_json(&e))?;
     Ok((bytes, value))
 }
 
-/// The body is not the JSON that was asked for.
+/// The problem for a body that is not the expected JSON.
 pub fn not_json(error: &serde_json::Error) -> ApiError {
     problem(
         400,

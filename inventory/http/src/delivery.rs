@@ -1,4 +1,4 @@
-//! `/v1`: orders, racks, hardware profiles, parts, and what is asked of agents.
+//! `/v1`: orders, racks, hardware profiles, parts, and tasks for agents.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use files::import::{Format, Kind, MAX_BYTES};
 use service::Service;
 use service::problem::problem;
 
-/// A note, a number of seconds, a burn-in.
+/// A note, a number of seconds, a profile name, a burn-in.
 const SMALL_BYTES: usize = 16 * 1024;
 
 pub(super) fn router(service: Arc<Service>) -> Router {
@@ -146,7 +146,7 @@ fn format_of(headers: &HeaderMap) -> Result<Format, ApiError> {
     })
 }
 
-/// `POST` of a file of this kind.
+/// Route for `POST` of a file of this kind.
 pub(super) fn importing(kind: Kind) -> MethodRouter<Arc<Service>> {
     post(
         async move |State(service): State<Arc<Service>>,
@@ -176,7 +176,7 @@ async fn order_csv(
 #[serde(deny_unknown_fields)]
 struct Golden {
     name: String,
-    /// Make it although the machine is not healthy.
+    /// Accept a machine that is not healthy.
     #[serde(default)]
     accept_unhealthy: bool,
 }

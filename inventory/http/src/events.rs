@@ -1,4 +1,4 @@
-//! `GET /v1/events`: ids of machines as they change, as server-sent events.
+//! `GET /v1/events`: ids of changed machines, as server-sent events.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::user::{self, User};
 use service::Service;
 
-/// How often it is asked whether the token is still good.
+/// How often the token is checked again.
 const ASK: Duration = Duration::from_secs(5);
 
 struct Stream {
@@ -44,7 +44,7 @@ pub(super) async fn stream(
 }
 
 impl Stream {
-    /// The next event; `None`: the server ends, or the token is no longer good.
+    /// The next event. `None`: the server stops, or the token is no longer valid.
     async fn next(&mut self) -> Option<Event> {
         let stop = self.service.core().stop.clone();
         loop {
@@ -56,7 +56,7 @@ impl Stream {
                     }
                 }
                 changed = self.changes.recv() => return match changed {
-                    // The stream has no data that could fail to serialize; if it did, the page asks anew.
+                    // An id cannot fail to serialize; if it did, the page would read everything again.
                     Ok(machine) => Some(
                         Event::default()
                             .event("changed")

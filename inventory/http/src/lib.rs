@@ -1,4 +1,4 @@
-//! HTTP: the agents' endpoints under `/agent/v1`, people's under `/v1`.
+//! The HTTP APIs: for agents under `/agent/v1`, for people and programs under `/v1`.
 
 mod agent;
 mod body;
@@ -13,7 +13,7 @@ use axum::Router;
 
 use service::Service;
 
-/// Both APIs; paths that are in neither are left to whom this is merged with.
+/// Both APIs. Unmatched paths fall through to the router that this is merged with.
 pub fn router(service: Arc<Service>) -> Router {
     agent::router(service.clone())
         .merge(delivery::router(service.clone()))

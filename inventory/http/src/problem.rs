@@ -1,10 +1,9 @@
-//! Problems as HTTP answers.
+//! Problems as HTTP responses.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use inventory_api::Problem;
 
-/// A problem as an HTTP answer.
 #[derive(Debug)]
 pub struct ApiError(pub Problem);
 
@@ -18,7 +17,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(&self.0)).into_response();
-        // For who keeps what machines were refused.
+        // The middleware that records refusals reads it.
         response.extensions_mut().insert(self.0);
         response.headers_mut().insert(
             header::CONTENT_TYPE,

@@ -26,7 +26,7 @@ use service::problem::{internal, problem};
 use service::{Actor, Login, Service, Verb, bad_query, mac_of, page, unknown_token};
 use tls::{Peer, Seat};
 
-/// A deploy request with its scripts.
+/// A deploy request, with its scripts.
 const ORDER_BYTES: usize = 1024 * 1024;
 
 pub(super) const DELETE: MethodFilter = MethodFilter::DELETE;
@@ -121,7 +121,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
-/// `GET` of what the service knows under a path.
+/// Route for `GET` of one answer from the service.
 pub(super) fn reads<P, T, F>(
     ask: impl Fn(Arc<Service>, P) -> F + Clone + Send + Sync + 'static,
 ) -> MethodRouter<Arc<Service>>
@@ -137,7 +137,7 @@ where
     )
 }
 
-/// `GET` of a list, page by page.
+/// Route for `GET` of a list in pages.
 pub(super) fn lists<P, T, F>(
     ask: impl Fn(Arc<Service>, P) -> F + Clone + Send + Sync + 'static,
 ) -> MethodRouter<Arc<Service>>
@@ -155,7 +155,7 @@ where
     )
 }
 
-/// The query of a request.
+/// The query of a request, with our own problem if it is unusable.
 struct Asked<T>(T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
@@ -169,7 +169,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// A change that somebody asks for under a path. It runs to its end even when the client goes.
+/// Route for a change. It runs to its end even if the client disconnects.
 pub(super) fn changes<P, T, F>(
     method: MethodFilter,
     work: impl Fn(Arc<Service>, Actor, P) -> F + Clone + Send + Sync + 'static,
@@ -188,7 +188,7 @@ where
     )
 }
 
-/// As [`changes`], with a body of at most `limit` bytes that says what.
+/// Like [`changes`], with a JSON body of at most `limit` bytes.
 pub(super) fn changes_by<P, B, T, F>(
     method: MethodFilter,
     limit: usize,
@@ -213,7 +213,6 @@ where
     )
 }
 
-/// The bearer token of a request.
 fn bearer(headers: &http::HeaderMap) -> Option<&str> {
     let (scheme, token) = headers
         .get(header::AUTHORIZATION)?
@@ -223,7 +222,7 @@ fn bearer(headers: &http::HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Who sends a good token with the request.
+/// The holder of the request's token. `None`: no token, or not a valid one.
 pub(super) async fn login(service: &Service, headers: &http::HeaderMap) -> Result<Option<Login>, Problem> {
     match bearer(headers) {
         Some(token) => service.authenticate(token).await,
@@ -231,7 +230,7 @@ pub(super) async fn login(service: &Service, headers: &http::HeaderMap) -> Resul
     }
 }
 
-/// Somebody with a token.
+/// The holder of a valid token that allows the request's method.
 pub(super) struct User(pub Actor);
 
 impl FromRequestParts<Arc<Service>> for User {
@@ -297,7 +296,7 @@ async fn machines(
     Ok(Json(service.machines(&filter, &query).await?.into()))
 }
 
-/// `?before=SEQ`: only rows before that one.
+/// `?before=SEQ`: only older rows.
 #[derive(Deserialize)]
 struct HistoryQuery {
     before: Option<i64>,
@@ -340,7 +339,7 @@ async fn verb(
     Ok(Json(response).into_response())
 }
 
-/// Runs to its end even when the client goes: what follows a commit must not be left out.
+/// Runs to its end even if the client disconnects: what follows a commit must not be skipped.
 pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, ApiError> {

@@ -1,5 +1,6 @@
-//! What follows a transition. What is lasting is done in the transition's own transaction, so that a crash cannot part
-//! them; what wakes somebody runs after the commit. After a restart nobody waits, so nothing has to be done again.
+//! What follows a transition. Durable effects are written in the transition's own transaction, so a crash
+//! cannot separate the two. Wake-ups run after the commit; after a restart nobody waits, so none has to be
+//! repeated.
 
 use inventory_api::MachineId;
 use lifecycle::Action;
@@ -7,7 +8,6 @@ use lifecycle::Action;
 use crate::core::Core;
 use store::{Change, StoreError};
 
-/// The lasting part.
 pub async fn in_transaction(
     change: &mut Change,
     id: &MachineId,
@@ -24,7 +24,6 @@ pub async fn in_transaction(
     Ok(())
 }
 
-/// The part that wakes somebody.
 pub fn after_commit(core: &Core, id: &MachineId, actions: &[Action]) {
     for action in actions {
         match action {

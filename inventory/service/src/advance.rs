@@ -1,4 +1,4 @@
-//! The only writer of a state: load, transition, store state and history row, in one transaction.
+//! The only writer of states: load, transition, then store the state and its history row in one transaction.
 
 use inventory_api::machine::Actor;
 use inventory_api::{MachineId, UnixMs};
@@ -10,7 +10,7 @@ use crate::core::Core;
 use store::{Change, HistoryRow, MachineRow, StoreError};
 use words::sentence;
 
-/// Why an event did nothing.
+/// Why an event was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum AdvanceError {
     /// No such machine.
@@ -24,7 +24,7 @@ pub enum AdvanceError {
     Store(#[from] StoreError),
 }
 
-/// What an event did. [`after_commit`] has to follow once the transaction is committed.
+/// The effect of an event. Call [`after_commit`] once the transaction is committed.
 #[derive(Debug)]
 #[must_use = "actions run after the commit"]
 pub struct Advanced {
@@ -37,7 +37,7 @@ pub struct Advanced {
     actions: Vec<lifecycle::Action>,
 }
 
-/// Enrolls a machine: its first history row, state New.
+/// Enrolls a machine in state New, with its first history row.
 pub async fn enroll(
     core: &Core,
     change: &mut Change,
@@ -58,7 +58,7 @@ pub async fn enroll(
     change.add_machine(id, network, &first, None).await
 }
 
-/// Brings an event to a machine inside a transaction.
+/// Applies an event to a machine inside a transaction.
 pub async fn advance_in(
     core: &Core,
     change: &mut Change,
@@ -112,7 +112,8 @@ pub async fn advance_in(
     })
 }
 
-/// How often an event has come, counting this time; more than once: the older of the last two rows is that one, and can go.
+/// How often an event occurred, this time included. Above 1, the older of the last two rows is the previous
+/// occurrence and can be dropped.
 async fn repeated(change: &mut Change, id: &MachineId, event: &Event) -> Result<i64, StoreError> {
     if !matches!(event, Event::ScriptGiven { .. } | Event::Claimed) {
         return Ok(1);
@@ -136,7 +137,7 @@ async fn repeated(change: &mut Change, id: &MachineId, event: &Event) -> Result<
     })
 }
 
-/// Does what follows a committed transition.
+/// Runs what follows a committed transition.
 pub fn after_commit(core: &Core, advanced: &Advanced) {
     actions::after_commit(core, &advanced.machine, &advanced.actions);
     if advanced.before != advanced.state {
@@ -152,7 +153,7 @@ pub fn after_commit(core: &Core, advanced: &Advanced) {
     core.memory.changed(&advanced.machine);
 }
 
-/// Brings an event to a machine, in a transaction of its own.
+/// Applies an event to a machine in its own transaction.
 pub async fn advance(
     core: &Core,
     id: &MachineId,

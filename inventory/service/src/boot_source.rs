@@ -1,4 +1,4 @@
-//! What the boot service asks: the target from state and rules, the script with its ticket.
+//! Answers the boot service: the boot target from state and rules, and the boot script with its ticket.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -20,12 +20,12 @@ use crate::rescue::{RESCUE_SECONDS, end_rescues};
 use crate::secret;
 use store::{Change, MachineRow, RescueRow, StoreError, TicketRow};
 
-/// What a new machine is told while too many come.
+/// Shown on a new machine while too many enroll.
 const TOO_MANY_NEW: &str =
     "held: too many new machines in a minute on this network (boot.enrolments_per_minute)";
-/// What a machine is told that asks again and again.
+/// Shown on a machine that asks for too many scripts.
 const TOO_MANY_SCRIPTS: &str = "held: this machine asked for too many boot scripts in a minute";
-/// How a rescue ended whose machine asks what to boot.
+/// Why a rescue ended: its machine asks what to boot.
 const BOOTED_AGAIN: &str = "it booted again";
 
 /// The boot service's view of the inventory.
@@ -34,12 +34,12 @@ pub struct Boot {
     api_port: u16,
     /// Base URL of the boot service by network name.
     boot_urls: HashMap<String, String>,
-    /// When a bound was last said in the log: a flood of questions must not fill it.
+    /// When an exceeded limit was last logged, in ms: a flood must not fill the log.
     warned: AtomicI64,
 }
 
 impl Boot {
-    /// `boot_urls`: base URL of the plain boot service for each network.
+    /// `boot_urls`: base URL of the plain HTTP boot service by network name.
     pub fn new(core: Arc<Core>, api_port: u16, boot_urls: HashMap<String, String>) -> Boot {
         Boot {
             core,
@@ -49,7 +49,7 @@ impl Boot {
         }
     }
 
-    /// Whether a bound is said now: once in ten seconds.
+    /// Whether to log an exceeded limit now: at most once in ten seconds.
     fn warns(&self, now: UnixMs) -> bool {
         let last = self.warned.load(Ordering::Relaxed);
         let due = now.since(UnixMs(last)) >= 10_000;
@@ -132,7 +132,7 @@ impl Boot {
             target: boot_target(&state, false),
         };
         let advanced = advance_in(core, &mut change, &id, event, &Actor::Boot, now).await?;
-        // The event may have ended a deployment: what counts is the state it left.
+        // The event may have ended a deployment, so use the state that it led to.
         let target = boot_target(&advanced.state, false);
         steps.push(advanced);
         let order = match target {
@@ -163,7 +163,8 @@ impl Boot {
         Ok(order)
     }
 
-    /// Enrolls who is not known. `None`: too many new machines came to this network in a minute.
+    /// Enrolls an unknown client. `None`: too many new machines on this network in the last minute, or no id
+    /// could be made.
     async fn enrolled(
         &self,
         change: &mut Change,
@@ -199,7 +200,8 @@ impl Boot {
         }
     }
 
-    /// Who asks may be a process on a running system: it gets nothing but what anybody may have, and nothing is moved by it.
+    /// The client may be a process on a running system: it gets only what anybody may have, and no state
+    /// changes.
     fn unheard(&self, row: &MachineRow, client: &BootClient, held: Held, now: UnixMs) -> ScriptOrder {
         let commission = row.state == State::New && self.commission_unknown(&self.facts(Some(row), client));
         match boot_target(&row.state, commission) {
@@ -221,7 +223,7 @@ impl Boot {
         }
     }
 
-    /// The mini-os, with a ticket to claim.
+    /// The mini-os, with a new ticket.
     async fn mini_os(
         &self,
         change: &mut Change,
@@ -257,7 +259,7 @@ impl Boot {
         }))
     }
 
-    /// What a person at the machine's console chose. Its state stays what it is.
+    /// The script for what a person chose at the console. The machine's state does not change.
     async fn make_chosen(&self, client: &BootClient, choice: Choice) -> Result<ScriptOrder, AdvanceError> {
         let core = &self.core;
         let refuse = |why: &str| Ok(ScriptOrder::Refused(why.to_owned()));
@@ -279,7 +281,7 @@ impl Boot {
         if let Err(refused) = lifecycle::console::choose(&row.state, choice) {
             return Ok(ScriptOrder::Refused(refused.sentence));
         }
-        // A person at the console, and no process on the running system.
+        // The choice must come from a console, not from a process on the running system.
         if let Err(held) = may_have_ticket(&self.asks(&row, client), true, now) {
             return Ok(ScriptOrder::Refused(held.to_string()));
         }
@@ -287,7 +289,7 @@ impl Boot {
         let what = AtConsole::Chose { choice };
         let event = Event::AtConsole { what };
         let advanced = advance_in(core, &mut change, &id, event, &Actor::Console, now).await?;
-        // The script that was not followed had a ticket.
+        // The script that this choice replaces may have had a ticket.
         change.void_tickets(&id).await?;
         let order = match choice {
             Choice::LocalDisk => ScriptOrder::LocalDisk,
@@ -297,7 +299,7 @@ impl Boot {
                     .await?
             }
             Choice::Rescue => {
-                // No ticket that can be claimed: a claim would take the place of the agent on the disk.
+                // Not a boot ticket: claiming one would replace the agent on the disk.
                 let ticket = secret::fresh();
                 let row = RescueRow {
                     machine: id.clone(),
@@ -320,7 +322,7 @@ impl Boot {
         Ok(order)
     }
 
-    /// A machine that asks what to boot runs no agent: what was known of one is over.
+    /// A machine that asks what to boot runs no agent: forgets the state of the last one.
     fn started_anew(&self, id: &MachineId, mac: Mac) {
         self.core.memory.update_session(id, |session| {
             session.runs_on = None;
@@ -331,7 +333,7 @@ impl Boot {
         self.core.memory.owned(mac, id);
     }
 
-    /// Writes beside the answer: firmware does not wait for it, and what is lost in a power cut is learnt again.
+    /// Writes in the background: firmware does not wait for it, and what a power cut loses is learned again.
     fn keep_trial(&self, mac: Mac, trial: Trial) {
         let core = self.core.clone();
         tokio::spawn(async move {
@@ -362,7 +364,7 @@ impl BootSource for Boot {
                 boot_target(&state, commission)
             }
             Err(error) => {
-                // Silence: the firmware asks again, and a wrong answer could boot a half-installed disk.
+                // No answer: the firmware asks again, and a wrong answer could boot a half-installed disk.
                 tracing::error!(mac = %client.mac, %error, "cannot decide what a machine boots");
                 BootTarget::Ignore
             }
@@ -396,7 +398,7 @@ impl BootSource for Boot {
                 .kernel_args(&self.facts(row.as_ref(), client))
                 .to_vec(),
             Err(error) => {
-                // The script itself fails over the same store.
+                // The script itself needs the same store and fails too.
                 tracing::error!(mac = %client.mac, %error, "no kernel arguments by rule");
                 Vec::new()
             }
@@ -480,7 +482,7 @@ impl BootSource for Boot {
     }
 
     fn heard(&self, event: BootEvent) {
-        // Without a network it is only said to be this machine: nothing is learnt by that.
+        // Without a network the event only claims to be from this machine: learn nothing from it.
         let sure = event.network.is_some() || self.core.config.boot.simulated;
         if sure && let Some(trial) = self.core.memory.loaders.heard(&event) {
             self.keep_trial(event.mac, trial);

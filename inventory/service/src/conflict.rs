@@ -1,4 +1,4 @@
-//! Two that claim one identity: side by side, and what a person decides.
+//! Two enrolments with one identity: side by side, and what a person decides.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::problem::problem;
 use store::ConflictRow;
 
 impl Service {
-    /// What claims the identity of a machine, or whose identity it claims.
+    /// The conflicts of a machine, open ones first: who claims its identity, and whose identity it claims.
     pub async fn conflicts(&self, key: &str) -> Result<Conflicts, Problem> {
         let row = self.find(key).await?;
         let rows = self.core.store.conflicts(&row.id).await?;
@@ -36,7 +36,7 @@ impl Service {
                 }),
             });
         }
-        // Stable: the newest first in each half.
+        // The sort is stable: newest first in each half.
         conflicts.sort_by_key(|c| c.resolution.is_some());
         Ok(Conflicts {
             machine: self.summary(row).await?,
@@ -44,7 +44,7 @@ impl Service {
         })
     }
 
-    /// A person has looked. Answers as [`Service::conflicts`].
+    /// Resolves conflicts as a person decided. Answers like [`Service::conflicts`].
     pub async fn resolve_conflict(
         &self,
         key: &str,
@@ -96,9 +96,9 @@ impl Service {
     }
 }
 
-/// What a person decided, carried out.
+/// Carries out the decision.
 impl Turn<'_> {
-    /// Tells a machine what was decided; its last open conflict lets it go.
+    /// Records the decision on a machine, which is released when no conflict of it is left open.
     async fn tell(&mut self, id: &MachineId, other: &MachineId, detail: &str) -> Result<(), Problem> {
         let rows = self.change.conflicts(id).await?;
         let event = Event::ConflictResolved {
@@ -119,7 +119,7 @@ impl Turn<'_> {
     async fn different(&mut self, row: &ConflictRow) -> Result<(), Problem> {
         self.close(row, "different").await?;
         if row.machine == row.other {
-            // The NIC is in another machine now: its next boot enrols that one.
+            // The NIC is in another machine now, which its next boot enrolls.
             if let Some(mac) = row.boot_mac {
                 self.change.remove_mac(&row.machine, mac).await?;
             }
@@ -161,7 +161,7 @@ impl Turn<'_> {
         };
         self.fold(retire, keep, folded, found).await?;
         self.change.put_identity(keep, &updated, self.now).await?;
-        // Whatever else was open about the enrolment that went has nothing to be about any more.
+        // Other open conflicts of the retired enrolment have lost their subject.
         for rest in self.change.conflicts(retire).await? {
             if rest.resolved.is_some() {
                 continue;

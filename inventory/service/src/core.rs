@@ -1,4 +1,4 @@
-//! What the rooms of the server share: configuration, store, authority, clock, and what is only in memory.
+//! What all parts of the server share: configuration, store, authority, clock, and state kept only in memory.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use config::Config;
 use store::Store;
 use tls::{Authority, BrokenHandshakes};
 
-/// The time. A test brings its own.
+/// The source of time. Tests bring their own.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> UnixMs + Send + Sync>);
 
@@ -34,7 +34,7 @@ impl Clock {
         })
     }
 
-    /// A clock of one's own.
+    /// A custom clock.
     pub fn new(clock: impl Fn() -> UnixMs + Send + Sync + 'static) -> Clock {
         Clock(Arc::new(clock))
     }
@@ -51,7 +51,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Shared by all rooms of the server.
+/// Shared by all parts of the server.
 pub struct Core {
     /// Configuration.
     pub config: Config,
@@ -61,59 +61,59 @@ pub struct Core {
     pub authority: Authority,
     /// Clock.
     pub clock: Clock,
-    /// What is lost at a restart, and may be.
+    /// State that may be lost in a restart.
     pub memory: Memory,
-    /// Cancelled when the server ends: long polls and streams end with it.
+    /// Cancelled when the server stops: ends long polls and streams.
     pub stop: CancellationToken,
 }
 
-/// What is only in memory.
+/// State kept only in memory.
 pub struct Memory {
     sessions: Mutex<HashMap<MachineId, Session>>,
     journeys: Mutex<Journeys>,
     wakes: Mutex<HashMap<MachineId, Arc<Notify>>>,
-    /// What became of the loaders that machines were given; kept in the store too.
+    /// Which loaders worked on which NIC; kept in the store too.
     pub loaders: Loaders,
     changes: broadcast::Sender<MachineId>,
     macs: RwLock<HashMap<Mac, Option<String>>>,
-    /// The networks as they stand; not set when none is configured.
+    /// The networks and their leases; not set if none is configured.
     pub networks: OnceLock<Networks>,
-    /// A machine of 64-bit ARM has asked for its loader since the start.
+    /// A 64-bit ARM machine has sent a DHCP message since the start.
     pub arm64_asked: AtomicBool,
-    /// When the store was last asked whether it takes a write, and whether it did.
+    /// When a write to the store was last tried, and whether it succeeded.
     pub write_probe: tokio::sync::Mutex<Option<(UnixMs, bool)>>,
-    /// TLS handshakes that ended over a certificate.
+    /// TLS handshakes that failed because of a certificate; limits their log lines.
     pub broken_tls: BrokenHandshakes,
-    /// A deadline may have changed.
+    /// Notified when a deadline may have changed.
     pub deadlines: Notify,
-    /// Machines are to be checked again.
+    /// Notified when machines are to be checked again.
     pub rechecks: Notify,
-    /// How many machines were checked again since the start.
+    /// Number of machines checked again since the start.
     pub rechecked: watch::Sender<u64>,
 }
 
-/// What is known of the agent of a machine since it was last heard to start.
+/// What is known about a machine's agent since its last boot, and about that boot.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
-    /// Where it said it runs.
+    /// Where the agent runs, as it reported.
     pub runs_on: Option<RunsOn>,
-    /// How far the running step is.
+    /// Progress of the running step.
     pub progress: Option<Progress>,
-    /// Last time it was heard.
+    /// When the agent was last heard.
     pub last_seen: Option<UnixMs>,
     /// When the machine was last told to boot its disk.
     pub disk_boot_at: Option<UnixMs>,
-    /// Until when a person lets it boot although its firmware is not heard.
+    /// Until when a person lets it boot although its firmware was not heard.
     pub admitted_until: Option<UnixMs>,
-    /// Why its boot script is held back, since when.
+    /// Since when its boot script is held back, and why.
     pub held: Option<(UnixMs, String)>,
 }
 
-/// An agent that was heard within this time runs now: it asks for its assignment twice a minute.
+/// An agent heard within this time is running: it polls for its assignment at least twice a minute.
 pub(crate) const ALIVE_SECONDS: u64 = 90;
 
 impl Session {
-    /// Whether an agent runs there now.
+    /// Whether an agent runs on the machine now.
     pub(crate) fn runs(&self, now: UnixMs) -> bool {
         let heard = |seen| now.since(seen) <= ALIVE_SECONDS * 1000;
         self.runs_on.is_some() && self.last_seen.is_some_and(heard)
@@ -121,7 +121,7 @@ impl Session {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each critical section leaves its map whole at every point.
+    // A panic cannot leave a map half changed: each critical section keeps it valid at every point.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -146,17 +146,17 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// A copy of the session of a machine.
+    /// A copy of a machine's session.
     pub fn session(&self, id: &MachineId) -> Session {
         lock(&self.sessions).get(id).cloned().unwrap_or_default()
     }
 
-    /// Changes the session of a machine.
+    /// Changes a machine's session.
     pub fn update_session(&self, id: &MachineId, change: impl FnOnce(&mut Session)) {
         change(lock(&self.sessions).entry(id.clone()).or_default());
     }
 
-    /// A machine was forgotten.
+    /// Drops everything about a machine that was forgotten.
     pub fn forget(&self, id: &MachineId) {
         lock(&self.sessions).remove(id);
         lock(&self.wakes).remove(id);
@@ -164,39 +164,39 @@ impl Memory {
         self.changed(id);
     }
 
-    /// The bell that rings when the assignment of a machine may have changed.
+    /// Notified when the machine's assignment may have changed.
     pub fn bell(&self, id: &MachineId) -> Arc<Notify> {
         lock(&self.wakes).entry(id.clone()).or_default().clone()
     }
 
-    /// Rings the bell of a machine.
+    /// Wakes the waiters of [`Memory::bell`].
     pub fn wake(&self, id: &MachineId) {
         self.bell(id).notify_waiters();
     }
 
-    /// Tells pages that a machine changed.
+    /// Announces that a machine changed.
     pub fn changed(&self, id: &MachineId) {
-        // Nobody listens: fine.
+        // It fails if nobody listens, which is fine.
         let _ = self.changes.send(id.clone());
     }
 
-    /// Ids of machines as they change.
+    /// Ids of changed machines.
     pub fn changes(&self) -> broadcast::Receiver<MachineId> {
         self.changes.subscribe()
     }
 
-    /// Replaces what is known of MACs: whose machine is known, and its host name.
+    /// Replaces the MACs of known machines, each with its machine's host name, if any.
     pub fn set_macs(&self, macs: HashMap<Mac, Option<String>>) {
         *self.macs.write().unwrap_or_else(PoisonError::into_inner) = macs;
     }
 
-    /// The host name, if there is one, of the machine with this MAC; `None`: none is known by it.
+    /// The host name, if any, of the known machine with this MAC. `None`: no known machine has it.
     pub fn host_name(&self, mac: Mac) -> Option<Option<String>> {
         let macs = self.macs.read().unwrap_or_else(PoisonError::into_inner);
         macs.get(&mac).cloned()
     }
 
-    /// Keeps a boot event. Returns the machine it belongs to, if that is known.
+    /// Keeps a boot event. Returns its machine, if known.
     pub fn heard(&self, event: BootEvent) -> Option<MachineId> {
         if matches!(&event.what, BootEventKind::Dhcp { client, .. } if client.starts_with("uefi-arm64")) {
             self.arm64_asked.store(true, Ordering::Relaxed);
@@ -205,17 +205,17 @@ impl Memory {
         lock(&self.journeys).heard(event, known)
     }
 
-    /// A MAC belongs to a machine; only kept for MACs that were heard.
+    /// Records the machine of a MAC, if that MAC was heard.
     pub fn owned(&self, mac: Mac, id: &MachineId) {
         lock(&self.journeys).owned(mac, id);
     }
 
-    /// NICs other than this that were heard: those of `siblings`, and those whose MAC is at most four from it, the last heard first.
+    /// Other NICs that were heard, last heard first: `siblings`, and MACs at most 4 away from `mac`.
     pub fn heard_near(&self, mac: Mac, siblings: &[Mac]) -> Vec<(Mac, UnixMs)> {
         lock(&self.journeys).near(mac, siblings)
     }
 
-    /// What was heard from a MAC, oldest first.
+    /// The boot events of a MAC, oldest first.
     pub fn journey(&self, mac: Mac) -> Vec<BootEvent> {
         lock(&self.journeys).of(mac)
     }

@@ -1,4 +1,4 @@
-//! The clock's part: when a deadline passes, the machine is told.
+//! Applies deadlines to machines when they pass.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::core::Core;
 use crate::rescue::end_overdue;
 use store::StoreError;
 
-/// An enrolment that never claimed is kept for so long after its last boot script.
+/// How long an enrolment that never claimed is kept after its last boot script.
 const FORGET_AFTER_SECONDS: u32 = 24 * 3600;
-/// How often such ones are looked for. Milliseconds.
+/// Interval between searches for such enrolments, in ms.
 const FORGET_EVERY_MS: u64 = 10 * 60 * 1000;
-/// Longest sleep: a clock that was set must be noticed.
+/// Longest sleep: a change of the system clock must be noticed.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Shortest: a deadline that cannot be brought to its machine must not spin.
+/// Shortest sleep: a deadline that cannot be applied must not make the loop spin.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-/// Runs until the server ends.
+/// Runs until the server stops.
 pub async fn run(core: &Core) {
     let mut looked = None;
     loop {
@@ -31,7 +31,7 @@ pub async fn run(core: &Core) {
                 tracing::error!(%error, "enrolments that never claimed could not be forgotten");
             }
         }
-        // Asked for before the store is read: a change in between is not lost.
+        // Registered before the store is read, so that a change in between is not lost.
         let notified = core.memory.deadlines.notified();
         let pause = match pass(core).await {
             Ok(pause) => pause,
@@ -48,7 +48,8 @@ pub async fn run(core: &Core) {
     }
 }
 
-/// Forgets who fetched a boot script more than a day ago and was never heard again: a list of made-up MACs ends by itself.
+/// Forgets enrolments that never claimed within a day of their last boot script, so a flood of made-up MACs
+/// clears itself.
 async fn forget_never_claimed(core: &Core, now: UnixMs) -> Result<(), StoreError> {
     for id in core
         .store
@@ -65,7 +66,7 @@ async fn forget_never_claimed(core: &Core, now: UnixMs) -> Result<(), StoreError
     Ok(())
 }
 
-/// Brings every passed deadline to its machine. Returns how long nothing is due.
+/// Applies every passed deadline. Returns the time until the next one.
 async fn pass(core: &Core) -> Result<Duration, StoreError> {
     let (due, next) = core.store.deadlines(core.clock.now()).await?;
     for id in due {

@@ -1,4 +1,4 @@
-//! What was heard of a NIC, and what it means: the facts for [`words::diagnosis`] are gathered here.
+//! The journey of a NIC and its diagnosis: gathers the facts for [`words::diagnosis`].
 
 use std::net::IpAddr;
 
@@ -13,11 +13,11 @@ use crate::problem::problem;
 use tls::BrokenTls;
 use words::diagnosis::{Facts, Ports, diagnose};
 
-/// Longest name of what an agent asked for, in characters.
+/// Longest kept name of an agent's request, in characters.
 const ASKED: usize = 40;
 
 impl Service {
-    /// What was heard of the NIC with this MAC, or InfiniBand port with this GUID, and what it means.
+    /// The journey of the NIC with this MAC, or the InfiniBand port with this GUID, and its diagnosis.
     pub async fn journey_of(&self, key: &str) -> Result<Journey, Problem> {
         match key.parse::<Guid>() {
             Ok(guid) if key.parse::<Mac>().is_err() => self.explained(guid.mac(), Some(guid)).await,
@@ -25,7 +25,7 @@ impl Service {
         }
     }
 
-    /// As [`Service::journey_of`], by MAC.
+    /// Like [`Service::journey_of`], by MAC.
     pub async fn journey(&self, mac: Mac) -> Result<Journey, Problem> {
         self.explained(mac, None).await
     }
@@ -83,7 +83,8 @@ impl Service {
         })
     }
 
-    /// An agent asked for something and was answered: kept in the journey of the NIC that has its address.
+    /// Records the answer to an agent's request in the journey of the NIC with its address. Of successful
+    /// requests only claims and reports are kept.
     pub fn agent_answered(&self, peer: IpAddr, path: &str, status: u16, refused: Option<&Problem>) {
         let asked: String = path
             .rsplit('/')
@@ -105,13 +106,14 @@ impl Service {
     }
 }
 
-/// A MAC that somebody named.
+/// Parses a MAC from a request.
 pub fn mac_of(text: &str) -> Result<Mac, Problem> {
     let wrong = |e: NameError| problem(400, "bad-mac", "MAC not usable", e.to_string());
     text.parse().map_err(wrong)
 }
 
-/// A connection to the TLS port ended before anything was asked. `why`: over a certificate.
+/// Records that a connection to the TLS port ended in the handshake. `why`: the certificate problem, if that
+/// was the reason.
 pub fn tls_broken(core: &Core, peer: IpAddr, why: Option<BrokenTls>) {
     let end = match why {
         Some(BrokenTls::ItsClock) => ConnectionEnd::Clock,

@@ -1,5 +1,5 @@
-//! What was heard from each MAC, in memory, with bounds that no stranger's noise can turn against a machine: who evicts whom is
-//! decided by what they are, not by how loud they are.
+//! The boot events of each MAC, in memory. The bounds keep a stranger's noise from evicting a machine:
+//! eviction goes by rank, not by how much a MAC sends.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem::{Discriminant, discriminant};
@@ -7,21 +7,21 @@ use std::mem::{Discriminant, discriminant};
 use inventory_api::boot::{BootEvent, BootEventKind};
 use inventory_api::{Mac, MachineId, UnixMs};
 
-/// Events kept for each MAC.
+/// Events kept per MAC.
 const EVENTS: usize = 200;
-/// MACs that nobody enrolled whose journey is kept.
+/// Journeys kept of MACs of strangers.
 const STRANGERS: usize = 4096;
-/// MACs of known machines whose journey is kept.
+/// Journeys kept of MACs of known machines.
 const KNOWN: usize = 16_384;
 
-/// What a MAC is; the lower goes first.
+/// The trust in a MAC; the lowest is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// It has only asked, or was only named: anybody can, with any MAC.
+    /// It only sent requests, or was only named: anybody can do that with any MAC.
     Noise,
-    /// It has fetched something.
+    /// It fetched something.
     Boots,
-    /// It is a known machine's.
+    /// It belongs to a known machine.
     Known,
 }
 
@@ -31,7 +31,6 @@ struct Journey {
     events: VecDeque<BootEvent>,
 }
 
-/// The journeys.
 #[derive(Default)]
 pub struct Journeys {
     by_mac: HashMap<Mac, Journey>,
@@ -41,7 +40,7 @@ pub struct Journeys {
 }
 
 impl Journeys {
-    /// Keeps an event; gives back the machine it belongs to, if that is known. `known`: its MAC is a known machine's.
+    /// Keeps an event and returns its machine, if recorded. `known`: the MAC belongs to a known machine.
     pub fn heard(&mut self, event: BootEvent, known: bool) -> Option<MachineId> {
         let (mac, at) = (event.mac, event.at);
         let mut journey = self.take(mac).unwrap_or(Journey {
@@ -51,7 +50,7 @@ impl Journeys {
         });
         journey.rank = match known {
             true => Rank::Known,
-            // It may have been forgotten as a machine.
+            // `Rank::Known` here means that its machine was forgotten since.
             false if journey.rank == Rank::Known || fetched(&event.what) => Rank::Boots,
             false => journey.rank,
         };
@@ -75,19 +74,19 @@ impl Journeys {
         self.owners.get(&mac).cloned()
     }
 
-    /// A machine was forgotten: what was heard from its MACs is nobody's.
+    /// Removes a forgotten machine as the owner of its MACs.
     pub fn forget(&mut self, id: &MachineId) {
         self.owners.retain(|_, owner| owner != id);
     }
 
-    /// A MAC belongs to a machine; only kept for MACs that were heard.
+    /// Records the machine of a MAC, if that MAC was heard.
     pub fn owned(&mut self, mac: Mac, id: &MachineId) {
         if self.by_mac.contains_key(&mac) {
             self.owners.insert(mac, id.clone());
         }
     }
 
-    /// NICs other than this that were heard: those of `siblings`, and those whose MAC is at most four from it, the last heard first.
+    /// Other NICs that were heard, last heard first: `siblings`, and MACs at most 4 away from `mac`.
     pub fn near(&self, mac: Mac, siblings: &[Mac]) -> Vec<(Mac, UnixMs)> {
         let number = |mac: Mac| mac.0.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
         let is_near = |other: &Mac| {
@@ -99,7 +98,7 @@ impl Journeys {
         all
     }
 
-    /// What was heard from a MAC, oldest first.
+    /// The events of a MAC, oldest first.
     pub fn of(&self, mac: Mac) -> Vec<BootEvent> {
         let journey = self.by_mac.get(&mac);
         journey
@@ -107,7 +106,7 @@ impl Journeys {
             .unwrap_or_default()
     }
 
-    /// Forgets who of this rank, or the next above it that there is, was heard longest ago.
+    /// Evicts the MAC heard longest ago within this rank or, if that is empty, the next higher one.
     fn evict(&mut self, from: Rank) {
         let first = self.order.range((from, UnixMs(i64::MIN), Mac([0; 6]))..).next();
         if let Some((_, _, mac)) = first.copied() {
@@ -130,7 +129,7 @@ impl Journeys {
     }
 }
 
-/// An agent that tries again and again takes one line.
+/// Repeated tries of an agent share one entry.
 fn again(last: &BootEvent, event: &BootEvent) -> bool {
     let tries = matches!(
         event.what,
@@ -139,7 +138,7 @@ fn again(last: &BootEvent, event: &BootEvent) -> bool {
     tries && last.what == event.what && last.ip == event.ip
 }
 
-/// Only who holds its lease's address fetches something in its name.
+/// Only the holder of the MAC's leased address can fetch something in its name.
 fn fetched(what: &BootEventKind) -> bool {
     match what {
         BootEventKind::Script { .. } | BootEventKind::Chosen { .. } => true,
@@ -153,8 +152,8 @@ fn refused(what: &BootEventKind) -> bool {
     matches!(what, BootEventKind::Http { status, .. } | BootEventKind::Agent { status, .. } if *status >= 400)
 }
 
-/// Of the kind of which there are most the oldest goes: who floods one kind pushes out no other. What was refused is a kind of
-/// its own, since it may be somebody else who asked.
+/// Removes the oldest event of the most frequent kind, so a flood of one kind evicts no other. Refused
+/// requests are a kind of their own, since somebody else may have sent them.
 fn make_room(events: &mut VecDeque<BootEvent>) {
     let kind = |event: &BootEvent| -> (Discriminant<BootEventKind>, bool) {
         (discriminant(&event.what), refused(&event.what))
@@ -163,7 +162,7 @@ fn make_room(events: &mut VecDeque<BootEvent>) {
     for (at, event) in events.iter().enumerate() {
         counts.entry(kind(event)).or_insert((0, at)).0 += 1;
     }
-    // Of equal ones the kind whose oldest is the oldest.
+    // On a tie, the kind with the oldest event.
     let most = counts
         .values()
         .max_by_key(|(count, first)| (*count, usize::MAX - *first));
@@ -249,7 +248,7 @@ mod tests {
             [1, 2, 0],
             "a known machine, one that boots, one that only asked"
         );
-        // It is enrolled, and forgotten again.
+        // Enrolled, forgotten, and enrolled again.
         for known in [true, false, true] {
             journeys.heard(event(2, 100_000, dhcp()), known);
             assert_eq!(journeys.known, 1 + usize::from(known));

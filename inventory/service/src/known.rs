@@ -1,4 +1,4 @@
-//! MACs of enrolled machines and their host names, in memory: the DHCP service asks for them with every message.
+//! MACs and host names of known machines, in memory, because the DHCP service needs them for every message.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::core::Core;
 use store::StoreError;
 
-/// Changes that come closer together than this are read in one go.
+/// Changes within this time are read in one go.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Reads all of them.
+/// Reads them all from the store.
 ///
 /// # Errors
 /// The store cannot be read.
@@ -19,7 +19,7 @@ pub async fn load(core: &Core) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Keeps them true until the server ends: reads them anew when machines have changed.
+/// Keeps them current until the server stops: reads them again when a machine changed.
 pub async fn run(core: &Core) {
     let mut changes = core.memory.changes();
     loop {

@@ -1,4 +1,5 @@
-//! What API, page and boot service ask for. Every method answers with a wire type or a [`Problem`].
+//! The operations behind API, page and boot service. Every method for API and page returns a wire type or a
+//! [`Problem`].
 
 mod actions;
 pub mod advance;
@@ -54,18 +55,18 @@ pub use list::{BAD_TOKEN, MachineList, bad_query, page};
 pub use store::MachineCounts;
 pub use tokens::{Login, unknown_token};
 
-/// The service. Shared as `Arc<Service>`.
+/// The service, shared as `Arc<Service>`.
 pub struct Service {
     core: Arc<Core>,
 }
 
 impl Service {
-    /// The service over a core.
+    /// Creates the service.
     pub fn new(core: Arc<Core>) -> Service {
         Service { core }
     }
 
-    /// What is behind it.
+    /// The shared state.
     pub fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -93,7 +94,8 @@ impl Service {
         })
     }
 
-    /// A page of its history, oldest first: the newest rows, then older ones. `before` leaves out that row and all after it.
+    /// A page of a machine's history, oldest first: the first page has the newest rows, the next ones older
+    /// rows. Only rows before `before`, if set.
     pub async fn history(
         &self,
         key: &str,
@@ -108,7 +110,7 @@ impl Service {
         Ok(list::older(rows, limit, |entry: &HistoryEntry| entry.seq))
     }
 
-    /// Its current plan, password hashes left out; the newest one when the state has none.
+    /// The current plan of a machine without password hashes, or the newest one if its state has none.
     pub async fn plan(&self, key: &str) -> Result<InstallPlan, Problem> {
         let row = self.find(key).await?;
         let plan = match row.state.plan() {
@@ -128,13 +130,13 @@ impl Service {
         })
     }
 
-    /// The images that can be installed, by name, the newest first.
+    /// The installable images, sorted by name, newest first.
     pub async fn images(&self) -> Result<Vec<ImageManifest>, Problem> {
         let images = planning::list_images(&self.core).await?;
         Ok(images.into_iter().map(|i| i.manifest).collect())
     }
 
-    /// The profiles of the configuration, password hashes left out.
+    /// The deployment profiles of the configuration, without password hashes.
     pub fn profiles(&self) -> Vec<Profile> {
         let profile = |(name, request): (&String, &inventory_api::deploy::DeployRequest)| Profile {
             name: name.clone(),
@@ -143,12 +145,12 @@ impl Service {
         self.core.config.profiles.iter().map(profile).collect()
     }
 
-    /// Ids of machines as they change: state, progress, report, address. A receiver that lags must read all anew.
+    /// Ids of changed machines: state, progress, report, address. A receiver that lags must read everything
+    /// again.
     pub fn changes(&self) -> broadcast::Receiver<MachineId> {
         self.core.memory.changes()
     }
 
-    /// A machine by id, MAC, serial number or asset tag.
     async fn find(&self, key: &str) -> Result<MachineRow, Problem> {
         let store = &self.core.store;
         if let Ok(id) = key.parse::<MachineId>()
@@ -190,7 +192,7 @@ impl Service {
             .ok_or_else(|| no_machine(id.as_str()))
     }
 
-    /// The plan that a state goes by.
+    /// The plan of a state, if it has one.
     async fn plan_of(&self, state: &State) -> Result<Option<InstallPlan>, Problem> {
         match state.plan() {
             Some(plan) => Ok(self.core.store.plan_by_id(plan).await?),
@@ -204,7 +206,7 @@ impl Service {
         summary.ok_or_else(|| no_machine(id.as_str()))
     }
 
-    /// What is not in the rows is read for all of them at once.
+    /// Reads whatever is not in the rows once for all of them.
     async fn summaries(&self, rows: Vec<MachineRow>) -> Result<Vec<MachineSummary>, Problem> {
         let ids: Vec<MachineId> = rows.iter().map(|row| row.id.clone()).collect();
         let mut conflicts = self.core.store.open_conflicts(&ids).await?;
@@ -257,7 +259,7 @@ impl Service {
         lifecycle::verbs(state, seen, session.held.is_some())
     }
 
-    /// The status of a machine that is in `state` now.
+    /// The status of a machine whose state is now `state`.
     async fn status(&self, row: &MachineRow, state: &State) -> Result<MachineStatus, Problem> {
         let since = self.core.store.phase_since(&row.id).await?;
         let verbs = self.verbs(row, state);
@@ -265,7 +267,7 @@ impl Service {
     }
 }
 
-/// The plan of an installation under way.
+/// The plan that is being installed.
 fn installing(state: &State) -> Option<&PlanId> {
     let State::Deploying(d) = state else {
         return None;

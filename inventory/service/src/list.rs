@@ -1,4 +1,4 @@
-//! Lists, page by page.
+//! Lists in pages.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -10,19 +10,19 @@ use super::Service;
 use crate::problem::problem;
 use store::{Cursor, MachineCounts, MachineRow};
 
-/// Characters of a search text.
+/// Longest search text, in characters.
 const MAX_SEARCH: usize = 100;
-/// Bytes of a page token. A machine's id has at most 64.
+/// Longest page token, in bytes. A machine id has at most 64.
 const MAX_TOKEN: usize = 256;
 
-/// Some machines of a list, and where the pages beside them begin.
+/// A page of machines, with the tokens of its neighbours.
 #[derive(Debug)]
 pub struct MachineList {
     /// The machines, newest enrolled first.
     pub machines: Vec<MachineSummary>,
     /// Token of the next page.
     pub next: Option<String>,
-    /// Token of the page before.
+    /// Token of the previous page.
     pub previous: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl From<MachineList> for Page<MachineSummary> {
 }
 
 impl Service {
-    /// A page of the machines that pass a filter, newest enrolled first.
+    /// A page of the machines that match a filter, newest enrolled first.
     pub async fn machines(&self, filter: &MachineFilter, query: &PageQuery) -> Result<MachineList, Problem> {
         if filter.q.chars().count() > MAX_SEARCH {
             let detail = format!("q is longer than {MAX_SEARCH} characters: search for fewer words");
@@ -54,7 +54,7 @@ impl Service {
             .machine_page(filter, cursor.as_ref(), limit + 1)
             .await?;
         let back = cursor.as_ref().is_some_and(|cursor| cursor.back);
-        // One more than shown: it only says that there is a page beyond.
+        // One row more than shown was read, to learn whether another page follows.
         let beyond = rows.len() > limit as usize;
         if beyond {
             let extra = if back { 0 } else { rows.len() - 1 };
@@ -80,13 +80,13 @@ impl Service {
         })
     }
 
-    /// How many machines there are, by state.
+    /// Number of machines by state.
     pub async fn machine_counts(&self) -> Result<MachineCounts, Problem> {
         Ok(self.core.store.machine_counts().await?)
     }
 }
 
-/// The page of a list that is read whole.
+/// One page of a list that was read completely.
 pub fn page<T>(items: Vec<T>, query: &PageQuery) -> Result<Page<T>, Problem> {
     let limit = limit(query)? as usize;
     let from = match &query.page_token {
@@ -102,7 +102,7 @@ pub fn page<T>(items: Vec<T>, query: &PageQuery) -> Result<Page<T>, Problem> {
     })
 }
 
-/// The page of a history: `rows` are the newest before its token, oldest first; the next page has older ones.
+/// A page of a history. `rows` are the newest before its token, oldest first; the next page has older ones.
 pub(super) fn older<T>(rows: Vec<T>, limit: u32, first: impl Fn(&T) -> i64) -> Page<T> {
     let oldest = rows
         .first()
@@ -114,7 +114,7 @@ pub(super) fn older<T>(rows: Vec<T>, limit: u32, first: impl Fn(&T) -> i64) -> P
     }
 }
 
-/// The row of a history that a token of [`older`] names.
+/// The history row that a token of [`older`] names.
 pub(super) fn before(query: &PageQuery) -> Result<Option<i64>, Problem> {
     let seq = |token: &String| decoded(token)?.strip_prefix("before.")?.parse().ok();
     query
@@ -132,12 +132,12 @@ pub(super) fn limit(query: &PageQuery) -> Result<u32, Problem> {
     Err(bad_query(format!("limit is 1 to {}", PageQuery::MAX_LIMIT)))
 }
 
-/// The problem of a query that cannot be used.
+/// The problem for an unusable query.
 pub fn bad_query(detail: impl Into<String>) -> Problem {
     problem(400, "bad-query", "Query not usable", detail)
 }
 
-/// The code tells a page that its token is of no use any more.
+/// Problem code for a page token that is not valid, or no longer.
 pub const BAD_TOKEN: &str = "bad-page-token";
 
 fn bad_token() -> Problem {
@@ -150,7 +150,7 @@ fn bad_token() -> Problem {
     )
 }
 
-/// Tells lists of different filters apart: a place in one is none in the other.
+/// Identifies the filter of a list: a cursor is valid only in its own list.
 fn list_of(filter: &MachineFilter) -> u64 {
     let mut hasher = DefaultHasher::new();
     serde_json::to_string(filter)
@@ -185,7 +185,7 @@ fn cursor(token: &str, list: u64) -> Option<Cursor> {
     })
 }
 
-/// Hexadecimal, so that nobody builds on what a token says.
+/// Hexadecimal, to discourage relying on a token's content.
 fn encoded(text: &str) -> String {
     hex::encode(text)
 }

@@ -1,5 +1,5 @@
-//! What became of the loaders that machines were given: asked for every message of firmware, so from memory; kept in the
-//! store, so that a restart does not begin anew with a loader that does not work.
+//! Which loaders worked on which NIC. Every firmware message needs this, so it is in memory; it is also in
+//! the store, so that a restart does not try a failed loader again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -10,30 +10,30 @@ use inventory_api::{Mac, UnixMs};
 use netboot_protocol::Tally;
 use netboot_protocol::{ClientKind, Experience, Failure, Loader, NicModel, Trial};
 
-/// NICs with something on foot; those of which nothing is to be kept go first.
+/// NICs tracked at once; when full, those with nothing worth keeping are dropped.
 const LIMIT: usize = 16_384;
-/// Models, and NICs, that are shown.
+/// Most models, and most NICs, in an overview.
 const SHOWN: usize = 1000;
 
-/// What became of the loaders, by NIC and by what its model is.
+/// Results of loaders, by NIC and by model.
 #[derive(Default)]
 pub struct Loaders {
     known: Mutex<Known>,
-    /// The loaders that this server has; empty: not said.
+    /// The loaders that this server has; unset: assume all.
     there: OnceLock<BTreeSet<Loader>>,
 }
 
 #[derive(Default)]
 struct Known {
     trials: HashMap<Mac, Trial>,
-    /// PCI ids of NICs that were reported.
+    /// PCI ids of reported NICs.
     pci: HashMap<Mac, NicModel>,
-    /// What stands in `trials`, by model.
+    /// The trials summed up by model.
     models: HashMap<NicModel, Experience>,
 }
 
 impl Known {
-    /// Under what a NIC's experience counts.
+    /// The models that a NIC counts for: its PCI id, if known, and its OUI.
     fn models_of(&self, mac: Mac) -> impl Iterator<Item = NicModel> + use<> {
         self.pci
             .get(&mac)
@@ -42,12 +42,12 @@ impl Known {
             .chain([NicModel::oui(mac)])
     }
 
-    /// What NICs of this one's model are known to do: by PCI id, if any is known, else by OUI.
+    /// The experience with NICs of the same model: by PCI id if there is any, else by OUI.
     fn experience(&self, mac: Mac) -> Option<&Experience> {
         self.models_of(mac).find_map(|model| self.models.get(&model))
     }
 
-    /// Changes the trial of a NIC, and what its models are known to do with it.
+    /// Changes the trial of a NIC and keeps the sums by model in step.
     fn change(&mut self, mac: Mac, change: impl FnOnce(&mut Self)) {
         self.count(mac, Experience::remove);
         change(self);
@@ -74,9 +74,9 @@ impl Known {
 }
 
 impl Loaders {
-    /// Says which loaders this server has.
+    /// Sets which loaders this server has.
     pub fn set_there(&self, there: impl IntoIterator<Item = Loader>) {
-        // Said once, at the start.
+        // Called once, at the start.
         let _ = self.there.set(there.into_iter().collect());
     }
 
@@ -84,7 +84,7 @@ impl Loaders {
         trial.sentence(|loader| self.there.get().is_none_or(|there| there.contains(&loader)))
     }
 
-    /// Takes in what the store kept.
+    /// Restores what the store kept.
     pub fn restore(&self, kept: Vec<(Mac, Trial)>, models: Vec<(Mac, NicModel)>) {
         let mut known = self.known();
         known.pci.extend(models);
@@ -95,14 +95,14 @@ impl Loaders {
         }
     }
 
-    /// A report told what a NIC is.
+    /// Sets the model of a NIC, from a report.
     pub fn reported(&self, mac: Mac, model: NicModel) {
         self.known().change(mac, |known| {
             known.pci.insert(mac, model);
         });
     }
 
-    /// Takes in what was heard. `Some`: this is to be kept from now on.
+    /// Learns from a boot event. `Some`: the trial to store.
     pub fn heard(&self, event: &BootEvent) -> Option<Trial> {
         let mut known = self.known();
         let mac = event.mac;
@@ -125,7 +125,8 @@ impl Loaders {
         }
     }
 
-    /// The loader whose turn it is; with what is to be kept from now on, when the firmware's coming back ended a trial.
+    /// The loader to try next. The second value is the trial to store, if the firmware's restart (`anew`)
+    /// ended one.
     pub fn next(
         &self,
         mac: Mac,
@@ -153,14 +154,15 @@ impl Loaders {
         (next, ended)
     }
 
-    /// What is known of a NIC's loaders, for people.
+    /// What is known about a NIC's loaders, for display.
     pub fn status(&self, mac: Mac) -> NicLoaders {
         let known = self.known();
         let trial = known.trials.get(&mac).cloned().unwrap_or_default();
         known.status(mac, self.sentence(&trial))
     }
 
-    /// Everything that is known, for people: each model, and each NIC on which the first loader of its list did not do.
+    /// Everything that is known, for display: each model, and each NIC on which the first loader of its list
+    /// did not work.
     pub fn overview(&self) -> LoaderOverview {
         let known = self.known();
         let model = |(model, experience): (&NicModel, &Experience)| LoaderModel {
@@ -188,14 +190,14 @@ impl Loaders {
         }
     }
 
-    /// Begins anew with the first loader.
+    /// Forgets a NIC's trial, so that it starts with the first loader.
     pub fn forget(&self, mac: Mac) {
         self.known().change(mac, |known| {
             known.trials.remove(&mac);
         });
     }
 
-    /// The NICs from which something is known of a model.
+    /// The NICs that contributed to a model's experience.
     pub fn nics_of(&self, model: NicModel) -> Vec<Mac> {
         let known = self.known();
         let is = |mac: &&Mac| known.models_of(**mac).any(|other| other == model);
@@ -328,7 +330,8 @@ mod tests {
         );
         assert_eq!(ask(sibling), Some(Loader::IpxeEfi), "by its OUI");
         assert_eq!(ask(stranger), Some(Loader::Snponly));
-        // Its report says that it is the same card under another OUI; and a card of another kind goes by its own.
+        // Its report shows the same card under another OUI. A card of another model uses its own model's
+        // experience.
         loaders.reported(stranger, model);
         assert_eq!(ask(stranger), Some(Loader::IpxeEfi), "by its PCI id");
         loaders.restore(

@@ -1,4 +1,4 @@
-//! Which loaders worked where, and forgetting it.
+//! Showing and forgetting which loaders worked.
 
 use inventory_api::loader::LoaderOverview;
 use inventory_api::machine::Journey;
@@ -9,22 +9,22 @@ use super::{Actor, Service};
 use crate::problem::problem;
 
 impl Service {
-    /// What is known, by model of NIC and of each NIC that is not as usual.
+    /// What is known by NIC model, and of each unusual NIC.
     pub fn loaders(&self) -> LoaderOverview {
         self.core.memory.loaders.overview()
     }
 
-    /// Forgets which loaders failed and which worked on this NIC: its next boot begins with the first of its list.
+    /// Forgets which loaders failed and worked on this NIC: its next boot starts with the first of its list.
     pub async fn forget_loader(&self, mac: Mac, actor: &Actor) -> Result<Journey, Problem> {
         self.forget_loaders_of(&[mac]).await?;
         tracing::info!(%mac, %actor, "what became of its loaders is forgotten");
         self.journey(mac).await
     }
 
-    /// Forgets what is known of a model, with what is known of each of its NICs: there it comes from.
+    /// Forgets what is known of a model, together with its NICs, from which that was learned.
     ///
     /// # Errors
-    /// Not a model, or nothing is known of it.
+    /// 404: not a model, or nothing is known of it.
     pub async fn forget_model(&self, name: &str, actor: &Actor) -> Result<LoaderOverview, Problem> {
         let shown: String = name.chars().take(40).collect();
         let unknown = || {

@@ -1,37 +1,37 @@
-//! What keeps every machine from booting, known before any asks: said in the log at the start, by `slipway check-config`, on the
-//! page and by `slipway explain`, each with what to do.
+//! What keeps every machine from booting, found before any tries: in the log at startup, in `slipway
+//! check-config`, on the page and in `slipway explain`, each with what to do.
 
 use netboot::Mode;
 use netboot_protocol::Loader;
 
 use config::Config;
 
-/// One thing that is missing.
+/// Something missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The network that it concerns; `None`: all.
+    /// The network concerned; `None`: all.
     pub network: Option<String>,
-    /// "x86-64" or "arm64" if it concerns these machines only.
+    /// "x86-64" or "arm64" if only such machines are concerned.
     pub architecture: Option<&'static str>,
     /// What is missing, and what to do.
     pub sentence: String,
 }
 
-/// What files there are.
+/// Which files exist.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct There {
     /// Kernel and initramfs of the mini-os for x86-64.
     pub mini_os: bool,
-    /// Those for 64-bit ARM.
+    /// Kernel and initramfs of the mini-os for 64-bit ARM.
     pub arm64: bool,
     /// A loader for 64-bit ARM.
     pub arm64_loader: bool,
-    /// A machine of 64-bit ARM has asked.
+    /// A 64-bit ARM machine has sent a DHCP message since the start.
     pub arm64_asked: bool,
 }
 
 impl There {
-    /// Looks at the disk.
+    /// Looks for the files on disk.
     pub fn look(config: &Config, arm64_asked: bool) -> There {
         let has = |arch: mini_os::Arch| {
             let dir = arch.directory(&config.mini_os.dir);
@@ -49,7 +49,7 @@ impl There {
     }
 }
 
-/// What is missing, for this configuration and these files.
+/// What is missing with this configuration and these files.
 pub fn missing(config: &Config, there: There) -> Vec<Missing> {
     let mut all = Vec::new();
     let mut say = |network: Option<&str>, architecture, sentence: String| {

@@ -1,4 +1,4 @@
-//! Provisioning networks: how they stand, and the addresses that people reserve.
+//! Provisioning networks: their status, reservations, and quarantined addresses.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use crate::missing::{Missing, There, missing};
 use crate::problem::problem;
 
 impl Service {
-    /// Each network as it stands, in the order of the configuration.
+    /// The status of each network, in the order of the configuration.
     pub fn networks(&self) -> Vec<NetworkStatus> {
         let networks = self.core.memory.networks.get();
         let mut networks = networks.map(netboot::Networks::status).unwrap_or_default();
@@ -52,10 +52,10 @@ impl Service {
         missing(&self.core.config, There::look(&self.core.config, asked))
     }
 
-    /// Reserves an address for a machine, or with `None` ends its reservation; gives back the network as it is then.
+    /// Reserves an address for a MAC, or ends its reservation if `None`. Returns the network's new status.
     ///
     /// # Errors
-    /// What is in the way, and what to do.
+    /// Why not, and what to do.
     pub async fn reserve(
         &self,
         network: &str,
@@ -75,10 +75,10 @@ impl Service {
         self.network(network)
     }
 
-    /// Puts an address that somebody was found to use back into use; gives back the network as it is then.
+    /// Ends the quarantine of an address. Returns the network's new status.
     ///
     /// # Errors
-    /// What is in the way, and what to do.
+    /// Why not, and what to do.
     pub async fn end_quarantine(
         &self,
         network: &str,
@@ -91,7 +91,7 @@ impl Service {
         self.network(network)
     }
 
-    /// A machine that is out of service keeps no address.
+    /// Ends the reservations of a retired machine.
     pub(super) async fn end_reservations(&self, macs: &[Mac]) {
         let Some(book) = self.core.memory.networks.get() else {
             return;
@@ -102,7 +102,7 @@ impl Service {
                     tracing::info!(network, %mac, "the reservation of a retired machine ended");
                 }
             }
-            // The machine is retired all the same; a person can end it.
+            // The machine stays retired; a person can end the reservation.
             Err(error) => tracing::error!(%error, "cannot end the reservations of a retired machine"),
         }
     }

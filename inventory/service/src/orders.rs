@@ -1,4 +1,4 @@
-//! What people order: verbs and deployments.
+//! Requests of people: verbs and deployments.
 
 use inventory_api::Problem;
 use inventory_api::deploy::DeployRequest;
@@ -15,7 +15,7 @@ use words::redact;
 use words::text::listed;
 
 impl Service {
-    /// Does a verb other than deploy.
+    /// Carries out a verb other than deploy.
     pub async fn verb(&self, key: &str, verb: Verb, actor: &Actor) -> Result<VerbResponse, Problem> {
         let row = self.find(key).await?;
         if verb == Verb::Forget {
@@ -29,7 +29,7 @@ impl Service {
         let now = self.core.clock.now();
         let mut change = self.core.store.begin().await?;
         let advanced = advance_in(&self.core, &mut change, id, event, actor, now).await?;
-        // A person asked for it: addresses are kept for it from now on.
+        // A person asked for the machine: keep addresses for it from now on.
         change.put_known(id).await?;
         change.commit().await?;
         if verb == Verb::Admit {
@@ -45,7 +45,7 @@ impl Service {
         self.verb_response(&row, &advanced.state).await
     }
 
-    /// Forgets a machine that is out of service, or that never got further than its first boot script.
+    /// Forgets a retired machine, or one that never got past its first boot script.
     async fn forget_machine(&self, row: &MachineRow, actor: &Actor) -> Result<VerbResponse, Problem> {
         let id = &row.id;
         let answer = self.verb_response(row, &row.state).await?;
@@ -72,7 +72,7 @@ impl Service {
         })
     }
 
-    /// Orders a deployment; with `dry_run` only says what the plan would be.
+    /// Starts a deployment; with `dry_run` only returns the plan.
     pub async fn deploy(
         &self,
         key: &str,
@@ -97,7 +97,8 @@ impl Service {
         if let Some(check) = &check {
             planning::refuse_failed(&check.result)?;
         }
-        // The mini-os installs: what it saw counts, whatever the installed system has drivers for.
+        // The mini-os installs, so plan with the hardware that it sees, not with what the installed system
+        // has drivers for.
         let mut report = stored.mini_os.unwrap_or(stored.report);
         if report.boot.boot_mac.is_none() {
             report.boot.boot_mac = machine.macs.first().copied();
@@ -107,8 +108,8 @@ impl Service {
             plan: plan.id.clone(),
         };
         if dry_run {
-            // The same refusal as without dry_run, and nothing stored. What runs now has to be released first; what would come
-            // after it can be read before that.
+            // Refuses as a real deployment would, but stores nothing. Exception: a deployed machine must be
+            // released first, and the next plan can be read before that.
             if !matches!(machine.state, State::Deployed(_)) {
                 transition(&machine.state, &event, &self.core.config.limits, now)
                     .map_err(AdvanceError::Refused)?;

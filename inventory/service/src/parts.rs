@@ -1,4 +1,4 @@
-//! The lives of parts: what a report says of them, and who asks.
+//! The history of parts, as reports show it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,15 +13,15 @@ use super::delivery::missing;
 use crate::core::Core;
 use store::{Change, StoreError};
 
-/// Shared parts of one machine that are looked at, and shown.
+/// Most shared parts of one machine that are checked and shown.
 const MAX_SHARED: u32 = 200;
 
-/// What a report of parts leads to, once it is committed.
+/// What to do after a report of parts is committed.
 #[derive(Default)]
 pub(super) struct PartsNews {
-    /// Machines that shall look whether they still have a part that this one shows.
+    /// Machines to ask whether they still have a part that this one reports.
     pub(super) ask: BTreeSet<MachineId>,
-    /// Machines that share a part with this one.
+    /// Machines that report a part at the same time as this one.
     pub(super) duplicates: BTreeSet<MachineId>,
 }
 
@@ -37,7 +37,7 @@ fn part_event(id: &MachineId, what: PartEventKind, place: &str, nonce: &str, now
     }
 }
 
-/// Writes what a report says of parts, in the report's transaction.
+/// Records the parts of a report, in the report's transaction.
 pub(super) async fn record(
     core: &Core,
     change: &mut Change,
@@ -84,7 +84,7 @@ pub(super) async fn record(
             }
         }
     }
-    // What the collectors could not look at was not seen.
+    // Parts that the collectors could not check do not count as seen.
     if blind.is_empty() {
         change.parts_seen(id, now).await?;
     } else {
@@ -99,7 +99,7 @@ pub(super) async fn record(
     Ok(news)
 }
 
-/// Parts that another machine shows too: moved, or in both at once.
+/// Handles parts that another machine reports too: moved, or in both at once.
 async fn shared(
     core: &Core,
     change: &mut Change,
@@ -111,7 +111,7 @@ async fn shared(
     for (key, kind, here, mut other, alarmed) in change.shared_parts(id, MAX_SHARED).await? {
         let runs = core.memory.session(&other.machine).runs(now);
         if runs && !kind.hot_pluggable() {
-            // It reported the part in this run and still runs: what needs the power off is still in it.
+            // It reported the part and has run ever since, so a part that needs the power off is still in it.
             change.part_still_in(&key, &other.machine, now).await?;
             other.stretch.until = other.stretch.until.max(now);
         }
@@ -137,7 +137,7 @@ async fn shared(
 }
 
 impl Service {
-    /// The serial numbers of the machines that parts were in, to call them by.
+    /// The serial numbers of the machines that these parts were in, for display.
     pub async fn names_in(&self, parts: &[PartLife]) -> Result<BTreeMap<MachineId, String>, Problem> {
         let events = parts.iter().flat_map(|p| &p.events);
         let told = events.flat_map(|e| std::iter::once(&e.machine).chain(&e.from_machine));
@@ -155,7 +155,7 @@ impl Service {
 }
 
 impl Service {
-    /// The parts with a serial number (or, of a NIC, a MAC) and their lives.
+    /// The parts with this serial number (for a NIC also the MAC), with their history.
     pub async fn parts(&self, serial: &str) -> Result<Vec<PartLife>, Problem> {
         let serial = match serial.parse::<inventory_api::Mac>() {
             Ok(mac) => mac.to_string(),
@@ -172,14 +172,14 @@ impl Service {
         Ok(lives)
     }
 
-    /// The parts of a machine that another machine shows too.
+    /// The parts of a machine that another machine reports at the same time.
     pub(super) async fn duplicate_parts(&self, id: &MachineId) -> Result<Vec<DuplicatePart>, Problem> {
         Ok(self.core.store.duplicates(id, MAX_SHARED).await?)
     }
 }
 
-/// The check as people see it: duplicate parts are findings too. They are no reason to stop a machine by themselves,
-/// because some makers give one serial number twice.
+/// The check for display, where duplicate parts are findings too. They only warn and stop no machine, because
+/// some makers reuse serial numbers.
 pub(super) fn with_duplicates(
     check: Option<CheckResult>,
     duplicates: &[DuplicatePart],

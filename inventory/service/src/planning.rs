@@ -1,4 +1,4 @@
-//! From a request to a plan: the image, fresh ids, the pure planner.
+//! From a request to a plan: finds the image, makes ids, calls the pure planner.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::problem::{internal, problem};
 use crate::secret;
 use words::text::listed;
 
-/// All images, by name, the newest first.
+/// All images, sorted by name, newest first.
 pub async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
     let dir: PathBuf = core.config.images_dir.clone();
     let listing = tokio::task::spawn_blocking(move || images::list(&dir))
@@ -30,7 +30,7 @@ pub async fn list_images(core: &Core) -> Result<Vec<Image>, Problem> {
     Ok(listing.images)
 }
 
-/// The image of a request: `name` (newest) or `name@version`.
+/// The image of a request, as `name` (newest) or `name@version`.
 async fn find_image(core: &Core, wanted: &str) -> Result<ImageManifest, Problem> {
     let (name, version) = match wanted.split_once('@') {
         Some((name, version)) => (name, Some(version)),
@@ -61,7 +61,7 @@ async fn find_image(core: &Core, wanted: &str) -> Result<ImageManifest, Problem>
     })
 }
 
-/// Makes the plan of a request for a machine that has reported.
+/// Plans a request for a machine that has reported.
 pub async fn make_plan(
     core: &Core,
     machine: &MachineId,
@@ -90,7 +90,7 @@ fn random_bytes() -> [u8; 84] {
     bytes
 }
 
-/// The most grave finding of a check in a sentence.
+/// The gravest finding of a check as a sentence.
 pub fn first_finding(check: &CheckResult) -> Option<String> {
     let first = check.findings.first()?;
     let errors = check
@@ -111,7 +111,7 @@ pub fn first_finding(check: &CheckResult) -> Option<String> {
     Some(format!("{place}{}{more}", first.sentence))
 }
 
-/// Refuses a machine that is not as expected.
+/// Refuses a machine that failed its check.
 pub fn refuse_failed(check: &CheckResult) -> Result<(), Problem> {
     match check.verdict {
         Verdict::Pass | Verdict::Warn => Ok(()),

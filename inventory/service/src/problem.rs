@@ -1,17 +1,17 @@
-//! Problems: what an error is for the caller.
+//! Errors as problems for the caller.
 
 use inventory_api::Problem;
 pub use inventory_api::problem::{problem, server_failed};
 
 use crate::advance::AdvanceError;
 
-/// Something of ours failed: the cause goes to the log, not to whom asked.
+/// Internal error: logged, not shown to the caller.
 pub fn internal(cause: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%cause, "a request failed");
     server_failed()
 }
 
-/// What a refused event is for whom sent it.
+/// The problem reported for an event that was not applied.
 impl From<AdvanceError> for Problem {
     fn from(error: AdvanceError) -> Problem {
         match error {

@@ -1,4 +1,4 @@
-//! How far an installation is.
+//! Progress of an installation.
 
 use inventory_api::agent::Progress;
 use inventory_api::machine::StepStatus;
@@ -6,7 +6,7 @@ use inventory_api::plan::{InstallPlan, Step};
 use lifecycle::State;
 use lifecycle::state::DeployPhase;
 
-/// The step now running, when the state is installing this plan.
+/// The running step, if the state is installing this plan.
 pub fn step_status(state: &State, plan: &InstallPlan, progress: Option<&Progress>) -> Option<StepStatus> {
     let State::Deploying(deploying) = state else {
         return None;
@@ -28,7 +28,7 @@ pub fn step_status(state: &State, plan: &InstallPlan, progress: Option<&Progress
     })
 }
 
-/// Percent of the whole plan: writing the image is nearly all of it.
+/// Percentage of the whole plan. Writing the image dominates.
 fn percent(steps: &[Step], index: Option<u32>, done: u64, total: u64) -> u8 {
     let Some(index) = index else { return 0 };
     let index = index as usize;
@@ -39,7 +39,7 @@ fn percent(steps: &[Step], index: Option<u32>, done: u64, total: u64) -> u8 {
     }
     let before: u64 = weights.iter().take(index).sum();
     let current = weights.get(index).copied().unwrap_or(0);
-    // Thousandths: byte counts times weights would overflow.
+    // In thousandths, since byte counts times weights would overflow.
     let within = (u128::from(done) * 1000 / u128::from(total.max(1))).min(1000) as u64;
     ((before * 1000 + current * within) * 100 / (all * 1000)).min(100) as u8
 }

@@ -1,5 +1,6 @@
-//! The rescue system: passwords that open it once, and the sessions in a machine's history. The password is judged here, so
-//! that nothing it could be guessed with ever leaves the server, and tries are counted where a reboot does not forget them.
+//! The rescue system: its one-time passwords, and its sessions in a machine's history. The password is
+//! checked here, so nothing that helps to guess it leaves the server, and a reboot does not reset the count
+//! of tries.
 
 use std::net::IpAddr;
 
@@ -16,16 +17,16 @@ use crate::problem::problem;
 use crate::secret;
 use store::{Change, RescuePasswordRow, RescueRow};
 
-/// How long a password opens a rescue. Seconds.
+/// Validity of a password, in seconds.
 const PASSWORD_SECONDS: u64 = 24 * 3600;
-/// How long a rescue lasts at the longest. Seconds.
+/// Longest rescue, in seconds.
 pub(crate) const RESCUE_SECONDS: u64 = 8 * 3600;
-/// How long one waits for its password. Seconds.
+/// Time to enter the password, in seconds.
 const LOGIN_SECONDS: u64 = 1800;
-/// Longest password that is looked at.
+/// Longest password that is compared, in characters.
 const MAX_PASSWORD: usize = 128;
 
-/// Ends what is still open of a machine's rescues. [`after_commit`] has to follow.
+/// Ends the open rescues of a machine. Call [`after_commit`] on the result once the transaction is committed.
 pub(crate) async fn end_rescues(
     core: &Core,
     change: &mut Change,
@@ -44,7 +45,7 @@ pub(crate) async fn end_rescues(
     ))
 }
 
-/// Ends rescues whose time is over: the machine boots again by itself, or is gone.
+/// Ends rescues that timed out: the machine reboots by itself, or is gone.
 pub(crate) async fn end_overdue(core: &Core) -> Result<(), AdvanceError> {
     let now = core.clock.now();
     for id in core.store.overdue_rescues(now).await? {
@@ -59,7 +60,7 @@ pub(crate) async fn end_overdue(core: &Core) -> Result<(), AdvanceError> {
 }
 
 impl Service {
-    /// Makes the password for the next rescue of a machine, in place of one that was made before.
+    /// Makes the password for the next rescue of a machine and replaces an earlier one.
     pub async fn make_rescue_password(&self, key: &str, actor: &Actor) -> Result<RescuePassword, Problem> {
         let row = self.find(key).await?;
         if boot_target(&row.state, false) == BootTarget::Ignore {
@@ -87,8 +88,8 @@ impl Service {
         })
     }
 
-    /// The shell of the rescue system, for an address that was given a rescue which has not ended. It is no secret; who has no
-    /// rescue has no use for two megabytes either.
+    /// The shell of the rescue system, for an address with an open rescue. It is not secret, but nobody else
+    /// needs its two megabytes.
     ///
     /// # Errors
     /// 404 for everybody else.
@@ -115,7 +116,7 @@ impl Service {
         ))
     }
 
-    /// What the mini-os of a rescue asks, from `peer`.
+    /// Answers the mini-os of a rescue at address `peer`.
     pub async fn rescue(&self, request: &RescueRequest, peer: IpAddr) -> Result<RescueResponse, Problem> {
         let core = &self.core;
         let now = core.clock.now();
@@ -172,7 +173,7 @@ impl Service {
             RescueStep::Open { password } => {
                 let (judged, event) = open(&mut change, &id, &ticket, password, now).await?;
                 let advanced = match event {
-                    // Both consoles may have a shell of one rescue: it began once.
+                    // Both consoles may open a shell in one rescue: record only the first.
                     Some(AtConsole::RescueOpened { .. }) if rescue.opened_at.is_some() => None,
                     Some(what) => {
                         let event = Event::AtConsole { what };
@@ -202,7 +203,7 @@ struct Judged {
     message: String,
 }
 
-/// Looks at a password that was typed, and counts it when it is wrong.
+/// Checks a typed password and counts wrong ones.
 async fn open(
     change: &mut Change,
     id: &MachineId,
@@ -212,7 +213,7 @@ async fn open(
 ) -> Result<(Judged, Option<AtConsole>), Problem> {
     let kept = change.rescue_password(id).await?;
     let typed: String = typed.trim().chars().take(MAX_PASSWORD).collect();
-    // Two digests: comparing them byte by byte tells nothing about the password.
+    // Comparing digests byte by byte reveals nothing about the password.
     let digest = secret::digest(&typed.to_ascii_lowercase());
     let right = kept.as_ref().is_some_and(|kept| kept.digest == digest);
     let stored = kept.as_ref().map(|kept| StoredPassword {

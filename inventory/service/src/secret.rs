@@ -1,4 +1,4 @@
-//! Tickets, tokens and ids from the system's randomness.
+//! Random tickets, tokens, passwords and ids.
 
 use inventory_api::{MachineId, PlanId};
 use sha2::{Digest as _, Sha256};
@@ -8,8 +8,8 @@ pub fn fresh() -> String {
     hex::encode(rand::random::<[u8; 32]>())
 }
 
-/// A password that a person types: 60 random bits as three groups of letters and digits that are not taken for each other.
-/// Enough, since its tries are counted and it is good for a day.
+/// A password to type: 60 random bits as three groups of letters and digits that are not mistaken for each
+/// other. That is enough, since tries are counted and it opens one rescue within a day.
 pub fn password() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let random: [u8; 12] = rand::random();
@@ -20,19 +20,20 @@ pub fn password() -> String {
     format!("{}-{}-{}", &letters[..4], &letters[4..8], &letters[8..])
 }
 
-/// What is stored of a ticket or a token: 256 random bits need no salt and no slow hash.
+/// The stored form of a secret. 256 random bits need no salt and no slow hash; a rescue password has fewer,
+/// but is valid for a day only.
 pub fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// A fresh machine id.
+/// A random machine id.
 pub fn machine_id() -> Option<MachineId> {
     format!("m-{}", hex::encode(rand::random::<[u8; 6]>()))
         .parse()
         .ok()
 }
 
-/// A fresh plan id.
+/// A random plan id.
 pub fn plan_id() -> Option<PlanId> {
     format!("p-{}", hex::encode(rand::random::<[u8; 8]>()))
         .parse()

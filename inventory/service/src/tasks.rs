@@ -1,4 +1,4 @@
-//! One-shot tasks of agents: re-check, locate, burn-in. They change no lifecycle state.
+//! One-time tasks of agents: re-check, locate, burn-in. They change no lifecycle state.
 
 use inventory_api::agent::{Assignment, Permission};
 use inventory_api::burn_in::BurnInResult;
@@ -14,20 +14,19 @@ use crate::core::ALIVE_SECONDS;
 use crate::problem::problem;
 use store::MachineRow;
 
-/// A task nothing was heard of for so long is given up.
+/// A task without news for this long is given up, in seconds.
 const STALE_SECONDS: u64 = 600;
-/// Longest text that an agent or a person leaves.
+/// Longest text from an agent or a person.
 const MAX_TEXT: usize = 1000;
-/// Parts of one burn-in: a disk is one.
+/// Most parts in one burn-in result; each disk is one.
 const MAX_BURN_IN_PARTS: usize = 512;
 
-/// Whether a task is given up.
 pub(super) fn stale(task: &TaskStatus, now: UnixMs) -> bool {
     now.since(task.changed_at) > STALE_SECONDS * 1000
 }
 
 impl Service {
-    /// Asks the agent of a machine to do something once.
+    /// Asks a machine's agent for a task.
     pub async fn ask_task(&self, key: &str, task: Task, actor: &Actor) -> Result<TaskStatus, Problem> {
         let row = self.find(key).await?;
         self.may_task(&row, &task)?;
@@ -93,7 +92,7 @@ impl Service {
         })
     }
 
-    /// The assignment with the oldest task in the place of waiting.
+    /// Replaces a waiting assignment by the oldest open task.
     pub(super) async fn with_task(
         &self,
         id: &MachineId,
@@ -110,13 +109,13 @@ impl Service {
         ))
     }
 
-    /// What an agent says of its task. The answer tells whether to go on.
+    /// Records an agent's report about its task. The answer says whether to continue.
     pub async fn task_report(&self, id: &MachineId, report: TaskReport) -> Result<Permission, Problem> {
         let now = self.core.clock.now();
         let stop = |message: &str| Permission::Stop {
             message: message.to_owned(),
         };
-        // What else it shall do comes first.
+        // Any other assignment comes first.
         let current = self.assignment_now(id).await?.assignment;
         let mut change = self.core.store.begin().await?;
         let Some((task, true)) = change.task(id, report.id).await? else {
@@ -138,7 +137,7 @@ impl Service {
         Ok(Permission::Continue {})
     }
 
-    /// The newest tasks of a machine, newest first.
+    /// The last 20 tasks of a machine, newest first.
     pub(super) async fn newest_tasks(&self, id: &MachineId) -> Result<Vec<TaskStatus>, Problem> {
         let now = self.core.clock.now();
         let mut tasks = self.core.store.tasks(id, 20).await?;
@@ -152,7 +151,7 @@ impl Service {
         Ok(tasks)
     }
 
-    /// Looks at the machine again: its agent reports if one runs, and what was reported is checked anew.
+    /// Checks a machine again: asks a running agent for a new report, or else checks the stored one.
     pub async fn recheck(&self, key: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
         if self.may_task(&row, &Task::Recheck {}).is_ok() {
@@ -162,8 +161,8 @@ impl Service {
         Ok(None)
     }
 
-    /// Somebody says that a fault is put right: a note, then the machine is looked at again. A commissioning that the
-    /// check ended is tried again.
+    /// Notes that a person fixed a fault, then checks the machine again. A commissioning that failed its
+    /// check is retried.
     pub async fn fixed(&self, key: &str, text: &str, actor: &Actor) -> Result<Option<TaskStatus>, Problem> {
         let row = self.find(key).await?;
         let text = tame(text.trim(), MAX_TEXT);
@@ -192,7 +191,7 @@ impl Service {
     }
 }
 
-/// An outcome with harmless and bounded texts.
+/// Bounds the outcome and cleans its texts.
 fn bounded(outcome: TaskOutcome) -> TaskOutcome {
     let text = |t: String| tame(&t, MAX_TEXT);
     let figures = |burn_in: Option<Box<BurnInResult>>| {

@@ -1,4 +1,4 @@
-//! Who may ask: tokens; and whether the store takes a write.
+//! Tokens, and whether the store can be written.
 
 use inventory_api::Problem;
 
@@ -7,22 +7,22 @@ use crate::problem::problem;
 use crate::secret;
 use store::StoreError;
 
-/// How long an answer of the disk is believed, milliseconds: while all is well, and while it takes no write.
+/// How long the result of a write probe is used, in ms: after success, after failure.
 const PROBE_EVERY: (i64, i64) = (10_000, 1_000);
-/// A token's last use is written down this often, milliseconds.
+/// Shortest time between records of a token's last use, in ms.
 const USED_EVERY: i64 = 5 * 60 * 1000;
 
-/// Somebody with a good token.
+/// The holder of a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// The token's name.
     pub actor: Actor,
-    /// It may only read.
+    /// The token may only read.
     pub read_only: bool,
 }
 
 impl Login {
-    /// Refuses what would change something when the token may only read.
+    /// Refuses changes with a read-only token.
     ///
     /// # Errors
     /// 403, with what to do.
@@ -43,9 +43,9 @@ impl Login {
 }
 
 impl Service {
-    /// Who has this token, if it is one that is good now.
+    /// The holder of this token. `None`: unknown, expired or revoked.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Login>, Problem> {
-        // Anything else cannot be a token: no look-up for it.
+        // Nothing else can be a token: saves the look-up.
         if token.len() != 64 {
             return Ok(None);
         }
@@ -61,7 +61,7 @@ impl Service {
                 change.put_token_used(&row.name, now).await?;
                 change.commit().await
             };
-            // Who may read must still be able to when the disk is full.
+            // Reading must still work when the disk is full.
             if let Err(error) = written.await {
                 tracing::warn!(%error, token = row.name, "the use of a token was not written down");
             }
@@ -72,10 +72,10 @@ impl Service {
         }))
     }
 
-    /// Whether the store takes a write. The disk is asked seldom, as anybody may ask this.
+    /// Whether the store can be written. Anybody may ask, so the disk is probed rarely.
     ///
     /// # Errors
-    /// 503 while it does not.
+    /// 503 while it cannot.
     pub async fn health(&self) -> Result<(), Problem> {
         let now = self.core.clock.now();
         let mut last = self.core.memory.write_probe.lock().await;
@@ -108,7 +108,7 @@ impl Service {
     }
 }
 
-/// Somebody tries tokens, or one was revoked: who it was goes to the log.
+/// Logs the use of an invalid token: somebody is guessing, or it was revoked.
 pub fn unknown_token(address: Option<std::net::IpAddr>) {
     let peer = address.map(|address| address.to_canonical());
     tracing::warn!(

@@ -8,7 +8,7 @@ use crate::advance::{AdvanceError, Advanced, advance_in};
 use crate::core::Core;
 use store::Change;
 
-/// The transaction, who acts in it and when. What is in `done` is told once it is committed.
+/// A transaction, its actor and time. Call `after_commit` on `done` after the commit.
 pub(super) struct Turn<'a> {
     pub(super) core: &'a Core,
     pub(super) change: &'a mut Change,
@@ -18,14 +18,15 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Brings an event to a machine.
+    /// Applies an event to a machine.
     pub(super) async fn bring(&mut self, id: &MachineId, event: Event) -> Result<(), AdvanceError> {
         let advanced = advance_in(self.core, self.change, id, event, self.actor, self.now).await?;
         self.done.push(advanced);
         Ok(())
     }
 
-    /// Two enrolments are one machine: `event` says so to the one that goes, `how` to the one that stays.
+    /// Merges two enrolments of one machine. `event` is applied to the one that is retired; `how` goes to the
+    /// history of the one that stays.
     pub(super) async fn fold(
         &mut self,
         from: &MachineId,

@@ -1,5 +1,5 @@
-//! The certificate authority: made at first start, kept in the data directory, used for the server's own certificate
-//! and for machine certificates.
+//! The certificate authority: created at first start, kept in the data directory, signs the server's own
+//! certificate and those of machines.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,30 +21,30 @@ use time::{Duration, OffsetDateTime};
 
 /// Validity of the authority's own certificate.
 const AUTHORITY_DAYS: i64 = 20 * 365;
-/// Validity of the server certificate; renewed at a start with less than half of it left.
+/// Validity of the server certificate, renewed when less than half of it is left.
 const SERVER_DAYS: i64 = 2 * 365;
-/// Validity of a machine certificate. There is no renewal over the wire, and revocation is a look-up in the store, so
-/// it lasts as long as a machine does.
+/// Validity of a machine certificate. It cannot be renewed over the wire, and revocation is a look-up in the
+/// store, so it lasts as long as a machine.
 const MACHINE_DAYS: i64 = 10 * 365;
-/// Machine clocks are set by hand or not at all: certificates begin this long ago.
+/// Certificates are valid from this long ago, because machine clocks may be wrong.
 const BACKDATE: Duration = Duration::days(2);
-/// A signing request with a P-256 key has about 500 bytes.
+/// Longest signing request. One with a P-256 key has about 500 bytes.
 const MAX_CSR_BYTES: usize = 8 * 1024;
 
-/// Why the authority cannot be used.
+/// Failure of the authority or of a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read or written.
+    /// Reading or writing a file failed.
     #[error("cannot {what} {path}: {source}")]
     File {
         /// What was tried.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// What came back.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A file has not what it should.
+    /// A file has unusable content.
     #[error(
         "{path} is not usable ({detail}); restore it from a backup, or remove the whole directory to begin anew: \
              every machine then needs a new mini-os boot"
@@ -55,10 +55,10 @@ pub enum TlsError {
         /// Why.
         detail: String,
     },
-    /// A certificate cannot be made.
+    /// Making or loading a certificate failed.
     #[error("cannot make a certificate for {what}: {detail}")]
     Make {
-        /// Whose.
+        /// For whom.
         what: String,
         /// Why.
         detail: String,
@@ -79,7 +79,7 @@ pub enum CsrError {
     KeyType,
 }
 
-/// A machine certificate that was just signed.
+/// A newly signed machine certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// The certificate, PEM.
@@ -98,7 +98,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Opens the authority in `directory`, or makes it when there is none yet.
+    /// Opens the authority in `directory`, or creates it if there is none.
     pub fn open(directory: &Path, now: UnixMs) -> Result<Authority, TlsError> {
         private_directory(directory)?;
         let key_path = directory.join("ca.key");
@@ -145,7 +145,7 @@ impl Authority {
         })
     }
 
-    /// The authority's certificate, PEM: what travels to the machines in the site archive.
+    /// The authority's certificate as PEM, as machines get it in the site archive.
     pub fn pem(&self) -> &str {
         &self.pem
     }
@@ -155,8 +155,8 @@ impl Authority {
         &self.certificate
     }
 
-    /// The server's certificate and key for `names` (IP addresses or DNS names), kept in `directory`. Made anew when a
-    /// name is missing in it, when half of its time is over, or when the authority is another one.
+    /// The server's certificate and key for `names` (IP addresses or DNS names), kept in `directory`. Made
+    /// again when `names` change, when half of its validity is over, or when the authority is another one.
     pub fn server_certificate(
         &self,
         directory: &Path,
@@ -166,7 +166,7 @@ impl Authority {
         private_directory(directory)?;
         let path = directory.join("server.pem");
         if let Some(pem) = read(&path)? {
-            // Certificate and key are one file: a crash between two writes cannot part them.
+            // One file for certificate and key: a crash between two writes cannot separate them.
             let found = CertificateDer::from_pem_slice(pem.as_bytes()).ok();
             let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).ok();
             if let (Some(certificate), Some(key)) = (found, key)
@@ -207,7 +207,7 @@ impl Authority {
             && names_of(&parsed) == *names
     }
 
-    /// Signs a machine certificate. Of the signing request only the public key is taken.
+    /// Signs a machine certificate. Only the public key is taken from the signing request.
     pub fn sign_machine(
         &self,
         csr: &SigningRequest,
@@ -234,13 +234,13 @@ impl Authority {
     }
 }
 
-/// A PKCS#10 request whose own signature is right: the sender has the key.
+/// A PKCS#10 request with a valid signature, which proves that the sender has the key.
 pub struct SigningRequest {
     public_key: rcgen::PublicKey,
 }
 
 impl SigningRequest {
-    /// Reads a request, PEM.
+    /// Parses a PEM request.
     pub fn from_pem(pem: &str) -> Result<SigningRequest, CsrError> {
         if pem.len() > MAX_CSR_BYTES {
             return Err(CsrError::TooLong);
@@ -255,17 +255,17 @@ impl SigningRequest {
         })
     }
 
-    /// SHA-256 of the public key: tells whether two requests are of the same agent.
+    /// SHA-256 of the public key: equal for requests of the same agent.
     pub fn key_digest(&self) -> [u8; 32] {
         Sha256::digest(self.public_key.der_bytes()).into()
     }
 }
 
-/// P-256 or Ed25519, by the key itself: rcgen takes the algorithm from the request's signature, and ECDSA with SHA-256 is also made
-/// with keys of other curves.
+/// Whether the key is P-256 or Ed25519. This looks at the key itself, because rcgen takes the algorithm from
+/// the request's signature, and keys of other curves also sign with ECDSA and SHA-256.
 fn is_accepted_key(key: &rcgen::PublicKey) -> bool {
     use x509_parser::prelude::FromDer as _;
-    /// RFC 5480, 2.1.1 and 2.1.1.1; RFC 8410, 3.
+    /// RFC 5480, sections 2.1.1 and 2.1.1.1; RFC 8410, section 3.
     const EC: &str = "1.2.840.10045.2.1";
     const P256: &str = "1.2.840.10045.3.1.7";
     const ED25519: &str = "1.3.101.112";
@@ -307,7 +307,8 @@ fn set_validity(params: &mut CertificateParams, now: UnixMs, days: i64) -> Resul
     Ok(UnixMs(end.unix_timestamp() * 1000))
 }
 
-/// 128 random bits. The first is 0 (a serial number is positive), the second 1 (no leading zero byte is ever cut).
+/// 128 random bits, except the first two: 0, since a serial number is positive, and 1, so that no leading
+/// zero byte is cut.
 fn fresh_serial() -> [u8; 16] {
     let mut serial: [u8; 16] = rand::random();
     serial[0] = serial[0] & 0x7f | 0x40;
@@ -356,7 +357,7 @@ fn read(path: &Path) -> Result<Option<String>, TlsError> {
     }
 }
 
-/// Writes a file of mode 0600 so that after a power cut there is the old content or the new, never half of it.
+/// Writes a file of mode 0600. After a power cut it has the old or the new content, never half of it.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {
     let draft = path.with_extension("new");
     let write = || {

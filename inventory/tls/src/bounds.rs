@@ -1,4 +1,4 @@
-//! What a connection may take: time for a whole body, time in which the other side must take bytes.
+//! Time limits of a connection: for a whole request body, and for the peer to take bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// The kernel ends a connection whose other side is gone after this long.
+/// The kernel closes a connection after about this long without a sign of the peer.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Lets the kernel notice who is gone: a link that was pulled sends nothing.
+/// Lets the kernel detect a peer that is gone: a pulled cable sends nothing.
 pub(super) fn keep_alive(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let _ = socket.set_tcp_user_timeout(Some(SILENCE));
@@ -23,7 +23,7 @@ pub(super) fn keep_alive(stream: &TcpStream) {
 }
 
 pin_project! {
-    /// A request's body that has to be there whole some time after it was first asked for.
+    /// A request body that must arrive completely within `limit`, counted from the first wait for it.
     pub(super) struct TimedBody {
         #[pin]
         body: Incoming,
@@ -71,7 +71,7 @@ impl Body for TimedBody {
 }
 
 pin_project! {
-    /// A stream that fails when the other side takes no byte for some time. Nothing is asked of who only waits.
+    /// A stream whose writes fail if the peer takes no byte for `limit`. Reads are not limited.
     pub(super) struct TimedWrites<S> {
         #[pin]
         stream: S,
@@ -90,7 +90,7 @@ impl<S> TimedWrites<S> {
     }
 }
 
-/// `polled`, or an error when it has been pending for `limit`.
+/// `polled`, or an error once it has been pending for `limit`.
 fn timed<T>(
     polled: Poll<io::Result<T>>,
     over: &mut Option<Pin<Box<Sleep>>>,

@@ -1,5 +1,6 @@
-//! TLS handshakes that end over a certificate: a machine with a wrong clock, or one that knows another authority, asks and asks and
-//! never comes as far as HTTP. What happened is kept by address, for the log and for `slipway explain`.
+//! TLS handshakes that fail because of a certificate. A machine with a wrong clock, or one that knows another
+//! authority, retries forever and never gets as far as HTTP. [`BrokenTls`] gives the reason, for the log and
+//! `slipway explain`; [`BrokenHandshakes`] limits the log lines.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,27 +11,31 @@ use std::sync::{Mutex, PoisonError};
 use inventory_api::UnixMs;
 use rustls::{AlertDescription, CertificateError};
 
-/// Addresses kept; the one heard longest ago goes first.
+/// Addresses kept; the one heard longest ago is evicted first.
 const ADDRESSES: usize = 1024;
-/// Time before the same address is logged again, and between any two lines.
+/// Time before the same address is logged again for the same reason, in ms.
 const AGAIN_MS: u64 = 600_000;
+/// Time between any two log lines, in ms.
 const BETWEEN_MS: u64 = 10_000;
 
-/// Why the two ends did not come to terms.
+/// Why a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenTls {
-    /// It says that our certificate is not valid at this time: its clock is wrong, or ours was when the certificate was made.
+    /// The peer says that our certificate is not valid now: its clock is wrong, or ours was when the
+    /// certificate was made.
     ItsClock,
-    /// It does not trust our certificate: it does not know our authority, or is a browser without `ca.pem`.
+    /// The peer does not trust our certificate: it does not know our authority, or is a browser without
+    /// `ca.pem`.
     ItsAuthority,
-    /// Its own certificate is not valid now.
+    /// The peer's certificate is not valid now.
     ItsCertificateDates,
-    /// Its own certificate is of another authority.
+    /// The peer's certificate is invalid for another reason, normally because another authority signed it.
     ItsCertificateAuthority,
 }
 
 impl BrokenTls {
-    /// What the error of a handshake means. None: it has nothing to do with certificates (a port scan, a lost connection).
+    /// The meaning of a handshake error. `None`: it has nothing to do with certificates (a port scan, a lost
+    /// connection).
     pub fn of(error: &io::Error) -> Option<BrokenTls> {
         match error.get_ref()?.downcast_ref::<rustls::Error>()? {
             rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => Some(BrokenTls::ItsClock),
@@ -52,7 +57,7 @@ impl BrokenTls {
     }
 }
 
-/// What follows "the agent at ADDRESS" in a sentence.
+/// Completes the sentence "the agent at ADDRESS ...".
 impl fmt::Display for BrokenTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -75,7 +80,7 @@ impl fmt::Display for BrokenTls {
     }
 }
 
-/// The handshakes that broke off, newest of each address.
+/// The last failed handshake of each address.
 #[derive(Debug, Default)]
 pub struct BrokenHandshakes(Mutex<Kept>);
 
@@ -93,7 +98,8 @@ struct One {
 }
 
 impl BrokenHandshakes {
-    /// Keeps one. True: it is worth a line in the log (once in ten minutes for an address, and for all together once in ten seconds).
+    /// Keeps a failed handshake. True: log it, at most once in ten seconds, and for one address once in ten
+    /// minutes unless the reason changes.
     pub fn note(&self, address: IpAddr, why: BrokenTls, now: UnixMs) -> bool {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Kept {
@@ -152,7 +158,7 @@ mod tests {
         );
     }
 
-    /// A client whose clock has stopped in 2010 or runs in 2040, against our own certificate.
+    /// Clock of a client: in 2010, in 2040, or correct.
     #[derive(Debug)]
     struct At(u64);
 

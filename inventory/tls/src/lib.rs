@@ -1,4 +1,4 @@
-//! TLS: Slipway's own certificate authority, and the listener that tells who is at the other end.
+//! TLS: Slipway's own certificate authority, and the listener, which identifies the peer.
 
 mod authority;
 mod bounds;

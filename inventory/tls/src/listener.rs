@@ -1,4 +1,4 @@
-//! The accept loop: TLS handshake, who the peer is, HTTP/1.
+//! The accept loop: TLS handshake, identity of the peer, HTTP/1.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -22,26 +22,26 @@ use super::authority::make;
 use super::bounds::{self, TimedBody, TimedWrites};
 use super::{BrokenTls, TlsError};
 
-/// Whose certificate it is, when one cannot be used.
+/// Named in an error as the user of the certificate.
 const LISTENER: &str = "the TLS listener";
 
-/// Bounds of the listener.
+/// Limits of the listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. Half of them are kept for who has a lease, a certificate or a token; when all are taken, who has
-    /// nothing to show gives way first.
+    /// Connections at once. Half are reserved for peers with a lease, a certificate or a token. When all are
+    /// taken, peers with nothing to show are evicted first.
     pub connections: usize,
-    /// Connections at once from one IPv4 address or IPv6 /64; loopback is not counted.
+    /// Connections at once from one IPv4 address or IPv6 /64; loopback is not limited.
     pub connections_per_address: usize,
     /// Time for the TLS handshake.
     pub handshake: Duration,
-    /// Time for the head of a request, and how long an idle connection is kept.
+    /// Time for the head of a request, and for an idle connection.
     pub request_head: Duration,
     /// Time for the body of a request.
     pub request_body: Duration,
-    /// Time in which the other side has to take some bytes of an answer.
+    /// Time within which the peer must take some bytes of a response.
     pub write: Duration,
-    /// Time that open requests get when the server ends.
+    /// Time for open requests to finish when the server stops.
     pub drain: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Default for Limits {
             connections_per_address: 128,
             handshake: Duration::from_secs(10),
             request_head: Duration::from_secs(60),
-            // A little more than the handlers take, which can say what was wrong.
+            // A little longer than the handlers' own limit: they can say what was wrong.
             request_body: Duration::from_secs(70),
             write: Duration::from_secs(60),
             drain: Duration::from_secs(5),
@@ -60,44 +60,44 @@ impl Default for Limits {
     }
 }
 
-/// Who is at the other end; an extension of every request.
+/// The peer of a connection; an extension of every request.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// Address and port.
     pub address: SocketAddr,
-    /// What its certificate says, when it showed one of ours. Whether it is revoked is not looked at here.
+    /// Its certificate, if it showed one of ours. Revocation is not checked here.
     pub certificate: Option<PeerCertificate>,
 }
 
 /// A machine certificate signed by our authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// Its subject.
+    /// The machine named in its subject.
     pub machine: MachineId,
     /// Serial number, lower-case hexadecimal.
     pub serial: String,
 }
 
-/// The place of the connection that a request came by; an extension of every request.
+/// The connection slot of a request; an extension of every request.
 #[derive(Clone)]
 pub struct Seat(Arc<Slot>);
 
 impl Seat {
-    /// Who sent the request has shown a good certificate, token or session: its connection is kept before others.
+    /// The peer has shown a valid certificate, token or session: keep its connection before others.
     pub fn known(&self) {
         self.0.raise(Standing::Known);
     }
 }
 
-/// The server's own certificate and key, which can be replaced while it serves.
+/// The server's own certificate and key, replaceable while it serves.
 #[derive(Debug)]
 pub struct ServerCertificate(RwLock<Arc<CertifiedKey>>);
 
 impl ServerCertificate {
-    /// This one.
+    /// Takes a certificate and its key.
     ///
     /// # Errors
-    /// The key is not one that TLS can use, or of another certificate.
+    /// TLS cannot use the key, or it belongs to another certificate.
     pub fn new(
         certificate: CertificateDer<'static>,
         key: PrivateKeyDer<'static>,
@@ -105,10 +105,10 @@ impl ServerCertificate {
         Ok(ServerCertificate(RwLock::new(certified(certificate, key)?)))
     }
 
-    /// Another one from the next handshake on. True: it is another one indeed.
+    /// Uses another certificate from the next handshake on. True: it differs from the old one.
     ///
     /// # Errors
-    /// As [`ServerCertificate::new`].
+    /// Like [`ServerCertificate::new`].
     pub fn replace(
         &self,
         certificate: CertificateDer<'static>,
@@ -138,7 +138,8 @@ fn certified(
         .map_err(|e| make(LISTENER, &e))
 }
 
-/// TLS with the ring provider: 1.2 and 1.3, our certificate, client certificates of `authority` asked for, not required.
+/// TLS 1.2 and 1.3 with the ring provider and our certificate. Client certificates of `authority` are
+/// requested, not required.
 pub fn server_config(
     authority: &CertificateDer<'static>,
     certificate: Arc<ServerCertificate>,
@@ -159,13 +160,13 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Told of each handshake that was not completed; why, when it ended over a certificate.
+/// Called for each failed handshake, with the reason if a certificate was the cause.
 pub type OnBroken = Arc<dyn Fn(SocketAddr, Option<BrokenTls>) + Send + Sync>;
 
-/// What is known of an address before anything was said: whether it is a lease of ours.
+/// The standing of an address before its peer sends anything: whether it is one of our leases.
 pub type StandingOf = Arc<dyn Fn(IpAddr) -> Standing + Send + Sync>;
 
-/// Serves `router` until `stop`, then lets open requests end within `limits.drain`.
+/// Serves `router` until `stop`, then lets open requests finish within `limits.drain`.
 pub async fn serve(
     listener: TcpListener,
     config: Arc<rustls::ServerConfig>,
@@ -190,7 +191,7 @@ pub async fn serve(
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, or the peer went before we came: neither ends the server.
+                // Out of file descriptors, or the peer is gone already: neither stops the server.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -221,7 +222,7 @@ pub async fn serve(
     }
 }
 
-/// No place: told once a minute, since who takes all places asks often.
+/// Logs a refused connection, at most once a minute per reason: a peer that takes all slots tries often.
 fn refused(peer: SocketAddr, full: Full, limits: Limits) {
     let (reason, sentence) = match full {
         Full::Address => ("address", "this address has its share of connections"),
@@ -303,7 +304,7 @@ fn into_ok<T>(result: Result<T, Infallible>) -> T {
     }
 }
 
-/// Machine id and serial number of a certificate that the verifier has already accepted.
+/// Machine id and serial number of a certificate that the verifier has accepted.
 fn peer_certificate(certificate: &CertificateDer<'_>) -> Option<PeerCertificate> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let machine = parsed
@@ -330,7 +331,7 @@ mod tests {
     use tokio::net::TcpSocket;
     use tokio_rustls::client::TlsStream;
 
-    /// A listener with eight places and time limits of a second.
+    /// A listener with eight slots, and limits of one second for bodies and writes.
     struct Small {
         address: SocketAddr,
         client: Arc<rustls::ClientConfig>,

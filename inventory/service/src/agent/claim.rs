@@ -1,4 +1,4 @@
-//! Claims, and the alarms when two speak for one machine.
+//! Claims, and the alarms raised when two speak for one machine.
 
 use std::net::IpAddr;
 
@@ -16,8 +16,8 @@ use store::{Change, TicketRow};
 use tls::SigningRequest;
 
 impl Service {
-    /// Trades a ticket for a certificate. `peer` is the address the claim came from, `page` the address of the web page
-    /// of a machine without its id.
+    /// Trades a ticket for a certificate. `peer` is the address that sent the claim; `page` is the base URL
+    /// of the machine pages, to which the machine's id is appended.
     pub async fn claim(
         &self,
         claim: &ClaimRequest,
@@ -43,7 +43,7 @@ impl Service {
             server_time: core.clock.now(),
             page_url: page.map(|base| format!("{base}/{id}")),
         };
-        // The certificate that the same key got before.
+        // The certificate that this key already got.
         let mut issued = None;
         let before = match &ticket.key_digest {
             Some(claimed) if *claimed != key_digest => Some(Before::OtherKey),
@@ -100,7 +100,8 @@ impl Service {
         Ok(response(issued.pem))
     }
 
-    /// Somebody else holds a ticket of this machine: an alarm, once a ticket, whose consequence the state decides.
+    /// Somebody else holds a ticket of this machine: raises an alarm, once per ticket. The state decides what
+    /// follows.
     async fn alarm_about_ticket(
         &self,
         mut change: Change,
@@ -126,8 +127,9 @@ impl Service {
         self.alarm(change, &ticket.machine, refusal.code(), detail).await
     }
 
-    /// A certificate was shown that a newer claim has replaced. The machine that held it lost its key with its memory when
-    /// it booted again, so two are alive that speak for one machine: an alarm, once a certificate.
+    /// A certificate was shown that a newer claim has replaced. Its machine lost that key with its memory
+    /// when it booted again, so two live systems speak for one machine: raises an alarm, once per
+    /// certificate.
     pub async fn superseded_certificate(&self, serial: &str, peer: Option<IpAddr>) -> Result<(), Problem> {
         let mut change = self.core.store.begin().await?;
         let Some(id) = change.take_superseded(serial).await? else {
@@ -157,7 +159,7 @@ impl Service {
         Ok(())
     }
 
-    /// The machine of a certificate that is still good. `None`: unknown or revoked.
+    /// The machine of a valid certificate. `None`: unknown or revoked.
     pub async fn machine_of_certificate(&self, serial: &str) -> Result<Option<MachineId>, Problem> {
         let id = self.core.store.machine_of_certificate(serial).await?;
         if let Some(id) = &id {

@@ -1,5 +1,6 @@
-//! Who sent a report, and what follows when it is not who its certificate says. The decision is
-//! [`lifecycle::identity::standing`]; here its facts are gathered and its answer is carried out, in the report's transaction.
+//! Who sent a report, and what follows if it is not the machine of its certificate.
+//! [`lifecycle::identity::standing`] decides; this gathers the facts and carries out the decision in the
+//! report's transaction.
 
 use std::collections::BTreeSet;
 
@@ -19,24 +20,25 @@ use crate::turn::Turn;
 use inventory_api::machine::Actor;
 use store::{Change, ConflictRow, MachineRow, StoreError};
 
-/// Machines that parts may come from.
+/// Partial matches with more machines than this come from a filler value, not from parts that were moved.
 const PARTS_OF: usize = 5;
 
-/// What was done about the sender of a report.
+/// Who sent the report, and what was done about it.
 pub(super) enum Sender {
-    /// It is who it was taken for: the report goes on its way.
+    /// The machine of its certificate, or a new one: its report is processed.
     Itself,
-    /// It is a known machine under another NIC: it boots again, as that one.
+    /// A known machine under another NIC: it boots again as that machine.
     Another(MachineId),
-    /// It may be a known machine under another NIC: it is held until that one says so.
+    /// Perhaps a known machine under another NIC: held until that machine's report confirms it or a person
+    /// decides.
     Held(MachineId),
-    /// It claims who others are. Where its state has stopped for it, nothing follows from the report.
+    /// It claims the identity of others. If its state stopped for that, nothing follows from the report.
     Conflict,
-    /// It is not the machine whose certificate it has: its report must not stand in that machine's place.
+    /// Not the machine of its certificate: the report must not replace that machine's own.
     Mismatch,
 }
 
-/// Finds out who sent a report and writes down what follows.
+/// Identifies the sender of a report and records what follows.
 pub(super) async fn identify(
     core: &Core,
     change: &mut Change,
@@ -86,7 +88,7 @@ pub(super) async fn identify(
 }
 
 struct Gathered {
-    /// As it was stored, without shared values.
+    /// As stored, without shared values.
     own: Option<Identity>,
     /// Without shared values.
     seen: Identity,
@@ -113,13 +115,14 @@ async fn gather(
         .into_iter()
         .partition(|(_, fields)| may_claim(fields));
     let mut others: BTreeSet<MachineId> = claimed.into_iter().map(|(machine, _)| machine).collect();
-    // A few have a part of it; what many have is no part but a filling that is not known as one.
+    // Partial matches with a few machines may be parts that were moved; with many, a filler that is not known
+    // as one yet.
     if in_common.len() <= PARTS_OF {
         others.extend(in_common.into_iter().map(|(machine, _)| machine));
     }
     others.extend(listed.iter().cloned());
     others.remove(&row.id);
-    // A conflict that a person has yet to decide is not found again with each report.
+    // Do not report a conflict again with each report while it waits for a person.
     for open in change
         .conflicts(&row.id)
         .await?
@@ -157,8 +160,8 @@ async fn gather(
     })
 }
 
-/// Whether so much in common may be a claim: the weight that [`lifecycle::identity::recognise`] asks for, or a value that is
-/// made to be unique.
+/// Whether the shared fields may be a claim: enough weight for [`lifecycle::identity::recognise`], or a value
+/// that is meant to be unique.
 fn may_claim(fields: &BTreeSet<Field>) -> bool {
     let weight: u32 = fields.iter().map(|f| f.weight()).sum();
     weight >= CLAIM || fields.contains(&Field::Uuid) || fields.contains(&Field::Tpm)
@@ -186,7 +189,7 @@ impl Work<'_> {
         let id = self.row.id.clone();
         self.settle(report).await?;
         let first = self.turn.change.identity(&id).await?.is_none();
-        // What it has in common with others is news once.
+        // Record what it shares with other machines only once.
         let words = change_words(changes, if first { shares } else { &[] });
         if !words.is_empty() {
             let detail = words.join("; ");
@@ -195,8 +198,8 @@ impl Work<'_> {
         self.keep_facts(&id).await
     }
 
-    /// The machine that a newcomer says it is has booted by a MAC of its own: where its report lists the newcomer's NIC, the two
-    /// are one, and the newcomer's conflict is over.
+    /// A newcomer claimed to be this machine, which has now booted from a MAC of its own. If its report lists
+    /// the newcomer's NIC, the two are one and the conflict is over.
     async fn settle(&mut self, report: &AssetReport) -> Result<(), Problem> {
         let id = self.row.id.clone();
         let listed: Vec<Mac> = macs_of(report).collect();
@@ -258,7 +261,7 @@ impl Work<'_> {
             return Ok(Sender::Conflict);
         }
         self.turn.fold(&id, &machine, event, &detail).await?;
-        // What is kept of the known machine stays: it reports itself when it has booted again.
+        // The known machine's identity stays as it is: it reports again after its next boot.
         self.turn
             .change
             .put_identity(&id, &self.seen, self.turn.now)
@@ -266,7 +269,7 @@ impl Work<'_> {
         Ok(Sender::Another(machine))
     }
 
-    /// Stops the newcomer alone: who only knows what stands on a label stops nobody else.
+    /// Stops only the newcomer: whoever merely read a label must not be able to stop the known machine.
     async fn provisional(&mut self, other: &MachineId) -> Result<(), Problem> {
         let id = self.row.id.clone();
         let known = self.turn.change.identity(other).await?;

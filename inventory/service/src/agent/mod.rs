@@ -20,7 +20,7 @@ pub(super) use report::facts_of;
 use super::{Service, planning};
 use crate::problem::{internal, problem};
 
-/// Longest time an assignment is held back.
+/// Longest long poll for an assignment.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// An image that an agent may fetch.
@@ -31,7 +31,8 @@ pub struct ImageFile {
 }
 
 impl Service {
-    /// What the agent shall do. Answers when it is not `seen` any more, after `wait`, or when the server ends.
+    /// The assignment of an agent. Answers as soon as it differs from `seen`, after `wait`, or when the
+    /// server stops.
     pub async fn assignment(
         &self,
         id: &MachineId,
@@ -41,7 +42,7 @@ impl Service {
         let until = Instant::now() + wait.min(LONGEST_WAIT);
         let bell = self.core.memory.bell(id);
         loop {
-            // Enabled before the state is read: a change in between still rings.
+            // Enabled before the state is read, so that a change in between still wakes us.
             let mut rung = std::pin::pin!(bell.notified());
             rung.as_mut().enable();
             let now = self.assignment_now(id).await?;
@@ -69,16 +70,17 @@ impl Service {
             },
         );
         let assignment = self.with_task(id, assignment).await?;
-        // The number is the assignment's own digest: it survives a restart and changes when and only when it does.
+        // The number is a digest of the assignment: it survives a restart and changes only with the
+        // assignment.
         let text = serde_json::to_vec(&assignment).map_err(|e| internal(&e))?;
         let mut first = [0; 8];
         first.copy_from_slice(&Sha256::digest(&text)[..8]);
-        // 53 bits: a number that every JSON reader holds exactly.
+        // 53 bits, which every JSON reader holds exactly.
         let seq = u64::from_be_bytes(first) >> 11;
         Ok(AssignmentResponse { seq, assignment })
     }
 
-    /// The image of the machine's current plan, and no other.
+    /// The image file, if the machine's current plan installs it; otherwise 404.
     pub async fn image_of_plan(&self, id: &MachineId, digest: Sha256Digest) -> Result<ImageFile, Problem> {
         let row = self.row(id).await?;
         let plan = self.plan_of(&row.state).await?;

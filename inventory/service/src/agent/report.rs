@@ -1,4 +1,4 @@
-//! Reports, and what they lead to.
+//! Reports, and what follows from them.
 
 use inventory_api::agent::{ReportRequest, ReportResponse, RunsOn};
 use inventory_api::deploy::DeployRequest;
@@ -20,26 +20,26 @@ use crate::{Service, planning};
 use inventory_api::machine::Actor;
 use store::{Change, MachineRow, SmbiosNames};
 
-/// NICs of one report whose MACs are kept.
+/// NICs of one report that are used.
 const MAX_MACS: usize = 64;
 
-/// What the report of a machine in the mini-os leads to.
+/// What follows from a report.
 struct Decided {
     event: Event,
     check: Option<Checked>,
     order: Option<(InstallPlan, DeployRequest)>,
 }
 
-/// What a report and those before it tell.
+/// The facts of a report, completed from an earlier one.
 struct Known<'a> {
     report: &'a AssetReport,
-    /// Which system the facts of the boot are from.
+    /// The system that the boot facts are from.
     runs_on: RunsOn,
 }
 
 impl Service {
-    /// Takes a report, as [`lifecycle::bounds::read_report`] read it. `body` is what was sent: a report sent again is
-    /// known by its nonce and its digest.
+    /// Processes a report that [`lifecycle::bounds::read_report`] read. `body` is the raw request: a report
+    /// sent again is recognised by its nonce and digest.
     pub async fn report(
         &self,
         id: &MachineId,
@@ -57,10 +57,11 @@ impl Service {
         }
         let digest = Sha256::digest(body);
         let report = &*sent.report;
-        // Deciding needs the images, which are not asked inside a transaction: if the state moved meanwhile, again.
+        // Images are read outside the transaction, so retry if the state changed meanwhile.
         for _ in 0..5 {
             let row = self.row(id).await?;
-            // An installed system does not know all that the mini-os does.
+            // An installed system sees less than the mini-os: complete its report from the last one of the
+            // mini-os.
             let before = match sent.runs_on {
                 RunsOn::Installed => self.core.store.stored_report(id).await?,
                 RunsOn::MiniOs | RunsOn::Unknown => None,
@@ -117,7 +118,7 @@ impl Service {
             let advanced =
                 match advance_in(&self.core, &mut change, id, decided.event, &Actor::Agent, now).await {
                     Ok(advanced) => Some(advanced),
-                    // Facts are facts: the report is kept, and its assignment tells the agent what to do.
+                    // The report is kept all the same, and the assignment tells the agent what to do.
                     Err(AdvanceError::Refused(refused)) => {
                         tracing::info!(machine = %id, code = refused.code, "a report moved nothing");
                         None
@@ -148,7 +149,7 @@ impl Service {
             change.put_known(id).await?;
             let mut models = Vec::new();
             for (mac, model) in nics_of(report) {
-                // Of a MAC that was only reported nothing is believed.
+                // A report may list any MAC: trust only those that fetched a boot script.
                 if let Some(model) = model.filter(|_| row.macs.contains(&mac)) {
                     change.put_nic_model(mac, model).await?;
                     models.push((mac, model));
@@ -195,7 +196,7 @@ impl Service {
         ))
     }
 
-    /// A report that leads to nothing but the word who sent it.
+    /// Stores a report that must have no further effect, and answers why.
     #[expect(clippy::too_many_arguments, reason = "what report() has at hand")]
     async fn stop_here(
         &self,
@@ -245,7 +246,7 @@ impl Service {
         Ok(answer)
     }
 
-    /// Ends a report: its answer is kept for when it is sent again, and what it changed is told.
+    /// Commits a report, with its answer for a repeated request, and then announces what changed.
     async fn taken(
         &self,
         mut change: Change,
@@ -259,7 +260,7 @@ impl Service {
         self.core
             .memory
             .update_session(id, |session| session.runs_on = Some(sent.runs_on));
-        // Where the agent runs is part of its assignment.
+        // The assignment depends on where the agent runs.
         self.core.memory.wake(id);
         for advanced in identified {
             after_commit(&self.core, advanced);
@@ -267,7 +268,7 @@ impl Service {
         Ok(())
     }
 
-    /// What a report means: the check, and for a commissioning what follows it.
+    /// Decides what follows from a report: the check and, during commissioning, what comes next.
     async fn decide_report(
         &self,
         row: &MachineRow,
@@ -276,7 +277,7 @@ impl Service {
     ) -> Result<Decided, Problem> {
         let report = known.report;
         if sent.runs_on == RunsOn::Installed {
-            // Looking never disturbs: the verdict is kept beside the state.
+            // A check never disturbs an installed system: its verdict is kept beside the state.
             let requested = self.requested_of(row, report).await?;
             return Ok(Decided {
                 event: Event::ResidentReported,
@@ -342,7 +343,7 @@ impl Service {
 }
 
 impl Service {
-    /// What the rack plan and the machines that came before say of who sent a report.
+    /// What the rack plan and earlier machines say about the sender of a report.
     async fn expected(&self, row: &MachineRow, report: &AssetReport) -> Result<Expected, Problem> {
         let store = &self.core.store;
         let names = names(report);
@@ -354,7 +355,7 @@ impl Service {
     }
 }
 
-/// An answer that only shows a sentence.
+/// An answer with nothing but a message.
 fn only_says(message: String) -> ReportResponse {
     ReportResponse {
         check: None,
@@ -364,12 +365,11 @@ fn only_says(message: String) -> ReportResponse {
     }
 }
 
-/// What the rules say about a machine that has reported.
 fn policy_of(policy: &lifecycle::Policy, row: &MachineRow, report: &AssetReport) -> Decision {
     policy.decide(&facts_of(row, report), true)
 }
 
-/// By MAC only those count that a boot script was fetched by.
+/// Facts for the rules. Only MACs that fetched a boot script count.
 pub(crate) fn facts_of(row: &MachineRow, report: &AssetReport) -> MachineFacts {
     let identity = smbios_names_of(report);
     MachineFacts {
@@ -382,7 +382,7 @@ pub(crate) fn facts_of(row: &MachineRow, report: &AssetReport) -> MachineFacts {
 }
 
 fn smbios_names_of(report: &AssetReport) -> SmbiosNames {
-    // A fact of thousands of bytes is none.
+    // No real name is that long.
     let short = |text: &Option<String>| text.clone().filter(|t| !t.is_empty() && t.len() <= 256);
     report
         .system
@@ -395,12 +395,12 @@ fn smbios_names_of(report: &AssetReport) -> SmbiosNames {
         })
 }
 
-/// MACs that a report lists, locally administered ones too: simulated and virtual machines boot from such.
+/// MACs that a report lists. Locally administered ones count: simulated and virtual machines boot from them.
 pub(super) fn macs_of(report: &AssetReport) -> impl Iterator<Item = inventory_api::Mac> + '_ {
     nics_of(report).map(|(mac, _)| mac)
 }
 
-/// The same, with what each NIC is.
+/// The same with each NIC's model, if known.
 fn nics_of(report: &AssetReport) -> impl Iterator<Item = (inventory_api::Mac, Option<NicModel>)> + '_ {
     let nics = report.nics.iter().take(MAX_MACS);
     nics.filter_map(|nic| {

@@ -1,4 +1,4 @@
-//! Steps of a plan, their progress, the wipe, and the verification of the installed system.
+//! Steps of a plan, their progress, wipes, and the verification of the installed system.
 
 use inventory_api::agent::{
     Permission, Progress, StepOutcome, StepReport, Verification, WIPE_PLAN, WipedDisk,
@@ -16,7 +16,7 @@ use crate::problem::problem;
 use inventory_api::machine::Actor;
 
 impl Service {
-    /// A step begins or has ended.
+    /// Records that a step starts or has ended. The answer says whether to continue.
     pub async fn step(&self, id: &MachineId, step: StepReport) -> Result<Permission, Problem> {
         if step.name.len() > 64 {
             return Err(problem(
@@ -101,7 +101,7 @@ impl Service {
         self.permitted(id, event).await
     }
 
-    /// A wipe that proves each disk of the assignment is done; any other has failed.
+    /// The wipe is done if it proves every disk of the assignment; otherwise it has failed.
     async fn wiped(&self, id: &MachineId, disks: Vec<WipedDisk>) -> Result<Event, Problem> {
         let row = self.row(id).await?;
         let plan = self.plan_of(&row.state).await?;
@@ -118,7 +118,7 @@ impl Service {
         })
     }
 
-    /// Brings a fact to the machine; refused means stop.
+    /// Applies an event; a refusal tells the agent to stop.
     async fn permitted(&self, id: &MachineId, event: Event) -> Result<Permission, Problem> {
         match advance(&self.core, id, event, &Actor::Agent).await {
             Ok(advanced) => {
@@ -136,7 +136,7 @@ impl Service {
         }
     }
 
-    /// How far a step is; kept in memory only.
+    /// Records the progress of a step, in memory only; ignored unless it is for the machine's current plan.
     pub async fn progress(&self, id: &MachineId, progress: Progress) -> Result<(), Problem> {
         let row = self.row(id).await?;
         if row.state.plan() == Some(&progress.plan) {
@@ -148,7 +148,7 @@ impl Service {
         Ok(())
     }
 
-    /// What the resident agent found.
+    /// Records what the resident agent verified.
     pub async fn verification(&self, id: &MachineId, mut verification: Verification) -> Result<(), Problem> {
         if verification.items.len() > 10_000 {
             return Err(problem(
@@ -162,7 +162,7 @@ impl Service {
             item.what = bounded_text(&item.what);
             item.found = bounded_text(&item.found);
         }
-        // What was not looked at does not hold: the plan says what there has to be.
+        // Items that were not verified count as failing: the plan says what must exist.
         let plan = self.core.store.plan_by_id(&verification.plan).await?;
         let failing = match plan.filter(|p| p.machine == *id) {
             Some(plan) => verification.failing(&lifecycle::plan::verify_request(&plan)),
@@ -184,7 +184,6 @@ impl Service {
     }
 }
 
-/// Whether an agent may go on with a plan.
 fn permission(state: &State, plan: &InstallPlan) -> Permission {
     match state {
         State::Deploying(d) if d.plan == plan.id && matches!(d.phase, DeployPhase::Installing { .. }) => {
@@ -196,7 +195,7 @@ fn permission(state: &State, plan: &InstallPlan) -> Permission {
     }
 }
 
-/// A short code as agents may name one: anything else is replaced.
+/// The code an agent sent, or `unknown` if it is not a short code.
 fn short_code(code: &str) -> String {
     let good = (1..=64).contains(&code.len())
         && code
@@ -209,7 +208,7 @@ fn short_code(code: &str) -> String {
     }
 }
 
-/// An agent's words, cut and cleaned as those of a report.
+/// An agent's text, bounded and cleaned like those of a report.
 fn cut(text: &str) -> String {
     bounded_text(text)
 }

@@ -1,4 +1,4 @@
-//! Taking files in: one transaction each, then the machines they are about are checked again.
+//! Import of files: one transaction each, then a re-check of the machines that it affects.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use crate::{Actor, Service};
 use files::import::{self, Entry, Fault, Format, Kind, place_name, refused};
 use store::{Change, Written};
 
-/// Entries and remarks that an answer names.
+/// Most entries, and most remarks, listed in an answer.
 const NAMED: usize = 100;
 
-/// Counts what became of each entry.
+/// Collects the result of an import.
 struct Tale {
     report: ImportReport,
-    /// Machines to be checked again.
+    /// Machines to check again.
     machines: BTreeSet<MachineId>,
 }
 
@@ -52,7 +52,7 @@ impl Tale {
         }
     }
 
-    /// What is expected at these places changes.
+    /// Notes the machines at these places, whose expectation changes.
     async fn affects(&mut self, change: &mut Change, places: &[Placement]) -> Result<(), Problem> {
         for place in places {
             self.machines.extend(change.machines_placed(place).await?);
@@ -68,7 +68,7 @@ impl Tale {
 }
 
 impl Service {
-    /// Takes a file of this kind, whole or not at all.
+    /// Imports a file of this kind, completely or not at all.
     pub async fn import(
         &self,
         kind: Kind,
@@ -127,12 +127,12 @@ impl Service {
         self.told(change, tale, actor).await
     }
 
-    /// Places that are not in the file stay as they are.
+    /// Places missing from the file stay as they are.
     async fn put_racks(&self, entries: &[Entry<Placement>], actor: &Actor) -> Result<ImportReport, Problem> {
         let now = self.core.clock.now();
         let mut tale = Tale::new(Kind::Racks);
         let mut change = self.core.store.begin().await?;
-        // All that change leave the plan before any is written: machines may swap their places within a file.
+        // Remove all changed places before writing any: machines may swap places within a file.
         let mut writes = Vec::new();
         for entry in entries {
             let p = &entry.value;
@@ -191,7 +191,7 @@ fn read<T>(
     reader(bytes, format).map_err(|faults| refused(&faults))
 }
 
-/// A remark where a profile is not known yet.
+/// Adds a remark if the profile does not exist yet.
 async fn known_profile(change: &mut Change, name: &str, tale: &mut Tale) -> Result<(), Problem> {
     if change.hardware_profile(name).await?.is_none() {
         tale.remark(format!(

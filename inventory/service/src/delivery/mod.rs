@@ -1,4 +1,4 @@
-//! Orders, rack plan and hardware profiles: what is expected of each machine, and how far the delivery is.
+//! Orders, rack plan and hardware profiles: what is expected of each machine, and delivery progress.
 
 mod import;
 mod profiles;
@@ -24,23 +24,23 @@ use store::{Change, MachineRow, StoreError};
 pub use profiles::{ProfileMachine, ProfileMachines};
 pub(super) use view::missing;
 
-/// A check and what it was made against.
+/// A check and the expectation behind it.
 pub(super) struct Checked {
-    /// Verdict and findings.
     pub(super) result: CheckResult,
-    /// What was expected, and why.
+    /// What the expectation comes from.
     pub(super) from: ExpectedFrom,
 }
 
 impl Checked {
-    /// Where the rack plan has the machine, in words.
+    /// The machine's place in the rack plan, as text.
     pub(super) fn place(&self) -> Option<String> {
         self.from.placement.as_ref().map(files::import::place_name)
     }
 }
 
 impl Service {
-    /// What is expected of the machine that sent this report. `requested`: what its deployment or rule asks for.
+    /// The expectation for the sender of this report. `requested`: hardware asked for by its deployment or
+    /// rule.
     pub(super) async fn expectation_of(
         &self,
         report: &AssetReport,
@@ -62,7 +62,8 @@ impl Service {
         Ok(choose(place, name, profile, requested))
     }
 
-    /// The check of a report. `runs_on`: which system the facts of its boot are from. None: nothing is expected of this machine.
+    /// Checks a report. `runs_on`: the system that its boot facts are from. `None`: nothing is expected of
+    /// this machine.
     pub(super) async fn check_report(
         &self,
         report: &AssetReport,
@@ -76,7 +77,7 @@ impl Service {
         }))
     }
 
-    /// What the deployment of a machine, or a rule, asks of its hardware.
+    /// The hardware that a machine's deployment or a rule asks for.
     pub(super) async fn requested_of(
         &self,
         row: &MachineRow,
@@ -105,7 +106,7 @@ impl Service {
 }
 
 impl Service {
-    /// What a report leaves besides itself: names, check, parts. In the report's transaction.
+    /// Stores what follows from a report: names, check, parts. Runs in the report's transaction.
     pub(super) async fn took_report(
         &self,
         change: &mut Change,
@@ -123,13 +124,14 @@ impl Service {
         change.put_names(id, &names(report), height).await?;
         match checked {
             Some(c) => change.put_check(id, &c.result, &c.from, now).await?,
-            // What is no longer expected is no longer a verdict.
+            // Without an expectation the old verdict means nothing.
             None => change.drop_check(id).await?,
         }
         record(&self.core, change, id, report, nonce, now).await
     }
 
-    /// What follows the commit of a report: machines that show the same part look again, pages are told.
+    /// Runs after the commit of a report: asks other machines with the same part for a new report, and
+    /// announces the duplicates.
     pub(super) async fn told_parts(&self, news: PartsNews) -> Result<(), Problem> {
         for id in &news.ask {
             self.add_task(id, &Task::Recheck {}, &Actor::Parts).await?;

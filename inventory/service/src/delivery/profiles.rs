@@ -1,4 +1,4 @@
-//! Hardware profiles and their machines: made from one that is known to be good, and what its siblings teach.
+//! Hardware profiles made from known good machines, and comparison of a profile's machines.
 
 use inventory_api::check::{HardwareProfile, Verdict};
 use inventory_api::import::ImportReport;
@@ -9,31 +9,31 @@ use serde::Serialize;
 use crate::problem::{internal, problem};
 use crate::{Actor, Service};
 
-/// Machines of one profile that are compared: enough to show the odd one.
+/// Most machines of one profile that are compared: enough to show an outlier.
 const COMPARED: u32 = 500;
 
-/// The machines of a hardware profile, and where they differ.
+/// The machines of a hardware profile and how they differ.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProfileMachines {
-    /// Each with its verdict.
+    /// The machines with their verdicts.
     pub machines: Vec<ProfileMachine>,
-    /// Facts that are not the same on all of them.
+    /// Facts in which some differ from the rest.
     pub outliers: Vec<Outlier>,
 }
 
 /// One machine of a profile.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProfileMachine {
-    /// Its id.
+    /// Machine id.
     pub machine: MachineId,
-    /// Its serial number, where it told one.
+    /// Serial number, if reported.
     pub serial: Option<String>,
-    /// Its verdict.
+    /// Verdict of the newest check, if any.
     pub verdict: Option<Verdict>,
 }
 
 impl Service {
-    /// The machines that are checked against a hardware profile, and the ones that differ from their siblings.
+    /// The machines checked against a hardware profile, and the outliers among them.
     pub async fn profile_machines(&self, name: &str) -> Result<ProfileMachines, Problem> {
         let store = &self.core.store;
         self.hardware_profile(name).await?;
@@ -55,7 +55,7 @@ impl Service {
                 verdict: row.verdict,
             });
         }
-        // Some hundred reports take a while to compare: not on a thread that serves others.
+        // Comparing hundreds of reports takes a while, so keep it off the async threads.
         let outliers = tokio::task::spawn_blocking(move || {
             let reports: Vec<_> = reports.iter().map(|(id, report)| (id.clone(), report)).collect();
             let burned: Vec<_> = burned.iter().map(|(id, result)| (id.clone(), result)).collect();
@@ -68,8 +68,8 @@ impl Service {
         Ok(ProfileMachines { machines, outliers })
     }
 
-    /// Makes a hardware profile from the newest report of a machine that is known to be good. `accept_unhealthy`: also of one
-    /// that is not; the rules of health stay on.
+    /// Makes a hardware profile from the newest report of a known good machine. `accept_unhealthy` allows one
+    /// that is not healthy; the health rules still apply to machines checked against the profile.
     pub async fn golden(
         &self,
         key: &str,

@@ -1,5 +1,5 @@
-//! Checking stored reports again, because what is expected of their machines changed: in the background, from a list that
-//! outlives a restart.
+//! Checks stored reports again when the expectation of their machines changed. It runs in the background,
+//! from a list that survives a restart.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::advance::{AdvanceError, advance_in, after_commit};
 use crate::{Service, planning};
 use store::Change;
 
-/// How long a change of what is expected waits for its machines, to be able to answer that all is done.
+/// How long a change waits for its re-checks, to report them as done.
 const GRACE: Duration = Duration::from_secs(2);
-/// Machines that are read from the list at once.
+/// Machines read from the list at once.
 const BATCH: u32 = 64;
-/// After a failure of the store.
+/// Pause after a failure, in practice of the store.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Times one machine is tried that moves in between; its own report checks it then.
+/// Tries for a machine whose state keeps changing; its next report is checked anyway.
 const TRIES: u32 = 5;
 
 enum Recheck {
@@ -30,7 +30,7 @@ enum Recheck {
 }
 
 impl Service {
-    /// Checks the machines of the list again, one by one, until the server ends.
+    /// Checks the listed machines, one by one, until the server stops.
     pub async fn run_rechecks(&self) {
         let core = &self.core;
         loop {
@@ -70,7 +70,7 @@ impl Service {
                 {
                     Ok(true) => {}
                     Ok(false) => self.forget(row.id).await?,
-                    // One machine that cannot be read must not hold up the others.
+                    // One unreadable machine must not hold up the others.
                     Err(problem) => {
                         tracing::error!(machine = %row.machine, detail = problem.detail, "not checked again");
                         self.forget(row.id).await?;
@@ -87,8 +87,8 @@ impl Service {
         Ok(change.commit().await?)
     }
 
-    /// Commits a change of what is expected of machines, and has them checked again. Waits for a moment; returns how many
-    /// are left then, for the background.
+    /// Commits a change of expectations and has the affected machines checked again. Waits briefly and
+    /// returns how many are left to the background.
     pub(super) async fn commit_and_recheck(
         &self,
         mut change: Change,
@@ -106,7 +106,7 @@ impl Service {
         memory.rechecks.notify_one();
         let deadline = Instant::now() + GRACE;
         loop {
-            // Seen before the store is asked: what is done in between wakes this again.
+            // Marked as seen before the store is read, so that progress in between wakes us.
             news.borrow_and_update();
             let left = self.rechecks().await?.left.min(asked);
             if left == 0 || timeout_at(deadline, news.changed()).await.is_err() {
@@ -115,21 +115,21 @@ impl Service {
         }
     }
 
-    /// How many machines are still to be checked again, because what is expected of them changed.
+    /// How many machines still wait for a re-check after a change of expectations.
     pub async fn rechecks(&self) -> Result<Rechecks, Problem> {
         let left = self.core.store.rechecks_left().await?;
         Ok(Rechecks { left })
     }
 
-    /// Checks the newest report of a machine again. False: there is none, or it is never the same for long. `listed` is
-    /// taken from the list with it.
+    /// Checks the newest report of a machine again. False: it has none, or the machine kept changing.
+    /// `listed`: its entry in the list, removed with a successful check.
     pub(crate) async fn recheck_stored(
         &self,
         id: &MachineId,
         actor: &Actor,
         listed: Option<i64>,
     ) -> Result<bool, Problem> {
-        // The machine may move in between: again, with what it is then.
+        // Retry if the machine changed meanwhile.
         for _ in 0..TRIES {
             match self.recheck_once(id, actor, listed).await? {
                 Recheck::Done => return Ok(true),
@@ -164,7 +164,7 @@ impl Service {
             Some(c) => change.put_check(id, &c.result, &c.from, now).await?,
             None => change.drop_check(id).await?,
         }
-        // A waiting machine carries its verdict in its state; nothing else moves for a re-check.
+        // Only a ready machine has the verdict in its state; a re-check moves no other.
         let verdict = checked.as_ref().map(|c| c.result.verdict);
         let mut advanced = None;
         if let State::Ready(ready) = &row.state

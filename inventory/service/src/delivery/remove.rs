@@ -1,4 +1,4 @@
-//! Taking orders, hardware profiles and places out again: never while something still stands on them.
+//! Removal of orders, hardware profiles and places: never while something uses them.
 
 use inventory_api::Problem;
 use inventory_api::delivery::Placement;
@@ -12,11 +12,11 @@ use files::import::place_name;
 use store::Change;
 use words::text::counted;
 
-/// What stands in the way is named up to this many.
+/// Users of a thing that are named when its removal is refused.
 const NAMED: usize = 5;
 
 impl Service {
-    /// Takes an order away that no place of the rack plan names.
+    /// Removes an order, unless a place in the rack plan names it.
     pub async fn remove_order(&self, number: &str, actor: &Actor) -> Result<Removed, Problem> {
         let mut change = self.core.store.begin().await?;
         if change.order(number).await?.is_none() {
@@ -39,7 +39,7 @@ impl Service {
             .await
     }
 
-    /// Takes a hardware profile away that neither a place nor an order item asks for.
+    /// Removes a hardware profile, unless a place or an order item requires it.
     pub async fn remove_hardware_profile(&self, name: &str, actor: &Actor) -> Result<Removed, Problem> {
         let mut change = self.core.store.begin().await?;
         if change.hardware_profile(name).await?.is_none() {
@@ -72,7 +72,8 @@ impl Service {
         ))
     }
 
-    /// Takes one place, or all places of a rack, out of the plan: all or none, and none where a machine stands.
+    /// Removes one place, or all places of a rack, from the plan: all or none, and none that a machine in
+    /// service occupies.
     pub async fn remove_places(
         &self,
         room: &str,
@@ -126,14 +127,14 @@ impl Service {
         names: Vec<String>,
         actor: &Actor,
     ) -> Result<Removed, Problem> {
-        // Nothing that is in use goes: no machine is to be checked again.
+        // Only unused things are removed, so no re-check is needed.
         change.commit().await?;
         tracing::info!(%actor, kind, count = names.len(), first = names.first(), "removed");
         Ok(Removed { removed: names })
     }
 }
 
-/// The machine in service that has a name of this place: "m-5254001a2b03 (R1 A07 unit 12)".
+/// The machine in service that this place names, as "m-5254001a2b03 (R1 A07 unit 12)".
 async fn stands_there(change: &mut Change, place: &Placement) -> Result<Option<String>, Problem> {
     for id in change.machines_placed(place).await? {
         let row = change.machine(&id).await?;

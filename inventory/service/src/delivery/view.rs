@@ -1,4 +1,4 @@
-//! How far the delivery is: orders, racks, profiles.
+//! Delivery progress: orders, racks, profiles.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,7 +13,7 @@ use lifecycle::expectation::{MachineNames, name_key};
 use crate::problem::problem;
 use crate::{Service, planning};
 
-/// What is known of all machines, to be put beside places.
+/// Facts of all machines, to match with places.
 struct Found {
     by_serial: HashMap<String, MachineId>,
     by_tag: HashMap<String, MachineId>,
@@ -68,7 +68,7 @@ impl Service {
         Ok(profiles.into_iter().map(|p| p.name).collect())
     }
 
-    /// All orders with how far each is.
+    /// All orders with their delivery progress.
     pub async fn orders(&self) -> Result<Vec<OrderSummary>, Problem> {
         let orders = self.core.store.orders().await?;
         let found = self.found().await?;
@@ -90,7 +90,7 @@ impl Service {
         Ok(orders.into_iter().map(summary).collect())
     }
 
-    /// How far an order is.
+    /// One order with its delivery progress.
     pub async fn order(&self, number: &str) -> Result<OrderDelivery, Problem> {
         let store = &self.core.store;
         let Some(order) = store.order(number).await? else {
@@ -103,7 +103,7 @@ impl Service {
         Ok(of_order(order, machines, |name| known.contains(name)))
     }
 
-    /// All racks of the plan with how far each is.
+    /// All racks of the plan with their delivery progress.
     pub async fn racks(&self) -> Result<Vec<RackDelivery>, Problem> {
         let found = self.found().await?;
         let places = self.core.store.placements().await?;
@@ -131,7 +131,7 @@ impl Service {
         })
     }
 
-    /// The place of the rack plan that expects a machine with this serial number or asset tag.
+    /// The place in the rack plan for this serial number or asset tag.
     pub async fn place_of_name(&self, name: &str) -> Result<Option<Placement>, Problem> {
         let names = MachineNames {
             serials: vec![name.to_owned()],
@@ -146,7 +146,7 @@ impl Service {
         Ok(self.core.store.hardware_profiles().await?)
     }
 
-    /// One hardware profile as it was imported.
+    /// One hardware profile as imported.
     pub async fn hardware_profile(&self, name: &str) -> Result<HardwareProfile, Problem> {
         let profile = self.core.store.hardware_profile(name).await?;
         profile.ok_or_else(|| missing("hardware profile", name, "`slipway profile list` shows all"))
