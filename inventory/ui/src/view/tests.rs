@@ -290,7 +290,6 @@ fn no_page_has_inline_script_or_style() {
             "http://",
             "//cdn",
         ] {
-            // Addresses of boot files are text.
             assert!(!page.contains(wrong), "{wrong} in {page}");
         }
     }
