@@ -209,8 +209,7 @@ pub(crate) async fn machines(at: SignedIn, Query(query): Query<ListQuery>) -> Pa
         page_token: query.page.filter(|token| !token.is_empty()),
     };
     let found = match at.service.machines(&filter, &ask).await {
-        // The token belongs to another filter: the search text was edited on a later page. Start at the
-        // first.
+        // The token belongs to another filter: the text was edited on a later page. Show the first page.
         Err(problem) if problem.code == BAD_TOKEN => {
             ask.page_token = None;
             at.service.machines(&filter, &ask).await?

@@ -1,5 +1,6 @@
 //! The stages from power-on to deployed, derived from history, boot events, plan and the running step.
-//!  A stage is done if its own fact or that of a later stage is known: old packets are dropped and progress
+//!
+//! A stage is done if its own fact or that of a later stage is known: old packets are dropped and progress
 //! may be lost, but the order of the stages is fixed.
 
 use inventory_api::UnixMs;

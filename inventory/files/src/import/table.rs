@@ -206,7 +206,7 @@ fn mangled(text: &str) -> Option<&'static str> {
 }
 
 /// The fault for an error of the csv reader. `line`: where the reader stopped. For a byte that is not UTF-8,
-/// its own line is counted instead: the reader's count is wrong if lines end in CR LF.
+/// the line is counted here instead: the reader's own count is wrong if lines end in CR LF.
 fn not_csv(error: &csv::Error, bytes: &[u8], line: u64, above: u64) -> Fault {
     let (line, detail) = match error.kind() {
         csv::ErrorKind::Utf8 { .. } => {

@@ -7,7 +7,7 @@ use inventory_api::machine::MachineSummary;
 use super::{Shell, capital, state_color};
 use words::text::timestamp;
 
-/// The page.
+/// The identity conflict page.
 #[derive(Template)]
 #[template(path = "conflict.html")]
 pub struct ConflictPage<'a> {

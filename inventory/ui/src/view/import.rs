@@ -7,7 +7,7 @@ use inventory_api::text::counted;
 use super::{Shell, capital};
 use files::import::Kind;
 
-/// The page.
+/// The import page.
 #[derive(Template)]
 #[template(path = "import.html")]
 pub struct ImportPage {

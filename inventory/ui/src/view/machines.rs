@@ -12,7 +12,7 @@ use super::{Shell, capital, or_dash, shown_color, state_color};
 /// Characters of a search text.
 const MAX_SEARCH: usize = 100;
 
-/// The page.
+/// The machine list page.
 #[derive(Template)]
 #[template(path = "machines.html")]
 pub struct MachinesPage {

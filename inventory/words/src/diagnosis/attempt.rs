@@ -106,7 +106,7 @@ impl<'a> Attempt<'a> {
         self.find(|event| asked(event)?.boot_file)
     }
 
-    /// Its last known address; one that was only offered does not count.
+    /// Its last known address; an IPv4 address that was only offered does not count.
     pub(super) fn address(&self) -> Option<std::net::IpAddr> {
         self.find(|event| match asked(event) {
             Some(asked) if asked.is_silent(Unanswered::AddressServer) => asked.facts.wants,

@@ -154,8 +154,8 @@ pub fn diagnose(facts: &Facts<'_>) -> Diagnosis {
 }
 
 /// Whether something missing concerns this machine, by the architecture that its firmware last asked with.
-/// iPXE and the mini-os do not tell theirs. A client that does not netboot lacks nothing. If nothing was
-/// heard, assume x86-64.
+/// iPXE and the mini-os do not tell theirs. A client that does not netboot lacks nothing. If no firmware was
+/// heard, assume x86-64, unless its messages cannot be answered because of their form.
 fn concerns(missing: &Missing, events: &[BootEvent], unheard_by_form: bool) -> bool {
     let Some(architecture) = missing.architecture.as_deref() else {
         return true;
